@@ -1,0 +1,22 @@
+"""Job sessions: what every job was given and what it did, typed, queryable in SQL and live on a page.
+
+The public surface is this module. The core knows neither Dagster nor advertising; `bidbeacon_sessions.dagster` adds
+the Dagster resource, metadata and sensor on top.
+"""
+
+from bidbeacon_sessions.actions import Action, Touch
+from bidbeacon_sessions.errors import ActionDefinitionError, SessionClosedError, SessionsError
+from bidbeacon_sessions.recorder import AccountRef, SessionRecorder, with_job_session
+from bidbeacon_sessions.store import SessionStore
+
+__all__ = [
+    "AccountRef",
+    "Action",
+    "ActionDefinitionError",
+    "SessionClosedError",
+    "SessionRecorder",
+    "SessionStore",
+    "SessionsError",
+    "Touch",
+    "with_job_session",
+]

@@ -1,0 +1,158 @@
+"""Actions: the typed milestones of a session. A class is the only place that knows its payload, sentence and touches.
+
+```python
+class ReportRequested(Action):
+    \"\"\"A report was asked of Amazon.\"\"\"
+
+    sentence = "Requested report {report_id:badge} for {windows:count:window} {windows:windows}"
+
+    report_id: str
+    windows: list[date]
+```
+
+Payloads are versioned facts; sentences are made at reading time, so wording may change without rewriting history.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from bidbeacon_sessions.errors import ActionDefinitionError
+from bidbeacon_sessions.sentences import Part, Template, parse_template
+
+Tone = Literal["neutral", "progress", "success", "warning", "error"]
+
+_RESERVED = frozenset({"type", "at", "ord", "version"})
+_registry: dict[str, type["Action"]] = {}
+
+
+@dataclass(frozen=True)
+class Touch:
+    """What an action had to do with: one window of one dataset of one account, and the effect it had on it.
+
+    Args:
+        account: the account's key, as shown in tags and used as partition key.
+        dataset: the dataset's name, where there is one.
+        window: the window's key (an ISO date), where there is one.
+        effect: one word, e.g. `queued`, `requested`, `loaded`.
+    """
+
+    account: str
+    effect: str
+    dataset: str | None = None
+    window: str | None = None
+
+
+class Action(BaseModel):
+    """Base class of all actions; subclassing registers the type, named after the class in kebab-case."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: ClassVar[str]
+    sentence: ClassVar[str] = ""
+    tone: ClassVar[Tone] = "neutral"
+    schema_version: ClassVar[int] = 1
+    template: ClassVar[Template]
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        """Check the class and enter it into the catalogue; a class named `_…` is a base of others and no type itself."""
+        if cls.__name__.startswith("_"):
+            return
+        cls.type = _kebab_case(cls.__name__)
+        cls.template = _checked_template(cls)
+        taken = _registry.get(cls.type)
+        if taken is not None and (taken.__module__, taken.__qualname__) != (cls.__module__, cls.__qualname__):
+            raise ActionDefinitionError(
+                f"Action type {cls.type!r} of {cls.__module__} is taken by {taken.__module__}: choose another class name."
+            )
+        _registry[cls.type] = cls
+
+    def touches(self) -> Iterable[Touch]:
+        """Give what this action had to do with; nothing by default."""
+        return ()
+
+    def parts(self) -> list[Part]:
+        """Give the sentence as parts."""
+        return self.template.render({name: getattr(self, name) for name in type(self).model_fields})
+
+    @classmethod
+    def upcast(cls, version: int, payload: dict[str, Any]) -> dict[str, Any]:
+        """Bring a payload that was stored by an older version of this class to the present one.
+
+        Raises:
+            ValueError: no way from that version is known.
+        """
+        if version != cls.schema_version:
+            raise ValueError(f"{cls.type} version {version} is not known, the newest is {cls.schema_version}")
+        return payload
+
+    @classmethod
+    def from_stored(cls, version: int, payload: dict[str, Any]) -> Self:
+        """Make the action again from its stored payload."""
+        return cls.model_validate(cls.upcast(version, payload))
+
+
+@dataclass(frozen=True)
+class RenderedAction:
+    """How an action reads: its parts and tone, whether or not this process knows its class."""
+
+    parts: list[Part]
+    tone: Tone
+    known: bool
+
+
+def find_action_class(action_type: str) -> type[Action] | None:
+    """Give the class of a type, or `None` where newer code wrote it."""
+    return _registry.get(action_type)
+
+
+def action_classes() -> Mapping[str, type[Action]]:
+    """Give the catalogue: every registered class by type, sorted."""
+    return dict(sorted(_registry.items()))
+
+
+def render_action(action_type: str, version: int, payload: dict[str, Any]) -> RenderedAction:
+    """Make the sentence of a stored action; a type or version that is not known is shown as data, never lost."""
+    action_class = _registry.get(action_type)
+    if action_class is not None:
+        try:
+            return RenderedAction(
+                action_class.from_stored(version, payload).parts(), action_class.tone, known=True
+            )
+        except (ValidationError, ValueError):
+            pass  # stored by other code than ours: shown as data below
+    shown = json.dumps(payload, ensure_ascii=False, sort_keys=True)
+    parts = [
+        {"kind": "badge", "text": action_type, "value": action_type},
+        {"kind": "text", "text": f" {shown}"},
+    ]
+    return RenderedAction(parts, "neutral", known=False)
+
+
+def _kebab_case(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name).lower()
+
+
+def _checked_template(cls: type[Action]) -> Template:
+    if not cls.sentence:
+        raise ActionDefinitionError(f'{cls.__name__} has no sentence: declare `sentence = "…"`.')
+    clash = _RESERVED & set(cls.model_fields)
+    if clash:
+        raise ActionDefinitionError(
+            f"{cls.__name__} has fields {sorted(clash)}, names that every action has already: rename them."
+        )
+    try:
+        template = parse_template(cls.sentence)
+    except ValueError as error:
+        raise ActionDefinitionError(f"The sentence of {cls.__name__} can't be read: {error}.") from error
+    missing = template.fields - set(cls.model_fields)
+    if missing:
+        raise ActionDefinitionError(
+            f"The sentence of {cls.__name__} names {sorted(missing)}, its payload has {sorted(cls.model_fields)}."
+        )
+    return template

@@ -1,0 +1,164 @@
+"""The catalogue of actions as a page: what can stand in a timeline, made from the classes that say so.
+
+`python -m bidbeacon_sessions.catalogue MODULE …` prints it for the actions of these modules and for the core's own.
+"""
+
+import importlib
+import inspect
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core.core_schema import DecimalSchema
+
+from bidbeacon_sessions import core_actions
+from bidbeacon_sessions.actions import Action, Touch, action_classes
+
+_FORMATS = {
+    "date": ("date", "2026-11-23"),
+    "date-time": ("instant", "2026-11-23T05:00:00Z"),
+    "decimal": ("exact decimal, as text", "1"),
+    "uuid": ("uuid", "00000000-0000-0000-0000-000000000001"),
+}
+"""What a text of this format is called, and one such text."""
+
+_HEAD = """# Actions
+
+What a session's timeline is made of. In `job_sessions.actions` each is an object with `ord`, `type`, `at` and `version` and the
+fields below; the sentence is made when it is read. `[…]` of a sentence is left out where its fields are empty. What an action touches
+is a row of `session_touches` for each account, dataset and window it had to do with, with the effect named here.
+
+This page is printed by `python -m bidbeacon_sessions.catalogue {modules}`; a test compares the two.
+"""
+
+
+class _StoredSchema(GenerateJsonSchema):
+    """Describes payloads as they are stored; exact decimals are told from other texts."""
+
+    def decimal_schema(self, schema: DecimalSchema) -> JsonSchemaValue:
+        """Give the schema of an amount."""
+        del schema  # its bounds don't matter here
+        return {"type": "string", "format": "decimal"}
+
+
+def markdown_catalogue(modules: Sequence[str] = ()) -> str:
+    """Give the page, ending in a line break.
+
+    Args:
+        modules: what to import and list beside the core's actions: the classes of a module, or of everything in a package.
+    """
+    for module in modules:
+        importlib.import_module(module)
+    sections = [_section(name, classes) for name, classes in _by_module([*modules, core_actions.__name__])]
+    return "\n".join([_HEAD.format(modules=" ".join(modules)), *sections])
+
+
+def _by_module(wanted: Sequence[str]) -> Iterator[tuple[str, list[type[Action]]]]:
+    """Give the registered classes of the wanted modules and packages, by the module that defines them."""
+    grouped: dict[str, list[type[Action]]] = {}
+    for action_class in action_classes().values():
+        grouped.setdefault(action_class.__module__, []).append(action_class)
+    for parent in wanted:
+        for name in sorted(grouped):
+            if name == parent or name.startswith(f"{parent}."):
+                yield name, grouped[name]
+
+
+def _section(module: str, classes: Iterable[type[Action]]) -> str:
+    title = (sys.modules[module].__doc__ or module).partition("\n")[0].partition(".")[0]
+    return "\n".join([f"## {title}", "", *map(_entry, classes)])
+
+
+def _entry(action_class: type[Action]) -> str:
+    about = inspect.getdoc(action_class) or ""
+    lines = [
+        f"### {action_class.type}",
+        "",
+        about,
+        "",
+        f"    {action_class.sentence}",
+        "",
+        f"Tone {action_class.tone}. {_touched(action_class)}",
+        "",
+        "| field | type | default |",
+        "|---|---|---|",
+        *_field_rows(action_class),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _schema(action_class: type[Action]) -> dict[str, Any]:
+    return action_class.model_json_schema(mode="serialization", schema_generator=_StoredSchema)
+
+
+def _field_rows(action_class: type[Action]) -> Iterator[str]:
+    schema = _schema(action_class)
+    for name, described in schema["properties"].items():
+        default = f"`{json.dumps(described['default'])}`" if "default" in described else ""
+        yield f"| `{name}` | {_type_name(described, schema)} | {default} |"
+
+
+def _type_name(schema: Mapping[str, Any], root: Mapping[str, Any]) -> str:
+    """Say in words what JSON a field is stored as."""
+    plain = _resolved(schema, root)
+    if "anyOf" in plain:
+        return " or ".join(_type_name(option, root) for option in plain["anyOf"])
+    if "enum" in plain:
+        return "one of " + ", ".join(f"`{value}`" for value in plain["enum"])
+    if plain.get("type") == "array":
+        return f"list of {_type_name(plain.get('items', {}), root)}"
+    if plain.get("type") == "string":
+        return _FORMATS.get(plain.get("format", ""), ("text", ""))[0]
+    return str(plain.get("type", "any"))
+
+
+def _touched(action_class: type[Action]) -> str:
+    """Say what the class touches, found by asking an action with sample values."""
+    touches = list(_sample_action(action_class).touches())
+    if not touches:
+        return "Touches nothing."
+    what = ", ".join(name for name in ("account", "dataset", "window") if getattr(touches[0], name))
+    return f"Touches {what}: {', '.join(f'`{effect}`' for effect in _effects(touches))}."
+
+
+def _effects(touches: Sequence[Touch]) -> list[str]:
+    return sorted({touch.effect for touch in touches})
+
+
+def _sample_action(action_class: type[Action]) -> Action:
+    schema = _schema(action_class)
+    return action_class.model_validate(
+        {name: _sample(field, schema) for name, field in schema["properties"].items()}
+    )
+
+
+def _sample(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Any:
+    """Give a value of a field's type; lists have one entry, so that what an action touches shows."""
+    plain = _resolved(schema, root)
+    if "anyOf" in plain:
+        return _sample(plain["anyOf"][0], root)
+    if "enum" in plain:
+        return plain["enum"][0]
+    if plain.get("type") == "array":
+        return [_sample(plain.get("items", {}), root)]
+    if plain.get("type") == "string":
+        return _FORMATS.get(plain.get("format", ""), ("", "sample"))[1]
+    return {"boolean": True, "object": {}}.get(plain.get("type", ""), 1)
+
+
+def _resolved(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Follow a reference into the schema's definitions."""
+    reference = schema.get("$ref")
+    return schema if reference is None else root["$defs"][reference.rpartition("/")[2]]
+
+
+def main() -> None:
+    """Print the page for the modules named on the command line."""
+    sys.stdout.write(markdown_catalogue(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""The errors of job sessions.
+
+```
+SessionsError
+├── ActionDefinitionError     an action's class is wrong: found at import
+├── SessionClosedError        the session was closed by somebody else, this process may not write into it
+├── CursorError               a stream cursor that is not of the form <epoch>.<position>
+├── NotConfiguredError        no database to write sessions to
+├── UnsafeAddressError        the stream would be open to other machines without a token
+└── CannotListenError         the stream's address is taken or not this machine's
+```
+"""
+
+
+class SessionsError(Exception):
+    """Anything that job sessions raise on purpose."""
+
+
+class ActionDefinitionError(SessionsError):
+    """An action's class is wrong: its type is taken, or its sentence and payload don't fit."""
+
+
+class SessionClosedError(SessionsError):
+    """The session was closed while this process was away, so nothing more may be written into it."""
+
+    def __init__(self, session_id: str, status: str | None) -> None:
+        self.session_id = session_id
+        self.status = status
+        super().__init__(
+            f"Session {session_id} was closed as {status or 'gone'} by another process, probably because this one gave no sign "
+            "of life: end this job, its work is taken up by the next run."
+        )
+
+
+class CursorError(SessionsError):
+    """A stream cursor could not be read."""
+
+    def __init__(self, cursor: str) -> None:
+        self.cursor = cursor
+        super().__init__(
+            f"Expected a cursor of the form <epoch>.<position>, got: {cursor[:80]!r}. Load the page again."
+        )
+
+
+class NotConfiguredError(SessionsError):
+    """No store was given and no database is configured."""
+
+    def __init__(self) -> None:
+        super().__init__("No database for job sessions: pass store=…, or set BIDBEACON_DATABASE_URL.")
+
+
+class UnsafeAddressError(SessionsError):
+    """The stream was asked to listen where other machines can reach it, and no token is set."""
+
+    def __init__(self, host: str) -> None:
+        self.host = host
+        super().__init__(
+            f"The stream may listen on {host} only with a token, since other machines can reach it there: "
+            "set BIDBEACON_STREAM_TOKEN to a long random text, or BIDBEACON_STREAM_HOST=127.0.0.1."
+        )
+
+
+class CannotListenError(SessionsError):
+    """The stream's address can't be listened on."""
+
+    def __init__(self, host: str, port: int, reason: str) -> None:
+        self.host = host
+        self.port = port
+        super().__init__(
+            f"The stream can't listen on {host}:{port}: {reason}. Stop what uses that port, or set BIDBEACON_STREAM_PORT."
+        )

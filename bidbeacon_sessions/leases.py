@@ -1,0 +1,107 @@
+"""Signs of life: a running session beats; whoever finds a silent one may close it.
+
+A claim on work (see the pipelines' stores) names the session that holds it, and holds only while that session's lease does.
+"""
+
+import logging
+import os
+import socket
+import threading
+from datetime import datetime, timedelta
+from typing import Self
+from uuid import UUID
+
+from sqlalchemy import Connection, RowMapping, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from bidbeacon_sessions.store import SessionStore
+
+logger = logging.getLogger(__name__)
+
+# A lease lives by the database's clock alone, so that clocks of several machines don't matter.
+_BEAT = text("""
+    INSERT INTO session_leases (session_id, holder, heartbeat_at, expires_at)
+    SELECT id, :holder, clock_timestamp(), clock_timestamp() + make_interval(secs => :seconds)
+      FROM session_headers WHERE id = :session_id AND status = 'running'
+    ON CONFLICT (session_id) DO UPDATE
+       SET heartbeat_at = excluded.heartbeat_at, expires_at = excluded.expires_at, holder = excluded.holder
+    RETURNING session_id""")
+
+
+def beat(connection: Connection, session_id: UUID, *, seconds: float) -> bool:
+    """Prolong a session's lease; give False where the session is not running any more."""
+    values = {"session_id": session_id, "seconds": seconds, "holder": holder_name()}
+    return connection.execute(_BEAT, values).first() is not None
+
+
+def holder_name() -> str:
+    """Name this process: `host:pid`."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+_DEAD = text("""
+    SELECT h.id, h.job_name, h.run_id, h.step_key, h.started_at, l.heartbeat_at, l.holder,
+           coalesce(l.expires_at, h.started_at + make_interval(secs => :seconds)) < clock_timestamp() AS lease_ended
+      FROM session_headers h LEFT JOIN session_leases l ON l.session_id = h.id
+     WHERE h.status = 'running' AND coalesce(l.heartbeat_at, h.started_at) < clock_timestamp() - CAST(:silent_for AS interval)
+     ORDER BY h.started_at LIMIT :limit""")
+
+
+def list_dead_sessions(
+    connection: Connection, *, seconds: float, silent_for: timedelta = timedelta(0), limit: int = 500
+) -> list[RowMapping]:
+    """Give running sessions that missed their heartbeats.
+
+    Args:
+        connection: an open transaction.
+        seconds: how long a lease is, for sessions that never had one.
+        silent_for: how long they have been silent at least.
+        limit: how many at most.
+
+    Returns:
+        id, job_name, run_id, step_key, started_at, heartbeat_at, holder, and lease_ended: only then are they dead for certain.
+    """
+    values = {"seconds": seconds, "silent_for": silent_for, "limit": limit}
+    return list(connection.execute(_DEAD, values).mappings())
+
+
+def last_sign_of_life(connection: Connection, session_id: UUID) -> datetime | None:
+    """Give the instant of a session's last heartbeat, or None where it never had one."""
+    found: datetime | None = connection.execute(
+        text("SELECT heartbeat_at FROM session_leases WHERE session_id = :id"), {"id": session_id}
+    ).scalar()
+    return found
+
+
+class Heartbeat:
+    """Beats for one session from a thread of its own, until it is left.
+
+    A database that is away for a while is waited for; the lease may run out meanwhile, and then the session is closed by others.
+    """
+
+    def __init__(self, store: SessionStore, session_id: UUID, *, every: float, lease_seconds: float) -> None:
+        self._store = store
+        self._session_id = session_id
+        self._every = every
+        self._lease_seconds = lease_seconds
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"heartbeat-{session_id}", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(timeout=self._every + 5)
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._every):
+            try:
+                with self._store.begin() as connection:
+                    alive = beat(connection, self._session_id, seconds=self._lease_seconds)
+            except SQLAlchemyError as error:
+                logger.warning("No heartbeat for session %s: %s", self._session_id, type(error).__name__)
+                continue
+            if not alive:
+                return

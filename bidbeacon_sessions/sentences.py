@@ -1,0 +1,232 @@
+"""The template language of sentences: an action's payload as readable parts, plain data for page, terminal and Dagster.
+
+`"Requested {report_id:badge} for {windows:count:window} {windows:windows}[ after {waited_seconds:duration}]"`
+
+- `{field}` or `{field:kind}` or `{field:kind:argument}`; kinds are listed in `KINDS`.
+- `[…]` is left out when any field inside is `None`, empty or 0.
+
+A part is a JSON object with `kind` and `text`; `badge`, `window`, `account`, `time` and `link` parts carry a `value` too (for
+`time` an ISO instant, for `link` a URL).
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+Part = dict[str, str]
+
+_FIELD = re.compile(r"\{(?P<name>[a-z_][a-z0-9_]*)(?::(?P<kind>[a-z]+))?(?::(?P<argument>[^}]*))?\}")
+_OPTIONAL = re.compile(r"\[(?P<inside>[^\[\]]*)\]")
+MOST_SINGLE_WINDOWS = 4
+_SECONDS_IN_HOUR = 3600
+_SECONDS_IN_MINUTE = 60
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A run of literal text, or one field with the kind it is shown as."""
+
+    text: str = ""
+    name: str | None = None
+    kind: str = "text"
+    argument: str = ""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Some pieces that stand or fall together."""
+
+    pieces: tuple[Piece, ...]
+    optional: bool
+
+    def is_empty(self, values: Mapping[str, Any]) -> bool:
+        """Whether this optional segment has nothing to say for these values."""
+        return self.optional and any(
+            not values[piece.name] for piece in self.pieces if piece.name is not None
+        )
+
+
+@dataclass(frozen=True)
+class Template:
+    """A parsed sentence."""
+
+    source: str
+    segments: tuple[Segment, ...]
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The names of all payload fields that the sentence uses."""
+        return frozenset(p.name for s in self.segments for p in s.pieces if p.name is not None)
+
+    def render(self, values: Mapping[str, Any]) -> list[Part]:
+        """Give the parts of the sentence for one payload (Python values, by field name)."""
+        parts: list[Part] = []
+        for segment in self.segments:
+            if not segment.is_empty(values):
+                parts.extend(part for piece in segment.pieces for part in _render_piece(piece, values))
+        return _merge_texts(parts)
+
+
+def parse_template(source: str) -> Template:
+    """Parse a sentence template.
+
+    Raises:
+        ValueError: a brace or bracket is left over, or a kind is unknown.
+    """
+    segments: list[Segment] = []
+    position = 0
+    for match in _OPTIONAL.finditer(source):
+        segments.append(Segment(tuple(_pieces(source[position : match.start()])), optional=False))
+        segments.append(Segment(tuple(_pieces(match["inside"])), optional=True))
+        position = match.end()
+    segments.append(Segment(tuple(_pieces(source[position:])), optional=False))
+    return Template(source, tuple(s for s in segments if s.pieces))
+
+
+def plain_text(parts: Sequence[Part]) -> str:
+    """Give a sentence as text, the way a log line or a Markdown list shows it; many windows as ranges of days."""
+    return "".join(part["text"] for part in fold_windows(parts))
+
+
+def fold_windows(parts: Sequence[Part]) -> list[Part]:
+    """Give the parts with runs of following days as one window part each, `2026-07-27 … 2026-11-23`, where a sentence has many."""
+    days = [date.fromisoformat(part["value"]) for part in parts if part["kind"] == "window"]
+    if len(days) <= MOST_SINGLE_WINDOWS:
+        return list(parts)
+    first = next(n for n, part in enumerate(parts) if part["kind"] == "window")
+    last = max(n for n, part in enumerate(parts) if part["kind"] == "window")
+    folded = [_range_part(start, end) for start, end in _runs(sorted(days))]
+    spaced = [part for one in folded for part in (one, {"kind": "text", "text": " "})][:-1]
+    return _merge_texts([*parts[:first], *spaced, *parts[last + 1 :]])
+
+
+def _range_part(start: date, end: date) -> Part:
+    text = str(start) if start == end else f"{start} … {end}"
+    return {"kind": "window", "text": text, "value": f"{start}/{end}"}
+
+
+def _runs(days: Sequence[date]) -> Iterator[tuple[date, date]]:
+    """Give first and last day of each run of following days."""
+    start = previous = days[0]
+    for day in days[1:]:
+        if (day - previous).days > 1:
+            yield start, previous
+            start = day
+        previous = day
+    yield start, previous
+
+
+def _pieces(source: str) -> Iterator[Piece]:
+    position = 0
+    for match in _FIELD.finditer(source):
+        yield from _literal(source[position : match.start()])
+        kind = match["kind"] or "text"
+        if kind not in KINDS:
+            raise ValueError(f"unknown kind {kind!r} in {match[0]!r}; known: {', '.join(sorted(KINDS))}")
+        yield Piece(name=match["name"], kind=kind, argument=match["argument"] or "")
+        position = match.end()
+    yield from _literal(source[position:])
+
+
+def _literal(text: str) -> Iterator[Piece]:
+    if any(c in text for c in "{}[]"):
+        raise ValueError(f"a brace or bracket is left over in {text!r}")
+    if text:
+        yield Piece(text=text)
+
+
+def _render_piece(piece: Piece, values: Mapping[str, Any]) -> Sequence[Part]:
+    if piece.name is None:
+        return [{"kind": "text", "text": piece.text}]
+    return KINDS[piece.kind](values[piece.name], piece.argument, values)
+
+
+def _merge_texts(parts: Sequence[Part]) -> list[Part]:
+    merged: list[Part] = []
+    for part in parts:
+        if merged and part["kind"] == merged[-1]["kind"] == "text":
+            merged[-1] = {"kind": "text", "text": merged[-1]["text"] + part["text"]}
+        elif part["text"]:
+            merged.append(part)
+    return merged
+
+
+def format_duration(seconds: float) -> str:
+    """Give a length of time the way people say it: `0.4 s`, `3 min 12 s`, `2 h 05 min`."""
+    if seconds < 10:  # noqa: PLR2004 - below ten seconds the tenth matters
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < _SECONDS_IN_MINUTE:
+        return f"{whole} s"
+    if whole < _SECONDS_IN_HOUR:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def _text(value: Any, _argument: str, _values: Mapping[str, Any]) -> list[Part]:
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+        return [{"kind": "text", "text": f"{value:,}"}]
+    return [{"kind": "text", "text": "" if value is None else str(value)}]
+
+
+def _count(value: Any, argument: str, _values: Mapping[str, Any]) -> list[Part]:
+    number = len(value) if isinstance(value, Sequence) and not isinstance(value, str) else int(value or 0)
+    singular, _, plural = argument.partition("|")
+    noun = singular if number == 1 else plural or f"{singular}s"
+    return [{"kind": "text", "text": f"{number:,} {noun}".strip()}]
+
+
+def _valued(kind: str) -> Callable[[Any, str, Mapping[str, Any]], list[Part]]:
+    def render(value: Any, _argument: str, _values: Mapping[str, Any]) -> list[Part]:
+        many = value if isinstance(value, list | tuple) else [] if value is None else [value]
+        shown = [{"kind": kind, "text": str(v), "value": str(v)} for v in many]
+        spaced = [part for one in shown for part in (one, {"kind": "text", "text": " "})]
+        return spaced[:-1]
+
+    return render
+
+
+def _windows(value: Any, argument: str, values: Mapping[str, Any]) -> list[Part]:
+    days = [value] if isinstance(value, date) else value
+    return _valued("window")([str(d) for d in days], argument, values)
+
+
+def _time(value: Any, _argument: str, _values: Mapping[str, Any]) -> list[Part]:
+    if not isinstance(value, datetime):
+        return []
+    return [{"kind": "time", "text": f"{value:%Y-%m-%d %H:%M:%S} UTC", "value": value.isoformat()}]
+
+
+def _duration(value: Any, _argument: str, _values: Mapping[str, Any]) -> list[Part]:
+    return [{"kind": "text", "text": format_duration(float(value))}]
+
+
+def _money(value: Any, argument: str, values: Mapping[str, Any]) -> list[Part]:
+    currency = values.get(argument) if argument else None
+    return [{"kind": "text", "text": f"{value:,.2f}" + (f" {currency}" if currency else "")}]
+
+
+def _link(value: Any, argument: str, _values: Mapping[str, Any]) -> list[Part]:
+    return [{"kind": "link", "text": argument or str(value), "value": str(value)}] if value else []
+
+
+def _flag(_value: Any, _argument: str, _values: Mapping[str, Any]) -> list[Part]:
+    """Show nothing: the field only decides whether its segment stands."""
+    return []
+
+
+KINDS: Mapping[str, Callable[[Any, str, Mapping[str, Any]], Sequence[Part]]] = {
+    "text": _text,
+    "count": _count,
+    "badge": _valued("badge"),
+    "account": _valued("account"),
+    "windows": _windows,
+    "time": _time,
+    "duration": _duration,
+    "money": _money,
+    "link": _link,
+    "flag": _flag,
+}

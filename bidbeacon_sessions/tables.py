@@ -1,0 +1,241 @@
+"""The tables of job sessions. Instants are UTC; the view `job_sessions` is what people query.
+
+Rows that the stream delivers carry `changed_xid`, the transaction that last wrote them (see `change_log.py`).
+"""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    MetaData,
+    Text,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import UserDefinedType
+
+SESSION_STATUSES = ("running", "succeeded", "failed", "cancelled", "crashed")
+
+
+class Xid8(UserDefinedType[str]):
+    """A full (never wrapping) transaction id; compared by the server only."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        """Give the type's name in DDL."""
+        return "xid8"
+
+
+class PgSnapshot(UserDefinedType[str]):
+    """Which transactions were visible at one moment."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        """Give the type's name in DDL."""
+        return "pg_snapshot"
+
+
+class SessionsBase(DeclarativeBase):
+    """Base of the tables of this package."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's own way
+        datetime: DateTime(timezone=True),
+        str: Text,
+        int: BigInteger,
+        dict[str, Any]: JSONB,
+    }
+
+
+def _own_xid() -> Any:
+    return mapped_column(Xid8, server_default=text("pg_current_xact_id()"))
+
+
+class SessionHeader(SessionsBase):
+    """One row is a session: one attempt of one op (or any other piece of work), its input once, and how it ended."""
+
+    __tablename__ = "session_headers"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    job_name: Mapped[str]
+    run_id: Mapped[str | None]
+    step_key: Mapped[str | None]
+    retry_number: Mapped[int] = mapped_column(server_default="0")
+    account_id: Mapped[str | None]
+    country_code: Mapped[str | None]
+    account_key: Mapped[str | None]
+    status: Mapped[str] = mapped_column(server_default="running")
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+    error: Mapped[dict[str, Any] | None]
+    input: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
+    labels: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
+    parent_session_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("session_headers.id", ondelete="SET NULL")
+    )
+    revision: Mapped[int] = mapped_column(server_default="1")
+    changed_xid: Mapped[str] = _own_xid()
+
+    __table_args__ = (
+        CheckConstraint(f"status IN {SESSION_STATUSES}", name="status_known"),
+        CheckConstraint("(status = 'running') = (finished_at IS NULL)", name="ended_has_end"),
+        CheckConstraint("finished_at >= started_at", name="ends_after_start"),
+        CheckConstraint("job_name <> ''", name="job_named"),
+        CheckConstraint("retry_number >= 0", name="retry_counted"),
+        Index(
+            "uq_session_headers_attempt",
+            "run_id",
+            "step_key",
+            "retry_number",
+            unique=True,
+            postgresql_where=text("run_id IS NOT NULL AND step_key IS NOT NULL"),
+        ),
+        Index(None, "started_at", "id"),
+        Index(None, "changed_xid"),
+        Index(None, "job_name", "started_at"),
+        Index(None, "account_key", "started_at"),
+        Index(None, "parent_session_id"),
+        Index("ix_session_headers_running", "id", postgresql_where=text("status = 'running'")),
+    )
+
+
+class SessionAction(SessionsBase):
+    """One row is an action: a milestone of a session, with its time and its typed payload. Rows are only ever added."""
+
+    __tablename__ = "session_actions"
+
+    session_id: Mapped[UUID] = mapped_column(
+        ForeignKey("session_headers.id", ondelete="CASCADE"), primary_key=True
+    )
+    ord: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    type: Mapped[str]
+    schema_version: Mapped[int]
+    at: Mapped[datetime]
+    payload: Mapped[dict[str, Any]]
+    changed_xid: Mapped[str] = _own_xid()
+
+    __table_args__ = (
+        CheckConstraint("ord > 0", name="ord_counted"),
+        CheckConstraint("jsonb_typeof(payload) = 'object'", name="payload_is_object"),
+        Index(None, "changed_xid"),
+        Index(None, "type", "at"),
+    )
+
+
+class SessionTouch(SessionsBase):
+    """One row is one thing an action had to do with: a window of a dataset of an account, and the effect on it."""
+
+    __tablename__ = "session_touches"
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    session_id: Mapped[UUID]
+    ord: Mapped[int]
+    account_key: Mapped[str]
+    dataset: Mapped[str | None]
+    window_key: Mapped[str | None]
+    effect: Mapped[str]
+
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["session_id", "ord"], ["session_actions.session_id", "session_actions.ord"], ondelete="CASCADE"
+        ),
+        Index(None, "account_key", "dataset", "window_key"),
+        Index(None, "session_id", "ord"),
+    )
+
+
+class SessionLease(SessionsBase):
+    """One row is the sign of life of a running session; beside the header, so that a beat changes no session."""
+
+    __tablename__ = "session_leases"
+
+    session_id: Mapped[UUID] = mapped_column(
+        ForeignKey("session_headers.id", ondelete="CASCADE"), primary_key=True
+    )
+    holder: Mapped[str]
+    heartbeat_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+
+    __table_args__ = (
+        Index(None, "expires_at"),
+        {"postgresql_with": {"fillfactor": 50}},
+    )
+
+
+class SessionChange(SessionsBase):
+    """One row is a published change: of a session's header (`ord` 0) or of one of its actions. Positions have no gaps."""
+
+    __tablename__ = "session_changes"
+
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    session_id: Mapped[UUID]
+    ord: Mapped[int]
+    published_at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
+
+    __table_args__ = (Index(None, "published_at"),)
+
+
+class SessionChangeCursor(SessionsBase):
+    """The only row says up to which snapshot of the database changes have been published, and in which epoch."""
+
+    __tablename__ = "session_change_cursor"
+
+    id: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
+    epoch: Mapped[UUID] = mapped_column(server_default=text("gen_random_uuid()"))
+    position: Mapped[int] = mapped_column(server_default="0")
+    published_snapshot: Mapped[str] = mapped_column(PgSnapshot, server_default=text("pg_current_snapshot()"))
+    system_identifier: Mapped[int | None]
+    stepped_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+
+    __table_args__ = (CheckConstraint("id", name="one_row"),)
+
+
+JOB_SESSIONS_VIEW = """
+CREATE VIEW job_sessions AS
+SELECT h.id,
+       h.job_name,
+       h.run_id,
+       h.step_key,
+       h.retry_number,
+       h.account_id,
+       h.country_code,
+       h.account_key,
+       h.status,
+       h.started_at,
+       h.finished_at,
+       coalesce(h.finished_at, now()) - h.started_at AS duration,
+       h.error,
+       h.input,
+       h.labels,
+       coalesce(a.actions, '[]'::jsonb) AS actions,
+       coalesce(a.action_count, 0) AS action_count,
+       h.parent_session_id,
+       h.revision + coalesce(a.action_count, 0) AS revision
+  FROM session_headers h
+  LEFT JOIN LATERAL (
+       SELECT jsonb_agg(
+                jsonb_build_object('ord', s.ord, 'type', s.type, 'at', s.at, 'version', s.schema_version) || s.payload
+                ORDER BY s.ord) AS actions,
+              count(*) AS action_count
+         FROM session_actions s
+        WHERE s.session_id = h.id) a ON true
+"""

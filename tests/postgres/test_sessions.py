@@ -1,0 +1,168 @@
+"""Sessions and actions in a real database."""
+
+from datetime import UTC, date, datetime
+from uuid import UUID
+
+import pytest
+from sqlalchemy import Connection, text
+
+from bidbeacon_sessions import AccountRef, Action, SessionClosedError, SessionStore, Touch, with_job_session
+from bidbeacon_sessions.finalisation import finalize_session
+from bidbeacon_sessions.leases import list_dead_sessions
+from bidbeacon_sessions.settings import MAX_ACTIONS
+
+ACCOUNT = AccountRef("amzn1.ads-account.g.a", "US", "US.a")
+
+
+class SampleLoaded(Action):
+    """Some windows were loaded."""
+
+    sentence = "Loaded {rows:count:row} of {account:account} for {windows:windows}[: {note}]"
+
+    account: str
+    windows: list[date]
+    rows: int
+    note: str | None = None
+
+    def touches(self) -> list[Touch]:
+        """One touch a window."""
+        return [Touch(self.account, "loaded", "daily_targets", str(day)) for day in self.windows]
+
+
+LOADED = SampleLoaded(account="US.a", windows=[date(2026, 11, 23)], rows=3)
+
+
+def test_a_session_that_ends_well_succeeds_with_its_input_and_actions(session_store: SessionStore) -> None:
+    """The view shows one row with input, actions in order, and both times."""
+    with with_job_session(
+        "refresh-account", store=session_store, input={"window": "2026-11-23"}, account=ACCOUNT
+    ) as session:
+        session.add(LOADED)
+        session.add(LOADED)
+    [row] = _job_sessions(session_store)
+    assert (row.job_name, row.status, row.input) == ("refresh-account", "succeeded", {"window": "2026-11-23"})
+    assert [(1, "sample-loaded", 3), (2, "sample-loaded", 3)] == [
+        (a["ord"], a["type"], a["rows"]) for a in row.actions
+    ]
+    assert (row.action_count, row.account_id, row.country_code) == (2, ACCOUNT.account_id, "US")
+    assert row.started_at <= row.finished_at
+
+
+def test_a_failing_session_keeps_the_error_and_lets_it_through(session_store: SessionStore) -> None:
+    """The exception that leaves is the very one that was raised."""
+    error = LookupError("no such window")
+    with pytest.raises(LookupError) as caught, with_job_session("x", store=session_store):
+        raise error
+    [row] = _job_sessions(session_store)
+    assert caught.value is error
+    assert (row.status, row.error["type"], row.error["message"]) == (
+        "failed",
+        "LookupError",
+        "no such window",
+    )
+
+
+def test_an_interrupt_cancels_the_session(session_store: SessionStore) -> None:
+    """Ctrl-C is not a failure."""
+    with pytest.raises(KeyboardInterrupt), with_job_session("x", store=session_store):
+        raise KeyboardInterrupt
+    assert [row.status for row in _job_sessions(session_store)] == ["cancelled"]
+
+
+def test_an_action_of_a_rolled_back_transaction_is_not_there(session_store: SessionStore) -> None:
+    """What `add_in` recorded is true exactly when the data is."""
+    with with_job_session("x", store=session_store) as session:
+        with pytest.raises(RuntimeError), session_store.begin() as connection:
+            session.add_in(connection, LOADED)
+            raise RuntimeError
+        with session_store.begin() as connection:
+            session.add_in(connection, LOADED)
+    [row] = _job_sessions(session_store)
+    assert [2] == [action["ord"] for action in row.actions]
+    with session_store.begin() as connection:
+        touched = connection.execute(
+            text("SELECT account_key, dataset, window_key, effect FROM session_touches")
+        ).all()
+    assert [("US.a", "daily_targets", "2026-11-23", "loaded")] == [tuple(t) for t in touched]
+
+
+def test_nothing_is_written_into_a_session_that_somebody_closed(session_store: SessionStore) -> None:
+    """A process that wakes up finds its session closed, and the timeline says what was last seen."""
+    with pytest.raises(SessionClosedError), with_job_session("x", store=session_store) as session:
+        session.add(LOADED)
+        with session_store.begin() as connection:
+            finalize_session(
+                connection,
+                session.session_id,
+                status="crashed",
+                reason="no sign of life.",
+                now=datetime.now(UTC),
+            )
+        session.add(LOADED)
+    [row] = _job_sessions(session_store)
+    assert row.status == "crashed"
+    assert ["sample-loaded", "session-finalized"] == [action["type"] for action in row.actions]
+    assert row.actions[1]["last_action"] == "Loaded 3 rows of US.a for 2026-11-23"
+
+
+def test_a_new_attempt_closes_the_older_one_of_the_same_step(session_store: SessionStore) -> None:
+    """An attempt killed without a trace does not stay `running` once the next one starts."""
+    killed = with_job_session("x", store=session_store, run_id="r", step_key="s")
+    killed.__enter__()
+    with with_job_session("x", store=session_store, run_id="r", step_key="s", retry_number=1):
+        pass
+    assert [("crashed", 0), ("succeeded", 1)] == [
+        (r.status, r.retry_number) for r in _job_sessions(session_store)
+    ]
+
+
+def test_only_a_session_whose_lease_ran_out_counts_as_dead(session_store: SessionStore) -> None:
+    """A beating session is left alone."""
+    with with_job_session("x", store=session_store) as session, session_store.begin() as connection:
+        assert [(session.session_id, False)] == _silent(connection)
+        connection.execute(text("UPDATE session_leases SET expires_at = now() - interval '1 second'"))
+        assert [(session.session_id, True)] == _silent(connection)
+
+
+def test_secrets_are_masked_before_anything_is_written(session_store: SessionStore) -> None:
+    """Neither input, nor actions, nor the error hold the canary."""
+    canary = "Atza|CANARY-0123456789"
+    with (
+        pytest.raises(ValueError, match="CANARY"),
+        with_job_session(
+            "x", store=session_store, input={"deep": [{"refresh_token": "CANARY"}], "t": canary}
+        ) as session,
+    ):
+        session.add(LOADED.model_copy(update={"note": f"https://h/x?X-Amz-Signature=CANARY&a=1 {canary}"}))
+        raise ValueError(canary)
+    with session_store.begin() as connection:
+        stored = connection.execute(text("SELECT to_jsonb(j)::text FROM job_sessions j")).scalar_one()
+    assert "CANARY" not in stored
+    assert "X-Amz-Signature=•••&a=1" in stored
+
+
+def test_text_that_json_in_postgres_refuses_is_stored_all_the_same(session_store: SessionStore) -> None:
+    """NUL and lone surrogates are replaced, not a reason to fail."""
+    with with_job_session("x", store=session_store) as session:
+        session.add(LOADED.model_copy(update={"note": "a\x00b\ud800c"}))
+    assert [row.actions[0]["note"] for row in _job_sessions(session_store)] == ["a␀b?c"]
+
+
+def test_actions_over_the_bound_are_counted_in_one_more(session_store: SessionStore) -> None:
+    """The timeline says how many it left out."""
+    with with_job_session("x", store=session_store) as session:
+        session._last_ord = MAX_ACTIONS - 1
+        for _ in range(3):
+            session.add(LOADED)
+    [row] = _job_sessions(session_store)
+    assert ["sample-loaded", "actions-omitted"] == [action["type"] for action in row.actions]
+    assert (row.actions[1]["omitted"], row.actions[1]["by_type"]) == (2, "2 × sample-loaded")
+
+
+def _job_sessions(store: SessionStore) -> list:  # type: ignore[type-arg]
+    with store.begin() as connection:
+        return list(connection.execute(text("SELECT * FROM job_sessions ORDER BY started_at")))
+
+
+def _silent(connection: Connection) -> list[tuple[UUID, bool]]:
+    return [(row.id, row.lease_ended) for row in list_dead_sessions(connection, seconds=45)]

@@ -1,0 +1,47 @@
+"""A client of the Amazon Ads API: accounts, reports, exports, downloads; synchronous and safe between threads."""
+
+from bidbeacon_pipelines.ads_api.accounts import AccountListing, AdsAccount, list_accounts
+from bidbeacon_pipelines.ads_api.client import (
+    AdsApiClient,
+    Clock,
+    Credentials,
+    Endpoints,
+    RetryPolicy,
+    Waiting,
+    connect,
+)
+from bidbeacon_pipelines.ads_api.downloads import download_to
+from bidbeacon_pipelines.ads_api.exports import Export, ExportKind, ExportStatus, create_export, get_export
+from bidbeacon_pipelines.ads_api.reports import (
+    Period,
+    Report,
+    ReportPart,
+    ReportStatus,
+    create_report,
+    retrieve_report,
+)
+
+__all__ = [
+    "AccountListing",
+    "AdsAccount",
+    "AdsApiClient",
+    "Clock",
+    "Credentials",
+    "Endpoints",
+    "Export",
+    "ExportKind",
+    "ExportStatus",
+    "Period",
+    "Report",
+    "ReportPart",
+    "ReportStatus",
+    "RetryPolicy",
+    "Waiting",
+    "connect",
+    "create_export",
+    "create_report",
+    "download_to",
+    "get_export",
+    "list_accounts",
+    "retrieve_report",
+]

@@ -1,0 +1,210 @@
+"""What can go wrong between us and the Ads API; no message ever carries a token or a presigned URL's query.
+
+AdsApiError
+├── AuthError                 a person has to act, except where NotAuthorized concerns one account only
+│   ├── InvalidGrant          the refresh token is revoked or expired
+│   ├── InvalidClient         client id and secret don't belong together
+│   └── NotAuthorized         401 even with a fresh token, or 403
+├── Rejected                  any other 4xx: the same request fails again
+│   ├── TooOld                the period lies before what Amazon keeps
+│   ├── DuplicateReport       the same report is being made already; carries its id
+│   └── NotFound              Amazon knows no such report, export or path
+├── DownloadRefused           we refuse: foreign host, foreign redirect, or too large
+├── UrlExpired                a download URL outlived its time: retrieve the report again
+├── MalformedAnswer           an answer that is not what it has to be
+├── OutcomeUnknown            a create that Amazon may or may not have accepted
+│                             ── those below are transient: reads were repeated before they got here ──
+├── Throttled                 429
+├── Upstream                  5xx
+├── Unreachable               no connection, a broken one, or a timeout
+└── DownloadIncomplete        a file of another size than announced
+"""
+# ruff: noqa: N818 - the names say what happened, as those of httpx do; the base class ends in Error
+
+import re
+from typing import ClassVar
+
+_SECRETS = (
+    (re.compile(r"Atz([a-z])\|[^\s\"'<>&]+"), r"Atz\1|…"),
+    (re.compile(r"(https?://[^\s?\"'<>]+)\?[^\s\"'<>]*"), r"\1?…"),
+    (re.compile(r"(client_secret|refresh_token|access_token)(\"?\s*[=:]\s*\"?)[^\s&\"]+"), r"\1\2…"),
+)
+
+
+def mask_secrets(text: str) -> str:
+    """Give the text without tokens, client secrets and the queries of URLs, which hold signatures."""
+    for pattern, replacement in _SECRETS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+class AdsApiError(Exception):
+    """The Ads API did not do what was asked.
+
+    Attributes:
+        reason: What came instead, in a person's words.
+        operation: What was asked, as "create a report".
+        status: HTTP status, where an answer came.
+        code: Amazon's own error code.
+        request_id: Amazon's id of the request; its support asks for it.
+        retry_after: Seconds Amazon asks us to wait; None where it asked nothing.
+        what_to_do: What helps.
+    """
+
+    transient: ClassVar[bool] = False
+    advice: ClassVar[str] = "Look at the answer above."
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        operation: str = "call the Ads API",
+        status: int | None = None,
+        code: str | None = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+        what_to_do: str | None = None,
+    ) -> None:
+        self.reason = mask_secrets(reason)
+        super().__init__(self.reason)
+        self.operation = operation
+        self.status = status
+        self.code = code
+        self.request_id = request_id
+        self.retry_after = retry_after
+        self.what_to_do = what_to_do or self.advice
+
+    def __str__(self) -> str:
+        facts = [
+            f"{name} {value}"
+            for name, value in (("status", self.status), ("code", self.code), ("request", self.request_id))
+            if value is not None
+        ]
+        came = f"{self.reason.rstrip('.')} ({', '.join(facts)})" if facts else self.reason.rstrip(".")
+        return f"Could not {self.operation}: {came}. {self.what_to_do}"
+
+
+class AuthError(AdsApiError):
+    """Amazon doesn't accept who we are."""
+
+    advice = "Check the BIDBEACON_ADS_API_… settings."
+
+
+class InvalidGrant(AuthError):
+    """The refresh token was revoked or has ended: terminal."""
+
+    advice = "Authorise BidBeacon again and set BIDBEACON_ADS_API_REFRESH_TOKEN to the new token."
+
+
+class InvalidClient(AuthError):
+    """Client id and client secret don't belong together: terminal."""
+
+    advice = "Check BIDBEACON_ADS_API_CLIENT_ID and BIDBEACON_ADS_API_CLIENT_SECRET."
+
+
+class NotAuthorized(AuthError):
+    """Amazon knows us, but not as someone who may do this."""
+
+    advice = "Check that the authorising user may see this account, and that it belongs to this region."
+
+
+class Rejected(AdsApiError):
+    """Amazon understood the request and refuses it; the same request will be refused again."""
+
+    advice = "The request itself has to change."
+
+
+class TooOld(Rejected):
+    """The period lies before what Amazon keeps of this data: terminal."""
+
+    advice = "Amazon no longer serves these days; don't ask for them again."
+
+
+class DuplicateReport(Rejected):
+    """The same report is being made already, under `report_id`."""
+
+    advice = "Adopt that report if its account, period and fields are the same."
+
+    def __init__(self, reason: str, *, report_id: str = "", **facts: object) -> None:
+        super().__init__(reason, **facts)  # type: ignore[arg-type]  # passed on untouched
+        self.report_id = report_id
+
+
+class NotFound(Rejected):
+    """Amazon knows no such thing, or no longer."""
+
+    advice = "Check id and region, or ask for it anew."
+
+
+class DownloadRefused(AdsApiError):
+    """We don't download this: the host isn't Amazon's, or the file is larger than allowed."""
+
+    advice = "Nothing was written; look at where the URL came from."
+
+
+class UrlExpired(AdsApiError):
+    """A download URL's time is over."""
+
+    advice = "Retrieve the report or export again for a fresh URL, or ask for it anew."
+
+
+class Throttled(AdsApiError):
+    """429: too much was asked at once."""
+
+    transient = True
+    advice = "Ask again later."
+
+
+class Upstream(AdsApiError):
+    """5xx: Amazon has a problem."""
+
+    transient = True
+    advice = "Ask again later."
+
+
+class Unreachable(AdsApiError):
+    """No whole answer came; `sent` tells whether the request may have reached Amazon."""
+
+    transient = True
+    advice = "Check the network, then ask again."
+
+    def __init__(self, reason: str, *, sent: bool = True, **facts: object) -> None:
+        super().__init__(reason, **facts)  # type: ignore[arg-type]  # passed on untouched
+        self.sent = sent
+
+
+class DownloadIncomplete(AdsApiError):
+    """A file came with another size than Amazon announced."""
+
+    transient = True
+    advice = "Download it again; if that doesn't help, ask for the report anew."
+
+
+class MalformedAnswer(AdsApiError):
+    """An answer came that isn't what the API's description says."""
+
+    advice = "If it stays, the API has changed: compare the answer with the wire models."
+
+
+class OutcomeUnknown(AdsApiError):
+    """A create whose outcome we don't know: Amazon may have accepted it, so nothing was sent again.
+
+    Attributes:
+        cause: What happened: `Throttled`, `Upstream`, `Unreachable` or `MalformedAnswer`.
+    """
+
+    advice = "It may have been accepted all the same: look for it before asking again."
+
+    def __init__(self, cause: AdsApiError) -> None:
+        super().__init__(
+            f"the outcome is unknown, since {cause.reason}",
+            operation=cause.operation,
+            status=cause.status,
+            code=cause.code,
+            request_id=cause.request_id,
+            retry_after=cause.retry_after,
+        )
+        self.cause = cause
+
+    def __reduce__(self) -> tuple[type["OutcomeUnknown"], tuple[AdsApiError]]:
+        return type(self), (self.cause,)

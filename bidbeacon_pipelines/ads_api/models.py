@@ -1,0 +1,238 @@
+"""The bodies Amazon sends, as they are on the wire: unknown fields pass, missing ones are named."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    WrapValidator,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+
+from bidbeacon_pipelines.ads_api.transport import Answer, malformed
+
+T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
+
+
+def _id_text(value: object) -> object:
+    """Let ids come as text or whole numbers of any length, never through a float (2^53 is too small)."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value.strip() if isinstance(value, str) else value
+
+
+def _as_utc(value: datetime) -> datetime:
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _or_none(value: object, check: Callable[[object], Any]) -> Any:
+    try:
+        return check(value)
+    except ValidationError:
+        return None
+
+
+Id = Annotated[str, BeforeValidator(_id_text), Field(min_length=1)]
+Instant = Annotated[datetime, AfterValidator(_as_utc)]
+# What we can do without must not stop us when its form changes.
+Lenient = Annotated[T | None, WrapValidator(_or_none)]
+
+
+class WireModel(BaseModel):
+    """A body in Amazon's camelCase."""
+
+    model_config = ConfigDict(
+        extra="ignore",
+        frozen=True,
+        alias_generator=to_camel,
+        coerce_numbers_to_str=True,
+        hide_input_in_errors=True,
+    )
+
+
+class WireToken(BaseModel):
+    """Login with Amazon's answer; `expires_in` is in seconds."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    access_token: SecretStr = Field(min_length=1)
+    expires_in: float = Field(gt=0)
+
+
+class WireDatePeriod(WireModel):
+    """Inclusive calendar dates in the account's own time zone."""
+
+    start_date: date
+    end_date: date
+
+
+class WirePeriod(WireModel):
+    """One period of a report."""
+
+    date_period: WireDatePeriod
+
+
+class WireQuery(WireModel):
+    """What a report was asked for."""
+
+    fields_: tuple[str, ...] = Field((), alias="fields")
+
+
+class WireLinkedAccount(WireModel):
+    """An account a report is about."""
+
+    advertiser_account_id: Id
+
+
+class WireReportPart(WireModel):
+    """One file of a report; the URL is signed."""
+
+    url: SecretStr = Field(min_length=1)
+    size_in_bytes: Lenient[Annotated[int, Field(ge=0)]] = None
+    url_expiration_date_time: Lenient[Instant] = None
+
+
+class WireReport(WireModel):
+    """A report of the unified reporting API."""
+
+    report_id: Id
+    status: str = Field(min_length=1)
+    failure_code: str | None = None
+    failure_reason: str | None = None
+    creation_date_time: Lenient[Instant] = None
+    completed_date_time: Lenient[Instant] = None
+    periods: Lenient[tuple[WirePeriod, ...]] = None
+    query: Lenient[WireQuery] = None
+    linked_accounts: Lenient[tuple[WireLinkedAccount, ...]] = None
+    completed_report_parts: tuple[WireReportPart, ...] | None = None
+    url: SecretStr | None = None
+
+
+class WireReportSuccess(WireModel):
+    """One report of a multi-status answer."""
+
+    report: WireReport
+
+
+class WireReportAnswer(WireModel):
+    """A multi-status answer; reports are asked for one at a time, so exactly one comes back."""
+
+    success: tuple[WireReportSuccess, ...] = Field(min_length=1, max_length=1)
+
+
+class WireExportError(WireModel):
+    """Why an export failed."""
+
+    error_code: str | None = None
+    message: str | None = None
+
+
+class WireExport(WireModel):
+    """An export of entities; the URL is signed."""
+
+    export_id: Id
+    status: str = Field(min_length=1)
+    url: SecretStr | None = None
+    file_size: Lenient[Annotated[int, Field(ge=0)]] = None
+    url_expires_at: Lenient[Instant] = None
+    created_at: Lenient[Instant] = None
+    generated_at: Lenient[Instant] = None
+    error: Lenient[WireExportError] = None
+
+
+class WireAlternateId(WireModel):
+    """Profile or entity id of an account in one country; each may stand alone."""
+
+    country_code: str
+    profile_id: Id | None = None
+    entity_id: Id | None = None
+
+
+class WireCountryError(WireModel):
+    """Why an account doesn't work in a country."""
+
+    error_code: str | None = None
+    error_message: str | None = None
+
+
+class WireAccount(WireModel):
+    """An Amazon ads account, global: one for many countries."""
+
+    ads_account_id: Id
+    account_name: str | None = None
+    status: str | None = None
+    country_codes: tuple[str, ...] | None = None
+    alternate_ids: tuple[WireAlternateId, ...] | None = None
+    errors: Lenient[dict[str, tuple[WireCountryError, ...]]] = None
+
+
+class WireAccountPage(WireModel):
+    """One page of accounts, from either shape seen: an object with a list, or a bare list of wrapped accounts."""
+
+    ads_accounts: tuple[WireAccount, ...]
+    next_token: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _unwrap(cls, body: Any) -> Any:
+        page = {"adsAccounts": body} if isinstance(body, list) else body
+        if not isinstance(page, dict) or not isinstance(page.get("adsAccounts"), list):
+            return page
+        return page | {"adsAccounts": [_unwrapped(item) for item in page["adsAccounts"]]}
+
+
+def _unwrapped(item: Any) -> Any:
+    return item["adsAccount"] if isinstance(item, dict) and "adsAccount" in item else item
+
+
+class WireAccountInfo(WireModel):
+    """What stands behind a profile."""
+
+    marketplace_string_id: str | None = None
+    name: str | None = None
+
+
+class WireProfile(WireModel):
+    """An account in one country."""
+
+    profile_id: Id
+    country_code: str | None = None
+    currency_code: str | None = None
+    timezone: str | None = None
+    account_info: Lenient[WireAccountInfo] = None
+
+
+def read_as(model: type[M], answer: Answer) -> M:
+    """Check an answer's JSON against a model; raises `MalformedAnswer`, which names each field and its fault."""
+    return check_as(model, answer.get_json(), answer)
+
+
+def read_list(model: type[M], answer: Answer) -> list[M]:
+    """Check an answer that has to be a JSON array, item by item; raises `MalformedAnswer`."""
+    body = answer.get_json()
+    if not isinstance(body, list):
+        raise malformed(answer, f"the answer was to be a JSON array, got: {type(body).__name__}")
+    return [check_as(model, item, answer) for item in body]
+
+
+def check_as(model: type[M], body: Any, answer: Answer) -> M:
+    """Check a body, or a part of one, against a model; the answer it came in is for the error."""
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        # The original shows the values, which may be signed URLs.
+        raise malformed(answer, f"the answer is not as described: {_faults(error)}") from None
+
+
+def _faults(error: ValidationError) -> str:
+    faults = [f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}" for fault in error.errors()]
+    return "; ".join(faults[:5]) + (f"; {len(faults) - 5} more" if len(faults) > 5 else "")  # noqa: PLR2004 - enough to see

@@ -1,0 +1,10 @@
+"""A local server that plays Amazon Ads over real HTTP: seeded data, the same wire, switchable faults.
+
+It is the other side of the wire: it imports nothing from the rest of the project.
+"""
+
+from bidbeacon_pipelines.sandbox.app import create_app
+from bidbeacon_pipelines.sandbox.config import SandboxConfig
+from bidbeacon_pipelines.sandbox.server import serve
+
+__all__ = ["SandboxConfig", "create_app", "serve"]

@@ -1,0 +1,253 @@
+"""Makes the catalog of an account's country: a few thousand entities, or a million, from the seed alone."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from decimal import Decimal
+from functools import lru_cache
+from random import Random
+
+from bidbeacon_pipelines.sandbox import vocabulary
+from bidbeacon_pipelines.sandbox.accounts import Account, AccountBook, AccountCountry
+from bidbeacon_pipelines.sandbox.entities import (
+    AUTO_VALUES,
+    Ad,
+    AdGroup,
+    Campaign,
+    Catalog,
+    Slot,
+    State,
+    Target,
+)
+from bidbeacon_pipelines.sandbox.hashing import seed_number
+from bidbeacon_pipelines.sandbox.markets import Market
+
+ACTIVE_SHARE = 0.82
+LATE_SHARE = 0.001
+NAMELESS_SHARE = 0.0002
+_DAYS = 65_536
+_KEYWORD_MATCHES = ("EXACT", "PHRASE", "BROAD")
+_PRODUCT_MATCHES = ("PRODUCT_EXACT", "PRODUCT_SIMILAR")
+
+
+class World:
+    """The accounts of a sandbox and, made when first asked for, the catalog of each country."""
+
+    def __init__(self, seed: int, accounts: AccountBook) -> None:
+        self.seed = seed
+        self.accounts = accounts
+        self._catalog = lru_cache(maxsize=256)(self._make)
+
+    def catalog(self, account: Account, country: AccountCountry) -> Catalog:
+        """Give the entities of an account in one of its countries."""
+        return self._catalog(account.account_id, country)
+
+    def catalogs(self, account: Account) -> list[Catalog]:
+        """Give the catalogs of all of an account's countries."""
+        return [self.catalog(account, country) for country in account.countries]
+
+    def _make(self, account_id: str, country: AccountCountry) -> Catalog:
+        return make_catalog(self.seed, account_id, country.market, country.rows_per_day)
+
+
+def make_catalog(seed: int, account_id: str, market: Market, rows_per_day: int) -> Catalog:
+    """Make the entities of an account's country, enough for about `rows_per_day` daily target rows."""
+    rng = Random(seed_number(seed, account_id, market.country, "entities"))  # noqa: S311 - data, not secrets
+    draft = _Draft(rng, market)
+    wanted = round(rows_per_day / ACTIVE_SHARE)
+    while len(draft.slots) < wanted:
+        _add_campaign(draft)
+    regular = draft.slots[:wanted]
+    special = [*_late_slots(draft, rows_per_day), *_nameless_slots(draft, rows_per_day)]
+    return Catalog(
+        seed,
+        account_id,
+        market,
+        tuple(draft.campaigns),
+        tuple(draft.ad_groups),
+        tuple(draft.ads),
+        tuple(draft.targets),
+        tuple(regular + special),
+    )
+
+
+@dataclass(slots=True)
+class _Draft:
+    rng: Random
+    market: Market
+    campaigns: list[Campaign] = field(default_factory=list)
+    ad_groups: list[AdGroup] = field(default_factory=list)
+    ads: list[Ad] = field(default_factory=list)
+    targets: list[Target] = field(default_factory=list)
+    slots: list[Slot] = field(default_factory=list)
+    used_ids: set[str] = field(default_factory=set)
+
+    def new_id(self) -> str:
+        """Draw an unused id of 15 to 19 digits that fits 64 bits, with room for a late target's week number."""
+        digits = self.rng.randint(15, 19)
+        number = str(self.rng.randrange(10 ** (digits - 1), min(10**digits, 2**63 - 10**6)))
+        return number if self._is_new(number) else self.new_id()
+
+    def money(self, low: int, high: int) -> Decimal:
+        """Draw an amount between two bounds in cents; whole yen where the currency has no cents."""
+        cents = self.rng.randint(low, high)
+        return Decimal(cents) / 100 if self.market.has_cents else Decimal(cents)
+
+    def state(self) -> State:
+        """Draw a state; most entities are enabled."""
+        states: tuple[State, ...] = ("ENABLED", "PAUSED", "ARCHIVED")
+        return self.rng.choices(states, (90, 7, 3))[0]
+
+    def _is_new(self, number: str) -> bool:
+        known = number in self.used_ids
+        self.used_ids.add(number)
+        return not known
+
+
+def _add_campaign(draft: _Draft) -> None:
+    rng = draft.rng
+    automatic = len(draft.campaigns) % 3 == 0
+    campaign = Campaign(
+        campaign_id=draft.new_id(),
+        name=vocabulary.campaign_name(rng, automatic=automatic),
+        automatic=automatic,
+        state=draft.state(),
+        start_date=date(2019, 1, 1) + timedelta(days=rng.randrange(1400)),
+        daily_budget=draft.money(500, 20_000) if rng.random() < 0.97 else draft.money(10**9, 10**11),  # noqa: PLR2004
+    )
+    draft.campaigns.append(campaign)
+    for number in range(1 if automatic else rng.randint(1, 4)):
+        _add_ad_group(draft, campaign, number + 1)
+    if rng.random() < 0.3:  # noqa: PLR2004 - three campaigns of ten have a negative keyword
+        draft.targets.append(_keyword(draft, campaign, None, "EXACT", vocabulary.keyword(rng), negative=True))
+
+
+def _add_ad_group(draft: _Draft, campaign: Campaign, number: int) -> None:
+    rng = draft.rng
+    group = AdGroup(
+        ad_group_id=draft.new_id(),
+        campaign=campaign,
+        name=f"Ad group {number}" if rng.random() < 0.9 else rng.choice(vocabulary.AWKWARD_NAMES),  # noqa: PLR2004
+        state=draft.state(),
+        default_bid=draft.money(15, 250),
+    )
+    ads = [_ad(draft, group) for _ in range(rng.randint(1, 4))]
+    targets = list((_auto_targets if campaign.automatic else _manual_targets)(draft, group))
+    draft.ad_groups.append(group)
+    draft.ads += ads
+    draft.targets += targets
+    regular = round(ACTIVE_SHARE * _DAYS)
+    draft.slots += [
+        Slot(ad, target, regular, late=False, cpc_micros=_cpc_micros(group, target))
+        for ad in ads
+        for target in targets
+        if not target.negative
+    ]
+
+
+def _ad(draft: _Draft, group: AdGroup) -> Ad:
+    whole = draft.rng.randint(6, 60)
+    price = whole * 1_000_000 - 10_000 if draft.market.has_cents else whole * 100 * 1_000_000
+    return Ad(draft.new_id(), group, vocabulary.asin(draft.rng), price, draft.state())
+
+
+def _auto_targets(draft: _Draft, group: AdGroup) -> Iterator[Target]:
+    for match_type in AUTO_VALUES:
+        bid = draft.money(10, 200)
+        yield Target(draft.new_id(), group.campaign, group, "AUTO", match_type, "", bid, state=draft.state())
+
+
+def _manual_targets(draft: _Draft, group: AdGroup) -> Iterator[Target]:
+    makers = (_keyword_target, _keyword_target, _product_target, _category_target)
+    maker: Callable[[_Draft, AdGroup], Target] = draft.rng.choice(makers)
+    seen: set[str] = set()
+    positive: list[Target] = []
+    for _ in range(draft.rng.randint(4, 14)):
+        target = maker(draft, group)
+        key = f"{target.report_match_type} {target.report_value}"
+        if key not in seen:
+            seen.add(key)
+            positive.append(target)
+    yield from positive
+    yield from _negatives(draft, group, positive[0])
+
+
+def _negatives(draft: _Draft, group: AdGroup, twin: Target) -> Iterator[Target]:
+    """Give an ad group's negative targets; some say the same as a positive one beside them."""
+    if twin.target_type == "KEYWORD" and draft.rng.random() < 0.5:  # noqa: PLR2004 - every second ad group
+        yield _keyword(draft, group.campaign, group, twin.match_type, twin.text, negative=True)
+    elif draft.rng.random() < 0.5:  # noqa: PLR2004 - the same
+        yield _keyword(draft, group.campaign, group, "PHRASE", vocabulary.keyword(draft.rng), negative=True)
+
+
+def _keyword_target(draft: _Draft, group: AdGroup) -> Target:
+    text = vocabulary.keyword(draft.rng)
+    return _keyword(draft, group.campaign, group, draft.rng.choice(_KEYWORD_MATCHES), text, negative=False)
+
+
+def _keyword(
+    draft: _Draft, campaign: Campaign, group: AdGroup | None, match_type: str, text: str, *, negative: bool
+) -> Target:
+    return Target(
+        target_id=draft.new_id(),
+        campaign=campaign,
+        ad_group=group,
+        target_type="KEYWORD",
+        match_type=match_type,
+        text=text,
+        bid=None if negative else draft.money(10, 300),
+        negative=negative,
+        state=draft.state(),
+    )
+
+
+def _product_target(draft: _Draft, group: AdGroup) -> Target:
+    match_type, text = draft.rng.choice(_PRODUCT_MATCHES), vocabulary.asin(draft.rng)
+    bid, state = draft.money(10, 300), draft.state()
+    return Target(draft.new_id(), group.campaign, group, "PRODUCT", match_type, text, bid, state=state)
+
+
+def _category_target(draft: _Draft, group: AdGroup) -> Target:
+    return Target(
+        target_id=draft.new_id(),
+        campaign=group.campaign,
+        ad_group=group,
+        target_type="PRODUCT_CATEGORY",
+        match_type="PRODUCT_CATEGORY",
+        text=vocabulary.product_category(draft.rng),
+        bid=draft.money(10, 300),
+        brand=vocabulary.brand(draft.rng),
+        state=draft.state(),
+    )
+
+
+def _late_slots(draft: _Draft, rows_per_day: int) -> list[Slot]:
+    return [
+        Slot(ad, _late_stem(draft, ad, number), share, late=True, cpc_micros=_cpc_micros(ad.ad_group, None))
+        for number, (ad, share) in enumerate(_chosen_ads(draft, rows_per_day * LATE_SHARE))
+    ]
+
+
+def _late_stem(draft: _Draft, ad: Ad, number: int) -> Target:
+    text = f"weekly deal {number}"
+    return _keyword(draft, ad.ad_group.campaign, ad.ad_group, "EXACT", text, negative=False)
+
+
+def _nameless_slots(draft: _Draft, rows_per_day: int) -> list[Slot]:
+    return [
+        Slot(ad, None, share, late=False, cpc_micros=_cpc_micros(ad.ad_group, None))
+        for ad, share in _chosen_ads(draft, rows_per_day * NAMELESS_SHARE)
+    ]
+
+
+def _chosen_ads(draft: _Draft, rows: float) -> list[tuple[Ad, int]]:
+    """Choose distinct ads of manual campaigns, and the share of days that makes about `rows` rows a day."""
+    manual = [ad for ad in draft.ads if not ad.ad_group.campaign.automatic] or draft.ads
+    count = min(len(manual), max(1, round(rows / ACTIVE_SHARE)))
+    share = min(_DAYS, round(rows / count * _DAYS))
+    return [(ad, share) for ad in draft.rng.sample(manual, count)]
+
+
+def _cpc_micros(group: AdGroup, target: Target | None) -> int:
+    bid = target.bid if target is not None and target.bid is not None else group.default_bid
+    return int(bid * 1_000_000)

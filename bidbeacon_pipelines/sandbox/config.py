@@ -1,0 +1,75 @@
+"""Everything about the sandbox that can be set when it starts."""
+
+import json
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
+
+from bidbeacon_pipelines.sandbox.faults import FaultRule
+
+_FAULT_RULES = TypeAdapter(tuple[FaultRule, ...])
+
+
+class SandboxConfig(BaseModel):
+    """How the sandbox behaves; times are seconds of the sandbox's own clock unless said otherwise."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seed: int = Field(1, description="Same seed, same accounts, entities and numbers.")
+    accounts: int = Field(4, ge=1, le=10_000, description="Ads accounts; each has one or more countries.")
+    rows_per_day: int | None = Field(
+        None,
+        ge=1,
+        le=1_000_000,
+        description="Daily target rows of an account's country; absent: 200 to 2,000.",
+    )
+    report_seconds: float = Field(
+        4.0, ge=0, description="Mean time from creation to COMPLETED, spread by half."
+    )
+    export_seconds: float = Field(1.0, ge=0, description="Time from creation to COMPLETED of an export.")
+    part_rows: int = Field(
+        50_000, ge=1, description="Rows of one report part; a larger report has more parts."
+    )
+    url_seconds: float = Field(3600.0, ge=0, description="How long a report's download url lives.")
+    export_url_seconds: float = Field(3600.0, ge=0, description="How long an export's download url lives.")
+    token_seconds: int = Field(3600, ge=1, description="How long an access token lives.")
+    poll_min_seconds: float = Field(
+        0.0, ge=0, description="Polling one report faster than this is a 429; 0 is off."
+    )
+    max_reports_in_flight: int = Field(2, ge=1, description="Reports of one account that may be in flight.")
+    max_exports_in_progress: int = Field(
+        5, ge=1, description="Exports of one endpoint that may be in progress."
+    )
+
+    client_id: str = "sandbox-client"
+    client_secret: str = "sandbox-secret"  # noqa: S105 - a made-up secret of a made-up client
+    refresh_token: str = "Atzr|sandbox"  # noqa: S105 - the same
+
+    accounts_shape: Literal["object", "array"] = Field(
+        "object", description="`/adsAccounts/list` answers an object, or the bare array that was also seen."
+    )
+    refusals: Literal["bad_request", "multi_status"] = Field(
+        "bad_request", description="A report that is refused is a 400, or a 207 with the reason in `error`."
+    )
+    clock_start: AwareDatetime | None = Field(
+        None, description="Where the sandbox's clock starts; absent: now."
+    )
+    clock_rate: float = Field(1.0, ge=0, description="Sandbox seconds a real second; 0 is a frozen clock.")
+    faults: tuple[FaultRule, ...] = ()
+    faults_file: Path | None = Field(None, description="A JSON list of fault rules, read at the start.")
+    state_dir: Path | None = Field(None, description="Where reports and exports are kept over a restart.")
+    cache_bytes: int = Field(
+        1 << 30, ge=0, description="Generated files kept on disk; older ones are made again."
+    )
+
+    def all_faults(self) -> tuple[FaultRule, ...]:
+        """Give the rules of `faults` and then those of `faults_file`.
+
+        Raises:
+            OSError: the file can't be read.
+            pydantic.ValidationError: it doesn't hold a list of rules.
+        """
+        if self.faults_file is None:
+            return self.faults
+        return self.faults + _FAULT_RULES.validate_python(json.loads(self.faults_file.read_text()))

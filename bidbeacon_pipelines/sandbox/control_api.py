@@ -1,0 +1,129 @@
+"""The sandbox's own pages: health, ledger, faults, clock, and the truth to compare with. No token is needed here."""
+
+from collections.abc import Awaitable, Callable
+from datetime import date, datetime
+from typing import Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from bidbeacon_pipelines.sandbox.faults import FaultRule
+from bidbeacon_pipelines.sandbox.refusals import json_response
+from bidbeacon_pipelines.sandbox.state import SandboxState
+from bidbeacon_pipelines.sandbox.truth import Grain, day_truth
+
+_RULES = TypeAdapter(FaultRule | list[FaultRule])
+
+
+class ClockChange(BaseModel):
+    """A change of the clock; `set` comes first, then `advance_seconds`, then the rate (`freeze` is rate 0)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    set: AwareDatetime | None = None
+    advance_seconds: float = 0
+    rate: float | None = Field(None, ge=0)
+    freeze: bool = False
+
+
+class TruthQuery(BaseModel):
+    """Which day's truth is asked for; `date` is account-local, `at` an instant to look from (absent: now)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    account: str
+    country: str
+    date: date
+    grain: Grain = "target"
+    hourly: bool = False
+    at: AwareDatetime | None = None
+
+
+_Page = Callable[[SandboxState, Request], Awaitable[Response]]
+
+
+def page(answer: _Page) -> Callable[[Request], Awaitable[Response]]:
+    """Make a route's endpoint of a page: it gets the sandbox; what can't be understood is a 400 that says why."""
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            return await answer(request.app.state.sandbox, request)
+        except ValidationError as error:
+            return json_response({"errors": error.errors(include_url=False, include_context=False)}, 400)
+
+    return endpoint
+
+
+async def healthz(sandbox: SandboxState, _: Request) -> Response:
+    """Say that the sandbox is up; `GET /healthz`."""
+    return json_response(
+        {"status": "ok", "now": sandbox.clock.now().isoformat(), "seed": sandbox.config.seed}
+    )
+
+
+async def show_ledger(sandbox: SandboxState, request: Request) -> Response:
+    """Give the calls, oldest first; `GET /sandbox/ledger?operation=…&account=…`."""
+    asked = request.query_params
+    calls = sandbox.ledger.calls(asked.get("operation"), asked.get("account"))
+    return json_response({"count": len(calls), "calls": [call.as_json() for call in calls]})
+
+
+async def clear_ledger(sandbox: SandboxState, _: Request) -> Response:
+    """Forget every call; `DELETE /sandbox/ledger`."""
+    sandbox.ledger.clear()
+    return Response(status_code=204)
+
+
+async def show_faults(sandbox: SandboxState, _: Request) -> Response:
+    """Give the rules in force; `GET /sandbox/faults`."""
+    return json_response({"faults": sandbox.faults.overview()})
+
+
+async def add_faults(sandbox: SandboxState, request: Request) -> Response:
+    """Put one rule or a list of rules in force; `POST /sandbox/faults`."""
+    rules = _RULES.validate_json(await request.body())
+    sandbox.faults.add(*(rules if isinstance(rules, list) else [rules]))
+    return json_response({"faults": sandbox.faults.overview()}, 201)
+
+
+async def clear_faults(sandbox: SandboxState, _: Request) -> Response:
+    """Take every rule out of force; `DELETE /sandbox/faults`."""
+    sandbox.faults.clear()
+    return Response(status_code=204)
+
+
+async def show_clock(sandbox: SandboxState, _: Request) -> Response:
+    """Give the clock; `GET /sandbox/clock`."""
+    return json_response(_clock(sandbox))
+
+
+async def change_clock(sandbox: SandboxState, request: Request) -> Response:
+    """Set, advance, freeze or accelerate the clock; `POST /sandbox/clock`."""
+    change = ClockChange.model_validate_json(await request.body())
+    if change.set is not None:
+        sandbox.clock.set(change.set)
+    sandbox.clock.advance(change.advance_seconds)
+    if change.freeze or change.rate is not None:
+        sandbox.clock.accelerate(0 if change.freeze else change.rate or 0)
+    return json_response(_clock(sandbox))
+
+
+async def show_truth(sandbox: SandboxState, request: Request) -> Response:
+    """Give the true rows of an account's day; `GET /sandbox/truth?account=…&country=…&date=…`."""
+    asked = TruthQuery.model_validate(dict(request.query_params))
+    account = sandbox.world.accounts.find(asked.account)
+    country = account.find_country(asked.country) if account else None
+    if account is None or country is None:
+        return json_response({"errors": [f"No account {asked.account} in {asked.country}"]}, 404)
+    now: datetime = asked.at or sandbox.clock.now()
+    catalog = await run_in_threadpool(sandbox.world.catalog, account, country)
+    rows = await run_in_threadpool(
+        day_truth, catalog, asked.date, now, grain=asked.grain, hourly=asked.hourly
+    )
+    return json_response({"at": now.isoformat(), "currency": country.market.currency, "rows": rows})
+
+
+def _clock(sandbox: SandboxState) -> dict[str, Any]:
+    return {"now": sandbox.clock.now().isoformat(), "rate": sandbox.clock.rate}

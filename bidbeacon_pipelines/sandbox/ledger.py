@@ -1,0 +1,129 @@
+"""Who asked what: a record of each call, written before its answer goes out; also marks answers with a request id."""
+
+from collections import deque
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from bidbeacon_pipelines.sandbox.clock import SandboxClock
+from bidbeacon_pipelines.sandbox.faults import Operation
+
+SCOPE_KEY = "bidbeacon.exchange"
+_OWN_PATHS = ("/sandbox/", "/healthz")
+
+
+@dataclass(slots=True)
+class Exchange:
+    """What is known about the call in hand; the handler fills it in, the ledger reads it."""
+
+    request_id: str
+    operation: Operation | None = None
+    account: str | None = None
+    country: str | None = None
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call that was answered; `time` is the sandbox's clock, UTC."""
+
+    time: datetime
+    method: str
+    path: str
+    operation: Operation | None
+    account: str | None
+    country: str | None
+    status: int
+    request_id: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Give it as JSON data."""
+        return {**asdict(self), "time": self.time.isoformat()}
+
+
+class Ledger:
+    """The latest 100,000 calls, oldest first."""
+
+    def __init__(self) -> None:
+        self._calls: deque[Call] = deque(maxlen=100_000)
+
+    def add(self, call: Call) -> None:
+        """Write a call down."""
+        self._calls.append(call)
+
+    def clear(self) -> None:
+        """Forget every call."""
+        self._calls.clear()
+
+    def calls(self, operation: str | None = None, account: str | None = None) -> list[Call]:
+        """Give the calls, of one operation or account where that is asked for."""
+        return [
+            call
+            for call in list(self._calls)
+            if operation in {None, call.operation} and account in {None, call.account}
+        ]
+
+
+class LedgerMiddleware:
+    """Records each call, adds `x-amz-rid`, and breaks off answers whose exchange says so."""
+
+    def __init__(self, app: ASGIApp, ledger: Ledger, clock: SandboxClock) -> None:
+        self._app = app
+        self._ledger = ledger
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a call on, and its answer back."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        exchange = scope[SCOPE_KEY] = Exchange(request_id=uuid4().hex.upper())
+        await self._app(scope, receive, _Sender(self, scope, exchange, send))
+
+    def record(self, scope: Scope, exchange: Exchange, status: int) -> None:
+        """Write down a call whose answer is about to go out; the sandbox's own pages are not written down."""
+        if scope["path"].startswith(_OWN_PATHS):
+            return
+        self._ledger.add(
+            Call(
+                time=self._clock.now(),
+                method=scope["method"],
+                path=scope["path"],
+                operation=exchange.operation,
+                account=exchange.account,
+                country=exchange.country,
+                status=status,
+                request_id=exchange.request_id,
+            )
+        )
+
+
+class _Sender:
+    """Sends one answer: records it first; of one to be cut, the head and half of the first piece go out."""
+
+    def __init__(self, middleware: LedgerMiddleware, scope: Scope, exchange: Exchange, send: Send) -> None:
+        self._middleware = middleware
+        self._scope = scope
+        self._exchange = exchange
+        self._send = send
+        self._is_cut = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._middleware.record(self._scope, self._exchange, message["status"])
+            message["headers"] = [*message["headers"], (b"x-amz-rid", self._exchange.request_id.encode())]
+        elif self._exchange.cut:
+            await self._send_half(message)
+            return
+        await self._send(message)
+
+    async def _send_half(self, message: Message) -> None:
+        """Send half of the first piece of a body and no more: the server then closes the connection."""
+        if self._is_cut:
+            return
+        self._is_cut = True
+        body = message.get("body", b"")
+        await self._send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})

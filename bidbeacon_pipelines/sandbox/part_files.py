@@ -1,0 +1,110 @@
+"""The generated files: gzipped JSON arrays in a temporary folder, made when needed, dropped when there are too many."""
+
+import asyncio
+import gzip
+import shutil
+import tempfile
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+
+MAKING_SECONDS = 5
+"""How long a call waits (real seconds) for files that are being made before it says that they aren't ready."""
+_BATCH = 1000
+
+Rows = Callable[[], Iterable[str]]
+
+
+class PartFiles:
+    """Parts of reports and exports on disk, found by key; a key's files can be dropped and made again."""
+
+    def __init__(self, part_rows: int, cache_bytes: int) -> None:
+        self._part_rows = part_rows
+        self._cache_bytes = cache_bytes
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._kept: OrderedDict[str, list[Path]] = OrderedDict()
+        self._making: dict[str, asyncio.Task[list[Path]]] = {}
+        self._workers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="sandbox-files")
+
+    async def parts(self, key: str, rows: Rows, *, whole: bool = False) -> list[Path]:
+        """Give the part files of a key, making them in a thread where they aren't there.
+
+        A `whole` file is one part however large it is. Callers of one key at the same time share one making.
+        """
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return self._kept[key]
+        if key not in self._making:
+            self._making[key] = asyncio.create_task(self._make(key, rows, None if whole else self._part_rows))
+        return await asyncio.shield(self._making[key])
+
+    async def parts_within(
+        self, seconds: float, key: str, rows: Rows, *, whole: bool = False
+    ) -> list[Path] | None:
+        """Give the part files of a key; None where making them takes longer (it goes on meanwhile)."""
+        try:
+            return await asyncio.wait_for(self.parts(key, rows, whole=whole), seconds)
+        except TimeoutError:
+            return None
+
+    def close(self) -> None:
+        """Remove every file."""
+        self._workers.shutdown(wait=True, cancel_futures=True)
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    async def _make(self, key: str, rows: Rows, part_rows: int | None) -> list[Path]:
+        loop = asyncio.get_running_loop()
+        try:
+            paths = await loop.run_in_executor(self._workers, self._write, key, rows, part_rows)
+        finally:
+            del self._making[key]
+        self._kept[key] = paths
+        self._drop_oldest()
+        return paths
+
+    def _write(self, key: str, rows: Rows, part_rows: int | None) -> list[Path]:
+        folder = self._own_folder() / key
+        folder.mkdir(exist_ok=True)
+        paths: list[Path] = []
+        iterator = iter(rows())
+        first: list[str] | None = []
+        while first is not None:
+            path = folder / f"part-{len(paths)}.json.gz"
+            write_part(path, first, islice(iterator, part_rows and part_rows - len(first)))
+            paths.append(path)
+            first = next(([row] for row in iterator), None)
+        return paths
+
+    def _own_folder(self) -> Path:
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="bidbeacon-sandbox-")
+        return Path(self._folder.name)
+
+    def _drop_oldest(self) -> None:
+        while len(self._kept) > 1 and self._size() > self._cache_bytes:
+            _, paths = self._kept.popitem(last=False)
+            shutil.rmtree(paths[0].parent, ignore_errors=True)
+
+    def _size(self) -> int:
+        return sum(path.stat().st_size for paths in self._kept.values() for path in paths)
+
+
+def write_part(path: Path, first: list[str], rest: Iterable[str]) -> None:
+    """Write JSON texts as one gzipped array; the same texts make the same bytes."""
+    with path.open("wb") as raw, gzip.GzipFile("", "wb", 1, raw, mtime=0) as file:
+        file.write(b"[")
+        separator = b""
+        for batch in _batches([first, rest]):
+            file.write(separator + ",".join(batch).encode())
+            separator = b",\n"
+        file.write(b"]")
+
+
+def _batches(sources: list[Iterable[str]]) -> Iterator[list[str]]:
+    for source in sources:
+        iterator = iter(source)
+        while batch := list(islice(iterator, _BATCH)):
+            yield batch

@@ -1,0 +1,146 @@
+"""Reads and checks a request for a report as Amazon does: its shape, its fields, its period."""
+
+import calendar
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+
+from bidbeacon_pipelines.sandbox.fields import check_fields
+from bidbeacon_pipelines.sandbox.refusals import RequestError
+
+ReportFormat = Literal["GZIP_JSON", "PARTITIONED_GZIP_JSON"]
+LONGEST_DAYS = {"daily": 120, "hourly": 14}
+DAILY_MONTHS_BACK = 15
+HOURLY_DAYS_BACK = 14
+_PERIOD = "reports[0].periods[0].datePeriod"
+
+
+def _calendar_date(value: Any) -> date:
+    if not isinstance(value, str):
+        raise TypeError("expected a date as YYYY-MM-DD")
+    return date.fromisoformat(value)
+
+
+_CalendarDate = Annotated[date, BeforeValidator(_calendar_date)]
+
+
+class _RequestedAccount(BaseModel):
+    advertiserAccountId: str  # noqa: N815 - the wire's name
+
+
+class _DatePeriod(BaseModel):
+    startDate: _CalendarDate  # noqa: N815 - the wire's name
+    endDate: _CalendarDate  # noqa: N815 - the wire's name
+
+
+class _Period(BaseModel):
+    datePeriod: _DatePeriod  # noqa: N815 - the wire's name
+
+
+class _Query(BaseModel):
+    fields: Annotated[list[str], Field(min_length=1)]
+    filter: None = None
+
+
+class _Report(BaseModel):
+    format: ReportFormat
+    periods: Annotated[list[_Period], Field(min_length=1, max_length=1)]
+    query: _Query
+
+
+class _CreateBody(BaseModel):
+    accessRequestedAccounts: Annotated[list[_RequestedAccount], Field(min_length=1, max_length=1)]  # noqa: N815
+    reports: Annotated[list[_Report], Field(min_length=1, max_length=1)]
+
+
+class _RetrieveBody(BaseModel):
+    reportIds: Annotated[list[str], Field(min_length=1, max_length=1)]  # noqa: N815 - the wire's name
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRequest:
+    """One report that is asked for; both dates are inclusive calendar dates."""
+
+    account_id: str
+    format: ReportFormat
+    fields: tuple[str, ...]
+    start: date
+    end: date
+
+    @property
+    def is_hourly(self) -> bool:
+        """Whether its rows are hours."""
+        return "hour.value" in self.fields
+
+
+def find_account_id(body: Any) -> str | None:
+    """Give the ads account a create request names, whatever else is wrong with it."""
+    try:
+        return str(body["accessRequestedAccounts"][0]["advertiserAccountId"])
+    except (KeyError, IndexError, TypeError):
+        return None
+
+
+def read_create(body: Any) -> ReportRequest:
+    """Read the body of a create call.
+
+    Raises:
+        RequestError: 400000 for anything but one account, one report and one period, and as `check_fields`.
+    """
+    try:
+        asked = _CreateBody.model_validate(body)
+    except ValidationError as error:
+        raise _malformed(error) from error
+    report = asked.reports[0]
+    fields = tuple(report.query.fields)
+    check_fields(fields)
+    period = report.periods[0].datePeriod
+    account_id = asked.accessRequestedAccounts[0].advertiserAccountId
+    return ReportRequest(account_id, report.format, fields, period.startDate, period.endDate)
+
+
+def read_retrieve(body: Any) -> str:
+    """Read the body of a retrieve call: exactly one report id.
+
+    Raises:
+        RequestError: 400000 for anything else.
+    """
+    try:
+        return _RetrieveBody.model_validate(body).reportIds[0]
+    except ValidationError as error:
+        raise _malformed(error) from error
+
+
+def check_period(request: ReportRequest, today: date) -> None:
+    """Check a request's period against what Amazon still serves; `today` is the account's own date.
+
+    Raises:
+        RequestError: 400000 for a period that ends before it starts, is too long, or begins too far back.
+    """
+    grain = "hourly" if request.is_hourly else "daily"
+    days = (request.end - request.start).days + 1
+    if days < 1:
+        raise RequestError("400000", "endDate is before startDate", f"{_PERIOD}.endDate")
+    if days > LONGEST_DAYS[grain]:
+        text = f"Period of {days} days is too long: at most {LONGEST_DAYS[grain]} days for {grain} reports"
+        raise RequestError("400000", text, _PERIOD)
+    first = first_served(today, hourly=request.is_hourly)
+    if request.start < first:
+        text = f"startDate is too old: {grain} reports are available from {first.isoformat()} on"
+        raise RequestError("400000", text, f"{_PERIOD}.startDate")
+
+
+def first_served(today: date, *, hourly: bool) -> date:
+    """Give the oldest day of which there still are reports: 14 days back hourly, 15 months back daily."""
+    if hourly:
+        return today - timedelta(days=HOURLY_DAYS_BACK)
+    months = today.year * 12 + today.month - 1 - DAILY_MONTHS_BACK
+    year, month = divmod(months, 12)
+    return date(year, month + 1, min(today.day, calendar.monthrange(year, month + 1)[1]))
+
+
+def _malformed(error: ValidationError) -> RequestError:
+    first = error.errors()[0]
+    return RequestError("400000", str(first["msg"]), ".".join(map(str, first["loc"])))

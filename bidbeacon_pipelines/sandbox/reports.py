@@ -1,0 +1,129 @@
+"""The reports that were asked for: their life from PENDING to COMPLETED or FAILED, and their rows."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from itertools import chain
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from bidbeacon_pipelines.sandbox.accounts import Account
+from bidbeacon_pipelines.sandbox.catalog import World
+from bidbeacon_pipelines.sandbox.config import SandboxConfig
+from bidbeacon_pipelines.sandbox.faults import FaultName, FaultRule
+from bidbeacon_pipelines.sandbox.hashing import digest, unit_interval
+from bidbeacon_pipelines.sandbox.journal import Journal
+from bidbeacon_pipelines.sandbox.lines import age_of
+from bidbeacon_pipelines.sandbox.report_request import ReportRequest
+from bidbeacon_pipelines.sandbox.row_faults import with_faults
+from bidbeacon_pipelines.sandbox.rows import RowWriter
+from bidbeacon_pipelines.sandbox.signing import SignedUrl
+
+ReportStatus = Literal["PENDING", "PROCESSING", "COMPLETED", "FAILED"]
+_PENDING_SHARE = 0.3
+
+
+class Report(BaseModel):
+    """One report that was accepted, with the faults it got at birth; it never changes.
+
+    `ready_at` is when it completes or fails; None: it stays PENDING for ever.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    report_id: str
+    request: ReportRequest
+    created_at: AwareDatetime
+    ready_at: AwareDatetime | None
+    faults: tuple[FaultRule, ...] = ()
+
+    def find_fault(self, name: FaultName) -> FaultRule | None:
+        """Give the fault of this name that it has; None where it has none."""
+        return next((rule for rule in self.faults if rule.fault == name), None)
+
+    def status(self, now: datetime) -> ReportStatus:
+        """Give its status at an instant."""
+        if self.ready_at is None:
+            return "PENDING"
+        if now < self.ready_at:
+            begins = self.created_at + (self.ready_at - self.created_at) * _PENDING_SHARE
+            return "PENDING" if now < begins or self.find_fault("report_pending") else "PROCESSING"
+        return "FAILED" if self.find_fault("report_failed") else "COMPLETED"
+
+    def is_in_flight(self, now: datetime) -> bool:
+        """Whether it is neither completed nor failed yet."""
+        return self.status(now) in {"PENDING", "PROCESSING"}
+
+
+class Reports:
+    """All reports of a sandbox."""
+
+    def __init__(self, config: SandboxConfig, world: World) -> None:
+        self._config = config
+        self._world = world
+        self._journal = Journal(config.state_dir, "reports", Report)
+        self._reports = {report.report_id: report for report in self._journal.read()}
+        self._polled: dict[str, datetime] = {}
+        self.signed: dict[tuple[str, int], SignedUrl] = {}
+
+    def create(self, request: ReportRequest, now: datetime, faults: tuple[FaultRule, ...]) -> Report:
+        """Accept a request; its id depends on the seed, the request, the time and how many came before."""
+        seed = self._config.seed
+        report_id = str(UUID(bytes=digest(seed, "report", request, now, len(self._reports))))
+        seconds = self._config.report_seconds * (0.5 + unit_interval(seed, "report seconds", report_id))
+        ready_at = _ready_at(now, seconds, faults)
+        report = Report(
+            report_id=report_id, request=request, created_at=now, ready_at=ready_at, faults=faults
+        )
+        self._reports[report_id] = report
+        self._journal.append(report)
+        return report
+
+    def find(self, report_id: str) -> Report | None:
+        """Give the report with this id; None where there is none (or none since a restart)."""
+        return self._reports.get(report_id)
+
+    def in_flight(self, account: Account, now: datetime) -> list[Report]:
+        """Give an account's reports that are neither completed nor failed."""
+        own = (report for report in self._reports.values() if report.request.account_id == account.account_id)
+        return [report for report in own if report.is_in_flight(now)]
+
+    def is_polled_too_soon(self, report: Report, now: datetime) -> bool:
+        """Whether a report is polled sooner than allowed after the last poll, and count this poll where not."""
+        last = self._polled.get(report.report_id)
+        if last is not None and now < last + timedelta(seconds=self._config.poll_min_seconds):
+            return True
+        self._polled[report.report_id] = now
+        return False
+
+    def rows(self, report: Report) -> Iterator[str]:
+        """Give a report's rows as JSON texts, of all countries of its account, as of its creation."""
+        account = self._world.accounts.find(report.request.account_id)
+        if account is None:
+            return iter(())
+        rows = _account_rows(self._world, account, report)
+        return with_faults(rows, report.faults, report.report_id)
+
+    def summary(self) -> list[dict[str, Any]]:
+        """Give all reports as JSON data, oldest first; for looking at, not for the wire."""
+        return [report.model_dump(mode="json") for report in self._reports.values()]
+
+
+def _ready_at(now: datetime, seconds: float, faults: tuple[FaultRule, ...]) -> datetime | None:
+    pending = next((rule for rule in faults if rule.fault == "report_pending"), None)
+    if pending is None:
+        return now + timedelta(seconds=seconds)
+    longer = pending.options.seconds
+    return None if longer is None else now + timedelta(seconds=max(seconds, longer))
+
+
+def _account_rows(world: World, account: Account, report: Report) -> Iterator[str]:
+    request = report.request
+    writers = [(catalog, RowWriter(catalog, request.fields)) for catalog in world.catalogs(account)]
+    days = [request.start + timedelta(days=index) for index in range((request.end - request.start).days + 1)]
+    return chain.from_iterable(
+        writer.rows(day, age_of(catalog, day, report.created_at))
+        for day in days
+        for catalog, writer in writers
+    )

@@ -1,0 +1,187 @@
+"""A caller of a running sandbox over real HTTP; its clock stands still and is moved by the tests."""
+
+import gzip
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import pytest
+
+from bidbeacon_pipelines.sandbox import SandboxConfig
+from bidbeacon_pipelines.sandbox.accounts import Account
+from bidbeacon_pipelines.sandbox.faults import FaultRule
+from bidbeacon_pipelines.sandbox.thread import SandboxHandle, running_sandbox
+
+NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
+METRICS = [f"metric.{name}" for name in ("impressions", "clicks", "purchases", "sales", "totalCost")]
+TARGET_FIELDS = [
+    "date.value",
+    "budgetCurrency.value",
+    *("campaign.id", "campaign.name", "campaign.country", "adGroup.id", "adGroup.name", "ad.id"),
+    *("target.value", "target.matchType"),
+    *METRICS,
+]
+REPORT_SECONDS = 60
+
+
+STATES = ["ENABLED", "PAUSED", "ARCHIVED"]
+
+
+class Caller:
+    """Speaks to one sandbox as a client does: right headers by default, each of them replaceable."""
+
+    def __init__(self, handle: SandboxHandle, http: httpx.Client) -> None:
+        self.url, self.state, self.http = handle.url, handle.state, http
+        self.token = self.new_token()
+
+    def new_token(self, **form: str) -> str:
+        """Ask for a token and give it."""
+        answer = self.ask_token(**form)
+        return str(answer.json()["access_token"])
+
+    def ask_token(self, **form: str) -> httpx.Response:
+        """Ask for a token with the right form, or with fields changed."""
+        config = self.state.config
+        fields = {
+            "grant_type": "refresh_token",
+            "client_id": config.client_id,
+            "client_secret": config.client_secret,
+            "refresh_token": config.refresh_token,
+        }
+        return self.http.post(f"{self.url}/na/auth/o2/token", data=fields | form)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers every call needs."""
+        return {"Authorization": f"Bearer {self.token}", "Amazon-Advertising-API-ClientId": "sandbox-client"}
+
+    def account(self, index: int = 0) -> Account:
+        """Give one of the sandbox's accounts."""
+        return self.state.world.accounts.accounts[index]
+
+    def create(self, **changes: Any) -> httpx.Response:
+        """Ask for a report: `account`, `fields`, `start`, `end`, `region`, `body`, `headers` may be given."""
+        account = changes.get("account", self.account())
+        region = changes.get("region", account.region.lower())
+        body = changes.get("body") or report_body(
+            account.account_id,
+            changes.get("fields", TARGET_FIELDS),
+            changes.get("start", date(2026, 1, 10)),
+            changes.get("end", date(2026, 1, 10)),
+        )
+        headers = self.headers | changes.get("headers", {})
+        return self.http.post(f"{self.url}/{region}/adsApi/v1/create/reports", json=body, headers=headers)
+
+    def create_id(self, **changes: Any) -> str:
+        """Ask for a report that is accepted, and give its id."""
+        answer = self.create(**changes)
+        assert answer.status_code == 207, answer.text
+        return str(answer.json()["success"][0]["report"]["reportId"])
+
+    def retrieve(self, report_id: str, region: str = "na") -> httpx.Response:
+        """Ask how a report is."""
+        return self.http.post(
+            f"{self.url}/{region}/adsApi/v1/retrieve/reports",
+            json={"reportIds": [report_id]},
+            headers=self.headers,
+        )
+
+    def report(self, report_id: str, region: str = "na") -> dict[str, Any]:
+        """Ask how a known report is, and give what is said of it."""
+        answer = self.retrieve(report_id, region)
+        assert answer.status_code == 207, answer.text
+        return dict(answer.json()["success"][0]["report"])
+
+    def completed(self, **changes: Any) -> dict[str, Any]:
+        """Ask for a report and let the time pass that it takes."""
+        account = changes.get("account", self.account())
+        report_id = self.create_id(**changes)
+        self.state.clock.advance(REPORT_SECONDS * 2)
+        return self.report(report_id, account.region.lower())
+
+    def rows(self, **changes: Any) -> list[dict[str, Any]]:
+        """Ask for a report and give the rows of all its parts."""
+        return self.rows_of(self.completed(**changes))
+
+    def rows_of(self, report: dict[str, Any]) -> list[dict[str, Any]]:
+        """Download all parts of a completed report, and give their rows."""
+        texts = [self.http.get(part["url"]).content for part in report["completedReportParts"]]
+        return [row for text in texts for row in read_rows(text)]
+
+    def export(self, kind: str, method: str, path: str, **changes: Any) -> httpx.Response:
+        """Make an export call about a profile (that of the first account's first country by default)."""
+        media = f"application/vnd.{kind.lower()}export.v1+json"
+        profile = changes.get("profile", str(self.account().countries[0].profile_id))
+        headers = self.headers | {
+            "Content-Type": media,
+            "Accept": media,
+            "Amazon-Advertising-API-Scope": profile,
+        }
+        headers |= changes.get("headers", {})
+        region = changes.get("region", "na")
+        body = changes.get("body", {"adProductFilter": ["SPONSORED_PRODUCTS"], "stateFilter": STATES})
+        content = json.dumps(body) if method == "POST" else None
+        return self.http.request(method, f"{self.url}/{region}{path}", headers=headers, content=content)
+
+    def exported(self, kind: str, **changes: Any) -> list[dict[str, Any]]:
+        """Ask for an export, let the time pass that it takes, and give its entities."""
+        created = self.export(kind, "POST", f"/{kind}/export", **changes)
+        assert created.status_code == 202, created.text
+        self.state.clock.advance(60)
+        done = self.export(kind, "GET", f"/exports/{created.json()['exportId']}", **changes).json()
+        content = self.http.get(done["url"]).content
+        assert len(content) == done["fileSize"]
+        return read_rows(content)
+
+    def fault(self, name: str, **rule: Any) -> None:
+        """Put one fault in force."""
+        self.state.faults.add(FaultRule.model_validate({"fault": name, **rule}))
+
+
+def report_body(account_id: str, fields: list[str], start: date, end: date) -> dict[str, Any]:
+    """Make the body of a create call for one account, query and period."""
+    period = {"datePeriod": {"startDate": start.isoformat(), "endDate": end.isoformat()}}
+    return {
+        "accessRequestedAccounts": [{"advertiserAccountId": account_id}],
+        "reports": [{"format": "GZIP_JSON", "periods": [period], "query": {"fields": fields}}],
+    }
+
+
+def read_rows(content: bytes) -> list[dict[str, Any]]:
+    """Read a downloaded file, numbers exact."""
+    return list(json.loads(gzip.decompress(content), parse_float=Decimal))
+
+
+@pytest.fixture(scope="session")
+def _http() -> Iterator[httpx.Client]:
+    with httpx.Client(timeout=30) as client:
+        yield client
+
+
+@pytest.fixture
+def start(_http: httpx.Client) -> Iterator[Callable[..., Caller]]:
+    """Start a sandbox with a frozen clock and small days; any setting can be changed."""
+    with ExitStack() as stack:
+
+        def start_one(**config: Any) -> Caller:
+            defaults = {
+                "clock_start": NOON,
+                "clock_rate": 0,
+                "report_seconds": REPORT_SECONDS,
+                "rows_per_day": 40,
+            }
+            defaults["token_seconds"] = 10**8
+            settings = SandboxConfig.model_validate(defaults | config)
+            return Caller(stack.enter_context(running_sandbox(settings)), _http)
+
+        yield start_one
+
+
+@pytest.fixture
+def caller(start: Callable[..., Caller]) -> Caller:
+    """A caller of a sandbox with the settings that most tests need."""
+    return start()

@@ -1,0 +1,184 @@
+"""How a request's state changes: by a step that is about to be taken, and by what Amazon answered.
+
+The counterpart of `lifecycle.decide`; pure as well. The caller stores each new state before it goes on, a `sending` and a
+`loading` before it acts: so a process that dies in between has still counted the attempt.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from bidbeacon_pipelines.reports.lifecycle import (
+    Failure,
+    FailureKind,
+    GiveUp,
+    RequestState,
+    RequestStatus,
+    RetryLater,
+)
+from bidbeacon_pipelines.reports.policy import LifecyclePolicy, next_poll_at
+
+COMPLETED_WORDS = frozenset({"COMPLETED", "SUCCESS"})
+FAILURE_WORDS = {
+    "FAILED": FailureKind.REPORT_FAILED,
+    "FAILURE": FailureKind.REPORT_FAILED,
+    "CANCELLED": FailureKind.REPORT_CANCELLED,
+    "CANCELED": FailureKind.REPORT_CANCELLED,
+    "EXPIRED": FailureKind.REPORT_EXPIRED,
+}
+"""Amazon's words that end a report; every word in neither list waits."""
+
+
+@dataclass(frozen=True)
+class Reported:
+    """Amazon told a report's state: in answer to a create or a poll, or found and adopted."""
+
+    report_id: str
+    amazon_status: str
+    failure_code: str | None = None
+    failure_reason: str | None = None
+
+
+@dataclass(frozen=True)
+class NoAnswer:
+    """The call got no answer about the report: throttled, 5xx, or the connection broke.
+
+    After a create Amazon may have accepted it all the same; after a poll the report may be well.
+
+    Attributes:
+        not_before: Amazon's wish, from `Retry-After`, if any.
+    """
+
+    not_before: datetime | None = None
+
+
+@dataclass(frozen=True)
+class LoadFailed:
+    """Download or decoding failed (expired url, broken part); the old data is untouched."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The report's windows were dealt with: loaded, held or refused, each with its own record."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Amazon or the load refused; the failure's kind says whether it is worth asking again."""
+
+    failure: Failure
+
+
+Answer = Reported | NoAnswer | LoadFailed | Loaded | Refused
+
+
+def sending(request: RequestState, now: datetime, policy: LifecyclePolicy) -> RequestState:
+    """Give the state to store before a report is asked for: one attempt more, outcome unknown."""
+    attempts = request.attempts + 1
+    return RequestState(
+        status=RequestStatus.SENT,
+        created_at=request.created_at,
+        attempts=attempts,
+        sent_at=now,
+        next_step_at=now + policy.grace(attempts),
+    )
+
+
+def loading(request: RequestState) -> RequestState:
+    """Give the state to store before a completed report is loaded: one try more."""
+    return replace(request, loads=request.loads + 1)
+
+
+def retried(request: RequestState, step: RetryLater) -> RequestState:
+    """Give the state of a request whose report is forgotten and asked for again later; what went wrong stays readable."""
+    return replace(
+        request,
+        status=RequestStatus.PLANNED,
+        report_id=None,
+        amazon_status=None,
+        polls=0,
+        loads=0,
+        next_step_at=step.at,
+        failure=request.failure or Failure(FailureKind.STUCK, step.reason),
+    )
+
+
+def given_up(request: RequestState, step: GiveUp) -> RequestState:
+    """Give the state of a request that ends without its report; the failure's reason is the step's."""
+    failure = request.failure or Failure(FailureKind.STUCK, step.reason)
+    return replace(
+        request, status=RequestStatus.FAILED, next_step_at=None, failure=replace(failure, reason=step.reason)
+    )
+
+
+def answered(request: RequestState, answer: Answer, now: datetime, policy: LifecyclePolicy) -> RequestState:
+    """Bring what came of a step into the state; `lifecycle.decide` then says what follows from it."""
+    match answer:
+        case Reported():
+            return _reported(request, answer, now, policy)
+        case NoAnswer(not_before=not_before):
+            return _unanswered(request, not_before, now, policy)
+        case LoadFailed(reason=reason):
+            return _not_loaded(request, reason, now, policy)
+        case Loaded():
+            return replace(request, status=RequestStatus.LOADED, next_step_at=None, failure=None)
+        case Refused(failure=failure):
+            return replace(request, failure=_patient(failure, now, policy))
+
+
+def _reported(
+    request: RequestState, answer: Reported, now: datetime, policy: LifecyclePolicy
+) -> RequestState:
+    word = answer.amazon_status.strip().upper()
+    known = replace(request, report_id=answer.report_id, amazon_status=answer.amazon_status, failure=None)
+    if word in COMPLETED_WORDS:
+        return replace(known, status=RequestStatus.COMPLETED, next_step_at=None)
+    if word in FAILURE_WORDS:
+        failure = Failure(FAILURE_WORDS[word], _amazons_reason(answer), answer.failure_code)
+        return replace(known, status=RequestStatus.IN_FLIGHT, failure=failure)
+    if request.status is RequestStatus.IN_FLIGHT:
+        return _polled(known, None, now, policy)
+    first = next_poll_at(policy, 0, request.sent_at or now)
+    return replace(known, status=RequestStatus.IN_FLIGHT, next_step_at=first)
+
+
+def _unanswered(
+    request: RequestState, not_before: datetime | None, now: datetime, policy: LifecyclePolicy
+) -> RequestState:
+    if request.status is not RequestStatus.SENT:
+        return _polled(request, not_before, now, policy)
+    grace_ends = (request.sent_at or now) + policy.grace(request.attempts)
+    return replace(request, next_step_at=_latest(grace_ends, not_before, now, policy))
+
+
+def _not_loaded(request: RequestState, reason: str, now: datetime, policy: LifecyclePolicy) -> RequestState:
+    if request.loads >= policy.max_loads:
+        failure = Failure(FailureKind.UNREADABLE, f"{reason} ({request.loads} tries)")
+        return replace(request, failure=failure)
+    return replace(request, next_step_at=now + policy.poll_pause(request.loads or 1))
+
+
+def _polled(
+    request: RequestState, not_before: datetime | None, now: datetime, policy: LifecyclePolicy
+) -> RequestState:
+    polls = request.polls + 1
+    again = next_poll_at(policy, polls, now)
+    return replace(request, polls=polls, next_step_at=_latest(again, not_before, now, policy))
+
+
+def _amazons_reason(answer: Reported) -> str:
+    said = ": ".join(part for part in (answer.failure_code, answer.failure_reason) if part)
+    return f"Amazon says {answer.amazon_status} ({said or 'no reason given'})"
+
+
+def _patient(failure: Failure, now: datetime, policy: LifecyclePolicy) -> Failure:
+    if failure.not_before is None:
+        return failure
+    return replace(failure, not_before=_latest(now, failure.not_before, now, policy))
+
+
+def _latest(ours: datetime, wished: datetime | None, now: datetime, policy: LifecyclePolicy) -> datetime:
+    """Heed Amazon's wish where it is later than ours, but not beyond the longest time a report may take."""
+    longest: timedelta = policy.max_pending
+    return ours if wished is None else max(ours, min(wished, now + longest))

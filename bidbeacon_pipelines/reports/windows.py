@@ -1,0 +1,149 @@
+"""Which windows exist, when each falls due, and which refresh a due window is served by.
+
+A window is one account-local calendar day. Days are dates in the account's own calendar; instants are aware UTC
+datetimes. Nothing here reads a clock.
+
+Rules' source: Amazon's retention and restatement periods (15 months and 120 days a report for daily rows, 14 and
+14 days for hourly rows; conversions restated up to 60 days).
+"""
+
+from calendar import monthrange
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from bidbeacon_pipelines.reports.datasets import Dataset
+
+EDGE_SAFETY = timedelta(days=1)
+"""Left unused at the old end: Amazon counts its history in a calendar that may be a day ahead of the account's."""
+
+
+@dataclass(frozen=True)
+class MissedOffsets:
+    """What one refresh, made now, stands for.
+
+    Attributes:
+        serves: The latest offset that is due and not yet in the data; None where nothing is due.
+        skipped: Earlier due offsets that this refresh makes unnecessary, ascending.
+    """
+
+    serves: int | None
+    skipped: tuple[int, ...]
+
+
+def local_date(now: datetime, time_zone: str) -> date:
+    """Give the calendar date of an instant in a time zone.
+
+    Raises:
+        ValueError: `now` carries no time zone.
+    """
+    if now.tzinfo is None:
+        raise ValueError(f"expected an aware datetime, got: {now.isoformat()}")
+    return now.astimezone(ZoneInfo(time_zone)).date()
+
+
+def start_of_day(day: date, time_zone: str) -> datetime:
+    """Give the first instant of a local day, in UTC.
+
+    Where midnight is skipped (Africa/Cairo in spring) this is the instant of the change, because a skipped wall time is
+    read with the offset before it; where midnight comes twice it is the first one. Holds for every zone since 1975.
+    """
+    return datetime.combine(day, time.min, ZoneInfo(time_zone)).astimezone(UTC)
+
+
+def oldest_served(dataset: Dataset, today: date) -> date:
+    """Give the oldest day that is safely served on the account-local day `today`.
+
+    Months are counted back to the same day of the month, or to its last day where it is shorter.
+    """
+    return _history_start(dataset, today) + EDGE_SAFETY
+
+
+def is_served(dataset: Dataset, window_date: date, today: date) -> bool:
+    """Whether Amazon still, and already, serves this day on the account-local day `today`."""
+    return oldest_served(dataset, today) <= window_date <= today
+
+
+def window_dates(dataset: Dataset, today: date) -> list[date]:
+    """List the days that are windows on the account-local day `today`, oldest first, today included."""
+    oldest = oldest_served(dataset, today)
+    return [oldest + timedelta(days=n) for n in range((today - oldest).days + 1)]
+
+
+def due_at(window_date: date, offset_days: int, time_zone: str) -> datetime:
+    """Give the instant at which the refresh of this offset falls due: local midnight of the date plus so many days."""
+    return start_of_day(window_date + timedelta(days=offset_days), time_zone)
+
+
+def next_refresh_at(
+    dataset: Dataset, window_date: date, time_zone: str, data_as_of: datetime | None
+) -> datetime | None:
+    """Give the instant of the first refresh that the window's data does not yet hold.
+
+    Args:
+        dataset: Whose offsets count.
+        window_date: The window.
+        time_zone: The account's.
+        data_as_of: When Amazon made the report that is loaded; None where none ever was.
+
+    Returns:
+        An instant, in the past for a window that is overdue; None when every offset is in the data.
+    """
+    return next((at for _, at in _open_offsets(dataset, window_date, time_zone, data_as_of)), None)
+
+
+def again_after_failure(
+    dataset: Dataset, window_date: date, time_zone: str, failed_at: datetime, *, has_data: bool
+) -> datetime | None:
+    """Give the instant at which a window is due again whose report failed or was refused.
+
+    That is its next offset. A window that holds no data at all waits a day at most: nobody else would fill the hole.
+
+    Args:
+        dataset: Whose offsets count.
+        window_date: The window.
+        time_zone: The account's.
+        failed_at: When it failed.
+        has_data: Whether it was ever loaded.
+    """
+    at = next_refresh_at(dataset, window_date, time_zone, failed_at)
+    tomorrow = failed_at + timedelta(days=1)
+    return at if has_data else min(at or tomorrow, tomorrow)
+
+
+def missed_offsets(
+    dataset: Dataset, window_date: date, time_zone: str, data_as_of: datetime | None, now: datetime
+) -> MissedOffsets:
+    """Say which offset a refresh serves now, and which earlier ones it makes unnecessary.
+
+    Args:
+        dataset: Whose offsets count.
+        window_date: The window.
+        time_zone: The account's.
+        data_as_of: When Amazon made the report that is loaded; None where none ever was.
+        now: The instant of the refresh.
+    """
+    due = [days for days, at in _open_offsets(dataset, window_date, time_zone, data_as_of) if at <= now]
+    return MissedOffsets(serves=due[-1] if due else None, skipped=tuple(due[:-1]))
+
+
+def _open_offsets(
+    dataset: Dataset, window_date: date, time_zone: str, data_as_of: datetime | None
+) -> Iterator[tuple[int, datetime]]:
+    for offset in dataset.refresh_offsets:
+        at = due_at(window_date, offset, time_zone)
+        if data_as_of is None or at > data_as_of:
+            yield offset, at
+
+
+def _history_start(dataset: Dataset, today: date) -> date:
+    if dataset.history_months is not None:
+        return _months_before(today, dataset.history_months)
+    return today - timedelta(days=dataset.history_days or 0)
+
+
+def _months_before(day: date, months: int) -> date:
+    year, month_index = divmod(day.year * 12 + day.month - 1 - months, 12)
+    month = month_index + 1
+    return date(year, month, min(day.day, monthrange(year, month)[1]))

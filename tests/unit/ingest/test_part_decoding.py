@@ -1,0 +1,196 @@
+"""Reading the parts of a report, whole and broken."""
+
+import gzip
+import json
+import tracemalloc
+from contextlib import suppress
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bidbeacon_pipelines.ingest.decode import CHUNK_CHARS, LONGEST_ROW_CHARS, BrokenPartError, iter_rows
+
+Write = Any
+VALUES = (
+    st.none() | st.booleans() | st.integers() | st.text() | st.decimals(allow_nan=False, allow_infinity=False)
+)
+
+
+@pytest.fixture(name="part", scope="module")
+def _part(tmp_path_factory: pytest.TempPathFactory) -> Write:
+    """Write a file as it comes from Amazon and give its path."""
+    path = tmp_path_factory.mktemp("parts") / "part-0.json.gz"
+
+    def write(content: bytes | str, *, packed: bool = True) -> Path:
+        raw = content.encode() if isinstance(content, str) else content
+        path.write_bytes(gzip.compress(raw, compresslevel=1, mtime=0) if packed else raw)
+        return path
+
+    return write
+
+
+def test_rows_come_in_order(part: Write) -> None:
+    """Rows are given as they stand in the file."""
+    assert [{"a": 1}, {"a": None}, {"b": "x"}] == list(iter_rows(part('[{"a":1},\n {"a":null},{"b":"x"}]\n')))
+
+
+def test_empty_report_gives_nothing(part: Write) -> None:
+    """The 22 bytes of a gzipped empty array are a legal report without rows."""
+    path = part("[]")
+
+    assert 22 == path.stat().st_size
+    assert [] == list(iter_rows(path))
+
+
+def test_numbers_keep_every_digit(part: Write) -> None:
+    """Whole numbers and amounts are exact, also where a float would not be."""
+    text = '[{"id":9007199254740993,"cost":9.870000,"share":0.1,"big":12345678901234567890.12}]'
+    (row,) = iter_rows(part(text))
+
+    assert 9007199254740993 == row["id"]
+    assert ["9.870000", "0.1", "12345678901234567890.12"] == [
+        str(row[key]) for key in ("cost", "share", "big")
+    ]
+    assert not any(isinstance(value, float) for value in row.values())
+
+
+@pytest.mark.parametrize("token", ["NaN", "Infinity", "-Infinity"])
+def test_non_numbers_spoil_only_their_row(part: Write, token: str) -> None:
+    """`NaN` and `Infinity` become Decimals that no check accepts; the other rows are read."""
+    first, second = iter_rows(part(f'[{{"a":{token}}},{{"a":1}}]'))
+
+    assert not first["a"].is_finite()
+    assert {"a": 1} == second
+
+
+def test_odd_text_survives(part: Write) -> None:
+    """Emoji, right-to-left text, NUL and lone surrogates come as they were written."""
+    (row,) = iter_rows(part(r'[{"a":"😀 \ud83d\ude00 שלום \u0000 \ud800"}]'))
+
+    assert "😀 😀 שלום \0 \ud800" == row["a"]
+
+
+def test_byte_order_mark_is_ignored(part: Write) -> None:
+    """A byte order mark before the array does no harm."""
+    assert [{"a": 1}] == list(iter_rows(part(b'\xef\xbb\xbf[{"a":1}]')))
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        pytest.param("", "the end where [ should be", id="empty"),
+        pytest.param('{"a":1}', """'{"a":1}' where [ should be""", id="object"),
+        pytest.param("null", "'null' where [ should be", id="null"),
+        pytest.param("<html>busy</html>", "'<html>busy</html>' where [ should be", id="HTML"),
+        pytest.param("[1]", "'1]' where an object should be", id="numbers"),
+        pytest.param("[[]]", "'[]]' where an object should be", id="array of arrays"),
+        pytest.param("[", "the end where an object should be", id="opened only"),
+        pytest.param('[{"a":1}', "the end where , or ] should be", id="never closed"),
+        pytest.param('[{"a":1},]', "']' where an object should be", id="trailing comma"),
+        pytest.param('[{"a":1} {"a":2}]', """'{"a":2}]' where , or ] should be""", id="comma missing"),
+        pytest.param("[]x", "more text after the array", id="text after it"),
+        pytest.param('[{"a":1}][{"a":2}]', "more text after the array", id="two arrays"),
+        pytest.param('[{"a":1', "an object that is no JSON", id="cut in an object"),
+        pytest.param('[{"a":"x', "an object that is no JSON", id="cut in a string"),
+        pytest.param("[{'a':1}]", "an object that is no JSON", id="wrong quotes"),
+        pytest.param('[{"a":01}]', "an object that is no JSON", id="leading zero"),
+        pytest.param(b'[{"a":"\xff"}]', "bytes that are not UTF-8", id="not UTF-8"),
+        pytest.param('[{"a":' + "9" * 5000 + "}]", "Exceeds the limit", id="5000 digits"),
+        pytest.param('[{"a":1e99999999999999999999}]', "a number out of every range", id="exponent"),
+        pytest.param('[{"a":' + "[" * 100_000, "an object nested too deeply", id="deep nesting"),
+        pytest.param('[{"a":"' + "x" * 2 * LONGEST_ROW_CHARS, "an object that is no JSON", id="endless row"),
+    ],
+)
+def test_broken_content_is_named(part: Write, content: bytes | str, found: str) -> None:
+    """What is no array of objects is refused, with the part's name and what was found instead."""
+    with pytest.raises(BrokenPartError) as caught:
+        list(iter_rows(part(content)))
+
+    assert str(caught.value).startswith("part-0.json.gz: expected a gzipped JSON array of objects, got: ")
+    assert found in caught.value.found
+
+
+def test_error_tells_how_far_it_came(part: Write) -> None:
+    """The error counts the rows that were read before the fault."""
+    with pytest.raises(BrokenPartError, match=r"\(after 2 rows\)") as caught:
+        list(iter_rows(part('[{"a":1},{"a":2},{"a"')))
+
+    assert 2 == caught.value.rows_read
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.1, 0.5, 0.9, 0.999])
+def test_truncated_gzip_is_refused(part: Write, kept: float) -> None:
+    """A file cut anywhere is refused, never taken for a shorter report."""
+    rows = [{"campaign.id": number, "text": f"row {number * 7919 % 1000}"} for number in range(5000)]
+    whole = part(json.dumps(rows)).read_bytes()
+
+    with pytest.raises(BrokenPartError):
+        list(iter_rows(part(whole[: int(len(whole) * kept)], packed=False)))
+
+
+def test_plain_json_is_no_part(part: Write) -> None:
+    """JSON that is not gzipped is refused."""
+    with pytest.raises(BrokenPartError, match="damaged gzip"):
+        list(iter_rows(part("[]", packed=False)))
+
+
+@pytest.mark.parametrize("place", [12, -6])
+def test_flipped_bit_is_found(part: Write, place: int) -> None:
+    """A damaged byte in the data or its checksum is found."""
+    damaged = bytearray(part(json.dumps([{"a": number} for number in range(1000)])).read_bytes())
+    damaged[place] ^= 1
+
+    with pytest.raises(BrokenPartError):
+        list(iter_rows(part(bytes(damaged), packed=False)))
+
+
+def test_missing_file_is_not_a_broken_part(tmp_path: Path) -> None:
+    """A file that isn't there is the caller's mistake, not Amazon's."""
+    with pytest.raises(FileNotFoundError):
+        list(iter_rows(tmp_path / "part-9.json.gz"))
+
+
+@pytest.mark.parametrize("overhang", range(-3, 4))
+def test_rows_may_lie_across_any_edge(part: Write, overhang: int) -> None:
+    """Where a chunk ends makes no difference to what is read."""
+    filler = "x" * (CHUNK_CHARS - len('[{"a":""}') + overhang)
+
+    assert [{"a": filler}, {"b": 12}] == list(iter_rows(part(f'[{{"a":"{filler}"}},{{"b":12}}]')))
+
+
+@given(rows=st.lists(st.dictionaries(st.text(), VALUES.filter(lambda value: not isinstance(value, Decimal)))))
+def test_every_array_of_objects_is_read(part: Write, rows: list[dict[str, Any]]) -> None:
+    """Any array of flat objects is read as the standard library reads it."""
+    text = json.dumps(rows)
+
+    assert json.loads(text) == list(iter_rows(part(text)))
+
+
+@given(content=st.binary(max_size=200), packed=st.booleans())
+def test_any_bytes_are_rows_or_a_broken_part(part: Write, content: bytes, packed: bool) -> None:  # noqa: FBT001 - hypothesis gives it by name
+    """No input makes anything but rows or a `BrokenPartError`."""
+    path = part(content, packed=packed)
+    rows: list[dict[str, Any]] = []
+    with suppress(BrokenPartError):
+        rows.extend(iter_rows(path))
+
+    assert all(isinstance(row, dict) for row in rows)
+
+
+def test_memory_does_not_grow_with_the_file(part: Write) -> None:
+    """Ten times the rows are read in the same memory."""
+    row = {"campaign.name": "Manual - Dog shirts", "metric.sales": 39.98, "target.value": "funny dog shirt"}
+
+    def peak(count: int) -> int:
+        path = part(json.dumps([row] * count))
+        tracemalloc.start()
+        assert count == sum(1 for _ in iter_rows(path))
+        _, highest = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return highest
+
+    assert peak(50_000) < peak(5_000) * 1.5

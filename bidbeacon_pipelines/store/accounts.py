@@ -1,0 +1,165 @@
+"""SQL on accounts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, text
+
+from bidbeacon_sessions import AccountRef
+
+
+class UnknownAccountError(LookupError):
+    """No account has this key."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        super().__init__(
+            f"No account {key!r}: `bidbeacon accounts list` shows the keys, `bidbeacon accounts sync` asks Amazon."
+        )
+
+
+@dataclass(frozen=True)
+class Account:
+    """An Amazon ads account in one country, as stored. `time_zone` is the IANA zone its days are counted in."""
+
+    account_id: str
+    country_code: str
+    account_key: str
+    name: str
+    amazon_status: str
+    profile_id: str | None
+    region: Any
+    currency_code: str
+    time_zone: str
+    enabled: bool
+    needs_person: str | None
+    entities_synced_at: datetime | None
+    windows_through_date: date | None
+
+    @property
+    def ref(self) -> AccountRef:
+        """How sessions refer to it."""
+        return AccountRef(self.account_id, self.country_code, self.account_key)
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """The two columns that every table of account data has."""
+        return {"account_id": self.account_id, "country_code": self.country_code}
+
+    @property
+    def reason_to_skip(self) -> str | None:
+        """Why nothing is asked of Amazon for this account, or None."""
+        if not self.enabled:
+            return f"it is disabled: `bidbeacon accounts enable {self.account_key}` brings it back"
+        if self.amazon_status == "DISABLED":
+            return "Amazon says that it is disabled"
+        return self.needs_person
+
+
+_COLUMNS = """account_id, country_code, account_key, name, amazon_status, profile_id, region, currency_code, time_zone,
+    enabled, needs_person, entities_synced_at, windows_through_date"""
+
+# `xmax = 0` is true of a row that this statement inserted.
+_UPSERT = text("""
+    INSERT INTO advertiser_accounts AS a (account_id, country_code, account_key, name, amazon_status, profile_id, entity_id,
+                                          region, currency_code, time_zone, marketplace_id)
+    VALUES (:account_id, :country_code, :account_key, :name, :amazon_status, :profile_id, :entity_id,
+            :region, :currency_code, :time_zone, :marketplace_id)
+    ON CONFLICT (account_id, country_code) DO UPDATE
+       SET name = excluded.name, amazon_status = excluded.amazon_status, profile_id = coalesce(excluded.profile_id, a.profile_id),
+           entity_id = coalesce(excluded.entity_id, a.entity_id), region = CASE WHEN :trusted THEN excluded.region ELSE a.region END,
+           currency_code = CASE WHEN :trusted THEN excluded.currency_code ELSE a.currency_code END,
+           time_zone = CASE WHEN :trusted THEN excluded.time_zone ELSE a.time_zone END, marketplace_id = coalesce(excluded.marketplace_id, a.marketplace_id), synced_at = now()
+    RETURNING xmax = 0 AS added""")
+
+
+def upsert_account(connection: Connection, values: dict[str, Any]) -> bool:
+    """Store one account as Amazon tells it; give True where it is new. Accounts are never deleted.
+
+    `values` has the columns, and `trusted`: whether the account's region told all of its profiles. Where it did not, region,
+    currency and time zone are defaults, and those that are stored stay.
+    """
+    return bool(connection.execute(_UPSERT, values).scalar_one())
+
+
+def list_accounts(connection: Connection) -> list[Account]:
+    """Give all accounts, by key."""
+    rows = connection.execute(text(f"SELECT {_COLUMNS} FROM advertiser_accounts ORDER BY account_key"))
+    return [_account(row) for row in rows.mappings()]
+
+
+def find_account(connection: Connection, key: str) -> Account | None:
+    """Give the account with this key, or None."""
+    rows = connection.execute(
+        text(f"SELECT {_COLUMNS} FROM advertiser_accounts WHERE account_key = :key"), {"key": key}
+    )
+    row = rows.mappings().first()
+    return None if row is None else _account(row)
+
+
+def get_account(connection: Connection, key: str) -> Account:
+    """Give the account with this key.
+
+    Raises:
+        UnknownAccountError: there is none.
+    """
+    account = find_account(connection, key)
+    if account is None:
+        raise UnknownAccountError(key)
+    return account
+
+
+def set_enabled(connection: Connection, key: str, *, enabled: bool) -> None:
+    """Switch an account's refreshes on or off; switching on also clears what a person was needed for."""
+    get_account(connection, key)
+    connection.execute(
+        text("""UPDATE advertiser_accounts
+                   SET enabled = :enabled, needs_person = CASE WHEN :enabled THEN NULL ELSE needs_person END
+                 WHERE account_key = :key"""),
+        {"key": key, "enabled": enabled},
+    )
+
+
+def set_needs_person(connection: Connection, account: Account, reason: str) -> None:
+    """Stop asking Amazon for an account until a person enables it again."""
+    connection.execute(
+        text("""UPDATE advertiser_accounts SET needs_person = :reason
+                 WHERE account_id = :account_id AND country_code = :country_code"""),
+        account.identity | {"reason": reason},
+    )
+
+
+def set_windows_through(connection: Connection, account: Account, through: date) -> None:
+    """Note up to which account-local day windows exist."""
+    connection.execute(
+        text("""UPDATE advertiser_accounts SET windows_through_date = :through
+                 WHERE account_id = :account_id AND country_code = :country_code"""),
+        account.identity | {"through": through},
+    )
+
+
+def set_entities_synced(connection: Connection, account: Account) -> None:
+    """Note that all four kinds of entities are as Amazon's last exports told them."""
+    connection.execute(
+        text("""UPDATE advertiser_accounts SET entities_synced_at = now()
+                 WHERE account_id = :account_id AND country_code = :country_code"""),
+        account.identity,
+    )
+
+
+def list_keys_without_entities(connection: Connection, *, older_than_hours: float) -> Sequence[str]:
+    """Give the keys of active accounts whose entities were never synced, or longer ago than that."""
+    rows = connection.execute(
+        text("""SELECT account_key FROM advertiser_accounts
+                 WHERE enabled AND needs_person IS NULL AND amazon_status <> 'DISABLED' AND profile_id IS NOT NULL
+                   AND (entities_synced_at IS NULL OR entities_synced_at < now() - make_interval(hours => :hours))
+                 ORDER BY account_key"""),
+        {"hours": older_than_hours},
+    )
+    return list(rows.scalars())
+
+
+def _account(row: RowMapping) -> Account:
+    return Account(**row)

@@ -1,0 +1,128 @@
+"""SQL on campaigns, ad groups, ads and targets, and on the exports that tell them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg import sql
+from sqlalchemy import Connection, text
+
+from bidbeacon_pipelines.store.accounts import Account
+
+_KEYS = {"campaigns": "campaign_id", "adGroups": "ad_group_id", "ads": "ad_id", "targets": "target_id"}
+TABLES = {"campaigns": "campaigns", "adGroups": "ad_groups", "ads": "ads", "targets": "targets"}
+
+
+@dataclass(frozen=True)
+class ExportInFlight:
+    """An export that Amazon works on."""
+
+    id: int
+    export_id: str
+    created_at: datetime
+
+
+def find_export_in_flight(connection: Connection, account: Account, kind: str) -> ExportInFlight | None:
+    """Give the export of this kind that was asked for and has not ended, or None."""
+    row = connection.execute(
+        text("""SELECT id, export_id, created_at FROM entity_exports
+                 WHERE account_id = :account_id AND country_code = :country_code AND kind = :kind AND status = 'in_flight'"""),
+        account.identity | {"kind": kind},
+    ).mappings()
+    found = row.first()
+    return None if found is None else ExportInFlight(**found)
+
+
+def insert_export(connection: Connection, account: Account, kind: str, export_id: str) -> int:
+    """Store an export that Amazon has accepted; give its id here."""
+    statement = text("""INSERT INTO entity_exports (account_id, country_code, kind, export_id)
+                        VALUES (:account_id, :country_code, :kind, :export_id) RETURNING id""")
+    return int(
+        connection.execute(statement, account.identity | {"kind": kind, "export_id": export_id}).scalar_one()
+    )
+
+
+def end_export(
+    connection: Connection,
+    export: int,
+    *,
+    status: str,
+    row_count: int | None = None,
+    failure: str | None = None,
+) -> None:
+    """Note how an export ended."""
+    connection.execute(
+        text("""UPDATE entity_exports SET status = :status, row_count = :row_count, failure = :failure, finished_at = now()
+                 WHERE id = :id"""),
+        {"id": export, "status": status, "row_count": row_count, "failure": failure},
+    )
+
+
+def merge_entities(
+    connection: Connection, account: Account, kind: str, rows: Iterable[dict[str, Any]]
+) -> int:
+    """Store entities of one kind as an export tells them; give how many.
+
+    Entities that the export lacks stay as they were: reports of old days still name them. `rows` have the table's columns
+    without account, country and `seen_at`.
+    """
+    table, key = TABLES[kind], _KEYS[kind]
+    columns = _columns_of(connection, table)
+    connection.execute(text(f"CREATE TEMP TABLE entities_staged (LIKE {table}) ON COMMIT DROP"))
+    _copy(connection, columns, (account.identity | row for row in rows))
+    own_key = ("account_id", "country_code", key)
+    updates = ", ".join(f"{c} = excluded.{c}" for c in (*columns, "seen_at") if c not in own_key)
+    merged = connection.execute(
+        text(f"""INSERT INTO {table} ({", ".join(columns)}, seen_at)
+                 SELECT DISTINCT ON ({key}) {", ".join(columns)}, now() FROM entities_staged ORDER BY {key}
+                 ON CONFLICT ({", ".join(own_key)}) DO UPDATE SET {updates}""")
+    ).rowcount
+    connection.execute(text("DROP TABLE entities_staged"))
+    return merged
+
+
+def _columns_of(connection: Connection, table: str) -> Sequence[str]:
+    rows = connection.execute(
+        text("""SELECT column_name FROM information_schema.columns
+                 WHERE table_schema = 'public' AND table_name = :table AND column_name <> 'seen_at' ORDER BY ordinal_position"""),
+        {"table": table},
+    )
+    return list(rows.scalars())
+
+
+def _copy(connection: Connection, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
+    connection.execute(text("ALTER TABLE entities_staged ALTER seen_at DROP NOT NULL"))
+    driver = connection.connection.driver_connection
+    assert driver is not None, "an open SQLAlchemy connection has a driver's"  # noqa: S101 - for the type checker
+    statement = sql.SQL("COPY entities_staged ({}) FROM STDIN").format(
+        sql.SQL(", ").join(map(sql.Identifier, columns))
+    )
+    with driver.cursor() as cursor, cursor.copy(statement) as copy:
+        for row in rows:
+            copy.write_row([row.get(column) for column in columns])
+
+
+@dataclass(frozen=True)
+class StoredTarget:
+    """What a row of a report is matched against."""
+
+    target_id: str
+    ad_group_id: str | None
+    campaign_id: str
+    state: str
+    negative: bool
+    match_type: str
+    keyword: str | None
+    asin: str | None
+    expression: str | None
+
+
+def list_targets(connection: Connection, account: Account) -> list[StoredTarget]:
+    """Give all targets of an account."""
+    rows = connection.execute(
+        text("""SELECT target_id, ad_group_id, campaign_id, state, negative, match_type, keyword, asin, expression
+                  FROM targets WHERE account_id = :account_id AND country_code = :country_code"""),
+        account.identity,
+    )
+    return [StoredTarget(**row) for row in rows.mappings()]

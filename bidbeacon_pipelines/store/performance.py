@@ -1,0 +1,305 @@
+"""SQL that loads a report: staged, summed, compared with what is there, merged. All of it runs in the caller's transaction.
+
+The steps share two temporary tables that end with the transaction: `report_staged` has every row of the report in file order, bad
+ones with their reason; `report_fresh` has the good ones summed by key, the way they will stand in `performance_daily`.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from datetime import date, datetime
+from decimal import Decimal
+from operator import attrgetter
+from typing import Any
+
+from psycopg import sql
+from sqlalchemy import Connection, text
+
+from bidbeacon_pipelines.store.accounts import Account
+
+
+@dataclass(frozen=True, slots=True)
+class StagedRow:
+    """One row of a report; a bad one has `reason` and `raw` (JSON text), a good one everything else."""
+
+    row_number: int
+    window_date: date | None
+    ad_id: str | None = None
+    entity_id: str | None = None
+    currency_code: str | None = None
+    campaign_id: str | None = None
+    campaign_name: str | None = None
+    ad_group_id: str | None = None
+    ad_group_name: str | None = None
+    target_value: str | None = None
+    match_type: str | None = None
+    resolved: bool | None = None
+    impressions: int | None = None
+    clicks: int | None = None
+    orders: int | None = None
+    sales: Decimal | None = None
+    spend: Decimal | None = None
+    reason: str | None = None
+    raw: str | None = None
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Which rows a load is about: one dataset of one account, from one request whose data is as of an instant."""
+
+    account: Account
+    dataset: str
+    request_id: int
+    data_as_of: datetime
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The scope as bound parameters."""
+        return self.account.identity | {
+            "dataset": self.dataset,
+            "request_id": self.request_id,
+            "data_as_of": self.data_as_of,
+        }
+
+
+_STAGED_COLUMNS = tuple(field.name for field in fields(StagedRow))
+_STAGED = text("""
+    CREATE TEMP TABLE report_staged (
+        row_number bigint, window_date date, ad_id text COLLATE "C", entity_id text COLLATE "C", currency_code text,
+        campaign_id text COLLATE "C", campaign_name text, ad_group_id text COLLATE "C", ad_group_name text,
+        target_value text, match_type text, resolved boolean, impressions bigint, clicks bigint, orders bigint,
+        sales numeric(20, 6), spend numeric(20, 6), reason text, raw jsonb
+    ) ON COMMIT DROP""")
+
+
+def stage_rows(connection: Connection, rows: Iterable[StagedRow]) -> None:
+    """Copy a report's rows into `report_staged`, as they come, in constant memory."""
+    connection.execute(_STAGED)
+    driver = connection.connection.driver_connection
+    assert driver is not None, "an open SQLAlchemy connection has a driver's"  # noqa: S101 - for the type checker
+    columns = sql.SQL(", ").join(map(sql.Identifier, _STAGED_COLUMNS))
+    values_of = attrgetter(*_STAGED_COLUMNS)
+    with (
+        driver.cursor() as cursor,
+        cursor.copy(sql.SQL("COPY report_staged ({}) FROM STDIN").format(columns)) as copy,
+    ):
+        for row in rows:
+            copy.write_row(values_of(row))
+    connection.execute(text("ANALYZE report_staged"))
+
+
+_FRESH = text("""
+    CREATE TEMP TABLE report_fresh ON COMMIT DROP AS
+    SELECT window_date, ad_id, entity_id, currency_code,
+           min(campaign_id) AS campaign_id, min(campaign_name) AS campaign_name,
+           min(ad_group_id) AS ad_group_id, min(ad_group_name) AS ad_group_name,
+           min(target_value) AS target_value, min(match_type) AS match_type, bool_and(resolved) AS resolved,
+           CAST(sum(impressions) AS bigint) AS impressions, CAST(sum(clicks) AS bigint) AS clicks,
+           CAST(sum(orders) AS bigint) AS orders,
+           CAST(sum(sales) AS numeric(20, 6)) AS sales, CAST(sum(spend) AS numeric(20, 6)) AS spend
+      FROM report_staged WHERE reason IS NULL
+     GROUP BY window_date, ad_id, entity_id, currency_code""")
+
+
+def sum_staged_rows(connection: Connection) -> None:
+    """Make `report_fresh`: rows with the same key are summed; null means "no value" and adds nothing."""
+    connection.execute(_FRESH)
+    connection.execute(text("ANALYZE report_fresh"))
+
+
+@dataclass(frozen=True)
+class WindowTally:
+    """What a report says of one window, beside what is there: counts of rows, and sums in the account's currency."""
+
+    window_date: date
+    old_rows: int
+    new_rows: int
+    bad_rows: int
+    unresolved_rows: int
+    spend: Decimal
+    sales: Decimal
+
+
+# Bad rows whose day can't be read count for every window: any of them may be theirs.
+_TALLIES = text("""
+    SELECT w.window_date, coalesce(o.rows, 0) AS old_rows, coalesce(n.rows, 0) AS new_rows,
+           coalesce(b.rows, 0) + (SELECT count(*) FROM report_staged WHERE reason IS NOT NULL AND window_date IS NULL) AS bad_rows,
+           coalesce(n.unresolved, 0) AS unresolved_rows, coalesce(n.spend, 0) AS spend, coalesce(n.sales, 0) AS sales
+      FROM unnest(CAST(:days AS date[])) AS w(window_date)
+      LEFT JOIN (SELECT window_date, count(*) AS rows, count(*) FILTER (WHERE NOT resolved) AS unresolved,
+                        sum(spend) FILTER (WHERE currency_code = :currency) AS spend,
+                        sum(sales) FILTER (WHERE currency_code = :currency) AS sales
+                   FROM report_fresh GROUP BY window_date) n USING (window_date)
+      LEFT JOIN (SELECT window_date, count(*) AS rows FROM report_staged
+                  WHERE reason IS NOT NULL GROUP BY window_date) b USING (window_date)
+      LEFT JOIN (SELECT window_date, count(*) AS rows FROM performance_daily
+                  WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset
+                    AND window_date = ANY(:days) GROUP BY window_date) o USING (window_date)
+     ORDER BY w.window_date""")
+
+
+def lock_rows(connection: Connection, account: Account) -> None:
+    """Let nobody else load or resolve rows of this account until the transaction ends: two at once could deadlock."""
+    connection.execute(
+        text(
+            "SELECT pg_advisory_xact_lock(hashtextextended('rows ' || :account_id || ' ' || :country_code, 0))"
+        ),
+        account.identity,
+    )
+
+
+def tally_windows(connection: Connection, scope: Scope, days: Sequence[date]) -> list[WindowTally]:
+    """Count, for each of the given windows, what the staged report has and what the table holds."""
+    values = scope.values | {"days": list(days), "currency": scope.account.currency_code}
+    rows = connection.execute(_TALLIES, values)
+    return [WindowTally(**row) for row in rows.mappings()]
+
+
+def digest_window(connection: Connection, day: date) -> str:
+    """Give a digest of the fresh rows of a window: equal digests mean the same rows."""
+    statement = text("""
+        SELECT md5(coalesce(string_agg(f::text, E'\\n' ORDER BY ad_id, entity_id, currency_code), ''))
+          FROM report_fresh f WHERE window_date = :day""")
+    return str(connection.execute(statement, {"day": day}).scalar_one())
+
+
+def drop_fresh_windows(connection: Connection, days: Sequence[date]) -> None:
+    """Leave windows out of the merge: their old rows stay."""
+    connection.execute(text("DELETE FROM report_fresh WHERE window_date = ANY(:days)"), {"days": list(days)})
+
+
+_METRICS = "impressions, clicks, orders, sales, spend"
+_OLD_METRICS = "o.impressions, o.clicks, o.orders, o.sales, o.spend"
+_NEW_METRICS = "f.impressions, f.clicks, f.orders, f.sales, f.spend"
+_FACTS = (
+    f"campaign_id, campaign_name, ad_group_id, ad_group_name, target_value, match_type, resolved, {_METRICS}"
+)
+_OLD_FACTS = ", ".join(f"o.{column.strip()}" for column in _FACTS.split(","))
+_NEW_FACTS = ", ".join(f"f.{column.strip()}" for column in _FACTS.split(","))
+_SAME_KEY = "o.window_date = f.window_date AND o.ad_id = f.ad_id AND o.entity_id = f.entity_id AND o.currency_code = f.currency_code"
+_OLD_OF_SCOPE = """SELECT * FROM performance_daily
+    WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset AND window_date = ANY(:days)"""
+
+
+def _as_json(alias: str) -> str:
+    pairs = ", ".join(f"'{metric}', {alias}.{metric}" for metric in _METRICS.split(", "))
+    return f"CASE WHEN {alias}.ad_id IS NOT NULL THEN jsonb_build_object({pairs}) END"
+
+
+# A window that was never loaded has no `data_as_of`, so its first load restates nothing.
+_RESTATE = text(f"""
+    INSERT INTO restatements (account_id, country_code, dataset, window_date, ad_id, entity_id, currency_code, change,
+                              old_values, new_values, old_data_as_of, new_data_as_of, request_id)
+    SELECT :account_id, :country_code, :dataset, w.window_date, coalesce(o.ad_id, f.ad_id), coalesce(o.entity_id, f.entity_id),
+           coalesce(o.currency_code, f.currency_code),
+           CASE WHEN o.ad_id IS NULL THEN 'appeared' WHEN f.ad_id IS NULL THEN 'vanished' ELSE 'changed' END,
+           {_as_json("o")}, {_as_json("f")}, w.data_as_of, :data_as_of, :request_id
+      FROM ({_OLD_OF_SCOPE}) o
+      FULL JOIN report_fresh f ON {_SAME_KEY}
+      JOIN report_windows w ON w.window_date = coalesce(o.window_date, f.window_date)
+       AND w.account_id = :account_id AND w.country_code = :country_code AND w.dataset = :dataset
+     WHERE w.window_date = ANY(:days) AND w.data_as_of IS NOT NULL
+       AND (o.ad_id IS NULL OR f.ad_id IS NULL OR ({_OLD_METRICS}) IS DISTINCT FROM ({_NEW_METRICS}))""")
+
+_VANISH = text(f"""
+    DELETE FROM performance_daily o
+     WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset AND window_date = ANY(:days)
+       AND NOT EXISTS (SELECT FROM report_fresh f WHERE {_SAME_KEY})""")
+
+# Rows that say what is there already are filtered out first: an update that changes nothing still costs a lock and WAL.
+_MERGE = text(f"""
+    INSERT INTO performance_daily AS p (account_id, country_code, dataset, window_date, ad_id, entity_id, currency_code,
+                                        {_FACTS}, request_id, loaded_at)
+    SELECT :account_id, :country_code, :dataset, f.window_date, f.ad_id, f.entity_id, f.currency_code,
+           {_NEW_FACTS}, :request_id, now()
+      FROM report_fresh f LEFT JOIN ({_OLD_OF_SCOPE}) o ON {_SAME_KEY}
+     WHERE o.ad_id IS NULL OR ({_OLD_FACTS}) IS DISTINCT FROM ({_NEW_FACTS})
+     ORDER BY f.window_date, f.ad_id, f.entity_id, f.currency_code
+    ON CONFLICT (account_id, country_code, dataset, window_date, ad_id, entity_id, currency_code) DO UPDATE
+       SET {", ".join(f"{c.strip()} = excluded.{c.strip()}" for c in _FACTS.split(","))},
+           request_id = excluded.request_id, loaded_at = excluded.loaded_at""")
+
+
+@dataclass(frozen=True)
+class MergeCounts:
+    """What a merge did: rows written (new or changed), rows removed, changes of earlier reports recorded."""
+
+    written: int
+    vanished: int
+    restated: int
+
+
+def merge_windows(connection: Connection, scope: Scope, days: Sequence[date]) -> MergeCounts:
+    """Make the table say of these windows what the report says: restatements recorded, vanished rows removed, changed ones written."""
+    values = scope.values | {"days": list(days)}
+    restated = connection.execute(_RESTATE, values).rowcount
+    vanished = connection.execute(_VANISH, values).rowcount
+    written = connection.execute(_MERGE, values).rowcount
+    return MergeCounts(written, vanished, restated)
+
+
+# A row without a readable day goes with the report it came in, once a report of at least the same days is there.
+_RELEASE = text("""
+    DELETE FROM quarantined_rows q
+     WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset
+       AND (window_date = ANY(:days)
+            OR window_date IS NULL AND EXISTS (
+                SELECT FROM report_requests r
+                 WHERE r.id = q.request_id AND r.start_date >= (SELECT min(d) FROM unnest(CAST(:days AS date[])) d)
+                   AND r.end_date <= (SELECT max(d) FROM unnest(CAST(:days AS date[])) d)))""")
+_QUARANTINE = text("""
+    INSERT INTO quarantined_rows (account_id, country_code, dataset, window_date, request_id, row_number, reason, raw)
+    SELECT :account_id, :country_code, :dataset, window_date, :request_id, row_number, reason, raw
+      FROM report_staged WHERE reason IS NOT NULL ORDER BY row_number""")
+
+
+def quarantine_rows(connection: Connection, scope: Scope, days: Sequence[date]) -> int:
+    """Keep the report's bad rows aside in place of those that earlier reports left for these windows; give how many."""
+    values = scope.values | {"days": list(days)}
+    connection.execute(_RELEASE, values)
+    return connection.execute(_QUARANTINE, values).rowcount
+
+
+@dataclass(frozen=True)
+class WindowEnd:
+    """How one window leaves a load; the columns of `report_windows` it sets."""
+
+    tally: WindowTally
+    status: str
+    next_refresh_at: datetime | None
+    accepted: bool = False
+    failure_reason: str | None = None
+    held_digest: str | None = None
+    held_rows: int | None = None
+
+
+_END_LOADED = text("""
+    UPDATE report_windows
+       SET status = 'loaded', request_id = NULL, last_loaded_at = now(), data_as_of = :data_as_of, load_count = load_count + 1,
+           loaded_by_request = :request_id,
+           row_count = :rows, quarantined_count = :bad, unresolved_count = :unresolved, spend = :spend, sales = :sales,
+           next_refresh_at = :next, failure_reason = NULL, held_digest = NULL, held_rows = NULL, wanted_by = NULL
+     WHERE request_id = :request_id AND window_date = :day""")
+_END_KEPT = text("""
+    UPDATE report_windows
+       SET status = :status, request_id = NULL, next_refresh_at = :next, failure_reason = :reason,
+           held_digest = :digest, held_rows = :held, wanted_by = NULL
+     WHERE request_id = :request_id AND window_date = :day""")
+
+
+def end_windows(connection: Connection, scope: Scope, ends: Sequence[WindowEnd]) -> None:
+    """Write how the windows of a request left its load, and that they wait for it no more."""
+    for end in ends:
+        values = scope.values | {
+            "day": end.tally.window_date,
+            "status": end.status,
+            "next": end.next_refresh_at,
+            "rows": end.tally.new_rows,
+            "bad": end.tally.bad_rows,
+            "unresolved": end.tally.unresolved_rows,
+            "spend": end.tally.spend,
+            "sales": end.tally.sales,
+            "reason": end.failure_reason,
+            "digest": end.held_digest,
+            "held": end.held_rows,
+        }
+        connection.execute(_END_LOADED if end.accepted else _END_KEPT, values)

@@ -1,0 +1,181 @@
+"""SQL on report requests, and on claims: who works on one right now.
+
+A claim names a session. It holds while that session's lease does, so it dies with its process.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from bidbeacon_pipelines.store.accounts import Account
+
+OPEN_STATUSES = ("planned", "sent", "in_flight", "completed")
+
+
+class ClaimLostError(RuntimeError):
+    """The claim on a request is gone: another session took it after this one had given no sign of life."""
+
+    def __init__(self, request_id: int) -> None:
+        self.request_id = request_id
+        super().__init__(
+            f"The claim on request {request_id} was lost to another session: this work is rolled back, the other run does it."
+        )
+
+
+@dataclass(frozen=True)
+class Request:
+    """A report request as stored; see the table's description."""
+
+    id: int
+    account_id: str
+    country_code: str
+    account_key: str
+    dataset: str
+    start_date: date
+    end_date: date
+    status: str
+    by_hand: bool
+    report_id: str | None
+    amazon_status: str | None
+    attempts: int
+    polls: int
+    loads: int
+    created_at: datetime
+    sent_at: datetime | None
+    next_step_at: datetime | None
+    failure_kind: str | None
+    failure_code: str | None
+    failure_reason: str | None
+    claimed_by: UUID | None
+    requested_by: UUID | None
+
+
+_COLUMNS = """r.id, r.account_id, r.country_code, a.account_key, r.dataset, r.start_date, r.end_date, r.status, r.by_hand,
+    r.report_id, r.amazon_status, r.attempts, r.polls, r.loads,
+    r.created_at, r.sent_at, r.next_step_at, r.failure_kind, r.failure_code, r.failure_reason,
+    r.claimed_by, r.requested_by"""
+_FROM = "report_requests r JOIN advertiser_accounts a USING (account_id, country_code)"
+_OPEN = "r.status IN ('planned', 'sent', 'in_flight', 'completed')"
+_UNCLAIMED = """(r.claimed_by IS NULL OR NOT EXISTS (
+    SELECT FROM session_leases l WHERE l.session_id = r.claimed_by AND l.expires_at > clock_timestamp()))"""
+
+
+def lock_planning(connection: Connection, account_id: str) -> None:
+    """Let nobody else plan for this ads account until the transaction ends, so that slots and windows are given once."""
+    connection.execute(
+        text("SELECT pg_advisory_xact_lock(hashtextextended('plan ' || :id, 0))"), {"id": account_id}
+    )
+
+
+def count_open_requests(connection: Connection, account_id: str) -> int:
+    """Give how many reports of an ads account are open, over all its countries: Amazon counts them so."""
+    statement = text(f"SELECT count(*) FROM report_requests r WHERE r.account_id = :id AND {_OPEN}")
+    return int(connection.execute(statement, {"id": account_id}).scalar_one())
+
+
+def count_requests_since_oldest(connection: Connection, account: Account, dataset: str, now: datetime) -> int:
+    """Give how many requests were made since the oldest window that is due now became due: how long it has been passed over."""
+    statement = text("""
+        SELECT count(*) FROM report_requests r
+         WHERE r.account_id = :account_id AND r.country_code = :country_code AND r.dataset = :dataset
+           AND r.created_at > (
+               SELECT greatest(w.next_refresh_at, a.first_seen_at)
+                 FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
+                WHERE w.account_id = :account_id AND w.country_code = :country_code AND w.dataset = :dataset
+                  AND w.next_refresh_at <= :now AND w.request_id IS NULL
+                ORDER BY w.next_refresh_at, w.window_date LIMIT 1)""")
+    values = account.identity | {"dataset": dataset, "now": now}
+    return int(connection.execute(statement, values).scalar_one())
+
+
+def insert_request(
+    connection: Connection,
+    account: Account,
+    dataset: str,
+    start: date,
+    end: date,
+    *,
+    by_hand: bool,
+    session_id: UUID,
+) -> int:
+    """Store a request before it is sent, claimed by the session that plans it; give its id."""
+    statement = text("""
+        INSERT INTO report_requests (account_id, country_code, dataset, start_date, end_date, by_hand, requested_by, claimed_by)
+        VALUES (:account_id, :country_code, :dataset, :start, :end, :by_hand, :by, :by) RETURNING id""")
+    values = {"dataset": dataset, "start": start, "end": end, "by_hand": by_hand, "by": session_id}
+    return int(connection.execute(statement, account.identity | values).scalar_one())
+
+
+def get_request(connection: Connection, request_id: int) -> Request:
+    """Give a request by its id."""
+    row = connection.execute(text(f"SELECT {_COLUMNS} FROM {_FROM} WHERE r.id = :id"), {"id": request_id})
+    return Request(**row.mappings().one())
+
+
+def claim_request(connection: Connection, request_id: int, session_id: UUID) -> Request | None:
+    """Claim an open request for a session and give it; None where it has ended, or a living session holds it."""
+    claimed = connection.execute(
+        text(f"""UPDATE report_requests r SET claimed_by = :by
+                  WHERE r.id = :id AND {_OPEN} AND (r.claimed_by = :by OR {_UNCLAIMED}) RETURNING r.id"""),
+        {"id": request_id, "by": session_id},
+    ).first()
+    return None if claimed is None else get_request(connection, request_id)
+
+
+def hold_claim(connection: Connection, request_id: int, session_id: UUID) -> None:
+    """Keep the claim for the length of this transaction: nobody can take it before the transaction ends.
+
+    Raises:
+        ClaimLostError: somebody has taken it already.
+    """
+    held = connection.execute(
+        text("SELECT id FROM report_requests WHERE id = :id AND claimed_by = :by FOR UPDATE"),
+        {"id": request_id, "by": session_id},
+    ).first()
+    if held is None:
+        raise ClaimLostError(request_id)
+
+
+def release_claim(connection: Connection, request_id: int, session_id: UUID) -> None:
+    """Give a claim back."""
+    connection.execute(
+        text("UPDATE report_requests SET claimed_by = NULL WHERE id = :id AND claimed_by = :by"),
+        {"id": request_id, "by": session_id},
+    )
+
+
+def list_open_requests(
+    connection: Connection, *, due_at: datetime | None = None, account_id: str | None = None
+) -> list[Request]:
+    """Give open requests that no living session holds, the longest waiting first.
+
+    Args:
+        connection: where to look.
+        due_at: only those whose next step is due at this instant.
+        account_id: only this ads account's, in all of its countries.
+    """
+    due = "" if due_at is None else "AND (r.next_step_at IS NULL OR r.next_step_at <= :due_at)"
+    mine = "" if account_id is None else "AND r.account_id = :account_id"
+    statement = text(
+        f"SELECT {_COLUMNS} FROM {_FROM} WHERE {_OPEN} AND {_UNCLAIMED} {due} {mine} ORDER BY r.next_step_at NULLS FIRST, r.id"
+    )
+    rows = connection.execute(statement, {"due_at": due_at, "account_id": account_id})
+    return [Request(**row) for row in rows.mappings()]
+
+
+def update_request(connection: Connection, request_id: int, session_id: UUID, **values: Any) -> None:
+    """Write columns of a request that this session holds.
+
+    Raises:
+        ClaimLostError: it doesn't any more.
+    """
+    assignments = ", ".join(f"{column} = :{column}" for column in values)
+    changed = connection.execute(
+        text(f"UPDATE report_requests SET {assignments} WHERE id = :id AND claimed_by = :by RETURNING id"),
+        values | {"id": request_id, "by": session_id},
+    ).first()
+    if changed is None:
+        raise ClaimLostError(request_id)

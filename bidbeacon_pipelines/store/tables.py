@@ -1,0 +1,399 @@
+"""The tables of the pipelines. `…_at` is an instant in UTC; `…_date` a calendar day of the account's own time zone.
+
+Every table that holds an account's data has `account_id` and `country_code`: Amazon's ids are unique in neither alone.
+Ids are text in "C" order (they sort and compare as bytes), money is `numeric(20, 6)` in the row's own currency.
+"""
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, ClassVar
+from uuid import UUID
+
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    MetaData,
+    Numeric,
+    Text,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import BigInteger, DateTime
+
+from bidbeacon_sessions.tables import SessionsBase
+
+WINDOW_STATUSES = ("missing", "requested", "loaded", "failed", "expired")
+REQUEST_STATUSES = ("planned", "sent", "in_flight", "completed", "loaded", "failed")
+OPEN_REQUEST = "status IN ('planned', 'sent', 'in_flight', 'completed')"
+EXPORT_STATUSES = ("in_flight", "loaded", "failed")
+
+
+class PipelinesBase(DeclarativeBase):
+    """Base of the tables of this package."""
+
+    metadata = MetaData(naming_convention=SessionsBase.metadata.naming_convention)
+    type_annotation_map: ClassVar = {
+        datetime: DateTime(timezone=True),
+        str: Text,
+        int: BigInteger,
+        Decimal: Numeric(20, 6),
+        dict[str, Any]: JSONB,
+    }
+
+
+def _id(*, primary_key: bool = False) -> Any:
+    """Declare a column that holds one of Amazon's ids."""
+    return mapped_column(Text(collation="C"), primary_key=primary_key)
+
+
+def _account() -> ForeignKeyConstraint:
+    return ForeignKeyConstraint(
+        ["account_id", "country_code"], ["advertiser_accounts.account_id", "advertiser_accounts.country_code"]
+    )
+
+
+class AdvertiserAccount(PipelinesBase):
+    """One row is an account: an Amazon ads account in one country, with its own profile, currency and time zone."""
+
+    __tablename__ = "advertiser_accounts"
+
+    account_id: Mapped[str] = _id(primary_key=True)
+    country_code: Mapped[str] = mapped_column(primary_key=True)
+    account_key: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
+    amazon_status: Mapped[str]
+    profile_id: Mapped[str | None]
+    entity_id: Mapped[str | None]
+    region: Mapped[str]
+    currency_code: Mapped[str]
+    time_zone: Mapped[str]
+    marketplace_id: Mapped[str | None]
+    enabled: Mapped[bool] = mapped_column(server_default=text("true"))
+    needs_person: Mapped[str | None]
+    first_seen_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    synced_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    entities_synced_at: Mapped[datetime | None]
+    windows_through_date: Mapped[date | None]
+
+    __table_args__ = (
+        CheckConstraint("country_code ~ '^[A-Z]{2}$' AND country_code <> 'UK'", name="country_is_iso"),
+        CheckConstraint("currency_code ~ '^[A-Z]{3}$'", name="currency_is_iso"),
+        CheckConstraint("region IN ('NA', 'EU', 'FE')", name="region_known"),
+        CheckConstraint("account_key ~ '^[A-Za-z0-9._-]+$'", name="key_is_plain"),
+    )
+
+
+class Campaign(PipelinesBase):
+    """One row is a campaign, as the last export told it."""
+
+    __tablename__ = "campaigns"
+
+    account_id: Mapped[str] = _id(primary_key=True)
+    country_code: Mapped[str] = mapped_column(primary_key=True)
+    campaign_id: Mapped[str] = _id(primary_key=True)
+    name: Mapped[str]
+    state: Mapped[str]
+    ad_product: Mapped[str | None]
+    targeting: Mapped[str | None]
+    start_date: Mapped[date | None]
+    budget: Mapped[Decimal | None]
+    currency_code: Mapped[str | None]
+    seen_at: Mapped[datetime]
+
+    __table_args__ = (_account(),)
+
+
+class AdGroup(PipelinesBase):
+    """One row is an ad group, as the last export told it."""
+
+    __tablename__ = "ad_groups"
+
+    account_id: Mapped[str] = _id(primary_key=True)
+    country_code: Mapped[str] = mapped_column(primary_key=True)
+    ad_group_id: Mapped[str] = _id(primary_key=True)
+    campaign_id: Mapped[str] = _id()
+    name: Mapped[str]
+    state: Mapped[str]
+    default_bid: Mapped[Decimal | None]
+    seen_at: Mapped[datetime]
+
+    __table_args__ = (_account(),)
+
+
+class Ad(PipelinesBase):
+    """One row is an ad, as the last export told it."""
+
+    __tablename__ = "ads"
+
+    account_id: Mapped[str] = _id(primary_key=True)
+    country_code: Mapped[str] = mapped_column(primary_key=True)
+    ad_id: Mapped[str] = _id(primary_key=True)
+    ad_group_id: Mapped[str] = _id()
+    campaign_id: Mapped[str] = _id()
+    state: Mapped[str]
+    product_id: Mapped[str | None]
+    seen_at: Mapped[datetime]
+
+    __table_args__ = (_account(),)
+
+
+class Target(PipelinesBase):
+    """One row is a target (keyword, product, category or automatic), as the last export told it."""
+
+    __tablename__ = "targets"
+
+    account_id: Mapped[str] = _id(primary_key=True)
+    country_code: Mapped[str] = mapped_column(primary_key=True)
+    target_id: Mapped[str] = _id(primary_key=True)
+    ad_group_id: Mapped[str | None] = _id()
+    campaign_id: Mapped[str] = _id()
+    state: Mapped[str]
+    negative: Mapped[bool]
+    match_type: Mapped[str]
+    keyword: Mapped[str | None]
+    asin: Mapped[str | None]
+    expression: Mapped[str | None]
+    bid: Mapped[Decimal | None]
+    seen_at: Mapped[datetime]
+
+    __table_args__ = (_account(),)
+
+
+class EntityExport(PipelinesBase):
+    """One row is one export asked of Amazon, so that a run that follows a killed one takes it over."""
+
+    __tablename__ = "entity_exports"
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    account_id: Mapped[str] = _id()
+    country_code: Mapped[str]
+    kind: Mapped[str]
+    export_id: Mapped[str]
+    status: Mapped[str] = mapped_column(server_default="in_flight")
+    failure: Mapped[str | None]
+    row_count: Mapped[int | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    finished_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        _account(),
+        CheckConstraint("kind IN ('campaigns', 'adGroups', 'ads', 'targets')", name="kind_known"),
+        CheckConstraint(f"status IN {EXPORT_STATUSES}", name="status_known"),
+        Index(
+            "uq_entity_exports_in_flight",
+            "account_id",
+            "country_code",
+            "kind",
+            unique=True,
+            postgresql_where=text("status = 'in_flight'"),
+        ),
+    )
+
+
+class ReportRequest(PipelinesBase):
+    """One row is one report asked of Amazon: one dataset of one account, for all days of a range.
+
+    It is stored before it is sent, and Amazon's id before it is polled. `claimed_by` names the session that works on it; the
+    claim holds while that session's lease does.
+    """
+
+    __tablename__ = "report_requests"
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    account_id: Mapped[str] = _id()
+    country_code: Mapped[str]
+    dataset: Mapped[str]
+    start_date: Mapped[date]
+    end_date: Mapped[date]
+    status: Mapped[str] = mapped_column(server_default="planned")
+    by_hand: Mapped[bool] = mapped_column(server_default=text("false"))
+    report_id: Mapped[str | None]
+    amazon_status: Mapped[str | None]
+    attempts: Mapped[int] = mapped_column(server_default="0")
+    polls: Mapped[int] = mapped_column(server_default="0")
+    loads: Mapped[int] = mapped_column(server_default="0")
+    created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    sent_at: Mapped[datetime | None]
+    next_step_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    failure_kind: Mapped[str | None]
+    failure_code: Mapped[str | None]
+    failure_reason: Mapped[str | None]
+    part_count: Mapped[int | None]
+    byte_count: Mapped[int | None]
+    row_count: Mapped[int | None]
+    claimed_by: Mapped[UUID | None]
+    requested_by: Mapped[UUID | None]
+
+    __table_args__ = (
+        _account(),
+        CheckConstraint("start_date <= end_date", name="range_in_order"),
+        CheckConstraint(f"status IN {REQUEST_STATUSES}", name="status_known"),
+        CheckConstraint(
+            "status NOT IN ('in_flight', 'completed') OR report_id IS NOT NULL", name="in_flight_has_report"
+        ),
+        CheckConstraint("(status IN ('loaded', 'failed')) = (finished_at IS NOT NULL)", name="ended_has_end"),
+        Index("ix_report_requests_open", "next_step_at", postgresql_where=text(OPEN_REQUEST)),
+        Index("ix_report_requests_account", "account_id", "country_code", "dataset", "created_at"),
+    )
+
+
+class ReportWindow(PipelinesBase):
+    """One row is a window: one calendar day, in the account's time zone, of one dataset of one account.
+
+    `request_id` is the request in flight for it. `data_as_of` is when the loaded report was asked for: what happened later is not in it.
+    `recorded_load_count` is up to which load Dagster knows: a run killed in between leaves it behind, and the next run records it.
+    `held_*` describe a report that looked wrong (empty, or far too small) and waits for a second one that says the same.
+    """
+
+    __tablename__ = "report_windows"
+
+    account_id: Mapped[str] = _id(primary_key=True)
+    country_code: Mapped[str] = mapped_column(primary_key=True)
+    dataset: Mapped[str] = mapped_column(primary_key=True)
+    window_date: Mapped[date] = mapped_column(primary_key=True)
+    status: Mapped[str] = mapped_column(server_default="missing")
+    next_refresh_at: Mapped[datetime | None]
+    request_id: Mapped[int | None] = mapped_column(ForeignKey("report_requests.id"))
+    last_requested_at: Mapped[datetime | None]
+    last_loaded_at: Mapped[datetime | None]
+    data_as_of: Mapped[datetime | None]
+    load_count: Mapped[int] = mapped_column(server_default="0")
+    recorded_load_count: Mapped[int] = mapped_column(server_default="0")
+    loaded_by_request: Mapped[int | None]
+    row_count: Mapped[int | None]
+    quarantined_count: Mapped[int | None]
+    unresolved_count: Mapped[int | None]
+    spend: Mapped[Decimal | None]
+    sales: Mapped[Decimal | None]
+    failure_reason: Mapped[str | None]
+    held_digest: Mapped[str | None]
+    held_rows: Mapped[int | None]
+    wanted_by: Mapped[UUID | None]
+
+    __table_args__ = (
+        _account(),
+        CheckConstraint(f"status IN {WINDOW_STATUSES}", name="status_known"),
+        CheckConstraint("(status = 'requested') = (request_id IS NOT NULL)", name="requested_has_request"),
+        CheckConstraint("status <> 'loaded' OR last_loaded_at IS NOT NULL", name="loaded_has_load"),
+        CheckConstraint("status <> 'expired' OR next_refresh_at IS NULL", name="expired_is_over"),
+        Index("ix_report_windows_request", "request_id", postgresql_where=text("request_id IS NOT NULL")),
+        Index(
+            "ix_report_windows_due",
+            "next_refresh_at",
+            postgresql_where=text("next_refresh_at IS NOT NULL AND request_id IS NULL"),
+        ),
+        Index(
+            "ix_report_windows_unrecorded",
+            "account_id",
+            "country_code",
+            postgresql_where=text("recorded_load_count < load_count"),
+        ),
+        {"postgresql_with": {"fillfactor": 80}},
+    )
+
+
+class PerformanceDaily(PipelinesBase):
+    """One row is the performance of one target through one ad on one day (account-local), in one currency.
+
+    `entity_id` is the target's id, or a stable placeholder while it is unresolved; `target_value` and `match_type` are as reported.
+    A metric that is null was not reported; 0 was measured.
+    """
+
+    __tablename__ = "performance_daily"
+
+    account_id: Mapped[str] = _id(primary_key=True)
+    country_code: Mapped[str] = mapped_column(primary_key=True)
+    dataset: Mapped[str] = mapped_column(primary_key=True)
+    window_date: Mapped[date] = mapped_column(primary_key=True)
+    ad_id: Mapped[str] = _id(primary_key=True)
+    entity_id: Mapped[str] = _id(primary_key=True)
+    currency_code: Mapped[str] = mapped_column(primary_key=True)
+    campaign_id: Mapped[str] = _id()
+    campaign_name: Mapped[str | None]
+    ad_group_id: Mapped[str] = _id()
+    ad_group_name: Mapped[str | None]
+    target_value: Mapped[str]
+    match_type: Mapped[str]
+    resolved: Mapped[bool]
+    impressions: Mapped[int | None]
+    clicks: Mapped[int | None]
+    orders: Mapped[int | None]
+    sales: Mapped[Decimal | None]
+    spend: Mapped[Decimal | None]
+    request_id: Mapped[int]
+    loaded_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+
+    __table_args__ = (
+        _account(),
+        CheckConstraint("impressions >= 0 AND clicks >= 0 AND orders >= 0", name="counts_not_negative"),
+        CheckConstraint("sales >= 0 AND spend >= 0", name="amounts_not_negative"),
+        CheckConstraint("sales <> 'NaN' AND spend <> 'NaN'", name="amounts_are_numbers"),
+        Index(
+            "ix_performance_daily_unresolved",
+            "account_id",
+            "country_code",
+            "ad_group_id",
+            postgresql_where=text("NOT resolved"),
+        ),
+        {"postgresql_with": {"fillfactor": 80}},
+    )
+
+
+class Restatement(PipelinesBase):
+    """One row is a change that a later report made to one row of an earlier one: appeared, changed or vanished.
+
+    Only refreshes write it; the first load of a window restates nothing.
+    """
+
+    __tablename__ = "restatements"
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    account_id: Mapped[str] = _id()
+    country_code: Mapped[str]
+    dataset: Mapped[str]
+    window_date: Mapped[date]
+    ad_id: Mapped[str] = _id()
+    entity_id: Mapped[str] = _id()
+    currency_code: Mapped[str]
+    change: Mapped[str]
+    old_values: Mapped[dict[str, Any] | None]
+    new_values: Mapped[dict[str, Any] | None]
+    old_data_as_of: Mapped[datetime]
+    new_data_as_of: Mapped[datetime]
+    request_id: Mapped[int]
+    restated_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+
+    __table_args__ = (
+        _account(),
+        CheckConstraint("change IN ('appeared', 'changed', 'vanished')", name="change_known"),
+        CheckConstraint("(change = 'appeared') = (old_values IS NULL)", name="old_values_fit"),
+        CheckConstraint("(change = 'vanished') = (new_values IS NULL)", name="new_values_fit"),
+        Index("ix_restatements_window", "account_id", "country_code", "dataset", "window_date"),
+    )
+
+
+class QuarantinedRow(PipelinesBase):
+    """One row is a row of a report that could not be understood: as it came, with the reason."""
+
+    __tablename__ = "quarantined_rows"
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    account_id: Mapped[str] = _id()
+    country_code: Mapped[str]
+    dataset: Mapped[str]
+    window_date: Mapped[date | None]
+    request_id: Mapped[int]
+    row_number: Mapped[int]
+    reason: Mapped[str]
+    raw: Mapped[dict[str, Any]]
+    quarantined_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+
+    __table_args__ = (
+        _account(),
+        Index("ix_quarantined_rows_window", "account_id", "country_code", "dataset", "window_date"),
+    )

@@ -1,0 +1,262 @@
+"""SQL on report windows. Dates are the account's own calendar days."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from uuid import UUID
+
+from sqlalchemy import Connection, TextClause, text
+
+from bidbeacon_pipelines.store.accounts import Account
+
+
+@dataclass(frozen=True)
+class Window:
+    """A report window as stored; see the table's description."""
+
+    window_date: date
+    status: str
+    next_refresh_at: datetime | None
+    request_id: int | None
+    last_loaded_at: datetime | None
+    data_as_of: datetime | None
+    load_count: int
+    row_count: int | None
+    quarantined_count: int | None
+    unresolved_count: int | None
+    spend: Decimal | None
+    sales: Decimal | None
+    failure_reason: str | None
+    held_digest: str | None
+    held_rows: int | None
+    wanted_by: UUID | None
+
+
+_COLUMNS = """window_date, status, next_refresh_at, request_id, last_loaded_at, data_as_of, load_count, row_count,
+    quarantined_count, unresolved_count, spend, sales, failure_reason, held_digest, held_rows, wanted_by"""
+_OF_DATASET = "account_id = :account_id AND country_code = :country_code AND dataset = :dataset"
+
+_CREATE = text("""
+    INSERT INTO report_windows (account_id, country_code, dataset, window_date, next_refresh_at)
+    SELECT :account_id, :country_code, :dataset, day, due_at
+      FROM unnest(CAST(:days AS date[]), CAST(:due AS timestamptz[])) AS w(day, due_at)
+    ON CONFLICT DO NOTHING""")
+
+
+def create_windows(
+    connection: Connection, account: Account, dataset: str, due: dict[date, datetime | None]
+) -> int:
+    """Create the windows that do not exist yet, each with the instant its first refresh is due; give how many were new."""
+    values = account.identity | {"dataset": dataset, "days": list(due), "due": list(due.values())}
+    return connection.execute(_CREATE, values).rowcount
+
+
+def expire_windows(connection: Connection, account: Account, dataset: str, oldest_served: date) -> list[date]:
+    """End the windows that Amazon serves no longer: never loaded ones become `expired`, loaded ones are not refreshed any more.
+
+    Gives the expired ones.
+    """
+    values = account.identity | {"dataset": dataset, "oldest": oldest_served}
+    connection.execute(
+        text(f"""UPDATE report_windows SET next_refresh_at = NULL
+                  WHERE {_OF_DATASET} AND window_date < :oldest AND next_refresh_at IS NOT NULL AND request_id IS NULL"""),
+        values,
+    )
+    expired = connection.execute(
+        text(f"""UPDATE report_windows SET status = 'expired'
+                  WHERE {_OF_DATASET} AND window_date < :oldest AND status IN ('missing', 'failed') AND last_loaded_at IS NULL
+              RETURNING window_date"""),
+        values,
+    )
+    return sorted(expired.scalars())
+
+
+def list_windows(
+    connection: Connection, account: Account, dataset: str, days: Sequence[date] | None = None
+) -> list[Window]:
+    """Give the windows of a dataset of an account, or those of the given days, by date."""
+    only = "" if days is None else "AND window_date = ANY(:days)"
+    rows = connection.execute(
+        text(f"SELECT {_COLUMNS} FROM report_windows WHERE {_OF_DATASET} {only} ORDER BY window_date"),
+        account.identity | {"dataset": dataset, "days": list(days or ())},
+    )
+    return [Window(**row) for row in rows.mappings()]
+
+
+def list_windows_of_request(connection: Connection, request_id: int) -> list[Window]:
+    """Give the windows that wait for a request, by date."""
+    rows = connection.execute(
+        text(f"SELECT {_COLUMNS} FROM report_windows WHERE request_id = :request_id ORDER BY window_date"),
+        {"request_id": request_id},
+    )
+    return [Window(**row) for row in rows.mappings()]
+
+
+def want_windows(
+    connection: Connection, account: Account, dataset: str, days: Sequence[date], session_id: UUID
+) -> None:
+    """Note that a session asks for these windows by hand, so that they go before all others."""
+    connection.execute(
+        text(f"UPDATE report_windows SET wanted_by = :by WHERE {_OF_DATASET} AND window_date = ANY(:days)"),
+        account.identity | {"dataset": dataset, "days": list(days), "by": session_id},
+    )
+
+
+def attach_windows(
+    connection: Connection, account: Account, dataset: str, days: Sequence[date], request_id: int
+) -> None:
+    """Make windows wait for a request."""
+    connection.execute(
+        text(f"""UPDATE report_windows
+                    SET request_id = :request_id, status = 'requested', last_requested_at = now(), failure_reason = NULL
+                  WHERE {_OF_DATASET} AND window_date = ANY(:days) AND request_id IS NULL"""),
+        account.identity | {"dataset": dataset, "days": list(days), "request_id": request_id},
+    )
+
+
+def fail_windows(
+    connection: Connection, request_id: int, *, reason: str, next_refresh_at: dict[date, datetime | None]
+) -> None:
+    """End the wait for a request that gave no data; each window is due again at its own instant, or never."""
+    connection.execute(
+        text("""UPDATE report_windows w
+                   SET request_id = NULL, status = 'failed', failure_reason = :reason, next_refresh_at = n.at, wanted_by = NULL
+                  FROM unnest(CAST(:days AS date[]), CAST(:ats AS timestamptz[])) AS n(day, at)
+                 WHERE w.request_id = :request_id AND w.window_date = n.day"""),
+        {
+            "request_id": request_id,
+            "reason": reason,
+            "days": list(next_refresh_at),
+            "ats": list(next_refresh_at.values()),
+        },
+    )
+
+
+@dataclass(frozen=True)
+class LoadedWindow:
+    """The last load of a window, with what a materialization of it tells."""
+
+    account_id: str
+    country_code: str
+    account_key: str
+    currency_code: str
+    dataset: str
+    window_date: date
+    load_count: int
+    row_count: int
+    quarantined_count: int
+    unresolved_count: int
+    spend: Decimal
+    sales: Decimal
+    last_loaded_at: datetime
+    data_as_of: datetime
+    report_id: str | None
+    attempts: int | None
+    session_id: UUID | None
+    restated_count: int
+
+
+_LOADS = text("""
+    SELECT w.account_id, w.country_code, a.account_key, a.currency_code, w.dataset, w.window_date, w.load_count, w.row_count,
+           w.quarantined_count, w.unresolved_count, w.spend, w.sales, w.last_loaded_at, w.data_as_of, r.report_id, r.attempts,
+           (SELECT t.session_id FROM session_touches t
+             WHERE t.account_key = a.account_key AND t.dataset = w.dataset AND t.window_key = CAST(w.window_date AS text)
+               AND t.effect = 'loaded' ORDER BY t.id DESC LIMIT 1) AS session_id,
+           (SELECT count(*) FROM restatements s
+             WHERE s.account_id = w.account_id AND s.country_code = w.country_code AND s.dataset = w.dataset
+               AND s.window_date = w.window_date AND s.request_id = w.loaded_by_request) AS restated_count
+      FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
+      LEFT JOIN report_requests r ON r.id = w.loaded_by_request
+     WHERE""")
+
+
+def _loads(where: str) -> TextClause:
+    return text(f"{_LOADS.text} {where}")
+
+
+_UNRECORDED = _loads(
+    "w.recorded_load_count < w.load_count ORDER BY a.account_key, w.dataset, w.window_date DESC LIMIT :limit FOR UPDATE OF w SKIP LOCKED"
+)
+_OF_DAYS = _loads("""w.account_id = :account_id AND w.country_code = :country_code AND w.dataset = :dataset
+    AND w.window_date = ANY(:days) AND w.load_count > 0 ORDER BY w.window_date""")
+
+
+def list_unrecorded_windows(connection: Connection, *, limit: int = 1_000) -> list[LoadedWindow]:
+    """Give loads that Dagster has no materialization of yet, newest windows first, locked until the transaction ends.
+
+    What another transaction has locked is not given: it is being recorded, or loaded anew.
+    """
+    return [LoadedWindow(**row) for row in connection.execute(_UNRECORDED, {"limit": limit}).mappings()]
+
+
+def list_loaded_windows(
+    connection: Connection, account: Account, dataset: str, days: Sequence[date]
+) -> list[LoadedWindow]:
+    """Give the last loads of these windows, by date; a window that was never loaded is not among them."""
+    rows = connection.execute(_OF_DAYS, account.identity | {"dataset": dataset, "days": list(days)})
+    return [LoadedWindow(**row) for row in rows.mappings()]
+
+
+def record_windows(connection: Connection, windows: Sequence[LoadedWindow]) -> None:
+    """Note that Dagster knows of these loads."""
+    for window in windows:
+        connection.execute(
+            text(f"""UPDATE report_windows SET recorded_load_count = greatest(recorded_load_count, :load_count)
+                      WHERE {_OF_DATASET} AND window_date = :window_date"""),
+            window.__dict__,
+        )
+
+
+# A slot is a report in flight; Amazon counts them by ads account, over all its countries.
+_WITH_DUE_WORK = text("""
+    SELECT a.account_key
+      FROM advertiser_accounts a
+     WHERE a.enabled AND a.needs_person IS NULL AND a.amazon_status <> 'DISABLED'
+       AND (a.entities_synced_at IS NOT NULL OR a.first_seen_at < CAST(:now AS timestamptz) - interval '15 minutes')
+       AND (coalesce(a.windows_through_date, '-infinity') < CAST(CAST(:now AS timestamptz) AT TIME ZONE a.time_zone AS date)
+            OR (EXISTS (SELECT FROM report_windows w
+                         WHERE w.account_id = a.account_id AND w.country_code = a.country_code
+                           AND w.next_refresh_at <= :now AND w.request_id IS NULL)
+                AND :slots > (SELECT count(*) FROM report_requests r
+                               WHERE r.account_id = a.account_id
+                                 AND r.status IN ('planned', 'sent', 'in_flight', 'completed'))))
+     ORDER BY a.account_key""")
+
+
+def list_accounts_with_due_work(connection: Connection, *, now: datetime, slots: int) -> list[str]:
+    """Give the keys of accounts that have windows to create, or due windows and a free slot to ask for them.
+
+    An account waits for its first entity sync, but no longer than 15 minutes.
+    """
+    return list(connection.execute(_WITH_DUE_WORK, {"now": now, "slots": slots}).scalars())
+
+
+@dataclass(frozen=True)
+class DatasetCoverage:
+    """How complete one dataset of one account is."""
+
+    account_key: str
+    dataset: str
+    windows: int
+    loaded: int
+    due: int
+    in_flight: int
+    failed: int
+    last_loaded_at: datetime | None
+
+
+_COVERAGE = text("""
+    SELECT a.account_key, w.dataset, count(*) AS windows,
+           count(*) FILTER (WHERE w.last_loaded_at IS NOT NULL) AS loaded,
+           count(*) FILTER (WHERE w.next_refresh_at <= :now AND w.request_id IS NULL) AS due,
+           count(w.request_id) AS in_flight,
+           count(*) FILTER (WHERE w.status = 'failed') AS failed,
+           max(w.last_loaded_at) AS last_loaded_at
+      FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
+     GROUP BY a.account_key, w.dataset ORDER BY a.account_key, w.dataset""")
+
+
+def list_coverage(connection: Connection, *, now: datetime) -> list[DatasetCoverage]:
+    """Give, for each account and dataset, how many windows there are, and how many are loaded, due, in flight, failed."""
+    return [DatasetCoverage(**row) for row in connection.execute(_COVERAGE, {"now": now}).mappings()]

@@ -1,0 +1,79 @@
+# `make help` lists what can be done. Needed beforehand: Python 3.11 to 3.13, make, git; the rest is installed into .venv.
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+SUITE :=
+
+.DEFAULT_GOAL := help
+.PHONY: help install dev test check format docs test-faults chromium lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+install: $(STAMP) ## Make or update the virtual environment, from the hashed lock
+
+dev: $(STAMP) ## Run everything: database, sandbox, Event Stream, Dagster; Ctrl-C stops it all
+	@exec $(BIN)/bidbeacon dev
+
+test: $(STAMP) chromium ## Run all tests but the faults
+	@exec $(BIN)/python -m pytest -m "not faults"
+
+check: $(STAMP) ## Check format, lint, types and import rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP) ## Format, and fix what can be fixed by itself
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+test-faults: $(STAMP) ## Kill, cut and break things on purpose: SUITE=ads|ingest|stream|runs, or all
+	@exec $(BIN)/python -m pytest tests/faults -m faults $(if $(SUITE),-k $(SUITE))
+
+docs: $(STAMP) ## Make docs/actions.md anew from the action classes
+	$(BIN)/python -m bidbeacon_sessions.catalogue bidbeacon_pipelines.actions > docs/actions.md
+
+lock: $(STAMP) ## Resolve pyproject.toml anew into requirements.lock
+	@test -x $(BIN)/uv || $(PIP) install --quiet uv
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --group dev pyproject.toml \
+		-o requirements.lock --no-emit-index-url --no-annotate --no-strip-extras --quiet
+
+clean: ## Delete the virtual environment and caches; data in .bidbeacon stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The first Python that fits makes the environment; half an environment is not left behind.
+$(BIN)/python:
+	@for python in $(PYTHON) python3.11 python3.12 python3.13 python3 python; do \
+		if $$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then \
+			echo "Making $(VENV) with $$($$python --version)"; \
+			$$python -m venv --clear $(VENV) || { rm -rf $(VENV); exit 1; }; \
+			exit 0; \
+		fi; \
+	done; \
+	echo "No Python 3.11, 3.12 or 3.13 was found: install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; \
+	exit 1
+
+# The stamp is newer than what was installed from, so that a second call does nothing.
+$(STAMP): requirements.lock pyproject.toml | $(BIN)/python
+	@echo "Installing requirements.lock into $(VENV) (a minute or two the first time)"
+	@$(PIP) install --quiet --require-hashes --requirement requirements.lock
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# The browser tests need one; installed only where we may, and nothing is there yet.
+chromium:
+	@for browser in chromium chromium-browser google-chrome; do \
+		command -v $$browser >/dev/null 2>&1 && exit 0; \
+	done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+		echo "Installing Chromium for the browser tests"; \
+		export DEBIAN_FRONTEND=noninteractive; \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	else \
+		echo "The browser tests need Chromium: install it (Debian: apt-get install chromium), then call make again." >&2; \
+		exit 1; \
+	fi

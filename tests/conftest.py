@@ -1,0 +1,89 @@
+"""What all tests share: one PostgreSQL cluster for the whole run, a fresh migrated database for each test that asks.
+
+`BIDBEACON_TEST_CLUSTER_URL=postgresql://…` runs the suite against another server; its user must be able to create databases.
+"""
+
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+from sqlalchemy import Engine, make_url
+
+from bidbeacon_pipelines.settings import get_settings
+from bidbeacon_pipelines.store.engine import make_engine
+from bidbeacon_pipelines.store.migrate import upgrade
+from bidbeacon_sessions import SessionStore
+from bidbeacon_sessions.settings import get_session_settings
+
+
+@pytest.fixture(autouse=True)
+def _settings_of_this_test_only(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Each test starts without settings from outside, and its own end with it."""
+    for name in [name for name in os.environ if name.startswith("BIDBEACON_")]:
+        monkeypatch.delenv(name)
+    get_settings.cache_clear()
+    get_session_settings.cache_clear()
+    yield
+    get_settings.cache_clear()
+    get_session_settings.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def cluster_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the maintenance database of a running server."""
+    given = os.environ.get("BIDBEACON_TEST_CLUSTER_URL")
+    if given is not None:
+        yield given
+        return
+    from bidbeacon_pipelines.local.postgres import EmbeddedPostgres
+
+    server = EmbeddedPostgres(Path(tmp_path_factory.mktemp("cluster")), durable=False)
+    yield server.ensure_running()
+    server.remove()
+
+
+@pytest.fixture(scope="session")
+def _template(cluster_url: str) -> str:
+    """The name of a migrated database that others are cloned from."""
+    name = f"template_{secrets.token_hex(4)}"
+    _administer(cluster_url, "CREATE DATABASE {}", name)
+    upgrade(_database(cluster_url, name))
+    return name
+
+
+@pytest.fixture
+def database_url(cluster_url: str, _template: str) -> Iterator[str]:
+    """The address of a fresh, migrated database; commits are seen by other connections, and all is dropped at the end."""
+    name = f"test_{secrets.token_hex(6)}"
+    _administer(cluster_url, "CREATE DATABASE {} TEMPLATE {}", name, _template)
+    yield _database(cluster_url, name)
+    _administer(cluster_url, "DROP DATABASE {} WITH (FORCE)", name)
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """An engine on a fresh database."""
+    made = make_engine(database_url)
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def session_store(database_url: str) -> Iterator[SessionStore]:
+    """A store of sessions on a fresh database."""
+    store = SessionStore.connect(database_url)
+    yield store
+    store.dispose()
+
+
+def _database(cluster_url: str, name: str) -> str:
+    return make_url(cluster_url).set(database=name).render_as_string(hide_password=False)
+
+
+def _administer(cluster_url: str, statement: str, *names: str) -> None:
+    with psycopg.connect(cluster_url, autocommit=True) as connection:
+        connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))

@@ -1,0 +1,136 @@
+"""Dagster on our database, with the project's own `dagster.yaml`, and what is done about runs of the dead."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from dagster import DagsterInstance, DagsterRunStatus
+from dagster._core.instance import InstanceRef
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
+from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
+from dagster._core.test_utils import create_run_for_test
+from dagster._serdes import serialize_value
+from sqlalchemy import make_url
+
+from bidbeacon_pipelines.local.dagster_storage import dagster_database_url
+from bidbeacon_pipelines.local.recovery import close_runs_of_the_dead
+from bidbeacon_pipelines.settings import PROJECT_ROOT, get_settings
+
+
+@pytest.fixture
+def instance(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DagsterInstance]:
+    """Give an instance as `dagster.yaml` describes it, on a fresh database."""
+    monkeypatch.setenv("BIDBEACON_DATABASE_URL", database_url)
+    monkeypatch.setenv("BIDBEACON_HOME", str(tmp_path / "home"))
+    get_settings.cache_clear()
+    with DagsterInstance.from_ref(
+        InstanceRef.from_dir(str(tmp_path), config_dir=str(PROJECT_ROOT))
+    ) as instance:
+        yield instance
+
+
+def test_dagsters_tables_are_in_a_schema_of_their_own(instance: DagsterInstance, database_url: str) -> None:
+    """Runs and events are in schema `dagster`, and nothing of Dagster's is in `public`."""
+    instance.get_runs()
+    statement = "SELECT table_schema FROM information_schema.tables WHERE table_name IN ('runs', 'event_logs', 'jobs')"
+    with psycopg.connect(database_url) as connection:
+        assert connection.execute(statement).fetchall() == [("dagster",)] * 3
+
+
+def test_what_dagster_hands_to_its_processes_has_no_password(
+    instance: DagsterInstance, database_url: str
+) -> None:
+    """The reference that stands on command lines has neither password nor address."""
+    reference = serialize_value(instance.get_ref())
+    assert "BidBeaconStorage" in reference
+    assert str(make_url(database_url).password) not in reference
+    assert "postgresql" not in reference
+
+
+def test_dagsters_files_lie_in_our_home(instance: DagsterInstance, tmp_path: Path) -> None:
+    """Artifacts and what steps print go to `dagster` below the home folder."""
+    assert instance.storage_directory().startswith(str(tmp_path / "home" / "dagster"))
+    log_manager = instance.compute_log_manager
+    assert isinstance(log_manager, LocalComputeLogManager)
+    path = log_manager.get_captured_local_path(["run", "step"], "out")
+    assert path.startswith(str(tmp_path / "home" / "dagster" / "compute_logs"))
+
+
+def test_options_of_the_address_are_kept() -> None:
+    """Schema `dagster` is added to options that the address has, and the driver is psycopg2."""
+    url = dagster_database_url(
+        "postgresql://someone:pass@host:5433/db?sslmode=require&options=-cstatement_timeout%3D5s"
+    )
+    address = make_url(url)
+    assert address.drivername == "postgresql+psycopg2"
+    assert dict(address.query) == {
+        "sslmode": "require",
+        "options": "-cstatement_timeout=5s -csearch_path=dagster",
+    }
+
+
+def test_an_account_has_one_run_at_a_time(instance: DagsterInstance) -> None:
+    """Four runs at most, one for each value of the tag `account`, and a queue that is looked at every second."""
+    queue = instance.get_concurrency_config().run_queue_config
+    assert queue is not None
+    assert queue.max_concurrent_runs == 4
+    assert queue.tag_concurrency_limits == [
+        {"key": "account", "value": {"applyLimitPerUniqueValue": True}, "limit": 1}
+    ]
+    assert instance.run_coordinator.dequeue_interval_seconds == 1  # type: ignore[attr-defined]  # the queued one's
+
+
+def test_nobody_is_asked_and_nothing_is_sent(instance: DagsterInstance) -> None:
+    """The sign-up dialog and usage data are off, and the run monitor is on."""
+    assert not instance.nux_enabled
+    assert not instance.telemetry_enabled
+    assert instance.run_monitoring_enabled
+
+
+def test_a_broken_connection_is_noticed_before_it_is_used(
+    instance: DagsterInstance, database_url: str
+) -> None:
+    """After the server has cut all of Dagster's connections, the next call works at once."""
+    instance.get_runs()
+    statement = (
+        "SELECT count(pg_terminate_backend(pid)) > 0 FROM pg_stat_activity "
+        "WHERE pid <> pg_backend_pid() AND datname = current_database()"
+    )
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        assert connection.execute(statement).fetchone() == (True,)
+    assert list(instance.get_runs()) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (DagsterRunStatus.STARTING, DagsterRunStatus.FAILURE),
+        (DagsterRunStatus.STARTED, DagsterRunStatus.FAILURE),
+        (DagsterRunStatus.CANCELING, DagsterRunStatus.CANCELED),
+    ],
+)
+def test_a_run_underway_is_closed(
+    instance: DagsterInstance, before: DagsterRunStatus, after: DagsterRunStatus
+) -> None:
+    """A run whose process is gone gets its end, and keeps no slot."""
+    run = create_run_for_test(instance, status=before)
+    assert close_runs_of_the_dead(instance) == 1
+    closed = instance.get_run_by_id(run.run_id)
+    assert closed is not None
+    assert closed.status is after
+
+
+@pytest.mark.parametrize(
+    "status", [DagsterRunStatus.QUEUED, DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE]
+)
+def test_other_runs_stay_as_they_are(instance: DagsterInstance, status: DagsterRunStatus) -> None:
+    """A run that waits in the queue, or has ended, is left alone."""
+    repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("bidbeacon"), "repository")
+    run = create_run_for_test(
+        instance, status=status, remote_job_origin=repository.get_job_origin("some_job")
+    )
+    assert close_runs_of_the_dead(instance) == 0
+    kept = instance.get_run_by_id(run.run_id)
+    assert kept is not None
+    assert kept.status is status

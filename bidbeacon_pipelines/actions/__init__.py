@@ -1,0 +1,51 @@
+"""What the pipelines' jobs record: the catalogue of action classes, by subject.
+
+Importing this package registers all of them, which is what a process that shows sessions needs.
+"""
+
+from bidbeacon_pipelines.actions.accounts import AccountNeedsPerson, AccountsSynced
+from bidbeacon_pipelines.actions.entities import (
+    EntitiesSynced,
+    ExportFailed,
+    ExportRequested,
+    TargetsResolved,
+)
+from bidbeacon_pipelines.actions.reports import (
+    LoadsRecorded,
+    ReportAdopted,
+    ReportFailed,
+    ReportHeld,
+    ReportPending,
+    ReportProcessed,
+    ReportRequested,
+    RequestRetried,
+    SkipReason,
+    WaitedForAmazon,
+    WindowsExpired,
+    WindowSkipped,
+    WindowsPlanned,
+    WindowsQueued,
+)
+
+__all__ = [
+    "AccountNeedsPerson",
+    "AccountsSynced",
+    "EntitiesSynced",
+    "ExportFailed",
+    "ExportRequested",
+    "LoadsRecorded",
+    "ReportAdopted",
+    "ReportFailed",
+    "ReportHeld",
+    "ReportPending",
+    "ReportProcessed",
+    "ReportRequested",
+    "RequestRetried",
+    "SkipReason",
+    "TargetsResolved",
+    "WaitedForAmazon",
+    "WindowSkipped",
+    "WindowsExpired",
+    "WindowsPlanned",
+    "WindowsQueued",
+]

@@ -1,0 +1,197 @@
+"""The life cycle of report windows, in actions. `account` is the account's key; `windows` are account-local days."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import ClassVar
+
+from bidbeacon_sessions import Action, Touch
+
+
+class SkipReason(StrEnum):
+    """Why a window was left alone."""
+
+    ALREADY_FRESH = "already fresh"
+    IN_FLIGHT = "a report for it is in flight"
+    WORKED_ON_ELSEWHERE = "another run works on it"
+    NO_FREE_SLOT = "two reports of this account are in flight"
+    OFFSET_MISSED = "a later refresh covers it"
+    NOT_SERVED = "Amazon does not serve this day any more"
+    NOT_STARTED = "the day has not begun in the account's time zone"
+    ACCOUNT_DISABLED = "the account is disabled"
+    ACCOUNT_NEEDS_PERSON = "the account needs a person"
+
+
+class _WindowsAction(Action):
+    """What all actions on windows of one dataset and account share: one touch a window."""
+
+    effect: ClassVar[str] = "touched"
+
+    account: str
+    dataset: str
+    windows: list[date]
+
+    def touches(self) -> list[Touch]:
+        """One touch a window."""
+        return [Touch(self.account, self.effect, self.dataset, day.isoformat()) for day in self.windows]
+
+
+class WindowsPlanned(Action):
+    """Windows that should exist were created."""
+
+    sentence = "Planned {created:count:new window} of {dataset:badge} for {account:account}, through {through:windows}"
+
+    account: str
+    dataset: str
+    created: int
+    through: date
+
+
+class WindowsExpired(_WindowsAction):
+    """Windows that were never loaded are older than what Amazon serves."""
+
+    sentence = "Gave up {windows:count:window} of {dataset:badge}, too old for Amazon: {windows:windows}"
+    tone = "warning"
+    effect = "expired"
+
+
+class WindowsQueued(_WindowsAction):
+    """Due windows wait to be asked for."""
+
+    sentence = (
+        "Queued {windows:count:report window} of {dataset:badge} {windows:windows}[ by hand{by_hand:flag}]"
+    )
+    effect = "queued"
+
+    by_hand: bool = False
+
+
+class WindowSkipped(_WindowsAction):
+    """Windows were left alone, for a reason."""
+
+    sentence = (
+        "Skipped[ {windows:count:window} of] {dataset:badge}: {reason}[ {windows:windows}][ ({detail})]"
+    )
+    effect = "skipped"
+
+    reason: SkipReason
+    detail: str | None = None
+
+
+class ReportRequested(_WindowsAction):
+    """A report was asked of Amazon; it covers every window of its range."""
+
+    sentence = "Requested report {report_id:badge} of {dataset:badge} for {windows:count:window}[, {bridged} of them not due,] {windows:windows}"
+    tone = "progress"
+    effect = "requested"
+
+    request_id: int
+    report_id: str
+    attempt: int = 1
+    bridged: int = 0
+
+
+class ReportAdopted(_WindowsAction):
+    """A report that was in flight already serves these windows too."""
+
+    sentence = "Adopted report {report_id:badge} in flight[ since {since:time}] for {windows:count:window} {windows:windows}"
+    tone = "progress"
+    effect = "adopted"
+
+    request_id: int
+    report_id: str
+    since: datetime | None = None
+
+
+class ReportPending(_WindowsAction):
+    """Amazon is not done with a report; it is looked at again later."""
+
+    sentence = "Report {report_id:badge} is {amazon_status} at Amazon after {waited_seconds:duration}, next look at {next_poll_at:time}"
+    effect = "pending"
+
+    request_id: int
+    report_id: str
+    amazon_status: str
+    waited_seconds: float
+    next_poll_at: datetime
+
+
+class ReportProcessed(_WindowsAction):
+    """A report was loaded; recorded in the very transaction that wrote the rows."""
+
+    sentence = (
+        "Loaded {rows:count:row} of {dataset:badge}, spend {spend:money:currency}, for {windows:count:window} {windows:windows}"
+        "[, {changed} changed][, {vanished} vanished][, {unresolved} unresolved][, {quarantined} quarantined][, {foreign} of other countries]"
+    )
+    tone = "success"
+    effect = "loaded"
+
+    request_id: int
+    report_id: str
+    rows: int
+    changed: int = 0
+    vanished: int = 0
+    unresolved: int = 0
+    quarantined: int = 0
+    foreign: int = 0
+    part_count: int = 0
+    size_bytes: int = 0
+    spend: Decimal = Decimal(0)
+    sales: Decimal = Decimal(0)
+    currency: str | None = None
+    load_seconds: float = 0
+
+
+class ReportHeld(_WindowsAction):
+    """A report looked wrong, so the old data stays and the windows are asked for again."""
+
+    sentence = "Held {windows:count:window} of {dataset:badge} {windows:windows}: {reason}"
+    tone = "warning"
+    effect = "held"
+
+    request_id: int
+    report_id: str
+    reason: str
+
+
+class ReportFailed(_WindowsAction):
+    """A request ended without data, for good."""
+
+    sentence = "Report[ {report_id:badge}] of {dataset:badge} failed: {reason} {windows:windows}"
+    tone = "error"
+    effect = "failed"
+
+    request_id: int
+    report_id: str | None = None
+    code: str | None = None
+    reason: str
+
+
+class RequestRetried(_WindowsAction):
+    """A request did not work out and is made again later."""
+
+    sentence = "Attempt {attempt} for {windows:count:window} of {dataset:badge} did not work: {reason} Again at {retry_at:time} {windows:windows}"
+    tone = "warning"
+    effect = "retried"
+
+    request_id: int
+    attempt: int
+    reason: str
+    retry_at: datetime
+
+
+class LoadsRecorded(Action):
+    """Loads that Dagster did not know of became materializations of their partitions."""
+
+    sentence = "Recorded {loads:count:materialization} in Dagster"
+
+    loads: int
+
+
+class WaitedForAmazon(Action):
+    """Amazon throttled, or answered slowly, and the job waited."""
+
+    sentence = "Waited {seconds:duration} for Amazon: {reason}"
+
+    seconds: float
+    reason: str

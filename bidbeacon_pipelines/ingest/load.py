@@ -1,0 +1,223 @@
+"""Loads a downloaded report: all parts or nothing, in the caller's one transaction.
+
+A reader never sees half a report, and loading the same report twice leaves what loading it once did.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from itertools import chain
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from bidbeacon_pipelines.ingest.decode import iter_rows
+from bidbeacon_pipelines.ingest.quarantine import to_jsonable
+from bidbeacon_pipelines.ingest.rows import BadRow, DailyTargetRow, ForeignRow, GoodRow, ReportRow, check_rows
+from bidbeacon_pipelines.ingest.targets import TargetIndex, placeholder_id
+from bidbeacon_pipelines.reports.acceptance import (
+    LOST_ROWS_DIVISOR,
+    Accept,
+    HeldReport,
+    Hold,
+    Refuse,
+    Verdict,
+    decide_load,
+)
+from bidbeacon_pipelines.reports.datasets import Dataset
+from bidbeacon_pipelines.store.performance import (
+    MergeCounts,
+    Scope,
+    StagedRow,
+    WindowEnd,
+    WindowTally,
+    digest_window,
+    drop_fresh_windows,
+    end_windows,
+    merge_windows,
+    quarantine_rows,
+    stage_rows,
+    sum_staged_rows,
+    tally_windows,
+)
+from bidbeacon_pipelines.store.windows import Window
+
+
+@dataclass(frozen=True)
+class LoadRules:
+    """What decides how a window leaves the load.
+
+    Attributes:
+        bad_row_share: Over this share of bad rows a window is refused, 0 to 1.
+        held_again_at: When a held window is asked for again, UTC.
+        next_refresh_at: Gives when a window is due next, with data as of this report.
+        refused_again_at: Gives when a window is due again that this report was refused for.
+    """
+
+    bad_row_share: float
+    held_again_at: datetime
+    next_refresh_at: Callable[[date], datetime | None]
+    refused_again_at: Callable[[date], datetime | None]
+
+
+@dataclass
+class LoadResult:
+    """What a load did; `held` and `refused` windows keep their old rows, each with its reason."""
+
+    loaded: list[date] = field(default_factory=list)
+    held: dict[date, str] = field(default_factory=dict)
+    refused: dict[date, str] = field(default_factory=dict)
+    rows: int = 0
+    unresolved: int = 0
+    quarantined: int = 0
+    foreign: int = 0
+    spend: Decimal = Decimal(0)
+    sales: Decimal = Decimal(0)
+    merge: MergeCounts = field(default_factory=lambda: MergeCounts(0, 0, 0))
+
+
+def load_report(
+    connection: Connection,
+    scope: Scope,
+    dataset: Dataset,
+    windows: Sequence[Window],
+    parts: Sequence[Path],
+    *,
+    targets: TargetIndex,
+    rules: LoadRules,
+) -> LoadResult:
+    """Load every part of a report into the windows that wait for it.
+
+    Args:
+        connection: an open transaction; the caller commits it, with its own action in it.
+        scope: the account, dataset and request.
+        dataset: the dataset's registry entry.
+        windows: the windows that wait for the request.
+        parts: the downloaded files, in order.
+        targets: the account's targets.
+        rules: how windows leave.
+
+    Raises:
+        BrokenPartError: a part can't be read to its end; roll back.
+    """
+    days = [window.window_date for window in windows]
+    result = LoadResult()
+    checked = check_rows(
+        dataset.row_model,
+        chain.from_iterable(iter_rows(part) for part in parts),
+        country_code=scope.account.country_code,
+        window_dates=days,
+    )
+    stage_rows(connection, _staged(checked, targets, result))
+    sum_staged_rows(connection)
+    tallies = tally_windows(connection, scope, days)
+    digests = _digest_suspicious(connection, tallies)
+    verdicts = _judge(tallies, windows, digests, rules)
+    _take_apart(result, tallies, verdicts)
+    drop_fresh_windows(connection, [*result.held, *result.refused])
+    result.merge = merge_windows(connection, scope, result.loaded)
+    result.quarantined = quarantine_rows(connection, scope, days)
+    end_windows(
+        connection, scope, [_end(tally, verdicts[tally.window_date], digests, rules) for tally in tallies]
+    )
+    return result
+
+
+def _staged(
+    checked: Iterable[GoodRow[ReportRow] | BadRow | ForeignRow], targets: TargetIndex, result: LoadResult
+) -> Iterator[StagedRow]:
+    for one in checked:
+        match one:
+            case GoodRow():
+                yield _good(one.index, one.row, targets)
+            case BadRow():
+                raw = json.dumps(to_jsonable(one.raw), ensure_ascii=False)
+                yield StagedRow(one.index, one.window_date, reason=one.reason, raw=raw)
+            case ForeignRow():
+                result.foreign += 1
+
+
+def _good(index: int, row: ReportRow, targets: TargetIndex) -> StagedRow:
+    if not isinstance(row, DailyTargetRow):
+        raise TypeError(f"Rows of {type(row).__name__} name no target: say here what their entity is.")
+    value, match_type = row.target_value, row.target_match_type
+    target_id = targets.resolve(row)
+    return StagedRow(
+        index,
+        row.window_date,
+        ad_id=row.ad_id,
+        entity_id=target_id or placeholder_id(row.campaign_id, row.ad_group_id, value, match_type),
+        currency_code=row.currency_code,
+        campaign_id=row.campaign_id,
+        campaign_name=row.campaign_name,
+        ad_group_id=row.ad_group_id,
+        ad_group_name=row.ad_group_name,
+        target_value=value,
+        match_type=match_type,
+        resolved=target_id is not None,
+        impressions=row.impressions,
+        clicks=row.clicks,
+        orders=row.orders,
+        sales=row.sales,
+        spend=row.spend,
+    )
+
+
+def _digest_suspicious(connection: Connection, tallies: Sequence[WindowTally]) -> Mapping[date, str]:
+    """Digest the windows that lost nearly all of their rows: only these are compared with an earlier report."""
+    lost = [t.window_date for t in tallies if t.new_rows * LOST_ROWS_DIVISOR < t.old_rows]
+    return {day: digest_window(connection, day) for day in lost}
+
+
+def _judge(
+    tallies: Sequence[WindowTally], windows: Sequence[Window], digests: Mapping[date, str], rules: LoadRules
+) -> Mapping[date, Verdict]:
+    held_before = {
+        w.window_date: HeldReport(w.held_digest, w.held_rows or 0) for w in windows if w.held_digest
+    }
+    return {
+        tally.window_date: decide_load(
+            tally.old_rows,
+            tally.new_rows,
+            tally.bad_rows,
+            bad_share_limit=rules.bad_row_share,
+            held_before=held_before.get(tally.window_date),
+            digest=digests.get(tally.window_date, ""),
+        )
+        for tally in tallies
+    }
+
+
+def _take_apart(result: LoadResult, tallies: Sequence[WindowTally], verdicts: Mapping[date, Verdict]) -> None:
+    for tally in tallies:
+        verdict = verdicts[tally.window_date]
+        if isinstance(verdict, Accept):
+            result.loaded.append(tally.window_date)
+            result.rows += tally.new_rows
+            result.unresolved += tally.unresolved_rows
+            result.spend += tally.spend
+            result.sales += tally.sales
+        elif isinstance(verdict, Hold):
+            result.held[tally.window_date] = verdict.reason
+        else:
+            result.refused[tally.window_date] = verdict.reason
+
+
+def _end(tally: WindowTally, verdict: Verdict, digests: Mapping[date, str], rules: LoadRules) -> WindowEnd:
+    day = tally.window_date
+    match verdict:
+        case Accept():
+            return WindowEnd(tally, "loaded", rules.next_refresh_at(day), accepted=True)
+        case Hold(reason=reason):  # only a window with rows is ever held, so it stays loaded with what it has
+            return WindowEnd(
+                tally,
+                "loaded",
+                rules.held_again_at,
+                failure_reason=reason,
+                held_digest=digests[day],
+                held_rows=tally.new_rows,
+            )
+        case Refuse(reason=reason):
+            return WindowEnd(tally, "failed", rules.refused_again_at(day), failure_reason=reason)

@@ -1,0 +1,95 @@
+"""Syncs the accounts that Amazon lists. They are added and updated, never deleted."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
+from bidbeacon_pipelines.account_keys import account_key
+from bidbeacon_pipelines.actions import AccountsSynced
+from bidbeacon_pipelines.ads_api.accounts import AdsAccount, list_accounts
+from bidbeacon_pipelines.jobs.workbench import Workbench
+from bidbeacon_pipelines.store.accounts import upsert_account
+from bidbeacon_sessions import SessionRecorder
+
+_MOST_PROBLEMS = 20
+
+
+def sync_accounts(bench: Workbench, session: SessionRecorder) -> list[str]:
+    """Store every account that Amazon lists, and give the keys of all of them.
+
+    Raises:
+        AdsApiError: no region answered.
+    """
+    listing = list_accounts(bench.client)
+    problems = list(listing.problems)
+    stored: list[str] = []
+    added: list[str] = []
+    with bench.engine.begin() as connection:
+        for account in listing.accounts:
+            try:
+                values = _values(account) | {"trusted": account.region in listing.answered_regions}
+                is_new = _store(connection, values)
+            except ValueError as error:
+                problems.append(str(error))
+                continue
+            stored.append(values["account_key"])
+            if is_new:
+                added.append(values["account_key"])
+        session.add_in(connection, _summary(listing.accounts, stored, added, problems))
+    return stored
+
+
+def _values(account: AdsAccount) -> dict[str, Any]:
+    """Give an account's columns.
+
+    Raises:
+        ValueError: its id makes no partition key.
+    """
+    return {
+        "account_id": account.account_id,
+        "country_code": account.country_code,
+        "account_key": account_key(account.account_id, account.country_code),
+        "name": account.name,
+        "amazon_status": account.status,
+        "profile_id": account.profile_id,
+        "entity_id": account.entity_id,
+        "region": account.region,
+        "currency_code": account.currency_code,
+        "time_zone": account.time_zone,
+        "marketplace_id": account.marketplace_id,
+    }
+
+
+def _store(connection: Connection, values: dict[str, Any]) -> bool:
+    """Store one account; give True where it is new.
+
+    Raises:
+        ValueError: the database refuses it, for a key that another account has, say; the other accounts are stored.
+    """
+    try:
+        with connection.begin_nested():
+            return upsert_account(connection, values)
+    except IntegrityError as error:
+        said = str(error.orig).partition("\n")[0]
+        raise ValueError(
+            f"{values['account_id']} in {values['country_code']} can't be stored: {said}"
+        ) from error
+
+
+def _summary(
+    accounts: Sequence[AdsAccount], stored: Sequence[str], added: Sequence[str], problems: Sequence[str]
+) -> AccountsSynced:
+    own = [
+        f"{account.country_code} {account.name}: {problem}"
+        for account in accounts
+        for problem in account.problems
+    ]
+    return AccountsSynced(
+        accounts=len(stored),
+        added=len(added),
+        disabled=sum(account.status == "DISABLED" for account in accounts),
+        added_keys=tuple(added),
+        problems=tuple([*problems, *own][:_MOST_PROBLEMS]),
+    )

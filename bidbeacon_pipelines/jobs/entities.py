@@ -1,0 +1,181 @@
+"""Syncs an account's campaigns, ad groups, ads and targets through exports.
+
+An export is stored as soon as Amazon has accepted it, so a run that follows a killed one takes it over instead of asking again.
+"""
+
+import shutil
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+from typing import get_args
+
+from bidbeacon_pipelines.actions import (
+    EntitiesSynced,
+    ExportFailed,
+    ExportRequested,
+    TargetsResolved,
+    WaitedForAmazon,
+)
+from bidbeacon_pipelines.ads_api.downloads import download_to
+from bidbeacon_pipelines.ads_api.errors import AdsApiError, OutcomeUnknown
+from bidbeacon_pipelines.ads_api.exports import Export, ExportKind, ExportStatus, create_export, get_export
+from bidbeacon_pipelines.ingest.decode import BrokenPartError, iter_rows
+from bidbeacon_pipelines.ingest.entities import BadEntities, read_entities
+from bidbeacon_pipelines.ingest.targets import TargetIndex
+from bidbeacon_pipelines.jobs.workbench import Workbench
+from bidbeacon_pipelines.store.accounts import Account, set_entities_synced
+from bidbeacon_pipelines.store.entities import (
+    end_export,
+    find_export_in_flight,
+    insert_export,
+    list_targets,
+    merge_entities,
+)
+from bidbeacon_pipelines.store.performance import lock_rows
+from bidbeacon_pipelines.store.resolution import list_unresolved_targets, move_resolved_rows
+from bidbeacon_sessions import SessionRecorder
+
+KINDS: tuple[ExportKind, ...] = get_args(ExportKind)
+MOST_CREATES = 6
+LONGEST_WAIT = timedelta(minutes=20)
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
+
+
+class ExportFailedError(RuntimeError):
+    """An export ended without a file, or took too long."""
+
+    def __init__(self, kind: str, reason: str) -> None:
+        self.kind = kind
+        super().__init__(f"The export of {kind} failed: {reason} The next sync asks again.")
+
+
+def sync_entities(bench: Workbench, session: SessionRecorder, account: Account) -> dict[str, int]:
+    """Bring an account's entities up to date, and give rows of unknown targets to those that are known now.
+
+    Returns:
+        How many rows of each kind were stored.
+
+    Raises:
+        ExportFailedError: one of the four failed; those before it are stored.
+        AdsApiError: as its tree says.
+    """
+    if account.profile_id is None:
+        raise ExportFailedError("everything", "Amazon names no profile for this account.")
+    exports = [(kind, *_request(bench, session, account, account.profile_id, kind)) for kind in KINDS]
+    counts: dict[str, int] = {
+        kind: _finish(bench, session, account, account.profile_id, kind, own_id, export_id)
+        for kind, own_id, export_id in exports
+    }
+    _resolve(bench, session, account)
+    return counts
+
+
+def _request(
+    bench: Workbench, session: SessionRecorder, account: Account, profile_id: str, kind: ExportKind
+) -> tuple[int, str]:
+    """Take over the export in flight, or ask for one; give our id of it and Amazon's."""
+    with bench.engine.begin() as connection:
+        running = find_export_in_flight(connection, account, kind)
+    if running is not None and bench.now() - running.created_at < timedelta(hours=24):
+        session.add(
+            ExportRequested(account=account.account_key, kind=kind, export_id=running.export_id, adopted=True)
+        )
+        return running.id, running.export_id
+    export = _create(bench, session, account, profile_id, kind)
+    with bench.engine.begin() as connection:
+        if running is not None:
+            end_export(connection, running.id, status="failed", failure="older than Amazon keeps it")
+        own_id = insert_export(connection, account, kind, export.export_id)
+        session.add_in(
+            connection, ExportRequested(account=account.account_key, kind=kind, export_id=export.export_id)
+        )
+    return own_id, export.export_id
+
+
+def _create(
+    bench: Workbench, session: SessionRecorder, account: Account, profile_id: str, kind: ExportKind
+) -> Export:
+    """Ask for an export; one that may or may not have been accepted is asked for again, since it costs Amazon one of five places."""
+    for attempt in range(MOST_CREATES - 1):
+        try:
+            return create_export(bench.client, account.region, profile_id, kind)
+        except OutcomeUnknown as error:
+            pause = error.retry_after if error.retry_after is not None else 2.0**attempt
+            session.add(WaitedForAmazon(seconds=pause, reason=str(error)))
+            bench.sleep(pause)
+    return create_export(bench.client, account.region, profile_id, kind)
+
+
+def _finish(
+    bench: Workbench,
+    session: SessionRecorder,
+    account: Account,
+    profile_id: str,
+    kind: ExportKind,
+    own_id: int,
+    export_id: str,
+) -> int:
+    try:
+        export = _wait(bench, account, profile_id, kind, export_id)
+        return _store(bench, session, account, export, own_id)
+    except (ExportFailedError, AdsApiError, BrokenPartError) as error:
+        with bench.engine.begin() as connection:
+            end_export(connection, own_id, status="failed", failure=str(error))
+            session.add_in(
+                connection,
+                ExportFailed(account=account.account_key, kind=kind, export_id=export_id, reason=str(error)),
+            )
+        raise
+
+
+def _wait(bench: Workbench, account: Account, profile_id: str, kind: ExportKind, export_id: str) -> Export:
+    deadline = bench.now() + LONGEST_WAIT
+    pause = _FIRST_PAUSE
+    while True:
+        export = get_export(bench.client, account.region, profile_id, kind, export_id)
+        if export.status is ExportStatus.COMPLETED:
+            return export
+        if export.is_terminal:
+            raise ExportFailedError(kind, f"{export.error_code}: {export.error_message}.")
+        if bench.now() > deadline:
+            raise ExportFailedError(kind, f"it was still {export.raw_status} after {LONGEST_WAIT}.")
+        bench.sleep(pause)
+        pause = min(pause * 1.5, _LONGEST_PAUSE)
+
+
+def _store(bench: Workbench, session: SessionRecorder, account: Account, export: Export, own_id: int) -> int:
+    if export.url is None:
+        raise ExportFailedError(export.kind, "Amazon says that it is complete, without a url.")
+    bench.downloads.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="export-", dir=bench.downloads))
+    bad = BadEntities()
+    try:
+        file = folder / f"{export.kind}.json.gz"
+        download_to(bench.client, export.url, file, expected_bytes=export.size_bytes)
+        with bench.engine.begin() as connection:
+            rows = merge_entities(
+                connection, account, export.kind, read_entities(export.kind, iter_rows(file), bad)
+            )
+            end_export(connection, own_id, status="loaded", row_count=rows, failure=bad.first_reason)
+            session.add_in(
+                connection,
+                EntitiesSynced(account=account.account_key, kind=export.kind, rows=rows, bad=bad.count),
+            )
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return rows
+
+
+def _resolve(bench: Workbench, session: SessionRecorder, account: Account) -> None:
+    """Give rows of unknown targets to those that this sync brought; note that the sync is complete."""
+    with bench.engine.begin() as connection:
+        set_entities_synced(connection, account)
+        lock_rows(connection, account)
+        unresolved = list_unresolved_targets(connection, account)
+        if not unresolved:
+            return
+        index = TargetIndex(list_targets(connection, account))
+        known = [(row.entity_id, target) for row in unresolved if (target := index.resolve(row)) is not None]
+        if known:
+            moved = move_resolved_rows(connection, account, known)
+            session.add_in(connection, TargetsResolved(account=account.account_key, rows=moved))

@@ -1,0 +1,64 @@
+"""What a load tells: one action for what was loaded, and one a reason for what was held or refused."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from bidbeacon_pipelines.actions import ReportFailed, ReportHeld, ReportProcessed
+from bidbeacon_pipelines.ingest.load import LoadResult
+from bidbeacon_sessions import Action
+
+
+@dataclass(frozen=True)
+class LoadFacts:
+    """What is known of a load beside its result; `request` has the fields that all actions of a request share."""
+
+    request: Mapping[str, Any]
+    report_id: str
+    currency: str
+    part_count: int
+    size_bytes: int
+    seconds: float
+
+
+def told_of_load(result: LoadResult, facts: LoadFacts) -> list[Action]:
+    """Give the actions that say what a load did; to be recorded in its transaction."""
+    told: list[Action] = [_processed(result, facts)] if result.loaded else []
+    for reason, days in _by_reason(result.held).items():
+        told.append(ReportHeld(**_of(facts, days), report_id=facts.report_id, reason=reason))
+    for reason, days in _by_reason(result.refused).items():
+        told.append(
+            ReportFailed(**_of(facts, days), report_id=facts.report_id, code="refused", reason=reason)
+        )
+    return told
+
+
+def _processed(result: LoadResult, facts: LoadFacts) -> ReportProcessed:
+    return ReportProcessed(
+        **_of(facts, result.loaded),
+        report_id=facts.report_id,
+        rows=result.rows,
+        changed=result.merge.restated - result.merge.vanished,
+        vanished=result.merge.vanished,
+        unresolved=result.unresolved,
+        quarantined=result.quarantined,
+        foreign=result.foreign,
+        part_count=facts.part_count,
+        size_bytes=facts.size_bytes,
+        spend=result.spend,
+        sales=result.sales,
+        currency=facts.currency,
+        load_seconds=facts.seconds,
+    )
+
+
+def _of(facts: LoadFacts, days: list[date]) -> dict[str, Any]:
+    return {**facts.request, "windows": days}
+
+
+def _by_reason(days: Mapping[date, str]) -> dict[str, list[date]]:
+    grouped: dict[str, list[date]] = {}
+    for day, reason in days.items():
+        grouped.setdefault(reason, []).append(day)
+    return grouped

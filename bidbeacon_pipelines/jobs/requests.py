@@ -1,0 +1,402 @@
+"""Drives one report request: decides the next step, takes it, stores what came of it, until it has to wait or has ended.
+
+Each state is stored before its step is taken, under the request's claim. A process may die at any point: the next one finds the
+state, decides again, and goes on.
+"""
+
+import shutil
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from sqlalchemy.exc import DataError, IntegrityError
+
+from bidbeacon_pipelines.actions import (
+    AccountNeedsPerson,
+    ReportFailed,
+    ReportPending,
+    ReportRequested,
+    RequestRetried,
+)
+from bidbeacon_pipelines.ads_api.downloads import download_to
+from bidbeacon_pipelines.ads_api.errors import (
+    AdsApiError,
+    AuthError,
+    DuplicateReport,
+    NotFound,
+    OutcomeUnknown,
+)
+from bidbeacon_pipelines.ads_api.reports import Report, ReportStatus, create_report, retrieve_report
+from bidbeacon_pipelines.ingest.decode import BrokenPartError
+from bidbeacon_pipelines.ingest.load import LoadRules, load_report
+from bidbeacon_pipelines.ingest.targets import TargetIndex
+from bidbeacon_pipelines.jobs.load_actions import LoadFacts, told_of_load
+from bidbeacon_pipelines.jobs.request_states import columns_of, failure_kind, reported, state_of
+from bidbeacon_pipelines.jobs.workbench import Workbench
+from bidbeacon_pipelines.reports import transitions
+from bidbeacon_pipelines.reports.datasets import Dataset, get_dataset
+from bidbeacon_pipelines.reports.lifecycle import (
+    Failure,
+    FailureKind,
+    GiveUp,
+    Load,
+    LookFor,
+    Nothing,
+    Poll,
+    RequestState,
+    RequestStatus,
+    RetryLater,
+    Send,
+    Step,
+    Wait,
+    decide,
+)
+from bidbeacon_pipelines.reports.policy import LifecyclePolicy
+from bidbeacon_pipelines.reports.windows import again_after_failure, next_refresh_at
+from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.store.accounts import Account, get_account, set_needs_person
+from bidbeacon_pipelines.store.entities import list_targets
+from bidbeacon_pipelines.store.performance import Scope, lock_rows
+from bidbeacon_pipelines.store.requests import (
+    Request,
+    claim_request,
+    hold_claim,
+    release_claim,
+    update_request,
+)
+from bidbeacon_pipelines.store.windows import fail_windows, list_windows_of_request
+from bidbeacon_sessions import Action, SessionRecorder
+
+HELD_AGAIN_AFTER = timedelta(minutes=15)
+_REFUSED_BY_DATABASE = (DataError, IntegrityError, psycopg.DataError, psycopg.IntegrityError)
+
+
+def lifecycle_policy(settings: Settings, dataset: Dataset) -> LifecyclePolicy:
+    """Give how patient to be with a dataset's reports, as the settings say."""
+    return LifecyclePolicy(
+        first_poll_after=settings.first_poll_after(dataset.usual_latency), poll_every=settings.poll_every
+    )
+
+
+def drive_request(bench: Workbench, session: SessionRecorder, request_id: int) -> RequestStatus | None:
+    """Take every step of a request that can be taken now.
+
+    Returns:
+        Where the request is then; None where it had ended, or another living session works on it.
+
+    Raises:
+        ClaimLostError: the claim was lost meanwhile; nothing half-done stays.
+    """
+    with bench.engine.begin() as connection:
+        request = claim_request(connection, request_id, session.session_id)
+        if request is None:
+            return None
+        account = get_account(connection, request.account_key)
+    driver = _Driver(bench, session, account, request)
+    try:
+        return driver.run()
+    finally:
+        with bench.engine.begin() as connection:
+            release_claim(connection, request_id, session.session_id)
+
+
+class _Driver:
+    """One request while its claim is held."""
+
+    def __init__(
+        self, bench: Workbench, session: SessionRecorder, account: Account, request: Request
+    ) -> None:
+        self._bench = bench
+        self._session = session
+        self._account = account
+        self._request = request
+        self._dataset = get_dataset(request.dataset)
+        self._policy = lifecycle_policy(bench.settings, self._dataset)
+        self._state = state_of(request)
+        self._report: Report | None = None
+        with bench.engine.begin() as connection:
+            self._windows = list_windows_of_request(connection, request.id)
+
+    def run(self) -> RequestStatus:
+        """Decide and act until a step says to stop."""
+        while self._take(decide(self._state, self._bench.now(), self._policy)):
+            pass
+        return self._state.status
+
+    def _take(self, step: Step) -> bool:
+        """Take a step; give False where nothing more can be done now."""
+        match step:
+            case Wait() | LookFor() | Nothing():
+                return False
+            case Send():
+                self._send()
+            case Poll():
+                self._poll()
+            case Load():
+                self._load()
+            case RetryLater():
+                self._retry(step)
+            case GiveUp():
+                self._give_up(step)
+        return True
+
+    def _send(self) -> None:
+        """Store that a report is being asked for, then ask: a process that dies in between has counted the attempt."""
+        self._store(transitions.sending(self._state, self._bench.now(), self._policy))
+        answer, reason = self._ask()
+        match answer:
+            case transitions.Reported(report_id=report_id):
+                action: Action | None = ReportRequested(
+                    **self._facts, report_id=report_id, attempt=self._state.attempts, bridged=self._bridged()
+                )
+            case transitions.NoAnswer():
+                after = self._answered(answer).next_step_at or self._bench.now()
+                action = RequestRetried(
+                    **self._facts, attempt=self._state.attempts, reason=reason, retry_at=after
+                )
+            case _:
+                action = None  # the failure is told by the step that follows from it
+        self._store(self._answered(answer), action)
+
+    def _ask(self) -> tuple[transitions.Answer, str]:
+        """Ask Amazon for the report; give what came of it, and the reason where that is not a report."""
+        request = self._request
+        try:
+            report = create_report(
+                self._bench.client,
+                self._account.region,
+                request.account_id,
+                fields=self._dataset.fields,
+                start=request.start_date,
+                end=request.end_date,
+            )
+        except OutcomeUnknown as error:
+            return transitions.NoAnswer(self._not_before(error)), str(error)
+        except DuplicateReport as error:
+            return self._adopt(error)
+        except AdsApiError as error:
+            return transitions.Refused(self._failure(error)), str(error)
+        return reported(report), ""
+
+    def _adopt(self, duplicate: DuplicateReport) -> tuple[transitions.Answer, str]:
+        """Take over the report that Amazon says is being made already, where it is the one we want."""
+        try:
+            report = retrieve_report(self._bench.client, self._account.region, duplicate.report_id)
+        except AdsApiError as error:
+            return transitions.NoAnswer(self._not_before(error)), str(error)
+        wanted = {(self._request.start_date, self._request.end_date)}
+        same = {(p.start, p.end) for p in report.periods} == wanted and set(report.fields) == set(
+            self._dataset.fields
+        )
+        if same and self._request.account_id in report.account_ids:
+            return reported(report), ""
+        return transitions.NoAnswer(), f"Amazon says that it is a duplicate of another report: {duplicate}"
+
+    def _poll(self) -> None:
+        try:
+            report = self._retrieve()
+        except NotFound as error:
+            self._store(
+                self._answered(transitions.Refused(Failure(FailureKind.NOT_FOUND, str(error), error.code)))
+            )
+        except AuthError as error:
+            self._store(self._answered(transitions.Refused(self._failure(error))))
+        except AdsApiError as error:
+            self._pend(transitions.NoAnswer(self._not_before(error)), "not to be reached")
+        else:
+            answer = reported(report)
+            if report.is_terminal:
+                self._store(self._answered(answer))
+            else:
+                self._pend(answer, report.raw_status)
+
+    def _pend(self, answer: transitions.Answer, amazon_status: str) -> None:
+        state = self._answered(answer)
+        now = self._bench.now()
+        waited = (now - (state.sent_at or state.created_at)).total_seconds()
+        self._store(
+            state,
+            ReportPending(
+                **self._facts,
+                report_id=state.report_id or "",
+                amazon_status=amazon_status,
+                waited_seconds=waited,
+                next_poll_at=state.next_step_at or now,
+            ),
+        )
+
+    def _load(self) -> None:
+        self._store(transitions.loading(self._state))
+        folder = self._bench.downloads / f"request-{self._request.id}"
+        try:
+            report = self._report or self._retrieve()
+            if report.status is ReportStatus.COMPLETED:
+                self._load_parts(report, self._download(report, folder))
+            else:
+                self._store(self._answered(reported(report)))
+        except AuthError as error:
+            self._store(self._answered(transitions.Refused(self._failure(error))))
+        except NotFound as error:
+            self._store(self._answered(transitions.Refused(Failure(FailureKind.NOT_FOUND, str(error)))))
+        except (BrokenPartError, AdsApiError) as error:
+            self._load_failed(str(error))
+        except _REFUSED_BY_DATABASE as error:
+            self._load_failed(f"The database refuses its rows: {_first_line(error)}.")
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _load_failed(self, reason: str) -> None:
+        self._report = None  # its urls may have expired: the next try has them signed again
+        state = self._answered(transitions.LoadFailed(reason))
+        action = RequestRetried(
+            **self._facts,
+            attempt=self._state.loads,
+            reason=reason,
+            retry_at=state.next_step_at or self._bench.now(),
+        )
+        self._store(state, action)
+
+    def _download(self, report: Report, folder: Path) -> list[Path]:
+        if not report.parts:
+            raise BrokenPartError(
+                report.report_id, 0, "no file at all, though Amazon says that it is complete"
+            )
+        files = []
+        for number, part in enumerate(report.parts):
+            files.append(folder / f"part-{number}.json.gz")
+            try:
+                download_to(self._bench.client, part.url, files[-1], expected_bytes=part.size_bytes)
+            except (
+                NotFound
+            ) as error:  # the report is known, so it is looked at again before a new one is asked for
+                raise BrokenPartError(files[-1].name, 0, str(error)) from error
+        return files
+
+    def _load_parts(self, report: Report, parts: list[Path]) -> None:
+        """Load, and record what was loaded, in one transaction that only the holder of the claim can commit."""
+        started = self._bench.now()
+        scope = Scope(
+            self._account, self._dataset.name, self._request.id, self._state.sent_at or self._state.created_at
+        )
+        state = self._answered(transitions.Loaded())
+        with self._bench.engine.begin() as connection:
+            hold_claim(connection, self._request.id, self._session.session_id)
+            lock_rows(
+                connection, self._account
+            )  # before targets are read: a sync resolves before or after us
+            index = TargetIndex(list_targets(connection, self._account))
+            result = load_report(
+                connection,
+                scope,
+                self._dataset,
+                self._windows,
+                parts,
+                targets=index,
+                rules=self._rules(scope.data_as_of),
+            )
+            size = sum(part.stat().st_size for part in parts)
+            seconds = (self._bench.now() - started).total_seconds()
+            currency = self._account.currency_code
+            facts = LoadFacts(self._facts, report.report_id, currency, len(parts), size, seconds)
+            for action in told_of_load(result, facts):
+                self._session.add_in(connection, action)
+            columns = {"part_count": len(parts), "byte_count": size, "row_count": result.rows}
+            update_request(
+                connection,
+                self._request.id,
+                self._session.session_id,
+                **columns_of(state, started),
+                **columns,
+            )
+        self._state = state
+
+    def _rules(self, data_as_of: datetime) -> LoadRules:
+        zone = self._account.time_zone
+        return LoadRules(
+            bad_row_share=self._bench.settings.bad_row_share,
+            held_again_at=self._bench.now() + HELD_AGAIN_AFTER,
+            next_refresh_at=lambda day: next_refresh_at(self._dataset, day, zone, data_as_of),
+            refused_again_at=self._again_after_failure,
+        )
+
+    def _again_after_failure(self, day: date) -> datetime | None:
+        window = next(window for window in self._windows if window.window_date == day)
+        has_data = window.last_loaded_at is not None
+        zone = self._account.time_zone
+        return again_after_failure(self._dataset, day, zone, self._bench.now(), has_data=has_data)
+
+    def _retry(self, step: RetryLater) -> None:
+        action = RequestRetried(
+            **self._facts, attempt=self._state.attempts, reason=step.reason, retry_at=step.at
+        )
+        self._report = None
+        self._store(transitions.retried(self._state, step), action)
+
+    def _give_up(self, step: GiveUp) -> None:
+        """End the request: its windows are due again at their next offset, or stay failed with the reason."""
+        now = self._bench.now()
+        state = transitions.given_up(self._state, step)
+        code = state.failure.code if state.failure else None
+        again = {day: self._again_after_failure(day) for day in self._facts["windows"]}
+        if state.failure is not None and state.failure.kind is FailureKind.TOO_OLD:
+            again[self._request.start_date] = (
+                None  # the oldest day is surely one that Amazon no longer serves
+            )
+        action = ReportFailed(**self._facts, report_id=self._state.report_id, code=code, reason=step.reason)
+        with self._bench.engine.begin() as connection:
+            update_request(connection, self._request.id, self._session.session_id, **columns_of(state, now))
+            fail_windows(connection, self._request.id, reason=step.reason, next_refresh_at=again)
+            self._session.add_in(connection, action)
+            if step.needs_person:
+                set_needs_person(connection, self._account, step.reason)
+                self._session.add_in(
+                    connection, AccountNeedsPerson(account=self._account.account_key, reason=step.reason)
+                )
+        self._state = state
+
+    def _store(self, state: RequestState, action: Action | None = None) -> None:
+        """Store a state, and the action that tells of it, in one transaction."""
+        with self._bench.engine.begin() as connection:
+            update_request(
+                connection,
+                self._request.id,
+                self._session.session_id,
+                **columns_of(state, self._bench.now()),
+            )
+            if action is not None:
+                self._session.add_in(connection, action)
+        self._state = state
+
+    def _answered(self, answer: transitions.Answer) -> RequestState:
+        return transitions.answered(self._state, answer, self._bench.now(), self._policy)
+
+    def _retrieve(self) -> Report:
+        assert self._state.report_id is not None, "decided only with a report id"  # noqa: S101 - for the type checker
+        self._report = retrieve_report(self._bench.client, self._account.region, self._state.report_id)
+        return self._report
+
+    @property
+    def _facts(self) -> dict[str, Any]:
+        return {
+            "account": self._account.account_key,
+            "dataset": self._dataset.name,
+            "windows": [window.window_date for window in self._windows],
+            "request_id": self._request.id,
+        }
+
+    def _bridged(self) -> int:
+        now = self._bench.now()
+        due = [w for w in self._windows if w.next_refresh_at is not None and w.next_refresh_at <= now]
+        return 0 if self._request.by_hand else len(self._windows) - len(due)
+
+    def _not_before(self, error: AdsApiError) -> datetime | None:
+        return None if error.retry_after is None else self._bench.now() + timedelta(seconds=error.retry_after)
+
+    def _failure(self, error: AdsApiError) -> Failure:
+        return Failure(failure_kind(error), str(error), error.code, self._not_before(error))
+
+
+def _first_line(error: Exception) -> str:
+    """Give what PostgreSQL said, without the statement and the values that SQLAlchemy tells beside it."""
+    return str(getattr(error, "orig", error)).partition("\n")[0]

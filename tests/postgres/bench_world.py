@@ -1,0 +1,181 @@
+"""A small world for tests of store, load and jobs: a database, and a sandbox over HTTP whose frozen clock is the jobs' clock too."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Engine, text
+
+from bidbeacon_pipelines.ingest.targets import placeholder_id
+from bidbeacon_pipelines.jobs.accounts import sync_accounts
+from bidbeacon_pipelines.jobs.entities import sync_entities
+from bidbeacon_pipelines.jobs.refresh import keep_windows, refresh_account, request_due_windows, step_requests
+from bidbeacon_pipelines.jobs.requests import drive_request
+from bidbeacon_pipelines.jobs.workbench import Workbench
+from bidbeacon_pipelines.reports.datasets import get_dataset
+from bidbeacon_pipelines.sandbox.faults import FaultName, FaultOptions, FaultRule, Operation
+from bidbeacon_pipelines.sandbox.ledger import Call
+from bidbeacon_pipelines.sandbox.thread import SandboxHandle
+from bidbeacon_pipelines.sandbox.truth import day_truth
+from bidbeacon_pipelines.store.accounts import Account, list_accounts
+from bidbeacon_pipelines.store.requests import Request, get_request
+from bidbeacon_pipelines.store.windows import Window, list_windows
+from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session
+
+DATASET = get_dataset("daily_targets")
+ACCEPTED = range(200, 300)
+Row = tuple[Any, ...]
+
+
+def query(engine: Engine, statement: str, **values: Any) -> list[Mapping[str, Any]]:
+    """Give the rows of a query."""
+    with engine.begin() as connection:
+        return [dict(row) for row in connection.execute(text(statement), values).mappings()]
+
+
+def execute(engine: Engine, statement: str, **values: Any) -> None:
+    """Run one statement."""
+    with engine.begin() as connection:
+        connection.execute(text(statement), values)
+
+
+@dataclass(frozen=True, repr=False)
+class BenchWorld:
+    """One test's database and sandbox, what jobs work with, and the questions that tests ask of them."""
+
+    engine: Engine
+    sandbox: SandboxHandle
+    bench: Workbench
+
+    @contextmanager
+    def session(self, job_name: str = "test") -> Iterator[SessionRecorder]:
+        """Open a session."""
+        with with_job_session(job_name, store=SessionStore(self.engine)) as session:
+            yield session
+
+    def advance(self, **duration: float) -> datetime:
+        """Let time pass, for sandbox and jobs at once; give the new instant."""
+        self.sandbox.state.clock.advance(timedelta(**duration).total_seconds())
+        return self.bench.now()
+
+    def break_with(
+        self,
+        fault: FaultName,
+        *,
+        times: int | None = None,
+        operation: Operation | None = None,
+        **options: Any,
+    ) -> None:
+        """Put a fault in force."""
+        rule = FaultRule(fault=fault, times=times, operation=operation, options=FaultOptions(**options))
+        self.sandbox.state.faults.add(rule)
+
+    def sync_accounts(self) -> list[str]:
+        """Run the sync of accounts."""
+        with self.session("sync-accounts") as session:
+            return sync_accounts(self.bench, session)
+
+    def sync_entities(self, account: Account) -> dict[str, int]:
+        """Run the sync of an account's entities."""
+        with self.session("sync-entities") as session:
+            return sync_entities(self.bench, session, account)
+
+    def refresh(self, account: Account) -> None:
+        """Run an account's scheduled refresh once."""
+        with self.session("refresh-account") as session:
+            refresh_account(self.bench, session, self.account(account.country_code))
+
+    def step(self) -> int:
+        """Run the shared polling once."""
+        with self.session("poll-requests") as session:
+            return step_requests(self.bench, session)
+
+    def ask(self, account: Account, *days: date) -> int:
+        """Plan one request for days by hand and send it; give its id."""
+        with self.session() as session:
+            keep_windows(self.bench, session, account, DATASET, again=True)
+            [request_id] = request_due_windows(self.bench, session, account, DATASET, wanted=days)
+            drive_request(self.bench, session, request_id)
+        return request_id
+
+    def load(self, account: Account, *days: date) -> int:
+        """Ask for days, wait until the report is there, and load it; give the request's id."""
+        request_id = self.ask(account, *days)
+        self.advance(minutes=2)
+        self.step()
+        return request_id
+
+    def account(self, country: str = "US") -> Account:
+        """Give the account of a country that Amazon has not disabled."""
+        with self.engine.begin() as connection:
+            found = [a for a in list_accounts(connection) if a.country_code == country]
+        return next(account for account in found if account.amazon_status != "DISABLED")
+
+    def request(self, request_id: int) -> Request:
+        """Give a request as stored."""
+        with self.engine.begin() as connection:
+            return get_request(connection, request_id)
+
+    def window(self, account: Account, day: date) -> Window:
+        """Give one window as stored."""
+        with self.engine.begin() as connection:
+            [window] = list_windows(connection, account, DATASET.name, [day])
+        return window
+
+    def query(self, statement: str, **values: Any) -> list[Mapping[str, Any]]:
+        """Give the rows of a query."""
+        return query(self.engine, statement, **values)
+
+    def execute(self, statement: str, **values: Any) -> None:
+        """Run one statement."""
+        execute(self.engine, statement, **values)
+
+    def actions(self, kind: str) -> list[Mapping[str, Any]]:
+        """Give the payloads of all actions of a type, oldest first."""
+        found = self.query(
+            "SELECT payload FROM session_actions WHERE type = :kind ORDER BY at, ord", kind=kind
+        )
+        return [row["payload"] for row in found]
+
+    def accepted(self, operation: Operation = "create_report") -> list[Call]:
+        """Give the calls of an operation that the sandbox answered well."""
+        return [call for call in self.sandbox.state.ledger.calls(operation) if call.status in ACCEPTED]
+
+    def reports_made(self) -> int:
+        """Give how many reports Amazon has accepted, whether or not it said so."""
+        return len(self.sandbox.state.reports.summary())
+
+    def stored_rows(self, account: Account, day: date) -> set[Row]:
+        """Give what the table says of a day."""
+        rows = self.query(
+            """SELECT campaign_id, ad_group_id, ad_id, entity_id, impressions, clicks, orders, sales, spend FROM performance_daily
+                WHERE account_id = :account_id AND country_code = :country_code AND window_date = :day""",
+            **account.identity,
+            day=day,
+        )
+        return {tuple(row.values()) for row in rows}
+
+    def true_rows(self, account: Account, day: date, at: datetime) -> set[Row]:
+        """Give what the sandbox knows of a day, as of an instant, in the form of `stored_rows`."""
+        world = self.sandbox.state.world
+        owner = world.accounts.find(account.account_id)
+        assert owner is not None
+        country = owner.find_country(account.country_code)
+        assert country is not None
+        return {_true_row(row) for row in day_truth(world.catalog(owner, country), day, at)}
+
+
+def _true_row(row: Mapping[str, Any]) -> Row:
+    names = (row["campaignId"], row["adGroupId"], row["targetValue"], row["targetMatchType"])
+    entity = placeholder_id(*names) if row["unresolvable"] else row["targetId"]
+    amounts = (None if row[key] is None else Decimal(row[key]) for key in ("sales", "totalCost"))
+    counts = (row["impressions"], row["clicks"], row["purchases"])
+    return (row["campaignId"], row["adGroupId"], row["adId"], entity, *counts, *amounts)
+
+
+def days_before(today: date, *ago: int) -> Sequence[date]:
+    """Give the days so many days before a date."""
+    return [today - timedelta(days=n) for n in ago]

@@ -1,0 +1,58 @@
+"""The worlds of the tests of store, load and jobs: a database with one account, or one with a sandbox beside it."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from bidbeacon_pipelines.ads_api.client import AdsApiClient, RetryPolicy
+from bidbeacon_pipelines.ads_api.credentials import SANDBOX_CREDENTIALS, Endpoints
+from bidbeacon_pipelines.jobs.workbench import Workbench
+from bidbeacon_pipelines.sandbox import SandboxConfig
+from bidbeacon_pipelines.sandbox.thread import SandboxHandle, running_sandbox
+from bidbeacon_pipelines.settings import Settings
+from tests.postgres.bench_world import BenchWorld
+from tests.postgres.load_world import LoadWorld
+
+NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
+IMPATIENT = RetryPolicy(attempts=2, base_seconds=0.01, longest_wait_seconds=0.05)
+
+
+@pytest.fixture
+def sandbox(request: pytest.FixtureRequest) -> Iterator[SandboxHandle]:
+    """Give a running sandbox with small accounts and a clock that stands still until a test moves it."""
+    usual = {
+        "rows_per_day": 40,
+        "report_seconds": 60,
+        "export_seconds": 0,
+        "clock_start": NOON,
+        "clock_rate": 0,
+    }
+    with running_sandbox(SandboxConfig(**usual | getattr(request, "param", {}))) as handle:
+        yield handle
+
+
+@pytest.fixture
+def bench(engine: Engine, sandbox: SandboxHandle, tmp_path: Path) -> Iterator[Workbench]:
+    """Give the tools of a job, on the sandbox's clock."""
+    settings = Settings(home=tmp_path, report_first_poll_seconds=60, report_poll_seconds=1)
+    with AdsApiClient(SANDBOX_CREDENTIALS, Endpoints.sandbox(sandbox.url), retry=IMPATIENT) as client:
+        yield Workbench(engine, client, settings, sandbox.state.clock.now, sandbox.state.clock.advance)
+
+
+@pytest.fixture
+def world(engine: Engine, sandbox: SandboxHandle, bench: Workbench) -> BenchWorld:
+    """Give a world whose accounts are stored, and whose entities are not."""
+    made = BenchWorld(engine, sandbox, bench)
+    made.sync_accounts()
+    return made
+
+
+@pytest.fixture
+def shelf(engine: Engine, tmp_path: Path) -> LoadWorld:
+    """Give a database with one account and a few targets, ready for hand-made reports."""
+    made = LoadWorld(engine, tmp_path)
+    made.add_targets()
+    return made

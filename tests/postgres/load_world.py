@@ -1,0 +1,195 @@
+"""A small world for tests of the load: one account with a few targets, and reports made by hand."""
+
+import gzip
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import Connection, Engine, text
+
+from bidbeacon_pipelines.ingest.load import LoadResult, LoadRules, load_report
+from bidbeacon_pipelines.ingest.targets import TargetIndex
+from bidbeacon_pipelines.reports.datasets import get_dataset
+from bidbeacon_pipelines.sandbox.exact_json import to_json
+from bidbeacon_pipelines.store.accounts import Account, get_account, upsert_account
+from bidbeacon_pipelines.store.entities import list_targets, merge_entities
+from bidbeacon_pipelines.store.performance import Scope
+from bidbeacon_pipelines.store.requests import insert_request
+from bidbeacon_pipelines.store.windows import (
+    Window,
+    attach_windows,
+    create_windows,
+    list_windows,
+    list_windows_of_request,
+)
+from tests.postgres.bench_world import execute, query
+
+DATASET = get_dataset("daily_targets")
+DAY = date(2026, 1, 10)
+AS_OF = datetime(2026, 1, 12, tzinfo=UTC)
+HELD_UNTIL = AS_OF + timedelta(minutes=15)
+NEXT_AT = AS_OF + timedelta(days=2)
+CAMPAIGN, GROUP, AD = "1001", "2001", "3001"
+KEYWORD, PRODUCT, NEGATIVE = "4001", "4002", "3999"
+Raw = dict[str, Any]
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def add_account(connection: Connection, country: str = "US", **changes: Any) -> Account:
+    """Store an account; its values may be changed."""
+    values = {
+        "account_id": "amzn1.ads-account.g.one",
+        "country_code": country,
+        "account_key": f"{country}.one",
+        "name": "One",
+        "amazon_status": "CREATED",
+        "profile_id": "1",
+        "entity_id": None,
+        "region": "NA",
+        "currency_code": "USD",
+        "time_zone": "America/Los_Angeles",
+        "marketplace_id": None,
+        "trusted": True,
+    }
+    upsert_account(connection, values | changes)
+    return get_account(connection, (values | changes)["account_key"])
+
+
+def target(target_id: str, **changes: Any) -> Raw:
+    """Give a target's columns: an enabled EXACT keyword of the one ad group, unless changed."""
+    values: Raw = {
+        "target_id": target_id,
+        "ad_group_id": GROUP,
+        "campaign_id": CAMPAIGN,
+        "state": "ENABLED",
+        "negative": False,
+        "match_type": "EXACT",
+        "keyword": "dog shirt",
+        "asin": None,
+        "expression": None,
+        "bid": Decimal("0.75"),
+    }
+    return values | changes
+
+
+def report_row(value: str = "dog shirt", day: date | str = DAY, **changes: Any) -> Raw:
+    """Give a row as Amazon writes it; a change `clicks=3` is of `metric.clicks`, one with a dot is of the field itself."""
+    row: Raw = {
+        "date.value": str(day),
+        "budgetCurrency.value": "USD",
+        "campaign.id": int(CAMPAIGN),
+        "campaign.name": "Shirts",
+        "campaign.country": "US",
+        "adGroup.id": GROUP,
+        "adGroup.name": "Dogs",
+        "ad.id": AD,
+        "target.value": value,
+        "target.matchType": "EXACT",
+        "metric.impressions": 100,
+        "metric.clicks": 5,
+        "metric.purchases": 1,
+        "metric.sales": Decimal("19.99"),
+        "metric.totalCost": Decimal("1.234567"),
+    }
+    return row | {key if "." in key else f"metric.{key}": value for key, value in changes.items()}
+
+
+def many_rows(count: int, day: date = DAY) -> list[Raw]:
+    """Give so many rows of different ads."""
+    return [report_row(day=day) | {"ad.id": 5_000 + number} for number in range(count)]
+
+
+class LoadWorld:
+    """One account, and reports that are loaded into it as the jobs do."""
+
+    def __init__(self, engine: Engine, folder: Path) -> None:
+        self.engine = engine
+        self._folder = folder
+        with engine.begin() as connection:
+            self.account = add_account(connection)
+
+    def add_targets(self, *targets: Raw) -> None:
+        """Store targets; by default a keyword, its negative twin and a product."""
+        twin = target(NEGATIVE, negative=True)
+        product = target(PRODUCT, match_type="PRODUCT_EXACT", keyword=None, asin="B000000001")
+        with self.engine.begin() as connection:
+            merge_entities(connection, self.account, "targets", targets or (target(KEYWORD), twin, product))
+
+    def write_part(self, rows: Sequence[Raw], *, cut: bool = False) -> Path:
+        """Write one part of a report; `cut` leaves out the second half of its bytes."""
+        path = self._folder / f"{uuid4().hex}.json.gz"
+        text = _SURROGATE.sub(lambda half: f"\\u{ord(half[0]):04x}", to_json(list(rows)))
+        packed = gzip.compress(text.encode())
+        path.write_bytes(packed[: len(packed) // 2] if cut else packed)
+        return path
+
+    def load(self, rows: Sequence[Raw], *, days: Sequence[date] = (DAY,), age: float = 0) -> LoadResult:
+        """Load one report for these days whose data is as of so many days after `AS_OF`."""
+        return self.load_parts([self.write_part(rows)], days=days, age=age)
+
+    def load_parts(
+        self, parts: Sequence[Path], *, days: Sequence[date] = (DAY,), age: float = 0
+    ) -> LoadResult:
+        """Load a report's files."""
+        rules = LoadRules(
+            bad_row_share=0.02,
+            held_again_at=HELD_UNTIL,
+            next_refresh_at=lambda _: NEXT_AT,
+            refused_again_at=lambda _: NEXT_AT,
+        )
+        with self.engine.begin() as connection:
+            scope = self._scope(connection, days, AS_OF + timedelta(days=age))
+            return load_report(
+                connection,
+                scope,
+                DATASET,
+                list_windows_of_request(connection, scope.request_id),
+                parts,
+                targets=TargetIndex(list_targets(connection, self.account)),
+                rules=rules,
+            )
+
+    def _scope(self, connection: Connection, days: Sequence[date], as_of: datetime) -> Scope:
+        create_windows(connection, self.account, DATASET.name, dict.fromkeys(days, AS_OF))
+        first, last = min(days), max(days)
+        request_id = insert_request(
+            connection, self.account, DATASET.name, first, last, by_hand=True, session_id=uuid4()
+        )
+        attach_windows(connection, self.account, DATASET.name, days, request_id)
+        return Scope(self.account, DATASET.name, request_id, as_of)
+
+    def window(self, day: date = DAY) -> Window:
+        """Give a window as stored."""
+        with self.engine.begin() as connection:
+            [window] = list_windows(connection, self.account, DATASET.name, [day])
+        return window
+
+    def rows(self, columns: str = "*", day: date = DAY) -> list[Mapping[str, Any]]:
+        """Give the stored rows of a day, in order."""
+        return query(
+            self.engine,
+            f"SELECT {columns} FROM performance_daily WHERE window_date = :day ORDER BY ad_id, entity_id",
+            day=day,
+        )
+
+    def row(self, columns: str = "*") -> Mapping[str, Any]:
+        """Give the only stored row of the day."""
+        [row] = self.rows(columns)
+        return row
+
+    def query(self, statement: str) -> list[Mapping[str, Any]]:
+        """Give the rows of a query."""
+        return query(self.engine, statement)
+
+    def execute(self, statement: str) -> None:
+        """Run one statement."""
+        execute(self.engine, statement)
+
+
+def run(connection: Connection, statement: str, **values: Any) -> None:
+    """Run one statement on a connection."""
+    connection.execute(text(statement), values)

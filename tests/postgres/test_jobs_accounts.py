@@ -1,0 +1,161 @@
+"""The syncs of accounts and of their entities, against the sandbox over HTTP."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from bidbeacon_pipelines.ads_api.client import AdsApiClient
+from bidbeacon_pipelines.ads_api.credentials import SANDBOX_CREDENTIALS, Endpoints
+from bidbeacon_pipelines.ads_api.errors import AdsApiError
+from bidbeacon_pipelines.jobs.entities import ExportFailedError, sync_entities
+from bidbeacon_pipelines.jobs.workbench import Workbench
+from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.store.accounts import set_enabled
+from tests.postgres.bench_world import BenchWorld
+
+KINDS = {"campaigns", "adGroups", "ads", "targets"}
+
+
+class DyingTransport(httpx.HTTPTransport):
+    """A network on which the process is interrupted at its first look at an export."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Pass a request on, or be interrupted."""
+        if "/exports/" in request.url.path:
+            raise KeyboardInterrupt
+        return super().handle_request(request)
+
+
+@pytest.fixture
+def dying_bench(world: BenchWorld, tmp_path: Path) -> Iterator[Workbench]:
+    """Give the tools of a job that dies while it waits for exports."""
+    endpoints = Endpoints.sandbox(world.sandbox.url)
+    with AdsApiClient(SANDBOX_CREDENTIALS, endpoints, transport=DyingTransport()) as client:
+        yield Workbench(world.engine, client, Settings(home=tmp_path), world.bench.clock)
+
+
+def test_accounts_are_stored_as_amazon_tells_them(world: BenchWorld) -> None:
+    """One row a country, `GB` where a profile says `UK`, profile ids beyond 2^53 exact, disabled ones too."""
+    rows = world.query("SELECT country_code, profile_id, amazon_status FROM advertiser_accounts")
+    known = [
+        (country.country, str(country.profile_id), account.status)
+        for account in world.sandbox.state.world.accounts.accounts
+        for country in account.countries
+    ]
+    assert sorted(known) == sorted(tuple(row.values()) for row in rows)
+    assert max(int(row["profile_id"]) for row in rows) > 2**53
+
+
+def test_a_second_sync_updates_and_keeps_what_a_person_set(world: BenchWorld) -> None:
+    """The name is Amazon's again, the switch a person's; nothing is added, nothing deleted."""
+    account = world.account()
+    before = world.query("SELECT count(*) FROM advertiser_accounts")
+    with world.engine.begin() as connection:
+        set_enabled(connection, account.account_key, enabled=False)
+    world.execute("UPDATE advertiser_accounts SET name = 'old'")
+    world.execute(
+        "INSERT INTO advertiser_accounts (account_id, country_code, account_key, name, amazon_status, region, currency_code, time_zone)"
+        " VALUES ('gone', 'US', 'US.gone', 'Gone', 'CREATED', 'NA', 'USD', 'America/Los_Angeles')"
+    )
+    world.sync_accounts()
+    stored = world.query(
+        "SELECT * FROM advertiser_accounts WHERE account_key = :key", key=account.account_key
+    )
+    assert (stored[0]["enabled"], stored[0]["name"]) == (False, account.name)
+    assert before[0]["count"] + 1 == world.query("SELECT count(*) FROM advertiser_accounts")[0]["count"]
+    assert [0] == [action["added"] for action in world.actions("accounts-synced")][1:]
+
+
+def test_an_account_that_the_database_refuses_does_not_stop_the_others(world: BenchWorld) -> None:
+    """Where a key is taken by another account, that one is a problem in the action, and the rest is stored."""
+    account = world.account()
+    world.execute("DELETE FROM advertiser_accounts")
+    world.execute(
+        "INSERT INTO advertiser_accounts (account_id, country_code, account_key, name, amazon_status, region, currency_code, time_zone)"
+        " VALUES ('other', 'US', :key, 'Other', 'CREATED', 'NA', 'USD', 'America/Los_Angeles')",
+        key=account.account_key,
+    )
+    keys = world.sync_accounts()
+    assert account.account_key not in keys
+    assert len(keys) == len(world.query("SELECT * FROM advertiser_accounts")) - 1
+    [problem] = [p for p in world.actions("accounts-synced")[-1]["problems"] if account.account_id in p]
+    assert "can't be stored" in problem
+
+
+def test_entities_are_stored_as_the_exports_tell_them(world: BenchWorld) -> None:
+    """Every campaign, ad group, ad and target is there, negative ones too, and the account is synced."""
+    account = world.account()
+    counts = world.sync_entities(account)
+    owner = world.sandbox.state.world.accounts.find(account.account_id)
+    assert owner is not None
+    catalog = world.sandbox.state.world.catalogs(owner)[0]
+    assert (counts["campaigns"], counts["ads"]) == (len(catalog.campaigns), len(catalog.ads))
+    negative = sum(target.negative for target in catalog.targets)
+    assert negative == world.query("SELECT count(*) FROM targets WHERE negative")[0]["count"]
+    names = {campaign.name for campaign in catalog.campaigns}
+    assert names == {row["name"] for row in world.query("SELECT name FROM campaigns")}
+    assert world.account().entities_synced_at is not None
+
+
+def test_entities_that_an_export_lacks_stay(world: BenchWorld) -> None:
+    """Reports of old days still name them."""
+    account = world.account()
+    world.sync_entities(account)
+    world.execute("UPDATE targets SET target_id = '1' WHERE target_id = (SELECT min(target_id) FROM targets)")
+    world.sync_entities(account)
+    assert len(world.query("SELECT * FROM targets WHERE target_id = '1'")) == 1
+
+
+def test_exports_in_flight_are_taken_over_by_the_next_run(world: BenchWorld, dying_bench: Workbench) -> None:
+    """A run that dies while it waits leaves four exports; the next one asks for none."""
+    account = world.account()
+    with pytest.raises(KeyboardInterrupt), world.session("dying") as session:
+        sync_entities(dying_bench, session, account)
+    assert len(world.accepted("create_export")) == 4
+    world.sync_entities(account)
+    assert len(world.accepted("create_export")) == 4
+    adopted = [action["kind"] for action in world.actions("export-requested") if action["adopted"]]
+    assert set(adopted) == KINDS
+    assert {"loaded"} == {row["status"] for row in world.query("SELECT status FROM entity_exports")}
+
+
+def test_an_export_older_than_a_day_is_asked_for_anew(world: BenchWorld, dying_bench: Workbench) -> None:
+    """Amazon does not keep it any longer."""
+    account = world.account()
+    with pytest.raises(KeyboardInterrupt), world.session("dying") as session:
+        sync_entities(dying_bench, session, account)
+    long_ago = world.bench.now() - timedelta(hours=25)
+    world.execute("UPDATE entity_exports SET created_at = :then", then=long_ago)
+    world.sync_entities(account)
+    assert len(world.accepted("create_export")) == 8
+
+
+def test_a_failed_export_is_told_and_asked_for_again_by_the_next_sync(world: BenchWorld) -> None:
+    """Amazon's code and message are in the action; afterwards the sync completes."""
+    account = world.account()
+    world.break_with("export_failed", times=1, code="TIMED_OUT", reason="too much")
+    with pytest.raises(ExportFailedError, match="TIMED_OUT: too much"):
+        world.sync_entities(account)
+    [failed] = world.actions("export-failed")
+    assert (failed["kind"], "TIMED_OUT" in failed["reason"]) == ("campaigns", True)
+    assert world.account().entities_synced_at is None
+    world.sync_entities(account)
+    assert KINDS <= {
+        row["kind"] for row in world.query("SELECT kind FROM entity_exports WHERE status = 'loaded'")
+    }
+    assert world.account().entities_synced_at is not None
+
+
+def test_a_broken_export_file_stores_nothing_of_it(world: BenchWorld) -> None:
+    """The export is failed with the reason, and the next sync asks again."""
+    account = world.account()
+    world.break_with("truncated_gzip", times=2)
+    with pytest.raises(AdsApiError, match="bytes"):
+        world.sync_entities(account)
+    assert world.query("SELECT * FROM campaigns") == []
+    assert len(world.actions("export-failed")) == 1
+    world.sync_entities(account)
+    assert len(world.query("SELECT * FROM campaigns")) > 0

@@ -1,0 +1,168 @@
+"""Windows asked for by hand: adopted or asked for, waited for, loaded, or told why not."""
+
+from collections.abc import Callable
+from datetime import date, timedelta
+
+import pytest
+
+from bidbeacon_pipelines.jobs.by_hand import (
+    AccountSkippedError,
+    Progress,
+    WindowNotLoadedError,
+    drive_windows,
+)
+from bidbeacon_pipelines.store.accounts import Account
+from bidbeacon_pipelines.store.windows import Window
+from tests.postgres.bench_world import DATASET, BenchWorld
+
+TODAY = date(2026, 1, 15)
+DAY, OTHER, THIRD = (TODAY - timedelta(days=n) for n in (3, 200, 400))
+
+
+def drive(
+    world: BenchWorld,
+    account: Account,
+    *days: date,
+    on_wait: Callable[[], object] | None = None,
+    minutes: float = 2,
+) -> tuple[list[Window], list[Progress]]:
+    """Load windows by hand in a world where so many minutes pass at each wait; give them, and what was told meanwhile."""
+    told: list[Progress] = []
+
+    def on_progress(progress: Progress) -> None:
+        told.append(progress)
+        if on_wait is not None:
+            on_wait()
+        world.advance(minutes=minutes)
+
+    with world.session("by-hand") as session:
+        windows = drive_windows(world.bench, session, account, DATASET, days, on_progress=on_progress)
+    return windows, told
+
+
+def test_a_window_is_asked_for_waited_for_and_loaded(world: BenchWorld) -> None:
+    """One report, and the window as it is stored comes back; nobody wants it any more."""
+    [window], told = drive(world, world.account(), DAY)
+    assert (window.status, window.wanted_by, len(world.accepted())) == ("loaded", None, 1)
+    assert told[0] == Progress(0, 1, "Amazon")
+
+
+def test_a_fresh_window_gets_a_new_report(world: BenchWorld) -> None:
+    """Who asks by hand gets what Amazon says now."""
+    account = world.account()
+    drive(world, account, DAY)
+    [window], _ = drive(world, account, DAY)
+    assert (window.load_count, len(world.accepted())) == (2, 2)
+
+
+def test_a_report_in_flight_is_adopted(world: BenchWorld) -> None:
+    """A window that another session has asked for is not asked for again."""
+    account = world.account()
+    world.ask(account, DAY)
+    [window], _ = drive(world, account, DAY)
+    assert (window.load_count, len(world.accepted())) == (1, 1)
+    assert [[str(DAY)]] == [action["windows"] for action in world.actions("report-adopted")]
+
+
+def test_a_window_that_another_session_loads_meanwhile_is_done(world: BenchWorld) -> None:
+    """The polling run may be faster than the session that waits: that ends its wait, too."""
+    account = world.account()
+    world.ask(account, DAY)
+
+    def poll() -> None:
+        world.advance(minutes=2)
+        world.step()
+
+    [window], told = drive(world, account, DAY, on_wait=poll)
+    assert (window.load_count, len(told)) == (1, 1)
+    assert len(world.accepted()) == 1
+
+
+def test_a_failed_request_is_told_with_its_reason(world: BenchWorld) -> None:
+    """Where the last attempt fails, the error names day and reason."""
+    world.break_with("report_failed", reason="Out of ink")
+    world.bench.settings.by_hand_wait_minutes = 600
+    with pytest.raises(WindowNotLoadedError, match=r"after 5 attempts: .*Out of ink") as caught:
+        drive(world, world.account(), DAY, minutes=10)
+    assert [DAY] == list(caught.value.reasons)
+
+
+def test_a_held_report_is_told_and_asking_again_confirms_it(world: BenchWorld) -> None:
+    """The first empty report is an error for who asked, the second is believed."""
+    account = world.account()
+    drive(world, account, DAY)
+    world.break_with("empty_report", times=2)
+    with pytest.raises(WindowNotLoadedError, match="waiting for a second report"):
+        drive(world, account, DAY)
+    [window], _ = drive(world, account, DAY)
+    assert (window.row_count, window.load_count) == (0, 2)
+
+
+def test_more_reports_than_slots_wait_their_turn_and_say_so_once(world: BenchWorld) -> None:
+    """Days in three periods need three reports: two at a time, all are loaded, and the wait is told once."""
+    windows, told = drive(world, world.account(), DAY, OTHER, THIRD)
+    assert {"loaded"} == {window.status for window in windows}
+    assert len(world.accepted()) == 3
+    assert len(told) > 2
+    waiting = [
+        a
+        for a in world.actions("window-skipped")
+        if a["reason"] == "two reports of this account are in flight"
+    ]
+    assert len(waiting) == 1
+
+
+def test_slots_of_another_country_are_freed_too(world: BenchWorld) -> None:
+    """With both slots taken by Canada's finished reports, the US's turn comes without anybody else's help."""
+    canada = world.account("CA")
+    world.ask(canada, DAY)
+    world.ask(canada, OTHER)
+    [window], _ = drive(world, world.account("US"), DAY)
+    assert window.status == "loaded"
+    assert world.window(canada, DAY).status == "loaded"
+
+
+def test_who_waits_too_long_is_told_that_amazon_is_not_done(world: BenchWorld) -> None:
+    """After the setting's time the session ends; the request stays for the scheduled refresh."""
+    world.break_with("report_pending")
+    account = world.account()
+    with pytest.raises(WindowNotLoadedError, match="Amazon is not done yet"):
+        drive(world, account, DAY, minutes=50)
+    assert world.window(account, DAY).status == "requested"
+
+
+def test_who_never_got_a_slot_is_told_so(world: BenchWorld) -> None:
+    """A window that nothing was asked for is not said to be on its way."""
+    world.break_with("report_pending")
+    account = world.account()
+    world.ask(account, OTHER)
+    world.ask(account, THIRD)
+    with pytest.raises(WindowNotLoadedError, match="was not asked for"):
+        drive(world, account, DAY, minutes=50)
+
+
+@pytest.mark.parametrize(
+    ("day", "reason"),
+    [
+        (TODAY + timedelta(days=1), "the day has not begun"),
+        (TODAY - timedelta(days=500), "does not serve this day any more"),
+    ],
+)
+def test_a_day_that_is_not_served_is_refused_before_anything_is_asked(
+    world: BenchWorld, day: date, reason: str
+) -> None:
+    """The message says why, and which days can be chosen."""
+    with pytest.raises(WindowNotLoadedError, match=f"{reason}.*choose a day from"):
+        drive(world, world.account(), day)
+    assert world.accepted() == []
+
+
+def test_an_account_that_turns_out_to_need_a_person_is_asked_for_no_more(world: BenchWorld) -> None:
+    """With the token revoked, two slots find it out, and the third period is not tried."""
+    world.bench.client._tokens._token = None
+    world.break_with("invalid_grant")
+    with pytest.raises(AccountSkippedError, match="revoked"):
+        drive(world, world.account(), DAY, OTHER, THIRD)
+    assert len(world.query("SELECT id FROM report_requests")) == 2
+    with pytest.raises(AccountSkippedError, match="revoked"):
+        drive(world, world.account(), DAY)

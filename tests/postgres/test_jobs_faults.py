@@ -1,0 +1,223 @@
+"""What jobs do when Amazon doesn't: failed reports, throttling, ended tokens and urls, broken files."""
+
+from datetime import date, timedelta
+
+import pytest
+
+from bidbeacon_pipelines.jobs.refresh import keep_windows
+from tests.postgres.bench_world import DATASET, BenchWorld
+
+TODAY = date(2026, 1, 15)
+DAY = TODAY - timedelta(days=3)
+
+
+def test_a_failed_report_is_asked_for_again_with_growing_pauses(world: BenchWorld) -> None:
+    """After one failure the request waits five minutes, and then gets its report; Amazon's reason is recorded."""
+    world.break_with("report_failed", times=1, reason="Out of ink")
+    account = world.account()
+    request_id = world.load(account, DAY)
+    request = world.request(request_id)
+    assert (request.status, request.attempts, request.report_id) == ("planned", 1, None)
+    assert request.next_step_at == world.bench.now() + timedelta(minutes=5)
+    [retried] = world.actions("request-retried")
+    assert "Out of ink" in retried["reason"]
+    world.step()
+    assert len(world.accepted()) == 1
+    world.advance(minutes=5)
+    world.step()
+    world.advance(minutes=2)
+    world.step()
+    assert (world.request(request_id).status, world.window(account, DAY).status) == ("loaded", "loaded")
+
+
+def test_after_five_failures_the_request_ends_with_amazons_reason(world: BenchWorld) -> None:
+    """Five reports are asked for, no more; the window is failed and due again at its next offset."""
+    world.break_with("report_failed", reason="Out of ink")
+    account = world.account()
+    request_id = world.load(account, DAY)
+    for _ in range(20):
+        world.advance(minutes=50)
+        world.step()
+    request, window = world.request(request_id), world.window(account, DAY)
+    assert (request.status, request.attempts, world.reports_made()) == ("failed", 5, 5)
+    assert "Out of ink" in (request.failure_reason or "")
+    assert (window.status, window.request_id, window.failure_reason) == (
+        "failed",
+        None,
+        request.failure_reason,
+    )
+    assert window.next_refresh_at is not None
+    assert (window.next_refresh_at - world.bench.now()).days < 2
+    assert len(world.actions("request-retried")) == 4
+    assert len(world.actions("report-failed")) == 1
+
+
+def test_a_report_that_may_have_been_accepted_is_not_asked_for_twice_at_once(world: BenchWorld) -> None:
+    """After a 429 whose report was made all the same, nothing is sent before the grace of ten minutes is over."""
+    world.break_with("throttle_accepted", times=1)
+    account = world.account()
+    request_id = world.ask(account, DAY)
+    request = world.request(request_id)
+    assert (request.status, request.report_id, request.attempts) == ("sent", None, 1)
+    assert request.next_step_at == world.bench.now() + timedelta(minutes=10)
+    for _ in range(3):
+        world.advance(minutes=3)
+        world.step()
+        world.refresh(account)
+    sent = [call for call in world.sandbox.state.ledger.calls("create_report") if call.status == 429]
+    assert len(sent) == 1
+    covering = world.query(
+        "SELECT count(*) FROM report_requests WHERE :day BETWEEN start_date AND end_date", day=DAY
+    )
+    assert covering[0]["count"] == 1
+    world.advance(minutes=2)
+    world.step()
+    assert world.request(request_id).attempts == 2
+
+
+def test_amazons_wish_to_wait_is_heeded(world: BenchWorld) -> None:
+    """With a Retry-After of an hour, an hour passes before the next attempt."""
+    world.break_with("throttle", times=1, operation="create_report", seconds=3600)
+    request_id = world.ask(world.account(), DAY)
+    assert world.request(request_id).next_step_at == world.bench.now() + timedelta(hours=1)
+
+
+def test_a_duplicate_is_adopted(world: BenchWorld) -> None:
+    """Amazon says that the report is being made already, and names it: it is taken over, and loaded."""
+    world.break_with("throttle_accepted", times=1)
+    world.break_with("duplicate_refused")
+    world.break_with("report_pending", seconds=1200)
+    account = world.account()
+    request_id = world.ask(account, DAY)
+    world.advance(minutes=11)
+    world.step()
+    assert (world.request(request_id).status, world.reports_made()) == ("in_flight", 1)
+    world.advance(minutes=11)
+    world.step()
+    assert world.window(account, DAY).status == "loaded"
+
+
+@pytest.mark.parametrize("fault", ["unauthorized", "token_expiry"])
+def test_an_ended_token_is_renewed_in_the_middle(world: BenchWorld, fault: str) -> None:
+    """A poll that is answered with 401 goes on with a fresh token, and the report is loaded."""
+    account = world.account()
+    world.ask(account, DAY)
+    tokens = len(world.accepted("token"))
+    world.break_with(fault, times=1, operation="retrieve_report")  # type: ignore[arg-type]  # one of its names
+    world.advance(minutes=2)
+    world.step()
+    assert world.window(account, DAY).status == "loaded"
+    assert len(world.accepted("token")) > tokens
+
+
+def test_a_passing_problem_of_a_poll_costs_a_look_only(world: BenchWorld) -> None:
+    """With Amazon down at the first look, the report is loaded at a later one; nothing was asked for twice."""
+    account = world.account()
+    world.ask(account, DAY)
+    world.break_with("server_error", times=2, operation="retrieve_report")
+    world.advance(minutes=2)
+    world.step()
+    assert world.window(account, DAY).status == "requested"
+    world.advance(minutes=2)
+    world.step()
+    assert (world.window(account, DAY).status, world.reports_made()) == ("loaded", 1)
+
+
+def test_an_expired_url_is_signed_again(world: BenchWorld) -> None:
+    """The download's 403 leads to another look at the report, whose fresh url works."""
+    world.break_with("expired_url", times=1)
+    account = world.account()
+    request_id = world.load(account, DAY)
+    assert (world.request(request_id).status, world.request(request_id).loads) == ("completed", 1)
+    world.advance(minutes=2)
+    world.step()
+    assert (world.window(account, DAY).status, world.reports_made()) == ("loaded", 1)
+
+
+@pytest.mark.parametrize("fault", ["truncated_gzip", "part_missing"])
+def test_a_broken_file_leaves_the_data_and_is_fetched_again(world: BenchWorld, fault: str) -> None:
+    """Rows and window stay as they were, the reason is recorded, and the next try loads."""
+    account = world.account()
+    world.load(account, DAY)
+    before = world.query("SELECT *, xmin, ctid FROM performance_daily ORDER BY ad_id, entity_id")
+    world.break_with(fault, times=2)  # type: ignore[arg-type]  # one of its names; the client tries twice
+    world.advance(days=1)
+    world.load(account, DAY)
+    assert before == world.query("SELECT *, xmin, ctid FROM performance_daily ORDER BY ad_id, entity_id")
+    assert world.window(account, DAY).load_count == 1
+    assert len(world.actions("request-retried")) == 1
+    for _ in range(3):
+        world.advance(minutes=8)
+        world.step()
+    assert world.window(account, DAY).load_count == 2
+    assert list(world.bench.downloads.iterdir()) == []
+
+
+def test_rows_that_the_database_refuses_are_a_failed_try(world: BenchWorld) -> None:
+    """The job goes on, the reason is the database's first line, and the next try waits."""
+    world.execute("ALTER TABLE performance_daily ADD CONSTRAINT nothing_fits CHECK (false)")
+    request_id = world.load(world.account(), DAY)
+    request = world.request(request_id)
+    assert (request.status, request.loads) == ("completed", 1)
+    assert request.next_step_at is not None
+    assert request.next_step_at > world.bench.now()
+    [retried] = world.actions("request-retried")
+    assert retried["reason"].startswith("The database refuses its rows: new row for relation")
+    assert "INSERT" not in retried["reason"]
+
+
+def test_one_requests_trouble_does_not_keep_the_others_waiting(world: BenchWorld) -> None:
+    """A request of a dataset that nobody knows any more fails the job, after the request behind it is loaded."""
+    account = world.account("DE")
+    broken = world.ask(world.account("US"), DAY)
+    world.ask(account, DAY)
+    world.execute("UPDATE report_requests SET dataset = 'forgotten' WHERE id = :id", id=broken)
+    world.advance(minutes=2)
+    with pytest.raises(LookupError, match="forgotten"):
+        world.step()
+    assert world.window(account, DAY).status == "loaded"
+
+
+def test_a_day_that_amazon_calls_too_old_is_given_up_at_once(world: BenchWorld) -> None:
+    """With the sandbox three days ahead of us the oldest day is refused: one call, no second attempt."""
+    account = world.account()
+    with world.session() as session:
+        keep_windows(world.bench, session, account, DATASET)
+    [oldest] = world.query("SELECT min(window_date) AS day FROM report_windows")
+    now = world.bench.now()
+    world.sandbox.state.clock.advance(3 * 86_400)
+    object.__setattr__(world.bench, "clock", lambda: now)
+    request_id = world.ask(account, oldest["day"])
+    request = world.request(request_id)
+    assert (request.status, request.failure_kind, request.attempts) == ("failed", "too_old", 1)
+    assert world.window(account, oldest["day"]).next_refresh_at is None
+
+
+def test_a_revoked_token_stops_the_account_until_a_person_acts(world: BenchWorld) -> None:
+    """One call finds it out; afterwards no refresh of this account asks for anything."""
+    account = world.account()
+    world.bench.client._tokens._token = None
+    world.break_with("invalid_grant")
+    request_id = world.ask(account, DAY)
+    calls = len(world.sandbox.state.ledger.calls())
+    assert world.request(request_id).failure_kind == "not_authorized"
+    assert "revoked" in (world.account().needs_person or "")
+    assert len(world.actions("account-needs-person")) == 1
+    for _ in range(3):
+        world.advance(hours=12)
+        world.refresh(account)
+        world.step()
+    assert calls == len(world.sandbox.state.ledger.calls())
+    assert {"the account needs a person"} == {action["reason"] for action in world.actions("window-skipped")}
+
+
+def test_a_report_that_is_never_done_is_asked_for_anew_after_a_day(world: BenchWorld) -> None:
+    """A report that stays PENDING is looked at less and less often, and given up after 24 hours."""
+    world.break_with("report_pending", times=1)
+    request_id = world.ask(world.account(), DAY)
+    for _ in range(26):
+        world.advance(hours=1)
+        world.step()
+    assert world.request(request_id).attempts == 2
+    looks = [call for call in world.sandbox.state.ledger.calls("retrieve_report") if call.status == 207]
+    assert 24 <= len(looks) <= 26

@@ -1,0 +1,167 @@
+"""Whole jobs against the sandbox over HTTP: what the tables say is what Amazon knows."""
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from tests.postgres.bench_world import BenchWorld
+
+TODAY = date(2026, 1, 15)
+
+
+@pytest.mark.parametrize("country", ["US", "DE", "JP"])
+def test_loaded_rows_are_amazons_to_the_last_decimal(world: BenchWorld, country: str) -> None:
+    """Ids, targets, counts and amounts of a day are the truth, with unresolved rows under their placeholder."""
+    account, day = world.account(country), TODAY - timedelta(days=3)
+    world.sync_entities(account)
+    asked_at = world.bench.now()
+    world.load(account, day)
+    true = world.true_rows(account, day, asked_at)
+    assert len(true) > 20
+    assert true == world.stored_rows(account, day)
+
+
+def test_without_entities_every_row_is_kept_unresolved_and_resolved_by_the_next_sync(
+    world: BenchWorld,
+) -> None:
+    """Rows that came before the first export move to their targets, and add up to the truth then."""
+    account, day = world.account(), TODAY - timedelta(days=3)
+    asked_at = world.bench.now()
+    world.load(account, day)
+    before = world.window(account, day)
+    assert before.unresolved_count == before.row_count == len(world.stored_rows(account, day))
+    world.sync_entities(account)
+    after = world.window(account, day)
+    assert world.true_rows(account, day, asked_at) == world.stored_rows(account, day)
+    assert (before.row_count, before.spend) == (after.row_count, after.spend)
+    assert (after.unresolved_count or 0) < (before.unresolved_count or 0)
+    assert len(world.actions("targets-resolved")) == 1
+
+
+@pytest.mark.parametrize("sandbox", [{"rows_per_day": 1_000}], indirect=True)
+def test_a_late_target_is_resolved_when_an_export_has_it(world: BenchWorld) -> None:
+    """Of the late targets of a week nothing is left under a placeholder two weeks later."""
+    account = world.account("JP")
+    late_days = [TODAY - timedelta(days=n) for n in range(1, 15)]
+    world.sync_entities(account)
+    world.load(account, *late_days)
+    late = "SELECT count(*) FROM performance_daily WHERE NOT resolved AND target_value LIKE 'weekly deal%'"
+    assert world.query(late)[0]["count"] > 0
+    world.advance(days=14)
+    world.sync_entities(account)
+    assert world.query(late)[0]["count"] == 0
+    [window_sums] = world.query(
+        "SELECT sum(row_count) AS rows, sum(unresolved_count) AS open FROM report_windows"
+    )
+    [table_sums] = world.query(
+        "SELECT count(*) AS rows, count(*) FILTER (WHERE NOT resolved) AS open FROM performance_daily"
+    )
+    assert table_sums == window_sums
+
+
+def test_a_later_refresh_restates_what_changed(world: BenchWorld) -> None:
+    """Between a day's first and its later report, old values plus restatements are the new truth."""
+    account, day = world.account(), TODAY - timedelta(days=1)
+    world.sync_entities(account)
+    first_at = world.bench.now()
+    world.load(account, day)
+    later_at = world.advance(days=7)
+    world.load(account, day)
+    assert world.true_rows(account, day, later_at) == world.stored_rows(account, day)
+    restated = world.query("SELECT * FROM restatements ORDER BY id")
+    assert {"changed", "appeared", "vanished"} >= {row["change"] for row in restated}
+    assert {first_at} == {row["old_data_as_of"] for row in restated}
+    assert {later_at} == {row["new_data_as_of"] for row in restated}
+    gained = sum(_spend(row["new_values"]) - _spend(row["old_values"]) for row in restated)
+    before = sum(row[-1] or Decimal(0) for row in world.true_rows(account, day, first_at))
+    assert gained != 0
+    assert before + gained == world.window(account, day).spend
+
+
+def _spend(values: dict[str, str] | None) -> Decimal:
+    return Decimal(str((values or {}).get("spend") or 0))
+
+
+def test_scheduled_refreshes_fill_an_account_with_five_reports(world: BenchWorld) -> None:
+    """15 months of windows are loaded by as few reports as Amazon's longest period allows, two at a time."""
+    account = world.account("JP")
+    most_open = 0
+    for _ in range(8):
+        world.refresh(account)
+        [found] = world.query("SELECT count(*) FROM report_requests WHERE finished_at IS NULL")
+        most_open = max(most_open, found["count"])
+        world.advance(minutes=2)
+    [left] = world.query(
+        "SELECT count(*) FROM report_windows WHERE status <> 'loaded' AND window_date < '2026-01-15'"
+    )
+    assert (len(world.accepted()), most_open, left["count"]) == (4, 2, 0)
+
+
+@pytest.mark.parametrize(
+    ("country", "last", "due"),
+    [
+        ("US", date(2026, 1, 14), datetime(2026, 1, 15, 8, tzinfo=UTC)),
+        ("JP", date(2026, 1, 15), datetime(2026, 1, 15, 15, tzinfo=UTC)),
+    ],
+)
+def test_days_are_the_accounts_own(world: BenchWorld, country: str, last: date, due: datetime) -> None:
+    """At 03:00 UTC it is yesterday evening in Los Angeles and noon in Tokyo; a day is due at the next local midnight."""
+    world.sandbox.state.clock.set(datetime(2026, 1, 15, 3, tzinfo=UTC))
+    account = world.account(country)
+    world.refresh(account)
+    [newest] = world.query("SELECT max(window_date) AS day FROM report_windows")
+    assert last == newest["day"] == world.account(country).windows_through_date
+    assert due == world.window(account, last).next_refresh_at
+
+
+def test_other_countries_of_the_ads_account_are_left_to_their_own_account(world: BenchWorld) -> None:
+    """The report of the US account has Canada's rows too: counted, not stored."""
+    account, day = world.account("US"), TODAY - timedelta(days=2)
+    world.load(account, day)
+    [processed] = world.actions("report-processed")
+    assert processed["foreign"] > 0
+    assert world.query("SELECT DISTINCT country_code, currency_code FROM performance_daily") == [
+        {"country_code": "US", "currency_code": "USD"}
+    ]
+
+
+def test_split_and_unknown_rows_are_understood(world: BenchWorld) -> None:
+    """Rows that come in two halves, or with keys nobody knows, make the same table."""
+    account, day = world.account(), TODAY - timedelta(days=3)
+    world.sync_entities(account)
+    world.break_with("bad_rows", share=0.5, kinds=("duplicate_key", "unknown_key"))
+    asked_at = world.bench.now()
+    world.load(account, day)
+    assert world.true_rows(account, day, asked_at) == world.stored_rows(account, day)
+
+
+def test_a_report_full_of_bad_rows_is_refused(world: BenchWorld) -> None:
+    """The day keeps what it had, failed with a reason that counts, and the action says the same."""
+    account, day = world.account(), TODAY - timedelta(days=3)
+    world.load(account, day)
+    before = world.stored_rows(account, day)
+    world.break_with("bad_rows", share=0.3, kinds=("negative_metric",))
+    world.load(account, day)
+    window = world.window(account, day)
+    assert before == world.stored_rows(account, day)
+    assert (window.status, window.load_count) == ("failed", 1)
+    assert "rows" in (window.failure_reason or "")
+    assert "can't be understood" in (window.failure_reason or "")
+    assert window.failure_reason == world.actions("report-failed")[0]["reason"]
+
+
+@pytest.mark.parametrize("fault", ["empty_report", "vanish_rows"])
+def test_a_report_that_lost_its_rows_is_held_and_asked_for_again(world: BenchWorld, fault: str) -> None:
+    """The old rows stay; a quarter of an hour later the scheduled refresh asks again, and gets the rows."""
+    account, day = world.account(), TODAY - timedelta(days=3)
+    world.load(account, day)
+    before = world.stored_rows(account, day)
+    world.break_with(fault, times=1)  # type: ignore[arg-type]  # one of its names
+    world.load(account, day)
+    assert before == world.stored_rows(account, day)
+    assert [[str(day)]] == [action["windows"] for action in world.actions("report-held")]
+    assert world.window(account, day).next_refresh_at == world.bench.now() + timedelta(minutes=15)
+    world.advance(minutes=15)
+    world.load(account, day)
+    assert (world.window(account, day).load_count, world.window(account, day).held_digest) == (2, None)

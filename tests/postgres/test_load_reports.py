@@ -1,0 +1,256 @@
+"""Hand-made reports loaded into a real database: what the tables say afterwards."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from sqlalchemy.exc import DataError
+
+from bidbeacon_pipelines.ingest.decode import BrokenPartError
+from bidbeacon_pipelines.ingest.quarantine import from_jsonable
+from bidbeacon_pipelines.ingest.targets import PLACEHOLDER_PREFIX
+from tests.postgres.load_world import (
+    AD,
+    DAY,
+    HELD_UNTIL,
+    KEYWORD,
+    NEXT_AT,
+    PRODUCT,
+    LoadWorld,
+    many_rows,
+    report_row,
+    target,
+)
+
+METRICS = "impressions, clicks, orders, sales, spend"
+NEXT_DAY = DAY + timedelta(days=1)
+
+
+def test_a_row_is_stored_to_its_last_decimal(shelf: LoadWorld) -> None:
+    """Amounts keep their six decimals, and window and result carry their sums."""
+    result = shelf.load([report_row()])
+    row = shelf.row()
+    assert (row["entity_id"], row["resolved"]) == (KEYWORD, True)
+    assert (row["impressions"], row["clicks"], row["orders"]) == (100, 5, 1)
+    assert (row["sales"], row["spend"]) == (Decimal("19.99"), Decimal("1.234567"))
+    window = shelf.window()
+    assert (window.status, window.row_count, window.load_count) == ("loaded", 1, 1)
+    assert (window.spend, window.sales, window.next_refresh_at) == (row["spend"], row["sales"], NEXT_AT)
+    assert (result.rows, result.spend) == (1, row["spend"])
+
+
+def test_ids_beyond_a_float_and_large_yen_are_exact(shelf: LoadWorld) -> None:
+    """2^53 + 1 as an id, and amounts of 14 digits before the point, come out as they went in."""
+    yen = {"budgetCurrency.value": "JPY", "metric.sales": 99_999_999_999_999}
+    shelf.load(
+        [report_row() | yen | {"ad.id": 2**53 + 1, "metric.totalCost": Decimal("99999999999999.999999")}]
+    )
+    row = shelf.row()
+    assert (row["ad_id"], row["currency_code"]) == ("9007199254740993", "JPY")
+    assert (row["sales"], row["spend"]) == (Decimal(99_999_999_999_999), Decimal("99999999999999.999999"))
+
+
+def test_a_null_metric_stays_null_and_zero_stays_zero(shelf: LoadWorld) -> None:
+    """What was not reported is told apart from what was measured as nothing."""
+    shelf.load([report_row(purchases=None, sales=None, totalCost=0)])
+    row = shelf.row(METRICS)
+    assert (row["orders"], row["sales"], row["spend"]) == (None, None, Decimal(0))
+
+
+def test_loading_the_same_twice_rewrites_nothing(shelf: LoadWorld) -> None:
+    """The rows keep their place on disk and their transaction; nothing is restated."""
+    shelf.load(many_rows(30))
+    before = shelf.rows("*, xmin, ctid")
+    result = shelf.load(many_rows(30), age=2)
+    assert before == shelf.rows("*, xmin, ctid")
+    assert (result.merge.written, result.merge.vanished, result.merge.restated) == (0, 0, 0)
+    assert shelf.query("SELECT * FROM restatements") == []
+    assert (shelf.window().load_count, shelf.window().row_count) == (2, 30)
+
+
+def test_a_later_report_writes_only_what_changed_and_says_what(shelf: LoadWorld) -> None:
+    """One row changed, one vanished, one appeared: three restatements with old and new values, and one untouched row."""
+    shelf.load([report_row(), report_row() | {"ad.id": 71}, report_row() | {"ad.id": 72}])
+    untouched = shelf.rows("*, xmin, ctid")[2]
+    result = shelf.load(
+        [
+            report_row(purchases=2, sales=Decimal("39.98")),
+            report_row() | {"ad.id": 72},
+            report_row() | {"ad.id": 73},
+        ],
+        age=2,
+    )
+    found = {row["ad_id"]: row for row in shelf.query("SELECT * FROM restatements")}
+    assert {AD: "changed", "71": "vanished", "73": "appeared"} == {
+        ad: row["change"] for ad, row in found.items()
+    }
+    assert (1, 2) == (found[AD]["old_values"]["orders"], found[AD]["new_values"]["orders"])
+    assert (found["71"]["new_values"], found["73"]["old_values"]) == (None, None)
+    assert timedelta(days=2) == found[AD]["new_data_as_of"] - found[AD]["old_data_as_of"]
+    assert [AD, "72", "73"] == [row["ad_id"] for row in shelf.rows()]
+    assert untouched in shelf.rows("*, xmin, ctid")
+    assert (result.merge.written, result.merge.vanished, result.merge.restated) == (2, 1, 3)
+
+
+def test_a_first_load_restates_nothing(shelf: LoadWorld) -> None:
+    """Rows that come with a window's first report have not appeared late."""
+    shelf.load(many_rows(3))
+    assert shelf.query("SELECT * FROM restatements") == []
+
+
+@pytest.mark.parametrize("left", [0, 1])
+def test_a_report_that_lost_nearly_everything_is_held_until_it_comes_again(
+    shelf: LoadWorld, left: int
+) -> None:
+    """The old rows stay, the window is asked for again soon, and the second equal report is believed."""
+    shelf.load(many_rows(11))
+    held = shelf.load(many_rows(left), age=2)
+    window = shelf.window()
+    assert [DAY] == list(held.held)
+    assert (window.status, window.load_count, window.held_rows) == ("loaded", 1, left)
+    assert window.next_refresh_at == HELD_UNTIL
+    assert f"{left} rows where 11 were" in (window.failure_reason or "")
+    assert len(shelf.rows()) == 11
+    believed = shelf.load(many_rows(left), age=3)
+    assert [DAY] == believed.loaded
+    assert (len(shelf.rows()), shelf.window().held_digest) == (left, None)
+    assert 11 - left == len(shelf.query("SELECT * FROM restatements WHERE change = 'vanished'"))
+
+
+def test_a_held_report_is_not_confirmed_by_a_different_one(shelf: LoadWorld) -> None:
+    """A second report that lost nearly everything in another way is held in its turn."""
+    shelf.load(many_rows(30))
+    shelf.load(many_rows(0), age=2)
+    assert [DAY] == list(shelf.load(many_rows(1), age=3).held)
+    assert (len(shelf.rows()), shelf.window().held_rows) == (30, 1)
+
+
+def test_an_empty_first_report_is_loaded(shelf: LoadWorld) -> None:
+    """A day without traffic is a day that is known."""
+    shelf.load([])
+    assert (shelf.window().status, shelf.window().row_count) == ("loaded", 0)
+
+
+def test_too_many_bad_rows_refuse_a_window_and_keep_its_data(shelf: LoadWorld) -> None:
+    """With 3 % of bad rows the old rows stay; the reason counts them; the other day of the report is loaded."""
+    shelf.load(many_rows(20))
+    rows = many_rows(97) + [report_row(clicks=-1)] * 3 + many_rows(5, NEXT_DAY)
+    result = shelf.load(rows, days=[DAY, NEXT_DAY], age=2)
+    window = shelf.window()
+    assert (window.status, len(shelf.rows())) == ("failed", 20)
+    assert window.failure_reason == "3 of 100 rows (3.0%) can't be understood"
+    assert (result.loaded, list(result.refused)) == ([NEXT_DAY], [DAY])
+    assert len(shelf.rows(day=NEXT_DAY)) == 5
+
+
+def test_few_bad_rows_are_set_aside_and_the_good_ones_loaded(shelf: LoadWorld) -> None:
+    """A bad row is kept as it came, with its place and a reason that names field, expectation and value."""
+    shelf.load([*many_rows(99), report_row(clicks=-1)])
+    [bad] = shelf.query("SELECT * FROM quarantined_rows")
+    assert (len(shelf.rows()), shelf.window().quarantined_count) == (99, 1)
+    assert (bad["row_number"], bad["window_date"]) == (99, DAY)
+    assert (
+        bad["reason"]
+        == "metric.clicks: expected a whole number from 0 to 9223372036854775807 or null, got: -1"
+    )
+    assert report_row(clicks=-1) == from_jsonable(bad["raw"])
+
+
+@pytest.mark.parametrize("text", ["a\x00b", "half a pair: \ud83d"])
+def test_text_that_postgres_cannot_hold_is_set_aside_without_loss(shelf: LoadWorld, text: str) -> None:
+    """NUL and a lone surrogate in a name reach the quarantine, and come back from it as they were."""
+    shelf.load([*many_rows(99), report_row() | {"campaign.name": text}])
+    [bad] = shelf.query("SELECT raw, reason FROM quarantined_rows")
+    assert text == from_jsonable(bad["raw"])["campaign.name"]
+    assert "text without NUL and lone surrogates" in bad["reason"]
+
+
+def test_the_next_report_replaces_what_the_last_one_set_aside(shelf: LoadWorld) -> None:
+    """Bad rows do not pile up, whether or not their day can be read."""
+    bad = [report_row(clicks=-1), report_row(day="2026-02-30")]
+    shelf.load(many_rows(198) + bad)
+    shelf.load(many_rows(198) + bad, age=2)
+    assert len(shelf.query("SELECT * FROM quarantined_rows")) == 2
+    shelf.load(many_rows(198), age=4)
+    assert shelf.query("SELECT * FROM quarantined_rows") == []
+
+
+def test_an_undated_bad_row_outlives_a_report_of_fewer_days(shelf: LoadWorld) -> None:
+    """It may be of a day that the later report does not have, so only a report of all its days replaces it."""
+    shelf.load([*many_rows(99), *many_rows(99, NEXT_DAY), report_row(day="2026-02-30")], days=[DAY, NEXT_DAY])
+    shelf.load(many_rows(99), age=2)
+    assert len(shelf.query("SELECT * FROM quarantined_rows")) == 1
+
+
+def test_rows_with_one_key_are_summed(shelf: LoadWorld) -> None:
+    """Two rows of one ad and target are one row in the table; null adds nothing."""
+    shelf.load([report_row(), report_row(clicks=2, sales=None, totalCost=Decimal("0.000001"))])
+    row = shelf.row(METRICS)
+    assert (row["impressions"], row["clicks"], row["orders"]) == (200, 7, 2)
+    assert (row["sales"], row["spend"]) == (Decimal("19.99"), Decimal("1.234568"))
+
+
+def test_two_spellings_of_one_target_are_summed(shelf: LoadWorld) -> None:
+    """Letter case and blanks apart, a row is the same target's."""
+    shelf.load([report_row("dog shirt"), report_row("Dog  Shirt")])
+    row = shelf.row("entity_id, clicks, resolved")
+    assert (row["entity_id"], row["clicks"], row["resolved"]) == (KEYWORD, 10, True)
+
+
+def test_rows_of_other_countries_are_counted_and_left_out(shelf: LoadWorld) -> None:
+    """A report of an ads account has all of its countries; only this one's rows are stored."""
+    result = shelf.load([report_row(), report_row() | {"campaign.country": "CA", "ad.id": 9}])
+    assert (AD, 1) == (shelf.row()["ad_id"], result.foreign)
+
+
+def test_amounts_in_another_currency_are_stored_and_not_added_up_with_the_accounts(shelf: LoadWorld) -> None:
+    """The window's sums are dollars only, as they say."""
+    result = shelf.load([report_row(), report_row() | {"budgetCurrency.value": "CAD"}])
+    assert ["CAD", "USD"] == sorted(row["currency_code"] for row in shelf.rows())
+    assert (Decimal("1.234567"), Decimal("1.234567")) == (result.spend, shelf.window().spend)
+
+
+def test_a_negative_target_receives_nothing(shelf: LoadWorld) -> None:
+    """A row that only a negative keyword matches stays unresolved."""
+    shelf.add_targets(target("3998", negative=True, keyword="cat shirt"))
+    shelf.load([report_row("cat shirt")])
+    row = shelf.row("entity_id, resolved")
+    assert row["entity_id"].startswith(PLACEHOLDER_PREFIX)
+    assert not row["resolved"]
+    assert shelf.window().unresolved_count == 1
+
+
+def test_a_product_target_is_found_by_its_expression(shelf: LoadWorld) -> None:
+    """`asin="B0…"` is the target of exactly that product."""
+    shelf.load([report_row('asin="B000000001"') | {"target.matchType": "TARGETING_EXPRESSION"}])
+    assert shelf.row()["entity_id"] == PRODUCT
+
+
+def test_a_cut_part_leaves_everything_as_it_was(shelf: LoadWorld) -> None:
+    """Where the second of two parts ends early, nothing of the first is in the tables."""
+    shelf.load(many_rows(5))
+    before, window = shelf.rows("*, xmin, ctid"), shelf.window()
+    parts = [shelf.write_part(many_rows(50)), shelf.write_part(many_rows(50), cut=True)]
+    with pytest.raises(BrokenPartError, match="damaged gzip"):
+        shelf.load_parts(parts, age=2)
+    assert (before, window) == (shelf.rows("*, xmin, ctid"), shelf.window())
+
+
+def test_sums_beyond_the_columns_are_an_error_and_change_nothing(shelf: LoadWorld) -> None:
+    """Two counts that fit and whose sum does not: the load raises, the old rows stay."""
+    shelf.load([report_row()])
+    before = shelf.rows("*, xmin, ctid")
+    with pytest.raises(DataError, match="out of range"):
+        shelf.load([report_row(impressions=2**63 - 1), report_row()], age=2)
+    assert before == shelf.rows("*, xmin, ctid")
+
+
+def test_a_report_of_several_parts_is_loaded_as_one(shelf: LoadWorld) -> None:
+    """Rows of one key in two parts are summed, and row numbers of bad rows go on over parts."""
+    parts = [
+        shelf.write_part([report_row(), *many_rows(99)]),
+        shelf.write_part([report_row(), report_row(clicks=-1)]),
+    ]
+    shelf.load_parts(parts)
+    assert [10] == [row["clicks"] for row in shelf.rows() if row["ad_id"] == AD]
+    assert [101] == [row["row_number"] for row in shelf.query("SELECT row_number FROM quarantined_rows")]

@@ -1,0 +1,136 @@
+"""The one migration history: an empty database becomes what the models of both packages say."""
+
+import importlib.util
+import secrets
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from types import ModuleType
+from typing import Any
+
+import psycopg
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from psycopg import sql
+from sqlalchemy import MetaData, make_url, text
+
+from bidbeacon_pipelines.store.engine import make_engine
+from bidbeacon_pipelines.store.migrate import MIGRATIONS, upgrade
+from bidbeacon_pipelines.store.tables import PipelinesBase
+from bidbeacon_sessions.tables import JOB_SESSIONS_VIEW, SessionsBase
+
+PROMISED_COLUMNS = {
+    *("id", "job_name", "run_id", "step_key", "retry_number", "account_id", "country_code", "status"),
+    *("started_at", "finished_at", "duration", "error", "input", "actions", "action_count"),
+    *("parent_session_id", "revision"),
+}
+CONSTRAINTS = """
+    SELECT conrelid::regclass::text AS "table", conname AS name, pg_get_constraintdef(oid) AS definition
+      FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND conrelid <> 'alembic_version'::regclass"""
+INDEXES = "SELECT indexname AS name, indexdef AS definition FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+COLUMNS = """
+    SELECT attrelid::regclass::text AS "table", attname AS name, format_type(atttypid, atttypmod) AS type, attnotnull, attidentity,
+           attcollation::regcollation::text AS collation, pg_get_expr(adbin, adrelid) AS "default"
+      FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid AND relkind = 'r' LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+     WHERE relnamespace = 'public'::regnamespace AND attnum > 0 AND NOT attisdropped AND relname <> 'alembic_version'"""
+STORAGE = """
+    SELECT relname AS name, reloptions FROM pg_class
+     WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname <> 'alembic_version'"""
+
+
+@pytest.fixture
+def empty_url(cluster_url: str) -> Iterator[str]:
+    """Give the address of a database without tables."""
+    name = f"empty_{secrets.token_hex(6)}"
+    with psycopg.connect(cluster_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        yield make_url(cluster_url).set(database=name).render_as_string(hide_password=False)
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def ask(url: str, statement: str) -> list[tuple[Any, ...]]:
+    """Give the rows of a query, sorted."""
+    with psycopg.connect(url) as connection:
+        return sorted(connection.execute(statement).fetchall(), key=str)
+
+
+def load_first_migration() -> ModuleType:
+    """Import the file of the first migration."""
+    spec = importlib.util.spec_from_file_location(
+        "first_tables", MIGRATIONS / "versions" / "0001_first_tables.py"
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def create_from_models(url: str) -> None:
+    """Make the tables of both packages as their models say, without any migration."""
+    engine = make_engine(url, pool_size=1)
+    SessionsBase.metadata.create_all(engine)
+    PipelinesBase.metadata.create_all(engine)
+    with engine.begin() as connection:  # so that the queries, which leave it out, find its name
+        connection.execute(text("CREATE TABLE alembic_version (version_num text)"))
+    engine.dispose()
+
+
+@pytest.mark.filterwarnings("ignore:Did not recognize type")  # xid8 and pg_snapshot are ours
+def test_alembic_finds_nothing_left_to_migrate(database_url: str) -> None:
+    """Between a migrated database and the models of both packages there is no difference."""
+    merged = MetaData()
+    for metadata in (SessionsBase.metadata, PipelinesBase.metadata):
+        for table in metadata.tables.values():
+            table.to_metadata(merged)
+    engine = make_engine(database_url, pool_size=1)
+    with engine.connect() as connection:
+        differences = compare_metadata(MigrationContext.configure(connection), merged)
+    engine.dispose()
+    assert differences == []
+
+
+@pytest.mark.parametrize(
+    "question", [CONSTRAINTS, INDEXES, COLUMNS, STORAGE], ids=["constraints", "indexes", "columns", "storage"]
+)
+def test_migrated_and_modelled_tables_are_the_same(database_url: str, empty_url: str, question: str) -> None:
+    """Checks, keys, partial indexes, collations, defaults and fill factors too, which Alembic does not compare."""
+    create_from_models(empty_url)
+    assert ask(empty_url, question) == ask(database_url, question)
+
+
+def test_the_view_has_the_promised_columns(database_url: str) -> None:
+    """`job_sessions` answers with every column that the design promises."""
+    columns = ask(
+        database_url,
+        "SELECT attname FROM pg_attribute WHERE attrelid = 'job_sessions'::regclass AND attnum > 0",
+    )
+    assert {name for (name,) in columns} >= PROMISED_COLUMNS
+
+
+def test_the_migrations_view_is_the_packages_own() -> None:
+    """The view is written out in the migration, which imports nothing of ours, and says what the package says."""
+    assert JOB_SESSIONS_VIEW == load_first_migration().JOB_SESSIONS_VIEW
+
+
+def test_no_migration_imports_our_packages() -> None:
+    """A migration that is released must not change because the code does."""
+    for file in (MIGRATIONS / "versions").glob("*.py"):
+        assert "bidbeacon_" not in file.read_text()
+
+
+def test_twice_is_once(database_url: str) -> None:
+    """A database that is up to date is left alone, data and all."""
+    before = ask(database_url, "SELECT epoch, position FROM session_change_cursor")
+    upgrade(database_url)
+    assert before == ask(database_url, "SELECT epoch, position FROM session_change_cursor")
+    assert [("0001",)] == ask(database_url, "SELECT version_num FROM alembic_version")
+
+
+def test_four_processes_migrate_one_database_once(empty_url: str) -> None:
+    """All four return, and the tables are there once."""
+    with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool:
+        list(pool.map(upgrade, [empty_url] * 4))
+    assert [(1,)] == ask(empty_url, "SELECT count(*) FROM session_change_cursor")
+    assert [("0001",)] == ask(empty_url, "SELECT version_num FROM alembic_version")

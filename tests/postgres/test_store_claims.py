@@ -1,0 +1,215 @@
+"""Claims on requests, and planning by several at once: real sessions, real commits."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import Engine
+
+from bidbeacon_pipelines.ads_api.client import AdsApiClient
+from bidbeacon_pipelines.ads_api.credentials import SANDBOX_CREDENTIALS, Endpoints
+from bidbeacon_pipelines.jobs.refresh import keep_windows, request_due_windows
+from bidbeacon_pipelines.jobs.workbench import Workbench
+from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.store.requests import (
+    ClaimLostError,
+    claim_request,
+    hold_claim,
+    insert_request,
+    list_open_requests,
+    release_claim,
+    update_request,
+)
+from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session
+from tests.postgres.bench_world import execute, query
+from tests.postgres.load_world import DATASET, LoadWorld, add_account
+
+DAY = date(2026, 1, 10)
+NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
+Claim = Callable[[UUID], bool]
+T = TypeVar("T")
+
+
+@pytest.fixture
+def sessions(engine: Engine) -> Iterator[Callable[[], SessionRecorder]]:
+    """Give what opens a living session."""
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(with_job_session("test", store=SessionStore(engine)))
+
+
+@pytest.fixture
+def request_id(shelf: LoadWorld) -> int:
+    """Give a request that nobody has claimed."""
+    with shelf.engine.begin() as connection:
+        made = insert_request(
+            connection, shelf.account, DATASET.name, DAY, DAY, by_hand=False, session_id=uuid4()
+        )
+    shelf.execute("UPDATE report_requests SET claimed_by = NULL")
+    return made
+
+
+@pytest.fixture
+def claim(engine: Engine, request_id: int) -> Claim:
+    """Give what claims the request for a session, and says whether it could."""
+
+    def try_it(session_id: UUID) -> bool:
+        with engine.begin() as connection:
+            return claim_request(connection, request_id, session_id) is not None
+
+    return try_it
+
+
+def end_lease(engine: Engine, session: SessionRecorder) -> None:
+    """Let a session look dead, as after a kill."""
+    statement = "UPDATE session_leases SET expires_at = clock_timestamp() - interval '1 second' WHERE session_id = :id"
+    execute(engine, statement, id=session.session_id)
+
+
+def test_one_of_two_sessions_claims(claim: Claim, sessions: Callable[[], SessionRecorder]) -> None:
+    """The second is refused while the first lives; the first may claim again."""
+    first, second = sessions(), sessions()
+    assert claim(first.session_id)
+    assert not claim(second.session_id)
+    assert claim(first.session_id)
+
+
+def test_of_eight_that_claim_at_once_one_succeeds(
+    claim: Claim, sessions: Callable[[], SessionRecorder]
+) -> None:
+    """Whoever is first, the others see its claim."""
+    ids = [sessions().session_id for _ in range(8)]
+    assert sum(at_once([partial(claim, session_id) for session_id in ids])) == 1
+
+
+def test_a_dead_sessions_claim_can_be_taken(
+    engine: Engine, claim: Claim, sessions: Callable[[], SessionRecorder]
+) -> None:
+    """When the lease is over, so is the claim."""
+    first, second = sessions(), sessions()
+    claim(first.session_id)
+    end_lease(engine, first)
+    assert claim(second.session_id)
+    assert not claim(first.session_id)
+
+
+def test_a_claim_given_back_is_free(
+    engine: Engine, claim: Claim, request_id: int, sessions: Callable[[], SessionRecorder]
+) -> None:
+    """Releasing ends one's own claim, and never another's."""
+    first, second = sessions(), sessions()
+    claim(first.session_id)
+    for session in (second, first):
+        assert not claim(second.session_id)
+        with engine.begin() as connection:
+            release_claim(connection, request_id, session.session_id)
+    assert claim(second.session_id)
+
+
+def test_who_lost_its_claim_cannot_write(
+    engine: Engine, claim: Claim, request_id: int, sessions: Callable[[], SessionRecorder]
+) -> None:
+    """Holding and updating raise, and what the transaction wrote before is rolled back."""
+    first, second = sessions(), sessions()
+    claim(first.session_id)
+    end_lease(engine, first)
+    claim(second.session_id)
+    with pytest.raises(ClaimLostError, match=f"request {request_id}"), engine.begin() as connection:
+        add_account(connection, "CA")
+        hold_claim(connection, request_id, first.session_id)
+    with pytest.raises(ClaimLostError), engine.begin() as connection:
+        add_account(connection, "MX")
+        update_request(connection, request_id, first.session_id, polls=7)
+    assert [("US", 0)] == [
+        (row["country_code"], row["polls"])
+        for row in query(
+            engine, "SELECT a.country_code, r.polls FROM advertiser_accounts a, report_requests r"
+        )
+    ]
+
+
+def test_a_held_claim_is_not_taken_before_the_transaction_ends(
+    engine: Engine, claim: Claim, request_id: int, sessions: Callable[[], SessionRecorder]
+) -> None:
+    """Even with its lease over, who holds may finish; who wants it waits, and then finds the request ended."""
+    first, second = sessions(), sessions()
+    claim(first.session_id)
+    taken: list[bool] = []
+    taker = threading.Thread(target=lambda: taken.append(claim(second.session_id)))
+    with engine.begin() as connection:
+        hold_claim(connection, request_id, first.session_id)
+        end_lease(engine, first)
+        taker.start()
+        update_request(connection, request_id, first.session_id, status="loaded", finished_at=NOW)
+    taker.join(30)
+    assert [False] == taken
+
+
+def test_an_ended_request_is_claimed_by_nobody(
+    engine: Engine, claim: Claim, sessions: Callable[[], SessionRecorder]
+) -> None:
+    """There is nothing left to do with it."""
+    execute(engine, "UPDATE report_requests SET status = 'failed', finished_at = now()")
+    assert not claim(sessions().session_id)
+
+
+def test_open_requests_are_listed_unless_a_living_session_holds_them(
+    engine: Engine, claim: Claim, request_id: int, sessions: Callable[[], SessionRecorder]
+) -> None:
+    """A claimed request is somebody's; with that session dead it is in the list again."""
+
+    def listed() -> list[int]:
+        with engine.begin() as connection:
+            return [request.id for request in list_open_requests(connection, due_at=NOW)]
+
+    session = sessions()
+    assert [request_id] == listed()
+    claim(session.session_id)
+    assert listed() == []
+    end_lease(engine, session)
+    assert [request_id] == listed()
+
+
+def test_planners_at_once_never_exceed_two_requests_nor_cover_a_window_twice(
+    shelf: LoadWorld, tmp_path: Path, sessions: Callable[[], SessionRecorder]
+) -> None:
+    """Six planners, of both countries of one ads account: two open requests, and no day of an account in two of them."""
+    with shelf.engine.begin() as connection:
+        accounts = [shelf.account, add_account(connection, "CA", currency_code="CAD")]
+    with AdsApiClient(SANDBOX_CREDENTIALS, Endpoints.sandbox("http://127.0.0.1:9")) as client:
+        bench = Workbench(shelf.engine, client, Settings(home=tmp_path), lambda: NOW)
+        planners = [(sessions(), accounts[n % 2]) for n in range(6)]
+        for session, account in planners[:2]:
+            keep_windows(bench, session, account, DATASET)
+        made = at_once(
+            [partial(request_due_windows, bench, session, account, DATASET) for session, account in planners]
+        )
+    assert sum(map(len, made)) == 2
+    requests = query(shelf.engine, "SELECT * FROM report_requests")
+    covered = Counter(
+        (row["country_code"], row["start_date"] + timedelta(days=n))
+        for row in requests
+        for n in range((row["end_date"] - row["start_date"]).days + 1)
+    )
+    assert (len(requests), set(covered.values())) == (2, {1})
+    [attached] = query(shelf.engine, "SELECT count(*) FROM report_windows WHERE request_id IS NOT NULL")
+    assert attached["count"] == covered.total()
+
+
+def at_once(calls: list[Callable[[], T]]) -> list[T]:
+    """Make calls from as many threads at the same moment; give what came of them."""
+    gate = threading.Barrier(len(calls))
+
+    def through_the_gate(call: Callable[[], T]) -> T:
+        gate.wait(30)
+        return call()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(through_the_gate, calls))

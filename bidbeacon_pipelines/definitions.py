@@ -1,0 +1,23 @@
+"""The code location: collects what `defs` has."""
+
+from dagster import Definitions, in_process_executor
+
+from bidbeacon_pipelines.defs.accounts import sync_accounts, sync_ad_entities
+from bidbeacon_pipelines.defs.reports import poll_reports, refresh_account_job, report_assets
+from bidbeacon_pipelines.defs.resources import BidBeaconSessions, WorkbenchResource
+from bidbeacon_pipelines.defs.schedules import (
+    close_crashed_sessions,
+    poll_reports_in_flight,
+    refresh_due_accounts,
+    sync_accounts_hourly,
+)
+
+defs = Definitions(
+    assets=list(report_assets()),
+    jobs=[sync_accounts, sync_ad_entities, refresh_account_job, poll_reports],
+    schedules=[sync_accounts_hourly],
+    sensors=[refresh_due_accounts, poll_reports_in_flight, close_crashed_sessions],
+    # A run is one process, its worker: half the CPU time, and no step that works on after its run was killed.
+    executor=in_process_executor,
+    resources={"workbench": WorkbenchResource(), "job_sessions": BidBeaconSessions()},
+)

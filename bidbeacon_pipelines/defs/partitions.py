@@ -1,0 +1,57 @@
+"""Partitions: account × window. The account's key comes from Amazon's accounts, the window is the account's own calendar day."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+
+from dagster import DagsterInstance, DailyPartitionsDefinition, DynamicPartitionsDefinition, MultiPartitionKey
+from dagster import MultiPartitionsDefinition as MultiPartitions
+
+from bidbeacon_pipelines.settings import get_settings
+
+ACCOUNT_PARTITIONS = DynamicPartitionsDefinition(name="accounts")
+
+# The keys are account-local dates, the definition counts in UTC: two days ahead make sure that an account's own day always exists.
+WINDOW_PARTITIONS = DailyPartitionsDefinition(
+    start_date=get_settings().first_window_date, timezone="UTC", end_offset=2
+)
+
+ACCOUNT_WINDOWS = MultiPartitions({"account": ACCOUNT_PARTITIONS, "window": WINDOW_PARTITIONS})
+
+
+class NoPartitionError(ValueError):
+    """A partitioned asset was run without a partition."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This run has no partition, so it does not know what to load: materialize a partition (account and window) instead."
+        )
+
+
+def partition_key(account_key: str, day: date) -> MultiPartitionKey:
+    """Give the partition of one account's day."""
+    return MultiPartitionKey({"account": account_key, "window": day.isoformat()})
+
+
+def days_by_account(keys: Iterable[str]) -> Mapping[str, Sequence[date]]:
+    """Group multi-partition keys by account, with the days of each ascending.
+
+    Raises:
+        NoPartitionError: there are none.
+    """
+    grouped: dict[str, list[date]] = {}
+    for key in keys:
+        dimensions = ACCOUNT_WINDOWS.get_partition_key_from_str(str(key)).keys_by_dimension
+        grouped.setdefault(dimensions["account"], []).append(date.fromisoformat(dimensions["window"]))
+    if not grouped:
+        raise NoPartitionError
+    return {account: sorted(days) for account, days in grouped.items()}
+
+
+def add_accounts(instance: DagsterInstance, keys: Sequence[str]) -> None:
+    """Make partitions of accounts; those that exist stay."""
+    instance.add_dynamic_partitions(str(ACCOUNT_PARTITIONS.name), list(keys))
+
+
+def is_partition_day(day: date) -> bool:
+    """Whether a day is a Dagster partition; older windows live on in Postgres only."""
+    return day >= date.fromisoformat(get_settings().first_window_date)

@@ -1,0 +1,181 @@
+"""Report datasets in Dagster: one asset a dataset, partitioned by account and window, and the jobs that keep them fresh."""
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+from typing import Any
+
+from dagster import (
+    AssetExecutionContext,
+    AssetsDefinition,
+    BackfillPolicy,
+    MaterializeResult,
+    MetadataValue,
+    OpExecutionContext,
+    asset,
+    in_process_executor,
+    job,
+    op,
+)
+
+from bidbeacon_pipelines.defs.accounts import AccountConfig
+from bidbeacon_pipelines.defs.materializations import record_loaded_windows, summary_metadata, window_metadata
+from bidbeacon_pipelines.defs.partitions import (
+    ACCOUNT_WINDOWS,
+    days_by_account,
+    partition_key,
+)
+from bidbeacon_pipelines.defs.resources import BidBeaconSessions, WorkbenchResource
+from bidbeacon_pipelines.jobs.by_hand import Progress, drive_windows
+from bidbeacon_pipelines.jobs.refresh import refresh_account, step_requests
+from bidbeacon_pipelines.jobs.workbench import Workbench
+from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
+from bidbeacon_pipelines.settings import get_settings
+from bidbeacon_pipelines.store.accounts import Account
+from bidbeacon_pipelines.store.windows import LoadedWindow, list_loaded_windows, record_windows
+from bidbeacon_sessions import AccountRef
+from bidbeacon_sessions.dagster import session_metadata
+
+
+def build_report_asset(dataset: Dataset) -> AssetsDefinition:
+    """Make the asset of a dataset: materializing a partition loads that window now, whether or not it is due."""
+
+    @asset(
+        name=dataset.asset_name,
+        group_name="reports",
+        kinds={"postgres"},
+        partitions_def=ACCOUNT_WINDOWS,
+        backfill_policy=BackfillPolicy.single_run(),
+        description=(
+            f"{dataset.title}, from Amazon's reports: one partition is one account and one day of its own calendar. "
+            "Materializing loads the day anew (adopts a report in flight, else asks for one, waits, loads); loading twice is the same as "
+            f"once. What happened, live: [Event Stream]({get_settings().stream_url})."
+        ),
+        metadata={
+            "dagster/table_name": f"public.{dataset.table}",
+            "event_stream": MetadataValue.url(get_settings().stream_url),
+            "refreshed": f"T+{', '.join(map(str, dataset.refresh_offsets))} days, in the account's time zone",
+        },
+    )
+    def report_asset(
+        context: AssetExecutionContext, workbench: WorkbenchResource, job_sessions: BidBeaconSessions
+    ) -> Iterator[MaterializeResult[Any]]:
+        keys = _partition_keys(context)
+        with workbench.open() as bench:
+            given = {"dataset": dataset.name, "partitions": keys}
+            with job_sessions.session(
+                context, "load-windows", input=given, account=_only_account(bench, keys)
+            ) as session:
+                wanted = days_by_account(keys)
+                context.instance.add_run_tags(context.run.run_id, {"account": ",".join(wanted)[:250]})
+                loaded = [
+                    window
+                    for key, days in wanted.items()
+                    for window in _drive(context, bench, session, bench.account(key), dataset, days)
+                ]
+            _tell_partitions(context, loaded)
+            own = window_metadata(loaded[0]) if len(loaded) == 1 else dict(summary_metadata(loaded))
+            yield MaterializeResult(metadata={**own, **session_metadata(bench.sessions, session.session_id)})
+            _note_recorded(bench, loaded)
+
+    return report_asset
+
+
+def _partition_keys(context: AssetExecutionContext) -> list[str]:
+    """Give the partitions of the run; none where somebody started it without any."""
+    has_any = context.has_partition_key or context.has_partition_key_range
+    return [str(key) for key in context.partition_keys] if has_any else []
+
+
+def _only_account(bench: Workbench, keys: Sequence[str]) -> AccountRef | None:
+    """Give the account of the run, where it is one and known: its session is then found by it."""
+    accounts = {str(key).partition("|")[0] for key in keys}
+    return bench.find_account_ref(accounts.pop()) if len(accounts) == 1 else None
+
+
+def _drive(
+    context: AssetExecutionContext,
+    bench: Workbench,
+    session: Any,
+    account: Account,
+    dataset: Dataset,
+    days: Sequence[date],
+) -> list[LoadedWindow]:
+    def show(progress: Progress) -> None:
+        context.log.info(
+            "%d of %d windows loaded, waiting for %s", progress.done, progress.total, progress.waiting_for
+        )
+
+    drive_windows(bench, session, account, dataset, days, on_progress=show)
+    with bench.engine.begin() as connection:
+        return list_loaded_windows(connection, account, dataset.name, days)
+
+
+def _tell_partitions(context: AssetExecutionContext, loaded: Sequence[LoadedWindow]) -> None:
+    """Give each partition of a range its own metadata."""
+    if len(loaded) > 1:
+        for window in loaded:
+            context.add_asset_metadata(
+                window_metadata(window), partition_key=partition_key(window.account_key, window.window_date)
+            )
+
+
+def _note_recorded(bench: Workbench, loaded: Sequence[LoadedWindow]) -> None:
+    """Note that Dagster knows of these loads: only once it has stored the materializations, or a kill would lose them."""
+    with bench.engine.begin() as connection:
+        record_windows(connection, loaded)
+
+
+@op
+def refresh_account_op(
+    context: OpExecutionContext,
+    config: AccountConfig,
+    workbench: WorkbenchResource,
+    job_sessions: BidBeaconSessions,
+) -> None:
+    """Do all that can be done for an account now, without waiting for Amazon. Safe to run at any time, and again."""
+    with workbench.open() as bench:
+        ref = bench.find_account_ref(config.account)
+        given = {"account": config.account}
+        with job_sessions.session(context, "refresh-account", input=given, account=ref) as session:
+            refresh_account(bench, session, bench.account(config.account))
+            record_loaded_windows(context, bench.engine, session)
+        context.add_output_metadata(session_metadata(bench.sessions, session.session_id))
+
+
+@op
+def poll_reports_op(
+    context: OpExecutionContext, workbench: WorkbenchResource, job_sessions: BidBeaconSessions
+) -> None:
+    """Look at every report in flight that is due for a look, of all accounts, and load what is complete. Safe to run again."""
+    with workbench.open() as bench:
+        with job_sessions.session(context, "poll-reports") as session:
+            step_requests(
+                bench, session, on_step=lambda: record_loaded_windows(context, bench.engine, session)
+            )
+            record_loaded_windows(context, bench.engine, session)
+        context.add_output_metadata(session_metadata(bench.sessions, session.session_id))
+
+
+@job(
+    name="refresh_account",
+    executor_def=in_process_executor,
+    description="Refresh what is due for one account: plan, ask, look, load; never waits.",
+)
+def refresh_account_job() -> None:
+    """One op: one account."""
+    refresh_account_op()
+
+
+@job(
+    executor_def=in_process_executor,
+    description="Look at the reports in flight of all accounts, and load what is complete.",
+)
+def poll_reports() -> None:
+    """One op: all accounts."""
+    poll_reports_op()
+
+
+def report_assets() -> Iterator[AssetsDefinition]:
+    """Make the asset of every registered dataset."""
+    for dataset in DATASETS.values():
+        yield build_report_asset(dataset)

@@ -1,0 +1,37 @@
+"""The two resources of all ops: the tools of a job, and job sessions."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from dagster import ConfigurableResource
+
+from bidbeacon_pipelines.jobs.workbench import Workbench, open_workbench
+from bidbeacon_pipelines.local.postgres import resolve_database_url
+from bidbeacon_pipelines.settings import get_settings
+from bidbeacon_pipelines.store.engine import shared_engine
+from bidbeacon_sessions import SessionStore
+from bidbeacon_sessions.dagster import JobSessionsResource
+
+
+class WorkbenchResource(ConfigurableResource[Workbench]):
+    """Opens the tools of a job: database, Ads API, settings. Nothing in it is run config, so no secret shows in the UI."""
+
+    @contextmanager
+    def open(self) -> Iterator[Workbench]:
+        """Open the tools for the length of a block."""
+        settings = get_settings()
+        with open_workbench(settings, resolve_database_url(settings)) as bench:
+            yield bench
+
+
+class BidBeaconSessions(JobSessionsResource):
+    """Job sessions in the product's own database."""
+
+    def store(self) -> SessionStore:
+        """Give the store on this process's pool of connections."""
+        return session_store()
+
+
+def session_store() -> SessionStore:
+    """Give the store of sessions on this process's pool of connections."""
+    return SessionStore(shared_engine(resolve_database_url(get_settings())))

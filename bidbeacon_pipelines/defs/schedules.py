@@ -1,0 +1,163 @@
+"""What starts by itself: the hourly account sync, and sensors that start a run only where there is something to do."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+
+import httpx
+from dagster import (
+    DagsterInstance,
+    DagsterRunStatus,
+    DefaultScheduleStatus,
+    DefaultSensorStatus,
+    RunRecord,
+    RunRequest,
+    RunsFilter,
+    ScheduleDefinition,
+    SensorEvaluationContext,
+    SkipReason,
+    sensor,
+)
+
+from bidbeacon_pipelines.defs.accounts import ACCOUNT_TAG, sync_accounts, sync_ad_entities
+from bidbeacon_pipelines.defs.reports import poll_reports, refresh_account_job
+from bidbeacon_pipelines.defs.resources import session_store
+from bidbeacon_pipelines.jobs.refresh import REPORTS_IN_FLIGHT
+from bidbeacon_pipelines.settings import Settings, get_settings
+from bidbeacon_pipelines.store.accounts import list_accounts, list_keys_without_entities
+from bidbeacon_pipelines.store.requests import list_open_requests
+from bidbeacon_pipelines.store.windows import list_accounts_with_due_work, list_unrecorded_windows
+from bidbeacon_sessions.dagster import build_session_closer
+from bidbeacon_sessions.store import list_sessions_of_run
+
+LOOK_EVERY_SECONDS = 30
+ENTITIES_OLDER_THAN_HOURS = 24
+PAUSE_AFTER_FAILURE = timedelta(minutes=5)
+PAUSE_WITHOUT_SESSION = timedelta(minutes=1)
+
+UNFINISHED = [
+    DagsterRunStatus.QUEUED,
+    DagsterRunStatus.NOT_STARTED,
+    DagsterRunStatus.STARTING,
+    DagsterRunStatus.STARTED,
+    DagsterRunStatus.CANCELING,
+]
+
+sync_accounts_hourly = ScheduleDefinition(
+    name="sync_accounts_hourly",
+    job=sync_accounts,
+    cron_schedule="7 * * * *",
+    execution_timezone="UTC",
+    default_status=DefaultScheduleStatus.RUNNING,
+    description="New accounts and countries, names and statuses, a few minutes past the hour when fewer others ask.",
+)
+
+
+@sensor(
+    jobs=[sync_accounts, sync_ad_entities, refresh_account_job],
+    minimum_interval_seconds=LOOK_EVERY_SECONDS,
+    default_status=DefaultSensorStatus.RUNNING,
+    description="Starts one run for each account that has due work, and syncs accounts and entities that never were.",
+)
+def refresh_due_accounts(context: SensorEvaluationContext) -> Iterator[RunRequest | SkipReason]:
+    """Look every half minute, with one indexed query, for accounts that have something to do."""
+    reason = _sandbox_away(get_settings())
+    if reason is not None:
+        yield SkipReason(reason)
+        return
+    requests = list(_wanted_runs(context.instance))
+    if requests:
+        yield from requests
+    else:
+        yield SkipReason("No account has due work, or its run is under way.")
+
+
+@sensor(
+    job=poll_reports,
+    minimum_interval_seconds=LOOK_EVERY_SECONDS,
+    default_status=DefaultSensorStatus.RUNNING,
+    description="Starts one run for all reports in flight that are due for a look, at most one at a time.",
+)
+def poll_reports_in_flight(context: SensorEvaluationContext) -> Iterator[RunRequest | SkipReason]:
+    """Look for reports whose next look is due, and for loads that Dagster does not know of."""
+    reason = _sandbox_away(get_settings()) or _nothing_to_poll()
+    if reason is not None:
+        yield SkipReason(reason)
+    elif busy_accounts(context.instance, poll_reports.name):
+        yield SkipReason("The last look is under way.")
+    else:
+        yield RunRequest()
+
+
+close_crashed_sessions = build_session_closer(session_store)
+
+
+def busy_accounts(instance: DagsterInstance, job_name: str) -> set[str]:
+    """Give the accounts (`""` for none) that have an unfinished run of a job, or one that failed just now.
+
+    A run that was killed is no reason to wait: the next tick carries on with what it left.
+    """
+    now = datetime.now(UTC)
+    unfinished = instance.get_runs(RunsFilter(job_name=job_name, statuses=UNFINISHED))
+    failed = instance.get_run_records(
+        RunsFilter(
+            job_name=job_name, statuses=[DagsterRunStatus.FAILURE], updated_after=now - PAUSE_AFTER_FAILURE
+        )
+    )
+    waiting = [record.dagster_run for record in failed if _is_pause_due(record, now)]
+    return {run.tags.get(ACCOUNT_TAG, "") for run in [*unfinished, *waiting]}
+
+
+def _is_pause_due(failed: RunRecord, now: datetime) -> bool:
+    """Whether a failed run still keeps its account waiting.
+
+    One whose session failed does, for the whole pause. One that was killed does not. One that never got to open a session was killed
+    at its start, or something is wrong that a new run would meet too: a short pause serves both.
+    """
+    with session_store().begin() as connection:
+        ends = {row["status"] for row in list_sessions_of_run(connection, failed.dagster_run.run_id)}
+    if not ends:
+        return now - failed.update_timestamp < PAUSE_WITHOUT_SESSION
+    return "failed" in ends
+
+
+def _wanted_runs(instance: DagsterInstance) -> Iterator[RunRequest]:
+    with session_store().begin() as connection:
+        known = bool(list_accounts(connection))
+        without = list_keys_without_entities(connection, older_than_hours=ENTITIES_OLDER_THAN_HOURS)
+        due = list_accounts_with_due_work(connection, now=datetime.now(UTC), slots=REPORTS_IN_FLIGHT)
+    if not known and not busy_accounts(instance, sync_accounts.name):
+        yield RunRequest(job_name=sync_accounts.name)
+    yield from _runs_for(instance, sync_ad_entities.name, "sync_ad_entities_op", without)
+    yield from _runs_for(instance, refresh_account_job.name, "refresh_account_op", due)
+
+
+def _runs_for(
+    instance: DagsterInstance, job_name: str, op_name: str, keys: Sequence[str]
+) -> Iterator[RunRequest]:
+    busy = busy_accounts(instance, job_name) if keys else set()
+    for key in keys:
+        if key not in busy:
+            config = {"ops": {op_name: {"config": {"account": key}}}}
+            yield RunRequest(job_name=job_name, run_config=config, tags={ACCOUNT_TAG: key})
+
+
+def _nothing_to_poll() -> str | None:
+    with session_store().begin() as connection:
+        due = list_open_requests(connection, due_at=datetime.now(UTC))
+        if due or list_unrecorded_windows(connection, limit=1):
+            return None
+    return "No report in flight is due for a look."
+
+
+def _sandbox_away(settings: Settings) -> str | None:
+    """Say why nothing can be asked, where no credentials are set and the sandbox does not run either."""
+    if not settings.uses_sandbox:
+        return None
+    try:
+        httpx.get(f"{settings.sandbox_url}/healthz", timeout=2, trust_env=False)
+    except httpx.HTTPError:
+        return (
+            f"No Amazon credentials are set, and the sandbox at {settings.sandbox_url} does not answer: start it with "
+            "`bidbeacon sandbox` (`make dev` starts everything), or set BIDBEACON_ADS_API_CLIENT_ID and its companions."
+        )
+    return None

@@ -1,0 +1,113 @@
+"""Sessions in a terminal: the sentences of the actions, coloured, and live while a job runs."""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bidbeacon_sessions import SessionStore
+from bidbeacon_sessions.presentation import action_json, session_json
+from bidbeacon_sessions.sentences import Part, fold_windows, format_duration
+from bidbeacon_sessions.store import find_session, list_actions
+
+TONES = {
+    "success": "green",
+    "warning": "yellow",
+    "error": "bold red",
+    "progress": "cyan",
+    "neutral": "default",
+}
+STATUSES = {
+    "running": ("●", "cyan"),
+    "succeeded": ("✔", "green"),
+    "failed": ("✘", "bold red"),
+    "cancelled": ("■", "yellow"),
+    "crashed": ("✖", "bold red"),
+}
+_PARTS = {"badge": "bold", "window": "magenta", "account": "blue", "time": "dim", "link": "underline"}
+_POLL_SECONDS = 0.2
+
+
+def action_line(action: Mapping[str, Any]) -> Text:
+    """Give one action (as `presentation.action_json`) as a line: local time, sentence."""
+    at = datetime.fromisoformat(action["at"]).astimezone()
+    line = Text(f"  {at:%H:%M:%S}  ", style="dim")
+    line.append("│ ", style=TONES[action["tone"]])
+    line.append_text(_sentence(action["parts"], TONES[action["tone"]]))
+    return line
+
+
+def session_line(session: Mapping[str, Any]) -> Text:
+    """Give one session (as `presentation.session_json`) as a line: mark, status, job, account, duration."""
+    mark, style = STATUSES[session["status"]]
+    line = Text(f"{mark} {session['status']}", style=style)
+    line.append(f"  {session['job_name']}", style="bold")
+    if session["account"]:
+        line.append(f"  {session['account']}", style="blue")
+    if session["duration"] is not None:
+        line.append(f"  {format_duration(session['duration'])}", style="dim")
+    line.append(f"  {session['id']}", style="dim")
+    return line
+
+
+@contextmanager
+def following(console: Console, store: SessionStore, session_id: UUID) -> Iterator[None]:
+    """Print a session's actions as they are committed, until the block ends."""
+    stop = threading.Event()
+    follower = threading.Thread(target=_follow, args=(console, store, session_id, stop), daemon=True)
+    follower.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        follower.join(timeout=10)
+
+
+def _follow(console: Console, store: SessionStore, session_id: UUID, stop: threading.Event) -> None:
+    last, ended = 0, False
+    while not ended:
+        ended = stop.wait(_POLL_SECONDS)  # one more look after the end, for what came last
+        with store.begin() as connection:
+            rows = list_actions(connection, session_id, after=last)
+        for row in rows:
+            console.print(action_line(action_json(row)))
+            last = row["ord"]
+
+
+def print_session(console: Console, store: SessionStore, session_id: UUID) -> bool:
+    """Print a session with all its actions and its error; give False where there is none."""
+    with store.begin() as connection:
+        header = find_session(connection, session_id)
+        actions = list_actions(connection, session_id)
+    if header is None:
+        return False
+    shown = session_json(header)
+    console.print(session_line(shown))
+    for action in actions:
+        console.print(action_line(action_json(action)))
+    if shown["error"]:
+        console.print(Text(f"  {shown['error']['type']}: {shown['error']['message']}", style="bold red"))
+    return True
+
+
+def table_of(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
+    """Give a table of plain values; what is None shows as a dash."""
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text("–" if value is None else str(value)) for value in row))
+    return table
+
+
+def _sentence(parts: Sequence[Part], style: str) -> Text:
+    text = Text(style=style if style != "default" else "")
+    for part in fold_windows(parts):
+        text.append(part["text"], style=_PARTS.get(part["kind"], ""))
+    return text

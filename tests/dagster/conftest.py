@@ -1,0 +1,27 @@
+"""The world of the Dagster tests: fresh for each, with a sandbox that answers within a second."""
+
+from collections.abc import Iterator
+
+import pytest
+from dagster import DagsterInstance
+from sqlalchemy import Engine
+
+from bidbeacon_pipelines.sandbox.thread import SandboxHandle
+from tests.dagster.fixtures import environment, sandbox
+from tests.dagster.world import World
+
+__all__ = ["environment", "sandbox"]
+
+
+@pytest.fixture
+def world(database_url: str, engine: Engine, sandbox: SandboxHandle, environment: None) -> Iterator[World]:
+    """Give a world without accounts."""
+    with DagsterInstance.ephemeral() as instance:
+        yield World(database_url, engine, sandbox, instance)
+
+
+@pytest.fixture
+def stocked(world: World) -> World:
+    """Give a world whose accounts are stored and partitions of Dagster."""
+    world.add_accounts()
+    return world

@@ -1,0 +1,68 @@
+"""The jobs that sync accounts and entities, run in process over HTTP."""
+
+from bidbeacon_pipelines.defs.partitions import ACCOUNT_PARTITIONS
+from tests.dagster.world import World, failure_of
+
+
+def test_syncing_accounts_stores_them_and_makes_their_partitions(world: World) -> None:
+    """Every account and country that the sandbox lists is a row and a partition, and one session told of it."""
+    result = world.run_job("sync_accounts")
+    stored = [row["account_key"] for row in world.rows("SELECT account_key FROM advertiser_accounts")]
+    listed = sum(len(account.countries) for account in world.sandbox.state.world.accounts.accounts)
+    assert result.success
+    assert listed == len(stored)
+    assert sorted(stored) == sorted(world.instance.get_dynamic_partitions(str(ACCOUNT_PARTITIONS.name)))
+    session = world.one_session("sync-accounts")
+    assert session["status"] == "succeeded"
+    assert (result.run_id, "sync_accounts_op", 0) == (
+        session["run_id"],
+        session["step_key"],
+        session["retry_number"],
+    )
+    assert [action["type"] for action in session["actions"]] == ["accounts-synced"]
+
+
+def test_syncing_accounts_twice_is_the_same_as_once(world: World) -> None:
+    """A second sync adds no account and no partition."""
+    world.run_job("sync_accounts")
+    before = world.rows("SELECT account_key, name FROM advertiser_accounts ORDER BY account_key")
+    world.run_job("sync_accounts")
+    assert before == world.rows("SELECT account_key, name FROM advertiser_accounts ORDER BY account_key")
+    assert len(before) == len(world.instance.get_dynamic_partitions(str(ACCOUNT_PARTITIONS.name)))
+    assert [action["type"] for action in world.sessions_of("sync-accounts")[1]["actions"]] == [
+        "accounts-synced"
+    ]
+    assert world.sessions_of("sync-accounts")[1]["actions"][0]["added"] == 0
+
+
+def test_syncing_entities_stores_all_four_kinds(stocked: World) -> None:
+    """The four exports of an account become rows, the account is marked, one session told of each kind."""
+    account = stocked.account()
+    stocked.execute("UPDATE advertiser_accounts SET entities_synced_at = NULL")
+    assert stocked.run_job("sync_ad_entities", account).success
+    for table in ("campaigns", "ad_groups", "ads", "targets"):
+        [row] = stocked.rows(
+            f"SELECT count(*) AS rows FROM {table} WHERE account_id = :account_id AND country_code = :country_code",
+            **account.identity,
+        )
+        assert row["rows"] > 0, table
+    assert stocked.account_of(account.account_key).entities_synced_at is not None
+    session = stocked.one_session("sync-ad-entities")
+    assert session["status"] == "succeeded"
+    assert account.account_id == session["account_id"]
+    types = [action["type"] for action in session["actions"]]
+    assert types == ["export-requested"] * 4 + ["entities-synced"] * 4
+
+
+def test_an_unknown_account_fails_with_a_message_that_says_what_to_do(stocked: World) -> None:
+    """The step fails with the account's key and the command that lists the known ones."""
+    account = stocked.account()
+    stocked.execute(
+        "UPDATE advertiser_accounts SET account_key = 'XX.other' WHERE account_key = :key",
+        key=account.account_key,
+    )
+    result = stocked.run_job("refresh_account", account, raise_on_error=False)
+    name, message = failure_of(result)
+    assert name == "UnknownAccountError"
+    assert account.account_key in message
+    assert "bidbeacon accounts list" in message

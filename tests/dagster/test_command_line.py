@@ -1,0 +1,126 @@
+"""The command `bidbeacon refresh` and its companions on a real database, against the sandbox over HTTP."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from bidbeacon_pipelines.cli import app
+from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule
+from bidbeacon_pipelines.settings import PROJECT_ROOT
+from tests.dagster.world import World, wait_until
+
+
+def run(*arguments: str) -> Result:
+    """Run a command in this process."""
+    return CliRunner().invoke(app, list(arguments))
+
+
+def test_refresh_prints_its_timeline_and_ends_with_0(stocked: World) -> None:
+    """The sentences of queued, requested and loaded appear in their order, then the session's status."""
+    account, day = stocked.account(), stocked.day()
+    result = run("refresh", "--account", account.account_key, "--window", str(day))
+    assert result.exit_code == 0, result.output
+    places = [result.stdout.index(word) for word in ("Queued", "Requested", "Loaded", "succeeded")]
+    assert sorted(places) == places
+    assert stocked.true_sums(account, day) == stocked.loaded_sums(account, day)
+    assert stocked.one_session("load-windows")["input"]["via"] == "command line"
+
+
+def test_refresh_as_json_is_one_document(stocked: World) -> None:
+    """`--json` prints the session with its actions, and nothing else."""
+    account, day = stocked.account(), stocked.day()
+    result = run("refresh", "--account", account.account_key, "--window", f"{day}..{day}", "--json")
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    assert told["status"] == "succeeded"
+    assert "report-processed" in [action["type"] for action in told["actions"]]
+
+
+def test_refresh_without_windows_asks_for_what_is_due(stocked: World) -> None:
+    """Without `--window` it does what the scheduled refresh does, and waits for nothing."""
+    result = run("refresh", "--account", stocked.account("JP").account_key)
+    assert result.exit_code == 0, result.output
+    assert len(stocked.accepted_creates()) == 2
+    assert stocked.one_session("refresh-account")["status"] == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--account", "US.nobody"), "No account 'US.nobody': `bidbeacon accounts list` shows the keys"),
+        (("--account", "{key}", "--dataset", "weather"), "weather"),
+        (("--account", "{key}", "--window", "yesterday"), "--window: expected 2026-11-23 or"),
+        (
+            ("--account", "{key}", "--window", "2026-11-07..2026-11-01"),
+            "--window: expected the earlier day first",
+        ),
+        (("--account", "{key}", "--window", "2019-01-01"), "choose a day from"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_and_exit_code_1(
+    stocked: World, arguments: Sequence[str], said: str
+) -> None:
+    """Unknown accounts and datasets, days that are none or are not served: no traceback, nothing asked."""
+    key = stocked.account().account_key
+    result = run("refresh", *(argument.format(key=key) for argument in arguments))
+    assert result.exit_code == 1
+    assert said in result.stderr.replace("\n", " ")
+    assert "Traceback" not in result.output
+    assert stocked.accepted_creates() == []
+
+
+def test_a_failed_refresh_is_a_failed_session(stocked: World) -> None:
+    """The error that the command shows is the one that its session keeps."""
+    account = stocked.account()
+    assert run("accounts", "disable", account.account_key).exit_code == 0
+    result = run("refresh", "--account", account.account_key, "--window", str(stocked.day()))
+    session = stocked.one_session("load-windows")
+    assert (result.exit_code, session["status"]) == (1, "failed")
+    assert session["error"]["message"].split()[:3] == result.stderr.split()[:3]
+
+
+def test_an_interrupted_refresh_is_a_cancelled_session(stocked: World) -> None:
+    """Ctrl-C while Amazon works: exit code 130, the session says cancelled, the report stays for the next run."""
+    account, day = stocked.account(), stocked.day()
+    stocked.sandbox.state.faults.add(FaultRule(fault="report_pending", options=FaultOptions(seconds=600)))
+    command = [sys.executable, "-m", "bidbeacon_pipelines", "refresh", "--account", account.account_key]
+    with subprocess.Popen(
+        [*command, "--window", str(day)], cwd=PROJECT_ROOT, stderr=subprocess.PIPE
+    ) as process:
+        try:
+            wait_until(lambda: _is_told(stocked, "report-pending"), "the refresh waits for Amazon")
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert process.returncode == 130
+    assert b"Traceback" not in said
+    assert stocked.one_session("load-windows")["status"] == "cancelled"
+    assert stocked.window(account, day).status == "requested"
+
+
+def test_accounts_are_synced_and_listed(world: World) -> None:
+    """`accounts sync` stores them, `accounts list --json` gives them with their coverage."""
+    assert run("accounts", "sync").exit_code == 0
+    listed = json.loads(run("accounts", "list", "--json").stdout)
+    stored = world.rows("SELECT account_key FROM advertiser_accounts ORDER BY account_key")
+    assert [row["account_key"] for row in stored] == [account["account_key"] for account in listed]
+    assert {"DE", "JP", "US"} <= {account["country_code"] for account in listed}
+
+
+def test_sessions_are_listed_and_shown(stocked: World) -> None:
+    """`sessions list --json` has the sessions, `sessions show` one with its sentences, and a clear line where there is none."""
+    [listed] = json.loads(run("sessions", "list", "--json").stdout)
+    assert "sync-accounts" in run("sessions", "show", listed["id"]).stdout
+    missing = run("sessions", "show", "00000000-0000-0000-0000-000000000000")
+    assert missing.exit_code == 1
+    assert "`bidbeacon sessions list` shows the newest" in missing.stderr.replace("\n", " ")
+
+
+def _is_told(world: World, action_type: str) -> bool:
+    return bool(world.rows("SELECT 1 FROM session_actions WHERE type = :type", type=action_type))

@@ -1,0 +1,200 @@
+"""Materializing partitions (account and window) of a report asset, in process, against the sandbox over HTTP."""
+
+import os
+import signal
+import threading
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from dagster import DagsterRunStatus
+
+from bidbeacon_pipelines.defs.partitions import NoPartitionError, partition_key
+from bidbeacon_pipelines.jobs.refresh import keep_windows, request_due_windows
+from bidbeacon_pipelines.jobs.requests import drive_request
+from bidbeacon_pipelines.jobs.workbench import Workbench
+from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule
+from bidbeacon_sessions import SessionRecorder, with_job_session
+from tests.dagster.world import ASSET_KEY, DATASET, World, failure_of, wait_until
+
+
+def test_a_materialized_window_holds_exactly_what_amazon_knows(stocked: World) -> None:
+    """Spend, sales, clicks and impressions of the day add up to the sandbox's truth, to the last digit."""
+    account, day = stocked.account("DE"), stocked.day()
+    assert stocked.materialize(account, day).success
+    true = stocked.true_sums(account, day)
+    assert true.spend > 0
+    assert true == stocked.loaded_sums(account, day)
+
+
+def test_a_materialization_tells_of_its_load(stocked: World) -> None:
+    """Rows, amounts with their currency, the session's page and its sentences are metadata of the partition."""
+    account, day = stocked.account("JP"), stocked.day()
+    stocked.materialize(account, day)
+    [(partition, told)] = stocked.materializations()
+    window, session = stocked.window(account, day), stocked.one_session("load-windows")
+    assert str(partition_key(account.account_key, day)) == partition
+    assert window.row_count == told["dagster/row_count"]
+    assert f"{stocked.true_sums(account, day).spend:,.2f} JPY" == told["spend"]
+    assert told["session"].endswith(f"/sessions/{session['id']}")
+    assert told["session"] == told["loaded_by"]
+    assert told["session_status"] == "succeeded"
+    for word in ("Queued", "Requested", str(day)):
+        assert word in told["timeline"].replace("\\", ""), told["timeline"]
+
+
+def test_a_materialization_is_one_session(stocked: World) -> None:
+    """The session names run, step, account, asset and partition, and tells: queued, requested, processed."""
+    account, day = stocked.account(), stocked.day()
+    result = stocked.materialize(account, day)
+    session = stocked.one_session("load-windows")
+    [header] = stocked.rows(
+        "SELECT account_key, labels FROM session_headers WHERE id = :id", id=session["id"]
+    )
+    assert session["status"] == "succeeded"
+    assert (result.run_id, DATASET.asset_name, 0) == (
+        session["run_id"],
+        session["step_key"],
+        session["retry_number"],
+    )
+    assert (account.account_id, account.country_code) == (session["account_id"], session["country_code"])
+    assert account.account_key == header["account_key"]
+    assert ASSET_KEY.to_user_string() == header["labels"]["asset"]
+    assert str(partition_key(account.account_key, day)) == header["labels"]["partition"]
+    assert session["input"] == {"dataset": DATASET.name, "partitions": [f"{account.account_key}|{day}"]}
+    types = [action["type"] for action in session["actions"]]
+    told = [kind for kind in types if kind not in {"windows-planned", "report-pending"}]
+    assert told == ["windows-queued", "report-requested", "report-processed"]
+
+
+def test_materializing_twice_is_the_same_as_once(stocked: World) -> None:
+    """A second materialization asks for a new report and leaves the same rows."""
+    account, day = stocked.account(), stocked.day(40)
+    columns = "SELECT ad_id, entity_id, spend, sales, clicks, orders, impressions FROM performance_daily ORDER BY 1, 2"
+    stocked.materialize(account, day)
+    first = stocked.rows(columns)
+    stocked.materialize(account, day)
+    assert first
+    assert first == stocked.rows(columns)
+    assert stocked.window(account, day).load_count == 2
+    assert len(stocked.accepted_creates()) == 2
+    assert [told["load"] for _, told in stocked.materializations()] == [1, 2]
+
+
+def test_a_report_in_flight_is_adopted(stocked: World) -> None:
+    """A window that a report in flight covers is waited for: nothing is asked a second time."""
+    account, day = stocked.account(), stocked.day()
+    with stocked.bench() as bench, with_job_session("earlier", store=stocked.sessions) as session:
+        keep_windows(bench, session, account, DATASET)
+        [request_id] = request_due_windows(bench, session, account, DATASET, wanted=[day])
+        drive_request(bench, session, request_id)
+    assert stocked.window(account, day).status == "requested"
+    stocked.materialize(account, day)
+    types = [action["type"] for action in stocked.one_session("load-windows")["actions"]]
+    assert "report-adopted" in types
+    assert "windows-queued" not in types
+    assert stocked.window(account, day).load_count == 1
+    assert len(stocked.accepted_creates()) == 1
+
+
+def test_a_range_is_one_report_and_one_materialization_a_day(stocked: World) -> None:
+    """One run loads three days with one request; each day's partition has its own rows and spend."""
+    account = stocked.account()
+    days = [stocked.day(ago) for ago in (5, 4, 3)]
+    assert stocked.materialize_range(account, days[0], days[-1]).success
+    told = dict(stocked.materializations())
+    assert len(stocked.accepted_creates()) == 1
+    assert [str(partition_key(account.account_key, day)) for day in days] == sorted(told)
+    for day in days:
+        own = told[str(partition_key(account.account_key, day))]
+        assert stocked.window(account, day).row_count == own["dagster/row_count"]
+        assert f"{stocked.true_sums(account, day).spend:,.2f} USD" == own["spend"]
+    assert len(stocked.sessions_of("load-windows")) == 1
+
+
+def test_what_a_run_by_hand_loaded_is_not_recorded_again(stocked: World) -> None:
+    """The next look at reports in flight finds nothing that Dagster does not know of."""
+    account = stocked.account()
+    stocked.materialize(account, stocked.day())
+    stocked.run_job("poll_reports")
+    assert len(stocked.materializations()) == 1
+
+
+def test_a_run_without_a_partition_says_so(stocked: World) -> None:
+    """It fails, materializes nothing, and says what to do instead."""
+    result = stocked.materialize_nothing()
+    assert not result.success
+    assert failure_of(result) == ("NoPartitionError", str(NoPartitionError()))
+    assert stocked.materializations() == []
+
+
+def test_a_disabled_account_fails_with_its_reason(stocked: World) -> None:
+    """Dagster's failure and the session's error are the same, and name the command that enables the account."""
+    account = stocked.account()
+    stocked.execute(
+        "UPDATE advertiser_accounts SET enabled = false WHERE account_key = :key", key=account.account_key
+    )
+    result = stocked.materialize(account, stocked.day(), raise_on_error=False)
+    session = stocked.one_session("load-windows")
+    assert session["status"] == "failed"
+    assert failure_of(result) == ("AccountSkippedError", session["error"]["message"])
+    assert session["error"]["type"] == "AccountSkippedError"
+    assert f"bidbeacon accounts enable {account.account_key}" in session["error"]["message"]
+    assert stocked.accepted_creates() == []
+
+
+def test_a_day_that_amazon_does_not_serve_fails_with_the_days_that_it_does(stocked: World) -> None:
+    """A day in the future is refused before anything is asked; the session says skipped, and failed with the same error."""
+    account, day = stocked.account(), datetime.now(UTC).date() + timedelta(days=1)
+    result = stocked.materialize(account, day, raise_on_error=False)
+    session = stocked.one_session("load-windows")
+    assert session["status"] == "failed"
+    assert failure_of(result) == ("WindowNotLoadedError", session["error"]["message"])
+    assert "choose a day from" in session["error"]["message"]
+    assert session["actions"][-1]["type"] == "window-skipped"
+    assert stocked.accepted_creates() == []
+
+
+def test_a_report_that_fails_at_amazon_is_asked_for_again_and_leaves_old_data(stocked: World) -> None:
+    """A failed report leaves the window's rows as they were; its retry is told and waits for its time."""
+    account, day = stocked.account(), stocked.day(40)
+    stocked.materialize(account, day)
+    before = stocked.loaded_sums(account, day)
+    stocked.sandbox.state.faults.add(FaultRule(fault="report_failed", options=FaultOptions(code="INTERNAL")))
+    with stocked.bench() as bench, with_job_session("again", store=stocked.sessions) as session:
+        [request_id] = request_due_windows(bench, session, account, DATASET, wanted=[day])
+        drive_request(bench, session, request_id)
+        wait_until(lambda: _failed_at_amazon(stocked, request_id, bench, session), "Amazon fails the report")
+    assert before == stocked.loaded_sums(account, day)
+    assert before.spend > Decimal(0)
+    assert "request-retried" in [action["type"] for action in stocked.one_session("again")["actions"]]
+
+
+def _failed_at_amazon(world: World, request_id: int, bench: Workbench, session: SessionRecorder) -> bool:
+    drive_request(bench, session, request_id)
+    [row] = world.rows("SELECT failure_kind FROM report_requests WHERE id = :id", id=request_id)
+    return row["failure_kind"] is not None
+
+
+def test_a_terminated_run_is_a_cancelled_session(stocked: World) -> None:
+    """Dagster's interrupt ends run and session as cancelled; the report in flight stays for the next one."""
+    account, day = stocked.account(), stocked.day()
+    stocked.sandbox.state.faults.add(FaultRule(fault="report_pending", options=FaultOptions(seconds=600)))
+    interrupter = threading.Thread(target=_interrupt_when_requested, args=(stocked,))
+    interrupter.start()
+    result = stocked.materialize(account, day, raise_on_error=False)
+    interrupter.join()
+    session = stocked.one_session("load-windows")
+    run = stocked.instance.get_run_by_id(result.run_id)
+    assert run is not None
+    assert run.status is DagsterRunStatus.CANCELED
+    assert session["status"] == "cancelled"
+    assert session["error"]["type"] == "DagsterExecutionInterruptedError"
+    assert stocked.window(account, day).status == "requested"
+
+
+def _interrupt_when_requested(world: World) -> None:
+    query = "SELECT 1 FROM session_actions WHERE type = 'report-pending'"
+    wait_until(lambda: bool(world.rows(query)), "the run waits for Amazon")
+    [run] = world.instance.get_runs()
+    world.instance.report_run_canceling(run)  # what Terminate does before it interrupts the worker
+    os.kill(os.getpid(), signal.SIGINT)

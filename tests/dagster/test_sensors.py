@@ -1,0 +1,149 @@
+"""What the sensors start, and why they don't: `build_sensor_context` on a real database and sandbox."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+from dagster import DagsterRunStatus, RunRequest, SensorDefinition, SkipReason, build_sensor_context
+
+from bidbeacon_pipelines.ads_api.credentials import REGIONS
+from bidbeacon_pipelines.definitions import defs
+from bidbeacon_pipelines.defs.accounts import ACCOUNT_TAG
+from bidbeacon_pipelines.defs.schedules import poll_reports_in_flight, refresh_due_accounts
+from bidbeacon_pipelines.settings import get_settings
+from tests.dagster.world import World, wait_until
+
+
+def evaluate(world: World, sensor: SensorDefinition) -> list[RunRequest | SkipReason]:
+    """Give what a sensor answers to one tick."""
+    with build_sensor_context(instance=world.instance, definitions=defs) as context:
+        answers = sensor(context)
+        assert isinstance(answers, Iterator)
+        return [answer for answer in answers if isinstance(answer, (RunRequest, SkipReason))]
+
+
+def asked_for(world: World, sensor: SensorDefinition) -> list[tuple[str | None, Mapping[str, str]]]:
+    """Give job and tags of each run that a sensor asks for."""
+    answers = evaluate(world, sensor)
+    return [(answer.job_name, answer.tags) for answer in answers if isinstance(answer, RunRequest)]
+
+
+def skipped(world: World, sensor: SensorDefinition) -> str:
+    """Give the reason of a sensor that asks for nothing."""
+    [answer] = evaluate(world, sensor)
+    assert isinstance(answer, SkipReason)
+    return answer.skip_message or ""
+
+
+def put_run(world: World, job: str, status: DagsterRunStatus, tags: Mapping[str, Any] | None = None) -> None:
+    """Put a run of a job into Dagster's storage, as the sensor would configure it."""
+    config = {"ops": {f"{job}_op": {"config": {"account": tags[ACCOUNT_TAG]}}}} if tags else {}
+    definition = defs.resolve_job_def(job)
+    world.instance.create_run_for_job(definition, run_config=config, tags=dict(tags or {}), status=status)
+
+
+def test_without_accounts_the_first_run_syncs_them(world: World) -> None:
+    """An empty database makes the sensor ask for `sync_accounts`, and for nothing else."""
+    assert [("sync_accounts", {})] == asked_for(world, refresh_due_accounts)
+
+
+def test_a_sync_under_way_is_not_asked_for_again(world: World) -> None:
+    """While `sync_accounts` has not begun yet, the sensor asks for nothing."""
+    put_run(world, "sync_accounts", DagsterRunStatus.NOT_STARTED)
+    assert skipped(world, refresh_due_accounts) == "No account has due work, or its run is under way."
+
+
+def test_each_due_account_gets_one_run_with_its_tag(stocked: World) -> None:
+    """Every active account is due at first: one `refresh_account` each, tagged and configured with its key."""
+    answers = [answer for answer in evaluate(stocked, refresh_due_accounts) if isinstance(answer, RunRequest)]
+    active = stocked.rows("SELECT account_key FROM advertiser_accounts WHERE amazon_status <> 'DISABLED'")
+    keys = sorted(row["account_key"] for row in active)
+    assert {"refresh_account"} == {answer.job_name for answer in answers}
+    assert keys == sorted(answer.tags[ACCOUNT_TAG] for answer in answers)
+    configured = [answer.run_config["ops"]["refresh_account_op"]["config"]["account"] for answer in answers]
+    assert keys == sorted(configured)
+
+
+def test_an_account_without_entities_is_synced_first(stocked: World) -> None:
+    """An account whose entities were never synced gets `sync_ad_entities`, and no refresh yet."""
+    account = stocked.account("JP")
+    stocked.execute("UPDATE advertiser_accounts SET enabled = account_key = :key", key=account.account_key)
+    stocked.execute("UPDATE advertiser_accounts SET entities_synced_at = NULL")
+    assert [("sync_ad_entities", {ACCOUNT_TAG: account.account_key})] == asked_for(
+        stocked, refresh_due_accounts
+    )
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        DagsterRunStatus.NOT_STARTED,
+        DagsterRunStatus.STARTING,
+        DagsterRunStatus.STARTED,
+        DagsterRunStatus.FAILURE,
+    ],
+)
+def test_a_busy_account_gets_no_second_run(stocked: World, status: DagsterRunStatus) -> None:
+    """An account with an unfinished run, or one that failed just now, is left alone; the others are not."""
+    account = stocked.account("DE")
+    put_run(stocked, "refresh_account", status, {ACCOUNT_TAG: account.account_key})
+    tags = [tags[ACCOUNT_TAG] for _, tags in asked_for(stocked, refresh_due_accounts)]
+    assert account.account_key not in tags
+    assert tags
+
+
+def test_an_account_whose_run_has_succeeded_may_have_another(stocked: World) -> None:
+    """A finished run does not keep its account from the next."""
+    account = stocked.account("DE")
+    put_run(stocked, "refresh_account", DagsterRunStatus.SUCCESS, {ACCOUNT_TAG: account.account_key})
+    assert account.account_key in [tags[ACCOUNT_TAG] for _, tags in asked_for(stocked, refresh_due_accounts)]
+
+
+def test_with_nothing_due_the_sensor_says_so(stocked: World) -> None:
+    """Disabled accounts are never due."""
+    stocked.execute("UPDATE advertiser_accounts SET enabled = false")
+    assert skipped(stocked, refresh_due_accounts) == "No account has due work, or its run is under way."
+
+
+@pytest.mark.parametrize(
+    "sensor", [refresh_due_accounts, poll_reports_in_flight], ids=lambda sensor: sensor.name
+)
+def test_without_a_sandbox_the_sensors_say_how_to_start_it(
+    world: World, sensor: SensorDefinition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No credentials and no sandbox: nothing is started, and the reason names the command and the variable."""
+    monkeypatch.setenv("BIDBEACON_SANDBOX_PORT", "1")
+    get_settings.cache_clear()
+    reason = skipped(world, sensor)
+    assert "http://127.0.0.1:1 does not answer" in reason
+    assert "`bidbeacon sandbox`" in reason
+    assert "BIDBEACON_ADS_API_CLIENT_ID" in reason
+
+
+def test_nothing_in_flight_is_not_polled(stocked: World) -> None:
+    """Without a report in flight there is no run."""
+    assert skipped(stocked, poll_reports_in_flight) == "No report in flight is due for a look."
+
+
+def test_reports_in_flight_are_polled_by_one_run(stocked: World) -> None:
+    """A report due for a look makes one run; while it is under way there is no second."""
+    stocked.run_job("refresh_account", stocked.account("JP"))
+    wait_until(lambda: bool(asked_for(stocked, poll_reports_in_flight)), "a look is due")
+    assert len(asked_for(stocked, poll_reports_in_flight)) == 1
+    put_run(stocked, "poll_reports", DagsterRunStatus.STARTED)
+    assert skipped(stocked, poll_reports_in_flight) == "The last look is under way."
+
+
+def test_a_load_that_dagster_does_not_know_of_starts_a_run(stocked: World) -> None:
+    """A window whose load was never recorded is enough for a run of `poll_reports`."""
+    stocked.materialize(stocked.account(), stocked.day())
+    assert skipped(stocked, poll_reports_in_flight) == "No report in flight is due for a look."
+    stocked.execute("UPDATE report_windows SET recorded_load_count = 0")
+    assert len(asked_for(stocked, poll_reports_in_flight)) == 1
+
+
+def test_the_sandbox_serves_every_region(world: World) -> None:
+    """The ledger shows that a sync asks all regions, so that no account of another continent is missed."""
+    world.run_job("sync_accounts")
+    paths = {call.path.split("/")[1].upper() for call in world.sandbox.state.ledger.calls("list_accounts")}
+    assert set(REGIONS) == paths

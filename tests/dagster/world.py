@@ -1,0 +1,227 @@
+"""A small world for tests of the Dagster side: a database, a sandbox over HTTP, an ephemeral Dagster instance."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from dagster import (
+    AssetKey,
+    DagsterEvent,
+    DagsterEventType,
+    DagsterInstance,
+    EventRecordsFilter,
+    ExecuteInProcessResult,
+    materialize,
+)
+from sqlalchemy import Engine, text
+
+from bidbeacon_pipelines.definitions import defs
+from bidbeacon_pipelines.defs.accounts import ACCOUNT_TAG
+from bidbeacon_pipelines.defs.partitions import add_accounts, partition_key
+from bidbeacon_pipelines.defs.reports import build_report_asset
+from bidbeacon_pipelines.defs.resources import BidBeaconSessions, WorkbenchResource
+from bidbeacon_pipelines.jobs.accounts import sync_accounts
+from bidbeacon_pipelines.jobs.workbench import Workbench, open_workbench
+from bidbeacon_pipelines.reports.datasets import get_dataset
+from bidbeacon_pipelines.sandbox.ledger import Call
+from bidbeacon_pipelines.sandbox.thread import SandboxHandle
+from bidbeacon_pipelines.sandbox.truth import day_truth
+from bidbeacon_pipelines.settings import get_settings
+from bidbeacon_pipelines.store.accounts import Account, get_account, list_accounts
+from bidbeacon_pipelines.store.windows import Window, list_windows
+from bidbeacon_sessions import SessionStore, with_job_session
+
+DATASET = get_dataset("daily_targets")
+ASSET = build_report_asset(DATASET)
+ASSET_KEY = AssetKey(DATASET.asset_name)
+RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+ACCEPTED = range(200, 300)
+
+
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = 30) -> None:
+    """Wait for a condition, for so many seconds at most."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"never came true: {what}"
+        time.sleep(0.05)
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What a day's rows add up to, exactly; what is null counts as nothing."""
+
+    spend: Decimal
+    sales: Decimal
+    clicks: int
+    impressions: int
+
+
+@dataclass(frozen=True, repr=False)
+class World:
+    """Database, sandbox and Dagster instance of one test, and the questions that tests ask of them."""
+
+    database_url: str
+    engine: Engine
+    sandbox: SandboxHandle
+    instance: DagsterInstance
+
+    @property
+    def sessions(self) -> SessionStore:
+        """Where this database's sessions are kept."""
+        return SessionStore(self.engine)
+
+    @contextmanager
+    def bench(self) -> Iterator[Workbench]:
+        """Open the tools of a job."""
+        with open_workbench(get_settings(), self.database_url) as bench:
+            yield bench
+
+    def add_accounts(self) -> list[str]:
+        """Store the sandbox's accounts and make their partitions, as the job does; give the keys."""
+        with self.bench() as bench, with_job_session("sync-accounts", store=self.sessions) as session:
+            keys = sync_accounts(bench, session)
+        add_accounts(self.instance, keys)
+        self.execute("UPDATE advertiser_accounts SET entities_synced_at = now()")
+        return keys
+
+    def account(self, country: str = "US") -> Account:
+        """Give the account of a country that Amazon has not disabled."""
+        with self.engine.begin() as connection:
+            return next(
+                account
+                for account in list_accounts(connection)
+                if account.country_code == country and account.amazon_status != "DISABLED"
+            )
+
+    def account_of(self, key: str) -> Account:
+        """Give the account with this key."""
+        with self.engine.begin() as connection:
+            return get_account(connection, key)
+
+    def day(self, ago: int = 3) -> date:
+        """Give a day, so many days ago; every account has begun it."""
+        return datetime.now(UTC).date() - timedelta(days=ago)
+
+    def execute(self, statement: str, **values: Any) -> None:
+        """Run one statement."""
+        with self.engine.begin() as connection:
+            connection.execute(text(statement), values)
+
+    def rows(self, statement: str, **values: Any) -> list[Mapping[str, Any]]:
+        """Give the rows of a query."""
+        with self.engine.begin() as connection:
+            return [dict(row) for row in connection.execute(text(statement), values).mappings()]
+
+    def window(self, account: Account, day: date) -> Window:
+        """Give a stored window of the tests' dataset."""
+        with self.engine.begin() as connection:
+            [window] = list_windows(connection, account, DATASET.name, [day])
+        return window
+
+    def sessions_of(self, job_name: str) -> list[Mapping[str, Any]]:
+        """Give the sessions of a job, oldest first, as `job_sessions` shows them."""
+        return self.rows(
+            "SELECT * FROM job_sessions WHERE job_name = :name ORDER BY started_at", name=job_name
+        )
+
+    def one_session(self, job_name: str) -> Mapping[str, Any]:
+        """Give the only session of a job."""
+        [session] = self.sessions_of(job_name)
+        return session
+
+    def accepted_creates(self) -> list[Call]:
+        """Give the requests for reports that the sandbox accepted."""
+        calls = self.sandbox.state.ledger.calls("create_report")
+        return [call for call in calls if call.status in ACCEPTED]
+
+    def loaded_sums(self, account: Account, day: date) -> Sums:
+        """Give what the stored rows of a day add up to."""
+        [row] = self.rows(
+            """SELECT coalesce(sum(spend), 0) AS spend, coalesce(sum(sales), 0) AS sales,
+                      coalesce(sum(clicks), 0) AS clicks, coalesce(sum(impressions), 0) AS impressions
+                 FROM performance_daily
+                WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset AND window_date = :day""",
+            **account.identity,
+            dataset=DATASET.name,
+            day=day,
+        )
+        return Sums(row["spend"], row["sales"], int(row["clicks"]), int(row["impressions"]))
+
+    def true_sums(self, account: Account, day: date) -> Sums:
+        """Give what the sandbox knows the day to add up to."""
+        world = self.sandbox.state.world
+        owner = world.accounts.find(account.account_id)
+        assert owner is not None
+        country = owner.find_country(account.country_code)
+        assert country is not None
+        truth = day_truth(world.catalog(owner, country), day, self.sandbox.state.clock.now())
+        return Sums(
+            sum((Decimal(row["totalCost"] or 0) for row in truth), Decimal(0)),
+            sum((Decimal(row["sales"] or 0) for row in truth), Decimal(0)),
+            sum(row["clicks"] for row in truth),
+            sum(row["impressions"] for row in truth),
+        )
+
+    def materialize(
+        self, account: Account, day: date, *, raise_on_error: bool = True
+    ) -> ExecuteInProcessResult:
+        """Materialize one partition in this process."""
+        key = partition_key(account.account_key, day)
+        return self._materialize(raise_on_error=raise_on_error, partition_key=key)
+
+    def materialize_range(self, account: Account, first: date, last: date) -> ExecuteInProcessResult:
+        """Materialize the days from first to last in one run, as a single-run backfill does."""
+        start, end = (str(partition_key(account.account_key, day)) for day in (first, last))
+        return self._materialize(raise_on_error=True, tags={RANGE_START: start, RANGE_END: end})
+
+    def materialize_nothing(self) -> ExecuteInProcessResult:
+        """Run the asset without a partition."""
+        return self._materialize(raise_on_error=False)
+
+    def _materialize(self, **options: Any) -> ExecuteInProcessResult:
+        resources = {"workbench": WorkbenchResource(), "job_sessions": BidBeaconSessions()}
+        return materialize([ASSET], instance=self.instance, resources=resources, **options)
+
+    def run_job(
+        self, name: str, account: Account | None = None, *, raise_on_error: bool = True
+    ) -> ExecuteInProcessResult:
+        """Run a job in this process; with an account, as the sensor configures it."""
+        config = {"ops": {f"{name}_op": {"config": {"account": account.account_key}}}} if account else None
+        tags = {ACCOUNT_TAG: account.account_key} if account else None
+        return defs.resolve_job_def(name).execute_in_process(
+            instance=self.instance, run_config=config, tags=tags, raise_on_error=raise_on_error
+        )
+
+    def materializations(self) -> list[tuple[str, Mapping[str, Any]]]:
+        """Give all materializations of the tests' asset, oldest first: partition and metadata values."""
+        records = self.instance.get_event_records(
+            EventRecordsFilter(DagsterEventType.ASSET_MATERIALIZATION, asset_key=ASSET_KEY), ascending=True
+        )
+        found = [record.asset_materialization for record in records]
+        return [
+            (str(event.partition), {name: value.value for name, value in event.metadata.items()})
+            for event in found
+            if event is not None
+        ]
+
+    def recorded_partitions(self) -> list[str]:
+        """Give the partition of every materialization, oldest first."""
+        return [partition for partition, _ in self.materializations()]
+
+
+def failure_of(result: ExecuteInProcessResult) -> tuple[str, str]:
+    """Give the name and the message of the exception that a run's only step failed with."""
+    [event] = [event for event in result.all_events if event.is_step_failure]
+    return _cause(event)
+
+
+def _cause(event: DagsterEvent) -> tuple[str, str]:
+    error = event.step_failure_data.error
+    assert error is not None
+    while error.cause is not None:
+        error = error.cause
+    return error.cls_name or "", error.message.strip().partition(": ")[2]

@@ -1,0 +1,222 @@
+"""The change log: turns commits into contiguous positions, so that a reader can prove that it missed nothing.
+
+Sequence values and timestamps are taken before a commit, so a cursor made of them passes over what commits late. Here the
+cursor is a snapshot of the database: a step publishes what is visible now and was not visible in the stored snapshot. Writers
+take no lock and send no notification for it. All SQL of the log is in this module.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, RowMapping, text
+
+from bidbeacon_sessions.errors import CursorError
+
+_CURSOR = re.compile(r"(?P<epoch>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.(?P<position>[0-9]{1,18})")
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """A place in the log: everything up to and including `position` is known. Written `<epoch>.<position>`."""
+
+    epoch: UUID
+    position: int
+
+    def __str__(self) -> str:
+        return format_cursor(self)
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where the log stands: its newest position, and the oldest that is still kept (`position + 1` where none is)."""
+
+    epoch: UUID
+    position: int
+    oldest: int
+
+    @property
+    def cursor(self) -> Cursor:
+        """The cursor of a reader that knows everything."""
+        return Cursor(self.epoch, self.position)
+
+
+@dataclass(frozen=True)
+class Change:
+    """One published change: of a session's header (`ord` 0), or of the action with that `ord`."""
+
+    position: int
+    session_id: UUID
+    ord: int
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What a step did. `led` is False where another process was at it; then nothing else is known to be new."""
+
+    published: int
+    position: int
+    epoch: UUID
+    led: bool
+
+
+def parse_cursor(cursor: str) -> Cursor:
+    """Read `<epoch>.<position>`.
+
+    Raises:
+        CursorError: it is not of that form.
+    """
+    match = _CURSOR.fullmatch(cursor)
+    if match is None:
+        raise CursorError(cursor)
+    return Cursor(UUID(match["epoch"]), int(match["position"]))
+
+
+def format_cursor(cursor: Cursor) -> str:
+    """Write a cursor as `<epoch>.<position>`."""
+    return f"{cursor.epoch}.{cursor.position}"
+
+
+_HEAD = text("""
+    SELECT epoch, position, coalesce((SELECT min(position) FROM session_changes), position + 1) AS oldest
+      FROM session_change_cursor""")
+
+
+def head(connection: Connection) -> Position:
+    """Give where the log stands, as the connection's snapshot sees it."""
+    row = connection.execute(_HEAD).mappings().one()
+    return Position(row["epoch"], row["position"], row["oldest"])
+
+
+# The epoch stands in the same statement: positions of another epoch are never taken for this one's.
+_CHANGES = text("""
+    SELECT position, session_id, ord FROM session_changes
+     WHERE position > :after AND (SELECT epoch FROM session_change_cursor) = :epoch
+     ORDER BY position LIMIT :limit""")
+
+
+def read_changes(connection: Connection, after: Cursor, limit: int) -> list[Change]:
+    """Give the next changes after a cursor, in order of position; none where the cursor is of another epoch."""
+    values = {"after": after.position, "epoch": after.epoch, "limit": limit}
+    return [Change(*row) for row in connection.execute(_CHANGES, values)]
+
+
+# Visible to this statement and not visible in the stored snapshot. The lower bound lets both indexes on changed_xid help.
+_CHANGED = """
+    SELECT id AS session_id, CAST(0 AS bigint) AS ord, changed_xid FROM session_headers
+     WHERE changed_xid >= pg_snapshot_xmin({stored}) AND NOT pg_visible_in_snapshot(changed_xid, {stored})
+     UNION ALL
+    SELECT session_id, ord, changed_xid FROM session_actions
+     WHERE changed_xid >= pg_snapshot_xmin({stored}) AND NOT pg_visible_in_snapshot(changed_xid, {stored})"""
+
+# A stored snapshot from the future means that transaction ids started over. An old one is renewed now and then, so that looking
+# stays cheap after a long transaction has ended.
+_IS_DUE = text(f"""
+    SELECT EXISTS (SELECT FROM ({_CHANGED.format(stored="c.published_snapshot")}) changed)
+           OR pg_snapshot_xmax(c.published_snapshot) > pg_snapshot_xmax(pg_current_snapshot())
+           OR c.system_identifier IS NULL
+           OR c.stepped_at < clock_timestamp() - interval '30 s'
+      FROM session_change_cursor c""")
+
+
+def is_due(connection: Connection) -> bool:
+    """Whether a step has something to do; reads only, takes no lock and no transaction id."""
+    return bool(connection.execute(_IS_DUE).scalar_one())
+
+
+# A process that freezes while it holds the cursor is cut off by the server, so that another one can go on.
+_TAKE = text("""
+    SELECT epoch, position, CAST(published_snapshot AS text) AS stored, system_identifier,
+           has_function_privilege('pg_catalog.pg_control_system()', 'execute') AS may_ask,
+           set_config('idle_in_transaction_session_timeout', '5s', true)
+      FROM session_change_cursor FOR UPDATE SKIP LOCKED""")
+
+_PUBLISH = text(f"""
+    WITH changed AS ({_CHANGED.format(stored="CAST(:stored AS pg_snapshot)")}),
+    published AS (
+        INSERT INTO session_changes (position, session_id, ord)
+        SELECT :position + row_number() OVER (ORDER BY changed_xid, session_id, ord), session_id, ord FROM changed
+        RETURNING position)
+    UPDATE session_change_cursor
+       SET position = position + (SELECT count(*) FROM published),
+           published_snapshot = pg_current_snapshot(), stepped_at = clock_timestamp()
+    RETURNING position""")
+
+
+def step(connection: Connection) -> StepResult:
+    """Publish what was committed since the last step, in the caller's READ COMMITTED transaction.
+
+    Any process may take a step at any time; one of them gets the cursor, the others are told so at once. A transaction that commits
+    late is simply published by a later step, and a step that is broken off leaves nothing behind.
+    """
+    taken = connection.execute(_TAKE).mappings().first()
+    if taken is None:
+        seen = head(connection)
+        return StepResult(published=0, position=seen.position, epoch=seen.epoch, led=False)
+    place = _place(connection, may_ask=taken["may_ask"])
+    if place != taken["system_identifier"] or _is_from_the_future(connection, taken["stored"]):
+        return StepResult(published=0, position=0, epoch=_start_epoch(connection, place), led=True)
+    position = _publish(connection, taken)
+    return StepResult(position - taken["position"], position, taken["epoch"], led=True)
+
+
+def _publish(connection: Connection, taken: RowMapping | Mapping[str, Any]) -> int:
+    values = {"stored": taken["stored"], "position": taken["position"]}
+    return int(connection.execute(_PUBLISH, values).scalar_one())
+
+
+# Which history of transaction ids this is: the cluster, its timeline (another one after a promotion or a restore to a point in
+# time) and the database. The text is hashed to fit the column.
+_PLACE = """
+    SELECT hashtextextended(concat_ws('/', ({cluster}), substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8), oid), 0)
+      FROM pg_database WHERE datname = current_database()"""
+_PLACE_BY_CLUSTER = text(_PLACE.format(cluster="SELECT system_identifier FROM pg_control_system()"))
+# Managed servers may refuse the cluster's identity. A table's object id is not dumped, so a restored one nearly always has another.
+_PLACE_BY_TABLE = text(_PLACE.format(cluster="SELECT CAST(CAST('session_change_cursor' AS regclass) AS oid)"))
+
+
+def _place(connection: Connection, *, may_ask: bool) -> int:
+    return int(connection.execute(_PLACE_BY_CLUSTER if may_ask else _PLACE_BY_TABLE).scalar_one())
+
+
+def _is_from_the_future(connection: Connection, stored: str) -> bool:
+    statement = text(
+        "SELECT pg_snapshot_xmax(CAST(:stored AS pg_snapshot)) > pg_snapshot_xmax(pg_current_snapshot())"
+    )
+    return bool(connection.execute(statement, {"stored": stored}).scalar_one())
+
+
+# 3 is the oldest transaction id there is: visible to every snapshot, so never published again.
+_FORGET_FOREIGN_IDS = """
+    UPDATE {table} SET changed_xid = CAST('3' AS xid8) WHERE changed_xid >= pg_snapshot_xmax(pg_current_snapshot())"""
+_NEW_EPOCH = text("""
+    UPDATE session_change_cursor
+       SET epoch = gen_random_uuid(), position = 0, published_snapshot = pg_current_snapshot(),
+           system_identifier = :place, stepped_at = clock_timestamp()
+    RETURNING epoch""")
+
+
+def _start_epoch(connection: Connection, place: int) -> UUID:
+    """Begin the log anew: what the tables hold now is known by loading them, what comes next is published."""
+    for table in ("session_headers", "session_actions"):
+        connection.execute(text(_FORGET_FOREIGN_IDS.format(table=table)))
+    connection.execute(text("DELETE FROM session_changes"))
+    epoch: UUID = connection.execute(_NEW_EPOCH, {"place": place}).scalar_one()
+    return epoch
+
+
+# By position, not by time alone: a clock that was set back must not make a hole.
+_TRIM = text("""
+    DELETE FROM session_changes
+     WHERE position <= (
+           SELECT greatest(c.position - :rows, coalesce((
+                  SELECT max(position) FROM session_changes
+                   WHERE published_at < clock_timestamp() - make_interval(hours => :hours)), 0))
+             FROM session_change_cursor c)""")
+
+
+def trim(connection: Connection, *, rows: int, hours: int) -> int:
+    """Drop the oldest changes, beyond a number of rows and an age; give how many. Readers that far behind are told to reload."""
+    return connection.execute(_TRIM, {"rows": rows, "hours": hours}).rowcount

@@ -1,0 +1,10 @@
+"""The stream: sessions as they happen, over HTTP, Server-Sent Events and WebSocket, and the page that shows them.
+
+`serve` runs it; `create_app` gives the ASGI app. It knows no jobs of its own: whoever starts it imports the action classes first.
+"""
+
+from bidbeacon_sessions.stream.access import Access
+from bidbeacon_sessions.stream.app import create_app
+from bidbeacon_sessions.stream.server import StreamServer, serve
+
+__all__ = ["Access", "StreamServer", "create_app", "serve"]

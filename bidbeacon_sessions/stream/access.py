@@ -1,0 +1,202 @@
+"""Who may read the stream: this machine's own browsers, or whoever has the token.
+
+Without a token only loopback addresses are listened on, and only requests that name a loopback host are answered, so that a web site
+whose name is made to point here (DNS rebinding) reads nothing. With a token every request needs it, by header or by the cookie of
+the login form. State-changing requests and WebSockets must come from the page itself (`Origin`).
+"""
+
+import asyncio
+import hashlib
+import hmac
+import ipaddress
+from dataclasses import dataclass
+from urllib.parse import parse_qs, quote, urlsplit
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from bidbeacon_sessions.errors import UnsafeAddressError
+from bidbeacon_sessions.settings import get_session_settings
+from bidbeacon_sessions.stream.problems import problem
+
+COOKIE = "bidbeacon_stream"
+_COOKIE_SECONDS = 30 * 24 * 3600
+_MAX_FORM_BYTES = 4_096
+_WRONG_TOKEN_PAUSE = 0.5
+_OPEN_PATHS = frozenset({"/login", "/healthz", "/readyz"})
+_OPEN_PREFIX = "/web/"
+
+_SECURITY_HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+@dataclass(frozen=True)
+class Access:
+    """The rules of one server.
+
+    Args:
+        token: what a reader must show; None on loopback only.
+        public_url: the address that browsers reach the page at.
+    """
+
+    token: str | None = None
+    public_url: str = ""
+
+    @classmethod
+    def for_host(cls, host: str) -> "Access":
+        """Give the rules for an address to listen on, from the settings.
+
+        Raises:
+            UnsafeAddressError: other machines reach that address, and no token is set.
+        """
+        settings = get_session_settings()
+        token = settings.stream_token.get_secret_value() if settings.stream_token else None
+        if not token and not is_loopback(host):
+            raise UnsafeAddressError(host)
+        return cls(token or None, settings.stream_public_url)
+
+    def refuse(self, connection: HTTPConnection) -> Response | None:
+        """Give the answer to a request that may not be served, else None."""
+        if self.token is None and not self._knows_host(connection):
+            return problem(
+                403,
+                "This host name is not served.",
+                "Use http://127.0.0.1, or set BIDBEACON_STREAM_PUBLIC_URL.",
+            )
+        if _must_name_origin(connection) and not self._is_own_origin(connection):
+            return problem(
+                403, "This request comes from another site.", "Open the Event Stream page at its own address."
+            )
+        if self.token is None or _is_open(connection.url.path) or self._shows_token(connection):
+            return None
+        return _ask_for_token(connection)
+
+    def knows_token(self, given: str) -> bool:
+        """Whether the text is the token; takes the same time whatever it is."""
+        return self.token is not None and hmac.compare_digest(given.encode(), self.token.encode())
+
+    @property
+    def cookie(self) -> str:
+        """What the login form's cookie holds: proof of the token, not the token."""
+        return hmac.new((self.token or "").encode(), b"bidbeacon stream cookie", hashlib.sha256).hexdigest()
+
+    def _knows_host(self, connection: HTTPConnection) -> bool:
+        host = urlsplit(f"//{connection.headers.get('host', '')}").hostname
+        return host is not None and (is_loopback(host) or host == urlsplit(self.public_url).hostname)
+
+    def _is_own_origin(self, connection: HTTPConnection) -> bool:
+        origin = connection.headers.get("origin")
+        if origin is None:  # not a browser
+            return True
+        public = urlsplit(self.public_url)
+        return (
+            urlsplit(origin).netloc == connection.headers.get("host")
+            or origin == f"{public.scheme}://{public.netloc}"
+        )
+
+    def _shows_token(self, connection: HTTPConnection) -> bool:
+        scheme, _, given = connection.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and self.knows_token(given.strip()):
+            return True
+        return hmac.compare_digest(connection.cookies.get(COOKIE, "").encode(), self.cookie.encode())
+
+
+class Gate:
+    """ASGI middleware: applies the rules, and puts the security headers on every answer."""
+
+    def __init__(self, app: ASGIApp, access: Access) -> None:
+        self._app = app
+        self._access = access
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve or refuse one request."""
+        if scope["type"] not in {"http", "websocket"}:
+            await self._app(scope, receive, send)
+            return
+        refusal = self._access.refuse(HTTPConnection(scope))
+        await (refusal or self._app)(scope, receive, _with_security_headers(send))
+
+
+async def log_in(request: Request, access: Access) -> Response:
+    """Take the login form: set the cookie and go on to the page that was asked for, or ask again."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MAX_FORM_BYTES:
+            return problem(413, "This form is too large.", "Enter the token only.")
+    given = parse_qs(body.decode("utf-8", "replace")).get("token", [""])[0]
+    if not access.knows_token(given.strip()):
+        await asyncio.sleep(_WRONG_TOKEN_PAUSE)  # makes guessing slow
+        return RedirectResponse(f"/login?wrong=1&next={quote(_next_path(request))}", status_code=303)
+    response = RedirectResponse(_next_path(request), status_code=303)
+    response.set_cookie(
+        COOKIE,
+        access.cookie,
+        max_age=_COOKIE_SECONDS,
+        httponly=True,
+        samesite="strict",
+        secure=request.url.scheme == "https",
+    )
+    return response
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches that host."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _must_name_origin(connection: HTTPConnection) -> bool:
+    return connection.scope["type"] == "websocket" or connection.scope["method"] not in {
+        "GET",
+        "HEAD",
+        "OPTIONS",
+    }
+
+
+def _is_open(path: str) -> bool:
+    return path in _OPEN_PATHS or path.startswith(_OPEN_PREFIX)
+
+
+def _ask_for_token(connection: HTTPConnection) -> Response:
+    path = connection.url.path
+    if path == "/" or path.startswith("/sessions/"):
+        asked = path + (f"?{connection.url.query}" if connection.url.query else "")
+        return RedirectResponse(f"/login?next={quote(asked)}", status_code=303)
+    return problem(
+        401,
+        "A token is needed.",
+        "Send `Authorization: Bearer <token>` or log in at /login; see BIDBEACON_STREAM_TOKEN.",
+    )
+
+
+def _next_path(request: Request) -> str:
+    """Give where to go after the login: a path of this site, never another site."""
+    asked = request.query_params.get("next", "/")
+    is_own = asked == "/" or asked.startswith(("/?", "/sessions/"))
+    return asked if is_own else "/"
+
+
+def _with_security_headers(send: Send) -> Send:
+    async def wrapped(message: Message) -> None:
+        if message["type"] in {"http.response.start", "websocket.http.response.start"}:
+            headers = MutableHeaders(scope=message)
+            for name, value in _SECURITY_HEADERS.items():
+                headers.setdefault(name, value)
+            headers.setdefault("Cache-Control", "no-cache")
+        await send(message)
+
+    return wrapped

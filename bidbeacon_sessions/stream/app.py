@@ -1,0 +1,185 @@
+"""The ASGI app of the stream: routes, and nothing that they lead to."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+from starlette.websockets import WebSocket
+
+from bidbeacon_sessions.errors import CursorError
+from bidbeacon_sessions.store import SessionStore
+from bidbeacon_sessions.stream.access import Access, Gate, log_in
+from bidbeacon_sessions.stream.client import Client
+from bidbeacon_sessions.stream.connections import EventStreamResponse, stream_to_websocket
+from bidbeacon_sessions.stream.hub import SYNC_SECONDS, Hub, TooManyClientsError
+from bidbeacon_sessions.stream.listing import describe_actions, load_session, load_sessions
+from bidbeacon_sessions.stream.metrics import metrics_text
+from bidbeacon_sessions.stream.problems import HANDLERS, BadRequestError, problem
+from bidbeacon_sessions.stream.queries import read_cursor, read_filter, read_limit
+
+WEB = Path(__file__).resolve().parent.parent / "web"
+
+
+def create_app(
+    store: SessionStore, access: Access | None = None, *, sync_seconds: float = SYNC_SECONDS
+) -> Starlette:
+    """Make the app over one store; its lifespan starts and stops the loop that follows the change log.
+
+    Args:
+        store: whose sessions are shown; stays the caller's.
+        access: who may read; by default only this machine, from the settings.
+        sync_seconds: how often every stream says where the log stands.
+
+    Returns:
+        The app; `app.state.hub` holds its open streams.
+    """
+    rules = access or Access.for_host("127.0.0.1")
+    app = Starlette(
+        routes=_ROUTES,
+        exception_handlers=HANDLERS,
+        middleware=[Middleware(Gate, access=rules)],
+        lifespan=_lifespan,
+    )
+    app.state.store = store
+    app.state.access = rules
+    app.state.hub = Hub(store, sync_seconds=sync_seconds)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: Starlette) -> AsyncIterator[None]:
+    hub: Hub = app.state.hub
+    hub.start()
+    yield
+    await hub.stop()
+
+
+def _store(connection: HTTPConnection) -> SessionStore:
+    store: SessionStore = connection.app.state.store
+    return store
+
+
+def _hub(connection: HTTPConnection) -> Hub:
+    hub: Hub = connection.app.state.hub
+    return hub
+
+
+async def _page(_: Request) -> Response:
+    return FileResponse(WEB / "index.html")
+
+
+async def _session_page(_: Request) -> Response:
+    return FileResponse(WEB / "session.html")
+
+
+async def _login_page(_: Request) -> Response:
+    return FileResponse(WEB / "login.html")
+
+
+async def _log_in(request: Request) -> Response:
+    return await log_in(request, request.app.state.access)
+
+
+def _list_sessions(request: Request) -> Response:
+    query = request.query_params
+    wanted = read_filter(query, also=frozenset({"limit"}))
+    return JSONResponse(load_sessions(_store(request), wanted, read_limit(query)))
+
+
+def _one_session(request: Request) -> Response:
+    session_id: UUID = request.path_params["session_id"]
+    found = load_session(_store(request), session_id)
+    if found is None:
+        return problem(
+            404, f"There is no session {session_id}.", "Look for it at /; old sessions are removed."
+        )
+    return JSONResponse(found)
+
+
+def _actions(_: Request) -> Response:
+    return JSONResponse(describe_actions())
+
+
+async def _sse(request: Request) -> Response:
+    try:
+        client = _join(request, "sse")
+    except TooManyClientsError:
+        return _too_many()
+    return EventStreamResponse(_hub(request), client)
+
+
+async def _websocket(websocket: WebSocket) -> None:
+    try:
+        client = _join(websocket, "websocket")
+    except TooManyClientsError:
+        await websocket.send_denial_response(_too_many())
+        return
+    except BadRequestError as error:
+        await websocket.send_denial_response(problem(400, error.error, error.what_to_do))
+        return
+    await stream_to_websocket(_hub(websocket), client, websocket)
+
+
+def _join(connection: HTTPConnection, transport: str) -> Client:
+    wanted = read_filter(connection.query_params, also=frozenset({"cursor"}))
+    try:
+        cursor = read_cursor(connection.query_params, connection.headers.get("last-event-id"))
+    except CursorError:
+        return _hub(connection).refuse(wanted, "epoch", transport)
+    return _hub(connection).join(wanted, cursor, transport)
+
+
+def _too_many() -> Response:
+    return problem(503, "Too many streams are open.", "Close some pages, or try again in a moment.")
+
+
+async def _healthz(request: Request) -> Response:
+    try:
+        await run_in_threadpool(_ask_database, _store(request))
+    except SQLAlchemyError as error:
+        return JSONResponse({"status": "database away", "error": type(error).__name__}, status_code=503)
+    return JSONResponse({"status": "ok"})
+
+
+def _ask_database(store: SessionStore) -> None:
+    with store.begin() as connection:
+        connection.execute(text("SELECT 1"))
+
+
+async def _readyz(request: Request) -> Response:
+    hub = _hub(request)
+    return JSONResponse(
+        {"ready": hub.is_ready, "lag_seconds": round(hub.lag_seconds, 3)},
+        status_code=200 if hub.is_ready else 503,
+    )
+
+
+async def _metrics(request: Request) -> Response:
+    return PlainTextResponse(metrics_text(_hub(request)), media_type="text/plain; version=0.0.4")
+
+
+_ROUTES = [
+    Route("/", _page),
+    Route("/sessions/{session_id:uuid}", _session_page),
+    Route("/login", _login_page, methods=["GET"]),
+    Route("/login", _log_in, methods=["POST"]),
+    Mount("/web", StaticFiles(directory=WEB)),
+    Route("/api/job-sessions", _list_sessions),
+    Route("/api/job-sessions/stream", _sse),
+    WebSocketRoute("/api/job-sessions/ws", _websocket),
+    Route("/api/job-sessions/{session_id:uuid}", _one_session),
+    Route("/api/actions", _actions),
+    Route("/healthz", _healthz),
+    Route("/readyz", _readyz),
+    Route("/metrics", _metrics),
+]

@@ -1,0 +1,218 @@
+"""The hub: one loop that follows the log in a thread and hands what it reads to every client."""
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from contextlib import suppress
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from bidbeacon_sessions.change_log import Cursor
+from bidbeacon_sessions.clock import utc_now
+from bidbeacon_sessions.store import SessionFilter, SessionStore
+from bidbeacon_sessions.stream.client import Client
+from bidbeacon_sessions.stream.messages import ResetReason, to_json
+from bidbeacon_sessions.stream.tailer import CursorRefusedError, Tailer
+
+logger = logging.getLogger(__name__)
+
+MAX_CLIENTS = 2_000
+BUSY_SECONDS = 0.025
+IDLE_SECONDS = 1.0
+AWAY_SECONDS = 1.0
+SYNC_SECONDS = 10.0
+STALE_SECONDS = 5.0
+TRIM_SECONDS = 60.0
+
+
+class TooManyClientsError(Exception):
+    """The bound on open streams is reached."""
+
+
+class Hub:
+    """All open streams of one process, and the one loop that feeds them.
+
+    Args:
+        store: whose log is followed.
+        sync_seconds: how often every client is told where the log stands.
+    """
+
+    def __init__(self, store: SessionStore, *, sync_seconds: float = SYNC_SECONDS) -> None:
+        self.tailer = Tailer(store)
+        self.resets: Counter[ResetReason] = Counter()
+        self._sync_seconds = sync_seconds
+        self._joining: list[Client] = []
+        self._live: set[Client] = set()
+        self._fresh_at = time.monotonic()
+        self._ever_fresh = False
+        self._away = False
+        self._closing = False
+        self._wake = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def clients(self) -> Counter[str]:
+        """How many streams are open, by transport."""
+        return Counter(client.transport for client in [*self._joining, *self._live])
+
+    @property
+    def lag_seconds(self) -> float:
+        """How long ago the log was read up to its end."""
+        return time.monotonic() - self._fresh_at
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the log is being read."""
+        return self._ever_fresh and not self._away and self.lag_seconds < STALE_SECONDS
+
+    def start(self) -> None:
+        """Start following; belongs to the running event loop."""
+        loops = (self._follow, self._sync_clients, self._trim_log)
+        self._tasks = [asyncio.create_task(loop(), name=f"stream-{loop.__name__}") for loop in loops]
+
+    def close_clients(self) -> None:
+        """End every stream and take no new ones."""
+        self._closing = True
+        for client in [*self._joining, *self._live]:
+            client.close()
+        self._wake.set()
+
+    async def stop(self) -> None:
+        """End every stream and the loops."""
+        self.close_clients()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def join(self, wanted: SessionFilter, cursor: Cursor | None, transport: str) -> Client:
+        """Add a stream, which goes on after the cursor.
+
+        Raises:
+            TooManyClientsError: the bound is reached, or the process is stopping.
+        """
+        if self._closing or len(self._joining) + len(self._live) >= MAX_CLIENTS:
+            raise TooManyClientsError
+        client = Client(wanted, cursor, transport)
+        self._joining.append(client)
+        self._wake.set()
+        return client
+
+    def refuse(self, wanted: SessionFilter, reason: ResetReason, transport: str) -> Client:
+        """Give a stream that says `reset` and ends."""
+        client = Client(wanted, None, transport)
+        self._reset(client, reason)
+        return client
+
+    def leave(self, client: Client) -> None:
+        """Forget a stream whose connection is gone."""
+        client.close()
+        self._live.discard(client)
+        if client in self._joining:
+            self._joining.remove(client)
+
+    async def _follow(self) -> None:
+        while not self._closing:
+            pause = await self._turn_safely()
+            if pause > 0:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        await self._wake.wait()
+            self._wake.clear()
+
+    async def _turn_safely(self) -> float:
+        """Take a turn; give the pause before the next one, in seconds."""
+        try:
+            more = await self._turn()
+        except SQLAlchemyError as error:
+            self._note_away(error)
+            return AWAY_SECONDS
+        except Exception:
+            logger.exception("The stream could not read the change log")
+            return AWAY_SECONDS
+        if more:
+            return 0
+        return BUSY_SECONDS if self._joining or self._live else IDLE_SECONDS
+
+    async def _turn(self) -> bool:
+        """Read on, hand out, let new clients in; give whether there is more to read at once."""
+        joining = list(self._joining)
+        filters = {client.wanted for client in self._live}
+        try:
+            batch = await asyncio.to_thread(self.tailer.pull, filters)
+        except CursorRefusedError as error:
+            for client in list(self._live):
+                self._reset(client, error.reason)
+            return True
+        for client in self._live:
+            client.offer(batch)
+        if batch.more:
+            return True
+        self._note_fresh()
+        for client in joining:
+            await self._let_in(client, batch.upto)
+        return False
+
+    async def _let_in(self, client: Client, newest: Cursor) -> None:
+        """Give a new client what it missed, then everything that comes: nothing is read in between."""
+        if client not in self._joining:
+            return
+        try:
+            await self._catch_up(client, newest)
+        except CursorRefusedError as error:
+            self._reset(client, error.reason)
+            return
+        if client in self._joining:
+            self._joining.remove(client)
+            self._live.add(client)
+            client.sync(self._sync_data())
+
+    async def _catch_up(self, client: Client, newest: Cursor) -> None:
+        if client.cursor is None:
+            client.start(newest)
+        else:
+            missed = await asyncio.to_thread(self.tailer.catch_up, client.cursor, newest, client.wanted)
+            client.offer(missed)
+
+    def _reset(self, client: Client, reason: ResetReason) -> None:
+        self.resets[reason] += 1
+        client.reset(reason, self.tailer.cursor)
+        self.leave(client)
+
+    async def _sync_clients(self) -> None:
+        while True:
+            await asyncio.sleep(self._sync_seconds)
+            data = self._sync_data()
+            for client in [*self._joining, *self._live]:
+                client.sync(data)
+
+    async def _trim_log(self) -> None:
+        while True:
+            await asyncio.sleep(TRIM_SECONDS)
+            try:
+                await asyncio.to_thread(self.tailer.trim)
+            except SQLAlchemyError as error:
+                logger.warning("The change log could not be trimmed: %s", type(error).__name__)
+
+    def _sync_data(self) -> str:
+        cursor = self.tailer.cursor
+        return to_json(
+            {
+                "cursor": None if cursor is None else str(cursor),
+                "server_time": utc_now().isoformat(),
+                "lag_seconds": round(self.lag_seconds, 3),
+                "database": "away" if self._away else "answers",
+            }
+        )
+
+    def _note_fresh(self) -> None:
+        self._fresh_at = time.monotonic()
+        self._ever_fresh = True
+        if self._away:
+            logger.info("The database answers again")
+        self._away = False
+
+    def _note_away(self, error: Exception) -> None:
+        if not self._away:
+            logger.warning("The database is away (%s), the stream waits for it", type(error).__name__)
+        self._away = True

@@ -1,0 +1,76 @@
+"""The first load: sessions together with the cursor that they are true as of, from one moment of the database."""
+
+from collections import defaultdict
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, RowMapping
+
+from bidbeacon_sessions.actions import action_classes
+from bidbeacon_sessions.change_log import head
+from bidbeacon_sessions.clock import utc_now
+from bidbeacon_sessions.presentation import action_json, session_json
+from bidbeacon_sessions.settings import get_session_settings
+from bidbeacon_sessions.store import (
+    SessionFilter,
+    SessionStore,
+    find_session,
+    list_actions,
+    list_excerpts,
+    list_sessions,
+)
+
+FIRST_ACTIONS = 2
+LAST_ACTIONS = 10
+
+
+def load_sessions(store: SessionStore, wanted: SessionFilter, limit: int) -> dict[str, Any]:
+    """Give matching sessions, newest first, each with its first and last actions and all that are errors."""
+    with store.snapshot() as connection:
+        headers = list_sessions(connection, wanted, limit=limit)
+        actions = _excerpts(connection, headers)
+        cursor = str(head(connection).cursor)
+    sessions = [session_json(row) | {"actions": actions[row["id"]]} for row in headers]
+    return {"sessions": sessions, **_as_of(cursor)}
+
+
+def load_session(store: SessionStore, session_id: UUID) -> dict[str, Any] | None:
+    """Give one session with all of its actions, or None."""
+    with store.snapshot() as connection:
+        header = find_session(connection, session_id)
+        if header is None:
+            return None
+        actions = [action_json(row) for row in list_actions(connection, session_id)]
+        cursor = str(head(connection).cursor)
+    return {"session": session_json(header) | {"actions": actions}, **_as_of(cursor)}
+
+
+def describe_actions() -> dict[str, Any]:
+    """Give the catalogue of actions that this process knows: sentence, tone, version and JSON Schema by type."""
+    return {
+        name: {
+            "description": (action.__doc__ or "").strip().partition("\n")[0],
+            "sentence": action.sentence,
+            "tone": action.tone,
+            "version": action.schema_version,
+            "schema": action.model_json_schema(),
+        }
+        for name, action in action_classes().items()
+    }
+
+
+def _excerpts(connection: Connection, headers: list[RowMapping]) -> dict[UUID, list[dict[str, Any]]]:
+    errors = [name for name, action in action_classes().items() if action.tone == "error"]
+    ids = [row["id"] for row in headers]
+    found: dict[UUID, list[dict[str, Any]]] = defaultdict(list)
+    for row in list_excerpts(connection, ids, first=FIRST_ACTIONS, last=LAST_ACTIONS, always=errors):
+        found[row["session_id"]].append(action_json(row))
+    return found
+
+
+def _as_of(cursor: str) -> dict[str, Any]:
+    return {
+        "cursor": cursor,
+        "server_time": utc_now().isoformat(),
+        "dagster_url": get_session_settings().dagster_public_url,
+    }

@@ -1,0 +1,65 @@
+"""Errors as JSON: what is wrong, and what to do about it."""
+
+import logging
+
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
+from starlette.responses import JSONResponse
+
+logger = logging.getLogger(__name__)
+
+_WHAT_TO_DO = {
+    404: "Look at / for the sessions and at /api/job-sessions for the data.",
+    405: "Use GET.",
+}
+
+
+class BadRequestError(Exception):
+    """A request that can't be answered as it is."""
+
+    def __init__(self, error: str, what_to_do: str) -> None:
+        self.error = error
+        self.what_to_do = what_to_do
+        super().__init__(error)
+
+
+def problem(status: int, error: str, what_to_do: str) -> JSONResponse:
+    """Give an error as a response."""
+    return JSONResponse({"error": error, "what_to_do": what_to_do}, status_code=status)
+
+
+async def on_bad_request(_: HTTPConnection, error: Exception) -> JSONResponse:
+    """Answer a request that was not understood."""
+    assert isinstance(error, BadRequestError)  # noqa: S101 - registered for this type only
+    return problem(400, error.error, error.what_to_do)
+
+
+async def on_http_error(_: HTTPConnection, error: Exception) -> JSONResponse:
+    """Answer what the router or the files have no answer for."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type only
+    return problem(
+        error.status_code, f"{error.detail}.", _WHAT_TO_DO.get(error.status_code, "Check the address.")
+    )
+
+
+async def on_database_error(_: HTTPConnection, error: Exception) -> JSONResponse:
+    """Answer while the database is away."""
+    logger.warning("A request failed on the database: %s", type(error).__name__)
+    return problem(
+        503, "The database does not answer.", "Wait a moment and try again; `bidbeacon doctor` tells more."
+    )
+
+
+async def on_unforeseen_error(_: HTTPConnection, error: Exception) -> JSONResponse:
+    """Answer what should not happen; the cause is in the log."""
+    logger.error("A request failed", exc_info=error)
+    return problem(500, "Something went wrong here.", "Try again; the cause is in the stream's log.")
+
+
+HANDLERS = {
+    BadRequestError: on_bad_request,
+    HTTPException: on_http_error,
+    SQLAlchemyError: on_database_error,
+    Exception: on_unforeseen_error,
+}

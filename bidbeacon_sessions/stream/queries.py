@@ -1,0 +1,90 @@
+"""What a request may ask for, read and checked."""
+
+from datetime import datetime
+
+from starlette.datastructures import QueryParams
+
+from bidbeacon_sessions.change_log import Cursor, parse_cursor
+from bidbeacon_sessions.store import SessionFilter
+from bidbeacon_sessions.stream.problems import BadRequestError
+from bidbeacon_sessions.tables import SESSION_STATUSES
+
+MAX_VALUE_LENGTH = 200
+MAX_LIMIT = 200
+DEFAULT_LIMIT = 50
+
+_TEXTS = ("job", "account", "status", "type", "dataset", "window", "run")
+_INSTANTS = ("since", "before")
+
+
+def read_filter(query: QueryParams, *, also: frozenset[str] = frozenset()) -> SessionFilter:
+    """Give the filter of a request: `job account status type dataset window run`, and the instants `since` and `before`.
+
+    Args:
+        query: the request's parameters.
+        also: further parameters that this request knows.
+
+    Raises:
+        BadRequestError: a parameter is unknown, too long or not of its kind.
+    """
+    unknown = sorted(set(query) - {*_TEXTS, *_INSTANTS, *also})
+    if unknown:
+        known = ", ".join([*_TEXTS, *_INSTANTS, *sorted(also)])
+        raise BadRequestError(f"Unknown parameter {unknown[0][:50]!r}.", f"Use some of: {known}.")
+    texts = {name: _text(query, name) for name in _TEXTS}
+    if texts["status"] not in {None, *SESSION_STATUSES}:
+        raise BadRequestError(
+            f"Unknown status {texts['status']!r}.", f"Use one of: {', '.join(SESSION_STATUSES)}."
+        )
+    return SessionFilter(**texts, since=_instant(query, "since"), before=_instant(query, "before"))
+
+
+def read_limit(query: QueryParams) -> int:
+    """Give how many sessions are asked for, 50 by default.
+
+    Raises:
+        BadRequestError: it is not a number from 1 to 200.
+    """
+    given = query.get("limit", str(DEFAULT_LIMIT))
+    if not given.isascii() or not given.isdigit() or not 1 <= int(given[:9]) <= MAX_LIMIT:
+        raise BadRequestError(
+            f"Expected limit to be a number from 1 to {MAX_LIMIT}, got: {given[:50]!r}.", "Ask page by page."
+        )
+    return int(given)
+
+
+def read_cursor(query: QueryParams, last_event_id: str | None = None) -> Cursor | None:
+    """Give from where a stream goes on; what a reconnecting browser says counts more than what its address says.
+
+    Raises:
+        CursorError: it is not a cursor.
+    """
+    given = last_event_id or query.get("cursor")
+    return parse_cursor(given) if given else None
+
+
+def _text(query: QueryParams, name: str) -> str | None:
+    value = query.get(name)
+    if value is None or value == "":
+        return None
+    if len(value) > MAX_VALUE_LENGTH or "\x00" in value:
+        raise BadRequestError(
+            f"The value of {name} is too long or holds a NUL.", f"Use at most {MAX_VALUE_LENGTH} characters."
+        )
+    return value
+
+
+def _instant(query: QueryParams, name: str) -> datetime | None:
+    value = _text(query, name)
+    if value is None:
+        return None
+    try:
+        instant = datetime.fromisoformat(value)
+    except ValueError:
+        instant = None
+    if instant is None or instant.tzinfo is None:
+        raise BadRequestError(
+            f"Expected {name} to be an instant with its zone, got: {value!r}.",
+            "Write it like 2026-07-25T14:00:00Z.",
+        )
+    return instant

@@ -1,0 +1,91 @@
+"""Runs the stream: one uvicorn process that stops promptly, whatever streams are open."""
+
+import errno
+import os
+import signal
+import socket
+from types import FrameType
+
+import uvicorn
+
+from bidbeacon_sessions.errors import CannotListenError
+from bidbeacon_sessions.store import SessionStore
+from bidbeacon_sessions.stream.access import Access
+from bidbeacon_sessions.stream.app import create_app
+from bidbeacon_sessions.stream.hub import SYNC_SECONDS, Hub
+
+_GRACE_SECONDS = 1
+
+
+class StreamServer(uvicorn.Server):
+    """The stream on one address. `run()` blocks until SIGINT, SIGTERM or `should_exit`.
+
+    Args:
+        store: whose sessions are shown; stays the caller's.
+        host: the address to listen on.
+        port: the port; 0 takes any free one.
+        sync_seconds: how often every stream says where the log stands.
+
+    Raises:
+        UnsafeAddressError: other machines reach that address, and no token is set.
+        CannotListenError: the address is taken, or not this machine's.
+    """
+
+    def __init__(
+        self, store: SessionStore, *, host: str, port: int, sync_seconds: float = SYNC_SECONDS
+    ) -> None:
+        self._app = create_app(store, Access.for_host(host), sync_seconds=sync_seconds)
+        self._socket = _listen(host, port)
+        super().__init__(
+            uvicorn.Config(
+                self._app,
+                log_level="warning",
+                ws_max_size=64 * 1024,
+                timeout_graceful_shutdown=_GRACE_SECONDS,
+                server_header=False,
+            )
+        )
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on."""
+        return int(self._socket.getsockname()[1])
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the change log is being read."""
+        hub: Hub = self._app.state.hub
+        return hub.is_ready
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until told to stop."""
+        super().run(sockets or [self._socket])
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the open streams first: the server would wait for them."""
+        self._app.state.hub.close_clients()
+        await super().shutdown(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
+        """Stop, and then return from `run` instead of raising the signal again; a second Ctrl-C does not wait."""
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
+
+
+def serve(store: SessionStore, *, host: str, port: int) -> None:
+    """Serve page and stream until SIGINT or SIGTERM.
+
+    Raises:
+        UnsafeAddressError: other machines reach that address, and no token is set.
+        CannotListenError: the address is taken, or not this machine's.
+    """
+    StreamServer(store, host=host, port=port).run()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=512)
+    except OSError as error:
+        reason = "the port is in use" if error.errno == errno.EADDRINUSE else os.strerror(error.errno or 0)
+        raise CannotListenError(host, port, reason) from error

@@ -1,0 +1,146 @@
+"""Follows the change log: one step, one read, one rendering for all clients. Blocking; the hub calls it in a thread."""
+
+from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from bidbeacon_sessions.change_log import Cursor, Position, head, is_due, read_changes, step, trim
+from bidbeacon_sessions.settings import get_session_settings
+from bidbeacon_sessions.store import SessionFilter, SessionStore, find_matching_ids
+from bidbeacon_sessions.stream.messages import ResetReason
+from bidbeacon_sessions.stream.rendering import RenderedSession, render_changes
+
+EVERYTHING = SessionFilter()
+MAX_CHANGES = 1_000
+MAX_CATCH_UP = 10_000
+
+
+class CursorRefusedError(Exception):
+    """A reader can't go on from its cursor and must load the list again."""
+
+    def __init__(self, reason: ResetReason) -> None:
+        self.reason: ResetReason = reason
+        super().__init__(reason)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What happened in the positions `(after, upto]` of one epoch.
+
+    Args:
+        after: the cursor that this goes on from.
+        upto: the cursor of whoever has taken this in.
+        sessions: the changed sessions.
+        matches: for each filter that was asked about, the ids of the changed sessions that match it, its status left aside.
+        more: whether there is more to read at once.
+    """
+
+    after: Cursor
+    upto: Cursor
+    sessions: Sequence[RenderedSession] = ()
+    matches: Mapping[SessionFilter, AbstractSet[UUID]] = field(default_factory=dict)
+    more: bool = False
+
+
+@dataclass
+class StepCounts:
+    """What this process's steps did, for the metrics."""
+
+    steps: int = 0
+    published: int = 0
+
+
+class Tailer:
+    """Reads the log of one store from its newest position on. Not for use by several threads at once.
+
+    Attributes:
+        cursor: up to where it has read; None until the first `pull`.
+    """
+
+    def __init__(self, store: SessionStore) -> None:
+        self.cursor: Cursor | None = None
+        self.counts = StepCounts()
+        self._store = store
+
+    def pull(self, filters: Collection[SessionFilter]) -> Batch:
+        """Take a step where one is due, and give what is new in the log.
+
+        Raises:
+            CursorRefusedError: a new epoch began, or the log was trimmed in front of this reader; it goes on from the newest position.
+        """
+        position = self._step_if_due()
+        if self.cursor is None:
+            self.cursor = position.cursor
+        if self.cursor == position.cursor:
+            return Batch(self.cursor, self.cursor)
+        try:
+            missing = _count_missing(self.cursor, position)
+            batch = self._read(self.cursor, min(missing, MAX_CHANGES), filters)
+        except CursorRefusedError:
+            self.cursor = position.cursor
+            raise
+        self.cursor = batch.upto
+        return replace(batch, more=batch.upto.position < position.position)
+
+    def catch_up(self, cursor: Cursor, newest: Cursor, wanted: SessionFilter) -> Batch:
+        """Give what a reader with this cursor has missed, up to the place that this tailer has read to.
+
+        Raises:
+            CursorRefusedError: the cursor is of another epoch or from the future, or too much was missed.
+        """
+        if cursor == newest:
+            return Batch(cursor, cursor)
+        with self._store.begin() as connection:
+            oldest = head(connection).oldest
+        missing = _count_missing(cursor, Position(newest.epoch, newest.position, oldest))
+        if missing > MAX_CATCH_UP:
+            raise CursorRefusedError("overflow")
+        return self._read(cursor, missing, [wanted])
+
+    def trim(self) -> int:
+        """Drop what is beyond the log's bounds; give how many changes."""
+        settings = get_session_settings()
+        with self._store.begin() as connection:
+            return trim(connection, rows=settings.change_log_rows, hours=settings.change_log_hours)
+
+    def _step_if_due(self) -> Position:
+        with self._store.begin() as connection:
+            due = is_due(connection)
+            position = head(connection)
+        if not due:
+            return position
+        with self._store.begin() as connection:
+            done = step(connection)
+        self.counts.steps += done.led
+        self.counts.published += done.published
+        with self._store.begin() as connection:
+            return head(connection)
+
+    def _read(self, after: Cursor, count: int, filters: Collection[SessionFilter]) -> Batch:
+        with self._store.begin() as connection:
+            changes = read_changes(connection, after, count)
+            if not changes or changes[0].position != after.position + 1:
+                raise CursorRefusedError("expired")
+            sessions = render_changes(connection, changes)
+            matches = _match(connection, [session.session_id for session in sessions], filters)
+        return Batch(after, Cursor(after.epoch, changes[-1].position), sessions, matches)
+
+
+def _count_missing(after: Cursor, position: Position) -> int:
+    """Give how many changes lie between a reader and the newest position."""
+    missing = position.position - after.position
+    if after.epoch != position.epoch or missing < 0:
+        raise CursorRefusedError("epoch")
+    if after.position < position.oldest - 1:
+        raise CursorRefusedError("expired")
+    return missing
+
+
+def _match(
+    connection: Connection, ids: Sequence[UUID], filters: Collection[SessionFilter]
+) -> dict[SessionFilter, set[UUID]]:
+    wanted = {replace(one, status=None) for one in filters} - {EVERYTHING}
+    return {one: find_matching_ids(connection, ids, one) for one in wanted}

@@ -1,0 +1,42 @@
+// Elements from plain data. Everything from outside goes through text nodes, never through markup.
+
+/** Make an element: attributes by name, `on` for listeners; children are nodes or text, empty ones are left out. */
+export function el(name, attributes = {}, ...children) {
+  const element = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (key === "on") for (const [event, listener] of Object.entries(value)) element.addEventListener(event, listener);
+    else if (value !== null && value !== undefined && value !== false) element.setAttribute(key, value === true ? "" : value);
+  }
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== ""));
+  return element;
+}
+
+/** Give a parent exactly these children, touching only what differs, so that focus and selection stay. */
+export function reconcile(parent, wanted) {
+  wanted.forEach((node, index) => {
+    if (parent.childNodes[index] !== node) parent.insertBefore(node, parent.childNodes[index] ?? null);
+  });
+  while (parent.childNodes.length > wanted.length) parent.lastChild.remove();
+}
+
+/** Give an address that is safe to link to, or null: http(s) or a path of this site. */
+export function safeUrl(value) {
+  try {
+    const url = new URL(String(value), location.origin);
+    return url.protocol === "http:" || url.protocol === "https:" ? url.href : null;
+  } catch {
+    return null;
+  }
+}
+
+/** A link that opens beside this page; plain text where the address is not safe. */
+export function outLink(text, address, attributes = {}) {
+  const href = safeUrl(address);
+  if (href === null) return el("span", {}, text);
+  return el("a", { href, target: "_blank", rel: "noopener", ...attributes }, text);
+}
+
+/** A link within this site, from an absolute address: the same page whatever name the server has. */
+export function sessionPath(id) {
+  return `/sessions/${encodeURIComponent(id)}`;
+}

@@ -1,0 +1,36 @@
+// Marks for status and tone: each a shape of its own, so that colour is never the only sign.
+
+const NAMESPACE = "http://www.w3.org/2000/svg";
+const STATUS = {
+  running: ["M8 1.8a6.2 6.2 0 1 1-6.2 6.2", "stroke"],
+  succeeded: ["M8 1a7 7 0 1 0 0 14A7 7 0 0 0 8 1Zm-1.1 10.2L3.9 8.2l1.2-1.2 1.8 1.8 4-4 1.2 1.2Z", "fill"],
+  failed: ["M5.1 1h5.8L15 5.1v5.8L10.9 15H5.1L1 10.900V5.1Zm.7 3.600L4.600 5.800 6.800 8l-2.200 2.200 1.200 1.200L8 9.200l2.200 2.200 1.200-1.200L9.200 8l2.200-2.200-1.200-1.200L8 6.800Z", "fill"],
+  cancelled: ["M8 1.800a6.200 6.200 0 1 0 0 12.400A6.200 6.200 0 0 0 8 1.800ZM3.700 12.300l8.600-8.600", "stroke"],
+  crashed: ["M8 .8 15.600 14.600H.4ZM7.200 5.500v4.600h1.600V5.500Zm0 5.600v1.700h1.600v-1.700Z", "fill"],
+};
+const TONE = {
+  neutral: ["M8 5.600a2.400 2.400 0 1 0 0 4.800 2.400 2.400 0 0 0 0-4.800Z", "stroke"],
+  progress: ["M8 4.500a3.500 3.500 0 1 0 0 7 3.500 3.500 0 0 0 0-7Z", "fill"],
+  success: ["M3.500 8.300l3 3 6-6.300", "stroke"],
+  warning: ["M8 3l5.500 9.800h-11Z", "fill"],
+  error: ["M3.800 3.800l8.400 8.400M12.200 3.800l-8.400 8.400", "stroke"],
+};
+
+export const statusIcon = (status) => icon(STATUS[status] ?? STATUS.cancelled, `status ${status}`, status);
+export const toneIcon = (tone) => icon(TONE[tone] ?? TONE.neutral, "tone", tone === "neutral" ? null : tone);
+
+function icon([path, kind], className, label) {
+  const svg = document.createElementNS(NAMESPACE, "svg");
+  svg.setAttribute("viewBox", "0 0 16 16");
+  svg.setAttribute("class", `icon ${kind} ${className}`);
+  if (label === null) svg.setAttribute("aria-hidden", "true");
+  else {
+    svg.setAttribute("role", "img");
+    svg.setAttribute("aria-label", label);
+  }
+  const shape = document.createElementNS(NAMESPACE, "path");
+  shape.setAttribute("d", path);
+  shape.setAttribute("fill-rule", "evenodd");
+  svg.append(shape);
+  return svg;
+}

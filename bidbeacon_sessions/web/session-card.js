@@ -1,0 +1,91 @@
+// One session in the stream: head, actions on a rail, error, input. Updated in place, so that focus and selection stay.
+
+import { el, outLink, sessionPath } from "./dom.js";
+import { statusIcon } from "./icons.js";
+import { accountTag } from "./parts.js";
+import { ago, clock, duration, fullTime, now } from "./time.js";
+import { Timeline } from "./timeline.js";
+
+export class SessionCard {
+  constructor(entry, { askForAll }) {
+    this.timeline = new Timeline({ folding: true, askForAll: () => askForAll(entry.session.id) });
+    this.mark = el("span", { class: "mark" });
+    this.word = el("span", { class: "word" });
+    this.length = el("span", { class: "length" });
+    this.error = el("p", { class: "error", hidden: true });
+    const { session } = entry;
+    const input = el("pre", { class: "input", dir: "auto", hidden: true });
+    this.element = el(
+      "article",
+      { class: "session", "data-id": session.id, "aria-label": `${session.job_name}, ${clock(session.started_at)}` },
+      el(
+        "div",
+        { class: "when" },
+        el("time", { class: "clock", datetime: session.started_at, title: fullTime(session.started_at) }, clock(session.started_at)),
+        el("span", { class: "ago", "data-ago": session.started_at }, ago(session.started_at)),
+      ),
+      this.mark,
+      el("div", { class: "head" }, headParts(session), this.word, el("span", { class: "links" }, this.length, inputToggle(session, input), openLink(session), runLink(session))),
+      input,
+      this.timeline.element,
+      this.error,
+    );
+    this.update(entry);
+  }
+
+  update({ session, actions }) {
+    if (session.status !== this.status) this.showStatus(session);
+    this.timeline.show(actions, session.action_count);
+    this.element.classList.toggle("bare", session.action_count === 0);
+  }
+
+  showStatus(session) {
+    this.status = session.status;
+    this.element.dataset.status = session.status;
+    this.mark.replaceChildren(statusIcon(session.status));
+    this.word.textContent = session.status === "succeeded" ? "" : session.status;
+    this.length.replaceChildren(lengthOf(session));
+    this.error.hidden = !session.error;
+    if (session.error) this.error.replaceChildren(el("b", {}, session.error.type ?? "Error"), " ", el("bdi", {}, session.error.message ?? ""));
+  }
+}
+
+/** How long it took, or counting while it runs. */
+export function lengthOf(session) {
+  if (session.duration !== null) return el("span", { title: "Duration" }, duration(session.duration));
+  return el("span", { "data-since": session.started_at, title: "Running for" }, duration(Math.floor((now() - Date.parse(session.started_at)) / 1000)));
+}
+
+/** A link to the run in Dagster, where there is one. */
+export function runLink(session) {
+  return session.run_url && outLink("Run ↗", session.run_url, { class: "run", title: `Run ${session.run_id} in Dagster` });
+}
+
+/** "attempt 2", for a second try. */
+export function attemptBadge(session) {
+  return session.retry_number > 0 && el("span", { class: "tag attempt" }, `attempt ${session.retry_number + 1}`);
+}
+
+function headParts(session) {
+  return [
+    el("a", { class: "job", href: sessionPath(session.id), title: "Open this session" }, el("bdi", {}, session.job_name)),
+    session.account && accountTag(session.account),
+    attemptBadge(session) || "",
+  ];
+}
+
+function openLink(session) {
+  return el("a", { href: sessionPath(session.id), "aria-label": `Open ${session.job_name}` }, "Open");
+}
+
+/** A button that shows what the job was given, made when it is first asked for. */
+function inputToggle(session, body) {
+  if (Object.keys(session.input ?? {}).length === 0) return null;
+  const button = el("button", { type: "button", class: "as-link", "aria-expanded": "false" }, "Input");
+  button.addEventListener("click", () => {
+    body.textContent ||= JSON.stringify(session.input, null, 2);
+    body.hidden = !body.hidden;
+    button.setAttribute("aria-expanded", String(!body.hidden));
+  });
+  return button;
+}

@@ -1,0 +1,132 @@
+// The connection: load, go on from the loaded cursor, reconnect from the last one, load again when told to.
+
+const PATH = "/api/job-sessions/stream";
+const SILENCE_MS = 25_000;
+const FIRST_RETRY_MS = 500;
+const LONGEST_RETRY_MS = 10_000;
+
+/** Fetch JSON; throws an Error with `whatToDo`; without access it goes to the login. */
+export async function fetchJson(path, signal) {
+  const response = await fetch(path, { signal, headers: { Accept: "application/json" } });
+  if (response.status === 401) location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
+  const body = await response.json().catch(() => ({}));
+  if (response.ok) return body;
+  throw Object.assign(new Error(body.error ?? `The server answered ${response.status}.`), { whatToDo: body.what_to_do, status: response.status });
+}
+
+/**
+ * Follows the sessions that match a query. `load` fetches the first state and gives its cursor; it is called again after a reset.
+ * `onState` hears `{name: "live" | "away" | "reconnecting" | "failed", asOf, error}`.
+ */
+export class Stream {
+  constructor({ query, load, onUpdate, onGone, onState }) {
+    Object.assign(this, { query, load, onUpdate, onGone, onState });
+    this.retryMs = FIRST_RETRY_MS;
+    this.asOf = null;
+    this.watchdog = setInterval(() => this.watch(), 5_000);
+    this.onOnline = () => this.hurry();
+    window.addEventListener("online", this.onOnline);
+    document.addEventListener("visibilitychange", this.onOnline);
+  }
+
+  async start() {
+    try {
+      this.cursor = await this.load();
+    } catch (error) {
+      if (!this.isClosed) this.fail(error);
+      return;
+    }
+    this.asOf = Date.now();
+    if (!this.isClosed) this.connect();
+  }
+
+  close() {
+    this.isClosed = true;
+    this.source?.close();
+    clearTimeout(this.timer);
+    clearInterval(this.watchdog);
+    window.removeEventListener("online", this.onOnline);
+    document.removeEventListener("visibilitychange", this.onOnline);
+  }
+
+  connect() {
+    this.source?.close();
+    this.source = new EventSource(`${PATH}?${new URLSearchParams({ ...this.query, cursor: this.cursor })}`);
+    this.heardAt = Date.now();
+    this.source.onopen = () => this.hear();
+    this.source.onerror = () => this.reconnect();
+    this.listen("job-sessions:updated", (data) => this.onUpdate(data.session, data.actions));
+    this.listen("job-sessions:gone", (data) => this.onGone(data.session_id));
+    this.listen("sync", (data) => this.sync(data));
+    this.listen("reset", () => this.reset());
+  }
+
+  listen(event, handle) {
+    this.source.addEventListener(event, ({ data, lastEventId }) => {
+      if (lastEventId) this.cursor = lastEventId;
+      this.hear();
+      handle(JSON.parse(data));
+    });
+  }
+
+  hear() {
+    this.heardAt = Date.now();
+    this.retryMs = FIRST_RETRY_MS;
+    if (!this.isDatabaseAway) this.say("live", { asOf: (this.asOf = Date.now()) });
+  }
+
+  sync(data) {
+    this.isDatabaseAway = data.database === "away";
+    if (this.isDatabaseAway) this.say("away");
+  }
+
+  reset() {
+    this.source.close();
+    this.start();
+  }
+
+  fail(error) {
+    this.say(this.asOf === null ? "failed" : "reconnecting", { error });
+    this.later(() => this.start());
+  }
+
+  /** The connection broke: go on from the last cursor, later and later. */
+  reconnect() {
+    this.source.close();
+    this.say("reconnecting");
+    this.later(() => (this.retryMs > 2_000 ? this.probe() : this.connect()));
+  }
+
+  /** A browser does not say why a stream was refused, so ask with an ordinary request: it leads to the login where needed. */
+  async probe() {
+    try {
+      await fetchJson("/api/job-sessions?limit=1");
+    } catch (error) {
+      if (error.status === undefined) return this.reconnect();
+    }
+    if (!this.isClosed) this.connect();
+  }
+
+  later(action) {
+    clearTimeout(this.timer);
+    this.pending = action;
+    this.timer = setTimeout(() => this.hurry(), this.retryMs * (0.75 + Math.random() / 2));
+    this.retryMs = Math.min(this.retryMs * 2, LONGEST_RETRY_MS);
+  }
+
+  /** Do at once what was put off. */
+  hurry() {
+    const action = this.pending;
+    this.pending = null;
+    clearTimeout(this.timer);
+    if (action && !this.isClosed) action();
+  }
+
+  watch() {
+    if (this.source?.readyState === EventSource.OPEN && Date.now() - this.heardAt > SILENCE_MS) this.reconnect();
+  }
+
+  say(name, detail = {}) {
+    if (!this.isClosed) this.onState({ name, asOf: this.asOf, ...detail });
+  }
+}

@@ -1,0 +1,235 @@
+"""The Event Stream page in a real Chromium."""
+
+import shutil
+import threading
+from collections.abc import Iterator
+from datetime import date
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from bidbeacon_sessions import Action, SessionStore, with_job_session
+from bidbeacon_sessions.stream import StreamServer
+
+pytestmark = pytest.mark.browser
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+HOSTILE = "<img src=x onerror=\"document.title='owned'\"> </script><script>document.title='owned'</script> \u202eevil\u2066"
+
+
+class PageNoted(Action):
+    """Something was noted."""
+
+    sentence = "Noted {what} {what:badge}[ for {windows:count:window} {windows:windows}]"
+
+    what: str
+    windows: tuple[date, ...] = ()
+
+
+class PageBroken(Action):
+    """Something broke."""
+
+    sentence = "Broken: {what}, see {link:link:more}"
+    tone = "error"
+
+    what: str
+    link: str = "javascript:document.title='owned'"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, headless."""
+    executable = shutil.which("chromium") or shutil.which("google-chrome")
+    assert executable is not None, "the browser tests need Chromium: apt-get install chromium"
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=executable, args=FLAGS)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def base_url(session_store: SessionStore) -> Iterator[str]:
+    """The address of a running stream."""
+    server = StreamServer(session_store, host="127.0.0.1", port=0)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.port}"
+    server.should_exit = True
+    thread.join(timeout=10)
+
+
+@pytest.fixture
+def page(browser: Browser, base_url: str) -> Iterator[Page]:
+    """A tab whose errors fail the test."""
+    tab = browser.new_page(viewport={"width": 1280, "height": 600})
+    errors: list[str] = []
+    tab.on("pageerror", lambda error: errors.append(str(error)))
+    tab.on(
+        "console", lambda message: errors.append(message.text) if "Content Security" in message.text else None
+    )
+    yield tab
+    tab.close()
+    assert [] == errors
+
+
+def test_a_new_action_appears_without_a_reload(
+    page: Page, base_url: str, session_store: SessionStore
+) -> None:
+    """The empty page says what to do; then a session starts, its action appears, and its end."""
+    page.goto(base_url)
+    expect(page.get_by_role("heading", name="No sessions yet")).to_be_visible()
+    expect(page.locator("#pill-text")).to_have_text("Live")
+
+    with with_job_session("refresh-account", store=session_store, run_id="run-1") as session:
+        expect(page.locator(".session .job")).to_have_text(["refresh-account"])
+        session.add(PageNoted(what="hello"))
+        expect(page.locator(".session .sentence")).to_have_text("Noted hello hello")
+        expect(page.locator(".session")).to_have_attribute("data-status", "running")
+    expect(page.locator(".session")).to_have_attribute("data-status", "succeeded")
+    expect(page.locator(".session .run")).to_have_attribute("href", "http://127.0.0.1:3000/runs/run-1")
+
+
+def test_what_comes_from_outside_is_text_never_markup(
+    page: Page, base_url: str, session_store: SessionStore
+) -> None:
+    """Tags, right-to-left marks and script links in names, sentences and errors do nothing."""
+    with (
+        pytest.raises(ValueError, match="img"),
+        with_job_session(
+            HOSTILE, store=session_store, run_id=HOSTILE, input={HOSTILE: HOSTILE}, labels={HOSTILE: HOSTILE}
+        ) as session,
+    ):
+        session.add(PageNoted(what=HOSTILE))
+        session.add(PageBroken(what=HOSTILE))
+        raise ValueError(HOSTILE)
+
+    for address in (base_url, f"{base_url}/sessions/{session.session_id}"):
+        page.goto(address)
+        expect(page.locator(".sentence").first).to_contain_text("<img src=x onerror=")
+        expect(page.locator(".sentence").last).to_contain_text("see more")
+        assert 0 == page.locator("img[src='x'], #session script, #feed script, a[href^='javascript']").count()
+        assert "owned" not in page.title().split()
+    expect(page.locator(".failure")).to_contain_text("<img src=x")
+
+
+def test_a_page_that_is_scrolled_down_does_not_move(
+    page: Page, base_url: str, session_store: SessionStore
+) -> None:
+    """New sessions are counted, and shown when the reader goes back up."""
+    for number in range(30):
+        with with_job_session(f"job-{number}", store=session_store) as session:
+            session.add(PageNoted(what="x"))
+    page.goto(base_url)
+    expect(page.locator(".session")).to_have_count(30)
+    page.evaluate("window.scrollTo(0, 900)")
+    expect(page.locator("#pill-text")).to_have_text("Paused")
+    before = page.locator(".session").nth(15).bounding_box()
+
+    with with_job_session("late", store=session_store) as session:
+        session.add(PageNoted(what="x"))
+    expect(page.locator("#pill-text")).to_have_text("Paused · 2 new")
+    assert before == page.locator(".session").nth(15).bounding_box()
+
+    page.get_by_role("button", name="↑ 2 new").click()
+    expect(page.locator(".session .job").first).to_have_text("late")
+    expect(page.locator("#pill-text")).to_have_text("Live")
+
+
+def test_pausing_holds_the_page_until_it_goes_on(
+    page: Page, base_url: str, session_store: SessionStore
+) -> None:
+    """The pill and the key `p` pause and release."""
+    page.goto(base_url)
+    expect(page.locator("#pill-text")).to_have_text("Live")
+    page.locator("#pill").click()
+    with with_job_session("held-back", store=session_store):
+        expect(page.locator("#pill-text")).to_have_text("Paused · 1 new")
+    expect(page.locator(".session")).to_have_count(0)
+    page.keyboard.press("p")
+    expect(page.locator(".session .job")).to_have_text(["held-back"])
+
+
+def test_a_filter_is_in_the_address_and_in_the_field(
+    page: Page, base_url: str, session_store: SessionStore
+) -> None:
+    """Typing filters, the address can be shared, going back undoes it, nonsense is explained."""
+    for job in ("wanted", "other"):
+        with with_job_session(job, store=session_store):
+            pass
+    page.goto(base_url)
+    expect(page.locator(".session")).to_have_count(2)
+    page.keyboard.press("/")
+    page.keyboard.type("job:wanted\n")
+    expect(page.locator(".session .job")).to_have_text(["wanted"])
+    assert page.url.endswith("/?job=wanted")
+
+    page.goto(page.url)
+    expect(page.locator("#query")).to_have_value("job:wanted")
+    expect(page.locator(".session")).to_have_count(1)
+    page.locator("#query").fill("nonsense")
+    page.locator("#query").press("Enter")
+    expect(page.locator("#query-problem")).to_contain_text("“nonsense” can't be looked for")
+    page.go_back()
+    expect(page.locator(".session")).to_have_count(2)
+
+
+def test_a_long_session_folds_in_the_middle_but_never_its_errors(
+    page: Page, base_url: str, session_store: SessionStore
+) -> None:
+    """Forty actions show as ends and error; a click shows all."""
+    with with_job_session("long", store=session_store) as session:
+        for number in range(40):
+            session.add(PageBroken(what="middle") if number == 20 else PageNoted(what=str(number)))
+    page.goto(base_url)
+    expect(page.locator(".action.error .sentence")).to_have_text("Broken: middle, see more")
+    expect(page.locator(".more")).to_have_count(2)
+    assert page.locator(".action").count() < 15
+    page.locator(".more").first.click()
+    expect(page.locator(".action")).to_have_count(40)
+    expect(page.locator(".more")).to_have_count(0)
+
+
+def test_windows_that_follow_each_other_fold_into_one_badge(
+    page: Page, base_url: str, session_store: SessionStore
+) -> None:
+    """Ten days in a row are one badge with their count, which a click unfolds."""
+    days = tuple(date(2025, 7, day) for day in range(1, 11))
+    with with_job_session("fold", store=session_store) as session:
+        session.add(PageNoted(what="x", windows=days))
+    page.goto(base_url)
+    fold = page.locator(".tag.fold")
+    expect(fold).to_have_text("2025-07-01 … 2025-07-1010 days")
+    fold.click()
+    expect(page.locator(".tag.window")).to_have_count(10)
+
+
+def test_after_the_server_was_away_nothing_is_missing(browser: Browser, session_store: SessionStore) -> None:
+    """The page says as of when its data is, and takes up where it was."""
+    first = StreamServer(session_store, host="127.0.0.1", port=0)
+    thread = threading.Thread(target=first.run, daemon=True)
+    thread.start()
+    page = browser.new_page()
+    page.goto(f"http://127.0.0.1:{first.port}")
+    expect(page.locator("#pill-text")).to_have_text("Live")
+    port = first.port
+    first.should_exit = True
+    thread.join(timeout=10)
+    expect(page.locator("#pill-text")).to_contain_text("Reconnecting · data as of")
+    with with_job_session("meanwhile", store=session_store):
+        pass
+    second = StreamServer(session_store, host="127.0.0.1", port=port)
+    thread = threading.Thread(target=second.run, daemon=True)
+    thread.start()
+    expect(page.locator(".session .job")).to_have_text(["meanwhile"], timeout=20_000)
+    expect(page.locator("#pill-text")).to_have_text("Live")
+    page.close()
+    second.should_exit = True
+    thread.join(timeout=10)

@@ -1,0 +1,81 @@
+"""A world whose runs are processes of their own, and `results.json`: what each fault test came to."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dagster import DagsterInstance
+from sqlalchemy import Engine
+
+from bidbeacon_pipelines.sandbox.thread import SandboxHandle
+from bidbeacon_sessions.settings import get_session_settings
+from tests.dagster.fixtures import environment, sandbox
+from tests.dagster.world import World
+
+__all__ = ["environment", "sandbox"]
+
+RESULTS = Path(__file__).parent / "results.json"
+STORAGE = """
+storage:
+  custom:
+    module: bidbeacon_pipelines.local.dagster_storage
+    class: BidBeaconStorage
+    config: {}
+telemetry:
+  enabled: false
+"""
+
+_entries = pytest.StashKey[list[dict[str, Any]]]()
+
+
+@pytest.fixture
+def world(
+    database_url: str,
+    engine: Engine,
+    sandbox: SandboxHandle,
+    environment: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[World]:
+    """Give a stocked world whose Dagster keeps its runs in Postgres, and whose leases end after five seconds."""
+    monkeypatch.setenv("BIDBEACON_LEASE_SECONDS", "5")
+    monkeypatch.setenv("BIDBEACON_HEARTBEAT_SECONDS", "1")
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    get_session_settings.cache_clear()
+    (tmp_path / "dagster.yaml").write_text(STORAGE)
+    with DagsterInstance.from_config(str(tmp_path)) as instance:
+        world = World(database_url, engine, sandbox, instance)
+        world.add_accounts()
+        yield world
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin with no results."""
+    config.stash[_entries] = []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+    """Keep what a fault test came to, once it has run."""
+    report: pytest.TestReport = yield
+    if item.get_closest_marker("faults") and (report.when == "call" or report.failed):
+        item.config.stash[_entries].append(
+            {
+                "name": item.name,
+                "seed": 1,
+                "ok": report.passed,
+                "detail": f"{report.duration:.1f} s"
+                if report.passed
+                else str(call.excinfo and call.excinfo.value)[:500],
+            }
+        )
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write the results, where fault tests were run."""
+    entries = session.config.stash[_entries]
+    if entries:
+        RESULTS.write_text(json.dumps(entries, indent=2, ensure_ascii=False) + "\n")

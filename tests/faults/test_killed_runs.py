@@ -1,0 +1,107 @@
+"""A run worker is killed with SIGKILL at an exact place; what comes after carries on, and loads the window once."""
+
+import subprocess
+import sys
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from dagster import DagsterRunStatus
+
+from bidbeacon_pipelines.defs.partitions import partition_key
+from bidbeacon_pipelines.local.recovery import close_runs_of_the_dead
+from bidbeacon_pipelines.settings import PROJECT_ROOT
+from bidbeacon_pipelines.store.accounts import Account
+from bidbeacon_sessions.dagster import close_dead_sessions
+from tests.dagster.world import DATASET, World, wait_until
+from tests.faults.kill_points import INSIDE_THE_LOAD, KILL_POINTS, KillPoint
+
+NOTICED_WITHIN = timedelta(minutes=2)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("point", KILL_POINTS, ids=lambda point: point.name)
+def test_runs_killed_anywhere_are_carried_on(world: World, point: KillPoint, tmp_path: Path) -> None:
+    """The session ends as crashed, the run as failed; the window is loaded once, by one report, and recorded once."""
+    kill_and_carry_on(world, point, tmp_path)
+
+
+def test_a_run_killed_inside_its_load_is_carried_on(world: World, tmp_path: Path) -> None:
+    """A reader sees nothing of the half-done load; the next look does it again, with the same report."""
+    kill_and_carry_on(world, INSIDE_THE_LOAD, tmp_path)
+
+
+def kill_and_carry_on(world: World, point: KillPoint, folder: Path) -> None:
+    """Kill a run at a place, let the scheduled jobs go on, and check all that is promised."""
+    account, day = world.account(), world.day(40)
+    point.arm(world)
+    kill_worker(world, point, account, day, folder)
+    point.disarm(world)
+    if point.after_its_session:
+        assert close_runs_of_the_dead(world.instance) == 1  # Dagster's daemon does so within a second
+    else:
+        wait_until(lambda: close_dead_sessions(world.sessions, world.instance) > 0, "the session is closed")
+        check_crashed(world)
+    carry_on(world, account, day)
+    check_loaded_once(world, account, day)
+
+
+def kill_worker(world: World, point: KillPoint, account: Account, day: date, folder: Path) -> None:
+    """Materialize a partition in a process of its own, and kill it where it is halted."""
+    command = [
+        sys.executable,
+        "-m",
+        "dagster",
+        "asset",
+        "materialize",
+        "-m",
+        "bidbeacon_pipelines.definitions",
+    ]
+    command += ["--select", DATASET.asset_name, "--partition", str(partition_key(account.account_key, day))]
+    with (folder / "worker.log").open("w") as log:
+        worker = subprocess.Popen(command, cwd=PROJECT_ROOT, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        point.wait_until_reached(world)
+        assert worker.poll() is None, (folder / "worker.log").read_text()
+    finally:
+        worker.kill()
+        worker.wait()
+
+
+def check_crashed(world: World) -> None:
+    """The killed run's session says that it crashed, soon enough, and its run is failed."""
+    session = world.one_session("load-windows")
+    assert session["status"] == "crashed"
+    assert session["actions"][-1]["type"] == "session-finalized"
+    last_seen = session["actions"][-1]["last_seen_at"]
+    assert last_seen is not None
+    [row] = world.rows(
+        "SELECT finished_at - CAST(:seen AS timestamptz) AS took FROM job_sessions WHERE id = :id",
+        seen=last_seen,
+        id=session["id"],
+    )
+    assert row["took"] < NOTICED_WITHIN
+    run = world.instance.get_run_by_id(session["run_id"])
+    assert run is not None
+    assert run.status is DagsterRunStatus.FAILURE
+
+
+def carry_on(world: World, account: Account, day: date) -> None:
+    """Let the scheduled look run until the window is loaded; a request of unknown outcome is not left alone for minutes here."""
+
+    def look() -> bool:
+        world.execute("UPDATE report_requests SET next_step_at = now() WHERE status = 'sent'")
+        assert world.run_job("poll_reports").success
+        return world.window(account, day).status == "loaded"
+
+    wait_until(look, "the window is loaded", seconds=60)
+
+
+def check_loaded_once(world: World, account: Account, day: date) -> None:
+    """One load, one report accepted, one materialization, and exactly the rows that Amazon has."""
+    assert world.window(account, day).load_count == 1
+    assert len(world.accepted_creates()) == 1
+    assert world.true_sums(account, day) == world.loaded_sums(account, day)
+    assert [str(partition_key(account.account_key, day))] == world.recorded_partitions()
+    assert world.rows("SELECT 1 FROM job_sessions WHERE status = 'running'") == []
+    assert world.rows("SELECT 1 FROM report_requests WHERE claimed_by IS NOT NULL") == []

@@ -1,0 +1,111 @@
+"""The queries and the example program of the documents run as they stand there."""
+
+import importlib
+import re
+import sys
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from dagster import materialize
+from sqlalchemy import Engine, text
+
+from bidbeacon_pipelines.actions import (
+    ReportProcessed,
+    ReportRequested,
+    SkipReason,
+    WindowSkipped,
+    WindowsQueued,
+)
+from bidbeacon_pipelines.settings import PROJECT_ROOT
+from bidbeacon_sessions import AccountRef, SessionStore, with_job_session
+
+ACCOUNT = AccountRef("amzn1.ads-account.g.1kc1bk217kscqoyqdyq24dt56", "US", "US.1kc1bk217kscqoyqdyq24dt56")
+FACTS = {"account": ACCOUNT.key, "dataset": "daily_targets", "windows": [date(2026, 11, 23)]}
+
+
+def _blocks(document: str, language: str) -> list[str]:
+    found = re.findall(
+        rf"^ *```{language}\n(.*?)^ *```",
+        (PROJECT_ROOT / document).read_text(encoding="utf-8"),
+        re.MULTILINE | re.DOTALL,
+    )
+    assert found, f"{document} has no {language}"
+    return found
+
+
+@pytest.fixture
+def told(session_store: SessionStore) -> Iterator[SessionStore]:
+    """A database with four sessions of the last hours: loaded, skipped, failed, and one that runs."""
+    with with_job_session(
+        "load-windows", store=session_store, account=ACCOUNT, run_id="run-1", step_key="load"
+    ) as session:
+        session.add(WindowsQueued(**FACTS, by_hand=True))
+        session.add(ReportRequested(**FACTS, request_id=1, report_id="rpt-1"))
+        session.add(ReportProcessed(**FACTS, request_id=1, report_id="rpt-1", rows=1_587, currency="USD"))
+    with with_job_session("refresh-account", store=session_store, account=ACCOUNT, clock=_earlier) as session:
+        session.add(WindowSkipped(**FACTS, reason=SkipReason.NO_FREE_SLOT))
+    with (
+        pytest.raises(LookupError),
+        with_job_session("load-windows", store=session_store, account=ACCOUNT),
+    ):
+        raise LookupError("no such window")
+    with with_job_session("poll-reports", store=session_store):
+        yield session_store
+
+
+def _earlier() -> datetime:
+    return datetime.now(UTC) - timedelta(hours=2)
+
+
+@pytest.mark.parametrize("query", [*_blocks("docs/sessions.md", "sql"), *_blocks("README.md", "sql")])
+def test_a_query_of_the_documents_finds_something(told: SessionStore, query: str) -> None:
+    """Each query runs as it stands, and has an answer where sessions of each kind are stored."""
+    with told.begin() as connection:
+        assert connection.exec_driver_sql(query).all()
+
+
+def test_the_windows_story_is_told_in_order(told: SessionStore) -> None:
+    """The query about one window gives its skips, requests and loads by time."""
+    [query] = [query for query in _blocks("docs/sessions.md", "sql") if "as detail" in query]
+    with told.begin() as connection:
+        rows = connection.exec_driver_sql(query).all()
+    assert [("skipped", "two reports of this account are in flight"), ("queued", None)] == [
+        (row.effect, row.detail) for row in rows[:2]
+    ]
+    assert [("requested", "rpt-1"), ("loaded", "rpt-1")] == [(row.effect, row.detail) for row in rows[2:]]
+
+
+def test_the_view_has_the_columns_of_the_documents(engine: Engine) -> None:
+    """docs/sessions.md describes every column of `job_sessions`, and no other."""
+    table = (PROJECT_ROOT / "docs" / "sessions.md").read_text(encoding="utf-8").partition("## Questions")[0]
+    described = [
+        name
+        for row in re.findall(r"^\| (`.+?`) \|", table, re.MULTILINE)
+        for name in re.findall(r"`(\w+)`", row)
+    ]
+    with engine.begin() as connection:
+        columns = connection.execute(text("SELECT * FROM job_sessions LIMIT 0")).keys()
+    assert sorted(columns) == sorted(described)
+
+
+def test_the_example_project_records_a_session(
+    engine: Engine, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The code location of docs/sessions.md makes its tables in an empty database, and its asset leaves a session."""
+    [program] = _blocks("docs/sessions.md", "python")
+    (tmp_path / "example_of_the_docs.py").write_text(program, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("BIDBEACON_DATABASE_URL", database_url)
+    with engine.begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    example = importlib.import_module("example_of_the_docs")
+    monkeypatch.delitem(sys.modules, "example_of_the_docs")
+    example.create_tables(engine)
+    assert materialize([example.invoices], resources={"sessions": example.Sessions()}).success
+    with engine.begin() as connection:
+        [row] = connection.execute(text("SELECT job_name, status, actions FROM job_sessions")).all()
+    assert ("fetch-invoices", "succeeded", 12) == (row.job_name, row.status, row.actions[0]["invoices"])
+    example.session_store().dispose()

@@ -1,0 +1,132 @@
+"""The documents say what the code does: catalogue, settings, dependencies, links, paths and commands."""
+
+import re
+import shlex
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+from pydantic_settings import BaseSettings
+
+from bidbeacon_pipelines.cli import app
+from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
+from bidbeacon_sessions.catalogue import markdown_catalogue
+from bidbeacon_sessions.settings import SessionSettings
+
+DOCS = sorted([*PROJECT_ROOT.glob("*.md"), *(PROJECT_ROOT / "docs").glob("*.md")])
+OF_TESTS = {"BIDBEACON_TEST_CLUSTER_URL"}
+FOLDERS = ("bidbeacon_pipelines/", "bidbeacon_sessions/", "docs/", "migrations/", "tests/", "bench/", ".ci/")
+
+each_document = pytest.mark.parametrize("document", DOCS, ids=lambda path: path.name)
+
+
+def test_the_catalogue_of_actions_is_as_printed() -> None:
+    """docs/actions.md lists exactly the registered actions, as their classes say."""
+    assert markdown_catalogue(["bidbeacon_pipelines.actions"]) == _text(PROJECT_ROOT / "docs" / "actions.md")
+
+
+def test_every_setting_is_listed_with_its_default() -> None:
+    """docs/settings.md has one line for each field of both settings classes, and no other."""
+    rows = re.findall(
+        r"^\| `(BIDBEACON_\w+)` \| (.+?) \|", _text(PROJECT_ROOT / "docs" / "settings.md"), re.MULTILINE
+    )
+    assert {**_defaults(Settings), **_defaults(SessionSettings)} == dict(rows)
+    assert len(rows) == len(dict(rows))
+
+
+@each_document
+def test_settings_that_a_document_names_exist(document: Path) -> None:
+    """Every BIDBEACON_… of a document is a setting, or one of the tests'."""
+    named = set(re.findall(r"\bBIDBEACON_[A-Z_]*[A-Z]\b", _text(document)))
+    assert named <= {*_defaults(Settings), *_defaults(SessionSettings), *OF_TESTS}
+
+
+@pytest.mark.parametrize(("heading", "group"), [("Runtime", "runtime"), ("Development", "dev")])
+def test_every_dependency_has_its_reason(heading: str, group: str) -> None:
+    """docs/dependencies.md lists what pyproject.toml asks for, and nothing else."""
+    section = (
+        _text(PROJECT_ROOT / "docs" / "dependencies.md").partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    )
+    rows = re.findall(r"^\| ([a-z][\w, -]+?) \| .+ \|$", section, re.MULTILINE)
+    listed = [name for row in rows if row != "package" for name in row.split(", ")]
+    assert sorted(_dependencies()[group]) == sorted(listed)
+
+
+@each_document
+def test_links_lead_somewhere(document: Path) -> None:
+    """The file of every relative link exists."""
+    targets = re.findall(r"\]\(([^)#\s]+)", _text(document))
+    relative = [target for target in targets if not re.match(r"[a-z]+:", target)]
+    assert [] == [target for target in relative if not (document.parent / target).exists()]
+
+
+def test_the_readme_leads_to_every_document() -> None:
+    """No document is reachable by a listing of the folder alone."""
+    readme = _text(PROJECT_ROOT / "README.md")
+    assert [] == [path.name for path in DOCS if path.name != "README.md" and f"{path.name})" not in readme]
+
+
+@each_document
+def test_paths_that_a_document_names_exist(document: Path) -> None:
+    """Every file or folder of the project that stands in code marks exists."""
+    named = [span for span in _code_spans(document) if span.startswith(FOLDERS) and " " not in span]
+    assert [] == [path for path in named if not (PROJECT_ROOT / path).exists()]
+
+
+@each_document
+def test_commands_that_a_document_shows_exist(document: Path) -> None:
+    """Every `bidbeacon …` is a command with these options, every `make …` a target."""
+    targets = set(re.findall(r"^([a-z-]+):", _text(PROJECT_ROOT / "Makefile"), re.MULTILINE))
+    shown = [*_code_spans(document), *_code_lines(document)]
+    made = {match[1] for command in shown if (match := re.match(r"make ([a-z-]+)", command))}
+    assert made <= targets
+    for command in shown:
+        if match := re.match(r"(?:\$ )?(?:\.venv/bin/)?bidbeacon (.+)", command):
+            _check_command(shlex.split(match[1], comments=True))
+
+
+def _check_command(words: list[str]) -> None:
+    command: Any = typer.main.get_command(app)
+    while words and (subcommands := getattr(command, "commands", None)):
+        assert words[0] in subcommands, words
+        command = subcommands[words.pop(0)]
+    known = {name for parameter in command.params for name in parameter.opts}
+    assert {word for word in words if word.startswith("--")} <= known
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def _defaults(settings: type[BaseSettings]) -> dict[str, str]:
+    """Give each setting's default as docs/settings.md shows it."""
+    return {
+        f"BIDBEACON_{name.upper()}": _shown(field.get_default(call_default_factory=True, validated_data={}))
+        for name, field in settings.model_fields.items()
+    }
+
+
+def _shown(default: object) -> str:
+    if default is None:
+        return "none"
+    return f"`{default.relative_to(PROJECT_ROOT) if isinstance(default, Path) else default}`"
+
+
+def _dependencies() -> dict[str, list[str]]:
+    project = tomllib.loads(_text(PROJECT_ROOT / "pyproject.toml"))
+    wanted = {"runtime": project["project"]["dependencies"], "dev": project["dependency-groups"]["dev"]}
+    return {group: [re.split(r"[\[~=<>! ]", line)[0] for line in lines] for group, lines in wanted.items()}
+
+
+def _code_spans(document: Path) -> list[str]:
+    """Give what stands between single code marks, outside of code blocks; line breaks inside count as blanks."""
+    outside = re.sub(r"^ *```.*?^ *```", "", _text(document), flags=re.MULTILINE | re.DOTALL)
+    return [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", outside)]
+
+
+def _code_lines(document: Path) -> Iterator[str]:
+    for block in re.findall(r"^ *```\n(.*?)^ *```", _text(document), re.MULTILINE | re.DOTALL):
+        yield from (line.strip() for line in block.splitlines())

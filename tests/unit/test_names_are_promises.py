@@ -1,0 +1,110 @@
+"""Names that others rely on, written down: a change here is a change for everyone who uses them."""
+
+from collections.abc import Iterator
+
+from dagster import AssetsDefinition
+from starlette.routing import Mount, Route, WebSocketRoute
+from typer import Typer
+
+import bidbeacon_pipelines.actions  # noqa: F401 - registers the action classes
+from bidbeacon_pipelines.cli import app
+from bidbeacon_pipelines.definitions import defs
+from bidbeacon_sessions.actions import action_classes
+from bidbeacon_sessions.stream.app import _ROUTES
+
+ASSETS = ["daily_target_performance"]
+JOBS = ["poll_reports", "refresh_account", "sync_accounts", "sync_ad_entities"]
+SCHEDULES = ["sync_accounts_hourly"]
+SENSORS = ["close_crashed_sessions", "poll_reports_in_flight", "refresh_due_accounts"]
+ACTION_TYPES = [
+    "account-needs-person",
+    "accounts-synced",
+    "actions-lost",
+    "actions-omitted",
+    "entities-synced",
+    "export-failed",
+    "export-requested",
+    "loads-recorded",
+    "report-adopted",
+    "report-failed",
+    "report-held",
+    "report-pending",
+    "report-processed",
+    "report-requested",
+    "request-retried",
+    "session-finalized",
+    "targets-resolved",
+    "waited-for-amazon",
+    "window-skipped",
+    "windows-expired",
+    "windows-planned",
+    "windows-queued",
+]
+COMMANDS = [
+    "accounts disable",
+    "accounts enable",
+    "accounts list",
+    "accounts sync",
+    "db shell",
+    "db upgrade",
+    "db url",
+    "dev",
+    "refresh",
+    "sandbox",
+    "sessions list",
+    "sessions show",
+    "stream",
+]
+STREAM_ROUTES = [
+    "/",
+    "/api/actions",
+    "/api/job-sessions",
+    "/api/job-sessions/stream",
+    "/api/job-sessions/ws",
+    "/api/job-sessions/{session_id:uuid}",
+    "/healthz",
+    "/login",
+    "/metrics",
+    "/readyz",
+    "/sessions/{session_id:uuid}",
+    "/web",
+]
+
+
+def test_asset_names() -> None:
+    """One asset a dataset."""
+    assets = [asset for asset in defs.assets or () if isinstance(asset, AssetsDefinition)]
+    assert sorted(key.to_user_string() for asset in assets for key in asset.keys) == ASSETS
+
+
+def test_job_schedule_and_sensor_names() -> None:
+    """What Dagster's UI lists, and what tags, links and run requests name."""
+    assert sorted(job.name for job in defs.jobs or ()) == JOBS
+    assert sorted(schedule.name for schedule in defs.schedules or ()) == SCHEDULES
+    assert sorted(sensor.name for sensor in defs.sensors or ()) == SENSORS
+
+
+def test_action_types() -> None:
+    """Stored in `session_actions.type`, queried by people, sent to readers of the stream."""
+    ours = {name for name, kind in action_classes().items() if kind.__module__.startswith("bidbeacon")}
+    assert sorted(ours) == ACTION_TYPES
+
+
+def test_commands() -> None:
+    """What scripts call."""
+    assert sorted(_commands(app)) == COMMANDS
+
+
+def test_stream_routes() -> None:
+    """What readers of the stream and health checks ask for."""
+    paths = {route.path for route in _ROUTES if isinstance(route, (Route, WebSocketRoute, Mount))}
+    assert sorted(paths) == STREAM_ROUTES
+
+
+def _commands(typer: Typer, prefix: str = "") -> Iterator[str]:
+    for command in typer.registered_commands:
+        assert command.callback is not None
+        yield prefix + (command.name or command.callback.__name__)
+    for group in typer.registered_groups:
+        assert group.typer_instance is not None
+        yield from _commands(group.typer_instance, f"{prefix}{group.name} ")

@@ -125,6 +125,8 @@ def test_a_run_without_a_partition_says_so(stocked: World) -> None:
     assert not result.success
     assert failure_of(result) == ("NoPartitionError", str(NoPartitionError()))
     assert stocked.materializations() == []
+    session = stocked.one_session("load-windows")
+    assert (session["status"], session["error"]["type"]) == ("failed", "NoPartitionError")
 
 
 def test_a_disabled_account_fails_with_its_reason(stocked: World) -> None:

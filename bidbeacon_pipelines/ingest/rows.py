@@ -1,15 +1,13 @@
-"""The rows of reports: their models, the check that sorts good from bad, and sums of rows with one key.
+"""The rows of reports: their models and the check that sorts good from bad.
 
 Knows neither files nor database. A row of another country than the account's is not this account's row; a row that can't be
 understood is handed back with its reason.
 """
 
-import hashlib
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -40,15 +38,6 @@ class ReportRow(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    key_fields: ClassVar[tuple[str, ...]] = (
-        "window_date",
-        "currency_code",
-        "campaign_id",
-        "ad_group_id",
-        "ad_id",
-    )
-    metric_fields: ClassVar[tuple[str, ...]] = ("impressions", "clicks", "orders", "sales", "spend")
-
     window_date: LocalDate = Field(alias=DATE_FIELD)
     country_code: Country = Field(alias=COUNTRY_FIELD)
     currency_code: Currency = Field(alias=CURRENCY_FIELD)
@@ -63,21 +52,9 @@ class ReportRow(BaseModel):
     sales: Amount = Field(alias="metric.sales")
     spend: Amount = Field(alias="metric.totalCost")
 
-    @property
-    def key(self) -> tuple[Any, ...]:
-        """What must be equal in two rows that are summed."""
-        return tuple(getattr(self, name) for name in self.key_fields)
-
-    @property
-    def metrics(self) -> tuple[int | Decimal | None, ...]:
-        """The metrics, in the order of `metric_fields`."""
-        return tuple(getattr(self, name) for name in self.metric_fields)
-
 
 class DailyTargetRow(ReportRow):
     """One target's performance through one ad on one account-local day, as reported; the target may be empty text."""
-
-    key_fields: ClassVar[tuple[str, ...]] = (*ReportRow.key_fields, "target_value", "target_match_type")
 
     target_value: Text = Field(alias="target.value")
     target_match_type: Text = Field(alias="target.matchType")
@@ -177,38 +154,3 @@ class _Check(Generic[RowT]):
 def _told(error: ErrorDetails) -> str:
     field = ".".join(map(str, error["loc"]))
     return f"{field}: missing" if error["type"] == "missing" else f"{field}: {error['msg']}"
-
-
-def add_values(left: Any, right: Any) -> Any:
-    """Add two metrics of one kind, where None is "no value": it adds nothing, and two of them stay None."""
-    if left is None or right is None:
-        return right if left is None else left
-    return left + right
-
-
-def sum_rows(rows: Iterable[RowT]) -> list[RowT]:
-    """Sum rows with the same key, in order of first appearance; names are the first row's.
-
-    Holds every row, so give it one window's or one small report's; a large report is summed in the database.
-    """
-    sums: dict[tuple[Any, ...], RowT] = {}
-    for row in rows:
-        earlier = sums.get(row.key)
-        sums[row.key] = row if earlier is None else _added(earlier, row)
-    return list(sums.values())
-
-
-def _added(left: RowT, right: RowT) -> RowT:
-    names = left.metric_fields
-    summed = zip(names, map(add_values, left.metrics, right.metrics), strict=True)
-    return left.model_copy(update=dict(summed))
-
-
-def digest_rows(rows: Iterable[ReportRow]) -> str:
-    """Give a digest of rows' keys and metrics, the same for the same rows in any order and notation (`1.0` is `1`)."""
-    lines = sorted(repr((*map(str, row.key), *map(_canonical, row.metrics))) for row in sum_rows(rows))
-    return hashlib.blake2b("\n".join(lines).encode(), digest_size=16).hexdigest()
-
-
-def _canonical(value: int | Decimal | None) -> str | None:
-    return None if value is None else format(Decimal(value).normalize(), "f")

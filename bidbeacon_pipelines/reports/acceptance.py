@@ -14,7 +14,7 @@ class HeldReport:
     transaction that ends its request, so that the request is not read again.
 
     Attributes:
-        digest: What its rows of the window were, from `ingest.rows.digest_rows`.
+        digest: What its rows of the window were, from `store.performance.digest_window`.
         rows: How many they were.
     """
 
@@ -63,7 +63,7 @@ def decide_load(
         bad_rows: Rows of it that can't be understood; those without a readable date count for every window.
         bad_share_limit: Largest share of bad rows among all rows that is still loaded, 0 to 1.
         held_before: The report that was last held for this window, if it was held.
-        digest: What this report's good rows of the window are, from `ingest.rows.digest_rows`.
+        digest: What this report's good rows of the window are, from `store.performance.digest_window`.
     """
     if bad_rows > bad_share_limit * (new_rows + bad_rows):
         share = bad_rows / (new_rows + bad_rows)

@@ -155,9 +155,9 @@ def tally_windows(connection: Connection, scope: Scope, days: Sequence[date]) ->
 
 
 def digest_window(connection: Connection, day: date) -> str:
-    """Give a digest of the fresh rows of a window: equal digests mean the same rows."""
+    """Give a digest of the fresh rows of a window: equal digests mean the same keys and metrics, whatever the names are by now."""
     statement = text("""
-        SELECT md5(coalesce(string_agg(f::text, E'\\n' ORDER BY ad_id, entity_id, currency_code), ''))
+        SELECT md5(coalesce(string_agg(ROW(ad_id, entity_id, currency_code, impressions, clicks, orders, sales, spend)::text, E'\\n' ORDER BY ad_id, entity_id, currency_code), ''))
           FROM report_fresh f WHERE window_date = :day""")
     return str(connection.execute(statement, {"day": day}).scalar_one())
 

@@ -1,6 +1,5 @@
 """Which rows of a report are understood, which are refused and why, and how rows are summed."""
 
-import random
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -14,10 +13,7 @@ from bidbeacon_pipelines.ingest.rows import (
     DailyTargetRow,
     ForeignRow,
     GoodRow,
-    add_values,
     check_rows,
-    digest_rows,
-    sum_rows,
 )
 
 DAY = date(2025, 12, 29)
@@ -84,9 +80,10 @@ def test_nulls_stay_nulls() -> None:
     """A metric without value is not a measured zero."""
     metrics = ("impressions", "clicks", "purchases", "sales", "totalCost")
     row = _row(**{f"metric__{name}": None for name in metrics})
+    zeros = _row(**{f"metric__{name}": 0 for name in metrics})
 
-    assert (None,) * 5 == row.metrics
-    assert (0,) * 5 == _row(**{f"metric__{name}": 0 for name in metrics}).metrics
+    assert (None,) * 5 == (row.impressions, row.clicks, row.orders, row.sales, row.spend)
+    assert (0,) * 5 == (zeros.impressions, zeros.clicks, zeros.orders, zeros.sales, zeros.spend)
 
 
 @pytest.mark.parametrize("country", ["US", "us", None, ""])
@@ -305,54 +302,3 @@ def test_no_row_breaks_the_check(changes: dict[str, Any], dropped: set[str]) -> 
         assert "\0" not in f"{row.target_value}{row.target_match_type}{row.campaign_name}".encode().decode()
     else:
         assert isinstance(result, ForeignRow) or result.reason
-
-
-@pytest.mark.parametrize(
-    ("left", "right", "total"), [(None, None, None), (None, 0, 0), (3, None, 3), (0, None, 0), (3, 4, 7)]
-)
-def test_no_value_adds_nothing(left: int | None, right: int | None, total: int | None) -> None:
-    """Two metrics without value have none in sum; with one value the sum is that."""
-    assert total == add_values(left, right)
-
-
-def test_rows_with_one_key_are_summed() -> None:
-    """Rows of the same target, ad and day are one row, with the first one's names."""
-    rows = [
-        _row(metric__sales=Decimal("0.1"), metric__clicks=None),
-        _row(target__value="cat"),
-        _row(metric__sales=Decimal("0.2"), metric__clicks=None, campaign__name="renamed"),
-    ]
-    summed, other = sum_rows(rows)
-
-    assert (2400, None, 4, Decimal("0.3"), Decimal("19.740002")) == summed.metrics
-    assert ("Manual - Dog shirts", "cat") == (summed.campaign_name, other.target_value)
-
-
-@pytest.mark.parametrize("field", ["budgetCurrency__value", "ad__id", "target__value", "target__matchType"])
-def test_rows_with_other_keys_are_not_summed(field: str) -> None:
-    """Every part of the key keeps rows apart, the currency too."""
-    assert 2 == len(sum_rows([_row(), _row(**{field: "123" if field == "ad__id" else "XXX"})]))
-
-
-SALES = st.lists(st.none() | st.decimals(0, 10**6, places=6), min_size=1, max_size=12)
-
-
-@given(amounts=SALES, split=st.integers(1, 4))
-def test_sums_are_exact_in_any_order(amounts: list[Decimal | None], split: int) -> None:
-    """However rows are ordered, each key's sum is exact to the last digit, and so is the digest."""
-    rows = [_row(metric__sales=amount, ad__id=n % split) for n, amount in enumerate(amounts)]
-    shuffled = random.Random(1).sample(rows, len(rows))
-    summed = {row.ad_id: row.sales for row in sum_rows(shuffled)}
-    known = [amount for amount in amounts if amount is not None]
-
-    assert sum(known, Decimal(0)) == sum((s for s in summed.values() if s is not None), Decimal(0))
-    assert digest_rows(rows) == digest_rows(shuffled)
-
-
-def test_digest_sees_each_change() -> None:
-    """A digest differs where a metric, a key or the number of rows does, and not where only notation or a name does."""
-    base = digest_rows([_row()])
-
-    assert base == digest_rows([_row(metric__sales=Decimal("39.980000"), campaign__name="renamed")])
-    changes: list[dict[str, Any]] = [{"metric__sales": None}, {"metric__clicks": 0}, {"target__value": "x"}]
-    assert 5 == len({base, digest_rows([]), *(digest_rows([_row(**change)]) for change in changes)})

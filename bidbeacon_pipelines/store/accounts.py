@@ -116,7 +116,8 @@ def set_enabled(connection: Connection, key: str, *, enabled: bool) -> None:
     get_account(connection, key)
     connection.execute(
         text("""UPDATE advertiser_accounts
-                   SET enabled = :enabled, needs_person = CASE WHEN :enabled THEN NULL ELSE needs_person END
+                   SET enabled = :enabled, needs_person = CASE WHEN :enabled THEN NULL ELSE needs_person END,
+                       needs_person_for = CASE WHEN :enabled THEN NULL ELSE needs_person_for END
                  WHERE account_key = :key"""),
         {"key": key, "enabled": enabled},
     )
@@ -125,10 +126,29 @@ def set_enabled(connection: Connection, key: str, *, enabled: bool) -> None:
 def set_needs_person(connection: Connection, account: Account, reason: str) -> None:
     """Stop asking Amazon for an account until a person enables it again."""
     connection.execute(
-        text("""UPDATE advertiser_accounts SET needs_person = :reason
+        text("""UPDATE advertiser_accounts SET needs_person = :reason, needs_person_for = 'account'
                  WHERE account_id = :account_id AND country_code = :country_code"""),
         account.identity | {"reason": reason},
     )
+
+
+def set_credentials_need_person(connection: Connection, reason: str) -> list[str]:
+    """Stop asking Amazon for every account, since it refuses who we are; give the keys of those it was news for."""
+    rows = connection.execute(
+        text("""UPDATE advertiser_accounts SET needs_person = :reason, needs_person_for = 'credentials'
+                 WHERE needs_person IS NULL RETURNING account_key"""),
+        {"reason": reason},
+    )
+    return sorted(rows.scalars())
+
+
+def clear_credentials_need_person(connection: Connection) -> list[str]:
+    """Ask Amazon again for the accounts that only waited for credentials it accepts; give their keys."""
+    rows = connection.execute(
+        text("""UPDATE advertiser_accounts SET needs_person = NULL, needs_person_for = NULL
+                 WHERE needs_person_for = 'credentials' RETURNING account_key""")
+    )
+    return sorted(rows.scalars())
 
 
 def set_windows_through(connection: Connection, account: Account, through: date) -> None:

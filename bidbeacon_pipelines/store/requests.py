@@ -25,6 +25,16 @@ class ClaimLostError(RuntimeError):
         )
 
 
+class NoFreeSlotError(RuntimeError):
+    """Two reports of the ads account are open already."""
+
+    def __init__(self, account_id: str) -> None:
+        self.account_id = account_id
+        super().__init__(
+            f"Two reports of {account_id} are in flight, and Amazon works on no more: wait until one has ended."
+        )
+
+
 @dataclass(frozen=True)
 class Request:
     """A report request as stored; see the table's description."""
@@ -101,12 +111,22 @@ def insert_request(
     by_hand: bool,
     session_id: UUID,
 ) -> int:
-    """Store a request before it is sent, claimed by the session that plans it; give its id."""
-    statement = text("""
-        INSERT INTO report_requests (account_id, country_code, dataset, start_date, end_date, by_hand, requested_by, claimed_by)
-        VALUES (:account_id, :country_code, :dataset, :start, :end, :by_hand, :by, :by) RETURNING id""")
+    """Store a request before it is sent, in a free slot, claimed by the session that plans it; give its id.
+
+    Raises:
+        NoFreeSlotError: both slots of the ads account are taken. Under `lock_planning`, counting first rules that out.
+    """
+    statement = text(f"""
+        INSERT INTO report_requests (account_id, country_code, dataset, slot, start_date, end_date, by_hand, requested_by, claimed_by)
+        SELECT :account_id, :country_code, :dataset, slot, :start, :end, :by_hand, :by, :by
+          FROM unnest(ARRAY[1, 2]) AS slot
+         WHERE NOT EXISTS (SELECT FROM report_requests r WHERE r.account_id = :account_id AND r.slot = slot.slot AND {_OPEN})
+         ORDER BY slot LIMIT 1 RETURNING id""")
     values = {"dataset": dataset, "start": start, "end": end, "by_hand": by_hand, "by": session_id}
-    return int(connection.execute(statement, account.identity | values).scalar_one())
+    request_id = connection.execute(statement, account.identity | values).scalar()
+    if request_id is None:
+        raise NoFreeSlotError(account.account_id)
+    return int(request_id)
 
 
 def get_request(connection: Connection, request_id: int) -> Request:

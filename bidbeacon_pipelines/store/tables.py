@@ -4,7 +4,7 @@ Every table that holds an account's data has `account_id` and `country_code`: Am
 Ids are text in "C" order (they sort and compare as bytes), money is `numeric(20, 6)` in the row's own currency.
 """
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
 from uuid import UUID
@@ -17,6 +17,7 @@ from sqlalchemy import (
     Index,
     MetaData,
     Numeric,
+    SmallInteger,
     Text,
     text,
 )
@@ -30,6 +31,7 @@ WINDOW_STATUSES = ("missing", "requested", "loaded", "failed", "expired")
 REQUEST_STATUSES = ("planned", "sent", "in_flight", "completed", "loaded", "failed")
 OPEN_REQUEST = "status IN ('planned', 'sent', 'in_flight', 'completed')"
 EXPORT_STATUSES = ("in_flight", "loaded", "failed")
+CALL_CLASSES = ("create", "retrieve", "exports", "other")
 
 
 class PipelinesBase(DeclarativeBase):
@@ -57,7 +59,11 @@ def _account() -> ForeignKeyConstraint:
 
 
 class AdvertiserAccount(PipelinesBase):
-    """One row is an account: an Amazon ads account in one country, with its own profile, currency and time zone."""
+    """One row is an account: an Amazon ads account in one country, with its own profile, currency and time zone.
+
+    `needs_person` is why nothing is asked until a person acts; `needs_person_for` says whether it concerns this account only, or
+    the credentials, and then all of their accounts.
+    """
 
     __tablename__ = "advertiser_accounts"
 
@@ -74,6 +80,7 @@ class AdvertiserAccount(PipelinesBase):
     marketplace_id: Mapped[str | None]
     enabled: Mapped[bool] = mapped_column(server_default=text("true"))
     needs_person: Mapped[str | None]
+    needs_person_for: Mapped[str | None]
     first_seen_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     synced_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     entities_synced_at: Mapped[datetime | None]
@@ -84,6 +91,10 @@ class AdvertiserAccount(PipelinesBase):
         CheckConstraint("currency_code ~ '^[A-Z]{3}$'", name="currency_is_iso"),
         CheckConstraint("region IN ('NA', 'EU', 'FE')", name="region_known"),
         CheckConstraint("account_key ~ '^[A-Za-z0-9._-]+$'", name="key_is_plain"),
+        CheckConstraint("needs_person_for IN ('account', 'credentials')", name="needs_person_for_known"),
+        CheckConstraint(
+            "(needs_person IS NULL) = (needs_person_for IS NULL)", name="needs_person_for_something"
+        ),
     )
 
 
@@ -198,7 +209,8 @@ class ReportRequest(PipelinesBase):
     """One row is one report asked of Amazon: one dataset of one account, for all days of a range.
 
     It is stored before it is sent, and Amazon's id before it is polled. `claimed_by` names the session that works on it; the
-    claim holds while that session's lease does.
+    claim holds while that session's lease does. `slot` is which of the two places of its ads account it has while it is open: Amazon
+    works on no more than two reports of an account at once, over all of its countries.
     """
 
     __tablename__ = "report_requests"
@@ -207,6 +219,7 @@ class ReportRequest(PipelinesBase):
     account_id: Mapped[str] = _id()
     country_code: Mapped[str]
     dataset: Mapped[str]
+    slot: Mapped[int] = mapped_column(SmallInteger)
     start_date: Mapped[date]
     end_date: Mapped[date]
     status: Mapped[str] = mapped_column(server_default="planned")
@@ -232,6 +245,7 @@ class ReportRequest(PipelinesBase):
     __table_args__ = (
         _account(),
         CheckConstraint("start_date <= end_date", name="range_in_order"),
+        CheckConstraint("slot IN (1, 2)", name="slot_known"),
         CheckConstraint(f"status IN {REQUEST_STATUSES}", name="status_known"),
         CheckConstraint(
             "status NOT IN ('in_flight', 'completed') OR report_id IS NOT NULL", name="in_flight_has_report"
@@ -239,6 +253,63 @@ class ReportRequest(PipelinesBase):
         CheckConstraint("(status IN ('loaded', 'failed')) = (finished_at IS NOT NULL)", name="ended_has_end"),
         Index("ix_report_requests_open", "next_step_at", postgresql_where=text(OPEN_REQUEST)),
         Index("ix_report_requests_account", "account_id", "country_code", "dataset", "created_at"),
+        Index(
+            "uq_report_requests_slot",
+            "account_id",
+            "slot",
+            unique=True,
+            postgresql_where=text(OPEN_REQUEST),
+        ),
+    )
+
+
+class ApiCall(PipelinesBase):
+    """One row is one call to Amazon, answered or not; kept 30 days.
+
+    `duration` is from sending to the whole answer. `queued` is how long it stood in our own queue before, `waited` how long we
+    waited since the attempt before it (for `Retry-After`, or backing off), and `retry_count` how many attempts came before it.
+    `error` is what went wrong, by the client's name for it; without `status` no whole answer came.
+    """
+
+    __tablename__ = "api_calls"
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    called_at: Mapped[datetime] = mapped_column(index=True)
+    region: Mapped[str]
+    call: Mapped[str]
+    account_id: Mapped[str | None] = _id()
+    country_code: Mapped[str | None]
+    status: Mapped[int | None] = mapped_column(SmallInteger)
+    error: Mapped[str | None]
+    duration: Mapped[timedelta]
+    queued: Mapped[timedelta]
+    waited: Mapped[timedelta]
+    retry_count: Mapped[int] = mapped_column(SmallInteger)
+    request_id: Mapped[str | None]
+
+    __table_args__ = (
+        CheckConstraint("region IN ('NA', 'EU', 'FE')", name="region_known"),
+        CheckConstraint("duration >= '0' AND queued >= '0' AND waited >= '0'", name="times_positive"),
+        Index("ix_api_calls_account", "account_id", "called_at"),
+    )
+
+
+class ApiLane(PipelinesBase):
+    """One row is a lane that calls of all processes go through one after another: those of a class, in a region or of one account in it.
+
+    `account_id` is empty for the region's own lane. The next call starts no earlier than `next_start_at`.
+    """
+
+    __tablename__ = "api_lanes"
+
+    region: Mapped[str] = mapped_column(primary_key=True)
+    call_class: Mapped[str] = mapped_column(primary_key=True)
+    account_id: Mapped[str] = mapped_column(Text(collation="C"), primary_key=True, server_default="")
+    next_start_at: Mapped[datetime]
+
+    __table_args__ = (
+        CheckConstraint("region IN ('NA', 'EU', 'FE')", name="region_known"),
+        CheckConstraint(f"call_class IN {CALL_CLASSES}", name="call_class_known"),
     )
 
 

@@ -143,7 +143,7 @@ class LoadWorld:
         )
         with self.engine.begin() as connection:
             scope = self._scope(connection, days, AS_OF + timedelta(days=age))
-            return load_report(
+            result = load_report(
                 connection,
                 scope,
                 DATASET,
@@ -152,6 +152,9 @@ class LoadWorld:
                 targets=TargetIndex(list_targets(connection, self.account)),
                 rules=rules,
             )
+            ended = text("UPDATE report_requests SET status = 'loaded', finished_at = now() WHERE id = :id")
+            connection.execute(ended, {"id": scope.request_id})
+        return result
 
     def _scope(self, connection: Connection, days: Sequence[date], as_of: datetime) -> Scope:
         create_windows(connection, self.account, DATASET.name, dict.fromkeys(days, AS_OF))

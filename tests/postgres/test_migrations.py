@@ -10,7 +10,9 @@ from typing import Any
 
 import psycopg
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from psycopg import sql
 from sqlalchemy import MetaData, make_url, text
@@ -20,6 +22,7 @@ from bidbeacon_pipelines.store.migrate import MIGRATIONS, upgrade
 from bidbeacon_pipelines.store.tables import PipelinesBase
 from bidbeacon_sessions.tables import JOB_SESSIONS_VIEW, SessionsBase
 
+HEAD = "0002"
 PROMISED_COLUMNS = {
     *("id", "job_name", "run_id", "step_key", "retry_number", "account_id", "country_code", "status"),
     *("started_at", "finished_at", "duration", "error", "input", "actions", "action_count"),
@@ -125,7 +128,7 @@ def test_twice_is_once(database_url: str) -> None:
     before = ask(database_url, "SELECT epoch, position FROM session_change_cursor")
     upgrade(database_url)
     assert before == ask(database_url, "SELECT epoch, position FROM session_change_cursor")
-    assert [("0001",)] == ask(database_url, "SELECT version_num FROM alembic_version")
+    assert [(HEAD,)] == ask(database_url, "SELECT version_num FROM alembic_version")
 
 
 def test_four_processes_migrate_one_database_once(empty_url: str) -> None:
@@ -133,4 +136,36 @@ def test_four_processes_migrate_one_database_once(empty_url: str) -> None:
     with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool:
         list(pool.map(upgrade, [empty_url] * 4))
     assert [(1,)] == ask(empty_url, "SELECT count(*) FROM session_change_cursor")
-    assert [("0001",)] == ask(empty_url, "SELECT version_num FROM alembic_version")
+    assert [(HEAD,)] == ask(empty_url, "SELECT version_num FROM alembic_version")
+
+
+def test_open_requests_of_before_get_a_slot_each(empty_url: str) -> None:
+    """Two reports of an account that were in flight before slots existed have one slot each afterwards."""
+    upgrade_to(empty_url, "0001")
+    ask(
+        empty_url,
+        """INSERT INTO advertiser_accounts (account_id, country_code, account_key, name, amazon_status, region, currency_code, time_zone)
+           VALUES ('a', 'US', 'US.a', '', 'CREATED', 'NA', 'USD', 'America/Los_Angeles') RETURNING 1""",
+    )
+    for status in ("planned", "loaded", "sent"):
+        ask(
+            empty_url,
+            f"""INSERT INTO report_requests (account_id, country_code, dataset, start_date, end_date, status, finished_at)
+                VALUES ('a', 'US', 'daily_targets', '2026-01-01', '2026-01-01', '{status}',
+                        CASE WHEN '{status}' = 'loaded' THEN now() END) RETURNING 1""",
+        )
+    upgrade(empty_url)
+    assert [("loaded", 1), ("planned", 1), ("sent", 2)] == ask(
+        empty_url, "SELECT status, slot FROM report_requests"
+    )
+
+
+def upgrade_to(url: str, revision: str) -> None:
+    """Bring a database up to one revision."""
+    engine = make_engine(url, pool_size=1)
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+    engine.dispose()

@@ -10,7 +10,7 @@ from bidbeacon_pipelines.store.engine import make_engine
 from tests.postgres.load_world import add_account, run
 
 ACCOUNT = "amzn1.ads-account.g.one"
-REPORT = "INSERT INTO report_requests (account_id, country_code, dataset, start_date, end_date"
+REPORT = "INSERT INTO report_requests (account_id, country_code, dataset, slot, start_date, end_date"
 WINDOW = "INSERT INTO report_windows (account_id, country_code, dataset, window_date"
 WINDOW_KEY = f"'{ACCOUNT}', 'US', 'daily_targets', '2026-01-10'"
 PERFORMANCE = """
@@ -91,7 +91,7 @@ def test_a_request_is_in_one_known_state(
     connection: Connection, columns: str, values: str, constraint: str
 ) -> None:
     """Its range has an order, its status is known, a report in flight has Amazon's id, and what ended has its end."""
-    statement = f"{REPORT}{columns}) VALUES ('{ACCOUNT}', 'US', 'daily_targets', {values})"
+    statement = f"{REPORT}{columns}) VALUES ('{ACCOUNT}', 'US', 'daily_targets', 1, {values})"
     assert f"ck_report_requests_{constraint}" == broken_by(connection, statement)
 
 
@@ -114,7 +114,7 @@ def test_a_window_is_in_one_known_state(
 
 def test_a_window_that_waits_for_a_request_is_requested(connection: Connection) -> None:
     """A window can't be missing and in flight at once."""
-    run(connection, f"{REPORT}) VALUES ('{ACCOUNT}', 'US', 'daily_targets', '2026-01-10', '2026-01-10')")
+    run(connection, f"{REPORT}) VALUES ('{ACCOUNT}', 'US', 'daily_targets', 1, '2026-01-10', '2026-01-10')")
     statement = f"{WINDOW}, request_id) SELECT {WINDOW_KEY}, id FROM report_requests"
     assert broken_by(connection, statement) == "ck_report_windows_requested_has_request"
 

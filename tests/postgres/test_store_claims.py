@@ -21,6 +21,7 @@ from bidbeacon_pipelines.jobs.workbench import Workbench
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.requests import (
     ClaimLostError,
+    NoFreeSlotError,
     claim_request,
     hold_claim,
     insert_request,
@@ -213,3 +214,20 @@ def at_once(calls: list[Callable[[], T]]) -> list[T]:
 
     with ThreadPoolExecutor(len(calls)) as pool:
         return list(pool.map(through_the_gate, calls))
+
+
+def test_a_third_report_of_an_ads_account_finds_no_slot(shelf: LoadWorld) -> None:
+    """It is refused by a sentence that says what to do; once one has ended, its slot is given again."""
+    plan = partial(
+        insert_request, account=shelf.account, dataset=DATASET.name, start=DAY, end=DAY, by_hand=False
+    )
+    for _ in range(2):
+        with shelf.engine.begin() as connection:
+            plan(connection, session_id=uuid4())
+    with shelf.engine.begin() as connection, pytest.raises(NoFreeSlotError, match="wait until one has ended"):
+        plan(connection, session_id=uuid4())
+    shelf.execute("UPDATE report_requests SET status = 'failed', finished_at = now() WHERE slot = 1")
+    with shelf.engine.begin() as connection:
+        plan(connection, session_id=uuid4())
+    open_slots = query(shelf.engine, "SELECT slot FROM report_requests WHERE finished_at IS NULL ORDER BY 1")
+    assert [1, 2] == [row["slot"] for row in open_slots]

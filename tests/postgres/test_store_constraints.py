@@ -95,6 +95,19 @@ def test_a_request_is_in_one_known_state(
     assert f"ck_report_requests_{constraint}" == broken_by(connection, statement)
 
 
+def test_an_ads_account_has_two_reports_in_flight_and_no_third(connection: Connection) -> None:
+    """Whatever the code does: a slot is taken once while its request is open, in all countries together, and there are two."""
+    add_account(connection, "CA", currency_code="CAD")
+    report = f"{REPORT}, status, finished_at) VALUES ('{ACCOUNT}', '{{}}', 'daily_targets', {{}}, '2026-01-01', '2026-01-01', {{}})"
+    run(connection, report.format("US", 1, "'planned', NULL"))
+    run(connection, report.format("US", 2, "'sent', NULL"))
+    run(connection, report.format("US", 1, "'loaded', now()"))
+    with connection.begin_nested() as step:
+        assert "uq_report_requests_slot" == broken_by(connection, report.format("CA", 1, "'planned', NULL"))
+        step.rollback()
+    assert "ck_report_requests_slot_known" == broken_by(connection, report.format("CA", 3, "'planned', NULL"))
+
+
 @pytest.mark.parametrize(
     ("columns", "values", "constraint"),
     [

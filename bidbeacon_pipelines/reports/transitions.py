@@ -27,6 +27,8 @@ FAILURE_WORDS = {
 }
 """Amazon's words that end a report; every word in neither list waits."""
 
+_SHORTEST_PAUSE = timedelta(seconds=1)
+
 
 @dataclass(frozen=True)
 class Reported:
@@ -52,6 +54,17 @@ class NoAnswer:
 
 
 @dataclass(frozen=True)
+class HeldBack:
+    """Our own queue kept a create back, since Amazon had asked to be left alone: surely nothing was sent.
+
+    Attributes:
+        not_before: When the queue is free again.
+    """
+
+    not_before: datetime
+
+
+@dataclass(frozen=True)
 class LoadFailed:
     """Download or decoding failed (expired url, broken part); the old data is untouched."""
 
@@ -70,7 +83,7 @@ class Refused:
     failure: Failure
 
 
-Answer = Reported | NoAnswer | LoadFailed | Loaded | Refused
+Answer = Reported | NoAnswer | HeldBack | LoadFailed | Loaded | Refused
 
 
 def sending(request: RequestState, now: datetime, policy: LifecyclePolicy) -> RequestState:
@@ -119,6 +132,8 @@ def answered(request: RequestState, answer: Answer, now: datetime, policy: Lifec
             return _reported(request, answer, now, policy)
         case NoAnswer(not_before=not_before):
             return _unanswered(request, not_before, now, policy)
+        case HeldBack(not_before=not_before):
+            return _held_back(request, not_before, now, policy)
         case LoadFailed(reason=reason):
             return _not_loaded(request, reason, now, policy)
         case Loaded():
@@ -150,6 +165,19 @@ def _unanswered(
         return _polled(request, not_before, now, policy)
     grace_ends = (request.sent_at or now) + policy.grace(request.attempts)
     return replace(request, next_step_at=_latest(grace_ends, not_before, now, policy))
+
+
+def _held_back(
+    request: RequestState, not_before: datetime, now: datetime, policy: LifecyclePolicy
+) -> RequestState:
+    """Take the attempt back, which was counted before it was to be sent."""
+    return replace(
+        request,
+        status=RequestStatus.PLANNED,
+        attempts=request.attempts - 1,
+        sent_at=None,
+        next_step_at=_latest(now + _SHORTEST_PAUSE, not_before, now, policy),
+    )
 
 
 def _not_loaded(request: RequestState, reason: str, now: datetime, policy: LifecyclePolicy) -> RequestState:

@@ -28,6 +28,7 @@ from bidbeacon_pipelines.reports.lifecycle import (
 from bidbeacon_pipelines.reports.policy import LifecyclePolicy, next_poll_at
 from bidbeacon_pipelines.reports.transitions import (
     Answer,
+    HeldBack,
     Loaded,
     LoadFailed,
     NoAnswer,
@@ -214,6 +215,17 @@ def test_late_report_is_looked_at_once_more_after_an_outage() -> None:
     still_pending = _after(IN_FLIGHT, Reported("rpt-1", "PENDING"), later)
     assert isinstance(decide(still_pending, later, POLICY), RetryLater)
     assert Load("rpt-1") == decide(_after(IN_FLIGHT, Reported("rpt-1", "COMPLETED"), later), later, POLICY)
+
+
+def test_create_that_was_kept_back_is_no_attempt() -> None:
+    """What our own queue didn't let out is sent later, with all of its attempts left; it is never sent at once again."""
+    held_back = _after(SENT, HeldBack(NOW + _minutes(10)))
+    at_once = _after(SENT, HeldBack(NOW))
+
+    assert SENT.attempts - 1 == held_back.attempts
+    assert isinstance(decide(held_back, NOW + _minutes(9), POLICY), Wait)
+    assert isinstance(decide(held_back, NOW + _minutes(10), POLICY), Send)
+    assert isinstance(decide(at_once, NOW, POLICY), Wait)
 
 
 def test_failed_poll_is_repeated_later() -> None:

@@ -12,6 +12,7 @@ from bidbeacon_pipelines.ads_api.client import (
 )
 from bidbeacon_pipelines.ads_api.downloads import download_to
 from bidbeacon_pipelines.ads_api.exports import Export, ExportKind, ExportStatus, create_export, get_export
+from bidbeacon_pipelines.ads_api.ledger import CallLog, CallRecord
 from bidbeacon_pipelines.ads_api.reports import (
     Period,
     Report,
@@ -20,23 +21,31 @@ from bidbeacon_pipelines.ads_api.reports import (
     create_report,
     retrieve_report,
 )
+from bidbeacon_pipelines.ads_api.throttle import Lanes, LocalLanes
+from bidbeacon_pipelines.ads_api.waits import Waits, WaitSummary
 
 __all__ = [
     "AccountListing",
     "AdsAccount",
     "AdsApiClient",
+    "CallLog",
+    "CallRecord",
     "Clock",
     "Credentials",
     "Endpoints",
     "Export",
     "ExportKind",
     "ExportStatus",
+    "Lanes",
+    "LocalLanes",
     "Period",
     "Report",
     "ReportPart",
     "ReportStatus",
     "RetryPolicy",
+    "WaitSummary",
     "Waiting",
+    "Waits",
     "connect",
     "create_export",
     "create_report",

@@ -14,6 +14,7 @@ from bidbeacon_pipelines.ads_api.models import (
     WireAccountPage,
     WireProfile,
     read_as,
+    read_each,
     read_list,
 )
 from bidbeacon_pipelines.ads_api.transport import Answer, ApiCall
@@ -57,8 +58,8 @@ class AccountListing:
 
     Attributes:
         accounts: The pairs, in Amazon's order.
-        answered_regions: The regions whose accounts and profiles are all in it. A pair that is missing here is
-            gone only if its region answered.
+        answered_regions: The regions whose every page came and whose every profile could be read: what is told of
+            their pairs' region, currency and time zone can be trusted; elsewhere these may be defaults.
         problems: What couldn't be read, and countries where an account doesn't work, in sentences.
     """
 
@@ -73,6 +74,20 @@ class _RegionAnswer:
     accounts: list[WireAccount] = field(default_factory=list)
     profiles: list[WireProfile] = field(default_factory=list)
     error: AdsApiError | None = None
+    broken_accounts: list[str] = field(default_factory=list)
+    broken_profiles: list[str] = field(default_factory=list)
+
+    @property
+    def is_trusted(self) -> bool:
+        return self.error is None and not self.broken_profiles
+
+    @property
+    def problems(self) -> list[str]:
+        return [
+            *([f"Region {self.region}: {self.error}"] if self.error else []),
+            *(f"Region {self.region}, account {problem}" for problem in self.broken_accounts),
+            *(f"Region {self.region}, profile {problem}" for problem in self.broken_profiles),
+        ]
 
 
 @dataclass(frozen=True)
@@ -93,10 +108,10 @@ def list_accounts(client: AdsApiClient) -> AccountListing:
     errors = [answer.error for answer in answers if answer.error]
     if len(errors) == len(answers):
         raise errors[0]
-    problems = [f"Region {answer.region}: {answer.error}" for answer in answers if answer.error]
+    problems = [problem for answer in answers for problem in answer.problems]
     return AccountListing(
         accounts=tuple(_join(answers)),
-        answered_regions=tuple(answer.region for answer in answers if answer.error is None),
+        answered_regions=tuple(answer.region for answer in answers if answer.is_trusted),
         problems=(*problems, *_countries_without_account(answers)),
     )
 
@@ -106,11 +121,12 @@ def _ask_region(client: AdsApiClient, region: Region) -> _RegionAnswer:
     answer = _RegionAnswer(region)
     try:
         for page in _account_pages(client, region):
-            answer.accounts.extend(page.ads_accounts)
-        answer.profiles = client.call(
-            ApiCall("list the profiles", "GET", region, "/v2/profiles"),
-            lambda body: read_list(WireProfile, body),
-        )
+            accounts = read_each(WireAccount, page.ads_accounts)
+            answer.accounts.extend(accounts.items)
+            answer.broken_accounts.extend(accounts.problems)
+        profiles = read_each(WireProfile, client.call(_profiles_call(region), read_list))
+        answer.profiles.extend(profiles.items)
+        answer.broken_profiles.extend(profiles.problems)
     except (InvalidGrant, InvalidClient):
         raise
     except AdsApiError as error:
@@ -132,6 +148,7 @@ def _account_pages(client: AdsApiClient, region: Region) -> Iterator[WireAccount
     raise MalformedAnswer(
         f"the pages were to end, got the same nextToken twice or more than {_MAX_PAGES} pages",
         operation="list the accounts",
+        about=f"region {region}",
     )
 
 
@@ -140,12 +157,25 @@ def _list_call(region: Region, token: str | None) -> ApiCall:
     if token:
         body["nextToken"] = token
     return ApiCall(
-        "list the accounts",
-        "POST",
-        region,
-        "/adsAccounts/list",
+        name="list_accounts",
+        operation="list the accounts",
+        method="POST",
+        region=region,
+        path="/adsAccounts/list",
         json=body,
         headers={"Content-Type": _MEDIA_TYPE},
+        about=f"region {region}",
+    )
+
+
+def _profiles_call(region: Region) -> ApiCall:
+    return ApiCall(
+        name="list_profiles",
+        operation="list the profiles",
+        method="GET",
+        region=region,
+        path="/v2/profiles",
+        about=f"region {region}",
     )
 
 

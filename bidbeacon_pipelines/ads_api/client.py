@@ -1,11 +1,13 @@
 """The session with the Ads API: region hosts, headers, tokens, retries; it knows no database and no Dagster."""
 
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
 
 import httpx
 
+from bidbeacon_pipelines.ads_api.clock import Clock, SystemClock
 from bidbeacon_pipelines.ads_api.credentials import SANDBOX_CREDENTIALS, Credentials, Endpoints
 from bidbeacon_pipelines.ads_api.errors import (
     AdsApiError,
@@ -18,11 +20,15 @@ from bidbeacon_pipelines.ads_api.errors import (
     Upstream,
 )
 from bidbeacon_pipelines.ads_api.failures import error_for
-from bidbeacon_pipelines.ads_api.retries import Clock, Retries, RetryPolicy, SystemClock, Waiting
-from bidbeacon_pipelines.ads_api.throttle import RegionThrottle
+from bidbeacon_pipelines.ads_api.ledger import CallLog, Exchange, Tries, record_exchange
+from bidbeacon_pipelines.ads_api.retries import Retries, RetryPolicy, Waiting
+from bidbeacon_pipelines.ads_api.throttle import Lanes, LocalLanes
+from bidbeacon_pipelines.ads_api.tokens import OPERATION as TOKEN_OPERATION
 from bidbeacon_pipelines.ads_api.tokens import AccessTokens
-from bidbeacon_pipelines.ads_api.transport import Answer, ApiCall, open_http, unreachable
-from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.ads_api.transport import Answer, ApiCall, open_http, request_id_of, unreachable
+from bidbeacon_pipelines.ads_api.turns import Turns
+from bidbeacon_pipelines.ads_api.waits import Waits
+from bidbeacon_pipelines.settings import Region, Settings
 
 __all__ = ["AdsApiClient", "Clock", "Credentials", "Endpoints", "RetryPolicy", "Waiting", "connect"]
 
@@ -42,7 +48,11 @@ class AdsApiClient:
         clock: Tells the time and lets it pass.
         retry: How often and how patiently calls are repeated.
         on_wait: Told of each wait when it begins.
-        throttle: Keeps calls to a region apart.
+        lanes: Hand out the places in which calls start; those of this process alone by default.
+        log: Takes a record of each exchange; None for nobody.
+
+    Attributes:
+        waits: What waiting cost so far.
     """
 
     def __init__(
@@ -54,16 +64,29 @@ class AdsApiClient:
         clock: Clock | None = None,
         retry: RetryPolicy | None = None,
         on_wait: Callable[[Waiting], None] | None = None,
-        throttle: RegionThrottle | None = None,
+        lanes: Lanes | None = None,
+        log: CallLog | None = None,
     ) -> None:
         self.endpoints = endpoints
         self.clock: Clock = clock or SystemClock()
-        self.retries = Retries(retry or RetryPolicy(), self.clock, on_wait)
+        self.log = log
+        self.waits = Waits()
         self.http = open_http(transport, uses_proxy=endpoints.uses_proxy)
         self.client_id = credentials.client_id
-        self._throttle = throttle or RegionThrottle(self.clock)
+        self._on_wait = on_wait
+        policy = retry or RetryPolicy()
+        self.retries = Retries(policy, self.clock, self._note_wait)
+        self._turns = Turns(
+            lanes or LocalLanes(now=self.clock.now),
+            self.clock,
+            longest_wait=policy.longest_wait_seconds,
+            on_wait=self._note_wait,
+        )
         self._tokens = AccessTokens(
-            credentials, endpoints.token[credentials.region], send=self._send, clock=self.clock
+            credentials,
+            endpoints.token[credentials.region],
+            send=partial(self._send_token, credentials.region),
+            clock=self.clock,
         )
 
     def __enter__(self) -> Self:
@@ -89,29 +112,50 @@ class AdsApiClient:
         Raises:
             AdsApiError: As its tree says; a transient one when it outlasted the retries.
         """
-        return self.retries.run(lambda: self._attempt(call, read), operation=call.operation)
+        tries = Tries()
+        return self.retries.run(
+            lambda: self._attempt(call, read, tries), operation=call.operation, tries=tries
+        )
 
-    def _attempt(self, call: ApiCall, read: Callable[[Answer], T]) -> T:
+    def _attempt(self, call: ApiCall, read: Callable[[Answer], T], tries: Tries) -> T:
         """Make the call once, and once more with a fresh token if Amazon no longer knows the one we had."""
-        token = self._tokens.get()
+        token = self._tokens.get(tries)
         try:
-            return self._exchange(call, token, read)
+            return self._take_turn(call, token, read, tries)
         except NotAuthorized as error:
             if error.status != httpx.codes.UNAUTHORIZED:
                 raise
-        return self._exchange(call, self._tokens.get(rejected=token), read)
+        return self._take_turn(call, self._tokens.get(tries, rejected=token), read, tries)
 
-    def _exchange(self, call: ApiCall, token: str, read: Callable[[Answer], T]) -> T:
-        try:
-            with self._throttle.place(call.region):
-                answer = self._send(self._request(call, token), call.operation)
+    def _take_turn(self, call: ApiCall, token: str, read: Callable[[Answer], T], tries: Tries) -> T:
+        """Make the exchange when it is our turn; what Amazon asks us to wait, the others wait too."""
+        with self._turns.turn(call) as queued:
+            try:
+                return self._exchange(call, token, read, tries, queued)
+            except AdsApiError as error:
+                if error.retry_after:
+                    self._turns.hold_back(call, error.retry_after)
+                if call.creates and _may_have_been_accepted(error):
+                    raise OutcomeUnknown(error) from error
+                raise
+
+    def _exchange(
+        self, call: ApiCall, token: str, read: Callable[[Answer], T], tries: Tries, queued: float
+    ) -> T:
+        with record_exchange(
+            self.log,
+            self.clock,
+            call.name,
+            call.region,
+            tries=tries,
+            account_id=call.account_id,
+            country_code=call.country_code,
+            queued=queued,
+        ) as exchange:
+            answer = self._send(self._request(call, token), exchange, call.operation, call.about)
             if not answer.is_success:
                 raise error_for(answer)
             return read(answer)
-        except AdsApiError as error:
-            if call.creates and _may_have_been_accepted(error):
-                raise OutcomeUnknown(error) from error
-            raise
 
     def _request(self, call: ApiCall, token: str) -> httpx.Request:
         headers = {
@@ -122,12 +166,29 @@ class AdsApiClient:
         url = self.endpoints.api[call.region] + call.path
         return self.http.build_request(call.method, url, headers=headers, json=call.json)
 
-    def _send(self, request: httpx.Request, operation: str) -> Answer:
+    def _send_token(
+        self, region: Region, request: httpx.Request, read: Callable[[Answer], T], tries: Tries
+    ) -> T:
+        with record_exchange(self.log, self.clock, "token", region, tries=tries) as exchange:
+            return read(self._send(request, exchange, TOKEN_OPERATION))
+
+    def _send(
+        self, request: httpx.Request, exchange: Exchange, operation: str, about: str | None = None
+    ) -> Answer:
         try:
             response = self.http.send(request)
         except httpx.RequestError as error:
-            raise unreachable(error, operation) from error
-        return Answer(operation, response.status_code, response.headers, response.text, self.clock.now())
+            raise unreachable(error, operation, about) from error
+        exchange.status = response.status_code
+        exchange.request_id = request_id_of(response.headers)
+        return Answer(
+            operation, response.status_code, response.headers, response.text, self.clock.now(), about
+        )
+
+    def _note_wait(self, wait: Waiting) -> None:
+        self.waits.add(wait.operation, wait.cause, wait.seconds)
+        if self._on_wait is not None:
+            self._on_wait(wait)
 
 
 def _may_have_been_accepted(error: AdsApiError) -> bool:
@@ -136,15 +197,23 @@ def _may_have_been_accepted(error: AdsApiError) -> bool:
     return isinstance(error, Throttled | Upstream | MalformedAnswer)
 
 
-def connect(settings: Settings, *, on_wait: Callable[[Waiting], None] | None = None) -> AdsApiClient:
-    """Open a session with Amazon, or with the local sandbox where no credentials are set.
+def connect(
+    settings: Settings,
+    *,
+    on_wait: Callable[[Waiting], None] | None = None,
+    lanes: Lanes | None = None,
+    log: CallLog | None = None,
+    clock: Clock | None = None,
+) -> AdsApiClient:
+    """Open a session with Amazon, or with the local sandbox where no credentials are set; for the rest see there.
 
     Raises:
         AuthError: A client id is set, and its secret or refresh token isn't.
     """
-    if settings.uses_sandbox:
-        return AdsApiClient(SANDBOX_CREDENTIALS, Endpoints.sandbox(settings.sandbox_url), on_wait=on_wait)
-    return AdsApiClient(_credentials(settings), Endpoints.amazon(), on_wait=on_wait)
+    credentials, endpoints = SANDBOX_CREDENTIALS, Endpoints.sandbox(settings.sandbox_url)
+    if not settings.uses_sandbox:
+        credentials, endpoints = _credentials(settings), Endpoints.amazon()
+    return AdsApiClient(credentials, endpoints, on_wait=on_wait, lanes=lanes, log=log, clock=clock)
 
 
 def _credentials(settings: Settings) -> Credentials:

@@ -10,14 +10,23 @@ AdsApiError
 │   ├── DuplicateReport       the same report is being made already; carries its id
 │   └── NotFound              Amazon knows no such report, export or path
 ├── DownloadRefused           we refuse: foreign host, foreign redirect, or too large
+├── DownloadCancelled         another file of the same report failed for good
+├── NotWritten                the disk is full, or refuses
 ├── UrlExpired                a download URL outlived its time: retrieve the report again
+│   └── UrlsNotResigned       … which gave none that works: ask for the report anew
+├── PartMissing               Amazon counts a file among the report's, and doesn't have it
+├── PartsChanged              a report looked at again has other files
+├── ReportNotReady            a report looked at again is no longer complete
 ├── MalformedAnswer           an answer that is not what it has to be
+│   └── UnreadableAnswer      not even JSON; transient, as those below
 ├── OutcomeUnknown            a create that Amazon may or may not have accepted
 │                             ── those below are transient: reads were repeated before they got here ──
 ├── Throttled                 429
+│   └── HeldBack              our own lane is held for longer than we may wait: nothing was sent
 ├── Upstream                  5xx
 ├── Unreachable               no connection, a broken one, or a timeout
-└── DownloadIncomplete        a file of another size than announced
+└── DownloadIncomplete        a file of another size than announced, or a broken gzip
+    └── DownloadTooSlow       its time is used up; not tried again
 """
 # ruff: noqa: N818 - the names say what happened, as those of httpx do; the base class ends in Error
 
@@ -44,6 +53,7 @@ class AdsApiError(Exception):
     Attributes:
         reason: What came instead, in a person's words.
         operation: What was asked, as "create a report".
+        about: Of whom or what, as "account amzn1.…, 2026-11-01 to 2026-11-07".
         status: HTTP status, where an answer came.
         code: Amazon's own error code.
         request_id: Amazon's id of the request; its support asks for it.
@@ -59,6 +69,7 @@ class AdsApiError(Exception):
         reason: str,
         *,
         operation: str = "call the Ads API",
+        about: str | None = None,
         status: int | None = None,
         code: str | None = None,
         request_id: str | None = None,
@@ -68,6 +79,7 @@ class AdsApiError(Exception):
         self.reason = mask_secrets(reason)
         super().__init__(self.reason)
         self.operation = operation
+        self.about = about
         self.status = status
         self.code = code
         self.request_id = request_id
@@ -81,7 +93,13 @@ class AdsApiError(Exception):
             if value is not None
         ]
         came = f"{self.reason.rstrip('.')} ({', '.join(facts)})" if facts else self.reason.rstrip(".")
-        return f"Could not {self.operation}: {came}. {self.what_to_do}"
+        about = f" ({self.about})" if self.about else ""
+        return f"Could not {self.operation}{about}: {came}. {self.what_to_do}"
+
+    @property
+    def cause_word(self) -> str:
+        """The shortest word for what happened, to count by: "HTTP 429", "no connection"."""
+        return type(self).__name__ if self.status is None else f"HTTP {self.status}"
 
 
 class AuthError(AdsApiError):
@@ -155,6 +173,17 @@ class Throttled(AdsApiError):
     advice = "Ask again later."
 
 
+class HeldBack(Throttled):
+    """Our own lane has no place within the time we may wait: nothing was sent.
+
+    `retry_after` tells how far off the next place is; Amazon asked us to stay away so long, or we have many calls
+    in the queue. Not repeated by the client, which has sat out what it may.
+    """
+
+    transient = False
+    advice = "Ask again when that time is over; nothing was sent."
+
+
 class Upstream(AdsApiError):
     """5xx: Amazon has a problem."""
 
@@ -172,6 +201,11 @@ class Unreachable(AdsApiError):
         super().__init__(reason, **facts)  # type: ignore[arg-type]  # passed on untouched
         self.sent = sent
 
+    @property
+    def cause_word(self) -> str:
+        """The shortest word for what happened."""
+        return "connection broken" if self.sent else "no connection"
+
 
 class DownloadIncomplete(AdsApiError):
     """A file came with another size than Amazon announced."""
@@ -184,6 +218,13 @@ class MalformedAnswer(AdsApiError):
     """An answer came that isn't what the API's description says."""
 
     advice = "If it stays, the API has changed: compare the answer with the wire models."
+
+
+class UnreadableAnswer(MalformedAnswer):
+    """A success came whose body isn't even JSON: a gateway's page, or cut off inside."""
+
+    transient = True
+    advice = "Ask again; if it stays, look at what stands between us and Amazon."
 
 
 class OutcomeUnknown(AdsApiError):
@@ -199,6 +240,7 @@ class OutcomeUnknown(AdsApiError):
         super().__init__(
             f"the outcome is unknown, since {cause.reason}",
             operation=cause.operation,
+            about=cause.about,
             status=cause.status,
             code=cause.code,
             request_id=cause.request_id,

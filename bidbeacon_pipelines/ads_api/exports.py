@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from bidbeacon_pipelines.ads_api.client import AdsApiClient
 from bidbeacon_pipelines.ads_api.models import WireExport, read_as
+from bidbeacon_pipelines.ads_api.throttle import CallClass
 from bidbeacon_pipelines.ads_api.transport import Answer, ApiCall, malformed
 from bidbeacon_pipelines.settings import Region
 
@@ -57,28 +58,55 @@ class Export:
         return self.status is not ExportStatus.PROCESSING
 
 
-def create_export(client: AdsApiClient, region: Region, profile_id: str, kind: ExportKind) -> Export:
+def create_export(
+    client: AdsApiClient,
+    region: Region,
+    profile_id: str,
+    kind: ExportKind,
+    *,
+    account_id: str | None = None,
+    country_code: str | None = None,
+) -> Export:
     """Start an export of everything of one kind, whatever its state; at most five run at once.
+
+    Args:
+        client: The session.
+        region: Where the profile lives.
+        profile_id: Whose things are exported.
+        kind: What is exported.
+        account_id: The profile's account; without it, a throttle holds back everyone's exports.
+        country_code: The profile's country, for the ledger.
 
     Raises:
         OutcomeUnknown: Amazon may have accepted it. A second one costs no more than one of the five places.
         NotAuthorized: The user has no rights in this profile, or it belongs to another region.
     """
-    media_type = _media_type(kind)
     call = ApiCall(
-        f"start an export of {kind}",
-        "POST",
-        region,
-        f"/{kind}/export",
+        name="create_export",
+        operation=f"start an export of {kind}",
+        method="POST",
+        region=region,
+        path=f"/{kind}/export",
+        call_class=CallClass.EXPORTS,
         json=_FILTER,
-        headers=_headers(profile_id, kind) | {"Content-Type": media_type},
+        headers=_headers(profile_id, kind) | {"Content-Type": _media_type(kind)},
+        account_id=account_id,
+        country_code=country_code,
+        about=_about(profile_id, account_id, country_code),
         creates=True,
     )
     return client.call(call, lambda answer: _read_export(answer, kind))
 
 
 def get_export(
-    client: AdsApiClient, region: Region, profile_id: str, kind: ExportKind, export_id: str
+    client: AdsApiClient,
+    region: Region,
+    profile_id: str,
+    kind: ExportKind,
+    export_id: str,
+    *,
+    account_id: str | None = None,
+    country_code: str | None = None,
 ) -> Export:
     """See how far an export is; `kind` has to be the one it was started with, or Amazon answers 406.
 
@@ -86,11 +114,16 @@ def get_export(
         NotFound: Amazon doesn't know this export, or no longer.
     """
     call = ApiCall(
-        f"look at an export of {kind}",
-        "GET",
-        region,
-        f"/exports/{quote(export_id, safe='')}",
+        name="get_export",
+        operation=f"look at an export of {kind}",
+        method="GET",
+        region=region,
+        path=f"/exports/{quote(export_id, safe='')}",
+        call_class=CallClass.EXPORTS,
         headers=_headers(profile_id, kind),
+        account_id=account_id,
+        country_code=country_code,
+        about=f"export {export_id}, {_about(profile_id, account_id, country_code)}",
     )
 
     def read(answer: Answer) -> Export:
@@ -100,6 +133,11 @@ def get_export(
         return export
 
     return client.call(call, read)
+
+
+def _about(profile_id: str, account_id: str | None, country_code: str | None) -> str:
+    account = f" of account {account_id}" if account_id else ""
+    return f"profile {profile_id}{account}" + (f" in {country_code}" if country_code else "")
 
 
 def _media_type(kind: ExportKind) -> str:

@@ -16,7 +16,7 @@ from bidbeacon_pipelines.ads_api.errors import (
     TooOld,
     Upstream,
 )
-from bidbeacon_pipelines.ads_api.transport import Answer
+from bidbeacon_pipelines.ads_api.transport import Answer, facts_of
 
 _DUPLICATE = re.compile(r"duplicate of\s*:?\s*([\w.-]*\w)", re.IGNORECASE)
 # "Report date is too far in the past", "must be equal to or after report type data retention start date":
@@ -68,12 +68,7 @@ def read_failure(answer: Answer) -> Failure:
 
 
 def _error(answer: Answer, status: int, failure: Failure) -> AdsApiError:
-    facts: dict[str, Any] = {
-        "operation": answer.operation,
-        "status": answer.status,
-        "code": failure.code,
-        "request_id": answer.request_id,
-    }
+    facts = facts_of(answer) | {"code": failure.code}
     reason = f"Amazon answered: {failure.text}"
     duplicate = _DUPLICATE.search(failure.text)
     if duplicate and 400 <= status < 500:  # noqa: PLR2004 - the class of HTTP's client errors

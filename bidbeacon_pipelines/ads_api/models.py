@@ -1,8 +1,10 @@
 """The bodies Amazon sends, as they are on the wire: unknown fields pass, missing ones are named."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, TypeVar
+from decimal import Decimal
+from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -16,7 +18,9 @@ from pydantic import (
     model_validator,
 )
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
+from bidbeacon_pipelines.ads_api.errors import mask_secrets
 from bidbeacon_pipelines.ads_api.transport import Answer, malformed
 
 T = TypeVar("T")
@@ -25,6 +29,11 @@ M = TypeVar("M", bound=BaseModel)
 
 def _id_text(value: object) -> object:
     """Let ids come as text or whole numbers of any length, never through a float (2^53 is too small)."""
+    if isinstance(value, float | Decimal):
+        # The value itself isn't shown: what stands here may have lost its last digits already.
+        raise PydanticCustomError(
+            "id_not_exact", "an id is to be text or a whole number, got a number with a point or an exponent"
+        )
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return value.strip() if isinstance(value, str) else value
@@ -65,7 +74,7 @@ class WireToken(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
 
     access_token: SecretStr = Field(min_length=1)
-    expires_in: float = Field(gt=0)
+    expires_in: float = Field(gt=0, le=10**9)
 
 
 class WireDatePeriod(WireModel):
@@ -168,17 +177,20 @@ class WireAccount(WireModel):
     """An Amazon ads account, global: one for many countries."""
 
     ads_account_id: Id
-    account_name: str | None = None
-    status: str | None = None
+    account_name: Lenient[str] = None
+    status: Lenient[str] = None
     country_codes: tuple[str, ...] | None = None
     alternate_ids: tuple[WireAlternateId, ...] | None = None
     errors: Lenient[dict[str, tuple[WireCountryError, ...]]] = None
 
 
 class WireAccountPage(WireModel):
-    """One page of accounts, from either shape seen: an object with a list, or a bare list of wrapped accounts."""
+    """One page of accounts, from either shape seen: an object with a list, or a bare list of wrapped accounts.
 
-    ads_accounts: tuple[WireAccount, ...]
+    The accounts are checked one by one, with `read_each`, so that a broken one doesn't take the others along.
+    """
+
+    ads_accounts: tuple[Any, ...]
     next_token: str | None = None
 
     @model_validator(mode="before")
@@ -205,10 +217,18 @@ class WireProfile(WireModel):
     """An account in one country."""
 
     profile_id: Id
-    country_code: str | None = None
-    currency_code: str | None = None
-    timezone: str | None = None
+    country_code: Lenient[str] = None
+    currency_code: Lenient[str] = None
+    timezone: Lenient[str] = None
     account_info: Lenient[WireAccountInfo] = None
+
+
+@dataclass(frozen=True)
+class Checked(Generic[M]):
+    """The items of a list that are as described, and a sentence about each that isn't, masked."""
+
+    items: tuple[M, ...]
+    problems: tuple[str, ...]
 
 
 def read_as(model: type[M], answer: Answer) -> M:
@@ -216,12 +236,28 @@ def read_as(model: type[M], answer: Answer) -> M:
     return check_as(model, answer.get_json(), answer)
 
 
-def read_list(model: type[M], answer: Answer) -> list[M]:
-    """Check an answer that has to be a JSON array, item by item; raises `MalformedAnswer`."""
+def read_each(model: type[M], items: Iterable[Any]) -> Checked[M]:
+    """Check the items of a list one by one; a broken one makes a sentence that says which it is and what it lacks."""
+    good: list[M] = []
+    problems: list[str] = []
+    for number, item in enumerate(items, start=1):
+        fault = "it was to be a JSON object"
+        if isinstance(item, dict):
+            try:
+                good.append(model.model_validate(item))
+                continue
+            except ValidationError as error:
+                fault = faults_of(error)
+        problems.append(mask_secrets(f"No. {number}{_name_of(item)} is not as described: {fault}."))
+    return Checked(tuple(good), tuple(problems))
+
+
+def read_list(answer: Answer) -> list[Any]:
+    """Check that an answer is a JSON array; raises `MalformedAnswer`."""
     body = answer.get_json()
     if not isinstance(body, list):
         raise malformed(answer, f"the answer was to be a JSON array, got: {type(body).__name__}")
-    return [check_as(model, item, answer) for item in body]
+    return body
 
 
 def check_as(model: type[M], body: Any, answer: Answer) -> M:
@@ -230,9 +266,18 @@ def check_as(model: type[M], body: Any, answer: Answer) -> M:
         return model.model_validate(body)
     except ValidationError as error:
         # The original shows the values, which may be signed URLs.
-        raise malformed(answer, f"the answer is not as described: {_faults(error)}") from None
+        raise malformed(answer, f"the answer is not as described: {faults_of(error)}") from None
 
 
-def _faults(error: ValidationError) -> str:
+def faults_of(error: ValidationError) -> str:
+    """Name each field and its fault, without the values, which may be secrets."""
     faults = [f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}" for fault in error.errors()]
     return "; ".join(faults[:5]) + (f"; {len(faults) - 5} more" if len(faults) > 5 else "")  # noqa: PLR2004 - enough to see
+
+
+def _name_of(item: Any) -> str:
+    """Give what a person would know a broken account or profile by; "" where there is nothing."""
+    names = ("accountName", "adsAccountId", "profileId", "countryCode")
+    values = [item.get(name) for name in names] if isinstance(item, dict) else []
+    known = [str(value)[:60] for value in values if isinstance(value, str | int) and value]
+    return f" ({', '.join(known)})" if known else ""

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any
 
 from pydantic import SecretStr
 
 from bidbeacon_pipelines.ads_api.client import AdsApiClient
 from bidbeacon_pipelines.ads_api.failures import partial_error
 from bidbeacon_pipelines.ads_api.models import WireReport, WireReportAnswer, WireReportPart, check_as
+from bidbeacon_pipelines.ads_api.throttle import CallClass
 from bidbeacon_pipelines.ads_api.transport import Answer, ApiCall, malformed
 from bidbeacon_pipelines.settings import Region
 
@@ -121,19 +121,50 @@ def create_report(
         "periods": [{"datePeriod": {"startDate": start.isoformat(), "endDate": end.isoformat()}}],
         "query": {"fields": list(fields)},
     }
-    body = {"accessRequestedAccounts": [{"advertiserAccountId": account_id}], "reports": [report]}
-    return client.call(_call(client, "create", region, body), _read_report)
+    call = ApiCall(
+        name="create_report",
+        operation="create a report",
+        method="POST",
+        region=region,
+        path="/adsApi/v1/create/reports",
+        call_class=CallClass.CREATE,
+        json={"accessRequestedAccounts": [{"advertiserAccountId": account_id}], "reports": [report]},
+        headers=_headers(client),
+        account_id=account_id,
+        about=f"account {account_id}, {start} to {end}",
+        creates=True,
+    )
+    return client.call(call, _read_report)
 
 
-def retrieve_report(client: AdsApiClient, region: Region, report_id: str) -> Report:
+def retrieve_report(
+    client: AdsApiClient, region: Region, report_id: str, *, account_id: str | None = None
+) -> Report:
     """See how far a report is; Amazon asks for at most one look a minute.
+
+    Args:
+        client: The session.
+        region: Where it was asked for.
+        report_id: Amazon's id of it.
+        account_id: Whose it is; without it, a throttle holds back the looks at everyone's reports.
 
     Raises:
         NotFound: Amazon doesn't know this report.
         Throttled: Asked too often, and the retries are used up.
         MalformedAnswer: The answer is about another report, or isn't as described.
     """
-    call = _call(client, "retrieve", region, {"reportIds": [report_id]})
+    call = ApiCall(
+        name="retrieve_report",
+        operation="retrieve a report",
+        method="POST",
+        region=region,
+        path="/adsApi/v1/retrieve/reports",
+        call_class=CallClass.RETRIEVE,
+        json={"reportIds": [report_id]},
+        headers=_headers(client),
+        account_id=account_id,
+        about=f"report {report_id}" + (f" of account {account_id}" if account_id else ""),
+    )
 
     def read(answer: Answer) -> Report:
         report = _read_report(answer)
@@ -144,17 +175,9 @@ def retrieve_report(client: AdsApiClient, region: Region, report_id: str) -> Rep
     return client.call(call, read)
 
 
-def _call(client: AdsApiClient, verb: str, region: Region, body: dict[str, Any]) -> ApiCall:
-    return ApiCall(
-        f"{verb} a report",
-        "POST",
-        region,
-        f"/adsApi/v1/{verb}/reports",
-        json=body,
-        # The v1 specification's own name for the header that every call carries.
-        headers={"Amazon-Ads-ClientId": client.client_id},
-        creates=verb == "create",
-    )
+def _headers(client: AdsApiClient) -> dict[str, str]:
+    """Give the v1 specification's own name for the header that every call carries."""
+    return {"Amazon-Ads-ClientId": client.client_id}
 
 
 def _read_report(answer: Answer) -> Report:

@@ -1,58 +1,38 @@
 """When a call is made again, and how long to wait before: bounded, reported, and never earlier than Amazon asks."""
 
 import random
-import re
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from functools import partial
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception
 
+from bidbeacon_pipelines.ads_api.clock import Clock
 from bidbeacon_pipelines.ads_api.errors import AdsApiError
+from bidbeacon_pipelines.ads_api.ledger import Tries
 
 T = TypeVar("T")
 
 draw_between: Callable[[float, float], float] = random.SystemRandom().uniform
 
-_SECONDS = re.compile(r"\d{1,9}(\.\d{1,6})?")
-
-
-class Clock(Protocol):
-    """What tells the time and lets it pass."""
-
-    def now(self) -> datetime:
-        """Give the present instant, in UTC."""
-        ...
-
-    def sleep(self, seconds: float) -> None:
-        """Wait; an interrupt from the keyboard ends it."""
-        ...
-
-
-class SystemClock:
-    """The machine's clock."""
-
-    def now(self) -> datetime:
-        """Give the present instant, in UTC."""
-        return datetime.now(UTC)
-
-    def sleep(self, seconds: float) -> None:
-        """Wait; an interrupt from the keyboard ends it."""
-        time.sleep(seconds)
-
 
 @dataclass(frozen=True)
 class Waiting:
-    """One wait before a call is made again, told when it begins; `attempt` is the one that failed, from 1."""
+    """One wait before a call is made, told when it begins.
+
+    Attributes:
+        seconds: How long it will be.
+        reason: What happened, in a person's words.
+        operation: What is asked, as "create a report".
+        attempt: The attempt that failed, from 1; 0 for a wait in our own queue, before anything was sent.
+        cause: The shortest word for the reason, to count by: "HTTP 429", "our own queue".
+    """
 
     seconds: float
     reason: str
     operation: str
     attempt: int
+    cause: str
 
 
 @dataclass(frozen=True)
@@ -67,7 +47,7 @@ class RetryPolicy:
         attempts: Calls made in all, at least 1.
         base_seconds: Upper bound of the first wait.
         cap_seconds: Upper bound of every wait that Amazon didn't ask for.
-        longest_wait_seconds: Longest single wait that is sat out.
+        longest_wait_seconds: Longest single wait that is sat out, between attempts and in our own queue.
         total_wait_seconds: Longest wait in all.
         draw: Gives a number between two; uniform by default.
     """
@@ -95,32 +75,28 @@ class RetryPolicy:
         )
 
 
-def parse_retry_after(value: str | None, now: datetime) -> float | None:
-    """Give the seconds that a `Retry-After` header asks for: a number or an HTTP date (RFC 9110, 10.2.3).
-
-    A date that is past means 0; what can't be understood means None, as if the header were absent.
-    """
-    text = (value or "").strip()
-    if _SECONDS.fullmatch(text):
-        return float(text)
-    try:
-        instant = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    instant = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
-    return max(0.0, (instant - now).total_seconds())
-
-
 class Retries:
-    """Makes calls again while their errors are transient, as the policy says, and reports each wait."""
+    """Makes calls again while their errors are transient, as the policy says, and reports each wait.
 
-    def __init__(self, policy: RetryPolicy, clock: Clock, on_wait: Callable[[Waiting], None] | None) -> None:
+    Args:
+        policy: How often and how patiently.
+        clock: Lets the time pass.
+        on_wait: Told of each wait when it begins.
+    """
+
+    def __init__(self, policy: RetryPolicy, clock: Clock, on_wait: Callable[[Waiting], None]) -> None:
         self._policy = policy
         self._clock = clock
         self._on_wait = on_wait
 
-    def run(self, attempt: Callable[[], T], *, operation: str) -> T:
-        """Call until it succeeds or the policy gives up; raises the last error."""
+    def run(self, attempt: Callable[[], T], *, operation: str, tries: Tries | None = None) -> T:
+        """Call until it succeeds or the policy gives up; raises the last error.
+
+        Args:
+            attempt: Makes the call once.
+            operation: What is asked, for people.
+            tries: Told of each wait, for the record of the exchange after it.
+        """
         retrying = Retrying(
             sleep=self._clock.sleep,
             retry=retry_if_exception(_is_transient),
@@ -128,20 +104,21 @@ class Retries:
             stop=lambda state: self._policy.gives_up(
                 state.attempt_number, state.idle_for, state.upcoming_sleep
             ),
-            before_sleep=partial(self._report, operation),
+            before_sleep=lambda state: self._report(state, operation, tries or Tries()),
             reraise=True,
         )
         return retrying(attempt)
 
-    def _report(self, operation: str, state: RetryCallState) -> None:
-        if self._on_wait is None:
-            return
+    def _report(self, state: RetryCallState, operation: str, tries: Tries) -> None:
         error = _error_of(state)
-        reason = error.reason if isinstance(error, AdsApiError) else str(error)
-        self._on_wait(Waiting(state.upcoming_sleep, reason, operation, state.attempt_number))
+        if isinstance(error, AdsApiError):
+            tries.waited += state.upcoming_sleep
+            self._on_wait(
+                Waiting(state.upcoming_sleep, error.reason, operation, state.attempt_number, error.cause_word)
+            )
 
 
-def _is_transient(error: BaseException) -> bool:
+def _is_transient(error: BaseException | None) -> bool:
     return isinstance(error, AdsApiError) and error.transient
 
 

@@ -1,50 +1,173 @@
-"""Keeps our own calls to a region apart and few at a time, within this process."""
+"""When our own calls may start: lanes that calls of a class go through one after another, by region and account."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Protocol
 
-from bidbeacon_pipelines.ads_api.credentials import REGIONS
-from bidbeacon_pipelines.ads_api.retries import Clock
 from bidbeacon_pipelines.settings import Region
 
+# Longest time that a lane can be held. A start that is planned for later was written by a clock that has been set
+# back since, and a longer `Retry-After` is asked about again after that time.
+LONGEST_HOLD = timedelta(hours=1)
 
-@dataclass
-class _Lane:
-    places: threading.Semaphore
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    next_start: datetime | None = None
+LaneKey = tuple[Region, "CallClass", str]
 
 
-class RegionThrottle:
-    """Lets at most `places` calls run at once in a region, starting at least `interval_seconds` apart.
+class CallClass(StrEnum):
+    """What Amazon throttles as one."""
 
-    The wait happens before a call is handed to the connection, so it never counts against its timeout.
+    CREATE = "create"
+    RETRIEVE = "retrieve"
+    EXPORTS = "exports"
+    OTHER = "other"
+
+
+@dataclass(frozen=True)
+class Lane:
+    """Where a call queues; `account_id` is None for calls that concern no account in particular."""
+
+    region: Region
+    call_class: CallClass
+    account_id: str | None = None
+
+    @property
+    def keys(self) -> tuple[LaneKey, ...]:
+        """The lanes that a call here goes through: the region's, named by "", then the account's, if any."""
+        accounts = [""] if self.account_id is None else ["", self.account_id]
+        return tuple((self.region, self.call_class, account) for account in accounts)
+
+    @property
+    def own_key(self) -> LaneKey:
+        """The lane that is held back: the account's, or without an account the region's."""
+        return self.keys[-1]
+
+
+class Lanes(Protocol):
+    """Hands out places; shared by all who have to stay under one limit together. Safe between threads."""
+
+    def reserve(self, lane: Lane, *, longest_wait: float) -> float:
+        """Take the next place in the region's lane of this class and (if any) the account's.
+
+        Args:
+            lane: Where the call queues.
+            longest_wait: Seconds that the caller would wait at most.
+
+        Returns:
+            Seconds until the place; if that is more than `longest_wait`, nothing was taken.
+        """
+        ...
+
+    def hold_back(self, lane: Lane, seconds: float) -> None:
+        """Leave the account's lane (without an account, the region's) alone for so long: Amazon asked for it."""
+        ...
+
+
+def _per_class(create: float, others: float) -> Mapping[CallClass, float]:
+    return MappingProxyType({each: create if each is CallClass.CREATE else others for each in CallClass})
+
+
+@dataclass(frozen=True)
+class LaneGaps:
+    """Seconds between two starts in one lane, by class: of a region, and of an account in it.
+
+    Amazon publishes no limits, and moves them with its load; these keep us far from any that was ever reported.
     """
 
-    def __init__(self, clock: Clock, *, interval_seconds: float = 0.05, places: int = 4) -> None:
-        self._clock = clock
-        self._interval = timedelta(seconds=interval_seconds)
-        self._lanes: dict[Region, _Lane] = {region: _Lane(threading.Semaphore(places)) for region in REGIONS}
+    region: Mapping[CallClass, float] = field(default_factory=lambda: _per_class(0.2, 0.05))
+    account: Mapping[CallClass, float] = field(default_factory=lambda: _per_class(0.5, 0.05))
 
-    @contextmanager
-    def place(self, region: Region) -> Iterator[None]:
-        """Hold one of the region's places, once it is free and it is our turn to start."""
-        lane = self._lanes[region]
-        with lane.places:
-            self._wait_for_turn(lane)
-            yield
+    @classmethod
+    def none(cls) -> "LaneGaps":
+        """Give gaps of nothing, for simulated time: lanes then only hold back."""
+        return cls(_per_class(0, 0), _per_class(0, 0))
 
-    def _wait_for_turn(self, lane: _Lane) -> None:
-        """Take the next start as ours, then wait for it outside the lock."""
-        with lane.lock:
-            now = self._clock.now()
-            # A clock that was set back must not make everyone wait for the difference.
-            start = (
-                now if lane.next_start is None else min(max(now, lane.next_start), now + 100 * self._interval)
-            )
-            lane.next_start = start + self._interval
-        if start > now:
-            self._clock.sleep((start - now).total_seconds())
+    def of(self, lane: Lane) -> tuple[timedelta, ...]:
+        """Give the gaps of `lane.keys`, in their order."""
+        seconds = (self.region[lane.call_class], self.account[lane.call_class])
+        return tuple(timedelta(seconds=each) for each in seconds[: len(lane.keys)])
+
+
+@dataclass(frozen=True)
+class Place:
+    """The next place in some lanes.
+
+    Attributes:
+        start: When the call may start, UTC.
+        next_starts: Of each lane, when the call after it may start; None if the place is too far off to be taken.
+    """
+
+    start: datetime
+    next_starts: tuple[datetime, ...] | None
+
+
+def next_place(
+    now: datetime,
+    next_starts: Sequence[datetime | None],
+    gaps: Sequence[timedelta],
+    longest_wait: timedelta,
+) -> Place:
+    """Give the first place that is free in all lanes.
+
+    Args:
+        now: The present instant, UTC.
+        next_starts: Of each lane, when the next call may start; None where nobody was before.
+        gaps: Of each lane, the time between two starts.
+        longest_wait: A place further off isn't taken.
+    """
+    planned = [start for start in next_starts if start is not None and start - now <= LONGEST_HOLD]
+    start = max([now, *planned])
+    if start - now > longest_wait:
+        return Place(start, None)
+    return Place(start, tuple(start + gap for gap in gaps))
+
+
+def held_until(now: datetime, next_start: datetime | None, seconds: float) -> datetime:
+    """Give a lane's next start after it was held back: never earlier than it was, at most `LONGEST_HOLD` off."""
+    until = now + min(timedelta(seconds=max(0.0, seconds)), LONGEST_HOLD)
+    if next_start is None or next_start - now > LONGEST_HOLD:
+        return until
+    return max(until, next_start)
+
+
+class LocalLanes:
+    """The lanes of this process alone, where no database can hold them.
+
+    Args:
+        gaps: Time between starts.
+        now: Tells the present instant, UTC; the machine's clock by default.
+    """
+
+    def __init__(self, gaps: LaneGaps | None = None, now: Callable[[], datetime] | None = None) -> None:
+        self._gaps = gaps or LaneGaps()
+        self._now = now or (lambda: datetime.now(UTC))
+        self._lock = threading.Lock()
+        self._next_starts: dict[LaneKey, datetime] = {}
+        self._seen = datetime.min.replace(tzinfo=UTC)
+
+    def reserve(self, lane: Lane, *, longest_wait: float) -> float:
+        """Take the next place; give the seconds until it."""
+        with self._lock:
+            now = self._tell_time()
+            planned = [self._next_starts.get(key) for key in lane.keys]
+            place = next_place(now, planned, self._gaps.of(lane), timedelta(seconds=longest_wait))
+            self._next_starts.update(zip(lane.keys, place.next_starts or (), strict=False))
+        return (place.start - now).total_seconds()
+
+    def hold_back(self, lane: Lane, seconds: float) -> None:
+        """Leave the lane alone for so long."""
+        with self._lock:
+            now = self._tell_time()
+            self._next_starts[lane.own_key] = held_until(now, self._next_starts.get(lane.own_key), seconds)
+
+    def _tell_time(self) -> datetime:
+        """Give the present instant; a clock that was set back takes the plans along, so that nobody waits for it."""
+        now = self._now()
+        if now < self._seen:
+            back = self._seen - now
+            self._next_starts = {key: start - back for key, start in self._next_starts.items()}
+        self._seen = now
+        return now

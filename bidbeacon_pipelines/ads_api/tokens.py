@@ -2,19 +2,25 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import httpx
 
+from bidbeacon_pipelines.ads_api.clock import Clock
 from bidbeacon_pipelines.ads_api.credentials import Credentials
 from bidbeacon_pipelines.ads_api.errors import AdsApiError, AuthError, InvalidClient, InvalidGrant, Rejected
 from bidbeacon_pipelines.ads_api.failures import error_for, read_failure
+from bidbeacon_pipelines.ads_api.ledger import Tries
 from bidbeacon_pipelines.ads_api.models import WireToken, read_as
-from bidbeacon_pipelines.ads_api.retries import Clock, draw_between
+from bidbeacon_pipelines.ads_api.retries import draw_between
 from bidbeacon_pipelines.ads_api.transport import Answer
 
 OPERATION = "renew the access token"
+
+# So that not every call asks an endpoint that is down, as long as the calls can do without.
+_PAUSE_WHILE_OLD_SERVES = timedelta(seconds=30)
 
 _TERMINAL = {
     "invalid_grant": InvalidGrant,
@@ -30,16 +36,26 @@ class _Token:
     ends_at: datetime
 
 
+@dataclass(frozen=True)
+class _Failure:
+    """A renewal that failed, and when the endpoint may be asked again; None for never."""
+
+    error: AdsApiError
+    again_at: datetime | None
+
+
 class AccessTokens:
     """Gives a token that lives; callers that come at once cause one renewal, since they wait for the same lock.
 
     A token is renewed when 85 to 95 % of its life is over, drawn anew each time, so that many processes that
     started together don't come together. One attempt each: repeating is the business of the call it is for.
+    Callers that waited for a renewal that failed share its error; a refusal of the credentials is final, and
+    raised without asking again for as long as this object lives.
 
     Args:
         credentials: Who we are.
         url: The token endpoint of the region that issued the refresh token.
-        send: Makes one exchange and gives its answer, whatever the status.
+        send: Makes one exchange, recorded as one of these tries, and reads its answer, whatever the status.
         clock: Tells when a token ends.
         draw: Gives a number between two.
     """
@@ -49,7 +65,7 @@ class AccessTokens:
         credentials: Credentials,
         url: str,
         *,
-        send: Callable[[httpx.Request, str], Answer],
+        send: Callable[[httpx.Request, Callable[[Answer], WireToken], Tries], WireToken],
         clock: Clock,
         draw: Callable[[float, float], float] = draw_between,
     ) -> None:
@@ -60,11 +76,13 @@ class AccessTokens:
         self._draw = draw
         self._lock = threading.Lock()
         self._token: _Token | None = None
+        self._failure: _Failure | None = None
 
-    def get(self, *, rejected: str | None = None) -> str:
+    def get(self, tries: Tries, *, rejected: str | None = None) -> str:
         """Give a token that Amazon should accept.
 
         Args:
+            tries: What came before in the call that needs the token.
             rejected: A token that was just answered with 401; never given again, and renewed by the first
                 caller that reports it.
 
@@ -73,11 +91,11 @@ class AccessTokens:
             InvalidClient: Client id and secret don't belong together.
             AdsApiError: The token endpoint didn't answer as it should; transient ones may be tried again.
         """
-        token = self._find_good(rejected)
+        token, known = self._find_good(rejected), self._failure
         if token is None:
             with self._lock:
                 self._forget(rejected)
-                token = self._find_good(None) or self._renew()
+                token = self._find_good(None) or self._renew(known, tries)
         return token.value
 
     def _find_good(self, rejected: str | None) -> _Token | None:
@@ -90,23 +108,47 @@ class AccessTokens:
         if self._token is not None and self._token.value == rejected:
             self._token = None
 
-    def _renew(self) -> _Token:
-        """Ask for a new token; while the endpoint has a passing problem, the old one serves to its end."""
+    def _renew(self, known: _Failure | None, tries: Tries) -> _Token:
+        """Ask for a new token; while the endpoint has a passing problem, the old one serves to its end.
+
+        `known` is the failure the caller knew of before it stood in line: another one happened meanwhile.
+        """
         old = self._token
         try:
-            self._token = self._ask()
+            self._raise_failure(known)
+            token, self._failure = self._ask(tries), None
         except AdsApiError as error:
-            if not error.transient or old is None or self._clock.now() >= old.ends_at:
+            now = self._clock.now()
+            if not error.transient or old is None or now >= old.ends_at:
                 raise
-            return old
-        return self._token
+            token = replace(old, renew_at=min(now + _PAUSE_WHILE_OLD_SERVES, old.ends_at))
+        self._token = token
+        return token
 
-    def _ask(self) -> _Token:
+    def _raise_failure(self, known: _Failure | None) -> None:
+        """Raise the last failure where asking again can't help, or not yet."""
+        failure = self._failure
+        if failure is None:
+            return
+        error = copy(failure.error)  # each thread's error collects its own traceback
+        if failure.again_at is None:
+            raise error
+        left = (failure.again_at - self._clock.now()).total_seconds()
+        if left > 0:
+            error.retry_after = left
+            raise error
+        if failure is not known:
+            raise error
+
+    def _ask(self, tries: Tries) -> _Token:
         asked_at = self._clock.now()
-        answer = self._send(self._request(), OPERATION)
-        if not answer.is_success:
-            raise _token_error(answer)
-        wire = read_as(WireToken, answer)
+        try:
+            wire = self._send(self._request(), _read_token, tries)
+        except AdsApiError as error:
+            is_final = isinstance(error, InvalidGrant | InvalidClient)
+            again_at = asked_at + timedelta(seconds=error.retry_after or 0)
+            self._failure = _Failure(copy(error), None if is_final else again_at)
+            raise
         life = timedelta(seconds=wire.expires_in)
         return _Token(
             value=wire.access_token.get_secret_value(),
@@ -122,6 +164,12 @@ class AccessTokens:
             "refresh_token": self._credentials.refresh_token.get_secret_value(),
         }
         return httpx.Request("POST", self._url, data=form)
+
+
+def _read_token(answer: Answer) -> WireToken:
+    if not answer.is_success:
+        raise _token_error(answer)
+    return read_as(WireToken, answer)
 
 
 def _token_error(answer: Answer) -> AdsApiError:

@@ -2,16 +2,19 @@
 
 import json
 import logging
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
+from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
 import httpx
 
-from bidbeacon_pipelines.ads_api.errors import MalformedAnswer, Unreachable
-from bidbeacon_pipelines.ads_api.retries import parse_retry_after
+from bidbeacon_pipelines.ads_api.errors import MalformedAnswer, Unreachable, UnreadableAnswer
+from bidbeacon_pipelines.ads_api.ledger import CallName
+from bidbeacon_pipelines.ads_api.throttle import CallClass, Lane
 from bidbeacon_pipelines.settings import Region
 
 # Waiting for a free connection has no bound: that queue is ours, and a request's time starts after it.
@@ -21,33 +24,52 @@ _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, http
 _REQUEST_ID_HEADERS = ("x-amzn-RequestId", "x-amz-rid", "x-amz-request-id")
 
 
-@dataclass(frozen=True)
+_SECONDS = re.compile(r"\d{1,9}(\.\d{1,6})?")
+
+
+@dataclass(frozen=True, kw_only=True)
 class ApiCall:
     """One call to a region's host.
 
     Attributes:
+        name: What is asked, for the ledger.
         operation: What is asked, for people: "create a report".
+        call_class: What it is throttled with.
+        account_id: Whom it concerns; None for nobody in particular.
+        country_code: In which country; None for no one in particular.
+        about: Of whom or what, for people: "account amzn1.…, 2026-11-01 to 2026-11-07".
         creates: Whether it makes something anew, so that sending it twice may make two.
     """
 
+    name: CallName
     operation: str
     method: Literal["GET", "POST"]
     region: Region
     path: str
+    call_class: CallClass = CallClass.OTHER
     json: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    account_id: str | None = None
+    country_code: str | None = None
+    about: str | None = None
     creates: bool = False
+
+    @property
+    def lane(self) -> Lane:
+        """Where it queues."""
+        return Lane(self.region, self.call_class, self.account_id)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back, whatever it was; `operation` is what had been asked, `received_at` is UTC."""
+    """What came back, whatever it was; `operation` and `about` are what had been asked, `received_at` is UTC."""
 
     operation: str
     status: int
     headers: httpx.Headers
     text: str
     received_at: datetime
+    about: str | None = None
 
     @property
     def is_success(self) -> bool:
@@ -57,12 +79,13 @@ class Answer:
     @property
     def request_id(self) -> str | None:
         """Amazon's id of the request."""
-        return next((self.headers[name] for name in _REQUEST_ID_HEADERS if name in self.headers), None)
+        return request_id_of(self.headers)
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds Amazon asks us to wait."""
-        return parse_retry_after(self.headers.get("Retry-After"), self.received_at)
+        """Seconds Amazon asks us to wait; a date counts from the answer's own `Date`, since clocks differ."""
+        sent_at = _find_instant(self.headers.get("Date"))
+        return parse_retry_after(self.headers.get("Retry-After"), sent_at or self.received_at)
 
     def find_json(self) -> Any:
         """Give the body read as JSON, numbers with a point as `Decimal`; None where it isn't JSON."""
@@ -72,27 +95,62 @@ class Answer:
             return None
 
     def get_json(self) -> Any:
-        """Give the body read as JSON; raises `MalformedAnswer` where it is something else."""
+        """Give the body read as JSON; raises `UnreadableAnswer` where it is something else."""
         body = self.find_json()
         if body is None:
-            raise malformed(self, f"the answer was to be JSON and begins with {self.text[:80]!r}")
+            came = f"begins with {self.text[:80]!r}" if self.text else "is empty"
+            raise UnreadableAnswer(f"the answer was to be JSON and {came}", **facts_of(self))
         return body
+
+
+def request_id_of(headers: httpx.Headers) -> str | None:
+    """Give Amazon's id of a request, under whichever name it came."""
+    return next((headers[name] for name in _REQUEST_ID_HEADERS if name in headers), None)
+
+
+def parse_retry_after(value: str | None, now: datetime) -> float | None:
+    """Give the seconds that a `Retry-After` header asks for: a number or an HTTP date (RFC 9110, 10.2.3).
+
+    A date that is past means 0; what can't be understood means None, as if the header were absent.
+    """
+    text = (value or "").strip()
+    if _SECONDS.fullmatch(text):
+        return float(text)
+    instant = _find_instant(text)
+    return None if instant is None else max(0.0, (instant - now).total_seconds())
+
+
+def _find_instant(text: str | None) -> datetime | None:
+    """Read an HTTP date; None where it is none."""
+    try:
+        instant = parsedate_to_datetime(text or "")
+    except ValueError:
+        return None
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
+def facts_of(answer: Answer) -> dict[str, Any]:
+    """Give what every error about an answer tells."""
+    return {
+        "operation": answer.operation,
+        "about": answer.about,
+        "status": answer.status,
+        "request_id": answer.request_id,
+    }
 
 
 def malformed(answer: Answer, reason: str) -> MalformedAnswer:
     """Say what is wrong with an answer that came as a success."""
-    return MalformedAnswer(
-        reason, operation=answer.operation, status=answer.status, request_id=answer.request_id
-    )
+    return MalformedAnswer(reason, **facts_of(answer))
 
 
-def unreachable(error: httpx.RequestError, operation: str) -> Unreachable:
+def unreachable(error: httpx.RequestError, operation: str, about: str | None = None) -> Unreachable:
     """Say in our words what a connection did, and whether the request may have gone out."""
     sent = not isinstance(error, _NEVER_SENT)
     kind = type(error).__name__
     what = "no connection came about" if not sent else "the connection broke or took too long"
     detail = f": {error}" if str(error) else ""
-    return Unreachable(f"{what} ({kind}{detail})", sent=sent, operation=operation)
+    return Unreachable(f"{what} ({kind}{detail})", sent=sent, operation=operation, about=about)
 
 
 class _HideQueries(logging.Filter):

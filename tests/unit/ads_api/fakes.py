@@ -12,7 +12,8 @@ import httpx
 from pydantic import SecretStr
 
 from bidbeacon_pipelines.ads_api import AdsApiClient, Credentials, Endpoints, RetryPolicy, Waiting
-from bidbeacon_pipelines.ads_api.throttle import RegionThrottle
+from bidbeacon_pipelines.ads_api.ledger import CallRecord
+from bidbeacon_pipelines.ads_api.throttle import Lane, LaneGaps, Lanes, LocalLanes
 
 CREDENTIALS = Credentials("client-1", SecretStr("secret-1"), SecretStr("Atzr|refresh-1"))
 HTML = "<html><head><title>503</title><style>p{}</style></head><body><p>Service&nbsp;down</p></body></html>"
@@ -35,6 +36,41 @@ class FakeClock:
         """Let the time pass at once."""
         self.slept.append(seconds)
         self.instant += timedelta(seconds=seconds)
+
+
+@dataclass
+class ScriptedLanes:
+    """Lanes that give waits by script, and keep what they were asked."""
+
+    waits: list[float] = field(default_factory=list)
+    asked: list[Lane] = field(default_factory=list)
+    longest: list[float] = field(default_factory=list)
+    held: list[tuple[Lane, float]] = field(default_factory=list)
+
+    def reserve(self, lane: Lane, *, longest_wait: float) -> float:
+        """Give the next wait of the script, then none."""
+        self.asked.append(lane)
+        self.longest.append(longest_wait)
+        return self.waits.pop(0) if self.waits else 0.0
+
+    def hold_back(self, lane: Lane, seconds: float) -> None:
+        """Keep what is held."""
+        self.held.append((lane, seconds))
+
+
+class FakeLog:
+    """Keeps the records it is given."""
+
+    def __init__(self) -> None:
+        self.records: list[CallRecord] = []
+
+    def record(self, call: CallRecord) -> None:
+        """Keep a record."""
+        self.records.append(call)
+
+    def facts(self, *names: str) -> list[tuple[Any, ...]]:
+        """Give these facts of each record."""
+        return [tuple(getattr(record, name) for name in names) for record in self.records]
 
 
 class FakeAmazon:
@@ -95,11 +131,25 @@ class Bench:
     clock: FakeClock
     client: AdsApiClient
     waits: list[Waiting]
+    log: FakeLog
 
 
-def open_bench(*, draw: Callable[[float, float], float] = max, **policy: Any) -> Bench:
-    """Connect a client to a fake Amazon; `draw` replaces the jitter, and takes the upper bound by default."""
-    amazon, clock, waits = FakeAmazon(), FakeClock(), list[Waiting]()
+def open_bench(
+    *,
+    draw: Callable[[float, float], float] = max,
+    clock: FakeClock | None = None,
+    lanes: Lanes | None = None,
+    **policy: Any,
+) -> Bench:
+    """Connect a client to a fake Amazon.
+
+    Args:
+        draw: Replaces the jitter; takes the upper bound by default.
+        clock: What it tells time by; its own by default.
+        lanes: Where its calls queue; by default lanes without gaps, which only hold back.
+        policy: What differs from the usual policy.
+    """
+    amazon, clock, waits, log = FakeAmazon(), clock or FakeClock(), list[Waiting](), FakeLog()
     client = AdsApiClient(
         CREDENTIALS,
         Endpoints.amazon(),
@@ -107,9 +157,10 @@ def open_bench(*, draw: Callable[[float, float], float] = max, **policy: Any) ->
         clock=clock,
         retry=RetryPolicy(draw=draw, **policy),
         on_wait=waits.append,
-        throttle=RegionThrottle(clock, interval_seconds=0),
+        lanes=lanes or LocalLanes(LaneGaps.none(), clock.now),
+        log=log,
     )
-    return Bench(amazon, clock, client, waits)
+    return Bench(amazon, clock, client, waits, log)
 
 
 def token_answer(token: str, expires_in: float = 3600) -> httpx.Response:

@@ -275,10 +275,84 @@ def test_revoked_token_ends_the_listing(bench: Bench) -> None:
     assert len(bench.amazon.token_calls) == 1
 
 
-def test_missing_account_id_is_named(bench: Bench) -> None:
-    """An account without an id makes its region's answer malformed, by name."""
-    bench.amazon.plays(*(answer({"adsAccounts": [{"accountName": "x"}]}) for _ in range(3)))
-    with pytest.raises(MalformedAnswer, match=r"adsAccounts\.0\.adsAccountId"):
+@pytest.mark.parametrize(
+    ("broken", "problem"),
+    [
+        (
+            {"accountName": "Nameless"},
+            "Region NA, account No. 1 (Nameless) is not as described: adsAccountId: Field required.",
+        ),
+        (
+            us_account(adsAccountId=None),
+            "Region NA, account No. 1 (Acme Merch) is not as described: adsAccountId: Input should be a valid string.",
+        ),
+        (
+            us_account(alternateIds=[{"countryCode": "US", "profileId": 1.2e18}]),
+            (
+                "Region NA, account No. 1 (Acme Merch, amzn1.ads-account.g.acme) is not as described: "
+                "alternateIds.0.profileId: an id is to be text or a whole number, got a number with a point or an exponent."
+            ),
+        ),
+        (
+            us_account(alternateIds=[{"profileId": 7}]),
+            (
+                "Region NA, account No. 1 (Acme Merch, amzn1.ads-account.g.acme) is not as described: "
+                "alternateIds.0.countryCode: Field required."
+            ),
+        ),
+        (
+            ["x"],
+            "Region NA, account No. 1 is not as described: it was to be a JSON object.",
+        ),
+    ],
+)
+def test_broken_account_leaves_the_others(bench: Bench, broken: Any, problem: str) -> None:
+    """An account that can't be read is named with what it lacks, and the others of its page are listed."""
+    page = {"adsAccounts": [broken, us_account(adsAccountId="amzn1.ads-account.g.good")]}
+    result = listing(bench, page, [US_PROFILE], NOTHING, [], NOTHING, [])
+    assert [account.account_id for account in result.accounts] == ["amzn1.ads-account.g.good"]
+    assert result.problems == (problem,)
+    assert result.answered_regions == ("NA", "EU", "FE")
+
+
+@pytest.mark.parametrize(
+    "broken", [{"countryCode": "CA"}, {"profileId": 1.5}, {"profileId": None}, "x", None]
+)
+def test_broken_profile_leaves_the_others(bench: Bench, broken: Any) -> None:
+    """A profile that can't be read is a sentence; its region's defaults aren't to be trusted then."""
+    result = listing(bench, {"adsAccounts": [us_account()]}, [broken, US_PROFILE], NOTHING, [], NOTHING, [])
+    assert [account.time_zone for account in result.accounts] == ["America/New_York"]
+    assert result.problems[0].startswith("Region NA, profile No. 1")
+    assert "is not as described" in result.problems[0]
+    assert result.answered_regions == ("EU", "FE")
+
+
+def test_odd_fields_of_a_profile_leave_the_rest(bench: Bench) -> None:
+    """A profile whose time zone is no text keeps its currency, and says which time zone is used."""
+    pair = only(bench, us_account(), US_PROFILE | {"timezone": {"name": "x"}, "accountInfo": 7})
+    assert (pair.currency_code, pair.time_zone) == ("USD", "America/Los_Angeles")
+    assert pair.problems == ("The profile's time zone is None; using America/Los_Angeles.",)
+
+
+def test_large_ids_are_exact(bench: Bench) -> None:
+    """Profile ids beyond 2^53 stay what they are, as a number and as text."""
+    large = 2**63 - 1
+    for sent in (large, str(large)):
+        account = us_account(alternateIds=[{"countryCode": "US", "profileId": sent}])
+        assert only(bench, account, US_PROFILE | {"profileId": sent}).profile_id == "9223372036854775807"
+
+
+def test_no_secret_of_a_broken_account_is_told(bench: Bench) -> None:
+    """A sentence about a broken account masks what looks like a token."""
+    page = {"adsAccounts": [{"accountName": "Atza|SECRET"}]}
+    result = listing(bench, page, [], NOTHING, [], NOTHING, [])
+    assert "SECRET" not in result.problems[0]
+
+
+def test_page_that_is_none_is_malformed(bench: Bench) -> None:
+    """A page without its list of accounts is never taken for "no accounts"."""
+    bench.amazon.plays(*(answer({"accounts": []}) for _ in range(3)))
+    with pytest.raises(MalformedAnswer, match="adsAccounts: Field required"):
         list_accounts(bench.client)
 
 

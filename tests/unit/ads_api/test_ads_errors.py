@@ -9,6 +9,7 @@ from bidbeacon_pipelines.ads_api import Report, create_report, retrieve_report
 from bidbeacon_pipelines.ads_api.errors import (
     AdsApiError,
     DuplicateReport,
+    HeldBack,
     MalformedAnswer,
     NotAuthorized,
     NotFound,
@@ -23,7 +24,7 @@ from bidbeacon_pipelines.ads_api.errors import (
 from tests.unit.ads_api.fakes import HTML, Bench, open_bench, refusal
 
 
-def error_of(answer: httpx.Response) -> AdsApiError:
+def error_of(answer: httpx.Response | Exception) -> AdsApiError:
     """Give the error that a read answered like this ends in."""
     bench = open_bench(attempts=1)
     bench.amazon.plays(answer)
@@ -83,8 +84,68 @@ def test_message_says_what_came_and_what_to_do() -> None:
     """A message names what was asked, what came, and what helps."""
     error = error_of(httpx.Response(404, json={"code": "404", "message": "No such report."}))
     assert str(error) == (
-        "Could not retrieve a report: Amazon answered: No such report (status 404, code 404). Check id and region, or ask for it anew."
+        "Could not retrieve a report (report rpt-1): Amazon answered: No such report (status 404, code 404). Check id and region, or ask for it anew."
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "content_type", "said"),
+    [
+        ("<?xml version='1.0'?><Error><Code>Busy</Code></Error>", "application/xml", "Busy"),
+        ('{"code": "X", "message": "cut ins', "application/json", '{"code": "X", "message": "cut ins'),
+        ('{"message": "words"}', "text/html; charset=nonsense", "words"),
+        ("\x00\x01", "application/octet-stream", "\x00\x01"),
+        ("null", "application/json", "null"),
+        ("[" * 100_000, "application/json", "[[["),
+        ("   ", "text/plain", "an empty body"),
+    ],
+)
+def test_bodies_of_any_kind_are_read(text: str, content_type: str, said: str) -> None:
+    """XML, JSON that was cut, a wrong content type or deep nesting give the error of the status."""
+    error = error_of(httpx.Response(503, text=text, headers={"Content-Type": content_type}))
+    assert type(error) is Upstream
+    assert said in error.reason
+
+
+def test_body_that_claims_to_be_gzipped_is_unreachable() -> None:
+    """A body that isn't in the encoding it names counts as a connection that broke: read again, never trusted."""
+    answer = httpx.Response(200, headers={"Content-Encoding": "gzip"}, stream=httpx.ByteStream(b"no gzip"))
+    error = error_of(answer)
+    assert isinstance(error, Unreachable)
+    assert error.sent
+
+
+def test_error_of_a_create_names_account_and_days(bench: Bench) -> None:
+    """A refused create says whose days were asked for."""
+    bench.amazon.plays(httpx.Response(207, json=refusal("400005", "unknown field", fieldLocation="query")))
+    with pytest.raises(Rejected) as caught:
+        create(bench)
+    assert str(caught.value) == (
+        "Could not create a report (account amzn1.ads-account.g.one, 2025-12-29 to 2025-12-29): Amazon answered: "
+        "unknown field (at query) (status 207, code 400005). The request itself has to change."
+    )
+    assert caught.value.about == "account amzn1.ads-account.g.one, 2025-12-29 to 2025-12-29"
+
+
+def test_unknown_outcome_names_account_and_days(bench: Bench) -> None:
+    """A create whose outcome is unknown says whose days were asked for."""
+    bench.amazon.plays(httpx.ReadTimeout("slow"))
+    with pytest.raises(OutcomeUnknown, match=r"account amzn1\.ads-account\.g\.one, 2025-12-29 to 2025-12-29"):
+        create(bench)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "word"),
+    [
+        (httpx.Response(429), "HTTP 429"),
+        (httpx.ConnectError("refused"), "no connection"),
+        (httpx.ReadError("reset"), "connection broken"),
+        (httpx.Response(200, text=HTML), "HTTP 200"),
+    ],
+)
+def test_errors_have_a_word_to_count_by(trouble: httpx.Response | Exception, word: str) -> None:
+    """Each error has a short word for what happened."""
+    assert error_of(trouble).cause_word == word
 
 
 @pytest.mark.parametrize(
@@ -238,6 +299,7 @@ def test_create_is_cured_by_a_fresh_token(bench: Bench) -> None:
     "error",
     [
         Throttled("slow down", retry_after=3.0, status=429),
+        HeldBack("our queue", retry_after=61.0, about="account a"),
         DuplicateReport("again", report_id="rpt-1", code="425"),
         Unreachable("gone", sent=False, operation="x"),
         OutcomeUnknown(Throttled("slow down", retry_after=3.0)),

@@ -1,11 +1,12 @@
+import json
 from datetime import UTC, date, datetime
 
 import httpx
 import pytest
 
 from bidbeacon_pipelines.ads_api import Period, Report, ReportStatus, create_report, retrieve_report
-from bidbeacon_pipelines.ads_api.errors import MalformedAnswer
-from tests.unit.ads_api.fakes import HTML, Bench, report_answer, report_body
+from bidbeacon_pipelines.ads_api.errors import MalformedAnswer, UnreadableAnswer
+from tests.unit.ads_api.fakes import HTML, Bench, open_bench, report_answer, report_body
 
 SIGNED = "https://example-bucket.s3.amazonaws.com/part-0.json.gz?X-Amz-Signature=abc"
 
@@ -179,10 +180,7 @@ def test_numeric_ids_keep_every_digit(bench: Bench) -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        httpx.Response(200, text=HTML),
-        httpx.Response(200),
         httpx.Response(207, json={"error": None, "success": []}),
-        httpx.Response(207, text='{"error":null,"success":[{"index":0,"rep'),
         httpx.Response(207, json=[]),
         report_answer(reportId="rpt-another"),
         report_answer(reportId=""),
@@ -193,6 +191,50 @@ def test_other_answers_are_malformed(bench: Bench, answer: httpx.Response) -> No
     """What isn't the report that was asked for is never taken for it."""
     with pytest.raises(MalformedAnswer):
         poll(bench, answer)
+
+
+@pytest.mark.parametrize(
+    "text", [HTML, "", '{"error":null,"success":[{"index":0,"rep', "<?xml version='1.0'?><Error/>"]
+)
+def test_bodies_that_are_no_json_are_read_again(bench: Bench, text: str) -> None:
+    """A success with a gateway's page, an empty body or one cut inside is asked for again."""
+    bench.amazon.plays(httpx.Response(200, text=text, headers={"Content-Type": "application/json"}))
+    poll(bench, report_answer())
+    assert len(bench.amazon.calls) == 2
+
+
+@pytest.mark.parametrize("text", [HTML, "", '{"error":null,"success":[{"index":0,"rep'])
+def test_bodies_that_stay_no_json_are_unreadable(text: str) -> None:
+    """A success that is never JSON comes out as what it is, with its beginning."""
+    bench = open_bench(attempts=2)
+    bench.amazon.plays(httpx.Response(200, text=text))
+    with pytest.raises(UnreadableAnswer, match=r"was to be JSON and (begins with|is empty)"):
+        poll(bench, httpx.Response(200, text=text))
+
+
+def test_content_type_does_not_matter(bench: Bench) -> None:
+    """JSON is read whatever the content type says."""
+    body = json.dumps(report_body())
+    poll(bench, httpx.Response(207, text=body, headers={"Content-Type": "text/html; charset=none"}))
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [("9007199254740993", "9007199254740993"), ("12345678901234567890", "12345678901234567890")],
+)
+def test_ids_as_numbers_are_exact(bench: Bench, sent: str, read: str) -> None:
+    """An id that comes as a number beyond 2^53 is read digit by digit."""
+    body = json.dumps(report_body(reportId="ID")).replace('"ID"', sent)
+    bench.amazon.plays(httpx.Response(207, text=body))
+    assert retrieve_report(bench.client, "EU", read).report_id == read
+
+
+@pytest.mark.parametrize("sent", ["1.2E18", "123.0", "1e3", "NaN", "true"])
+def test_ids_that_may_have_lost_digits_are_refused(bench: Bench, sent: str) -> None:
+    """An id with a point or an exponent is never guessed at."""
+    body = json.dumps(report_body(reportId="ID")).replace('"ID"', sent)
+    with pytest.raises(MalformedAnswer, match=r"success\.0\.report\.reportId: (an id is to be|Input should)"):
+        poll(bench, httpx.Response(207, text=body))
 
 
 def test_period_must_not_end_before_it_starts(bench: Bench) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bidbeacon_pipelines.ads_api import AdsApiClient, Endpoints, RetryPolicy, retrieve_report
 from bidbeacon_pipelines.ads_api.errors import Rejected, Throttled, Unreachable, Upstream
-from bidbeacon_pipelines.ads_api.retries import parse_retry_after
+from bidbeacon_pipelines.ads_api.transport import parse_retry_after
 from tests.unit.ads_api.fakes import (
     CREDENTIALS,
     HTML,

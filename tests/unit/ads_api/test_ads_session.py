@@ -1,13 +1,26 @@
-from datetime import timedelta
+import re
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
 
+import httpx
 import pytest
 from pydantic import SecretStr
 
-from bidbeacon_pipelines.ads_api import AdsApiClient, Endpoints, connect
-from bidbeacon_pipelines.ads_api.errors import AuthError
-from bidbeacon_pipelines.ads_api.throttle import RegionThrottle
-from bidbeacon_pipelines.settings import Settings
-from tests.unit.ads_api.fakes import CREDENTIALS, FakeClock
+import bidbeacon_pipelines
+from bidbeacon_pipelines.ads_api import (
+    AdsApiClient,
+    Endpoints,
+    connect,
+    create_export,
+    create_report,
+    get_export,
+    retrieve_report,
+)
+from bidbeacon_pipelines.ads_api.errors import AuthError, Rejected
+from bidbeacon_pipelines.ads_api.throttle import LocalLanes
+from bidbeacon_pipelines.settings import Region, Settings
+from tests.unit.ads_api.fakes import CREDENTIALS, FakeAmazon, FakeClock, FakeLog, open_bench, report_answer
 
 
 def test_without_credentials_the_sandbox_is_spoken_to() -> None:
@@ -56,51 +69,62 @@ def test_proxies_count_for_amazon_only() -> None:
     assert not Endpoints.sandbox("http://127.0.0.1:3040").uses_proxy
 
 
-def test_calls_of_a_region_start_apart() -> None:
-    """Calls that come at once start one interval after the other; another region isn't held up."""
-    clock = FakeClock()
-    throttle = RegionThrottle(clock, interval_seconds=0.5)
-    start = clock.now()
-    for _ in range(3):
-        with throttle.place("NA"):
-            pass
-    assert clock.now() - start == timedelta(seconds=1)
-    with throttle.place("EU"):
-        assert clock.now() - start == timedelta(seconds=1)
+def test_connect_hands_on_its_tools() -> None:
+    """What a job connects with is what its client works with."""
+    log, clock, lanes = FakeLog(), FakeClock(), LocalLanes()
+    settings = Settings(sandbox_port=4040, _env_file=None)
+    with connect(settings, lanes=lanes, log=log, clock=clock) as client:
+        assert client.log is log
+        assert client.clock is clock
+        assert client._turns._lanes is lanes
 
 
-def test_late_calls_do_not_wait() -> None:
-    """A call that comes after the interval starts at once."""
-    clock = FakeClock()
-    throttle = RegionThrottle(clock, interval_seconds=0.5)
-    with throttle.place("NA"):
-        clock.instant += timedelta(seconds=5)
-    with throttle.place("NA"):
-        assert clock.slept == []
+def test_hosts_are_named_in_one_place() -> None:
+    """Amazon's addresses stand in the endpoints alone: everywhere else the host comes from the region."""
+    package = Path(bidbeacon_pipelines.__file__).parent
+    literal = re.compile(r"advertising-api(-eu|-fe)?\.amazon|api\.amazon\.co|\.amazonaws\.com")
+    named = {
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if literal.search(path.read_text())
+    }
+    assert named == {"ads_api/credentials.py"}
 
 
-def test_clock_set_back_holds_nobody_up() -> None:
-    """A clock that jumps back an hour doesn't make the next call wait for an hour."""
-    clock = FakeClock()
-    throttle = RegionThrottle(clock, interval_seconds=0.5)
-    with throttle.place("NA"):
-        clock.instant -= timedelta(hours=1)
-    with throttle.place("NA"):
-        assert sum(clock.slept) <= 50
+@pytest.mark.parametrize(
+    ("region", "host"),
+    [
+        ("NA", "advertising-api.amazon.com"),
+        ("EU", "advertising-api-eu.amazon.com"),
+        ("FE", "advertising-api-fe.amazon.com"),
+    ],
+)
+def test_every_call_goes_to_its_region(region: Region, host: str) -> None:
+    """Reports and exports are asked for, and looked at, on the host of the account's region."""
+    bench = open_bench(attempts=1)
+    day = date(2025, 12, 29)
+    for ask in (
+        lambda: create_report(bench.client, region, "a", fields=["x"], start=day, end=day),
+        lambda: retrieve_report(bench.client, region, "r"),
+        lambda: create_export(bench.client, region, "1", "ads"),
+        lambda: get_export(bench.client, region, "1", "ads", "e"),
+    ):
+        bench.amazon.plays(httpx.Response(400))
+        with pytest.raises(Rejected):
+            ask()
+    assert {call.url.host for call in bench.amazon.calls} == {host}
 
 
-def test_places_of_a_region_are_bounded() -> None:
-    """While a region's places are taken none is left there, and all are in the others."""
-    throttle = RegionThrottle(FakeClock(), interval_seconds=0, places=2)
-    with throttle.place("NA"), throttle.place("NA"):
-        assert not throttle._lanes["NA"].places.acquire(blocking=False)
-        assert throttle._lanes["EU"].places.acquire(blocking=False)
-    assert throttle._lanes["NA"].places.acquire(blocking=False)
-
-
-def test_place_is_given_back_after_an_error() -> None:
-    """A call that fails leaves its place to the next."""
-    throttle = RegionThrottle(FakeClock(), places=1)
-    for _ in range(2):
-        with pytest.raises(RuntimeError), throttle.place("NA"):
-            raise RuntimeError
+@pytest.mark.parametrize(
+    ("region", "host"), [("NA", "api.amazon.com"), ("EU", "api.amazon.co.uk"), ("FE", "api.amazon.co.jp")]
+)
+def test_tokens_come_from_the_credentials_region(region: Region, host: str) -> None:
+    """The token endpoint is that of the region that issued the refresh token, whatever region is called."""
+    amazon = FakeAmazon()
+    amazon.plays(report_answer(reportId="r"))
+    transport = httpx.MockTransport(amazon.handle)
+    with AdsApiClient(
+        replace(CREDENTIALS, region=region), Endpoints.amazon(), transport=transport, clock=FakeClock()
+    ) as client:
+        retrieve_report(client, "NA", "r")
+    assert [call.url.host for call in amazon.token_calls] == [host]

@@ -13,6 +13,7 @@ from bidbeacon_pipelines.ads_api.errors import (
     InvalidGrant,
     MalformedAnswer,
     NotAuthorized,
+    Throttled,
     Upstream,
 )
 from tests.unit.ads_api.fakes import HTML, Bench, open_bench, report_answer, token_answer
@@ -86,8 +87,8 @@ class CountingLock:
 
 
 def test_callers_at_once_cause_one_renewal(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Eight threads that find no token ask for one together: it is on its way until all have come."""
-    threads, lock = 8, CountingLock()
+    """Twenty threads that find no token ask for one together: it is on its way until all have come."""
+    threads, lock = 20, CountingLock()
     monkeypatch.setattr(bench.client._tokens, "_lock", lock)
 
     def answer_when_all_came(_: httpx.Request) -> httpx.Response:
@@ -175,6 +176,135 @@ def test_refused_credentials_are_terminal(
     assert len(bench.amazon.token_calls) == 1
 
 
+@pytest.mark.parametrize("error", ["invalid_grant", "invalid_client"])
+def test_refused_credentials_are_not_sent_again(bench: Bench, error: str) -> None:
+    """After a terminal refusal every later call of the client fails the same way, with no call to Amazon."""
+    bench.amazon.plays_token(httpx.Response(400, json={"error": error, "error_description": "no"}))
+    with pytest.raises(AuthError) as first:
+        retrieve_report(bench.client, "NA", "rpt-0b6f7c1e")
+    bench.clock.instant += timedelta(days=2)
+    for _ in range(3):
+        with pytest.raises(type(first.value)) as later:
+            retrieve_report(bench.client, "EU", "rpt-0b6f7c1e")
+        assert str(later.value) == str(first.value)
+        assert later.value is not first.value
+    assert (len(bench.amazon.token_calls), len(bench.amazon.calls)) == (1, 0)
+
+
+def test_refusal_while_a_token_lives_is_final(bench: Bench) -> None:
+    """Credentials that are refused at a renewal end the client, though the old token had some minutes left."""
+    poll(bench)
+    bench.clock.instant += timedelta(seconds=3600 * 0.96)
+    bench.amazon.plays_token(httpx.Response(400, json=REVOKED))
+    for _ in range(2):
+        with pytest.raises(InvalidGrant):
+            retrieve_report(bench.client, "NA", "rpt-0b6f7c1e")
+    assert len(bench.amazon.token_calls) == 2
+
+
+def test_other_refusals_are_asked_again(bench: Bench) -> None:
+    """A refusal that isn't about our credentials, of a proxy say, may be over at the next call."""
+    bench.amazon.plays_token(httpx.Response(403, text=HTML))
+    with pytest.raises(AuthError):
+        retrieve_report(bench.client, "NA", "rpt-0b6f7c1e")
+    poll(bench)
+    assert len(bench.amazon.token_calls) == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [(httpx.Response(400, json=REVOKED), InvalidGrant), (httpx.Response(503, text=HTML), Upstream)],
+)
+def test_callers_at_once_share_a_failure(
+    monkeypatch: pytest.MonkeyPatch, answer: httpx.Response, kind: type[Exception]
+) -> None:
+    """Twenty threads that wait for one renewal share its error: none of them asks after it."""
+    bench = open_bench(attempts=1)
+    threads, lock = 20, CountingLock()
+    monkeypatch.setattr(bench.client._tokens, "_lock", lock)
+
+    def answer_when_all_came(_: httpx.Request) -> httpx.Response:
+        assert all(lock.came.acquire(timeout=10) for _ in range(threads))
+        return answer
+
+    bench.amazon.plays_token(answer_when_all_came)
+
+    def fail(_: int) -> type[Exception]:
+        with pytest.raises(kind) as caught:
+            retrieve_report(bench.client, "NA", "rpt-0b6f7c1e")
+        return caught.type
+
+    with ThreadPoolExecutor(threads) as pool:
+        assert set(pool.map(fail, range(threads))) == {kind}
+    assert len(bench.amazon.token_calls) == 1
+
+
+def test_wish_of_the_token_endpoint_is_kept_by_all() -> None:
+    """After a 429 with `Retry-After` the token endpoint is left alone so long, by the next call too."""
+    bench = open_bench(attempts=1)
+    bench.amazon.plays_token(httpx.Response(429, headers={"Retry-After": "40"}))
+    for left in (40, 30):
+        with pytest.raises(Throttled) as caught:
+            retrieve_report(bench.client, "NA", "rpt-0b6f7c1e")
+        assert caught.value.retry_after == left
+        bench.clock.instant += timedelta(seconds=10)
+    assert len(bench.amazon.token_calls) == 1
+    bench.clock.instant += timedelta(seconds=20)
+    poll(bench)
+    assert len(bench.amazon.token_calls) == 2
+
+
+def test_wish_of_the_token_endpoint_is_waited_once(bench: Bench) -> None:
+    """The call that met the wish waits it out and goes on."""
+    bench.amazon.plays_token(httpx.Response(429, headers={"Retry-After": "40"}))
+    poll(bench)
+    assert bench.clock.slept == [40.0]
+    assert len(bench.amazon.token_calls) == 2
+
+
+@pytest.mark.parametrize("draws", ["first", "last"])
+def test_renewal_is_drawn(draws: str) -> None:
+    """The instant of a renewal is drawn between 85 and 95 % of a token's life."""
+    drawn: list[tuple[float, float]] = []
+
+    def draw(low: float, high: float) -> float:
+        drawn.append((low, high))
+        return low if draws == "first" else high
+
+    bench = open_bench()
+    bench.client._tokens._draw = draw
+    poll(bench)
+    due = 3600 * (0.85 if draws == "first" else 0.95)
+    bench.clock.instant += timedelta(seconds=due - 1)
+    poll(bench)
+    bench.clock.instant += timedelta(seconds=2)
+    poll(bench)
+    assert drawn == [(0.85, 0.95)] * 2
+    assert len(bench.amazon.token_calls) == 2
+
+
+def test_second_401_says_what_to_do(bench: Bench) -> None:
+    """A 401 that a fresh token doesn't cure names account, status and request, and what helps."""
+    answer = httpx.Response(401, json={"message": "Unauthorized"}, headers={"x-amzn-RequestId": "RID7"})
+    bench.amazon.plays(httpx.Response(401), answer)
+    with pytest.raises(NotAuthorized) as caught:
+        retrieve_report(bench.client, "NA", "rpt-1", account_id="amzn1.ads-account.g.one")
+    assert str(caught.value) == (
+        "Could not retrieve a report (report rpt-1 of account amzn1.ads-account.g.one): Amazon answered: Unauthorized "
+        "(status 401, request RID7). Check that the authorising user may see this account, and that it belongs to "
+        "this region."
+    )
+
+
+@pytest.mark.parametrize("life", ["1e400", "NaN", "-1", "0", '"soon"'])
+def test_impossible_lives_are_malformed(bench: Bench, life: str) -> None:
+    """A token's life that is none is named, and breaks nothing."""
+    body = f'{{"access_token": "Atza|hidden", "expires_in": {life}}}'
+    bench.amazon.plays_token(httpx.Response(200, text=body))
+    with pytest.raises(MalformedAnswer, match="expires_in"):
+        retrieve_report(bench.client, "NA", "rpt-0b6f7c1e")
+
+
 def test_errors_hold_no_token(bench: Bench) -> None:
     """A token that Amazon repeats in an error is masked."""
     bench.amazon.plays_token(httpx.Response(400, json=REVOKED))
@@ -193,12 +323,17 @@ def test_token_endpoint_is_retried(bench: Bench) -> None:
 
 
 def test_old_token_serves_while_endpoint_is_down(bench: Bench) -> None:
-    """A token that should be renewed and can't is used to its end."""
+    """A token that should be renewed and can't is used to its end, and the endpoint is asked every half minute."""
     poll(bench)
     bench.clock.instant += timedelta(seconds=3600 * 0.96)
-    bench.amazon.plays_token(httpx.Response(503))
+    bench.amazon.plays_token(httpx.Response(503), httpx.Response(503))
+    for _ in range(6):
+        poll(bench)
+        bench.clock.instant += timedelta(seconds=10)
+    assert sent_tokens(bench) == ["Bearer Atza|1"] * 7
+    assert len(bench.amazon.token_calls) == 3
     poll(bench)
-    assert sent_tokens(bench) == ["Bearer Atza|1", "Bearer Atza|1"]
+    assert sent_tokens(bench)[-1] == "Bearer Atza|4"
 
 
 def test_ended_token_is_never_sent() -> None:

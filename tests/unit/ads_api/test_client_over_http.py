@@ -62,13 +62,13 @@ FIELDS = (
 
 @dataclass
 class ImpatientClock:
-    """Tells the real time and never waits."""
+    """Tells the time as if it had waited, and never waits."""
 
     slept: list[float] = field(default_factory=list)
 
     def now(self) -> datetime:
-        """Give the present instant."""
-        return datetime.now(UTC)
+        """Give the present instant, later by what should have been waited."""
+        return datetime.now(UTC) + timedelta(seconds=sum(self.slept))
 
     def sleep(self, seconds: float) -> None:
         """Note the wait."""

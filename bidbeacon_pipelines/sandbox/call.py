@@ -10,10 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from bidbeacon_pipelines.sandbox.accounts import Account, AccountCountry
-from bidbeacon_pipelines.sandbox.faults import CALL_FAULTS, FaultRule, Operation, Subject
+from bidbeacon_pipelines.sandbox.call_faults import refusal_of, with_unknown_fields
+from bidbeacon_pipelines.sandbox.fault_rules import CALL_FAULTS, CallFault, FaultRule, Operation
+from bidbeacon_pipelines.sandbox.faults import Subject
 from bidbeacon_pipelines.sandbox.ledger import SCOPE_KEY, Exchange
 from bidbeacon_pipelines.sandbox.markets import REGIONS, Region
-from bidbeacon_pipelines.sandbox.refusals import Refusal, refuse, refuse_html, throttled
+from bidbeacon_pipelines.sandbox.refusals import Refusal, refuse, throttled
 from bidbeacon_pipelines.sandbox.state import SandboxState
 
 CLIENT_HEADERS = ("amazon-advertising-api-clientid", "amazon-ads-clientid")
@@ -69,14 +71,16 @@ class Call:
             elif fault == "connection_cut":
                 self._exchange.cut = True
             else:
-                raise self._struck(rule)
+                raise self._struck(rule, fault)
 
     async def admit(self) -> None:
-        """Let faults strike, then check token and client id.
+        """Check the rate of calls, let faults strike, then check token and client id.
 
         Raises:
-            Refusal: a fault ends the call, or it isn't authorized.
+            Refusal: there are too many calls, a fault ends this one, or it isn't authorized.
         """
+        if not self.sandbox.rates.lets_in(self.region, self.subject.operation, self.now):
+            raise throttled({"retry-after": "1"})
         await self.suffer_faults()
         headers = self.request.headers
         client_id = next((headers[name] for name in CLIENT_HEADERS if name in headers), None)
@@ -87,6 +91,14 @@ class Call:
         if client_id != self.sandbox.config.client_id:
             raise refuse(403, {"message": "Forbidden"})
         self._check_token()
+
+    def announced_size(self, size: int) -> int:
+        """Give the size of a file in bytes as the answer says it: the true one, but for wrong_size."""
+        rule = self.sandbox.faults.find_strike("wrong_size", self.subject)
+        if rule is None:
+            return size
+        wrong = round(size * rule.options.factor)
+        return wrong if wrong != size else size + 1
 
     def profile(self) -> tuple[Account, AccountCountry] | None:
         """Give the account and country of the scope header; None where it is missing or names none."""
@@ -129,20 +141,11 @@ class Call:
         if state == "unknown":
             raise refuse(401, {"code": "401", "message": "Not authorized to access this resource"})
 
-    def _struck(self, rule: FaultRule) -> Refusal:
-        if rule.fault == "throttle":
-            return throttled(rule.options.retry_after_header())
-        if rule.fault == "forbidden":
-            return refuse(403, {"code": "403", "details": "Profile has no rights for this resource"})
-        if rule.fault == "server_error":
-            status = rule.options.status or (500, 502, 503)[len(self.sandbox.ledger.calls()) % 3]
-            return refuse(status, {"code": "INTERNAL_ERROR", "details": "An internal error has occurred"})
-        if rule.fault == "html_body":
-            return refuse_html(rule.options.status or 503)
-        if rule.fault == "token_expiry":
+    def _struck(self, rule: FaultRule, fault: CallFault) -> Refusal:
+        if fault == "token_expiry":
             token = self.request.headers.get("authorization", "").partition(" ")[2]
             self.sandbox.tokens.expire(token, self.now)
-        return refuse(401, {"code": "UNAUTHORIZED", "details": "Access token is not valid"})
+        return refusal_of(fault, rule.options, self.subject.operation, len(self.sandbox.ledger))
 
 
 Handler = Callable[[Call], Awaitable[Response]]
@@ -152,9 +155,13 @@ def endpoint(operation: Operation, handler: Handler) -> Callable[[Request], Awai
     """Make a route's endpoint of a handler: it gets the call, and may raise its refusal."""
 
     async def answer(request: Request) -> Response:
+        call = Call(request, operation)
         try:
-            return await handler(Call(request, operation))
+            response = await handler(call)
         except Refusal as refusal:
             return refusal.response
+        if call.sandbox.faults.find_strike("unknown_field", call.subject):
+            return with_unknown_fields(response)
+        return response
 
     return answer

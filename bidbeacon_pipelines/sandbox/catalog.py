@@ -11,6 +11,7 @@ from bidbeacon_pipelines.sandbox import vocabulary
 from bidbeacon_pipelines.sandbox.accounts import Account, AccountBook, AccountCountry
 from bidbeacon_pipelines.sandbox.entities import (
     AUTO_VALUES,
+    DAYS,
     Ad,
     AdGroup,
     Campaign,
@@ -25,7 +26,6 @@ from bidbeacon_pipelines.sandbox.markets import Market
 ACTIVE_SHARE = 0.82
 LATE_SHARE = 0.001
 NAMELESS_SHARE = 0.0002
-_DAYS = 65_536
 _KEYWORD_MATCHES = ("EXACT", "PHRASE", "BROAD")
 _PRODUCT_MATCHES = ("PRODUCT_EXACT", "PRODUCT_SIMILAR")
 
@@ -136,7 +136,7 @@ def _add_ad_group(draft: _Draft, campaign: Campaign, number: int) -> None:
     draft.ad_groups.append(group)
     draft.ads += ads
     draft.targets += targets
-    regular = round(ACTIVE_SHARE * _DAYS)
+    regular = round(ACTIVE_SHARE * DAYS)
     draft.slots += [
         Slot(ad, target, regular, late=False, cpc_micros=_cpc_micros(group, target))
         for ad in ads
@@ -244,7 +244,7 @@ def _chosen_ads(draft: _Draft, rows: float) -> list[tuple[Ad, int]]:
     """Choose distinct ads of manual campaigns, and the share of days that makes about `rows` rows a day."""
     manual = [ad for ad in draft.ads if not ad.ad_group.campaign.automatic] or draft.ads
     count = min(len(manual), max(1, round(rows / ACTIVE_SHARE)))
-    share = min(_DAYS, round(rows / count * _DAYS))
+    share = min(DAYS, round(rows / count * DAYS))
     return [(ad, share) for ad in draft.rng.sample(manual, count)]
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
-from bidbeacon_pipelines.sandbox.faults import FaultRule
+from bidbeacon_pipelines.sandbox.fault_rules import FaultRule
 
 _FAULT_RULES = TypeAdapter(tuple[FaultRule, ...])
 
@@ -36,6 +36,9 @@ class SandboxConfig(BaseModel):
     token_seconds: int = Field(3600, ge=1, description="How long an access token lives.")
     poll_min_seconds: float = Field(
         0.0, ge=0, description="Polling one report faster than this is a 429; 0 is off."
+    )
+    calls_per_second: int | None = Field(
+        None, ge=1, description="Calls of one region and class let in during a second; more are a 429."
     )
     max_reports_in_flight: int = Field(2, ge=1, description="Reports of one account that may be in flight.")
     max_exports_in_progress: int = Field(

@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from bidbeacon_pipelines.sandbox.faults import FaultRule
+from bidbeacon_pipelines.sandbox.fault_rules import FaultRule
 from bidbeacon_pipelines.sandbox.refusals import json_response
 from bidbeacon_pipelines.sandbox.state import SandboxState
 from bidbeacon_pipelines.sandbox.truth import Grain, day_truth
@@ -64,10 +64,17 @@ async def healthz(sandbox: SandboxState, _: Request) -> Response:
 
 
 async def show_ledger(sandbox: SandboxState, request: Request) -> Response:
-    """Give the calls, oldest first; `GET /sandbox/ledger?operation=…&account=…`."""
+    """Give the calls, oldest first, and a summary of them; `GET /sandbox/ledger?operation=…&account=…`."""
     asked = request.query_params
-    calls = sandbox.ledger.calls(asked.get("operation"), asked.get("account"))
-    return json_response({"count": len(calls), "calls": [call.as_json() for call in calls]})
+    operation, account = asked.get("operation"), asked.get("account")
+    calls = sandbox.ledger.calls(operation, account)
+    return json_response(
+        {
+            "count": len(calls),
+            "summary": sandbox.ledger.summary(operation, account),
+            "calls": [call.as_json() for call in calls],
+        }
+    )
 
 
 async def clear_ledger(sandbox: SandboxState, _: Request) -> Response:

@@ -1,12 +1,17 @@
 """The file store: signed urls, no Authorization header, errors as XML."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, Response, StreamingResponse
 
 from bidbeacon_pipelines.sandbox.call import Call
 from bidbeacon_pipelines.sandbox.faults import FileNumber
 from bidbeacon_pipelines.sandbox.refusals import refuse_xml
+
+_MEDIA = "application/octet-stream"
 
 
 async def download(call: Call) -> Response:
@@ -16,12 +21,12 @@ async def download(call: Call) -> Response:
     _note_subject(call, kind, key)
     await call.suffer_faults()
     _check_url(call)
+    if rule := call.sandbox.faults.find_strike("redirect", call.subject):
+        return _redirected(call, rule.options.location)
     paths = await _find_paths(call, kind, key)
     if part >= len(paths) or _is_missing(call, part, len(paths)):
         raise refuse_xml(404, "NoSuchKey", "The specified key does not exist.")
-    if call.sandbox.faults.find_strike("truncated_gzip", call.subject):
-        return _half(paths[part])
-    return FileResponse(paths[part], media_type="application/octet-stream")
+    return _give(call, paths[part])
 
 
 def _note_subject(call: Call, kind: str, key: str) -> None:
@@ -53,15 +58,21 @@ async def _find_paths(call: Call, kind: str, key: str) -> list[Path]:
     sandbox = call.sandbox
     if kind == "reports":
         report = sandbox.reports.find(key)
-        return (
-            await sandbox.files.parts(f"reports-{key}", lambda: sandbox.reports.rows(report))
-            if report
-            else []
-        )
+        if report is None:
+            return []
+        rows = partial(sandbox.reports.rows, report)
+        return await sandbox.files.parts(f"reports-{key}", rows, report.part_count)
     export = sandbox.exports.find(key)
     if export is None:
         return []
-    return await sandbox.files.parts(f"exports-{key}", lambda: sandbox.exports.rows(export), whole=True)
+    return await sandbox.files.parts(f"exports-{key}", partial(sandbox.exports.rows, export), 1)
+
+
+def _redirected(call: Call, location: str | None) -> Response:
+    """Send the caller to another host, where by default nobody listens."""
+    url = call.request.url
+    origin = location or f"{url.scheme}://127.0.0.2:{url.port or 80}"
+    return Response(status_code=302, headers={"location": f"{origin}{url.path}?{url.query}"})
 
 
 def _is_missing(call: Call, part: int, count: int) -> bool:
@@ -71,6 +82,25 @@ def _is_missing(call: Call, part: int, count: int) -> bool:
     return call.sandbox.faults.find_strike("part_missing", call.subject, FileNumber(part, count)) is not None
 
 
-def _half(path: Path) -> Response:
+def _give(call: Call, path: Path) -> Response:
+    """Give a file; half of it with truncated_gzip, little by little with trickle."""
+    is_half = call.sandbox.faults.find_strike("truncated_gzip", call.subject) is not None
+    trickle = call.sandbox.faults.find_strike("trickle", call.subject)
+    if not is_half and trickle is None:
+        return FileResponse(path, media_type=_MEDIA)
     content = path.read_bytes()
-    return Response(content[: len(content) // 2], media_type="application/octet-stream")
+    if is_half:
+        content = content[: len(content) // 2]
+    if trickle is None:
+        return Response(content, media_type=_MEDIA)
+    pieces = _trickle(content, trickle.options.bytes_per_second)
+    return StreamingResponse(pieces, headers={"content-length": str(len(content))}, media_type=_MEDIA)
+
+
+async def _trickle(content: bytes, bytes_per_second: int) -> AsyncIterator[bytes]:
+    """Give content in pieces, ten a second of real time."""
+    size = max(1, bytes_per_second // 10)
+    for start in range(0, len(content), size):
+        piece = content[start : start + size]
+        await asyncio.sleep(len(piece) / bytes_per_second)
+        yield piece

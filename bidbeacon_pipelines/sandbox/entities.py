@@ -17,6 +17,8 @@ AUTO_VALUES = {
     "PRODUCT_SUBSTITUTES": "substitutes",
     "PRODUCT_COMPLEMENTS": "complements",
 }
+DAYS = 65_536
+"""What a slot's share is a share of."""
 LATE_DAYS = 9
 """A late target takes traffic from its week's Monday on, and is in the exports from this many days later."""
 
@@ -97,7 +99,7 @@ class Target:
 class Slot(NamedTuple):
     """A place for one report row a day: an ad and the target that brought it up.
 
-    `share` of 65,536 days have the row. A slot without a target is a row with an empty target; a late slot's
+    `share` of `DAYS` days have the row. A slot without a target is a row with an empty target; a late slot's
     target is one of its own each week (see `Catalog.target_of`).
     """
 

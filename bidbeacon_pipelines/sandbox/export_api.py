@@ -85,7 +85,7 @@ def _read_states(body: Any) -> frozenset[State]:
 async def _completed(call: Call, export: Export) -> Response:
     rows = call.sandbox.exports.rows
     key = f"exports-{export.export_id}"
-    paths = await call.sandbox.files.parts_within(MAKING_SECONDS, key, lambda: rows(export), whole=True)
+    paths = await call.sandbox.files.parts_within(MAKING_SECONDS, key, lambda: rows(export), 1)
     if paths is None:
         return json_response(_head(export, "PROCESSING"))
     path = f"/downloads/exports/{export.export_id}/0.json.gz"
@@ -96,7 +96,7 @@ async def _completed(call: Call, export: Export) -> Response:
             "generatedAt": _iso(export.ready_at),
             "url": signed.url,
             "urlExpiresAt": _iso(signed.expires_at),
-            "fileSize": paths[0].stat().st_size,
+            "fileSize": call.announced_size(paths[0].stat().st_size),
         }
     )
 

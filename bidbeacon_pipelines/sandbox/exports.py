@@ -11,7 +11,7 @@ from bidbeacon_pipelines.sandbox.catalog import World
 from bidbeacon_pipelines.sandbox.config import SandboxConfig
 from bidbeacon_pipelines.sandbox.entities import State
 from bidbeacon_pipelines.sandbox.export_files import ExportKind, export_rows
-from bidbeacon_pipelines.sandbox.faults import FaultRule
+from bidbeacon_pipelines.sandbox.fault_rules import FaultRule
 from bidbeacon_pipelines.sandbox.hashing import digest
 from bidbeacon_pipelines.sandbox.journal import Journal
 

@@ -1,121 +1,37 @@
-"""The faults that can be switched on, and when a rule strikes; what a fault does is up to the places that ask.
+"""When a fault's rule strikes; what the fault then does is up to the places that ask.
 
 A rule strikes by counting and by the seed, never by chance: the same calls in the same order fail the same way.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 from threading import Lock
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
-
+from bidbeacon_pipelines.sandbox.fault_rules import (
+    CALL_FAULTS,
+    FAULTS,
+    REPORT_FAULTS,
+    BadRow,
+    FaultName,
+    FaultOptions,
+    FaultRule,
+    Operation,
+)
 from bidbeacon_pipelines.sandbox.hashing import unit_interval
 
-Operation = Literal[
-    "token",
-    "list_accounts",
-    "list_profiles",
-    "create_report",
-    "retrieve_report",
-    "create_export",
-    "get_export",
-    "download",
+__all__ = [
+    "CALL_FAULTS",
+    "FAULTS",
+    "REPORT_FAULTS",
+    "BadRow",
+    "FaultName",
+    "FaultOptions",
+    "FaultRule",
+    "Faults",
+    "FileNumber",
+    "Operation",
+    "Subject",
 ]
-CallFault = Literal[
-    "slow",
-    "connection_cut",
-    "server_error",
-    "html_body",
-    "throttle",
-    "unauthorized",
-    "token_expiry",
-    "forbidden",
-]
-ReportFault = Literal[
-    "report_failed",
-    "report_pending",
-    "empty_report",
-    "bad_rows",
-    "unknown_target",
-    "vanish_rows",
-]
-OtherFault = Literal[
-    "invalid_grant",
-    "throttle_accepted",
-    "duplicate_refused",
-    "expired_url",
-    "no_resign",
-    "part_missing",
-    "truncated_gzip",
-    "export_failed",
-]
-FaultName = CallFault | ReportFault | OtherFault
-BadRow = Literal[
-    "missing_field",
-    "wrong_type",
-    "unknown_key",
-    "duplicate_key",
-    "impossible_date",
-    "impossible_hour",
-    "negative_metric",
-]
-
-CALL_FAULTS: tuple[CallFault, ...] = get_args(CallFault)
-"""The faults of any call, in the order in which they strike: the first two let the call go on."""
-REPORT_FAULTS: tuple[ReportFault, ...] = get_args(ReportFault)
-_ADS_API: frozenset[Operation] = frozenset(get_args(Operation)) - {"token", "download"}
-_SCOPES: dict[str, frozenset[Operation]] = {
-    "throttle": _ADS_API,
-    "unauthorized": _ADS_API,
-    "token_expiry": _ADS_API,
-    "forbidden": _ADS_API,
-}
-
-
-class FaultOptions(BaseModel):
-    """What a fault does in detail; each fault reads the few options that concern it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    retry_after: Literal["seconds", "http-date", "none"] = "seconds"
-    seconds: float | None = Field(None, ge=0, description="Retry-After, a delay, or how long PENDING lasts.")
-    status: int | None = Field(None, ge=200, le=599, description="HTTP status of server_error and html_body.")
-    code: str | None = Field(None, description="Failure code of report_failed and export_failed.")
-    reason: str | None = Field(None, description="Failure reason of report_failed and export_failed.")
-    share: float | None = Field(None, ge=0, le=1, description="Share of rows that bad_rows and others touch.")
-    kinds: tuple[BadRow, ...] = Field(
-        get_args(BadRow), min_length=1, description="What bad_rows does to rows."
-    )
-    part: int | None = Field(None, ge=0, description="Which part part_missing takes; absent: the last one.")
-
-    def retry_after_header(self) -> dict[str, str]:
-        """Give the Retry-After header in the form asked for (real time, since clients wait in real time)."""
-        seconds = self.seconds if self.seconds is not None else 1
-        if self.retry_after == "none":
-            return {}
-        if self.retry_after == "seconds":
-            return {"retry-after": f"{seconds:.0f}"}
-        return {"retry-after": format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)}
-
-
-class FaultRule(BaseModel):
-    """One fault, the calls it concerns, and how often it strikes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    fault: FaultName
-    account: str | None = Field(
-        None, description="Only this ads account (the whole id, or what follows its last dot)."
-    )
-    country: str | None = Field(
-        None, description="Only calls about this country; a report is about all of its account's."
-    )
-    operation: Operation | None = None
-    probability: float = Field(1.0, ge=0, le=1)
-    times: int | None = Field(None, ge=1, description="Strikes at most so often; absent: always.")
-    options: FaultOptions = FaultOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +108,8 @@ class Faults:
         if rule.times is not None and armed.struck >= rule.times:
             return False
         armed.matched += 1
-        draw = unit_interval(self._seed, "fault", rule.model_dump_json(), armed.matched)
+        text = rule.model_dump_json(exclude_defaults=True)
+        draw = unit_interval(self._seed, "fault", text, armed.matched)
         if draw >= rule.probability:
             return False
         armed.struck += 1
@@ -200,12 +117,8 @@ class Faults:
 
 
 def _concerns(rule: FaultRule, subject: Subject) -> bool:
-    if rule.operation is not None:
-        right_operation = rule.operation == subject.operation
-    else:
-        right_operation = subject.operation in _SCOPES.get(rule.fault, frozenset(get_args(Operation)))
     right_country = rule.country is None or rule.country in subject.countries
-    return right_operation and right_country and _is_account(rule.account, subject.account)
+    return rule.concerns(subject.operation) and right_country and _is_account(rule.account, subject.account)
 
 
 def _is_part(rule: FaultRule, file: FileNumber | None) -> bool:

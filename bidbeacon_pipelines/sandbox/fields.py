@@ -20,6 +20,7 @@ AD_FIELDS = (
     "advertisedProduct.id",
     "advertisedProduct.marketplace",
 )
+ID_FIELDS = ("campaign.id", "adGroup.id", "ad.id")
 TARGET_FIELDS = ("target.value", "target.matchType")
 TERM_FIELDS = ("searchTerm.value", "matchedTarget.value")
 KNOWN_FIELDS = frozenset(("date.value", "hour.value", *METRICS, *AD_FIELDS, *TARGET_FIELDS, *TERM_FIELDS))

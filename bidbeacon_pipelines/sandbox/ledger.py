@@ -1,15 +1,16 @@
 """Who asked what: a record of each call, written before its answer goes out; also marks answers with a request id."""
 
-from collections import deque
+from collections import Counter, defaultdict, deque
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bidbeacon_pipelines.sandbox.clock import SandboxClock
-from bidbeacon_pipelines.sandbox.faults import Operation
+from bidbeacon_pipelines.sandbox.fault_rules import Operation
 
 SCOPE_KEY = "bidbeacon.exchange"
 _OWN_PATHS = ("/sandbox/", "/healthz")
@@ -49,14 +50,24 @@ class Ledger:
 
     def __init__(self) -> None:
         self._calls: deque[Call] = deque(maxlen=100_000)
+        self._peaks: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        """Count the calls."""
+        return len(self._calls)
 
     def add(self, call: Call) -> None:
         """Write a call down."""
         self._calls.append(call)
 
     def clear(self) -> None:
-        """Forget every call."""
+        """Forget every call, and how many reports were in flight at most."""
         self._calls.clear()
+        self._peaks.clear()
+
+    def note_in_flight(self, account: str, count: int) -> None:
+        """Note how many reports an account has in flight now that one more was accepted."""
+        self._peaks[account] = max(count, self._peaks.get(account, 0))
 
     def calls(self, operation: str | None = None, account: str | None = None) -> list[Call]:
         """Give the calls, of one operation or account where that is asked for."""
@@ -65,6 +76,23 @@ class Ledger:
             for call in list(self._calls)
             if operation in {None, call.operation} and account in {None, call.account}
         ]
+
+    def summary(self, operation: str | None = None, account: str | None = None) -> dict[str, Any]:
+        """Count the calls by operation and status, those throttled (429), and each account's peak in flight.
+
+        A call of no operation (an unknown path) is counted under `other`.
+        """
+        calls = self.calls(operation, account)
+        by_operation: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        for call in calls:
+            by_operation[call.operation or "other"][str(call.status)] += 1
+        return {
+            "calls": {name: dict(counts) for name, counts in sorted(by_operation.items())},
+            "throttled": sum(call.status == HTTPStatus.TOO_MANY_REQUESTS for call in calls),
+            "peak_in_flight": {
+                name: peak for name, peak in sorted(self._peaks.items()) if account in {None, name}
+            },
+        }
 
 
 class LedgerMiddleware:

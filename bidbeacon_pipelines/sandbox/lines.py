@@ -6,7 +6,14 @@ from typing import NamedTuple
 
 from bidbeacon_pipelines.sandbox import vocabulary
 from bidbeacon_pipelines.sandbox.entities import Ad, Catalog, Slot, Target
-from bidbeacon_pipelines.sandbox.traffic import Age, Measures, day_measures, hour_measures, term_measures
+from bidbeacon_pipelines.sandbox.traffic import (
+    Age,
+    Measures,
+    day_measures,
+    first_term,
+    hour_measures,
+    term_measures,
+)
 
 
 class Line(NamedTuple):
@@ -35,10 +42,13 @@ def age_of(catalog: Catalog, day: date, now: datetime) -> Age:
 
 
 def day_lines(catalog: Catalog, day: date, age: Age, *, hourly: bool, terms: bool) -> Iterator[Line]:
-    """Give the lines of an account-local day, split by hour or by search term where that is asked for."""
+    """Give the lines of an account-local day, split by hour or by search term where that is asked for.
+
+    With both, an hour is not split further: all that an ad and a target did in it is the first term's.
+    """
     if hourly:
         for hour, measures in hour_measures(catalog, day, age):
-            yield _line(catalog, day, measures, hour, None)
+            yield _line(catalog, day, measures, hour, first_term(measures) if terms else None)
         return
     for measures in day_measures(catalog, day, age):
         if not terms:

@@ -7,7 +7,7 @@ import tempfile
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 MAKING_SECONDS = 5
@@ -28,24 +28,25 @@ class PartFiles:
         self._making: dict[str, asyncio.Task[list[Path]]] = {}
         self._workers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="sandbox-files")
 
-    async def parts(self, key: str, rows: Rows, *, whole: bool = False) -> list[Path]:
+    async def parts(self, key: str, rows: Rows, count: int | None = None) -> list[Path]:
         """Give the part files of a key, making them in a thread where they aren't there.
 
-        A `whole` file is one part however large it is. Callers of one key at the same time share one making.
+        There are exactly `count` parts, the last ones empty where rows are few; absent: as many as the rows need.
+        Callers of one key at the same time share one making.
         """
         if key in self._kept:
             self._kept.move_to_end(key)
             return self._kept[key]
         if key not in self._making:
-            self._making[key] = asyncio.create_task(self._make(key, rows, None if whole else self._part_rows))
+            self._making[key] = asyncio.create_task(self._make(key, rows, count))
         return await asyncio.shield(self._making[key])
 
     async def parts_within(
-        self, seconds: float, key: str, rows: Rows, *, whole: bool = False
+        self, seconds: float, key: str, rows: Rows, count: int | None = None
     ) -> list[Path] | None:
         """Give the part files of a key; None where making them takes longer (it goes on meanwhile)."""
         try:
-            return await asyncio.wait_for(self.parts(key, rows, whole=whole), seconds)
+            return await asyncio.wait_for(self.parts(key, rows, count), seconds)
         except TimeoutError:
             return None
 
@@ -55,27 +56,25 @@ class PartFiles:
         if self._folder is not None:
             self._folder.cleanup()
 
-    async def _make(self, key: str, rows: Rows, part_rows: int | None) -> list[Path]:
+    async def _make(self, key: str, rows: Rows, count: int | None) -> list[Path]:
         loop = asyncio.get_running_loop()
         try:
-            paths = await loop.run_in_executor(self._workers, self._write, key, rows, part_rows)
+            paths = await loop.run_in_executor(self._workers, self._write, key, rows, count)
         finally:
             del self._making[key]
         self._kept[key] = paths
         self._drop_oldest()
         return paths
 
-    def _write(self, key: str, rows: Rows, part_rows: int | None) -> list[Path]:
+    def _write(self, key: str, rows: Rows, count: int | None) -> list[Path]:
         folder = self._own_folder() / key
         folder.mkdir(exist_ok=True)
+        slices = _slices_of(self._part_rows, rows) if count is None else _slices(count, rows)
         paths: list[Path] = []
-        iterator = iter(rows())
-        first: list[str] | None = []
-        while first is not None:
-            path = folder / f"part-{len(paths)}.json.gz"
-            write_part(path, first, islice(iterator, part_rows and part_rows - len(first)))
+        for number, texts in enumerate(slices):
+            path = folder / f"part-{number}.json.gz"
+            write_part(path, texts)
             paths.append(path)
-            first = next(([row] for row in iterator), None)
         return paths
 
     def _own_folder(self) -> Path:
@@ -92,19 +91,38 @@ class PartFiles:
         return sum(path.stat().st_size for paths in self._kept.values() for path in paths)
 
 
-def write_part(path: Path, first: list[str], rest: Iterable[str]) -> None:
+def write_part(path: Path, texts: Iterable[str]) -> None:
     """Write JSON texts as one gzipped array; the same texts make the same bytes."""
     with path.open("wb") as raw, gzip.GzipFile("", "wb", 1, raw, mtime=0) as file:
         file.write(b"[")
         separator = b""
-        for batch in _batches([first, rest]):
+        for batch in _batches(texts):
             file.write(separator + ",".join(batch).encode())
             separator = b",\n"
         file.write(b"]")
 
 
-def _batches(sources: list[Iterable[str]]) -> Iterator[list[str]]:
-    for source in sources:
-        iterator = iter(source)
-        while batch := list(islice(iterator, _BATCH)):
-            yield batch
+def _slices_of(size: int, rows: Rows) -> Iterator[Iterable[str]]:
+    """Cut rows into slices of a size, each to be used up before the next; no rows are one empty slice."""
+    iterator = iter(rows())
+    first: list[str] | None = []
+    while first is not None:
+        yield chain(first, islice(iterator, size - len(first)))
+        first = next(([row] for row in iterator), None)
+
+
+def _slices(count: int, rows: Rows) -> Iterator[Iterable[str]]:
+    """Cut rows into so many slices of the same size, or nearly so, each to be used up before the next."""
+    if count == 1:
+        yield rows()
+        return
+    total = sum(1 for _ in rows())
+    iterator = iter(rows())
+    for number in range(count):
+        yield islice(iterator, total // count + (number < total % count))
+
+
+def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
+    iterator = iter(texts)
+    while batch := list(islice(iterator, _BATCH)):
+        yield batch

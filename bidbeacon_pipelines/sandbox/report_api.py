@@ -1,26 +1,29 @@
 """The unified v1 report calls: create and retrieve."""
 
-from datetime import datetime
-from typing import Any
-
 from starlette.responses import Response
 
 from bidbeacon_pipelines.sandbox.accounts import Account
 from bidbeacon_pipelines.sandbox.call import SCOPE_HEADER, Call
-from bidbeacon_pipelines.sandbox.faults import REPORT_FAULTS
+from bidbeacon_pipelines.sandbox.fault_rules import REPORT_FAULTS
 from bidbeacon_pipelines.sandbox.part_files import MAKING_SECONDS
-from bidbeacon_pipelines.sandbox.refusals import Refusal, RequestError, json_response, refuse, throttled
+from bidbeacon_pipelines.sandbox.refusals import Refusal, RequestError, refuse, throttled
+from bidbeacon_pipelines.sandbox.report_answers import (
+    answer,
+    answer_errors,
+    describe,
+    describe_parts,
+)
 from bidbeacon_pipelines.sandbox.report_request import (
     ReportRequest,
     check_period,
     find_account_id,
+    first_served,
     read_create,
     read_retrieve,
+    too_old,
 )
-from bidbeacon_pipelines.sandbox.reports import Report, ReportStatus
+from bidbeacon_pipelines.sandbox.reports import Report
 from bidbeacon_pipelines.sandbox.signing import SignedUrl
-
-_MULTI_STATUS = 207
 
 
 async def create_report(call: Call) -> Response:
@@ -32,15 +35,21 @@ async def create_report(call: Call) -> Response:
     try:
         request = read_create(body)
         account = _own_account(call, account)
-        check_period(request, account.first_day(call.now))
+        first_day = account.first_day(call.now)
+        check_period(request, first_day)
+        if call.sandbox.faults.find_strike("too_old", call.subject):
+            raise too_old(first_served(first_day, hourly=request.is_hourly), hourly=request.is_hourly)
     except RequestError as error:
         raise _refused(call, error) from error
     _check_room(call, account, request)
+    _fail_partially(call)
     faults = call.sandbox.faults.find_strikes(REPORT_FAULTS, call.subject)
     report = call.sandbox.reports.create(request, call.now, faults)
+    in_flight = call.sandbox.reports.in_flight(account, call.now)
+    call.sandbox.ledger.note_in_flight(account.account_id, len(in_flight))
     if rule := call.sandbox.faults.find_strike("throttle_accepted", call.subject):
         raise throttled(rule.options.retry_after_header())
-    return _answer(_document(report, report.status(report.created_at)))
+    return answer(describe(report, report.status(report.created_at)))
 
 
 async def retrieve_report(call: Call) -> Response:
@@ -56,9 +65,10 @@ async def retrieve_report(call: Call) -> Response:
     call.concerns(account)
     await _admit(call)
     if report is None or account is None or account.region != call.region:
-        return _errors(RequestError("404000", f"Report not found: {report_id}", "reportIds[0]"))
+        return answer_errors(RequestError("404000", f"Report not found: {report_id}", "reportIds[0]"))
     if call.sandbox.reports.is_polled_too_soon(report, call.now):
         raise throttled()
+    _fail_partially(call)
     return await _retrieved(call, report)
 
 
@@ -90,6 +100,13 @@ def _check_room(call: Call, account: Account, request: ReportRequest) -> None:
         raise throttled()
 
 
+def _fail_partially(call: Call) -> None:
+    rule = call.sandbox.faults.find_strike("partial_failure", call.subject)
+    if rule is not None:
+        code, reason = rule.options.code or "500000", rule.options.reason or "Internal error, try again later"
+        raise Refusal(answer_errors(RequestError(code, reason)))
+
+
 def _is_same(one: ReportRequest, other: ReportRequest) -> bool:
     same_period = (one.start, one.end) == (other.start, other.end)
     return same_period and one.account_id == other.account_id and set(one.fields) == set(other.fields)
@@ -97,23 +114,18 @@ def _is_same(one: ReportRequest, other: ReportRequest) -> bool:
 
 async def _retrieved(call: Call, report: Report) -> Response:
     status = report.status(call.now)
-    document = _document(report, status)
-    if status == "COMPLETED":
-        sandbox = call.sandbox
-        key, rows = f"reports-{report.report_id}", lambda: sandbox.reports.rows(report)
-        paths = await sandbox.files.parts_within(MAKING_SECONDS, key, rows)
-        if paths is None:
-            return _answer(_document(report, "PROCESSING"))
-        urls = _signed(call, report, len(paths))
-        document["completedReportParts"] = [
-            {
-                "sizeInBytes": path.stat().st_size,
-                "url": signed.url,
-                "urlExpirationDateTime": _iso(signed.expires_at),
-            }
-            for path, signed in zip(paths, urls, strict=True)
-        ]
-    return _answer(document)
+    if report.end(call.now) != "COMPLETED":
+        return answer(describe(report, status))
+    sandbox = call.sandbox
+    key, rows = f"reports-{report.report_id}", lambda: sandbox.reports.rows(report)
+    paths = await sandbox.files.parts_within(MAKING_SECONDS, key, rows, report.part_count)
+    if paths is None:
+        return answer(describe(report, "PROCESSING"))
+    urls = _signed(call, report, len(paths))
+    if report.find_fault("single_url"):
+        return answer(describe(report, status) | {"url": urls[0].url})
+    sizes = [call.announced_size(path.stat().st_size) for path in paths]
+    return answer(describe(report, status) | {"completedReportParts": describe_parts(sizes, urls)})
 
 
 def _signed(call: Call, report: Report, count: int) -> list[SignedUrl]:
@@ -135,48 +147,7 @@ def _signed(call: Call, report: Report, count: int) -> list[SignedUrl]:
     return urls
 
 
-def _document(report: Report, status: ReportStatus) -> dict[str, Any]:
-    request, failure = report.request, report.find_fault("report_failed")
-    is_over = status in {"COMPLETED", "FAILED"} and report.ready_at is not None
-    ended = _iso(report.ready_at) if is_over and report.ready_at else None
-    failed = status == "FAILED" and failure is not None
-    code = failure.options.code if failure else None
-    reason = failure.options.reason if failure else None
-    return {
-        "reportId": report.report_id,
-        "status": status,
-        "creationDateTime": _iso(report.created_at),
-        "lastUpdatedDateTime": ended or _iso(report.created_at),
-        "completedDateTime": ended if status == "COMPLETED" else None,
-        "format": request.format,
-        "periods": [
-            {"datePeriod": {"startDate": request.start.isoformat(), "endDate": request.end.isoformat()}}
-        ],
-        "query": {"fields": list(request.fields), "filter": None},
-        "linkedAccounts": [{"advertiserAccountId": request.account_id}],
-        "url": None,
-        "currencyOfView": None,
-        "failureCode": (code or "INTERNAL_ERROR") if failed else None,
-        "failureReason": (reason or "Report generation failed") if failed else None,
-        "formatOptions": None,
-        "locale": None,
-        "timeZoneMode": None,
-    }
-
-
-def _answer(document: dict[str, Any]) -> Response:
-    return json_response({"error": None, "success": [{"index": 0, "report": document}]}, _MULTI_STATUS)
-
-
-def _errors(error: RequestError) -> Response:
-    return json_response({"error": [{"index": 0, "errors": [error.entry()]}], "success": []}, _MULTI_STATUS)
-
-
 def _refused(call: Call, error: RequestError) -> Refusal:
     if call.sandbox.config.refusals == "multi_status":
-        return Refusal(_errors(error))
+        return Refusal(answer_errors(error))
     return refuse(400, {"code": error.code, "message": error.message, "fieldLocation": error.location})
-
-
-def _iso(instant: datetime) -> str:
-    return instant.strftime("%Y-%m-%dT%H:%M:%SZ")

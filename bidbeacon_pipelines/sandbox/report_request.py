@@ -128,8 +128,7 @@ def check_period(request: ReportRequest, today: date) -> None:
         raise RequestError("400000", text, _PERIOD)
     first = first_served(today, hourly=request.is_hourly)
     if request.start < first:
-        text = f"startDate is too old: {grain} reports are available from {first.isoformat()} on"
-        raise RequestError("400000", text, f"{_PERIOD}.startDate")
+        raise too_old(first, hourly=request.is_hourly)
 
 
 def first_served(today: date, *, hourly: bool) -> date:
@@ -139,6 +138,13 @@ def first_served(today: date, *, hourly: bool) -> date:
     months = today.year * 12 + today.month - 1 - DAILY_MONTHS_BACK
     year, month = divmod(months, 12)
     return date(year, month + 1, min(today.day, calendar.monthrange(year, month + 1)[1]))
+
+
+def too_old(first: date, *, hourly: bool) -> RequestError:
+    """Make the refusal of a period that begins before the first day served."""
+    grain = "hourly" if hourly else "daily"
+    text = f"startDate is too old: {grain} reports are available from {first.isoformat()} on"
+    return RequestError("400000", text, f"{_PERIOD}.startDate")
 
 
 def _malformed(error: ValidationError) -> RequestError:

@@ -1,4 +1,4 @@
-"""The reports that were asked for: their life from PENDING to COMPLETED or FAILED, and their rows."""
+"""The reports that were asked for: their life from PENDING to their end, and their rows."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -11,17 +11,22 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 from bidbeacon_pipelines.sandbox.accounts import Account
 from bidbeacon_pipelines.sandbox.catalog import World
 from bidbeacon_pipelines.sandbox.config import SandboxConfig
-from bidbeacon_pipelines.sandbox.faults import FaultName, FaultRule
+from bidbeacon_pipelines.sandbox.fault_rules import FaultName, FaultRule
 from bidbeacon_pipelines.sandbox.hashing import digest, unit_interval
 from bidbeacon_pipelines.sandbox.journal import Journal
 from bidbeacon_pipelines.sandbox.lines import age_of
 from bidbeacon_pipelines.sandbox.report_request import ReportRequest
-from bidbeacon_pipelines.sandbox.row_faults import with_faults
+from bidbeacon_pipelines.sandbox.row_faults import with_faults, with_more_rows
 from bidbeacon_pipelines.sandbox.rows import RowWriter
 from bidbeacon_pipelines.sandbox.signing import SignedUrl
 
-ReportStatus = Literal["PENDING", "PROCESSING", "COMPLETED", "FAILED"]
+EndStatus = Literal["COMPLETED", "FAILED", "CANCELLED", "EXPIRED"]
 _PENDING_SHARE = 0.3
+_ENDS: dict[FaultName, EndStatus] = {
+    "report_failed": "FAILED",
+    "report_cancelled": "CANCELLED",
+    "report_expired": "EXPIRED",
+}
 
 
 class Report(BaseModel):
@@ -42,18 +47,41 @@ class Report(BaseModel):
         """Give the fault of this name that it has; None where it has none."""
         return next((rule for rule in self.faults if rule.fault == name), None)
 
-    def status(self, now: datetime) -> ReportStatus:
-        """Give its status at an instant."""
-        if self.ready_at is None:
+    @property
+    def end_fault(self) -> FaultRule | None:
+        """The fault that makes it end otherwise than COMPLETED; None where it has none."""
+        return next((rule for rule in self.faults if rule.fault in _ENDS), None)
+
+    @property
+    def part_count(self) -> int | None:
+        """How many parts it has; None: as many as its rows need. A single url is for one part."""
+        if self.find_fault("single_url"):
+            return 1
+        more = self.find_fault("more_parts")
+        return more.options.parts if more else None
+
+    def end(self, now: datetime) -> EndStatus | None:
+        """Give how it has ended by an instant; None while it is in flight."""
+        if self.ready_at is None or now < self.ready_at:
+            return None
+        return _ENDS[self.end_fault.fault] if self.end_fault else "COMPLETED"
+
+    def status(self, now: datetime) -> str:
+        """Give its status at an instant, as the API says it: usually PENDING, PROCESSING and then COMPLETED."""
+        end = self.end(now)
+        if end is not None:
+            return end
+        odd = self.find_fault("odd_status")
+        if odd is not None:
+            return odd.options.word
+        if self.ready_at is None or self.find_fault("report_pending"):
             return "PENDING"
-        if now < self.ready_at:
-            begins = self.created_at + (self.ready_at - self.created_at) * _PENDING_SHARE
-            return "PENDING" if now < begins or self.find_fault("report_pending") else "PROCESSING"
-        return "FAILED" if self.find_fault("report_failed") else "COMPLETED"
+        begins = self.created_at + (self.ready_at - self.created_at) * _PENDING_SHARE
+        return "PENDING" if now < begins else "PROCESSING"
 
     def is_in_flight(self, now: datetime) -> bool:
-        """Whether it is neither completed nor failed yet."""
-        return self.status(now) in {"PENDING", "PROCESSING"}
+        """Whether it has not ended yet."""
+        return self.end(now) is None
 
 
 class Reports:
@@ -85,7 +113,7 @@ class Reports:
         return self._reports.get(report_id)
 
     def in_flight(self, account: Account, now: datetime) -> list[Report]:
-        """Give an account's reports that are neither completed nor failed."""
+        """Give an account's reports that have not ended."""
         own = (report for report in self._reports.values() if report.request.account_id == account.account_id)
         return [report for report in own if report.is_in_flight(now)]
 
@@ -119,8 +147,11 @@ def _ready_at(now: datetime, seconds: float, faults: tuple[FaultRule, ...]) -> d
 
 
 def _account_rows(world: World, account: Account, report: Report) -> Iterator[str]:
-    request = report.request
-    writers = [(catalog, RowWriter(catalog, request.fields)) for catalog in world.catalogs(account)]
+    request, catalogs = report.request, world.catalogs(account)
+    if appear := report.find_fault("appear_rows"):
+        share = 0.01 if appear.options.share is None else appear.options.share
+        catalogs = [with_more_rows(catalog, share) for catalog in catalogs]
+    writers = [(catalog, RowWriter(catalog, request.fields)) for catalog in catalogs]
     days = [request.start + timedelta(days=index) for index in range((request.end - request.start).days + 1)]
     return chain.from_iterable(
         writer.rows(day, age_of(catalog, day, report.created_at))

@@ -1,41 +1,52 @@
-"""Spoils a report's rows as its faults say: rows that can't be read, rows of unknown targets, rows that are gone."""
+"""Changes a report's rows as its faults say: rows that can't be read, of unknown targets, restated, new or gone."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from random import Random
 from typing import Any
 
+from bidbeacon_pipelines.sandbox.entities import DAYS, Catalog
 from bidbeacon_pipelines.sandbox.exact_json import from_json, to_json
-from bidbeacon_pipelines.sandbox.faults import BadRow, FaultRule
-from bidbeacon_pipelines.sandbox.fields import METRICS
+from bidbeacon_pipelines.sandbox.fault_rules import BadRow, FaultName, FaultOptions, FaultRule
+from bidbeacon_pipelines.sandbox.fields import ID_FIELDS, METRICS
 from bidbeacon_pipelines.sandbox.hashing import seed_number
 
 _Row = dict[str, Any]
+_RowFault = Callable[[Iterator[str], Random, FaultOptions], Iterator[str]]
 
 
 def with_faults(rows: Iterator[str], faults: tuple[FaultRule, ...], seed: object) -> Iterator[str]:
     """Pass rows on as the faults of their report leave them; same seed, same harm."""
     for rule in faults:
-        rng = Random(seed_number("rows", rule.fault, seed))  # noqa: S311 - data, not secrets
         if rule.fault == "empty_report":
             return iter(())
-        if rule.fault == "vanish_rows":
-            rows = _vanished(rows, rng, _share(rule, 0.95))
-        if rule.fault == "unknown_target":
-            rows = _with_unknown_targets(rows, rng, _share(rule, 0.01))
-        if rule.fault == "bad_rows":
-            rows = _with_bad_rows(rows, rng, _share(rule, 0.01), rule.options.kinds)
+        spoil = _ROW_FAULTS.get(rule.fault)
+        if spoil is not None:
+            rng = Random(seed_number("rows", rule.fault, seed))  # noqa: S311 - data, not secrets
+            rows = spoil(rows, rng, rule.options)
     return rows
 
 
-def _share(rule: FaultRule, otherwise: float) -> float:
-    return otherwise if rule.options.share is None else rule.options.share
+def with_more_rows(catalog: Catalog, share: float) -> Catalog:
+    """Give the same catalog with more rows a day, by this share; at most those whose ads and targets rested.
+
+    All other rows stay as they are, since a row's numbers depend on no other row.
+    """
+    slots = (slot._replace(share=min(DAYS, round(slot.share * (1 + share)))) for slot in catalog.slots)
+    return replace(catalog, slots=tuple(slots))
 
 
-def _vanished(rows: Iterator[str], rng: Random, share: float) -> Iterator[str]:
+def _share(options: FaultOptions, otherwise: float) -> float:
+    return otherwise if options.share is None else options.share
+
+
+def _vanished(rows: Iterator[str], rng: Random, options: FaultOptions) -> Iterator[str]:
+    share = _share(options, 0.95)
     return (row for row in rows if rng.random() >= share)
 
 
-def _with_unknown_targets(rows: Iterator[str], rng: Random, share: float) -> Iterator[str]:
+def _with_unknown_targets(rows: Iterator[str], rng: Random, options: FaultOptions) -> Iterator[str]:
+    share = _share(options, 0.01)
     for row in rows:
         if rng.random() >= share:
             yield row
@@ -45,14 +56,49 @@ def _with_unknown_targets(rows: Iterator[str], rng: Random, share: float) -> Ite
         yield to_json(spoiled)
 
 
-def _with_bad_rows(
-    rows: Iterator[str], rng: Random, share: float, kinds: tuple[BadRow, ...]
-) -> Iterator[str]:
+def _restated(rows: Iterator[str], rng: Random, options: FaultOptions) -> Iterator[str]:
+    share = _share(options, 0.1)
+    for row in rows:
+        yield to_json(_with_other_numbers(from_json(row), rng)) if rng.random() < share else row
+
+
+def _with_other_numbers(row: _Row, rng: Random) -> _Row:
+    """Move each metric that has a value by one to nine, up or down, and never below zero."""
+    moved = {}
+    for key in (key for key in METRICS if row.get(key) is not None):
+        change = rng.randint(1, 9)
+        down = rng.random() < 0.5 and row[key] >= change  # noqa: PLR2004 - as often down as up
+        moved[key] = row[key] + (-change if down else change)
+    return row | moved
+
+
+def _with_bad_rows(rows: Iterator[str], rng: Random, options: FaultOptions) -> Iterator[str]:
+    share = _share(options, 0.01)
     for row in rows:
         if rng.random() < share:
-            yield from map(to_json, _SPOILERS[rng.choice(kinds)](from_json(row), rng))
+            yield from map(to_json, _SPOILERS[rng.choice(options.kinds)](from_json(row), rng))
         else:
             yield row
+
+
+def _with_ids(write: Callable[[Any], Any]) -> _RowFault:
+    """Make the fault that writes every id of a row in one way."""
+
+    def written(rows: Iterator[str], _: Random, __: FaultOptions) -> Iterator[str]:
+        for row in map(from_json, rows):
+            yield to_json(row | {key: write(row[key]) for key in ID_FIELDS if key in row})
+
+    return written
+
+
+_ROW_FAULTS: dict[FaultName, _RowFault] = {
+    "restate_rows": _restated,
+    "bad_rows": _with_bad_rows,
+    "unknown_target": _with_unknown_targets,
+    "vanish_rows": _vanished,
+    "number_ids": _with_ids(int),
+    "string_ids": _with_ids(str),
+}
 
 
 def _missing_field(row: _Row, rng: Random) -> list[_Row]:
@@ -63,6 +109,10 @@ def _missing_field(row: _Row, rng: Random) -> list[_Row]:
 def _wrong_type(row: _Row, rng: Random) -> list[_Row]:
     key = rng.choice([key for key in row if key in METRICS])
     return [row | {key: rng.choice(["many", [1], {"value": 1}, True])}]
+
+
+def _null_metric(row: _Row, rng: Random) -> list[_Row]:
+    return [row | {rng.choice([key for key in row if key in METRICS]): None}]
 
 
 def _unknown_key(row: _Row, rng: Random) -> list[_Row]:
@@ -97,6 +147,7 @@ def _negative_metric(row: _Row, rng: Random) -> list[_Row]:
 _SPOILERS: dict[BadRow, Callable[[_Row, Random], list[_Row]]] = {
     "missing_field": _missing_field,
     "wrong_type": _wrong_type,
+    "null_metric": _null_metric,
     "unknown_key": _unknown_key,
     "duplicate_key": _duplicate_key,
     "impossible_date": _impossible_date,

@@ -10,11 +10,10 @@ from operator import itemgetter
 
 from bidbeacon_pipelines.sandbox.entities import Ad, Catalog, Target
 from bidbeacon_pipelines.sandbox.exact_json import amount_text
-from bidbeacon_pipelines.sandbox.fields import AD_FIELDS, METRICS, TARGET_FIELDS, TERM_FIELDS
+from bidbeacon_pipelines.sandbox.fields import AD_FIELDS, ID_FIELDS, METRICS, TARGET_FIELDS, TERM_FIELDS
 from bidbeacon_pipelines.sandbox.lines import Line, day_lines
 from bidbeacon_pipelines.sandbox.traffic import Age, without_nulls, writes_nulls
 
-_ID_FIELDS = frozenset(("campaign.id", "adGroup.id", "ad.id"))
 _ROW_GRAIN = frozenset(("ad.id", *TARGET_FIELDS))
 _AD_VALUES: dict[str, Callable[[Ad, Catalog], str]] = {
     "budgetCurrency.value": lambda _, catalog: catalog.market.currency,
@@ -71,7 +70,7 @@ class RowWriter:
         """Give an ad's part of a row twice: with ids as numbers, and as strings."""
         values = [(field, _AD_VALUES[field](ad, self._catalog)) for field in self._ad_fields]
         plain = "".join(
-            f'"{field}":{value if field in _ID_FIELDS else _quoted(value)},' for field, value in values
+            f'"{field}":{value if field in ID_FIELDS else _quoted(value)},' for field, value in values
         )
         quoted = "".join(f'"{field}":{_quoted(value)},' for field, value in values)
         self._ad_texts[ad.ad_id] = texts = (plain, quoted)

@@ -8,6 +8,7 @@ from bidbeacon_pipelines.sandbox.exports import Exports
 from bidbeacon_pipelines.sandbox.faults import Faults
 from bidbeacon_pipelines.sandbox.ledger import Ledger
 from bidbeacon_pipelines.sandbox.part_files import PartFiles
+from bidbeacon_pipelines.sandbox.rates import Rates
 from bidbeacon_pipelines.sandbox.reports import Reports
 from bidbeacon_pipelines.sandbox.signing import Signer
 from bidbeacon_pipelines.sandbox.tokens import Tokens
@@ -21,6 +22,7 @@ class SandboxState:
         self.clock = SandboxClock(config.clock_start, config.clock_rate)
         self.faults = Faults(config.seed, config.all_faults())
         self.ledger = Ledger()
+        self.rates = Rates(config.calls_per_second)
         self.world = World(config.seed, make_accounts(config.seed, config.accounts, config.rows_per_day))
         self.tokens = Tokens(config.token_seconds)
         self.reports = Reports(config, self.world)

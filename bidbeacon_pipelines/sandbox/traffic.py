@@ -79,8 +79,13 @@ def hour_measures(catalog: Catalog, day: date, age: Age) -> Iterator[tuple[int, 
 def term_measures(measures: Measures) -> list[tuple[int, Measures]]:
     """Spread a day's measures over one to three search terms, numbered; the parts add up to the day."""
     count = min(1 + (measures.bits >> 58) % 3, max(1, measures.impressions))
-    first = measures.bits >> 60
+    first = first_term(measures)
     return [(first + index, measures.part(index, count)) for index in range(count)]
+
+
+def first_term(measures: Measures) -> int:
+    """Give the number of the first search term that brought a row up."""
+    return measures.bits >> 60
 
 
 def without_nulls(bits: int) -> int:

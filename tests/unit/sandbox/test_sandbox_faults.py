@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,7 @@ import httpx
 import pytest
 
 from bidbeacon_pipelines.sandbox import SandboxConfig
-from bidbeacon_pipelines.sandbox.faults import BadRow, FaultName
+from bidbeacon_pipelines.sandbox.fault_rules import FAULTS, BadRow, options_of
 
 
 def profiles(caller: Any, region: str = "na") -> httpx.Response:
@@ -353,10 +354,17 @@ def test_bad_rules(caller: Any, rule: Any) -> None:
     assert caller.http.get(f"{caller.url}/sandbox/faults").json() == {"faults": []}
 
 
+def options_in(cell: str) -> list[str]:
+    """Give the options that a cell of the table names, leaving out the values in brackets."""
+    return re.findall(r"`(\w+)`", re.sub(r"\(.*?\)", "", cell))
+
+
 def test_docs_list_every_fault_and_setting() -> None:
-    """The sandbox's page lists exactly the faults there are, every kind of bad row, and every setting."""
+    """The sandbox's page lists exactly the faults there are with their options, every kind of bad row, every setting."""
     page = (Path(__file__).parents[3] / "docs" / "sandbox.md").read_text()
     table = page.partition("| fault |")[2].partition("\n\n")[0]
-    names = {line.split("`")[1] for line in table.splitlines() if line.startswith("| `")}
-    assert names == {name for group in get_args(FaultName) for name in get_args(group) or (group,)}
+    rows = [line.split("|")[1:-1] for line in table.splitlines() if line.startswith("| `")]
+    told = {name.split("`")[1]: options_in(options) for name, _, options in rows}
+    assert set(FAULTS) == set(told)
+    assert told == {fault: list(options_of(fault)) for fault in FAULTS}
     assert all(f"`{word}`" in page for word in (*get_args(BadRow), *SandboxConfig.model_fields))

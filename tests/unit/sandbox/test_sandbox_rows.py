@@ -59,7 +59,14 @@ def test_rows_are_unique_at_their_grain(caller: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "finer", [["hour.value", *TARGET], ["searchTerm.value"], ["advertisedProduct.id"], []]
+    "finer",
+    [
+        ["hour.value", *TARGET],
+        ["hour.value", *TARGET, "matchedTarget.value"],
+        ["searchTerm.value"],
+        ["advertisedProduct.id"],
+        [],
+    ],
 )
 def test_every_grain_adds_up(caller: Any, finer: list[str]) -> None:
     """Hours, search terms, products and ads add up to the same totals as targets do, to the last digit."""

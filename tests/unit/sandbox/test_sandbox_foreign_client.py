@@ -1,0 +1,220 @@
+"""A client that knows only the wire: each example of a request is posted, each answer has the example's shape."""
+
+import gzip
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+EXAMPLES = Path(__file__).parent / "examples"
+FORM = {
+    "grant_type": "refresh_token",
+    "client_id": "sandbox-client",
+    "client_secret": "sandbox-secret",
+    "refresh_token": "Atzr|sandbox",
+}
+LIST_MEDIA = "application/vnd.listaccountsresource.v1+json"
+KINDS = ["campaigns", "adGroups", "ads", "targets"]
+
+
+def example(name: str) -> Any:
+    """Read an example."""
+    return json.loads((EXAMPLES / f"{name}.json").read_text())
+
+
+def kind_of(value: Any) -> str:
+    """Name a value's JSON type."""
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int | float):
+        return "number"
+    return {str: "string", list: "array", dict: "object", type(None): "null"}[type(value)]
+
+
+def misfits(shown: list[Any], value: Any, place: str = "$") -> list[str]:
+    """List where a value differs in shape from the example's values at its place; null alone allows anything."""
+    kinds = {kind_of(one) for one in shown}
+    if kinds <= {"null"}:
+        return []
+    if kind_of(value) not in kinds:
+        return [f"{place} is {kind_of(value)}, expected {sorted(kinds)}"]
+    if isinstance(value, dict):
+        return misfits_of_object([one for one in shown if isinstance(one, dict)], value, place)
+    if isinstance(value, list):
+        items = [item for one in shown if isinstance(one, list) for item in one]
+        return [wrong for item in value for wrong in misfits(items, item, f"{place}[]")]
+    return []
+
+
+def misfits_of_object(shown: list[dict[str, Any]], value: dict[str, Any], place: str) -> list[str]:
+    """A key may be missing where an example lacks it or has null; a key that none has must be null."""
+    known = {key for one in shown for key in one}
+    needed = {key for key in known if all(one.get(key) is not None for one in shown)}
+    wrong = [f"{place}.{key} is missing" for key in sorted(needed - set(value))]
+    wrong += [f"{place}.{key} is unknown" for key in value if key not in known and value[key] is not None]
+    for key in known & set(value):
+        wrong += misfits([one[key] for one in shown if key in one], value[key], f"{place}.{key}")
+    return wrong
+
+
+def assert_fits(name: str, value: Any) -> None:
+    """Check a value against the example of this name."""
+    wrong = misfits([example(name)], value)
+    assert [] == wrong[:10], f"{len(wrong)} places of {name} differ"
+
+
+class Foreign:
+    """A client of its own: httpx and what the contract says."""
+
+    def __init__(self, url: str, http: httpx.Client) -> None:
+        self.url, self.http = url, http
+        token = http.post(f"{url}/na/auth/o2/token", data=FORM)
+        assert_fits("token_answer", token.json())
+        self.headers = {
+            "Authorization": f"Bearer {token.json()['access_token']}",
+            "Amazon-Ads-ClientId": FORM["client_id"],
+        }
+
+    def post(self, path: str, body: Any, **headers: str) -> httpx.Response:
+        """Post JSON, with more headers."""
+        given = {"Content-Type": "application/json"} | self.headers | headers
+        return self.http.post(self.url + path, content=json.dumps(body), headers=given)
+
+    def accounts(self, region: str = "na") -> Any:
+        """Ask for the first page of accounts."""
+        path, media = f"/{region}/adsAccounts/list", {"Content-Type": LIST_MEDIA}
+        return self.post(path, example("list_request"), **media).json()
+
+    def create(self, fields: list[str] | None = None) -> httpx.Response:
+        """Post the example of a create call, for an account that exists and, where given, with other fields."""
+        body = example("create_request")
+        account_id = self.accounts()["adsAccounts"][0]["adsAccountId"]
+        body["accessRequestedAccounts"][0]["advertiserAccountId"] = account_id
+        if fields:
+            body["reports"][0]["query"]["fields"] = fields
+        return self.post("/na/adsApi/v1/create/reports", body)
+
+    def retrieve(self, created: httpx.Response) -> httpx.Response:
+        """Post the example of a retrieve call, for the report that was made."""
+        body = example("retrieve_request")
+        body["reportIds"] = [created.json()["success"][0]["report"]["reportId"]]
+        return self.post("/na/adsApi/v1/retrieve/reports", body)
+
+    def export_headers(self, kind: str) -> dict[str, str]:
+        """Give the headers that an export call needs besides."""
+        media = f"application/vnd.{kind.lower()}export.v1+json"
+        profile = self.accounts()["adsAccounts"][0]["alternateIds"][0]["profileId"]
+        return {"Content-Type": media, "Accept": media, "Amazon-Advertising-API-Scope": str(profile)}
+
+    def file(self, url: str) -> Any:
+        """Download a file, without any header of the API."""
+        return json.loads(gzip.decompress(self.http.get(url).content))
+
+
+@pytest.fixture
+def world(start: Callable[..., Any]) -> Any:
+    """A sandbox in the time of the examples, with more accounts than fit a page."""
+    return start(accounts=400, rows_per_day=120, clock_start=datetime(2025, 12, 30, 8, tzinfo=UTC))
+
+
+@pytest.fixture
+def foreign(world: Any) -> Foreign:
+    """A foreign client of it."""
+    return Foreign(world.url, world.http)
+
+
+def test_accounts(foreign: Foreign) -> None:
+    """A page of accounts has the example's shape in each of its hundred accounts, and so have profiles."""
+    page = foreign.accounts()
+    assert 100 == len(page["adsAccounts"])
+    assert_fits("list_answer", page)
+    for region in ("na", "eu", "fe"):
+        profiles = foreign.http.get(f"{foreign.url}/{region}/v2/profiles", headers=foreign.headers).json()
+        assert len(profiles) > 100
+        assert_fits("profiles_answer", profiles)
+
+
+def test_report_to_its_end(foreign: Foreign, world: Any) -> None:
+    """The example's report is accepted with 207, completes, and create and retrieve answer in the examples' shapes."""
+    created = foreign.create()
+    world.state.clock.advance(120)
+    done = foreign.retrieve(created)
+    assert [207, 207] == [created.status_code, done.status_code]
+    assert_fits("create_answer", created.json())
+    assert_fits("retrieve_answer_completed", done.json())
+    report = done.json()["success"][0]["report"]
+    assert report["query"]["fields"] == example("create_request")["reports"][0]["query"]["fields"]
+    assert report["periods"] == example("create_request")["reports"][0]["periods"]
+
+
+def test_failed_report(foreign: Foreign, world: Any) -> None:
+    """A report that failed is answered in the example's shape, and a part of a 207 that failed in its own."""
+    world.fault("report_failed", times=1)
+    created = foreign.create()
+    world.state.clock.advance(120)
+    assert_fits("retrieve_answer_failed", foreign.retrieve(created).json())
+    world.fault("partial_failure", times=1)
+    assert_fits("error_answer", foreign.create().json())
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in EXAMPLES.glob("row_*.json")))
+def test_rows(foreign: Foreign, world: Any, name: str) -> None:
+    """A report with the fields of an example's rows has rows of that shape, nulls among them."""
+    created = foreign.create(list(example(name)[0]))
+    world.state.clock.advance(120)
+    parts = foreign.retrieve(created).json()["success"][0]["report"]["completedReportParts"]
+    rows = [row for part in parts for row in foreign.file(part["url"])]
+    assert len(rows) > 100
+    assert_fits(name, rows)
+    assert set(rows[0]) == set(example(name)[0])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_exports(foreign: Foreign, world: Any, kind: str) -> None:
+    """Each kind's export is accepted with 202, completes, and its file has the example's shape in every entity."""
+    headers = foreign.export_headers(kind)
+    created = foreign.post(f"/na/{kind}/export", example("export_request"), **headers)
+    assert 202 == created.status_code
+    assert_fits("export_answer", created.json())
+    world.state.clock.advance(60)
+    url = f"{foreign.url}/na/exports/{created.json()['exportId']}"
+    done = foreign.http.get(url, headers=foreign.headers | headers).json()
+    assert_fits("export_answer_completed", done)
+    entities = foreign.file(done["url"])
+    assert entities
+    assert_fits(f"file_{kind}", entities)
+
+
+def test_failed_export(foreign: Foreign, world: Any) -> None:
+    """An export that failed is answered in the example's shape."""
+    world.fault("export_failed", times=1, options={"code": "TIMED_OUT"})
+    headers = foreign.export_headers("ads")
+    created = foreign.post("/na/ads/export", example("export_request"), **headers).json()
+    world.state.clock.advance(60)
+    url = f"{foreign.url}/na/exports/{created['exportId']}"
+    failed = foreign.http.get(url, headers=foreign.headers | headers).json()
+    assert_fits("export_answer_failed", failed)
+    assert "TIMED_OUT" == failed["error"]["errorCode"]
+
+
+@pytest.mark.parametrize(
+    ("value", "wrong"),
+    [
+        ({"a": 1, "b": [{"c": "x"}]}, []),
+        ({"a": 1.5, "b": [], "n": {"any": "thing"}, "z": None}, []),
+        ({"b": []}, ["$.a is missing"]),
+        ({"a": "1", "b": []}, ["$.a is string, expected ['number']"]),
+        ({"a": True, "b": []}, ["$.a is boolean, expected ['number']"]),
+        ({"a": None, "b": []}, ["$.a is null, expected ['number']"]),
+        ({"a": 1, "b": [], "z": 0}, ["$.z is unknown"]),
+        ({"a": 1, "b": [{"c": "x"}, {}]}, ["$.b[].c is missing"]),
+        ([], ["$ is array, expected ['object']"]),
+    ],
+)
+def test_shapes_are_told_apart(value: Any, wrong: list[str]) -> None:
+    """The comparison finds a missing and an unknown key, another type, and a bad item; null allows anything."""
+    assert wrong == misfits([{"a": 7, "b": [{"c": "text"}], "n": None}], value)

@@ -11,11 +11,12 @@ from bidbeacon_pipelines.defs.schedules import (
     refresh_due_accounts,
     sync_accounts_hourly,
 )
+from bidbeacon_pipelines.defs.upkeep import delete_old_records, delete_old_records_daily
 
 defs = Definitions(
     assets=list(report_assets()),
-    jobs=[sync_accounts, sync_ad_entities, refresh_account_job, poll_reports],
-    schedules=[sync_accounts_hourly],
+    jobs=[sync_accounts, sync_ad_entities, refresh_account_job, poll_reports, delete_old_records],
+    schedules=[sync_accounts_hourly, delete_old_records_daily],
     sensors=[refresh_due_accounts, poll_reports_in_flight, close_crashed_sessions],
     # A run is one process, its worker: half the CPU time, and no step that works on after its run was killed.
     executor=in_process_executor,

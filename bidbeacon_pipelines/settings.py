@@ -68,6 +68,9 @@ class Settings(BaseSettings):
     bad_row_share: float = Field(
         0.02, ge=0, le=1, description="Over this share of bad rows a load is refused."
     )
+    api_call_days: int = Field(
+        30, ge=1, description="How long calls to Amazon are kept in the ledger, `api_calls`."
+    )
 
     @property
     def uses_sandbox(self) -> bool:

@@ -3,7 +3,12 @@
 Importing this package registers all of them, which is what a process that shows sessions needs.
 """
 
-from bidbeacon_pipelines.actions.accounts import AccountNeedsPerson, AccountsSynced
+from bidbeacon_pipelines.actions.accounts import (
+    AccountNeedsPerson,
+    AccountsSynced,
+    CredentialsAccepted,
+    CredentialsRefused,
+)
 from bidbeacon_pipelines.actions.entities import (
     EntitiesSynced,
     ExportFailed,
@@ -26,14 +31,18 @@ from bidbeacon_pipelines.actions.reports import (
     WindowsPlanned,
     WindowsQueued,
 )
+from bidbeacon_pipelines.actions.upkeep import OldRecordsDeleted
 
 __all__ = [
     "AccountNeedsPerson",
     "AccountsSynced",
+    "CredentialsAccepted",
+    "CredentialsRefused",
     "EntitiesSynced",
     "ExportFailed",
     "ExportRequested",
     "LoadsRecorded",
+    "OldRecordsDeleted",
     "ReportAdopted",
     "ReportFailed",
     "ReportHeld",

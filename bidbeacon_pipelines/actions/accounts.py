@@ -32,3 +32,32 @@ class AccountNeedsPerson(Action):
     def touches(self) -> list[Touch]:
         """The account."""
         return [Touch(self.account, "needs-person")]
+
+
+class CredentialsRefused(Action):
+    """Amazon refuses our credentials; nothing more is asked for any account until a person acts."""
+
+    sentence = "Stopped asking for {accounts:count:account}, which need a person: {reason}"
+    tone = "error"
+
+    reason: str
+    accounts: int
+    keys: tuple[str, ...]
+
+    def touches(self) -> list[Touch]:
+        """One touch an account that was not waiting for a person before."""
+        return [Touch(key, "needs-person") for key in self.keys]
+
+
+class CredentialsAccepted(Action):
+    """Amazon accepts our credentials again; accounts that only waited for that go on."""
+
+    sentence = "Amazon accepts our credentials again: {accounts:count:account} can go on"
+    tone = "success"
+
+    accounts: int
+    keys: tuple[str, ...]
+
+    def touches(self) -> list[Touch]:
+        """One touch an account that goes on."""
+        return [Touch(key, "goes-on") for key in self.keys]

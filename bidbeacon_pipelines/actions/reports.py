@@ -189,9 +189,16 @@ class LoadsRecorded(Action):
 
 
 class WaitedForAmazon(Action):
-    """Amazon throttled, or answered slowly, and the job waited."""
+    """What waiting for Amazon cost a session in all: because it throttled or failed, or in our own queue before it.
 
-    sentence = "Waited {seconds:duration} for Amazon: {reason}"
+    `seconds` includes `queued_seconds`; threads that wait at once add up. Sessions of older versions tell each wait by itself.
+    """
+
+    sentence = (
+        "Waited {seconds:duration} for Amazon[, {queued_seconds:duration} of it in our own queue]: {reason}"
+    )
 
     seconds: float
     reason: str
+    waits: int = 0
+    queued_seconds: float = 0

@@ -23,7 +23,7 @@ def sync_accounts_op(
 ) -> None:
     """Store the accounts that Amazon lists, and make a partition of each. Safe to run again: accounts are never deleted."""
     with workbench.open() as bench:
-        with job_sessions.session(context, "sync-accounts") as session:
+        with job_sessions.work(context, bench, "sync-accounts") as session:
             keys = sync_all_accounts(bench, session)
             add_accounts(context.instance, keys)
         context.add_output_metadata(session_metadata(bench.sessions, session.session_id))
@@ -40,7 +40,7 @@ def sync_ad_entities_op(
     with workbench.open() as bench:
         ref = bench.find_account_ref(config.account)
         given = {"account": config.account}
-        with job_sessions.session(context, "sync-ad-entities", input=given, account=ref) as session:
+        with job_sessions.work(context, bench, "sync-ad-entities", input=given, account=ref) as session:
             sync_entities(bench, session, bench.account(config.account))
         context.add_output_metadata(session_metadata(bench.sessions, session.session_id))
 

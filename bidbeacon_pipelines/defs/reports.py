@@ -62,8 +62,8 @@ def build_report_asset(dataset: Dataset) -> AssetsDefinition:
         keys = _partition_keys(context)
         with workbench.open() as bench:
             given = {"dataset": dataset.name, "partitions": keys}
-            with job_sessions.session(
-                context, "load-windows", input=given, account=_only_account(bench, keys)
+            with job_sessions.work(
+                context, bench, "load-windows", input=given, account=_only_account(bench, keys)
             ) as session:
                 wanted = days_by_account(keys)
                 context.instance.add_run_tags(context.run.run_id, {"account": ",".join(wanted)[:250]})
@@ -136,7 +136,7 @@ def refresh_account_op(
     with workbench.open() as bench:
         ref = bench.find_account_ref(config.account)
         given = {"account": config.account}
-        with job_sessions.session(context, "refresh-account", input=given, account=ref) as session:
+        with job_sessions.work(context, bench, "refresh-account", input=given, account=ref) as session:
             refresh_account(bench, session, bench.account(config.account))
             record_loaded_windows(context, bench.engine, session)
         context.add_output_metadata(session_metadata(bench.sessions, session.session_id))
@@ -148,7 +148,7 @@ def poll_reports_op(
 ) -> None:
     """Look at every report in flight that is due for a look, of all accounts, and load what is complete. Safe to run again."""
     with workbench.open() as bench:
-        with job_sessions.session(context, "poll-reports") as session:
+        with job_sessions.work(context, bench, "poll-reports") as session:
             step_requests(
                 bench, session, on_step=lambda: record_loaded_windows(context, bench.engine, session)
             )

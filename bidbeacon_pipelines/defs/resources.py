@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from dagster import ConfigurableResource
+from dagster import AssetExecutionContext, ConfigurableResource, OpExecutionContext
 
+from bidbeacon_pipelines.jobs.waiting import telling_waits
 from bidbeacon_pipelines.jobs.workbench import Workbench, open_workbench
 from bidbeacon_pipelines.local.postgres import resolve_database_url
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.engine import shared_engine
-from bidbeacon_sessions import SessionStore
+from bidbeacon_sessions import AccountRef, SessionRecorder, SessionStore
 from bidbeacon_sessions.dagster import JobSessionsResource
 
 
@@ -30,6 +32,23 @@ class BidBeaconSessions(JobSessionsResource):
     def store(self) -> SessionStore:
         """Give the store on this process's pool of connections."""
         return session_store()
+
+    @contextmanager
+    def work(
+        self,
+        context: OpExecutionContext | AssetExecutionContext,
+        bench: Workbench,
+        job_name: str,
+        *,
+        input: dict[str, Any] | None = None,  # noqa: A002 - the column's name
+        account: AccountRef | None = None,
+    ) -> Iterator[SessionRecorder]:
+        """Open the session of work that asks Amazon: at its end, well or not, it tells what waiting for Amazon cost."""
+        with (
+            self.session(context, job_name, input=input, account=account) as session,
+            telling_waits(bench, session),
+        ):
+            yield session
 
 
 def session_store() -> SessionStore:

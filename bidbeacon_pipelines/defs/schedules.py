@@ -60,7 +60,7 @@ sync_accounts_hourly = ScheduleDefinition(
 )
 def refresh_due_accounts(context: SensorEvaluationContext) -> Iterator[RunRequest | SkipReason]:
     """Look every half minute, with one indexed query, for accounts that have something to do."""
-    reason = _sandbox_away(get_settings())
+    reason = _nobody_to_ask(get_settings())
     if reason is not None:
         yield SkipReason(reason)
         return
@@ -79,7 +79,7 @@ def refresh_due_accounts(context: SensorEvaluationContext) -> Iterator[RunReques
 )
 def poll_reports_in_flight(context: SensorEvaluationContext) -> Iterator[RunRequest | SkipReason]:
     """Look for reports whose next look is due, and for loads that Dagster does not know of."""
-    reason = _sandbox_away(get_settings()) or _nothing_to_poll()
+    reason = _nobody_to_ask(get_settings()) or _nothing_to_poll()
     if reason is not None:
         yield SkipReason(reason)
     elif busy_accounts(context.instance, poll_reports.name):
@@ -143,16 +143,26 @@ def _runs_for(
 
 def _nothing_to_poll() -> str | None:
     with session_store().begin() as connection:
+        left_alone = {account.account_key for account in list_accounts(connection) if account.needs_person}
         due = list_open_requests(connection, due_at=datetime.now(UTC))
-        if due or list_unrecorded_windows(connection, limit=1):
+        if list_unrecorded_windows(connection, limit=1):
             return None
-    return "No report in flight is due for a look."
+    if any(request.account_key not in left_alone for request in due):
+        return None
+    return "No report in flight is due for a look" + (", or its account needs a person." if due else ".")
+
+
+def _nobody_to_ask(settings: Settings) -> str | None:
+    """Say why nothing can be asked, where that is plain beforehand."""
+    if settings.uses_sandbox:
+        return _sandbox_away(settings)
+    if settings.ads_api_client_secret is None or settings.ads_api_refresh_token is None:
+        return "BIDBEACON_ADS_API_CLIENT_ID is set without BIDBEACON_ADS_API_CLIENT_SECRET or …_REFRESH_TOKEN: set all three, or none."
+    return None
 
 
 def _sandbox_away(settings: Settings) -> str | None:
     """Say why nothing can be asked, where no credentials are set and the sandbox does not run either."""
-    if not settings.uses_sandbox:
-        return None
     try:
         httpx.get(f"{settings.sandbox_url}/healthz", timeout=2, trust_env=False)
     except httpx.HTTPError:

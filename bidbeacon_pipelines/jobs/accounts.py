@@ -8,7 +8,13 @@ from sqlalchemy.exc import IntegrityError
 
 from bidbeacon_pipelines.account_keys import account_key
 from bidbeacon_pipelines.actions import AccountsSynced
-from bidbeacon_pipelines.ads_api.accounts import AdsAccount, list_accounts
+from bidbeacon_pipelines.ads_api.accounts import AccountListing, AdsAccount, list_accounts
+from bidbeacon_pipelines.ads_api.errors import AuthError
+from bidbeacon_pipelines.jobs.people import (
+    is_credential_error,
+    note_credentials_accepted,
+    note_credentials_refused,
+)
 from bidbeacon_pipelines.jobs.workbench import Workbench
 from bidbeacon_pipelines.store.accounts import upsert_account
 from bidbeacon_sessions import SessionRecorder
@@ -19,10 +25,13 @@ _MOST_PROBLEMS = 20
 def sync_accounts(bench: Workbench, session: SessionRecorder) -> list[str]:
     """Store every account that Amazon lists, and give the keys of all of them.
 
+    This is also the way back from credentials that Amazon refused: once it answers, the accounts that waited for that go on.
+
     Raises:
+        AuthError: Amazon refuses our credentials; all accounts are marked.
         AdsApiError: no region answered.
     """
-    listing = list_accounts(bench.client)
+    listing = _list(bench, session)
     problems = list(listing.problems)
     stored: list[str] = []
     added: list[str] = []
@@ -38,7 +47,18 @@ def sync_accounts(bench: Workbench, session: SessionRecorder) -> list[str]:
             if is_new:
                 added.append(values["account_key"])
         session.add_in(connection, _summary(listing.accounts, stored, added, problems))
+        note_credentials_accepted(connection, session)
     return stored
+
+
+def _list(bench: Workbench, session: SessionRecorder) -> AccountListing:
+    try:
+        return list_accounts(bench.client)
+    except AuthError as error:
+        if is_credential_error(error):
+            with bench.engine.begin() as connection:
+                note_credentials_refused(connection, session, str(error))
+        raise
 
 
 def _values(account: AdsAccount) -> dict[str, Any]:

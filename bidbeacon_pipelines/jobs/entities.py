@@ -9,19 +9,22 @@ from datetime import timedelta
 from pathlib import Path
 from typing import get_args
 
+from sqlalchemy.exc import IntegrityError
+
 from bidbeacon_pipelines.actions import (
     EntitiesSynced,
     ExportFailed,
     ExportRequested,
     TargetsResolved,
-    WaitedForAmazon,
 )
+from bidbeacon_pipelines.ads_api.download_rules import FileOwner
 from bidbeacon_pipelines.ads_api.downloads import download_to
-from bidbeacon_pipelines.ads_api.errors import AdsApiError, OutcomeUnknown
+from bidbeacon_pipelines.ads_api.errors import AdsApiError, AuthError, HeldBack, OutcomeUnknown
 from bidbeacon_pipelines.ads_api.exports import Export, ExportKind, ExportStatus, create_export, get_export
 from bidbeacon_pipelines.ingest.decode import BrokenPartError, iter_rows
 from bidbeacon_pipelines.ingest.entities import BadEntities, read_entities
 from bidbeacon_pipelines.ingest.targets import TargetIndex
+from bidbeacon_pipelines.jobs.people import is_credential_error, note_refusal
 from bidbeacon_pipelines.jobs.workbench import Workbench
 from bidbeacon_pipelines.store.accounts import Account, set_entities_synced
 from bidbeacon_pipelines.store.entities import (
@@ -57,13 +60,26 @@ def sync_entities(bench: Workbench, session: SessionRecorder, account: Account) 
 
     Raises:
         ExportFailedError: one of the four failed; those before it are stored.
+        AuthError: Amazon refuses the account, or our credentials; nothing more is asked until a person acts.
         AdsApiError: as its tree says.
     """
     if account.profile_id is None:
         raise ExportFailedError("everything", "Amazon names no profile for this account.")
-    exports = [(kind, *_request(bench, session, account, account.profile_id, kind)) for kind in KINDS]
+    try:
+        return _sync_all(bench, session, account, account.profile_id)
+    except AuthError as error:
+        with bench.engine.begin() as connection:
+            of_credentials = is_credential_error(error)
+            note_refusal(connection, session, account, str(error), of_credentials=of_credentials)
+        raise
+
+
+def _sync_all(
+    bench: Workbench, session: SessionRecorder, account: Account, profile_id: str
+) -> dict[str, int]:
+    exports = [(kind, *_request(bench, session, account, profile_id, kind)) for kind in KINDS]
     counts: dict[str, int] = {
-        kind: _finish(bench, session, account, account.profile_id, kind, own_id, export_id)
+        kind: _finish(bench, session, account, profile_id, kind, own_id, export_id)
         for kind, own_id, export_id in exports
     }
     _resolve(bench, session, account)
@@ -81,29 +97,49 @@ def _request(
             ExportRequested(account=account.account_key, kind=kind, export_id=running.export_id, adopted=True)
         )
         return running.id, running.export_id
-    export = _create(bench, session, account, profile_id, kind)
-    with bench.engine.begin() as connection:
-        if running is not None:
+    if running is not None:
+        with bench.engine.begin() as connection:
             end_export(connection, running.id, status="failed", failure="older than Amazon keeps it")
-        own_id = insert_export(connection, account, kind, export.export_id)
-        session.add_in(
-            connection, ExportRequested(account=account.account_key, kind=kind, export_id=export.export_id)
-        )
+    return _keep(bench, session, account, _create(bench, account, profile_id, kind))
+
+
+def _keep(bench: Workbench, session: SessionRecorder, account: Account, export: Export) -> tuple[int, str]:
+    """Store an export that Amazon has accepted; where another sync of this account was faster, take over that one's."""
+    facts = {"account": account.account_key, "kind": export.kind}
+    try:
+        with bench.engine.begin() as connection:
+            own_id = insert_export(connection, account, export.kind, export.export_id)
+            session.add_in(connection, ExportRequested(**facts, export_id=export.export_id))
+    except IntegrityError:
+        with bench.engine.begin() as connection:
+            theirs = find_export_in_flight(connection, account, export.kind)
+        if theirs is None:
+            raise
+        session.add(ExportRequested(**facts, export_id=theirs.export_id, adopted=True))
+        return theirs.id, theirs.export_id
     return own_id, export.export_id
 
 
-def _create(
-    bench: Workbench, session: SessionRecorder, account: Account, profile_id: str, kind: ExportKind
-) -> Export:
-    """Ask for an export; one that may or may not have been accepted is asked for again, since it costs Amazon one of five places."""
+def _create(bench: Workbench, account: Account, profile_id: str, kind: ExportKind) -> Export:
+    """Ask for an export, patiently.
+
+    One that may or may not have been accepted is asked for again, since it costs Amazon no more than one of five places. The
+    client adds these waits to its own, for the session to tell.
+    """
     for attempt in range(MOST_CREATES - 1):
         try:
-            return create_export(bench.client, account.region, profile_id, kind)
-        except OutcomeUnknown as error:
+            return _ask(bench, account, profile_id, kind)
+        except (OutcomeUnknown, HeldBack) as error:
             pause = error.retry_after if error.retry_after is not None else 2.0**attempt
-            session.add(WaitedForAmazon(seconds=pause, reason=str(error)))
+            if pause > LONGEST_WAIT.total_seconds():
+                raise
+            bench.client.waits.add(error.operation, error.cause_word, pause)
             bench.sleep(pause)
-    return create_export(bench.client, account.region, profile_id, kind)
+    return _ask(bench, account, profile_id, kind)
+
+
+def _ask(bench: Workbench, account: Account, profile_id: str, kind: ExportKind) -> Export:
+    return create_export(bench.client, account.region, profile_id, kind, **account.identity)
 
 
 def _finish(
@@ -132,7 +168,7 @@ def _wait(bench: Workbench, account: Account, profile_id: str, kind: ExportKind,
     deadline = bench.now() + LONGEST_WAIT
     pause = _FIRST_PAUSE
     while True:
-        export = get_export(bench.client, account.region, profile_id, kind, export_id)
+        export = get_export(bench.client, account.region, profile_id, kind, export_id, **account.identity)
         if export.status is ExportStatus.COMPLETED:
             return export
         if export.is_terminal:
@@ -151,7 +187,8 @@ def _store(bench: Workbench, session: SessionRecorder, account: Account, export:
     bad = BadEntities()
     try:
         file = folder / f"{export.kind}.json.gz"
-        download_to(bench.client, export.url, file, expected_bytes=export.size_bytes)
+        owner = FileOwner(account.region, account.account_id, account.country_code)
+        download_to(bench.client, export.url, file, expected_bytes=export.size_bytes, owner=owner)
         with bench.engine.begin() as connection:
             rows = merge_entities(
                 connection, account, export.kind, read_entities(export.kind, iter_rows(file), bad)

@@ -154,7 +154,9 @@ def request_due_windows(
             wanted=wanted,
             requests_since_oldest=count_requests_since_oldest(connection, account, dataset.name, now),
         )
-        ids = [_store_request(connection, session, account, dataset, planned) for planned in plan.requests]
+        ids = [
+            _store_request(connection, session, account, dataset, planned, now) for planned in plan.requests
+        ]
         planned_days = {day for planned in plan.requests for day in planned.windows}
         _tell_missed_offsets(
             connection, session, account, dataset, [w for w in windows if w.window_date in planned_days], now
@@ -180,6 +182,7 @@ def _store_request(
     account: Account,
     dataset: Dataset,
     planned: PlannedRequest,
+    now: datetime,
 ) -> int:
     request_id = insert_request(
         connection,
@@ -189,6 +192,7 @@ def _store_request(
         planned.end,
         by_hand=planned.by_hand,
         session_id=session.session_id,
+        created_at=now,
     )
     attach_windows(connection, account, dataset.name, planned.windows, request_id)
     days = sorted({*planned.due, *planned.wanted})

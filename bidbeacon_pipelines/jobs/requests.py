@@ -4,34 +4,31 @@ Each state is stored before its step is taken, under the request's claim. A proc
 state, decides again, and goes on.
 """
 
-import shutil
+from contextlib import AbstractContextManager
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import psycopg
-from sqlalchemy.exc import DataError, IntegrityError
-
 from bidbeacon_pipelines.actions import (
-    AccountNeedsPerson,
     ReportFailed,
     ReportPending,
     ReportRequested,
     RequestRetried,
 )
-from bidbeacon_pipelines.ads_api.downloads import download_to
 from bidbeacon_pipelines.ads_api.errors import (
     AdsApiError,
     AuthError,
     DuplicateReport,
+    HeldBack,
     NotFound,
     OutcomeUnknown,
 )
 from bidbeacon_pipelines.ads_api.reports import Report, ReportStatus, create_report, retrieve_report
-from bidbeacon_pipelines.ingest.decode import BrokenPartError
 from bidbeacon_pipelines.ingest.load import LoadRules, load_report
 from bidbeacon_pipelines.ingest.targets import TargetIndex
 from bidbeacon_pipelines.jobs.load_actions import LoadFacts, told_of_load
+from bidbeacon_pipelines.jobs.people import concerns_credentials, note_refusal
+from bidbeacon_pipelines.jobs.report_parts import LOAD_ERRORS, failed_load, parts_on_disk
 from bidbeacon_pipelines.jobs.request_states import columns_of, failure_kind, reported, state_of
 from bidbeacon_pipelines.jobs.workbench import Workbench
 from bidbeacon_pipelines.reports import transitions
@@ -55,7 +52,7 @@ from bidbeacon_pipelines.reports.lifecycle import (
 from bidbeacon_pipelines.reports.policy import LifecyclePolicy
 from bidbeacon_pipelines.reports.windows import again_after_failure, next_refresh_at
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.store.accounts import Account, get_account, set_needs_person
+from bidbeacon_pipelines.store.accounts import Account, get_account
 from bidbeacon_pipelines.store.entities import list_targets
 from bidbeacon_pipelines.store.performance import Scope, lock_rows
 from bidbeacon_pipelines.store.requests import (
@@ -69,7 +66,6 @@ from bidbeacon_pipelines.store.windows import fail_windows, list_windows_of_requ
 from bidbeacon_sessions import Action, SessionRecorder
 
 HELD_AGAIN_AFTER = timedelta(minutes=15)
-_REFUSED_BY_DATABASE = (DataError, IntegrityError, psycopg.DataError, psycopg.IntegrityError)
 
 
 def lifecycle_policy(settings: Settings, dataset: Dataset) -> LifecyclePolicy:
@@ -150,7 +146,7 @@ class _Driver:
                 action: Action | None = ReportRequested(
                     **self._facts, report_id=report_id, attempt=self._state.attempts, bridged=self._bridged()
                 )
-            case transitions.NoAnswer():
+            case transitions.NoAnswer() | transitions.HeldBack():
                 after = self._answered(answer).next_step_at or self._bench.now()
                 action = RequestRetried(
                     **self._facts, attempt=self._state.attempts, reason=reason, retry_at=after
@@ -173,6 +169,8 @@ class _Driver:
             )
         except OutcomeUnknown as error:
             return transitions.NoAnswer(self._not_before(error)), str(error)
+        except HeldBack as error:
+            return transitions.HeldBack(self._not_before(error) or self._bench.now()), str(error)
         except DuplicateReport as error:
             return self._adopt(error)
         except AdsApiError as error:
@@ -182,7 +180,7 @@ class _Driver:
     def _adopt(self, duplicate: DuplicateReport) -> tuple[transitions.Answer, str]:
         """Take over the report that Amazon says is being made already, where it is the one we want."""
         try:
-            report = retrieve_report(self._bench.client, self._account.region, duplicate.report_id)
+            report = self._look_at(duplicate.report_id)
         except AdsApiError as error:
             return transitions.NoAnswer(self._not_before(error)), str(error)
         wanted = {(self._request.start_date, self._request.end_date)}
@@ -228,50 +226,37 @@ class _Driver:
 
     def _load(self) -> None:
         self._store(transitions.loading(self._state))
-        folder = self._bench.downloads / f"request-{self._request.id}"
         try:
             report = self._report or self._retrieve()
             if report.status is ReportStatus.COMPLETED:
-                self._load_parts(report, self._download(report, folder))
+                with self._download(report) as parts:
+                    self._load_parts(report, parts)
             else:
                 self._store(self._answered(reported(report)))
-        except AuthError as error:
-            self._store(self._answered(transitions.Refused(self._failure(error))))
-        except NotFound as error:
-            self._store(self._answered(transitions.Refused(Failure(FailureKind.NOT_FOUND, str(error)))))
-        except (BrokenPartError, AdsApiError) as error:
-            self._load_failed(str(error))
-        except _REFUSED_BY_DATABASE as error:
-            self._load_failed(f"The database refuses its rows: {_first_line(error)}.")
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        except LOAD_ERRORS as error:
+            self._load_failed(failed_load(error))
 
-    def _load_failed(self, reason: str) -> None:
-        self._report = None  # its urls may have expired: the next try has them signed again
-        state = self._answered(transitions.LoadFailed(reason))
-        action = RequestRetried(
-            **self._facts,
-            attempt=self._state.loads,
-            reason=reason,
-            retry_at=state.next_step_at or self._bench.now(),
-        )
+    def _load_failed(self, answer: transitions.Answer) -> None:
+        self._report = None  # the next try looks at it again, if only for fresh urls
+        state, action = self._answered(answer), None
+        if isinstance(answer, transitions.LoadFailed):
+            action = RequestRetried(
+                **self._facts,
+                attempt=self._state.loads,
+                reason=answer.reason,
+                retry_at=state.next_step_at or self._bench.now(),
+            )
         self._store(state, action)
 
-    def _download(self, report: Report, folder: Path) -> list[Path]:
-        if not report.parts:
-            raise BrokenPartError(
-                report.report_id, 0, "no file at all, though Amazon says that it is complete"
-            )
-        files = []
-        for number, part in enumerate(report.parts):
-            files.append(folder / f"part-{number}.json.gz")
-            try:
-                download_to(self._bench.client, part.url, files[-1], expected_bytes=part.size_bytes)
-            except (
-                NotFound
-            ) as error:  # the report is known, so it is looked at again before a new one is asked for
-                raise BrokenPartError(files[-1].name, 0, str(error)) from error
-        return files
+    def _download(self, report: Report) -> AbstractContextManager[list[Path]]:
+        return parts_on_disk(
+            self._bench,
+            report,
+            name=f"request-{self._request.id}",
+            region=self._account.region,
+            account_id=self._request.account_id,
+            retrieve=self._retrieve,
+        )
 
     def _load_parts(self, report: Report, parts: list[Path]) -> None:
         """Load, and record what was loaded, in one transaction that only the holder of the claim can commit."""
@@ -338,22 +323,33 @@ class _Driver:
         now = self._bench.now()
         state = transitions.given_up(self._state, step)
         code = state.failure.code if state.failure else None
-        again = {day: self._again_after_failure(day) for day in self._facts["windows"]}
+        action = ReportFailed(**self._facts, report_id=self._state.report_id, code=code, reason=step.reason)
+        with self._bench.engine.begin() as connection:
+            update_request(connection, self._request.id, self._session.session_id, **columns_of(state, now))
+            again = self._due_again(state, step, now)
+            fail_windows(connection, self._request.id, reason=step.reason, next_refresh_at=again)
+            self._session.add_in(connection, action)
+            if step.needs_person:
+                note_refusal(
+                    connection,
+                    self._session,
+                    self._account,
+                    step.reason,
+                    of_credentials=concerns_credentials(code),
+                )
+        self._state = state
+
+    def _due_again(self, state: RequestState, step: GiveUp, now: datetime) -> dict[date, datetime | None]:
+        """Say when the windows of a request that ended are due again."""
+        days = self._facts["windows"]
+        if step.needs_person:  # nothing is asked until somebody acted, and then all of it at once
+            return dict.fromkeys(days, now)
+        again = {day: self._again_after_failure(day) for day in days}
         if state.failure is not None and state.failure.kind is FailureKind.TOO_OLD:
             again[self._request.start_date] = (
                 None  # the oldest day is surely one that Amazon no longer serves
             )
-        action = ReportFailed(**self._facts, report_id=self._state.report_id, code=code, reason=step.reason)
-        with self._bench.engine.begin() as connection:
-            update_request(connection, self._request.id, self._session.session_id, **columns_of(state, now))
-            fail_windows(connection, self._request.id, reason=step.reason, next_refresh_at=again)
-            self._session.add_in(connection, action)
-            if step.needs_person:
-                set_needs_person(connection, self._account, step.reason)
-                self._session.add_in(
-                    connection, AccountNeedsPerson(account=self._account.account_key, reason=step.reason)
-                )
-        self._state = state
+        return again
 
     def _store(self, state: RequestState, action: Action | None = None) -> None:
         """Store a state, and the action that tells of it, in one transaction."""
@@ -373,8 +369,12 @@ class _Driver:
 
     def _retrieve(self) -> Report:
         assert self._state.report_id is not None, "decided only with a report id"  # noqa: S101 - for the type checker
-        self._report = retrieve_report(self._bench.client, self._account.region, self._state.report_id)
+        self._report = self._look_at(self._state.report_id)
         return self._report
+
+    def _look_at(self, report_id: str) -> Report:
+        account = self._account
+        return retrieve_report(self._bench.client, account.region, report_id, account_id=account.account_id)
 
     @property
     def _facts(self) -> dict[str, Any]:
@@ -395,8 +395,3 @@ class _Driver:
 
     def _failure(self, error: AdsApiError) -> Failure:
         return Failure(failure_kind(error), str(error), error.code, self._not_before(error))
-
-
-def _first_line(error: Exception) -> str:
-    """Give what PostgreSQL said, without the statement and the values that SQLAlchemy tells beside it."""
-    return str(getattr(error, "orig", error)).partition("\n")[0]

@@ -10,6 +10,9 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from bidbeacon_pipelines.ads_api.client import AdsApiClient, connect
+from bidbeacon_pipelines.ads_api.throttle import LaneGaps
+from bidbeacon_pipelines.jobs.api_lanes import PostgresLanes
+from bidbeacon_pipelines.jobs.api_ledger import PostgresCallLog
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.accounts import Account, find_account, get_account
 from bidbeacon_pipelines.store.engine import shared_engine
@@ -67,6 +70,11 @@ class Workbench:
 
 @contextmanager
 def open_workbench(settings: Settings, database_url: str) -> Iterator[Workbench]:
-    """Open the tools for one job run, on this process's own pool of connections."""
-    with connect(settings) as client:
-        yield Workbench(shared_engine(database_url), client, settings)
+    """Open the tools for one job run, on this process's own pool of connections.
+
+    Calls to Amazon keep apart from those of all processes on this database, and are written to its ledger, the last at the end.
+    """
+    engine = shared_engine(database_url)
+    lanes = PostgresLanes(engine, LaneGaps())
+    with PostgresCallLog(engine) as log, connect(settings, lanes=lanes, log=log) as client:
+        yield Workbench(engine, client, settings)

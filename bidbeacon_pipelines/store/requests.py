@@ -110,6 +110,7 @@ def insert_request(
     *,
     by_hand: bool,
     session_id: UUID,
+    created_at: datetime,
 ) -> int:
     """Store a request before it is sent, in a free slot, claimed by the session that plans it; give its id.
 
@@ -117,12 +118,20 @@ def insert_request(
         NoFreeSlotError: both slots of the ads account are taken. Under `lock_planning`, counting first rules that out.
     """
     statement = text(f"""
-        INSERT INTO report_requests (account_id, country_code, dataset, slot, start_date, end_date, by_hand, requested_by, claimed_by)
-        SELECT :account_id, :country_code, :dataset, slot, :start, :end, :by_hand, :by, :by
+        INSERT INTO report_requests (account_id, country_code, dataset, slot, start_date, end_date, by_hand, requested_by, claimed_by,
+                                     created_at)
+        SELECT :account_id, :country_code, :dataset, slot, :start, :end, :by_hand, :by, :by, :created_at
           FROM unnest(ARRAY[1, 2]) AS slot
          WHERE NOT EXISTS (SELECT FROM report_requests r WHERE r.account_id = :account_id AND r.slot = slot.slot AND {_OPEN})
          ORDER BY slot LIMIT 1 RETURNING id""")
-    values = {"dataset": dataset, "start": start, "end": end, "by_hand": by_hand, "by": session_id}
+    values = {
+        "dataset": dataset,
+        "start": start,
+        "end": end,
+        "by_hand": by_hand,
+        "by": session_id,
+        "created_at": created_at,
+    }
     request_id = connection.execute(statement, account.identity | values).scalar()
     if request_id is None:
         raise NoFreeSlotError(account.account_id)

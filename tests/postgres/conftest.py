@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 
 from bidbeacon_pipelines.ads_api.client import AdsApiClient, RetryPolicy
 from bidbeacon_pipelines.ads_api.credentials import SANDBOX_CREDENTIALS, Endpoints
+from bidbeacon_pipelines.ads_api.throttle import LaneGaps, LocalLanes
 from bidbeacon_pipelines.jobs.workbench import Workbench
 from bidbeacon_pipelines.sandbox import SandboxConfig
 from bidbeacon_pipelines.sandbox.thread import SandboxHandle, running_sandbox
@@ -38,7 +39,9 @@ def sandbox(request: pytest.FixtureRequest) -> Iterator[SandboxHandle]:
 def bench(engine: Engine, sandbox: SandboxHandle, tmp_path: Path) -> Iterator[Workbench]:
     """Give the tools of a job, on the sandbox's clock."""
     settings = Settings(home=tmp_path, report_first_poll_seconds=60, report_poll_seconds=1)
-    with AdsApiClient(SANDBOX_CREDENTIALS, Endpoints.sandbox(sandbox.url), retry=IMPATIENT) as client:
+    lanes = LocalLanes(LaneGaps.none(), sandbox.state.clock.now)
+    endpoints = Endpoints.sandbox(sandbox.url)
+    with AdsApiClient(SANDBOX_CREDENTIALS, endpoints, retry=IMPATIENT, lanes=lanes) as client:
         yield Workbench(engine, client, settings, sandbox.state.clock.now, sandbox.state.clock.advance)
 
 

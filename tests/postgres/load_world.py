@@ -160,7 +160,14 @@ class LoadWorld:
         create_windows(connection, self.account, DATASET.name, dict.fromkeys(days, AS_OF))
         first, last = min(days), max(days)
         request_id = insert_request(
-            connection, self.account, DATASET.name, first, last, by_hand=True, session_id=uuid4()
+            connection,
+            self.account,
+            DATASET.name,
+            first,
+            last,
+            by_hand=True,
+            session_id=uuid4(),
+            created_at=as_of,
         )
         attach_windows(connection, self.account, DATASET.name, days, request_id)
         return Scope(self.account, DATASET.name, request_id, as_of)

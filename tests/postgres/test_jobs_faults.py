@@ -124,14 +124,27 @@ def test_a_passing_problem_of_a_poll_costs_a_look_only(world: BenchWorld) -> Non
 
 
 def test_an_expired_url_is_signed_again(world: BenchWorld) -> None:
-    """The download's 403 leads to another look at the report, whose fresh url works."""
+    """The download's 403 leads to another look at the report, whose fresh url works: all within one load."""
     world.break_with("expired_url", times=1)
     account = world.account()
     request_id = world.load(account, DAY)
-    assert (world.request(request_id).status, world.request(request_id).loads) == ("completed", 1)
+    assert (world.request(request_id).status, world.request(request_id).loads) == ("loaded", 1)
+    assert (world.window(account, DAY).status, world.reports_made()) == ("loaded", 1)
+
+
+def test_a_url_that_is_not_signed_again_has_the_report_made_anew(world: BenchWorld) -> None:
+    """When two more looks bring no url that works, a new report is planned at once, and loaded when it is there."""
+    world.break_with("expired_url", times=3)
+    account = world.account()
+    request_id = world.load(account, DAY)
+    request = world.request(request_id)
+    assert (request.status, request.attempts, request.failure_kind) == ("planned", 1, "report_expired")
+    assert request.next_step_at == world.bench.now() + timedelta(minutes=5)
+    world.advance(minutes=5)
+    world.step()
     world.advance(minutes=2)
     world.step()
-    assert (world.window(account, DAY).status, world.reports_made()) == ("loaded", 1)
+    assert (world.window(account, DAY).status, world.reports_made()) == ("loaded", 2)
 
 
 @pytest.mark.parametrize("fault", ["truncated_gzip", "part_missing"])
@@ -193,8 +206,8 @@ def test_a_day_that_amazon_calls_too_old_is_given_up_at_once(world: BenchWorld) 
     assert world.window(account, oldest["day"]).next_refresh_at is None
 
 
-def test_a_revoked_token_stops_the_account_until_a_person_acts(world: BenchWorld) -> None:
-    """One call finds it out; afterwards no refresh of this account asks for anything."""
+def test_a_revoked_token_stops_all_accounts_until_a_person_acts(world: BenchWorld) -> None:
+    """One call finds it out; afterwards no refresh asks for anything."""
     account = world.account()
     world.bench.client._tokens._token = None
     world.break_with("invalid_grant")
@@ -202,7 +215,7 @@ def test_a_revoked_token_stops_the_account_until_a_person_acts(world: BenchWorld
     calls = len(world.sandbox.state.ledger.calls())
     assert world.request(request_id).failure_kind == "not_authorized"
     assert "revoked" in (world.account().needs_person or "")
-    assert len(world.actions("account-needs-person")) == 1
+    assert len(world.actions("credentials-refused")) == 1
     for _ in range(3):
         world.advance(hours=12)
         world.refresh(account)

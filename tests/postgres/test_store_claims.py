@@ -51,7 +51,14 @@ def request_id(shelf: LoadWorld) -> int:
     """Give a request that nobody has claimed."""
     with shelf.engine.begin() as connection:
         made = insert_request(
-            connection, shelf.account, DATASET.name, DAY, DAY, by_hand=False, session_id=uuid4()
+            connection,
+            shelf.account,
+            DATASET.name,
+            DAY,
+            DAY,
+            by_hand=False,
+            session_id=uuid4(),
+            created_at=NOW,
         )
     shelf.execute("UPDATE report_requests SET claimed_by = NULL")
     return made

@@ -13,18 +13,21 @@ from bidbeacon_sessions.actions import action_classes
 from bidbeacon_sessions.stream.app import _ROUTES
 
 ASSETS = ["daily_target_performance"]
-JOBS = ["poll_reports", "refresh_account", "sync_accounts", "sync_ad_entities"]
-SCHEDULES = ["sync_accounts_hourly"]
+JOBS = ["delete_old_records", "poll_reports", "refresh_account", "sync_accounts", "sync_ad_entities"]
+SCHEDULES = ["delete_old_records_daily", "sync_accounts_hourly"]
 SENSORS = ["close_crashed_sessions", "poll_reports_in_flight", "refresh_due_accounts"]
 ACTION_TYPES = [
     "account-needs-person",
     "accounts-synced",
     "actions-lost",
     "actions-omitted",
+    "credentials-accepted",
+    "credentials-refused",
     "entities-synced",
     "export-failed",
     "export-requested",
     "loads-recorded",
+    "old-records-deleted",
     "report-adopted",
     "report-failed",
     "report-held",
@@ -49,6 +52,7 @@ COMMANDS = [
     "db upgrade",
     "db url",
     "dev",
+    "doctor",
     "refresh",
     "sandbox",
     "sessions list",

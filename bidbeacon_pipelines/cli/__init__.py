@@ -1,0 +1,31 @@
+"""The command `bidbeacon`: everything that can be done without Dagster's UI."""
+
+import sys
+
+import typer
+
+from bidbeacon_pipelines.cli.accounts import accounts_app
+from bidbeacon_pipelines.cli.checkup import doctor
+from bidbeacon_pipelines.cli.database import db_app
+from bidbeacon_pipelines.cli.frame import BadOptionError, errors
+from bidbeacon_pipelines.cli.loading import parse_days, refresh
+from bidbeacon_pipelines.cli.services import dev, sandbox, stream
+from bidbeacon_pipelines.cli.sessions import sessions_app
+
+__all__ = ["BadOptionError", "app", "main", "parse_days"]
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
+for command in (dev, sandbox, stream, refresh, doctor):
+    app.command()(command)
+app.add_typer(accounts_app, name="accounts")
+app.add_typer(sessions_app, name="sessions")
+app.add_typer(db_app, name="db")
+
+
+def main() -> None:
+    """Run the command; what goes wrong is one clear line and exit code 1, Ctrl-C is 130."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        errors.print("Interrupted.", style="yellow")
+        sys.exit(130)

@@ -1,0 +1,97 @@
+"""The commands on accounts."""
+
+from datetime import UTC, datetime
+
+import typer
+from rich.console import Console
+
+from bidbeacon_pipelines.cli.frame import Json, console, database_url, plain_errors, print_json
+from bidbeacon_pipelines.settings import get_settings
+
+accounts_app = typer.Typer(
+    no_args_is_help=True, help="Advertiser accounts: an Amazon ads account in one country each."
+)
+
+
+@accounts_app.command("sync")
+@plain_errors
+def accounts_sync(as_json: Json = False) -> None:
+    """Ask Amazon which accounts there are; they are added and updated, never deleted."""
+    from bidbeacon_pipelines.jobs.accounts import sync_accounts
+    from bidbeacon_pipelines.jobs.waiting import job_session
+    from bidbeacon_pipelines.jobs.workbench import open_workbench
+    from bidbeacon_pipelines.terminal import following
+
+    settings = get_settings()
+    quiet = Console(quiet=True) if as_json else console
+    with (
+        open_workbench(settings, database_url(settings)) as bench,
+        job_session(
+            bench,
+            "sync-accounts",
+            input={"via": "command line"},
+            watched_by=lambda session: following(quiet, bench.sessions, session.session_id),
+        ) as session,
+    ):
+        keys = sync_accounts(bench, session)
+    if as_json:
+        print_json(keys)
+
+
+@accounts_app.command("list")
+@plain_errors
+def accounts_list(as_json: Json = False) -> None:
+    """Show all accounts, and how complete their data is."""
+    from bidbeacon_pipelines.store.accounts import list_accounts
+    from bidbeacon_pipelines.store.engine import shared_engine
+    from bidbeacon_pipelines.store.windows import list_coverage
+    from bidbeacon_pipelines.terminal import table_of
+
+    with shared_engine(database_url(get_settings())).begin() as connection:
+        accounts = list_accounts(connection)
+        coverage = list_coverage(connection, now=datetime.now(UTC))
+    if as_json:
+        of_account = {
+            a.account_key: [c.__dict__ for c in coverage if c.account_key == a.account_key] for a in accounts
+        }
+        print_json([account.__dict__ | {"datasets": of_account[account.account_key]} for account in accounts])
+        return
+    covered = {
+        c.account_key: f"{c.loaded} of {c.windows} windows, {c.due} due, {c.in_flight} in flight"
+        for c in coverage
+    }
+    rows = [
+        (
+            a.account_key,
+            a.name,
+            a.currency_code,
+            a.time_zone,
+            a.reason_to_skip or "active",
+            covered.get(a.account_key),
+        )
+        for a in accounts
+    ]
+    console.print(table_of("Accounts", ["key", "name", "currency", "time zone", "state", "data"], rows))
+
+
+@accounts_app.command("enable")
+@plain_errors
+def accounts_enable(key: str) -> None:
+    """Refresh an account again; also clears what a person was needed for."""
+    _set_enabled(key, enabled=True)
+
+
+@accounts_app.command("disable")
+@plain_errors
+def accounts_disable(key: str) -> None:
+    """Stop refreshing an account; its data stays."""
+    _set_enabled(key, enabled=False)
+
+
+def _set_enabled(key: str, *, enabled: bool) -> None:
+    from bidbeacon_pipelines.store.accounts import set_enabled
+    from bidbeacon_pipelines.store.engine import shared_engine
+
+    with shared_engine(database_url(get_settings())).begin() as connection:
+        set_enabled(connection, key, enabled=enabled)
+    console.print(f"{key} is {'enabled' if enabled else 'disabled'}.")

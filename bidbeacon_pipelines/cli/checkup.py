@@ -1,0 +1,69 @@
+"""The command that says whether all is well, and what to do where it isn't."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from bidbeacon_pipelines.cli.frame import Json, console, plain_errors, print_json
+from bidbeacon_pipelines.settings import get_settings
+
+if TYPE_CHECKING:
+    from bidbeacon_pipelines.jobs.verdicts import Check
+
+_MARKS = {"ok": ("✔", "green"), "warning": ("!", "bold yellow"), "failure": ("✖", "bold red")}
+
+
+@plain_errors
+def doctor(as_json: Json = False) -> None:
+    """Look at database, Amazon, accounts, reports, sessions and calls; say what to do. Exits 1 where something is broken."""
+    checks = []
+    for check in _checks():
+        checks.append(check)
+        if not as_json:
+            console.print(_lines(check))
+    broken = sum(check.level == "failure" for check in checks)
+    odd = sum(check.level == "warning" for check in checks)
+    if as_json:
+        print_json({"ok": not broken, "checks": [asdict(check) for check in checks]})
+    else:
+        console.print(_summary(broken, odd))
+    raise typer.Exit(1 if broken else 0)
+
+
+def _checks() -> "Iterator[Check]":
+    from bidbeacon_pipelines.jobs.doctor import examine
+    from bidbeacon_pipelines.local.errors import DatabaseUnavailableError
+    from bidbeacon_pipelines.local.postgres import resolve_database_url
+    from bidbeacon_pipelines.store.engine import shared_engine
+
+    settings = get_settings()
+    try:
+        url = resolve_database_url(settings)
+    except DatabaseUnavailableError as error:
+        return examine(settings, None, str(error))
+    return examine(settings, shared_engine(url))
+
+
+def _lines(check: "Check") -> Table:
+    """Give a check as a line, wrapped under itself, with its details and what to do below."""
+    mark, style = _MARKS[check.level]
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(width=1)
+    grid.add_column(width=9)
+    grid.add_column(overflow="fold")
+    grid.add_row(Text(mark, style), Text(check.name, "bold"), Text(check.found))
+    for detail in check.details:
+        grid.add_row("", "", Text(detail, "dim"))
+    if check.to_do:
+        grid.add_row("", "", Text(f"→ {check.to_do}", style if check.level != "ok" else "cyan"))
+    return grid
+
+
+def _summary(broken: int, odd: int) -> Text:
+    if broken:
+        return Text(f"{broken} broken" + (f", {odd} to look at." if odd else "."), "bold red")
+    return Text(f"{odd} to look at, nothing broken." if odd else "All is well.", "yellow" if odd else "green")

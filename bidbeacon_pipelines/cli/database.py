@@ -1,0 +1,56 @@
+"""The commands on the database."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+import typer
+
+from bidbeacon_pipelines.cli.frame import console, database_url, plain_errors
+from bidbeacon_pipelines.settings import get_settings
+
+db_app = typer.Typer(
+    no_args_is_help=True, help="The database: the embedded one, or that of BIDBEACON_DATABASE_URL."
+)
+
+
+@db_app.command("upgrade")
+@plain_errors
+def db_upgrade() -> None:
+    """Bring the tables up to date."""
+    database_url(get_settings())
+    console.print("The database is up to date.")
+
+
+@db_app.command("url")
+@plain_errors
+def db_url() -> None:
+    """Print the database's address, password included; the embedded one answers while something runs on it, like `bidbeacon dev`."""
+    from bidbeacon_pipelines.local.postgres import resolve_database_url
+
+    sys.stdout.write(resolve_database_url(get_settings()) + "\n")
+
+
+@db_app.command("shell")
+@plain_errors
+def db_shell() -> None:
+    """Open psql on the database; try `select * from job_sessions order by started_at desc limit 5`."""
+    from sqlalchemy import make_url
+
+    from bidbeacon_pipelines.local.database_url import without_password
+
+    psql = shutil.which("psql") or _bundled_psql()
+    url = database_url(get_settings())
+    secret = {
+        "PGPASSWORD": make_url(url).password or ""
+    }  # not on the command line, which every user of the machine can list
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is psql's: it ends a query, not the shell
+    raise typer.Exit(subprocess.call([psql, without_password(url)], env=os.environ | secret))  # noqa: S603 - psql, by its full path
+
+
+def _bundled_psql() -> str:
+    from bidbeacon_pipelines.local.binaries import find_binaries
+
+    return str(find_binaries() / "psql")

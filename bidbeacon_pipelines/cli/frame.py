@@ -1,0 +1,75 @@
+"""What all commands share: where they print, how they fail, and which database they work on."""
+
+import json
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Annotated, Any, ParamSpec
+
+import typer
+from rich.console import Console
+
+from bidbeacon_pipelines.settings import Settings
+
+console = Console()
+errors = Console(stderr=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+P = ParamSpec("P")
+
+
+class BadOptionError(ValueError):
+    """An option's value can't be understood."""
+
+
+def plain_errors(command: Callable[P, None]) -> Callable[P, None]:
+    """Show errors that say what to do as one line; anything else is a bug and keeps its traceback."""
+
+    @wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except _expected_errors() as error:
+            errors.print(str(error), style="bold red", markup=False, highlight=False)
+            raise typer.Exit(1) from None
+
+    return wrapped
+
+
+def _expected_errors() -> tuple[type[Exception], ...]:
+    from bidbeacon_pipelines.ads_api.errors import AdsApiError
+    from bidbeacon_pipelines.jobs.by_hand import AccountSkippedError, WindowNotLoadedError
+    from bidbeacon_pipelines.local.errors import LocalError
+    from bidbeacon_pipelines.reports.datasets import UnknownDatasetError
+    from bidbeacon_pipelines.store.accounts import UnknownAccountError
+    from bidbeacon_sessions import SessionsError
+
+    return (
+        AdsApiError,
+        AccountSkippedError,
+        WindowNotLoadedError,
+        LocalError,
+        UnknownDatasetError,
+        UnknownAccountError,
+        SessionsError,
+        BadOptionError,
+    )
+
+
+def database_url(settings: Settings) -> str:
+    """Give the address of the database, with its tables brought up to date.
+
+    Raises:
+        DatabaseUnavailableError: There is none; the message says what to do.
+    """
+    from bidbeacon_pipelines.local.postgres import resolve_database_url
+    from bidbeacon_pipelines.store.migrate import upgrade
+
+    url = resolve_database_url(settings)
+    upgrade(url)
+    return url
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON; what JSON has no form for, as text."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n")

@@ -1,0 +1,90 @@
+"""The commands that run a service until they are stopped."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bidbeacon_pipelines.cli.frame import BadOptionError, database_url, plain_errors
+from bidbeacon_pipelines.settings import get_settings
+
+
+def dev() -> None:
+    """Run everything on this machine: database, sandbox (without Amazon credentials), Dagster, Event Stream."""
+    from bidbeacon_pipelines.local.dev import run_dev
+
+    raise typer.Exit(run_dev(get_settings()))
+
+
+@plain_errors
+def sandbox(
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65_535, help="Where it listens; 0: any free port.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Same seed, same accounts and numbers.")] = 1,
+    accounts: Annotated[int, typer.Option(min=1, help="How many ads accounts.")] = 4,
+    rows_per_day: Annotated[
+        int | None,
+        typer.Option(min=1, max=1_000_000, help="Rows of an account's day; absent: 200 to 2,000 by account."),
+    ] = None,
+    report_seconds: Annotated[float | None, typer.Option(min=0, help="How long a report takes.")] = None,
+    calls_per_second: Annotated[
+        int | None, typer.Option(min=1, help="More calls of a region and class in a second are a 429.")
+    ] = None,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME or NAME:key=value,… such as throttle:probability=0.1,times=3; repeatable."),
+    ] = None,
+    fault_all: Annotated[float | None, typer.Option(help="Probability of every fault there is.")] = None,
+    faults: Annotated[Path | None, typer.Option(help="A JSON file with a list of faults.")] = None,
+    clock_start: Annotated[
+        str | None, typer.Option(help="Its time at the start, as 2026-01-15T00:00:00Z; absent: now.")
+    ] = None,
+    clock_rate: Annotated[
+        float | None, typer.Option(min=0, help="Its seconds a real second; 86400: a day.")
+    ] = None,
+    frozen: Annotated[bool, typer.Option("--frozen", help="Its clock stands still.")] = False,
+    state_dir: Annotated[Path | None, typer.Option(help="Where reports in flight survive a restart.")] = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Any other setting as NAME=VALUE, such as part_rows=1000; repeatable."),
+    ] = None,
+) -> None:
+    """Run the sandbox Ads API: Amazon's part, over real HTTP, with seeded data and switchable faults."""
+    from bidbeacon_pipelines.sandbox import serve
+    from bidbeacon_pipelines.sandbox.errors import SandboxError
+    from bidbeacon_pipelines.sandbox.options import read_config
+
+    settings = get_settings()
+    try:
+        config = read_config(
+            faults=fault or (),
+            fault_all=fault_all,
+            faults_file=faults,
+            frozen=frozen,
+            others=setting or (),
+            seed=seed,
+            accounts=accounts,
+            rows_per_day=rows_per_day,
+            report_seconds=report_seconds,
+            calls_per_second=calls_per_second,
+            clock_start=clock_start,
+            clock_rate=clock_rate,
+            state_dir=state_dir,
+        )
+        serve(config, settings.bind_host, settings.sandbox_port if port is None else port)
+    except SandboxError as error:
+        raise BadOptionError(str(error)) from error
+
+
+@plain_errors
+def stream(port: Annotated[int | None, typer.Option(help="Where it listens.")] = None) -> None:
+    """Run the Event Stream: the page, its list, and the live endpoints (SSE and WebSocket)."""
+    import bidbeacon_pipelines.actions  # noqa: F401 - the stream shows what it knows the classes of
+    from bidbeacon_sessions import SessionStore
+    from bidbeacon_sessions.settings import get_session_settings
+    from bidbeacon_sessions.stream.server import serve
+
+    store = SessionStore.connect(database_url(get_settings()))
+    settings = get_session_settings()
+    serve(store, host=settings.stream_host, port=port or settings.stream_port)

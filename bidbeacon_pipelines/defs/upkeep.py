@@ -1,0 +1,45 @@
+"""Keeping house in Dagster: what is old is deleted once a day."""
+
+from datetime import UTC, datetime
+
+from dagster import (
+    DefaultScheduleStatus,
+    OpExecutionContext,
+    ScheduleDefinition,
+    in_process_executor,
+    job,
+    op,
+)
+
+from bidbeacon_pipelines.defs.resources import BidBeaconSessions
+from bidbeacon_pipelines.jobs.retention import delete_old_records as delete_all_old_records
+from bidbeacon_pipelines.settings import get_settings
+from bidbeacon_sessions.dagster import session_metadata
+
+
+@op
+def delete_old_records_op(context: OpExecutionContext, job_sessions: BidBeaconSessions) -> None:
+    """Delete records that are older than they are kept. Safe to run at any time, and again."""
+    store = job_sessions.store()
+    with job_sessions.session(context, "delete-old-records") as session:
+        delete_all_old_records(store.engine, session, get_settings(), datetime.now(UTC))
+    context.add_output_metadata(session_metadata(store, session.session_id))
+
+
+@job(
+    executor_def=in_process_executor,
+    description="Delete records that are older than they are kept: calls to Amazon, lanes that nobody uses.",
+)
+def delete_old_records() -> None:
+    """One op: all tables."""
+    delete_old_records_op()
+
+
+delete_old_records_daily = ScheduleDefinition(
+    name="delete_old_records_daily",
+    job=delete_old_records,
+    cron_schedule="23 3 * * *",
+    execution_timezone="UTC",
+    default_status=DefaultScheduleStatus.RUNNING,
+    description="Once a day, at an hour when little else is due.",
+)

@@ -1,0 +1,264 @@
+"""What the doctor makes of what it found: pure functions from facts to checks, each with what to do."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import RowMapping
+
+from bidbeacon_pipelines.store.accounts import Account
+from bidbeacon_pipelines.store.api_calls import CallSummary
+from bidbeacon_pipelines.store.health import FailedWindows, RequestsState, ServerState
+from bidbeacon_sessions.sentences import format_duration
+
+OVERDUE_AFTER = timedelta(minutes=15)
+_NOBODY_WORKS_AFTER = timedelta(hours=2)
+_OLD_REPORT = timedelta(hours=6)
+_DAEMON_SILENT_AFTER = timedelta(minutes=5)
+_MOST_DETAILS = 5
+_LOW_DISK, _FULL_DISK = 5 * 2**30, 2**30
+_MANY_FAILED, _CALLS_THAT_TELL = 0.2, 20
+_START_ALL = "`make dev` starts everything, `bidbeacon dev` too."
+
+
+class Level(StrEnum):
+    """How a check went."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILURE = "failure"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at: what was found, and what to do about it. `facts` is the same as data."""
+
+    name: str
+    level: Level
+    found: str
+    to_do: str | None = None
+    details: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class AmazonState:
+    """Whom we ask, and how each region answered: None where it did, else what went wrong."""
+
+    address: str
+    is_sandbox: bool
+    regions: Mapping[str, str | None] = field(default_factory=dict)
+    credential_problem: str | None = None
+
+
+def database_away(reason: str) -> Check:
+    """Say that there is no database; the reason says what to do."""
+    return Check("database", Level.FAILURE, reason)
+
+
+def check_database(state: ServerState, newest: str | None) -> Check:
+    """Judge the server, and whether its tables are as this program needs them."""
+    found = f"PostgreSQL {state.version} answers, tables are at {state.revision}"
+    facts = {"version": state.version, "revision": state.revision, "newest_revision": newest}
+    if state.revision is None:
+        found = f"PostgreSQL {state.version} answers, and has no tables"
+    elif state.revision != newest:
+        found += f", this program's newest are {newest}"
+    if state.revision == newest:
+        return Check("database", Level.OK, found, facts=facts)
+    to_do = "`bidbeacon db upgrade` brings them up to date; if it doesn't, this program is the older one."
+    return Check("database", Level.FAILURE, found, to_do, facts=facts)
+
+
+def check_amazon(state: AmazonState) -> Check:
+    """Judge whether Amazon, or the sandbox, takes our token and answers in each region."""
+    name = "sandbox" if state.is_sandbox else "Amazon"
+    facts = {
+        "is_sandbox": state.is_sandbox,
+        "address": state.address,
+        "regions": {region: problem is None for region, problem in state.regions.items()},
+        "credential_problem": state.credential_problem,
+    }
+    if state.credential_problem is not None:
+        return Check(name, Level.FAILURE, state.credential_problem, facts=facts)
+    problems = tuple(f"{region}: {problem}" for region, problem in state.regions.items() if problem)
+    if not problems:
+        told = f"{state.address} accepts our token and answers for {' '.join(state.regions)}"
+        return Check(name, Level.OK, told, facts=facts)
+    if len(problems) < len(state.regions):
+        told = f"{len(problems)} of {len(state.regions)} regions don't answer"
+        return Check(name, Level.WARNING, told, "Their accounts wait; look again later.", problems, facts)
+    to_do = _START_ALL if state.is_sandbox else "Check the network, then ask again."
+    return Check(name, Level.FAILURE, f"{state.address} answers for no region", to_do, problems[:1], facts)
+
+
+def check_accounts(accounts: Sequence[Account]) -> Check:
+    """Judge which accounts are refreshed, and which need a person."""
+    waiting = [account for account in accounts if account.needs_person]
+    active = sum(account.reason_to_skip is None for account in accounts)
+    off = sum(not account.enabled or account.amazon_status == "DISABLED" for account in accounts)
+    facts = {
+        "known": len(accounts),
+        "active": active,
+        "disabled": off,
+        "need_person": {account.account_key: account.needs_person for account in waiting},
+    }
+    if not accounts:
+        to_do = "`bidbeacon accounts sync` asks Amazon which there are."
+        return Check("accounts", Level.WARNING, "none is known", to_do, facts=facts)
+    found = f"{len(accounts):,} known, {active:,} refreshed"
+    found += f", {off:,} disabled" if off else ""
+    if not waiting:
+        return Check("accounts", Level.OK, found, facts=facts)
+    found += f", {len(waiting):,} {'needs' if len(waiting) == 1 else 'need'} a person"
+    to_do = "When that is done: `bidbeacon accounts sync` after new credentials, else `bidbeacon accounts enable KEY`."
+    level = Level.WARNING if active else Level.FAILURE
+    return Check("accounts", level, found, to_do, _reasons(waiting), facts)
+
+
+def check_requests(state: RequestsState, now: datetime) -> Check:
+    """Judge whether reports that Amazon works on come back, and whether somebody looks at them."""
+    facts = {
+        "in_flight": state.in_flight,
+        "oldest_since": state.oldest_since,
+        "overdue": state.overdue,
+        "overdue_since": state.overdue_since,
+    }
+    if not state.in_flight or state.oldest_since is None:
+        return Check("requests", Level.OK, "no report is in flight", facts=facts)
+    age = now - state.oldest_since
+    found = f"{_count(state.in_flight, 'report')} in flight, the oldest for {_ago(age)}"
+    if state.overdue_since is not None:
+        late = now - state.overdue_since
+        found += (
+            f"; {state.overdue:,} {'waits' if state.overdue == 1 else 'wait'} for a look, since {_ago(late)}"
+        )
+        level = Level.FAILURE if late > _NOBODY_WORKS_AFTER else Level.WARNING
+        return Check("requests", level, found, f"Is Dagster running? {_START_ALL}", facts=facts)
+    if age > _OLD_REPORT:
+        to_do = "Amazon is slow; after a day a report is given up and asked for anew."
+        return Check("requests", Level.WARNING, found, to_do, facts=facts)
+    return Check("requests", Level.OK, found, facts=facts)
+
+
+def check_windows(failed: Sequence[FailedWindows]) -> Check:
+    """Judge which windows have no data, or old data, since their last report failed."""
+    total = sum(each.windows for each in failed)
+    facts = {"failed": total, "by_dataset": [dict(each.__dict__) for each in failed]}
+    if not total:
+        return Check("windows", Level.OK, "none has failed", facts=facts)
+    details = tuple(
+        f"{each.account_key} {each.dataset}: {each.windows:,}, {each.reason or 'no reason is known'}"
+        for each in failed
+    )
+    found = f"{_count(total, 'window')} failed"
+    to_do = "What Amazon still serves is asked for again by itself; now: `bidbeacon refresh --account KEY --window DAY`."
+    return Check("windows", Level.WARNING, found, to_do, _shortened(details), facts)
+
+
+def check_sessions(silent: Sequence[RowMapping | Mapping[str, Any]], now: datetime) -> Check:
+    """Judge whether sessions are held for running whose process gives no sign of life."""
+    facts = {"silent": [{"id": str(each["id"]), "job_name": each["job_name"]} for each in silent]}
+    if not silent:
+        return Check("sessions", Level.OK, "all that run give signs of life", facts=facts)
+    details = tuple(
+        f"{each['job_name']} {each['id']}, silent for {_ago(now - (each['heartbeat_at'] or each['started_at']))}"
+        for each in silent
+    )
+    found = f"{_count(len(silent), 'session')} without a sign of life"
+    to_do = f"Dagster's sensor close_crashed_sessions closes them while it runs. {_START_ALL}"
+    return Check("sessions", Level.WARNING, found, to_do, _shortened(details), facts)
+
+
+def check_calls(calls: Sequence[CallSummary]) -> Check:
+    """Judge the calls to Amazon of the last 24 hours, and what throttling cost."""
+    total, failed, throttled = (
+        sum(getattr(each, name) for each in calls) for name in ("calls", "failed", "throttled")
+    )
+    waited = sum((each.waited for each in calls), timedelta(0))
+    queued = sum((each.queued for each in calls), timedelta(0))
+    facts = {
+        "calls": total,
+        "failed": failed,
+        "throttled": throttled,
+        "waited_seconds": waited.total_seconds(),
+        "queued_seconds": queued.total_seconds(),
+        "by_call": [_call_facts(each) for each in calls],
+    }
+    if not total:
+        return Check("calls", Level.OK, "none in the last 24 hours", facts=facts)
+    found = (
+        f"{_count(total, 'call')} in the last 24 hours, {failed / total:.1%} failed, {throttled:,} × 429; "
+        f"waited {_ago(waited)} for Amazon, {_ago(queued)} in our own queue"
+    )
+    details = tuple(map(_call_line, calls))
+    if total >= _CALLS_THAT_TELL and failed / total > _MANY_FAILED:
+        to_do = "`select * from api_calls order by id desc limit 20` shows which: `bidbeacon db shell`."
+        return Check("calls", Level.WARNING, found, to_do, details, facts)
+    return Check("calls", Level.OK, found, details=details, facts=facts)
+
+
+def check_dagster(heartbeat: datetime | None, now: datetime) -> Check:
+    """Judge whether Dagster's daemon runs: without it nothing starts by itself."""
+    facts = {"heartbeat_at": heartbeat}
+    if heartbeat is None:
+        return Check(
+            "Dagster", Level.WARNING, "its daemon never ran on this database", _START_ALL, facts=facts
+        )
+    silent = now - heartbeat
+    if silent > _DAEMON_SILENT_AFTER:
+        found = f"its daemon gave no sign of life for {_ago(silent)}"
+        return Check("Dagster", Level.WARNING, found, f"Nothing starts by itself. {_START_ALL}", facts=facts)
+    return Check("Dagster", Level.OK, f"its daemon runs, seen {_ago(silent)} ago", facts=facts)
+
+
+def check_disk(folder: str, free: int, total: int) -> Check:
+    """Judge the free space where data and downloads lie; bytes."""
+    found = f"{free / 2**30:,.1f} GiB free of {total / 2**30:,.0f} in {folder}"
+    facts = {"folder": folder, "free_bytes": free, "total_bytes": total}
+    if free >= _LOW_DISK:
+        return Check("disk", Level.OK, found, facts=facts)
+    level = Level.FAILURE if free < _FULL_DISK else Level.WARNING
+    return Check("disk", level, found, "Make room, or set BIDBEACON_HOME to a larger disk.", facts=facts)
+
+
+def _reasons(waiting: Sequence[Account]) -> tuple[str, ...]:
+    """Give why a person is needed, each reason once, with the accounts it concerns."""
+    by_reason: dict[str, list[str]] = {}
+    for account in waiting:
+        by_reason.setdefault(account.needs_person or "", []).append(account.account_key)
+    return _shortened(tuple(f"{_named(keys)}: {reason}" for reason, keys in by_reason.items()))
+
+
+def _named(keys: Sequence[str]) -> str:
+    shown = 2
+    more = f" and {len(keys) - shown:,} more" if len(keys) > shown else ""
+    return ", ".join(keys[:shown]) + more
+
+
+def _shortened(details: Sequence[str]) -> tuple[str, ...]:
+    """Give the first few, and how many more there are."""
+    more = len(details) - _MOST_DETAILS
+    return (*details[:_MOST_DETAILS], f"… and {more:,} more") if more > 0 else tuple(details)
+
+
+def _call_line(calls: CallSummary) -> str:
+    line = f"{calls.call:<15} {calls.calls:>7,}  {calls.failed / calls.calls:>6.1%} failed"
+    line += f", {calls.throttled:,} × 429" if calls.throttled else ""
+    return line + (f", waited {_ago(calls.waited)}" if calls.waited else "")
+
+
+def _call_facts(calls: CallSummary) -> dict[str, Any]:
+    seconds = {name: getattr(calls, name).total_seconds() for name in ("waited", "queued", "slowest")}
+    counts = {"call": calls.call, "calls": calls.calls, "failed": calls.failed, "throttled": calls.throttled}
+    return counts | {f"{name}_seconds": value for name, value in seconds.items()}
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _ago(time: timedelta) -> str:
+    return format_duration(max(0.0, time.total_seconds()))

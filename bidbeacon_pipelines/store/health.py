@@ -1,0 +1,93 @@
+"""SQL on the state of everything: what `bidbeacon doctor` looks at."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+
+from bidbeacon_pipelines.store.migrate import MIGRATIONS
+from bidbeacon_pipelines.store.tables import OPEN_REQUEST
+
+
+@dataclass(frozen=True)
+class ServerState:
+    """The server's version as people say it, and up to which migration its tables are; None where there are none."""
+
+    version: str
+    revision: str | None
+
+
+@dataclass(frozen=True)
+class RequestsState:
+    """Open report requests: how many, since when the oldest, and how many of them wait for a step that is long due."""
+
+    in_flight: int
+    oldest_since: datetime | None
+    overdue: int
+    overdue_since: datetime | None
+
+
+@dataclass(frozen=True)
+class FailedWindows:
+    """Windows of one dataset of an account whose last report gave no data, and the reason of one of them."""
+
+    account_key: str
+    dataset: str
+    windows: int
+    reason: str | None
+
+
+def read_server(connection: Connection) -> ServerState:
+    """Give the server's version and the tables' migration."""
+    version = connection.execute(text("SHOW server_version")).scalar_one()
+    has_tables = connection.execute(text("SELECT to_regclass('public.alembic_version') IS NOT NULL")).scalar()
+    revision = (
+        connection.execute(text("SELECT version_num FROM alembic_version")).scalar() if has_tables else None
+    )
+    return ServerState(str(version).partition(" ")[0], revision)
+
+
+def newest_revision() -> str | None:
+    """Give the newest migration that this program has."""
+    return ScriptDirectory(str(MIGRATIONS)).get_current_head()
+
+
+def read_requests(connection: Connection, *, late_since: datetime) -> RequestsState:
+    """Give the state of open requests; overdue are those whose next step was due before an instant, of accounts that may be asked for."""
+    row = connection.execute(
+        text(f"""SELECT count(*) AS in_flight, min(coalesce(sent_at, created_at)) AS oldest_since,
+                        count(*) FILTER (WHERE due_at < :late) AS overdue, min(due_at) FILTER (WHERE due_at < :late) AS overdue_since
+                   FROM (SELECT r.sent_at, r.created_at,
+                                CASE WHEN a.enabled AND a.needs_person IS NULL THEN coalesce(r.next_step_at, r.created_at) END AS due_at
+                           FROM report_requests r JOIN advertiser_accounts a USING (account_id, country_code)
+                          WHERE {OPEN_REQUEST}) AS open_requests"""),
+        {"late": late_since},
+    )
+    return RequestsState(**row.mappings().one())
+
+
+def list_failed_windows(connection: Connection) -> list[FailedWindows]:
+    """Give failed windows by account and dataset, the most first."""
+    rows = connection.execute(
+        text("""SELECT a.account_key, w.dataset, count(*) AS windows,
+                       (array_agg(w.failure_reason ORDER BY w.window_date DESC))[1] AS reason
+                  FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
+                 WHERE w.status = 'failed' GROUP BY a.account_key, w.dataset ORDER BY windows DESC, a.account_key, w.dataset""")
+    )
+    return [FailedWindows(**row) for row in rows.mappings()]
+
+
+def find_daemon_heartbeat(connection: Connection) -> datetime | None:
+    """Give when Dagster's daemon last gave a sign of life; None where it never ran on this database.
+
+    The row's own column is a local time of whoever wrote it; the instant is in the body.
+    """
+    has_table = connection.execute(text("SELECT to_regclass('dagster.daemon_heartbeats') IS NOT NULL"))
+    if not has_table.scalar():
+        return None
+    last: datetime | None = connection.execute(
+        text("""SELECT to_timestamp(max(CAST(CAST(body AS jsonb) ->> 'timestamp' AS float8)))
+                  FROM dagster.daemon_heartbeats""")
+    ).scalar()
+    return last

@@ -1,0 +1,209 @@
+"""Lanes that processes share through the database."""
+
+import logging
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import Engine, text
+
+from bidbeacon_pipelines.ads_api.throttle import CallClass, Lane, LaneGaps
+from bidbeacon_pipelines.jobs.api_lanes import PostgresLanes
+from bidbeacon_pipelines.settings import PROJECT_ROOT
+from bidbeacon_pipelines.store.api_lanes import LaneKey, delete_idle_lanes, lock_lanes
+from bidbeacon_pipelines.store.engine import make_engine
+from tests.postgres.flickering import Connector, flickering_engine, wait_until
+
+NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
+LANE = Lane("NA", CallClass.CREATE, "amzn1.ads-account.g.one")
+OTHER = Lane("NA", CallClass.CREATE, "amzn1.ads-account.g.other")
+REGION = Lane("NA", CallClass.CREATE)
+GAP = 0.5
+EACH = 15
+
+
+class Clock:
+    """A time that stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        self.time = NOON
+
+    def now(self) -> datetime:
+        """Give the time."""
+        return self.time
+
+
+@pytest.fixture
+def flickering(database_url: str) -> Iterator[tuple[Connector, Engine]]:
+    """Give an engine on a database that is away until a test says otherwise."""
+    with flickering_engine(database_url) as made:
+        yield made
+
+
+def noon() -> datetime:
+    """Give an instant that stands still."""
+    return NOON
+
+
+def reserve_often(database_url: str, times: int) -> list[float]:
+    """Take places one after another, on an engine of its own; give the waits."""
+    engine = make_engine(database_url, pool_size=1)
+    try:
+        lanes = PostgresLanes(engine, LaneGaps(), now=noon)
+        return [lanes.reserve(LANE, longest_wait=3600) for _ in range(times)]
+    finally:
+        engine.dispose()
+
+
+def test_threads_and_processes_together_keep_apart(database_url: str) -> None:
+    """Ten threads and two processes that ask at once get one place each, exactly a gap apart."""
+    with multiprocessing.get_context("spawn").Pool(2) as processes, ThreadPoolExecutor(10) as threads:
+        apart = processes.starmap_async(reserve_often, [(database_url, EACH)] * 2)
+        here = [threads.submit(reserve_often, database_url, EACH) for _ in range(10)]
+        waits = [wait for future in here for wait in future.result(60)]
+        waits += [wait for each in apart.get(60) for wait in each]
+    assert [n * GAP for n in range(12 * EACH)] == sorted(waits)
+
+
+def test_the_databases_clock_counts_by_default(engine: Engine) -> None:
+    """The second place is up to a gap off, whatever the clock of this machine says."""
+    lanes = PostgresLanes(engine, LaneGaps())
+    assert lanes.reserve(LANE, longest_wait=10) == 0
+    assert 0 < lanes.reserve(LANE, longest_wait=10) <= GAP
+
+
+def test_another_accounts_call_waits_for_the_region_only(engine: Engine) -> None:
+    """An account's gap is its own, the region's is everybody's."""
+    lanes = PostgresLanes(engine, LaneGaps(), now=noon)
+    lanes.reserve(LANE, longest_wait=10)
+    assert lanes.reserve(OTHER, longest_wait=10) == pytest.approx(0.2)
+
+
+def test_a_place_too_far_off_is_not_taken(engine: Engine) -> None:
+    """Its wait is given, and the next who can wait longer gets that very place."""
+    lanes = PostgresLanes(engine, LaneGaps(), now=noon)
+    lanes.reserve(LANE, longest_wait=0)
+    assert [GAP, GAP, GAP] == [lanes.reserve(LANE, longest_wait=wait) for wait in (0, 0.1, 1)]
+
+
+def test_who_is_held_back_holds_back_the_others(engine: Engine) -> None:
+    """Another process waits as long as Amazon asked of this one, for this account only, and not a second longer."""
+    clock = Clock()
+    one, another = (PostgresLanes(engine, LaneGaps(), clock.now) for _ in range(2))
+    one.hold_back(LANE, 30)
+    one.hold_back(LANE, 10)  # the longer wish stands
+    assert another.reserve(LANE, longest_wait=5) == 30
+    assert another.reserve(OTHER, longest_wait=5) == 0
+    clock.time += timedelta(seconds=30)
+    assert another.reserve(LANE, longest_wait=5) == 0
+
+
+def test_a_region_that_is_held_back_holds_all_its_accounts(engine: Engine) -> None:
+    """What Amazon asked without naming an account concerns everybody there, and no other region."""
+    lanes = PostgresLanes(engine, LaneGaps(), now=noon)
+    lanes.hold_back(REGION, 30)
+    assert lanes.reserve(LANE, longest_wait=5) == 30
+    assert lanes.reserve(Lane("EU", CallClass.CREATE, LANE.account_id), longest_wait=5) == 0
+
+
+def test_calls_go_on_while_the_database_is_away(
+    flickering: tuple[Connector, Engine], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Places are this process's own then, what is held back included, and that is said once."""
+    _, engine = flickering
+    lanes = PostgresLanes(engine, LaneGaps(), noon, look_again_after=0)
+    with caplog.at_level(logging.WARNING, "bidbeacon_pipelines.jobs.api_lanes"):
+        assert [0, GAP, 2 * GAP] == [lanes.reserve(LANE, longest_wait=9) for _ in range(3)]
+        lanes.hold_back(LANE, 30)
+        assert lanes.reserve(LANE, longest_wait=5) == 30
+    [warning] = caplog.messages
+    assert "The database is away (OperationalError)" in warning
+
+
+def test_the_database_is_used_again_when_it_is_back(
+    flickering: tuple[Connector, Engine], engine: Engine
+) -> None:
+    """Then places are everybody's again."""
+    connector, away = flickering
+    lanes = PostgresLanes(away, LaneGaps(), noon, look_again_after=0)
+    lanes.reserve(LANE, longest_wait=9)
+    connector.is_away = False
+    lanes.reserve(LANE, longest_wait=9)
+    assert PostgresLanes(engine, LaneGaps(), noon).reserve(LANE, longest_wait=9) == GAP
+
+
+def test_a_killed_process_keeps_no_lane(engine: Engine, database_url: str) -> None:
+    """A process that dies between taking and giving back a lock leaves the lane to the others at once."""
+    holder = _hold_lane(database_url)
+    holder.send_signal(signal.SIGKILL)
+    holder.wait(30)
+    began = time.monotonic()
+    lanes = PostgresLanes(engine, LaneGaps(), now=noon)
+    lanes.reserve(LANE, longest_wait=9)
+    assert time.monotonic() - began < 2
+    assert _next_start(engine) == NOON + timedelta(seconds=GAP)
+
+
+def test_a_stopped_process_stops_nobody(engine: Engine, database_url: str) -> None:
+    """Who waits two seconds for a lane goes on without the database; who held it has lost it a few seconds later."""
+    holder = _hold_lane(database_url)
+    os.kill(holder.pid, signal.SIGSTOP)
+    try:
+        lanes = PostgresLanes(engine, LaneGaps(), noon, look_again_after=0)
+        began = time.monotonic()
+        assert lanes.reserve(LANE, longest_wait=9) == 0
+        assert time.monotonic() - began < 4
+        wait_until(lambda: _is_written(lanes, engine), "the lane is free again")
+    finally:
+        holder.kill()
+        holder.wait(30)
+
+
+def test_a_lane_deleted_as_idle_is_made_anew(engine: Engine) -> None:
+    """Keeping house takes nothing away from who comes after."""
+    lanes = PostgresLanes(engine, LaneGaps(), now=noon)
+    lanes.reserve(LANE, longest_wait=0)
+    with engine.begin() as connection:
+        assert delete_idle_lanes(connection, NOON, limit=100) == 0
+        assert delete_idle_lanes(connection, NOON + timedelta(days=1), limit=100) == 2
+    assert lanes.reserve(LANE, longest_wait=0) == 0
+    assert lanes.reserve(LANE, longest_wait=9) == GAP
+
+
+_HOLD = """
+import sys, time
+from bidbeacon_pipelines.store.api_lanes import LaneKey, lock_lanes
+from bidbeacon_pipelines.store.engine import make_engine
+with make_engine(sys.argv[1]).begin() as connection:
+    lock_lanes(connection, [LaneKey(*sys.argv[2:])])
+    print("locked", flush=True)
+    time.sleep(60)
+"""
+
+
+def _hold_lane(database_url: str) -> subprocess.Popen[str]:
+    """Start a process that locks the account's lane, and wait until it has."""
+    command = [sys.executable, "-c", _HOLD, database_url, *LANE.own_key]
+    holder = subprocess.Popen(command, cwd=PROJECT_ROOT, stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "locked\n"
+    return holder
+
+
+def _next_start(engine: Engine) -> datetime | None:
+    with engine.begin() as connection:
+        return lock_lanes(connection, [LaneKey(*LANE.own_key)]).next_starts[0]
+
+
+def _is_written(lanes: PostgresLanes, engine: Engine) -> bool:
+    lanes.reserve(LANE, longest_wait=3600)
+    with engine.begin() as connection:
+        moved = connection.execute(text("SELECT count(*) FROM api_lanes WHERE next_start_at > '2000-01-01'"))
+        return int(moved.scalar_one()) == len(LANE.keys)

@@ -1,0 +1,166 @@
+"""What happens to accounts when Amazon refuses our credentials, or one account, and how they get out of it."""
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import httpx
+import pytest
+from sqlalchemy import Engine
+
+from bidbeacon_pipelines.ads_api.client import AdsApiClient, RetryPolicy
+from bidbeacon_pipelines.ads_api.credentials import SANDBOX_CREDENTIALS, Endpoints
+from bidbeacon_pipelines.ads_api.errors import InvalidGrant, NotAuthorized
+from bidbeacon_pipelines.ads_api.exports import create_export
+from bidbeacon_pipelines.ads_api.throttle import LaneGaps, LocalLanes
+from bidbeacon_pipelines.jobs.entities import sync_entities
+from bidbeacon_pipelines.jobs.workbench import Workbench
+from bidbeacon_pipelines.sandbox.thread import SandboxHandle
+from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.store.accounts import Account, list_keys_without_entities, set_needs_person
+from bidbeacon_pipelines.store.entities import insert_export
+from bidbeacon_pipelines.store.windows import list_accounts_with_due_work
+from tests.postgres.bench_world import BenchWorld
+
+IMPATIENT = RetryPolicy(attempts=2, base_seconds=0.01, longest_wait_seconds=0.05)
+DAY = date(2026, 1, 12)
+
+
+class OvertakenTransport(httpx.HTTPTransport):
+    """A network on which another sync of the account has its exports stored while ours are being accepted."""
+
+    def __init__(self, engine: Engine, account: Account, other: AdsApiClient) -> None:
+        super().__init__()
+        self._engine = engine
+        self._account = account
+        self._other = other
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Pass a request on; after a create, the other's export is stored before its answer is read."""
+        response = super().handle_request(request)
+        kind = request.url.path.removesuffix("/export").rpartition("/")[2]
+        if request.url.path.endswith("/export"):
+            assert self._account.profile_id is not None
+            export = create_export(self._other, self._account.region, self._account.profile_id, kind)  # type: ignore[arg-type]  # one of the four
+            with self._engine.begin() as connection:
+                insert_export(connection, self._account, kind, export.export_id)
+        return response
+
+
+def open_client(sandbox: SandboxHandle, transport: httpx.BaseTransport | None = None) -> AdsApiClient:
+    """Open a session with the sandbox, which has no token yet and remembers no refusal."""
+    return AdsApiClient(
+        SANDBOX_CREDENTIALS,
+        Endpoints.sandbox(sandbox.url),
+        transport=transport,
+        retry=IMPATIENT,
+        lanes=LocalLanes(LaneGaps.none(), sandbox.state.clock.now),
+    )
+
+
+def open_bench(engine: Engine, sandbox: SandboxHandle, client: AdsApiClient, home: Path) -> Workbench:
+    """Make the tools of a job on the sandbox's clock."""
+    settings = Settings(home=home, report_first_poll_seconds=60, report_poll_seconds=1)
+    return Workbench(engine, client, settings, sandbox.state.clock.now, sandbox.state.clock.advance)
+
+
+@pytest.fixture
+def anew(world: BenchWorld, sandbox: SandboxHandle, tmp_path: Path) -> Iterator[BenchWorld]:
+    """Give the same world to a process that starts now: with no token, and no memory of refusals."""
+    with open_client(sandbox) as client:
+        yield BenchWorld(world.engine, sandbox, open_bench(world.engine, sandbox, client, tmp_path))
+
+
+def test_refused_credentials_stop_all_accounts_at_once(world: BenchWorld, anew: BenchWorld) -> None:
+    """The first report request that meets it marks them all, with one action, and the second adds none."""
+    world.break_with("invalid_grant")
+    anew.ask(world.account(), DAY)
+    anew.ask(world.account("DE"), DAY)
+    marks = world.query("SELECT DISTINCT needs_person_for FROM advertiser_accounts")
+    assert [{"needs_person_for": "credentials"}] == marks
+    [refused] = world.actions("credentials-refused")
+    keys = [row["account_key"] for row in world.query("SELECT account_key FROM advertiser_accounts")]
+    assert (len(keys), sorted(keys)) == (refused["accounts"], refused["keys"])
+    assert "Authorise BidBeacon again" in refused["reason"]
+    assert world.actions("account-needs-person") == []
+
+
+def test_nothing_is_started_while_credentials_are_refused(world: BenchWorld, anew: BenchWorld) -> None:
+    """The sensors' questions find no account, though windows are due and entities missing."""
+    world.break_with("invalid_grant")
+    anew.ask(world.account(), DAY)
+    with world.engine.begin() as connection:
+        assert list_accounts_with_due_work(connection, now=world.bench.now(), slots=2) == []
+        assert list_keys_without_entities(connection, older_than_hours=24) == []
+
+
+def test_an_account_sync_that_works_is_the_way_back(
+    world: BenchWorld, anew: BenchWorld, sandbox: SandboxHandle, tmp_path: Path
+) -> None:
+    """Accounts that waited for credentials go on, with what they were asked for due at once; others still need their person."""
+    own = world.account("JP")
+    with world.engine.begin() as connection:
+        set_needs_person(connection, own, "no rights")
+    world.break_with("invalid_grant")
+    anew.ask(world.account(), DAY)
+    with pytest.raises(InvalidGrant):
+        anew.sync_accounts()
+    sandbox.state.faults.clear()
+    with open_client(sandbox) as client:
+        BenchWorld(world.engine, sandbox, open_bench(world.engine, sandbox, client, tmp_path)).sync_accounts()
+    still = world.query(
+        "SELECT account_key, needs_person FROM advertiser_accounts WHERE needs_person IS NOT NULL"
+    )
+    assert [{"account_key": own.account_key, "needs_person": "no rights"}] == still
+    [accepted] = world.actions("credentials-accepted")
+    assert own.account_key not in accepted["keys"]
+    assert accepted["accounts"] == len(accepted["keys"])
+    window = world.window(world.account(), DAY)
+    assert (window.status, window.next_refresh_at) == ("failed", world.bench.now())
+
+
+def test_an_account_sync_that_is_refused_marks_all_accounts(world: BenchWorld, anew: BenchWorld) -> None:
+    """The hourly sync may be the first to find out; it costs one call to the token endpoint."""
+    world.break_with("invalid_grant")
+    before = len(world.sandbox.state.ledger.calls("token"))
+    with pytest.raises(InvalidGrant):
+        anew.sync_accounts()
+    assert before + 1 == len(world.sandbox.state.ledger.calls("token"))
+    assert len(world.actions("credentials-refused")) == 1
+
+
+def test_an_entity_sync_that_is_refused_for_its_account_marks_it_alone(world: BenchWorld) -> None:
+    """A 403 of one account is its own: no sync of it is started again, and the others go on."""
+    account = world.account()
+    world.break_with("forbidden", operation="create_export")
+    with pytest.raises(NotAuthorized):
+        world.sync_entities(account)
+    marks = world.query(
+        "SELECT account_key, needs_person_for FROM advertiser_accounts WHERE needs_person IS NOT NULL"
+    )
+    assert [{"account_key": account.account_key, "needs_person_for": "account"}] == marks
+    assert [account.account_key] == [action["account"] for action in world.actions("account-needs-person")]
+    with world.engine.begin() as connection:
+        assert account.account_key not in list_keys_without_entities(connection, older_than_hours=24)
+
+
+def test_an_entity_sync_that_meets_refused_credentials_marks_all(world: BenchWorld, anew: BenchWorld) -> None:
+    """Whoever finds out first, it is the same mark."""
+    world.break_with("invalid_grant")
+    with pytest.raises(InvalidGrant):
+        anew.sync_entities(world.account())
+    marked = world.query("SELECT needs_person_for, count(*) FROM advertiser_accounts GROUP BY 1")
+    assert ["credentials"] == [row["needs_person_for"] for row in marked]
+
+
+def test_a_sync_that_another_overtakes_adopts_its_exports(
+    world: BenchWorld, sandbox: SandboxHandle, tmp_path: Path
+) -> None:
+    """Two syncs of one account at once end well: all four kinds are loaded, from the exports that were stored first."""
+    account = world.account()
+    transport = OvertakenTransport(world.engine, account, world.bench.client)
+    with open_client(sandbox, transport) as client, world.session("sync-entities") as session:
+        sync_entities(open_bench(world.engine, sandbox, client, tmp_path), session, account)
+    assert [True] * 4 == [action["adopted"] for action in world.actions("export-requested")]
+    stored = world.query("SELECT status, count(*) FROM entity_exports GROUP BY status")
+    assert [{"status": "loaded", "count": 4}] == stored

@@ -1,0 +1,309 @@
+"""What `bidbeacon doctor` finds, and what it makes of it."""
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import Engine, text
+from typer.testing import CliRunner, Result
+
+from bidbeacon_pipelines.cli import app
+from bidbeacon_pipelines.jobs.verdicts import (
+    AmazonState,
+    Level,
+    check_accounts,
+    check_amazon,
+    check_calls,
+    check_dagster,
+    check_database,
+    check_disk,
+    check_requests,
+    check_sessions,
+    check_windows,
+)
+from bidbeacon_pipelines.sandbox.faults import FaultRule
+from bidbeacon_pipelines.sandbox.thread import SandboxHandle
+from bidbeacon_pipelines.settings import get_settings
+from bidbeacon_pipelines.store.accounts import Account
+from bidbeacon_pipelines.store.api_calls import CallSummary
+from bidbeacon_pipelines.store.engine import shared_engine
+from bidbeacon_pipelines.store.health import (
+    FailedWindows,
+    RequestsState,
+    ServerState,
+    find_daemon_heartbeat,
+    newest_revision,
+    read_requests,
+)
+
+NOW = datetime(2026, 3, 15, 12, tzinfo=UTC)
+GIB = 2**30
+
+
+def account(key: str, *, needs_person: str | None = None, enabled: bool = True) -> Account:
+    """Make an account."""
+    return Account(
+        f"amzn1.{key}", "US", key, key, "CREATED", "1", "NA", "USD", "UTC", enabled, needs_person, None, None
+    )
+
+
+def calls(name: str, number: int, *, failed: int = 0, throttled: int = 0, waited: float = 0) -> CallSummary:
+    """Make the summary of calls of one name."""
+    took = timedelta(seconds=waited)
+    return CallSummary(name, number, failed, throttled, took, timedelta(seconds=40), timedelta(seconds=1))
+
+
+def ago(**duration: float) -> datetime:
+    """Give an instant so long ago."""
+    return NOW - timedelta(**duration)
+
+
+@pytest.mark.parametrize(
+    ("revision", "level", "said"),
+    [
+        ("0002", Level.OK, "PostgreSQL 18.4 answers, tables are at 0002"),
+        ("0001", Level.FAILURE, "tables are at 0001, this program's newest are 0002"),
+        (None, Level.FAILURE, "has no tables"),
+    ],
+)
+def test_tables_have_to_be_as_this_program_needs_them(revision: str | None, level: Level, said: str) -> None:
+    """Older, newer or missing ones are a failure: nothing else would work."""
+    check = check_database(ServerState("18.4", revision), "0002")
+    assert check.level is level
+    assert said in check.found
+
+
+@pytest.mark.parametrize(
+    ("problems", "level"),
+    [
+        ((None, None, None), Level.OK),
+        ((None, "no connection", None), Level.WARNING),
+        (("no connection", "no connection", "no connection"), Level.FAILURE),
+    ],
+)
+def test_a_region_that_is_away_is_odd_and_all_are_a_failure(
+    problems: tuple[str | None, ...], level: Level
+) -> None:
+    """Accounts of the other regions go on."""
+    check = check_amazon(AmazonState("Amazon", False, dict(zip(("NA", "EU", "FE"), problems, strict=True))))
+    assert check.level is level
+
+
+def test_refused_credentials_are_a_failure_with_what_to_do() -> None:
+    """What the client said is what the doctor says."""
+    check = check_amazon(AmazonState("Amazon", False, credential_problem="Authorise BidBeacon again."))
+    assert (Level.FAILURE, "Authorise BidBeacon again.") == (check.level, check.found)
+
+
+def test_accounts_that_need_a_person_are_named_with_the_reason_once() -> None:
+    """As long as others go on it is odd; where all stand still it is a failure."""
+    refused = [account(f"US.{n}", needs_person="revoked") for n in range(4)]
+    check = check_accounts([account("US.well"), *refused, account("US.off", enabled=False)])
+    assert check.level is Level.WARNING
+    assert check.found == "6 known, 1 refreshed, 1 disabled, 4 need a person"
+    assert check.details == ("US.0, US.1 and 2 more: revoked",)
+    assert check_accounts(refused).level is Level.FAILURE
+    assert check_accounts([]).level is Level.WARNING
+    assert check_accounts([account("US.well")]).level is Level.OK
+
+
+@pytest.mark.parametrize(
+    ("state", "level", "said"),
+    [
+        (RequestsState(0, None, 0, None), Level.OK, "no report is in flight"),
+        (RequestsState(1, ago(hours=1), 0, None), Level.OK, "1 report in flight, the oldest for 1 h 00 min"),
+        (RequestsState(2, ago(hours=7), 0, None), Level.WARNING, "the oldest for 7 h 00 min"),
+        (
+            RequestsState(2, ago(hours=1), 1, ago(minutes=20)),
+            Level.WARNING,
+            "1 waits for a look, since 20 min",
+        ),
+        (RequestsState(2, ago(hours=9), 2, ago(hours=3)), Level.FAILURE, "2 wait for a look, since 3 h"),
+    ],
+)
+def test_reports_that_nobody_looks_at_are_told(state: RequestsState, level: Level, said: str) -> None:
+    """A late look is odd, one that is two hours late means that nobody works."""
+    check = check_requests(state, NOW)
+    assert check.level is level
+    assert said in check.found
+
+
+def test_failed_windows_are_told_by_account_and_dataset() -> None:
+    """With the reason; only the first few."""
+    many = [FailedWindows(f"US.{n}", "daily_targets", 10 - n, "too old") for n in range(7)]
+    check = check_windows(many)
+    assert (Level.WARNING, "49 windows failed") == (check.level, check.found)
+    assert check.details[0] == "US.0 daily_targets: 10, too old"
+    assert check.details[-1] == "… and 2 more"
+    assert check_windows([]).level is Level.OK
+
+
+def test_sessions_without_a_sign_of_life_are_told() -> None:
+    """With how long they have been silent, since their start where there never was one."""
+    silent = {"id": uuid4(), "job_name": "poll-reports", "heartbeat_at": None, "started_at": ago(minutes=3)}
+    check = check_sessions([silent], NOW)
+    assert (Level.WARNING, "1 session without a sign of life") == (check.level, check.found)
+    assert "silent for 3 min 00 s" in check.details[0]
+    assert check_sessions([], NOW).level is Level.OK
+
+
+def test_calls_tell_what_throttling_cost() -> None:
+    """Calls by name, the share that failed, 429s, and both kinds of waiting."""
+    check = check_calls([calls("create_report", 90, failed=9, throttled=9, waited=192), calls("token", 10)])
+    assert check.level is Level.OK
+    assert check.found == (
+        "100 calls in the last 24 hours, 9.0% failed, 9 × 429; waited 3 min 12 s for Amazon, 1 min 20 s in our own queue"
+    )
+    assert check.details[0].split() == [
+        "create_report",
+        "90",
+        "10.0%",
+        "failed,",
+        "9",
+        "×",
+        "429,",
+        "waited",
+        "3",
+        "min",
+        "12",
+        "s",
+    ]
+
+
+def test_many_failed_calls_are_odd_unless_there_were_few() -> None:
+    """One that failed of two says nothing."""
+    assert check_calls([calls("token", 100, failed=30)]).level is Level.WARNING
+    assert check_calls([calls("token", 2, failed=1)]).level is Level.OK
+    assert check_calls([]).found == "none in the last 24 hours"
+
+
+def test_a_daemon_that_is_silent_starts_nothing() -> None:
+    """Five minutes are ten missed signs of life."""
+    assert check_dagster(ago(seconds=40), NOW).level is Level.OK
+    assert check_dagster(ago(minutes=6), NOW).level is Level.WARNING
+    assert check_dagster(None, NOW).level is Level.WARNING
+
+
+@pytest.mark.parametrize(("free", "level"), [(6, Level.OK), (3, Level.WARNING), (0.5, Level.FAILURE)])
+def test_a_disk_that_fills_up_is_told_before_it_is_full(free: float, level: Level) -> None:
+    """Below five GiB it is odd, below one a failure."""
+    assert check_disk("/data", int(free * GIB), 100 * GIB).level is level
+
+
+def test_a_request_is_overdue_when_its_step_is_long_due_and_its_account_may_be_asked_for(
+    engine: Engine,
+) -> None:
+    """One that waits for its time is not, nor one whose account needs a person."""
+    with engine.begin() as connection:
+        for number, (due, person) in enumerate(
+            [("1 hour", None), ("-1 hour", None), ("2 hours", "no rights")]
+        ):
+            _add_request(connection, f"a{number}", due, person)
+        now = connection.execute(text("SELECT now()")).scalar_one()
+        state = read_requests(connection, late_since=now - timedelta(minutes=15))
+    assert (3, 1, now - timedelta(hours=1)) == (state.in_flight, state.overdue, state.overdue_since)
+
+
+def test_the_daemons_sign_of_life_is_read_from_its_body(engine: Engine) -> None:
+    """Its column is local time; where Dagster has no tables there is none."""
+    with engine.begin() as connection:
+        assert find_daemon_heartbeat(connection) is None
+        connection.execute(text("CREATE SCHEMA dagster"))
+        connection.execute(text('CREATE TABLE dagster.daemon_heartbeats ("timestamp" timestamp, body text)'))
+        assert find_daemon_heartbeat(connection) is None
+        body = json.dumps({"__class__": "DaemonHeartbeat", "timestamp": NOW.timestamp()})
+        connection.execute(
+            text("INSERT INTO dagster.daemon_heartbeats VALUES ('2000-01-01', :body)"), {"body": body}
+        )
+        assert NOW == find_daemon_heartbeat(connection)
+
+
+@pytest.fixture
+def environment(
+    database_url: str, sandbox: SandboxHandle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[SimpleNamespace]:
+    """Point the settings at this test's database, sandbox and home."""
+    monkeypatch.setenv("BIDBEACON_DATABASE_URL", database_url)
+    monkeypatch.setenv("BIDBEACON_SANDBOX_PORT", sandbox.url.rpartition(":")[2])
+    monkeypatch.setenv("BIDBEACON_HOME", str(tmp_path))
+    get_settings.cache_clear()
+    yield SimpleNamespace(faults=sandbox.state.faults, monkeypatch=monkeypatch)
+    shared_engine(database_url).dispose()
+    shared_engine.cache_clear()
+
+
+def doctor(*options: str) -> Result:
+    """Run the command."""
+    return CliRunner().invoke(app, ["doctor", *options])
+
+
+def by_name(result: Result) -> Mapping[str, Mapping[str, Any]]:
+    """Give the checks of `doctor --json` by name."""
+    return {check["name"]: check for check in json.loads(result.stdout)["checks"]}
+
+
+def test_doctor_looks_at_everything_in_order(environment: SimpleNamespace) -> None:
+    """On a fresh database nothing is broken; accounts, and Dagster's daemon, are still missing."""
+    result = doctor("--json")
+    assert result.exit_code == 0, result.output
+    levels = {name: check["level"] for name, check in by_name(result).items()}
+    names = ["database", "sandbox", "accounts", "requests", "windows", "sessions", "calls", "Dagster", "disk"]
+    assert names == list(levels)
+    assert {"accounts", "Dagster"} == {name for name, level in levels.items() if level == "warning"}
+    assert by_name(result)["database"]["facts"]["revision"] == newest_revision()
+    assert by_name(result)["calls"]["facts"]["calls"] == 4  # its own: a token, and one a region
+
+
+def test_doctor_prints_a_line_for_each_check(environment: SimpleNamespace) -> None:
+    """With its mark, and what to do."""
+    lines = doctor().stdout.splitlines()
+    assert lines[0].startswith("✔ database  PostgreSQL")
+    assert any(line.startswith("! accounts") for line in lines)
+    assert any("→ `bidbeacon accounts sync`" in line for line in lines)
+    assert lines[-1] == "2 to look at, nothing broken."
+
+
+def test_doctor_ends_with_1_where_credentials_are_refused(environment: SimpleNamespace) -> None:
+    """One call finds it out, and no region is asked."""
+    environment.faults.add(FaultRule(fault="invalid_grant"))
+    result = doctor("--json")
+    assert result.exit_code == 1
+    assert "Authorise BidBeacon again" in by_name(result)["sandbox"]["found"]
+
+
+def test_doctor_does_not_wait_for_a_region_that_throttles(environment: SimpleNamespace) -> None:
+    """Amazon's wish to wait is told instead of granted."""
+    environment.faults.add(FaultRule(fault="throttle", operation="list_profiles"))
+    result = doctor("--json")
+    assert by_name(result)["sandbox"]["level"] == "failure"
+    assert "Too Many Requests" in by_name(result)["sandbox"]["details"][0]
+
+
+def test_doctor_goes_on_without_a_database(environment: SimpleNamespace) -> None:
+    """It is told as the first thing, and Amazon and the disk are looked at all the same."""
+    environment.monkeypatch.setenv("BIDBEACON_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
+    get_settings.cache_clear()
+    result = doctor("--json")
+    assert result.exit_code == 1
+    levels = {name: check["level"] for name, check in by_name(result).items()}
+    assert {"database": "failure", "sandbox": "ok", "disk": "ok"} == levels
+
+
+def _add_request(connection: Any, account_id: str, due_ago: str, person: str | None) -> None:
+    values = {"id": account_id, "person": person, "for": person and "account", "due_ago": due_ago}
+    connection.execute(
+        text("""INSERT INTO advertiser_accounts (account_id, country_code, account_key, name, amazon_status, region, currency_code,
+                                                 time_zone, needs_person, needs_person_for)
+                VALUES (:id, 'US', :id, :id, 'CREATED', 'NA', 'USD', 'UTC', :person, :for)"""),
+        values,
+    )
+    connection.execute(
+        text("""INSERT INTO report_requests (account_id, country_code, dataset, slot, start_date, end_date, next_step_at)
+                VALUES (:id, 'US', 'daily_targets', 1, '2026-01-01', '2026-01-01', now() - CAST(:due_ago AS interval))"""),
+        values,
+    )

@@ -30,7 +30,7 @@ from bidbeacon_sessions.dagster import build_session_closer
 from bidbeacon_sessions.store import list_sessions_of_run
 
 LOOK_EVERY_SECONDS = 30
-ENTITIES_OLDER_THAN_HOURS = 24
+ENTITIES_LIVE = timedelta(hours=24)
 PAUSE_AFTER_FAILURE = timedelta(minutes=5)
 PAUSE_WITHOUT_SESSION = timedelta(minutes=1)
 
@@ -121,10 +121,11 @@ def _is_pause_due(failed: RunRecord, now: datetime) -> bool:
 
 
 def _wanted_runs(instance: DagsterInstance) -> Iterator[RunRequest]:
+    now = datetime.now(UTC)
     with session_store().begin() as connection:
         known = bool(list_accounts(connection))
-        without = list_keys_without_entities(connection, older_than_hours=ENTITIES_OLDER_THAN_HOURS)
-        due = list_accounts_with_due_work(connection, now=datetime.now(UTC), slots=REPORTS_IN_FLIGHT)
+        without = list_keys_without_entities(connection, synced_before=now - ENTITIES_LIVE)
+        due = list_accounts_with_due_work(connection, now=now, slots=REPORTS_IN_FLIGHT)
     if not known and not busy_accounts(instance, sync_accounts.name):
         yield RunRequest(job_name=sync_accounts.name)
     yield from _runs_for(instance, sync_ad_entities.name, "sync_ad_entities_op", without)

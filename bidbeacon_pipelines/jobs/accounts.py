@@ -1,6 +1,7 @@
 """Syncs the accounts that Amazon lists. They are added and updated, never deleted."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
@@ -39,7 +40,7 @@ def sync_accounts(bench: Workbench, session: SessionRecorder) -> list[str]:
         for account in listing.accounts:
             try:
                 values = _values(account) | {"trusted": account.region in listing.answered_regions}
-                is_new = _store(connection, values)
+                is_new = _store(connection, values, bench.now())
             except ValueError as error:
                 problems.append(str(error))
                 continue
@@ -82,7 +83,7 @@ def _values(account: AdsAccount) -> dict[str, Any]:
     }
 
 
-def _store(connection: Connection, values: dict[str, Any]) -> bool:
+def _store(connection: Connection, values: dict[str, Any], now: datetime) -> bool:
     """Store one account; give True where it is new.
 
     Raises:
@@ -90,7 +91,7 @@ def _store(connection: Connection, values: dict[str, Any]) -> bool:
     """
     try:
         with connection.begin_nested():
-            return upsert_account(connection, values)
+            return upsert_account(connection, values, now=now)
     except IntegrityError as error:
         said = str(error.orig).partition("\n")[0]
         raise ValueError(

@@ -108,7 +108,7 @@ def _keep(bench: Workbench, session: SessionRecorder, account: Account, export: 
     facts = {"account": account.account_key, "kind": export.kind}
     try:
         with bench.engine.begin() as connection:
-            own_id = insert_export(connection, account, export.kind, export.export_id)
+            own_id = insert_export(connection, account, export.kind, export.export_id, bench.now())
             session.add_in(connection, ExportRequested(**facts, export_id=export.export_id))
     except IntegrityError:
         with bench.engine.begin() as connection:
@@ -206,7 +206,7 @@ def _store(bench: Workbench, session: SessionRecorder, account: Account, export:
 def _resolve(bench: Workbench, session: SessionRecorder, account: Account) -> None:
     """Give rows of unknown targets to those that this sync brought; note that the sync is complete."""
     with bench.engine.begin() as connection:
-        set_entities_synced(connection, account)
+        set_entities_synced(connection, account, bench.now())
         lock_rows(connection, account)
         unresolved = list_unresolved_targets(connection, account)
         if not unresolved:

@@ -64,24 +64,24 @@ _COLUMNS = """account_id, country_code, account_key, name, amazon_status, profil
 # `xmax = 0` is true of a row that this statement inserted.
 _UPSERT = text("""
     INSERT INTO advertiser_accounts AS a (account_id, country_code, account_key, name, amazon_status, profile_id, entity_id,
-                                          region, currency_code, time_zone, marketplace_id)
+                                          region, currency_code, time_zone, marketplace_id, first_seen_at, synced_at)
     VALUES (:account_id, :country_code, :account_key, :name, :amazon_status, :profile_id, :entity_id,
-            :region, :currency_code, :time_zone, :marketplace_id)
+            :region, :currency_code, :time_zone, :marketplace_id, :now, :now)
     ON CONFLICT (account_id, country_code) DO UPDATE
        SET name = excluded.name, amazon_status = excluded.amazon_status, profile_id = coalesce(excluded.profile_id, a.profile_id),
            entity_id = coalesce(excluded.entity_id, a.entity_id), region = CASE WHEN :trusted THEN excluded.region ELSE a.region END,
            currency_code = CASE WHEN :trusted THEN excluded.currency_code ELSE a.currency_code END,
-           time_zone = CASE WHEN :trusted THEN excluded.time_zone ELSE a.time_zone END, marketplace_id = coalesce(excluded.marketplace_id, a.marketplace_id), synced_at = now()
+           time_zone = CASE WHEN :trusted THEN excluded.time_zone ELSE a.time_zone END, marketplace_id = coalesce(excluded.marketplace_id, a.marketplace_id), synced_at = excluded.synced_at
     RETURNING xmax = 0 AS added""")
 
 
-def upsert_account(connection: Connection, values: dict[str, Any]) -> bool:
+def upsert_account(connection: Connection, values: dict[str, Any], *, now: datetime) -> bool:
     """Store one account as Amazon tells it; give True where it is new. Accounts are never deleted.
 
     `values` has the columns, and `trusted`: whether the account's region told all of its profiles. Where it did not, region,
     currency and time zone are defaults, and those that are stored stay.
     """
-    return bool(connection.execute(_UPSERT, values).scalar_one())
+    return bool(connection.execute(_UPSERT, values | {"now": now}).scalar_one())
 
 
 def list_accounts(connection: Connection) -> list[Account]:
@@ -160,23 +160,23 @@ def set_windows_through(connection: Connection, account: Account, through: date)
     )
 
 
-def set_entities_synced(connection: Connection, account: Account) -> None:
-    """Note that all four kinds of entities are as Amazon's last exports told them."""
+def set_entities_synced(connection: Connection, account: Account, at: datetime) -> None:
+    """Note that all four kinds of entities are as Amazon's last exports told them, at this instant."""
     connection.execute(
-        text("""UPDATE advertiser_accounts SET entities_synced_at = now()
+        text("""UPDATE advertiser_accounts SET entities_synced_at = :at
                  WHERE account_id = :account_id AND country_code = :country_code"""),
-        account.identity,
+        account.identity | {"at": at},
     )
 
 
-def list_keys_without_entities(connection: Connection, *, older_than_hours: float) -> Sequence[str]:
-    """Give the keys of active accounts whose entities were never synced, or longer ago than that."""
+def list_keys_without_entities(connection: Connection, *, synced_before: datetime) -> Sequence[str]:
+    """Give the keys of active accounts whose entities were never synced, or before that instant."""
     rows = connection.execute(
         text("""SELECT account_key FROM advertiser_accounts
                  WHERE enabled AND needs_person IS NULL AND amazon_status <> 'DISABLED' AND profile_id IS NOT NULL
-                   AND (entities_synced_at IS NULL OR entities_synced_at < now() - make_interval(hours => :hours))
+                   AND (entities_synced_at IS NULL OR entities_synced_at < :before)
                  ORDER BY account_key"""),
-        {"hours": older_than_hours},
+        {"before": synced_before},
     )
     return list(rows.scalars())
 

@@ -34,13 +34,14 @@ def find_export_in_flight(connection: Connection, account: Account, kind: str) -
     return None if found is None else ExportInFlight(**found)
 
 
-def insert_export(connection: Connection, account: Account, kind: str, export_id: str) -> int:
+def insert_export(
+    connection: Connection, account: Account, kind: str, export_id: str, created_at: datetime
+) -> int:
     """Store an export that Amazon has accepted; give its id here."""
-    statement = text("""INSERT INTO entity_exports (account_id, country_code, kind, export_id)
-                        VALUES (:account_id, :country_code, :kind, :export_id) RETURNING id""")
-    return int(
-        connection.execute(statement, account.identity | {"kind": kind, "export_id": export_id}).scalar_one()
-    )
+    statement = text("""INSERT INTO entity_exports (account_id, country_code, kind, export_id, created_at)
+                        VALUES (:account_id, :country_code, :kind, :export_id, :created_at) RETURNING id""")
+    values = {"kind": kind, "export_id": export_id, "created_at": created_at}
+    return int(connection.execute(statement, account.identity | values).scalar_one())
 
 
 def end_export(

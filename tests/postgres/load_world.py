@@ -55,7 +55,7 @@ def add_account(connection: Connection, country: str = "US", **changes: Any) -> 
         "marketplace_id": None,
         "trusted": True,
     }
-    upsert_account(connection, values | changes)
+    upsert_account(connection, values | changes, now=datetime.now(UTC))
     return get_account(connection, (values | changes)["account_key"])
 
 

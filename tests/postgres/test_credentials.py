@@ -1,7 +1,7 @@
 """What happens to accounts when Amazon refuses our credentials, or one account, and how they get out of it."""
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -43,7 +43,7 @@ class OvertakenTransport(httpx.HTTPTransport):
             assert self._account.profile_id is not None
             export = create_export(self._other, self._account.region, self._account.profile_id, kind)  # type: ignore[arg-type]  # one of the four
             with self._engine.begin() as connection:
-                insert_export(connection, self._account, kind, export.export_id)
+                insert_export(connection, self._account, kind, export.export_id, datetime.now(UTC))
         return response
 
 
@@ -91,7 +91,10 @@ def test_nothing_is_started_while_credentials_are_refused(world: BenchWorld, ane
     anew.ask(world.account(), DAY)
     with world.engine.begin() as connection:
         assert list_accounts_with_due_work(connection, now=world.bench.now(), slots=2) == []
-        assert list_keys_without_entities(connection, older_than_hours=24) == []
+        assert (
+            list_keys_without_entities(connection, synced_before=datetime.now(UTC) - timedelta(hours=24))
+            == []
+        )
 
 
 def test_an_account_sync_that_works_is_the_way_back(
@@ -141,7 +144,9 @@ def test_an_entity_sync_that_is_refused_for_its_account_marks_it_alone(world: Be
     assert [{"account_key": account.account_key, "needs_person_for": "account"}] == marks
     assert [account.account_key] == [action["account"] for action in world.actions("account-needs-person")]
     with world.engine.begin() as connection:
-        assert account.account_key not in list_keys_without_entities(connection, older_than_hours=24)
+        assert account.account_key not in list_keys_without_entities(
+            connection, synced_before=datetime.now(UTC) - timedelta(hours=24)
+        )
 
 
 def test_an_entity_sync_that_meets_refused_credentials_marks_all(world: BenchWorld, anew: BenchWorld) -> None:

@@ -226,7 +226,13 @@ def at_once(calls: list[Callable[[], T]]) -> list[T]:
 def test_a_third_report_of_an_ads_account_finds_no_slot(shelf: LoadWorld) -> None:
     """It is refused by a sentence that says what to do; once one has ended, its slot is given again."""
     plan = partial(
-        insert_request, account=shelf.account, dataset=DATASET.name, start=DAY, end=DAY, by_hand=False
+        insert_request,
+        account=shelf.account,
+        dataset=DATASET.name,
+        start=DAY,
+        end=DAY,
+        by_hand=False,
+        created_at=NOW,
     )
     for _ in range(2):
         with shelf.engine.begin() as connection:

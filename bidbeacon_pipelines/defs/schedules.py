@@ -22,6 +22,7 @@ from bidbeacon_pipelines.defs.accounts import ACCOUNT_TAG, sync_accounts, sync_a
 from bidbeacon_pipelines.defs.reports import poll_reports, refresh_account_job
 from bidbeacon_pipelines.defs.resources import session_store
 from bidbeacon_pipelines.jobs.refresh import REPORTS_IN_FLIGHT
+from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_pipelines.store.accounts import list_accounts, list_keys_without_entities
 from bidbeacon_pipelines.store.requests import list_open_requests
@@ -125,7 +126,9 @@ def _wanted_runs(instance: DagsterInstance) -> Iterator[RunRequest]:
     with session_store().begin() as connection:
         known = bool(list_accounts(connection))
         without = list_keys_without_entities(connection, synced_before=now - ENTITIES_LIVE)
-        due = list_accounts_with_due_work(connection, now=now, slots=REPORTS_IN_FLIGHT)
+        due = list_accounts_with_due_work(
+            connection, now=now, slots=REPORTS_IN_FLIGHT, datasets=tuple(DATASETS)
+        )
     if not known and not busy_accounts(instance, sync_accounts.name):
         yield RunRequest(job_name=sync_accounts.name)
     yield from _runs_for(instance, sync_ad_entities.name, "sync_ad_entities_op", without)

@@ -20,15 +20,19 @@ AMOUNT_PLACES = 6
 MOST_ID_DIGITS = 20
 EXACT_FLOAT_LIMIT = 2**53
 """A number written with a decimal point passed through a float somewhere; above this its last digits are lost."""
+LONGEST_KEY_TEXT = 500
+"""Characters; a text that is part of a row's key must fit an index entry, and what a shopper types is far shorter."""
 SHOWN_CHARS = 80
 
 _DIGITS = re.compile(r"[0-9]{1,20}\Z")
 _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
+_PRODUCT_ID = re.compile(r"[A-Za-z0-9._-]{1,100}\Z")
 _CURRENCY = re.compile(r"[A-Z]{3}\Z")
 _COUNTRY = re.compile(r"[A-Z]{2}\Z")
 
 
-def _refusal(expected: str, value: object) -> PydanticCustomError:
+def refusal(expected: str, value: object) -> PydanticCustomError:
+    """Make the error that says what was expected of a field, and what came."""
     return PydanticCustomError("report_field", "expected {expected}, got: {got}", _context(expected, value))
 
 
@@ -50,7 +54,7 @@ def as_amazon_id(value: object) -> str:
         return str(value)
     if isinstance(value, Decimal) and _is_whole(value) and 0 <= value <= EXACT_FLOAT_LIMIT:
         return str(int(value))
-    raise _refusal(f"an id of at most {MOST_ID_DIGITS} digits", value)
+    raise refusal(f"an id of at most {MOST_ID_DIGITS} digits", value)
 
 
 def as_count(value: object) -> int | None:
@@ -61,7 +65,7 @@ def as_count(value: object) -> int | None:
         return value
     if isinstance(value, Decimal) and _is_whole(value) and 0 <= value <= HIGHEST_COUNT:
         return int(value)
-    raise _refusal(f"a whole number from 0 to {HIGHEST_COUNT} or null", value)
+    raise refusal(f"a whole number from 0 to {HIGHEST_COUNT} or null", value)
 
 
 def as_amount(value: object) -> Decimal | None:
@@ -77,7 +81,7 @@ def as_amount(value: object) -> Decimal | None:
         and _has_six_places(value)
     ):
         return value.copy_abs()  # a zero may carry a minus sign
-    raise _refusal("an amount from 0 to below 10^14 with at most 6 decimals, or null", value)
+    raise refusal("an amount from 0 to below 10^14 with at most 6 decimals, or null", value)
 
 
 def as_text(value: object) -> str:
@@ -86,7 +90,7 @@ def as_text(value: object) -> str:
         return ""
     if isinstance(value, str) and is_storable(value):
         return value
-    raise _refusal("text without NUL and lone surrogates", value)
+    raise refusal("text without NUL and lone surrogates", value)
 
 
 def as_optional_text(value: object) -> str | None:
@@ -94,11 +98,26 @@ def as_optional_text(value: object) -> str | None:
     return None if value is None else as_text(value)
 
 
+def as_key_text(value: object) -> str:
+    """Accept text that can be part of a row's key, unchanged; null is the empty text."""
+    text = as_text(value)
+    if len(text) > LONGEST_KEY_TEXT:
+        raise refusal(f"at most {LONGEST_KEY_TEXT} characters", value)
+    return text
+
+
+def as_product_id(value: object) -> str:
+    """Accept a product's id, an ASIN as a rule: letters, digits and `._-`."""
+    if isinstance(value, str) and _PRODUCT_ID.match(value):
+        return value
+    raise refusal("a product's id", value)
+
+
 def as_date(value: object) -> date:
     """Accept a calendar date written YYYY-MM-DD."""
     day = parse_date(value) if isinstance(value, str) else None
     if day is None:
-        raise _refusal("a date YYYY-MM-DD", value)
+        raise refusal("a date YYYY-MM-DD", value)
     return day
 
 
@@ -117,7 +136,7 @@ def as_currency(value: object) -> str:
     """Accept a currency's three letters."""
     if isinstance(value, str) and _CURRENCY.match(value):
         return value
-    raise _refusal("a currency of three capital letters", value)
+    raise refusal("a currency of three capital letters", value)
 
 
 def as_country(value: object) -> str:
@@ -125,7 +144,7 @@ def as_country(value: object) -> str:
     letters = value.strip().upper() if isinstance(value, str) else ""
     if _COUNTRY.match(letters):
         return "GB" if letters == "UK" else letters
-    raise _refusal("a country of two letters", value)
+    raise refusal("a country of two letters", value)
 
 
 def _is_whole(value: Decimal) -> bool:
@@ -149,6 +168,8 @@ Count = Annotated[int | None, PlainValidator(as_count)]
 Amount = Annotated[Decimal | None, PlainValidator(as_amount)]
 Text = Annotated[str, PlainValidator(as_text)]
 OptionalText = Annotated[str | None, PlainValidator(as_optional_text)]
+KeyText = Annotated[str, PlainValidator(as_key_text)]
+ProductId = Annotated[str, PlainValidator(as_product_id)]
 LocalDate = Annotated[date, PlainValidator(as_date)]
 Currency = Annotated[str, PlainValidator(as_currency)]
 Country = Annotated[str, PlainValidator(as_country)]

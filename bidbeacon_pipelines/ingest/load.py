@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from bidbeacon_pipelines.ingest.decode import iter_rows
 from bidbeacon_pipelines.ingest.quarantine import to_jsonable
-from bidbeacon_pipelines.ingest.rows import BadRow, DailyTargetRow, ForeignRow, GoodRow, ReportRow, check_rows
+from bidbeacon_pipelines.ingest.rows import BadRow, ForeignRow, GoodRow, ReportRow, RowEntity, check_rows
 from bidbeacon_pipelines.ingest.targets import TargetIndex, placeholder_id
 from bidbeacon_pipelines.reports.acceptance import (
     LOST_ROWS_DIVISOR,
@@ -42,6 +42,7 @@ from bidbeacon_pipelines.store.performance import (
     sum_staged_rows,
     tally_windows,
 )
+from bidbeacon_pipelines.store.performance_tables import PERFORMANCE_TABLES, PerformanceTable
 from bidbeacon_pipelines.store.windows import Window
 
 
@@ -102,22 +103,24 @@ def load_report(
     Raises:
         BrokenPartError: a part can't be read to its end; roll back.
     """
+    table = PERFORMANCE_TABLES[dataset.table]
     days = [window.window_date for window in windows]
     result = LoadResult()
     checked = check_rows(
         dataset.row_model,
         chain.from_iterable(iter_rows(part) for part in parts),
         country_code=scope.account.country_code,
+        time_zone=scope.account.time_zone,
         window_dates=days,
     )
     stage_rows(connection, _staged(checked, targets, result))
-    sum_staged_rows(connection)
-    tallies = tally_windows(connection, scope, days)
-    digests = _digest_suspicious(connection, tallies)
+    sum_staged_rows(connection, table)
+    tallies = tally_windows(connection, table, scope, days)
+    digests = _digest_suspicious(connection, table, tallies)
     verdicts = _judge(tallies, windows, digests, rules)
     _take_apart(result, tallies, verdicts)
     drop_fresh_windows(connection, [*result.held, *result.refused])
-    result.merge = merge_windows(connection, scope, result.loaded)
+    result.merge = merge_windows(connection, table, scope, result.loaded)
     result.quarantined = quarantine_rows(connection, scope, days)
     end_windows(
         connection, scope, [_end(tally, verdicts[tally.window_date], digests, rules) for tally in tallies]
@@ -131,7 +134,7 @@ def _staged(
     for one in checked:
         match one:
             case GoodRow():
-                yield _good(one.index, one.row, targets)
+                yield _good(one, targets)
             case BadRow():
                 raw = json.dumps(to_jsonable(one.raw), ensure_ascii=False)
                 yield StagedRow(one.index, one.window_date, reason=one.reason, raw=raw)
@@ -139,24 +142,24 @@ def _staged(
                 result.foreign += 1
 
 
-def _good(index: int, row: ReportRow, targets: TargetIndex) -> StagedRow:
-    if not isinstance(row, DailyTargetRow):
-        raise TypeError(f"Rows of {type(row).__name__} name no target: say here what their entity is.")
-    value, match_type = row.target_value, row.target_match_type
-    target_id = targets.resolve(row)
+def _good(good: GoodRow[ReportRow], targets: TargetIndex) -> StagedRow:
+    row, entity = good.row, good.row.entity
+    entity_id, resolved = _identified(row, entity, targets)
     return StagedRow(
-        index,
+        good.index,
         row.window_date,
+        hour_at=good.hour_at,
         ad_id=row.ad_id,
-        entity_id=target_id or placeholder_id(row.campaign_id, row.ad_group_id, value, match_type),
+        entity_id=entity_id,
+        entity_detail=entity.detail,
         currency_code=row.currency_code,
         campaign_id=row.campaign_id,
         campaign_name=row.campaign_name,
         ad_group_id=row.ad_group_id,
         ad_group_name=row.ad_group_name,
-        target_value=value,
-        match_type=match_type,
-        resolved=target_id is not None,
+        target_value=entity.target_value,
+        match_type=entity.match_type,
+        resolved=resolved,
         impressions=row.impressions,
         clicks=row.clicks,
         orders=row.orders,
@@ -165,10 +168,23 @@ def _good(index: int, row: ReportRow, targets: TargetIndex) -> StagedRow:
     )
 
 
-def _digest_suspicious(connection: Connection, tallies: Sequence[WindowTally]) -> Mapping[date, str]:
+def _identified(row: ReportRow, entity: RowEntity, targets: TargetIndex) -> tuple[str, bool]:
+    """Give the id that a row is kept under, and whether that is the entity's own rather than a placeholder."""
+    if entity.entity_id is not None:
+        return entity.entity_id, True
+    value, match_type = entity.target_value or "", entity.match_type or ""
+    target_id = targets.find(row.ad_group_id, value, match_type)
+    if target_id is not None:
+        return target_id, True
+    return placeholder_id(row.campaign_id, row.ad_group_id, value, match_type), False
+
+
+def _digest_suspicious(
+    connection: Connection, table: PerformanceTable, tallies: Sequence[WindowTally]
+) -> Mapping[date, str]:
     """Digest the windows that lost nearly all of their rows: only these are compared with an earlier report."""
     lost = [t.window_date for t in tallies if t.new_rows * LOST_ROWS_DIVISOR < t.old_rows]
-    return {day: digest_window(connection, day) for day in lost}
+    return {day: digest_window(connection, table, day) for day in lost}
 
 
 def _judge(

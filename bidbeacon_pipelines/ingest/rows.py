@@ -1,13 +1,14 @@
 """The rows of reports: their models and the check that sorts good from bad.
 
-Knows neither files nor database. A row of another country than the account's is not this account's row; a row that can't be
+A row model says by itself what its metrics are told by (`entity`) and of which hour they are (`written_hour`), so that checking,
+staging and merging know no dataset. Knows neither files nor database. A row of another country than the account's is not this account's row; a row that can't be
 understood is handed back with its reason.
 """
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date
-from typing import Any, Generic, TypeVar
+from datetime import date, datetime
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -18,16 +19,37 @@ from bidbeacon_pipelines.ingest.field_types import (
     Count,
     Country,
     Currency,
+    KeyText,
     LocalDate,
     OptionalText,
+    ProductId,
     Text,
     as_country,
     parse_date,
+    shown,
 )
+from bidbeacon_pipelines.ingest.hours import Hour, ImpossibleHourError, WrittenHour, start_of_hour
 
 COUNTRY_FIELD = "campaign.country"
 DATE_FIELD = "date.value"
 CURRENCY_FIELD = "budgetCurrency.value"
+HOUR_FIELD = "hour.value"
+
+
+class RowEntity(NamedTuple):
+    """What a row's metrics are told by.
+
+    Attributes:
+        entity_id: Amazon's id of it; None where it is the target that `target_value` and `match_type` name.
+        detail: What tells rows of one entity apart, as reported: a search term, a marketplace; empty where nothing does.
+        target_value: The target as reported, where there is one.
+        match_type: Its match type as reported.
+    """
+
+    entity_id: str | None = None
+    detail: str = ""
+    target_value: str | None = None
+    match_type: str | None = None
 
 
 class ReportRow(BaseModel):
@@ -52,12 +74,69 @@ class ReportRow(BaseModel):
     sales: Amount = Field(alias="metric.sales")
     spend: Amount = Field(alias="metric.totalCost")
 
+    @property
+    def entity(self) -> RowEntity:
+        """What the metrics are told by; every model says its own."""
+        raise NotImplementedError(f"{type(self).__name__} does not say what its rows' entity is.")
 
-class DailyTargetRow(ReportRow):
+    @property
+    def written_hour(self) -> WrittenHour | None:
+        """The hour of the day that the row is of; None where it is of the whole day."""
+        return None
+
+
+class HourlyRow(ReportRow):
+    """What rows of hourly datasets have besides."""
+
+    hour: Hour = Field(alias=HOUR_FIELD)
+
+    @property
+    def written_hour(self) -> WrittenHour | None:
+        """The hour, account-local."""
+        return self.hour
+
+
+class TargetRow(ReportRow):
     """One target's performance through one ad on one account-local day, as reported; the target may be empty text."""
 
     target_value: Text = Field(alias="target.value")
     target_match_type: Text = Field(alias="target.matchType")
+
+    @property
+    def entity(self) -> RowEntity:
+        """The target, by the texts that name it."""
+        return RowEntity(target_value=self.target_value, match_type=self.target_match_type)
+
+
+class ProductRow(ReportRow):
+    """One advertised product's performance through one ad on one account-local day."""
+
+    product_id: ProductId = Field(alias="advertisedProduct.id")
+    marketplace: KeyText = Field(alias="advertisedProduct.marketplace")
+
+    @property
+    def entity(self) -> RowEntity:
+        """The product, in its marketplace."""
+        return RowEntity(entity_id=self.product_id, detail=self.marketplace)
+
+
+class SearchTermRow(TargetRow):
+    """The performance of what shoppers typed and one target was matched with, through one ad on one account-local day."""
+
+    search_term: KeyText = Field(alias="searchTerm.value")
+
+    @property
+    def entity(self) -> RowEntity:
+        """The target, and of it the search term."""
+        return super().entity._replace(detail=self.search_term)
+
+
+class HourlyTargetRow(HourlyRow, TargetRow):
+    """One target's performance through one ad in one hour of an account-local day."""
+
+
+class HourlyProductRow(HourlyRow, ProductRow):
+    """One advertised product's performance through one ad in one hour of an account-local day."""
 
 
 RowT = TypeVar("RowT", bound=ReportRow)
@@ -65,10 +144,14 @@ RowT = TypeVar("RowT", bound=ReportRow)
 
 @dataclass(frozen=True, slots=True)
 class GoodRow(Generic[RowT]):
-    """A row that is understood; `index` counts all rows of the report from 0."""
+    """A row that is understood; `index` counts all rows of the report from 0.
+
+    `hour_at` is the instant in UTC at which its hour begins; None where it is of a whole day.
+    """
 
     index: int
     row: RowT
+    hour_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +184,7 @@ def check_rows(
     raw_rows: Iterable[dict[str, Any]],
     *,
     country_code: str,
+    time_zone: str,
     window_dates: Collection[date],
     currency_code: str | None = None,
 ) -> Iterator[GoodRow[RowT] | BadRow | ForeignRow]:
@@ -110,10 +194,11 @@ def check_rows(
         row_model: The dataset's.
         raw_rows: Rows as decoded, without floats.
         country_code: The account's; a row that names no country counts as the account's.
+        time_zone: The account's, in which days and hours are told.
         window_dates: The days that were asked for.
         currency_code: The account's, where a row in another currency is to be refused.
     """
-    check = _Check(row_model, as_country(country_code), frozenset(window_dates), currency_code)
+    check = _Check(row_model, as_country(country_code), time_zone, frozenset(window_dates), currency_code)
     return (check(index, raw) for index, raw in enumerate(raw_rows))
 
 
@@ -121,6 +206,7 @@ def check_rows(
 class _Check(Generic[RowT]):
     row_model: type[RowT]
     country_code: str
+    time_zone: str
     window_dates: frozenset[date]
     currency_code: str | None
 
@@ -136,7 +222,19 @@ class _Check(Generic[RowT]):
         except ValidationError as error:
             return self._bad(index, raw, "; ".join(map(_told, error.errors(include_url=False))))
         refusal = self._outside(row)
-        return self._bad(index, raw, refusal) if refusal else GoodRow(index, row)
+        return self._bad(index, raw, refusal) if refusal else self._placed(index, raw, row)
+
+    def _placed(self, index: int, raw: dict[str, Any], row: RowT) -> GoodRow[RowT] | BadRow:
+        """Give a row its instant, where it is of an hour."""
+        written = row.written_hour
+        if written is None:
+            return GoodRow(index, row)
+        try:
+            return GoodRow(index, row, start_of_hour(row.window_date, written, self.time_zone))
+        except ImpossibleHourError as error:
+            return self._bad(
+                index, raw, f"{HOUR_FIELD}: expected {error.expected}, got: {shown(raw[HOUR_FIELD])}"
+            )
 
     def _outside(self, row: RowT) -> str | None:
         if row.window_date not in self.window_dates:

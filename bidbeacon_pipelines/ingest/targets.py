@@ -106,12 +106,16 @@ class TargetIndex:
 
     def resolve(self, row: TargetedRow) -> str | None:
         """Give the id of the target a row belongs to; None where the index has none."""
-        name = _name_in(row.target_match_type, row.target_value)
+        return self.find(row.ad_group_id, row.target_value, row.target_match_type)
+
+    def find(self, ad_group_id: str, target_value: str, match_type: str) -> str | None:
+        """Give the id of the target of an ad group that reports name so; None where the index has none."""
+        name = _name_in(match_type, target_value)
         if name is None:
             return None
         kind, text = name
-        found = self._exact.get((row.ad_group_id, kind, text))
-        return found or self._folded.get((row.ad_group_id, kind, _fold(text)))
+        found = self._exact.get((ad_group_id, kind, text))
+        return found or self._folded.get((ad_group_id, kind, _fold(text)))
 
 
 def placeholder_id(campaign_id: str, ad_group_id: str, target_value: str, match_type: str) -> str:

@@ -1,6 +1,7 @@
 """Refreshes report windows: what is due for an account, and what is in flight for all; never waits for Amazon."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from sqlalchemy import Connection
@@ -15,7 +16,8 @@ from bidbeacon_pipelines.actions import (
 from bidbeacon_pipelines.jobs.requests import drive_request
 from bidbeacon_pipelines.jobs.workbench import Workbench
 from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
-from bidbeacon_pipelines.reports.planning import PlannableWindow, PlannedRequest, plan_requests
+from bidbeacon_pipelines.reports.planning import Plan, PlannableWindow, PlannedRequest, plan_requests
+from bidbeacon_pipelines.reports.turns import Queue, take_turns
 from bidbeacon_pipelines.reports.windows import (
     local_date,
     missed_offsets,
@@ -23,13 +25,14 @@ from bidbeacon_pipelines.reports.windows import (
     oldest_served,
     window_dates,
 )
-from bidbeacon_pipelines.store.accounts import Account, set_windows_through
+from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.requests import (
     ClaimLostError,
     count_open_requests,
     count_requests_since_oldest,
     insert_request,
     list_open_requests,
+    list_turns,
     lock_planning,
 )
 from bidbeacon_pipelines.store.windows import (
@@ -37,7 +40,9 @@ from bidbeacon_pipelines.store.windows import (
     attach_windows,
     create_windows,
     expire_windows,
+    find_windows_through,
     list_windows,
+    set_windows_through,
 )
 from bidbeacon_sessions import SessionClosedError, SessionRecorder
 
@@ -57,9 +62,8 @@ def refresh_account(bench: Workbench, session: SessionRecorder, account: Account
     for dataset in DATASETS.values():
         keep_windows(bench, session, account, dataset)
     step_requests(bench, session, account=account)
-    for dataset in DATASETS.values():
-        for request_id in request_due_windows(bench, session, account, dataset):
-            drive_request(bench, session, request_id)
+    for request_id in request_due(bench, session, account):
+        drive_request(bench, session, request_id)
 
 
 def step_requests(
@@ -105,15 +109,15 @@ def keep_windows(
 ) -> None:
     """Create the windows that exist by now, and end those that Amazon serves no longer: once a local day, or `again`."""
     today = local_date(bench.now(), account.time_zone)
-    if not again and account.windows_through_date is not None and account.windows_through_date >= today:
-        return
-    due = {
-        day: next_refresh_at(dataset, day, account.time_zone, None) for day in window_dates(dataset, today)
-    }
     with bench.engine.begin() as connection:
+        through = find_windows_through(connection, account, dataset.name)
+        if not again and through is not None and through >= today:
+            return
+        zone = account.time_zone
+        due = {day: next_refresh_at(dataset, day, zone, None) for day in window_dates(dataset, today)}
         created = create_windows(connection, account, dataset.name, due)
         expired = expire_windows(connection, account, dataset.name, oldest_served(dataset, today))
-        set_windows_through(connection, account, today)
+        set_windows_through(connection, account, dataset.name, today)
         if created:
             session.add_in(
                 connection,
@@ -127,6 +131,44 @@ def keep_windows(
             )
 
 
+@dataclass(frozen=True)
+class _Draft:
+    """What could be asked for of one dataset of an account."""
+
+    dataset: Dataset
+    windows: Sequence[Window]
+    plan: Plan
+
+
+def request_due(bench: Workbench, session: SessionRecorder, account: Account) -> list[int]:
+    """Store requests for what is due, or still wanted by hand, of all datasets, in as many slots as are free; give their ids in order.
+
+    Where more is due than there are slots for, `take_turns` says which datasets get them. Planning of one ads account is serialised,
+    so that no window is asked for twice and no slot given twice.
+    """
+    now = bench.now()
+    with bench.engine.begin() as connection:
+        lock_planning(connection, account.account_id)
+        free_slots = REPORTS_IN_FLIGHT - count_open_requests(connection, account.account_id)
+        drafts = [_draft_due(connection, account, dataset, now, free_slots) for dataset in DATASETS.values()]
+        waits = list_turns(connection, account, tuple(DATASETS), now)
+        queues = [
+            Queue(name, draft.plan.requests, waits[name].last_asked_at, waits[name].passed_over)
+            for draft in drafts
+            for name in [draft.dataset.name]
+        ]
+        turns = take_turns(queues, free_slots)
+        by_dataset = {draft.dataset.name: draft for draft in drafts}
+        ids = [
+            _store_request(connection, session, account, by_dataset[name].dataset, planned, now)
+            for name, planned in turns
+        ]
+        for draft in drafts:
+            chosen = [planned for name, planned in turns if name == draft.dataset.name]
+            _tell_plan(connection, session, account, draft, chosen, now)
+    return ids
+
+
 def request_due_windows(
     bench: Workbench,
     session: SessionRecorder,
@@ -136,38 +178,62 @@ def request_due_windows(
     wanted: Sequence[date] = (),
     tell_waiting: bool = True,
 ) -> list[int]:
-    """Store requests for what is due, or only for what is wanted by hand, in as many slots as are free; give their ids.
+    """Store requests of one dataset for what is due, or only for what is wanted by hand, in as many slots as are free; give their ids.
 
     What finds no free slot is told, but for `tell_waiting=False`: who asks every few seconds says it once.
-
-    Planning of one ads account is serialised, so that no window is asked for twice and no slot given twice.
     """
     now = bench.now()
     with bench.engine.begin() as connection:
         lock_planning(connection, account.account_id)
-        windows = list_windows(connection, account, dataset.name)
-        plan = plan_requests(
-            dataset,
-            [_plannable(window, now, by_hand=bool(wanted)) for window in windows],
-            today=local_date(now, account.time_zone),
-            free_slots=REPORTS_IN_FLIGHT - count_open_requests(connection, account.account_id),
-            wanted=wanted,
-            requests_since_oldest=count_requests_since_oldest(connection, account, dataset.name, now),
-        )
-        ids = [
-            _store_request(connection, session, account, dataset, planned, now) for planned in plan.requests
-        ]
-        planned_days = {day for planned in plan.requests for day in planned.windows}
-        _tell_missed_offsets(
-            connection, session, account, dataset, [w for w in windows if w.window_date in planned_days], now
-        )
-        if plan.waiting and tell_waiting:
-            _tell_waiting(connection, session, account, dataset, plan.waiting)
+        free_slots = REPORTS_IN_FLIGHT - count_open_requests(connection, account.account_id)
+        if wanted:
+            draft = _draft_wanted(connection, account, dataset, wanted, now, free_slots)
+        else:
+            draft = _draft_due(connection, account, dataset, now, free_slots)
+        requests = draft.plan.requests
+        ids = [_store_request(connection, session, account, dataset, planned, now) for planned in requests]
+        _tell_plan(connection, session, account, draft, requests, now, tell_waiting=tell_waiting)
     return ids
 
 
-def _plannable(window: Window, now: datetime, *, by_hand: bool) -> PlannableWindow:
-    due = not by_hand and window.next_refresh_at is not None and window.next_refresh_at <= now
+def _draft_due(
+    connection: Connection, account: Account, dataset: Dataset, now: datetime, free_slots: int
+) -> _Draft:
+    """Plan for what is due, and for what somebody asked for by hand whose run has found no slot, or has died."""
+    windows = list_windows(connection, account, dataset.name)
+    plan = plan_requests(
+        dataset,
+        [_plannable(window, now) for window in windows],
+        today=local_date(now, account.time_zone),
+        free_slots=free_slots,
+        wanted=[w.window_date for w in windows if w.wanted_by is not None and w.request_id is None],
+        requests_since_oldest=count_requests_since_oldest(connection, account, dataset.name, now),
+    )
+    return _Draft(dataset, windows, plan)
+
+
+def _draft_wanted(
+    connection: Connection,
+    account: Account,
+    dataset: Dataset,
+    wanted: Sequence[date],
+    now: datetime,
+    free_slots: int,
+) -> _Draft:
+    """Plan for what is wanted by hand only."""
+    windows = list_windows(connection, account, dataset.name)
+    plan = plan_requests(
+        dataset,
+        [replace(_plannable(window, now), due=False, due_since=None) for window in windows],
+        today=local_date(now, account.time_zone),
+        free_slots=free_slots,
+        wanted=wanted,
+    )
+    return _Draft(dataset, windows, plan)
+
+
+def _plannable(window: Window, now: datetime) -> PlannableWindow:
+    due = window.next_refresh_at is not None and window.next_refresh_at <= now
     return PlannableWindow(
         window.window_date,
         due=due,
@@ -205,6 +271,26 @@ def _store_request(
     return request_id
 
 
+def _tell_plan(
+    connection: Connection,
+    session: SessionRecorder,
+    account: Account,
+    draft: _Draft,
+    requested: Sequence[PlannedRequest],
+    now: datetime,
+    *,
+    tell_waiting: bool = True,
+) -> None:
+    """Tell which refreshes the requests make unnecessary, and which windows found no slot."""
+    planned_days = {day for planned in requested for day in planned.windows}
+    covered = [window for window in draft.windows if window.window_date in planned_days]
+    _tell_missed_offsets(connection, session, account, draft.dataset, covered, now)
+    left = {day for planned in draft.plan.requests for day in (*planned.wanted, *planned.due)} - planned_days
+    waiting = sorted({*draft.plan.waiting, *left})
+    if waiting and tell_waiting:
+        session.add_in(connection, skip_windows(account, draft.dataset, waiting, SkipReason.NO_FREE_SLOT))
+
+
 def _tell_missed_offsets(
     connection: Connection,
     session: SessionRecorder,
@@ -225,16 +311,6 @@ def _tell_missed_offsets(
     for offsets, days in by_offsets.items():
         detail = "T+" + ", T+".join(map(str, offsets))
         session.add_in(connection, skip_windows(account, dataset, days, SkipReason.OFFSET_MISSED, detail))
-
-
-def _tell_waiting(
-    connection: Connection,
-    session: SessionRecorder,
-    account: Account,
-    dataset: Dataset,
-    waiting: Sequence[date],
-) -> None:
-    session.add_in(connection, skip_windows(account, dataset, list(waiting), SkipReason.NO_FREE_SLOT))
 
 
 def skip_account(account: Account, dataset: Dataset, days: list[date]) -> WindowSkipped:

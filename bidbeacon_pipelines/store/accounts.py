@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, text
@@ -36,7 +36,6 @@ class Account:
     enabled: bool
     needs_person: str | None
     entities_synced_at: datetime | None
-    windows_through_date: date | None
 
     @property
     def ref(self) -> AccountRef:
@@ -59,7 +58,7 @@ class Account:
 
 
 _COLUMNS = """account_id, country_code, account_key, name, amazon_status, profile_id, region, currency_code, time_zone,
-    enabled, needs_person, entities_synced_at, windows_through_date"""
+    enabled, needs_person, entities_synced_at"""
 
 # `xmax = 0` is true of a row that this statement inserted.
 _UPSERT = text("""
@@ -149,15 +148,6 @@ def clear_credentials_need_person(connection: Connection) -> list[str]:
                  WHERE needs_person_for = 'credentials' RETURNING account_key""")
     )
     return sorted(rows.scalars())
-
-
-def set_windows_through(connection: Connection, account: Account, through: date) -> None:
-    """Note up to which account-local day windows exist."""
-    connection.execute(
-        text("""UPDATE advertiser_accounts SET windows_through_date = :through
-                 WHERE account_id = :account_id AND country_code = :country_code"""),
-        account.identity | {"through": through},
-    )
 
 
 def set_entities_synced(connection: Connection, account: Account, at: datetime) -> None:

@@ -1,20 +1,29 @@
 """SQL that loads a report: staged, summed, compared with what is there, merged. All of it runs in the caller's transaction.
 
 The steps share two temporary tables that end with the transaction: `report_staged` has every row of the report in file order, bad
-ones with their reason; `report_fresh` has the good ones summed by key, the way they will stand in `performance_daily`.
+ones with their reason; `report_fresh` has the good ones summed by key, the way they will stand in the dataset's table. The statements
+are the same for every table; `PerformanceTable` says where they differ.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cache
 from operator import attrgetter
 from typing import Any
 
 from psycopg import sql
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 
 from bidbeacon_pipelines.store.accounts import Account
+from bidbeacon_pipelines.store.performance_tables import (
+    FACTS,
+    METRICS,
+    NAMES,
+    PerformanceTable,
+    listed,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +32,10 @@ class StagedRow:
 
     row_number: int
     window_date: date | None
+    hour_at: datetime | None = None
     ad_id: str | None = None
     entity_id: str | None = None
+    entity_detail: str = ""
     currency_code: str | None = None
     campaign_id: str | None = None
     campaign_name: str | None = None
@@ -64,7 +75,8 @@ class Scope:
 _STAGED_COLUMNS = tuple(field.name for field in fields(StagedRow))
 _STAGED = text("""
     CREATE TEMP TABLE report_staged (
-        row_number bigint, window_date date, ad_id text COLLATE "C", entity_id text COLLATE "C", currency_code text,
+        row_number bigint, window_date date, hour_at timestamptz, ad_id text COLLATE "C", entity_id text COLLATE "C",
+        entity_detail text COLLATE "C", currency_code text,
         campaign_id text COLLATE "C", campaign_name text, ad_group_id text COLLATE "C", ad_group_name text,
         target_value text, match_type text, resolved boolean, impressions bigint, clicks bigint, orders bigint,
         sales numeric(20, 6), spend numeric(20, 6), reason text, raw jsonb
@@ -87,22 +99,22 @@ def stage_rows(connection: Connection, rows: Iterable[StagedRow]) -> None:
     connection.execute(text("ANALYZE report_staged"))
 
 
-_FRESH = text("""
-    CREATE TEMP TABLE report_fresh ON COMMIT DROP AS
-    SELECT window_date, ad_id, entity_id, currency_code,
-           min(campaign_id) AS campaign_id, min(campaign_name) AS campaign_name,
-           min(ad_group_id) AS ad_group_id, min(ad_group_name) AS ad_group_name,
-           min(target_value) AS target_value, min(match_type) AS match_type, bool_and(resolved) AS resolved,
-           CAST(sum(impressions) AS bigint) AS impressions, CAST(sum(clicks) AS bigint) AS clicks,
-           CAST(sum(orders) AS bigint) AS orders,
-           CAST(sum(sales) AS numeric(20, 6)) AS sales, CAST(sum(spend) AS numeric(20, 6)) AS spend
-      FROM report_staged WHERE reason IS NULL
-     GROUP BY window_date, ad_id, entity_id, currency_code""")
+@cache
+def _fresh(table: PerformanceTable) -> TextClause:
+    names = ", ".join(f"min({name}) AS {name}" for name in NAMES)
+    return text(f"""
+        CREATE TEMP TABLE report_fresh ON COMMIT DROP AS
+        SELECT {listed(table.key)}, {names}, bool_and(resolved) AS resolved,
+               CAST(sum(impressions) AS bigint) AS impressions, CAST(sum(clicks) AS bigint) AS clicks,
+               CAST(sum(orders) AS bigint) AS orders,
+               CAST(sum(sales) AS numeric(20, 6)) AS sales, CAST(sum(spend) AS numeric(20, 6)) AS spend
+          FROM report_staged WHERE reason IS NULL
+         GROUP BY {listed(table.key)}""")
 
 
-def sum_staged_rows(connection: Connection) -> None:
+def sum_staged_rows(connection: Connection, table: PerformanceTable) -> None:
     """Make `report_fresh`: rows with the same key are summed; null means "no value" and adds nothing."""
-    connection.execute(_FRESH)
+    connection.execute(_fresh(table))
     connection.execute(text("ANALYZE report_fresh"))
 
 
@@ -120,21 +132,23 @@ class WindowTally:
 
 
 # Bad rows whose day can't be read count for every window: any of them may be theirs.
-_TALLIES = text("""
-    SELECT w.window_date, coalesce(o.rows, 0) AS old_rows, coalesce(n.rows, 0) AS new_rows,
-           coalesce(b.rows, 0) + (SELECT count(*) FROM report_staged WHERE reason IS NOT NULL AND window_date IS NULL) AS bad_rows,
-           coalesce(n.unresolved, 0) AS unresolved_rows, coalesce(n.spend, 0) AS spend, coalesce(n.sales, 0) AS sales
-      FROM unnest(CAST(:days AS date[])) AS w(window_date)
-      LEFT JOIN (SELECT window_date, count(*) AS rows, count(*) FILTER (WHERE NOT resolved) AS unresolved,
-                        sum(spend) FILTER (WHERE currency_code = :currency) AS spend,
-                        sum(sales) FILTER (WHERE currency_code = :currency) AS sales
-                   FROM report_fresh GROUP BY window_date) n USING (window_date)
-      LEFT JOIN (SELECT window_date, count(*) AS rows FROM report_staged
-                  WHERE reason IS NOT NULL GROUP BY window_date) b USING (window_date)
-      LEFT JOIN (SELECT window_date, count(*) AS rows FROM performance_daily
-                  WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset
-                    AND window_date = ANY(:days) GROUP BY window_date) o USING (window_date)
-     ORDER BY w.window_date""")
+@cache
+def _tallies(table: PerformanceTable) -> TextClause:
+    return text(f"""
+        SELECT w.window_date, coalesce(o.rows, 0) AS old_rows, coalesce(n.rows, 0) AS new_rows,
+               coalesce(b.rows, 0) + (SELECT count(*) FROM report_staged WHERE reason IS NOT NULL AND window_date IS NULL) AS bad_rows,
+               coalesce(n.unresolved, 0) AS unresolved_rows, coalesce(n.spend, 0) AS spend, coalesce(n.sales, 0) AS sales
+          FROM unnest(CAST(:days AS date[])) AS w(window_date)
+          LEFT JOIN (SELECT window_date, count(*) AS rows, count(*) FILTER (WHERE NOT resolved) AS unresolved,
+                            sum(spend) FILTER (WHERE currency_code = :currency) AS spend,
+                            sum(sales) FILTER (WHERE currency_code = :currency) AS sales
+                       FROM report_fresh GROUP BY window_date) n USING (window_date)
+          LEFT JOIN (SELECT window_date, count(*) AS rows FROM report_staged
+                      WHERE reason IS NOT NULL GROUP BY window_date) b USING (window_date)
+          LEFT JOIN (SELECT window_date, count(*) AS rows FROM {table.name}
+                      WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset
+                        AND window_date = ANY(:days) GROUP BY window_date) o USING (window_date)
+         ORDER BY w.window_date""")
 
 
 def lock_rows(connection: Connection, account: Account) -> None:
@@ -147,17 +161,21 @@ def lock_rows(connection: Connection, account: Account) -> None:
     )
 
 
-def tally_windows(connection: Connection, scope: Scope, days: Sequence[date]) -> list[WindowTally]:
+def tally_windows(
+    connection: Connection, table: PerformanceTable, scope: Scope, days: Sequence[date]
+) -> list[WindowTally]:
     """Count, for each of the given windows, what the staged report has and what the table holds."""
     values = scope.values | {"days": list(days), "currency": scope.account.currency_code}
-    rows = connection.execute(_TALLIES, values)
+    rows = connection.execute(_tallies(table), values)
     return [WindowTally(**row) for row in rows.mappings()]
 
 
-def digest_window(connection: Connection, day: date) -> str:
+def digest_window(connection: Connection, table: PerformanceTable, day: date) -> str:
     """Give a digest of the fresh rows of a window: equal digests mean the same keys and metrics, whatever the names are by now."""
-    statement = text("""
-        SELECT md5(coalesce(string_agg(ROW(ad_id, entity_id, currency_code, impressions, clicks, orders, sales, spend)::text, E'\\n' ORDER BY ad_id, entity_id, currency_code), ''))
+    # An instant as text depends on the connection's time zone, as a count of seconds it doesn't.
+    key = listed(table.key[1:]).replace("hour_at", "extract(epoch FROM hour_at)")
+    statement = text(f"""
+        SELECT md5(coalesce(string_agg(ROW({key}, {listed(METRICS)})::text, E'\\n' ORDER BY {listed(table.key[1:])}), ''))
           FROM report_fresh f WHERE window_date = :day""")
     return str(connection.execute(statement, {"day": day}).scalar_one())
 
@@ -167,56 +185,55 @@ def drop_fresh_windows(connection: Connection, days: Sequence[date]) -> None:
     connection.execute(text("DELETE FROM report_fresh WHERE window_date = ANY(:days)"), {"days": list(days)})
 
 
-_METRICS = "impressions, clicks, orders, sales, spend"
-_OLD_METRICS = "o.impressions, o.clicks, o.orders, o.sales, o.spend"
-_NEW_METRICS = "f.impressions, f.clicks, f.orders, f.sales, f.spend"
-_FACTS = (
-    f"campaign_id, campaign_name, ad_group_id, ad_group_name, target_value, match_type, resolved, {_METRICS}"
-)
-_OLD_FACTS = ", ".join(f"o.{column.strip()}" for column in _FACTS.split(","))
-_NEW_FACTS = ", ".join(f"f.{column.strip()}" for column in _FACTS.split(","))
-_SAME_KEY = "o.window_date = f.window_date AND o.ad_id = f.ad_id AND o.entity_id = f.entity_id AND o.currency_code = f.currency_code"
-_OLD_OF_SCOPE = """SELECT * FROM performance_daily
-    WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset AND window_date = ANY(:days)"""
+_OF_SCOPE = """account_id = :account_id AND country_code = :country_code AND dataset = :dataset
+               AND window_date = ANY(:days)"""
+_ANY_METRIC_DIFFERS = f"({listed(METRICS, 'o')}) IS DISTINCT FROM ({listed(METRICS, 'f')})"
+_ANY_FACT_DIFFERS = f"({listed(FACTS, 'o')}) IS DISTINCT FROM ({listed(FACTS, 'f')})"
 
 
 def _as_json(alias: str) -> str:
-    pairs = ", ".join(f"'{metric}', {alias}.{metric}" for metric in _METRICS.split(", "))
+    pairs = ", ".join(f"'{metric}', {alias}.{metric}" for metric in METRICS)
     return f"CASE WHEN {alias}.ad_id IS NOT NULL THEN jsonb_build_object({pairs}) END"
 
 
 # A window that was never loaded has no `data_as_of`, so its first load restates nothing.
-_RESTATE = text(f"""
-    INSERT INTO restatements (account_id, country_code, dataset, window_date, ad_id, entity_id, currency_code, change,
-                              old_values, new_values, old_data_as_of, new_data_as_of, request_id)
-    SELECT :account_id, :country_code, :dataset, w.window_date, coalesce(o.ad_id, f.ad_id), coalesce(o.entity_id, f.entity_id),
-           coalesce(o.currency_code, f.currency_code),
-           CASE WHEN o.ad_id IS NULL THEN 'appeared' WHEN f.ad_id IS NULL THEN 'vanished' ELSE 'changed' END,
-           {_as_json("o")}, {_as_json("f")}, w.data_as_of, :data_as_of, :request_id
-      FROM ({_OLD_OF_SCOPE}) o
-      FULL JOIN report_fresh f ON {_SAME_KEY}
-      JOIN report_windows w ON w.window_date = coalesce(o.window_date, f.window_date)
-       AND w.account_id = :account_id AND w.country_code = :country_code AND w.dataset = :dataset
-     WHERE w.window_date = ANY(:days) AND w.data_as_of IS NOT NULL
-       AND (o.ad_id IS NULL OR f.ad_id IS NULL OR ({_OLD_METRICS}) IS DISTINCT FROM ({_NEW_METRICS}))""")
+@cache
+def _restate(table: PerformanceTable) -> TextClause:
+    key = ", ".join(f"coalesce(o.{column}, f.{column})" for column in table.key)
+    return text(f"""
+        INSERT INTO restatements (account_id, country_code, dataset, {listed(table.key)}, change,
+                                  old_values, new_values, old_data_as_of, new_data_as_of, request_id)
+        SELECT :account_id, :country_code, :dataset, {key},
+               CASE WHEN o.ad_id IS NULL THEN 'appeared' WHEN f.ad_id IS NULL THEN 'vanished' ELSE 'changed' END,
+               {_as_json("o")}, {_as_json("f")}, w.data_as_of, :data_as_of, :request_id
+          FROM (SELECT * FROM {table.name} WHERE {_OF_SCOPE}) o
+          FULL JOIN report_fresh f ON {table.same_key("o", "f")}
+          JOIN report_windows w ON w.window_date = coalesce(o.window_date, f.window_date)
+           AND w.account_id = :account_id AND w.country_code = :country_code AND w.dataset = :dataset
+         WHERE w.window_date = ANY(:days) AND w.data_as_of IS NOT NULL
+           AND (o.ad_id IS NULL OR f.ad_id IS NULL OR {_ANY_METRIC_DIFFERS})""")
 
-_VANISH = text(f"""
-    DELETE FROM performance_daily o
-     WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset AND window_date = ANY(:days)
-       AND NOT EXISTS (SELECT FROM report_fresh f WHERE {_SAME_KEY})""")
+
+@cache
+def _vanish(table: PerformanceTable) -> TextClause:
+    return text(f"""
+        DELETE FROM {table.name} o
+         WHERE {_OF_SCOPE} AND NOT EXISTS (SELECT FROM report_fresh f WHERE {table.same_key("o", "f")})""")
+
 
 # Rows that say what is there already are filtered out first: an update that changes nothing still costs a lock and WAL.
-_MERGE = text(f"""
-    INSERT INTO performance_daily AS p (account_id, country_code, dataset, window_date, ad_id, entity_id, currency_code,
-                                        {_FACTS}, request_id, loaded_at)
-    SELECT :account_id, :country_code, :dataset, f.window_date, f.ad_id, f.entity_id, f.currency_code,
-           {_NEW_FACTS}, :request_id, now()
-      FROM report_fresh f LEFT JOIN ({_OLD_OF_SCOPE}) o ON {_SAME_KEY}
-     WHERE o.ad_id IS NULL OR ({_OLD_FACTS}) IS DISTINCT FROM ({_NEW_FACTS})
-     ORDER BY f.window_date, f.ad_id, f.entity_id, f.currency_code
-    ON CONFLICT (account_id, country_code, dataset, window_date, ad_id, entity_id, currency_code) DO UPDATE
-       SET {", ".join(f"{c.strip()} = excluded.{c.strip()}" for c in _FACTS.split(","))},
-           request_id = excluded.request_id, loaded_at = excluded.loaded_at""")
+@cache
+def _merge(table: PerformanceTable) -> TextClause:
+    return text(f"""
+        INSERT INTO {table.name} AS p ({listed(table.primary_key)}, {listed(FACTS)}, request_id, loaded_at)
+        SELECT :account_id, :country_code, :dataset, {listed(table.key, "f")}, {listed(FACTS, "f")}, :request_id, now()
+          FROM report_fresh f
+          LEFT JOIN (SELECT * FROM {table.name} WHERE {_OF_SCOPE}) o ON {table.same_key("o", "f")}
+         WHERE o.ad_id IS NULL OR {_ANY_FACT_DIFFERS}
+         ORDER BY {listed(table.key, "f")}
+        ON CONFLICT ({listed(table.primary_key)}) DO UPDATE
+           SET {", ".join(f"{column} = excluded.{column}" for column in FACTS)},
+               request_id = excluded.request_id, loaded_at = excluded.loaded_at""")
 
 
 @dataclass(frozen=True)
@@ -228,12 +245,14 @@ class MergeCounts:
     restated: int
 
 
-def merge_windows(connection: Connection, scope: Scope, days: Sequence[date]) -> MergeCounts:
+def merge_windows(
+    connection: Connection, table: PerformanceTable, scope: Scope, days: Sequence[date]
+) -> MergeCounts:
     """Make the table say of these windows what the report says: restatements recorded, vanished rows removed, changed ones written."""
     values = scope.values | {"days": list(days)}
-    restated = connection.execute(_RESTATE, values).rowcount
-    vanished = connection.execute(_VANISH, values).rowcount
-    written = connection.execute(_MERGE, values).rowcount
+    restated = connection.execute(_restate(table), values).rowcount
+    vanished = connection.execute(_vanish(table), values).rowcount
+    written = connection.execute(_merge(table), values).rowcount
     return MergeCounts(written, vanished, restated)
 
 

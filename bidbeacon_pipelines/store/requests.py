@@ -3,6 +3,7 @@
 A claim names a session. It holds while that session's lease does, so it dies with its process.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -99,6 +100,40 @@ def count_requests_since_oldest(connection: Connection, account: Account, datase
                 ORDER BY w.next_refresh_at, w.window_date LIMIT 1)""")
     values = account.identity | {"dataset": dataset, "now": now}
     return int(connection.execute(statement, values).scalar_one())
+
+
+@dataclass(frozen=True)
+class Turn:
+    """How long one dataset of an account has waited for its turn; see `reports.turns`."""
+
+    dataset: str
+    last_asked_at: datetime | None
+    passed_over: int
+
+
+_TURNS = text("""
+    SELECT d.dataset, l.last_asked_at,
+           (SELECT count(*) FROM report_requests r
+             WHERE r.account_id = a.account_id AND r.country_code = a.country_code
+               AND r.created_at > greatest(l.last_asked_at, o.due_since, a.first_seen_at)) AS passed_over
+      FROM advertiser_accounts a
+     CROSS JOIN unnest(CAST(:datasets AS text[])) AS d(dataset)
+     CROSS JOIN LATERAL (
+           SELECT max(r.created_at) AS last_asked_at FROM report_requests r
+            WHERE r.account_id = a.account_id AND r.country_code = a.country_code AND r.dataset = d.dataset) l
+     CROSS JOIN LATERAL (
+           SELECT min(w.next_refresh_at) AS due_since FROM report_windows w
+            WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = d.dataset
+              AND w.next_refresh_at <= :now AND w.request_id IS NULL) o
+     WHERE a.account_id = :account_id AND a.country_code = :country_code""")
+
+
+def list_turns(
+    connection: Connection, account: Account, datasets: Sequence[str], now: datetime
+) -> dict[str, Turn]:
+    """Give, by dataset, when a report of an account was last asked for, and how many of others were since, while it had due windows."""
+    rows = connection.execute(_TURNS, account.identity | {"datasets": list(datasets), "now": now})
+    return {row["dataset"]: Turn(**row) for row in rows.mappings()}
 
 
 def insert_request(

@@ -84,7 +84,6 @@ class AdvertiserAccount(PipelinesBase):
     first_seen_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     synced_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     entities_synced_at: Mapped[datetime | None]
-    windows_through_date: Mapped[date | None]
 
     __table_args__ = (
         CheckConstraint("country_code ~ '^[A-Z]{2}$' AND country_code <> 'UK'", name="country_is_iso"),
@@ -368,28 +367,37 @@ class ReportWindow(PipelinesBase):
     )
 
 
-class PerformanceDaily(PipelinesBase):
-    """One row is the performance of one target through one ad on one day (account-local), in one currency.
+class DatasetWindows(PipelinesBase):
+    """One row says up to which day, in the account's time zone, the windows of one dataset of an account exist."""
 
-    `entity_id` is the target's id, or a stable placeholder while it is unresolved; `target_value` and `match_type` are as reported.
-    A metric that is null was not reported; 0 was measured.
-    """
-
-    __tablename__ = "performance_daily"
+    __tablename__ = "dataset_windows"
 
     account_id: Mapped[str] = _id(primary_key=True)
     country_code: Mapped[str] = mapped_column(primary_key=True)
     dataset: Mapped[str] = mapped_column(primary_key=True)
-    window_date: Mapped[date] = mapped_column(primary_key=True)
+    through_date: Mapped[date]
+
+    __table_args__ = (_account(),)
+
+
+class _Performance:
+    """What the tables of daily and hourly performance share.
+
+    `entity_id` is the id of the target or product, or a stable placeholder while a target is unresolved; `entity_detail` what tells rows of
+    one entity apart: the search term, or the product's marketplace, as reported; else empty. `target_value` and `match_type` are as
+    reported, null where rows are not told by target. A metric that is null was not reported; 0 was measured.
+    """
+
     ad_id: Mapped[str] = _id(primary_key=True)
     entity_id: Mapped[str] = _id(primary_key=True)
+    entity_detail: Mapped[str] = mapped_column(Text(collation="C"), primary_key=True, server_default="")
     currency_code: Mapped[str] = mapped_column(primary_key=True)
     campaign_id: Mapped[str] = _id()
     campaign_name: Mapped[str | None]
     ad_group_id: Mapped[str] = _id()
     ad_group_name: Mapped[str | None]
-    target_value: Mapped[str]
-    match_type: Mapped[str]
+    target_value: Mapped[str | None]
+    match_type: Mapped[str | None]
     resolved: Mapped[bool]
     impressions: Mapped[int | None]
     clicks: Mapped[int | None]
@@ -399,18 +407,57 @@ class PerformanceDaily(PipelinesBase):
     request_id: Mapped[int]
     loaded_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
 
-    __table_args__ = (
+
+def _performance_rules(table: str) -> tuple[Any, ...]:
+    return (
         _account(),
         CheckConstraint("impressions >= 0 AND clicks >= 0 AND orders >= 0", name="counts_not_negative"),
         CheckConstraint("sales >= 0 AND spend >= 0", name="amounts_not_negative"),
         CheckConstraint("sales <> 'NaN' AND spend <> 'NaN'", name="amounts_are_numbers"),
+        CheckConstraint(
+            "resolved OR (target_value IS NOT NULL AND match_type IS NOT NULL)", name="unresolved_is_named"
+        ),
         Index(
-            "ix_performance_daily_unresolved",
+            f"ix_{table}_unresolved",
             "account_id",
             "country_code",
             "ad_group_id",
             postgresql_where=text("NOT resolved"),
         ),
+    )
+
+
+class PerformanceDaily(_Performance, PipelinesBase):
+    """One row is the performance of one target, product or search term through one ad on one day (account-local), in one currency."""
+
+    __tablename__ = "performance_daily"
+
+    account_id: Mapped[str] = _id(primary_key=True)
+    country_code: Mapped[str] = mapped_column(primary_key=True)
+    dataset: Mapped[str] = mapped_column(primary_key=True)
+    window_date: Mapped[date] = mapped_column(primary_key=True)
+
+    __table_args__ = (*_performance_rules("performance_daily"), {"postgresql_with": {"fillfactor": 80}})
+
+
+class PerformanceHourly(_Performance, PipelinesBase):
+    """One row is the performance of one target or product through one ad in one hour, in one currency.
+
+    `hour_at` is the instant at which the hour began; `window_date` is the account-local day it is of. Two indexes only, the key and the few
+    unresolved rows: an hour of an account is found by its day, and every further index would cost each load as much as the key does.
+    """
+
+    __tablename__ = "performance_hourly"
+
+    account_id: Mapped[str] = _id(primary_key=True)
+    country_code: Mapped[str] = mapped_column(primary_key=True)
+    dataset: Mapped[str] = mapped_column(primary_key=True)
+    window_date: Mapped[date] = mapped_column(primary_key=True)
+    hour_at: Mapped[datetime] = mapped_column(primary_key=True)
+
+    __table_args__ = (
+        *_performance_rules("performance_hourly"),
+        CheckConstraint("extract(epoch FROM hour_at) % 900 = 0", name="hour_begins"),
         {"postgresql_with": {"fillfactor": 80}},
     )
 
@@ -418,7 +465,7 @@ class PerformanceDaily(PipelinesBase):
 class Restatement(PipelinesBase):
     """One row is a change that a later report made to one row of an earlier one: appeared, changed or vanished.
 
-    Only refreshes write it; the first load of a window restates nothing.
+    Only refreshes write it; the first load of a window restates nothing. `hour_at` is null for datasets of whole days.
     """
 
     __tablename__ = "restatements"
@@ -428,8 +475,10 @@ class Restatement(PipelinesBase):
     country_code: Mapped[str]
     dataset: Mapped[str]
     window_date: Mapped[date]
+    hour_at: Mapped[datetime | None]
     ad_id: Mapped[str] = _id()
     entity_id: Mapped[str] = _id()
+    entity_detail: Mapped[str] = mapped_column(Text(collation="C"), server_default="")
     currency_code: Mapped[str]
     change: Mapped[str]
     old_values: Mapped[dict[str, Any] | None]

@@ -52,6 +52,25 @@ def create_windows(
     return connection.execute(_CREATE, values).rowcount
 
 
+def find_windows_through(connection: Connection, account: Account, dataset: str) -> date | None:
+    """Give the account-local day up to which the windows of a dataset of an account exist; None where none do."""
+    through: date | None = connection.execute(
+        text(f"SELECT through_date FROM dataset_windows WHERE {_OF_DATASET}"),
+        account.identity | {"dataset": dataset},
+    ).scalar()
+    return through
+
+
+def set_windows_through(connection: Connection, account: Account, dataset: str, through: date) -> None:
+    """Note up to which account-local day the windows of a dataset of an account exist."""
+    connection.execute(
+        text("""INSERT INTO dataset_windows (account_id, country_code, dataset, through_date)
+                VALUES (:account_id, :country_code, :dataset, :through)
+                ON CONFLICT (account_id, country_code, dataset) DO UPDATE SET through_date = excluded.through_date"""),
+        account.identity | {"dataset": dataset, "through": through},
+    )
+
+
 def expire_windows(connection: Connection, account: Account, dataset: str, oldest_served: date) -> list[date]:
     """End the windows that Amazon serves no longer: never loaded ones become `expired`, loaded ones are not refreshed any more.
 
@@ -214,9 +233,11 @@ _WITH_DUE_WORK = text("""
       FROM advertiser_accounts a
      WHERE a.enabled AND a.needs_person IS NULL AND a.amazon_status <> 'DISABLED'
        AND (a.entities_synced_at IS NOT NULL OR a.first_seen_at < CAST(:now AS timestamptz) - interval '15 minutes')
-       AND (coalesce(a.windows_through_date, '-infinity') < CAST(CAST(:now AS timestamptz) AT TIME ZONE a.time_zone AS date)
+       AND ((SELECT count(*) FROM dataset_windows d
+              WHERE d.account_id = a.account_id AND d.country_code = a.country_code AND d.dataset = ANY(:datasets)
+                AND d.through_date >= CAST(CAST(:now AS timestamptz) AT TIME ZONE a.time_zone AS date)) < cardinality(CAST(:datasets AS text[]))
             OR (EXISTS (SELECT FROM report_windows w
-                         WHERE w.account_id = a.account_id AND w.country_code = a.country_code
+                         WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = ANY(:datasets)
                            AND w.next_refresh_at <= :now AND w.request_id IS NULL)
                 AND :slots > (SELECT count(*) FROM report_requests r
                                WHERE r.account_id = a.account_id
@@ -224,12 +245,21 @@ _WITH_DUE_WORK = text("""
      ORDER BY a.account_key""")
 
 
-def list_accounts_with_due_work(connection: Connection, *, now: datetime, slots: int) -> list[str]:
+def list_accounts_with_due_work(
+    connection: Connection, *, now: datetime, slots: int, datasets: Sequence[str]
+) -> list[str]:
     """Give the keys of accounts that have windows to create, or due windows and a free slot to ask for them.
 
     An account waits for its first entity sync, but no longer than 15 minutes.
+
+    Args:
+        connection: where to look.
+        now: the instant at which something is due.
+        slots: how many reports of an ads account may be open.
+        datasets: the names of those that are kept; windows of others are left alone.
     """
-    return list(connection.execute(_WITH_DUE_WORK, {"now": now, "slots": slots}).scalars())
+    values = {"now": now, "slots": slots, "datasets": list(datasets)}
+    return list(connection.execute(_WITH_DUE_WORK, values).scalars())
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from bidbeacon_pipelines.defs.partitions import partition_key
 from bidbeacon_pipelines.jobs.by_hand import drive_windows
+from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_sessions import with_job_session
 from tests.dagster.world import DATASET, World, wait_until
 
@@ -20,7 +21,7 @@ def test_a_refresh_asks_for_all_that_is_due_in_two_reports(stocked: World) -> No
     session = stocked.one_session("refresh-account")
     types = Counter(action["type"] for action in session["actions"])
     assert session["status"] == "succeeded"
-    assert types["windows-planned"] == 1
+    assert types["windows-planned"] == len(DATASETS)
     assert types["report-requested"] == 2
     assert types["window-skipped"] >= 1
 
@@ -74,13 +75,14 @@ def test_a_window_older_than_the_partitions_is_loaded_without_a_materialization(
 
 
 def test_a_disabled_account_is_skipped_with_its_reason(stocked: World) -> None:
-    """A refresh of a disabled account succeeds, asks nothing and says why."""
+    """A refresh of a disabled account succeeds, asks nothing and says why, for each dataset."""
     account = stocked.account()
     stocked.execute("UPDATE advertiser_accounts SET enabled = false")
     assert stocked.run_job("refresh_account", account).success
-    [action] = stocked.one_session("refresh-account")["actions"]
-    assert action["type"] == "window-skipped"
-    assert "bidbeacon accounts enable" in action["detail"]
+    actions = stocked.one_session("refresh-account")["actions"]
+    assert list(DATASETS) == [action["dataset"] for action in actions]
+    assert {"window-skipped"} == {action["type"] for action in actions}
+    assert all("bidbeacon accounts enable" in action["detail"] for action in actions)
     assert stocked.accepted_creates() == []
 
 
@@ -96,7 +98,12 @@ def _keep_days_due(world: World, days: int) -> None:
             today=datetime.now(UTC).date(),
             days=days,
         )
-    world.execute("UPDATE advertiser_accounts SET windows_through_date = CAST(now() AS date) + 1")
+    world.execute(
+        """INSERT INTO dataset_windows (account_id, country_code, dataset, through_date)
+           SELECT account_id, country_code, dataset, CAST(now() AS date) + 1
+             FROM advertiser_accounts, unnest(CAST(:datasets AS text[])) AS dataset""",
+        datasets=list(DATASETS),
+    )
 
 
 def _poll_until_loaded(world: World, windows: int) -> None:

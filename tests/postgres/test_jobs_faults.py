@@ -67,7 +67,9 @@ def test_a_report_that_may_have_been_accepted_is_not_asked_for_twice_at_once(wor
     sent = [call for call in world.sandbox.state.ledger.calls("create_report") if call.status == 429]
     assert len(sent) == 1
     covering = world.query(
-        "SELECT count(*) FROM report_requests WHERE :day BETWEEN start_date AND end_date", day=DAY
+        """SELECT count(*) FROM report_requests
+            WHERE dataset = 'daily_targets' AND :day BETWEEN start_date AND end_date""",
+        day=DAY,
     )
     assert covering[0]["count"] == 1
     world.advance(minutes=2)

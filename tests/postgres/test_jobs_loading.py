@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from bidbeacon_pipelines.reports.datasets import DATASETS
 from tests.postgres.bench_world import BenchWorld
 
 TODAY = date(2026, 1, 15)
@@ -83,11 +84,11 @@ def _spend(values: dict[str, str] | None) -> Decimal:
     return Decimal(str((values or {}).get("spend") or 0))
 
 
-def test_scheduled_refreshes_fill_an_account_with_five_reports(world: BenchWorld) -> None:
-    """15 months of windows are loaded by as few reports as Amazon's longest period allows, two at a time."""
+def test_scheduled_refreshes_fill_an_account_with_few_reports(world: BenchWorld) -> None:
+    """Every window is loaded by as few reports as Amazon's longest periods allow, two at a time: 4 a daily dataset, 1 an hourly one."""
     account = world.account("JP")
     most_open = 0
-    for _ in range(8):
+    for _ in range(9):
         world.refresh(account)
         [found] = world.query("SELECT count(*) FROM report_requests WHERE finished_at IS NULL")
         most_open = max(most_open, found["count"])
@@ -95,7 +96,10 @@ def test_scheduled_refreshes_fill_an_account_with_five_reports(world: BenchWorld
     [left] = world.query(
         "SELECT count(*) FROM report_windows WHERE status <> 'loaded' AND window_date < '2026-01-15'"
     )
-    assert (len(world.accepted()), most_open, left["count"]) == (4, 2, 0)
+    asked = world.query("SELECT dataset, count(*) FROM report_requests GROUP BY dataset")
+    few = {name: 4 if dataset.grain == "day" else 1 for name, dataset in DATASETS.items()}
+    assert few == {row["dataset"]: row["count"] for row in asked}
+    assert (len(world.accepted()), most_open, left["count"]) == (sum(few.values()), 2, 0)
 
 
 @pytest.mark.parametrize(
@@ -110,8 +114,8 @@ def test_days_are_the_accounts_own(world: BenchWorld, country: str, last: date, 
     world.sandbox.state.clock.set(datetime(2026, 1, 15, 3, tzinfo=UTC))
     account = world.account(country)
     world.refresh(account)
-    [newest] = world.query("SELECT max(window_date) AS day FROM report_windows")
-    assert last == newest["day"] == world.account(country).windows_through_date
+    newest = world.query("SELECT dataset, max(window_date) AS day FROM report_windows GROUP BY dataset")
+    assert dict.fromkeys(DATASETS, last) == {row["dataset"]: row["day"] for row in newest}
     assert due == world.window(account, last).next_refresh_at
 
 

@@ -12,7 +12,13 @@ from bidbeacon_pipelines.definitions import defs
 from bidbeacon_sessions.actions import action_classes
 from bidbeacon_sessions.stream.app import _ROUTES
 
-ASSETS = ["daily_target_performance"]
+ASSETS = [
+    "daily_product_performance",
+    "daily_search_term_performance",
+    "daily_target_performance",
+    "hourly_product_performance",
+    "hourly_target_performance",
+]
 JOBS = ["delete_old_records", "poll_reports", "refresh_account", "sync_accounts", "sync_ad_entities"]
 SCHEDULES = ["delete_old_records_daily", "sync_accounts_hourly"]
 SENSORS = ["close_crashed_sessions", "poll_reports_in_flight", "refresh_due_accounts"]

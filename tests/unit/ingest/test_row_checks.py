@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from bidbeacon_pipelines.ingest.rows import (
     BadRow,
-    DailyTargetRow,
     ForeignRow,
     GoodRow,
+    TargetRow,
     check_rows,
 )
 
@@ -37,14 +37,16 @@ RAW: dict[str, Any] = {
 
 
 def _check(raw: dict[str, Any], country: str = "US", **options: Any) -> Any:
-    (result,) = check_rows(DailyTargetRow, [raw], country_code=country, window_dates=[DAY], **options)
+    (result,) = check_rows(
+        TargetRow, [raw], country_code=country, time_zone="America/Los_Angeles", window_dates=[DAY], **options
+    )
     return result
 
 
-def _row(**changes: Any) -> DailyTargetRow:
+def _row(**changes: Any) -> TargetRow:
     result = _check(RAW | {key.replace("__", "."): value for key, value in changes.items()})
     assert isinstance(result, GoodRow), result
-    row: DailyTargetRow = result.row
+    row: TargetRow = result.row
     return row
 
 
@@ -113,7 +115,9 @@ def test_other_countries_rows_are_foreign() -> None:
 def test_rows_are_counted_through() -> None:
     """The index counts all rows, good, bad and foreign."""
     raws = [RAW, RAW | {"metric.clicks": -1}, RAW | {"campaign.country": "MX"}, RAW]
-    results = list(check_rows(DailyTargetRow, raws, country_code="US", window_dates=[DAY]))
+    results = list(
+        check_rows(TargetRow, raws, country_code="US", time_zone="America/Los_Angeles", window_dates=[DAY])
+    )
 
     assert [(0, GoodRow), (1, BadRow), (2, ForeignRow), (3, GoodRow)] == [(r.index, type(r)) for r in results]
 

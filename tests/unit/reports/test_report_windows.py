@@ -1,6 +1,5 @@
 """Which windows exist and when they fall due, in the account's own calendar."""
 
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -8,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bidbeacon_pipelines.reports.datasets import DAILY_TARGETS, Dataset
+from bidbeacon_pipelines.reports.datasets import DAILY_TARGETS, HOURLY_TARGETS, Dataset
 from bidbeacon_pipelines.reports.windows import (
     MissedOffsets,
     due_at,
@@ -21,15 +20,7 @@ from bidbeacon_pipelines.reports.windows import (
     window_dates,
 )
 
-HOURLY = replace(
-    DAILY_TARGETS,
-    name="hourly_targets",
-    grain="hour",
-    history_months=None,
-    history_days=14,
-    longest_period_days=14,
-    refresh_offsets=(1, 3, 13),
-)
+HOURLY = HOURLY_TARGETS
 BOTH = pytest.mark.parametrize("dataset", [DAILY_TARGETS, HOURLY], ids=lambda dataset: dataset.name)
 US, DE, GB = "America/Los_Angeles", "Europe/Paris", "Europe/London"
 JP, IN, AU, BR = "Asia/Tokyo", "Asia/Kolkata", "Australia/Sydney", "America/Sao_Paulo"

@@ -1,0 +1,124 @@
+"""The hours of an account's day: what `hour.value` says, and the instant in UTC at which that hour begins. Pure.
+
+Amazon writes an hour as a number (17), as its digits ("9"), or as the local time of its beginning ("2025-12-29T18:00:00"). On the day
+the clock goes forward one hour does not exist; on the day it goes back one comes twice. All zones in which Amazon
+sells shift by whole hours; a zone may well be half an hour off UTC (Asia/Kolkata).
+"""
+
+import re
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from functools import lru_cache
+from typing import Annotated, NamedTuple
+from zoneinfo import ZoneInfo
+
+from pydantic import PlainValidator
+
+from bidbeacon_pipelines.ingest.field_types import parse_date, refusal
+
+HOURS_A_DAY = 24
+_CACHED = 1 << 12  # more than the hours of the 14 days of a report, in each of their forms
+
+_BARE = re.compile(r"[0-9]{1,2}\Z")
+_TIMESTAMP = re.compile(
+    r"(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})[T ](?P<hour>[0-9]{2}):00(?::00(?:\.0+)?)?"
+    r"(?P<offset>Z|(?P<sign>[+-])(?P<hours>[0-9]{2}):?(?P<minutes>[0-9]{2}))?\Z"
+)
+
+
+class WrittenHour(NamedTuple):
+    """An hour as a row says it, account-local.
+
+    Attributes:
+        hour: 0 to 23.
+        day: The day it names, where it is a timestamp.
+        offset: The offset from UTC it names, if any: the only thing that tells the two halves of a doubled hour apart.
+    """
+
+    hour: int
+    day: date | None = None
+    offset: timedelta | None = None
+
+
+class ImpossibleHourError(ValueError):
+    """A day has no such hour.
+
+    Attributes:
+        expected: What would have been one, for a message that says what came.
+    """
+
+    def __init__(self, expected: str) -> None:
+        super().__init__(f"expected {expected}")
+        self.expected = expected
+
+
+def as_hour(value: object) -> WrittenHour:
+    """Accept an hour from 0 to 23 as a number or as digits, or the local time of its beginning."""
+    written = _parse(value) if isinstance(value, str) else _of_number(value)
+    if written is None or written.hour >= HOURS_A_DAY:
+        raise refusal("an hour from 0 to 23 or the local time of its beginning", value)
+    return written
+
+
+@lru_cache(maxsize=_CACHED)
+def start_of_hour(day: date, written: WrittenHour, time_zone: str) -> datetime:
+    """Give the instant, in UTC, at which an hour of an account-local day begins.
+
+    An hour that comes twice is its first half, unless the row names the offset of the second.
+
+    Raises:
+        ImpossibleHourError: the hour is of another day, is skipped by the clock, or names an offset the zone does not have then.
+    """
+    if written.day not in (None, day):
+        raise ImpossibleHourError(f"an hour of {day}")
+    starts = _starts(day, written.hour, ZoneInfo(time_zone))
+    if not starts:
+        raise ImpossibleHourError(
+            f"an hour that {day} has in {time_zone}, where the clock goes forward over it"
+        )
+    if written.offset is None:
+        return next(iter(starts.values()))
+    if written.offset not in starts:
+        raise ImpossibleHourError(f"the offset from UTC that {time_zone} has in that hour")
+    return starts[written.offset]
+
+
+def _starts(day: date, hour: int, zone: ZoneInfo) -> dict[timedelta, datetime]:
+    """Give the instants at which clocks of a zone show the beginning of an hour, by the offset then: none, one or two, in order."""
+    wall = datetime.combine(day, time(hour))
+    starts: dict[timedelta, datetime] = {}
+    for fold in (0, 1):
+        local = wall.replace(tzinfo=zone, fold=fold)
+        instant = local.astimezone(UTC)
+        if instant.astimezone(zone).replace(tzinfo=None) == wall:
+            starts.setdefault(local.utcoffset() or timedelta(0), instant)
+    return starts
+
+
+def _of_number(value: object) -> WrittenHour | None:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return WrittenHour(value)
+    if isinstance(value, Decimal) and value.is_finite() and 0 <= value < HOURS_A_DAY and value == int(value):
+        return WrittenHour(int(value))
+    return None
+
+
+@lru_cache(maxsize=_CACHED)
+def _parse(text: str) -> WrittenHour | None:
+    if _BARE.match(text):
+        return WrittenHour(int(text))
+    found = _TIMESTAMP.match(text)
+    day = parse_date(found["day"]) if found else None
+    return WrittenHour(int(found["hour"]), day, _offset(found)) if found and day else None
+
+
+def _offset(found: re.Match[str]) -> timedelta | None:
+    if found["offset"] is None:
+        return None
+    if found["offset"] == "Z":
+        return timedelta(0)
+    size = timedelta(hours=int(found["hours"]), minutes=int(found["minutes"]))
+    return -size if found["sign"] == "-" else size
+
+
+Hour = Annotated[WrittenHour, PlainValidator(as_hour)]

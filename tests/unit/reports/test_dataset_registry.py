@@ -6,16 +6,62 @@ from typing import Any
 
 import pytest
 
-from bidbeacon_pipelines.reports.datasets import DAILY_TARGETS, DATASETS, UnknownDatasetError, get_dataset
+from bidbeacon_pipelines.ingest.rows import HourlyTargetRow, SearchTermRow
+from bidbeacon_pipelines.reports.datasets import (
+    DAILY_TARGETS,
+    DATASETS,
+    HOURLY_TARGETS,
+    UnknownDatasetError,
+    get_dataset,
+)
+
+DAILY = ["daily_targets", "daily_products", "daily_search_terms"]
+HOURLY = ["hourly_targets", "hourly_products"]
 
 
-def test_daily_targets_are_as_amazon_serves_them() -> None:
+def test_five_datasets_are_registered() -> None:
+    """Targets and products by day and by hour, search terms by day."""
+    assert sorted([*DAILY, *HOURLY]) == sorted(DATASETS)
+
+
+@pytest.mark.parametrize("name", DAILY)
+def test_daily_datasets_are_as_amazon_serves_them(name: str) -> None:
     """Daily rows are served for 15 months, 120 days a report, and refreshed up to 60 days."""
-    dataset = get_dataset("daily_targets")
+    dataset = get_dataset(name)
 
     assert (15, None, 120) == (dataset.history_months, dataset.history_days, dataset.longest_period_days)
     assert (1, 3, 5, 7, 14, 30, 60) == dataset.refresh_offsets
-    assert ("daily_target_performance", "performance_daily") == (dataset.asset_name, dataset.table)
+    assert ("day", "performance_daily") == (dataset.grain, dataset.table)
+
+
+@pytest.mark.parametrize("name", HOURLY)
+def test_hourly_datasets_are_as_amazon_serves_them(name: str) -> None:
+    """Hourly rows are served for 14 days, all in one report, and refreshed up to the last of them."""
+    dataset = get_dataset(name)
+
+    assert (None, 14, 14) == (dataset.history_months, dataset.history_days, dataset.longest_period_days)
+    assert (1, 3, 13) == dataset.refresh_offsets
+    assert ("hour", "performance_hourly") == (dataset.grain, dataset.table)
+
+
+def test_every_dataset_has_an_asset_of_its_own() -> None:
+    """No two datasets share an asset."""
+    assert len(DATASETS) == len({dataset.asset_name for dataset in DATASETS.values()})
+
+
+FINER = {
+    "daily_targets": {"hour.value", "advertisedProduct.id", "searchTerm.value"},
+    "hourly_targets": {"advertisedProduct.id", "searchTerm.value"},
+    "daily_products": {"hour.value", "target.value", "searchTerm.value"},
+    "hourly_products": {"target.value", "searchTerm.value"},
+    "daily_search_terms": {"hour.value", "advertisedProduct.id", "matchedTarget.value"},
+}
+
+
+@pytest.mark.parametrize("name", FINER)
+def test_no_finer_dimension_is_asked_for(name: str) -> None:
+    """Each further dimension would multiply the rows of one key."""
+    assert set() == FINER[name] & set(get_dataset(name).fields)
 
 
 def test_unknown_name_tells_the_known_ones() -> None:
@@ -49,6 +95,9 @@ def test_companion_fields_come_along(dataset: Any) -> None:
         {"refresh_offsets": (0, 1)},
         {"refresh_offsets": (3, 1)},
         {"refresh_offsets": (1, 1)},
+        {"grain": "hour"},
+        {"row_model": HourlyTargetRow, "fields": HOURLY_TARGETS.fields},
+        {"row_model": SearchTermRow},
     ],
     ids=str,
 )

@@ -15,7 +15,7 @@ from bidbeacon_pipelines.jobs.entities import sync_entities
 from bidbeacon_pipelines.jobs.refresh import keep_windows, refresh_account, request_due_windows, step_requests
 from bidbeacon_pipelines.jobs.requests import drive_request
 from bidbeacon_pipelines.jobs.workbench import Workbench
-from bidbeacon_pipelines.reports.datasets import get_dataset
+from bidbeacon_pipelines.reports.datasets import Dataset, get_dataset
 from bidbeacon_pipelines.sandbox.faults import FaultName, FaultOptions, FaultRule, Operation
 from bidbeacon_pipelines.sandbox.ledger import Call
 from bidbeacon_pipelines.sandbox.thread import SandboxHandle
@@ -93,17 +93,17 @@ class BenchWorld:
         with self.session("poll-requests") as session:
             return step_requests(self.bench, session)
 
-    def ask(self, account: Account, *days: date) -> int:
+    def ask(self, account: Account, *days: date, dataset: Dataset = DATASET) -> int:
         """Plan one request for days by hand and send it; give its id."""
         with self.session() as session:
-            keep_windows(self.bench, session, account, DATASET, again=True)
-            [request_id] = request_due_windows(self.bench, session, account, DATASET, wanted=days)
+            keep_windows(self.bench, session, account, dataset, again=True)
+            [request_id] = request_due_windows(self.bench, session, account, dataset, wanted=days)
             drive_request(self.bench, session, request_id)
         return request_id
 
-    def load(self, account: Account, *days: date) -> int:
+    def load(self, account: Account, *days: date, dataset: Dataset = DATASET) -> int:
         """Ask for days, wait until the report is there, and load it; give the request's id."""
-        request_id = self.ask(account, *days)
+        request_id = self.ask(account, *days, dataset=dataset)
         self.advance(minutes=2)
         self.step()
         return request_id
@@ -119,10 +119,10 @@ class BenchWorld:
         with self.engine.begin() as connection:
             return get_request(connection, request_id)
 
-    def window(self, account: Account, day: date) -> Window:
+    def window(self, account: Account, day: date, dataset: Dataset = DATASET) -> Window:
         """Give one window as stored."""
         with self.engine.begin() as connection:
-            [window] = list_windows(connection, account, DATASET.name, [day])
+            [window] = list_windows(connection, account, dataset.name, [day])
         return window
 
     def query(self, statement: str, **values: Any) -> list[Mapping[str, Any]]:
@@ -152,8 +152,9 @@ class BenchWorld:
         """Give what the table says of a day."""
         rows = self.query(
             """SELECT campaign_id, ad_group_id, ad_id, entity_id, impressions, clicks, orders, sales, spend FROM performance_daily
-                WHERE account_id = :account_id AND country_code = :country_code AND window_date = :day""",
+                WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset AND window_date = :day""",
             **account.identity,
+            dataset=DATASET.name,
             day=day,
         )
         return {tuple(row.values()) for row in rows}

@@ -1,0 +1,103 @@
+"""A dataset that is one registry entry and one row model has all that the others have: asset, windows, planning, load, command."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from dagster import AssetKey, AssetsDefinition, materialize
+from typer.testing import CliRunner
+
+from bidbeacon_pipelines.cli import app
+from bidbeacon_pipelines.defs.partitions import partition_key
+from bidbeacon_pipelines.defs.reports import report_assets
+from bidbeacon_pipelines.defs.resources import BidBeaconSessions, WorkbenchResource
+from bidbeacon_pipelines.defs.schedules import refresh_due_accounts
+from bidbeacon_pipelines.reports import datasets
+from bidbeacon_pipelines.reports.datasets import DATASETS
+from bidbeacon_pipelines.store.accounts import Account
+from tests.dagster import sixth_dataset
+from tests.dagster.sixth_dataset import DAILY_MATCHED_TARGETS as SIXTH
+from tests.dagster.test_sensors import asked_for
+from tests.dagster.world import World
+from tests.dataset_truth import Question
+
+
+@pytest.fixture
+def registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Register the dataset for one test."""
+    with monkeypatch.context() as patch:
+        patch.setitem(datasets._REGISTRY, SIXTH.name, SIXTH)
+        yield
+
+
+def question_about(world: World, account: Account, ago: int = 3) -> Question:
+    """Ask about a day of an account with entities; what rows were matched with is told in the sandbox's truth as search terms are."""
+    assert world.run_job("sync_ad_entities", account).success
+    return Question(world.engine, world.sandbox.url, account, SIXTH, world.day(ago), grain="search_term")
+
+
+def test_it_takes_less_than_40_lines() -> None:
+    """Entry, row model, imports, docstrings and blank lines."""
+    assert len(Path(sixth_dataset.__file__).read_text(encoding="utf-8").splitlines()) < 40
+
+
+@pytest.mark.usefixtures("registered")
+def test_its_asset_loads_amazons_rows(stocked: World) -> None:
+    """Materializing a partition of its asset over HTTP makes the table what Amazon knows, row by row."""
+    question = question_about(stocked, stocked.account("JP"))
+    key = partition_key(question.account.account_key, question.day)
+    result = materialize(
+        [asset_of_sixth()],
+        instance=stocked.instance,
+        resources={"workbench": WorkbenchResource(), "job_sessions": BidBeaconSessions()},
+        partition_key=key,
+    )
+    [told] = result.asset_materializations_for_node(SIXTH.asset_name)
+    stored = question.stored()
+    assert len(stored) == told.metadata["dagster/row_count"].value > 10
+    assert question.true(datetime.now(UTC)) == stored
+
+
+def asset_of_sixth() -> AssetsDefinition:
+    """Give the asset that the code location makes of it."""
+    [found] = [asset for asset in report_assets() if asset.key == AssetKey(SIXTH.asset_name)]
+    return found
+
+
+def test_accounts_get_its_windows_as_soon_as_it_is_registered(
+    stocked: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing was due, every active account has work again; its run plans, and asks for the newest windows."""
+    leave_nothing_due(stocked)
+    assert [] == asked_for(stocked, refresh_due_accounts)
+    monkeypatch.setitem(datasets._REGISTRY, SIXTH.name, SIXTH)
+    assert {"refresh_account"} == {job for job, _ in asked_for(stocked, refresh_due_accounts)}
+    account = stocked.account("JP")
+    assert stocked.run_job("refresh_account", account).success
+    [windows] = stocked.rows("SELECT count(*), min(dataset), max(dataset) FROM report_windows")
+    assert windows["count"] > 15 * 28
+    assert (windows["min"], windows["max"]) == (SIXTH.name, SIXTH.name)
+    requests = stocked.rows("SELECT dataset, status FROM report_requests")
+    assert [(SIXTH.name, "in_flight")] * 2 == [(row["dataset"], row["status"]) for row in requests]
+
+
+def leave_nothing_due(world: World) -> None:
+    """Let the windows of the five datasets exist through tomorrow, without any that is due."""
+    world.execute(
+        """INSERT INTO dataset_windows (account_id, country_code, dataset, through_date)
+           SELECT account_id, country_code, dataset, CAST(now() AS date) + 1
+             FROM advertiser_accounts, unnest(CAST(:datasets AS text[])) AS dataset""",
+        datasets=list(DATASETS),
+    )
+
+
+@pytest.mark.usefixtures("registered")
+def test_the_command_line_refreshes_it(stocked: World) -> None:
+    """`bidbeacon refresh --dataset` takes its name, and its rows are there."""
+    question = question_about(stocked, stocked.account("JP"))
+    words = ["refresh", "--account", question.account.account_key, "--dataset", SIXTH.name]
+    result = CliRunner().invoke(app, [*words, "--window", str(question.day)])
+    assert result.exit_code == 0, result.output
+    assert f"of {SIXTH.name}" in result.output
+    assert question.true(datetime.now(UTC)) == question.stored()

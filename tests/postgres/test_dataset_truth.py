@@ -1,0 +1,200 @@
+"""Every dataset, loaded through the sandbox over HTTP: what the tables say is what Amazon knows, row by row."""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
+from tests.dataset_truth import KEY, METRICS, Key, Metrics, Question, total
+from tests.postgres.bench_world import BenchWorld
+
+TODAY = date(2026, 1, 15)
+OF_TARGETS = [dataset for dataset in DATASETS.values() if "target.value" in dataset.fields]
+HOURLY = [dataset for dataset in DATASETS.values() if dataset.grain == "hour"]
+
+each_dataset = pytest.mark.parametrize("dataset", DATASETS.values(), ids=lambda dataset: dataset.name)
+each_dataset_of_targets = pytest.mark.parametrize("dataset", OF_TARGETS, ids=lambda dataset: dataset.name)
+each_hourly_dataset = pytest.mark.parametrize("dataset", HOURLY, ids=lambda dataset: dataset.name)
+
+
+def ask_about(world: BenchWorld, dataset: Dataset, country: str = "US", ago: int = 3) -> Question:
+    """Ask about a day of an account whose entities are synced."""
+    account = world.account(country)
+    world.sync_entities(account)
+    return Question(world.engine, world.sandbox.url, account, dataset, TODAY - timedelta(days=ago))
+
+
+def load(world: BenchWorld, question: Question) -> datetime:
+    """Load the day; give when it was asked for."""
+    asked_at = world.bench.now()
+    world.load(question.account, question.day, dataset=question.dataset)
+    return asked_at
+
+
+@each_dataset
+@pytest.mark.parametrize("country", ["US", "DE", "JP"])
+def test_loaded_rows_are_amazons_to_the_last_decimal(
+    world: BenchWorld, dataset: Dataset, country: str
+) -> None:
+    """Keys, counts and amounts are the truth, in dollars, euros and yen; other countries' rows are not among them."""
+    question = ask_about(world, dataset, country)
+    true = question.true(load(world, question))
+    assert len(true) >= 5
+    assert true == question.stored()
+    window = world.window(question.account, question.day, dataset)
+    assert (window.row_count, window.spend) == (len(true), total(true, "spend"))
+    [processed] = world.actions("report-processed")
+    assert (dataset.name, len(true)) == (processed["dataset"], processed["rows"])
+    neighbours = world.query(
+        "SELECT 1 FROM advertiser_accounts WHERE account_id = :id AND country_code <> :country",
+        id=question.account.account_id,
+        country=country,
+    )
+    assert bool(neighbours) == (processed["foreign"] > 0)
+
+
+@each_dataset
+@pytest.mark.parametrize("sandbox", [{"rows_per_day": 1_000}], indirect=True)
+def test_a_later_report_restates_row_by_row(world: BenchWorld, dataset: Dataset) -> None:
+    """The first report's rows with all restatements applied are the second report's rows, and these are the truth then."""
+    question = ask_about(world, dataset, ago=1)
+    assert question.true(load(world, question)) == question.stored()
+    world.advance(days=8)
+    world.sync_entities(question.account)
+    first = question.stored()  # of which some rows have moved to late targets
+    later = question.true(load(world, question))
+    assert later == question.stored()
+    restated = world.query("SELECT * FROM restatements")
+    kinds = {"changed", "appeared", "vanished"} if dataset in OF_TARGETS else {"changed"}
+    assert kinds <= {row["change"] for row in restated}
+    assert _without_names(later) == _applied(_without_names(first), restated)
+
+
+@each_dataset
+@pytest.mark.parametrize("sandbox", [{"rows_per_day": 400}], indirect=True)
+def test_rows_that_vanish_are_removed_and_come_back(world: BenchWorld, dataset: Dataset) -> None:
+    """A report without a third of the rows leaves the other two thirds, the next whole one the truth; both are told row by row."""
+    question = ask_about(world, dataset)
+    true = question.true(load(world, question))
+    world.break_with("vanish_rows", share=0.33, times=1)
+    load(world, question)
+    left = question.stored()
+    gone = {key for key in true if key not in left}
+    assert gone
+    assert {key: true[key] for key in left} == left
+    assert true == question.true(load(world, question)) == question.stored()
+    told = world.query("SELECT change, count(*) FROM restatements GROUP BY change")
+    assert {"vanished": len(gone), "appeared": len(gone)} == {row["change"]: row["count"] for row in told}
+
+
+def _without_names(rows: Mapping[Key, Metrics]) -> dict[Key, Metrics]:
+    """Leave campaign and ad group, which restatements don't tell, out of the keys."""
+    left = {(key[0], *key[3:]): metrics for key, metrics in rows.items()}
+    assert len(left) == len(rows)
+    return left
+
+
+def _applied(rows: dict[Key, Metrics], restated: list[Mapping[str, Any]]) -> dict[Key, Metrics]:
+    changed = dict(rows)
+    for row in restated:
+        key = tuple(row[name] for name in (KEY[0], *KEY[3:]))
+        assert changed.pop(key, None) == _values(row["old_values"])
+        new = _values(row["new_values"])
+        if new is not None:
+            changed[key] = new
+    return changed
+
+
+def _values(told: Mapping[str, Any] | None) -> Metrics | None:
+    if told is None:
+        return None
+    return tuple(None if told[name] is None else Decimal(str(told[name])) for name in METRICS)
+
+
+@each_dataset_of_targets
+def test_rows_of_unknown_targets_are_resolved_by_the_next_sync(world: BenchWorld, dataset: Dataset) -> None:
+    """Before the first export every row has a placeholder; after it each is its target's, and nothing is lost or counted twice."""
+    question = Question(world.engine, world.sandbox.url, world.account(), dataset, TODAY - timedelta(days=3))
+    asked_at = load(world, question)
+    before = world.window(question.account, question.day, dataset)
+    assert before.unresolved_count == before.row_count == len(question.stored())
+    world.sync_entities(question.account)
+    after = world.window(question.account, question.day, dataset)
+    assert question.true(asked_at) == question.stored()
+    assert (before.row_count, before.spend) == (after.row_count, after.spend)
+    assert (after.unresolved_count or 0) < (before.unresolved_count or 0)
+
+
+def test_one_sync_resolves_the_rows_of_all_datasets(world: BenchWorld) -> None:
+    """Days, hours and search terms of one unknown target move to it together."""
+    account, day = world.account(), TODAY - timedelta(days=3)
+    asked_at = {
+        dataset.name: load(world, Question(world.engine, world.sandbox.url, account, dataset, day))
+        for dataset in OF_TARGETS
+    }
+    world.sync_entities(account)
+    for dataset in OF_TARGETS:
+        question = Question(world.engine, world.sandbox.url, account, dataset, day)
+        assert question.true(asked_at[dataset.name]) == question.stored()
+    assert len(world.actions("targets-resolved")) == 1
+
+
+@each_dataset_of_targets
+@pytest.mark.parametrize("sandbox", [{"rows_per_day": 400}], indirect=True)
+def test_negative_targets_receive_nothing(world: BenchWorld, dataset: Dataset) -> None:
+    """There are negative targets with the texts of others, and no row is theirs."""
+    question = ask_about(world, dataset)
+    load(world, question)
+    negative = {row["target_id"] for row in world.query("SELECT target_id FROM targets WHERE negative")}
+    assert negative
+    assert set() == negative & {key[4] for key in question.stored()}
+
+
+@each_dataset
+def test_an_unknown_target_keeps_its_spend(world: BenchWorld, dataset: Dataset) -> None:
+    """Rows that name targets which don't exist are kept under placeholders: the day's sums are the truth all the same."""
+    question = ask_about(world, dataset)
+    world.break_with("unknown_target", share=0.2)
+    true = question.true(load(world, question))
+    stored = question.stored()
+    for metric in METRICS:
+        assert total(true, metric) == total(stored, metric)
+
+
+@each_hourly_dataset
+@pytest.mark.parametrize(
+    ("country", "day"),
+    [
+        ("US", date(2026, 3, 8)),
+        ("US", date(2025, 11, 2)),
+        ("DE", date(2026, 3, 29)),
+        ("GB", date(2025, 10, 26)),
+        ("JP", date(2026, 3, 29)),
+    ],
+)
+def test_hours_are_right_on_the_days_the_clock_changes(
+    world: BenchWorld, dataset: Dataset, country: str, day: date
+) -> None:
+    """On days of 23 and 25 hours each row is at the instant that a walk through the day finds, and none is set aside."""
+    world.sandbox.state.clock.set(datetime(day.year, day.month, day.day, 12, tzinfo=UTC) + timedelta(days=4))
+    account = world.account(country)
+    world.sync_entities(account)
+    question = Question(world.engine, world.sandbox.url, account, dataset, day)
+    true = question.true(load(world, question))
+    assert len(true) > 20
+    assert true == question.stored()
+    assert world.query("SELECT reason FROM quarantined_rows") == []
+
+
+def test_hours_of_targets_add_up_to_their_day(world: BenchWorld) -> None:
+    """The sums of hourly and daily rows of one age are the same, of targets and of products."""
+    account, day = world.account(), TODAY - timedelta(days=3)
+    sums = {}
+    for dataset in DATASETS.values():
+        question = Question(world.engine, world.sandbox.url, account, dataset, day)
+        load(world, question)
+        sums[dataset.name] = [total(question.stored(), metric) for metric in METRICS]
+    assert len(set(map(tuple, sums.values()))) == 1, sums

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, text
 
 from bidbeacon_pipelines.ingest.load import LoadResult, LoadRules, load_report
 from bidbeacon_pipelines.ingest.targets import TargetIndex
-from bidbeacon_pipelines.reports.datasets import get_dataset
+from bidbeacon_pipelines.reports.datasets import Dataset, get_dataset
 from bidbeacon_pipelines.sandbox.exact_json import to_json
 from bidbeacon_pipelines.store.accounts import Account, get_account, upsert_account
 from bidbeacon_pipelines.store.entities import list_targets, merge_entities
@@ -127,12 +127,24 @@ class LoadWorld:
         path.write_bytes(packed[: len(packed) // 2] if cut else packed)
         return path
 
-    def load(self, rows: Sequence[Raw], *, days: Sequence[date] = (DAY,), age: float = 0) -> LoadResult:
+    def load(
+        self,
+        rows: Sequence[Raw],
+        *,
+        days: Sequence[date] = (DAY,),
+        age: float = 0,
+        dataset: Dataset = DATASET,
+    ) -> LoadResult:
         """Load one report for these days whose data is as of so many days after `AS_OF`."""
-        return self.load_parts([self.write_part(rows)], days=days, age=age)
+        return self.load_parts([self.write_part(rows)], days=days, age=age, dataset=dataset)
 
     def load_parts(
-        self, parts: Sequence[Path], *, days: Sequence[date] = (DAY,), age: float = 0
+        self,
+        parts: Sequence[Path],
+        *,
+        days: Sequence[date] = (DAY,),
+        age: float = 0,
+        dataset: Dataset = DATASET,
     ) -> LoadResult:
         """Load a report's files."""
         rules = LoadRules(
@@ -142,11 +154,11 @@ class LoadWorld:
             refused_again_at=lambda _: NEXT_AT,
         )
         with self.engine.begin() as connection:
-            scope = self._scope(connection, days, AS_OF + timedelta(days=age))
+            scope = self._scope(connection, dataset, days, AS_OF + timedelta(days=age))
             result = load_report(
                 connection,
                 scope,
-                DATASET,
+                dataset,
                 list_windows_of_request(connection, scope.request_id),
                 parts,
                 targets=TargetIndex(list_targets(connection, self.account)),
@@ -156,26 +168,28 @@ class LoadWorld:
             connection.execute(ended, {"id": scope.request_id})
         return result
 
-    def _scope(self, connection: Connection, days: Sequence[date], as_of: datetime) -> Scope:
-        create_windows(connection, self.account, DATASET.name, dict.fromkeys(days, AS_OF))
+    def _scope(
+        self, connection: Connection, dataset: Dataset, days: Sequence[date], as_of: datetime
+    ) -> Scope:
+        create_windows(connection, self.account, dataset.name, dict.fromkeys(days, AS_OF))
         first, last = min(days), max(days)
         request_id = insert_request(
             connection,
             self.account,
-            DATASET.name,
+            dataset.name,
             first,
             last,
             by_hand=True,
             session_id=uuid4(),
             created_at=as_of,
         )
-        attach_windows(connection, self.account, DATASET.name, days, request_id)
-        return Scope(self.account, DATASET.name, request_id, as_of)
+        attach_windows(connection, self.account, dataset.name, days, request_id)
+        return Scope(self.account, dataset.name, request_id, as_of)
 
-    def window(self, day: date = DAY) -> Window:
+    def window(self, day: date = DAY, dataset: Dataset = DATASET) -> Window:
         """Give a window as stored."""
         with self.engine.begin() as connection:
-            [window] = list_windows(connection, self.account, DATASET.name, [day])
+            [window] = list_windows(connection, self.account, dataset.name, [day])
         return window
 
     def rows(self, columns: str = "*", day: date = DAY) -> list[Mapping[str, Any]]:

@@ -160,6 +160,31 @@ def test_open_requests_of_before_get_a_slot_each(empty_url: str) -> None:
     )
 
 
+def test_what_was_loaded_before_there_were_five_datasets_stays(empty_url: str) -> None:
+    """Rows of daily targets keep their key, and the day up to which windows exist is the one dataset's own."""
+    upgrade_to(empty_url, "0002")
+    ask(
+        empty_url,
+        """INSERT INTO advertiser_accounts (account_id, country_code, account_key, name, amazon_status, region, currency_code, time_zone,
+                                            windows_through_date)
+           VALUES ('a', 'US', 'US.a', '', 'CREATED', 'NA', 'USD', 'America/Los_Angeles', '2026-01-14'),
+                  ('b', 'US', 'US.b', '', 'CREATED', 'NA', 'USD', 'America/Los_Angeles', NULL) RETURNING 1""",
+    )
+    ask(
+        empty_url,
+        """INSERT INTO performance_daily (account_id, country_code, dataset, window_date, ad_id, entity_id, currency_code, campaign_id,
+                                          ad_group_id, target_value, match_type, resolved, request_id, spend)
+           VALUES ('a', 'US', 'daily_targets', '2026-01-10', '1', '2', 'USD', '3', '4', 'dog', 'EXACT', true, 1, 1.234567) RETURNING 1""",
+    )
+    upgrade(empty_url)
+    assert [("a", "daily_targets", "2026-01-14")] == ask(
+        empty_url, "SELECT account_id, dataset, CAST(through_date AS text) FROM dataset_windows"
+    )
+    assert [("2", "", "1.234567")] == ask(
+        empty_url, "SELECT entity_id, entity_detail, CAST(spend AS text) FROM performance_daily"
+    )
+
+
 def upgrade_to(url: str, revision: str) -> None:
     """Bring a database up to one revision."""
     engine = make_engine(url, pool_size=1)

@@ -170,6 +170,33 @@ def test_a_metric_is_a_number_from_zero_on(
     assert f"ck_performance_daily_{constraint}" == broken_by(connection, statement)
 
 
+HOURLY = """
+    INSERT INTO performance_hourly (account_id, country_code, dataset, window_date, hour_at, ad_id, entity_id, currency_code,
+                                    campaign_id, ad_group_id, resolved, request_id)
+    VALUES ('{account}', 'US', 'hourly_products', '2026-01-10', '{hour_at}', '1', '2', 'USD', '3', '4', {resolved}, 1)"""
+
+
+@pytest.mark.parametrize(
+    ("hour_at", "resolved", "constraint"),
+    [
+        ("2026-01-10 12:00:01Z", "true", "hour_begins"),
+        ("2026-01-10 12:20:00Z", "true", "hour_begins"),
+        ("2026-01-10 12:00:00Z", "false", "unresolved_is_named"),
+    ],
+)
+def test_an_hour_begins_on_a_quarter_and_an_unresolved_row_has_its_texts(
+    connection: Connection, hour_at: str, resolved: str, constraint: str
+) -> None:
+    """No zone's hours begin elsewhere; without its texts a row could never be resolved."""
+    statement = HOURLY.format(account=ACCOUNT, hour_at=hour_at, resolved=resolved)
+    assert f"ck_performance_hourly_{constraint}" == broken_by(connection, statement)
+
+
+def test_an_hour_of_kolkata_is_an_hour(connection: Connection) -> None:
+    """Half-hour zones begin theirs on the half hour."""
+    run(connection, HOURLY.format(account=ACCOUNT, hour_at="2026-01-10 11:30:00Z", resolved="true"))
+
+
 @pytest.mark.parametrize(
     ("rest", "constraint"),
     [

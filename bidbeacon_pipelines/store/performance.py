@@ -6,12 +6,11 @@ are the same for every table; `PerformanceTable` says where they differ.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
-from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from psycopg import sql
 from sqlalchemy import Connection, TextClause, text
@@ -26,9 +25,8 @@ from bidbeacon_pipelines.store.performance_tables import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class StagedRow:
-    """One row of a report; a bad one has `reason` and `raw` (JSON text), a good one everything else."""
+class StagedRow(NamedTuple):
+    """One row of a report, in the order of the columns; a bad one has `reason` and `raw` (JSON text), a good one everything else."""
 
     row_number: int
     window_date: date | None
@@ -72,7 +70,6 @@ class Scope:
         }
 
 
-_STAGED_COLUMNS = tuple(field.name for field in fields(StagedRow))
 _STAGED = text("""
     CREATE TEMP TABLE report_staged (
         row_number bigint, window_date date, hour_at timestamptz, ad_id text COLLATE "C", entity_id text COLLATE "C",
@@ -88,14 +85,13 @@ def stage_rows(connection: Connection, rows: Iterable[StagedRow]) -> None:
     connection.execute(_STAGED)
     driver = connection.connection.driver_connection
     assert driver is not None, "an open SQLAlchemy connection has a driver's"  # noqa: S101 - for the type checker
-    columns = sql.SQL(", ").join(map(sql.Identifier, _STAGED_COLUMNS))
-    values_of = attrgetter(*_STAGED_COLUMNS)
+    columns = sql.SQL(", ").join(map(sql.Identifier, StagedRow._fields))
     with (
         driver.cursor() as cursor,
         cursor.copy(sql.SQL("COPY report_staged ({}) FROM STDIN").format(columns)) as copy,
     ):
         for row in rows:
-            copy.write_row(values_of(row))
+            copy.write_row(row)
     connection.execute(text("ANALYZE report_staged"))
 
 

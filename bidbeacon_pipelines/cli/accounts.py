@@ -1,12 +1,17 @@
 """The commands on accounts."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
 
 from bidbeacon_pipelines.cli.frame import Json, console, database_url, plain_errors, print_json
 from bidbeacon_pipelines.settings import get_settings
+
+if TYPE_CHECKING:
+    from bidbeacon_pipelines.store.windows import DatasetCoverage
 
 accounts_app = typer.Typer(
     no_args_is_help=True, help="Advertiser accounts: an Amazon ads account in one country each."
@@ -56,10 +61,6 @@ def accounts_list(as_json: Json = False) -> None:
         }
         print_json([account.__dict__ | {"datasets": of_account[account.account_key]} for account in accounts])
         return
-    covered = {
-        c.account_key: f"{c.loaded} of {c.windows} windows, {c.due} due, {c.in_flight} in flight"
-        for c in coverage
-    }
     rows = [
         (
             a.account_key,
@@ -67,11 +68,21 @@ def accounts_list(as_json: Json = False) -> None:
             a.currency_code,
             a.time_zone,
             a.reason_to_skip or "active",
-            covered.get(a.account_key),
+            _covered([c for c in coverage if c.account_key == a.account_key]),
         )
         for a in accounts
     ]
     console.print(table_of("Accounts", ["key", "name", "currency", "time zone", "state", "data"], rows))
+
+
+def _covered(datasets: Sequence["DatasetCoverage"]) -> str | None:
+    """Say how complete an account is over all of its datasets; None where it has no windows yet."""
+    if not datasets:
+        return None
+    windows, loaded, due, in_flight = (
+        sum(getattr(one, name) for one in datasets) for name in ("windows", "loaded", "due", "in_flight")
+    )
+    return f"{loaded} of {windows} windows of {len(datasets)} datasets, {due} due, {in_flight} in flight"
 
 
 @accounts_app.command("enable")

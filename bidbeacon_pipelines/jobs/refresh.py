@@ -150,20 +150,21 @@ def request_due(bench: Workbench, session: SessionRecorder, account: Account) ->
     with bench.engine.begin() as connection:
         lock_planning(connection, account.account_id)
         free_slots = REPORTS_IN_FLIGHT - count_open_requests(connection, account.account_id)
-        drafts = [_draft_due(connection, account, dataset, now, free_slots) for dataset in DATASETS.values()]
+        drafts = {
+            name: _draft_due(connection, account, dataset, now, free_slots)
+            for name, dataset in DATASETS.items()
+        }
         waits = list_turns(connection, account, tuple(DATASETS), now)
         queues = [
             Queue(name, draft.plan.requests, waits[name].last_asked_at, waits[name].passed_over)
-            for draft in drafts
-            for name in [draft.dataset.name]
+            for name, draft in drafts.items()
         ]
         turns = take_turns(queues, free_slots)
-        by_dataset = {draft.dataset.name: draft for draft in drafts}
         ids = [
-            _store_request(connection, session, account, by_dataset[name].dataset, planned, now)
+            _store_request(connection, session, account, drafts[name].dataset, planned, now)
             for name, planned in turns
         ]
-        for draft in drafts:
+        for draft in drafts.values():
             chosen = [planned for name, planned in turns if name == draft.dataset.name]
             _tell_plan(connection, session, account, draft, chosen, now)
     return ids

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from bidbeacon_pipelines.cli import app
+from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from tests.dagster.world import World, wait_until
@@ -111,6 +112,16 @@ def test_accounts_are_synced_and_listed(world: World) -> None:
     stored = world.rows("SELECT account_key FROM advertiser_accounts ORDER BY account_key")
     assert [row["account_key"] for row in stored] == [account["account_key"] for account in listed]
     assert {"DE", "JP", "US"} <= {account["country_code"] for account in listed}
+
+
+def test_accounts_are_listed_with_all_of_their_datasets(
+    stocked: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The windows of an account are counted over all datasets, not those of one."""
+    assert run("refresh", "--account", stocked.account("JP").account_key).exit_code == 0
+    monkeypatch.setenv("COLUMNS", "250")
+    [counted] = stocked.rows("SELECT count(*) AS n FROM report_windows")
+    assert f"0 of {counted['n']} windows of {len(DATASETS)} datasets" in run("accounts", "list").stdout
 
 
 def test_sessions_are_listed_and_shown(stocked: World) -> None:

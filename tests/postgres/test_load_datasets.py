@@ -15,6 +15,7 @@ from bidbeacon_pipelines.reports.datasets import (
     HOURLY_TARGETS,
     Dataset,
 )
+from bidbeacon_pipelines.settings import PROJECT_ROOT
 from tests.postgres.load_world import DAY, HELD_UNTIL, KEYWORD, LoadWorld, Raw, report_row, target
 from tests.postgres.test_load_resolution import resolve
 
@@ -200,3 +201,13 @@ def test_the_longest_search_term_fits_the_key(shelf: LoadWorld) -> None:
     shelf.load([term_row(term, "late deal")], dataset=DAILY_SEARCH_TERMS)
     [row] = rows(shelf, DAILY_SEARCH_TERMS)
     assert term == row["entity_detail"]
+
+
+def test_the_documents_question_about_search_terms_is_answered(shelf: LoadWorld) -> None:
+    """The query of docs/architecture.md runs as it stands, and finds the term that cost and brought nothing."""
+    recent = datetime.now(UTC).date() - timedelta(days=2)
+    given = [term_row("costly", day=recent, purchases=0), term_row("sells", day=recent)]
+    shelf.load(given, days=[recent], dataset=DAILY_SEARCH_TERMS)
+    document = (PROJECT_ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    [found] = shelf.query(document.partition("```sql\n")[2].partition("```")[0])
+    assert ("costly", 5, SPEND) == (found["search_term"], found["clicks"], found["spend"])

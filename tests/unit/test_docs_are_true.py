@@ -12,6 +12,7 @@ import typer.main
 from pydantic_settings import BaseSettings
 
 from bidbeacon_pipelines.cli import app
+from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
 from bidbeacon_sessions.catalogue import markdown_catalogue
 from bidbeacon_sessions.settings import SessionSettings
@@ -35,6 +36,16 @@ def test_every_setting_is_listed_with_its_default() -> None:
     )
     assert {**_defaults(Settings), **_defaults(SessionSettings)} == dict(rows)
     assert len(rows) == len(dict(rows))
+
+
+def test_every_dataset_is_listed_with_its_asset() -> None:
+    """docs/architecture.md has one line for each entry of the registry, in its order, and no other."""
+    rows = re.findall(
+        r"^\| `(\w+)` \| `(\w+_performance)` \|",
+        _text(PROJECT_ROOT / "docs" / "architecture.md"),
+        re.MULTILINE,
+    )
+    assert [(dataset.name, dataset.asset_name) for dataset in DATASETS.values()] == rows
 
 
 @each_document

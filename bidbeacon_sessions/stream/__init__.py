@@ -5,6 +5,7 @@
 
 from bidbeacon_sessions.stream.access import Access
 from bidbeacon_sessions.stream.app import create_app
+from bidbeacon_sessions.stream.explaining import Explainer, NothingToExplainError
 from bidbeacon_sessions.stream.server import StreamServer, serve
 
-__all__ = ["Access", "StreamServer", "create_app", "serve"]
+__all__ = ["Access", "Explainer", "NothingToExplainError", "StreamServer", "create_app", "serve"]

@@ -21,6 +21,7 @@ from bidbeacon_sessions.store import SessionStore
 from bidbeacon_sessions.stream.access import Access, Gate, log_in
 from bidbeacon_sessions.stream.client import Client
 from bidbeacon_sessions.stream.connections import EventStreamResponse, stream_to_websocket
+from bidbeacon_sessions.stream.explaining import Explainer, answer_explain
 from bidbeacon_sessions.stream.hub import SYNC_SECONDS, Hub, TooManyClientsError
 from bidbeacon_sessions.stream.listing import describe_actions, load_session, load_sessions
 from bidbeacon_sessions.stream.metrics import metrics_text
@@ -31,7 +32,11 @@ WEB = Path(__file__).resolve().parent.parent / "web"
 
 
 def create_app(
-    store: SessionStore, access: Access | None = None, *, sync_seconds: float = SYNC_SECONDS
+    store: SessionStore,
+    access: Access | None = None,
+    *,
+    sync_seconds: float = SYNC_SECONDS,
+    explainer: Explainer | None = None,
 ) -> Starlette:
     """Make the app over one store; its lifespan starts and stops the loop that follows the change log.
 
@@ -39,6 +44,7 @@ def create_app(
         store: whose sessions are shown; stays the caller's.
         access: who may read; by default only this machine, from the settings.
         sync_seconds: how often every stream says where the log stands.
+        explainer: answers `GET /api/explain`; without it that address is not found.
 
     Returns:
         The app; `app.state.hub` holds its open streams.
@@ -52,6 +58,7 @@ def create_app(
     )
     app.state.store = store
     app.state.access = rules
+    app.state.explainer = explainer
     app.state.hub = Hub(store, sync_seconds=sync_seconds)
     return app
 
@@ -179,6 +186,7 @@ _ROUTES = [
     WebSocketRoute("/api/job-sessions/ws", _websocket),
     Route("/api/job-sessions/{session_id:uuid}", _one_session),
     Route("/api/actions", _actions),
+    Route("/api/explain", answer_explain),
     Route("/healthz", _healthz),
     Route("/readyz", _readyz),
     Route("/metrics", _metrics),

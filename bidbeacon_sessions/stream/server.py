@@ -12,6 +12,7 @@ from bidbeacon_sessions.errors import CannotListenError
 from bidbeacon_sessions.store import SessionStore
 from bidbeacon_sessions.stream.access import Access
 from bidbeacon_sessions.stream.app import create_app
+from bidbeacon_sessions.stream.explaining import Explainer
 from bidbeacon_sessions.stream.hub import SYNC_SECONDS, Hub
 
 _GRACE_SECONDS = 1
@@ -25,6 +26,7 @@ class StreamServer(uvicorn.Server):
         host: the address to listen on.
         port: the port; 0 takes any free one.
         sync_seconds: how often every stream says where the log stands.
+        explainer: answers `GET /api/explain`.
 
     Raises:
         UnsafeAddressError: other machines reach that address, and no token is set.
@@ -32,9 +34,15 @@ class StreamServer(uvicorn.Server):
     """
 
     def __init__(
-        self, store: SessionStore, *, host: str, port: int, sync_seconds: float = SYNC_SECONDS
+        self,
+        store: SessionStore,
+        *,
+        host: str,
+        port: int,
+        sync_seconds: float = SYNC_SECONDS,
+        explainer: Explainer | None = None,
     ) -> None:
-        self._app = create_app(store, Access.for_host(host), sync_seconds=sync_seconds)
+        self._app = create_app(store, Access.for_host(host), sync_seconds=sync_seconds, explainer=explainer)
         self._socket = _listen(host, port)
         super().__init__(
             uvicorn.Config(
@@ -72,14 +80,14 @@ class StreamServer(uvicorn.Server):
         self.should_exit = True
 
 
-def serve(store: SessionStore, *, host: str, port: int) -> None:
-    """Serve page and stream until SIGINT or SIGTERM.
+def serve(store: SessionStore, *, host: str, port: int, explainer: Explainer | None = None) -> None:
+    """Serve page and stream until SIGINT or SIGTERM; `explainer` answers `GET /api/explain`.
 
     Raises:
         UnsafeAddressError: other machines reach that address, and no token is set.
         CannotListenError: the address is taken, or not this machine's.
     """
-    StreamServer(store, host=host, port=port).run()
+    StreamServer(store, host=host, port=port, explainer=explainer).run()
 
 
 def _listen(host: str, port: int) -> socket.socket:

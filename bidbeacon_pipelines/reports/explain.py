@@ -1,0 +1,228 @@
+"""Why a window is as it is: from facts to one verdict, whose sentence says what happens next and when. Pure.
+
+Rules are asked in their order, the first that fits tells; facts that fit none are "unknown", never guessed about.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from bidbeacon_pipelines.reports.datasets import Dataset
+from bidbeacon_pipelines.reports.explain_requests import explain_request
+from bidbeacon_pipelines.reports.policy import LifecyclePolicy
+from bidbeacon_pipelines.reports.verdicts import (
+    SLOTS,
+    Cause,
+    KnownWindow,
+    Severity,
+    Verdict,
+    asked_for_now,
+    by_hand,
+    ended,
+    entities_deadline,
+    is_before_first_entities,
+    last_sessions,
+    next_ask,
+    when,
+)
+from bidbeacon_pipelines.reports.window_facts import AccountFacts, WindowFacts
+from bidbeacon_pipelines.reports.windows import due_at, local_date, oldest_served
+
+
+def explain(facts: WindowFacts, now: datetime, policy: LifecyclePolicy) -> Verdict:
+    """Say why a window is as it is.
+
+    Args:
+        facts: What is known of it.
+        now: The instant of the question, UTC.
+        policy: How patient its requests are.
+    """
+    if facts.account is None:
+        unknown = f"There is no account {facts.account_key!r}: `bidbeacon accounts list` shows the keys."
+        return Verdict(Cause.UNKNOWN_ACCOUNT, Severity.ERROR, unknown)
+    if facts.dataset is None:
+        unknown = f"There is no dataset {facts.dataset_name!r}: there are {', '.join(facts.known_datasets)}."
+        return Verdict(Cause.UNKNOWN_DATASET, Severity.ERROR, unknown)
+    if facts.window is None:
+        return _without_window(facts, facts.account, facts.dataset, now)
+    known = KnownWindow(facts, facts.account, facts.dataset, facts.window, now, policy)
+    return next((verdict for rule in _RULES if (verdict := rule(known))), None) or _unknown(known)
+
+
+def _without_window(facts: WindowFacts, account: AccountFacts, dataset: Dataset, now: datetime) -> Verdict:
+    day, today = facts.window_date, local_date(now, account.time_zone)
+    oldest = oldest_served(dataset, today)
+    if day > today:
+        first = due_at(day, dataset.refresh_offsets[0], account.time_zone)
+        sentence = f"{day} has not begun in {account.time_zone}; it is asked for first at {when(first)}."
+        return Verdict(Cause.NOT_BEGUN, Severity.FINE, sentence, first)
+    if day < oldest:
+        sentence = f"Amazon serves {dataset.name} back to {oldest} only, and {day} was never loaded: it will stay empty."
+        return Verdict(Cause.OUTSIDE_HISTORY, Severity.FINE, sentence)
+    stopped = _stop_of(account)
+    if stopped is not None:
+        return _stop_verdict(facts, *stopped, "It has no data yet")
+    sentence = "Its window is not made yet: the account's next refresh makes it, and asks for it."
+    after = entities_deadline(account) if is_before_first_entities(account, now) else now
+    return Verdict(Cause.NOT_PLANNED, Severity.WAITING, sentence, after)
+
+
+def _expired(known: KnownWindow) -> Verdict | None:
+    if known.window.status != "expired":
+        return None
+    oldest = oldest_served(known.dataset, local_date(known.now, known.account.time_zone))
+    sentence = (
+        f"It is older than what Amazon serves (back to {oldest}) and was never loaded: it will stay empty."
+    )
+    return Verdict(Cause.EXPIRED, Severity.ERROR, sentence, None, known.proven_by("expired", "failed"))
+
+
+def _requested(known: KnownWindow) -> Verdict | None:
+    request = known.facts.request
+    return None if request is None else explain_request(known, request)
+
+
+def _stopped(known: KnownWindow) -> Verdict | None:
+    """What would be asked for, now or later, is not while the account is stopped; data that is fresh until then is fresh."""
+    stopped = _stop_of(known.account)
+    if stopped is None or known.window.request_id is not None or _is_fresh(known):
+        return None
+    return _stop_verdict(known.facts, *stopped, known.kept)
+
+
+def _held(known: KnownWindow) -> Verdict | None:
+    if known.window.held_digest is None or known.window.status != "loaded":
+        return None
+    sentence = (
+        f"A report was held: {ended(known.window.failure_reason or 'it lost nearly all of its rows')}. {known.kept}; "
+        f"{next_ask(known)}."
+    )
+    at = known.window.next_refresh_at
+    return Verdict(Cause.HELD, Severity.WARNING, sentence, at, known.proven_by("loaded", "held"))
+
+
+def _refused(known: KnownWindow) -> Verdict | None:
+    """A request that ended as loaded, with a window that failed: the report came, and the window did not take it."""
+    last = known.facts.ended
+    if known.window.status != "failed" or last is None or last.status != "loaded":
+        return None
+    sentence = (
+        f"Report {last.report_id} was refused: {ended(known.window.failure_reason or 'its rows')}; "
+        f"{last.bad_rows:,} of its rows are in quarantine, `bidbeacon quarantine list` shows them. {known.kept}; {next_ask(known)}."
+    )
+    return Verdict(
+        Cause.REFUSED, Severity.ERROR, sentence, known.window.next_refresh_at, known.proven_by("failed")
+    )
+
+
+def _failed(known: KnownWindow) -> Verdict | None:
+    if known.window.status != "failed" or known.window.failure_reason is None:
+        return None
+    sentence = f"Its report failed: {ended(known.window.failure_reason)}. {known.kept}; {next_ask(known)}."
+    at = known.window.next_refresh_at
+    return Verdict(Cause.FAILED, Severity.ERROR, sentence, at, known.proven_by("requested", "failed"))
+
+
+def _due(known: KnownWindow) -> Verdict | None:
+    if not known.is_due or known.window.request_id is not None:
+        return None
+    waits = known.account.open_requests >= SLOTS
+    return Verdict(
+        Cause.WAITING_FOR_SLOT if waits else Cause.DUE,
+        Severity.WAITING,
+        f"{_due_since(known)}: {asked_for_now(known)}. {known.kept}.",
+        known.account.next_look_at if waits else known.now,
+        known.proven_by("loaded", "skipped"),
+    )
+
+
+def _due_since(known: KnownWindow) -> str:
+    since = known.window.next_refresh_at
+    if since is None or since > known.now:
+        return "A person asks for it"
+    what = "Its first report" if known.window.data_as_of is None else _capital(known.refresh_name(since))
+    return f"{what} is due since {when(since)}"
+
+
+def _fresh(known: KnownWindow) -> Verdict | None:
+    window = known.window
+    if window.status != "loaded" or window.data_as_of is None:
+        return None
+    has = f"It has {window.row_count or 0:,} rows as of {when(window.data_as_of)}"
+    proofs = known.proven_by("loaded", "replayed")
+    if window.next_refresh_at is None:
+        final = f"{has}, and no refresh is to come; {by_hand(known)} asks for it all the same."
+        return Verdict(Cause.FINAL, Severity.FINE, final, None, proofs)
+    at = window.next_refresh_at
+    stopped = _stop_of(known.account)
+    then = f", but not while {stopped[1]}" if stopped else ""
+    sentence = f"{has}; {known.refresh_name(at)} follows at {when(at)}{then}."
+    return Verdict(Cause.FRESH, Severity.FINE, sentence, at, proofs)
+
+
+def _not_due_yet(known: KnownWindow) -> Verdict | None:
+    at = known.window.next_refresh_at
+    if known.window.status != "missing" or at is None or known.window.request_id is not None:
+        return None
+    sentence = f"It has no data yet, as it should: {known.refresh_name(at)} is the first, at {when(at)}."
+    return Verdict(Cause.NOT_DUE_YET, Severity.FINE, sentence, at)
+
+
+_RULES: tuple[Callable[[KnownWindow], Verdict | None], ...] = (
+    _expired,
+    _requested,
+    _stopped,
+    _held,
+    _refused,
+    _failed,
+    _due,
+    _fresh,
+    _not_due_yet,
+)
+
+
+def _unknown(known: KnownWindow) -> Verdict:
+    window = known.window
+    sentence = (
+        f"What is stored fits no known cause: window {window.status}, request {window.request_id or 'none'}, "
+        f"next refresh {when(window.next_refresh_at) if window.next_refresh_at else 'none'}; {by_hand(known)} asks for it anew."
+    )
+    proofs = tuple(dict.fromkeys(touch.session_id for touch in known.facts.touches[-1:]))
+    return Verdict(Cause.UNKNOWN, Severity.ERROR, sentence, None, proofs)
+
+
+def _is_fresh(known: KnownWindow) -> bool:
+    window = known.window
+    return window.status == "loaded" and window.held_digest is None and not known.is_due
+
+
+def _stop_of(account: AccountFacts) -> tuple[Cause, str, str] | None:
+    """Give why nothing is asked for an account, what a clause says of it, and what to do; None where all is well."""
+    if not account.enabled:
+        enable = f"`bidbeacon accounts enable {account.account_key}` brings it back"
+        return Cause.ACCOUNT_DISABLED, "the account is disabled", enable
+    if account.amazon_status == "DISABLED":
+        return (
+            Cause.ACCOUNT_DISABLED_AT_AMAZON,
+            "Amazon says that the account is disabled",
+            "it goes on when Amazon enables it",
+        )
+    if account.needs_person is None:
+        return None
+    if account.needs_person_for == "credentials":
+        said = f"Amazon refuses our credentials ({ended(account.needs_person)})"
+        return Cause.CREDENTIALS_NEED_PERSON, said, "it goes on when Amazon accepts them, for all accounts"
+    said = f"the account needs a person ({ended(account.needs_person)})"
+    enable = f"`bidbeacon accounts enable {account.account_key}` asks again"
+    return Cause.ACCOUNT_NEEDS_PERSON, said, enable
+
+
+def _stop_verdict(facts: WindowFacts, cause: Cause, said: str, what_to_do: str, kept: str) -> Verdict:
+    severity = Severity.WARNING if cause is Cause.ACCOUNT_DISABLED else Severity.ERROR
+    sentence = f"Nothing is asked for it: {said}; {what_to_do}. {kept}."
+    return Verdict(
+        cause, severity, sentence, None, last_sessions(facts, ("loaded", "failed", "needs-person"))
+    )
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

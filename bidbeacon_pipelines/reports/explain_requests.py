@@ -1,0 +1,145 @@
+"""Why a window that waits for a request is as it is: one rule for each place that a request can be in. Pure."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from bidbeacon_pipelines.reports.lifecycle import RequestStatus
+from bidbeacon_pipelines.reports.verdicts import Cause, KnownWindow, Severity, Verdict, ended, when
+from bidbeacon_pipelines.reports.window_facts import OpenRequest
+
+LATE_AFTER_USUAL = 4
+"""A report is late when it takes so many times the usual time of its dataset …"""
+LATE_AFTER = timedelta(minutes=30)
+"""… and longer than this in any case."""
+
+
+def explain_request(known: KnownWindow, request: OpenRequest) -> Verdict | None:
+    """Say where the request is that a window waits for; None where the facts contradict each other."""
+    if request.claimed_by is not None:
+        return _worked_on(known, request) if request.claim_is_alive else _abandoned(known, request)
+    match request.status:
+        case RequestStatus.PLANNED:
+            return _retrying(known, request) if request.failure_reason else _planned(known, request)
+        case RequestStatus.SENT:
+            return _answer_unknown(known, request)
+        case RequestStatus.IN_FLIGHT:
+            return _in_flight(known, request)
+        case RequestStatus.COMPLETED:
+            return _completed(known, request)
+    return None
+
+
+def _worked_on(known: KnownWindow, request: OpenRequest) -> Verdict:
+    loading = request.status == RequestStatus.COMPLETED and request.loads > 0
+    cause = Cause.BEING_LOADED if loading else Cause.BEING_WORKED_ON
+    what = f"Report {request.report_id} is being loaded" if loading else "Its request is being worked on"
+    sentence = f"{what} right now by session {request.claimed_by}. {known.kept}; this goes on by itself."
+    proofs = (*known.proven_by("queued", "requested"), request.claimed_by)
+    return Verdict(cause, Severity.WAITING, sentence, known.now, _known(*proofs))
+
+
+def _abandoned(known: KnownWindow, request: OpenRequest) -> Verdict:
+    """A claim whose lease is over holds nobody up: whoever looks next takes the request over."""
+    seen = (
+        "" if request.heartbeat_at is None else f" Its last sign of life was at {when(request.heartbeat_at)}."
+    )
+    dead = request.claim_status in {None, "running", "crashed"}
+    fate = "died" if dead else f"ended as {request.claim_status}"
+    sentence = (
+        f"Session {request.claimed_by}, which worked on its request, {fate}.{seen} "
+        f"The next look takes it over from where it was ({request.status.replace('_', ' ')}), {_look(known, request)}."
+    )
+    severity = Severity.WARNING if dead else Severity.WAITING
+    proofs = (*known.proven_by("requested", "retried"), request.claimed_by)
+    return Verdict(Cause.ABANDONED, severity, sentence, request.next_step_at or known.now, _known(*proofs))
+
+
+def _planned(known: KnownWindow, request: OpenRequest) -> Verdict:
+    patient = request.next_step_at is not None and request.next_step_at > known.now
+    held_back = "; Amazon asked us to slow down" if patient else ""
+    sentence = (
+        f"A request for {_days(request)} is stored since {when(request.created_at)} and not sent yet{held_back}: "
+        f"it is sent {_look(known, request)}. {known.kept}."
+    )
+    return Verdict(
+        Cause.REQUESTED,
+        Severity.WAITING,
+        sentence,
+        request.next_step_at or known.now,
+        known.proven_by("queued"),
+    )
+
+
+def _retrying(known: KnownWindow, request: OpenRequest) -> Verdict:
+    sentence = (
+        f"Attempt {request.attempts} of {known.policy.max_attempts} did not work: {ended(request.failure_reason or '')}. "
+        f"It is asked for anew {_look(known, request)}. {known.kept}."
+    )
+    at = request.next_step_at or known.now
+    return Verdict(
+        Cause.RETRYING, Severity.WARNING, sentence, at, known.proven_by("queued", "requested", "retried")
+    )
+
+
+def _answer_unknown(known: KnownWindow, request: OpenRequest) -> Verdict:
+    sentence = (
+        f"It was asked for at {when(request.sent_at or request.created_at)} and no answer is known: Amazon may have accepted it. "
+        f"Attempt {request.attempts} of {known.policy.max_attempts}; it is sent again {_look(known, request)}. {known.kept}."
+    )
+    at = request.next_step_at or known.now
+    return Verdict(Cause.ANSWER_UNKNOWN, Severity.WARNING, sentence, at, known.proven_by("queued", "retried"))
+
+
+def _in_flight(known: KnownWindow, request: OpenRequest) -> Verdict:
+    sent_at = request.sent_at or request.created_at
+    late = known.now - sent_at > max(LATE_AFTER, LATE_AFTER_USUAL * known.dataset.usual_latency)
+    given_up = f"; it is given up and asked for anew at {when(sent_at + known.policy.max_pending)}"
+    sentence = (
+        f"Report {request.report_id} for {_days(request)} is in flight since {when(sent_at)}"
+        f"{', far longer than usual' if late else ''}: Amazon says {request.amazon_status or 'nothing yet'}. "
+        f"It is looked at {_look(known, request)}{given_up if late else ''}. {known.kept}."
+    )
+    return Verdict(
+        Cause.LATE_AT_AMAZON if late else Cause.IN_FLIGHT,
+        Severity.WARNING if late else Severity.WAITING,
+        sentence,
+        request.next_step_at or known.now,
+        known.proven_by("requested", "adopted", "pending"),
+    )
+
+
+def _completed(known: KnownWindow, request: OpenRequest) -> Verdict:
+    if request.loads == 0:
+        sentence = f"Report {request.report_id} is complete at Amazon; it is loaded {_look(known, request)}. {known.kept}."
+        return Verdict(
+            Cause.READY_TO_LOAD, Severity.WAITING, sentence, known.now, known.proven_by("requested")
+        )
+    retried = [touch.reason for touch in known.facts.touches if touch.effect == "retried" and touch.reason]
+    reason = f": {ended(retried[-1])}" if retried else ""
+    sentence = (
+        f"Report {request.report_id} is complete at Amazon, and try {request.loads} of {known.policy.max_loads} to load it "
+        f"did not work{reason}. It is tried again {_look(known, request)}. {known.kept}."
+    )
+    at = request.next_step_at or known.now
+    return Verdict(
+        Cause.LOAD_RETRYING, Severity.WARNING, sentence, at, known.proven_by("requested", "retried")
+    )
+
+
+def _look(known: KnownWindow, request: OpenRequest) -> str:
+    """Say when the next step is taken: by the shared polling, which looks every half minute."""
+    at = request.next_step_at
+    return "at the next look, within a minute" if at is None or at <= known.now else f"at {when(at)}"
+
+
+def _days(request: OpenRequest) -> str:
+    count = (request.end_date - request.start_date).days + 1
+    return (
+        f"{request.start_date}"
+        if count == 1
+        else f"the {count} days {request.start_date} to {request.end_date}"
+    )
+
+
+def _known(*sessions: UUID | None) -> tuple[UUID, ...]:
+    return tuple(dict.fromkeys(session for session in sessions if session is not None))

@@ -1,0 +1,187 @@
+"""Why a window is as it is, in one word and one sentence: the causes there are, and what all verdicts say alike. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+
+from bidbeacon_pipelines.reports.datasets import Dataset
+from bidbeacon_pipelines.reports.policy import LifecyclePolicy
+from bidbeacon_pipelines.reports.window_facts import AccountFacts, StoredWindow, WindowFacts
+from bidbeacon_pipelines.reports.windows import missed_offsets
+
+SLOTS = 2
+"""How many reports of one ads account are open at once."""
+_FIRST_ENTITIES_WITHIN = timedelta(minutes=15)
+"""How long a new account's first request waits for its first entity sync; the sensor's own rule."""
+_SENSOR_IS_LATE_AFTER = timedelta(minutes=10)
+"""A due window with a free slot is asked for within a minute where Dagster runs."""
+
+
+class Cause(StrEnum):
+    """Why a window is as it is; a verdict's code, and a promise."""
+
+    UNKNOWN_ACCOUNT = "unknown-account"
+    UNKNOWN_DATASET = "unknown-dataset"
+    OUTSIDE_HISTORY = "outside-history"
+    NOT_BEGUN = "not-begun"
+    NOT_PLANNED = "not-planned"
+    NOT_DUE_YET = "not-due-yet"
+    FRESH = "fresh"
+    FINAL = "final"
+    DUE = "due"
+    WAITING_FOR_SLOT = "waiting-for-slot"
+    REQUESTED = "requested"
+    ANSWER_UNKNOWN = "answer-unknown"
+    IN_FLIGHT = "in-flight"
+    LATE_AT_AMAZON = "late-at-amazon"
+    READY_TO_LOAD = "ready-to-load"
+    BEING_LOADED = "being-loaded"
+    BEING_WORKED_ON = "being-worked-on"
+    ABANDONED = "abandoned"
+    LOAD_RETRYING = "load-retrying"
+    RETRYING = "retrying"
+    FAILED = "failed"
+    REFUSED = "refused"
+    HELD = "held"
+    EXPIRED = "expired"
+    ACCOUNT_DISABLED = "account-disabled"
+    ACCOUNT_DISABLED_AT_AMAZON = "account-disabled-at-amazon"
+    ACCOUNT_NEEDS_PERSON = "account-needs-person"
+    CREDENTIALS_NEED_PERSON = "credentials-need-person"
+    UNKNOWN = "unknown"
+
+
+class Severity(StrEnum):
+    """How much a verdict should worry a person."""
+
+    FINE = "fine"
+    """Nothing to do, nothing to wait for."""
+    WAITING = "waiting"
+    """It goes on by itself, in the usual time."""
+    WARNING = "warning"
+    """It goes on by itself, but something was not as usual."""
+    ERROR = "error"
+    """It stays as it is for days, or until a person acts."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Why a window is as it is.
+
+    Attributes:
+        cause: The reason, as a code.
+        severity: How much it should worry a person.
+        sentence: The reason and what happens next and when, for a person; instants in UTC.
+        next_at: When something happens next by itself, where that is known; an instant in the past is due.
+        sessions: The sessions that prove it, oldest first.
+    """
+
+    cause: Cause
+    severity: Severity
+    sentence: str
+    next_at: datetime | None = None
+    sessions: tuple[UUID, ...] = ()
+
+
+@dataclass(frozen=True)
+class KnownWindow:
+    """A window that is stored, with all that verdicts on it are made from.
+
+    Attributes:
+        facts: What is known.
+        account: The account.
+        dataset: The dataset.
+        window: The stored window.
+        now: The instant of the question.
+        policy: How patient requests are.
+    """
+
+    facts: WindowFacts
+    account: AccountFacts
+    dataset: Dataset
+    window: StoredWindow
+    now: datetime
+    policy: LifecyclePolicy
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it should be asked for now: a refresh fell due, or a person wants it."""
+        at = self.window.next_refresh_at
+        return self.window.wanted_by is not None or (at is not None and at <= self.now)
+
+    @property
+    def kept(self) -> str:
+        """Say what data it has meanwhile."""
+        if self.window.last_loaded_at is None or self.window.data_as_of is None:
+            return "It has no data yet"
+        return f"It keeps its {self.window.row_count or 0:,} rows as of {when(self.window.data_as_of)}"
+
+    def refresh_name(self, at: datetime) -> str:
+        """Name the refresh that falls due at an instant: `T+3`, where it is one of the dataset's offsets."""
+        window = self.facts.window_date
+        found = missed_offsets(
+            self.dataset, window, self.account.time_zone, self.window.data_as_of, max(at, self.now)
+        )
+        return "a refresh" if found.serves is None else f"the refresh T+{found.serves}"
+
+    def proven_by(self, *effects: str) -> tuple[UUID, ...]:
+        """Give the sessions of the last action of each of these effects, oldest first."""
+        return last_sessions(self.facts, effects)
+
+
+def last_sessions(facts: WindowFacts, effects: Iterable[str]) -> tuple[UUID, ...]:
+    """Give the sessions of the last action of each effect, oldest first, each once."""
+    last = {touch.effect: touch for touch in facts.touches if touch.effect in set(effects)}
+    return tuple(dict.fromkeys(t.session_id for t in sorted(last.values(), key=lambda touch: touch.at)))
+
+
+def next_ask(known: KnownWindow) -> str:
+    """Say when it is asked for, as the end of a sentence."""
+    at = known.window.next_refresh_at
+    if known.is_due:
+        return asked_for_now(known)
+    if at is None:
+        return f"it is not asked for again by itself: {by_hand(known)} does"
+    return f"it is asked for again at {when(at)}"
+
+
+def asked_for_now(known: KnownWindow) -> str:
+    """Say what a due window waits for."""
+    account = known.account
+    if account.open_requests >= SLOTS:
+        look = "now" if account.next_look_at is None else f"at {when(account.next_look_at)}"
+        return f"it is asked for when one of the {SLOTS} reports of its ads account is done, looked at next {look}"
+    if is_before_first_entities(account, known.now):
+        return f"it is asked for after the account's first entity sync, at {when(entities_deadline(account))} at the latest"
+    due_for = known.now - (known.window.next_refresh_at or known.now)
+    late = due_for > _SENSOR_IS_LATE_AFTER and known.window.wanted_by is None
+    check = "; where that does not come, look whether Dagster's daemon runs" if late else ""
+    return f"the account's next refresh, within a minute, asks for it{check}"
+
+
+def is_before_first_entities(account: AccountFacts, now: datetime) -> bool:
+    """Whether nothing is asked yet since the account's entities are to come first."""
+    return account.entities_synced_at is None and now < entities_deadline(account)
+
+
+def entities_deadline(account: AccountFacts) -> datetime:
+    """Give when a new account waits no longer for its entities."""
+    return account.first_seen_at + _FIRST_ENTITIES_WITHIN
+
+
+def by_hand(known: KnownWindow) -> str:
+    """Give the command that loads the window now."""
+    facts = known.facts
+    return f"`bidbeacon refresh --account {facts.account_key} --dataset {facts.dataset_name} --window {facts.window_date}`"
+
+
+def when(at: datetime) -> str:
+    """Give an instant the way sentences have it."""
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def ended(text: str) -> str:
+    """Give a reason as the end of a clause: without the full stop that many have."""
+    return text.rstrip().rstrip(".")

@@ -1,0 +1,146 @@
+"""What must be known of a window to say why it is as it is; instants are aware UTC, days the account's own calendar days. Pure."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from uuid import UUID
+
+from bidbeacon_pipelines.reports.datasets import Dataset
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountFacts:
+    """The window's account.
+
+    Attributes:
+        account_key: Its key.
+        time_zone: The IANA zone its days are counted in.
+        enabled: Whether people want it refreshed.
+        amazon_status: Amazon's own word for its state.
+        needs_person: Why nothing is asked until a person acts, if so.
+        needs_person_for: Whether that concerns the `account`, or the `credentials` and so all of their accounts.
+        first_seen_at: When it was first synced.
+        entities_synced_at: When its campaigns, ads and targets were, if ever.
+        open_requests: Reports of the ads account that are open, in all of its countries.
+        next_look_at: When the first of these is looked at next; None where that is due now, or none is open.
+    """
+
+    account_key: str
+    time_zone: str
+    enabled: bool
+    amazon_status: str
+    needs_person: str | None
+    needs_person_for: str | None
+    first_seen_at: datetime
+    entities_synced_at: datetime | None
+    open_requests: int
+    next_look_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredWindow:
+    """The row of the window; the columns of `report_windows`."""
+
+    status: str
+    next_refresh_at: datetime | None
+    request_id: int | None
+    last_requested_at: datetime | None
+    last_loaded_at: datetime | None
+    data_as_of: datetime | None
+    load_count: int
+    loaded_by_request: int | None
+    row_count: int | None
+    quarantined_count: int | None
+    unresolved_count: int | None
+    spend: Decimal | None
+    sales: Decimal | None
+    failure_reason: str | None
+    held_digest: str | None
+    held_rows: int | None
+    wanted_by: UUID | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenRequest:
+    """The request that the window waits for, and the session that claims to work on it.
+
+    Attributes:
+        claim_is_alive: Whether that session's lease holds; False where nobody claims it.
+        claim_status: That session's status, None where nobody claims it or it is forgotten.
+        heartbeat_at: That session's last sign of life, where it is known.
+    """
+
+    id: int
+    start_date: date
+    end_date: date
+    status: str
+    by_hand: bool
+    report_id: str | None
+    amazon_status: str | None
+    attempts: int
+    polls: int
+    loads: int
+    created_at: datetime
+    sent_at: datetime | None
+    next_step_at: datetime | None
+    failure_code: str | None
+    failure_reason: str | None
+    requested_by: UUID | None
+    claimed_by: UUID | None
+    claim_is_alive: bool
+    claim_status: str | None
+    heartbeat_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndedRequest:
+    """The last request over the window's day that has ended; `bad_rows` of its report are in quarantine for this day."""
+
+    id: int
+    status: str
+    report_id: str | None
+    attempts: int
+    finished_at: datetime
+    failure_kind: str | None
+    failure_code: str | None
+    bad_rows: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TouchFact:
+    """One action that touched the window, or stopped its account; `reason` is what it gave as one."""
+
+    at: datetime
+    effect: str
+    session_id: UUID
+    reason: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowFacts:
+    """All that is known of a window; `dataset` or `account` is None where there is none of this name.
+
+    Attributes:
+        account_key: The account that was asked about.
+        dataset_name: The dataset that was asked about.
+        window_date: The day that was asked about.
+        known_datasets: What datasets there are.
+        account: The account.
+        dataset: The dataset's registry entry.
+        window: The stored window.
+        request: The request that it waits for.
+        ended: The last request over this day that has ended.
+        touches: What touched it, oldest first.
+    """
+
+    account_key: str
+    dataset_name: str
+    window_date: date
+    known_datasets: Collection[str]
+    account: AccountFacts | None = None
+    dataset: Dataset | None = None
+    window: StoredWindow | None = None
+    request: OpenRequest | None = None
+    ended: EndedRequest | None = None
+    touches: Sequence[TouchFact] = ()

@@ -1,0 +1,101 @@
+"""SQL that reads what is known of one window: five statements, each by an index. Columns are named as in `reports.window_facts`."""
+
+from datetime import date
+
+from sqlalchemy import Connection, RowMapping, text
+
+_ACCOUNT = text("""
+    SELECT a.account_id, a.country_code, a.account_key, a.time_zone, a.currency_code, a.enabled, a.amazon_status, a.needs_person,
+           a.needs_person_for, a.first_seen_at, a.entities_synced_at, o.open_requests, o.next_look_at
+      FROM advertiser_accounts a
+     CROSS JOIN LATERAL (
+           SELECT count(*) AS open_requests,
+                  CASE WHEN bool_and(r.next_step_at IS NOT NULL) THEN min(r.next_step_at) END AS next_look_at
+             FROM report_requests r
+            WHERE r.account_id = a.account_id AND r.status IN ('planned', 'sent', 'in_flight', 'completed')) o
+     WHERE a.account_key = :key""")
+
+
+def find_account_row(connection: Connection, key: str) -> RowMapping | None:
+    """Give an account with what of its ads account is open, or None: the fields of `AccountFacts`, its ids and its currency."""
+    return connection.execute(_ACCOUNT, {"key": key}).mappings().first()
+
+
+_OF_DAY = "account_id = :account_id AND country_code = :country_code AND dataset = :dataset"
+_WINDOW = text(f"""
+    SELECT status, next_refresh_at, request_id, last_requested_at, last_loaded_at, data_as_of, load_count, loaded_by_request,
+           row_count, quarantined_count, unresolved_count, spend, sales, failure_reason, held_digest, held_rows, wanted_by
+      FROM report_windows WHERE {_OF_DAY} AND window_date = :day""")
+
+
+def find_window_row(
+    connection: Connection, account: RowMapping, dataset: str, day: date
+) -> RowMapping | None:
+    """Give the stored window, or None: the fields of `StoredWindow`."""
+    return connection.execute(_WINDOW, _values(account, dataset, day)).mappings().first()
+
+
+# A claim holds as long as its session's lease does; `store.requests` says the same of it.
+_REQUEST = text("""
+    SELECT r.id, r.start_date, r.end_date, r.status, r.by_hand, r.report_id, r.amazon_status, r.attempts, r.polls, r.loads,
+           r.created_at, r.sent_at, r.next_step_at, r.failure_code, r.failure_reason, r.requested_by, r.claimed_by,
+           coalesce(l.expires_at > clock_timestamp(), false) AS claim_is_alive, h.status AS claim_status, l.heartbeat_at
+      FROM report_requests r
+      LEFT JOIN session_headers h ON h.id = r.claimed_by
+      LEFT JOIN session_leases l ON l.session_id = r.claimed_by
+     WHERE r.id = :id""")
+
+
+def find_request_row(connection: Connection, request_id: int) -> RowMapping | None:
+    """Give a request with the state of its claim, or None: the fields of `OpenRequest`."""
+    return connection.execute(_REQUEST, {"id": request_id}).mappings().first()
+
+
+_ENDED = text(f"""
+    SELECT r.id, r.status, r.report_id, r.attempts, r.finished_at, r.failure_kind, r.failure_code,
+           (SELECT count(*) FROM quarantined_rows q
+             WHERE q.account_id = r.account_id AND q.country_code = r.country_code AND q.dataset = r.dataset
+               AND (q.window_date = :day OR q.window_date IS NULL) AND q.request_id = r.id) AS bad_rows
+      FROM report_requests r
+     WHERE {_OF_DAY} AND r.start_date <= :day AND r.end_date >= :day AND r.finished_at IS NOT NULL
+     ORDER BY r.finished_at DESC, r.id DESC LIMIT 1""")
+
+
+def find_ended_request_row(
+    connection: Connection, account: RowMapping, dataset: str, day: date
+) -> RowMapping | None:
+    """Give the last request over a day that has ended, or None: the fields of `EndedRequest`."""
+    return connection.execute(_ENDED, _values(account, dataset, day)).mappings().first()
+
+
+_TOUCHES = text("""
+    SELECT * FROM (
+        SELECT t.id AS touch_id, t.effect, a.session_id, a.ord, a.type, a.schema_version, a.at, a.payload,
+               h.job_name, h.status AS session_status
+          FROM session_touches t
+          JOIN session_actions a ON a.session_id = t.session_id AND a.ord = t.ord
+          JOIN session_headers h ON h.id = t.session_id
+         WHERE t.account_key = :key
+           AND (t.dataset = :dataset AND t.window_key = :window OR t.dataset IS NULL AND t.effect = 'needs-person')
+         ORDER BY t.id DESC LIMIT :limit) newest
+     ORDER BY touch_id""")
+
+
+def list_touches(
+    connection: Connection, key: str, dataset: str, day: date, *, limit: int
+) -> list[RowMapping]:
+    """Give the newest actions that touched a window, or stopped its account, oldest first.
+
+    Columns: effect, job_name, session_status, and those of `bidbeacon_sessions.store.list_actions`.
+    """
+    values = {"key": key, "dataset": dataset, "window": day.isoformat(), "limit": limit}
+    return list(connection.execute(_TOUCHES, values).mappings())
+
+
+def _values(account: RowMapping, dataset: str, day: date) -> dict[str, object]:
+    return {
+        "account_id": account["account_id"],
+        "country_code": account["country_code"],
+        "dataset": dataset,
+        "day": day,
+    }

@@ -1,0 +1,392 @@
+"""Each cause of staleness, made by the real pipeline against the sandbox: the verdict is the right one, and its sessions prove it."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date, timedelta
+
+import pytest
+
+from bidbeacon_pipelines.jobs.explain import Explanation, explain_window, explanation_json
+from bidbeacon_pipelines.jobs.refresh import keep_windows, request_due_windows
+from bidbeacon_pipelines.reports.verdicts import Cause, Severity
+from bidbeacon_pipelines.store.accounts import Account, set_credentials_need_person, set_enabled
+from bidbeacon_pipelines.store.performance import lock_rows
+from bidbeacon_pipelines.store.requests import claim_request
+from bidbeacon_sessions import SessionStore
+from tests.postgres.bench_world import DATASET, BenchWorld
+
+TODAY = date(2026, 1, 15)
+DAY = TODAY - timedelta(days=3)
+
+
+def explained(
+    world: BenchWorld, account: Account, day: date = DAY, dataset: str = DATASET.name
+) -> Explanation:
+    """Ask why a window is as it is."""
+    with SessionStore(world.engine).snapshot() as connection:
+        return explain_window(
+            connection, world.bench.settings, account.account_key, dataset, day, now=world.bench.now()
+        )
+
+
+def cause(world: BenchWorld, account: Account, day: date = DAY) -> Cause:
+    """Give the verdict's code alone."""
+    return explained(world, account, day).verdict.cause
+
+
+def proves(world: BenchWorld, told: Explanation, kind: str) -> bool:
+    """Whether a session of the verdict recorded an action of this type."""
+    rows = world.query("SELECT session_id FROM session_actions WHERE type = :kind", kind=kind)
+    return not {row["session_id"] for row in rows}.isdisjoint(told.verdict.sessions)
+
+
+def make_windows(world: BenchWorld, account: Account) -> None:
+    """Create the account's windows, and ask for none."""
+    with world.session() as session:
+        keep_windows(world.bench, session, account, DATASET, again=True)
+
+
+def test_names_that_nobody_has_are_told_with_what_there_is(world: BenchWorld) -> None:
+    """An unknown account leads to the list of keys, an unknown dataset to those that exist."""
+    account = world.account()
+    unknown = explained(world, replace(account, account_key="US.nobody")).verdict
+    assert (unknown.cause, unknown.severity) == (Cause.UNKNOWN_ACCOUNT, Severity.ERROR)
+    assert "'US.nobody': `bidbeacon accounts list`" in unknown.sentence
+    weather = explained(world, account, dataset="weather").verdict
+    assert weather.cause == Cause.UNKNOWN_DATASET
+    assert DATASET.name in weather.sentence
+
+
+def test_days_outside_the_history_have_no_window(world: BenchWorld) -> None:
+    """What was before Amazon's 15 months stays empty; what has not begun is asked for a day later; what is neither is made soon."""
+    account = world.account()
+    make_windows(world, account)
+    past = explained(world, account, date(2020, 2, 29)).verdict
+    assert (past.cause, past.next_at) == (Cause.OUTSIDE_HISTORY, None)
+    tomorrow = explained(world, account, TODAY + timedelta(days=1)).verdict
+    assert (tomorrow.cause, tomorrow.severity) == (Cause.NOT_BEGUN, Severity.FINE)
+    assert tomorrow.next_at is not None
+    assert "asked for first at 2026-01-17 08:00:00 UTC" in tomorrow.sentence
+    assert Cause.NOT_PLANNED == cause(world, world.account("DE"))
+
+
+def test_a_window_of_today_is_not_due_yet(world: BenchWorld) -> None:
+    """It has no data, and that is as it should be until the first midnight after it."""
+    account = world.account()
+    make_windows(world, account)
+    verdict = explained(world, account, TODAY).verdict
+    assert (verdict.cause, verdict.severity) == (Cause.NOT_DUE_YET, Severity.FINE)
+    assert "the refresh T+1 is the first, at 2026-01-16 08:00:00 UTC" in verdict.sentence
+
+
+def test_a_loaded_window_is_fresh_until_its_next_refresh(world: BenchWorld) -> None:
+    """The sentence says how many rows, as of when, and which refresh follows; the session that loaded it proves it."""
+    account = world.account()
+    world.load(account, DAY)
+    told = explained(world, account)
+    assert (told.verdict.cause, told.verdict.severity) == (Cause.FRESH, Severity.FINE)
+    rows = world.window(account, DAY).row_count
+    expected = f"It has {rows} rows as of 2026-01-15 12:00:00 UTC; the refresh T+5 follows at 2026-01-17 08:00:00 UTC."
+    assert expected == told.verdict.sentence
+    assert proves(world, told, "report-processed")
+
+
+def test_after_the_last_refresh_a_window_is_final(world: BenchWorld) -> None:
+    """A day loaded more than 60 days later has no refresh to come."""
+    account, day = world.account(), TODAY - timedelta(days=70)
+    world.load(account, day)
+    verdict = explained(world, account, day).verdict
+    assert (verdict.cause, verdict.next_at) == (Cause.FINAL, None)
+
+
+def test_a_due_window_is_asked_for_by_the_next_refresh(world: BenchWorld) -> None:
+    """Due and a slot free: within a minute; a loaded window says which refresh it is that is due."""
+    account = world.account()
+    world.sync_entities(account)
+    make_windows(world, account)
+    verdict = explained(world, account).verdict
+    assert (verdict.cause, verdict.severity) == (Cause.DUE, Severity.WAITING)
+    assert "It has no data yet" in verdict.sentence
+    world.load(account, DAY)
+    world.advance(days=3)
+    again = explained(world, account).verdict
+    assert again.cause == Cause.DUE
+    assert again.sentence.startswith("The refresh T+5 is due since 2026-01-17 08:00:00 UTC: ")
+    assert "look whether Dagster's daemon runs" in again.sentence
+
+
+def test_a_due_window_waits_for_a_slot_of_its_ads_account(world: BenchWorld) -> None:
+    """With two reports in flight the oldest windows wait, and the session that passed them over proves it."""
+    account = world.account("JP")
+    world.refresh(account)
+    [oldest] = world.query(
+        "SELECT min(window_date) AS day FROM report_windows WHERE request_id IS NULL AND next_refresh_at < :now",
+        now=world.bench.now(),
+    )
+    told = explained(world, account, oldest["day"])
+    assert told.verdict.cause == Cause.WAITING_FOR_SLOT
+    assert told.verdict.next_at == told.facts.account.next_look_at  # type: ignore[union-attr]  # it is known
+    assert "when one of the 2 reports of its ads account is done, looked at next" in told.verdict.sentence
+    assert proves(world, told, "window-skipped")
+
+
+def test_a_report_in_flight_is_named_with_amazons_word(world: BenchWorld) -> None:
+    """Which report, since when, what Amazon says, and when it is looked at next."""
+    account = world.account()
+    request_id = world.ask(account, DAY)
+    request = world.request(request_id)
+    told = explained(world, account)
+    assert (told.verdict.cause, told.verdict.next_at) == (Cause.IN_FLIGHT, request.next_step_at)
+    for said in (request.report_id, "since 2026-01-15 12:00:00 UTC", f"Amazon says {request.amazon_status}"):
+        assert (said or "no report") in told.verdict.sentence
+    assert proves(world, told, "report-requested")
+
+
+def test_a_report_that_takes_hours_is_late_at_amazon(world: BenchWorld) -> None:
+    """Far beyond the usual time the verdict warns, and says when it is given up."""
+    world.break_with("report_pending")
+    account = world.account()
+    world.ask(account, DAY)
+    world.advance(hours=2)
+    world.step()
+    told = explained(world, account)
+    assert (told.verdict.cause, told.verdict.severity) == (Cause.LATE_AT_AMAZON, Severity.WARNING)
+    assert "given up and asked for anew at 2026-01-16 12:00:00 UTC" in told.verdict.sentence
+    assert proves(world, told, "report-pending")
+
+
+def test_a_create_without_an_answer_may_have_been_accepted(world: BenchWorld) -> None:
+    """It is said that it is not known, and when it is sent again."""
+    world.break_with("throttle_accepted", times=1)
+    account = world.account()
+    request_id = world.ask(account, DAY)
+    verdict = explained(world, account).verdict
+    assert (verdict.cause, verdict.next_at) == (
+        Cause.ANSWER_UNKNOWN,
+        world.request(request_id).next_step_at,
+    )
+
+
+def test_a_failed_report_is_retried_with_its_reason(world: BenchWorld) -> None:
+    """Which attempt of how many, Amazon's reason, and when the next one is."""
+    world.break_with("report_failed", times=1, reason="Out of ink")
+    account = world.account()
+    world.load(account, DAY)
+    told = explained(world, account)
+    assert (told.verdict.cause, told.verdict.severity) == (Cause.RETRYING, Severity.WARNING)
+    assert told.verdict.sentence.startswith("Attempt 1 of 5 did not work: Amazon says FAILED")
+    assert "Out of ink" in told.verdict.sentence
+    assert told.verdict.next_at == world.bench.now() + timedelta(minutes=5)
+    assert proves(world, told, "request-retried")
+
+
+def test_after_the_last_attempt_it_is_failed_until_the_next_offset(world: BenchWorld) -> None:
+    """Amazon's reason, what data there is, and when it is asked for again."""
+    world.break_with("report_failed", reason="Out of ink")
+    account = world.account()
+    world.load(account, DAY)
+    for _ in range(20):
+        world.advance(minutes=50)
+        world.step()
+    told = explained(world, account)
+    assert (told.verdict.cause, told.verdict.severity) == (Cause.FAILED, Severity.ERROR)
+    for said in ("given up after 5 attempts", "Out of ink", "It has no data yet; it is asked for again at"):
+        assert said in told.verdict.sentence
+    assert told.verdict.next_at == world.window(account, DAY).next_refresh_at
+    assert proves(world, told, "report-failed")
+
+
+def test_a_file_that_breaks_is_a_load_that_is_retried(world: BenchWorld) -> None:
+    """The report is complete, the try and its reason are told, and when the next try is."""
+    world.break_with("truncated_gzip", times=2)
+    account = world.account()
+    world.load(account, DAY)
+    told = explained(world, account)
+    assert told.verdict.cause == Cause.LOAD_RETRYING
+    assert "try 1 of 3 to load it did not work: " in told.verdict.sentence
+    assert proves(world, told, "request-retried")
+
+
+def test_a_report_that_lost_its_rows_is_held(world: BenchWorld) -> None:
+    """How many rows came, that the old ones stay, and when it is asked for again."""
+    account = world.account()
+    world.load(account, DAY)
+    world.break_with("empty_report", times=1)
+    world.load(account, DAY)
+    told = explained(world, account)
+    assert (told.verdict.cause, told.verdict.severity) == (Cause.HELD, Severity.WARNING)
+    assert f"0 rows where {world.window(account, DAY).row_count} were" in told.verdict.sentence
+    assert told.verdict.next_at == world.bench.now() + timedelta(minutes=15)
+    assert proves(world, told, "report-held")
+
+
+def test_a_report_of_bad_rows_is_refused_and_they_are_counted(world: BenchWorld) -> None:
+    """The share, how many rows are in quarantine, that the old data stays, and when it is asked for again."""
+    account = world.account()
+    world.load(account, DAY)
+    world.break_with("bad_rows", times=1, share=0.5, kinds=("negative_metric",))
+    world.load(account, DAY)
+    told = explained(world, account)
+    [bad] = world.query("SELECT count(*) FROM quarantined_rows")
+    assert (told.verdict.cause, told.verdict.severity) == (Cause.REFUSED, Severity.ERROR)
+    assert f"{bad['count']} of its rows are in quarantine" in told.verdict.sentence
+    assert "It keeps its" in told.verdict.sentence
+    assert proves(world, told, "report-failed")
+
+
+def test_what_amazon_serves_no_longer_is_expired(world: BenchWorld) -> None:
+    """A window that was never loaded in time says so, and the session that gave it up proves it."""
+    account = world.account()
+    make_windows(world, account)
+    [oldest] = world.query("SELECT min(window_date) AS day FROM report_windows")
+    world.advance(days=2)
+    make_windows(world, account)
+    told = explained(world, account, oldest["day"])
+    assert (told.verdict.cause, told.verdict.severity) == (Cause.EXPIRED, Severity.ERROR)
+    assert proves(world, told, "windows-expired")
+
+
+def _disable(world: BenchWorld, account: Account) -> None:
+    with world.engine.begin() as connection:
+        set_enabled(connection, account.account_key, enabled=False)
+
+
+def _disable_at_amazon(world: BenchWorld, account: Account) -> None:
+    world.execute(
+        "UPDATE advertiser_accounts SET amazon_status = 'DISABLED' WHERE account_key = :key",
+        key=account.account_key,
+    )
+
+
+def _refuse_credentials(world: BenchWorld, _: Account) -> None:
+    with world.engine.begin() as connection:
+        set_credentials_need_person(connection, "the refresh token was revoked.")
+
+
+def _refuse_account(world: BenchWorld, account: Account) -> None:
+    world.bench.client._tokens._token = None
+    world.break_with("invalid_grant")
+    world.ask(account, DAY)
+
+
+@pytest.mark.parametrize(
+    ("stop", "expected", "said"),
+    [
+        (_disable, Cause.ACCOUNT_DISABLED, "`bidbeacon accounts enable"),
+        (_disable_at_amazon, Cause.ACCOUNT_DISABLED_AT_AMAZON, "it goes on when Amazon enables it"),
+        (_refuse_credentials, Cause.CREDENTIALS_NEED_PERSON, "revoked"),
+        (_refuse_account, Cause.ACCOUNT_NEEDS_PERSON, "revoked"),
+    ],
+)
+def test_a_stopped_account_is_why_a_due_window_is_stale(
+    world: BenchWorld, stop: Callable[[BenchWorld, Account], None], expected: Cause, said: str
+) -> None:
+    """Who stopped it, and what brings it back."""
+    account = world.account()
+    make_windows(world, account)
+    stop(world, account)
+    verdict = explained(world, account).verdict
+    assert expected == verdict.cause
+    assert said in verdict.sentence
+
+
+def test_fresh_data_of_a_stopped_account_is_fresh(world: BenchWorld) -> None:
+    """Until its next refresh would be due; the sentence says that it will not come."""
+    account = world.account()
+    world.load(account, DAY)
+    _disable(world, account)
+    assert "but not while the account is disabled" in explained(world, account).verdict.sentence
+    world.advance(days=3)
+    assert Cause.ACCOUNT_DISABLED == cause(world, account)
+
+
+def test_what_a_living_session_works_on_names_it(world: BenchWorld) -> None:
+    """A request that is planned and about to be sent; when its session has ended, the next look takes it over."""
+    account = world.account()
+    make_windows(world, account)
+    with world.session() as session:
+        [request_id] = request_due_windows(world.bench, session, account, DATASET, wanted=[DAY])
+        told = explained(world, account).verdict
+        assert (told.cause, told.sessions[-1]) == (Cause.BEING_WORKED_ON, session.session_id)
+    ended = explained(world, account).verdict
+    assert (ended.cause, ended.severity) == (Cause.ABANDONED, Severity.WAITING)
+    assert "ended as succeeded" in ended.sentence
+    world.execute("UPDATE report_requests SET claimed_by = NULL WHERE id = :id", id=request_id)
+    assert Cause.REQUESTED == cause(world, account)
+
+
+def test_a_dead_session_is_told_with_its_last_sign_of_life(world: BenchWorld) -> None:
+    """Its lease has run out, nobody has closed it yet: the next look takes the request over."""
+    account = world.account()
+    request_id = world.ask(account, DAY)
+    with world.session() as session:
+        with world.engine.begin() as connection:
+            assert claim_request(connection, request_id, session.session_id) is not None
+        world.execute("UPDATE session_leases SET expires_at = now() - interval '1 second'")
+        verdict = explained(world, account).verdict
+    assert (verdict.cause, verdict.severity) == (Cause.ABANDONED, Severity.WARNING)
+    for said in (f"{session.session_id}, which worked on its request, died", "Its last sign of life was at"):
+        assert said in verdict.sentence
+    assert session.session_id in verdict.sessions
+
+
+def test_a_load_that_goes_on_names_its_session(world: BenchWorld) -> None:
+    """While another transaction keeps the load waiting, the window is being loaded; afterwards it is fresh."""
+    account = world.account()
+    request_id = world.ask(account, DAY)
+    world.advance(minutes=2)
+    loader = threading.Thread(target=world.step)
+    with world.engine.begin() as connection:
+        lock_rows(connection, account)
+        loader.start()
+        _wait_until(lambda: world.request(request_id).loads == 1)
+        verdict = explained(world, account).verdict
+        assert (verdict.cause, verdict.sessions[-1]) == (
+            Cause.BEING_LOADED,
+            world.request(request_id).claimed_by,
+        )
+    loader.join(timeout=30)
+    assert Cause.FRESH == cause(world, account)
+
+
+def _wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline, "waited too long"
+        threading.Event().wait(0.02)
+
+
+def test_a_window_wanted_by_hand_waits_like_a_due_one(world: BenchWorld) -> None:
+    """Fresh, and wanted all the same: what it waits for is told, not that it is fresh."""
+    account = world.account()
+    world.load(account, DAY)
+    with world.session() as session:
+        world.execute("UPDATE report_windows SET wanted_by = :by WHERE load_count > 0", by=session.session_id)
+    verdict = explained(world, account).verdict
+    assert verdict.cause == Cause.DUE
+    assert verdict.sentence.startswith("A person asks for it: ")
+
+
+def test_facts_that_fit_nothing_are_unknown(world: BenchWorld) -> None:
+    """A window that is neither loaded nor due nor expired, which no code makes: no cause is invented."""
+    account = world.account()
+    make_windows(world, account)
+    world.execute("UPDATE report_windows SET next_refresh_at = NULL")
+    verdict = explained(world, account).verdict
+    assert (verdict.cause, verdict.severity) == (Cause.UNKNOWN, Severity.ERROR)
+    assert "fits no known cause: window missing" in verdict.sentence
+
+
+def test_the_timeline_has_what_touched_the_window_and_nothing_else(world: BenchWorld) -> None:
+    """Oldest first, each with its session's address; amounts as text, instants in ISO 8601."""
+    account = world.account()
+    world.load(account, DAY)
+    world.load(account, DAY - timedelta(days=1))
+    told = explanation_json(explained(world, account))
+    assert ["queued", "requested", "loaded"] == [action["effect"] for action in told["timeline"]]
+    assert all(action["url"].endswith(action["session_id"]) for action in told["timeline"])
+    assert told["facts"]["window"]["spend"] == str(world.window(account, DAY).spend)
+    assert told["facts"]["account"]["account_key"] == told["account"] == account.account_key
+    assert told["at"] == world.bench.now().isoformat()

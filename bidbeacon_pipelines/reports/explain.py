@@ -138,7 +138,7 @@ def _due(known: KnownWindow) -> Verdict | None:
 def _due_since(known: KnownWindow) -> str:
     since = known.window.next_refresh_at
     if since is None or since > known.now:
-        return "A person asks for it"
+        return "A person wants it"
     what = "Its first report" if known.window.data_as_of is None else _capital(known.refresh_name(since))
     return f"{what} is due since {when(since)}"
 

@@ -47,7 +47,7 @@ def _abandoned(known: KnownWindow, request: OpenRequest) -> Verdict:
     fate = "died" if dead else f"ended as {request.claim_status}"
     sentence = (
         f"Session {request.claimed_by}, which worked on its request, {fate}.{seen} "
-        f"The next look takes it over from where it was ({request.status.replace('_', ' ')}), {_look(known, request)}."
+        f"The next run takes it over where it is ({request.status.replace('_', ' ')}), {_look(known, request)}. {known.kept}."
     )
     severity = Severity.WARNING if dead else Severity.WAITING
     proofs = (*known.proven_by("requested", "retried"), request.claimed_by)
@@ -97,7 +97,7 @@ def _in_flight(known: KnownWindow, request: OpenRequest) -> Verdict:
     sentence = (
         f"Report {request.report_id} for {_days(request)} is in flight since {when(sent_at)}"
         f"{', far longer than usual' if late else ''}: Amazon says {request.amazon_status or 'nothing yet'}. "
-        f"It is looked at {_look(known, request)}{given_up if late else ''}. {known.kept}."
+        f"The next look at it is {_look(known, request)}{given_up if late else ''}. {known.kept}."
     )
     return Verdict(
         Cause.LATE_AT_AMAZON if late else Cause.IN_FLIGHT,
@@ -129,7 +129,7 @@ def _completed(known: KnownWindow, request: OpenRequest) -> Verdict:
 def _look(known: KnownWindow, request: OpenRequest) -> str:
     """Say when the next step is taken: by the shared polling, which looks every half minute."""
     at = request.next_step_at
-    return "at the next look, within a minute" if at is None or at <= known.now else f"at {when(at)}"
+    return "within a minute" if at is None or at <= known.now else f"at {when(at)}"
 
 
 def _days(request: OpenRequest) -> str:

@@ -366,7 +366,7 @@ def test_a_window_wanted_by_hand_waits_like_a_due_one(world: BenchWorld) -> None
         world.execute("UPDATE report_windows SET wanted_by = :by WHERE load_count > 0", by=session.session_id)
     verdict = explained(world, account).verdict
     assert verdict.cause == Cause.DUE
-    assert verdict.sentence.startswith("A person asks for it: ")
+    assert verdict.sentence.startswith("A person wants it: ")
 
 
 def test_facts_that_fit_nothing_are_unknown(world: BenchWorld) -> None:

@@ -39,8 +39,13 @@ def action_line(action: Mapping[str, Any]) -> Text:
     at = datetime.fromisoformat(action["at"]).astimezone()
     line = Text(f"  {at:%H:%M:%S}  ", style="dim")
     line.append("│ ", style=TONES[action["tone"]])
-    line.append_text(_sentence(action["parts"], TONES[action["tone"]]))
+    line.append_text(action_sentence(action))
     return line
+
+
+def action_sentence(action: Mapping[str, Any]) -> Text:
+    """Give one action's sentence, in its tone's colour."""
+    return _sentence(action["parts"], TONES[action["tone"]])
 
 
 def session_line(session: Mapping[str, Any]) -> Text:

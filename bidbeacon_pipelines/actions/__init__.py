@@ -17,6 +17,7 @@ from bidbeacon_pipelines.actions.entities import (
 )
 from bidbeacon_pipelines.actions.reports import (
     LoadsRecorded,
+    QuarantineReplayed,
     ReportAdopted,
     ReportFailed,
     ReportHeld,
@@ -43,6 +44,7 @@ __all__ = [
     "ExportRequested",
     "LoadsRecorded",
     "OldRecordsDeleted",
+    "QuarantineReplayed",
     "ReportAdopted",
     "ReportFailed",
     "ReportHeld",

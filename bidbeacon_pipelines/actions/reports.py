@@ -180,6 +180,22 @@ class RequestRetried(_WindowsAction):
     retry_at: datetime
 
 
+class QuarantineReplayed(_WindowsAction):
+    """Rows that could not be understood were checked anew after a fix; recorded in the very transaction that loaded them."""
+
+    sentence = (
+        "Replayed {rows:count:quarantined row} of {dataset:badge} for {account:account}[ into {windows:windows}]"
+        "[, {foreign} of other countries][, {left} still not understood]"
+    )
+    tone = "success"
+    effect = "replayed"
+
+    request_id: int
+    rows: int
+    foreign: int = 0
+    left: int = 0
+
+
 class LoadsRecorded(Action):
     """Loads that Dagster did not know of became materializations of their partitions."""
 

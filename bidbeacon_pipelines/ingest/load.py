@@ -113,7 +113,7 @@ def load_report(
         time_zone=scope.account.time_zone,
         window_dates=days,
     )
-    stage_rows(connection, _staged(checked, targets, result))
+    stage_rows(connection, staged_rows(checked, targets, result))
     sum_staged_rows(connection, table)
     tallies = tally_windows(connection, table, scope, days)
     digests = _digest_suspicious(connection, table, tallies)
@@ -128,9 +128,10 @@ def load_report(
     return result
 
 
-def _staged(
+def staged_rows(
     checked: Iterable[GoodRow[ReportRow] | BadRow | ForeignRow], targets: TargetIndex, result: LoadResult
 ) -> Iterator[StagedRow]:
+    """Give checked rows the way they are staged, each with its target; rows of other countries are only counted in `result`."""
     for one in checked:
         match one:
             case GoodRow():

@@ -1,0 +1,162 @@
+"""Replays quarantined rows after a fix: those that are understood now go into the windows that hold their report.
+
+One transaction a report, with its action in it. Safe to run at any time, twice, and beside loads: what it has loaded is not in quarantine
+any more, and it waits for a load of the same account to end.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+from sqlalchemy import Connection, Engine
+
+from bidbeacon_pipelines.actions import QuarantineReplayed
+from bidbeacon_pipelines.ingest.load import LoadResult, staged_rows
+from bidbeacon_pipelines.ingest.quarantine import from_jsonable
+from bidbeacon_pipelines.ingest.rows import BadRow, ForeignRow, GoodRow, ReportRow, check_rows
+from bidbeacon_pipelines.ingest.targets import TargetIndex
+from bidbeacon_pipelines.reports.datasets import Dataset, get_dataset
+from bidbeacon_pipelines.store.accounts import Account, get_account
+from bidbeacon_pipelines.store.entities import list_targets
+from bidbeacon_pipelines.store.performance import (
+    Scope,
+    lock_rows,
+    merge_windows,
+    stage_rows,
+    sum_staged_rows,
+    tally_windows,
+)
+from bidbeacon_pipelines.store.performance_tables import PERFORMANCE_TABLES
+from bidbeacon_pipelines.store.quarantine import (
+    LoadedReport,
+    QuarantinedReport,
+    RawRow,
+    change_bad_counts,
+    count_bad_rows,
+    find_loaded_report,
+    forget_restatements_of_first_loads,
+    keep_rows,
+    list_quarantined_reports,
+    list_raw_rows,
+    recount_windows,
+    release_rows,
+    stage_held_rows,
+)
+from bidbeacon_sessions import SessionRecorder
+
+
+@dataclass
+class _Sorted:
+    """The quarantined rows of one report, checked anew."""
+
+    understood: list[GoodRow[ReportRow]] = field(default_factory=list)
+    released: list[int] = field(default_factory=list)
+    foreign: int = 0
+    kept: list[tuple[int, date | None, str]] = field(default_factory=list)
+
+    @property
+    def days(self) -> list[date]:
+        """The windows that get rows."""
+        return sorted({good.row.window_date for good in self.understood})
+
+
+def replay_quarantine(
+    engine: Engine,
+    session: SessionRecorder,
+    *,
+    account: str | None = None,
+    dataset: str | None = None,
+    find_dataset: Callable[[str], Dataset] = get_dataset,
+) -> list[QuarantineReplayed]:
+    """Check quarantined rows anew, and load those that are understood now; give what was done, by report.
+
+    Only rows whose window still holds the report they came in: a refused or replaced report's rows come with a new report.
+
+    Args:
+        engine: our tables.
+        session: where it is told.
+        account: only this account's, by its key.
+        dataset: only this dataset's.
+        find_dataset: gives a dataset by its name.
+    """
+    with engine.begin() as connection:
+        reports = list_quarantined_reports(connection, account=account, dataset=dataset)
+    told = []
+    for report in reports:
+        with engine.begin() as connection:
+            action = _replay_report(connection, report, find_dataset(report.dataset))
+            if action is not None:
+                session.add_in(connection, action)
+                told.append(action)
+    return told
+
+
+def _replay_report(
+    connection: Connection, report: QuarantinedReport, dataset: Dataset
+) -> QuarantineReplayed | None:
+    """Replay one report's rows; None where another replay or load has dealt with them meanwhile."""
+    account = get_account(connection, report.account_key)
+    lock_rows(connection, account)
+    held = find_loaded_report(connection, account, dataset.name, report.request_id)
+    if held.data_as_of is None:
+        return None
+    scope = Scope(account, dataset.name, report.request_id, held.data_as_of)
+    rows = list_raw_rows(connection, scope)
+    if not rows:
+        return None
+    checked = _check(rows, dataset, account, held)
+    before = count_bad_rows(connection, scope, held.days)
+    release_rows(connection, checked.released)
+    keep_rows(connection, checked.kept)
+    after = count_bad_rows(connection, scope, held.days)
+    change_bad_counts(connection, scope, {day: after[day] - before[day] for day in held.days})
+    if checked.understood:
+        _merge(connection, scope, dataset, checked)
+    return QuarantineReplayed(
+        account=account.account_key,
+        dataset=dataset.name,
+        windows=checked.days,
+        request_id=report.request_id,
+        rows=len(checked.understood),
+        foreign=checked.foreign,
+        left=len(checked.kept),
+    )
+
+
+def _check(rows: Sequence[RawRow], dataset: Dataset, account: Account, held: LoadedReport) -> _Sorted:
+    """Sort rows by what they are now; one that belongs to a window that holds another report stays untouched."""
+    asked = [held.start_date + timedelta(days=n) for n in range((held.end_date - held.start_date).days + 1)]
+    checked = check_rows(
+        dataset.row_model,
+        (from_jsonable(row.raw) for row in rows),
+        country_code=account.country_code,
+        time_zone=account.time_zone,
+        window_dates=asked,
+    )
+    result = _Sorted()
+    for row, one in zip(rows, checked, strict=True):
+        match one:
+            case BadRow():
+                result.kept.append((row.id, one.window_date, one.reason))
+            case GoodRow() if one.row.window_date not in held.days:
+                result.kept.append((row.id, row.window_date, row.reason))
+            case GoodRow():
+                result.understood.append(one)
+                result.released.append(row.id)
+            case ForeignRow():
+                result.foreign += 1
+                result.released.append(row.id)
+    return result
+
+
+def _merge(connection: Connection, scope: Scope, dataset: Dataset, checked: _Sorted) -> None:
+    """Add rows to their windows: summed into an existing key or inserted, exactly as the load would have done."""
+    table = PERFORMANCE_TABLES[dataset.table]
+    targets = TargetIndex(list_targets(connection, scope.account))
+    stage_rows(connection, staged_rows(checked.understood, targets, LoadResult()))
+    stage_held_rows(connection, table, scope, checked.days)
+    sum_staged_rows(connection, table)
+    tallies = tally_windows(connection, table, scope, checked.days)
+    merge_windows(connection, table, scope, checked.days)
+    forget_restatements_of_first_loads(connection, scope, checked.days)
+    recount_windows(connection, scope, tallies)

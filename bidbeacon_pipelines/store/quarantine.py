@@ -1,0 +1,226 @@
+"""SQL on quarantined rows: listing them, and giving those that are understood now to their windows.
+
+A replay uses the tables of a load (`store.performance`): what a window holds is staged together with the rows that are new, summed
+and merged, so that the window says afterwards what a load of the whole report would have made it say.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from bidbeacon_pipelines.store.accounts import Account
+from bidbeacon_pipelines.store.performance import Scope, WindowTally
+from bidbeacon_pipelines.store.performance_tables import FACTS, PerformanceTable, listed
+
+
+@dataclass(frozen=True)
+class QuarantinedRow:
+    """A row of a report that could not be understood; `is_loaded` says that its window holds the report it came in.
+
+    `window_date` is None where its day can't be read.
+    """
+
+    id: int
+    account_key: str
+    dataset: str
+    window_date: date | None
+    request_id: int
+    row_number: int
+    reason: str
+    raw: dict[str, Any]
+    quarantined_at: datetime
+    is_loaded: bool
+
+
+# Rows of a refused report, whose good rows are not in the window either, are not to be replayed: a new report brings them all.
+_IS_LOADED = """EXISTS (
+    SELECT FROM report_windows w
+     WHERE w.account_id = q.account_id AND w.country_code = q.country_code AND w.dataset = q.dataset
+       AND w.loaded_by_request = q.request_id AND (q.window_date IS NULL OR w.window_date = q.window_date))"""
+_LIST = text(f"""
+    SELECT q.id, a.account_key, q.dataset, q.window_date, q.request_id, q.row_number, q.reason, q.raw, q.quarantined_at,
+           {_IS_LOADED} AS is_loaded
+      FROM quarantined_rows q JOIN advertiser_accounts a USING (account_id, country_code)
+     WHERE (CAST(:account AS text) IS NULL OR a.account_key = :account)
+       AND (CAST(:dataset AS text) IS NULL OR q.dataset = :dataset)
+       AND (CAST(:day AS date) IS NULL OR q.window_date = :day)
+       AND (CAST(:reason AS text) IS NULL OR position(lower(:reason) IN lower(q.reason)) > 0)
+     ORDER BY q.id DESC LIMIT :limit""")
+
+
+def list_quarantined_rows(
+    connection: Connection,
+    *,
+    account: str | None = None,
+    dataset: str | None = None,
+    day: date | None = None,
+    reason: str | None = None,
+    limit: int = 50,
+) -> list[QuarantinedRow]:
+    """Give quarantined rows, newest first; what is None does not restrict, `reason` is a part of it in any letter case."""
+    values = {"account": account, "dataset": dataset, "day": day, "reason": reason, "limit": limit}
+    return [QuarantinedRow(**row) for row in connection.execute(_LIST, values).mappings()]
+
+
+@dataclass(frozen=True)
+class QuarantinedReport:
+    """A report that windows hold and that has rows in quarantine."""
+
+    account_key: str
+    dataset: str
+    request_id: int
+
+
+_REPORTS = text(f"""
+    SELECT DISTINCT a.account_key, q.dataset, q.request_id
+      FROM quarantined_rows q JOIN advertiser_accounts a USING (account_id, country_code)
+     WHERE (CAST(:account AS text) IS NULL OR a.account_key = :account)
+       AND (CAST(:dataset AS text) IS NULL OR q.dataset = :dataset) AND {_IS_LOADED}
+     ORDER BY a.account_key, q.dataset, q.request_id""")
+
+
+def list_quarantined_reports(
+    connection: Connection, *, account: str | None = None, dataset: str | None = None
+) -> list[QuarantinedReport]:
+    """Give the reports whose rows can be replayed."""
+    rows = connection.execute(_REPORTS, {"account": account, "dataset": dataset})
+    return [QuarantinedReport(**row) for row in rows.mappings()]
+
+
+@dataclass(frozen=True)
+class LoadedReport:
+    """What windows hold of one report: which of them, as of when its data is, and the days that it was asked for."""
+
+    days: list[date]
+    data_as_of: datetime | None
+    start_date: date
+    end_date: date
+
+
+def find_loaded_report(
+    connection: Connection, account: Account, dataset: str, request_id: int
+) -> LoadedReport:
+    """Give what windows hold of a report now; `days` is empty where later reports have replaced it."""
+    row = connection.execute(
+        text("""
+            SELECT coalesce(array_agg(w.window_date ORDER BY w.window_date) FILTER (WHERE w.window_date IS NOT NULL), '{}') AS days,
+                   max(w.data_as_of) AS data_as_of, r.start_date, r.end_date
+              FROM report_requests r
+              LEFT JOIN report_windows w ON w.account_id = :account_id AND w.country_code = :country_code
+                    AND w.dataset = :dataset AND w.window_date BETWEEN r.start_date AND r.end_date
+                    AND w.loaded_by_request = r.id
+             WHERE r.id = :request_id GROUP BY r.id"""),
+        account.identity | {"dataset": dataset, "request_id": request_id},
+    )
+    return LoadedReport(**row.mappings().one())
+
+
+@dataclass(frozen=True)
+class RawRow:
+    """A quarantined row as a replay reads it."""
+
+    id: int
+    row_number: int
+    window_date: date | None
+    reason: str
+    raw: dict[str, Any]
+
+
+_OF_REPORT = "account_id = :account_id AND country_code = :country_code AND dataset = :dataset AND request_id = :request_id"
+
+
+def list_raw_rows(connection: Connection, scope: Scope) -> list[RawRow]:
+    """Give the quarantined rows of a report in file order, locked until the transaction ends."""
+    rows = connection.execute(
+        text(f"""SELECT id, row_number, window_date, reason, raw FROM quarantined_rows
+                  WHERE {_OF_REPORT} ORDER BY row_number, id FOR UPDATE"""),
+        scope.values,
+    )
+    return [RawRow(**row) for row in rows.mappings()]
+
+
+def stage_held_rows(
+    connection: Connection, table: PerformanceTable, scope: Scope, days: Sequence[date]
+) -> None:
+    """Stage what these windows hold, beside the rows that were staged before: what is summed then is the whole report."""
+    copied = listed((*table.key, *FACTS))
+    connection.execute(
+        text(f"""INSERT INTO report_staged (row_number, {copied}) SELECT -1, {copied} FROM {table.name}
+                  WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset AND window_date = ANY(:days)"""),
+        scope.values | {"days": list(days)},
+    )
+
+
+def count_bad_rows(connection: Connection, scope: Scope, days: Sequence[date]) -> dict[date, int]:
+    """Give how many stored bad rows of a report are each window's; one without a readable day is every window's, as in a load."""
+    rows = connection.execute(
+        text(f"""SELECT day, count(q.id) AS bad_rows FROM unnest(CAST(:days AS date[])) AS d(day)
+                   LEFT JOIN (SELECT id, window_date FROM quarantined_rows WHERE {_OF_REPORT}) q
+                     ON q.window_date = d.day OR q.window_date IS NULL
+                  GROUP BY day"""),
+        scope.values | {"days": list(days)},
+    )
+    return {row.day: row.bad_rows for row in rows}
+
+
+def release_rows(connection: Connection, ids: Sequence[int]) -> None:
+    """Take rows out of quarantine."""
+    connection.execute(text("DELETE FROM quarantined_rows WHERE id = ANY(:ids)"), {"ids": list(ids)})
+
+
+def keep_rows(connection: Connection, kept: Sequence[tuple[int, date | None, str]]) -> None:
+    """Give rows that stay the day and the reason that they have now: tuples of id, day and reason."""
+    values = {"ids": [k[0] for k in kept], "days": [k[1] for k in kept], "reasons": [k[2] for k in kept]}
+    connection.execute(
+        text("""UPDATE quarantined_rows q SET window_date = k.day, reason = k.reason
+                  FROM unnest(CAST(:ids AS bigint[]), CAST(:days AS date[]), CAST(:reasons AS text[])) AS k(id, day, reason)
+                 WHERE q.id = k.id AND (q.window_date, q.reason) IS DISTINCT FROM (k.day, k.reason)"""),
+        values,
+    )
+
+
+# A window whose counts changed is recorded in Dagster once more, as if this load were not recorded yet.
+_RECOUNT = text("""
+    UPDATE report_windows
+       SET row_count = :rows, unresolved_count = :unresolved, spend = :spend, sales = :sales,
+           recorded_load_count = least(recorded_load_count, load_count - 1)
+     WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset AND window_date = :day""")
+_FEWER_BAD = text("""
+    UPDATE report_windows SET quarantined_count = greatest(quarantined_count + :change, 0)
+     WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset AND window_date = :day""")
+
+
+def recount_windows(connection: Connection, scope: Scope, tallies: Sequence[WindowTally]) -> None:
+    """Write what windows hold after a replay."""
+    for tally in tallies:
+        values = {
+            "day": tally.window_date,
+            "rows": tally.new_rows,
+            "unresolved": tally.unresolved_rows,
+            "spend": tally.spend,
+            "sales": tally.sales,
+        }
+        connection.execute(_RECOUNT, scope.values | values)
+
+
+_FORGET = text("""
+    DELETE FROM restatements s USING report_windows w
+     WHERE s.account_id = :account_id AND s.country_code = :country_code AND s.dataset = :dataset AND s.window_date = ANY(:days)
+       AND s.request_id = :request_id AND s.old_data_as_of = s.new_data_as_of
+       AND w.account_id = s.account_id AND w.country_code = s.country_code AND w.dataset = s.dataset
+       AND w.window_date = s.window_date AND w.load_count = 1""")
+
+
+def forget_restatements_of_first_loads(connection: Connection, scope: Scope, days: Sequence[date]) -> None:
+    """Take back what a replay restated of windows that were loaded once: a window's first load restates nothing."""
+    connection.execute(_FORGET, scope.values | {"days": list(days)})
+
+
+def change_bad_counts(connection: Connection, scope: Scope, changes: dict[date, int]) -> None:
+    """Add to each window's count of quarantined rows; it may count more than are stored."""
+    for day, change in changes.items():
+        if change:
+            connection.execute(_FEWER_BAD, scope.values | {"day": day, "change": change})

@@ -9,15 +9,18 @@ from bidbeacon_pipelines.cli.checkup import doctor
 from bidbeacon_pipelines.cli.database import db_app
 from bidbeacon_pipelines.cli.frame import BadOptionError, errors
 from bidbeacon_pipelines.cli.loading import parse_days, refresh
+from bidbeacon_pipelines.cli.quarantine import quarantine_app
 from bidbeacon_pipelines.cli.services import dev, sandbox, stream
 from bidbeacon_pipelines.cli.sessions import sessions_app
+from bidbeacon_pipelines.cli.windows import explain, restatements
 
 __all__ = ["BadOptionError", "app", "main", "parse_days"]
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
-for command in (dev, sandbox, stream, refresh, doctor):
+for command in (dev, sandbox, stream, refresh, explain, restatements, doctor):
     app.command()(command)
 app.add_typer(accounts_app, name="accounts")
+app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(sessions_app, name="sessions")
 app.add_typer(db_app, name="db")
 

@@ -114,8 +114,8 @@ class WebSocketReader(Reader):
 
 
 @contextmanager
-def _running(store: SessionStore, *, sync_seconds: float = 0.3) -> Iterator[StreamServer]:
-    server = StreamServer(store, host="127.0.0.1", port=0, sync_seconds=sync_seconds)
+def _running(store: SessionStore, *, sync_seconds: float = 0.3, **options: Any) -> Iterator[StreamServer]:
+    server = StreamServer(store, host="127.0.0.1", port=0, sync_seconds=sync_seconds, **options)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:

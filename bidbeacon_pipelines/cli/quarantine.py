@@ -1,0 +1,79 @@
+"""Commands about quarantine: rows that could not be understood, and giving them back to their windows after a fix."""
+
+from typing import Annotated
+
+import typer
+
+from bidbeacon_pipelines.cli.frame import Json, console, database_url, plain_errors, print_json
+from bidbeacon_pipelines.settings import get_settings
+
+quarantine_app = typer.Typer(
+    no_args_is_help=True, help="Rows of reports that could not be understood: as they came, with the reason."
+)
+
+OnlyAccount = Annotated[str | None, typer.Option("--account", help="Only this account, by its key.")]
+OnlyDataset = Annotated[str | None, typer.Option("--dataset", help="Only this dataset.")]
+
+
+@quarantine_app.command("list")
+@plain_errors
+def quarantine_list(
+    account: OnlyAccount = None,
+    dataset: OnlyDataset = None,
+    window: Annotated[str | None, typer.Option(help="Only this day: 2026-11-23.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Only where the reason has this in it.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000)] = 20,
+    as_json: Json = False,
+) -> None:
+    """Show quarantined rows, newest first, each as it came and why it was refused."""
+    from bidbeacon_pipelines.cli.windows import parse_day
+    from bidbeacon_pipelines.store.engine import shared_engine
+    from bidbeacon_pipelines.store.quarantine import list_quarantined_rows
+    from bidbeacon_pipelines.terminal_windows import print_quarantined_row
+
+    day = None if window is None else parse_day(window)
+    with shared_engine(database_url(get_settings())).begin() as connection:
+        rows = list_quarantined_rows(
+            connection, account=account, dataset=dataset, day=day, reason=reason, limit=limit
+        )
+    if as_json:
+        print_json([row.__dict__ for row in rows])
+        return
+    for row in rows:
+        print_quarantined_row(console, row)
+    if not rows:
+        console.print("No row in quarantine matches.")
+
+
+@quarantine_app.command("replay")
+@plain_errors
+def quarantine_replay(
+    account: OnlyAccount = None, dataset: OnlyDataset = None, as_json: Json = False
+) -> None:
+    """Check quarantined rows anew, after a fix: those that are understood now go into their windows, as a load would have put them."""
+    from bidbeacon_pipelines.jobs.quarantine import replay_quarantine
+    from bidbeacon_pipelines.reports.datasets import get_dataset
+    from bidbeacon_pipelines.store.accounts import get_account
+    from bidbeacon_pipelines.store.engine import shared_engine
+    from bidbeacon_pipelines.terminal import action_sentence
+    from bidbeacon_sessions import SessionStore, with_job_session
+
+    engine = shared_engine(database_url(get_settings()))
+    if dataset is not None:
+        get_dataset(dataset)
+    with engine.begin() as connection:
+        found = None if account is None else get_account(connection, account)
+    given = {"account": account, "dataset": dataset, "via": "command line"}
+    reference = None if found is None else found.ref
+    with with_job_session(
+        "replay-quarantine", input=given, store=SessionStore(engine), account=reference
+    ) as session:
+        told = replay_quarantine(engine, session, account=account, dataset=dataset)
+    if as_json:
+        counts = [action.model_dump(mode="json") for action in told]
+        print_json({"session_id": str(session.session_id), "reports": counts})
+        return
+    for action in told:
+        console.print(action_sentence({"parts": action.parts(), "tone": action.tone}))
+    rows, left = sum(action.rows for action in told), sum(action.left for action in told)
+    console.print(f"Loaded {rows:,} rows; {left:,} are still not understood.")

@@ -1,0 +1,88 @@
+"""Commands about one window: why it is as it is, and how its numbers changed."""
+
+from datetime import UTC, date, datetime
+from typing import Annotated
+
+import typer
+
+from bidbeacon_pipelines.cli.frame import (
+    BadOptionError,
+    Json,
+    console,
+    database_url,
+    plain_errors,
+    print_json,
+)
+from bidbeacon_pipelines.cli.loading import AccountKey
+from bidbeacon_pipelines.settings import get_settings
+
+Dataset = Annotated[str, typer.Option("--dataset", help="The dataset's name.")]
+Day = Annotated[str, typer.Option("--window", help="A day, in the account's time zone: 2026-11-23.")]
+
+_OLDEST_AGE = 500
+
+
+def parse_day(value: str) -> date:
+    """Give the day of `2026-11-23`."""
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        raise BadOptionError(f"--window: expected a day like 2026-11-23, got: {value!r}.") from None
+
+
+@plain_errors
+def explain(
+    account: AccountKey, window: Day, dataset: Dataset = "daily_targets", as_json: Json = False
+) -> None:
+    """Say why a report window is as it is, what happens next and when, and what touched it; exits 1 for unknown names."""
+    import bidbeacon_pipelines.actions  # noqa: F401 - registers the sentences
+    from bidbeacon_pipelines.jobs.explain import explain_window, explanation_json
+    from bidbeacon_pipelines.terminal_windows import print_explanation
+    from bidbeacon_sessions import SessionStore
+
+    day, settings = parse_day(window), get_settings()
+    store = SessionStore.connect(database_url(settings))
+    with store.snapshot() as connection:
+        told = explanation_json(
+            explain_window(connection, settings, account, dataset, day, now=datetime.now(UTC))
+        )
+    if as_json:
+        print_json(told)
+    else:
+        print_explanation(console, told)
+    if told["verdict"]["cause"].startswith("unknown-"):
+        raise typer.Exit(1)
+
+
+@plain_errors
+def restatements(
+    account: AccountKey,
+    window: Day,
+    dataset: Dataset = "daily_targets",
+    first: Annotated[
+        int, typer.Option("--from", min=0, help="Only loads of this age in days or more: n of T+n.")
+    ] = 0,
+    last: Annotated[
+        int, typer.Option("--to", min=0, help="Only loads of this age in days or less.")
+    ] = _OLDEST_AGE,
+    as_json: Json = False,
+) -> None:
+    """Show how the numbers of a day changed from load to load, as Amazon restated them: its totals at T+1, T+3 and so on."""
+    from bidbeacon_pipelines.reports.datasets import get_dataset
+    from bidbeacon_pipelines.store.accounts import get_account
+    from bidbeacon_pipelines.store.engine import shared_engine
+    from bidbeacon_pipelines.store.restatements import list_window_loads
+    from bidbeacon_pipelines.terminal_windows import loads_json, print_loads
+
+    day, found = parse_day(window), get_dataset(dataset)
+    with shared_engine(database_url(get_settings())).begin() as connection:
+        loads = list_window_loads(connection, get_account(connection, account), found.name, day)
+    asked = [load for load in loads if first <= load.age_days <= last]
+    if as_json:
+        print_json({"account": account, "dataset": dataset, "window": str(day)} | loads_json(asked))
+        return
+    console.print(f"{account} {dataset} {day}", highlight=False)
+    print_loads(console, asked)
+    if not asked:
+        ages = ", ".join(dict.fromkeys(f"T+{load.age_days}" for load in loads)) or "none at all"
+        console.print(f"No load of that age. Loads there are: {ages}.", highlight=False)

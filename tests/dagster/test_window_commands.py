@@ -1,0 +1,176 @@
+"""The commands `explain`, `restatements` and `quarantine` on a real database, filled from the sandbox over HTTP."""
+
+import json
+from collections.abc import Sequence
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from bidbeacon_pipelines.cli import app
+from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule
+from bidbeacon_pipelines.store.accounts import Account
+from tests.dagster.world import World
+
+
+def run(*arguments: str) -> Result:
+    """Run a command in this process."""
+    return CliRunner().invoke(app, list(arguments))
+
+
+def of_window(world: World, account: Account) -> tuple[str, ...]:
+    """Give the options that name the tests' window."""
+    return ("--account", account.account_key, "--window", str(world.day()))
+
+
+def break_rows(world: World, share: float) -> None:
+    """Make a share of the next report's rows unreadable."""
+    options = FaultOptions(share=share, kinds=("negative_metric",))
+    world.sandbox.state.faults.add(FaultRule(fault="bad_rows", times=1, options=options))
+
+
+def flat(result: Result) -> str:
+    """Give what was printed, without line breaks."""
+    return " ".join(result.stdout.split())
+
+
+def test_explain_prints_verdict_facts_and_timeline_in_80_columns(stocked: World) -> None:
+    """The verdict comes first, then facts, then what touched the window, each session with its address on one line."""
+    account = stocked.account()
+    assert run("refresh", *of_window(stocked, account)).exit_code == 0
+    result = run("explain", *of_window(stocked, account))
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert [account.account_key, "daily_targets", str(stocked.day())] == lines[0].split()
+    assert "✔ fresh" == lines[1].strip()
+    places = [
+        flat(result).index(word)
+        for word in ("It has", "window", "account", "what touched it", "Queued", "Loaded")
+    ]
+    assert sorted(places) == places
+    session = stocked.one_session("load-windows")
+    assert any(line.strip().endswith(f"/sessions/{session['id']}") for line in lines)
+    assert [] == [line for line in lines if len(line) > 80]
+
+
+def test_explain_as_json_is_one_document(stocked: World) -> None:
+    """Verdict, facts and timeline, with the session that proves it."""
+    account = stocked.account()
+    run("refresh", *of_window(stocked, account))
+    told = json.loads(run("explain", *of_window(stocked, account), "--json").stdout)
+    assert ("fresh", "fine") == (told["verdict"]["cause"], told["verdict"]["severity"])
+    session = stocked.one_session("load-windows")
+    assert [str(session["id"])] == [one["id"] for one in told["verdict"]["sessions"]]
+    assert ["queued", "requested", "pending", "loaded"][-1] == told["timeline"][-1]["effect"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("explain", "--account", "US.nobody", "--window", "2026-01-10"), "There is no account 'US.nobody'"),
+        (("explain", "--account", "{key}", "--window", "yesterday"), "expected a day like 2026-11-23"),
+        (
+            ("explain", "--account", "{key}", "--dataset", "weather", "--window", "2026-01-10"),
+            "no dataset 'weather'",
+        ),
+        (("restatements", "--account", "US.nobody", "--window", "2026-01-10"), "No account 'US.nobody'"),
+        (("restatements", "--account", "{key}", "--dataset", "weather", "--window", "2026-01-10"), "weather"),
+        (("quarantine", "list", "--window", "soon"), "expected a day like 2026-11-23"),
+        (("quarantine", "replay", "--account", "US.nobody"), "No account 'US.nobody'"),
+        (("quarantine", "replay", "--dataset", "weather"), "weather"),
+    ],
+)
+def test_names_that_nobody_has_are_one_line_and_exit_code_1(
+    stocked: World, arguments: Sequence[str], said: str
+) -> None:
+    """No traceback, and no session is left by a replay of nothing."""
+    result = run(*(argument.format(key=stocked.account().account_key) for argument in arguments))
+    assert result.exit_code == 1
+    assert said in " ".join(result.output.split())
+    assert "Traceback" not in result.output
+    assert [] == stocked.sessions_of("replay-quarantine")
+
+
+def load_twice(world: World, account: Account) -> None:
+    """Load a day as of a week ago, when it was three days old, and as of now."""
+    world.sandbox.state.clock.advance(-timedelta(days=7).total_seconds())
+    load(world, account)
+    world.sandbox.state.clock.advance(timedelta(days=7).total_seconds())
+    world.execute("UPDATE report_requests SET sent_at = sent_at - interval '7 days'")
+    world.execute("UPDATE report_windows SET data_as_of = data_as_of - interval '7 days'")
+    load(world, account)
+
+
+def load(world: World, account: Account) -> None:
+    """Load the day of ten days ago."""
+    day = str(world.day(10))
+    result = run("refresh", "--account", account.account_key, "--window", day)
+    assert result.exit_code == 0, result.output
+
+
+def test_restatements_has_a_column_a_load_and_the_change(stocked: World) -> None:
+    """Two loads, told as T+n with their totals, and what changed between them."""
+    account, day = stocked.account(), stocked.day(10)
+    load_twice(stocked, account)
+    asked = ("restatements", "--account", account.account_key, "--window", str(day))
+    told = json.loads(run(*asked, "--json").stdout)
+    first, last = told["loads"]
+    assert 7 == last["age_days"] - first["age_days"]
+    assert Decimal(last["sales"]) == stocked.loaded_sums(account, day).sales
+    changed = Decimal(told["change"]["USD"]["sales"])
+    assert changed == Decimal(last["sales"]) - Decimal(first["sales"]) != 0
+    result = run(*asked)
+    assert f"USD T+{first['age_days']} T+{last['age_days']}" in flat(result)
+    assert f"{Decimal(last['sales']):,.2f}" in result.stdout
+    assert f"sales {changed:+,.2f}" in flat(result)
+    assert [] == [line for line in result.stdout.splitlines() if len(line) > 80]
+    assert [first] == json.loads(run(*asked, "--to", str(first["age_days"]), "--json").stdout)["loads"]
+
+
+def test_restatements_of_an_age_that_no_load_has_names_those_there_are(stocked: World) -> None:
+    """Asked for T+30 to T+40, the answer is which loads there are."""
+    account = stocked.account()
+    run("refresh", *of_window(stocked, account))
+    result = run("restatements", *of_window(stocked, account), "--from", "30", "--to", "40")
+    assert "No load of that age. Loads there are: T+" in flat(result)
+
+
+def test_quarantine_is_listed_with_reason_and_row(stocked: World) -> None:
+    """Of a refused report each row says so; `--json` gives them as they are stored."""
+    account = stocked.account()
+    break_rows(stocked, 0.5)
+    assert run("refresh", *of_window(stocked, account)).exit_code == 1
+    listed = json.loads(run("quarantine", "list", "--reason", "METRIC", "--json").stdout)
+    assert len(listed) > 0
+    assert {False} == {row["is_loaded"] for row in listed}
+    shown = flat(run("quarantine", "list", "--limit", "1"))
+    for said in (
+        account.account_key,
+        "the report was refused",
+        listed[0]["reason"].split()[0],
+        "campaign.id=",
+    ):
+        assert said in shown
+    assert "No row in quarantine matches." in run("quarantine", "list", "--account", "US.nobody").stdout
+
+
+def test_replay_is_a_session_that_tells_what_was_done(stocked: World, monkeypatch: Any) -> None:
+    """Without a fix nothing is understood; the rows stay, and the session says how many."""
+    account = stocked.account()
+    monkeypatch.setenv("BIDBEACON_BAD_ROW_SHARE", "1")
+    from bidbeacon_pipelines.settings import get_settings
+
+    get_settings.cache_clear()
+    break_rows(stocked, 0.5)
+    assert run("refresh", *of_window(stocked, account)).exit_code == 0
+    [before] = stocked.rows("SELECT count(*) FROM quarantined_rows")
+    result = run("quarantine", "replay", "--account", account.account_key)
+    assert result.exit_code == 0, result.output
+    assert f"Loaded 0 rows; {before['count']} are still not understood." in flat(result)
+    session = stocked.one_session("replay-quarantine")
+    assert ("succeeded", account.account_key) == (session["status"], session["account_key"])
+    assert ["quarantine-replayed"] == [action["type"] for action in session["actions"]]
+    told = json.loads(run("quarantine", "replay", "--json").stdout)
+    assert before["count"] == told["reports"][0]["left"]

@@ -46,7 +46,7 @@ def print_explanation(console: Console, told: Mapping[str, Any]) -> None:
         if facts is not None:
             console.print(Text(f"\n{subject}", style="bold"))
             console.print(Padding(_fact_table(facts, names), (0, 0, 0, 2)))
-    console.print(Text("\nwhat touched it", style="bold"))
+    console.print(Text.assemble("\n", ("what touched it", "bold"), (", newest last, in UTC", "dim")))
     for line in _timeline(told["timeline"]):
         console.print(line)
 
@@ -86,7 +86,7 @@ def _timeline(actions: Sequence[Mapping[str, Any]]) -> Iterator[Padding | Text]:
 def _action_table(actions: Sequence[Mapping[str, Any]]) -> Table:
     table = Table.grid(padding=(0, 1))
     for action in actions:
-        at = datetime.fromisoformat(action["at"]).astimezone()
+        at = datetime.fromisoformat(action["at"]).astimezone(UTC)
         table.add_row(
             Text(f"{at:%Y-%m-%d %H:%M:%S}", style="dim", no_wrap=True),
             Text("│", style=TONES[action["tone"]]),
@@ -166,9 +166,9 @@ def print_quarantined_row(console: Console, row: QuarantinedRow) -> None:
             (f"  row {row.row_number} of request {row.request_id}{fate}", "dim"),
         )
     )
-    console.print(Text(f"  {row.reason}", style="yellow"))
+    console.print(Padding(Text(row.reason, style="yellow"), (0, 0, 0, 2)))
     shown = ", ".join(f"{name}={_as_it_came(value)}" for name, value in row.raw.items())
-    console.print(Text(f"  {shown}", style="dim"))
+    console.print(Padding(Text(shown, style="dim"), (0, 0, 0, 2)))
 
 
 def _as_it_came(value: Any) -> str:

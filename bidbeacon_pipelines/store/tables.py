@@ -465,7 +465,9 @@ class PerformanceHourly(_Performance, PipelinesBase):
 class Restatement(PipelinesBase):
     """One row is a change that a later report made to one row of an earlier one: appeared, changed or vanished.
 
-    Only refreshes write it; the first load of a window restates nothing. `hour_at` is null for datasets of whole days.
+    The first load of a window restates nothing. A replay of quarantined rows restates a report by itself: `old_data_as_of` is
+    `new_data_as_of` then. The view `window_restatements` tells it by load. `hour_at` is null
+    for datasets of whole days.
     """
 
     __tablename__ = "restatements"

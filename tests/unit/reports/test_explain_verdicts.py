@@ -1,0 +1,175 @@
+"""Verdicts on facts that the pipeline makes only for an instant, or never; and that every cause is documented."""
+
+import re
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from bidbeacon_pipelines.reports.datasets import DAILY_TARGETS
+from bidbeacon_pipelines.reports.explain import explain
+from bidbeacon_pipelines.reports.policy import LifecyclePolicy
+from bidbeacon_pipelines.reports.verdicts import Cause, Severity, Verdict
+from bidbeacon_pipelines.reports.window_facts import (
+    AccountFacts,
+    OpenRequest,
+    StoredWindow,
+    TouchFact,
+    WindowFacts,
+)
+from bidbeacon_pipelines.settings import PROJECT_ROOT
+
+NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
+ONE, TWO = UUID(int=1), UUID(int=2)
+ACCOUNT = AccountFacts(
+    account_key="US.one",
+    time_zone="America/Los_Angeles",
+    enabled=True,
+    amazon_status="CREATED",
+    needs_person=None,
+    needs_person_for=None,
+    first_seen_at=NOW - timedelta(days=30),
+    entities_synced_at=NOW,
+    open_requests=1,
+    next_look_at=None,
+)
+WINDOW = StoredWindow(
+    status="requested",
+    next_refresh_at=NOW - timedelta(days=1),
+    request_id=7,
+    last_requested_at=NOW,
+    last_loaded_at=None,
+    data_as_of=None,
+    load_count=0,
+    loaded_by_request=None,
+    row_count=None,
+    quarantined_count=None,
+    unresolved_count=None,
+    spend=None,
+    sales=None,
+    failure_reason=None,
+    held_digest=None,
+    held_rows=None,
+    wanted_by=None,
+)
+REQUEST = OpenRequest(
+    id=7,
+    start_date=date(2026, 1, 10),
+    end_date=date(2026, 1, 12),
+    status="in_flight",
+    by_hand=False,
+    report_id="rpt-7",
+    amazon_status="PENDING",
+    attempts=1,
+    polls=0,
+    loads=0,
+    created_at=NOW - timedelta(minutes=2),
+    sent_at=NOW - timedelta(minutes=2),
+    next_step_at=NOW + timedelta(minutes=1),
+    failure_code=None,
+    failure_reason=None,
+    requested_by=ONE,
+    claimed_by=None,
+    claim_is_alive=False,
+    claim_status=None,
+    heartbeat_at=None,
+)
+FACTS = WindowFacts(
+    account_key="US.one",
+    dataset_name="daily_targets",
+    window_date=date(2026, 1, 12),
+    known_datasets=("daily_targets",),
+    account=ACCOUNT,
+    dataset=DAILY_TARGETS,
+    window=WINDOW,
+    request=REQUEST,
+)
+
+
+def verdict_of(facts: WindowFacts = FACTS, now: datetime = NOW, **request: object) -> Verdict:
+    """Explain facts whose open request differs in some fields."""
+    changed = replace(facts, request=replace(REQUEST, **request)) if request else facts  # type: ignore[arg-type]  # fields by name
+    return explain(changed, now, LifecyclePolicy())
+
+
+@pytest.mark.parametrize(
+    ("request_fields", "expected"),
+    [
+        ({}, Cause.IN_FLIGHT),
+        ({"sent_at": NOW - timedelta(minutes=30)}, Cause.IN_FLIGHT),
+        ({"sent_at": NOW - timedelta(minutes=31)}, Cause.LATE_AT_AMAZON),
+        ({"status": "planned"}, Cause.REQUESTED),
+        ({"status": "planned", "failure_reason": "no"}, Cause.RETRYING),
+        ({"status": "sent"}, Cause.ANSWER_UNKNOWN),
+        ({"status": "completed"}, Cause.READY_TO_LOAD),
+        ({"status": "completed", "loads": 1}, Cause.LOAD_RETRYING),
+        ({"status": "completed", "loads": 1, "claimed_by": TWO, "claim_is_alive": True}, Cause.BEING_LOADED),
+        ({"status": "completed", "claimed_by": TWO, "claim_is_alive": True}, Cause.BEING_WORKED_ON),
+        ({"claimed_by": TWO, "claim_is_alive": True}, Cause.BEING_WORKED_ON),
+        ({"claimed_by": TWO}, Cause.ABANDONED),
+        ({"status": "loaded"}, Cause.UNKNOWN),
+        ({"status": "failed"}, Cause.UNKNOWN),
+        ({"status": "newer code's"}, Cause.UNKNOWN),
+    ],
+)
+def test_each_place_of_a_request_is_its_own_cause(request_fields: dict[str, object], expected: Cause) -> None:
+    """The bound between in flight and late is 30 minutes where the usual time is three; an ended request fits nothing."""
+    assert expected == verdict_of(**request_fields).cause
+
+
+def test_a_window_whose_request_is_gone_is_unknown() -> None:
+    """No cause is invented for what no code makes."""
+    assert Cause.UNKNOWN == verdict_of(replace(FACTS, request=None)).cause
+
+
+@pytest.mark.parametrize(
+    "window", [{"status": "loaded"}, {"status": "failed"}, {"status": "missing", "next_refresh_at": None}]
+)
+def test_windows_that_contradict_themselves_are_unknown(window: dict[str, object]) -> None:
+    """Loaded without data, failed without a reason, missing and never due."""
+    undue: dict[str, object] = {"request_id": None, "next_refresh_at": NOW + timedelta(days=1)}
+    stored = replace(WINDOW, **(undue | window))  # type: ignore[arg-type]  # fields by name
+    verdict = verdict_of(replace(FACTS, window=stored, request=None))
+    assert (Cause.UNKNOWN, Severity.ERROR) == (verdict.cause, verdict.severity)
+
+
+def test_a_request_that_our_queue_keeps_back_says_until_when() -> None:
+    """Amazon asked us to slow down: nothing was sent, and the sentence says when it is."""
+    verdict = verdict_of(status="planned", attempts=0, sent_at=None)
+    assert "Amazon asked us to slow down: it is sent at 2026-01-15 12:01:00 UTC" in verdict.sentence
+    assert verdict.next_at == NOW + timedelta(minutes=1)
+
+
+def test_sessions_prove_by_the_last_action_of_each_effect_oldest_first() -> None:
+    """An older request of the window proves nothing about the one in flight."""
+    touches = [
+        TouchFact(at=NOW - timedelta(minutes=minutes), effect=effect, session_id=session, reason=None)
+        for minutes, effect, session in [
+            (900, "requested", UUID(int=9)),
+            (3, "queued", ONE),
+            (2, "requested", ONE),
+            (1, "pending", TWO),
+        ]
+    ]
+    assert (ONE, TWO) == verdict_of(replace(FACTS, touches=touches)).sessions
+
+
+@pytest.mark.parametrize(
+    ("request_fields", "said"),
+    [
+        ({}, "for the 3 days 2026-01-10 to 2026-01-12"),
+        ({"end_date": date(2026, 1, 10)}, "for 2026-01-10 is in flight"),
+        ({"next_step_at": NOW - timedelta(seconds=1)}, "The next look at it is within a minute"),
+    ],
+)
+def test_the_sentence_says_range_and_next_look(request_fields: dict[str, object], said: str) -> None:
+    """One day is no range, and a look that is due is not told as an instant of the past."""
+    assert said in verdict_of(**request_fields).sentence
+
+
+def test_every_cause_is_documented_with_its_severity() -> None:
+    """docs/explain.md has a line for each cause, and no other."""
+    table = (PROJECT_ROOT / "docs" / "explain.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `([a-z-]+)` \| (fine|waiting|warning|error) \|", table, flags=re.MULTILINE))
+    assert {cause.value for cause in Cause} == set(rows)

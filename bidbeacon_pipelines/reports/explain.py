@@ -20,6 +20,7 @@ from bidbeacon_pipelines.reports.verdicts import (
     ended,
     entities_deadline,
     is_before_first_entities,
+    is_overdue,
     last_sessions,
     next_ask,
     when,
@@ -128,7 +129,7 @@ def _due(known: KnownWindow) -> Verdict | None:
     waits = known.account.open_requests >= SLOTS
     return Verdict(
         Cause.WAITING_FOR_SLOT if waits else Cause.DUE,
-        Severity.WAITING,
+        Severity.WARNING if is_overdue(known) else Severity.WAITING,
         f"{_due_since(known)}: {asked_for_now(known)}. {known.kept}.",
         known.account.next_look_at if waits else known.now,
         known.proven_by("loaded", "skipped"),

@@ -155,10 +155,17 @@ def asked_for_now(known: KnownWindow) -> str:
         return f"it is asked for when one of the {SLOTS} reports of its ads account is done, looked at next {look}"
     if is_before_first_entities(account, known.now):
         return f"it is asked for after the account's first entity sync, at {when(entities_deadline(account))} at the latest"
-    due_for = known.now - (known.window.next_refresh_at or known.now)
-    late = due_for > _SENSOR_IS_LATE_AFTER and known.window.wanted_by is None
-    check = "; where that does not come, look whether Dagster's daemon runs" if late else ""
+    check = "; where that does not come, look whether Dagster's daemon runs" if is_overdue(known) else ""
     return f"the account's next refresh, within a minute, asks for it{check}"
+
+
+def is_overdue(known: KnownWindow) -> bool:
+    """Whether a due window with a free slot should have been asked for: it is due for long, and nothing touched it lately."""
+    account, since = known.account, known.window.next_refresh_at
+    if account.open_requests >= SLOTS or is_before_first_entities(account, known.now) or since is None:
+        return False
+    last = max((touch.at for touch in known.facts.touches), default=since)
+    return known.now - max(since, account.first_seen_at, last) > _SENSOR_IS_LATE_AFTER
 
 
 def is_before_first_entities(account: AccountFacts, now: datetime) -> bool:

@@ -139,6 +139,13 @@ class _Draft:
     windows: Sequence[Window]
     plan: Plan
 
+    def due_since(self, now: datetime) -> datetime | None:
+        """Give when its window that has been due for the longest time fell due; None where none is due."""
+        due = (
+            w.next_refresh_at for w in self.windows if w.next_refresh_at is not None and w.request_id is None
+        )
+        return min((at for at in due if at <= now), default=None)
+
 
 def request_due(bench: Workbench, session: SessionRecorder, account: Account) -> list[int]:
     """Store requests for what is due, or still wanted by hand, of all datasets, in as many slots as are free; give their ids in order.
@@ -154,7 +161,9 @@ def request_due(bench: Workbench, session: SessionRecorder, account: Account) ->
             name: _draft_due(connection, account, dataset, now, free_slots)
             for name, dataset in DATASETS.items()
         }
-        waits = list_turns(connection, account, tuple(DATASETS), now)
+        waits = list_turns(
+            connection, account, {name: draft.due_since(now) for name, draft in drafts.items()}
+        )
         queues = [
             Queue(name, draft.plan.requests, waits[name].last_asked_at, waits[name].passed_over)
             for name, draft in drafts.items()

@@ -3,7 +3,7 @@
 A claim names a session. It holds while that session's lease does, so it dies with its process.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -115,24 +115,27 @@ _TURNS = text("""
     SELECT d.dataset, l.last_asked_at,
            (SELECT count(*) FROM report_requests r
              WHERE r.account_id = a.account_id AND r.country_code = a.country_code
-               AND r.created_at > greatest(l.last_asked_at, o.due_since, a.first_seen_at)) AS passed_over
+               AND r.created_at > greatest(l.last_asked_at, d.due_since, a.first_seen_at)) AS passed_over
       FROM advertiser_accounts a
-     CROSS JOIN unnest(CAST(:datasets AS text[])) AS d(dataset)
+     CROSS JOIN unnest(CAST(:datasets AS text[]), CAST(:due_since AS timestamptz[])) AS d(dataset, due_since)
      CROSS JOIN LATERAL (
            SELECT max(r.created_at) AS last_asked_at FROM report_requests r
             WHERE r.account_id = a.account_id AND r.country_code = a.country_code AND r.dataset = d.dataset) l
-     CROSS JOIN LATERAL (
-           SELECT min(w.next_refresh_at) AS due_since FROM report_windows w
-            WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = d.dataset
-              AND w.next_refresh_at <= :now AND w.request_id IS NULL) o
      WHERE a.account_id = :account_id AND a.country_code = :country_code""")
 
 
 def list_turns(
-    connection: Connection, account: Account, datasets: Sequence[str], now: datetime
+    connection: Connection, account: Account, due_since: Mapping[str, datetime | None]
 ) -> dict[str, Turn]:
-    """Give, by dataset, when a report of an account was last asked for, and how many of others were since, while it had due windows."""
-    rows = connection.execute(_TURNS, account.identity | {"datasets": list(datasets), "now": now})
+    """Give, by dataset, when a report of an account was last asked for, and how many of others were since, while it had due windows.
+
+    Args:
+        connection: where to look.
+        account: whose requests.
+        due_since: by dataset, since when its oldest due window is due; None where nothing is.
+    """
+    values = {"datasets": list(due_since), "due_since": list(due_since.values())}
+    rows = connection.execute(_TURNS, account.identity | values)
     return {row["dataset"]: Turn(**row) for row in rows.mappings()}
 
 

@@ -68,7 +68,7 @@ def test_turns_count_the_requests_since_a_dataset_had_its_last(world: BenchWorld
         world.refresh(account)
         world.advance(minutes=2)
     with world.engine.begin() as connection:
-        turns = list_turns(connection, account, tuple(DATASETS), world.bench.now())
+        turns = list_turns(connection, account, dict.fromkeys(DATASETS, world.bench.now()))
     order = [dataset for dataset, *_ in asked(world)]
     never = next(name for name in DATASETS if name not in order)
     assert (None, len(order)) == (turns[never].last_asked_at, turns[never].passed_over)

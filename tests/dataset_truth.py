@@ -56,7 +56,7 @@ class Question:
         return summed
 
     def _ask(self, at: datetime) -> Any:
-        asked = {
+        asked: dict[str, str | bool] = {
             "account": self.account.account_id,
             "country": self.account.country_code,
             "date": str(self.day),

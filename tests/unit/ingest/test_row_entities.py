@@ -26,7 +26,7 @@ SHARED: dict[str, Any] = {
 }
 TARGET = {"target.value": "funny dog shirt", "target.matchType": "PHRASE"}
 PRODUCT = {"advertisedProduct.id": "B0EXAMPLE1", "advertisedProduct.marketplace": "US"}
-OF_DATASET = {
+OF_DATASET: dict[str, dict[str, Any]] = {
     "daily_targets": TARGET,
     "hourly_targets": TARGET | {"hour.value": 17},
     "daily_products": PRODUCT,

@@ -65,10 +65,10 @@ def test_turns_count_the_requests_since_a_dataset_had_its_last(world: BenchWorld
     """One that was never asked for has been passed over by all, one that was asked for last by none."""
     account = world.account("JP")
     for _ in range(2):
-        world.refresh(account)
         world.advance(minutes=2)
+        world.refresh(account)
     with world.engine.begin() as connection:
-        turns = list_turns(connection, account, dict.fromkeys(DATASETS, world.bench.now()))
+        turns = list_turns(connection, account, dict.fromkeys(DATASETS))
     order = [dataset for dataset, *_ in asked(world)]
     never = next(name for name in DATASETS if name not in order)
     assert (None, len(order)) == (turns[never].last_asked_at, turns[never].passed_over)

@@ -121,7 +121,7 @@ def load_report(
     _take_apart(result, tallies, verdicts)
     drop_fresh_windows(connection, [*result.held, *result.refused])
     result.merge = merge_windows(connection, table, scope, result.loaded)
-    result.quarantined = quarantine_rows(connection, scope, days)
+    result.quarantined = quarantine_rows(connection, scope, days, loaded=result.loaded)
     end_windows(
         connection, scope, [_end(tally, verdicts[tally.window_date], digests, rules) for tally in tallies]
     )

@@ -261,17 +261,43 @@ _RELEASE = text("""
                 SELECT FROM report_requests r
                  WHERE r.id = q.request_id AND r.start_date >= (SELECT min(d) FROM unnest(CAST(:days AS date[])) d)
                    AND r.end_date <= (SELECT max(d) FROM unnest(CAST(:days AS date[])) d)))""")
+MOST_ROWS_OF_A_REFUSED_WINDOW = 1_000
+"""Of a window that did not take its report, so many bad rows are kept to be looked at; the others are only counted."""
+
+# A window that took its report keeps every row: each can be replayed. Of one that did not, none is.
 _QUARANTINE = text("""
     INSERT INTO quarantined_rows (account_id, country_code, dataset, window_date, request_id, row_number, reason, raw)
     SELECT :account_id, :country_code, :dataset, window_date, :request_id, row_number, reason, raw
-      FROM report_staged WHERE reason IS NOT NULL ORDER BY row_number""")
+      FROM (SELECT *, row_number() OVER (PARTITION BY window_date ORDER BY row_number) AS place
+              FROM report_staged WHERE reason IS NOT NULL) bad
+     WHERE place <= :most OR window_date = ANY(:loaded) OR window_date IS NULL AND cardinality(CAST(:loaded AS date[])) > 0
+     ORDER BY row_number""")
 
 
-def quarantine_rows(connection: Connection, scope: Scope, days: Sequence[date]) -> int:
-    """Keep the report's bad rows aside in place of those that earlier reports left for these windows; give how many."""
-    values = scope.values | {"days": list(days)}
+def quarantine_rows(
+    connection: Connection, scope: Scope, days: Sequence[date], *, loaded: Sequence[date]
+) -> int:
+    """Keep the report's bad rows aside in place of those that earlier reports left for these windows.
+
+    Args:
+        connection: the load's transaction.
+        scope: the account, dataset and request.
+        days: the windows that the report was for.
+        loaded: those of them that took it; of the others not all rows are kept.
+
+    Returns:
+        How many bad rows the report has, kept or not.
+    """
+    values = scope.values | {
+        "days": list(days),
+        "loaded": list(loaded),
+        "most": MOST_ROWS_OF_A_REFUSED_WINDOW,
+    }
     connection.execute(_RELEASE, values)
-    return connection.execute(_QUARANTINE, values).rowcount
+    connection.execute(_QUARANTINE, values)
+    return int(
+        connection.execute(text("SELECT count(*) FROM report_staged WHERE reason IS NOT NULL")).scalar_one()
+    )
 
 
 @dataclass(frozen=True)

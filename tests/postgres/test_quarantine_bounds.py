@@ -1,0 +1,35 @@
+"""How many bad rows are kept: all that a replay may need, and of a refused report enough to look at."""
+
+from datetime import timedelta
+
+import pytest
+
+from bidbeacon_pipelines.store import performance
+from bidbeacon_pipelines.store.performance import MOST_ROWS_OF_A_REFUSED_WINDOW
+from tests.postgres.load_world import DAY, LoadWorld, many_rows, report_row
+
+MANY = MOST_ROWS_OF_A_REFUSED_WINDOW + 50
+NEXT_DAY = DAY + timedelta(days=1)
+
+
+def test_of_a_refused_window_a_thousand_rows_are_kept_and_all_are_counted(shelf: LoadWorld) -> None:
+    """The first ones of the file; reason and result tell how many there were."""
+    result = shelf.load([report_row(clicks=-1)] * MANY)
+    [kept] = shelf.query("SELECT count(*), max(row_number) AS last FROM quarantined_rows")
+    assert (kept["count"], kept["last"]) == (MOST_ROWS_OF_A_REFUSED_WINDOW, MOST_ROWS_OF_A_REFUSED_WINDOW - 1)
+    assert result.quarantined == MANY
+    assert f"{MANY} of {MANY} rows" in (shelf.window().failure_reason or "")
+
+
+def test_of_a_loaded_window_every_row_is_kept(shelf: LoadWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each can be replayed, also one whose day can't be read; of the refused window of the same report only the first are kept."""
+    monkeypatch.setattr(performance, "MOST_ROWS_OF_A_REFUSED_WINDOW", 2)
+    undated = [report_row() | {"date.value": "someday"}] * 3
+    refused = [report_row(day=NEXT_DAY, clicks=-1)] * 3
+    result = shelf.load(
+        [*many_rows(400), *[report_row(clicks=-1)] * 4, *undated, *refused], days=[DAY, NEXT_DAY]
+    )
+    assert ([DAY], [NEXT_DAY]) == (result.loaded, list(result.refused))
+    kept = shelf.query("SELECT window_date, count(*) FROM quarantined_rows GROUP BY window_date")
+    assert {row["window_date"]: row["count"] for row in kept} == {DAY: 4, NEXT_DAY: 2, None: 3}
+    assert result.quarantined == 10

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -47,19 +47,33 @@ def accounts_sync(as_json: Json = False) -> None:
 @plain_errors
 def accounts_list(as_json: Json = False) -> None:
     """Show all accounts, and how complete their data is."""
+    from bidbeacon_pipelines.jobs.cadence import describe_cadence
     from bidbeacon_pipelines.store.accounts import list_accounts
+    from bidbeacon_pipelines.store.cadences import list_cadences
     from bidbeacon_pipelines.store.engine import shared_engine
     from bidbeacon_pipelines.store.windows import list_coverage
     from bidbeacon_pipelines.terminal import table_of
 
     with shared_engine(database_url(get_settings())).begin() as connection:
         accounts = list_accounts(connection)
+        cadences = {stored.account_key: stored for stored in list_cadences(connection)}
         coverage = list_coverage(connection, now=datetime.now(UTC))
     if as_json:
         of_account = {
             a.account_key: [c.__dict__ for c in coverage if c.account_key == a.account_key] for a in accounts
         }
-        print_json([account.__dict__ | {"datasets": of_account[account.account_key]} for account in accounts])
+        print_json(
+            [
+                account.__dict__
+                | {
+                    "cadence": describe_cadence(cadences[account.account_key]),
+                    "next_look_at": cadences[account.account_key].next_look_at,
+                    "last_look_at": cadences[account.account_key].last_look_at,
+                    "datasets": of_account[account.account_key],
+                }
+                for account in accounts
+            ]
+        )
         return
     rows = [
         (
@@ -68,11 +82,14 @@ def accounts_list(as_json: Json = False) -> None:
             a.currency_code,
             a.time_zone,
             a.reason_to_skip or "active",
+            describe_cadence(cadences[a.account_key]),
             _covered([c for c in coverage if c.account_key == a.account_key]),
         )
         for a in accounts
     ]
-    console.print(table_of("Accounts", ["key", "name", "currency", "time zone", "state", "data"], rows))
+    console.print(
+        table_of("Accounts", ["key", "name", "currency", "time zone", "state", "cadence", "data"], rows)
+    )
 
 
 def _covered(datasets: Sequence["DatasetCoverage"]) -> str | None:
@@ -106,3 +123,33 @@ def _set_enabled(key: str, *, enabled: bool) -> None:
     with shared_engine(database_url(get_settings())).begin() as connection:
         set_enabled(connection, key, enabled=enabled)
     console.print(f"{key} is {'enabled' if enabled else 'disabled'}.")
+
+
+@accounts_app.command("cadence")
+@plain_errors
+def accounts_cadence(
+    key: str,
+    every: Annotated[
+        str | None, typer.Option(help="Time between two rounds: 6h, 90m, 1d12h, or PT6H (ISO 8601).")
+    ] = None,
+    cron: Annotated[
+        str | None, typer.Option(help="Times of rounds, in the account's time zone: '0 6 * * *'.")
+    ] = None,
+    as_soon_as_due: Annotated[
+        bool, typer.Option("--as-soon-as-due", help="No cadence of its own: the default.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Say how often an account is looked at, or show it; what is asked for by hand never waits for it."""
+    from bidbeacon_pipelines.jobs.cadence import choose_cadence, keep_cadence, look_up_cadence
+    from bidbeacon_pipelines.store.engine import shared_engine
+
+    chosen = choose_cadence(every=every, cron=cron, as_soon_as_due=as_soon_as_due)
+    with shared_engine(database_url(get_settings())).begin() as connection:
+        if chosen is not None:
+            keep_cadence(connection, key, chosen, datetime.now(UTC))
+        told = look_up_cadence(connection, key)
+    if as_json:
+        print_json(told.__dict__)
+    else:
+        console.print(str(told), highlight=False)

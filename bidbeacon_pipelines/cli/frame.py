@@ -40,6 +40,7 @@ def _expected_errors() -> tuple[type[Exception], ...]:
     from bidbeacon_pipelines.ads_api.errors import AdsApiError
     from bidbeacon_pipelines.jobs.by_hand import AccountSkippedError, WindowNotLoadedError
     from bidbeacon_pipelines.local.errors import LocalError
+    from bidbeacon_pipelines.reports.cadence import BadCadenceError
     from bidbeacon_pipelines.reports.datasets import UnknownDatasetError
     from bidbeacon_pipelines.store.accounts import UnknownAccountError
     from bidbeacon_sessions import SessionsError
@@ -52,6 +53,7 @@ def _expected_errors() -> tuple[type[Exception], ...]:
         UnknownDatasetError,
         UnknownAccountError,
         SessionsError,
+        BadCadenceError,
         BadOptionError,
     )
 

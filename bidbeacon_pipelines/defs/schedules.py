@@ -21,6 +21,7 @@ from dagster import (
 from bidbeacon_pipelines.defs.accounts import ACCOUNT_TAG, sync_accounts, sync_ad_entities
 from bidbeacon_pipelines.defs.reports import poll_reports, refresh_account_job
 from bidbeacon_pipelines.defs.resources import session_store
+from bidbeacon_pipelines.jobs.cadence import settle_cadences
 from bidbeacon_pipelines.jobs.refresh import REPORTS_IN_FLIGHT
 from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.settings import Settings, get_settings
@@ -34,6 +35,9 @@ LOOK_EVERY_SECONDS = 30
 ENTITIES_LIVE = timedelta(hours=24)
 PAUSE_AFTER_FAILURE = timedelta(minutes=5)
 PAUSE_WITHOUT_SESSION = timedelta(minutes=1)
+
+BEHIND_PEOPLE = {"dagster/priority": "-1"}
+"""In Dagster's queue, what somebody has clicked and the shared look at reports in flight go before what starts by itself."""
 
 UNFINISHED = [
     DagsterRunStatus.QUEUED,
@@ -124,6 +128,7 @@ def _is_pause_due(failed: RunRecord, now: datetime) -> bool:
 def _wanted_runs(instance: DagsterInstance) -> Iterator[RunRequest]:
     now = datetime.now(UTC)
     with session_store().begin() as connection:
+        settle_cadences(connection, now)
         known = bool(list_accounts(connection))
         without = list_keys_without_entities(connection, synced_before=now - ENTITIES_LIVE)
         due = list_accounts_with_due_work(
@@ -142,7 +147,7 @@ def _runs_for(
     for key in keys:
         if key not in busy:
             config = {"ops": {op_name: {"config": {"account": key}}}}
-            yield RunRequest(job_name=job_name, run_config=config, tags={ACCOUNT_TAG: key})
+            yield RunRequest(job_name=job_name, run_config=config, tags={ACCOUNT_TAG: key} | BEHIND_PEOPLE)
 
 
 def _nothing_to_poll() -> str | None:

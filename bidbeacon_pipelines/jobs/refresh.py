@@ -13,6 +13,7 @@ from bidbeacon_pipelines.actions import (
     WindowsPlanned,
     WindowsQueued,
 )
+from bidbeacon_pipelines.jobs.cadence import end_round, note_look
 from bidbeacon_pipelines.jobs.requests import drive_request
 from bidbeacon_pipelines.jobs.workbench import Workbench
 from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
@@ -59,11 +60,13 @@ def refresh_account(bench: Workbench, session: SessionRecorder, account: Account
         for dataset in DATASETS.values():
             session.add(skip_account(account, dataset, []))
         return
+    note_look(bench, account)
     for dataset in DATASETS.values():
         keep_windows(bench, session, account, dataset)
     step_requests(bench, session, account=account)
     for request_id in request_due(bench, session, account):
         drive_request(bench, session, request_id)
+    end_round(bench, account)
 
 
 def step_requests(

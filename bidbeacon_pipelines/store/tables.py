@@ -63,6 +63,10 @@ class AdvertiserAccount(PipelinesBase):
 
     `needs_person` is why nothing is asked until a person acts; `needs_person_for` says whether it concerns this account only, or
     the credentials, and then all of their accounts.
+
+    `refresh_every` or `refresh_cron` (in the account's time zone) is its own cadence; with neither it is refreshed as soon as something is
+    due. Both may be set by SQL: `next_look_of` is the cadence that `next_look_at` was worked out for, so a new one is noticed.
+    Nothing that is due starts a run before `next_look_at`. `last_look_at` is when the last refresh began.
     """
 
     __tablename__ = "advertiser_accounts"
@@ -84,6 +88,11 @@ class AdvertiserAccount(PipelinesBase):
     first_seen_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     synced_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     entities_synced_at: Mapped[datetime | None]
+    refresh_every: Mapped[timedelta | None]
+    refresh_cron: Mapped[str | None]
+    next_look_at: Mapped[datetime | None]
+    next_look_of: Mapped[str | None]
+    last_look_at: Mapped[datetime | None]
 
     __table_args__ = (
         CheckConstraint("country_code ~ '^[A-Z]{2}$' AND country_code <> 'UK'", name="country_is_iso"),
@@ -94,6 +103,11 @@ class AdvertiserAccount(PipelinesBase):
         CheckConstraint(
             "(needs_person IS NULL) = (needs_person_for IS NULL)", name="needs_person_for_something"
         ),
+        CheckConstraint("refresh_every BETWEEN '5 minutes' AND '31 days'", name="refresh_every_in_reach"),
+        CheckConstraint(
+            "refresh_cron ~ '^[0-9A-Za-z*,/#-]+( [0-9A-Za-z*,/#-]+){4}$'", name="refresh_cron_has_five"
+        ),
+        CheckConstraint("num_nonnulls(refresh_every, refresh_cron) <= 1", name="one_cadence"),
     )
 
 
@@ -354,6 +368,8 @@ class ReportWindow(PipelinesBase):
         Index("ix_report_windows_request", "request_id", postgresql_where=text("request_id IS NOT NULL")),
         Index(
             "ix_report_windows_due",
+            "account_id",
+            "country_code",
             "next_refresh_at",
             postgresql_where=text("next_refresh_at IS NOT NULL AND request_id IS NULL"),
         ),

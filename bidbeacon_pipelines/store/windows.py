@@ -232,6 +232,7 @@ _WITH_DUE_WORK = text("""
     SELECT a.account_key
       FROM advertiser_accounts a
      WHERE a.enabled AND a.needs_person IS NULL AND a.amazon_status <> 'DISABLED'
+       AND (a.next_look_at IS NULL OR a.next_look_at <= :now)
        AND (a.entities_synced_at IS NOT NULL OR a.first_seen_at < CAST(:now AS timestamptz) - interval '15 minutes')
        AND ((SELECT count(*) FROM dataset_windows d
               WHERE d.account_id = a.account_id AND d.country_code = a.country_code AND d.dataset = ANY(:datasets)
@@ -242,7 +243,7 @@ _WITH_DUE_WORK = text("""
                 AND :slots > (SELECT count(*) FROM report_requests r
                                WHERE r.account_id = a.account_id
                                  AND r.status IN ('planned', 'sent', 'in_flight', 'completed'))))
-     ORDER BY a.account_key""")
+     ORDER BY a.last_look_at NULLS FIRST, a.account_key""")
 
 
 def list_accounts_with_due_work(
@@ -250,7 +251,8 @@ def list_accounts_with_due_work(
 ) -> list[str]:
     """Give the keys of accounts that have windows to create, or due windows and a free slot to ask for them.
 
-    An account waits for its first entity sync, but no longer than 15 minutes.
+    An account waits for its own cadence, and for its first entity sync, but for that no longer than 15 minutes. The one that was
+    not looked at for the longest time comes first: one with a backlog has just been, and stands behind another one's yesterday.
 
     Args:
         connection: where to look.

@@ -6,7 +6,7 @@ Revision ID: 0005
 from alembic import op
 
 revision = "0005"
-down_revision = "0003"
+down_revision = "0004"
 
 WINDOW_RESTATEMENTS_VIEW = """
 CREATE VIEW window_restatements AS

@@ -51,6 +51,7 @@ ACTION_TYPES = [
     "windows-queued",
 ]
 COMMANDS = [
+    "accounts cadence",
     "accounts disable",
     "accounts enable",
     "accounts list",

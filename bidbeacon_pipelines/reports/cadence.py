@@ -1,0 +1,130 @@
+"""How often an account is looked at: as soon as something is due, every so often, or at the times of a cron. Pure.
+
+A cadence says when the next round may begin. A round goes on until all that was due is asked for, so a backlog isn't cut into
+pieces by it; and what is asked for by hand is no round: no cadence keeps it waiting.
+
+Cron times are the account's own wall clock, by the rules of Debian's cron (cronsim): a time that the clocks skip in spring comes right
+after the change, a time that comes twice in autumn counts once; a rule for every hour just goes on.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim, CronSimError
+
+SHORTEST = timedelta(minutes=5)
+LONGEST = timedelta(days=31)
+"""Beyond it, hourly windows (14 days) and the offsets of daily ones would be missed for certain."""
+
+_ISO = re.compile(r"P(?:(?P<w>\d+)W)?(?:(?P<d>\d+)D)?(?:T(?:(?P<h>\d+)H)?(?:(?P<m>\d+)M)?)?", re.IGNORECASE)
+_SHORT = re.compile(r"(?:(?P<w>\d+)w)?(?:(?P<d>\d+)d)?(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?", re.IGNORECASE)
+_UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes"}
+_CRON_FIELDS = 5
+
+
+class BadCadenceError(ValueError):
+    """A cadence can't be understood, or isn't one that an account can have; the message says what is expected."""
+
+
+@dataclass(frozen=True)
+class Cadence:
+    """How often an account is looked at; with neither, as soon as something is due.
+
+    Attributes:
+        every: The time between two rounds, as it passes (no calendar): at least 5 minutes, at most 31 days.
+        cron: Five fields (minute, hour, day of month, month, day of week), in the account's time zone.
+
+    Raises:
+        BadCadenceError: Both are given, or one that isn't allowed.
+    """
+
+    every: timedelta | None = None
+    cron: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what next_start could not work with."""
+        if self.every is not None and self.cron is not None:
+            raise BadCadenceError("expected one of a time between rounds and a cron, got both")
+        if self.every is not None and not SHORTEST <= self.every <= LONGEST:
+            raise BadCadenceError(
+                f"expected a time from 5 minutes to 31 days between rounds, got: {describe_duration(self.every)}"
+            )
+        if self.cron is not None:
+            _check_cron(self.cron)
+
+    def __str__(self) -> str:
+        """What a person reads."""
+        if self.every is not None:
+            return f"every {describe_duration(self.every)}"
+        return f"cron {self.cron}" if self.cron is not None else "as soon as due"
+
+
+AS_SOON_AS_DUE = Cadence()
+
+
+def parse_every(value: str) -> timedelta:
+    """Read a duration: `6h`, `90m`, `1d12h`, or ISO 8601 without years, months and seconds (`PT6H`, `P1DT12H`).
+
+    Raises:
+        BadCadenceError: It is none.
+    """
+    cleaned = value.strip()
+    match = (_ISO if cleaned[:1] in {"P", "p"} else _SHORT).fullmatch(cleaned)
+    parts = {unit: int(count) for unit, count in match.groupdict().items() if count} if match else {}
+    if not parts or max(parts.values()) > LONGEST // timedelta(minutes=1):
+        raise BadCadenceError(f"expected a duration like 6h, 90m, 1d12h or PT6H, got: {value!r}")
+    return timedelta(**{_UNITS[unit]: count for unit, count in parts.items()})
+
+
+def next_start(cadence: Cadence, time_zone: str, *, last: datetime | None, now: datetime) -> datetime | None:
+    """Give the instant from which the next round may begin, in UTC; None where it may as soon as something is due.
+
+    Rounds that were missed, because nothing ran, are not made up for.
+
+    Args:
+        cadence: How often.
+        time_zone: The account's, which its cron counts in.
+        last: When the last round began, or was to begin: what `every` counts from, so that a late start delays no other. None
+            where there was none: then `every` begins now, and a cron at its next time.
+        now: The present instant.
+    """
+    if cadence.every is not None:
+        return _on_the_grid(last, cadence.every, now)
+    if cadence.cron is not None:
+        return _next_tick(cadence.cron, time_zone, now)
+    return None
+
+
+def describe_duration(duration: timedelta) -> str:
+    """Give a duration in words, in days, hours and minutes: `1 day 12 hours`."""
+    minutes = int(duration.total_seconds() // 60)
+    counts = ((minutes // 1440, "day"), (minutes // 60 % 24, "hour"), (minutes % 60, "minute"))
+    return " ".join(f"{n} {unit}{'' if n == 1 else 's'}" for n, unit in counts if n) or "0 minutes"
+
+
+def _on_the_grid(last: datetime | None, every: timedelta, now: datetime) -> datetime:
+    if last is None:
+        return now.astimezone(UTC)
+    missed = max((now - last) // every, 0)
+    return (last + (missed + 1) * every).astimezone(UTC)
+
+
+def _next_tick(cron: str, time_zone: str, now: datetime) -> datetime:
+    """Give the first time of a cron that lies after now: cronsim counts wall clock times, so one that comes twice is looked at again."""
+    for tick in CronSim(cron, now.astimezone(ZoneInfo(time_zone))):
+        if tick.astimezone(UTC) > now:
+            return tick.astimezone(UTC)
+    raise BadCadenceError(f"expected a cron that comes true, got: {cron!r}")
+
+
+def _check_cron(cron: str) -> None:
+    if len(cron.split()) != _CRON_FIELDS:
+        raise BadCadenceError(
+            f"expected five fields (minute, hour, day of month, month, day of week), got: {cron!r}"
+        )
+    try:
+        next(CronSim(cron, datetime(2000, 1, 1, tzinfo=UTC)))
+    except (CronSimError, StopIteration) as error:
+        raise BadCadenceError(f"expected a cron like '0 6 * * *', got: {cron!r} ({error})") from error

@@ -9,7 +9,7 @@ from dagster import DagsterRunStatus, RunRequest, SensorDefinition, SkipReason, 
 from bidbeacon_pipelines.ads_api.credentials import REGIONS
 from bidbeacon_pipelines.definitions import defs
 from bidbeacon_pipelines.defs.accounts import ACCOUNT_TAG
-from bidbeacon_pipelines.defs.schedules import poll_reports_in_flight, refresh_due_accounts
+from bidbeacon_pipelines.defs.schedules import BEHIND_PEOPLE, poll_reports_in_flight, refresh_due_accounts
 from bidbeacon_pipelines.settings import get_settings
 from tests.dagster.world import World, wait_until
 
@@ -69,9 +69,8 @@ def test_an_account_without_entities_is_synced_first(stocked: World) -> None:
     account = stocked.account("JP")
     stocked.execute("UPDATE advertiser_accounts SET enabled = account_key = :key", key=account.account_key)
     stocked.execute("UPDATE advertiser_accounts SET entities_synced_at = NULL")
-    assert [("sync_ad_entities", {ACCOUNT_TAG: account.account_key})] == asked_for(
-        stocked, refresh_due_accounts
-    )
+    tags = {ACCOUNT_TAG: account.account_key} | BEHIND_PEOPLE
+    assert [("sync_ad_entities", tags)] == asked_for(stocked, refresh_due_accounts)
 
 
 @pytest.mark.parametrize(
@@ -97,6 +96,30 @@ def test_an_account_whose_run_has_succeeded_may_have_another(stocked: World) -> 
     account = stocked.account("DE")
     put_run(stocked, "refresh_account", DagsterRunStatus.SUCCESS, {ACCOUNT_TAG: account.account_key})
     assert account.account_key in [tags[ACCOUNT_TAG] for _, tags in asked_for(stocked, refresh_due_accounts)]
+
+
+def test_a_backlog_does_not_delay_another_accounts_yesterday(stocked: World) -> None:
+    """Who was looked at a moment ago and has 15 months left stands behind all others, whatever its key."""
+    ordered = [tags[ACCOUNT_TAG] for _, tags in asked_for(stocked, refresh_due_accounts)]
+    stocked.run_job("refresh_account", stocked.account_of(ordered[0]))
+    stocked.execute("UPDATE report_requests SET status = 'failed', finished_at = now()")
+    stocked.execute("UPDATE report_windows SET status = 'missing', request_id = NULL")
+    again = [tags[ACCOUNT_TAG] for _, tags in asked_for(stocked, refresh_due_accounts)]
+    assert again == [*ordered[1:], ordered[0]]
+
+
+def test_an_account_waits_for_its_own_cadence(stocked: World) -> None:
+    """With a round that begins in June, no run starts, though all of its windows are due."""
+    key = stocked.account("JP").account_key
+    stocked.execute(
+        "UPDATE advertiser_accounts SET refresh_cron = '0 6 1 6 *' WHERE account_key = :key", key=key
+    )
+    assert key not in [tags[ACCOUNT_TAG] for _, tags in asked_for(stocked, refresh_due_accounts)]
+
+
+def test_what_starts_by_itself_lets_people_go_first(stocked: World) -> None:
+    """Runs of accounts have a lower priority in Dagster's queue than what somebody clicks, which has none."""
+    assert {"-1"} == {tags["dagster/priority"] for _, tags in asked_for(stocked, refresh_due_accounts)}
 
 
 def test_with_nothing_due_the_sensor_says_so(stocked: World) -> None:

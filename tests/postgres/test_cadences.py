@@ -1,0 +1,191 @@
+"""Accounts' own cadences in the database: set by a person or by SQL, kept by the rounds, and no obstacle to work by hand."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy.exc import IntegrityError
+
+from bidbeacon_pipelines.jobs.by_hand import drive_windows
+from bidbeacon_pipelines.jobs.cadence import describe_cadence, keep_cadence, settle_cadences
+from bidbeacon_pipelines.jobs.refresh import REPORTS_IN_FLIGHT
+from bidbeacon_pipelines.reports.cadence import Cadence
+from bidbeacon_pipelines.store.accounts import UnknownAccountError
+from bidbeacon_pipelines.store.cadences import get_cadence
+from bidbeacon_pipelines.store.windows import list_accounts_with_due_work
+from tests.postgres.bench_world import DATASET, BenchWorld, days_before
+
+DAILY = Cadence(every=timedelta(days=1))
+
+
+@pytest.fixture
+def due(world: BenchWorld) -> Callable[[], list[str]]:
+    """Give what asks, as the sensor does, which accounts have due work now; only the US account is enabled."""
+    world.execute(
+        "UPDATE advertiser_accounts SET entities_synced_at = now(), enabled = account_key = :key",
+        key=world.account("US").account_key,
+    )
+
+    def ask() -> list[str]:
+        with world.engine.begin() as connection:
+            settle_cadences(connection, world.bench.now())
+            return list_accounts_with_due_work(connection, now=world.bench.now(), slots=REPORTS_IN_FLIGHT)
+
+    return ask
+
+
+def stored(world: BenchWorld, column: str) -> Any:
+    """Give a column of the US account."""
+    key = world.account("US").account_key
+    [row] = world.query(
+        f"SELECT {column} AS value FROM advertiser_accounts WHERE account_key = :key", key=key
+    )
+    return row["value"]
+
+
+def set_by_sql(world: BenchWorld, assignment: str) -> None:
+    """Change the US account as a person does in psql."""
+    key = world.account("US").account_key
+    world.execute(f"UPDATE advertiser_accounts SET {assignment} WHERE account_key = :key", key=key)
+
+
+def set_by_person(world: BenchWorld, cadence: Cadence) -> None:
+    """Change the US account as the command does."""
+    with world.engine.begin() as connection:
+        keep_cadence(connection, world.account("US").account_key, cadence, world.bench.now())
+
+
+def load_all(world: BenchWorld, due: Callable[[], list[str]]) -> int:
+    """Refresh the US account for as long as it is due, with time for the reports between; give the number of refreshes."""
+    count = 0
+    while due():
+        world.refresh(world.account("US"))
+        world.advance(minutes=5)
+        world.step()
+        count += 1
+        assert count < 20
+    return count
+
+
+def test_a_round_goes_on_until_all_that_was_due_is_asked_for(
+    world: BenchWorld, due: Callable[[], list[str]]
+) -> None:
+    """An empty account with a daily cadence is filled in one round of two refreshes, not of one a day."""
+    set_by_person(world, DAILY)
+    began = world.bench.now()
+    assert load_all(world, due) == 2
+    assert stored(world, "next_look_at") == began + timedelta(days=1)
+    assert len(world.accepted()) == 4
+
+
+def test_nothing_starts_before_the_next_round(world: BenchWorld, due: Callable[[], list[str]]) -> None:
+    """With a day's windows due since midnight, the account waits until its own time, and no longer."""
+    load_all(world, due)
+    world.advance(hours=10)
+    set_by_person(world, Cadence(cron="0 6 * * *"))
+    at = stored(world, "next_look_at")
+    assert (at, due()) == (datetime(2026, 1, 16, 14, tzinfo=UTC), [])
+    world.advance(seconds=(at - world.bench.now()).total_seconds() - 1)
+    assert due() == []
+    world.advance(seconds=1)
+    assert due() == [world.account("US").account_key]
+    world.refresh(world.account("US"))
+    assert (stored(world, "next_look_at"), due()) == (at + timedelta(days=1), [])
+
+
+def test_a_cadence_set_by_sql_is_noticed(world: BenchWorld, due: Callable[[], list[str]]) -> None:
+    """Set, changed, and taken away again: each counts from the next look of the sensor."""
+    load_all(world, due)
+    looked = stored(world, "last_look_at")
+    world.advance(days=1)
+    set_by_sql(world, "refresh_every = '2 days'")
+    assert due() == []
+    assert stored(world, "next_look_at") == looked + timedelta(days=2)
+    set_by_sql(world, "refresh_every = NULL, refresh_cron = '30 2 * * *'")
+    assert due() == []
+    assert stored(world, "next_look_at") == datetime(2026, 1, 17, 10, 30, tzinfo=UTC)
+    set_by_sql(world, "time_zone = 'Europe/Paris'")
+    assert due() == []
+    assert stored(world, "next_look_at") == datetime(2026, 1, 17, 1, 30, tzinfo=UTC)
+    set_by_sql(world, "refresh_cron = NULL")
+    assert due() == [world.account("US").account_key]
+    assert stored(world, "next_look_at") is None
+
+
+def test_a_cron_that_is_none_keeps_nothing_from_being_refreshed(
+    world: BenchWorld, due: Callable[[], list[str]]
+) -> None:
+    """Set by SQL, `0 25 * * *` is told to be none, and the account is refreshed as soon as something is due."""
+    set_by_sql(world, "refresh_cron = '0 25 * * *'")
+    assert due() == [world.account("US").account_key]
+    with world.engine.begin() as connection:
+        told = describe_cadence(get_cadence(connection, world.account("US").account_key))
+    assert told == "as soon as due: expected a cron like '0 6 * * *', got: '0 25 * * *' (Bad hour)"
+
+
+def test_what_is_settled_is_not_settled_again(world: BenchWorld, due: Callable[[], list[str]]) -> None:
+    """Looking again changes nothing while the cadence stays."""
+    set_by_person(world, DAILY)
+    with world.engine.begin() as connection:
+        assert settle_cadences(connection, world.bench.now() + timedelta(days=9)) == []
+
+
+def test_by_hand_waits_for_no_cadence(world: BenchWorld, due: Callable[[], list[str]]) -> None:
+    """A day is loaded at once while the account's next round is weeks away, and that stays where it is."""
+    set_by_sql(world, "refresh_cron = '0 6 1 6 *'")
+    assert due() == []
+    account, at = world.account("US"), stored(world, "next_look_at")
+    days = days_before(world.bench.now().date(), 3)
+    with world.session() as session:
+        drive_windows(world.bench, session, account, DATASET, days)
+    assert world.window(account, days[0]).status == "loaded"
+    assert stored(world, "next_look_at") == at
+
+
+def test_a_refresh_by_hand_does_not_move_the_next_round(
+    world: BenchWorld, due: Callable[[], list[str]]
+) -> None:
+    """`bidbeacon refresh` before the time of a round does its work, and the round comes at its time."""
+    load_all(world, due)
+    set_by_person(world, Cadence(cron="0 6 * * *"))
+    at = stored(world, "next_look_at")
+    world.refresh(world.account("US"))
+    assert (stored(world, "next_look_at"), stored(world, "last_look_at")) == (at, world.bench.now())
+
+
+def test_who_was_not_looked_at_for_longest_comes_first(
+    world: BenchWorld, due: Callable[[], list[str]]
+) -> None:
+    """An account with 15 months to fill stands behind the others as soon as it has been looked at."""
+    world.execute("UPDATE advertiser_accounts SET enabled = true")
+    active = due()
+    first = world.account(active[0].partition(".")[0])
+    world.refresh(first)
+    world.advance(minutes=5)
+    world.step()
+    assert due() == [*active[1:], first.account_key]
+
+
+@pytest.mark.parametrize(
+    "assignment",
+    [
+        "refresh_every = '4 minutes'",
+        "refresh_every = '32 days'",
+        "refresh_every = '-1 day'",
+        "refresh_cron = '0 6 * *'",
+        "refresh_cron = '0 6 * * * *'",
+        "refresh_cron = ''",
+        "refresh_every = '1 day', refresh_cron = '0 6 * * *'",
+    ],
+)
+def test_the_database_refuses_what_is_no_cadence(world: BenchWorld, assignment: str) -> None:
+    """Durations out of reach, crons without five fields, and both at once."""
+    with pytest.raises(IntegrityError, match="ck_advertiser_accounts"):
+        set_by_sql(world, assignment)
+
+
+def test_an_account_that_is_none_has_no_cadence(world: BenchWorld) -> None:
+    """The error says where the keys are."""
+    with world.engine.begin() as connection, pytest.raises(UnknownAccountError, match="accounts list"):
+        keep_cadence(connection, "US.nobody", DAILY, world.bench.now())

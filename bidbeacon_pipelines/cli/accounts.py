@@ -117,10 +117,13 @@ def accounts_disable(key: str) -> None:
 
 
 def _set_enabled(key: str, *, enabled: bool) -> None:
+    from bidbeacon_pipelines.jobs.partition_room import check_room_to_enable
     from bidbeacon_pipelines.store.accounts import set_enabled
     from bidbeacon_pipelines.store.engine import shared_engine
 
     with shared_engine(database_url(get_settings())).begin() as connection:
+        if enabled:
+            check_room_to_enable(connection, key, get_settings(), datetime.now(UTC).date())
         set_enabled(connection, key, enabled=enabled)
     console.print(f"{key} is {'enabled' if enabled else 'disabled'}.")
 

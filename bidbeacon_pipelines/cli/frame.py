@@ -42,6 +42,7 @@ def _expected_errors() -> tuple[type[Exception], ...]:
     from bidbeacon_pipelines.local.errors import LocalError
     from bidbeacon_pipelines.reports.cadence import BadCadenceError
     from bidbeacon_pipelines.reports.datasets import UnknownDatasetError
+    from bidbeacon_pipelines.reports.partition_bound import TooManyPartitionsError
     from bidbeacon_pipelines.store.accounts import UnknownAccountError
     from bidbeacon_sessions import SessionsError
 
@@ -54,6 +55,7 @@ def _expected_errors() -> tuple[type[Exception], ...]:
         UnknownAccountError,
         SessionsError,
         BadCadenceError,
+        TooManyPartitionsError,
         BadOptionError,
     )
 

@@ -1,18 +1,19 @@
 """Partitions: account × window. The account's key comes from Amazon's accounts, the window is the account's own calendar day."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 
 from dagster import DagsterInstance, DailyPartitionsDefinition, DynamicPartitionsDefinition, MultiPartitionKey
 from dagster import MultiPartitionsDefinition as MultiPartitions
 
+from bidbeacon_pipelines.reports.partition_bound import DAYS_AHEAD, check_partitions, room_for_accounts
 from bidbeacon_pipelines.settings import get_settings
 
 ACCOUNT_PARTITIONS = DynamicPartitionsDefinition(name="accounts")
 
 # The keys are account-local dates, the definition counts in UTC: two days ahead make sure that an account's own day always exists.
 WINDOW_PARTITIONS = DailyPartitionsDefinition(
-    start_date=get_settings().first_window_date, timezone="UTC", end_offset=2
+    start_date=get_settings().first_window_date, timezone="UTC", end_offset=DAYS_AHEAD
 )
 
 ACCOUNT_WINDOWS = MultiPartitions({"account": ACCOUNT_PARTITIONS, "window": WINDOW_PARTITIONS})
@@ -48,8 +49,18 @@ def days_by_account(keys: Iterable[str]) -> Mapping[str, Sequence[date]]:
 
 
 def add_accounts(instance: DagsterInstance, keys: Sequence[str]) -> None:
-    """Make partitions of accounts; those that exist stay."""
-    instance.add_dynamic_partitions(str(ACCOUNT_PARTITIONS.name), list(keys))
+    """Make partitions of accounts, of as many as there is room for; those that exist stay.
+
+    Raises:
+        TooManyPartitionsError: accounts times days would be more than Dagster's UI can show; those with room were added.
+    """
+    first_day, today = date.fromisoformat(get_settings().first_window_date), datetime.now(UTC).date()
+    existing = set(instance.get_dynamic_partitions(str(ACCOUNT_PARTITIONS.name)))
+    new = [key for key in dict.fromkeys(keys) if key not in existing]
+    room = max(room_for_accounts(first_day, today) - len(existing), 0)
+    instance.add_dynamic_partitions(str(ACCOUNT_PARTITIONS.name), new[:room])
+    if left_out := tuple(new[room:]):
+        check_partitions(len(existing) + len(new), first_day=first_day, today=today, left_out=left_out)
 
 
 def is_partition_day(day: date) -> bool:

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from dagster import DagsterInstance, DagsterRunStatus
+from dagster import DagsterInstance, DagsterRun, DagsterRunStatus
 from dagster._core.instance import InstanceRef
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 from dagster._core.test_utils import create_run_for_test
 from dagster._serdes import serialize_value
+from dagster._utils.tags import TagConcurrencyLimitsCounter
 from sqlalchemy import make_url
 
 from bidbeacon_pipelines.local.dagster_storage import dagster_database_url
@@ -70,15 +71,36 @@ def test_options_of_the_address_are_kept() -> None:
     }
 
 
+def test_the_queue_is_looked_at_every_second(instance: DagsterInstance) -> None:
+    """Who has clicked "Materialize" does not wait five seconds for it to begin."""
+    assert instance.run_coordinator.dequeue_interval_seconds == 1  # type: ignore[attr-defined]  # the queued one's
+
+
 def test_an_account_has_one_run_at_a_time(instance: DagsterInstance) -> None:
-    """Four runs at most, one for each value of the tag `account`, and a queue that is looked at every second."""
+    """Of two scheduled runs of one account the second waits, whatever else is free."""
+    assert running(instance, [{"account": "US.a"}, {"account": "US.a"}, {"account": "DE.b"}]) == [0, 2]
+
+
+def test_runs_by_hand_leave_two_places(instance: DagsterInstance) -> None:
+    """However many partitions and ranges people have asked for, two scheduled runs begin at once."""
+    by_hand = [{"dagster/partition": f"US.a|{n}"} for n in range(5)]
+    ranges = [{"dagster/asset_partition_range_start": f"US.a|{n}"} for n in range(5)]
+    scheduled = [{"account": f"US.{n}"} for n in range(3)]
+    assert running(instance, [*by_hand, *ranges, *scheduled]) == [0, 1, 5, 6, 10, 11]
+
+
+def running(instance: DagsterInstance, queued: list[dict[str, str]]) -> list[int]:
+    """Give which of the queued runs, told by their tags, Dagster would let run at once as `dagster.yaml` says."""
     queue = instance.get_concurrency_config().run_queue_config
     assert queue is not None
-    assert queue.max_concurrent_runs == 4
-    assert queue.tag_concurrency_limits == [
-        {"key": "account", "value": {"applyLimitPerUniqueValue": True}, "limit": 1}
-    ]
-    assert instance.run_coordinator.dequeue_interval_seconds == 1  # type: ignore[attr-defined]  # the queued one's
+    counter = TagConcurrencyLimitsCounter(queue.tag_concurrency_limits, [])
+    begun: list[int] = []
+    for place, tags in enumerate(queued):
+        run = DagsterRun(job_name="any", run_id=str(place), tags=tags)
+        if len(begun) < queue.max_concurrent_runs and not counter.is_blocked(run):
+            counter.update_counters_with_launched_item(run)
+            begun.append(place)
+    return begun
 
 
 def test_nobody_is_asked_and_nothing_is_sent(instance: DagsterInstance) -> None:

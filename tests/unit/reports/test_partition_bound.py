@@ -1,0 +1,65 @@
+"""Accounts times days: how many partitions Dagster's UI is given at most, and what is said when there are too many."""
+
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bidbeacon_pipelines.reports.partition_bound import (
+    MOST_PARTITIONS,
+    TooManyPartitionsError,
+    check_partitions,
+    partition_days,
+    room_for_accounts,
+)
+
+TODAY = date(2026, 11, 24)
+
+
+@pytest.mark.parametrize(
+    ("first_day", "days", "room"),
+    [
+        (date(2025, 8, 1), 482, 207),
+        (date(2026, 8, 18), 100, 1000),
+        (TODAY, 2, 50_000),
+        (TODAY + timedelta(days=9), 1, 100_000),
+    ],
+)
+def test_room_is_a_hundred_thousand_over_days(first_day: date, days: int, room: int) -> None:
+    """Days are counted from the first one to two days ahead, which have begun somewhere."""
+    assert (days, room) == (partition_days(first_day, TODAY), room_for_accounts(first_day, TODAY))
+
+
+def test_the_message_says_what_to_set() -> None:
+    """How many there would be, the bound, the day that makes room, and who has none."""
+    with pytest.raises(TooManyPartitionsError) as caught:
+        check_partitions(
+            1000, first_day=date(2025, 8, 1), today=TODAY, left_out=tuple(f"US.{n}" for n in range(793))
+        )
+    said = (
+        "1,000 accounts × 482 days are 482,000 partitions of each asset, and Dagster's UI is made for 100,000 at most. "
+        "Set BIDBEACON_FIRST_WINDOW_DATE=2026-08-18 (or later) and restart Dagster; windows before that day are kept and refreshed in "
+        "Postgres all the same. Without partitions for now: US.0, US.1, US.2, US.3, US.4 and 788 more."
+    )
+    assert said == str(caught.value)
+
+
+def test_more_accounts_than_partitions_have_no_first_day() -> None:
+    """Where no day makes room, the message doesn't name one."""
+    with pytest.raises(TooManyPartitionsError, match="Disable accounts"):
+        check_partitions(60_000, first_day=TODAY, today=TODAY)
+
+
+@given(accounts=st.integers(1, 50_000), first_day=st.dates(date(2020, 1, 1), TODAY))
+def test_the_day_that_is_named_makes_room(accounts: int, first_day: date) -> None:
+    """Where there is no room, there is with the day that the message names, and none with the day before."""
+    if accounts <= room_for_accounts(first_day, TODAY):
+        assert accounts * partition_days(first_day, TODAY) <= MOST_PARTITIONS
+        return
+    with pytest.raises(TooManyPartitionsError) as caught:
+        check_partitions(accounts, first_day=first_day, today=TODAY)
+    named = caught.value.first_day
+    assert named is not None
+    check_partitions(accounts, first_day=named, today=TODAY)
+    assert accounts * partition_days(named - timedelta(days=1), TODAY) > MOST_PARTITIONS

@@ -5,9 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 SUITE :=
+KEEP :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev test check format docs test-faults chromium lock clean
+.PHONY: help install dev test check format docs test-faults bench chromium lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -32,6 +33,9 @@ format: $(STAMP) ## Format, and fix what can be fixed by itself
 
 test-faults: $(STAMP) ## Kill, cut and break things on purpose: SUITE=ads|ingest|stream|runs, or all
 	@exec $(BIN)/python -m pytest tests/faults -m faults $(if $(SUITE),-k $(SUITE))
+
+bench: $(STAMP) ## Measure, and fail where a bound is missed: SUITE=planning, or all; KEEP=plans writes the query plans to docs/
+	@exec $(BIN)/python -m bench $(SUITE) $(if $(KEEP),--keep $(KEEP))
 
 docs: $(STAMP) ## Make docs/actions.md anew from the action classes
 	$(BIN)/python -m bidbeacon_sessions.catalogue bidbeacon_pipelines.actions > docs/actions.md

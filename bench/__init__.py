@@ -1,0 +1,1 @@
+"""What is measured: figures with their bounds, by suite."""

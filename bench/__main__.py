@@ -1,0 +1,38 @@
+"""`python -m bench`: measure all suites or one, print the figures, keep them in bench/results.json; exits 1 where a bound is missed."""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+
+from rich.console import Console
+
+from bench.figures import Figure, keep, show
+from bench.planning import planning
+
+SUITES: Mapping[str, Callable[..., Iterator[Figure]]] = {"planning": planning}
+
+
+def main() -> int:
+    """Run the suites that the command line names."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("suite", nargs="?", choices=SUITES, help="only this one")
+    parser.add_argument("--keep", choices=["plans"], help="also write docs/planning-query-plans.md")
+    given = parser.parse_args()
+    suites = dict(SUITES) if given.suite is None else {given.suite: SUITES[given.suite]}
+    if given.keep == "plans" and "planning" in suites:
+        suites["planning"] = partial(planning, keep_plans=True)
+    console, figures = Console(), list[Figure]()
+    for name, suite in suites.items():
+        console.print(f"Measuring {name} …", highlight=False)
+        figures += suite()
+    show(figures, console)
+    keep(figures)
+    missed = [figure.name for figure in figures if not figure.ok]
+    if missed:
+        console.print(f"Missed: {'; '.join(missed)}.", style="bold red", highlight=False)
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

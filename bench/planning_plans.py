@@ -1,0 +1,71 @@
+"""The queries of planning with the plans that PostgreSQL makes for them, as Markdown."""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from inspect import cleandoc
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, event
+
+from bidbeacon_pipelines.reports.datasets import Dataset
+from bidbeacon_pipelines.store.accounts import Account
+from bidbeacon_pipelines.store.requests import (
+    count_open_requests,
+    count_requests_since_oldest,
+    insert_request,
+)
+from bidbeacon_pipelines.store.windows import list_accounts_with_due_work, list_windows
+
+Statement = tuple[str, Any]
+
+
+def explain_due_work(connection: Connection, *, now: datetime, slots: int) -> str:
+    """Give the question which accounts have due work, with its plan."""
+    return _section(
+        connection,
+        "Which accounts have due work",
+        lambda: list_accounts_with_due_work(connection, now=now, slots=slots),
+    )
+
+
+def explain_planning(
+    connection: Connection, account: Account, dataset: Dataset, *, now: datetime, session_id: UUID
+) -> Iterator[str]:
+    """Give the statements that plan one dataset of an account, each with its plan; the caller rolls back."""
+    today = now.date()
+    calls: Mapping[str, Any] = {
+        "The windows of one dataset of an account": lambda: list_windows(connection, account, dataset.name),
+        "Reports in flight of an ads account": lambda: count_open_requests(connection, account.account_id),
+        "How long the oldest due window has been passed over": lambda: count_requests_since_oldest(
+            connection, account, dataset.name, now
+        ),
+        "Storing a request in a free slot": lambda: insert_request(
+            connection, account, dataset.name, today, today, by_hand=False, session_id=session_id
+        ),
+    }
+    for title, call in calls.items():
+        yield _section(connection, title, call)
+
+
+def _section(connection: Connection, title: str, call: Callable[[], object]) -> str:
+    """Make the call once, so that everything is in memory, and explain the one statement that it sends."""
+    sql, values = _statement_of(connection, call)
+    plan = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, BUFFERS) {sql}", values)
+    lines = "\n".join(plan.scalars())
+    return f"## {title}\n\n```sql\n{cleandoc(sql)}\n```\n\n```\n{lines}\n```\n"
+
+
+def _statement_of(connection: Connection, call: Callable[[], object]) -> Statement:
+    sent: list[Statement] = []
+
+    def note(_connection: object, _cursor: object, sql: str, values: Any, *_rest: object) -> None:
+        sent.append((sql, values))
+
+    event.listen(connection, "before_cursor_execute", note)
+    try:
+        call()
+    finally:
+        event.remove(connection, "before_cursor_execute", note)
+    [statement] = sent
+    return statement

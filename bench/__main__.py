@@ -24,8 +24,9 @@ def main() -> int:
         suites["planning"] = partial(planning, keep_plans=True)
     console, figures = Console(), list[Figure]()
     for name, suite in suites.items():
-        console.print(f"Measuring {name} …", highlight=False)
-        figures += suite()
+        for figure in suite():
+            console.print(f"{name}: {figure.name}: {figure.value:g} {figure.unit}", highlight=False)
+            figures.append(figure)
     show(figures, console)
     keep(figures)
     missed = [figure.name for figure in figures if not figure.ok]

@@ -5,6 +5,7 @@ workers it has seen end is what is measured; the database's and the sandbox's ar
 """
 
 import os
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -204,15 +205,18 @@ def _stock(instance: DagsterInstance, url: str) -> Sequence[str]:
 
 @contextmanager
 def quiet_children(log: Path) -> Iterator[None]:
-    """Let processes that are started in this block write to a file; what we print ourselves is not kept from the terminal after it."""
-    kept = os.dup(2)
+    """Let this process, and those that it starts in this block, write to a file instead of the terminal."""
+    sys.stdout.flush()
+    kept = {place: os.dup(place) for place in (1, 2)}
     with log.open("wb") as file:
-        os.dup2(file.fileno(), 2)
+        for place in kept:
+            os.dup2(file.fileno(), place)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        for place, terminal in kept.items():
+            os.dup2(terminal, place)
+            os.close(terminal)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from bidbeacon_pipelines.store.requests import (
     count_requests_since_oldest,
     insert_request,
 )
-from bidbeacon_pipelines.store.windows import list_accounts_with_due_work, list_windows
+from bidbeacon_pipelines.store.windows import list_accounts_with_due_work, list_windows_to_plan
 
 Statement = tuple[str, Any]
 
@@ -35,7 +35,9 @@ def explain_planning(
     """Give the statements that plan one dataset of an account, each with its plan; the caller rolls back."""
     today = now.date()
     calls: Mapping[str, Any] = {
-        "The windows of one dataset of an account": lambda: list_windows(connection, account, dataset.name),
+        "The windows that planning one dataset of an account must know of": lambda: list_windows_to_plan(
+            connection, account, dataset.name, now=now
+        ),
         "Reports in flight of an ads account": lambda: count_open_requests(connection, account.account_id),
         "How long the oldest due window has been passed over": lambda: count_requests_since_oldest(
             connection, account, dataset.name, now

@@ -129,7 +129,7 @@ def make_due(engine: Engine, *, accounts: int) -> None:
 def make_empty(engine: Engine) -> None:
     """Let every window of every account be missing and due: nothing was ever loaded."""
     with engine.begin() as connection:
-        connection.execute(text("TRUNCATE report_windows"))
+        connection.execute(text("TRUNCATE report_windows, report_requests"))
         connection.execute(
             text("""INSERT INTO report_windows (account_id, country_code, dataset, window_date, next_refresh_at)
                     SELECT a.account_id, a.country_code, dataset, d.day, (d.day + 1)::timestamp AT TIME ZONE a.time_zone

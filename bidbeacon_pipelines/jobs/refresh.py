@@ -42,7 +42,7 @@ from bidbeacon_pipelines.store.windows import (
     create_windows,
     expire_windows,
     find_windows_through,
-    list_windows,
+    list_windows_to_plan,
     set_windows_through,
 )
 from bidbeacon_sessions import SessionClosedError, SessionRecorder
@@ -213,7 +213,7 @@ def _draft_due(
     connection: Connection, account: Account, dataset: Dataset, now: datetime, free_slots: int
 ) -> _Draft:
     """Plan for what is due, and for what somebody asked for by hand whose run has found no slot, or has died."""
-    windows = list_windows(connection, account, dataset.name)
+    windows = list_windows_to_plan(connection, account, dataset.name, now=now)
     plan = plan_requests(
         dataset,
         [_plannable(window, now) for window in windows],
@@ -234,7 +234,7 @@ def _draft_wanted(
     free_slots: int,
 ) -> _Draft:
     """Plan for what is wanted by hand only."""
-    windows = list_windows(connection, account, dataset.name)
+    windows = list_windows_to_plan(connection, account, dataset.name, now=now, wanted=wanted)
     plan = plan_requests(
         dataset,
         [replace(_plannable(window, now), due=False, due_since=None) for window in windows],

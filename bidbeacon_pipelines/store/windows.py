@@ -103,6 +103,22 @@ def list_windows(
     return [Window(**row) for row in rows.mappings()]
 
 
+def list_windows_to_plan(
+    connection: Connection, account: Account, dataset: str, *, now: datetime, wanted: Sequence[date] = ()
+) -> list[Window]:
+    """Give the windows of a dataset of an account that planning must know of: due, in flight, or wanted by hand; by date.
+
+    Of 15 months these are a few, and reading all of them took most of the time that planning takes.
+    """
+    rows = connection.execute(
+        text(f"""SELECT {_COLUMNS} FROM report_windows
+                  WHERE {_OF_DATASET} AND (next_refresh_at <= :now OR request_id IS NOT NULL OR wanted_by IS NOT NULL OR window_date = ANY(:wanted))
+                  ORDER BY window_date"""),
+        account.identity | {"dataset": dataset, "now": now, "wanted": list(wanted)},
+    )
+    return [Window(**row) for row in rows.mappings()]
+
+
 def list_windows_of_request(connection: Connection, request_id: int) -> list[Window]:
     """Give the windows that wait for a request, by date."""
     rows = connection.execute(

@@ -1,0 +1,54 @@
+"""Ten runs of one account at the same moment: each window is loaded once, and none of the runs fails."""
+
+from collections import Counter
+from datetime import timedelta
+from functools import partial
+
+import pytest
+
+from bidbeacon_pipelines.ads_api.client import AdsApiClient
+from bidbeacon_pipelines.ads_api.credentials import SANDBOX_CREDENTIALS, Endpoints
+from bidbeacon_pipelines.jobs.refresh import refresh_account
+from bidbeacon_pipelines.jobs.workbench import Workbench
+from bidbeacon_pipelines.store.engine import make_engine
+from bidbeacon_sessions import SessionStore, with_job_session
+from tests.postgres.bench_world import BenchWorld
+from tests.postgres.conftest import IMPATIENT
+from tests.postgres.test_store_claims import at_once
+
+RUNS = 10
+
+
+def run(world: BenchWorld, database_url: str) -> None:
+    """Refresh the account as a process of its own does: own connections, own client, own session."""
+    engine = make_engine(database_url, pool_size=1)
+    try:
+        with (
+            AdsApiClient(
+                SANDBOX_CREDENTIALS, Endpoints.sandbox(world.sandbox.url), retry=IMPATIENT
+            ) as client,
+            with_job_session("refresh-account", store=SessionStore(engine)) as session,
+        ):
+            bench = Workbench(engine, client, world.bench.settings, world.bench.clock, world.bench.sleep)
+            refresh_account(bench, session, world.account("JP"))
+    finally:
+        engine.dispose()
+
+
+@pytest.mark.parametrize("sandbox", [{"rows_per_day": 5}], indirect=True)
+def test_ten_runs_at_once_load_each_window_once(world: BenchWorld, database_url: str) -> None:
+    """Three rounds of ten fill the 15 months by four reports; every due window has one load, and all runs have succeeded."""
+    for _ in range(3):
+        at_once([partial(run, world, database_url) for _ in range(RUNS)])
+        world.advance(minutes=2)
+    windows = world.query(
+        "SELECT window_date, load_count, next_refresh_at FROM report_windows WHERE country_code = 'JP'"
+    )
+    today = world.bench.now() + timedelta(hours=9)
+    loads = Counter(row["load_count"] for row in windows if row["window_date"] < today.date())
+    assert loads == {1: len(windows) - 1}
+    assert world.reports_made() == 4
+    sessions = world.query(
+        "SELECT status, count(*) FROM session_headers WHERE job_name = 'refresh-account' GROUP BY 1"
+    )
+    assert [("succeeded", 3 * RUNS)] == [(row["status"], row["count"]) for row in sessions]

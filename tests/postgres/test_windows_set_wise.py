@@ -1,0 +1,86 @@
+"""Windows are made for a whole dataset of an account at once, and end when Amazon serves them no longer."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, timedelta
+
+from sqlalchemy import event
+
+from bidbeacon_pipelines.jobs.refresh import keep_windows
+from bidbeacon_pipelines.reports.windows import oldest_served, window_dates
+from tests.postgres.bench_world import DATASET, BenchWorld
+
+TODAY = date(2026, 1, 15)
+
+
+@contextmanager
+def statements_on_windows(world: BenchWorld) -> Iterator[list[str]]:
+    """Collect the first word of each statement that writes windows."""
+    sent: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        word = statement.split(maxsplit=1)[0]
+        if "report_windows" in statement and word != "SELECT":
+            sent.append(word)
+
+    event.listen(world.engine, "before_cursor_execute", note)
+    try:
+        yield sent
+    finally:
+        event.remove(world.engine, "before_cursor_execute", note)
+
+
+def keep(world: BenchWorld) -> None:
+    """Let the US account's windows be made and ended, as its refresh does."""
+    with world.session() as session:
+        keep_windows(world.bench, session, world.account(), DATASET)
+
+
+def statuses(world: BenchWorld) -> dict[date, str]:
+    """Give the status of each window of the US account."""
+    rows = world.query(
+        "SELECT window_date, status FROM report_windows WHERE country_code = 'US' ORDER BY window_date"
+    )
+    return {row["window_date"]: row["status"] for row in rows}
+
+
+def test_fifteen_months_are_made_by_one_statement(world: BenchWorld) -> None:
+    """All 457 days at once, each due at its first offset; ending old ones takes two more, however many there are."""
+    with statements_on_windows(world) as sent:
+        keep(world)
+    assert sent == ["INSERT", "UPDATE", "UPDATE"]
+    assert list(statuses(world)) == window_dates(DATASET, TODAY)
+    assert len(statuses(world)) == 457
+
+
+def test_once_a_day_is_enough(world: BenchWorld) -> None:
+    """A second look on the same day writes nothing, the next day one window more is made."""
+    keep(world)
+    with statements_on_windows(world) as sent:
+        keep(world)
+    assert sent == []
+    world.advance(days=1)
+    keep(world)
+    assert max(statuses(world)) == TODAY + timedelta(days=1)
+
+
+def test_what_is_served_no_longer_expires_unless_it_was_loaded(world: BenchWorld) -> None:
+    """Half a year later the never loaded days of that time are expired, those loaded stay, and neither is due."""
+    account = world.account()
+    keep(world)
+    first = min(statuses(world))
+    world.load(account, first, first + timedelta(days=1))
+    world.advance(days=180)
+    keep(world)
+    oldest = oldest_served(DATASET, TODAY + timedelta(days=180))
+    old = {day: status for day, status in statuses(world).items() if day < oldest}
+    assert len(old) > 150
+    assert [first, first + timedelta(days=1)] == [day for day, status in old.items() if status == "loaded"]
+    assert {"loaded", "expired"} == set(old.values())
+    due = world.query(
+        "SELECT count(*) FROM report_windows WHERE country_code = 'US' AND window_date < :oldest AND next_refresh_at IS NOT NULL",
+        oldest=oldest,
+    )
+    assert due[0]["count"] == 0
+    [told] = world.actions("windows-expired")
+    assert len(told["windows"]) == len(old) - 2

@@ -1,5 +1,6 @@
 """The suite `planning`: finding due work among 2.4 million windows, planning one account, and what a run of an account costs."""
 
+import os
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -38,6 +39,7 @@ MOST_MILLISECONDS, MOST_CPU_SECONDS = 50, 3
 
 def planning(*, keep_plans: bool = False) -> Iterator[Figure]:
     """Measure; with `keep_plans`, write the query plans to docs/planning-query-plans.md as well."""
+    yield told("load of the machine beforehand (processes that want a core)", os.getloadavg()[0], "")
     with planning_world() as (server, engine):
         yield told("windows in the database", count_windows(engine), "windows")
         yield from _finding(server, engine)
@@ -146,10 +148,11 @@ last midnight, everything in memory. See [planning.md](planning.md) for the figu
 
 
 def _runs() -> Iterator[Figure]:
-    with account_runs(5) as runs:
+    yield told("load of the machine before the runs", os.getloadavg()[0], "")
+    with account_runs(8) as runs:
         runs.measure(runs.keys[:1])
         alone = runs.measure(runs.keys[1:4])
-        together = runs.measure([*runs.keys[4:], *runs.keys[1:4]], at_once=CORES)
+        together = runs.measure(runs.keys[4:10], at_once=CORES)
     each = alone.cpu_seconds / alone.runs
     yield at_most("CPU of one account's refresh, in a run of its own", each, "CPU s", MOST_CPU_SECONDS)
     busy = BEAT_ACCOUNTS * each / (CORES * BEAT_SECONDS) * 100

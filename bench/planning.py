@@ -13,7 +13,6 @@ from bench.figures import Figure, at_most, median_milliseconds, milliseconds, to
 from bench.planning_plans import explain_due_work, explain_planning
 from bench.planning_world import (
     ACCOUNTS,
-    DATASETS,
     NOW,
     TODAY,
     count_windows,
@@ -23,9 +22,10 @@ from bench.planning_world import (
 )
 from bidbeacon_pipelines.ads_api.client import AdsApiClient
 from bidbeacon_pipelines.ads_api.credentials import SANDBOX_CREDENTIALS, Endpoints
-from bidbeacon_pipelines.jobs.refresh import REPORTS_IN_FLIGHT, request_due_windows
+from bidbeacon_pipelines.jobs.refresh import REPORTS_IN_FLIGHT, request_due
 from bidbeacon_pipelines.jobs.workbench import Workbench
 from bidbeacon_pipelines.local.postgres import EmbeddedPostgres
+from bidbeacon_pipelines.reports.datasets import DAILY_TARGETS, DATASETS
 from bidbeacon_pipelines.reports.windows import next_refresh_at, window_dates
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
 from bidbeacon_pipelines.store.accounts import Account, list_accounts
@@ -74,7 +74,9 @@ def _due_work(engine: Engine, state: str, *, expected: int) -> Figure:
 
 def _ask(engine: Engine) -> list[str]:
     with engine.begin() as connection:
-        return list_accounts_with_due_work(connection, now=NOW, slots=REPORTS_IN_FLIGHT)
+        return list_accounts_with_due_work(
+            connection, now=NOW, slots=REPORTS_IN_FLIGHT, datasets=tuple(DATASETS)
+        )
 
 
 def _planning_one(engine: Engine) -> Iterator[Figure]:
@@ -99,17 +101,12 @@ def _planning_one(engine: Engine) -> Iterator[Figure]:
 
 
 def _plan(bench: Workbench, session: SessionRecorder, account: Account) -> None:
-    planned = [
-        request_id
-        for dataset in DATASETS
-        for request_id in request_due_windows(bench, session, account, dataset)
-    ]
+    planned = request_due(bench, session, account)
     assert len(planned) == REPORTS_IN_FLIGHT, f"expected two reports, got {len(planned)}"
 
 
 def _plan_nothing_free(bench: Workbench, session: SessionRecorder, account: Account) -> None:
-    for dataset in DATASETS:
-        assert not request_due_windows(bench, session, account, dataset, tell_waiting=False)
+    assert not request_due(bench, session, account)
 
 
 def _median_of_new_days(engine: Engine, accounts: list[Account]) -> float:
@@ -121,7 +118,7 @@ def _make_windows(engine: Engine, account: Account) -> None:
     """Make tomorrow's windows, as `keep_windows` does."""
     tomorrow = TODAY + timedelta(days=1)
     with engine.begin() as connection:
-        for dataset in DATASETS:
+        for dataset in DATASETS.values():
             due = {
                 day: next_refresh_at(dataset, day, account.time_zone, None)
                 for day in window_dates(dataset, tomorrow)
@@ -135,7 +132,7 @@ def _plans(engine: Engine) -> str:
         version = connection.execute(text("SHOW server_version")).scalar_one()
         parts = [
             explain_due_work(connection, now=NOW, slots=REPORTS_IN_FLIGHT),
-            *explain_planning(connection, account, DATASETS[0], now=NOW, session_id=uuid4()),
+            *explain_planning(connection, account, DAILY_TARGETS, now=NOW, session_id=uuid4()),
         ]
         connection.rollback()
     return f"{PLANS_HEAD}\nPostgreSQL {version}.\n\n" + "\n".join(parts)

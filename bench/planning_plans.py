@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, event
 
-from bidbeacon_pipelines.reports.datasets import Dataset
+from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
 from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.requests import (
     count_open_requests,
@@ -25,7 +25,7 @@ def explain_due_work(connection: Connection, *, now: datetime, slots: int) -> st
     return _section(
         connection,
         "Which accounts have due work",
-        lambda: list_accounts_with_due_work(connection, now=now, slots=slots),
+        lambda: list_accounts_with_due_work(connection, now=now, slots=slots, datasets=tuple(DATASETS)),
     )
 
 
@@ -43,7 +43,14 @@ def explain_planning(
             connection, account, dataset.name, now
         ),
         "Storing a request in a free slot": lambda: insert_request(
-            connection, account, dataset.name, today, today, by_hand=False, session_id=session_id
+            connection,
+            account,
+            dataset.name,
+            today,
+            today,
+            by_hand=False,
+            session_id=session_id,
+            created_at=now,
         ),
     }
     for title, call in calls.items():

@@ -1,18 +1,17 @@
 """A database with 1,000 accounts, five datasets and 2.4 million windows, as after a year and more of work."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from sqlalchemy import Connection, Engine, text
 
-from bench.simulation import DAILY, HOURLY, ZONES
+from bench.simulation import ZONES
 from bidbeacon_pipelines.account_keys import account_key
 from bidbeacon_pipelines.local.postgres import EmbeddedPostgres
-from bidbeacon_pipelines.reports.datasets import Dataset
+from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.store.accounts import upsert_account
 from bidbeacon_pipelines.store.engine import make_engine
 from bidbeacon_pipelines.store.migrate import upgrade
@@ -22,13 +21,6 @@ DAYS = 480
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 """An instant at which all accounts have the same date."""
 TODAY = date(2026, 11, 20)
-DATASETS: Sequence[Dataset] = (
-    DAILY,
-    replace(DAILY, name="daily_products"),
-    replace(DAILY, name="daily_search_terms"),
-    HOURLY,
-    replace(HOURLY, name="hourly_products"),
-)
 _REGIONS = {"US": "NA", "BR": "NA", "DE": "EU", "GB": "EU", "IN": "EU", "JP": "FE", "AU": "FE"}
 
 # Full history, refreshed at the last midnight: each window's data are as of its last offset, and it is due at its next one.
@@ -71,12 +63,19 @@ def _fill(engine: Engine) -> None:
         for number in range(ACCOUNTS):
             _add_account(connection, number)
         connection.execute(
-            text("""UPDATE advertiser_accounts SET entities_synced_at = :now, last_look_at = :now - interval '20 hours',
-                           windows_through_date = CAST(CAST(:now AS timestamptz) AT TIME ZONE time_zone AS date)"""),
+            text(
+                "UPDATE advertiser_accounts SET entities_synced_at = :now, last_look_at = :now - interval '20 hours'"
+            ),
             {"now": NOW},
         )
+        connection.execute(
+            text("""INSERT INTO dataset_windows (account_id, country_code, dataset, through_date)
+                    SELECT account_id, country_code, dataset, CAST(CAST(:now AS timestamptz) AT TIME ZONE time_zone AS date)
+                      FROM advertiser_accounts CROSS JOIN unnest(CAST(:datasets AS text[])) AS dataset"""),
+            {"now": NOW, "datasets": list(DATASETS)},
+        )
         connection.execute(_REQUESTS, {"today": TODAY})
-        for dataset in DATASETS:
+        for dataset in DATASETS.values():
             connection.execute(
                 _WINDOWS,
                 {
@@ -108,6 +107,7 @@ def _add_account(connection: Connection, number: int) -> None:
             "marketplace_id": None,
             "trusted": True,
         },
+        now=NOW - timedelta(days=DAYS),
     )
 
 
@@ -135,7 +135,7 @@ def make_empty(engine: Engine) -> None:
                     SELECT a.account_id, a.country_code, dataset, d.day, (d.day + 1)::timestamp AT TIME ZONE a.time_zone
                       FROM advertiser_accounts a CROSS JOIN unnest(CAST(:datasets AS text[])) AS dataset
                      CROSS JOIN (SELECT CAST(:today AS date) - n AS day FROM generate_series(1, :days) AS n) d"""),
-            {"datasets": [dataset.name for dataset in DATASETS], "today": TODAY, "days": DAYS},
+            {"datasets": list(DATASETS), "today": TODAY, "days": DAYS},
         )
     tidy(engine)
 
@@ -143,7 +143,9 @@ def make_empty(engine: Engine) -> None:
 def tidy(engine: Engine) -> None:
     """Do what autovacuum does in time."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text("VACUUM (ANALYZE) report_windows, report_requests, advertiser_accounts"))
+        connection.execute(
+            text("VACUUM (ANALYZE) report_windows, report_requests, advertiser_accounts, dataset_windows")
+        )
 
 
 def count_windows(engine: Engine) -> int:

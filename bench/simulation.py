@@ -4,23 +4,15 @@
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from bidbeacon_pipelines.reports.datasets import DAILY_TARGETS, Dataset
+from bidbeacon_pipelines.reports.datasets import DAILY_TARGETS, HOURLY_TARGETS, Dataset
 from bidbeacon_pipelines.reports.planning import PlannableWindow, PlannedRequest, plan_requests
 from bidbeacon_pipelines.reports.windows import local_date, next_refresh_at, start_of_day, window_dates
 
 DAILY = DAILY_TARGETS
-HOURLY = replace(
-    DAILY_TARGETS,
-    name="hourly_targets",
-    grain="hour",
-    history_months=None,
-    history_days=14,
-    longest_period_days=14,
-    refresh_offsets=(1, 3, 13),
-)
+HOURLY = HOURLY_TARGETS
 ZONES = {
     "US": "America/Los_Angeles",
     "DE": "Europe/Paris",

@@ -23,6 +23,7 @@ from bidbeacon_pipelines.reports.verdicts import (
     is_overdue,
     last_sessions,
     next_ask,
+    next_round,
     when,
 )
 from bidbeacon_pipelines.reports.window_facts import AccountFacts, WindowFacts
@@ -126,12 +127,14 @@ def _failed(known: KnownWindow) -> Verdict | None:
 def _due(known: KnownWindow) -> Verdict | None:
     if not known.is_due or known.window.request_id is not None:
         return None
+    round_at = next_round(known)
     waits = known.account.open_requests >= SLOTS
+    cause = Cause.WAITING_FOR_SLOT if waits else Cause.DUE
     return Verdict(
-        Cause.WAITING_FOR_SLOT if waits else Cause.DUE,
+        cause if round_at is None else Cause.WAITING_FOR_ROUND,
         Severity.WARNING if is_overdue(known) else Severity.WAITING,
         f"{_due_since(known)}: {asked_for_now(known)}. {known.kept}.",
-        known.account.next_look_at if waits else known.now,
+        round_at or (known.account.next_look_at if waits else known.now),
         known.proven_by("loaded", "skipped"),
     )
 

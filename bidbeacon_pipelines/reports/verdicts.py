@@ -32,6 +32,7 @@ class Cause(StrEnum):
     FINAL = "final"
     DUE = "due"
     WAITING_FOR_SLOT = "waiting-for-slot"
+    WAITING_FOR_ROUND = "waiting-for-round"
     REQUESTED = "requested"
     ANSWER_UNKNOWN = "answer-unknown"
     IN_FLIGHT = "in-flight"
@@ -150,6 +151,8 @@ def next_ask(known: KnownWindow) -> str:
 def asked_for_now(known: KnownWindow) -> str:
     """Say what a due window waits for."""
     account = known.account
+    if (round_at := next_round(known)) is not None:
+        return f"it is asked for in the account's next round, which its own cadence sets at {when(round_at)}"
     if account.open_requests >= SLOTS:
         look = "now" if account.next_look_at is None else f"at {when(account.next_look_at)}"
         return f"it is asked for when one of the {SLOTS} reports of its ads account is done, looked at next {look}"
@@ -164,8 +167,17 @@ def is_overdue(known: KnownWindow) -> bool:
     account, since = known.account, known.window.next_refresh_at
     if account.open_requests >= SLOTS or is_before_first_entities(account, known.now) or since is None:
         return False
+    if next_round(known) is not None:
+        return False
     last = max((touch.at for touch in known.facts.touches), default=since)
-    return known.now - max(since, account.first_seen_at, last) > _SENSOR_IS_LATE_AFTER
+    begun = max(since, account.first_seen_at, account.next_round_at or since, last)
+    return known.now - begun > _SENSOR_IS_LATE_AFTER
+
+
+def next_round(known: KnownWindow) -> datetime | None:
+    """Give when the account's own cadence lets a due window be asked for; None where it doesn't wait for that."""
+    at = known.account.next_round_at
+    return at if at is not None and at > known.now and known.window.wanted_by is None else None
 
 
 def is_before_first_entities(account: AccountFacts, now: datetime) -> bool:

@@ -24,6 +24,7 @@ class AccountFacts:
         entities_synced_at: When its campaigns, ads and targets were, if ever.
         open_requests: Reports of the ads account that are open, in all of its countries.
         next_look_at: When the first of these is looked at next; None where that is due now, or none is open.
+        next_round_at: When its own cadence has it looked at next; None where it is looked at as soon as something is due.
     """
 
     account_key: str
@@ -36,6 +37,7 @@ class AccountFacts:
     entities_synced_at: datetime | None
     open_requests: int
     next_look_at: datetime | None
+    next_round_at: datetime | None
 
 
 @dataclass(frozen=True, kw_only=True)

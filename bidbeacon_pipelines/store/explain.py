@@ -6,7 +6,7 @@ from sqlalchemy import Connection, RowMapping, text
 
 _ACCOUNT = text("""
     SELECT a.account_id, a.country_code, a.account_key, a.time_zone, a.currency_code, a.enabled, a.amazon_status, a.needs_person,
-           a.needs_person_for, a.first_seen_at, a.entities_synced_at, o.open_requests, o.next_look_at
+           a.needs_person_for, a.first_seen_at, a.entities_synced_at, o.open_requests, o.next_look_at, a.next_look_at AS next_round_at
       FROM advertiser_accounts a
      CROSS JOIN LATERAL (
            SELECT count(*) AS open_requests,

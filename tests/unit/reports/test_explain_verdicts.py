@@ -33,6 +33,7 @@ ACCOUNT = AccountFacts(
     entities_synced_at=NOW,
     open_requests=1,
     next_look_at=None,
+    next_round_at=None,
 )
 WINDOW = StoredWindow(
     status="requested",
@@ -116,6 +117,23 @@ def verdict_of(facts: WindowFacts = FACTS, now: datetime = NOW, **request: objec
 def test_each_place_of_a_request_is_its_own_cause(request_fields: dict[str, object], expected: Cause) -> None:
     """The bound between in flight and late is 30 minutes where the usual time is three; an ended request fits nothing."""
     assert expected == verdict_of(**request_fields).cause
+
+
+def test_a_due_window_waits_for_its_accounts_own_round() -> None:
+    """The cadence is named with its instant, and no daemon is suspected; what a person wants doesn't wait for it."""
+    round_at = NOW + timedelta(hours=6)
+    due = replace(WINDOW, status="missing", request_id=None)
+    account = replace(ACCOUNT, next_round_at=round_at)
+    facts = replace(FACTS, account=account, window=due, request=None)
+    verdict = verdict_of(facts)
+    assert (verdict.cause, verdict.severity, verdict.next_at) == (
+        Cause.WAITING_FOR_ROUND,
+        Severity.WAITING,
+        round_at,
+    )
+    assert "own cadence" in verdict.sentence
+    assert Cause.DUE == verdict_of(replace(facts, window=replace(due, wanted_by=ONE))).cause
+    assert Cause.DUE == verdict_of(facts, round_at).cause
 
 
 def test_a_window_whose_request_is_gone_is_unknown() -> None:

@@ -106,7 +106,7 @@ class ReportAdopted(_WindowsAction):
 class ReportPending(_WindowsAction):
     """Amazon is not done with a report; it is looked at again later."""
 
-    sentence = "Report {report_id:badge} is {amazon_status} at Amazon after {waited_seconds:duration}, next look at {next_poll_at:time}"
+    sentence = "Report {report_id:badge} is {amazon_status} at Amazon after {waited_seconds:duration}[ ({reason})], next look at {next_poll_at:time}"
     effect = "pending"
 
     request_id: int
@@ -114,6 +114,7 @@ class ReportPending(_WindowsAction):
     amazon_status: str
     waited_seconds: float
     next_poll_at: datetime
+    reason: str | None = None
 
 
 class ReportProcessed(_WindowsAction):

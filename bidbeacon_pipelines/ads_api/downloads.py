@@ -217,7 +217,9 @@ class Transfer:
         facts = dict(_XML_FACT.findall(self._beginning_of(response)))
         text = f"{facts['Code']}: {facts.get('Message', '')}" if "Code" in facts else ""
         answer = Answer(OPERATION, response.status_code, response.headers, text, self._client.clock.now())
-        if response.status_code == httpx.codes.FORBIDDEN or facts.get("Code") in _EXPIRED_CODES:
+        # A 401 too says something of the url alone, since we show no token.
+        refused = {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}
+        if response.status_code in refused or facts.get("Code") in _EXPIRED_CODES:
             return UrlExpired(
                 f"the URL no longer works: {text or 'no reason given'}",
                 operation=OPERATION,

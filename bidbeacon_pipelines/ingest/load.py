@@ -52,13 +52,13 @@ class LoadRules:
 
     Attributes:
         bad_row_share: Over this share of bad rows a window is refused, 0 to 1.
-        held_again_at: When a held window is asked for again, UTC.
+        held_again_at: Gives when a window is asked for again that was held so many times before, UTC.
         next_refresh_at: Gives when a window is due next, with data as of this report.
         refused_again_at: Gives when a window is due again that this report was refused for.
     """
 
     bad_row_share: float
-    held_again_at: datetime
+    held_again_at: Callable[[int], datetime]
     next_refresh_at: Callable[[date], datetime | None]
     refused_again_at: Callable[[date], datetime | None]
 
@@ -122,8 +122,14 @@ def load_report(
     drop_fresh_windows(connection, [*result.held, *result.refused])
     result.merge = merge_windows(connection, table, scope, result.loaded)
     result.quarantined = quarantine_rows(connection, scope, days, loaded=result.loaded)
+    held_before = {window.window_date: window.held_count for window in windows}
     end_windows(
-        connection, scope, [_end(tally, verdicts[tally.window_date], digests, rules) for tally in tallies]
+        connection,
+        scope,
+        [
+            _end(tally, verdicts[tally.window_date], digests, rules, held_before[tally.window_date])
+            for tally in tallies
+        ],
     )
     return result
 
@@ -222,7 +228,9 @@ def _take_apart(result: LoadResult, tallies: Sequence[WindowTally], verdicts: Ma
             result.refused[tally.window_date] = verdict.reason
 
 
-def _end(tally: WindowTally, verdict: Verdict, digests: Mapping[date, str], rules: LoadRules) -> WindowEnd:
+def _end(
+    tally: WindowTally, verdict: Verdict, digests: Mapping[date, str], rules: LoadRules, held_before: int
+) -> WindowEnd:
     day = tally.window_date
     match verdict:
         case Accept():
@@ -231,7 +239,7 @@ def _end(tally: WindowTally, verdict: Verdict, digests: Mapping[date, str], rule
             return WindowEnd(
                 tally,
                 "loaded",
-                rules.held_again_at,
+                rules.held_again_at(held_before),
                 failure_reason=reason,
                 held_digest=digests[day],
                 held_rows=tally.new_rows,

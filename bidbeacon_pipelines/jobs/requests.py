@@ -22,6 +22,7 @@ from bidbeacon_pipelines.ads_api.errors import (
     HeldBack,
     NotFound,
     OutcomeUnknown,
+    Rejected,
 )
 from bidbeacon_pipelines.ads_api.reports import Report, ReportStatus, create_report, retrieve_report
 from bidbeacon_pipelines.ingest.load import LoadRules, load_report
@@ -64,8 +65,6 @@ from bidbeacon_pipelines.store.requests import (
 )
 from bidbeacon_pipelines.store.windows import fail_windows, list_windows_of_request
 from bidbeacon_sessions import Action, SessionRecorder
-
-HELD_AGAIN_AFTER = timedelta(minutes=15)
 
 
 def lifecycle_policy(settings: Settings, dataset: Dataset) -> LifecyclePolicy:
@@ -140,13 +139,13 @@ class _Driver:
     def _send(self) -> None:
         """Store that a report is being asked for, then ask: a process that dies in between has counted the attempt."""
         self._store(transitions.sending(self._state, self._bench.now(), self._policy))
-        answer, reason = self._ask()
+        answer = self._ask()
         match answer:
             case transitions.Reported(report_id=report_id):
                 action: Action | None = ReportRequested(
                     **self._facts, report_id=report_id, attempt=self._state.attempts, bridged=self._bridged()
                 )
-            case transitions.NoAnswer() | transitions.HeldBack():
+            case transitions.NoAnswer(reason=reason) | transitions.HeldBack(reason=reason):
                 after = self._answered(answer).next_step_at or self._bench.now()
                 action = RequestRetried(
                     **self._facts, attempt=self._state.attempts, reason=reason, retry_at=after
@@ -155,8 +154,8 @@ class _Driver:
                 action = None  # the failure is told by the step that follows from it
         self._store(self._answered(answer), action)
 
-    def _ask(self) -> tuple[transitions.Answer, str]:
-        """Ask Amazon for the report; give what came of it, and the reason where that is not a report."""
+    def _ask(self) -> transitions.Answer:
+        """Ask Amazon for the report; give what came of it."""
         request = self._request
         try:
             report = create_report(
@@ -168,28 +167,30 @@ class _Driver:
                 end=request.end_date,
             )
         except OutcomeUnknown as error:
-            return transitions.NoAnswer(self._not_before(error)), str(error)
+            return transitions.NoAnswer(self._not_before(error), str(error))
         except HeldBack as error:
-            return transitions.HeldBack(self._not_before(error) or self._bench.now()), str(error)
+            return transitions.HeldBack(self._not_before(error) or self._bench.now(), str(error))
         except DuplicateReport as error:
             return self._adopt(error)
         except AdsApiError as error:
-            return transitions.Refused(self._failure(error)), str(error)
-        return reported(report), ""
+            return transitions.Refused(self._failure(error))
+        return reported(report)
 
-    def _adopt(self, duplicate: DuplicateReport) -> tuple[transitions.Answer, str]:
+    def _adopt(self, duplicate: DuplicateReport) -> transitions.Answer:
         """Take over the report that Amazon says is being made already, where it is the one we want."""
         try:
             report = self._look_at(duplicate.report_id)
         except AdsApiError as error:
-            return transitions.NoAnswer(self._not_before(error)), str(error)
+            return transitions.NoAnswer(self._not_before(error), str(error))
         wanted = {(self._request.start_date, self._request.end_date)}
         same = {(p.start, p.end) for p in report.periods} == wanted and set(report.fields) == set(
             self._dataset.fields
         )
         if same and self._request.account_id in report.account_ids:
-            return reported(report), ""
-        return transitions.NoAnswer(), f"Amazon says that it is a duplicate of another report: {duplicate}"
+            return reported(report)
+        return transitions.NoAnswer(
+            reason=f"Amazon says that it is a duplicate of another report: {duplicate}"
+        )
 
     def _poll(self) -> None:
         try:
@@ -201,7 +202,8 @@ class _Driver:
         except AuthError as error:
             self._store(self._answered(transitions.Refused(self._failure(error))))
         except AdsApiError as error:
-            self._pend(transitions.NoAnswer(self._not_before(error)), "not to be reached")
+            word = "not to be seen" if isinstance(error, Rejected) else "not to be reached"
+            self._pend(transitions.NoAnswer(self._not_before(error), str(error)), word, error.reason)
         else:
             answer = reported(report)
             if report.is_terminal:
@@ -209,7 +211,7 @@ class _Driver:
             else:
                 self._pend(answer, report.raw_status)
 
-    def _pend(self, answer: transitions.Answer, amazon_status: str) -> None:
+    def _pend(self, answer: transitions.Answer, amazon_status: str, reason: str | None = None) -> None:
         state = self._answered(answer)
         now = self._bench.now()
         waited = (now - (state.sent_at or state.created_at)).total_seconds()
@@ -221,6 +223,7 @@ class _Driver:
                 amazon_status=amazon_status,
                 waited_seconds=waited,
                 next_poll_at=state.next_step_at or now,
+                reason=reason,
             ),
         )
 
@@ -297,10 +300,10 @@ class _Driver:
         self._state = state
 
     def _rules(self, data_as_of: datetime) -> LoadRules:
-        zone = self._account.time_zone
+        zone, now = self._account.time_zone, self._bench.now()
         return LoadRules(
             bad_row_share=self._bench.settings.bad_row_share,
-            held_again_at=self._bench.now() + HELD_AGAIN_AFTER,
+            held_again_at=lambda held: now + self._policy.held_pause(held),
             next_refresh_at=lambda day: next_refresh_at(self._dataset, day, zone, data_as_of),
             refused_again_at=self._again_after_failure,
         )

@@ -86,7 +86,8 @@ class RequestState:
         polls: How many times the last one was polled.
         loads: How many times loading it was begun.
         next_step_at: Nothing is sent, polled or loaded before this.
-        failure: What last went wrong. In a planned request it is history; in the others it waits for a decision.
+        failure: What last went wrong. In a planned request it is history, in a sent one it may be why its outcome is unknown; in the
+            others it waits for a decision.
     """
 
     status: RequestStatus
@@ -179,6 +180,8 @@ def decide(request: RequestState, now: datetime, policy: LifecyclePolicy) -> Ste
             return Nothing(request.failure.reason if request.failure else "it was given up")
         case RequestStatus.PLANNED:
             return _planned(request, now, policy)
+        case RequestStatus.SENT if _is_unanswered(request):
+            return _sent(request, now, policy)
         case _ if request.failure is not None:
             return _failed(request, request.failure, now, policy)
     return _awaited(request, now, policy)
@@ -211,7 +214,12 @@ def _sent(request: RequestState, now: datetime, policy: LifecyclePolicy) -> Step
         return LookFor(resend_at, "it was sent and no answer is known: Amazon may have accepted it")
     if request.attempts < policy.max_attempts:
         return Send(f"attempt {request.attempts + 1}: nothing came of the last one")
-    return GiveUp(_after_attempts(request, "no answer to the last one is known"))
+    reason = request.failure.reason if request.failure else "no answer to the last one is known"
+    return GiveUp(_after_attempts(request, reason))
+
+
+def _is_unanswered(request: RequestState) -> bool:
+    return request.failure is not None and request.failure.kind is FailureKind.OUTCOME_UNKNOWN
 
 
 def _in_flight(request: RequestState, report_id: str, now: datetime, policy: LifecyclePolicy) -> Step:

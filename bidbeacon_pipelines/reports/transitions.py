@@ -48,9 +48,11 @@ class NoAnswer:
 
     Attributes:
         not_before: Amazon's wish, from `Retry-After`, if any.
+        reason: What came instead of an answer, for a person.
     """
 
     not_before: datetime | None = None
+    reason: str = "no answer is known"
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,11 @@ class HeldBack:
 
     Attributes:
         not_before: When the queue is free again.
+        reason: What it waits for, for a person.
     """
 
     not_before: datetime
+    reason: str = "our queue was held"
 
 
 @dataclass(frozen=True)
@@ -130,8 +134,8 @@ def answered(request: RequestState, answer: Answer, now: datetime, policy: Lifec
     match answer:
         case Reported():
             return _reported(request, answer, now, policy)
-        case NoAnswer(not_before=not_before):
-            return _unanswered(request, not_before, now, policy)
+        case NoAnswer():
+            return _unanswered(request, answer, now, policy)
         case HeldBack(not_before=not_before):
             return _held_back(request, not_before, now, policy)
         case LoadFailed(reason=reason):
@@ -159,12 +163,16 @@ def _reported(
 
 
 def _unanswered(
-    request: RequestState, not_before: datetime | None, now: datetime, policy: LifecyclePolicy
+    request: RequestState, answer: NoAnswer, now: datetime, policy: LifecyclePolicy
 ) -> RequestState:
     if request.status is not RequestStatus.SENT:
-        return _polled(request, not_before, now, policy)
+        return _polled(request, answer.not_before, now, policy)
     grace_ends = (request.sent_at or now) + policy.grace(request.attempts)
-    return replace(request, next_step_at=_latest(grace_ends, not_before, now, policy))
+    return replace(
+        request,
+        next_step_at=_latest(grace_ends, answer.not_before, now, policy),
+        failure=Failure(FailureKind.OUTCOME_UNKNOWN, answer.reason),
+    )
 
 
 def _held_back(

@@ -357,6 +357,7 @@ class ReportWindow(PipelinesBase):
     failure_reason: Mapped[str | None]
     held_digest: Mapped[str | None]
     held_rows: Mapped[int | None]
+    held_count: Mapped[int] = mapped_column(server_default="0")
     wanted_by: Mapped[UUID | None]
 
     __table_args__ = (

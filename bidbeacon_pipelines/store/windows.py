@@ -30,11 +30,12 @@ class Window:
     failure_reason: str | None
     held_digest: str | None
     held_rows: int | None
+    held_count: int
     wanted_by: UUID | None
 
 
 _COLUMNS = """window_date, status, next_refresh_at, request_id, last_loaded_at, data_as_of, load_count, row_count,
-    quarantined_count, unresolved_count, spend, sales, failure_reason, held_digest, held_rows, wanted_by"""
+    quarantined_count, unresolved_count, spend, sales, failure_reason, held_digest, held_rows, held_count, wanted_by"""
 _OF_DATASET = "account_id = :account_id AND country_code = :country_code AND dataset = :dataset"
 
 _CREATE = text("""

@@ -1,4 +1,4 @@
-"""The ledger of calls to Amazon, lanes that all processes share, two slots an account, and whom a refusal concerns.
+"""The ledger of calls to Amazon, lanes that all processes share, two slots an account, how often a window was held, whom a refusal concerns.
 
 Revision ID: 0002
 """
@@ -16,6 +16,9 @@ OPEN_REQUEST = "status IN ('planned', 'sent', 'in_flight', 'completed')"
 def upgrade() -> None:
     _create_ledger_and_lanes()
     _give_slots()
+    op.add_column(
+        "report_windows", sa.Column("held_count", sa.BigInteger(), server_default="0", nullable=False)
+    )
     op.add_column("advertiser_accounts", sa.Column("needs_person_for", sa.Text(), nullable=True))
     op.execute("UPDATE advertiser_accounts SET needs_person_for = 'account' WHERE needs_person IS NOT NULL")
     op.create_check_constraint(

@@ -149,7 +149,7 @@ class LoadWorld:
         """Load a report's files."""
         rules = LoadRules(
             bad_row_share=0.02,
-            held_again_at=HELD_UNTIL,
+            held_again_at=lambda _: HELD_UNTIL,
             next_refresh_at=lambda _: NEXT_AT,
             refused_again_at=lambda _: NEXT_AT,
         )

@@ -90,6 +90,23 @@ def test_unknown_outcomes_end_too() -> None:
     assert GiveUp("given up after 5 attempts: no answer to the last one is known") == step
 
 
+def test_why_no_answer_came_is_told_at_the_end() -> None:
+    """A request that is given up unanswered says what came instead; until then it is looked for and sent again."""
+    unanswered = _after(SENT, NoAnswer(reason="the connection broke"))
+    given_up_one = decide(replace(unanswered, attempts=5), NOW + timedelta(days=1), POLICY)
+
+    assert isinstance(decide(unanswered, NOW, POLICY), LookFor)
+    assert isinstance(decide(unanswered, NOW + _minutes(10), POLICY), Send)
+    assert GiveUp("given up after 5 attempts: the connection broke") == given_up_one
+
+
+def test_held_window_is_asked_for_ever_more_rarely() -> None:
+    """Reports that go on looking wrong don't eat up the account's reports."""
+    pauses = [POLICY.held_pause(held) / _minutes(1) for held in (0, 1, 2, 3, 4, 500)]
+
+    assert [15, 60, 240, 960, 1440, 1440] == pauses
+
+
 def test_retry_after_delays_the_next_sending() -> None:
     """A longer wish of Amazon's counts more than our own grace."""
     throttled = _after(SENT, NoAnswer(NOW + _minutes(45)))

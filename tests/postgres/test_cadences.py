@@ -11,6 +11,7 @@ from bidbeacon_pipelines.jobs.by_hand import drive_windows
 from bidbeacon_pipelines.jobs.cadence import describe_cadence, keep_cadence, settle_cadences
 from bidbeacon_pipelines.jobs.refresh import REPORTS_IN_FLIGHT
 from bidbeacon_pipelines.reports.cadence import Cadence
+from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.store.accounts import UnknownAccountError
 from bidbeacon_pipelines.store.cadences import get_cadence
 from bidbeacon_pipelines.store.windows import list_accounts_with_due_work
@@ -30,7 +31,9 @@ def due(world: BenchWorld) -> Callable[[], list[str]]:
     def ask() -> list[str]:
         with world.engine.begin() as connection:
             settle_cadences(connection, world.bench.now())
-            return list_accounts_with_due_work(connection, now=world.bench.now(), slots=REPORTS_IN_FLIGHT)
+            return list_accounts_with_due_work(
+                connection, now=world.bench.now(), slots=REPORTS_IN_FLIGHT, datasets=tuple(DATASETS)
+            )
 
     return ask
 
@@ -71,12 +74,12 @@ def load_all(world: BenchWorld, due: Callable[[], list[str]]) -> int:
 def test_a_round_goes_on_until_all_that_was_due_is_asked_for(
     world: BenchWorld, due: Callable[[], list[str]]
 ) -> None:
-    """An empty account with a daily cadence is filled in one round of two refreshes, not of one a day."""
+    """An empty account with a daily cadence is filled in one round of seven refreshes for 14 reports, not of one a day."""
     set_by_person(world, DAILY)
     began = world.bench.now()
-    assert load_all(world, due) == 2
+    assert load_all(world, due) == 7
     assert stored(world, "next_look_at") == began + timedelta(days=1)
-    assert len(world.accepted()) == 4
+    assert len(world.accepted()) == 14
 
 
 def test_nothing_starts_before_the_next_round(world: BenchWorld, due: Callable[[], list[str]]) -> None:
@@ -90,7 +93,7 @@ def test_nothing_starts_before_the_next_round(world: BenchWorld, due: Callable[[
     assert due() == []
     world.advance(seconds=1)
     assert due() == [world.account("US").account_key]
-    world.refresh(world.account("US"))
+    load_all(world, due)
     assert (stored(world, "next_look_at"), due()) == (at + timedelta(days=1), [])
 
 

@@ -15,6 +15,7 @@ from bidbeacon_pipelines.ads_api.exports import create_export
 from bidbeacon_pipelines.ads_api.throttle import LaneGaps, LocalLanes
 from bidbeacon_pipelines.jobs.entities import sync_entities
 from bidbeacon_pipelines.jobs.workbench import Workbench
+from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.sandbox.thread import SandboxHandle
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.accounts import Account, list_keys_without_entities, set_needs_person
@@ -90,7 +91,10 @@ def test_nothing_is_started_while_credentials_are_refused(world: BenchWorld, ane
     world.break_with("invalid_grant")
     anew.ask(world.account(), DAY)
     with world.engine.begin() as connection:
-        assert list_accounts_with_due_work(connection, now=world.bench.now(), slots=2) == []
+        assert (
+            list_accounts_with_due_work(connection, now=world.bench.now(), slots=2, datasets=tuple(DATASETS))
+            == []
+        )
         assert (
             list_keys_without_entities(connection, synced_before=datetime.now(UTC) - timedelta(hours=24))
             == []

@@ -48,7 +48,7 @@ GIB = 2**30
 def account(key: str, *, needs_person: str | None = None, enabled: bool = True) -> Account:
     """Make an account."""
     return Account(
-        f"amzn1.{key}", "US", key, key, "CREATED", "1", "NA", "USD", "UTC", enabled, needs_person, None, None
+        f"amzn1.{key}", "US", key, key, "CREATED", "1", "NA", "USD", "UTC", enabled, needs_person, None
     )
 
 

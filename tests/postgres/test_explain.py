@@ -265,8 +265,7 @@ def _refuse_credentials(world: BenchWorld, _: Account) -> None:
 
 
 def _refuse_account(world: BenchWorld, account: Account) -> None:
-    world.bench.client._tokens._token = None
-    world.break_with("invalid_grant")
+    world.break_with("forbidden")
     world.ask(account, DAY)
 
 
@@ -276,7 +275,7 @@ def _refuse_account(world: BenchWorld, account: Account) -> None:
         (_disable, Cause.ACCOUNT_DISABLED, "`bidbeacon accounts enable"),
         (_disable_at_amazon, Cause.ACCOUNT_DISABLED_AT_AMAZON, "it goes on when Amazon enables it"),
         (_refuse_credentials, Cause.CREDENTIALS_NEED_PERSON, "revoked"),
-        (_refuse_account, Cause.ACCOUNT_NEEDS_PERSON, "revoked"),
+        (_refuse_account, Cause.ACCOUNT_NEEDS_PERSON, "403"),
     ],
 )
 def test_a_stopped_account_is_why_a_due_window_is_stale(

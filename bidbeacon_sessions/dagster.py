@@ -3,7 +3,7 @@
 Any Dagster project can use it: give `JobSessionsResource` a store, and put `with sessions.session(context, "…")` around each op.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Literal
@@ -93,19 +93,23 @@ def session_metadata(store: SessionStore, session_id: UUID) -> dict[str, Metadat
         actions = list_actions(connection, session_id, limit=_MOST_SENTENCES)
     if header is None:
         return {}
-    shown = [action_json(action) for action in actions]
-    lines = [f"- `{action['at'][11:19]}` {_markdown(action['text'])}" for action in shown]
-    more = header["action_count"] - len(lines)
-    if more > 0:
-        lines.append(f"- … and {more} more on the session's page")
     return {
         "session": MetadataValue.url(session_url(str(session_id))),
         "session_status": MetadataValue.text(session_json(header)["status"]),
-        "timeline": MetadataValue.md("\n".join(lines) or "No actions."),
+        "timeline": timeline(actions, more=header["action_count"] - len(actions)),
     }
 
 
-def _markdown(text: str) -> str:
+def timeline(actions: Sequence[Mapping[Any, Any]], *, more: int = 0) -> MetadataValue[Any]:
+    """Give the sentences of stored actions as a Markdown list; `more` is how many of the session's are not among them."""
+    shown = [action_json(action) for action in actions]
+    lines = [f"- `{action['at'][11:19]}` {escape_markdown(action['text'])}" for action in shown]
+    if more > 0:
+        lines.append(f"- … and {more} more on the session's page")
+    return MetadataValue.md("\n".join(lines) or "No actions.")
+
+
+def escape_markdown(text: str) -> str:
     """Give text from outside as Markdown that shows it as it is."""
     for character in "\\`*_{}[]<>#|":
         text = text.replace(character, f"\\{character}")
@@ -195,6 +199,8 @@ __all__ = [
     "JobSessionsResource",
     "build_session_closer",
     "close_dead_sessions",
+    "escape_markdown",
     "fate_of_session",
     "session_metadata",
+    "timeline",
 ]

@@ -2,38 +2,106 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import uuid4
 
-from dagster import AssetKey, AssetMaterialization, MetadataValue, OpExecutionContext
-from sqlalchemy import Engine
+from dagster import (
+    AssetExecutionContext,
+    AssetKey,
+    AssetMaterialization,
+    DagsterEvent,
+    MetadataValue,
+    MultiPartitionKey,
+    OpExecutionContext,
+)
+from dagster._core.events import DagsterEventBatchMetadata
+from sqlalchemy import Connection, Engine
 
 from bidbeacon_pipelines.actions import LoadsRecorded
 from bidbeacon_pipelines.defs.partitions import is_partition_day, partition_key
 from bidbeacon_pipelines.reports.datasets import get_dataset
+from bidbeacon_pipelines.store.window_stories import key_of, list_stories
 from bidbeacon_pipelines.store.windows import LoadedWindow, list_unrecorded_windows, record_windows
 from bidbeacon_sessions import SessionRecorder
+from bidbeacon_sessions.dagster import timeline
 from bidbeacon_sessions.presentation import session_url
 
 _BATCH = 100
 
+Metadata = dict[str, MetadataValue[Any]]
 
-def window_metadata(window: LoadedWindow) -> dict[str, MetadataValue[Any]]:
-    """Give what a materialization tells of one loaded window, amounts exact in the account's currency."""
-    metadata: dict[str, MetadataValue[Any]] = {
+
+def describe_windows(
+    connection: Connection, windows: Sequence[LoadedWindow]
+) -> list[tuple[LoadedWindow, Metadata]]:
+    """Give what a materialization of each window tells: its figures, and in sentences how they came there.
+
+    Small on purpose (some 2 kB): a run that loads 500 windows writes 500 of them, and they are kept for good.
+    """
+    stories = list_stories(connection, windows)
+    told: dict[Any, MetadataValue[Any]] = {}  # windows of one report mostly share their story
+    described = []
+    for window in windows:
+        story = stories[key_of(window)]
+        places = tuple((action["session_id"], action["ord"]) for action in story)
+        if places not in told:
+            told[places] = timeline(story)
+        described.append((window, {**window_metadata(window), "timeline": told[places]}))
+    return described
+
+
+def add_metadata_of_partitions(
+    context: AssetExecutionContext, metadata: Mapping[MultiPartitionKey, Metadata]
+) -> None:
+    """Give each partition of a range its own metadata, all at once.
+
+    `context.add_asset_metadata` lists all partitions of the range for each one: 450 of them took 7 s, and take 0.1 s like this.
+    """
+    step = context.get_step_execution_context()
+    for key, told in metadata.items():
+        step._metadata_accumulator = step._metadata_accumulator.with_additional_asset_metadata(  # noqa: SLF001 - see above
+            asset_key=context.asset_key, metadata=told, partition_key=key
+        )
+
+
+def window_metadata(window: LoadedWindow) -> Metadata:
+    """Give the figures of one loaded window, amounts exact in the account's currency."""
+    return {
         "dagster/row_count": MetadataValue.int(window.row_count),
         "spend": MetadataValue.text(f"{window.spend:,.2f} {window.currency_code}"),
         "sales": MetadataValue.text(f"{window.sales:,.2f} {window.currency_code}"),
-        "rows_restated": MetadataValue.int(window.restated_count),
+        "rows_changed": MetadataValue.int(window.restated_count),
         "rows_unresolved": MetadataValue.int(window.unresolved_count),
         "rows_quarantined": MetadataValue.int(window.quarantined_count),
         "load": MetadataValue.int(window.load_count),
-        "attempts": MetadataValue.int(window.attempts or 1),
-        "report_id": MetadataValue.text(window.report_id or "unknown"),
         "data_as_of": MetadataValue.timestamp(window.data_as_of),
         "loaded_at": MetadataValue.timestamp(window.last_loaded_at),
+        **_report_metadata(window),
+        **_session_metadata(window),
     }
-    if window.session_id is not None:
-        metadata["loaded_by"] = MetadataValue.url(session_url(str(window.session_id)))
-    return metadata
+
+
+def _report_metadata(window: LoadedWindow) -> Mapping[str, MetadataValue[Any]]:
+    """Give which report it came from, how many requests that took, and which days it covered."""
+    told = {
+        "report_id": MetadataValue.text(window.report_id or "unknown"),
+        "requests_used": MetadataValue.int(window.attempts or 1),
+    }
+    if window.report_start is not None and window.report_end is not None:
+        days = (window.report_end - window.report_start).days + 1
+        told["report_covers"] = MetadataValue.text(
+            f"{days} {'day' if days == 1 else 'days'}: {window.report_start} to {window.report_end}"
+        )
+    return told
+
+
+def _session_metadata(window: LoadedWindow) -> Mapping[str, MetadataValue[Any]]:
+    """Give the session that loaded it; a materialization that is recorded by that very session still finds it running."""
+    if window.session_id is None:
+        return {}
+    return {
+        "loaded_by": MetadataValue.url(session_url(str(window.session_id))),
+        "session_status": MetadataValue.text(window.session_status or "unknown"),
+    }
 
 
 def record_loaded_windows(context: OpExecutionContext, engine: Engine, session: SessionRecorder) -> None:
@@ -52,26 +120,34 @@ def record_loaded_windows(context: OpExecutionContext, engine: Engine, session: 
 def _record_batch(context: OpExecutionContext, engine: Engine) -> int:
     with engine.begin() as connection:
         windows = list_unrecorded_windows(connection, limit=_BATCH)
-        for window in windows:
-            if is_partition_day(window.window_date):
-                context.log_event(_materialization(window))
+        store_materializations(
+            context,
+            [
+                _materialization(window, metadata)
+                for window, metadata in describe_windows(connection, windows)
+                if is_partition_day(window.window_date)
+            ],
+        )
         record_windows(connection, windows)
     return len(windows)
 
 
-def _materialization(window: LoadedWindow) -> AssetMaterialization:
+def store_materializations(
+    context: OpExecutionContext, materializations: Sequence[AssetMaterialization]
+) -> None:
+    """Store materializations as one batch; when this returns, they are stored.
+
+    `context.log_event` stores each by itself: 500 took 1.7 s on an idle machine and 7 s on a busy one.
+    """
+    step, batch = context.get_step_execution_context(), str(uuid4())
+    for number, materialization in enumerate(materializations, start=1):
+        place = DagsterEventBatchMetadata(batch, is_end=number == len(materializations))
+        DagsterEvent.asset_materialization(step, materialization, place)
+
+
+def _materialization(window: LoadedWindow, metadata: Metadata) -> AssetMaterialization:
     return AssetMaterialization(
         asset_key=AssetKey(get_dataset(window.dataset).asset_name),
         partition=partition_key(window.account_key, window.window_date),
-        metadata=window_metadata(window),
+        metadata=metadata,
     )
-
-
-def summary_metadata(windows: Sequence[LoadedWindow]) -> Mapping[str, MetadataValue[Any]]:
-    """Give a table of several windows that one run loaded."""
-    rows = "\n".join(
-        f"| {w.account_key} | {w.window_date} | {w.row_count:,} | {w.spend:,.2f} {w.currency_code} | {w.restated_count:,} |"
-        for w in windows
-    )
-    head = "| account | window | rows | spend | restated |\n|---|---|---:|---:|---:|\n"
-    return {"windows": MetadataValue.md(head + rows)}

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Any
+from uuid import UUID
 
 from dagster import (
     AssetExecutionContext,
@@ -18,7 +19,12 @@ from dagster import (
 )
 
 from bidbeacon_pipelines.defs.accounts import AccountConfig
-from bidbeacon_pipelines.defs.materializations import record_loaded_windows, summary_metadata, window_metadata
+from bidbeacon_pipelines.defs.materializations import (
+    Metadata,
+    add_metadata_of_partitions,
+    describe_windows,
+    record_loaded_windows,
+)
 from bidbeacon_pipelines.defs.partitions import (
     ACCOUNT_WINDOWS,
     days_by_account,
@@ -34,6 +40,7 @@ from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.windows import LoadedWindow, list_loaded_windows, record_windows
 from bidbeacon_sessions import AccountRef
 from bidbeacon_sessions.dagster import session_metadata
+from bidbeacon_sessions.presentation import session_url
 
 
 def build_report_asset(dataset: Dataset) -> AssetsDefinition:
@@ -72,9 +79,7 @@ def build_report_asset(dataset: Dataset) -> AssetsDefinition:
                     for key, days in wanted.items()
                     for window in _drive(context, bench, session, bench.account(key), dataset, days)
                 ]
-            _tell_partitions(context, loaded)
-            own = window_metadata(loaded[0]) if len(loaded) == 1 else dict(summary_metadata(loaded))
-            yield MaterializeResult(metadata={**own, **session_metadata(bench.sessions, session.session_id)})
+            yield MaterializeResult(metadata=_tell(context, bench, loaded, session.session_id))
             _note_recorded(bench, loaded)
 
     return report_asset
@@ -110,13 +115,27 @@ def _drive(
         return list_loaded_windows(connection, account, dataset.name, days)
 
 
-def _tell_partitions(context: AssetExecutionContext, loaded: Sequence[LoadedWindow]) -> None:
-    """Give each partition of a range its own metadata."""
-    if len(loaded) > 1:
-        for window in loaded:
-            context.add_asset_metadata(
-                window_metadata(window), partition_key=partition_key(window.account_key, window.window_date)
-            )
+def _tell(
+    context: AssetExecutionContext, bench: Workbench, loaded: Sequence[LoadedWindow], session_id: UUID
+) -> Metadata:
+    """Give each partition of a range its own metadata; give what the only one tells, together with its session.
+
+    Dagster repeats what a range's result tells in the materialization of every partition (36 kB each, with a table of 450 windows),
+    so the result of a range tells nothing.
+    """
+    with bench.engine.begin() as connection:
+        described = describe_windows(connection, loaded)
+    if len(described) == 1:
+        return {**described[0][1], **session_metadata(bench.sessions, session_id)}
+    own = {"session": MetadataValue.url(session_url(str(session_id)))}
+    add_metadata_of_partitions(
+        context,
+        {
+            partition_key(window.account_key, window.window_date): {**metadata, **own}
+            for window, metadata in described
+        },
+    )
+    return {}
 
 
 def _note_recorded(bench: Workbench, loaded: Sequence[LoadedWindow]) -> None:

@@ -1,5 +1,6 @@
 """Dagster's storage in our database: finds (or starts) it by itself, so that plain `dagster dev` needs no environment."""
 
+import os
 from collections.abc import Mapping
 from typing import Any, Final, Self
 
@@ -37,6 +38,8 @@ class BidBeaconStorage(DagsterPostgresStorage):
             DatabaseUnavailableError: There is no database; the message says what to do.
         """
         del config_value  # nothing is configured
+        # Dagster reads it from the environment alone; each process that has this storage stores events of a batch at once.
+        os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", "200")
         storage = cls(postgres_url=dagster_database_url(open_database()), inst_data=inst_data)
         storage.keep_connections()
         return storage

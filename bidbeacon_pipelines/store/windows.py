@@ -188,22 +188,27 @@ class LoadedWindow:
     last_loaded_at: datetime
     data_as_of: datetime
     report_id: str | None
+    report_start: date | None
+    report_end: date | None
     attempts: int | None
     session_id: UUID | None
+    session_status: str | None
     restated_count: int
 
 
 _LOADS = text("""
     SELECT w.account_id, w.country_code, a.account_key, a.currency_code, w.dataset, w.window_date, w.load_count, w.row_count,
            w.quarantined_count, w.unresolved_count, w.spend, w.sales, w.last_loaded_at, w.data_as_of, r.report_id, r.attempts,
-           (SELECT t.session_id FROM session_touches t
-             WHERE t.account_key = a.account_key AND t.dataset = w.dataset AND t.window_key = CAST(w.window_date AS text)
-               AND t.effect = 'loaded' ORDER BY t.id DESC LIMIT 1) AS session_id,
+           r.start_date AS report_start, r.end_date AS report_end, h.id AS session_id, h.status AS session_status,
            (SELECT count(*) FROM restatements s
              WHERE s.account_id = w.account_id AND s.country_code = w.country_code AND s.dataset = w.dataset
                AND s.window_date = w.window_date AND s.request_id = w.loaded_by_request) AS restated_count
       FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
       LEFT JOIN report_requests r ON r.id = w.loaded_by_request
+      LEFT JOIN session_headers h ON h.id =
+           (SELECT t.session_id FROM session_touches t
+             WHERE t.account_key = a.account_key AND t.dataset = w.dataset AND t.window_key = CAST(w.window_date AS text)
+               AND t.effect = 'loaded' ORDER BY t.id DESC LIMIT 1)
      WHERE""")
 
 
@@ -234,14 +239,23 @@ def list_loaded_windows(
     return [LoadedWindow(**row) for row in rows.mappings()]
 
 
+_RECORD = text("""
+    UPDATE report_windows w SET recorded_load_count = greatest(w.recorded_load_count, r.loads)
+      FROM unnest(CAST(:accounts AS text[]), CAST(:countries AS text[]), CAST(:datasets AS text[]), CAST(:days AS date[]),
+                  CAST(:loads AS bigint[])) AS r(account_id, country_code, dataset, day, loads)
+     WHERE w.account_id = r.account_id AND w.country_code = r.country_code AND w.dataset = r.dataset AND w.window_date = r.day""")
+
+
 def record_windows(connection: Connection, windows: Sequence[LoadedWindow]) -> None:
     """Note that Dagster knows of these loads."""
-    for window in windows:
-        connection.execute(
-            text(f"""UPDATE report_windows SET recorded_load_count = greatest(recorded_load_count, :load_count)
-                      WHERE {_OF_DATASET} AND window_date = :window_date"""),
-            window.__dict__,
-        )
+    values = {
+        "accounts": [window.account_id for window in windows],
+        "countries": [window.country_code for window in windows],
+        "datasets": [window.dataset for window in windows],
+        "days": [window.window_date for window in windows],
+        "loads": [window.load_count for window in windows],
+    }
+    connection.execute(_RECORD, values)
 
 
 # A slot is a report in flight; Amazon counts them by ads account, over all its countries.

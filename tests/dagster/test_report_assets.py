@@ -38,6 +38,10 @@ def test_a_materialization_tells_of_its_load(stocked: World) -> None:
     assert told["session"].endswith(f"/sessions/{session['id']}")
     assert told["session"] == told["loaded_by"]
     assert told["session_status"] == "succeeded"
+    figures = ("rows_changed", "rows_quarantined", "requests_used", "report_covers")
+    assert [0, 0, 1, f"1 day: {day} to {day}"] == [told[name] for name in figures]
+    [request] = stocked.rows("SELECT report_id FROM report_requests")
+    assert request["report_id"] == told["report_id"]
     for word in ("Queued", "Requested", str(day)):
         assert word in told["timeline"].replace("\\", ""), told["timeline"]
 
@@ -108,7 +112,24 @@ def test_a_range_is_one_report_and_one_materialization_a_day(stocked: World) -> 
         own = told[str(partition_key(account.account_key, day))]
         assert stocked.window(account, day).row_count == own["dagster/row_count"]
         assert f"{stocked.true_sums(account, day).spend:,.2f} USD" == own["spend"]
+        assert (own["requests_used"], own["report_covers"]) == (1, f"3 days: {days[0]} to {days[-1]}")
+        assert len(str(own)) < 2_000, "what a range tells of all its days must not be repeated in each"
     assert len(stocked.sessions_of("load-windows")) == 1
+
+
+def test_a_partition_tells_what_was_done_since_its_load_before(stocked: World) -> None:
+    """The sentences of a day's second load in a range are those of that load, from whichever sessions they are."""
+    account, day = stocked.account(), stocked.day()
+    stocked.materialize(account, day)
+    with stocked.bench() as bench, with_job_session("earlier", store=stocked.sessions) as session:
+        [request_id] = request_due_windows(bench, session, account, DATASET, wanted=[day])
+        drive_request(bench, session, request_id)
+    stocked.materialize_range(account, day, day + timedelta(days=1))
+    again = stocked.materializations()[-2][1]
+    told = again["timeline"].replace("\\", "").splitlines()
+    words = [line.split()[2] for line in told if "is PENDING" not in line and "is PROCESSING" not in line]
+    assert words == ["Queued", "Requested", "Adopted", "Loaded"]
+    assert again["load"] == 2
 
 
 def test_what_a_run_by_hand_loaded_is_not_recorded_again(stocked: World) -> None:

@@ -1,0 +1,57 @@
+"""SQL on what was done about single windows, as the touches of actions tell it."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from bidbeacon_pipelines.store.windows import LoadedWindow
+from bidbeacon_sessions.store import list_actions_at
+
+_MOST_ACTIONS = 12
+
+_TOUCHES = text("""
+    SELECT w.account_key, w.dataset, w.window_key, t.effect, t.session_id, t.ord
+      FROM unnest(CAST(:accounts AS text[]), CAST(:datasets AS text[]), CAST(:windows AS text[])) AS w(account_key, dataset, window_key)
+     CROSS JOIN LATERAL (
+           SELECT id, effect, session_id, ord FROM session_touches s
+            WHERE s.account_key = w.account_key AND s.dataset = w.dataset AND s.window_key = w.window_key
+            ORDER BY id DESC LIMIT :most) t
+     ORDER BY t.id""")
+
+WindowKey = tuple[str, str, date]
+
+
+def key_of(window: LoadedWindow) -> WindowKey:
+    """Give what a window is known by: its account's key, its dataset, its account-local day."""
+    return window.account_key, window.dataset, window.window_date
+
+
+def list_stories(
+    connection: Connection, windows: Sequence[LoadedWindow]
+) -> dict[WindowKey, list[Mapping[Any, Any]]]:
+    """Give, for each window, the actions that led to its last load, in order: those since the load before, twelve at most.
+
+    Actions have the columns of `bidbeacon_sessions.store.list_actions`. Each is read once, however many windows it touches.
+    """
+    values = {
+        "accounts": [window.account_key for window in windows],
+        "datasets": [window.dataset for window in windows],
+        "windows": [window.window_date.isoformat() for window in windows],
+        "most": _MOST_ACTIONS,
+    }
+    places: dict[WindowKey, list[Any]] = {key_of(window): [] for window in windows}
+    for touch in connection.execute(_TOUCHES, values):
+        places[touch.account_key, touch.dataset, date.fromisoformat(touch.window_key)].append(touch)
+    last = {key: _since_load_before(touches) for key, touches in places.items()}
+    wanted = {place for story in last.values() for place in story}
+    actions = {(row["session_id"], row["ord"]): row for row in list_actions_at(connection, list(wanted))}
+    return {key: [actions[place] for place in story if place in actions] for key, story in last.items()}
+
+
+def _since_load_before(touches: Sequence[Any]) -> list[tuple[Any, int]]:
+    """Give the places of the actions up to the last load, from after the one before it."""
+    loads = [index for index, touch in enumerate(touches) if touch.effect == "loaded"]
+    first = loads[-2] + 1 if len(loads) > 1 else 0
+    return [(touch.session_id, touch.ord) for touch in touches[first : loads[-1] + 1 if loads else None]]

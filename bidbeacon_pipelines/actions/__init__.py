@@ -32,11 +32,13 @@ from bidbeacon_pipelines.actions.reports import (
     WindowsPlanned,
     WindowsQueued,
 )
+from bidbeacon_pipelines.actions.summaries import ClaimsChecked, SummaryUpdated
 from bidbeacon_pipelines.actions.upkeep import OldRecordsDeleted
 
 __all__ = [
     "AccountNeedsPerson",
     "AccountsSynced",
+    "ClaimsChecked",
     "CredentialsAccepted",
     "CredentialsRefused",
     "EntitiesSynced",
@@ -53,6 +55,7 @@ __all__ = [
     "ReportRequested",
     "RequestRetried",
     "SkipReason",
+    "SummaryUpdated",
     "TargetsResolved",
     "WaitedForAmazon",
     "WindowSkipped",

@@ -49,6 +49,7 @@ class Dataset:
         refresh_offsets: Days after the window's date at whose local midnight a refresh falls due, ascending.
         asset_name: The Dagster asset that holds it.
         usual_latency: How long Amazon usually takes, so when the first poll is worth making.
+        reconciles_with: The dataset whose totals of a day must be the same.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Dataset:
     refresh_offsets: tuple[int, ...]
     asset_name: str
     usual_latency: timedelta
+    reconciles_with: str
     history_months: int | None = None
     history_days: int | None = None
 
@@ -135,6 +137,7 @@ DAILY_TARGETS = Dataset(
     refresh_offsets=(1, 3, 5, 7, 14, 30, 60),
     asset_name="daily_target_performance",
     usual_latency=timedelta(minutes=3),
+    reconciles_with="daily_products",
 )
 HOURLY_TARGETS = Dataset(
     name="hourly_targets",
@@ -148,6 +151,7 @@ HOURLY_TARGETS = Dataset(
     refresh_offsets=(1, 3, 13),
     asset_name="hourly_target_performance",
     usual_latency=timedelta(minutes=5),
+    reconciles_with="daily_targets",
 )
 DAILY_PRODUCTS = replace(
     DAILY_TARGETS,
@@ -157,6 +161,7 @@ DAILY_PRODUCTS = replace(
     fields=fields_of_day(*_PRODUCT_FIELDS),
     row_model=ProductRow,
     asset_name="daily_product_performance",
+    reconciles_with="daily_targets",
 )
 HOURLY_PRODUCTS = replace(
     HOURLY_TARGETS,
@@ -166,6 +171,7 @@ HOURLY_PRODUCTS = replace(
     fields=fields_of_hour(*_PRODUCT_FIELDS),
     row_model=HourlyProductRow,
     asset_name="hourly_product_performance",
+    reconciles_with="daily_products",
 )
 DAILY_SEARCH_TERMS = replace(
     DAILY_TARGETS,
@@ -175,6 +181,7 @@ DAILY_SEARCH_TERMS = replace(
     fields=fields_of_day(*_TARGET_FIELDS, "searchTerm.value"),
     row_model=SearchTermRow,
     asset_name="daily_search_term_performance",
+    reconciles_with="daily_targets",
 )
 
 _REGISTRY = {

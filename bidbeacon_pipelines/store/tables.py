@@ -536,3 +536,52 @@ class QuarantinedRow(PipelinesBase):
         _account(),
         Index("ix_quarantined_rows_window", "account_id", "country_code", "dataset", "window_date"),
     )
+
+
+class AccountDailySummary(PipelinesBase):
+    """One row is what one account-local day of an account adds up to in one currency, by target; null where it was not loaded.
+
+    `acos` is spend by sales and `roas` sales by spend, null where that divides by zero. `hourly_*` is the same day as its hours add up, and
+    the differences are hours less day: the two are asked for at different times (`…_as_of`), and Amazon goes on changing numbers.
+    `…_loads` is which loads of the two windows it was made from: behind the windows' own, it is out of date.
+    """
+
+    __tablename__ = "account_daily_summaries"
+
+    account_id: Mapped[str] = _id(primary_key=True)
+    country_code: Mapped[str] = mapped_column(primary_key=True)
+    summary_date: Mapped[date] = mapped_column(primary_key=True)
+    currency_code: Mapped[str] = mapped_column(primary_key=True)
+    impressions: Mapped[int | None]
+    clicks: Mapped[int | None]
+    orders: Mapped[int | None]
+    sales: Mapped[Decimal | None]
+    spend: Mapped[Decimal | None]
+    acos: Mapped[Decimal | None] = mapped_column(Numeric())
+    roas: Mapped[Decimal | None] = mapped_column(Numeric())
+    hourly_impressions: Mapped[int | None]
+    hourly_clicks: Mapped[int | None]
+    hourly_orders: Mapped[int | None]
+    hourly_sales: Mapped[Decimal | None]
+    hourly_spend: Mapped[Decimal | None]
+    spend_difference: Mapped[Decimal | None]
+    sales_difference: Mapped[Decimal | None]
+    daily_loads: Mapped[int]
+    hourly_loads: Mapped[int]
+    daily_as_of: Mapped[datetime | None]
+    hourly_as_of: Mapped[datetime | None]
+    summarized_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+
+    __table_args__ = (
+        _account(),
+        CheckConstraint(
+            "(acos IS NULL) = (spend IS NULL OR coalesce(sales, 0) = 0)", name="acos_where_sales"
+        ),
+        CheckConstraint(
+            "(roas IS NULL) = (sales IS NULL OR coalesce(spend, 0) = 0)", name="roas_where_spend"
+        ),
+        CheckConstraint(
+            "spend_difference IS NOT DISTINCT FROM hourly_spend - spend AND sales_difference IS NOT DISTINCT FROM hourly_sales - sales",
+            name="differences_add_up",
+        ),
+    )

@@ -13,20 +13,36 @@ from bidbeacon_sessions.actions import action_classes
 from bidbeacon_sessions.stream.app import _ROUTES
 
 ASSETS = [
+    "account_daily_summary",
     "daily_product_performance",
     "daily_search_term_performance",
     "daily_target_performance",
     "hourly_product_performance",
     "hourly_target_performance",
 ]
-JOBS = ["delete_old_records", "poll_reports", "refresh_account", "sync_accounts", "sync_ad_entities"]
-SCHEDULES = ["delete_old_records_daily", "sync_accounts_hourly"]
-SENSORS = ["close_crashed_sessions", "poll_reports_in_flight", "refresh_due_accounts"]
+CHECKS = ["quarantine_is_small", "rows_reconcile_with_daily_totals", "window_is_fresh"]
+JOBS = [
+    "check_report_claims",
+    "delete_old_records",
+    "poll_reports",
+    "refresh_account",
+    "sync_accounts",
+    "sync_ad_entities",
+    "update_summaries",
+]
+SCHEDULES = ["check_report_claims_hourly", "delete_old_records_daily", "sync_accounts_hourly"]
+SENSORS = [
+    "close_crashed_sessions",
+    "poll_reports_in_flight",
+    "refresh_due_accounts",
+    "update_changed_summaries",
+]
 ACTION_TYPES = [
     "account-needs-person",
     "accounts-synced",
     "actions-lost",
     "actions-omitted",
+    "claims-checked",
     "credentials-accepted",
     "credentials-refused",
     "entities-synced",
@@ -43,6 +59,7 @@ ACTION_TYPES = [
     "report-requested",
     "request-retried",
     "session-finalized",
+    "summary-updated",
     "targets-resolved",
     "waited-for-amazon",
     "window-skipped",
@@ -89,9 +106,17 @@ STREAM_ROUTES = [
 
 
 def test_asset_names() -> None:
-    """One asset a dataset."""
+    """One asset a dataset, and one that sums them up."""
     assets = [asset for asset in defs.assets or () if isinstance(asset, AssetsDefinition)]
     assert sorted(key.to_user_string() for asset in assets for key in asset.keys) == ASSETS
+
+
+def test_check_names() -> None:
+    """Every dataset's asset has the same three checks."""
+    checked: dict[str, list[str]] = {}
+    for key in defs.resolve_asset_graph().asset_check_keys:
+        checked.setdefault(key.asset_key.to_user_string(), []).append(key.name)
+    assert dict.fromkeys(ASSETS[1:], CHECKS) == {name: sorted(found) for name, found in checked.items()}
 
 
 def test_job_schedule_and_sensor_names() -> None:

@@ -1,0 +1,32 @@
+"""What checking and summing up loaded data records."""
+
+from datetime import date
+
+from bidbeacon_sessions import Action, Touch
+
+
+class ClaimsChecked(Action):
+    """The claims about a dataset were checked, over all of its accounts and windows; `found` says what speaks against those not true."""
+
+    sentence = "Checked {claims:count:claim} about {dataset:badge}[, {broken} not true][: {found}]"
+
+    dataset: str
+    claims: int
+    broken: int = 0
+    found: str = ""
+
+
+class SummaryUpdated(Action):
+    """Days of an account were summed up anew, since windows of theirs were loaded."""
+
+    sentence = "Summed up {days:count:day} of {account:account}, {first} to {last}"
+    tone = "success"
+
+    account: str
+    days: int
+    first: date
+    last: date
+
+    def touches(self) -> list[Touch]:
+        """The account."""
+        return [Touch(self.account, "summed-up")]

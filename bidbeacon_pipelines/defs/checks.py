@@ -1,0 +1,105 @@
+"""Asset checks: claims about a dataset as a whole, checked with each materialization by hand, once an hour, and on their own."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from dagster import (
+    AssetCheckExecutionContext,
+    AssetCheckResult,
+    AssetChecksDefinition,
+    AssetCheckSeverity,
+    AssetCheckSpec,
+    AssetKey,
+    AssetSelection,
+    DefaultScheduleStatus,
+    MetadataValue,
+    ScheduleDefinition,
+    define_asset_job,
+    in_process_executor,
+    multi_asset_check,
+)
+
+from bidbeacon_pipelines.defs.resources import BidBeaconSessions
+from bidbeacon_pipelines.jobs.claims import check_claims
+from bidbeacon_pipelines.reports.claims import CLAIMS, Verdict
+from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
+from bidbeacon_sessions.dagster import escape_markdown
+from bidbeacon_sessions.presentation import session_url
+
+
+def build_report_checks(dataset: Dataset) -> AssetChecksDefinition:
+    """Make the checks of a dataset's asset. They have no partitions: one result says how all accounts and windows are."""
+
+    @multi_asset_check(
+        name=f"{dataset.asset_name}_claims",
+        specs=[
+            AssetCheckSpec(name, asset=dataset.asset_name, description=claim)
+            for name, claim in CLAIMS.items()
+        ],
+        can_subset=True,
+    )
+    def report_checks(
+        context: AssetCheckExecutionContext, job_sessions: BidBeaconSessions
+    ) -> Iterator[AssetCheckResult]:
+        op_context = context.op_execution_context
+        engine = job_sessions.store().engine
+        with job_sessions.session(op_context, "check-claims", input={"dataset": dataset.name}) as session:
+            verdicts = check_claims(engine, session, dataset, datetime.now(UTC))
+        wanted = {key.name for key in op_context.selected_asset_check_keys}
+        for verdict in verdicts:
+            if verdict.claim in wanted:
+                yield _result(dataset, verdict, session_url(str(session.session_id)))
+
+    return report_checks
+
+
+def _result(dataset: Dataset, verdict: Verdict, url: str) -> AssetCheckResult:
+    metadata: dict[str, MetadataValue[Any]] = {
+        name: MetadataValue.int(count) for name, count in verdict.figures.items()
+    }
+    if verdict.cases:
+        metadata["cases"] = MetadataValue.md(_table(verdict))
+    return AssetCheckResult(
+        passed=verdict.passed,
+        asset_key=AssetKey(dataset.asset_name),
+        check_name=verdict.claim,
+        severity=AssetCheckSeverity.WARN,
+        description=verdict.sentence,
+        metadata={**metadata, "session": MetadataValue.url(url)},
+    )
+
+
+def _table(verdict: Verdict) -> str:
+    """Give the cases as a Markdown table."""
+    heads = list(verdict.cases[0])
+    lines = [_row(heads), _row(["---"] * len(heads))]
+    lines += [_row([escape_markdown(case[head]) for head in heads]) for case in verdict.cases]
+    return "\n".join(lines)
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def report_checks() -> Iterator[AssetChecksDefinition]:
+    """Make the checks of every registered dataset."""
+    for dataset in DATASETS.values():
+        yield build_report_checks(dataset)
+
+
+check_report_claims = define_asset_job(
+    "check_report_claims",
+    selection=AssetSelection.checks_for_assets(*(dataset.asset_name for dataset in DATASETS.values())),
+    executor_def=in_process_executor,
+    description="Check the claims about all datasets: fresh, reconciled, few rows quarantined.",
+)
+
+check_report_claims_hourly = ScheduleDefinition(
+    name="check_report_claims_hourly",
+    job=check_report_claims,
+    cron_schedule="37 * * * *",
+    execution_timezone="UTC",
+    default_status=DefaultScheduleStatus.RUNNING,
+    description="Once an hour: a window that nobody loads turns up by itself.",
+)

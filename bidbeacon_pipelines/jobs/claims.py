@@ -1,0 +1,59 @@
+"""Checks the claims about a dataset: gets the facts, lets them be judged, tells the verdicts."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection, Engine
+
+from bidbeacon_pipelines.actions import ClaimsChecked
+from bidbeacon_pipelines.reports.claims import (
+    LONGEST_GAP,
+    OVERDUE_AFTER,
+    Comparison,
+    Difference,
+    Overdue,
+    Quarantine,
+    Verdict,
+    judge_freshness,
+    judge_quarantine,
+    judge_reconciliation,
+)
+from bidbeacon_pipelines.reports.datasets import Dataset, get_dataset
+from bidbeacon_pipelines.store.claims import compare_totals, list_overdue, list_quarantined
+from bidbeacon_sessions import SessionRecorder
+
+_MOST_DIFFERENCES = 1_000
+
+
+def check_claims(engine: Engine, session: SessionRecorder, dataset: Dataset, now: datetime) -> list[Verdict]:
+    """Check all claims about a dataset, over all of its accounts and windows, and tell which are not true."""
+    with engine.begin() as connection:
+        verdicts = [
+            _judge_freshness(connection, dataset, now),
+            _reconcile(connection, dataset),
+            judge_quarantine([Quarantine(**row) for row in list_quarantined(connection, dataset.name)]),
+        ]
+    broken = [verdict for verdict in verdicts if not verdict.passed]
+    session.add(
+        ClaimsChecked(
+            dataset=dataset.name,
+            claims=len(verdicts),
+            broken=len(broken),
+            found=" ".join(verdict.sentence for verdict in broken),
+        )
+    )
+    return verdicts
+
+
+def _judge_freshness(connection: Connection, dataset: Dataset, now: datetime) -> Verdict:
+    overdue = list_overdue(connection, dataset.name, now - OVERDUE_AFTER)
+    return judge_freshness([Overdue(**row) for row in overdue])
+
+
+def _reconcile(connection: Connection, dataset: Dataset) -> Verdict:
+    other = get_dataset(dataset.reconciles_with)
+    compared, differences = compare_totals(
+        connection, dataset.name, other.name, longest_gap=LONGEST_GAP, most=_MOST_DIFFERENCES
+    )
+    return judge_reconciliation(
+        other.title.lower(), Comparison(**compared), [Difference(**row) for row in differences]
+    )

@@ -1,0 +1,213 @@
+"""Claims about a dataset as a whole, and whether they are true; Dagster shows them as asset checks.
+
+Each function takes facts and gives a verdict with a sentence, and with the cases behind it, worst first.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+WINDOW_IS_FRESH = "window_is_fresh"
+ROWS_RECONCILE = "rows_reconcile_with_daily_totals"
+QUARANTINE_IS_SMALL = "quarantine_is_small"
+
+CLAIMS: Mapping[str, str] = {
+    WINDOW_IS_FRESH: "No window of an active account has been due for more than six hours.",
+    ROWS_RECONCILE: (
+        "A day's spend and sales are the same as in the dataset that it is compared with: to the last digit where both were asked for "
+        "within ten minutes, within 2 % where within six hours. Others are not comparable, since Amazon goes on changing numbers."
+    ),
+    QUARANTINE_IS_SMALL: "Of no account more than one row in 500 is quarantined.",
+}
+
+OVERDUE_AFTER = timedelta(hours=6)
+"""Amazon may take three hours for a report, and two reports of an account are made at a time."""
+SAME_MOMENT = timedelta(minutes=10)
+LONGEST_GAP = timedelta(hours=6)
+TOLERANCE = Decimal("0.02")
+LARGEST_QUARANTINE = Decimal("0.002")
+"""A tenth of what a load is refused for."""
+_MOST_CASES = 20
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a claim is true of a dataset.
+
+    Attributes:
+        claim: Its name.
+        passed: Whether it is true.
+        sentence: What was found.
+        figures: What was counted.
+        cases: What speaks against it, worst first, 20 at most; all with the same keys.
+    """
+
+    claim: str
+    passed: bool
+    sentence: str
+    figures: Mapping[str, int] = field(default_factory=dict)
+    cases: Sequence[Mapping[str, str]] = ()
+
+
+@dataclass(frozen=True)
+class Overdue:
+    """An account with windows that are due for too long; the dates are its own days."""
+
+    account_key: str
+    windows: int
+    oldest: date
+    newest: date
+    in_flight: int
+    due_since: datetime
+
+
+def judge_freshness(accounts: Sequence[Overdue]) -> Verdict:
+    """Say whether all windows are fresh, given the active accounts that have overdue ones."""
+    ranked = sorted(accounts, key=lambda one: (one.due_since, one.account_key))
+    windows = sum(one.windows for one in ranked)
+    if not windows:
+        return Verdict(
+            WINDOW_IS_FRESH, passed=True, sentence="Every window is fresh.", figures={"overdue": 0}
+        )
+    return Verdict(
+        WINDOW_IS_FRESH,
+        passed=False,
+        sentence=(
+            f"{windows:,} {_plural(windows, 'window')} of {len(ranked):,} {_plural(len(ranked), 'account')} "
+            f"overdue, the first since {ranked[0].due_since:%Y-%m-%d %H:%M} UTC."
+        ),
+        figures={"overdue": windows, "accounts": len(ranked)},
+        cases=[_overdue_case(one) for one in ranked[:_MOST_CASES]],
+    )
+
+
+def _overdue_case(one: Overdue) -> Mapping[str, str]:
+    return {
+        "account": one.account_key,
+        "windows": f"{one.windows:,}",
+        "days": f"{one.oldest} to {one.newest}",
+        "in flight": f"{one.in_flight:,}",
+        "due since (UTC)": f"{one.due_since:%Y-%m-%d %H:%M}",
+    }
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A day of an account whose totals differ between two datasets, and how far apart in time the two were asked for."""
+
+    account_key: str
+    window_date: date
+    spend: Decimal
+    other_spend: Decimal
+    sales: Decimal
+    other_sales: Decimal
+    gap: timedelta
+
+    @property
+    def share(self) -> Decimal:
+        """The larger relative difference of the two amounts, from 0 to 1."""
+        return max(_share(self.spend, self.other_spend), _share(self.sales, self.other_sales))
+
+    @property
+    def is_allowed(self) -> bool:
+        """Whether the time between the two explains it."""
+        return self.gap > SAME_MOMENT and self.share <= TOLERANCE
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How many days are loaded in both datasets, and how many of these can be compared."""
+
+    pairs: int
+    comparable: int
+
+
+def judge_reconciliation(other: str, compared: Comparison, differences: Sequence[Difference]) -> Verdict:
+    """Say whether totals agree with those of another dataset, given the comparable days that differ at all, worst first."""
+    against = [one for one in differences if not one.is_allowed]
+    later = compared.pairs - compared.comparable
+    return Verdict(
+        ROWS_RECONCILE,
+        passed=not against,
+        sentence=f"{_compared(compared.comparable, other, against)}{_not_comparable(later)}",
+        figures={"compared": compared.comparable, "not_comparable_yet": later, "differing": len(against)},
+        cases=[_difference_case(one) for one in against[:_MOST_CASES]],
+    )
+
+
+def _compared(days: int, other: str, against: Sequence[Difference]) -> str:
+    if not days:
+        return f"Not comparable yet with {other}."
+    if against:
+        return f"{len(against):,} of {days:,} days that can be compared differ from {other}."
+    return f"{days:,} {_plural(days, 'day')} agree{'s' if days == 1 else ''} with {other}."
+
+
+def _not_comparable(days: int) -> str:
+    if not days:
+        return ""
+    return f" {days:,} more {'was' if days == 1 else 'were'} not asked for close enough in time."
+
+
+def _difference_case(one: Difference) -> Mapping[str, str]:
+    return {
+        "account": one.account_key,
+        "day": str(one.window_date),
+        "spend": f"{one.spend:,f}",
+        "spend there": f"{one.other_spend:,f}",
+        "sales": f"{one.sales:,f}",
+        "sales there": f"{one.other_sales:,f}",
+        "off by": f"{one.share:.2%}",
+        "asked apart": str(timedelta(seconds=round(one.gap.total_seconds()))),
+    }
+
+
+@dataclass(frozen=True)
+class Quarantine:
+    """An account with quarantined rows, beside its good ones."""
+
+    account_key: str
+    windows: int
+    quarantined: int
+    rows: int
+
+    @property
+    def share(self) -> Decimal:
+        """The part of all rows that is quarantined."""
+        return Decimal(self.quarantined) / (self.quarantined + self.rows)
+
+
+def judge_quarantine(accounts: Sequence[Quarantine]) -> Verdict:
+    """Say whether few rows are quarantined, given the accounts that have any."""
+    over = sorted((one for one in accounts if one.share > LARGEST_QUARANTINE), key=lambda one: -one.share)
+    rows = sum(one.quarantined for one in accounts)
+    told = f"{rows:,} {_plural(rows, 'row')} quarantined" if rows else "No row is quarantined"
+    return Verdict(
+        QUARANTINE_IS_SMALL,
+        passed=not over,
+        sentence=f"{told}; too many of {len(over):,} {_plural(len(over), 'account')}."
+        if over
+        else f"{told}.",
+        figures={"quarantined": rows, "accounts_over": len(over)},
+        cases=[_quarantine_case(one) for one in over[:_MOST_CASES]],
+    )
+
+
+def _quarantine_case(one: Quarantine) -> Mapping[str, str]:
+    return {
+        "account": one.account_key,
+        "windows": f"{one.windows:,}",
+        "quarantined": f"{one.quarantined:,}",
+        "good rows": f"{one.rows:,}",
+        "share": f"{one.share:.2%}",
+    }
+
+
+def _share(one: Decimal, other: Decimal) -> Decimal:
+    larger = max(one, other)
+    return abs(one - other) / larger if larger else Decimal(0)
+
+
+def _plural(count: int, word: str) -> str:
+    return word if count == 1 else f"{word}s"

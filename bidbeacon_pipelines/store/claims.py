@@ -1,0 +1,74 @@
+"""SQL on what speaks against the claims about a dataset. What it counts is in `report_windows`, so that it costs no look at the rows."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, text
+
+_ACTIVE = "a.enabled AND a.needs_person IS NULL AND a.amazon_status <> 'DISABLED'"
+
+_OVERDUE = text(f"""
+    SELECT a.account_key, count(*) AS windows, min(w.window_date) AS oldest, max(w.window_date) AS newest,
+           count(w.request_id) AS in_flight, min(greatest(w.next_refresh_at, a.first_seen_at)) AS due_since
+      FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
+     WHERE w.dataset = :dataset AND {_ACTIVE} AND greatest(w.next_refresh_at, a.first_seen_at) <= :due_before
+       AND w.next_refresh_at IS NOT NULL
+     GROUP BY a.account_key ORDER BY due_since, a.account_key""")
+
+
+def list_overdue(connection: Connection, dataset: str, due_before: datetime) -> list[RowMapping]:
+    """Give the active accounts with windows that fell due before an instant: account_key, windows, oldest, newest, in_flight, due_since.
+
+    The windows of a new account fall due when it is first seen, however old they are.
+    """
+    values = {"dataset": dataset, "due_before": due_before}
+    return list(connection.execute(_OVERDUE, values).mappings())
+
+
+# Quarantined rows are missing from a sum for a reason that is known: such a window is compared with nothing.
+_PAIRS = """
+    SELECT a.account_key, w.window_date, coalesce(w.spend, 0) AS spend, coalesce(o.spend, 0) AS other_spend,
+           coalesce(w.sales, 0) AS sales, coalesce(o.sales, 0) AS other_sales,
+           greatest(w.data_as_of - o.data_as_of, o.data_as_of - w.data_as_of) AS gap,
+           coalesce(w.quarantined_count, 0) + coalesce(o.quarantined_count, 0) AS quarantined
+      FROM report_windows w
+      JOIN report_windows o USING (account_id, country_code, window_date)
+      JOIN advertiser_accounts a USING (account_id, country_code)
+     WHERE w.dataset = :dataset AND o.dataset = :other AND w.load_count > 0 AND o.load_count > 0"""
+_COMPARABLE = "gap <= :longest_gap AND quarantined = 0"
+
+_COMPARISON = text(f"""
+    SELECT count(*) AS pairs, count(*) FILTER (WHERE {_COMPARABLE}) AS comparable FROM ({_PAIRS}) pairs""")
+_DIFFERENCES = text(f"""
+    SELECT account_key, window_date, spend, other_spend, sales, other_sales, gap
+      FROM ({_PAIRS}) pairs
+     WHERE {_COMPARABLE} AND (spend <> other_spend OR sales <> other_sales)
+     ORDER BY greatest(abs(spend - other_spend) / nullif(greatest(spend, other_spend), 0),
+                       abs(sales - other_sales) / nullif(greatest(sales, other_sales), 0)) DESC, account_key, window_date
+     LIMIT :most""")
+
+
+def compare_totals(
+    connection: Connection, dataset: str, other: str, *, longest_gap: timedelta, most: int
+) -> tuple[RowMapping, list[RowMapping]]:
+    """Compare the days of two datasets by their totals in the account's currency.
+
+    Gives how many days are loaded in both (pairs) and were asked for within the gap (comparable); and of these the days that differ,
+    `most` at most, those that differ most first: account_key, window_date, spend, other_spend, sales, other_sales, gap.
+    """
+    values: dict[str, Any] = {"dataset": dataset, "other": other, "longest_gap": longest_gap, "most": most}
+    compared = connection.execute(_COMPARISON, values).mappings().one()
+    return compared, list(connection.execute(_DIFFERENCES, values).mappings())
+
+
+_QUARANTINED = text("""
+    SELECT a.account_key, count(*) FILTER (WHERE w.quarantined_count > 0) AS windows,
+           CAST(sum(w.quarantined_count) AS bigint) AS quarantined, CAST(sum(w.row_count) AS bigint) AS rows
+      FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
+     WHERE w.dataset = :dataset AND w.load_count > 0
+     GROUP BY a.account_key HAVING sum(w.quarantined_count) > 0 ORDER BY a.account_key""")
+
+
+def list_quarantined(connection: Connection, dataset: str) -> list[RowMapping]:
+    """Give the accounts with quarantined rows: account_key, windows (with any), quarantined, rows (good ones)."""
+    return list(connection.execute(_QUARANTINED, {"dataset": dataset}).mappings())

@@ -1,0 +1,114 @@
+"""SQL on what accounts' days add up to. Dates are the account's own calendar days."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, text
+
+from bidbeacon_pipelines.store.accounts import Account
+
+DAILY, HOURLY = "daily_targets", "hourly_targets"
+"""The datasets that are summed up: by target, of the day and of its hours."""
+
+_VALUES = {"daily": DAILY, "hourly": HOURLY}
+_COLUMNS = (
+    *("account_id", "country_code", "summary_date", "currency_code"),
+    *("impressions", "clicks", "orders", "sales", "spend", "acos", "roas"),
+    *("hourly_impressions", "hourly_clicks", "hourly_orders", "hourly_sales", "hourly_spend"),
+    *("spend_difference", "sales_difference", "daily_loads", "hourly_loads", "daily_as_of", "hourly_as_of"),
+)
+
+# A day's windows as they are loaded, beside the loads that its summary was made from.
+_LOADS = """
+    SELECT w.account_id, w.country_code, w.window_date AS summary_date,
+           coalesce(max(w.load_count) FILTER (WHERE w.dataset = :daily), 0) AS daily_loads,
+           max(w.data_as_of) FILTER (WHERE w.dataset = :daily) AS daily_as_of,
+           coalesce(max(w.load_count) FILTER (WHERE w.dataset = :hourly), 0) AS hourly_loads,
+           max(w.data_as_of) FILTER (WHERE w.dataset = :hourly) AS hourly_as_of
+      FROM report_windows w
+     WHERE w.dataset IN (:daily, :hourly) AND w.load_count > 0"""
+_OF_ACCOUNT = "AND w.account_id = :account_id AND w.country_code = :country_code"
+_BY_DAY = "GROUP BY w.account_id, w.country_code, w.window_date"
+_IS_CURRENT = """EXISTS (
+    SELECT FROM account_daily_summaries s
+     WHERE s.account_id = l.account_id AND s.country_code = l.country_code AND s.summary_date = l.summary_date
+       AND s.daily_loads = l.daily_loads AND s.hourly_loads = l.hourly_loads)"""
+
+_CHANGED_ACCOUNTS = text(f"""
+    SELECT DISTINCT a.account_key
+      FROM ({_LOADS} {_BY_DAY}) l JOIN advertiser_accounts a USING (account_id, country_code)
+     WHERE NOT {_IS_CURRENT} ORDER BY a.account_key""")
+_DAYS = f"""
+    SELECT l.summary_date, l.daily_loads, l.daily_as_of, l.hourly_loads, l.hourly_as_of
+      FROM ({_LOADS} {_OF_ACCOUNT} {_BY_DAY}) l"""
+_CHANGED_DAYS = text(f"{_DAYS} WHERE NOT {_IS_CURRENT} ORDER BY l.summary_date")
+_ALL_DAYS = text(f"{_DAYS} ORDER BY l.summary_date")
+
+
+def list_accounts_to_sum_up(connection: Connection) -> list[str]:
+    """Give the keys of accounts with windows that were loaded since their day was summed up."""
+    return list(connection.execute(_CHANGED_ACCOUNTS, _VALUES).scalars())
+
+
+def list_days_to_sum_up(connection: Connection, account: Account, *, all_days: bool) -> list[RowMapping]:
+    """Give the days of an account with windows that were loaded since, or all that are loaded, by date.
+
+    Each has summary_date, daily_loads, daily_as_of, hourly_loads, hourly_as_of: the loads to sum up.
+    """
+    statement = _ALL_DAYS if all_days else _CHANGED_DAYS
+    return list(connection.execute(statement, account.identity | _VALUES).mappings())
+
+
+def _totals(grain: str) -> str:
+    return f"""
+    SELECT '{grain}' AS grain, window_date AS summary_date, currency_code, CAST(sum(impressions) AS bigint) AS impressions,
+           CAST(sum(clicks) AS bigint) AS clicks, CAST(sum(orders) AS bigint) AS orders, sum(sales) AS sales, sum(spend) AS spend
+      FROM performance_{grain}
+     WHERE account_id = :account_id AND country_code = :country_code AND dataset = :{grain} AND window_date = ANY(:days)
+     GROUP BY window_date, currency_code"""
+
+
+_TOTALS = text(f"{_totals('daily')} UNION ALL {_totals('hourly')} ORDER BY 1, 2, 3")
+
+
+def list_totals(connection: Connection, account: Account, days: Sequence[date]) -> list[RowMapping]:
+    """Give what the rows of days add up to: grain (`daily`, `hourly`), summary_date, currency_code and the metrics, None where none was told."""
+    values = account.identity | _VALUES | {"days": list(days)}
+    return list(connection.execute(_TOTALS, values).mappings())
+
+
+def lock_summary(connection: Connection, account: Account) -> None:
+    """Let nobody else sum up this account until the transaction ends."""
+    statement = (
+        "SELECT pg_advisory_xact_lock(hashtextextended('summary ' || :account_id || ' ' || :country_code, 0))"
+    )
+    connection.execute(text(statement), account.identity)
+
+
+def replace_days(
+    connection: Connection, account: Account, days: Sequence[date], rows: Sequence[dict[str, Any]]
+) -> None:
+    """Let days be what these rows say, in all currencies; `rows` have the columns of the table beside the account."""
+    connection.execute(
+        text("""DELETE FROM account_daily_summaries
+                 WHERE account_id = :account_id AND country_code = :country_code AND summary_date = ANY(:days)"""),
+        account.identity | {"days": list(days)},
+    )
+    if rows:
+        listed, bound = ", ".join(_COLUMNS), ", ".join(f":{column}" for column in _COLUMNS)
+        connection.execute(
+            text(f"INSERT INTO account_daily_summaries ({listed}) VALUES ({bound})"),
+            [account.identity | row for row in rows],
+        )
+
+
+def list_summaries(connection: Connection, account: Account, *, last: int) -> list[RowMapping]:
+    """Give the newest days of an account in its own currency, by date: all columns of the table, so many days at most."""
+    rows = connection.execute(
+        text(f"""SELECT {", ".join(_COLUMNS)} FROM account_daily_summaries
+                  WHERE account_id = :account_id AND country_code = :country_code AND currency_code = :currency_code
+                  ORDER BY summary_date DESC LIMIT :last"""),
+        account.identity | {"currency_code": account.currency_code, "last": last},
+    )
+    return list(rows.mappings())[::-1]

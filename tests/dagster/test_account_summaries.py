@@ -1,0 +1,127 @@
+"""The summary of accounts' days: kept up to date by one run for all accounts, exact, and shown with a plot."""
+
+import base64
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from decimal import Decimal
+from typing import Any
+
+from dagster import AssetKey, DagsterInstance, RunRequest, SkipReason, build_sensor_context, materialize
+
+from bidbeacon_pipelines.defs.partitions import partition_key
+from bidbeacon_pipelines.defs.reports import build_report_asset
+from bidbeacon_pipelines.defs.resources import BidBeaconSessions, WorkbenchResource
+from bidbeacon_pipelines.defs.summaries import account_daily_summary, update_changed_summaries
+from bidbeacon_pipelines.reports.datasets import get_dataset
+from bidbeacon_pipelines.settings import PROJECT_ROOT
+from bidbeacon_pipelines.store.accounts import Account
+from tests.dagster.world import World
+
+ASSET_KEY = AssetKey("account_daily_summary")
+
+
+def load(world: World, account: Account, ago: int, *datasets: str) -> None:
+    """Load a day of datasets."""
+    for name in datasets:
+        materialize(
+            [build_report_asset(get_dataset(name))],
+            instance=world.instance,
+            resources={"workbench": WorkbenchResource(), "job_sessions": BidBeaconSessions()},
+            partition_key=partition_key(account.account_key, world.day(ago)),
+        )
+
+
+def summaries(world: World) -> list[Any]:
+    """Give the stored days, oldest first."""
+    return world.rows("SELECT * FROM account_daily_summaries ORDER BY summary_date")
+
+
+def recorded(instance: DagsterInstance) -> list[tuple[str | None, dict[str, Any]]]:
+    """Give partition and metadata of the summaries that Dagster knows of, oldest first."""
+    records = instance.fetch_materializations(ASSET_KEY, limit=20, ascending=True).records
+    found = [record.asset_materialization for record in records]
+    return [(one.partition, {k: v.value for k, v in one.metadata.items()}) for one in found if one]
+
+
+def tick(world: World) -> str:
+    """Let the sensor look; give whether it starts a run, or why not."""
+    with build_sensor_context(instance=world.instance) as context:
+        answer = update_changed_summaries(context)
+    assert isinstance(answer, RunRequest | SkipReason)
+    return "run" if isinstance(answer, RunRequest) else str(answer.skip_message)
+
+
+def test_loads_are_summed_up_by_one_run_for_all_accounts(stocked: World) -> None:
+    """The sensor sees loads, one run sums them up and records a partition for each account; then there is nothing left to do."""
+    us, japan = stocked.account("US"), stocked.account("JP")
+    assert tick(stocked) == "All loads are summed up."
+    load(stocked, us, 20, "daily_targets")
+    load(stocked, japan, 20, "daily_targets")
+    assert tick(stocked) == "run"
+    assert stocked.run_job("update_summaries").success
+    assert tick(stocked) == "All loads are summed up."
+    assert [japan.account_key, us.account_key] == [key for key, _ in recorded(stocked.instance)]
+    session = stocked.one_session("sum-up-accounts")
+    assert ["summary-updated"] * 2 == [action["type"] for action in session["actions"]]
+    load(stocked, us, 20, "daily_targets")
+    assert tick(stocked) == "run"
+
+
+def test_a_day_is_what_amazon_knows_to_the_last_digit(stocked: World) -> None:
+    """Spend, sales and clicks are the sandbox's truth, the ratios follow from them, and the hours add up to the day."""
+    account = stocked.account("DE")
+    load(stocked, account, 9, "daily_targets", "hourly_targets")
+    stocked.run_job("update_summaries")
+    [row], true = summaries(stocked), stocked.true_sums(account, stocked.day(9))
+    assert (true.spend, true.sales, true.clicks, true.impressions) == (
+        *(row["spend"], row["sales"], row["clicks"], row["impressions"]),
+    )
+    assert (row["hourly_spend"], row["hourly_sales"]) == (row["spend"], row["sales"])
+    assert (row["spend_difference"], row["sales_difference"]) == (Decimal(0), Decimal(0))
+    assert abs(row["acos"] * row["sales"] - row["spend"]) < Decimal("1e-18")
+    assert abs(row["roas"] * row["spend"] - row["sales"]) < Decimal("1e-18")
+
+
+def test_a_day_of_hours_only_has_no_daily_figures(stocked: World) -> None:
+    """What is not loaded is null, as are ratios and differences; the day is summed up again once it is."""
+    account = stocked.account("DE")
+    load(stocked, account, 9, "hourly_targets")
+    stocked.run_job("update_summaries")
+    [row] = summaries(stocked)
+    assert row["hourly_spend"] > 0
+    assert {None} == {row[name] for name in ("spend", "acos", "roas", "spend_difference", "daily_as_of")}
+    load(stocked, account, 9, "daily_targets")
+    stocked.run_job("update_summaries")
+    [row] = summaries(stocked)
+    assert (row["daily_loads"], row["hourly_loads"], row["spend_difference"]) == (1, 1, Decimal(0))
+
+
+def test_materializing_sums_up_all_days_anew(stocked: World) -> None:
+    """By hand, each day of the account is made again from its rows, and shown with a plot that is an SVG picture."""
+    account = stocked.account()
+    load(stocked, account, 20, "daily_targets")
+    stocked.run_job("update_summaries")
+    stocked.execute("UPDATE account_daily_summaries SET clicks = 0")
+    result = materialize(
+        [account_daily_summary],
+        instance=stocked.instance,
+        resources={"job_sessions": BidBeaconSessions()},
+        partition_key=account.account_key,
+    )
+    assert result.success
+    assert stocked.true_sums(account, stocked.day(20)).clicks == summaries(stocked)[0]["clicks"]
+    told = recorded(stocked.instance)[-1][1]
+    assert told["session_status"] == "succeeded"
+    assert str(stocked.day(20)) in told["newest_days"]
+    picture = base64.b64decode(told["plot"].partition("base64,")[2].rstrip(")"))
+    assert ET.fromstring(picture).tag.endswith("svg")
+
+
+def test_no_other_run_imports_pandas() -> None:
+    """Every run loads the code location; half a second of each would go into a library that one job needs."""
+    code = "import sys, bidbeacon_pipelines.definitions; sys.exit('pandas' in sys.modules)"
+    assert (
+        subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=PROJECT_ROOT, check=False).returncode
+        == 0
+    )

@@ -1,0 +1,120 @@
+"""Claims about datasets as asset checks: beside a materialization, and on their own."""
+
+from datetime import date
+from typing import Any
+
+from dagster import AssetCheckEvaluation, AssetKey, ExecuteInProcessResult, materialize
+
+from bidbeacon_pipelines.defs.checks import build_report_checks
+from bidbeacon_pipelines.defs.partitions import partition_key
+from bidbeacon_pipelines.defs.reports import build_report_asset
+from bidbeacon_pipelines.defs.resources import BidBeaconSessions, WorkbenchResource
+from bidbeacon_pipelines.reports.claims import QUARANTINE_IS_SMALL, ROWS_RECONCILE, WINDOW_IS_FRESH
+from bidbeacon_pipelines.reports.datasets import DATASETS, get_dataset
+from bidbeacon_pipelines.store.accounts import Account
+from tests.dagster.world import ASSET_KEY, World
+
+DAILY, HOURLY = get_dataset("daily_targets"), get_dataset("hourly_targets")
+
+
+def load(world: World, account: Account, day: date, *names: str, **options: Any) -> ExecuteInProcessResult:
+    """Materialize a day of datasets together with their checks, in one run each."""
+    for name in names:
+        dataset = get_dataset(name)
+        result = materialize(
+            [build_report_asset(dataset), build_report_checks(dataset)],
+            instance=world.instance,
+            resources={"workbench": WorkbenchResource(), "job_sessions": BidBeaconSessions()},
+            **(options or {"partition_key": partition_key(account.account_key, day)}),
+        )
+    return result
+
+
+def check(world: World, dataset: str) -> dict[str, AssetCheckEvaluation]:
+    """Run the checks on their own; give those of a dataset."""
+    key = AssetKey(get_dataset(dataset).asset_name)
+    found = world.run_job("check_report_claims").get_asset_check_evaluations()
+    assert len(DATASETS) * 3 == len(found)
+    return {one.check_name: one for one in found if one.asset_key == key}
+
+
+def test_checks_run_with_a_materialization(stocked: World) -> None:
+    """The run that loads a day says of the dataset that it is fresh, has no bad rows, and nothing to be compared with yet."""
+    found = load(stocked, stocked.account(), stocked.day(), DAILY.name).get_asset_check_evaluations()
+    told = {one.check_name: (one.passed, one.description) for one in found}
+    assert told == {
+        WINDOW_IS_FRESH: (True, "Every window is fresh."),
+        ROWS_RECONCILE: (True, "Not comparable yet with daily performance by advertised product."),
+        QUARANTINE_IS_SMALL: (True, "No row is quarantined."),
+    }
+    assert {ASSET_KEY} == {one.asset_key for one in found}
+    [session] = stocked.sessions_of("check-claims")
+    assert session["status"] == "succeeded"
+    assert found[0].metadata["session"].value.endswith(str(session["id"]))
+
+
+def test_a_day_agrees_with_its_hours(stocked: World) -> None:
+    """A day that is loaded in both datasets reconciles to the last digit; one digit off does not; loaded a day apart it is not comparable."""
+    account, day = stocked.account("DE"), stocked.day(9)
+    load(stocked, account, day, DAILY.name, HOURLY.name)
+    agreeing = check(stocked, HOURLY.name)[ROWS_RECONCILE]
+    assert (agreeing.passed, agreeing.metadata["compared"].value) == (True, 1)
+    stocked.execute(
+        "UPDATE report_windows SET spend = spend + 0.000001 WHERE dataset = :name AND load_count > 0",
+        name=DAILY.name,
+    )
+    differing = check(stocked, HOURLY.name)[ROWS_RECONCILE]
+    assert (differing.passed, differing.metadata["differing"].value) == (False, 1)
+    assert account.account_key in str(differing.metadata["cases"].value).replace("\\", "")
+    stocked.execute(
+        "UPDATE report_windows SET data_as_of = data_as_of - interval '1 day' WHERE dataset = :name",
+        name=DAILY.name,
+    )
+    apart = check(stocked, HOURLY.name)[ROWS_RECONCILE]
+    assert apart.passed
+    assert (
+        apart.description
+        == "Not comparable yet with daily performance by target. 1 more was not asked for close enough in time."
+    )
+
+
+def test_overdue_windows_are_found_without_a_load(stocked: World) -> None:
+    """On its own the check finds windows due for more than six hours, of active accounts that are known for as long."""
+    account = stocked.account()
+    load(stocked, account, stocked.day(), DAILY.name)
+    assert check(stocked, DAILY.name)[WINDOW_IS_FRESH].passed
+    stocked.execute("UPDATE advertiser_accounts SET first_seen_at = now() - interval '2 days'")
+    late = check(stocked, DAILY.name)[WINDOW_IS_FRESH]
+    [due] = stocked.rows(
+        "SELECT count(*) FROM report_windows WHERE next_refresh_at < now() - interval '6 hours'"
+    )
+    assert (late.passed, due["count"]) == (False, late.metadata["overdue"].value)
+    stocked.execute(
+        "UPDATE advertiser_accounts SET enabled = false WHERE account_key = :key", key=account.account_key
+    )
+    assert check(stocked, DAILY.name)[WINDOW_IS_FRESH].passed
+
+
+def test_more_than_one_row_in_500_in_quarantine_is_too_many(stocked: World) -> None:
+    """One bad row of 500 is small, one of 499 isn't; a warning, with the account that has it."""
+    account, day = stocked.account(), stocked.day()
+    load(stocked, account, day, DAILY.name)
+    for good, passed in ((499, True), (498, False)):
+        stocked.execute(
+            "UPDATE report_windows SET row_count = :good, quarantined_count = 1 WHERE load_count > 0",
+            good=good,
+        )
+        found = check(stocked, DAILY.name)[QUARANTINE_IS_SMALL]
+        assert (passed, "WARN") == (found.passed, found.severity.name)
+
+
+def test_a_range_is_checked_once(stocked: World) -> None:
+    """However many partitions a run loads, each claim is checked once."""
+    account = stocked.account()
+    keys = {
+        f"dagster/asset_partition_range_{end}": str(partition_key(account.account_key, stocked.day(ago)))
+        for end, ago in (("start", 5), ("end", 3))
+    }
+    result = load(stocked, account, stocked.day(), DAILY.name, tags=keys)
+    assert len(result.get_asset_check_evaluations()) == 3
+    assert len(stocked.recorded_partitions()) == 3

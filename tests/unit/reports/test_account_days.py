@@ -1,0 +1,91 @@
+"""Days summed up: exact, and null where nothing is known or it would divide by zero."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+from bidbeacon_pipelines.reports.account_days import recent_totals, summarize_days
+
+DAY, NEXT = date(2026, 3, 3), date(2026, 3, 4)
+AT = datetime(2026, 3, 5, 1, 2, 3, 456789, tzinfo=UTC)
+
+
+def window(day: date, daily: int = 1, hourly: int = 0) -> dict[str, Any]:
+    """Give a day with so many loads of each grain."""
+    as_of = {"daily_as_of": AT if daily else None, "hourly_as_of": AT if hourly else None}
+    return {"summary_date": day, "daily_loads": daily, "hourly_loads": hourly} | as_of
+
+
+def total(
+    spend: str | None, sales: str | None, *, grain: str = "daily", day: date = DAY, currency: str = "USD"
+) -> dict[str, Any]:
+    """Give what a day's rows add up to."""
+    amounts = [None if amount is None else Decimal(amount) for amount in (spend, sales)]
+    counts = {"impressions": 2**53 + 1, "clicks": 3, "orders": None}
+    return {
+        "grain": grain,
+        "summary_date": day,
+        "currency_code": currency,
+        "spend": amounts[0],
+        "sales": amounts[1],
+    } | counts
+
+
+def test_amounts_stay_exact() -> None:
+    """Neither long amounts nor large counts pass through a float."""
+    [row] = summarize_days([window(DAY)], [total("12345678901234.000001", "3")], "USD")
+    assert (row["spend"], row["impressions"]) == (Decimal("12345678901234.000001"), 2**53 + 1)
+    assert (row["acos"], row["daily_as_of"]) == (row["spend"] / 3, AT)
+    assert isinstance(row["impressions"], int)
+
+
+def test_dividing_by_zero_gives_null() -> None:
+    """Without sales there is no ACOS, without spend no ROAS."""
+    found = [
+        summarize_days([window(DAY)], [total(*amounts)], "USD")[0]
+        for amounts in (("5", "0"), ("0", "5"), ("0", "0"))
+    ]
+    assert [(None, 0), (0, None), (None, None)] == [(row["acos"], row["roas"]) for row in found]
+
+
+def test_a_loaded_day_without_rows_is_zero_and_one_not_loaded_is_null() -> None:
+    """Zero was measured; null was not."""
+    empty, hours_only = summarize_days([window(DAY), window(NEXT, 0, 2)], [], "USD")
+    assert (empty["spend"], empty["clicks"], empty["hourly_spend"]) == (Decimal(0), 0, None)
+    assert (hours_only["spend"], hours_only["hourly_spend"], hours_only["spend_difference"]) == (
+        None,
+        Decimal(0),
+        None,
+    )
+
+
+def test_hours_are_compared_with_their_day() -> None:
+    """The difference is hours less day, exactly."""
+    [row] = summarize_days(
+        [window(DAY, 1, 1)], [total("5", "9"), total("4.999999", "9.5", grain="hourly")], "USD"
+    )
+    assert (row["spend_difference"], row["sales_difference"]) == (Decimal("-0.000001"), Decimal("0.5"))
+
+
+def test_each_currency_is_a_row_of_its_own() -> None:
+    """Amounts of another currency are never added to the account's."""
+    rows = summarize_days([window(DAY)], [total("5", "9"), total("7", "8", currency="CAD")], "USD")
+    assert [("CAD", Decimal(7)), ("USD", Decimal(5))] == [
+        (row["currency_code"], row["spend"]) for row in rows
+    ]
+
+
+def test_ratios_of_many_days_are_those_of_their_sums() -> None:
+    """Not the mean of the days' ratios; days without figures count for nothing."""
+    days = [
+        {"spend": Decimal(1), "sales": Decimal(10)},
+        {"spend": Decimal(3), "sales": Decimal(10)},
+        {"spend": None, "sales": None},
+    ]
+    assert recent_totals(days) == {"spend": 4, "sales": 20, "acos": Decimal("0.2"), "roas": 5}
+    assert recent_totals(days[2:]) == {"spend": None, "sales": None, "acos": None, "roas": None}
+
+
+def test_no_days_give_no_rows() -> None:
+    """Nothing loaded, nothing summed up."""
+    assert summarize_days([], [], "USD") == []

@@ -1,0 +1,72 @@
+"""Verdicts on claims: what is judged, without a database."""
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from bidbeacon_pipelines.reports.claims import (
+    Comparison,
+    Difference,
+    Overdue,
+    Quarantine,
+    judge_freshness,
+    judge_quarantine,
+    judge_reconciliation,
+)
+
+DAY = date(2026, 3, 3)
+
+
+def difference(other_spend: str, minutes: float) -> Difference:
+    """Give a day with a spend of 100, and another one elsewhere, asked for so many minutes apart."""
+    amounts = (Decimal(100), Decimal(other_spend), Decimal(7), Decimal(7))
+    return Difference("US.a", DAY, *amounts, timedelta(minutes=minutes))
+
+
+@pytest.mark.parametrize(
+    ("other_spend", "minutes", "passed"),
+    [
+        ("100.000001", 10, False),
+        ("100.000001", 11, True),
+        ("98", 11, True),
+        ("97.99", 11, False),
+        ("0", 300, False),
+    ],
+)
+def test_totals_may_differ_by_2_percent_where_they_are_not_of_the_same_moment(
+    *, other_spend: str, minutes: float, passed: bool
+) -> None:
+    """Asked for within ten minutes they must be equal, later within 2 %."""
+    verdict = judge_reconciliation("other", Comparison(3, 2), [difference(other_spend, minutes)])
+    assert passed is verdict.passed
+    assert verdict.figures["not_comparable_yet"] == 1
+
+
+def test_a_difference_shows_both_amounts_exactly() -> None:
+    """Nothing is rounded in what a person is to look into."""
+    [case] = judge_reconciliation("other", Comparison(1, 1), [difference("100.000001", 0)]).cases
+    assert (case["spend"], case["spend there"], case["off by"]) == ("100", "100.000001", "0.00%")
+
+
+def test_nothing_comparable_is_no_failure_and_says_so() -> None:
+    """Without a day to compare, the claim stands, as not comparable yet."""
+    verdict = judge_reconciliation("daily totals", Comparison(0, 0), [])
+    assert (verdict.passed, verdict.sentence) == (True, "Not comparable yet with daily totals.")
+
+
+def test_the_account_that_waits_longest_comes_first_and_twenty_are_shown() -> None:
+    """All are counted, the worst are shown."""
+    since = datetime(2026, 3, 3, tzinfo=UTC)
+    accounts = [Overdue(f"US.{n:02}", 2, DAY, DAY, 1, since - timedelta(hours=n)) for n in range(25)]
+    verdict = judge_freshness(accounts)
+    assert (verdict.passed, verdict.figures) == (False, {"overdue": 50, "accounts": 25})
+    assert ("US.24", 20) == (verdict.cases[0]["account"], len(verdict.cases))
+
+
+def test_quarantine_is_judged_by_account() -> None:
+    """One small account's bad rows don't hide among a large one's good ones."""
+    verdict = judge_quarantine([Quarantine("US.big", 1, 1, 1_000_000), Quarantine("US.small", 1, 2, 100)])
+    assert not verdict.passed
+    assert ["US.small"] == [case["account"] for case in verdict.cases]
+    assert verdict.figures == {"quarantined": 3, "accounts_over": 1}

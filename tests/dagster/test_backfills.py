@@ -1,0 +1,141 @@
+"""Backfills as Dagster's daemon makes runs of them, in run processes of their own, which are terminated as from the UI."""
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from datetime import date
+from pathlib import Path
+
+import pytest
+from dagster import AssetKey, DagsterInstance, DagsterRun, DagsterRunStatus
+from dagster._core.execution.backfill import PartitionBackfill
+from dagster._core.test_utils import create_test_daemon_workspace_context
+from dagster._core.workspace.context import WorkspaceProcessContext
+from dagster._core.workspace.load_target import ModuleTarget
+from dagster._daemon.backfill import execute_backfill_iteration
+from sqlalchemy import Engine
+
+from bidbeacon_pipelines.defs.partitions import partition_key
+from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule
+from bidbeacon_pipelines.sandbox.thread import SandboxHandle
+from bidbeacon_pipelines.settings import PROJECT_ROOT
+from bidbeacon_pipelines.store.accounts import Account
+from tests.dagster.world import ASSET_KEY, RANGE_END, RANGE_START, World, wait_until
+
+INSTANCE = """
+storage: {custom: {module: bidbeacon_pipelines.local.dagster_storage, class: BidBeaconStorage, config: {}}}
+run_coordinator: {module: dagster._core.run_coordinator, class: DefaultRunCoordinator}
+telemetry: {enabled: false}
+"""
+AMAZON_SECONDS = 20
+
+
+@pytest.fixture
+def served(
+    database_url: str,
+    engine: Engine,
+    sandbox: SandboxHandle,
+    environment: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[World]:
+    """Give a stocked world whose Dagster keeps its runs in Postgres, where run processes find them."""
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    (tmp_path / "dagster.yaml").write_text(INSTANCE)
+    with DagsterInstance.from_config(str(tmp_path)) as instance:
+        world = World(database_url, engine, sandbox, instance)
+        world.add_accounts()
+        yield world
+
+
+@pytest.fixture
+def daemon(served: World) -> Iterator[WorkspaceProcessContext]:
+    """Give what Dagster's daemon works with: our code location, in a server of its own."""
+    target = ModuleTarget("bidbeacon_pipelines.definitions", None, str(PROJECT_ROOT), "bidbeacon")
+    with create_test_daemon_workspace_context(target, served.instance) as context:
+        yield context
+
+
+def backfill(
+    world: World, daemon: WorkspaceProcessContext, days: Sequence[tuple[Account, date]]
+) -> list[DagsterRun]:
+    """Ask for partitions as the UI does; give the runs that the daemon has launched for them."""
+    request = PartitionBackfill.from_asset_partitions(
+        backfill_id="backfill",
+        asset_graph=daemon.create_request_context().asset_graph,
+        partition_names=[str(partition_key(account.account_key, day)) for account, day in days],
+        asset_selection=[AssetKey(ASSET_KEY.path)],
+        backfill_timestamp=time.time(),
+        tags={},
+        dynamic_partitions_store=world.instance,
+        all_partitions=False,
+        title=None,
+        description=None,
+        run_config=None,
+    )
+    world.instance.add_backfill(request)
+    failures = [error for error in execute_backfill_iteration(daemon, logging.getLogger("backfill")) if error]
+    assert failures == []
+    return list(world.instance.get_runs())
+
+
+def test_a_backfill_is_a_run_for_each_account_and_contiguous_range(
+    served: World, daemon: WorkspaceProcessContext
+) -> None:
+    """Eleven partitions of two accounts are three runs and three reports. Terminated, all end in seconds; the next look loads every window."""
+    us, germany = served.account("US"), served.account("DE")
+    wanted = [
+        *[(us, served.day(ago)) for ago in range(20, 26)],
+        *[(germany, served.day(ago)) for ago in (20, 21, 22, 40, 41)],
+    ]
+    served.sandbox.state.faults.add(
+        FaultRule(fault="report_pending", options=FaultOptions(seconds=AMAZON_SECONDS))
+    )
+    runs = backfill(served, daemon, wanted)
+    expected = [(germany, 22, 20), (germany, 41, 40), (us, 25, 20)]
+    assert {
+        tuple(str(partition_key(account.account_key, served.day(ago))) for ago in (first, last))
+        for account, first, last in expected
+    } == {(run.tags[RANGE_START], run.tags[RANGE_END]) for run in runs}
+    wait_until(lambda: waiting(served) == len(runs), "all runs wait for Amazon", seconds=60)
+    assert len(served.accepted_creates()) == 3
+
+    started = time.monotonic()
+    for run in runs:
+        served.instance.run_coordinator.cancel_run(run.run_id)
+    wait_until(lambda: statuses(served) == {DagsterRunStatus.CANCELED}, "all runs have ended", seconds=30)
+    assert time.monotonic() - started < 15
+    sessions = served.sessions_of("load-windows")
+    assert ["cancelled"] * 3 == [session["status"] for session in sessions]
+    assert [{"status": "requested", "count": len(wanted)}] == windows(served)
+    assert served.rows("SELECT 1 FROM session_leases") == []
+
+    wait_until(lambda: all_loaded_by_polling(served), "the next looks load what is ready", seconds=60)
+    assert len(wanted) == windows(served)[0]["count"]
+    assert len(served.accepted_creates()) == 3
+    assert len(wanted) == len(served.recorded_partitions())
+
+
+def waiting(world: World) -> int:
+    """Give how many sessions have told that Amazon is not done yet."""
+    [row] = world.rows("SELECT count(DISTINCT session_id) FROM session_actions WHERE type = 'report-pending'")
+    return int(row["count"])
+
+
+def statuses(world: World) -> set[DagsterRunStatus]:
+    """Give the statuses of all runs."""
+    return {run.status for run in world.instance.get_runs()}
+
+
+def windows(world: World) -> list[dict[str, object]]:
+    """Count the windows that were asked for, by status."""
+    statement = (
+        "SELECT status, count(*) FROM report_windows WHERE last_requested_at IS NOT NULL GROUP BY status"
+    )
+    return [dict(row) for row in world.rows(statement)]
+
+
+def all_loaded_by_polling(world: World) -> bool:
+    """Look at what is in flight, and say whether all of it is loaded."""
+    assert world.run_job("poll_reports").success
+    return {row["status"] for row in windows(world)} == {"loaded"}

@@ -72,6 +72,12 @@ class Settings(BaseSettings):
         30, ge=1, description="How long calls to Amazon are kept in the ledger, `api_calls`."
     )
 
+    run_event_days: int = Field(
+        14,
+        ge=1,
+        description="How long Dagster's events of a run are kept; the history of assets is for good.",
+    )
+
     @property
     def uses_sandbox(self) -> bool:
         """Whether no Amazon credentials are set, so that the local sandbox plays Amazon's part."""
@@ -89,6 +95,11 @@ class Settings(BaseSettings):
         if self.report_first_poll_seconds is not None:
             return timedelta(seconds=self.report_first_poll_seconds)
         return timedelta(seconds=_SANDBOX_POLL_SECONDS) if self.uses_sandbox else usual_latency
+
+    @property
+    def compute_logs(self) -> Path:
+        """Where Dagster keeps what steps print: a folder a run."""
+        return self.home / "dagster" / "compute_logs"
 
     @property
     def sandbox_url(self) -> str:

@@ -32,6 +32,7 @@ from bidbeacon_pipelines.actions.reports import (
     WindowsPlanned,
     WindowsQueued,
 )
+from bidbeacon_pipelines.actions.run_history import RunHistoryPruned
 from bidbeacon_pipelines.actions.summaries import ClaimsChecked, SummaryUpdated
 from bidbeacon_pipelines.actions.upkeep import OldRecordsDeleted
 
@@ -54,6 +55,7 @@ __all__ = [
     "ReportProcessed",
     "ReportRequested",
     "RequestRetried",
+    "RunHistoryPruned",
     "SkipReason",
     "SummaryUpdated",
     "TargetsResolved",

@@ -43,4 +43,4 @@ class BidBeaconComputeLogs(LocalComputeLogManager):
     ) -> Self:
         """Make the log manager when Dagster loads `dagster.yaml`."""
         del config_value  # nothing is configured
-        return cls(base_dir=str(dagster_home(get_settings()) / "compute_logs"), inst_data=inst_data)
+        return cls(base_dir=str(get_settings().compute_logs), inst_data=inst_data)

@@ -70,9 +70,9 @@ class _Frame:
 
 
 def _round_up(amount: Decimal) -> Decimal:
-    """Give the next of 1, 2, 5, 10, 20, 50, …; 1 for nothing."""
+    """Give the next of 1, 2, 3, 4, 6, 8, 10, 20, 30, …, which four lines divide well; 1 for nothing."""
     step = Decimal(1).scaleb(amount.adjusted()) if amount > 0 else Decimal(1)
-    return next(step * factor for factor in (1, 2, 5, 10) if step * factor >= amount)
+    return next(step * factor for factor in (1, 2, 3, 4, 6, 8, 10) if step * factor >= amount)
 
 
 def _grid(frame: _Frame) -> Iterator[str]:

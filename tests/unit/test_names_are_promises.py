@@ -25,12 +25,18 @@ JOBS = [
     "check_report_claims",
     "delete_old_records",
     "poll_reports",
+    "prune_run_history",
     "refresh_account",
     "sync_accounts",
     "sync_ad_entities",
     "update_summaries",
 ]
-SCHEDULES = ["check_report_claims_hourly", "delete_old_records_daily", "sync_accounts_hourly"]
+SCHEDULES = [
+    "check_report_claims_hourly",
+    "delete_old_records_daily",
+    "prune_run_history_daily",
+    "sync_accounts_hourly",
+]
 SENSORS = [
     "close_crashed_sessions",
     "poll_reports_in_flight",
@@ -58,6 +64,7 @@ ACTION_TYPES = [
     "report-processed",
     "report-requested",
     "request-retried",
+    "run-history-pruned",
     "session-finalized",
     "summary-updated",
     "targets-resolved",

@@ -22,7 +22,7 @@ _DELETE = text("""
                 WHERE l.run_id = r.run_id AND l.asset_key IS NULL
                   AND coalesce(l.dagster_event_type, '') NOT LIKE 'ASSET\\_%'
                   AND coalesce(l.dagster_event_type, '') <> ALL(:kept)) e
-         WHERE r.status IN ('SUCCESS', 'FAILURE', 'CANCELED') 
+         WHERE r.status IN ('SUCCESS', 'FAILURE', 'CANCELED')
            AND coalesce(r.end_time, extract(epoch FROM r.update_timestamp)) < extract(epoch FROM CAST(:before AS timestamptz))
            AND r.create_timestamp >= (SELECT at FROM oldest)
          ORDER BY r.id LIMIT :most)

@@ -35,10 +35,21 @@ _IS_CURRENT = """EXISTS (
      WHERE s.account_id = l.account_id AND s.country_code = l.country_code AND s.summary_date = l.summary_date
        AND s.daily_loads = l.daily_loads AND s.hourly_loads = l.hourly_loads)"""
 
+# First by two scans which accounts can have changed: all that were loaded since an hour before they were summed up last, as a load that
+# began before may have been committed after. Only of these the days are compared.
 _CHANGED_ACCOUNTS = text(f"""
-    SELECT DISTINCT a.account_key
-      FROM ({_LOADS} {_BY_DAY}) l JOIN advertiser_accounts a USING (account_id, country_code)
-     WHERE NOT {_IS_CURRENT} ORDER BY a.account_key""")
+    WITH loaded AS (
+        SELECT account_id, country_code, max(last_loaded_at) AS loaded_at FROM report_windows
+         WHERE dataset IN (:daily, :hourly) AND load_count > 0 GROUP BY account_id, country_code),
+    summed_up AS (
+        SELECT account_id, country_code, max(summarized_at) AS summarized_at FROM account_daily_summaries
+         GROUP BY account_id, country_code)
+    SELECT a.account_key
+      FROM loaded LEFT JOIN summed_up USING (account_id, country_code) JOIN advertiser_accounts a USING (account_id, country_code)
+     WHERE (summarized_at IS NULL OR loaded_at > summarized_at - interval '1 hour')
+       AND EXISTS (SELECT FROM ({_LOADS} AND w.account_id = a.account_id AND w.country_code = a.country_code {_BY_DAY}) l
+                    WHERE NOT {_IS_CURRENT})
+     ORDER BY a.account_key""")
 _DAYS = f"""
     SELECT l.summary_date, l.daily_loads, l.daily_as_of, l.hourly_loads, l.hourly_as_of
       FROM ({_LOADS} {_OF_ACCOUNT} {_BY_DAY}) l"""

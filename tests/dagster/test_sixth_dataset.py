@@ -5,15 +5,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from dagster import AssetKey, AssetsDefinition, materialize
+from dagster import AssetChecksDefinition, AssetKey, AssetsDefinition, materialize
 from typer.testing import CliRunner
 
 from bidbeacon_pipelines.cli import app
+from bidbeacon_pipelines.defs.checks import report_checks
 from bidbeacon_pipelines.defs.partitions import partition_key
 from bidbeacon_pipelines.defs.reports import report_assets
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions, WorkbenchResource
 from bidbeacon_pipelines.defs.schedules import refresh_due_accounts
 from bidbeacon_pipelines.reports import datasets
+from bidbeacon_pipelines.reports.claims import CLAIMS
 from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.store.accounts import Account
 from tests.dagster import sixth_dataset
@@ -44,11 +46,11 @@ def test_it_takes_less_than_40_lines() -> None:
 
 @pytest.mark.usefixtures("registered")
 def test_its_asset_loads_amazons_rows(stocked: World) -> None:
-    """Materializing a partition of its asset over HTTP makes the table what Amazon knows, row by row."""
+    """Materializing a partition of its asset over HTTP makes the table what Amazon knows, row by row; its checks run with it."""
     question = question_about(stocked, stocked.account("JP"))
     key = partition_key(question.account.account_key, question.day)
     result = materialize(
-        [asset_of_sixth()],
+        [asset_of_sixth(), checks_of_sixth()],
         instance=stocked.instance,
         resources={"workbench": WorkbenchResource(), "job_sessions": BidBeaconSessions()},
         partition_key=key,
@@ -58,6 +60,14 @@ def test_its_asset_loads_amazons_rows(stocked: World) -> None:
     assert len(stored) > 10
     assert len(stored) == told.metadata["dagster/row_count"].value
     assert question.true(datetime.now(UTC)) == stored
+    assert [True] * len(CLAIMS) == [check.passed for check in result.get_asset_check_evaluations()]
+
+
+def checks_of_sixth() -> AssetChecksDefinition:
+    """Give the checks that the code location makes of it."""
+    key = AssetKey(SIXTH.asset_name)
+    [found] = [made for made in report_checks() if key in {check.asset_key for check in made.check_keys}]
+    return found
 
 
 def asset_of_sixth() -> AssetsDefinition:

@@ -121,6 +121,8 @@ def test_a_partition_tells_what_was_done_since_its_load_before(stocked: World) -
     """The sentences of a day's second load in a range are those of that load, from whichever sessions they are."""
     account, day = stocked.account(), stocked.day()
     stocked.materialize(account, day)
+    pending = FaultRule(fault="report_pending", options=FaultOptions(seconds=4), times=1)
+    stocked.sandbox.state.faults.add(pending)
     with stocked.bench() as bench, with_job_session("earlier", store=stocked.sessions) as session:
         [request_id] = request_due_windows(bench, session, account, DATASET, wanted=[day])
         drive_request(bench, session, request_id)

@@ -1,0 +1,185 @@
+"""What can come of a lone fault of a report: the classes of consequences that most faults fall into.
+
+Without a fault a report is asked for once, looked at once after 180 seconds, and its one file fetched once.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from bidbeacon_pipelines.sandbox.fault_rules import FaultRule
+from tests.postgres.lone_fault_world import RowsAre
+
+ASKED = ("windows-queued", "report-requested")
+LOADED = (*ASKED, "report-processed")
+RESENT = ("windows-queued", "request-retried", "report-requested", "report-processed")
+"""Nobody knew whether Amazon had accepted the first create; it was sent again later."""
+ANEW = (*ASKED, "request-retried", "report-requested", "report-processed")
+"""The first report was of no use; another was asked for."""
+AGAIN = (*ASKED, "request-retried", "report-processed")
+"""The first load failed; the same report was loaded later."""
+NEVER_ANSWERED = ("windows-queued", "request-retried", "report-failed")
+FIVE_REPORTS = (*ASKED, *("request-retried", "report-requested") * 4)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One fault, and what must come of it.
+
+    Attributes:
+        faults: the rules, the first of which is the fault; more only where it can't strike without them.
+        strikes: how often each rule struck.
+        loaded_before: the window was loaded, and the fault meets its next refresh.
+        twin: somebody else has just asked for the same report.
+        looks_every: the least time between two looks of ours, in seconds.
+        told: types of the actions in order, the same in a row once.
+        creates: calls that Amazon saw; so are `retrieves`, `downloads`, and `tokens` where they matter.
+        reports: reports that Amazon made, whether or not it said so.
+        seconds: how long it took until all was at rest.
+        within: how far off that may be, in seconds; a `Retry-After` date counts whole seconds of real time.
+        ends: status of the window.
+        rows: what the day's rows are.
+        reason: pattern of why the window failed.
+        person: pattern of why the account needs a person.
+        quarantined: pattern that the reason of each quarantined row matches; None: there is none.
+    """
+
+    faults: tuple[FaultRule, ...]
+    strikes: tuple[int, ...] = (1,)
+    loaded_before: bool = False
+    twin: bool = False
+    looks_every: int = 1
+    told: tuple[str, ...] = LOADED
+    creates: int = 1
+    retrieves: int = 1
+    downloads: int = 1
+    tokens: int | None = None
+    reports: int = 1
+    seconds: float = 180
+    within: float = 0.001
+    ends: str = "loaded"
+    rows: RowsAre = "true"
+    reason: str | None = None
+    person: str | None = None
+    quarantined: str | None = None
+
+    @property
+    def pause(self) -> timedelta:
+        """The least time between two looks of ours."""
+        return timedelta(seconds=self.looks_every)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resent(Case):
+    """After the create nobody knows whether there is a report: it is left alone for ten minutes, and sent again."""
+
+    told: tuple[str, ...] = RESENT
+    creates: int = 2
+    seconds: float = 600 + 180
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unanswered(Case):
+    """No create is ever answered: five are sent, after 10, 20, 40, 80 and 120 minutes it is over."""
+
+    strikes: tuple[int, ...] = (5,)
+    told: tuple[str, ...] = NEVER_ANSWERED
+    creates: int = 5
+    retrieves: int = 0
+    downloads: int = 0
+    reports: int = 0
+    seconds: float = (10 + 20 + 40 + 80 + 120) * 60
+    ends: str = "failed"
+    rows: RowsAre = "none"
+    reason: str | None = (
+        "given up after 5 attempts: Could not create a report .* the outcome is unknown, since "
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refused(Case):
+    """The create is refused for good: nothing more is asked."""
+
+    told: tuple[str, ...] = ("windows-queued", "report-failed")
+    retrieves: int = 0
+    downloads: int = 0
+    reports: int = 0
+    seconds: float = 0
+    ends: str = "failed"
+    rows: RowsAre = "none"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NeedsPerson(Refused):
+    """The same, and nothing more is asked of the account until a person acts."""
+
+    told: tuple[str, ...] = ("windows-queued", "report-failed", "account-needs-person")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Anew(Case):
+    """The report is of no use: after five minutes another is asked for, which is."""
+
+    told: tuple[str, ...] = ANEW
+    creates: int = 2
+    retrieves: int = 2
+    reports: int = 2
+    seconds: float = 180 + 300 + 180
+
+
+@dataclass(frozen=True, kw_only=True)
+class FiveInVain(Case):
+    """Five reports are asked for, each after a longer pause (5, 10, 20, 40 minutes), and none is of use."""
+
+    strikes: tuple[int, ...] = (5,)
+    told: tuple[str, ...] = (*FIVE_REPORTS, "report-failed")
+    creates: int = 5
+    retrieves: int = 5
+    downloads: int = 0
+    reports: int = 5
+    seconds: float = 5 * 180 + (5 + 10 + 20 + 40) * 60
+    ends: str = "failed"
+    rows: RowsAre = "none"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FifteenLoadsInVain(FiveInVain):
+    """Each of the five is looked at and fetched three times, after pauses of 60 and 90 seconds."""
+
+    told: tuple[str, ...] = (*FIVE_REPORTS, "request-retried", "report-failed")
+    strikes: tuple[int, ...] = (15,)
+    retrieves: int = 15
+    downloads: int = 15
+    seconds: float = 5 * (180 + 60 + 90) + (5 + 10 + 20 + 40) * 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class EachFileFiveTimes(FifteenLoadsInVain):
+    """Each time the file is fetched five times, after waits of 1, 2, 4 and 8 seconds."""
+
+    strikes: tuple[int, ...] = (75,)
+    downloads: int = 75
+    seconds: float = 5 * (180 + 60 + 90 + 3 * 15) + (5 + 10 + 20 + 40) * 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class Undone(Case):
+    """The report is loaded as it came; it takes the next one, at the window's next offset, to put the rows right."""
+
+    rows: RowsAre = "as delivered"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TooManyBad(Case):
+    """No row can be understood: the window is refused, and each row is kept aside with field and value."""
+
+    told: tuple[str, ...] = (*ASKED, "report-failed")
+    ends: str = "failed"
+    rows: RowsAre = "none"
+    reason: str | None = r"40 of 40 rows \(100.0%\) can't be understood"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FewBad(Case):
+    """A few rows can't be understood: they are kept aside with field and value, and all others are loaded."""
+
+    rows: RowsAre = "as delivered"

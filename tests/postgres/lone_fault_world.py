@@ -1,0 +1,297 @@
+"""One account, one due day, one fault: what Amazon is asked, what is told, and what is stored, when nothing else goes wrong.
+
+Database, sandbox and client share one clock that only waiting moves on, so each case's duration is exact.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from typing import Any, Literal
+
+from bidbeacon_pipelines.ads_api.client import AdsApiClient, RetryPolicy
+from bidbeacon_pipelines.ads_api.credentials import SANDBOX_CREDENTIALS, Endpoints
+from bidbeacon_pipelines.ads_api.reports import create_report
+from bidbeacon_pipelines.ads_api.throttle import LaneGaps, LocalLanes
+from bidbeacon_pipelines.jobs.refresh import REPORTS_IN_FLIGHT, keep_windows
+from bidbeacon_pipelines.jobs.workbench import Workbench
+from bidbeacon_pipelines.reports.datasets import DATASETS
+from bidbeacon_pipelines.reports.windows import local_date
+from bidbeacon_pipelines.sandbox.fault_rules import FaultName, FaultOptions, FaultRule, Operation
+from bidbeacon_pipelines.sandbox.part_files import PartFiles
+from bidbeacon_pipelines.sandbox.reports import Reports
+from bidbeacon_pipelines.sandbox.thread import SandboxHandle
+from bidbeacon_pipelines.store.accounts import set_enabled
+from bidbeacon_pipelines.store.windows import Window, list_accounts_with_due_work
+from tests.faults.ads.oracle import Mismatch, Oracle
+from tests.faults.ads.simulated_office import Office
+from tests.postgres.bench_world import DATASET, BenchWorld
+
+AT_REST = timedelta(hours=2)
+"""A window that is due later than this from now is at rest."""
+MOST_ROUNDS = 100
+BAD_ROW_SHARE = 0.1
+
+RowsAre = Literal["true", "as delivered", "as before", "none"]
+
+
+def fault(
+    name: FaultName, operation: Operation | None = None, *, times: int | None = None, **options: Any
+) -> FaultRule:
+    """Give a rule that strikes the first calls it concerns, so many times, or for good."""
+    return FaultRule(fault=name, operation=operation, times=times, options=FaultOptions(**options))
+
+
+def once(name: FaultName, operation: Operation | None = None, **options: Any) -> FaultRule:
+    """Give a rule that strikes the first call it concerns, and no other."""
+    return fault(name, operation, times=1, **options)
+
+
+@contextmanager
+def open_bench(office: Office) -> Iterator[Workbench]:
+    """Give the tools of jobs, as patient as with Amazon; a pause that is drawn is always the longest that it can be."""
+    client = AdsApiClient(
+        SANDBOX_CREDENTIALS,
+        Endpoints.sandbox(office.sandbox.url),
+        clock=office.clock,
+        retry=RetryPolicy(draw=lambda _, most: most),
+        lanes=LocalLanes(LaneGaps.none(), office.clock.now),
+    )
+    with client:
+        yield Workbench(office.engine, client, office.settings, office.clock.now, office.clock.sleep)
+
+
+@dataclass(frozen=True, repr=False)
+class LoneFaultWorld(BenchWorld):
+    """A world in which only one day of one account falls due: three days ago as it begins, and again in two days."""
+
+    office: Office
+
+    @property
+    def day(self) -> date:
+        """The day that falls due."""
+        return local_date(_start_of(self.sandbox), self.account().time_zone) - timedelta(days=3)
+
+    def strike(self, faults: Sequence[FaultRule]) -> None:
+        """Put faults in force, and forget what was asked before."""
+        self.sandbox.state.ledger.clear()
+        self.sandbox.state.faults.add(*faults)
+
+    def let_another_ask(self) -> None:
+        """Have somebody else ask Amazon for the very report that is due."""
+        account, day = self.account(), self.day
+        fields, client = DATASET.fields, self.bench.client
+        create_report(client, account.region, account.account_id, fields=fields, start=day, end=day)
+
+    def pass_time(self, looks_every: timedelta = timedelta(seconds=1)) -> float:
+        """Do what is due until nothing more is for hours, as schedule and sensors would.
+
+        Args:
+            looks_every: the least time between two looks at what is due.
+
+        Returns:
+            How long it took, in seconds, without the rest after it.
+        """
+        began = self.bench.now()
+        for _ in range(MOST_ROUNDS):
+            self._do_what_is_due()
+            upcoming = self._next_instant()
+            if upcoming is None:
+                return (self.bench.now() - began).total_seconds()
+            self.office.clock.jump(max(upcoming, self.bench.now() + looks_every))
+        raise AssertionError(f"never came to rest: {self.query('SELECT * FROM report_requests')}")
+
+    def _do_what_is_due(self) -> None:
+        self.step()
+        with self.engine.begin() as connection:
+            due = list_accounts_with_due_work(
+                connection, now=self.bench.now(), slots=REPORTS_IN_FLIGHT, datasets=tuple(DATASETS)
+            )
+        for key in due:
+            self.refresh(self.bench.account(key))
+
+    def _next_instant(self) -> datetime | None:
+        at: datetime | None = self.value(_NEXT_INSTANT, rest=self.bench.now() + AT_REST)
+        return at
+
+    def wait_until_due(self) -> None:
+        """Let time pass until the day is due again; one that never will be is asked for by hand."""
+        at = self.the_window().next_refresh_at
+        if at is None:
+            self.ask(self.account(), self.day)
+        else:
+            self.office.clock.jump(at)
+
+    def mend(self) -> None:
+        """Take the faults away, and wait until the day was due again, and at rest."""
+
+        def work(mended: LoneFaultWorld) -> None:
+            mended.wait_until_due()
+            mended.pass_time()
+
+        self.mend_with(work)
+
+    def mend_with(self, work: Callable[["LoneFaultWorld"], object]) -> None:
+        """Take the faults away, enable the account as a person would, and work with another client, as a later run has it."""
+        self.sandbox.state.faults.clear()
+        _drop_stuck_reports(self.sandbox)
+        with self.engine.begin() as connection:
+            set_enabled(connection, self.account().account_key, enabled=True)
+        with open_bench(self.office) as bench:
+            work(replace(self, bench=bench))
+
+    def forget_entities(self) -> None:
+        """Remove all that entity syncs have stored."""
+        self.execute(f"TRUNCATE {', '.join(_ENTITIES.values())}, entity_exports CASCADE")
+
+    def stored_entities(self) -> dict[str, set[str]]:
+        """Give the ids of the account's entities in the tables, by kind."""
+        return {
+            kind: {str(row["id"]) for row in self.query(f"SELECT {_id_of(kind)} AS id FROM {table}")}
+            for kind, table in _ENTITIES.items()
+        }
+
+    def true_entities(self) -> dict[str, set[str]]:
+        """Give the ids of the account's entities at Amazon, by kind."""
+        catalog = self.office.catalog(self.account())
+        today = catalog.local_now(self.bench.now()).date()
+        return {
+            "campaigns": {campaign.campaign_id for campaign in catalog.campaigns},
+            "adGroups": {group.ad_group_id for group in catalog.ad_groups},
+            "ads": {ad.ad_id for ad in catalog.ads},
+            "targets": {target.target_id for target in catalog.exported_targets(today)},
+        }
+
+    def stored_accounts(self) -> list[Mapping[str, Any]]:
+        """Give what Amazon has told of the accounts."""
+        return self.query(
+            """SELECT account_id, country_code, name, amazon_status, profile_id, region, currency_code, time_zone
+                 FROM advertiser_accounts ORDER BY account_key"""
+        )
+
+    def calls(self) -> dict[str, int]:
+        """Count all that Amazon was asked since the fault, by operation."""
+        return dict(Counter(call.operation or "other" for call in self.sandbox.state.ledger.calls()))
+
+    def value(self, statement: str, **values: Any) -> Any:
+        """Give the only value of a query."""
+        return self.office.value(statement, **values)
+
+    def count_calls(self, operation: Operation) -> int:
+        """Count what Amazon was asked since the fault."""
+        return len(self.sandbox.state.ledger.calls(operation))
+
+    def count_actions(self) -> int:
+        """Count what was told so far."""
+        return int(self.value("SELECT count(*) FROM session_actions"))
+
+    def told_since(self, count: int) -> tuple[str, ...]:
+        """Give the types of all actions after the first so many, in order; the very same in a row is given once."""
+        rows = self.query("SELECT type FROM session_actions ORDER BY at, ord OFFSET :count", count=count)
+        types = [str(row["type"]) for row in rows]
+        return tuple(kind for n, kind in enumerate(types) if n == 0 or types[n - 1] != kind)
+
+    def strikes(self) -> list[object]:
+        """Give how often each rule struck."""
+        return [rule["struck"] for rule in self.sandbox.state.faults.overview()]
+
+    def the_window(self) -> Window:
+        """Give the window of the day."""
+        return self.window(self.account(), self.day)
+
+    def lying_rows(self) -> list[Mapping[str, Any]]:
+        """Give the day's rows as they lie in the table, with where and by which transaction they were written."""
+        return self.query("SELECT *, xmin, ctid FROM performance_daily ORDER BY ad_id, entity_id")
+
+    def differences(self, rows: RowsAre) -> list[Mismatch]:
+        """Give in what the day's rows differ from the truth of when their report was made, or from what was delivered."""
+        oracle = Oracle(self.office, self.account())
+        return list(oracle.compare_with_truth() if rows == "true" else oracle.compare_with_delivered())
+
+    def quarantine(self) -> list[str]:
+        """Give why each quarantined row was put aside."""
+        return [str(row["reason"]) for row in self.query("SELECT reason FROM quarantined_rows")]
+
+
+_ENTITIES = {"campaigns": "campaigns", "adGroups": "ad_groups", "ads": "ads", "targets": "targets"}
+_PREPARED = (
+    "advertiser_accounts",
+    *_ENTITIES.values(),
+    "entity_exports",
+    "dataset_windows",
+    "report_windows",
+)
+_WRITTEN = (
+    "performance_daily",
+    "restatements",
+    "quarantined_rows",
+    "session_headers",
+    "report_windows",
+    "report_requests",
+)
+_NEXT_INSTANT = """
+    SELECT least((SELECT min(next_step_at) FROM report_requests WHERE status NOT IN ('loaded', 'failed')),
+                 (SELECT min(next_refresh_at) FROM report_windows JOIN advertiser_accounts a USING (account_id, country_code)
+                   WHERE request_id IS NULL AND next_refresh_at < :rest AND a.needs_person IS NULL))"""
+
+
+def prepare(office: Office) -> None:
+    """Sync accounts and the entities of one, and make its windows, all of which but the day are never due; keep a copy of them."""
+    with open_bench(office) as bench:
+        world = LoneFaultWorld(office.engine, office.sandbox, bench, office)
+        world.sync_accounts()
+        world.sync_entities(world.account())
+        with world.session() as session:
+            keep_windows(bench, session, world.account(), DATASET)
+        world.execute(
+            "UPDATE report_windows SET next_refresh_at = NULL WHERE window_date <> :day", day=world.day
+        )
+    office.execute(
+        """INSERT INTO dataset_windows SELECT account_id, country_code, 'daily_targets', '2099-01-01' FROM advertiser_accounts
+           ON CONFLICT (account_id, country_code, dataset) DO UPDATE SET through_date = excluded.through_date"""
+    )
+    for table in _PREPARED:
+        office.execute(f"CREATE TABLE {table}_as_made AS TABLE {table}")
+
+
+@contextmanager
+def fresh_world(office: Office) -> Iterator[LoneFaultWorld]:
+    """Give an office that is as `prepare` left it, with a client of its own."""
+    for table in (*_WRITTEN, *reversed(_PREPARED)):
+        office.execute(f"DELETE FROM {table}")  # much faster than TRUNCATE, for tables this small
+    for table in _PREPARED:
+        office.execute(f"INSERT INTO {table} OVERRIDING SYSTEM VALUE SELECT * FROM {table}_as_made")
+    office.sandbox.state.clock.set(_start_of(office.sandbox))
+    _reset(office.sandbox)
+    with open_bench(office) as bench:
+        yield LoneFaultWorld(office.engine, office.sandbox, bench, office)
+
+
+def _id_of(kind: str) -> str:
+    return f"{_ENTITIES[kind].removesuffix('s')}_id"
+
+
+def _reset(sandbox: SandboxHandle) -> None:
+    """Take a sandbox back to its start, with the exports that were made then."""
+    state, start = sandbox.state, _start_of(sandbox)
+    state.faults.clear()
+    state.reports = Reports(state.config, state.world)
+    exports = state.exports._exports
+    for key in [key for key, export in exports.items() if export.created_at > start]:
+        del exports[key]
+    state.files.close()
+    state.files = PartFiles(state.config.part_rows, state.config.cache_bytes)
+
+
+def _drop_stuck_reports(sandbox: SandboxHandle) -> None:
+    """Drop the reports that will never be done, each of which has a slot for ever."""
+    reports = sandbox.state.reports._reports
+    for key in [key for key, report in reports.items() if report.ready_at is None]:
+        del reports[key]
+
+
+def _start_of(sandbox: SandboxHandle) -> datetime:
+    start = sandbox.state.config.clock_start
+    assert start is not None
+    return start

@@ -1,0 +1,253 @@
+"""What must come of faults that meet the syncs of an account's entities, and of the accounts, when nothing else goes wrong."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bidbeacon_pipelines.ads_api.errors import (
+    DownloadIncomplete,
+    DownloadRefused,
+    InvalidGrant,
+    NotAuthorized,
+    NotFound,
+    OutcomeUnknown,
+    Upstream,
+)
+from bidbeacon_pipelines.jobs.entities import ExportFailedError
+from bidbeacon_pipelines.sandbox.fault_rules import FaultRule
+from tests.postgres.lone_fault_world import fault, once
+
+FAST = 2_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class SyncCase:
+    """One fault, and what must come of it.
+
+    Attributes:
+        faults: the rules.
+        strikes: how often each struck.
+        calls: what Amazon saw, by operation.
+        seconds: how long it took.
+        told: types of the actions in order, the same in a row once.
+        error: what the sync fails with; None where it doesn't.
+        says: pattern of what that says.
+        person: pattern of why the account needs a person.
+        problem: pattern of a problem that the sync of accounts tells of one region.
+        creates_next: exports that the next sync asks for, once the fault is gone: those in flight are taken over.
+    """
+
+    faults: tuple[FaultRule, ...]
+    strikes: tuple[int, ...] = (1,)
+    calls: Mapping[str, int]
+    seconds: float = 0
+    told: tuple[str, ...]
+    error: type[Exception] | None = None
+    says: str | None = None
+    person: str | None = None
+    problem: str | None = None
+    creates_next: int = 4
+
+
+def exports(**more: int) -> Mapping[str, int]:
+    """Give the calls of an entity sync, with so many more or fewer of some."""
+    usual = {"token": 1, "create_export": 4, "get_export": 4, "download": 4}
+    counts = {name: count + more.get(name, 0) for name, count in usual.items()}
+    return {name: count for name, count in counts.items() if count}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Synced(SyncCase):
+    """All four kinds are stored."""
+
+    calls: Mapping[str, int] = field(default_factory=exports)
+    told: tuple[str, ...] = ("export-requested", "entities-synced")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FirstFailed(SyncCase):
+    """The first of the four exports comes to nothing; the next sync takes over the three others, and asks for it alone."""
+
+    calls: Mapping[str, int] = field(default_factory=lambda: exports(get_export=-3, download=-3))
+    told: tuple[str, ...] = ("export-requested", "export-failed")
+    creates_next: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotBegun(SyncCase):
+    """The first export isn't asked for: Amazon refuses, and nothing more is asked."""
+
+    calls: Mapping[str, int] = field(default_factory=lambda: {"token": 1, "create_export": 1})
+    told: tuple[str, ...] = ()
+
+
+ENTITY_CASES: dict[str, SyncCase] = {
+    "slow": Synced(faults=(once("slow", seconds=0.005),)),
+    "trickle": Synced(faults=(once("trickle", bytes_per_second=FAST),)),
+    "unknown_field in every answer": Synced(faults=(fault("unknown_field"),), strikes=(13,)),
+    "throttle: create": Synced(
+        faults=(once("throttle", "create_export", seconds=30),), calls=exports(create_export=1), seconds=30
+    ),
+    "throttle: create, no Retry-After": Synced(
+        faults=(once("throttle", "create_export", retry_after="none"),),
+        calls=exports(create_export=1),
+        seconds=1,
+    ),
+    "throttle: create, always": NotBegun(
+        faults=(fault("throttle", "create_export", retry_after="none"),),
+        strikes=(6,),
+        calls={"token": 1, "create_export": 6},
+        seconds=1 + 2 + 4 + 8 + 16,
+        error=OutcomeUnknown,
+        says="Too Many Requests",
+    ),
+    "throttle: look": Synced(
+        faults=(once("throttle", "get_export", seconds=30),), calls=exports(get_export=1), seconds=30
+    ),
+    "server_error: create": Synced(
+        faults=(once("server_error", "create_export"),), calls=exports(create_export=1), seconds=1
+    ),
+    "server_error: look": Synced(
+        faults=(once("server_error", "get_export"),), calls=exports(get_export=1), seconds=1
+    ),
+    "server_error: download": Synced(
+        faults=(once("server_error", "download"),), calls=exports(download=1), seconds=1
+    ),
+    "html_body: create": Synced(
+        faults=(once("html_body", "create_export"),), calls=exports(create_export=1), seconds=1
+    ),
+    "html_body: look": Synced(
+        faults=(once("html_body", "get_export"),), calls=exports(get_export=1), seconds=1
+    ),
+    "connection_cut: create": Synced(
+        faults=(once("connection_cut", "create_export"),), calls=exports(create_export=1), seconds=1
+    ),
+    "connection_cut: look": Synced(
+        faults=(once("connection_cut", "get_export"),), calls=exports(get_export=1), seconds=1
+    ),
+    "connection_cut: download": Synced(
+        faults=(once("connection_cut", "download"),), calls=exports(download=1), seconds=1
+    ),
+    "unauthorized": Synced(faults=(once("unauthorized"),), calls=exports(create_export=1, token=1)),
+    "token_expiry": Synced(
+        faults=(once("token_expiry", "get_export"),), calls=exports(get_export=1, token=1)
+    ),
+    "invalid_grant": NotBegun(
+        faults=(fault("invalid_grant"),),
+        calls={"token": 1},
+        told=("credentials-refused",),
+        error=InvalidGrant,
+        says="revoked",
+        person="BIDBEACON_ADS_API_REFRESH_TOKEN",
+    ),
+    "forbidden": NotBegun(
+        faults=(once("forbidden"),),
+        told=("account-needs-person",),
+        error=NotAuthorized,
+        says="Profile has no rights",
+        person="Profile has no rights.*Check that the authorising user may see this account",
+    ),
+    "wrong_region": NotBegun(
+        faults=(once("wrong_region"),), error=NotFound, says="Profile not found in this region"
+    ),
+    "export_failed": FirstFailed(
+        faults=(once("export_failed", code="TIMED_OUT", reason="Too much"),),
+        calls=exports(get_export=-3, download=-4),
+        error=ExportFailedError,
+        says="The export of campaigns failed: TIMED_OUT: Too much. The next sync asks again.",
+    ),
+    "truncated_gzip": Synced(faults=(once("truncated_gzip"),), calls=exports(download=1), seconds=1),
+    "truncated_gzip: always": FirstFailed(
+        faults=(fault("truncated_gzip"),),
+        strikes=(5,),
+        calls=exports(get_export=-3, download=1),
+        seconds=15,
+        error=DownloadIncomplete,
+        says="the file breaks off",
+    ),
+    "wrong_size": FirstFailed(
+        faults=(once("wrong_size"),),
+        calls=exports(get_export=-3, download=1),
+        seconds=15,
+        error=DownloadIncomplete,
+        says=r"the file was to have \d+ bytes, got: \d+",
+    ),
+    "redirect": FirstFailed(faults=(once("redirect"),), error=DownloadRefused, says="got: http://127.0.0.2"),
+}
+
+
+def listings(**more: int) -> Mapping[str, int]:
+    """Give the calls of an account sync, with so many more of some."""
+    usual = {"token": 1, "list_accounts": 3, "list_profiles": 3}
+    counts = {name: count + more.get(name, 0) for name, count in usual.items()}
+    return {name: count for name, count in counts.items() if count}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listed(SyncCase):
+    """The accounts of all regions are stored."""
+
+    calls: Mapping[str, int] = field(default_factory=listings)
+    told: tuple[str, ...] = ("accounts-synced",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NothingListed(SyncCase):
+    """No region answers: what is stored stays."""
+
+    told: tuple[str, ...] = ()
+
+
+ACCOUNT_CASES: dict[str, SyncCase] = {
+    "slow": Listed(faults=(once("slow", seconds=0.005),)),
+    "unknown_field in every answer": Listed(faults=(fault("unknown_field"),), strikes=(7,)),
+    "throttle: accounts": Listed(
+        faults=(once("throttle", "list_accounts", seconds=30),), calls=listings(list_accounts=1), seconds=30
+    ),
+    "throttle: profiles": Listed(
+        faults=(once("throttle", "list_profiles", retry_after="none"),),
+        calls=listings(list_profiles=1),
+        seconds=1,
+    ),
+    "server_error: accounts": Listed(
+        faults=(once("server_error", "list_accounts"),), calls=listings(list_accounts=1), seconds=1
+    ),
+    "server_error: profiles": Listed(
+        faults=(once("server_error", "list_profiles"),), calls=listings(list_profiles=1), seconds=1
+    ),
+    "server_error: accounts of one region, always": Listed(
+        faults=(fault("server_error", "list_accounts", times=5),),
+        strikes=(5,),
+        calls=listings(list_accounts=4, list_profiles=-1),
+        seconds=15,
+        problem="Region NA: Could not list the accounts",
+    ),
+    "server_error: always": NothingListed(
+        faults=(fault("server_error", "list_accounts"),),
+        strikes=(15,),
+        calls={"token": 1, "list_accounts": 15},
+        seconds=45,
+        error=Upstream,
+        says="Could not list the accounts",
+    ),
+    "html_body": Listed(
+        faults=(once("html_body", "list_accounts", status=200),), calls=listings(list_accounts=1), seconds=1
+    ),
+    "connection_cut": Listed(
+        faults=(once("connection_cut", "list_profiles"),), calls=listings(list_profiles=1), seconds=1
+    ),
+    "unauthorized": Listed(faults=(once("unauthorized"),), calls=listings(list_accounts=1, token=1)),
+    "token_expiry": Listed(
+        faults=(once("token_expiry", "list_profiles"),), calls=listings(list_profiles=1, token=1)
+    ),
+    "forbidden: one region": Listed(
+        faults=(once("forbidden", "list_profiles"),), problem="Region NA: .*Profile has no rights"
+    ),
+    "invalid_grant": NothingListed(
+        faults=(fault("invalid_grant"),),
+        calls={"token": 1},
+        told=("credentials-refused",),
+        error=InvalidGrant,
+        says="revoked",
+        person="BIDBEACON_ADS_API_REFRESH_TOKEN",
+    ),
+}

@@ -1,0 +1,192 @@
+"""Each fault of the sandbox, alone: an account's day is refreshed over HTTP, and what comes of it is exactly what is written down."""
+
+import re
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, get_args
+
+import psycopg
+import pytest
+from psycopg import sql
+from sqlalchemy import make_url
+
+from bidbeacon_pipelines.sandbox import SandboxConfig
+from bidbeacon_pipelines.sandbox.fault_rules import FAULTS, BadRow, Operation
+from bidbeacon_pipelines.sandbox.thread import running_sandbox
+from bidbeacon_pipelines.store.engine import make_engine
+from tests.faults.ads.simulated_office import Office
+from tests.one_dataset import only_daily_targets
+from tests.postgres.lone_fault_cases import REPORT_CASES
+from tests.postgres.lone_fault_consequences import Case
+from tests.postgres.lone_fault_world import BAD_ROW_SHARE, LoneFaultWorld, fresh_world, prepare
+from tests.postgres.lone_sync_cases import ACCOUNT_CASES, ENTITY_CASES, SyncCase
+
+NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def module_database_url(cluster_url: str, _template: str) -> Iterator[str]:
+    """Give the address of a migrated database that all cases share."""
+    name = f"test_{secrets.token_hex(6)}"
+    with psycopg.connect(cluster_url, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*map(sql.Identifier, (name, _template)))
+        )
+        yield make_url(cluster_url).set(database=name).render_as_string(hide_password=False)
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="module")
+def office(module_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+    """Give the place of all cases: accounts and entities are known, and one day is due."""
+    engine = make_engine(module_database_url)
+    config = SandboxConfig(
+        rows_per_day=40, report_seconds=60, export_seconds=0, clock_start=NOON, clock_rate=0
+    )
+    with only_daily_targets(), running_sandbox(config) as sandbox:
+        office = Office(engine, sandbox, tmp_path_factory.mktemp("home"), bad_row_share=BAD_ROW_SHARE)
+        prepare(office)
+        yield office
+    engine.dispose()
+
+
+@pytest.fixture
+def world(office: Office) -> Iterator[LoneFaultWorld]:
+    """Give the place as if no case had been played in it."""
+    with fresh_world(office) as world:
+        yield world
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=name) for name, case in REPORT_CASES.items()])
+def test_a_lone_fault_has_exactly_its_consequences(world: LoneFaultWorld, case: Case) -> None:
+    """Calls, reports, actions, time, rows, reasons are as written down; where the day isn't true then, it is once the fault is gone."""
+    set_scene(world, case)
+    rows_before, told_before = world.lying_rows(), world.count_actions()
+    world.strike(case.faults)
+    seconds = world.pass_time(case.pause)
+
+    assert list(case.strikes) == world.strikes()
+    assert case.told == world.told_since(told_before)
+    assert (case.creates, case.retrieves, case.downloads, case.reports) == count_asked(world)
+    assert case.tokens in {None, world.count_calls("token")}
+    assert case.seconds == pytest.approx(seconds, abs=case.within)
+    assert_window(world, case)
+    assert_rows(world, case, rows_before)
+    assert world.value("SELECT count(*) FROM job_sessions WHERE status = 'running'") == 0
+    if (case.ends, case.rows) != ("loaded", "true"):
+        world.mend()
+        assert world.the_window().status == "loaded"
+        assert world.differences("true") == []
+
+
+def set_scene(world: LoneFaultWorld, case: Case) -> None:
+    """Bring about what a case meets."""
+    if case.loaded_before:
+        world.pass_time()
+        world.wait_until_due()
+    if case.twin:
+        world.let_another_ask()
+
+
+def count_asked(world: LoneFaultWorld) -> tuple[int, ...]:
+    """Count the creates, looks and downloads that Amazon saw, and the reports that it made."""
+    operations: tuple[Operation, ...] = ("create_report", "retrieve_report", "download")
+    return (*map(world.count_calls, operations), world.reports_made())
+
+
+def assert_window(world: LoneFaultWorld, case: Case) -> None:
+    """Check how the window ended, and that a person can read why."""
+    window, account = world.the_window(), world.account()
+    assert (case.ends, None) == (window.status, window.request_id)
+    assert_says(case.reason, window.failure_reason)
+    assert_says(case.person, account.needs_person)
+    open_requests = "SELECT count(*) FROM report_requests WHERE status NOT IN ('loaded', 'failed')"
+    assert world.value(open_requests) == 0
+
+
+def assert_says(pattern: str | None, text: str | None) -> None:
+    """Check that a reason says what it has to, or that there is none."""
+    if pattern is None:
+        assert text is None
+    else:
+        assert re.search(pattern, text or ""), text
+
+
+def assert_rows(world: LoneFaultWorld, case: Case, before: list[Mapping[str, Any]]) -> None:
+    """Check the day's rows, one by one and to the last decimal, and those that were put aside."""
+    rows = world.lying_rows()
+    match case.rows:
+        case "none":
+            assert rows == []
+        case "as before":
+            assert rows == before != []
+        case "true":
+            assert (world.differences("true"), world.differences("as delivered")) == ([], [])
+            assert rows
+        case "as delivered":
+            assert world.differences("as delivered") == []
+            assert world.differences("true")
+    reasons = world.quarantine()
+    assert bool(reasons) == (case.quarantined is not None)
+    assert [reason for reason in reasons if not re.match(case.quarantined or "", reason)] == []
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=name) for name, case in ENTITY_CASES.items()])
+def test_a_lone_fault_of_an_entity_sync_has_exactly_its_consequences(
+    world: LoneFaultWorld, case: SyncCase
+) -> None:
+    """Calls, waits, error, actions are as written down; the next sync asks for no more than is missing, and brings all."""
+    world.forget_entities()
+    assert_sync(world, case, lambda: world.sync_entities(world.account()))
+    world.sandbox.state.ledger.clear()
+    world.mend_with(lambda mended: mended.sync_entities(mended.account()))
+    assert case.creates_next == world.count_calls("create_export")
+    assert world.true_entities() == world.stored_entities()
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=name) for name, case in ACCOUNT_CASES.items()])
+def test_a_lone_fault_of_an_account_sync_has_exactly_its_consequences(
+    world: LoneFaultWorld, case: SyncCase
+) -> None:
+    """Calls, waits, error, actions and problems are as written down; no account is lost, and the next sync has no such problem."""
+    before = world.stored_accounts()
+    assert_sync(world, case, world.sync_accounts)
+    problems = [text for action in world.actions("accounts-synced") for text in action["problems"]]
+    assert [bool(re.search(case.problem or "$^", text)) for text in problems].count(True) == (
+        case.problem is not None
+    )
+    assert before == world.stored_accounts()
+    world.mend_with(lambda mended: mended.sync_accounts())
+    assert [None] * len(world.office.accounts()) == [each.needs_person for each in world.office.accounts()]
+
+
+def assert_sync(world: LoneFaultWorld, case: SyncCase, sync: Callable[[], object]) -> None:
+    """Run a sync with its fault, and check what came of it."""
+    told_before, began = world.count_actions(), world.bench.now()
+    world.strike(case.faults)
+    error = None
+    try:
+        sync()
+    except Exception as raised:  # noqa: BLE001 - whatever it is, it is compared
+        error = raised
+    assert (case.error, case.told) == (type(error) if error else None, world.told_since(told_before))
+    assert_says(case.says, str(error) if error else None)
+    assert_says(case.person, world.account().needs_person)
+    assert case.calls == world.calls()
+    assert case.seconds == (world.bench.now() - began).total_seconds()
+    assert list(case.strikes) == world.strikes()
+    assert world.value("SELECT count(*) FROM job_sessions WHERE status = 'running'") == 0
+
+
+def test_every_fault_and_every_kind_of_bad_row_has_its_cases() -> None:
+    """A fault that the sandbox learns, and that nobody has said the consequences of, fails here."""
+    faults = [
+        rule
+        for cases in (REPORT_CASES, ENTITY_CASES, ACCOUNT_CASES)
+        for case in cases.values()
+        for rule in case.faults
+    ]
+    assert set(FAULTS) == {rule.fault for rule in faults}
+    kinds = {kind for rule in faults if rule.fault == "bad_rows" for kind in rule.options.kinds}
+    assert set(get_args(BadRow)) == kinds

@@ -32,7 +32,7 @@ format: $(STAMP) ## Format, and fix what can be fixed by itself
 	$(BIN)/ruff format .
 
 test-faults: $(STAMP) ## Kill, cut and break things on purpose: SUITE=ads|ingest|stream|runs, or all
-	@exec $(BIN)/python -m pytest tests/faults -m faults $(if $(SUITE),-k $(SUITE))
+	@exec $(BIN)/python -m pytest tests/faults$(if $(SUITE),/$(SUITE)) -m faults
 
 bench: $(STAMP) ## Measure, and fail where a bound is missed: SUITE=planning, or all; KEEP=plans writes the query plans to docs/
 	@exec $(BIN)/python -m bench $(SUITE) $(if $(KEEP),--keep $(KEEP))

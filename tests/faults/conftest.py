@@ -61,17 +61,23 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     """Keep what a fault test came to, once it has run."""
     report: pytest.TestReport = yield
     if item.get_closest_marker("faults") and (report.when == "call" or report.failed):
-        item.config.stash[_entries].append(
-            {
-                "name": item.name,
-                "seed": 1,
-                "ok": report.passed,
-                "detail": f"{report.duration:.1f} s"
-                if report.passed
-                else str(call.excinfo and call.excinfo.value)[:500],
-            }
-        )
+        error = call.excinfo.value if call.excinfo is not None else None
+        item.config.stash[_entries].append(_entry(item, report, error))
     return report
+
+
+def _entry(item: pytest.Item, report: pytest.TestReport, error: BaseException | None) -> dict[str, Any]:
+    """Give a test's line of the results: its parameter `seed`, if any, and what it recorded as `detail`, or how long it took."""
+    parameters = (
+        item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+    )
+    detail = dict(report.user_properties).get("detail", f"{report.duration:.1f} s")
+    return {
+        "name": item.name,
+        "seed": parameters.get("seed", 1),
+        "ok": report.passed,
+        "detail": detail if report.passed else str(error)[:500],
+    }
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

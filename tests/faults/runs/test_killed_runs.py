@@ -14,7 +14,7 @@ from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_sessions.dagster import close_dead_sessions
 from tests.dagster.world import DATASET, World, wait_until
-from tests.faults.kill_points import INSIDE_THE_LOAD, KILL_POINTS, KillPoint
+from tests.faults.runs.kill_points import INSIDE_THE_LOAD, KILL_POINTS, KillPoint
 
 NOTICED_WITHIN = timedelta(minutes=2)
 

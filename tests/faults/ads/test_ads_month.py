@@ -1,0 +1,58 @@
+"""A simulated month of six accounts with every fault of the sandbox in force: all data ends complete and exact."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from tests.faults.ads.month import DAYS, START, Counts, Month, open_month
+
+REPORTS_IN_FLIGHT = 2
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_month_with_every_fault_ends_complete_and_exact(
+    seed: int,
+    engine: Engine,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    record_property: Callable[[str, object], None],
+) -> None:
+    """Each window is loaded, with exactly the delivered numbers while faults strike, and with the true ones once they have ended."""
+    with open_month(engine, tmp_path, seed) as month, capsys.disabled():
+        print(f"\nSeed {seed}: {month}")  # noqa: T201 - a month takes minutes
+        month.pass_with_faults(tell=print)
+        check_complete(month)
+        month.end_faults()
+        month.redo_by_hand()
+        check_true(month)
+        counts = month.count()
+        print(f"  {counts}")  # noqa: T201 - see above
+        record_property("detail", str(counts))
+        check_orderly(month, counts)
+
+
+def check_complete(month: Month) -> None:
+    """Every day that was over at the month's end has data: row by row what was delivered, and what can't be read is put aside."""
+    assert month.count_not_loaded(START + timedelta(days=DAYS)) == 0
+    assert month.compare_with_delivered() == []
+
+
+def check_true(month: Month) -> None:
+    """No window holds what a fault had changed; every one that Amazon serves is the truth, row by row, under the right targets."""
+    assert [day for account in month.accounts() for day in month.oracle(account).windows_not_true()] == []
+    assert month.compare_with_truth() == []
+    assert month.compare_with_delivered() == []
+
+
+def check_orderly(month: Month, counts: Counts) -> None:
+    """No session runs on, every fault struck, nothing failed but by a fault, and Amazon wasn't asked more often than it must be."""
+    assert counts.running_sessions == 0
+    assert counts.never_struck == []
+    assert month.unforeseen_errors() == []
+    assert counts.in_flight <= REPORTS_IN_FLIGHT
+    assert counts.creates <= counts.requests + counts.costly_strikes

@@ -33,6 +33,8 @@ from bidbeacon_sessions.store import list_sessions_of_run
 
 LOOK_EVERY_SECONDS = 30
 ENTITIES_LIVE = timedelta(hours=24)
+ENTITIES_MISSED_LIVE = timedelta(hours=6)
+"""Where rows name targets that nobody knows, a sync comes sooner, but not after each load: some targets never come."""
 PAUSE_AFTER_FAILURE = timedelta(minutes=5)
 PAUSE_WITHOUT_SESSION = timedelta(minutes=1)
 
@@ -130,7 +132,9 @@ def _wanted_runs(instance: DagsterInstance) -> Iterator[RunRequest]:
     with session_store().begin() as connection:
         settle_cadences(connection, now)
         known = bool(list_accounts(connection))
-        without = list_keys_without_entities(connection, synced_before=now - ENTITIES_LIVE)
+        without = list_keys_without_entities(
+            connection, synced_before=now - ENTITIES_LIVE, missed_before=now - ENTITIES_MISSED_LIVE
+        )
         due = list_accounts_with_due_work(
             connection, now=now, slots=REPORTS_IN_FLIGHT, datasets=tuple(DATASETS)
         )

@@ -159,14 +159,26 @@ def set_entities_synced(connection: Connection, account: Account, at: datetime) 
     )
 
 
-def list_keys_without_entities(connection: Connection, *, synced_before: datetime) -> Sequence[str]:
-    """Give the keys of active accounts whose entities were never synced, or before that instant."""
+def list_keys_without_entities(
+    connection: Connection, *, synced_before: datetime, missed_before: datetime
+) -> Sequence[str]:
+    """Give the keys of active accounts whose entities are to be synced.
+
+    Args:
+        connection: where to look.
+        synced_before: those whose last sync is older, or that never had one.
+        missed_before: those whose last sync is older, and that have loaded rows since whose target nobody knows.
+    """
     rows = connection.execute(
-        text("""SELECT account_key FROM advertiser_accounts
+        text("""SELECT account_key FROM advertiser_accounts a
                  WHERE enabled AND needs_person IS NULL AND amazon_status <> 'DISABLED' AND profile_id IS NOT NULL
-                   AND (entities_synced_at IS NULL OR entities_synced_at < :before)
+                   AND (entities_synced_at IS NULL OR entities_synced_at < :synced
+                        OR entities_synced_at < :missed AND EXISTS (
+                           SELECT FROM report_windows w
+                            WHERE w.account_id = a.account_id AND w.country_code = a.country_code
+                              AND w.unresolved_count > 0 AND w.data_as_of > a.entities_synced_at))
                  ORDER BY account_key"""),
-        {"before": synced_before},
+        {"synced": synced_before, "missed": missed_before},
     )
     return list(rows.scalars())
 

@@ -375,6 +375,13 @@ class ReportWindow(PipelinesBase):
             postgresql_where=text("next_refresh_at IS NOT NULL AND request_id IS NULL"),
         ),
         Index(
+            "ix_report_windows_unresolved",
+            "account_id",
+            "country_code",
+            "data_as_of",
+            postgresql_where=text("unresolved_count > 0"),
+        ),
+        Index(
             "ix_report_windows_unrecorded",
             "account_id",
             "country_code",

@@ -29,3 +29,9 @@ def upgrade() -> None:
         ["account_id", "country_code", "next_refresh_at"],
         postgresql_where=sa.text("next_refresh_at IS NOT NULL AND request_id IS NULL"),
     )
+    op.create_index(
+        "ix_report_windows_unresolved",
+        "report_windows",
+        ["account_id", "country_code", "data_as_of"],
+        postgresql_where=sa.text("unresolved_count > 0"),
+    )

@@ -25,6 +25,10 @@ from tests.postgres.bench_world import BenchWorld
 
 IMPATIENT = RetryPolicy(attempts=2, base_seconds=0.01, longest_wait_seconds=0.05)
 DAY = date(2026, 1, 12)
+AGES = {
+    "synced_before": datetime.now(UTC) - timedelta(hours=24),
+    "missed_before": datetime.now(UTC) - timedelta(hours=6),
+}
 
 
 class OvertakenTransport(httpx.HTTPTransport):
@@ -95,10 +99,7 @@ def test_nothing_is_started_while_credentials_are_refused(world: BenchWorld, ane
             list_accounts_with_due_work(connection, now=world.bench.now(), slots=2, datasets=tuple(DATASETS))
             == []
         )
-        assert (
-            list_keys_without_entities(connection, synced_before=datetime.now(UTC) - timedelta(hours=24))
-            == []
-        )
+        assert list_keys_without_entities(connection, **AGES) == []
 
 
 def test_an_account_sync_that_works_is_the_way_back(
@@ -148,9 +149,7 @@ def test_an_entity_sync_that_is_refused_for_its_account_marks_it_alone(world: Be
     assert [{"account_key": account.account_key, "needs_person_for": "account"}] == marks
     assert [account.account_key] == [action["account"] for action in world.actions("account-needs-person")]
     with world.engine.begin() as connection:
-        assert account.account_key not in list_keys_without_entities(
-            connection, synced_before=datetime.now(UTC) - timedelta(hours=24)
-        )
+        assert account.account_key not in list_keys_without_entities(connection, **AGES)
 
 
 def test_an_entity_sync_that_meets_refused_credentials_marks_all(world: BenchWorld, anew: BenchWorld) -> None:

@@ -1,7 +1,7 @@
 """The syncs of accounts and of their entities, against the sandbox over HTTP."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import httpx
@@ -13,7 +13,7 @@ from bidbeacon_pipelines.ads_api.errors import AdsApiError
 from bidbeacon_pipelines.jobs.entities import ExportFailedError, sync_entities
 from bidbeacon_pipelines.jobs.workbench import Workbench
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.store.accounts import set_enabled
+from bidbeacon_pipelines.store.accounts import list_keys_without_entities, set_enabled
 from tests.postgres.bench_world import BenchWorld
 
 KINDS = {"campaigns", "adGroups", "ads", "targets"}
@@ -159,3 +159,30 @@ def test_a_broken_export_file_stores_nothing_of_it(world: BenchWorld) -> None:
     assert len(world.actions("export-failed")) == 1
     world.sync_entities(account)
     assert len(world.query("SELECT * FROM campaigns")) > 0
+
+
+def test_rows_of_unknown_targets_bring_the_next_entity_sync_forward(world: BenchWorld) -> None:
+    """An account whose loads since its last sync named targets that nobody knows is synced after six hours, not after a day."""
+    world.break_with("unknown_target")
+    account = world.account()
+    world.sync_entities(account)
+    assert due_for_entities(world, hours=7) == []
+    world.advance(hours=1)
+    world.load(account, date(2026, 1, 12))
+    assert due_for_entities(world, hours=4) == []
+    assert due_for_entities(world, hours=7) == [account.account_key]
+    world.advance(hours=7)
+    world.sync_entities(account)
+    assert due_for_entities(world, hours=7) == []
+    assert due_for_entities(world, hours=25) == [account.account_key]
+
+
+def due_for_entities(world: BenchWorld, hours: float) -> list[str]:
+    """Give which accounts, of those that ever were synced, are due for another sync so many hours from now."""
+    then = world.bench.now() + timedelta(hours=hours)
+    with world.engine.begin() as connection:
+        keys = list_keys_without_entities(
+            connection, synced_before=then - timedelta(hours=24), missed_before=then - timedelta(hours=6)
+        )
+    synced = world.query("SELECT account_key FROM advertiser_accounts WHERE entities_synced_at IS NOT NULL")
+    return [key for key in keys if key in {row["account_key"] for row in synced}]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
+from bidbeacon_pipelines.defs.schedules import ENTITIES_LIVE, ENTITIES_MISSED_LIVE
 from bidbeacon_pipelines.jobs.accounts import sync_accounts
 from bidbeacon_pipelines.jobs.by_hand import drive_windows
 from bidbeacon_pipelines.jobs.entities import sync_entities
@@ -24,7 +25,6 @@ from tests.faults.ads.simulated_office import Office
 
 LOOK_EVERY = timedelta(seconds=30)
 PAUSE_AFTER_FAILURE = timedelta(minutes=5)
-ENTITIES_LAST = timedelta(hours=24)
 MINUTE_OF_ACCOUNT_SYNC = 7
 MORNING_HOUR = 8
 LOOK_BY_HAND_EVERY = 60.0
@@ -156,7 +156,9 @@ class Simulation:
         now = self.now
         with self.office.engine.begin() as connection:
             known = bool(list_accounts(connection))
-            without = list_keys_without_entities(connection, synced_before=now - timedelta(hours=24))
+            without = list_keys_without_entities(
+                connection, synced_before=now - ENTITIES_LIVE, missed_before=now - ENTITIES_MISSED_LIVE
+            )
             due = list_accounts_with_due_work(
                 connection, now=now, slots=REPORTS_IN_FLIGHT, datasets=tuple(DATASETS)
             )

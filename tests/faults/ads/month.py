@@ -1,6 +1,7 @@
 """One simulated month: what is simulated, how it goes, and what is counted at its end."""
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -156,11 +157,8 @@ class Month:
             reports=len(self.office.sandbox.state.reports.summary()),
             in_flight=max(self.simulation.most_open, *summary["peak_in_flight"].values()),
             calls=len(self.office.sandbox.state.ledger),
-            strikes=sum(struck for _, struck in self._strikes),
+            strikes=self._count_strikes(),
             costly_strikes=sum(struck for rule, struck in self._strikes if costs_a_create(rule)),
-            never_struck=sorted(
-                {rule.fault for rule, _ in self._strikes} - {rule.fault for rule, n in self._strikes if n}
-            ),
             sessions=len(runs),
             failed_sessions=sum(run.error is not None for run in runs),
             running_sessions=tell("SELECT count(*) FROM job_sessions WHERE status = 'running'"),
@@ -168,6 +166,13 @@ class Month:
             visits=sum(self.simulation.visits.values()),
             seconds=monotonic() - self._began,
         )
+
+    def _count_strikes(self) -> Counter[str]:
+        """Count how often each fault struck, those that never did too."""
+        counts = Counter({rule.fault: 0 for rule, _ in self._strikes})
+        for rule, struck in self._strikes:
+            counts[rule.fault] += struck
+        return counts
 
     def unforeseen_errors(self) -> list[Exception]:
         """Give what runs failed with that isn't Amazon's doing."""
@@ -199,9 +204,8 @@ class Counts:
     reports: int
     in_flight: int
     calls: int
-    strikes: int
+    strikes: Mapping[str, int]
     costly_strikes: int
-    never_struck: list[str]
     sessions: int
     failed_sessions: int
     running_sessions: int
@@ -209,10 +213,15 @@ class Counts:
     visits: int
     seconds: float
 
+    @property
+    def told_strikes(self) -> str:
+        """How often each fault struck, by name."""
+        return ", ".join(f"{fault} {count:,}" for fault, count in sorted(self.strikes.items()))
+
     def __str__(self) -> str:
         return (
             f"{self.windows:,} windows loaded {self.loads:,} times by {self.requests:,} requests; {self.creates:,} creates, "
-            f"{self.reports:,} reports made, {self.in_flight} of an account in flight at most; {self.strikes:,} faults struck "
+            f"{self.reports:,} reports made, {self.in_flight} of an account in flight at most; {sum(self.strikes.values()):,} faults struck "
             f"{self.calls:,} calls; {self.sessions:,} sessions, {self.failed_sessions:,} failed, {self.running_sessions} left running, "
             f"the longest {self.longest_session:.1f} s; a person was called {self.visits:,} times; {self.seconds:.0f} s"
         )

@@ -3,15 +3,17 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import pytest
-
 from bidbeacon_pipelines.reports import datasets
 
 
 @contextmanager
 def only_daily_targets() -> Iterator[None]:
-    """Take all other datasets out of the registry for the length of a block."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in datasets.DATASETS if name != datasets.DAILY_TARGETS.name]:
-            patch.delitem(datasets._REGISTRY, name)
+    """Take all other datasets out of the registry for the length of a block, and give them back in their order."""
+    registry, all_of_them = datasets._REGISTRY, dict(datasets.DATASETS)
+    registry.clear()
+    registry[datasets.DAILY_TARGETS.name] = datasets.DAILY_TARGETS
+    try:
         yield
+    finally:
+        registry.clear()
+        registry.update(all_of_them)

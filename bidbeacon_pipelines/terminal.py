@@ -102,10 +102,10 @@ def print_session(console: Console, store: SessionStore, session_id: UUID) -> bo
 
 
 def table_of(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
-    """Give a table of plain values; what is None shows as a dash."""
+    """Give a table of plain values; what is None shows as a dash. The first column is never broken: it is what people copy."""
     table = Table(title=title, title_justify="left", header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    for number, column in enumerate(columns):
+        table.add_column(column, overflow="fold", no_wrap=number == 0)
     for row in rows:
         table.add_row(*(Text("–" if value is None else str(value)) for value in row))
     return table

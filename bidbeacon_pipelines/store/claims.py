@@ -7,11 +7,13 @@ from sqlalchemy import Connection, RowMapping, text
 
 _ACTIVE = "a.enabled AND a.needs_person IS NULL AND a.amazon_status <> 'DISABLED'"
 
+# An account with a cadence of its own is not asked for before its next round; a null counts as nothing.
+_DUE_SINCE = "greatest(w.next_refresh_at, a.first_seen_at, a.next_look_at)"
 _OVERDUE = text(f"""
     SELECT a.account_key, count(*) AS windows, min(w.window_date) AS oldest, max(w.window_date) AS newest,
-           count(w.request_id) AS in_flight, min(greatest(w.next_refresh_at, a.first_seen_at)) AS due_since
+           count(w.request_id) AS in_flight, min({_DUE_SINCE}) AS due_since
       FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
-     WHERE w.dataset = :dataset AND {_ACTIVE} AND greatest(w.next_refresh_at, a.first_seen_at) <= :due_before
+     WHERE w.dataset = :dataset AND {_ACTIVE} AND {_DUE_SINCE} <= :due_before
        AND w.next_refresh_at IS NOT NULL
      GROUP BY a.account_key ORDER BY due_since, a.account_key""")
 
@@ -19,7 +21,8 @@ _OVERDUE = text(f"""
 def list_overdue(connection: Connection, dataset: str, due_before: datetime) -> list[RowMapping]:
     """Give the active accounts with windows that fell due before an instant: account_key, windows, oldest, newest, in_flight, due_since.
 
-    The windows of a new account fall due when it is first seen, however old they are.
+    The windows of a new account fall due when it is first seen, however old they are; those of one with a cadence of its own, at its
+    next round.
     """
     values = {"dataset": dataset, "due_before": due_before}
     return list(connection.execute(_OVERDUE, values).mappings())

@@ -89,6 +89,9 @@ def test_overdue_windows_are_found_without_a_load(stocked: World) -> None:
         "SELECT count(*) FROM report_windows WHERE next_refresh_at < now() - interval '6 hours'"
     )
     assert (late.passed, due["count"]) == (False, late.metadata["overdue"].value)
+    stocked.execute("UPDATE advertiser_accounts SET next_look_at = now() + interval '1 hour'")
+    assert check(stocked, DAILY.name)[WINDOW_IS_FRESH].passed
+    stocked.execute("UPDATE advertiser_accounts SET next_look_at = NULL")
     stocked.execute(
         "UPDATE advertiser_accounts SET enabled = false WHERE account_key = :key", key=account.account_key
     )

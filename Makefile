@@ -19,7 +19,7 @@ dev: $(STAMP) ## Run everything: database, sandbox, Event Stream, Dagster; Ctrl-
 	@exec $(BIN)/bidbeacon dev
 
 test: $(STAMP) chromium ## Run all tests but the faults
-	@exec $(BIN)/python -m pytest -m "not faults"
+	@exec $(BIN)/python -m pytest -m "not faults" -n 3 --dist worksteal
 
 check: $(STAMP) ## Check format, lint, types and import rules
 	$(BIN)/ruff format --check .

@@ -19,6 +19,10 @@ from bidbeacon_pipelines.store.migrate import upgrade
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.settings import get_session_settings
 
+# pytest's readline writes the terminal's size into the environment of worker processes, where rich would take it for a wish.
+for _size in ("COLUMNS", "LINES"):
+    os.environ.pop(_size, None)
+
 
 @pytest.fixture(autouse=True)
 def _settings_of_this_test_only(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:

@@ -8,8 +8,6 @@ from bidbeacon_pipelines.jobs.accounts import sync_accounts as sync_all_accounts
 from bidbeacon_pipelines.jobs.entities import sync_entities
 from bidbeacon_sessions.dagster import session_metadata
 
-ACCOUNT_TAG = "account"
-
 
 class AccountConfig(Config):
     """Which account an op works for: its key, e.g. `US.38rle97xonvbq66bhw6gsyl4g`."""

@@ -34,6 +34,7 @@ from bidbeacon_pipelines.defs.resources import BidBeaconSessions, WorkbenchResou
 from bidbeacon_pipelines.jobs.by_hand import Progress, drive_windows
 from bidbeacon_pipelines.jobs.refresh import refresh_account, step_requests
 from bidbeacon_pipelines.jobs.workbench import Workbench
+from bidbeacon_pipelines.local.dagster_queue import ACCOUNT_TAG
 from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.accounts import Account
@@ -73,7 +74,7 @@ def build_report_asset(dataset: Dataset) -> AssetsDefinition:
                 context, bench, "load-windows", input=given, account=_only_account(bench, keys)
             ) as session:
                 wanted = days_by_account(keys)
-                context.instance.add_run_tags(context.run.run_id, {"account": ",".join(wanted)[:250]})
+                context.instance.add_run_tags(context.run.run_id, {ACCOUNT_TAG: ",".join(wanted)[:250]})
                 loaded = [
                     window
                     for key, days in wanted.items()

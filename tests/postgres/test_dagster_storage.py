@@ -5,18 +5,22 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from dagster import DagsterInstance, DagsterRun, DagsterRunStatus
+from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, QueuedRunCoordinator, SubmitRunContext
 from dagster._core.instance import InstanceRef
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
-from dagster._core.test_utils import create_run_for_test
+from dagster._core.test_utils import create_run_for_test, create_test_daemon_workspace_context
+from dagster._core.workspace.load_target import EmptyWorkspaceTarget
 from dagster._serdes import serialize_value
 from dagster._utils.tags import TagConcurrencyLimitsCounter
 from sqlalchemy import make_url
 
+from bidbeacon_pipelines.local.dagster_queue import find_account_of_tags
 from bidbeacon_pipelines.local.dagster_storage import dagster_database_url
 from bidbeacon_pipelines.local.recovery import close_runs_of_the_dead
 from bidbeacon_pipelines.settings import PROJECT_ROOT, get_settings
+
+RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
 @pytest.fixture
@@ -76,6 +80,13 @@ def test_the_queue_is_looked_at_every_second(instance: DagsterInstance) -> None:
     assert instance.run_coordinator.dequeue_interval_seconds == 1  # type: ignore[attr-defined]  # the queued one's
 
 
+def test_two_runs_are_started_at_the_same_time(instance: DagsterInstance) -> None:
+    """Starting one waits until its process has imported everything: one after the other, one of two cores would rest."""
+    queue = instance.run_coordinator
+    assert isinstance(queue, QueuedRunCoordinator)
+    assert (queue.dequeue_use_threads, queue.dequeue_num_workers) == (True, 2)
+
+
 def test_an_account_has_one_run_at_a_time(instance: DagsterInstance) -> None:
     """Of two scheduled runs of one account the second waits, whatever else is free."""
     assert running(instance, [{"account": "US.a"}, {"account": "US.a"}, {"account": "DE.b"}]) == [0, 2]
@@ -87,6 +98,40 @@ def test_runs_by_hand_leave_two_places(instance: DagsterInstance) -> None:
     ranges = [{"dagster/asset_partition_range_start": f"US.a|{n}"} for n in range(5)]
     scheduled = [{"account": f"US.{n}"} for n in range(3)]
     assert running(instance, [*by_hand, *ranges, *scheduled]) == [0, 1, 5, 6, 10, 11]
+
+
+@pytest.mark.parametrize(
+    ("tags", "account"),
+    [
+        ({"dagster/partition": "US.a|2026-01-10"}, "US.a"),
+        ({RANGE_START: "US.a|2026-01-10", RANGE_END: "US.a|2026-01-20"}, "US.a"),
+        ({RANGE_START: "DE.b|2026-01-10", RANGE_END: "US.a|2026-01-20"}, None),
+        ({"dagster/partition": "US.a|2026-01-10", "account": "as it was"}, "as it was"),
+        ({"dagster/partition": "US.a"}, None),  # of a summary, which asks nothing of Amazon
+        ({}, None),
+    ],
+)
+def test_a_run_of_an_accounts_partitions_waits_under_its_tag(
+    instance: DagsterInstance, tags: dict[str, str], account: str | None
+) -> None:
+    """Put into the queue as the UI and backfills do it, a run has its account's tag before it begins."""
+    origin = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("ours"), "repository").get_job_origin("any")
+    run = create_run_for_test(
+        instance, job_name="any", tags=tags, status=DagsterRunStatus.NOT_STARTED, remote_job_origin=origin
+    )
+    with create_test_daemon_workspace_context(EmptyWorkspaceTarget(), instance) as daemon:
+        request = daemon.create_request_context()
+        queued = instance.run_coordinator.submit_run(SubmitRunContext(run, request))
+    assert (DagsterRunStatus.QUEUED, account) == (queued.status, queued.tags.get("account"))
+
+
+def test_ranges_of_one_account_wait_for_each_other(instance: DagsterInstance) -> None:
+    """Of two queued ranges of one account the second waits, as does the account's scheduled run; another account's range begins."""
+    ranges = [
+        {RANGE_START: f"{key}|2026-01-{day}"} for key, day in (("US.a", 10), ("US.a", 20), ("DE.b", 10))
+    ]
+    tagged = [tags | {"account": str(find_account_of_tags(tags))} for tags in ranges]
+    assert running(instance, [*tagged, {"account": "US.a"}]) == [0, 2]
 
 
 def running(instance: DagsterInstance, queued: list[dict[str, str]]) -> list[int]:

@@ -1,17 +1,13 @@
 """The commands on accounts."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from bidbeacon_pipelines.cli.frame import Json, console, database_url, plain_errors, print_json
 from bidbeacon_pipelines.settings import get_settings
-
-if TYPE_CHECKING:
-    from bidbeacon_pipelines.store.windows import DatasetCoverage
 
 accounts_app = typer.Typer(
     no_args_is_help=True, help="Advertiser accounts: an Amazon ads account in one country each."
@@ -52,7 +48,7 @@ def accounts_list(as_json: Json = False) -> None:
     from bidbeacon_pipelines.store.cadences import list_cadences
     from bidbeacon_pipelines.store.engine import shared_engine
     from bidbeacon_pipelines.store.windows import list_coverage
-    from bidbeacon_pipelines.terminal import table_of
+    from bidbeacon_pipelines.terminal_accounts import print_accounts
 
     with shared_engine(database_url(get_settings())).begin() as connection:
         accounts = list_accounts(connection)
@@ -75,31 +71,7 @@ def accounts_list(as_json: Json = False) -> None:
             ]
         )
         return
-    rows = [
-        (
-            a.account_key,
-            a.name,
-            a.currency_code,
-            a.time_zone,
-            a.reason_to_skip or "active",
-            describe_cadence(cadences[a.account_key]),
-            _covered([c for c in coverage if c.account_key == a.account_key]),
-        )
-        for a in accounts
-    ]
-    console.print(
-        table_of("Accounts", ["key", "name", "currency", "time zone", "state", "cadence", "data"], rows)
-    )
-
-
-def _covered(datasets: Sequence["DatasetCoverage"]) -> str | None:
-    """Say how complete an account is over all of its datasets; None where it has no windows yet."""
-    if not datasets:
-        return None
-    windows, loaded, due, in_flight = (
-        sum(getattr(one, name) for one in datasets) for name in ("windows", "loaded", "due", "in_flight")
-    )
-    return f"{loaded} of {windows} windows of {len(datasets)} datasets, {due} due, {in_flight} in flight"
+    print_accounts(console, accounts, cadences, coverage)
 
 
 @accounts_app.command("enable")

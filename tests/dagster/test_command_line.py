@@ -119,9 +119,30 @@ def test_accounts_are_listed_with_all_of_their_datasets(
 ) -> None:
     """The windows of an account are counted over all datasets, not those of one."""
     assert run("refresh", "--account", stocked.account("JP").account_key).exit_code == 0
-    monkeypatch.setenv("COLUMNS", "250")
+    monkeypatch.setenv("COLUMNS", "80")
     [counted] = stocked.rows("SELECT count(*) AS n FROM report_windows")
-    assert f"0 of {counted['n']} windows of {len(DATASETS)} datasets" in run("accounts", "list").stdout
+    assert f"0 of {counted['n']:,} windows of {len(DATASETS)} datasets" in run("accounts", "list").stdout
+
+
+def test_a_list_of_accounts_fits_80_columns(stocked: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each account's key stands whole at the beginning of a line, why one is left alone stands below it, and no line is longer."""
+    key = stocked.account("JP").account_key
+    assert run("accounts", "disable", key).exit_code == 0
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = run("accounts", "list").stdout.splitlines()
+    keys = [
+        row["account_key"] for row in stocked.rows("SELECT account_key FROM advertiser_accounts ORDER BY 1")
+    ]
+    assert keys == sorted(line.split()[1] for line in lines if line[0] in "●■")
+    assert max(map(len, lines)) <= 80
+    place = next(n for n, line in enumerate(lines) if key in line)
+    below = " ".join(line.strip() for line in lines[place + 1 : place + 3])
+    assert f"not refreshed: it is disabled: `bidbeacon accounts enable {key}` brings it back" == below
+
+
+def test_an_empty_list_of_accounts_says_what_to_do(world: World) -> None:
+    """Before the first sync the list names the command that fills it."""
+    assert "bidbeacon accounts sync" in run("accounts", "list").stdout
 
 
 def test_sessions_are_listed_and_shown(stocked: World) -> None:

@@ -104,8 +104,10 @@ _INSERT_ACTION = text("""
         RETURNING session_id, ord),
     touched AS (
         INSERT INTO session_touches (session_id, ord, account_key, dataset, window_key, effect)
-        SELECT s.session_id, s.ord, t.account, t.dataset, t.window, t.effect
-          FROM stored s, jsonb_to_recordset(CAST(:touches AS jsonb)) AS t(account text, dataset text, "window" text, effect text))
+        SELECT s.session_id, s.ord, t.account, t.dataset, w.key, t.effect
+          FROM stored s
+         CROSS JOIN jsonb_to_recordset(CAST(:touches AS jsonb)) AS t(account text, dataset text, effect text, windows jsonb)
+         CROSS JOIN LATERAL jsonb_array_elements_text(t.windows) AS w(key))
     SELECT count(*) FROM stored""")
 
 
@@ -118,9 +120,20 @@ def insert_action(connection: Connection, session_id: UUID, action: NewAction) -
         "schema_version": action.schema_version,
         "at": action.at,
         "payload": _json(action.payload),
-        "touches": _json([touch.__dict__ for touch in action.touches]),
+        "touches": _json(_by_subject(action.touches)),
     }
     return bool(connection.execute(_INSERT_ACTION, values).scalar_one())
+
+
+def _by_subject(touches: Sequence[Touch]) -> list[dict[str, Any]]:
+    """Write touches as one entry an account, dataset and effect: an action may touch hundreds of windows of one."""
+    windows: dict[tuple[str, str | None, str], list[str | None]] = {}
+    for touch in touches:
+        windows.setdefault((touch.account, touch.dataset, touch.effect), []).append(touch.window)
+    return [
+        {"account": account, "dataset": dataset, "effect": effect, "windows": keys}
+        for (account, dataset, effect), keys in windows.items()
+    ]
 
 
 _CLOSE = text("""
@@ -327,6 +340,8 @@ def _json(value: Any) -> str:
 
 def _storable(value: Any) -> Any:
     if isinstance(value, str):
+        if value.isascii() and "\x00" not in value:
+            return value
         return value.replace("\x00", "\N{SYMBOL FOR NULL}").encode("utf-8", "replace").decode("utf-8")
     if isinstance(value, dict):
         return {_storable(str(key)): _storable(item) for key, item in value.items()}

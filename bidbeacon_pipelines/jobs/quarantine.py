@@ -42,6 +42,7 @@ from bidbeacon_pipelines.store.quarantine import (
     release_rows,
     stage_held_rows,
 )
+from bidbeacon_pipelines.store.summaries import lock_summary
 from bidbeacon_sessions import SessionRecorder
 
 
@@ -159,4 +160,5 @@ def _merge(connection: Connection, scope: Scope, dataset: Dataset, checked: _Sor
     tallies = tally_windows(connection, table, scope, checked.days)
     merge_windows(connection, table, scope, checked.days)
     forget_restatements_of_first_loads(connection, scope, checked.days)
+    lock_summary(connection, scope.account)
     recount_windows(connection, scope, tallies)

@@ -1,7 +1,7 @@
 """Refreshes report windows: what is due for an account, and what is in flight for all; never waits for Amazon."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 
 from sqlalchemy import Connection
@@ -29,15 +29,15 @@ from bidbeacon_pipelines.reports.windows import (
 from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.requests import (
     ClaimLostError,
+    Turn,
     count_open_requests,
-    count_requests_since_oldest,
     insert_request,
     list_open_requests,
     list_turns,
     lock_planning,
 )
 from bidbeacon_pipelines.store.windows import (
-    Window,
+    WindowToPlan,
     attach_windows,
     create_windows,
     expire_windows,
@@ -136,18 +136,12 @@ def keep_windows(
 
 @dataclass(frozen=True)
 class _Draft:
-    """What could be asked for of one dataset of an account."""
+    """What could be asked for of one dataset of an account, and how long it has waited for its turn."""
 
     dataset: Dataset
-    windows: Sequence[Window]
+    windows: Sequence[WindowToPlan]
     plan: Plan
-
-    def due_since(self, now: datetime) -> datetime | None:
-        """Give when its window that has been due for the longest time fell due; None where none is due."""
-        due = (
-            w.next_refresh_at for w in self.windows if w.next_refresh_at is not None and w.request_id is None
-        )
-        return min((at for at in due if at <= now), default=None)
+    turn: Turn
 
 
 def request_due(bench: Workbench, session: SessionRecorder, account: Account) -> list[int]:
@@ -160,15 +154,9 @@ def request_due(bench: Workbench, session: SessionRecorder, account: Account) ->
     with bench.engine.begin() as connection:
         lock_planning(connection, account.account_id)
         free_slots = REPORTS_IN_FLIGHT - count_open_requests(connection, account.account_id)
-        drafts = {
-            name: _draft_due(connection, account, dataset, now, free_slots)
-            for name, dataset in DATASETS.items()
-        }
-        waits = list_turns(
-            connection, account, {name: draft.due_since(now) for name, draft in drafts.items()}
-        )
+        drafts = _drafts(connection, account, DATASETS, now, free_slots)
         queues = [
-            Queue(name, draft.plan.requests, waits[name].last_asked_at, waits[name].passed_over)
+            Queue(name, draft.plan.requests, draft.turn.last_asked_at, draft.turn.passed_over)
             for name, draft in drafts.items()
         ]
         turns = take_turns(queues, free_slots)
@@ -199,54 +187,51 @@ def request_due_windows(
     with bench.engine.begin() as connection:
         lock_planning(connection, account.account_id)
         free_slots = REPORTS_IN_FLIGHT - count_open_requests(connection, account.account_id)
-        if wanted:
-            draft = _draft_wanted(connection, account, dataset, wanted, now, free_slots)
-        else:
-            draft = _draft_due(connection, account, dataset, now, free_slots)
+        drafts = _drafts(connection, account, {dataset.name: dataset}, now, free_slots, only=wanted)
+        [draft] = drafts.values()
         requests = draft.plan.requests
         ids = [_store_request(connection, session, account, dataset, planned, now) for planned in requests]
         _tell_plan(connection, session, account, draft, requests, now, tell_waiting=tell_waiting)
     return ids
 
 
-def _draft_due(
-    connection: Connection, account: Account, dataset: Dataset, now: datetime, free_slots: int
-) -> _Draft:
-    """Plan for what is due, and for what somebody asked for by hand whose run has found no slot, or has died."""
-    windows = list_windows_to_plan(connection, account, dataset.name, now=now)
-    plan = plan_requests(
-        dataset,
-        [_plannable(window, now) for window in windows],
-        today=local_date(now, account.time_zone),
-        free_slots=free_slots,
-        wanted=[w.window_date for w in windows if w.wanted_by is not None and w.request_id is None],
-        requests_since_oldest=count_requests_since_oldest(connection, account, dataset.name, now),
-    )
-    return _Draft(dataset, windows, plan)
-
-
-def _draft_wanted(
+def _drafts(
     connection: Connection,
     account: Account,
-    dataset: Dataset,
-    wanted: Sequence[date],
+    datasets: Mapping[str, Dataset],
     now: datetime,
     free_slots: int,
-) -> _Draft:
-    """Plan for what is wanted by hand only."""
-    windows = list_windows_to_plan(connection, account, dataset.name, now=now, wanted=wanted)
-    plan = plan_requests(
-        dataset,
-        [replace(_plannable(window, now), due=False, due_since=None) for window in windows],
-        today=local_date(now, account.time_zone),
-        free_slots=free_slots,
-        wanted=wanted,
-    )
-    return _Draft(dataset, windows, plan)
+    *,
+    only: Sequence[date] = (),
+) -> dict[str, _Draft]:
+    """Plan each dataset for what is due and what somebody asked for by hand, whose run has found no slot or has died; or `only` for days."""
+    windows = list_windows_to_plan(connection, account, list(datasets), now=now)
+    turns = list_turns(connection, account, {name: _due_since(windows[name], now) for name in datasets})
+    today = local_date(now, account.time_zone)
+    drafts = {}
+    for name, dataset in datasets.items():
+        known, turn = windows[name], turns[name]
+        plan = plan_requests(
+            dataset,
+            [_plannable(window, now, counts=not only) for window in known],
+            today=today,
+            free_slots=free_slots,
+            wanted=only or [w.window_date for w in known if w.wanted_by is not None and w.request_id is None],
+            requests_since_oldest=0 if only else turn.since_oldest,
+        )
+        drafts[name] = _Draft(dataset, known, plan, turn)
+    return drafts
 
 
-def _plannable(window: Window, now: datetime) -> PlannableWindow:
-    due = window.next_refresh_at is not None and window.next_refresh_at <= now
+def _due_since(windows: Sequence[WindowToPlan], now: datetime) -> datetime | None:
+    """Give when the window that has been due for the longest time fell due; None where none is due."""
+    due = (w.next_refresh_at for w in windows if w.next_refresh_at is not None and w.request_id is None)
+    return min((at for at in due if at <= now), default=None)
+
+
+def _plannable(window: WindowToPlan, now: datetime, *, counts: bool) -> PlannableWindow:
+    """Give what planning knows of a window; what is due `counts`, but where only days are asked for by hand."""
+    due = counts and window.is_due(now)
     return PlannableWindow(
         window.window_date,
         due=due,
@@ -309,7 +294,7 @@ def _tell_missed_offsets(
     session: SessionRecorder,
     account: Account,
     dataset: Dataset,
-    windows: Sequence[Window],
+    windows: Sequence[WindowToPlan],
     now: datetime,
 ) -> None:
     """Say which refreshes the one to come makes unnecessary; a window that was never loaded has missed none."""

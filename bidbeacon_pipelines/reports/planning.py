@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from bidbeacon_pipelines.reports.datasets import Dataset
-from bidbeacon_pipelines.reports.windows import is_served, oldest_served
+from bidbeacon_pipelines.reports.windows import oldest_served
 
 OLDEST_WAITS_AT_MOST = 10
 """Requests that may go before the one that holds the window that has been due for the longest time."""
@@ -122,7 +122,8 @@ def plan_requests(
     by_date = {window.window_date: window for window in windows}
     due = {day for day, window in by_date.items() if window.due}
     asked = sorted(due | set(wanted))
-    reasons = {day: _why_not(dataset, day, by_date.get(day), today) for day in asked}
+    served = (oldest_served(dataset, today), today)
+    reasons = {day: _why_not(dataset, day, by_date.get(day), served) for day in asked}
     targets = [day for day in asked if reasons[day] is None]
     oldest = _longest_due([by_date[day] for day in targets if day in due])
     in_flight = {day for day, window in by_date.items() if window.in_flight}
@@ -137,12 +138,13 @@ def plan_requests(
     )
 
 
-def _why_not(dataset: Dataset, day: date, window: PlannableWindow | None, today: date) -> str | None:
+def _why_not(
+    dataset: Dataset, day: date, window: PlannableWindow | None, served: tuple[date, date]
+) -> str | None:
     if window is not None and window.in_flight:
         return "a request that covers it is in flight"
-    if not is_served(dataset, day, today):
-        return f"Amazon serves {dataset.name} from {oldest_served(dataset, today)} to {today}"
-    return None
+    first, last = served
+    return None if first <= day <= last else f"Amazon serves {dataset.name} from {first} to {last}"
 
 
 def _longest_due(due: Sequence[PlannableWindow]) -> date | None:

@@ -182,11 +182,12 @@ def keep_rows(connection: Connection, kept: Sequence[tuple[int, date | None, str
     )
 
 
-# A window whose counts changed is recorded in Dagster once more, as if this load were not recorded yet.
+# A window whose counts changed is recorded in Dagster once more, as if this load were not recorded yet, and its day is summed up again.
+# The clock is read under `lock_summary`: what was summed up before that instant did not see these rows.
 _RECOUNT = text("""
     UPDATE report_windows
        SET row_count = :rows, unresolved_count = :unresolved, spend = :spend, sales = :sales,
-           recorded_load_count = least(recorded_load_count, load_count - 1)
+           recorded_load_count = least(recorded_load_count, load_count - 1), replayed_at = clock_timestamp()
      WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset AND window_date = :day""")
 _FEWER_BAD = text("""
     UPDATE report_windows SET quarantined_count = greatest(quarantined_count + :change, 0)
@@ -194,7 +195,7 @@ _FEWER_BAD = text("""
 
 
 def recount_windows(connection: Connection, scope: Scope, tallies: Sequence[WindowTally]) -> None:
-    """Write what windows hold after a replay."""
+    """Write what windows hold after a replay; the caller holds `lock_summary`."""
     for tally in tallies:
         values = {
             "day": tally.window_date,

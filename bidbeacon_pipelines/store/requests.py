@@ -87,35 +87,31 @@ def count_open_requests(connection: Connection, account_id: str) -> int:
     return int(connection.execute(statement, {"id": account_id}).scalar_one())
 
 
-def count_requests_since_oldest(connection: Connection, account: Account, dataset: str, now: datetime) -> int:
-    """Give how many requests were made since the oldest window that is due now became due: how long it has been passed over."""
-    statement = text("""
-        SELECT count(*) FROM report_requests r
-         WHERE r.account_id = :account_id AND r.country_code = :country_code AND r.dataset = :dataset
-           AND r.created_at > (
-               SELECT greatest(w.next_refresh_at, a.first_seen_at)
-                 FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
-                WHERE w.account_id = :account_id AND w.country_code = :country_code AND w.dataset = :dataset
-                  AND w.next_refresh_at <= :now AND w.request_id IS NULL
-                ORDER BY w.next_refresh_at, w.window_date LIMIT 1)""")
-    values = account.identity | {"dataset": dataset, "now": now}
-    return int(connection.execute(statement, values).scalar_one())
-
-
 @dataclass(frozen=True)
 class Turn:
-    """How long one dataset of an account has waited for its turn; see `reports.turns`."""
+    """How long one dataset of an account has waited for its turn; see `reports.turns` and `reports.planning`.
+
+    Attributes:
+        dataset: Its name.
+        last_asked_at: When a report of it was last asked for; None where none ever was.
+        passed_over: How many reports of the account's other datasets were asked for since then, while something of it was due.
+        since_oldest: How many reports of it were asked for since its oldest due window is due: how long that was passed over.
+    """
 
     dataset: str
     last_asked_at: datetime | None
     passed_over: int
+    since_oldest: int
 
 
 _TURNS = text("""
     SELECT d.dataset, l.last_asked_at,
            (SELECT count(*) FROM report_requests r
              WHERE r.account_id = a.account_id AND r.country_code = a.country_code
-               AND r.created_at > greatest(l.last_asked_at, d.due_since, a.first_seen_at)) AS passed_over
+               AND r.created_at > greatest(l.last_asked_at, d.due_since, a.first_seen_at)) AS passed_over,
+           (SELECT count(*) FROM report_requests r
+             WHERE r.account_id = a.account_id AND r.country_code = a.country_code AND r.dataset = d.dataset
+               AND d.due_since IS NOT NULL AND r.created_at > greatest(d.due_since, a.first_seen_at)) AS since_oldest
       FROM advertiser_accounts a
      CROSS JOIN unnest(CAST(:datasets AS text[]), CAST(:due_since AS timestamptz[])) AS d(dataset, due_since)
      CROSS JOIN LATERAL (
@@ -127,7 +123,7 @@ _TURNS = text("""
 def list_turns(
     connection: Connection, account: Account, due_since: Mapping[str, datetime | None]
 ) -> dict[str, Turn]:
-    """Give, by dataset, when a report of an account was last asked for, and how many of others were since, while it had due windows.
+    """Give, by dataset, how long it has waited for its turn, and its oldest due window for its own.
 
     Args:
         connection: where to look.

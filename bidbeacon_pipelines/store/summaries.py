@@ -25,7 +25,8 @@ _LOADS = """
            coalesce(max(w.load_count) FILTER (WHERE w.dataset = :daily), 0) AS daily_loads,
            max(w.data_as_of) FILTER (WHERE w.dataset = :daily) AS daily_as_of,
            coalesce(max(w.load_count) FILTER (WHERE w.dataset = :hourly), 0) AS hourly_loads,
-           max(w.data_as_of) FILTER (WHERE w.dataset = :hourly) AS hourly_as_of
+           max(w.data_as_of) FILTER (WHERE w.dataset = :hourly) AS hourly_as_of,
+           max(w.replayed_at) AS replayed_at
       FROM report_windows w
      WHERE w.dataset IN (:daily, :hourly) AND w.load_count > 0"""
 _OF_ACCOUNT = "AND w.account_id = :account_id AND w.country_code = :country_code"
@@ -33,13 +34,14 @@ _BY_DAY = "GROUP BY w.account_id, w.country_code, w.window_date"
 _IS_CURRENT = """EXISTS (
     SELECT FROM account_daily_summaries s
      WHERE s.account_id = l.account_id AND s.country_code = l.country_code AND s.summary_date = l.summary_date
-       AND s.daily_loads = l.daily_loads AND s.hourly_loads = l.hourly_loads)"""
+       AND s.daily_loads = l.daily_loads AND s.hourly_loads = l.hourly_loads
+       AND (l.replayed_at IS NULL OR s.summarized_at > l.replayed_at))"""
 
-# First by two scans which accounts can have changed: all that were loaded since an hour before they were summed up last, as a load that
-# began before may have been committed after. Only of these the days are compared.
+# First by two scans which accounts can have changed: all that were loaded, or got rows from quarantine, since an hour before they were
+# summed up last, as a load that began before may have been committed after. Only of these the days are compared.
 _CHANGED_ACCOUNTS = text(f"""
     WITH loaded AS (
-        SELECT account_id, country_code, max(last_loaded_at) AS loaded_at FROM report_windows
+        SELECT account_id, country_code, max(greatest(last_loaded_at, replayed_at)) AS loaded_at FROM report_windows
          WHERE dataset IN (:daily, :hourly) AND load_count > 0 GROUP BY account_id, country_code),
     summed_up AS (
         SELECT account_id, country_code, max(summarized_at) AS summarized_at FROM account_daily_summaries
@@ -58,12 +60,12 @@ _ALL_DAYS = text(f"{_DAYS} ORDER BY l.summary_date")
 
 
 def list_accounts_to_sum_up(connection: Connection) -> list[str]:
-    """Give the keys of accounts with windows that were loaded since their day was summed up."""
+    """Give the keys of accounts with windows that were loaded, or got rows from quarantine, since their day was summed up."""
     return list(connection.execute(_CHANGED_ACCOUNTS, _VALUES).scalars())
 
 
 def list_days_to_sum_up(connection: Connection, account: Account, *, all_days: bool) -> list[RowMapping]:
-    """Give the days of an account with windows that were loaded since, or all that are loaded, by date.
+    """Give the days of an account with windows that were loaded, or got rows from quarantine, since; or all that are loaded; by date.
 
     Each has summary_date, daily_loads, daily_as_of, hourly_loads, hourly_as_of: the loads to sum up.
     """

@@ -332,6 +332,7 @@ class ReportWindow(PipelinesBase):
     `request_id` is the request in flight for it. `data_as_of` is when the loaded report was asked for: what happened later is not in it.
     `recorded_load_count` is up to which load Dagster knows: a run killed in between leaves it behind, and the next run records it.
     `held_*` describe a report that looked wrong (empty, or far too small) and waits for a second one that says the same.
+    `replayed_at` is when quarantined rows were added to what it holds, last.
     """
 
     __tablename__ = "report_windows"
@@ -359,6 +360,7 @@ class ReportWindow(PipelinesBase):
     held_rows: Mapped[int | None]
     held_count: Mapped[int] = mapped_column(server_default="0")
     wanted_by: Mapped[UUID | None]
+    replayed_at: Mapped[datetime | None]
 
     __table_args__ = (
         _account(),
@@ -373,6 +375,12 @@ class ReportWindow(PipelinesBase):
             "country_code",
             "next_refresh_at",
             postgresql_where=text("next_refresh_at IS NOT NULL AND request_id IS NULL"),
+        ),
+        Index(
+            "ix_report_windows_asked",
+            "account_id",
+            "country_code",
+            postgresql_where=text("request_id IS NOT NULL OR wanted_by IS NOT NULL"),
         ),
         Index(
             "ix_report_windows_unresolved",

@@ -22,7 +22,7 @@ from bidbeacon_pipelines.store.migrate import MIGRATIONS, upgrade
 from bidbeacon_pipelines.store.tables import PipelinesBase
 from bidbeacon_sessions.tables import JOB_SESSIONS_VIEW, SessionsBase
 
-HEAD = "0006"
+HEAD = "0007"
 PROMISED_COLUMNS = {
     *("id", "job_name", "run_id", "step_key", "retry_number", "account_id", "country_code", "status"),
     *("started_at", "finished_at", "duration", "error", "input", "actions", "action_count"),

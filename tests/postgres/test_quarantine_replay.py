@@ -1,9 +1,10 @@
 """Rows that could not be understood, replayed after a fix of the row model: what the tables say then is what a fixed load says."""
 
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -12,12 +13,23 @@ from pydantic import BeforeValidator, Field
 
 from bidbeacon_pipelines.actions import QuarantineReplayed
 from bidbeacon_pipelines.ingest.field_types import Count, LocalDate
-from bidbeacon_pipelines.ingest.rows import TargetRow
+from bidbeacon_pipelines.ingest.hours import Hour
+from bidbeacon_pipelines.ingest.rows import HourlyTargetRow, TargetRow
 from bidbeacon_pipelines.jobs.quarantine import replay_quarantine
-from bidbeacon_pipelines.reports.datasets import Dataset
+from bidbeacon_pipelines.jobs.summaries import update_summary
+from bidbeacon_pipelines.reports.account_days import summarize_days
+from bidbeacon_pipelines.reports.datasets import HOURLY_TARGETS, Dataset, get_dataset
 from bidbeacon_pipelines.store.quarantine import list_quarantined_rows
+from bidbeacon_pipelines.store.summaries import (
+    list_accounts_to_sum_up,
+    list_days_to_sum_up,
+    list_totals,
+    lock_summary,
+    replace_days,
+)
 from bidbeacon_sessions import SessionClosedError, SessionStore, with_job_session
 from tests.postgres.load_world import DATASET, DAY, KEYWORD, LoadWorld, Raw, many_rows, report_row, target
+from tests.postgres.test_load_datasets import hour_row
 
 NEXT_DAY = DAY + timedelta(days=1)
 FACTS = "window_date, ad_id, entity_id, currency_code, impressions, clicks, orders, sales, spend, campaign_name, resolved"
@@ -38,12 +50,26 @@ class FixedRow(TargetRow):
     clicks: Annotated[Count, BeforeValidator(_without_unit)] = Field(alias="metric.clicks")
 
 
-FIXED = replace(DATASET, row_model=FixedRow)
+def _from_half_days(value: Any) -> Any:
+    return int(value.removesuffix(" PM")) + 12 if isinstance(value, str) and value.endswith(" PM") else value
 
 
-def fixed(_: str) -> Dataset:
+class FixedHourRow(HourlyTargetRow):
+    """Also understands clicks with their unit, and hours written like 5 PM."""
+
+    clicks: Annotated[Count, BeforeValidator(_without_unit)] = Field(alias="metric.clicks")
+    hour: Annotated[Hour, BeforeValidator(_from_half_days)] = Field(alias="hour.value")
+
+
+FIXED = {
+    DATASET.name: replace(DATASET, row_model=FixedRow),
+    HOURLY_TARGETS.name: replace(HOURLY_TARGETS, row_model=FixedHourRow),
+}
+
+
+def fixed(name: str) -> Dataset:
     """Give the dataset with the row model after the fix."""
-    return FIXED
+    return FIXED[name]
 
 
 def odd(row: Raw) -> Raw:
@@ -195,6 +221,107 @@ def test_dagster_is_told_once_more(shelf: LoadWorld) -> None:
     replay(shelf)
     open_days = shelf.query("SELECT window_date FROM report_windows WHERE recorded_load_count < load_count")
     assert [DAY] == [row["window_date"] for row in open_days]
+
+
+def test_hours_are_replayed_into_their_own_instants(shelf: LoadWorld) -> None:
+    """A row summed into an hour that is there, one of an hour that is new, one whose hour could not be read: as a fixed load leaves them."""
+    good = [hour_row(hour) | {"ad.id": ad} for hour in (3, 4, 17) for ad in range(1, 61)]
+    summed, new = hour_row(3, clicks=7) | {"ad.id": 1}, hour_row(9)
+    shelf.load([*good, odd(summed), odd(new), hour_row("5 PM") | {"ad.id": 1}], dataset=HOURLY_TARGETS)
+    [action] = replay(shelf)
+    assert (3, 0, [DAY]) == (action.rows, action.left, action.windows)
+    midnight = datetime(2026, 1, 10, 8, tzinfo=UTC)  # in Los Angeles
+    at = {hour: midnight + timedelta(hours=hour) for hour in (3, 4, 9, 17)}
+    assert {at[3]: 12, at[4]: 5, at[17]: 10} == clicks_by_hour(shelf, ad=1)
+    assert {at[9]: 5} == clicks_by_hour(shelf, ad=3001)
+    before = hours(shelf)
+    whole = [*good, summed, new, hour_row(17) | {"ad.id": 1}]
+    again = shelf.load(whole, age=2, dataset=HOURLY_TARGETS)
+    assert (0, 0, 0) == (again.merge.written, again.merge.vanished, again.merge.restated)
+    assert before == hours(shelf)
+
+
+def test_a_replay_of_hours_restates_the_load_it_belongs_to(shelf: LoadWorld) -> None:
+    """Nothing at a first load; at a later one the restatement names the hour, and the totals before it stay what they were."""
+    good = [hour_row(3) | {"ad.id": ad} for ad in range(1, 100)]
+    shelf.load([*good, odd(hour_row(3))], dataset=HOURLY_TARGETS)
+    replay(shelf)
+    assert [] == shelf.query("SELECT * FROM restatements")
+    shelf.load([*good, odd(hour_row(3, clicks=9))], age=2, dataset=HOURLY_TARGETS)
+    replay(shelf)
+    told = shelf.query("SELECT hour_at, change FROM restatements ORDER BY id")
+    assert {datetime(2026, 1, 10, 11, tzinfo=UTC)} == {row["hour_at"] for row in told}
+    loads = shelf.query("SELECT clicks_before, clicks FROM window_restatements ORDER BY load_number")
+    assert [(None, 500), (500, 504)] == [(row["clicks_before"], row["clicks"]) for row in loads]
+
+
+def clicks_by_hour(shelf: LoadWorld, ad: int) -> dict[datetime, int]:
+    """Give an ad's clicks by the instant at which their hour begins."""
+    return {row["hour_at"]: row["clicks"] for row in hours(shelf) if row["ad_id"] == str(ad)}
+
+
+def hours(shelf: LoadWorld) -> list[Any]:
+    """Give what the table of hours says."""
+    return shelf.query(f"SELECT hour_at, {FACTS} FROM performance_hourly ORDER BY hour_at, ad_id, entity_id")
+
+
+@pytest.mark.parametrize("dataset", FIXED)
+def test_a_day_is_summed_up_again_after_a_replay(shelf: LoadWorld, dataset: str) -> None:
+    """Its summary does not have the rows until then, and has them after the next look, which finds nothing to do any more."""
+    column = "clicks" if dataset == DATASET.name else "hourly_clicks"
+    shelf.load(
+        [*(hour_row(3) | {"ad.id": ad} for ad in range(99)), odd(hour_row(4))], dataset=get_dataset(dataset)
+    )
+    sum_up(shelf)
+    assert (495, []) == (summed_up(shelf, column), to_sum_up(shelf))
+    replay(shelf)
+    assert (495, ["US.one"]) == (summed_up(shelf, column), to_sum_up(shelf))
+    sum_up(shelf)
+    assert (500, []) == (summed_up(shelf, column), to_sum_up(shelf))
+
+
+def test_a_replay_waits_for_a_sum_under_way(shelf: LoadWorld) -> None:
+    """Who sums up has not seen the rows, so they count as added after it, and the day is summed up again."""
+    shelf.load([*many_rows(99), odd(report_row())])
+    replaying = threading.Thread(target=replay, args=(shelf,))
+    with shelf.engine.begin() as connection:
+        lock_summary(connection, shelf.account)
+        replaying.start()
+        wait_until_someone_waits(shelf)
+        seen = [dict(total) for total in list_totals(connection, shelf.account, [DAY])]
+        windows = [dict(w) for w in list_days_to_sum_up(connection, shelf.account, all_days=True)]
+        replace_days(connection, shelf.account, [DAY], summarize_days(windows, seen, "USD"))
+    replaying.join(timeout=30)
+    assert (495, ["US.one"]) == (summed_up(shelf, "clicks"), to_sum_up(shelf))
+    sum_up(shelf)
+    assert (500, []) == (summed_up(shelf, "clicks"), to_sum_up(shelf))
+
+
+def wait_until_someone_waits(shelf: LoadWorld) -> None:
+    """Wait until another connection waits for an advisory lock."""
+    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    deadline = time.monotonic() + 30
+    while shelf.query(waiting)[0]["count"] == 0:
+        assert time.monotonic() < deadline, "nobody waits"
+        time.sleep(0.02)
+
+
+def sum_up(shelf: LoadWorld) -> None:
+    """Sum up what was loaded since, as the job does."""
+    with with_job_session("sum-up-accounts", store=SessionStore(shelf.engine)) as session:
+        update_summary(shelf.engine, session, shelf.account.account_key)
+
+
+def summed_up(shelf: LoadWorld, column: str) -> int:
+    """Give a column of the only summary."""
+    [row] = shelf.query(f"SELECT {column} AS total FROM account_daily_summaries")
+    return int(row["total"])
+
+
+def to_sum_up(shelf: LoadWorld) -> list[str]:
+    """Give the accounts that are to be summed up."""
+    with shelf.engine.begin() as connection:
+        return list_accounts_to_sum_up(connection)
 
 
 def test_rows_and_action_are_committed_together(shelf: LoadWorld) -> None:

@@ -6,6 +6,7 @@ STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 SUITE :=
 KEEP :=
+RUNS :=
 
 .DEFAULT_GOAL := help
 .PHONY: help install dev test check format docs test-faults bench chromium lock clean
@@ -34,8 +35,8 @@ format: $(STAMP) ## Format, and fix what can be fixed by itself
 test-faults: $(STAMP) ## Kill, cut and break things on purpose: SUITE=ads|ingest|stream|runs, or all
 	@exec $(BIN)/python -m pytest tests/faults$(if $(SUITE),/$(SUITE)) -m faults
 
-bench: $(STAMP) ## Measure, and fail where a bound is missed: SUITE=planning, or all; KEEP=plans writes the query plans to docs/
-	@exec $(BIN)/python -m bench $(SUITE) $(if $(KEEP),--keep $(KEEP))
+bench: $(STAMP) ## Measure, and fail where a bound is missed: SUITE=planning, or all; KEEP=plans writes query plans to docs/; RUNS=150 times a whole beat
+	@exec $(BIN)/python -m bench $(SUITE) $(if $(KEEP),--keep $(KEEP)) $(if $(RUNS),--runs $(RUNS))
 
 docs: $(STAMP) ## Make docs/actions.md anew from the action classes
 	$(BIN)/python -m bidbeacon_sessions.catalogue bidbeacon_pipelines.actions > docs/actions.md

@@ -18,10 +18,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("suite", nargs="?", choices=SUITES, help="only this one")
     parser.add_argument("--keep", choices=["plans"], help="also write docs/planning-query-plans.md")
+    parser.add_argument(
+        "--runs", type=int, default=6, help="time so many runs of an account; 150 is a whole beat"
+    )
     given = parser.parse_args()
     suites = dict(SUITES) if given.suite is None else {given.suite: SUITES[given.suite]}
-    if given.keep == "plans" and "planning" in suites:
-        suites["planning"] = partial(planning, keep_plans=True)
+    if "planning" in suites:
+        suites["planning"] = partial(planning, keep_plans=given.keep == "plans", runs=given.runs)
     console, figures = Console(), list[Figure]()
     for name, suite in suites.items():
         for figure in suite():

@@ -1,7 +1,7 @@
 """The queries of planning with the plans that PostgreSQL makes for them, as Markdown."""
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from inspect import cleandoc
 from typing import Any
 from uuid import UUID
@@ -12,8 +12,8 @@ from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
 from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.requests import (
     count_open_requests,
-    count_requests_since_oldest,
     insert_request,
+    list_turns,
 )
 from bidbeacon_pipelines.store.windows import list_accounts_with_due_work, list_windows_to_plan
 
@@ -35,12 +35,12 @@ def explain_planning(
     """Give the statements that plan one dataset of an account, each with its plan; the caller rolls back."""
     today = now.date()
     calls: Mapping[str, Any] = {
-        "The windows that planning one dataset of an account must know of": lambda: list_windows_to_plan(
-            connection, account, dataset.name, now=now
+        "The windows that planning an account must know of": lambda: list_windows_to_plan(
+            connection, account, tuple(DATASETS), now=now
         ),
         "Reports in flight of an ads account": lambda: count_open_requests(connection, account.account_id),
-        "How long the oldest due window has been passed over": lambda: count_requests_since_oldest(
-            connection, account, dataset.name, now
+        "How long datasets, and their oldest due windows, have been passed over": lambda: list_turns(
+            connection, account, dict.fromkeys(DATASETS, now - timedelta(hours=12))
         ),
         "Storing a request in a free slot": lambda: insert_request(
             connection,

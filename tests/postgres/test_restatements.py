@@ -7,10 +7,12 @@ from importlib.util import module_from_spec, spec_from_file_location
 
 import pytest
 
+from bidbeacon_pipelines.reports.datasets import HOURLY_PRODUCTS, HOURLY_TARGETS, Dataset
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_pipelines.store.migrate import MIGRATIONS
 from bidbeacon_pipelines.store.restatements import WINDOW_RESTATEMENTS_VIEW, WindowLoad, list_window_loads
 from bidbeacon_sessions import SessionStore, with_job_session
+from tests.dataset_truth import METRICS, Question, total
 from tests.postgres.bench_world import DATASET, BenchWorld
 from tests.postgres.load_world import DAY, LoadWorld, many_rows, report_row
 
@@ -41,11 +43,11 @@ def totals_before(load: WindowLoad) -> tuple[Decimal | None, ...]:
     )
 
 
-def loads_of(world: BenchWorld | LoadWorld, day: date) -> list[WindowLoad]:
+def loads_of(world: BenchWorld | LoadWorld, day: date, dataset: Dataset = DATASET) -> list[WindowLoad]:
     """Give the loads of a day of the one account."""
     account = world.account if isinstance(world, LoadWorld) else world.account()
     with world.engine.begin() as connection:
-        return list_window_loads(connection, account, DATASET.name, day)
+        return list_window_loads(connection, account, dataset.name, day)
 
 
 def test_totals_at_each_age_are_the_truth_of_that_age(world: BenchWorld) -> None:
@@ -66,6 +68,29 @@ def test_totals_at_each_age_are_the_truth_of_that_age(world: BenchWorld) -> None
     ]
     assert loads[0].spend != loads[-1].spend
     assert sum(load.rows_changed for load in loads) > 0
+
+
+@pytest.mark.parametrize("dataset", [HOURLY_TARGETS, HOURLY_PRODUCTS], ids=lambda dataset: dataset.name)
+def test_hours_at_each_age_are_the_truth_of_that_age(world: BenchWorld, dataset: Dataset) -> None:
+    """Hours loaded at T+1, 3 and 13 told at T+13: each load's totals are what Amazon said then, and each change names its hour."""
+    account = world.account()
+    world.sync_entities(account)
+    question = Question(world.engine, world.sandbox.url, account, dataset, YESTERDAY)
+    asked, first = dict[int, datetime](), world.bench.now()
+    for offset in dataset.refresh_offsets:
+        asked[offset] = first + timedelta(days=offset - 1)
+        world.sandbox.state.clock.set(asked[offset])
+        world.load(account, YESTERDAY, dataset=dataset)
+    loads = loads_of(world, YESTERDAY, dataset)
+    assert [1, 3, 13] == [load.age_days for load in loads]
+    true = [question.true(at) for at in asked.values()]
+    told = [tuple(total(rows, metric) for metric in METRICS) for rows in true]
+    assert told == [totals(load) for load in loads]
+    assert [None, *told[:-1]] == [None if load.load_number == 1 else totals_before(load) for load in loads]
+    assert told[0] != told[1] != told[2]
+    hours = {row["hour_at"] for row in world.query("SELECT hour_at FROM restatements")}
+    assert hours
+    assert hours <= {key[0] for rows in true for key in rows}
 
 
 def _next(offset: int) -> int:

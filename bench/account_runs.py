@@ -68,7 +68,7 @@ class AccountRuns:
         self, instance: DagsterInstance, workspace: WorkspaceProcessContext, keys: Sequence[str]
     ) -> None:
         self.keys = keys
-        self._instance = instance
+        self.instance = instance
         self._workspace = workspace.create_request_context()
         [self._server] = [p for p in psutil.Process().children() if "grpc" in p.cmdline()]
 
@@ -98,18 +98,18 @@ class AccountRuns:
 
     def _launch(self, job: RemoteJob, key: str) -> str:
         run = create_run_for_test(
-            self._instance,
+            self.instance,
             job_name=job.name,
             run_config={"ops": {"refresh_account_op": {"config": {"account": key}}}},
             tags={"account": key},
             remote_job_origin=job.get_remote_origin(),
             job_code_origin=job.get_python_origin(),
         )
-        self._instance.launch_run(run.run_id, self._workspace)
+        self.instance.launch_run(run.run_id, self._workspace)
         return str(run.run_id)
 
     def _has_ended(self, run_id: str) -> bool:
-        run = self._instance.get_run_by_id(run_id)
+        run = self.instance.get_run_by_id(run_id)
         assert run is not None
         assert run.status is DagsterRunStatus.SUCCESS or run.status not in _FINISHED, (
             f"the run ended as {run.status}"

@@ -21,6 +21,7 @@ from bench.planning_world import (
     make_empty,
     planning_world,
 )
+from bench.recording import seconds_to_record
 from bidbeacon_pipelines.ads_api.client import AdsApiClient
 from bidbeacon_pipelines.ads_api.credentials import SANDBOX_CREDENTIALS, Endpoints
 from bidbeacon_pipelines.jobs.refresh import REPORTS_IN_FLIGHT, request_due
@@ -36,6 +37,7 @@ from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session
 PLANS = PROJECT_ROOT / "docs" / "planning-query-plans.md"
 BEAT_SECONDS, CORES, BEAT_ACCOUNTS = 300, 2, 150
 MOST_MILLISECONDS, MOST_CPU_SECONDS = 50, 3
+RECORDED_WINDOWS, MOST_SECONDS_TO_RECORD = 500, 3
 
 
 def planning(*, keep_plans: bool = False, runs: int = 6) -> Iterator[Figure]:
@@ -165,9 +167,11 @@ def run_costs(timed: int) -> Iterator[Figure]:
     yield told("load of the machine before the runs", os.getloadavg()[0], "")
     with account_runs(timed + 6) as runs:  # some of them can't be refreshed
         assert len(runs.keys) >= timed + 4, f"expected {timed + 4} accounts, got {len(runs.keys)}"
+        recorded = seconds_to_record(runs.instance, runs.keys[0], RECORDED_WINDOWS)
         runs.measure(runs.keys[:1])
         alone = runs.measure(runs.keys[1:4])
         together = runs.measure(runs.keys[4 : 4 + timed], at_once=CORES)
+    yield at_most(f"recording {RECORDED_WINDOWS} windows in one run", recorded, "s", MOST_SECONDS_TO_RECORD)
     each = alone.cpu_seconds / alone.runs
     yield at_most("CPU of one account's refresh, in a run of its own", each, "CPU s", MOST_CPU_SECONDS)
     busy = BEAT_ACCOUNTS * each / (CORES * BEAT_SECONDS) * 100

@@ -16,7 +16,6 @@ from dagster._daemon.backfill import execute_backfill_iteration
 from sqlalchemy import Engine
 
 from bidbeacon_pipelines.defs.partitions import partition_key
-from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule
 from bidbeacon_pipelines.sandbox.thread import SandboxHandle
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_pipelines.store.accounts import Account
@@ -27,7 +26,6 @@ storage: {custom: {module: bidbeacon_pipelines.local.dagster_storage, class: Bid
 run_coordinator: {module: dagster._core.run_coordinator, class: DefaultRunCoordinator}
 telemetry: {enabled: false}
 """
-AMAZON_SECONDS = 20
 
 
 @pytest.fixture
@@ -88,9 +86,7 @@ def test_a_backfill_is_a_run_for_each_account_and_contiguous_range(
         *[(us, served.day(ago)) for ago in range(20, 26)],
         *[(germany, served.day(ago)) for ago in (20, 21, 22, 40, 41)],
     ]
-    served.sandbox.state.faults.add(
-        FaultRule(fault="report_pending", options=FaultOptions(seconds=AMAZON_SECONDS))
-    )
+    served.hold_reports()
     runs = backfill(served, daemon, wanted)
     expected = [(germany, 22, 20), (germany, 41, 40), (us, 25, 20)]
     assert {
@@ -110,6 +106,7 @@ def test_a_backfill_is_a_run_for_each_account_and_contiguous_range(
     assert [{"status": "requested", "count": len(wanted)}] == windows(served)
     assert served.rows("SELECT 1 FROM session_leases") == []
 
+    served.release_reports()
     wait_until(lambda: all_loaded_by_polling(served), "the next looks load what is ready", seconds=60)
     assert len(wanted) == windows(served)[0]["count"]
     assert len(served.accepted_creates()) == 3

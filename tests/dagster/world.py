@@ -27,6 +27,7 @@ from bidbeacon_pipelines.jobs.accounts import sync_accounts
 from bidbeacon_pipelines.jobs.workbench import Workbench, open_workbench
 from bidbeacon_pipelines.local.dagster_queue import ACCOUNT_TAG
 from bidbeacon_pipelines.reports.datasets import get_dataset
+from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule
 from bidbeacon_pipelines.sandbox.ledger import Call
 from bidbeacon_pipelines.sandbox.thread import SandboxHandle
 from bidbeacon_pipelines.sandbox.truth import day_truth
@@ -40,6 +41,7 @@ ASSET = build_report_asset(DATASET)
 ASSET_KEY = AssetKey(DATASET.asset_name)
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 ACCEPTED = range(200, 300)
+HELD_SECONDS = 1_800
 
 
 def wait_until(condition: Callable[[], bool], what: str, seconds: float = 30) -> None:
@@ -105,6 +107,15 @@ class World:
     def day(self, ago: int = 3) -> date:
         """Give a day, so many days ago; every account has begun it."""
         return datetime.now(UTC).date() - timedelta(days=ago)
+
+    def hold_reports(self, times: int | None = None) -> None:
+        """Let Amazon work on reports, on so many or on all, until `release_reports`, however slow this machine is."""
+        held = FaultRule(fault="report_pending", times=times, options=FaultOptions(seconds=HELD_SECONDS))
+        self.sandbox.state.faults.add(held)
+
+    def release_reports(self) -> None:
+        """Let Amazon be done with the reports that are held: for the sandbox, the time has passed."""
+        self.sandbox.state.clock.advance(HELD_SECONDS)
 
     def execute(self, statement: str, **values: Any) -> None:
         """Run one statement."""

@@ -287,12 +287,14 @@ def record_windows(connection: Connection, windows: Sequence[LoadedWindow]) -> N
 _WITH_DUE_WORK = text("""
     SELECT a.account_key
       FROM advertiser_accounts a
+      LEFT JOIN (SELECT account_id, country_code, count(*) AS datasets, min(through_date) AS through_date
+                   FROM dataset_windows WHERE dataset = ANY(:datasets) GROUP BY account_id, country_code) made
+             USING (account_id, country_code)
      WHERE a.enabled AND a.needs_person IS NULL AND a.amazon_status <> 'DISABLED'
        AND (a.next_look_at IS NULL OR a.next_look_at <= :now)
        AND (a.entities_synced_at IS NOT NULL OR a.first_seen_at < CAST(:now AS timestamptz) - interval '15 minutes')
-       AND ((SELECT count(*) FROM dataset_windows d
-              WHERE d.account_id = a.account_id AND d.country_code = a.country_code AND d.dataset = ANY(:datasets)
-                AND d.through_date >= CAST(CAST(:now AS timestamptz) AT TIME ZONE a.time_zone AS date)) < cardinality(CAST(:datasets AS text[]))
+       AND (coalesce(made.datasets, 0) < cardinality(CAST(:datasets AS text[]))
+            OR made.through_date < CAST(CAST(:now AS timestamptz) AT TIME ZONE a.time_zone AS date)
             OR (EXISTS (SELECT FROM report_windows w
                          WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = ANY(:datasets)
                            AND w.next_refresh_at <= :now AND w.request_id IS NULL)

@@ -4,24 +4,20 @@ Numbers keep every digit: whole ones become `int`, others `Decimal`, never a flo
 are written by some, become non-finite Decimals, so that they spoil their own row only.
 
 The array is cut into objects here and each object is read by the standard library's JSON decoder. The streaming parser ijson is
-not used: its C backend kills the process on a number of 4,301 digits or more, and on deep nesting.
+not used: its C backend kills the process on a number of 4,301 digits or more, and on deep nesting. Rows of a report are read
+much faster, many at a time, by `ingest.wire`; what that does not take is read the way it is here.
 """
 
 import gzip
-import json
-import re
 import zlib
-from collections.abc import Iterator
-from decimal import Decimal
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Protocol
 
-CHUNK_CHARS = 1 << 16
-LONGEST_ROW_CHARS = 1 << 20
-"""A row is some 500 characters; what reaches this without an end is no row."""
+from isal import isal_zlib
 
-_BLANKS = re.compile(r"[ \t\n\r]*")
-_DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=Decimal)
+from bidbeacon_pipelines.ingest.part_text import PartText, open_part
 
 
 class BrokenPartError(ValueError):
@@ -42,8 +38,17 @@ class BrokenPartError(ValueError):
         self.found = found
 
 
-class _NotAnArrayError(ValueError):
-    """What was found instead."""
+_DAMAGED: Any = (EOFError, gzip.BadGzipFile, zlib.error, isal_zlib.error)  # the last one has no type
+
+
+class Counted(Protocol):
+    """Something that knows how many rows it has read of a part."""
+
+    rows_read: int
+
+
+class _Count:
+    rows_read = 0
 
 
 def iter_rows(path: Path) -> Iterator[dict[str, Any]]:
@@ -56,92 +61,38 @@ def iter_rows(path: Path) -> Iterator[dict[str, Any]]:
         BrokenPartError: The file is cut short, damaged, no gzip, no JSON, or no array of objects. Rows before the fault have
             been yielded by then, so load nothing before the end.
     """
-    count = 0
-    try:
-        with gzip.open(path, "rt", encoding="utf-8-sig", newline="") as text:
-            for row in _iter_objects(_Buffer(text)):
-                yield row
-                count += 1
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise BrokenPartError(path.name, count, f"damaged gzip: {error}") from error
-    except UnicodeDecodeError as error:
-        raise BrokenPartError(path.name, count, f"bytes that are not UTF-8: {error.reason}") from error
-    except (ValueError, ArithmeticError, RecursionError) as error:
-        raise BrokenPartError(path.name, count, _told(error)) from error
+    count = _Count()
+    with named_faults(path, count), open_part(path) as text:
+        for _ in array_items(text):
+            yield text.take_object()
+            count.rows_read += 1
 
 
-def _told(error: Exception) -> str:
-    if isinstance(error, RecursionError):
-        return "an object nested too deeply"
-    if isinstance(error, ArithmeticError):
-        return "a number out of every range"
-    return str(error)
-
-
-class _Buffer:
-    """A sliding window over a text: what is read and not yet used."""
-
-    def __init__(self, text: TextIO) -> None:
-        self._text = text
-        self._held = ""
-        self._at = 0
-        self.ended = False
-
-    def next_char(self) -> str:
-        """Skip blanks and give the next character without using it up; empty at the end."""
-        while True:
-            blanks = _BLANKS.match(self._held, self._at)
-            self._at = blanks.end() if blanks else self._at
-            if self._at < len(self._held):
-                return self._held[self._at]
-            if self.ended:
-                return ""
-            self._fill()
-
-    def expect(self, allowed: str) -> str:
-        """Use up the next character, which must be one of these; give it."""
-        char = self.next_char()
-        if not char or char not in allowed:
-            raise _NotAnArrayError(f"{self._shown()} where {' or '.join(allowed)} should be")
-        self._at += 1
-        return char
-
-    def take_object(self) -> dict[str, Any]:
-        """Use up one object that begins at the next character."""
-        if self.next_char() != "{":
-            raise _NotAnArrayError(f"{self._shown()} where an object should be")
-        while True:
-            try:
-                found, self._at = _DECODER.raw_decode(self._held, self._at)
-            except json.JSONDecodeError as error:
-                self._read_on(error)
-            else:
-                row: dict[str, Any] = found
-                return row
-
-    def _read_on(self, error: json.JSONDecodeError) -> None:
-        """Read more of an object that does not decode, as long as it may only be cut by the window's edge."""
-        if self.ended or len(self._held) - self._at > LONGEST_ROW_CHARS:
-            raise _NotAnArrayError(f"an object that is no JSON, {error.msg}: {self._shown()}") from error
-        self._fill()
-
-    def _fill(self) -> None:
-        chunk = self._text.read(CHUNK_CHARS)
-        self.ended = not chunk
-        self._held = self._held[self._at :] + chunk
-        self._at = 0
-
-    def _shown(self) -> str:
-        return repr(self._held[self._at : self._at + 40]) if self.next_char() else "the end"
-
-
-def _iter_objects(buffer: _Buffer) -> Iterator[dict[str, Any]]:
-    buffer.expect("[")
-    if buffer.next_char() == "]":
-        buffer.expect("]")
+def array_items(text: PartText) -> Iterable[None]:
+    """Walk through the array that a text is; at each step the caller uses up one object or several that follow each other."""
+    text.expect("[")
+    if text.next_char() == "]":
+        text.expect("]")
     else:
-        yield buffer.take_object()
-        while buffer.expect(",]") == ",":
-            yield buffer.take_object()
-    if buffer.next_char():
-        raise _NotAnArrayError("more text after the array")
+        yield
+        while text.expect(",]") == ",":
+            yield
+    if text.next_char():
+        raise ValueError("more text after the array")
+
+
+@contextmanager
+def named_faults(path: Path, count: Counted) -> Iterator[None]:
+    """Make of whatever is wrong with a part's bytes a `BrokenPartError`."""
+    try:
+        yield
+    except _DAMAGED as error:
+        raise BrokenPartError(path.name, count.rows_read, f"damaged gzip: {error}") from error
+    except UnicodeDecodeError as error:
+        raise BrokenPartError(
+            path.name, count.rows_read, f"bytes that are not UTF-8: {error.reason}"
+        ) from error
+    except RecursionError as error:
+        raise BrokenPartError(path.name, count.rows_read, "an object nested too deeply") from error
+    except ValueError as error:
+        raise BrokenPartError(path.name, count.rows_read, str(error)) from error

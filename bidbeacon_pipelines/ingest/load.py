@@ -3,20 +3,18 @@
 A reader never sees half a report, and loading the same report twice leaves what loading it once did.
 """
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
-from itertools import chain
 from pathlib import Path
 
 from sqlalchemy import Connection
 
-from bidbeacon_pipelines.ingest.decode import iter_rows
-from bidbeacon_pipelines.ingest.quarantine import to_jsonable
-from bidbeacon_pipelines.ingest.rows import BadRow, ForeignRow, GoodRow, ReportRow, RowEntity, check_rows
-from bidbeacon_pipelines.ingest.targets import TargetIndex, placeholder_id
+from bidbeacon_pipelines.ingest.field_types import as_country
+from bidbeacon_pipelines.ingest.rows import RowCheck
+from bidbeacon_pipelines.ingest.staging import ReportReader, RowStage
+from bidbeacon_pipelines.ingest.targets import TargetIndex
 from bidbeacon_pipelines.reports.acceptance import (
     LOST_ROWS_DIVISOR,
     Accept,
@@ -30,19 +28,17 @@ from bidbeacon_pipelines.reports.datasets import Dataset
 from bidbeacon_pipelines.store.performance import (
     MergeCounts,
     Scope,
-    StagedRow,
     WindowEnd,
     WindowTally,
+    compare_windows,
     digest_window,
-    drop_fresh_windows,
     end_windows,
     merge_windows,
     quarantine_rows,
-    stage_rows,
-    sum_staged_rows,
     tally_windows,
 )
 from bidbeacon_pipelines.store.performance_tables import PERFORMANCE_TABLES, PerformanceTable
+from bidbeacon_pipelines.store.staging import gather_rows, open_stage
 from bidbeacon_pipelines.store.windows import Window
 
 
@@ -106,21 +102,14 @@ def load_report(
     table = PERFORMANCE_TABLES[dataset.table]
     days = [window.window_date for window in windows]
     result = LoadResult()
-    checked = check_rows(
-        dataset.row_model,
-        chain.from_iterable(iter_rows(part) for part in parts),
-        country_code=scope.account.country_code,
-        time_zone=scope.account.time_zone,
-        window_dates=days,
-    )
-    stage_rows(connection, staged_rows(checked, targets, result))
-    sum_staged_rows(connection, table)
-    tallies = tally_windows(connection, table, scope, days)
+    result.foreign = _stage(connection, scope, dataset, days, parts, targets)
+    gather_rows(connection, table)
+    compared = compare_windows(connection, table, scope, days)
+    tallies = tally_windows(connection, scope, days, compared=compared)
     digests = _digest_suspicious(connection, table, tallies)
     verdicts = _judge(tallies, windows, digests, rules)
     _take_apart(result, tallies, verdicts)
-    drop_fresh_windows(connection, [*result.held, *result.refused])
-    result.merge = merge_windows(connection, table, scope, result.loaded)
+    result.merge = merge_windows(connection, table, scope, result.loaded, compared=compared)
     result.quarantined = quarantine_rows(connection, scope, days, loaded=result.loaded)
     held_before = {window.window_date: window.held_count for window in windows}
     end_windows(
@@ -134,56 +123,22 @@ def load_report(
     return result
 
 
-def staged_rows(
-    checked: Iterable[GoodRow[ReportRow] | BadRow | ForeignRow], targets: TargetIndex, result: LoadResult
-) -> Iterator[StagedRow]:
-    """Give checked rows the way they are staged, each with its target; rows of other countries are only counted in `result`."""
-    for one in checked:
-        match one:
-            case GoodRow():
-                yield _good(one, targets)
-            case BadRow():
-                raw = json.dumps(to_jsonable(one.raw), ensure_ascii=False)
-                yield StagedRow(one.index, one.window_date, reason=one.reason, raw=raw)
-            case ForeignRow():
-                result.foreign += 1
-
-
-def _good(good: GoodRow[ReportRow], targets: TargetIndex) -> StagedRow:
-    row, entity = good.row, good.row.entity
-    entity_id, resolved = _identified(row, entity, targets)
-    return StagedRow(
-        good.index,
-        row.window_date,
-        hour_at=good.hour_at,
-        ad_id=row.ad_id,
-        entity_id=entity_id,
-        entity_detail=entity.detail,
-        currency_code=row.currency_code,
-        campaign_id=row.campaign_id,
-        campaign_name=row.campaign_name,
-        ad_group_id=row.ad_group_id,
-        ad_group_name=row.ad_group_name,
-        target_value=entity.target_value,
-        match_type=entity.match_type,
-        resolved=resolved,
-        impressions=row.impressions,
-        clicks=row.clicks,
-        orders=row.orders,
-        sales=row.sales,
-        spend=row.spend,
-    )
-
-
-def _identified(row: ReportRow, entity: RowEntity, targets: TargetIndex) -> tuple[str, bool]:
-    """Give the id that a row is kept under, and whether that is the entity's own rather than a placeholder."""
-    if entity.entity_id is not None:
-        return entity.entity_id, True
-    value, match_type = entity.target_value or "", entity.match_type or ""
-    target_id = targets.find(row.ad_group_id, value, match_type)
-    if target_id is not None:
-        return target_id, True
-    return placeholder_id(row.campaign_id, row.ad_group_id, value, match_type), False
+def _stage(
+    connection: Connection,
+    scope: Scope,
+    dataset: Dataset,
+    days: Sequence[date],
+    parts: Sequence[Path],
+    targets: TargetIndex,
+) -> int:
+    """Stage the rows of all parts; give how many are other countries'."""
+    account = scope.account
+    check = RowCheck(dataset.row_model, as_country(account.country_code), account.time_zone, frozenset(days))
+    with open_stage(connection) as write:
+        reader = ReportReader(check, RowStage(write, targets))
+        for part in parts:
+            reader.read(part)
+    return reader.foreign
 
 
 def _digest_suspicious(

@@ -198,19 +198,22 @@ def check_rows(
         window_dates: The days that were asked for.
         currency_code: The account's, where a row in another currency is to be refused.
     """
-    check = _Check(row_model, as_country(country_code), time_zone, frozenset(window_dates), currency_code)
+    check = RowCheck(row_model, as_country(country_code), time_zone, frozenset(window_dates), currency_code)
     return (check(index, raw) for index, raw in enumerate(raw_rows))
 
 
 @dataclass(frozen=True)
-class _Check(Generic[RowT]):
+class RowCheck(Generic[RowT]):
+    """Sorts one row of a report at a time; as for `check_rows`, but that the country is one of `as_country`."""
+
     row_model: type[RowT]
     country_code: str
     time_zone: str
     window_dates: frozenset[date]
-    currency_code: str | None
+    currency_code: str | None = None
 
     def __call__(self, index: int, raw: dict[str, Any]) -> GoodRow[RowT] | BadRow | ForeignRow:
+        """Say what a row is, the `index`-th of its report."""
         try:
             country = as_country(raw.get(COUNTRY_FIELD) or self.country_code)
         except PydanticCustomError as error:

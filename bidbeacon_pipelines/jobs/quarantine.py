@@ -11,19 +11,18 @@ from datetime import date, timedelta
 from sqlalchemy import Connection, Engine
 
 from bidbeacon_pipelines.actions import QuarantineReplayed
-from bidbeacon_pipelines.ingest.load import LoadResult, staged_rows
 from bidbeacon_pipelines.ingest.quarantine import from_jsonable
 from bidbeacon_pipelines.ingest.rows import BadRow, ForeignRow, GoodRow, ReportRow, check_rows
+from bidbeacon_pipelines.ingest.staging import RowStage
 from bidbeacon_pipelines.ingest.targets import TargetIndex
 from bidbeacon_pipelines.reports.datasets import Dataset, get_dataset
 from bidbeacon_pipelines.store.accounts import Account, get_account
 from bidbeacon_pipelines.store.entities import list_targets
 from bidbeacon_pipelines.store.performance import (
     Scope,
+    compare_windows,
     lock_rows,
     merge_windows,
-    stage_rows,
-    sum_staged_rows,
     tally_windows,
 )
 from bidbeacon_pipelines.store.performance_tables import PERFORMANCE_TABLES
@@ -42,6 +41,7 @@ from bidbeacon_pipelines.store.quarantine import (
     release_rows,
     stage_held_rows,
 )
+from bidbeacon_pipelines.store.staging import gather_rows, open_stage
 from bidbeacon_pipelines.store.summaries import lock_summary
 from bidbeacon_sessions import SessionRecorder
 
@@ -154,11 +154,13 @@ def _merge(connection: Connection, scope: Scope, dataset: Dataset, checked: _Sor
     """Add rows to their windows: summed into an existing key or inserted, exactly as the load would have done."""
     table = PERFORMANCE_TABLES[dataset.table]
     targets = TargetIndex(list_targets(connection, scope.account))
-    stage_rows(connection, staged_rows(checked.understood, targets, LoadResult()))
+    with open_stage(connection) as write:
+        RowStage(write, targets).add_all(checked.understood)
     stage_held_rows(connection, table, scope, checked.days)
-    sum_staged_rows(connection, table)
-    tallies = tally_windows(connection, table, scope, checked.days)
-    merge_windows(connection, table, scope, checked.days)
+    gather_rows(connection, table)
+    compared = compare_windows(connection, table, scope, checked.days)
+    tallies = tally_windows(connection, scope, checked.days, compared=compared)
+    merge_windows(connection, table, scope, checked.days, compared=compared)
     forget_restatements_of_first_loads(connection, scope, checked.days)
     lock_summary(connection, scope.account)
     recount_windows(connection, scope, tallies)

@@ -1,54 +1,26 @@
-"""SQL that loads a report: staged, summed, compared with what is there, merged. All of it runs in the caller's transaction.
+"""SQL that loads a report that has been staged: compared with what is there, judged, merged. All of it runs in the caller's transaction.
 
-The steps share two temporary tables that end with the transaction: `report_staged` has every row of the report in file order, bad
-ones with their reason; `report_fresh` has the good ones summed by key, the way they will stand in the dataset's table. The statements
+The steps share temporary tables that end with the transaction: `report_fresh` has the good rows, the way they will stand in the
+dataset's table, and `report_bad` the others (`store.staging`); `report_changes` is how the former differ from what is there. The statements
 are the same for every table; `PerformanceTable` says where they differ.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
-from psycopg import sql
 from sqlalchemy import Connection, TextClause, text
 
 from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.performance_tables import (
     FACTS,
     METRICS,
-    NAMES,
     PerformanceTable,
     listed,
 )
-
-
-class StagedRow(NamedTuple):
-    """One row of a report, in the order of the columns; a bad one has `reason` and `raw` (JSON text), a good one everything else."""
-
-    row_number: int
-    window_date: date | None
-    hour_at: datetime | None = None
-    ad_id: str | None = None
-    entity_id: str | None = None
-    entity_detail: str = ""
-    currency_code: str | None = None
-    campaign_id: str | None = None
-    campaign_name: str | None = None
-    ad_group_id: str | None = None
-    ad_group_name: str | None = None
-    target_value: str | None = None
-    match_type: str | None = None
-    resolved: bool | None = None
-    impressions: int | None = None
-    clicks: int | None = None
-    orders: int | None = None
-    sales: Decimal | None = None
-    spend: Decimal | None = None
-    reason: str | None = None
-    raw: str | None = None
 
 
 @dataclass(frozen=True)
@@ -70,48 +42,39 @@ class Scope:
         }
 
 
-_STAGED = text("""
-    CREATE TEMP TABLE report_staged (
-        row_number bigint, window_date date, hour_at timestamptz, ad_id text COLLATE "C", entity_id text COLLATE "C",
-        entity_detail text COLLATE "C", currency_code text,
-        campaign_id text COLLATE "C", campaign_name text, ad_group_id text COLLATE "C", ad_group_name text,
-        target_value text, match_type text, resolved boolean, impressions bigint, clicks bigint, orders bigint,
-        sales numeric(20, 6), spend numeric(20, 6), reason text, raw jsonb
-    ) ON COMMIT DROP""")
-
-
-def stage_rows(connection: Connection, rows: Iterable[StagedRow]) -> None:
-    """Copy a report's rows into `report_staged`, as they come, in constant memory."""
-    connection.execute(_STAGED)
-    driver = connection.connection.driver_connection
-    assert driver is not None, "an open SQLAlchemy connection has a driver's"  # noqa: S101 - for the type checker
-    columns = sql.SQL(", ").join(map(sql.Identifier, StagedRow._fields))
-    with (
-        driver.cursor() as cursor,
-        cursor.copy(sql.SQL("COPY report_staged ({}) FROM STDIN").format(columns)) as copy,
-    ):
-        for row in rows:
-            copy.write_row(row)
-    connection.execute(text("ANALYZE report_staged"))
+_OF_SCOPE = """account_id = :account_id AND country_code = :country_code AND dataset = :dataset
+               AND window_date = ANY(:days)"""
+_ANY_METRIC_DIFFERS = f"({listed(METRICS, 'o')}) IS DISTINCT FROM ({listed(METRICS, 'f')})"
+_ANY_FACT_DIFFERS = f"({listed(FACTS, 'o')}) IS DISTINCT FROM ({listed(FACTS, 'f')})"
 
 
 @cache
-def _fresh(table: PerformanceTable) -> TextClause:
-    names = ", ".join(f"min({name}) AS {name}" for name in NAMES)
+def _compare(table: PerformanceTable) -> TextClause:
+    key = ", ".join(f"coalesce(f.{column}, o.{column}) AS {column}" for column in table.key)
+    old = ", ".join(f"o.{metric} AS old_{metric}" for metric in METRICS)
     return text(f"""
-        CREATE TEMP TABLE report_fresh ON COMMIT DROP AS
-        SELECT {listed(table.key)}, {names}, bool_and(resolved) AS resolved,
-               CAST(sum(impressions) AS bigint) AS impressions, CAST(sum(clicks) AS bigint) AS clicks,
-               CAST(sum(orders) AS bigint) AS orders,
-               CAST(sum(sales) AS numeric(20, 6)) AS sales, CAST(sum(spend) AS numeric(20, 6)) AS spend
-          FROM report_staged WHERE reason IS NULL
-         GROUP BY {listed(table.key)}""")
+        CREATE TEMP TABLE report_changes ON COMMIT DROP AS
+        SELECT {key}, {listed(FACTS, "f")}, {old},
+               CASE WHEN o.ad_id IS NULL THEN 'appeared' WHEN f.ad_id IS NULL THEN 'vanished'
+                    WHEN {_ANY_METRIC_DIFFERS} THEN 'changed' ELSE 'renamed' END AS change
+          FROM (SELECT * FROM {table.name} WHERE {_OF_SCOPE}) o
+          FULL JOIN (SELECT * FROM report_fresh WHERE window_date = ANY(:days)) f ON {table.same_key("o", "f")}
+         WHERE o.ad_id IS NULL OR f.ad_id IS NULL OR {_ANY_FACT_DIFFERS}""")
 
 
-def sum_staged_rows(connection: Connection, table: PerformanceTable) -> None:
-    """Make `report_fresh`: rows with the same key are summed; null means "no value" and adds nothing."""
-    connection.execute(_fresh(table))
-    connection.execute(text("ANALYZE report_fresh"))
+def compare_windows(
+    connection: Connection, table: PerformanceTable, scope: Scope, days: Sequence[date]
+) -> bool:
+    """Make `report_changes`, how the report differs from what these windows hold; where they hold nothing, don't, and give False.
+
+    All that follows looks at these few rows only: an unchanged row is read once, and neither locked nor written.
+    """
+    values = scope.values | {"days": list(days)}
+    held = text(f"SELECT EXISTS (SELECT FROM {table.name} WHERE {_OF_SCOPE})")
+    found = bool(connection.execute(held, values).scalar_one())
+    if found:
+        connection.execute(_compare(table), values)
+    return found
 
 
 @dataclass(frozen=True)
@@ -128,23 +91,20 @@ class WindowTally:
 
 
 # Bad rows whose day can't be read count for every window: any of them may be theirs.
-@cache
-def _tallies(table: PerformanceTable) -> TextClause:
-    return text(f"""
-        SELECT w.window_date, coalesce(o.rows, 0) AS old_rows, coalesce(n.rows, 0) AS new_rows,
-               coalesce(b.rows, 0) + (SELECT count(*) FROM report_staged WHERE reason IS NOT NULL AND window_date IS NULL) AS bad_rows,
-               coalesce(n.unresolved, 0) AS unresolved_rows, coalesce(n.spend, 0) AS spend, coalesce(n.sales, 0) AS sales
-          FROM unnest(CAST(:days AS date[])) AS w(window_date)
-          LEFT JOIN (SELECT window_date, count(*) AS rows, count(*) FILTER (WHERE NOT resolved) AS unresolved,
-                            sum(spend) FILTER (WHERE currency_code = :currency) AS spend,
-                            sum(sales) FILTER (WHERE currency_code = :currency) AS sales
-                       FROM report_fresh GROUP BY window_date) n USING (window_date)
-          LEFT JOIN (SELECT window_date, count(*) AS rows FROM report_staged
-                      WHERE reason IS NOT NULL GROUP BY window_date) b USING (window_date)
-          LEFT JOIN (SELECT window_date, count(*) AS rows FROM {table.name}
-                      WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset
-                        AND window_date = ANY(:days) GROUP BY window_date) o USING (window_date)
-         ORDER BY w.window_date""")
+_TALLIES = text("""
+    SELECT w.window_date, 0 AS old_rows, coalesce(n.rows, 0) AS new_rows,
+           coalesce(b.rows, 0) + (SELECT count(*) FROM report_bad WHERE window_date IS NULL) AS bad_rows,
+           coalesce(n.unresolved, 0) AS unresolved_rows, coalesce(n.spend, 0) AS spend, coalesce(n.sales, 0) AS sales
+      FROM unnest(CAST(:days AS date[])) AS w(window_date)
+      LEFT JOIN (SELECT window_date, count(*) AS rows, count(*) FILTER (WHERE NOT resolved) AS unresolved,
+                        sum(spend) FILTER (WHERE currency_code = :currency) AS spend,
+                        sum(sales) FILTER (WHERE currency_code = :currency) AS sales
+                   FROM report_fresh GROUP BY window_date) n USING (window_date)
+      LEFT JOIN (SELECT window_date, count(*) AS rows FROM report_bad GROUP BY window_date) b USING (window_date)
+     ORDER BY w.window_date""")
+_GROWTH = text("""
+    SELECT window_date, count(*) FILTER (WHERE change = 'appeared') - count(*) FILTER (WHERE change = 'vanished')
+      FROM report_changes GROUP BY window_date""")
 
 
 def lock_rows(connection: Connection, account: Account) -> None:
@@ -158,12 +118,24 @@ def lock_rows(connection: Connection, account: Account) -> None:
 
 
 def tally_windows(
-    connection: Connection, table: PerformanceTable, scope: Scope, days: Sequence[date]
+    connection: Connection, scope: Scope, days: Sequence[date], *, compared: bool
 ) -> list[WindowTally]:
-    """Count, for each of the given windows, what the staged report has and what the table holds."""
-    values = scope.values | {"days": list(days), "currency": scope.account.currency_code}
-    rows = connection.execute(_tallies(table), values)
-    return [WindowTally(**row) for row in rows.mappings()]
+    """Count, for each of the given windows, what the report has and what the table holds.
+
+    What it holds is not counted but known: it is what the report has, less what appeared, and what vanished.
+
+    Args:
+        connection: the load's transaction.
+        scope: the account, dataset and request.
+        days: the windows.
+        compared: what `compare_windows` gave.
+    """
+    values = {"days": list(days), "currency": scope.account.currency_code}
+    tallies = [WindowTally(**row) for row in connection.execute(_TALLIES, values).mappings()]
+    if not compared:
+        return tallies
+    growth: dict[date, int] = {row[0]: row[1] for row in connection.execute(_GROWTH)}
+    return [replace(tally, old_rows=tally.new_rows - growth.get(tally.window_date, 0)) for tally in tallies]
 
 
 def digest_window(connection: Connection, table: PerformanceTable, day: date) -> str:
@@ -176,57 +148,51 @@ def digest_window(connection: Connection, table: PerformanceTable, day: date) ->
     return str(connection.execute(statement, {"day": day}).scalar_one())
 
 
-def drop_fresh_windows(connection: Connection, days: Sequence[date]) -> None:
-    """Leave windows out of the merge: their old rows stay."""
-    connection.execute(text("DELETE FROM report_fresh WHERE window_date = ANY(:days)"), {"days": list(days)})
-
-
-_OF_SCOPE = """account_id = :account_id AND country_code = :country_code AND dataset = :dataset
-               AND window_date = ANY(:days)"""
-_ANY_METRIC_DIFFERS = f"({listed(METRICS, 'o')}) IS DISTINCT FROM ({listed(METRICS, 'f')})"
-_ANY_FACT_DIFFERS = f"({listed(FACTS, 'o')}) IS DISTINCT FROM ({listed(FACTS, 'f')})"
-
-
-def _as_json(alias: str) -> str:
-    pairs = ", ".join(f"'{metric}', {alias}.{metric}" for metric in METRICS)
-    return f"CASE WHEN {alias}.ad_id IS NOT NULL THEN jsonb_build_object({pairs}) END"
+def _as_json(prefix: str, absent: str) -> str:
+    pairs = ", ".join(f"'{metric}', c.{prefix}{metric}" for metric in METRICS)
+    return f"CASE WHEN c.change <> '{absent}' THEN jsonb_build_object({pairs}) END"
 
 
 # A window that was never loaded has no `data_as_of`, so its first load restates nothing.
 @cache
 def _restate(table: PerformanceTable) -> TextClause:
-    key = ", ".join(f"coalesce(o.{column}, f.{column})" for column in table.key)
     return text(f"""
         INSERT INTO restatements (account_id, country_code, dataset, {listed(table.key)}, change,
                                   old_values, new_values, old_data_as_of, new_data_as_of, request_id)
-        SELECT :account_id, :country_code, :dataset, {key},
-               CASE WHEN o.ad_id IS NULL THEN 'appeared' WHEN f.ad_id IS NULL THEN 'vanished' ELSE 'changed' END,
-               {_as_json("o")}, {_as_json("f")}, w.data_as_of, :data_as_of, :request_id
-          FROM (SELECT * FROM {table.name} WHERE {_OF_SCOPE}) o
-          FULL JOIN report_fresh f ON {table.same_key("o", "f")}
-          JOIN report_windows w ON w.window_date = coalesce(o.window_date, f.window_date)
+        SELECT :account_id, :country_code, :dataset, {listed(table.key, "c")}, c.change,
+               {_as_json("old_", "appeared")}, {_as_json("", "vanished")}, w.data_as_of, :data_as_of, :request_id
+          FROM report_changes c
+          JOIN report_windows w ON w.window_date = c.window_date
            AND w.account_id = :account_id AND w.country_code = :country_code AND w.dataset = :dataset
-         WHERE w.window_date = ANY(:days) AND w.data_as_of IS NOT NULL
-           AND (o.ad_id IS NULL OR f.ad_id IS NULL OR {_ANY_METRIC_DIFFERS})""")
+         WHERE w.window_date = ANY(:days) AND w.data_as_of IS NOT NULL AND c.change <> 'renamed'""")
 
 
 @cache
 def _vanish(table: PerformanceTable) -> TextClause:
     return text(f"""
-        DELETE FROM {table.name} o
-         WHERE {_OF_SCOPE} AND NOT EXISTS (SELECT FROM report_fresh f WHERE {table.same_key("o", "f")})""")
+        DELETE FROM {table.name} o USING report_changes c
+         WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset
+           AND c.window_date = ANY(:days) AND c.change = 'vanished' AND {table.same_key("o", "c")}""")
 
 
-# Rows that say what is there already are filtered out first: an update that changes nothing still costs a lock and WAL.
+def _insert(table: PerformanceTable, source: str) -> str:
+    return f"""
+        INSERT INTO {table.name} AS p ({listed(table.primary_key)}, {listed(FACTS)}, request_id, loaded_at)
+        SELECT :account_id, :country_code, :dataset, {listed(table.key)}, {listed(FACTS)}, :request_id, now()
+          FROM {source} AND window_date = ANY(:days)"""
+
+
+# In the order of the key, which is that of `place`: an index that grows at its end costs half of one that grows everywhere.
+@cache
+def _insert_all(table: PerformanceTable) -> TextClause:
+    time = listed(column for column in table.key if column in {"window_date", "hour_at"})
+    return text(f"{_insert(table, 'report_fresh WHERE true')} ORDER BY {time}, place")
+
+
 @cache
 def _merge(table: PerformanceTable) -> TextClause:
     return text(f"""
-        INSERT INTO {table.name} AS p ({listed(table.primary_key)}, {listed(FACTS)}, request_id, loaded_at)
-        SELECT :account_id, :country_code, :dataset, {listed(table.key, "f")}, {listed(FACTS, "f")}, :request_id, now()
-          FROM report_fresh f
-          LEFT JOIN (SELECT * FROM {table.name} WHERE {_OF_SCOPE}) o ON {table.same_key("o", "f")}
-         WHERE o.ad_id IS NULL OR {_ANY_FACT_DIFFERS}
-         ORDER BY {listed(table.key, "f")}
+        {_insert(table, "report_changes WHERE change <> 'vanished'")} ORDER BY {listed(table.key)}
         ON CONFLICT ({listed(table.primary_key)}) DO UPDATE
            SET {", ".join(f"{column} = excluded.{column}" for column in FACTS)},
                request_id = excluded.request_id, loaded_at = excluded.loaded_at""")
@@ -242,10 +208,20 @@ class MergeCounts:
 
 
 def merge_windows(
-    connection: Connection, table: PerformanceTable, scope: Scope, days: Sequence[date]
+    connection: Connection, table: PerformanceTable, scope: Scope, days: Sequence[date], *, compared: bool
 ) -> MergeCounts:
-    """Make the table say of these windows what the report says: restatements recorded, vanished rows removed, changed ones written."""
+    """Make the table say of these windows what the report says: restatements recorded, vanished rows removed, changed ones written.
+
+    Args:
+        connection: the load's transaction.
+        table: where they are.
+        scope: the account, dataset and request.
+        days: the windows.
+        compared: what `compare_windows` gave of these windows, or of these and others.
+    """
     values = scope.values | {"days": list(days)}
+    if not compared:
+        return MergeCounts(connection.execute(_insert_all(table), values).rowcount, 0, 0)
     restated = connection.execute(_restate(table), values).rowcount
     vanished = connection.execute(_vanish(table), values).rowcount
     written = connection.execute(_merge(table), values).rowcount
@@ -269,7 +245,7 @@ _QUARANTINE = text("""
     INSERT INTO quarantined_rows (account_id, country_code, dataset, window_date, request_id, row_number, reason, raw)
     SELECT :account_id, :country_code, :dataset, window_date, :request_id, row_number, reason, raw
       FROM (SELECT *, row_number() OVER (PARTITION BY window_date ORDER BY row_number) AS place
-              FROM report_staged WHERE reason IS NOT NULL) bad
+              FROM report_bad) bad
      WHERE place <= :most OR window_date = ANY(:loaded) OR window_date IS NULL AND cardinality(CAST(:loaded AS date[])) > 0
      ORDER BY row_number""")
 
@@ -295,9 +271,7 @@ def quarantine_rows(
     }
     connection.execute(_RELEASE, values)
     connection.execute(_QUARANTINE, values)
-    return int(
-        connection.execute(text("SELECT count(*) FROM report_staged WHERE reason IS NOT NULL")).scalar_one()
-    )
+    return int(connection.execute(text("SELECT count(*) FROM report_bad")).scalar_one())
 
 
 @dataclass(frozen=True)

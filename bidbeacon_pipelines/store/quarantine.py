@@ -13,7 +13,8 @@ from sqlalchemy import Connection, text
 
 from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.performance import Scope, WindowTally
-from bidbeacon_pipelines.store.performance_tables import FACTS, PerformanceTable, listed
+from bidbeacon_pipelines.store.performance_tables import METRICS, PerformanceTable, listed
+from bidbeacon_pipelines.store.staging import Subject
 
 
 @dataclass(frozen=True)
@@ -146,10 +147,16 @@ def stage_held_rows(
     connection: Connection, table: PerformanceTable, scope: Scope, days: Sequence[date]
 ) -> None:
     """Stage what these windows hold, beside the rows that were staged before: what is summed then is the whole report."""
-    copied = listed((*table.key, *FACTS))
+    hour = "hour_at" if "hour_at" in table.key else "CAST(NULL AS timestamptz)"
+    told = listed(Subject._fields)
     connection.execute(
-        text(f"""INSERT INTO report_staged (row_number, {copied}) SELECT -1, {copied} FROM {table.name}
-                  WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset AND window_date = ANY(:days)"""),
+        text(f"""
+            WITH held AS (
+                SELECT -row_number() OVER () AS subject, window_date, {hour} AS hour_at, {listed(METRICS)}, {told} FROM {table.name}
+                 WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset AND window_date = ANY(:days)),
+            of_held AS (INSERT INTO report_staged (subject, {told}) SELECT subject, {told} FROM held)
+            INSERT INTO report_staged (subject, window_date, hour_at, {listed(METRICS)})
+            SELECT subject, window_date, hour_at, {listed(METRICS)} FROM held"""),
         scope.values | {"days": list(days)},
     )
 

@@ -1,0 +1,197 @@
+"""Stages the rows of a report: read many at a time where they can be, one by one where they have to be, each way to the same end."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bidbeacon_pipelines.ingest.decode import array_items, named_faults
+from bidbeacon_pipelines.ingest.part_text import PartText, open_part, read_object
+from bidbeacon_pipelines.ingest.quarantine import to_jsonable
+from bidbeacon_pipelines.ingest.quick_rows import QuickRows
+from bidbeacon_pipelines.ingest.rows import BadRow, ForeignRow, GoodRow, ReportRow, RowCheck
+from bidbeacon_pipelines.ingest.targets import TargetIndex, placeholder_id
+from bidbeacon_pipelines.ingest.wire import UNREADABLE, WireFormat, find_wire_format
+from bidbeacon_pipelines.store.performance_tables import METRICS
+from bidbeacon_pipelines.store.staging import (
+    Subject,
+    bad_line,
+    field_text,
+    row_lines,
+    subject_line,
+    time_text,
+)
+
+Checked = GoodRow[ReportRow] | BadRow | ForeignRow
+Write = Callable[[str], object]
+
+
+@cache
+def _wire_format_of(model: type[ReportRow]) -> WireFormat | None:
+    return find_wire_format(model)
+
+
+_RAWS = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+class RowStage:
+    """Where checked rows go: each what a row is of is staged once, under a number, and rows name it.
+
+    Args:
+        write: Takes lines of `store.staging`.
+        targets: The account's targets.
+    """
+
+    def __init__(self, write: Write, targets: TargetIndex) -> None:
+        self.foreign = 0
+        self.write = write
+        self._targets = targets
+        self._subjects = 0
+
+    def add_all(self, checked: Iterable[Checked]) -> None:
+        """Stage rows that have been checked one by one; those of other countries are only counted."""
+        for one in checked:
+            self.add(one)
+
+    def add(self, one: Checked) -> None:
+        """Stage one."""
+        match one:
+            case GoodRow():
+                metrics = [field_text(getattr(one.row, name)) for name in METRICS]
+                time = time_text(one.row.window_date, one.hour_at)
+                self.write(row_lines([(self.add_subject(one.row), time, *metrics)]))
+            case BadRow():
+                raw = json.dumps(to_jsonable(one.raw), ensure_ascii=False)
+                self.write(bad_line(one.index, one.window_date, one.reason, raw))
+            case ForeignRow():
+                self.foreign += 1
+
+    def add_subject(self, row: ReportRow) -> str:
+        """Stage what a row is of, with its target; give the number under which that is."""
+        self._subjects += 1
+        self.write(subject_line(self._subjects, self._subject_of(row)))
+        return str(self._subjects)
+
+    def _subject_of(self, row: ReportRow) -> Subject:
+        entity = row.entity
+        entity_id, resolved = entity.entity_id, True
+        if entity_id is None:
+            entity_id, resolved = self._identified(row, entity.target_value or "", entity.match_type or "")
+        return Subject(
+            row.ad_id,
+            entity_id,
+            entity.detail,
+            row.currency_code,
+            row.campaign_id,
+            row.campaign_name,
+            row.ad_group_id,
+            row.ad_group_name,
+            entity.target_value,
+            entity.match_type,
+            resolved,
+        )
+
+    def _identified(self, row: ReportRow, value: str, match_type: str) -> tuple[str, bool]:
+        """Give the id that rows of a target are kept under, and whether that is its own rather than a placeholder."""
+        target_id = self._targets.find(row.ad_group_id, value, match_type)
+        if target_id is not None:
+            return target_id, True
+        return placeholder_id(row.campaign_id, row.ad_group_id, value, match_type), False
+
+
+class ReportReader:
+    """Reads the parts of one report in turn into a stage.
+
+    Args:
+        check: Says what a row is that is looked at by itself.
+        stage: Takes all rows.
+
+    Attributes:
+        rows_read: Rows of the present part so far.
+    """
+
+    def __init__(self, check: RowCheck[Any], stage: RowStage) -> None:
+        self.rows_read = 0
+        self._rows_before = 0
+        self._check = check
+        self._stage = stage
+        model: type[ReportRow] = check.row_model
+        self._wire = _wire_format_of(model)
+        self._quick = QuickRows(self._wire, check, stage.add_subject) if self._wire else None
+
+    @property
+    def foreign(self) -> int:
+        """Rows of other countries."""
+        return self._stage.foreign + (self._quick.foreign if self._quick else 0)
+
+    def read(self, path: Path) -> None:
+        """Stage all rows of a part.
+
+        Raises:
+            BrokenPartError: It can't be read to its end; some of its rows have been staged by then.
+        """
+        self._rows_before += self.rows_read
+        self.rows_read = 0
+        with named_faults(path, self), open_part(path) as text:
+            for _ in array_items(text):
+                self._take_some(text)
+
+    def _take_some(self, text: PartText) -> None:
+        """Use up the objects that are at hand, or the next one at least."""
+        some = text.peek_objects() if self._quick else ""
+        rows = self._decode(some)
+        if rows:
+            self._add(rows, range(self.rows_read, self.rows_read + len(rows)), lambda: _texts_in(some))
+            self.rows_read += len(rows)
+            text.use_up(some)
+        else:
+            self._walk(text, text.place + len(some))
+
+    def _walk(self, text: PartText, until: int) -> None:
+        """Use up the objects up to a place one by one, as one of them can't be decoded in the company of the others."""
+        rows, numbers, texts = list[Any](), list[int](), list[str]()
+        while True:
+            one = text.peek_object() if self._quick else ""
+            decoded = self._decode(one)
+            if decoded:
+                rows += decoded
+                numbers.append(self.rows_read)
+                texts.append(one)
+                text.use_up(one)
+            else:
+                self._add_raw(text.take_object(), self.rows_read)
+            self.rows_read += 1
+            if text.next_char() != "," or text.place >= until:
+                break
+            text.expect(",")
+        if rows:
+            self._add(rows, numbers, lambda: texts)
+
+    def _decode(self, some: str) -> list[Any]:
+        """Give the rows that a text has; none where it has other things than rows, as far as the decoder knows them."""
+        if not some or self._wire is None:
+            return []
+        try:
+            return self._wire.decoder.decode(f"[{some}]")
+        except UNREADABLE:
+            return []
+
+    def _add(self, rows: Sequence[Any], numbers: Sequence[int], texts: Callable[[], Sequence[str]]) -> None:
+        """Stage decoded rows; those that are odd are read once more, as they came."""
+        assert self._quick is not None, "only the quick way decodes"  # noqa: S101 - for the type checker
+        lines, odd = self._quick.lines(rows)
+        self._stage.write(lines)
+        came = texts() if odd else ()
+        for place in odd:
+            self._add_raw(read_object(came[place]), numbers[place])
+
+    def _add_raw(self, raw: dict[str, Any], number: int) -> None:
+        self._stage.add(self._check(self._rows_before + number, raw))
+
+
+def _texts_in(some: str) -> list[str]:
+    """Give the text of each object."""
+    return [bytes(raw).decode() for raw in _RAWS.decode(f"[{some}]")]

@@ -1,0 +1,149 @@
+"""SQL and lines of text that bring a report's rows into the database: COPY into `report_staged`, a temporary table.
+
+It has lines of three kinds. A subject says under a number what rows are of, beside their time: ad, entity, currency and names; a
+report repeats these in every row, and they are sent once. A row names its subject and has day, hour and metrics. A bad row has its
+place in the report, its reason and what came (JSON). `gather_rows` makes the tables of it that a load works with, which end with
+the transaction as well.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from decimal import Decimal
+from functools import cache
+from typing import Final, NamedTuple
+
+from sqlalchemy import Connection, TextClause, text
+
+from bidbeacon_pipelines.store.performance_tables import (
+    METRICS,
+    NAMES,
+    PerformanceTable,
+    listed,
+)
+
+NULL: Final = "\\N"
+WORK_MEMORY: Final = "64MB"
+"""What the server may use to sort and compare a report's rows: 100,000 of them fit."""
+
+
+class Subject(NamedTuple):
+    """What rows are of, beside their time."""
+
+    ad_id: str
+    entity_id: str
+    entity_detail: str
+    currency_code: str
+    campaign_id: str
+    campaign_name: str | None
+    ad_group_id: str
+    ad_group_name: str | None
+    target_value: str | None
+    match_type: str | None
+    resolved: bool
+
+
+_STAGED = text("""
+    CREATE TEMP TABLE report_staged (
+        subject bigint, window_date date, hour_at timestamptz, impressions bigint, clicks bigint, orders bigint,
+        sales numeric(20, 6), spend numeric(20, 6), row_number bigint, reason text, raw jsonb,
+        ad_id text COLLATE "C", entity_id text COLLATE "C", entity_detail text COLLATE "C", currency_code text,
+        campaign_id text COLLATE "C", campaign_name text, ad_group_id text COLLATE "C", ad_group_name text,
+        target_value text, match_type text, resolved boolean
+    ) ON COMMIT DROP""")
+_OF_ROW: Final = 3 + len(METRICS)
+_OF_BAD: Final = 3
+_ROW_END: Final = f"\t{NULL}" * (_OF_BAD + len(Subject._fields)) + "\n"
+_BAD_END: Final = f"\t{NULL}" * len(Subject._fields) + "\n"
+_SUBJECT_START: Final = f"\t{NULL}" * (_OF_ROW - 1 + _OF_BAD)
+_ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+def field_text(value: str | Decimal | date | int | None) -> str:
+    """Give a value as COPY takes it."""
+    if value is None:
+        return NULL
+    return value.translate(_ESCAPES) if isinstance(value, str) else str(value)
+
+
+def time_text(day: date, hour_at: datetime | None) -> str:
+    """Give the two fields of a row that say when it is of."""
+    return f"{day}\t{NULL if hour_at is None else hour_at}"
+
+
+def row_lines(rows: Iterable[Sequence[str]]) -> str:
+    """Give the lines of rows: each its subject's number, its time, its metrics in the order of `METRICS`."""
+    return "".join([line + _ROW_END for line in map("\t".join, rows)])
+
+
+def subject_line(number: int, subject: Subject) -> str:
+    """Give the line of a subject."""
+    return "\t".join([f"{number}{_SUBJECT_START}", *map(field_text, subject)]) + "\n"
+
+
+def bad_line(row_number: int, day: date | None, reason: str, raw: str) -> str:
+    """Give the line of a row that can't be understood; `raw` is JSON."""
+    place = f"{NULL}\t{field_text(day)}" + f"\t{NULL}" * (_OF_ROW - 2)
+    return f"{place}\t{row_number}\t{field_text(reason)}\t{field_text(raw)}{_BAD_END}"
+
+
+@contextmanager
+def open_stage(connection: Connection) -> Iterator[Callable[[str], object]]:
+    """Make `report_staged`, and give the function that copies lines into it; they are there when the block ends."""
+    connection.execute(text(f"SET LOCAL work_mem = '{WORK_MEMORY}'"))
+    connection.execute(_STAGED)
+    driver = connection.connection.driver_connection
+    assert driver is not None, "an open SQLAlchemy connection has a driver's"  # noqa: S101 - for the type checker
+    with driver.cursor() as cursor, cursor.copy("COPY report_staged FROM STDIN") as copy:
+        yield copy.write
+
+
+_GATHER = (
+    # Two subjects may have one key: a target named in two ways, a campaign with two names. `place` is the key's.
+    f"""CREATE TEMP TABLE report_subjects ON COMMIT DROP AS
+        SELECT subject, {listed(Subject._fields)},
+               dense_rank() OVER (ORDER BY ad_id, entity_id, entity_detail, currency_code) AS place
+          FROM report_staged WHERE ad_id IS NOT NULL""",
+    """CREATE TEMP TABLE report_bad ON COMMIT DROP AS
+        SELECT row_number, window_date, reason, raw FROM report_staged WHERE reason IS NOT NULL""",
+)
+# Lines of subjects have no day, and bad rows no subject. (A planner without statistics takes nearly nothing to be null.)
+_ROWS = "report_staged r JOIN report_subjects s ON s.subject = r.subject WHERE r.window_date IS NOT NULL"
+_HAS_TWINS = text(f"""
+    SELECT EXISTS (SELECT FROM {_ROWS} GROUP BY r.window_date, r.hour_at, s.place HAVING count(*) > 1)""")
+
+
+def _fresh_key(table: PerformanceTable) -> str:
+    return ", ".join(f"{'r' if column in _TIME else 's'}.{column}" for column in table.key)
+
+
+_TIME = frozenset({"window_date", "hour_at"})
+
+
+@cache
+def _fresh(table: PerformanceTable) -> TextClause:
+    return text(f"""
+        CREATE TEMP VIEW report_fresh AS
+        SELECT {_fresh_key(table)}, {listed(NAMES, "s")}, s.resolved, {listed(METRICS, "r")}, s.place FROM {_ROWS}""")
+
+
+@cache
+def _summed(table: PerformanceTable) -> TextClause:
+    names = ", ".join(f"min(s.{name}) AS {name}" for name in NAMES)
+    counts = ", ".join(f"CAST(sum(r.{name}) AS bigint) AS {name}" for name in METRICS[:3])
+    amounts = ", ".join(f"CAST(sum(r.{name}) AS numeric(20, 6)) AS {name}" for name in METRICS[3:])
+    return text(f"""
+        CREATE TEMP TABLE report_fresh ON COMMIT DROP AS
+        SELECT {_fresh_key(table)}, {names}, bool_and(s.resolved) AS resolved, {counts}, {amounts}, s.place
+          FROM {_ROWS} GROUP BY {_fresh_key(table)}, s.place""")
+
+
+def gather_rows(connection: Connection, table: PerformanceTable) -> None:
+    """Make `report_fresh` of the staged rows, as they will stand in the table, and `report_bad`.
+
+    Rows with the same key are summed; null means "no value" and adds nothing. Nearly always no two have, and nothing is summed.
+    """
+    for statement in _GATHER:
+        connection.execute(text(statement))
+    twins = connection.execute(_HAS_TWINS).scalar_one()
+    connection.execute(_summed(table) if twins else _fresh(table))

@@ -18,7 +18,6 @@ LONGEST_INTEGER: Final = 4_000
 """Digits; Python makes no `int` of more than 4,300."""
 
 _BLANKS = re.compile(r"[ \t\n\r]*")
-_BORDER = re.compile(r"\}(?=[ \t\n\r]*,[ \t\n\r]*\{)")
 
 
 class NotAnArrayError(ValueError):
@@ -60,13 +59,7 @@ class PartText:
         self._text = text
         self._held = ""
         self._at = 0
-        self._behind = 0
         self._ended = False
-
-    @property
-    def place(self) -> int:
-        """How many characters have been used up."""
-        return self._behind + self._at
 
     def next_char(self) -> str:
         """Skip blanks and give the next character without using it up; empty at the end."""
@@ -100,19 +93,16 @@ class PartText:
                 row: dict[str, Any] = found
                 return row
 
-    def peek_objects(self) -> str:
-        """Give what may be whole objects with commas between them, from the next character on; only decoding proves it. May be empty."""
+    def peek_objects(self, chars: int) -> str:
+        """Give what may be whole objects with commas between them, from the next character on and of at most so many; maybe nothing.
+
+        Only decoding proves it: a brace may also stand in a text.
+        """
         if self.next_char() != "{":
             return ""
-        if len(self._held) - self._at < CHUNK_CHARS // 2 and not self._ended:
+        if len(self._held) - self._at < chars and not self._ended:
             self._fill()
-        return self._held[self._at : self._held.rfind("}", self._at) + 1]
-
-    def peek_object(self) -> str:
-        """Give what may be one object, in the same way."""
-        border = _BORDER.search(self._held, self._at)
-        end = border.end() if border else self._held.rfind("}", self._at) + 1
-        return self._held[self._at : end]
+        return self._held[self._at : self._held.rfind("}", self._at, self._at + chars) + 1]
 
     def use_up(self, proven: str) -> None:
         """Use up what was peeked and has been proven to be whole."""
@@ -129,7 +119,6 @@ class PartText:
         chunk = self._text.read(max(CHUNK_CHARS, at_least))
         self._ended = not chunk
         self._held = self._held[self._at :] + chunk
-        self._behind += self._at
         self._at = 0
 
     def _shown(self) -> str:

@@ -25,7 +25,7 @@ MOST_REMEMBERED: Final = 1 << 16
 MOST_REMEMBERED_FIELDS: Final = 1 << 14
 LONGEST_REMEMBERED: Final = 2_000
 """Characters of what a row is of; a name of a megabyte is not worth it."""
-FOREIGN: Final = ""
+FOREIGN: Final = b""
 """The place of a subject's number where a row is another country's."""
 
 _PLAIN_AMOUNT = re.compile(rb"(?:0|[1-9][0-9]{0,13})\.[0-9]{1,6}\Z")
@@ -64,21 +64,19 @@ def _checked(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return give
 
 
-def _amount_text(value: bytes | int | None) -> str | None:
-    """Give an amount as it is staged; None for what is none. Digits that are plain are taken as they are."""
+def _amount_text(value: bytes | int | None) -> bytes | None:
+    """Give an amount as it is staged; None for what is none."""
     if value is None:
         return NULL
-    if isinstance(value, bytes) and _PLAIN_AMOUNT.match(value):
-        return value.decode()
     try:
         amount = as_amount(Decimal(value.decode()) if isinstance(value, bytes) else value)
     except (ArithmeticError, PydanticCustomError):
         return None
-    return f"{amount:f}"
+    return f"{amount:f}".encode()
 
 
-def _count_text(value: int | None) -> str:
-    return NULL if value is None else str(value)
+def _count_text(value: int | None) -> bytes:
+    return NULL if value is None else b"%d" % value
 
 
 class QuickRows:
@@ -91,7 +89,7 @@ class QuickRows:
     """
 
     def __init__(
-        self, wire: WireFormat, check: RowCheck[Any], add_subject: Callable[[ReportRow], str]
+        self, wire: WireFormat, check: RowCheck[Any], add_subject: Callable[[ReportRow], bytes]
     ) -> None:
         self.foreign = 0
         self._wire = wire
@@ -103,7 +101,7 @@ class QuickRows:
         self._counts = Memo(_count_text)
         self._amounts = Memo(_amount_text)
 
-    def lines(self, rows: Sequence[Any]) -> tuple[str, list[int]]:
+    def lines(self, rows: Sequence[Any]) -> tuple[bytes, list[int]]:
         """Give the lines of decoded rows, and the places among them of those that have to be looked at one by one."""
         columns = self._columns(list(zip(*map(astuple, rows), strict=True)))
         if FOREIGN in columns[0] or any(None in column for column in columns):
@@ -120,12 +118,14 @@ class QuickRows:
             *[self._amount_column(column) for column in wire[amounts:]],
         ]
 
-    def _amount_column(self, column: tuple[Any, ...]) -> list[str | None]:
+    def _amount_column(self, column: tuple[Any, ...]) -> list[bytes | None]:
+        """Give amounts as they are staged; digits that are plain are taken as they came, they hardly ever come twice."""
         if not _AMOUNT_TYPES.issuperset(map(type, column)):  # `True` would be found as 1
             column = tuple(value if type(value) in _AMOUNT_TYPES else b"" for value in column)
-        return list(map(self._amounts.__getitem__, column))
+        plain, others = _PLAIN_AMOUNT.match, self._amounts
+        return [value if type(value) is bytes and plain(value) else others[value] for value in column]
 
-    def _sift(self, columns: list[list[Any]]) -> tuple[str, list[int]]:
+    def _sift(self, columns: list[list[Any]]) -> tuple[bytes, list[int]]:
         """Give the same where some rows are odd or foreign; a foreign one may be as odd as it likes."""
         lines, odd = [], []
         for place, parts in enumerate(zip(*columns, strict=True)):
@@ -137,7 +137,7 @@ class QuickRows:
                 lines.append(parts)
         return row_lines(lines), odd
 
-    def _subject(self, told: tuple[Any, ...]) -> str | None:
+    def _subject(self, told: tuple[Any, ...]) -> bytes | None:
         """Stage what rows are of, and give its number; `FOREIGN` where that is another country's, None where it is odd."""
         wire = dict(zip(self._wire.subject, told, strict=True))
         wire["country_code"] = wire["country_code"] or self._check.country_code
@@ -151,7 +151,7 @@ class QuickRows:
         except AttributeError:  # the model's entity is told by more than that
             return None
 
-    def _time(self, told: tuple[Any, ...]) -> str | None:
+    def _time(self, told: tuple[Any, ...]) -> bytes | None:
         """Give the day and the instant of an hour, as they are staged."""
         values = {name: self._fields[name][value] for name, value in zip(self._wire.times, told, strict=True)}
         day = values["window_date"]

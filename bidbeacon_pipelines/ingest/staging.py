@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 
 from bidbeacon_pipelines.ingest.decode import array_items, named_faults
-from bidbeacon_pipelines.ingest.part_text import PartText, open_part, read_object
+from bidbeacon_pipelines.ingest.part_text import CHUNK_CHARS, PartText, open_part, read_object
 from bidbeacon_pipelines.ingest.quarantine import to_jsonable
-from bidbeacon_pipelines.ingest.quick_rows import QuickRows
+from bidbeacon_pipelines.ingest.quick_rows import MOST_REMEMBERED, Memo, QuickRows
 from bidbeacon_pipelines.ingest.rows import BadRow, ForeignRow, GoodRow, ReportRow, RowCheck
 from bidbeacon_pipelines.ingest.targets import TargetIndex, placeholder_id
 from bidbeacon_pipelines.ingest.wire import UNREADABLE, WireFormat, find_wire_format
@@ -26,7 +26,7 @@ from bidbeacon_pipelines.store.staging import (
 )
 
 Checked = GoodRow[ReportRow] | BadRow | ForeignRow
-Write = Callable[[str], object]
+Write = Callable[[bytes], object]
 
 
 @cache
@@ -49,7 +49,8 @@ class RowStage:
         self.foreign = 0
         self.write = write
         self._targets = targets
-        self._subjects = 0
+        self._count = 0
+        self._subjects = Memo(self._number, MOST_REMEMBERED)
 
     def add_all(self, checked: Iterable[Checked]) -> None:
         """Stage rows that have been checked one by one; those of other countries are only counted."""
@@ -69,11 +70,14 @@ class RowStage:
             case ForeignRow():
                 self.foreign += 1
 
-    def add_subject(self, row: ReportRow) -> str:
-        """Stage what a row is of, with its target; give the number under which that is."""
-        self._subjects += 1
-        self.write(subject_line(self._subjects, self._subject_of(row)))
-        return str(self._subjects)
+    def add_subject(self, row: ReportRow) -> bytes:
+        """Stage what a row is of, with its target, unless it is there; give the number under which it is."""
+        return self._subjects[self._subject_of(row)]
+
+    def _number(self, subject: Subject) -> bytes:
+        self._count += 1
+        self.write(subject_line(self._count, subject))
+        return b"%d" % self._count
 
     def _subject_of(self, row: ReportRow) -> Subject:
         entity = row.entity
@@ -140,35 +144,17 @@ class ReportReader:
                 self._take_some(text)
 
     def _take_some(self, text: PartText) -> None:
-        """Use up the objects that are at hand, or the next one at least."""
-        some = text.peek_objects() if self._quick else ""
-        rows = self._decode(some)
-        if rows:
-            self._add(rows, range(self.rows_read, self.rows_read + len(rows)), lambda: _texts_in(some))
-            self.rows_read += len(rows)
-            text.use_up(some)
-        else:
-            self._walk(text, text.place + len(some))
-
-    def _walk(self, text: PartText, until: int) -> None:
-        """Use up the objects up to a place one by one, as one of them can't be decoded in the company of the others."""
-        rows, numbers, texts = list[Any](), list[int](), list[str]()
-        while True:
-            one = text.peek_object() if self._quick else ""
-            decoded = self._decode(one)
-            if decoded:
-                rows += decoded
-                numbers.append(self.rows_read)
-                texts.append(one)
-                text.use_up(one)
-            else:
-                self._add_raw(text.take_object(), self.rows_read)
-            self.rows_read += 1
-            if text.next_char() != "," or text.place >= until:
-                break
-            text.expect(",")
-        if rows:
-            self._add(rows, numbers, lambda: texts)
+        """Use up some of the objects that are at hand: half as many where one can't be decoded, until that one stands alone."""
+        chars = CHUNK_CHARS if self._quick else 0
+        while some := text.peek_objects(chars):
+            rows = self._decode(some)
+            if rows:
+                self._add(rows, some)
+                text.use_up(some)
+                return
+            chars = len(some) // 2
+        self._add_raw(text.take_object(), self.rows_read)
+        self.rows_read += 1
 
     def _decode(self, some: str) -> list[Any]:
         """Give the rows that a text has; none where it has other things than rows, as far as the decoder knows them."""
@@ -179,19 +165,15 @@ class ReportReader:
         except UNREADABLE:
             return []
 
-    def _add(self, rows: Sequence[Any], numbers: Sequence[int], texts: Callable[[], Sequence[str]]) -> None:
+    def _add(self, rows: Sequence[Any], some: str) -> None:
         """Stage decoded rows; those that are odd are read once more, as they came."""
         assert self._quick is not None, "only the quick way decodes"  # noqa: S101 - for the type checker
         lines, odd = self._quick.lines(rows)
         self._stage.write(lines)
-        came = texts() if odd else ()
+        came = _RAWS.decode(f"[{some}]") if odd else ()
         for place in odd:
-            self._add_raw(read_object(came[place]), numbers[place])
+            self._add_raw(read_object(bytes(came[place]).decode()), self.rows_read + place)
+        self.rows_read += len(rows)
 
     def _add_raw(self, raw: dict[str, Any], number: int) -> None:
         self._stage.add(self._check(self._rows_before + number, raw))
-
-
-def _texts_in(some: str) -> list[str]:
-    """Give the text of each object."""
-    return [bytes(raw).decode() for raw in _RAWS.decode(f"[{some}]")]

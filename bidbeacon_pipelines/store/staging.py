@@ -22,7 +22,7 @@ from bidbeacon_pipelines.store.performance_tables import (
     listed,
 )
 
-NULL: Final = "\\N"
+NULL: Final = b"\\N"
 WORK_MEMORY: Final = "64MB"
 """What the server may use to sort and compare a report's rows: 100,000 of them fit."""
 
@@ -53,42 +53,43 @@ _STAGED = text("""
     ) ON COMMIT DROP""")
 _OF_ROW: Final = 3 + len(METRICS)
 _OF_BAD: Final = 3
-_ROW_END: Final = f"\t{NULL}" * (_OF_BAD + len(Subject._fields)) + "\n"
-_BAD_END: Final = f"\t{NULL}" * len(Subject._fields) + "\n"
-_SUBJECT_START: Final = f"\t{NULL}" * (_OF_ROW - 1 + _OF_BAD)
+_NULLS_OF_SUBJECT: Final = [NULL] * len(Subject._fields)
+_ROW_END: Final = b"\t".join([b"", *[NULL] * _OF_BAD, *_NULLS_OF_SUBJECT]) + b"\n"
 _ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
-def field_text(value: str | Decimal | date | int | None) -> str:
+def field_text(value: str | Decimal | date | int | None) -> bytes:
     """Give a value as COPY takes it."""
     if value is None:
         return NULL
-    return value.translate(_ESCAPES) if isinstance(value, str) else str(value)
+    return (value.translate(_ESCAPES) if isinstance(value, str) else str(value)).encode()
 
 
-def time_text(day: date, hour_at: datetime | None) -> str:
+def time_text(day: date, hour_at: datetime | None) -> bytes:
     """Give the two fields of a row that say when it is of."""
-    return f"{day}\t{NULL if hour_at is None else hour_at}"
+    return b"%b\t%b" % (field_text(day), field_text(hour_at))
 
 
-def row_lines(rows: Iterable[Sequence[str]]) -> str:
+def row_lines(rows: Iterable[Sequence[bytes]]) -> bytes:
     """Give the lines of rows: each its subject's number, its time, its metrics in the order of `METRICS`."""
-    return "".join([line + _ROW_END for line in map("\t".join, rows)])
+    return b"".join([line + _ROW_END for line in map(b"\t".join, rows)])
 
 
-def subject_line(number: int, subject: Subject) -> str:
+def subject_line(number: int, subject: Subject) -> bytes:
     """Give the line of a subject."""
-    return "\t".join([f"{number}{_SUBJECT_START}", *map(field_text, subject)]) + "\n"
+    nothing = [NULL] * (_OF_ROW - 1 + _OF_BAD)
+    return b"\t".join([field_text(number), *nothing, *map(field_text, subject)]) + b"\n"
 
 
-def bad_line(row_number: int, day: date | None, reason: str, raw: str) -> str:
+def bad_line(row_number: int, day: date | None, reason: str, raw: str) -> bytes:
     """Give the line of a row that can't be understood; `raw` is JSON."""
-    place = f"{NULL}\t{field_text(day)}" + f"\t{NULL}" * (_OF_ROW - 2)
-    return f"{place}\t{row_number}\t{field_text(reason)}\t{field_text(raw)}{_BAD_END}"
+    told = map(field_text, (row_number, reason, raw))
+    nothing = [NULL] * (_OF_ROW - 2)
+    return b"\t".join([NULL, field_text(day), *nothing, *told, *_NULLS_OF_SUBJECT]) + b"\n"
 
 
 @contextmanager
-def open_stage(connection: Connection) -> Iterator[Callable[[str], object]]:
+def open_stage(connection: Connection) -> Iterator[Callable[[bytes], object]]:
     """Make `report_staged`, and give the function that copies lines into it; they are there when the block ends."""
     connection.execute(text(f"SET LOCAL work_mem = '{WORK_MEMORY}'"))
     connection.execute(_STAGED)
@@ -109,8 +110,14 @@ _GATHER = (
 )
 # Lines of subjects have no day, and bad rows no subject. (A planner without statistics takes nearly nothing to be null.)
 _ROWS = "report_staged r JOIN report_subjects s ON s.subject = r.subject WHERE r.window_date IS NOT NULL"
-_HAS_TWINS = text(f"""
-    SELECT EXISTS (SELECT FROM {_ROWS} GROUP BY r.window_date, r.hour_at, s.place HAVING count(*) > 1)""")
+# Where each subject has a key of its own, nothing has to be known of subjects to find two rows with one key.
+_SHARED_KEYS = text("SELECT EXISTS (SELECT FROM report_subjects GROUP BY place HAVING count(*) > 1)")
+_TWINS = text("""
+    SELECT EXISTS (SELECT FROM report_staged WHERE window_date IS NOT NULL AND subject IS NOT NULL
+                    GROUP BY window_date, hour_at, subject HAVING count(*) > 1)""")
+_TWINS_BY_KEY = text(
+    f"SELECT EXISTS (SELECT FROM {_ROWS} GROUP BY r.window_date, r.hour_at, s.place HAVING count(*) > 1)"
+)
 
 
 def _fresh_key(table: PerformanceTable) -> str:
@@ -145,5 +152,6 @@ def gather_rows(connection: Connection, table: PerformanceTable) -> None:
     """
     for statement in _GATHER:
         connection.execute(text(statement))
-    twins = connection.execute(_HAS_TWINS).scalar_one()
+    shared = connection.execute(_SHARED_KEYS).scalar_one()
+    twins = connection.execute(_TWINS_BY_KEY if shared else _TWINS).scalar_one()
     connection.execute(_summed(table) if twins else _fresh(table))

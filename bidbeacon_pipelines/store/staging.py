@@ -83,7 +83,7 @@ def subject_line(number: int, subject: Subject) -> bytes:
 
 def bad_line(row_number: int, day: date | None, reason: str, raw: str) -> bytes:
     """Give the line of a row that can't be understood; `raw` is JSON."""
-    told = map(field_text, (row_number, reason, raw))
+    told = [field_text(row_number), field_text(reason), field_text(raw)]
     nothing = [NULL] * (_OF_ROW - 2)
     return b"\t".join([NULL, field_text(day), *nothing, *told, *_NULLS_OF_SUBJECT]) + b"\n"
 

@@ -9,6 +9,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 
+from psycopg.errors import UniqueViolation
 from sqlalchemy import Connection
 
 from bidbeacon_pipelines.ingest.field_types import as_country
@@ -25,6 +26,7 @@ from bidbeacon_pipelines.reports.acceptance import (
     decide_load,
 )
 from bidbeacon_pipelines.reports.datasets import Dataset
+from bidbeacon_pipelines.store.first_load import TooManyBadRowsError, holds_rows, open_table
 from bidbeacon_pipelines.store.performance import (
     MergeCounts,
     Scope,
@@ -35,10 +37,11 @@ from bidbeacon_pipelines.store.performance import (
     end_windows,
     merge_windows,
     quarantine_rows,
+    tally_loaded_windows,
     tally_windows,
 )
 from bidbeacon_pipelines.store.performance_tables import PERFORMANCE_TABLES, PerformanceTable
-from bidbeacon_pipelines.store.staging import gather_rows, open_stage
+from bidbeacon_pipelines.store.staging import RowSink, gather_rows, open_stage, stage_bad_rows
 from bidbeacon_pipelines.store.windows import Window
 
 
@@ -99,46 +102,111 @@ def load_report(
     Raises:
         BrokenPartError: a part can't be read to its end; roll back.
     """
-    table = PERFORMANCE_TABLES[dataset.table]
-    days = [window.window_date for window in windows]
-    result = LoadResult()
-    result.foreign = _stage(connection, scope, dataset, days, parts, targets)
-    gather_rows(connection, table)
-    compared = compare_windows(connection, table, scope, days)
-    tallies = tally_windows(connection, scope, days, compared=compared)
-    digests = _digest_suspicious(connection, table, tallies)
-    verdicts = _judge(tallies, windows, digests, rules)
-    _take_apart(result, tallies, verdicts)
-    result.merge = merge_windows(connection, table, scope, result.loaded, compared=compared)
-    result.quarantined = quarantine_rows(connection, scope, days, loaded=result.loaded)
+    load = _Load(connection, scope, dataset, windows, parts, targets, rules)
+    outcome = load.find_first_load() or load.by_stage()
+    result = outcome.result
+    result.quarantined = quarantine_rows(connection, scope, load.days, loaded=result.loaded)
     held_before = {window.window_date: window.held_count for window in windows}
-    end_windows(
-        connection,
-        scope,
-        [
-            _end(tally, verdicts[tally.window_date], digests, rules, held_before[tally.window_date])
-            for tally in tallies
-        ],
-    )
+    ends = [
+        _end(
+            tally, outcome.verdicts[tally.window_date], outcome.digests, rules, held_before[tally.window_date]
+        )
+        for tally in outcome.tallies
+    ]
+    end_windows(connection, scope, ends)
     return result
 
 
-def _stage(
-    connection: Connection,
-    scope: Scope,
-    dataset: Dataset,
-    days: Sequence[date],
-    parts: Sequence[Path],
-    targets: TargetIndex,
-) -> int:
-    """Stage the rows of all parts; give how many are other countries'."""
-    account = scope.account
-    check = RowCheck(dataset.row_model, as_country(account.country_code), account.time_zone, frozenset(days))
-    with open_stage(connection) as write:
-        reader = ReportReader(check, RowStage(write, targets))
-        for part in parts:
+@dataclass(frozen=True)
+class _Outcome:
+    """What a report came to."""
+
+    result: LoadResult
+    tallies: Sequence[WindowTally]
+    verdicts: Mapping[date, Verdict]
+    digests: Mapping[date, str]
+
+
+@dataclass(frozen=True)
+class _Load:
+    """One report on its way into its windows, by one of two ways."""
+
+    connection: Connection
+    scope: Scope
+    dataset: Dataset
+    windows: Sequence[Window]
+    parts: Sequence[Path]
+    targets: TargetIndex
+    rules: LoadRules
+
+    @property
+    def table(self) -> PerformanceTable:
+        """Where its rows go."""
+        return PERFORMANCE_TABLES[self.dataset.table]
+
+    @property
+    def days(self) -> list[date]:
+        """The windows' days."""
+        return [window.window_date for window in self.windows]
+
+    def find_first_load(self) -> _Outcome | None:
+        """Write rows straight into windows that hold nothing; None, and nothing written, where that is not the way.
+
+        It is not where a window holds rows or is refused, where rows have to be summed, or where very many are bad.
+        """
+        connection, table, scope = self.connection, self.table, self.scope
+        if holds_rows(connection, table, scope, self.days):
+            return None
+        attempt = connection.begin_nested()
+        try:
+            with open_table(connection, table, scope) as rows:
+                foreign = self._read_into(rows)
+        except (UniqueViolation, TooManyBadRowsError):
+            attempt.rollback()
+            return None
+        stage_bad_rows(connection, bytes(rows.bad_lines))
+        tallies = tally_loaded_windows(connection, table, scope, self.days)
+        outcome = self._judged(tallies, {}, foreign)
+        if len(outcome.result.loaded) < len(tallies):
+            attempt.rollback()
+            return None
+        attempt.commit()
+        outcome.result.merge = MergeCounts(outcome.result.rows, 0, 0)
+        return outcome
+
+    def by_stage(self) -> _Outcome:
+        """Compare the report with what its windows hold, and write what differs into those that take it."""
+        connection, table, scope = self.connection, self.table, self.scope
+        with open_stage(connection) as staged:
+            foreign = self._read_into(staged)
+        gather_rows(connection, table)
+        compared = compare_windows(connection, table, scope, self.days)
+        tallies = tally_windows(connection, scope, self.days, compared=compared)
+        outcome = self._judged(tallies, _digest_suspicious(connection, table, tallies), foreign)
+        outcome.result.merge = merge_windows(
+            connection, table, scope, outcome.result.loaded, compared=compared
+        )
+        return outcome
+
+    def _read_into(self, sink: RowSink) -> int:
+        """Read the rows of all parts; give how many are other countries'."""
+        account = self.scope.account
+        check = RowCheck(
+            self.dataset.row_model,
+            as_country(account.country_code),
+            account.time_zone,
+            frozenset(self.days),
+        )
+        reader = ReportReader(check, RowStage(sink, self.targets))
+        for part in self.parts:
             reader.read(part)
-    return reader.foreign
+        return reader.foreign
+
+    def _judged(self, tallies: Sequence[WindowTally], digests: Mapping[date, str], foreign: int) -> _Outcome:
+        verdicts = _judge(tallies, self.windows, digests, self.rules)
+        result = LoadResult(foreign=foreign)
+        _take_apart(result, tallies, verdicts)
+        return _Outcome(result, tallies, verdicts, digests)
 
 
 def _digest_suspicious(

@@ -7,6 +7,7 @@ is handed back: the one by one check then says what it is, and why. So nothing i
 
 import re
 from collections.abc import Callable, Hashable, Sequence
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final, Generic, TypeVar
 
@@ -19,14 +20,14 @@ from bidbeacon_pipelines.ingest.hours import ImpossibleHourError, start_of_hour
 from bidbeacon_pipelines.ingest.rows import ReportRow, RowCheck
 from bidbeacon_pipelines.ingest.wire import AMOUNTS, WireFormat
 from bidbeacon_pipelines.store.performance_tables import METRICS
-from bidbeacon_pipelines.store.staging import NULL, row_lines, time_text
+from bidbeacon_pipelines.store.staging import NULL
 
-MOST_REMEMBERED: Final = 1 << 16
+MOST_REMEMBERED: Final = 1 << 15
 MOST_REMEMBERED_FIELDS: Final = 1 << 14
 LONGEST_REMEMBERED: Final = 2_000
 """Characters of what a row is of; a name of a megabyte is not worth it."""
 FOREIGN: Final = b""
-"""The place of a subject's number where a row is another country's."""
+"""What stands for a subject where a row is another country's."""
 
 _PLAIN_AMOUNT = re.compile(rb"(?:0|[1-9][0-9]{0,13})\.[0-9]{1,6}\Z")
 _AMOUNT_TYPES = frozenset({bytes, int, type(None)})
@@ -37,7 +38,10 @@ V = TypeVar("V")
 
 
 class Memo(dict[K, V], Generic[K, V]):
-    """Remembers what a function made of each value, and forgets all of it when that gets too much."""
+    """Remembers what a function made of each value; when that gets too much, it forgets the newest eighth.
+
+    So a report that goes through more values than fit in the same order again and again still finds most of them.
+    """
 
     def __init__(self, make: Callable[[K], V], most: int = MOST_REMEMBERED_FIELDS) -> None:
         super().__init__()
@@ -47,7 +51,8 @@ class Memo(dict[K, V], Generic[K, V]):
     def __missing__(self, value: K) -> V:
         """Make it."""
         if len(self) >= self._most:
-            self.clear()
+            for _ in range(1 + self._most // 8):
+                self.popitem()
         made = self[value] = self._make(value)
         return made
 
@@ -85,35 +90,41 @@ class QuickRows:
     Args:
         wire: How they were decoded.
         check: The one by one check, whose account and windows count here too.
-        add_subject: Stages what a row is of, and gives the number that lines name it by.
+        subject_text: Gives the text by which lines name what a row is of.
+        time_text: Gives the text by which they tell a day and the instant of an hour.
     """
 
     def __init__(
-        self, wire: WireFormat, check: RowCheck[Any], add_subject: Callable[[ReportRow], bytes]
+        self,
+        wire: WireFormat,
+        check: RowCheck[Any],
+        subject_text: Callable[[ReportRow], bytes],
+        time_text: Callable[[date, datetime | None], bytes],
     ) -> None:
         self.foreign = 0
         self._wire = wire
         self._check = check
-        self._add_subject = add_subject
+        self._subject_text = subject_text
+        self._time_text = time_text
         self._fields = {name: Memo[Any, Any](_checked(one)) for name, one in wire.checks.items()}
         self._subjects = Memo(self._subject, MOST_REMEMBERED)
         self._times = Memo(self._time)
         self._counts = Memo(_count_text)
         self._amounts = Memo(_amount_text)
 
-    def lines(self, rows: Sequence[Any]) -> tuple[bytes, list[int]]:
+    def lines(self, rows: Sequence[Any]) -> tuple[list[bytes], list[int]]:
         """Give the lines of decoded rows, and the places among them of those that have to be looked at one by one."""
         columns = self._columns(list(zip(*map(astuple, rows), strict=True)))
-        if FOREIGN in columns[0] or any(None in column for column in columns):
+        if FOREIGN in columns[1] or any(None in column for column in columns):
             return self._sift(columns)
-        return row_lines(zip(*columns, strict=True)), []
+        return list(map(b"\t".join, zip(*columns, strict=True))), []
 
     def _columns(self, wire: list[tuple[Any, ...]]) -> list[list[Any]]:
-        """Give the columns of staged rows: subject, time, counts, amounts; None where a value is odd."""
+        """Give the columns of lines: time, subject, counts, amounts; None where a value is odd."""
         subject, counts, amounts = len(self._wire.subject), -len(METRICS), -len(AMOUNTS)
         return [
-            list(map(self._subjects.__getitem__, zip(*wire[:subject], strict=True))),
             list(map(self._times.__getitem__, zip(*wire[subject:counts], strict=True))),
+            list(map(self._subjects.__getitem__, zip(*wire[:subject], strict=True))),
             *[list(map(self._counts.__getitem__, column)) for column in wire[counts:amounts]],
             *[self._amount_column(column) for column in wire[amounts:]],
         ]
@@ -125,20 +136,20 @@ class QuickRows:
         plain, others = _PLAIN_AMOUNT.match, self._amounts
         return [value if type(value) is bytes and plain(value) else others[value] for value in column]
 
-    def _sift(self, columns: list[list[Any]]) -> tuple[bytes, list[int]]:
+    def _sift(self, columns: list[list[Any]]) -> tuple[list[bytes], list[int]]:
         """Give the same where some rows are odd or foreign; a foreign one may be as odd as it likes."""
         lines, odd = [], []
         for place, parts in enumerate(zip(*columns, strict=True)):
-            if parts[0] == FOREIGN:
+            if parts[1] == FOREIGN:
                 self.foreign += 1
             elif None in parts:
                 odd.append(place)
             else:
-                lines.append(parts)
-        return row_lines(lines), odd
+                lines.append(b"\t".join(parts))
+        return lines, odd
 
     def _subject(self, told: tuple[Any, ...]) -> bytes | None:
-        """Stage what rows are of, and give its number; `FOREIGN` where that is another country's, None where it is odd."""
+        """Give what lines say of their subject; `FOREIGN` where that is another country's, None where it is odd."""
         wire = dict(zip(self._wire.subject, told, strict=True))
         wire["country_code"] = wire["country_code"] or self._check.country_code
         values = {name: self._fields[name][value] for name, value in wire.items()}
@@ -147,7 +158,7 @@ class QuickRows:
         if _REFUSED in values.values() or _length(told) > LONGEST_REMEMBERED:
             return None
         try:
-            return self._add_subject(self._wire.model.model_construct(**values))
+            return self._subject_text(self._wire.model.model_construct(**values))
         except AttributeError:  # the model's entity is told by more than that
             return None
 
@@ -162,7 +173,7 @@ class QuickRows:
             hour_at = None if written is None else start_of_hour(day, written, self._check.time_zone)
         except ImpossibleHourError:
             return None
-        return time_text(day, hour_at)
+        return self._time_text(day, hour_at)
 
 
 def _length(told: tuple[Any, ...]) -> int:

@@ -1,7 +1,7 @@
 """Stages the rows of a report: read many at a time where they can be, one by one where they have to be, each way to the same end."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,17 +16,9 @@ from bidbeacon_pipelines.ingest.rows import BadRow, ForeignRow, GoodRow, ReportR
 from bidbeacon_pipelines.ingest.targets import TargetIndex, placeholder_id
 from bidbeacon_pipelines.ingest.wire import UNREADABLE, WireFormat, find_wire_format
 from bidbeacon_pipelines.store.performance_tables import METRICS
-from bidbeacon_pipelines.store.staging import (
-    Subject,
-    bad_line,
-    field_text,
-    row_lines,
-    subject_line,
-    time_text,
-)
+from bidbeacon_pipelines.store.staging import RowSink, Subject, field_text
 
 Checked = GoodRow[ReportRow] | BadRow | ForeignRow
-Write = Callable[[bytes], object]
 
 
 @cache
@@ -38,19 +30,18 @@ _RAWS = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class RowStage:
-    """Where checked rows go: each what a row is of is staged once, under a number, and rows name it.
+    """Where checked rows go, each with its target.
 
     Args:
-        write: Takes lines of `store.staging`.
+        sink: Takes them.
         targets: The account's targets.
     """
 
-    def __init__(self, write: Write, targets: TargetIndex) -> None:
+    def __init__(self, sink: RowSink, targets: TargetIndex) -> None:
         self.foreign = 0
-        self.write = write
+        self.sink = sink
         self._targets = targets
-        self._count = 0
-        self._subjects = Memo(self._number, MOST_REMEMBERED)
+        self._subjects = Memo(sink.subject, MOST_REMEMBERED)
 
     def add_all(self, checked: Iterable[Checked]) -> None:
         """Stage rows that have been checked one by one; those of other countries are only counted."""
@@ -62,22 +53,17 @@ class RowStage:
         match one:
             case GoodRow():
                 metrics = [field_text(getattr(one.row, name)) for name in METRICS]
-                time = time_text(one.row.window_date, one.hour_at)
-                self.write(row_lines([(self.add_subject(one.row), time, *metrics)]))
+                time = self.sink.time(one.row.window_date, one.hour_at)
+                self.sink.rows([b"\t".join([time, self.subject_text(one.row), *metrics])])
             case BadRow():
                 raw = json.dumps(to_jsonable(one.raw), ensure_ascii=False)
-                self.write(bad_line(one.index, one.window_date, one.reason, raw))
+                self.sink.bad(one.index, one.window_date, one.reason, raw)
             case ForeignRow():
                 self.foreign += 1
 
-    def add_subject(self, row: ReportRow) -> bytes:
-        """Stage what a row is of, with its target, unless it is there; give the number under which it is."""
+    def subject_text(self, row: ReportRow) -> bytes:
+        """Give the text by which lines name what a row is of; the same subject is not told twice."""
         return self._subjects[self._subject_of(row)]
-
-    def _number(self, subject: Subject) -> bytes:
-        self._count += 1
-        self.write(subject_line(self._count, subject))
-        return b"%d" % self._count
 
     def _subject_of(self, row: ReportRow) -> Subject:
         entity = row.entity
@@ -124,7 +110,9 @@ class ReportReader:
         self._stage = stage
         model: type[ReportRow] = check.row_model
         self._wire = _wire_format_of(model)
-        self._quick = QuickRows(self._wire, check, stage.add_subject) if self._wire else None
+        self._quick = (
+            QuickRows(self._wire, check, stage.subject_text, stage.sink.time) if self._wire else None
+        )
 
     @property
     def foreign(self) -> int:
@@ -169,7 +157,7 @@ class ReportReader:
         """Stage decoded rows; those that are odd are read once more, as they came."""
         assert self._quick is not None, "only the quick way decodes"  # noqa: S101 - for the type checker
         lines, odd = self._quick.lines(rows)
-        self._stage.write(lines)
+        self._stage.sink.rows(lines)
         came = _RAWS.decode(f"[{some}]") if odd else ()
         for place in odd:
             self._add_raw(read_object(bytes(came[place]).decode()), self.rows_read + place)

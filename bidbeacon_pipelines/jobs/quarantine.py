@@ -154,8 +154,8 @@ def _merge(connection: Connection, scope: Scope, dataset: Dataset, checked: _Sor
     """Add rows to their windows: summed into an existing key or inserted, exactly as the load would have done."""
     table = PERFORMANCE_TABLES[dataset.table]
     targets = TargetIndex(list_targets(connection, scope.account))
-    with open_stage(connection) as write:
-        RowStage(write, targets).add_all(checked.understood)
+    with open_stage(connection) as staged:
+        RowStage(staged, targets).add_all(checked.understood)
     stage_held_rows(connection, table, scope, checked.days)
     gather_rows(connection, table)
     compared = compare_windows(connection, table, scope, checked.days)

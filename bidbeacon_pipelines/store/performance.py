@@ -91,7 +91,9 @@ class WindowTally:
 
 
 # Bad rows whose day can't be read count for every window: any of them may be theirs.
-_TALLIES = text("""
+@cache
+def _tallies(source: str) -> TextClause:
+    return text(f"""
     SELECT w.window_date, 0 AS old_rows, coalesce(n.rows, 0) AS new_rows,
            coalesce(b.rows, 0) + (SELECT count(*) FROM report_bad WHERE window_date IS NULL) AS bad_rows,
            coalesce(n.unresolved, 0) AS unresolved_rows, coalesce(n.spend, 0) AS spend, coalesce(n.sales, 0) AS sales
@@ -99,9 +101,11 @@ _TALLIES = text("""
       LEFT JOIN (SELECT window_date, count(*) AS rows, count(*) FILTER (WHERE NOT resolved) AS unresolved,
                         sum(spend) FILTER (WHERE currency_code = :currency) AS spend,
                         sum(sales) FILTER (WHERE currency_code = :currency) AS sales
-                   FROM report_fresh GROUP BY window_date) n USING (window_date)
+                   FROM {source} GROUP BY window_date) n USING (window_date)
       LEFT JOIN (SELECT window_date, count(*) AS rows FROM report_bad GROUP BY window_date) b USING (window_date)
      ORDER BY w.window_date""")
+
+
 _GROWTH = text("""
     SELECT window_date, count(*) FILTER (WHERE change = 'appeared') - count(*) FILTER (WHERE change = 'vanished')
       FROM report_changes GROUP BY window_date""")
@@ -131,11 +135,20 @@ def tally_windows(
         compared: what `compare_windows` gave.
     """
     values = {"days": list(days), "currency": scope.account.currency_code}
-    tallies = [WindowTally(**row) for row in connection.execute(_TALLIES, values).mappings()]
+    tallies = [WindowTally(**row) for row in connection.execute(_tallies("report_fresh"), values).mappings()]
     if not compared:
         return tallies
     growth: dict[date, int] = {row[0]: row[1] for row in connection.execute(_GROWTH)}
     return [replace(tally, old_rows=tally.new_rows - growth.get(tally.window_date, 0)) for tally in tallies]
+
+
+def tally_loaded_windows(
+    connection: Connection, table: PerformanceTable, scope: Scope, days: Sequence[date]
+) -> list[WindowTally]:
+    """Count the same of windows that held nothing, after the report's rows have been written into the table."""
+    values = scope.values | {"days": list(days), "currency": scope.account.currency_code}
+    rows = connection.execute(_tallies(f"{table.name} WHERE {_OF_SCOPE}"), values)
+    return [WindowTally(**row) for row in rows.mappings()]
 
 
 def digest_window(connection: Connection, table: PerformanceTable, day: date) -> str:

@@ -6,12 +6,12 @@ place in the report, its reason and what came (JSON). `gather_rows` makes the ta
 the transaction as well.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from sqlalchemy import Connection, TextClause, text
 
@@ -47,13 +47,12 @@ class Subject(NamedTuple):
 
 _STAGED = text("""
     CREATE TEMP TABLE report_staged (
-        subject bigint, window_date date, hour_at timestamptz, impressions bigint, clicks bigint, orders bigint,
+        window_date date, hour_at timestamptz, subject bigint, impressions bigint, clicks bigint, orders bigint,
         sales numeric(20, 6), spend numeric(20, 6), row_number bigint, reason text, raw jsonb,
         ad_id text COLLATE "C", entity_id text COLLATE "C", entity_detail text COLLATE "C", currency_code text,
         campaign_id text COLLATE "C", campaign_name text, ad_group_id text COLLATE "C", ad_group_name text,
         target_value text, match_type text, resolved boolean
     ) ON COMMIT DROP""")
-_OF_ROW: Final = 3 + len(METRICS)
 _OF_BAD: Final = 3
 _NULLS_OF_SUBJECT: Final = [NULL] * len(Subject._fields)
 _ROW_END: Final = b"\t".join([b"", *[NULL] * _OF_BAD, *_NULLS_OF_SUBJECT]) + b"\n"
@@ -67,49 +66,93 @@ def field_text(value: str | Decimal | date | int | None) -> bytes:
     return (value.translate(_ESCAPES) if isinstance(value, str) else str(value)).encode()
 
 
-def time_text(day: date, hour_at: datetime | None) -> bytes:
-    """Give the two fields of a row that say when it is of."""
-    return b"%b\t%b" % (field_text(day), field_text(hour_at))
+class RowSink(Protocol):
+    """Takes a report's rows on their way to the database."""
+
+    def subject(self, subject: Subject) -> bytes:
+        """Give the text by which lines of rows name their subject; asked once for each, as a rule."""
+
+    def time(self, day: date, hour_at: datetime | None) -> bytes:
+        """Give the text by which they tell when they are of."""
+
+    def rows(self, lines: list[bytes]) -> None:
+        """Take rows: time, subject and the metrics in the order of `METRICS`, with tabs between them."""
+
+    def bad(self, row_number: int, day: date | None, reason: str, raw: str) -> None:
+        """Take a row that can't be understood; `raw` is JSON."""
 
 
-def row_lines(rows: Iterable[Sequence[bytes]]) -> bytes:
-    """Give the lines of rows: each its subject's number, its time, its metrics in the order of `METRICS`."""
-    return b"".join([line + _ROW_END for line in map(b"\t".join, rows)])
+class StagedRows:
+    """The sink that writes into `report_staged`; each subject goes there once, under a number."""
 
+    def __init__(self, write: Callable[[bytes], object]) -> None:
+        self._write = write
+        self._subjects = 0
 
-def subject_line(number: int, subject: Subject) -> bytes:
-    """Give the line of a subject."""
-    nothing = [NULL] * (_OF_ROW - 1 + _OF_BAD)
-    return b"\t".join([field_text(number), *nothing, *map(field_text, subject)]) + b"\n"
+    def subject(self, subject: Subject) -> bytes:
+        """Stage it, and give its number."""
+        self._subjects += 1
+        number = b"%d" % self._subjects
+        nothing = [NULL] * (len(METRICS) + _OF_BAD)
+        self._write(b"\t".join([NULL, NULL, number, *nothing, *map(field_text, subject)]) + b"\n")
+        return number
+
+    def time(self, day: date, hour_at: datetime | None) -> bytes:
+        """Give day and instant."""
+        return b"%b\t%b" % (field_text(day), field_text(hour_at))
+
+    def rows(self, lines: list[bytes]) -> None:
+        """Stage rows."""
+        self._write(b"".join([line + _ROW_END for line in lines]))
+
+    def bad(self, row_number: int, day: date | None, reason: str, raw: str) -> None:
+        """Stage one."""
+        self._write(bad_line(row_number, day, reason, raw))
 
 
 def bad_line(row_number: int, day: date | None, reason: str, raw: str) -> bytes:
-    """Give the line of a row that can't be understood; `raw` is JSON."""
+    """Give the line of a row that can't be understood."""
     told = [field_text(row_number), field_text(reason), field_text(raw)]
-    nothing = [NULL] * (_OF_ROW - 2)
-    return b"\t".join([NULL, field_text(day), *nothing, *told, *_NULLS_OF_SUBJECT]) + b"\n"
+    nothing = [NULL] * (2 + len(METRICS))
+    return b"\t".join([field_text(day), *nothing, *told, *_NULLS_OF_SUBJECT]) + b"\n"
 
 
 @contextmanager
-def open_stage(connection: Connection) -> Iterator[Callable[[bytes], object]]:
-    """Make `report_staged`, and give the function that copies lines into it; they are there when the block ends."""
-    for setting, value in _SETTINGS.items():
-        connection.execute(text(f"SET LOCAL {setting} = '{value}'"))
-    connection.execute(_STAGED)
+def copy_into(connection: Connection, target: str) -> Iterator[Callable[[bytes], object]]:
+    """Give the function that copies lines into a table, named with its columns; they are there when the block ends."""
     driver = connection.connection.driver_connection
     assert driver is not None, "an open SQLAlchemy connection has a driver's"  # noqa: S101 - for the type checker
-    with driver.cursor() as cursor, cursor.copy("COPY report_staged FROM STDIN") as copy:
+    with driver.cursor() as cursor, cursor.copy(f"COPY {target} FROM STDIN") as copy:
         yield copy.write
 
 
+@contextmanager
+def open_stage(connection: Connection) -> Iterator[StagedRows]:
+    """Make `report_staged`, and give the sink that fills it."""
+    for setting, value in _SETTINGS.items():
+        connection.execute(text(f"SET LOCAL {setting} = '{value}'"))
+    connection.execute(_STAGED)
+    with copy_into(connection, "report_staged") as write:
+        yield StagedRows(write)
+
+
+def stage_bad_rows(connection: Connection, lines: bytes) -> None:
+    """Make `report_bad` of lines of `bad_line`, and nothing else."""
+    connection.execute(_STAGED)
+    with copy_into(connection, "report_staged") as write:
+        write(lines)
+    connection.execute(_BAD)
+
+
+_BAD = text("""
+    CREATE TEMP TABLE report_bad ON COMMIT DROP AS
+    SELECT row_number, window_date, reason, raw FROM report_staged WHERE reason IS NOT NULL""")
 _GATHER = (
     # Two subjects may have one key: a target named in two ways, a campaign with two names. `place` is the key's.
     f"""CREATE TEMP TABLE report_subjects ON COMMIT DROP AS
         SELECT subject, {listed(Subject._fields)},
                dense_rank() OVER (ORDER BY ad_id, entity_id, entity_detail, currency_code) AS place
           FROM report_staged WHERE ad_id IS NOT NULL""",
-    """CREATE TEMP TABLE report_bad ON COMMIT DROP AS
-        SELECT row_number, window_date, reason, raw FROM report_staged WHERE reason IS NOT NULL""",
     "ANALYZE report_subjects (subject, place)",
 )
 # Lines of subjects have no day, and bad rows no subject. (A planner without statistics takes nearly nothing to be null.)
@@ -172,6 +215,7 @@ def gather_rows(connection: Connection, table: PerformanceTable) -> None:
 
     Rows with the same key are summed; null means "no value" and adds nothing. Nearly always no two have, and nothing is summed.
     """
+    connection.execute(_BAD)
     for statement in _GATHER:
         connection.execute(text(statement))
     shared = connection.execute(_SHARED_KEYS).scalar_one()

@@ -23,7 +23,7 @@ from bidbeacon_pipelines.ingest.targets import TargetIndex
 from bidbeacon_pipelines.ingest.wire import find_wire_format
 from bidbeacon_pipelines.reports.datasets import DAILY_TARGETS, DATASETS, Dataset
 from bidbeacon_pipelines.store.performance_tables import METRICS
-from bidbeacon_pipelines.store.staging import Subject
+from bidbeacon_pipelines.store.staging import StagedRows, Subject
 from tests.dagster.sixth_dataset import DAILY_MATCHED_TARGETS
 from tests.unit.ingest.report_texts import DAY, NEXT_DAY, TOKENS, VALUES, odd_rows, row_text
 
@@ -49,16 +49,16 @@ class Lines:
         rows, bad = Staged(), Staged()
         for line in self._text.decode().split("\n")[:-1]:
             fields = [_field(text) for text in line.split("\t")]
-            time, metrics = fields[1:3], fields[3 : 3 + len(METRICS)]
+            time, metrics = fields[:2], fields[3 : 3 + len(METRICS)]
             told, subject = fields[3 + len(METRICS) : -len(Subject._fields)], fields[-len(Subject._fields) :]
             if told[0] is not None:
                 bad.append((time[0], *told))
             elif time[0] is None:
-                subjects[fields[0]] = tuple(subject)
+                subjects[fields[2]] = tuple(subject)
             else:
                 rows.append(
                     (
-                        fields[0],
+                        fields[2],
                         _instant(time),
                         *[None if m is None else Decimal(m).normalize() for m in metrics],
                     )
@@ -80,7 +80,7 @@ def stage(dataset: Dataset, path: Path, *, quick: bool) -> tuple[Staged, int, in
     """Give what is staged of a part, how many rows are foreign and how many there are; or what is wrong with it."""
     lines = Lines()
     check = RowCheck(dataset.row_model, "US", "America/Los_Angeles", frozenset([DAY, NEXT_DAY]))
-    reader = ReportReader(check, RowStage(lines.write, TargetIndex([])))
+    reader = ReportReader(check, RowStage(StagedRows(lines.write), TargetIndex([])))
     if not quick:
         reader._quick = None
     try:

@@ -1,0 +1,105 @@
+"""SQL of a load into windows that hold nothing: rows go straight into the dataset's table, in runs that are in the order of its key.
+
+Nothing has to be compared, so nothing has to be staged but bad rows. What the key would refuse, two rows of one key, is not for this
+way: the caller takes it back and goes by the stage, where they are summed.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from typing import Final
+
+from sqlalchemy import Connection, text
+
+from bidbeacon_pipelines.store.performance import Scope
+from bidbeacon_pipelines.store.performance_tables import METRICS, PerformanceTable, listed
+from bidbeacon_pipelines.store.staging import Subject, bad_line, copy_into, field_text
+
+RUN_BYTES: Final = 8 << 20
+"""Of lines that are put in order together: some 40,000 rows, in which an index finds those of one place side by side."""
+MOST_BAD_BYTES: Final = 4 << 20
+_AT_ONCE: Final = 2_000
+
+
+class TooManyBadRowsError(Exception):
+    """A report has more bad rows than are kept in memory; it belongs on the stage."""
+
+
+class TableRows:
+    """The sink that writes into a dataset's table.
+
+    Attributes:
+        bad_lines: Bad rows, as they are staged.
+    """
+
+    def __init__(self, write: Callable[[bytes], object], table: PerformanceTable, scope: Scope) -> None:
+        self.bad_lines = bytearray()
+        self._write = write
+        self._hourly = "hour_at" in table.key
+        account = scope.account
+        told = (account.account_id, account.country_code, scope.dataset, scope.request_id)
+        self._end = b"\t" + b"\t".join(map(field_text, told)) + b"\n"
+        self._lines: list[bytes] = []
+        self._bytes = 0
+
+    def subject(self, subject: Subject) -> bytes:
+        """Give its columns."""
+        return b"\t".join(map(field_text, subject))
+
+    def time(self, day: date, hour_at: datetime | None) -> bytes:
+        """Give the day, and the instant where rows have one."""
+        return b"%b\t%b" % (field_text(day), field_text(hour_at)) if self._hourly else field_text(day)
+
+    def rows(self, lines: list[bytes]) -> None:
+        """Take rows; they are written a run at a time."""
+        self._lines += lines
+        self._bytes += sum(map(len, lines))
+        if self._bytes >= RUN_BYTES:
+            self.flush()
+
+    def bad(self, row_number: int, day: date | None, reason: str, raw: str) -> None:
+        """Keep one.
+
+        Raises:
+            TooManyBadRowsError: It is one too many.
+        """
+        self.bad_lines += bad_line(row_number, day, reason, raw)
+        if len(self.bad_lines) > MOST_BAD_BYTES:
+            raise TooManyBadRowsError
+
+    def flush(self) -> None:
+        """Write the rows that are still here, in the order of their time, ad and entity, as the key has it."""
+        self._lines.sort()
+        for start in range(0, len(self._lines), _AT_ONCE):
+            self._write(b"".join([line + self._end for line in self._lines[start : start + _AT_ONCE]]))
+        self._lines.clear()
+        self._bytes = 0
+
+
+@contextmanager
+def open_table(connection: Connection, table: PerformanceTable, scope: Scope) -> Iterator[TableRows]:
+    """Give the sink of a dataset's table; its rows are there when the block ends.
+
+    Raises:
+        psycopg.errors.UniqueViolation: Two rows have one key.
+    """
+    time = [column for column in table.key if column in {"window_date", "hour_at"}]
+    columns = listed(
+        (*time, *Subject._fields, *METRICS, "account_id", "country_code", "dataset", "request_id")
+    )
+    with copy_into(connection, f"{table.name} ({columns})") as write:
+        rows = TableRows(write, table, scope)
+        yield rows
+        rows.flush()
+
+
+def holds_rows(connection: Connection, table: PerformanceTable, scope: Scope, days: Sequence[date]) -> bool:
+    """Say whether any of these windows holds rows."""
+    found = connection.execute(
+        text(f"""
+            SELECT EXISTS (SELECT FROM {table.name}
+                            WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset
+                              AND window_date = ANY(:days))"""),
+        scope.values | {"days": list(days)},
+    )
+    return bool(found.scalar_one())

@@ -37,7 +37,7 @@ class TableRows:
         self._write = write
         self._hourly = "hour_at" in table.key
         account = scope.account
-        told = (account.account_id, account.country_code, scope.dataset, scope.request_id)
+        told = [account.account_id, account.country_code, scope.dataset, str(scope.request_id)]
         self._end = b"\t" + b"\t".join(map(field_text, told)) + b"\n"
         self._lines: list[bytes] = []
         self._bytes = 0

@@ -23,7 +23,7 @@ from bidbeacon_pipelines.store.performance_tables import (
 )
 
 NULL: Final = b"\\N"
-_SETTINGS: Final = {"work_mem": "64MB", "enable_mergejoin": "off"}
+_SETTINGS: Final = {"work_mem": "64MB", "enable_mergejoin": "off", "jit": "off"}
 """Of the load's transaction. 100,000 rows are sorted and compared in this memory. And a merge join would sort rows that are hashed in a
 tenth of the time, or that are in order already: without statistics of new tables the planner takes to it where rows are many.
 """

@@ -8,9 +8,10 @@ from functools import partial
 from rich.console import Console
 
 from bench.figures import Figure, keep, show
+from bench.ingest import ingest
 from bench.planning import planning
 
-SUITES: Mapping[str, Callable[..., Iterator[Figure]]] = {"planning": planning}
+SUITES: Mapping[str, Callable[..., Iterator[Figure]]] = {"ingest": ingest, "planning": planning}
 
 
 def main() -> int:

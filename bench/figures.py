@@ -21,8 +21,9 @@ class Figure:
         name: What was measured.
         value: How much.
         unit: Of what.
-        bound: How much it may be at most; None for a value that is only told.
+        bound: How much it may be at most, or must be at least; None for a value that is only told.
         ok: Whether it holds.
+        least: Whether the bound is what it must be at least; not kept, the file's entries have five fields.
     """
 
     name: str
@@ -30,11 +31,17 @@ class Figure:
     unit: str
     bound: float | None
     ok: bool
+    least: bool = False
 
 
 def at_most(name: str, value: float, unit: str, bound: float) -> Figure:
     """Give a figure with a bound."""
     return Figure(name, round(value, 3), unit, bound, value <= bound)
+
+
+def at_least(name: str, value: float, unit: str, bound: float) -> Figure:
+    """Give a figure that must not be smaller than its bound."""
+    return Figure(name, round(value, 3), unit, bound, value >= bound, least=True)
 
 
 def told(name: str, value: float, unit: str) -> Figure:
@@ -57,9 +64,9 @@ def median_milliseconds(call: Callable[[], object], times: int = 9) -> float:
 
 def show(figures: Sequence[Figure], console: Console) -> None:
     """Print figures as a table."""
-    table = Table("figure", "value", "unit", "at most", "ok")
+    table = Table("figure", "value", "unit", "bound", "ok")
     for figure in figures:
-        bound = "" if figure.bound is None else f"{figure.bound:g}"
+        bound = "" if figure.bound is None else f"{'≥' if figure.least else '≤'} {figure.bound:g}"
         table.add_row(
             figure.name,
             f"{figure.value:g}",
@@ -73,4 +80,7 @@ def show(figures: Sequence[Figure], console: Console) -> None:
 
 def keep(figures: Iterable[Figure]) -> None:
     """Write figures to bench/results.json, one entry each."""
-    RESULTS.write_text(json.dumps([asdict(figure) for figure in figures], indent=2) + "\n")
+    entries = [asdict(figure) for figure in figures]
+    for entry in entries:
+        del entry["least"]
+    RESULTS.write_text(json.dumps(entries, indent=2) + "\n")

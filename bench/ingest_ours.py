@@ -70,6 +70,8 @@ class Ours(Contender):
         """Load it in a process of its own, which imports these modules besides."""
         command = [
             sys.executable,
+            "-W",
+            "ignore",
             "-m",
             "bench.ingest_ours",
             self.place.url,

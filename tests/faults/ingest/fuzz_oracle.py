@@ -1,0 +1,194 @@
+"""What a spoiled report comes to, told by other means than the product's: Python's json and gzip, and the rules of `fuzz_rules`.
+
+A row is good (it must be loaded), bad (it must be kept aside), or either: written so oddly that both are right, as long as what is loaded is what
+was written. So is a document: it must be loaded, it must be refused, or either. Only which target a text names is taken from the product.
+"""
+
+import gzip
+import json
+import re
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+from bidbeacon_pipelines.ingest.targets import TargetIndex, placeholder_id
+from tests.faults.ingest.fuzz_documents import CAMPAIGN, GROUP, TARGETS, Document, Number
+from tests.faults.ingest.fuzz_rules import BAD, METRICS, NAMES, Told, Word, as_country, as_hour, rules_of
+
+COUNTRY = "US"
+DEEPEST, LONGEST_ROW = 200, 1_040_000
+"""A reader may refuse what is nested deeper than that, or a row that is longer."""
+_STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+
+Key = tuple[Any, ...]
+"""Day, hour, ad, entity, detail, currency."""
+Metrics = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a document: what is said of it, the fields at fault, all of it; key, metrics and names where it can be loaded."""
+
+    word: Word
+    at_fault: frozenset[str]
+    raw: Mapping[str, Any]
+    key: Key = ()
+    metrics: Metrics = ()
+    names: tuple[str | None, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A document as it should be understood: whether it must be loaded, and all of its rows in order; None where Python can't read them."""
+
+    word: Word
+    rows: Sequence[Row] | None = ()
+    why: str = ""
+
+
+def target_columns(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Give a target's columns."""
+    values = {
+        "ad_group_id": GROUP,
+        "campaign_id": CAMPAIGN,
+        "state": "ENABLED",
+        "negative": False,
+        "bid": None,
+    }
+    return {"keyword": None, "asin": None, "expression": None, **values, **told}
+
+
+_INDEX = TargetIndex(SimpleNamespace(**target_columns(told)) for told in TARGETS)
+
+
+def read(document: Document) -> Reading:
+    """Read a document's parts."""
+    word, raws = Word.GOOD, list[Any]()
+    for place, part in enumerate(document.parts):
+        told = _read_part(part)
+        if told.word is Word.BAD:
+            return Reading(Word.BAD, why=f"part {place}: {told.value}")
+        if told.value is None:
+            return Reading(Word.EITHER, None, f"part {place} is nested too deeply to be read")
+        word = max(word, told.word)
+        raws += told.value
+    judge = _judge_of(document)
+    return Reading(word, [judge(raw) for raw in raws])
+
+
+def _read_part(part: bytes) -> Told:
+    """Give the objects of a part, or what it is instead."""
+    unpacked = _unpacked(part)
+    if unpacked.word is Word.BAD:
+        return unpacked
+    word = unpacked.word
+    try:
+        text = unpacked.value.decode("utf-8-sig")
+        if _is_odd(text):
+            word = Word.EITHER
+        found = json.loads(text, parse_float=Number, parse_int=Number, parse_constant=Number)
+    except RecursionError:
+        return Told(Word.EITHER, None)
+    except ValueError as error:
+        return Told(Word.BAD, f"no JSON: {error}")
+    if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
+        return Told(Word.BAD, "no array of objects")
+    return Told(word, found)
+
+
+def _unpacked(part: bytes) -> Told:
+    """Unpack twice: what zlib takes is gzip; what only Python's `gzip` takes, or only what stands before some rest, may be refused."""
+    whole, rest = _members(part)
+    if whole is not None and not rest:
+        return Told(Word.GOOD, whole)
+    try:
+        return Told(Word.EITHER, gzip.decompress(part))
+    except (EOFError, OSError, zlib.error) as error:
+        return Told(Word.BAD, f"no gzip: {error}") if whole is None else Told(Word.EITHER, whole)
+
+
+def _members(part: bytes) -> tuple[bytes | None, bytes]:
+    """Give what the gzip members at the beginning hold, None where there is none, and the rest."""
+    found: list[bytes] = []
+    while part:
+        member = zlib.decompressobj(31)
+        try:
+            text = member.decompress(part)
+        except zlib.error:
+            break
+        if not member.eof:
+            break
+        found.append(text)
+        part = member.unused_data
+    return (b"".join(found) if found else None), part
+
+
+def _is_odd(text: str) -> bool:
+    """Whether a text is nested so deeply, or a row of it is so long, that a reader may refuse it."""
+    if len(text) > LONGEST_ROW and max(map(len, text.split("},\n"))) > LONGEST_ROW:
+        return True
+    depth = deepest = 0
+    for bracket in re.sub(r"[^\[\]{}]", "", _STRINGS.sub("", text)) if "[[" in text or ":{" in text else "":
+        depth += 1 if bracket in "[{" else -1
+        deepest = max(deepest, depth)
+    return deepest > DEEPEST
+
+
+def _judge_of(document: Document) -> Callable[[Mapping[str, Any]], Row]:
+    rules = rules_of(document.dataset.fields, document.days)
+    hourly = "hour.value" in document.dataset.fields
+
+    def judge(raw: Mapping[str, Any]) -> Row:
+        country = as_country(raw.get("campaign.country"), own=COUNTRY)
+        if country.word is Word.FOREIGN:
+            return Row(Word.FOREIGN, frozenset(), raw)
+        told = {field: _ruled(rule, raw, field) for field, rule in rules.items()} | {
+            "campaign.country": country
+        }
+        if hourly:
+            day = told["date.value"].value
+            told["hour.value"] = as_hour(raw["hour.value"], day=day) if "hour.value" in raw else BAD
+        word = max(one.word for one in told.values())
+        at_fault = frozenset(field for field, one in told.items() if one.word is not Word.GOOD)
+        if word is Word.BAD:
+            return Row(word, at_fault, raw)
+        values = {field: one.value for field, one in told.items()}
+        names = tuple(values[name] for name in NAMES)
+        return Row(word, at_fault, raw, _key(values), tuple(values[metric] for metric in METRICS), names)
+
+    return judge
+
+
+def _ruled(rule: Callable[[Any], Told], raw: Mapping[str, Any], field: str) -> Told:
+    """Judge a field; names may be missing, nothing else may."""
+    if field not in raw and field not in NAMES:
+        return BAD
+    return rule(raw.get(field))
+
+
+def _key(values: Mapping[str, Any]) -> Key:
+    entity, detail = values.get("advertisedProduct.id"), values.get("advertisedProduct.marketplace", "")
+    if entity is None:
+        named = values["target.value"], values["target.matchType"]
+        group = values["adGroup.id"]
+        entity = _INDEX.find(group, *named) or placeholder_id(values["campaign.id"], group, *named)
+        detail = values.get("searchTerm.value", "")
+    time = values["date.value"], values.get("hour.value")
+    return (*time, values["ad.id"], entity, detail, values["budgetCurrency.value"])
+
+
+def summed(rows: Sequence[Row]) -> dict[Key, Metrics]:
+    """Add up rows of one key; no value adds nothing."""
+    sums: dict[Key, Metrics] = {}
+    for row in rows:
+        before = sums.get(row.key)
+        sums[row.key] = row.metrics if before is None else tuple(map(_added, before, row.metrics))
+    return sums
+
+
+def _added(one: Any, other: Any) -> Any:
+    if one is None or other is None:
+        return other if one is None else one
+    return one + other

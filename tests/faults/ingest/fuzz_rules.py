@@ -1,0 +1,214 @@
+"""The rules of each field of a row, written down anew: what is good, what is bad, and what a reader may take either way.
+
+Values are what `json` gives, numbers as they were written.
+"""
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from datetime import date, datetime, timedelta
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
+from enum import IntEnum
+from functools import partial
+from typing import Any, NamedTuple
+
+from tests.faults.ingest.fuzz_documents import Number
+from tests.hours_by_walking import hours_by_walking
+
+TIME_ZONE = "America/Los_Angeles"
+HIGHEST_COUNT, AMOUNT_LIMIT, MILLION, EXACT_FLOAT = 2**63 - 1, 10**14, 10**6, 2**53
+LONGEST_KEY_TEXT = 500
+METRICS = ("metric.impressions", "metric.clicks", "metric.purchases", "metric.sales", "metric.totalCost")
+NAMES = ("campaign.name", "adGroup.name")
+
+_EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
+_PLAIN = re.compile(r"[0-9]+(\.[0-9]{1,6})?")
+_WHOLE = re.compile(r"[0-9]+")
+_ID = re.compile(r"[0-9]{1,20}")
+_PRODUCT = re.compile(r"[A-Za-z0-9._-]{1,100}")
+_TIMESTAMP = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})([T ])([0-9]{2}):00(:00(?:\.0+)?)?(Z|[+-][0-9]{2}:?[0-9]{2})?"
+)
+
+
+class Word(IntEnum):
+    """What is said of a value, a row or a document; the worst word of a row's values is the row's."""
+
+    GOOD = 1
+    EITHER = 2
+    BAD = 3
+    FOREIGN = 4
+
+
+class Told(NamedTuple):
+    """What is said of a value, and the value where it can be stored."""
+
+    word: Word
+    value: Any = None
+
+
+BAD = Told(Word.BAD)
+Rule = Callable[[Any], Told]
+
+
+def as_id(value: Any) -> Told:
+    """Judge an id: up to 20 digits, as text or as a number; one with a point went through a float."""
+    if isinstance(value, Number):
+        if _ID.fullmatch(value):
+            return Told(Word.GOOD, str(value))
+        number = _decimal(value)
+        if number is None or not 0 <= number <= EXACT_FLOAT or not _is_whole(number):
+            return BAD
+        return Told(Word.EITHER, str(int(number)))
+    return Told(Word.GOOD, value) if isinstance(value, str) and _ID.fullmatch(value) else BAD
+
+
+def as_count(value: Any) -> Told:
+    """Judge a count: a whole number that bigint holds, or null."""
+    if value is None:
+        return Told(Word.GOOD, None)
+    number = _decimal(value)
+    if number is None or not 0 <= number <= HIGHEST_COUNT or not _is_whole(number):
+        return BAD
+    return Told(Word.GOOD if _WHOLE.fullmatch(value) else Word.EITHER, int(number))
+
+
+def as_amount(value: Any) -> Told:
+    """Judge an amount: below 10^14, with at most six decimals, or null."""
+    if value is None:
+        return Told(Word.GOOD, None)
+    number = _decimal(value)
+    if number is None or not 0 <= number < AMOUNT_LIMIT:
+        return BAD
+    micros = _EXACT.multiply(number, Decimal(MILLION)) if number.adjusted() > -100 else Decimal("0.1")
+    if number != 0 and not _is_whole(micros):
+        return BAD
+    return Told(Word.GOOD if _PLAIN.fullmatch(value) else Word.EITHER, abs(number) if number else Decimal(0))
+
+
+def as_text(value: Any, *, null: str | None = "", longest: int | None = None) -> Told:
+    """Judge a text: anything that PostgreSQL can hold; null is the empty one, or none."""
+    if value is None:
+        return Told(Word.GOOD, null)
+    if isinstance(value, Number) or not isinstance(value, str) or "\0" in value:
+        return BAD
+    if any("\ud800" <= char <= "\udfff" for char in value) or (longest is not None and len(value) > longest):
+        return BAD
+    return Told(Word.GOOD, value)
+
+
+def as_product(value: Any) -> Told:
+    """Judge a product's id."""
+    return _matched(_PRODUCT, value)
+
+
+def as_currency(value: Any) -> Told:
+    """Judge a currency."""
+    return _matched(re.compile("[A-Z]{3}"), value)
+
+
+def as_date(value: Any, *, days: Collection[date]) -> Told:
+    """Judge a date: one of the days that were asked for."""
+    found = {str(day): day for day in days}.get(value) if type(value) is str else None
+    return BAD if found is None else Told(Word.GOOD, found)
+
+
+def as_country(value: Any, *, own: str) -> Told:
+    """Judge a country: no value is the account's own."""
+    if not value and not isinstance(value, Number):
+        return Told(Word.GOOD if value is None or value == "" else Word.EITHER, own)
+    if type(value) is not str:
+        return Told(Word.EITHER, own) if value == "0" else BAD
+    letters = value.strip().upper()
+    if not re.fullmatch("[A-Z]{2}", letters):
+        return BAD
+    if letters in {own, "GB" if own == "UK" else own}:
+        return Told(Word.GOOD, own)
+    return Told(Word.FOREIGN, letters)
+
+
+def as_hour(value: Any, *, day: date | None) -> Told:
+    """Judge an hour of a day that can't be told without it: a number, its digits, or a local timestamp."""
+    if isinstance(value, Number):
+        number = _decimal(value)
+        if number is None or not 0 <= number <= 23 or not _is_whole(number):
+            return BAD
+        return _begun(Word.GOOD if _WHOLE.fullmatch(value) else Word.EITHER, day, int(number))
+    if not isinstance(value, str):
+        return BAD
+    if re.fullmatch("[0-9]{1,2}", value):
+        return _begun(Word.GOOD, day, int(value))
+    return _of_timestamp(value, day)
+
+
+def _of_timestamp(value: str, day: date | None) -> Told:
+    found = _TIMESTAMP.fullmatch(value)
+    if found is None or (day is not None and found[1] != str(day)):
+        return BAD
+    canonical = found[2] == "T" and found[4] == ":00"
+    return _begun(Word.GOOD if canonical else Word.EITHER, day, int(found[3]), found[5])
+
+
+def _begun(word: Word, day: date | None, hour: int, offset: str | None = None) -> Told:
+    """Give the instant at which an hour begins: the first of two, unless the offset is that of the second."""
+    if hour > 23:
+        return BAD
+    if day is None:
+        return Told(word)
+    begins = hours_by_walking(day, TIME_ZONE).get(hour, [])
+    if offset is not None:
+        begins = [
+            instant for instant in begins if _wall(day, hour) - instant.replace(tzinfo=None) == _delta(offset)
+        ]
+    return Told(word, begins[0]) if begins else BAD
+
+
+def _wall(day: date, hour: int) -> datetime:
+    return datetime(day.year, day.month, day.day, hour)  # noqa: DTZ001 - a clock on a wall
+
+
+def _delta(offset: str) -> timedelta:
+    if offset == "Z":
+        return timedelta(0)
+    digits = offset[1:].replace(":", "")
+    size = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
+    return -size if offset[0] == "-" else size
+
+
+def _matched(pattern: re.Pattern[str], value: Any) -> Told:
+    return Told(Word.GOOD, value) if type(value) is str and pattern.fullmatch(value) else BAD
+
+
+def _decimal(value: Any) -> Decimal | None:
+    """Give a written number's value; None for what is no finite number, or is so far out that no column holds it."""
+    if not isinstance(value, Number):
+        return None
+    try:
+        number = _EXACT.create_decimal(value)
+    except ArithmeticError:
+        return None
+    vanished = number == 0 and re.match(r"-?[0.]*[1-9]", value)
+    return number if number.is_finite() and not vanished else None
+
+
+def _is_whole(number: Decimal) -> bool:
+    return number == 0 or (number.adjusted() >= 0 and number == number.to_integral_value(context=_EXACT))
+
+
+def rules_of(fields: Collection[str], days: Collection[date]) -> Mapping[str, Rule]:
+    """Give the rule of every field of a dataset but its hour and country, which need other fields."""
+    known: dict[str, Rule] = {
+        "date.value": partial(as_date, days=days),
+        "budgetCurrency.value": as_currency,
+        "campaign.id": as_id,
+        "adGroup.id": as_id,
+        "ad.id": as_id,
+        "target.value": as_text,
+        "target.matchType": as_text,
+        "advertisedProduct.id": as_product,
+        "advertisedProduct.marketplace": partial(as_text, longest=LONGEST_KEY_TEXT),
+        "searchTerm.value": partial(as_text, longest=LONGEST_KEY_TEXT),
+        **dict.fromkeys(NAMES, partial(as_text, null=None)),
+        **dict.fromkeys(METRICS[:3], as_count),
+        **dict.fromkeys(METRICS[3:], as_amount),
+    }
+    return {field: known[field] for field in fields if field in known}

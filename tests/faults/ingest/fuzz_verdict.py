@@ -1,0 +1,226 @@
+"""Says of one load of one document what is wrong with it, if anything."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from bidbeacon_pipelines.ingest.decode import BrokenPartError
+from bidbeacon_pipelines.ingest.load import LoadResult, load_report
+from tests.faults.ingest.fuzz_documents import Document, Number
+from tests.faults.ingest.fuzz_oracle import Key, Reading, Row, read, summed
+from tests.faults.ingest.fuzz_rules import AMOUNT_LIMIT, HIGHEST_COUNT, Word
+from tests.faults.ingest.fuzz_world import Attempt, FuzzWorld, Load
+
+CURRENCY = "USD"
+LOST_ROWS_DIVISOR = 10
+
+
+def find_fault(world: FuzzWorld, document: Document, load: Load = load_report) -> str | None:
+    """Load a document and say what is wrong with what came of it; None where nothing is."""
+    reading = read(document)
+    attempt = world.attempt(document, load)
+    if attempt.result is None:
+        return _fault_of_failure(reading, attempt)
+    if reading.word is Word.BAD:
+        return f"a broken file was loaded ({reading.why}): {attempt.result}"
+    if reading.rows is None:
+        return None
+    return next(_Comparison(world, document, reading.rows, attempt, attempt.result).faults(), None)
+
+
+def _fault_of_failure(reading: Reading, attempt: Attempt) -> str | None:
+    if not isinstance(attempt.error, BrokenPartError):
+        return f"an error that is not ours: {attempt.trace}"
+    if not attempt.unchanged:
+        return f"a load failed and yet changed the tables: {attempt.error}"
+    if reading.word is Word.GOOD:
+        return f"a report that can be read was refused: {attempt.error}"
+    return None
+
+
+class _Comparison:
+    """Compares the tables after a load with the rows of its document."""
+
+    def __init__(
+        self, world: FuzzWorld, document: Document, rows: Sequence[Row], attempt: Attempt, result: LoadResult
+    ) -> None:
+        self._world, self._document, self._result = world, document, result
+        self._rows, self._attempt = rows, attempt
+        self._aside = {
+            row.row_number: row
+            for row in world.query(
+                "SELECT row_number, reason, raw::text AS raw FROM quarantined_rows WHERE request_id = :id",
+                id=attempt.request_id,
+            )
+        }
+        self._stored = world.rows(document.dataset)
+        taken = [row for number, row in enumerate(rows) if number not in self._aside and row.word < Word.BAD]
+        self._expected = summed(taken)
+        self._taken = taken
+
+    def faults(self) -> Iterator[str]:
+        """Give what is wrong, one after the other."""
+        yield from self._faults_of_sorting()
+        yield from self._faults_of_quarantine()
+        yield from self._faults_of_rows()
+        yield from self._faults_of_counts()
+        yield from self._faults_of_windows()
+
+    def _faults_of_sorting(self) -> Iterator[str]:
+        """Each bad row is aside, each good one isn't; one that adds up to more than the column holds may be."""
+        overfull = _overfull(self._rows)
+        for number, row in enumerate(self._rows):
+            if row.word is Word.BAD and number not in self._aside:
+                yield f"row {number} is bad ({sorted(row.at_fault)}) and was not kept aside: {_short(row.raw)}"
+            if row.word is Word.GOOD and number in self._aside and row.key not in overfull:
+                yield f"row {number} is good and was kept aside, {self._aside[number].reason}: {_short(row.raw)}"
+            if row.word is Word.FOREIGN and number in self._aside:
+                yield f"row {number} is another country's and was kept aside: {_short(row.raw)}"
+        if unknown := [number for number in self._aside if number not in range(len(self._rows))]:
+            yield f"rows {unknown} were kept aside, and the report has {len(self._rows)}"
+
+    def _faults_of_quarantine(self) -> Iterator[str]:
+        """A row aside is told with a field at fault, and is kept as it came."""
+        for number, kept in self._aside.items():
+            row = self._rows[number]
+            if row.at_fault and not any(field in kept.reason for field in row.at_fault):
+                yield f"row {number}: the reason names none of {sorted(row.at_fault)}: {kept.reason}"
+            if _comparable(_unwrapped(kept.raw)) != _comparable(row.raw):
+                yield f"row {number} was kept as {_short(kept.raw)}, and came as {_short(row.raw)}"
+
+    def _faults_of_rows(self) -> Iterator[str]:
+        """Windows that took the report hold its rows, the others what they held."""
+        loaded = set(self._result.loaded)
+        expected = {key: metrics for key, metrics in self._expected.items() if key[0] in loaded}
+        expected |= {key: m for key, m in self._attempt.rows_before.items() if key[0] not in loaded}
+        for key in expected.keys() | self._stored.keys():
+            if expected.get(key) != self._stored.get(key):
+                yield f"{key}: expected {expected.get(key)}, got: {self._stored.get(key)}"
+
+    def _faults_of_counts(self) -> Iterator[str]:
+        """Rows in are rows loaded, kept aside, added to others, of other countries, or of windows that did not take them."""
+        result, rows = self._result, self._rows
+        foreign = sum(row.word is Word.FOREIGN for row in rows)
+        added = len(self._taken) - len(self._expected)
+        not_taken = sum(1 for key in self._expected if key[0] not in result.loaded)
+        if len(rows) != result.rows + not_taken + result.quarantined + added + foreign:
+            yield f"{len(rows)} rows came; {added} of keys that were there, {foreign} foreign, {not_taken} not taken: {result}"
+        if (result.foreign, result.quarantined) != (foreign, len(self._aside)):
+            yield f"expected {foreign} foreign and {len(self._aside)} quarantined rows, got: {result}"
+        for name, place in (("sales", 3), ("spend", 4)):
+            of_loaded = (
+                m[place]
+                for key, m in self._expected.items()
+                if key[0] in result.loaded and key[5] == CURRENCY
+            )
+            if sum((amount or Decimal(0) for amount in of_loaded), Decimal(0)) != getattr(result, name):
+                yield f"the {name} of the good rows is not what the load tells: {result}"
+        yield from self._faults_of_restatements()
+
+    def _faults_of_restatements(self) -> Iterator[str]:
+        """Each change that an earlier report's rows have seen is told once."""
+        if self._document.before is None:
+            expected = 0
+        else:
+            loaded = set(self._result.loaded)
+            had_data = {key[0] for key in self._attempt.rows_before}
+            before = {k: m for k, m in self._attempt.rows_before.items() if k[0] in loaded}
+            now = {k: m for k, m in self._expected.items() if k[0] in loaded & had_data}
+            expected = sum(before.get(key) != now.get(key) for key in before.keys() | now.keys())
+            expected += sum(1 for key in self._expected if key[0] in loaded - had_data)
+        [(told,)] = self._world.query(
+            "SELECT count(*) FROM restatements WHERE request_id = :id", id=self._attempt.request_id
+        )
+        if told != expected or self._result.merge.restated != expected:
+            yield f"expected {expected} restatements, got {told}: {self._result.merge}"
+
+    def _faults_of_windows(self) -> Iterator[str]:
+        """Each window leaves in one way, for a reason that holds, and says how many rows it has."""
+        result = self._result
+        ends = [*result.loaded, *result.held, *result.refused]
+        if Counter(ends) != Counter(self._document.days):
+            yield f"windows {self._document.days} ended as {result}"
+        for day in result.held:
+            new, old = (
+                sum(key[0] == day for key in of) for of in (self._expected, self._attempt.rows_before)
+            )
+            if new * LOST_ROWS_DIVISOR >= old:
+                yield f"{day} was held with {new} rows in place of {old}"
+        if result.refused and (self._document.bad_row_share == 1 or not self._aside):
+            yield f"windows were refused without cause: {result.refused}"
+        for day, rows, status in self._world.query(
+            "SELECT window_date, row_count, status FROM report_windows"
+        ):
+            count = sum(key[0] == day for key in self._stored)
+            if day in result.loaded and (status, rows) != ("loaded", count):
+                yield f"{day} holds {count} rows and is told as {status} with {rows}"
+
+
+def _overfull(rows: Sequence[Row]) -> set[Key]:
+    """Give the keys whose rows add up to more than a column holds."""
+    sums = summed([row for row in rows if row.word < Word.BAD])
+    return {
+        key
+        for key, metrics in sums.items()
+        if any(value is not None and value > HIGHEST_COUNT for value in metrics[:3])
+        or any(value is not None and value >= AMOUNT_LIMIT for value in metrics[3:])
+    }
+
+
+def _unwrapped(raw: str) -> Any:
+    """Give a row back that is kept as JSON, where what jsonb can't carry is wrapped (docs/quarantine.md)."""
+
+    def unwrap(pairs: list[tuple[str, Any]]) -> Any:
+        match pairs:
+            case [("decimal", str(digits))]:
+                return Number(digits)
+            case [("escaped", str(escaped))]:
+                return json.loads(f'"{escaped}"')
+            case _:
+                return dict(pairs)
+
+    return json.loads(raw, object_pairs_hook=unwrap, parse_int=Number, parse_float=Number)
+
+
+def _comparable(value: Any) -> Any:
+    """Give a value in a form in which numbers are told by what they are worth, whoever read them."""
+    if isinstance(value, Mapping):
+        return {_name(name): _comparable(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_comparable(item) for item in value]
+    if isinstance(value, Number):
+        return "number " + _worth(value)
+    return value
+
+
+def _worth(written: str) -> str:
+    """Give a number's digits and exponent, whatever way it was written."""
+    text = written.lower().replace("+", "").lstrip()
+    sign, text = ("-", text[1:]) if text.startswith("-") else ("", text)
+    if not text[:1].isdigit():
+        return sign + text
+    digits, _, exponent = text.partition("e")
+    whole, _, fraction = digits.partition(".")
+    significant = (whole + fraction).lstrip("0").rstrip("0")
+    if not significant:
+        return "0"
+    trailing = len(whole + fraction) - len((whole + fraction).rstrip("0"))
+    return f"{sign}{significant}e{_plus(exponent, trailing - len(fraction))}"
+
+
+def _plus(exponent: str, number: int) -> str:
+    """Add a number to an exponent, which may have thousands of digits."""
+    return str(int(exponent or "0") + number) if len(exponent) < 1_000 else f"{exponent}{number:+d}"
+
+
+def _name(name: str) -> str:
+    """Give a field's name as it is kept: one that PostgreSQL can't hold stays escaped."""
+    storable = "\0" not in name and not any("\ud800" <= char <= "\udfff" for char in name)
+    return name if storable else name.encode("unicode_escape").decode().replace("\\x00", "\\u0000")
+
+
+def _short(value: object) -> str:
+    shown = ascii(value)
+    return shown if len(shown) < 600 else f"{shown[:400]} … {shown[-150:]}"

@@ -14,14 +14,12 @@ from tempfile import TemporaryDirectory
 from bench.figures import Figure, at_least, at_most, told
 from bench.ingest_floor import Floor
 from bench.ingest_naive import Naive
-from bench.ingest_ours import Cost, Ours
+from bench.ingest_ours import OF_A_RUN, Cost, Ours
 from bench.ingest_race import Race
 from bench.ingest_reports import Report, write_reports
 from bench.ingest_world import FIVE_INDEXES, places
 
 SMALL, LARGE = 100_000, 1_000_000
-OF_A_RUN = "bidbeacon_pipelines.definitions"
-"""What a Dagster run imports."""
 MOST_MB, MOST_MICROSECONDS = 130, 7
 
 

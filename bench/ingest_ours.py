@@ -27,6 +27,10 @@ from bidbeacon_pipelines.store.performance import Scope, lock_rows
 from bidbeacon_pipelines.store.requests import insert_request
 from bidbeacon_pipelines.store.windows import attach_windows, create_windows, list_windows_of_request
 
+OF_A_JOB = "bidbeacon_pipelines.jobs.refresh"
+"""What `bidbeacon refresh` imports to load a report."""
+OF_A_RUN = "bidbeacon_pipelines.definitions"
+"""What a Dagster run imports."""
 _MEMORY = Path("/proc/self/status")
 
 

@@ -9,13 +9,11 @@ from typing import TypeVar
 
 from bench.ingest_floor import Floor
 from bench.ingest_naive import Naive
-from bench.ingest_ours import Cost, Ours
+from bench.ingest_ours import OF_A_JOB, Cost, Ours
 from bench.ingest_reports import Report
 from bench.ingest_world import Contender
 
 ROUNDS = 5
-OF_A_JOB = "bidbeacon_pipelines.jobs.refresh"
-"""What `bidbeacon refresh` imports to load a report."""
 T = TypeVar("T")
 
 

@@ -158,11 +158,13 @@ def _other_text(rng: Random, row: Pairs) -> Pairs:
 def _other_time(rng: Random, row: Pairs) -> Pairs:
     """Put an odd date or hour where one is expected."""
     values = dict(row)
-    name = rng.choice([name for name in ("date.value", "hour.value") if name in values])
+    names = [name for name in ("date.value", "hour.value") if name in values]
+    if not names:
+        return row
+    name, day = rng.choice(names), values.get("date.value")
     odd = rng.choice(DATES if name == "date.value" else (*HOURS, *NUMBERS))
-    day = values["date.value"] if isinstance(values["date.value"], str) else "2026-01-10"
     if not isinstance(odd, Number):
-        odd = odd.replace("{day}", day)
+        odd = odd.replace("{day}", day if isinstance(day, str) else "2026-01-10")
     return [(key, odd if key == name else value) for key, value in row]
 
 

@@ -15,6 +15,7 @@ from tests.faults.ingest.fuzz_world import Attempt, FuzzWorld, Load
 
 CURRENCY = "USD"
 LOST_ROWS_DIVISOR = 10
+LONGEST_EXPONENT = 18
 
 
 def find_fault(world: FuzzWorld, document: Document, load: Load = load_report) -> str | None:
@@ -196,8 +197,8 @@ def _comparable(value: Any) -> Any:
 
 
 def _worth(written: str) -> str:
-    """Give a number's digits and exponent, whatever way it was written."""
-    text = written.lower().replace("+", "").lstrip()
+    """Give a number's digits and exponent, whatever way it was written; what no Decimal can be is infinite."""
+    text = written.lower().replace("+", "")
     sign, text = ("-", text[1:]) if text.startswith("-") else ("", text)
     if not text[:1].isdigit():
         return sign + text
@@ -206,13 +207,10 @@ def _worth(written: str) -> str:
     significant = (whole + fraction).lstrip("0").rstrip("0")
     if not significant:
         return "0"
+    if len(exponent) > LONGEST_EXPONENT:
+        return sign + "infinity"
     trailing = len(whole + fraction) - len((whole + fraction).rstrip("0"))
-    return f"{sign}{significant}e{_plus(exponent, trailing - len(fraction))}"
-
-
-def _plus(exponent: str, number: int) -> str:
-    """Add a number to an exponent, which may have thousands of digits."""
-    return str(int(exponent or "0") + number) if len(exponent) < 1_000 else f"{exponent}{number:+d}"
+    return f"{sign}{significant}e{int(exponent or '0') + trailing - len(fraction)}"
 
 
 def _name(name: str) -> str:

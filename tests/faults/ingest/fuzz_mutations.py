@@ -131,7 +131,9 @@ def _spoil_rows(rng: Random, rows: list[Pairs]) -> str:
     place = rng.randrange(len(rows))
     spoil = rng.choice(_SPOILERS)
     rows[place] = spoil(rng, rows[place])
-    if rng.random() < 0.15:  # the same once more: rows of one key, or a report of rows that are all bad
+    if rng.random() < (
+        0.6 if spoil is _largest_number else 0.15
+    ):  # rows of one key, or a report that is mostly bad
         rows += [rows[place]] * rng.choice((1, 1, 2, 30))
     return f"{spoil.__name__.strip('_')} in row {place}"
 
@@ -146,6 +148,19 @@ def _other_number(rng: Random, row: Pairs) -> Pairs:
         place for place, (name, _) in enumerate(row) if name.startswith("metric.") or name.endswith(".id")
     ]
     return _with(row, rng.choice(places), rng.choice(NUMBERS + LONG_NUMBERS))
+
+
+def _largest_number(rng: Random, row: Pairs) -> Pairs:
+    """Fill a column: the row can be stored, and a sum of two of them can't."""
+    name, most = rng.choice(
+        (
+            ("metric.clicks", "9223372036854775807"),
+            ("metric.impressions", "9223372036854775000"),
+            ("metric.totalCost", "99999999999999.999999"),
+            ("metric.sales", "60000000000000"),
+        )
+    )
+    return [(key, Number(most) if key == name else value) for key, value in row]
 
 
 def _other_text(rng: Random, row: Pairs) -> Pairs:
@@ -227,6 +242,7 @@ _SPOILERS: tuple[Callable[[Random, Pairs], Pairs], ...] = (
     _other_number,
     _other_number,
     _other_number,
+    _largest_number,
     _other_text,
     _other_text,
     _other_time,

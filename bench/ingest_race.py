@@ -49,12 +49,15 @@ class Race:
         for one in self._contenders:
             one.place.unindex()
 
-    def run(self, first: Report, restated: Report, rounds: int = ROUNDS) -> None:
-        """Run so many rounds, after one that warms up and whose tables are compared in every column."""
-        self._round(first, restated, 0, compare=True)
+    def run(self, first: Report, restated: Report, rounds: int = ROUNDS, *, naive: bool = True) -> None:
+        """Run so many rounds, after one that warms up and whose tables are compared in every column; `naive` may stay out."""
+        taking_part = self._contenders if naive else (self.ours, self.floor)
+        self._round(first, restated, taking_part)
+        self._compare(*taking_part)
         self._took.clear()
         for number in range(1, rounds + 1):
-            self._round(first, restated, number)
+            self._round(first, restated, _turned(taking_part, number))
+            self._refresh_more(first)
             self._say(number, rounds, "first", "refresh", "unchanged")
 
     def run_large(self, report: Report, rounds: int = ROUNDS) -> list[Cost]:
@@ -78,19 +81,21 @@ class Race:
         """Give the median of what one's turns took: seconds; CPU seconds of this process; bytes of WAL."""
         return statistics.median(self._took[one, what])
 
-    def _round(self, first: Report, restated: Report, number: int, *, compare: bool = False) -> None:
-        """Load a report into an empty table, and refresh it; the product refreshes once more without a checkpoint, and once for nothing."""
-        for one in _turned(self._contenders, number):
+    def _round(self, first: Report, restated: Report, contenders: Sequence[Contender]) -> None:
+        """Let each load a report into an empty table, then let each refresh it."""
+        for one in contenders:
             one.place.empty()
             self._turn(one, "first", first, partial(one.load, first))
-        for one in _turned(self._contenders, number):
+        for one in contenders:
             one.place.tidy()
             self._turn(one, "refresh", restated, partial(one.refresh, restated))
-        if compare:
-            self._compare(*self._contenders)
-        self._turn(self.ours, "soon again", first, lambda: self.ours.refresh(first), checkpoint=False)
+
+    def _refresh_more(self, report: Report) -> None:
+        """Let the product refresh once more without a checkpoint, and once for nothing."""
+        refresh = partial(self.ours.refresh, report)
+        self._turn(self.ours, "soon again", report, refresh, checkpoint=False)
         self.ours.place.tidy()
-        self._turn(self.ours, "unchanged", first, lambda: self.ours.refresh(first))
+        self._turn(self.ours, "unchanged", report, refresh)
 
     def _turn(
         self, one: Contender, what: str, truth: Report, load: Callable[[], object], *, checkpoint: bool = True

@@ -114,10 +114,14 @@ def as_date(value: Any, *, days: Collection[date]) -> Told:
 
 def as_country(value: Any, *, own: str) -> Told:
     """Judge a country: no value is the account's own."""
-    if not value and not isinstance(value, Number):
-        return Told(Word.GOOD if value is None or value == "" else Word.EITHER, own)
-    if type(value) is not str:
-        return Told(Word.EITHER, own) if value == "0" else BAD
+    if value is None or value == "":
+        return Told(Word.GOOD, own)
+    if isinstance(value, Number):
+        return Told(Word.EITHER, own) if _decimal(value) == 0 else BAD
+    if not value:
+        return Told(Word.EITHER, own)
+    if not isinstance(value, str):
+        return BAD
     letters = value.strip().upper()
     if not re.fullmatch("[A-Z]{2}", letters):
         return BAD

@@ -116,16 +116,12 @@ def as_country(value: Any, *, own: str) -> Told:
     """Judge a country: no value is the account's own."""
     if value is None or value == "":
         return Told(Word.GOOD, own)
-    if isinstance(value, Number):
-        return Told(Word.EITHER, own) if _decimal(value) == 0 else BAD
-    if not value:
-        return Told(Word.EITHER, own)
-    if not isinstance(value, str):
-        return BAD
+    if isinstance(value, Number) or not isinstance(value, str):
+        return Told(Word.EITHER, own) if not value or _decimal(value) == 0 else BAD
     letters = value.strip().upper()
     if not re.fullmatch("[A-Z]{2}", letters):
         return BAD
-    if letters in {own, "GB" if own == "UK" else own}:
+    if letters == own:
         return Told(Word.GOOD, own)
     return Told(Word.FOREIGN, letters)
 

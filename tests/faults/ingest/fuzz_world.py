@@ -24,6 +24,7 @@ from tests.postgres.load_world import add_account
 
 AS_OF = datetime(2026, 12, 1, tzinfo=UTC)
 VACUUM_EVERY = 500
+SHOWN_FRAMES = 8
 Load = Callable[..., LoadResult]
 
 
@@ -34,9 +35,19 @@ class Attempt:
     request_id: int
     result: LoadResult | None
     error: Exception | None
-    trace: str
     rows_before: Mapping[Key, Metrics]
     unchanged: bool
+
+    @property
+    def trace(self) -> str:
+        """What was raised, and where in our own code."""
+        frames = traceback.extract_tb(self.error.__traceback__) if self.error else []
+        ours = [
+            f"{Path(one.filename).name}:{one.lineno} {one.name}"
+            for one in frames
+            if "bidbeacon_" in one.filename
+        ]
+        return f"{type(self.error).__name__}: {self.error}\nfrom {' > '.join(ours[-SHOWN_FRAMES:])}"
 
 
 class FuzzWorld:
@@ -64,8 +75,7 @@ class FuzzWorld:
             result = self._load(document, request_id, paths, load)
         except Exception as raised:  # noqa: BLE001 - which errors are ours is what is asked here
             error = raised
-        trace = "".join(traceback.format_exception(error)[-12:]) if error else ""
-        return Attempt(request_id, result, error, trace, rows, before == digest_tables(self.engine))
+        return Attempt(request_id, result, error, rows, before == digest_tables(self.engine))
 
     def load_again(self, document: Document) -> LoadResult:
         """Load a document once more, as of a later day."""

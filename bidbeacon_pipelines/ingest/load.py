@@ -149,13 +149,18 @@ class _Load:
         """The windows' days."""
         return [window.window_date for window in self.windows]
 
+    @property
+    def _is_restated(self) -> bool:
+        """Whether an earlier report told of any of the windows, if only that it has no rows: rows have appeared then."""
+        return any(window.data_as_of is not None for window in self.windows)
+
     def find_first_load(self) -> _Outcome | None:
         """Write rows straight into windows that hold nothing; None, and nothing written, where that is not the way.
 
-        It is not where a window holds rows or is refused, where rows have to be summed, or where very many are bad.
+        It is not where a window was loaded before or is refused, where rows have to be summed, or where very many are bad.
         """
         connection, table, scope = self.connection, self.table, self.scope
-        if holds_rows(connection, table, scope, self.days):
+        if self._is_restated or holds_rows(connection, table, scope, self.days):
             return None
         attempt = connection.begin_nested()
         try:

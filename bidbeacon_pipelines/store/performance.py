@@ -65,12 +65,14 @@ def _compare(table: PerformanceTable) -> TextClause:
 def compare_windows(
     connection: Connection, table: PerformanceTable, scope: Scope, days: Sequence[date]
 ) -> bool:
-    """Make `report_changes`, how the report differs from what these windows hold; where they hold nothing, don't, and give False.
+    """Make `report_changes`, how the report differs from what these windows hold; where none was ever loaded, don't, and give False.
 
     All that follows looks at these few rows only: an unchanged row is read once, and neither locked nor written.
     """
     values = scope.values | {"days": list(days)}
-    held = text(f"SELECT EXISTS (SELECT FROM {table.name} WHERE {_OF_SCOPE})")
+    held = text(f"""
+        SELECT EXISTS (SELECT FROM report_windows WHERE {_OF_SCOPE} AND data_as_of IS NOT NULL)
+            OR EXISTS (SELECT FROM {table.name} WHERE {_OF_SCOPE})""")
     found = bool(connection.execute(held, values).scalar_one())
     if found:
         connection.execute(_compare(table), values)

@@ -110,6 +110,14 @@ def test_rows_that_changed_appeared_and_vanished_are_counted_by_load(shelf: Load
     assert [(None, 10), (10, 14), (14, 14)] == [(load.clicks_before, load.clicks) for load in loads]
 
 
+def test_rows_that_appear_in_a_day_that_was_reported_empty_are_restated(shelf: LoadWorld) -> None:
+    """A day's first report is empty and its second is not: the second one restates that its rows appeared."""
+    shelf.load([])
+    later = shelf.load(many_rows(3), age=2)
+    assert 3 == later.merge.restated
+    assert [0, 3] == [load.rows_appeared for load in loads_of(shelf, DAY)]
+
+
 def test_a_load_that_changed_nothing_in_between_is_known_from_the_timeline(world: BenchWorld) -> None:
     """Three loads of one moment of the sandbox: two of them left nothing but their actions."""
     account = world.account()

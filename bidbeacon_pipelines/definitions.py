@@ -10,7 +10,6 @@ from bidbeacon_pipelines.defs.checks import (
 )
 from bidbeacon_pipelines.defs.reports import poll_reports, refresh_account_job, report_assets
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions, WorkbenchResource
-from bidbeacon_pipelines.defs.run_history import prune_run_history, prune_run_history_daily
 from bidbeacon_pipelines.defs.schedules import (
     close_crashed_sessions,
     poll_reports_in_flight,
@@ -35,13 +34,11 @@ defs = Definitions(
         check_report_claims,
         update_summaries,
         delete_old_records,
-        prune_run_history,
     ],
     schedules=[
         sync_accounts_hourly,
         check_report_claims_hourly,
         delete_old_records_daily,
-        prune_run_history_daily,
     ],
     sensors=[
         refresh_due_accounts,

@@ -71,7 +71,9 @@ class Settings(BaseSettings):
     api_call_days: int = Field(
         30, ge=1, description="How long calls to Amazon are kept in the ledger, `api_calls`."
     )
-
+    session_days: int = Field(
+        90, ge=1, description="How long sessions are kept, with their actions, touches and promises."
+    )
     run_event_days: int = Field(
         14,
         ge=1,

@@ -6,7 +6,8 @@ the Dagster resource, metadata and sensor on top.
 
 from bidbeacon_sessions.actions import Action, Touch
 from bidbeacon_sessions.errors import ActionDefinitionError, SessionClosedError, SessionsError
-from bidbeacon_sessions.recorder import AccountRef, SessionRecorder, with_job_session
+from bidbeacon_sessions.job_session import AccountRef, with_job_session
+from bidbeacon_sessions.recorder import SessionRecorder
 from bidbeacon_sessions.store import SessionStore
 
 __all__ = [

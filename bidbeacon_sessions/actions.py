@@ -17,16 +17,19 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
+from bidbeacon_sessions.bounds import CUT_MARK
 from bidbeacon_sessions.errors import ActionDefinitionError
+from bidbeacon_sessions.redaction import redact_text
 from bidbeacon_sessions.sentences import Part, Template, parse_template
 
 Tone = Literal["neutral", "progress", "success", "warning", "error"]
 
-_RESERVED = frozenset({"type", "at", "ord", "version"})
+_RESERVED = frozenset({"type", "at", "ord", "version", CUT_MARK})
 _registry: dict[str, type["Action"]] = {}
 
 
@@ -46,6 +49,11 @@ class Touch:
     dataset: str | None = None
     window: str | None = None
 
+    def masked(self) -> "Touch":
+        """Give it without secrets."""
+        given = (self.account, self.effect, self.dataset, self.window)
+        return Touch(*(None if text is None else redact_text(text) for text in given))  # type: ignore[arg-type]
+
 
 class Action(BaseModel):
     """Base class of all actions; subclassing registers the type, named after the class in kebab-case."""
@@ -56,6 +64,7 @@ class Action(BaseModel):
     sentence: ClassVar[str] = ""
     tone: ClassVar[Tone] = "neutral"
     schema_version: ClassVar[int] = 1
+    promise_lasts: ClassVar[timedelta] = timedelta(days=1)
     template: ClassVar[Template]
 
     @classmethod
@@ -74,6 +83,18 @@ class Action(BaseModel):
 
     def touches(self) -> Iterable[Touch]:
         """Give what this action had to do with; nothing by default."""
+        return ()
+
+    def promises(self) -> Iterable[str]:
+        """Give the keys of work that this action queued for somebody; nothing by default.
+
+        A key is any text. Whoever does the work records an action whose `kept_promises` name it; the session that queued it then shows
+        what became of it, and shows it as lost where nothing came within `promise_lasts`.
+        """
+        return ()
+
+    def kept_promises(self) -> Iterable[str]:
+        """Give the keys of promised work that was done with this; nothing by default."""
         return ()
 
     def parts(self) -> list[Part]:
@@ -119,19 +140,27 @@ def action_classes() -> Mapping[str, type[Action]]:
 def render_action(action_type: str, version: int, payload: dict[str, Any]) -> RenderedAction:
     """Make the sentence of a stored action; a type or version that is not known is shown as data, never lost."""
     action_class = _registry.get(action_type)
+    cut = payload.get(CUT_MARK, {})
     if action_class is not None:
         try:
-            return RenderedAction(
-                action_class.from_stored(version, payload).parts(), action_class.tone, known=True
-            )
-        except (ValidationError, ValueError):
-            pass  # stored by other code than ours: shown as data below
+            action = action_class.from_stored(version, {k: v for k, v in payload.items() if k != CUT_MARK})
+            return RenderedAction([*action.parts(), *_cut_parts(cut)], action_class.tone, known=True)
+        except ValueError:
+            pass  # stored by other code than ours, or cut too short: shown as data below
     shown = json.dumps(payload, ensure_ascii=False, sort_keys=True)
     parts = [
         {"kind": "badge", "text": action_type, "value": action_type},
         {"kind": "text", "text": f" {shown}"},
     ]
     return RenderedAction(parts, "neutral", known=False)
+
+
+def _cut_parts(cut: Mapping[str, int]) -> list[Part]:
+    """Say which fields of a payload were larger than an action may be, and how large they had been."""
+    if not cut:
+        return []
+    told = ", ".join(f"{length:,} of {name}" for name, length in cut.items())
+    return [{"kind": "text", "text": f" (cut: {told})"}]
 
 
 def _kebab_case(name: str) -> str:

@@ -27,9 +27,10 @@ from sqlalchemy import RowMapping
 
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.finalisation import ClosedStatus, finalize_session
+from bidbeacon_sessions.job_session import AccountRef, with_job_session
 from bidbeacon_sessions.leases import list_dead_sessions
 from bidbeacon_sessions.presentation import action_json, session_json, session_url
-from bidbeacon_sessions.recorder import AccountRef, SessionRecorder, with_job_session
+from bidbeacon_sessions.recorder import SessionRecorder
 from bidbeacon_sessions.settings import get_session_settings
 from bidbeacon_sessions.store import SessionStore, find_session, list_actions, list_sessions_of_run
 

@@ -10,7 +10,8 @@ from bidbeacon_sessions.actions import render_action
 from bidbeacon_sessions.core_actions import SessionFinalized
 from bidbeacon_sessions.leases import last_sign_of_life
 from bidbeacon_sessions.sentences import plain_text
-from bidbeacon_sessions.store import NewAction, close_session, insert_action, list_last_actions
+from bidbeacon_sessions.store import list_last_actions
+from bidbeacon_sessions.writes import NewAction, close_session, insert_action
 
 # Behind every place that a recorder can give: an open transaction of a paused recorder never collides with it.
 FINAL_ORD = 1_000_000

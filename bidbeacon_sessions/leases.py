@@ -18,6 +18,9 @@ from bidbeacon_sessions.store import SessionStore
 
 logger = logging.getLogger(__name__)
 
+AWAY_BEAT_SECONDS = 0.5
+"""How often a beat is tried while the database is away: it should be heard before anybody looks who is silent."""
+
 # A lease lives by the database's clock alone, so that clocks of several machines don't matter.
 _BEAT = text("""
     INSERT INTO session_leases (session_id, holder, heartbeat_at, expires_at)
@@ -39,9 +42,11 @@ def holder_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
+# A server that was away could hear nobody: after its start, everyone has a moment to say that he lives.
 _DEAD = text("""
     SELECT h.id, h.job_name, h.run_id, h.step_key, h.started_at, l.heartbeat_at, l.holder,
-           coalesce(l.expires_at, h.started_at + make_interval(secs => :seconds)) < clock_timestamp() AS lease_ended
+           coalesce(l.expires_at, h.started_at + make_interval(secs => :seconds)) < clock_timestamp()
+             AND pg_postmaster_start_time() < clock_timestamp() - make_interval(secs => :grace) AS lease_ended
       FROM session_headers h LEFT JOIN session_leases l ON l.session_id = h.id
      WHERE h.status = 'running' AND coalesce(l.heartbeat_at, h.started_at) < clock_timestamp() - CAST(:silent_for AS interval)
      ORDER BY h.started_at LIMIT :limit""")
@@ -61,7 +66,7 @@ def list_dead_sessions(
     Returns:
         id, job_name, run_id, step_key, started_at, heartbeat_at, holder, and lease_ended: only then are they dead for certain.
     """
-    values = {"seconds": seconds, "silent_for": silent_for, "limit": limit}
+    values = {"seconds": seconds, "silent_for": silent_for, "limit": limit, "grace": 4 * AWAY_BEAT_SECONDS}
     return list(connection.execute(_DEAD, values).mappings())
 
 
@@ -96,12 +101,16 @@ class Heartbeat:
         self._thread.join(timeout=self._every + 5)
 
     def _run(self) -> None:
-        while not self._stop.wait(self._every):
+        pause = self._every
+        while not self._stop.wait(pause):
             try:
-                with self._store.begin() as connection:
+                with self._store.each() as connection:
                     alive = beat(connection, self._session_id, seconds=self._lease_seconds)
             except SQLAlchemyError as error:
-                logger.warning("No heartbeat for session %s: %s", self._session_id, type(error).__name__)
+                if pause == self._every:
+                    logger.warning("No heartbeat for session %s: %s", self._session_id, type(error).__name__)
+                pause = min(self._every, AWAY_BEAT_SECONDS)
                 continue
+            pause = self._every
             if not alive:
                 return

@@ -1,57 +1,48 @@
-"""`with_job_session`: the session around one piece of work, and the recorder that appends its actions."""
+"""The recorder: gives each action of a session its place, and gets it written, also when the database is away for a while."""
 
 import logging
-import traceback
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cache
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
 from typing import Any
-from uuid import UUID, uuid4
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from bidbeacon_sessions.actions import Action
 from bidbeacon_sessions.bounds import within
-from bidbeacon_sessions.clock import Clock, utc_now
-from bidbeacon_sessions.core_actions import ActionsLost, ActionsOmitted
-from bidbeacon_sessions.errors import NotConfiguredError, SessionClosedError
+from bidbeacon_sessions.claims import Claim, Claims
+from bidbeacon_sessions.clock import Clock
+from bidbeacon_sessions.core_actions import ActionRolledBack, ActionsLost, ActionsOmitted
+from bidbeacon_sessions.errors import SessionClosedError
 from bidbeacon_sessions.finalisation import finalize_session
-from bidbeacon_sessions.leases import Heartbeat, beat
+from bidbeacon_sessions.leases import holder_name
 from bidbeacon_sessions.redaction import redact, redact_text
+from bidbeacon_sessions.sentences import plain_text
 from bidbeacon_sessions.settings import (
     MAX_ACTION_BYTES,
     MAX_ACTIONS,
-    MAX_INPUT_BYTES,
     MAX_PENDING_ACTIONS,
     get_session_settings,
 )
-from bidbeacon_sessions.store import (
+from bidbeacon_sessions.store import SessionStore
+from bidbeacon_sessions.writes import (
     NewAction,
     NewSession,
-    SessionStore,
     close_session,
-    find_running_attempts,
     find_status,
     insert_action,
     insert_session,
+    list_places,
 )
 
 logger = logging.getLogger(__name__)
 
-_DATABASE_AWAY = (OperationalError, InterfaceError)
-_MAX_ERROR_TEXT = 8_000
-
-
-@dataclass(frozen=True)
-class AccountRef:
-    """The account a session works for: its id and country as the platform names them, and the short key that tags show."""
-
-    account_id: str
-    country_code: str
-    key: str
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 5.0
+_MOST_SAID = 300
+_READ_ONLY = "25006"
+"""What a server says that has become a standby: it is away for us, until the next one is found."""
 
 
 class SessionRecorder:
@@ -59,6 +50,8 @@ class SessionRecorder:
 
     Attributes:
         session_id: the session's id, also in `job_sessions.id`.
+        store: where it is kept.
+        account_key: of the account it works for, where it is just one.
     """
 
     def __init__(self, store: SessionStore, session: NewSession, clock: Clock) -> None:
@@ -69,9 +62,12 @@ class SessionRecorder:
         self._clock = clock
         self._opened = False
         self._last_ord = 0
-        self._pending: list[NewAction] = []
+        self._pending: deque[NewAction] = deque()
+        self._claims = Claims()
         self._omitted: Counter[str] = Counter()
         self._lost: Counter[str] = Counter()
+        self._pause = 0.0
+        self._try_again_at = 0.0
 
     def add(self, action: Action) -> None:
         """Append an action now, in a transaction of its own.
@@ -81,6 +77,8 @@ class SessionRecorder:
         Raises:
             SessionClosedError: another process closed this session meanwhile.
         """
+        if self._claims.is_one_rolled_back and self._may_try():
+            self._try(self._tell_rolled_back)
         prepared = self._prepare(action)
         if prepared is not None:
             self._keep(prepared)
@@ -89,25 +87,28 @@ class SessionRecorder:
     def add_in(self, connection: Connection, action: Action) -> None:
         """Append an action inside the caller's transaction: it is there exactly when the caller's data is.
 
+        Where the transaction is rolled back, the timeline says so (`action-rolled-back`).
+
         Raises:
             SessionClosedError: another process closed this session meanwhile; the transaction must be rolled back.
         """
+        if self._pending or not self._opened:
+            self.flush(now=True)  # whoever has a connection has a database, and the timeline keeps its order
         prepared = self._prepare(action)
-        if prepared is not None and not insert_action(connection, self.session_id, prepared):
+        if prepared is None:
+            return
+        if not insert_action(connection, self.session_id, prepared):
             raise SessionClosedError(str(self.session_id), find_status(connection, self.session_id))
+        said = redact_text(plain_text(action.parts()))[:_MOST_SAID]
+        transaction = connection.get_transaction()
+        self._claims.add(connection, Claim(prepared.ord, prepared.type, said, prepared.at, transaction))
 
-    def flush(self) -> bool:
-        """Write what waits in memory; give False where the database is still away."""
-        try:
-            self._write_pending()
-        except _DATABASE_AWAY as error:
-            logger.warning(
-                "Session %s: the database is away (%s), actions wait in memory",
-                self.session_id,
-                type(error).__name__,
-            )
-            return False
-        return True
+    def flush(self, *, now: bool = False) -> bool:
+        """Write what waits in memory; give False where the database is still away.
+
+        Between two tries there is a pause that grows to five seconds, so that the job is not slowed; `now` tries at once.
+        """
+        return (now or self._may_try()) and self._try(self._write)
 
     def label(self, **labels: str | None) -> None:
         """Add plain facts for whoever reads the session later (links, partition), stored when the session ends."""
@@ -115,46 +116,116 @@ class SessionRecorder:
 
     def open(self) -> None:
         """Store the session's header and first sign of life, and close older attempts of the same step."""
-        with self.store.begin() as connection:
-            insert_session(connection, self._session)
-            beat(connection, self.session_id, seconds=get_session_settings().lease_seconds)
-            self._close_older_attempts(connection)
+        settings = get_session_settings()
+        with self.store.each() as connection:
+            older = insert_session(
+                connection, self._session, holder=holder_name(), lease_seconds=settings.lease_seconds
+            )
         self._opened = True
+        for attempt in older:
+            reason = "a newer attempt of the same step started."
+            with self.store.begin() as connection:
+                finalize_session(connection, attempt, status="crashed", reason=reason, now=self._clock())
 
-    def close(self, status: str, error: dict[str, Any] | None = None) -> None:
-        """End the session, with the counts of what was left out or lost."""
-        self._count_what_is_missing()
-        if not self.flush():
-            return  # the lease runs out, and whoever finds the session dead closes it
-        with self.store.begin() as connection:
+    def close(self, status: str, error: dict[str, Any] | None = None, *, patience: float = 0) -> None:
+        """End the session, with the counts of what was left out or lost.
+
+        Args:
+            status: how it ended.
+            error: of one that failed.
+            patience: for how many seconds a database that is away is waited for. After that the lease runs out, and whoever finds
+                the session dead closes it.
+        """
+        deadline = time.monotonic() + patience
+        while not self._try(lambda: self._end(status, error)):
+            if time.monotonic() > deadline:
+                logger.error(
+                    "Session %s: the database is still away; %d actions and the end of the session are lost",
+                    self.session_id,
+                    len(self._pending),
+                )
+                return
+            time.sleep(min(self._pause, max(deadline - time.monotonic(), 0)))
+
+    def _end(self, status: str, error: dict[str, Any] | None) -> None:
+        self._write()
+        self._tell_rolled_back()
+        self._tell_what_is_missing()
+        self._write()
+        labels = redact(self._session.labels)
+        with self.store.each() as connection:
             closed = close_session(
                 connection,
                 self.session_id,
                 status=status,
                 finished_at=self._clock(),
                 error=error,
-                labels=redact(self._session.labels),
+                labels=labels,
             )
-        if not closed:
-            logger.warning("Session %s had been closed by another process", self.session_id)
+            if not closed and find_status(connection, self.session_id) != status:
+                logger.warning("Session %s had been closed by another process", self.session_id)
 
-    def _write_pending(self) -> None:
+    def _may_try(self) -> bool:
+        return time.monotonic() >= self._try_again_at
+
+    def _try(self, write: Callable[[], None]) -> bool:
+        """Write, and give False where the database is away; then it is tried again later."""
+        try:
+            write()
+        except (DBAPIError, PoolTimeoutError) as error:
+            if not is_away(error):
+                raise
+            if not self._pause:
+                logger.warning(
+                    "Session %s: the database is away (%s), actions wait in memory",
+                    self.session_id,
+                    type(error).__name__,
+                )
+            self._pause = min(self._pause * 2 or _FIRST_PAUSE, _LONGEST_PAUSE)
+            self._try_again_at = time.monotonic() + self._pause
+            return False
+        if self._pause:
+            logger.warning("Session %s: the database is back", self.session_id)
+        self._pause = self._try_again_at = 0.0
+        return True
+
+    def _write(self) -> None:
         if not self._opened:
             self.open()
-        while self._pending:
-            action = self._pending[0]
-            with self.store.begin() as connection:
-                if not insert_action(connection, self.session_id, action):
-                    raise SessionClosedError(str(self.session_id), find_status(connection, self.session_id))
-            self._pending.pop(0)
+        if self._pending:
+            with self.store.each() as connection:
+                while self._pending:
+                    self._write_first(connection)
 
-    def _close_older_attempts(self, connection: Connection) -> None:
-        session = self._session
-        if session.run_id is None or session.step_key is None:
+    def _write_first(self, connection: Connection) -> None:
+        action = self._pending[0]
+        try:
+            alive = insert_action(connection, self.session_id, action)
+        except DBAPIError as error:
+            if is_away(error):
+                raise
+            # One that the database refuses must not keep those behind it from being written.
+            logger.error(  # noqa: TRY400 - a statement's traceback says nothing more
+                "Session %s: %s was refused: %s", self.session_id, action.type, type(error.orig).__name__
+            )
+            self._lost[action.type] += 1
+        else:
+            if not alive:
+                raise SessionClosedError(str(self.session_id), find_status(connection, self.session_id))
+        self._pending.popleft()
+
+    def _tell_rolled_back(self) -> None:
+        """Say which claims did not come true, as far as their transactions are over."""
+        decided = self._claims.list_decided()
+        if not decided:
             return
-        for older in find_running_attempts(connection, session.run_id, session.step_key, besides=session.id):
-            reason = "a newer attempt of the same step started."
-            finalize_session(connection, older, status="crashed", reason=reason, now=self._clock())
+        with self.store.each() as connection:
+            stored = list_places(connection, self.session_id, [claim.ord for claim in decided])
+        for claim in self._claims.settle(decided, stored):
+            told = ActionRolledBack(action=claim.type, said=claim.said, told_at=claim.at)
+            prepared = self._prepare(told)
+            if prepared is not None:
+                self._pending.append(prepared)
 
     def _prepare(self, action: Action) -> NewAction | None:
         if self._last_ord >= MAX_ACTIONS:
@@ -164,14 +235,18 @@ class SessionRecorder:
 
     def _place(self, action: Action) -> NewAction:
         self._last_ord += 1
-        payload: dict[str, Any] = redact(action.model_dump(mode="json"))
+        now = self._clock()
+        promises = tuple(action.promises())
         return NewAction(
             ord=self._last_ord,
             type=action.type,
             schema_version=action.schema_version,
-            at=self._clock(),
-            payload=within(payload, MAX_ACTION_BYTES),
-            touches=tuple(action.touches()),
+            at=now,
+            payload=within(redact(action.model_dump(mode="json")), MAX_ACTION_BYTES),
+            touches=tuple(touch.masked() for touch in action.touches()),
+            promises=promises,
+            deadline_at=now + action.promise_lasts if promises else None,
+            kept=tuple(action.kept_promises()),
         )
 
     def _keep(self, prepared: NewAction) -> None:
@@ -180,118 +255,27 @@ class SessionRecorder:
         else:
             self._pending.append(prepared)
 
-    def _count_what_is_missing(self) -> None:
+    def _tell_what_is_missing(self) -> None:
         if self._omitted:
-            self._pending.append(
-                self._place(ActionsOmitted(omitted=self._omitted.total(), by_type=_tally(self._omitted)))
-            )
+            omitted = ActionsOmitted(omitted=self._omitted.total(), by_type=_tally(self._omitted))
+            self._pending.append(self._place(omitted))
+            self._omitted.clear()
         if self._lost:
             self._pending.append(
                 self._place(ActionsLost(lost=self._lost.total(), by_type=_tally(self._lost)))
             )
+            self._lost.clear()
 
 
-@contextmanager
-def with_job_session(
-    job_name: str,
-    *,
-    input: dict[str, Any] | None = None,  # noqa: A002 - the column's name, and the word people use
-    store: SessionStore | None = None,
-    run_id: str | None = None,
-    step_key: str | None = None,
-    retry_number: int = 0,
-    account: AccountRef | None = None,
-    labels: dict[str, Any] | None = None,
-    parent_session_id: UUID | None = None,
-    clock: Clock = utc_now,
-) -> Iterator[SessionRecorder]:
-    """Record everything inside as one session.
-
-    ```python
-    with with_job_session("refresh-account", input={"account": "US.38rle97"}) as session:
-        session.add(WindowsQueued(…))
-    ```
-
-    The session ends as `succeeded`; as `failed` with the error when an exception leaves the block; as `cancelled` when an
-    interrupt does (`KeyboardInterrupt`, Dagster's termination). Exceptions go on unchanged. A process that dies inside is noticed by
-    its silence and closed as `crashed`.
-
-    Args:
-        job_name: what this work is called, kebab-case.
-        input: what the job was given; stored once, secrets masked.
-        store: where sessions are kept; absent: the database of `BIDBEACON_DATABASE_URL`.
-        run_id: the run this is part of; with `step_key` and `retry_number` it names the attempt.
-        step_key: the step within the run.
-        retry_number: 0 for the first attempt.
-        account: the account it works for, where it is just one.
-        labels: plain facts shown beside the session (partition, asset).
-        parent_session_id: the session that queued this work.
-        clock: gives the present instant in UTC.
-
-    Raises:
-        SessionClosedError: from `add`, when another process closed the session while this one was paused.
-    """
-    new = NewSession(
-        id=uuid4(),
-        job_name=job_name,
-        started_at=clock(),
-        run_id=run_id,
-        step_key=step_key,
-        retry_number=retry_number,
-        account_id=account.account_id if account else None,
-        country_code=account.country_code if account else None,
-        account_key=account.key if account else None,
-        input=within(redact(input or {}), MAX_INPUT_BYTES),
-        labels=redact(labels or {}),
-        parent_session_id=parent_session_id,
+def is_away(error: Exception) -> bool:
+    """Whether an error says that the database can't be written to just now, rather than that it refuses what is written."""
+    if isinstance(error, OperationalError | InterfaceError | PoolTimeoutError):
+        return True
+    orig = getattr(error, "orig", None)
+    return (
+        bool(getattr(error, "connection_invalidated", False)) or getattr(orig, "sqlstate", None) == _READ_ONLY
     )
-    recorder = SessionRecorder(store or _default_store(), new, clock)
-    recorder.flush()
-    settings = get_session_settings()
-    heartbeat = Heartbeat(
-        recorder.store, new.id, every=settings.heartbeat_seconds, lease_seconds=settings.lease_seconds
-    )
-    with heartbeat, _closing(recorder):
-        yield recorder
 
 
-@contextmanager
-def _closing(recorder: SessionRecorder) -> Iterator[None]:
-    """End the session the way the block ends, and let exceptions through."""
-    try:
-        yield
-    except BaseException as error:
-        _close_quietly(recorder, "failed" if isinstance(error, Exception) else "cancelled", error)
-        raise
-    recorder.close("succeeded")
-
-
-def _close_quietly(recorder: SessionRecorder, status: str, error: BaseException) -> None:
-    """Close, but never hide the job's own error behind one of ours."""
-    try:
-        recorder.close(status, describe_error(error))
-    except Exception:
-        logger.exception("Session %s could not be closed", recorder.session_id)
-
-
-def describe_error(error: BaseException) -> dict[str, Any]:
-    """Give an exception as stored in `job_sessions.error`: type, message and traceback, secrets masked, then bounded."""
-    message = redact_text(str(error))
-    trace = redact_text("".join(traceback.format_exception(error)))
-    return {
-        "type": type(error).__name__,
-        "message": message[:_MAX_ERROR_TEXT],
-        "traceback": trace[-_MAX_ERROR_TEXT:],
-    }
-
-
-def _tally(counts: Counter[str]) -> str:
-    return ", ".join(f"{count} × {name}" for name, count in counts.most_common())
-
-
-@cache
-def _default_store() -> SessionStore:
-    url = get_session_settings().database_url
-    if url is None:
-        raise NotConfiguredError
-    return SessionStore.connect(url.get_secret_value())
+def _tally(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} × {name}" for name, count in Counter(counts).most_common())

@@ -2,37 +2,62 @@
 
 import re
 from collections.abc import Mapping
+from datetime import date, time, timedelta
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 MASK = "•••"
 
-_SECRET_KEY = re.compile(
-    r"(pass(word|wd)?|secret|token|authorization|api[_-]?key|credential|cookie|private[_-]?key|signature)s?$",
-    re.IGNORECASE,
+_WORDS = (
+    r"pass(?:word|wd|phrase)?|pwd|secret|token|authorization|api[_-]?key|access[_-]?key(?:[_-]?id)?|credential|cookie"
+    r"|private[_-]?key|signing[_-]?key|signature"
 )
-_HARMLESS_KEY = re.compile(r"^(next_?token|token_type)$", re.IGNORECASE)
+_SECRET_KEY = re.compile(rf"(?:{_WORDS})s?$", re.IGNORECASE)
+_HARMLESS_KEY = re.compile(r"^(?:next_?token|token_type)$", re.IGNORECASE)
+_PLAIN = (bool, int, float, Decimal, date, time, timedelta, UUID)
+"""Values that are no text and can hold no secret, unless their key says so."""
+
 _SECRETS_IN_TEXT = (
     re.compile(r"\bAtz[ar]\|[A-Za-z0-9_\-+/=.|]+"),  # Login with Amazon access and refresh tokens
     re.compile(r"(?i)\b(?:bearer|basic)\s+[A-Za-z0-9_\-+/=.|~]{8,}"),
     re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+"),  # JSON Web Tokens
     re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),  # AWS access keys
     re.compile(r"(?i)\bamzn1\.oa2-cs\.v1\.[0-9a-f]+"),  # client secrets of Login with Amazon
+    re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
 )
+_PREFIX = r"(?<![a-z0-9_-])"
+"""Where a name begins. Names are bounded, so that no text, however odd, takes long."""
 _SECRET_PARAMETER = re.compile(
-    r"(?i)((?:[?&;]|\b)(?:x-amz-[a-z-]+|signature|sig|token|access_token|refresh_token|client_secret|password|api_key)=)[^&\s\"'<>]+"
+    r"(?i)("
+    + _PREFIX
+    + r"(?:x-amz-[a-z-]{1,40}|(?:[a-z0-9_-]{0,40}[_-])?(?:"
+    + _WORDS
+    + r"|sig))=)[^&\s\"'<>,;)]+"
 )
-_MOST_HARMLESS = re.compile(r"[0-9:. -]*\Z")
-"""Dates, times and numbers: an action may name hundreds of days, and no secret is made of these characters."""
-_URL_PASSWORD = re.compile(r"(?i)(\b[a-z][a-z0-9+.-]*://[^/\s:@]+:)[^@\s/]+(@)")
+# JSON and Python's own notation inside a text: an answer's body in an error, the repr of an object.
+_SECRET_ENTRY = re.compile(
+    r"(?i)("
+    + _PREFIX
+    + r"[a-z0-9_-]{0,40}(?:"
+    + _WORDS
+    + r")s?[\"']?\s{0,3}[:=]\s{0,3}b?)(?:\"[^\"]*\"?|'[^']*'?)"
+)
+_URL_PASSWORD = re.compile(r"(?i)((?<![a-z0-9+.-])[a-z][a-z0-9+.-]{0,30}://[^/\s:@]*:)[^@\s/]+(@)")
+_MAY_HOLD_ONE = re.compile(r"(?i)[=|@\"']|bearer|basic|eyJ|AKIA|ASIA|oa2-cs|-----BEGIN")
+"""Nearly all texts are words, names and days: one look tells that nothing is to be masked in them."""
 
 
 def redact(value: Any) -> Any:
     """Give a copy of a JSON-like value with every secret masked, at any depth.
 
-    Keys that name a secret lose their whole value; every text is searched for tokens, presigned URLs and passwords in URLs.
+    Keys that name a secret lose their whole value; every text is searched for tokens, presigned URLs and passwords in URLs. What JSON
+    has no form for (a URL object, an exception) becomes its text, masked.
     """
     if isinstance(value, str):
         return redact_text(value)
+    if value is None or isinstance(value, _PLAIN):
+        return value
     if isinstance(value, Mapping):
         return {
             redact_text(str(key)): MASK if _hides(str(key), item) else redact(item)
@@ -40,17 +65,51 @@ def redact(value: Any) -> Any:
         }
     if isinstance(value, list | tuple | set | frozenset):
         return [redact(item) for item in value]
-    return value
+    if isinstance(value, bytes | bytearray):
+        return redact_text(value.decode("utf-8", "replace"))
+    return redact_text(str(value))
 
 
 def redact_text(text: str) -> str:
-    """Give the text with tokens, presigned URLs' signatures and passwords in URLs masked."""
-    if _MOST_HARMLESS.match(text):
+    """Give the text with tokens, presigned URLs' signatures and passwords masked."""
+    if not _MAY_HOLD_ONE.search(text):
         return text
     for pattern in _SECRETS_IN_TEXT:
         text = pattern.sub(MASK, text)
     text = _SECRET_PARAMETER.sub(rf"\1{MASK}", text)
+    text = _SECRET_ENTRY.sub(rf"\1{MASK}", text)
     return _URL_PASSWORD.sub(rf"\1{MASK}\2", text)
+
+
+def mask_error(error: BaseException) -> None:
+    """Mask the secrets in an exception itself, its notes, and all that led to it, in place.
+
+    For whoever hands it on to something that keeps it: a log, or Dagster's events.
+    """
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        one = waiting.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        _mask_one(one)
+        waiting += [one.__cause__, one.__context__]
+        if isinstance(one, BaseExceptionGroup):
+            waiting += one.exceptions
+
+
+def _mask_one(error: BaseException) -> None:
+    if any(redact(part) != part for part in error.args if isinstance(part, str | bytes | Mapping)):
+        error.args = tuple(
+            redact(part) if isinstance(part, str | bytes | Mapping) else part for part in error.args
+        )
+    notes = getattr(error, "__notes__", None)
+    if notes:
+        error.__notes__ = [redact_text(note) for note in notes]
+    for name, held in list(vars(error).items()):
+        if isinstance(held, str) and redact_text(held) != held:
+            setattr(error, name, redact_text(held))
 
 
 def _hides(key: str, value: Any) -> bool:

@@ -28,6 +28,9 @@ class SessionSettings(BaseSettings):
         45, ge=5, description="A session whose process is silent for so long counts as dead."
     )
     heartbeat_seconds: float = Field(5.0, gt=0, description="How often a running session says that it lives.")
+    close_wait_seconds: float = Field(
+        60.0, ge=0, description="How long a session that has ended waits for a database that is away."
+    )
     change_log_rows: int = Field(
         200_000,
         ge=1_000,

@@ -1,49 +1,24 @@
-"""All SQL that writes and reads sessions. Each function is one statement or one short transaction.
+"""A database's sessions, and all SQL that reads them. What writes them is in `writes.py`.
 
 The change log has its own module of SQL (`change_log.py`), and so have leases (`leases.py`).
 """
 
-import json
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, RowMapping, create_engine, make_url, text
+import psycopg
+from sqlalchemy import Connection, Engine, RowMapping, create_engine, event, make_url, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.pool import ConnectionPoolEntry
 
-from bidbeacon_sessions.actions import Touch
-
-
-@dataclass(frozen=True)
-class NewSession:
-    """What is known of a session when it starts."""
-
-    id: UUID
-    job_name: str
-    started_at: datetime
-    run_id: str | None = None
-    step_key: str | None = None
-    retry_number: int = 0
-    account_id: str | None = None
-    country_code: str | None = None
-    account_key: str | None = None
-    input: dict[str, Any] = field(default_factory=dict)
-    labels: dict[str, Any] = field(default_factory=dict)
-    parent_session_id: UUID | None = None
-
-
-@dataclass(frozen=True)
-class NewAction:
-    """An action ready to be stored: redacted, within bounds, with the place its recorder gave it."""
-
-    ord: int
-    type: str
-    schema_version: int
-    at: datetime
-    payload: dict[str, Any]
-    touches: Sequence[Touch] = ()
+_CONNECT_SECONDS = 5
+_IDLE_SECONDS = 1.0
+_USED_AT = "used_at"
 
 
 class SessionStore:
@@ -60,11 +35,21 @@ class SessionStore:
     def connect(cls, database_url: str) -> "SessionStore":
         """Make a store with a small pool of its own on `postgresql://…`."""
         url = make_url(database_url).set(drivername="postgresql+psycopg")
-        return cls(create_engine(url, pool_size=2, max_overflow=6, pool_pre_ping=True))
+        connect_args = {"connect_timeout": _CONNECT_SECONDS, "options": "-c timezone=UTC"}
+        engine = create_engine(url, pool_size=2, max_overflow=6, connect_args=connect_args)
+        event.listen(engine, "checkin", _note_use)
+        event.listen(engine, "checkout", _ping_after_a_pause)
+        return cls(engine)
 
     def begin(self) -> AbstractContextManager[Connection]:
         """Open a transaction."""
         return self.engine.begin()
+
+    @contextmanager
+    def each(self) -> Iterator[Connection]:
+        """Open a connection on which each statement is a transaction of its own: one round trip, also for its commit."""
+        with self.engine.connect() as connection:
+            yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
@@ -78,109 +63,20 @@ class SessionStore:
         self.engine.dispose()
 
 
-_INSERT_HEADER = text("""
-    INSERT INTO session_headers (id, job_name, run_id, step_key, retry_number, account_id, country_code, account_key,
-                                 started_at, input, labels, parent_session_id)
-    SELECT :id, :job_name, CAST(:run_id AS text), CAST(:step_key AS text),
-           greatest(CAST(:retry_number AS bigint), (
-               SELECT max(h.retry_number) + 1 FROM session_headers h
-                WHERE h.run_id = CAST(:run_id AS text) AND h.step_key = CAST(:step_key AS text))),
-           :account_id, :country_code, :account_key, :started_at, CAST(:input AS jsonb), CAST(:labels AS jsonb), :parent_session_id
-    RETURNING retry_number""")
+def _note_use(_: object, record: ConnectionPoolEntry) -> None:
+    record.info[_USED_AT] = time.monotonic()
 
 
-def insert_session(connection: Connection, session: NewSession) -> int:
-    """Store a session as running; give its retry number, counted up where this attempt was recorded already."""
-    values = session.__dict__ | {"input": _json(session.input), "labels": _json(session.labels)}
-    return int(connection.execute(_INSERT_HEADER, values).scalar_one())
-
-
-# One statement: the action is stored only while its session is running, its touches only with it.
-_INSERT_ACTION = text("""
-    WITH stored AS (
-        INSERT INTO session_actions (session_id, ord, type, schema_version, at, payload)
-        SELECT :session_id, :ord, :type, :schema_version, :at, CAST(:payload AS jsonb)
-          FROM session_headers WHERE id = :session_id AND status = 'running'
-        RETURNING session_id, ord),
-    touched AS (
-        INSERT INTO session_touches (session_id, ord, account_key, dataset, window_key, effect)
-        SELECT s.session_id, s.ord, t.account, t.dataset, w.key, t.effect
-          FROM stored s
-         CROSS JOIN jsonb_to_recordset(CAST(:touches AS jsonb)) AS t(account text, dataset text, effect text, windows jsonb)
-         CROSS JOIN LATERAL jsonb_array_elements_text(t.windows) AS w(key))
-    SELECT count(*) FROM stored""")
-
-
-def insert_action(connection: Connection, session_id: UUID, action: NewAction) -> bool:
-    """Append an action; give False where the session is not running any more."""
-    values = {
-        "session_id": session_id,
-        "ord": action.ord,
-        "type": action.type,
-        "schema_version": action.schema_version,
-        "at": action.at,
-        "payload": _json(action.payload),
-        "touches": _json(_by_subject(action.touches)),
-    }
-    return bool(connection.execute(_INSERT_ACTION, values).scalar_one())
-
-
-def _by_subject(touches: Sequence[Touch]) -> list[dict[str, Any]]:
-    """Write touches as one entry an account, dataset and effect: an action may touch hundreds of windows of one."""
-    windows: dict[tuple[str, str | None, str], list[str | None]] = {}
-    for touch in touches:
-        windows.setdefault((touch.account, touch.dataset, touch.effect), []).append(touch.window)
-    return [
-        {"account": account, "dataset": dataset, "effect": effect, "windows": keys}
-        for (account, dataset, effect), keys in windows.items()
-    ]
-
-
-_CLOSE = text("""
-    UPDATE session_headers
-       SET status = :status, finished_at = greatest(:finished_at, started_at), error = CAST(:error AS jsonb),
-           labels = labels || CAST(:labels AS jsonb), revision = revision + 1, changed_xid = pg_current_xact_id()
-     WHERE id = :id AND status = 'running'
-    RETURNING id""")
-
-
-def close_session(
-    connection: Connection,
-    session_id: UUID,
-    *,
-    status: str,
-    finished_at: datetime,
-    error: dict[str, Any] | None = None,
-    labels: dict[str, Any] | None = None,
-) -> bool:
-    """End a running session and its lease; give False where it had ended already."""
-    values = {
-        "id": session_id,
-        "status": status,
-        "finished_at": finished_at,
-        "error": None if error is None else _json(error),
-        "labels": _json(labels or {}),
-    }
-    closed = connection.execute(_CLOSE, values).first() is not None
-    connection.execute(text("DELETE FROM session_leases WHERE session_id = :id"), {"id": session_id})
-    return closed
-
-
-def find_status(connection: Connection, session_id: UUID) -> str | None:
-    """Give a session's status, or None where there is no such session."""
-    return connection.execute(
-        text("SELECT status FROM session_headers WHERE id = :id"), {"id": session_id}
-    ).scalar()
-
-
-def find_running_attempts(connection: Connection, run_id: str, step_key: str, *, besides: UUID) -> list[UUID]:
-    """Give the sessions of the same step of the same run that are still open."""
-    rows = connection.execute(
-        text("""SELECT id FROM session_headers
-                 WHERE run_id = :run_id AND step_key = :step_key AND status = 'running' AND id <> :besides"""),
-        {"run_id": run_id, "step_key": step_key, "besides": besides},
-    )
-    return list(rows.scalars())
+def _ping_after_a_pause(connection: DBAPIConnection, record: ConnectionPoolEntry, _: object) -> None:
+    """Ask whether a connection still lives only where it lay idle: in the middle of work this would double what an append costs."""
+    if time.monotonic() - record.info.get(_USED_AT, time.monotonic()) < _IDLE_SECONDS:
+        return
+    try:
+        with closing(connection.cursor()) as cursor:
+            cursor.execute("SELECT 1")
+        connection.rollback()
+    except psycopg.Error as error:
+        raise DisconnectionError from error
 
 
 _ACTION_ROWS = text("""
@@ -330,21 +226,3 @@ _SESSIONS_OF_RUN = text("SELECT id, status FROM session_headers WHERE run_id = :
 def list_sessions_of_run(connection: Connection, run_id: str) -> list[RowMapping]:
     """Give id and status of all sessions of one run, oldest first."""
     return list(connection.execute(_SESSIONS_OF_RUN, {"run_id": run_id}).mappings())
-
-
-def _json(value: Any) -> str:
-    """Give JSON text that PostgreSQL's jsonb takes: no NUL, no lone surrogates."""
-    clean = _storable(value)
-    return json.dumps(clean, ensure_ascii=False, separators=(",", ":"), default=str)
-
-
-def _storable(value: Any) -> Any:
-    if isinstance(value, str):
-        if value.isascii() and "\x00" not in value:
-            return value
-        return value.replace("\x00", "\N{SYMBOL FOR NULL}").encode("utf-8", "replace").decode("utf-8")
-    if isinstance(value, dict):
-        return {_storable(str(key)): _storable(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_storable(item) for item in value]
-    return value

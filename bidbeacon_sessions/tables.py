@@ -11,6 +11,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     DateTime,
+    Engine,
     ForeignKey,
     ForeignKeyConstraint,
     Identity,
@@ -163,6 +164,30 @@ class SessionTouch(SessionsBase):
     )
 
 
+class SessionPromise(SessionsBase):
+    """One row is a piece of work that an action queued for somebody under a key, and by which action it was done."""
+
+    __tablename__ = "session_promises"
+
+    session_id: Mapped[UUID] = mapped_column(primary_key=True)
+    ord: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    promised_at: Mapped[datetime]
+    deadline_at: Mapped[datetime]
+    kept_by: Mapped[UUID | None]
+    kept_ord: Mapped[int | None]
+    kept_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["session_id", "ord"], ["session_actions.session_id", "session_actions.ord"], ondelete="CASCADE"
+        ),
+        CheckConstraint("num_nulls(kept_by, kept_ord, kept_at) IN (0, 3)", name="kept_whole"),
+        CheckConstraint("deadline_at > promised_at", name="deadline_after_promise"),
+        Index("ix_session_promises_open", "key", postgresql_where=text("kept_by IS NULL")),
+    )
+
+
 class SessionLease(SessionsBase):
     """One row is the sign of life of a running session; beside the header, so that a beat changes no session."""
 
@@ -239,3 +264,30 @@ SELECT h.id,
          FROM session_actions s
         WHERE s.session_id = h.id) a ON true
 """
+
+JOB_PROMISES_VIEW = """
+CREATE VIEW job_promises AS
+SELECT p.key,
+       p.session_id,
+       p.ord,
+       a.type AS promised_with,
+       p.promised_at,
+       p.deadline_at,
+       CASE WHEN p.kept_by IS NOT NULL THEN 'kept' WHEN p.deadline_at < now() THEN 'lost' ELSE 'open' END AS fate,
+       p.kept_by,
+       p.kept_ord,
+       k.type AS kept_with,
+       p.kept_at
+  FROM session_promises p
+  JOIN session_actions a ON a.session_id = p.session_id AND a.ord = p.ord
+  LEFT JOIN session_actions k ON k.session_id = p.kept_by AND k.ord = p.kept_ord
+"""
+
+
+def create_tables(engine: Engine) -> None:
+    """Make the tables and views in a database without them. Projects with migrations of their own take them in there."""
+    with engine.begin() as connection:
+        SessionsBase.metadata.create_all(connection)
+        connection.execute(text("INSERT INTO session_change_cursor DEFAULT VALUES"))
+        connection.execute(text(JOB_SESSIONS_VIEW))
+        connection.execute(text(JOB_PROMISES_VIEW))

@@ -32,7 +32,6 @@ from bidbeacon_pipelines.actions.reports import (
     WindowsPlanned,
     WindowsQueued,
 )
-from bidbeacon_pipelines.actions.run_history import RunHistoryPruned
 from bidbeacon_pipelines.actions.summaries import ClaimsChecked, SummaryUpdated
 from bidbeacon_pipelines.actions.upkeep import OldRecordsDeleted
 
@@ -55,7 +54,6 @@ __all__ = [
     "ReportProcessed",
     "ReportRequested",
     "RequestRetried",
-    "RunHistoryPruned",
     "SkipReason",
     "SummaryUpdated",
     "TargetsResolved",

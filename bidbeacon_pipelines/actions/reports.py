@@ -1,6 +1,6 @@
 """The life cycle of report windows, in actions. `account` is the account's key; `windows` are account-local days."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import ClassVar
@@ -12,7 +12,6 @@ class SkipReason(StrEnum):
     """Why a window was left alone."""
 
     ALREADY_FRESH = "already fresh"
-    IN_FLIGHT = "a report for it is in flight"
     WORKED_ON_ELSEWHERE = "another run works on it"
     NO_FREE_SLOT = "two reports of this account are in flight"
     OFFSET_MISSED = "a later refresh covers it"
@@ -36,6 +35,21 @@ class _WindowsAction(Action):
         return [Touch(self.account, self.effect, self.dataset, day.isoformat()) for day in self.windows]
 
 
+class _RequestEnded(_WindowsAction):
+    """What all actions share that a request ends with: the work that was queued with it is done."""
+
+    request_id: int
+
+    def kept_promises(self) -> list[str]:
+        """The request's."""
+        return [report_promise(self.request_id)]
+
+
+def report_promise(request_id: int) -> str:
+    """Give the key under which the work of a report request is promised, from being queued to its end."""
+    return f"report-request {request_id}"
+
+
 class WindowsPlanned(Action):
     """Windows that should exist were created."""
 
@@ -56,14 +70,20 @@ class WindowsExpired(_WindowsAction):
 
 
 class WindowsQueued(_WindowsAction):
-    """Due windows wait to be asked for."""
+    """Due windows wait to be asked for: promises that their request comes to an end, in five attempts of a day each at most."""
 
     sentence = (
         "Queued {windows:count:report window} of {dataset:badge} {windows:windows}[ by hand{by_hand:flag}]"
     )
     effect = "queued"
+    promise_lasts = timedelta(days=6)
 
+    request_id: int | None = None
     by_hand: bool = False
+
+    def promises(self) -> list[str]:
+        """The request's."""
+        return [] if self.request_id is None else [report_promise(self.request_id)]
 
 
 class WindowSkipped(_WindowsAction):
@@ -104,9 +124,12 @@ class ReportAdopted(_WindowsAction):
 
 
 class ReportPending(_WindowsAction):
-    """Amazon is not done with a report; it is looked at again later."""
+    """Amazon is not done with a report; it is looked at again later. Only the first look touches each window: the others say no more."""
 
-    sentence = "Report {report_id:badge} is {amazon_status} at Amazon after {waited_seconds:duration}[ ({reason})], next look at {next_poll_at:time}"
+    sentence = (
+        "Report {report_id:badge} is {amazon_status} at Amazon after {waited_seconds:duration}[ ({reason})]"
+        "[, looked at {looks:count:time}], next look at {next_poll_at:time}"
+    )
     effect = "pending"
 
     request_id: int
@@ -114,10 +137,15 @@ class ReportPending(_WindowsAction):
     amazon_status: str
     waited_seconds: float
     next_poll_at: datetime
+    looks: int = 0
     reason: str | None = None
 
+    def touches(self) -> list[Touch]:
+        """One touch a window at the first look, then one of the dataset."""
+        return super().touches() if self.looks <= 1 else [Touch(self.account, self.effect, self.dataset)]
 
-class ReportProcessed(_WindowsAction):
+
+class ReportProcessed(_RequestEnded):
     """A report was loaded; recorded in the very transaction that wrote the rows."""
 
     sentence = (
@@ -127,7 +155,6 @@ class ReportProcessed(_WindowsAction):
     tone = "success"
     effect = "loaded"
 
-    request_id: int
     report_id: str
     rows: int
     changed: int = 0
@@ -143,26 +170,24 @@ class ReportProcessed(_WindowsAction):
     load_seconds: float = 0
 
 
-class ReportHeld(_WindowsAction):
+class ReportHeld(_RequestEnded):
     """A report looked wrong, so the old data stays and the windows are asked for again."""
 
     sentence = "Held {windows:count:window} of {dataset:badge} {windows:windows}: {reason}"
     tone = "warning"
     effect = "held"
 
-    request_id: int
     report_id: str
     reason: str
 
 
-class ReportFailed(_WindowsAction):
+class ReportFailed(_RequestEnded):
     """A request ended without data, for good."""
 
     sentence = "Report[ {report_id:badge}] of {dataset:badge} failed: {reason} {windows:windows}"
     tone = "error"
     effect = "failed"
 
-    request_id: int
     report_id: str | None = None
     code: str | None = None
     reason: str

@@ -4,7 +4,7 @@ from bidbeacon_sessions import Action
 
 
 class OldRecordsDeleted(Action):
-    """Records that were older than they are kept were deleted; `counts` by table, also where there were none."""
+    """Records that were older than they are kept were deleted; `counts` by where they were, also where there were none."""
 
     sentence = "Deleted {rows:count:old record}[: {by_table}]"
 

@@ -28,9 +28,11 @@ from bidbeacon_pipelines.reports.windows import (
 )
 from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.requests import (
+    OPEN_STATUSES,
     ClaimLostError,
     Turn,
     count_open_requests,
+    get_request,
     insert_request,
     list_open_requests,
     list_turns,
@@ -42,6 +44,7 @@ from bidbeacon_pipelines.store.windows import (
     create_windows,
     expire_windows,
     find_windows_through,
+    list_windows_of_request,
     list_windows_to_plan,
     set_windows_through,
 )
@@ -63,8 +66,9 @@ def refresh_account(bench: Workbench, session: SessionRecorder, account: Account
     note_look(bench, account)
     for dataset in DATASETS.values():
         keep_windows(bench, session, account, dataset)
-    step_requests(bench, session, account=account)
-    for request_id in request_due(bench, session, account):
+    stepped = step_requests(bench, session, account=account)
+    asked = request_due(bench, session, account, tell_fresh=not stepped)
+    for request_id in asked:
         drive_request(bench, session, request_id)
     end_round(bench, account)
 
@@ -95,7 +99,8 @@ def step_requests(
     failures: list[Exception] = []
     for request in requests:
         try:
-            drive_request(bench, session, request.id)
+            if drive_request(bench, session, request.id) is None:
+                _tell_worked_on_elsewhere(bench, session, request.id)
         except (ClaimLostError, SessionClosedError):
             raise
         except Exception as error:  # noqa: BLE001 - one account's trouble must not keep the others waiting
@@ -105,6 +110,23 @@ def step_requests(
     if failures:
         raise failures[0] if len(failures) == 1 else ExceptionGroup("Several requests failed", failures)
     return len(requests)
+
+
+def _tell_worked_on_elsewhere(bench: Workbench, session: SessionRecorder, request_id: int) -> None:
+    """Say that a request was left alone because another living session took it meanwhile; nothing where it has ended."""
+    with bench.engine.begin() as connection:
+        request = get_request(connection, request_id)
+        days = [window.window_date for window in list_windows_of_request(connection, request_id)]
+    if request.claimed_by is not None and request.status in OPEN_STATUSES:
+        session.add(
+            WindowSkipped(
+                account=request.account_key,
+                dataset=request.dataset,
+                windows=days,
+                reason=SkipReason.WORKED_ON_ELSEWHERE,
+                detail=f"session {request.claimed_by}",
+            )
+        )
 
 
 def keep_windows(
@@ -144,11 +166,13 @@ class _Draft:
     turn: Turn
 
 
-def request_due(bench: Workbench, session: SessionRecorder, account: Account) -> list[int]:
+def request_due(
+    bench: Workbench, session: SessionRecorder, account: Account, *, tell_fresh: bool = False
+) -> list[int]:
     """Store requests for what is due, or still wanted by hand, of all datasets, in as many slots as are free; give their ids in order.
 
     Where more is due than there are slots for, `take_turns` says which datasets get them. Planning of one ads account is serialised,
-    so that no window is asked for twice and no slot given twice.
+    so that no window is asked for twice and no slot given twice. With `tell_fresh`, that nothing is due is told too.
     """
     now = bench.now()
     with bench.engine.begin() as connection:
@@ -167,6 +191,9 @@ def request_due(bench: Workbench, session: SessionRecorder, account: Account) ->
         for draft in drafts.values():
             chosen = [planned for name, planned in turns if name == draft.dataset.name]
             _tell_plan(connection, session, account, draft, chosen, now)
+        if tell_fresh and not any(draft.plan.requests or draft.plan.waiting for draft in drafts.values()):
+            for draft in drafts.values():
+                session.add_in(connection, skip_windows(account, draft.dataset, [], SkipReason.ALREADY_FRESH))
     return ids
 
 
@@ -263,7 +290,11 @@ def _store_request(
     session.add_in(
         connection,
         WindowsQueued(
-            account=account.account_key, dataset=dataset.name, windows=days, by_hand=planned.by_hand
+            account=account.account_key,
+            dataset=dataset.name,
+            windows=days,
+            request_id=request_id,
+            by_hand=planned.by_hand,
         ),
     )
     return request_id

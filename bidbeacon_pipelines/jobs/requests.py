@@ -222,6 +222,7 @@ class _Driver:
                 report_id=state.report_id or "",
                 amazon_status=amazon_status,
                 waited_seconds=waited,
+                looks=state.polls,
                 next_poll_at=state.next_step_at or now,
                 reason=reason,
             ),

@@ -20,9 +20,9 @@ from sqlalchemy import MetaData, make_url, text
 from bidbeacon_pipelines.store.engine import make_engine
 from bidbeacon_pipelines.store.migrate import MIGRATIONS, upgrade
 from bidbeacon_pipelines.store.tables import PipelinesBase
-from bidbeacon_sessions.tables import JOB_SESSIONS_VIEW, SessionsBase
+from bidbeacon_sessions.tables import JOB_PROMISES_VIEW, JOB_SESSIONS_VIEW, SessionsBase
 
-HEAD = "0007"
+HEAD = "0008"
 PROMISED_COLUMNS = {
     *("id", "job_name", "run_id", "step_key", "retry_number", "account_id", "country_code", "status"),
     *("started_at", "finished_at", "duration", "error", "input", "actions", "action_count"),
@@ -58,11 +58,9 @@ def ask(url: str, statement: str) -> list[tuple[Any, ...]]:
         return sorted(connection.execute(statement).fetchall(), key=str)
 
 
-def load_first_migration() -> ModuleType:
-    """Import the file of the first migration."""
-    spec = importlib.util.spec_from_file_location(
-        "first_tables", MIGRATIONS / "versions" / "0001_first_tables.py"
-    )
+def load_migration(name: str) -> ModuleType:
+    """Import the file of a migration."""
+    spec = importlib.util.spec_from_file_location(name, MIGRATIONS / "versions" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -112,9 +110,10 @@ def test_the_view_has_the_promised_columns(database_url: str) -> None:
     assert {name for (name,) in columns} >= PROMISED_COLUMNS
 
 
-def test_the_migrations_view_is_the_packages_own() -> None:
-    """The view is written out in the migration, which imports nothing of ours, and says what the package says."""
-    assert JOB_SESSIONS_VIEW == load_first_migration().JOB_SESSIONS_VIEW
+def test_the_migrations_views_are_the_packages_own() -> None:
+    """A view is written out in its migration, which imports nothing of ours, and says what the package says."""
+    assert JOB_SESSIONS_VIEW == load_migration("0001_first_tables").JOB_SESSIONS_VIEW
+    assert JOB_PROMISES_VIEW == load_migration("0008_session_promises").JOB_PROMISES_VIEW
 
 
 def test_no_migration_imports_our_packages() -> None:

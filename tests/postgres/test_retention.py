@@ -1,11 +1,13 @@
 """What is deleted when it is older than it is kept."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from uuid import UUID
 
 import pytest
 from dagster import DagsterInstance
 from sqlalchemy import Engine, text
 
+from bidbeacon_pipelines.actions import ReportFailed, WindowsQueued
 from bidbeacon_pipelines.definitions import defs
 from bidbeacon_pipelines.defs.upkeep import delete_old_records as delete_old_records_job
 from bidbeacon_pipelines.jobs import retention
@@ -51,17 +53,19 @@ def count(engine: Engine, table: str) -> int:
 
 
 def delete(engine: Engine, settings: Settings) -> dict[str, int]:
-    """Delete what is old at noon, in a session."""
+    """Delete what is old at noon, in a session; give what that deleted."""
     with with_job_session("delete-old-records", store=SessionStore(engine)) as session:
-        return delete_old_records(engine, session, settings, NOON)
+        counts = delete_old_records(engine, session, settings, NOON)
+    assert list(counts) == ["api_calls", "api_lanes", "sessions", "run_events", "printed_lines"]
+    return {what: count for what, count in counts.items() if count}
 
 
 def test_calls_are_kept_for_as_many_days_as_the_setting_says(engine: Engine) -> None:
     """Thirty by default: one that is a second older goes, one that is not stays."""
     month = timedelta(days=30)
     add_calls(engine, month + timedelta(seconds=1), month, timedelta(0))
-    assert {"api_calls": 1, "api_lanes": 0} == delete(engine, Settings())
-    assert {"api_calls": 1, "api_lanes": 0} == delete(engine, Settings(api_call_days=1))
+    assert {"api_calls": 1} == delete(engine, Settings())
+    assert {"api_calls": 1} == delete(engine, Settings(api_call_days=1))
     assert count(engine, "api_calls") == 1
 
 
@@ -69,16 +73,55 @@ def test_lanes_that_nobody_used_for_a_day_are_deleted(engine: Engine) -> None:
     """The others are in use."""
     add_lane(engine, "old", timedelta(days=1, seconds=1))
     add_lane(engine, "young", timedelta(hours=23))
-    assert {"api_calls": 0, "api_lanes": 1} == delete(engine, Settings())
+    assert {"api_lanes": 1} == delete(engine, Settings())
     assert count(engine, "api_lanes") == 1
 
 
 def test_many_are_deleted_in_small_pieces(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """More than a statement deletes at once are gone all the same, also where the last piece is a full one."""
-    monkeypatch.setattr(retention, "ROWS_A_STATEMENT", 5)
+    monkeypatch.setattr(retention, "ROWS_A_PIECE", 5)
     add_calls(engine, *[timedelta(days=40)] * 15, timedelta(days=1))
-    assert {"api_calls": 15, "api_lanes": 0} == delete(engine, Settings())
+    assert {"api_calls": 15} == delete(engine, Settings())
     assert count(engine, "api_calls") == 1
+
+
+def add_session(engine: Engine, ended: timedelta | None, *, started: timedelta = timedelta(days=200)) -> UUID:
+    """Add a session with a promise that it keeps itself, which started and ended so long before noon."""
+    windows = {"account": "US.a", "dataset": "daily_targets", "windows": [date(2026, 1, 1)]}
+    with with_job_session("x", store=SessionStore(engine), clock=lambda: NOON - started) as session:
+        session.add(WindowsQueued(**windows, request_id=1))
+        session.add(ReportFailed(**windows, request_id=1, reason="no"))
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                """UPDATE session_headers SET finished_at = :ended,
+                          status = CASE WHEN CAST(:ended AS timestamptz) IS NULL THEN 'running' ELSE status END WHERE id = :id"""
+            ),
+            {"id": session.session_id, "ended": None if ended is None else NOON - ended},
+        )
+    return session.session_id
+
+
+def test_sessions_are_deleted_ninety_days_after_their_end_with_all_they_tell(engine: Engine) -> None:
+    """One that ended later stays, however early it began, and so does one that runs; actions, touches and promises go with theirs."""
+    add_session(engine, timedelta(days=90, seconds=1))
+    kept = {add_session(engine, timedelta(days=89)), add_session(engine, None)}
+    assert {"sessions": 1} == delete(engine, Settings())
+    with engine.begin() as connection:
+        for table in ("session_actions", "session_touches", "session_promises"):
+            left = connection.execute(text(f"SELECT session_id FROM {table} WHERE ord <= 2")).scalars()
+            own = connection.execute(
+                text("SELECT id FROM session_headers WHERE job_name = 'delete-old-records'")
+            ).scalar_one()
+            assert kept == set(left) - {own}
+
+
+def test_many_sessions_go_in_small_pieces(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than a piece are gone all the same."""
+    monkeypatch.setattr(retention, "SESSIONS_A_PIECE", 2)
+    for _ in range(5):
+        add_session(engine, timedelta(days=100))
+    assert {"sessions": 5} == delete(engine, Settings())
 
 
 def test_what_was_deleted_is_told_by_table(engine: Engine) -> None:
@@ -87,7 +130,8 @@ def test_what_was_deleted_is_told_by_table(engine: Engine) -> None:
     delete(engine, Settings())
     with engine.begin() as connection:
         payload = connection.execute(text("SELECT payload FROM session_actions")).scalar_one()
-    assert {"rows": 2, "by_table": "2 of api_calls", "counts": {"api_calls": 2, "api_lanes": 0}} == payload
+    counts = {"api_calls": 2, "api_lanes": 0, "sessions": 0, "run_events": 0, "printed_lines": 0}
+    assert {"rows": 2, "by_table": "2 of api_calls", "counts": counts} == payload
 
 
 def test_dagster_deletes_once_a_day(

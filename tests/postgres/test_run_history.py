@@ -22,8 +22,8 @@ from dagster import (
 )
 from sqlalchemy import Engine, text
 
-from bidbeacon_pipelines.jobs import run_history
-from bidbeacon_pipelines.jobs.run_history import prune_run_history
+from bidbeacon_pipelines.jobs import retention
+from bidbeacon_pipelines.jobs.retention import delete_old_records
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_sessions import SessionStore, with_job_session
 
@@ -70,7 +70,8 @@ def fail() -> None:
 def prune(engine: Engine, days: float) -> int:
     """Prune as if it were so many days later; give how many events that deleted."""
     with with_job_session("prune", store=SessionStore(engine)) as session:
-        return prune_run_history(engine, session, get_settings(), datetime.now(UTC) + timedelta(days=days))
+        later = datetime.now(UTC) + timedelta(days=days)
+        return delete_old_records(engine, session, get_settings(), later)["run_events"]
 
 
 def kinds(engine: Engine) -> set[str]:
@@ -130,7 +131,7 @@ def test_pieces_add_up_and_a_second_time_finds_nothing(
     """Three events a statement delete as much as all at once, and then there is nothing left."""
     for _ in range(3):
         fail.execute_in_process(instance=instance, raise_on_error=False)
-    monkeypatch.setattr(run_history, "EVENTS_A_STATEMENT", 3)
+    monkeypatch.setattr(retention, "ROWS_A_PIECE", 3)
     assert prune(engine, 15) > 9
     assert kinds(engine) == {"PIPELINE_START", "PIPELINE_FAILURE"}
     assert prune(engine, 15) == 0

@@ -1,5 +1,7 @@
 """Sessions and actions in a real database."""
 
+import time
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from uuid import UUID
 
@@ -78,7 +80,7 @@ def test_an_action_of_a_rolled_back_transaction_is_not_there(session_store: Sess
         with session_store.begin() as connection:
             session.add_in(connection, LOADED)
     [row] = _job_sessions(session_store)
-    assert [2] == [action["ord"] for action in row.actions]
+    assert [(2, "sample-loaded"), (3, "action-rolled-back")] == [(a["ord"], a["type"]) for a in row.actions]
     with session_store.begin() as connection:
         touched = connection.execute(
             text("SELECT account_key, dataset, window_key, effect FROM session_touches")
@@ -121,7 +123,7 @@ def test_only_a_session_whose_lease_ran_out_counts_as_dead(session_store: Sessio
     with with_job_session("x", store=session_store) as session, session_store.begin() as connection:
         assert [(session.session_id, False)] == _silent(connection)
         connection.execute(text("UPDATE session_leases SET expires_at = now() - interval '1 second'"))
-        assert [(session.session_id, True)] == _silent(connection)
+        _wait_until(lambda: _silent(connection) == [(session.session_id, True)])
 
 
 def test_secrets_are_masked_before_anything_is_written(session_store: SessionStore) -> None:
@@ -166,3 +168,10 @@ def _job_sessions(store: SessionStore) -> list:  # type: ignore[type-arg]
 
 def _silent(connection: Connection) -> list[tuple[UUID, bool]]:
     return [(row.id, row.lease_ended) for row in list_dead_sessions(connection, seconds=45)]
+
+
+def _wait_until(holds: Callable[[], bool], seconds: float = 15) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "never came true"
+        time.sleep(0.02)

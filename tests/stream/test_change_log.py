@@ -17,7 +17,7 @@ from bidbeacon_sessions.change_log import (
     trim,
 )
 from bidbeacon_sessions.errors import CursorError
-from bidbeacon_sessions.store import NewAction, NewSession, close_session, insert_action, insert_session
+from bidbeacon_sessions.writes import NewAction, NewSession, close_session, insert_action, insert_session
 
 NOW = datetime(2026, 7, 25, 14, 0, tzinfo=UTC)
 

@@ -25,7 +25,6 @@ JOBS = [
     "check_report_claims",
     "delete_old_records",
     "poll_reports",
-    "prune_run_history",
     "refresh_account",
     "sync_accounts",
     "sync_ad_entities",
@@ -34,7 +33,6 @@ JOBS = [
 SCHEDULES = [
     "check_report_claims_hourly",
     "delete_old_records_daily",
-    "prune_run_history_daily",
     "sync_accounts_hourly",
 ]
 SENSORS = [
@@ -46,6 +44,7 @@ SENSORS = [
 ACTION_TYPES = [
     "account-needs-person",
     "accounts-synced",
+    "action-rolled-back",
     "actions-lost",
     "actions-omitted",
     "claims-checked",
@@ -64,7 +63,6 @@ ACTION_TYPES = [
     "report-processed",
     "report-requested",
     "request-retried",
-    "run-history-pruned",
     "session-finalized",
     "summary-updated",
     "targets-resolved",

@@ -1,0 +1,73 @@
+"""Claims: actions recorded inside the job's own transactions, and which of them came true.
+
+A transaction that is rolled back takes its actions with it. The recorder remembers what it was told, asks the table once the
+transaction is over, and says in the timeline what did not happen. The table is the only judge: a commit whose answer was lost, a
+savepoint that was left, a connection that broke are all told right.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from weakref import WeakSet
+
+from sqlalchemy import Connection, RootTransaction, event
+
+MAX_OPEN_CLAIMS = 5_000
+
+
+@dataclass(frozen=True)
+class Claim:
+    """An action whose transaction was not known to be committed yet.
+
+    Attributes:
+        ord: its place.
+        type: its type.
+        said: its sentence.
+        at: when it was told.
+        transaction: in which it was told; None where the connection commits by itself.
+    """
+
+    ord: int
+    type: str
+    said: str
+    at: datetime
+    transaction: RootTransaction | None
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether its transaction is over, one way or the other."""
+        return self.transaction is None or not self.transaction.is_active
+
+
+class Claims:
+    """The claims of one session that are not settled."""
+
+    def __init__(self) -> None:
+        self._open: dict[int, Claim] = {}
+        self._watched: WeakSet[Connection] = WeakSet()
+        self.is_one_rolled_back = False
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def add(self, connection: Connection, claim: Claim) -> None:
+        """Remember a claim, and notice when its connection rolls back, be it to a savepoint."""
+        self._open[claim.ord] = claim
+        if connection not in self._watched:
+            self._watched.add(connection)
+            event.listen(connection, "rollback", self._on_rollback)
+            event.listen(connection, "rollback_savepoint", self._on_rollback)
+
+    def list_decided(self) -> Sequence[Claim]:
+        """Give the claims whose transactions are over, oldest first."""
+        return [claim for claim in self._open.values() if claim.is_decided]
+
+    def settle(self, decided: Sequence[Claim], stored: set[int]) -> Sequence[Claim]:
+        """Forget decided claims; give those that are not stored."""
+        for claim in decided:
+            del self._open[claim.ord]
+        self.is_one_rolled_back = False
+        return [claim for claim in decided if claim.ord not in stored]
+
+    def _on_rollback(self, *_: object) -> None:
+        self.is_one_rolled_back = True

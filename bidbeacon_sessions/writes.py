@@ -1,0 +1,246 @@
+"""All SQL that writes sessions: opening one, appending to it, closing it. Each function is one statement.
+
+One statement is one round trip and, outside of a transaction, one commit: what a session costs its job is counted in these.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, TextClause, text
+
+from bidbeacon_sessions.actions import Touch
+
+
+@dataclass(frozen=True)
+class NewSession:
+    """What is known of a session when it starts."""
+
+    id: UUID
+    job_name: str
+    started_at: datetime
+    run_id: str | None = None
+    step_key: str | None = None
+    retry_number: int = 0
+    account_id: str | None = None
+    country_code: str | None = None
+    account_key: str | None = None
+    input: dict[str, Any] = field(default_factory=dict)
+    labels: dict[str, Any] = field(default_factory=dict)
+    parent_session_id: UUID | None = None
+
+
+@dataclass(frozen=True)
+class NewAction:
+    """An action ready to be stored: redacted, within bounds, with the place its recorder gave it.
+
+    Attributes:
+        ord: its place.
+        type: its type.
+        schema_version: of its class.
+        at: when it was told.
+        payload: its fields.
+        touches: what it had to do with.
+        promises: the keys of work that it queued.
+        deadline_at: until when that work should be done.
+        kept: the keys of promises that it keeps.
+    """
+
+    ord: int
+    type: str
+    schema_version: int
+    at: datetime
+    payload: dict[str, Any]
+    touches: Sequence[Touch] = ()
+    promises: Sequence[str] = ()
+    deadline_at: datetime | None = None
+    kept: Sequence[str] = ()
+
+
+# A second try of the same session, whose first answer was lost on the way, changes nothing.
+_OPEN = text("""
+    WITH header AS (
+        INSERT INTO session_headers (id, job_name, run_id, step_key, retry_number, account_id, country_code, account_key,
+                                     started_at, input, labels, parent_session_id)
+        SELECT :id, :job_name, CAST(:run_id AS text), CAST(:step_key AS text),
+               greatest(CAST(:retry_number AS bigint), (
+                   SELECT max(h.retry_number) + 1 FROM session_headers h
+                    WHERE h.run_id = CAST(:run_id AS text) AND h.step_key = CAST(:step_key AS text) AND h.id <> :id)),
+               :account_id, :country_code, :account_key, :started_at, CAST(:input AS jsonb), CAST(:labels AS jsonb),
+               CAST(:parent_session_id AS uuid)
+        ON CONFLICT (id) DO NOTHING
+        RETURNING id),
+    lease AS (
+        INSERT INTO session_leases (session_id, holder, heartbeat_at, expires_at)
+        SELECT id, :holder, clock_timestamp(), clock_timestamp() + make_interval(secs => CAST(:lease_seconds AS double precision))
+          FROM header WHERE CAST(:lease_seconds AS double precision) IS NOT NULL)
+    SELECT h.id FROM session_headers h
+     WHERE h.run_id = CAST(:run_id AS text) AND h.step_key = CAST(:step_key AS text) AND h.status = 'running' AND h.id <> :id""")
+
+
+def insert_session(
+    connection: Connection,
+    session: NewSession,
+    *,
+    holder: str | None = None,
+    lease_seconds: float | None = None,
+) -> list[UUID]:
+    """Store a session as running, with its first sign of life; give older attempts of the same step that are still open.
+
+    Its retry number is counted up where that attempt was recorded already.
+
+    Args:
+        connection: where to.
+        session: what is known of it.
+        holder: who gives signs of life for it.
+        lease_seconds: how long the first one counts; absent: it has none.
+    """
+    values = session.__dict__ | {
+        "input": to_jsonb(session.input),
+        "labels": to_jsonb(session.labels),
+        "holder": holder,
+        "lease_seconds": lease_seconds,
+    }
+    return list(connection.execute(_OPEN, values).scalars())
+
+
+# The header is locked as its foreign key locks it anyway, but before it is read: whoever waits here for somebody who closes the
+# session finds it closed. A place that is taken was written by a try whose answer was lost.
+_ALIVE = """
+    WITH alive AS MATERIALIZED (
+        SELECT id FROM session_headers WHERE id = :session_id AND status = 'running' FOR KEY SHARE),
+    stored AS (
+        INSERT INTO session_actions (session_id, ord, type, schema_version, at, payload)
+        SELECT id, :ord, :type, :schema_version, :at, CAST(:payload AS jsonb) FROM alive
+        ON CONFLICT (session_id, ord) DO NOTHING
+        RETURNING session_id, ord)"""
+_TOUCHED = """,
+    touched AS (
+        INSERT INTO session_touches (session_id, ord, account_key, dataset, window_key, effect)
+        SELECT s.session_id, s.ord, t.account, t.dataset, t.window, t.effect
+          FROM stored s, jsonb_to_recordset(CAST(:touches AS jsonb)) AS t(account text, dataset text, "window" text, effect text))"""
+_PROMISED = """,
+    promised AS (
+        INSERT INTO session_promises (session_id, ord, key, promised_at, deadline_at)
+        SELECT s.session_id, s.ord, p.key, :at, :deadline_at FROM stored s, unnest(CAST(:promises AS text[])) AS p(key)
+        ON CONFLICT DO NOTHING)"""
+_KEPT = """,
+    kept AS (
+        UPDATE session_promises p SET kept_by = s.session_id, kept_ord = s.ord, kept_at = :at
+          FROM stored s WHERE p.key = ANY(CAST(:kept AS text[])) AND p.kept_by IS NULL)"""
+
+
+def _append(*parts: str) -> TextClause:
+    return text(f"{_ALIVE}{''.join(parts)}\n    SELECT count(*) FROM alive")
+
+
+# Nearly all actions are of one of these two kinds; each costs the server only what it does.
+_APPEND = _append()
+_APPEND_TOUCHING = _append(_TOUCHED)
+_APPEND_ANY = _append(_TOUCHED, _PROMISED, _KEPT)
+
+
+def insert_action(connection: Connection, session_id: UUID, action: NewAction) -> bool:
+    """Append an action with its touches and promises; give False where the session is not running any more.
+
+    Appending it a second time changes nothing.
+    """
+    values: dict[str, Any] = {
+        "session_id": session_id,
+        "ord": action.ord,
+        "type": action.type,
+        "schema_version": action.schema_version,
+        "at": action.at,
+        "payload": to_jsonb(action.payload),
+    }
+    statement = _APPEND
+    if action.touches:
+        statement = _APPEND_TOUCHING
+        values["touches"] = to_jsonb([touch.__dict__ for touch in action.touches])
+    if action.promises or action.kept:
+        statement = _APPEND_ANY
+        values.setdefault("touches", "[]")
+        values |= {
+            "promises": list(action.promises),
+            "deadline_at": action.deadline_at,
+            "kept": list(action.kept),
+        }
+    return bool(connection.execute(statement, values).scalar_one())
+
+
+_CLOSE = text("""
+    WITH closed AS (
+        UPDATE session_headers
+           SET status = :status, finished_at = greatest(:finished_at, started_at), error = CAST(:error AS jsonb),
+               labels = labels || CAST(:labels AS jsonb), revision = revision + 1, changed_xid = pg_current_xact_id()
+         WHERE id = :id AND status = 'running'
+        RETURNING id),
+    ended AS (DELETE FROM session_leases WHERE session_id = :id)
+    SELECT count(*) FROM closed""")
+
+
+def close_session(
+    connection: Connection,
+    session_id: UUID,
+    *,
+    status: str,
+    finished_at: datetime,
+    error: dict[str, Any] | None = None,
+    labels: dict[str, Any] | None = None,
+) -> bool:
+    """End a running session and its lease; give False where it had ended already."""
+    values = {
+        "id": session_id,
+        "status": status,
+        "finished_at": finished_at,
+        "error": None if error is None else to_jsonb(error),
+        "labels": to_jsonb(labels or {}),
+    }
+    return bool(connection.execute(_CLOSE, values).scalar_one())
+
+
+def find_status(connection: Connection, session_id: UUID) -> str | None:
+    """Give a session's status, or None where there is no such session."""
+    return connection.execute(
+        text("SELECT status FROM session_headers WHERE id = :id"), {"id": session_id}
+    ).scalar()
+
+
+def list_places(connection: Connection, session_id: UUID, ords: Sequence[int]) -> set[int]:
+    """Tell which of these places of a session hold an action."""
+    statement = text("SELECT ord FROM session_actions WHERE session_id = :id AND ord = ANY(:ords)")
+    return set(connection.execute(statement, {"id": session_id, "ords": list(ords)}).scalars())
+
+
+# A header takes its actions, touches and promises with it; few at once, since one may have five thousand actions.
+_DELETE_ENDED = text("""
+    WITH old AS (
+        SELECT id FROM session_headers WHERE started_at < :before AND finished_at < :before ORDER BY started_at LIMIT :most)
+    DELETE FROM session_headers h USING old WHERE h.id = old.id""")
+
+
+def delete_ended_sessions(connection: Connection, before: datetime, most: int) -> int:
+    """Delete sessions that ended before an instant, with all they tell, oldest first, `most` at most; give how many."""
+    return connection.execute(_DELETE_ENDED, {"before": before, "most": most}).rowcount
+
+
+def to_jsonb(value: Any) -> str:
+    """Give JSON text that PostgreSQL's jsonb takes: no NUL, no lone surrogates."""
+    return json.dumps(_storable(value), ensure_ascii=False, separators=(",", ":"), default=str)
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value if value.isascii() and "\x00" not in value else _storable_text(value)
+    if isinstance(value, dict):
+        return {_storable(str(key)): _storable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_storable(item) for item in value]
+    return value
+
+
+def _storable_text(value: str) -> str:
+    return value.replace("\x00", "\N{SYMBOL FOR NULL}").encode("utf-8", "replace").decode("utf-8")

@@ -10,11 +10,9 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
-from pydantic_core.core_schema import DecimalSchema
-
 from bidbeacon_sessions import core_actions
 from bidbeacon_sessions.actions import Action, Touch, action_classes
+from bidbeacon_sessions.schemas import stored_schema
 
 _FORMATS = {
     "date": ("date", "2026-11-23"),
@@ -32,15 +30,6 @@ is a row of `session_touches` for each account, dataset and window it had to do 
 
 This page is printed by `python -m bidbeacon_sessions.catalogue {modules}`; a test compares the two.
 """
-
-
-class _StoredSchema(GenerateJsonSchema):
-    """Describes payloads as they are stored; exact decimals are told from other texts."""
-
-    def decimal_schema(self, schema: DecimalSchema) -> JsonSchemaValue:
-        """Give the schema of an amount."""
-        del schema  # its bounds don't matter here
-        return {"type": "string", "format": "decimal"}
 
 
 def markdown_catalogue(modules: Sequence[str] = ()) -> str:
@@ -90,12 +79,8 @@ def _entry(action_class: type[Action]) -> str:
     return "\n".join(lines)
 
 
-def _schema(action_class: type[Action]) -> dict[str, Any]:
-    return action_class.model_json_schema(mode="serialization", schema_generator=_StoredSchema)
-
-
 def _field_rows(action_class: type[Action]) -> Iterator[str]:
-    schema = _schema(action_class)
+    schema = stored_schema(action_class)
     for name, described in schema["properties"].items():
         default = f"`{json.dumps(described['default'])}`" if "default" in described else ""
         yield f"| `{name}` | {_type_name(described, schema)} | {default} |"
@@ -129,7 +114,7 @@ def _effects(touches: Sequence[Touch]) -> list[str]:
 
 
 def _sample_action(action_class: type[Action]) -> Action:
-    schema = _schema(action_class)
+    schema = stored_schema(action_class)
     return action_class.model_validate(
         {name: _sample(field, schema) for name, field in schema["properties"].items()}
     )

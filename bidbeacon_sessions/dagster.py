@@ -3,9 +3,11 @@
 Any Dagster project can use it: give `JobSessionsResource` a store, and put `with sessions.session(context, "…")` around each op.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import inspect
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import wraps
 from typing import Any, Literal
 from uuid import UUID
 
@@ -16,7 +18,6 @@ from dagster import (
     DagsterRun,
     DagsterRunStatus,
     DefaultSensorStatus,
-    MetadataValue,
     OpExecutionContext,
     SensorDefinition,
     SensorEvaluationContext,
@@ -26,17 +27,17 @@ from dagster import (
 from sqlalchemy import RowMapping
 
 from bidbeacon_sessions.clock import utc_now
+from bidbeacon_sessions.dagster_metadata import escape_markdown, session_metadata, timeline
 from bidbeacon_sessions.finalisation import ClosedStatus, finalize_session
 from bidbeacon_sessions.job_session import AccountRef, with_job_session
 from bidbeacon_sessions.leases import list_dead_sessions
-from bidbeacon_sessions.presentation import action_json, session_json, session_url
+from bidbeacon_sessions.masking import masked
 from bidbeacon_sessions.recorder import SessionRecorder
 from bidbeacon_sessions.settings import get_session_settings
-from bidbeacon_sessions.store import SessionStore, find_session, list_actions, list_sessions_of_run
+from bidbeacon_sessions.store import SessionStore, list_sessions_of_run
 
 SESSION_TAG = "bidbeacon/session"
 
-_MOST_SENTENCES = 60
 _UNFINISHED = frozenset({DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING})
 _FINISHED = frozenset({DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED})
 _BEATS_MISSED = 3
@@ -62,17 +63,7 @@ class JobSessionsResource(ConfigurableResource[SessionStore]):
 
         Run id, step key, retry number, partition and asset are taken from the context, and the run is tagged with the session.
         """
-        with with_job_session(
-            job_name,
-            store=self.store(),
-            run_id=context.run.run_id,
-            step_key=context.get_step_execution_context().step.key,
-            retry_number=context.get_step_execution_context().previous_attempt_count,
-            account=account,
-            input=input,
-            labels=_labels(context),
-        ) as session:
-            context.instance.add_run_tags(context.run.run_id, {SESSION_TAG: str(session.session_id)})
+        with _session(self.store(), context, job_name, given=input, account=account) as session:
             yield session
 
 
@@ -87,34 +78,93 @@ def _labels(context: OpExecutionContext | AssetExecutionContext) -> dict[str, st
     return labels
 
 
-def session_metadata(store: SessionStore, session_id: UUID) -> dict[str, MetadataValue[Any]]:
-    """Give what a materialization shows of a session: its page, its status and its sentences as Markdown."""
-    with store.begin() as connection:
-        header = find_session(connection, session_id)
-        actions = list_actions(connection, session_id, limit=_MOST_SENTENCES)
-    if header is None:
-        return {}
-    return {
-        "session": MetadataValue.url(session_url(str(session_id))),
-        "session_status": MetadataValue.text(session_json(header)["status"]),
-        "timeline": timeline(actions, more=header["action_count"] - len(actions)),
-    }
+def recorded(
+    job_name: str, *, store: Callable[[], SessionStore], account: AccountRef | None = None
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Record each call of an asset's or op's function as a session; for those that need nothing else.
+
+    ```python
+    @asset
+    @recorded("fetch-invoices", store=session_store)
+    def invoices(context: AssetExecutionContext, session: SessionRecorder) -> None: ...
+    ```
+
+    The function must take `context`; a parameter `session`, where it has one, is given the recorder, and Dagster does not see it. Its
+    config, if any, is the session's input. What the session tells is added to the metadata of the output.
+
+    Args:
+        job_name: what this work is called, kebab-case.
+        store: gives the store when the function runs.
+        account: the account it works for, where it is just one.
+    """
+
+    def decorate(compute: Callable[..., Any]) -> Callable[..., Any]:
+        parameters = _parameters_of(compute)
+
+        @wraps(compute)
+        def run(context: Any, *args: Any, **kwargs: Any) -> Any:
+            opened = _session(store(), context, job_name, given=_given(context), account=account)
+            with opened as session:
+                own = {"session": session} if "session" in parameters else {}
+                result = compute(context, *args, **kwargs, **own)
+            context.add_output_metadata(session_metadata(session.store, session.session_id))
+            return result
+
+        shown = [parameter for name, parameter in parameters.items() if name != "session"]
+        run.__signature__ = inspect.signature(compute).replace(parameters=shown)  # type: ignore[attr-defined]
+        run.__annotations__.pop("session", None)
+        return run
+
+    return decorate
 
 
-def timeline(actions: Sequence[Mapping[Any, Any]], *, more: int = 0) -> MetadataValue[Any]:
-    """Give the sentences of stored actions as a Markdown list; `more` is how many of the session's are not among them."""
-    shown = [action_json(action) for action in actions]
-    lines = [f"- `{action['at'][11:19]}` {escape_markdown(action['text'])}" for action in shown]
-    if more > 0:
-        lines.append(f"- … and {more} more on the session's page")
-    return MetadataValue.md("\n".join(lines) or "No actions.")
+def _parameters_of(compute: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    name = getattr(compute, "__name__", "the function")
+    if inspect.isgeneratorfunction(compute):
+        raise TypeError(
+            f"Expected {name} to return, it yields: put `with sessions.session(context, …)` inside it instead."
+        )
+    parameters = dict(inspect.signature(compute).parameters)
+    if next(iter(parameters), None) != "context":
+        raise TypeError(f"Expected the first parameter of {name} to be `context`, got: {list(parameters)}.")
+    return parameters
 
 
-def escape_markdown(text: str) -> str:
-    """Give text from outside as Markdown that shows it as it is."""
-    for character in "\\`*_{}[]<>#|":
-        text = text.replace(character, f"\\{character}")
-    return text
+def _given(context: Any) -> dict[str, Any]:
+    """Give the config of the op, or of the op behind an asset."""
+    config = getattr(context, "op_execution_context", context).op_config
+    return {"config": config} if config else {}
+
+
+@contextmanager
+def _session(
+    store: SessionStore,
+    context: OpExecutionContext | AssetExecutionContext,
+    job_name: str,
+    *,
+    given: dict[str, Any] | None,
+    account: AccountRef | None,
+) -> Iterator[SessionRecorder]:
+    """Open the session of this attempt of this step. What leaves it is masked, since Dagster keeps it in its events."""
+    step = context.get_step_execution_context()
+    try:
+        with with_job_session(
+            job_name,
+            store=store,
+            run_id=context.run.run_id,
+            step_key=step.step.key,
+            retry_number=step.previous_attempt_count,
+            account=account,
+            input=given,
+            labels=_labels(context),
+        ) as session:
+            context.instance.add_run_tags(context.run.run_id, {SESSION_TAG: str(session.session_id)})
+            yield session
+    except BaseException as error:
+        clean = masked(error)
+        if clean is error:
+            raise
+        raise clean from clean.__cause__
 
 
 def build_session_closer(
@@ -202,6 +252,7 @@ __all__ = [
     "close_dead_sessions",
     "escape_markdown",
     "fate_of_session",
+    "recorded",
     "session_metadata",
     "timeline",
 ]

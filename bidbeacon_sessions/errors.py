@@ -6,6 +6,7 @@ SessionsError
 ├── SessionClosedError        the session was closed by somebody else, this process may not write into it
 ├── CursorError               a stream cursor that is not of the form <epoch>.<position>
 ├── NotConfiguredError        no database to write sessions to
+├── MaskedError               stands for an error whose own text held a secret
 ├── UnsafeAddressError        the stream would be open to other machines without a token
 └── CannotListenError         the stream's address is taken or not this machine's
 ```
@@ -47,6 +48,14 @@ class NotConfiguredError(SessionsError):
 
     def __init__(self) -> None:
         super().__init__("No database for job sessions: pass store=…, or set BIDBEACON_DATABASE_URL.")
+
+
+class MaskedError(SessionsError):
+    """Stands for an error that makes its text from a secret: the same text, masked."""
+
+    def __init__(self, of_type: str, message: str) -> None:
+        self.of_type = of_type
+        super().__init__(f"{of_type}: {message}")
 
 
 class UnsafeAddressError(SessionsError):

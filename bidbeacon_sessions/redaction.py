@@ -41,7 +41,9 @@ _SECRET_ENTRY = re.compile(
     + _PREFIX
     + r"[a-z0-9_-]{0,40}(?:"
     + _WORDS
-    + r")s?[\"']?\s{0,3}[:=]\s{0,3}b?)(?:\"[^\"]*\"?|'[^']*'?)"
+    + r")s?[\"']?\s{0,3}[:=]\s{0,3}b?)(?![\"']"
+    + MASK
+    + r"[\"'])(?:\"[^\"]*\"?|'[^']*'?)"
 )
 _URL_PASSWORD = re.compile(r"(?i)((?<![a-z0-9+.-])[a-z][a-z0-9+.-]{0,30}://[^/\s:@]*:)[^@\s/]+(@)")
 _MAY_HOLD_ONE = re.compile(r"(?i)[=|@\"']|bearer|basic|eyJ|AKIA|ASIA|oa2-cs|-----BEGIN")
@@ -79,37 +81,6 @@ def redact_text(text: str) -> str:
     text = _SECRET_PARAMETER.sub(rf"\1{MASK}", text)
     text = _SECRET_ENTRY.sub(rf"\1{MASK}", text)
     return _URL_PASSWORD.sub(rf"\1{MASK}\2", text)
-
-
-def mask_error(error: BaseException) -> None:
-    """Mask the secrets in an exception itself, its notes, and all that led to it, in place.
-
-    For whoever hands it on to something that keeps it: a log, or Dagster's events.
-    """
-    seen: set[int] = set()
-    waiting: list[BaseException | None] = [error]
-    while waiting:
-        one = waiting.pop()
-        if one is None or id(one) in seen:
-            continue
-        seen.add(id(one))
-        _mask_one(one)
-        waiting += [one.__cause__, one.__context__]
-        if isinstance(one, BaseExceptionGroup):
-            waiting += one.exceptions
-
-
-def _mask_one(error: BaseException) -> None:
-    if any(redact(part) != part for part in error.args if isinstance(part, str | bytes | Mapping)):
-        error.args = tuple(
-            redact(part) if isinstance(part, str | bytes | Mapping) else part for part in error.args
-        )
-    notes = getattr(error, "__notes__", None)
-    if notes:
-        error.__notes__ = [redact_text(note) for note in notes]
-    for name, held in list(vars(error).items()):
-        if isinstance(held, str) and redact_text(held) != held:
-            setattr(error, name, redact_text(held))
 
 
 def _hides(key: str, value: Any) -> bool:

@@ -114,6 +114,8 @@ class SessionHeader(SessionsBase):
         Index(None, "changed_xid"),
         Index(None, "job_name", "started_at"),
         Index(None, "account_key", "started_at"),
+        Index(None, "status", "started_at"),
+        Index(None, "run_id", postgresql_where=text("run_id IS NOT NULL")),
         Index(None, "parent_session_id"),
         Index("ix_session_headers_running", "id", postgresql_where=text("status = 'running'")),
     )
@@ -143,7 +145,10 @@ class SessionAction(SessionsBase):
 
 
 class SessionTouch(SessionsBase):
-    """One row is one thing an action had to do with: a window of a dataset of an account, and the effect on it."""
+    """One row is one thing an action had to do with: a window of a dataset of an account, and the effect on it.
+
+    It repeats its session's start, so that the newest sessions that touched something are found without looking at all of them.
+    """
 
     __tablename__ = "session_touches"
 
@@ -154,12 +159,17 @@ class SessionTouch(SessionsBase):
     dataset: Mapped[str | None]
     window_key: Mapped[str | None]
     effect: Mapped[str]
+    started_at: Mapped[datetime]
 
     __table_args__ = (
         ForeignKeyConstraint(
             ["session_id", "ord"], ["session_actions.session_id", "session_actions.ord"], ondelete="CASCADE"
         ),
         Index(None, "account_key", "dataset", "window_key"),
+        Index(None, "account_key", "started_at", "session_id"),
+        Index(
+            None, "window_key", "started_at", "session_id", postgresql_where=text("window_key IS NOT NULL")
+        ),
         Index(None, "session_id", "ord"),
     )
 

@@ -111,7 +111,7 @@ def insert_session(
 # session finds it closed. A place that is taken was written by a try whose answer was lost.
 _ALIVE = """
     WITH alive AS MATERIALIZED (
-        SELECT id FROM session_headers WHERE id = :session_id AND status = 'running' FOR KEY SHARE),
+        SELECT id, started_at FROM session_headers WHERE id = :session_id AND status = 'running' FOR KEY SHARE),
     stored AS (
         INSERT INTO session_actions (session_id, ord, type, schema_version, at, payload)
         SELECT id, :ord, :type, :schema_version, :at, CAST(:payload AS jsonb) FROM alive
@@ -119,9 +119,9 @@ _ALIVE = """
         RETURNING session_id, ord)"""
 _TOUCHED = """,
     touched AS (
-        INSERT INTO session_touches (session_id, ord, account_key, dataset, window_key, effect)
-        SELECT s.session_id, s.ord, t.account, t.dataset, t.window, t.effect
-          FROM stored s, jsonb_to_recordset(CAST(:touches AS jsonb)) AS t(account text, dataset text, "window" text, effect text))"""
+        INSERT INTO session_touches (session_id, ord, account_key, dataset, window_key, effect, started_at)
+        SELECT s.session_id, s.ord, t.account, t.dataset, t.window, t.effect, a.started_at
+          FROM stored s, alive a, jsonb_to_recordset(CAST(:touches AS jsonb)) AS t(account text, dataset text, "window" text, effect text))"""
 _PROMISED = """,
     promised AS (
         INSERT INTO session_promises (session_id, ord, key, promised_at, deadline_at)

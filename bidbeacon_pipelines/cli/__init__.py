@@ -32,3 +32,7 @@ def main() -> None:
     except KeyboardInterrupt:
         errors.print("Interrupted.", style="yellow")
         sys.exit(130)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is raised again
+        from bidbeacon_sessions.masking import masked
+
+        raise masked(error) from error.__cause__  # a bug keeps its traceback, and no secret

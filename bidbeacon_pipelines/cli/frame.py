@@ -30,7 +30,9 @@ def plain_errors(command: Callable[P, None]) -> Callable[P, None]:
         try:
             command(*args, **kwargs)
         except _expected_errors() as error:
-            errors.print(str(error), style="bold red", markup=False, highlight=False)
+            from bidbeacon_sessions.redaction import redact_text
+
+            errors.print(redact_text(str(error)), style="bold red", markup=False, highlight=False)
             raise typer.Exit(1) from None
 
     return wrapped

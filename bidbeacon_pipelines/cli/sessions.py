@@ -38,7 +38,8 @@ def sessions_list(
     from bidbeacon_pipelines.terminal import session_line
     from bidbeacon_sessions import SessionStore
     from bidbeacon_sessions.presentation import session_json
-    from bidbeacon_sessions.store import SessionFilter, list_sessions
+    from bidbeacon_sessions.search import SessionFilter
+    from bidbeacon_sessions.store import list_sessions
 
     store = SessionStore.connect(database_url(get_settings()))
     wanted = SessionFilter(job=job, account=account, status=status, window=window)

@@ -24,7 +24,7 @@ from bidbeacon_pipelines.defs.resources import BidBeaconSessions
 from bidbeacon_pipelines.jobs.claims import check_claims
 from bidbeacon_pipelines.reports.claims import CLAIMS, Verdict
 from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
-from bidbeacon_sessions.dagster import escape_markdown
+from bidbeacon_sessions.dagster_metadata import bounded_lines, escape_markdown
 from bidbeacon_sessions.presentation import session_url
 
 
@@ -75,7 +75,7 @@ def _table(verdict: Verdict) -> str:
     heads = list(verdict.cases[0])
     lines = [_row(heads), _row(["---"] * len(heads))]
     lines += [_row([escape_markdown(case[head]) for head in heads]) for case in verdict.cases]
-    return "\n".join(lines)
+    return bounded_lines(lines, "| … and {} more |")
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -23,6 +23,7 @@ from bidbeacon_sessions.stream.client import Client
 from bidbeacon_sessions.stream.connections import EventStreamResponse, stream_to_websocket
 from bidbeacon_sessions.stream.explaining import Explainer, answer_explain
 from bidbeacon_sessions.stream.hub import SYNC_SECONDS, Hub, TooManyClientsError
+from bidbeacon_sessions.stream.job_metrics import answer_job_metrics
 from bidbeacon_sessions.stream.listing import describe_actions, load_session, load_sessions
 from bidbeacon_sessions.stream.metrics import metrics_text
 from bidbeacon_sessions.stream.problems import HANDLERS, BadRequestError, problem
@@ -186,6 +187,7 @@ _ROUTES = [
     WebSocketRoute("/api/job-sessions/ws", _websocket),
     Route("/api/job-sessions/{session_id:uuid}", _one_session),
     Route("/api/actions", _actions),
+    Route("/api/job-metrics", answer_job_metrics),
     Route("/api/explain", answer_explain),
     Route("/healthz", _healthz),
     Route("/readyz", _readyz),

@@ -6,7 +6,7 @@ from dataclasses import replace
 from uuid import UUID
 
 from bidbeacon_sessions.change_log import Cursor
-from bidbeacon_sessions.store import SessionFilter
+from bidbeacon_sessions.search import SessionFilter
 from bidbeacon_sessions.stream.messages import Message, ResetReason, gone_data, to_json, updated_data
 from bidbeacon_sessions.stream.rendering import RenderedSession
 from bidbeacon_sessions.stream.tailer import EVERYTHING, Batch

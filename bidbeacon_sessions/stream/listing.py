@@ -1,6 +1,7 @@
 """The first load: sessions together with the cursor that they are true as of, from one moment of the database."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -10,9 +11,11 @@ from bidbeacon_sessions.actions import action_classes
 from bidbeacon_sessions.change_log import head
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.presentation import action_json, session_json
+from bidbeacon_sessions.promises import Place, list_fates
+from bidbeacon_sessions.schemas import stored_schema
+from bidbeacon_sessions.search import SessionFilter
 from bidbeacon_sessions.settings import get_session_settings
 from bidbeacon_sessions.store import (
-    SessionFilter,
     SessionStore,
     find_session,
     list_actions,
@@ -40,7 +43,8 @@ def load_session(store: SessionStore, session_id: UUID) -> dict[str, Any] | None
         header = find_session(connection, session_id)
         if header is None:
             return None
-        actions = [action_json(row) for row in list_actions(connection, session_id)]
+        fates = list_fates(connection, [session_id])
+        actions = [_with_fates(row, fates) for row in list_actions(connection, session_id)]
         cursor = str(head(connection).cursor)
     return {"session": session_json(header) | {"actions": actions}, **_as_of(cursor)}
 
@@ -53,7 +57,7 @@ def describe_actions() -> dict[str, Any]:
             "sentence": action.sentence,
             "tone": action.tone,
             "version": action.schema_version,
-            "schema": action.model_json_schema(),
+            "schema": stored_schema(action),
         }
         for name, action in action_classes().items()
     }
@@ -63,9 +67,16 @@ def _excerpts(connection: Connection, headers: list[RowMapping]) -> dict[UUID, l
     errors = [name for name, action in action_classes().items() if action.tone == "error"]
     ids = [row["id"] for row in headers]
     found: dict[UUID, list[dict[str, Any]]] = defaultdict(list)
+    fates = list_fates(connection, ids)
     for row in list_excerpts(connection, ids, first=FIRST_ACTIONS, last=LAST_ACTIONS, always=errors):
-        found[row["session_id"]].append(action_json(row))
+        found[row["session_id"]].append(_with_fates(row, fates))
     return found
+
+
+def _with_fates(row: RowMapping, fates: Mapping[Place, list[dict[str, Any]]]) -> dict[str, Any]:
+    """Give an action; one that promised work shows under `promises` what became of it."""
+    promised = fates.get((row["session_id"], row["ord"]))
+    return action_json(row) | ({"promises": promised} if promised else {})
 
 
 def _as_of(cursor: str) -> dict[str, Any]:

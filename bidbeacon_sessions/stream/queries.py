@@ -5,7 +5,7 @@ from datetime import datetime
 from starlette.datastructures import QueryParams
 
 from bidbeacon_sessions.change_log import Cursor, parse_cursor
-from bidbeacon_sessions.store import SessionFilter
+from bidbeacon_sessions.search import SessionFilter
 from bidbeacon_sessions.stream.problems import BadRequestError
 from bidbeacon_sessions.tables import SESSION_STATUSES
 

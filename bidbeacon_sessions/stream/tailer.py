@@ -8,8 +8,9 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from bidbeacon_sessions.change_log import Cursor, Position, head, is_due, read_changes, step, trim
+from bidbeacon_sessions.search import SessionFilter
 from bidbeacon_sessions.settings import get_session_settings
-from bidbeacon_sessions.store import SessionFilter, SessionStore, find_matching_ids
+from bidbeacon_sessions.store import SessionStore, find_matching_ids
 from bidbeacon_sessions.stream.messages import ResetReason
 from bidbeacon_sessions.stream.rendering import RenderedSession, render_changes
 

@@ -57,3 +57,26 @@ def upgrade() -> None:
         "ix_session_promises_open", "session_promises", ["key"], postgresql_where=sa.text("kept_by IS NULL")
     )
     op.execute(JOB_PROMISES_VIEW)
+    op.create_index(op.f("ix_session_headers_status_started_at"), "session_headers", ["status", "started_at"])
+    op.create_index(
+        op.f("ix_session_headers_run_id"),
+        "session_headers",
+        ["run_id"],
+        postgresql_where=sa.text("run_id IS NOT NULL"),
+    )
+    op.add_column("session_touches", sa.Column("started_at", sa.DateTime(timezone=True), nullable=True))
+    op.execute(
+        "UPDATE session_touches t SET started_at = h.started_at FROM session_headers h WHERE h.id = t.session_id"
+    )
+    op.alter_column("session_touches", "started_at", nullable=False)
+    op.create_index(
+        op.f("ix_session_touches_account_key_started_at_session_id"),
+        "session_touches",
+        ["account_key", "started_at", "session_id"],
+    )
+    op.create_index(
+        op.f("ix_session_touches_window_key_started_at_session_id"),
+        "session_touches",
+        ["window_key", "started_at", "session_id"],
+        postgresql_where=sa.text("window_key IS NOT NULL"),
+    )

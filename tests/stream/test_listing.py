@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from bidbeacon_sessions import AccountRef, Action, SessionStore, Touch, with_job_session
 from bidbeacon_sessions.change_log import parse_cursor, step
-from bidbeacon_sessions.store import SessionFilter
+from bidbeacon_sessions.search import SessionFilter
 from bidbeacon_sessions.stream.listing import load_sessions
 
 ACCOUNT = AccountRef("amzn1.ads-account.g.a", "US", "US.a")

@@ -18,7 +18,7 @@ from websockets.sync.client import connect
 
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.change_log import Cursor
-from bidbeacon_sessions.store import SessionFilter
+from bidbeacon_sessions.search import SessionFilter
 from bidbeacon_sessions.stream import client as client_module
 from bidbeacon_sessions.stream import connections, hub
 from bidbeacon_sessions.stream.client import Client

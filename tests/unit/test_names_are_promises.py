@@ -97,6 +97,7 @@ STREAM_ROUTES = [
     "/",
     "/api/actions",
     "/api/explain",
+    "/api/job-metrics",
     "/api/job-sessions",
     "/api/job-sessions/stream",
     "/api/job-sessions/ws",

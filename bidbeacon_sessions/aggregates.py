@@ -1,0 +1,71 @@
+"""What jobs add up to: how many sessions, how many of them failed, how long they took, per job and interval of time."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, RowMapping, text
+
+
+@dataclass(frozen=True)
+class Span:
+    """A stretch of time that is looked at in equal intervals: from `since` on, before `before`."""
+
+    since: datetime
+    before: datetime
+    interval: timedelta
+
+    @property
+    def intervals(self) -> list[datetime]:
+        """The beginning of each interval."""
+        count = -(-(self.before - self.since) // self.interval)
+        return [self.since + number * self.interval for number in range(count)]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What some sessions add up to; `p50` and `p95` are seconds, None where none has ended."""
+
+    count: int = 0
+    failures: int = 0
+    p50: float | None = None
+    p95: float | None = None
+
+
+_AGGREGATES = """
+    SELECT h.job_name, t.at, count(*) AS count, count(*) FILTER (WHERE h.status IN ('failed', 'crashed')) AS failures,
+           percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY extract(epoch FROM h.finished_at - h.started_at)) AS seconds
+      FROM session_headers h
+     CROSS JOIN LATERAL (SELECT date_bin(:interval, h.started_at, :since) AS at) t
+     WHERE h.started_at >= :since AND h.started_at < :before{more}
+     GROUP BY GROUPING SETS ((h.job_name, t.at), (h.job_name))
+     ORDER BY h.job_name, t.at NULLS FIRST"""
+
+
+def aggregate_jobs(
+    connection: Connection, span: Span, *, job: str | None = None, account: str | None = None
+) -> dict[str, Mapping[datetime | None, Figures]]:
+    """Give each job's figures by interval, and under None those of the whole span; intervals without sessions are left out.
+
+    Args:
+        connection: where to look.
+        span: when the sessions began.
+        job: only this one.
+        account: only sessions that worked for this account alone.
+    """
+    more = " AND h.job_name = :job" if job else ""
+    more += " AND h.account_key = :account" if account else ""
+    values = span.__dict__ | {"job": job, "account": account}
+    found: dict[str, dict[datetime | None, Figures]] = {}
+    for row in connection.execute(text(_AGGREGATES.format(more=more)), values).mappings():
+        found.setdefault(row["job_name"], {})[row["at"]] = _figures(row)
+    return dict(found)
+
+
+def _figures(row: RowMapping) -> Figures:
+    p50, p95 = row["seconds"] or (None, None)
+    return Figures(row["count"], row["failures"], _rounded(p50), _rounded(p95))
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(float(seconds), 3)

@@ -1,0 +1,58 @@
+"""What became of promised work: kept by which action of which session, still open, or lost."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, RowMapping, text
+
+from bidbeacon_sessions.actions import render_action
+from bidbeacon_sessions.presentation import instant, session_url
+from bidbeacon_sessions.sentences import plain_text
+
+Place = tuple[UUID, int]
+
+_FATES = text("""
+    SELECT p.session_id, p.ord, p.key, p.fate, p.deadline_at, p.kept_by, p.kept_ord, p.kept_at, h.job_name, h.status,
+           a.type, a.schema_version, a.payload
+      FROM job_promises p
+      LEFT JOIN session_headers h ON h.id = p.kept_by
+      LEFT JOIN session_actions a ON a.session_id = p.kept_by AND a.ord = p.kept_ord
+     WHERE p.session_id = ANY(:ids) ORDER BY p.session_id, p.ord, p.key""")
+
+
+def list_fates(connection: Connection, ids: Sequence[UUID]) -> Mapping[Place, list[dict[str, Any]]]:
+    """Give what became of all that some sessions promised, by the place of the action that promised it.
+
+    ```json
+    {"key": "report-request 17", "fate": "kept", "deadline_at": "…Z", "kept_by": "<session>", "kept_ord": 4, "kept_at": "…Z",
+     "kept_by_job": "poll-reports", "kept_by_status": "succeeded", "url": "…", "text": "Loaded 3 rows …"}
+    ```
+
+    `fate` is `kept`, `open`, or `lost` where the deadline has passed; what follows `deadline_at` is null unless it is `kept`.
+    """
+    found: dict[Place, list[dict[str, Any]]] = defaultdict(list)
+    for row in connection.execute(_FATES, {"ids": list(ids)}).mappings():
+        found[row["session_id"], row["ord"]].append(_fate(row))
+    return found
+
+
+def _fate(row: RowMapping) -> dict[str, Any]:
+    keeper = row["kept_by"]
+    return {
+        "key": row["key"],
+        "fate": row["fate"],
+        "deadline_at": instant(row["deadline_at"]),
+        "kept_by": None if keeper is None else str(keeper),
+        "kept_ord": row["kept_ord"],
+        "kept_at": instant(row["kept_at"]),
+        "kept_by_job": row["job_name"],
+        "kept_by_status": row["status"],
+        "url": None if keeper is None else session_url(str(keeper)),
+        "text": None if row["type"] is None else _said(row),
+    }
+
+
+def _said(row: RowMapping) -> str:
+    return plain_text(render_action(row["type"], row["schema_version"], row["payload"]).parts)

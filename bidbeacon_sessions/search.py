@@ -1,0 +1,84 @@
+"""Which sessions are meant by a filter, and the SQL that finds the newest of them, however rare or common what is asked for is.
+
+Only texts are made here; `store.py` sends them. Fields are bound parameters of their own names.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+
+@dataclass(frozen=True)
+class SessionFilter:
+    """Which sessions are meant; a field that is None does not restrict. `since` and `before` are UTC instants of the start.
+
+    Account, dataset and window together mean one touch that is of all three; an account alone also means the session's own.
+    """
+
+    job: str | None = None
+    account: str | None = None
+    status: str | None = None
+    type: str | None = None
+    dataset: str | None = None
+    window: str | None = None
+    run: str | None = None
+    since: datetime | None = None
+    before: datetime | None = None
+
+    def conditions(self) -> str:
+        """Give the WHERE clause over `session_headers h`: quick for sessions that are known, or where nearly all match."""
+        given = _given(self, _OF_HEADER)
+        touched = _given(self, _OF_TOUCH)
+        if self.dataset is not None or self.window is not None:
+            given.append(
+                f"EXISTS (SELECT FROM session_touches t WHERE t.session_id = h.id AND {_all(touched)})"
+            )
+        elif self.account is not None:
+            given.append(
+                f"(h.account_key = :account OR EXISTS (SELECT FROM session_touches t WHERE t.session_id = h.id AND {_all(touched)}))"
+            )
+        return _all(given)
+
+    def newest(self) -> str:
+        """Give the statement that finds the newest `:limit` matching sessions: `started_at` and `id`."""
+        if self.window is not None or (self.account is not None and self.dataset is not None):
+            return self._touched()
+        if self.account is not None:
+            own = f"h.account_key = :account AND {replace(self, account=None).conditions()}"
+            return f"({_HEADERS} WHERE {own} {_NEWEST}) UNION ({self._touched()}) {_NEWEST}"
+        return f"{_HEADERS} WHERE {self.conditions()} {_NEWEST}"
+
+    def _touched(self) -> str:
+        """Walk the touches from the newest session on: it stops at the limit, and each session counts once."""
+        times = [clause.replace("h.", "t.") for clause in _given(self, _OF_TIME)]
+        walk = f"""SELECT DISTINCT t.started_at, t.session_id AS id FROM session_touches t
+            WHERE {_all([*_given(self, _OF_TOUCH), *times])} ORDER BY t.started_at DESC, t.session_id DESC"""
+        others = _given(self, {name: clause for name, clause in _OF_HEADER.items() if name not in _OF_TIME})
+        if not others:
+            return f"{walk} LIMIT :limit"
+        return f"""SELECT w.started_at, w.id FROM ({walk} OFFSET 0) w JOIN session_headers h ON h.id = w.id
+            WHERE {_all(others)} ORDER BY w.started_at DESC, w.id DESC LIMIT :limit"""
+
+
+_HEADERS = "SELECT h.started_at, h.id FROM session_headers h"
+_NEWEST = "ORDER BY started_at DESC, id DESC LIMIT :limit"
+_OF_TIME = {"since": "h.started_at >= :since", "before": "h.started_at < :before"}
+_OF_HEADER = {
+    "job": "h.job_name = :job",
+    "status": "h.status = :status",
+    "type": "EXISTS (SELECT FROM session_actions f WHERE f.session_id = h.id AND f.type = :type)",
+    "run": "h.run_id = :run",
+    **_OF_TIME,
+}
+_OF_TOUCH = {
+    "account": "t.account_key = :account",
+    "dataset": "t.dataset = :dataset",
+    "window": "t.window_key = :window",
+}
+
+
+def _given(wanted: SessionFilter, clauses: dict[str, str]) -> list[str]:
+    return [clause for name, clause in clauses.items() if getattr(wanted, name) is not None]
+
+
+def _all(clauses: list[str]) -> str:
+    return " AND ".join(clauses) or "true"

@@ -1,0 +1,88 @@
+"""`GET /api/job-metrics`: what jobs add up to, per job and interval, zero-filled, for charts; one call, one query."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from starlette.datastructures import QueryParams
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from bidbeacon_sessions.aggregates import Figures, Span, aggregate_jobs
+from bidbeacon_sessions.clock import utc_now
+from bidbeacon_sessions.store import SessionStore
+from bidbeacon_sessions.stream.problems import BadRequestError
+from bidbeacon_sessions.stream.queries import read_filter
+
+INTERVALS = {
+    "1m": timedelta(minutes=1),
+    "5m": timedelta(minutes=5),
+    "15m": timedelta(minutes=15),
+    "1h": timedelta(hours=1),
+    "6h": timedelta(hours=6),
+    "1d": timedelta(days=1),
+}
+MAX_INTERVALS = 750
+_USUAL_INTERVALS = 100
+_USUAL_SPAN = timedelta(days=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_REFUSED = ("status", "type", "dataset", "window", "run")
+
+
+def answer_job_metrics(request: Request) -> JSONResponse:
+    """Answer with the figures of `since` to `before` (a day until now), by `interval`; `job` and `account` restrict them."""
+    wanted = read_filter(request.query_params, also=frozenset({"interval"}))
+    for name in _REFUSED:
+        if getattr(wanted, name) is not None:
+            raise BadRequestError(
+                f"Metrics know no {name}.", "Use some of: since, before, interval, job, account."
+            )
+    now = utc_now()
+    before = wanted.before or now
+    span = read_span(request.query_params, wanted.since or before - _USUAL_SPAN, before)
+    store: SessionStore = request.app.state.store
+    with store.snapshot() as connection:
+        found = aggregate_jobs(connection, span, job=wanted.job, account=wanted.account)
+    names = {*found, wanted.job} if wanted.job else set(found)
+    return JSONResponse(
+        {
+            "since": span.since.isoformat(),
+            "before": span.before.isoformat(),
+            "interval_seconds": int(span.interval.total_seconds()),
+            "jobs": [_job(name, found.get(name, {}), span) for name in sorted(names)],
+            "server_time": now.isoformat(),
+        }
+    )
+
+
+def read_span(query: QueryParams, since: datetime, before: datetime) -> Span:
+    """Give the span that is asked for; intervals begin at whole ones in UTC, so that the same ones come at each call.
+
+    Raises:
+        BadRequestError: it is empty or has too many intervals, or the interval is none that is known.
+    """
+    if since >= before:
+        raise BadRequestError("Expected since to be earlier than before.", "Ask for a span that has begun.")
+    interval = _interval(query.get("interval"), before - since)
+    first = _EPOCH + (since - _EPOCH) // interval * interval
+    span = Span(first.astimezone(UTC), before.astimezone(UTC), interval)
+    if (before - first) / interval > MAX_INTERVALS:
+        raise BadRequestError(
+            f"This span has more than {MAX_INTERVALS} intervals.",
+            f"Use a longer interval ({', '.join(INTERVALS)}), or a shorter span.",
+        )
+    return span
+
+
+def _interval(given: str | None, length: timedelta) -> timedelta:
+    if given:
+        if given not in INTERVALS:
+            raise BadRequestError(f"Unknown interval {given[:50]!r}.", f"Use one of: {', '.join(INTERVALS)}.")
+        return INTERVALS[given]
+    fitting = (interval for interval in INTERVALS.values() if length / interval <= _USUAL_INTERVALS)
+    return next(fitting, INTERVALS["1d"])
+
+
+def _job(name: str, found: Any, span: Span) -> dict[str, Any]:
+    nothing = Figures()
+    intervals = [{"at": at.isoformat(), **found.get(at, nothing).__dict__} for at in span.intervals]
+    return {"job_name": name, **found.get(None, nothing).__dict__, "intervals": intervals}

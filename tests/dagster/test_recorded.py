@@ -1,0 +1,157 @@
+"""`recorded`: assets and ops that need nothing else than a session around them."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from dagster import (
+    AssetExecutionContext,
+    Config,
+    DagsterInstance,
+    MaterializeResult,
+    OpExecutionContext,
+    StaticPartitionsDefinition,
+    asset,
+    graph,
+    job,
+    materialize,
+    op,
+)
+from sqlalchemy import text
+
+from bidbeacon_sessions import Action, SessionRecorder, SessionStore, with_job_session
+from bidbeacon_sessions.dagster import SESSION_TAG, recorded, session_metadata
+
+
+class SheepCounted(Action):
+    """Sheep were counted."""
+
+    sentence = "Counted {sheep:count:sheep|sheep}: {note}"
+
+    sheep: int
+    note: str = ""
+
+
+class Flock(Config):
+    """Which sheep."""
+
+    sheep: int = 3
+
+
+def rows(store: SessionStore) -> list[Any]:
+    """Give all sessions, oldest first."""
+    with store.begin() as connection:
+        return list(connection.execute(text("SELECT * FROM job_sessions ORDER BY started_at")))
+
+
+def test_an_asset_is_recorded_with_what_dagster_knows_of_it(session_store: SessionStore) -> None:
+    """Run, step, partition and asset are the session's; the run has its tag, the materialization its page and its sentences."""
+
+    @asset(partitions_def=StaticPartitionsDefinition(["a", "b"]))
+    @recorded("count-sheep", store=lambda: session_store)
+    def sheep(context: AssetExecutionContext, session: SessionRecorder) -> MaterializeResult[None]:
+        session.add(SheepCounted(sheep=2))
+        return MaterializeResult(metadata={"own": 1})
+
+    with DagsterInstance.ephemeral() as instance:
+        result = materialize([sheep], instance=instance, partition_key="b")
+        run = instance.get_run_by_id(result.run_id)
+    [row] = rows(session_store)
+    assert ("count-sheep", "succeeded", result.run_id, "sheep", 0) == (
+        row.job_name,
+        row.status,
+        row.run_id,
+        row.step_key,
+        row.retry_number,
+    )
+    assert {"asset": "sheep", "partition": "b"}.items() <= row.labels.items()
+    assert run is not None
+    assert run.tags[SESSION_TAG] == str(row.id)
+    [told] = result.asset_materializations_for_node("sheep")
+    assert {"own", "session", "session_status", "timeline"} <= told.metadata.keys()
+    assert str(told.metadata["session"].value).endswith(f"/sessions/{row.id}")
+    assert "Counted 2 sheep" in str(told.metadata["timeline"].value)
+
+
+def test_an_op_needs_no_parameter_for_it_and_its_config_is_the_input(session_store: SessionStore) -> None:
+    """What an op was configured with is what its session was given, secrets masked."""
+
+    @op(config_schema={"sheep": int, "token": str})
+    @recorded("count-sheep", store=lambda: session_store)
+    def count(context: OpExecutionContext) -> int:
+        return int(context.op_config["sheep"])
+
+    @job
+    def counting() -> None:
+        count()
+
+    config = {"ops": {"count": {"config": {"sheep": 4, "token": "CANARY"}}}}
+    result = counting.execute_in_process(run_config=config)
+    assert result.output_for_node("count") == 4
+    assert [{"config": {"sheep": 4, "token": "•••"}}] == [row.input for row in rows(session_store)]
+
+
+def test_other_parameters_reach_the_function_as_before(session_store: SessionStore) -> None:
+    """Inputs from other ops and pythonic config."""
+
+    @op
+    def seven() -> int:
+        return 7
+
+    @op
+    @recorded("count-sheep", store=lambda: session_store)
+    def count(context: OpExecutionContext, config: Flock, more: int, session: SessionRecorder) -> int:
+        session.add(SheepCounted(sheep=config.sheep + more))
+        return config.sheep + more
+
+    @graph
+    def counting() -> None:
+        count(more=seven())
+
+    result = counting.execute_in_process(run_config={"ops": {"count": {"config": {"sheep": 5}}}})
+    assert result.output_for_node("count") == 12
+    assert [12] == [row.actions[0]["sheep"] for row in rows(session_store)]
+
+
+def test_a_function_that_fails_is_a_failed_session(session_store: SessionStore) -> None:
+    """The step fails as it did without it."""
+
+    @asset
+    @recorded("count-sheep", store=lambda: session_store)
+    def sheep(context: AssetExecutionContext) -> None:
+        raise LookupError("no sheep")
+
+    assert not materialize([sheep], raise_on_error=False).success
+    assert [("failed", "no sheep")] == [(row.status, row.error["message"]) for row in rows(session_store)]
+
+
+def test_functions_that_it_cannot_record_are_refused_when_they_are_defined() -> None:
+    """One that yields, and one without a context: each told what to do."""
+
+    def yields(context: OpExecutionContext) -> Iterator[int]:
+        yield 1
+
+    def without() -> None: ...
+
+    store = SessionStore.connect("postgresql://127.0.0.1:9/x")
+    with pytest.raises(TypeError, match=r"Expected yields to return, it yields: put `with sessions\.session"):
+        recorded("x", store=lambda: store)(yields)
+    with pytest.raises(
+        TypeError, match="Expected the first parameter of without to be `context`, got: \\[\\]"
+    ):
+        recorded("x", store=lambda: store)(without)
+
+
+def test_what_an_event_shows_stays_below_8_kb_however_much_was_told(session_store: SessionStore) -> None:
+    """Five hundred long sentences with characters that Markdown escapes: some, how many more, and the link to all of them."""
+    with with_job_session("count-sheep", store=session_store) as session:
+        for number in range(500):
+            session.add(SheepCounted(sheep=number, note="*_é[" * 300))
+    metadata = session_metadata(session_store, session.session_id)
+    assert len(json.dumps({name: str(value.value) for name, value in metadata.items()})) < 8 * 1024
+    shown = str(metadata["timeline"].value)
+    assert shown.startswith("- `")
+    assert "more on the session's page" in shown.splitlines()[-1]
+    told = int(shown.splitlines()[-1].split()[3].replace(",", ""))
+    assert 500 == told + len(shown.splitlines()) - 1

@@ -1,0 +1,111 @@
+"""Promised work: the action that queues it carries a key, whoever does it keeps the promise, and the parent shows the fate."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from bidbeacon_sessions import Action, SessionStore, with_job_session
+from bidbeacon_sessions.search import SessionFilter
+from bidbeacon_sessions.stream.listing import load_session, load_sessions
+
+
+class ParcelQueued(Action):
+    """A parcel waits to be sent."""
+
+    sentence = "Queued parcel {number}"
+    promise_lasts = timedelta(hours=2)
+
+    number: int
+
+    def promises(self) -> list[str]:
+        """The parcel's."""
+        return [f"parcel {self.number}"]
+
+
+class ParcelSent(Action):
+    """A parcel was sent."""
+
+    sentence = "Sent parcel {number}"
+
+    number: int
+
+    def kept_promises(self) -> list[str]:
+        """The parcel's."""
+        return [f"parcel {self.number}"]
+
+
+def queue(store: SessionStore, number: int, *, ago: timedelta = timedelta(0)) -> UUID:
+    """Promise a parcel so long ago; give the session that did."""
+    with with_job_session("queue", store=store, clock=lambda: datetime.now(UTC) - ago) as session:
+        session.add(ParcelQueued(number=number))
+    return session.session_id
+
+
+def fate_of(store: SessionStore, session_id: UUID) -> dict[str, object]:
+    """Give what the session that promised shows of it."""
+    loaded = load_session(store, session_id)
+    assert loaded is not None
+    [promise] = loaded["session"]["actions"][0]["promises"]
+    return dict(promise)
+
+
+def test_the_parent_shows_which_session_did_the_work_and_what_it_says(session_store: SessionStore) -> None:
+    """A link, the other session's job and status, and the sentence of the action that kept the promise."""
+    parent = queue(session_store, 1)
+    with with_job_session("send", store=session_store) as session:
+        session.add(ParcelSent(number=1))
+    fate = fate_of(session_store, parent)
+    assert ("kept", str(session.session_id), 1) == (fate["fate"], fate["kept_by"], fate["kept_ord"])
+    assert ("send", "succeeded", "Sent parcel 1") == (
+        fate["kept_by_job"],
+        fate["kept_by_status"],
+        fate["text"],
+    )
+    assert str(fate["url"]).endswith(f"/sessions/{session.session_id}")
+
+
+@pytest.mark.parametrize(("ago", "fate"), [(timedelta(hours=1), "open"), (timedelta(hours=3), "lost")])
+def test_work_that_nobody_does_is_open_until_its_deadline_and_lost_then(
+    session_store: SessionStore, ago: timedelta, fate: str
+) -> None:
+    """Two hours are this action's."""
+    assert fate == fate_of(session_store, queue(session_store, 1, ago=ago))["fate"]
+
+
+def test_late_work_keeps_its_promise_all_the_same(session_store: SessionStore) -> None:
+    """Lost is what nothing came of; what came late is told with its time."""
+    parent = queue(session_store, 1, ago=timedelta(hours=3))
+    with with_job_session("send", store=session_store) as session:
+        session.add(ParcelSent(number=1))
+    assert "kept" == fate_of(session_store, parent)["fate"]
+
+
+def test_a_promise_is_kept_only_with_the_transaction_that_keeps_it(session_store: SessionStore) -> None:
+    """A rolled-back load has kept nothing."""
+    parent = queue(session_store, 1)
+    with with_job_session("send", store=session_store) as session:
+        with pytest.raises(RuntimeError), session_store.begin() as connection:
+            session.add_in(connection, ParcelSent(number=1))
+            raise RuntimeError
+        assert "open" == fate_of(session_store, parent)["fate"]
+        with session_store.begin() as connection:
+            session.add_in(connection, ParcelSent(number=1))
+    assert "kept" == fate_of(session_store, parent)["fate"]
+
+
+def test_the_same_key_can_be_promised_again(session_store: SessionStore) -> None:
+    """Who does the work keeps the promises that are open then, not those that were kept before, nor those that come later."""
+    first = queue(session_store, 1)
+    with with_job_session("send", store=session_store) as session:
+        session.add(ParcelSent(number=1))
+    second = queue(session_store, 1)
+    assert ("kept", "open") == (fate_of(session_store, first)["fate"], fate_of(session_store, second)["fate"])
+    assert str(session.session_id) == fate_of(session_store, first)["kept_by"]
+
+
+def test_the_list_shows_promises_too(session_store: SessionStore) -> None:
+    """An action in the list has the same promises as on the session's own page."""
+    parent = queue(session_store, 1)
+    [listed] = load_sessions(session_store, SessionFilter(), 10)["sessions"]
+    assert [fate_of(session_store, parent)] == listed["actions"][0]["promises"]

@@ -10,22 +10,30 @@ from rich.console import Console
 from bench.figures import Figure, keep, show
 from bench.ingest import ingest
 from bench.planning import planning
+from bench.sessions import sessions
 
-SUITES: Mapping[str, Callable[..., Iterator[Figure]]] = {"ingest": ingest, "planning": planning}
+SUITES: Mapping[str, Callable[..., Iterator[Figure]]] = {
+    "ingest": ingest,
+    "planning": planning,
+    "sessions": sessions,
+}
 
 
 def main() -> int:
     """Run the suites that the command line names."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("suite", nargs="?", choices=SUITES, help="only this one")
-    parser.add_argument("--keep", choices=["plans"], help="also write docs/planning-query-plans.md")
+    parser.add_argument("--keep", choices=["plans"], help="also write the query plans to docs/")
     parser.add_argument(
         "--runs", type=int, default=6, help="time so many runs of an account; 150 is a whole beat"
     )
     given = parser.parse_args()
+    suites: dict[str, Callable[..., Iterator[Figure]]]
     suites = dict(SUITES) if given.suite is None else {given.suite: SUITES[given.suite]}
+    for name in suites.keys() & {"planning", "sessions"}:
+        suites[name] = partial(suites[name], keep_plans=given.keep == "plans")
     if "planning" in suites:
-        suites["planning"] = partial(planning, keep_plans=given.keep == "plans", runs=given.runs)
+        suites["planning"] = partial(suites["planning"], runs=given.runs)
     console, figures = Console(), list[Figure]()
     for name, suite in suites.items():
         for figure in suite():

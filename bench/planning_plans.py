@@ -22,7 +22,7 @@ Statement = tuple[str, Any]
 
 def explain_due_work(connection: Connection, *, now: datetime, slots: int) -> str:
     """Give the question which accounts have due work, with its plan."""
-    return _section(
+    return explained(
         connection,
         "Which accounts have due work",
         lambda: list_accounts_with_due_work(connection, now=now, slots=slots, datasets=tuple(DATASETS)),
@@ -54,11 +54,11 @@ def explain_planning(
         ),
     }
     for title, call in calls.items():
-        yield _section(connection, title, call)
+        yield explained(connection, title, call)
 
 
-def _section(connection: Connection, title: str, call: Callable[[], object]) -> str:
-    """Make the call once, so that everything is in memory, and explain the one statement that it sends."""
+def explained(connection: Connection, title: str, call: Callable[[], object]) -> str:
+    """Make the call once, so that everything is in memory, and explain the last statement that it sends, under a title."""
     sql, values = _statement_of(connection, call)
     plan = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, BUFFERS) {sql}", values)
     lines = "\n".join(plan.scalars())
@@ -76,5 +76,4 @@ def _statement_of(connection: Connection, call: Callable[[], object]) -> Stateme
         call()
     finally:
         event.remove(connection, "before_cursor_execute", note)
-    [statement] = sent
-    return statement
+    return sent[-1]

@@ -12,9 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from bidbeacon_sessions import SessionStore
-from bidbeacon_sessions.presentation import action_json, session_json
+from bidbeacon_sessions.presentation import action_json
 from bidbeacon_sessions.sentences import Part, fold_windows, format_duration
-from bidbeacon_sessions.store import find_session, list_actions
+from bidbeacon_sessions.store import list_actions
+from bidbeacon_sessions.stream.listing import load_session
 
 TONES = {
     "success": "green",
@@ -61,6 +62,34 @@ def session_line(session: Mapping[str, Any]) -> Text:
     return line
 
 
+def dated_line(session: Mapping[str, Any]) -> Text:
+    """Give one session as a line that begins with its local time: when it ended, or began where it runs."""
+    shown = session["started_at"] if session["status"] == "running" else session["finished_at"]
+    line = Text(f"{datetime.fromisoformat(shown).astimezone():%Y-%m-%d %H:%M:%S} ", style="dim")
+    return line.append_text(session_line(session))
+
+
+def progress_line(session: Mapping[str, Any], last: Mapping[str, Any] | None, now: datetime) -> Text:
+    """Give how long a running session runs, and what it did last."""
+    ran = (now - datetime.fromisoformat(session["started_at"])).total_seconds()
+    line = Text(f"{'':20}  running for {format_duration(max(ran, 0))}", style="cyan")
+    line.append(f", {session['action_count']:,} actions so far", style="dim")
+    return line.append_text(Text(": ", style="dim")).append_text(action_sentence(last)) if last else line
+
+
+def promise_line(promise: Mapping[str, Any]) -> Text:
+    """Give what became of promised work as a line below the action that promised it."""
+    line = Text("              ↳ ", style="dim")
+    if promise["fate"] == "kept":
+        line.append(f"{promise['kept_by_job'] or 'a session that is gone'}: {promise['text'] or ''}")
+        return line.append(f"  {promise['kept_by']}", style="dim")
+    lost = promise["fate"] == "lost"
+    line.append(
+        "lost: nobody did this by " if lost else "open, until ", style="bold red" if lost else "yellow"
+    )
+    return line.append(str(promise["deadline_at"])[:16], style="dim")
+
+
 @contextmanager
 def following(console: Console, store: SessionStore, session_id: UUID) -> Iterator[None]:
     """Print a session's actions as they are committed, until the block ends."""
@@ -86,16 +115,16 @@ def _follow(console: Console, store: SessionStore, session_id: UUID, stop: threa
 
 
 def print_session(console: Console, store: SessionStore, session_id: UUID) -> bool:
-    """Print a session with all its actions and its error; give False where there is none."""
-    with store.begin() as connection:
-        header = find_session(connection, session_id)
-        actions = list_actions(connection, session_id)
-    if header is None:
+    """Print a session with all its actions, what became of its promises, and its error; give False where there is none."""
+    loaded = load_session(store, session_id)
+    if loaded is None:
         return False
-    shown = session_json(header)
+    shown = loaded["session"]
     console.print(session_line(shown))
-    for action in actions:
-        console.print(action_line(action_json(action)))
+    for action in shown["actions"]:
+        console.print(action_line(action))
+        for promise in action.get("promises", ()):
+            console.print(promise_line(promise))
     if shown["error"]:
         console.print(Text(f"  {shown['error']['type']}: {shown['error']['message']}", style="bold red"))
     return True

@@ -3,10 +3,12 @@
 The change log has its own module of SQL (`change_log.py`), and so have leases (`leases.py`).
 """
 
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 import psycopg
 from sqlalchemy import Connection, Engine, RowMapping, create_engine, event, make_url, text
@@ -16,7 +18,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from bidbeacon_sessions.search import SessionFilter
 
-_CONNECT_SECONDS = 5
+_CONNECT_ARGS = {"connect_timeout": 5, "options": "-c timezone=UTC"}
 _IDLE_SECONDS = 1.0
 _USED_AT = "used_at"
 
@@ -35,11 +37,9 @@ class SessionStore:
     def connect(cls, database_url: str) -> "SessionStore":
         """Make a store with a small pool of its own on `postgresql://…`."""
         url = make_url(database_url).set(drivername="postgresql+psycopg")
-        connect_args = {"connect_timeout": _CONNECT_SECONDS, "options": "-c timezone=UTC"}
-        engine = create_engine(url, pool_size=2, max_overflow=6, connect_args=connect_args)
-        event.listen(engine, "checkin", _note_use)
-        event.listen(engine, "checkout", _ping_after_a_pause)
-        return cls(engine)
+        return cls(
+            create_engine(url, pool_size=2, max_overflow=6, pool_pre_ping=True, connect_args=_CONNECT_ARGS)
+        )
 
     def begin(self) -> AbstractContextManager[Connection]:
         """Open a transaction."""
@@ -48,8 +48,8 @@ class SessionStore:
     @contextmanager
     def each(self) -> Iterator[Connection]:
         """Open a connection on which each statement is a transaction of its own: one round trip, also for its commit."""
-        with self.engine.connect() as connection:
-            yield connection.execution_options(isolation_level="AUTOCOMMIT")
+        with _appending_engine(self.engine).connect() as connection:
+            yield connection
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
@@ -60,7 +60,35 @@ class SessionStore:
 
     def dispose(self) -> None:
         """Close the pooled connections."""
+        _appending_engine(self.engine).dispose()
         self.engine.dispose()
+
+
+_appending: WeakKeyDictionary[Engine, Engine] = WeakKeyDictionary()
+_making = threading.Lock()
+
+
+def _appending_engine(engine: Engine) -> Engine:
+    """Give the engine that sends single statements to the same database, one for all stores on it.
+
+    Its connections stay as they are between two statements, which halves what an append costs the job.
+    """
+    with _making:
+        if engine not in _appending:
+            made = create_engine(
+                engine.url.set(drivername="postgresql+psycopg"),
+                isolation_level="AUTOCOMMIT",
+                skip_autocommit_rollback=True,
+                pool_size=2,  # one for whoever appends, one for the heartbeat
+                max_overflow=6,
+                pool_use_lifo=True,
+                pool_reset_on_return=None,
+                connect_args=_CONNECT_ARGS,
+            )
+            event.listen(made, "checkin", _note_use)
+            event.listen(made, "checkout", _ping_after_a_pause)
+            _appending[engine] = made
+        return _appending[engine]
 
 
 def _note_use(_: object, record: ConnectionPoolEntry) -> None:
@@ -74,7 +102,6 @@ def _ping_after_a_pause(connection: DBAPIConnection, record: ConnectionPoolEntry
     try:
         with closing(connection.cursor()) as cursor:
             cursor.execute("SELECT 1")
-        connection.rollback()
     except psycopg.Error as error:
         raise DisconnectionError from error
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, TextClause, text
+from sqlalchemy import Connection, text
 
 from bidbeacon_sessions.actions import Touch
 
@@ -111,30 +111,30 @@ def insert_session(
 # session finds it closed. A place that is taken was written by a try whose answer was lost.
 _ALIVE = """
     WITH alive AS MATERIALIZED (
-        SELECT id, started_at FROM session_headers WHERE id = :session_id AND status = 'running' FOR KEY SHARE),
+        SELECT id, started_at FROM session_headers WHERE id = %(session_id)s AND status = 'running' FOR KEY SHARE),
     stored AS (
         INSERT INTO session_actions (session_id, ord, type, schema_version, at, payload)
-        SELECT id, :ord, :type, :schema_version, :at, CAST(:payload AS jsonb) FROM alive
+        SELECT id, %(ord)s, %(type)s, %(schema_version)s, %(at)s, CAST(%(payload)s AS jsonb) FROM alive
         ON CONFLICT (session_id, ord) DO NOTHING
         RETURNING session_id, ord)"""
 _TOUCHED = """,
     touched AS (
         INSERT INTO session_touches (session_id, ord, account_key, dataset, window_key, effect, started_at)
         SELECT s.session_id, s.ord, t.account, t.dataset, t.window, t.effect, a.started_at
-          FROM stored s, alive a, jsonb_to_recordset(CAST(:touches AS jsonb)) AS t(account text, dataset text, "window" text, effect text))"""
+          FROM stored s, alive a, jsonb_to_recordset(CAST(%(touches)s AS jsonb)) AS t(account text, dataset text, "window" text, effect text))"""
 _PROMISED = """,
     promised AS (
         INSERT INTO session_promises (session_id, ord, key, promised_at, deadline_at)
-        SELECT s.session_id, s.ord, p.key, :at, :deadline_at FROM stored s, unnest(CAST(:promises AS text[])) AS p(key)
+        SELECT s.session_id, s.ord, p.key, %(at)s, %(deadline_at)s FROM stored s, unnest(CAST(%(promises)s AS text[])) AS p(key)
         ON CONFLICT DO NOTHING)"""
 _KEPT = """,
     kept AS (
-        UPDATE session_promises p SET kept_by = s.session_id, kept_ord = s.ord, kept_at = :at
-          FROM stored s WHERE p.key = ANY(CAST(:kept AS text[])) AND p.kept_by IS NULL)"""
+        UPDATE session_promises p SET kept_by = s.session_id, kept_ord = s.ord, kept_at = %(at)s
+          FROM stored s WHERE p.key = ANY(CAST(%(kept)s AS text[])) AND p.kept_by IS NULL)"""
 
 
-def _append(*parts: str) -> TextClause:
-    return text(f"{_ALIVE}{''.join(parts)}\n    SELECT count(*) FROM alive")
+def _append(*parts: str) -> str:
+    return f"{_ALIVE}{''.join(parts)}\n    SELECT count(*) FROM alive"
 
 
 # Nearly all actions are of one of these two kinds; each costs the server only what it does.
@@ -168,7 +168,7 @@ def insert_action(connection: Connection, session_id: UUID, action: NewAction) -
             "deadline_at": action.deadline_at,
             "kept": list(action.kept),
         }
-    return bool(connection.execute(statement, values).scalar_one())
+    return bool(connection.exec_driver_sql(statement, values).scalar_one())
 
 
 _CLOSE = text("""

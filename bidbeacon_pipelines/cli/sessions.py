@@ -1,7 +1,8 @@
 """The commands on job sessions."""
 
-from datetime import datetime
-from typing import Annotated, Any
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 import typer
@@ -16,41 +17,75 @@ from bidbeacon_pipelines.cli.frame import (
 )
 from bidbeacon_pipelines.settings import get_settings
 
+if TYPE_CHECKING:
+    from bidbeacon_sessions.search import SessionFilter
+
 sessions_app = typer.Typer(
     no_args_is_help=True, help="Job sessions: what every job was given and what it did."
 )
+
+Job = Annotated[str | None, typer.Option(help="Only this job.")]
+Account = Annotated[str | None, typer.Option(help="Only what worked for or touched this account.")]
+Status = Annotated[str | None, typer.Option(help="running, succeeded, failed, cancelled or crashed.")]
+Type = Annotated[str | None, typer.Option("--type", help="Only sessions with such an action: report-failed.")]
+OfDataset = Annotated[str | None, typer.Option("--dataset", help="Only what touched this dataset.")]
+Window = Annotated[str | None, typer.Option(help="Only what touched this day.")]
+Run = Annotated[str | None, typer.Option(help="Only this run of Dagster.")]
+Since = Annotated[
+    str | None,
+    typer.Option(
+        help="Only what began since then: 2h, 3d, 2026-11-23, or 2026-11-23T05:00:00Z; days are UTC."
+    ),
+]
 
 
 @sessions_app.command("list")
 @plain_errors
 def sessions_list(
-    job: Annotated[str | None, typer.Option(help="Only this job.")] = None,
-    account: Annotated[str | None, typer.Option(help="Only what touched this account.")] = None,
-    status: Annotated[
-        str | None, typer.Option(help="running, succeeded, failed, cancelled or crashed.")
-    ] = None,
-    window: Annotated[str | None, typer.Option(help="Only what touched this day.")] = None,
+    job: Job = None,
+    account: Account = None,
+    status: Status = None,
+    action_type: Type = None,
+    dataset: OfDataset = None,
+    window: Window = None,
+    run: Run = None,
+    since: Since = None,
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
     as_json: Json = False,
 ) -> None:
-    """Show sessions, newest first."""
+    """Show sessions, newest first; a running one with how long it runs and what it did last."""
     import bidbeacon_pipelines.actions  # noqa: F401 - registers the sentences
-    from bidbeacon_pipelines.terminal import session_line
+    from bidbeacon_pipelines.terminal import dated_line, progress_line
     from bidbeacon_sessions import SessionStore
-    from bidbeacon_sessions.presentation import session_json
-    from bidbeacon_sessions.search import SessionFilter
-    from bidbeacon_sessions.store import list_sessions
+    from bidbeacon_sessions.presentation import action_json, session_json
+    from bidbeacon_sessions.store import list_last_actions, list_sessions
 
     store = SessionStore.connect(database_url(get_settings()))
-    wanted = SessionFilter(job=job, account=account, status=status, window=window)
-    with store.begin() as connection:
-        found = [session_json(row) for row in list_sessions(connection, wanted, limit=limit)]
+    wanted = read_filter(
+        job=job,
+        account=account,
+        status=status,
+        type=action_type,
+        dataset=dataset,
+        window=window,
+        run=run,
+        since=since,
+    )
+    with store.snapshot() as connection:
+        rows = list_sessions(connection, wanted, limit=limit)
+        running = [row["id"] for row in rows if row["status"] == "running"]
+        last = {
+            str(row["session_id"]): action_json(row)
+            for row in list_last_actions(connection, running, per_session=1)
+        }
+    found = [session_json(row) for row in rows]
     if as_json:
         print_json(found)
         return
     for session in found:
-        started = datetime.fromisoformat(session["started_at"]).astimezone()
-        console.print(f"[dim]{started:%Y-%m-%d %H:%M:%S}[/dim]", session_line(session))
+        console.print(dated_line(session))
+        if session["status"] == "running":
+            console.print(progress_line(session, last.get(session["id"]), datetime.now(UTC)))
     if not found:
         console.print("No session matches.")
 
@@ -58,7 +93,7 @@ def sessions_list(
 @sessions_app.command("show")
 @plain_errors
 def sessions_show(session_id: UUID, as_json: Json = False) -> None:
-    """Show one session with all its actions."""
+    """Show one session with all its actions, and what became of the work that it queued."""
     import bidbeacon_pipelines.actions  # noqa: F401 - registers the sentences
     from bidbeacon_pipelines.terminal import print_session
     from bidbeacon_sessions import SessionStore
@@ -70,18 +105,87 @@ def sessions_show(session_id: UUID, as_json: Json = False) -> None:
         raise BadOptionError(f"No session {session_id}: `bidbeacon sessions list` shows the newest.")
 
 
+@sessions_app.command("tail")
+@plain_errors
+def sessions_tail(
+    job: Job = None,
+    account: Account = None,
+    status: Status = None,
+    action_type: Type = None,
+    dataset: OfDataset = None,
+    window: Window = None,
+    run: Run = None,
+    last: Annotated[
+        int, typer.Option(min=0, max=200, help="How many sessions of before are shown first.")
+    ] = 3,
+    url: Annotated[
+        str | None, typer.Option(help="The stream's address; absent: that of this machine's settings.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Follow sessions live, through the stream, until Ctrl-C; goes on by itself where the stream was away, and misses nothing.
+
+    With `--json` each line is an action or the state of a session.
+    """
+    from bidbeacon_pipelines.cli.tailing import Tail
+    from bidbeacon_pipelines.terminal_tail import JsonTail, TerminalTail
+    from bidbeacon_sessions.settings import get_session_settings
+
+    wanted = read_filter(
+        job=job, account=account, status=status, type=action_type, dataset=dataset, window=window, run=run
+    )
+    secret = get_session_settings().stream_token
+    token = secret.get_secret_value() if secret else None
+    with JsonTail(sys.stdout) if as_json else TerminalTail(console) as shown:
+        Tail(url or get_settings().stream_url, wanted, shown, token=token).follow(last)
+
+
+def read_filter(*, since: str | None = None, **given: Any) -> "SessionFilter":
+    """Give the filter of a command's options.
+
+    Raises:
+        BadOptionError: a status that is none, or a time that can't be read.
+    """
+    from bidbeacon_sessions.search import SessionFilter
+    from bidbeacon_sessions.tables import SESSION_STATUSES
+
+    if given["status"] not in {None, *SESSION_STATUSES}:
+        raise BadOptionError(
+            f"--status: expected one of {', '.join(SESSION_STATUSES)}, got: {given['status']!r}."
+        )
+    return SessionFilter(**given, since=None if since is None else read_since(since, datetime.now(UTC)))
+
+
+def read_since(value: str, now: datetime) -> datetime:
+    """Give the instant of `2h`, `2026-11-23` (UTC) or `2026-11-23T05:00:00Z`.
+
+    Raises:
+        BadOptionError: it is none of these.
+    """
+    from bidbeacon_pipelines.reports.cadence import BadCadenceError, parse_every
+
+    try:
+        instant = datetime.fromisoformat(value)
+    except ValueError:
+        try:
+            return now - parse_every(value)
+        except BadCadenceError:
+            raise BadOptionError(
+                f"--since: expected 2h, 3d, 2026-11-23 or 2026-11-23T05:00:00Z, got: {value!r}."
+            ) from None
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
 def session_with_actions(store: Any, session_id: UUID) -> dict[str, Any]:
     """Give a session and its actions as JSON shows them.
 
     Raises:
         BadOptionError: there is no such session.
     """
-    from bidbeacon_sessions.presentation import action_json, session_json
-    from bidbeacon_sessions.store import find_session, list_actions
+    from bidbeacon_sessions.stream.listing import load_session
 
-    with store.begin() as connection:
-        header = find_session(connection, session_id)
-        actions = list_actions(connection, session_id)
-    if header is None:
+    loaded = load_session(store, session_id)
+    if loaded is None:
         raise BadOptionError(f"No session {session_id}: `bidbeacon sessions list` shows the newest.")
-    return session_json(header) | {"actions": [action_json(action) for action in actions]}
+    session: dict[str, Any] = loaded["session"]
+    return session

@@ -1,5 +1,6 @@
 """`GET /api/job-metrics`: what jobs add up to, per job and interval, zero-filled, for charts; one call, one query."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -42,13 +43,12 @@ def answer_job_metrics(request: Request) -> JSONResponse:
     store: SessionStore = request.app.state.store
     with store.snapshot() as connection:
         found = aggregate_jobs(connection, span, job=wanted.job, account=wanted.account)
-    names = {*found, wanted.job} if wanted.job else set(found)
     return JSONResponse(
         {
             "since": span.since.isoformat(),
             "before": span.before.isoformat(),
             "interval_seconds": int(span.interval.total_seconds()),
-            "jobs": [_job(name, found.get(name, {}), span) for name in sorted(names)],
+            "jobs": describe_jobs(({wanted.job: {}} if wanted.job else {}) | found, span),
             "server_time": now.isoformat(),
         }
     )
@@ -82,7 +82,12 @@ def _interval(given: str | None, length: timedelta) -> timedelta:
     return next(fitting, INTERVALS["1d"])
 
 
-def _job(name: str, found: Any, span: Span) -> dict[str, Any]:
+def describe_jobs(found: Mapping[str, Mapping[datetime | None, Figures]], span: Span) -> list[dict[str, Any]]:
+    """Give jobs by name, each with its figures over the whole span and in every interval of it."""
+    return [_job(name, found[name], span) for name in sorted(found)]
+
+
+def _job(name: str, found: Mapping[datetime | None, Figures], span: Span) -> dict[str, Any]:
     nothing = Figures()
     intervals = [{"at": at.isoformat(), **found.get(at, nothing).__dict__} for at in span.intervals]
     return {"job_name": name, **found.get(None, nothing).__dict__, "intervals": intervals}

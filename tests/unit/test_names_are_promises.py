@@ -91,6 +91,7 @@ COMMANDS = [
     "sandbox",
     "sessions list",
     "sessions show",
+    "sessions tail",
     "stream",
 ]
 STREAM_ROUTES = [

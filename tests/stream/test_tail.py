@@ -1,0 +1,269 @@
+"""`bidbeacon sessions tail`: follows through the stream's cursor, over restarts of the server, and shows each action once."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from bidbeacon_pipelines.cli import tailing
+from bidbeacon_pipelines.cli.frame import BadOptionError
+from bidbeacon_pipelines.cli.tailing import Tail
+from bidbeacon_pipelines.settings import PROJECT_ROOT
+from bidbeacon_pipelines.terminal_tail import JsonTail, TerminalTail
+from bidbeacon_sessions import AccountRef, Action, SessionStore, with_job_session
+from bidbeacon_sessions.search import SessionFilter
+from bidbeacon_sessions.settings import get_session_settings
+from bidbeacon_sessions.stream import StreamServer
+
+WaitUntil = Callable[..., None]
+ACCOUNT = AccountRef("a", "US", "US.a")
+
+
+class TailWagged(Action):
+    """A tail moved."""
+
+    sentence = "Wagged {number:count:time}"
+    tone = "success"
+
+    number: int
+
+
+class _DoneError(Exception):
+    """The test is over."""
+
+
+class Heard:
+    """Keeps what a tail shows; once the test is over, the first word ends the tail."""
+
+    def __init__(self) -> None:
+        self.actions: list[int] = []
+        self.ended: list[str] = []
+        self.notices: list[str] = []
+        self.left: list[str] = []
+        self.is_over = False
+
+    def session(self, session: Mapping[str, Any]) -> None:
+        """Keep the end of a session."""
+        self.ended += [session["status"]] if session["status"] != "running" else []
+
+    def action(self, session: Mapping[str, Any], action: Mapping[str, Any]) -> None:
+        """Keep an action."""
+        self.actions.append(action["payload"]["number"])
+
+    def gone(self, session_id: str) -> None:
+        """Keep what left."""
+        self.left.append(session_id)
+
+    def notice(self, text: str) -> None:
+        """Keep a notice, or end."""
+        self.notices.append(text)
+        if self.is_over:
+            raise _DoneError
+
+
+@contextmanager
+def served(store: SessionStore, port: int = 0) -> Iterator[str]:
+    """Serve the store; give the address."""
+    server = StreamServer(store, host="127.0.0.1", port=port, sync_seconds=0.2)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not (server.started and server.is_ready):
+        threading.Event().wait(0.01)
+    try:
+        yield f"http://127.0.0.1:{server.port}"
+    finally:
+        server.should_exit = True
+        thread.join(timeout=10)
+
+
+@contextmanager
+def tailing_of(url: str, last: int = 1, **wanted: str) -> Iterator[Heard]:
+    """Follow in a thread; the server must stop inside, which ends it."""
+    heard = Heard()
+
+    def follow() -> None:
+        with pytest.raises(_DoneError):
+            Tail(url, SessionFilter(**wanted), heard).follow(last)  # type: ignore[arg-type]
+
+    thread = threading.Thread(target=follow, daemon=True)
+    thread.start()
+    yield heard
+    thread.join(timeout=20)
+    assert not thread.is_alive()
+
+
+@pytest.fixture(autouse=True)
+def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pauses between tries are short."""
+    monkeypatch.setattr(tailing, "_FIRST_PAUSE", 0.05)
+    monkeypatch.setattr(tailing, "_LONGEST_PAUSE", 0.2)
+
+
+def wag(store: SessionStore, *numbers: int, job: str = "wag") -> None:
+    """Record a session with these."""
+    with with_job_session(job, store=store, account=ACCOUNT) as session:
+        for number in numbers:
+            session.add(TailWagged(number=number))
+
+
+def test_actions_and_ends_come_as_they_are_committed(
+    session_store: SessionStore, wait_until: WaitUntil
+) -> None:
+    """Those of before that were asked for first, then everything new."""
+    wag(session_store, 1, 2)
+    wag(session_store, 3)
+    with served(session_store) as url:
+        following = tailing_of(url, last=1)
+        heard = following.__enter__()
+        wait_until(lambda: heard.ended == ["succeeded"])
+        wag(session_store, 4, 5)
+        wait_until(lambda: heard.ended == ["succeeded"] * 2)
+        heard.is_over = True
+    following.__exit__(None, None, None)
+    assert [3, 4, 5] == heard.actions
+
+
+def test_a_restart_of_the_server_loses_nothing_and_repeats_nothing(
+    session_store: SessionStore, wait_until: WaitUntil
+) -> None:
+    """What happens while it is down comes when it is back, from the cursor that the tail has kept."""
+    wag(session_store, 1)
+    with served(session_store) as url:
+        following = tailing_of(url)
+        heard = following.__enter__()
+        wait_until(lambda: heard.ended == ["succeeded"])
+    wait_until(lambda: len(heard.notices) == 1)
+    wag(session_store, 2, 3)
+    with served(session_store, int(url.rpartition(":")[2])):
+        wag(session_store, 4)
+        wait_until(lambda: heard.actions[-1:] == [4])
+        heard.is_over = True
+    following.__exit__(None, None, None)
+    assert [1, 2, 3, 4] == heard.actions
+    assert "does not answer" in heard.notices[0]
+    assert "The Event Stream is back." == heard.notices[1]
+
+
+def test_a_tail_that_is_told_to_start_anew_loads_what_it_missed(
+    session_store: SessionStore, wait_until: WaitUntil
+) -> None:
+    """Its cursor is of another epoch after a restore: thirty actions of meanwhile are all shown, each once."""
+    from sqlalchemy import text
+
+    wag(session_store, 0)
+    with served(session_store) as url:
+        following = tailing_of(url)
+        heard = following.__enter__()
+        wait_until(lambda: heard.ended == ["succeeded"])
+    wait_until(lambda: bool(heard.notices))
+    with session_store.begin() as connection:
+        connection.execute(text("UPDATE session_change_cursor SET epoch = gen_random_uuid()"))
+    wag(session_store, *range(1, 31))
+    with served(session_store, int(url.rpartition(":")[2])):
+        wait_until(lambda: 30 in heard.actions)
+        heard.is_over = True
+    following.__exit__(None, None, None)
+    assert list(range(31)) == heard.actions
+    assert any("starts anew (epoch)" in notice for notice in heard.notices)
+
+
+def test_only_what_matches_is_shown(session_store: SessionStore, wait_until: WaitUntil) -> None:
+    """The stream's own filters."""
+    wag(session_store, 1)
+    with served(session_store) as url:
+        following = tailing_of(url, job="wag")
+        heard = following.__enter__()
+        wait_until(lambda: heard.ended == ["succeeded"])
+        wag(session_store, 7, job="bark")
+        wag(session_store, 2)
+        wait_until(lambda: 2 in heard.actions)
+        heard.is_over = True
+    following.__exit__(None, None, None)
+    assert [1, 2] == heard.actions
+
+
+def test_a_stream_that_wants_a_token_says_so(
+    session_store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No endless waiting: what is wrong and what to do."""
+    monkeypatch.setenv("BIDBEACON_STREAM_TOKEN", "right")
+    get_session_settings.cache_clear()
+    with (
+        served(session_store) as url,
+        pytest.raises(BadOptionError, match="answered 401: A token is needed"),
+    ):
+        Tail(url, SessionFilter(), Heard(), token="wrong").follow(0)
+
+
+def test_lines_of_json_are_whole_and_say_whose_action_it_is() -> None:
+    """One object a line."""
+    out = io.StringIO()
+    action = {"ord": 1, "at": "2026-11-23T05:00:00+00:00", "text": "Wagged"}
+    with JsonTail(out) as shown:
+        shown.action({"job_name": "wag", "account": "US.a"}, action)
+        shown.notice("The Event Stream is back.")
+    lines = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert [
+        {"action": {**action, "job_name": "wag", "account": "US.a"}},
+        {"notice": "The Event Stream is back."},
+    ] == lines
+
+
+def test_the_last_line_of_a_terminal_says_what_runs(session_store: SessionStore) -> None:
+    """With job, account and time; nothing of it stays when the tail ends."""
+    from bidbeacon_sessions.stream.listing import load_sessions
+
+    console = Console(file=io.StringIO(), force_terminal=True, width=200)
+    with with_job_session("wag", store=session_store, account=ACCOUNT):
+        [session] = load_sessions(session_store, SessionFilter(), 1)["sessions"]
+    with TerminalTail(console) as shown:
+        shown.session(session | {"status": "running", "duration": None})
+        assert "● 1 running · wag US.a 0." in shown._running_line().plain
+        shown.session(session | {"status": "succeeded", "finished_at": session["started_at"]})
+        assert "Nothing runs" in shown._running_line().plain
+
+
+def test_ctrl_c_ends_it_cleanly(session_store: SessionStore, database_url: str) -> None:
+    """Exit code 130, one word, no traceback."""
+    wag(session_store, 5)
+    with served(session_store) as url:
+        command = [
+            sys.executable,
+            "-m",
+            "bidbeacon_pipelines",
+            "sessions",
+            "tail",
+            "--url",
+            url,
+            "--json",
+            "--last",
+            "1",
+        ]
+        environment = {**os.environ, "BIDBEACON_DATABASE_URL": database_url}
+        with subprocess.Popen(
+            command,
+            cwd=PROJECT_ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            try:
+                assert process.stdout is not None
+                heard = [json.loads(process.stdout.readline()) for _ in range(3)]
+                process.send_signal(signal.SIGINT)
+                _, said = process.communicate(timeout=20)
+            finally:
+                process.kill()
+    assert ["session", "action", "session"] == [next(iter(line)) for line in heard]
+    assert 130 == process.returncode
+    assert "Traceback" not in said

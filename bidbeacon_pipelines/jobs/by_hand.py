@@ -192,7 +192,7 @@ def _advance(
     """Ask for windows that no request covers, and take the next steps of the requests that cover the others."""
     uncovered = [w.window_date for w in pending if w.request_id is None]
     if uncovered:
-        _stop_ifskip_windows(bench, account)
+        _stop_if_skipped(bench, session, account, dataset, uncovered)
         request_due_windows(bench, session, account, dataset, wanted=uncovered, tell_waiting=tell_waiting)
     covered = _windows(bench, account, dataset, [window.window_date for window in pending])
     for request_id in sorted({window.request_id for window in covered if window.request_id is not None}):
@@ -201,12 +201,15 @@ def _advance(
         step_requests(bench, session, account=account)  # frees the slots that the uncovered ones wait for
 
 
-def _stop_ifskip_windows(bench: Workbench, account: Account) -> None:
-    """Ask no more for an account that turned out to need a person meanwhile."""
+def _stop_if_skipped(
+    bench: Workbench, session: SessionRecorder, account: Account, dataset: Dataset, days: list[date]
+) -> None:
+    """Ask no more for an account that turned out to need a person, or was disabled, meanwhile."""
     with bench.engine.begin() as connection:
-        reason = get_account(connection, account.account_key).reason_to_skip
-    if reason is not None:
-        raise AccountSkippedError(account, reason)
+        now = get_account(connection, account.account_key)
+    if now.reason_to_skip is not None:
+        session.add(skip_account(now, dataset, days))
+        raise AccountSkippedError(account, now.reason_to_skip)
 
 
 def _waiting_for(pending: Sequence[Window]) -> str:

@@ -2,15 +2,18 @@
 
 import importlib
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dagster import materialize
 from sqlalchemy import Engine, text
 
+import bidbeacon_sessions
 from bidbeacon_pipelines.actions import (
     ReportProcessed,
     ReportRequested,
@@ -20,6 +23,7 @@ from bidbeacon_pipelines.actions import (
 )
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sessions import AccountRef, SessionStore, with_job_session
+from bidbeacon_sessions.tables import create_tables
 
 ACCOUNT = AccountRef("amzn1.ads-account.g.1kc1bk217kscqoyqdyq24dt56", "US", "US.1kc1bk217kscqoyqdyq24dt56")
 FACTS = {"account": ACCOUNT.key, "dataset": "daily_targets", "windows": [date(2026, 11, 23)]}
@@ -37,15 +41,22 @@ def _blocks(document: str, language: str) -> list[str]:
 
 @pytest.fixture
 def told(session_store: SessionStore) -> Iterator[SessionStore]:
-    """A database with four sessions of the last hours: loaded, skipped, failed, and one that runs."""
+    """A database with five sessions of the last hours: loaded, skipped, rolled back, failed, and one that runs."""
     with with_job_session(
         "load-windows", store=session_store, account=ACCOUNT, run_id="run-1", step_key="load"
     ) as session:
-        session.add(WindowsQueued(**FACTS, by_hand=True))
+        session.add(WindowsQueued(**FACTS, request_id=1, by_hand=True))
         session.add(ReportRequested(**FACTS, request_id=1, report_id="rpt-1"))
         session.add(ReportProcessed(**FACTS, request_id=1, report_id="rpt-1", rows=1_587, currency="USD"))
     with with_job_session("refresh-account", store=session_store, account=ACCOUNT, clock=_earlier) as session:
         session.add(WindowSkipped(**FACTS, reason=SkipReason.NO_FREE_SLOT))
+    with (
+        with_job_session("refresh-account", store=session_store, account=ACCOUNT) as session,
+        pytest.raises(LookupError),
+        session_store.begin() as connection,
+    ):
+        session.add_in(connection, ReportProcessed(**FACTS, request_id=2, report_id="rpt-2", rows=1))
+        raise LookupError
     with (
         pytest.raises(LookupError),
         with_job_session("load-windows", store=session_store, account=ACCOUNT),
@@ -78,16 +89,53 @@ def test_the_windows_story_is_told_in_order(told: SessionStore) -> None:
 
 
 def test_the_view_has_the_columns_of_the_documents(engine: Engine) -> None:
-    """docs/sessions.md describes every column of `job_sessions`, and no other."""
-    table = (PROJECT_ROOT / "docs" / "sessions.md").read_text(encoding="utf-8").partition("## Questions")[0]
+    """docs/sessions.md describes every column of `job_sessions` and of `job_promises`, and no other."""
+    page = (PROJECT_ROOT / "docs" / "sessions.md").read_text(encoding="utf-8")
+    _check_columns(engine, "job_sessions", page.partition("## Questions")[0])
+    _check_columns(engine, "job_promises", page.partition("## The view `job_promises`")[2])
+
+
+def test_ten_questions_are_answered_at_least() -> None:
+    """As many as people ask."""
+    assert len(_blocks("docs/sessions.md", "sql")) >= 10
+
+
+def _check_columns(engine: Engine, view: str, table: str) -> None:
     described = [
         name
         for row in re.findall(r"^\| (`.+?`) \|", table, re.MULTILINE)
         for name in re.findall(r"`(\w+)`", row)
     ]
     with engine.begin() as connection:
-        columns = connection.execute(text("SELECT * FROM job_sessions LIMIT 0")).keys()
+        columns = connection.execute(text(f"SELECT * FROM {view} LIMIT 0")).keys()
     assert sorted(columns) == sorted(described)
+
+
+def test_the_library_has_nine_names_and_each_has_its_example() -> None:
+    """docs/sessions-library.md has a section for each public name, and no more than ten of them are ever to be learnt."""
+    page = (PROJECT_ROOT / "docs" / "sessions-library.md").read_text(encoding="utf-8")
+    sections = re.findall(r"^## (\w+)$(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
+    assert sorted(bidbeacon_sessions.__all__) == sorted(name for name, _ in sections)
+    assert len(sections) < 10
+    assert all("```python" in text and name in text for name, text in sections)
+
+
+def test_the_examples_of_the_library_run(engine: Engine, database_url: str) -> None:
+    """From the first to the last, as somebody would who reads the page, in an empty database."""
+    with engine.begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    names: dict[str, Any] = {"__name__": "examples_of_the_library", "database_url": database_url}
+    for number, example in enumerate(_blocks("docs/sessions-library.md", "python"), start=1):
+        exec(compile(example, f"example {number} of docs/sessions-library.md", "exec"), names)
+    names["store"].dispose()
+
+
+def test_the_library_needs_no_dagster() -> None:
+    """Importing it imports neither Dagster nor a web server."""
+    program = "import sys, bidbeacon_sessions; print(sorted({'dagster', 'starlette', 'uvicorn'} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "[]" == done.stdout.strip()
 
 
 def test_the_example_project_records_a_session(
@@ -103,7 +151,7 @@ def test_the_example_project_records_a_session(
         connection.execute(text("CREATE SCHEMA public"))
     example = importlib.import_module("example_of_the_docs")
     monkeypatch.delitem(sys.modules, "example_of_the_docs")
-    example.create_tables(engine)
+    create_tables(engine)
     assert materialize([example.invoices], resources={"sessions": example.Sessions()}).success
     with engine.begin() as connection:
         [row] = connection.execute(text("SELECT job_name, status, actions FROM job_sessions")).all()

@@ -1,11 +1,15 @@
 """Action classes and their sentences, without a database."""
 
 from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from bidbeacon_sessions import Action, ActionDefinitionError
 from bidbeacon_sessions.actions import render_action
+from bidbeacon_sessions.bounds import within
+from bidbeacon_sessions.schemas import stored_schema
 from bidbeacon_sessions.sentences import format_duration, plain_text
 
 
@@ -79,3 +83,60 @@ def test_what_newer_code_wrote_is_shown_as_data(version: int, payload: dict[str,
 def test_durations_are_said_the_way_people_say_them(seconds: float, expected: str) -> None:
     """From tenths of a second to hours."""
     assert expected == format_duration(seconds)
+
+
+class SampleWeighed(Action):
+    """Something was weighed; version 1 told grams, version 2 called the field `weight`."""
+
+    sentence = "Weighed {kilograms} kg"
+    schema_version = 3
+
+    kilograms: Decimal
+
+    @classmethod
+    def upcast(cls, version: int, payload: dict[str, Any]) -> dict[str, Any]:
+        """From grams."""
+        match version:
+            case 1:
+                return {"kilograms": Decimal(payload["grams"]) / 1000}
+            case 2:
+                return {"kilograms": payload["weight"]}
+        return super().upcast(version, payload)
+
+
+@pytest.mark.parametrize(
+    ("version", "payload"), [(1, {"grams": 2500}), (2, {"weight": "2.5"}), (3, {"kilograms": "2.5"})]
+)
+def test_a_payload_of_any_older_version_reads_as_the_newest(version: int, payload: dict[str, Any]) -> None:
+    """What is stored stays as it is, and is brought up to date when it is read."""
+    rendered = render_action("sample-weighed", version, payload)
+    assert rendered.known
+    assert "Weighed 2.5 kg" == plain_text(rendered.parts)
+
+
+def test_a_type_that_nobody_knows_is_shown_as_data() -> None:
+    """Newer code wrote it."""
+    rendered = render_action("from-the-future", 1, {"b": 1, "a": "é"})
+    assert not rendered.known
+    assert 'from-the-future {"a": "é", "b": 1}' == plain_text(rendered.parts)
+
+
+def test_a_payload_that_was_cut_still_reads_as_a_sentence_and_says_what_was_cut() -> None:
+    """The bound of an action does not turn it into data."""
+    days = [str(date(2020, 1, 1) + timedelta(days=n)) for n in range(4_000)]
+    stored = within({"windows": days, "dataset": "daily_targets"}, 16 * 1024)
+    rendered = render_action("sample-queued", 1, stored)
+    assert rendered.known
+    assert plain_text(rendered.parts).startswith("Queued 1,000 report windows 2020-01-01 …")
+    assert plain_text(rendered.parts).endswith("of daily_targets (cut: 4,000 of windows)")
+
+
+def test_a_stored_payload_fits_the_schema_that_is_published() -> None:
+    """Amounts are text, days are dates; every field that is stored is described."""
+    stored = SampleWeighed(kilograms=Decimal("2.5")).model_dump(mode="json")
+    schema = stored_schema(SampleWeighed)
+    assert {"kilograms": {"format": "decimal", "title": "Kilograms", "type": "string"}} == schema[
+        "properties"
+    ]
+    assert schema["properties"].keys() == stored.keys()
+    assert isinstance(stored["kilograms"], str)

@@ -1,0 +1,77 @@
+"""A step that is killed in a process of its own and tried again, and a process that is paused for longer than its lease."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+from dagster import DagsterRunStatus, execute_job, reconstructable
+
+from bidbeacon_pipelines.settings import PROJECT_ROOT
+from bidbeacon_sessions.dagster import close_dead_sessions
+from tests.dagster.world import World, wait_until
+from tests.faults.runs.stepping import dying_once
+
+
+@pytest.mark.faults
+def test_runs_whose_step_was_killed_and_tried_again(world: World) -> None:
+    """The run succeeds; the killed attempt's session is closed as crashed when the next attempt starts."""
+    result = execute_job(reconstructable(dying_once), instance=world.instance)
+    assert result.success
+    run = world.instance.get_run_by_id(result.run_id)
+    assert run is not None
+    assert run.status is DagsterRunStatus.SUCCESS
+    first, second = world.sessions_of("die-once")
+    assert ("crashed", 0, "succeeded", 1) == (
+        first["status"],
+        first["retry_number"],
+        second["status"],
+        second["retry_number"],
+    )
+    assert "a newer attempt of the same step started." == first["actions"][-1]["reason"]
+
+
+PROGRAM = """
+    import os, sys
+    from bidbeacon_pipelines.actions import LoadsRecorded
+    from bidbeacon_sessions import SessionStore, with_job_session
+
+    store = SessionStore.connect(os.environ["BIDBEACON_DATABASE_URL"])
+    with with_job_session("paused", store=store) as session:
+        session.add(LoadsRecorded(loads=1))
+        print("running", flush=True)
+        sys.stdin.readline()
+        session.add(LoadsRecorded(loads=2))
+"""
+
+
+@pytest.mark.faults
+def test_runs_paused_for_longer_than_their_lease(world: World) -> None:
+    """Stopped, closed as crashed meanwhile, and continued: the process gets SessionClosedError, and nothing of it is written."""
+    command = [sys.executable, "-c", textwrap.dedent(PROGRAM)]
+    with subprocess.Popen(
+        command,
+        cwd=PROJECT_ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert "running\n" == process.stdout.readline()
+            os.kill(process.pid, signal.SIGSTOP)
+            wait_until(
+                lambda: close_dead_sessions(world.sessions, world.instance) > 0, "it is closed", seconds=60
+            )
+            os.kill(process.pid, signal.SIGCONT)
+            _, said = process.communicate("go on\n", timeout=60)
+        finally:
+            process.kill()
+    assert "SessionClosedError" in said
+    assert process.returncode == 1
+    session = world.one_session("paused")
+    assert "crashed" == session["status"]
+    assert ["loads-recorded", "session-finalized"] == [action["type"] for action in session["actions"]]

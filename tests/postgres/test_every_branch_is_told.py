@@ -1,0 +1,292 @@
+"""Every branch that queues, asks, loads, skips, tries again, refuses or gives up leaves its action. When in doubt, emit it."""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import date, timedelta
+
+import pytest
+
+from bidbeacon_pipelines.actions import SkipReason
+from bidbeacon_pipelines.jobs.by_hand import AccountSkippedError, WindowNotLoadedError, drive_windows
+from bidbeacon_pipelines.jobs.claims import check_claims
+from bidbeacon_pipelines.jobs.entities import ExportFailedError
+from bidbeacon_pipelines.jobs.refresh import keep_windows, step_requests
+from bidbeacon_pipelines.jobs.retention import delete_old_records
+from bidbeacon_pipelines.reports.datasets import DATASETS
+from bidbeacon_pipelines.settings import PROJECT_ROOT
+from bidbeacon_sessions import SessionStore, with_job_session
+from bidbeacon_sessions.actions import action_classes
+from tests.postgres.bench_world import DATASET, BenchWorld
+
+TODAY = date(2026, 1, 15)
+DAY, OTHER, THIRD = (TODAY - timedelta(days=n) for n in (3, 200, 400))
+
+TOLD_ELSEWHERE = {
+    "credentials-accepted": "tests/postgres/test_credentials.py",
+    "loads-recorded": "tests/dagster/test_refresh_jobs.py",
+    "quarantine-replayed": "tests/dagster/test_window_commands.py",
+    "summary-updated": "tests/dagster/test_account_summaries.py",
+    "waited-for-amazon": "tests/dagster/test_waits_are_told.py",
+}
+"""Actions whose branches need more than this world; their tests ask for them."""
+
+
+def by_hand(world: BenchWorld, *days: date, minutes: float = 2) -> None:
+    """Ask for days by hand; what can't be loaded is told, which is all that matters here."""
+    with (
+        suppress(WindowNotLoadedError, AccountSkippedError),
+        world.session("by-hand") as session,
+    ):
+        drive_windows(
+            world.bench,
+            session,
+            world.account(),
+            DATASET,
+            days,
+            on_progress=lambda _: world.advance(minutes=minutes),
+        )
+
+
+def load(world: BenchWorld) -> None:
+    """Load a window."""
+    world.load(world.account(), DAY)
+
+
+def load_twice(world: BenchWorld, fault: str, **options: object) -> None:
+    """Load a window, and then again with a fault in force."""
+    load(world)
+    world.break_with(fault, **options)  # type: ignore[arg-type]  # one of its names
+    load(world)
+
+
+def fail_report(world: BenchWorld) -> None:
+    """Let a report fail once."""
+    world.break_with("report_failed", times=1)
+    load(world)
+
+
+def fail_all_reports(world: BenchWorld) -> None:
+    """Let every report fail until the request is given up."""
+    world.break_with("report_failed")
+    load(world)
+    for _ in range(20):
+        world.advance(minutes=50)
+        world.step()
+
+
+def throttle(world: BenchWorld) -> None:
+    """Let Amazon refuse for an hour."""
+    world.break_with("throttle", times=1, operation="create_report", seconds=3600)
+    world.ask(world.account(), DAY)
+
+
+def break_file(world: BenchWorld) -> None:
+    """Let a file come broken."""
+    world.break_with("truncated_gzip", times=4)
+    load(world)
+
+
+def never_finish(world: BenchWorld) -> None:
+    """Look at a report that is not done."""
+    world.break_with("report_pending")
+    load(world)
+
+
+def adopt(world: BenchWorld) -> None:
+    """Ask by hand for what is in flight."""
+    world.ask(world.account(), DAY)
+    by_hand(world, DAY)
+
+
+def expire(world: BenchWorld) -> None:
+    """Let two days pass over windows that were never loaded."""
+    account = world.account()
+    with world.session() as session:
+        keep_windows(world.bench, session, account, DATASET)
+    world.advance(days=2)
+    with world.session() as session:
+        keep_windows(world.bench, session, account, DATASET)
+
+
+def refuse_account(world: BenchWorld) -> None:
+    """Let Amazon refuse the account."""
+    world.break_with("forbidden", operation="create_report")
+    world.ask(world.account(), DAY)
+
+
+def refuse_credentials(world: BenchWorld) -> None:
+    """Let Amazon refuse our credentials."""
+    world.bench.client._tokens._token = None
+    world.break_with("invalid_grant")
+    world.ask(world.account(), DAY)
+
+
+def fail_export(world: BenchWorld) -> None:
+    """Let an export fail."""
+    world.break_with("export_failed", times=1)
+    with suppress(ExportFailedError):
+        world.sync_entities(world.account())
+
+
+def resolve(world: BenchWorld) -> None:
+    """Load rows of unknown targets, then sync these."""
+    load(world)
+    world.sync_entities(world.account())
+
+
+def sync(world: BenchWorld) -> None:
+    """Sync entities."""
+    world.sync_entities(world.account())
+
+
+def nothing_due(world: BenchWorld) -> None:
+    """Refresh an account whose windows all are fresh."""
+    account = world.account()
+    with world.session() as session:
+        for dataset in DATASETS.values():
+            keep_windows(world.bench, session, account, dataset)
+    world.execute("UPDATE report_windows SET next_refresh_at = NULL")
+    world.refresh(account)
+
+
+def worked_on_elsewhere(world: BenchWorld) -> None:
+    """Another session takes the second of two requests while the first one is stepped."""
+    requests = [world.ask(world.account(), DAY), world.ask(world.account("JP"), DAY)]
+    world.advance(minutes=2)
+    with with_job_session("elsewhere", store=SessionStore(world.engine)) as other, world.session() as session:
+        take = "UPDATE report_requests SET claimed_by = :by WHERE id = :id"
+        step_requests(
+            world.bench, session, on_step=lambda: world.execute(take, by=other.session_id, id=requests[1])
+        )
+
+
+def check(world: BenchWorld) -> None:
+    """Check the claims about a dataset."""
+    with world.session() as session:
+        check_claims(world.engine, session, DATASET, world.bench.now())
+
+
+def delete(world: BenchWorld) -> None:
+    """Delete what is old."""
+    with world.session() as session:
+        delete_old_records(world.engine, session, world.bench.settings, world.bench.now())
+
+
+def no_slot(world: BenchWorld) -> None:
+    """Ask for three periods at once."""
+    by_hand(world, DAY, OTHER, THIRD)
+
+
+def miss_offsets(world: BenchWorld) -> None:
+    """Load a window for the first time since several offsets."""
+    load(world)
+    world.advance(days=5)
+    load(world)
+
+
+def disable(world: BenchWorld) -> None:
+    """Refresh a disabled account."""
+    world.execute("UPDATE advertiser_accounts SET enabled = false")
+    world.refresh(world.account())
+
+
+def need_person(world: BenchWorld) -> None:
+    """Refresh an account that Amazon refuses."""
+    refuse_account(world)
+    world.refresh(world.account())
+
+
+BRANCHES: Mapping[str, Callable[[BenchWorld], None]] = {
+    "claims-checked": check,
+    "old-records-deleted": delete,
+    "accounts-synced": lambda _: None,  # making the world does it
+    "account-needs-person": refuse_account,
+    "credentials-refused": refuse_credentials,
+    "entities-synced": sync,
+    "export-requested": sync,
+    "export-failed": fail_export,
+    "targets-resolved": resolve,
+    "windows-planned": load,
+    "windows-queued": load,
+    "windows-expired": expire,
+    "report-requested": load,
+    "report-adopted": adopt,
+    "report-pending": never_finish,
+    "report-processed": load,
+    "report-held": lambda world: load_twice(world, "empty_report", times=1),
+    "report-failed": fail_all_reports,
+    "request-retried": fail_report,
+    "request-retried: throttled": throttle,
+    "request-retried: broken file": break_file,
+    "report-failed: refused": lambda world: load_twice(
+        world, "bad_rows", share=0.3, kinds=("negative_metric",)
+    ),
+}
+SKIPS: Mapping[SkipReason, Callable[[BenchWorld], None]] = {
+    SkipReason.ALREADY_FRESH: nothing_due,
+    SkipReason.WORKED_ON_ELSEWHERE: worked_on_elsewhere,
+    SkipReason.NO_FREE_SLOT: no_slot,
+    SkipReason.OFFSET_MISSED: miss_offsets,
+    SkipReason.NOT_SERVED: lambda world: by_hand(world, TODAY - timedelta(days=500)),
+    SkipReason.NOT_STARTED: lambda world: by_hand(world, TODAY + timedelta(days=1)),
+    SkipReason.ACCOUNT_DISABLED: disable,
+    SkipReason.ACCOUNT_NEEDS_PERSON: need_person,
+}
+
+
+@pytest.mark.parametrize("branch", BRANCHES)
+def test_a_branch_leaves_its_action(world: BenchWorld, branch: str) -> None:
+    """The branch is driven, and its action is found."""
+    BRANCHES[branch](world)
+    assert world.actions(branch.partition(":")[0])
+
+
+@pytest.mark.parametrize("reason", SKIPS)
+def test_a_skipped_window_leaves_its_reason(world: BenchWorld, reason: SkipReason) -> None:
+    """Nothing is left alone without a word."""
+    SKIPS[reason](world)
+    assert reason.value in {action["reason"] for action in world.actions("window-skipped")}
+
+
+def test_every_action_and_every_reason_has_its_branch() -> None:
+    """A new one must find its place here, or name the test that asks for it."""
+    ours = {
+        name for name, kind in action_classes().items() if kind.__module__.startswith("bidbeacon_pipelines")
+    }
+    driven = {branch.partition(":")[0] for branch in BRANCHES} | {"window-skipped"}
+    assert ours == driven | TOLD_ELSEWHERE.keys()
+    assert set(SkipReason) == set(SKIPS)
+
+
+@pytest.mark.parametrize("kind", TOLD_ELSEWHERE)
+def test_what_is_told_elsewhere_is_asked_for_there(kind: str) -> None:
+    """The file names the action's type or class."""
+    text = (PROJECT_ROOT / TOLD_ELSEWHERE[kind]).read_text(encoding="utf-8")
+    assert kind in text or action_classes()[kind].__name__ in text
+
+
+def test_only_the_first_look_at_a_report_touches_its_windows(world: BenchWorld) -> None:
+    """Four looks at a report of sixty days: sixty touches and three, not two hundred and forty; each look is told."""
+    account = world.account()
+    world.break_with("report_pending")
+    world.load(account, *(TODAY - timedelta(days=n) for n in range(3, 63)))
+    for _ in range(3):
+        world.advance(minutes=20)
+        world.step()
+    assert [1, 2, 3, 4] == [action["looks"] for action in world.actions("report-pending")]
+    [touched] = world.query(
+        "SELECT count(*) AS all, count(window_key) AS windows FROM session_touches WHERE effect = 'pending'"
+    )
+    assert {"all": 63, "windows": 60} == touched
+
+
+def test_who_queues_a_report_shows_which_session_loaded_it(world: BenchWorld) -> None:
+    """The promise of the request is kept by the look that loads it."""
+    load(world)
+    [promise] = world.query("SELECT fate, promised_with, kept_with, session_id, kept_by FROM job_promises")
+    assert ("kept", "windows-queued", "report-processed") == (
+        promise["fate"],
+        promise["promised_with"],
+        promise["kept_with"],
+    )
+    assert promise["session_id"] != promise["kept_by"]

@@ -6,8 +6,9 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import psycopg
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from bidbeacon_sessions.actions import Action
@@ -30,6 +31,7 @@ from bidbeacon_sessions.store import SessionStore
 from bidbeacon_sessions.writes import (
     NewAction,
     NewSession,
+    append_action,
     close_session,
     find_status,
     insert_action,
@@ -172,7 +174,7 @@ class SessionRecorder:
         """Write, and give False where the database is away; then it is tried again later."""
         try:
             write()
-        except (DBAPIError, PoolTimeoutError) as error:
+        except (DBAPIError, PoolTimeoutError, psycopg.Error) as error:
             if not is_away(error):
                 raise
             if not self._pause:
@@ -193,25 +195,26 @@ class SessionRecorder:
         if not self._opened:
             self.open()
         if self._pending:
-            with self.store.each() as connection:
+            with self.store.driver() as connection:
                 while self._pending:
                     self._write_first(connection)
 
-    def _write_first(self, connection: Connection) -> None:
+    def _write_first(self, connection: "psycopg.Connection[Any]") -> None:
         action = self._pending[0]
         try:
-            alive = insert_action(connection, self.session_id, action)
-        except DBAPIError as error:
+            alive = append_action(connection, self.session_id, action)
+        except psycopg.Error as error:
             if is_away(error):
                 raise
             # One that the database refuses must not keep those behind it from being written.
             logger.error(  # noqa: TRY400 - a statement's traceback says nothing more
-                "Session %s: %s was refused: %s", self.session_id, action.type, type(error.orig).__name__
+                "Session %s: %s was refused: %s", self.session_id, action.type, type(error).__name__
             )
             self._lost[action.type] += 1
         else:
             if not alive:
-                raise SessionClosedError(str(self.session_id), find_status(connection, self.session_id))
+                with self.store.each() as other:
+                    raise SessionClosedError(str(self.session_id), find_status(other, self.session_id))
         self._pending.popleft()
 
     def _tell_rolled_back(self) -> None:
@@ -269,12 +272,10 @@ class SessionRecorder:
 
 def is_away(error: Exception) -> bool:
     """Whether an error says that the database can't be written to just now, rather than that it refuses what is written."""
-    if isinstance(error, OperationalError | InterfaceError | PoolTimeoutError):
+    cause = getattr(error, "orig", error)  # what the driver raised
+    if isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError | PoolTimeoutError):
         return True
-    orig = getattr(error, "orig", None)
-    return (
-        bool(getattr(error, "connection_invalidated", False)) or getattr(orig, "sqlstate", None) == _READ_ONLY
-    )
+    return getattr(error, "connection_invalidated", False) or getattr(cause, "sqlstate", "") == _READ_ONLY
 
 
 def _tally(counts: Mapping[str, int]) -> str:

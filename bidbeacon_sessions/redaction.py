@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from datetime import date, time, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -61,10 +62,7 @@ def redact(value: Any) -> Any:
     if value is None or isinstance(value, _PLAIN):
         return value
     if isinstance(value, Mapping):
-        return {
-            redact_text(str(key)): MASK if _hides(str(key), item) else redact(item)
-            for key, item in value.items()
-        }
+        return {_masked_key(str(key)): _masked_item(str(key), item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [redact(item) for item in value]
     if isinstance(value, bytes | bytearray):
@@ -83,6 +81,16 @@ def redact_text(text: str) -> str:
     return _URL_PASSWORD.sub(rf"\1{MASK}\2", text)
 
 
-def _hides(key: str, value: Any) -> bool:
-    harmless = value is None or isinstance(value, bool) or _HARMLESS_KEY.match(key)
-    return not harmless and _SECRET_KEY.search(key) is not None
+def _masked_item(key: str, value: Any) -> Any:
+    says_nothing = value is None or isinstance(value, bool)
+    return MASK if _names_a_secret(key) and not says_nothing else redact(value)
+
+
+@lru_cache(4_096)
+def _masked_key(key: str) -> str:
+    return redact_text(key)
+
+
+@lru_cache(4_096)
+def _names_a_secret(key: str) -> bool:
+    return _SECRET_KEY.search(key) is not None and _HARMLESS_KEY.match(key) is None

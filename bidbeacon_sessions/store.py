@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
+from typing import Any, cast
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
@@ -50,6 +51,18 @@ class SessionStore:
         """Open a connection on which each statement is a transaction of its own: one round trip, also for its commit."""
         with _appending_engine(self.engine).connect() as connection:
             yield connection
+
+    @contextmanager
+    def driver(self) -> Iterator[psycopg.Connection[Any]]:
+        """Open the driver's connection behind one of `each`: for the one statement that is sent very often."""
+        pooled = _appending_engine(self.engine).raw_connection()
+        try:
+            yield cast("psycopg.Connection[Any]", pooled.driver_connection)
+        except psycopg.OperationalError:
+            pooled.invalidate()
+            raise
+        finally:
+            pooled.close()
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:

@@ -20,6 +20,9 @@ from sqlalchemy import MetaData, make_url, text
 from bidbeacon_pipelines.store.engine import make_engine
 from bidbeacon_pipelines.store.migrate import MIGRATIONS, upgrade
 from bidbeacon_pipelines.store.tables import PipelinesBase
+from bidbeacon_sessions import SessionStore
+from bidbeacon_sessions.search import SessionFilter
+from bidbeacon_sessions.store import list_sessions
 from bidbeacon_sessions.tables import JOB_PROMISES_VIEW, JOB_SESSIONS_VIEW, SessionsBase
 
 HEAD = "0008"
@@ -182,6 +185,35 @@ def test_what_was_loaded_before_there_were_five_datasets_stays(empty_url: str) -
     assert [("2", "", "1.234567")] == ask(
         empty_url, "SELECT entity_id, entity_detail, CAST(spend AS text) FROM performance_daily"
     )
+
+
+def test_touches_of_before_know_when_their_sessions_began(empty_url: str) -> None:
+    """A database that was in use is brought up to date with what it holds, and lists find its sessions as before."""
+    upgrade_to(empty_url, "0006")
+    ask(
+        empty_url,
+        """INSERT INTO session_headers (id, job_name, status, started_at, finished_at)
+           VALUES ('00000000-0000-0000-0000-000000000001', 'x', 'succeeded', '2026-01-15T12:00Z', '2026-01-15T12:01Z') RETURNING 1""",
+    )
+    ask(
+        empty_url,
+        """INSERT INTO session_actions (session_id, ord, type, schema_version, at, payload)
+           VALUES ('00000000-0000-0000-0000-000000000001', 1, 'done', 1, '2026-01-15T12:00Z', '{}') RETURNING 1""",
+    )
+    ask(
+        empty_url,
+        """INSERT INTO session_touches (session_id, ord, account_key, dataset, window_key, effect)
+           VALUES ('00000000-0000-0000-0000-000000000001', 1, 'US.a', 'daily_targets', '2026-01-10', 'loaded') RETURNING 1""",
+    )
+    upgrade(empty_url)
+    assert [(1,)] == ask(
+        empty_url, "SELECT count(*) FROM session_touches WHERE started_at = '2026-01-15T12:00Z'"
+    )
+    store = SessionStore.connect(empty_url)
+    with store.snapshot() as connection:
+        found = list_sessions(connection, SessionFilter(window="2026-01-10"))
+    store.dispose()
+    assert ["x"] == [row["job_name"] for row in found]
 
 
 def upgrade_to(url: str, revision: str) -> None:

@@ -1,0 +1,122 @@
+"""`bidbeacon sessions list` and `show`: filters, progress of what runs, and what became of promises."""
+
+import json
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from bidbeacon_pipelines.actions import ReportFailed, ReportProcessed, WindowsQueued
+from bidbeacon_pipelines.cli import app
+from bidbeacon_pipelines.cli.frame import BadOptionError
+from bidbeacon_pipelines.cli.sessions import read_since
+from bidbeacon_pipelines.settings import get_settings
+from bidbeacon_sessions import AccountRef, SessionStore, with_job_session
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+FACTS = {"account": "US.a", "dataset": "daily_targets", "windows": [date(2026, 11, 23)]}
+
+
+def run(*arguments: str) -> Result:
+    """Run a command in this process."""
+    return CliRunner().invoke(app, ["sessions", *arguments])
+
+
+@pytest.fixture
+def store(session_store: SessionStore, database_url: str, monkeypatch: pytest.MonkeyPatch) -> SessionStore:
+    """Give a store that the command line works on too: one session failed a report, an older one of another account loaded one."""
+    monkeypatch.setenv("BIDBEACON_DATABASE_URL", database_url)
+    get_settings.cache_clear()
+    long_ago = datetime.now(UTC) - timedelta(days=2)
+    other = FACTS | {"account": "DE.b", "dataset": "hourly_targets", "windows": [date(2026, 11, 20)]}
+    with with_job_session("poll-reports", store=session_store, clock=lambda: long_ago) as session:
+        session.add(ReportProcessed(**other, request_id=2, report_id="rpt-2", rows=3))
+    account = AccountRef("a", "US", "US.a")
+    with with_job_session("refresh-account", store=session_store, account=account, run_id="run-1") as session:
+        session.add(WindowsQueued(**FACTS, request_id=1))
+        session.add(ReportFailed(**FACTS, request_id=1, reason="Out of ink"))
+    return session_store
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--job", "refresh-account"),
+        ("--account", "US.a"),
+        ("--type", "report-failed"),
+        ("--dataset", "daily_targets"),
+        ("--window", "2026-11-23"),
+        ("--window", "2026-11-23", "--account", "US.a", "--dataset", "daily_targets"),
+        ("--run", "run-1"),
+        ("--since", "1d"),
+        ("--account", "US.a", "--status", "succeeded", "--type", "windows-queued", "--since", "1h"),
+    ],
+)
+def test_each_filter_finds_the_one_session_that_matches(
+    store: SessionStore, options: tuple[str, ...]
+) -> None:
+    """Of two."""
+    listed = json.loads(run("list", "--json", *options).stdout)
+    assert ["refresh-account"] == [session["job_name"] for session in listed]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--account", "US.a", "--window", "2026-11-20"),
+        ("--account", "DE.b", "--job", "refresh-account"),
+        ("--type", "report-held"),
+        ("--status", "running"),
+    ],
+)
+def test_filters_that_nothing_matches_say_so(store: SessionStore, options: tuple[str, ...]) -> None:
+    """Account and window are of one touch: another account's day does not count."""
+    assert "No session matches." in run("list", *options).stdout
+
+
+def test_an_account_is_found_by_what_touched_it(store: SessionStore) -> None:
+    """A session of no account of its own that loaded its window."""
+    [session] = json.loads(run("list", "--json", "--account", "DE.b").stdout)
+    assert ("poll-reports", None) == (session["job_name"], session["account"])
+
+
+def test_a_running_session_shows_its_progress(store: SessionStore) -> None:
+    """How long it runs, how much it told, and what it said last."""
+    with with_job_session("load-windows", store=store) as session:
+        session.add(WindowsQueued(**FACTS))
+        told = run("list", "--status", "running").stdout.replace("\n", " ")
+    assert "● running  load-windows" in told
+    assert "running for 0." in told
+    assert "1 actions so far: Queued 1 report window of daily_targets 2026-11-23" in " ".join(told.split())
+
+
+def test_a_session_shows_what_became_of_what_it_queued(store: SessionStore) -> None:
+    """Below the action that queued it, and in JSON under `promises`."""
+    [session] = json.loads(run("list", "--json", "--type", "report-failed").stdout)
+    shown = " ".join(run("show", session["id"]).stdout.split())
+    assert "↳ refresh-account: Report of daily_targets failed: Out of ink" in shown
+    actions = json.loads(run("show", session["id"], "--json").stdout)["actions"]
+    assert ["kept"] == [promise["fate"] for promise in actions[0]["promises"]]
+
+
+@pytest.mark.parametrize(
+    ("value", "instant"),
+    [
+        ("2h", NOW - timedelta(hours=2)),
+        ("1d12h", NOW - timedelta(hours=36)),
+        ("2026-11-20", datetime(2026, 11, 20, tzinfo=UTC)),
+        ("2026-11-20T05:00:00+02:00", datetime(2026, 11, 20, 3, tzinfo=UTC)),
+    ],
+)
+def test_since_is_a_time_or_how_long_ago(value: str, instant: datetime) -> None:
+    """Days and times without a zone are UTC."""
+    assert instant == read_since(value, NOW)
+
+
+def test_what_cannot_be_understood_is_one_line(store: SessionStore) -> None:
+    """A status that is none, a time that is none."""
+    with pytest.raises(BadOptionError, match="--since: expected 2h, 3d"):
+        read_since("yesterday", NOW)
+    result = run("list", "--status", "fine")
+    assert result.exit_code == 1
+    assert "--status: expected one of running, succeeded" in result.stderr.replace("\n", " ")

@@ -38,6 +38,9 @@ ENTITIES_MISSED_LIVE = timedelta(hours=6)
 """Where rows name targets that nobody knows, a sync comes sooner, but not after each load: some targets never come."""
 PAUSE_AFTER_FAILURE = timedelta(minutes=5)
 PAUSE_WITHOUT_SESSION = timedelta(minutes=1)
+LONGEST_PAUSE_OF_FIRST_SYNC = timedelta(hours=1)
+LOADED_AT = datetime.now(UTC)
+"""When this process began. A restart may have brought other credentials: what was in vain before is no reason to wait."""
 
 BEHIND_PEOPLE = {"dagster/priority": "-1"}
 """In Dagster's queue, what somebody has clicked and the shared look at reports in flight go before what starts by itself."""
@@ -115,6 +118,41 @@ def busy_accounts(instance: DagsterInstance, job_name: str) -> set[str]:
     return {run.tags.get(ACCOUNT_TAG, "") for run in [*unfinished, *waiting]}
 
 
+def first_sync_at(ends: Sequence[datetime]) -> datetime | None:
+    """Give the instant before which accounts aren't synced again where none came; None where that was never tried.
+
+    Bad credentials, or an Amazon that lists nobody, are asked for ever more rarely: after 5, 10, 20 minutes, and then once an hour.
+
+    Args:
+        ends: when the syncs in vain ended.
+    """
+    if not ends:
+        return None
+    doubled = PAUSE_AFTER_FAILURE * (1 << min(len(ends) - 1, 10))
+    return max(ends) + min(doubled, LONGEST_PAUSE_OF_FIRST_SYNC)
+
+
+def _is_first_sync_due(instance: DagsterInstance, now: datetime) -> bool:
+    """Tell whether accounts are to be synced, where none are known."""
+    if busy_accounts(instance, sync_accounts.name):
+        return False
+    ended = RunsFilter(
+        job_name=sync_accounts.name,
+        statuses=[DagsterRunStatus.FAILURE, DagsterRunStatus.SUCCESS],
+        updated_after=LOADED_AT,
+    )
+    records = instance.get_run_records(ended, limit=20)
+    at = first_sync_at([record.update_timestamp for record in records if _ended_by_itself(record)])
+    return at is None or now >= at
+
+
+def _ended_by_itself(record: RunRecord) -> bool:
+    """Tell whether a run came to its end; one that was killed tells nothing about Amazon."""
+    with session_store().begin() as connection:
+        ends = {row["status"] for row in list_sessions_of_run(connection, record.dagster_run.run_id)}
+    return bool(ends & {"failed", "succeeded"})
+
+
 def _is_pause_due(failed: RunRecord, now: datetime) -> bool:
     """Whether a failed run still keeps its account waiting.
 
@@ -139,7 +177,7 @@ def _wanted_runs(instance: DagsterInstance) -> Iterator[RunRequest]:
         due = list_accounts_with_due_work(
             connection, now=now, slots=REPORTS_IN_FLIGHT, datasets=tuple(DATASETS)
         )
-    if not known and not busy_accounts(instance, sync_accounts.name):
+    if not known and _is_first_sync_due(instance, now):
         yield RunRequest(job_name=sync_accounts.name)
     yield from _runs_for(instance, sync_ad_entities.name, "sync_ad_entities_op", without)
     yield from _runs_for(instance, refresh_account_job.name, "refresh_account_op", due)
@@ -157,13 +195,10 @@ def _runs_for(
 
 def _nothing_to_poll() -> str | None:
     with session_store().begin() as connection:
-        left_alone = {account.account_key for account in list_accounts(connection) if account.needs_person}
         due = list_open_requests(connection, due_at=datetime.now(UTC))
         if list_unrecorded_windows(connection, limit=1):
             return None
-    if any(request.account_key not in left_alone for request in due):
-        return None
-    return "No report in flight is due for a look" + (", or its account needs a person." if due else ".")
+    return None if due else "No report in flight is due for a look."
 
 
 def _nobody_to_ask(settings: Settings) -> str | None:

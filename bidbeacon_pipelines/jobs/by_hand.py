@@ -191,8 +191,8 @@ def _advance(
 ) -> None:
     """Ask for windows that no request covers, and take the next steps of the requests that cover the others."""
     uncovered = [w.window_date for w in pending if w.request_id is None]
+    _stop_if_skipped(bench, session, account, dataset, [window.window_date for window in pending])
     if uncovered:
-        _stop_if_skipped(bench, session, account, dataset, uncovered)
         request_due_windows(bench, session, account, dataset, wanted=uncovered, tell_waiting=tell_waiting)
     covered = _windows(bench, account, dataset, [window.window_date for window in pending])
     for request_id in sorted({window.request_id for window in covered if window.request_id is not None}):

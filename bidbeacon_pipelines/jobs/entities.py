@@ -1,6 +1,7 @@
 """Syncs an account's campaigns, ad groups, ads and targets through exports.
 
-An export is stored as soon as Amazon has accepted it, so a run that follows a killed one takes it over instead of asking again.
+An export is stored as soon as Amazon has accepted it, so a run that follows a killed one takes it over instead of asking again. What a
+sync has loaded before it failed is not loaded again by the next ones, for some hours: four exports need not succeed in one run.
 """
 
 import shutil
@@ -24,13 +25,14 @@ from bidbeacon_pipelines.ads_api.exports import Export, ExportKind, ExportStatus
 from bidbeacon_pipelines.ingest.decode import BrokenPartError, iter_rows
 from bidbeacon_pipelines.ingest.entities import BadEntities, read_entities
 from bidbeacon_pipelines.ingest.targets import TargetIndex
-from bidbeacon_pipelines.jobs.people import is_credential_error, note_refusal
+from bidbeacon_pipelines.jobs.people import note_refusal
 from bidbeacon_pipelines.jobs.workbench import Workbench
-from bidbeacon_pipelines.store.accounts import Account, set_entities_synced
+from bidbeacon_pipelines.store.accounts import Account, forget_refusals, set_entities_synced
 from bidbeacon_pipelines.store.entities import (
     end_export,
     find_export_in_flight,
     insert_export,
+    list_kinds_done,
     list_targets,
     merge_entities,
 )
@@ -41,6 +43,8 @@ from bidbeacon_sessions import SessionRecorder
 KINDS: tuple[ExportKind, ...] = get_args(ExportKind)
 MOST_CREATES = 6
 LONGEST_WAIT = timedelta(minutes=20)
+UNFINISHED_LIVES = timedelta(hours=6)
+"""For so long, what a sync has loaded before it failed is new enough for the sync that completes it."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 
 
@@ -56,7 +60,7 @@ def sync_entities(bench: Workbench, session: SessionRecorder, account: Account) 
     """Bring an account's entities up to date, and give rows of unknown targets to those that are known now.
 
     Returns:
-        How many rows of each kind were stored.
+        How many rows of each kind were stored, but for kinds that an unfinished sync of the last hours has stored.
 
     Raises:
         ExportFailedError: one of the four failed; those before it are stored.
@@ -69,15 +73,17 @@ def sync_entities(bench: Workbench, session: SessionRecorder, account: Account) 
         return _sync_all(bench, session, account, account.profile_id)
     except AuthError as error:
         with bench.engine.begin() as connection:
-            of_credentials = is_credential_error(error)
-            note_refusal(connection, session, account, str(error), of_credentials=of_credentials)
+            note_refusal(connection, session, account, error)
         raise
 
 
 def _sync_all(
     bench: Workbench, session: SessionRecorder, account: Account, profile_id: str
 ) -> dict[str, int]:
-    exports = [(kind, *_request(bench, session, account, profile_id, kind)) for kind in KINDS]
+    with bench.engine.begin() as connection:
+        done = list_kinds_done(connection, account, since=bench.now() - UNFINISHED_LIVES)
+    wanted = [kind for kind in KINDS if kind not in done]
+    exports = [(kind, *_request(bench, session, account, profile_id, kind)) for kind in wanted]
     counts: dict[str, int] = {
         kind: _finish(bench, session, account, profile_id, kind, own_id, export_id)
         for kind, own_id, export_id in exports
@@ -109,6 +115,7 @@ def _keep(bench: Workbench, session: SessionRecorder, account: Account, export: 
     try:
         with bench.engine.begin() as connection:
             own_id = insert_export(connection, account, export.kind, export.export_id, bench.now())
+            forget_refusals(connection, account)
             session.add_in(connection, ExportRequested(**facts, export_id=export.export_id))
     except IntegrityError:
         with bench.engine.begin() as connection:
@@ -154,6 +161,8 @@ def _finish(
     try:
         export = _wait(bench, account, profile_id, kind, export_id)
         return _store(bench, session, account, export, own_id)
+    except AuthError:  # says nothing about the export: the next sync takes it over
+        raise
     except (ExportFailedError, AdsApiError, BrokenPartError) as error:
         with bench.engine.begin() as connection:
             end_export(connection, own_id, status="failed", failure=str(error))
@@ -194,6 +203,7 @@ def _store(bench: Workbench, session: SessionRecorder, account: Account, export:
                 connection, account, export.kind, read_entities(export.kind, iter_rows(file), bad)
             )
             end_export(connection, own_id, status="loaded", row_count=rows, failure=bad.first_reason)
+            forget_refusals(connection, account)
             session.add_in(
                 connection,
                 EntitiesSynced(account=account.account_key, kind=export.kind, rows=rows, bad=bad.count),

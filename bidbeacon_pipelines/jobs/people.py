@@ -7,27 +7,14 @@ from bidbeacon_pipelines.ads_api.errors import AuthError, NotAuthorized
 from bidbeacon_pipelines.store.accounts import (
     Account,
     clear_credentials_need_person,
+    count_refusal,
     set_credentials_need_person,
     set_needs_person,
 )
 from bidbeacon_sessions import SessionRecorder
 
-# The token endpoint's codes (RFC 6749, 5.2): no answer about an account has one of them.
-_CREDENTIAL_CODES = frozenset(
-    {
-        "invalid_client",
-        "invalid_grant",
-        "invalid_request",
-        "invalid_scope",
-        "unauthorized_client",
-        "unsupported_grant_type",
-    }
-)
-
-
-def concerns_credentials(code: str | None) -> bool:
-    """Whether a refusal that is stored with this code is about who we are, and so about all accounts."""
-    return code in _CREDENTIAL_CODES
+MOST_REFUSALS = 3
+"""So many answers in a row that an account isn't ours to ask for are believed. One alone may be an odd answer of a gateway."""
 
 
 def is_credential_error(error: AuthError) -> bool:
@@ -36,19 +23,23 @@ def is_credential_error(error: AuthError) -> bool:
 
 
 def note_refusal(
-    connection: Connection,
-    session: SessionRecorder,
-    account: Account,
-    reason: str,
-    *,
-    of_credentials: bool,
-) -> None:
-    """Ask nothing more for the account that Amazon refused, or for all of them where it refuses our credentials."""
-    if of_credentials:
-        note_credentials_refused(connection, session, reason)
-        return
-    set_needs_person(connection, account, reason)
-    session.add_in(connection, AccountNeedsPerson(account=account.account_key, reason=reason))
+    connection: Connection, session: SessionRecorder, account: Account, error: AuthError
+) -> bool:
+    """Ask nothing more for any account where Amazon refuses our credentials, or for one that it has refused too often in a row.
+
+    Returns:
+        Whether a person is needed now; else the refusal is counted, and what was asked may be asked again later.
+    """
+    if is_credential_error(error):
+        note_credentials_refused(connection, session, str(error))
+        return True
+    refusals = count_refusal(connection, account)
+    if refusals < MOST_REFUSALS:
+        return False
+    reason = f"{error} Amazon has refused the account {refusals} times in a row."
+    if set_needs_person(connection, account, reason):
+        session.add_in(connection, AccountNeedsPerson(account=account.account_key, reason=reason))
+    return True
 
 
 def note_credentials_refused(connection: Connection, session: SessionRecorder, reason: str) -> None:

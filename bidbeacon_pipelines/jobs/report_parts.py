@@ -9,11 +9,11 @@ import psycopg
 from sqlalchemy.exc import DataError, IntegrityError
 
 from bidbeacon_pipelines.ads_api.download_rules import FileOwner
-from bidbeacon_pipelines.ads_api.errors import AdsApiError, AuthError, NotFound
+from bidbeacon_pipelines.ads_api.errors import AdsApiError, NotFound
 from bidbeacon_pipelines.ads_api.report_files import ReportNotReady, UrlsNotResigned, download_report
 from bidbeacon_pipelines.ads_api.reports import Report
 from bidbeacon_pipelines.ingest.decode import BrokenPartError
-from bidbeacon_pipelines.jobs.request_states import failure_kind, reported
+from bidbeacon_pipelines.jobs.request_states import reported
 from bidbeacon_pipelines.jobs.workbench import Workbench
 from bidbeacon_pipelines.reports import transitions
 from bidbeacon_pipelines.reports.lifecycle import Failure, FailureKind
@@ -69,8 +69,6 @@ def failed_load(error: Exception) -> transitions.Answer:
             return _refused(FailureKind.REPORT_EXPIRED, error)
         case ReportNotReady(report=report):
             return reported(report)
-        case AuthError():
-            return _refused(failure_kind(error), error)
         case NotFound():  # of the report: a part that isn't there is a `PartMissing`
             return _refused(FailureKind.NOT_FOUND, error)
         case AdsApiError() | BrokenPartError():

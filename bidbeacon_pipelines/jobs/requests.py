@@ -5,7 +5,7 @@ state, decides again, and goes on.
 """
 
 from contextlib import AbstractContextManager
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +15,15 @@ from bidbeacon_pipelines.actions import (
     ReportRequested,
     RequestRetried,
 )
-from bidbeacon_pipelines.ads_api.errors import (
-    AdsApiError,
-    AuthError,
-    DuplicateReport,
-    HeldBack,
-    NotFound,
-    OutcomeUnknown,
-    Rejected,
-)
-from bidbeacon_pipelines.ads_api.reports import Report, ReportStatus, create_report, retrieve_report
+from bidbeacon_pipelines.ads_api.errors import AdsApiError, AuthError, NotFound, Rejected
+from bidbeacon_pipelines.ads_api.reports import Report, ReportStatus
 from bidbeacon_pipelines.ingest.load import LoadRules, load_report
 from bidbeacon_pipelines.ingest.targets import TargetIndex
+from bidbeacon_pipelines.jobs.asking import ask_for_report, failure_of, look_at_report, not_before
 from bidbeacon_pipelines.jobs.load_actions import LoadFacts, told_of_load
-from bidbeacon_pipelines.jobs.people import concerns_credentials, note_refusal
+from bidbeacon_pipelines.jobs.people import is_credential_error, note_refusal
 from bidbeacon_pipelines.jobs.report_parts import LOAD_ERRORS, failed_load, parts_on_disk
-from bidbeacon_pipelines.jobs.request_states import columns_of, failure_kind, reported, state_of
+from bidbeacon_pipelines.jobs.request_states import columns_of, reported, state_of
 from bidbeacon_pipelines.jobs.workbench import Workbench
 from bidbeacon_pipelines.reports import transitions
 from bidbeacon_pipelines.reports.datasets import Dataset, get_dataset
@@ -51,9 +44,10 @@ from bidbeacon_pipelines.reports.lifecycle import (
     decide,
 )
 from bidbeacon_pipelines.reports.policy import LifecyclePolicy
+from bidbeacon_pipelines.reports.refusals import doubted
 from bidbeacon_pipelines.reports.windows import again_after_failure, next_refresh_at
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.store.accounts import Account, get_account
+from bidbeacon_pipelines.store.accounts import Account, forget_refusals, get_account
 from bidbeacon_pipelines.store.entities import list_targets
 from bidbeacon_pipelines.store.performance import Scope, lock_rows
 from bidbeacon_pipelines.store.requests import (
@@ -110,14 +104,24 @@ class _Driver:
         self._policy = lifecycle_policy(bench.settings, self._dataset)
         self._state = state_of(request)
         self._report: Report | None = None
+        self._refused = False
         with bench.engine.begin() as connection:
             self._windows = list_windows_of_request(connection, request.id)
 
     def run(self) -> RequestStatus:
         """Decide and act until a step says to stop."""
-        while self._take(decide(self._state, self._bench.now(), self._policy)):
+        while self._take(self._decide()):
             pass
         return self._state.status
+
+    def _decide(self) -> Step:
+        """Decide what to do; nothing is asked for an account that needs a person, and one of its own leaves its slot to the other countries."""
+        reason = self._account.needs_person
+        if reason is None or self._state.status in {RequestStatus.LOADED, RequestStatus.FAILED}:
+            return decide(self._state, self._bench.now(), self._policy)
+        if self._account.needs_person_for == "credentials":
+            return Nothing(reason)
+        return GiveUp(reason, needs_person=True)
 
     def _take(self, step: Step) -> bool:
         """Take a step; give False where nothing more can be done now."""
@@ -138,8 +142,9 @@ class _Driver:
 
     def _send(self) -> None:
         """Store that a report is being asked for, then ask: a process that dies in between has counted the attempt."""
+        before = self._state.failure
         self._store(transitions.sending(self._state, self._bench.now(), self._policy))
-        answer = self._ask()
+        answer = self._ask(before)
         match answer:
             case transitions.Reported(report_id=report_id):
                 action: Action | None = ReportRequested(
@@ -154,43 +159,34 @@ class _Driver:
                 action = None  # the failure is told by the step that follows from it
         self._store(self._answered(answer), action)
 
-    def _ask(self) -> transitions.Answer:
+    def _ask(self, before: Failure | None) -> transitions.Answer:
         """Ask Amazon for the report; give what came of it."""
-        request = self._request
         try:
-            report = create_report(
-                self._bench.client,
-                self._account.region,
-                request.account_id,
-                fields=self._dataset.fields,
-                start=request.start_date,
-                end=request.end_date,
-            )
-        except OutcomeUnknown as error:
-            return transitions.NoAnswer(self._not_before(error), str(error))
-        except HeldBack as error:
-            return transitions.HeldBack(self._not_before(error) or self._bench.now(), str(error))
-        except DuplicateReport as error:
-            return self._adopt(error)
-        except AdsApiError as error:
-            return transitions.Refused(self._failure(error))
-        return reported(report)
+            answer = ask_for_report(self._bench, self._account, self._request, before=before)
+        except AuthError as error:
+            failure = doubted(failure_of(self._bench, error))
+            return self._unauthorized(error, transitions.Refused(failure))
+        if isinstance(answer, transitions.Reported):
+            self._note_answered()
+        return answer
 
-    def _adopt(self, duplicate: DuplicateReport) -> transitions.Answer:
-        """Take over the report that Amazon says is being made already, where it is the one we want."""
-        try:
-            report = self._look_at(duplicate.report_id)
-        except AdsApiError as error:
-            return transitions.NoAnswer(self._not_before(error), str(error))
-        wanted = {(self._request.start_date, self._request.end_date)}
-        same = {(p.start, p.end) for p in report.periods} == wanted and set(report.fields) == set(
-            self._dataset.fields
-        )
-        if same and self._request.account_id in report.account_ids:
-            return reported(report)
-        return transitions.NoAnswer(
-            reason=f"Amazon says that it is a duplicate of another report: {duplicate}"
-        )
+    def _unauthorized(self, error: AuthError, unconfirmed: transitions.Answer) -> transitions.Answer:
+        """Count a refusal of the account, or stop asking for all of them where our credentials are refused; give what it means.
+
+        Refused credentials say nothing about a report: it rests as it is until a person has renewed them.
+        """
+        self._refused = True
+        with self._bench.engine.begin() as connection:
+            stops = note_refusal(connection, self._session, self._account, error)
+        if is_credential_error(error):
+            return transitions.NoToken(self._bench.now(), str(error))
+        return transitions.Refused(failure_of(self._bench, error)) if stops else unconfirmed
+
+    def _note_answered(self) -> None:
+        """Forget earlier refusals of the account: Amazon answers for it."""
+        if self._refused or self._account.refusals:
+            with self._bench.engine.begin() as connection:
+                forget_refusals(connection, self._account)
 
     def _poll(self) -> None:
         try:
@@ -200,16 +196,24 @@ class _Driver:
                 self._answered(transitions.Refused(Failure(FailureKind.NOT_FOUND, str(error), error.code)))
             )
         except AuthError as error:
-            self._store(self._answered(transitions.Refused(self._failure(error))))
+            self._poll_refused(error)
         except AdsApiError as error:
             word = "not to be seen" if isinstance(error, Rejected) else "not to be reached"
-            self._pend(transitions.NoAnswer(self._not_before(error), str(error)), word, error.reason)
+            self._pend(transitions.NoAnswer(not_before(self._bench, error), str(error)), word, error.reason)
         else:
             answer = reported(report)
             if report.is_terminal:
                 self._store(self._answered(answer))
             else:
                 self._pend(answer, report.raw_status)
+
+    def _poll_refused(self, error: AuthError) -> None:
+        unconfirmed = transitions.NoAnswer(not_before(self._bench, error), str(error))
+        answer = self._unauthorized(error, unconfirmed)
+        if answer is unconfirmed:
+            self._pend(answer, "not to be seen", error.reason)
+        else:
+            self._store(self._answered(answer))  # why is told already, or by the step that follows
 
     def _pend(self, answer: transitions.Answer, amazon_status: str, reason: str | None = None) -> None:
         state = self._answered(answer)
@@ -237,6 +241,8 @@ class _Driver:
                     self._load_parts(report, parts)
             else:
                 self._store(self._answered(reported(report)))
+        except AuthError as error:
+            self._load_failed(self._unauthorized(error, transitions.LoadFailed(str(error))))
         except LOAD_ERRORS as error:
             self._load_failed(failed_load(error))
 
@@ -333,14 +339,6 @@ class _Driver:
             again = self._due_again(state, step, now)
             fail_windows(connection, self._request.id, reason=step.reason, next_refresh_at=again)
             self._session.add_in(connection, action)
-            if step.needs_person:
-                note_refusal(
-                    connection,
-                    self._session,
-                    self._account,
-                    step.reason,
-                    of_credentials=concerns_credentials(code),
-                )
         self._state = state
 
     def _due_again(self, state: RequestState, step: GiveUp, now: datetime) -> dict[date, datetime | None]:
@@ -373,12 +371,9 @@ class _Driver:
 
     def _retrieve(self) -> Report:
         assert self._state.report_id is not None, "decided only with a report id"  # noqa: S101 - for the type checker
-        self._report = self._look_at(self._state.report_id)
+        self._report = look_at_report(self._bench, self._account, self._state.report_id)
+        self._note_answered()
         return self._report
-
-    def _look_at(self, report_id: str) -> Report:
-        account = self._account
-        return retrieve_report(self._bench.client, account.region, report_id, account_id=account.account_id)
 
     @property
     def _facts(self) -> dict[str, Any]:
@@ -393,9 +388,3 @@ class _Driver:
         now = self._bench.now()
         due = [w for w in self._windows if w.next_refresh_at is not None and w.next_refresh_at <= now]
         return 0 if self._request.by_hand else len(self._windows) - len(due)
-
-    def _not_before(self, error: AdsApiError) -> datetime | None:
-        return None if error.retry_after is None else self._bench.now() + timedelta(seconds=error.retry_after)
-
-    def _failure(self, error: AdsApiError) -> Failure:
-        return Failure(failure_kind(error), str(error), error.code, self._not_before(error))

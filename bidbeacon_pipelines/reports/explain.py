@@ -83,6 +83,14 @@ def _requested(known: KnownWindow) -> Verdict | None:
     return None if request is None else explain_request(known, request)
 
 
+def _resting(known: KnownWindow) -> Verdict | None:
+    """A request whose account waits for credentials is neither sent nor looked at."""
+    stopped = _stop_of(known.account)
+    if stopped is None or stopped[0] is not Cause.CREDENTIALS_NEED_PERSON or known.facts.request is None:
+        return None
+    return _stop_verdict(known.facts, *stopped, known.kept)
+
+
 def _stopped(known: KnownWindow) -> Verdict | None:
     """What would be asked for, now or later, is not while the account is stopped; data that is fresh until then is fresh."""
     stopped = _stop_of(known.account)
@@ -173,6 +181,7 @@ def _not_due_yet(known: KnownWindow) -> Verdict | None:
 
 _RULES: tuple[Callable[[KnownWindow], Verdict | None], ...] = (
     _expired,
+    _resting,
     _requested,
     _stopped,
     _held,

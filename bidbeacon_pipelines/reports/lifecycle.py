@@ -47,6 +47,10 @@ class FailureKind(StrEnum):
     REJECTED = "rejected"
     ACCOUNT_DISABLED = "account_disabled"
     NOT_AUTHORIZED = "not_authorized"
+    TOO_OLD_ONCE = "too_old_once"
+    REJECTED_ONCE = "rejected_once"
+    NOT_AUTHORIZED_ONCE = "not_authorized_once"
+    """The last three are refusals that aren't believed yet: `reports.refusals`."""
 
 
 TERMINAL_FAILURES = frozenset(

@@ -69,6 +69,19 @@ class HeldBack:
 
 
 @dataclass(frozen=True)
+class NoToken:
+    """Our credentials are refused, so nothing was asked; the request stays as it is until they are accepted.
+
+    Attributes:
+        not_before: When it was noticed.
+        reason: What the token endpoint said, for a person.
+    """
+
+    not_before: datetime
+    reason: str
+
+
+@dataclass(frozen=True)
 class LoadFailed:
     """Download or decoding failed (expired url, broken part); the old data is untouched."""
 
@@ -87,7 +100,7 @@ class Refused:
     failure: Failure
 
 
-Answer = Reported | NoAnswer | HeldBack | LoadFailed | Loaded | Refused
+Answer = Reported | NoAnswer | HeldBack | NoToken | LoadFailed | Loaded | Refused
 
 
 def sending(request: RequestState, now: datetime, policy: LifecyclePolicy) -> RequestState:
@@ -136,8 +149,8 @@ def answered(request: RequestState, answer: Answer, now: datetime, policy: Lifec
             return _reported(request, answer, now, policy)
         case NoAnswer():
             return _unanswered(request, answer, now, policy)
-        case HeldBack(not_before=not_before):
-            return _held_back(request, not_before, now, policy)
+        case HeldBack(not_before=not_before) | NoToken(not_before=not_before):
+            return _not_made(request, not_before, now, policy)
         case LoadFailed(reason=reason):
             return _not_loaded(request, reason, now, policy)
         case Loaded():
@@ -175,17 +188,18 @@ def _unanswered(
     )
 
 
-def _held_back(
+def _not_made(
     request: RequestState, not_before: datetime, now: datetime, policy: LifecyclePolicy
 ) -> RequestState:
-    """Take the attempt back, which was counted before it was to be sent."""
-    return replace(
-        request,
-        status=RequestStatus.PLANNED,
-        attempts=request.attempts - 1,
-        sent_at=None,
-        next_step_at=_latest(now + _SHORTEST_PAUSE, not_before, now, policy),
-    )
+    """Take the attempt back, or the try to load, which was counted before it was made."""
+    kept = replace(request, next_step_at=_latest(now + _SHORTEST_PAUSE, not_before, now, policy))
+    match request.status:
+        case RequestStatus.SENT:
+            return replace(kept, status=RequestStatus.PLANNED, attempts=request.attempts - 1, sent_at=None)
+        case RequestStatus.COMPLETED:
+            return replace(kept, loads=request.loads - 1)
+        case _:
+            return kept
 
 
 def _not_loaded(request: RequestState, reason: str, now: datetime, policy: LifecyclePolicy) -> RequestState:

@@ -35,6 +35,8 @@ class Account:
     time_zone: str
     enabled: bool
     needs_person: str | None
+    needs_person_for: str | None
+    refusals: int
     entities_synced_at: datetime | None
 
     @property
@@ -58,7 +60,7 @@ class Account:
 
 
 _COLUMNS = """account_id, country_code, account_key, name, amazon_status, profile_id, region, currency_code, time_zone,
-    enabled, needs_person, entities_synced_at"""
+    enabled, needs_person, needs_person_for, refusals, entities_synced_at"""
 
 # `xmax = 0` is true of a row that this statement inserted.
 _UPSERT = text("""
@@ -116,18 +118,40 @@ def set_enabled(connection: Connection, key: str, *, enabled: bool) -> None:
     connection.execute(
         text("""UPDATE advertiser_accounts
                    SET enabled = :enabled, needs_person = CASE WHEN :enabled THEN NULL ELSE needs_person END,
-                       needs_person_for = CASE WHEN :enabled THEN NULL ELSE needs_person_for END
+                       needs_person_for = CASE WHEN :enabled THEN NULL ELSE needs_person_for END,
+                       refusals = CASE WHEN :enabled THEN 0 ELSE refusals END
                  WHERE account_key = :key"""),
         {"key": key, "enabled": enabled},
     )
 
 
-def set_needs_person(connection: Connection, account: Account, reason: str) -> None:
-    """Stop asking Amazon for an account until a person enables it again."""
-    connection.execute(
+def set_needs_person(connection: Connection, account: Account, reason: str) -> bool:
+    """Stop asking Amazon for an account until a person enables it again; give whether that is news."""
+    row = connection.execute(
         text("""UPDATE advertiser_accounts SET needs_person = :reason, needs_person_for = 'account'
-                 WHERE account_id = :account_id AND country_code = :country_code"""),
+                 WHERE account_id = :account_id AND country_code = :country_code
+                   AND needs_person_for IS DISTINCT FROM 'account' RETURNING account_key"""),
         account.identity | {"reason": reason},
+    )
+    return row.first() is not None
+
+
+def count_refusal(connection: Connection, account: Account) -> int:
+    """Count one more refusal of an account; give how many there are in a row."""
+    row = connection.execute(
+        text("""UPDATE advertiser_accounts SET refusals = least(refusals + 1, 1000)
+                 WHERE account_id = :account_id AND country_code = :country_code RETURNING refusals"""),
+        account.identity,
+    )
+    return int(row.scalar_one())
+
+
+def forget_refusals(connection: Connection, account: Account) -> None:
+    """Note that Amazon has answered an account as it should: refusals before that don't count any more."""
+    connection.execute(
+        text("""UPDATE advertiser_accounts SET refusals = 0
+                 WHERE account_id = :account_id AND country_code = :country_code AND refusals > 0"""),
+        account.identity,
     )
 
 

@@ -60,6 +60,17 @@ def end_export(
     )
 
 
+def list_kinds_done(connection: Connection, account: Account, *, since: datetime) -> set[str]:
+    """Give the kinds that a sync which was not completed has loaded, from exports that were asked for after an instant."""
+    rows = connection.execute(
+        text("""SELECT DISTINCT kind FROM entity_exports JOIN advertiser_accounts a USING (account_id, country_code)
+                 WHERE account_id = :account_id AND country_code = :country_code AND status = 'loaded' AND created_at > :since
+                   AND (a.entities_synced_at IS NULL OR created_at > a.entities_synced_at)"""),
+        account.identity | {"since": since},
+    )
+    return set(rows.scalars())
+
+
 def merge_entities(
     connection: Connection, account: Account, kind: str, rows: Iterable[dict[str, Any]]
 ) -> int:

@@ -70,6 +70,7 @@ _COLUMNS = """r.id, r.account_id, r.country_code, a.account_key, r.dataset, r.st
     r.claimed_by, r.requested_by"""
 _FROM = "report_requests r JOIN advertiser_accounts a USING (account_id, country_code)"
 _OPEN = "r.status IN ('planned', 'sent', 'in_flight', 'completed')"
+_NOT_RESTING = "AND a.needs_person_for IS DISTINCT FROM 'credentials'"
 _UNCLAIMED = """(r.claimed_by IS NULL OR NOT EXISTS (
     SELECT FROM session_leases l WHERE l.session_id = r.claimed_by AND l.expires_at > clock_timestamp()))"""
 
@@ -215,6 +216,8 @@ def list_open_requests(
 ) -> list[Request]:
     """Give open requests that no living session holds, the longest waiting first.
 
+    Those of accounts that wait for credentials rest: nothing can be asked for them, and their reports are still being made.
+
     Args:
         connection: where to look.
         due_at: only those whose next step is due at this instant.
@@ -223,7 +226,8 @@ def list_open_requests(
     due = "" if due_at is None else "AND (r.next_step_at IS NULL OR r.next_step_at <= :due_at)"
     mine = "" if account_id is None else "AND r.account_id = :account_id"
     statement = text(
-        f"SELECT {_COLUMNS} FROM {_FROM} WHERE {_OPEN} AND {_UNCLAIMED} {due} {mine} ORDER BY r.next_step_at NULLS FIRST, r.id"
+        f"""SELECT {_COLUMNS} FROM {_FROM} WHERE {_OPEN} AND {_UNCLAIMED} {_NOT_RESTING} {due} {mine}
+              ORDER BY r.next_step_at NULLS FIRST, r.id"""
     )
     rows = connection.execute(statement, {"due_at": due_at, "account_id": account_id})
     return [Request(**row) for row in rows.mappings()]

@@ -62,7 +62,7 @@ class AdvertiserAccount(PipelinesBase):
     """One row is an account: an Amazon ads account in one country, with its own profile, currency and time zone.
 
     `needs_person` is why nothing is asked until a person acts; `needs_person_for` says whether it concerns this account only, or
-    the credentials, and then all of their accounts.
+    the credentials, and then all of their accounts. `refusals` counts how often in a row Amazon has refused the account (401 or 403).
 
     `refresh_every` or `refresh_cron` (in the account's time zone) is its own cadence; with neither it is refreshed as soon as something is
     due. Both may be set by SQL: `next_look_of` is the cadence that `next_look_at` was worked out for, so a new one is noticed.
@@ -85,6 +85,7 @@ class AdvertiserAccount(PipelinesBase):
     enabled: Mapped[bool] = mapped_column(server_default=text("true"))
     needs_person: Mapped[str | None]
     needs_person_for: Mapped[str | None]
+    refusals: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
     first_seen_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     synced_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     entities_synced_at: Mapped[datetime | None]
@@ -103,6 +104,7 @@ class AdvertiserAccount(PipelinesBase):
         CheckConstraint(
             "(needs_person IS NULL) = (needs_person_for IS NULL)", name="needs_person_for_something"
         ),
+        CheckConstraint("refusals >= 0", name="refusals_counted"),
         CheckConstraint("refresh_every BETWEEN '5 minutes' AND '31 days'", name="refresh_every_in_reach"),
         CheckConstraint(
             "refresh_cron ~ '^[0-9A-Za-z*,/#-]+( [0-9A-Za-z*,/#-]+){4}$'", name="refresh_cron_has_five"

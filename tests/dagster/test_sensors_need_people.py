@@ -1,9 +1,12 @@
 """What sensors leave alone until a person acts."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from dagster import SkipReason, build_sensor_context
 
-from bidbeacon_pipelines.defs.schedules import poll_reports_in_flight, refresh_due_accounts
+from bidbeacon_pipelines.defs.schedules import first_sync_at, poll_reports_in_flight, refresh_due_accounts
+from bidbeacon_pipelines.sandbox.fault_rules import FaultRule
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.accounts import (
     clear_credentials_need_person,
@@ -26,7 +29,7 @@ def test_reports_of_accounts_that_need_a_person_are_not_looked_at(stocked: World
         set_credentials_need_person(connection, "the token is revoked")
     [skipped] = tick(stocked, poll_reports_in_flight)
     assert isinstance(skipped, SkipReason)
-    assert "its account needs a person" in (skipped.skip_message or "")
+    assert skipped.skip_message == "No report in flight is due for a look."
     with stocked.engine.begin() as connection:
         clear_credentials_need_person(connection)
     [started] = tick(stocked, poll_reports_in_flight)
@@ -50,3 +53,20 @@ def test_half_set_credentials_start_nothing(stocked: World, monkeypatch: pytest.
         [skipped] = tick(stocked, sensor)
         assert isinstance(skipped, SkipReason)
         assert "BIDBEACON_ADS_API_CLIENT_SECRET" in (skipped.skip_message or "")
+
+
+def test_a_first_sync_in_vain_is_not_followed_by_another_at_once(world: World) -> None:
+    """With no account known and credentials that are refused, nor where Amazon lists nobody, the next tick starts nothing."""
+    world.sandbox.state.faults.add(FaultRule(fault="invalid_grant"))
+    assert not world.run_job("sync_accounts", raise_on_error=False).success
+    [skipped] = tick(world, refresh_due_accounts)
+    assert isinstance(skipped, SkipReason)
+
+
+def test_first_syncs_in_vain_become_rarer() -> None:
+    """The pauses are 5, 10, 20, 40 minutes, and then an hour each, from the last one on."""
+    last = datetime(2026, 3, 2, 6, tzinfo=UTC)
+    ends = [last - timedelta(hours=n) for n in range(6)]
+    pauses = [(first_sync_at(ends[: n + 1]) or last) - last for n in range(6)]
+    assert [timedelta(minutes=minutes) for minutes in (5, 10, 20, 40, 60, 60)] == pauses
+    assert first_sync_at([]) is None

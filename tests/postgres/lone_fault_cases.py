@@ -11,12 +11,14 @@ from tests.postgres.lone_fault_consequences import (
     ASKED,
     Anew,
     Case,
+    Confirmed,
     EachFileFiveTimes,
     FewBad,
     FifteenLoadsInVain,
     FiveInVain,
     NeedsPerson,
     Refused,
+    RefusedTwice,
     Resent,
     TooManyBad,
     Unanswered,
@@ -156,33 +158,42 @@ REFUSED: dict[str, Case] = {
     "unauthorized: retrieve": Case(faults=(once("unauthorized", "retrieve_report"),), retrieves=2, tokens=2),
     "unauthorized: always": NeedsPerson(
         faults=(fault("unauthorized"),),
-        strikes=(2,),
-        creates=2,
-        tokens=2,
+        strikes=(6,),
+        creates=6,
+        tokens=4,
         reason="Access token is not valid",
-        person="Access token is not valid.*Check that the authorising user may see this account",
+        person="Access token is not valid.*Check that the authorising user may see this account.*3 times in a row",
     ),
     "token_expiry: create": Case(faults=(once("token_expiry", "create_report"),), creates=2, tokens=2),
     "token_expiry: retrieve": Case(faults=(once("token_expiry", "retrieve_report"),), retrieves=2, tokens=2),
-    "invalid_grant": NeedsPerson(
+    "invalid_grant": Refused(
         faults=(fault("invalid_grant"),),
         tokens=1,
-        told=("windows-queued", "report-failed", "credentials-refused"),
+        told=("windows-queued", "credentials-refused"),
         creates=0,
-        reason="revoked",
+        ends="requested",
+        rests=True,
         person="Authorise BidBeacon again and set BIDBEACON_ADS_API_REFRESH_TOKEN",
     ),
-    "forbidden: create": NeedsPerson(
-        faults=(once("forbidden", "create_report"),),
+    "forbidden: create": Confirmed(faults=(once("forbidden", "create_report"),)),
+    "forbidden: create, always": NeedsPerson(
+        faults=(fault("forbidden", "create_report"),),
         reason="Profile has no rights",
         person="Profile has no rights.*Check that the authorising user may see this account",
     ),
-    "forbidden: retrieve": NeedsPerson(
+    "forbidden: retrieve": Case(
         faults=(once("forbidden", "retrieve_report"),),
-        told=(*ASKED, "report-failed", "account-needs-person"),
-        retrieves=1,
+        told=(*ASKED, "report-pending", "report-processed"),
+        retrieves=2,
+        seconds=180 + 60,
+    ),
+    "forbidden: retrieve, always": NeedsPerson(
+        faults=(fault("forbidden", "retrieve_report"),),
+        told=(*ASKED, "report-pending", "account-needs-person", "report-failed"),
+        creates=1,
+        retrieves=3,
         reports=1,
-        seconds=180,
+        seconds=180 + 60 + 90,
         reason="Profile has no rights",
         person="Profile has no rights.*Check that the authorising user may see this account",
     ),
@@ -195,8 +206,9 @@ REFUSED: dict[str, Case] = {
     "forbidden: download, like an url that has expired": Case(
         faults=(once("forbidden", "download"),), retrieves=2, downloads=2
     ),
-    "wrong_region: create": Refused(
-        faults=(once("wrong_region", "create_report"),), reason="The account is not in this region"
+    "wrong_region: create": Confirmed(faults=(once("wrong_region", "create_report"),)),
+    "wrong_region: create, always": RefusedTwice(
+        faults=(fault("wrong_region", "create_report"),), reason="The account is not in this region"
     ),
     "wrong_region: retrieve": Case(
         faults=(once("wrong_region", "retrieve_report"),),
@@ -204,7 +216,10 @@ REFUSED: dict[str, Case] = {
         retrieves=2,
         seconds=180 + 60,
     ),
-    "too_old": Refused(faults=(once("too_old"),), reason="startDate is too old.*don't ask for them again"),
+    "too_old, of a day that Amazon serves": Confirmed(faults=(once("too_old"),)),
+    "too_old, of a day that Amazon serves, always": RefusedTwice(
+        faults=(fault("too_old"),), reason="startDate is too old.*don't ask for them again"
+    ),
 }
 
 ENDED: dict[str, Case] = {

@@ -40,6 +40,7 @@ class Case:
         rows: what the day's rows are.
         reason: pattern of why the window failed.
         person: pattern of why the account needs a person.
+        rests: whether the request stays open until a person has acted.
         quarantined: pattern that the reason of each quarantined row matches; None: there is none.
     """
 
@@ -60,6 +61,7 @@ class Case:
     rows: RowsAre = "true"
     reason: str | None = None
     person: str | None = None
+    rests: bool = False
     quarantined: str | None = None
 
     @property
@@ -96,6 +98,15 @@ class Unanswered(Case):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Confirmed(Case):
+    """The create is refused, which is not believed: after five minutes it is sent again, and accepted."""
+
+    told: tuple[str, ...] = RESENT
+    creates: int = 2
+    seconds: float = 300 + 180
+
+
+@dataclass(frozen=True, kw_only=True)
 class Refused(Case):
     """The create is refused for good: nothing more is asked."""
 
@@ -109,10 +120,23 @@ class Refused(Case):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NeedsPerson(Refused):
-    """The same, and nothing more is asked of the account until a person acts."""
+class RefusedTwice(Refused):
+    """The create is refused, which is believed when it comes again five minutes later."""
 
-    told: tuple[str, ...] = ("windows-queued", "report-failed", "account-needs-person")
+    told: tuple[str, ...] = ("windows-queued", "request-retried", "report-failed")
+    strikes: tuple[int, ...] = (2,)
+    creates: int = 2
+    seconds: float = 300
+
+
+@dataclass(frozen=True, kw_only=True)
+class NeedsPerson(Refused):
+    """Three creates are refused, after pauses of five and ten minutes; then nothing is asked of the account until a person acts."""
+
+    told: tuple[str, ...] = ("windows-queued", "request-retried", "account-needs-person", "report-failed")
+    strikes: tuple[int, ...] = (3,)
+    creates: int = 3
+    seconds: float = 300 + 600
 
 
 @dataclass(frozen=True, kw_only=True)

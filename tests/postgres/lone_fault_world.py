@@ -231,7 +231,8 @@ _WRITTEN = (
     "report_requests",
 )
 _NEXT_INSTANT = """
-    SELECT least((SELECT min(next_step_at) FROM report_requests WHERE status NOT IN ('loaded', 'failed')),
+    SELECT least((SELECT min(next_step_at) FROM report_requests JOIN advertiser_accounts a USING (account_id, country_code)
+                   WHERE status NOT IN ('loaded', 'failed') AND a.needs_person IS NULL),
                  (SELECT min(next_refresh_at) FROM report_windows JOIN advertiser_accounts a USING (account_id, country_code)
                    WHERE request_id IS NULL AND next_refresh_at < :rest AND a.needs_person IS NULL))"""
 

@@ -139,13 +139,7 @@ ENTITY_CASES: dict[str, SyncCase] = {
         says="revoked",
         person="BIDBEACON_ADS_API_REFRESH_TOKEN",
     ),
-    "forbidden": NotBegun(
-        faults=(once("forbidden"),),
-        told=("account-needs-person",),
-        error=NotAuthorized,
-        says="Profile has no rights",
-        person="Profile has no rights.*Check that the authorising user may see this account",
-    ),
+    "forbidden": NotBegun(faults=(once("forbidden"),), error=NotAuthorized, says="Profile has no rights"),
     "wrong_region": NotBegun(
         faults=(once("wrong_region"),), error=NotFound, says="Profile not found in this region"
     ),

@@ -13,15 +13,18 @@ from bidbeacon_pipelines.ads_api.credentials import SANDBOX_CREDENTIALS, Endpoin
 from bidbeacon_pipelines.ads_api.errors import InvalidGrant, NotAuthorized
 from bidbeacon_pipelines.ads_api.exports import create_export
 from bidbeacon_pipelines.ads_api.throttle import LaneGaps, LocalLanes
+from bidbeacon_pipelines.jobs.by_hand import AccountSkippedError, drive_windows
 from bidbeacon_pipelines.jobs.entities import sync_entities
+from bidbeacon_pipelines.jobs.explain import explain_window
 from bidbeacon_pipelines.jobs.workbench import Workbench
 from bidbeacon_pipelines.reports.datasets import DATASETS
+from bidbeacon_pipelines.reports.verdicts import Cause
 from bidbeacon_pipelines.sandbox.thread import SandboxHandle
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.accounts import Account, list_keys_without_entities, set_needs_person
 from bidbeacon_pipelines.store.entities import insert_export
 from bidbeacon_pipelines.store.windows import list_accounts_with_due_work
-from tests.postgres.bench_world import BenchWorld
+from tests.postgres.bench_world import DATASET, BenchWorld
 
 IMPATIENT = RetryPolicy(attempts=2, base_seconds=0.01, longest_wait_seconds=0.05)
 DAY = date(2026, 1, 12)
@@ -90,6 +93,40 @@ def test_refused_credentials_stop_all_accounts_at_once(world: BenchWorld, anew: 
     assert world.actions("account-needs-person") == []
 
 
+def test_any_refusal_by_the_token_endpoint_stops_all_accounts(world: BenchWorld, anew: BenchWorld) -> None:
+    """It concerns who we are, also where its answer has no code that we know."""
+    world.break_with("unauthorized", operation="token")
+    anew.ask(world.account(), DAY)
+    marks = world.query("SELECT DISTINCT needs_person_for FROM advertiser_accounts")
+    assert [{"needs_person_for": "credentials"}] == marks
+
+
+def test_a_load_by_hand_ends_when_credentials_are_refused(world: BenchWorld, anew: BenchWorld) -> None:
+    """It doesn't wait for hours: the person is told at once why nothing comes."""
+    world.break_with("invalid_grant")
+    before = world.bench.now()
+    with anew.session("load-windows") as session, pytest.raises(AccountSkippedError, match="revoked"):
+        drive_windows(anew.bench, session, world.account(), DATASET, [DAY])
+    assert timedelta(seconds=10) > world.bench.now() - before
+
+
+def test_a_window_that_rests_says_that_credentials_are_refused(world: BenchWorld, anew: BenchWorld) -> None:
+    """Not that its request is sent within a minute, which isn't so."""
+    account = world.account()
+    world.break_with("invalid_grant")
+    anew.ask(account, DAY)
+    with world.engine.begin() as connection:
+        told = explain_window(
+            connection,
+            world.bench.settings,
+            account.account_key,
+            DATASET.name,
+            DAY,
+            now=world.bench.now(),
+        )
+    assert told.verdict.cause is Cause.CREDENTIALS_NEED_PERSON
+
+
 def test_nothing_is_started_while_credentials_are_refused(world: BenchWorld, anew: BenchWorld) -> None:
     """The sensors' questions find no account, though windows are due and entities missing."""
     world.break_with("invalid_grant")
@@ -123,8 +160,11 @@ def test_an_account_sync_that_works_is_the_way_back(
     [accepted] = world.actions("credentials-accepted")
     assert own.account_key not in accepted["keys"]
     assert accepted["accounts"] == len(accepted["keys"])
-    window = world.window(world.account(), DAY)
-    assert (window.status, window.next_refresh_at) == ("failed", world.bench.now())
+    request = world.request(world.window(world.account(), DAY).request_id or 0)
+    assert (request.status, request.attempts) == ("planned", 0)
+    world.advance(seconds=1)
+    world.step()
+    assert world.request(request.id).status == "in_flight"
 
 
 def test_an_account_sync_that_is_refused_marks_all_accounts(world: BenchWorld, anew: BenchWorld) -> None:
@@ -137,12 +177,14 @@ def test_an_account_sync_that_is_refused_marks_all_accounts(world: BenchWorld, a
     assert len(world.actions("credentials-refused")) == 1
 
 
-def test_an_entity_sync_that_is_refused_for_its_account_marks_it_alone(world: BenchWorld) -> None:
-    """A 403 of one account is its own: no sync of it is started again, and the others go on."""
+def test_entity_syncs_that_are_refused_for_their_account_mark_it_alone(world: BenchWorld) -> None:
+    """The third 403 in a row of one account is its own: no sync of it is started again, and the others go on."""
     account = world.account()
     world.break_with("forbidden", operation="create_export")
-    with pytest.raises(NotAuthorized):
-        world.sync_entities(account)
+    for refusals in range(3):
+        assert (refusals, None) == (world.account().refusals, world.account().needs_person)
+        with pytest.raises(NotAuthorized):
+            world.sync_entities(account)
     marks = world.query(
         "SELECT account_key, needs_person_for FROM advertiser_accounts WHERE needs_person IS NOT NULL"
     )
@@ -150,6 +192,52 @@ def test_an_entity_sync_that_is_refused_for_its_account_marks_it_alone(world: Be
     assert [account.account_key] == [action["account"] for action in world.actions("account-needs-person")]
     with world.engine.begin() as connection:
         assert account.account_key not in list_keys_without_entities(connection, **AGES)
+
+
+def test_an_answer_as_it_should_be_makes_refusals_before_it_forgotten(world: BenchWorld) -> None:
+    """Two refusals, an export that is accepted, and two more refusals are no reason to stop asking."""
+    account = world.account()
+    for _ in range(2):
+        world.break_with("forbidden", operation="create_export", times=2)
+        for _ in range(2):
+            with pytest.raises(NotAuthorized):
+                world.sync_entities(account)
+        assert (2, None) == (world.account().refusals, world.account().needs_person)
+        world.sync_entities(account)
+        assert world.account().refusals == 0
+
+
+def test_a_request_of_an_account_that_was_stopped_leaves_its_slot(world: BenchWorld) -> None:
+    """A report in flight of an account that needs a person is given up without a call, so that other countries have its slot."""
+    account = world.account()
+    request_id = world.ask(account, DAY)
+    with world.engine.begin() as connection:
+        set_needs_person(connection, account, "no rights")
+    calls = len(world.sandbox.state.ledger.calls())
+    world.advance(hours=1)
+    world.step()
+    assert (calls, "failed") == (len(world.sandbox.state.ledger.calls()), world.request(request_id).status)
+
+
+def test_a_report_in_flight_outlives_refused_credentials(
+    world: BenchWorld, anew: BenchWorld, sandbox: SandboxHandle, tmp_path: Path
+) -> None:
+    """It is not looked at while they are refused, and loaded without a second report once a person has renewed them."""
+    account = world.account()
+    request_id = world.ask(account, DAY)
+    world.break_with("invalid_grant")
+    world.advance(hours=1)
+    anew.step()
+    calls = len(world.sandbox.state.ledger.calls())
+    anew.step()
+    assert (calls, "in_flight") == (len(world.sandbox.state.ledger.calls()), world.request(request_id).status)
+    sandbox.state.faults.clear()
+    with open_client(sandbox) as client:
+        later = BenchWorld(world.engine, sandbox, open_bench(world.engine, sandbox, client, tmp_path))
+        later.sync_accounts()
+        later.advance(minutes=5)
+        later.step()
+    assert ("loaded", 1) == (world.request(request_id).status, world.request(request_id).attempts)
 
 
 def test_an_entity_sync_that_meets_refused_credentials_marks_all(world: BenchWorld, anew: BenchWorld) -> None:

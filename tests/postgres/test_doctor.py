@@ -48,7 +48,20 @@ GIB = 2**30
 def account(key: str, *, needs_person: str | None = None, enabled: bool = True) -> Account:
     """Make an account."""
     return Account(
-        f"amzn1.{key}", "US", key, key, "CREATED", "1", "NA", "USD", "UTC", enabled, needs_person, None
+        account_id=f"amzn1.{key}",
+        country_code="US",
+        account_key=key,
+        name=key,
+        amazon_status="CREATED",
+        profile_id="1",
+        region="NA",
+        currency_code="USD",
+        time_zone="UTC",
+        enabled=enabled,
+        needs_person=needs_person,
+        needs_person_for=needs_person and "account",
+        refusals=0,
+        entities_synced_at=None,
     )
 
 

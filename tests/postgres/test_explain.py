@@ -267,6 +267,9 @@ def _refuse_credentials(world: BenchWorld, _: Account) -> None:
 def _refuse_account(world: BenchWorld, account: Account) -> None:
     world.break_with("forbidden")
     world.ask(account, DAY)
+    for _ in range(2):
+        world.advance(hours=1)
+        world.step()
 
 
 @pytest.mark.parametrize(

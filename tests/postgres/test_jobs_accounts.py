@@ -9,7 +9,7 @@ import pytest
 
 from bidbeacon_pipelines.ads_api.client import AdsApiClient
 from bidbeacon_pipelines.ads_api.credentials import SANDBOX_CREDENTIALS, Endpoints
-from bidbeacon_pipelines.ads_api.errors import AdsApiError
+from bidbeacon_pipelines.ads_api.errors import AdsApiError, NotAuthorized
 from bidbeacon_pipelines.jobs.entities import ExportFailedError, sync_entities
 from bidbeacon_pipelines.jobs.workbench import Workbench
 from bidbeacon_pipelines.settings import Settings
@@ -131,6 +131,35 @@ def test_an_export_older_than_a_day_is_asked_for_anew(world: BenchWorld, dying_b
     world.execute("UPDATE entity_exports SET created_at = :then", then=long_ago)
     world.sync_entities(account)
     assert len(world.accepted("create_export")) == 8
+
+
+def test_what_a_failed_sync_has_loaded_is_not_exported_again(world: BenchWorld) -> None:
+    """The next one completes it: with the export that was refused to be looked at, and no other."""
+    account = world.account()
+    world.break_with("forbidden", operation="get_export")
+    with pytest.raises(NotAuthorized):
+        world.sync_entities(account)
+    world.execute("UPDATE entity_exports SET status = 'loaded' WHERE kind <> 'targets'")
+    world.sandbox.state.faults.clear()
+    world.sandbox.state.ledger.clear()
+    assert {"targets"} == set(world.sync_entities(account))
+    counts = {name: len(world.sandbox.state.ledger.calls(name)) for name in ("create_export", "get_export")}
+    assert {"create_export": 0, "get_export": 1} == counts
+    assert world.account().entities_synced_at == world.bench.now()
+
+
+def test_what_a_failed_sync_has_loaded_lives_for_six_hours(world: BenchWorld) -> None:
+    """Later all four are exported anew, as they are after a sync that was completed."""
+    account = world.account()
+    world.break_with("export_failed", times=1)
+    for hours in (0, 7, 1):
+        world.advance(hours=hours)
+        if hours == 0:
+            with pytest.raises(ExportFailedError):
+                world.sync_entities(account)
+            world.execute("UPDATE entity_exports SET status = 'loaded'")
+        else:
+            assert 4 == len(world.sync_entities(account))
 
 
 def test_a_failed_export_is_told_and_asked_for_again_by_the_next_sync(world: BenchWorld) -> None:

@@ -1,0 +1,56 @@
+"""Which refusals of a report are believed at once, and which only when they come twice in a row. Pure.
+
+A gateway in trouble, or one that sends a call astray, refuses what Amazon would accept. A refusal that is believed ends the wait of up to
+120 days for their data, so one that doesn't fit what we know is confirmed: the report is asked for once more, later.
+"""
+
+from dataclasses import replace
+from datetime import date, timedelta
+
+from bidbeacon_pipelines.reports.datasets import Dataset
+from bidbeacon_pipelines.reports.lifecycle import Failure, FailureKind
+from bidbeacon_pipelines.reports.windows import is_served
+
+SURELY_SERVED = timedelta(days=7)
+"""A day that is younger than the oldest one that Amazon serves by so much is one that it serves, whatever calendar it counts in."""
+
+_FIELD_CODES = frozenset({"400004", "400005", "400006"})
+"""The report names fields that Amazon doesn't know or that exclude each other: that is about the request, and stays true."""
+
+_DOUBTED = {
+    FailureKind.REJECTED: FailureKind.REJECTED_ONCE,
+    FailureKind.TOO_OLD: FailureKind.TOO_OLD_ONCE,
+    FailureKind.NOT_AUTHORIZED: FailureKind.NOT_AUTHORIZED_ONCE,
+}
+
+
+def is_surely_served(dataset: Dataset, start: date, today: date) -> bool:
+    """Tell whether Amazon can't mean it when it calls a report too old that begins on this account-local day."""
+    return is_served(dataset, start - SURELY_SERVED, today)
+
+
+def doubted(failure: Failure) -> Failure:
+    """Give the same failure as one that is to be confirmed: the report is asked for again, later."""
+    return replace(failure, kind=_DOUBTED.get(failure.kind, failure.kind))
+
+
+def weighed(failure: Failure, before: Failure | None, *, surely_served: bool) -> Failure:
+    """Give a failure to create a report as it is believed, or as one that is to be confirmed.
+
+    Args:
+        failure: What came.
+        before: What the attempt before it failed with, if it did.
+        surely_served: Whether the days asked for are well inside of what Amazon serves.
+    """
+    again = before is not None and before.kind == _DOUBTED.get(failure.kind)
+    return failure if again or not _is_doubtful(failure, surely_served=surely_served) else doubted(failure)
+
+
+def _is_doubtful(failure: Failure, *, surely_served: bool) -> bool:
+    match failure.kind:
+        case FailureKind.REJECTED:
+            return failure.code not in _FIELD_CODES
+        case FailureKind.TOO_OLD:
+            return surely_served
+        case _:
+            return False

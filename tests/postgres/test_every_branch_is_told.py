@@ -10,6 +10,7 @@ from bidbeacon_pipelines.actions import SkipReason
 from bidbeacon_pipelines.jobs.by_hand import AccountSkippedError, WindowNotLoadedError, drive_windows
 from bidbeacon_pipelines.jobs.claims import check_claims
 from bidbeacon_pipelines.jobs.entities import ExportFailedError
+from bidbeacon_pipelines.jobs.people import MOST_REFUSALS
 from bidbeacon_pipelines.jobs.refresh import keep_windows, step_requests
 from bidbeacon_pipelines.jobs.retention import delete_old_records
 from bidbeacon_pipelines.reports.datasets import DATASETS
@@ -109,9 +110,12 @@ def expire(world: BenchWorld) -> None:
 
 
 def refuse_account(world: BenchWorld) -> None:
-    """Let Amazon refuse the account."""
+    """Let Amazon refuse the account until that is believed."""
     world.break_with("forbidden", operation="create_report")
     world.ask(world.account(), DAY)
+    for _ in range(MOST_REFUSALS):
+        world.advance(hours=1)
+        world.step()
 
 
 def refuse_credentials(world: BenchWorld) -> None:

@@ -10,35 +10,35 @@ from bidbeacon_sessions.search import SessionFilter
 from bidbeacon_sessions.stream.listing import load_session, load_sessions
 
 
-class ParcelQueued(Action):
-    """A parcel waits to be sent."""
+class CrateQueued(Action):
+    """A crate waits to be sent."""
 
-    sentence = "Queued parcel {number}"
+    sentence = "Queued crate {number}"
     promise_lasts = timedelta(hours=2)
 
     number: int
 
     def promises(self) -> list[str]:
-        """The parcel's."""
-        return [f"parcel {self.number}"]
+        """The crate's."""
+        return [f"crate {self.number}"]
 
 
-class ParcelSent(Action):
-    """A parcel was sent."""
+class CrateSent(Action):
+    """A crate was sent."""
 
-    sentence = "Sent parcel {number}"
+    sentence = "Sent crate {number}"
 
     number: int
 
     def kept_promises(self) -> list[str]:
-        """The parcel's."""
-        return [f"parcel {self.number}"]
+        """The crate's."""
+        return [f"crate {self.number}"]
 
 
 def queue(store: SessionStore, number: int, *, ago: timedelta = timedelta(0)) -> UUID:
-    """Promise a parcel so long ago; give the session that did."""
+    """Promise a crate so long ago; give the session that did."""
     with with_job_session("queue", store=store, clock=lambda: datetime.now(UTC) - ago) as session:
-        session.add(ParcelQueued(number=number))
+        session.add(CrateQueued(number=number))
     return session.session_id
 
 
@@ -54,10 +54,10 @@ def test_the_parent_shows_which_session_did_the_work_and_what_it_says(session_st
     """A link, the other session's job and status, and the sentence of the action that kept the promise."""
     parent = queue(session_store, 1)
     with with_job_session("send", store=session_store) as session:
-        session.add(ParcelSent(number=1))
+        session.add(CrateSent(number=1))
     fate = fate_of(session_store, parent)
     assert ("kept", str(session.session_id), 1) == (fate["fate"], fate["kept_by"], fate["kept_ord"])
-    assert ("send", "succeeded", "Sent parcel 1") == (
+    assert ("send", "succeeded", "Sent crate 1") == (
         fate["kept_by_job"],
         fate["kept_by_status"],
         fate["text"],
@@ -77,7 +77,7 @@ def test_late_work_keeps_its_promise_all_the_same(session_store: SessionStore) -
     """Lost is what nothing came of; what came late is told with its time."""
     parent = queue(session_store, 1, ago=timedelta(hours=3))
     with with_job_session("send", store=session_store) as session:
-        session.add(ParcelSent(number=1))
+        session.add(CrateSent(number=1))
     assert "kept" == fate_of(session_store, parent)["fate"]
 
 
@@ -86,11 +86,11 @@ def test_a_promise_is_kept_only_with_the_transaction_that_keeps_it(session_store
     parent = queue(session_store, 1)
     with with_job_session("send", store=session_store) as session:
         with pytest.raises(RuntimeError), session_store.begin() as connection:
-            session.add_in(connection, ParcelSent(number=1))
+            session.add_in(connection, CrateSent(number=1))
             raise RuntimeError
         assert "open" == fate_of(session_store, parent)["fate"]
         with session_store.begin() as connection:
-            session.add_in(connection, ParcelSent(number=1))
+            session.add_in(connection, CrateSent(number=1))
     assert "kept" == fate_of(session_store, parent)["fate"]
 
 
@@ -98,7 +98,7 @@ def test_the_same_key_can_be_promised_again(session_store: SessionStore) -> None
     """Who does the work keeps the promises that are open then, not those that were kept before, nor those that come later."""
     first = queue(session_store, 1)
     with with_job_session("send", store=session_store) as session:
-        session.add(ParcelSent(number=1))
+        session.add(CrateSent(number=1))
     second = queue(session_store, 1)
     assert ("kept", "open") == (fate_of(session_store, first)["fate"], fate_of(session_store, second)["fate"])
     assert str(session.session_id) == fate_of(session_store, first)["kept_by"]

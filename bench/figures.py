@@ -62,7 +62,7 @@ def median_milliseconds(call: Callable[[], object], times: int = 9) -> float:
     return statistics.median(milliseconds(call) for _ in range(times))
 
 
-def p95_milliseconds(call: Callable[[], object], times: int = 40) -> float:
+def p95_milliseconds(call: Callable[[], object], times: int = 20) -> float:
     """Give the 95th percentile of several calls, after one that warms up."""
     call()
     return statistics.quantiles((milliseconds(call) for _ in range(times)), n=20)[-1]

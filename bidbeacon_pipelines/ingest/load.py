@@ -26,7 +26,7 @@ from bidbeacon_pipelines.reports.acceptance import (
     decide_load,
 )
 from bidbeacon_pipelines.reports.datasets import Dataset
-from bidbeacon_pipelines.store.first_load import TooManyBadRowsError, holds_rows, open_table
+from bidbeacon_pipelines.store.first_load import TooManyBadRowsError, open_table
 from bidbeacon_pipelines.store.performance import (
     MergeCounts,
     Scope,
@@ -35,6 +35,7 @@ from bidbeacon_pipelines.store.performance import (
     compare_windows,
     digest_window,
     end_windows,
+    is_first_load,
     merge_windows,
     quarantine_rows,
     tally_loaded_windows,
@@ -149,18 +150,13 @@ class _Load:
         """The windows' days."""
         return [window.window_date for window in self.windows]
 
-    @property
-    def _is_restated(self) -> bool:
-        """Whether an earlier report told of any of the windows, if only that it has no rows: rows have appeared then."""
-        return any(window.data_as_of is not None for window in self.windows)
-
     def find_first_load(self) -> _Outcome | None:
-        """Write rows straight into windows that hold nothing; None, and nothing written, where that is not the way.
+        """Write rows straight into windows that were never loaded; None, and nothing written, where that is not the way.
 
         It is not where a window was loaded before or is refused, where rows have to be summed, or where very many are bad.
         """
         connection, table, scope = self.connection, self.table, self.scope
-        if self._is_restated or holds_rows(connection, table, scope, self.days):
+        if not is_first_load(connection, table, scope, self.days):
             return None
         attempt = connection.begin_nested()
         try:

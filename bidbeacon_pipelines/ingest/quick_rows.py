@@ -25,7 +25,7 @@ from bidbeacon_pipelines.store.staging import NULL
 MOST_REMEMBERED: Final = 1 << 15
 MOST_REMEMBERED_FIELDS: Final = 1 << 14
 LONGEST_REMEMBERED: Final = 2_000
-"""Characters of what a row is of; a name of a megabyte is not worth it."""
+"""Characters of what a row is of, or digits; a name of a megabyte is not worth it."""
 FOREIGN: Final = b""
 """What stands for a subject where a row is another country's."""
 
@@ -38,7 +38,7 @@ V = TypeVar("V")
 
 
 class Memo(dict[K, V], Generic[K, V]):
-    """Remembers what a function made of each value; when that gets too much, it forgets the newest eighth.
+    """Remembers what a function made of each value, unless that is nothing; when that gets too much, it forgets the newest eighth.
 
     So a report that goes through more values than fit in the same order again and again still finds most of them.
     """
@@ -50,11 +50,16 @@ class Memo(dict[K, V], Generic[K, V]):
 
     def __missing__(self, value: K) -> V:
         """Make it."""
+        made = self._make(value)
+        if made is not None:
+            self._make_room()
+            self[value] = made
+        return made
+
+    def _make_room(self) -> None:
         if len(self) >= self._most:
             for _ in range(1 + self._most // 8):
                 self.popitem()
-        made = self[value] = self._make(value)
-        return made
 
 
 def _checked(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -73,6 +78,8 @@ def _amount_text(value: bytes | int | None) -> bytes | None:
     """Give an amount as it is staged; None for what is none."""
     if value is None:
         return NULL
+    if isinstance(value, bytes) and len(value) > LONGEST_REMEMBERED:
+        return None
     try:
         amount = as_amount(Decimal(value.decode()) if isinstance(value, bytes) else value)
     except (ArithmeticError, PydanticCustomError):
@@ -150,12 +157,14 @@ class QuickRows:
 
     def _subject(self, told: tuple[Any, ...]) -> bytes | None:
         """Give what lines say of their subject; `FOREIGN` where that is another country's, None where it is odd."""
+        if _length(told) > LONGEST_REMEMBERED:
+            return None
         wire = dict(zip(self._wire.subject, told, strict=True))
         wire["country_code"] = wire["country_code"] or self._check.country_code
         values = {name: self._fields[name][value] for name, value in wire.items()}
         if values["country_code"] not in {self._check.country_code, _REFUSED}:
             return FOREIGN
-        if _REFUSED in values.values() or _length(told) > LONGEST_REMEMBERED:
+        if _REFUSED in values.values():
             return None
         try:
             return self._subject_text(_row(self._wire.model, values))
@@ -164,6 +173,8 @@ class QuickRows:
 
     def _time(self, told: tuple[Any, ...]) -> bytes | None:
         """Give the day and the instant of an hour, as they are staged."""
+        if _length(told) > LONGEST_REMEMBERED:
+            return None
         values = {name: self._fields[name][value] for name, value in zip(self._wire.times, told, strict=True)}
         day = values["window_date"]
         if _REFUSED in values.values() or day not in self._check.window_dates:

@@ -54,7 +54,8 @@ class RowStage:
             case GoodRow():
                 metrics = [field_text(getattr(one.row, name)) for name in METRICS]
                 time = self.sink.time(one.row.window_date, one.hour_at)
-                self.sink.rows([b"\t".join([time, self.subject_text(one.row), *metrics])])
+                subject = self.sink.subject(self._subject_of(one.row))  # perhaps too long to be remembered
+                self.sink.rows([b"\t".join([time, subject, *metrics])])
             case BadRow():
                 raw = json.dumps(to_jsonable(one.raw), ensure_ascii=False)
                 self.sink.bad(one.index, one.window_date, one.reason, raw)

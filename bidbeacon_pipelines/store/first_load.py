@@ -4,12 +4,12 @@ Nothing has to be compared, so nothing has to be staged but bad rows. What the k
 way: the caller takes it back and goes by the stage, where they are summed.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Final
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from bidbeacon_pipelines.store.performance import Scope
 from bidbeacon_pipelines.store.performance_tables import METRICS, PerformanceTable, listed
@@ -91,15 +91,3 @@ def open_table(connection: Connection, table: PerformanceTable, scope: Scope) ->
         rows = TableRows(write, table, scope)
         yield rows
         rows.flush()
-
-
-def holds_rows(connection: Connection, table: PerformanceTable, scope: Scope, days: Sequence[date]) -> bool:
-    """Say whether any of these windows holds rows."""
-    found = connection.execute(
-        text(f"""
-            SELECT EXISTS (SELECT FROM {table.name}
-                            WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset
-                              AND window_date = ANY(:days))"""),
-        scope.values | {"days": list(days)},
-    )
-    return bool(found.scalar_one())

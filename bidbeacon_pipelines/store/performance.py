@@ -62,21 +62,30 @@ def _compare(table: PerformanceTable) -> TextClause:
          WHERE o.ad_id IS NULL OR f.ad_id IS NULL OR {_ANY_FACT_DIFFERS}""")
 
 
+def is_first_load(
+    connection: Connection, table: PerformanceTable, scope: Scope, days: Sequence[date]
+) -> bool:
+    """Say whether none of these windows was loaded before, and none holds rows: then there is nothing to compare a report with."""
+    found = connection.execute(
+        text(f"""
+            SELECT EXISTS (SELECT FROM report_windows WHERE {_OF_SCOPE} AND data_as_of IS NOT NULL)
+                OR EXISTS (SELECT FROM {table.name} WHERE {_OF_SCOPE})"""),
+        scope.values | {"days": list(days)},
+    )
+    return not found.scalar_one()
+
+
 def compare_windows(
     connection: Connection, table: PerformanceTable, scope: Scope, days: Sequence[date]
 ) -> bool:
-    """Make `report_changes`, how the report differs from what these windows hold; where none was ever loaded, don't, and give False.
+    """Make `report_changes`, how the report differs from what these windows hold; at a first load of all of them don't, and give False.
 
     All that follows looks at these few rows only: an unchanged row is read once, and neither locked nor written.
     """
-    values = scope.values | {"days": list(days)}
-    held = text(f"""
-        SELECT EXISTS (SELECT FROM report_windows WHERE {_OF_SCOPE} AND data_as_of IS NOT NULL)
-            OR EXISTS (SELECT FROM {table.name} WHERE {_OF_SCOPE})""")
-    found = bool(connection.execute(held, values).scalar_one())
-    if found:
-        connection.execute(_compare(table), values)
-    return found
+    if is_first_load(connection, table, scope, days):
+        return False
+    connection.execute(_compare(table), scope.values | {"days": list(days)})
+    return True
 
 
 @dataclass(frozen=True)
@@ -147,7 +156,7 @@ def tally_windows(
 def tally_loaded_windows(
     connection: Connection, table: PerformanceTable, scope: Scope, days: Sequence[date]
 ) -> list[WindowTally]:
-    """Count the same of windows that held nothing, after the report's rows have been written into the table."""
+    """Count the same of windows at their first load, after the report's rows have been written into the table."""
     values = scope.values | {"days": list(days), "currency": scope.account.currency_code}
     rows = connection.execute(_tallies(f"{table.name} WHERE {_OF_SCOPE}"), values)
     return [WindowTally(**row) for row in rows.mappings()]

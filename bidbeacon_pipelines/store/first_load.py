@@ -15,10 +15,12 @@ from bidbeacon_pipelines.store.performance import Scope
 from bidbeacon_pipelines.store.performance_tables import METRICS, PerformanceTable, listed
 from bidbeacon_pipelines.store.staging import Subject, bad_line, copy_into, field_text
 
-RUN_BYTES: Final = 8 << 20
-"""Of lines that are put in order together: some 40,000 rows, in which an index finds those of one place side by side."""
+RUN_BYTES: Final = 4 << 20
+"""Of lines that are put in order together: some 20,000 rows, in which an index finds those of one place side by side."""
+FIRST_RUN_BYTES: Final = 1 << 19
+"""The first run is small and each next one twice as long, so that the server doesn't wait for the first."""
 MOST_BAD_BYTES: Final = 4 << 20
-_AT_ONCE: Final = 2_000
+_AT_ONCE: Final = 1_000
 
 
 class TooManyBadRowsError(Exception):
@@ -27,6 +29,9 @@ class TooManyBadRowsError(Exception):
 
 class TableRows:
     """The sink that writes into a dataset's table.
+
+    Rows are gathered into a run; while that grows, the run before is written, as many rows as come in. So the server always has
+    something to do, and the rows that come next are read meanwhile.
 
     Attributes:
         bad_lines: Bad rows, as they are staged.
@@ -39,8 +44,11 @@ class TableRows:
         account = scope.account
         told = [account.account_id, account.country_code, scope.dataset, str(scope.request_id)]
         self._end = b"\t" + b"\t".join(map(field_text, told)) + b"\n"
-        self._lines: list[bytes] = []
+        self._gathered: list[bytes] = []
         self._bytes = 0
+        self._most = min(FIRST_RUN_BYTES, RUN_BYTES)
+        self._run: list[bytes] = []
+        self._written = 0
 
     def subject(self, subject: Subject) -> bytes:
         """Give its columns."""
@@ -51,11 +59,13 @@ class TableRows:
         return b"%b\t%b" % (field_text(day), field_text(hour_at)) if self._hourly else field_text(day)
 
     def rows(self, lines: list[bytes]) -> None:
-        """Take rows; they are written a run at a time."""
-        self._lines += lines
+        """Take rows, and write as many of the run before."""
+        self._gathered += lines
         self._bytes += sum(map(len, lines))
-        if self._bytes >= RUN_BYTES:
-            self.flush()
+        self._write_some(len(lines))
+        if self._bytes >= self._most:
+            self._next_run()
+            self._most = min(2 * self._most, RUN_BYTES)
 
     def bad(self, row_number: int, day: date | None, reason: str, raw: str) -> None:
         """Keep one.
@@ -68,12 +78,23 @@ class TableRows:
             raise TooManyBadRowsError
 
     def flush(self) -> None:
-        """Write the rows that are still here, in the order of their time, ad and entity, as the key has it."""
-        self._lines.sort()
-        for start in range(0, len(self._lines), _AT_ONCE):
-            self._write(b"".join([line + self._end for line in self._lines[start : start + _AT_ONCE]]))
-        self._lines.clear()
-        self._bytes = 0
+        """Write all that is still here."""
+        self._next_run()
+        self._next_run()
+
+    def _next_run(self) -> None:
+        """Write the rest of the run, and put the rows that were gathered in the order of their time, ad and entity, as the key has it."""
+        while self._written < len(self._run):
+            self._write_some(_AT_ONCE)
+        self._run, self._gathered = self._gathered, []
+        self._run.sort()
+        self._written = self._bytes = 0
+
+    def _write_some(self, rows: int) -> None:
+        some = self._run[self._written : self._written + rows]
+        self._written += len(some)
+        if some:
+            self._write(b"".join([line + self._end for line in some]))
 
 
 @contextmanager

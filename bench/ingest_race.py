@@ -57,7 +57,7 @@ class Race:
         self._took.clear()
         for number in range(1, rounds + 1):
             self._round(first, restated, _turned(taking_part, number))
-            self._refresh_more(first)
+            self._refresh_more(first, restated)
             self._say(number, rounds, "first", "refresh", "unchanged")
 
     def run_large(self, report: Report, rounds: int = ROUNDS) -> list[Cost]:
@@ -90,12 +90,13 @@ class Race:
             one.place.tidy()
             self._turn(one, "refresh", restated, partial(one.refresh, restated))
 
-    def _refresh_more(self, report: Report) -> None:
-        """Let the product refresh once more without a checkpoint, and once for nothing."""
-        refresh = partial(self.ours.refresh, report)
-        self._turn(self.ours, "soon again", report, refresh, checkpoint=False)
-        self.ours.place.tidy()
-        self._turn(self.ours, "unchanged", report, refresh)
+    def _refresh_more(self, first: Report, restated: Report) -> None:
+        """Let the product refresh twice more with no checkpoint between, and once for nothing."""
+        ours = self.ours
+        self._turn(ours, "back", first, partial(ours.refresh, first))
+        self._turn(ours, "soon again", restated, partial(ours.refresh, restated), checkpoint=False)
+        ours.place.tidy()
+        self._turn(ours, "unchanged", restated, partial(ours.refresh, restated))
 
     def _turn(
         self, one: Contender, what: str, truth: Report, load: Callable[[], object], *, checkpoint: bool = True

@@ -9,11 +9,13 @@ from rich.console import Console
 
 from bench.figures import Figure, keep, show
 from bench.ingest import ingest
+from bench.page import page
 from bench.planning import planning
 from bench.sessions import sessions
 
 SUITES: Mapping[str, Callable[..., Iterator[Figure]]] = {
     "ingest": ingest,
+    "page": page,
     "planning": planning,
     "sessions": sessions,
 }

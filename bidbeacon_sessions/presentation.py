@@ -1,7 +1,7 @@
 """Sessions and actions as the JSON that page, terminal and Dagster render: the same from list, stream and metadata.
 
 ```json
-{"id": "…", "job_name": "refresh-account", "status": "running", "account": "US.38rle97…", "account_id": "…", "country_code": "US",
+{"id": "…", "job_name": "refresh-account", "status": "running", "skipped_only": false, "account": "US.38rle97…", "account_id": "…", "country_code": "US",
  "run_id": "…", "run_url": "…", "step_key": "…", "retry_number": 0, "started_at": "…Z", "finished_at": null, "duration": 12.3,
  "error": null, "input": {}, "labels": {}, "parent_session_id": null, "revision": 3, "action_count": 2, "url": "…"}
 {"session_id": "…", "ord": 1, "type": "report-requested", "at": "…Z", "tone": "progress", "known": true,
@@ -25,6 +25,7 @@ def session_json(header: Mapping[Any, Any]) -> dict[str, Any]:
         "id": str(header["id"]),
         "job_name": header["job_name"],
         "status": header["status"],
+        "skipped_only": header["skipped_only"],
         "account": header["account_key"],
         "account_id": header["account_id"],
         "country_code": header["country_code"],

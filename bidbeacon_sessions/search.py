@@ -6,11 +6,14 @@ Only texts are made here; `store.py` sends them. Fields are bound parameters of 
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from bidbeacon_sessions.text_search import HAS_TEXT
+
 
 @dataclass(frozen=True)
 class SessionFilter:
     """Which sessions are meant; a field that is None does not restrict. `since` and `before` are UTC instants of the start.
 
+    `text` is looked for in what the session is called and in the words of its actions, each of which may be a beginning.
     Account, dataset and window together mean one touch that is of all three; an account alone also means the session's own.
     """
 
@@ -23,6 +26,7 @@ class SessionFilter:
     run: str | None = None
     since: datetime | None = None
     before: datetime | None = None
+    text: str | None = None
 
     def conditions(self) -> str:
         """Give the WHERE clause over `session_headers h`: quick for sessions that are known, or where nearly all match."""
@@ -67,6 +71,7 @@ _OF_HEADER = {
     "status": "h.status = :status",
     "type": "EXISTS (SELECT FROM session_actions f WHERE f.session_id = h.id AND f.type = :type)",
     "run": "h.run_id = :run",
+    "text": HAS_TEXT,
     **_OF_TIME,
 }
 _OF_TOUCH = {

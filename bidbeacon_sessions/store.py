@@ -18,6 +18,7 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from bidbeacon_sessions.search import SessionFilter
+from bidbeacon_sessions.text_search import suited_to
 
 _CONNECT_ARGS = {"connect_timeout": 5, "options": "-c timezone=UTC"}
 _IDLE_SECONDS = 1.0
@@ -135,7 +136,9 @@ def list_actions(
 HEADER_COLUMNS = """
     h.id, h.job_name, h.run_id, h.step_key, h.retry_number, h.account_id, h.country_code, h.account_key, h.status,
     h.started_at, h.finished_at, h.error, h.input, h.labels, h.parent_session_id, counted.action_count,
-    h.revision + counted.action_count AS revision"""
+    h.revision + counted.action_count AS revision,
+    h.status = 'succeeded' AND counted.action_count > 0
+      AND NOT EXISTS (SELECT FROM session_actions s WHERE s.session_id = h.id AND s.type NOT LIKE '%-skipped') AS skipped_only"""
 
 ACTIONS_COUNTED = "(SELECT count(*) AS action_count FROM session_actions s WHERE s.session_id = h.id) counted"
 HEADERS_WITH_COUNTS = f"session_headers h CROSS JOIN LATERAL {ACTIONS_COUNTED}"
@@ -148,8 +151,9 @@ _PLAN_EACH = text("""
 
 def list_sessions(connection: Connection, wanted: SessionFilter, *, limit: int = 50) -> list[RowMapping]:
     """Give the headers of matching sessions, newest first: HEADER_COLUMNS."""
+    newest = suited_to(connection, wanted.text, wanted.newest())
     statement = text(f"""
-        WITH chosen AS MATERIALIZED ({wanted.newest()})
+        WITH chosen AS MATERIALIZED ({newest})
         SELECT {HEADER_COLUMNS} FROM chosen c JOIN session_headers h ON h.id = c.id
          CROSS JOIN LATERAL {ACTIONS_COUNTED} ORDER BY h.started_at DESC, h.id DESC""")
     connection.execute(_PLAN_EACH)

@@ -24,6 +24,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import UserDefinedType
 
+ACTION_WORDS = "(to_tsvector('simple', type) || jsonb_to_tsvector('simple', payload, '[\"string\"]'))"
+"""The words of an action that free text is looked for in: its type's, and those of its payload's texts."""
 SESSION_STATUSES = ("running", "succeeded", "failed", "cancelled", "crashed")
 
 
@@ -116,6 +118,7 @@ class SessionHeader(SessionsBase):
         Index(None, "account_key", "started_at"),
         Index(None, "status", "started_at"),
         Index(None, "run_id", postgresql_where=text("run_id IS NOT NULL")),
+        Index(None, "job_name", "account_key", "started_at", "id"),
         Index(None, "parent_session_id"),
         Index("ix_session_headers_running", "id", postgresql_where=text("status = 'running'")),
     )
@@ -141,6 +144,7 @@ class SessionAction(SessionsBase):
         CheckConstraint("jsonb_typeof(payload) = 'object'", name="payload_is_object"),
         Index(None, "changed_xid"),
         Index(None, "type", "at"),
+        Index("ix_session_actions_words", text(ACTION_WORDS), postgresql_using="gin"),
     )
 
 

@@ -81,6 +81,7 @@ def sandbox(
 def stream(port: Annotated[int | None, typer.Option(help="Where it listens.")] = None) -> None:
     """Run the Event Stream: the page, its list, and the live endpoints (SSE and WebSocket)."""
     import bidbeacon_pipelines.actions  # noqa: F401 - the stream shows what it knows the classes of
+    from bidbeacon_pipelines.jobs.coverage import WindowCoverage
     from bidbeacon_pipelines.jobs.explainer import window_explainer
     from bidbeacon_sessions import SessionStore
     from bidbeacon_sessions.settings import get_session_settings
@@ -88,5 +89,10 @@ def stream(port: Annotated[int | None, typer.Option(help="Where it listens.")] =
 
     store = SessionStore.connect(database_url(get_settings()))
     settings = get_session_settings()
-    explainer = window_explainer(store, get_settings())
-    serve(store, host=settings.stream_host, port=port or settings.stream_port, explainer=explainer)
+    serve(
+        store,
+        host=settings.stream_host,
+        port=port or settings.stream_port,
+        explainer=window_explainer(store, get_settings()),
+        coverage=WindowCoverage(store),
+    )

@@ -5,7 +5,17 @@
 
 from bidbeacon_sessions.stream.access import Access
 from bidbeacon_sessions.stream.app import create_app
+from bidbeacon_sessions.stream.coverage import CoverageReader, UnknownDatasetError
 from bidbeacon_sessions.stream.explaining import Explainer, NothingToExplainError
 from bidbeacon_sessions.stream.server import StreamServer, serve
 
-__all__ = ["Access", "Explainer", "NothingToExplainError", "StreamServer", "create_app", "serve"]
+__all__ = [
+    "Access",
+    "CoverageReader",
+    "Explainer",
+    "NothingToExplainError",
+    "StreamServer",
+    "UnknownDatasetError",
+    "create_app",
+    "serve",
+]

@@ -173,7 +173,7 @@ def _is_open(path: str) -> bool:
 
 def _ask_for_token(connection: HTTPConnection) -> Response:
     path = connection.url.path
-    if path == "/" or path.startswith("/sessions/"):
+    if path in {"/", "/coverage"} or path.startswith("/sessions/"):
         asked = path + (f"?{connection.url.query}" if connection.url.query else "")
         return RedirectResponse(f"/login?next={quote(asked)}", status_code=303)
     return problem(
@@ -186,7 +186,7 @@ def _ask_for_token(connection: HTTPConnection) -> Response:
 def _next_path(request: Request) -> str:
     """Give where to go after the login: a path of this site, never another site."""
     asked = request.query_params.get("next", "/")
-    is_own = asked == "/" or asked.startswith(("/?", "/sessions/"))
+    is_own = asked == "/" or asked.startswith(("/?", "/sessions/")) or asked.partition("?")[0] == "/coverage"
     return asked if is_own else "/"
 
 

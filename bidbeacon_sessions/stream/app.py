@@ -1,6 +1,6 @@
 """The ASGI app of the stream: routes, and nothing that they lead to."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import UUID
@@ -11,25 +11,30 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
-from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket
 
 from bidbeacon_sessions.errors import CursorError
 from bidbeacon_sessions.store import SessionStore
 from bidbeacon_sessions.stream.access import Access, Gate, log_in
 from bidbeacon_sessions.stream.client import Client
+from bidbeacon_sessions.stream.completion import answer_values
 from bidbeacon_sessions.stream.connections import EventStreamResponse, stream_to_websocket
+from bidbeacon_sessions.stream.coverage import CoverageReader, answer_accounts, answer_coverage
 from bidbeacon_sessions.stream.explaining import Explainer, answer_explain
+from bidbeacon_sessions.stream.histogram import answer_histogram
 from bidbeacon_sessions.stream.hub import SYNC_SECONDS, Hub, TooManyClientsError
 from bidbeacon_sessions.stream.job_metrics import answer_job_metrics
 from bidbeacon_sessions.stream.listing import describe_actions, load_session, load_sessions
 from bidbeacon_sessions.stream.metrics import metrics_text
 from bidbeacon_sessions.stream.problems import HANDLERS, BadRequestError, problem
 from bidbeacon_sessions.stream.queries import read_cursor, read_filter, read_limit
+from bidbeacon_sessions.stream.surroundings import answer_surroundings
+from bidbeacon_sessions.stream.web_files import WebFiles
 
 WEB = Path(__file__).resolve().parent.parent / "web"
+_FILES = WebFiles(WEB)
 
 
 def create_app(
@@ -38,6 +43,7 @@ def create_app(
     *,
     sync_seconds: float = SYNC_SECONDS,
     explainer: Explainer | None = None,
+    coverage: CoverageReader | None = None,
 ) -> Starlette:
     """Make the app over one store; its lifespan starts and stops the loop that follows the change log.
 
@@ -46,6 +52,7 @@ def create_app(
         access: who may read; by default only this machine, from the settings.
         sync_seconds: how often every stream says where the log stands.
         explainer: answers `GET /api/explain`; without it that address is not found.
+        coverage: answers `GET /api/coverage` and `GET /api/accounts`; without it the page has no coverage to show.
 
     Returns:
         The app; `app.state.hub` holds its open streams.
@@ -60,6 +67,7 @@ def create_app(
     app.state.store = store
     app.state.access = rules
     app.state.explainer = explainer
+    app.state.coverage = coverage
     app.state.hub = Hub(store, sync_seconds=sync_seconds)
     return app
 
@@ -82,16 +90,13 @@ def _hub(connection: HTTPConnection) -> Hub:
     return hub
 
 
-async def _page(_: Request) -> Response:
-    return FileResponse(WEB / "index.html")
+def _page(name: str) -> Callable[[Request], Awaitable[Response]]:
+    """Give the endpoint of one of our own pages."""
 
+    async def answer(request: Request) -> Response:
+        return _FILES.answer(name, request.headers)
 
-async def _session_page(_: Request) -> Response:
-    return FileResponse(WEB / "session.html")
-
-
-async def _login_page(_: Request) -> Response:
-    return FileResponse(WEB / "login.html")
+    return answer
 
 
 async def _log_in(request: Request) -> Response:
@@ -177,17 +182,23 @@ async def _metrics(request: Request) -> Response:
 
 
 _ROUTES = [
-    Route("/", _page),
-    Route("/sessions/{session_id:uuid}", _session_page),
-    Route("/login", _login_page, methods=["GET"]),
+    Route("/", _page("index.html")),
+    Route("/sessions/{session_id:uuid}", _page("session.html")),
+    Route("/coverage", _page("coverage.html")),
+    Route("/login", _page("login.html"), methods=["GET"]),
     Route("/login", _log_in, methods=["POST"]),
-    Mount("/web", StaticFiles(directory=WEB)),
+    Mount("/web", _FILES),
     Route("/api/job-sessions", _list_sessions),
+    Route("/api/job-sessions/histogram", answer_histogram),
     Route("/api/job-sessions/stream", _sse),
+    Route("/api/job-sessions/values", answer_values),
     WebSocketRoute("/api/job-sessions/ws", _websocket),
     Route("/api/job-sessions/{session_id:uuid}", _one_session),
+    Route("/api/job-sessions/{session_id:uuid}/surroundings", answer_surroundings),
+    Route("/api/accounts", answer_accounts),
     Route("/api/actions", _actions),
     Route("/api/job-metrics", answer_job_metrics),
+    Route("/api/coverage", answer_coverage),
     Route("/api/explain", answer_explain),
     Route("/healthz", _healthz),
     Route("/readyz", _readyz),

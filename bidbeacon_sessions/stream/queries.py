@@ -13,12 +13,12 @@ MAX_VALUE_LENGTH = 200
 MAX_LIMIT = 200
 DEFAULT_LIMIT = 50
 
-_TEXTS = ("job", "account", "status", "type", "dataset", "window", "run")
+_TEXTS = ("job", "account", "status", "type", "dataset", "window", "run", "text")
 _INSTANTS = ("since", "before")
 
 
 def read_filter(query: QueryParams, *, also: frozenset[str] = frozenset()) -> SessionFilter:
-    """Give the filter of a request: `job account status type dataset window run`, and the instants `since` and `before`.
+    """Give the filter of a request: `job account status type dataset window run text`, and the instants `since` and `before`.
 
     Args:
         query: the request's parameters.

@@ -12,6 +12,7 @@ from bidbeacon_sessions.errors import CannotListenError
 from bidbeacon_sessions.store import SessionStore
 from bidbeacon_sessions.stream.access import Access
 from bidbeacon_sessions.stream.app import create_app
+from bidbeacon_sessions.stream.coverage import CoverageReader
 from bidbeacon_sessions.stream.explaining import Explainer
 from bidbeacon_sessions.stream.hub import SYNC_SECONDS, Hub
 
@@ -27,6 +28,7 @@ class StreamServer(uvicorn.Server):
         port: the port; 0 takes any free one.
         sync_seconds: how often every stream says where the log stands.
         explainer: answers `GET /api/explain`.
+        coverage: answers `GET /api/coverage` and `GET /api/accounts`.
 
     Raises:
         UnsafeAddressError: other machines reach that address, and no token is set.
@@ -41,8 +43,12 @@ class StreamServer(uvicorn.Server):
         port: int,
         sync_seconds: float = SYNC_SECONDS,
         explainer: Explainer | None = None,
+        coverage: CoverageReader | None = None,
     ) -> None:
-        self._app = create_app(store, Access.for_host(host), sync_seconds=sync_seconds, explainer=explainer)
+        rules = Access.for_host(host)
+        self._app = create_app(
+            store, rules, sync_seconds=sync_seconds, explainer=explainer, coverage=coverage
+        )
         self._socket = _listen(host, port)
         super().__init__(
             uvicorn.Config(
@@ -80,14 +86,21 @@ class StreamServer(uvicorn.Server):
         self.should_exit = True
 
 
-def serve(store: SessionStore, *, host: str, port: int, explainer: Explainer | None = None) -> None:
-    """Serve page and stream until SIGINT or SIGTERM; `explainer` answers `GET /api/explain`.
+def serve(
+    store: SessionStore,
+    *,
+    host: str,
+    port: int,
+    explainer: Explainer | None = None,
+    coverage: CoverageReader | None = None,
+) -> None:
+    """Serve page and stream until SIGINT or SIGTERM; `explainer` and `coverage` are as those of `StreamServer`.
 
     Raises:
         UnsafeAddressError: other machines reach that address, and no token is set.
         CannotListenError: the address is taken, or not this machine's.
     """
-    StreamServer(store, host=host, port=port, explainer=explainer).run()
+    StreamServer(store, host=host, port=port, explainer=explainer, coverage=coverage).run()
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -7,16 +7,19 @@ export function el(name, attributes = {}, ...children) {
     if (key === "on") for (const [event, listener] of Object.entries(value)) element.addEventListener(event, listener);
     else if (value !== null && value !== undefined && value !== false) element.setAttribute(key, value === true ? "" : value);
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== ""));
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false && child !== ""));
   return element;
 }
 
-/** Give a parent exactly these children, touching only what differs, so that focus and selection stay. */
+/** Give a parent exactly these children, touching only what differs: a child that stays is not moved, so focus and selection stay. */
 export function reconcile(parent, wanted) {
-  wanted.forEach((node, index) => {
-    if (parent.childNodes[index] !== node) parent.insertBefore(node, parent.childNodes[index] ?? null);
-  });
-  while (parent.childNodes.length > wanted.length) parent.lastChild.remove();
+  const kept = new Set(wanted);
+  for (const child of [...parent.childNodes]) if (!kept.has(child)) child.remove();
+  let here = parent.firstChild;
+  for (const node of wanted) {
+    if (node === here) here = here.nextSibling;
+    else parent.insertBefore(node, here);
+  }
 }
 
 /** Give an address that is safe to link to, or null: http(s) or a path of this site. */

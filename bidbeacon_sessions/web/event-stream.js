@@ -1,25 +1,36 @@
 // The Event Stream page: the newest sessions, live, and never moving what is being read.
 
-import { el, reconcile } from "./dom.js";
-import { STATUSES, fromAddress, parse, toAddress, toText } from "./filters.js";
+import { loadAccounts } from "./accounts.js";
+import { announce, announceNews } from "./announcer.js";
+import { Completion } from "./completion.js";
+import { el } from "./dom.js";
+import { Feed } from "./feed.js";
+import { fromAddress, parse, toAddress, toQuery, toText } from "./filters.js";
+import { setCatalogue } from "./folding.js";
+import { bindKeys } from "./keys.js";
 import { Model } from "./model.js";
-import { hideNotice, showEmpty, showError } from "./notice.js";
+import { hideNotice, hideTrouble, showError, showNotice, showTrouble } from "./notice.js";
+import { Overview } from "./overview.js";
 import { showPill } from "./pill.js";
-import { SessionCard } from "./session-card.js";
 import { Stream, fetchJson } from "./stream.js";
-import { dayKey, dayName, keepCounting, setServerTime, zoneName } from "./time.js";
+import { keepCounting, setServerTime } from "./time.js";
+import { bindZoneChoice, onZoneChange, putIntoAddress, zoneChoice } from "./zone.js";
 
 const LIST = "/api/job-sessions";
-const PAGE = 50;
+const FIRST_PAGE = 10; // what fits on a screen or two; as in early.js
+const PAGE = 30;
+const NEAR_END_PX = 600;
+const FIRST_DRAWN = 3;
 const MOST_LIVE = 300;
+const MOST_COMPLETED = 100;
 const HOLD_BELOW_PX = 48;
 
 const byId = (id) => document.getElementById(id);
-const [feed, skeleton, older, end, newAbove, query, problem] = ["feed", "skeleton", "older", "end", "new-above", "query", "query-problem"].map(byId);
+const [skeleton, older, end, newAbove, query, problem] = ["skeleton", "older", "end", "new-above", "query", "query-problem"].map(byId);
 
 const model = new Model();
-const cards = new Map();
-const days = new Map();
+const feed = new Feed(byId("feed"), { askForAll: loadAll, accountOf: () => filter.account ?? null });
+const overview = new Overview({ navigate: goTo });
 let filter = {};
 let stream = null;
 let state = { name: "connecting", asOf: null };
@@ -33,34 +44,70 @@ function open(nextFilter) {
   stream?.close();
   filter = nextFilter;
   query.value = toText(filter);
-  showStatuses();
+  overview.open(filter);
   isDrawn = false;
-  cards.clear();
+  feed.clear();
   state = { name: "connecting", asOf: null };
-  stream = new Stream({ query: filter, load, onUpdate, onGone, onState });
+  stream = new Stream({ query: streamQuery(), load, onUpdate, onGone, onState });
   stream.start();
   showFreshness();
 }
 
+/** A stretch that has ended, or an address that holds no time, is nothing that a stream can follow. */
+function streamQuery() {
+  try {
+    return toQuery(filter);
+  } catch {
+    return {};
+  }
+}
+
 async function load() {
   const asked = filter;
-  const list = await fetchJson(`${LIST}?${new URLSearchParams({ ...filter, limit: PAGE })}`);
+  const list = await fetchJson(`${LIST}?${new URLSearchParams({ ...toQuery(filter), limit: FIRST_PAGE })}`);
+  if (zoneChoice() === "account") await loadAccounts();
   if (asked !== filter) return list.cursor;
   setServerTime(list.server_time);
   showDagster(list.dagster_url);
-  model.replace(list.sessions, list.sessions.length === PAGE);
+  model.replace(list.sessions, list.sessions.length === FIRST_PAGE);
   if (isDrawn && isHeld()) waiting += 1;
   else draw();
+  overview.load();
+  loadRest();
   return list.cursor;
 }
 
 function onUpdate(session, actions) {
-  if (!model.get(session.id) && model.isBeforeLoaded(session)) return;
-  waiting += model.merge(session, actions);
   const known = model.get(session.id);
-  if (known.actions.length < session.action_count && known.actions.length === actions.length) loadAll(session.id);
+  if (!known && model.isBeforeLoaded(session)) return;
+  announceNews({ sessions: known ? 0 : 1, failed: isBad(session) && !(known && isBad(known.session)) ? 1 : 0 });
+  waiting += model.merge(session, actions);
+  const entry = model.get(session.id);
+  if (entry.actions.length < session.action_count && entry.actions.length === actions.length) loadAll(session.id);
+  overview.renew();
   scheduleDraw();
 }
+
+/** What makes the page richer comes when the sessions are there: names of accounts, and what folds runs of actions. */
+let rest = null;
+function loadRest() {
+  rest ??= Promise.all([loadAccounts(), fetchJson("/api/actions").then(setCatalogue)]).then(() => (redraw(), completeRuns()), () => (rest = null));
+}
+
+const redraw = () => isDrawn && feed.refresh(model.ordered());
+
+const completed = new Set();
+/** The list leaves out the middle of longer sessions; where that may be the middle of a run, it is loaded, so that the run is told as one. */
+function completeRuns() {
+  for (const { session, actions } of model.ordered()) {
+    const jump = actions.findIndex((action, index) => index > 0 && action.ord !== actions[index - 1].ord + 1);
+    if (jump < 0 || session.action_count > MOST_COMPLETED || completed.has(session.id) || actions[jump].type !== actions[jump - 1].type) continue;
+    completed.add(session.id);
+    loadAll(session.id);
+  }
+}
+
+const isBad = ({ status }) => status === "failed" || status === "crashed";
 
 function onGone(id) {
   if (model.remove(id)) scheduleDraw();
@@ -68,7 +115,11 @@ function onGone(id) {
 
 function onState(next) {
   state = next;
-  if (next.error && !isDrawn) showError(next.error, () => stream.hurry());
+  if (next.error && !isDrawn) {
+    skeleton.hidden = true;
+    showError("The sessions could not be loaded", next.error, () => stream.hurry());
+  } else if (next.error) showTrouble("New sessions can't be loaded.", next.error, () => stream.hurry());
+  if (next.name === "live") hideTrouble();
   showFreshness();
 }
 
@@ -78,7 +129,7 @@ async function loadAll(id) {
   if (!found || !model.get(id)) return;
   const { actions, ...session } = found.session;
   model.merge(session, actions);
-  cards.get(id)?.update(model.get(id));
+  feed.cards.get(id)?.update(model.get(id));
 }
 
 let frame = 0;
@@ -95,41 +146,48 @@ function draw() {
   waiting = 0;
   isDrawn = true;
   model.trim(MOST_LIVE);
-  drawFeed();
+  const entries = model.ordered();
+  const isFirst = feed.cards.size === 0 && entries.length > FIRST_DRAWN;
+  feed.draw(isFirst ? entries.slice(0, FIRST_DRAWN) : entries);  // what fits on a screen, at once
+  if (isFirst) setTimeout(scheduleRest);
+  skeleton.hidden = true;
+  showEnd(entries.length);
+  if (entries.length === 0) showEmpty();
+  else hideNotice();
   showFreshness();
 }
 
-function drawFeed() {
-  const entries = model.ordered();
-  const nodes = [];
-  let day = null;
-  for (const entry of entries) {
-    const key = dayKey(entry.session.started_at);
-    if (key !== day) nodes.push(dayHeading((day = key), entry.session.started_at));
-    nodes.push(card(entry));
-  }
-  const shown = new Set(entries.map(({ session }) => session.id));
-  for (const id of cards.keys()) if (!shown.has(id)) cards.delete(id);
-  reconcile(feed, nodes);
-  feed.setAttribute("aria-busy", "false");
-  skeleton.hidden = true;
+/** The sessions below the first screen, once that is painted; a reader who has scrolled already finds them appended. */
+function scheduleRest() {
+  requestAnimationFrame(() => {
+    feed.append(model.ordered());
+    showEnd(1);
+    if (rest) completeRuns();
+  });
+}
+
+function showEnd(count) {
   older.hidden = !model.hasOlder;
-  end.hidden = model.hasOlder || entries.length === 0;
-  if (entries.length === 0) showEmpty(toText(filter));
-  else hideNotice();
+  end.hidden = model.hasOlder || count === 0;
 }
 
-function card(entry) {
-  const known = cards.get(entry.session.id);
-  if (known) known.update(entry);
-  else cards.set(entry.session.id, new SessionCard(entry, { askForAll: loadAll }));
-  return cards.get(entry.session.id).element;
-}
-
-function dayHeading(key, instant) {
-  if (!days.has(key)) days.set(key, el("h2", { class: "day" }, el("span", {}), el("small", {}, zoneName)));
-  days.get(key).firstChild.textContent = dayName(instant);
-  return days.get(key);
+/** Three kinds of empty: nothing in this stretch of time, nothing that matches, nothing at all. */
+function showEmpty() {
+  const { since, before, ...rest } = filter;
+  const clear = el("a", { class: "button", href: toAddress({}) }, "Clear the filter");
+  if (since || before) {
+    const wider = el("a", { class: "button", href: toAddress(rest) }, "Look at the whole time");
+    showNotice("empty", el("h2", {}, "Nothing in this stretch of time"), el("p", {}, "No session ", el("code", {}, toText(filter)), ". "), el("p", { class: "row" }, wider, Object.keys(rest).length > 0 && clear));
+  } else if (Object.keys(rest).length > 0) {
+    showNotice("empty", el("h2", {}, "No session matches"), el("p", {}, "Nothing yet for ", el("code", {}, toText(filter)), ". New ones appear here as they happen."), clear);
+  } else {
+    showNotice(
+      "empty",
+      el("h2", {}, "No sessions yet"),
+      el("p", {}, "Every job that runs is recorded as a session and appears here the moment it starts. To see one now:"),
+      el("ul", {}, el("li", {}, "materialize a partition in Dagster, or"), el("li", {}, "run ", el("code", {}, "bidbeacon refresh"), ".")),
+    );
+  }
 }
 
 function showFreshness() {
@@ -139,16 +197,6 @@ function showFreshness() {
   newAbove.textContent = `↑ ${waiting} new`;
   byId("pill").setAttribute("aria-pressed", String(held));
   document.title = `${waiting > 0 ? `(${waiting}) ` : ""}Event Stream · BidBeacon`;
-}
-
-function showStatuses() {
-  const links = ["", ...STATUSES].map((status) => {
-    const { status: _, ...rest } = filter;
-    const target = status ? { ...rest, status } : rest;
-    const isCurrent = (filter.status ?? "") === status;
-    return el("a", { class: "chip", href: toAddress(target), "aria-current": isCurrent && "true" }, status || "all");
-  });
-  byId("statuses").replaceChildren(...links);
 }
 
 function showDagster(url) {
@@ -177,40 +225,24 @@ async function loadOlder() {
   const oldest = model.oldest();
   if (isLoadingOlder || !model.hasOlder || !oldest) return;
   isLoadingOlder = true;
+  older.textContent = "Loading older …";
   try {
     const asked = filter;
-    const list = await fetchJson(`${LIST}?${new URLSearchParams({ ...filter, before: oldest.started_at, limit: PAGE })}`);
+    const list = await fetchJson(`${LIST}?${new URLSearchParams({ ...toQuery(filter), before: oldest.started_at, limit: PAGE })}`);
     if (asked === filter) {
-      const held = waiting;
       model.append(list.sessions, list.sessions.length === PAGE);
-      appendBelow();
-      waiting = held;
+      feed.append(model.ordered());
+      completeRuns();
+      showEnd(1);
     }
+    older.textContent = "Load older";
+    if (!older.hidden && older.getBoundingClientRect().top < window.innerHeight + NEAR_END_PX) setTimeout(loadOlder);
   } catch (error) {
-    older.textContent = `${error.message} Try again`;
+    older.textContent = "Older sessions could not be loaded. Try again";
+    announce(error.message);
   } finally {
     isLoadingOlder = false;
   }
-}
-
-/** Show older sessions below what is there, leaving what waits above for later. */
-function appendBelow() {
-  const nodes = [...feed.childNodes];
-  let day = nodes.findLast((node) => node.matches("h2"));
-  for (const entry of model.ordered()) {
-    if (cards.has(entry.session.id) || isNewerThanDrawn(entry)) continue;
-    const heading = dayHeading(dayKey(entry.session.started_at), entry.session.started_at);
-    if (heading !== day) nodes.push((day = heading));
-    nodes.push(card(entry));
-  }
-  reconcile(feed, nodes);
-  older.hidden = !model.hasOlder;
-  end.hidden = model.hasOlder;
-}
-
-function isNewerThanDrawn({ session }) {
-  const last = model.get(feed.lastElementChild?.dataset.id);
-  return last !== undefined && Date.parse(session.started_at) > Date.parse(last.session.started_at);
 }
 
 function submitFilter(event) {
@@ -218,8 +250,12 @@ function submitFilter(event) {
   const { filter: next, problem: wrong } = parse(query.value);
   problem.hidden = !wrong;
   problem.textContent = wrong ?? "";
-  if (!next) return;
-  history.pushState(null, "", toAddress(next));
+  query.toggleAttribute("aria-invalid", Boolean(wrong));
+  if (next) goTo(toAddress(next));
+}
+
+function goTo(address) {
+  history.pushState(null, "", address);
   navigate();
 }
 
@@ -228,6 +264,7 @@ function navigate() {
   window.scrollTo({ top: 0, behavior: "instant" });
   isPaused = false;
   waiting = 0;
+  putIntoAddress();
   open(fromAddress());
 }
 
@@ -236,25 +273,7 @@ function followFilterLink(event) {
   const link = event.target.closest("a[href^='/?'], a[href='/']");
   if (!link || event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
   event.preventDefault();
-  history.pushState(null, "", link.getAttribute("href"));
-  navigate();
-}
-
-function onKey(event) {
-  if (event.metaKey || event.ctrlKey || event.altKey) return;
-  if (event.key === "Escape" && event.target === query) query.blur();
-  if (event.target.matches("input, textarea, select")) return;
-  const action = { "/": () => query.focus(), p: togglePause, j: () => moveFocus(1), k: () => moveFocus(-1) }[event.key];
-  if (!action) return;
-  event.preventDefault();
-  action();
-}
-
-function moveFocus(step) {
-  const links = [...feed.querySelectorAll(".job")];
-  const here = links.indexOf(document.activeElement?.closest(".session")?.querySelector(".job"));
-  const next = links[Math.min(links.length - 1, Math.max(0, here + step))];
-  next?.focus();
+  goTo(link.getAttribute("href"));
 }
 
 let wasHeld = false;
@@ -267,13 +286,23 @@ function onScroll() {
 
 byId("filter").addEventListener("submit", submitFilter);
 query.addEventListener("search", () => query.value === "" && byId("filter").requestSubmit());
+query.addEventListener("keydown", (event) => event.key === "Escape" && query.blur());
 byId("pill").addEventListener("click", togglePause);
 newAbove.addEventListener("click", release);
 older.addEventListener("click", loadOlder);
 window.addEventListener("scroll", onScroll, { passive: true });
 window.addEventListener("popstate", navigate);
 document.addEventListener("click", followFilterLink);
-document.addEventListener("keydown", onKey);
-new IntersectionObserver((seen) => seen.some(({ isIntersecting }) => isIntersecting) && loadOlder(), { rootMargin: "600px" }).observe(older);
+new IntersectionObserver((seen) => seen.some(({ isIntersecting }) => isIntersecting) && loadOlder(), { rootMargin: `${NEAR_END_PX}px` }).observe(older);
+bindKeys("stream", { "/": () => query.focus(), p: togglePause, j: () => feed.moveFocus(1), k: () => feed.moveFocus(-1) });
+bindZoneChoice(byId("zone"));
+new Completion(query, byId("suggestions"));
 keepCounting();
 open(fromAddress());
+
+onZoneChange(async () => {
+  await loadAccounts();
+  overview.open(filter);
+  overview.load();
+  redraw();
+});

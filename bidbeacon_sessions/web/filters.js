@@ -1,31 +1,73 @@
-// The filter: `job:refresh-account status:failed` in the field, `?job=refresh-account&status=failed` in the address.
+// The filter: `job:refresh-account since:6h throttled` in the field, `?job=refresh-account&since=6h&text=throttled` in the address.
 
-export const KEYS = ["job", "account", "status", "type", "dataset", "window", "run", "since", "before"];
+import { dayKey, instantOf, now } from "./time.js";
+import { zoneParameters } from "./zone.js";
+
+export const KEYS = ["job", "account", "status", "type", "dataset", "window", "run", "since", "before", "text"];
 export const STATUSES = ["running", "succeeded", "failed", "cancelled", "crashed"];
+const SPANS = { m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 };
+const SPAN = /^(\d{1,4})([mhdw])$/;
+const DAY = /^\d{4}-\d{2}-\d{2}$/;
+const LOCAL = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2})?$/;
+const HOW = "Write a span like 30m, 6h, 7d or 2w, today, yesterday, a day like 2026-11-24, or an instant like 2026-11-24T14:00.";
 
-/** Read the address: only what the server knows. */
+/** Read the address: only what we know. */
 export function fromAddress(search = location.search) {
   const given = new URLSearchParams(search);
   return Object.fromEntries(KEYS.filter((key) => given.get(key)).map((key) => [key, given.get(key)]));
 }
 
 export function toAddress(filter) {
-  const query = new URLSearchParams(filter).toString();
+  const query = new URLSearchParams({ ...filter, ...zoneParameters() }).toString();
   return query ? `/?${query}` : "/";
 }
 
-export const toText = (filter) => KEYS.filter((key) => filter[key]).map((key) => `${key}:${filter[key]}`).join(" ");
+const quoted = (value) => (/\s/.test(value) ? `"${value}"` : value);
+const asText = (value) => (value.split(/\s+/).some((word) => word.includes(":")) ? `"${value}"` : value);
+
+export const toText = (filter) => KEYS.filter((key) => filter[key]).map((key) => (key === "text" ? asText(filter[key]) : `${key}:${quoted(filter[key])}`)).join(" ");
 
 /** Read the field; gives `{filter}` or `{problem}` that says what to write instead. */
 export function parse(text) {
   const filter = {};
-  for (const word of text.trim().split(/\s+/).filter(Boolean)) {
-    const colon = word.indexOf(":");
-    const key = word.slice(0, Math.max(0, colon));
-    const value = word.slice(colon + 1);
-    if (!KEYS.includes(key) || !value) return { problem: `“${word}” can't be looked for. Write ${KEYS.map((k) => `${k}:…`).join(" ")}` };
-    if (key === "status" && !STATUSES.includes(value)) return { problem: `There is no status “${value}”. Statuses: ${STATUSES.join(", ")}.` };
-    filter[key] = value;
+  const words = [];
+  for (const [word, key, value, quote, plain] of text.matchAll(/(?:([a-z]+):("[^"]*"|\S*))|"([^"]*)"|(\S+)/g)) {
+    const problem = key === undefined ? void words.push(quote ?? plain) : takeKey(filter, key, value.replace(/^"|"$/g, ""), word);
+    if (problem) return { problem };
   }
-  return { filter };
+  const free = words.join(" ").trim();
+  return { filter: free ? { ...filter, text: free } : filter };
+}
+
+function takeKey(filter, key, value, word) {
+  if (!KEYS.includes(key) || key === "text") return `There is no “${key}:”. Write ${KEYS.slice(0, -1).map((k) => `${k}:…`).join(" ")}, or put it in quotes to look for it as text.`;
+  if (!value) return `“${word}” needs a value behind the colon.`;
+  if (key === "status" && !STATUSES.includes(value)) return `There is no status “${value}”. Statuses: ${STATUSES.join(", ")}.`;
+  if ((key === "since" || key === "before") && toInstant(value) === null) return `“${value}” is no time. ${HOW}`;
+  filter[key] = value;
+  return null;
+}
+
+/** Give the instant, in milliseconds, that is meant by what stands behind `since:` or `before:`, or null. */
+export function toInstant(value) {
+  const span = SPAN.exec(value);
+  if (span) return now() - Number(span[1]) * SPANS[span[2]];
+  if (value === "today") return instantOf(`${dayKey(now())}T00:00:00`);
+  if (value === "yesterday") return instantOf(`${dayKey(instantOf(`${dayKey(now())}T00:00:00`) - 3_600_000)}T00:00:00`);
+  if (DAY.test(value) || LOCAL.test(value)) return checked(instantOf(DAY.test(value) ? `${value}T00:00:00` : value));
+  return /T.*(Z|[+-]\d{2}:\d{2})$/.test(value) ? checked(Date.parse(value)) : null;
+}
+
+const checked = (instant) => (Number.isFinite(instant) ? instant : null);
+
+/** The filter as the server takes it: instants with their zone. Throws where an address holds no time. */
+export function toQuery(filter) {
+  const query = { ...filter };
+  for (const key of ["since", "before"]) {
+    if (!filter[key]) continue;
+    const instant = toInstant(filter[key]);
+    if (instant === null) throw Object.assign(new Error(`“${filter[key]}” is no time.`), { whatToDo: HOW, status: 400 });
+    query[key] = new Date(instant).toISOString();
+  }
+  return query;
 }

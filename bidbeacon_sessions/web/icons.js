@@ -6,6 +6,7 @@ const STATUS = {
   succeeded: ["M8 1a7 7 0 1 0 0 14A7 7 0 0 0 8 1Zm-1.1 10.2L3.9 8.2l1.2-1.2 1.8 1.8 4-4 1.2 1.2Z", "fill"],
   failed: ["M5.1 1h5.8L15 5.1v5.8L10.9 15H5.1L1 10.900V5.1Zm.7 3.600L4.600 5.800 6.800 8l-2.200 2.200 1.200 1.200L8 9.200l2.200 2.200 1.200-1.200L9.200 8l2.200-2.200-1.200-1.200L8 6.800Z", "fill"],
   cancelled: ["M8 1.800a6.200 6.200 0 1 0 0 12.400A6.200 6.200 0 0 0 8 1.800ZM3.700 12.300l8.600-8.600", "stroke"],
+  skipped: ["M2.500 3.800l4.200 4.200-4.200 4.200M8.500 3.800l4.200 4.200-4.200 4.200", "stroke"],
   crashed: ["M8 .8 15.600 14.600H.4ZM7.200 5.500v4.600h1.600V5.500Zm0 5.600v1.700h1.600v-1.700Z", "fill"],
 };
 const TONE = {
@@ -16,7 +17,9 @@ const TONE = {
   error: ["M3.800 3.800l8.400 8.400M12.200 3.800l-8.400 8.400", "stroke"],
 };
 
-export const statusIcon = (status) => icon(STATUS[status] ?? STATUS.cancelled, `status ${status}`, status);
+/** What a session's mark shows: its status, or that it had nothing to do but skip. */
+export const markOf = (session) => (session.skipped_only ? "skipped" : session.status);
+export const statusIcon = (mark, isDecorative = false) => icon(STATUS[mark] ?? STATUS.cancelled, `status ${mark}`, isDecorative ? null : mark === "skipped" ? "skipped only" : mark);
 export const toneIcon = (tone) => icon(TONE[tone] ?? TONE.neutral, "tone", tone === "neutral" ? null : tone);
 
 function icon([path, kind], className, label) {

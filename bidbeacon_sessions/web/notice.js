@@ -1,37 +1,38 @@
-// Empty and error states: what is the matter, and what to do.
+// Empty and error states: what is the matter, and what to do. An error over data that is there is a bar, and the data stays.
 
 import { el } from "./dom.js";
 
 const box = document.getElementById("notice");
+const bar = document.getElementById("trouble");
 
 export function hideNotice() {
   box.hidden = true;
 }
 
-export function showError(error, retry) {
-  show(
+/** Nothing is there yet, and it could not be loaded. */
+export function showError(title, error, retry) {
+  showNotice(
     "error",
-    el("h2", {}, "The sessions could not be loaded"),
-    el("p", {}, error.status ? error.message : "The stream does not answer. Is it running? `make dev` or `bidbeacon dev` starts it."),
+    el("h2", {}, title),
+    el("p", {}, causeOf(error)),
     error.whatToDo && el("p", {}, error.whatToDo),
     el("button", { type: "button", class: "button", on: { click: retry } }, "Try again"),
   );
 }
 
-export function showEmpty(filterText) {
-  if (filterText) {
-    show("empty", el("h2", {}, "No session matches"), el("p", {}, "Nothing yet for ", el("code", {}, filterText), ". New ones appear here as they happen."), el("a", { class: "button", href: "/" }, "Clear the filter"));
-    return;
-  }
-  show(
-    "empty",
-    el("h2", {}, "No sessions yet"),
-    el("p", {}, "Every job that runs is recorded as a session and appears here the moment it starts. To see one now:"),
-    el("ul", {}, el("li", {}, "materialize a partition in Dagster, or"), el("li", {}, "run ", el("code", {}, "bidbeacon refresh"), ".")),
-  );
+/** What is there stays; the bar says why it is not renewed. */
+export function showTrouble(what, error, retry) {
+  bar.replaceChildren(el("span", {}, `${what} ${causeOf(error)} `, error.whatToDo ?? ""), el("button", { type: "button", class: "button", on: { click: retry } }, "Try again"));
+  bar.hidden = false;
 }
 
-function show(kind, ...children) {
+export function hideTrouble() {
+  bar.hidden = true;
+}
+
+export const causeOf = (error) => (error.status ? error.message : navigator.onLine ? "The stream does not answer. Is it running? `make dev` or `bidbeacon dev` starts it." : "This machine is offline.");
+
+export function showNotice(kind, ...children) {
   box.className = `notice ${kind}`;
   box.replaceChildren(...children.filter(Boolean));
   box.hidden = false;

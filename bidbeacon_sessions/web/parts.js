@@ -1,23 +1,28 @@
 // A sentence's parts as elements: text, badges, windows, accounts, times, links.
 
 import { el, outLink } from "./dom.js";
+import { accountName, accountZone } from "./accounts.js";
 import { clock, dayKey, fullTime, now } from "./time.js";
+import { zoneOf } from "./zone.js";
 
 const ISO_DAY = /^\d{4}-\d{2}-\d{2}$/;
 const DAY_MS = 86_400_000;
-const FOLD_FROM = 4;
+const MOST_WINDOWS = 14;
 const MOST_BADGES = 14;
+const FOLD_FROM = 4;
+const month = new Intl.DateTimeFormat("en-GB", { month: "short", timeZone: "UTC" });
+const monthAndYear = new Intl.DateTimeFormat("en-GB", { month: "short", year: "numeric", timeZone: "UTC" });
 const weekday = new Intl.DateTimeFormat("en-GB", { weekday: "long", timeZone: "UTC" });
 
-/** Give the nodes of a sentence. */
-export function renderParts(parts) {
+/** Give the nodes of a sentence; its instants are shown in the zone of the account it is about. */
+export function renderParts(parts, account = null) {
   const nodes = [];
   for (let index = 0; index < parts.length; index += 1) {
     if (parts[index].kind === "window") {
       const windows = takeWindows(parts, index);
-      nodes.push(windowBadges(windows.values));
+      nodes.push(windowBadges(windows.values, null, parts[index]));
       index = windows.end;
-    } else nodes.push(renderPart(parts[index]));
+    } else nodes.push(...renderPart(parts[index], account));
   }
   return nodes;
 }
@@ -27,31 +32,46 @@ export function accountTag(key) {
   const [country, rest] = splitAccount(key);
   return el(
     "a",
-    { class: "tag account", href: `/?account=${encodeURIComponent(key)}`, title: `Account ${key}: show only its sessions` },
+    { class: "tag account", href: `/?account=${encodeURIComponent(key)}`, title: accountTitle(key) },
     el("b", {}, country),
     rest && el("bdi", {}, rest.length > 9 ? `${rest.slice(0, 8)}…` : rest),
   );
 }
 
-function renderPart(part) {
+function renderPart(part, account) {
   switch (part.kind) {
     case "badge":
-      return el("bdi", { class: "tag badge", title: part.value }, part.text);
+      return [el("bdi", { class: "tag badge", title: part.value }, part.text)];
+    case "badges":
+      return badges(part.values);
     case "account":
-      return accountTag(part.value);
+      return [accountTag(part.value)];
     case "time":
-      return Number.isNaN(Date.parse(part.value))
-        ? el("bdi", {}, part.text)
-        : el("time", { datetime: part.value, title: fullTime(part.value) }, timeText(part.value));
+      return [instantPart(part, zoneOf(account))];
     case "link":
-      return outLink(part.text, part.value);
+      return [outLink(part.text, part.value)];
     default:
-      return el("bdi", {}, part.text);
+      return [el("bdi", {}, part.text)];
   }
 }
 
-function timeText(iso) {
-  return dayKey(iso) === dayKey(now()) ? clock(iso) : `${dayKey(iso)} ${clock(iso)}`;
+function instantPart(part, zone) {
+  if (Number.isNaN(Date.parse(part.value))) return el("bdi", {}, part.text);
+  const text = dayKey(part.value, zone) === dayKey(now(), zone) ? clock(part.value, zone) : `${dayKey(part.value, zone)} ${clock(part.value, zone)}`;
+  return el("time", { datetime: part.value, title: fullTime(part.value, zone) }, text);
+}
+
+/** Many badges in the place of one: of a run of actions that stands for them all. */
+function badges(values) {
+  const shown = values.map((value) => el("bdi", { class: "tag badge", title: value }, value));
+  if (shown.length <= MOST_BADGES) return [el("span", { class: "windows" }, shown)];
+  const rest = shown.splice(MOST_BADGES - 1);
+  return [el("span", { class: "windows" }, shown, expander(`+${rest.length}`, `${rest.length} more`, () => rest))];
+}
+
+function accountTitle(key) {
+  const known = [accountName(key), accountZone(key)].filter(Boolean).join(", ");
+  return `Account ${key}${known ? ` (${known})` : ""}: show only its sessions`;
 }
 
 function splitAccount(key) {
@@ -73,24 +93,52 @@ function takeWindows(parts, start) {
   return { values, end };
 }
 
-function windowBadges(values) {
-  const runs = splitIntoRuns(values);
-  const box = el("span", { class: "windows" });
-  const shown = runs.flatMap((run) => (run.length >= FOLD_FROM ? [foldedRun(run)] : run.map(windowBadge)));
-  if (shown.length <= MOST_BADGES) box.append(...shown);
-  else box.append(...shown.slice(0, MOST_BADGES - 1), expander(`+${shown.length - MOST_BADGES + 1}`, "more windows", () => shown.slice(MOST_BADGES - 1)));
-  return box;
+/**
+ * Up to 14 windows as compact days under their month; of more, runs of following days fold into one badge.
+ * `linkTo` gives the address that a window leads to, where it leads anywhere; `owner` is what lives as long as the list of windows.
+ */
+export function windowBadges(values, linkTo = null, owner = values) {
+  if (values.length <= MOST_WINDOWS) return el("span", { class: "windows" }, compactDays(values, linkTo));
+  const opened = openedRunsOf(owner);
+  const shown = splitIntoRuns(values).flatMap((run) =>
+    run.length >= FOLD_FROM && !opened.has(run[0]) ? [foldedRun(run, linkTo, opened)] : compactDays(run, linkTo),
+  );
+  const rest = shown.splice(MOST_BADGES);
+  return el("span", { class: "windows" }, shown, rest.length > 0 && expander(`+${rest.length}`, "more windows", () => rest));
 }
 
-function windowBadge(value) {
-  if (!ISO_DAY.test(value)) return el("bdi", { class: "tag window" }, value);
-  return el("time", { class: "tag window", datetime: value, title: `${weekday.format(new Date(value))} ${value}` }, shortDay(value));
+function compactDays(values, linkTo) {
+  return values.map((value, index) => {
+    const isFirstOfMonth = index === 0 || value.slice(0, 7) !== values[index - 1].slice(0, 7);
+    const badge = ISO_DAY.test(value) ? dayBadge(value, isFirstOfMonth) : el("bdi", { class: "tag window" }, value);
+    return linkTo ? el("a", { href: linkTo(value), "aria-label": value }, badge) : badge;
+  });
 }
 
-function foldedRun(run) {
+function dayBadge(value, isFirstOfMonth) {
+  return el(
+    "time",
+    { class: "tag window", datetime: value, title: `${weekday.format(new Date(value))} ${value}` },
+    isFirstOfMonth && el("b", {}, monthOf(value)),
+    isFirstOfMonth ? ` ${Number(value.slice(8))}` : String(Number(value.slice(8))),
+  );
+}
+
+const openedRuns = new WeakMap();
+
+/** The first windows of the runs that were unfolded, of an owner's: they stay so when its row is made anew. */
+function openedRunsOf(owner) {
+  if (!openedRuns.has(owner)) openedRuns.set(owner, new Set());
+  return openedRuns.get(owner);
+}
+
+function foldedRun(run, linkTo, opened) {
   const [from, to] = [run[0], run[run.length - 1]].sort();
-  const label = `${longDay(from)} … ${longDay(to)}`;
-  return expander(label, `${run.length} windows, ${from} to ${to}`, () => run.map(windowBadge), run.length);
+  const open = () => {
+    opened.add(run[0]);
+    return compactDays(run, linkTo);
+  };
+  return expander(`${longDay(from)} … ${longDay(to)}`, `${run.length} windows, ${from} to ${to}`, open, run.length);
 }
 
 /** A button that gives way to what it stands for. */
@@ -118,5 +166,5 @@ function splitIntoRuns(values) {
 
 const daysBetween = (a, b) => (ISO_DAY.test(a) && ISO_DAY.test(b) ? Math.round((Date.parse(b) - Date.parse(a)) / DAY_MS) : NaN);
 const isThisYear = (value) => value.slice(0, 4) === dayKey(now()).slice(0, 4);
-const shortDay = (value) => (isThisYear(value) ? value.slice(5) : value);
-const longDay = (value) => (isThisYear(value) ? value.slice(5) : value);
+const monthOf = (value) => (isThisYear(value) ? month : monthAndYear).format(new Date(value));
+const longDay = (value) => `${Number(value.slice(8))} ${monthOf(value)}`;

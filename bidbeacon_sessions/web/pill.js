@@ -1,16 +1,17 @@
 // The pill says how fresh the page is: live, paused, or as of when.
 
+import { announce } from "./announcer.js";
 import { clock } from "./time.js";
 
 const pill = document.getElementById("pill");
 const label = document.getElementById("pill-text");
-const announcer = document.getElementById("announcer");
 
 /** Show a state of the stream, or that the page is held, with how many rows wait. */
 export function showPill({ name, asOf }, { isHeld = false, waiting = 0 } = {}) {
-  const state = name === "live" && isHeld ? "paused" : name;
+  const isBroken = name === "reconnecting" || name === "failed";
+  const state = name === "live" && isHeld ? "paused" : isBroken && !navigator.onLine ? "offline" : name;
   const text = textOf(state, asOf, waiting);
-  if (pill.dataset.state !== state) announcer.textContent = text;
+  if (pill.dataset.state !== state && state !== "connecting") announce(text);
   pill.dataset.state = state;
   if (label.textContent !== text) label.textContent = text;
 }
@@ -24,6 +25,8 @@ function textOf(state, asOf, waiting) {
       return waiting > 0 ? `Paused · ${waiting} new` : "Paused";
     case "away":
       return `Waiting for the database${when}`;
+    case "offline":
+      return `Offline${when}`;
     case "failed":
       return "Not connected";
     case "connecting":

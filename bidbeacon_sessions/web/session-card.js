@@ -1,49 +1,61 @@
 // One session in the stream: head, actions on a rail, error, input. Updated in place, so that focus and selection stay.
 
 import { el, outLink, sessionPath } from "./dom.js";
-import { statusIcon } from "./icons.js";
+import { markOf, statusIcon } from "./icons.js";
 import { accountTag } from "./parts.js";
-import { ago, clock, duration, fullTime, now } from "./time.js";
+import { ago, clock, duration, fullTime, now, zoneLetters } from "./time.js";
 import { Timeline } from "./timeline.js";
+import { zoneChoice, zoneOf } from "./zone.js";
 
 export class SessionCard {
   constructor(entry, { askForAll }) {
-    this.timeline = new Timeline({ folding: true, askForAll: () => askForAll(entry.session.id) });
+    const { session } = entry;
+    this.timeline = new Timeline({ folding: true, account: session.account, askForAll: () => askForAll(session.id) });
     this.mark = el("span", { class: "mark" });
     this.word = el("span", { class: "word" });
     this.length = el("span", { class: "length" });
     this.error = el("p", { class: "error", hidden: true });
-    const { session } = entry;
-    const input = el("pre", { class: "input", dir: "auto", hidden: true });
+    this.when = el("div", { class: "when" });
+    const input = el("pre", { class: "input", dir: "auto", hidden: true, tabindex: "0" });
     this.element = el(
       "article",
-      { class: "session", "data-id": session.id, "aria-label": `${session.job_name}, ${clock(session.started_at)}` },
-      el(
-        "div",
-        { class: "when" },
-        el("time", { class: "clock", datetime: session.started_at, title: fullTime(session.started_at) }, clock(session.started_at)),
-        el("span", { class: "ago", "data-ago": session.started_at }, ago(session.started_at)),
-      ),
+      { class: "session", "data-id": session.id, "data-started-at": session.started_at, "aria-label": `${session.job_name}, ${clock(session.started_at, zoneOf(session.account))}` },
+      this.when,
       this.mark,
-      el("div", { class: "head" }, headParts(session), this.word, el("span", { class: "links" }, this.length, inputToggle(session, input), openLink(session), runLink(session))),
+      el("div", { class: "head" }, headParts(session), this.word, el("span", { class: "links" }, this.length, inputToggle(session, input), runLink(session))),
       input,
       this.timeline.element,
       this.error,
     );
+    this.showWhen(session);
     this.update(entry);
   }
 
   update({ session, actions }) {
-    if (session.status !== this.status) this.showStatus(session);
+    if (markOf(session) !== this.shown) this.showStatus(session);
     this.timeline.show(actions, session.action_count);
     this.element.classList.toggle("bare", session.action_count === 0);
   }
 
+  /** Show times in the zone that was chosen, and fold what can be folded now. */
+  refresh({ session }) {
+    this.showWhen(session);
+    this.timeline.refresh();
+  }
+
+  showWhen(session) {
+    const zone = zoneOf(session.account);
+    this.when.replaceChildren(
+      el("time", { class: "clock", datetime: session.started_at, title: fullTime(session.started_at, zone) }, clock(session.started_at, zone)),
+      el("span", { class: "ago" }, zoneChoice() === "account" ? `${zoneLetters(session.started_at, zone)} · ` : "", el("span", { "data-ago": session.started_at }, ago(session.started_at))),
+    );
+  }
+
   showStatus(session) {
-    this.status = session.status;
+    this.shown = markOf(session);
     this.element.dataset.status = session.status;
-    this.mark.replaceChildren(statusIcon(session.status));
-    this.word.textContent = session.status === "succeeded" ? "" : session.status;
+    this.mark.replaceChildren(statusIcon(this.shown));
+    this.word.textContent = { succeeded: "", skipped: "skipped only" }[this.shown] ?? session.status;
     this.length.replaceChildren(lengthOf(session));
     this.error.hidden = !session.error;
     if (session.error) this.error.replaceChildren(el("b", {}, session.error.type ?? "Error"), " ", el("bdi", {}, session.error.message ?? ""));
@@ -58,7 +70,7 @@ export function lengthOf(session) {
 
 /** A link to the run in Dagster, where there is one. */
 export function runLink(session) {
-  return session.run_url && outLink("Run ↗", session.run_url, { class: "run", title: `Run ${session.run_id} in Dagster` });
+  return session.run_url && outLink("Run ↗", session.run_url, { class: "run-link", title: `Run ${session.run_id} in Dagster` });
 }
 
 /** "attempt 2", for a second try. */
@@ -70,12 +82,8 @@ function headParts(session) {
   return [
     el("a", { class: "job", href: sessionPath(session.id), title: "Open this session" }, el("bdi", {}, session.job_name)),
     session.account && accountTag(session.account),
-    attemptBadge(session) || "",
+    attemptBadge(session),
   ];
-}
-
-function openLink(session) {
-  return el("a", { href: sessionPath(session.id), "aria-label": `Open ${session.job_name}` }, "Open");
 }
 
 /** A button that shows what the job was given, made when it is first asked for. */

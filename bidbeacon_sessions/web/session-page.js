@@ -1,87 +1,144 @@
-// One session: its facts, its whole timeline with gaps, its error and input.
+// One session: its facts, its whole timeline with gaps, its error and input, and what stands around it.
 
-import { el, outLink, reconcile, safeUrl, sessionPath } from "./dom.js";
-import { statusIcon } from "./icons.js";
+import { accountName, loadAccounts } from "./accounts.js";
+import { announce } from "./announcer.js";
+import { el, outLink, reconcile, safeUrl } from "./dom.js";
+import { setCatalogue } from "./folding.js";
+import { markOf, statusIcon } from "./icons.js";
+import { bindKeys } from "./keys.js";
 import { Model } from "./model.js";
-import { hideNotice, showError } from "./notice.js";
+import { hideNotice, hideTrouble, showError, showTrouble } from "./notice.js";
 import { accountTag } from "./parts.js";
 import { showPill } from "./pill.js";
 import { attemptBadge, lengthOf, runLink } from "./session-card.js";
 import { Stream, fetchJson } from "./stream.js";
+import { showNeighbours, surroundingSections } from "./surroundings.js";
 import { ago, fullTime, keepCounting, setServerTime } from "./time.js";
 import { Timeline } from "./timeline.js";
+import { bindZoneChoice, onZoneChange, zoneOf } from "./zone.js";
 
+const RENEW_MS = 2_000;
 const id = location.pathname.split("/").at(-1);
-const root = document.getElementById("session");
+const byId = (name) => document.getElementById(name);
+const root = byId("session");
+const neighbours = byId("neighbours");
 const model = new Model();
-const timeline = new Timeline({ folding: false });
-let drawnRevision = -1;
+const accounts = loadAccounts();
+let timeline = null;
+let around = null;
+let dagsterUrl = "";
+let shown = "";
 
 async function load() {
-  const { session: { actions, ...session }, cursor, server_time: serverTime } = await fetchJson(`/api/job-sessions/${id}`);
+  const { session: { actions, ...session }, cursor, server_time: serverTime, dagster_url: url } = await fetchJson(`/api/job-sessions/${id}`);
+  await accounts;
   setServerTime(serverTime);
+  dagsterUrl = url;
   model.replace([{ ...session, actions }], false);
   draw();
+  loadSurroundings();
   return cursor;
 }
 
 function onUpdate(session, actions) {
   if (session.id !== id) return;
+  if (session.status !== model.get(id)?.session.status) announce(`${session.job_name}: ${session.status}`);
   model.merge(session, actions);
   draw();
+  renewal ??= setTimeout(loadSurroundings, RENEW_MS);
 }
 
 function onState(state) {
-  if (state.error && drawnRevision < 0) showError(state.error, () => stream.hurry());
+  if (state.error && timeline === null) {
+    byId("skeleton").hidden = true;
+    const isUnknown = state.error.status === 404;
+    showError(isUnknown ? "There is no such session" : "The session could not be loaded", state.error, () => stream.hurry());
+  } else if (state.error) showTrouble("This session can't be renewed.", state.error, () => stream.hurry());
+  if (state.name === "live") hideTrouble();
   showPill(state);
+}
+
+let renewal = null;
+async function loadSurroundings() {
+  clearTimeout(renewal);
+  renewal = null;
+  around = await fetchJson(`/api/job-sessions/${id}/surroundings`).catch(() => around);
+  if (around === null) return;
+  showNeighbours(neighbours, around);
+  drawSides();
 }
 
 function draw() {
   const { session, actions } = model.get(id);
   hideNotice();
+  byId("skeleton").hidden = byId("heading").hidden = true;
   document.title = `${session.job_name} · ${session.status} · BidBeacon`;
+  timeline ??= new Timeline({ folding: false, account: session.account });
   timeline.show(actions, session.action_count);
-  if (session.revision !== drawnRevision) drawFacts(session);
-  drawnRevision = session.revision;
+  drawFacts(session);
   root.setAttribute("aria-busy", "false");
 }
 
-let status = null;
+/** Everything but the timeline changes with the status only. */
 function drawFacts(session) {
-  if (session.status === status) return;
-  status = session.status;
-  reconcile(root, [heading(session), facts(session), ...errorBox(session), timelineSection(), ...inputSection(session)]);
+  const state = `${session.status} ${session.finished_at}`;
+  if (state === shown) return;
+  shown = state;
+  reconcile(root, [heading(session), facts(session), ...errorBox(session), columns]);
+  reconcile(whole, [el("h2", {}, "Timeline"), timeline.element]);
+  reconcile(left, [whole, ...inputSection(session)]);
+}
+
+const whole = el("section", { class: "whole", "aria-label": "Timeline" });
+const left = el("div", {}, whole);
+const sides = el("div", { class: "sides" });
+const columns = el("div", { class: "columns" }, left, sides);
+
+function drawSides() {
+  sides.replaceChildren(...surroundingSections(model.get(id).session, around));
 }
 
 function heading(session) {
   return el(
     "header",
     { class: "title" },
-    el("span", { class: "mark" }, statusIcon(session.status)),
+    el("span", { class: "mark" }, statusIcon(markOf(session))),
     el("h1", {}, el("bdi", {}, session.job_name)),
     session.account && accountTag(session.account),
-    attemptBadge(session) || "",
-    el("span", { class: `word ${session.status}` }, session.status),
+    attemptBadge(session),
+    el("span", { class: `word ${session.status}` }, session.skipped_only ? "skipped only" : session.status),
     el("span", { class: "links" }, runLink(session), copyButton()),
   );
 }
 
 function facts(session) {
+  const zone = zoneOf(session.account);
   const rows = [
-    ["Started", timeFact(session.started_at)],
-    ["Ended", session.finished_at ? timeFact(session.finished_at) : "still running"],
+    ["Started", timeFact(session.started_at, zone)],
+    ["Ended", session.finished_at ? timeFact(session.finished_at, zone) : "still running"],
     ["Duration", lengthOf(session)],
-    ["Account", session.account && el("code", {}, session.account)],
+    ["Account", session.account && el("span", {}, el("code", {}, session.account), " ", el("small", {}, accountName(session.account)))],
     ["Run", session.run_id && outLink(el("code", {}, session.run_id), session.run_url)],
     ["Step", session.step_key && el("code", {}, session.step_key)],
-    ["Queued by", session.parent_session_id && el("a", { href: sessionPath(session.parent_session_id) }, "the session that asked for it")],
-    ...Object.entries(session.labels ?? {}).map(([name, value]) => [name.replaceAll("_", " "), labelFact(value)]),
+    ...labelFacts(session.labels ?? {}),
     ["Session", el("code", {}, session.id)],
   ];
   return el("dl", { class: "facts" }, rows.filter(([, value]) => value).map(([name, value]) => el("div", {}, el("dt", {}, el("bdi", {}, name)), el("dd", {}, value))));
 }
 
-const timeFact = (iso) => el("span", {}, el("time", { datetime: iso, title: iso }, fullTime(iso).split("\n")[0]), " ", el("small", { "data-ago": iso }, ago(iso)));
+const timeFact = (iso, zone) => el("span", {}, el("time", { datetime: iso, title: iso }, fullTime(iso, zone).split("\n")[0]), " ", el("small", { "data-ago": iso }, ago(iso)));
+
+/** Dagster's job, asset and partition lead back to Dagster; other labels are shown as they are. */
+function labelFacts(labels) {
+  const { asset, partition, dagster_job: job, ...others } = labels;
+  const assetPath = asset && `${dagsterUrl}/assets/${String(asset).split(", ")[0].split("/").map(encodeURIComponent).join("/")}`;
+  return [
+    ["Dagster job", job && !String(job).startsWith("__") && outLink(job, `${dagsterUrl}/jobs/${encodeURIComponent(job)}`)],
+    ["Asset", asset && outLink(asset, assetPath)],
+    ["Partition", partition && (asset ? outLink(partition, `${assetPath}?view=partitions&partition=${encodeURIComponent(partition)}`) : el("bdi", {}, partition))],
+    ...Object.entries(others).map(([name, value]) => [name.replaceAll("_", " "), labelFact(value)]),
+  ];
+}
 
 function labelFact(value) {
   const text = typeof value === "string" ? value : JSON.stringify(value);
@@ -94,20 +151,17 @@ function errorBox(session) {
   return [
     el(
       "section",
-      { class: "failure", "aria-label": "Error" },
+      { class: `failure ${session.status}`, "aria-label": "Error" },
       el("h2", {}, el("bdi", {}, type)),
-      el("p", { dir: "auto" }, message),
-      traceback && el("details", {}, el("summary", {}, "Traceback"), el("pre", {}, traceback)),
+      message && el("p", { dir: "auto" }, message),
+      traceback && el("details", {}, el("summary", {}, "Traceback"), el("pre", { tabindex: "0" }, traceback)),
     ),
   ];
 }
 
-const section = el("section", { class: "whole" }, el("h2", {}, "Timeline"), timeline.element);
-const timelineSection = () => section;
-
 function inputSection(session) {
   if (Object.keys(session.input ?? {}).length === 0) return [];
-  return [el("section", {}, el("h2", {}, "Input"), el("pre", { dir: "auto" }, JSON.stringify(session.input, null, 2)))];
+  return [el("section", {}, el("h2", {}, "Input"), el("pre", { dir: "auto", tabindex: "0" }, JSON.stringify(session.input, null, 2)))];
 }
 
 function copyButton() {
@@ -115,6 +169,7 @@ function copyButton() {
   button.addEventListener("click", async () => {
     const { session, actions } = model.get(id);
     button.textContent = (await copy(JSON.stringify({ ...session, actions }, null, 2))) ? "Copied" : "Copying is not allowed here";
+    announce(button.textContent);
     setTimeout(() => (button.textContent = "Copy as JSON"), 2000);
   });
   return button;
@@ -130,13 +185,24 @@ async function copy(text) {
 }
 
 // Coming from the stream, going back keeps its filter and place.
-document.getElementById("back").addEventListener("click", (event) => {
-  if (document.referrer.startsWith(location.origin) && history.length > 1) {
+byId("back").addEventListener("click", (event) => {
+  if (document.referrer.startsWith(`${location.origin}/?`) || document.referrer === `${location.origin}/`) {
     event.preventDefault();
     history.back();
   }
 });
 
+const follow = (place) => () => around?.[place] && location.assign(`/sessions/${around[place].id}`);
 const stream = new Stream({ query: {}, load, onUpdate, onGone: () => {}, onState });
+bindKeys("session", { j: follow("previous"), k: follow("next") });
+bindZoneChoice(byId("zone"));
+onZoneChange(() => {
+  if (timeline === null) return;
+  shown = "";
+  timeline.refresh();
+  drawFacts(model.get(id).session);
+  if (around) drawSides();
+});
 keepCounting();
 stream.start();
+fetchJson("/api/actions").then((catalogue) => (setCatalogue(catalogue), timeline?.refresh()), () => {});

@@ -5,9 +5,16 @@ const SILENCE_MS = 25_000;
 const FIRST_RETRY_MS = 500;
 const LONGEST_RETRY_MS = 10_000;
 
+/** The answer that was asked for before this module was here, once, where it is the same question. */
+function takeEarly(path) {
+  const early = window.earlyAnswer;
+  window.earlyAnswer = null;
+  return early?.path === path ? early.response : null;
+}
+
 /** Fetch JSON; throws an Error with `whatToDo`; without access it goes to the login. */
 export async function fetchJson(path, signal) {
-  const response = await fetch(path, { signal, headers: { Accept: "application/json" } });
+  const response = await (takeEarly(path) ?? fetch(path, { signal, headers: { Accept: "application/json" } }));
   if (response.status === 401) location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
   const body = await response.json().catch(() => ({}));
   if (response.ok) return body;
@@ -25,7 +32,9 @@ export class Stream {
     this.asOf = null;
     this.watchdog = setInterval(() => this.watch(), 5_000);
     this.onOnline = () => this.hurry();
+    this.onOffline = () => this.source && this.reconnect();
     window.addEventListener("online", this.onOnline);
+    window.addEventListener("offline", this.onOffline);
     document.addEventListener("visibilitychange", this.onOnline);
   }
 
@@ -46,6 +55,7 @@ export class Stream {
     clearTimeout(this.timer);
     clearInterval(this.watchdog);
     window.removeEventListener("online", this.onOnline);
+    window.removeEventListener("offline", this.onOffline);
     document.removeEventListener("visibilitychange", this.onOnline);
   }
 
@@ -85,9 +95,9 @@ export class Stream {
     this.start();
   }
 
-  fail(error) {
+  fail(error, again = () => this.start()) {
     this.say(this.asOf === null ? "failed" : "reconnecting", { error });
-    this.later(() => this.start());
+    this.later(again);
   }
 
   /** The connection broke: go on from the last cursor, later and later. */
@@ -102,7 +112,7 @@ export class Stream {
     try {
       await fetchJson("/api/job-sessions?limit=1");
     } catch (error) {
-      if (error.status === undefined) return this.reconnect();
+      return this.isClosed ? null : this.fail(error, () => this.probe());
     }
     if (!this.isClosed) this.connect();
   }

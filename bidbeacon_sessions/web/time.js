@@ -1,12 +1,21 @@
-// Times as people read them: in the browser's zone, which is always named; "ago" by the server's clock.
+// Times as people read them: in the chosen zone, which is always named; "ago" by the server's clock.
 
-const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-const clockFormat = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
-const dayFormat = new Intl.DateTimeFormat("en-GB", { weekday: "long", day: "numeric", month: "long", year: "numeric" });
-const keyFormat = new Intl.DateTimeFormat("sv-SE", { year: "numeric", month: "2-digit", day: "2-digit" });
+import { zoneOf } from "./zone.js";
+
+const formats = new Map();
 let skew = 0;
 
-export const zoneName = zone;
+function format(kind, zone, locale, options) {
+  const key = `${kind} ${zone}`;
+  if (!formats.has(key)) formats.set(key, new Intl.DateTimeFormat(locale, { ...options, timeZone: zone }));
+  return formats.get(key);
+}
+
+const CLOCK = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" };
+const MINUTE = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+const DAY = { weekday: "long", day: "numeric", month: "long", year: "numeric" };
+const SHORT_DAY = { day: "numeric", month: "short" };
+const KEY = { year: "numeric", month: "2-digit", day: "2-digit" };
 
 /** Take over the server's clock, so that "3 s ago" is right on a machine whose clock is not. */
 export function setServerTime(iso) {
@@ -14,18 +23,26 @@ export function setServerTime(iso) {
 }
 
 export const now = () => Date.now() + skew;
-export const clock = (instant) => clockFormat.format(new Date(instant));
-export const dayKey = (instant) => keyFormat.format(new Date(instant));
+export const clock = (instant, zone = zoneOf()) => format("clock", zone, "en-GB", CLOCK).format(new Date(instant));
+export const minute = (instant, zone = zoneOf()) => format("minute", zone, "en-GB", MINUTE).format(new Date(instant));
+export const dayKey = (instant, zone = zoneOf()) => format("key", zone, "sv-SE", KEY).format(new Date(instant));
+export const shortDay = (instant, zone = zoneOf()) => format("short", zone, "en-GB", SHORT_DAY).format(new Date(instant));
 
-export function dayName(instant) {
-  const name = dayFormat.format(new Date(instant));
-  const days = Math.round((Date.parse(dayKey(now())) - Date.parse(dayKey(instant))) / 86_400_000);
+export function dayName(instant, zone = zoneOf()) {
+  const name = format("day", zone, "en-GB", DAY).format(new Date(instant));
+  const days = Math.round((Date.parse(dayKey(now(), zone)) - Date.parse(dayKey(instant, zone))) / 86_400_000);
   return days === 0 ? `Today, ${name}` : days === 1 ? `Yesterday, ${name}` : name;
 }
 
+/** "PST", "GMT+9", "UTC": the zone in as few letters as it has at that instant. */
+export function zoneLetters(instant, zone = zoneOf()) {
+  const parts = format("letters", zone, "en-US", { timeZoneName: "short" }).formatToParts(new Date(instant));
+  return parts.find(({ type }) => type === "timeZoneName")?.value ?? zone;
+}
+
 /** The whole instant, with its zone and in UTC, for titles. */
-export function fullTime(iso) {
-  return `${dayKey(iso)} ${clock(iso)} ${zone}\n${iso}`;
+export function fullTime(iso, zone = zoneOf()) {
+  return `${dayKey(iso, zone)} ${clock(iso, zone)} ${zone}\n${iso}`;
 }
 
 export function ago(iso) {
@@ -44,6 +61,14 @@ export function duration(seconds) {
   if (whole < 60) return `${whole} s`;
   if (whole < 3600) return `${Math.floor(whole / 60)} min ${two(whole % 60)} s`;
   return `${Math.floor(whole / 3600)} h ${two(Math.floor((whole % 3600) / 60))} min`;
+}
+
+/** The instant at which a wall clock of a zone shows `2026-11-24T14:00:00`. */
+export function instantOf(local, zone = zoneOf()) {
+  const wanted = Date.parse(`${local}Z`);
+  const offset = (instant) => Date.parse(`${dayKey(instant, zone)}T${clock(instant, zone)}Z`) - Math.floor(instant / 1000) * 1000;
+  const guess = wanted - offset(wanted);
+  return wanted - offset(guess);
 }
 
 /** Keep everything that carries `data-ago` or `data-since` counting. */

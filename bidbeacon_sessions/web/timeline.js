@@ -1,9 +1,11 @@
-// A session's actions on a rail: rows that are made once, folding in the middle, gaps in time.
+// A session's actions on a rail: rows that are made once, runs of the same action as one, folding in the middle, gaps in time.
 
-import { el, reconcile } from "./dom.js";
+import { el, reconcile, sessionPath } from "./dom.js";
+import { foldRuns } from "./folding.js";
 import { toneIcon } from "./icons.js";
 import { renderParts } from "./parts.js";
 import { clock, duration, fullTime } from "./time.js";
+import { zoneOf } from "./zone.js";
 
 const SHOWN_UNFOLDED = 12;
 const SHOWN_FIRST = 2;
@@ -12,11 +14,13 @@ const GAP_SECONDS = 5;
 
 /** The list of one session's actions. `askForAll` is called when the reader wants those that are not loaded. */
 export class Timeline {
-  constructor({ folding, askForAll = null }) {
+  constructor({ folding, account, askForAll = null }) {
     this.element = el("ol", { class: "rail" });
     this.isExpanded = !folding;
     this.showsGaps = !folding;
+    this.account = account;
     this.askForAll = askForAll;
+    this.opened = new Set();
     this.rows = new Map();
     this.folds = new Map();
     this.gaps = new Map();
@@ -26,44 +30,62 @@ export class Timeline {
   show(actions, total) {
     this.actions = actions;
     this.total = total;
-    const visible = this.isExpanded || total <= SHOWN_UNFOLDED ? actions : actions.filter((action, index) => this.staysVisible(action, index));
+    const groups = foldRuns(actions).flatMap((group) => (this.opened.has(group.actions[0].ord) ? unfolded(group) : [group]));
+    const isShort = groups.length <= SHOWN_UNFOLDED && (actions.length === total || groups.length === actions.length && total <= SHOWN_UNFOLDED);
+    const visible = this.isExpanded || isShort ? groups : groups.filter((group, index) => staysVisible(group, index, groups.length));
     const nodes = [];
     let next = 0;
-    for (const action of visible) {
-      const index = actions.indexOf(action, next);
-      nodes.push(...this.between(actions.slice(next, index), actions[next - 1], action), this.row(action));
+    for (const group of visible) {
+      const index = groups.indexOf(group, next);
+      nodes.push(...this.between(groups.slice(next, index), groups[next - 1], group), this.row(group, groups[index - 1]));
       next = index + 1;
     }
     reconcile(this.element, nodes);
   }
 
-  staysVisible(action, index) {
-    return index < SHOWN_FIRST || index >= this.actions.length - SHOWN_LAST || action.tone === "error";
+  /** Make every row anew: the zone of times, or what can be folded, has changed. */
+  refresh() {
+    for (const made of [this.rows, this.folds, this.gaps]) made.clear();
+    if (this.actions) this.show(this.actions, this.total);
   }
 
   /** What stands between two visible rows: a fold, or the time that passed. */
   between(hidden, before, after) {
     const missing = this.missingBetween([before, ...hidden, after]);
-    const count = hidden.length + missing;
-    if (count > 1 || missing > 0) return [this.fold(count, after)];
-    if (count === 1) return [this.row(hidden[0])];
-    return this.showsGaps ? this.gap(before, after) : [];
+    const count = hidden.reduce((sum, { actions }) => sum + actions.length, 0) + missing;
+    if (hidden.length > 1 || missing > 0) return [this.fold(count, after.actions[0])];
+    if (hidden.length === 1) return [this.row(hidden[0], before)];
+    return this.showsGaps ? this.gap(before?.actions.at(-1), after.actions[0]) : [];
   }
 
   /** How many actions were not loaded between these, where the numbers jump. */
-  missingBetween(row) {
-    const jumps = row.slice(1).map((action, index) => action.ord - (row[index]?.ord ?? 0) - 1);
+  missingBetween(groups) {
+    const jumps = groups.slice(1).map(({ actions }, index) => actions[0].ord - (groups[index]?.actions.at(-1).ord ?? 0) - 1);
     return Math.min(jumps.reduce((sum, jump) => sum + jump, 0), this.total - this.actions.length);
   }
 
-  row(action) {
-    if (!this.rows.has(action.ord)) this.rows.set(action.ord, actionRow(action));
-    return this.rows.get(action.ord);
+  row(group, before) {
+    const [first] = group.actions;
+    const key = `${first.ord}-${group.actions.length}`;
+    if (!this.rows.has(key)) this.rows.set(key, group.actions.length > 1 ? this.runRow(group) : actionRow(first, this.account, this.showsGaps ? before?.actions.at(-1) : null));
+    return this.rows.get(key);
+  }
+
+  /** Several actions of one kind, told as one, with a button that shows them one by one. */
+  runRow({ actions, parts }) {
+    const [first] = actions;
+    const open = el("button", { type: "button", class: "run", "aria-expanded": "false", title: "Show them one by one" }, `${actions.length} ×`);
+    open.addEventListener("click", () => {
+      this.opened.add(first.ord);
+      this.show(this.actions, this.total);
+      this.rows.get(`${first.ord}-1`)?.querySelector("a, button")?.focus();
+    });
+    return row({ ...first, promises: actions.flatMap(({ promises = [] }) => promises) }, this.account, parts, open, `${fullTime(first.at, zoneOf(this.account))}\nuntil ${fullTime(actions.at(-1).at, zoneOf(this.account))}`);
   }
 
   fold(count, after) {
     const button = this.folds.get(after.ord) ?? el("button", { type: "button", class: "more" });
-    button.textContent = `… ${count} more ${count === 1 ? "action" : "actions"}`;
+    button.textContent = `… ${count.toLocaleString("en")} more ${count === 1 ? "action" : "actions"}`;
     if (!this.folds.has(after.ord)) {
       button.addEventListener("click", () => this.expand());
       this.folds.set(after.ord, button);
@@ -78,19 +100,40 @@ export class Timeline {
   }
 
   gap(before, after) {
-    const seconds = before ? (Date.parse(after.at) - Date.parse(before.at)) / 1000 : 0;
+    const seconds = secondsBetween(before, after);
     if (seconds < GAP_SECONDS) return [];
-    if (!this.gaps.has(after.ord)) this.gaps.set(after.ord, el("li", { class: "gap" }, el("span", {}, duration(seconds))));
+    if (!this.gaps.has(after.ord)) this.gaps.set(after.ord, el("li", { class: "gap" }, el("span", {}, `${duration(seconds)} later`)));
     return [this.gaps.get(after.ord)];
   }
 }
 
-function actionRow(action) {
+const staysVisible = ({ actions, isOpened }, index, count) => isOpened || index < SHOWN_FIRST || index >= count - SHOWN_LAST || actions[0].tone === "error";
+const unfolded = ({ actions }) => actions.map((action) => ({ actions: [action], parts: action.parts, isOpened: true }));
+const secondsBetween = (before, after) => (before ? (Date.parse(after.at) - Date.parse(before.at)) / 1000 : 0);
+
+function actionRow(action, account, before) {
+  const seconds = secondsBetween(before, action);
+  const took = before && seconds < GAP_SECONDS ? el("span", { class: "took", title: "Since the action before" }, `+${duration(seconds)}`) : null;
+  return row(action, account, action.parts, took);
+}
+
+function row(action, account, parts, addition, title = null) {
+  const zone = zoneOf(account);
   return el(
     "li",
     { class: `action ${action.tone}`, "data-type": action.type, title: action.type },
-    el("time", { class: "at", datetime: action.at, title: fullTime(action.at) }, clock(action.at)),
+    el("time", { class: "at", datetime: action.at, title: title ?? fullTime(action.at, zone) }, clock(action.at, zone)),
     toneIcon(action.tone),
-    el("p", { class: "sentence", dir: "auto" }, renderParts(action.parts)),
+    el("p", { class: "sentence", dir: "auto" }, renderParts(parts, account), addition && " ", addition, fates(action.promises ?? [], zone)),
   );
+}
+
+/** What became of work that an action promised: who did it, until when it is open, or that nothing came. */
+function fates(promises, zone) {
+  if (promises.length === 0) return null;
+  if (promises.length > 1) return el("span", { class: "fate" }, `↳ ${["kept", "open", "lost"].map((fate) => [promises.filter((one) => one.fate === fate).length, fate]).filter(([count]) => count > 0).map(([count, fate]) => `${count} ${fate}`).join(", ")}`);
+  const [{ fate, kept_by: keeper, kept_by_job: job, text, deadline_at: deadline }] = promises;
+  if (fate === "kept") return el("span", { class: "fate" }, "↳ kept by ", el("a", { href: sessionPath(keeper) }, el("bdi", {}, job ?? "a session")), text && ": ", el("bdi", {}, text ?? ""));
+  const until = el("time", { datetime: deadline, title: fullTime(deadline, zone) }, clock(deadline, zone));
+  return el("span", { class: `fate ${fate}` }, fate === "lost" ? "↳ lost: nothing came by " : "↳ open until ", until);
 }

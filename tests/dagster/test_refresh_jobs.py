@@ -28,6 +28,7 @@ def test_a_refresh_asks_for_all_that_is_due_in_two_reports(stocked: World) -> No
 
 def test_a_refresh_never_has_more_than_two_reports_of_an_ads_account_in_flight(stocked: World) -> None:
     """The countries of one ads account share its two slots, as they do at Amazon."""
+    stocked.hold_reports()
     stocked.run_job("refresh_account", stocked.account("US"))
     stocked.run_job("refresh_account", stocked.account("CA"))
     [row] = stocked.rows("SELECT count(*) AS n FROM report_requests WHERE status <> 'loaded'")

@@ -1,0 +1,117 @@
+"""The answers to the stream's `GET /api/coverage` and `GET /api/accounts`; the stream itself knows no windows."""
+
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+
+from bidbeacon_pipelines.reports.coverage import (
+    WindowSigns,
+    WindowState,
+    late_if_sent_before,
+    overdue_before,
+    window_state,
+)
+from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
+from bidbeacon_pipelines.reports.windows import local_date
+from bidbeacon_pipelines.store.accounts import Account, list_accounts
+from bidbeacon_pipelines.store.coverage import NO_WINDOW, SIGNS, list_window_letters
+from bidbeacon_sessions import SessionStore
+from bidbeacon_sessions.clock import Clock, utc_now
+from bidbeacon_sessions.presentation import instant
+from bidbeacon_sessions.stream import UnknownDatasetError
+
+STATE_LETTERS: Final[Mapping[WindowState, str]] = {
+    WindowState.FRESH: "f",
+    WindowState.NOT_DUE: "n",
+    WindowState.DUE: "d",
+    WindowState.REQUESTED: "r",
+    WindowState.LATE: "l",
+    WindowState.HELD: "h",
+    WindowState.FAILED: "x",
+    WindowState.EXPIRED: "e",
+}
+_TO_STATES: Final = str.maketrans(
+    {letter: STATE_LETTERS[window_state(WindowSigns(**signs))] for letter, signs in SIGNS.items()}
+    | {NO_WINDOW: "-"}
+)
+
+
+class WindowCoverage:
+    """Reads the windows of the store's database for the map.
+
+    Args:
+        store: whose database.
+        clock: gives the instant that states are true as of.
+    """
+
+    def __init__(self, store: SessionStore, *, clock: Clock = utc_now) -> None:
+        self._store = store
+        self._clock = clock
+
+    def read_coverage(self, dataset: str | None, days: int, to: date | None) -> dict[str, Any]:
+        """Say the state of each account's windows, a letter a day.
+
+        Raises:
+            UnknownDatasetError: there is no dataset of this name.
+        """
+        asked = _dataset(dataset)
+        now = self._clock()
+        end = to or local_date(now, "Pacific/Kiritimati")
+        with self._store.snapshot() as connection:
+            rows = list_window_letters(
+                connection,
+                asked.name,
+                start=end - timedelta(days=days - 1),
+                end=end,
+                now=now,
+                overdue_before=overdue_before(now),
+                late_if_sent_before=late_if_sent_before(asked, now),
+            )
+        return _coverage_json(asked, days, end, now) | {"accounts": [_row_json(row) for row in rows]}
+
+    def list_accounts(self) -> list[dict[str, Any]]:
+        """Give each account's `key`, `name` and `time_zone`."""
+        with self._store.snapshot() as connection:
+            return [_account_json(account) for account in list_accounts(connection)]
+
+
+def _dataset(name: str | None) -> Dataset:
+    if name is None:
+        return next(iter(DATASETS.values()))
+    if name not in DATASETS:
+        raise UnknownDatasetError(f"There is no dataset {name!r}.", f"Use one of: {', '.join(DATASETS)}.")
+    return DATASETS[name]
+
+
+def _coverage_json(dataset: Dataset, days: int, end: date, now: datetime) -> dict[str, Any]:
+    return {
+        "dataset": dataset.name,
+        "datasets": [{"name": one.name, "title": one.title} for one in DATASETS.values()],
+        "from": (end - timedelta(days=days - 1)).isoformat(),
+        "to": end.isoformat(),
+        "at": instant(now),
+        "states": {letter: str(state) for state, letter in STATE_LETTERS.items()},
+    }
+
+
+def _account_json(account: Account) -> dict[str, Any]:
+    return {"key": account.account_key, "name": account.name, "time_zone": account.time_zone}
+
+
+def _row_json(row: Mapping[Any, Any]) -> dict[str, Any]:
+    return {
+        "key": row["account_key"],
+        "name": row["name"],
+        "time_zone": row["time_zone"],
+        "stopped": _stopped(row),
+        "cells": row["letters"].translate(_TO_STATES),
+    }
+
+
+def _stopped(row: Mapping[Any, Any]) -> str | None:
+    """Say in a few words why nothing is asked for an account, or None."""
+    if not row["enabled"]:
+        return "disabled"
+    if row["amazon_status"] == "DISABLED":
+        return "disabled at Amazon"
+    return "needs a person" if row["needs_person"] is not None else None

@@ -1,0 +1,79 @@
+"""How a window looks on the map of all windows: one state, from what can be read of many windows at once. Pure.
+
+The same order as the rules of `reports.explain`, which tells one window's whole story; a test holds the two together.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from bidbeacon_pipelines.reports.claims import OVERDUE_AFTER
+from bidbeacon_pipelines.reports.datasets import Dataset
+from bidbeacon_pipelines.reports.explain_requests import LATE_AFTER, LATE_AFTER_USUAL
+
+
+class WindowState(StrEnum):
+    """How a window looks on the map; the order is from fine to worst."""
+
+    FRESH = "fresh"
+    """The last refresh that was due is loaded."""
+    NOT_DUE = "not due"
+    """It has no data, as it should: its first refresh is not due."""
+    DUE = "due"
+    """It should be asked for, and will be."""
+    REQUESTED = "requested"
+    """It was asked for, and Amazon works on it or it is being loaded."""
+    LATE = "late"
+    """It is due for more than six hours, or Amazon takes far longer than usual."""
+    HELD = "held"
+    """A report lost nearly all rows, and waits for a second one that says the same."""
+    FAILED = "failed"
+    """Its report was given up or refused."""
+    EXPIRED = "expired"
+    """It was never loaded while Amazon served it."""
+
+
+@dataclass(frozen=True)
+class WindowSigns:
+    """What is read of a window.
+
+    Attributes:
+        status: Its status as stored.
+        is_due: Whether a refresh fell due, or a person wants it.
+        is_overdue: Whether one of an active account fell due longer ago than it should wait.
+        is_held: Whether a report for it is held.
+        request_is_late: Whether Amazon works on its request for far longer than usual.
+    """
+
+    status: str
+    is_due: bool = False
+    is_overdue: bool = False
+    is_held: bool = False
+    request_is_late: bool = False
+
+
+def window_state(signs: WindowSigns) -> WindowState:
+    """Say how a window looks on the map."""
+    match signs.status:
+        case "expired":
+            return WindowState.EXPIRED
+        case "requested":
+            return WindowState.LATE if signs.request_is_late else WindowState.REQUESTED
+        case "failed":
+            return WindowState.FAILED
+        case "loaded" if signs.is_held:
+            return WindowState.HELD
+    if signs.is_due:
+        return WindowState.LATE if signs.is_overdue else WindowState.DUE
+    return WindowState.FRESH if signs.status == "loaded" else WindowState.NOT_DUE
+
+
+def overdue_before(now: datetime) -> datetime:
+    """Give the instant before which what fell due is late."""
+    return now - OVERDUE_AFTER
+
+
+def late_if_sent_before(dataset: Dataset, now: datetime) -> datetime:
+    """Give the instant before which a request that is still in flight is late at Amazon."""
+    usual: timedelta = LATE_AFTER_USUAL * dataset.usual_latency
+    return now - max(LATE_AFTER, usual)

@@ -1,0 +1,77 @@
+"""SQL that reads the windows of all accounts at once: a letter a day, since 100 accounts times 456 days are 45,600 windows."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from itertools import product
+from types import MappingProxyType
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, text
+
+from bidbeacon_pipelines.store.tables import WINDOW_STATUSES
+
+NO_WINDOW = " "
+_FIRST_LETTER = 48
+_FLAGS = ("is_due", "is_overdue", "is_held", "request_is_late")
+
+# Windows of a new account fall due when it is first seen, those of one with a cadence of its own at its next round.
+_LETTERS = text(f"""
+    WITH letters AS (
+        SELECT w.account_id, w.country_code, w.window_date,
+               chr({_FIRST_LETTER} + 16 * (array_position(CAST(:statuses AS text[]), w.status) - 1)
+                 + 8 * CAST(w.wanted_by IS NOT NULL OR coalesce(w.next_refresh_at <= :now, false) AS integer)
+                 + 4 * CAST(coalesce(greatest(w.next_refresh_at, a.first_seen_at, a.next_look_at) <= :overdue_before, false)
+                            AND w.next_refresh_at IS NOT NULL
+                            AND a.enabled AND a.needs_person IS NULL AND a.amazon_status <> 'DISABLED' AS integer)
+                 + 2 * CAST(w.held_digest IS NOT NULL AS integer)
+                 + CAST(coalesce(r.status = 'in_flight' AND r.sent_at < :late_if_sent_before, false) AS integer)) AS letter
+          FROM report_windows w
+          JOIN advertiser_accounts a USING (account_id, country_code)
+          LEFT JOIN report_requests r ON r.id = w.request_id
+         WHERE w.dataset = :dataset AND w.window_date BETWEEN :start AND :end)
+    SELECT a.account_key, a.name, a.time_zone, a.enabled, a.amazon_status, a.needs_person,
+           (SELECT string_agg(coalesce(l.letter, ' '), '' ORDER BY d.day)
+              FROM generate_series(CAST(:start AS date), CAST(:end AS date), interval '1 day') AS d(day)
+              LEFT JOIN letters l ON l.account_id = a.account_id AND l.country_code = a.country_code AND l.window_date = CAST(d.day AS date)) AS letters
+      FROM advertiser_accounts a ORDER BY a.account_key""")
+
+
+def list_window_letters(
+    connection: Connection,
+    dataset: str,
+    *,
+    start: date,
+    end: date,
+    now: datetime,
+    overdue_before: datetime,
+    late_if_sent_before: datetime,
+) -> list[RowMapping]:
+    """Give every account with one letter a day from `start` to `end`: a key of `SIGNS`, or a blank where there is no window.
+
+    Columns: account_key, name, time_zone, enabled, amazon_status, needs_person, letters.
+    """
+    values = {
+        "dataset": dataset,
+        "start": start,
+        "end": end,
+        "now": now,
+        "overdue_before": overdue_before,
+        "late_if_sent_before": late_if_sent_before,
+        "statuses": list(WINDOW_STATUSES),
+    }
+    return list(connection.execute(_LETTERS, values).mappings())
+
+
+def _signs() -> Mapping[str, Mapping[str, Any]]:
+    """Give what each letter says, the way the statement makes them."""
+    every = product(WINDOW_STATUSES, *[(False, True)] * len(_FLAGS))
+    return MappingProxyType(
+        {
+            chr(_FIRST_LETTER + place): {"status": status, **dict(zip(_FLAGS, flags, strict=True))}
+            for place, (status, *flags) in enumerate(every)
+        }
+    )
+
+
+SIGNS = _signs()
+"""What each letter says of a window: the fields of `reports.coverage.WindowSigns`."""

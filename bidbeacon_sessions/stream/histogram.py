@@ -1,0 +1,85 @@
+"""`GET /api/job-sessions/histogram`: how many matching sessions began in each interval of a stretch of time."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from bidbeacon_sessions.clock import utc_now
+from bidbeacon_sessions.overview import count_by_interval
+from bidbeacon_sessions.store import SessionStore
+from bidbeacon_sessions.stream.problems import BadRequestError
+from bidbeacon_sessions.stream.queries import read_filter
+
+MOST_INTERVALS = 72
+USUAL_STRETCH = timedelta(hours=24)
+LONGEST_STRETCH = timedelta(days=800)
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+_WIDTHS = (
+    *(1, 2, 5, 10, 15, 30),
+    *(minutes * _MINUTE for minutes in (1, 2, 5, 10, 20, 30)),
+    *(hours * _HOUR for hours in (1, 2, 3, 6, 12)),
+    *(days * _DAY for days in (1, 2, 7, 14)),
+)
+"""Lengths in seconds that people can read off an axis."""
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """Intervals of one width that cover a stretch of time; `start` is a multiple of the width, in UTC."""
+
+    start: datetime
+    width: timedelta
+    count: int
+
+
+def divide(since: datetime, before: datetime) -> Intervals:
+    """Divide a stretch of time into at most 72 intervals of a width that people can read.
+
+    Raises:
+        BadRequestError: it ends before it begins, or is longer than 800 days.
+    """
+    if not timedelta(0) < before - since <= LONGEST_STRETCH:
+        raise BadRequestError(
+            f"Expected since to lie before `before`, by {LONGEST_STRETCH.days} days at most, got: {since.isoformat()} and {before.isoformat()}.",
+            "Leave one of them out, or choose a shorter stretch.",
+        )
+    seconds = (before - since).total_seconds()
+    width = next((width for width in _WIDTHS if seconds / width <= MOST_INTERVALS - 1), _WIDTHS[-1])
+    first = int(since.timestamp() // width)
+    last = int(-(-before.timestamp() // width))
+    return Intervals(datetime.fromtimestamp(first * width, UTC), timedelta(seconds=width), last - first)
+
+
+def answer_histogram(request: Request) -> Response:
+    """Count the sessions of the filter between `since` and `before`, the last 24 hours where these are not given.
+
+    `counts` is null where that takes too long: the page asks for a shorter stretch then.
+    """
+    wanted = read_filter(request.query_params)
+    before = wanted.before or utc_now()
+    intervals = divide(wanted.since or before - USUAL_STRETCH, before)
+    store: SessionStore = request.app.state.store
+    with store.snapshot() as connection:
+        rows = count_by_interval(
+            connection, wanted, start=intervals.start, width=intervals.width, intervals=intervals.count
+        )
+    return JSONResponse(_as_json(intervals, rows))
+
+
+def _as_json(intervals: Intervals, rows: Iterable[Mapping[Any, Any]] | None) -> dict[str, Any]:
+    return {
+        "start": intervals.start.isoformat(),
+        "seconds": int(intervals.width.total_seconds()),
+        "counts": None if rows is None else _counts(intervals, rows),
+    }
+
+
+def _counts(intervals: Intervals, rows: Iterable[Mapping[Any, Any]]) -> list[dict[str, int]]:
+    counts: list[dict[str, int]] = [{} for _ in range(intervals.count)]
+    for row in rows:
+        counts[row["place"]][row["status"]] = row["sessions"]
+    return counts

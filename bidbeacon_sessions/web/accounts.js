@@ -1,0 +1,16 @@
+// The accounts that the server knows: their names and time zones. The page works without them.
+
+const accounts = new Map();
+let loading = null;
+
+/** Load them once; never fails, since names and zones are an addition. */
+export function loadAccounts() {
+  loading ??= fetch("/api/accounts", { headers: { Accept: "application/json" } })
+    .then((response) => (response.ok ? response.json() : { accounts: [] }))
+    .then((body) => body.accounts.forEach((account) => accounts.set(account.key, account)))
+    .catch(() => (loading = null));
+  return loading;
+}
+
+export const accountZone = (key) => accounts.get(key)?.time_zone ?? null;
+export const accountName = (key) => accounts.get(key)?.name ?? "";

@@ -1,0 +1,70 @@
+// Why one window is as it is: explain's sentence, and the sessions that touched it.
+
+import { el, sessionPath } from "./dom.js";
+import { statusIcon, toneIcon } from "./icons.js";
+import { accountTag, renderParts } from "./parts.js";
+import { causeOf } from "./notice.js";
+import { fetchJson } from "./stream.js";
+import { ago, clock, dayKey, fullTime } from "./time.js";
+import { zoneOf } from "./zone.js";
+
+const SHOWN = 12;
+
+export class CellDetail {
+  constructor(root, { onClose }) {
+    Object.assign(this, { root, onClose });
+    this.asked = null;
+    root.addEventListener("keydown", (event) => event.key === "Escape" && onClose());
+  }
+
+  /** Show a window, or nothing. What is shown already stays until the answer is there. */
+  async show(chosen) {
+    const isAnother = JSON.stringify(chosen) !== JSON.stringify(this.asked);
+    this.asked = chosen;
+    this.root.hidden = chosen === null;
+    if (chosen === null) return;
+    if (isAnother) this.root.replaceChildren(this.head(chosen), el("div", { class: "skeleton", "aria-hidden": "true" }, el("i"), el("i"), el("i")));
+    try {
+      const told = await fetchJson(`/api/explain?${new URLSearchParams(chosen)}`);
+      if (this.asked === chosen) this.root.replaceChildren(this.head(chosen), ...this.body(told));
+    } catch (error) {
+      if (this.asked === chosen && isAnother) this.root.replaceChildren(this.head(chosen), el("p", { class: "problem" }, causeOf(error)), el("button", { type: "button", class: "button", on: { click: () => ((this.asked = null), this.show(chosen)) } }, "Try again"));
+    }
+  }
+
+  head({ account, dataset, window }) {
+    const close = el("button", { type: "button", class: "round", "aria-label": "Close", title: "Close (Esc)", on: { click: this.onClose } }, "✕");
+    return el("header", {}, el("h2", {}, window), close, el("p", {}, accountTag(account), " ", el("bdi", { class: "tag badge" }, dataset)));
+  }
+
+  body({ verdict, facts, timeline }) {
+    const zone = zoneOf(facts.account?.account_key);
+    const newest = [...timeline].reverse();
+    return [
+      el("p", { class: `verdict ${verdict.severity}` }, el("b", {}, verdict.cause.replaceAll("-", " ")), " ", el("bdi", {}, withCommands(verdict.sentence))),
+      verdict.next_at && el("p", { class: "quiet" }, "Next: ", el("time", { datetime: verdict.next_at, title: fullTime(verdict.next_at, zone) }, `${dayKey(verdict.next_at, zone)} ${clock(verdict.next_at, zone)} ${zone}`)),
+      el("h3", {}, newest.length > 0 ? "Sessions that touched it, newest first" : "No session has touched it yet"),
+      ...this.stories(newest, zone),
+    ].filter(Boolean);
+  }
+
+  stories(newest, zone) {
+    const list = el("ol", { class: "stories" }, newest.slice(0, SHOWN).map((action) => story(action, zone)));
+    const rest = newest.slice(SHOWN);
+    if (rest.length === 0) return [list];
+    const more = el("button", { type: "button", class: "more", on: { click: () => (list.append(...rest.map((action) => story(action, zone))), more.remove()) } }, `… ${rest.length} earlier`);
+    return [list, more];
+  }
+}
+
+/** What stands between back-ticks is a command to copy. */
+const withCommands = (sentence) => sentence.split("`").map((piece, index) => (index % 2 === 1 ? el("code", {}, piece) : piece));
+
+function story(action, zone) {
+  return el(
+    "li",
+    { class: `story ${action.tone}` },
+    el("p", {}, el("a", { href: sessionPath(action.session_id) }, statusIcon(action.session_status), " ", el("bdi", {}, action.job_name)), " ", el("time", { datetime: action.at, title: fullTime(action.at, zone) }, `${dayKey(action.at, zone)} ${clock(action.at, zone)}`), " ", el("span", { "data-ago": action.at }, ago(action.at))),
+    el("p", { class: "sentence", dir: "auto" }, toneIcon(action.tone), " ", renderParts(action.parts, null)),
+  );
+}

@@ -1,0 +1,108 @@
+// Completion of the filter field, after the combobox pattern: suggestions below, arrows choose, Enter or Tab takes.
+
+import { accountName } from "./accounts.js";
+import { el } from "./dom.js";
+import { KEYS } from "./filters.js";
+import { fetchJson } from "./stream.js";
+import { dayKey, now } from "./time.js";
+
+const MOST = 9;
+const FRESH_MS = 60_000;
+const TIMES = ["1h", "6h", "24h", "7d", "30d", "today", "yesterday"];
+const HINTS = { job: "a job’s name", account: "an account", status: "how it ended", type: "an action’s type", dataset: "a dataset", window: "a day", run: "a run’s id", since: "from when on", before: "up to when" };
+
+export class Completion {
+  constructor(input, list) {
+    Object.assign(this, { input, list });
+    this.options = [];
+    this.active = -1;
+    this.values = {};
+    this.loadedAt = -FRESH_MS;
+    input.addEventListener("focus", () => this.load());
+    input.addEventListener("input", () => this.suggest());
+    input.addEventListener("click", () => this.suggest());
+    input.addEventListener("blur", () => this.close());
+    input.addEventListener("keydown", (event) => this.onKey(event));
+    list.addEventListener("pointerdown", (event) => this.onPointer(event));
+  }
+
+  /** Ask for the values that sessions have; where that fails, keys alone are suggested. */
+  async load() {
+    if (performance.now() - this.loadedAt < FRESH_MS) return this.suggest();
+    this.loadedAt = performance.now();
+    this.values = await fetchJson("/api/job-sessions/values").catch(() => this.values);
+    if (document.activeElement === this.input) this.suggest();
+  }
+
+  suggest() {
+    const word = this.word();
+    const colon = word.indexOf(":");
+    const key = colon < 0 ? null : word.slice(0, colon);
+    this.options = key === null ? keysFor(word) : this.valuesFor(key, word.slice(colon + 1).replace(/^"/, "").toLowerCase());
+    this.show(-1);
+  }
+
+  /** The word that the caret stands in or behind. */
+  word() {
+    const before = this.input.value.slice(0, this.input.selectionStart ?? this.input.value.length);
+    return /\S*$/.exec(before)[0];
+  }
+
+  valuesFor(key, begun) {
+    const known = { ...this.values, window: lastDays(), since: TIMES, before: TIMES }[key] ?? [];
+    const fits = (value) => value.toLowerCase().includes(begun) || (key === "account" && accountName(value).toLowerCase().includes(begun));
+    const found = known.filter(fits).slice(0, MOST);
+    return found.length === 1 && found[0].toLowerCase() === begun ? [] : found.map((value) => ({ insert: `${key}:${value} `, label: value, hint: key === "account" ? accountName(value) : "" }));
+  }
+
+  show(active) {
+    this.active = active;
+    const isOpen = this.options.length > 0 && document.activeElement === this.input;
+    this.list.hidden = !isOpen;
+    this.input.setAttribute("aria-expanded", String(isOpen));
+    this.list.replaceChildren(...(isOpen ? this.options.map((option, index) => optionRow(option, index, index === active)) : []));
+    if (active >= 0) this.input.setAttribute("aria-activedescendant", `option-${active}`);
+    else this.input.removeAttribute("aria-activedescendant");
+  }
+
+  close() {
+    this.options = [];
+    this.show(-1);
+  }
+
+  onKey(event) {
+    const count = this.options.length;
+    const isTaking = this.active >= 0 && (event.key === "Enter" || event.key === "Tab");
+    if (event.key === "Escape" && count > 0) this.close();
+    else if (event.key === "ArrowDown" && count > 0) this.show((this.active + 1) % count);
+    else if (event.key === "ArrowUp" && count > 0) this.show((this.active + count - (this.active < 0 ? 0 : 1)) % count);
+    else if (isTaking) this.take(this.options[this.active]);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  onPointer(event) {
+    const row = event.target.closest("[role=option]");
+    if (!row) return;
+    event.preventDefault();
+    this.take(this.options[Number(row.dataset.index)]);
+  }
+
+  /** Put a suggestion into the place of the begun word. */
+  take({ insert }) {
+    const end = this.input.selectionStart ?? this.input.value.length;
+    const start = end - this.word().length;
+    this.input.setRangeText(insert, start, end, "end");
+    this.suggest();
+  }
+}
+
+const keysFor = (word) => KEYS.filter((key) => key !== "text" && key.startsWith(word.toLowerCase())).map((key) => ({ insert: `${key}:`, label: `${key}:`, hint: HINTS[key] }));
+
+/** The last 14 days, the newest first, without a zone: windows are account-local days. */
+const lastDays = () => Array.from({ length: 14 }, (_, back) => dayKey(now() - back * 86_400_000));
+
+function optionRow({ label, hint }, index, isActive) {
+  return el("li", { id: `option-${index}`, role: "option", "aria-selected": String(isActive), "data-index": index }, el("bdi", {}, label), hint && el("small", {}, hint));
+}

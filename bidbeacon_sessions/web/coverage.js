@@ -1,0 +1,249 @@
+// Account times window for a dataset: what is fresh, what is not and why; live, and all of it in the address.
+
+import { loadAccounts } from "./accounts.js";
+import { CellDetail } from "./cell-detail.js";
+import { CoverageMap, dayAfter } from "./coverage-map.js";
+import { NONE, STATES, readColours, stateMark } from "./coverage-states.js";
+import { coverageTable } from "./coverage-table.js";
+import { el, reconcile } from "./dom.js";
+import { bindKeys } from "./keys.js";
+import { hideNotice, hideTrouble, showError, showNotice, showTrouble } from "./notice.js";
+import { showPill } from "./pill.js";
+import { Stream, fetchJson } from "./stream.js";
+import { clock, keepCounting, setServerTime } from "./time.js";
+import { bindZoneChoice, onZoneChange, putIntoAddress, zoneOf, zoneParameters } from "./zone.js";
+
+const KEYS = ["dataset", "days", "to", "accounts", "state", "view", "account", "window"];
+const SPANS = { 30: "30 days", 91: "3 months", 456: "15 months" };
+const USUAL_DAYS = "91";
+const RENEW_MS = 2_500;
+const ANYWAY_MS = 60_000;
+
+const byId = (id) => document.getElementById(id);
+const [box, skeleton, query] = ["map", "skeleton", "query"].map(byId);
+const map = new CoverageMap({ onChoose: (account, window) => go({ account, window }) });
+const detail = new CellDetail(byId("detail"), { onClose: closeDetail });
+let asked = read();
+let data = null;
+let stream = null;
+let state = { name: "connecting", asOf: null };
+let isPaused = false;
+let waiting = 0;
+
+function read() {
+  const given = new URLSearchParams(location.search);
+  return Object.fromEntries(KEYS.filter((key) => given.get(key)).map((key) => [key, given.get(key)]));
+}
+
+/** The address with some of its parameters changed; what is null is taken out. */
+function addressWith(changes) {
+  const wanted = { ...asked, ...changes, ...zoneParameters() };
+  const given = Object.entries(wanted).filter(([, value]) => value !== null && value !== undefined && value !== "");
+  return `/coverage${given.length > 0 ? `?${new URLSearchParams(given)}` : ""}`;
+}
+
+function go(changes, { replace = false } = {}) {
+  history[replace ? "replaceState" : "pushState"](null, "", addressWith(changes));
+  navigate();
+}
+
+function navigate() {
+  const before = asked;
+  asked = read();
+  putIntoAddress();
+  const isSame = ["dataset", "days", "to"].every((key) => before[key] === asked[key]);
+  if (before.dataset !== asked.dataset) open();
+  else if (!isSame) renew();
+  else draw();
+}
+
+function open() {
+  stream?.close();
+  data = null;
+  stream = new Stream({ query: asked.dataset ? { dataset: asked.dataset } : {}, load, onUpdate: onChange, onGone: () => {}, onState });
+  stream.start();
+}
+
+/** The cursor first: what changes while the windows are read is told again rather than missed. */
+async function load() {
+  const { cursor } = await fetchJson("/api/job-sessions?limit=1");
+  await Promise.all([fetchCoverage(), loadAccounts()]);
+  return cursor;
+}
+
+async function fetchCoverage() {
+  const wanted = { dataset: asked.dataset, days: asked.days ?? USUAL_DAYS, to: asked.to };
+  const found = await fetchJson(`/api/coverage?${new URLSearchParams(Object.entries(wanted).filter(([, value]) => value))}`);
+  setServerTime(found.at);
+  data = withoutEmptyEnd(found);
+  waiting = 0;
+  draw();
+}
+
+/** Days that have begun nowhere yet are not shown, unless they are asked for. */
+function withoutEmptyEnd(found) {
+  let days = found.accounts[0]?.cells.length ?? 0;
+  while (!asked.to && days > 1 && found.accounts.every(({ cells }) => cells[days - 1] === NONE)) days -= 1;
+  const accounts = found.accounts.map((account) => ({ ...account, cells: account.cells.slice(0, days) }));
+  return { ...found, accounts, days, to: dayAfter(found.from, days - 1) };
+}
+
+let renewal = null;
+function onChange(session, actions) {
+  if (data && actions.length > 0 && !actions.some(({ payload }) => payload.dataset === data.dataset)) return;
+  waiting += 1;
+  if (!isPaused) renewal ??= setTimeout(renew, RENEW_MS);
+  showFreshness();
+}
+
+async function renew() {
+  clearTimeout(renewal);
+  renewal = null;
+  try {
+    await fetchCoverage();
+    hideTrouble();
+  } catch (error) {
+    if (data === null) onState({ ...state, name: "failed", error });
+    else showTrouble("The map can't be renewed.", error, renew);
+  }
+}
+
+function onState(next) {
+  state = next;
+  if (next.error && data === null) {
+    skeleton.hidden = true;
+    showError("The windows could not be loaded", next.error, () => (stream.pending ? stream.hurry() : renew()));
+  } else if (next.error) showTrouble("The map can't be renewed.", next.error, () => stream.hurry());
+  if (next.name === "live") hideTrouble();
+  showFreshness();
+}
+
+function showFreshness() {
+  showPill(state, { isHeld: isPaused, waiting });
+  byId("pill").setAttribute("aria-pressed", String(isPaused));
+}
+
+function draw() {
+  showFreshness();
+  if (data === null) return;
+  const accounts = wantedAccounts();
+  skeleton.hidden = true;
+  query.value = document.activeElement === query ? query.value : (asked.accounts ?? "");
+  document.title = `Coverage of ${data.dataset} · BidBeacon`;
+  drawChoices(accounts);
+  if (!showEmpty(accounts)) {
+    hideNotice();
+    if (asked.view === "table") drawTable(accounts);
+    else drawMap(accounts);
+  }
+  box.setAttribute("aria-busy", "false");
+  detail.show(asked.account && asked.window ? { account: asked.account, dataset: data.dataset, window: asked.window } : null);
+}
+
+function wantedAccounts() {
+  const words = (asked.accounts ?? "").toLowerCase().split(/\s+/).filter(Boolean);
+  const letter = Object.keys(STATES).find((one) => STATES[one].name === asked.state);
+  return data.accounts.filter(({ key, name, cells }) => words.every((word) => `${key} ${name}`.toLowerCase().includes(word)) && (!letter || cells.includes(letter)));
+}
+
+function drawMap(accounts) {
+  reconcile(box, [map.element]);
+  map.show(data, accounts, asked.account && asked.window ? { account: asked.account, window: asked.window } : null);
+}
+
+let drawnTable = "";
+function drawTable(accounts) {
+  const key = JSON.stringify([data.from, data.to, accounts]);
+  if (key === drawnTable && box.firstElementChild?.matches(".table-box")) return;
+  drawnTable = key;
+  box.replaceChildren(coverageTable(data, accounts, (account, window) => addressWith({ account, window })));
+}
+
+/** Three kinds of empty: no accounts at all, none that match, no windows in these days. */
+function showEmpty(accounts) {
+  const hasWindows = data.accounts.some(({ cells }) => /[^-]/.test(cells));
+  if (data.accounts.length === 0) showNotice("empty", el("h2", {}, "No accounts yet"), el("p", {}, "Accounts are synced once an hour by themselves. At once: ", el("code", {}, "bidbeacon accounts sync"), "."));
+  else if (!hasWindows) showNotice("empty", el("h2", {}, "No windows in these days"), el("p", {}, `Nothing of ${data.dataset} from ${data.from} to ${data.to}. An account’s windows are made at its first refresh, back to what Amazon serves.`), el("a", { class: "button", href: addressWith({ to: null, days: null }) }, "Look at the newest days"));
+  else if (accounts.length === 0) showNotice("empty", el("h2", {}, "No account matches"), el("p", {}, "None of the ", String(data.accounts.length), " accounts has ", el("code", {}, [asked.accounts, asked.state && `state: ${asked.state}`].filter(Boolean).join(", ")), "."), el("a", { class: "button", href: addressWith({ accounts: null, state: null }) }, "Show all accounts"));
+  else return false;
+  box.replaceChildren();
+  return true;
+}
+
+function drawChoices(accounts) {
+  const select = byId("dataset");
+  if (select.options.length === 0) select.append(...data.datasets.map(({ name, title }) => new Option(`${name} · ${title}`, name)));
+  select.value = data.dataset;
+  const days = asked.days ?? USUAL_DAYS;
+  chips("days", Object.entries(SPANS).map(([value, name]) => [name, { days: value === USUAL_DAYS ? null : value }, days === value]));
+  const shown = Number(days);
+  chips("paging", [["← Earlier", { to: dayAfter(data.to, -shown) }], ["Later →", { to: dayAfter(data.to, shown) }], asked.to && ["Newest", { to: null }]].filter(Boolean));
+  chips("shapes", [["Map", { view: null }, asked.view !== "table"], ["Table", { view: "table" }, asked.view === "table"]]);
+  drawLegend(accounts);
+  byId("as-of").textContent = `${accounts.length === data.accounts.length ? `${accounts.length} accounts` : `${accounts.length} of ${data.accounts.length} accounts`}, ${data.from} to ${data.to} · as of ${clock(data.at)} ${zoneOf().replaceAll("_", " ")}`;
+}
+
+function chips(id, rows) {
+  reconcile(byId(id), rows.map(([text, changes, isCurrent], index) => chip(id, index, text, addressWith(changes), isCurrent)));
+}
+
+const made = new Map();
+/** The same element each time, so that the focus stays on it. */
+function chip(id, index, text, href, isCurrent) {
+  const key = `${id} ${index}`;
+  if (!made.has(key)) made.set(key, el("a", { class: "chip" }, text));
+  const link = made.get(key);
+  link.setAttribute("href", href);
+  if (isCurrent) link.setAttribute("aria-current", "true");
+  else link.removeAttribute("aria-current");
+  return link;
+}
+
+function drawLegend() {
+  const counts = Object.fromEntries(Object.keys(STATES).map((letter) => [letter, 0]));
+  for (const { cells } of data.accounts) for (const letter of cells) if (letter in counts) counts[letter] += 1;
+  const rows = Object.entries(STATES).map(([letter, { name, meaning }]) => {
+    const isCurrent = asked.state === name;
+    const link = el("a", { class: "chip", href: addressWith({ state: isCurrent ? null : name }), "aria-current": isCurrent && "true", title: `${meaning}: ${isCurrent ? "show all accounts" : "only accounts that have one"}` }, stateMark(letter), ` ${name} `, el("b", {}, counts[letter].toLocaleString("en")));
+    return el("li", {}, link);
+  });
+  const focused = document.activeElement?.closest("#states a")?.getAttribute("title");
+  byId("states").replaceChildren(...rows);
+  if (focused) [...byId("states").querySelectorAll("a")].find((link) => link.title.split(":")[0] === focused.split(":")[0])?.focus();
+}
+
+function closeDetail() {
+  go({ account: null, window: null });
+  if (map.element.isConnected) map.cursor.focus({ preventScroll: true });
+}
+
+function togglePause() {
+  isPaused = !isPaused;
+  if (!isPaused && waiting > 0) renew();
+  showFreshness();
+}
+
+/** Links that stay in this view need no new page. */
+function followLink(event) {
+  const link = event.target.closest("a[href^='/coverage']");
+  if (!link || event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+  event.preventDefault();
+  history.pushState(null, "", link.getAttribute("href"));
+  navigate();
+}
+
+byId("filter").addEventListener("submit", (event) => event.preventDefault());
+query.addEventListener("input", () => go({ accounts: query.value.trim() || null }, { replace: true }));
+query.addEventListener("keydown", (event) => event.key === "Escape" && query.blur());
+byId("dataset").addEventListener("change", (event) => go({ dataset: event.target.value }));
+byId("pill").addEventListener("click", togglePause);
+window.addEventListener("popstate", navigate);
+document.addEventListener("click", followLink);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => (readColours(), draw()));
+setInterval(() => !isPaused && !document.hidden && data && renew(), ANYWAY_MS);
+bindKeys("coverage", { "/": () => query.focus(), p: togglePause, Escape: () => asked.window && closeDetail() });
+bindZoneChoice(byId("zone"));
+onZoneChange(draw);
+keepCounting();
+readColours();
+open();

@@ -1,0 +1,84 @@
+// Runs of the same action as one: "Queued 14 report windows" with 14 badges. Pure; an error never folds.
+
+const SHORTEST_RUN = 3;
+const NUMBER = /\d[\d,.:]*/g;
+let nouns = null;
+
+/** Take over the catalogue of actions: the nouns that sentences count with. Until then nothing folds. */
+export function setCatalogue(catalogue) {
+  nouns = new Map(Object.entries(catalogue).map(([type, { sentence }]) => [type, [...sentence.matchAll(/\{(\w+):count:([^}|]*)(?:\|([^}]*))?\}/g)].map(([, field, one, many]) => ({ field, one, many: many || `${one}s` }))]));
+}
+
+/** Group actions, which are in order: each group is `{actions, parts}`, of one action or of a run of three and more. */
+export function foldRuns(actions) {
+  const groups = [];
+  for (let start = 0; start < actions.length; ) {
+    const end = endOfRun(actions, start);
+    if (end - start >= SHORTEST_RUN) groups.push({ actions: actions.slice(start, end), parts: mergedParts(actions.slice(start, end)) });
+    else for (let index = start; index < end; index += 1) groups.push({ actions: [actions[index]], parts: actions[index].parts });
+    start = end;
+  }
+  return groups;
+}
+
+function endOfRun(actions, start) {
+  const first = actions[start];
+  let end = start + 1;
+  if (nouns === null || first.tone === "error") return end;
+  const shape = shapeOf(first);
+  while (end < actions.length && actions[end].ord === actions[end - 1].ord + 1 && actions[end].type === first.type && shapeOf(actions[end]) === shape) end += 1;
+  return end;
+}
+
+/** What two actions must share to be told as one: the same words, whatever the numbers, badges and windows are. */
+function shapeOf(action) {
+  return slots(action.parts).map(({ kind, text }) => (kind === "text" ? text.replace(NUMBER, "#").replace(/s\b/g, "") : kind)).join("\u0000");
+}
+
+/** The parts, with windows (or badges, or accounts) that stand side by side as one slot with many values. */
+function slots(parts) {
+  const found = [];
+  parts.forEach((part, index) => {
+    const last = found.at(-1);
+    const isBlankBetween = part.kind === "text" && part.text.trim() === "" && last?.values && parts[index + 1]?.kind === last.kind;
+    if (isBlankBetween) return;
+    if (part.kind === "text") found.push({ kind: "text", text: part.text });
+    else if (last?.kind === part.kind && last.values) last.values.push(part.value);
+    else found.push({ kind: part.kind, text: part.text, values: [part.value], part });
+  });
+  return found;
+}
+
+function mergedParts(run) {
+  const rows = run.map((action) => slots(action.parts));
+  return rows[0].flatMap((slot, place) => {
+    if (slot.kind === "text") return [{ kind: "text", text: mergedText(run, rows.map((row) => row[place].text)) }];
+    const values = [...new Set(rows.flatMap((row) => row[place].values))];
+    if (slot.kind === "window") return values.map((value) => ({ kind: "window", text: value, value }));
+    if (slot.kind === "badge" && values.length > 1) return [{ kind: "badges", values }];
+    return slot.kind === "account" ? values.flatMap((value) => [{ kind: "account", text: value, value }, { kind: "text", text: " " }]).slice(0, -1) : [rows.at(-1)[place].part];
+  });
+}
+
+/** Counted nouns are added up; any other number that is not the same everywhere becomes "…". */
+function mergedText(run, texts) {
+  let merged = texts[0];
+  let others = texts;
+  for (const noun of nouns.get(run[0].type) ?? []) {
+    const counted = new RegExp(`\\d[\\d,]* (${escaped(noun.many)}|${escaped(noun.one)})(?!\\w)`);
+    if (!counted.test(merged)) continue;
+    const total = run.reduce((sum, { payload }) => sum + countOf(payload[noun.field]), 0);
+    const sentence = `${total.toLocaleString("en")} ${total === 1 ? noun.one : noun.many}`;
+    others = others.map((text) => text.replace(counted, sentence));
+    [merged] = others;
+  }
+  const numbers = others.map((text) => text.match(NUMBER) ?? []);
+  let place = -1;
+  return merged.replace(NUMBER, (number) => {
+    place += 1;
+    return numbers.every((found) => found[place] === number) ? number : "…";
+  });
+}
+
+const countOf = (value) => (Array.isArray(value) ? value.length : Number(value) || 0);
+const escaped = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");

@@ -1,0 +1,62 @@
+// The sheet behind `?`: keys, the filter's words, and what the marks mean. Made when it is first asked for.
+
+import { el } from "./dom.js";
+import { statusIcon } from "./icons.js";
+
+const KEYS_OF = {
+  stream: [["/", "go to the filter"], ["j", "next session"], ["k", "previous session"], ["Enter", "open it"], ["p", "pause, or go on"], ["?", "this sheet"], ["Esc", "leave the filter, close this sheet"]],
+  session: [["j", "the one before, of the same job and account"], ["k", "the one after"], ["?", "this sheet"]],
+  coverage: [["/", "go to the accounts’ filter"], ["← → ↑ ↓", "move from window to window"], ["Home End", "first and last day"], ["Enter", "why it is so"], ["p", "pause, or go on"], ["?", "this sheet"]],
+};
+const WORDS = [
+  ["job:", "the job’s name"],
+  ["account:", "an account’s key"],
+  ["status:", "running, succeeded, failed, cancelled or crashed"],
+  ["type:", "of an action, such as report-processed"],
+  ["dataset: window:", "what was worked on, such as 2026-11-23"],
+  ["run:", "a run in Dagster"],
+  ["since: before:", "30m, 6h, 7d, today, 2026-11-24, 2026-11-24T14:00"],
+  ["anything else", "words in names, errors and actions; quotes keep words with a colon together"],
+];
+const MARKS = ["running", "succeeded", "skipped", "failed", "crashed", "cancelled"];
+const OFF = "bidbeacon.keys-off";
+let sheet = null;
+
+/** Whether single keys act; people who speak to their machine may want them off. */
+export function lettersAreOn() {
+  try {
+    return localStorage.getItem(OFF) === null;
+  } catch {
+    return true;
+  }
+}
+
+export function toggleHelp(view) {
+  sheet ??= document.body.appendChild(build(view));
+  if (sheet.open) sheet.close();
+  else sheet.showModal();
+}
+
+function lettersSwitch() {
+  const box = el("input", { type: "checkbox", id: "letters", checked: lettersAreOn() });
+  box.addEventListener("change", () => (box.checked ? localStorage.removeItem(OFF) : localStorage.setItem(OFF, "1")));
+  return el("label", { class: "switch", for: "letters" }, box, "Single keys act on this page");
+}
+
+function build(view) {
+  const close = el("button", { type: "button", class: "button", on: { click: () => sheet.close() } }, "Close");
+  const rows = (pairs, tag) => el("dl", { class: "sheet-rows" }, pairs.map(([name, meaning]) => el("div", {}, el("dt", {}, el(tag, {}, name)), el("dd", {}, meaning))));
+  const dialog = el(
+    "dialog",
+    { class: "sheet", "aria-labelledby": "sheet-title" },
+    el("header", {}, el("h2", { id: "sheet-title" }, "Keys and marks"), close),
+    rows(KEYS_OF[view], "kbd"),
+    lettersSwitch(),
+    view === "stream" && el("h3", {}, "The filter"),
+    view === "stream" && rows(WORDS, "code"),
+    view !== "coverage" && el("h3", {}, "Marks"),
+    view !== "coverage" && el("ul", { class: "marks" }, MARKS.map((status) => el("li", {}, statusIcon(status), status === "skipped" ? "skipped only" : status))),
+  );
+  dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+  return dialog;
+}

@@ -1,0 +1,98 @@
+// Above the list: the statuses to choose from, the stretch of time with its histogram, and how the two change the filter.
+
+import { el } from "./dom.js";
+import { STATUSES, toAddress, toInstant, toQuery } from "./filters.js";
+import { Histogram, told } from "./histogram.js";
+import { statusIcon } from "./icons.js";
+import { fetchJson } from "./stream.js";
+import { dayKey, minute, now, shortDay } from "./time.js";
+import { zoneOf } from "./zone.js";
+
+const SPANS = ["1h", "6h", "24h", "7d", "30d"];
+const RENEW_MS = 5_000;
+
+export class Overview {
+  /** `navigate` goes to another address of this page. */
+  constructor({ navigate }) {
+    this.section = document.getElementById("overview");
+    this.title = document.getElementById("overview-title");
+    this.spans = document.getElementById("spans");
+    this.histogram = new Histogram(document.getElementById("histogram"), { onChoose: (since, before) => navigate(toAddress({ ...this.filter, since: asLocal(since), before: asLocal(before) })) });
+    this.filter = {};
+  }
+
+  /** Show what belongs to another filter. */
+  open(filter) {
+    this.filter = filter;
+    this.showStatuses();
+    this.showSpans();
+  }
+
+  /** Something happened: count again, but not at every event. */
+  renew() {
+    this.timer ??= setTimeout(() => this.load(), RENEW_MS);
+  }
+
+  async load() {
+    clearTimeout(this.timer);
+    this.timer = null;
+    const asked = this.filter;
+    try {
+      const data = await fetchJson(`/api/job-sessions/histogram?${new URLSearchParams(toQuery({ ...asked, since: sinceOf(asked) }))}`);
+      if (asked === this.filter) this.show(data);
+    } catch {
+      this.section.classList.toggle("stale", true); // the list itself says what is wrong
+    }
+  }
+
+  show(data) {
+    this.section.classList.remove("stale");
+    this.section.setAttribute("aria-busy", "false");
+    if (data.counts === null) {
+      this.section.classList.add("stale");
+      this.title.replaceChildren("Too many to count in this stretch: choose a shorter one");
+      return;
+    }
+    this.histogram.show(data);
+    this.title.replaceChildren(el("b", {}, spanName(this.filter)), ` · ${told(data.counts)}`);
+  }
+
+  showStatuses() {
+    const links = ["", ...STATUSES].map((status) => {
+      const { status: _, ...rest } = this.filter;
+      const isCurrent = (this.filter.status ?? "") === status;
+      return el("a", { class: "chip", href: toAddress(status ? { ...rest, status } : rest), "aria-current": isCurrent && "true" }, status && statusIcon(status, true), status || "all");
+    });
+    document.getElementById("statuses").replaceChildren(...links);
+  }
+
+  showSpans() {
+    const { since: _, before: __, ...rest } = this.filter;
+    const links = SPANS.map((span) => {
+      const isCurrent = this.filter.since === span && !this.filter.before;
+      return el("a", { class: "chip", href: toAddress(isCurrent ? rest : { ...rest, since: span }), "aria-current": isCurrent && "true", title: isCurrent ? "Show all of time again" : `Only sessions of the last ${span}` }, span);
+    });
+    const isZoomed = this.filter.before || (this.filter.since && !SPANS.includes(this.filter.since));
+    this.spans.replaceChildren(...links, isZoomed ? el("a", { class: "chip", href: toAddress(rest) }, "✕ whole time") : "");
+  }
+}
+
+/** Without a beginning the last day is counted, up to `before` where that is given. */
+function sinceOf({ since, before }) {
+  if (since) return since;
+  return new Date((before ? toInstant(before) ?? now() : now()) - 86_400_000).toISOString();
+}
+
+function spanName({ since, before }) {
+  if (!since && !before) return "Last 24 hours";
+  if (SPANS.includes(since) && !before) return `Last ${since.replace("h", " h").replace("d", " days").replace(/^1 h/, "hour")}`;
+  const show = (value) => `${shortDay(toInstant(value))}, ${minute(toInstant(value))}`;
+  return since ? `${show(since)} – ${before ? show(before) : "now"}` : `24 hours up to ${show(before)}`;
+}
+
+/** An instant as people would write it into the field: the wall clock of the chosen zone, or UTC where that has no such minute. */
+function asLocal(instant) {
+  const zone = zoneOf();
+  const local = `${dayKey(instant, zone)}T${minute(instant, zone)}`;
+  return toInstant(local) === instant ? local : new Date(instant).toISOString();
+}

@@ -1,0 +1,88 @@
+// What stands around a session: the ones before and after, who asked for it and whom it asked, what it touched, the last good one.
+
+import { el, reconcile, sessionPath } from "./dom.js";
+import { markOf, statusIcon } from "./icons.js";
+import { accountTag, windowBadges } from "./parts.js";
+import { clock, dayKey, duration, fullTime } from "./time.js";
+import { zoneOf } from "./zone.js";
+
+/** Links to the sessions of the same job and account, in the line above the title. */
+export function showNeighbours(root, { previous, next }) {
+  const link = (session, text, key) => session && el("a", { href: sessionPath(session.id), title: `${session.job_name}, ${fullTime(session.started_at, zoneOf(session.account))} (${key})` }, text);
+  reconcile(root, [link(previous, "← Before", "j"), link(next, "After →", "k")].filter(Boolean));
+}
+
+/** The sections beside the timeline; an empty list where there is nothing to tell. */
+export function surroundingSections(session, found) {
+  return [family(found), lastGood(session, found.last_good), touched(found.touched)].filter(Boolean);
+}
+
+function family({ parent, children }) {
+  if (!parent && children.length === 0) return null;
+  return el(
+    "section",
+    { "aria-labelledby": "family" },
+    el("h2", { id: "family" }, "Parent and children"),
+    parent && el("p", { class: "label" }, "Asked for by"),
+    parent && brief(parent),
+    children.length > 0 && el("p", { class: "label" }, `Asked for ${children.length === 1 ? "a session" : `${children.length} sessions`}`),
+    children.map(brief),
+  );
+}
+
+/** One line that leads to a session: mark, job, account, when, how long. */
+function brief(session) {
+  const zone = zoneOf(session.account);
+  const took = session.duration === null ? session.status : duration(session.duration);
+  return el(
+    "p",
+    { class: "brief" },
+    statusIcon(markOf(session)),
+    el("a", { href: sessionPath(session.id) }, el("bdi", {}, session.job_name)),
+    session.account && accountTag(session.account),
+    el("time", { datetime: session.started_at, title: fullTime(session.started_at, zone) }, `${dayKey(session.started_at, zone)} ${clock(session.started_at, zone)}`),
+    el("span", {}, took),
+  );
+}
+
+function lastGood(session, good) {
+  if (!good) return null;
+  const rows = [...lengthRow(session, good.session), ...good.differences.map(differenceRow)];
+  return el(
+    "section",
+    { "aria-labelledby": "last-good" },
+    el("h2", { id: "last-good" }, "Against the last good one"),
+    brief(good.session),
+    rows.length === 0
+      ? el("p", { class: "quiet" }, "Nothing differs: the same actions, the same input.")
+      : el("table", { class: "differences" }, el("thead", {}, el("tr", {}, el("th", {}, "What"), el("th", {}, "Here"), el("th", {}, "Then"))), el("tbody", {}, rows)),
+  );
+}
+
+/** Durations that are within a half of each other are the same to a reader. */
+function lengthRow(session, good) {
+  if (session.duration === null || good.duration === null) return [];
+  const [short, long] = [session.duration, good.duration].sort((a, b) => a - b);
+  if (long < 2 || long < short * 1.5) return [];
+  return [differenceRow({ what: "", name: "duration", here: duration(session.duration), there: duration(good.duration) })];
+}
+
+function differenceRow({ what, name, here, there }) {
+  const cell = (value) => el("td", {}, value === null ? "—" : el("bdi", {}, String(value)));
+  return el("tr", {}, el("th", { scope: "row" }, what && what !== "action" && el("small", {}, `${what} `), el("bdi", {}, name)), cell(here), cell(there));
+}
+
+function touched(rows) {
+  if (rows.length === 0) return null;
+  return el("section", { "aria-labelledby": "touched" }, el("h2", { id: "touched" }, "What it touched"), rows.map(touchedRow));
+}
+
+function touchedRow({ account, account_key: key = account, dataset, effect, windows }) {
+  const linkTo = (window) => `/coverage?${new URLSearchParams({ dataset, account: key, window })}`;
+  return el(
+    "div",
+    { class: "touched" },
+    el("p", {}, el("b", {}, effect), " ", accountTag(key), dataset && " ", dataset && el("bdi", { class: "tag badge" }, dataset)),
+    windows && windowBadges(windows, linkTo),
+  );
+}

@@ -1,0 +1,98 @@
+"""A real Chromium, a running stream that knows windows, and a tab whose errors fail the test."""
+
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from bidbeacon_pipelines.jobs.coverage import WindowCoverage
+from bidbeacon_pipelines.jobs.explainer import window_explainer
+from bidbeacon_pipelines.settings import Settings
+from bidbeacon_sessions import SessionStore
+from bidbeacon_sessions.stream import StreamServer
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+expect.set_options(timeout=15_000)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, headless; a module's own, since playwright's event loop must not run beside other tests' loops."""
+    executable = shutil.which("chromium") or shutil.which("google-chrome")
+    assert executable is not None, "the browser tests need Chromium: apt-get install chromium"
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=executable, args=FLAGS)
+        yield launched
+        launched.close()
+
+
+@contextmanager
+def _serving(store: SessionStore, *, port: int = 0) -> Iterator[int]:
+    server = StreamServer(
+        store,
+        host="127.0.0.1",
+        port=port,
+        explainer=window_explainer(store, Settings()),
+        coverage=WindowCoverage(store),
+    )
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    yield server.port
+    server.should_exit = True
+    thread.join(timeout=10)
+
+
+@pytest.fixture
+def serving() -> Callable[..., Any]:
+    """Serves a store in a thread, as a context manager that gives its port."""
+    return _serving
+
+
+@pytest.fixture
+def base_url(session_store: SessionStore) -> Iterator[str]:
+    """The address of a running stream."""
+    with _serving(session_store) as port:
+        yield f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A tab of its own profile, in UTC; its errors, and what its policy blocked, fail the test."""
+    context = browser.new_context(
+        viewport={"width": 1280, "height": 600}, timezone_id="UTC", reduced_motion="reduce"
+    )
+    tab = context.new_page()
+    errors: list[str] = []
+    tab.on("pageerror", lambda error: errors.append(str(error)))
+    tab.on(
+        "console", lambda message: errors.append(message.text) if "Content Security" in message.text else None
+    )
+    yield tab
+    context.close()
+    assert [] == errors
+
+
+@pytest.fixture
+def find_violations() -> Callable[[Page], list[str]]:
+    """Has axe look at a page; gives a line for each rule of WCAG 2.2 AA that it breaks, with the first element that does."""
+
+    def look(page: Page) -> list[str]:
+        found = Axe().run(page, options={"runOnly": {"type": "tag", "values": RULES}}).response["violations"]
+        return [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found]
+
+    return look

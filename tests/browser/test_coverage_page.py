@@ -1,0 +1,154 @@
+"""The map of windows: states, a cell's story, the table, and that it is live."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from playwright.sync_api import Page, expect
+from sqlalchemy import text
+
+from bidbeacon_pipelines.actions import ReportFailed
+from bidbeacon_pipelines.store.accounts import upsert_account
+from bidbeacon_sessions import SessionStore, with_job_session
+
+pytestmark = pytest.mark.browser
+
+TO = date(2026, 7, 25)
+
+
+@pytest.fixture
+def windows(session_store: SessionStore) -> SessionStore:
+    """Two accounts with 40 days each: the first has one failed window, told by a session; all others are fresh."""
+    with session_store.begin() as connection:
+        for number, key in enumerate(("DE.one", "US.two")):
+            account = {
+                "account_id": f"amzn1.ads-account.g.{number}",
+                "country_code": key[:2],
+                "account_key": key,
+                "name": "<b>Söhne</b>" if number == 0 else "Acme",
+                "amazon_status": "CREATED",
+                "profile_id": str(number),
+                "entity_id": None,
+                "region": "EU",
+                "currency_code": "EUR",
+                "time_zone": "Europe/Berlin",
+                "marketplace_id": None,
+                "trusted": True,
+            }
+            upsert_account(connection, account, now=datetime.now(UTC))
+        connection.execute(
+            text("""
+            INSERT INTO report_windows (account_id, country_code, dataset, window_date, status, last_loaded_at, data_as_of, load_count, row_count,
+                                        failure_reason, next_refresh_at)
+            SELECT account_id, country_code, 'daily_targets', CAST(:to AS date) - n, CASE WHEN n = 5 AND country_code = 'DE' THEN 'failed' ELSE 'loaded' END,
+                   now(), now(), 1, 7, CASE WHEN n = 5 AND country_code = 'DE' THEN 'Amazon said no' END, now() + interval '5 hours'
+              FROM advertiser_accounts CROSS JOIN generate_series(0, 39) n"""),
+            {"to": TO},
+        )
+    with with_job_session("load-windows", store=session_store) as session:
+        day = TO - timedelta(days=5)
+        session.add(
+            ReportFailed(
+                account="DE.one",
+                dataset="daily_targets",
+                windows=[day],
+                request_id=1,
+                reason="Amazon said no",
+            )
+        )
+    return session_store
+
+
+def address(base_url: str, **parameters: str) -> str:
+    """The address of the map of these days."""
+    query = {"days": "30", "to": str(TO)} | parameters
+    return f"{base_url}/coverage?" + "&".join(f"{name}={value}" for name, value in query.items())
+
+
+def test_a_cell_tells_why_and_leads_to_its_sessions(page: Page, base_url: str, windows: SessionStore) -> None:
+    """The keys move to a window, Enter tells explain's sentence; the address alone leads there again."""
+    page.goto(address(base_url))
+    expect(page.locator("#states")).to_contain_text("failed 1")
+    expect(page.locator("#states")).to_contain_text("fresh 59")
+    cursor = page.locator(".cursor")
+    cursor.focus()
+    for _ in range(5):
+        page.keyboard.press("ArrowLeft")
+    expect(cursor).to_have_attribute(
+        "aria-label", f"failed: Monday {TO - timedelta(days=5)}, DE.one <b>Söhne</b>"
+    )
+    page.keyboard.press("Enter")
+    expect(page.locator(".verdict")).to_contain_text("Its report failed: Amazon said no.")
+    expect(page.locator(".story .sentence")).to_contain_text("Report of daily_targets failed")
+
+    page.goto(page.url)
+    expect(page.locator(".verdict")).to_contain_text("Its report failed")
+    page.keyboard.press("Escape")
+    expect(page.locator("#detail")).to_be_hidden()
+    page.go_back()
+    page.locator(".story a").first.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("load-windows")
+
+
+def test_a_click_finds_the_window_below_it(page: Page, base_url: str, windows: SessionStore) -> None:
+    """The newest day is at the right end of its account's row."""
+    page.goto(address(base_url))
+    strip = page.locator("[data-account='US.two'] .strip")
+    box = strip.bounding_box()
+    assert box is not None
+    strip.click(position={"x": box["width"] - 4, "y": 8})
+    expect(page.locator("#detail h2")).to_have_text(str(TO))
+    expect(page.locator(".verdict")).to_contain_text("It has 7 rows")
+
+
+def test_states_accounts_and_the_table_narrow_it_down(
+    page: Page, base_url: str, windows: SessionStore
+) -> None:
+    """A state shows the accounts that have it, words those that contain them, the table says it in numbers and links."""
+    page.goto(address(base_url))
+    expect(page.locator("[data-account]")).to_have_count(2)
+    page.get_by_role("link", name="failed 1").click()
+    expect(page.locator("[data-account] .who bdi")).to_have_text(["<b>Söhne</b>"])
+    page.get_by_role("link", name="failed 1").click()
+    page.keyboard.press("/")
+    page.keyboard.type("acme")
+    expect(page.locator("[data-account] .who bdi")).to_have_text(["Acme"])
+    page.locator("#query").fill("nobody")
+    page.get_by_role("link", name="Show all accounts").click()
+    page.get_by_role("link", name="Table").click()
+    expect(page.locator("tbody tr").first.locator("td").nth(6)).to_have_text("1")
+    page.locator("tbody").get_by_role("link", name=str(TO - timedelta(days=5))).click()
+    expect(page.locator(".verdict")).to_contain_text("Its report failed")
+    assert "view=table" in page.url
+
+
+def test_the_map_is_live(page: Page, base_url: str, windows: SessionStore) -> None:
+    """An action on the dataset renews it; while it is paused it only counts."""
+    page.goto(address(base_url))
+    expect(page.locator("#pill-text")).to_have_text("Live")
+    page.keyboard.press("p")
+    _change(windows)
+    expect(page.locator("#pill-text")).to_have_text("Paused · 1 new")
+    expect(page.locator("#states")).to_contain_text("failed 1")
+    page.keyboard.press("p")
+    expect(page.locator("#states")).to_contain_text("expired 1")
+    expect(page.locator("#states")).to_contain_text("failed 0")
+
+
+def _change(store: SessionStore) -> None:
+    with with_job_session("load-windows", store=store) as session, store.begin() as connection:
+        connection.execute(
+            text(
+                "UPDATE report_windows SET status = 'expired', next_refresh_at = NULL WHERE status = 'failed'"
+            )
+        )
+        failed = ReportFailed(
+            account="DE.one", dataset="daily_targets", windows=[TO], request_id=2, reason="x"
+        )
+        session.add_in(connection, failed)
+
+
+def test_a_map_of_nothing_says_what_to_do(page: Page, base_url: str) -> None:
+    """Without accounts it names the command that brings them."""
+    page.goto(f"{base_url}/coverage")
+    expect(page.get_by_role("heading", name="No accounts yet")).to_be_visible()
+    expect(page.locator("#notice")).to_contain_text("bidbeacon accounts sync")

@@ -1,0 +1,141 @@
+"""All views and states in light and dark for axe, from phones to wide screens, with the server gone and the network too."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime
+
+import pytest
+from playwright.sync_api import Page, expect
+from sqlalchemy import text
+
+from bidbeacon_pipelines.actions import ReportFailed, ReportHeld, WindowsQueued
+from bidbeacon_pipelines.store.accounts import upsert_account
+from bidbeacon_sessions import AccountRef, SessionStore, with_job_session
+
+pytestmark = pytest.mark.browser
+
+ACCOUNT = AccountRef("amzn1.ads-account.g.0", "DE", "DE.one")
+DAY = date(2026, 7, 20)
+LONG = "a-name-without-any-place-to-break-" * 6
+
+
+@pytest.fixture
+def views(base_url: str, session_store: SessionStore) -> Iterator[dict[str, str]]:
+    """Addresses of every view with something of each kind in it."""
+    with session_store.begin() as connection:
+        account = {
+            "account_id": ACCOUNT.account_id,
+            "country_code": "DE",
+            "account_key": ACCOUNT.key,
+            "name": LONG,
+            "amazon_status": "CREATED",
+            "profile_id": "1",
+            "entity_id": None,
+            "region": "EU",
+            "currency_code": "EUR",
+            "time_zone": "Europe/Berlin",
+            "marketplace_id": None,
+            "trusted": True,
+        }
+        upsert_account(connection, account, now=datetime.now(UTC))
+        connection.execute(
+            text("""INSERT INTO report_windows (account_id, country_code, dataset, window_date, status, next_refresh_at)
+                    VALUES (:id, 'DE', 'daily_targets', :day, 'missing', now() - interval '1 hour')"""),
+            {"id": ACCOUNT.account_id, "day": DAY},
+        )
+    shared = {"account": ACCOUNT.key, "dataset": "daily_targets", "windows": [DAY]}
+    with (
+        pytest.raises(OSError, match="a-name"),
+        with_job_session(LONG, store=session_store, account=ACCOUNT, input={"x": LONG}) as failed,
+    ):
+        failed.add(WindowsQueued(**shared))
+        failed.add(ReportHeld(**shared, request_id=1, report_id=LONG, reason=LONG))
+        failed.add(ReportFailed(**shared, request_id=1, reason=LONG))
+        raise OSError(LONG)
+    with with_job_session("running", store=session_store, account=ACCOUNT) as running:
+        running.add(WindowsQueued(**shared))
+        detail = f"to=2026-07-25&days=30&account={ACCOUNT.key}&window={DAY}"
+        yield {
+            "stream": base_url,
+            "nothing matches": f"{base_url}/?job=none",
+            "session": f"{base_url}/sessions/{failed.session_id}",
+            "no session": f"{base_url}/sessions/00000000-0000-0000-0000-000000000000",
+            "map": f"{base_url}/coverage?{detail}",
+            "table": f"{base_url}/coverage?view=table&to=2026-07-25",
+            "login": f"{base_url}/login",
+        }
+
+
+READY = {
+    "stream": ".session",
+    "nothing matches": "#notice h2",
+    "session": ".sides section",
+    "no session": "#notice h2",
+    "map": ".verdict",
+    "table": "tbody tr",
+    "login": "#token",
+}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(
+    page: Page, views: dict[str, str], find_violations: Callable[[Page], list[str]], scheme: str
+) -> None:
+    """WCAG 2.2 AA and good practice, in every view and state, also with the help and the suggestions open."""
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    for name, url in views.items():
+        page.goto(url)
+        expect(page.locator(READY[name]).first).to_be_visible()
+        assert (name, []) == (name, find_violations(page))
+    page.goto(views["stream"])
+    expect(page.locator(".session").first).to_be_visible()
+    page.keyboard.press("?")
+    assert [] == find_violations(page)
+    page.keyboard.press("Escape")
+    page.keyboard.press("/")
+    expect(page.locator("#suggestions li").first).to_be_visible()
+    assert [] == find_violations(page)
+
+
+def test_no_width_scrolls_sideways(page: Page, views: dict[str, str]) -> None:
+    """From 320 to 1920 pixels, in every view, with names that have no place to break."""
+    for name, url in views.items():
+        page.goto(url)
+        expect(page.locator(READY[name]).first).to_be_visible()
+        for width in (320, 390, 768, 1280, 1920):
+            page.set_viewport_size({"width": width, "height": 700})
+            over = page.evaluate(
+                "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+            )
+            assert (name, width, 0) == (name, width, over)
+
+
+def test_nothing_moves_for_those_who_asked_for_it(page: Page, views: dict[str, str]) -> None:
+    """With reduced motion no mark turns and no dot breathes."""
+    page.goto(views["stream"])
+    expect(page.locator(".session").first).to_be_visible()
+    assert 0 == page.evaluate("document.getAnimations().length")
+
+
+def test_offline_the_data_stays_and_says_of_when_it_is(page: Page, views: dict[str, str]) -> None:
+    """The pill names it, and the page goes on by itself when the network is back."""
+    page.goto(views["stream"])
+    expect(page.locator("#pill-text")).to_have_text("Live")
+    page.context.set_offline(True)
+    expect(page.locator("#pill-text")).to_contain_text("Offline · data as of")
+    expect(page.locator(".session")).to_have_count(2)
+    page.context.set_offline(False)
+    expect(page.locator("#pill-text")).to_have_text("Live")
+
+
+def test_an_error_names_its_cause_and_the_way_on(page: Page, views: dict[str, str]) -> None:
+    """Where nothing was loaded yet it stands in the middle, and trying again works."""
+    page.route("**/api/job-sessions?**", lambda route: route.fulfill(status=503, json=AWAY))
+    page.goto(views["stream"])
+    expect(page.get_by_role("heading", name="The sessions could not be loaded")).to_be_visible()
+    expect(page.locator("#notice")).to_contain_text("Wait a moment and try again.")
+    page.unroute("**/api/job-sessions?**")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator(".session")).to_have_count(2)
+
+
+AWAY = {"error": "The database does not answer.", "what_to_do": "Wait a moment and try again."}

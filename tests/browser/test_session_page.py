@@ -1,0 +1,159 @@
+"""One session's page: its timeline, and what stands around it."""
+
+from contextlib import suppress
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from bidbeacon_sessions import AccountRef, Action, SessionStore, Touch, with_job_session
+
+pytestmark = pytest.mark.browser
+
+ACCOUNT = AccountRef("amzn1.ads-account.g.a", "US", "US.a")
+
+
+class RowsStored(Action):
+    """Rows were stored."""
+
+    sentence = "Stored {rows:count:row} for {windows:windows}"
+    tone = "success"
+
+    rows: int
+    windows: list[date]
+
+    def touches(self) -> list[Touch]:
+        """One touch a window."""
+        return [Touch("US.a", "stored", "daily_targets", str(day)) for day in self.windows]
+
+
+class Ticking:
+    """A clock that goes on by some seconds whenever it is read."""
+
+    def __init__(self, seconds: float) -> None:
+        self.now = datetime(2026, 7, 25, 12, tzinfo=UTC)
+        self.step = timedelta(seconds=seconds)
+
+    def __call__(self) -> datetime:
+        """Give the time, and go on."""
+        self.now += self.step
+        return self.now
+
+
+@pytest.fixture
+def story(session_store: SessionStore) -> dict[str, str]:
+    """Ids of sessions of one job and account: `good`, then `bad` with a parent and a child, then `later`."""
+    clock, ids = Ticking(8), {}
+    stored = RowsStored(rows=3, windows=[date(2025, 7, 1), date(2025, 7, 2)])
+    with with_job_session("asker", store=session_store, clock=clock) as parent:
+        ids["parent"] = str(parent.session_id)
+    with with_job_session("load", store=session_store, account=ACCOUNT, clock=clock) as good:
+        ids["good"] = str(good.session_id)
+        good.add(stored)
+    with (
+        suppress(ValueError),
+        with_job_session(
+            "load",
+            store=session_store,
+            account=ACCOUNT,
+            clock=clock,
+            run_id="run-7",
+            input={"days": 2},
+            labels={"asset": "daily_rows", "partition": "2025-07-01|US.a"},
+            parent_session_id=parent.session_id,
+        ) as bad,
+    ):
+        ids["bad"] = str(bad.session_id)
+        bad.add(stored)
+        bad.add(stored)
+        raise ValueError("no room")
+    with with_job_session(
+        "child", store=session_store, clock=clock, parent_session_id=bad.session_id
+    ) as child:
+        ids["child"] = str(child.session_id)
+    with with_job_session("load", store=session_store, account=ACCOUNT, clock=clock) as later:
+        ids["later"] = str(later.session_id)
+    return ids
+
+
+def test_a_session_tells_all_that_is_known_of_it(page: Page, base_url: str, story: dict[str, str]) -> None:
+    """Gaps, error, input, links to Dagster, parent, child, touched windows, and what differs from the last good one."""
+    page.goto(f"{base_url}/sessions/{story['bad']}")
+    expect(page.get_by_role("heading", level=1)).to_have_text("load")
+    expect(page.locator(".gap")).to_have_text("8.0 s later")
+    expect(page.locator(".failure")).to_contain_text("no room")
+    expect(page.get_by_text('"days": 2')).to_be_visible()
+    dagster = "http://127.0.0.1:3000"
+    expect(page.get_by_role("link", name="run-7")).to_have_attribute("href", f"{dagster}/runs/run-7")
+    expect(page.get_by_role("link", name="daily_rows")).to_have_attribute(
+        "href", f"{dagster}/assets/daily_rows"
+    )
+    expect(page.get_by_role("link", name="2025-07-01|US.a")).to_have_attribute(
+        "href", f"{dagster}/assets/daily_rows?view=partitions&partition=2025-07-01%7CUS.a"
+    )
+    family = page.get_by_role("region", name="Parent and children")
+    expect(family.locator(".brief a:first-of-type")).to_have_text(["asker", "child"])
+    differences = page.locator(".differences tbody tr")
+    expect(differences).to_have_text(["duration24 s16 s", "rows-stored21", "input days2—", *_labels()])
+    touched = page.get_by_role("region", name="What it touched")
+    expect(touched.get_by_role("link", name="2025-07-02")).to_have_attribute(
+        "href", "/coverage?dataset=daily_targets&account=US.a&window=2025-07-02"
+    )
+
+
+def _labels() -> list[str]:
+    return ["label assetdaily_rows—", "label partition2025-07-01|US.a—"]
+
+
+def test_promised_work_shows_what_became_of_it(page: Page, base_url: str, story: dict[str, str]) -> None:
+    """Kept work leads to the session that did it, lost work says so, and markup in it is text."""
+    kept = {
+        "fate": "kept",
+        "kept_by": story["child"],
+        "kept_by_job": "<b>child</b>",
+        "text": "Loaded <i>3</i>",
+    }
+    lost = {"fate": "lost", "deadline_at": "2026-07-25T13:00:00+00:00"}
+
+    def promise(route: Route) -> None:
+        answer = route.fetch().json()
+        for action, fate in zip(answer["session"]["actions"], (kept, lost), strict=True):
+            action["promises"] = [fate]
+        route.fulfill(json=answer)
+
+    page.route(f"**/api/job-sessions/{story['bad']}", promise)
+    page.goto(f"{base_url}/sessions/{story['bad']}")
+    expect(page.locator(".fate")).to_have_text(
+        ["↳ kept by <b>child</b>: Loaded <i>3</i>", "↳ lost: nothing came by 13:00:00"]
+    )
+    expect(page.locator(".fate a")).to_have_attribute("href", f"/sessions/{story['child']}")
+
+
+def test_keys_go_to_the_one_before_and_the_one_after(
+    page: Page, base_url: str, story: dict[str, str]
+) -> None:
+    """`j` leads to the session of the same job and account that began before, `k` to the one after."""
+    page.goto(f"{base_url}/sessions/{story['bad']}")
+    expect(page.get_by_role("link", name="← Before")).to_be_visible()
+    page.keyboard.press("j")
+    expect(page).to_have_url(f"{base_url}/sessions/{story['good']}")
+    expect(page.get_by_role("link", name="After →")).to_be_visible()
+    page.keyboard.press("k")
+    expect(page).to_have_url(f"{base_url}/sessions/{story['bad']}")
+
+
+def test_a_session_can_be_copied_as_json(page: Page, base_url: str, story: dict[str, str]) -> None:
+    """The clipboard holds the header and every action."""
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto(f"{base_url}/sessions/{story['good']}")
+    page.get_by_role("button", name="Copy as JSON").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    copied = page.evaluate("navigator.clipboard.readText().then(JSON.parse)")
+    assert (story["good"], 3) == (copied["id"], copied["actions"][0]["payload"]["rows"])
+
+
+def test_an_unknown_session_says_what_to_do(page: Page, base_url: str) -> None:
+    """The cause, and a way to try again."""
+    page.goto(f"{base_url}/sessions/00000000-0000-0000-0000-000000000000")
+    expect(page.get_by_role("heading", name="There is no such session")).to_be_visible()
+    expect(page.locator("#notice")).to_contain_text("Look for it at /")

@@ -1,0 +1,230 @@
+"""The Event Stream's filter, completion, histogram, folds, zones and marks."""
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
+
+import pytest
+from playwright.sync_api import Page, expect
+from sqlalchemy import text
+
+from bidbeacon_pipelines.store.accounts import upsert_account
+from bidbeacon_sessions import AccountRef, Action, SessionStore, with_job_session
+
+pytestmark = pytest.mark.browser
+
+TOKYO = AccountRef("amzn1.ads-account.g.tokyo", "JP", "JP.tokyo")
+
+
+class WindowsLined(Action):
+    """Windows stand in line."""
+
+    sentence = "Lined up {windows:count:report window} {windows:windows}"
+
+    windows: list[date]
+
+
+class Why(StrEnum):
+    """Why nothing was done."""
+
+    FRESH = "fresh already"
+
+
+class NothingSkipped(Action):
+    """Nothing was to do."""
+
+    sentence = "Skipped: {why}"
+
+    why: Why
+
+
+@pytest.fixture
+def told(session_store: SessionStore) -> SessionStore:
+    """A store with four sessions: one of yesterday, a failed one, one that only skipped, one with a run of 14 actions."""
+    with session_store.begin() as connection:
+        upsert_account(connection, _tokyo(), now=datetime.now(UTC))
+    with with_job_session("old-job", store=session_store) as session:
+        pass
+    with session_store.begin() as connection:
+        connection.execute(
+            text(
+                "UPDATE session_headers SET started_at = :at, finished_at = :at + interval '3 seconds' WHERE id = :id"
+            ),
+            {"at": datetime.now(UTC) - timedelta(days=2), "id": session.session_id},
+        )
+    with pytest.raises(OSError, match="throttled"), with_job_session("breaks", store=session_store):
+        raise OSError("throttled by Amazon")
+    with with_job_session("idle", store=session_store) as session:
+        session.add(NothingSkipped(why=Why.FRESH))
+    with with_job_session("queue", store=session_store, account=TOKYO) as session:
+        for day in range(1, 15):
+            session.add(WindowsLined(windows=[date(2025, 7, day)]))
+    return session_store
+
+
+def _tokyo() -> dict[str, object]:
+    return {
+        "account_id": TOKYO.account_id,
+        "country_code": "JP",
+        "account_key": TOKYO.key,
+        "name": "Tokyo Shop",
+        "amazon_status": "CREATED",
+        "profile_id": "1",
+        "entity_id": None,
+        "region": "FE",
+        "currency_code": "JPY",
+        "time_zone": "Asia/Tokyo",
+        "marketplace_id": None,
+        "trusted": True,
+    }
+
+
+@pytest.fixture
+def stream(page: Page, base_url: str, told: SessionStore) -> Page:
+    """The page, loaded."""
+    page.goto(base_url)
+    expect(page.locator(".session .job")).to_have_text(["queue", "idle", "breaks", "old-job"])
+    return page
+
+
+def test_a_run_of_the_same_action_is_told_as_one(stream: Page) -> None:
+    """Fourteen actions are one sentence with 14 compact days; a click shows them one by one."""
+    run = stream.locator(".session").first
+    expect(run.locator(".sentence")).to_have_count(1)
+    expect(run.locator(".sentence")).to_contain_text("Lined up 14 report windows")
+    expect(run.locator(".tag.window")).to_have_text(["Jul 2025 1", *(str(day) for day in range(2, 15))])
+    run.get_by_role("button", name="14 ×").click()
+    expect(run.locator(".sentence")).to_have_count(14)
+
+
+def test_marks_differ_by_shape(stream: Page) -> None:
+    """A session that only skipped has a mark of its own, named, and none has another's shape."""
+    marks = stream.locator(".session > .mark svg")
+    names = marks.evaluate_all("marks => marks.map(mark => mark.getAttribute('aria-label'))")
+    assert ["succeeded", "skipped only", "failed", "succeeded"] == names
+    shapes = marks.evaluate_all("marks => marks.map(mark => mark.firstChild.getAttribute('d'))")
+    assert 3 == len(set(shapes))
+
+
+def test_free_text_and_times_filter(stream: Page) -> None:
+    """Words are looked for in errors and actions, a span means from so long ago on; what can't be meant is explained."""
+    query = stream.locator("#query")
+    query.fill("throttled since:1h")
+    query.press("Enter")
+    expect(stream.locator(".session .job")).to_have_text(["breaks"])
+    assert "since=1h&text=throttled" in stream.url
+    query.fill("since:1d")
+    query.press("Enter")
+    expect(stream.locator(".session .job")).to_have_text(["queue", "idle", "breaks"])
+    query.fill("since:never")
+    query.press("Enter")
+    expect(stream.locator("#query-problem")).to_contain_text("“never” is no time.")
+
+
+def test_empty_says_which_of_the_three_it_is(stream: Page) -> None:
+    """Nothing in this stretch, nothing that matches: each says what to do, and the way out leads there."""
+    stream.locator("#query").fill("since:2020-01-01 before:2020-01-02")
+    stream.locator("#query").press("Enter")
+    expect(stream.get_by_role("heading", name="Nothing in this stretch of time")).to_be_visible()
+    stream.get_by_role("link", name="Look at the whole time").click()
+    expect(stream.locator(".session")).to_have_count(4)
+    stream.locator("#query").fill("nothing-like-it")
+    stream.locator("#query").press("Enter")
+    expect(stream.get_by_role("heading", name="No session matches")).to_be_visible()
+    stream.get_by_role("link", name="Clear the filter").click()
+    expect(stream.locator(".session")).to_have_count(4)
+
+
+def test_the_field_completes_keys_and_values(stream: Page) -> None:
+    """Arrows and Enter take what is suggested; an account is found by its name."""
+    stream.keyboard.press("/")
+    stream.keyboard.type("jo")
+    expect(stream.locator("#suggestions li")).to_have_count(1)
+    stream.keyboard.press("ArrowDown")
+    stream.keyboard.press("Enter")
+    expect(stream.locator("#query")).to_have_value("job:")
+    stream.keyboard.type("br")
+    expect(stream.locator("#suggestions li", has_text="breaks")).to_be_visible()
+    stream.keyboard.press("ArrowDown")
+    stream.keyboard.press("Tab")
+    expect(stream.locator("#query")).to_have_value("job:breaks ")
+    stream.locator("#query").fill("account:shop")
+    expect(stream.locator("#suggestions li", has_text="Tokyo Shop")).to_be_visible()
+    stream.keyboard.press("Escape")
+    expect(stream.locator("#suggestions li")).to_have_count(0)
+
+
+def test_the_histogram_can_be_brushed_by_pointer_and_keys(stream: Page) -> None:
+    """A drag over its end leaves what began there; the keys choose the same; going back undoes it."""
+    expect(stream.locator("#overview-title")).to_contain_text(
+        "Last 24 hours · 3 sessions, 1 failed or crashed"
+    )
+    plot = stream.locator(".plot")
+    box = plot.bounding_box()
+    assert box is not None
+    stream.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 20)
+    stream.mouse.down()
+    stream.mouse.move(box["x"] + box["width"] * 0.7, box["y"] + 20)
+    stream.mouse.up()
+    expect(stream.get_by_role("heading", name="Nothing in this stretch of time")).to_be_visible()
+    assert "since=" in stream.url
+    assert "before=" in stream.url
+    stream.go_back()
+    expect(stream.locator(".session")).to_have_count(4)
+    plot.focus()
+    stream.keyboard.press("End")
+    stream.keyboard.press("Shift+ArrowLeft")
+    stream.keyboard.press("Enter")
+    expect(stream.locator(".session")).to_have_count(3)
+
+
+def test_the_zone_is_chosen_once_and_named(stream: Page) -> None:
+    """In its account's zone a session's clock is Tokyo's and says so; the choice stays, and is in the address."""
+    clock = stream.locator(".session .clock").first
+    at = datetime.fromisoformat(str(clock.get_attribute("datetime")))
+    expect(clock).to_have_text(f"{at:%H:%M:%S}")
+    stream.locator("#zone").select_option("account")
+    expect(clock).to_have_text(f"{at + timedelta(hours=9):%H:%M:%S}")
+    expect(stream.locator(".session .ago").first).to_contain_text("GMT+9")
+    assert "zone=account" in stream.url
+    stream.locator(".session .job").first.click()
+    expect(stream.locator(".facts")).to_contain_text(f"{at + timedelta(hours=9):%H:%M:%S} Asia/Tokyo")
+
+
+def test_keys_move_open_pause_and_explain(stream: Page) -> None:
+    """`j` and `k` go from session to session, `?` tells of the keys, Enter opens; single keys can be turned off."""
+    stream.keyboard.press("j")
+    stream.keyboard.press("j")
+    expect(stream.locator(".session .job").nth(1)).to_be_focused()
+    stream.keyboard.press("k")
+    expect(stream.locator(".session .job").first).to_be_focused()
+    stream.keyboard.press("?")
+    expect(stream.get_by_role("dialog")).to_be_visible()
+    stream.get_by_label("Single keys act on this page").uncheck()
+    stream.keyboard.press("Escape")
+    stream.keyboard.press("p")
+    expect(stream.locator("#pill-text")).to_have_text("Live")
+    stream.keyboard.press("Enter")
+    expect(stream).to_have_url(re.compile("/sessions/"))
+
+
+def test_focus_stays_while_sessions_come(stream: Page, told: SessionStore) -> None:
+    """The focused session keeps the focus when others appear above it, and one sentence is announced."""
+    stream.locator(".session .job", has_text="idle").focus()
+    with with_job_session("newcomer", store=told):
+        pass
+    expect(stream.locator(".session .job").first).to_have_text("newcomer")
+    expect(stream.locator(".session .job", has_text="idle")).to_be_focused()
+    expect(stream.locator("#announcer")).to_contain_text("1 new session")
+
+
+def test_older_sessions_come_by_scrolling(page: Page, base_url: str, session_store: SessionStore) -> None:
+    """The first come at once, the others when the reader gets near the end, and none is there twice."""
+    for number in range(70):
+        with with_job_session(f"job-{number}", store=session_store):
+            pass
+    page.goto(base_url)
+    expect(page.locator(".session")).to_have_count(40)
+    page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
+    expect(page.locator(".session .job")).to_have_text([f"job-{number}" for number in reversed(range(70))])
+    expect(page.get_by_text("That is the beginning.")).to_be_visible()

@@ -1,0 +1,237 @@
+"""What the page asks beside the list: histogram, values, surroundings, free text, coverage, over HTTP."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, suppress
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from bidbeacon_sessions import AccountRef, Action, SessionStore, Touch, with_job_session
+from bidbeacon_sessions.stream import StreamServer, UnknownDatasetError
+
+NOON = datetime(2026, 7, 25, 12, tzinfo=UTC)
+ACCOUNT = AccountRef("amzn1.ads-account.g.a", "US", "US.a")
+Serve = Callable[..., AbstractContextManager[StreamServer]]
+
+
+class RowsFetched(Action):
+    """Rows came."""
+
+    sentence = "Fetched {what}[ for {windows:windows}]"
+
+    what: str
+    windows: list[date] = []  # noqa: RUF012 - pydantic copies it
+
+    def touches(self) -> list[Touch]:
+        """One touch a window."""
+        return [Touch("US.a", "fetched", "daily_targets", str(day)) for day in self.windows]
+
+
+class RowsSkipped(Action):
+    """Rows were left alone."""
+
+    sentence = "Skipped {what}"
+
+    what: str
+
+
+def record(
+    store: SessionStore,
+    job: str = "job",
+    *actions: Action,
+    minute: int = 0,
+    fails: bool = False,
+    **options: Any,
+) -> str:
+    """Record a whole session at a set time; give its id."""
+    start = NOON + timedelta(minutes=minute)
+    options.setdefault("account", ACCOUNT)
+    with suppress(OSError), with_job_session(job, store=store, clock=lambda: start, **options) as session:
+        for action in actions:
+            session.add(action)
+        if fails:
+            raise OSError("the disk is full")
+    return str(session.session_id)
+
+
+def jobs(http: httpx.Client, **query: str) -> list[str]:
+    """The jobs of the sessions that the list gives."""
+    return [one["job_name"] for one in http.get("/api/job-sessions", params=query).json()["sessions"]]
+
+
+def test_the_histogram_counts_by_interval_and_status(http: httpx.Client, session_store: SessionStore) -> None:
+    """Sessions of the stretch and of the filter only, in intervals without gaps."""
+    for minute in (0, 1, 1, 59, 60):
+        record(session_store, minute=minute, fails=minute == 1)
+    record(session_store, "other", minute=2)
+    query = {"since": "2026-07-25T12:00:00Z", "before": "2026-07-25T13:00:00Z", "job": "job"}
+    told = http.get("/api/job-sessions/histogram", params=query).json()
+    assert ("2026-07-25T12:00:00+00:00", 60, 60) == (told["start"], told["seconds"], len(told["counts"]))
+    filled = {place: count for place, count in enumerate(told["counts"]) if count}
+    assert {0: {"succeeded": 1}, 1: {"failed": 2}, 59: {"succeeded": 1}} == filled
+
+
+def test_a_histogram_of_nothing_is_empty(http: httpx.Client) -> None:
+    """Without a stretch the last 24 hours are counted."""
+    told = http.get("/api/job-sessions/histogram").json()
+    assert 1800 == told["seconds"]
+    assert not any(told["counts"])
+
+
+def test_values_are_what_sessions_have(http: httpx.Client, session_store: SessionStore) -> None:
+    """Each once and in order, by the name of the filter."""
+    record(session_store, "b", RowsFetched(what="x", windows=[date(2026, 7, 1)]))
+    record(session_store, "a", RowsSkipped(what="x"), account=None)
+    told = http.get("/api/job-sessions/values").json()
+    expected = {
+        "job": ["a", "b"],
+        "account": ["US.a"],
+        "type": ["rows-fetched", "rows-skipped"],
+        "dataset": ["daily_targets"],
+    }
+    assert expected == {name: told[name] for name in expected}
+    assert "crashed" in told["status"]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("throttled", ["words"]),
+        ("thrott", ["words"]),
+        ("amazon throttled", ["words"]),
+        ("rows-fetched", ["words"]),
+        ("Disk is FULL", ["broken"]),
+        ("fetched-nothing", []),
+        ("%", []),
+        ("' & | :*", []),
+    ],
+)
+def test_free_text_is_found_in_words_and_errors(
+    http: httpx.Client, session_store: SessionStore, text: str, found: list[str]
+) -> None:
+    """All words, each may be a beginning; what means something to the database only is text."""
+    record(session_store, "words", RowsFetched(what="it was throttled by Amazon"))
+    record(session_store, "broken", fails=True)
+    assert found == jobs(http, text=text)
+
+
+def test_frequent_and_rare_words_are_found_alike(
+    http: httpx.Client, session_store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the index is asked or one session after the other, the answer is the same."""
+    record(session_store, "words", RowsFetched(what="it was throttled"))
+    record(session_store, "others", RowsFetched(what="nothing"))
+    monkeypatch.setattr("bidbeacon_sessions.text_search.MOST_RARE", 1)
+    assert ["words"] == jobs(http, text="throttled")
+
+
+def test_a_session_that_only_skipped_says_so(http: httpx.Client, session_store: SessionStore) -> None:
+    """One other action, no action, or a failure, and it does not."""
+    record(session_store, "only", RowsSkipped(what="x"), RowsSkipped(what="y"))
+    record(session_store, "also", RowsSkipped(what="x"), RowsFetched(what="y"))
+    record(session_store, "none")
+    record(session_store, "failed", RowsSkipped(what="x"), fails=True)
+    told = http.get("/api/job-sessions").json()["sessions"]
+    assert ["only"] == [one["job_name"] for one in told if one["skipped_only"]]
+
+
+def test_surroundings_tell_what_stands_around_a_session(
+    http: httpx.Client, session_store: SessionStore
+) -> None:
+    """The ones of the same job and account before and after, the last good one, parent, children and what was touched."""
+    good = record(session_store, "job", RowsFetched(what="x"), minute=1)
+    bad = record(session_store, "job", minute=2, fails=True)
+    asker = record(session_store, "asker", minute=2)
+    fetched = RowsFetched(what="x", windows=[date(2026, 7, 2), date(2026, 7, 1)])
+    here = record(
+        session_store, "job", fetched, fetched, minute=3, parent_session_id=asker, input={"why": "asked"}
+    )
+    record(session_store, "job", minute=4, account=None)
+    later = record(session_store, "job", minute=5)
+    child = record(session_store, "child", minute=6, parent_session_id=here)
+
+    told = http.get(f"/api/job-sessions/{here}/surroundings").json()
+    names = ("previous", "next", "parent")
+    assert [bad, later, asker] == [told[name]["id"] for name in names]
+    assert [child] == [one["id"] for one in told["children"]]
+    assert good == told["last_good"]["session"]["id"]
+    expected = [("action", "rows-fetched", 2, 1), ("input", "why", "asked", None)]
+    assert expected == [tuple(one.values()) for one in told["last_good"]["differences"]]
+    assert [
+        {
+            "account_key": "US.a",
+            "dataset": "daily_targets",
+            "effect": "fetched",
+            "windows": ["2026-07-01", "2026-07-02"],
+        }
+    ] == told["touched"]
+
+
+def test_a_lone_session_has_no_surroundings(http: httpx.Client, session_store: SessionStore) -> None:
+    """Every part is empty, and a session that is not there is 404."""
+    told = http.get(f"/api/job-sessions/{record(session_store)}/surroundings").json()
+    assert not any(told.values())
+    missing = http.get("/api/job-sessions/00000000-0000-0000-0000-000000000000/surroundings")
+    assert 404 == missing.status_code
+
+
+class MadeUpCoverage:
+    """Knows one dataset."""
+
+    def read_coverage(self, dataset: str | None, days: int, to: date | None) -> dict[str, Any]:
+        """Say what was asked."""
+        if dataset == "unknown":
+            raise UnknownDatasetError("There is no dataset 'unknown'.", "Use another.")
+        return {"asked": [dataset, days, None if to is None else to.isoformat()]}
+
+    def list_accounts(self) -> list[dict[str, Any]]:
+        """Give one account."""
+        return [{"key": "US.a"}]
+
+
+@pytest.fixture
+def covering(session_store: SessionStore, serve_stream: Serve) -> Iterator[httpx.Client]:
+    """A client of a stream that knows windows."""
+    with (
+        serve_stream(session_store, coverage=MadeUpCoverage()) as server,
+        httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=15) as client,
+    ):
+        yield client
+
+
+def test_coverage_is_asked_of_whoever_knows_it(covering: httpx.Client) -> None:
+    """Dataset, days and last day reach the reader; left out, they are its own to choose."""
+    query = {"dataset": "daily_targets", "days": "30", "to": "2026-07-25"}
+    assert ["daily_targets", 30, "2026-07-25"] == covering.get("/api/coverage", params=query).json()["asked"]
+    assert [None, 91, None] == covering.get("/api/coverage").json()["asked"]
+    assert {"accounts": [{"key": "US.a"}]} == covering.get("/api/accounts").json()
+    assert 200 == covering.get("/coverage").status_code
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "said"),
+    [
+        ({"days": "0"}, 400, "Expected days to be a number from 1 to 500"),
+        ({"days": "many"}, 400, "Expected days to be a number"),
+        ({"to": "tomorrow"}, 400, "Expected to to be a day like"),
+        ({"dataset": "x" * 201}, 400, "The value of dataset is too long"),
+        ({"dataset": "unknown"}, 404, "There is no dataset 'unknown'."),
+        ({"account": "US.a"}, 400, "Unknown parameter 'account'."),
+    ],
+)
+def test_a_question_on_coverage_that_is_none_is_refused(
+    covering: httpx.Client, query: dict[str, str], status: int, said: str
+) -> None:
+    """What was expected, and what to do."""
+    response = covering.get("/api/coverage", params=query)
+    assert status == response.status_code
+    assert said in response.json()["error"]
+    assert response.json()["what_to_do"]
+
+
+def test_a_stream_without_coverage_says_so(http: httpx.Client) -> None:
+    """The page goes on without names and zones of accounts."""
+    assert 404 == http.get("/api/coverage").status_code
+    assert {"accounts": []} == http.get("/api/accounts").json()

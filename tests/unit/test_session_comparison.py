@@ -1,0 +1,72 @@
+"""What differs between a session and the last good one, and how a stretch of time is divided."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+import bidbeacon_sessions
+from bidbeacon_sessions.stream.comparison import Difference, compare
+from bidbeacon_sessions.stream.histogram import MOST_INTERVALS, divide
+from bidbeacon_sessions.stream.problems import BadRequestError
+
+NOON = datetime(2026, 7, 25, 12, tzinfo=UTC)
+
+
+def test_actions_input_and_labels_are_compared() -> None:
+    """Counts by type, each leaf of the input by its path, labels; what is the same is not told."""
+    here = {"input": {"account": "US.a", "only": {"dataset": "x"}}, "labels": {}}
+    there = {"input": {"account": "US.a", "only": {"dataset": "y"}, "days": [1, 2]}, "labels": {"asset": "a"}}
+    expected = [
+        Difference("action", "loaded", 0, 2),
+        Difference("action", "failed", 1, 0),
+        Difference("input", "only.dataset", "x", "y"),
+        Difference("input", "days", None, "[1, 2]"),
+        Difference("label", "asset", None, "a"),
+    ]
+    counts = {"asked": 1, "failed": 1}
+    assert expected == compare(here, there, actions_here=counts, actions_there={"asked": 1, "loaded": 2})
+
+
+def test_a_comparison_is_bounded() -> None:
+    """At most fifty differences, and no value longer than 201 characters."""
+    here = {"input": {str(number): "x" * 1_000 for number in range(60)}, "labels": {}}
+    found = compare(here, {"input": {}, "labels": {}}, actions_here={}, actions_there={})
+    assert (50, 201) == (len(found), len(str(found[0].here)))
+
+
+@pytest.mark.parametrize(
+    ("stretch", "seconds"),
+    [
+        (timedelta(minutes=1), 1),
+        (timedelta(hours=1), 60),
+        (timedelta(hours=24), 1800),
+        (timedelta(days=30), 12 * 3600),
+        (timedelta(days=456), 7 * 86_400),
+    ],
+)
+def test_intervals_have_widths_that_people_read(stretch: timedelta, seconds: int) -> None:
+    """They are few, cover the whole stretch, and begin at a multiple of their width."""
+    made = divide(NOON + timedelta(seconds=7) - stretch, NOON + timedelta(seconds=7))
+    assert seconds == made.width.total_seconds()
+    assert made.count <= MOST_INTERVALS
+    assert made.start <= NOON + timedelta(seconds=7) - stretch
+    assert made.start + made.width * made.count >= NOON + timedelta(seconds=7)
+    assert 0 == made.start.timestamp() % seconds
+
+
+def test_a_stretch_must_have_a_length() -> None:
+    """One that ends before it begins, or lasts for years, is refused with what to do."""
+    for since in (NOON, NOON - timedelta(days=900)):
+        with pytest.raises(BadRequestError, match="Expected since to lie before"):
+            divide(since, NOON)
+
+
+def test_the_page_is_light_and_holds_nothing_inline() -> None:
+    """All its files together are below 200 KB; no script, style or handler stands in the markup."""
+    folder = Path(bidbeacon_sessions.__file__).parent / "web"
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 200_000
+    for page in folder.glob("*.html"):
+        markup = page.read_text(encoding="utf-8")
+        assert markup.count("<script") == markup.count('<script type="module" src="/web/')
+        assert not any(inline in markup for inline in ("<style", " style=", " onclick=", "javascript:"))

@@ -21,7 +21,7 @@ from bidbeacon_pipelines.sandbox.thread import running_sandbox
 from bidbeacon_pipelines.store.accounts import Account
 from tests.faults.ads.month_faults import costs_a_create, month_faults
 from tests.faults.ads.oracle import DATASET, Mismatch, Oracle
-from tests.faults.ads.simulated_office import Office
+from tests.faults.ads.simulated_office import Office, SentCreate
 from tests.faults.ads.simulation import Pair, Simulation
 from tests.one_dataset import only_daily_targets
 
@@ -29,9 +29,11 @@ START = datetime(2026, 3, 2, 6, tzinfo=UTC)
 """Summer time begins in the month that follows: on 8 March in America, on 29 March in Europe."""
 DAYS = 30
 LONGEST_REST = timedelta(days=10)
-PROBABILITY, PROBABILITY_OF_AN_END = 0.1, 0.02
+PROBABILITY = 0.1
 ACCOUNTS = 6
 FORESEEN = (AdsApiError, ExportFailedError, WindowNotLoadedError, AccountSkippedError, BrokenPartError)
+LEFT_ALONE = timedelta(minutes=9)
+"""For so long at least a create whose outcome nobody knows is not sent again: ten minutes, counted from when it was stored, not sent."""
 BAD_ROW_SHARE = 0.1
 """The setting: a day of twenty rows with one bad one among them is to be loaded, and the row put aside."""
 
@@ -69,7 +71,7 @@ def choose_pairs(book: AccountBook) -> list[Pair]:
 @contextmanager
 def open_month(engine: Engine, home: Path, seed: int) -> Iterator["Month"]:
     """Open a sandbox with every fault in force, and a month in it that has not begun."""
-    faults = month_faults(PROBABILITY, PROBABILITY_OF_AN_END)
+    faults = month_faults(PROBABILITY)
     with only_daily_targets(), running_sandbox(config(seed, faults)) as sandbox:
         office = Office(engine, sandbox, home, bad_row_share=BAD_ROW_SHARE)
         yield Month(office)
@@ -173,6 +175,18 @@ class Month:
         for rule, struck in self._strikes:
             counts[rule.fault] += struck
         return counts
+
+    def early_creates(self) -> list[SentCreate]:
+        """Give the creates that went out too soon after one for the same request whose outcome nobody knew."""
+        unknown: dict[int, datetime] = {}
+        early = []
+        for create in self.office.creates:
+            since = unknown.pop(create.request_id, None)
+            if since is not None and create.at - since < LEFT_ALONE:
+                early.append(create)
+            if not create.answered:
+                unknown[create.request_id] = create.at
+        return early
 
     def unforeseen_errors(self) -> list[Exception]:
         """Give what runs failed with that isn't Amazon's doing."""

@@ -22,9 +22,6 @@ FAST = 2_000_000
 LEGAL: tuple[BadRow, ...] = ("null_metric", "unknown_key", "duplicate_key")
 """Oddities of rows that are no reason to put one aside."""
 
-NEEDS_PERSON: frozenset[FaultName] = frozenset(("invalid_grant", "forbidden", "wrong_region", "too_old"))
-"""Answers after which asking again is no use. At ten percent of all calls hardly any report would ever get through."""
-
 _ENDS_OF_REPORTS: tuple[FaultName, ...] = (
     "report_failed",
     "report_cancelled",
@@ -52,17 +49,11 @@ _OPTIONS: dict[FaultName, tuple[FaultOptions, ...]] = {
 }
 
 
-def month_faults(probability: float, ending: float) -> tuple[FaultRule, ...]:
-    """Give rules for every fault there is; those of a call have one for each operation, and variants share a probability.
-
-    Args:
-        probability: how often each fault strikes.
-        ending: the same of those after which a person has to act.
-    """
+def month_faults(probability: float) -> tuple[FaultRule, ...]:
+    """Give rules for every fault there is, each as probable; those of a call have one for each operation, and variants share a probability."""
     return tuple(
-        FaultRule(fault=fault, operation=operation, probability=share / len(variants), options=options)
+        FaultRule(fault=fault, operation=operation, probability=probability / len(variants), options=options)
         for fault in FAULTS
-        for share in [ending if fault in NEEDS_PERSON else probability]
         for operation in _operations(fault)
         for variants in [_OPTIONS.get(fault, (FaultOptions(),))]
         for options in variants

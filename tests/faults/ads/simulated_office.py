@@ -1,7 +1,8 @@
 """Where a simulation takes place: a database, a sandbox over HTTP, and one clock for both that only sleeping moves on."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from threading import Lock
@@ -44,18 +45,53 @@ class SimulatedClock:
             self._clock.set(max(instant, self._clock.now()))
 
 
-class _KeptTransport(httpx.BaseTransport):
-    """Connections that outlive the client of one run: opening a pool takes longer than most runs."""
+@dataclass(frozen=True)
+class SentCreate:
+    """A create of a report as it went out: when, for which request, and whether the answer told what became of it.
 
-    def __init__(self) -> None:
+    What it asks for doesn't tell them apart: two countries of an ads account ask for the very same report, each for itself.
+    """
+
+    at: datetime
+    request_id: int
+    answered: bool
+
+
+class _KeptTransport(httpx.BaseTransport):
+    """Connections that outlive the client of one run: opening a pool takes longer than most runs. Notes each create of a report."""
+
+    def __init__(self, now: Callable[[], datetime], sender: Callable[[], int]) -> None:
         self._network = httpx.HTTPTransport(verify=False)
+        self._now = now
+        self._sender = sender
+        self.creates: list[SentCreate] = []
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        return self._network.handle_request(request)
+        if not request.url.path.endswith("/create/reports"):
+            return self._network.handle_request(request)
+        at, sender, answered = self._now(), self._sender(), False
+        try:
+            response = self._network.handle_request(request)
+            response.read()
+            answered = _tells_outcome(response)
+        finally:
+            self.creates.append(SentCreate(at, sender, answered))
+        return response
 
     def close_network(self) -> None:
         """End the connections, which `close` does not."""
         self._network.close()
+
+
+def _tells_outcome(response: httpx.Response) -> bool:
+    """Tell whether an answer to a create says what became of it: a refusal does, and a success that can be read."""
+    if not response.is_success:
+        return response.is_client_error and response.status_code != httpx.codes.TOO_MANY_REQUESTS
+    try:
+        errors = response.json().get("error") or []
+    except ValueError:
+        return False
+    return not any(error["code"].startswith("5") for item in errors for error in item["errors"])
 
 
 def _without_pings(engine: Engine) -> Engine:
@@ -72,7 +108,7 @@ class Office:
         self.clock = SimulatedClock(sandbox.state.clock)
         as_with_amazon = {"report_first_poll_seconds": 180, "report_poll_seconds": 60}
         self.settings = Settings(home=home, **as_with_amazon | settings)
-        self._transport = _KeptTransport()
+        self._transport = _KeptTransport(self.clock.now, lambda: int(self.value(_SENDER)))
         self._lanes = LocalLanes(LaneGaps(), self.clock.now)
 
     @contextmanager
@@ -83,6 +119,11 @@ class Office:
             SANDBOX_CREDENTIALS, endpoints, transport=self._transport, clock=self.clock, lanes=self._lanes
         ) as client:
             yield Workbench(self.engine, client, self.settings, self.clock.now, self.clock.sleep)
+
+    @property
+    def creates(self) -> Sequence[SentCreate]:
+        """Every create of a report so far, in the order in which they went out."""
+        return self._transport.creates
 
     def close(self) -> None:
         """End the connections."""
@@ -122,3 +163,7 @@ class Office:
         country = owner.find_country(account.country_code)
         assert country is not None
         return self.sandbox.state.world.catalog(owner, country)
+
+
+# Runs follow one another, so only one request is being sent: the one that is stored as sent, in the hands of a run.
+_SENDER = "SELECT id FROM report_requests WHERE status = 'sent' AND claimed_by IS NOT NULL"

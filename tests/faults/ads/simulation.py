@@ -26,6 +26,7 @@ from tests.faults.ads.simulated_office import Office
 LOOK_EVERY = timedelta(seconds=30)
 PAUSE_AFTER_FAILURE = timedelta(minutes=5)
 MINUTE_OF_ACCOUNT_SYNC = 7
+MINUTE_OF_PERSON = 37
 MORNING_HOUR = 8
 LOOK_BY_HAND_EVERY = 60.0
 
@@ -69,6 +70,7 @@ class Simulation:
         self._paused: dict[tuple[str, str], datetime] = {}
         now = office.clock.now()
         self._next_account_sync = _next_minute(now, MINUTE_OF_ACCOUNT_SYNC)
+        self._next_call = _next_minute(now, MINUTE_OF_PERSON)
         self._next_morning = _next_hour(now, MORNING_HOUR)
 
     @property
@@ -86,6 +88,9 @@ class Simulation:
     def look(self) -> bool:
         """Start what schedule, sensors and the person would start now; give whether that was anything."""
         before = len(self.runs)
+        if self.now >= self._next_call:
+            self.enable_accounts()
+            self._next_call = _next_minute(self.now, MINUTE_OF_PERSON)
         if self.now >= self._next_morning:
             self.call_person()
             self._next_morning = _next_hour(self.now, MORNING_HOUR)
@@ -99,14 +104,18 @@ class Simulation:
         return len(self.runs) > before
 
     def call_person(self) -> None:
-        """Have a person do what is left to one: enable the accounts that need it, and ask by hand for what was given up."""
+        """Have a person do all that is left to one: enable the accounts that need it, and ask by hand for what was given up."""
+        self.enable_accounts()
+        for row in self.office.rows(_GIVEN_UP):
+            self.drive(row["account_key"], row["dataset"], row["days"])
+
+    def enable_accounts(self) -> None:
+        """Have a person who got an alert enable the accounts that need it."""
         for account in self.office.accounts():
             if account.needs_person is not None and self.takes_part(account):
                 self.visits[account.account_key] += 1
                 with self.office.engine.begin() as connection:
                     set_enabled(connection, account.account_key, enabled=True)
-        for row in self.office.rows(_GIVEN_UP):
-            self.drive(row["account_key"], row["dataset"], row["days"])
 
     def drive(self, key: str, dataset: str, days: Sequence[date]) -> Run:
         """Run the job that loads windows of an account by hand, and waits for Amazon."""
@@ -178,7 +187,7 @@ class Simulation:
     def _next_instant(self) -> datetime:
         """Give the next instant at which something may be due that isn't now; half a minute away at least."""
         now = self.now
-        instants = [self._next_account_sync, self._next_morning, *self._paused.values()]
+        instants = [self._next_account_sync, self._next_call, self._next_morning, *self._paused.values()]
         instants += [row["at"] for row in self.office.rows(_INSTANTS, now=now) if row["at"] is not None]
         for account in self.office.accounts():
             if account.reason_to_skip is None:

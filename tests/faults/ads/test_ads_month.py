@@ -13,7 +13,7 @@ REPORTS_IN_FLIGHT = 2
 
 
 @pytest.mark.faults
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_a_month_with_every_fault_ends_complete_and_exact(
     seed: int,
@@ -56,3 +56,5 @@ def check_orderly(month: Month, counts: Counts) -> None:
     assert month.unforeseen_errors() == []
     assert counts.in_flight <= REPORTS_IN_FLIGHT
     assert counts.creates <= counts.requests + counts.costly_strikes
+    assert len(month.office.creates) == counts.creates
+    assert month.early_creates() == []

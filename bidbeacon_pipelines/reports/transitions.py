@@ -180,10 +180,10 @@ def _unanswered(
 ) -> RequestState:
     if request.status is not RequestStatus.SENT:
         return _polled(request, answer.not_before, now, policy)
-    grace_ends = (request.sent_at or now) + policy.grace(request.attempts)
+    # From now on, not from when the attempt was stored: it may have stood in our queue since.
     return replace(
         request,
-        next_step_at=_latest(grace_ends, answer.not_before, now, policy),
+        next_step_at=_latest(now + policy.grace(request.attempts), answer.not_before, now, policy),
         failure=Failure(FailureKind.OUTCOME_UNKNOWN, answer.reason),
     )
 

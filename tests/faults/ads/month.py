@@ -32,8 +32,8 @@ LONGEST_REST = timedelta(days=10)
 PROBABILITY = 0.1
 ACCOUNTS = 6
 FORESEEN = (AdsApiError, ExportFailedError, WindowNotLoadedError, AccountSkippedError, BrokenPartError)
-LEFT_ALONE = timedelta(minutes=9)
-"""For so long at least a create whose outcome nobody knows is not sent again: ten minutes, counted from when it was stored, not sent."""
+LEFT_ALONE = timedelta(minutes=10)
+"""For so long at least a create whose outcome nobody knows is not sent again, as seen on the wire."""
 BAD_ROW_SHARE = 0.1
 """The setting: a day of twenty rows with one bad one among them is to be loaded, and the row put aside."""
 

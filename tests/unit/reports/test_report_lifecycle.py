@@ -75,6 +75,13 @@ def test_sent_without_answer_is_looked_for_and_then_sent_again() -> None:
     assert Send("attempt 2: nothing came of the last one") == decide(SENT, NOW + _minutes(10), POLICY)
 
 
+def test_grace_counts_from_the_missing_answer() -> None:
+    """A create that stood in our queue, or hung until its timeout, is left alone as long as one that failed at once."""
+    unanswered = answered(SENT, NoAnswer(reason="timed out"), NOW + _minutes(1.5), POLICY)
+
+    assert NOW + _minutes(11.5) == unanswered.next_step_at
+
+
 def test_grace_grows_with_each_attempt() -> None:
     """While Amazon throttles, the times between two sendings grow, up to two hours."""
     graces = [POLICY.grace(attempt) / _minutes(1) for attempt in range(1, 7)]

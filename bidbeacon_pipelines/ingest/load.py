@@ -3,7 +3,7 @@
 A reader never sees half a report, and loading the same report twice leaves what loading it once did.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -42,7 +42,14 @@ from bidbeacon_pipelines.store.performance import (
     tally_windows,
 )
 from bidbeacon_pipelines.store.performance_tables import PERFORMANCE_TABLES, PerformanceTable
-from bidbeacon_pipelines.store.staging import RowSink, gather_rows, open_stage, stage_bad_rows
+from bidbeacon_pipelines.store.staging import (
+    OverfullKeysError,
+    RowKey,
+    RowSink,
+    gather_rows,
+    open_stage,
+    stage_bad_rows,
+)
 from bidbeacon_pipelines.store.windows import Window
 
 
@@ -178,9 +185,7 @@ class _Load:
     def by_stage(self) -> _Outcome:
         """Compare the report with what its windows hold, and write what differs into those that take it."""
         connection, table, scope = self.connection, self.table, self.scope
-        with open_stage(connection) as staged:
-            foreign = self._read_into(staged)
-        gather_rows(connection, table)
+        foreign = self._stage()
         compared = compare_windows(connection, table, scope, self.days)
         tallies = tally_windows(connection, scope, self.days, compared=compared)
         outcome = self._judged(tallies, _digest_suspicious(connection, table, tallies), foreign)
@@ -189,7 +194,24 @@ class _Load:
         )
         return outcome
 
-    def _read_into(self, sink: RowSink) -> int:
+    def _stage(self) -> int:
+        """Stage the report; once more where rows of one key add up to more than a column holds, with all of these aside."""
+        attempt = self.connection.begin_nested()
+        try:
+            foreign = self._gather()
+        except OverfullKeysError as error:
+            attempt.rollback()
+            return self._gather(error.keys)
+        attempt.commit()
+        return foreign
+
+    def _gather(self, overfull: Collection[RowKey] = ()) -> int:
+        with open_stage(self.connection) as staged:
+            foreign = self._read_into(staged, overfull)
+        gather_rows(self.connection, self.table)
+        return foreign
+
+    def _read_into(self, sink: RowSink, overfull: Collection[RowKey] = ()) -> int:
         """Read the rows of all parts; give how many are other countries'."""
         account = self.scope.account
         check = RowCheck(
@@ -198,7 +220,7 @@ class _Load:
             account.time_zone,
             frozenset(self.days),
         )
-        reader = ReportReader(check, RowStage(sink, self.targets))
+        reader = ReportReader(check, RowStage(sink, self.targets, overfull))
         for part in self.parts:
             reader.read(part)
         return reader.foreign

@@ -1,10 +1,10 @@
 """Stages the rows of a report: read many at a time where they can be, one by one where they have to be, each way to the same end."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -16,7 +16,7 @@ from bidbeacon_pipelines.ingest.rows import BadRow, ForeignRow, GoodRow, ReportR
 from bidbeacon_pipelines.ingest.targets import TargetIndex, placeholder_id
 from bidbeacon_pipelines.ingest.wire import UNREADABLE, WireFormat, find_wire_format
 from bidbeacon_pipelines.store.performance_tables import METRICS
-from bidbeacon_pipelines.store.staging import RowSink, Subject, field_text
+from bidbeacon_pipelines.store.staging import RowKey, RowSink, Subject, field_text
 
 Checked = GoodRow[ReportRow] | BadRow | ForeignRow
 
@@ -26,6 +26,9 @@ def _wire_format_of(model: type[ReportRow]) -> WireFormat | None:
     return find_wire_format(model)
 
 
+OVERFULL: Final = (
+    "metrics: expected rows that add up to what a column holds, got: rows of this key whose sum is more"
+)
 _RAWS = msgspec.json.Decoder(list[msgspec.Raw])
 
 
@@ -35,11 +38,13 @@ class RowStage:
     Args:
         sink: Takes them.
         targets: The account's targets.
+        overfull: Keys whose rows add up to more than a column holds: they are kept aside.
     """
 
-    def __init__(self, sink: RowSink, targets: TargetIndex) -> None:
+    def __init__(self, sink: RowSink, targets: TargetIndex, overfull: Collection[RowKey] = ()) -> None:
         self.foreign = 0
         self.sink = sink
+        self.overfull = overfull
         self._targets = targets
         self._subjects = Memo(sink.subject, MOST_REMEMBERED)
 
@@ -47,6 +52,21 @@ class RowStage:
         """Stage rows that have been checked one by one; those of other countries are only counted."""
         for one in checked:
             self.add(one)
+
+    def add_raw(self, one: Checked, raw: dict[str, Any]) -> None:
+        """Stage one that came as `raw`, aside where its key is overfull."""
+        if isinstance(one, GoodRow) and self.is_overfull(one):
+            one = BadRow(one.index, raw, OVERFULL, one.row.window_date)
+        self.add(one)
+
+    def is_overfull(self, good: GoodRow[ReportRow]) -> bool:
+        """Say whether a row is of a key whose rows add up to more than a column holds."""
+        return bool(self.overfull) and self._key_of(good) in self.overfull
+
+    def _key_of(self, good: GoodRow[ReportRow]) -> RowKey:
+        subject = self._subject_of(good.row)
+        entity = subject.entity_id, subject.entity_detail
+        return RowKey(good.row.window_date, good.hour_at, subject.ad_id, *entity, subject.currency_code)
 
     def add(self, one: Checked) -> None:
         """Stage one."""
@@ -110,7 +130,7 @@ class ReportReader:
         self._check = check
         self._stage = stage
         model: type[ReportRow] = check.row_model
-        self._wire = _wire_format_of(model)
+        self._wire = None if stage.overfull else _wire_format_of(model)  # their rows are found one by one
         self._quick = (
             QuickRows(self._wire, check, stage.subject_text, stage.sink.time) if self._wire else None
         )
@@ -165,4 +185,4 @@ class ReportReader:
         self.rows_read += len(rows)
 
     def _add_raw(self, raw: dict[str, Any], number: int) -> None:
-        self._stage.add(self._check(self._rows_before + number, raw))
+        self._stage.add_raw(self._check(self._rows_before + number, raw), raw)

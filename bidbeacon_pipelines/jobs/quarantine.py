@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine
 from bidbeacon_pipelines.actions import QuarantineReplayed
 from bidbeacon_pipelines.ingest.quarantine import from_jsonable
 from bidbeacon_pipelines.ingest.rows import BadRow, ForeignRow, GoodRow, ReportRow, check_rows
-from bidbeacon_pipelines.ingest.staging import RowStage
+from bidbeacon_pipelines.ingest.staging import OVERFULL, RowStage
 from bidbeacon_pipelines.ingest.targets import TargetIndex
 from bidbeacon_pipelines.reports.datasets import Dataset, get_dataset
 from bidbeacon_pipelines.store.accounts import Account, get_account
@@ -41,7 +41,7 @@ from bidbeacon_pipelines.store.quarantine import (
     release_rows,
     stage_held_rows,
 )
-from bidbeacon_pipelines.store.staging import gather_rows, open_stage
+from bidbeacon_pipelines.store.staging import OverfullKeysError, gather_rows, open_stage
 from bidbeacon_pipelines.store.summaries import lock_summary
 from bidbeacon_sessions import SessionRecorder
 
@@ -50,15 +50,25 @@ from bidbeacon_sessions import SessionRecorder
 class _Sorted:
     """The quarantined rows of one report, checked anew."""
 
-    understood: list[GoodRow[ReportRow]] = field(default_factory=list)
-    released: list[int] = field(default_factory=list)
-    foreign: int = 0
+    understood: list[tuple[RawRow, GoodRow[ReportRow]]] = field(default_factory=list)
+    foreign: list[int] = field(default_factory=list)
     kept: list[tuple[int, date | None, str]] = field(default_factory=list)
 
     @property
     def days(self) -> list[date]:
         """The windows that get rows."""
-        return sorted({good.row.window_date for good in self.understood})
+        return sorted({good.row.window_date for _, good in self.understood})
+
+    @property
+    def released(self) -> list[int]:
+        """The rows that leave quarantine, by id."""
+        return [*(raw.id for raw, _ in self.understood), *self.foreign]
+
+    def keep_if(self, is_overfull: Callable[[GoodRow[ReportRow]], bool]) -> None:
+        """Let rows stay that can't be added to what their key has."""
+        stay = [(raw, good) for raw, good in self.understood if is_overfull(good)]
+        self.kept += [(raw.id, good.row.window_date, OVERFULL) for raw, good in stay]
+        self.understood = [one for one in self.understood if one not in stay]
 
 
 def replay_quarantine(
@@ -106,6 +116,7 @@ def _replay_report(
     if not rows:
         return None
     checked = _check(rows, dataset, account, held)
+    _stage(connection, scope, dataset, checked)
     before = count_bad_rows(connection, scope, held.days)
     release_rows(connection, checked.released)
     keep_rows(connection, checked.kept)
@@ -119,7 +130,7 @@ def _replay_report(
         windows=checked.days,
         request_id=report.request_id,
         rows=len(checked.understood),
-        foreign=checked.foreign,
+        foreign=len(checked.foreign),
         left=len(checked.kept),
     )
 
@@ -142,22 +153,35 @@ def _check(rows: Sequence[RawRow], dataset: Dataset, account: Account, held: Loa
             case GoodRow() if one.row.window_date not in held.days:
                 result.kept.append((row.id, row.window_date, row.reason))
             case GoodRow():
-                result.understood.append(one)
-                result.released.append(row.id)
+                result.understood.append((row, one))
             case ForeignRow():
-                result.foreign += 1
-                result.released.append(row.id)
+                result.foreign.append(row.id)
     return result
 
 
-def _merge(connection: Connection, scope: Scope, dataset: Dataset, checked: _Sorted) -> None:
-    """Add rows to their windows: summed into an existing key or inserted, exactly as the load would have done."""
+def _stage(connection: Connection, scope: Scope, dataset: Dataset, checked: _Sorted) -> None:
+    """Stage what is understood beside what its windows hold; what would add up to more than a column holds stays in quarantine."""
+    if not checked.understood:
+        return
     table = PERFORMANCE_TABLES[dataset.table]
     targets = TargetIndex(list_targets(connection, scope.account))
-    with open_stage(connection) as staged:
-        RowStage(staged, targets).add_all(checked.understood)
-    stage_held_rows(connection, table, scope, checked.days)
-    gather_rows(connection, table)
+    attempt = connection.begin_nested()
+    try:
+        with open_stage(connection) as staged:
+            RowStage(staged, targets).add_all(good for _, good in checked.understood)
+        stage_held_rows(connection, table, scope, checked.days)
+        gather_rows(connection, table)
+    except OverfullKeysError as error:
+        attempt.rollback()
+        checked.keep_if(RowStage(staged, targets, error.keys).is_overfull)
+        _stage(connection, scope, dataset, checked)
+    else:
+        attempt.commit()
+
+
+def _merge(connection: Connection, scope: Scope, dataset: Dataset, checked: _Sorted) -> None:
+    """Add the staged rows to their windows: summed into an existing key or inserted, exactly as the load would have done."""
+    table = PERFORMANCE_TABLES[dataset.table]
     compared = compare_windows(connection, table, scope, checked.days)
     tallies = tally_windows(connection, scope, checked.days, compared=compared)
     merge_windows(connection, table, scope, checked.days, compared=compared)

@@ -45,6 +45,29 @@ class Subject(NamedTuple):
     resolved: bool
 
 
+class RowKey(NamedTuple):
+    """What tells the rows of one dataset of one account apart; `hour_at` is None where they are of whole days."""
+
+    window_date: date
+    hour_at: datetime | None
+    ad_id: str
+    entity_id: str
+    entity_detail: str
+    currency_code: str
+
+
+class OverfullKeysError(Exception):
+    """Rows of one key add up to more than their columns hold; such rows belong aside, and the others are to be staged without them.
+
+    Attributes:
+        keys: All keys of the report of which this is true.
+    """
+
+    def __init__(self, keys: frozenset[RowKey]) -> None:
+        super().__init__(f"{len(keys)} keys have rows that add up to more than a column holds")
+        self.keys = keys
+
+
 _STAGED = text("""
     CREATE TEMP TABLE report_staged (
         window_date date, hour_at timestamptz, subject bigint, impressions bigint, clicks bigint, orders bigint,
@@ -171,6 +194,24 @@ def _fresh_key(table: PerformanceTable) -> str:
     return ", ".join(f"{'r' if column in _TIME else 's'}.{column}" for column in table.key)
 
 
+# The most that bigint and numeric(20, 6) hold.
+_OVERFULL: Final = " OR ".join(
+    [f"sum(r.{name}) > 9223372036854775807" for name in METRICS[:3]]
+    + [f"sum(r.{name}) >= 100000000000000" for name in METRICS[3:]]
+)
+
+
+@cache
+def _overfull_keys(table: PerformanceTable) -> TextClause:
+    key = [
+        column if column in table.key else f"CAST(NULL AS timestamptz) AS {column}"
+        for column in RowKey._fields
+    ]
+    return text(f"""
+        SELECT {listed(key)}
+          FROM (SELECT {_fresh_key(table)} FROM {_ROWS} GROUP BY {_fresh_key(table)} HAVING {_OVERFULL}) k""")
+
+
 _TIME = frozenset({"window_date", "hour_at"})
 
 
@@ -214,11 +255,16 @@ def gather_rows(connection: Connection, table: PerformanceTable) -> None:
     """Make `report_fresh` of the staged rows, as they will stand in the table, `report_ordered`, the same by key, and `report_bad`.
 
     Rows with the same key are summed; null means "no value" and adds nothing. Nearly always no two have, and nothing is summed.
+
+    Raises:
+        OverfullKeysError: Some add up to more than a column holds; take back what has been staged.
     """
     connection.execute(_BAD)
     for statement in _GATHER:
         connection.execute(text(statement))
     shared = connection.execute(_SHARED_KEYS).scalar_one()
     twins = connection.execute(_TWINS_BY_KEY if shared else _TWINS).scalar_one()
+    if twins and (overfull := connection.execute(_overfull_keys(table)).all()):
+        raise OverfullKeysError(frozenset(RowKey(*row) for row in overfull))
     for made in (_summed, _summed_ordered) if twins else (_fresh, _ordered):
         connection.execute(made(table))

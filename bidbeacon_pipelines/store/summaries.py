@@ -75,8 +75,8 @@ def list_days_to_sum_up(connection: Connection, account: Account, *, all_days: b
 
 def _totals(grain: str) -> str:
     return f"""
-    SELECT '{grain}' AS grain, window_date AS summary_date, currency_code, CAST(sum(impressions) AS bigint) AS impressions,
-           CAST(sum(clicks) AS bigint) AS clicks, CAST(sum(orders) AS bigint) AS orders, sum(sales) AS sales, sum(spend) AS spend
+    SELECT '{grain}' AS grain, window_date AS summary_date, currency_code, sum(impressions) AS impressions,
+           sum(clicks) AS clicks, sum(orders) AS orders, sum(sales) AS sales, sum(spend) AS spend
       FROM performance_{grain}
      WHERE account_id = :account_id AND country_code = :country_code AND dataset = :{grain} AND window_date = ANY(:days)
      GROUP BY window_date, currency_code"""

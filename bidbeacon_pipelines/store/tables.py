@@ -31,6 +31,8 @@ WINDOW_STATUSES = ("missing", "requested", "loaded", "failed", "expired")
 REQUEST_STATUSES = ("planned", "sent", "in_flight", "completed", "loaded", "failed")
 OPEN_REQUEST = "status IN ('planned', 'sent', 'in_flight', 'completed')"
 EXPORT_STATUSES = ("in_flight", "loaded", "failed")
+TOTAL, TOTAL_COUNT = Numeric(38, 6), Numeric(38, 0)
+"""Of what many rows add up to: it must never be too much, whatever each row has."""
 CALL_CLASSES = ("create", "retrieve", "exports", "other")
 
 
@@ -355,8 +357,8 @@ class ReportWindow(PipelinesBase):
     row_count: Mapped[int | None]
     quarantined_count: Mapped[int | None]
     unresolved_count: Mapped[int | None]
-    spend: Mapped[Decimal | None]
-    sales: Mapped[Decimal | None]
+    spend: Mapped[Decimal | None] = mapped_column(TOTAL)
+    sales: Mapped[Decimal | None] = mapped_column(TOTAL)
     failure_reason: Mapped[str | None]
     held_digest: Mapped[str | None]
     held_rows: Mapped[int | None]
@@ -569,20 +571,20 @@ class AccountDailySummary(PipelinesBase):
     country_code: Mapped[str] = mapped_column(primary_key=True)
     summary_date: Mapped[date] = mapped_column(primary_key=True)
     currency_code: Mapped[str] = mapped_column(primary_key=True)
-    impressions: Mapped[int | None]
-    clicks: Mapped[int | None]
-    orders: Mapped[int | None]
-    sales: Mapped[Decimal | None]
-    spend: Mapped[Decimal | None]
+    impressions: Mapped[Decimal | None] = mapped_column(TOTAL_COUNT)
+    clicks: Mapped[Decimal | None] = mapped_column(TOTAL_COUNT)
+    orders: Mapped[Decimal | None] = mapped_column(TOTAL_COUNT)
+    sales: Mapped[Decimal | None] = mapped_column(TOTAL)
+    spend: Mapped[Decimal | None] = mapped_column(TOTAL)
     acos: Mapped[Decimal | None] = mapped_column(Numeric())
     roas: Mapped[Decimal | None] = mapped_column(Numeric())
-    hourly_impressions: Mapped[int | None]
-    hourly_clicks: Mapped[int | None]
-    hourly_orders: Mapped[int | None]
-    hourly_sales: Mapped[Decimal | None]
-    hourly_spend: Mapped[Decimal | None]
-    spend_difference: Mapped[Decimal | None]
-    sales_difference: Mapped[Decimal | None]
+    hourly_impressions: Mapped[Decimal | None] = mapped_column(TOTAL_COUNT)
+    hourly_clicks: Mapped[Decimal | None] = mapped_column(TOTAL_COUNT)
+    hourly_orders: Mapped[Decimal | None] = mapped_column(TOTAL_COUNT)
+    hourly_sales: Mapped[Decimal | None] = mapped_column(TOTAL)
+    hourly_spend: Mapped[Decimal | None] = mapped_column(TOTAL)
+    spend_difference: Mapped[Decimal | None] = mapped_column(TOTAL)
+    sales_difference: Mapped[Decimal | None] = mapped_column(TOTAL)
     daily_loads: Mapped[int]
     hourly_loads: Mapped[int]
     daily_as_of: Mapped[datetime | None]

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -33,6 +34,7 @@ from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.accounts import get_account
 from bidbeacon_pipelines.store.migrate import upgrade
 from bidbeacon_sessions import with_job_session
+from bidbeacon_sessions.clock import utc_now
 
 _INSTANCE = """
 storage:
@@ -43,6 +45,8 @@ storage:
 telemetry:
   enabled: false
 """
+_PARTITIONED = timedelta(days=300)
+"""Days before are no partitions: 320 accounts of 15 months would be more than the product allows."""
 _FINISHED = {DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED}
 
 
@@ -172,6 +176,7 @@ def account_runs(accounts: int) -> Iterator[AccountRuns]:
                     "BIDBEACON_HOME": str(home),
                     "BIDBEACON_DATABASE_URL": url,
                     "BIDBEACON_SANDBOX_PORT": sandbox.url.rpartition(":")[2],
+                    "BIDBEACON_FIRST_WINDOW_DATE": str(utc_now().date() - _PARTITIONED),
                 }
             )
         )

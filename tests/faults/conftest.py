@@ -27,7 +27,7 @@ telemetry:
   enabled: false
 """
 
-_entries = pytest.StashKey[list[dict[str, Any]]]()
+_entries: list[dict[str, Any]] = []
 
 
 @pytest.fixture
@@ -51,19 +51,20 @@ def world(
         yield world
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Begin with no results."""
-    config.stash[_entries] = []
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
     """Keep what a fault test came to, once it has run."""
     report: pytest.TestReport = yield
     if item.get_closest_marker("faults") and (report.when == "call" or report.failed):
         error = call.excinfo.value if call.excinfo is not None else None
-        item.config.stash[_entries].append(_entry(item, report, error))
+        report.fault_entry = _entry(item, report, error)
     return report
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Collect what tests came to, also those that another process has run."""
+    if hasattr(report, "fault_entry"):
+        _entries.append(report.fault_entry)
 
 
 def _entry(item: pytest.Item, report: pytest.TestReport, error: BaseException | None) -> dict[str, Any]:
@@ -81,7 +82,6 @@ def _entry(item: pytest.Item, report: pytest.TestReport, error: BaseException | 
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write the results, where fault tests were run."""
-    entries = session.config.stash[_entries]
-    if entries:
-        RESULTS.write_text(json.dumps(entries, indent=2, ensure_ascii=False) + "\n")
+    """Write the results, where fault tests were run; of several processes the first one does."""
+    if _entries and not hasattr(session.config, "workerinput"):
+        RESULTS.write_text(json.dumps(_entries, indent=2, ensure_ascii=False) + "\n")

@@ -8,8 +8,9 @@ from pathlib import Path
 from psycopg import Connection
 from sqlalchemy import text
 
+from bench.ingest_load import DATASET
 from bench.ingest_reports import DAYS, Report
-from bench.ingest_world import DATASET, TABLE, Contender
+from bench.ingest_world import TABLE, Contender
 
 _TYPED = (
     "window_date, hour_at, ad_id, entity_id, campaign_id, campaign_name, ad_group_id, ad_group_name, target_value, match_type, resolved, "

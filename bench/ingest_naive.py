@@ -17,8 +17,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from sqlalchemy import Connection, Table, text
 from sqlalchemy.dialects.postgresql import Insert, insert
 
+from bench.ingest_load import DATASET
 from bench.ingest_reports import DAYS, Report
-from bench.ingest_world import DATASET, Contender, Place
+from bench.ingest_world import Contender, Place
 from bidbeacon_pipelines.store.tables import PerformanceHourly, QuarantinedRow
 
 BATCH = 1_000

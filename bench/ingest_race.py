@@ -8,8 +8,9 @@ from functools import partial
 from typing import TypeVar
 
 from bench.ingest_floor import Floor
+from bench.ingest_load import Cost
 from bench.ingest_naive import Naive
-from bench.ingest_ours import OF_A_JOB, Cost, Ours
+from bench.ingest_ours import OF_A_JOB, Ours
 from bench.ingest_reports import Report
 from bench.ingest_world import Contender
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,18 +12,15 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import Engine, make_url, text
 
+from bench.ingest_load import ACCOUNT_KEY, NOW
 from bench.ingest_reports import Report
 from bidbeacon_pipelines.local.postgres import EmbeddedPostgres
-from bidbeacon_pipelines.reports.datasets import HOURLY_TARGETS
 from bidbeacon_pipelines.store.accounts import Account, get_account, upsert_account
 from bidbeacon_pipelines.store.engine import make_engine
 from bidbeacon_pipelines.store.entities import merge_entities
 from bidbeacon_pipelines.store.migrate import upgrade
 
-DATASET = HOURLY_TARGETS
 TABLE = "performance_hourly"
-ACCOUNT_KEY = "US.bench"
-NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 FIVE_INDEXES: Mapping[str, str] = {
     "campaign": "account_id, country_code, campaign_id, window_date",
     "ad_group": "account_id, country_code, ad_group_id, window_date",

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Hashable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from sys import intern
 from typing import Any, Final, Generic, TypeVar
 
 from msgspec.structs import astuple
@@ -22,7 +23,7 @@ from bidbeacon_pipelines.ingest.wire import AMOUNTS, WireFormat
 from bidbeacon_pipelines.store.performance_tables import METRICS
 from bidbeacon_pipelines.store.staging import NULL
 
-MOST_REMEMBERED: Final = 1 << 15
+MOST_REMEMBERED: Final = 1 << 16
 MOST_REMEMBERED_FIELDS: Final = 1 << 14
 LONGEST_REMEMBERED: Final = 2_000
 """Characters of what a row is of, or digits; a name of a megabyte is not worth it."""
@@ -53,13 +54,23 @@ class Memo(dict[K, V], Generic[K, V]):
         made = self._make(value)
         if made is not None:
             self._make_room()
-            self[value] = made
+            self[self._to_keep(value)] = made
         return made
+
+    def _to_keep(self, value: K) -> K:
+        return value
 
     def _make_room(self) -> None:
         if len(self) >= self._most:
             for _ in range(1 + self._most // 8):
                 self.popitem()
+
+
+class _SubjectMemo(Memo[tuple[Any, ...], bytes | None]):
+    """Remembers what is said of subjects; names and ids, which many of them have in common, it holds once."""
+
+    def _to_keep(self, value: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(intern(told) if type(told) is str else told for told in value)
 
 
 def _checked(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -114,7 +125,7 @@ class QuickRows:
         self._subject_text = subject_text
         self._time_text = time_text
         self._fields = {name: Memo[Any, Any](_checked(one)) for name, one in wire.checks.items()}
-        self._subjects = Memo(self._subject, MOST_REMEMBERED)
+        self._subjects = _SubjectMemo(self._subject, MOST_REMEMBERED)
         self._times = Memo(self._time)
         self._counts = Memo(_count_text)
         self._amounts = Memo(_amount_text)
@@ -195,4 +206,4 @@ def _row(model: type[ReportRow], values: dict[str, Any]) -> ReportRow:
 
 
 def _length(told: tuple[Any, ...]) -> int:
-    return sum(len(value) for value in told if isinstance(value, str))
+    return sum([len(value) for value in told if type(value) is str])

@@ -11,7 +11,7 @@ import msgspec
 from bidbeacon_pipelines.ingest.decode import array_items, named_faults
 from bidbeacon_pipelines.ingest.part_text import CHUNK_CHARS, PartText, open_part, read_object
 from bidbeacon_pipelines.ingest.quarantine import to_jsonable
-from bidbeacon_pipelines.ingest.quick_rows import MOST_REMEMBERED, Memo, QuickRows
+from bidbeacon_pipelines.ingest.quick_rows import QuickRows
 from bidbeacon_pipelines.ingest.rows import BadRow, ForeignRow, GoodRow, ReportRow, RowCheck
 from bidbeacon_pipelines.ingest.targets import TargetIndex, placeholder_id
 from bidbeacon_pipelines.ingest.wire import UNREADABLE, WireFormat, find_wire_format
@@ -46,7 +46,6 @@ class RowStage:
         self.sink = sink
         self.overfull = overfull
         self._targets = targets
-        self._subjects = Memo(sink.subject, MOST_REMEMBERED)
 
     def add_all(self, checked: Iterable[Checked]) -> None:
         """Stage rows that have been checked one by one; those of other countries are only counted."""
@@ -74,8 +73,7 @@ class RowStage:
             case GoodRow():
                 metrics = [field_text(getattr(one.row, name)) for name in METRICS]
                 time = self.sink.time(one.row.window_date, one.hour_at)
-                subject = self.sink.subject(self._subject_of(one.row))  # perhaps too long to be remembered
-                self.sink.rows([b"\t".join([time, subject, *metrics])])
+                self.sink.rows([b"\t".join([time, self.subject_text(one.row), *metrics])])
             case BadRow():
                 raw = json.dumps(to_jsonable(one.raw), ensure_ascii=False)
                 self.sink.bad(one.index, one.window_date, one.reason, raw)
@@ -83,8 +81,8 @@ class RowStage:
                 self.foreign += 1
 
     def subject_text(self, row: ReportRow) -> bytes:
-        """Give the text by which lines name what a row is of; the same subject is not told twice."""
-        return self._subjects[self._subject_of(row)]
+        """Give the text by which lines name what a row is of; remember it, so that the same subject is not told twice."""
+        return self.sink.subject(self._subject_of(row))
 
     def _subject_of(self, row: ReportRow) -> Subject:
         entity = row.entity

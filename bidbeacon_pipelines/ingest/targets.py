@@ -18,6 +18,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable
+from sys import intern
 from typing import Protocol
 
 KEYWORD_MATCH_TYPES = frozenset({"EXACT", "PHRASE", "BROAD"})
@@ -101,8 +102,10 @@ class TargetIndex:
 
     def _add(self, ad_group_id: str, target: Target) -> None:
         for kind, text in _names_of(target):
-            self._exact.setdefault((ad_group_id, kind, text), target.target_id)
-            self._folded.setdefault((ad_group_id, kind, _fold(text)), target.target_id)
+            key, folded = (intern(ad_group_id), kind, intern(text)), (ad_group_id, kind, _fold(text))
+            self._exact.setdefault(key, target.target_id)
+            if folded != key and folded not in self._exact:  # nearly all texts are folded as they come
+                self._folded.setdefault(folded, target.target_id)
 
     def resolve(self, row: TargetedRow) -> str | None:
         """Give the id of the target a row belongs to; None where the index has none."""
@@ -115,7 +118,10 @@ class TargetIndex:
             return None
         kind, text = name
         found = self._exact.get((ad_group_id, kind, text))
-        return found or self._folded.get((ad_group_id, kind, _fold(text)))
+        if found is not None:
+            return found
+        folded = (ad_group_id, kind, _fold(text))
+        return self._folded.get(folded) or self._exact.get(folded)
 
 
 def placeholder_id(campaign_id: str, ad_group_id: str, target_value: str, match_type: str) -> str:

@@ -13,14 +13,17 @@ from sqlalchemy import Connection
 
 from bidbeacon_pipelines.store.performance import Scope
 from bidbeacon_pipelines.store.performance_tables import METRICS, PerformanceTable, listed
-from bidbeacon_pipelines.store.staging import Subject, bad_line, copy_into, field_text
+from bidbeacon_pipelines.store.staging import Subject, bad_line, copy_into, field_text, subject_text
 
-RUN_BYTES: Final = 4 << 20
-"""Of lines that are put in order together: some 20,000 rows, in which an index finds those of one place side by side."""
+RUN_BYTES: Final = 2 << 20
+"""Of lines that are put in order together, some 10,000 rows; then the run goes on to the end of its day."""
 FIRST_RUN_BYTES: Final = 1 << 19
 """The first run is small and each next one twice as long, so that the server doesn't wait for the first."""
+MOST_RUN_BYTES: Final = 4 << 20
+"""A run ends here, whatever its day: it is kept in memory."""
 MOST_BAD_BYTES: Final = 4 << 20
 _AT_ONCE: Final = 1_000
+_DAY: Final = len("2026-01-31")
 
 
 class TooManyBadRowsError(Exception):
@@ -30,8 +33,9 @@ class TooManyBadRowsError(Exception):
 class TableRows:
     """The sink that writes into a dataset's table.
 
-    Rows are gathered into a run; while that grows, the run before is written, as many rows as come in. So the server always has
-    something to do, and the rows that come next are read meanwhile.
+    Rows are gathered into a run of whole days, where the report has one day after the other, as Amazon's have: then all rows come in the order of
+    the key, whose index grows at its end. While a run is gathered, the one before is written, as many rows as come in. So the server always has
+    something to do, the rows that come next are read meanwhile, and both together take the room of one.
 
     Attributes:
         bad_lines: Bad rows, as they are staged.
@@ -46,13 +50,12 @@ class TableRows:
         self._end = b"\t" + b"\t".join(map(field_text, told)) + b"\n"
         self._gathered: list[bytes] = []
         self._bytes = 0
-        self._most = min(FIRST_RUN_BYTES, RUN_BYTES)
+        self._enough = min(FIRST_RUN_BYTES, RUN_BYTES)
         self._run: list[bytes] = []
-        self._written = 0
 
     def subject(self, subject: Subject) -> bytes:
         """Give its columns."""
-        return b"\t".join(map(field_text, subject))
+        return subject_text(subject)
 
     def time(self, day: date, hour_at: datetime | None) -> bytes:
         """Give the day, and the instant where rows have one."""
@@ -60,12 +63,25 @@ class TableRows:
 
     def rows(self, lines: list[bytes]) -> None:
         """Take rows, and write as many of the run before."""
+        if self._bytes >= self._enough and self._gathered:
+            lines = self._end_of_day(lines)
         self._gathered += lines
         self._bytes += sum(map(len, lines))
         self._write_some(len(lines))
-        if self._bytes >= self._most:
+        if self._bytes >= MOST_RUN_BYTES:
             self._next_run()
-            self._most = min(2 * self._most, RUN_BYTES)
+
+    def _end_of_day(self, lines: list[bytes]) -> list[bytes]:
+        """Give the lines of another day than the run's last row, which begin a new run; those before end it."""
+        day = self._gathered[-1][:_DAY]
+        if not lines or lines[-1].startswith(day):
+            return lines
+        end = next(place for place, line in enumerate(lines) if not line.startswith(day))
+        self._gathered += lines[:end]
+        self._write_some(end)
+        self._next_run()
+        self._enough = min(2 * self._enough, RUN_BYTES)
+        return lines[end:]
 
     def bad(self, row_number: int, day: date | None, reason: str, raw: str) -> None:
         """Keep one.
@@ -84,17 +100,19 @@ class TableRows:
 
     def _next_run(self) -> None:
         """Write the rest of the run, and put the rows that were gathered in the order of their time, ad and entity, as the key has it."""
-        while self._written < len(self._run):
+        while self._run:
             self._write_some(_AT_ONCE)
         self._run, self._gathered = self._gathered, []
-        self._run.sort()
-        self._written = self._bytes = 0
+        self._run.sort(reverse=True)
+        self._bytes = 0
 
     def _write_some(self, rows: int) -> None:
-        some = self._run[self._written : self._written + rows]
-        self._written += len(some)
+        """Write rows from the end of the list, where they are in order backwards: what is written is not kept."""
+        kept = max(len(self._run) - rows, 0)
+        some = self._run[kept:]
+        del self._run[kept:]
         if some:
-            self._write(b"".join([line + self._end for line in some]))
+            self._write(b"".join([line + self._end for line in reversed(some)]))
 
 
 @contextmanager

@@ -33,6 +33,9 @@ class PageBroken(Action):
     link: str = "javascript:document.title='owned'"
 
 
+SECONDS_AWAY = 20
+
+
 def test_a_new_action_appears_without_a_reload(
     page: Page, base_url: str, session_store: SessionStore
 ) -> None:
@@ -187,3 +190,26 @@ def test_after_the_server_was_away_nothing_is_missing_or_twice(
             expect(page.locator(".session .job")).to_have_text(["meanwhile", "before"], timeout=20_000)
             expect(page.locator(".action .sentence")).to_have_text(["Noted one one", "Noted two two"])
             expect(page.locator("#pill-text")).to_have_text("Live")
+
+
+def test_a_server_that_was_away_for_twenty_seconds_costs_nothing(
+    page: Page, session_store: SessionStore, serving: Callable[..., Any]
+) -> None:
+    """One session a second begins meanwhile, and one goes on: afterwards each is there once, in order, and so is each action."""
+    with with_job_session("before", store=session_store) as session:
+        with serving(session_store) as port:
+            page.goto(f"http://127.0.0.1:{port}")
+            expect(page.locator("#pill-text")).to_have_text("Live")
+        expect(page.locator("#pill-text")).to_contain_text("Reconnecting · data as of")
+        names = [f"away-{second}" for second in range(SECONDS_AWAY)]
+        for name in names:
+            with with_job_session(name, store=session_store) as other:
+                other.add(PageNoted(what=name))
+            page.wait_for_timeout(1_000)
+        session.add(PageNoted(what="before"))
+        with serving(session_store, port=port):
+            expect(page.locator("#pill-text")).to_have_text("Live", timeout=30_000)
+            expect(page.locator(".session .job")).to_have_text([*names[::-1], "before"])
+            expect(page.locator(".action .sentence")).to_have_text(
+                [f"Noted {name} {name}" for name in [*names[::-1], "before"]]
+            )

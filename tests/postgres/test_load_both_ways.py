@@ -186,21 +186,39 @@ def test_a_refused_window_gets_nothing_beside_one_that_is_loaded(shelf: LoadWorl
     assert (100, 0) == (len(shelf.rows()), len(shelf.rows(day=NEXT_DAY)))
 
 
-@pytest.mark.parametrize("table", [DAILY, HOURLY], ids=lambda one: one.name)
-def test_a_first_load_writes_runs_in_the_order_of_the_key(
-    shelf: LoadWorld, monkeypatch: pytest.MonkeyPatch, table: Any
-) -> None:
-    """However the report has them; a run is not longer than it may be."""
-    monkeypatch.setattr(first_load, "RUN_BYTES", 60)
+def written_by(shelf: LoadWorld, table: Any, *chunks: list[bytes]) -> list[bytes]:
+    """Give the second fields of rows in the order in which a first load writes them."""
     written: list[bytes] = []
     sink = first_load.TableRows(written.append, table, Scope(shelf.account, "x", 1, AS_OF))
-    sink.rows([b"2026-01-02\t9", b"2026-01-01\t5", b"2026-01-01\t40"])
-    assert [] == written
-    sink.rows([b"2026-01-01\t3", b"2026-01-01\t2"])
-    sink.rows([b"2026-01-01\t1"])
+    for chunk in chunks:
+        sink.rows(chunk)
     sink.flush()
-    found = [line.split(b"\t")[1] for lines in written for line in lines.splitlines()]
-    assert [b"2", b"3", b"40", b"5", b"9", b"1"] == found
+    return [line.split(b"\t")[1] for lines in written for line in lines.splitlines()]
+
+
+@pytest.mark.parametrize("table", [DAILY, HOURLY], ids=lambda one: one.name)
+def test_a_first_load_of_day_after_day_writes_in_the_order_of_the_key(
+    shelf: LoadWorld, monkeypatch: pytest.MonkeyPatch, table: Any
+) -> None:
+    """However long its runs are to be, they end with a day; no row is lost and none is written twice."""
+    rows = [b"2026-01-%02d\t%03d" % (1 + place // 100, (place * 37) % 100) for place in range(700)]
+    chunks = [rows[begin : begin + 64] for begin in range(0, 700, 64)]
+    in_order = [row.split(b"\t")[1] for row in sorted(rows)]
+    for enough in (1, 500, 5_000, 500_000):
+        monkeypatch.setattr(first_load, "RUN_BYTES", enough)
+        assert in_order == written_by(shelf, table, *chunks)
+
+
+def test_a_run_ends_where_it_is_full_or_another_day_comes(
+    shelf: LoadWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a report without any order as well."""
+    monkeypatch.setattr(first_load, "RUN_BYTES", 60)
+    mixed = [b"2026-01-02\t9", b"2026-01-01\t5", b"2026-01-01\t40", b"2026-01-01\t3", b"2026-01-01\t2"]
+    same_day, both, next_day = [b"2026-01-01\t1"], [b"2026-01-01\t0", b"2026-01-02\t7"], [b"2026-01-02\t6"]
+    assert b"0 1 2 3 40 5 9 6 7".split() == written_by(shelf, DAILY, mixed, same_day, both, next_day)
+    monkeypatch.setattr(first_load, "MOST_RUN_BYTES", 70)
+    assert b"1 2 3 40 5 9 0 6 7".split() == written_by(shelf, DAILY, mixed, same_day, both, next_day)
 
 
 def test_a_load_that_is_rolled_back_leaves_nothing(way: LoadWorld) -> None:

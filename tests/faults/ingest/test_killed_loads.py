@@ -11,7 +11,8 @@ from random import Random
 import pytest
 from sqlalchemy import text
 
-from bench.ingest_ours import Ours, load_parts
+from bench.ingest_load import load_parts
+from bench.ingest_ours import Ours
 from bench.ingest_reports import Report, write_reports
 from bench.ingest_world import place_at
 from bidbeacon_pipelines.settings import PROJECT_ROOT

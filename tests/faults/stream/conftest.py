@@ -1,0 +1,25 @@
+"""One PostgreSQL for the suite, and a stage for each test."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.stream.stage import Stage
+from tests.faults.stream.stream_cluster import StreamCluster
+
+
+@pytest.fixture(scope="session")
+def stream_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StreamCluster]:
+    """Give the suite's own server."""
+    cluster = StreamCluster(tmp_path_factory.mktemp("stream-cluster"))
+    yield cluster
+    cluster.remove()
+
+
+@pytest.fixture
+def stage(stream_cluster: StreamCluster, tmp_path: Path) -> Iterator[Stage]:
+    """Give a stage on a database of its own."""
+    stage = Stage(stream_cluster, tmp_path)
+    yield stage
+    stage.close()

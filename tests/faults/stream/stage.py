@@ -1,0 +1,210 @@
+"""The stage of one test: a database of the suite's own cluster, the processes on it, its readers, and the judgement at the end."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+
+from bidbeacon_pipelines.settings import PROJECT_ROOT
+from bidbeacon_sessions import SessionStore
+from bidbeacon_sessions.writes import NewAction, NewSession, insert_action, insert_session
+from tests.dagster.world import wait_until
+from tests.faults.stream.stream_cluster import StreamCluster
+from tests.faults.stream.stream_followers import Follower
+from tests.faults.stream.stream_oracle import Acknowledged, Stored, log_faults, view_faults, writers_faults
+from tests.faults.stream.stream_programs import Program, Server, stepper, writer
+
+JOBS = ("job-a", "job-b")
+
+
+class Stage:
+    """Starts what a test needs, and ends it.
+
+    Args:
+        cluster: the server of the suite.
+        folder: for logs and the writers' lists.
+        code: the folder that processes import our packages from; another one for a mutation.
+        patience: for how many seconds readers are waited for.
+    """
+
+    def __init__(
+        self, cluster: StreamCluster, folder: Path, *, code: Path = PROJECT_ROOT, patience: float = 60
+    ) -> None:
+        self.cluster = cluster
+        self.folder = folder
+        self.patience = patience
+        self.database = cluster.make_database()
+        self.url = cluster.url_of(self.database)
+        self.writers: list[Program] = []
+        self._code = code
+        self._journals: list[Path] = []
+        self._programs: list[Program] = []
+        self.followers: list[Follower] = []
+
+    def server(self, url: str | None = None, **settings: str) -> Server:
+        """Start a server; settings are environment variables without their prefix, in lower case."""
+        environment = {f"BIDBEACON_{name.upper()}": value for name, value in settings.items()}
+        made = Server(self._code, self.folder, {"BIDBEACON_DATABASE_URL": url or self.url, **environment})
+        self._programs.append(made)
+        made.start()
+        return made
+
+    def stepper(self, how: str = "") -> Program:
+        """Start a stepping process."""
+        made = stepper(self.url, how, self._code, self.folder / f"stepper-{len(self._programs)}.log")
+        self._programs.append(made)
+        made.start()
+        return made
+
+    def writer(self, *, sessions: int = 2, actions: int = 60, wait: float = 0.05) -> Program:
+        """Start a writing process."""
+        number = len(self.writers)
+        journal = self.folder / f"journal-{number}"
+        journal.touch()
+        options = {
+            "url": self.url,
+            "journal": str(journal),
+            "seed": number,
+            "job": JOBS[number % 2],
+            "sessions": sessions,
+            "actions": actions,
+            "wait": wait,
+        }
+        made = writer(options, self._code, self.folder / f"writer-{number}.log")
+        self.writers.append(made)
+        self._journals.append(journal)
+        self._programs.append(made)
+        made.start()
+        return made
+
+    def follow(self, *servers: Server, transport: str = "sse", **options: Any) -> Follower:
+        """Open a reader, and wait until it has loaded the list and is connected."""
+        made = Follower([server.base_url for server in servers], transport, **options)
+        self.followers.append(made)
+        wait_until(lambda: made.counts["connections"] > 0, "the reader is connected", seconds=60)
+        return made
+
+    def follow_both(self, *servers: Server, **options: Any) -> list[Follower]:
+        """Open a reader over each transport."""
+        return [self.follow(*servers, transport=name, **options) for name in ("sse", "websocket")]
+
+    @property
+    def acknowledged(self) -> Acknowledged:
+        """What the writers have been told so far."""
+        read = Acknowledged()
+        read.read(self._journals)
+        return read
+
+    def count_acknowledged(self) -> int:
+        """Count the actions that were acknowledged so far."""
+        return sum(place[1] > 0 for place in self.acknowledged.places("acknowledged"))
+
+    def wait_for_writers(self, seconds: float = 120) -> None:
+        """Wait until all writers that were not killed have written everything."""
+        wait_until(
+            lambda: all(one.ended is not None for one in self.writers), "all is written", seconds=seconds
+        )
+
+    def wait_for_commits(self, number: int, seconds: float = 60) -> None:
+        """Wait until so many more actions are acknowledged."""
+        goal = self.count_acknowledged() + number
+        wait_until(lambda: self.count_acknowledged() >= goal, f"{number} more commits", seconds=seconds)
+
+    def pause(self, seconds: float) -> None:
+        """Let a moment pass between two faults."""
+        threading.Event().wait(seconds)
+
+    def end_prepared(self) -> int:
+        """Commit what killed writers left prepared; give how many."""
+        found = self.rows("SELECT gid FROM pg_prepared_xacts WHERE database = current_database()")
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            for (name,) in found:
+                connection.execute(f"COMMIT PREPARED '{name}'".encode())
+        return len(found)
+
+    def commit(self, *, job: str = "the-end", url: str | None = None) -> str:
+        """Commit a session with an action; give its id."""
+        store = SessionStore.connect(url or self.url)
+        new = NewSession(id=uuid4(), job_name=job, started_at=datetime.now(UTC))
+        action = NewAction(ord=1, type="thing-done", schema_version=1, at=new.started_at, payload={})
+        with store.begin() as connection:
+            insert_session(connection, new)
+            assert insert_action(connection, new.id, action)
+        store.dispose()
+        return str(new.id)
+
+    def newest_transaction(self, url: str | None = None) -> int:
+        """Give how many transactions a cluster has begun."""
+        return int(
+            self.rows("SELECT CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS text) AS bigint)", url)[0][
+                0
+            ]
+        )
+
+    def rows(self, statement: str, url: str | None = None) -> list[tuple[Any, ...]]:
+        """Send one statement; give its rows."""
+        with psycopg.connect(url or self.url, autocommit=True) as connection:
+            cursor = connection.execute(statement.encode())
+            return cursor.fetchall() if cursor.description else []
+
+    @contextmanager
+    def transaction(self) -> Iterator[psycopg.Connection[Any]]:
+        """Open a transaction, which is undone at the end unless it was committed."""
+        with psycopg.connect(self.url) as connection:
+            yield connection
+            connection.rollback()
+
+    def settle(self, followers: Sequence[Follower] | None = None, url: str | None = None) -> None:
+        """Commit a last session, and wait until readers know all that was published up to it."""
+        last = self.commit(url=url)
+        published = f"SELECT max(position) FROM session_changes WHERE session_id = '{last}'"
+        wait_until(
+            lambda: self.rows(published, url)[0][0] is not None, "the last is published", self.patience
+        )
+        [(position,)] = self.rows(published, url)
+        [(epoch,)] = self.rows("SELECT CAST(epoch AS text) FROM session_change_cursor", url)
+        for follower in self.followers if followers is None else followers:
+            wait_until(
+                lambda view=follower.view: _knows(view.cursor, epoch, position),
+                f"the reader knows position {position} of {epoch}: {follower.view.cursor}, {follower.counts}",
+                self.patience,
+            )
+
+    def judge(self, followers: Sequence[Follower] | None = None, *, url: str | None = None) -> None:
+        """Compare writers' lists, tables, log and readers."""
+        stored = Stored.read(url or self.url)
+        faults = writers_faults(self.acknowledged, stored) + log_faults(url or self.url)
+        for follower in self.followers if followers is None else followers:
+            faults += view_faults(follower.view, stored, follower.filters)
+        assert [] == faults[:20], f"{len(faults)} faults"
+
+    def finish(self) -> None:
+        """Wait for the writers and readers, and judge."""
+        self.wait_for_writers()
+        assert {0, -9} >= {one.ended for one in self.writers}, self._said()
+        self.end_prepared()
+        self.settle()
+        self.judge()
+
+    def _said(self) -> str:
+        return "\n".join(path.read_text()[-2_000:] for path in self.folder.glob("writer-*.log"))
+
+    def close(self) -> None:
+        """End all processes and readers, and take the database away."""
+        for follower in self.followers:
+            follower.stop()
+        for program in self._programs:
+            program.kill()
+        self.cluster.start()
+        self.end_prepared()
+        self.cluster.drop_database(self.database)
+
+
+def _knows(cursor: str | None, epoch: str, position: int) -> bool:
+    known, _, place = (cursor or "").partition(".")
+    return known == epoch and int(place) >= position

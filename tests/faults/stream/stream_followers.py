@@ -1,0 +1,220 @@
+"""Readers of a running stream, in threads: they load the list, follow, go on from their cursor when they are cut off, and reload on `reset`."""
+
+import http.client
+import json
+import random
+import socket
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import httpx
+from websockets.exceptions import InvalidHandshake, WebSocketException
+from websockets.sync.client import connect
+
+from tests.faults.stream.stream_view import Json, View
+
+Heard = tuple[str, str | None, Json]
+
+READ_SECONDS = 40.0
+AGAIN_SECONDS = 0.1
+_BROKEN = (OSError, http.client.HTTPException, WebSocketException, InvalidHandshake, ValueError)
+
+
+class _Connection:
+    """A connection that says message after message."""
+
+    def messages(self) -> Iterator[Heard]:
+        """Give message after message until the connection ends."""
+        raise NotImplementedError
+
+    def cut(self) -> None:
+        """Break the connection."""
+        raise NotImplementedError
+
+    def until_it_ends(self) -> list[Heard]:
+        """Give all messages up to the end of the connection."""
+        heard: list[Heard] = []
+        with suppress(*_BROKEN):
+            heard.extend(self.messages())
+        return heard
+
+
+class SseConnection(_Connection):
+    """Server-Sent Events over a socket that can be cut, and read slowly."""
+
+    def __init__(
+        self, base_url: str, query: str, last_id: str | None = None, bytes_per_second: float = 0
+    ) -> None:
+        address = urlsplit(base_url)
+        self.seconds_per_byte = 1 / bytes_per_second if bytes_per_second else 0
+        self._socket = socket.socket()
+        if bytes_per_second:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        self._socket.settimeout(READ_SECONDS)
+        self._socket.connect((address.hostname, address.port))
+        connection = http.client.HTTPConnection(str(address.hostname), address.port)
+        connection.sock = self._socket
+        headers = {"Last-Event-ID": last_id} if last_id else {}
+        connection.request("GET", f"/api/job-sessions/stream?{query}", headers=headers)
+        self._response = connection.getresponse()
+        if self._response.status != 200:
+            raise http.client.HTTPException(f"{self._response.status} {self._response.read()!r}")
+
+    def messages(self) -> Iterator[Heard]:
+        """Give message after message until the connection ends."""
+        fields: dict[str, str] = {}
+        while line := self._response.readline():
+            threading.Event().wait(len(line) * self.seconds_per_byte)
+            name, _, value = line.decode().rstrip("\n").partition(": ")
+            if name:
+                fields[name] = value
+            elif "event" in fields:
+                yield fields["event"], fields.get("id"), json.loads(fields["data"])
+                fields = {}
+
+    def cut(self) -> None:
+        """Break the connection."""
+        _shut_down(self._socket)
+
+
+class WebSocketConnection(_Connection):
+    """WebSocket frames over a socket that can be cut."""
+
+    def __init__(self, base_url: str, query: str) -> None:
+        address = f"{base_url.replace('http', 'ws', 1)}/api/job-sessions/ws?{query}"
+        self._connection = connect(address, max_size=None, open_timeout=READ_SECONDS).__enter__()
+
+    def messages(self) -> Iterator[Heard]:
+        """Give message after message until the connection ends."""
+        while True:
+            said = json.loads(self._connection.recv(timeout=READ_SECONDS))
+            yield said["event"], said["id"], said["data"]
+
+    def cut(self) -> None:
+        """Break the connection."""
+        _shut_down(self._connection.socket)
+
+
+def _shut_down(open_socket: socket.socket) -> None:
+    try:
+        open_socket.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        return  # it was broken already
+
+
+class Follower:
+    """One reader with its view.
+
+    Args:
+        base_urls: the servers; each connection goes to one of them by chance.
+        transport: `sse` or `websocket`.
+        cut_seconds: connections are cut after a time between these two.
+        bytes_per_second: how slowly it reads; 0: as fast as it can. Over `sse` only.
+        filters: which sessions it asks for.
+    """
+
+    def __init__(
+        self,
+        base_urls: Sequence[str],
+        transport: str = "sse",
+        *,
+        cut_seconds: tuple[float, float] | None = None,
+        bytes_per_second: float = 0,
+        **filters: str,
+    ) -> None:
+        self.view = View(whole=not filters)
+        self.counts: Counter[str] = Counter()
+        self.filters = filters
+        self.awake = threading.Event()
+        self.awake.set()
+        self._base_urls = base_urls
+        self._transport = transport
+        self._cut_seconds = cut_seconds
+        self._bytes_per_second = bytes_per_second
+        self._chance = random.Random(transport)
+        self._connection: _Connection | None = None
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Leave."""
+        self._stopping.set()
+        self.awake.set()
+        if self._connection is not None:
+            self._connection.cut()
+        self._thread.join(timeout=READ_SECONDS)
+        assert not self._thread.is_alive()
+
+    def sleep(self) -> None:
+        """Read nothing any more, with the connection open, as a machine does that is put to sleep."""
+        self.awake.clear()
+
+    def cut(self) -> None:
+        """Break the connection."""
+        assert self._connection is not None
+        self._connection.cut()
+
+    def hurry(self) -> None:
+        """Read as fast as it can from now on."""
+        self._bytes_per_second = 0
+        if isinstance(self._connection, SseConnection):
+            self._connection.seconds_per_byte = 0
+
+    def wake(self) -> None:
+        """Go on reading."""
+        self.awake.set()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._follow(self._chance.choice(self._base_urls))
+            except (*_BROKEN, httpx.HTTPError) as error:
+                self.counts[type(error).__name__] += 1
+            self._stopping.wait(AGAIN_SECONDS)
+
+    def _follow(self, base_url: str) -> None:
+        if self.view.cursor is None:
+            self._load(base_url)
+        self._connection = self._connect(base_url)
+        self.counts["connections"] += 1
+        self.view.begin()
+        if self._cut_seconds is not None:
+            threading.Timer(self._chance.uniform(*self._cut_seconds), self._connection.cut).start()
+        for event, identity, data in self._connection.messages():
+            self.awake.wait()
+            if self._stopping.is_set():
+                return
+            self._take(event, identity, data)
+
+    def _take(self, event: str, identity: str | None, data: Json) -> None:
+        if event == "reset":
+            self.counts[f"reset {data['reason']}"] += 1
+            self.view.cursor = None
+        else:
+            self.view.take(event, identity, data)
+
+    def _connect(self, base_url: str) -> _Connection:
+        query = urlencode({**self.filters, "cursor": self.view.cursor})
+        if self._transport == "websocket":
+            return WebSocketConnection(base_url, query)
+        return SseConnection(base_url, query, bytes_per_second=self._bytes_per_second)
+
+    def _load(self, base_url: str) -> None:
+        with httpx.Client(base_url=base_url, timeout=READ_SECONDS) as client:
+            listing = _get(client, "/api/job-sessions", limit=200, **self.filters)
+            excerpts = [one["id"] for one in listing["sessions"] if one["action_count"] > len(one["actions"])]
+            details = [_get(client, f"/api/job-sessions/{session_id}") for session_id in excerpts]
+        self.counts["loads"] += 1
+        self.view.load(listing, details)
+
+
+def _get(client: httpx.Client, path: str, **query: Any) -> Json:
+    response = client.get(path, params=query)
+    response.raise_for_status()
+    answer: Json = response.json()
+    return answer

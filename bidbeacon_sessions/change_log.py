@@ -6,7 +6,7 @@ take no lock and send no notification for it. All SQL of the log is in this modu
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -126,11 +126,13 @@ def is_due(connection: Connection) -> bool:
     return bool(connection.execute(_IS_DUE).scalar_one())
 
 
-# A process that freezes while it holds the cursor is cut off by the server, so that another one can go on.
+# A process that freezes while it holds the cursor is cut off by the server, so that another one can go on. What readers are told must
+# survive a crash, or positions would be given twice; its commit makes all commits before it durable too.
 _TAKE = text("""
     SELECT epoch, position, CAST(published_snapshot AS text) AS stored, system_identifier,
            has_function_privilege('pg_catalog.pg_control_system()', 'execute') AS may_ask,
-           set_config('idle_in_transaction_session_timeout', '5s', true)
+           set_config('idle_in_transaction_session_timeout', '5s', true),
+           CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', true) END
       FROM session_change_cursor FOR UPDATE SKIP LOCKED""")
 
 _PUBLISH = text(f"""
@@ -220,3 +222,11 @@ _TRIM = text("""
 def trim(connection: Connection, *, rows: int, hours: int) -> int:
     """Drop the oldest changes, beyond a number of rows and an age; give how many. Readers that far behind are told to reload."""
     return connection.execute(_TRIM, {"rows": rows, "hours": hours}).rowcount
+
+
+_WORKING = text("SELECT pid FROM pg_stat_activity WHERE pid = ANY(:pids) AND state = 'active'")
+
+
+def list_working(connection: Connection, pids: Sequence[int]) -> set[int]:
+    """Tell which of our own server processes work on a statement just now."""
+    return set(connection.execute(_WORKING, {"pids": list(pids)}).scalars())

@@ -20,7 +20,15 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from bidbeacon_sessions.search import SessionFilter
 from bidbeacon_sessions.text_search import suited_to
 
-_CONNECT_ARGS = {"connect_timeout": 5, "options": "-c timezone=UTC"}
+# A host that is gone without a word is noticed within half a minute, not within hours.
+CONNECT_ARGS = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+    "options": "-c timezone=UTC",
+}
 _IDLE_SECONDS = 1.0
 _USED_AT = "used_at"
 
@@ -40,7 +48,7 @@ class SessionStore:
         """Make a store with a small pool of its own on `postgresql://…`."""
         url = make_url(database_url).set(drivername="postgresql+psycopg")
         return cls(
-            create_engine(url, pool_size=2, max_overflow=6, pool_pre_ping=True, connect_args=_CONNECT_ARGS)
+            create_engine(url, pool_size=2, max_overflow=6, pool_pre_ping=True, connect_args=CONNECT_ARGS)
         )
 
     def begin(self) -> AbstractContextManager[Connection]:
@@ -97,7 +105,7 @@ def _appending_engine(engine: Engine) -> Engine:
                 max_overflow=6,
                 pool_use_lifo=True,
                 pool_reset_on_return=None,
-                connect_args=_CONNECT_ARGS,
+                connect_args=CONNECT_ARGS,
             )
             event.listen(made, "checkin", _note_use)
             event.listen(made, "checkout", _ping_after_a_pause)

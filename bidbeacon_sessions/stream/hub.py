@@ -4,7 +4,9 @@ import asyncio
 import logging
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
+from typing import ParamSpec, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -17,6 +19,8 @@ from bidbeacon_sessions.stream.messages import ResetReason, to_json
 from bidbeacon_sessions.stream.tailer import CursorRefusedError, Tailer
 
 logger = logging.getLogger(__name__)
+P = ParamSpec("P")
+T = TypeVar("T")
 
 MAX_CLIENTS = 2_000
 BUSY_SECONDS = 0.025
@@ -24,6 +28,7 @@ IDLE_SECONDS = 1.0
 AWAY_SECONDS = 1.0
 SYNC_SECONDS = 10.0
 STALE_SECONDS = 5.0
+SILENT_SECONDS = 5.0
 TRIM_SECONDS = 60.0
 
 
@@ -59,7 +64,7 @@ class Hub:
 
     @property
     def lag_seconds(self) -> float:
-        """How long ago the log was read up to its end."""
+        """How long ago all that is committed was published and read."""
         return time.monotonic() - self._fresh_at
 
     @property
@@ -84,6 +89,7 @@ class Hub:
         self.close_clients()
         for task in self._tasks:
             task.cancel()
+        self.tailer.close()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def join(self, wanted: SessionFilter, cursor: Cursor | None, transport: str) -> Client:
@@ -140,7 +146,7 @@ class Hub:
         joining = list(self._joining)
         filters = {client.wanted for client in self._live}
         try:
-            batch = await asyncio.to_thread(self.tailer.pull, filters)
+            batch = await self._patiently(self.tailer.pull, filters)
         except CursorRefusedError as error:
             for client in list(self._live):
                 self._reset(client, error.reason)
@@ -153,6 +159,22 @@ class Hub:
         for client in joining:
             await self._let_in(client, batch.upto)
         return False
+
+    async def _patiently(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call in a thread, for as long as the database works on it; where it has fallen silent, the call is made to fail."""
+        calling = asyncio.ensure_future(asyncio.to_thread(call, *args, **kwargs))
+        try:
+            while not (await asyncio.wait({calling}, timeout=SILENT_SECONDS))[0]:
+                broken = await asyncio.to_thread(self.tailer.break_off_silent)
+                logger.log(
+                    logging.WARNING if broken else logging.INFO,
+                    "The database has not answered for %s s: %d connections broken off",
+                    SILENT_SECONDS,
+                    broken,
+                )
+            return calling.result()
+        finally:
+            calling.cancel()
 
     async def _let_in(self, client: Client, newest: Cursor) -> None:
         """Give a new client what it missed, then everything that comes: nothing is read in between."""
@@ -172,7 +194,7 @@ class Hub:
         if client.cursor is None:
             client.start(newest)
         else:
-            missed = await asyncio.to_thread(self.tailer.catch_up, client.cursor, newest, client.wanted)
+            missed = await self._patiently(self.tailer.catch_up, client.cursor, newest, client.wanted)
             client.offer(missed)
 
     def _reset(self, client: Client, reason: ResetReason) -> None:
@@ -191,7 +213,7 @@ class Hub:
         while True:
             await asyncio.sleep(TRIM_SECONDS)
             try:
-                await asyncio.to_thread(self.tailer.trim)
+                await self._patiently(self.tailer.trim)
             except SQLAlchemyError as error:
                 logger.warning("The change log could not be trimmed: %s", type(error).__name__)
 
@@ -207,8 +229,9 @@ class Hub:
         )
 
     def _note_fresh(self) -> None:
-        self._fresh_at = time.monotonic()
-        self._ever_fresh = True
+        if not self.tailer.waits_for_another:
+            self._fresh_at = time.monotonic()
+            self._ever_fresh = True
         if self._away:
             logger.info("The database answers again")
         self._away = False

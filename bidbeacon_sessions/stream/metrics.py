@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from bidbeacon_sessions.stream.hub import Hub
+from bidbeacon_sessions.stream.step_counts import StepCounts
 
 
 def metrics_text(hub: Hub) -> str:
@@ -19,15 +20,25 @@ def _lines(hub: Hub) -> Iterator[str]:
         yield f'bidbeacon_stream_clients{{transport="{transport}"}} {clients[transport]}'
     yield from _metric("position", "gauge", "Newest position read from the change log.")
     yield f"bidbeacon_stream_position {0 if cursor is None else cursor.position}"
-    yield from _metric("lag_seconds", "gauge", "Time since the change log was read up to its end.")
+    yield from _metric("lag_seconds", "gauge", "Time since everything committed was published and read.")
     yield f"bidbeacon_stream_lag_seconds {hub.lag_seconds:.3f}"
     yield from _metric("steps_total", "counter", "Steps that this process took.")
     yield f"bidbeacon_stream_steps_total {counts.steps}"
     yield from _metric("published_total", "counter", "Changes that this process published.")
     yield f"bidbeacon_stream_published_total {counts.published}"
+    yield from _step_seconds(hub.tailer.counts)
     yield from _metric("resets_total", "counter", "Streams that were told to load again.")
     for reason in ("epoch", "expired", "overflow"):
         yield f'bidbeacon_stream_resets_total{{reason="{reason}"}} {hub.resets[reason]}'
+
+
+def _step_seconds(counts: StepCounts) -> Iterator[str]:
+    yield from _metric("step_seconds", "histogram", "How long this process's steps took.")
+    for bound, steps in counts.count_within():
+        yield f'bidbeacon_stream_step_seconds_bucket{{le="{bound}"}} {steps}'
+    yield f'bidbeacon_stream_step_seconds_bucket{{le="+Inf"}} {counts.steps}'
+    yield f"bidbeacon_stream_step_seconds_sum {counts.seconds:.6f}"
+    yield f"bidbeacon_stream_step_seconds_count {counts.steps}"
 
 
 def _metric(name: str, kind: str, meaning: str) -> Iterator[str]:

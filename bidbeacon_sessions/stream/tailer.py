@@ -1,5 +1,6 @@
 """Follows the change log: one step, one read, one rendering for all clients. Blocking; the hub calls it in a thread."""
 
+import time
 from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
@@ -11,8 +12,10 @@ from bidbeacon_sessions.change_log import Cursor, Position, head, is_due, read_c
 from bidbeacon_sessions.search import SessionFilter
 from bidbeacon_sessions.settings import get_session_settings
 from bidbeacon_sessions.store import SessionStore, find_matching_ids
+from bidbeacon_sessions.stream.log_connections import LogConnections
 from bidbeacon_sessions.stream.messages import ResetReason
 from bidbeacon_sessions.stream.rendering import RenderedSession, render_changes
+from bidbeacon_sessions.stream.step_counts import StepCounts
 
 EVERYTHING = SessionFilter()
 MAX_CHANGES = 1_000
@@ -46,25 +49,19 @@ class Batch:
     more: bool = False
 
 
-@dataclass
-class StepCounts:
-    """What this process's steps did, for the metrics."""
-
-    steps: int = 0
-    published: int = 0
-
-
 class Tailer:
     """Reads the log of one store from its newest position on. Not for use by several threads at once.
 
     Attributes:
         cursor: up to where it has read; None until the first `pull`.
+        waits_for_another: whether there was something to publish at the last look, and another process is at it.
     """
 
     def __init__(self, store: SessionStore) -> None:
         self.cursor: Cursor | None = None
         self.counts = StepCounts()
-        self._store = store
+        self.waits_for_another = False
+        self._connections = LogConnections(store.engine)
 
     def pull(self, filters: Collection[SessionFilter]) -> Batch:
         """Take a step where one is due, and give what is new in the log.
@@ -94,7 +91,7 @@ class Tailer:
         """
         if cursor == newest:
             return Batch(cursor, cursor)
-        with self._store.begin() as connection:
+        with self._connections.begin() as connection:
             oldest = head(connection).oldest
         missing = _count_missing(cursor, Position(newest.epoch, newest.position, oldest))
         if missing > MAX_CATCH_UP:
@@ -104,24 +101,38 @@ class Tailer:
     def trim(self) -> int:
         """Drop what is beyond the log's bounds; give how many changes."""
         settings = get_session_settings()
-        with self._store.begin() as connection:
+        with self._connections.begin() as connection:
             return trim(connection, rows=settings.change_log_rows, hours=settings.change_log_hours)
 
+    def break_off_silent(self) -> int:
+        """Have a call fail that waits for a server which has fallen silent; give how many connections were broken off."""
+        return self._connections.break_off_silent()
+
+    def close(self) -> None:
+        """Close the connections; a call that is under way fails."""
+        self._connections.close()
+
     def _step_if_due(self) -> Position:
-        with self._store.begin() as connection:
+        with self._connections.begin() as connection:
             due = is_due(connection)
             position = head(connection)
+        self.waits_for_another = due and not self._step()
         if not due:
             return position
-        with self._store.begin() as connection:
-            done = step(connection)
-        self.counts.steps += done.led
-        self.counts.published += done.published
-        with self._store.begin() as connection:
+        with self._connections.begin() as connection:
             return head(connection)
 
+    def _step(self) -> bool:
+        """Take a step; give False where another process holds the cursor."""
+        began = time.perf_counter()
+        with self._connections.begin() as connection:
+            done = step(connection)
+        if done.led:
+            self.counts.note(done.published, time.perf_counter() - began)
+        return done.led
+
     def _read(self, after: Cursor, count: int, filters: Collection[SessionFilter]) -> Batch:
-        with self._store.begin() as connection:
+        with self._connections.begin() as connection:
             changes = read_changes(connection, after, count)
             if not changes or changes[0].position != after.position + 1:
                 raise CursorRefusedError("expired")

@@ -1,0 +1,105 @@
+"""A database that answers no more without a word, and a log that another process holds: the stream goes on, and says how it is."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import psutil
+import pytest
+from sqlalchemy import text
+
+from bidbeacon_sessions import SessionStore, with_job_session
+from bidbeacon_sessions.change_log import step
+from bidbeacon_sessions.stream import hub
+from bidbeacon_sessions.stream.log_connections import LogConnections
+
+WaitUntil = Callable[..., None]
+OTHERS = text("""
+    SELECT pid FROM pg_stat_activity
+     WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'""")
+
+
+@pytest.fixture
+def frozen_backends(base_url: str, session_store: SessionStore) -> Iterator[list[int]]:
+    """Freeze all of the server's processes that the running stream is connected to; they are let go at the end."""
+    with session_store.begin() as connection:
+        pids = list(connection.execute(OTHERS).scalars())
+        if not all(psutil.pid_exists(pid) and "postgres" in psutil.Process(pid).name() for pid in pids):
+            pytest.skip("the server runs on another machine")
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+    yield pids
+    for pid in pids:
+        os.kill(pid, signal.SIGCONT)
+
+
+def test_silent_connections_are_broken_off(
+    session_store: SessionStore,
+    monkeypatch: pytest.MonkeyPatch,
+    http: httpx.Client,
+    follow: Callable[..., object],
+    wait_until: WaitUntil,
+    request: pytest.FixtureRequest,
+) -> None:
+    """A reader is told of a commit within seconds, though the connection that the log was read on never answers again."""
+    monkeypatch.setattr(hub, "SILENT_SECONDS", 0.5)
+    reader = follow("sse", http.get("/api/job-sessions").json())
+    assert request.getfixturevalue("frozen_backends")
+    with with_job_session("job", store=session_store) as session:
+        pass
+    wait_until(lambda: str(session.session_id) in reader.sessions)  # type: ignore[attr-defined]
+
+
+def test_a_busy_server_is_waited_for(session_store: SessionStore, wait_until: WaitUntil) -> None:
+    """A statement that takes long goes on to its end: its server says that it works on it. So does a client that takes long."""
+    connections = LogConnections(session_store.engine)
+    with ThreadPoolExecutor(1) as pool, connections.begin() as connection:
+        asked = pool.submit(lambda: connection.execute(text("SELECT pg_sleep(1), 7")).one()[1])
+        wait_until(lambda: _count_sleeping(session_store) == 1)
+        assert 0 == connections.break_off_silent()
+        assert 7 == asked.result(timeout=10)
+        assert 0 == connections.break_off_silent()
+    connections.close()
+
+
+def _count_sleeping(store: SessionStore) -> int:
+    with store.begin() as connection:
+        sleeping = text(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
+        )
+        return int(connection.execute(sleeping).scalar_one())
+
+
+def test_a_stream_that_waits_for_another_process_says_so(
+    session_store: SessionStore, http: httpx.Client, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While somebody holds the cursor and does not publish, the lag grows and `readyz` is 503; afterwards all is well."""
+    monkeypatch.setattr(hub, "STALE_SECONDS", 0.5)
+    with session_store.begin() as holder:
+        step(holder)
+        with with_job_session("job", store=session_store):
+            pass
+        wait_until(lambda: 503 == http.get("/readyz").status_code)
+        assert 200 == http.get("/healthz").status_code
+    wait_until(lambda: 200 == http.get("/readyz").status_code)
+
+
+def test_steps_are_timed(session_store: SessionStore, http: httpx.Client, wait_until: WaitUntil) -> None:
+    """Prometheus finds a histogram whose count is that of the steps, and whose sum is time."""
+    with with_job_session("job", store=session_store):
+        pass
+    wait_until(lambda: _metrics(http)["bidbeacon_stream_published_total"] >= 1)
+    found = _metrics(http)
+    assert found["bidbeacon_stream_steps_total"] == found["bidbeacon_stream_step_seconds_count"]
+    assert (
+        found["bidbeacon_stream_step_seconds_count"]
+        == found['bidbeacon_stream_step_seconds_bucket{le="+Inf"}']
+    )
+    assert 0 < found["bidbeacon_stream_step_seconds_sum"] < 60
+
+
+def _metrics(http: httpx.Client) -> dict[str, float]:
+    lines = [line for line in http.get("/metrics").text.splitlines() if line[0] != "#"]
+    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}

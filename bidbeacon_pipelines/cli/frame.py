@@ -66,13 +66,25 @@ def database_url(settings: Settings) -> str:
     """Give the address of the database, with its tables brought up to date.
 
     Raises:
-        DatabaseUnavailableError: There is none; the message says what to do.
+        DatabaseUnavailableError: There is none, or our role may not bring it up to date; the message says what to do.
     """
+    from psycopg.errors import InsufficientPrivilege
+    from sqlalchemy.exc import ProgrammingError
+
+    from bidbeacon_pipelines.local.errors import DatabaseUnavailableError
     from bidbeacon_pipelines.local.postgres import resolve_database_url
     from bidbeacon_pipelines.store.migrate import upgrade
 
     url = resolve_database_url(settings)
-    upgrade(url)
+    try:
+        upgrade(url)
+    except ProgrammingError as error:
+        if not isinstance(error.orig, InsufficientPrivilege):
+            raise
+        raise DatabaseUnavailableError(
+            f"The role of BIDBEACON_DATABASE_URL may not bring the tables up to date ({error.orig.diag.message_primary}): "
+            "run `bidbeacon db upgrade` as the role that owns them."
+        ) from error
     return url
 
 

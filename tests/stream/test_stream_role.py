@@ -1,0 +1,212 @@
+"""The stream's own role in the database, made by the SQL of `docs/operations.md`: everything it needs, and nothing else."""
+
+import os
+import re
+import secrets
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from sqlalchemy import Engine, TextClause, make_url, text
+from sqlalchemy.exc import ProgrammingError
+
+from bidbeacon_pipelines.jobs.coverage import WindowCoverage
+from bidbeacon_pipelines.jobs.explainer import window_explainer
+from bidbeacon_pipelines.local.ports import choose_port
+from bidbeacon_pipelines.settings import PROJECT_ROOT, get_settings
+from bidbeacon_pipelines.store import explain
+from bidbeacon_sessions import AccountRef, SessionStore, with_job_session
+from bidbeacon_sessions.change_log import step, trim
+from bidbeacon_sessions.core_actions import SessionFinalized
+from bidbeacon_sessions.stream import StreamServer
+
+Serve = Callable[..., AbstractContextManager[StreamServer]]
+
+AN_ACCOUNT = """
+    INSERT INTO advertiser_accounts (account_id, country_code, account_key, name, amazon_status, region, currency_code, time_zone)
+    VALUES ('amzn1.one', 'US', 'US.one', 'One', 'CREATED', 'NA', 'USD', 'America/Los_Angeles')"""
+
+
+@pytest.fixture
+def role_url(database_url: str, engine: Engine) -> Iterator[str]:
+    """The address of the database for a role that has what the document grants."""
+    page = (PROJECT_ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    [grants] = [block for block in re.findall(r"```sql\n(.*?)```", page, re.DOTALL) if "CREATE ROLE" in block]
+    name, password = f"stream_{secrets.token_hex(4)}", secrets.token_hex(8)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            grants.replace("bidbeacon_stream", name).replace("a-long-random-text", password)
+        )
+    yield make_url(database_url).set(username=name, password=password).render_as_string(hide_password=False)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"DROP OWNED BY {name}")
+        connection.exec_driver_sql(f"DROP ROLE {name}")
+
+
+@pytest.fixture
+def role_store(role_url: str) -> Iterator[SessionStore]:
+    """A store that is opened by that role."""
+    store = SessionStore.connect(role_url)
+    yield store
+    store.dispose()
+
+
+def test_all_that_the_page_asks_is_answered(
+    session_store: SessionStore, role_store: SessionStore, engine: Engine, serve_stream: Serve
+) -> None:
+    """List, one session, what stands around it, counts, values, coverage, explanations, metrics: none misses a right."""
+    with with_job_session(
+        "job", store=session_store, account=AccountRef("amzn1.one", "US", "US.one")
+    ) as session:
+        session.add(SessionFinalized(status="crashed", reason="for the test"))
+    with engine.begin() as connection:
+        connection.exec_driver_sql(AN_ACCOUNT)
+    explainer = window_explainer(role_store, get_settings())
+    with (
+        serve_stream(role_store, explainer=explainer, coverage=WindowCoverage(role_store)) as server,
+        httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=15) as http,
+    ):
+        answers = {path: http.get(path).status_code for path in _paths(str(session.session_id))}
+    assert {200} == set(answers.values()), answers
+
+
+def _paths(session_id: str) -> list[str]:
+    return [
+        "/api/job-sessions",
+        "/api/job-sessions?text=crashed&account=US.one&status=succeeded&type=session-finalized",
+        "/api/job-sessions?dataset=daily_targets&window=2026-11-23",
+        f"/api/job-sessions/{session_id}",
+        f"/api/job-sessions/{session_id}/surroundings",
+        "/api/job-sessions/histogram",
+        "/api/job-sessions/values",
+        "/api/job-metrics",
+        "/api/accounts",
+        "/api/coverage",
+        "/api/explain?account=US.one&dataset=daily_targets&window=2026-11-23",
+        "/healthz",
+        "/readyz",
+    ]
+
+
+def test_the_role_may_read_all_that_explains_a_window(role_store: SessionStore) -> None:
+    """PostgreSQL checks rights when it plans a query, so each one is planned."""
+    statements = [value for value in vars(explain).values() if isinstance(value, TextClause)]
+    assert len(statements) >= 4
+    with role_store.begin() as connection:
+        for statement in statements:
+            nothing = dict.fromkeys(statement._bindparams)
+            connection.execute(text(f"EXPLAIN {statement.text}"), nothing)
+
+
+def test_the_role_keeps_the_log(
+    session_store: SessionStore, role_store: SessionStore, engine: Engine
+) -> None:
+    """It publishes, trims, and begins a new epoch with all that belongs to that."""
+    with with_job_session("job", store=session_store) as session:
+        session.add(SessionFinalized(status="crashed", reason="for the test"))
+    with role_store.begin() as connection:
+        step(connection)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE session_headers SET changed_xid = '900000000000'")
+        connection.exec_driver_sql("UPDATE session_change_cursor SET system_identifier = 7")
+    with role_store.begin() as connection:
+        before = connection.execute(text("SELECT epoch FROM session_change_cursor")).scalar_one()
+        assert before != step(connection).epoch
+    with with_job_session("job", store=session_store):
+        pass
+    with role_store.begin() as connection:
+        assert 1 == step(connection).published
+        assert 1 == trim(connection, rows=0, hours=24)
+
+
+RIGHTS = text("""
+    SELECT table_name || '.' || column_name || ' ' || lower(privilege_type) FROM information_schema.column_privileges
+     WHERE grantee = current_user AND privilege_type <> 'SELECT'
+     UNION ALL
+    SELECT table_name || ' ' || lower(privilege_type) FROM information_schema.table_privileges
+     WHERE grantee = current_user AND privilege_type <> 'SELECT'""")
+CURSOR_COLUMNS = ("epoch", "position", "published_snapshot", "system_identifier", "stepped_at")
+
+
+def test_the_role_has_no_other_right_to_write(role_store: SessionStore) -> None:
+    """What PostgreSQL lists is what the document says, column by column."""
+    with role_store.begin() as connection:
+        rights = set(connection.execute(RIGHTS).scalars())
+    assert rights == {
+        "session_changes delete",
+        *(f"session_changes.{column} insert" for column in ("position", "session_id", "ord")),
+        *(f"session_change_cursor.{column} update" for column in CURSOR_COLUMNS),
+        "session_headers.changed_xid update",
+        "session_actions.changed_xid update",
+    }
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO session_headers (id, job_name, started_at) VALUES (gen_random_uuid(), 'x', now())",
+        "UPDATE session_headers SET status = 'failed'",
+        "UPDATE session_actions SET payload = '{}'",
+        "DELETE FROM session_actions",
+        "DELETE FROM session_change_cursor",
+        "UPDATE session_changes SET position = 0",
+        "DELETE FROM report_windows",
+        "UPDATE advertiser_accounts SET name = 'x'",
+        "SELECT * FROM performance_daily",
+        "CREATE TABLE mine (id int)",
+        "TRUNCATE session_changes",
+    ],
+)
+def test_what_the_stream_does_not_need_is_refused(role_store: SessionStore, statement: str) -> None:
+    """PostgreSQL says that permission is denied."""
+    with pytest.raises(ProgrammingError, match="permission denied"), role_store.begin() as connection:
+        connection.execute(text(statement))
+
+
+def test_the_command_starts_with_the_role(
+    role_url: str, tmp_path: Path, wait_until: Callable[..., None]
+) -> None:
+    """`bidbeacon stream` looks whether the tables are up to date, which the role may, and publishes."""
+    with running(role_url, tmp_path) as (process, url):
+        wait_until(lambda: process.poll() is not None or is_ready(url), seconds=60)
+        assert process.poll() is None
+        assert "bidbeacon_stream_published_total" in httpx.get(f"{url}/metrics").text
+
+
+def test_a_database_that_is_behind_is_said_in_a_line(role_url: str, engine: Engine, tmp_path: Path) -> None:
+    """The role may not bring it up to date: the command says who must, and ends."""
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0009'")
+    with running(role_url, tmp_path) as (process, _):
+        assert 1 == process.wait(timeout=60)
+    said = (tmp_path / "stream.log").read_text()
+    assert "bidbeacon db upgrade" in said
+    assert "Traceback" not in said
+
+
+@contextmanager
+def running(url: str, folder: Path) -> Iterator[tuple["subprocess.Popen[bytes]", str]]:
+    """Run `bidbeacon stream` on a database; give its process and its address."""
+    port = choose_port()
+    command = [sys.executable, "-m", "bidbeacon_pipelines", "stream", "--port", str(port)]
+    environment = {**os.environ, "BIDBEACON_DATABASE_URL": url, "BIDBEACON_HOME": str(folder)}
+    with (
+        (folder / "stream.log").open("w") as log,
+        subprocess.Popen(command, env=environment, cwd=PROJECT_ROOT, stdout=log, stderr=log) as process,
+    ):
+        try:
+            yield process, f"http://127.0.0.1:{port}"
+        finally:
+            process.kill()
+
+
+def is_ready(url: str) -> bool:
+    """Whether the stream at this address reads its log."""
+    try:
+        return httpx.get(f"{url}/readyz").status_code == 200
+    except httpx.HTTPError:
+        return False

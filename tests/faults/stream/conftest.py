@@ -18,6 +18,14 @@ def stream_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StreamC
 
 
 @pytest.fixture
+def second_cluster(tmp_path: Path) -> Iterator[StreamCluster]:
+    """Give another cluster, younger than the suite's."""
+    cluster = StreamCluster(tmp_path / "second")
+    yield cluster
+    cluster.remove()
+
+
+@pytest.fixture
 def stage(stream_cluster: StreamCluster, tmp_path: Path) -> Iterator[Stage]:
     """Give a stage on a database of its own."""
     stage = Stage(stream_cluster, tmp_path)

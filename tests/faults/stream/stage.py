@@ -1,6 +1,7 @@
 """The stage of one test: a database of the suite's own cluster, the processes on it, its readers, and the judgement at the end."""
 
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -16,7 +17,14 @@ from bidbeacon_sessions.writes import NewAction, NewSession, insert_action, inse
 from tests.dagster.world import wait_until
 from tests.faults.stream.stream_cluster import StreamCluster
 from tests.faults.stream.stream_followers import Follower
-from tests.faults.stream.stream_oracle import Acknowledged, Stored, log_faults, view_faults, writers_faults
+from tests.faults.stream.stream_oracle import (
+    Acknowledged,
+    Stored,
+    log_faults,
+    summary,
+    view_faults,
+    writers_faults,
+)
 from tests.faults.stream.stream_programs import Program, Server, stepper, writer
 
 JOBS = ("job-a", "job-b")
@@ -84,9 +92,14 @@ class Stage:
 
     def follow(self, *servers: Server, transport: str = "sse", **options: Any) -> Follower:
         """Open a reader, and wait until it has loaded the list and is connected."""
+        made = self.begin_to_follow(*servers, transport=transport, **options)
+        wait_until(lambda: made.counts["connections"] > 0, "the reader is connected", seconds=60)
+        return made
+
+    def begin_to_follow(self, *servers: Server, transport: str = "sse", **options: Any) -> Follower:
+        """Open a reader that may still be loading."""
         made = Follower([server.base_url for server in servers], transport, **options)
         self.followers.append(made)
-        wait_until(lambda: made.counts["connections"] > 0, "the reader is connected", seconds=60)
         return made
 
     def follow_both(self, *servers: Server, **options: Any) -> list[Follower]:
@@ -104,16 +117,24 @@ class Stage:
         """Count the actions that were acknowledged so far."""
         return sum(place[1] > 0 for place in self.acknowledged.places("acknowledged"))
 
+    @property
+    def is_writing(self) -> bool:
+        """Whether a writer lives."""
+        return any(one.ended is None for one in self.writers)
+
     def wait_for_writers(self, seconds: float = 120) -> None:
         """Wait until all writers that were not killed have written everything."""
-        wait_until(
-            lambda: all(one.ended is not None for one in self.writers), "all is written", seconds=seconds
-        )
+        wait_until(lambda: not self.is_writing, "all is written", seconds=seconds)
 
     def wait_for_commits(self, number: int, seconds: float = 60) -> None:
         """Wait until so many more actions are acknowledged."""
         goal = self.count_acknowledged() + number
-        wait_until(lambda: self.count_acknowledged() >= goal, f"{number} more commits", seconds=seconds)
+        wait_until(
+            lambda: self.count_acknowledged() >= goal or not self.is_writing,
+            f"{number} more commits",
+            seconds=seconds,
+        )
+        assert self.count_acknowledged() >= goal, self._said()
 
     def pause(self, seconds: float) -> None:
         """Let a moment pass between two faults."""
@@ -181,7 +202,12 @@ class Stage:
         faults = writers_faults(self.acknowledged, stored) + log_faults(url or self.url)
         for follower in self.followers if followers is None else followers:
             faults += view_faults(follower.view, stored, follower.filters)
-        assert [] == faults[:20], f"{len(faults)} faults"
+        assert not faults, summary(faults)
+
+    def stop_writing(self) -> None:
+        """Kill the writers in the middle of what they do."""
+        for one in self.writers:
+            one.kill()
 
     def finish(self) -> None:
         """Wait for the writers and readers, and judge."""
@@ -190,6 +216,16 @@ class Stage:
         self.end_prepared()
         self.settle()
         self.judge()
+
+    def tell(self) -> dict[str, int]:
+        """Count what was written, and what happened to readers."""
+        told = Counter({"actions acknowledged": self.count_acknowledged()})
+        told["rolled back"] = len(self.acknowledged.places("undone"))
+        told["nobody knows whether committed"] = len(self.acknowledged.places("tried"))
+        for follower in self.followers:
+            told.update({f"{name} of readers": follower.counts[name] for name in ("connections", "loads")})
+            told.update({name: many for name, many in follower.counts.items() if "reset" in name})
+        return dict(told)
 
     def _said(self) -> str:
         return "\n".join(path.read_text()[-2_000:] for path in self.folder.glob("writer-*.log"))

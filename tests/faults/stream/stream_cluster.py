@@ -1,11 +1,10 @@
 """The suite's own PostgreSQL: it may be crashed and restarted at any time, takes prepared transactions, and can be dumped."""
 
-import os
 import secrets
-import signal
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 from psycopg import sql
 
@@ -59,7 +58,9 @@ class StreamCluster:
         """Kill the server's main process."""
         server = find_postmaster(self._server.files.data)
         assert server is not None
-        os.kill(server.pid, signal.SIGKILL)
+        process = psutil.Process(server.pid)
+        process.kill()
+        psutil.wait_procs([process], timeout=10)
 
     def start(self) -> None:
         """Start the server on the port that it had, or find it running."""

@@ -1,6 +1,7 @@
 """What must be true at the end: of the writers' own lists, the tables, the log, and what each reader shows. It uses none of our SQL."""
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -116,3 +117,11 @@ def log_faults(url: str) -> list[str]:
     if newest != position:
         faults.append(f"the log ends at {newest}, its cursor says {position}")
     return faults
+
+
+def summary(faults: list[str]) -> str:
+    """Count faults of the same kind, with the first of each."""
+    kinds: dict[str, list[str]] = {}
+    for fault in faults:
+        kinds.setdefault(re.sub(r"[0-9a-f-]{36}|\d+", "…", fault), []).append(fault)
+    return "\n".join(f"{len(same)} × {same[0]}" for same in kinds.values())

@@ -73,7 +73,7 @@ def test_stream_killed_writers_leave_what_they_were_told(stage: Stage) -> None:
     server = stage.server()
     stage.follow(server)
     for _ in range(5):
-        doomed = stage.writer(sessions=50, actions=500, wait=0.02)
+        doomed = stage.writer(sessions=50, actions=500)
         stage.wait_for_commits(20)
         doomed.kill()
     stage.finish()

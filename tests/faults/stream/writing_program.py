@@ -10,6 +10,7 @@ import random
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -76,7 +77,7 @@ class Writer:
             try:
                 write(connection)
             except DBAPIError:
-                connection.invalidate()
+                _drop(connection)
             else:
                 if self._commit(connection, 0):
                     return
@@ -92,7 +93,7 @@ class Writer:
         if self._write(connection, place):
             self._pause()
             self._note("undone", place)
-            connection.close()
+            _let_go(connection)
 
     def _savepoint(self) -> None:
         connection, kept, undone = self._begin(), self._next(), self._next()
@@ -129,9 +130,9 @@ class Writer:
         try:
             connection.exec_driver_sql(f"PREPARE TRANSACTION '{name}'")
         except DBAPIError:
-            connection.invalidate()
+            _drop(connection)
             return
-        connection.close()
+        _let_go(connection)
         self._defer(lambda: self._end_prepared(f"{end} PREPARED '{name}'", place, outcome))
 
     def _end_prepared(self, statement: str, place: int, outcome: str) -> None:
@@ -139,10 +140,10 @@ class Writer:
         try:
             connection.exec_driver_sql(statement)
         except DBAPIError:
-            connection.invalidate()
+            _drop(connection)
             return
         self._note(outcome, place)
-        connection.close()
+        _let_go(connection)
 
     def _next(self) -> int:
         self._ord += 1
@@ -174,7 +175,7 @@ class Writer:
             try:
                 connection.exec_driver_sql("BEGIN")
             except DBAPIError:
-                connection.invalidate()
+                _drop(connection)
             else:
                 return connection
 
@@ -195,21 +196,33 @@ class Writer:
 
     def _give_up(self, connection: Connection, place: int) -> None:
         self._note("undone", place)
-        connection.invalidate()
+        _drop(connection)
 
     def _commit(self, connection: Connection, place: int) -> bool:
         self._note("tried", place)
         try:
             connection.exec_driver_sql("COMMIT")
         except DBAPIError:
-            connection.invalidate()
+            _drop(connection)
             return False
         self._note("acknowledged", place)
-        connection.close()
+        _let_go(connection)
         return True
 
     def _note(self, outcome: str, place: int) -> None:
         os.write(self._journal, f"{json.dumps([str(self._session), place, outcome])}\n".encode())
+
+
+def _drop(connection: Connection) -> None:
+    """Give up a connection that is broken, or whose transaction is."""
+    connection.invalidate()
+    connection.close()
+
+
+def _let_go(connection: Connection) -> None:
+    """Give a connection back, without what is open on it."""
+    with suppress(DBAPIError):
+        connection.close()
 
 
 if __name__ == "__main__":

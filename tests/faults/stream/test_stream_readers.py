@@ -1,0 +1,168 @@
+"""What readers do: they are cut off, sleep, read slowly, and come with cursors that are no good; and the log is trimmed or restored."""
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from bidbeacon_sessions import SessionStore
+from bidbeacon_sessions.change_log import step
+from tests.dagster.world import wait_until
+from tests.faults.stream.stage import Stage
+from tests.faults.stream.stream_cluster import StreamCluster
+from tests.faults.stream.stream_followers import SseConnection, WebSocketConnection
+
+
+@pytest.mark.faults
+def test_stream_readers_that_load_amid_commits_miss_nothing(stage: Stage) -> None:
+    """Twenty readers load the list while others commit; each goes on exactly where its list ends."""
+    server = stage.server()
+    for _ in range(3):
+        stage.writer(sessions=20, actions=20, wait=0.01)
+    for _ in range(10):
+        stage.follow_both(server)
+    stage.finish()
+
+
+WAITING = """
+    SELECT count(*) FROM pg_locks
+     WHERE NOT granted AND relation = CAST('session_change_cursor' AS regclass)
+       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+
+
+@pytest.mark.faults
+def test_stream_a_list_is_true_as_of_its_cursor(stage: Stage) -> None:
+    """A commit that is published while the list is being read is not in the list, so it comes by the stream."""
+    server = stage.server()
+    store = SessionStore.connect(stage.url)
+    with store.begin() as connection:
+        connection.execute(text("LOCK TABLE session_change_cursor IN ACCESS EXCLUSIVE MODE"))
+        reader = stage.begin_to_follow(server)
+        wait_until(lambda: stage.rows(WAITING) == [(2,)], "the list and the server's own look wait")
+        stage.commit(job="between")
+        assert step(connection).published == 2
+    store.dispose()
+    wait_until(lambda: reader.counts["connections"] > 0, "the reader is connected")
+    stage.settle()
+    stage.judge()
+
+
+@pytest.mark.faults
+def test_stream_connections_cut_every_second_miss_nothing(stage: Stage) -> None:
+    """Readers whose connections break after one to three seconds go on from their cursor, at another server each time."""
+    servers = [stage.server(), stage.server()]
+    readers = stage.follow_both(*servers, cut_seconds=(0.3, 1))
+    for _ in range(2):
+        stage.writer(sessions=4)
+    stage.finish()
+    assert all(reader.counts["connections"] > 5 for reader in readers)
+    assert all(reader.counts["loads"] == 1 for reader in readers), "a reader had to load again"
+
+
+@pytest.mark.faults
+def test_stream_filtered_readers_keep_no_ghosts(stage: Stage) -> None:
+    """Readers of one job, and of what runs, show exactly what the tables say: what stopped matching was told as gone."""
+    server = stage.server()
+    stage.follow_both(server, job="job-a")
+    stage.follow_both(server, status="running")
+    stage.follow_both(server, status="running", job="job-b")
+    for _ in range(2):
+        stage.writer(sessions=5, actions=10)
+    stage.finish()
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("connected", [True, False], ids=["connected", "cut off"])
+def test_stream_a_reader_that_slept_longer_than_the_log_is_told(stage: Stage, *, connected: bool) -> None:
+    """The log was trimmed under it: it hears `expired`, or `overflow` where its connection was still there, and loads again."""
+    server = stage.server()
+    sleeper = stage.follow(server, bytes_per_second=1e9)
+    stage.settle()
+    sleeper.sleep()
+    if not connected:
+        sleeper.cut()
+    stage.stepper("50")
+    for _ in range(2):
+        stage.writer(sessions=20, actions=40, wait=0)
+    stage.wait_for_writers()
+    stage.end_prepared()
+    stage.settle([])
+    if connected:
+        wait_until(lambda: 'clients{transport="sse"} 0' in server.metrics(), "it was cut off", seconds=60)
+    sleeper.wake()
+    stage.settle()
+    stage.judge()
+    assert 1 == sleeper.counts["reset expired"]
+
+
+@pytest.mark.faults
+def test_stream_a_reader_at_a_thousand_bytes_a_second_holds_nobody_up(stage: Stage) -> None:
+    """Beside thirty quick ones it is cut off or told to load again; the quick ones have everything long before."""
+    server = stage.server()
+    slow = stage.follow(server, bytes_per_second=1_000)
+    quick = [reader for _ in range(15) for reader in stage.follow_both(server)]
+    for _ in range(2):
+        stage.writer(sessions=2, actions=200, wait=0.01)
+    stage.wait_for_writers()
+    stage.end_prepared()
+    stage.settle(quick)
+    stage.judge(quick)
+    assert slow.view.position < quick[0].view.position, "the slow one was not slow"
+    slow.hurry()
+    stage.settle()
+    stage.judge()
+
+
+BAD_CURSORS = {
+    "malformed": ("rubbish", "epoch"),
+    "of another epoch": ("00000000-0000-0000-0000-000000000007.1", "epoch"),
+    "from the future": ("{epoch}.999999", "epoch"),
+    "trimmed away": ("{epoch}.1", "expired"),
+}
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("cursor", BAD_CURSORS)
+def test_stream_a_cursor_that_is_no_good_is_told(stage: Stage, cursor: str) -> None:
+    """Over both transports, and as `Last-Event-ID` too, the stream says `reset` with its reason and ends."""
+    server = stage.server()
+    for _ in range(3):
+        stage.settle([])
+    stage.rows("DELETE FROM session_changes WHERE position < 4")
+    [(epoch,)] = stage.rows("SELECT CAST(epoch AS text) FROM session_change_cursor")
+    written, reason = BAD_CURSORS[cursor]
+    given = written.format(epoch=epoch)
+    connections = (
+        SseConnection(server.base_url, f"cursor={given}"),
+        SseConnection(server.base_url, "", last_id=given),
+        WebSocketConnection(server.base_url, f"cursor={given}"),
+    )
+    for connection in connections:
+        heard = [(event, data) for event, _, data in connection.until_it_ends() if event != "sync"]
+        assert [("reset", reason)] == [(event, data["reason"]) for event, data in heard]
+
+
+@pytest.mark.faults
+def test_stream_dumped_and_restored_into_a_new_cluster(
+    stage: Stage, second_cluster: StreamCluster, tmp_path: Path
+) -> None:
+    """Where transaction ids start over, readers are told `epoch`, load again, and hear all that comes; nothing is published for ever."""
+    server = stage.server()
+    readers = stage.follow_both(server)
+    stage.writer()
+    stage.finish()
+    stage.cluster.dump(stage.database, tmp_path / "dump")
+    server.kill()
+    restored = second_cluster.make_database(migrated=False)
+    url = second_cluster.url_of(restored)
+    second_cluster.restore(restored, tmp_path / "dump")
+    assert stage.newest_transaction() > stage.newest_transaction(url), "the new cluster must be younger"
+    stage.commit(job="before the stream is back", url=url)
+    server.start_on(url)
+    stage.settle(url=url)
+    stage.judge(url=url)
+    assert all(reader.counts["reset epoch"] == 1 for reader in readers)
+    [(before,)] = stage.rows("SELECT position FROM session_change_cursor", url)
+    stage.settle(url=url)
+    [(after,)] = stage.rows("SELECT position FROM session_change_cursor", url)
+    assert before + 2 == after, "what was restored is published again and again"

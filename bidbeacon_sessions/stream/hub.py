@@ -24,6 +24,7 @@ T = TypeVar("T")
 
 MAX_CLIENTS = 2_000
 BUSY_SECONDS = 0.025
+SOON_SECONDS = 0.005
 IDLE_SECONDS = 1.0
 AWAY_SECONDS = 1.0
 SYNC_SECONDS = 10.0
@@ -139,7 +140,9 @@ class Hub:
             return AWAY_SECONDS
         if more:
             return 0
-        return BUSY_SECONDS if self._joining or self._live else IDLE_SECONDS
+        if not (self._joining or self._live):
+            return IDLE_SECONDS
+        return SOON_SECONDS if self.tailer.waits_for_another else BUSY_SECONDS
 
     async def _turn(self) -> bool:
         """Read on, hand out, let new clients in; give whether there is more to read at once."""

@@ -1,0 +1,69 @@
+"""What one reader can ask for at most: so many streams, such frames, such filters."""
+
+import socket
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from websockets.exceptions import ConnectionClosedError, InvalidStatus
+from websockets.sync.client import connect
+
+from bidbeacon_sessions.stream import hub
+
+LONGEST_FRAME = 64 * 1024
+LONGEST_FILTER = 200
+
+
+def websocket_address(base_url: str, query: str = "") -> str:
+    """Give the address of the WebSocket."""
+    return f"{base_url.replace('http', 'ws', 1)}/api/job-sessions/ws?{query}"
+
+
+def test_too_many_websockets_are_refused(base_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bound counts both transports and answers with 503 before the handshake ends."""
+    monkeypatch.setattr(hub, "MAX_CLIENTS", 0)
+    with pytest.raises(InvalidStatus) as caught, connect(websocket_address(base_url)):
+        raise AssertionError("it was let in")
+    assert 503 == caught.value.response.status_code
+
+
+def test_a_frame_within_the_bound_is_ignored(base_url: str) -> None:
+    """The stream listens to nobody: what a reader says changes nothing."""
+    with connect(websocket_address(base_url)) as reader:
+        reader.send("x" * LONGEST_FRAME)
+        assert "sync" in str(reader.recv(timeout=10))
+        assert "sync" in str(reader.recv(timeout=10))
+
+
+def test_a_frame_over_the_bound_ends_the_connection(base_url: str) -> None:
+    """It is closed with 1009, message too big, and is read no further."""
+    with connect(websocket_address(base_url)) as reader:
+        reader.send("x" * (LONGEST_FRAME + 1))
+        with pytest.raises(ConnectionClosedError) as caught:
+            while True:
+                reader.recv(timeout=10)
+    assert caught.value.rcvd is not None
+    assert 1009 == caught.value.rcvd.code
+
+
+@pytest.mark.parametrize("name", ["job", "account", "type", "dataset", "window", "run", "text"])
+def test_a_filter_over_the_bound_is_refused_by_both_transports(
+    http: httpx.Client, base_url: str, name: str
+) -> None:
+    """200 characters are taken, one more is a 400 with what to do."""
+    query = f"{name}={'x' * LONGEST_FILTER}"
+    with http.stream("GET", f"/api/job-sessions/stream?{query}") as taken:
+        assert 200 == taken.status_code
+    refused = http.get(f"/api/job-sessions/stream?{query}x")
+    assert (400, "Use at most 200 characters.") == (refused.status_code, refused.json()["what_to_do"])
+    with pytest.raises(InvalidStatus) as caught, connect(websocket_address(base_url, f"{query}x")):
+        raise AssertionError("it was let in")
+    assert 400 == caught.value.response.status_code
+
+
+def test_headers_that_never_end_are_refused(base_url: str) -> None:
+    """100 kB of a request that is not complete are answered with 400, not collected."""
+    address = urlsplit(base_url)
+    with socket.create_connection((str(address.hostname), int(address.port or 0)), timeout=10) as reader:
+        reader.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: " + b"x" * 100_000)
+        assert b"HTTP/1.1 400" == reader.recv(12)

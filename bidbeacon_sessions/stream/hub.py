@@ -54,6 +54,7 @@ class Hub:
         self._fresh_at = time.monotonic()
         self._ever_fresh = False
         self._away = False
+        self._failures = 0
         self._closing = False
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -133,6 +134,9 @@ class Hub:
         try:
             more = await self._turn()
         except SQLAlchemyError as error:
+            self._failures += 1
+            if self._failures == 1:
+                return 0  # somebody ended a connection that lay idle: the next one is new
             self._note_away(error)
             return AWAY_SECONDS
         except Exception:
@@ -238,6 +242,7 @@ class Hub:
         if self._away:
             logger.info("The database answers again")
         self._away = False
+        self._failures = 0
 
     def _note_away(self, error: Exception) -> None:
         if not self._away:

@@ -12,6 +12,7 @@ from bidbeacon_sessions.errors import CannotListenError
 from bidbeacon_sessions.store import SessionStore
 from bidbeacon_sessions.stream.access import Access
 from bidbeacon_sessions.stream.app import create_app
+from bidbeacon_sessions.stream.bounded_http import BoundedHttp
 from bidbeacon_sessions.stream.coverage import CoverageReader
 from bidbeacon_sessions.stream.explaining import Explainer
 from bidbeacon_sessions.stream.hub import SYNC_SECONDS, Hub
@@ -53,6 +54,7 @@ class StreamServer(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 self._app,
+                http=BoundedHttp,
                 log_level="warning",
                 ws_max_size=64 * 1024,
                 timeout_graceful_shutdown=_GRACE_SECONDS,

@@ -173,6 +173,15 @@ def test_a_frozen_stepper_is_cut_off_by_the_server(store: SessionStore) -> None:
         assert "5s" == connection.execute(text("SHOW idle_in_transaction_session_timeout")).scalar()
 
 
+@pytest.mark.parametrize(("set_to", "during_the_step"), [("off", "on"), ("remote_apply", "remote_apply")])
+def test_a_step_outlives_a_crash(store: SessionStore, set_to: str, during_the_step: str) -> None:
+    """Where commits may be lost in a crash, that of a step may not: positions would be given twice."""
+    with store.begin() as connection:
+        connection.execute(text(f"SET LOCAL synchronous_commit = {set_to}"))
+        step(connection)
+        assert during_the_step == connection.execute(text("SHOW synchronous_commit")).scalar()
+
+
 def test_a_step_is_due_only_when_there_is_something_to_publish(store: SessionStore) -> None:
     """Looking tells whether a step would find something."""
     with store.begin() as connection:

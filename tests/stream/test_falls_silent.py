@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx
 import psutil
@@ -39,7 +40,7 @@ def test_silent_connections_are_broken_off(
     session_store: SessionStore,
     monkeypatch: pytest.MonkeyPatch,
     http: httpx.Client,
-    follow: Callable[..., object],
+    follow: Callable[..., Any],
     wait_until: WaitUntil,
     request: pytest.FixtureRequest,
 ) -> None:
@@ -49,7 +50,22 @@ def test_silent_connections_are_broken_off(
     assert request.getfixturevalue("frozen_backends")
     with with_job_session("job", store=session_store) as session:
         pass
-    wait_until(lambda: str(session.session_id) in reader.sessions)  # type: ignore[attr-defined]
+    wait_until(lambda: str(session.session_id) in reader.sessions)
+
+
+def test_an_ended_connection_is_replaced_at_once(
+    session_store: SessionStore, http: httpx.Client, follow: Callable[..., Any], wait_until: WaitUntil
+) -> None:
+    """Where somebody ends the connections that the log is read on, its readers are not told that the database was away."""
+    reader = follow("sse", http.get("/api/job-sessions").json())
+    for _ in range(3):
+        with session_store.begin() as connection:
+            for pid in connection.execute(OTHERS).scalars().all():
+                connection.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+        with with_job_session("job", store=session_store) as session:
+            pass
+        wait_until(lambda wanted=str(session.session_id): wanted in reader.sessions)
+    assert {"answers"} == {data["database"] for _, _, data in reader.events("sync")}
 
 
 def test_a_busy_server_is_waited_for(session_store: SessionStore, wait_until: WaitUntil) -> None:

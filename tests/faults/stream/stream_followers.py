@@ -21,6 +21,8 @@ Heard = tuple[str, str | None, Json]
 
 READ_SECONDS = 40.0
 AGAIN_SECONDS = 0.1
+AT_FULL_SPEED = 1e9
+"""Bytes a second that hold nobody up; but such a reader has a small buffer, so that one that sleeps is noticed soon."""
 _BROKEN = (OSError, http.client.HTTPException, WebSocketException, InvalidHandshake, ValueError)
 
 

@@ -1,9 +1,12 @@
 """Everything at once, for a minute: each fault of the suite, with readers of every kind, and the same judgement at the end."""
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.faults.stream.stage import Stage
 from tests.faults.stream.stream_chaos import WRITING, Chaos
+from tests.faults.stream.stream_followers import AT_FULL_SPEED
 
 RAGE_SECONDS = 60.0
 KEPT_ROWS = "2000"
@@ -11,7 +14,7 @@ KEPT_ROWS = "2000"
 
 @pytest.mark.faults
 @pytest.mark.timeout(240)
-def test_stream_everything_at_once(stage: Stage, record_property: pytest.RecordProperty) -> None:
+def test_stream_everything_at_once(stage: Stage, record_property: Callable[[str, object], None]) -> None:
     """Kills, freezes, ended backends, two crashes, a log that is trimmed, cut, slow and sleeping readers: nothing is lost, doubled or invented."""
     servers = [stage.server(), stage.server()]
     steppers = [stage.stepper(), stage.stepper(KEPT_ROWS)]
@@ -22,7 +25,7 @@ def test_stream_everything_at_once(stage: Stage, record_property: pytest.RecordP
     stage.follow_both(*servers, job="job-a")
     stage.follow_both(*servers, status="running")
     slow = stage.follow(*servers, bytes_per_second=1_000)
-    sleeper = stage.follow(*servers, bytes_per_second=1e9)
+    sleeper = stage.follow(*servers, bytes_per_second=AT_FULL_SPEED)
     chaos = Chaos(stage, servers, steppers)
     chaos.rage(RAGE_SECONDS / 2, crashes=1)
     sleeper.sleep()

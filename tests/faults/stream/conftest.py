@@ -1,6 +1,6 @@
 """One PostgreSQL for the suite, and a stage for each test."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -26,8 +26,10 @@ def second_cluster(tmp_path: Path) -> Iterator[StreamCluster]:
 
 
 @pytest.fixture
-def stage(stream_cluster: StreamCluster, tmp_path: Path) -> Iterator[Stage]:
-    """Give a stage on a database of its own."""
-    stage = Stage(stream_cluster, tmp_path)
+def stage(
+    stream_cluster: StreamCluster, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> Iterator[Stage]:
+    """Give a stage on a database of its own; what happened on it goes to `results.json`."""
+    stage = Stage(stream_cluster, tmp_path, tell=lambda told: record_property("detail", told))
     yield stage
     stage.close()

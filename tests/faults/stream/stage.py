@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +28,7 @@ from tests.faults.stream.stream_oracle import (
 from tests.faults.stream.stream_programs import Program, Server, stepper, writer
 
 JOBS = ("job-a", "job-b")
+SEEN = ("connections", "loads", "reset epoch", "reset expired", "reset overflow")
 
 
 class Stage:
@@ -38,10 +39,17 @@ class Stage:
         folder: for logs and the writers' lists.
         code: the folder that processes import our packages from; another one for a mutation.
         patience: for how many seconds readers are waited for.
+        tell: is told in words what was written and what happened to readers, each time that all was well.
     """
 
     def __init__(
-        self, cluster: StreamCluster, folder: Path, *, code: Path = PROJECT_ROOT, patience: float = 60
+        self,
+        cluster: StreamCluster,
+        folder: Path,
+        *,
+        code: Path = PROJECT_ROOT,
+        patience: float = 60,
+        tell: Callable[[str], None] = str,
     ) -> None:
         self.cluster = cluster
         self.folder = folder
@@ -49,7 +57,9 @@ class Stage:
         self.database = cluster.make_database()
         self.url = cluster.url_of(self.database)
         self.writers: list[Program] = []
+        self.faults: Counter[str] = Counter()
         self._code = code
+        self._tell = tell
         self._journals: list[Path] = []
         self._programs: list[Program] = []
         self.followers: list[Follower] = []
@@ -203,6 +213,8 @@ class Stage:
         for follower in self.followers if followers is None else followers:
             faults += view_faults(follower.view, stored, follower.filters)
         assert not faults, summary(faults)
+        told = self._count() + self.faults
+        self._tell(", ".join(f"{number:,} {name}" for name, number in told.items()))
 
     def stop_writing(self) -> None:
         """Kill the writers in the middle of what they do."""
@@ -217,15 +229,14 @@ class Stage:
         self.settle()
         self.judge()
 
-    def tell(self) -> dict[str, int]:
+    def _count(self) -> Counter[str]:
         """Count what was written, and what happened to readers."""
-        told = Counter({"actions acknowledged": self.count_acknowledged()})
-        told["rolled back"] = len(self.acknowledged.places("undone"))
-        told["nobody knows whether committed"] = len(self.acknowledged.places("tried"))
+        acknowledged = self.acknowledged
+        told = Counter({word: len(acknowledged.places(word)) for word in ("acknowledged", "undone", "tried")})
+        told["readers"] = len(self.followers)
         for follower in self.followers:
-            told.update({f"{name} of readers": follower.counts[name] for name in ("connections", "loads")})
-            told.update({name: many for name, many in follower.counts.items() if "reset" in name})
-        return dict(told)
+            told += Counter({name: many for name, many in follower.counts.items() if name in SEEN})
+        return told
 
     def _said(self) -> str:
         return "\n".join(path.read_text()[-2_000:] for path in self.folder.glob("writer-*.log"))

@@ -2,7 +2,6 @@
 
 import random
 import time
-from collections import Counter
 from collections.abc import Callable
 
 from tests.faults.stream.stage import Stage
@@ -29,7 +28,6 @@ class Chaos:
     def __init__(
         self, stage: Stage, servers: list[Server], steppers: list[Program], *, seed: int = 1
     ) -> None:
-        self.counts: Counter[str] = Counter()
         self._stage = stage
         self._servers = servers
         self._steppers = steppers
@@ -59,7 +57,7 @@ class Chaos:
     def _kill_a_writer(self) -> None:
         self._chance.choice([one for one in self._stage.writers if one.ended is None]).kill()
         self._stage.writer(**WRITING)
-        self.counts["writers killed"] += 1
+        self._stage.faults["writers killed"] += 1
 
     def _kill_a_stepper(self) -> None:
         self._restart(self._chance.choice(self._steppers), "steppers killed")
@@ -71,13 +69,13 @@ class Chaos:
         self._frozen = [(until, one) for until, one in self._frozen if one is not doomed]
         doomed.kill()
         doomed.start()
-        self.counts[counted] += 1
+        self._stage.faults[counted] += 1
 
     def _freeze_somebody(self) -> None:
         chosen = self._chance.choice([*self._servers, *self._steppers])
         chosen.freeze()
         self._frozen.append((time.monotonic() + self._chance.uniform(0, FREEZE_SECONDS), chosen))
-        self.counts["processes frozen"] += 1
+        self._stage.faults["processes frozen"] += 1
 
     def _thaw(self, *, everybody: bool = False) -> None:
         for until, one in list(self._frozen):
@@ -86,9 +84,9 @@ class Chaos:
                 self._frozen.remove((until, one))
 
     def _end_a_backend(self) -> None:
-        self.counts["backends ended"] += len(self._stage.rows(ANY_BACKEND))
+        self._stage.faults["backends ended"] += len(self._stage.rows(ANY_BACKEND))
 
     def _crash(self) -> None:
         self._stage.cluster.crash()
         self._stage.cluster.start()
-        self.counts["database crashed"] += 1
+        self._stage.faults["database crashed"] += 1

@@ -93,9 +93,8 @@ def test_stream_terminated_backends_are_replaced(stage: Stage) -> None:
     for _ in range(3):
         stage.writer(**ENDLESS)
     stage.wait_for_commits(20)
-    ended = 0
-    while ended < 60:
-        ended += len(stage.rows(ANY_BACKEND))
+    while stage.faults["connections ended"] < 60:
+        stage.faults["connections ended"] += len(stage.rows(ANY_BACKEND))
         stage.pause(0.05)
     stage.wait_for_commits(20)
     stage.stop_writing()

@@ -173,6 +173,7 @@ class Follower:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
+            self.awake.wait()
             try:
                 self._follow(self._chance.choice(self._base_urls))
             except (*_BROKEN, httpx.HTTPError) as error:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from bidbeacon_pipelines.ingest.decode import BrokenPartError
 from bidbeacon_pipelines.ingest.load import LoadRules, load_report
@@ -219,6 +219,16 @@ def test_a_run_ends_where_it_is_full_or_another_day_comes(
     assert b"0 1 2 3 40 5 9 6 7".split() == written_by(shelf, DAILY, mixed, same_day, both, next_day)
     monkeypatch.setattr(first_load, "MOST_RUN_BYTES", 70)
     assert b"1 2 3 40 5 9 0 6 7".split() == written_by(shelf, DAILY, mixed, same_day, both, next_day)
+
+
+def test_a_table_with_indexes_of_its_users_gets_rows_as_they_come(shelf: LoadWorld) -> None:
+    """A report has an ad's rows side by side, and so has an index by campaign, ad or target; all rows are there all the same."""
+    with shelf.engine.begin() as connection:
+        connection.execute(text("CREATE INDEX by_campaign ON performance_daily (campaign_id)"))
+    rows = many_rows(50)[::-1]
+    shelf.load(rows)
+    stored = shelf.query("SELECT ad_id FROM performance_daily ORDER BY ctid")
+    assert [str(row["ad.id"]) for row in rows] == [row["ad_id"] for row in stored]
 
 
 def test_a_load_that_is_rolled_back_leaves_nothing(way: LoadWorld) -> None:

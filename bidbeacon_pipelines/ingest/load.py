@@ -3,7 +3,7 @@
 A reader never sees half a report, and loading the same report twice leaves what loading it once did.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from bidbeacon_pipelines.ingest.field_types import as_country
 from bidbeacon_pipelines.ingest.rows import RowCheck
-from bidbeacon_pipelines.ingest.staging import ReportReader, RowStage
+from bidbeacon_pipelines.ingest.staging import NOTHING_OVERFULL, Overfull, ReportReader, RowStage
 from bidbeacon_pipelines.ingest.targets import TargetIndex
 from bidbeacon_pipelines.reports.acceptance import (
     LOST_ROWS_DIVISOR,
@@ -44,7 +44,6 @@ from bidbeacon_pipelines.store.performance import (
 from bidbeacon_pipelines.store.performance_tables import PERFORMANCE_TABLES, PerformanceTable
 from bidbeacon_pipelines.store.staging import (
     OverfullKeysError,
-    RowKey,
     RowSink,
     gather_rows,
     open_stage,
@@ -205,13 +204,13 @@ class _Load:
         attempt.commit()
         return foreign
 
-    def _gather(self, overfull: Collection[RowKey] = ()) -> int:
+    def _gather(self, overfull: Overfull = NOTHING_OVERFULL) -> int:
         with open_stage(self.connection) as staged:
             foreign = self._read_into(staged, overfull)
         gather_rows(self.connection, self.table)
         return foreign
 
-    def _read_into(self, sink: RowSink, overfull: Collection[RowKey] = ()) -> int:
+    def _read_into(self, sink: RowSink, overfull: Overfull = NOTHING_OVERFULL) -> int:
         """Read the rows of all parts; give how many are other countries'."""
         account = self.scope.account
         check = RowCheck(

@@ -1,10 +1,11 @@
 """Stages the rows of a report: read many at a time where they can be, one by one where they have to be, each way to the same end."""
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -16,8 +17,10 @@ from bidbeacon_pipelines.ingest.rows import BadRow, ForeignRow, GoodRow, ReportR
 from bidbeacon_pipelines.ingest.targets import TargetIndex, placeholder_id
 from bidbeacon_pipelines.ingest.wire import UNREADABLE, WireFormat, find_wire_format
 from bidbeacon_pipelines.store.performance_tables import METRICS
-from bidbeacon_pipelines.store.staging import RowKey, RowSink, Subject, field_text
+from bidbeacon_pipelines.store.staging import MOST, RowKey, RowSink, Subject, field_text
 
+Overfull = Mapping[RowKey, Mapping[str, Decimal]]
+NOTHING_OVERFULL: Overfull = {}
 Checked = GoodRow[ReportRow] | BadRow | ForeignRow
 
 
@@ -26,9 +29,6 @@ def _wire_format_of(model: type[ReportRow]) -> WireFormat | None:
     return find_wire_format(model)
 
 
-OVERFULL: Final = (
-    "metrics: expected rows that add up to what a column holds, got: rows of this key whose sum is more"
-)
 _RAWS = msgspec.json.Decoder(list[msgspec.Raw])
 
 
@@ -38,10 +38,10 @@ class RowStage:
     Args:
         sink: Takes them.
         targets: The account's targets.
-        overfull: Keys whose rows add up to more than a column holds: they are kept aside.
+        overfull: Keys whose rows add up to more than a column holds, each with the metrics' sums: these rows are kept aside.
     """
 
-    def __init__(self, sink: RowSink, targets: TargetIndex, overfull: Collection[RowKey] = ()) -> None:
+    def __init__(self, sink: RowSink, targets: TargetIndex, overfull: Overfull = NOTHING_OVERFULL) -> None:
         self.foreign = 0
         self.sink = sink
         self.overfull = overfull
@@ -54,13 +54,21 @@ class RowStage:
 
     def add_raw(self, one: Checked, raw: dict[str, Any]) -> None:
         """Stage one that came as `raw`, aside where its key is overfull."""
-        if isinstance(one, GoodRow) and self.is_overfull(one):
-            one = BadRow(one.index, raw, OVERFULL, one.row.window_date)
+        reason = self.find_overfull(one) if isinstance(one, GoodRow) else None
+        if isinstance(one, GoodRow) and reason is not None:
+            one = BadRow(one.index, raw, reason, one.row.window_date)
         self.add(one)
 
-    def is_overfull(self, good: GoodRow[ReportRow]) -> bool:
-        """Say whether a row is of a key whose rows add up to more than a column holds."""
-        return bool(self.overfull) and self._key_of(good) in self.overfull
+    def find_overfull(self, good: GoodRow[ReportRow]) -> str | None:
+        """Give why a row belongs aside, where its key's rows add up to more than a column holds."""
+        sums = self.overfull.get(self._key_of(good)) if self.overfull else None
+        if sums is None:
+            return None
+        told = ((type(good.row).model_fields[name].alias, MOST[name], total) for name, total in sums.items())
+        return "; ".join(
+            f"{field}: expected rows of one key to add up to {most} at most, got: {total}"
+            for field, most, total in told
+        )
 
     def _key_of(self, good: GoodRow[ReportRow]) -> RowKey:
         subject = self._subject_of(good.row)

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine
 from bidbeacon_pipelines.actions import QuarantineReplayed
 from bidbeacon_pipelines.ingest.quarantine import from_jsonable
 from bidbeacon_pipelines.ingest.rows import BadRow, ForeignRow, GoodRow, ReportRow, check_rows
-from bidbeacon_pipelines.ingest.staging import OVERFULL, RowStage
+from bidbeacon_pipelines.ingest.staging import RowStage
 from bidbeacon_pipelines.ingest.targets import TargetIndex
 from bidbeacon_pipelines.reports.datasets import Dataset, get_dataset
 from bidbeacon_pipelines.store.accounts import Account, get_account
@@ -64,11 +64,15 @@ class _Sorted:
         """The rows that leave quarantine, by id."""
         return [*(raw.id for raw, _ in self.understood), *self.foreign]
 
-    def keep_if(self, is_overfull: Callable[[GoodRow[ReportRow]], bool]) -> None:
-        """Let rows stay that can't be added to what their key has."""
-        stay = [(raw, good) for raw, good in self.understood if is_overfull(good)]
-        self.kept += [(raw.id, good.row.window_date, OVERFULL) for raw, good in stay]
-        self.understood = [one for one in self.understood if one not in stay]
+    def keep_if(self, find_reason: Callable[[GoodRow[ReportRow]], str | None]) -> None:
+        """Let rows stay for which there is a reason."""
+        understood, self.understood = self.understood, []
+        for raw, good in understood:
+            reason = find_reason(good)
+            if reason is None:
+                self.understood.append((raw, good))
+            else:
+                self.kept.append((raw.id, good.row.window_date, reason))
 
 
 def replay_quarantine(
@@ -173,7 +177,7 @@ def _stage(connection: Connection, scope: Scope, dataset: Dataset, checked: _Sor
         gather_rows(connection, table)
     except OverfullKeysError as error:
         attempt.rollback()
-        checked.keep_if(RowStage(staged, targets, error.keys).is_overfull)
+        checked.keep_if(RowStage(staged, targets, error.keys).find_overfull)
         _stage(connection, scope, dataset, checked)
     else:
         attempt.commit()

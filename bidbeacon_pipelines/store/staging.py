@@ -7,7 +7,7 @@ the transaction as well.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
@@ -61,10 +61,10 @@ class OverfullKeysError(Exception):
     """Rows of one key add up to more than their columns hold; such rows belong aside, and the others are to be staged without them.
 
     Attributes:
-        keys: All keys of the report of which this is true.
+        keys: All keys of the report of which this is true, each with the metrics that are too much, and their sums.
     """
 
-    def __init__(self, keys: frozenset[RowKey]) -> None:
+    def __init__(self, keys: Mapping[RowKey, Mapping[str, Decimal]]) -> None:
         super().__init__(f"{len(keys)} keys have rows that add up to more than a column holds")
         self.keys = keys
 
@@ -204,11 +204,10 @@ def _fresh_key(table: PerformanceTable) -> str:
     return ", ".join(f"{'r' if column in _TIME else 's'}.{column}" for column in table.key)
 
 
-# The most that bigint and numeric(20, 6) hold.
-_OVERFULL: Final = " OR ".join(
-    [f"sum(r.{name}) > 9223372036854775807" for name in METRICS[:3]]
-    + [f"sum(r.{name}) >= 100000000000000" for name in METRICS[3:]]
-)
+_MOST_COUNT, _MOST_AMOUNT = Decimal(2**63 - 1), Decimal("99999999999999.999999")
+MOST: Final = dict.fromkeys(METRICS[:3], _MOST_COUNT) | dict.fromkeys(METRICS[3:], _MOST_AMOUNT)
+"""What bigint and numeric(20, 6) hold."""
+_OVERFULL: Final = " OR ".join(f"sum(r.{name}) > {most}" for name, most in MOST.items())
 
 
 @cache
@@ -217,9 +216,18 @@ def _overfull_keys(table: PerformanceTable) -> TextClause:
         column if column in table.key else f"CAST(NULL AS timestamptz) AS {column}"
         for column in RowKey._fields
     ]
+    sums = ", ".join(f"sum(r.{name}) AS {name}" for name in METRICS)
     return text(f"""
-        SELECT {listed(key)}
-          FROM (SELECT {_fresh_key(table)} FROM {_ROWS} GROUP BY {_fresh_key(table)} HAVING {_OVERFULL}) k""")
+        SELECT {listed([*key, *METRICS])}
+          FROM (SELECT {_fresh_key(table)}, {sums} FROM {_ROWS} GROUP BY {_fresh_key(table)} HAVING {_OVERFULL}) k""")
+
+
+def _find_overfull_keys(connection: Connection, table: PerformanceTable) -> dict[RowKey, dict[str, Decimal]]:
+    found = {}
+    for row in connection.execute(_overfull_keys(table)).mappings():
+        key = RowKey(*(row[column] for column in RowKey._fields))
+        found[key] = {name: row[name] for name, most in MOST.items() if (row[name] or 0) > most}
+    return found
 
 
 _TIME = frozenset({"window_date", "hour_at"})
@@ -274,7 +282,7 @@ def gather_rows(connection: Connection, table: PerformanceTable) -> None:
         connection.execute(text(statement))
     shared = connection.execute(_SHARED_KEYS).scalar_one()
     twins = connection.execute(_TWINS_BY_KEY if shared else _TWINS).scalar_one()
-    if twins and (overfull := connection.execute(_overfull_keys(table)).all()):
-        raise OverfullKeysError(frozenset(RowKey(*row) for row in overfull))
+    if twins and (overfull := _find_overfull_keys(connection, table)):
+        raise OverfullKeysError(overfull)
     for made in (_summed, _summed_ordered) if twins else (_fresh, _ordered):
         connection.execute(made(table))

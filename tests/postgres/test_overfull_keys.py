@@ -11,8 +11,13 @@ from bidbeacon_pipelines.reports.datasets import HOURLY_TARGETS
 from bidbeacon_sessions import SessionStore, with_job_session
 from tests.postgres.load_world import AD, DAY, LoadWorld, Raw, many_rows, report_row
 
-REASON = "metrics: expected rows that add up to what a column holds, got: rows of this key whose sum is more"
 MOST = Decimal("99999999999999.999999")
+TOGETHER = "expected rows of one key to add up to"
+FULL = [
+    ({"impressions": 2**63 - 1}, f"metric.impressions: {TOGETHER} {2**63 - 1} at most, got: {2**63 + 99}"),
+    ({"totalCost": MOST}, f"metric.totalCost: {TOGETHER} {MOST} at most, got: 100000000000001.234566"),
+    ({"sales": MOST}, f"metric.sales: {TOGETHER} {MOST} at most, got: 100000000000019.989999"),
+]
 
 
 def hour(number: int, **changes: object) -> Raw:
@@ -20,10 +25,10 @@ def hour(number: int, **changes: object) -> Raw:
     return report_row(**changes) | {"hour.value": number}
 
 
-@pytest.mark.parametrize("too_much", [{"impressions": 2**63 - 1}, {"totalCost": MOST}, {"sales": MOST}])
+@pytest.mark.parametrize(("too_much", "reason"), FULL)
 @pytest.mark.parametrize("rows_before", [0, 200])
 def test_rows_whose_sum_no_column_holds_are_kept_aside_and_the_others_loaded(
-    shelf: LoadWorld, too_much: Raw, rows_before: int
+    shelf: LoadWorld, too_much: Raw, reason: str, rows_before: int
 ) -> None:
     """All rows of that key, each as it came and in its place; a key of which two rows fit is summed as ever."""
     shelf.load(many_rows(rows_before))
@@ -32,7 +37,7 @@ def test_rows_whose_sum_no_column_holds_are_kept_aside_and_the_others_loaded(
     kept = shelf.query(
         "SELECT row_number, reason, raw, window_date FROM quarantined_rows ORDER BY row_number"
     )
-    assert [(201, REASON, DAY), (202, REASON, DAY)] == [
+    assert [(201, reason, DAY), (202, reason, DAY)] == [
         (row["row_number"], row["reason"], row["window_date"]) for row in kept
     ]
     assert 7 == from_jsonable(kept[1]["raw"])["metric.clicks"]
@@ -81,6 +86,6 @@ def test_a_replay_leaves_what_would_be_too_much_and_loads_the_rest(shelf: LoadWo
     with with_job_session("replay-quarantine", store=SessionStore(shelf.engine)) as session:
         [action] = replay_quarantine(shelf.engine, session)
     assert (1, 1, [DAY]) == (action.rows, action.left, action.windows)
-    assert [REASON] == [row["reason"] for row in shelf.query("SELECT reason FROM quarantined_rows")]
+    assert [FULL[1][1]] == [row["reason"] for row in shelf.query("SELECT reason FROM quarantined_rows")]
     assert [3] == [row["clicks"] for row in shelf.rows() if row["ad_id"] == "9"]
     assert MOST == next(row["spend"] for row in shelf.rows() if row["ad_id"] == AD)

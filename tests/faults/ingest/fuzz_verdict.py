@@ -84,9 +84,14 @@ class _Comparison:
 
     def _faults_of_quarantine(self) -> Iterator[str]:
         """A row aside is told with a field at fault, and is kept as it came."""
+        overfull = _overfull(self._rows)
         for number, kept in self._aside.items():
             row = self._rows[number]
-            if row.at_fault and not any(field in kept.reason for field in row.at_fault):
+            if (
+                row.at_fault
+                and row.key not in overfull
+                and not any(field in kept.reason for field in row.at_fault)
+            ):
                 yield f"row {number}: the reason names none of {sorted(row.at_fault)}: {kept.reason}"
             if _comparable(_unwrapped(kept.raw)) != _comparable(row.raw):
                 yield f"row {number} was kept as {_short(kept.raw)}, and came as {_short(row.raw)}"

@@ -18,6 +18,7 @@ _DIGESTS = text(
         f"SELECT '{table}' AS name, count(*), md5(coalesce(string_agg(t::text, '\n' ORDER BY t::text), '')) FROM {table} t"
         for table in TABLES
     )
+    + " ORDER BY name"  # the server may read several at once
 )
 
 

@@ -50,13 +50,21 @@ _ACTIONS = text("""
            1, h.started_at + make_interval(secs => o),
            jsonb_build_object('account', coalesce(h.account_key, 'US.' || o || 'bench'), 'dataset', 'daily_targets',
                               'windows', jsonb_build_array(CAST(h.started_at AS date) - 1, CAST(h.started_at AS date) - 2),
-                              'request_id', n, 'report_id', md5(CAST(n AS text)), 'amazon_status', 'PROCESSING', 'waited_seconds', 61.5,
-                              'next_poll_at', h.started_at, 'reason', 'Out of ink', 'rows', 1200, 'attempt', 1)
+                              'request_id', n)
+           || CASE WHEN o = 1 THEN '{"by_hand": false}'
+                   WHEN o = 2 THEN jsonb_build_object('report_id', md5(CAST(n AS text)), 'attempt', 1, 'bridged', o % 3)
+                   WHEN o = :each AND (n % 100 = 3 OR n % 10000 = 9)
+                   THEN jsonb_build_object('report_id', md5(CAST(n AS text)), 'reason', 'Out of ink')
+                   WHEN o % 7 = 0
+                   THEN jsonb_build_object('report_id', md5(CAST(n AS text)), 'rows', 1200 + o, 'changed', o, 'part_count', 1,
+                                           'size_bytes', 81234, 'spend', '1234.56', 'sales', '7890.12', 'currency', 'USD', 'load_seconds', 0.25)
+                   ELSE jsonb_build_object('report_id', md5(CAST(n AS text)), 'amazon_status', 'PROCESSING', 'waited_seconds', 61.5 * o,
+                                           'next_poll_at', h.started_at, 'looks', o) END
       FROM (SELECT *, row_number() OVER (ORDER BY started_at) AS n FROM session_headers) h
      CROSS JOIN generate_series(1, :each) o""")
 _LONG_ONE = text("""
     INSERT INTO session_actions (session_id, ord, type, schema_version, at, payload)
-    SELECT session_id, o, 'report-pending', 1, at, payload
+    SELECT session_id, o, 'report-pending', 1, at, payload || jsonb_build_object('waited_seconds', 61.5 * o, 'looks', o)
       FROM session_actions CROSS JOIN generate_series(:each + 1, 5000) o WHERE session_id = :id AND ord = 3""")
 _TOUCHES = text("""
     INSERT INTO session_touches (session_id, ord, account_key, dataset, window_key, effect, started_at)

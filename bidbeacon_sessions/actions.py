@@ -52,7 +52,8 @@ class Touch:
     def masked(self) -> "Touch":
         """Give it without secrets."""
         given = (self.account, self.effect, self.dataset, self.window)
-        return Touch(*(None if text is None else redact_text(text) for text in given))  # type: ignore[arg-type]
+        clean = tuple(None if text is None else redact_text(text) for text in given)
+        return self if clean == given else Touch(*clean)  # type: ignore[arg-type]
 
 
 class Action(BaseModel):
@@ -99,7 +100,7 @@ class Action(BaseModel):
 
     def parts(self) -> list[Part]:
         """Give the sentence as parts."""
-        return self.template.render({name: getattr(self, name) for name in type(self).model_fields})
+        return self.template.render(self.__dict__)
 
     @classmethod
     def upcast(cls, version: int, payload: dict[str, Any]) -> dict[str, Any]:
@@ -143,7 +144,8 @@ def render_action(action_type: str, version: int, payload: dict[str, Any]) -> Re
     cut = payload.get(CUT_MARK, {})
     if action_class is not None:
         try:
-            action = action_class.from_stored(version, {k: v for k, v in payload.items() if k != CUT_MARK})
+            whole = {k: v for k, v in payload.items() if k != CUT_MARK} if cut else payload
+            action = action_class.from_stored(version, whole)
             return RenderedAction([*action.parts(), *_cut_parts(cut)], action_class.tone, known=True)
         except ValueError:
             pass  # stored by other code than ours, or cut too short: shown as data below

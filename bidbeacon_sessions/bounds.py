@@ -3,8 +3,11 @@
 import json
 from typing import Any
 
+import msgspec
+
 CUT_MARK = "cut"
 _SHORTEST = 20
+_encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
 def within(value: dict[str, Any], max_bytes: int) -> dict[str, Any]:
@@ -13,7 +16,7 @@ def within(value: dict[str, Any], max_bytes: int) -> dict[str, Any]:
     The largest lists and texts are shortened first, by halves; what was cut is named under the key `cut`, with its
     original length. A value within the bound is given back as it is.
     """
-    if _size(value) <= max_bytes:
+    if _is_clearly_within(value, max_bytes) or _size(value) <= max_bytes:
         return value
     small = dict(value)
     cut: dict[str, int] = {}
@@ -26,6 +29,14 @@ def within(value: dict[str, Any], max_bytes: int) -> dict[str, Any]:
         if small[key] is None:
             del small[key]
     return small | {CUT_MARK: cut}
+
+
+def _is_clearly_within(value: Any, max_bytes: int) -> bool:
+    """Say whether even twice the compact text fits, which is quick to find; the text with spaces is never longer than that."""
+    try:
+        return len(_encode(value)) * 2 <= max_bytes
+    except UnicodeEncodeError:  # a lone surrogate
+        return False
 
 
 def _size(value: Any) -> int:

@@ -62,7 +62,7 @@ def redact(value: Any) -> Any:
     if value is None or isinstance(value, _PLAIN):
         return value
     if isinstance(value, Mapping):
-        return {_masked_key(str(key)): _masked_item(str(key), item) for key, item in value.items()}
+        return dict(_masked_entry(str(key), item) for key, item in value.items())
     if isinstance(value, list | tuple | set | frozenset):
         return [redact(item) for item in value]
     if isinstance(value, bytes | bytearray):
@@ -81,16 +81,15 @@ def redact_text(text: str) -> str:
     return _URL_PASSWORD.sub(rf"\1{MASK}\2", text)
 
 
-def _masked_item(key: str, value: Any) -> Any:
-    says_nothing = value is None or isinstance(value, bool)
-    return MASK if _names_a_secret(key) and not says_nothing else redact(value)
+def _masked_entry(key: str, value: Any) -> tuple[str, Any]:
+    name, names_a_secret = _masked_key(key)
+    if names_a_secret and value is not None and not isinstance(value, bool):
+        return name, MASK
+    return name, redact(value)
 
 
 @lru_cache(4_096)
-def _masked_key(key: str) -> str:
-    return redact_text(key)
-
-
-@lru_cache(4_096)
-def _names_a_secret(key: str) -> bool:
-    return _SECRET_KEY.search(key) is not None and _HARMLESS_KEY.match(key) is None
+def _masked_key(key: str) -> tuple[str, bool]:
+    """Give a key without secrets, and whether it names one."""
+    names_a_secret = _SECRET_KEY.search(key) is not None and _HARMLESS_KEY.match(key) is None
+    return redact_text(key), names_a_secret

@@ -10,10 +10,11 @@ A part is a JSON object with `kind` and `text`; `badge`, `window`, `account`, `t
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 Part = dict[str, str]
@@ -42,11 +43,21 @@ class Segment:
     pieces: tuple[Piece, ...]
     optional: bool
 
-    def is_empty(self, values: Mapping[str, Any]) -> bool:
-        """Whether this optional segment has nothing to say for these values."""
-        return self.optional and any(
-            not values[piece.name] for piece in self.pieces if piece.name is not None
-        )
+    @cached_property
+    def needed(self) -> tuple[str, ...]:
+        """The fields without which this segment has nothing to say."""
+        return tuple(piece.name for piece in self.pieces if piece.name is not None) if self.optional else ()
+
+    def render(self, values: Mapping[str, Any]) -> Iterator[Part]:
+        """Give the parts for these values, none where this segment has nothing to say."""
+        for name in self.needed:
+            if not values[name]:
+                return
+        for piece in self.pieces:
+            if piece.name is None:
+                yield {"kind": "text", "text": piece.text}
+            else:
+                yield from KINDS[piece.kind](values[piece.name], piece.argument, values)
 
 
 @dataclass(frozen=True)
@@ -63,11 +74,7 @@ class Template:
 
     def render(self, values: Mapping[str, Any]) -> list[Part]:
         """Give the parts of the sentence for one payload (Python values, by field name)."""
-        parts: list[Part] = []
-        for segment in self.segments:
-            if not segment.is_empty(values):
-                parts.extend(part for piece in segment.pieces for part in _render_piece(piece, values))
-        return _merge_texts(parts)
+        return _merge_texts(part for segment in self.segments for part in segment.render(values))
 
 
 def parse_template(source: str) -> Template:
@@ -93,14 +100,15 @@ def plain_text(parts: Sequence[Part]) -> str:
 
 def fold_windows(parts: Sequence[Part]) -> list[Part]:
     """Give the parts with runs of following days as one window part each, `2026-07-27 … 2026-11-23`, where a sentence has many."""
-    days = [date.fromisoformat(part["value"]) for part in parts if part["kind"] == "window"]
-    if len(days) <= MOST_SINGLE_WINDOWS:
+    windows = [part["value"] for part in parts if part["kind"] == "window"]
+    if len(windows) <= MOST_SINGLE_WINDOWS:
         return list(parts)
+    days = [date.fromisoformat(window) for window in windows]
     first = next(n for n, part in enumerate(parts) if part["kind"] == "window")
     last = max(n for n, part in enumerate(parts) if part["kind"] == "window")
     folded = [_range_part(start, end) for start, end in _runs(sorted(days))]
     spaced = [part for one in folded for part in (one, {"kind": "text", "text": " "})][:-1]
-    return _merge_texts([*parts[:first], *spaced, *parts[last + 1 :]])
+    return _merge_texts(dict(part) for part in (*parts[:first], *spaced, *parts[last + 1 :]))
 
 
 def _range_part(start: date, end: date) -> Part:
@@ -138,17 +146,12 @@ def _literal(text: str) -> Iterator[Piece]:
         yield Piece(text=text)
 
 
-def _render_piece(piece: Piece, values: Mapping[str, Any]) -> Sequence[Part]:
-    if piece.name is None:
-        return [{"kind": "text", "text": piece.text}]
-    return KINDS[piece.kind](values[piece.name], piece.argument, values)
-
-
-def _merge_texts(parts: Sequence[Part]) -> list[Part]:
+def _merge_texts(parts: Iterable[Part]) -> list[Part]:
+    """Give parts with neighbouring texts as one; the given parts are the caller's own, and are added to."""
     merged: list[Part] = []
     for part in parts:
         if merged and part["kind"] == merged[-1]["kind"] == "text":
-            merged[-1] = {"kind": "text", "text": merged[-1]["text"] + part["text"]}
+            merged[-1]["text"] += part["text"]
         elif part["text"]:
             merged.append(part)
     return merged
@@ -167,7 +170,7 @@ def format_duration(seconds: float) -> str:
 
 
 def _text(value: Any, _argument: str, _values: Mapping[str, Any]) -> list[Part]:
-    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+    if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
         return [{"kind": "text", "text": f"{value:,}"}]
     return [{"kind": "text", "text": "" if value is None else str(value)}]
 
@@ -181,17 +184,15 @@ def _count(value: Any, argument: str, _values: Mapping[str, Any]) -> list[Part]:
 
 def _valued(kind: str) -> Callable[[Any, str, Mapping[str, Any]], list[Part]]:
     def render(value: Any, _argument: str, _values: Mapping[str, Any]) -> list[Part]:
-        many = value if isinstance(value, list | tuple) else [] if value is None else [value]
-        shown = [{"kind": kind, "text": str(v), "value": str(v)} for v in many]
-        spaced = [part for one in shown for part in (one, {"kind": "text", "text": " "})]
-        return spaced[:-1]
+        shown: list[Part] = []
+        for one in value if isinstance(value, list | tuple) else () if value is None else (value,):
+            if shown:
+                shown.append({"kind": "text", "text": " "})
+            said = str(one)
+            shown.append({"kind": kind, "text": said, "value": said})
+        return shown
 
     return render
-
-
-def _windows(value: Any, argument: str, values: Mapping[str, Any]) -> list[Part]:
-    days = [value] if isinstance(value, date) else value
-    return _valued("window")([str(d) for d in days], argument, values)
 
 
 def _time(value: Any, _argument: str, _values: Mapping[str, Any]) -> list[Part]:
@@ -223,7 +224,7 @@ KINDS: Mapping[str, Callable[[Any, str, Mapping[str, Any]], Sequence[Part]]] = {
     "count": _count,
     "badge": _valued("badge"),
     "account": _valued("account"),
-    "windows": _windows,
+    "windows": _valued("window"),
     "time": _time,
     "duration": _duration,
     "money": _money,

@@ -15,8 +15,9 @@ import psycopg
 from sqlalchemy import Connection, Engine, RowMapping, create_engine, event, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
+from bidbeacon_sessions.prepared import PreparedConnection
 from bidbeacon_sessions.search import SessionFilter
 from bidbeacon_sessions.text_search import suited_to
 
@@ -31,6 +32,7 @@ CONNECT_ARGS = {
 }
 _IDLE_SECONDS = 1.0
 _USED_AT = "used_at"
+_PREPARED = "prepared"
 
 
 class SessionStore:
@@ -62,11 +64,11 @@ class SessionStore:
             yield connection
 
     @contextmanager
-    def driver(self) -> Iterator[psycopg.Connection[Any]]:
-        """Open the driver's connection behind one of `each`: for the one statement that is sent very often."""
+    def prepared(self) -> Iterator[PreparedConnection]:
+        """Open a connection like one of `each`, for the few statements that are sent very often."""
         pooled = _appending_engine(self.engine).raw_connection()
         try:
-            yield cast("psycopg.Connection[Any]", pooled.driver_connection)
+            yield _prepared_on(pooled)
         except psycopg.OperationalError:
             pooled.invalidate()
             raise
@@ -84,6 +86,15 @@ class SessionStore:
         """Close the pooled connections."""
         _appending_engine(self.engine).dispose()
         self.engine.dispose()
+
+
+def _prepared_on(pooled: PoolProxiedConnection) -> PreparedConnection:
+    """Give what is known to be prepared on a pooled connection; a new one in its place knows of nothing."""
+    found: PreparedConnection | None = pooled.info.get(_PREPARED)
+    if found is None:
+        driver = cast("psycopg.Connection[Any]", pooled.driver_connection)
+        found = pooled.info[_PREPARED] = PreparedConnection(driver)
+    return found
 
 
 _appending: WeakKeyDictionary[Engine, Engine] = WeakKeyDictionary()

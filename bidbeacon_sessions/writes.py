@@ -7,13 +7,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, LiteralString
+from typing import Any, LiteralString, NamedTuple
 from uuid import UUID
 
-import psycopg
+import msgspec
 from sqlalchemy import Connection, text
 
 from bidbeacon_sessions.actions import Touch
+from bidbeacon_sessions.prepared import PreparedConnection, Statement
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,7 @@ class NewSession:
     parent_session_id: UUID | None = None
 
 
-@dataclass(frozen=True)
-class NewAction:
+class NewAction(NamedTuple):
     """An action ready to be stored: redacted, within bounds, with the place its recorder gave it.
 
     Attributes:
@@ -112,36 +112,53 @@ def insert_session(
 # session finds it closed. A place that is taken was written by a try whose answer was lost.
 _ALIVE = """
     WITH alive AS MATERIALIZED (
-        SELECT id, started_at FROM session_headers WHERE id = %(session_id)s AND status = 'running' FOR KEY SHARE),
+        SELECT id, started_at FROM session_headers WHERE id = CAST({session_id} AS uuid) AND status = 'running' FOR KEY SHARE),
     stored AS (
         INSERT INTO session_actions (session_id, ord, type, schema_version, at, payload)
-        SELECT id, %(ord)s, %(type)s, %(schema_version)s, %(at)s, CAST(%(payload)s AS jsonb) FROM alive
+        SELECT id, CAST({ord} AS bigint), CAST({type} AS text), CAST({schema_version} AS bigint), CAST({at} AS timestamptz),
+               CAST({payload} AS jsonb) FROM alive
         ON CONFLICT (session_id, ord) DO NOTHING
-        RETURNING session_id, ord)"""
+        RETURNING session_id, ord, at)"""
 _TOUCHED = """,
     touched AS (
         INSERT INTO session_touches (session_id, ord, account_key, dataset, window_key, effect, started_at)
         SELECT s.session_id, s.ord, t.account, t.dataset, t.window, t.effect, a.started_at
-          FROM stored s, alive a, jsonb_to_recordset(CAST(%(touches)s AS jsonb)) AS t(account text, dataset text, "window" text, effect text))"""
+          FROM stored s, alive a, jsonb_to_recordset(CAST({touches} AS jsonb)) AS t(account text, dataset text, "window" text, effect text))"""
 _PROMISED = """,
     promised AS (
         INSERT INTO session_promises (session_id, ord, key, promised_at, deadline_at)
-        SELECT s.session_id, s.ord, p.key, %(at)s, %(deadline_at)s FROM stored s, unnest(CAST(%(promises)s AS text[])) AS p(key)
+        SELECT s.session_id, s.ord, p.key, s.at, CAST({deadline_at} AS timestamptz)
+          FROM stored s, jsonb_array_elements_text(CAST({promises} AS jsonb)) AS p(key)
         ON CONFLICT DO NOTHING)"""
 _KEPT = """,
     kept AS (
-        UPDATE session_promises p SET kept_by = s.session_id, kept_ord = s.ord, kept_at = %(at)s
-          FROM stored s WHERE p.key = ANY(CAST(%(kept)s AS text[])) AND p.kept_by IS NULL)"""
+        UPDATE session_promises p SET kept_by = s.session_id, kept_ord = s.ord, kept_at = s.at
+          FROM stored s WHERE p.key = ANY(ARRAY(SELECT jsonb_array_elements_text(CAST({kept} AS jsonb)))) AND p.kept_by IS NULL)"""
+_SAY_ALIVE = "\n    SELECT count(*) FROM alive"
+_VALUES = ("session_id", "ord", "type", "schema_version", "at", "payload")
 
 
-def _append(*parts: LiteralString) -> LiteralString:
-    return f"{_ALIVE}{''.join(parts)}\n    SELECT count(*) FROM alive"
+@dataclass(frozen=True)
+class _Append:
+    """One statement that appends, for both ways of sending it."""
+
+    names: Sequence[str]
+    sql: str
+    prepared: Statement
 
 
-# Nearly all actions are of one of these two kinds; each costs the server only what it does.
-_APPEND = _append()
-_APPEND_TOUCHING = _append(_TOUCHED)
-_APPEND_ANY = _append(_TOUCHED, _PROMISED, _KEPT)
+def _append(name: str, names: Sequence[str], *parts: LiteralString) -> _Append:
+    source = _ALIVE + "".join(parts) + _SAY_ALIVE
+    numbered = source.format(**{given: f"${place}" for place, given in enumerate(names, 1)})
+    named = source.format(**{given: f"%({given})s" for given in names})
+    return _Append(names, named, Statement(name.encode(), numbered.encode()))
+
+
+# Nearly all actions are of one of the first two kinds; each costs the server only what it does.
+_APPEND = _append("bidbeacon_append", _VALUES)
+_APPEND_TOUCHING = _append("bidbeacon_append_touching", (*_VALUES, "touches"), _TOUCHED)
+_ALL_VALUES = (*_VALUES, "touches", "promises", "deadline_at", "kept")
+_APPEND_ANY = _append("bidbeacon_append_any", _ALL_VALUES, _TOUCHED, _PROMISED, _KEPT)
 
 
 def insert_action(connection: Connection, session_id: UUID, action: NewAction) -> bool:
@@ -149,38 +166,41 @@ def insert_action(connection: Connection, session_id: UUID, action: NewAction) -
 
     Appending it a second time changes nothing.
     """
-    return bool(connection.exec_driver_sql(*_append_of(session_id, action)).scalar_one())
+    append = _append_of(action)
+    texts = zip(append.names, _texts_of(append, session_id, action), strict=True)
+    values = {name: None if text is None else text.decode() for name, text in texts}
+    return bool(connection.exec_driver_sql(append.sql, values).scalar_one())
 
 
-def append_action(connection: psycopg.Connection[Any], session_id: UUID, action: NewAction) -> bool:
-    """Do the same on the driver's own connection, which costs the job half."""
-    found = connection.execute(*_append_of(session_id, action)).fetchone()
-    return bool(found and found[0])
+def append_action(connection: PreparedConnection, session_id: UUID, action: NewAction) -> bool:
+    """Do the same in the way that costs the job least."""
+    append = _append_of(action)
+    found = connection.find_value(append.prepared, _texts_of(append, session_id, action))
+    return found is not None and found != b"0"
 
 
-def _append_of(session_id: UUID, action: NewAction) -> tuple[LiteralString, dict[str, Any]]:
-    """Give the statement that appends an action, and its values."""
-    values: dict[str, Any] = {
-        "session_id": session_id,
-        "ord": action.ord,
-        "type": action.type,
-        "schema_version": action.schema_version,
-        "at": action.at,
-        "payload": to_jsonb(action.payload),
-    }
-    statement = _APPEND
-    if action.touches:
-        statement = _APPEND_TOUCHING
-        values["touches"] = to_jsonb([touch.__dict__ for touch in action.touches])
+def _append_of(action: NewAction) -> _Append:
     if action.promises or action.kept:
-        statement = _APPEND_ANY
-        values.setdefault("touches", "[]")
-        values |= {
-            "promises": list(action.promises),
-            "deadline_at": action.deadline_at,
-            "kept": list(action.kept),
-        }
-    return statement, values
+        return _APPEND_ANY
+    return _APPEND_TOUCHING if action.touches else _APPEND
+
+
+def _texts_of(append: _Append, session_id: UUID, action: NewAction) -> list[bytes | None]:
+    """Give a statement's values as text, in their order."""
+    values: list[bytes | None] = [
+        str(session_id).encode(),
+        b"%d" % action.ord,
+        action.type.encode(),
+        b"%d" % action.schema_version,
+        action.at.isoformat().encode(),
+        json_text(action.payload),
+    ]
+    if append is not _APPEND:
+        values.append(json_text([touch.__dict__ for touch in action.touches]))
+    if append is _APPEND_ANY:
+        deadline = None if action.deadline_at is None else action.deadline_at.isoformat().encode()
+        values += [json_text(action.promises), deadline, json_text(action.kept)]
+    return values
 
 
 _CLOSE = text("""
@@ -237,6 +257,18 @@ _DELETE_ENDED = text("""
 def delete_ended_sessions(connection: Connection, before: datetime, most: int) -> int:
     """Delete sessions that ended before an instant, with all they tell, oldest first, `most` at most; give how many."""
     return connection.execute(_DELETE_ENDED, {"before": before, "most": most}).rowcount
+
+
+_encode = msgspec.json.Encoder(enc_hook=str).encode
+
+
+def json_text(value: Any) -> bytes:
+    """Give plain JSON data as text that PostgreSQL's jsonb takes, as `to_jsonb` does, at a tenth of its cost."""
+    try:
+        encoded = _encode(value)
+    except UnicodeEncodeError:  # a lone surrogate
+        return to_jsonb(value).encode()
+    return to_jsonb(value).encode() if b"\\u0000" in encoded else encoded
 
 
 def to_jsonb(value: Any) -> str:

@@ -18,6 +18,7 @@ from starlette.websockets import WebSocket
 from bidbeacon_sessions.errors import CursorError
 from bidbeacon_sessions.store import SessionStore
 from bidbeacon_sessions.stream.access import Access, Gate, log_in
+from bidbeacon_sessions.stream.answers import JsonAnswer
 from bidbeacon_sessions.stream.client import Client
 from bidbeacon_sessions.stream.completion import answer_values
 from bidbeacon_sessions.stream.connections import EventStreamResponse, stream_to_websocket
@@ -106,7 +107,7 @@ async def _log_in(request: Request) -> Response:
 def _list_sessions(request: Request) -> Response:
     query = request.query_params
     wanted = read_filter(query, also=frozenset({"limit"}))
-    return JSONResponse(load_sessions(_store(request), wanted, read_limit(query)))
+    return JsonAnswer(load_sessions(_store(request), wanted, read_limit(query)))
 
 
 def _one_session(request: Request) -> Response:
@@ -116,7 +117,7 @@ def _one_session(request: Request) -> Response:
         return problem(
             404, f"There is no session {session_id}.", "Look for it at /; old sessions are removed."
         )
-    return JSONResponse(found)
+    return JsonAnswer(found)
 
 
 def _actions(_: Request) -> Response:

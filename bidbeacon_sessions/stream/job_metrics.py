@@ -6,11 +6,11 @@ from typing import Any
 
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
-from starlette.responses import JSONResponse
 
 from bidbeacon_sessions.aggregates import Figures, Span, aggregate_jobs
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.store import SessionStore
+from bidbeacon_sessions.stream.answers import JsonAnswer
 from bidbeacon_sessions.stream.problems import BadRequestError
 from bidbeacon_sessions.stream.queries import read_filter
 
@@ -29,7 +29,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _REFUSED = ("status", "type", "dataset", "window", "run")
 
 
-def answer_job_metrics(request: Request) -> JSONResponse:
+def answer_job_metrics(request: Request) -> JsonAnswer:
     """Answer with the figures of `since` to `before` (a day until now), by `interval`; `job` and `account` restrict them."""
     wanted = read_filter(request.query_params, also=frozenset({"interval"}))
     for name in _REFUSED:
@@ -43,7 +43,7 @@ def answer_job_metrics(request: Request) -> JSONResponse:
     store: SessionStore = request.app.state.store
     with store.snapshot() as connection:
         found = aggregate_jobs(connection, span, job=wanted.job, account=wanted.account)
-    return JSONResponse(
+    return JsonAnswer(
         {
             "since": span.since.isoformat(),
             "before": span.before.isoformat(),

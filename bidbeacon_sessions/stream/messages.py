@@ -1,9 +1,10 @@
 """What the stream says, the same over Server-Sent Events and WebSocket."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
+
+import msgspec
 
 Event = Literal["job-sessions:updated", "job-sessions:gone", "sync", "reset"]
 ResetReason = Literal["epoch", "expired", "overflow", "auth"]
@@ -35,7 +36,11 @@ class Message:
 
 def to_json(value: Any) -> str:
     """Give compact JSON text on one line."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+    return json_bytes(value).decode()
+
+
+json_bytes = msgspec.json.Encoder(enc_hook=str).encode
+"""The same as UTF-8, as answers are sent."""
 
 
 def updated_data(header: str, actions: Iterable[str], covers: tuple[int, int]) -> str:

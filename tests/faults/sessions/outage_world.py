@@ -1,0 +1,67 @@
+"""A job that records at an even pace, and a PostgreSQL of its own that is really stopped and started in the middle."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import text
+
+from bidbeacon_pipelines.local.postgres import EmbeddedPostgres
+from bidbeacon_pipelines.store.migrate import upgrade
+from bidbeacon_sessions import Action, SessionRecorder, SessionStore
+
+OUTAGE_SECONDS = 60
+
+
+class OutageWorked(Action):
+    """A piece of work was done."""
+
+    sentence = "Did piece {number}"
+
+    number: int
+
+
+class OutageWorld:
+    """A server that can be stopped, and what it holds of the only session."""
+
+    def __init__(self, folder: Path) -> None:
+        self.server = EmbeddedPostgres(folder)
+        self.url = self.server.ensure_running()
+        upgrade(self.url)
+        self.store = SessionStore.connect(self.url)
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Stop the server, and start it again at the end, on the same port."""
+        self.server.stop()
+        try:
+            yield
+        finally:
+            assert self.url == self.server.ensure_running()
+
+    def told(self) -> tuple[str, list[int], list[str]]:
+        """Give the session's status, the pieces it tells of, and what it says was lost."""
+        with self.store.begin() as connection:
+            [row] = connection.execute(text("SELECT status, actions FROM job_sessions")).all()
+        pieces = [action["number"] for action in row.actions if action["type"] == "outage-worked"]
+        lost = [action["by_type"] for action in row.actions if action["type"] == "actions-lost"]
+        return row.status, pieces, lost
+
+    def close(self) -> None:
+        """Let go of it, and delete it."""
+        self.store.dispose()
+        self.server.remove()
+
+
+def work(session: SessionRecorder, first: int, count: int, *, seconds: float) -> float:
+    """Do so many pieces, evenly over this time; give how long the slowest one held the job up."""
+    slowest, began, pace = 0.0, time.monotonic(), threading.Event()
+    for number in range(count):
+        pace.wait(max(began + seconds * number / count - time.monotonic(), 0))
+        before = time.monotonic()
+        session.add(OutageWorked(number=first + number))
+        slowest = max(slowest, time.monotonic() - before)
+    pace.wait(max(began + seconds - time.monotonic(), 0))
+    return slowest

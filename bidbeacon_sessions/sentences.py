@@ -10,7 +10,7 @@ A part is a JSON object with `kind` and `text`; `badge`, `window`, `account`, `t
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -48,16 +48,17 @@ class Segment:
         """The fields without which this segment has nothing to say."""
         return tuple(piece.name for piece in self.pieces if piece.name is not None) if self.optional else ()
 
-    def render(self, values: Mapping[str, Any]) -> Iterator[Part]:
-        """Give the parts for these values, none where this segment has nothing to say."""
+    def add_to(self, parts: list[Part], values: Mapping[str, Any]) -> None:
+        """Add the parts for these values, none where this segment has nothing to say."""
         for name in self.needed:
             if not values[name]:
                 return
         for piece in self.pieces:
             if piece.name is None:
-                yield {"kind": "text", "text": piece.text}
+                _add(parts, {"kind": "text", "text": piece.text})
             else:
-                yield from KINDS[piece.kind](values[piece.name], piece.argument, values)
+                for part in KINDS[piece.kind](values[piece.name], piece.argument, values):
+                    _add(parts, part)
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,10 @@ class Template:
 
     def render(self, values: Mapping[str, Any]) -> list[Part]:
         """Give the parts of the sentence for one payload (Python values, by field name)."""
-        return _merge_texts(part for segment in self.segments for part in segment.render(values))
+        parts: list[Part] = []
+        for segment in self.segments:
+            segment.add_to(parts, values)
+        return parts
 
 
 def parse_template(source: str) -> Template:
@@ -108,7 +112,10 @@ def fold_windows(parts: Sequence[Part]) -> list[Part]:
     last = max(n for n, part in enumerate(parts) if part["kind"] == "window")
     folded = [_range_part(start, end) for start, end in _runs(sorted(days))]
     spaced = [part for one in folded for part in (one, {"kind": "text", "text": " "})][:-1]
-    return _merge_texts(dict(part) for part in (*parts[:first], *spaced, *parts[last + 1 :]))
+    merged: list[Part] = []
+    for part in (*parts[:first], *spaced, *parts[last + 1 :]):
+        _add(merged, dict(part))
+    return merged
 
 
 def _range_part(start: date, end: date) -> Part:
@@ -146,15 +153,12 @@ def _literal(text: str) -> Iterator[Piece]:
         yield Piece(text=text)
 
 
-def _merge_texts(parts: Iterable[Part]) -> list[Part]:
-    """Give parts with neighbouring texts as one; the given parts are the caller's own, and are added to."""
-    merged: list[Part] = []
-    for part in parts:
-        if merged and part["kind"] == merged[-1]["kind"] == "text":
-            merged[-1]["text"] += part["text"]
-        elif part["text"]:
-            merged.append(part)
-    return merged
+def _add(parts: list[Part], part: Part) -> None:
+    """Add a part that is nobody else's; neighbouring texts become one, empty ones vanish."""
+    if part["kind"] == "text" and parts and parts[-1]["kind"] == "text":
+        parts[-1]["text"] += part["text"]
+    elif part["text"]:
+        parts.append(part)
 
 
 def format_duration(seconds: float) -> str:
@@ -198,7 +202,8 @@ def _valued(kind: str) -> Callable[[Any, str, Mapping[str, Any]], list[Part]]:
 def _time(value: Any, _argument: str, _values: Mapping[str, Any]) -> list[Part]:
     if not isinstance(value, datetime):
         return []
-    return [{"kind": "time", "text": f"{value:%Y-%m-%d %H:%M:%S} UTC", "value": value.isoformat()}]
+    shown = value.replace(tzinfo=None).isoformat(" ", "seconds")  # five times as fast as by a format
+    return [{"kind": "time", "text": f"{shown} UTC", "value": value.isoformat()}]
 
 
 def _duration(value: Any, _argument: str, _values: Mapping[str, Any]) -> list[Part]:

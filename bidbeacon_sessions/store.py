@@ -11,6 +11,7 @@ from typing import Any, cast
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
+import msgspec
 import psycopg
 from sqlalchemy import Connection, Engine, RowMapping, create_engine, event, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -50,7 +51,14 @@ class SessionStore:
         """Make a store with a small pool of its own on `postgresql://…`."""
         url = make_url(database_url).set(drivername="postgresql+psycopg")
         return cls(
-            create_engine(url, pool_size=2, max_overflow=6, pool_pre_ping=True, connect_args=CONNECT_ARGS)
+            create_engine(
+                url,
+                pool_size=2,
+                max_overflow=6,
+                pool_pre_ping=True,
+                connect_args=CONNECT_ARGS,
+                json_deserializer=msgspec.json.decode,
+            )
         )
 
     def begin(self) -> AbstractContextManager[Connection]:

@@ -109,10 +109,12 @@ def insert_session(
 
 
 # The header is locked as its foreign key locks it anyway, but before it is read: whoever waits here for somebody who closes the
-# session finds it closed. A place that is taken was written by a try whose answer was lost.
+# session finds it closed. A place that is taken was written by a try whose answer was lost. `IS TRUE` keeps a plan from looking for
+# the session among all that run, or ran until lately, by the index on the status.
 _ALIVE = """
     WITH alive AS MATERIALIZED (
-        SELECT id, started_at FROM session_headers WHERE id = CAST({session_id} AS uuid) AND status = 'running' FOR KEY SHARE),
+        SELECT id, started_at FROM session_headers
+         WHERE id = CAST({session_id} AS uuid) AND (status = 'running') IS TRUE FOR KEY SHARE),
     stored AS (
         INSERT INTO session_actions (session_id, ord, type, schema_version, at, payload)
         SELECT id, CAST({ord} AS bigint), CAST({type} AS text), CAST({schema_version} AS bigint), CAST({at} AS timestamptz),

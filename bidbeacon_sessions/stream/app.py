@@ -18,7 +18,7 @@ from starlette.websockets import WebSocket
 from bidbeacon_sessions.errors import CursorError
 from bidbeacon_sessions.store import SessionStore
 from bidbeacon_sessions.stream.access import Access, Gate, log_in
-from bidbeacon_sessions.stream.answers import JsonAnswer
+from bidbeacon_sessions.stream.answers import JsonAnswer, as_written
 from bidbeacon_sessions.stream.client import Client
 from bidbeacon_sessions.stream.completion import answer_values
 from bidbeacon_sessions.stream.connections import EventStreamResponse, stream_to_websocket
@@ -112,7 +112,7 @@ def _list_sessions(request: Request) -> Response:
 
 def _one_session(request: Request) -> Response:
     session_id: UUID = request.path_params["session_id"]
-    found = load_session(_store(request), session_id)
+    found = load_session(_store(request), session_id, as_written)
     if found is None:
         return problem(
             404, f"There is no session {session_id}.", "Look for it at /; old sessions are removed."

@@ -1,7 +1,7 @@
 """The first load: sessions together with the cursor that they are true as of, from one moment of the database."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -27,6 +27,10 @@ FIRST_ACTIONS = 2
 LAST_ACTIONS = 10
 
 
+def _as_it_is(action: dict[str, Any]) -> dict[str, Any]:
+    return action
+
+
 def load_sessions(store: SessionStore, wanted: SessionFilter, limit: int) -> dict[str, Any]:
     """Give matching sessions, newest first, each with its first and last actions and all that are errors."""
     with store.snapshot() as connection:
@@ -37,14 +41,16 @@ def load_sessions(store: SessionStore, wanted: SessionFilter, limit: int) -> dic
     return {"sessions": sessions, **_as_of(cursor)}
 
 
-def load_session(store: SessionStore, session_id: UUID) -> dict[str, Any] | None:
-    """Give one session with all of its actions, or None."""
+def load_session(
+    store: SessionStore, session_id: UUID, shape: Callable[[dict[str, Any]], Any] = _as_it_is
+) -> dict[str, Any] | None:
+    """Give one session with all of its actions, or None; `shape` is what is made of each action, as soon as it is read."""
     with store.snapshot() as connection:
         header = find_session(connection, session_id)
         if header is None:
             return None
         fates = list_fates(connection, [session_id])
-        actions = [_with_fates(row, fates) for row in list_actions(connection, session_id)]
+        actions = [shape(_with_fates(row, fates)) for row in list_actions(connection, session_id)]
         cursor = str(head(connection).cursor)
     return {"session": session_json(header) | {"actions": actions}, **_as_of(cursor)}
 

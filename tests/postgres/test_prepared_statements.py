@@ -1,0 +1,133 @@
+"""Appends go past the driver's cursors as prepared statements; what the driver does for others must hold for them too."""
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+from sqlalchemy import text
+
+from bidbeacon_sessions import Action, SessionStore, Touch, with_job_session
+
+
+class PreparedNoted(Action):
+    """Something was noted."""
+
+    sentence = "Noted {said}"
+
+    said: str
+
+    def touches(self) -> list[Touch]:
+        """One window."""
+        return [Touch("US.1", "noted", window=self.said)]
+
+
+def texts(store: SessionStore) -> list[str]:
+    """Give what the sessions were told, in order."""
+    with store.begin() as connection:
+        return list(
+            connection.execute(text("SELECT payload ->> 'said' FROM session_actions ORDER BY ord")).scalars()
+        )
+
+
+def statement_names(store: SessionStore) -> list[str]:
+    """Give what is prepared on the connection that appends."""
+    with store.each() as connection:
+        return list(
+            connection.execute(text("SELECT name FROM pg_prepared_statements ORDER BY name")).scalars()
+        )
+
+
+def test_a_statement_is_prepared_once_for_many_appends(session_store: SessionStore) -> None:
+    """The server reads and plans it for the first one only."""
+    with with_job_session("x", store=session_store) as session:
+        for number in range(20):
+            session.add(PreparedNoted(said=str(number)))
+        assert "bidbeacon_append_touching" in statement_names(session_store)
+    with session_store.each() as connection:
+        calls = connection.execute(
+            text("SELECT generic_plans + custom_plans FROM pg_prepared_statements WHERE name = :name"),
+            {"name": "bidbeacon_append_touching"},
+        ).scalar_one()
+    assert 20 == calls
+
+
+def test_statements_that_were_dropped_on_the_way_are_prepared_again(session_store: SessionStore) -> None:
+    """A pool between us and the server may do so, and so does the driver after some commands."""
+    with with_job_session("x", store=session_store) as session:
+        session.add(PreparedNoted(said="before"))
+        with session_store.each() as connection:
+            connection.execute(text("DEALLOCATE ALL"))
+        session.add(PreparedNoted(said="after"))
+    assert ["before", "after"] == texts(session_store)
+
+
+def test_a_statement_that_is_there_already_is_used(session_store: SessionStore) -> None:
+    """An interrupt may have kept us from hearing that it was prepared."""
+    with with_job_session("x", store=session_store) as session:
+        session.add(PreparedNoted(said="before"))
+        with session_store.prepared() as prepared:
+            prepared._prepared.clear()
+        session.add(PreparedNoted(said="after"))
+    assert ["before", "after"] == texts(session_store)
+
+
+def test_an_interrupt_ends_the_wait_for_a_server_that_does_not_answer(session_store: SessionStore) -> None:
+    """The append waits for a lock; Ctrl-C, or Dagster's termination, gets through, and the session is cancelled."""
+    with (
+        session_store.begin() as blocker,
+        pytest.raises(KeyboardInterrupt),
+        with_job_session("x", store=session_store) as session,
+    ):
+        session.add(PreparedNoted(said="before"))
+        blocker.execute(text("LOCK TABLE session_touches IN SHARE MODE"))
+        threading.Thread(target=_interrupt_one_that_waits, args=(session_store,)).start()
+        try:
+            session.add(PreparedNoted(said="waits"))
+        finally:
+            blocker.rollback()
+    with session_store.begin() as connection:
+        assert ["cancelled"] == list(connection.execute(text("SELECT status FROM job_sessions")).scalars())
+    assert "before" == texts(session_store)[0]
+
+
+def _interrupt_one_that_waits(store: SessionStore) -> None:
+    """Send this process an interrupt as soon as a statement waits for a lock."""
+    waiting = text(
+        "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = CAST('session_touches' AS regclass)"
+    )
+    deadline = time.monotonic() + 30
+    with store.engine.connect() as connection:
+        while not connection.execute(waiting).scalar_one() and time.monotonic() < deadline:
+            time.sleep(0.02)
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize(
+    ("said", "stored"),
+    [
+        ("a\x00b", "a\N{SYMBOL FOR NULL}b"),
+        ("a\\u0000b", "a\\u0000b"),
+        ("a\ud800b", "a?b"),
+        ("Zürich, 東京, \U0001f600", "Zürich, 東京, \U0001f600"),
+        ('quote " and \\ and %(s)s and {at} and $1', 'quote " and \\ and %(s)s and {at} and $1'),
+    ],
+    ids=["NUL", "a NUL's escape as text", "half a surrogate", "any letters", "what is special in statements"],
+)
+@pytest.mark.parametrize("inside", [False, True], ids=["add", "add_in"])
+def test_every_text_is_stored_by_both_ways_of_appending(
+    session_store: SessionStore, said: str, stored: str, *, inside: bool
+) -> None:
+    """As it is, or with what PostgreSQL can't store replaced; the touch too."""
+    action = PreparedNoted.model_construct(said=said)
+    with with_job_session("x", store=session_store) as session:
+        if inside:
+            with session_store.begin() as connection:
+                session.add_in(connection, action)
+        else:
+            session.add(action)
+    assert [stored] == texts(session_store)
+    with session_store.begin() as connection:
+        windows = connection.execute(text("SELECT window_key FROM session_touches")).scalars()
+        assert [stored] == list(windows)

@@ -35,6 +35,16 @@ class Piece:
     kind: str = "text"
     argument: str = ""
 
+    @cached_property
+    def as_text(self) -> "AsText | None":
+        """What makes text of the field's value; None for a kind that is shown as parts."""
+        return _TEXTS.get(self.kind)
+
+    @cached_property
+    def as_parts(self) -> "AsParts":
+        """What makes parts of the field's value."""
+        return _PARTS[self.kind]
+
 
 @dataclass(frozen=True)
 class Segment:
@@ -55,10 +65,12 @@ class Segment:
                 return
         for piece in self.pieces:
             if piece.name is None:
-                _add(parts, {"kind": "text", "text": piece.text})
+                _add_text(parts, piece.text)
+            elif piece.as_text is not None:
+                _add_text(parts, piece.as_text(values[piece.name], piece.argument, values))
             else:
-                for part in KINDS[piece.kind](values[piece.name], piece.argument, values):
-                    _add(parts, part)
+                for part in piece.as_parts(values[piece.name], piece.argument):
+                    _add_part(parts, part)
 
 
 @dataclass(frozen=True)
@@ -112,10 +124,7 @@ def fold_windows(parts: Sequence[Part]) -> list[Part]:
     last = max(n for n, part in enumerate(parts) if part["kind"] == "window")
     folded = [_range_part(start, end) for start, end in _runs(sorted(days))]
     spaced = [part for one in folded for part in (one, {"kind": "text", "text": " "})][:-1]
-    merged: list[Part] = []
-    for part in (*parts[:first], *spaced, *parts[last + 1 :]):
-        _add(merged, dict(part))
-    return merged
+    return [*parts[:first], *spaced, *parts[last + 1 :]]
 
 
 def _range_part(start: date, end: date) -> Part:
@@ -153,10 +162,17 @@ def _literal(text: str) -> Iterator[Piece]:
         yield Piece(text=text)
 
 
-def _add(parts: list[Part], part: Part) -> None:
-    """Add a part that is nobody else's; neighbouring texts become one, empty ones vanish."""
-    if part["kind"] == "text" and parts and parts[-1]["kind"] == "text":
-        parts[-1]["text"] += part["text"]
+def _add_text(parts: list[Part], text: str) -> None:
+    """Add text to parts that are nobody else's; neighbouring texts become one, empty ones vanish."""
+    if parts and parts[-1]["kind"] == "text":
+        parts[-1]["text"] += text
+    elif text:
+        parts.append({"kind": "text", "text": text})
+
+
+def _add_part(parts: list[Part], part: Part) -> None:
+    if part["kind"] == "text":
+        _add_text(parts, part["text"])
     elif part["text"]:
         parts.append(part)
 
@@ -173,21 +189,35 @@ def format_duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-def _text(value: Any, _argument: str, _values: Mapping[str, Any]) -> list[Part]:
+def _text(value: Any, _argument: str, _values: Mapping[str, Any]) -> str:
     if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
-        return [{"kind": "text", "text": f"{value:,}"}]
-    return [{"kind": "text", "text": "" if value is None else str(value)}]
+        return f"{value:,}"
+    return "" if value is None else str(value)
 
 
-def _count(value: Any, argument: str, _values: Mapping[str, Any]) -> list[Part]:
+def _count(value: Any, argument: str, _values: Mapping[str, Any]) -> str:
     number = len(value) if isinstance(value, Sequence) and not isinstance(value, str) else int(value or 0)
     singular, _, plural = argument.partition("|")
     noun = singular if number == 1 else plural or f"{singular}s"
-    return [{"kind": "text", "text": f"{number:,} {noun}".strip()}]
+    return f"{number:,} {noun}".strip()
 
 
-def _valued(kind: str) -> Callable[[Any, str, Mapping[str, Any]], list[Part]]:
-    def render(value: Any, _argument: str, _values: Mapping[str, Any]) -> list[Part]:
+def _duration(value: Any, _argument: str, _values: Mapping[str, Any]) -> str:
+    return format_duration(float(value))
+
+
+def _money(value: Any, argument: str, values: Mapping[str, Any]) -> str:
+    currency = values.get(argument) if argument else None
+    return f"{value:,.2f}" + (f" {currency}" if currency else "")
+
+
+def _flag(_value: Any, _argument: str, _values: Mapping[str, Any]) -> str:
+    """Show nothing: the field only decides whether its segment stands."""
+    return ""
+
+
+def _valued(kind: str) -> "AsParts":
+    def render(value: Any, _argument: str) -> list[Part]:
         shown: list[Part] = []
         for one in value if isinstance(value, list | tuple) else () if value is None else (value,):
             if shown:
@@ -199,40 +229,31 @@ def _valued(kind: str) -> Callable[[Any, str, Mapping[str, Any]], list[Part]]:
     return render
 
 
-def _time(value: Any, _argument: str, _values: Mapping[str, Any]) -> list[Part]:
+def _time(value: Any, _argument: str) -> list[Part]:
     if not isinstance(value, datetime):
         return []
     shown = value.replace(tzinfo=None).isoformat(" ", "seconds")  # five times as fast as by a format
     return [{"kind": "time", "text": f"{shown} UTC", "value": value.isoformat()}]
 
 
-def _duration(value: Any, _argument: str, _values: Mapping[str, Any]) -> list[Part]:
-    return [{"kind": "text", "text": format_duration(float(value))}]
-
-
-def _money(value: Any, argument: str, values: Mapping[str, Any]) -> list[Part]:
-    currency = values.get(argument) if argument else None
-    return [{"kind": "text", "text": f"{value:,.2f}" + (f" {currency}" if currency else "")}]
-
-
-def _link(value: Any, argument: str, _values: Mapping[str, Any]) -> list[Part]:
+def _link(value: Any, argument: str) -> list[Part]:
     return [{"kind": "link", "text": argument or str(value), "value": str(value)}] if value else []
 
 
-def _flag(_value: Any, _argument: str, _values: Mapping[str, Any]) -> list[Part]:
-    """Show nothing: the field only decides whether its segment stands."""
-    return []
-
-
-KINDS: Mapping[str, Callable[[Any, str, Mapping[str, Any]], Sequence[Part]]] = {
+AsText = Callable[[Any, str, Mapping[str, Any]], str]
+AsParts = Callable[[Any, str], list[Part]]
+_TEXTS: Mapping[str, AsText] = {
     "text": _text,
     "count": _count,
+    "duration": _duration,
+    "money": _money,
+    "flag": _flag,
+}
+_PARTS: Mapping[str, AsParts] = {
     "badge": _valued("badge"),
     "account": _valued("account"),
     "windows": _valued("window"),
     "time": _time,
-    "duration": _duration,
-    "money": _money,
     "link": _link,
-    "flag": _flag,
 }
+KINDS = frozenset({*_TEXTS, *_PARTS})

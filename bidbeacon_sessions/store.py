@@ -154,10 +154,11 @@ _ACTION_ROWS = text("""
 
 def list_actions(
     connection: Connection, session_id: UUID, *, after: int = 0, limit: int = 10_000
-) -> list[RowMapping]:
+) -> list[dict[str, Any]]:
     """Give a session's actions in order, from `ord` on: session_id, ord, type, schema_version, at, payload."""
     rows = connection.execute(_ACTION_ROWS, {"id": session_id, "after": after, "limit": limit})
-    return list(rows.mappings())
+    names = tuple(rows.keys())
+    return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 HEADER_COLUMNS = """

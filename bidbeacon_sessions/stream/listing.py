@@ -79,7 +79,7 @@ def _excerpts(connection: Connection, headers: list[RowMapping]) -> dict[UUID, l
     return found
 
 
-def _with_fates(row: RowMapping, fates: Mapping[Place, list[dict[str, Any]]]) -> dict[str, Any]:
+def _with_fates(row: Mapping[Any, Any], fates: Mapping[Place, list[dict[str, Any]]]) -> dict[str, Any]:
     """Give an action; one that promised work shows under `promises` what became of it."""
     promised = fates.get((row["session_id"], row["ord"]))
     return action_json(row) | ({"promises": promised} if promised else {})

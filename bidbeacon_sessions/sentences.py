@@ -58,19 +58,9 @@ class Segment:
         """The fields without which this segment has nothing to say."""
         return tuple(piece.name for piece in self.pieces if piece.name is not None) if self.optional else ()
 
-    def add_to(self, parts: list[Part], values: Mapping[str, Any]) -> None:
-        """Add the parts for these values, none where this segment has nothing to say."""
-        for name in self.needed:
-            if not values[name]:
-                return
-        for piece in self.pieces:
-            if piece.name is None:
-                _add_text(parts, piece.text)
-            elif piece.as_text is not None:
-                _add_text(parts, piece.as_text(values[piece.name], piece.argument, values))
-            else:
-                for part in piece.as_parts(values[piece.name], piece.argument):
-                    _add_part(parts, part)
+    def is_empty(self, values: Mapping[str, Any]) -> bool:
+        """Whether this segment has nothing to say for these values."""
+        return bool(self.needed) and any(not values[name] for name in self.needed)
 
 
 @dataclass(frozen=True)
@@ -88,9 +78,22 @@ class Template:
     def render(self, values: Mapping[str, Any]) -> list[Part]:
         """Give the parts of the sentence for one payload (Python values, by field name)."""
         parts: list[Part] = []
-        for segment in self.segments:
-            segment.add_to(parts, values)
+        text = ""
+        for piece in self._pieces_for(values):
+            if piece.name is None:
+                text += piece.text
+            elif piece.as_text is not None:
+                text += piece.as_text(values[piece.name], piece.argument, values)
+            else:
+                text = _add_parts(parts, text, piece.as_parts(values[piece.name], piece.argument))
+        if text:
+            parts.append({"kind": "text", "text": text})
         return parts
+
+    def _pieces_for(self, values: Mapping[str, Any]) -> Iterator[Piece]:
+        for segment in self.segments:
+            if not segment.is_empty(values):
+                yield from segment.pieces
 
 
 def parse_template(source: str) -> Template:
@@ -162,19 +165,17 @@ def _literal(text: str) -> Iterator[Piece]:
         yield Piece(text=text)
 
 
-def _add_text(parts: list[Part], text: str) -> None:
-    """Add text to parts that are nobody else's; neighbouring texts become one, empty ones vanish."""
-    if parts and parts[-1]["kind"] == "text":
-        parts[-1]["text"] += text
-    elif text:
-        parts.append({"kind": "text", "text": text})
-
-
-def _add_part(parts: list[Part], part: Part) -> None:
-    if part["kind"] == "text":
-        _add_text(parts, part["text"])
-    elif part["text"]:
-        parts.append(part)
+def _add_parts(parts: list[Part], text: str, more: Sequence[Part]) -> str:
+    """Add the text before them, and then parts without the empty ones; give the text that follows the last of them."""
+    for part in more:
+        if part["kind"] == "text":
+            text += part["text"]
+        elif part["text"]:
+            if text:
+                parts.append({"kind": "text", "text": text})
+            parts.append(part)
+            text = ""
+    return text
 
 
 def format_duration(seconds: float) -> str:
@@ -196,7 +197,7 @@ def _text(value: Any, _argument: str, _values: Mapping[str, Any]) -> str:
 
 
 def _count(value: Any, argument: str, _values: Mapping[str, Any]) -> str:
-    number = len(value) if isinstance(value, Sequence) and not isinstance(value, str) else int(value or 0)
+    number = len(value) if isinstance(value, (list, tuple)) else int(value or 0)
     singular, _, plural = argument.partition("|")
     noun = singular if number == 1 else plural or f"{singular}s"
     return f"{number:,} {noun}".strip()
@@ -219,7 +220,8 @@ def _flag(_value: Any, _argument: str, _values: Mapping[str, Any]) -> str:
 def _valued(kind: str) -> "AsParts":
     def render(value: Any, _argument: str) -> list[Part]:
         shown: list[Part] = []
-        for one in value if isinstance(value, list | tuple) else () if value is None else (value,):
+        many = value if isinstance(value, (list, tuple)) else () if value is None else (value,)
+        for one in many:
             if shown:
                 shown.append({"kind": "text", "text": " "})
             said = str(one)
@@ -232,8 +234,8 @@ def _valued(kind: str) -> "AsParts":
 def _time(value: Any, _argument: str) -> list[Part]:
     if not isinstance(value, datetime):
         return []
-    shown = value.replace(tzinfo=None).isoformat(" ", "seconds")  # five times as fast as by a format
-    return [{"kind": "time", "text": f"{shown} UTC", "value": value.isoformat()}]
+    iso = value.isoformat()
+    return [{"kind": "time", "text": f"{iso[:10]} {iso[11:19]} UTC", "value": iso}]
 
 
 def _link(value: Any, argument: str) -> list[Part]:

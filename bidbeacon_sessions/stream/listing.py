@@ -82,7 +82,10 @@ def _excerpts(connection: Connection, headers: list[RowMapping]) -> dict[UUID, l
 def _with_fates(row: Mapping[Any, Any], fates: Mapping[Place, list[dict[str, Any]]]) -> dict[str, Any]:
     """Give an action; one that promised work shows under `promises` what became of it."""
     promised = fates.get((row["session_id"], row["ord"]))
-    return action_json(row) | ({"promises": promised} if promised else {})
+    action = action_json(row)
+    if promised:
+        action["promises"] = promised
+    return action
 
 
 def _as_of(cursor: str) -> dict[str, Any]:

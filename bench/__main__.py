@@ -12,12 +12,14 @@ from bench.ingest import ingest
 from bench.page import page
 from bench.planning import planning
 from bench.sessions import sessions
+from bench.stream import stream
 
 SUITES: Mapping[str, Callable[..., Iterator[Figure]]] = {
     "ingest": ingest,
     "page": page,
     "planning": planning,
     "sessions": sessions,
+    "stream": stream,
 }
 
 

@@ -39,17 +39,18 @@ class BenchMeasured(Action):
 
 def writing() -> Iterator[Figure]:
     """Measure on a server of its own that syncs each commit to disk, as the embedded one does."""
-    with _server() as url:
+    with durable_server() as url:
         store = SessionStore.connect(url)
         yield _statements(store)
         yield from _lengths(store)
         store.dispose()
-        rate = _writers(url)
+        rate = rate_of_writers(url)
         yield at_least(f"{WRITERS} writers at once, at least", rate, "appends/s", 4_000)
 
 
 @contextmanager
-def _server() -> Iterator[str]:
+def durable_server() -> Iterator[str]:
+    """Run a server of its own that syncs each commit to disk, and delete it at the end; give its address."""
     with TemporaryDirectory(prefix="bidbeacon-bench-") as folder:
         server = EmbeddedPostgres(Path(folder))
         try:
@@ -94,7 +95,7 @@ def _action(number: int) -> BenchMeasured:
     return BenchMeasured(account=f"US.{number % 100}", dataset="daily_targets", number=number)
 
 
-def _writers(url: str) -> float:
+def rate_of_writers(url: str) -> float:
     """Give how many actions eight processes append a second, all in all."""
     context = multiprocessing.get_context("spawn")
     counts = context.Queue()

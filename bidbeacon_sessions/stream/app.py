@@ -129,7 +129,8 @@ async def _sse(request: Request) -> Response:
         client = _join(request, "sse")
     except TooManyClientsError:
         return _too_many()
-    return EventStreamResponse(_hub(request), client)
+    compressed = "gzip" in request.headers.get("accept-encoding", "")
+    return EventStreamResponse(_hub(request), client, compressed=compressed)
 
 
 async def _websocket(websocket: WebSocket) -> None:

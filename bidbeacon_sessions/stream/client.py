@@ -1,34 +1,43 @@
-"""One reader of the stream: what changed since its last message, the newest state only, within bounds."""
+"""One reader of the stream: what it was not sent yet, shared with all that are in step, or else its own, newest state only."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from uuid import UUID
 
 from bidbeacon_sessions.change_log import Cursor
 from bidbeacon_sessions.search import SessionFilter
-from bidbeacon_sessions.stream.messages import Message, ResetReason, gone_data, to_json, updated_data
+from bidbeacon_sessions.stream.batch import Batch, merge_newest
+from bidbeacon_sessions.stream.bundles import Bundle, Framing, bundle_sessions, bundle_sync
+from bidbeacon_sessions.stream.messages import Message, ResetReason, to_json
 from bidbeacon_sessions.stream.rendering import RenderedSession
-from bidbeacon_sessions.stream.tailer import EVERYTHING, Batch
 
 MAX_PENDING_CHARACTERS = 8_000_000
+MAX_SHARED = 4
+"""How many batches a reader may be behind and still be sent what all others are sent."""
 
 
 class Client:
-    """A reader between the hub, which offers batches, and a connection, which sends what `messages` gives.
+    """A reader between the hub, which offers batches, and a connection, which sends what `bundles` gives.
 
-    Not a queue: a slow reader holds one state per changed session and is sent the newest. All methods belong to the event loop.
+    Not a queue: a slow reader falls out of step, holds one state per changed session and is sent the newest; when that is sent it
+    is in step again. All methods belong to the event loop.
 
     Args:
         wanted: which sessions it is told about.
         cursor: from where it goes on; None for "from now on".
         transport: `sse` or `websocket`, for the metrics.
+
+    Attributes:
+        framing: what is written to its connection.
     """
 
     def __init__(self, wanted: SessionFilter, cursor: Cursor | None, transport: str) -> None:
         self.wanted = wanted
         self.cursor = cursor
         self.transport = transport
+        self.framing: Framing = "sse" if transport == "sse" else "websocket"
+        self._shared: deque[Batch] = deque()
         self._pending: dict[UUID, RenderedSession] = {}
         self._size = 0
         self._upto = cursor
@@ -37,19 +46,24 @@ class Client:
         self._closed = False
         self._wake = asyncio.Event()
 
+    @property
+    def upto(self) -> Cursor | None:
+        """Up to where it was offered what happened, sent or not."""
+        return self._upto
+
     def start(self, cursor: Cursor) -> None:
         """Go on from this place in the log."""
         self.cursor = self._upto = cursor
 
     def offer(self, batch: Batch) -> None:
         """Take in a batch that goes on where the last one ended."""
-        for session in batch.sessions:
-            self._offer_session(session, batch)
+        if self._pending or len(self._shared) >= MAX_SHARED:
+            self._keep(batch)
+        else:
+            self._share(batch)
         self._upto = batch.upto
         if self._size > MAX_PENDING_CHARACTERS:
             self.reset("overflow", batch.upto)
-        if self._pending:
-            self._wake.set()
 
     def sync(self, data: str) -> None:
         """Say where the log stands, after all that waits has been sent."""
@@ -60,61 +74,65 @@ class Client:
         """Tell the reader to load the list again, as the last thing it hears."""
         shown = None if cursor is None else str(cursor)
         self._last = Message("reset", None, to_json({"reason": reason, "cursor": shown}))
+        self._shared.clear()
         self._pending.clear()
         self._size = 0
         self.close()
 
     def close(self) -> None:
-        """End the stream; `messages` stops."""
+        """End the stream; `bundles` stops."""
         self._closed = True
         self._wake.set()
 
-    async def messages(self) -> AsyncIterator[Message]:
-        """Give message after message, until the client is closed and what waited has been given."""
+    async def bundles(self) -> AsyncIterator[Bundle]:
+        """Give what is to be sent, until the client is closed and what waited has been given."""
         while True:
-            for message in self._drain():
-                yield message
+            while (bundle := self._next()) is not None:
+                yield bundle
             if self._closed:
                 break
             await self._wake.wait()
             self._wake.clear()
         if self._last is not None:
-            yield self._last
+            yield Bundle([self._last])
 
-    def _offer_session(self, session: RenderedSession, batch: Batch) -> None:
-        anyhow = replace(self.wanted, status=None)
-        if anyhow != EVERYTHING and session.session_id not in batch.matches[anyhow]:
-            return
-        earlier = self._pending.pop(session.session_id, None)
-        newest = session.after(earlier)
-        self._size += newest.size - (earlier.size if earlier else 0)
-        self._pending[session.session_id] = newest
+    def _share(self, batch: Batch) -> None:
+        share = batch.share(self.wanted)
+        if share.sessions:
+            self._shared.append(batch)
+            self._size += share.size
+            self._wake.set()
 
-    def _drain(self) -> list[Message]:
-        """Take everything that waits. Only the last message moves the reader's cursor: a break in between repeats, never skips."""
+    def _keep(self, batch: Batch) -> None:
+        """Fall out of step: what waits becomes this reader's own, the newest state of each session."""
+        for each in (*self._shared, batch):
+            merge_newest(self._pending, each.share(self.wanted).sessions)
+        self._shared.clear()
+        self._size = sum(session.size for session in self._pending.values())
+        self._wake.set()
+
+    def _next(self) -> Bundle | None:
+        """Take what is to be sent next. What is shared and what is its own never wait at the same time."""
         if self.cursor is None or self._upto is None:
-            return self._drain_sync()
-        covers = (self.cursor.position + 1, self._upto.position)
-        data = [self._say(session, covers) for session in self._pending.values()]
-        before, after = str(self.cursor), str(self._upto)
-        self._pending.clear()
+            return self._next_sync()
+        told = self.cursor
+        if self._shared:
+            *earlier, newest = self._shared
+            bundle = newest.bundle(self.wanted, told, earlier)
+            self._shared.clear()
+            self.cursor = newest.upto
+        elif self._pending:
+            bundle = bundle_sessions(self._pending.values(), self.wanted, told, self._upto)
+            self._pending.clear()
+            self.cursor = self._upto
+        else:
+            return self._next_sync()
         self._size = 0
-        self.cursor = self._upto
-        ids = [before] * (len(data) - 1) + [after]
-        return [
-            replace(message, id=cursor) for message, cursor in zip(data, ids, strict=False)
-        ] + self._drain_sync()
+        return bundle
 
-    def _say(self, session: RenderedSession, covers: tuple[int, int]) -> Message:
-        fits = self.wanted.status in {None, session.status}
-        if session.header is None or not fits:
-            return Message("job-sessions:gone", None, gone_data(str(session.session_id), covers))
-        return Message(
-            "job-sessions:updated", None, updated_data(session.header, session.actions.values(), covers)
-        )
-
-    def _drain_sync(self) -> list[Message]:
+    def _next_sync(self) -> Bundle | None:
         if self._sync is None:
-            return []
+            return None
         data, self._sync = self._sync, None
-        return [Message("sync", None if self.cursor is None else str(self.cursor), data)]
+        self.cursor = self._upto
+        return bundle_sync(self.cursor, data)

@@ -9,9 +9,10 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from bidbeacon_sessions.stream.bundles import GZIP_HEAD, deflated
 from bidbeacon_sessions.stream.client import Client
 from bidbeacon_sessions.stream.hub import Hub
-from bidbeacon_sessions.stream.messages import Message
+from bidbeacon_sessions.stream.protocols import wire_of
 
 logger = logging.getLogger(__name__)
 
@@ -20,29 +21,35 @@ _GOING_AWAY = 1001
 
 
 class EventStreamResponse(Response):
-    """Server-Sent Events until the reader leaves, is too slow, or the client is closed."""
+    """Server-Sent Events until the reader leaves, is too slow, or the client is closed.
+
+    A stream that is compressed ends without gzip's checksum: there is none that many readers could share.
+    """
 
     media_type = "text/event-stream"
 
-    def __init__(self, hub: Hub, client: Client) -> None:
-        super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+    def __init__(self, hub: Hub, client: Client, *, compressed: bool) -> None:
+        super().__init__(
+            headers={"Cache-Control": "no-store", "Vary": "Accept-Encoding", "X-Accel-Buffering": "no"}
+        )
         del self.headers["content-length"]
         self._hub = hub
         self._client = client
+        self._first = b": stream\n\n"
+        if compressed:
+            self.headers["Content-Encoding"] = "gzip"
+            self._first = GZIP_HEAD + deflated(self._first)
+            client.framing = "sse-gzip"
 
-    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the stream."""
-
-        async def send_bytes(body: bytes, *, more: bool = True) -> None:
-            await send({"type": "http.response.body", "body": body, "more_body": more})
-
         try:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            await send_bytes(b": stream\n\n")
-            gone = _until_http_gone(receive)
-            await pump(self._hub, self._client, lambda message: send_bytes(message.as_sse()), gone)
+            if scope["method"] != "HEAD":
+                await send({"type": "http.response.body", "body": self._first, "more_body": True})
+                await pump(self._hub, self._client, wire_of(scope).write, _until_http_gone(receive))
             async with asyncio.timeout(SEND_SECONDS):
-                await send_bytes(b"", more=False)
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
         except OSError:  # the reader is gone or does not read; TimeoutError is one of them
             return
         finally:
@@ -51,13 +58,12 @@ class EventStreamResponse(Response):
 
 async def stream_to_websocket(hub: Hub, client: Client, websocket: WebSocket) -> None:
     """Accept a WebSocket and send the stream over it; what the reader says is ignored."""
-
-    async def send(message: Message) -> None:
-        await websocket.send_text(message.as_websocket())
-
     try:
+        wire = wire_of(websocket.scope)
+        if wire.deflates:
+            client.framing = "websocket-deflate"
         await websocket.accept()
-        await pump(hub, client, send, _until_websocket_gone(websocket))
+        await pump(hub, client, wire.write, _until_websocket_gone(websocket))
         async with asyncio.timeout(SEND_SECONDS):
             await websocket.close(_GOING_AWAY)
     except (RuntimeError, WebSocketDisconnect, OSError):  # the reader is gone
@@ -67,10 +73,10 @@ async def stream_to_websocket(hub: Hub, client: Client, websocket: WebSocket) ->
 
 
 async def pump(
-    hub: Hub, client: Client, send: Callable[[Message], Awaitable[None]], gone: Coroutine[Any, Any, None]
+    hub: Hub, client: Client, write: Callable[[bytes], Awaitable[None]], gone: Coroutine[Any, Any, None]
 ) -> None:
-    """Send a client's messages until it is closed, its reader is gone, or one message takes longer than ten seconds."""
-    tasks = {asyncio.create_task(_write(client, send)), asyncio.create_task(gone)}
+    """Write what a client is to be sent until it is closed, its reader is gone, or one piece takes longer than ten seconds."""
+    tasks = {asyncio.create_task(_write(client, write)), asyncio.create_task(gone)}
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -80,10 +86,11 @@ async def pump(
         _log_unforeseen(await asyncio.gather(*tasks, return_exceptions=True))
 
 
-async def _write(client: Client, send: Callable[[Message], Awaitable[None]]) -> None:
-    async for message in client.messages():
-        async with asyncio.timeout(SEND_SECONDS):
-            await send(message)
+async def _write(client: Client, write: Callable[[bytes], Awaitable[None]]) -> None:
+    async for bundle in client.bundles():
+        for piece in bundle.pieces(client.framing):
+            async with asyncio.timeout(SEND_SECONDS):
+                await write(piece)
 
 
 def _log_unforeseen(results: Iterable[BaseException | None]) -> None:

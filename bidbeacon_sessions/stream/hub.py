@@ -14,6 +14,7 @@ from bidbeacon_sessions.change_log import Cursor
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.search import SessionFilter
 from bidbeacon_sessions.store import SessionStore
+from bidbeacon_sessions.stream.batch import Batch
 from bidbeacon_sessions.stream.client import Client
 from bidbeacon_sessions.stream.messages import ResetReason, to_json
 from bidbeacon_sessions.stream.tailer import CursorRefusedError, Tailer
@@ -26,11 +27,24 @@ MAX_CLIENTS = 2_000
 BUSY_SECONDS = 0.025
 SOON_SECONDS = 0.005
 IDLE_SECONDS = 1.0
+MOST_PAUSE = 0.1
 AWAY_SECONDS = 1.0
 SYNC_SECONDS = 10.0
 STALE_SECONDS = 5.0
 SILENT_SECONDS = 5.0
 TRIM_SECONDS = 60.0
+CATCH_UP_SECONDS = 0.025
+CATCH_UP_ALONE, CATCH_UP_BESIDE = 1_000, 100
+"""How many changes are read at once for one who comes back: where nobody reads, and beside others."""
+
+
+_Missed = dict[tuple[Cursor, SessionFilter], Batch]
+"""What was read for those who come back at one moment from one place, as all do after a restart: read once for all of them."""
+
+
+def pause_after(seconds: float) -> float:
+    """Give the pause after a turn that took so long: with many readers or much news the beat gets slower and frames fuller."""
+    return min(max(seconds / 2, BUSY_SECONDS), MOST_PAUSE)
 
 
 class TooManyClientsError(Exception):
@@ -131,6 +145,7 @@ class Hub:
 
     async def _turn_safely(self) -> float:
         """Take a turn; give the pause before the next one, in seconds."""
+        began = time.monotonic()
         try:
             more = await self._turn()
         except SQLAlchemyError as error:
@@ -146,7 +161,7 @@ class Hub:
             return 0
         if not (self._joining or self._live):
             return IDLE_SECONDS
-        return SOON_SECONDS if self.tailer.waits_for_another else BUSY_SECONDS
+        return SOON_SECONDS if self.tailer.waits_for_another else pause_after(time.monotonic() - began)
 
     async def _turn(self) -> bool:
         """Read on, hand out, let new clients in; give whether there is more to read at once."""
@@ -160,11 +175,11 @@ class Hub:
             return True
         for client in self._live:
             client.offer(batch)
+        await asyncio.sleep(0)  # whoever can take it has taken it then: what that cost counts for the pace
         if batch.more:
             return True
         self._note_fresh()
-        for client in joining:
-            await self._let_in(client, batch.upto)
+        await self._let_in(joining, batch.upto)
         return False
 
     async def _patiently(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -183,26 +198,45 @@ class Hub:
         finally:
             calling.cancel()
 
-    async def _let_in(self, client: Client, newest: Cursor) -> None:
-        """Give a new client what it missed, then everything that comes: nothing is read in between."""
+    async def _let_in(self, joining: list[Client], newest: Cursor) -> None:
+        """Give new clients a part of what they missed each; who has it all is fed like all others from here on.
+
+        What is left of it waits for the next turn: those in step don't wait for those who come back.
+        """
+        missed: _Missed = {}
+        began = time.monotonic()
+        for client in joining:
+            if client not in self._joining:
+                continue
+            try:
+                await self._catch_up(client, newest, missed)
+            except CursorRefusedError as error:
+                self._reset(client, error.reason)
+            else:
+                self._go_on(client, newest)
+            if time.monotonic() - began > CATCH_UP_SECONDS:
+                return
+
+    def _go_on(self, client: Client, newest: Cursor) -> None:
+        """Make a client that knows everything live; put one that does not behind the others."""
         if client not in self._joining:
             return
-        try:
-            await self._catch_up(client, newest)
-        except CursorRefusedError as error:
-            self._reset(client, error.reason)
-            return
-        if client in self._joining:
-            self._joining.remove(client)
+        self._joining.remove(client)
+        if client.upto == newest:
             self._live.add(client)
             client.sync(self._sync_data())
-
-    async def _catch_up(self, client: Client, newest: Cursor) -> None:
-        if client.cursor is None:
-            client.start(newest)
         else:
-            missed = await self._patiently(self.tailer.catch_up, client.cursor, newest, client.wanted)
-            client.offer(missed)
+            self._joining.append(client)
+
+    async def _catch_up(self, client: Client, newest: Cursor, missed: _Missed) -> None:
+        if client.upto is None:
+            client.start(newest)
+            return
+        key = (client.upto, client.wanted)
+        if key not in missed:
+            most = CATCH_UP_BESIDE if self._live else CATCH_UP_ALONE
+            missed[key] = await self._patiently(self.tailer.catch_up, key[0], newest, key[1], most)
+        client.offer(missed[key])
 
     def _reset(self, client: Client, reason: ResetReason) -> None:
         self.resets[reason] += 1

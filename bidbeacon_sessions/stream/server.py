@@ -13,12 +13,13 @@ from bidbeacon_sessions.errors import CannotListenError
 from bidbeacon_sessions.store import SessionStore
 from bidbeacon_sessions.stream.access import Access
 from bidbeacon_sessions.stream.app import create_app
-from bidbeacon_sessions.stream.bounded_http import BoundedHttp
 from bidbeacon_sessions.stream.coverage import CoverageReader
 from bidbeacon_sessions.stream.explaining import Explainer
 from bidbeacon_sessions.stream.hub import SYNC_SECONDS, Hub
+from bidbeacon_sessions.stream.protocols import StreamHttp, StreamWebSocket
 
 _GRACE_SECONDS = 1
+_COLLECT_AFTER = 20_000
 
 
 class StreamServer(uvicorn.Server):
@@ -55,7 +56,9 @@ class StreamServer(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 self._app,
-                http=BoundedHttp,
+                http=StreamHttp,
+                ws=StreamWebSocket,
+                ws_per_message_deflate=False,  # the protocol has its own, which is done once for all
                 log_level="warning",
                 ws_max_size=64 * 1024,
                 timeout_graceful_shutdown=_GRACE_SECONDS,
@@ -105,6 +108,7 @@ def serve(
     """
     server = StreamServer(store, host=host, port=port, explainer=explainer, coverage=coverage)
     spare_what_was_imported()
+    gc.set_threshold(_COLLECT_AFTER)
     server.run()
 
 

@@ -1,9 +1,8 @@
 """Follows the change log: one step, one read, one rendering for all clients. Blocking; the hub calls it in a thread."""
 
 import time
-from collections.abc import Collection, Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -12,12 +11,12 @@ from bidbeacon_sessions.change_log import Cursor, Position, head, is_due, read_c
 from bidbeacon_sessions.search import SessionFilter
 from bidbeacon_sessions.settings import get_session_settings
 from bidbeacon_sessions.store import SessionStore, find_matching_ids
+from bidbeacon_sessions.stream.batch import EVERYTHING, Batch
 from bidbeacon_sessions.stream.log_connections import LogConnections
 from bidbeacon_sessions.stream.messages import ResetReason
-from bidbeacon_sessions.stream.rendering import RenderedSession, render_changes
+from bidbeacon_sessions.stream.rendering import render_changes
 from bidbeacon_sessions.stream.step_counts import StepCounts
 
-EVERYTHING = SessionFilter()
 MAX_CHANGES = 1_000
 MAX_CATCH_UP = 10_000
 
@@ -28,25 +27,6 @@ class CursorRefusedError(Exception):
     def __init__(self, reason: ResetReason) -> None:
         self.reason: ResetReason = reason
         super().__init__(reason)
-
-
-@dataclass(frozen=True)
-class Batch:
-    """What happened in the positions `(after, upto]` of one epoch.
-
-    Args:
-        after: the cursor that this goes on from.
-        upto: the cursor of whoever has taken this in.
-        sessions: the changed sessions.
-        matches: for each filter that was asked about, the ids of the changed sessions that match it, its status left aside.
-        more: whether there is more to read at once.
-    """
-
-    after: Cursor
-    upto: Cursor
-    sessions: Sequence[RenderedSession] = ()
-    matches: Mapping[SessionFilter, AbstractSet[UUID]] = field(default_factory=dict)
-    more: bool = False
 
 
 class Tailer:
@@ -83,8 +63,8 @@ class Tailer:
         self.cursor = batch.upto
         return replace(batch, more=batch.upto.position < position.position)
 
-    def catch_up(self, cursor: Cursor, newest: Cursor, wanted: SessionFilter) -> Batch:
-        """Give what a reader with this cursor has missed, up to the place that this tailer has read to.
+    def catch_up(self, cursor: Cursor, newest: Cursor, wanted: SessionFilter, most: int) -> Batch:
+        """Give the next changes that a reader with this cursor has missed, `most` of them, up to the place that this tailer has read to.
 
         Raises:
             CursorRefusedError: the cursor is of another epoch or from the future, or too much was missed.
@@ -96,7 +76,7 @@ class Tailer:
         missing = _count_missing(cursor, Position(newest.epoch, newest.position, oldest))
         if missing > MAX_CATCH_UP:
             raise CursorRefusedError("overflow")
-        return self._read(cursor, missing, [wanted])
+        return self._read(cursor, min(missing, most), [wanted])
 
     def trim(self) -> int:
         """Drop what is beyond the log's bounds; give how many changes."""

@@ -21,10 +21,10 @@ from bidbeacon_sessions.change_log import Cursor
 from bidbeacon_sessions.search import SessionFilter
 from bidbeacon_sessions.stream import client as client_module
 from bidbeacon_sessions.stream import connections, hub
+from bidbeacon_sessions.stream.batch import Batch
 from bidbeacon_sessions.stream.client import Client
 from bidbeacon_sessions.stream.messages import Message
 from bidbeacon_sessions.stream.rendering import RenderedSession
-from bidbeacon_sessions.stream.tailer import Batch
 
 EPOCH = uuid4()
 SERVE = """
@@ -52,7 +52,7 @@ def batch(after: int, upto: int, *sessions: RenderedSession, **matches: Any) -> 
 async def drained(client: Client) -> list[Message]:
     """Close a reader and take all that it is still sent."""
     client.close()
-    return [message async for message in client.messages()]
+    return [message async for bundle in client.bundles() for message in bundle.messages]
 
 
 def hear(*offers: Batch, wanted: SessionFilter | None = None, start: int = 0) -> list[Message]:
@@ -127,7 +127,7 @@ def test_a_reader_that_takes_too_long_for_one_message_is_cut_off(
         client.offer(batch(0, 1, rendered(uuid4(), 1)))
         never = asyncio.Event()
 
-        async def stuck(_: Message) -> None:
+        async def stuck(_: bytes) -> None:
             await never.wait()
 
         await asyncio.wait_for(connections.pump(crowd, client, stuck, never.wait()), 5)  # type: ignore[arg-type]

@@ -49,7 +49,7 @@ export class Model {
 
   /** Newest first. */
   ordered() {
-    return [...this.sessions.values()].sort((a, b) => startOf(b.session) - startOf(a.session) || (a.session.id < b.session.id ? 1 : -1));
+    return [...this.sessions.values()].sort((a, b) => startOf(b.session) - startOf(a.session) || descending(placeOf(a.session), placeOf(b.session)));
   }
 
   oldest() {
@@ -65,3 +65,6 @@ export class Model {
 }
 
 const startOf = (session) => Date.parse(session.started_at);
+/** Of two in one millisecond, all that a Date knows, the text of the instant (UTC, to the microsecond) says which is newer. */
+const placeOf = (session) => `${session.started_at} ${session.id}`;
+const descending = (one, other) => (one < other ? 1 : -1);

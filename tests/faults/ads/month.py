@@ -153,6 +153,7 @@ class Month:
         summary = self.office.sandbox.state.ledger.summary()
         return Counts(
             windows=tell("SELECT count(*) FROM report_windows"),
+            expired=tell("SELECT count(*) FROM report_windows WHERE status = 'expired'"),
             loads=int(tell("SELECT sum(load_count) FROM report_windows")),
             requests=tell("SELECT count(*) FROM report_requests"),
             creates=sum(summary["calls"]["create_report"].values()),
@@ -212,6 +213,7 @@ class Counts:
     """What a month came to, in numbers; `seconds` and `longest_session` are real ones."""
 
     windows: int
+    expired: int
     loads: int
     requests: int
     creates: int
@@ -234,7 +236,7 @@ class Counts:
 
     def __str__(self) -> str:
         return (
-            f"{self.windows:,} windows loaded {self.loads:,} times by {self.requests:,} requests; {self.creates:,} creates, "
+            f"{self.windows:,} windows, {self.expired:,} expired, loaded {self.loads:,} times by {self.requests:,} requests; {self.creates:,} creates, "
             f"{self.reports:,} reports made, {self.in_flight} of an account in flight at most; {sum(self.strikes.values()):,} faults struck "
             f"{self.calls:,} calls; {self.sessions:,} sessions, {self.failed_sessions:,} failed, {self.running_sessions} left running, "
             f"the longest {self.longest_session:.1f} s; a person was called {self.visits:,} times; {self.seconds:.0f} s"

@@ -5,6 +5,7 @@ import json
 import random
 import socket
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -21,6 +22,7 @@ Heard = tuple[str, str | None, Json]
 
 READ_SECONDS = 40.0
 AGAIN_SECONDS = 0.1
+LINGER_SECONDS = 0.2
 AT_FULL_SPEED = 1e9
 """Bytes a second that hold nobody up; but such a reader has a small buffer, so that one that sleeps is noticed soon."""
 _BROKEN = (OSError, http.client.HTTPException, WebSocketException, InvalidHandshake, ValueError)
@@ -70,13 +72,24 @@ class SseConnection(_Connection):
         """Give message after message until the connection ends."""
         fields: dict[str, str] = {}
         while line := self._response.readline():
-            threading.Event().wait(len(line) * self.seconds_per_byte)
+            self._linger(len(line))
             name, _, value = line.decode().rstrip("\n").partition(": ")
             if name:
                 fields[name] = value
             elif "event" in fields:
                 yield fields["event"], fields.get("id"), json.loads(fields["data"])
                 fields = {}
+
+    def hurry(self) -> None:
+        """Read as fast as it can: with so small a buffer, smaller than a packet, the system sends one only when a timer says so."""
+        self.seconds_per_byte = 0
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+
+    def _linger(self, read: int) -> None:
+        """Take the time that so many bytes are to take, which may be changed meanwhile."""
+        began = time.monotonic()
+        while time.monotonic() - began < read * self.seconds_per_byte:
+            threading.Event().wait(min(read * self.seconds_per_byte, LINGER_SECONDS))
 
     def cut(self) -> None:
         """Break the connection."""
@@ -165,7 +178,7 @@ class Follower:
         """Read as fast as it can from now on."""
         self._bytes_per_second = 0
         if isinstance(self._connection, SseConnection):
-            self._connection.seconds_per_byte = 0
+            self._connection.hurry()
 
     def wake(self) -> None:
         """Go on reading."""

@@ -80,11 +80,6 @@ class SseConnection(_Connection):
                 yield fields["event"], fields.get("id"), json.loads(fields["data"])
                 fields = {}
 
-    def hurry(self) -> None:
-        """Read as fast as it can: with so small a buffer, smaller than a packet, the system sends one only when a timer says so."""
-        self.seconds_per_byte = 0
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-
     def _linger(self, read: int) -> None:
         """Take the time that so many bytes are to take, which may be changed meanwhile."""
         began = time.monotonic()
@@ -175,10 +170,11 @@ class Follower:
         self._connection.cut()
 
     def hurry(self) -> None:
-        """Read as fast as it can from now on."""
+        """Read as fast as it can from now on, on a new connection: into a buffer smaller than a packet the system sends by timers."""
         self._bytes_per_second = 0
         if isinstance(self._connection, SseConnection):
-            self._connection.hurry()
+            self._connection.seconds_per_byte = 0
+            self._connection.cut()
 
     def wake(self) -> None:
         """Go on reading."""

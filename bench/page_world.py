@@ -3,16 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from sqlalchemy import Connection, Engine, text
 
+from bench.database import fresh_database
 from bidbeacon_pipelines.account_keys import account_key
-from bidbeacon_pipelines.local.postgres import EmbeddedPostgres
 from bidbeacon_pipelines.store.accounts import upsert_account
-from bidbeacon_pipelines.store.engine import make_engine
-from bidbeacon_pipelines.store.migrate import upgrade
 
 ACCOUNTS = 100
 DAYS = 456
@@ -40,10 +36,10 @@ _ACTIONS = text("""
              'amazon_status', 'PROCESSING', 'waited_seconds', 12.5, 'next_poll_at', h.started_at, 'currency', 'USD')
       FROM session_headers h CROSS JOIN generate_series(1, :each) o""")
 _TOUCHES = text("""
-    INSERT INTO session_touches (session_id, ord, account_key, dataset, window_key, effect)
-    SELECT session_id, ord, payload ->> 'account', payload ->> 'dataset', payload -> 'windows' ->> 0,
-           (ARRAY['queued', 'requested', 'pending', 'loaded'])[1 + ord % 4]
-      FROM session_actions WHERE ord <= 4""")
+    INSERT INTO session_touches (session_id, ord, account_key, dataset, window_key, effect, started_at)
+    SELECT a.session_id, a.ord, a.payload ->> 'account', a.payload ->> 'dataset', a.payload -> 'windows' ->> 0,
+           (ARRAY['queued', 'requested', 'pending', 'loaded'])[1 + a.ord % 4], h.started_at
+      FROM session_actions a JOIN session_headers h ON h.id = a.session_id WHERE a.ord <= 4""")
 _RARE = text("""
     UPDATE session_actions SET payload = payload || jsonb_build_object('reason', CAST(:rare AS text))
      WHERE (session_id, ord) = (SELECT id, 7 FROM session_headers ORDER BY started_at OFFSET 5000 LIMIT 1)""")
@@ -59,17 +55,9 @@ _WINDOWS = text("""
 @contextmanager
 def page_world() -> Iterator[Engine]:
     """Give an engine on a server of its own with the full database, and delete it at the end."""
-    with TemporaryDirectory(prefix="bidbeacon-bench-") as folder:
-        server = EmbeddedPostgres(Path(folder), durable=False)
-        try:
-            url = server.ensure_running()
-            upgrade(url)
-            engine = make_engine(url)
-            fill(engine)
-            yield engine
-            engine.dispose()
-        finally:
-            server.remove()
+    with fresh_database() as (_, engine):
+        fill(engine)
+        yield engine
 
 
 def fill(engine: Engine) -> None:

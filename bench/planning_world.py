@@ -3,18 +3,15 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from sqlalchemy import Connection, Engine, text
 
+from bench.database import fresh_database
 from bench.simulation import ZONES
 from bidbeacon_pipelines.account_keys import account_key
 from bidbeacon_pipelines.local.postgres import EmbeddedPostgres
 from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.store.accounts import upsert_account
-from bidbeacon_pipelines.store.engine import make_engine
-from bidbeacon_pipelines.store.migrate import upgrade
 
 ACCOUNTS = 1000
 DAYS = 480
@@ -45,17 +42,9 @@ _REQUESTS = text("""
 @contextmanager
 def planning_world() -> Iterator[tuple[EmbeddedPostgres, Engine]]:
     """Give a server of its own with the full database, and delete it at the end."""
-    with TemporaryDirectory(prefix="bidbeacon-bench-") as folder:
-        server = EmbeddedPostgres(Path(folder), durable=False)
-        try:
-            url = server.ensure_running()
-            upgrade(url)
-            engine = make_engine(url)
-            _fill(engine)
-            yield server, engine
-            engine.dispose()
-        finally:
-            server.remove()
+    with fresh_database() as (server, engine):
+        _fill(engine)
+        yield server, engine
 
 
 def _fill(engine: Engine) -> None:

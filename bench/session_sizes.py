@@ -6,18 +6,15 @@ sandbox, jobs and tables are the real ones, and no fault strikes.
 
 import argparse
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from sqlalchemy import Engine, text
 
-from bidbeacon_pipelines.local.postgres import EmbeddedPostgres
+from bench.database import fresh_database
 from bidbeacon_pipelines.sandbox import SandboxConfig
 from bidbeacon_pipelines.sandbox.thread import running_sandbox
-from bidbeacon_pipelines.store.engine import make_engine
-from bidbeacon_pipelines.store.migrate import upgrade
 from tests.faults.ads.simulated_office import Office
 from tests.faults.ads.simulation import Simulation
 
@@ -43,7 +40,7 @@ def main() -> None:
 def _live(days: int) -> tuple[Sizes, Sizes]:
     """Give the sizes after the fill, and after the days that follow it."""
     config = SandboxConfig(accounts=3, rows_per_day=20, report_seconds=600, clock_start=_START, clock_rate=0)
-    with _database() as engine, TemporaryDirectory() as folder, running_sandbox(config) as sandbox:
+    with fresh_database() as (_, engine), TemporaryDirectory() as folder, running_sandbox(config) as sandbox:
         office = Office(engine, sandbox, Path(folder))
         account_id = sandbox.state.world.accounts.accounts[_JAPAN].account_id
         simulation = Simulation(office, [(account_id, "JP")])
@@ -52,20 +49,6 @@ def _live(days: int) -> tuple[Sizes, Sizes]:
         simulation.run_until(_START + timedelta(days=1 + days))
         assert [run for run in simulation.runs if run.error is not None] == []
         return filled, _sizes(engine)
-
-
-@contextmanager
-def _database() -> Iterator[Engine]:
-    with TemporaryDirectory(prefix="bidbeacon-bench-") as folder:
-        server = EmbeddedPostgres(Path(folder), durable=False)
-        try:
-            url = server.ensure_running()
-            upgrade(url)
-            engine = make_engine(url)
-            yield engine
-            engine.dispose()
-        finally:
-            server.remove()
 
 
 def _sizes(engine: Engine) -> Sizes:

@@ -3,15 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from uuid import UUID
 
 from sqlalchemy import Engine, text
 
-from bidbeacon_pipelines.local.postgres import EmbeddedPostgres
-from bidbeacon_pipelines.store.engine import make_engine
-from bidbeacon_pipelines.store.migrate import upgrade
+from bench.database import fresh_database
 
 SESSIONS = 100_000
 ACTIONS_EACH = 20
@@ -76,17 +72,9 @@ _TOUCHES = text("""
 @contextmanager
 def session_world() -> Iterator[Engine]:
     """Give an engine on a server of its own with the full database, and delete both at the end."""
-    with TemporaryDirectory(prefix="bidbeacon-bench-") as folder:
-        server = EmbeddedPostgres(Path(folder), durable=False)
-        try:
-            url = server.ensure_running()
-            upgrade(url)
-            engine = make_engine(url)
-            fill(engine)
-            yield engine
-            engine.dispose()
-        finally:
-            server.remove()
+    with fresh_database() as (_, engine):
+        fill(engine)
+        yield engine
 
 
 def fill(engine: Engine) -> None:

@@ -172,9 +172,8 @@ def reading(crowd: Crowd) -> Iterator[None]:
 @contextmanager
 def slow_reader(port: int) -> Iterator[None]:
     """Read at 1 kB/s, with as little room on the way as the system allows; whoever is cut off comes back."""
-    stop = threading.Event()
 
-    def read() -> None:
+    def read(stop: threading.Event) -> None:
         while not stop.is_set():
             with socket.socket() as slow:
                 slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -184,22 +183,16 @@ def slow_reader(port: int) -> Iterator[None]:
                 while time.monotonic() < ends and not stop.wait(SLOW_PAUSE) and slow.recv(SLOW_BYTES):
                     pass
 
-    thread = threading.Thread(target=read, daemon=True)
-    thread.start()
-    try:
+    with _meanwhile(read):
         yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 @contextmanager
 def returning_readers(port: int, cursor: str) -> Iterator[None]:
     """Have a reader come back from one place every five seconds, and read as fast as it can until the next one does."""
-    stop = threading.Event()
     request = f"GET /api/job-sessions/stream?cursor={cursor} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
-    def read() -> None:
+    def read(stop: threading.Event) -> None:
         while not stop.is_set():
             with socket.create_connection(("127.0.0.1", port)) as back:
                 back.sendall(request.encode())
@@ -207,27 +200,30 @@ def returning_readers(port: int, cursor: str) -> Iterator[None]:
                 while time.monotonic() < ends and not stop.is_set() and back.recv(1 << 20):
                     pass
 
-    thread = threading.Thread(target=read, daemon=True)
-    thread.start()
-    try:
+    with _meanwhile(read):
         yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 @contextmanager
 def _peak(measure: Callable[[], float]) -> Iterator[list[float]]:
-    values, stop = [measure()], threading.Event()
+    values = [measure()]
 
-    def look() -> None:
+    def look(stop: threading.Event) -> None:
         while not stop.wait(0.25):
             values.append(measure())
 
-    thread = threading.Thread(target=look, daemon=True)
+    with _meanwhile(look):
+        yield values
+
+
+@contextmanager
+def _meanwhile(work: Callable[[threading.Event], None]) -> Iterator[None]:
+    """Work in a thread until the block ends; then the event is set."""
+    stop = threading.Event()
+    thread = threading.Thread(target=work, args=[stop], daemon=True)
     thread.start()
     try:
-        yield values
+        yield
     finally:
         stop.set()
         thread.join()

@@ -17,7 +17,13 @@ export class Histogram {
     this.chart = svg("svg", { class: "bars", preserveAspectRatio: "none", "aria-hidden": "true" });
     this.brush = el("span", { class: "brush", hidden: true });
     this.says = el("span", { class: "says", hidden: true });
-    this.plot = el("div", { class: "plot", role: "slider", tabindex: "0", "aria-label": "Intervals of the histogram; Shift with the arrows chooses several, Enter shows only these" }, this.chart, this.brush, this.says);
+    this.plot = el(
+      "div",
+      { class: "plot", role: "slider", tabindex: "0", "aria-label": "Intervals of the histogram; Shift with the arrows chooses several, Enter shows only these", "aria-disabled": "true", "aria-valuemin": "0", "aria-valuemax": "0", "aria-valuenow": "0", "aria-valuetext": "Nothing is counted yet" },
+      this.chart,
+      this.brush,
+      this.says,
+    );
     this.axis = el("div", { class: "axis", "aria-hidden": "true" });
     root.append(this.plot, this.axis);
     this.from = this.to = null;
@@ -43,7 +49,7 @@ export class Histogram {
     this.chart.setAttribute("viewBox", `0 0 ${data.counts.length} ${HEIGHT}`);
     this.chart.replaceChildren(...data.counts.flatMap((count, place) => bar(count, place, most)));
     this.axis.replaceChildren(...ticks(data).map(({ share, text }) => tick(share, text)));
-    this.plot.setAttribute("aria-valuemin", "0");
+    this.plot.setAttribute("aria-disabled", "false");
     this.plot.setAttribute("aria-valuemax", String(data.counts.length - 1));
     this.say(data.counts.length - 1, data.counts.length - 1);
   }

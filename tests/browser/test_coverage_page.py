@@ -1,15 +1,15 @@
 """The map of windows: states, a cell's story, the table, and that it is live."""
 
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
 import pytest
 from playwright.sync_api import Page, expect
 from sqlalchemy import text
 
 from bidbeacon_pipelines.actions import ReportFailed
-from bidbeacon_pipelines.store.accounts import upsert_account
 from bidbeacon_sessions import SessionStore, with_job_session
+from tests.postgres.load_world import add_account
 
 pytestmark = pytest.mark.browser
 
@@ -21,21 +21,16 @@ def windows(session_store: SessionStore) -> SessionStore:
     """Two accounts with 40 days each: the first has one failed window, told by a session; all others are fresh."""
     with session_store.begin() as connection:
         for number, key in enumerate(("DE.one", "US.two")):
-            account = {
-                "account_id": f"amzn1.ads-account.g.{number}",
-                "country_code": key[:2],
-                "account_key": key,
-                "name": "<b>Söhne</b>" if number == 0 else "Acme",
-                "amazon_status": "CREATED",
-                "profile_id": str(number),
-                "entity_id": None,
-                "region": "EU",
-                "currency_code": "EUR",
-                "time_zone": "Europe/Berlin",
-                "marketplace_id": None,
-                "trusted": True,
-            }
-            upsert_account(connection, account, now=datetime.now(UTC))
+            add_account(
+                connection,
+                key[:2],
+                account_id=f"amzn1.ads-account.g.{number}",
+                account_key=key,
+                name="<b>Söhne</b>" if number == 0 else "Acme",
+                region="EU",
+                currency_code="EUR",
+                time_zone="Europe/Berlin",
+            )
         connection.execute(
             text("""
             INSERT INTO report_windows (account_id, country_code, dataset, window_date, status, last_loaded_at, data_as_of, load_count, row_count,

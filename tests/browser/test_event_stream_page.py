@@ -174,7 +174,8 @@ def test_many_windows_that_follow_each_other_fold_into_one_badge(
 def test_after_the_server_was_away_nothing_is_missing_or_twice(
     page: Page, session_store: SessionStore, serving: Callable[..., Any]
 ) -> None:
-    """The page says as of when its data is, and takes up where it was: the same session goes on, a new one is there once."""
+    """For twenty seconds, while a session a second begins and one goes on: the page says as of when its data is, and then has each once."""
+    names = [f"away-{second}" for second in range(SECONDS_AWAY)]
     with with_job_session("before", store=session_store) as session:
         with serving(session_store) as port:
             page.goto(f"http://127.0.0.1:{port}")
@@ -184,32 +185,12 @@ def test_after_the_server_was_away_nothing_is_missing_or_twice(
         expect(page.locator("#pill-text")).to_contain_text("Reconnecting · data as of")
         expect(page.locator(".session .job")).to_have_text(["before"])
         session.add(PageNoted(what="two"))
-        with with_job_session("meanwhile", store=session_store):
-            pass
-        with serving(session_store, port=port):
-            expect(page.locator(".session .job")).to_have_text(["meanwhile", "before"], timeout=20_000)
-            expect(page.locator(".action .sentence")).to_have_text(["Noted one one", "Noted two two"])
-            expect(page.locator("#pill-text")).to_have_text("Live")
-
-
-def test_a_server_that_was_away_for_twenty_seconds_costs_nothing(
-    page: Page, session_store: SessionStore, serving: Callable[..., Any]
-) -> None:
-    """One session a second begins meanwhile, and one goes on: afterwards each is there once, in order, and so is each action."""
-    with with_job_session("before", store=session_store) as session:
-        with serving(session_store) as port:
-            page.goto(f"http://127.0.0.1:{port}")
-            expect(page.locator("#pill-text")).to_have_text("Live")
-        expect(page.locator("#pill-text")).to_contain_text("Reconnecting · data as of")
-        names = [f"away-{second}" for second in range(SECONDS_AWAY)]
         for name in names:
             with with_job_session(name, store=session_store) as other:
                 other.add(PageNoted(what=name))
             page.wait_for_timeout(1_000)
-        session.add(PageNoted(what="before"))
+        told = [*names[::-1], "one", "two"]
         with serving(session_store, port=port):
-            expect(page.locator("#pill-text")).to_have_text("Live", timeout=30_000)
-            expect(page.locator(".session .job")).to_have_text([*names[::-1], "before"])
-            expect(page.locator(".action .sentence")).to_have_text(
-                [f"Noted {name} {name}" for name in [*names[::-1], "before"]]
-            )
+            expect(page.locator(".session .job")).to_have_text([*names[::-1], "before"], timeout=30_000)
+            expect(page.locator(".action .sentence")).to_have_text([f"Noted {name} {name}" for name in told])
+            expect(page.locator("#pill-text")).to_have_text("Live")

@@ -39,8 +39,10 @@ Raw = dict[str, Any]
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def add_account(connection: Connection, country: str = "US", **changes: Any) -> Account:
-    """Store an account; its values may be changed."""
+def add_account(
+    connection: Connection, country: str = "US", *, seen_at: datetime | None = None, **changes: Any
+) -> Account:
+    """Store an account, first seen now unless told otherwise; its values may be changed."""
     values = {
         "account_id": "amzn1.ads-account.g.one",
         "country_code": country,
@@ -55,7 +57,7 @@ def add_account(connection: Connection, country: str = "US", **changes: Any) -> 
         "marketplace_id": None,
         "trusted": True,
     }
-    upsert_account(connection, values | changes, now=datetime.now(UTC))
+    upsert_account(connection, values | changes, now=seen_at or datetime.now(UTC))
     return get_account(connection, (values | changes)["account_key"])
 
 

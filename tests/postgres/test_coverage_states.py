@@ -12,9 +12,9 @@ from bidbeacon_pipelines.jobs.explain import explain_window
 from bidbeacon_pipelines.reports.coverage import WindowState
 from bidbeacon_pipelines.reports.verdicts import Cause
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.store.accounts import upsert_account
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.stream import CoverageReader, UnknownDatasetError
+from tests.postgres.load_world import add_account
 
 NOW = datetime(2026, 7, 25, 12, tzinfo=UTC)
 FIRST = date(2026, 7, 1)
@@ -48,29 +48,16 @@ def coverage(session_store: SessionStore) -> WindowCoverage:
     """The map of one account, with one window of each kind from the first of July on, and a second account without any."""
     with session_store.begin() as connection:
         for number, key in enumerate(("US.one", "US.two")):
-            _add_account(connection, key, number)
+            identity = {
+                "account_id": f"amzn1.ads-account.g.{number}",
+                "account_key": key,
+                "name": f"Shop {number}",
+            }
+            add_account(connection, seen_at=NOW - timedelta(days=30), **identity)
         requests = {name: _add_request(connection, name) for name in ("quick", "slow")}
         for place, (columns, _, _) in enumerate(CASES):
             _add_window(connection, FIRST + timedelta(days=place), dict(columns), requests)
     return WindowCoverage(session_store, clock=lambda: NOW)
-
-
-def _add_account(connection: Connection, key: str, number: int) -> None:
-    account = {
-        "account_id": f"amzn1.ads-account.g.{number}",
-        "country_code": "US",
-        "account_key": key,
-        "name": f"Shop {number}",
-        "amazon_status": "CREATED",
-        "profile_id": str(number),
-        "entity_id": None,
-        "region": "NA",
-        "currency_code": "USD",
-        "time_zone": "America/Los_Angeles",
-        "marketplace_id": None,
-        "trusted": True,
-    }
-    upsert_account(connection, account, now=NOW - timedelta(days=30))
 
 
 def _add_request(connection: Connection, name: str) -> int:

@@ -117,6 +117,7 @@ function onState(next) {
   state = next;
   if (next.error && !isDrawn) {
     skeleton.hidden = true;
+    overview.giveUp();
     showError("The sessions could not be loaded", next.error, () => stream.hurry());
   } else if (next.error) showTrouble("New sessions can't be loaded.", next.error, () => stream.hurry());
   if (next.name === "live") hideTrouble();

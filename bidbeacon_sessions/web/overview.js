@@ -41,8 +41,15 @@ export class Overview {
       const data = await fetchJson(`/api/job-sessions/histogram?${new URLSearchParams(toQuery({ ...asked, since: sinceOf(asked) }))}`);
       if (asked === this.filter) this.show(data);
     } catch {
-      this.section.classList.toggle("stale", true); // the list itself says what is wrong
+      this.giveUp();
     }
+  }
+
+  /** What is shown is old; where nothing was counted yet, nothing will be for now. The list itself says what is wrong. */
+  giveUp() {
+    this.section.classList.add("stale");
+    if (this.section.getAttribute("aria-busy") === "true") this.title.replaceChildren("Not counted");
+    this.section.setAttribute("aria-busy", "false");
   }
 
   show(data) {

@@ -28,6 +28,10 @@ export const minute = (instant, zone = zoneOf()) => format("minute", zone, "en-G
 export const dayKey = (instant, zone = zoneOf()) => format("key", zone, "sv-SE", KEY).format(new Date(instant));
 export const shortDay = (instant, zone = zoneOf()) => format("short", zone, "en-GB", SHORT_DAY).format(new Date(instant));
 
+
+/** A time of today, or with its day where that is another. */
+export const moment = (instant, zone = zoneOf()) => (dayKey(instant, zone) === dayKey(now(), zone) ? clock(instant, zone) : `${shortDay(instant, zone)}, ${minute(instant, zone)}`);
+
 export function dayName(instant, zone = zoneOf()) {
   const name = format("day", zone, "en-GB", DAY).format(new Date(instant));
   const days = Math.round((Date.parse(dayKey(now(), zone)) - Date.parse(dayKey(instant, zone))) / 86_400_000);

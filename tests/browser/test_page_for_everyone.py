@@ -122,12 +122,17 @@ def test_nothing_moves_for_those_who_asked_for_it(page: Page, views: dict[str, s
 
 
 def test_offline_the_data_stays_and_says_of_when_it_is(page: Page, views: dict[str, str]) -> None:
-    """The pill names it, and the page goes on by itself when the network is back."""
+    """The pill names it, whole, on a phone too; and the page goes on by itself when the network is back."""
+    page.set_viewport_size({"width": 390, "height": 800})
     page.goto(views["stream"])
     expect(page.locator("#pill-text")).to_have_text("Live")
     page.context.set_offline(True)
     expect(page.locator("#pill-text")).to_contain_text("Offline · data as of")
     expect(page.locator(".session")).to_have_count(2)
+    pill, text = page.locator("#pill").bounding_box(), page.locator("#pill-text").bounding_box()
+    assert pill is not None
+    assert text is not None
+    assert text["x"] + text["width"] <= pill["x"] + pill["width"] <= 390
     page.context.set_offline(False)
     expect(page.locator("#pill-text")).to_have_text("Live")
 
@@ -135,8 +140,10 @@ def test_offline_the_data_stays_and_says_of_when_it_is(page: Page, views: dict[s
 def test_an_error_names_its_cause_and_the_way_on(page: Page, views: dict[str, str]) -> None:
     """Where nothing was loaded yet it stands in the middle, and trying again works."""
     page.route("**/api/job-sessions?**", lambda route: route.fulfill(status=503, json=AWAY))
+    page.route("**/histogram?*", lambda route: route.fulfill(status=503, json=AWAY))
     page.goto(views["stream"])
     expect(page.get_by_role("heading", name="The sessions could not be loaded")).to_be_visible()
+    expect(page.locator("#overview-title")).to_have_text("Not counted")
     expect(page.locator("#notice")).to_contain_text("Wait a moment and try again.")
     page.unroute("**/api/job-sessions?**")
     page.get_by_role("button", name="Try again").click()

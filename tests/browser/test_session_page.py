@@ -106,7 +106,7 @@ def _labels() -> list[str]:
 
 
 def test_promised_work_shows_what_became_of_it(page: Page, base_url: str, story: dict[str, str]) -> None:
-    """Kept work leads to the session that did it, lost work says so, and markup in it is text."""
+    """Kept work leads to the session that did it, lost work says since which day, and markup in it is text."""
     kept = {
         "fate": "kept",
         "kept_by": story["child"],
@@ -124,7 +124,7 @@ def test_promised_work_shows_what_became_of_it(page: Page, base_url: str, story:
     page.route(f"**/api/job-sessions/{story['bad']}", promise)
     page.goto(f"{base_url}/sessions/{story['bad']}")
     expect(page.locator(".fate")).to_have_text(
-        ["↳ kept by <b>child</b>: Loaded <i>3</i>", "↳ lost: nothing came by 13:00:00"]
+        ["↳ kept by <b>child</b>: Loaded <i>3</i>", "↳ lost: nothing came by 25 Jul, 13:00"]
     )
     expect(page.locator(".fate a")).to_have_attribute("href", f"/sessions/{story['child']}")
 

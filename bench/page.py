@@ -70,7 +70,8 @@ def _serving(engine: Engine) -> Iterator[str]:
 
 
 def _calls(client: httpx.Client) -> Iterator[Figure]:
-    session = client.get("/api/job-sessions", params={"limit": 1}).json()["sessions"][0]
+    newest = client.get("/api/job-sessions", params={"limit": 10}).json()["sessions"]
+    session = next(one for one in newest if one["account"])
     month = (datetime.now(UTC) - timedelta(days=30)).isoformat()
     sessions, histogram = "/api/job-sessions", "/api/job-sessions/histogram"
     asked: list[tuple[str, str, dict[str, str], float]] = [

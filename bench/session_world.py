@@ -68,6 +68,8 @@ _TOUCHES = text("""
            CAST(CAST(a.at AS date) - d AS text), 'touched', h.started_at
       FROM session_actions a JOIN session_headers h ON h.id = a.session_id CROSS JOIN generate_series(1, 5) d WHERE a.ord IN (1, 2, 7, 14, 20, 3)""")
 
+_WORDS = text("SELECT indexdef FROM pg_indexes WHERE indexname = 'ix_session_actions_words'")
+
 
 @contextmanager
 def session_world() -> Iterator[Engine]:
@@ -77,13 +79,19 @@ def session_world() -> Iterator[Engine]:
         yield engine
 
 
-def fill(engine: Engine) -> None:
-    """Store the sessions; foreign keys hold by how they are made, and are not checked row by row."""
-    values = {"accounts": ACCOUNTS, "sessions": SESSIONS, "days": DAYS, "now": NOW, "each": ACTIONS_EACH}
+def fill(engine: Engine, now: datetime = NOW) -> None:
+    """Store the sessions, up to an instant; foreign keys hold by how they are made, and are not checked row by row."""
+    values = {"accounts": ACCOUNTS, "sessions": SESSIONS, "days": DAYS, "now": now, "each": ACTIONS_EACH}
     with engine.begin() as connection:
         connection.execute(text("SET LOCAL session_replication_role = replica"))
+        words = connection.execute(_WORDS).scalar_one()
+        connection.execute(
+            text("DROP INDEX ix_session_actions_words")
+        )  # all rows are indexed at once, afterwards
         for statement in (_HEADERS, _ACTIONS, _LONG_ONE, _TOUCHES):
             connection.execute(statement, values | {"id": LONGEST})
+        connection.execute(text("SET LOCAL maintenance_work_mem = '256MB'"))
+        connection.execute(text(words))
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("VACUUM (ANALYZE) session_headers, session_actions, session_touches"))
 

@@ -5,6 +5,7 @@ Only texts are made here; `store.py` sends them. Fields are bound parameters of 
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from uuid import UUID
 
 from bidbeacon_sessions.text_search import HAS_TEXT
 
@@ -13,6 +14,7 @@ from bidbeacon_sessions.text_search import HAS_TEXT
 class SessionFilter:
     """Which sessions are meant; a field that is None does not restrict. `since` and `before` are UTC instants of the start.
 
+    `older_than` is a session: those after it in a list, newest first, are meant, also where some began at the same instant.
     `text` is looked for in what the session is called and in the words of its actions, each of which may be a beginning.
     Account, dataset and window together mean one touch that is of all three; an account alone also means the session's own.
     """
@@ -26,6 +28,7 @@ class SessionFilter:
     run: str | None = None
     since: datetime | None = None
     before: datetime | None = None
+    older_than: UUID | None = None
     text: str | None = None
 
     def conditions(self) -> str:
@@ -53,7 +56,9 @@ class SessionFilter:
 
     def _touched(self) -> str:
         """Walk the touches from the newest session on: it stops at the limit, and each session counts once."""
-        times = [clause.replace("h.", "t.") for clause in _given(self, _OF_TIME)]
+        times = [
+            clause.replace("h.id", "t.session_id").replace("h.", "t.") for clause in _given(self, _OF_TIME)
+        ]
         walk = f"""SELECT DISTINCT t.started_at, t.session_id AS id FROM session_touches t
             WHERE {_all([*_given(self, _OF_TOUCH), *times])} ORDER BY t.started_at DESC, t.session_id DESC"""
         others = _given(self, {name: clause for name, clause in _OF_HEADER.items() if name not in _OF_TIME})
@@ -65,7 +70,11 @@ class SessionFilter:
 
 _HEADERS = "SELECT h.started_at, h.id FROM session_headers h"
 _NEWEST = "ORDER BY started_at DESC, id DESC LIMIT :limit"
-_OF_TIME = {"since": "h.started_at >= :since", "before": "h.started_at < :before"}
+_OF_TIME = {
+    "since": "h.started_at >= :since",
+    "before": "h.started_at < :before",
+    "older_than": "(h.started_at, h.id) < (SELECT o.started_at, o.id FROM session_headers o WHERE o.id = :older_than)",
+}
 _OF_HEADER = {
     "job": "h.job_name = :job",
     "status": "h.status = :status",

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -30,7 +31,7 @@ from bidbeacon_sessions.stream.job_metrics import answer_job_metrics
 from bidbeacon_sessions.stream.listing import describe_actions, load_session, load_sessions
 from bidbeacon_sessions.stream.metrics import metrics_text
 from bidbeacon_sessions.stream.problems import HANDLERS, BadRequestError, problem
-from bidbeacon_sessions.stream.queries import read_cursor, read_filter, read_limit
+from bidbeacon_sessions.stream.queries import read_cursor, read_filter, read_limit, read_older_than
 from bidbeacon_sessions.stream.surroundings import answer_surroundings
 from bidbeacon_sessions.stream.web_files import WebFiles
 
@@ -106,8 +107,9 @@ async def _log_in(request: Request) -> Response:
 
 def _list_sessions(request: Request) -> Response:
     query = request.query_params
-    wanted = read_filter(query, also=frozenset({"limit"}))
-    return JsonAnswer(load_sessions(_store(request), wanted, read_limit(query)))
+    wanted = read_filter(query, also=frozenset({"limit", "older_than"}))
+    page = replace(wanted, older_than=read_older_than(query))
+    return JsonAnswer(load_sessions(_store(request), page, read_limit(query)))
 
 
 def _one_session(request: Request) -> Response:

@@ -1,6 +1,8 @@
 """What a request may ask for, read and checked."""
 
 from datetime import datetime
+from typing import Any
+from uuid import UUID
 
 from starlette.datastructures import QueryParams
 
@@ -31,12 +33,28 @@ def read_filter(query: QueryParams, *, also: frozenset[str] = frozenset()) -> Se
     if unknown:
         known = ", ".join([*_TEXTS, *_INSTANTS, *sorted(also)])
         raise BadRequestError(f"Unknown parameter {unknown[0][:50]!r}.", f"Use some of: {known}.")
-    texts = {name: _text(query, name) for name in _TEXTS}
+    texts: dict[str, Any] = {name: _text(query, name) for name in _TEXTS}
     if texts["status"] not in {None, *SESSION_STATUSES}:
         raise BadRequestError(
             f"Unknown status {texts['status']!r}.", f"Use one of: {', '.join(SESSION_STATUSES)}."
         )
     return SessionFilter(**texts, since=_instant(query, "since"), before=_instant(query, "before"))
+
+
+def read_older_than(query: QueryParams) -> UUID | None:
+    """Give the session after which a page of the list begins, or None for the newest.
+
+    Raises:
+        BadRequestError: it is not the id of a session.
+    """
+    given = _text(query, "older_than")
+    try:
+        return UUID(given) if given else None
+    except ValueError:
+        raise BadRequestError(
+            f"Expected older_than to be a session's id, got: {given!r}.",
+            "Give the id of the last one listed.",
+        ) from None
 
 
 def read_limit(query: QueryParams) -> int:

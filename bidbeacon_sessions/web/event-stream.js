@@ -229,7 +229,7 @@ async function loadOlder() {
   older.textContent = "Loading older …";
   try {
     const asked = filter;
-    const list = await fetchJson(`${LIST}?${new URLSearchParams({ ...toQuery(filter), before: oldest.started_at, limit: PAGE })}`);
+    const list = await fetchJson(`${LIST}?${new URLSearchParams({ ...toQuery(filter), older_than: oldest.id, limit: PAGE })}`);
     if (asked === filter) {
       model.append(list.sessions, list.sessions.length === PAGE);
       feed.append(model.ordered());

@@ -44,12 +44,12 @@ export class Model {
   /** Whether a session lies before the part of the past that is loaded. */
   isBeforeLoaded(session) {
     const oldest = this.oldest();
-    return this.hasOlder && oldest !== null && startOf(session) < startOf(oldest);
+    return this.hasOlder && oldest !== null && newestFirst(session, oldest) > 0;
   }
 
   /** Newest first. */
   ordered() {
-    return [...this.sessions.values()].sort((a, b) => startOf(b.session) - startOf(a.session) || descending(placeOf(a.session), placeOf(b.session)));
+    return [...this.sessions.values()].sort((a, b) => newestFirst(a.session, b.session));
   }
 
   oldest() {
@@ -67,4 +67,4 @@ export class Model {
 const startOf = (session) => Date.parse(session.started_at);
 /** Of two in one millisecond, all that a Date knows, the text of the instant (UTC, to the microsecond) says which is newer. */
 const placeOf = (session) => `${session.started_at} ${session.id}`;
-const descending = (one, other) => (one < other ? 1 : -1);
+const newestFirst = (one, other) => startOf(other) - startOf(one) || (placeOf(one) < placeOf(other) ? 1 : -1);

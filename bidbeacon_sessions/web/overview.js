@@ -47,8 +47,8 @@ export class Overview {
 
   /** What is shown is old; where nothing was counted yet, nothing will be for now. The list itself says what is wrong. */
   giveUp() {
-    this.section.classList.add("stale");
     if (this.section.getAttribute("aria-busy") === "true") this.title.replaceChildren("Not counted");
+    else this.section.classList.add("stale");
     this.section.setAttribute("aria-busy", "false");
   }
 

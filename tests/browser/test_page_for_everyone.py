@@ -137,13 +137,16 @@ def test_offline_the_data_stays_and_says_of_when_it_is(page: Page, views: dict[s
     expect(page.locator("#pill-text")).to_have_text("Live")
 
 
-def test_an_error_names_its_cause_and_the_way_on(page: Page, views: dict[str, str]) -> None:
-    """Where nothing was loaded yet it stands in the middle, and trying again works."""
+def test_an_error_names_its_cause_and_the_way_on(
+    page: Page, views: dict[str, str], find_violations: Callable[[Page], list[str]]
+) -> None:
+    """Where nothing was loaded yet it stands in the middle, for everybody to read, and trying again works."""
     page.route("**/api/job-sessions?**", lambda route: route.fulfill(status=503, json=AWAY))
     page.route("**/histogram?*", lambda route: route.fulfill(status=503, json=AWAY))
     page.goto(views["stream"])
     expect(page.get_by_role("heading", name="The sessions could not be loaded")).to_be_visible()
     expect(page.locator("#overview-title")).to_have_text("Not counted")
+    assert [] == find_violations(page)
     expect(page.locator("#notice")).to_contain_text("Wait a moment and try again.")
     page.unroute("**/api/job-sessions?**")
     page.get_by_role("button", name="Try again").click()

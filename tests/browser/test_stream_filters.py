@@ -1,6 +1,7 @@
 """The Event Stream's filter, completion, histogram, folds, zones and marks."""
 
 import re
+from contextlib import ExitStack
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 
@@ -228,3 +229,26 @@ def test_older_sessions_come_by_scrolling(page: Page, base_url: str, session_sto
     page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
     expect(page.locator(".session .job")).to_have_text([f"job-{number}" for number in reversed(range(70))])
     expect(page.get_by_text("That is the beginning.")).to_be_visible()
+
+
+def test_news_of_a_session_that_is_not_loaded_yet_waits_for_its_page(
+    page: Page, base_url: str, session_store: SessionStore
+) -> None:
+    """Also where it began in the very millisecond, or instant, of the oldest one on the page: none is left out, none there twice."""
+    instant = datetime.now(UTC) - timedelta(hours=1)
+    with ExitStack() as running:
+        sessions = [
+            running.enter_context(with_job_session("twin", store=session_store, clock=lambda: instant))
+            for _ in range(70)
+        ]
+        page.goto(base_url)
+        expect(page.locator(".session")).to_have_count(40)
+    with with_job_session("newcomer", store=session_store):
+        pass
+    expect(page.locator(".session .job").first).to_have_text("newcomer")
+    expect(page.locator(".session")).to_have_count(41)
+    page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
+    expect(page.locator(".session")).to_have_count(71)
+    expect(page.get_by_text("That is the beginning.")).to_be_visible()
+    ids = page.locator(".session").evaluate_all("cards => cards.map((card) => card.dataset.id)")
+    assert sorted((str(session.session_id) for session in sessions), reverse=True) == ids[1:]

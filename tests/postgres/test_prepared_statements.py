@@ -3,12 +3,12 @@
 import os
 import signal
 import threading
-import time
 
 import pytest
 from sqlalchemy import text
 
 from bidbeacon_sessions import Action, SessionStore, Touch, with_job_session
+from tests.postgres.flickering import wait_until
 
 
 class PreparedNoted(Action):
@@ -93,15 +93,17 @@ def test_an_interrupt_ends_the_wait_for_a_server_that_does_not_answer(session_st
 
 
 def _interrupt_one_that_waits(store: SessionStore) -> None:
-    """Send this process an interrupt as soon as a statement waits for a lock."""
+    """Send this process an interrupt as soon as a statement waits for a lock, or where none ever does."""
     waiting = text(
         "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = CAST('session_touches' AS regclass)"
     )
-    deadline = time.monotonic() + 30
-    with store.engine.connect() as connection:
-        while not connection.execute(waiting).scalar_one() and time.monotonic() < deadline:
-            time.sleep(0.02)
-    os.kill(os.getpid(), signal.SIGINT)
+    try:
+        with store.engine.connect() as connection:
+            wait_until(
+                lambda: bool(connection.execute(waiting).scalar_one()), "a statement waits for the lock"
+            )
+    finally:
+        os.kill(os.getpid(), signal.SIGINT)
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,24 @@ def test_pages_go_back_in_time(session_store: SessionStore, http: httpx.Client) 
     assert [ids[3], ids[2], ids[1], ids[0]] == [session["id"] for session in first] + second
 
 
+@pytest.mark.parametrize(
+    "query",
+    [{}, {"account": "US.a"}, {"account": "DE.b"}, {"account": "DE.b", "dataset": "daily_targets"}],
+    ids=["all", "own account", "touched account", "touches"],
+)
+def test_pages_after_a_session_leave_none_out_that_began_at_the_same_instant(
+    session_store: SessionStore, http: httpx.Client, query: dict[str, str]
+) -> None:
+    """`older_than` gives the next page, each session once."""
+    step = ListedStep(number=1, windows=(date(2026, 7, 24),))
+    ids = [record(session_store, actions=(step,), account=ACCOUNT) for _ in range(5)]
+    found = listed(http, limit=2, **query)
+    while page := listed(http, limit=2, older_than=found[-1], **query):
+        found += page
+
+    assert sorted(ids, reverse=True) == found
+
+
 def test_a_long_session_is_listed_with_its_ends_and_its_errors(
     session_store: SessionStore, http: httpx.Client
 ) -> None:
@@ -165,6 +183,7 @@ def test_the_cursor_is_of_the_same_moment_as_the_sessions(
         ("/api/job-sessions?colour=red", 400),
         ("/api/job-sessions?since=yesterday", 400),
         ("/api/job-sessions?since=2026-07-25T12:00:00", 400),
+        ("/api/job-sessions?older_than=yesterday", 400),
         (f"/api/job-sessions?job={'x' * 201}", 400),
         ("/api/job-sessions?job=a%00b", 400),
         ("/api/job-sessions/stream?status=nonsense", 400),

@@ -5,6 +5,7 @@
 
 import os
 import secrets
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,10 @@ from bidbeacon_sessions.settings import get_session_settings
 # pytest's readline writes the terminal's size into the environment of worker processes, where rich would take it for a wish.
 for _size in ("COLUMNS", "LINES"):
     os.environ.pop(_size, None)
+
+# A shell starts what runs in its background with interrupts ignored, which all that a test starts and interrupts would inherit.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -16,10 +16,11 @@ from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.aggregates import Span, aggregate_jobs
 from bidbeacon_sessions.search import SessionFilter
+from bidbeacon_sessions.settings import MAX_ACTIONS
 from bidbeacon_sessions.store import list_sessions
 from bidbeacon_sessions.stream.answers import as_written
 from bidbeacon_sessions.stream.job_metrics import describe_jobs
-from bidbeacon_sessions.stream.listing import load_session, load_sessions
+from bidbeacon_sessions.stream.listing import MOST_ACTIONS, load_session, load_sessions
 from bidbeacon_sessions.stream.messages import json_bytes
 from bidbeacon_sessions.stream.server import spare_what_was_imported
 
@@ -92,7 +93,9 @@ def _reading(engine: Engine) -> Iterator[Figure]:
     for name, wanted in FILTERS.items():
         yield _p95(f"50 sessions, {name}", partial(load_sessions, store, wanted, 50))
     yield _p95("one session of 20 actions", lambda: load_session(store, some, as_written))
-    yield _p95("one session of 5,000 actions", lambda: load_session(store, LONGEST, as_written))
+    some_of = partial(load_session, store, LONGEST, as_written, most=MOST_ACTIONS)
+    for page, after in enumerate(range(0, MAX_ACTIONS, MOST_ACTIONS), 1):
+        yield _p95(f"one session of 5,000 actions, its answer {page}", partial(some_of, after=after))
     for name, span in SPANS.items():
         yield _p95(f"metrics of {name}", partial(_metrics, store, span))
     store.dispose()

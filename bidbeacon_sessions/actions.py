@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -124,8 +124,7 @@ class Action(BaseModel):
         return cls.model_validate(cls.upcast(version, payload))
 
 
-@dataclass(frozen=True)
-class RenderedAction:
+class RenderedAction(NamedTuple):
     """How an action reads: its parts and tone, whether or not this process knows its class."""
 
     parts: list[Part]

@@ -35,15 +35,11 @@ class Piece:
     kind: str = "text"
     argument: str = ""
 
-    @cached_property
-    def as_text(self) -> "AsText | None":
-        """What makes text of the field's value; None for a kind that is shown as parts."""
-        return _TEXTS.get(self.kind)
-
-    @cached_property
-    def as_parts(self) -> "AsParts":
-        """What makes parts of the field's value."""
-        return _PARTS[self.kind]
+    @property
+    def step(self) -> "Step":
+        """How it is rendered."""
+        argument = self.text if self.name is None else self.argument
+        return self.name, _TEXTS.get(self.kind), _PARTS.get(self.kind, _no_parts), argument
 
 
 @dataclass(frozen=True)
@@ -53,14 +49,10 @@ class Segment:
     pieces: tuple[Piece, ...]
     optional: bool
 
-    @cached_property
-    def needed(self) -> tuple[str, ...]:
-        """The fields without which this segment has nothing to say."""
-        return tuple(piece.name for piece in self.pieces if piece.name is not None) if self.optional else ()
-
-    def is_empty(self, values: Mapping[str, Any]) -> bool:
-        """Whether this segment has nothing to say for these values."""
-        return bool(self.needed) and any(not values[name] for name in self.needed)
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The names of the payload's fields that it shows."""
+        return tuple(piece.name for piece in self.pieces if piece.name is not None)
 
 
 @dataclass(frozen=True)
@@ -73,27 +65,35 @@ class Template:
     @property
     def fields(self) -> frozenset[str]:
         """The names of all payload fields that the sentence uses."""
-        return frozenset(p.name for s in self.segments for p in s.pieces if p.name is not None)
+        return frozenset(name for segment in self.segments for name in segment.fields)
+
+    @cached_property
+    def _plan(self) -> "Plan":
+        """Each segment's fields without which it has nothing to say, and its steps: a long session has thousands of sentences."""
+        return tuple(
+            (segment.fields if segment.optional else (), tuple(piece.step for piece in segment.pieces))
+            for segment in self.segments
+        )
 
     def render(self, values: Mapping[str, Any]) -> list[Part]:
         """Give the parts of the sentence for one payload (Python values, by field name)."""
         parts: list[Part] = []
         text = ""
-        for piece in self._pieces_for(values):
-            if piece.name is None:
-                text += piece.text
-            elif piece.as_text is not None:
-                text += piece.as_text(values[piece.name], piece.argument, values)
+        for needed, steps in self._plan:
+            for name in needed:
+                if not values[name]:
+                    break
             else:
-                text = _add_parts(parts, text, piece.as_parts(values[piece.name], piece.argument))
+                for field, as_text, as_parts, argument in steps:
+                    if field is None:
+                        text += argument
+                    elif as_text is not None:
+                        text += as_text(values[field], argument, values)
+                    else:
+                        text = _add_parts(parts, text, as_parts(values[field], argument))
         if text:
             parts.append({"kind": "text", "text": text})
         return parts
-
-    def _pieces_for(self, values: Mapping[str, Any]) -> Iterator[Piece]:
-        for segment in self.segments:
-            if not segment.is_empty(values):
-                yield from segment.pieces
 
 
 def parse_template(source: str) -> Template:
@@ -242,8 +242,16 @@ def _link(value: Any, argument: str) -> list[Part]:
     return [{"kind": "link", "text": argument or str(value), "value": str(value)}] if value else []
 
 
+def _no_parts(_value: Any, _argument: str) -> list[Part]:
+    """Stand in where a kind is text."""
+    return []
+
+
 AsText = Callable[[Any, str, Mapping[str, Any]], str]
 AsParts = Callable[[Any, str], list[Part]]
+Step = tuple[str | None, AsText | None, AsParts, str]
+"""A field (None for literal text), what makes text or else parts of its value, and its argument, or the literal text."""
+Plan = tuple[tuple[tuple[str, ...], tuple[Step, ...]], ...]
 _TEXTS: Mapping[str, AsText] = {
     "text": _text,
     "count": _count,

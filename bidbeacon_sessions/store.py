@@ -148,7 +148,7 @@ def _ping_after_a_pause(connection: DBAPIConnection, record: ConnectionPoolEntry
 
 
 _ACTION_ROWS = text("""
-    SELECT session_id, ord, type, schema_version, at, payload
+    SELECT ord, type, schema_version, at, payload
       FROM session_actions WHERE session_id = :id AND ord > :after ORDER BY ord LIMIT :limit""")
 
 
@@ -157,9 +157,9 @@ def list_actions(
 ) -> list[dict[str, Any]]:
     """Give a session's actions in order, from `ord` on: session_id, ord, type, schema_version, at, payload."""
     rows = connection.execute(_ACTION_ROWS, {"id": session_id, "after": after, "limit": limit})
-    names = tuple(rows.keys())
+    names = ("session_id", *rows.keys())
     return [
-        dict(zip(names, row, strict=True)) for row in rows.all()
+        dict(zip(names, (session_id, *row), strict=True)) for row in rows.all()
     ]  # all at once: one by one takes twice as long
 
 

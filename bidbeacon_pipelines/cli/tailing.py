@@ -93,9 +93,15 @@ class Tail:
         self._is_back()
 
     def _whole(self, client: httpx.Client, session_id: str) -> list[dict[str, Any]]:
-        response = client.get(f"/api/job-sessions/{session_id}")
-        self._check(response)
-        return list(response.json()["session"]["actions"])
+        actions: list[dict[str, Any]] = []
+        after: int | None = 0
+        while after is not None:
+            response = client.get(f"/api/job-sessions/{session_id}", params={"after": after})
+            self._check(response)
+            page = response.json()
+            actions += page["session"]["actions"]
+            after = page["more_after"]
+        return actions
 
     def _listen(self, client: httpx.Client) -> None:
         """Take in messages until the stream ends; then it is joined again where it was left."""

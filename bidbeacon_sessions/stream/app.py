@@ -28,10 +28,16 @@ from bidbeacon_sessions.stream.explaining import Explainer, answer_explain
 from bidbeacon_sessions.stream.histogram import answer_histogram
 from bidbeacon_sessions.stream.hub import SYNC_SECONDS, Hub, TooManyClientsError
 from bidbeacon_sessions.stream.job_metrics import answer_job_metrics
-from bidbeacon_sessions.stream.listing import describe_actions, load_session, load_sessions
+from bidbeacon_sessions.stream.listing import MOST_ACTIONS, describe_actions, load_session, load_sessions
 from bidbeacon_sessions.stream.metrics import metrics_text
 from bidbeacon_sessions.stream.problems import HANDLERS, BadRequestError, problem
-from bidbeacon_sessions.stream.queries import read_cursor, read_filter, read_limit, read_older_than
+from bidbeacon_sessions.stream.queries import (
+    read_after,
+    read_cursor,
+    read_filter,
+    read_limit,
+    read_older_than,
+)
 from bidbeacon_sessions.stream.surroundings import answer_surroundings
 from bidbeacon_sessions.stream.web_files import WebFiles
 
@@ -114,7 +120,8 @@ def _list_sessions(request: Request) -> Response:
 
 def _one_session(request: Request) -> Response:
     session_id: UUID = request.path_params["session_id"]
-    found = load_session(_store(request), session_id, as_written)
+    after = read_after(request.query_params)
+    found = load_session(_store(request), session_id, as_written, after=after, most=MOST_ACTIONS)
     if found is None:
         return problem(
             404, f"There is no session {session_id}.", "Look for it at /; old sessions are removed."

@@ -14,6 +14,7 @@ from bidbeacon_sessions.tables import SESSION_STATUSES
 MAX_VALUE_LENGTH = 200
 MAX_LIMIT = 200
 DEFAULT_LIMIT = 50
+_MOST_DIGITS = 9
 
 _TEXTS = ("job", "account", "status", "type", "dataset", "window", "run", "text")
 _INSTANTS = ("since", "before")
@@ -63,12 +64,33 @@ def read_limit(query: QueryParams) -> int:
     Raises:
         BadRequestError: it is not a number from 1 to 200.
     """
-    given = query.get("limit", str(DEFAULT_LIMIT))
-    if not given.isascii() or not given.isdigit() or not 1 <= int(given[:9]) <= MAX_LIMIT:
+    limit = _number(query.get("limit", str(DEFAULT_LIMIT)))
+    if not 1 <= limit <= MAX_LIMIT:
         raise BadRequestError(
-            f"Expected limit to be a number from 1 to {MAX_LIMIT}, got: {given[:50]!r}.", "Ask page by page."
+            f"Expected limit to be a number from 1 to {MAX_LIMIT}, got: {query['limit'][:50]!r}.",
+            "Ask page by page.",
         )
-    return int(given)
+    return limit
+
+
+def read_after(query: QueryParams) -> int:
+    """Give the number of the action after which a page of a session's actions begins, 0 for the first page.
+
+    Raises:
+        BadRequestError: it is not a number from 0 to 999,999,999.
+    """
+    after = _number(query.get("after", "0"))
+    if after < 0:
+        raise BadRequestError(
+            f"Expected after to be an action's number, got: {query['after'][:50]!r}.",
+            "Give what `more_after` said.",
+        )
+    return after
+
+
+def _number(given: str) -> int:
+    """Give the number that a text of up to nine digits says, or -1."""
+    return int(given) if given.isascii() and given.isdigit() and len(given) <= _MOST_DIGITS else -1
 
 
 def read_cursor(query: QueryParams, last_event_id: str | None = None) -> Cursor | None:

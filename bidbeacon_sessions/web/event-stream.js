@@ -12,7 +12,7 @@ import { Model } from "./model.js";
 import { hideNotice, hideTrouble, showError, showNotice, showTrouble } from "./notice.js";
 import { Overview } from "./overview.js";
 import { showPill } from "./pill.js";
-import { Stream, fetchJson } from "./stream.js";
+import { Stream, fetchJson, fetchSession } from "./stream.js";
 import { keepCounting, setServerTime } from "./time.js";
 import { bindZoneChoice, onZoneChange, putIntoAddress, zoneChoice } from "./zone.js";
 
@@ -126,7 +126,7 @@ function onState(next) {
 
 /** Load every action of a session; where that fails, its fold stays and can be opened again. */
 async function loadAll(id) {
-  const found = await fetchJson(`${LIST}/${id}`).catch(() => null);
+  const found = await fetchSession(id).catch(() => null);
   if (!found || !model.get(id)) return;
   const { actions, ...session } = found.session;
   model.merge(session, actions);

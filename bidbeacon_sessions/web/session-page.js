@@ -11,7 +11,7 @@ import { hideNotice, hideTrouble, showError, showTrouble } from "./notice.js";
 import { accountTag } from "./parts.js";
 import { showPill } from "./pill.js";
 import { attemptBadge, lengthOf, runLink } from "./session-card.js";
-import { Stream, fetchJson } from "./stream.js";
+import { Stream, fetchJson, fetchSession } from "./stream.js";
 import { showNeighbours, surroundingSections } from "./surroundings.js";
 import { ago, fullTime, keepCounting, setServerTime } from "./time.js";
 import { Timeline } from "./timeline.js";
@@ -30,7 +30,7 @@ let dagsterUrl = "";
 let shown = "";
 
 async function load() {
-  const { session: { actions, ...session }, cursor, server_time: serverTime, dagster_url: url } = await fetchJson(`/api/job-sessions/${id}`);
+  const { session: { actions, ...session }, cursor, server_time: serverTime, dagster_url: url } = await fetchSession(id);
   await accounts;
   setServerTime(serverTime);
   dagsterUrl = url;

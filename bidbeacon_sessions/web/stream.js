@@ -21,6 +21,18 @@ export async function fetchJson(path, signal) {
   throw Object.assign(new Error(body.error ?? `The server answered ${response.status}.`), { whatToDo: body.what_to_do, status: response.status });
 }
 
+/** A session with all of its actions, of which an answer holds a thousand; header and cursor are of the first answer. */
+export async function fetchSession(id) {
+  const path = `/api/job-sessions/${id}`;
+  const found = await fetchJson(path);
+  for (let after = found.more_after; after !== null; ) {
+    const next = await fetchJson(`${path}?after=${after}`);
+    found.session.actions.push(...next.session.actions);
+    after = next.more_after;
+  }
+  return found;
+}
+
 /**
  * Follows the sessions that match a query. `load` fetches the first state and gives its cursor; it is called again after a reset.
  * `onState` hears `{name: "live" | "away" | "reconnecting" | "failed", asOf, error}`.

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from bidbeacon_sessions import AccountRef, Action, SessionStore, Touch, with_job_session
+from bidbeacon_sessions.stream.listing import MOST_ACTIONS
 
 pytestmark = pytest.mark.browser
 
@@ -99,6 +100,18 @@ def test_a_session_tells_all_that_is_known_of_it(page: Page, base_url: str, stor
     expect(touched.get_by_role("link", name="2025-07-02")).to_have_attribute(
         "href", "/coverage?dataset=daily_targets&account=US.a&window=2025-07-02"
     )
+
+
+def test_a_session_of_more_actions_than_an_answer_holds_is_shown_whole(
+    page: Page, base_url: str, session_store: SessionStore
+) -> None:
+    """The page asks until it has them all."""
+    count = MOST_ACTIONS + 5
+    with with_job_session("long", store=session_store) as session:
+        for day in range(count):
+            session.add(RowsStored(rows=day, windows=[]))
+    page.goto(f"{base_url}/sessions/{session.session_id}")
+    expect(page.locator(".rail .run")).to_have_text(f"{count} ×")
 
 
 def _labels() -> list[str]:

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from bidbeacon_sessions import AccountRef, Action, SessionStore, Touch, with_job_session
 from bidbeacon_sessions.change_log import parse_cursor, step
 from bidbeacon_sessions.search import SessionFilter
-from bidbeacon_sessions.stream.listing import load_sessions
+from bidbeacon_sessions.stream.listing import MOST_ACTIONS, load_sessions
 
 ACCOUNT = AccountRef("amzn1.ads-account.g.a", "US", "US.a")
 NOON = datetime(2026, 7, 25, 12, 0, tzinfo=UTC)
@@ -154,6 +154,18 @@ def test_one_session_has_all_its_actions(session_store: SessionStore, http: http
     assert "." in body["cursor"]
 
 
+def test_a_long_session_is_read_in_several_answers(session_store: SessionStore, http: httpx.Client) -> None:
+    """Each says where the next one begins, the last one that there is none."""
+    count = MOST_ACTIONS + 1
+    session_id = record(session_store, actions=tuple(ListedStep(number=number) for number in range(count)))
+
+    first = http.get(f"/api/job-sessions/{session_id}").json()
+    rest = http.get(f"/api/job-sessions/{session_id}", params={"after": first["more_after"]}).json()
+    assert (MOST_ACTIONS, None) == (first["more_after"], rest["more_after"])
+    both = first["session"]["actions"] + rest["session"]["actions"]
+    assert list(range(1, count + 1)) == [action["ord"] for action in both]
+
+
 def test_the_cursor_is_of_the_same_moment_as_the_sessions(
     session_store: SessionStore, wait_until: Callable[..., None]
 ) -> None:
@@ -179,6 +191,7 @@ def test_the_cursor_is_of_the_same_moment_as_the_sessions(
         ("/api/job-sessions?limit=0", 400),
         ("/api/job-sessions?limit=201", 400),
         ("/api/job-sessions?limit=x", 400),
+        ("/api/job-sessions/00000000-0000-0000-0000-000000000001?after=-1", 400),
         ("/api/job-sessions?status=nonsense", 400),
         ("/api/job-sessions?colour=red", 400),
         ("/api/job-sessions?since=yesterday", 400),

@@ -220,9 +220,18 @@ class Follower:
         with httpx.Client(base_url=base_url, timeout=READ_SECONDS) as client:
             listing = _get(client, "/api/job-sessions", limit=200, **self.filters)
             excerpts = [one["id"] for one in listing["sessions"] if one["action_count"] > len(one["actions"])]
-            details = [_get(client, f"/api/job-sessions/{session_id}") for session_id in excerpts]
+            details = [_whole(client, f"/api/job-sessions/{session_id}") for session_id in excerpts]
         self.counts["loads"] += 1
         self.view.load(listing, details)
+
+
+def _whole(client: httpx.Client, path: str) -> Json:
+    """Give a session with all of its actions, of which an answer holds a thousand: header and cursor are of the first."""
+    whole = answer = _get(client, path)
+    while answer["more_after"] is not None:
+        answer = _get(client, path, after=answer["more_after"])
+        whole["session"]["actions"] += answer["session"]["actions"]
+    return whole
 
 
 def _get(client: httpx.Client, path: str, **query: Any) -> Json:

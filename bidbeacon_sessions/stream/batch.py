@@ -49,7 +49,7 @@ class Batch:
         if wanted not in self._shares:
             anyhow = replace(wanted, status=None)
             sessions = self.sessions
-            if anyhow != EVERYTHING:
+            if sessions and anyhow != EVERYTHING:  # where nothing happened, nobody was asked about
                 matching = self.matches[anyhow]
                 sessions = [session for session in sessions if session.session_id in matching]
             self._shares[wanted] = Share(sessions, sum(session.size for session in sessions))

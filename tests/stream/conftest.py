@@ -134,6 +134,16 @@ def _wait_until(holds: Callable[[], bool], *, seconds: float = DEADLINE) -> None
         threading.Event().wait(0.01)
 
 
+@pytest.fixture(autouse=True)
+def _nothing_unforeseen(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """A stream that goes on after an error that nobody thought of must not go unnoticed."""
+    yield
+    logged = [*caplog.get_records("setup"), *caplog.get_records("call")]
+    assert [] == [
+        record.exc_text for record in logged if record.exc_info and record.name.startswith("bidbeacon")
+    ]
+
+
 @pytest.fixture
 def serve_stream() -> Callable[..., AbstractContextManager[StreamServer]]:
     """Serves a store in a thread, as a context manager."""

@@ -66,6 +66,21 @@ def test_what_was_missed_comes_in_parts_without_a_gap(
     assert [0, 2, 4] == [position for _, position, _ in reads][:3]
 
 
+def test_a_filtered_reader_keeps_nobody_from_coming_back(
+    session_store: SessionStore, http: httpx.Client, follow: Follow, wait_until: WaitUntil, transport: str
+) -> None:
+    """Also where nothing happens any more, and so nothing new is read for anybody."""
+    loaded = http.get("/api/job-sessions").json()
+    missed = commit_sessions(session_store, 3)
+    filtered = follow("sse", job="another")
+    wait_until(lambda: bool(filtered.events("sync")))
+    reader = follow(transport, loaded)
+    wait_until(lambda: set(missed) == set(reader.sessions), seconds=5)
+
+    assert [] == reader.faults + filtered.faults
+    assert {} == filtered.sessions
+
+
 def test_readers_who_come_back_together_are_read_for_once(
     session_store: SessionStore,
     http: httpx.Client,

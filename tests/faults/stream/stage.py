@@ -200,16 +200,19 @@ class Stage:
         [(position,)] = self.rows(published, url)
         [(epoch,)] = self.rows("SELECT CAST(epoch AS text) FROM session_change_cursor", url)
         for follower in self.followers if followers is None else followers:
-            wait_until(
-                lambda view=follower.view: _knows(view.cursor, epoch, position),
-                f"the reader knows position {position} of {epoch}: {follower.view.cursor}, {follower.counts}",
-                self.patience,
-            )
+            try:
+                wait_until(
+                    lambda view=follower.view: _knows(view.cursor, epoch, position),
+                    f"the reader knows position {position} of {epoch}",
+                    self.patience,
+                )
+            except AssertionError as error:
+                raise AssertionError(f"{error}, but {follower.view.cursor}: {follower}") from None
 
     def judge(self, followers: Sequence[Follower] | None = None, *, url: str | None = None) -> None:
         """Compare writers' lists, tables, log and readers."""
         stored = Stored.read(url or self.url)
-        faults = writers_faults(self.acknowledged, stored) + log_faults(url or self.url)
+        faults = writers_faults(self.acknowledged, stored) + log_faults(url or self.url) + self._unforeseen()
         for follower in self.followers if followers is None else followers:
             faults += view_faults(follower.view, stored, follower.filters)
         assert not faults, summary(faults)
@@ -228,6 +231,11 @@ class Stage:
         self.end_prepared()
         self.settle()
         self.judge()
+
+    def _unforeseen(self) -> list[str]:
+        """Give the servers that met an error nobody had thought of, even where they went on after it."""
+        servers = [one for one in self._programs if isinstance(one, Server)]
+        return [f"{one.log} has a traceback" for one in servers if "Traceback" in one.log.read_text()]
 
     def _count(self) -> Counter[str]:
         """Count what was written, and what happened to readers."""

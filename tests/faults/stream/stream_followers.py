@@ -24,7 +24,11 @@ READ_SECONDS = 40.0
 AGAIN_SECONDS = 0.1
 LINGER_SECONDS = 0.2
 AT_FULL_SPEED = 1e9
-"""Bytes a second that hold nobody up; but such a reader has a small buffer, so that one that sleeps is noticed soon."""
+"""Bytes a second that hold nobody up; but such a reader has a small buffer, so that one that sleeps is noticed soon.
+
+It holds a packet of the loopback, which a slow reader's doesn't: into that the system sends by timers, some kilobytes a second.
+"""
+_SMALL_BUFFER, _TINY_BUFFER = 1 << 16, 1 << 12
 _BROKEN = (OSError, http.client.HTTPException, WebSocketException, InvalidHandshake, ValueError)
 
 
@@ -57,7 +61,8 @@ class SseConnection(_Connection):
         self.seconds_per_byte = 1 / bytes_per_second if bytes_per_second else 0
         self._socket = socket.socket()
         if bytes_per_second:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            buffer = _SMALL_BUFFER if bytes_per_second == AT_FULL_SPEED else _TINY_BUFFER
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         self._socket.settimeout(READ_SECONDS)
         self._socket.connect((address.hostname, address.port))
         connection = http.client.HTTPConnection(str(address.hostname), address.port)
@@ -151,6 +156,12 @@ class Follower:
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
+    def __repr__(self) -> str:
+        """Say what it is, and what happened to it."""
+        pace = f"{self._bytes_per_second:g} bytes/s" if self._bytes_per_second else ""
+        told = filter(None, [self._transport, pace, self.filters, dict(self.counts)])
+        return " ".join(map(str, told))
+
     def stop(self) -> None:
         """Leave."""
         self._stopping.set()
@@ -170,7 +181,7 @@ class Follower:
         self._connection.cut()
 
     def hurry(self) -> None:
-        """Read as fast as it can from now on, on a new connection: into a buffer smaller than a packet the system sends by timers."""
+        """Read as fast as it can from now on, on a new connection: the buffer of the old one stays as tiny as it was."""
         self._bytes_per_second = 0
         if isinstance(self._connection, SseConnection):
             self._connection.seconds_per_byte = 0
@@ -192,7 +203,10 @@ class Follower:
     def _follow(self, base_url: str) -> None:
         if self.view.cursor is None:
             self._load(base_url)
-        self._connection = self._connect(base_url)
+        pace = self._bytes_per_second
+        self._connection = self._connect(base_url, pace)
+        if pace != self._bytes_per_second:  # told to hurry meanwhile
+            self._connection.cut()
         self.counts["connections"] += 1
         self.view.begin()
         if self._cut_seconds is not None:
@@ -210,11 +224,11 @@ class Follower:
         else:
             self.view.take(event, identity, data)
 
-    def _connect(self, base_url: str) -> _Connection:
+    def _connect(self, base_url: str, bytes_per_second: float) -> _Connection:
         query = urlencode({**self.filters, "cursor": self.view.cursor})
         if self._transport == "websocket":
             return WebSocketConnection(base_url, query)
-        return SseConnection(base_url, query, bytes_per_second=self._bytes_per_second)
+        return SseConnection(base_url, query, bytes_per_second=bytes_per_second)
 
     def _load(self, base_url: str) -> None:
         with httpx.Client(base_url=base_url, timeout=READ_SECONDS) as client:

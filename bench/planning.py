@@ -17,6 +17,7 @@ from bench.planning_world import (
     NOW,
     TODAY,
     count_windows,
+    keep_what_is_served,
     make_due,
     make_empty,
     planning_world,
@@ -51,6 +52,7 @@ def planning(*, keep_plans: bool = False, runs: int = 6) -> Iterator[Figure]:
             PLANS.write_text(_plans(engine))
         make_empty(engine)
         yield _due_work(engine, "all 2.4 million windows due", expected=ACCOUNTS)
+        keep_what_is_served(engine)
         yield _planning_empty(engine)
     yield from run_costs(runs)
 

@@ -11,6 +11,7 @@ from bench.simulation import ZONES
 from bidbeacon_pipelines.account_keys import account_key
 from bidbeacon_pipelines.local.postgres import EmbeddedPostgres
 from bidbeacon_pipelines.reports.datasets import DATASETS
+from bidbeacon_pipelines.reports.windows import window_dates
 from bidbeacon_pipelines.store.accounts import upsert_account
 
 ACCOUNTS = 1000
@@ -126,6 +127,17 @@ def make_empty(engine: Engine) -> None:
                      CROSS JOIN (SELECT CAST(:today AS date) - n AS day FROM generate_series(1, :days) AS n) d"""),
             {"datasets": list(DATASETS), "today": TODAY, "days": DAYS},
         )
+    tidy(engine)
+
+
+def keep_what_is_served(engine: Engine) -> None:
+    """Leave of each dataset the windows that Amazon serves, which are all that an account has at its beginning."""
+    with engine.begin() as connection:
+        for dataset in DATASETS.values():
+            connection.execute(
+                text("DELETE FROM report_windows WHERE dataset = :dataset AND window_date < :oldest"),
+                {"dataset": dataset.name, "oldest": window_dates(dataset, TODAY)[0]},
+            )
     tidy(engine)
 
 

@@ -14,6 +14,7 @@ class SkipReason(StrEnum):
     ALREADY_FRESH = "already fresh"
     WORKED_ON_ELSEWHERE = "another run works on it"
     NO_FREE_SLOT = "two reports of this account are in flight"
+    OTHERS_TURN = "another country of the ads account has its turn"
     OFFSET_MISSED = "a later refresh covers it"
     NOT_SERVED = "Amazon does not serve this day any more"
     NOT_STARTED = "the day has not begun in the account's time zone"

@@ -18,7 +18,7 @@ from bidbeacon_pipelines.jobs.requests import drive_request
 from bidbeacon_pipelines.jobs.workbench import Workbench
 from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
 from bidbeacon_pipelines.reports.planning import Plan, PlannableWindow, PlannedRequest, plan_requests
-from bidbeacon_pipelines.reports.turns import Queue, take_turns
+from bidbeacon_pipelines.reports.turns import Queue, share_slots, take_turns
 from bidbeacon_pipelines.reports.windows import (
     local_date,
     missed_offsets,
@@ -34,6 +34,7 @@ from bidbeacon_pipelines.store.requests import (
     count_open_requests,
     get_request,
     insert_request,
+    list_countries_in_turn,
     list_open_requests,
     list_turns,
     lock_planning,
@@ -171,7 +172,8 @@ def request_due(
 ) -> list[int]:
     """Store requests for what is due, or still wanted by hand, of all datasets, in as many slots as are free; give their ids in order.
 
-    Where more is due than there are slots for, `take_turns` says which datasets get them. Planning of one ads account is serialised,
+    Where more is due than there are slots for, countries of one ads account take turns (`share_slots`), and `take_turns` says which
+    datasets get them; what somebody asked for by hand waits for no other country. Planning of one ads account is serialised,
     so that no window is asked for twice and no slot given twice. With `tell_fresh`, that nothing is due is told too.
     """
     now = bench.now()
@@ -179,22 +181,34 @@ def request_due(
         lock_planning(connection, account.account_id)
         free_slots = REPORTS_IN_FLIGHT - count_open_requests(connection, account.account_id)
         drafts = _drafts(connection, account, DATASETS, now, free_slots)
+        slots = _slots_in_turn(connection, account, drafts, now, free_slots)
         queues = [
             Queue(name, draft.plan.requests, draft.turn.last_asked_at, draft.turn.passed_over)
             for name, draft in drafts.items()
         ]
-        turns = take_turns(queues, free_slots)
+        turns = take_turns(queues, slots)
         ids = [
             _store_request(connection, session, account, drafts[name].dataset, planned, now)
             for name, planned in turns
         ]
         for draft in drafts.values():
             chosen = [planned for name, planned in turns if name == draft.dataset.name]
-            _tell_plan(connection, session, account, draft, chosen, now)
+            _tell_plan(connection, session, account, draft, chosen, now, others_turn=slots < free_slots)
         if tell_fresh and not any(draft.plan.requests or draft.plan.waiting for draft in drafts.values()):
             for draft in drafts.values():
                 session.add_in(connection, skip_windows(account, draft.dataset, [], SkipReason.ALREADY_FRESH))
     return ids
+
+
+def _slots_in_turn(
+    connection: Connection, account: Account, drafts: Mapping[str, _Draft], now: datetime, free_slots: int
+) -> int:
+    """Give how many of the free slots the account may take now."""
+    by_hand = any(planned.by_hand for draft in drafts.values() for planned in draft.plan.requests)
+    if by_hand or free_slots < 1:
+        return free_slots
+    countries = list_countries_in_turn(connection, account, list(drafts), now=now)
+    return share_slots(countries, account.country_code, free_slots, REPORTS_IN_FLIGHT)
 
 
 def request_due_windows(
@@ -309,15 +323,17 @@ def _tell_plan(
     now: datetime,
     *,
     tell_waiting: bool = True,
+    others_turn: bool = False,
 ) -> None:
-    """Tell which refreshes the requests make unnecessary, and which windows found no slot."""
+    """Tell which refreshes the requests make unnecessary, and which windows found no slot, or left one to another country."""
     planned_days = {day for planned in requested for day in planned.windows}
     covered = [window for window in draft.windows if window.window_date in planned_days]
     _tell_missed_offsets(connection, session, account, draft.dataset, covered, now)
     left = {day for planned in draft.plan.requests for day in (*planned.wanted, *planned.due)} - planned_days
     waiting = sorted({*draft.plan.waiting, *left})
     if waiting and tell_waiting:
-        session.add_in(connection, skip_windows(account, draft.dataset, waiting, SkipReason.NO_FREE_SLOT))
+        reason = SkipReason.OTHERS_TURN if others_turn else SkipReason.NO_FREE_SLOT
+        session.add_in(connection, skip_windows(account, draft.dataset, waiting, reason))
 
 
 def _tell_missed_offsets(

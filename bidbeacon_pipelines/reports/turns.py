@@ -1,4 +1,4 @@
-"""Whose turn it is: which datasets of an account get its free slots, where more is due than there are slots for. Pure.
+"""Whose turn it is: which country of an ads account, which dataset of an account gets a free slot, where there are too few. Pure.
 
 Asked for by hand goes first. Then the dataset that waits for the newest day, so that yesterday of every dataset comes before last year of
 any; among equals, the one that had its turn the longest time ago. No dataset is passed over more than ten times.
@@ -28,6 +28,22 @@ class Queue:
     requests: tuple[PlannedRequest, ...]
     last_asked_at: datetime | None = None
     passed_over: int = 0
+
+
+def share_slots(countries: Sequence[str], country: str, free_slots: int, slots: int) -> int:
+    """Give how many free slots of its ads account a country may take; while others have something to ask for too, they take turns.
+
+    So the backlog of one doesn't keep the yesterday of another waiting. Where no slot is taken at all, the country that asks gets one in
+    any case: nobody waits for one that has its turn and never comes.
+
+    Args:
+        countries: Those of the ads account that have something to ask for; the one that asked the longest time ago first.
+        country: The one that asks, one of these.
+        free_slots: How many are free.
+        slots: How many there are.
+    """
+    turns = len(range(countries.index(country), free_slots, len(countries)))
+    return max(turns, 1) if free_slots == slots else turns
 
 
 def take_turns(queues: Sequence[Queue], free_slots: int) -> list[tuple[str, PlannedRequest]]:

@@ -9,6 +9,11 @@ from sqlalchemy import Connection, RowMapping, text
 
 from bidbeacon_sessions import AccountRef
 
+MAY_BE_LOOKED_AT = """a.enabled AND a.needs_person IS NULL AND a.amazon_status <> 'DISABLED'
+       AND (a.next_look_at IS NULL OR a.next_look_at <= :now)
+       AND (a.entities_synced_at IS NOT NULL OR a.first_seen_at < CAST(:now AS timestamptz) - interval '15 minutes')"""
+"""Whether a refresh of the account `a` may begin at `:now`: it waits for its own cadence and, for a while, for its first entity sync."""
+
 
 class UnknownAccountError(LookupError):
     """No account has this key."""

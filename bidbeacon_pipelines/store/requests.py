@@ -3,7 +3,7 @@
 A claim names a session. It holds while that session's lease does, so it dies with its process.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from bidbeacon_pipelines.store.accounts import Account
+from bidbeacon_pipelines.store.accounts import MAY_BE_LOOKED_AT, Account
 
 OPEN_STATUSES = ("planned", "sent", "in_flight", "completed")
 
@@ -134,6 +134,30 @@ def list_turns(
     values = {"datasets": list(due_since), "due_since": list(due_since.values())}
     rows = connection.execute(_TURNS, account.identity | values)
     return {row["dataset"]: Turn(**row) for row in rows.mappings()}
+
+
+_COUNTRIES_IN_TURN = text(f"""
+    SELECT a.country_code
+      FROM advertiser_accounts a
+     WHERE a.account_id = :account_id
+       AND (a.country_code = :country_code
+            OR ({MAY_BE_LOOKED_AT}
+                AND EXISTS (SELECT FROM report_windows w
+                             WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = ANY(:datasets)
+                               AND w.next_refresh_at <= :now AND w.request_id IS NULL)))
+     ORDER BY (SELECT max(r.created_at) FROM report_requests r
+                WHERE r.account_id = a.account_id AND r.country_code = a.country_code) NULLS FIRST, a.country_code""")
+
+
+def list_countries_in_turn(
+    connection: Connection, account: Account, datasets: Sequence[str], *, now: datetime
+) -> list[str]:
+    """Give the countries of an ads account that have something due of these datasets, and the account's own in any case.
+
+    The one that asked for a report the longest time ago comes first.
+    """
+    values = account.identity | {"datasets": list(datasets), "now": now}
+    return list(connection.execute(_COUNTRIES_IN_TURN, values).scalars())
 
 
 def insert_request(

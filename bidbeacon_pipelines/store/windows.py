@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, TextClause, text
 
-from bidbeacon_pipelines.store.accounts import Account
+from bidbeacon_pipelines.store.accounts import MAY_BE_LOOKED_AT, Account
 
 
 @dataclass(frozen=True)
@@ -284,15 +284,13 @@ def record_windows(connection: Connection, windows: Sequence[LoadedWindow]) -> N
 
 
 # A slot is a report in flight; Amazon counts them by ads account, over all its countries.
-_WITH_DUE_WORK = text("""
+_WITH_DUE_WORK = text(f"""
     SELECT a.account_key
       FROM advertiser_accounts a
       LEFT JOIN (SELECT account_id, country_code, count(*) AS datasets, min(through_date) AS through_date
                    FROM dataset_windows WHERE dataset = ANY(:datasets) GROUP BY account_id, country_code) made
              USING (account_id, country_code)
-     WHERE a.enabled AND a.needs_person IS NULL AND a.amazon_status <> 'DISABLED'
-       AND (a.next_look_at IS NULL OR a.next_look_at <= :now)
-       AND (a.entities_synced_at IS NOT NULL OR a.first_seen_at < CAST(:now AS timestamptz) - interval '15 minutes')
+     WHERE {MAY_BE_LOOKED_AT}
        AND (coalesce(made.datasets, 0) < cardinality(CAST(:datasets AS text[]))
             OR made.through_date < CAST(CAST(:now AS timestamptz) AT TIME ZONE a.time_zone AS date)
             OR (EXISTS (SELECT FROM report_windows w

@@ -90,3 +90,20 @@ def test_what_found_no_slot_says_so_by_dataset(world: BenchWorld) -> None:
         now=world.bench.now(),
     )
     assert sorted((row["dataset"], row["day"]) for row in waiting) == sorted(windows)
+
+
+def test_countries_of_an_ads_account_take_turns(world: BenchWorld) -> None:
+    """The backlog of one does not keep the yesterday of the other waiting: a slot that is freed goes to who asked longest ago."""
+    canada, states = world.account("CA"), world.account("US")
+    assert canada.account_id == states.account_id
+    for account in (canada, states):
+        world.sync_entities(account)
+    world.refresh(canada)
+    world.refresh(states)
+    for _ in range(4):
+        world.advance(minutes=2)
+        world.refresh(canada)
+        world.refresh(states)
+    rows = world.query("SELECT country_code, end_date FROM report_requests ORDER BY id")
+    assert ["CA", "CA", *["CA", "US"] * 4] == [row["country_code"] for row in rows]
+    assert max(row["end_date"] for row in rows if row["country_code"] == "US") == YESTERDAY

@@ -181,6 +181,17 @@ def no_slot(world: BenchWorld) -> None:
     by_hand(world, DAY, OTHER, THIRD)
 
 
+def leave_others_their_turn(world: BenchWorld) -> None:
+    """Refresh one country of an ads account, then the other, and the first again when its two reports are ready."""
+    canada, states = world.account("CA"), world.account("US")
+    for account in (canada, states):
+        world.sync_entities(account)
+    world.refresh(canada)
+    world.refresh(states)
+    world.advance(minutes=10)
+    world.refresh(canada)
+
+
 def miss_offsets(world: BenchWorld) -> None:
     """Load a window for the first time since several offsets."""
     load(world)
@@ -230,6 +241,7 @@ SKIPS: Mapping[SkipReason, Callable[[BenchWorld], None]] = {
     SkipReason.ALREADY_FRESH: nothing_due,
     SkipReason.WORKED_ON_ELSEWHERE: worked_on_elsewhere,
     SkipReason.NO_FREE_SLOT: no_slot,
+    SkipReason.OTHERS_TURN: leave_others_their_turn,
     SkipReason.OFFSET_MISSED: miss_offsets,
     SkipReason.NOT_SERVED: lambda world: by_hand(world, TODAY - timedelta(days=500)),
     SkipReason.NOT_STARTED: lambda world: by_hand(world, TODAY + timedelta(days=1)),

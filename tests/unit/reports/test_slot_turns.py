@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bidbeacon_pipelines.reports.planning import OLDEST_WAITS_AT_MOST, PlannedRequest
-from bidbeacon_pipelines.reports.turns import Queue, take_turns
+from bidbeacon_pipelines.reports.turns import Queue, share_slots, take_turns
 
 YESTERDAY = date(2026, 1, 14)
 NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
@@ -69,6 +70,26 @@ def test_no_slot_gives_no_turn() -> None:
     """With both slots taken, or with more taken than there are, nothing is asked for."""
     assert [] == take_turns([Queue("a", (ask(),))], 0)
     assert [] == take_turns([Queue("a", (ask(),))], -1)
+
+
+@pytest.mark.parametrize(
+    ("countries", "free_slots", "expected"),
+    [
+        (["CA"], 2, 2),
+        (["CA"], 1, 1),
+        (["CA", "US"], 2, 1),
+        (["US", "CA"], 2, 1),
+        (["CA", "US"], 1, 1),
+        (["US", "CA"], 1, 0),
+        (["US", "MX", "CA"], 2, 1),
+        (["US", "MX", "CA"], 1, 0),
+        (["US", "CA"], 0, 0),
+        (["US", "CA"], -1, 0),
+    ],
+)
+def test_countries_of_an_ads_account_take_turns(countries: list[str], free_slots: int, expected: int) -> None:
+    """Who asked the longest time ago goes first, one slot each; where nothing is in flight, whoever asks gets one."""
+    assert expected == share_slots(countries, "CA", free_slots, 2)
 
 
 QUEUES = st.lists(st.lists(st.integers(0, 400), max_size=6), min_size=1, max_size=6)

@@ -117,14 +117,15 @@ def make_due(engine: Engine, *, accounts: int) -> None:
 
 
 def make_empty(engine: Engine) -> None:
-    """Let every window of every account be missing and due: nothing was ever loaded."""
+    """Let every window of every account be missing and due: nothing was ever loaded. They lie as they are made, account by account."""
     with engine.begin() as connection:
         connection.execute(text("TRUNCATE report_windows, report_requests"))
         connection.execute(
             text("""INSERT INTO report_windows (account_id, country_code, dataset, window_date, next_refresh_at)
                     SELECT a.account_id, a.country_code, dataset, d.day, (d.day + 1)::timestamp AT TIME ZONE a.time_zone
                       FROM advertiser_accounts a CROSS JOIN unnest(CAST(:datasets AS text[])) AS dataset
-                     CROSS JOIN (SELECT CAST(:today AS date) - n AS day FROM generate_series(1, :days) AS n) d"""),
+                     CROSS JOIN (SELECT CAST(:today AS date) - n AS day FROM generate_series(1, :days) AS n) d
+                     ORDER BY a.account_id, a.country_code, dataset, d.day"""),
             {"datasets": list(DATASETS), "today": TODAY, "days": DAYS},
         )
     tidy(engine)

@@ -12,6 +12,8 @@ from weakref import WeakSet
 
 from sqlalchemy import Connection, RootTransaction, event
 
+from bidbeacon_sessions.actions import Action
+
 MAX_OPEN_CLAIMS = 5_000
 
 
@@ -21,15 +23,13 @@ class Claim:
 
     Attributes:
         ord: its place.
-        type: its type.
-        said: its sentence.
+        action: what was told; its sentence is made only where that did not happen.
         at: when it was told.
         transaction: in which it was told; None where the connection commits by itself.
     """
 
     ord: int
-    type: str
-    said: str
+    action: Action
     at: datetime
     transaction: RootTransaction | None
 

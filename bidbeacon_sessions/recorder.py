@@ -102,9 +102,8 @@ class SessionRecorder:
             return
         if not insert_action(connection, self.session_id, prepared):
             raise SessionClosedError(str(self.session_id), find_status(connection, self.session_id))
-        said = redact_text(plain_text(action.parts()))[:_MOST_SAID]
         transaction = connection.get_transaction()
-        self._claims.add(connection, Claim(prepared.ord, prepared.type, said, prepared.at, transaction))
+        self._claims.add(connection, Claim(prepared.ord, action, prepared.at, transaction))
 
     def flush(self, *, now: bool = False) -> bool:
         """Write what waits in memory; give False where the database is still away.
@@ -226,7 +225,8 @@ class SessionRecorder:
         with self.store.each() as connection:
             stored = list_places(connection, self.session_id, [claim.ord for claim in decided])
         for claim in self._claims.settle(decided, stored):
-            told = ActionRolledBack(action=claim.type, said=claim.said, told_at=claim.at)
+            said = redact_text(plain_text(claim.action.parts()))[:_MOST_SAID]
+            told = ActionRolledBack(action=claim.action.type, said=said, told_at=claim.at)
             prepared = self._prepare(told)
             if prepared is not None:
                 self._pending.append(prepared)

@@ -99,6 +99,8 @@ def test_readers_who_come_back_together_are_read_for_once(
         return False if len(self._joining) in {1, 2} else await turn(self)
 
     monkeypatch.setattr(hub.Hub, "_turn", together)
+    # All three are let in at one turn, however slow the machine.
+    monkeypatch.setattr(hub, "CATCH_UP_SECONDS", 60)
     readers = [follow("sse", loaded) for _ in range(3)]
     wait_until(lambda: all(missed in reader.sessions for reader in readers))
 

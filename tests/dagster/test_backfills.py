@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
+import psutil
 import pytest
 from dagster import AssetKey, DagsterInstance, DagsterRun, DagsterRunStatus
 from dagster._core.execution.backfill import PartitionBackfill
@@ -50,8 +51,13 @@ def served(
 def daemon(served: World) -> Iterator[WorkspaceProcessContext]:
     """Give what Dagster's daemon works with: our code location, in a server of its own."""
     target = ModuleTarget("bidbeacon_pipelines.definitions", None, str(PROJECT_ROOT), "bidbeacon")
+    before = set(psutil.Process().children())
     with create_test_daemon_workspace_context(target, served.instance) as context:
         yield context
+    # Now and then a server outlives its context, and all tests.
+    for server in set(psutil.Process().children()) - before:
+        server.kill()
+        server.wait()
 
 
 def backfill(

@@ -19,6 +19,7 @@ export class Overview {
     this.spans = document.getElementById("spans");
     this.histogram = new Histogram(document.getElementById("histogram"), { onChoose: (since, before) => navigate(toAddress({ ...this.filter, since: asLocal(since), before: asLocal(before) })) });
     this.filter = {};
+    this.isCounted = false;
   }
 
   /** Show what belongs to another filter. */
@@ -47,12 +48,13 @@ export class Overview {
 
   /** What is shown is old; where nothing was counted yet, nothing will be for now. The list itself says what is wrong. */
   giveUp() {
-    if (this.section.getAttribute("aria-busy") === "true") this.title.replaceChildren("Not counted");
-    else this.section.classList.add("stale");
+    if (this.isCounted) this.section.classList.add("stale");
+    else this.title.replaceChildren("Not counted");
     this.section.setAttribute("aria-busy", "false");
   }
 
   show(data) {
+    this.isCounted = true;
     this.section.classList.remove("stale");
     this.section.setAttribute("aria-busy", "false");
     if (data.counts === null) {

@@ -31,9 +31,13 @@ export class Completion {
     if (performance.now() - this.loadedAt < FRESH_MS) return this.suggest();
     this.loadedAt = performance.now();
     this.values = await fetchJson("/api/job-sessions/values").catch(() => this.values);
-    if (document.activeElement === this.input) this.suggest();
+    if (document.activeElement !== this.input) return;
+    const chosen = this.options[this.active]?.insert;
+    this.suggest();
+    this.show(this.options.findIndex(({ insert }) => insert === chosen));
   }
 
+  /** Suggest what fits the word, with none of it chosen yet. */
   suggest() {
     const word = this.word();
     const colon = word.indexOf(":");

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 from sqlalchemy import text
 
 from bidbeacon_pipelines.store.accounts import upsert_account
@@ -153,6 +153,30 @@ def test_the_field_completes_keys_and_values(stream: Page) -> None:
     expect(stream.locator("#suggestions li", has_text="Tokyo Shop")).to_be_visible()
     stream.keyboard.press("Escape")
     expect(stream.locator("#suggestions li")).to_have_count(0)
+
+
+def test_what_was_chosen_stays_chosen_when_the_values_come_in(stream: Page) -> None:
+    """The values that sessions have may come after the first keys: the list is renewed, the choice in it isn't lost."""
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    stream.route("**/api/job-sessions/values", hold)
+    with stream.expect_request("**/api/job-sessions/values"):
+        stream.keyboard.press("/")
+    stream.keyboard.type("s")
+    stream.keyboard.press("ArrowDown")
+    stream.keyboard.press("ArrowDown")
+    chosen = stream.locator("#suggestions [aria-selected=true]")
+    expect(chosen).to_contain_text("since:")
+    with stream.expect_response("**/api/job-sessions/values"):
+        held[0].continue_()
+    stream.evaluate("fetch('/healthz').then((answer) => answer.text())")
+    expect(chosen).to_contain_text("since:")
+    expect(stream.locator("#query")).to_have_attribute("aria-activedescendant", "option-1")
+    stream.keyboard.press("Enter")
+    expect(stream.locator("#query")).to_have_value("since:")
 
 
 def test_the_histogram_can_be_brushed_by_pointer_and_keys(stream: Page) -> None:

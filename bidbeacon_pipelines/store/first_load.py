@@ -1,6 +1,7 @@
 """SQL of a load into windows that hold nothing: rows go straight into the dataset's table, in runs that are in an order its indexes like.
 
-Nothing has to be compared, so nothing has to be staged but bad rows. What the key would refuse, two rows of one key, is not for this
+Nothing has to be compared, so nothing has to be staged but bad rows. All rows are of one account, which is locked and so can't go before they are
+committed: its foreign key is checked once for all of them, where the role may do that. What the key would refuse, two rows of one key, is not for this
 way: the caller takes it back and goes by the stage, where they are summed.
 """
 
@@ -11,6 +12,7 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
+from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.performance import Scope
 from bidbeacon_pipelines.store.performance_tables import METRICS, PerformanceTable, listed
 from bidbeacon_pipelines.store.staging import Subject, bad_line, copy_into, field_text, subject_text
@@ -28,6 +30,18 @@ _DAY: Final = len("2026-01-31")
 # added such indexes, putting rows in the key's order costs more there than it saves.
 _OTHER_INDEXES = text("""
     SELECT EXISTS (SELECT FROM pg_index WHERE indrelid = CAST(:table AS regclass) AND NOT indisprimary AND indpred IS NULL)""")
+
+# PostgreSQL 14 has no privilege of its own for a parameter.
+_MAY_CHECK_ONCE: Final = {
+    True: text("SELECT has_parameter_privilege('session_replication_role', 'SET')"),
+    False: text("SELECT current_setting('is_superuser') = 'on'"),
+}
+_OTHER_TRIGGERS = text("""
+    SELECT EXISTS (SELECT FROM pg_trigger t LEFT JOIN pg_constraint c ON c.oid = t.tgconstraint
+                    WHERE t.tgrelid = CAST(:table AS regclass) AND c.conname IS DISTINCT FROM :key)""")
+_KEEP_ACCOUNT = text("""
+    SELECT EXISTS (SELECT FROM advertiser_accounts
+                    WHERE account_id = :account_id AND country_code = :country_code FOR KEY SHARE)""")
 
 
 class TooManyBadRowsError(Exception):
@@ -144,7 +158,36 @@ def open_table(connection: Connection, table: PerformanceTable, scope: Scope) ->
         (*time, *Subject._fields, *METRICS, "account_id", "country_code", "dataset", "request_id")
     )
     as_they_come = connection.execute(_OTHER_INDEXES, {"table": table.name}).scalar_one()
-    with copy_into(connection, f"{table.name} ({columns})") as write:
+    with (
+        _account_checked_once(connection, table, scope.account),
+        copy_into(connection, f"{table.name} ({columns})") as write,
+    ):
         rows = TableRows(write, table, scope, as_they_come=as_they_come)
         yield rows
         rows.flush()
+
+
+@contextmanager
+def _account_checked_once(
+    connection: Connection, table: PerformanceTable, account: Account
+) -> Iterator[None]:
+    """Look the account up and lock it as the foreign key does for each row, and spare the rows that look: a fifth of a load's time.
+
+    Where the role may not do that, or the table has a trigger or a key of its users, which must see the rows, each row is checked as ever.
+    """
+    if not _may_check_once(connection, table, account):
+        yield
+        return
+    connection.execute(text("SET LOCAL session_replication_role = replica"))
+    yield
+    connection.execute(text("SET LOCAL session_replication_role TO DEFAULT"))
+
+
+def _may_check_once(connection: Connection, table: PerformanceTable, account: Account) -> bool:
+    has_privileges = (connection.dialect.server_version_info or ()) >= (15,)
+    if not connection.execute(_MAY_CHECK_ONCE[has_privileges]).scalar_one():
+        return False
+    own = {"table": table.name, "key": f"fk_{table.name}_account_id_country_code"}
+    if connection.execute(_OTHER_TRIGGERS, own).scalar_one():
+        return False
+    return bool(connection.execute(_KEEP_ACCOUNT, account.identity).scalar_one())

@@ -128,6 +128,7 @@ class Tail:
         self._cursor = event.id or self._cursor
 
     def _take(self, session: Mapping[str, Any], actions: Iterable[Mapping[str, Any]]) -> None:
+        """Show what is new of a session; its end once its last action is there: a message tells the session as of now, and may be ahead of its actions."""
         seen = self._seen.setdefault(session["id"], _Seen())
         self._seen.move_to_end(session["id"])
         if len(self._seen) > _MOST_REMEMBERED:
@@ -138,7 +139,7 @@ class Tail:
         for action in actions:
             if seen.is_new(action["ord"]):
                 self._shown.action(session, action)
-        if session["status"] != seen.status:
+        if session["status"] != seen.status and seen.highest >= session["action_count"]:
             seen.status = session["status"]
             self._shown.session(session)
 
@@ -170,10 +171,11 @@ class Tail:
 
 
 class _Seen:
-    """What of a session was shown already."""
+    """What of a session was shown already: its status, and its actions up to the one with the highest place."""
 
     def __init__(self) -> None:
         self.status: str | None = None
+        self.highest = 0
         self._ords: set[int] = set()
 
     @property
@@ -186,4 +188,5 @@ class _Seen:
         if place in self._ords:
             return False
         self._ords.add(place)
+        self.highest = max(self.highest, place)
         return True

@@ -132,6 +132,18 @@ def test_actions_and_ends_come_as_they_are_committed(
     assert [3, 4, 5] == heard.actions
 
 
+def test_the_end_of_a_session_is_shown_after_its_last_action() -> None:
+    """A message tells the session as it is when it is read: that may be ended, with actions still on their way."""
+    heard = Heard()
+    tail = Tail("http://nowhere", SessionFilter(), heard)
+    session = {"id": "1", "status": "succeeded", "action_count": 2}
+    first, second = ({"ord": number, "payload": {"number": number}} for number in (1, 2))
+    tail._take(session, [first])
+    assert ([1], []) == (heard.actions, heard.ended)
+    tail._take(session, [second])
+    assert ([1, 2], ["succeeded"]) == (heard.actions, heard.ended)
+
+
 def test_a_restart_of_the_server_loses_nothing_and_repeats_nothing(
     session_store: SessionStore, wait_until: WaitUntil
 ) -> None:

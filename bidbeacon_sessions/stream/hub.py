@@ -62,6 +62,7 @@ class Hub:
     def __init__(self, store: SessionStore, *, sync_seconds: float = SYNC_SECONDS) -> None:
         self.tailer = Tailer(store)
         self.resets: Counter[ResetReason] = Counter()
+        self.errors = 0
         self._sync_seconds = sync_seconds
         self._joining: list[Client] = []
         self._live: set[Client] = set()
@@ -155,6 +156,7 @@ class Hub:
             self._note_away(error)
             return AWAY_SECONDS
         except Exception:
+            self.errors += 1
             logger.exception("The stream could not read the change log")
             return AWAY_SECONDS
         if more:

@@ -30,6 +30,8 @@ def _lines(hub: Hub) -> Iterator[str]:
     yield from _metric("resets_total", "counter", "Streams that were told to load again.")
     for reason in ("epoch", "expired", "overflow"):
         yield f'bidbeacon_stream_resets_total{{reason="{reason}"}} {hub.resets[reason]}'
+    yield from _metric("errors_total", "counter", "Looks at the log that failed in a way nobody foresaw.")
+    yield f"bidbeacon_stream_errors_total {hub.errors}"
 
 
 def _step_seconds(counts: StepCounts) -> Iterator[str]:

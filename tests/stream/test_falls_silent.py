@@ -116,6 +116,29 @@ def test_steps_are_timed(session_store: SessionStore, http: httpx.Client, wait_u
     assert 0 < found["bidbeacon_stream_step_seconds_sum"] < 60
 
 
+def test_errors_that_nobody_foresaw_are_counted(
+    session_store: SessionStore,
+    http: httpx.Client,
+    wait_until: WaitUntil,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The stream goes on afterwards, and its metrics tell of them: a log alone is read too late."""
+    assert 0 == _metrics(http)["bidbeacon_stream_errors_total"]
+    with monkeypatch.context() as broken:
+        broken.setattr(hub.Hub, "_turn", _fail)
+        wait_until(lambda: _metrics(http)["bidbeacon_stream_errors_total"] >= 1)
+    with with_job_session("job", store=session_store):
+        pass
+    wait_until(lambda: _metrics(http)["bidbeacon_stream_published_total"] >= 1)
+    assert "KeyError: 'unforeseen'" in caplog.text
+    caplog.clear()
+
+
+async def _fail(_: hub.Hub) -> bool:
+    raise KeyError("unforeseen")
+
+
 def _metrics(http: httpx.Client) -> dict[str, float]:
     lines = [line for line in http.get("/metrics").text.splitlines() if line[0] != "#"]
     return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}

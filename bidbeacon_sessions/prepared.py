@@ -40,19 +40,29 @@ class PreparedConnection:
         Raises:
             psycopg.Error: what the driver would raise.
         """
+        answer = self._send(statement, values)
+        return answer.get_value(0, 0) if answer.ntuples else None
+
+    def count_written(self, statement: Statement, values: Sequence[bytes | None]) -> int:
+        """Send one in the same way, and give how many rows it wrote.
+
+        Raises:
+            psycopg.Error: what the driver would raise.
+        """
+        return self._send(statement, values).command_tuples or 0
+
+    def _send(self, statement: Statement, values: Sequence[bytes | None]) -> pq.abc.PGresult:
         try:
-            return self._send(statement, values)
+            return self._send_prepared(statement, values)
         except InvalidSqlStatementName:
             self._prepared.clear()  # a pool on the way, or the driver itself, has dropped what was prepared
-            return self._send(statement, values)
+            return self._send_prepared(statement, values)
 
-    def _send(self, statement: Statement, values: Sequence[bytes | None]) -> bytes | None:
-        server = self._connection.pgconn
+    def _send_prepared(self, statement: Statement, values: Sequence[bytes | None]) -> pq.abc.PGresult:
         if statement not in self._prepared:
             self._prepare(statement)
-        server.send_query_prepared(statement.name, values)
-        answer = self._answer()
-        return answer.get_value(0, 0) if answer.ntuples else None
+        self._connection.pgconn.send_query_prepared(statement.name, values)
+        return self._answer()
 
     def _prepare(self, statement: Statement) -> None:
         self._connection.pgconn.send_prepare(statement.name, statement.sql)

@@ -202,7 +202,7 @@ class SessionRecorder:
     def _write_first(self, connection: PreparedConnection) -> None:
         action = self._pending[0]
         try:
-            alive = append_action(connection, self.session_id, action)
+            alive = append_action(connection, self._session, action)
         except psycopg.Error as error:
             if is_away(error):
                 raise

@@ -47,8 +47,8 @@ _SECRET_ENTRY = re.compile(
     + r"[\"'])(?:\"[^\"]*\"?|'[^']*'?)"
 )
 _URL_PASSWORD = re.compile(r"(?i)((?<![a-z0-9+.-])[a-z][a-z0-9+.-]{0,30}://[^/\s:@]*:)[^@\s/]+(@)")
-_MAY_HOLD_ONE = re.compile(r"(?i)[=|@\"']|bearer|basic|eyJ|AKIA|ASIA|oa2-cs|-----BEGIN")
-"""Nearly all texts are words, names and days: one look tells that nothing is to be masked in them."""
+_MARKS = (*"=|@\"'", "bearer", "basic", "eyj", "akia", "asia", "oa2-cs", "-----begin")
+"""One of these is in every text that holds a secret, in small letters; nearly all texts are words, names and days, and have none."""
 
 
 def redact(value: Any) -> Any:
@@ -72,7 +72,7 @@ def redact(value: Any) -> Any:
 
 def redact_text(text: str) -> str:
     """Give the text with tokens, presigned URLs' signatures and passwords masked."""
-    if not _MAY_HOLD_ONE.search(text):
+    if not any(map(text.casefold().__contains__, _MARKS)):
         return text
     for pattern in _SECRETS_IN_TEXT:
         text = pattern.sub(MASK, text)

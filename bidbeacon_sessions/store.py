@@ -45,6 +45,7 @@ class SessionStore:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self._appending = _appending_on(engine)
 
     @classmethod
     def connect(cls, database_url: str) -> "SessionStore":
@@ -68,20 +69,21 @@ class SessionStore:
     @contextmanager
     def each(self) -> Iterator[Connection]:
         """Open a connection on which each statement is a transaction of its own: one round trip, also for its commit."""
-        with _appending_engine(self.engine).connect() as connection:
+        with self._appending.engine.connect() as connection:
             yield connection
 
     @contextmanager
     def prepared(self) -> Iterator[PreparedConnection]:
         """Open a connection like one of `each`, for the few statements that are sent very often."""
-        pooled = _appending_engine(self.engine).raw_connection()
+        pooled = self._appending.take()
         try:
             yield _prepared_on(pooled)
-        except psycopg.OperationalError:
-            pooled.invalidate()
-            raise
-        finally:
+        except BaseException as error:
+            if isinstance(error, psycopg.OperationalError):
+                pooled.invalidate()
             pooled.close()
+            raise
+        self._appending.give_back(pooled)
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
@@ -92,7 +94,7 @@ class SessionStore:
 
     def dispose(self) -> None:
         """Close the pooled connections."""
-        _appending_engine(self.engine).dispose()
+        self._appending.dispose()
         self.engine.dispose()
 
 
@@ -105,30 +107,71 @@ def _prepared_on(pooled: PoolProxiedConnection) -> PreparedConnection:
     return found
 
 
-_appending: WeakKeyDictionary[Engine, Engine] = WeakKeyDictionary()
+class _Appending:
+    """What sends single statements to one database, for all stores on an engine.
+
+    Its connections stay as they are between two statements, and the one that appended last is kept at hand, out of the pool: an append takes its job
+    a twelfth of a millisecond, of which looking after a connection would be a good part.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = create_engine(
+            engine.url.set(drivername="postgresql+psycopg"),
+            isolation_level="AUTOCOMMIT",
+            skip_autocommit_rollback=True,
+            pool_size=2,  # one for whoever appends, one for the heartbeat
+            max_overflow=6,
+            pool_use_lifo=True,
+            pool_reset_on_return=None,
+            connect_args=CONNECT_ARGS,
+        )
+        event.listen(self.engine, "checkin", _note_use)
+        event.listen(self.engine, "checkout", _ping_after_a_pause)
+        self._at_hand: PoolProxiedConnection | None = None
+        self._used_at = 0.0
+        self._taking = threading.Lock()
+
+    def take(self) -> PoolProxiedConnection:
+        """Give the connection at hand, or one of the pool where somebody else has it, or it lay idle and may be dead."""
+        with self._taking:
+            found, self._at_hand = self._at_hand, None
+        if found is not None and time.monotonic() - self._used_at < _IDLE_SECONDS:
+            return found
+        if found is not None:
+            self._put_back(found)
+        return self.engine.raw_connection()
+
+    def give_back(self, used: PoolProxiedConnection) -> None:
+        """Keep it at hand, unless another one is."""
+        with self._taking:
+            if self._at_hand is None:
+                self._at_hand, self._used_at = used, time.monotonic()
+                return
+        used.close()
+
+    def dispose(self) -> None:
+        """Close all connections that nobody uses."""
+        with self._taking:
+            found, self._at_hand = self._at_hand, None
+        if found is not None:
+            found.close()
+        self.engine.dispose()
+
+    def _put_back(self, found: PoolProxiedConnection) -> None:
+        info = found.info
+        found.close()
+        info[_USED_AT] = self._used_at  # it was not used just now, so it is asked whether it lives
+
+
+_appending: WeakKeyDictionary[Engine, _Appending] = WeakKeyDictionary()
 _making = threading.Lock()
 
 
-def _appending_engine(engine: Engine) -> Engine:
-    """Give the engine that sends single statements to the same database, one for all stores on it.
-
-    Its connections stay as they are between two statements, which halves what an append costs the job.
-    """
+def _appending_on(engine: Engine) -> _Appending:
+    """Give what all stores on an engine append with."""
     with _making:
         if engine not in _appending:
-            made = create_engine(
-                engine.url.set(drivername="postgresql+psycopg"),
-                isolation_level="AUTOCOMMIT",
-                skip_autocommit_rollback=True,
-                pool_size=2,  # one for whoever appends, one for the heartbeat
-                max_overflow=6,
-                pool_use_lifo=True,
-                pool_reset_on_return=None,
-                connect_args=CONNECT_ARGS,
-            )
-            event.listen(made, "checkin", _note_use)
-            event.listen(made, "checkout", _ping_after_a_pause)
-            _appending[engine] = made
+            _appending[engine] = _Appending(engine)
         return _appending[engine]
 
 

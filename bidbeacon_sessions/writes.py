@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, LiteralString, NamedTuple
 from uuid import UUID
 
@@ -174,11 +175,42 @@ def insert_action(connection: Connection, session_id: UUID, action: NewAction) -
     return bool(connection.exec_driver_sql(append.sql, values).scalar_one())
 
 
-def append_action(connection: PreparedConnection, session_id: UUID, action: NewAction) -> bool:
-    """Do the same in the way that costs the job least."""
+# Nearly all actions touch nothing or one thing. Where their session runs and their place is free, one short insert does it all, at two
+# thirds of the cost. Where it writes nothing, the statement for all says which of the two it was.
+_ADD = """INSERT INTO session_actions (session_id, ord, type, schema_version, at, payload)
+    SELECT id, CAST($2 AS bigint), CAST($3 AS text), CAST($4 AS bigint), CAST($5 AS timestamptz), CAST($6 AS jsonb)
+      FROM session_headers WHERE id = CAST($1 AS uuid) AND (status = 'running') IS TRUE FOR KEY SHARE
+    ON CONFLICT (session_id, ord) DO NOTHING"""
+_ADD_UNTOUCHING = Statement(b"bidbeacon_add", _ADD.encode())
+_ADD_TOUCHING = Statement(
+    b"bidbeacon_add_touching",
+    f"""WITH stored AS ({_ADD} RETURNING session_id, ord)
+    INSERT INTO session_touches (session_id, ord, account_key, dataset, window_key, effect, started_at)
+    SELECT session_id, ord, CAST($7 AS text), CAST($8 AS text), CAST($9 AS text), CAST($10 AS text), CAST($11 AS timestamptz)
+      FROM stored""".encode(),
+)
+
+
+def append_action(connection: PreparedConnection, session: NewSession, action: NewAction) -> bool:
+    """Do the same in the way that costs job and server least."""
+    if _add(connection, session, action):
+        return True
     append = _append_of(action)
-    found = connection.find_value(append.prepared, _texts_of(append, session_id, action))
+    found = connection.find_value(append.prepared, _texts_of(append, session.id, action))
     return found is not None and found != b"0"
+
+
+def _add(connection: PreparedConnection, session: NewSession, action: NewAction) -> bool:
+    """Append a usual action; give False where it is none, or where nothing was written."""
+    if action.promises or action.kept or len(action.touches) > 1:
+        return False
+    values = _texts_of(_APPEND, session.id, action)
+    if not action.touches:
+        return connection.count_written(_ADD_UNTOUCHING, values) > 0
+    [touch] = action.touches
+    told = touch.account, touch.dataset, touch.window, touch.effect, session.started_at.isoformat()
+    values += [None if text is None else _storable(text).encode() for text in told]
+    return connection.count_written(_ADD_TOUCHING, values) > 0
 
 
 def _append_of(action: NewAction) -> _Append:
@@ -190,7 +222,7 @@ def _append_of(action: NewAction) -> _Append:
 def _texts_of(append: _Append, session_id: UUID, action: NewAction) -> list[bytes | None]:
     """Give a statement's values as text, in their order."""
     values: list[bytes | None] = [
-        str(session_id).encode(),
+        _id_text(session_id),
         b"%d" % action.ord,
         action.type.encode(),
         b"%d" % action.schema_version,
@@ -259,6 +291,11 @@ _DELETE_ENDED = text("""
 def delete_ended_sessions(connection: Connection, before: datetime, most: int) -> int:
     """Delete sessions that ended before an instant, with all they tell, oldest first, `most` at most; give how many."""
     return connection.execute(_DELETE_ENDED, {"before": before, "most": most}).rowcount
+
+
+@lru_cache(64)
+def _id_text(session_id: UUID) -> bytes:
+    return str(session_id).encode()
 
 
 _encode = msgspec.json.Encoder(enc_hook=str).encode

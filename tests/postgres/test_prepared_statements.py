@@ -3,11 +3,13 @@
 import os
 import signal
 import threading
+from typing import Any, LiteralString
 
+import psycopg
 import pytest
 from sqlalchemy import text
 
-from bidbeacon_sessions import Action, SessionStore, Touch, with_job_session
+from bidbeacon_sessions import Action, SessionStore, Touch, store, with_job_session
 from tests.postgres.flickering import wait_until
 
 
@@ -23,20 +25,19 @@ class PreparedNoted(Action):
         return [Touch("US.1", "noted", window=self.said)]
 
 
-def texts(store: SessionStore) -> list[str]:
+def texts(session_store: SessionStore) -> list[str]:
     """Give what the sessions were told, in order."""
-    with store.begin() as connection:
+    with session_store.begin() as connection:
         return list(
             connection.execute(text("SELECT payload ->> 'said' FROM session_actions ORDER BY ord")).scalars()
         )
 
 
-def statement_names(store: SessionStore) -> list[str]:
-    """Give what is prepared on the connection that appends."""
-    with store.each() as connection:
-        return list(
-            connection.execute(text("SELECT name FROM pg_prepared_statements ORDER BY name")).scalars()
-        )
+def ask(session_store: SessionStore, statement: LiteralString) -> list[Any]:
+    """Give what a statement says on the connection that appends."""
+    with session_store.prepared() as prepared:
+        cursor = prepared._connection.execute(statement)
+        return cursor.fetchall() if cursor.description else []
 
 
 def test_a_statement_is_prepared_once_for_many_appends(session_store: SessionStore) -> None:
@@ -44,21 +45,17 @@ def test_a_statement_is_prepared_once_for_many_appends(session_store: SessionSto
     with with_job_session("x", store=session_store) as session:
         for number in range(20):
             session.add(PreparedNoted(said=str(number)))
-        assert "bidbeacon_append_touching" in statement_names(session_store)
-    with session_store.each() as connection:
-        calls = connection.execute(
-            text("SELECT generic_plans + custom_plans FROM pg_prepared_statements WHERE name = :name"),
-            {"name": "bidbeacon_append_touching"},
-        ).scalar_one()
-    assert 20 == calls
+    plans = (
+        "SELECT name, generic_plans + custom_plans FROM pg_prepared_statements WHERE name LIKE 'bidbeacon%'"
+    )
+    assert [("bidbeacon_add_touching", 20)] == ask(session_store, plans)
 
 
 def test_statements_that_were_dropped_on_the_way_are_prepared_again(session_store: SessionStore) -> None:
     """A pool between us and the server may do so, and so does the driver after some commands."""
     with with_job_session("x", store=session_store) as session:
         session.add(PreparedNoted(said="before"))
-        with session_store.each() as connection:
-            connection.execute(text("DEALLOCATE ALL"))
+        ask(session_store, "DEALLOCATE ALL")
         session.add(PreparedNoted(said="after"))
     assert ["before", "after"] == texts(session_store)
 
@@ -71,6 +68,41 @@ def test_a_statement_that_is_there_already_is_used(session_store: SessionStore) 
             prepared._prepared.clear()
         session.add(PreparedNoted(said="after"))
     assert ["before", "after"] == texts(session_store)
+
+
+def test_a_connection_is_kept_at_hand_for_who_appends_next(session_store: SessionStore) -> None:
+    """The pool is asked once; somebody who appends meanwhile, in another thread, has one of his own."""
+    pid: LiteralString = "SELECT pg_backend_pid()"
+    [first] = ask(session_store, pid)
+    assert [first] == ask(session_store, pid)
+    with session_store.prepared():
+        assert [first] != ask(session_store, pid)
+    assert len(ask(session_store, pid)) == 1
+
+
+def test_a_connection_that_ended_while_it_lay_idle_is_replaced(
+    session_store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked whether it lives before it is used: no append is lost, none has to be tried again."""
+    monkeypatch.setattr(store, "_IDLE_SECONDS", 0.0)
+    with with_job_session("x", store=session_store) as session:
+        session.add(PreparedNoted(said="before"))
+        [(pid,)] = ask(session_store, "SELECT pg_backend_pid()")
+        with session_store.begin() as connection:
+            connection.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+        session.add(PreparedNoted(said="after"))
+        assert not session._pause
+    assert ["before", "after"] == texts(session_store)
+
+
+def test_a_connection_on_which_something_failed_is_not_kept(session_store: SessionStore) -> None:
+    """The pool looks at it first; one that broke is thrown away."""
+    with pytest.raises(psycopg.OperationalError), session_store.prepared() as prepared:
+        [(pid,)] = prepared._connection.execute("SELECT pg_backend_pid()").fetchall()
+        with session_store.begin() as connection:
+            connection.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+        prepared._connection.execute("SELECT 1")
+    assert [(1,)] == ask(session_store, "SELECT 1")
 
 
 def test_an_interrupt_ends_the_wait_for_a_server_that_does_not_answer(session_store: SessionStore) -> None:
@@ -92,13 +124,13 @@ def test_an_interrupt_ends_the_wait_for_a_server_that_does_not_answer(session_st
     assert "before" == texts(session_store)[0]
 
 
-def _interrupt_one_that_waits(store: SessionStore) -> None:
+def _interrupt_one_that_waits(session_store: SessionStore) -> None:
     """Send this process an interrupt as soon as a statement waits for a lock, or where none ever does."""
     waiting = text(
         "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = CAST('session_touches' AS regclass)"
     )
     try:
-        with store.engine.connect() as connection:
+        with session_store.engine.connect() as connection:
             wait_until(
                 lambda: bool(connection.execute(waiting).scalar_one()), "a statement waits for the lock"
             )

@@ -12,6 +12,7 @@ from bidbeacon_sessions import AccountRef, Action, SessionClosedError, SessionSt
 from bidbeacon_sessions.finalisation import finalize_session
 from bidbeacon_sessions.leases import list_dead_sessions
 from bidbeacon_sessions.settings import MAX_ACTIONS
+from bidbeacon_sessions.writes import append_action
 
 ACCOUNT = AccountRef("amzn1.ads-account.g.a", "US", "US.a")
 
@@ -148,6 +149,45 @@ def test_text_that_json_in_postgres_refuses_is_stored_all_the_same(session_store
     with with_job_session("x", store=session_store) as session:
         session.add(LOADED.model_copy(update={"note": "a\x00b\ud800c"}))
     assert [row.actions[0]["note"] for row in _job_sessions(session_store)] == ["a␀b?c"]
+
+
+DAYS = [date(2026, 11, 22), date(2026, 11, 23)]
+
+
+@pytest.mark.parametrize("windows", [[], DAYS[:1], DAYS], ids=["no touch", "one", "two"])
+def test_an_action_is_stored_the_same_by_itself_and_in_a_transaction(
+    session_store: SessionStore, windows: list[date]
+) -> None:
+    """With its touches, whichever statement wrote it; odd texts in a touch as well."""
+    action = LOADED.model_copy(update={"windows": windows, "account": "US.a\x00\ud800"})
+    with with_job_session("x", store=session_store) as session:
+        session.add(action)
+        with session_store.begin() as connection:
+            session.add_in(connection, action)
+    columns = "type, schema_version, payload"
+    touch = "account_key, dataset, window_key, effect, started_at"
+    with session_store.begin() as connection:
+        [first, second] = connection.execute(text(f"SELECT {columns} FROM session_actions ORDER BY ord"))
+        touched = f"SELECT {touch} FROM session_touches WHERE ord = :ord ORDER BY window_key"
+        touches = [connection.execute(text(touched), {"ord": ord_}).all() for ord_ in (1, 2)]
+    assert first == second
+    assert touches[0] == touches[1]
+    assert [("US.a␀?", str(day)) for day in windows] == [
+        (row.account_key, row.window_key) for row in touches[0]
+    ]
+
+
+@pytest.mark.parametrize("windows", [[], DAYS[:1], DAYS], ids=["no touch", "one", "two"])
+def test_a_second_try_changes_nothing(session_store: SessionStore, windows: list[date]) -> None:
+    """The answer to the first may have been lost on the way: the action is there once, and the session counts as alive."""
+    with with_job_session("x", store=session_store) as session:
+        prepared = session._place(LOADED.model_copy(update={"windows": windows}))
+        with session_store.prepared() as connection:
+            assert [True, True] == [append_action(connection, session._session, prepared) for _ in range(2)]
+    [row] = _job_sessions(session_store)
+    with session_store.begin() as connection:
+        touches = connection.execute(text("SELECT count(*) FROM session_touches")).scalar_one()
+    assert (1, len(windows)) == (row.action_count, touches)
 
 
 def test_actions_over_the_bound_are_counted_in_one_more(session_store: SessionStore) -> None:

@@ -31,11 +31,9 @@ _DAY: Final = len("2026-01-31")
 _OTHER_INDEXES = text("""
     SELECT EXISTS (SELECT FROM pg_index WHERE indrelid = CAST(:table AS regclass) AND NOT indisprimary AND indpred IS NULL)""")
 
-# PostgreSQL 14 has no privilege of its own for a parameter.
-_MAY_CHECK_ONCE: Final = {
-    True: text("SELECT has_parameter_privilege('session_replication_role', 'SET')"),
-    False: text("SELECT current_setting('is_superuser') = 'on'"),
-}
+_MAY_CHECK_ONCE = text("SELECT has_parameter_privilege('session_replication_role', 'SET')")
+_MAY_CHECK_ONCE_14 = text("SELECT current_setting('is_superuser') = 'on'")
+"""PostgreSQL 14 has no privileges for parameters."""
 _OTHER_TRIGGERS = text("""
     SELECT EXISTS (SELECT FROM pg_trigger t LEFT JOIN pg_constraint c ON c.oid = t.tgconstraint
                     WHERE t.tgrelid = CAST(:table AS regclass) AND c.conname IS DISTINCT FROM :key)""")
@@ -185,7 +183,7 @@ def _account_checked_once(
 
 def _may_check_once(connection: Connection, table: PerformanceTable, account: Account) -> bool:
     has_privileges = (connection.dialect.server_version_info or ()) >= (15,)
-    if not connection.execute(_MAY_CHECK_ONCE[has_privileges]).scalar_one():
+    if not connection.execute(_MAY_CHECK_ONCE if has_privileges else _MAY_CHECK_ONCE_14).scalar_one():
         return False
     own = {"table": table.name, "key": f"fk_{table.name}_account_id_country_code"}
     if connection.execute(_OTHER_TRIGGERS, own).scalar_one():

@@ -48,11 +48,13 @@ export class CellDetail {
     ].filter(Boolean);
   }
 
+  /** One story a session, however often it touched the window. */
   stories(newest, zone) {
-    const list = el("ol", { class: "stories" }, newest.slice(0, SHOWN).map((action) => story(action, zone)));
-    const rest = newest.slice(SHOWN);
+    const stories = [...Map.groupBy(newest, ({ session_id: id }) => id).values()].map((actions) => story(actions, zone));
+    const list = el("ol", { class: "stories" }, stories.slice(0, SHOWN));
+    const rest = stories.slice(SHOWN);
     if (rest.length === 0) return [list];
-    const more = el("button", { type: "button", class: "more", on: { click: () => (list.append(...rest.map((action) => story(action, zone))), more.remove()) } }, `… ${rest.length} earlier`);
+    const more = el("button", { type: "button", class: "more", on: { click: () => (list.append(...rest), more.remove()) } }, `… ${rest.length} earlier`);
     return [list, more];
   }
 }
@@ -60,11 +62,27 @@ export class CellDetail {
 /** What stands between back-ticks is a command to copy. */
 const withCommands = (sentence) => sentence.split("`").map((piece, index) => (index % 2 === 1 ? el("code", {}, piece) : piece));
 
-function story(action, zone) {
+/** A session, its touches below it, newest first. */
+function story(actions, zone) {
+  const [{ session_id: id, session_status: status, job_name: job }] = actions;
   return el(
     "li",
-    { class: `story ${action.tone}` },
-    el("p", {}, el("a", { href: sessionPath(action.session_id) }, statusIcon(action.session_status), " ", el("bdi", {}, action.job_name)), " ", el("time", { datetime: action.at, title: fullTime(action.at, zone) }, `${dayKey(action.at, zone)} ${clock(action.at, zone)}`), " ", el("span", { "data-ago": action.at }, ago(action.at))),
-    el("p", { class: "sentence", dir: "auto" }, toneIcon(action.tone), " ", renderParts(action.parts, null)),
+    { class: "story" },
+    el("p", {}, el("a", { href: sessionPath(id) }, statusIcon(status), " ", el("bdi", {}, job))),
+    ...actions.map((action) => touch(action, zone)),
+  );
+}
+
+function touch(action, zone) {
+  return el(
+    "p",
+    { class: `touch ${action.tone}` },
+    toneIcon(action.tone),
+    " ",
+    el("span", { class: "sentence", dir: "auto" }, renderParts(action.parts, null)),
+    " ",
+    el("time", { datetime: action.at, title: fullTime(action.at, zone) }, `${dayKey(action.at, zone)} ${clock(action.at, zone)}`),
+    " ",
+    el("span", { "data-ago": action.at }, ago(action.at)),
   );
 }

@@ -17,6 +17,7 @@ export class Completion {
     this.options = [];
     this.active = -1;
     this.values = {};
+    this.isDismissed = false;
     this.loadedAt = -FRESH_MS;
     input.addEventListener("focus", () => this.load());
     input.addEventListener("input", () => this.suggest());
@@ -30,8 +31,9 @@ export class Completion {
   async load() {
     if (performance.now() - this.loadedAt < FRESH_MS) return this.suggest();
     this.loadedAt = performance.now();
+    this.isDismissed = false;
     this.values = await fetchJson("/api/job-sessions/values").catch(() => this.values);
-    if (document.activeElement !== this.input) return;
+    if (this.isDismissed) return;
     const chosen = this.options[this.active]?.insert;
     this.suggest();
     this.show(this.options.findIndex(({ insert }) => insert === chosen));
@@ -39,6 +41,7 @@ export class Completion {
 
   /** Suggest what fits the word, with none of it chosen yet. */
   suggest() {
+    this.isDismissed = false;
     const word = this.word();
     const colon = word.indexOf(":");
     const key = colon < 0 ? null : word.slice(0, colon);
@@ -69,7 +72,9 @@ export class Completion {
     else this.input.removeAttribute("aria-activedescendant");
   }
 
+  /** Until the next key or focus; what comes in meanwhile opens nothing. */
   close() {
+    this.isDismissed = true;
     this.options = [];
     this.show(-1);
   }
@@ -83,7 +88,7 @@ export class Completion {
     else if (isTaking) this.take(this.options[this.active]);
     else return;
     event.preventDefault();
-    event.stopPropagation();
+    event.stopImmediatePropagation();
   }
 
   onPointer(event) {

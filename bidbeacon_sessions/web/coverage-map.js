@@ -175,6 +175,7 @@ export class CoverageMap {
     this.moveTo(found.account, found.place);
     this.cursor.focus({ preventScroll: true });
     this.onChoose(found.account.key, dayAfter(this.data.from, found.place));
+    this.says.hidden = true; // what was chosen tells more
   }
 
   onKey(event) {

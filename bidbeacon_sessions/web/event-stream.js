@@ -286,6 +286,7 @@ function onScroll() {
 }
 
 byId("filter").addEventListener("submit", submitFilter);
+new Completion(query, byId("suggestions")); // before us: Escape closes its list first
 query.addEventListener("search", () => query.value === "" && byId("filter").requestSubmit());
 query.addEventListener("keydown", (event) => event.key === "Escape" && query.blur());
 byId("pill").addEventListener("click", togglePause);
@@ -297,7 +298,6 @@ document.addEventListener("click", followFilterLink);
 new IntersectionObserver((seen) => seen.some(({ isIntersecting }) => isIntersecting) && loadOlder(), { rootMargin: `${NEAR_END_PX}px` }).observe(older);
 bindKeys("stream", { "/": () => query.focus(), p: togglePause, j: () => feed.moveFocus(1), k: () => feed.moveFocus(-1) });
 bindZoneChoice(byId("zone"));
-new Completion(query, byId("suggestions"));
 keepCounting();
 open(fromAddress());
 

@@ -29,6 +29,8 @@ function textOf(state, asOf, waiting) {
       return `Offline${when}`;
     case "failed":
       return "Not connected";
+    case "unknown":
+      return "Nothing to follow";
     case "connecting":
       return "Connecting";
     default:

@@ -49,13 +49,13 @@ function onUpdate(session, actions) {
 }
 
 function onState(state) {
+  const isUnknown = timeline === null && state.error?.status === 404;
   if (state.error && timeline === null) {
     byId("skeleton").hidden = true;
-    const isUnknown = state.error.status === 404;
     showError(isUnknown ? "There is no such session" : "The session could not be loaded", state.error, () => stream.hurry());
   } else if (state.error) showTrouble("This session can't be renewed.", state.error, () => stream.hurry());
   if (state.name === "live") hideTrouble();
-  showPill(state);
+  showPill(isUnknown ? { ...state, name: "unknown" } : state);
 }
 
 let renewal = null;

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from sqlalchemy import text
 
-from bidbeacon_pipelines.actions import ReportFailed
+from bidbeacon_pipelines.actions import ReportFailed, WindowsQueued
 from bidbeacon_sessions import SessionStore, with_job_session
 from tests.postgres.load_world import add_account
 
@@ -42,6 +42,7 @@ def windows(session_store: SessionStore) -> SessionStore:
         )
     with with_job_session("load-windows", store=session_store) as session:
         day = TO - timedelta(days=5)
+        session.add(WindowsQueued(account="DE.one", dataset="daily_targets", windows=[day]))
         session.add(
             ReportFailed(
                 account="DE.one",
@@ -74,7 +75,10 @@ def test_a_cell_tells_why_and_leads_to_its_sessions(page: Page, base_url: str, w
     )
     page.keyboard.press("Enter")
     expect(page.locator(".verdict")).to_contain_text("Its report failed: Amazon said no.")
-    expect(page.locator(".story .sentence")).to_contain_text("Report of daily_targets failed")
+    expect(page.locator(".map .says")).to_be_hidden()
+    expect(page.locator(".story a")).to_have_count(1)
+    expect(page.locator(".story .sentence").first).to_contain_text("Report of daily_targets failed")
+    expect(page.locator(".story .sentence").last).to_contain_text("Queued 1 report window")
 
     page.goto(page.url)
     expect(page.locator(".verdict")).to_contain_text("Its report failed")

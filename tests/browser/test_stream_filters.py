@@ -179,6 +179,32 @@ def test_what_was_chosen_stays_chosen_when_the_values_come_in(stream: Page) -> N
     expect(stream.locator("#query")).to_have_value("since:")
 
 
+def test_what_was_closed_stays_closed_when_the_values_come_in(stream: Page) -> None:
+    """Escape closes the list; values that come later don't open it again, the next key does."""
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    stream.route("**/api/job-sessions/values", hold)
+    with stream.expect_request("**/api/job-sessions/values"):
+        stream.keyboard.press("/")
+    stream.keyboard.type("s")
+    expect(stream.locator("#suggestions")).to_be_visible()
+    stream.keyboard.press("Escape")
+    expect(stream.locator("#suggestions")).to_be_hidden()
+    expect(stream.locator("#query")).to_be_focused()
+    with stream.expect_response("**/api/job-sessions/values"):
+        held[0].continue_()
+    stream.evaluate("fetch('/healthz').then((answer) => answer.text())")
+    expect(stream.locator("#suggestions")).to_be_hidden()
+    stream.keyboard.type("i")
+    expect(stream.locator("#suggestions [role=option]")).to_have_count(1)
+    stream.keyboard.press("Escape")
+    stream.keyboard.press("Escape")
+    expect(stream.locator("#query")).not_to_be_focused()
+
+
 def test_the_histogram_can_be_brushed_by_pointer_and_keys(stream: Page) -> None:
     """A drag over its end leaves what began there; the keys choose the same; going back undoes it."""
     expect(stream.locator("#overview-title")).to_contain_text(

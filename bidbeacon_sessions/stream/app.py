@@ -1,5 +1,6 @@
 """The ASGI app of the stream: routes, and nothing that they lead to."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -42,6 +43,7 @@ from bidbeacon_sessions.stream.surroundings import answer_surroundings
 from bidbeacon_sessions.stream.web_files import WebFiles
 
 WEB = Path(__file__).resolve().parent.parent / "web"
+HEALTH_SECONDS = 3.0
 _FILES = WebFiles(WEB)
 
 
@@ -169,8 +171,9 @@ def _too_many() -> Response:
 
 async def _healthz(request: Request) -> Response:
     try:
-        await run_in_threadpool(_ask_database, _store(request))
-    except SQLAlchemyError as error:
+        async with asyncio.timeout(HEALTH_SECONDS):  # a silent database is away, long before TCP says so
+            await run_in_threadpool(_ask_database, _store(request))
+    except (SQLAlchemyError, TimeoutError) as error:
         return JSONResponse({"status": "database away", "error": type(error).__name__}, status_code=503)
     return JSONResponse({"status": "ok"})
 

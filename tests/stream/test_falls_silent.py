@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from bidbeacon_sessions import SessionStore, with_job_session
 from bidbeacon_sessions.change_log import step
-from bidbeacon_sessions.stream import hub
+from bidbeacon_sessions.stream import app, hub
 from bidbeacon_sessions.stream.log_connections import LogConnections
 
 WaitUntil = Callable[..., None]
@@ -51,6 +51,23 @@ def test_silent_connections_are_broken_off(
     with with_job_session("job", store=session_store) as session:
         pass
     wait_until(lambda: str(session.session_id) in reader.sessions)
+
+
+def test_a_silent_database_is_no_health(
+    session_store: SessionStore,
+    http: httpx.Client,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> None:
+    """Whoever asks for health is answered in time, also where nobody answers us."""
+    with session_store.begin(), session_store.begin():
+        assert 200 == http.get("/healthz").status_code
+    monkeypatch.setattr(app, "HEALTH_SECONDS", 0.5)
+    assert request.getfixturevalue("frozen_backends")
+    answer = http.get(
+        "/healthz", timeout=10
+    )  # the pool gives the connection that has rested longest: a frozen one
+    assert (503, {"status": "database away", "error": "TimeoutError"}) == (answer.status_code, answer.json())
 
 
 def test_an_ended_connection_is_replaced_at_once(

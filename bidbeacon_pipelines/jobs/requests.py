@@ -115,13 +115,15 @@ class _Driver:
         return self._state.status
 
     def _decide(self) -> Step:
-        """Decide what to do; nothing is asked for an account that needs a person, and one of its own leaves its slot to the other countries."""
-        reason = self._account.needs_person
+        """Decide what to do; nothing is asked for an account that is stopped, and its request leaves its slot to the other countries."""
+        account, reason = self._account, self._account.reason_to_skip
         if reason is None or self._state.status in {RequestStatus.LOADED, RequestStatus.FAILED}:
             return decide(self._state, self._bench.now(), self._policy)
-        if self._account.needs_person_for == "credentials":
+        if account.is_disabled:
+            return GiveUp(reason, needs_person=True, kind=FailureKind.ACCOUNT_DISABLED)
+        if account.needs_person_for == "credentials":
             return Nothing(reason)
-        return GiveUp(reason, needs_person=True)
+        return GiveUp(reason, needs_person=True, kind=FailureKind.NOT_AUTHORIZED)
 
     def _take(self, step: Step) -> bool:
         """Take a step; give False where nothing more can be done now."""

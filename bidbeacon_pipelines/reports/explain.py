@@ -84,10 +84,12 @@ def _requested(known: KnownWindow) -> Verdict | None:
 
 
 def _resting(known: KnownWindow) -> Verdict | None:
-    """A request whose account waits for credentials is neither sent nor looked at."""
-    stopped = _stop_of(known.account)
-    if stopped is None or stopped[0] is not Cause.CREDENTIALS_NEED_PERSON or known.facts.request is None:
+    """A request whose account is stopped is neither sent nor looked at: it rests for credentials, else it is given up."""
+    stopped, request = _stop_of(known.account), known.facts.request
+    if stopped is None or request is None:
         return None
+    if request.claim_is_alive and stopped[0] is not Cause.CREDENTIALS_NEED_PERSON:
+        return None  # who works on it right now began before
     return _stop_verdict(known.facts, *stopped, known.kept)
 
 

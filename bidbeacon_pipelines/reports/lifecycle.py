@@ -46,6 +46,7 @@ class FailureKind(StrEnum):
     TOO_OLD = "too_old"
     REJECTED = "rejected"
     ACCOUNT_DISABLED = "account_disabled"
+    """By us or by Amazon: nothing is asked for it."""
     NOT_AUTHORIZED = "not_authorized"
     TOO_OLD_ONCE = "too_old_once"
     REJECTED_ONCE = "rejected_once"
@@ -153,10 +154,17 @@ class RetryLater:
 
 @dataclass(frozen=True)
 class GiveUp:
-    """End the request as failed; `needs_person` where nothing of the account will work until someone acts."""
+    """End the request as failed.
+
+    Attributes:
+        reason: Why, for a person.
+        needs_person: Whether nothing of the account will work until someone acts.
+        kind: What is wrong, where that is no failure of the report: its account was stopped.
+    """
 
     reason: str
     needs_person: bool = False
+    kind: FailureKind | None = None
 
 
 @dataclass(frozen=True)

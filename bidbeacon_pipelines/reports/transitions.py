@@ -137,6 +137,8 @@ def retried(request: RequestState, step: RetryLater) -> RequestState:
 def given_up(request: RequestState, step: GiveUp) -> RequestState:
     """Give the state of a request that ends without its report; the failure's reason is the step's."""
     failure = request.failure or Failure(FailureKind.STUCK, step.reason)
+    if step.kind is not None:
+        failure = Failure(step.kind, step.reason)
     return replace(
         request, status=RequestStatus.FAILED, next_step_at=None, failure=replace(failure, reason=step.reason)
     )

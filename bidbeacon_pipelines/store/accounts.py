@@ -55,6 +55,11 @@ class Account:
         return {"account_id": self.account_id, "country_code": self.country_code}
 
     @property
+    def is_disabled(self) -> bool:
+        """Whether somebody disabled it, here or at Amazon."""
+        return not self.enabled or self.amazon_status == "DISABLED"
+
+    @property
     def reason_to_skip(self) -> str | None:
         """Why nothing is asked of Amazon for this account, or None."""
         if not self.enabled:

@@ -1,6 +1,6 @@
 """What happens to accounts when Amazon refuses our credentials, or one account, and how they get out of it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -21,7 +21,12 @@ from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.reports.verdicts import Cause
 from bidbeacon_pipelines.sandbox.thread import SandboxHandle
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.store.accounts import Account, list_keys_without_entities, set_needs_person
+from bidbeacon_pipelines.store.accounts import (
+    Account,
+    list_keys_without_entities,
+    set_enabled,
+    set_needs_person,
+)
 from bidbeacon_pipelines.store.entities import insert_export
 from bidbeacon_pipelines.store.windows import list_accounts_with_due_work
 from tests.postgres.bench_world import DATASET, BenchWorld
@@ -115,16 +120,7 @@ def test_a_window_that_rests_says_that_credentials_are_refused(world: BenchWorld
     account = world.account()
     world.break_with("invalid_grant")
     anew.ask(account, DAY)
-    with world.engine.begin() as connection:
-        told = explain_window(
-            connection,
-            world.bench.settings,
-            account.account_key,
-            DATASET.name,
-            DAY,
-            now=world.bench.now(),
-        )
-    assert told.verdict.cause is Cause.CREDENTIALS_NEED_PERSON
+    assert _cause(world, account) is Cause.CREDENTIALS_NEED_PERSON
 
 
 def test_nothing_is_started_while_credentials_are_refused(world: BenchWorld, anew: BenchWorld) -> None:
@@ -207,16 +203,87 @@ def test_an_answer_as_it_should_be_makes_refusals_before_it_forgotten(world: Ben
         assert world.account().refusals == 0
 
 
-def test_a_request_of_an_account_that_was_stopped_leaves_its_slot(world: BenchWorld) -> None:
-    """A report in flight of an account that needs a person is given up without a call, so that other countries have its slot."""
-    account = world.account()
-    request_id = world.ask(account, DAY)
+def _need_person(world: BenchWorld, account: Account) -> None:
     with world.engine.begin() as connection:
         set_needs_person(connection, account, "no rights")
+
+
+def _disable(world: BenchWorld, account: Account) -> None:
+    with world.engine.begin() as connection:
+        set_enabled(connection, account.account_key, enabled=False)
+
+
+def _disable_at_amazon(world: BenchWorld, account: Account) -> None:
+    world.execute(
+        "UPDATE advertiser_accounts SET amazon_status = 'DISABLED' WHERE account_key = :key",
+        key=account.account_key,
+    )
+
+
+STOPS = [
+    (_need_person, "not_authorized", Cause.ACCOUNT_NEEDS_PERSON),
+    (_disable, "account_disabled", Cause.ACCOUNT_DISABLED),
+    (_disable_at_amazon, "account_disabled", Cause.ACCOUNT_DISABLED_AT_AMAZON),
+]
+
+
+@pytest.mark.parametrize(("stop", "kind", "cause"), STOPS)
+@pytest.mark.parametrize("state", ["in_flight", "planned", "completed"])
+def test_a_request_of_an_account_that_was_stopped_leaves_its_slot(
+    world: BenchWorld, stop: Callable[[BenchWorld, Account], None], kind: str, cause: Cause, state: str
+) -> None:
+    """It is given up without a call, wherever it is, so that other countries have its slot; `explain` says why at once."""
+    account = world.account()
+    if state == "planned":
+        world.break_with("report_failed", times=1)
+    if state == "completed":
+        world.break_with("truncated_gzip")
+    request_id = world.ask(account, DAY)
+    if state != "in_flight":
+        world.advance(minutes=5)
+        world.step()
+    assert state == world.request(request_id).status
+    stop(world, account)
+    assert cause is _cause(world, account)
     calls = len(world.sandbox.state.ledger.calls())
     world.advance(hours=1)
     world.step()
-    assert (calls, "failed") == (len(world.sandbox.state.ledger.calls()), world.request(request_id).status)
+    ended = world.request(request_id)
+    assert (calls, "failed", kind) == (
+        len(world.sandbox.state.ledger.calls()),
+        ended.status,
+        ended.failure_kind,
+    )
+    assert cause is _cause(world, account)
+
+
+def test_an_account_that_is_enabled_again_goes_on_at_once(world: BenchWorld) -> None:
+    """What was being asked for when it was disabled is due at once, and loaded when it is enabled."""
+    account = world.account()
+    world.ask(account, DAY)
+    _disable(world, account)
+    stopped_at = world.advance(hours=1)
+    world.step()
+    due_at = world.window(account, DAY).next_refresh_at
+    assert due_at is not None
+    assert timedelta(minutes=1) > due_at - stopped_at
+    with world.engine.begin() as connection:
+        set_enabled(connection, account.account_key, enabled=True)
+    world.load(account, DAY)
+    assert world.window(account, DAY).status == "loaded"
+
+
+def _cause(world: BenchWorld, account: Account) -> Cause:
+    with world.engine.begin() as connection:
+        told = explain_window(
+            connection,
+            world.bench.settings,
+            account.account_key,
+            DATASET.name,
+            DAY,
+            now=world.bench.now(),
+        )
+    return told.verdict.cause
 
 
 def test_a_report_in_flight_outlives_refused_credentials(

@@ -34,8 +34,8 @@ _RESERVED = frozenset({"type", "at", "ord", "version", CUT_MARK})
 _registry: dict[str, type["Action"]] = {}
 
 
-_without_secrets = lru_cache(4_096)(redact_text)
-"""For texts that come again and again: an action may touch hundreds of windows of one account and dataset."""
+without_secrets = lru_cache(4_096)(redact_text)
+"""`redact_text` for texts that come again and again: an action may touch hundreds of windows of one account and dataset."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Touch:
     def masked(self) -> "Touch":
         """Give it without secrets."""
         given = (self.account, self.effect, self.dataset, self.window)
-        clean = tuple(None if text is None else _without_secrets(text) for text in given)
+        clean = tuple(None if text is None else without_secrets(text) for text in given)
         return self if clean == given else Touch(*clean)  # type: ignore[arg-type]
 
 
@@ -95,7 +95,8 @@ class Action(BaseModel):
         """Give the keys of work that this action queued for somebody; nothing by default.
 
         A key is any text. Whoever does the work records an action whose `kept_promises` name it; the session that queued it then shows
-        what became of it, and shows it as lost where nothing came within `promise_lasts`.
+        what became of it, and shows it as lost where nothing came within `promise_lasts`. Secrets in it are masked, so keys that differ
+        in nothing else are one.
         """
         return ()
 

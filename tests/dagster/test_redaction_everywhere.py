@@ -38,6 +38,22 @@ class CanarySung(Action):
         """A window with a secret in its key."""
         return [Touch(f"US.{self.song}", "sung", "songs", self.song)]
 
+    def promises(self) -> list[str]:
+        """That somebody answers, under a key with a secret in it."""
+        return [f"answer to {self.song}"]
+
+
+class CanaryAnswered(Action):
+    """A bird answered another one."""
+
+    sentence = "Answered {song}"
+
+    song: str
+
+    def kept_promises(self) -> list[str]:
+        """The one of the bird that sang."""
+        return [f"answer to {self.song}"]
+
 
 SONG = CanarySung(
     song=TOKEN,
@@ -64,6 +80,7 @@ def sung(
         with sessions.session(context, "sing", input=given, account=account) as session:
             session.label(link=PRESIGNED)
             session.add(SONG)
+            session.add(CanaryAnswered(song=TOKEN))
             with pytest.raises(LookupError), session_store.begin() as connection:
                 session.add_in(connection, SONG)
                 raise LookupError
@@ -100,6 +117,13 @@ def test_the_canary_is_found_nowhere(sung: dict[str, str], database_url: str) ->
     assert [] == [where for where, found in sung.items() if CANARY in found]
     silent = [where for where, found in sung.items() if not any(mark in found for mark in MARKS)]
     assert ["Dagster's run", "logs"] == silent  # these tell nothing that could hold one
+
+
+def test_a_promise_whose_key_holds_a_secret_is_kept(sung: dict[str, str]) -> None:
+    """Promise and claim are masked alike, so they still find each other."""
+    session = json.loads(sung["session"])["session"]
+    [promise] = session["actions"][0]["promises"]
+    assert ("answer to •••", "kept", 2) == (promise["key"], promise["fate"], promise["kept_ord"])
 
 
 @pytest.fixture(autouse=True)
@@ -148,9 +172,11 @@ def _tables(store: SessionStore) -> str:
         "session_headers",
         "session_actions",
         "session_touches",
+        "session_promises",
         "session_leases",
         "session_changes",
         "job_sessions",
+        "job_promises",
     )
     with store.begin() as connection:
         return "".join(

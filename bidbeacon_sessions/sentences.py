@@ -2,7 +2,7 @@
 
 `"Requested {report_id:badge} for {windows:count:window} {windows:windows}[ after {waited_seconds:duration}]"`
 
-- `{field}` or `{field:kind}` or `{field:kind:argument}`; kinds are listed in `KINDS`.
+- `{field}` or `{field:kind}` or `{field:kind:argument}`; kinds are listed in `KINDS`. The argument of `money` is the field of its currency.
 - `[…]` is left out when any field inside is `None`, empty or 0.
 
 A part is a JSON object with `kind` and `text`; `badge`, `window`, `account`, `time` and `link` parts carry a `value` too (for
@@ -36,6 +36,12 @@ class Piece:
     argument: str = ""
 
     @property
+    def fields(self) -> frozenset[str]:
+        """The names of the payload's fields that it needs."""
+        named = (self.name, self.argument if self.kind in _TAKES_FIELD else None)
+        return frozenset(name for name in named if name)
+
+    @property
     def step(self) -> "Step":
         """How it is rendered."""
         argument = self.text if self.name is None else self.argument
@@ -64,8 +70,8 @@ class Template:
 
     @property
     def fields(self) -> frozenset[str]:
-        """The names of all payload fields that the sentence uses."""
-        return frozenset(name for segment in self.segments for name in segment.fields)
+        """The names of all payload fields that the sentence uses, also as an argument."""
+        return frozenset().union(*(piece.fields for segment in self.segments for piece in segment.pieces))
 
     @cached_property
     def _plan(self) -> "Plan":
@@ -259,6 +265,8 @@ _TEXTS: Mapping[str, AsText] = {
     "money": _money,
     "flag": _flag,
 }
+_TAKES_FIELD = frozenset({"money"})
+"""Kinds whose argument names another field."""
 _PARTS: Mapping[str, AsParts] = {
     "badge": _valued("badge"),
     "account": _valued("account"),

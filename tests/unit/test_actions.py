@@ -63,6 +63,28 @@ def test_a_sentence_that_names_a_missing_field_is_refused() -> None:
             row_count: int
 
 
+def test_a_sentence_that_names_a_missing_currency_is_refused() -> None:
+    """The field that an amount's currency is taken from is one that the sentence names."""
+    with pytest.raises(ActionDefinitionError, match="names \\['curency'\\]"):
+
+        class Mispriced(Action):
+            sentence = "Sold for {price:money:curency}"
+            price: Decimal
+            currency: str
+
+
+def test_an_amount_without_its_currency_is_still_shown() -> None:
+    """The currency decides nothing but what follows the amount."""
+
+    class SamplePriced(Action):
+        sentence = "Sold[ for {price:money:currency}]"
+        price: Decimal
+        currency: str | None = None
+
+    assert "Sold for 2.50" == plain_text(SamplePriced(price=Decimal("2.5")).parts())
+    assert "Sold for 2.50 EUR" == plain_text(SamplePriced(price=Decimal("2.5"), currency="EUR").parts())
+
+
 def test_two_classes_of_one_type_are_refused() -> None:
     """A type means one thing."""
     with pytest.raises(ActionDefinitionError, match="is taken by"):

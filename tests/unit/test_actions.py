@@ -1,13 +1,19 @@
 """Action classes and their sentences, without a database."""
 
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterator
 from datetime import date, timedelta
 from decimal import Decimal
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 from bidbeacon_sessions import Action, ActionDefinitionError
-from bidbeacon_sessions.actions import render_action
+from bidbeacon_sessions.actions import find_action_class, render_action
 from bidbeacon_sessions.bounds import within
 from bidbeacon_sessions.schemas import stored_schema
 from bidbeacon_sessions.sentences import format_duration, plain_text
@@ -89,6 +95,83 @@ def test_two_classes_of_one_type_are_refused() -> None:
     """A type means one thing."""
     with pytest.raises(ActionDefinitionError, match="is taken by"):
         type("SampleQueued", (Action,), {"sentence": "Other"})
+
+
+ONE_CLASS = """
+from bidbeacon_sessions import Action
+
+
+class SampleReloaded(Action):
+    sentence = "{said}"
+"""
+ANOTHER_CLASS = """
+
+class SampleReloaded(Action):
+    sentence = "Another one"
+"""
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """Give a module that declares one action."""
+    (tmp_path / "sample_actions.py").write_text(ONE_CLASS.format(said="First"))
+    monkeypatch.syspath_prepend(tmp_path)
+    yield importlib.import_module("sample_actions")
+    del sys.modules["sample_actions"]
+
+
+def test_two_classes_of_one_name_in_one_module_are_refused(module: ModuleType) -> None:
+    """The second would take the first one's place, and what the first one stored could not be read any more."""
+    path = Path(str(module.__file__))
+    path.write_text(path.read_text() + ANOTHER_CLASS)
+    with pytest.raises(ActionDefinitionError, match="declared twice in sample_actions, in lines 5 and 9"):
+        importlib.reload(module)
+
+
+def test_two_classes_of_one_name_in_one_function_are_refused() -> None:
+    """Wherever they are declared."""
+    with pytest.raises(ActionDefinitionError, match="declared twice"):
+
+        class SampleTwice(Action):
+            sentence = "First"
+
+        class SampleTwice(Action):  # type: ignore[no-redef]  # noqa: F811 - what is tested
+            sentence = "Second"
+
+
+def test_a_module_is_loaded_again_as_it_is(module: ModuleType) -> None:
+    """The same class of the same line takes its own place."""
+    first = module.SampleReloaded
+    assert find_action_class("sample-reloaded") is first
+    importlib.reload(module)
+    assert module.SampleReloaded is not first
+    assert find_action_class("sample-reloaded") is module.SampleReloaded
+
+
+def test_a_module_is_loaded_again_after_it_was_changed(module: ModuleType) -> None:
+    """Its classes may have moved to other lines meanwhile."""
+    Path(str(module.__file__)).write_text("# moved\n\n" + ONE_CLASS.format(said="Changed"))
+    importlib.reload(module)
+    assert "Changed" == plain_text(render_action("sample-reloaded", 1, {}).parts)
+
+
+def test_a_module_is_loaded_again_under_its_name(module: ModuleType) -> None:
+    """As a tool does that loads files: a new module of the same name, and the old one may live on."""
+    spec = importlib.util.spec_from_file_location(module.__name__, module.__file__)
+    assert spec is not None
+    assert spec.loader is not None
+    again = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(again)
+    assert find_action_class("sample-reloaded") is again.SampleReloaded is not module.SampleReloaded
+
+
+def test_a_cell_that_is_run_again_declares_its_class_anew() -> None:
+    """In a notebook all cells are parts of one module, and lines are counted from each one's beginning."""
+    cells: dict[str, Any] = {"__name__": "sample_notebook"}
+    for said in ("First", "Second"):
+        source = "\n" * len(said) + ONE_CLASS.format(said=said).replace("SampleReloaded", "SampleCell")
+        exec(source, cells)
+    assert find_action_class("sample-cell") is cells["SampleCell"]
 
 
 @pytest.mark.parametrize(("version", "payload"), [(2, {"windows": []}), (1, {"rows": 3})])

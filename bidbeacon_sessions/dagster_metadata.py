@@ -8,20 +8,21 @@ from uuid import UUID
 from dagster import MetadataValue
 
 from bidbeacon_sessions.presentation import action_json, session_json, session_url
-from bidbeacon_sessions.store import SessionStore, find_session, list_actions
+from bidbeacon_sessions.store import SessionStore, find_session, list_last_actions
 
-MAX_MARKDOWN_BYTES = 5_000
-"""What one Markdown value may take as it is stored, so that an event with some figures beside it stays below 8 KB."""
+MAX_MARKDOWN_BYTES = 4_000
+"""What one Markdown value may take as it is stored, so that an event with some twenty figures beside it (3.8 KB) stays below 8 KB."""
 
 _MOST_SENTENCES = 60
 _LONGEST_SENTENCE = 400
+_ROOM_FOR_REST = 100
 
 
 def session_metadata(store: SessionStore, session_id: UUID) -> dict[str, MetadataValue[Any]]:
     """Give what a materialization, observation or check shows of a session: its page, its status, its sentences as Markdown."""
     with store.begin() as connection:
         header = find_session(connection, session_id)
-        actions = list_actions(connection, session_id, limit=_MOST_SENTENCES)
+        actions = list_last_actions(connection, [session_id], per_session=_MOST_SENTENCES)
     if header is None:
         return {}
     return {
@@ -32,25 +33,35 @@ def session_metadata(store: SessionStore, session_id: UUID) -> dict[str, Metadat
 
 
 def timeline(actions: Sequence[Mapping[Any, Any]], *, more: int = 0) -> MetadataValue[Any]:
-    """Give the sentences of stored actions as a Markdown list; `more` is how many of the session's are not among them."""
+    """Give the sentences of stored actions as a Markdown list, the newest where there is no room for all.
+
+    `more` is how many earlier ones of the session are not among them.
+    """
     shown = [action_json(action) for action in actions]
     lines = [f"- `{action['at'][11:19]}` {escape_markdown(_shortened(action['text']))}" for action in shown]
-    return MetadataValue.md(
-        bounded_lines(lines, "- … and {} more on the session's page", more=more) or "No actions."
-    )
+    kept = _fitting(lines[::-1], MAX_MARKDOWN_BYTES)[::-1]
+    left = more + len(lines) - len(kept)
+    told = [f"- … {left:,} earlier on the session's page", *kept] if left else kept
+    return MetadataValue.md("\n".join(told) or "No actions.")
 
 
-def bounded_lines(lines: Iterable[str], rest: str, *, more: int = 0) -> str:
-    """Join lines as long as they stay within `MAX_MARKDOWN_BYTES` as JSON; `rest` says how many were left out."""
+def bounded_lines(lines: Sequence[str], rest: str, *, most_bytes: int = MAX_MARKDOWN_BYTES) -> str:
+    """Join lines as long as they stay within a bound as JSON; `rest` says how many were left out."""
+    kept = _fitting(lines, most_bytes)
+    left = len(lines) - len(kept)
+    return "\n".join([*kept, rest.format(f"{left:,}")] if left else kept)
+
+
+def _fitting(lines: Iterable[str], most_bytes: int) -> list[str]:
+    """Give the first lines that stay within the bound, with room for one that says how many are left out."""
     kept: list[str] = []
-    left, room = more, MAX_MARKDOWN_BYTES
+    room = most_bytes - _ROOM_FOR_REST
     for line in lines:
-        room -= len(json.dumps(line)) + 2
-        if room >= 0:
-            kept.append(line)
-        else:
-            left += 1
-    return "\n".join([*kept, rest.format(f"{left:,}")] if left > 0 else kept)
+        room -= len(json.dumps(line))  # two quotes, for the line's end
+        if room < 0:
+            break
+        kept.append(line)
+    return kept
 
 
 def escape_markdown(text: str) -> str:

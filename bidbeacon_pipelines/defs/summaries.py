@@ -39,10 +39,13 @@ from bidbeacon_pipelines.reports.datasets import get_dataset
 from bidbeacon_pipelines.reports.plots import Point, plot_svg
 from bidbeacon_pipelines.store.summaries import DAILY, HOURLY, list_accounts_to_sum_up
 from bidbeacon_sessions.dagster import session_metadata
+from bidbeacon_sessions.dagster_metadata import bounded_lines
 from bidbeacon_sessions.presentation import session_url
 
 _UPDATE_EVERY_SECONDS = 600
 _TABLE_DAYS = 14
+_TABLE_BYTES = 1_600
+"""Enough for two weeks of amounts below a million; the plot beside it takes twice as much, and an event should stay below 8 KB."""
 
 
 @asset(
@@ -157,7 +160,8 @@ def _image(days: Sequence[dict[str, Any]], currency: str) -> str:
 def _table(days: Sequence[dict[str, Any]]) -> str:
     heads = ("day", "spend", "sales", "orders", "ACOS", "ROAS", "hours less day: spend", "sales")
     lines = [_row(heads), _row(["---"] + ["---:"] * (len(heads) - 1))]
-    return "\n".join([*lines, *(_row(_cells(day)) for day in reversed(days))])
+    lines += [_row(_cells(day)) for day in reversed(days)]
+    return bounded_lines(lines, "| … and {} more |", most_bytes=_TABLE_BYTES)
 
 
 def _cells(day: dict[str, Any]) -> Sequence[str]:

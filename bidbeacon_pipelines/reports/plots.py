@@ -1,4 +1,4 @@
-"""A plot of spend and sales by day as SVG: some 3 kB, drawn without a library, shown wherever an image is."""
+"""A plot of spend and sales by day as SVG: some 3 kB for 60 days with any gaps, drawn without a library, shown wherever an image is."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -76,13 +76,12 @@ def _round_up(amount: Decimal) -> Decimal:
 
 
 def _grid(frame: _Frame) -> Iterator[str]:
-    for number in range(_LINES + 1):
-        amount = frame.top * number / _LINES
-        y = frame.y(amount)
-        yield f'<path d="M{_LEFT} {y}H{_WIDTH - _RIGHT}" stroke="{_GRID}"/>'
-        yield _text(
-            _LEFT - 8, y + 4, f"{amount:,.2f}" if frame.top < _LINES else f"{amount:,.0f}", _INK, anchor="end"
-        )
+    amounts = [frame.top * number / _LINES for number in range(_LINES + 1)]
+    lines = "".join(f"M{_LEFT} {frame.y(amount)}H{_WIDTH - _RIGHT}" for amount in amounts)
+    yield f'<path d="{lines}" stroke="{_GRID}"/>'
+    for amount in amounts:
+        shown = f"{amount:,.2f}" if frame.top < _LINES else f"{amount:,.0f}"
+        yield _text(_LEFT - 8, frame.y(amount) + 4, shown, _INK, anchor="end")
 
 
 def _dates(frame: _Frame) -> Iterator[str]:
@@ -96,23 +95,28 @@ def _dates(frame: _Frame) -> Iterator[str]:
 
 
 def _curve(frame: _Frame, amounts: Sequence[tuple[date, Decimal | None]], color: str) -> Iterator[str]:
-    """Draw lines through days that follow each other, and a dot for one that stands alone."""
+    """Draw lines through days that follow each other, and dots for those that stand alone: two elements, however many gaps there are."""
+    places = [
+        [f"{frame.x(day)} {frame.y(amount)}" for day, amount in stretch] for stretch in _stretches(amounts)
+    ]
+    if lines := "".join(f"M{first}L{' '.join(rest)}" for first, *rest in places if rest):
+        yield f'<path d="{lines}" fill="none" stroke="{color}" stroke-width="2" stroke-linejoin="round"/>'
+    if dots := "".join(f"M{first}h0" for first, *rest in places if not rest):
+        yield f'<path d="{dots}" stroke="{color}" stroke-width="6" stroke-linecap="round"/>'
+
+
+def _stretches(amounts: Sequence[tuple[date, Decimal | None]]) -> Iterator[list[tuple[date, Decimal]]]:
+    """Give the runs of days that are known and follow each other."""
     stretch: list[tuple[date, Decimal]] = []
     for day, amount in [*amounts, (date.max, None)]:
         if stretch and (amount is None or (day - stretch[-1][0]).days > 1):
-            yield _stretch(frame, stretch, color)
+            yield stretch
             stretch = []
         if amount is not None:
             stretch.append((day, amount))
 
 
-def _stretch(frame: _Frame, stretch: Sequence[tuple[date, Decimal]], color: str) -> str:
-    places = [f"{frame.x(day)},{frame.y(amount)}" for day, amount in stretch]
-    if len(places) == 1:
-        x, _, y = places[0].partition(",")
-        return f'<circle cx="{x}" cy="{y}" r="3" fill="{color}"/>'
-    return f'<polyline points="{" ".join(places)}" fill="none" stroke="{color}" stroke-width="2" stroke-linejoin="round"/>'
-
-
-def _text(x: int, y: int, text: str, color: str, *, anchor: str = "start", weight: str = "normal") -> str:
-    return f'<text x="{x}" y="{y}" fill="{color}" text-anchor="{anchor}" font-weight="{weight}">{text}</text>'
+def _text(x: int, y: int, text: str, color: str, *, anchor: str = "", weight: str = "") -> str:
+    anchored = f' text-anchor="{anchor}"' if anchor else ""
+    weighed = f' font-weight="{weight}"' if weight else ""
+    return f'<text x="{x}" y="{y}" fill="{color}"{anchored}{weighed}>{text}</text>'

@@ -144,14 +144,13 @@ def test_functions_that_it_cannot_record_are_refused_when_they_are_defined() -> 
 
 
 def test_what_an_event_shows_stays_below_8_kb_however_much_was_told(session_store: SessionStore) -> None:
-    """Five hundred long sentences with characters that Markdown escapes: some, how many more, and the link to all of them."""
+    """Five hundred long sentences with characters that Markdown escapes: the newest, how many before, and the link to all of them."""
     with with_job_session("count-sheep", store=session_store) as session:
         for number in range(500):
             session.add(SheepCounted(sheep=number, note="*_é[" * 300))
     metadata = session_metadata(session_store, session.session_id)
     assert len(json.dumps({name: str(value.value) for name, value in metadata.items()})) < 8 * 1024
-    shown = str(metadata["timeline"].value)
-    assert shown.startswith("- `")
-    assert "more on the session's page" in shown.splitlines()[-1]
-    told = int(shown.splitlines()[-1].split()[3].replace(",", ""))
-    assert 500 == told + len(shown.splitlines()) - 1
+    [left, *shown] = str(metadata["timeline"].value).splitlines()
+    assert left.endswith("earlier on the session's page")
+    assert 500 == int(left.split()[2]) + len(shown)
+    assert "Counted 499 sheep" in shown[-1]

@@ -115,6 +115,7 @@ def sessions_tail(
     dataset: OfDataset = None,
     window: Window = None,
     run: Run = None,
+    since: Since = None,
     last: Annotated[
         int, typer.Option(min=0, max=200, help="How many sessions of before are shown first.")
     ] = 3,
@@ -132,7 +133,14 @@ def sessions_tail(
     from bidbeacon_sessions.settings import get_session_settings
 
     wanted = read_filter(
-        job=job, account=account, status=status, type=action_type, dataset=dataset, window=window, run=run
+        job=job,
+        account=account,
+        status=status,
+        type=action_type,
+        dataset=dataset,
+        window=window,
+        run=run,
+        since=since,
     )
     secret = get_session_settings().stream_token
     token = secret.get_secret_value() if secret else None

@@ -4,6 +4,7 @@ import json
 import time
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any, Protocol
 
 import httpx
@@ -48,7 +49,7 @@ class Tail:
 
     def __init__(self, url: str, wanted: SessionFilter, shown: Shown, *, token: str | None = None) -> None:
         self._url = url.rstrip("/")
-        self._query = {name: value for name, value in wanted.__dict__.items() if value is not None}
+        self._query = {name: _as_asked(value) for name, value in wanted.__dict__.items() if value is not None}
         self._shown = shown
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._cursor: str | None = None
@@ -168,6 +169,11 @@ class Tail:
         if self._pause:
             self._shown.notice("The Event Stream is back.")
         self._pause = 0.0
+
+
+def _as_asked(value: object) -> str:
+    """Give a filter's value as the stream reads it."""
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 class _Seen:

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -86,13 +87,13 @@ def served(store: SessionStore, port: int = 0) -> Iterator[str]:
 
 
 @contextmanager
-def tailing_of(url: str, last: int = 1, **wanted: str) -> Iterator[Heard]:
+def tailing_of(url: str, last: int = 1, **wanted: Any) -> Iterator[Heard]:
     """Follow in a thread; the server must stop inside, which ends it."""
     heard = Heard()
 
     def follow() -> None:
         with pytest.raises(_DoneError):
-            Tail(url, SessionFilter(**wanted), heard).follow(last)  # type: ignore[arg-type]
+            Tail(url, SessionFilter(**wanted), heard).follow(last)
 
     thread = threading.Thread(target=follow, daemon=True)
     thread.start()
@@ -108,9 +109,11 @@ def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tailing, "_LONGEST_PAUSE", 0.2)
 
 
-def wag(store: SessionStore, *numbers: int, job: str = "wag") -> None:
-    """Record a session with these."""
-    with with_job_session(job, store=store, account=ACCOUNT) as session:
+def wag(store: SessionStore, *numbers: int, job: str = "wag", ago: timedelta = timedelta(0)) -> None:
+    """Record a session with these, as if so long ago."""
+    with with_job_session(
+        job, store=store, account=ACCOUNT, clock=lambda: datetime.now(UTC) - ago
+    ) as session:
         for number in numbers:
             session.add(TailWagged(number=number))
 
@@ -203,6 +206,22 @@ def test_only_what_matches_is_shown(session_store: SessionStore, wait_until: Wai
     assert [1, 2] == heard.actions
 
 
+def test_what_began_before_an_instant_is_left_out(session_store: SessionStore, wait_until: WaitUntil) -> None:
+    """Among the last ones, and among those that come."""
+    wag(session_store, 1, ago=timedelta(hours=3))
+    wag(session_store, 2)
+    with served(session_store) as url:
+        following = tailing_of(url, last=9, since=datetime.now(UTC) - timedelta(hours=2))
+        heard = following.__enter__()
+        wait_until(lambda: heard.ended == ["succeeded"])
+        wag(session_store, 7, ago=timedelta(hours=3))
+        wag(session_store, 3)
+        wait_until(lambda: 3 in heard.actions)
+        heard.is_over = True
+    following.__exit__(None, None, None)
+    assert [2, 3] == heard.actions
+
+
 def test_a_stream_that_wants_a_token_says_so(
     session_store: SessionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -244,38 +263,52 @@ def test_the_last_line_of_a_terminal_says_what_runs(session_store: SessionStore)
         assert "Nothing runs" in shown._running_line().plain
 
 
+def run_command(database_url: str, url: str, *options: str) -> tuple[list[dict[str, Any]], int, str]:
+    """Run the command until it has told a session with one action, and interrupt it; give what it told, its exit code, and its complaints."""
+    command = [
+        sys.executable,
+        "-m",
+        "bidbeacon_pipelines",
+        "sessions",
+        "tail",
+        "--url",
+        url,
+        "--json",
+        *options,
+    ]
+    environment = {**os.environ, "BIDBEACON_DATABASE_URL": database_url}
+    with subprocess.Popen(
+        command,
+        cwd=PROJECT_ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            heard = [json.loads(process.stdout.readline()) for _ in range(3)]
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=20)
+        finally:
+            process.kill()
+    return heard, process.returncode, said
+
+
 def test_ctrl_c_ends_it_cleanly(session_store: SessionStore, database_url: str) -> None:
     """Exit code 130, one word, no traceback."""
     wag(session_store, 5)
     with served(session_store) as url:
-        command = [
-            sys.executable,
-            "-m",
-            "bidbeacon_pipelines",
-            "sessions",
-            "tail",
-            "--url",
-            url,
-            "--json",
-            "--last",
-            "1",
-        ]
-        environment = {**os.environ, "BIDBEACON_DATABASE_URL": database_url}
-        with subprocess.Popen(
-            command,
-            cwd=PROJECT_ROOT,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process:
-            try:
-                assert process.stdout is not None
-                heard = [json.loads(process.stdout.readline()) for _ in range(3)]
-                process.send_signal(signal.SIGINT)
-                _, said = process.communicate(timeout=20)
-            finally:
-                process.kill()
+        heard, code, said = run_command(database_url, url, "--last", "1")
     assert ["session", "action", "session"] == [next(iter(line)) for line in heard]
-    assert 130 == process.returncode
+    assert 130 == code
     assert "Traceback" not in said
+
+
+def test_the_command_shows_what_began_since(session_store: SessionStore, database_url: str) -> None:
+    """A session of three hours ago is not of the last two, though there is room for it."""
+    wag(session_store, 1, ago=timedelta(hours=3))
+    wag(session_store, 2)
+    with served(session_store) as url:
+        heard, _, _ = run_command(database_url, url, "--since", "2h", "--last", "9")
+    assert 2 == heard[1]["action"]["payload"]["number"]

@@ -70,7 +70,7 @@ def test_a_later_report_restates_row_by_row(world: BenchWorld, dataset: Dataset)
     restated = world.query("SELECT * FROM restatements")
     kinds = {"changed", "appeared", "vanished"} if dataset in OF_TARGETS else {"changed"}
     assert kinds <= {row["change"] for row in restated}
-    assert _without_names(later) == _applied(_without_names(first), restated)
+    assert without_names(later) == applied(without_names(first), restated)
 
 
 @each_dataset
@@ -90,14 +90,15 @@ def test_rows_that_vanish_are_removed_and_come_back(world: BenchWorld, dataset: 
     assert {"vanished": len(gone), "appeared": len(gone)} == {row["change"]: row["count"] for row in told}
 
 
-def _without_names(rows: Mapping[Key, Metrics]) -> dict[Key, Metrics]:
+def without_names(rows: Mapping[Key, Metrics]) -> dict[Key, Metrics]:
     """Leave campaign and ad group, which restatements don't tell, out of the keys."""
     left = {(key[0], *key[3:]): metrics for key, metrics in rows.items()}
     assert len(left) == len(rows)
     return left
 
 
-def _applied(rows: dict[Key, Metrics], restated: list[Mapping[str, Any]]) -> dict[Key, Metrics]:
+def applied(rows: dict[Key, Metrics], restated: list[Mapping[str, Any]]) -> dict[Key, Metrics]:
+    """Give the rows as restatements leave them, each of which has to fit what is there."""
     changed = dict(rows)
     for row in restated:
         key = tuple(row[name] for name in (KEY[0], *KEY[3:]))

@@ -1,0 +1,136 @@
+"""Good rows that a row model refused, replayed with one that understands them: the tables say then what Amazon knows, row by row."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from typing import Annotated, Any
+
+import pytest
+from pydantic import AfterValidator, Field, create_model
+
+from bidbeacon_pipelines.actions import QuarantineReplayed
+from bidbeacon_pipelines.ingest.field_types import Count
+from bidbeacon_pipelines.jobs.quarantine import replay_quarantine
+from bidbeacon_pipelines.reports import datasets
+from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
+from bidbeacon_pipelines.store.windows import Window
+from tests.dataset_truth import Question, total
+from tests.postgres.bench_world import BenchWorld
+from tests.postgres.test_dataset_truth import applied, without_names
+
+TODAY = date(2026, 1, 15)
+each_dataset = pytest.mark.parametrize("dataset", DATASETS.values(), ids=lambda dataset: dataset.name)
+
+
+def _even(value: int | None) -> int | None:
+    if value is not None and value % 2:
+        raise ValueError(f"expected an even number, got: {value}")
+    return value
+
+
+@contextmanager
+def only_even_impressions(dataset: Dataset) -> Iterator[None]:
+    """Let the dataset's good rows whose impressions are odd be refused, which are some of every report's."""
+    even = (Annotated[Count, AfterValidator(_even)], Field(alias="metric.impressions"))
+    strict: Any = create_model("StrictRow", __base__=dataset.row_model, impressions=even)
+    datasets._REGISTRY[dataset.name] = replace(dataset, row_model=strict)
+    try:
+        yield
+    finally:
+        datasets._REGISTRY[dataset.name] = dataset
+
+
+def ask_about(world: BenchWorld, dataset: Dataset, country: str = "US", ago: int = 3) -> Question:
+    """Ask about a day of an account."""
+    day = TODAY - timedelta(days=ago)
+    return Question(world.engine, world.sandbox.url, world.account(country), dataset, day)
+
+
+def load_strictly(world: BenchWorld, question: Question) -> datetime:
+    """Load the day with the model that refuses some of its rows, however many; give when it was asked for."""
+    asked_at = world.bench.now()
+    lenient = replace(world.bench, settings=world.bench.settings.model_copy(update={"bad_row_share": 1.0}))
+    with only_even_impressions(question.dataset):
+        replace(world, bench=lenient).load(question.account, question.day, dataset=question.dataset)
+    return asked_at
+
+
+def replay(world: BenchWorld, question: Question) -> QuarantineReplayed:
+    """Replay the account's quarantine with the real model; give what the only report told."""
+    with world.session("replay-quarantine") as session:
+        [told] = replay_quarantine(world.engine, session, account=question.account.account_key)
+    return told
+
+
+def window_of(world: BenchWorld, question: Question) -> Window:
+    """Give the day's window."""
+    return world.window(question.account, question.day, question.dataset)
+
+
+@each_dataset
+@pytest.mark.parametrize("country", ["US", "JP"])
+def test_a_replayed_day_is_amazons_to_the_last_decimal(
+    world: BenchWorld, dataset: Dataset, country: str
+) -> None:
+    """Before the replay the good rows that were refused are missing and nothing else is; after it nothing is."""
+    world.sync_entities(world.account(country))
+    question = ask_about(world, dataset, country)
+    true = question.true(load_strictly(world, question))
+    refused = window_of(world, question).quarantined_count or 0
+    before = question.stored()
+    assert refused > 0
+    assert 0 < len(before) < len(true)
+    assert before.items() <= true.items()
+    told = replay(world, question)
+    assert (refused, 0, [question.day]) == (told.rows, told.left, told.windows)
+    assert true == question.stored()
+    after = window_of(world, question)
+    assert (len(true), 0, total(true, "spend"), total(true, "sales")) == (
+        after.row_count,
+        after.quarantined_count,
+        after.spend,
+        after.sales,
+    )
+
+
+@each_dataset
+def test_rows_of_targets_that_came_meanwhile_are_replayed_as_theirs(
+    world: BenchWorld, dataset: Dataset
+) -> None:
+    """Loaded and refused before the first export, synced, then replayed: each row is its target's, and none is lost or counted twice."""
+    question = ask_about(world, dataset)
+    asked_at = load_strictly(world, question)
+    world.sync_entities(question.account)
+    replay(world, question)
+    assert question.true(asked_at) == question.stored()
+
+
+@each_dataset
+def test_rows_that_were_replayed_first_are_resolved_by_the_next_sync(
+    world: BenchWorld, dataset: Dataset
+) -> None:
+    """Replayed before the first export they have placeholders, and are their targets' after it."""
+    question = ask_about(world, dataset)
+    asked_at = load_strictly(world, question)
+    replay(world, question)
+    world.sync_entities(question.account)
+    assert question.true(asked_at) == question.stored()
+
+
+@each_dataset
+def test_a_replayed_restatement_tells_the_whole_difference(world: BenchWorld, dataset: Dataset) -> None:
+    """A later report, whose refused rows are replayed, leaves the truth of then; its restatements lead from the first truth to it."""
+    question = ask_about(world, dataset, ago=1)
+    world.sync_entities(question.account)
+    load_strictly(world, question)
+    replay(world, question)
+    world.advance(days=8)
+    world.sync_entities(question.account)
+    first = question.stored()
+    later = question.true(load_strictly(world, question))
+    assert later != question.stored()
+    replay(world, question)
+    assert later == question.stored()
+    restated: list[Mapping[str, Any]] = world.query("SELECT * FROM restatements ORDER BY id")
+    assert without_names(later) == applied(without_names(first), restated)

@@ -9,10 +9,12 @@ from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping
 
+from bidbeacon_pipelines.jobs.refresh import REPORTS_IN_FLIGHT
 from bidbeacon_pipelines.jobs.requests import lifecycle_policy
 from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.reports.explain import explain
 from bidbeacon_pipelines.reports.policy import LifecyclePolicy
+from bidbeacon_pipelines.reports.turns import share_slots
 from bidbeacon_pipelines.reports.verdicts import Verdict
 from bidbeacon_pipelines.reports.window_facts import (
     AccountFacts,
@@ -23,6 +25,7 @@ from bidbeacon_pipelines.reports.window_facts import (
     WindowFacts,
 )
 from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.store.accounts import get_account
 from bidbeacon_pipelines.store.explain import (
     find_account_row,
     find_ended_request_row,
@@ -30,6 +33,7 @@ from bidbeacon_pipelines.store.explain import (
     find_window_row,
     list_touches,
 )
+from bidbeacon_pipelines.store.requests import list_countries_in_turn
 from bidbeacon_sessions.presentation import action_json, session_url
 
 NEWEST_TOUCHES = 200
@@ -60,13 +64,13 @@ def explain_window(
         now: the instant of the question, UTC.
     """
     timeline = list_touches(connection, key, dataset, day, limit=NEWEST_TOUCHES)
-    facts = _read_facts(connection, key, dataset, day, timeline)
+    facts = _read_facts(connection, key, dataset, day, timeline, now)
     policy = LifecyclePolicy() if facts.dataset is None else lifecycle_policy(settings, facts.dataset)
     return Explanation(explain(facts, now, policy), facts, timeline, now)
 
 
 def _read_facts(
-    connection: Connection, key: str, dataset: str, day: date, timeline: list[RowMapping]
+    connection: Connection, key: str, dataset: str, day: date, timeline: list[RowMapping], now: datetime
 ) -> WindowFacts:
     asked: dict[str, Any] = {
         "account_key": key,
@@ -89,7 +93,19 @@ def _read_facts(
         request=None if request is None else OpenRequest(**request),
         ended=None if ended is None else EndedRequest(**ended),
         touches=[_touch(row) for row in timeline],
+        country_in_turn=_country_in_turn(connection, account, now),
     )
+
+
+def _country_in_turn(connection: Connection, account: RowMapping, now: datetime) -> str | None:
+    """Give the other country of the ads account that the free slot is kept for, as planning would say it now."""
+    free_slots = REPORTS_IN_FLIGHT - account["open_requests"]
+    if free_slots < 1:
+        return None
+    asks = get_account(connection, account["account_key"])
+    countries = list_countries_in_turn(connection, asks, list(DATASETS), now=now)
+    has_turn = share_slots(countries, asks.country_code, free_slots, REPORTS_IN_FLIGHT) > 0
+    return None if has_turn else countries[0]
 
 
 def _account(row: RowMapping | None) -> AccountFacts | None:

@@ -8,7 +8,9 @@ from datetime import datetime
 
 from bidbeacon_pipelines.reports.datasets import Dataset
 from bidbeacon_pipelines.reports.explain_requests import explain_request
+from bidbeacon_pipelines.reports.lifecycle import FailureKind
 from bidbeacon_pipelines.reports.policy import LifecyclePolicy
+from bidbeacon_pipelines.reports.refusals import is_surely_served
 from bidbeacon_pipelines.reports.verdicts import (
     SLOTS,
     Cause,
@@ -17,6 +19,7 @@ from bidbeacon_pipelines.reports.verdicts import (
     Verdict,
     asked_for_now,
     by_hand,
+    country_in_turn,
     ended,
     entities_deadline,
     is_before_first_entities,
@@ -28,6 +31,8 @@ from bidbeacon_pipelines.reports.verdicts import (
 )
 from bidbeacon_pipelines.reports.window_facts import AccountFacts, WindowFacts
 from bidbeacon_pipelines.reports.windows import due_at, local_date, oldest_served
+
+_TOO_OLD = "it is not asked for again: Amazon would call it too old again"
 
 
 def explain(facts: WindowFacts, now: datetime, policy: LifecyclePolicy) -> Verdict:
@@ -129,9 +134,17 @@ def _refused(known: KnownWindow) -> Verdict | None:
 def _failed(known: KnownWindow) -> Verdict | None:
     if known.window.status != "failed" or known.window.failure_reason is None:
         return None
-    sentence = f"Its report failed: {ended(known.window.failure_reason)}. {known.kept}; {next_ask(known)}."
     at = known.window.next_refresh_at
+    then = _TOO_OLD if at is None and _is_too_old(known) else next_ask(known)
+    sentence = f"Its report failed: {ended(known.window.failure_reason)}. {known.kept}; {then}."
     return Verdict(Cause.FAILED, Severity.ERROR, sentence, at, known.proven_by("requested", "failed"))
+
+
+def _is_too_old(known: KnownWindow) -> bool:
+    """Whether its last report was refused since Amazon serves the day no longer, which may be doubted of a day well inside of its history."""
+    last, today = known.facts.ended, local_date(known.now, known.account.time_zone)
+    refused = last is not None and last.failure_kind == FailureKind.TOO_OLD
+    return refused and not is_surely_served(known.dataset, known.facts.window_date, today)
 
 
 def _due(known: KnownWindow) -> Verdict | None:
@@ -139,7 +152,7 @@ def _due(known: KnownWindow) -> Verdict | None:
         return None
     round_at = next_round(known)
     waits = known.account.open_requests >= SLOTS
-    cause = Cause.WAITING_FOR_SLOT if waits else Cause.DUE
+    cause = Cause.WAITING_FOR_SLOT if waits or country_in_turn(known) else Cause.DUE
     return Verdict(
         cause if round_at is None else Cause.WAITING_FOR_ROUND,
         Severity.WARNING if is_overdue(known) else Severity.WAITING,

@@ -159,7 +159,14 @@ def asked_for_now(known: KnownWindow) -> str:
     if is_before_first_entities(account, known.now):
         return f"it is asked for after the account's first entity sync, at {when(entities_deadline(account))} at the latest"
     check = "; where that does not come, look whether Dagster's daemon runs" if is_overdue(known) else ""
+    if (country := country_in_turn(known)) is not None:
+        return f"the free slot is kept for {country}, whose turn it is; this country gets one of those that become free after that{check}"
     return f"the account's next refresh, within a minute, asks for it{check}"
+
+
+def country_in_turn(known: KnownWindow) -> str | None:
+    """Give the country of its ads account that the free slot is kept for; None where it may have one: by hand goes before all turns."""
+    return None if known.window.wanted_by is not None else known.facts.country_in_turn
 
 
 def is_overdue(known: KnownWindow) -> bool:

@@ -134,6 +134,7 @@ class WindowFacts:
         request: The request that it waits for.
         ended: The last request over this day that has ended.
         touches: What touched it, oldest first.
+        country_in_turn: The other country of its ads account that the only free slot is kept for; None where none is.
     """
 
     account_key: str
@@ -146,3 +147,4 @@ class WindowFacts:
     request: OpenRequest | None = None
     ended: EndedRequest | None = None
     touches: Sequence[TouchFact] = ()
+    country_in_turn: str | None = None

@@ -11,9 +11,12 @@ import pytest
 from bidbeacon_pipelines.jobs.explain import Explanation, explain_window, explanation_json
 from bidbeacon_pipelines.jobs.refresh import keep_windows, request_due_windows
 from bidbeacon_pipelines.reports.verdicts import Cause, Severity
+from bidbeacon_pipelines.reports.windows import oldest_served
+from bidbeacon_pipelines.sandbox.faults import FaultName
 from bidbeacon_pipelines.store.accounts import Account, set_credentials_need_person, set_enabled
 from bidbeacon_pipelines.store.performance import lock_rows
 from bidbeacon_pipelines.store.requests import claim_request
+from bidbeacon_pipelines.store.windows import want_windows
 from bidbeacon_sessions import SessionStore
 from tests.postgres.bench_world import DATASET, BenchWorld
 
@@ -131,6 +134,30 @@ def test_a_due_window_waits_for_a_slot_of_its_ads_account(world: BenchWorld) -> 
     assert proves(world, told, "window-skipped")
 
 
+def test_a_due_window_waits_while_the_free_slot_is_another_countrys(world: BenchWorld) -> None:
+    """Whose turn it is, until that country has asked; what a person wants waits for no turn."""
+    canada, states = world.account("CA"), world.account("US")
+    for account in (canada, states):
+        world.sync_entities(account)
+        make_windows(world, account)
+    world.break_with("report_pending", times=1)
+    world.refresh(canada)
+    world.advance(minutes=2)
+    world.step()
+    world.refresh(canada)
+    day = TODAY - timedelta(days=300)
+    assert cause(world, states, day) == Cause.DUE
+    told = explained(world, canada, day)
+    assert (told.verdict.cause, told.verdict.severity) == (Cause.WAITING_FOR_SLOT, Severity.WAITING)
+    assert "the free slot is kept for US, whose turn it is" in told.verdict.sentence
+    assert proves(world, told, "window-skipped")
+    with world.session() as session, world.engine.begin() as connection:
+        want_windows(connection, canada, DATASET.name, [day], session.session_id)
+    assert cause(world, canada, day) == Cause.DUE
+    world.refresh(states)
+    assert "one of the 2 reports of its ads account is done" in explained(world, canada, day).verdict.sentence
+
+
 def test_a_report_in_flight_is_named_with_amazons_word(world: BenchWorld) -> None:
     """Which report, since when, what Amazon says, and when it is looked at next."""
     account = world.account()
@@ -181,20 +208,69 @@ def test_a_failed_report_is_retried_with_its_reason(world: BenchWorld) -> None:
     assert proves(world, told, "request-retried")
 
 
-def test_after_the_last_attempt_it_is_failed_until_the_next_offset(world: BenchWorld) -> None:
-    """Amazon's reason, what data there is, and when it is asked for again."""
-    world.break_with("report_failed", reason="Out of ink")
+ENDS: dict[FaultName, str] = {
+    "report_failed": "Amazon says FAILED",
+    "report_cancelled": "Amazon says CANCELLED",
+    "report_expired": "Amazon says EXPIRED",
+}
+
+
+@pytest.mark.parametrize("fault", ENDS)
+def test_a_report_that_amazon_ended_is_retried_then_failed_until_the_next_offset(
+    world: BenchWorld, fault: FaultName
+) -> None:
+    """Amazon's own word and reason in both; at the end what data there is, and when it is asked for again."""
+    world.break_with(fault, reason="Out of ink")
     account = world.account()
     world.load(account, DAY)
+    retried = explained(world, account).verdict
+    assert (retried.cause, retried.severity) == (Cause.RETRYING, Severity.WARNING)
+    assert f"Attempt 1 of 5 did not work: {ENDS[fault]}" in retried.sentence
     for _ in range(20):
         world.advance(minutes=50)
         world.step()
     told = explained(world, account)
     assert (told.verdict.cause, told.verdict.severity) == (Cause.FAILED, Severity.ERROR)
-    for said in ("given up after 5 attempts", "Out of ink", "It has no data yet; it is asked for again at"):
+    for said in (
+        "given up after 5 attempts",
+        ENDS[fault],
+        "Out of ink",
+        "It has no data yet; it is asked for again at",
+    ):
         assert said in told.verdict.sentence
     assert told.verdict.next_at == world.window(account, DAY).next_refresh_at
     assert proves(world, told, "report-failed")
+
+
+@pytest.mark.parametrize(("loads", "kept"), [(0, "It has no data yet"), (1, "It keeps its ")])
+def test_what_amazon_calls_too_old_is_not_asked_for_again(world: BenchWorld, loads: int, kept: str) -> None:
+    """Amazon's words, that nothing follows, and no advice to ask for what Amazon would refuse again."""
+    account, day = world.account(), oldest_served(DATASET, TODAY)
+    for _ in range(loads):
+        world.load(account, day)
+    world.break_with("too_old")
+    world.ask(account, day)
+    told = explained(world, account, day)
+    assert (told.verdict.cause, told.verdict.next_at) == (Cause.FAILED, None)
+    said, found, then = told.verdict.sentence.partition(kept)
+    assert (kept, True) == (found, "too old" in said)
+    assert then.endswith("it is not asked for again: Amazon would call it too old again.")
+    assert "bidbeacon refresh" not in told.verdict.sentence
+    assert proves(world, told, "report-failed")
+
+
+def test_a_day_that_amazon_surely_serves_can_be_asked_for_by_hand_though_it_called_it_too_old(
+    world: BenchWorld,
+) -> None:
+    """Two such answers are believed, and may be wrong all the same: the command is named."""
+    world.break_with("too_old")
+    account = world.account()
+    world.ask(account, DAY)
+    world.advance(hours=1)
+    world.step()
+    verdict = explained(world, account).verdict
+    assert (verdict.cause, verdict.next_at) == (Cause.FAILED, None)
+    assert "it is not asked for again by itself: `bidbeacon refresh --account" in verdict.sentence
 
 
 def test_a_file_that_breaks_is_a_load_that_is_retried(world: BenchWorld) -> None:

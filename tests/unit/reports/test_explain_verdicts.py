@@ -160,6 +160,7 @@ JUST_NOW = TouchFact(at=NOW - timedelta(minutes=9), effect="skipped", session_id
     ("facts", "expected"),
     [
         (DUE, Severity.WARNING),
+        (replace(DUE, country_in_turn="CA"), Severity.WARNING),
         (replace(DUE, touches=[JUST_NOW]), Severity.WAITING),
         (
             replace(DUE, account=replace(ACCOUNT, first_seen_at=NOW - timedelta(minutes=9))),

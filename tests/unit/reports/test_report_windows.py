@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from bidbeacon_pipelines.reports.datasets import DAILY_TARGETS, HOURLY_TARGETS, Dataset
 from bidbeacon_pipelines.reports.windows import (
     MissedOffsets,
+    again_after_failure,
     due_at,
     is_served,
     local_date,
@@ -188,6 +189,74 @@ def test_next_refresh_is_the_first_offset_not_in_the_data(as_of_day: int | None,
     expected = None if offset is None else due_at(WINDOW, offset, IN)
 
     assert expected == next_refresh_at(DAILY_TARGETS, WINDOW, IN, as_of)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "zone", "failed_at", "with_data", "without_data"),
+    [
+        pytest.param(DAILY_TARGETS, US, "2026-01-02T09:00", "2026-01-04T08:00", "2026-01-03T09:00", id="T+1"),
+        pytest.param(
+            DAILY_TARGETS, US, "2026-01-15T09:00", "2026-01-31T08:00", "2026-01-16T09:00", id="T+14"
+        ),
+        pytest.param(
+            DAILY_TARGETS,
+            US,
+            "2026-01-04T05:00",
+            "2026-01-04T08:00",
+            "2026-01-04T08:00",
+            id="an offset within a day",
+        ),
+        pytest.param(
+            DAILY_TARGETS,
+            US,
+            "2026-01-04T08:00",
+            "2026-01-06T08:00",
+            "2026-01-05T08:00",
+            id="at an offset: the next",
+        ),
+        pytest.param(
+            DAILY_TARGETS, US, "2026-03-02T08:00", None, "2026-03-03T08:00", id="at the last offset"
+        ),
+        pytest.param(
+            DAILY_TARGETS, US, "2026-08-01T12:00", None, "2026-08-02T12:00", id="long after the last"
+        ),
+        pytest.param(
+            DAILY_TARGETS, DE, "2026-02-01T00:00", "2026-03-01T23:00", "2026-02-02T00:00", id="DE, T+31"
+        ),
+        pytest.param(
+            HOURLY, JP, "2026-01-04T15:00", "2026-01-13T15:00", "2026-01-05T15:00", id="hourly, T+4"
+        ),
+        pytest.param(
+            HOURLY, JP, "2026-01-13T15:00", None, "2026-01-14T15:00", id="hourly, at the last offset"
+        ),
+    ],
+)
+def test_after_a_failure_the_next_offset_comes_or_a_day_later_where_there_is_no_data(
+    dataset: Dataset, zone: str, failed_at: str, with_data: str | None, without_data: str
+) -> None:
+    """A window with data waits for its next offset exactly, and for nothing after the last; one without waits a day at most."""
+    [kept, filled] = (
+        again_after_failure(dataset, WINDOW, zone, _utc(failed_at), has_data=has_data)
+        for has_data in (True, False)
+    )
+
+    assert (None if with_data is None else _utc(with_data)) == kept
+    assert _utc(without_data) == filled
+
+
+@BOTH
+@given(day=DAYS, zone=st.sampled_from(ZONES), waited=st.timedeltas(timedelta(0), timedelta(days=80)))
+def test_a_failure_is_never_due_again_at_once(
+    dataset: Dataset, day: date, zone: str, waited: timedelta
+) -> None:
+    """What is due again lies ahead, and without data within a day; so a report that always fails is not asked for in a circle."""
+    failed_at = start_of_day(day, zone) + waited
+    with_data = again_after_failure(dataset, day, zone, failed_at, has_data=True)
+    without = again_after_failure(dataset, day, zone, failed_at, has_data=False)
+
+    assert with_data is None or failed_at < with_data
+    assert without is not None
+    assert failed_at < without <= failed_at + timedelta(days=1)
 
 
 def test_data_of_the_moment_before_does_not_serve_an_offset() -> None:

@@ -6,13 +6,16 @@ Importing this package registers all of them, which is what a process that shows
 from bidbeacon_pipelines.actions.accounts import (
     AccountNeedsPerson,
     AccountsSynced,
+    AccountSyncFailed,
     CredentialsAccepted,
     CredentialsRefused,
 )
 from bidbeacon_pipelines.actions.entities import (
     EntitiesSynced,
     ExportFailed,
+    ExportPending,
     ExportRequested,
+    ExportsSkipped,
     TargetsResolved,
 )
 from bidbeacon_pipelines.actions.reports import (
@@ -27,6 +30,7 @@ from bidbeacon_pipelines.actions.reports import (
     RequestRetried,
     SkipReason,
     WaitedForAmazon,
+    WaitGivenUp,
     WindowsExpired,
     WindowSkipped,
     WindowsPlanned,
@@ -37,13 +41,16 @@ from bidbeacon_pipelines.actions.upkeep import OldRecordsDeleted
 
 __all__ = [
     "AccountNeedsPerson",
+    "AccountSyncFailed",
     "AccountsSynced",
     "ClaimsChecked",
     "CredentialsAccepted",
     "CredentialsRefused",
     "EntitiesSynced",
     "ExportFailed",
+    "ExportPending",
     "ExportRequested",
+    "ExportsSkipped",
     "LoadsRecorded",
     "OldRecordsDeleted",
     "QuarantineReplayed",
@@ -57,6 +64,7 @@ __all__ = [
     "SkipReason",
     "SummaryUpdated",
     "TargetsResolved",
+    "WaitGivenUp",
     "WaitedForAmazon",
     "WindowSkipped",
     "WindowsExpired",

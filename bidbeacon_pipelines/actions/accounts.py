@@ -20,6 +20,15 @@ class AccountsSynced(Action):
         return [Touch(key, "added") for key in self.added_keys]
 
 
+class AccountSyncFailed(Action):
+    """Amazon did not list its accounts, in any region; those that are stored stay as they are."""
+
+    sentence = "The accounts could not be synced: {reason}"
+    tone = "error"
+
+    reason: str
+
+
 class AccountNeedsPerson(Action):
     """Amazon refuses the account's authorisation; nothing more is asked until a person acts."""
 

@@ -18,8 +18,31 @@ class ExportRequested(_EntityAction):
     adopted: bool = False
 
 
+class ExportsSkipped(_EntityAction):
+    """Exports were not asked for, since a sync that came to no end has stored what they tell, some hours ago at most."""
+
+    sentence = "Skipped {kinds:count:export} for {account:account}, stored by a sync before: {kinds:badge}"
+
+    kinds: tuple[str, ...]
+
+
+class ExportPending(_EntityAction):
+    """Amazon would not show an export, which says nothing about it: the next sync takes it over."""
+
+    sentence = "Left export {export_id:badge} of {kind} for {account:account} to the next sync: {reason}"
+    tone = "warning"
+
+    kind: str
+    export_id: str
+    reason: str
+
+    def touches(self) -> list[Touch]:
+        """The account."""
+        return [Touch(self.account, "export-pending")]
+
+
 class ExportFailed(_EntityAction):
-    """An export ended without a file."""
+    """An export ended without a file, or was not to be had at all."""
 
     sentence = "Export of {kind} for {account:account} failed: {reason}"
     tone = "error"

@@ -20,6 +20,7 @@ class SkipReason(StrEnum):
     NOT_STARTED = "the day has not begun in the account's time zone"
     ACCOUNT_DISABLED = "the account is disabled"
     ACCOUNT_NEEDS_PERSON = "the account needs a person"
+    ASKED_WITH_UNSERVED = "a day that was asked for with it is not served, so none of them was asked for"
 
 
 class _WindowsAction(Action):
@@ -97,6 +98,16 @@ class WindowSkipped(_WindowsAction):
 
     reason: SkipReason
     detail: str | None = None
+
+
+class WaitGivenUp(_WindowsAction):
+    """A load by hand waited as long as it may; its windows are not loaded yet."""
+
+    sentence = "Stopped waiting for {windows:count:window} of {dataset:badge}: {reason} {windows:windows}"
+    tone = "warning"
+    effect = "wait-given-up"
+
+    reason: str
 
 
 class ReportRequested(_WindowsAction):

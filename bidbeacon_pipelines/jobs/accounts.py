@@ -8,9 +8,9 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from bidbeacon_pipelines.account_keys import account_key
-from bidbeacon_pipelines.actions import AccountsSynced
+from bidbeacon_pipelines.actions import AccountsSynced, AccountSyncFailed
 from bidbeacon_pipelines.ads_api.accounts import AccountListing, AdsAccount, list_accounts
-from bidbeacon_pipelines.ads_api.errors import AuthError
+from bidbeacon_pipelines.ads_api.errors import AdsApiError, AuthError
 from bidbeacon_pipelines.jobs.people import (
     is_credential_error,
     note_credentials_accepted,
@@ -55,8 +55,9 @@ def sync_accounts(bench: Workbench, session: SessionRecorder) -> list[str]:
 def _list(bench: Workbench, session: SessionRecorder) -> AccountListing:
     try:
         return list_accounts(bench.client)
-    except AuthError as error:
-        if is_credential_error(error):
+    except AdsApiError as error:
+        session.add(AccountSyncFailed(reason=str(error)))
+        if isinstance(error, AuthError) and is_credential_error(error):
             with bench.engine.begin() as connection:
                 note_credentials_refused(connection, session, str(error))
         raise

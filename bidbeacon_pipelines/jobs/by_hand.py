@@ -7,7 +7,9 @@ from datetime import date, timedelta
 from bidbeacon_pipelines.actions import (
     ReportAdopted,
     SkipReason,
+    WaitGivenUp,
 )
+from bidbeacon_pipelines.jobs.load_actions import days_by_reason
 from bidbeacon_pipelines.jobs.refresh import (
     keep_windows,
     request_due_windows,
@@ -117,22 +119,32 @@ def drive_windows(
             if on_progress is not None:
                 on_progress(Progress(len(windows) - len(pending), len(windows), _waiting_for(pending)))
             bench.sleep(min(_LONGEST_PAUSE, bench.settings.poll_every).total_seconds() / 2)
+    _tell_given_up(session, account, dataset, pending)
     return _checked(dataset, windows, before)
 
 
 def _refuse_unserved(
     bench: Workbench, session: SessionRecorder, account: Account, dataset: Dataset, days: Sequence[date]
 ) -> None:
+    """Refuse all of the days where one of them isn't served, and say of each why it is left alone."""
     today = local_date(bench.now(), account.time_zone)
-    unserved = [day for day in days if not is_served(dataset, day, today)]
+    reasons = {day: _why_unserved(dataset, day, today) for day in days}
+    unserved = {day: reason for day, reason in reasons.items() if reason is not None}
     if not unserved:
         return
-    first = oldest_served(dataset, today)
-    future = [day for day in unserved if day > today]
-    reason = SkipReason.NOT_STARTED if future else SkipReason.NOT_SERVED
-    session.add(skip_windows(account, dataset, future or unserved, reason))
-    said = f"{reason.value}; choose a day from {first} to {today}"
-    raise WindowNotLoadedError(dataset.name, dict.fromkeys(unserved, said))
+    told = {day: reason or SkipReason.ASKED_WITH_UNSERVED for day, reason in reasons.items()}
+    for why, alike in days_by_reason(told).items():
+        session.add(skip_windows(account, dataset, alike, why))
+    choice = f"choose a day from {oldest_served(dataset, today)} to {today}"
+    raise WindowNotLoadedError(
+        dataset.name, {day: f"{reason.value}; {choice}" for day, reason in unserved.items()}
+    )
+
+
+def _why_unserved(dataset: Dataset, day: date, today: date) -> SkipReason | None:
+    if is_served(dataset, day, today):
+        return None
+    return SkipReason.NOT_STARTED if day > today else SkipReason.NOT_SERVED
 
 
 def _adopt(
@@ -216,6 +228,20 @@ def _waiting_for(pending: Sequence[Window]) -> str:
     return "Amazon" if any(w.request_id is not None for w in pending) else "a free slot of the account"
 
 
+def _tell_given_up(
+    session: SessionRecorder, account: Account, dataset: Dataset, pending: Sequence[Window]
+) -> None:
+    """Say of windows that are still waited for, when the time is over, that nobody waits any more."""
+    reasons = {window.window_date: _why_pending(window) for window in pending}
+    for reason, days in days_by_reason(reasons).items():
+        facts = {"account": account.account_key, "dataset": dataset.name}
+        session.add(WaitGivenUp(**facts, windows=days, reason=reason))
+
+
+def _why_pending(window: Window) -> str:
+    return _NOT_YET if window.request_id is not None else _NO_SLOT_YET
+
+
 def _checked(dataset: Dataset, windows: Sequence[Window], before: dict[date, Window]) -> list[Window]:
     missing = dict(_reasons(windows, before))
     if missing:
@@ -228,6 +254,6 @@ def _reasons(windows: Sequence[Window], before: dict[date, Window]) -> Iterator[
         if window.load_count > before[window.window_date].load_count:
             continue
         if _is_pending(window, before[window.window_date]):
-            yield window.window_date, _NOT_YET if window.request_id is not None else _NO_SLOT_YET
+            yield window.window_date, _why_pending(window)
         else:
             yield window.window_date, window.failure_reason or "its report gave no data"

@@ -15,7 +15,9 @@ from sqlalchemy.exc import IntegrityError
 from bidbeacon_pipelines.actions import (
     EntitiesSynced,
     ExportFailed,
+    ExportPending,
     ExportRequested,
+    ExportsSkipped,
     TargetsResolved,
 )
 from bidbeacon_pipelines.ads_api.download_rules import FileOwner
@@ -53,6 +55,7 @@ class ExportFailedError(RuntimeError):
 
     def __init__(self, kind: str, reason: str) -> None:
         self.kind = kind
+        self.reason = reason
         super().__init__(f"The export of {kind} failed: {reason} The next sync asks again.")
 
 
@@ -68,7 +71,9 @@ def sync_entities(bench: Workbench, session: SessionRecorder, account: Account) 
         AdsApiError: as its tree says.
     """
     if account.profile_id is None:
-        raise ExportFailedError("everything", "Amazon names no profile for this account.")
+        error = ExportFailedError("everything", "Amazon names no profile for this account.")
+        session.add(ExportFailed(account=account.account_key, kind=error.kind, reason=error.reason))
+        raise error
     try:
         return _sync_all(bench, session, account, account.profile_id)
     except AuthError as error:
@@ -83,6 +88,9 @@ def _sync_all(
     with bench.engine.begin() as connection:
         done = list_kinds_done(connection, account, since=bench.now() - UNFINISHED_LIVES)
     wanted = [kind for kind in KINDS if kind not in done]
+    if done:
+        skipped = tuple(kind for kind in KINDS if kind in done)
+        session.add(ExportsSkipped(account=account.account_key, kinds=skipped))
     exports = [(kind, *_request(bench, session, account, profile_id, kind)) for kind in wanted]
     counts: dict[str, int] = {
         kind: _finish(bench, session, account, profile_id, kind, own_id, export_id)
@@ -104,9 +112,13 @@ def _request(
         )
         return running.id, running.export_id
     if running is not None:
-        with bench.engine.begin() as connection:
-            end_export(connection, running.id, status="failed", failure="older than Amazon keeps it")
-    return _keep(bench, session, account, _create(bench, account, profile_id, kind))
+        _fail(bench, session, account, kind, running.id, running.export_id, "older than Amazon keeps it")
+    try:
+        export = _create(bench, account, profile_id, kind)
+    except AdsApiError as error:
+        session.add(ExportFailed(account=account.account_key, kind=kind, reason=str(error)))
+        raise
+    return _keep(bench, session, account, export)
 
 
 def _keep(bench: Workbench, session: SessionRecorder, account: Account, export: Export) -> tuple[int, str]:
@@ -161,16 +173,29 @@ def _finish(
     try:
         export = _wait(bench, account, profile_id, kind, export_id)
         return _store(bench, session, account, export, own_id)
-    except AuthError:  # says nothing about the export: the next sync takes it over
+    except AuthError as error:  # says nothing about the export: the next sync takes it over
+        facts = {"account": account.account_key, "kind": kind, "export_id": export_id}
+        session.add(ExportPending(**facts, reason=str(error)))
         raise
     except (ExportFailedError, AdsApiError, BrokenPartError) as error:
-        with bench.engine.begin() as connection:
-            end_export(connection, own_id, status="failed", failure=str(error))
-            session.add_in(
-                connection,
-                ExportFailed(account=account.account_key, kind=kind, export_id=export_id, reason=str(error)),
-            )
+        _fail(bench, session, account, kind, own_id, export_id, str(error))
         raise
+
+
+def _fail(
+    bench: Workbench,
+    session: SessionRecorder,
+    account: Account,
+    kind: ExportKind,
+    own_id: int,
+    export_id: str,
+    reason: str,
+) -> None:
+    """End an export that is of no use, so that another is asked for."""
+    told = ExportFailed(account=account.account_key, kind=kind, export_id=export_id, reason=reason)
+    with bench.engine.begin() as connection:
+        end_export(connection, own_id, status="failed", failure=reason)
+        session.add_in(connection, told)
 
 
 def _wait(bench: Workbench, account: Account, profile_id: str, kind: ExportKind, export_id: str) -> Export:

@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, TypeVar
 
 from bidbeacon_pipelines.actions import ReportFailed, ReportHeld, ReportProcessed
 from bidbeacon_pipelines.ingest.load import LoadResult
 from bidbeacon_sessions import Action
+
+Reason = TypeVar("Reason", bound=str)
 
 
 @dataclass(frozen=True)
@@ -25,9 +27,9 @@ class LoadFacts:
 def told_of_load(result: LoadResult, facts: LoadFacts) -> list[Action]:
     """Give the actions that say what a load did; to be recorded in its transaction."""
     told: list[Action] = [_processed(result, facts)] if result.loaded else []
-    for reason, days in _by_reason(result.held).items():
+    for reason, days in days_by_reason(result.held).items():
         told.append(ReportHeld(**_of(facts, days), report_id=facts.report_id, reason=reason))
-    for reason, days in _by_reason(result.refused).items():
+    for reason, days in days_by_reason(result.refused).items():
         told.append(
             ReportFailed(**_of(facts, days), report_id=facts.report_id, code="refused", reason=reason)
         )
@@ -57,8 +59,9 @@ def _of(facts: LoadFacts, days: list[date]) -> dict[str, Any]:
     return {**facts.request, "windows": days}
 
 
-def _by_reason(days: Mapping[date, str]) -> dict[str, list[date]]:
-    grouped: dict[str, list[date]] = {}
-    for day, reason in days.items():
+def days_by_reason(reasons: Mapping[date, Reason]) -> dict[Reason, list[date]]:
+    """Give the days of each reason, in their order."""
+    grouped: dict[Reason, list[date]] = {}
+    for day, reason in reasons.items():
         grouped.setdefault(reason, []).append(day)
     return grouped

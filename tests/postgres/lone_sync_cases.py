@@ -74,10 +74,10 @@ class FirstFailed(SyncCase):
 
 @dataclass(frozen=True, kw_only=True)
 class NotBegun(SyncCase):
-    """The first export isn't asked for: Amazon refuses, and nothing more is asked."""
+    """The first export is not to be had: Amazon refuses, and nothing more is asked."""
 
     calls: Mapping[str, int] = field(default_factory=lambda: {"token": 1, "create_export": 1})
-    told: tuple[str, ...] = ()
+    told: tuple[str, ...] = ("export-failed",)
 
 
 ENTITY_CASES: dict[str, SyncCase] = {
@@ -134,10 +134,18 @@ ENTITY_CASES: dict[str, SyncCase] = {
     "invalid_grant": NotBegun(
         faults=(fault("invalid_grant"),),
         calls={"token": 1},
-        told=("credentials-refused",),
+        told=("export-failed", "credentials-refused"),
         error=InvalidGrant,
         says="revoked",
         person="BIDBEACON_ADS_API_REFRESH_TOKEN",
+    ),
+    "forbidden: look": FirstFailed(
+        faults=(once("forbidden", "get_export"),),
+        calls=exports(get_export=-3, download=-4),
+        told=("export-requested", "export-pending"),
+        error=NotAuthorized,
+        says="Profile has no rights",
+        creates_next=0,
     ),
     "forbidden": NotBegun(faults=(once("forbidden"),), error=NotAuthorized, says="Profile has no rights"),
     "wrong_region": NotBegun(
@@ -188,7 +196,7 @@ class Listed(SyncCase):
 class NothingListed(SyncCase):
     """No region answers: what is stored stays."""
 
-    told: tuple[str, ...] = ()
+    told: tuple[str, ...] = ("account-sync-failed",)
 
 
 ACCOUNT_CASES: dict[str, SyncCase] = {
@@ -239,7 +247,7 @@ ACCOUNT_CASES: dict[str, SyncCase] = {
     "invalid_grant": NothingListed(
         faults=(fault("invalid_grant"),),
         calls={"token": 1},
-        told=("credentials-refused",),
+        told=("account-sync-failed", "credentials-refused"),
         error=InvalidGrant,
         says="revoked",
         person="BIDBEACON_ADS_API_REFRESH_TOKEN",

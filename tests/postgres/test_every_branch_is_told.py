@@ -7,6 +7,7 @@ from datetime import date, timedelta
 import pytest
 
 from bidbeacon_pipelines.actions import SkipReason
+from bidbeacon_pipelines.ads_api.errors import AdsApiError, NotAuthorized
 from bidbeacon_pipelines.jobs.by_hand import AccountSkippedError, WindowNotLoadedError, drive_windows
 from bidbeacon_pipelines.jobs.claims import check_claims
 from bidbeacon_pipelines.jobs.entities import ExportFailedError
@@ -132,6 +133,54 @@ def fail_export(world: BenchWorld) -> None:
         world.sync_entities(world.account())
 
 
+def refuse_export(world: BenchWorld) -> None:
+    """Let Amazon refuse to make an export."""
+    world.break_with("forbidden", times=1, operation="create_export")
+    with suppress(NotAuthorized):
+        world.sync_entities(world.account())
+
+
+def hide_export(world: BenchWorld) -> None:
+    """Let Amazon refuse to show an export."""
+    world.break_with("forbidden", times=1, operation="get_export")
+    with suppress(NotAuthorized):
+        world.sync_entities(world.account())
+
+
+def find_old_exports(world: BenchWorld) -> None:
+    """Sync a day after a sync that left its exports."""
+    hide_export(world)
+    world.advance(hours=25)
+    world.sync_entities(world.account())
+
+
+def sync_without_profile(world: BenchWorld) -> None:
+    """Sync the entities of an account that Amazon names no profile of."""
+    world.execute("UPDATE advertiser_accounts SET profile_id = NULL")
+    with suppress(ExportFailedError):
+        world.sync_entities(world.account())
+
+
+def go_on_with_sync(world: BenchWorld) -> None:
+    """Sync after a sync that has stored all kinds, and died before it could say so."""
+    world.sync_entities(world.account())
+    world.execute("UPDATE advertiser_accounts SET entities_synced_at = NULL")
+    world.sync_entities(world.account())
+
+
+def list_no_accounts(world: BenchWorld) -> None:
+    """Sync accounts while no region answers."""
+    world.break_with("forbidden", operation="list_accounts")
+    with suppress(AdsApiError):
+        world.sync_accounts()
+
+
+def wait_too_long(world: BenchWorld) -> None:
+    """Wait by hand for a report that is never done."""
+    world.break_with("report_pending")
+    by_hand(world, DAY, minutes=50)
+
+
 def resolve(world: BenchWorld) -> None:
     """Load rows of unknown targets, then sync these."""
     load(world)
@@ -215,11 +264,17 @@ BRANCHES: Mapping[str, Callable[[BenchWorld], None]] = {
     "claims-checked": check,
     "old-records-deleted": delete,
     "accounts-synced": lambda _: None,  # making the world does it
+    "account-sync-failed": list_no_accounts,
     "account-needs-person": refuse_account,
     "credentials-refused": refuse_credentials,
     "entities-synced": sync,
     "export-requested": sync,
     "export-failed": fail_export,
+    "export-failed: not asked for": refuse_export,
+    "export-failed: too old to take over": find_old_exports,
+    "export-failed: no profile": sync_without_profile,
+    "export-pending": hide_export,
+    "exports-skipped": go_on_with_sync,
     "targets-resolved": resolve,
     "windows-planned": load,
     "windows-queued": load,
@@ -230,6 +285,7 @@ BRANCHES: Mapping[str, Callable[[BenchWorld], None]] = {
     "report-processed": load,
     "report-held": lambda world: load_twice(world, "empty_report", times=1),
     "report-failed": fail_all_reports,
+    "wait-given-up": wait_too_long,
     "request-retried": fail_report,
     "request-retried: throttled": throttle,
     "request-retried: broken file": break_file,
@@ -247,6 +303,7 @@ SKIPS: Mapping[SkipReason, Callable[[BenchWorld], None]] = {
     SkipReason.NOT_STARTED: lambda world: by_hand(world, TODAY + timedelta(days=1)),
     SkipReason.ACCOUNT_DISABLED: disable,
     SkipReason.ACCOUNT_NEEDS_PERSON: need_person,
+    SkipReason.ASKED_WITH_UNSERVED: lambda world: by_hand(world, DAY, TODAY + timedelta(days=1)),
 }
 
 
@@ -306,3 +363,21 @@ def test_who_queues_a_report_shows_which_session_loaded_it(world: BenchWorld) ->
         promise["kept_with"],
     )
     assert promise["session_id"] != promise["kept_by"]
+
+
+@pytest.mark.parametrize(
+    ("branch", "reason"),
+    [
+        ("export-failed: not asked for", "Profile has no rights"),
+        ("export-failed: too old to take over", "older than Amazon keeps it"),
+        ("export-failed: no profile", "Amazon names no profile"),
+    ],
+)
+def test_an_export_that_is_not_to_be_had_is_told_with_its_reason(
+    world: BenchWorld, branch: str, reason: str
+) -> None:
+    """Once a sync for each kind that it meets."""
+    BRANCHES[branch](world)
+    told = world.actions("export-failed")
+    assert len(told) == len({action["kind"] for action in told}) > 0
+    assert [] == [action for action in told if reason not in action["reason"]]

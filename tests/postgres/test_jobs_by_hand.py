@@ -129,6 +129,8 @@ def test_who_waits_too_long_is_told_that_amazon_is_not_done(world: BenchWorld) -
     with pytest.raises(WindowNotLoadedError, match="Amazon is not done yet"):
         drive(world, account, DAY, minutes=50)
     assert world.window(account, DAY).status == "requested"
+    [told] = world.actions("wait-given-up")
+    assert ([str(DAY)], "Amazon is not done yet") == (told["windows"], told["reason"].partition(";")[0])
 
 
 def test_who_never_got_a_slot_is_told_so(world: BenchWorld) -> None:
@@ -154,6 +156,23 @@ def test_a_day_that_is_not_served_is_refused_before_anything_is_asked(
     """The message says why, and which days can be chosen."""
     with pytest.raises(WindowNotLoadedError, match=f"{reason}.*choose a day from"):
         drive(world, world.account(), day)
+    assert world.accepted() == []
+
+
+def test_each_of_the_days_that_are_not_asked_for_is_told_with_its_own_reason(world: BenchWorld) -> None:
+    """A day to come, one too old, and a good one between them: three reasons, of which the error tells those to mend."""
+    days = {
+        TODAY + timedelta(days=1): "the day has not begun in the account's time zone",
+        DAY: "a day that was asked for with it is not served, so none of them was asked for",
+        TODAY - timedelta(days=500): "Amazon does not serve this day any more",
+    }
+    with pytest.raises(WindowNotLoadedError) as caught:
+        drive(world, world.account(), *days)
+    assert {day: reason for day, reason in days.items() if day != DAY} == {
+        day: reason.partition(";")[0] for day, reason in caught.value.reasons.items()
+    }
+    told = [(action["windows"], action["reason"]) for action in world.actions("window-skipped")]
+    assert [([str(day)], reason) for day, reason in days.items()] == told
     assert world.accepted() == []
 
 

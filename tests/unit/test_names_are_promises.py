@@ -43,6 +43,7 @@ SENSORS = [
 ]
 ACTION_TYPES = [
     "account-needs-person",
+    "account-sync-failed",
     "accounts-synced",
     "action-rolled-back",
     "actions-lost",
@@ -52,7 +53,9 @@ ACTION_TYPES = [
     "credentials-refused",
     "entities-synced",
     "export-failed",
+    "export-pending",
     "export-requested",
+    "exports-skipped",
     "loads-recorded",
     "old-records-deleted",
     "quarantine-replayed",
@@ -66,6 +69,7 @@ ACTION_TYPES = [
     "session-finalized",
     "summary-updated",
     "targets-resolved",
+    "wait-given-up",
     "waited-for-amazon",
     "window-skipped",
     "windows-expired",

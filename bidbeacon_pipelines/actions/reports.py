@@ -124,7 +124,7 @@ class ReportRequested(_WindowsAction):
 
 
 class ReportAdopted(_WindowsAction):
-    """A report that was in flight already serves these windows too."""
+    """A report that was in flight already serves these windows too: one of ours, or one that Amazon calls a duplicate."""
 
     sentence = "Adopted report {report_id:badge} in flight[ since {since:time}] for {windows:count:window} {windows:windows}"
     tone = "progress"

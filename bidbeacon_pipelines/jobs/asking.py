@@ -88,7 +88,7 @@ def _adopt(
     fields = set(get_dataset(request.dataset).fields)
     same = {(p.start, p.end) for p in report.periods} == wanted and set(report.fields) == fields
     if same and request.account_id in report.account_ids:
-        return reported(report)
+        return reported(report, adopted=True)
     return transitions.NoAnswer(reason=f"Amazon says that it is a duplicate of another report: {duplicate}")
 
 

@@ -35,10 +35,10 @@ def failure_kind(error: AdsApiError) -> FailureKind:
             return FailureKind.NOT_SENT
 
 
-def reported(report: Report) -> transitions.Reported:
+def reported(report: Report, *, adopted: bool = False) -> transitions.Reported:
     """Give what Amazon told of a report; a word nobody knows stays the word that came."""
     word = report.raw_status if report.status is ReportStatus.UNKNOWN else report.status.value
-    return transitions.Reported(report.report_id, word, report.failure_code, report.failure_reason)
+    return transitions.Reported(report.report_id, word, report.failure_code, report.failure_reason, adopted)
 
 
 def state_of(request: Request) -> RequestState:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bidbeacon_pipelines.actions import (
+    ReportAdopted,
     ReportFailed,
     ReportPending,
     ReportRequested,
@@ -148,8 +149,10 @@ class _Driver:
         self._store(transitions.sending(self._state, self._bench.now(), self._policy))
         answer = self._ask(before)
         match answer:
+            case transitions.Reported(report_id=report_id, adopted=True):
+                action: Action | None = ReportAdopted(**self._facts, report_id=report_id)
             case transitions.Reported(report_id=report_id):
-                action: Action | None = ReportRequested(
+                action = ReportRequested(
                     **self._facts, report_id=report_id, attempt=self._state.attempts, bridged=self._bridged()
                 )
             case transitions.NoAnswer(reason=reason) | transitions.HeldBack(reason=reason):

@@ -32,12 +32,17 @@ _SHORTEST_PAUSE = timedelta(seconds=1)
 
 @dataclass(frozen=True)
 class Reported:
-    """Amazon told a report's state: in answer to a create or a poll, or found and adopted."""
+    """Amazon told a report's state: in answer to a create or a poll, or found and adopted.
+
+    Attributes:
+        adopted: The report was being made already, and is taken over instead of one of our own.
+    """
 
     report_id: str
     amazon_status: str
     failure_code: str | None = None
     failure_reason: str | None = None
+    adopted: bool = False
 
 
 @dataclass(frozen=True)

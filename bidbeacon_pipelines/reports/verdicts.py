@@ -128,8 +128,8 @@ class KnownWindow:
         return "a refresh" if found.serves is None else f"the refresh T+{found.serves}"
 
     def proven_by(self, *effects: str) -> tuple[UUID, ...]:
-        """Give the sessions of the last action of each of these effects, oldest first."""
-        return last_sessions(self.facts, effects)
+        """Give the sessions of the last action of each of these effects, oldest first; a report that is adopted needs no request."""
+        return last_sessions(self.facts, (*effects, "adopted") if "requested" in effects else effects)
 
 
 def last_sessions(facts: WindowFacts, effects: Iterable[str]) -> tuple[UUID, ...]:

@@ -116,7 +116,10 @@ THROTTLED: dict[str, Case] = {
     ),
     "throttle_accepted: always": Unanswered(faults=(fault("throttle_accepted"),), reports=5),
     "duplicate_refused: somebody else's is taken over": Case(
-        faults=(once("duplicate_refused"),), twin=True, retrieves=2
+        faults=(once("duplicate_refused"),),
+        twin=True,
+        told=("windows-queued", "report-adopted", "report-processed"),
+        retrieves=2,
     ),
 }
 

@@ -94,6 +94,9 @@ def test_a_duplicate_is_adopted(world: BenchWorld) -> None:
     world.advance(minutes=11)
     world.step()
     assert (world.request(request_id).status, world.reports_made()) == ("in_flight", 1)
+    told = [(action["request_id"], action["report_id"]) for action in world.actions("report-adopted")]
+    assert [(request_id, world.request(request_id).report_id)] == told
+    assert [] == world.actions("report-requested")
     world.advance(minutes=11)
     world.step()
     assert world.window(account, DAY).status == "loaded"

@@ -201,6 +201,13 @@ def test_sessions_prove_by_the_last_action_of_each_effect_oldest_first() -> None
     assert (ONE, TWO) == verdict_of(replace(FACTS, touches=touches)).sessions
 
 
+def test_who_adopted_a_report_proves_it_like_who_requested_one() -> None:
+    """Nobody of ours requested a report that Amazon was making already."""
+    touches = [TouchFact(at=NOW, effect="adopted", session_id=TWO, reason=None)]
+    verdict = verdict_of(replace(FACTS, touches=touches), status="completed")
+    assert (Cause.READY_TO_LOAD, (TWO,)) == (verdict.cause, verdict.sessions)
+
+
 @pytest.mark.parametrize(
     ("request_fields", "said"),
     [

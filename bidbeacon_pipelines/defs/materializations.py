@@ -1,8 +1,8 @@
 """What Dagster shows of loaded windows, and how loads that were made elsewhere become materializations."""
 
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from dagster import (
@@ -29,6 +29,7 @@ _BATCH = 100
 _MILLISECOND = 0.001
 
 Metadata = dict[str, MetadataValue[Any]]
+Event = TypeVar("Event")
 
 
 def describe_windows(
@@ -94,13 +95,15 @@ def _report_metadata(window: LoadedWindow) -> Mapping[str, MetadataValue[Any]]:
 
 
 def _session_metadata(window: LoadedWindow) -> Mapping[str, MetadataValue[Any]]:
-    """Give the session that loaded it; a materialization that is recorded by that very session still finds it running."""
+    """Give the session that loaded it, and how that ended; of one that still runs its page will tell, while this is kept as it is."""
     if window.session_id is None:
         return {}
-    return {
-        "loaded_by": MetadataValue.url(session_url(str(window.session_id))),
-        "session_status": MetadataValue.text(window.session_status or "unknown"),
+    told: dict[str, MetadataValue[Any]] = {
+        "loaded_by": MetadataValue.url(session_url(str(window.session_id)))
     }
+    if window.session_status is not None and window.session_status != "running":
+        told["session_status"] = MetadataValue.text(window.session_status)
+    return told
 
 
 def record_loaded_windows(context: OpExecutionContext, engine: Engine, session: SessionRecorder) -> None:
@@ -139,10 +142,16 @@ def store_materializations(
     `context.log_event` stores each by itself: 500 took 1.7 s on an idle machine and 7 s on a busy one. A millisecond lies between two, since
     Dagster's list of an asset's events shows only one of those with the same timestamp.
     """
-    step, batch = context.get_step_execution_context(), str(uuid4())
-    for number, materialization in enumerate(materializations, start=1):
-        place = DagsterEventBatchMetadata(batch, is_end=number == len(materializations))
+    step = context.get_step_execution_context()
+    for materialization, place in in_one_batch(materializations):
         DagsterEvent.asset_materialization(step, materialization, place)
+
+
+def in_one_batch(events: Sequence[Event]) -> Iterator[tuple[Event, DagsterEventBatchMetadata]]:
+    """Give each event with its place in a batch, and let a millisecond pass after it."""
+    batch = str(uuid4())
+    for number, event in enumerate(events, start=1):
+        yield event, DagsterEventBatchMetadata(batch, is_end=number == len(events))
         time.sleep(_MILLISECOND)
 
 

@@ -2,16 +2,17 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from bidbeacon_pipelines.ads_api.throttle import Lane, LaneGaps, LocalLanes, held_until, next_place
-from bidbeacon_pipelines.store.api_lanes import LaneKey, lock_lanes, move_lanes
+from bidbeacon_pipelines.store.api_lanes import LaneKey, LockedLanes, add_lanes, lock_lanes, move_lanes
 
 logger = logging.getLogger(__name__)
 
@@ -65,8 +66,7 @@ class PostgresLanes:
 
     def _reserve(self, lane: Lane, longest_wait: float) -> float:
         keys = _keys(lane)
-        with self._engine.begin() as connection:
-            locked = lock_lanes(connection, keys)
+        with self._locked(keys) as (connection, locked):
             read_at = time.monotonic()
             now = self._now() if self._now else locked.now
             place = next_place(now, locked.next_starts, self._gaps.of(lane), timedelta(seconds=longest_wait))
@@ -82,10 +82,21 @@ class PostgresLanes:
 
     def _hold_back(self, lane: Lane, seconds: float) -> None:
         key = LaneKey(*lane.own_key)
-        with self._engine.begin() as connection:
-            locked = lock_lanes(connection, [key])
+        with self._locked([key]) as (connection, locked):
             now = self._now() if self._now else locked.now
             move_lanes(connection, {key: held_until(now, locked.next_starts[0], seconds)})
+
+    @contextmanager
+    def _locked(self, keys: Sequence[LaneKey]) -> Iterator[tuple[Connection, LockedLanes]]:
+        """Give lanes that nobody else can move inside the block, and a transaction that ends with it."""
+        while True:
+            with self._engine.begin() as connection:
+                locked = lock_lanes(connection, keys)
+                if locked is not None:
+                    yield connection, locked
+                    return
+            with self._engine.begin() as connection:
+                add_lanes(connection, keys)
 
     def _shared(self, with_database: Callable[[], T], *, or_else: Callable[[], T]) -> T:
         """Ask the database, or go on without where it is away; that is said once each time it goes."""

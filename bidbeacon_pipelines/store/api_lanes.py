@@ -57,19 +57,26 @@ class LockedLanes:
     next_starts: tuple[datetime | None, ...]
 
 
-def lock_lanes(connection: Connection, keys: Sequence[LaneKey]) -> LockedLanes:
+def lock_lanes(connection: Connection, keys: Sequence[LaneKey]) -> LockedLanes | None:
     """Lock lanes until the transaction ends, in the order of their keys, so that no two processes wait for each other.
 
-    Lanes that are missing are made. Whoever has to wait two seconds for a lock gets the database's error.
+    Gives None where one is missing: new, or deleted as idle. What was locked then has to be let go before it is added, since
+    whoever holds a lane and waits for one that another adds may hold up that other. Whoever has to wait two seconds for a lock
+    gets the database's error.
     """
     connection.execute(_SHORT)
     rows = _locked(connection, keys)
-    while len(rows) < len(set(keys)):  # new, or deleted as idle since
-        connection.execute(_ADD, _values(keys))
-        rows = _locked(connection, keys)
+    if len(rows) < len(set(keys)):
+        return None
     return LockedLanes(
         max(row["now"] for row in rows.values()), tuple(rows[key]["next_start_at"] for key in keys)
     )
+
+
+def add_lanes(connection: Connection, keys: Sequence[LaneKey]) -> None:
+    """Make those lanes that are missing, in the order of their keys; the transaction is theirs alone, and holds no other lock."""
+    connection.execute(_SHORT)
+    connection.execute(_ADD, _values(keys))
 
 
 def move_lanes(connection: Connection, next_starts: Mapping[LaneKey, datetime]) -> None:

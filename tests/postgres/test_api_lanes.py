@@ -177,10 +177,13 @@ def test_a_lane_deleted_as_idle_is_made_anew(engine: Engine) -> None:
 
 _HOLD = """
 import sys, time
-from bidbeacon_pipelines.store.api_lanes import LaneKey, lock_lanes
+from bidbeacon_pipelines.store.api_lanes import LaneKey, add_lanes, lock_lanes
 from bidbeacon_pipelines.store.engine import make_engine
-with make_engine(sys.argv[1]).begin() as connection:
-    lock_lanes(connection, [LaneKey(*sys.argv[2:])])
+engine, keys = make_engine(sys.argv[1]), [LaneKey(*sys.argv[2:])]
+with engine.begin() as connection:
+    add_lanes(connection, keys)
+with engine.begin() as connection:
+    assert lock_lanes(connection, keys)
     print("locked", flush=True)
     time.sleep(60)
 """
@@ -197,7 +200,8 @@ def _hold_lane(database_url: str) -> subprocess.Popen[str]:
 
 def _next_start(engine: Engine) -> datetime | None:
     with engine.begin() as connection:
-        return lock_lanes(connection, [LaneKey(*LANE.own_key)]).next_starts[0]
+        locked = lock_lanes(connection, [LaneKey(*LANE.own_key)])
+    return None if locked is None else locked.next_starts[0]
 
 
 def _is_written(lanes: PostgresLanes, engine: Engine) -> bool:

@@ -14,6 +14,7 @@ import pytest
 from psycopg import sql
 from sqlalchemy import Engine, make_url
 
+from bidbeacon_pipelines.ads_api.tokens import PROCESS_TOKENS
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.engine import make_engine
 from bidbeacon_pipelines.store.migrate import upgrade
@@ -39,6 +40,12 @@ def _settings_of_this_test_only(monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
     yield
     get_settings.cache_clear()
     get_session_settings.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def _tokens_of_this_test_only() -> None:
+    """Each test starts as a process does: with no access token."""
+    PROCESS_TOKENS.clear()
 
 
 @pytest.fixture(scope="session")

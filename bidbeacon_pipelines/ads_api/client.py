@@ -24,7 +24,7 @@ from bidbeacon_pipelines.ads_api.ledger import CallLog, Exchange, Tries, record_
 from bidbeacon_pipelines.ads_api.retries import Retries, RetryPolicy, Waiting
 from bidbeacon_pipelines.ads_api.throttle import Lanes, LocalLanes
 from bidbeacon_pipelines.ads_api.tokens import OPERATION as TOKEN_OPERATION
-from bidbeacon_pipelines.ads_api.tokens import AccessTokens
+from bidbeacon_pipelines.ads_api.tokens import PROCESS_TOKENS, AccessTokens
 from bidbeacon_pipelines.ads_api.transport import Answer, ApiCall, open_http, request_id_of, unreachable
 from bidbeacon_pipelines.ads_api.turns import Turns
 from bidbeacon_pipelines.ads_api.waits import Waits
@@ -50,6 +50,7 @@ class AdsApiClient:
         on_wait: Told of each wait when it begins.
         lanes: Hand out the places in which calls start; those of this process alone by default.
         log: Takes a record of each exchange; None for nobody.
+        tokens: Access tokens of these credentials, shared with other clients; its own by default.
 
     Attributes:
         waits: What waiting cost so far.
@@ -66,6 +67,7 @@ class AdsApiClient:
         on_wait: Callable[[Waiting], None] | None = None,
         lanes: Lanes | None = None,
         log: CallLog | None = None,
+        tokens: AccessTokens | None = None,
     ) -> None:
         self.endpoints = endpoints
         self.clock: Clock = clock or SystemClock()
@@ -82,12 +84,10 @@ class AdsApiClient:
             longest_wait=policy.longest_wait_seconds,
             on_wait=self._note_wait,
         )
-        self._tokens = AccessTokens(
-            credentials,
-            endpoints.token[credentials.region],
-            send=partial(self._send_token, credentials.region),
-            clock=self.clock,
+        self._tokens = tokens or AccessTokens(
+            credentials, endpoints.token[credentials.region], clock=self.clock
         )
+        self._ask_token = partial(self._send_token, credentials.region)
 
     def __enter__(self) -> Self:
         return self
@@ -119,13 +119,14 @@ class AdsApiClient:
 
     def _attempt(self, call: ApiCall, read: Callable[[Answer], T], tries: Tries) -> T:
         """Make the call once, and once more with a fresh token if Amazon no longer knows the one we had."""
-        token = self._tokens.get(tries)
+        token = self._tokens.get(self._ask_token, tries)
         try:
             return self._take_turn(call, token, read, tries)
         except NotAuthorized as error:
             if error.status != httpx.codes.UNAUTHORIZED:
                 raise
-        return self._take_turn(call, self._tokens.get(tries, rejected=token), read, tries)
+        token = self._tokens.get(self._ask_token, tries, rejected=token)
+        return self._take_turn(call, token, read, tries)
 
     def _take_turn(self, call: ApiCall, token: str, read: Callable[[Answer], T], tries: Tries) -> T:
         """Make the exchange when it is our turn; what Amazon asks us to wait, the others wait too."""
@@ -207,13 +208,18 @@ def connect(
 ) -> AdsApiClient:
     """Open a session with Amazon, or with the local sandbox where no credentials are set; for the rest see there.
 
+    All sessions of a process that are opened here share one access token, but for one with a clock of its own.
+
     Raises:
         AuthError: A client id is set, and its secret or refresh token isn't.
     """
     credentials, endpoints = SANDBOX_CREDENTIALS, Endpoints.sandbox(settings.sandbox_url)
     if not settings.uses_sandbox:
         credentials, endpoints = _credentials(settings), Endpoints.amazon()
-    return AdsApiClient(credentials, endpoints, on_wait=on_wait, lanes=lanes, log=log, clock=clock)
+    tokens = None if clock else PROCESS_TOKENS.of(credentials, endpoints.token[credentials.region])
+    return AdsApiClient(
+        credentials, endpoints, on_wait=on_wait, lanes=lanes, log=log, clock=clock, tokens=tokens
+    )
 
 
 def _credentials(settings: Settings) -> Credentials:

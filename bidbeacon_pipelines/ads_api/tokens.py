@@ -1,14 +1,15 @@
-"""The access token of Login with Amazon: one per client, shared by all threads, renewed before its end."""
+"""The access token of Login with Amazon: one per credential, shared by all threads of a process, renewed before its end."""
 
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import httpx
 
-from bidbeacon_pipelines.ads_api.clock import Clock
+from bidbeacon_pipelines.ads_api.clock import Clock, SystemClock
 from bidbeacon_pipelines.ads_api.credentials import Credentials
 from bidbeacon_pipelines.ads_api.errors import AdsApiError, AuthError, InvalidClient, InvalidGrant, Rejected
 from bidbeacon_pipelines.ads_api.failures import error_for, read_failure
@@ -21,6 +22,9 @@ OPERATION = "renew the access token"
 
 # So that not every call asks an endpoint that is down, as long as the calls can do without.
 _PAUSE_WHILE_OLD_SERVES = timedelta(seconds=30)
+
+Send = Callable[[httpx.Request, Callable[[Answer], WireToken], Tries], WireToken]
+"""Makes one exchange, recorded as one of these tries, and reads its answer, whatever the status."""
 
 _TERMINAL = {
     "invalid_grant": InvalidGrant,
@@ -55,9 +59,9 @@ class AccessTokens:
     Args:
         credentials: Who we are.
         url: The token endpoint of the region that issued the refresh token.
-        send: Makes one exchange, recorded as one of these tries, and reads its answer, whatever the status.
         clock: Tells when a token ends.
         draw: Gives a number between two.
+        lock: Lets one caller at a time renew the token.
     """
 
     def __init__(
@@ -65,23 +69,29 @@ class AccessTokens:
         credentials: Credentials,
         url: str,
         *,
-        send: Callable[[httpx.Request, Callable[[Answer], WireToken], Tries], WireToken],
         clock: Clock,
         draw: Callable[[float, float], float] = draw_between,
+        lock: AbstractContextManager[object] | None = None,
     ) -> None:
         self._credentials = credentials
         self._url = url
-        self._send = send
         self._clock = clock
         self._draw = draw
-        self._lock = threading.Lock()
+        self._lock = lock or threading.Lock()
         self._token: _Token | None = None
         self._failure: _Failure | None = None
 
-    def get(self, tries: Tries, *, rejected: str | None = None) -> str:
+    @property
+    def is_refused(self) -> bool:
+        """Whether Amazon has refused the credentials, so that no token comes from here any more."""
+        failure = self._failure
+        return failure is not None and failure.again_at is None
+
+    def get(self, send: Send, tries: Tries, *, rejected: str | None = None) -> str:
         """Give a token that Amazon should accept.
 
         Args:
+            send: How the caller asks, where it is the one to renew the token.
             tries: What came before in the call that needs the token.
             rejected: A token that was just answered with 401; never given again, and renewed by the first
                 caller that reports it.
@@ -95,7 +105,7 @@ class AccessTokens:
         if token is None:
             with self._lock:
                 self._forget(rejected)
-                token = self._find_good(None) or self._renew(known, tries)
+                token = self._find_good(None) or self._renew(known, send, tries)
         return token.value
 
     def _find_good(self, rejected: str | None) -> _Token | None:
@@ -108,7 +118,7 @@ class AccessTokens:
         if self._token is not None and self._token.value == rejected:
             self._token = None
 
-    def _renew(self, known: _Failure | None, tries: Tries) -> _Token:
+    def _renew(self, known: _Failure | None, send: Send, tries: Tries) -> _Token:
         """Ask for a new token; while the endpoint has a passing problem, the old one serves to its end.
 
         `known` is the failure the caller knew of before it stood in line: another one happened meanwhile.
@@ -116,7 +126,7 @@ class AccessTokens:
         old = self._token
         try:
             self._raise_failure(known)
-            token, self._failure = self._ask(tries), None
+            token, self._failure = self._ask(send, tries), None
         except AdsApiError as error:
             now = self._clock.now()
             if not error.transient or old is None or now >= old.ends_at:
@@ -140,10 +150,10 @@ class AccessTokens:
         if failure is not known:
             raise error
 
-    def _ask(self, tries: Tries) -> _Token:
+    def _ask(self, send: Send, tries: Tries) -> _Token:
         asked_at = self._clock.now()
         try:
-            wire = self._send(self._request(), _read_token, tries)
+            wire = send(self._request(), _read_token, tries)
         except AdsApiError as error:
             is_final = isinstance(error, InvalidGrant | InvalidClient)
             again_at = asked_at + timedelta(seconds=error.retry_after or 0)
@@ -164,6 +174,35 @@ class AccessTokens:
             "refresh_token": self._credentials.refresh_token.get_secret_value(),
         }
         return httpx.Request("POST", self._url, data=form)
+
+
+class SharedTokens:
+    """The tokens of all clients that are given theirs from here: one for each credential at each endpoint; safe between threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._tokens: dict[tuple[Credentials, str], AccessTokens] = {}
+
+    def of(self, credentials: Credentials, url: str) -> AccessTokens:
+        """Give a credential's tokens, by the machine's clock.
+
+        Those of a refused credential stay with the clients that have them: who comes later asks once more, since a person
+        may have seen to it.
+        """
+        with self._lock:
+            known = self._tokens.get((credentials, url))
+            if known is None or known.is_refused:
+                known = self._tokens[credentials, url] = AccessTokens(credentials, url, clock=SystemClock())
+            return known
+
+    def clear(self) -> None:
+        """Forget all: clients that come later ask for tokens of their own."""
+        with self._lock:
+            self._tokens.clear()
+
+
+PROCESS_TOKENS = SharedTokens()
+"""The tokens of this process."""
 
 
 def _read_token(answer: Answer) -> WireToken:

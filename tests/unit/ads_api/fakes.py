@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from bidbeacon_pipelines.ads_api import AdsApiClient, Credentials, Endpoints, RetryPolicy, Waiting
 from bidbeacon_pipelines.ads_api.ledger import CallRecord
 from bidbeacon_pipelines.ads_api.throttle import Lane, LaneGaps, Lanes, LocalLanes
+from bidbeacon_pipelines.ads_api.tokens import AccessTokens
 
 CREDENTIALS = Credentials("client-1", SecretStr("secret-1"), SecretStr("Atzr|refresh-1"))
 HTML = "<html><head><title>503</title><style>p{}</style></head><body><p>Service&nbsp;down</p></body></html>"
@@ -139,6 +140,7 @@ def open_bench(
     draw: Callable[[float, float], float] = max,
     clock: FakeClock | None = None,
     lanes: Lanes | None = None,
+    tokens: AccessTokens | None = None,
     **policy: Any,
 ) -> Bench:
     """Connect a client to a fake Amazon.
@@ -147,6 +149,7 @@ def open_bench(
         draw: Replaces the jitter; takes the upper bound by default.
         clock: What it tells time by; its own by default.
         lanes: Where its calls queue; by default lanes without gaps, which only hold back.
+        tokens: Its access tokens, by the same clock; its own by default.
         policy: What differs from the usual policy.
     """
     amazon, clock, waits, log = FakeAmazon(), clock or FakeClock(), list[Waiting](), FakeLog()
@@ -159,6 +162,7 @@ def open_bench(
         on_wait=waits.append,
         lanes=lanes or LocalLanes(LaneGaps.none(), clock.now),
         log=log,
+        tokens=tokens,
     )
     return Bench(amazon, clock, client, waits, log)
 

@@ -1,12 +1,14 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import parse_qs
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
-from bidbeacon_pipelines.ads_api import retrieve_report
+from bidbeacon_pipelines.ads_api import Endpoints, retrieve_report
 from bidbeacon_pipelines.ads_api.errors import (
     AuthError,
     InvalidClient,
@@ -16,8 +18,18 @@ from bidbeacon_pipelines.ads_api.errors import (
     Throttled,
     Upstream,
 )
-from tests.unit.ads_api.fakes import HTML, Bench, open_bench, report_answer, token_answer
+from bidbeacon_pipelines.ads_api.tokens import AccessTokens, SharedTokens
+from tests.unit.ads_api.fakes import (
+    CREDENTIALS,
+    HTML,
+    Bench,
+    FakeClock,
+    open_bench,
+    report_answer,
+    token_answer,
+)
 
+URL = Endpoints.amazon().token["NA"]
 REVOKED = {
     "error": "invalid_grant",
     "error_description": "The request has an invalid grant parameter : refresh_token. Atzr|refresh-1",
@@ -86,10 +98,10 @@ class CountingLock:
         self._lock.release()
 
 
-def test_callers_at_once_cause_one_renewal(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_callers_at_once_cause_one_renewal() -> None:
     """Twenty threads that find no token ask for one together: it is on its way until all have come."""
-    threads, lock = 20, CountingLock()
-    monkeypatch.setattr(bench.client._tokens, "_lock", lock)
+    threads, lock, clock = 20, CountingLock(), FakeClock()
+    bench = open_bench(clock=clock, tokens=AccessTokens(CREDENTIALS, URL, clock=clock, lock=lock))
 
     def answer_when_all_came(_: httpx.Request) -> httpx.Response:
         assert all(lock.came.acquire(timeout=10) for _ in range(threads))
@@ -215,13 +227,11 @@ def test_other_refusals_are_asked_again(bench: Bench) -> None:
     ("answer", "kind"),
     [(httpx.Response(400, json=REVOKED), InvalidGrant), (httpx.Response(503, text=HTML), Upstream)],
 )
-def test_callers_at_once_share_a_failure(
-    monkeypatch: pytest.MonkeyPatch, answer: httpx.Response, kind: type[Exception]
-) -> None:
+def test_callers_at_once_share_a_failure(answer: httpx.Response, kind: type[Exception]) -> None:
     """Twenty threads that wait for one renewal share its error: none of them asks after it."""
-    bench = open_bench(attempts=1)
-    threads, lock = 20, CountingLock()
-    monkeypatch.setattr(bench.client._tokens, "_lock", lock)
+    threads, lock, clock = 20, CountingLock(), FakeClock()
+    tokens = AccessTokens(CREDENTIALS, URL, clock=clock, lock=lock)
+    bench = open_bench(clock=clock, tokens=tokens, attempts=1)
 
     def answer_when_all_came(_: httpx.Request) -> httpx.Response:
         assert all(lock.came.acquire(timeout=10) for _ in range(threads))
@@ -271,8 +281,8 @@ def test_renewal_is_drawn(draws: str) -> None:
         drawn.append((low, high))
         return low if draws == "first" else high
 
-    bench = open_bench()
-    bench.client._tokens._draw = draw
+    clock = FakeClock()
+    bench = open_bench(clock=clock, tokens=AccessTokens(CREDENTIALS, URL, clock=clock, draw=draw))
     poll(bench)
     due = 3600 * (0.85 if draws == "first" else 0.95)
     bench.clock.instant += timedelta(seconds=due - 1)
@@ -361,3 +371,45 @@ def test_short_lives_are_kept_to(bench: Bench) -> None:
     bench.clock.instant += timedelta(seconds=9.9)
     poll(bench)
     assert sent_tokens(bench) == ["Bearer Atza|short", "Bearer Atza|2"]
+
+
+def test_clients_of_one_credential_share_its_token() -> None:
+    """A second client uses the token that the first one got, and renews it for both."""
+    clock = FakeClock()
+    shared = AccessTokens(CREDENTIALS, URL, clock=clock)
+    one, another = (open_bench(clock=clock, tokens=shared) for _ in range(2))
+    poll(one)
+    poll(another)
+    clock.instant += timedelta(seconds=3601)
+    another.amazon.plays_token(token_answer("Atza|later"))
+    poll(another)
+    poll(one)
+    assert (1, 1) == (len(one.amazon.token_calls), len(another.amazon.token_calls))
+    assert ["Bearer Atza|1", "Bearer Atza|later"] == sent_tokens(one) == sent_tokens(another)
+
+
+def test_each_credential_and_endpoint_has_tokens_of_its_own() -> None:
+    """A new secret or refresh token is a new credential, and so is the same one at another endpoint."""
+    shared = SharedTokens()
+    renewed = replace(CREDENTIALS, refresh_token=SecretStr("Atzr|refresh-2"))
+    secret = replace(CREDENTIALS, client_secret=SecretStr("secret-2"))
+    kept = shared.of(CREDENTIALS, URL)
+    assert kept is shared.of(replace(CREDENTIALS), URL)
+    others = [shared.of(renewed, URL), shared.of(secret, URL), shared.of(CREDENTIALS, f"{URL}/else")]
+    assert 4 == len({id(each) for each in [kept, *others]})
+
+
+def test_a_refusal_ends_the_clients_that_met_it_and_no_later_one() -> None:
+    """Who shares the refused tokens asks no more; a client that comes later asks once, and those after it share its token."""
+    shared = SharedTokens()
+    before = [open_bench(tokens=shared.of(CREDENTIALS, URL)) for _ in range(2)]
+    before[0].amazon.plays_token(httpx.Response(400, json=REVOKED))
+    for bench in before:
+        with pytest.raises(InvalidGrant):
+            retrieve_report(bench.client, "NA", "rpt-0b6f7c1e")
+    later = [open_bench(tokens=shared.of(CREDENTIALS, URL)) for _ in range(2)]
+    for bench in later:
+        poll(bench)
+    with pytest.raises(InvalidGrant):
+        retrieve_report(before[1].client, "NA", "rpt-0b6f7c1e")
+    assert [1, 0, 1, 0] == [len(bench.amazon.token_calls) for bench in [*before, *later]]

@@ -3,6 +3,7 @@
 import gzip
 import json
 import socket
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from bidbeacon_pipelines.ads_api import (
     ReportStatus,
     RetryPolicy,
     Waiting,
+    connect,
     create_export,
     create_report,
     download_to,
@@ -49,6 +51,7 @@ from bidbeacon_pipelines.ads_api.errors import (
 from bidbeacon_pipelines.sandbox import SandboxConfig
 from bidbeacon_pipelines.sandbox.faults import FaultName, FaultOptions, FaultRule, Operation
 from bidbeacon_pipelines.sandbox.thread import SandboxHandle, running_sandbox
+from bidbeacon_pipelines.settings import Settings
 
 FIELDS = (
     "date.value",
@@ -82,6 +85,11 @@ class Session:
     client: AdsApiClient
     sandbox: SandboxHandle
     waits: list[Waiting]
+
+    @property
+    def settings(self) -> Settings:
+        """Give the settings of a process that asks this sandbox."""
+        return Settings(sandbox_port=int(self.sandbox.url.rpartition(":")[2]), _env_file=None)
 
     def strike(
         self,
@@ -123,6 +131,11 @@ def open_client(
         retry=RetryPolicy(attempts=3),
         on_wait=None if waits is None else waits.append,
     )
+
+
+def count_tokens(sandbox: SandboxHandle) -> int:
+    """Count the tokens that were asked for."""
+    return len(sandbox.state.ledger.calls("token"))
 
 
 def an_account(session: Session, country: str = "US") -> AdsAccount:
@@ -192,14 +205,46 @@ def test_export_is_started_and_downloaded(session: Session, kind: ExportKind, tm
 
 
 def test_threads_share_one_client(session: Session) -> None:
-    """Eight threads poll over one client with one token."""
+    """Eight threads poll over one client with one token, which none of them finds there."""
     account = an_account(session)
     report_id = ask(session, account).report_id
-    with ThreadPoolExecutor(8) as pool:
-        reports = list(
-            pool.map(lambda _: retrieve_report(session.client, account.region, report_id), range(16))
-        )
+    tokens, together = count_tokens(session.sandbox), threading.Barrier(8)
+    with open_client(session.sandbox.url) as client, ThreadPoolExecutor(8) as pool:
+
+        def look(_: int) -> Report:
+            together.wait(30)
+            return retrieve_report(client, account.region, report_id)
+
+        reports = list(pool.map(look, range(16)))
     assert {report.report_id for report in reports} == {report_id}
+    assert tokens + 1 == count_tokens(session.sandbox)
+
+
+def test_clients_of_one_process_share_one_token(session: Session) -> None:
+    """Each job opens a session of its own, one after another and at once: Amazon is asked for one token."""
+    tokens, together = count_tokens(session.sandbox), threading.Barrier(4)
+    settings = session.settings
+
+    def work(_: int) -> None:
+        with connect(settings) as client:
+            together.wait(30)
+            list_accounts(client)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+    with connect(settings) as client:
+        list_accounts(client)
+    assert tokens + 1 == count_tokens(session.sandbox)
+
+
+def test_a_session_opened_after_a_refusal_asks_again(session: Session) -> None:
+    """A credential that Amazon accepts once more needs no new process."""
+    session.strike("invalid_grant", times=None)
+    with connect(session.settings) as client, pytest.raises(InvalidGrant):
+        list_accounts(client)
+    session.sandbox.state.faults.clear()
+    with connect(session.settings) as client:
+        assert list_accounts(client).accounts
 
 
 @pytest.mark.parametrize("form", ["seconds", "http-date"])

@@ -255,7 +255,9 @@ def test_throttle_is_waited_for(session: Session, form: str) -> None:
     session.strike("throttle", "retrieve_report", retry_after=form, seconds=7)
     retrieve_report(session.client, account.region, report_id)
     (wait,) = session.waits
-    assert wait.seconds == pytest.approx(7, abs=1.5)
+    # A date is in whole seconds and counts from the answer's `Date`, which a server that is slow writes late.
+    shortest, longest = (7, 7) if form == "seconds" else (6, 30)
+    assert shortest <= wait.seconds <= longest
 
 
 @pytest.mark.parametrize("fault", ["server_error", "html_body", "connection_cut", "throttle"])

@@ -22,8 +22,15 @@ from bidbeacon_pipelines.actions import (
 )
 from bidbeacon_pipelines.ads_api.download_rules import FileOwner
 from bidbeacon_pipelines.ads_api.downloads import download_to
-from bidbeacon_pipelines.ads_api.errors import AdsApiError, AuthError, HeldBack, OutcomeUnknown
+from bidbeacon_pipelines.ads_api.errors import (
+    AdsApiError,
+    AuthError,
+    HeldBack,
+    OutcomeUnknown,
+    UrlExpired,
+)
 from bidbeacon_pipelines.ads_api.exports import Export, ExportKind, ExportStatus, create_export, get_export
+from bidbeacon_pipelines.ads_api.report_files import MOST_SIGNINGS
 from bidbeacon_pipelines.ingest.decode import BrokenPartError, iter_rows
 from bidbeacon_pipelines.ingest.entities import BadEntities, read_entities
 from bidbeacon_pipelines.ingest.targets import TargetIndex
@@ -172,7 +179,7 @@ def _finish(
 ) -> int:
     try:
         export = _wait(bench, account, profile_id, kind, export_id)
-        return _store(bench, session, account, export, own_id)
+        return _store(bench, session, account, profile_id, export, own_id)
     except AuthError as error:  # says nothing about the export: the next sync takes it over
         facts = {"account": account.account_key, "kind": kind, "export_id": export_id}
         session.add(ExportPending(**facts, reason=str(error)))
@@ -213,16 +220,20 @@ def _wait(bench: Workbench, account: Account, profile_id: str, kind: ExportKind,
         pause = min(pause * 1.5, _LONGEST_PAUSE)
 
 
-def _store(bench: Workbench, session: SessionRecorder, account: Account, export: Export, own_id: int) -> int:
-    if export.url is None:
-        raise ExportFailedError(export.kind, "Amazon says that it is complete, without a url.")
+def _store(
+    bench: Workbench,
+    session: SessionRecorder,
+    account: Account,
+    profile_id: str,
+    export: Export,
+    own_id: int,
+) -> int:
     bench.downloads.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="export-", dir=bench.downloads))
     bad = BadEntities()
     try:
         file = folder / f"{export.kind}.json.gz"
-        owner = FileOwner(account.region, account.account_id, account.country_code)
-        download_to(bench.client, export.url, file, expected_bytes=export.size_bytes, owner=owner)
+        _download(bench, account, profile_id, export, file)
         with bench.engine.begin() as connection:
             rows = merge_entities(
                 connection, account, export.kind, read_entities(export.kind, iter_rows(file), bad)
@@ -236,6 +247,23 @@ def _store(bench: Workbench, session: SessionRecorder, account: Account, export:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return rows
+
+
+def _download(bench: Workbench, account: Account, profile_id: str, export: Export, file: Path) -> None:
+    """Fetch an export's file; where its url has expired, with the fresh one that a new look gives, as often as for a report."""
+    for _ in range(MOST_SIGNINGS):
+        try:
+            return _fetch(bench, account, export, file)
+        except UrlExpired:
+            export = _wait(bench, account, profile_id, export.kind, export.export_id)
+    return _fetch(bench, account, export, file)
+
+
+def _fetch(bench: Workbench, account: Account, export: Export, file: Path) -> None:
+    if export.url is None:
+        raise ExportFailedError(export.kind, "Amazon says that it is complete, without a url.")
+    owner = FileOwner(account.region, account.account_id, account.country_code)
+    download_to(bench.client, export.url, file, expected_bytes=export.size_bytes, owner=owner)
 
 
 def _resolve(bench: Workbench, session: SessionRecorder, account: Account) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from bidbeacon_pipelines.sandbox.faults import Subject
 from bidbeacon_pipelines.sandbox.ledger import SCOPE_KEY, Exchange
 from bidbeacon_pipelines.sandbox.markets import REGIONS, Region
 from bidbeacon_pipelines.sandbox.refusals import Refusal, refuse, throttled
+from bidbeacon_pipelines.sandbox.signing import SignedUrl
 from bidbeacon_pipelines.sandbox.state import SandboxState
 
 CLIENT_HEADERS = ("amazon-advertising-api-clientid", "amazon-ads-clientid")
@@ -99,6 +100,20 @@ class Call:
             return size
         wrong = round(size * rule.options.factor)
         return wrong if wrong != size else size + 1
+
+    def signed(self, paths: Sequence[str], seconds: float) -> list[SignedUrl]:
+        """Sign the paths of a report's or an export's files anew, for so many seconds.
+
+        With expired_url they are dead already; with no_resign those urls come again that were given first.
+        """
+        sandbox = self.sandbox
+        if sandbox.faults.find_strike("no_resign", self.subject):
+            first = [url for path in paths if (url := sandbox.signer.find_first(path))]
+            if len(first) == len(paths):
+                return first
+        if sandbox.faults.find_strike("expired_url", self.subject):
+            seconds = 0.0
+        return [sandbox.signer.sign(self.base_url, path, self.now, seconds) for path in paths]
 
     def profile(self) -> tuple[Account, AccountCountry] | None:
         """Give the account and country of the scope header; None where it is missing or names none."""

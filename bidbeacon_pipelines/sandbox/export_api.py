@@ -29,6 +29,8 @@ def create_export(kind: ExportKind) -> Callable[[Call], Awaitable[Response]]:
             raise throttled({"retry-after": "1"})
         failure = call.sandbox.faults.find_strike("export_failed", call.subject)
         export = exports.create(kind, (account, country), states, now, failure)
+        if rule := call.sandbox.faults.find_strike("throttle_accepted", call.subject):
+            raise throttled(rule.options.retry_after_header())
         return json_response(_head(export, "PROCESSING"), 202)
 
     return create
@@ -89,7 +91,7 @@ async def _completed(call: Call, export: Export) -> Response:
     if paths is None:
         return json_response(_head(export, "PROCESSING"))
     path = f"/downloads/exports/{export.export_id}/0.json.gz"
-    signed = call.sandbox.signer.sign(call.base_url, path, call.now, call.sandbox.config.export_url_seconds)
+    [signed] = call.signed([path], call.sandbox.config.export_url_seconds)
     return json_response(
         {
             **_head(export, "COMPLETED"),

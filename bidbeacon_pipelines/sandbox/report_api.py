@@ -23,7 +23,6 @@ from bidbeacon_pipelines.sandbox.report_request import (
     too_old,
 )
 from bidbeacon_pipelines.sandbox.reports import Report
-from bidbeacon_pipelines.sandbox.signing import SignedUrl
 
 
 async def create_report(call: Call) -> Response:
@@ -121,30 +120,12 @@ async def _retrieved(call: Call, report: Report) -> Response:
     paths = await sandbox.files.parts_within(MAKING_SECONDS, key, rows, report.part_count)
     if paths is None:
         return answer(describe(report, "PROCESSING"))
-    urls = _signed(call, report, len(paths))
+    places = [f"/downloads/reports/{report.report_id}/{part}.json.gz" for part in range(len(paths))]
+    urls = call.signed(places, sandbox.config.url_seconds)
     if report.find_fault("single_url"):
         return answer(describe(report, status) | {"url": urls[0].url})
     sizes = [call.announced_size(path.stat().st_size) for path in paths]
     return answer(describe(report, status) | {"completedReportParts": describe_parts(sizes, urls)})
-
-
-def _signed(call: Call, report: Report, count: int) -> list[SignedUrl]:
-    """Sign a report's parts anew; with no_resign those urls come again that were given first."""
-    sandbox = call.sandbox
-    if (
-        sandbox.faults.find_strike("no_resign", call.subject)
-        and (report.report_id, 0) in sandbox.reports.signed
-    ):
-        return [sandbox.reports.signed[report.report_id, part] for part in range(count)]
-    expired = sandbox.faults.find_strike("expired_url", call.subject)
-    seconds = 0.0 if expired else sandbox.config.url_seconds
-    urls = []
-    for part in range(count):
-        path = f"/downloads/reports/{report.report_id}/{part}.json.gz"
-        signed = sandbox.signer.sign(call.base_url, path, call.now, seconds)
-        sandbox.reports.signed.setdefault((report.report_id, part), signed)
-        urls.append(signed)
-    return urls
 
 
 def _refused(call: Call, error: RequestError) -> Refusal:

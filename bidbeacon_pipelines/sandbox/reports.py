@@ -18,7 +18,6 @@ from bidbeacon_pipelines.sandbox.lines import age_of
 from bidbeacon_pipelines.sandbox.report_request import ReportRequest
 from bidbeacon_pipelines.sandbox.row_faults import with_faults, with_more_rows
 from bidbeacon_pipelines.sandbox.rows import RowWriter
-from bidbeacon_pipelines.sandbox.signing import SignedUrl
 
 EndStatus = Literal["COMPLETED", "FAILED", "CANCELLED", "EXPIRED"]
 _PENDING_SHARE = 0.3
@@ -93,7 +92,6 @@ class Reports:
         self._journal = Journal(config.state_dir, "reports", Report)
         self._reports = {report.report_id: report for report in self._journal.read()}
         self._polled: dict[str, datetime] = {}
-        self.signed: dict[tuple[str, int], SignedUrl] = {}
 
     def create(self, request: ReportRequest, now: datetime, faults: tuple[FaultRule, ...]) -> Report:
         """Accept a request; its id depends on the seed, the request, the time and how many came before."""

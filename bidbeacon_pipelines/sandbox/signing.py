@@ -24,13 +24,20 @@ class Signer:
 
     def __init__(self, seed: int) -> None:
         self._key = digest(seed, "download key")
+        self._first: dict[str, SignedUrl] = {}
 
     def sign(self, base_url: str, path: str, now: datetime, seconds: float) -> SignedUrl:
         """Sign a path for a number of seconds from now; no seconds make a url that is expired already."""
         expires_at = now + timedelta(seconds=seconds)
         stamp = expires_at.strftime(_STAMP)
         query = urlencode({"X-Amz-Expires": stamp, "X-Amz-Signature": self._signature(path, stamp)})
-        return SignedUrl(f"{base_url}{path}?{query}", expires_at)
+        signed = SignedUrl(f"{base_url}{path}?{query}", expires_at)
+        self._first.setdefault(path, signed)
+        return signed
+
+    def find_first(self, path: str) -> SignedUrl | None:
+        """Give what a path was signed as first; None where it never was (or not since a restart)."""
+        return self._first.get(path)
 
     def find_expiry(self, path: str, query: str) -> datetime | None:
         """Give when a signed url expires (UTC); None where the signature isn't that of the path."""

@@ -21,6 +21,7 @@ from bidbeacon_pipelines.reports.windows import local_date
 from bidbeacon_pipelines.sandbox.fault_rules import FaultName, FaultOptions, FaultRule, Operation
 from bidbeacon_pipelines.sandbox.part_files import PartFiles
 from bidbeacon_pipelines.sandbox.reports import Reports
+from bidbeacon_pipelines.sandbox.signing import Signer
 from bidbeacon_pipelines.sandbox.thread import SandboxHandle
 from bidbeacon_pipelines.store.accounts import set_enabled
 from bidbeacon_pipelines.store.windows import Window, list_accounts_with_due_work
@@ -277,6 +278,7 @@ def _reset(sandbox: SandboxHandle) -> None:
     """Take a sandbox back to its start, with the exports that were made then."""
     state, start = sandbox.state, _start_of(sandbox)
     state.faults.clear()
+    state.signer = Signer(state.config.seed)
     state.reports = Reports(state.config, state.world)
     exports = state.exports._exports
     for key in [key for key, export in exports.items() if export.created_at > start]:

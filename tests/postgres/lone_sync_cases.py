@@ -11,6 +11,7 @@ from bidbeacon_pipelines.ads_api.errors import (
     NotFound,
     OutcomeUnknown,
     Upstream,
+    UrlExpired,
 )
 from bidbeacon_pipelines.jobs.entities import ExportFailedError
 from bidbeacon_pipelines.sandbox.fault_rules import FaultRule
@@ -156,6 +157,41 @@ ENTITY_CASES: dict[str, SyncCase] = {
         calls=exports(get_export=-3, download=-4),
         error=ExportFailedError,
         says="The export of campaigns failed: TIMED_OUT: Too much. The next sync asks again.",
+    ),
+    "throttle_accepted": Synced(
+        faults=(once("throttle_accepted", seconds=30),), calls=exports(create_export=1), seconds=30
+    ),
+    "throttle_accepted: no Retry-After": Synced(
+        faults=(once("throttle_accepted", retry_after="none"),), calls=exports(create_export=1), seconds=1
+    ),
+    "throttle_accepted: always": NotBegun(
+        faults=(fault("throttle_accepted", retry_after="none"),),
+        strikes=(6,),
+        calls={"token": 1, "create_export": 6},
+        seconds=1 + 2 + 4 + 8 + 16,
+        error=OutcomeUnknown,
+        says="Too Many Requests",
+    ),
+    "no_resign: the url lives": Synced(faults=(fault("no_resign"),), strikes=(4,)),
+    "expired_url: signed anew": Synced(
+        faults=(once("expired_url"),), calls=exports(get_export=1, download=1)
+    ),
+    "expired_url: signed anew at the second look": Synced(
+        faults=(fault("expired_url", times=2),), strikes=(2,), calls=exports(get_export=2, download=2)
+    ),
+    "expired_url: not signed anew": FirstFailed(
+        faults=(once("expired_url"), fault("no_resign")),
+        strikes=(1, 3),
+        calls=exports(get_export=-1, download=-1),
+        error=UrlExpired,
+        says="AccessDenied: Request has expired",
+    ),
+    "expired_url: always": FirstFailed(
+        faults=(fault("expired_url"),),
+        strikes=(3,),
+        calls=exports(get_export=-1, download=-1),
+        error=UrlExpired,
+        says="AccessDenied: Request has expired",
     ),
     "truncated_gzip": Synced(faults=(once("truncated_gzip"),), calls=exports(download=1), seconds=1),
     "truncated_gzip: always": FirstFailed(

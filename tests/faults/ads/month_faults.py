@@ -33,6 +33,12 @@ COSTS_CREATES = frozenset(
     (*_ENDS_OF_REPORTS, *_BROKEN_FILES, "expired_url", "no_resign", "throttle_accepted", "too_old")
 )
 """Faults after which a report may have to be asked for once more, beside those that strike creates themselves."""
+_OF_EXPORTS: frozenset[Operation | None] = frozenset(("create_export", "get_export"))
+_OF_ONE_OR_THE_OTHER: dict[FaultName, tuple[Operation, ...]] = {
+    "throttle_accepted": ("create_report", "create_export"),
+    **dict.fromkeys(("expired_url", "no_resign", "wrong_size"), ("retrieve_report", "get_export")),
+}
+"""Faults that strike reports and exports alike: only those of reports may cost a create of one."""
 
 _OPTIONS: dict[FaultName, tuple[FaultOptions, ...]] = {
     "slow": (FaultOptions(seconds=SHORT),),
@@ -62,11 +68,16 @@ def month_faults(probability: float) -> tuple[FaultRule, ...]:
 
 def costs_a_create(rule: FaultRule) -> bool:
     """Tell whether a strike of this rule may be the reason for one more create."""
+    if rule.operation in _OF_EXPORTS:
+        return False
     return rule.operation in {"create_report", "download"} or rule.fault in COSTS_CREATES
 
 
 def _operations(fault: FaultName) -> Iterator[Operation | None]:
     """Give the operations that a fault is told apart by: each of its own for a fault of any call, else none."""
+    if fault in _OF_ONE_OR_THE_OTHER:
+        yield from _OF_ONE_OR_THE_OTHER[fault]
+        return
     if fault not in CALL_FAULTS and fault != "partial_failure":
         yield None
         return

@@ -96,6 +96,35 @@ def test_url_lives_an_hour_and_a_day(caller: Any) -> None:
     assert caller.export("ads", "GET", path).status_code == 404
 
 
+def test_expired_url_of_an_export(caller: Any) -> None:
+    """With expired_url a look at an export gives a url that is a 403; the next look cures it."""
+    caller.fault("expired_url", times=1)
+    path = f"/exports/{post(caller).json()['exportId']}"
+    caller.state.clock.advance(2)
+    dead, fresh = (caller.export("ads", "GET", path).json()["url"] for _ in range(2))
+    assert [403, 200] == [caller.http.get(url).status_code for url in (dead, fresh)]
+
+
+def test_an_export_that_is_not_signed_anew(caller: Any) -> None:
+    """With no_resign a look at an export gives the url that was given first, dead or not."""
+    caller.fault("no_resign")
+    path = f"/exports/{post(caller).json()['exportId']}"
+    caller.state.clock.advance(2)
+    first = caller.export("ads", "GET", path).json()
+    caller.state.clock.advance(3601)
+    again = caller.export("ads", "GET", path).json()
+    assert (first["url"], first["urlExpiresAt"]) == (again["url"], again["urlExpiresAt"])
+    assert caller.http.get(again["url"]).status_code == 403
+
+
+def test_throttled_but_accepted_export(caller: Any) -> None:
+    """With throttle_accepted the create is a 429 with its Retry-After, and the export is there and takes its place all the same."""
+    caller.fault("throttle_accepted", times=1, options={"seconds": 7})
+    answer = post(caller)
+    assert (429, "7") == (answer.status_code, answer.headers["retry-after"])
+    assert caller.state.exports.in_progress("ads", caller.state.clock.now()) == 1
+
+
 def test_state_filter(start: Callable[..., Any]) -> None:
     """Only the states asked for come; without a filter archived entities don't."""
     caller = start(rows_per_day=400)

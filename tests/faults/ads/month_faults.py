@@ -58,12 +58,17 @@ _OPTIONS: dict[FaultName, tuple[FaultOptions, ...]] = {
 def month_faults(probability: float) -> tuple[FaultRule, ...]:
     """Give rules for every fault there is, each as probable; those of a call have one for each operation, and variants share a probability."""
     return tuple(
-        FaultRule(fault=fault, operation=operation, probability=probability / len(variants), options=options)
+        FaultRule(fault=fault, operation=operation, probability=draw, options=options)
         for fault in FAULTS
         for operation in _operations(fault)
         for variants in [_OPTIONS.get(fault, (FaultOptions(),))]
-        for options in variants
+        for options, draw in zip(variants, _draws(probability, len(variants)), strict=True)
     )
+
+
+def _draws(probability: float, count: int) -> list[float]:
+    """Share a probability among rules of which each is drawn only where none before it struck."""
+    return [probability / (count - turn * probability) for turn in range(count)]
 
 
 def costs_a_create(rule: FaultRule) -> bool:

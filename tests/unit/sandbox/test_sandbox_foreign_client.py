@@ -1,4 +1,8 @@
-"""A client that knows only the wire: each example of a request is posted, each answer has the example's shape."""
+"""A client that knows only the wire: each of the contract's requests is posted, each answer has the shape of the contract's.
+
+`contract_examples/` are the contract's own bodies, one a call, as they are. `more_examples/` show what it tells of in words alone: calls
+without an example, accounts without errors, targets of a category.
+"""
 
 import gzip
 import json
@@ -10,7 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
-EXAMPLES = Path(__file__).parent / "examples"
+CONTRACT = Path(__file__).parent / "contract_examples"
+MORE = Path(__file__).parent / "more_examples"
 FORM = {
     "grant_type": "refresh_token",
     "client_id": "sandbox-client",
@@ -19,11 +24,26 @@ FORM = {
 }
 LIST_MEDIA = "application/vnd.listaccountsresource.v1+json"
 KINDS = ["campaigns", "adGroups", "ads", "targets"]
+ROWS = sorted(path.stem for folder in (CONTRACT, MORE) for path in folder.glob("row_*.json"))
+OTHER_FORMS = {"campaign.id": "1", "adGroup.id": "1", "ad.id": "1", "hour.value": 9}
+"""Ids are numbers or text, hours too; the examples of rows show one form each."""
+
+
+def examples(name: str) -> list[Any]:
+    """Read the contract's example of this name and what may come besides, as far as there are such."""
+    paths = (folder / f"{name}.json" for folder in (CONTRACT, MORE))
+    found = [json.loads(path.read_text()) for path in paths if path.exists()]
+    return found + [list(map(in_other_form, rows)) for rows in found if name in ROWS]
 
 
 def example(name: str) -> Any:
-    """Read an example."""
-    return json.loads((EXAMPLES / f"{name}.json").read_text())
+    """Read an example, the contract's where it has one."""
+    return examples(name)[0]
+
+
+def in_other_form(row: dict[str, Any]) -> dict[str, Any]:
+    """Give a row as it may come too: ids as text, hours as numbers, no value for any metric."""
+    return {key: None if key.startswith("metric.") else OTHER_FORMS.get(key, row[key]) for key in row}
 
 
 def kind_of(value: Any) -> str:
@@ -62,8 +82,8 @@ def misfits_of_object(shown: list[dict[str, Any]], value: dict[str, Any], place:
 
 
 def assert_fits(name: str, value: Any) -> None:
-    """Check a value against the example of this name."""
-    wrong = misfits([example(name)], value)
+    """Check a value against the examples of this name."""
+    wrong = misfits(examples(name), value)
     assert [] == wrong[:10], f"{len(wrong)} places of {name} differ"
 
 
@@ -73,7 +93,7 @@ class Foreign:
     def __init__(self, url: str, http: httpx.Client) -> None:
         self.url, self.http = url, http
         token = http.post(f"{url}/na/auth/o2/token", data=FORM)
-        assert_fits("token_answer", token.json())
+        assert_fits("lwa_res", token.json())
         self.headers = {
             "Authorization": f"Bearer {token.json()['access_token']}",
             "Amazon-Ads-ClientId": FORM["client_id"],
@@ -87,11 +107,11 @@ class Foreign:
     def accounts(self, region: str = "na") -> Any:
         """Ask for the first page of accounts."""
         path, media = f"/{region}/adsAccounts/list", {"Content-Type": LIST_MEDIA}
-        return self.post(path, example("list_request"), **media).json()
+        return self.post(path, example("list_req"), **media).json()
 
     def create(self, fields: list[str] | None = None) -> httpx.Response:
         """Post the example of a create call, for an account that exists and, where given, with other fields."""
-        body = example("create_request")
+        body = example("create_req")
         account_id = self.accounts()["adsAccounts"][0]["adsAccountId"]
         body["accessRequestedAccounts"][0]["advertiserAccountId"] = account_id
         if fields:
@@ -100,7 +120,7 @@ class Foreign:
 
     def retrieve(self, created: httpx.Response) -> httpx.Response:
         """Post the example of a retrieve call, for the report that was made."""
-        body = example("retrieve_request")
+        body = example("retrieve_req")
         body["reportIds"] = [created.json()["success"][0]["report"]["reportId"]]
         return self.post("/na/adsApi/v1/retrieve/reports", body)
 
@@ -131,11 +151,11 @@ def test_accounts(foreign: Foreign) -> None:
     """A page of accounts has the example's shape in each of its hundred accounts, and so have profiles."""
     page = foreign.accounts()
     assert 100 == len(page["adsAccounts"])
-    assert_fits("list_answer", page)
+    assert_fits("list_res", page)
     for region in ("na", "eu", "fe"):
         profiles = foreign.http.get(f"{foreign.url}/{region}/v2/profiles", headers=foreign.headers).json()
         assert len(profiles) > 100
-        assert_fits("profiles_answer", profiles)
+        assert_fits("profiles_res", profiles)
 
 
 def test_report_to_its_end(foreign: Foreign, world: Any) -> None:
@@ -144,11 +164,24 @@ def test_report_to_its_end(foreign: Foreign, world: Any) -> None:
     world.state.clock.advance(120)
     done = foreign.retrieve(created)
     assert [207, 207] == [created.status_code, done.status_code]
-    assert_fits("create_answer", created.json())
-    assert_fits("retrieve_answer_completed", done.json())
+    assert_fits("create_res", created.json())
+    assert_fits("retrieve_res_completed", done.json())
     report = done.json()["success"][0]["report"]
-    assert report["query"]["fields"] == example("create_request")["reports"][0]["query"]["fields"]
-    assert report["periods"] == example("create_request")["reports"][0]["periods"]
+    assert report["query"]["fields"] == example("create_req")["reports"][0]["query"]["fields"]
+    assert report["periods"] == example("create_req")["reports"][0]["periods"]
+
+
+def test_requests_as_they_are(foreign: Foreign) -> None:
+    """The examples themselves are refused for nothing but their made-up ids: nobody has that account, or made that report."""
+    created = foreign.post("/na/adsApi/v1/create/reports", example("create_req"))
+    assert (403, "Not authorized for this advertiser account") == (
+        created.status_code,
+        created.json()["message"],
+    )
+    retrieved = foreign.post("/na/adsApi/v1/retrieve/reports", example("retrieve_req"))
+    assert_fits("error_res", retrieved.json())
+    [failed] = retrieved.json()["error"]
+    assert ["404000"] == [error["code"] for error in failed["errors"]]
 
 
 def test_failed_report(foreign: Foreign, world: Any) -> None:
@@ -156,48 +189,48 @@ def test_failed_report(foreign: Foreign, world: Any) -> None:
     world.fault("report_failed", times=1)
     created = foreign.create()
     world.state.clock.advance(120)
-    assert_fits("retrieve_answer_failed", foreign.retrieve(created).json())
+    assert_fits("retrieve_res_failed", foreign.retrieve(created).json())
     world.fault("partial_failure", times=1)
-    assert_fits("error_answer", foreign.create().json())
+    assert_fits("error_res", foreign.create().json())
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in EXAMPLES.glob("row_*.json")))
+@pytest.mark.parametrize("name", ROWS)
 def test_rows(foreign: Foreign, world: Any, name: str) -> None:
-    """A report with the fields of an example's rows has rows of that shape, nulls among them."""
+    """A report with the fields of an example's rows has rows of that shape, with these fields and no others."""
     created = foreign.create(list(example(name)[0]))
     world.state.clock.advance(120)
     parts = foreign.retrieve(created).json()["success"][0]["report"]["completedReportParts"]
     rows = [row for part in parts for row in foreign.file(part["url"])]
     assert len(rows) > 100
     assert_fits(name, rows)
-    assert set(rows[0]) == set(example(name)[0])
+    assert {frozenset(row) for row in rows} == {frozenset(example(name)[0])}
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_exports(foreign: Foreign, world: Any, kind: str) -> None:
     """Each kind's export is accepted with 202, completes, and its file has the example's shape in every entity."""
     headers = foreign.export_headers(kind)
-    created = foreign.post(f"/na/{kind}/export", example("export_request"), **headers)
+    created = foreign.post(f"/na/{kind}/export", example("export_req"), **headers)
     assert 202 == created.status_code
-    assert_fits("export_answer", created.json())
+    assert_fits("export_res", created.json())
     world.state.clock.advance(60)
     url = f"{foreign.url}/na/exports/{created.json()['exportId']}"
     done = foreign.http.get(url, headers=foreign.headers | headers).json()
-    assert_fits("export_answer_completed", done)
+    assert_fits("export_status_completed", done)
     entities = foreign.file(done["url"])
     assert entities
-    assert_fits(f"file_{kind}", entities)
+    assert_fits(f"file_{kind.lower()}", entities)
 
 
 def test_failed_export(foreign: Foreign, world: Any) -> None:
     """An export that failed is answered in the example's shape."""
     world.fault("export_failed", times=1, options={"code": "TIMED_OUT"})
     headers = foreign.export_headers("ads")
-    created = foreign.post("/na/ads/export", example("export_request"), **headers).json()
+    created = foreign.post("/na/ads/export", example("export_req"), **headers).json()
     world.state.clock.advance(60)
     url = f"{foreign.url}/na/exports/{created['exportId']}"
     failed = foreign.http.get(url, headers=foreign.headers | headers).json()
-    assert_fits("export_answer_failed", failed)
+    assert_fits("export_status_failed", failed)
     assert "TIMED_OUT" == failed["error"]["errorCode"]
 
 

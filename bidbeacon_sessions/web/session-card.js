@@ -2,6 +2,7 @@
 
 import { el, outLink, sessionPath } from "./dom.js";
 import { markOf, statusIcon } from "./icons.js";
+import { jsonText } from "./json.js";
 import { accountTag } from "./parts.js";
 import { ago, clock, duration, fullTime, now, zoneLetters } from "./time.js";
 import { Timeline } from "./timeline.js";
@@ -91,7 +92,7 @@ function inputToggle(session, body) {
   if (Object.keys(session.input ?? {}).length === 0) return null;
   const button = el("button", { type: "button", class: "as-link", "aria-expanded": "false" }, "Input");
   button.addEventListener("click", () => {
-    body.textContent ||= JSON.stringify(session.input, null, 2);
+    body.textContent ||= jsonText(session.input);
     body.hidden = !body.hidden;
     button.setAttribute("aria-expanded", String(!body.hidden));
   });

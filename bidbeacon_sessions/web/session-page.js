@@ -5,6 +5,7 @@ import { announce } from "./announcer.js";
 import { el, outLink, reconcile, safeUrl } from "./dom.js";
 import { setCatalogue } from "./folding.js";
 import { markOf, statusIcon } from "./icons.js";
+import { jsonText } from "./json.js";
 import { bindKeys } from "./keys.js";
 import { Model } from "./model.js";
 import { hideNotice, hideTrouble, showError, showTrouble } from "./notice.js";
@@ -141,7 +142,7 @@ function labelFacts(labels) {
 }
 
 function labelFact(value) {
-  const text = typeof value === "string" ? value : JSON.stringify(value);
+  const text = typeof value === "string" ? value : jsonText(value, 0);
   return /^https?:/.test(text) && safeUrl(text) ? outLink(text, text) : el("bdi", {}, text);
 }
 
@@ -161,14 +162,14 @@ function errorBox(session) {
 
 function inputSection(session) {
   if (Object.keys(session.input ?? {}).length === 0) return [];
-  return [el("section", {}, el("h2", {}, "Input"), el("pre", { dir: "auto", tabindex: "0" }, JSON.stringify(session.input, null, 2)))];
+  return [el("section", {}, el("h2", {}, "Input"), el("pre", { dir: "auto", tabindex: "0" }, jsonText(session.input)))];
 }
 
 function copyButton() {
   const button = el("button", { type: "button", class: "button" }, "Copy as JSON");
   button.addEventListener("click", async () => {
     const { session, actions } = model.get(id);
-    button.textContent = (await copy(JSON.stringify({ ...session, actions }, null, 2))) ? "Copied" : "Copying is not allowed here";
+    button.textContent = (await copy(jsonText({ ...session, actions }))) ? "Copied" : "Copying is not allowed here";
     announce(button.textContent);
     setTimeout(() => (button.textContent = "Copy as JSON"), 2000);
   });

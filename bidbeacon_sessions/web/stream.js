@@ -1,5 +1,7 @@
 // The connection: load, go on from the loaded cursor, reconnect from the last one, load again when told to.
 
+import { parseJson } from "./json.js";
+
 const PATH = "/api/job-sessions/stream";
 const SILENCE_MS = 25_000;
 const FIRST_RETRY_MS = 500;
@@ -16,7 +18,7 @@ function takeEarly(path) {
 export async function fetchJson(path, signal) {
   const response = await (takeEarly(path) ?? fetch(path, { signal, headers: { Accept: "application/json" } }));
   if (response.status === 401) location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
-  const body = await response.json().catch(() => ({}));
+  const body = await response.text().then(parseJson).catch(() => ({}));
   if (response.ok) return body;
   throw Object.assign(new Error(body.error ?? `The server answered ${response.status}.`), { whatToDo: body.what_to_do, status: response.status });
 }
@@ -87,7 +89,7 @@ export class Stream {
     this.source.addEventListener(event, ({ data, lastEventId }) => {
       if (lastEventId) this.cursor = lastEventId;
       this.hear();
-      handle(JSON.parse(data));
+      handle(parseJson(data));
     });
   }
 

@@ -1,5 +1,6 @@
 """One session's page: its timeline, and what stands around it."""
 
+import json
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 
@@ -11,6 +12,7 @@ from bidbeacon_sessions.stream.listing import MOST_ACTIONS
 
 pytestmark = pytest.mark.browser
 
+LONG_ID = 9223372036854775807
 ACCOUNT = AccountRef("amzn1.ads-account.g.a", "US", "US.a")
 
 
@@ -163,6 +165,29 @@ def test_a_session_can_be_copied_as_json(page: Page, base_url: str, story: dict[
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
     copied = page.evaluate("navigator.clipboard.readText().then(JSON.parse)")
     assert (story["good"], 3) == (copied["id"], copied["actions"][0]["payload"]["rows"])
+
+
+def test_long_ids_keep_every_digit(page: Page, base_url: str, session_store: SessionStore) -> None:
+    """Whole numbers beyond 2^53 are shown and copied as they were recorded, whether they were loaded or came live."""
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    given = {"days": 2, "share": 0.1, "nested": [-LONG_ID, {"id": 2**64 + 1}], "profile": LONG_ID}
+    with with_job_session(
+        "long-ids", store=session_store, input=given, labels={"ids": [LONG_ID, 1]}
+    ) as session:
+        page.goto(base_url)
+        page.get_by_role("button", name="Input").click()
+        expect(page.locator(".session .input")).to_have_text(json.dumps(given, indent=2))
+        page.goto(f"{base_url}/sessions/{session.session_id}")
+        expect(page.locator(".page pre")).to_have_text(json.dumps(given, indent=2))
+        expect(page.locator(".facts")).to_contain_text(f"[{LONG_ID},1]")
+        expect(page.locator("#pill-text")).to_have_text("Live")
+        session.add(RowsStored(rows=LONG_ID, windows=[]))
+        expect(page.locator(".sentence")).to_have_count(1)
+    page.get_by_role("button", name="Copy as JSON").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    copied = json.loads(page.evaluate("navigator.clipboard.readText()"))
+    assert given == copied["input"]
+    assert LONG_ID == copied["actions"][0]["payload"]["rows"]
 
 
 def test_an_unknown_session_says_what_to_do(page: Page, base_url: str) -> None:

@@ -1,6 +1,6 @@
 // Why one window is as it is: explain's sentence, and the sessions that touched it.
 
-import { el, sessionPath } from "./dom.js";
+import { el, keepingFocus, sessionPath } from "./dom.js";
 import { statusIcon, toneIcon } from "./icons.js";
 import { accountTag, renderParts } from "./parts.js";
 import { causeOf } from "./notice.js";
@@ -21,15 +21,20 @@ export class CellDetail {
   async show(chosen) {
     const isAnother = JSON.stringify(chosen) !== JSON.stringify(this.asked);
     this.asked = chosen;
+    if (isAnother) this.isUnfolded = false;
     this.root.hidden = chosen === null;
     if (chosen === null) return;
-    if (isAnother) this.root.replaceChildren(this.head(chosen), el("div", { class: "skeleton", "aria-hidden": "true" }, el("i"), el("i"), el("i")));
+    if (isAnother) this.put(this.head(chosen), el("div", { class: "skeleton", "aria-hidden": "true" }, el("i"), el("i"), el("i")));
     try {
       const told = await fetchJson(`/api/explain?${new URLSearchParams(chosen)}`);
-      if (this.asked === chosen) this.root.replaceChildren(this.head(chosen), ...this.body(told));
+      if (this.asked === chosen) this.put(this.head(chosen), ...this.body(told));
     } catch (error) {
-      if (this.asked === chosen && isAnother) this.root.replaceChildren(this.head(chosen), el("p", { class: "problem" }, causeOf(error)), el("button", { type: "button", class: "button", on: { click: () => ((this.asked = null), this.show(chosen)) } }, "Try again"));
+      if (this.asked === chosen && isAnother) this.put(this.head(chosen), el("p", { class: "problem" }, causeOf(error)), el("button", { type: "button", class: "button", on: { click: () => ((this.asked = null), this.show(chosen)) } }, "Try again"));
     }
+  }
+
+  put(...nodes) {
+    keepingFocus(this.root, () => this.root.replaceChildren(...nodes));
   }
 
   head({ account, dataset, window }) {
@@ -51,11 +56,17 @@ export class CellDetail {
   /** One story a session, however often it touched the window. */
   stories(newest, zone) {
     const stories = [...Map.groupBy(newest, ({ session_id: id }) => id).values()].map((actions) => story(actions, zone));
-    const list = el("ol", { class: "stories" }, stories.slice(0, SHOWN));
-    const rest = stories.slice(SHOWN);
-    if (rest.length === 0) return [list];
-    const more = el("button", { type: "button", class: "more", on: { click: () => (list.append(...rest), more.remove()) } }, `… ${rest.length} earlier`);
-    return [list, more];
+    const shown = this.isUnfolded ? stories.length : SHOWN;
+    const list = el("ol", { class: "stories" }, stories.slice(0, shown));
+    const rest = stories.slice(shown);
+    const unfold = () => {
+      this.isUnfolded = true;
+      list.append(...rest);
+      more.remove();
+      rest[0].querySelector("a").focus();
+    };
+    const more = el("button", { type: "button", class: "more", on: { click: unfold } }, `… ${rest.length} earlier`);
+    return rest.length > 0 ? [list, more] : [list];
   }
 }
 

@@ -37,5 +37,5 @@ function windowsOf(data, { key, cells }, letter, linkTo) {
   const days = [];
   for (let place = cells.indexOf(letter); place >= 0; place = cells.indexOf(letter, place + 1)) days.push(dayAfter(data.from, place));
   if (days.length === 0) return null;
-  return el("p", {}, el("span", {}, `${STATES[letter].name} `), windowBadges(days, (day) => linkTo(key, day)));
+  return el("p", {}, el("span", {}, `${STATES[letter].name} `), windowBadges(days, (day) => linkTo(key, day), `${data.dataset} ${letter} ${key}`));
 }

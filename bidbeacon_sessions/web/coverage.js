@@ -5,7 +5,7 @@ import { CellDetail } from "./cell-detail.js";
 import { CoverageMap, dayAfter } from "./coverage-map.js";
 import { NONE, STATES, readColours, stateMark } from "./coverage-states.js";
 import { coverageTable } from "./coverage-table.js";
-import { el, reconcile } from "./dom.js";
+import { el, keepingFocus, reconcile } from "./dom.js";
 import { bindKeys } from "./keys.js";
 import { hideNotice, hideTrouble, showError, showNotice, showTrouble } from "./notice.js";
 import { showPill } from "./pill.js";
@@ -156,7 +156,7 @@ function drawTable(accounts) {
   const key = JSON.stringify([data.from, data.to, accounts]);
   if (key === drawnTable && box.firstElementChild?.matches(".table-box")) return;
   drawnTable = key;
-  box.replaceChildren(coverageTable(data, accounts, (account, window) => addressWith({ account, window })));
+  keepingFocus(box, () => box.replaceChildren(coverageTable(data, accounts, (account, window) => addressWith({ account, window }))));
 }
 
 /** Three kinds of empty: no accounts at all, none that match, no windows in these days. */
@@ -204,12 +204,10 @@ function drawLegend() {
   for (const { cells } of data.accounts) for (const letter of cells) if (letter in counts) counts[letter] += 1;
   const rows = Object.entries(STATES).map(([letter, { name, meaning }]) => {
     const isCurrent = asked.state === name;
-    const link = el("a", { class: "chip", href: addressWith({ state: isCurrent ? null : name }), "aria-current": isCurrent && "true", title: `${meaning}: ${isCurrent ? "show all accounts" : "only accounts that have one"}` }, stateMark(letter), ` ${name} `, el("b", {}, counts[letter].toLocaleString("en")));
+    const link = el("a", { class: "chip", "data-key": name, href: addressWith({ state: isCurrent ? null : name }), "aria-current": isCurrent && "true", title: `${meaning}: ${isCurrent ? "show all accounts" : "only accounts that have one"}` }, stateMark(letter), ` ${name} `, el("b", {}, counts[letter].toLocaleString("en")));
     return el("li", {}, link);
   });
-  const focused = document.activeElement?.closest("#states a")?.getAttribute("title");
-  byId("states").replaceChildren(...rows);
-  if (focused) [...byId("states").querySelectorAll("a")].find((link) => link.title.split(":")[0] === focused.split(":")[0])?.focus();
+  keepingFocus(byId("states"), () => byId("states").replaceChildren(...rows));
 }
 
 function closeDetail() {

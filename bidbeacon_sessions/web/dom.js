@@ -22,6 +22,30 @@ export function reconcile(parent, wanted) {
   }
 }
 
+/**
+ * Change what is below `root`; where that made the element anew that had the focus, the one in its place has it afterwards. Elements are told
+ * apart by their `data-key`, or by where they lead and the `data-key` that they stand in; without a successor the focus goes to what is around.
+ */
+export function keepingFocus(root, change) {
+  const held = document.activeElement;
+  if (!root.contains(held)) {
+    change();
+    return;
+  }
+  const key = keyOf(held);
+  const alike = () => [...root.querySelectorAll("a, button, [tabindex]")].filter((element) => keyOf(element) === key);
+  const place = alike().indexOf(held);
+  change();
+  if (document.activeElement !== document.body) return;
+  const heirs = alike();
+  (heirs[place] ?? heirs.at(-1) ?? root.closest("[tabindex]"))?.focus({ preventScroll: true });
+}
+
+function keyOf(element) {
+  const { dataset, tagName } = element;
+  return dataset.key ?? [element.closest("[data-key]")?.dataset.key, tagName, element.getAttribute("href") ?? element.ariaLabel ?? element.title].join(" ");
+}
+
 /** Give an address that is safe to link to, or null: http(s) or a path of this site. */
 export function safeUrl(value) {
   try {

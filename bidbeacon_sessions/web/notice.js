@@ -1,6 +1,6 @@
 // Empty and error states: what is the matter, and what to do. An error over data that is there is a bar, and the data stays.
 
-import { el } from "./dom.js";
+import { el, keepingFocus } from "./dom.js";
 
 const box = document.getElementById("notice");
 const bar = document.getElementById("trouble");
@@ -22,7 +22,8 @@ export function showError(title, error, retry) {
 
 /** What is there stays; the bar says why it is not renewed. */
 export function showTrouble(what, error, retry) {
-  bar.replaceChildren(el("span", {}, `${what} ${causeOf(error)} `, error.whatToDo ?? ""), el("button", { type: "button", class: "button", on: { click: retry } }, "Try again"));
+  const again = el("button", { type: "button", class: "button", on: { click: retry } }, "Try again");
+  keepingFocus(bar, () => bar.replaceChildren(el("span", {}, `${what} ${causeOf(error)} `, error.whatToDo ?? ""), again));
   bar.hidden = false;
 }
 
@@ -34,6 +35,6 @@ export const causeOf = (error) => (error.status ? error.message : navigator.onLi
 
 export function showNotice(kind, ...children) {
   box.className = `notice ${kind}`;
-  box.replaceChildren(...children.filter(Boolean));
+  keepingFocus(box, () => box.replaceChildren(...children.filter(Boolean)));
   box.hidden = false;
 }

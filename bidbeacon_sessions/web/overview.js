@@ -1,6 +1,6 @@
 // Above the list: the statuses to choose from, the stretch of time with its histogram, and how the two change the filter.
 
-import { el } from "./dom.js";
+import { el, keepingFocus } from "./dom.js";
 import { STATUSES, toAddress, toInstant, toQuery } from "./filters.js";
 import { Histogram, told } from "./histogram.js";
 import { statusIcon } from "./icons.js";
@@ -70,19 +70,21 @@ export class Overview {
     const links = ["", ...STATUSES].map((status) => {
       const { status: _, ...rest } = this.filter;
       const isCurrent = (this.filter.status ?? "") === status;
-      return el("a", { class: "chip", href: toAddress(status ? { ...rest, status } : rest), "aria-current": isCurrent && "true" }, status && statusIcon(status, true), status || "all");
+      return el("a", { class: "chip", "data-key": status, href: toAddress(status ? { ...rest, status } : rest), "aria-current": isCurrent && "true" }, status && statusIcon(status, true), status || "all");
     });
-    document.getElementById("statuses").replaceChildren(...links);
+    const statuses = document.getElementById("statuses");
+    keepingFocus(statuses, () => statuses.replaceChildren(...links));
   }
 
   showSpans() {
     const { since: _, before: __, ...rest } = this.filter;
     const links = SPANS.map((span) => {
       const isCurrent = this.filter.since === span && !this.filter.before;
-      return el("a", { class: "chip", href: toAddress(isCurrent ? rest : { ...rest, since: span }), "aria-current": isCurrent && "true", title: isCurrent ? "Show all of time again" : `Only sessions of the last ${span}` }, span);
+      return el("a", { class: "chip", "data-key": span, href: toAddress(isCurrent ? rest : { ...rest, since: span }), "aria-current": isCurrent && "true", title: isCurrent ? "Show all of time again" : `Only sessions of the last ${span}` }, span);
     });
     const isZoomed = this.filter.before || (this.filter.since && !SPANS.includes(this.filter.since));
-    this.spans.replaceChildren(...links, isZoomed ? el("a", { class: "chip", href: toAddress(rest) }, "✕ whole time") : "");
+    const whole = isZoomed ? [el("a", { class: "chip", href: toAddress(rest) }, "✕ whole time")] : [];
+    keepingFocus(this.spans, () => this.spans.replaceChildren(...links, ...whole));
   }
 }
 

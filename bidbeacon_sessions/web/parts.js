@@ -1,6 +1,6 @@
 // A sentence's parts as elements: text, badges, windows, accounts, times, links.
 
-import { el, outLink } from "./dom.js";
+import { el, keepingFocus, outLink } from "./dom.js";
 import { accountName, accountZone } from "./accounts.js";
 import { clock, dayKey, fullTime, now } from "./time.js";
 import { zoneOf } from "./zone.js";
@@ -95,7 +95,7 @@ function takeWindows(parts, start) {
 
 /**
  * Up to 14 windows as compact days under their month; of more, runs of following days fold into one badge.
- * `linkTo` gives the address that a window leads to, where it leads anywhere; `owner` is what lives as long as the list of windows.
+ * `linkTo` gives the address that a window leads to, where it leads anywhere; `owner` is what lives as long as the list of windows, or its name.
  */
 export function windowBadges(values, linkTo = null, owner = values) {
   if (values.length <= MOST_WINDOWS) return el("span", { class: "windows" }, compactDays(values, linkTo));
@@ -125,11 +125,13 @@ function dayBadge(value, isFirstOfMonth) {
 }
 
 const openedRuns = new WeakMap();
+const openedByName = new Map();
 
 /** The first windows of the runs that were unfolded, of an owner's: they stay so when its row is made anew. */
 function openedRunsOf(owner) {
-  if (!openedRuns.has(owner)) openedRuns.set(owner, new Set());
-  return openedRuns.get(owner);
+  const known = typeof owner === "string" ? openedByName : openedRuns;
+  if (!known.has(owner)) known.set(owner, new Set());
+  return known.get(owner);
 }
 
 function foldedRun(run, linkTo, opened) {
@@ -144,7 +146,10 @@ function foldedRun(run, linkTo, opened) {
 /** A button that gives way to what it stands for. */
 function expander(label, title, expand, count = null) {
   const button = el("button", { class: "tag window fold", type: "button", title: `Show ${title}` }, label, count && el("b", {}, `${count} days`));
-  button.addEventListener("click", () => button.replaceWith(...expand()));
+  button.addEventListener("click", () => {
+    const shown = expand();
+    keepingFocus(button.parentElement, () => (button.replaceWith(...shown), shown[0].focus()));
+  });
   return button;
 }
 

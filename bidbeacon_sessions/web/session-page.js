@@ -2,7 +2,7 @@
 
 import { accountName, loadAccounts } from "./accounts.js";
 import { announce } from "./announcer.js";
-import { el, outLink, reconcile, safeUrl } from "./dom.js";
+import { el, keepingFocus, outLink, reconcile, safeUrl } from "./dom.js";
 import { setCatalogue } from "./folding.js";
 import { markOf, statusIcon } from "./icons.js";
 import { jsonText } from "./json.js";
@@ -85,9 +85,11 @@ function drawFacts(session) {
   const state = `${session.status} ${session.finished_at}`;
   if (state === shown) return;
   shown = state;
-  reconcile(root, [heading(session), facts(session), ...errorBox(session), columns]);
-  reconcile(whole, [el("h2", {}, "Timeline"), timeline.element]);
-  reconcile(left, [whole, ...inputSection(session)]);
+  keepingFocus(root, () => {
+    reconcile(root, [heading(session), facts(session), ...errorBox(session), columns]);
+    reconcile(whole, [el("h2", {}, "Timeline"), timeline.element]);
+    reconcile(left, [whole, ...inputSection(session)]);
+  });
 }
 
 const whole = el("section", { class: "whole", "aria-label": "Timeline" });
@@ -96,7 +98,7 @@ const sides = el("div", { class: "sides" });
 const columns = el("div", { class: "columns" }, left, sides);
 
 function drawSides() {
-  sides.replaceChildren(...surroundingSections(model.get(id).session, around));
+  keepingFocus(sides, () => sides.replaceChildren(...surroundingSections(model.get(id).session, around)));
 }
 
 function heading(session) {
@@ -166,7 +168,7 @@ function inputSection(session) {
 }
 
 function copyButton() {
-  const button = el("button", { type: "button", class: "button" }, "Copy as JSON");
+  const button = el("button", { type: "button", class: "button", "data-key": "copy" }, "Copy as JSON");
   button.addEventListener("click", async () => {
     const { session, actions } = model.get(id);
     button.textContent = (await copy(jsonText({ ...session, actions }))) ? "Copied" : "Copying is not allowed here";

@@ -1,6 +1,6 @@
 // What stands around a session: the ones before and after, who asked for it and whom it asked, what it touched, the last good one.
 
-import { el, reconcile, sessionPath } from "./dom.js";
+import { el, keepingFocus, sessionPath } from "./dom.js";
 import { markOf, statusIcon } from "./icons.js";
 import { accountTag, windowBadges } from "./parts.js";
 import { clock, dayKey, duration, fullTime } from "./time.js";
@@ -9,7 +9,7 @@ import { zoneOf } from "./zone.js";
 /** Links to the sessions of the same job and account, in the line above the title. */
 export function showNeighbours(root, { previous, next }) {
   const link = (session, text, key) => session && el("a", { href: sessionPath(session.id), title: `${session.job_name}, ${fullTime(session.started_at, zoneOf(session.account))} (${key})` }, text);
-  reconcile(root, [link(previous, "← Before", "j"), link(next, "After →", "k")].filter(Boolean));
+  keepingFocus(root, () => root.replaceChildren(...[link(previous, "← Before", "j"), link(next, "After →", "k")].filter(Boolean)));
 }
 
 /** The sections beside the timeline; an empty list where there is nothing to tell. */
@@ -83,6 +83,6 @@ function touchedRow({ account, account_key: key = account, dataset, effect, wind
     "div",
     { class: "touched" },
     el("p", {}, el("b", {}, effect), " ", accountTag(key), dataset && " ", dataset && el("bdi", { class: "tag badge" }, dataset)),
-    windows && windowBadges(windows, linkTo),
+    windows && windowBadges(windows, linkTo, `${dataset} ${effect} ${key}`),
   );
 }

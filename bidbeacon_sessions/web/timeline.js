@@ -1,6 +1,6 @@
 // A session's actions on a rail: rows that are made once, runs of the same action as one, folding in the middle, gaps in time.
 
-import { el, reconcile, sessionPath } from "./dom.js";
+import { el, keepingFocus, reconcile, sessionPath } from "./dom.js";
 import { foldRuns } from "./folding.js";
 import { toneIcon } from "./icons.js";
 import { renderParts } from "./parts.js";
@@ -15,7 +15,7 @@ const GAP_SECONDS = 5;
 /** The list of one session's actions. `askForAll` is called when the reader wants those that are not loaded. */
 export class Timeline {
   constructor({ folding, account, askForAll = null }) {
-    this.element = el("ol", { class: "rail" });
+    this.element = el("ol", { class: "rail", tabindex: "-1" });
     this.isExpanded = !folding;
     this.showsGaps = !folding;
     this.account = account;
@@ -40,7 +40,7 @@ export class Timeline {
       nodes.push(...this.between(groups.slice(next, index), groups[next - 1], group), this.row(group, groups[index - 1]));
       next = index + 1;
     }
-    reconcile(this.element, nodes);
+    keepingFocus(this.element, () => reconcile(this.element, nodes));
   }
 
   /** Make every row anew: the zone of times, or what can be folded, has changed. */
@@ -90,7 +90,7 @@ export class Timeline {
       button.addEventListener("click", () => this.expand());
       this.folds.set(after.ord, button);
     }
-    return button.parentElement ?? el("li", { class: "folded" }, button);
+    return button.parentElement ?? el("li", { class: "folded", "data-key": "fold" }, button);
   }
 
   async expand() {
@@ -121,7 +121,7 @@ function row(action, account, parts, addition, title = null) {
   const zone = zoneOf(account);
   return el(
     "li",
-    { class: `action ${action.tone}`, "data-type": action.type, title: action.type },
+    { class: `action ${action.tone}`, "data-type": action.type, "data-key": action.ord, title: action.type },
     el("time", { class: "at", datetime: action.at, title: title ?? fullTime(action.at, zone) }, clock(action.at, zone)),
     toneIcon(action.tone),
     el("p", { class: "sentence", dir: "auto" }, renderParts(parts, account), addition && " ", addition, fates(action.promises ?? [], zone)),

@@ -134,6 +134,22 @@ def test_the_map_is_live(page: Page, base_url: str, windows: SessionStore) -> No
     expect(page.locator("#states")).to_contain_text("failed 0")
 
 
+@pytest.mark.parametrize(("view", "place"), [("map", ".story a"), ("table", "tbody .which a")])
+def test_focus_stays_while_windows_change(
+    page: Page, base_url: str, windows: SessionStore, view: str, place: str
+) -> None:
+    """A link beside the map or in the table has the focus before and after the windows are told anew."""
+    chosen = {"account": "DE.one", "window": str(TO - timedelta(days=5))}
+    page.goto(address(base_url, view=view, **chosen))
+    expect(page.locator(".verdict")).to_contain_text("Its report failed")
+    expect(page.locator("#pill-text")).to_have_text("Live")
+    page.locator(place).first.focus()
+    _change(windows)
+    expect(page.locator("#states")).to_contain_text("expired 1")
+    expect(page.locator(".verdict")).not_to_contain_text("Its report failed")
+    expect(page.locator(place).first).to_be_focused()
+
+
 def _change(store: SessionStore) -> None:
     with with_job_session("load-windows", store=store) as session, store.begin() as connection:
         connection.execute(

@@ -167,6 +167,34 @@ def test_a_session_can_be_copied_as_json(page: Page, base_url: str, story: dict[
     assert (story["good"], 3) == (copied["id"], copied["actions"][0]["payload"]["rows"])
 
 
+def test_focus_stays_beside_a_session_that_goes_on(
+    page: Page, base_url: str, session_store: SessionStore
+) -> None:
+    """Links to parent and neighbours keep the focus when what stands around is told anew, the copy button when the session ends."""
+    with with_job_session("asker", store=session_store) as parent:
+        pass
+    with with_job_session("load", store=session_store):
+        pass
+    with with_job_session("load", store=session_store, parent_session_id=parent.session_id) as session:
+        page.goto(f"{base_url}/sessions/{session.session_id}")
+        expect(page.locator("#pill-text")).to_have_text("Live")
+        family = page.get_by_role("region", name="Parent and children")
+        family.get_by_role("link", name="asker").focus()
+        with with_job_session("first-child", store=session_store, parent_session_id=session.session_id):
+            session.add(RowsStored(rows=1, windows=[]))
+        expect(family.get_by_role("link", name="first-child")).to_be_visible()
+        expect(family.get_by_role("link", name="asker")).to_be_focused()
+
+        page.get_by_role("link", name="← Before").focus()
+        with with_job_session("load", store=session_store):
+            session.add(RowsStored(rows=2, windows=[]))
+        expect(page.get_by_role("link", name="After →")).to_be_visible()
+        expect(page.get_by_role("link", name="← Before")).to_be_focused()
+        page.get_by_role("button", name="Copy as JSON").focus()
+    expect(page.locator(".title .word")).to_have_text("succeeded")
+    expect(page.get_by_role("button", name="Copy as JSON")).to_be_focused()
+
+
 def test_long_ids_keep_every_digit(page: Page, base_url: str, session_store: SessionStore) -> None:
     """Whole numbers beyond 2^53 are shown and copied as they were recorded, whether they were loaded or came live."""
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])

@@ -269,6 +269,29 @@ def test_focus_stays_while_sessions_come(stream: Page, told: SessionStore) -> No
     expect(stream.locator("#announcer")).to_contain_text("1 new session")
 
 
+def test_focus_stays_on_a_run_that_grows(stream: Page, told: SessionStore) -> None:
+    """The button that shows a run one by one keeps the focus when an action joins the run; opening it leads to what was opened."""
+    with with_job_session("grows", store=told) as session:
+        for day in range(1, 5):
+            session.add(WindowsLined(windows=[date(2025, 7, day)]))
+        stream.get_by_role("button", name="4 ×", exact=True).focus()
+        session.add(WindowsLined(windows=[date(2025, 7, 5)]))
+        expect(stream.get_by_role("button", name="5 ×")).to_be_focused()
+        stream.keyboard.press("Enter")
+        expect(stream.locator(".session").first.locator(".sentence")).to_have_count(5)
+        expect(stream.locator(".session").first.locator(".rail")).to_be_focused()
+
+
+def test_focus_stays_on_the_chip_that_was_chosen(stream: Page) -> None:
+    """Statuses and stretches of time are links that are made anew when one is followed."""
+    for name in ("failed", "7d"):
+        chip = stream.locator(".chip", has_text=name)
+        chip.focus()
+        stream.keyboard.press("Enter")
+        expect(chip).to_have_attribute("aria-current", "true")
+        expect(chip).to_be_focused()
+
+
 def test_older_sessions_come_by_scrolling(page: Page, base_url: str, session_store: SessionStore) -> None:
     """The first come at once, the others when the reader gets near the end, and none is there twice."""
     for number in range(70):

@@ -33,6 +33,10 @@ from bidbeacon_sessions.dagster import build_session_closer
 from bidbeacon_sessions.store import list_sessions_of_run
 
 LOOK_EVERY_SECONDS = 30
+POLL_EVERY = timedelta(minutes=1)
+"""Between two runs of the shared look at reports: a run costs two CPU seconds, and Amazon asks for no more than a look a minute."""
+_RUN_COMES_LATE = timedelta(seconds=5)
+"""A run is stored a moment after the tick that asked for it; measured to the second, the second tick after it would come too soon."""
 ENTITIES_LIVE = timedelta(hours=24)
 ENTITIES_MISSED_LIVE = timedelta(hours=6)
 """Where rows name targets that nobody knows, a sync comes sooner, but not after each load: some targets never come."""
@@ -86,7 +90,7 @@ def refresh_due_accounts(context: SensorEvaluationContext) -> Iterator[RunReques
     job=poll_reports,
     minimum_interval_seconds=LOOK_EVERY_SECONDS,
     default_status=DefaultSensorStatus.RUNNING,
-    description="Starts one run for all reports in flight that are due for a look, at most one at a time.",
+    description="Starts one run for all reports in flight that are due for a look, at most one a minute.",
 )
 def poll_reports_in_flight(context: SensorEvaluationContext) -> Iterator[RunRequest | SkipReason]:
     """Look for reports whose next look is due, and for loads that Dagster does not know of."""
@@ -95,6 +99,8 @@ def poll_reports_in_flight(context: SensorEvaluationContext) -> Iterator[RunRequ
         yield SkipReason(reason)
     elif busy_accounts(context.instance, poll_reports.name):
         yield SkipReason("The last look is under way.")
+    elif _is_just_polled(context.instance):
+        yield SkipReason("The last look began less than a minute ago.")
     else:
         yield RunRequest()
 
@@ -199,6 +205,13 @@ def _nothing_to_poll() -> str | None:
         if list_unrecorded_windows(connection, limit=1):
             return None
     return None if due else "No report in flight is due for a look."
+
+
+def _is_just_polled(instance: DagsterInstance) -> bool:
+    since = datetime.now(UTC) - POLL_EVERY + _RUN_COMES_LATE
+    return bool(
+        instance.get_run_records(RunsFilter(job_name=poll_reports.name, created_after=since), limit=1)
+    )
 
 
 def _nobody_to_ask(settings: Settings) -> str | None:

@@ -127,9 +127,9 @@ def _completed(known: KnownWindow, request: OpenRequest) -> Verdict:
 
 
 def _look(known: KnownWindow, request: OpenRequest) -> str:
-    """Say when the next step is taken: by the shared polling, which looks every half minute."""
+    """Say when the next step is taken: by the shared polling, which begins once a minute at most."""
     at = request.next_step_at
-    return "within a minute" if at is None or at <= known.now else f"at {when(at)}"
+    return "within two minutes" if at is None or at <= known.now else f"at {when(at)}"
 
 
 def _days(request: OpenRequest) -> str:

@@ -1,10 +1,12 @@
 """What the sensors start, and why they don't: `build_sensor_context` on a real database and sandbox."""
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from dagster import DagsterRunStatus, RunRequest, SensorDefinition, SkipReason, build_sensor_context
+from dagster._core.storage.runs.schema import RunsTable
 
 from bidbeacon_pipelines.ads_api.credentials import REGIONS
 from bidbeacon_pipelines.definitions import defs
@@ -155,6 +157,26 @@ def test_reports_in_flight_are_polled_by_one_run(stocked: World) -> None:
     assert len(asked_for(stocked, poll_reports_in_flight)) == 1
     put_run(stocked, "poll_reports", DagsterRunStatus.STARTED)
     assert skipped(stocked, poll_reports_in_flight) == "The last look is under way."
+
+
+def test_reports_in_flight_are_polled_once_a_minute_at_most(stocked: World) -> None:
+    """However many are due: the next run waits until the last one began a minute ago; other jobs' runs don't matter."""
+    stocked.run_job("refresh_account", stocked.account("JP"))
+    wait_until(lambda: bool(asked_for(stocked, poll_reports_in_flight)), "a look is due")
+    put_run(stocked, "poll_reports", DagsterRunStatus.SUCCESS)
+    assert skipped(stocked, poll_reports_in_flight) == "The last look began less than a minute ago."
+    began(stocked, "poll_reports", seconds_ago=30)
+    assert skipped(stocked, poll_reports_in_flight) == "The last look began less than a minute ago."
+    began(stocked, "poll_reports", seconds_ago=60)
+    assert len(asked_for(stocked, poll_reports_in_flight)) == 1
+
+
+def began(world: World, job: str, *, seconds_ago: float) -> None:
+    """Let the runs of a job have come to be so long ago."""
+    at = datetime.now(UTC) - timedelta(seconds=seconds_ago)
+    with world.instance.run_storage.connect() as connection:
+        runs = RunsTable.update().where(RunsTable.c.pipeline_name == job)
+        connection.execute(runs.values(create_timestamp=at.replace(tzinfo=None)))
 
 
 def test_a_load_that_dagster_does_not_know_of_starts_a_run(stocked: World) -> None:

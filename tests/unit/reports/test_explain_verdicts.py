@@ -213,7 +213,7 @@ def test_who_adopted_a_report_proves_it_like_who_requested_one() -> None:
     [
         ({}, "for the 3 days 2026-01-10 to 2026-01-12"),
         ({"end_date": date(2026, 1, 10)}, "for 2026-01-10 is in flight"),
-        ({"next_step_at": NOW - timedelta(seconds=1)}, "The next look at it is within a minute"),
+        ({"next_step_at": NOW - timedelta(seconds=1)}, "The next look at it is within two minutes"),
     ],
 )
 def test_the_sentence_says_range_and_next_look(request_fields: dict[str, object], said: str) -> None:

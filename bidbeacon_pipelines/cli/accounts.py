@@ -77,7 +77,7 @@ def accounts_list(as_json: Json = False) -> None:
 @accounts_app.command("enable")
 @plain_errors
 def accounts_enable(key: str) -> None:
-    """Refresh an account again; also clears what a person was needed for."""
+    """Refresh an account again; also clears what a person was needed for. The next sync of accounts makes it a partition where it is none."""
     _set_enabled(key, enabled=True)
 
 

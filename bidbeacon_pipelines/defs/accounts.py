@@ -6,6 +6,7 @@ from bidbeacon_pipelines.defs.partitions import add_accounts
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions, WorkbenchResource
 from bidbeacon_pipelines.jobs.accounts import sync_accounts as sync_all_accounts
 from bidbeacon_pipelines.jobs.entities import sync_entities
+from bidbeacon_pipelines.store.accounts import list_accounts
 from bidbeacon_sessions.dagster import session_metadata
 
 
@@ -19,11 +20,13 @@ class AccountConfig(Config):
 def sync_accounts_op(
     context: OpExecutionContext, workbench: WorkbenchResource, job_sessions: BidBeaconSessions
 ) -> None:
-    """Store the accounts that Amazon lists, and make a partition of each. Safe to run again: accounts are never deleted."""
+    """Store the accounts that Amazon lists, and make a partition of each that isn't disabled. Safe to run again: neither is ever deleted."""
     with workbench.open() as bench:
         with job_sessions.work(context, bench, "sync-accounts") as session:
-            keys = sync_all_accounts(bench, session)
-            add_accounts(context.instance, keys)
+            sync_all_accounts(bench, session)
+            with bench.engine.begin() as connection:
+                accounts = list_accounts(connection)
+            add_accounts(context.instance, [one.account_key for one in accounts if not one.is_disabled])
         context.add_output_metadata(session_metadata(bench.sessions, session.session_id))
 
 
@@ -45,7 +48,7 @@ def sync_ad_entities_op(
 
 @job(
     executor_def=in_process_executor,
-    description="Ask Amazon which accounts there are, and make a partition of each.",
+    description="Ask Amazon which accounts there are, and make a partition of each that is not disabled.",
 )
 def sync_accounts() -> None:
     """One op: accounts."""

@@ -8,8 +8,9 @@ from dagster import MultiPartitionsDefinition as MultiPartitions
 
 from bidbeacon_pipelines.reports.partition_bound import DAYS_AHEAD, check_partitions, room_for_accounts
 from bidbeacon_pipelines.settings import get_settings
+from bidbeacon_pipelines.store.account_partitions import PARTITIONS_NAME
 
-ACCOUNT_PARTITIONS = DynamicPartitionsDefinition(name="accounts")
+ACCOUNT_PARTITIONS = DynamicPartitionsDefinition(name=PARTITIONS_NAME)
 
 # The keys are account-local dates, the definition counts in UTC: two days ahead make sure that an account's own day always exists.
 WINDOW_PARTITIONS = DailyPartitionsDefinition(

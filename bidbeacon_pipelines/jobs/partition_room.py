@@ -6,17 +6,22 @@ from sqlalchemy import Connection
 
 from bidbeacon_pipelines.reports.partition_bound import check_partitions
 from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.store.account_partitions import list_account_partitions
 from bidbeacon_pipelines.store.accounts import get_account, list_accounts
 
 
 def check_room_to_enable(connection: Connection, key: str, settings: Settings, today: date) -> None:
-    """Refuse to enable an account that is disabled, where accounts times days would be too many; `today` is in UTC.
+    """Refuse to enable an account that has no partitions yet, where accounts times days would be too many; `today` is in UTC.
+
+    Counted as the sync of accounts does: those that are partitions, which they stay, and those that become some at the next sync.
 
     Raises:
         UnknownAccountError: there is none with this key.
         TooManyPartitionsError: there is no room; the message says what makes some.
     """
-    if get_account(connection, key).enabled:
+    account, partitions = get_account(connection, key), list_account_partitions(connection)
+    if account.enabled or key in partitions:
         return
-    enabled = sum(account.enabled for account in list_accounts(connection))
-    check_partitions(enabled + 1, first_day=date.fromisoformat(settings.first_window_date), today=today)
+    wanted = {known.account_key for known in list_accounts(connection) if not known.is_disabled}
+    first_day = date.fromisoformat(settings.first_window_date)
+    check_partitions(len(partitions | wanted | {key}), first_day=first_day, today=today)

@@ -1,16 +1,49 @@
 """The bound on Dagster's partitions, where accounts come in: at their sync, and when one is enabled."""
 
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import pytest
+from dagster import DagsterInstance
+from sqlalchemy import Engine
 from typer.testing import CliRunner
 
 from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.defs.partitions import ACCOUNT_PARTITIONS, WINDOW_PARTITIONS, add_accounts
+from bidbeacon_pipelines.jobs.accounts import sync_accounts
 from bidbeacon_pipelines.reports import partition_bound
 from bidbeacon_pipelines.reports.partition_bound import TooManyPartitionsError, partition_days
+from bidbeacon_pipelines.sandbox.thread import SandboxHandle
 from bidbeacon_pipelines.settings import get_settings
+from bidbeacon_pipelines.store.account_partitions import list_account_partitions
+from bidbeacon_pipelines.store.accounts import set_enabled
+from bidbeacon_sessions import with_job_session
 from tests.dagster.world import World, failure_of
+
+STORAGE = "storage: {custom: {module: bidbeacon_pipelines.local.dagster_storage, class: BidBeaconStorage, config: {}}}"
+
+
+@pytest.fixture
+def real(
+    database_url: str, engine: Engine, sandbox: SandboxHandle, environment: None, tmp_path: Path
+) -> Iterator[World]:
+    """Give a world without accounts whose Dagster keeps its partitions where the product's does: in this test's database."""
+    (tmp_path / "dagster.yaml").write_text(STORAGE)
+    with DagsterInstance.from_config(str(tmp_path)) as instance:
+        yield World(database_url, engine, sandbox, instance)
+
+
+def enable(key: str) -> int:
+    """Enable an account as a person does; give the command's exit code."""
+    return CliRunner().invoke(app, ["accounts", "enable", key]).exit_code
+
+
+def switch(world: World, *keys: str, enabled: bool) -> None:
+    """Enable or disable accounts, without asking whether there is room."""
+    with world.engine.begin() as connection:
+        for key in keys:
+            set_enabled(connection, key, enabled=enabled)
 
 
 def partitions(world: World) -> set[str]:
@@ -61,3 +94,48 @@ def test_enabling_one_more_is_refused(stocked: World, room_for_two: None) -> Non
     assert "BIDBEACON_FIRST_WINDOW_DATE=" in result.stderr.replace("\n", " ")
     assert not stocked.account_of(key).enabled
     assert CliRunner().invoke(app, ["accounts", "enable", known]).exit_code == 0
+
+
+def test_an_account_that_is_enabled_becomes_a_partition(real: World) -> None:
+    """Disabled from the start it is none, and the sync does not fail for it; enabled, the next sync makes it one; disabled again it stays one."""
+    with real.bench() as bench, with_job_session("sync-accounts", store=real.sessions) as session:
+        sync_accounts(bench, session)
+    key = real.account("JP").account_key
+    switch(real, key, enabled=False)
+    real.run_job("sync_accounts")
+    assert key not in partitions(real)
+    assert real.account("US").account_key in partitions(real)
+    assert enable(key) == 0
+    assert real.account_of(key).reason_to_skip is None
+    real.run_job("sync_accounts")
+    assert key in partitions(real)
+    switch(real, key, enabled=False)
+    real.run_job("sync_accounts")
+    assert key in partitions(real)
+
+
+def test_a_disabled_account_that_is_a_partition_needs_no_room_and_gives_none(
+    real: World, room_for_two: None
+) -> None:
+    """With two partitions and room for two: whoever has one may come back, and nobody else may come in, however many are enabled."""
+    with real.bench() as bench, with_job_session("sync-accounts", store=real.sessions) as session:
+        keys = sync_accounts(bench, session)
+    first, second, third = (real.account(country).account_key for country in ("US", "DE", "JP"))
+    switch(real, *keys, enabled=False)
+    switch(real, first, second, enabled=True)
+    assert real.run_job("sync_accounts").success
+    switch(real, first, second, enabled=False)
+    assert enable(third) == 1
+    assert enable(first) == enable(second) == 0
+    assert {first, second} == partitions(real)
+    assert real.run_job("sync_accounts").success
+
+
+def test_partitions_are_read_as_dagster_keeps_them(real: World) -> None:
+    """Our statement on Dagster's own table gives what Dagster gives; where Dagster never ran, it gives none."""
+    with real.engine.begin() as connection:
+        assert set() == list_account_partitions(connection)
+    add_accounts(real.instance, ["US.a", "US.b"])
+    real.instance.add_dynamic_partitions("others", ["US.c"])
+    with real.engine.begin() as connection:
+        assert {"US.a", "US.b"} == partitions(real) == list_account_partitions(connection)

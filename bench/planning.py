@@ -22,7 +22,7 @@ from bench.planning_world import (
     make_empty,
     planning_world,
 )
-from bench.recording import seconds_to_record
+from bench.recording import seconds_to_record, seconds_to_record_backfill
 from bidbeacon_pipelines.ads_api.client import AdsApiClient
 from bidbeacon_pipelines.ads_api.credentials import SANDBOX_CREDENTIALS, Endpoints
 from bidbeacon_pipelines.jobs.refresh import REPORTS_IN_FLIGHT, request_due
@@ -34,11 +34,14 @@ from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
 from bidbeacon_pipelines.store.accounts import Account, list_accounts
 from bidbeacon_pipelines.store.windows import create_windows, list_accounts_with_due_work
 from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session
+from bidbeacon_sessions.clock import utc_now
 
 PLANS = PROJECT_ROOT / "docs" / "planning-query-plans.md"
 BEAT_SECONDS, CORES, BEAT_ACCOUNTS = 300, 2, 150
 MOST_MILLISECONDS, MOST_CPU_SECONDS = 50, 3
 RECORDED_WINDOWS, MOST_SECONDS_TO_RECORD = 500, 3
+BACKFILLED_WINDOWS = 450
+"""Nearly all that one daily dataset of an account has; bound in proportion to the one above."""
 
 
 def planning(*, keep_plans: bool = False, runs: int = 6) -> Iterator[Figure]:
@@ -170,10 +173,15 @@ def run_costs(timed: int) -> Iterator[Figure]:
     with account_runs(timed + 6) as runs:  # some of them can't be refreshed
         assert len(runs.keys) >= timed + 4, f"expected {timed + 4} accounts, got {len(runs.keys)}"
         recorded = seconds_to_record(runs.instance, runs.keys[0], RECORDED_WINDOWS)
+        backfilled = seconds_to_record_backfill(
+            runs.instance, runs.keys[0], utc_now().date(), BACKFILLED_WINDOWS
+        )
         runs.measure(runs.keys[:1])
         alone = runs.measure(runs.keys[1:4])
         together = runs.measure(runs.keys[4 : 4 + timed], at_once=CORES)
     yield at_most(f"recording {RECORDED_WINDOWS} windows in one run", recorded, "s", MOST_SECONDS_TO_RECORD)
+    most = MOST_SECONDS_TO_RECORD * BACKFILLED_WINDOWS / RECORDED_WINDOWS
+    yield at_most(f"recording {BACKFILLED_WINDOWS} windows of a backfill in one run", backfilled, "s", most)
     each = alone.cpu_seconds / alone.runs
     yield at_most("CPU of one account's refresh, in a run of its own", each, "CPU s", MOST_CPU_SECONDS)
     busy = BEAT_ACCOUNTS * each / (CORES * BEAT_SECONDS) * 100

@@ -1,6 +1,6 @@
 """Asset checks: claims about a dataset as a whole, checked with each materialization by hand, once an hour, and on their own."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,8 +24,7 @@ from bidbeacon_pipelines.defs.resources import BidBeaconSessions
 from bidbeacon_pipelines.jobs.claims import check_claims
 from bidbeacon_pipelines.reports.claims import CLAIMS, Verdict
 from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
-from bidbeacon_sessions.dagster_metadata import bounded_lines, escape_markdown
-from bidbeacon_sessions.presentation import session_url
+from bidbeacon_sessions.dagster_metadata import bounded_lines, escape_markdown, session_metadata
 
 
 def build_report_checks(dataset: Dataset) -> AssetChecksDefinition:
@@ -43,18 +42,22 @@ def build_report_checks(dataset: Dataset) -> AssetChecksDefinition:
         context: AssetCheckExecutionContext, job_sessions: BidBeaconSessions
     ) -> Iterator[AssetCheckResult]:
         op_context = context.op_execution_context
-        engine = job_sessions.store().engine
+        store = job_sessions.store()
         with job_sessions.session(op_context, "check-claims", input={"dataset": dataset.name}) as session:
-            verdicts = check_claims(engine, session, dataset, datetime.now(UTC))
+            verdicts = check_claims(store.engine, session, dataset, datetime.now(UTC))
+        of_session = session_metadata(store, session.session_id)
         wanted = {key.name for key in op_context.selected_asset_check_keys}
         for verdict in verdicts:
             if verdict.claim in wanted:
-                yield _result(dataset, verdict, session_url(str(session.session_id)))
+                yield _result(dataset, verdict, of_session)
 
     return report_checks
 
 
-def _result(dataset: Dataset, verdict: Verdict, url: str) -> AssetCheckResult:
+def _result(
+    dataset: Dataset, verdict: Verdict, of_session: Mapping[str, MetadataValue[Any]]
+) -> AssetCheckResult:
+    """Give what Dagster shows of a verdict: figures, cases, and the session, whose one or two sentences leave room for the cases."""
     metadata: dict[str, MetadataValue[Any]] = {
         name: MetadataValue.int(count) for name, count in verdict.figures.items()
     }
@@ -66,7 +69,7 @@ def _result(dataset: Dataset, verdict: Verdict, url: str) -> AssetCheckResult:
         check_name=verdict.claim,
         severity=AssetCheckSeverity.WARN,
         description=verdict.sentence,
-        metadata={**metadata, "session": MetadataValue.url(url)},
+        metadata={**metadata, **of_session},
     )
 
 

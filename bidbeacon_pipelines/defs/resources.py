@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from uuid import UUID
 
 from dagster import AssetExecutionContext, ConfigurableResource, OpExecutionContext
 
+from bidbeacon_pipelines.defs.observations import observe_unloaded_windows
 from bidbeacon_pipelines.jobs.waiting import telling_waits
 from bidbeacon_pipelines.jobs.workbench import Workbench, open_workbench
 from bidbeacon_pipelines.local.postgres import resolve_database_url
@@ -43,12 +45,23 @@ class BidBeaconSessions(JobSessionsResource):
         input: dict[str, Any] | None = None,  # noqa: A002 - the column's name
         account: AccountRef | None = None,
     ) -> Iterator[SessionRecorder]:
-        """Open the session of work that asks Amazon: at its end, well or not, it tells what waiting for Amazon cost."""
-        with (
-            self.session(context, job_name, input=input, account=account) as session,
-            telling_waits(bench, session),
-        ):
-            yield session
+        """Open the session of work that asks Amazon.
+
+        At its end, well or not, it tells what waiting for Amazon cost, and then Dagster which windows came to nothing.
+        """
+        session_id: UUID | None = None
+        try:
+            with (
+                self.session(context, job_name, input=input, account=account) as session,
+                telling_waits(bench, session),
+            ):
+                session_id = session.session_id
+                yield session
+        except Exception:
+            if session_id is not None:
+                observe_unloaded_windows(context, bench.sessions, session_id)
+            raise
+        observe_unloaded_windows(context, bench.sessions, session_id)
 
 
 def session_store() -> SessionStore:

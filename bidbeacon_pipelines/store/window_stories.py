@@ -1,8 +1,10 @@
 """SQL on what was done about single windows, as the touches of actions tell it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Connection, text
 
@@ -20,7 +22,49 @@ _TOUCHES = text("""
             ORDER BY id DESC LIMIT :most) t
      ORDER BY t.id""")
 
+_UNLOADED = text("""
+    SELECT * FROM (
+        SELECT DISTINCT ON (account_key, dataset, window_key) account_key, dataset, window_key, effect, session_id, ord
+          FROM session_touches
+         WHERE session_id = :session AND window_key IS NOT NULL
+           AND effect IN ('loaded', 'held', 'failed', 'expired', 'wait-given-up')
+         ORDER BY account_key, dataset, window_key, ord DESC) ends
+     WHERE effect <> 'loaded' ORDER BY window_key DESC, account_key, dataset LIMIT :most""")
+
 WindowKey = tuple[str, str, date]
+
+
+@dataclass(frozen=True)
+class UnloadedWindow:
+    """A window that a session dealt with and did not load: the outcome, and the stored action that tells it."""
+
+    account_key: str
+    dataset: str
+    window_date: date
+    outcome: str
+    action: Mapping[Any, Any]
+
+
+def list_unloaded_windows(
+    connection: Connection, session_id: UUID, *, most: int = 500
+) -> list[UnloadedWindow]:
+    """Give the windows that came to nothing in a session, newest days first: held, failed, expired, or no longer waited for.
+
+    What comes last counts: a window that was held and then loaded is not among them.
+    """
+    touches = connection.execute(_UNLOADED, {"session": session_id, "most": most}).all()
+    places = {(touch.session_id, touch.ord) for touch in touches}
+    actions = {(row["session_id"], row["ord"]): row for row in list_actions_at(connection, list(places))}
+    return [
+        UnloadedWindow(
+            touch.account_key,
+            touch.dataset,
+            date.fromisoformat(touch.window_key),
+            touch.effect,
+            actions[touch.session_id, touch.ord],
+        )
+        for touch in touches
+    ]
 
 
 def key_of(window: LoadedWindow) -> WindowKey:

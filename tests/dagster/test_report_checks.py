@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Any
 
-from dagster import AssetCheckEvaluation, AssetKey, ExecuteInProcessResult, materialize
+from dagster import AssetCheckEvaluation, AssetKey, ExecuteInProcessResult, materialize, serialize_value
 
 from bidbeacon_pipelines.defs.checks import build_report_checks
 from bidbeacon_pipelines.defs.partitions import partition_key
@@ -50,7 +50,10 @@ def test_checks_run_with_a_materialization(stocked: World) -> None:
     assert {ASSET_KEY} == {one.asset_key for one in found}
     [session] = stocked.sessions_of("check-claims")
     assert session["status"] == "succeeded"
-    assert found[0].metadata["session"].value.endswith(str(session["id"]))
+    for one in found:
+        assert one.metadata["session"].value.endswith(str(session["id"]))
+        assert one.metadata["session_status"].value == "succeeded"
+        assert "Checked 3 claims" in str(one.metadata["timeline"].value)
 
 
 def test_a_day_agrees_with_its_hours(stocked: World) -> None:
@@ -109,6 +112,28 @@ def test_more_than_one_row_in_500_in_quarantine_is_too_many(stocked: World) -> N
         )
         found = check(stocked, DAILY.name)[QUARANTINE_IS_SMALL]
         assert (passed, "WARN") == (found.passed, found.severity.name)
+
+
+def test_a_result_stays_small_however_much_speaks_against_it(stocked: World) -> None:
+    """Twenty accounts with the longest of keys, a session that tells of them, and an event below 8 KB."""
+    tail = "longer-than-any-id-of-amazons-that-was-ever-seen-" * 8
+    stocked.execute(
+        """INSERT INTO advertiser_accounts (account_id, country_code, account_key, name, amazon_status, region, currency_code,
+                                            time_zone, first_seen_at)
+           SELECT :tail || n, 'US', 'US.' || :tail || n, 'One of many', 'CREATED', 'NA', 'USD', 'America/Los_Angeles',
+                  now() - interval '2 days' FROM generate_series(1, 40) n""",
+        tail=tail,
+    )
+    stocked.execute(
+        """INSERT INTO report_windows (account_id, country_code, dataset, window_date, next_refresh_at)
+           SELECT account_id, country_code, :dataset, CAST(now() AS date) - 3, now() - interval '2 days'
+             FROM advertiser_accounts WHERE name = 'One of many'""",
+        dataset=DAILY.name,
+    )
+    late = check(stocked, DAILY.name)[WINDOW_IS_FRESH]
+    assert (late.passed, late.metadata["accounts"].value) == (False, 40)
+    assert "more" in str(late.metadata["cases"].value)
+    assert len(serialize_value(late)) < 8_000
 
 
 def test_a_range_is_checked_once(stocked: World) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from dagster import (
     AssetKey,
+    AssetObservation,
     DagsterEvent,
     DagsterEventType,
     DagsterInstance,
@@ -218,6 +219,13 @@ class World:
             for event in found
             if event is not None
         ]
+
+    def observations(self) -> list[AssetObservation]:
+        """Give all observations of the tests' asset, oldest first."""
+        records = self.instance.get_event_records(
+            EventRecordsFilter(DagsterEventType.ASSET_OBSERVATION, asset_key=ASSET_KEY), ascending=True
+        )
+        return [record.asset_observation for record in records if record.asset_observation is not None]
 
     def recorded_partitions(self) -> list[str]:
         """Give the partition of every materialization, oldest first."""

@@ -41,6 +41,7 @@ SESSION_TAG = "bidbeacon/session"
 _UNFINISHED = frozenset({DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING})
 _FINISHED = frozenset({DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED})
 _BEATS_MISSED = 3
+_PARTITION_TAGS = ("partition", "asset_partition_range_start", "asset_partition_range_end")
 
 
 class JobSessionsResource(ConfigurableResource[SessionStore]):
@@ -61,20 +62,23 @@ class JobSessionsResource(ConfigurableResource[SessionStore]):
     ) -> Iterator[SessionRecorder]:
         """Record what happens inside as the session of this attempt of this step.
 
-        Run id, step key, retry number, partition and asset are taken from the context, and the run is tagged with the session.
+        Run id, step key, retry number, partition (or range of partitions) and asset are taken from the context, and the run is tagged with the session.
         """
         with _session(self.store(), context, job_name, given=input, account=account) as session:
             yield session
 
 
 def _labels(context: OpExecutionContext | AssetExecutionContext) -> dict[str, str]:
-    """Give what a session's page links back to: the Dagster job, the partition, the asset."""
+    """Give what a session's page links back to: the Dagster job, the partition or the range of partitions, the asset."""
     labels = {"dagster_job": context.run.job_name}
     if isinstance(context, AssetExecutionContext):
         labels["asset"] = ", ".join(sorted(key.to_user_string() for key in context.selected_asset_keys))
-    partition = context.run.tags.get("dagster/partition")
+    tags = context.run.tags
+    partition, first, last = (tags.get(f"dagster/{name}") for name in _PARTITION_TAGS)
     if partition:
         labels["partition"] = partition
+    elif first and last:
+        labels["partitions"] = f"{first} … {last}"
     return labels
 
 

@@ -133,12 +133,13 @@ const timeFact = (iso, zone) => el("span", {}, el("time", { datetime: iso, title
 
 /** Dagster's job, asset and partition lead back to Dagster; other labels are shown as they are. */
 function labelFacts(labels) {
-  const { asset, partition, dagster_job: job, ...others } = labels;
+  const { asset, partition, partitions, dagster_job: job, ...others } = labels;
   const assetPath = asset && `${dagsterUrl}/assets/${String(asset).split(", ")[0].split("/").map(encodeURIComponent).join("/")}`;
   return [
     ["Dagster job", job && !String(job).startsWith("__") && outLink(job, `${dagsterUrl}/jobs/${encodeURIComponent(job)}`)],
     ["Asset", asset && outLink(asset, assetPath)],
     ["Partition", partition && (asset ? outLink(partition, `${assetPath}?view=partitions&partition=${encodeURIComponent(partition)}`) : el("bdi", {}, partition))],
+    ["Partitions", partitions && (asset ? outLink(partitions, `${assetPath}?view=partitions`) : el("bdi", {}, partitions))],
     ...Object.entries(others).map(([name, value]) => [name.replaceAll("_", " "), labelFact(value)]),
   ];
 }

@@ -104,6 +104,19 @@ def test_a_session_tells_all_that_is_known_of_it(page: Page, base_url: str, stor
     )
 
 
+def test_a_range_of_partitions_leads_to_those_of_its_asset(
+    page: Page, base_url: str, session_store: SessionStore
+) -> None:
+    """Dagster has no page for a range: the asset's partitions are shown."""
+    labels = {"asset": "daily_rows", "partitions": "US.a|2025-07-01 … US.a|2025-07-09"}
+    with with_job_session("load", store=session_store, labels=labels) as session:
+        pass
+    page.goto(f"{base_url}/sessions/{session.session_id}")
+    expect(page.get_by_role("link", name=labels["partitions"])).to_have_attribute(
+        "href", "http://127.0.0.1:3000/assets/daily_rows?view=partitions"
+    )
+
+
 def test_a_session_of_more_actions_than_an_answer_holds_is_shown_whole(
     page: Page, base_url: str, session_store: SessionStore
 ) -> None:

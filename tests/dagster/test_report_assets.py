@@ -116,7 +116,10 @@ def test_a_range_is_one_report_and_one_materialization_a_day(stocked: World) -> 
         assert f"{stocked.true_sums(account, day).spend:,.2f} USD" == own["spend"]
         assert (own["requests_used"], own["report_covers"]) == (1, f"3 days: {days[0]} to {days[-1]}")
         assert len(str(own)) < 2_000, "what a range tells of all its days must not be repeated in each"
-    assert len(stocked.sessions_of("load-windows")) == 1
+    session = stocked.one_session("load-windows")
+    ends = [str(partition_key(account.account_key, day)) for day in (days[0], days[-1])]
+    assert " … ".join(ends) == session["labels"]["partitions"]
+    assert "partition" not in session["labels"]
 
 
 def test_a_partition_tells_what_was_done_since_its_load_before(stocked: World) -> None:

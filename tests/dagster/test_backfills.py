@@ -1,6 +1,7 @@
 """Backfills as Dagster's daemon makes runs of them, in run processes of their own, which are terminated as from the UI."""
 
 import logging
+import os
 import time
 from collections.abc import Iterator, Sequence
 from datetime import date
@@ -20,6 +21,7 @@ from bidbeacon_pipelines.defs.partitions import partition_key
 from bidbeacon_pipelines.sandbox.thread import SandboxHandle
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_pipelines.store.accounts import Account
+from bidbeacon_sessions.dagster import close_dead_sessions
 from tests.dagster.world import ASSET_KEY, RANGE_END, RANGE_START, World, wait_until
 
 INSTANCE = """
@@ -117,6 +119,39 @@ def test_a_backfill_is_a_run_for_each_account_and_contiguous_range(
     assert len(wanted) == windows(served)[0]["count"]
     assert len(served.accepted_creates()) == 3
     assert len(wanted) == len(served.recorded_partitions())
+
+
+def test_a_launched_worker_that_is_killed_is_noticed_by_dagster_and_closed(
+    served: World, daemon: WorkspaceProcessContext
+) -> None:
+    """Dagster fails the run by itself; the closer then needs no more than that, though the lease still holds. The report is not lost."""
+    served.hold_reports()
+    account, day = served.account(), served.day(20)
+    [run] = backfill(served, daemon, [(account, day)])
+    wait_until(lambda: waiting(served) == 1, "the run waits for Amazon", seconds=60)
+    kill_worker(served)
+    wait_until(lambda: statuses(served) == {DagsterRunStatus.FAILURE}, "Dagster notices", seconds=60)
+    assert "running" == served.one_session("load-windows")["status"]
+
+    served.execute("UPDATE session_leases SET heartbeat_at = now() - interval '40 seconds'")
+    assert close_dead_sessions(served.sessions, served.instance) == 1
+    session = served.one_session("load-windows")
+    assert (run.run_id, "crashed") == (session["run_id"], session["status"])
+    last = session["actions"][-1]
+    assert "its process died, and Dagster ended the run as failed." == last["reason"]
+    assert last["last_seen_at"] is not None
+
+    served.release_reports()
+    wait_until(lambda: all_loaded_by_polling(served), "the next look loads what is ready", seconds=60)
+    assert (1, 1) == (len(served.accepted_creates()), len(served.recorded_partitions()))
+
+
+def kill_worker(world: World) -> None:
+    """Kill the process of the only session that runs, as the kernel does when memory is short."""
+    [lease] = world.rows("SELECT holder FROM session_leases")
+    worker = psutil.Process(int(str(lease["holder"]).rpartition(":")[2]))
+    assert worker.pid != os.getpid()
+    worker.kill()
 
 
 def waiting(world: World) -> int:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from time import monotonic
 
@@ -21,6 +21,7 @@ from bidbeacon_pipelines.sandbox.thread import running_sandbox
 from bidbeacon_pipelines.store.accounts import Account
 from tests.faults.ads.month_faults import costs_a_create, month_faults
 from tests.faults.ads.oracle import DATASET, Mismatch, Oracle
+from tests.faults.ads.served import days_without_data, given_up_too_early
 from tests.faults.ads.simulated_office import Office, SentCreate
 from tests.faults.ads.simulation import Pair, Simulation
 from tests.one_dataset import only_daily_targets
@@ -103,7 +104,7 @@ class Month:
         for week in range(1, 6):
             self.simulation.run_until(min(START + timedelta(weeks=week), end))
             tell(self.progress())
-        self.simulation.run_until(end + LONGEST_REST, until=lambda: not self.count_not_loaded(end))
+        self.simulation.run_until(end + LONGEST_REST, until=lambda: not self.days_without_data(end))
         tell(self.progress())
 
     def end_faults(self) -> None:
@@ -143,9 +144,21 @@ class Month:
         """Compare every window with the truth."""
         return [found for account in self.accounts() for found in self.oracle(account).compare_with_truth()]
 
-    def count_not_loaded(self, end: datetime) -> int:
-        """Count the windows without data whose day was over at an instant, in the account's own calendar, and that Amazon serves."""
-        return int(self.office.value(_NOT_LOADED, end=end))
+    def days_without_data(self, end: datetime) -> list[tuple[str, date]]:
+        """Give the days without data that were over at an instant, in the account's own calendar, and that Amazon serves, with their accounts."""
+        return [
+            (account.account_key, day)
+            for account in self.accounts()
+            for day in days_without_data(self.office, account, end)
+        ]
+
+    def given_up_too_early(self) -> list[tuple[str, date]]:
+        """Give the days that became `expired` while Amazon served them, with their accounts."""
+        return [
+            (account.account_key, day)
+            for account in self.accounts()
+            for day in given_up_too_early(self.office, account, self.simulation.given_up)
+        ]
 
     def count(self) -> "Counts":
         """Count what there is to tell of the month."""
@@ -201,9 +214,9 @@ class Month:
         )
         windows = ", ".join(f"{row['count']:,} {row['status']}" for row in counts)
         failed = sum(run.error is not None for run in self.simulation.runs)
-        empty = self.count_not_loaded(self.simulation.now)
+        empty = len(self.days_without_data(self.simulation.now))
         return (
-            f"  {self.simulation.now:%d %B} ({monotonic() - self._began:.0f} s): windows {windows}, {empty:,} without data; "
+            f"  {self.simulation.now:%d %B} ({monotonic() - self._began:.0f} s): windows {windows}, {empty:,} days without data; "
             f"{len(self.simulation.runs):,} runs, {failed:,} of them failed"
         )
 
@@ -252,9 +265,3 @@ def _strikes(office: Office) -> list[tuple[FaultRule, int]]:
         )
         for rule in rules
     ]
-
-
-_NOT_LOADED = """
-    SELECT count(*) FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
-     WHERE w.load_count = 0 AND w.status <> 'expired'
-       AND w.window_date < CAST(CAST(:end AS timestamptz) AT TIME ZONE a.time_zone AS date)"""

@@ -51,6 +51,7 @@ class Simulation:
         runs: every run so far.
         visits: how often the person enabled each account again.
         most_open: how many reports of one ads account were open at once, at most, by our own tables.
+        given_up: when each window was first seen `expired`, by account key and day.
 
     Args:
         office: where.
@@ -66,6 +67,7 @@ class Simulation:
         self.runs: list[Run] = []
         self.visits: Counter[str] = Counter()
         self.most_open = 0
+        self.given_up: dict[tuple[str, date], datetime] = {}
         self.pairs = pairs
         self._paused: dict[tuple[str, str], datetime] = {}
         now = office.clock.now()
@@ -154,6 +156,8 @@ class Simulation:
             error = failure
             self._paused[job, account] = self.now + PAUSE_AFTER_FAILURE
         self.runs.append(Run(job, account, began, error))
+        for row in self.office.rows(_EXPIRED):
+            self.given_up.setdefault((row["account_key"], row["window_date"]), self.now)
         return self.runs[-1]
 
     def takes_part(self, account: Account) -> bool:
@@ -229,6 +233,9 @@ _GIVEN_UP = """
       FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
      WHERE w.status = 'failed' AND w.next_refresh_at IS NULL AND a.enabled AND a.needs_person IS NULL
      GROUP BY 1, 2 ORDER BY 1, 2"""
+_EXPIRED = """
+    SELECT account_key, window_date FROM report_windows JOIN advertiser_accounts USING (account_id, country_code)
+     WHERE status = 'expired'"""
 _INSTANTS = """
     SELECT next_step_at AS at FROM report_requests WHERE status IN ('planned', 'sent', 'in_flight', 'completed')
      UNION ALL

@@ -1,14 +1,19 @@
-"""The oracle is no yes-man: whatever is changed in the tables by hand, it finds."""
+"""The oracle is no yes-man: whatever is changed in the tables by hand, it finds; and so are those who look for days without data."""
 
-from datetime import timedelta
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 
 from sqlalchemy import Engine
 
+from bidbeacon_pipelines.reports import datasets
 from bidbeacon_pipelines.sandbox.fault_rules import FaultOptions, FaultRule
 from bidbeacon_pipelines.sandbox.thread import running_sandbox
 from tests.faults.ads.month import BAD_ROW_SHARE, config
-from tests.faults.ads.oracle import Oracle
+from tests.faults.ads.oracle import DATASET, Oracle
+from tests.faults.ads.served import days_without_data, given_up_too_early
 from tests.faults.ads.simulated_office import Office
 from tests.faults.ads.simulation import Simulation
 from tests.one_dataset import only_daily_targets
@@ -30,19 +35,71 @@ BREAKAGES = {
 """What is done to the tables, by what it is."""
 
 
+LEAVES, STAYS = date(2024, 12, 3), date(2024, 12, 20)
+"""Two days of the account's history: as the first is the oldest, Amazon soon ends it."""
+NEVER_LOADED = """
+    UPDATE report_windows SET status = 'missing', load_count = 0, last_loaded_at = NULL, data_as_of = NULL, next_refresh_at = NULL
+     WHERE window_date = :day"""
 TABLES = ("performance_daily", "quarantined_rows", "report_windows")
+
+
+@contextmanager
+def filled(engine: Engine, home: Path, *faults: FaultRule) -> Iterator[Simulation]:
+    """Give one account's fifteen months, loaded in three simulated hours."""
+    with only_daily_targets(), running_sandbox(config(seed=1, faults=faults)) as sandbox:
+        office = Office(engine, sandbox, home, bad_row_share=BAD_ROW_SHARE)
+        account_id = sandbox.state.world.accounts.accounts[0].account_id
+        simulation = Simulation(office, [(account_id, "US")])
+        simulation.run_until(office.clock.now() + timedelta(hours=3))
+        yield simulation
+        office.close()
 
 
 def test_the_oracle_finds_whatever_is_changed_by_hand(engine: Engine, tmp_path: Path) -> None:
     """It has nothing to say of what the product loaded, and something of each single change that is made to it."""
     wrong_type = FaultRule(fault="bad_rows", options=FaultOptions(share=0.01, kinds=("wrong_type",)))
-    with only_daily_targets(), running_sandbox(config(seed=1, faults=(wrong_type,))) as sandbox:
-        office = Office(engine, sandbox, tmp_path, bad_row_share=BAD_ROW_SHARE)
-        account_id = sandbox.state.world.accounts.accounts[0].account_id
-        Simulation(office, [(account_id, "US")]).run_until(office.clock.now() + timedelta(hours=3))
+    with filled(engine, tmp_path, wrong_type) as simulation:
+        office = simulation.office
         assert mismatches(office) == 0
         assert dict.fromkeys(BREAKAGES, True) == {change: is_found(office, change) for change in BREAKAGES}
-        office.close()
+
+
+def test_a_day_that_is_given_up_while_amazon_serves_it_is_found(engine: Engine, tmp_path: Path) -> None:
+    """The oldest day may never be loaded, since Amazon ends it; a product that ends more days than Amazon does is found out, in two ways."""
+    with filled(engine, tmp_path) as simulation:
+        let_pass_with_a_hole(simulation, LEAVES, days=3)
+        assert ([LEAVES], [], []) == (given_up(simulation), *found_missing(simulation))
+        datasets._REGISTRY[DATASET.name] = replace(DATASET, history_months=14)
+        let_pass_with_a_hole(simulation, STAYS, days=1)
+        assert ([LEAVES, STAYS], [STAYS], [STAYS]) == (given_up(simulation), *found_missing(simulation))
+
+
+def test_a_day_that_nobody_asks_for_is_found(engine: Engine, tmp_path: Path) -> None:
+    """A day that Amazon serves and that has no window at all counts as one without data."""
+    with filled(engine, tmp_path) as simulation:
+        simulation.run_until(simulation.now + timedelta(days=1))
+        assert found_missing(simulation) == ([], [])
+        simulation.office.execute("DELETE FROM report_windows WHERE window_date = :day", day=STAYS)
+        assert found_missing(simulation) == ([STAYS], [])
+
+
+def let_pass_with_a_hole(simulation: Simulation, day: date, *, days: int) -> None:
+    """Let days pass in which one day of the account was never loaded, and is asked for by nobody."""
+    simulation.office.execute(NEVER_LOADED, day=day)
+    simulation.run_until(simulation.now + timedelta(days=days))
+
+
+def given_up(simulation: Simulation) -> list[date]:
+    """Give the days that the product gave up, oldest first."""
+    return sorted(day for _, day in simulation.given_up)
+
+
+def found_missing(simulation: Simulation) -> tuple[list[date], list[date]]:
+    """Give the days that are missed: those without data, and those given up too early."""
+    office, now = simulation.office, simulation.now
+    [account] = [account for account in office.accounts() if account.enabled]
+    without = days_without_data(office, account, now)
+    return without, given_up_too_early(office, account, simulation.given_up)
 
 
 def is_found(office: Office, change: str) -> bool:

@@ -1,8 +1,10 @@
 """The syncs of accounts and of their entities, against the sandbox over HTTP."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -12,8 +14,10 @@ from bidbeacon_pipelines.ads_api.credentials import SANDBOX_CREDENTIALS, Endpoin
 from bidbeacon_pipelines.ads_api.errors import AdsApiError, NotAuthorized
 from bidbeacon_pipelines.jobs.entities import ExportFailedError, sync_entities
 from bidbeacon_pipelines.jobs.workbench import Workbench
+from bidbeacon_pipelines.sandbox.accounts import AccountBook, AccountCountry
+from bidbeacon_pipelines.sandbox.markets import MARKETS
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.store.accounts import list_keys_without_entities, set_enabled
+from bidbeacon_pipelines.store.accounts import list_accounts, list_keys_without_entities, set_enabled
 from tests.postgres.bench_world import BenchWorld
 
 KINDS = {"campaigns", "adGroups", "ads", "targets"}
@@ -67,6 +71,50 @@ def test_a_second_sync_updates_and_keeps_what_a_person_set(world: BenchWorld) ->
     assert (stored[0]["enabled"], stored[0]["name"]) == (False, account.name)
     assert before[0]["count"] + 1 == world.query("SELECT count(*) FROM advertiser_accounts")[0]["count"]
     assert [0] == [action["added"] for action in world.actions("accounts-synced")][1:]
+
+
+def test_a_second_sync_stores_what_changed_at_amazon(world: BenchWorld) -> None:
+    """A name, a status either way and a new country are stored with the next sync; who is no longer listed stays as it was."""
+    before = stored_by_place(world)
+    first, second, third, disabled = world.sandbox.state.world.accounts.accounts
+    mexico = AccountCountry(MARKETS["MX"], 2**53 + 7, "ENTITYMEXICO", rows_per_day=40)
+    world.sandbox.state.world.accounts = AccountBook(
+        (
+            replace(first, name="Acme <Mexico>", countries=(*first.countries, mexico)),
+            replace(second, status="DISABLED"),
+            replace(disabled, status="CREATED"),
+        )
+    )
+    world.sync_accounts()
+    changes = {
+        first.account_id: {"name": "Acme <Mexico>"},
+        second.account_id: {"amazon_status": "DISABLED"},
+        third.account_id: {},
+        disabled.account_id: {"amazon_status": "CREATED"},
+    }
+    expected = {place: row | changes[place[0]] for place, row in before.items()}
+    after = stored_by_place(world)
+    new = after.pop((first.account_id, "MX"))
+    assert expected == after
+    assert new == {
+        "name": "Acme <Mexico>",
+        "amazon_status": "CREATED",
+        "profile_id": str(2**53 + 7),
+        "enabled": True,
+    }
+    assert (1, 2) == tuple(world.actions("accounts-synced")[-1][told] for told in ("added", "disabled"))
+    with world.engine.begin() as connection:
+        skipped = {account.country_code for account in list_accounts(connection) if account.reason_to_skip}
+    assert set(second.country_codes) == skipped
+
+
+def stored_by_place(world: BenchWorld) -> dict[tuple[str, str], dict[str, Any]]:
+    """Give what a sync may change of the stored accounts, and the person's switch, by account and country."""
+    rows = world.query(
+        "SELECT account_id, country_code, name, amazon_status, profile_id, enabled FROM advertiser_accounts"
+    )
+    names = ("name", "amazon_status", "profile_id", "enabled")
+    return {(row["account_id"], row["country_code"]): {name: row[name] for name in names} for row in rows}
 
 
 def test_an_account_that_the_database_refuses_does_not_stop_the_others(world: BenchWorld) -> None:

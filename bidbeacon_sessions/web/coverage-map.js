@@ -1,10 +1,12 @@
 // Account times window as a picture: a canvas a row, one real element where the cursor is. 45,600 windows are drawn in some milliseconds.
+// Where the days need more room than there is, they scroll sideways below their axis, and the accounts stay.
 
 import { el, reconcile } from "./dom.js";
 import { NONE, STATES, drawCell, sized } from "./coverage-states.js";
 
 const ROW = 18;
 const NARROWEST = 2;
+const AROUND_PX = 60;
 const DAY_MS = 86_400_000;
 const weekday = new Intl.DateTimeFormat("en-GB", { weekday: "long", timeZone: "UTC" });
 const month = new Intl.DateTimeFormat("en-GB", { month: "short", timeZone: "UTC" });
@@ -12,22 +14,36 @@ const monthAndYear = new Intl.DateTimeFormat("en-GB", { month: "short", year: "2
 
 export const dayAfter = (day, days) => new Date(Date.parse(day) + days * DAY_MS).toISOString().slice(0, 10);
 
+export const daysBetween = (from, to) => Math.round((Date.parse(to) - Date.parse(from)) / DAY_MS);
+
 export class CoverageMap {
   /** `onChoose` hears the account's key and the day that were chosen. */
   constructor({ onChoose }) {
     this.onChoose = onChoose;
-    this.axis = el("div", { class: "days-axis", role: "columnheader", "aria-label": "Days" });
+    this.days = el("div", { class: "days" });
+    this.earlier = this.scroller("‹", "Earlier days", -1);
+    this.later = this.scroller("›", "Later days", 1);
+    this.axis = el("div", { class: "days-axis", role: "columnheader", "aria-label": "Days" }, this.days, this.earlier, this.later);
     this.head = el("div", { class: "map-row map-head", role: "row", "aria-rowindex": "1" }, el("div", { class: "who", role: "columnheader" }, "Account"), this.axis);
-    this.element = el("div", { class: "map", role: "grid", "aria-label": "Windows by account and day; arrows move, Enter tells why" }, this.head);
+    this.body = el("div", { class: "map-body", role: "rowgroup" });
+    this.element = el("div", { class: "map", role: "grid", "aria-label": "Windows by account and day; arrows move, Enter tells why" }, this.head, this.body);
     this.cursor = el("button", { type: "button", class: "cursor", role: "gridcell", tabindex: "0" });
     this.says = el("div", { class: "says", hidden: true });
+    this.element.append(this.says);
     this.rows = new Map();
     this.at = null;
     this.listen();
     new ResizeObserver(() => this.data && this.element.isConnected && this.draw()).observe(this.element);
   }
 
+  /** A button for those who can only click: keys move the cursor instead, and the focus stays where it is. */
+  scroller(text, title, direction) {
+    const scroll = () => this.body.scrollBy({ left: direction * this.room * 0.8 });
+    return el("button", { type: "button", class: "scroller", title, "aria-hidden": "true", tabindex: "-1", hidden: true, on: { click: scroll, mousedown: (event) => event.preventDefault() } }, text);
+  }
+
   listen() {
+    this.body.addEventListener("scroll", () => this.onScroll(), { passive: true });
     this.element.addEventListener("click", (event) => this.onClick(event));
     this.element.addEventListener("pointermove", (event) => this.onPointer(event));
     this.element.addEventListener("pointerleave", () => (this.says.hidden = true));
@@ -36,23 +52,31 @@ export class CoverageMap {
     this.cursor.addEventListener("blur", () => (this.says.hidden = true));
   }
 
-  /** Show accounts with a letter a day; `chosen` is `{account, window}` or null. */
-  show(data, accounts, chosen) {
-    Object.assign(this, { data, accounts, chosen });
-    this.draw();
+  /** Show accounts with a letter a day; `chosen` is `{account, window}` or null, `range` the name of the days that were asked for. */
+  show(data, accounts, chosen, range) {
+    const isMoved = range !== this.range || chosen?.window !== this.chosen?.window;
+    if (range !== this.range) this.step = null;
+    Object.assign(this, { data, accounts, chosen, range });
+    this.draw(isMoved);
   }
 
-  draw() {
+  /** Draw all; what is in sight stays so, unless it `isMoved`, or its room has changed: then the chosen day comes into sight. */
+  draw(isMoved = false) {
     const { data, accounts } = this;
     this.element.setAttribute("aria-rowcount", String(accounts.length + 1));
     this.element.setAttribute("aria-colcount", String(data.days + 1));
     const known = new Set(accounts.map(({ key }) => key));
     for (const key of this.rows.keys()) if (!known.has(key)) this.rows.delete(key);
-    reconcile(this.element, [this.head, ...accounts.map((account, index) => this.row(account, index).element), this.says]);
+    reconcile(this.body, accounts.map((account, index) => this.row(account, index).element));
+    const { room } = this;
+    const end = this.step ? (this.body.scrollLeft + room) / this.step : data.days;
     this.measure();
     this.drawAxis();
     for (const account of accounts) this.drawRow(account);
+    this.body.scrollLeft = end * this.step - this.room;
     this.placeCursor();
+    if (this.chosen && (isMoved || room !== this.room)) this.reveal(this.at.place);
+    this.onScroll();
   }
 
   row(account, index) {
@@ -66,31 +90,46 @@ export class CoverageMap {
     return row;
   }
 
-  /** How many of the days fit, the newest of them, and how wide each is. */
+  /** How much room there is, how wide a day is in it, and all of them together, which may be more than the room. */
   measure() {
-    this.width = this.axis.clientWidth;
-    this.shown = Math.max(1, Math.min(this.data.days, Math.floor(this.width / NARROWEST)));
-    this.first = this.data.days - this.shown;
-    this.step = this.width / this.shown;
+    this.room = this.axis.clientWidth;
+    this.width = Math.max(this.room, this.data.days * NARROWEST);
+    this.step = this.width / this.data.days;
+    this.element.style.setProperty("--days", `${this.width}px`);
+  }
+
+  onScroll() {
+    const { scrollLeft } = this.body;
+    this.days.style.translate = `${-scrollLeft}px 0`;
+    this.earlier.hidden = scrollLeft < 1;
+    this.later.hidden = scrollLeft > this.width - this.room - 1;
+    if (!this.says.hidden) this.say(this.said);
+  }
+
+  /** Scroll sideways until a day and some of those around it are in sight. */
+  reveal(place) {
+    const around = Math.min(AROUND_PX, this.room / 4);
+    const [from, to] = [this.x(place) - around, this.x(place + 1) + around - this.room];
+    this.body.scrollLeft = Math.min(from, Math.max(to, this.body.scrollLeft));
   }
 
   drawRow(account) {
     const { canvas } = this.rows.get(account.key);
     sized(canvas, this.width, ROW);
     const context = canvas.getContext("2d");
-    for (let place = this.first; place < this.data.days; place += 1) {
+    for (let place = 0; place < this.data.days; place += 1) {
       const x = this.x(place);
       drawCell(context, account.cells[place], x, this.x(place + 1) - x, ROW);
     }
   }
 
   /** Left edges on whole pixels, so that narrow windows are all sharp. */
-  x = (place) => Math.round((place - this.first) * this.step);
+  x = (place) => Math.round(place * this.step);
 
   /** Months always, days between them where there is room. */
   drawAxis() {
-    const places = Array.from({ length: this.shown }, (_, index) => this.first + index);
-    const every = this.shown > 200 ? Infinity : Math.ceil(26 / this.step);
+    const places = Array.from({ length: this.data.days }, (_, place) => place);
+    const every = this.data.days > 200 ? Infinity : Math.ceil(26 / this.step);
     const isMonth = (place) => dayAfter(this.data.from, place).endsWith("-01");
     const labels = [...places.filter(isMonth), ...places.filter((place) => place % every === 0)];
     const taken = [];
@@ -100,7 +139,7 @@ export class CoverageMap {
       if (fits) taken.push([from, to]);
       return fits;
     });
-    this.axis.replaceChildren(...fitting.map((place) => this.axisLabel(place, this.axisText(place, isMonth(place)), isMonth(place))));
+    this.days.replaceChildren(...fitting.map((place) => this.axisLabel(place, this.axisText(place, isMonth(place)), isMonth(place))));
   }
 
   axisText(place, isMonth) {
@@ -118,8 +157,8 @@ export class CoverageMap {
   placeCursor() {
     const wanted = this.chosen ?? this.at ?? {};
     const account = this.accounts.find(({ key }) => key === wanted.account) ?? this.accounts[0];
-    const place = wanted.window ? Math.round((Date.parse(wanted.window) - Date.parse(this.data.from)) / DAY_MS) : this.data.days - 1;
-    if (account) this.moveTo(account, Math.min(this.data.days - 1, Math.max(this.first, place)));
+    const place = wanted.window ? daysBetween(this.data.from, wanted.window) : this.data.days - 1;
+    if (account) this.moveTo(account, Math.min(this.data.days - 1, Math.max(0, place)));
   }
 
   moveTo(account, place) {
@@ -142,10 +181,12 @@ export class CoverageMap {
     return `${state}: ${weekday.format(new Date(day))} ${day}, ${key}${name ? ` ${name}` : ""}`;
   }
 
-  say({ account: key, place }) {
+  say(where) {
+    this.said = where;
+    const { account: key, place } = where;
     const { element, account } = this.rows.get(key);
     this.says.textContent = this.tell(account, place);
-    const middle = this.axis.offsetLeft + this.x(place) + this.step / 2;
+    const middle = this.axis.offsetLeft + this.x(place) + this.step / 2 - this.body.scrollLeft;
     this.says.style.left = `${middle}px`;
     this.says.style.top = `${element.offsetTop - 26}px`;
     this.says.dataset.side = middle < 260 ? "left" : middle > this.element.clientWidth - 260 ? "right" : "middle";
@@ -158,7 +199,7 @@ export class CoverageMap {
     const row = strip && this.rows.get(strip.parentElement.dataset.account);
     if (!row) return null;
     const x = event.clientX - strip.getBoundingClientRect().left;
-    const place = this.first + Math.min(this.shown - 1, Math.max(0, Math.floor(x / this.step)));
+    const place = Math.min(this.data.days - 1, Math.max(0, Math.floor(x / this.step)));
     return { account: row.account, place };
   }
 
@@ -184,7 +225,8 @@ export class CoverageMap {
     event.preventDefault();
     const index = this.accounts.findIndex(({ key }) => key === this.at.account);
     const account = this.accounts[Math.min(this.accounts.length - 1, Math.max(0, index + step[0]))];
-    this.moveTo(account, Math.min(this.data.days - 1, Math.max(this.first, this.at.place + step[1])));
+    this.moveTo(account, Math.min(this.data.days - 1, Math.max(0, this.at.place + step[1])));
+    this.reveal(this.at.place);
     this.cursor.scrollIntoView({ block: "nearest" });
     this.say(this.at);
   }

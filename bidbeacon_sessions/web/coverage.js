@@ -2,7 +2,7 @@
 
 import { loadAccounts } from "./accounts.js";
 import { CellDetail } from "./cell-detail.js";
-import { CoverageMap, dayAfter } from "./coverage-map.js";
+import { CoverageMap, dayAfter, daysBetween } from "./coverage-map.js";
 import { NONE, STATES, readColours, stateMark } from "./coverage-states.js";
 import { coverageTable } from "./coverage-table.js";
 import { el, keepingFocus, reconcile } from "./dom.js";
@@ -15,6 +15,8 @@ import { bindZoneChoice, onZoneChange, putIntoAddress, zoneOf, zoneParameters } 
 
 const KEYS = ["dataset", "days", "to", "accounts", "state", "view", "account", "window"];
 const SPANS = { 30: "30 days", 91: "3 months", 456: "15 months" };
+const NOTHING_CHOSEN = { account: null, window: null };
+const DAY = /^20\d\d-\d\d-\d\d$/;
 const USUAL_DAYS = "91";
 const RENEW_MS = 2_500;
 const ANYWAY_MS = 60_000;
@@ -53,7 +55,7 @@ function navigate() {
   putIntoAddress();
   const isSame = ["dataset", "days", "to"].every((key) => before[key] === asked[key]);
   if (before.dataset !== asked.dataset) open();
-  else if (!isSame) renew();
+  else if (!isSame || (data && endThatShows(asked.window, data))) renew();
   else draw();
 }
 
@@ -72,18 +74,35 @@ async function load() {
 }
 
 async function fetchCoverage() {
-  const wanted = { dataset: asked.dataset, days: asked.days ?? USUAL_DAYS, to: asked.to };
-  const found = await fetchJson(`/api/coverage?${new URLSearchParams(Object.entries(wanted).filter(([, value]) => value))}`);
+  const found = await fetchDays();
   setServerTime(found.at);
   data = withoutEmptyEnd(found);
   waiting = 0;
   draw();
 }
 
+/** Ask for the days of the address; where the chosen one is not among them, for those around it. */
+async function fetchDays() {
+  const wanted = { dataset: asked.dataset, days: asked.days ?? USUAL_DAYS, to: asked.to };
+  const found = await fetchJson(`/api/coverage?${new URLSearchParams(Object.entries(wanted).filter(([, value]) => value))}`);
+  const to = endThatShows(asked.window, found);
+  if (to === null || to === asked.to) return found;
+  history.replaceState(null, "", addressWith({ to }));
+  asked = read();
+  return fetchDays();
+}
+
+/** The last day to ask for so that a window is among the days, in their middle where it is an old one; null where it is among them. */
+function endThatShows(window, { from, to }) {
+  if (!DAY.test(window ?? "") || (from <= window && window <= to)) return null;
+  return window > to ? window : dayAfter(window, Math.floor(daysBetween(from, to) / 2));
+}
+
 /** Days that have begun nowhere yet are not shown, unless they are asked for. */
 function withoutEmptyEnd(found) {
   let days = found.accounts[0]?.cells.length ?? 0;
-  while (!asked.to && days > 1 && found.accounts.every(({ cells }) => cells[days - 1] === NONE)) days -= 1;
+  const least = asked.window ? daysBetween(found.from, asked.window) + 1 : 1;
+  while (!asked.to && days > Math.max(1, least) && found.accounts.every(({ cells }) => cells[days - 1] === NONE)) days -= 1;
   const accounts = found.accounts.map((account) => ({ ...account, cells: account.cells.slice(0, days) }));
   return { ...found, accounts, days, to: dayAfter(found.from, days - 1) };
 }
@@ -148,7 +167,8 @@ function wantedAccounts() {
 
 function drawMap(accounts) {
   reconcile(box, [map.element]);
-  map.show(data, accounts, asked.account && asked.window ? { account: asked.account, window: asked.window } : null);
+  const chosen = asked.account && asked.window ? { account: asked.account, window: asked.window } : null;
+  map.show(data, accounts, chosen, [data.dataset, asked.days, asked.to].join(" "));
 }
 
 let drawnTable = "";
@@ -163,7 +183,7 @@ function drawTable(accounts) {
 function showEmpty(accounts) {
   const hasWindows = data.accounts.some(({ cells }) => /[^-]/.test(cells));
   if (data.accounts.length === 0) showNotice("empty", el("h2", {}, "No accounts yet"), el("p", {}, "Accounts are synced once an hour by themselves. At once: ", el("code", {}, "bidbeacon accounts sync"), "."));
-  else if (!hasWindows) showNotice("empty", el("h2", {}, "No windows in these days"), el("p", {}, `Nothing of ${data.dataset} from ${data.from} to ${data.to}. An account’s windows are made at its first refresh, back to what Amazon serves.`), el("a", { class: "button", href: addressWith({ to: null, days: null }) }, "Look at the newest days"));
+  else if (!hasWindows) showNotice("empty", el("h2", {}, "No windows in these days"), el("p", {}, `Nothing of ${data.dataset} from ${data.from} to ${data.to}. An account’s windows are made at its first refresh, back to what Amazon serves.`), el("a", { class: "button", href: addressWith({ to: null, days: null, ...NOTHING_CHOSEN }) }, "Look at the newest days"));
   else if (accounts.length === 0) showNotice("empty", el("h2", {}, "No account matches"), el("p", {}, "None of the ", String(data.accounts.length), " accounts has ", el("code", {}, [asked.accounts, asked.state && `state: ${asked.state}`].filter(Boolean).join(", ")), "."), el("a", { class: "button", href: addressWith({ accounts: null, state: null }) }, "Show all accounts"));
   else return false;
   box.replaceChildren();
@@ -177,7 +197,7 @@ function drawChoices(accounts) {
   const days = asked.days ?? USUAL_DAYS;
   chips("days", Object.entries(SPANS).map(([value, name]) => [name, { days: value === USUAL_DAYS ? null : value }, days === value]));
   const shown = Number(days);
-  chips("paging", [["← Earlier", { to: dayAfter(data.to, -shown) }], ["Later →", { to: dayAfter(data.to, shown) }], asked.to && ["Newest", { to: null }]].filter(Boolean));
+  chips("paging", [["← Earlier", { to: dayAfter(data.to, -shown), ...NOTHING_CHOSEN }], ["Later →", { to: dayAfter(data.to, shown), ...NOTHING_CHOSEN }], asked.to && ["Newest", { to: null, ...NOTHING_CHOSEN }]].filter(Boolean));
   chips("shapes", [["Map", { view: null }, asked.view !== "table"], ["Table", { view: "table" }, asked.view === "table"]]);
   drawLegend(accounts);
   byId("as-of").textContent = `${accounts.length === data.accounts.length ? `${accounts.length} accounts` : `${accounts.length} of ${data.accounts.length} accounts`}, ${data.from} to ${data.to} · as of ${clock(data.at)} ${zoneOf().replaceAll("_", " ")}`;
@@ -211,7 +231,7 @@ function drawLegend() {
 }
 
 function closeDetail() {
-  go({ account: null, window: null });
+  go(NOTHING_CHOSEN);
   if (map.element.isConnected) map.cursor.focus({ preventScroll: true });
 }
 

@@ -1,7 +1,7 @@
 """The map of windows: states, a cell's story, the table, and that it is live."""
 
 import re
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -132,6 +132,71 @@ def test_the_map_is_live(page: Page, base_url: str, windows: SessionStore) -> No
     page.keyboard.press("p")
     expect(page.locator("#states")).to_contain_text("expired 1")
     expect(page.locator("#states")).to_contain_text("failed 0")
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_every_day_of_fifteen_months_is_in_reach(
+    page: Page, base_url: str, windows: SessionStore, width: int
+) -> None:
+    """Beside the panel and on a phone too: the chosen day is in sight, keys and buttons scroll to all others, the page itself doesn't."""
+    oldest, chosen = str(TO - timedelta(days=455)), str(TO - timedelta(days=440))
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto(address(base_url, days="456", account="US.two", window=chosen))
+    expect(page.locator(".verdict")).to_be_visible()
+    expect(page.locator("#as-of")).to_contain_text(f"{oldest} to {TO}")
+    cursor = page.locator(".cursor")
+    expect(cursor).to_have_attribute("aria-selected", "true")
+    for key, day in ((None, chosen), ("End", str(TO)), ("Home", oldest)):
+        if key is not None:
+            cursor.focus()
+            page.keyboard.press(key)
+        expect(cursor).to_have_attribute("aria-label", re.compile(day))
+        assert (day, True) == (day, page.evaluate(IN_SIGHT))
+    assert 0 < page.evaluate(
+        "(body => body.scrollWidth - body.clientWidth)(document.querySelector('.map-body'))"
+    )
+    assert 0 == page.evaluate("document.documentElement.scrollWidth - innerWidth")
+    page.get_by_title("Later days").click()
+    page.get_by_title("Earlier days").click()
+    expect(page.get_by_title("Earlier days")).to_be_hidden()
+    assert page.evaluate("document.activeElement.matches('.cursor')")
+
+
+IN_SIGHT = """() => {
+    const [cursor, body, who] = [".cursor", ".map-body", ".map-body .who"].map((name) => document.querySelector(name).getBoundingClientRect());
+    return who.left >= 0 && cursor.left >= who.right && cursor.right <= Math.min(body.right, innerWidth);
+}"""
+
+
+def test_what_is_in_sight_stays_while_windows_change(
+    page: Page, base_url: str, windows: SessionStore
+) -> None:
+    """Somebody who has scrolled back is not taken to the newest day."""
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.goto(address(base_url, days="456"))
+    expect(page.locator("#pill-text")).to_have_text("Live")
+    page.evaluate("document.querySelector('.map-body').scrollLeft = 100")
+    _change(windows)
+    expect(page.locator("#states")).to_contain_text("expired 1")
+    assert 100 == page.evaluate("document.querySelector('.map-body').scrollLeft")
+
+
+def test_an_address_of_an_old_day_leads_to_its_days(page: Page, base_url: str, windows: SessionStore) -> None:
+    """The days around it are shown, and it is chosen there; paging goes on from them without it."""
+    old = datetime.now(UTC).date() - timedelta(days=200)
+    with windows.begin() as connection:
+        connection.execute(
+            text("UPDATE report_windows SET window_date = :old WHERE status = 'failed'"), {"old": old}
+        )
+    page.goto(f"{base_url}/coverage?account=DE.one&window={old}")
+    expect(page.locator(".verdict")).to_contain_text("Its report failed")
+    expect(page.locator(".cursor")).to_have_attribute("aria-selected", "true")
+    expect(page.locator(".cursor")).to_have_attribute("aria-label", re.compile("^failed: "))
+    last = old + timedelta(days=45)
+    expect(page.locator("#as-of")).to_contain_text(f"{last - timedelta(days=90)} to {last}")
+    page.get_by_role("link", name="← Earlier").click()
+    expect(page.locator("#as-of")).to_contain_text(f"to {last - timedelta(days=91)}")
+    expect(page.locator("#detail")).to_be_hidden()
 
 
 @pytest.mark.parametrize(("view", "place"), [("map", ".story a"), ("table", "tbody .which a")])

@@ -5,7 +5,7 @@ import { statusIcon, toneIcon } from "./icons.js";
 import { accountTag, renderParts } from "./parts.js";
 import { causeOf } from "./notice.js";
 import { fetchJson } from "./stream.js";
-import { ago, clock, dayKey, fullTime } from "./time.js";
+import { ago, clock, dayKey, fullTime, zoneBehind } from "./time.js";
 import { zoneOf } from "./zone.js";
 
 const SHOWN = 12;
@@ -49,13 +49,13 @@ export class CellDetail {
       el("p", { class: `verdict ${verdict.severity}` }, el("b", {}, verdict.cause.replaceAll("-", " ")), " ", el("bdi", {}, withCommands(verdict.sentence))),
       verdict.next_at && el("p", { class: "quiet" }, "Next: ", el("time", { datetime: verdict.next_at, title: fullTime(verdict.next_at, zone) }, `${dayKey(verdict.next_at, zone)} ${clock(verdict.next_at, zone)} ${zone}`)),
       el("h3", {}, newest.length > 0 ? "Sessions that touched it, newest first" : "No session has touched it yet"),
-      ...this.stories(newest, zone),
+      ...this.stories(newest, facts.account?.account_key),
     ].filter(Boolean);
   }
 
   /** One story a session, however often it touched the window. */
-  stories(newest, zone) {
-    const stories = [...Map.groupBy(newest, ({ session_id: id }) => id).values()].map((actions) => story(actions, zone));
+  stories(newest, account) {
+    const stories = [...Map.groupBy(newest, ({ session_id: id }) => id).values()].map((actions) => story(actions, account));
     const shown = this.isUnfolded ? stories.length : SHOWN;
     const list = el("ol", { class: "stories" }, stories.slice(0, shown));
     const rest = stories.slice(shown);
@@ -74,25 +74,26 @@ export class CellDetail {
 const withCommands = (sentence) => sentence.split("`").map((piece, index) => (index % 2 === 1 ? el("code", {}, piece) : piece));
 
 /** A session, its touches below it, newest first. */
-function story(actions, zone) {
+function story(actions, account) {
   const [{ session_id: id, session_status: status, job_name: job }] = actions;
   return el(
     "li",
     { class: "story" },
     el("p", {}, el("a", { href: sessionPath(id) }, statusIcon(status), " ", el("bdi", {}, job))),
-    ...actions.map((action) => touch(action, zone)),
+    ...actions.map((action) => touch(action, account)),
   );
 }
 
-function touch(action, zone) {
+function touch(action, account) {
+  const zone = zoneOf(account);
   return el(
     "p",
     { class: `touch ${action.tone}` },
     toneIcon(action.tone),
     " ",
-    el("span", { class: "sentence", dir: "auto" }, renderParts(action.parts, null)),
+    el("span", { class: "sentence", dir: "auto" }, renderParts(action.parts, account)),
     " ",
-    el("time", { datetime: action.at, title: fullTime(action.at, zone) }, `${dayKey(action.at, zone)} ${clock(action.at, zone)}`),
+    el("time", { datetime: action.at, title: fullTime(action.at, zone) }, `${dayKey(action.at, zone)} ${clock(action.at, zone)}${zoneBehind(action.at, zone)}`),
     " ",
     el("span", { "data-ago": action.at }, ago(action.at)),
   );

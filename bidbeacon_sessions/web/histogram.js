@@ -1,7 +1,7 @@
 // How many sessions began in each interval, for the present filter; dragging over it, or Shift with the arrows, chooses a stretch.
 
 import { el } from "./dom.js";
-import { clock, dayKey, instantOf, minute, shortDay, zoneLetters } from "./time.js";
+import { clock, dayKey, instantOf, minute, shortDay, zoneBehind, zoneLetters } from "./time.js";
 
 const STACK = ["failed", "crashed", "cancelled", "running", "succeeded"];
 const SVG = "http://www.w3.org/2000/svg";
@@ -153,7 +153,7 @@ function bar(count, place, most) {
   });
 }
 
-/** The places of the axis that fall on full hours, days or weeks of the zone, six at most, with what stands there. */
+/** The places of the axis that fall on full hours, days or weeks of the zone, six at most, with what stands there; the first names the zone where the bar doesn’t. */
 function ticks({ start, seconds, counts }) {
   const length = counts.length * seconds;
   const step = STEPS.find((one) => length / one <= MOST_TICKS) ?? STEPS.at(-1);
@@ -162,7 +162,8 @@ function ticks({ start, seconds, counts }) {
     const instant = Date.parse(start) + place * seconds * 1000;
     if (isFull(instant, step) && !found.some(({ text }) => text === tickText(instant, step))) found.push({ share: place / counts.length, text: tickText(instant, step) });
   }
-  return found.filter(({ share }) => share > 0.03 && share < 0.97);
+  const shown = found.filter(({ share }) => share > 0.03 && share < 0.97);
+  return shown.map(({ share, text }, index) => ({ share, text: index === 0 ? text + zoneBehind(Date.parse(start)) : text }));
 }
 
 function isFull(instant, step) {

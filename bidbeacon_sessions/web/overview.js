@@ -5,7 +5,7 @@ import { STATUSES, toAddress, toInstant, toQuery } from "./filters.js";
 import { Histogram, told } from "./histogram.js";
 import { statusIcon } from "./icons.js";
 import { fetchJson } from "./stream.js";
-import { dayKey, minute, now, shortDay } from "./time.js";
+import { dayKey, minute, now, shortDay, zoneBehind } from "./time.js";
 import { zoneOf } from "./zone.js";
 
 const SPANS = ["1h", "6h", "24h", "7d", "30d"];
@@ -97,7 +97,7 @@ function sinceOf({ since, before }) {
 function spanName({ since, before }) {
   if (!since && !before) return "Last 24 hours";
   if (SPANS.includes(since) && !before) return `Last ${since.replace("h", " h").replace("d", " days").replace(/^1 h/, "hour")}`;
-  const show = (value) => `${shortDay(toInstant(value))}, ${minute(toInstant(value))}`;
+  const show = (value) => `${shortDay(toInstant(value))}, ${minute(toInstant(value))}${zoneBehind(toInstant(value))}`;
   return since ? `${show(since)} – ${before ? show(before) : "now"}` : `24 hours up to ${show(before)}`;
 }
 

@@ -1,7 +1,7 @@
 // The pill says how fresh the page is: live, paused, or as of when.
 
 import { announce } from "./announcer.js";
-import { clock } from "./time.js";
+import { clock, zoneBehind } from "./time.js";
 
 const pill = document.getElementById("pill");
 const label = document.getElementById("pill-text");
@@ -17,7 +17,7 @@ export function showPill({ name, asOf }, { isHeld = false, waiting = 0 } = {}) {
 }
 
 function textOf(state, asOf, waiting) {
-  const when = asOf === null ? "" : ` · data as of ${clock(asOf)}`;
+  const when = asOf === null ? "" : ` · data as of ${clock(asOf)}${zoneBehind(asOf)}`;
   switch (state) {
     case "live":
       return "Live";

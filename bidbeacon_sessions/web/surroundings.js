@@ -3,7 +3,7 @@
 import { el, keepingFocus, sessionPath } from "./dom.js";
 import { markOf, statusIcon } from "./icons.js";
 import { accountTag, windowBadges } from "./parts.js";
-import { clock, dayKey, duration, fullTime } from "./time.js";
+import { clock, dayKey, duration, fullTime, zoneBehind } from "./time.js";
 import { zoneOf } from "./zone.js";
 
 /** Links to the sessions of the same job and account, in the line above the title. */
@@ -40,7 +40,7 @@ function brief(session) {
     statusIcon(markOf(session)),
     el("a", { href: sessionPath(session.id) }, el("bdi", {}, session.job_name)),
     session.account && accountTag(session.account),
-    el("time", { datetime: session.started_at, title: fullTime(session.started_at, zone) }, `${dayKey(session.started_at, zone)} ${clock(session.started_at, zone)}`),
+    el("time", { datetime: session.started_at, title: fullTime(session.started_at, zone) }, `${dayKey(session.started_at, zone)} ${clock(session.started_at, zone)}${zoneBehind(session.started_at, zone)}`),
     el("span", {}, took),
   );
 }

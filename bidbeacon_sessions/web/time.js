@@ -1,6 +1,6 @@
 // Times as people read them: in the chosen zone, which is always named; "ago" by the server's clock.
 
-import { zoneOf } from "./zone.js";
+import { zoneChoice, zoneOf } from "./zone.js";
 
 const formats = new Map();
 let skew = 0;
@@ -43,6 +43,9 @@ export function zoneLetters(instant, zone = zoneOf()) {
   const parts = format("letters", zone, "en-US", { timeZoneName: "short" }).formatToParts(new Date(instant));
   return parts.find(({ type }) => type === "timeZoneName")?.value ?? zone;
 }
+
+/** What to put behind a time where each account has its own zone, so that none stands unnamed; elsewhere the bar names the one zone. */
+export const zoneBehind = (instant, zone = zoneOf()) => (zoneChoice() === "account" ? ` ${zoneLetters(instant, zone)}` : "");
 
 /** The whole instant, with its zone and in UTC, for titles. */
 export function fullTime(iso, zone = zoneOf()) {

@@ -4,7 +4,7 @@ import { el, keepingFocus, reconcile, sessionPath } from "./dom.js";
 import { foldRuns } from "./folding.js";
 import { toneIcon } from "./icons.js";
 import { renderParts } from "./parts.js";
-import { clock, duration, fullTime, moment } from "./time.js";
+import { clock, duration, fullTime, moment, zoneBehind } from "./time.js";
 import { zoneOf } from "./zone.js";
 
 const SHOWN_UNFOLDED = 12;
@@ -134,6 +134,6 @@ function fates(promises, zone) {
   if (promises.length > 1) return el("span", { class: "fate" }, `↳ ${["kept", "open", "lost"].map((fate) => [promises.filter((one) => one.fate === fate).length, fate]).filter(([count]) => count > 0).map(([count, fate]) => `${count} ${fate}`).join(", ")}`);
   const [{ fate, kept_by: keeper, kept_by_job: job, text, deadline_at: deadline }] = promises;
   if (fate === "kept") return el("span", { class: "fate" }, "↳ kept by ", el("a", { href: sessionPath(keeper) }, el("bdi", {}, job ?? "a session")), text && ": ", el("bdi", {}, text ?? ""));
-  const until = el("time", { datetime: deadline, title: fullTime(deadline, zone) }, moment(deadline, zone));
+  const until = el("time", { datetime: deadline, title: fullTime(deadline, zone) }, moment(deadline, zone), zoneBehind(deadline, zone));
   return el("span", { class: `fate ${fate}` }, fate === "lost" ? "↳ lost: nothing came by " : "↳ open until ", until);
 }

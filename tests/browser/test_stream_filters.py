@@ -242,6 +242,29 @@ def test_the_zone_is_chosen_once_and_named(stream: Page) -> None:
     expect(stream.locator(".facts")).to_contain_text(f"{at + timedelta(hours=9):%H:%M:%S} Asia/Tokyo")
 
 
+def test_no_time_stands_without_its_zone(stream: Page, base_url: str, told: SessionStore) -> None:
+    """Where each account has its own zone, the axis, the stretch, the pill and the sessions beside one name it; elsewhere the bar does."""
+    axis = stream.locator(".axis span")
+    expect(axis.first).to_have_text(re.compile(r"\d$"))
+    stream.locator("#zone").select_option("account")
+    expect(axis.first).to_have_text(re.compile(r" UTC$"))
+    expect(axis.last).to_have_text(re.compile(r"\d$"))
+    stream.goto(f"{base_url}/?since=2026-01-01&before=2026-01-02")
+    expect(stream.locator("#overview-title")).to_contain_text("1 Jan, 00:00 UTC – 2 Jan, 00:00 UTC")
+
+    with with_job_session("asker", store=told, account=TOKYO) as parent:
+        pass
+    with with_job_session("asked", store=told, parent_session_id=parent.session_id) as asked:
+        pass
+    stream.goto(f"{base_url}/sessions/{asked.session_id}")
+    expect(stream.locator(".brief time")).to_have_text(re.compile(r" GMT\+9$"))
+    expect(stream.locator("#pill-text")).to_have_text("Live")
+    stream.context.set_offline(True)
+    expect(stream.locator("#pill-text")).to_have_text(
+        re.compile(r"^Offline · data as of \d\d:\d\d:\d\d UTC$")
+    )
+
+
 def test_keys_move_open_pause_and_explain(stream: Page) -> None:
     """`j` and `k` go from session to session, `?` tells of the keys, Enter opens; single keys can be turned off."""
     stream.keyboard.press("j")

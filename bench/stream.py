@@ -5,8 +5,8 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ from bench.figures import Figure, at_least, at_most, told
 from bench.session_writers import durable_server, rate_of_writers
 from bench.stream_crowd import Crowd, run_crowd
 from bench.stream_process import Child, Server, postgres_cpu_seconds, running_server
+from bench.stream_return import LATE_SECONDS, GettingInStep, cursor_behind, meanwhile, returning_readers
 from bench.stream_seen import Seen, judge
 from bench.stream_writers import Written, write_at
 from bidbeacon_sessions import SessionStore
@@ -23,7 +24,8 @@ from bidbeacon_sessions.change_log import head
 
 LOAD_SECONDS = 15.0
 SLOW_BYTES, SLOW_PAUSE, SLOW_SECONDS = 100, 0.1, 25
-MISSED, RETURN_SECONDS = 4_000, 5
+MISSED = 4_000
+BACK_MISSED, BACK_EVERY = 1_000, 3.0
 FILL_SECONDS = 9
 """So long a slow reader's connection takes in what it does not read."""
 CORES = 2
@@ -56,12 +58,17 @@ def stream() -> Iterator[Figure]:
 def _thousand(store: SessionStore, url: str) -> Iterator[Figure]:
     name = "1,000 clients at 1,000 actions/s"
     with running_server(url) as server:
-        run = _load(store, url, server, Crowd(server.port, 500, 500), 1_000, LOAD_SECONDS)
+        load = partial(_load, store, url, server, Crowd(server.port, 500, 500), 1_000)
+        run = load(LOAD_SECONDS)
+        back = GettingInStep(server.port, store, BACK_MISSED, BACK_EVERY)
+        load(LOAD_SECONDS, back)
     yield from _told(name, run, 1_000)
     yield at_most(f"{name}, commit to client, p99", run.seen.percentile(99), "ms", 300)
     yield at_most(f"{name}, lost", run.seen.lost, "", 0)
     yield at_most("memory a client, connected", run.memory_idle / 1_000, "KB", 60)
     yield at_most("memory a client, at the peak of that load", run.memory_peak / 1_000, "KB", 60)
+    yield at_least("readers who come back 1,000 changes behind in such a load", len(back.took), "", 3)
+    yield at_most("until each of them is in step", max(back.took, default=LATE_SECONDS), "s", 5)
 
 
 def _few(store: SessionStore, url: str) -> Iterator[Figure]:
@@ -87,7 +94,7 @@ def _slow_reader(store: SessionStore, url: str) -> Iterator[Figure]:
             write_at(url, 300, FILL_SECONDS)
             beside = [load(), load()]
         alone = [first, load()]
-        with returning_readers(server.port, _cursor(store, MISSED)):
+        with returning_readers(server.port, cursor_behind(store, MISSED)):
             returning = load()
     late, later = _p99(alone), _p99(beside)
     yield told(f"{name}, commit to client, p99", late, "ms")
@@ -115,13 +122,21 @@ def _writers(url: str) -> Iterator[Figure]:
     yield at_most("throughput that they lose", (1 - sum(read) / sum(without)) * 100, "%", 25)
 
 
-def _load(store: SessionStore, url: str, server: Server, crowd: Crowd, rate: float, seconds: float) -> Run:
-    """Connect a crowd, write, and judge what it saw."""
+def _load(
+    store: SessionStore,
+    url: str,
+    server: Server,
+    crowd: Crowd,
+    rate: float,
+    seconds: float,
+    beside: AbstractContextManager[object] | None = None,
+) -> Run:
+    """Connect a crowd, write, with something beside it, and judge what it saw."""
     before = server.memory_kb
     after = _position(store)
     with _crowd(crowd) as child:
         idle = server.memory_kb - before
-        with _peak(lambda: server.memory_kb) as peak:
+        with _peak(lambda: server.memory_kb) as peak, beside or nullcontext():
             used = server.cpu_seconds, postgres_cpu_seconds(url)
             written = write_at(url, rate, seconds)
             used = server.cpu_seconds - used[0], postgres_cpu_seconds(url) - used[1]
@@ -183,24 +198,7 @@ def slow_reader(port: int) -> Iterator[None]:
                 while time.monotonic() < ends and not stop.wait(SLOW_PAUSE) and slow.recv(SLOW_BYTES):
                     pass
 
-    with _meanwhile(read):
-        yield
-
-
-@contextmanager
-def returning_readers(port: int, cursor: str) -> Iterator[None]:
-    """Have a reader come back from one place every five seconds, and read as fast as it can until the next one does."""
-    request = f"GET /api/job-sessions/stream?cursor={cursor} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
-
-    def read(stop: threading.Event) -> None:
-        while not stop.is_set():
-            with socket.create_connection(("127.0.0.1", port)) as back:
-                back.sendall(request.encode())
-                ends = time.monotonic() + RETURN_SECONDS
-                while time.monotonic() < ends and not stop.is_set() and back.recv(1 << 20):
-                    pass
-
-    with _meanwhile(read):
+    with meanwhile(read):
         yield
 
 
@@ -212,32 +210,13 @@ def _peak(measure: Callable[[], float]) -> Iterator[list[float]]:
         while not stop.wait(0.25):
             values.append(measure())
 
-    with _meanwhile(look):
+    with meanwhile(look):
         yield values
-
-
-@contextmanager
-def _meanwhile(work: Callable[[threading.Event], None]) -> Iterator[None]:
-    """Work in a thread until the block ends; then the event is set."""
-    stop = threading.Event()
-    thread = threading.Thread(target=work, args=[stop], daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 def _position(store: SessionStore) -> int:
     with store.begin() as connection:
         return head(connection).position
-
-
-def _cursor(store: SessionStore, behind: int) -> str:
-    with store.begin() as connection:
-        newest = head(connection).cursor
-    return str(replace(newest, position=newest.position - behind))
 
 
 def _settled(store: SessionStore, actions: int, after: int) -> int:

@@ -13,6 +13,8 @@ from bidbeacon_sessions.stream.messages import Message, ResetReason, to_json
 from bidbeacon_sessions.stream.rendering import RenderedSession
 
 MAX_PENDING_CHARACTERS = 8_000_000
+ROOM_CHARACTERS = 1_000_000
+"""With less than this waiting, a reader that comes back is given the next part of what it missed."""
 MAX_SHARED = 4
 """How many batches a reader may be behind and still be sent what all others are sent."""
 
@@ -51,19 +53,26 @@ class Client:
         """Up to where it was offered what happened, sent or not."""
         return self._upto
 
+    @property
+    def has_room(self) -> bool:
+        """Whether little enough waits to be sent that more of what it missed may be added."""
+        return self._size < ROOM_CHARACTERS
+
     def start(self, cursor: Cursor) -> None:
         """Go on from this place in the log."""
         self.cursor = self._upto = cursor
 
-    def offer(self, batch: Batch) -> None:
-        """Take in a batch that goes on where the last one ended."""
+    def offer(self, batch: Batch) -> bool:
+        """Take in a batch that goes on where the last one ended; give False where too much waits now, and it must load again.
+
+        One batch alone is never too much: it is there once for all.
+        """
         if self._pending or len(self._shared) >= MAX_SHARED:
             self._keep(batch)
         else:
             self._share(batch)
         self._upto = batch.upto
-        if self._size > MAX_PENDING_CHARACTERS:
-            self.reset("overflow", batch.upto)
+        return self._size <= MAX_PENDING_CHARACTERS or (not self._pending and len(self._shared) == 1)
 
     def sync(self, data: str) -> None:
         """Say where the log stands, after all that waits has been sent."""
@@ -77,6 +86,7 @@ class Client:
         self._shared.clear()
         self._pending.clear()
         self._size = 0
+        self._sync = None  # it would name a place behind what was dropped
         self.close()
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -35,7 +36,7 @@ SILENT_SECONDS = 5.0
 TRIM_SECONDS = 60.0
 CATCH_UP_SECONDS = 0.025
 CATCH_UP_ALONE, CATCH_UP_BESIDE = 1_000, 100
-"""How many changes are read at once for one who comes back: where nobody reads, and beside others."""
+"""How many changes are read at once for one who comes back: where nobody reads, and beside others, unless more of them come."""
 
 
 _Missed = dict[tuple[Cursor, SessionFilter], Batch]
@@ -45,6 +46,14 @@ _Missed = dict[tuple[Cursor, SessionFilter], Batch]
 def pause_after(seconds: float) -> float:
     """Give the pause after a turn that took so long: with many readers or much news the beat gets slower and frames fuller."""
     return min(max(seconds / 2, BUSY_SECONDS), MOST_PAUSE)
+
+
+def part_of(came: int, *, alone: bool) -> int:
+    """Give how many changes are read at once for one who comes back, where so many came since the last look.
+
+    Twice of what comes: with less, whoever is behind would fall further behind.
+    """
+    return CATCH_UP_ALONE if alone else min(max(CATCH_UP_BESIDE, 2 * came), CATCH_UP_ALONE)
 
 
 class TooManyClientsError(Exception):
@@ -66,6 +75,7 @@ class Hub:
         self._sync_seconds = sync_seconds
         self._joining: list[Client] = []
         self._live: set[Client] = set()
+        self._let_in_upto: Cursor | None = None
         self._fresh_at = time.monotonic()
         self._ever_fresh = False
         self._away = False
@@ -175,8 +185,9 @@ class Hub:
             for client in list(self._live):
                 self._reset(client, error.reason)
             return True
-        for client in self._live:
-            client.offer(batch)
+        for client in list(self._live):
+            if not client.offer(batch):
+                self._reset(client, "overflow")
         await asyncio.sleep(0)  # whoever can take it has taken it then: what that cost counts for the pace
         if batch.more:
             return True
@@ -203,42 +214,46 @@ class Hub:
     async def _let_in(self, joining: list[Client], newest: Cursor) -> None:
         """Give new clients a part of what they missed each; who has it all is fed like all others from here on.
 
-        What is left of it waits for the next turn: those in step don't wait for those who come back.
+        What is left of it waits for the next turn: those in step don't wait for those who come back. Who misses least comes first, so that
+        at any load one after the other gets in step, and whoever opens a page does not wait for one who was away for hours.
         """
+        most = part_of(self._count_come(newest), alone=not self._live)
         missed: _Missed = {}
-        began = time.monotonic()
-        for client in joining:
-            if client not in self._joining:
+        ends = time.monotonic() + CATCH_UP_SECONDS
+        served = False
+        for client in sorted(filter(_takes_more, joining), key=partial(_count_missed, newest)):
+            late = served and time.monotonic() > ends
+            if client not in self._joining or (late and (client.upto, client.wanted) not in missed):
                 continue
+            served = True
             try:
-                await self._catch_up(client, newest, missed)
+                await self._catch_up(client, newest, missed, most)
             except CursorRefusedError as error:
                 self._reset(client, error.reason)
             else:
                 self._go_on(client, newest)
-            if time.monotonic() - began > CATCH_UP_SECONDS:
-                return
+
+    def _count_come(self, newest: Cursor) -> int:
+        """Give how many changes came since clients were let in for the last time."""
+        before, self._let_in_upto = self._let_in_upto, newest
+        return 0 if before is None or before.epoch != newest.epoch else newest.position - before.position
 
     def _go_on(self, client: Client, newest: Cursor) -> None:
-        """Make a client that knows everything live; put one that does not behind the others."""
-        if client not in self._joining:
-            return
-        self._joining.remove(client)
-        if client.upto == newest:
+        """Make a client that knows everything live."""
+        if client in self._joining and client.upto == newest:
+            self._joining.remove(client)
             self._live.add(client)
             client.sync(self._sync_data())
-        else:
-            self._joining.append(client)
 
-    async def _catch_up(self, client: Client, newest: Cursor, missed: _Missed) -> None:
+    async def _catch_up(self, client: Client, newest: Cursor, missed: _Missed, most: int) -> None:
         if client.upto is None:
             client.start(newest)
             return
         key = (client.upto, client.wanted)
         if key not in missed:
-            most = CATCH_UP_BESIDE if self._live else CATCH_UP_ALONE
             missed[key] = await self._patiently(self.tailer.catch_up, key[0], newest, key[1], most)
-        client.offer(missed[key])
+        if not client.offer(missed[key]):
+            raise CursorRefusedError("overflow")
 
     def _reset(self, client: Client, reason: ResetReason) -> None:
         self.resets[reason] += 1
@@ -284,3 +299,14 @@ class Hub:
         if not self._away:
             logger.warning("The database is away (%s), the stream waits for it", type(error).__name__)
         self._away = True
+
+
+def _takes_more(client: Client) -> bool:
+    return client.has_room
+
+
+def _count_missed(newest: Cursor, client: Client) -> int:
+    """Give how many changes a client has missed; none where it begins with what comes, or where its cursor is no good."""
+    if client.upto is None or client.upto.epoch != newest.epoch:
+        return 0
+    return newest.position - client.upto.position

@@ -18,7 +18,6 @@ from bidbeacon_sessions.stream.rendering import render_changes
 from bidbeacon_sessions.stream.step_counts import StepCounts
 
 MAX_CHANGES = 1_000
-MAX_CATCH_UP = 10_000
 
 
 class CursorRefusedError(Exception):
@@ -67,15 +66,13 @@ class Tailer:
         """Give the next changes that a reader with this cursor has missed, `most` of them, up to the place that this tailer has read to.
 
         Raises:
-            CursorRefusedError: the cursor is of another epoch or from the future, or too much was missed.
+            CursorRefusedError: the cursor is of another epoch or from the future, or the log was trimmed in front of it.
         """
         if cursor == newest:
             return Batch(cursor, cursor)
         with self._connections.begin() as connection:
             oldest = head(connection).oldest
         missing = _count_missing(cursor, Position(newest.epoch, newest.position, oldest))
-        if missing > MAX_CATCH_UP:
-            raise CursorRefusedError("overflow")
         return self._read(cursor, min(missing, most), [wanted])
 
     def trim(self) -> int:

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.stream import hub
@@ -65,6 +66,28 @@ def test_what_was_missed_comes_in_parts_without_a_gap(
     assert [] == reader.faults
     assert 1 == reader.events("job-sessions:updated")[0][2]["from"]
     assert [0, 2, 4] == [position for _, position, _ in reads][:3]
+
+
+MANY = 10_500
+
+
+def test_a_reader_that_missed_more_than_ten_thousand_changes_gets_them_all(
+    session_store: SessionStore, http: httpx.Client, follow: Follow, wait_until: WaitUntil, transport: str
+) -> None:
+    """As long as the log has them, nobody has to load again for how much it missed."""
+    loaded = http.get("/api/job-sessions").json()
+    with session_store.begin() as connection:
+        connection.execute(
+            text("""INSERT INTO session_headers (id, job_name, started_at)
+                    SELECT gen_random_uuid(), 'job', now() FROM generate_series(1, :many)"""),
+            {"many": MANY},
+        )
+    wait_until(lambda: http.get("/api/job-sessions").json()["cursor"].endswith(f".{MANY}"))
+    reader = follow(transport, loaded)
+    wait_until(lambda: MANY == len(reader.sessions) or reader.ended.is_set(), seconds=60)
+
+    assert [] == reader.faults + reader.events("reset")
+    assert MANY == len(reader.sessions)
 
 
 def test_a_filtered_reader_keeps_nobody_from_coming_back(

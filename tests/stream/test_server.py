@@ -25,6 +25,7 @@ from bidbeacon_sessions.stream.batch import Batch
 from bidbeacon_sessions.stream.client import Client
 from bidbeacon_sessions.stream.messages import Message
 from bidbeacon_sessions.stream.rendering import RenderedSession
+from tests.stream.growing_log import GrowingLog
 
 EPOCH = uuid4()
 SERVE = """
@@ -92,13 +93,33 @@ def test_a_deleted_session_is_told_as_gone() -> None:
     assert ("job-sessions:gone", str(session)) == (message.event, json.loads(message.data)["session_id"])
 
 
-def test_a_reader_over_its_bound_is_reset(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Too much that waits is dropped loudly: `reset` is the only and last word."""
+def test_a_reader_over_its_bound_is_reset(
+    session_store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Too much that waits is dropped loudly: `reset` is the only and last word, and is counted."""
     monkeypatch.setattr(client_module, "MAX_PENDING_CHARACTERS", 100)
-    messages = hear(batch(0, 9, rendered(uuid4(), 1, *range(1, 50))))
+    crowd, log = hub.Hub(session_store), GrowingLog(30, 10)
+    crowd.tailer = log  # type: ignore[assignment] # in its place
 
-    assert ["reset"] == [message.event for message in messages]
-    assert {"reason": "overflow", "cursor": f"{EPOCH}.9"} == json.loads(messages[0].data)
+    async def run() -> list[Message]:
+        client = crowd.join(SessionFilter(), log.behind(10), "sse")
+        for _ in range(2):
+            await crowd._turn()
+        return await drained(client)
+
+    [message] = asyncio.run(run())
+    told = {"reason": "overflow", "cursor": str(log.cursor)}
+    assert ("reset", told) == (message.event, json.loads(message.data))
+    assert {"overflow": 1} == crowd.resets
+
+
+def test_one_batch_is_never_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long it is, it is held once for all readers: nobody is told to load again for it."""
+    monkeypatch.setattr(client_module, "MAX_PENDING_CHARACTERS", 100)
+    client = Client(SessionFilter(), Cursor(EPOCH, 0), "sse")
+
+    assert client.offer(batch(0, 9, rendered(uuid4(), 1, *range(1, 50))))
+    assert not client.offer(batch(9, 10, rendered(uuid4(), 1)))
 
 
 def test_a_sync_comes_after_what_waits_and_names_its_cursor() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Coroutine, Iterable
 from typing import Any
 
 from starlette.responses import Response
@@ -12,7 +12,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from bidbeacon_sessions.stream.bundles import GZIP_HEAD, deflated
 from bidbeacon_sessions.stream.client import Client
 from bidbeacon_sessions.stream.hub import Hub
-from bidbeacon_sessions.stream.protocols import wire_of
+from bidbeacon_sessions.stream.protocols import Wire, wire_of
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ _GOING_AWAY = 1001
 
 
 class EventStreamResponse(Response):
-    """Server-Sent Events until the reader leaves, is too slow, or the client is closed.
+    """Server-Sent Events until the reader leaves, is cut off because it does not read, or the client is closed.
 
     A stream that is compressed ends without gzip's checksum: there is none that many readers could share.
     """
@@ -44,13 +44,13 @@ class EventStreamResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the stream."""
         try:
+            wire = wire_of(scope)
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             if scope["method"] != "HEAD":
                 await send({"type": "http.response.body", "body": self._first, "more_body": True})
-                await pump(self._hub, self._client, wire_of(scope).write, _until_http_gone(receive))
-            async with asyncio.timeout(SEND_SECONDS):
-                await send({"type": "http.response.body", "body": b"", "more_body": False})
-        except OSError:  # the reader is gone or does not read; TimeoutError is one of them
+                await pump(self._hub, self._client, wire, _until_http_gone(receive))
+            await _in_time(wire, send({"type": "http.response.body", "body": b"", "more_body": False}))
+        except OSError:  # the reader is gone
             return
         finally:
             self._hub.leave(self._client)
@@ -63,20 +63,17 @@ async def stream_to_websocket(hub: Hub, client: Client, websocket: WebSocket) ->
         if wire.deflates:
             client.framing = "websocket-deflate"
         await websocket.accept()
-        await pump(hub, client, wire.write, _until_websocket_gone(websocket))
-        async with asyncio.timeout(SEND_SECONDS):
-            await websocket.close(_GOING_AWAY)
+        await pump(hub, client, wire, _until_websocket_gone(websocket))
+        await _in_time(wire, websocket.close(_GOING_AWAY))
     except (RuntimeError, WebSocketDisconnect, OSError):  # the reader is gone
         return
     finally:
         hub.leave(client)
 
 
-async def pump(
-    hub: Hub, client: Client, write: Callable[[bytes], Awaitable[None]], gone: Coroutine[Any, Any, None]
-) -> None:
-    """Write what a client is to be sent until it is closed, its reader is gone, or one piece takes longer than ten seconds."""
-    tasks = {asyncio.create_task(_write(client, write)), asyncio.create_task(gone)}
+async def pump(hub: Hub, client: Client, wire: Wire, gone: Coroutine[Any, Any, None]) -> None:
+    """Write what a client is to be sent until it is closed or its reader is gone; who takes longer than ten seconds for a piece is cut off."""
+    tasks = {asyncio.create_task(_write(client, wire)), asyncio.create_task(gone)}
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -86,11 +83,24 @@ async def pump(
         _log_unforeseen(await asyncio.gather(*tasks, return_exceptions=True))
 
 
-async def _write(client: Client, write: Callable[[bytes], Awaitable[None]]) -> None:
+async def _write(client: Client, wire: Wire) -> None:
     async for bundle in client.bundles():
         for piece in bundle.pieces(client.framing):
-            async with asyncio.timeout(SEND_SECONDS):
-                await write(piece)
+            await _in_time(wire, wire.write(piece))
+
+
+async def _in_time(wire: Wire, sending: Awaitable[None]) -> None:
+    """Send, and break the connection off where its reader does not take it in time.
+
+    Raises:
+        ConnectionResetError: it did not.
+    """
+    try:
+        async with asyncio.timeout(SEND_SECONDS):
+            await sending
+    except TimeoutError as error:
+        await wire.abort()
+        raise ConnectionResetError from error
 
 
 def _log_unforeseen(results: Iterable[BaseException | None]) -> None:

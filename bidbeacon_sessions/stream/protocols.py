@@ -47,6 +47,13 @@ class Wire:
         self._transport.write(piece)
         await self._drained()
 
+    async def abort(self) -> None:
+        """Break the connection off, whatever still waits in it: closing it would wait for a reader that does not read."""
+        self._transport.abort()
+        await asyncio.sleep(
+            0
+        )  # the protocol hears of it at the loop's next turn, and then expects no more of us
+
 
 def wire_of(scope: Scope) -> Wire:
     """Give the connection below a request, which only our protocols tell.

@@ -1,0 +1,91 @@
+"""Who does not read is cut off for good: no socket stays behind, and nothing is logged as a fault."""
+
+import logging
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import pytest
+
+from bidbeacon_sessions import SessionStore
+from bidbeacon_sessions.stream import StreamServer, connections
+from bidbeacon_sessions.writes import NewSession, insert_session
+
+READERS = 5
+SSE = "GET /api/job-sessions/stream HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+WEBSOCKET = (
+    "GET /api/job-sessions/ws HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+
+
+@pytest.fixture
+def server_log() -> Iterator[list[str]]:
+    """What uvicorn says from a warning on."""
+    said: list[str] = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign] # of this one alone
+    logger = logging.getLogger("uvicorn.error")
+    logger.addHandler(handler)
+    yield said
+    logger.removeHandler(handler)
+
+
+def connect_silent(opened: ExitStack, port: int, request: str) -> socket.socket:
+    """Ask for a stream with as little room on the way as the system allows, and read its beginning only."""
+    reader = opened.enter_context(socket.socket())
+    reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    reader.settimeout(30)
+    reader.connect(("127.0.0.1", port))
+    reader.sendall(request.format(port=port).encode())
+    assert b"HTTP/1.1" == reader.recv(8)
+    return reader
+
+
+def commit_much(store: SessionStore) -> None:
+    """Write six million characters, more than the system takes in for a connection."""
+    with store.begin() as connection:
+        for _ in range(100):
+            insert_session(
+                connection,
+                NewSession(
+                    id=uuid4(), job_name="job", started_at=datetime.now(UTC), input={"much": "x" * 60_000}
+                ),
+            )
+
+
+def reads_to_its_end(reader: socket.socket) -> bool:
+    """Whether the connection has an end, however it is told."""
+    try:
+        while reader.recv(1 << 20):
+            pass
+    except ConnectionError:
+        return True
+    except TimeoutError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("request_text", [SSE, WEBSOCKET], ids=["sse", "websocket"])
+def test_connections_of_readers_that_do_not_read_are_broken_off(
+    session_store: SessionStore,
+    serve_stream: Callable[..., AbstractContextManager[StreamServer]],
+    monkeypatch: pytest.MonkeyPatch,
+    server_log: list[str],
+    wait_until: Callable[..., None],
+    request_text: str,
+) -> None:
+    """The server waits for no room in a full connection: its side is gone, and so the reader's has an end."""
+    monkeypatch.setattr(connections, "SEND_SECONDS", 0.5)
+    with serve_stream(session_store) as server, ExitStack() as opened:
+        hub = server._app.state.hub
+        readers = [connect_silent(opened, server.port, request_text) for _ in range(READERS)]
+        wait_until(lambda: READERS == hub.clients.total())
+        commit_much(session_store)
+        wait_until(lambda: 0 == hub.clients.total())
+        wait_until(lambda: not server.server_state.connections)
+        assert [True] * READERS == [reads_to_its_end(reader) for reader in readers]
+
+    assert [] == server_log

@@ -23,7 +23,7 @@ export function showError(title, error, retry) {
 /** What is there stays; the bar says why it is not renewed. */
 export function showTrouble(what, error, retry) {
   const again = el("button", { type: "button", class: "button", on: { click: retry } }, "Try again");
-  keepingFocus(bar, () => bar.replaceChildren(el("span", {}, `${what} ${causeOf(error)} `, error.whatToDo ?? ""), again));
+  keepingFocus(bar, () => bar.replaceChildren(el("span", {}, `${what} `, el("bdi", {}, causeOf(error)), " ", el("bdi", {}, error.whatToDo ?? "")), again));
   bar.hidden = false;
 }
 

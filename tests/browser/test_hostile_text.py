@@ -1,0 +1,169 @@
+"""Tags, script links and right-to-left marks from outside, wherever a page shows text from outside: they do nothing."""
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date
+from urllib.parse import urlencode
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+from sqlalchemy import text
+
+from bidbeacon_pipelines.actions import ReportFailed
+from bidbeacon_sessions import AccountRef, SessionStore, with_job_session
+from tests.postgres.load_world import add_account
+
+pytestmark = pytest.mark.browser
+
+MARK = "<img src=x onerror="
+HOSTILE = f"{MARK}\"document.title='owned'\"> <script>document.title='owned'</script> \u202eevil\u2066"
+ERROR = {"error": HOSTILE, "what_to_do": HOSTILE}
+DAY = date(2026, 7, 20)
+CHOSEN = {"to": "2026-07-25", "days": "30", "account": "DE.one", "window": str(DAY)}
+
+# An override must end where the text ends: what holds it isolates it, and holds nothing else.
+NOT_ISOLATED = r"""() => {
+    const isolates = (element) => /isolate|plaintext/.test(getComputedStyle(element).unicodeBidi) || !getComputedStyle(element).display.startsWith("inline");
+    const boundary = (element) => (isolates(element) ? element : boundary(element.parentElement));
+    const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    const found = [];
+    while (texts.nextNode()) {
+        const { data, parentElement } = texts.currentNode;
+        if (data.includes("\u202e") && boundary(parentElement).textContent.trim() !== data.trim()) found.push(boundary(parentElement).outerHTML.slice(0, 200));
+    }
+    return found;
+}"""
+
+
+def assert_harmless(page: Page, *, shown_in: str) -> None:
+    """The text is there as text; no element, link or script came of it, and it turns no text beside it around."""
+    expect(page.locator(shown_in).filter(has_text=MARK).first).to_be_visible()
+    made = "img[src='x'], main script, [onerror], a[href^='javascript']"
+    assert (shown_in, 0) == (shown_in, page.locator(made).count())
+    assert (shown_in, False) == (shown_in, "owned" in page.title().split())
+    assert (shown_in, []) == (shown_in, page.evaluate(NOT_ISOLATED))
+
+
+@dataclass(frozen=True)
+class World:
+    """Where to look.
+
+    Args:
+        base_url: the stream.
+        session_id: a failed session with a parent, a child, and a good one of its job before it.
+    """
+
+    base_url: str
+    session_id: str
+
+
+@pytest.fixture
+def world(base_url: str, session_store: SessionStore) -> World:
+    """An account, a failed window and sessions, hostile in all that Amazon, Dagster or a job may name."""
+    account = AccountRef("amzn1.ads-account.g.0", "DE", "DE.one")
+    with session_store.begin() as connection:
+        add_account(connection, "DE", account_id=account.account_id, name=HOSTILE, time_zone="Europe/Berlin")
+        connection.execute(
+            text("""INSERT INTO report_windows (account_id, country_code, dataset, window_date, status, failure_reason, next_refresh_at)
+                    VALUES (:id, 'DE', 'daily_targets', :day, 'failed', :reason, now() + interval '5 hours')"""),
+            {"id": account.account_id, "day": DAY, "reason": HOSTILE},
+        )
+    with with_job_session(HOSTILE, store=session_store, account=account, input={"a": HOSTILE}) as parent:
+        pass
+    with (
+        suppress(ValueError),
+        with_job_session(
+            HOSTILE,
+            store=session_store,
+            account=account,
+            run_id=HOSTILE,
+            input={HOSTILE: HOSTILE},
+            labels={HOSTILE: HOSTILE, "asset": HOSTILE, "partition": HOSTILE, "dagster_job": HOSTILE},
+            parent_session_id=parent.session_id,
+        ) as session,
+    ):
+        session.add(
+            ReportFailed(
+                account=account.key,
+                dataset="daily_targets",
+                windows=[DAY],
+                request_id=1,
+                report_id=HOSTILE,
+                reason=HOSTILE,
+            )
+        )
+        raise ValueError(HOSTILE)
+    with with_job_session(
+        HOSTILE,
+        store=session_store,
+        account=AccountRef("x", "DE", HOSTILE),
+        parent_session_id=session.session_id,
+    ):
+        pass
+    return World(base_url, str(session.session_id))
+
+
+def test_beside_a_session(page: Page, world: World) -> None:
+    """In what differs from the last good one, in parent and children, in labels and links to Dagster."""
+    page.goto(f"{world.base_url}/sessions/{world.session_id}")
+    expect(page.locator(".brief")).to_have_count(3)
+    for place in (".brief a", ".differences tbody th", ".facts dt", ".failure p", ".title h1"):
+        assert_harmless(page, shown_in=place)
+    family = page.get_by_role("region", name="Parent and children")
+    expect(family.locator(".brief a:first-of-type bdi")).to_have_text([HOSTILE, HOSTILE])
+
+
+def test_in_the_map_and_the_table(page: Page, world: World) -> None:
+    """In explain's sentence, the stories of a window, an account's name, and a key that no server of ours would give."""
+
+    def spoil(route: Route) -> None:
+        answer = route.fetch().json()
+        answer["accounts"].append(answer["accounts"][0] | {"key": HOSTILE, "stopped": HOSTILE})
+        route.fulfill(json=answer)
+
+    page.route("**/api/coverage?*", spoil)
+    page.goto(f"{world.base_url}/coverage?{urlencode(CHOSEN)}")
+    expect(page.locator("[data-account]")).to_have_count(2)
+    for place in (".verdict", ".story a", ".story .sentence", ".who bdi"):
+        assert_harmless(page, shown_in=place)
+    page.locator(".cursor").focus()
+    page.keyboard.press("ArrowDown")
+    assert_harmless(page, shown_in=".says")
+    page.get_by_role("link", name="Table").click()
+    for place in ("tbody th > bdi", "tbody th small"):
+        assert_harmless(page, shown_in=place)
+
+
+def test_in_suggestions(page: Page, world: World) -> None:
+    """Of jobs, and of accounts by their names."""
+    page.goto(world.base_url)
+    expect(page.locator(".session")).to_have_count(3)
+    page.locator("#query").fill("job:")
+    assert_harmless(page, shown_in="#suggestions bdi")
+    page.locator("#query").fill("account:img")
+    assert_harmless(page, shown_in="#suggestions small")
+
+
+@pytest.mark.parametrize(
+    "view", ["?job=", "?since=2020-01-01&before=2020-01-02&job=", "coverage?to=2026-07-25&accounts="]
+)
+def test_in_the_filter_that_an_empty_page_repeats(page: Page, world: World, view: str) -> None:
+    """What stands in an address is from outside too."""
+    page.goto(f"{world.base_url}/{view}{urlencode({'': HOSTILE + '!'})[1:]}")
+    assert_harmless(page, shown_in="#notice code")
+
+
+def test_in_what_a_server_says_of_errors(page: Page, world: World) -> None:
+    """Whether nothing was loaded yet, data stays below it, or a window can't be explained."""
+    page.goto(f"{world.base_url}/coverage?{urlencode(CHOSEN | {'view': 'table'})}")
+    expect(page.locator(".verdict")).to_be_visible()
+    page.route("**/api/**", lambda route: route.fulfill(status=503, body=json.dumps(ERROR)))
+    page.get_by_role("button", name="Close").click()
+    page.locator("tbody .which a").click()
+    assert_harmless(page, shown_in="#detail .problem")
+    page.get_by_role("link", name="3 months").click()
+    assert_harmless(page, shown_in="#trouble")
+    for view in ("", f"sessions/{world.session_id}", "coverage"):
+        page.goto(f"{world.base_url}/{view}")
+        assert_harmless(page, shown_in="#notice p")

@@ -129,7 +129,7 @@ def test_states_accounts_and_the_table_narrow_it_down(
 
 
 def test_the_map_is_live(page: Page, base_url: str, windows: SessionStore) -> None:
-    """An action on the dataset renews it; while it is paused it only counts."""
+    """An action on the dataset renews it, again and again; while it is paused it only counts."""
     page.goto(address(base_url))
     expect(page.locator("#pill-text")).to_have_text("Live")
     page.keyboard.press("p")
@@ -139,6 +139,9 @@ def test_the_map_is_live(page: Page, base_url: str, windows: SessionStore) -> No
     page.keyboard.press("p")
     expect(page.locator("#states")).to_contain_text("expired 1")
     expect(page.locator("#states")).to_contain_text("failed 0")
+    expect(page.locator("#pill-text")).to_have_text("Live")
+    _change(windows, "window_date = (SELECT max(window_date) FROM report_windows)")
+    expect(page.locator("#states")).to_contain_text("expired 3")
 
 
 @pytest.mark.parametrize("width", [1280, 390])
@@ -222,12 +225,10 @@ def test_focus_stays_while_windows_change(
     expect(page.locator(place).first).to_be_focused()
 
 
-def _change(store: SessionStore) -> None:
+def _change(store: SessionStore, which: str = "status = 'failed'") -> None:
     with with_job_session("load-windows", store=store) as session, store.begin() as connection:
         connection.execute(
-            text(
-                "UPDATE report_windows SET status = 'expired', next_refresh_at = NULL WHERE status = 'failed'"
-            )
+            text(f"UPDATE report_windows SET status = 'expired', next_refresh_at = NULL WHERE {which}")
         )
         failed = ReportFailed(
             account="DE.one", dataset="daily_targets", windows=[TO], request_id=2, reason="x"

@@ -1,9 +1,10 @@
 """The Event Stream's filter, completion, histogram, folds, zones and marks."""
 
 import re
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
+from itertools import pairwise
 
 import pytest
 from playwright.sync_api import Page, Route, expect
@@ -105,6 +106,11 @@ def test_marks_differ_by_shape(stream: Page) -> None:
     assert ["succeeded", "skipped only", "failed", "succeeded"] == names
     shapes = marks.evaluate_all("marks => marks.map(mark => mark.firstChild.getAttribute('d'))")
     assert 3 == len(set(shapes))
+    stream.keyboard.press("?")
+    meanings = stream.locator(".marks li")
+    expect(meanings).to_have_text(["running", "succeeded", "skipped only", "failed", "crashed", "cancelled"])
+    shapes = meanings.locator("path").evaluate_all("paths => paths.map(path => path.getAttribute('d'))")
+    assert 6 == len(set(shapes))
 
 
 def test_free_text_and_times_filter(stream: Page) -> None:
@@ -313,6 +319,28 @@ def test_focus_stays_on_the_chip_that_was_chosen(stream: Page) -> None:
         stream.keyboard.press("Enter")
         expect(chip).to_have_attribute("aria-current", "true")
         expect(chip).to_be_focused()
+
+
+def test_announcements_are_bundled(stream: Page, told: SessionStore) -> None:
+    """However many sessions begin and fail, there is one sentence in five seconds; together they leave out none."""
+    stream.evaluate("""() => {
+        window.said = [];
+        const note = () => window.said.push([performance.now(), document.getElementById("announcer").textContent]);
+        new MutationObserver(note).observe(document.getElementById("announcer"), { childList: true, characterData: true, subtree: true });
+    }""")
+    for number in range(12):
+        with suppress(OSError), with_job_session("many", store=told):
+            if number % 4 == 0:
+                raise OSError
+    stream.wait_for_function(TOLD, arg=12, timeout=30_000)
+    moments = [at for at, _ in stream.evaluate("window.said")]
+    assert all(later - earlier > 4_500 for earlier, later in pairwise(moments))
+    assert len(moments) < 12
+    numbers = "said.flatMap(([, text]) => text.match(/\\d+(?= failed)/g) ?? []).map(Number)"
+    assert 3 == sum(stream.evaluate(numbers))
+
+
+TOLD = "(count) => count === said.flatMap(([, text]) => text.match(/\\d+(?= new session)/g) ?? []).reduce((sum, one) => sum + Number(one), 0)"
 
 
 def test_older_sessions_come_by_scrolling(page: Page, base_url: str, session_store: SessionStore) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, LiteralString, NamedTuple
 from uuid import UUID
 
@@ -125,8 +127,9 @@ _ALIVE = """
 _TOUCHED = """,
     touched AS (
         INSERT INTO session_touches (session_id, ord, account_key, dataset, window_key, effect, started_at)
-        SELECT s.session_id, s.ord, t.account, t.dataset, t.window, t.effect, a.started_at
-          FROM stored s, alive a, jsonb_to_recordset(CAST({touches} AS jsonb)) AS t(account text, dataset text, "window" text, effect text))"""
+        SELECT s.session_id, s.ord, t.account, t.dataset, w.key, t.effect, a.started_at
+          FROM stored s, alive a, jsonb_to_recordset(CAST({touches} AS jsonb)) AS t(account text, dataset text, effect text, windows jsonb),
+               jsonb_array_elements_text(t.windows) AS w(key))"""
 _PROMISED = """,
     promised AS (
         INSERT INTO session_promises (session_id, ord, key, promised_at, deadline_at)
@@ -230,11 +233,25 @@ def _texts_of(append: _Append, session_id: UUID, action: NewAction) -> list[byte
         json_text(action.payload),
     ]
     if append is not _APPEND:
-        values.append(json_text([touch.__dict__ for touch in action.touches]))
+        values.append(json_text(_by_subject(action.touches)))
     if append is _APPEND_ANY:
         deadline = None if action.deadline_at is None else action.deadline_at.isoformat().encode()
         values += [json_text(action.promises), deadline, json_text(action.kept)]
     return values
+
+
+def _by_subject(touches: Sequence[Touch]) -> list[dict[str, Any]]:
+    """Give touches in their order, those that differ by their window alone as one: an action touches hundreds of windows of one dataset."""
+    grouped = groupby(touches, key=attrgetter("account", "dataset", "effect"))
+    return [
+        {
+            "account": account,
+            "dataset": dataset,
+            "effect": effect,
+            "windows": [touch.window for touch in alike],
+        }
+        for (account, dataset, effect), alike in grouped
+    ]
 
 
 _CLOSE = text("""

@@ -32,6 +32,18 @@ class SampleLoaded(Action):
         return [Touch(self.account, "loaded", "daily_targets", str(day)) for day in self.windows]
 
 
+class SampleTouched(Action):
+    """Things of several accounts and datasets were touched."""
+
+    sentence = "Touched {things:count:thing}"
+
+    things: list[tuple[str, str, str | None, str | None]]
+
+    def touches(self) -> list[Touch]:
+        """As they come."""
+        return [Touch(*thing) for thing in self.things]
+
+
 LOADED = SampleLoaded(account="US.a", windows=[date(2026, 11, 23)], rows=3)
 
 
@@ -152,6 +164,30 @@ def test_text_that_json_in_postgres_refuses_is_stored_all_the_same(session_store
 
 
 DAYS = [date(2026, 11, 22), date(2026, 11, 23)]
+
+
+TOUCHED: list[tuple[str, str, str | None, str | None]] = [
+    ("US.a", "loaded", "daily_targets", "2026-11-23"),
+    ("US.a", "loaded", "daily_targets", "2026-11-22"),
+    ("US.a", "loaded", "daily_targets", None),
+    ("US.a", "skipped", "daily_targets", "2026-11-22"),
+    ("DE.b", "skipped", None, None),
+    ("US.a", "loaded", "daily_targets", "2026-11-23"),
+]
+
+
+def test_touches_of_several_subjects_are_stored_as_they_come(session_store: SessionStore) -> None:
+    """Each of them, twice where it comes twice, in their order, with and without dataset and window; by itself and with the caller's data."""
+    touched = SampleTouched(things=TOUCHED)
+    with with_job_session("x", store=session_store) as session:
+        session.add(touched)
+        with session_store.begin() as connection:
+            session.add_in(connection, touched)
+    with session_store.begin() as connection:
+        stored = connection.execute(
+            text("SELECT account_key, effect, dataset, window_key FROM session_touches ORDER BY id")
+        ).all()
+    assert [*TOUCHED, *TOUCHED] == [tuple(row) for row in stored]
 
 
 @pytest.mark.parametrize("windows", [[], DAYS[:1], DAYS], ids=["no touch", "one", "two"])

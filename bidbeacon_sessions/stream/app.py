@@ -23,7 +23,7 @@ from bidbeacon_sessions.stream.access import Access, Gate, log_in
 from bidbeacon_sessions.stream.answers import JsonAnswer, as_written
 from bidbeacon_sessions.stream.client import Client
 from bidbeacon_sessions.stream.completion import answer_values
-from bidbeacon_sessions.stream.connections import EventStreamResponse, stream_to_websocket
+from bidbeacon_sessions.stream.connections import EventStreamResponse, accepts_gzip, stream_to_websocket
 from bidbeacon_sessions.stream.coverage import CoverageReader, answer_accounts, answer_coverage
 from bidbeacon_sessions.stream.explaining import Explainer, answer_explain
 from bidbeacon_sessions.stream.histogram import answer_histogram
@@ -140,7 +140,7 @@ async def _sse(request: Request) -> Response:
         client = _join(request, "sse")
     except TooManyClientsError:
         return _too_many()
-    compressed = "gzip" in request.headers.get("accept-encoding", "")
+    compressed = accepts_gzip(",".join(request.headers.getlist("accept-encoding")))
     return EventStreamResponse(_hub(request), client, compressed=compressed)
 
 

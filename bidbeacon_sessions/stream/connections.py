@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Coroutine, Iterable
 from typing import Any
 
@@ -18,6 +19,7 @@ logger = logging.getLogger(__name__)
 
 SEND_SECONDS = 10.0
 _GOING_AWAY = 1001
+_REFUSES = re.compile(r"q=0(\.0*)?")
 
 
 class EventStreamResponse(Response):
@@ -54,6 +56,15 @@ class EventStreamResponse(Response):
             return
         finally:
             self._hub.leave(self._client)
+
+
+def accepts_gzip(accepted: str) -> bool:
+    """Whether an `Accept-Encoding` names gzip without refusing it by `q=0` (RFC 9110, section 12.5.3)."""
+    for each in accepted.lower().replace(" ", "").split(","):
+        coding, *parameters = each.split(";")
+        if coding == "gzip":
+            return not any(_REFUSES.fullmatch(parameter) for parameter in parameters)
+    return False
 
 
 async def stream_to_websocket(hub: Hub, client: Client, websocket: WebSocket) -> None:

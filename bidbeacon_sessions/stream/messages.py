@@ -7,7 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 Event = Literal["job-sessions:updated", "job-sessions:gone", "sync", "reset"]
-ResetReason = Literal["epoch", "expired", "overflow", "auth"]
+ResetReason = Literal["epoch", "expired", "overflow"]
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,10 @@
 """What the stream says about itself, as Prometheus text."""
 
 from collections.abc import Iterator
+from typing import get_args
 
 from bidbeacon_sessions.stream.hub import Hub
+from bidbeacon_sessions.stream.messages import ResetReason
 from bidbeacon_sessions.stream.step_counts import StepCounts
 
 
@@ -28,7 +30,7 @@ def _lines(hub: Hub) -> Iterator[str]:
     yield f"bidbeacon_stream_published_total {counts.published}"
     yield from _step_seconds(hub.tailer.counts)
     yield from _metric("resets_total", "counter", "Streams that were told to load again.")
-    for reason in ("epoch", "expired", "overflow"):
+    for reason in get_args(ResetReason):
         yield f'bidbeacon_stream_resets_total{{reason="{reason}"}} {hub.resets[reason]}'
     yield from _metric("errors_total", "counter", "Looks at the log that failed in a way nobody foresaw.")
     yield f"bidbeacon_stream_errors_total {hub.errors}"

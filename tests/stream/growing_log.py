@@ -8,6 +8,7 @@ from bidbeacon_sessions.change_log import Cursor
 from bidbeacon_sessions.search import SessionFilter
 from bidbeacon_sessions.stream.batch import Batch
 from bidbeacon_sessions.stream.rendering import RenderedSession
+from bidbeacon_sessions.stream.step_counts import StepCounts
 
 
 class GrowingLog:
@@ -19,6 +20,7 @@ class GrowingLog:
 
     Attributes:
         parts: how many changes were read at once for those who come back, at most.
+        counts: of steps, of which it takes none.
     """
 
     waits_for_another = False
@@ -28,6 +30,7 @@ class GrowingLog:
         self.cursor = Cursor(self.epoch, position)
         self.come = come
         self.parts: list[int] = []
+        self.counts = StepCounts()
 
     def behind(self, missed: int) -> Cursor:
         """Give the cursor of one who missed so many changes."""

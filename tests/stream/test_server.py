@@ -24,6 +24,7 @@ from bidbeacon_sessions.stream import connections, hub
 from bidbeacon_sessions.stream.batch import Batch
 from bidbeacon_sessions.stream.client import Client
 from bidbeacon_sessions.stream.messages import Message
+from bidbeacon_sessions.stream.metrics import metrics_text
 from bidbeacon_sessions.stream.rendering import RenderedSession
 from tests.stream.growing_log import GrowingLog
 
@@ -126,7 +127,7 @@ def test_a_reader_over_its_bound_is_reset(
     [message] = asyncio.run(run())
     told = {"reason": "overflow", "cursor": str(log.cursor)}
     assert ("reset", told) == (message.event, json.loads(message.data))
-    assert {"overflow": 1} == crowd.resets
+    assert 'bidbeacon_stream_resets_total{reason="overflow"} 1' in metrics_text(crowd)
 
 
 def test_one_batch_is_never_too_much(monkeypatch: pytest.MonkeyPatch) -> None:

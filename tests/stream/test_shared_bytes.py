@@ -19,6 +19,7 @@ from bidbeacon_sessions.search import SessionFilter
 from bidbeacon_sessions.stream.batch import Batch
 from bidbeacon_sessions.stream.bundles import GZIP_HEAD, PIECE_BYTES, Bundle, Framing
 from bidbeacon_sessions.stream.client import MAX_SHARED, Client
+from bidbeacon_sessions.stream.connections import accepts_gzip
 from bidbeacon_sessions.stream.hub import BUSY_SECONDS, MOST_PAUSE, pause_after
 from bidbeacon_sessions.stream.messages import Message
 from bidbeacon_sessions.stream.protocols import wire_of
@@ -156,7 +157,7 @@ def test_compressed_pieces_fit_behind_each_other_in_any_order() -> None:
     ]
 
 
-@pytest.mark.parametrize("accepted", ["identity", "gzip"])
+@pytest.mark.parametrize("accepted", ["identity", "gzip", "gzip;q=0, identity"])
 def test_an_event_stream_is_compressed_where_the_reader_asks_for_it(
     session_store: SessionStore, http: httpx.Client, accepted: str
 ) -> None:
@@ -171,6 +172,23 @@ def test_an_event_stream_is_compressed_where_the_reader_asks_for_it(
 
     assert session_id == UUID(json.loads(heard.data)["session"]["id"])
     assert ("gzip" if accepted == "gzip" else None) == source.response.headers.get("Content-Encoding")
+
+
+@pytest.mark.parametrize(
+    ("accepted", "is_compressed"),
+    [
+        ("", False),
+        ("br, gzip", True),
+        ("GZIP ; q=0.5", True),
+        ("gzip;q=0.001", True),
+        ("gzip;q=0", False),
+        ("deflate, gzip; q=0.000", False),
+        ("x-gzipped", False),
+    ],
+)
+def test_gzip_is_used_where_it_is_named_and_not_refused(accepted: str, *, is_compressed: bool) -> None:
+    """`q=0` says that a coding is not wanted."""
+    assert is_compressed == accepts_gzip(accepted)
 
 
 @pytest.mark.parametrize("compression", [None, "deflate"])

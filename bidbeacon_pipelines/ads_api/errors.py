@@ -8,7 +8,7 @@ AdsApiError
 ├── Rejected                  any other 4xx: the same request fails again
 │   ├── TooOld                the period lies before what Amazon keeps
 │   ├── DuplicateReport       the same report is being made already; carries its id
-│   └── NotFound              Amazon knows no such report, export or path
+│   └── NotFound              Amazon knows no such report, export or path (404), or no longer (410)
 ├── DownloadRefused           we refuse: foreign host, foreign redirect, or too large
 ├── DownloadCancelled         another file of the same report failed for good
 ├── NotWritten                the disk is full, or refuses
@@ -23,7 +23,7 @@ AdsApiError
 │                             ── those below are transient: reads were repeated before they got here ──
 ├── Throttled                 429
 │   └── HeldBack              our own lane is held for longer than we may wait: nothing was sent
-├── Upstream                  5xx
+├── Upstream                  5xx, or 408
 ├── Unreachable               no connection, a broken one, or a timeout
 └── DownloadIncomplete        a file of another size than announced, or a broken gzip
     └── DownloadTooSlow       its time is used up; not tried again
@@ -185,7 +185,7 @@ class HeldBack(Throttled):
 
 
 class Upstream(AdsApiError):
-    """5xx: Amazon has a problem."""
+    """5xx, or 408: Amazon has a problem, or ran out of time."""
 
     transient = True
     advice = "Ask again later."

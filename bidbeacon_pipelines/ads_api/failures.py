@@ -38,9 +38,19 @@ _STATUS_OF_CODE = {
     "FORBIDDEN": 403,
     "ACCESS_DENIED": 403,
     "NOT_FOUND": 404,
+    "REQUEST_TIMEOUT": 408,
+    "GONE": 410,
     "DUPLICATE_REQUEST": 425,
 }
-_KINDS: dict[int, type[AdsApiError]] = {401: NotAuthorized, 403: NotAuthorized, 404: NotFound, 429: Throttled}
+# 408 says that time ran out at Amazon's side (RFC 9110, 15.5.9): the same request may succeed.
+_KINDS: dict[int, type[AdsApiError]] = {
+    401: NotAuthorized,
+    403: NotAuthorized,
+    404: NotFound,
+    408: Upstream,
+    410: NotFound,
+    429: Throttled,
+}
 
 
 @dataclass(frozen=True)

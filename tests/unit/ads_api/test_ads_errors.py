@@ -41,6 +41,8 @@ def error_of(answer: httpx.Response | Exception) -> AdsApiError:
         (403, {"message": "Forbidden"}, NotAuthorized, None, "Forbidden"),
         (404, {"code": "404", "message": "No such report"}, NotFound, "404", "No such report"),
         (406, {"errors": [{"errorCode": "X", "errorMessage": "Y"}]}, Rejected, "X", "Y"),
+        (408, {"message": "Request timed out"}, Upstream, None, "Request timed out"),
+        (410, {"code": "GONE", "details": "No longer available"}, NotFound, "GONE", "No longer available"),
         (429, {"message": "Too Many Requests"}, Throttled, None, "Too Many Requests"),
         (500, {"code": 500, "details": "oops"}, Upstream, "500", "oops"),
         (400, refusal("400004", "Exclusive"), Rejected, "400004", "Exclusive"),
@@ -176,6 +178,9 @@ def test_field_codes_are_never_too_old() -> None:
         ("500000", Upstream),
         ("INTERNAL_ERROR", Upstream),
         ("404", NotFound),
+        ("410001", NotFound),
+        ("GONE", NotFound),
+        ("REQUEST_TIMEOUT", Upstream),
         ("ACCESS_DENIED", NotAuthorized),
         ("SOMETHING_NEW", Rejected),
     ],
@@ -228,6 +233,7 @@ def test_duplicate_names_the_running_report(answer: httpx.Response) -> None:
         httpx.Response(200, text=HTML),
         httpx.Response(207, json={"error": None, "success": []}),
         httpx.Response(207, json=refusal("500000", "oops")),
+        httpx.Response(408),
     ],
 )
 def test_create_with_unknown_outcome_is_sent_once(bench: Bench, trouble: httpx.Response | Exception) -> None:

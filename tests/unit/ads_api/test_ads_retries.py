@@ -110,6 +110,7 @@ def test_backoff_stays_within_bounds(attempt: int) -> None:
         httpx.Response(500, json={"code": "INTERNAL_ERROR", "details": "oops"}),
         httpx.Response(502, text=HTML),
         httpx.Response(504),
+        httpx.Response(408),
         httpx.ReadTimeout("slow"),
         httpx.ConnectTimeout("slow"),
         httpx.ConnectError("refused"),
@@ -129,6 +130,7 @@ def test_reads_are_repeated(bench: Bench, trouble: httpx.Response | Exception) -
     [
         (httpx.Response(429), Throttled),
         (httpx.Response(500), Upstream),
+        (httpx.Response(408), Upstream),
         (httpx.ReadError("reset"), Unreachable),
     ],
 )

@@ -91,10 +91,12 @@ def test_axe_finds_nothing(
     assert [] == find_violations(page)
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_while_nothing_is_counted_yet(
-    page: Page, views: dict[str, str], find_violations: Callable[[Page], list[str]]
+    page: Page, views: dict[str, str], find_violations: Callable[[Page], list[str]], scheme: str
 ) -> None:
     """The histogram comes after the sessions, and may be asked for long stretches of time."""
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     page.route("**/histogram?*", lambda _: None)
     page.goto(views["stream"])
     expect(page.locator(".session").first).to_be_visible()
@@ -137,10 +139,12 @@ def test_offline_the_data_stays_and_says_of_when_it_is(page: Page, views: dict[s
     expect(page.locator("#pill-text")).to_have_text("Live")
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_an_error_names_its_cause_and_the_way_on(
-    page: Page, views: dict[str, str], find_violations: Callable[[Page], list[str]]
+    page: Page, views: dict[str, str], find_violations: Callable[[Page], list[str]], scheme: str
 ) -> None:
     """Where nothing was loaded yet it stands in the middle, for everybody to read, and trying again works."""
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     page.route("**/api/job-sessions?**", lambda route: route.fulfill(status=503, json=AWAY))
     page.route("**/histogram?*", lambda route: route.fulfill(status=503, json=AWAY))
     page.goto(views["stream"])

@@ -188,7 +188,7 @@ export class CoverageMap {
     this.says.textContent = this.tell(account, place);
     const middle = this.axis.offsetLeft + this.x(place) + this.step / 2 - this.body.scrollLeft;
     this.says.style.left = `${middle}px`;
-    this.says.style.top = `${element.offsetTop - 26}px`;
+    this.says.style.bottom = `${this.element.clientHeight - element.offsetTop + 2}px`;
     this.says.dataset.side = middle < 260 ? "left" : middle > this.element.clientWidth - 260 ? "right" : "middle";
     this.says.hidden = false;
   }

@@ -174,7 +174,9 @@ def test_every_day_of_fifteen_months_is_in_reach(
 
 IN_SIGHT = """() => {
     const [cursor, body, who] = [".cursor", ".map-body", ".map-body .who"].map((name) => document.querySelector(name).getBoundingClientRect());
-    return who.left >= 0 && cursor.left >= who.right && cursor.right <= Math.min(body.right, innerWidth);
+    const says = document.querySelector(".map .says");
+    const isBelow = says.hidden || says.getBoundingClientRect().bottom <= cursor.top + 1;
+    return isBelow && who.left >= 0 && cursor.left >= who.right && cursor.right <= Math.min(body.right, innerWidth);
 }"""
 
 

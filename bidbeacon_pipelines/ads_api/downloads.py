@@ -110,7 +110,7 @@ class Transfer:
         address = _parse(url.get_secret_value() if isinstance(url, SecretStr) else url)
         self._check_announced(expected_bytes or 0)
         try:
-            with self._recorded() as exchange, self._timed():
+            with self._recorded() as exchange, self._telling(exchange), self._timed():
                 check = self._fetch(address, expected_bytes, exchange, cancellation or Cancellation())
         except OSError as error:
             raise not_written(error, self._path) from error
@@ -152,6 +152,23 @@ class Transfer:
                 f"the file is larger than {most} bytes, even unpacked: Amazon announces {size}",
                 operation=OPERATION,
             )
+
+    @contextmanager
+    def _telling(self, exchange: Exchange) -> Iterator[None]:
+        """Tell in an error which file it is of, and what is known of the exchange: whoever found it knew the bytes only."""
+        try:
+            yield
+        except AdsApiError as error:
+            error.add_facts(about=self._about, status=exchange.status, request_id=exchange.request_id)
+            raise
+
+    @property
+    def _about(self) -> str:
+        """Name the file, and whose it is, where that is known."""
+        owner = self._owner
+        account = f" of account {owner.account_id}" if owner and owner.account_id else ""
+        country = f" in {owner.country_code}" if owner and owner.country_code else ""
+        return f"{self._path.name}{account}{country}"
 
     @contextmanager
     def _timed(self) -> Iterator[None]:

@@ -96,6 +96,12 @@ class AdsApiError(Exception):
         about = f" ({self.about})" if self.about else ""
         return f"Could not {self.operation}{about}: {came}. {self.what_to_do}"
 
+    def add_facts(self, *, about: str | None, status: int | None, request_id: str | None) -> None:
+        """Tell of the exchange that it ended what isn't told yet."""
+        self.about = self.about or about
+        self.status = self.status or status
+        self.request_id = self.request_id or request_id
+
     @property
     def cause_word(self) -> str:
         """The shortest word for what happened, to count by: "HTTP 429", "no connection"."""
@@ -212,6 +218,11 @@ class DownloadIncomplete(AdsApiError):
 
     transient = True
     advice = "Download it again; if that doesn't help, ask for the report anew."
+
+    @property
+    def cause_word(self) -> str:
+        """The shortest word for what happened: the status says that all is well."""
+        return "broken file"
 
 
 class MalformedAnswer(AdsApiError):

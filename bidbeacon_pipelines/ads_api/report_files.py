@@ -188,6 +188,7 @@ class _ReportDownload:
             raise PartMissing(
                 f"file {number + 1} of {len(self._parts)} isn't there: {error.reason}",
                 operation=_REPORT_OPERATION,
+                about=error.about,
                 status=error.status,
                 code=error.code,
                 request_id=error.request_id,
@@ -239,6 +240,7 @@ def _not_resigned(error: UrlExpired, signings: int) -> UrlsNotResigned:
     return UrlsNotResigned(
         f"{signings} looks at the report gave no url that works: {error.reason}",
         operation=_REPORT_OPERATION,
+        about=error.about,
         status=error.status,
         code=error.code,
         request_id=error.request_id,

@@ -483,3 +483,55 @@ def test_old_file_stays_when_a_download_fails(bench: Bench, tmp_path: Path) -> N
     with pytest.raises(UrlExpired):
         fetch(bench, tmp_path)
     assert path.read_bytes() == b"old"
+
+
+def with_id(answer: httpx.Response) -> httpx.Response:
+    """Give an answer that names its request, as each of Amazon's does."""
+    answer.headers["x-amz-request-id"] = "R-7"
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [
+        (file_answer(CONTENT[:10]), 200),
+        (file_answer(CONTENT + CONTENT), 200),
+        (file_answer(b"no gzip"), 200),
+        (file_answer(gzip.compress(incompressible(1001))), 200),
+        (redirect("https://example.com/part"), 307),
+        (httpx.Response(403, text=EXPIRED), 403),
+        (httpx.Response(404), 404),
+        (httpx.Response(503), 503),
+    ],
+    ids=["truncated", "wrong-size", "no-gzip", "too-large", "redirect", "expired", "missing", "upstream"],
+)
+def test_every_error_tells_its_file_and_exchange(tmp_path: Path, answer: httpx.Response, status: int) -> None:
+    """Whoever found what was wrong: which file of whom it is, the status, and the id that Amazon's support asks for."""
+    bench = open_bench(attempts=1)
+    bench.amazon.plays(with_id(answer))
+    with pytest.raises(AdsApiError) as caught:
+        fetch(bench, tmp_path, expected_bytes=len(CONTENT))
+    about = f"part-0.json.gz of account {OWNER.account_id} in DE"
+    error = caught.value
+    assert (about, status, "R-7") == (error.about, error.status, error.request_id)
+    assert f"Could not download a file ({about}): " in str(error)
+
+
+def test_error_before_any_answer_tells_its_file(tmp_path: Path) -> None:
+    """A connection that never came about has no status, and nobody's file no account."""
+    bench = open_bench(attempts=1)
+    bench.amazon.plays(httpx.ConnectError("refused"))
+    with pytest.raises(Unreachable) as caught:
+        fetch(bench, tmp_path, owner=None)
+    assert ("part-0.json.gz", None, None) == (
+        caught.value.about,
+        caught.value.status,
+        caught.value.request_id,
+    )
+
+
+def test_a_broken_file_is_counted_as_one(bench: Bench, tmp_path: Path) -> None:
+    """Its wait is not told as one for a status that says that all was well."""
+    bench.amazon.plays(file_answer(CONTENT[:10]), file_answer())
+    fetch(bench, tmp_path)
+    assert ["broken file"] == [wait.cause for wait in bench.waits]

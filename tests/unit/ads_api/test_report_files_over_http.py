@@ -174,8 +174,11 @@ def test_part_that_is_always_truncated_is_told(desk: Desk) -> None:
     """A report whose parts always come cut short is tried as often as the policy says, and leaves no file."""
     downloads = desk.calls("download")
     desk.strike("truncated_gzip", "download", times=None)
-    with pytest.raises(DownloadIncomplete, match="breaks off"):
+    with pytest.raises(DownloadIncomplete, match="breaks off") as caught:
         desk.download()
+    assert 200 == caught.value.status
+    assert caught.value.request_id
+    assert (caught.value.about or "").startswith("part-")
     assert desk.calls("download") == downloads + TRIES * len(desk.report.parts)
     assert list(desk.folder.iterdir()) == []
 
@@ -183,8 +186,13 @@ def test_part_that_is_always_truncated_is_told(desk: Desk) -> None:
 def test_missing_part_is_told(desk: Desk) -> None:
     """A part that isn't there ends the download at once, and leaves no file."""
     desk.strike("part_missing", times=None)
-    with pytest.raises(PartMissing, match=f"file {len(desk.report.parts)} of {len(desk.report.parts)}"):
+    with pytest.raises(
+        PartMissing, match=f"file {len(desk.report.parts)} of {len(desk.report.parts)}"
+    ) as caught:
         desk.download()
+    assert 404 == caught.value.status
+    assert caught.value.request_id
+    assert (caught.value.about or "").startswith("part-")
     assert desk.clock.slept == []
     assert list(desk.folder.iterdir()) == []
 

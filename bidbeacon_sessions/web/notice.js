@@ -6,7 +6,14 @@ const box = document.getElementById("notice");
 const bar = document.getElementById("trouble");
 
 export function hideNotice() {
-  box.hidden = true;
+  hide(box);
+}
+
+/** Who has just tried again, with success, goes on where the data is. */
+function hide(element) {
+  const hadFocus = element.contains(document.activeElement);
+  element.hidden = true;
+  if (hadFocus) document.querySelector("main [tabindex='-1']").focus({ preventScroll: true });
 }
 
 /** Nothing is there yet, and it could not be loaded. */
@@ -28,7 +35,7 @@ export function showTrouble(what, error, retry) {
 }
 
 export function hideTrouble() {
-  bar.hidden = true;
+  hide(bar);
 }
 
 export const causeOf = (error) => (error.status ? error.message : navigator.onLine ? "The stream does not answer. Is it running? `make dev` or `bidbeacon dev` starts it." : "This machine is offline.");

@@ -157,6 +157,7 @@ def test_an_error_names_its_cause_and_the_way_on(
     page.unroute("**/api/job-sessions?**")
     page.get_by_role("button", name="Try again").click()
     expect(page.locator(".session")).to_have_count(2)
+    expect(page.locator("#feed")).to_be_focused()
 
 
 AWAY = {"error": "The database does not answer.", "what_to_do": "Wait a moment and try again."}

@@ -101,6 +101,7 @@ def test_trouble_stands_above_data_that_stays(page: Page, views: dict[str, str],
     page.evaluate("void (window.setTimeout = later)")
     page.keyboard.press("Enter")
     expect(trouble).to_be_hidden()
+    expect(page.locator("#feed, #session, #map")).to_be_focused()
     expect(page.locator("#pill-text")).to_have_text("Live")
 
 

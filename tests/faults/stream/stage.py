@@ -184,9 +184,9 @@ class Stage:
             return cursor.fetchall() if cursor.description else []
 
     @contextmanager
-    def transaction(self) -> Iterator[psycopg.Connection[Any]]:
+    def transaction(self, url: str | None = None) -> Iterator[psycopg.Connection[Any]]:
         """Open a transaction, which is undone at the end unless it was committed."""
-        with psycopg.connect(self.url) as connection:
+        with psycopg.connect(url or self.url) as connection:
             yield connection
             connection.rollback()
 

@@ -1,5 +1,6 @@
 """What readers do: they are cut off, sleep, read slowly, and come with cursors that are no good; and the log is trimmed or restored."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from tests.dagster.world import wait_until
 from tests.faults.stream.stage import Stage
 from tests.faults.stream.stream_cluster import StreamCluster
 from tests.faults.stream.stream_followers import AT_FULL_SPEED, SseConnection, WebSocketConnection
+
+CUT_SECONDS = float(os.environ.get("CUT_SECONDS", "20"))
 
 
 @pytest.mark.faults
@@ -49,13 +52,29 @@ def test_stream_a_list_is_true_as_of_its_cursor(stage: Stage) -> None:
 
 @pytest.mark.faults
 def test_stream_connections_cut_every_second_miss_nothing(stage: Stage) -> None:
-    """Readers whose connections break after one to three seconds go on from their cursor, at another server each time."""
+    """Readers whose connections break after 0.3 to 1 s go on from their cursor, at one of two servers each time."""
     servers = [stage.server(), stage.server()]
     readers = stage.follow_both(*servers, cut_seconds=(0.3, 1))
     for _ in range(2):
         stage.writer(sessions=4)
     stage.finish()
     assert all(reader.counts["connections"] > 5 for reader in readers)
+    assert all(reader.counts["loads"] == 1 for reader in readers), "a reader had to load again"
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(CUT_SECONDS + 240)
+def test_stream_connections_cut_for_a_long_time_miss_nothing(stage: Stage) -> None:
+    """The same with breaks after 1 to 3 s, for 20 s, or as long as `CUT_SECONDS` says, beside a reader that is never cut."""
+    servers = [stage.server(), stage.server()]
+    stage.follow(servers[0])
+    readers = stage.follow_both(*servers, cut_seconds=(1, 3))
+    for _ in range(2):
+        stage.writer(sessions=10_000, actions=20, wait=0.1)
+    stage.pause(CUT_SECONDS)
+    stage.stop_writing()
+    stage.finish()
+    assert all(reader.counts["connections"] > CUT_SECONDS / 5 for reader in readers)
     assert all(reader.counts["loads"] == 1 for reader in readers), "a reader had to load again"
 
 

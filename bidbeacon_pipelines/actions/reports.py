@@ -245,14 +245,17 @@ class LoadsRecorded(Action):
 class WaitedForAmazon(Action):
     """What waiting for Amazon cost a session in all: because it throttled or failed, or in our own queue before it.
 
-    `seconds` includes `queued_seconds`; threads that wait at once add up. Sessions of older versions tell each wait by itself.
+    `seconds` includes `queued_seconds` and `rested_seconds`, for which nobody sat there: a request rests in the database until it is
+    sent again. Threads that wait at once add up. Sessions of older versions tell each wait by itself.
     """
 
     sentence = (
-        "Waited {seconds:duration} for Amazon[, {queued_seconds:duration} of it in our own queue]: {reason}"
+        "Waited {seconds:duration} for Amazon[, {queued_seconds:duration} of it in our own queue]"
+        "[, {rested_seconds:duration} of it while requests rest]: {reason}"
     )
 
     seconds: float
     reason: str
     waits: int = 0
     queued_seconds: float = 0
+    rested_seconds: float = 0

@@ -101,20 +101,21 @@ class AdsApiClient:
         """Close the connections."""
         self.http.close()
 
-    def call(self, call: ApiCall, read: Callable[[Answer], T]) -> T:
+    def call(self, call: ApiCall, read: Callable[[Answer], T], tries: Tries | None = None) -> T:
         """Make a call and read its answer.
 
         Args:
             call: What is asked.
             read: Makes the result of a successful answer, or raises an `AdsApiError`; for a create, whatever
                 it can't read leaves the outcome unknown.
+            tries: What came before it, where the same was asked in an earlier call.
 
         Raises:
             AdsApiError: As its tree says; a transient one when it outlasted the retries.
         """
-        tries = Tries()
+        before = tries or Tries()
         return self.retries.run(
-            lambda: self._attempt(call, read, tries), operation=call.operation, tries=tries
+            lambda: self._attempt(call, read, before), operation=call.operation, tries=before
         )
 
     def _attempt(self, call: ApiCall, read: Callable[[Answer], T], tries: Tries) -> T:

@@ -189,6 +189,11 @@ class HeldBack(Throttled):
     transient = False
     advice = "Ask again when that time is over; nothing was sent."
 
+    @property
+    def cause_word(self) -> str:
+        """The shortest word for what happened."""
+        return "our own queue"
+
 
 class Upstream(AdsApiError):
     """5xx, or 408: Amazon has a problem, or ran out of time."""

@@ -68,15 +68,16 @@ class Tries:
     """What came before the next exchange of one call; belongs to the one thread that makes the call.
 
     `waited` is the time slept that no record tells yet: the first exchange after a wait takes it, so that a sum
-    over records counts no wait twice.
+    over records counts no wait twice. `rests` is the same by call, for waits that nobody slept: what is asked rested meanwhile.
     """
 
     waited: float = 0.0
+    rests: dict[CallName, float] = field(default_factory=dict)
     made: Counter[str] = field(default_factory=Counter)
 
     def begin(self, call: CallName) -> tuple[int, float]:
         """Count an exchange that begins; give its `retry_count` and what it `waited`."""
-        retry_count, waited = self.made[call], self.waited
+        retry_count, waited = self.made[call], self.waited + self.rests.pop(call, 0.0)
         self.made[call] += 1
         self.waited = 0.0
         return retry_count, waited

@@ -9,10 +9,13 @@ from pydantic import SecretStr
 
 from bidbeacon_pipelines.ads_api.client import AdsApiClient
 from bidbeacon_pipelines.ads_api.failures import partial_error
+from bidbeacon_pipelines.ads_api.ledger import Tries
 from bidbeacon_pipelines.ads_api.models import WireReport, WireReportAnswer, WireReportPart, check_as
 from bidbeacon_pipelines.ads_api.throttle import CallClass
 from bidbeacon_pipelines.ads_api.transport import Answer, ApiCall, malformed
 from bidbeacon_pipelines.settings import Region
+
+CREATE_OPERATION = "create a report"
 
 
 class ReportStatus(StrEnum):
@@ -93,6 +96,7 @@ def create_report(
     start: date,
     end: date,
     format: str = "GZIP_JSON",  # noqa: A002 - Amazon's own word for it
+    tries: Tries | None = None,
 ) -> Report:
     """Ask for a report over an account's days, all its countries in one.
 
@@ -104,6 +108,7 @@ def create_report(
         start: First day, in the account's own time zone.
         end: Last day, inclusive.
         format: `GZIP_JSON` or `PARTITIONED_GZIP_JSON`.
+        tries: What came before, where it was asked for already, for the record of calls.
 
     Raises:
         OutcomeUnknown: Amazon may have accepted it: 429, 5xx, a broken connection, an unreadable answer.
@@ -123,7 +128,7 @@ def create_report(
     }
     call = ApiCall(
         name="create_report",
-        operation="create a report",
+        operation=CREATE_OPERATION,
         method="POST",
         region=region,
         path="/adsApi/v1/create/reports",
@@ -134,7 +139,7 @@ def create_report(
         about=f"account {account_id}, {start} to {end}",
         creates=True,
     )
-    return client.call(call, _read_report)
+    return client.call(call, _read_report, tries)
 
 
 def retrieve_report(

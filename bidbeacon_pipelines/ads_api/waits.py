@@ -24,9 +24,15 @@ class WaitCause:
 
 @dataclass(frozen=True)
 class WaitSummary:
-    """What waiting cost; `causes` begins with the one that cost most time."""
+    """What waiting cost.
+
+    Attributes:
+        causes: Each with what it cost, the one that cost most time first.
+        rested_seconds: How much of it nobody sat out: what was asked rests meanwhile.
+    """
 
     causes: tuple[WaitCause, ...] = ()
+    rested_seconds: float = 0.0
 
     @property
     def seconds(self) -> float:
@@ -68,26 +74,29 @@ class Waits:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._sums: dict[tuple[str, str], tuple[int, float]] = {}
+        self._rested = 0.0
 
-    def add(self, operation: str, cause: str, seconds: float) -> None:
-        """Add a wait that begins."""
+    def add(self, operation: str, cause: str, seconds: float, *, rests: bool = False) -> None:
+        """Add a wait that begins; `rests` where nobody sits it out."""
         with self._lock:
+            self._rested += seconds if rests else 0.0
             count, before = self._sums.get((operation, cause), (0, 0.0))
             self._sums[operation, cause] = (count + 1, before + seconds)
 
     def summary(self) -> WaitSummary:
         """Give what was added so far."""
         with self._lock:
-            sums = dict(self._sums)
-        return _summary(sums)
+            sums, rested = dict(self._sums), self._rested
+        return _summary(sums, rested)
 
     def take(self) -> WaitSummary:
         """Give what was added so far, and begin anew: for a client that serves one session after another."""
         with self._lock:
             sums, self._sums = self._sums, {}
-        return _summary(sums)
+            rested, self._rested = self._rested, 0.0
+        return _summary(sums, rested)
 
 
-def _summary(sums: Mapping[tuple[str, str], tuple[int, float]]) -> WaitSummary:
+def _summary(sums: Mapping[tuple[str, str], tuple[int, float]], rested: float) -> WaitSummary:
     causes = [WaitCause(*key, count, seconds) for key, (count, seconds) in sums.items()]
-    return WaitSummary(tuple(sorted(causes, key=lambda each: -each.seconds)))
+    return WaitSummary(tuple(sorted(causes, key=lambda each: -each.seconds)), rested)

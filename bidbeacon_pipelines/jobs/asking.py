@@ -9,7 +9,8 @@ from bidbeacon_pipelines.ads_api.errors import (
     HeldBack,
     OutcomeUnknown,
 )
-from bidbeacon_pipelines.ads_api.reports import Report, create_report, retrieve_report
+from bidbeacon_pipelines.ads_api.ledger import Tries
+from bidbeacon_pipelines.ads_api.reports import CREATE_OPERATION, Report, create_report, retrieve_report
 from bidbeacon_pipelines.jobs.request_states import failure_kind, reported
 from bidbeacon_pipelines.jobs.workbench import Workbench
 from bidbeacon_pipelines.reports import transitions
@@ -22,7 +23,12 @@ from bidbeacon_pipelines.store.requests import Request
 
 
 def ask_for_report(
-    bench: Workbench, account: Account, request: Request, *, before: Failure | None
+    bench: Workbench,
+    account: Account,
+    request: Request,
+    *,
+    before: Failure | None,
+    tries: Tries | None = None,
 ) -> transitions.Answer:
     """Ask Amazon to make a request's report, or take over the same one that it is making already.
 
@@ -31,6 +37,7 @@ def ask_for_report(
         account: whose report.
         request: what is asked for.
         before: what the attempt before this one failed with.
+        tries: what came before this attempt, for the record of calls.
 
     Raises:
         AuthError: Amazon refuses the account, or our credentials; surely no report is made.
@@ -43,11 +50,12 @@ def ask_for_report(
             fields=get_dataset(request.dataset).fields,
             start=request.start_date,
             end=request.end_date,
+            tries=tries,
         )
     except OutcomeUnknown as error:
-        return transitions.NoAnswer(not_before(bench, error), str(error))
+        return transitions.NoAnswer(not_before(bench, error), str(error), error.cause.cause_word)
     except HeldBack as error:
-        return transitions.HeldBack(not_before(bench, error) or bench.now(), str(error))
+        return transitions.HeldBack(not_before(bench, error) or bench.now(), str(error), error.cause_word)
     except DuplicateReport as error:
         return _adopt(bench, account, request, error)
     except AuthError:
@@ -74,6 +82,15 @@ def failure_of(bench: Workbench, error: AdsApiError) -> Failure:
 def not_before(bench: Workbench, error: AdsApiError) -> datetime | None:
     """Give the instant that Amazon asks us to wait for, if it does."""
     return None if error.retry_after is None else bench.now() + timedelta(seconds=error.retry_after)
+
+
+def count_rest(
+    bench: Workbench, answer: transitions.NoAnswer | transitions.HeldBack, until: datetime
+) -> None:
+    """Add the time for which a request rests now, before it is asked for again, to what the session waits for Amazon."""
+    if answer.cause is not None:
+        seconds = max(0.0, (until - bench.now()).total_seconds())
+        bench.client.waits.add(CREATE_OPERATION, answer.cause, seconds, rests=True)
 
 
 def _adopt(

@@ -1,5 +1,6 @@
 """Between the row of a request, what Amazon answered, and the state that decisions are made on."""
 
+from collections import Counter
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +10,7 @@ from bidbeacon_pipelines.ads_api.errors import (
     Rejected,
     TooOld,
 )
+from bidbeacon_pipelines.ads_api.ledger import Tries
 from bidbeacon_pipelines.ads_api.reports import Report, ReportStatus
 from bidbeacon_pipelines.reports import transitions
 from bidbeacon_pipelines.reports.lifecycle import (
@@ -59,6 +61,18 @@ def state_of(request: Request) -> RequestState:
         next_step_at=request.next_step_at,
         failure=failure,
     )
+
+
+def tries_before(state: RequestState) -> Tries:
+    """Give what the record of a request's next attempt tells of those before it, where nothing is known to have come of the last.
+
+    It has rested since that one was stored, its own time in our queue included.
+    """
+    is_unknown = state.failure is not None and state.failure.kind is FailureKind.OUTCOME_UNKNOWN
+    if not is_unknown or state.sent_at is None or state.next_step_at is None:
+        return Tries()
+    rested = (state.next_step_at - state.sent_at).total_seconds()
+    return Tries(rests={"create_report": max(0.0, rested)}, made=Counter(create_report=state.attempts))
 
 
 def columns_of(state: RequestState, now: datetime) -> dict[str, Any]:

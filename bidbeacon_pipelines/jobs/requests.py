@@ -17,14 +17,15 @@ from bidbeacon_pipelines.actions import (
     RequestRetried,
 )
 from bidbeacon_pipelines.ads_api.errors import AdsApiError, AuthError, NotFound, Rejected
+from bidbeacon_pipelines.ads_api.ledger import Tries
 from bidbeacon_pipelines.ads_api.reports import Report, ReportStatus
 from bidbeacon_pipelines.ingest.load import LoadRules, load_report
 from bidbeacon_pipelines.ingest.targets import TargetIndex
-from bidbeacon_pipelines.jobs.asking import ask_for_report, failure_of, look_at_report, not_before
+from bidbeacon_pipelines.jobs.asking import ask_for_report, count_rest, failure_of, look_at_report, not_before
 from bidbeacon_pipelines.jobs.load_actions import LoadFacts, told_of_load
 from bidbeacon_pipelines.jobs.people import is_credential_error, note_refusal
 from bidbeacon_pipelines.jobs.report_parts import LOAD_ERRORS, failed_load, parts_on_disk
-from bidbeacon_pipelines.jobs.request_states import columns_of, reported, state_of
+from bidbeacon_pipelines.jobs.request_states import columns_of, reported, state_of, tries_before
 from bidbeacon_pipelines.jobs.workbench import Workbench
 from bidbeacon_pipelines.reports import transitions
 from bidbeacon_pipelines.reports.datasets import Dataset, get_dataset
@@ -145,9 +146,9 @@ class _Driver:
 
     def _send(self) -> None:
         """Store that a report is being asked for, then ask: a process that dies in between has counted the attempt."""
-        before = self._state.failure
+        before, tries = self._state.failure, tries_before(self._state)
         self._store(transitions.sending(self._state, self._bench.now(), self._policy))
-        answer = self._ask(before)
+        answer = self._ask(before, tries)
         match answer:
             case transitions.Reported(report_id=report_id, adopted=True):
                 action: Action | None = ReportAdopted(**self._facts, report_id=report_id)
@@ -157,6 +158,7 @@ class _Driver:
                 )
             case transitions.NoAnswer(reason=reason) | transitions.HeldBack(reason=reason):
                 after = self._answered(answer).next_step_at or self._bench.now()
+                count_rest(self._bench, answer, after)
                 action = RequestRetried(
                     **self._facts, attempt=self._state.attempts, reason=reason, retry_at=after
                 )
@@ -164,10 +166,10 @@ class _Driver:
                 action = None  # the failure is told by the step that follows from it
         self._store(self._answered(answer), action)
 
-    def _ask(self, before: Failure | None) -> transitions.Answer:
+    def _ask(self, before: Failure | None, tries: Tries) -> transitions.Answer:
         """Ask Amazon for the report; give what came of it."""
         try:
-            answer = ask_for_report(self._bench, self._account, self._request, before=before)
+            answer = ask_for_report(self._bench, self._account, self._request, before=before, tries=tries)
         except AuthError as error:
             failure = doubted(failure_of(self._bench, error))
             return self._unauthorized(error, transitions.Refused(failure))

@@ -54,10 +54,12 @@ class NoAnswer:
     Attributes:
         not_before: Amazon's wish, from `Retry-After`, if any.
         reason: What came instead of an answer, for a person.
+        cause: The shortest word for it, to count by: "HTTP 429"; None where nothing is counted.
     """
 
     not_before: datetime | None = None
     reason: str = "no answer is known"
+    cause: str | None = None
 
 
 @dataclass(frozen=True)
@@ -67,10 +69,12 @@ class HeldBack:
     Attributes:
         not_before: When the queue is free again.
         reason: What it waits for, for a person.
+        cause: The shortest word for it, to count by.
     """
 
     not_before: datetime
     reason: str = "our queue was held"
+    cause: str | None = None
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,23 @@
 """What a session tells of its waiting for Amazon."""
 
 from collections.abc import Mapping
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 
 from bidbeacon_pipelines.actions import WaitedForAmazon
-from bidbeacon_pipelines.ads_api.waits import Waits
+from bidbeacon_pipelines.ads_api.waits import WaitCause, Waits, WaitSummary
+from bidbeacon_pipelines.jobs.api_ledger import PostgresCallLog
 from bidbeacon_pipelines.jobs.entities import sync_entities
+from bidbeacon_pipelines.jobs.refresh import keep_windows, request_due_windows
+from bidbeacon_pipelines.jobs.requests import drive_request
+from bidbeacon_pipelines.jobs.verdicts import check_calls
 from bidbeacon_pipelines.jobs.waiting import job_session, waited
+from bidbeacon_pipelines.sandbox.faults import FaultName
+from bidbeacon_pipelines.store.api_calls import summarize_calls
 from bidbeacon_sessions.sentences import plain_text
-from tests.postgres.bench_world import BenchWorld
+from tests.postgres.bench_world import DATASET, BenchWorld
 
 
 def sentence(action: WaitedForAmazon | None) -> str:
@@ -76,3 +83,58 @@ def test_what_older_versions_stored_still_reads() -> None:
     """Their action had the seconds and a reason, and nothing else."""
     stored = WaitedForAmazon.from_stored(1, {"seconds": 4.0, "reason": "Amazon answered: slow down"})
     assert sentence(stored) == "Waited 4.0 s for Amazon: Amazon answered: slow down"
+
+
+@pytest.mark.parametrize("fault", ["throttle", "throttle_accepted"])
+def test_a_throttled_report_tells_for_how_long_it_rests(world: BenchWorld, fault: FaultName) -> None:
+    """Nobody sits it out: the session that met it tells it, the next attempt's record has it, and the doctor adds it up."""
+    with PostgresCallLog(world.engine) as log:
+        world.bench.client.log = log
+        world.break_with(fault, operation="create_report", times=1, retry_after="none")
+        with job_session(world.bench, "refresh-account") as session:
+            keep_windows(world.bench, session, world.account(), DATASET, again=True)
+            [request_id] = request_due_windows(
+                world.bench, session, world.account(), DATASET, wanted=[date(2026, 1, 12)]
+            )
+            drive_request(world.bench, session, request_id)
+        assert "sent" == world.request(request_id).status
+        world.advance(minutes=10)
+        with job_session(world.bench, "poll-requests"):
+            world.step()
+    [action] = told(world)
+    assert (600, 600, 1) == (action["seconds"], action["rested_seconds"], action["waits"])
+    assert "1 wait to create a report (HTTP 429)" == action["reason"]
+    creates = world.query(
+        "SELECT status, waited, retry_count FROM api_calls WHERE call = 'create_report' ORDER BY id"
+    )
+    assert [(429, 0, 0), (207, 600, 1)] == [
+        (each["status"], each["waited"].total_seconds(), each["retry_count"]) for each in creates
+    ]
+    with world.engine.begin() as connection:
+        found = check_calls(summarize_calls(connection, datetime(2000, 1, 1, tzinfo=UTC)))
+    assert "1 × 429; waited 10 min 00 s for Amazon" in found.found
+
+
+def test_a_report_that_our_own_queue_holds_back_tells_it_too(world: BenchWorld) -> None:
+    """What Amazon asked for after another report of the account keeps this one from being sent: nothing was asked."""
+    account = world.account()
+    world.break_with("throttle", operation="create_report", times=1, seconds=900)
+    world.ask(account, date(2026, 1, 12))
+    world.bench.client.waits.take()
+    world.ask(account, date(2026, 1, 9))
+    assert WaitSummary((WaitCause("create a report", "our own queue", 1, 900.0),), 900.0) == (
+        world.bench.client.waits.take()
+    )
+    assert 1 == len(world.sandbox.state.ledger.calls("create_report"))
+
+
+def test_waits_that_nobody_sits_out_are_told_apart() -> None:
+    """A request that rests keeps no process waiting."""
+    waits = Waits()
+    waits.add("retrieve a report", "HTTP 429", 3)
+    waits.add("create a report", "HTTP 429", 600, rests=True)
+    assert sentence(waited(waits.take())) == (
+        "Waited 10 min 03 s for Amazon, 10 min 00 s of it while requests rest: "
+        "2 waits, 1 of them to create a report (HTTP 429)"
+    )
+    assert WaitSummary() == waits.take()

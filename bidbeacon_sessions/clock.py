@@ -1,11 +1,37 @@
-"""The one place that reads the time, so that tests can set it."""
+"""The one place that reads the time, so that tests can set it, and days and instants that people write."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 Clock = Callable[[], datetime]
+_YEARS = range(1970, 3000)
+"""Those that can be meant; the calendar of Python, which days are added to, ends in 9999."""
 
 
 def utc_now() -> datetime:
     """Give the present instant, aware, in UTC."""
     return datetime.now(UTC)
+
+
+def read_day(text: str) -> date:
+    """Give the day of `2026-11-23`.
+
+    Raises:
+        ValueError: it is none, or its year is not from 1970 to 2999.
+    """
+    day = date.fromisoformat(text)
+    if day.year not in _YEARS:
+        raise ValueError(text)
+    return day
+
+
+def read_instant(text: str) -> datetime:
+    """Give the instant of `2026-11-23T05:00:00Z`, naive where it names no zone.
+
+    Raises:
+        ValueError: it is none, or its year is not from 1970 to 2999.
+    """
+    instant = datetime.fromisoformat(text)
+    if instant.year not in _YEARS:
+        raise ValueError(text)
+    return instant

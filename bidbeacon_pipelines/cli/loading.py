@@ -90,9 +90,11 @@ def _show_end(store: Any, session_id: UUID, *, as_json: bool) -> None:
 
 def parse_days(value: str) -> list[date]:
     """Give the days of `2026-11-23` or `2026-11-01..2026-11-07` (both ends included)."""
+    from bidbeacon_sessions.clock import read_day
+
     first, _, last = value.partition("..")
     try:
-        start, end = date.fromisoformat(first), date.fromisoformat(last or first)
+        start, end = read_day(first), read_day(last or first)
     except ValueError:
         raise BadOptionError(
             f"--window: expected 2026-11-23 or 2026-11-01..2026-11-07, got: {value!r}."

@@ -171,9 +171,10 @@ def read_since(value: str, now: datetime) -> datetime:
         BadOptionError: it is none of these.
     """
     from bidbeacon_pipelines.reports.cadence import BadCadenceError, parse_every
+    from bidbeacon_sessions.clock import read_instant
 
     try:
-        instant = datetime.fromisoformat(value)
+        instant = read_instant(value)
     except ValueError:
         try:
             return now - parse_every(value)

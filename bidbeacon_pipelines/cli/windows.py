@@ -24,8 +24,10 @@ _OLDEST_AGE = 500
 
 def parse_day(value: str) -> date:
     """Give the day of `2026-11-23`."""
+    from bidbeacon_sessions.clock import read_day
+
     try:
-        return date.fromisoformat(value)
+        return read_day(value)
     except ValueError:
         raise BadOptionError(f"--window: expected a day like 2026-11-23, got: {value!r}.") from None
 

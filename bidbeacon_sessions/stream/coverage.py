@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from bidbeacon_sessions.clock import read_day
 from bidbeacon_sessions.stream.problems import BadRequestError, problem
 from bidbeacon_sessions.stream.queries import MAX_VALUE_LENGTH
 
@@ -93,7 +94,7 @@ def _day(value: str | None) -> date | None:
     if not value:
         return None
     try:
-        return date.fromisoformat(value)
+        return read_day(value)
     except ValueError:
         raise BadRequestError(
             f"Expected to to be a day like 2026-11-23, got: {value[:50]!r}.", _EXAMPLE

@@ -7,6 +7,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from bidbeacon_sessions.clock import read_day
 from bidbeacon_sessions.stream.problems import BadRequestError, problem
 from bidbeacon_sessions.stream.queries import MAX_VALUE_LENGTH
 
@@ -50,7 +51,7 @@ def _read_question(request: Request) -> tuple[str, str, date]:
         raise BadRequestError(f"Unknown parameter {unknown[0][:50]!r}.", _EXAMPLE)
     account, dataset, window = (_text(query.get(name), name) for name in _PARAMETERS)
     try:
-        return account, dataset, date.fromisoformat(window)
+        return account, dataset, read_day(window)
     except ValueError:
         raise BadRequestError(
             f"Expected window to be a day like 2026-11-23, got: {window!r}.", _EXAMPLE

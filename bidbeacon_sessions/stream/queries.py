@@ -7,6 +7,7 @@ from uuid import UUID
 from starlette.datastructures import QueryParams
 
 from bidbeacon_sessions.change_log import Cursor, parse_cursor
+from bidbeacon_sessions.clock import read_instant
 from bidbeacon_sessions.search import SessionFilter
 from bidbeacon_sessions.stream.problems import BadRequestError
 from bidbeacon_sessions.tables import SESSION_STATUSES
@@ -119,7 +120,7 @@ def _instant(query: QueryParams, name: str) -> datetime | None:
     if value is None:
         return None
     try:
-        instant = datetime.fromisoformat(value)
+        instant = read_instant(value)
     except ValueError:
         instant = None
     if instant is None or instant.tzinfo is None:

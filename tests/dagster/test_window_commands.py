@@ -71,6 +71,7 @@ def test_explain_as_json_is_one_document(stocked: World) -> None:
     [
         (("explain", "--account", "US.nobody", "--window", "2026-01-10"), "There is no account 'US.nobody'"),
         (("explain", "--account", "{key}", "--window", "yesterday"), "expected a day like 2026-11-23"),
+        (("explain", "--account", "{key}", "--window", "9999-12-31"), "expected a day like 2026-11-23"),
         (
             ("explain", "--account", "{key}", "--dataset", "weather", "--window", "2026-01-10"),
             "no dataset 'weather'",

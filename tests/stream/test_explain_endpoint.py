@@ -50,6 +50,7 @@ def test_the_explainers_answer_is_given_as_it_is(explaining: httpx.Client) -> No
         ({"window": ""}, "The parameter window is missing."),
         ({"window": "yesterday"}, "Expected window to be a day like 2026-11-23, got: 'yesterday'."),
         ({"window": "2026-02-30"}, "Expected window to be a day"),
+        ({"window": "9999-12-31"}, "Expected window to be a day"),
         ({"dataset": "x" * 201}, "The value of dataset is too long"),
         ({"windows": "2026-11-23"}, "Unknown parameter 'windows'."),
     ],

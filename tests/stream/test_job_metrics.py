@@ -103,6 +103,14 @@ def test_without_a_span_it_is_the_last_day_in_quarters_of_an_hour(http: httpx.Cl
         ({"status": "failed"}, "Metrics know no status."),
         ({"colour": "red"}, "Unknown parameter 'colour'."),
         ({"since": "yesterday"}, "Expected since to be an instant with its zone, got: 'yesterday'."),
+        (
+            {"since": "0001-01-01T00:00:00+14:00"},
+            "Expected since to be an instant with its zone, got: '0001-01-01T00:00:00+14:00'.",
+        ),
+        (
+            {"before": "9999-12-31T23:59:59Z"},
+            "Expected before to be an instant with its zone, got: '9999-12-31T23:59:59Z'.",
+        ),
     ],
 )
 def test_what_it_cannot_answer_is_said(http: httpx.Client, query: dict[str, str], said: str) -> None:

@@ -216,6 +216,7 @@ def test_coverage_is_asked_of_whoever_knows_it(covering: httpx.Client) -> None:
         ({"days": "0"}, 400, "Expected days to be a number from 1 to 500"),
         ({"days": "many"}, 400, "Expected days to be a number"),
         ({"to": "tomorrow"}, 400, "Expected to to be a day like"),
+        ({"to": "0001-01-01"}, 400, "Expected to to be a day like"),
         ({"dataset": "x" * 201}, 400, "The value of dataset is too long"),
         ({"dataset": "unknown"}, 404, "There is no dataset 'unknown'."),
         ({"account": "US.a"}, 400, "Unknown parameter 'account'."),

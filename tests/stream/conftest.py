@@ -57,6 +57,7 @@ class Reader:
             self._check_range(data)
             self._show(data["session"], data["actions"])
         elif event == "job-sessions:gone":
+            self._check_range(data)
             self.gone.append(data["session_id"])
             self.sessions.pop(data["session_id"], None)
         elif event == "sync" and identity is not None:

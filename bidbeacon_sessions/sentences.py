@@ -3,6 +3,7 @@
 `"Requested {report_id:badge} for {windows:count:window} {windows:windows}[ after {waited_seconds:duration}]"`
 
 - `{field}` or `{field:kind}` or `{field:kind:argument}`; kinds are listed in `KINDS`. The argument of `money` is the field of its currency.
+  A `count` belongs to its action alone, so that actions can be added up; a `total` goes on from action to action, and the last one counts.
 - `[…]` is left out when any field inside is `None`, empty or 0.
 
 A part is a JSON object with `kind` and `text`; `badge`, `window`, `account`, `time` and `link` parts carry a `value` too (for
@@ -261,6 +262,7 @@ Plan = tuple[tuple[tuple[str, ...], tuple[Step, ...]], ...]
 _TEXTS: Mapping[str, AsText] = {
     "text": _text,
     "count": _count,
+    "total": _count,
     "duration": _duration,
     "money": _money,
     "flag": _flag,

@@ -140,7 +140,7 @@ class ReportPending(_WindowsAction):
 
     sentence = (
         "Report {report_id:badge} is {amazon_status} at Amazon after {waited_seconds:duration}[ ({reason})]"
-        "[, looked at {looks:count:time}], next look at {next_poll_at:time}"
+        "[, looked at {looks:total:time}], next look at {next_poll_at:time}"
     )
     effect = "pending"
 

@@ -1,12 +1,12 @@
 // Runs of the same action as one: "Queued 14 report windows" with 14 badges. Pure; an error never folds.
 
 const SHORTEST_RUN = 3;
-const NUMBER = /\d[\d,.:]*/g;
+const NUMBER = /\d{4}-\d\d-\d\d|\d[\d,.:]*/g;
 let nouns = null;
 
 /** Take over the catalogue of actions: the nouns that sentences count with. Until then nothing folds. */
 export function setCatalogue(catalogue) {
-  nouns = new Map(Object.entries(catalogue).map(([type, { sentence }]) => [type, [...sentence.matchAll(/\{(\w+):count:([^}|]*)(?:\|([^}]*))?\}/g)].map(([, field, one, many]) => ({ field, one, many: many || `${one}s` }))]));
+  nouns = new Map(Object.entries(catalogue).map(([type, { sentence }]) => [type, [...sentence.matchAll(/\{(\w+):(count|total):([^}|]*)(?:\|([^}]*))?\}/g)].map(([, field, kind, one, many]) => ({ field, kind, one, many: many || `${one}s` }))]));
 }
 
 /** Group actions, which are in order: each group is `{actions, parts}`, of one action or of a run of three and more. */
@@ -60,14 +60,15 @@ function mergedParts(run) {
   });
 }
 
-/** Counted nouns are added up; any other number that is not the same everywhere becomes "…". */
+/** Counted nouns are added up, of totals the last one counts; any other number or day that is not the same everywhere becomes "…". */
 function mergedText(run, texts) {
   let merged = texts[0];
   let others = texts;
   for (const noun of nouns.get(run[0].type) ?? []) {
     const counted = new RegExp(`\\d[\\d,]* (${escaped(noun.many)}|${escaped(noun.one)})(?!\\w)`);
     if (!counted.test(merged)) continue;
-    const total = run.reduce((sum, { payload }) => sum + countOf(payload[noun.field]), 0);
+    const counts = run.map(({ payload }) => countOf(payload[noun.field]));
+    const total = noun.kind === "total" ? counts.at(-1) : counts.reduce((sum, count) => sum + count, 0);
     const sentence = `${total.toLocaleString("en")} ${total === 1 ? noun.one : noun.many}`;
     others = others.map((text) => text.replace(counted, sentence));
     [merged] = others;

@@ -26,6 +26,17 @@ class WindowsLined(Action):
     windows: list[date]
 
 
+class ShelfWatched(Action):
+    """A shelf is looked at again and again."""
+
+    sentence = "Watched a shelf from {first} to {last}, looked {looks:total:time}, {changes:count:change}"
+
+    first: date
+    last: date
+    looks: int
+    changes: int
+
+
 class Why(StrEnum):
     """Why nothing was done."""
 
@@ -97,6 +108,22 @@ def test_a_run_of_the_same_action_is_told_as_one(stream: Page) -> None:
     expect(run.locator(".tag.window")).to_have_text(["Jul 2025 1", *(str(day) for day in range(2, 15))])
     run.get_by_role("button", name="14 ×").click()
     expect(run.locator(".sentence")).to_have_count(14)
+
+
+def test_a_run_adds_up_what_is_counted_and_takes_the_last_of_what_goes_on(
+    page: Page, base_url: str, session_store: SessionStore
+) -> None:
+    """A total of three actions is the last one's; days that differ are left out, those that don't are told."""
+    with with_job_session("watches", store=session_store) as session:
+        for day in (1, 2, 3):
+            session.add(
+                ShelfWatched(first=date(2025, 7, day), last=date(2025, 7, 9), looks=day, changes=10 * day)
+            )
+    page.goto(base_url)
+    expect(page.locator(".session .sentence")).to_have_count(1)
+    expect(page.locator(".session .sentence")).to_contain_text(
+        "Watched a shelf from … to 2025-07-09, looked 3 times, 60 changes"
+    )
 
 
 def test_marks_differ_by_shape(stream: Page) -> None:

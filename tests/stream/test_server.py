@@ -189,9 +189,7 @@ def test_a_closed_connection_is_forgotten_at_once(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_the_process_soon_with_streams_open(
-    database_url: str, number: signal.Signals
-) -> None:
+def test_a_signal_stops_the_process_soon_with_streams_open(database_url: str, number: signal.Signals) -> None:
     """Open streams are ended, `run` returns, and the process exits with 0: two seconds on an idle machine."""
     command = [sys.executable, "-c", SERVE, database_url]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ.copy()) as process:

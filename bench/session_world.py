@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
+from hashlib import md5
 from uuid import UUID
 
 from sqlalchemy import Engine, text
@@ -19,6 +20,10 @@ LONGEST = UUID(int=1)
 SOME_ACCOUNT = "US.7bench"
 SOME_DAY = date(2026, 11, 1)
 SOME_RUN = "run-5000"
+MIDDLE = UUID(int=50_000)
+SOME_REPORT = md5(b"50000", usedforsecurity=False).hexdigest()
+OTHERS_WORD, QUIET_ACCOUNT = "US.3bench", "US.55bench"
+"""A word of 30,000 actions of 11,000 sessions, and an account none of whose thousand sessions has it."""
 
 # Nine in ten are of one account; every hundredth fails, every thousandth crashed. Looks at reports of all accounts have no account.
 _HEADERS = text("""

@@ -9,7 +9,20 @@ from sqlalchemy import Engine, text
 
 from bench.figures import Figure, at_most, p95_milliseconds, told
 from bench.planning_plans import explained
-from bench.session_world import DAYS, LONGEST, NOW, SOME_ACCOUNT, SOME_DAY, SOME_RUN, ago, session_world
+from bench.session_world import (
+    DAYS,
+    LONGEST,
+    MIDDLE,
+    NOW,
+    OTHERS_WORD,
+    QUIET_ACCOUNT,
+    SOME_ACCOUNT,
+    SOME_DAY,
+    SOME_REPORT,
+    SOME_RUN,
+    ago,
+    session_world,
+)
 from bench.session_writers import writing
 from bidbeacon_pipelines import actions  # noqa: F401 - their sentences are made, not shown as data of an unknown type
 from bidbeacon_pipelines.settings import PROJECT_ROOT
@@ -47,6 +60,7 @@ FILTERS: Mapping[str, SessionFilter] = {
     "a window of a dataset": SessionFilter(window=str(SOME_DAY), dataset="daily_targets"),
     "a window of an account": SessionFilter(window=str(SOME_DAY), account=SOME_ACCOUNT),
     "a run": SessionFilter(run=SOME_RUN),
+    "older than one in the middle": SessionFilter(older_than=MIDDLE),
     "since an hour ago": SessionFilter(since=ago(hours=1)),
     "before 80 days ago": SessionFilter(before=ago(days=80)),
     "an account and a type": SessionFilter(account=SOME_ACCOUNT, type="report-failed"),
@@ -55,6 +69,23 @@ FILTERS: Mapping[str, SessionFilter] = {
     "a job, a type and a status": SessionFilter(
         job="poll-reports", type="report-pending", status="succeeded"
     ),
+    "an account, older than one in the middle": SessionFilter(account=SOME_ACCOUNT, older_than=MIDDLE),
+    "a dataset, older than one in the middle": SessionFilter(dataset="daily_targets", older_than=MIDDLE),
+    "a text, in every session": SessionFilter(text="processing"),
+    "a text, in one session of a hundred": SessionFilter(text="out of ink"),
+    "a text, in one session": SessionFilter(text=SOME_REPORT),
+    "a text that never was": SessionFilter(text="nothing"),
+    "a text of common words that never were together": SessionFilter(text="ink usd"),
+    "a text that is a job's name": SessionFilter(text="load-windows"),
+    "a text, in every session, older than one in the middle": SessionFilter(
+        text="processing", older_than=MIDDLE
+    ),
+    "a common text and an account that has it": SessionFilter(text="processing", account=SOME_ACCOUNT),
+    "a common text and an account without it": SessionFilter(text=OTHERS_WORD, account=QUIET_ACCOUNT),
+    "a common text and a status without it": SessionFilter(text=OTHERS_WORD, status="running"),
+    "a common text and a type": SessionFilter(text="processing", type="report-failed"),
+    "a common text and a window": SessionFilter(text="processing", window=str(SOME_DAY)),
+    "a rare text and an account": SessionFilter(text="out of ink", account=SOME_ACCOUNT),
 }
 SPANS: Mapping[str, Span] = {
     "a day by quarters of an hour": Span(ago(days=1), NOW, timedelta(minutes=15)),

@@ -14,8 +14,6 @@ from sqlalchemy import Connection, RootTransaction, event
 
 from bidbeacon_sessions.actions import Action
 
-MAX_OPEN_CLAIMS = 5_000
-
 
 @dataclass(frozen=True)
 class Claim:

@@ -19,8 +19,12 @@ _IN_HEADER = " OR ".join(
     ]
 )
 
+# Making the words of an action costs ten times as much as looking whether their letters are in it.
+_MAY_HAVE = """lower(f.type || ' ' || CAST(f.payload AS text)) LIKE ALL (ARRAY(
+    SELECT '%' || lexeme || '%' FROM unnest(to_tsvector('simple', :text))))"""
+
 HAS_TEXT = f"""({_IN_HEADER} OR 0 < (SELECT count(*) FROM (
-    SELECT FROM session_actions f WHERE f.session_id = h.id AND {ACTION_WORDS} @@ ({_QUERY}) LIMIT 1) one))"""
+    SELECT FROM session_actions f WHERE f.session_id = h.id AND {_MAY_HAVE} AND {ACTION_WORDS} @@ ({_QUERY}) LIMIT 1) one))"""
 """Looks into one session after the other: quick where many have the text, or where the sessions are few already."""
 
 HAS_TEXT_BY_INDEX = f"({_IN_HEADER} OR h.id IN (SELECT f.session_id FROM session_actions f WHERE {ACTION_WORDS} @@ ({_QUERY})))"

@@ -9,6 +9,7 @@ from dagster import DagsterRunStatus, SkipReason, build_sensor_context, job, op
 from bidbeacon_pipelines.defs.schedules import close_crashed_sessions
 from bidbeacon_sessions import SessionRecorder, with_job_session
 from bidbeacon_sessions.dagster import close_dead_sessions
+from bidbeacon_sessions.settings import SessionSettings
 from tests.dagster.world import World
 
 
@@ -151,3 +152,10 @@ def test_the_sensor_says_what_it_closed(world: World) -> None:
             assert isinstance(answer, SkipReason)
             said.append(answer.skip_message)
     assert said == ["Closed 1 sessions.", "All running sessions live."]
+
+
+def test_a_crash_is_known_within_two_minutes() -> None:
+    """As things are set: a lease renewed just before the kill has to run out, and a look may just have been missed, twice."""
+    settings = SessionSettings(_env_file=None)
+    looks = 2 * close_crashed_sessions.minimum_interval_seconds
+    assert 120 > settings.lease_seconds + settings.heartbeat_seconds + looks

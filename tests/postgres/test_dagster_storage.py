@@ -53,6 +53,13 @@ def test_what_dagster_hands_to_its_processes_has_no_password(
     assert "postgresql" not in reference
 
 
+def test_runs_end_before_their_longest_time_by_hand_is_over_twice(instance: DagsterInstance) -> None:
+    """Dagster ends what hangs, and nothing that honestly waits for Amazon and loads then."""
+    longest_wait = get_settings().by_hand_wait_minutes * 60
+    assert instance.run_monitoring_enabled
+    assert longest_wait < instance.run_monitoring_settings["max_runtime_seconds"] <= 2 * longest_wait
+
+
 def test_dagsters_files_lie_in_our_home(instance: DagsterInstance, tmp_path: Path) -> None:
     """Artifacts and what steps print go to `dagster` below the home folder."""
     assert instance.storage_directory().startswith(str(tmp_path / "home" / "dagster"))

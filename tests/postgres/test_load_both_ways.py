@@ -3,12 +3,12 @@
 import gzip
 import random
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, event, text
 
 from bidbeacon_pipelines.ingest.decode import BrokenPartError
 from bidbeacon_pipelines.ingest.load import LoadRules, load_report
@@ -56,6 +56,39 @@ def test_the_second_load_of_a_report_finds_nothing_to_write(shelf: LoadWorld, na
     assert (60, 60) == (first.merge.written, first.rows)
     assert (0, 0, 0) == (again.merge.written, again.merge.vanished, again.merge.restated)
     assert (60, first.spend, first.sales) == (again.rows, again.spend, again.sales)
+
+
+def test_a_report_of_any_length_is_loaded_by_as_many_statements(way: LoadWorld) -> None:
+    """No query is made for a row: targets come from memory, rows by COPY and set-wise."""
+    if way.rows():
+        way.load([on(NEXT_DAY, EARLIER)], days=(NEXT_DAY,))
+    short, long = (
+        [
+            on(day, row)
+            for row in (EARLIER, *many_rows(rows), report_row("never heard of"), report_row(clicks=-1))
+        ]
+        for day, rows in ((DAY, 100), (NEXT_DAY, 1_000))
+    )
+    assert statements_of(way, DAY, short) == statements_of(way, NEXT_DAY, long)
+
+
+def on(day: date, row: Raw) -> Raw:
+    """Give a row of another day."""
+    return row | {"date.value": str(day)}
+
+
+def statements_of(way: LoadWorld, day: date, rows: Sequence[Raw]) -> list[str]:
+    """Load a report; give the statements that were sent for it."""
+    sent: list[str] = []
+
+    def note(_: Any, __: Any, statement: str, *___: Any) -> None:
+        sent.append(statement)
+
+    event.listen(way.engine, "before_cursor_execute", note)
+    way.load(rows, days=(day,), age=2)
+    event.remove(way.engine, "before_cursor_execute", note)
+    assert sent
+    return sent
 
 
 AMOUNT = "expected an amount from 0 to below 10^14 with at most 6 decimals, or null, got: "

@@ -121,10 +121,23 @@ def test_frequent_and_rare_words_are_found_alike(
     http: httpx.Client, session_store: SessionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whether the index is asked or one session after the other, the answer is the same."""
-    record(session_store, "words", RowsFetched(what="it was throttled"))
+    odd = 'It was\nTHROTTLED at "Söhne & Ärzte", C:\\new_rows, daily_targets, 3,395.68 EUR, see https://amazon.com/Ads?x=1 ÇA'
+    record(session_store, "words", RowsFetched(what=odd))
     record(session_store, "others", RowsFetched(what="nothing"))
-    monkeypatch.setattr("bidbeacon_sessions.text_search.MOST_RARE", 1)
-    assert ["words"] == jobs(http, text="throttled")
+    for wanted in [
+        odd,
+        *odd.split(),
+        "throttled",
+        "SÖHNE ärz",
+        "3,395.68",
+        "amazon.com",
+        "new",
+    ]:
+        by_index = jobs(http, text=wanted)
+        with monkeypatch.context() as frequent:
+            frequent.setattr("bidbeacon_sessions.text_search.MOST_RARE", 0)
+            assert by_index == jobs(http, text=wanted), wanted
+        assert by_index == (["words"] if any(letter.isalnum() for letter in wanted) else []), wanted
 
 
 def test_a_session_that_only_skipped_says_so(http: httpx.Client, session_store: SessionStore) -> None:

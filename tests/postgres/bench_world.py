@@ -20,7 +20,7 @@ from bidbeacon_pipelines.sandbox.faults import FaultName, FaultOptions, FaultRul
 from bidbeacon_pipelines.sandbox.ledger import Call
 from bidbeacon_pipelines.sandbox.thread import SandboxHandle
 from bidbeacon_pipelines.sandbox.truth import day_truth
-from bidbeacon_pipelines.store.accounts import Account, list_accounts
+from bidbeacon_pipelines.store.accounts import Account, list_accounts, set_enabled
 from bidbeacon_pipelines.store.requests import Request, get_request
 from bidbeacon_pipelines.store.windows import Window, list_windows
 from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session
@@ -107,6 +107,18 @@ class BenchWorld:
         self.advance(minutes=2)
         self.step()
         return request_id
+
+    def disable(self, account: Account) -> None:
+        """Have a person disable an account."""
+        with self.engine.begin() as connection:
+            set_enabled(connection, account.account_key, enabled=False)
+
+    def disable_at_amazon(self, account: Account) -> None:
+        """Have Amazon say that an account is disabled."""
+        self.execute(
+            "UPDATE advertiser_accounts SET amazon_status = 'DISABLED' WHERE account_key = :key",
+            key=account.account_key,
+        )
 
     def account(self, country: str = "US") -> Account:
         """Give the account of a country that Amazon has not disabled."""

@@ -208,22 +208,10 @@ def _need_person(world: BenchWorld, account: Account) -> None:
         set_needs_person(connection, account, "no rights")
 
 
-def _disable(world: BenchWorld, account: Account) -> None:
-    with world.engine.begin() as connection:
-        set_enabled(connection, account.account_key, enabled=False)
-
-
-def _disable_at_amazon(world: BenchWorld, account: Account) -> None:
-    world.execute(
-        "UPDATE advertiser_accounts SET amazon_status = 'DISABLED' WHERE account_key = :key",
-        key=account.account_key,
-    )
-
-
 STOPS = [
     (_need_person, "not_authorized", Cause.ACCOUNT_NEEDS_PERSON),
-    (_disable, "account_disabled", Cause.ACCOUNT_DISABLED),
-    (_disable_at_amazon, "account_disabled", Cause.ACCOUNT_DISABLED_AT_AMAZON),
+    (BenchWorld.disable, "account_disabled", Cause.ACCOUNT_DISABLED),
+    (BenchWorld.disable_at_amazon, "account_disabled", Cause.ACCOUNT_DISABLED_AT_AMAZON),
 ]
 
 
@@ -261,7 +249,7 @@ def test_an_account_that_is_enabled_again_goes_on_at_once(world: BenchWorld) -> 
     """What was being asked for when it was disabled is due at once, and loaded when it is enabled."""
     account = world.account()
     world.ask(account, DAY)
-    _disable(world, account)
+    world.disable(account)
     stopped_at = world.advance(hours=1)
     world.step()
     due_at = world.window(account, DAY).next_refresh_at

@@ -13,7 +13,7 @@ from bidbeacon_pipelines.jobs.refresh import keep_windows, request_due_windows
 from bidbeacon_pipelines.reports.verdicts import Cause, Severity
 from bidbeacon_pipelines.reports.windows import oldest_served
 from bidbeacon_pipelines.sandbox.faults import FaultName
-from bidbeacon_pipelines.store.accounts import Account, set_credentials_need_person, set_enabled
+from bidbeacon_pipelines.store.accounts import Account, set_credentials_need_person
 from bidbeacon_pipelines.store.performance import lock_rows
 from bidbeacon_pipelines.store.requests import claim_request
 from bidbeacon_pipelines.store.windows import want_windows
@@ -323,18 +323,6 @@ def test_what_amazon_serves_no_longer_is_expired(world: BenchWorld) -> None:
     assert proves(world, told, "windows-expired")
 
 
-def _disable(world: BenchWorld, account: Account) -> None:
-    with world.engine.begin() as connection:
-        set_enabled(connection, account.account_key, enabled=False)
-
-
-def _disable_at_amazon(world: BenchWorld, account: Account) -> None:
-    world.execute(
-        "UPDATE advertiser_accounts SET amazon_status = 'DISABLED' WHERE account_key = :key",
-        key=account.account_key,
-    )
-
-
 def _refuse_credentials(world: BenchWorld, _: Account) -> None:
     with world.engine.begin() as connection:
         set_credentials_need_person(connection, "the refresh token was revoked.")
@@ -351,8 +339,8 @@ def _refuse_account(world: BenchWorld, account: Account) -> None:
 @pytest.mark.parametrize(
     ("stop", "expected", "said"),
     [
-        (_disable, Cause.ACCOUNT_DISABLED, "`bidbeacon accounts enable"),
-        (_disable_at_amazon, Cause.ACCOUNT_DISABLED_AT_AMAZON, "it goes on when Amazon enables it"),
+        (BenchWorld.disable, Cause.ACCOUNT_DISABLED, "`bidbeacon accounts enable"),
+        (BenchWorld.disable_at_amazon, Cause.ACCOUNT_DISABLED_AT_AMAZON, "it goes on when Amazon enables it"),
         (_refuse_credentials, Cause.CREDENTIALS_NEED_PERSON, "revoked"),
         (_refuse_account, Cause.ACCOUNT_NEEDS_PERSON, "403"),
     ],
@@ -373,7 +361,7 @@ def test_fresh_data_of_a_stopped_account_is_fresh(world: BenchWorld) -> None:
     """Until its next refresh would be due; the sentence says that it will not come."""
     account = world.account()
     world.load(account, DAY)
-    _disable(world, account)
+    world.disable(account)
     assert "but not while the account is disabled" in explained(world, account).verdict.sentence
     world.advance(days=3)
     assert Cause.ACCOUNT_DISABLED == cause(world, account)

@@ -39,6 +39,8 @@ from bidbeacon_sessions.stream.server import spare_what_was_imported
 
 PLANS = PROJECT_ROOT / "docs" / "sessions-query-plans.md"
 MOST_MILLISECONDS = 100
+MOST_FOR_TEXT = 200
+"""Where fewer sessions have a text than are asked for, each of 100,000 headers is looked through: its input, its error, its names."""
 
 FILTERS: Mapping[str, SessionFilter] = {
     "no filter": SessionFilter(),
@@ -122,7 +124,8 @@ def _reading(engine: Engine) -> Iterator[Figure]:
             text("SELECT id FROM session_headers ORDER BY started_at DESC OFFSET 50000 LIMIT 1")
         ).scalar_one()
     for name, wanted in FILTERS.items():
-        yield _p95(f"50 sessions, {name}", partial(load_sessions, store, wanted, 50))
+        most = MOST_MILLISECONDS if wanted.text is None else MOST_FOR_TEXT
+        yield _p95(f"50 sessions, {name}", partial(load_sessions, store, wanted, 50), most)
     yield _p95("one session of 20 actions", lambda: load_session(store, some, as_written))
     some_of = partial(load_session, store, LONGEST, as_written, most=MOST_ACTIONS)
     for page, after in enumerate(range(0, MAX_ACTIONS, MOST_ACTIONS), 1):
@@ -132,9 +135,9 @@ def _reading(engine: Engine) -> Iterator[Figure]:
     store.dispose()
 
 
-def _p95(name: str, call: Callable[[], object]) -> Figure:
+def _p95(name: str, call: Callable[[], object], most: float = MOST_MILLISECONDS) -> Figure:
     """Measure a call with its answer as JSON, made as the stream's server makes it."""
-    return at_most(f"{name}, p95", p95_milliseconds(lambda: json_bytes(call())), "ms", MOST_MILLISECONDS)
+    return at_most(f"{name}, p95", p95_milliseconds(lambda: json_bytes(call())), "ms", most)
 
 
 def _metrics(store: SessionStore, span: Span) -> object:

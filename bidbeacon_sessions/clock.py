@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from typing import TypeVar
 
 Clock = Callable[[], datetime]
+When = TypeVar("When", date, datetime)
 _YEARS = range(1970, 3000)
 """Those that can be meant; the calendar of Python, which days are added to, ends in 9999."""
 
@@ -19,10 +21,7 @@ def read_day(text: str) -> date:
     Raises:
         ValueError: it is none, or its year is not from 1970 to 2999.
     """
-    day = date.fromisoformat(text)
-    if day.year not in _YEARS:
-        raise ValueError(text)
-    return day
+    return _that_can_be_meant(date.fromisoformat(text))
 
 
 def read_instant(text: str) -> datetime:
@@ -31,7 +30,10 @@ def read_instant(text: str) -> datetime:
     Raises:
         ValueError: it is none, or its year is not from 1970 to 2999.
     """
-    instant = datetime.fromisoformat(text)
-    if instant.year not in _YEARS:
-        raise ValueError(text)
-    return instant
+    return _that_can_be_meant(datetime.fromisoformat(text))
+
+
+def _that_can_be_meant(when: When) -> When:
+    if when.year not in _YEARS:
+        raise ValueError(f"expected a year from {_YEARS[0]} to {_YEARS[-1]}, got: {when.year}")
+    return when

@@ -221,7 +221,7 @@ class Hub:
         missed: _Missed = {}
         ends = time.monotonic() + CATCH_UP_SECONDS
         served = False
-        for client in sorted(filter(_takes_more, joining), key=partial(_count_missed, newest)):
+        for client in sorted((one for one in joining if one.has_room), key=partial(_count_missed, newest)):
             late = served and time.monotonic() > ends
             if client not in self._joining or (late and (client.upto, client.wanted) not in missed):
                 continue
@@ -299,10 +299,6 @@ class Hub:
         if not self._away:
             logger.warning("The database is away (%s), the stream waits for it", type(error).__name__)
         self._away = True
-
-
-def _takes_more(client: Client) -> bool:
-    return client.has_room
 
 
 def _count_missed(newest: Cursor, client: Client) -> int:

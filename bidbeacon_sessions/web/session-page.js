@@ -92,6 +92,8 @@ function drawFacts(session) {
   });
 }
 
+/** One for the page's life: what it says of a copy outlives the heading that it stood in. */
+const copying = copyButton();
 const whole = el("section", { class: "whole", "aria-label": "Timeline" });
 const left = el("div", {}, whole);
 const sides = el("div", { class: "sides" });
@@ -110,7 +112,7 @@ function heading(session) {
     session.account && accountTag(session.account),
     attemptBadge(session),
     el("span", { class: `word ${session.status}` }, session.skipped_only ? "skipped only" : session.status),
-    el("span", { class: "links" }, runLink(session), copyButton()),
+    el("span", { class: "links" }, runLink(session), copying),
   );
 }
 

@@ -180,6 +180,18 @@ def test_a_session_can_be_copied_as_json(page: Page, base_url: str, story: dict[
     assert (story["good"], 3) == (copied["id"], copied["actions"][0]["payload"]["rows"])
 
 
+def test_the_copy_button_stays_when_the_session_ends(
+    page: Page, base_url: str, session_store: SessionStore
+) -> None:
+    """What it says of a copy is not lost with the heading, which is told anew."""
+    with with_job_session("ends", store=session_store) as session:
+        page.goto(f"{base_url}/sessions/{session.session_id}")
+        expect(page.locator("#pill-text")).to_have_text("Live")
+        page.locator(".links button").evaluate("button => { button.textContent = 'Copied'; }")
+    expect(page.locator(".word")).to_have_text("succeeded")
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+
+
 def test_focus_stays_beside_a_session_that_goes_on(
     page: Page, base_url: str, session_store: SessionStore
 ) -> None:

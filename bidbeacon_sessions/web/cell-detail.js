@@ -1,6 +1,6 @@
 // Why one window is as it is: explain's sentence, and the sessions that touched it.
 
-import { el, keepingFocus, sessionPath } from "./dom.js";
+import { el, keepingFocus, sessionPath, withCommands } from "./dom.js";
 import { statusIcon, toneIcon } from "./icons.js";
 import { accountTag, renderParts } from "./parts.js";
 import { causeOf } from "./notice.js";
@@ -29,7 +29,7 @@ export class CellDetail {
       const told = await fetchJson(`/api/explain?${new URLSearchParams(chosen)}`);
       if (this.asked === chosen) this.put(this.head(chosen), ...this.body(told));
     } catch (error) {
-      if (this.asked === chosen && isAnother) this.put(this.head(chosen), el("p", { class: "problem" }, causeOf(error)), el("button", { type: "button", class: "button", on: { click: () => ((this.asked = null), this.show(chosen)) } }, "Try again"));
+      if (this.asked === chosen && isAnother) this.put(this.head(chosen), el("p", { class: "problem" }, withCommands(causeOf(error))), el("button", { type: "button", class: "button", on: { click: () => ((this.asked = null), this.show(chosen)) } }, "Try again"));
     }
   }
 
@@ -69,9 +69,6 @@ export class CellDetail {
     return rest.length > 0 ? [list, more] : [list];
   }
 }
-
-/** What stands between back-ticks is a command to copy. */
-const withCommands = (sentence) => sentence.split("`").map((piece, index) => (index % 2 === 1 ? el("code", {}, piece) : piece));
 
 /** A session, its touches below it, newest first. */
 function story(actions, account) {

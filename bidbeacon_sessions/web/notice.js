@@ -1,6 +1,6 @@
 // Empty and error states: what is the matter, and what to do. An error over data that is there is a bar, and the data stays.
 
-import { el, keepingFocus } from "./dom.js";
+import { el, keepingFocus, withCommands } from "./dom.js";
 
 const box = document.getElementById("notice");
 const bar = document.getElementById("trouble");
@@ -21,8 +21,8 @@ export function showError(title, error, retry) {
   showNotice(
     "error",
     el("h2", {}, title),
-    el("p", {}, causeOf(error)),
-    error.whatToDo && el("p", {}, error.whatToDo),
+    el("p", {}, withCommands(causeOf(error))),
+    error.whatToDo && el("p", {}, withCommands(error.whatToDo)),
     el("button", { type: "button", class: "button", on: { click: retry } }, "Try again"),
   );
 }
@@ -30,7 +30,7 @@ export function showError(title, error, retry) {
 /** What is there stays; the bar says why it is not renewed. */
 export function showTrouble(what, error, retry) {
   const again = el("button", { type: "button", class: "button", on: { click: retry } }, "Try again");
-  keepingFocus(bar, () => bar.replaceChildren(el("span", {}, `${what} `, el("bdi", {}, causeOf(error)), " ", el("bdi", {}, error.whatToDo ?? "")), again));
+  keepingFocus(bar, () => bar.replaceChildren(el("span", {}, `${what} `, el("bdi", {}, withCommands(causeOf(error))), " ", el("bdi", {}, withCommands(error.whatToDo ?? ""))), again));
   bar.hidden = false;
 }
 

@@ -160,4 +160,12 @@ def test_an_error_names_its_cause_and_the_way_on(
     expect(page.locator("#feed")).to_be_focused()
 
 
+def test_a_command_in_an_error_stands_as_one(page: Page, views: dict[str, str]) -> None:
+    """Where the stream is gone, what starts it can be copied."""
+    page.route("**/api/job-sessions?**", lambda route: route.abort())
+    page.goto(views["stream"])
+    expect(page.locator("#notice code")).to_have_text(["make dev", "bidbeacon dev"])
+    expect(page.locator("#notice")).not_to_contain_text("`")
+
+
 AWAY = {"error": "The database does not answer.", "what_to_do": "Wait a moment and try again."}

@@ -188,8 +188,8 @@ def test_the_field_completes_keys_and_values(stream: Page) -> None:
     expect(stream.locator("#suggestions li")).to_have_count(0)
 
 
-def test_what_was_chosen_stays_chosen_when_the_values_come_in(stream: Page) -> None:
-    """The values that sessions have may come after the first keys: the list is renewed, the choice in it isn't lost."""
+def hold_values(stream: Page) -> list[Route]:
+    """Go into the field, and hold back the values that are asked for then."""
     held: list[Route] = []
 
     def hold(route: Route) -> None:
@@ -198,14 +198,25 @@ def test_what_was_chosen_stays_chosen_when_the_values_come_in(stream: Page) -> N
     stream.route("**/api/job-sessions/values", hold)
     with stream.expect_request("**/api/job-sessions/values"):
         stream.keyboard.press("/")
+    return held
+
+
+def let_in(stream: Page, held: list[Route]) -> None:
+    """Let the values come in, and the page take note of them."""
+    with stream.expect_response("**/api/job-sessions/values"):
+        held[0].continue_()
+    stream.evaluate("fetch('/healthz').then((answer) => answer.text())")
+
+
+def test_what_was_chosen_stays_chosen_when_the_values_come_in(stream: Page) -> None:
+    """The values that sessions have may come after the first keys: the list is renewed, the choice in it isn't lost."""
+    held = hold_values(stream)
     stream.keyboard.type("s")
     stream.keyboard.press("ArrowDown")
     stream.keyboard.press("ArrowDown")
     chosen = stream.locator("#suggestions [aria-selected=true]")
     expect(chosen).to_contain_text("since:")
-    with stream.expect_response("**/api/job-sessions/values"):
-        held[0].continue_()
-    stream.evaluate("fetch('/healthz').then((answer) => answer.text())")
+    let_in(stream, held)
     expect(chosen).to_contain_text("since:")
     expect(stream.locator("#query")).to_have_attribute("aria-activedescendant", "option-1")
     stream.keyboard.press("Enter")
@@ -214,22 +225,13 @@ def test_what_was_chosen_stays_chosen_when_the_values_come_in(stream: Page) -> N
 
 def test_what_was_closed_stays_closed_when_the_values_come_in(stream: Page) -> None:
     """Escape closes the list; values that come later don't open it again, the next key does."""
-    held: list[Route] = []
-
-    def hold(route: Route) -> None:
-        held.append(route)
-
-    stream.route("**/api/job-sessions/values", hold)
-    with stream.expect_request("**/api/job-sessions/values"):
-        stream.keyboard.press("/")
+    held = hold_values(stream)
     stream.keyboard.type("s")
     expect(stream.locator("#suggestions")).to_be_visible()
     stream.keyboard.press("Escape")
     expect(stream.locator("#suggestions")).to_be_hidden()
     expect(stream.locator("#query")).to_be_focused()
-    with stream.expect_response("**/api/job-sessions/values"):
-        held[0].continue_()
-    stream.evaluate("fetch('/healthz').then((answer) => answer.text())")
+    let_in(stream, held)
     expect(stream.locator("#suggestions")).to_be_hidden()
     stream.keyboard.type("i")
     expect(stream.locator("#suggestions [role=option]")).to_have_count(1)

@@ -14,7 +14,7 @@ import pytest
 from psycopg import sql
 from sqlalchemy import Engine, make_url
 
-from bidbeacon_pipelines.ads_api.tokens import PROCESS_TOKENS
+from bidbeacon_pipelines.amazon_ads.tokens import PROCESS_TOKENS
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.engine import make_engine
 from bidbeacon_pipelines.store.migrate import upgrade
@@ -55,7 +55,7 @@ def cluster_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if given is not None:
         yield given
         return
-    from bidbeacon_pipelines.local.postgres import EmbeddedPostgres
+    from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
 
     server = EmbeddedPostgres(Path(tmp_path_factory.mktemp("cluster")), durable=False)
     yield server.ensure_running()

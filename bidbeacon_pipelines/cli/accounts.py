@@ -18,10 +18,10 @@ accounts_app = typer.Typer(
 @plain_errors
 def accounts_sync(as_json: Json = False) -> None:
     """Ask Amazon which accounts there are; they are added and updated, never deleted."""
-    from bidbeacon_pipelines.jobs.accounts import sync_accounts
-    from bidbeacon_pipelines.jobs.waiting import job_session
-    from bidbeacon_pipelines.jobs.workbench import open_workbench
-    from bidbeacon_pipelines.terminal import following
+    from bidbeacon_pipelines.cli.session_output import following
+    from bidbeacon_pipelines.services.accounts import sync_accounts
+    from bidbeacon_pipelines.services.waiting import job_session
+    from bidbeacon_pipelines.services.workbench import open_workbench
 
     settings = get_settings()
     quiet = Console(quiet=True) if as_json else console
@@ -43,12 +43,12 @@ def accounts_sync(as_json: Json = False) -> None:
 @plain_errors
 def accounts_list(as_json: Json = False) -> None:
     """Show all accounts, and how complete their data is."""
-    from bidbeacon_pipelines.jobs.cadence import describe_cadence
+    from bidbeacon_pipelines.cli.account_output import print_accounts
+    from bidbeacon_pipelines.services.cadence import describe_cadence
     from bidbeacon_pipelines.store.accounts import list_accounts
     from bidbeacon_pipelines.store.cadences import list_cadences
     from bidbeacon_pipelines.store.engine import shared_engine
     from bidbeacon_pipelines.store.windows import list_coverage
-    from bidbeacon_pipelines.terminal_accounts import print_accounts
 
     with shared_engine(database_url(get_settings())).begin() as connection:
         accounts = list_accounts(connection)
@@ -89,7 +89,7 @@ def accounts_disable(key: str) -> None:
 
 
 def _set_enabled(key: str, *, enabled: bool) -> None:
-    from bidbeacon_pipelines.jobs.partition_room import check_room_to_enable
+    from bidbeacon_pipelines.services.partition_room import check_room_to_enable
     from bidbeacon_pipelines.store.accounts import set_enabled
     from bidbeacon_pipelines.store.engine import shared_engine
 
@@ -116,7 +116,7 @@ def accounts_cadence(
     as_json: Json = False,
 ) -> None:
     """Say how often an account is looked at, or show it; what is asked for by hand never waits for it."""
-    from bidbeacon_pipelines.jobs.cadence import choose_cadence, keep_cadence, look_up_cadence
+    from bidbeacon_pipelines.services.cadence import choose_cadence, keep_cadence, look_up_cadence
     from bidbeacon_pipelines.store.engine import shared_engine
 
     chosen = choose_cadence(every=every, cron=cron, as_soon_as_due=as_soon_as_due)

@@ -12,7 +12,7 @@ from bidbeacon_pipelines.cli.frame import Json, console, plain_errors, print_jso
 from bidbeacon_pipelines.settings import get_settings
 
 if TYPE_CHECKING:
-    from bidbeacon_pipelines.jobs.verdicts import Check
+    from bidbeacon_pipelines.services.verdicts import Check
 
 _MARKS = {"ok": ("✔", "green"), "warning": ("!", "bold yellow"), "failure": ("✖", "bold red")}
 
@@ -35,9 +35,9 @@ def doctor(as_json: Json = False) -> None:
 
 
 def _checks() -> "Iterator[Check]":
-    from bidbeacon_pipelines.jobs.doctor import examine
-    from bidbeacon_pipelines.local.errors import DatabaseUnavailableError
-    from bidbeacon_pipelines.local.postgres import resolve_database_url
+    from bidbeacon_pipelines.dev.errors import DatabaseUnavailableError
+    from bidbeacon_pipelines.dev.postgres import resolve_database_url
+    from bidbeacon_pipelines.services.doctor import examine
     from bidbeacon_pipelines.store.engine import shared_engine
 
     settings = get_settings()

@@ -28,7 +28,7 @@ def db_upgrade() -> None:
 @plain_errors
 def db_url() -> None:
     """Print the database's address, password included; the embedded one answers while something runs on it, like `bidbeacon dev`."""
-    from bidbeacon_pipelines.local.postgres import resolve_database_url
+    from bidbeacon_pipelines.dev.postgres import resolve_database_url
 
     sys.stdout.write(resolve_database_url(get_settings()) + "\n")
 
@@ -39,7 +39,7 @@ def db_shell() -> None:
     """Open psql on the database; try `select * from job_sessions order by started_at desc limit 5`."""
     from sqlalchemy import make_url
 
-    from bidbeacon_pipelines.local.database_url import without_password
+    from bidbeacon_pipelines.dev.database_url import without_password
 
     psql = shutil.which("psql") or _bundled_psql()
     url = database_url(get_settings())
@@ -51,6 +51,6 @@ def db_shell() -> None:
 
 
 def _bundled_psql() -> str:
-    from bidbeacon_pipelines.local.binaries import find_binaries
+    from bidbeacon_pipelines.dev.binaries import find_binaries
 
     return str(find_binaries() / "psql")

@@ -39,12 +39,12 @@ def plain_errors(command: Callable[P, None]) -> Callable[P, None]:
 
 
 def _expected_errors() -> tuple[type[Exception], ...]:
-    from bidbeacon_pipelines.ads_api.errors import AdsApiError
-    from bidbeacon_pipelines.jobs.by_hand import AccountSkippedError, WindowNotLoadedError
-    from bidbeacon_pipelines.local.errors import LocalError
+    from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
+    from bidbeacon_pipelines.dev.errors import LocalError
     from bidbeacon_pipelines.reports.cadence import BadCadenceError
     from bidbeacon_pipelines.reports.datasets import UnknownDatasetError
     from bidbeacon_pipelines.reports.partition_bound import TooManyPartitionsError
+    from bidbeacon_pipelines.services.by_hand import AccountSkippedError, WindowNotLoadedError
     from bidbeacon_pipelines.store.accounts import UnknownAccountError
     from bidbeacon_sessions import SessionsError
 
@@ -71,8 +71,8 @@ def database_url(settings: Settings) -> str:
     from psycopg.errors import InsufficientPrivilege
     from sqlalchemy.exc import ProgrammingError
 
-    from bidbeacon_pipelines.local.errors import DatabaseUnavailableError
-    from bidbeacon_pipelines.local.postgres import resolve_database_url
+    from bidbeacon_pipelines.dev.errors import DatabaseUnavailableError
+    from bidbeacon_pipelines.dev.postgres import resolve_database_url
     from bidbeacon_pipelines.store.migrate import upgrade
 
     url = resolve_database_url(settings)

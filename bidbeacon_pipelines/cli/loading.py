@@ -36,13 +36,13 @@ def refresh(
     as_json: Json = False,
 ) -> None:
     """Load report windows now, and print the session's timeline as it happens; exits 0 when all were loaded, else 1."""
-    from bidbeacon_pipelines.jobs.by_hand import drive_windows
-    from bidbeacon_pipelines.jobs.refresh import refresh_account
-    from bidbeacon_pipelines.jobs.waiting import job_session
-    from bidbeacon_pipelines.jobs.workbench import open_workbench
+    from bidbeacon_pipelines.cli.session_output import following
     from bidbeacon_pipelines.reports.datasets import get_dataset
+    from bidbeacon_pipelines.services.by_hand import drive_windows
+    from bidbeacon_pipelines.services.refresh import refresh_account
+    from bidbeacon_pipelines.services.waiting import job_session
+    from bidbeacon_pipelines.services.workbench import open_workbench
     from bidbeacon_pipelines.store.accounts import get_account
-    from bidbeacon_pipelines.terminal import following
 
     days = [day for value in window or [] for day in parse_days(value)]
     chosen = get_dataset(dataset)
@@ -75,7 +75,7 @@ def refresh(
 
 
 def _show_end(store: Any, session_id: UUID, *, as_json: bool) -> None:
-    from bidbeacon_pipelines.terminal import session_line
+    from bidbeacon_pipelines.cli.session_output import session_line
     from bidbeacon_sessions.presentation import session_json
     from bidbeacon_sessions.store import find_session
 

@@ -26,10 +26,10 @@ def quarantine_list(
     as_json: Json = False,
 ) -> None:
     """Show quarantined rows, newest first, each as it came and why it was refused."""
+    from bidbeacon_pipelines.cli.window_output import print_quarantined_row
     from bidbeacon_pipelines.cli.windows import parse_day
     from bidbeacon_pipelines.store.engine import shared_engine
     from bidbeacon_pipelines.store.quarantine import list_quarantined_rows
-    from bidbeacon_pipelines.terminal_windows import print_quarantined_row
 
     day = None if window is None else parse_day(window)
     with shared_engine(database_url(get_settings())).begin() as connection:
@@ -51,11 +51,11 @@ def quarantine_replay(
     account: OnlyAccount = None, dataset: OnlyDataset = None, as_json: Json = False
 ) -> None:
     """Check quarantined rows anew, after a fix: those that are understood now go into their windows, as a load would have put them."""
-    from bidbeacon_pipelines.jobs.quarantine import replay_quarantine
+    from bidbeacon_pipelines.cli.session_output import action_sentence
     from bidbeacon_pipelines.reports.datasets import get_dataset
+    from bidbeacon_pipelines.services.quarantine import replay_quarantine
     from bidbeacon_pipelines.store.accounts import get_account
     from bidbeacon_pipelines.store.engine import shared_engine
-    from bidbeacon_pipelines.terminal import action_sentence
     from bidbeacon_sessions import SessionStore, with_job_session
 
     engine = shared_engine(database_url(get_settings()))

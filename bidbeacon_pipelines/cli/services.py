@@ -11,7 +11,7 @@ from bidbeacon_pipelines.settings import get_settings
 
 def dev() -> None:
     """Run everything on this machine: database, sandbox (without Amazon credentials), Dagster, Event Stream."""
-    from bidbeacon_pipelines.local.dev import run_dev
+    from bidbeacon_pipelines.dev.dev import run_dev
 
     raise typer.Exit(run_dev(get_settings()))
 
@@ -81,8 +81,8 @@ def sandbox(
 def stream(port: Annotated[int | None, typer.Option(help="Where it listens.")] = None) -> None:
     """Run the Event Stream: the page, its list, and the live endpoints (SSE and WebSocket)."""
     import bidbeacon_pipelines.actions  # noqa: F401 - the stream shows what it knows the classes of
-    from bidbeacon_pipelines.jobs.coverage import WindowCoverage
-    from bidbeacon_pipelines.jobs.explainer import window_explainer
+    from bidbeacon_pipelines.services.coverage import WindowCoverage
+    from bidbeacon_pipelines.services.explainer import window_explainer
     from bidbeacon_sessions import SessionStore
     from bidbeacon_sessions.settings import get_session_settings
     from bidbeacon_sessions.stream.server import serve

@@ -55,7 +55,7 @@ def sessions_list(
 ) -> None:
     """Show sessions, newest first; a running one with how long it runs and what it did last."""
     import bidbeacon_pipelines.actions  # noqa: F401 - registers the sentences
-    from bidbeacon_pipelines.terminal import dated_line, progress_line
+    from bidbeacon_pipelines.cli.session_output import dated_line, progress_line
     from bidbeacon_sessions import SessionStore
     from bidbeacon_sessions.presentation import action_json, session_json
     from bidbeacon_sessions.store import list_last_actions, list_sessions
@@ -95,7 +95,7 @@ def sessions_list(
 def sessions_show(session_id: UUID, as_json: Json = False) -> None:
     """Show one session with all its actions, and what became of the work that it queued."""
     import bidbeacon_pipelines.actions  # noqa: F401 - registers the sentences
-    from bidbeacon_pipelines.terminal import print_session
+    from bidbeacon_pipelines.cli.session_output import print_session
     from bidbeacon_sessions import SessionStore
 
     store = SessionStore.connect(database_url(get_settings()))
@@ -128,8 +128,8 @@ def sessions_tail(
 
     With `--json` each line is an action or the state of a session.
     """
+    from bidbeacon_pipelines.cli.tail_output import JsonTail, TerminalTail
     from bidbeacon_pipelines.cli.tailing import Tail
-    from bidbeacon_pipelines.terminal_tail import JsonTail, TerminalTail
     from bidbeacon_sessions.settings import get_session_settings
 
     wanted = read_filter(

@@ -38,8 +38,8 @@ def explain(
 ) -> None:
     """Say why a report window is as it is, what happens next and when, and what touched it; exits 1 for unknown names."""
     import bidbeacon_pipelines.actions  # noqa: F401 - registers the sentences
-    from bidbeacon_pipelines.jobs.explain import explain_window, explanation_json
-    from bidbeacon_pipelines.terminal_windows import print_explanation
+    from bidbeacon_pipelines.cli.window_output import print_explanation
+    from bidbeacon_pipelines.services.explain import explain_window, explanation_json
     from bidbeacon_sessions import SessionStore
 
     day, settings = parse_day(window), get_settings()
@@ -70,11 +70,11 @@ def restatements(
     as_json: Json = False,
 ) -> None:
     """Show how the numbers of a day changed from load to load, as Amazon restated them: its totals at T+1, T+3 and so on."""
+    from bidbeacon_pipelines.cli.window_output import loads_json, print_loads
     from bidbeacon_pipelines.reports.datasets import get_dataset
     from bidbeacon_pipelines.store.accounts import get_account
     from bidbeacon_pipelines.store.engine import shared_engine
     from bidbeacon_pipelines.store.restatements import list_window_loads
-    from bidbeacon_pipelines.terminal_windows import loads_json, print_loads
 
     day, found = parse_day(window), get_dataset(dataset)
     with shared_engine(database_url(get_settings())).begin() as connection:

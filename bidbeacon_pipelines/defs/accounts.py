@@ -4,8 +4,8 @@ from dagster import Config, OpExecutionContext, in_process_executor, job, op
 
 from bidbeacon_pipelines.defs.partitions import add_accounts
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions, WorkbenchResource
-from bidbeacon_pipelines.jobs.accounts import sync_accounts as sync_all_accounts
-from bidbeacon_pipelines.jobs.entities import sync_entities
+from bidbeacon_pipelines.services.accounts import sync_accounts as sync_all_accounts
+from bidbeacon_pipelines.services.entities import sync_entities
 from bidbeacon_pipelines.store.accounts import list_accounts
 from bidbeacon_sessions.dagster import session_metadata
 

@@ -21,9 +21,9 @@ from dagster import (
 )
 
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions
-from bidbeacon_pipelines.jobs.claims import check_claims
 from bidbeacon_pipelines.reports.claims import CLAIMS, Verdict
 from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
+from bidbeacon_pipelines.services.claims import check_claims
 from bidbeacon_sessions.dagster_metadata import bounded_lines, escape_markdown, session_metadata
 
 

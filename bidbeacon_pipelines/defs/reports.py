@@ -18,6 +18,7 @@ from dagster import (
     op,
 )
 
+from bidbeacon_pipelines.dagster_instance.run_queue import ACCOUNT_TAG
 from bidbeacon_pipelines.defs.accounts import AccountConfig
 from bidbeacon_pipelines.defs.materializations import (
     Metadata,
@@ -31,11 +32,10 @@ from bidbeacon_pipelines.defs.partitions import (
     partition_key,
 )
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions, WorkbenchResource
-from bidbeacon_pipelines.jobs.by_hand import Progress, drive_windows
-from bidbeacon_pipelines.jobs.refresh import refresh_account, step_requests
-from bidbeacon_pipelines.jobs.workbench import Workbench
-from bidbeacon_pipelines.local.dagster_queue import ACCOUNT_TAG
 from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
+from bidbeacon_pipelines.services.by_hand import Progress, drive_windows
+from bidbeacon_pipelines.services.refresh import refresh_account, step_requests
+from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.windows import LoadedWindow, list_loaded_windows, record_windows

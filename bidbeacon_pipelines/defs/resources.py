@@ -8,9 +8,9 @@ from uuid import UUID
 from dagster import AssetExecutionContext, ConfigurableResource, OpExecutionContext
 
 from bidbeacon_pipelines.defs.observations import observe_unloaded_windows
-from bidbeacon_pipelines.jobs.waiting import telling_waits
-from bidbeacon_pipelines.jobs.workbench import Workbench, open_workbench
-from bidbeacon_pipelines.local.postgres import resolve_database_url
+from bidbeacon_pipelines.dev.postgres import resolve_database_url
+from bidbeacon_pipelines.services.waiting import telling_waits
+from bidbeacon_pipelines.services.workbench import Workbench, open_workbench
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.engine import shared_engine
 from bidbeacon_sessions import AccountRef, SessionRecorder, SessionStore

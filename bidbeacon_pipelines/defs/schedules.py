@@ -18,13 +18,13 @@ from dagster import (
     sensor,
 )
 
+from bidbeacon_pipelines.dagster_instance.run_queue import ACCOUNT_TAG
 from bidbeacon_pipelines.defs.accounts import sync_accounts, sync_ad_entities
 from bidbeacon_pipelines.defs.reports import poll_reports, refresh_account_job
 from bidbeacon_pipelines.defs.resources import session_store
-from bidbeacon_pipelines.jobs.cadence import settle_cadences
-from bidbeacon_pipelines.jobs.refresh import REPORTS_IN_FLIGHT
-from bidbeacon_pipelines.local.dagster_queue import ACCOUNT_TAG
 from bidbeacon_pipelines.reports.datasets import DATASETS
+from bidbeacon_pipelines.services.cadence import settle_cadences
+from bidbeacon_pipelines.services.refresh import REPORTS_IN_FLIGHT
 from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_pipelines.store.accounts import list_accounts, list_keys_without_entities
 from bidbeacon_pipelines.store.requests import list_open_requests

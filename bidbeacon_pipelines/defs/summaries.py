@@ -66,7 +66,7 @@ def account_daily_summary(
     context: AssetExecutionContext, job_sessions: BidBeaconSessions
 ) -> MaterializeResult[Any]:
     """Sum up all days of the accounts of this run."""
-    from bidbeacon_pipelines.jobs.summaries import update_summary
+    from bidbeacon_pipelines.services.summaries import update_summary
 
     if not (context.has_partition_key or context.has_partition_key_range):
         raise NoPartitionError
@@ -83,7 +83,7 @@ def account_daily_summary(
 @op
 def update_summaries_op(context: OpExecutionContext, job_sessions: BidBeaconSessions) -> None:
     """Sum up the days, of all accounts, whose windows were loaded since. Safe to run at any time, and again."""
-    from bidbeacon_pipelines.jobs.summaries import update_summary
+    from bidbeacon_pipelines.services.summaries import update_summary
 
     store = job_sessions.store()
     with store.begin() as connection:

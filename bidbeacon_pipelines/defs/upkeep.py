@@ -12,7 +12,7 @@ from dagster import (
 )
 
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions
-from bidbeacon_pipelines.jobs.retention import delete_old_records as delete_all_old_records
+from bidbeacon_pipelines.services.retention import delete_old_records as delete_all_old_records
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_sessions.dagster import session_metadata
 

@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from bidbeacon_pipelines.ads_api.exports import ExportKind
+from bidbeacon_pipelines.amazon_ads.exports import ExportKind
 from bidbeacon_pipelines.ingest.field_types import AMOUNT_LIMIT, AmazonId, is_storable
 
 

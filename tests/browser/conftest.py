@@ -10,8 +10,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from bidbeacon_pipelines.jobs.coverage import WindowCoverage
-from bidbeacon_pipelines.jobs.explainer import window_explainer
+from bidbeacon_pipelines.services.coverage import WindowCoverage
+from bidbeacon_pipelines.services.explainer import window_explainer
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.stream import StreamServer

@@ -25,7 +25,7 @@ from bidbeacon_sessions.dagster import close_dead_sessions
 from tests.dagster.world import ASSET_KEY, RANGE_END, RANGE_START, World, wait_until
 
 INSTANCE = """
-storage: {custom: {module: bidbeacon_pipelines.local.dagster_storage, class: BidBeaconStorage, config: {}}}
+storage: {custom: {module: bidbeacon_pipelines.dagster_instance.storage, class: BidBeaconStorage, config: {}}}
 run_coordinator: {module: dagster._core.run_coordinator, class: DefaultRunCoordinator}
 telemetry: {enabled: false}
 """

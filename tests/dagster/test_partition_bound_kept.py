@@ -11,17 +11,17 @@ from typer.testing import CliRunner
 
 from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.defs.partitions import ACCOUNT_PARTITIONS, WINDOW_PARTITIONS, add_accounts
-from bidbeacon_pipelines.jobs.accounts import sync_accounts
 from bidbeacon_pipelines.reports import partition_bound
 from bidbeacon_pipelines.reports.partition_bound import TooManyPartitionsError, partition_days
 from bidbeacon_pipelines.sandbox.thread import SandboxHandle
+from bidbeacon_pipelines.services.accounts import sync_accounts
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.account_partitions import list_account_partitions
 from bidbeacon_pipelines.store.accounts import set_enabled
 from bidbeacon_sessions import with_job_session
 from tests.dagster.world import World, failure_of
 
-STORAGE = "storage: {custom: {module: bidbeacon_pipelines.local.dagster_storage, class: BidBeaconStorage, config: {}}}"
+STORAGE = "storage: {custom: {module: bidbeacon_pipelines.dagster_instance.storage, class: BidBeaconStorage, config: {}}}"
 
 
 @pytest.fixture

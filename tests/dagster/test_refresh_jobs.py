@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bidbeacon_pipelines.defs.partitions import partition_key
-from bidbeacon_pipelines.jobs.by_hand import drive_windows
 from bidbeacon_pipelines.reports.datasets import DATASETS
+from bidbeacon_pipelines.services.by_hand import drive_windows
 from bidbeacon_sessions import with_job_session
 from tests.dagster.world import DATASET, World, wait_until
 

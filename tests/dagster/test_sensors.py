@@ -8,10 +8,10 @@ import pytest
 from dagster import DagsterRunStatus, RunRequest, SensorDefinition, SkipReason, build_sensor_context
 from dagster._core.storage.runs.schema import RunsTable
 
-from bidbeacon_pipelines.ads_api.credentials import REGIONS
+from bidbeacon_pipelines.amazon_ads.credentials import REGIONS
+from bidbeacon_pipelines.dagster_instance.run_queue import ACCOUNT_TAG
 from bidbeacon_pipelines.definitions import defs
 from bidbeacon_pipelines.defs.schedules import BEHIND_PEOPLE, poll_reports_in_flight, refresh_due_accounts
-from bidbeacon_pipelines.local.dagster_queue import ACCOUNT_TAG
 from bidbeacon_pipelines.settings import get_settings
 from tests.dagster.world import World, wait_until
 

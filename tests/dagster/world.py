@@ -20,18 +20,18 @@ from dagster import (
 )
 from sqlalchemy import Engine, text
 
+from bidbeacon_pipelines.dagster_instance.run_queue import ACCOUNT_TAG
 from bidbeacon_pipelines.definitions import defs
 from bidbeacon_pipelines.defs.partitions import add_accounts, partition_key
 from bidbeacon_pipelines.defs.reports import build_report_asset
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions, WorkbenchResource
-from bidbeacon_pipelines.jobs.accounts import sync_accounts
-from bidbeacon_pipelines.jobs.workbench import Workbench, open_workbench
-from bidbeacon_pipelines.local.dagster_queue import ACCOUNT_TAG
 from bidbeacon_pipelines.reports.datasets import get_dataset
 from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule
 from bidbeacon_pipelines.sandbox.ledger import Call
 from bidbeacon_pipelines.sandbox.thread import SandboxHandle
 from bidbeacon_pipelines.sandbox.truth import day_truth
+from bidbeacon_pipelines.services.accounts import sync_accounts
+from bidbeacon_pipelines.services.workbench import Workbench, open_workbench
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.accounts import Account, get_account, list_accounts
 from bidbeacon_pipelines.store.windows import Window, list_windows

@@ -20,7 +20,7 @@ RESULTS = Path(__file__).parent / "results.json"
 STORAGE = """
 storage:
   custom:
-    module: bidbeacon_pipelines.local.dagster_storage
+    module: bidbeacon_pipelines.dagster_instance.storage
     class: BidBeaconStorage
     config: {}
 telemetry:

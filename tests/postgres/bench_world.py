@@ -10,16 +10,21 @@ from typing import Any
 from sqlalchemy import Engine, text
 
 from bidbeacon_pipelines.ingest.targets import placeholder_id
-from bidbeacon_pipelines.jobs.accounts import sync_accounts
-from bidbeacon_pipelines.jobs.entities import sync_entities
-from bidbeacon_pipelines.jobs.refresh import keep_windows, refresh_account, request_due_windows, step_requests
-from bidbeacon_pipelines.jobs.requests import drive_request
-from bidbeacon_pipelines.jobs.workbench import Workbench
 from bidbeacon_pipelines.reports.datasets import Dataset, get_dataset
 from bidbeacon_pipelines.sandbox.faults import FaultName, FaultOptions, FaultRule, Operation
 from bidbeacon_pipelines.sandbox.ledger import Call
 from bidbeacon_pipelines.sandbox.thread import SandboxHandle
 from bidbeacon_pipelines.sandbox.truth import day_truth
+from bidbeacon_pipelines.services.accounts import sync_accounts
+from bidbeacon_pipelines.services.entities import sync_entities
+from bidbeacon_pipelines.services.refresh import (
+    keep_windows,
+    refresh_account,
+    request_due_windows,
+    step_requests,
+)
+from bidbeacon_pipelines.services.requests import drive_request
+from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.store.accounts import Account, list_accounts, set_enabled
 from bidbeacon_pipelines.store.requests import Request, get_request
 from bidbeacon_pipelines.store.windows import Window, list_windows

@@ -10,12 +10,10 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
-from bidbeacon_pipelines.ads_api.client import AdsApiClient, RetryPolicy
-from bidbeacon_pipelines.ads_api.credentials import SANDBOX_CREDENTIALS, Endpoints
-from bidbeacon_pipelines.ads_api.reports import create_report
-from bidbeacon_pipelines.ads_api.throttle import LaneGaps, LocalLanes
-from bidbeacon_pipelines.jobs.refresh import REPORTS_IN_FLIGHT, keep_windows
-from bidbeacon_pipelines.jobs.workbench import Workbench
+from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, RetryPolicy
+from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
+from bidbeacon_pipelines.amazon_ads.reports import create_report
+from bidbeacon_pipelines.amazon_ads.throttle import LaneGaps, LocalLanes
 from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.reports.windows import local_date
 from bidbeacon_pipelines.sandbox.fault_rules import FaultName, FaultOptions, FaultRule, Operation
@@ -23,6 +21,8 @@ from bidbeacon_pipelines.sandbox.part_files import PartFiles
 from bidbeacon_pipelines.sandbox.reports import Reports
 from bidbeacon_pipelines.sandbox.signing import Signer
 from bidbeacon_pipelines.sandbox.thread import SandboxHandle
+from bidbeacon_pipelines.services.refresh import REPORTS_IN_FLIGHT, keep_windows
+from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.store.accounts import set_enabled
 from bidbeacon_pipelines.store.windows import Window, list_accounts_with_due_work
 from tests.faults.ads.oracle import Mismatch, Oracle

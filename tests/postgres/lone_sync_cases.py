@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bidbeacon_pipelines.ads_api.errors import (
+from bidbeacon_pipelines.amazon_ads.errors import (
     DownloadIncomplete,
     DownloadRefused,
     InvalidGrant,
@@ -13,8 +13,8 @@ from bidbeacon_pipelines.ads_api.errors import (
     Upstream,
     UrlExpired,
 )
-from bidbeacon_pipelines.jobs.entities import ExportFailedError
 from bidbeacon_pipelines.sandbox.fault_rules import FaultRule
+from bidbeacon_pipelines.services.entities import ExportFailedError
 from tests.postgres.lone_fault_world import fault, once
 
 FAST = 2_000_000

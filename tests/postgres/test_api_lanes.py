@@ -14,8 +14,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Engine, text
 
-from bidbeacon_pipelines.ads_api.throttle import CallClass, Lane, LaneGaps
-from bidbeacon_pipelines.jobs.api_lanes import PostgresLanes
+from bidbeacon_pipelines.amazon_ads.throttle import CallClass, Lane, LaneGaps
+from bidbeacon_pipelines.services.api_lanes import PostgresLanes
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_pipelines.store.api_lanes import LaneKey, delete_idle_lanes, lock_lanes
 from bidbeacon_pipelines.store.engine import make_engine
@@ -119,7 +119,7 @@ def test_calls_go_on_while_the_database_is_away(
     """Places are this process's own then, what is held back included, and that is said once."""
     _, engine = flickering
     lanes = PostgresLanes(engine, LaneGaps(), noon, look_again_after=0)
-    with caplog.at_level(logging.WARNING, "bidbeacon_pipelines.jobs.api_lanes"):
+    with caplog.at_level(logging.WARNING, "bidbeacon_pipelines.services.api_lanes"):
         assert [0, GAP, 2 * GAP] == [lanes.reserve(LANE, longest_wait=9) for _ in range(3)]
         lanes.hold_back(LANE, 30)
         assert lanes.reserve(LANE, longest_wait=5) == 30

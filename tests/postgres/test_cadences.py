@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from bidbeacon_pipelines.jobs.by_hand import drive_windows
-from bidbeacon_pipelines.jobs.cadence import describe_cadence, keep_cadence, settle_cadences
-from bidbeacon_pipelines.jobs.refresh import REPORTS_IN_FLIGHT
 from bidbeacon_pipelines.reports.cadence import Cadence
 from bidbeacon_pipelines.reports.datasets import DATASETS
+from bidbeacon_pipelines.services.by_hand import drive_windows
+from bidbeacon_pipelines.services.cadence import describe_cadence, keep_cadence, settle_cadences
+from bidbeacon_pipelines.services.refresh import REPORTS_IN_FLIGHT
 from bidbeacon_pipelines.store.accounts import UnknownAccountError
 from bidbeacon_pipelines.store.cadences import get_cadence
 from bidbeacon_pipelines.store.windows import list_accounts_with_due_work

@@ -10,14 +10,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Engine, event, text
 
-from bidbeacon_pipelines.ads_api.client import AdsApiClient
-from bidbeacon_pipelines.ads_api.credentials import SANDBOX_CREDENTIALS, Endpoints
-from bidbeacon_pipelines.ads_api.reports import create_report, retrieve_report
-from bidbeacon_pipelines.ads_api.throttle import CallClass, Lane, LaneGaps
-from bidbeacon_pipelines.jobs.api_lanes import PostgresLanes
+from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
+from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
+from bidbeacon_pipelines.amazon_ads.reports import create_report, retrieve_report
+from bidbeacon_pipelines.amazon_ads.throttle import CallClass, Lane, LaneGaps
 from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.sandbox.clock import SandboxClock
 from bidbeacon_pipelines.sandbox.thread import SandboxHandle
+from bidbeacon_pipelines.services.api_lanes import PostgresLanes
 from bidbeacon_pipelines.store.engine import make_engine
 from tests.postgres.flickering import wait_until
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, text
 
-from bidbeacon_pipelines.jobs.coverage import STATE_LETTERS, WindowCoverage
-from bidbeacon_pipelines.jobs.explain import explain_window
 from bidbeacon_pipelines.reports.coverage import WindowState
 from bidbeacon_pipelines.reports.verdicts import Cause
+from bidbeacon_pipelines.services.coverage import STATE_LETTERS, WindowCoverage
+from bidbeacon_pipelines.services.explain import explain_window
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.stream import CoverageReader, UnknownDatasetError

@@ -8,18 +8,18 @@ import httpx
 import pytest
 from sqlalchemy import Engine
 
-from bidbeacon_pipelines.ads_api.client import AdsApiClient, RetryPolicy
-from bidbeacon_pipelines.ads_api.credentials import SANDBOX_CREDENTIALS, Endpoints
-from bidbeacon_pipelines.ads_api.errors import InvalidGrant, NotAuthorized
-from bidbeacon_pipelines.ads_api.exports import create_export
-from bidbeacon_pipelines.ads_api.throttle import LaneGaps, LocalLanes
-from bidbeacon_pipelines.jobs.by_hand import AccountSkippedError, drive_windows
-from bidbeacon_pipelines.jobs.entities import sync_entities
-from bidbeacon_pipelines.jobs.explain import explain_window
-from bidbeacon_pipelines.jobs.workbench import Workbench
+from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, RetryPolicy
+from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
+from bidbeacon_pipelines.amazon_ads.errors import InvalidGrant, NotAuthorized
+from bidbeacon_pipelines.amazon_ads.exports import create_export
+from bidbeacon_pipelines.amazon_ads.throttle import LaneGaps, LocalLanes
 from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.reports.verdicts import Cause
 from bidbeacon_pipelines.sandbox.thread import SandboxHandle
+from bidbeacon_pipelines.services.by_hand import AccountSkippedError, drive_windows
+from bidbeacon_pipelines.services.entities import sync_entities
+from bidbeacon_pipelines.services.explain import explain_window
+from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.accounts import (
     Account,

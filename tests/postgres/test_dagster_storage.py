@@ -15,9 +15,9 @@ from dagster._serdes import serialize_value
 from dagster._utils.tags import TagConcurrencyLimitsCounter
 from sqlalchemy import make_url
 
-from bidbeacon_pipelines.local.dagster_queue import find_account_of_tags
-from bidbeacon_pipelines.local.dagster_storage import dagster_database_url
-from bidbeacon_pipelines.local.recovery import close_runs_of_the_dead
+from bidbeacon_pipelines.dagster_instance.run_queue import find_account_of_tags
+from bidbeacon_pipelines.dagster_instance.storage import dagster_database_url
+from bidbeacon_pipelines.dev.recovery import close_runs_of_the_dead
 from bidbeacon_pipelines.settings import PROJECT_ROOT, get_settings
 
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"

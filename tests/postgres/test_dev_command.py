@@ -13,17 +13,17 @@ import psutil
 import psycopg
 import pytest
 
-from bidbeacon_pipelines.local.ports import choose_port, is_free
-from bidbeacon_pipelines.local.postgres import EmbeddedPostgres
-from bidbeacon_pipelines.local.postmaster import find_postmaster
-from bidbeacon_pipelines.local.processes import MARK
+from bidbeacon_pipelines.dev.ports import choose_port, is_free
+from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
+from bidbeacon_pipelines.dev.postmaster import find_postmaster
+from bidbeacon_pipelines.dev.processes import MARK
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 
 PROGRAM = """
 import sys
 from pathlib import Path
-from bidbeacon_pipelines.local.dev import run_dev
-from bidbeacon_pipelines.local.services import Service
+from bidbeacon_pipelines.dev.dev import run_dev
+from bidbeacon_pipelines.dev.services import Service
 from bidbeacon_pipelines.settings import Settings
 
 SERVER = '''

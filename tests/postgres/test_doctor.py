@@ -13,7 +13,9 @@ from sqlalchemy import Engine, text
 from typer.testing import CliRunner, Result
 
 from bidbeacon_pipelines.cli import app
-from bidbeacon_pipelines.jobs.verdicts import (
+from bidbeacon_pipelines.sandbox.faults import FaultRule
+from bidbeacon_pipelines.sandbox.thread import SandboxHandle
+from bidbeacon_pipelines.services.verdicts import (
     AmazonState,
     Level,
     check_accounts,
@@ -26,8 +28,6 @@ from bidbeacon_pipelines.jobs.verdicts import (
     check_sessions,
     check_windows,
 )
-from bidbeacon_pipelines.sandbox.faults import FaultRule
-from bidbeacon_pipelines.sandbox.thread import SandboxHandle
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.api_calls import CallSummary

@@ -21,11 +21,11 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
-from bidbeacon_pipelines.local.binaries import find_binaries, reachable_binaries
-from bidbeacon_pipelines.local.errors import DatabaseUnavailableError, EmbeddedPostgresError
-from bidbeacon_pipelines.local.postgres import EmbeddedPostgres, resolve_database_url
-from bidbeacon_pipelines.local.postmaster import find_postmaster
-from bidbeacon_pipelines.local.server_user import ServerUser
+from bidbeacon_pipelines.dev.binaries import find_binaries, reachable_binaries
+from bidbeacon_pipelines.dev.errors import DatabaseUnavailableError, EmbeddedPostgresError
+from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres, resolve_database_url
+from bidbeacon_pipelines.dev.postmaster import find_postmaster
+from bidbeacon_pipelines.dev.server_user import ServerUser
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
 
 
@@ -203,7 +203,7 @@ def test_processes_that_start_at_once_get_one_server(tmp_path: Path) -> None:
     """Four processes on a new home at the same moment all get the same address, and one of them has started it."""
     home = tmp_path / "home"
     program = (
-        "import sys; from pathlib import Path; from bidbeacon_pipelines.local.postgres import EmbeddedPostgres; "
+        "import sys; from pathlib import Path; from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres; "
         "server = EmbeddedPostgres(Path(sys.argv[1]), durable=False); print(server.ensure_running(), server.started_here)"
     )
     command = [sys.executable, "-c", program, str(home)]
@@ -221,7 +221,7 @@ def test_processes_that_start_at_once_get_one_server(tmp_path: Path) -> None:
 def test_the_last_user_turns_off_the_light(server: EmbeddedPostgres) -> None:
     """The server goes on while another process uses it, and is stopped by the last one."""
     program = (
-        "import sys; from pathlib import Path; from bidbeacon_pipelines.local.postgres import EmbeddedPostgres; "
+        "import sys; from pathlib import Path; from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres; "
         "EmbeddedPostgres(Path(sys.argv[1])).ensure_running(); print('using', flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", program, str(server.files.folder.parent)]

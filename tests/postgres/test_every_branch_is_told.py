@@ -7,14 +7,14 @@ from datetime import date, timedelta
 import pytest
 
 from bidbeacon_pipelines.actions import SkipReason
-from bidbeacon_pipelines.ads_api.errors import AdsApiError, NotAuthorized
-from bidbeacon_pipelines.jobs.by_hand import AccountSkippedError, WindowNotLoadedError, drive_windows
-from bidbeacon_pipelines.jobs.claims import check_claims
-from bidbeacon_pipelines.jobs.entities import ExportFailedError
-from bidbeacon_pipelines.jobs.people import MOST_REFUSALS
-from bidbeacon_pipelines.jobs.refresh import keep_windows, step_requests
-from bidbeacon_pipelines.jobs.retention import delete_old_records
+from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, NotAuthorized
 from bidbeacon_pipelines.reports.datasets import DATASETS
+from bidbeacon_pipelines.services.by_hand import AccountSkippedError, WindowNotLoadedError, drive_windows
+from bidbeacon_pipelines.services.claims import check_claims
+from bidbeacon_pipelines.services.entities import ExportFailedError
+from bidbeacon_pipelines.services.people import MOST_REFUSALS
+from bidbeacon_pipelines.services.refresh import keep_windows, step_requests
+from bidbeacon_pipelines.services.retention import delete_old_records
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sessions import SessionStore, with_job_session
 from bidbeacon_sessions.actions import action_classes

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from bench.ingest_floor import Floor
-from bench.ingest_naive import Naive
-from bench.ingest_ours import OF_A_JOB, Ours
-from bench.ingest_reports import Report, write_reports
-from bench.ingest_world import Contender, Place, place_at
+from benchmarks.ingest_floor import Floor
+from benchmarks.ingest_naive import Naive
+from benchmarks.ingest_ours import OF_A_JOB, Ours
+from benchmarks.ingest_reports import Report, write_reports
+from benchmarks.ingest_world import Contender, Place, place_at
 
 ROWS = 3_000
 

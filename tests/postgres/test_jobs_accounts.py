@@ -9,13 +9,13 @@ from typing import Any
 import httpx
 import pytest
 
-from bidbeacon_pipelines.ads_api.client import AdsApiClient
-from bidbeacon_pipelines.ads_api.credentials import SANDBOX_CREDENTIALS, Endpoints
-from bidbeacon_pipelines.ads_api.errors import AdsApiError, NotAuthorized
-from bidbeacon_pipelines.jobs.entities import ExportFailedError, sync_entities
-from bidbeacon_pipelines.jobs.workbench import Workbench
+from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
+from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
+from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, NotAuthorized
 from bidbeacon_pipelines.sandbox.accounts import AccountBook, AccountCountry
 from bidbeacon_pipelines.sandbox.markets import MARKETS
+from bidbeacon_pipelines.services.entities import ExportFailedError, sync_entities
+from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.accounts import list_accounts, list_keys_without_entities, set_enabled
 from tests.postgres.bench_world import BenchWorld

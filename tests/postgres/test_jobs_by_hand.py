@@ -5,7 +5,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from bidbeacon_pipelines.jobs.by_hand import (
+from bidbeacon_pipelines.services.by_hand import (
     AccountSkippedError,
     Progress,
     WindowNotLoadedError,

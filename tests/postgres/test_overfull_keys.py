@@ -5,9 +5,9 @@ from decimal import Decimal
 import pytest
 
 from bidbeacon_pipelines.ingest.quarantine import from_jsonable
-from bidbeacon_pipelines.jobs.quarantine import replay_quarantine
-from bidbeacon_pipelines.jobs.summaries import update_summary
 from bidbeacon_pipelines.reports.datasets import HOURLY_TARGETS
+from bidbeacon_pipelines.services.quarantine import replay_quarantine
+from bidbeacon_pipelines.services.summaries import update_summary
 from bidbeacon_sessions import SessionStore, with_job_session
 from tests.postgres.load_world import AD, DAY, LoadWorld, Raw, many_rows, report_row
 

@@ -15,10 +15,10 @@ from bidbeacon_pipelines.actions import QuarantineReplayed
 from bidbeacon_pipelines.ingest.field_types import Count, LocalDate
 from bidbeacon_pipelines.ingest.hours import Hour
 from bidbeacon_pipelines.ingest.rows import HourlyTargetRow, TargetRow
-from bidbeacon_pipelines.jobs.quarantine import replay_quarantine
-from bidbeacon_pipelines.jobs.summaries import update_summary
 from bidbeacon_pipelines.reports.account_days import summarize_days
 from bidbeacon_pipelines.reports.datasets import HOURLY_TARGETS, Dataset, get_dataset
+from bidbeacon_pipelines.services.quarantine import replay_quarantine
+from bidbeacon_pipelines.services.summaries import update_summary
 from bidbeacon_pipelines.store.quarantine import list_quarantined_rows
 from bidbeacon_pipelines.store.summaries import (
     list_accounts_to_sum_up,

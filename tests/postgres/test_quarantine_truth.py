@@ -11,9 +11,9 @@ from pydantic import AfterValidator, Field, create_model
 
 from bidbeacon_pipelines.actions import QuarantineReplayed
 from bidbeacon_pipelines.ingest.field_types import Count
-from bidbeacon_pipelines.jobs.quarantine import replay_quarantine
 from bidbeacon_pipelines.reports import datasets
 from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
+from bidbeacon_pipelines.services.quarantine import replay_quarantine
 from bidbeacon_pipelines.store.windows import Window
 from tests.dataset_truth import Question, total
 from tests.postgres.bench_world import BenchWorld

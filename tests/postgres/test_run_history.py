@@ -22,12 +22,12 @@ from dagster import (
 )
 from sqlalchemy import Engine, text
 
-from bidbeacon_pipelines.jobs import retention
-from bidbeacon_pipelines.jobs.retention import delete_old_records
+from bidbeacon_pipelines.services import retention
+from bidbeacon_pipelines.services.retention import delete_old_records
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_sessions import SessionStore, with_job_session
 
-STORAGE = "storage: {custom: {module: bidbeacon_pipelines.local.dagster_storage, class: BidBeaconStorage, config: {}}}"
+STORAGE = "storage: {custom: {module: bidbeacon_pipelines.dagster_instance.storage, class: BidBeaconStorage, config: {}}}"
 
 
 @pytest.fixture

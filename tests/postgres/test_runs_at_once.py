@@ -6,11 +6,11 @@ from functools import partial
 
 import pytest
 
-from bidbeacon_pipelines.ads_api.client import AdsApiClient
-from bidbeacon_pipelines.ads_api.credentials import SANDBOX_CREDENTIALS, Endpoints
-from bidbeacon_pipelines.jobs.refresh import refresh_account
-from bidbeacon_pipelines.jobs.workbench import Workbench
+from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
+from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
 from bidbeacon_pipelines.reports.datasets import DATASETS
+from bidbeacon_pipelines.services.refresh import refresh_account
+from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.store.engine import make_engine
 from bidbeacon_sessions import SessionStore, with_job_session
 from tests.postgres.bench_world import BenchWorld

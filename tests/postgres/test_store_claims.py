@@ -14,10 +14,10 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import Engine
 
-from bidbeacon_pipelines.ads_api.client import AdsApiClient
-from bidbeacon_pipelines.ads_api.credentials import SANDBOX_CREDENTIALS, Endpoints
-from bidbeacon_pipelines.jobs.refresh import keep_windows, request_due_windows
-from bidbeacon_pipelines.jobs.workbench import Workbench
+from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
+from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
+from bidbeacon_pipelines.services.refresh import keep_windows, request_due_windows
+from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.requests import (
     ClaimLostError,

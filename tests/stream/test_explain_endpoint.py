@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from bidbeacon_pipelines.jobs.explainer import window_explainer
+from bidbeacon_pipelines.services.explainer import window_explainer
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.settings import get_session_settings

@@ -14,9 +14,9 @@ import pytest
 from sqlalchemy import Engine, TextClause, make_url, text
 from sqlalchemy.exc import ProgrammingError
 
-from bidbeacon_pipelines.jobs.coverage import WindowCoverage
-from bidbeacon_pipelines.jobs.explainer import window_explainer
-from bidbeacon_pipelines.local.ports import choose_port
+from bidbeacon_pipelines.dev.ports import choose_port
+from bidbeacon_pipelines.services.coverage import WindowCoverage
+from bidbeacon_pipelines.services.explainer import window_explainer
 from bidbeacon_pipelines.settings import PROJECT_ROOT, get_settings
 from bidbeacon_pipelines.store import explain
 from bidbeacon_sessions import AccountRef, SessionStore, with_job_session

@@ -17,9 +17,9 @@ from rich.console import Console
 
 from bidbeacon_pipelines.cli import tailing
 from bidbeacon_pipelines.cli.frame import BadOptionError
+from bidbeacon_pipelines.cli.tail_output import JsonTail, TerminalTail
 from bidbeacon_pipelines.cli.tailing import Tail
 from bidbeacon_pipelines.settings import PROJECT_ROOT
-from bidbeacon_pipelines.terminal_tail import JsonTail, TerminalTail
 from bidbeacon_sessions import AccountRef, Action, SessionStore, with_job_session
 from bidbeacon_sessions.search import SessionFilter
 from bidbeacon_sessions.settings import get_session_settings

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from bidbeacon_pipelines.local.errors import PortInUseError
-from bidbeacon_pipelines.local.ports import check_port, choose_port, is_free
+from bidbeacon_pipelines.dev.errors import PortInUseError
+from bidbeacon_pipelines.dev.ports import check_port, choose_port, is_free
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bidbeacon_pipelines.local.services import make_dagster_home, service_environment, services
+from bidbeacon_pipelines.dev.services import make_dagster_home, service_environment, services
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
 
 DATABASE_URL = "postgresql://someone:hidden-word@127.0.0.1:5432/db"

@@ -13,12 +13,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bidbeacon_pipelines.local.errors import ServiceFailedError
-from bidbeacon_pipelines.local.ports import choose_port
-from bidbeacon_pipelines.local.processes import MARK, kill_marked
-from bidbeacon_pipelines.local.services import Service
-from bidbeacon_pipelines.local.stop_request import StopRequest
-from bidbeacon_pipelines.local.supervisor import Supervisor
+from bidbeacon_pipelines.dev.errors import ServiceFailedError
+from bidbeacon_pipelines.dev.ports import choose_port
+from bidbeacon_pipelines.dev.processes import MARK, kill_marked
+from bidbeacon_pipelines.dev.services import Service
+from bidbeacon_pipelines.dev.stop_request import StopRequest
+from bidbeacon_pipelines.dev.supervisor import Supervisor
 
 WELL = """
 import http.server, os, subprocess, sys

@@ -19,7 +19,15 @@ from bidbeacon_sessions.settings import SessionSettings
 
 DOCS = sorted([*PROJECT_ROOT.glob("*.md"), *(PROJECT_ROOT / "docs").glob("*.md")])
 OF_TESTS = {"BIDBEACON_TEST_CLUSTER_URL"}
-FOLDERS = ("bidbeacon_pipelines/", "bidbeacon_sessions/", "docs/", "migrations/", "tests/", "bench/", ".ci/")
+FOLDERS = (
+    "bidbeacon_pipelines/",
+    "bidbeacon_sessions/",
+    "docs/",
+    "migrations/",
+    "tests/",
+    "benchmarks/",
+    ".ci/",
+)
 
 each_document = pytest.mark.parametrize("document", DOCS, ids=lambda path: path.name)
 

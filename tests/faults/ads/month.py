@@ -10,14 +10,14 @@ from time import monotonic
 
 from sqlalchemy import Engine
 
-from bidbeacon_pipelines.ads_api.errors import AdsApiError
+from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
 from bidbeacon_pipelines.ingest.decode import BrokenPartError
-from bidbeacon_pipelines.jobs.by_hand import AccountSkippedError, WindowNotLoadedError
-from bidbeacon_pipelines.jobs.entities import ExportFailedError
 from bidbeacon_pipelines.sandbox import SandboxConfig
 from bidbeacon_pipelines.sandbox.accounts import AccountBook
 from bidbeacon_pipelines.sandbox.fault_rules import FaultRule
 from bidbeacon_pipelines.sandbox.thread import running_sandbox
+from bidbeacon_pipelines.services.by_hand import AccountSkippedError, WindowNotLoadedError
+from bidbeacon_pipelines.services.entities import ExportFailedError
 from bidbeacon_pipelines.store.accounts import Account
 from tests.faults.ads.month_faults import costs_a_create, month_faults
 from tests.faults.ads.oracle import DATASET, Mismatch, Oracle

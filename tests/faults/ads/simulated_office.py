@@ -11,14 +11,14 @@ from typing import Any
 import httpx
 from sqlalchemy import Engine, create_engine, text
 
-from bidbeacon_pipelines.ads_api.client import AdsApiClient
-from bidbeacon_pipelines.ads_api.credentials import SANDBOX_CREDENTIALS, Endpoints
-from bidbeacon_pipelines.ads_api.throttle import LaneGaps, LocalLanes
-from bidbeacon_pipelines.jobs.workbench import Workbench
+from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
+from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
+from bidbeacon_pipelines.amazon_ads.throttle import LaneGaps, LocalLanes
 from bidbeacon_pipelines.sandbox.accounts import Account as SandboxAccount
 from bidbeacon_pipelines.sandbox.clock import SandboxClock
 from bidbeacon_pipelines.sandbox.entities import Catalog
 from bidbeacon_pipelines.sandbox.thread import SandboxHandle
+from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.accounts import Account, list_accounts
 

@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from bidbeacon_pipelines.defs.schedules import ENTITIES_LIVE, ENTITIES_MISSED_LIVE
-from bidbeacon_pipelines.jobs.accounts import sync_accounts
-from bidbeacon_pipelines.jobs.by_hand import drive_windows
-from bidbeacon_pipelines.jobs.entities import sync_entities
-from bidbeacon_pipelines.jobs.refresh import REPORTS_IN_FLIGHT, refresh_account, step_requests
-from bidbeacon_pipelines.jobs.waiting import job_session
-from bidbeacon_pipelines.jobs.workbench import Workbench
 from bidbeacon_pipelines.reports.datasets import DATASETS, get_dataset
 from bidbeacon_pipelines.reports.windows import local_date, start_of_day
+from bidbeacon_pipelines.services.accounts import sync_accounts
+from bidbeacon_pipelines.services.by_hand import drive_windows
+from bidbeacon_pipelines.services.entities import sync_entities
+from bidbeacon_pipelines.services.refresh import REPORTS_IN_FLIGHT, refresh_account, step_requests
+from bidbeacon_pipelines.services.waiting import job_session
+from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.store.accounts import Account, list_accounts, list_keys_without_entities, set_enabled
 from bidbeacon_pipelines.store.requests import list_open_requests
 from bidbeacon_pipelines.store.windows import list_accounts_with_due_work

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from bench.ingest_load import load_parts
+from benchmarks.ingest_load import load_parts
 from bidbeacon_pipelines.store.engine import make_engine
 
 

@@ -13,10 +13,10 @@ import psutil
 import psycopg
 import pytest
 
-from bidbeacon_pipelines.local.ports import choose_port
-from bidbeacon_pipelines.local.postgres import EmbeddedPostgres
-from bidbeacon_pipelines.local.postmaster import find_postmaster
-from bidbeacon_pipelines.local.processes import MARK
+from bidbeacon_pipelines.dev.ports import choose_port
+from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
+from bidbeacon_pipelines.dev.postmaster import find_postmaster
+from bidbeacon_pipelines.dev.processes import MARK
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from tests.dagster.world import wait_until
 

@@ -9,7 +9,7 @@ import pytest
 from dagster import DagsterRunStatus
 
 from bidbeacon_pipelines.defs.partitions import partition_key
-from bidbeacon_pipelines.local.recovery import close_runs_of_the_dead
+from bidbeacon_pipelines.dev.recovery import close_runs_of_the_dead
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_sessions.dagster import close_dead_sessions

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import text
 
-from bidbeacon_pipelines.local.postgres import EmbeddedPostgres
+from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
 from bidbeacon_pipelines.store.migrate import upgrade
 from bidbeacon_sessions import Action, SessionRecorder, SessionStore
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_core import PydanticCustomError
 
-from bidbeacon_pipelines.ads_api.countries import COUNTRIES
+from bidbeacon_pipelines.amazon_ads.countries import COUNTRIES
 from bidbeacon_pipelines.ingest.hours import ImpossibleHourError, WrittenHour, as_hour, start_of_hour
 from tests.hours_by_walking import hours_by_walking
 

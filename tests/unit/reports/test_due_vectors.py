@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from bench.simulation import DAILY, HOURLY, ZONES
+from benchmarks.simulation import DAILY, HOURLY, ZONES
 from bidbeacon_pipelines.reports.datasets import Dataset
 from bidbeacon_pipelines.reports.windows import (
     due_at,

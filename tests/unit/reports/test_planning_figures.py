@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.simulation import DAILY, HOURLY, ZONES, fill, live, table
+from benchmarks.simulation import DAILY, HOURLY, ZONES, fill, live, table
 from bidbeacon_pipelines.reports.datasets import Dataset
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 
@@ -38,5 +38,5 @@ def test_what_was_missed_is_made_up_for_with_few_reports(every: int) -> None:
 
 
 def test_the_document_tells_these_numbers() -> None:
-    """docs/planning.md has the table as `python -m bench.simulation` prints it."""
+    """docs/planning.md has the table as `python -m benchmarks.simulation` prints it."""
     assert table() in (PROJECT_ROOT / "docs" / "planning.md").read_text(encoding="utf-8")

@@ -1,0 +1,246 @@
+"""What a run of `refresh_account` costs, started as Dagster's daemon starts it: by its default launcher, in a process of its own.
+
+Dagster's code server runs beside us, as under `dagster dev`; it starts a worker process for each run. Its own CPU time and that of the
+workers it has seen end is what is measured; the database's and the sandbox's are not in it.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import psutil
+from dagster import DagsterInstance, DagsterRunStatus
+from dagster._core.remote_representation.external import RemoteJob
+from dagster._core.test_utils import create_run_for_test
+from dagster._core.workspace.context import WorkspaceProcessContext
+from dagster._core.workspace.load_target import ModuleTarget
+
+from bidbeacon_pipelines.defs.partitions import add_accounts
+from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
+from bidbeacon_pipelines.sandbox import SandboxConfig
+from bidbeacon_pipelines.sandbox.thread import running_sandbox
+from bidbeacon_pipelines.services.accounts import sync_accounts
+from bidbeacon_pipelines.services.entities import sync_entities
+from bidbeacon_pipelines.services.workbench import open_workbench
+from bidbeacon_pipelines.settings import get_settings
+from bidbeacon_pipelines.store.accounts import get_account
+from bidbeacon_pipelines.store.migrate import upgrade
+from bidbeacon_sessions import with_job_session
+from bidbeacon_sessions.clock import utc_now
+
+_INSTANCE = """
+storage:
+  custom:
+    module: bidbeacon_pipelines.dagster_instance.storage
+    class: BidBeaconStorage
+    config: {}
+telemetry:
+  enabled: false
+"""
+_PARTITIONED = timedelta(days=300)
+"""Days before are no partitions: 320 accounts of 15 months would be more than the product allows."""
+_FINISHED = {DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED}
+
+
+@dataclass(frozen=True)
+class RunsCost:
+    """What some runs cost.
+
+    Attributes:
+        runs: How many.
+        cpu_seconds: Of code server and workers, in all.
+        seconds: From the first start to the last end.
+    """
+
+    runs: int
+    cpu_seconds: float
+    seconds: float
+
+
+class AccountRuns:
+    """A Dagster instance, its code server, and a sandbox with accounts that all have due work."""
+
+    def __init__(
+        self, instance: DagsterInstance, workspace: WorkspaceProcessContext, keys: Sequence[str]
+    ) -> None:
+        self.keys = keys
+        self.instance = instance
+        self._workspace = workspace.create_request_context()
+        [self._server] = [p for p in psutil.Process().children() if "grpc" in p.cmdline()]
+
+    def measure(self, keys: Sequence[str], *, at_once: int = 1) -> RunsCost:
+        """Refresh each of these accounts once, so many at the same time, started by threads as Dagster's queue does it."""
+        job = self._job()
+        began, cpu = time.perf_counter(), self._cpu_seconds()
+        with ThreadPoolExecutor(at_once) as threads:
+            list(threads.map(lambda key: self._run(job, key), keys))
+        seconds = time.perf_counter() - began
+        self._wait_for_workers()
+        return RunsCost(len(keys), self._cpu_seconds() - cpu, seconds)
+
+    def _run(self, job: RemoteJob, key: str) -> None:
+        run_id = self._launch(job, key)
+        while not self._has_ended(run_id):
+            time.sleep(0.1)
+
+    def wait_for_the_end(self) -> None:
+        """Wait until the code server is gone: it uses the database until then."""
+        self._server.wait(60)
+
+    def _job(self) -> RemoteJob:
+        [location] = self._workspace.code_locations
+        [repository] = location.get_repositories().values()
+        return repository.get_full_job("refresh_account")
+
+    def _launch(self, job: RemoteJob, key: str) -> str:
+        run = create_run_for_test(
+            self.instance,
+            job_name=job.name,
+            run_config={"ops": {"refresh_account_op": {"config": {"account": key}}}},
+            tags={"account": key},
+            remote_job_origin=job.get_remote_origin(),
+            job_code_origin=job.get_python_origin(),
+        )
+        self.instance.launch_run(run.run_id, self._workspace)
+        return str(run.run_id)
+
+    def _has_ended(self, run_id: str) -> bool:
+        run = self.instance.get_run_by_id(run_id)
+        assert run is not None
+        assert run.status is DagsterRunStatus.SUCCESS or run.status not in _FINISHED, (
+            f"the run ended as {run.status}"
+        )
+        return run.status in _FINISHED
+
+    def _wait_for_workers(self) -> None:
+        """Wait until all workers have ended; the code server takes notice of it some seconds later."""
+        deadline = time.monotonic() + 60
+        while any(map(_is_working, self._server.children())):
+            assert time.monotonic() < deadline, "a worker does not end"
+            time.sleep(0.1)
+
+    def _cpu_seconds(self) -> float:
+        """Give the CPU time of the code server, of workers it has taken notice of, and of those it has not."""
+        while True:
+            first, second = self._counted(), self._counted()
+            if second - first < 0.05:  # no worker changed sides in between
+                return first
+
+    def _counted(self) -> float:
+        own: Any = self._server.cpu_times()
+        ended = [p.cpu_times() for p in self._server.children()]
+        return float(
+            own.user
+            + own.system
+            + own.children_user
+            + own.children_system
+            + sum(times.user + times.system for times in ended)
+        )
+
+
+def _is_working(process: psutil.Process) -> bool:
+    """Whether a child of the code server is a worker that has not ended; its tracker of resources is none."""
+    try:
+        return "spawn_main" in " ".join(process.cmdline())
+    except psutil.NoSuchProcess:  # or ended, and not taken notice of
+        return False
+
+
+@contextmanager
+def account_runs(accounts: int) -> Iterator[AccountRuns]:
+    """Give all that runs need, on a database server and in folders of their own, which are deleted at the end."""
+    with ExitStack() as stack:
+        home = Path(stack.enter_context(TemporaryDirectory(prefix="bidbeacon-bench-")))
+        server = EmbeddedPostgres(home, durable=False)
+        stack.callback(server.remove)
+        url = server.ensure_running()
+        upgrade(url)
+        sandbox = stack.enter_context(
+            running_sandbox(
+                SandboxConfig(accounts=accounts, rows_per_day=200, report_seconds=1, export_seconds=0)
+            )
+        )
+        (home / "dagster.yaml").write_text(_INSTANCE)
+        stack.enter_context(
+            environment(
+                {
+                    "DAGSTER_HOME": str(home),
+                    "BIDBEACON_HOME": str(home),
+                    "BIDBEACON_DATABASE_URL": url,
+                    "BIDBEACON_SANDBOX_PORT": sandbox.url.rpartition(":")[2],
+                    "BIDBEACON_FIRST_WINDOW_DATE": str(utc_now().date() - _PARTITIONED),
+                }
+            )
+        )
+        instance = stack.enter_context(DagsterInstance.from_config(str(home)))
+        keys = _stock(instance, url)
+        target = ModuleTarget(
+            module_name="bidbeacon_pipelines.definitions",
+            attribute=None,
+            working_directory=str(Path.cwd()),
+            location_name="bidbeacon",
+        )
+        with quiet_children(home / "code_server.log"), WorkspaceProcessContext(instance, target) as workspace:
+            runs = AccountRuns(instance, workspace, keys)
+            stack.callback(runs.wait_for_the_end)
+            yield runs
+
+
+def _stock(instance: DagsterInstance, url: str) -> Sequence[str]:
+    """Store the sandbox's accounts, and give the keys of those that can be refreshed: one country of each, its entities synced.
+
+    Countries of one ads account share its reports: the second one's run would also load what the first has asked for.
+    """
+    with (
+        open_workbench(get_settings(), url) as bench,
+        with_job_session("stock", store=bench.sessions) as session,
+    ):
+        keys = sync_accounts(bench, session)
+        add_accounts(instance, keys)
+        with bench.engine.begin() as connection:
+            accounts = [get_account(connection, key) for key in keys]
+        usable = [account for account in accounts if account.reason_to_skip is None]
+        chosen = {account.account_id: account for account in usable}.values()
+        for account in chosen:
+            sync_entities(bench, session, account)
+    return [account.account_key for account in chosen]
+
+
+@contextmanager
+def quiet_children(log: Path) -> Iterator[None]:
+    """Let this process, and those that it starts in this block, write to a file instead of the terminal."""
+    sys.stdout.flush()
+    kept = {place: os.dup(place) for place in (1, 2)}
+    with log.open("wb") as file:
+        for place in kept:
+            os.dup2(file.fileno(), place)
+    try:
+        yield
+    finally:
+        for place, terminal in kept.items():
+            os.dup2(terminal, place)
+            os.close(terminal)
+
+
+@contextmanager
+def environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables for the length of a block; other settings of ours are not seen in it."""
+    before = dict(os.environ)
+    for name in [name for name in before if name.startswith("BIDBEACON_")]:
+        del os.environ[name]
+    os.environ.update(values)
+    get_settings.cache_clear()
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        get_settings.cache_clear()

@@ -1,0 +1,27 @@
+"""A migrated, empty database on a server of its own, which is deleted afterwards."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from sqlalchemy import Engine
+
+from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
+from bidbeacon_pipelines.store.engine import make_engine
+from bidbeacon_pipelines.store.migrate import upgrade
+
+
+@contextmanager
+def fresh_database() -> Iterator[tuple[EmbeddedPostgres, Engine]]:
+    """Give the server and an engine. Commits are not synced to disk: for what is read, not for what writing costs."""
+    with TemporaryDirectory(prefix="bidbeacon-bench-") as folder:
+        server = EmbeddedPostgres(Path(folder), durable=False)
+        try:
+            url = server.ensure_running()
+            upgrade(url)
+            engine = make_engine(url)
+            yield server, engine
+            engine.dispose()
+        finally:
+            server.remove()

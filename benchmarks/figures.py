@@ -1,0 +1,92 @@
+"""A figure: what was measured, its bound and whether it holds; how figures are shown and kept."""
+
+import json
+import statistics
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+RESULTS = Path(__file__).parent / "results.json"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured value.
+
+    Attributes:
+        name: What was measured.
+        value: How much.
+        unit: Of what.
+        bound: How much it may be at most, or must be at least; None for a value that is only told.
+        ok: Whether it holds.
+        least: Whether the bound is what it must be at least; not kept, the file's entries have five fields.
+    """
+
+    name: str
+    value: float
+    unit: str
+    bound: float | None
+    ok: bool
+    least: bool = False
+
+
+def at_most(name: str, value: float, unit: str, bound: float) -> Figure:
+    """Give a figure with a bound."""
+    return Figure(name, round(value, 3), unit, bound, value <= bound)
+
+
+def at_least(name: str, value: float, unit: str, bound: float) -> Figure:
+    """Give a figure that must not be smaller than its bound."""
+    return Figure(name, round(value, 3), unit, bound, value >= bound, least=True)
+
+
+def told(name: str, value: float, unit: str) -> Figure:
+    """Give a figure without one."""
+    return Figure(name, round(value, 3), unit, None, ok=True)
+
+
+def milliseconds(call: Callable[[], object]) -> float:
+    """Give how long a call takes."""
+    began = time.perf_counter()
+    call()
+    return (time.perf_counter() - began) * 1000
+
+
+def median_milliseconds(call: Callable[[], object], times: int = 9) -> float:
+    """Give the median of several calls, after one that warms up."""
+    call()
+    return statistics.median(milliseconds(call) for _ in range(times))
+
+
+def p95_milliseconds(call: Callable[[], object], times: int = 20) -> float:
+    """Give the 95th percentile of several calls, after one that warms up."""
+    call()
+    return statistics.quantiles((milliseconds(call) for _ in range(times)), n=20)[-1]
+
+
+def show(figures: Sequence[Figure], console: Console) -> None:
+    """Print figures as a table."""
+    table = Table("figure", "value", "unit", "bound", "ok")
+    for figure in figures:
+        bound = "" if figure.bound is None else f"{'≥' if figure.least else '≤'} {figure.bound:g}"
+        table.add_row(
+            figure.name,
+            f"{figure.value:g}",
+            figure.unit,
+            bound,
+            "yes" if figure.ok else "NO",
+            style=None if figure.ok else "bold red",
+        )
+    console.print(table)
+
+
+def keep(figures: Iterable[Figure]) -> None:
+    """Write figures to benchmarks/results.json, one entry each."""
+    entries = [asdict(figure) for figure in figures]
+    for entry in entries:
+        del entry["least"]
+    RESULTS.write_text(json.dumps(entries, indent=2) + "\n")

@@ -1,0 +1,104 @@
+"""The product's own load, from the gzipped parts on disk to the commit, as a job does it.
+
+`python -m benchmarks.ingest_load URL REQUEST IMPORTS PART…` loads one report and prints what it cost. So this module imports what a load needs, and nothing that
+only a bench does.
+"""
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import Engine, text
+
+from benchmarks.ingest_reports import DAYS
+from bidbeacon_pipelines.ingest.load import LoadResult, LoadRules, load_report
+from bidbeacon_pipelines.ingest.targets import TargetIndex
+from bidbeacon_pipelines.reports.datasets import HOURLY_TARGETS
+from bidbeacon_pipelines.store.accounts import get_account
+from bidbeacon_pipelines.store.engine import make_engine
+from bidbeacon_pipelines.store.entities import list_targets
+from bidbeacon_pipelines.store.performance import Scope, lock_rows
+from bidbeacon_pipelines.store.windows import list_windows_of_request
+
+ACCOUNT_KEY, DATASET = "US.bench", HOURLY_TARGETS
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+_MEMORY = Path("/proc/self/status")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a load in a process of its own cost.
+
+    Attributes:
+        seconds: From the parts on disk to the commit.
+        cpu_seconds: Of the process in that time, user and system.
+        peak_mb: Most memory that was resident at any time, with everything imported.
+        imported_mb: The same before the load began.
+    """
+
+    seconds: float
+    cpu_seconds: float
+    peak_mb: float
+    imported_mb: float
+
+
+def load_parts(engine: Engine, request_id: int, parts: Sequence[Path]) -> LoadResult:
+    """Load a report as the job does: targets, rows, windows and the request's end in one transaction."""
+    with engine.begin() as connection:
+        account = get_account(connection, ACCOUNT_KEY)
+        lock_rows(connection, account)
+        created_at: datetime = connection.execute(
+            text("SELECT created_at FROM report_requests WHERE id = :id"), {"id": request_id}
+        ).scalar_one()
+        result = load_report(
+            connection,
+            Scope(account, DATASET.name, request_id, created_at),
+            DATASET,
+            list_windows_of_request(connection, request_id),
+            parts,
+            targets=TargetIndex(list_targets(connection, account)),
+            rules=_RULES,
+        )
+        connection.execute(
+            text("UPDATE report_requests SET status = 'loaded', finished_at = now() WHERE id = :id"),
+            {"id": request_id},
+        )
+    assert len(result.loaded) == len(DAYS), f"not every window was loaded: {result}"
+    return result
+
+
+_RULES = LoadRules(
+    bad_row_share=0.02,
+    held_again_at=lambda _: NOW,
+    next_refresh_at=lambda _: NOW,
+    refused_again_at=lambda _: NOW,
+)
+
+
+def _peak_mb() -> float:
+    """Give the most memory this program held; the system's own count for a process also has what it was started from."""
+    if _MEMORY.exists():
+        [line] = [line for line in _MEMORY.read_text().splitlines() if line.startswith("VmHWM")]
+        return int(line.split()[1]) * 1024 / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # in bytes on macOS
+
+
+def main() -> None:
+    """Load one report and print its cost."""
+    url, request_id, imports, *parts = sys.argv[1:]
+    for module in filter(None, imports.split(",")):
+        __import__(module)
+    engine = make_engine(url)
+    imported, cpu, began = _peak_mb(), time.process_time(), time.perf_counter()
+    load_parts(engine, int(request_id), list(map(Path, parts)))
+    seconds = time.perf_counter() - began
+    print(json.dumps(asdict(Cost(seconds, time.process_time() - cpu, _peak_mb(), imported))))
+
+
+if __name__ == "__main__":
+    main()

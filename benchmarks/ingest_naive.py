@@ -1,0 +1,171 @@
+"""The naive way, as a good engineer would write it in an afternoon: json, one pydantic model a row, upserts in batches of 1,000.
+
+It checks what the product checks, resolves targets by a dict, keeps bad rows aside, adds up rows of one key, and removes what the report no
+longer has, all in one transaction. It shares no code with the product but its tables.
+"""
+
+import gzip
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from typing import Annotated, Any, cast
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from sqlalchemy import Connection, Table, text
+from sqlalchemy.dialects.postgresql import Insert, insert
+
+from benchmarks.ingest_load import DATASET
+from benchmarks.ingest_reports import DAYS, Report
+from benchmarks.ingest_world import Contender, Place
+from bidbeacon_pipelines.store.tables import PerformanceHourly, QuarantinedRow
+
+BATCH = 1_000
+_TABLE = cast(Table, PerformanceHourly.__table__)
+_QUARANTINE = cast(Table, QuarantinedRow.__table__)
+_KEY = [column.name for column in _TABLE.primary_key]
+_METRICS = ("impressions", "clicks", "orders", "sales", "spend")
+
+Id = Annotated[str, BeforeValidator(str), Field(pattern=r"^\d{1,20}$")]
+Count = Annotated[int, Field(ge=0, lt=2**63, strict=True)]
+Amount = Annotated[Decimal, Field(ge=0, max_digits=20, decimal_places=6, allow_inf_nan=False)]
+
+
+def _as_hour(value: Any) -> Any:
+    """Give the hour of a local timestamp; anything else as it is."""
+    return datetime.fromisoformat(value).hour if isinstance(value, str) and "T" in value else value
+
+
+class Row(BaseModel):
+    """One row of an hourly report by target."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    window_date: date = Field(alias="date.value")
+    hour: Annotated[int, BeforeValidator(_as_hour), Field(ge=0, le=23)] = Field(alias="hour.value")
+    currency_code: str = Field(alias="budgetCurrency.value", pattern=r"^[A-Z]{3}$")
+    campaign_id: Id = Field(alias="campaign.id")
+    campaign_name: str | None = Field(None, alias="campaign.name")
+    country_code: str = Field(alias="campaign.country", pattern=r"^[A-Z]{2}$")
+    ad_group_id: Id = Field(alias="adGroup.id")
+    ad_group_name: str | None = Field(None, alias="adGroup.name")
+    ad_id: Id = Field(alias="ad.id")
+    target_value: str = Field(alias="target.value")
+    match_type: str = Field(alias="target.matchType")
+    impressions: Count | None = Field(alias="metric.impressions")
+    clicks: Count | None = Field(alias="metric.clicks")
+    orders: Count | None = Field(alias="metric.purchases")
+    sales: Amount | None = Field(alias="metric.sales")
+    spend: Amount | None = Field(alias="metric.totalCost")
+
+
+class Naive(Contender):
+    """Loads reports the naive way."""
+
+    name = "naive"
+
+    def __init__(self, place: Place) -> None:
+        super().__init__(place)
+        self._request_id = 0
+        self._zone = ZoneInfo(place.account.time_zone)
+
+    def load(self, report: Report) -> None:
+        """Load a report: a first one and a refresh are the same."""
+        self._request_id += 1
+        with self.place.engine.begin() as connection:
+            targets = self._targets(connection)
+            rows: dict[tuple[Any, ...], dict[str, Any]] = {}
+            bad: list[dict[str, Any]] = []
+            for number, raw in enumerate(_raw_rows(report)):
+                try:
+                    row = Row.model_validate(raw)
+                except ValidationError as error:
+                    bad.append(self._quarantined(number, raw, str(error)))
+                    continue
+                if row.country_code == self.place.account.country_code:
+                    self._add(rows, self._columns(row, targets))
+            self._upsert(connection, list(rows.values()))
+            self._remove_what_is_gone(connection)
+            connection.execute(text("DELETE FROM quarantined_rows"))
+            connection.execute(insert(_QUARANTINE), bad)
+
+    refresh = load
+
+    def _targets(self, connection: Connection) -> dict[tuple[str, str, str], str]:
+        found = connection.execute(
+            text("SELECT target_id, ad_group_id, match_type, keyword, asin FROM targets WHERE NOT negative")
+        )
+        return {
+            (row.ad_group_id, row.match_type, row.keyword)
+            if row.asin is None
+            else (row.ad_group_id, "TARGETING_EXPRESSION", f'asin="{row.asin}"'): row.target_id
+            for row in found
+        }
+
+    def _columns(self, row: Row, targets: dict[tuple[str, str, str], str]) -> dict[str, Any]:
+        target = targets.get((row.ad_group_id, row.match_type, row.target_value))
+        starts = datetime.combine(row.window_date, time(row.hour), self._zone).astimezone(UTC)
+        values = row.model_dump(exclude={"hour"})
+        values["account_id"] = self.place.account.account_id
+        values["dataset"] = DATASET.name
+        values["hour_at"] = starts
+        values["entity_id"] = target or _placeholder(row)
+        values["entity_detail"] = ""
+        values["resolved"] = target is not None
+        values["request_id"] = self._request_id
+        return values
+
+    def _add(self, rows: dict[tuple[Any, ...], dict[str, Any]], values: dict[str, Any]) -> None:
+        """Add a row, or add it up with the one of the same key."""
+        key = (values["hour_at"], values["ad_id"], values["entity_id"], values["currency_code"])
+        before = rows.setdefault(key, values)
+        if before is not values:
+            for metric in _METRICS:
+                if values[metric] is not None:
+                    before[metric] = (before[metric] or 0) + values[metric]
+
+    def _upsert(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+        statement = _upsert_statement()
+        for start in range(0, len(rows), BATCH):
+            connection.execute(statement, rows[start : start + BATCH])
+
+    def _remove_what_is_gone(self, connection: Connection) -> None:
+        connection.execute(
+            text("""DELETE FROM performance_hourly WHERE account_id = :account_id AND country_code = :country_code
+                       AND dataset = :dataset AND window_date = ANY(:days) AND request_id <> :request"""),
+            self.place.account.identity
+            | {"dataset": DATASET.name, "days": list(DAYS), "request": self._request_id},
+        )
+
+    def _quarantined(self, number: int, raw: dict[str, Any], reason: str) -> dict[str, Any]:
+        return self.place.account.identity | {
+            "dataset": DATASET.name,
+            "window_date": date.fromisoformat(raw["date.value"]),
+            "request_id": self._request_id,
+            "row_number": number,
+            "reason": reason,
+            "raw": json.loads(json.dumps(raw, default=str)),
+        }
+
+
+def _raw_rows(report: Report) -> Iterator[dict[str, Any]]:
+    for part in report.parts:
+        with gzip.open(part, "rt", encoding="utf-8") as file:
+            yield from json.load(file, parse_float=Decimal)
+
+
+def _placeholder(row: Row) -> str:
+    told = json.dumps([row.campaign_id, row.ad_group_id, row.target_value, row.match_type])
+    return "unresolved:" + hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
+
+
+def _upsert_statement() -> Insert:
+    statement = insert(_TABLE)
+    changed = {
+        column.name: statement.excluded[column.name]
+        for column in _TABLE.columns
+        if column.name not in {*_KEY, "loaded_at"}
+    }
+    return statement.on_conflict_do_update(index_elements=_KEY, set_=changed)

@@ -1,0 +1,169 @@
+"""Where loads are measured: a durable server of its own, and on it a database for each contender, all with the same account and targets."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from sqlalchemy import Engine, make_url, text
+
+from benchmarks.ingest_load import ACCOUNT_KEY, NOW
+from benchmarks.ingest_reports import Report
+from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
+from bidbeacon_pipelines.store.accounts import Account, get_account, upsert_account
+from bidbeacon_pipelines.store.engine import make_engine
+from bidbeacon_pipelines.store.entities import merge_entities
+from bidbeacon_pipelines.store.migrate import upgrade
+
+TABLE = "performance_hourly"
+FIVE_INDEXES: Mapping[str, str] = {
+    "campaign": "account_id, country_code, campaign_id, window_date",
+    "ad_group": "account_id, country_code, ad_group_id, window_date",
+    "ad": "account_id, country_code, ad_id, window_date",
+    "entity": "account_id, country_code, entity_id, window_date",
+    "hour": "hour_at, account_id, country_code",
+}
+"""What people who ask by campaign, ad group, ad, target or hour would add to the table's own key and index."""
+_WRITTEN = (TABLE, "report_windows", "report_requests", "restatements", "quarantined_rows")
+_DIGEST = text(f"""
+    SELECT count(*), coalesce(sum(hashtextextended(ROW(
+           account_id, country_code, dataset, window_date, extract(epoch FROM hour_at), ad_id, entity_id, entity_detail, currency_code,
+           campaign_id, campaign_name, ad_group_id, ad_group_name, target_value, match_type, resolved,
+           impressions, clicks, orders, sales, spend)::text, 0)::numeric), 0) FROM {TABLE}""")
+
+
+@dataclass
+class Place:
+    """One contender's database."""
+
+    url: str
+    engine: Engine
+    account: Account
+
+    def take_stock(self, report: Report) -> None:
+        """Empty it, and store the targets of a report's account."""
+        with self.engine.begin() as connection:
+            connection.execute(text(f"TRUNCATE {', '.join(_WRITTEN)}, targets"))
+            merge_entities(connection, self.account, "targets", report.targets)
+        self.tidy("targets")
+
+    def empty(self) -> None:
+        """Forget all rows, windows and requests."""
+        with self.engine.begin() as connection:
+            connection.execute(text(f"TRUNCATE {', '.join(_WRITTEN)}"))
+
+    def tidy(self, tables: str = ", ".join(_WRITTEN)) -> None:
+        """Do what autovacuum, which is off on these tables, would do at some moment."""
+        self._alone(f"VACUUM (ANALYZE) {tables}")
+
+    def checkpoint(self) -> None:
+        """Begin with no dirty pages and a fresh checkpoint, so that every measurement pays for the same page images."""
+        self._alone("CHECKPOINT")
+
+    def index(self) -> None:
+        """Add the five indexes."""
+        for name, columns in FIVE_INDEXES.items():
+            self._alone(f"CREATE INDEX bench_{name} ON {TABLE} ({columns})")
+
+    def unindex(self) -> None:
+        """Take them away."""
+        for name in FIVE_INDEXES:
+            self._alone(f"DROP INDEX bench_{name}")
+
+    def check(self, report: Report) -> None:
+        """Refuse a result that isn't the report's truth: rows, spend and sales, to the last digit."""
+        found = self._row(f"SELECT count(*), sum(spend), sum(sales) FROM {TABLE}")
+        assert found == report.truth, f"expected rows, spend, sales {report.truth}, got: {found}"
+
+    def digest(self) -> tuple[int, Decimal]:
+        """Give the number of rows, and one for all that they say, whatever their order."""
+        with self.engine.begin() as connection:
+            rows, digest = connection.execute(_DIGEST).one()
+        return rows, digest
+
+    def wal_position(self) -> int:
+        """Give how many bytes of WAL the server has written."""
+        return int(self._row("SELECT pg_current_wal_insert_lsn() - '0/0'")[0])
+
+    def _row(self, statement: str) -> tuple[Any, ...]:
+        with self.engine.begin() as connection:
+            return tuple(connection.execute(text(statement)).one())
+
+    def _alone(self, statement: str) -> None:
+        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text(statement))
+
+
+class Contender:
+    """What loads reports of the place's account."""
+
+    name: str
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+
+    def load(self, report: Report) -> None:
+        """Load a report into the empty table."""
+        raise NotImplementedError
+
+    def refresh(self, report: Report) -> None:
+        """Load a report into the table that holds an earlier one of the same days."""
+        raise NotImplementedError
+
+
+@contextmanager
+def places(names: Sequence[str]) -> Iterator[list[Place]]:
+    """Give a database for each name, on one durable server that is deleted at the end."""
+    with TemporaryDirectory(prefix="bidbeacon-bench-") as folder:
+        server = EmbeddedPostgres(Path(folder), durable=True)
+        made: list[Place] = []
+        try:
+            url = server.ensure_running()
+            made += [_make_place(url, name) for name in names]
+            yield made
+        finally:
+            for place in made:
+                place.engine.dispose()
+            server.remove()
+
+
+def _make_place(server_url: str, name: str) -> Place:
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    url = make_url(server_url).set(database=name).render_as_string(hide_password=False)
+    upgrade(url)
+    return place_at(url)
+
+
+def place_at(url: str) -> Place:
+    """Give the place that a migrated, empty database is; autovacuum leaves its tables alone, lest it strikes one turn and not another."""
+    engine = make_engine(url)
+    with engine.begin() as connection:
+        for table in _WRITTEN:
+            connection.execute(text(f"ALTER TABLE {table} SET (autovacuum_enabled = off)"))
+        account = _add_account(connection)
+    return Place(url, engine, account)
+
+
+def _add_account(connection: Any) -> Account:
+    values = {
+        "account_id": "amzn1.ads-account.g.bench000000000000000000",
+        "country_code": "US",
+        "account_key": ACCOUNT_KEY,
+        "name": "Bench",
+        "amazon_status": "CREATED",
+        "profile_id": "1",
+        "entity_id": None,
+        "region": "NA",
+        "currency_code": "USD",
+        "time_zone": "America/Los_Angeles",
+        "marketplace_id": None,
+        "trusted": True,
+    }
+    upsert_account(connection, values, now=NOW)
+    return get_account(connection, ACCOUNT_KEY)

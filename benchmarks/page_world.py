@@ -1,0 +1,72 @@
+"""The sessions of `session_world` up to now, and their 100 accounts with 456 days each."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, Engine, text
+
+from benchmarks import session_world
+from benchmarks.database import fresh_database
+from benchmarks.session_world import ACCOUNTS
+from bidbeacon_pipelines.store.accounts import upsert_account
+
+DAYS = 456
+DATASET = "daily_targets"
+RARE = "never-seen-before"
+"""A word that one action in two million has."""
+
+_RARE = text("""
+    UPDATE session_actions SET payload = payload || jsonb_build_object('reason', CAST(:rare AS text))
+     WHERE (session_id, ord) = (SELECT session_id, ord FROM session_actions WHERE type = 'report-failed' ORDER BY at DESC OFFSET 50 LIMIT 1)""")
+_WINDOWS = text("""
+    INSERT INTO report_windows (account_id, country_code, dataset, window_date, status, next_refresh_at, last_loaded_at, data_as_of,
+                                load_count, recorded_load_count, row_count)
+    SELECT a.account_id, a.country_code, :dataset, CAST(:now AS date) - n, CASE n % 97 WHEN 5 THEN 'failed' ELSE 'loaded' END,
+           CAST(:now AS timestamptz) + (n % 61 - 3) * interval '1 hour', :now, :now, 3, 3, 700
+      FROM advertiser_accounts a CROSS JOIN generate_series(1, :days) n""")
+
+
+@contextmanager
+def page_world() -> Iterator[Engine]:
+    """Give an engine on a server of its own with the full database, and delete it at the end."""
+    with fresh_database() as (_, engine):
+        fill(engine)
+        yield engine
+
+
+def fill(engine: Engine) -> None:
+    """Write all of it, as of now."""
+    now = datetime.now(UTC)
+    with engine.begin() as connection:
+        for number in range(ACCOUNTS):
+            _add_account(connection, number, now)
+        connection.execute(_WINDOWS, {"now": now, "dataset": DATASET, "days": DAYS})
+    session_world.fill(engine, now)
+    with engine.begin() as connection:
+        connection.execute(_RARE, {"rare": RARE})
+        # All of this is history: nothing is left to publish.
+        connection.execute(
+            text("UPDATE session_change_cursor SET published_snapshot = pg_current_snapshot()")
+        )
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("VACUUM ANALYZE"))
+
+
+def _add_account(connection: Connection, number: int, now: datetime) -> None:
+    """Store one that sessions of `session_world` are of."""
+    values = {
+        "account_id": f"amzn1.ads-account.g.bench{number}",
+        "country_code": "US",
+        "account_key": f"US.{number}bench",
+        "name": f"Shop {number}",
+        "amazon_status": "CREATED",
+        "profile_id": str(number),
+        "entity_id": None,
+        "region": "NA",
+        "currency_code": "USD",
+        "time_zone": "America/Los_Angeles",
+        "marketplace_id": None,
+        "trusted": True,
+    }
+    upsert_account(connection, values, now=now)

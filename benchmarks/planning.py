@@ -1,0 +1,191 @@
+"""The suite `planning`: finding due work among 2.4 million windows, planning one account, and what a run of an account costs."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+from sqlalchemy import Engine, text
+
+from benchmarks.account_runs import account_runs
+from benchmarks.figures import Figure, at_most, median_milliseconds, milliseconds, told
+from benchmarks.planning_plans import explain_due_work, explain_planning
+from benchmarks.planning_world import (
+    ACCOUNTS,
+    NOW,
+    TODAY,
+    count_windows,
+    keep_what_is_served,
+    make_due,
+    make_empty,
+    planning_world,
+)
+from benchmarks.recording import seconds_to_record, seconds_to_record_backfill
+from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
+from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
+from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
+from bidbeacon_pipelines.reports.datasets import DAILY_TARGETS, DATASETS
+from bidbeacon_pipelines.reports.windows import next_refresh_at, window_dates
+from bidbeacon_pipelines.services.refresh import REPORTS_IN_FLIGHT, request_due
+from bidbeacon_pipelines.services.workbench import Workbench
+from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
+from bidbeacon_pipelines.store.accounts import Account, list_accounts
+from bidbeacon_pipelines.store.windows import create_windows, list_accounts_with_due_work
+from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session
+from bidbeacon_sessions.clock import utc_now
+
+PLANS = PROJECT_ROOT / "docs" / "planning-query-plans.md"
+BEAT_SECONDS, CORES, BEAT_ACCOUNTS = 300, 2, 150
+MOST_MILLISECONDS, MOST_CPU_SECONDS = 50, 3
+RECORDED_WINDOWS, MOST_SECONDS_TO_RECORD = 500, 3
+BACKFILLED_WINDOWS = 450
+"""Nearly all that one daily dataset of an account has; bound in proportion to the one above."""
+
+
+def planning(*, keep_plans: bool = False, runs: int = 6) -> Iterator[Figure]:
+    """Measure; with `keep_plans`, write the query plans to docs/planning-query-plans.md as well; time so many runs."""
+    yield told("load of the machine beforehand (processes that want a core)", os.getloadavg()[0], "")
+    with planning_world() as (server, engine):
+        yield told("windows in the database", count_windows(engine), "windows")
+        yield from _finding(server, engine)
+        yield from _planning_one(engine)
+        if keep_plans:
+            PLANS.write_text(_plans(engine))
+        make_empty(engine)
+        yield _due_work(engine, "all 2.4 million windows due", expected=ACCOUNTS)
+        keep_what_is_served(engine)
+        yield _planning_empty(engine)
+    yield from run_costs(runs)
+
+
+def _finding(server: EmbeddedPostgres, engine: Engine) -> Iterator[Figure]:
+    yield _due_work(engine, "nothing due", expected=0)
+    make_due(engine, accounts=BEAT_ACCOUNTS)
+    yield _due_work(engine, f"{BEAT_ACCOUNTS} accounts due", expected=BEAT_ACCOUNTS)
+    make_due(engine, accounts=ACCOUNTS)
+    yield _due_work(engine, f"{ACCOUNTS:,} accounts due", expected=ACCOUNTS)
+    server.stop()
+    server.ensure_running()
+    engine.dispose()
+    yield told(
+        "which accounts have due work: first time after a restart", milliseconds(lambda: _ask(engine)), "ms"
+    )
+
+
+def _due_work(engine: Engine, state: str, *, expected: int) -> Figure:
+    found = _ask(engine)
+    assert len(found) == expected, f"{state}: expected {expected} accounts, got {len(found)}"
+    took = median_milliseconds(lambda: _ask(engine))
+    return at_most(f"which accounts have due work: {state}", took, "ms", MOST_MILLISECONDS)
+
+
+def _ask(engine: Engine) -> list[str]:
+    with engine.begin() as connection:
+        return list_accounts_with_due_work(
+            connection, now=NOW, slots=REPORTS_IN_FLIGHT, datasets=tuple(DATASETS)
+        )
+
+
+@contextmanager
+def _planner(engine: Engine) -> Iterator[tuple[Workbench, SessionRecorder]]:
+    """Give what planning needs; Amazon is never asked."""
+    settings = Settings(home=Path("unused"))
+    with (
+        AdsApiClient(SANDBOX_CREDENTIALS, Endpoints.sandbox("http://127.0.0.1:9")) as client,
+        with_job_session("bench", store=SessionStore(engine)) as session,
+    ):
+        yield Workbench(engine, client, settings, lambda: NOW), session
+
+
+def _planning_one(engine: Engine) -> Iterator[Figure]:
+    """Plan accounts that have due windows in all five datasets, each once, since a planned one is planned no more."""
+    with engine.begin() as connection:
+        accounts = list_accounts(connection)[:20]
+    with _planner(engine) as (bench, session):
+        waiting = iter(accounts)
+        took = median_milliseconds(lambda: _plan(bench, session, next(waiting)))
+        yield at_most("planning one account, five datasets", took, "ms", MOST_MILLISECONDS)
+        took = median_milliseconds(lambda: _plan_nothing_free(bench, session, accounts[0]))
+        yield told("planning one account without a free slot", took, "ms")
+    yield told(
+        "making a day's windows of one account, five datasets", _median_of_new_days(engine, accounts), "ms"
+    )
+
+
+def _planning_empty(engine: Engine) -> Figure:
+    """Plan accounts that were never loaded: 15 months are due at once."""
+    with engine.begin() as connection:
+        waiting = iter(list_accounts(connection))
+    with _planner(engine) as (bench, session):
+        took = median_milliseconds(lambda: _plan(bench, session, next(waiting)))
+    return at_most("planning one empty account, five datasets", took, "ms", MOST_MILLISECONDS)
+
+
+def _plan(bench: Workbench, session: SessionRecorder, account: Account) -> None:
+    planned = request_due(bench, session, account)
+    assert len(planned) == REPORTS_IN_FLIGHT, f"expected two reports, got {len(planned)}"
+
+
+def _plan_nothing_free(bench: Workbench, session: SessionRecorder, account: Account) -> None:
+    assert not request_due(bench, session, account)
+
+
+def _median_of_new_days(engine: Engine, accounts: list[Account]) -> float:
+    waiting = iter(accounts)
+    return median_milliseconds(lambda: _make_windows(engine, next(waiting)))
+
+
+def _make_windows(engine: Engine, account: Account) -> None:
+    """Make tomorrow's windows, as `keep_windows` does."""
+    tomorrow = TODAY + timedelta(days=1)
+    with engine.begin() as connection:
+        for dataset in DATASETS.values():
+            due = {
+                day: next_refresh_at(dataset, day, account.time_zone, None)
+                for day in window_dates(dataset, tomorrow)
+            }
+            assert create_windows(connection, account, dataset.name, due) > 0
+
+
+def _plans(engine: Engine) -> str:
+    with engine.begin() as connection:
+        account = list_accounts(connection)[50]
+        version = connection.execute(text("SHOW server_version")).scalar_one()
+        parts = [
+            explain_due_work(connection, now=NOW, slots=REPORTS_IN_FLIGHT),
+            *explain_planning(connection, account, DAILY_TARGETS, now=NOW, session_id=uuid4()),
+        ]
+        connection.rollback()
+    return f"{PLANS_HEAD}\nPostgreSQL {version}.\n\n" + "\n".join(parts)
+
+
+PLANS_HEAD = f"""# Query plans of planning
+
+Written by `make bench SUITE=planning KEEP=plans`: 1,000 accounts, five datasets, {ACCOUNTS * len(DATASETS) * 480:,} windows, every account due since
+last midnight, everything in memory. See [planning.md](planning.md) for the figures."""
+
+
+def run_costs(timed: int) -> Iterator[Figure]:
+    """Measure what runs of an account's refresh cost, and how long so many take, two at a time; the rest of a beat is extrapolated."""
+    yield told("load of the machine before the runs", os.getloadavg()[0], "")
+    with account_runs(timed + 6) as runs:  # some of them can't be refreshed
+        assert len(runs.keys) >= timed + 4, f"expected {timed + 4} accounts, got {len(runs.keys)}"
+        recorded = seconds_to_record(runs.instance, runs.keys[0], RECORDED_WINDOWS)
+        backfilled = seconds_to_record_backfill(
+            runs.instance, runs.keys[0], utc_now().date(), BACKFILLED_WINDOWS
+        )
+        runs.measure(runs.keys[:1])
+        alone = runs.measure(runs.keys[1:4])
+        together = runs.measure(runs.keys[4 : 4 + timed], at_once=CORES)
+    yield at_most(f"recording {RECORDED_WINDOWS} windows in one run", recorded, "s", MOST_SECONDS_TO_RECORD)
+    most = MOST_SECONDS_TO_RECORD * BACKFILLED_WINDOWS / RECORDED_WINDOWS
+    yield at_most(f"recording {BACKFILLED_WINDOWS} windows of a backfill in one run", backfilled, "s", most)
+    each = alone.cpu_seconds / alone.runs
+    yield at_most("CPU of one account's refresh, in a run of its own", each, "CPU s", MOST_CPU_SECONDS)
+    busy = BEAT_ACCOUNTS * each / (CORES * BEAT_SECONDS) * 100
+    yield at_most(f"{BEAT_ACCOUNTS} such runs every 5 minutes, of two cores", busy, "%", 100)
+    beat = BEAT_ACCOUNTS * together.seconds / together.runs
+    how = "measured" if together.runs == BEAT_ACCOUNTS else f"extrapolated from {together.runs}"
+    yield at_most(f"{BEAT_ACCOUNTS} such runs, two at a time, {how}", beat, "s", BEAT_SECONDS)

@@ -1,0 +1,156 @@
+"""A database with 1,000 accounts, five datasets and 2.4 million windows, as after a year and more of work."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+
+from sqlalchemy import Connection, Engine, text
+
+from benchmarks.database import fresh_database
+from benchmarks.simulation import ZONES
+from bidbeacon_pipelines.account_keys import account_key
+from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
+from bidbeacon_pipelines.reports.datasets import DATASETS
+from bidbeacon_pipelines.reports.windows import window_dates
+from bidbeacon_pipelines.store.accounts import upsert_account
+
+ACCOUNTS = 1000
+DAYS = 480
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+"""An instant at which all accounts have the same date."""
+TODAY = date(2026, 11, 20)
+_REGIONS = {"US": "NA", "BR": "NA", "DE": "EU", "GB": "EU", "IN": "EU", "JP": "FE", "AU": "FE"}
+
+# Full history, refreshed at the last midnight: each window's data are as of its last offset, and it is due at its next one.
+_WINDOWS = text("""
+    INSERT INTO report_windows (account_id, country_code, dataset, window_date, status, next_refresh_at, last_requested_at,
+                                last_loaded_at, data_as_of, load_count, recorded_load_count, row_count, quarantined_count,
+                                unresolved_count, spend, sales)
+    SELECT a.account_id, a.country_code, :dataset, d.day, 'loaded',
+           (SELECT min((d.day + o)::timestamp AT TIME ZONE a.time_zone) FROM unnest(CAST(:offsets AS int[])) AS o WHERE d.day + o > :today),
+           at.refreshed, at.refreshed, at.refreshed, 5, 5, 700, 0, 2, 1234.56, 7890.12
+      FROM advertiser_accounts a
+     CROSS JOIN (SELECT CAST(:today AS date) - n AS day FROM generate_series(1, :days) AS n) d
+     CROSS JOIN LATERAL (SELECT CAST(:today AS date)::timestamp AT TIME ZONE a.time_zone AS refreshed) at""")
+_REQUESTS = text("""
+    INSERT INTO report_requests (account_id, country_code, dataset, slot, start_date, end_date, status, report_id, attempts, polls, loads,
+                                 created_at, sent_at, finished_at)
+    SELECT account_id, country_code, 'daily_targets', 1 + n % 2, CAST(:today AS date) - n - 60, CAST(:today AS date) - n, 'loaded',
+           gen_random_uuid()::text, 1, 2, 1, at, at, at
+      FROM advertiser_accounts CROSS JOIN LATERAL (SELECT n, CAST(:today AS date) - n + interval '9 hours' AS at FROM generate_series(1, 100) n) t""")
+
+
+@contextmanager
+def planning_world() -> Iterator[tuple[EmbeddedPostgres, Engine]]:
+    """Give a server of its own with the full database, and delete it at the end."""
+    with fresh_database() as (server, engine):
+        _fill(engine)
+        yield server, engine
+
+
+def _fill(engine: Engine) -> None:
+    with engine.begin() as connection:
+        for number in range(ACCOUNTS):
+            _add_account(connection, number)
+        connection.execute(
+            text(
+                "UPDATE advertiser_accounts SET entities_synced_at = :now, last_look_at = :now - interval '20 hours'"
+            ),
+            {"now": NOW},
+        )
+        connection.execute(
+            text("""INSERT INTO dataset_windows (account_id, country_code, dataset, through_date)
+                    SELECT account_id, country_code, dataset, CAST(CAST(:now AS timestamptz) AT TIME ZONE time_zone AS date)
+                      FROM advertiser_accounts CROSS JOIN unnest(CAST(:datasets AS text[])) AS dataset"""),
+            {"now": NOW, "datasets": list(DATASETS)},
+        )
+        connection.execute(_REQUESTS, {"today": TODAY})
+        for dataset in DATASETS.values():
+            connection.execute(
+                _WINDOWS,
+                {
+                    "dataset": dataset.name,
+                    "offsets": list(dataset.refresh_offsets),
+                    "today": TODAY,
+                    "days": DAYS,
+                },
+            )
+    tidy(engine)
+
+
+def _add_account(connection: Connection, number: int) -> None:
+    country = list(ZONES)[number % len(ZONES)]
+    account_id = f"amzn1.ads-account.g.bench{number:021d}"
+    upsert_account(
+        connection,
+        {
+            "account_id": account_id,
+            "country_code": country,
+            "account_key": account_key(account_id, country),
+            "name": f"Account {number}",
+            "amazon_status": "CREATED",
+            "profile_id": str(number),
+            "entity_id": None,
+            "region": _REGIONS[country],
+            "currency_code": "USD",
+            "time_zone": ZONES[country],
+            "marketplace_id": None,
+            "trusted": True,
+        },
+        now=NOW - timedelta(days=DAYS),
+    )
+
+
+def make_due(engine: Engine, *, accounts: int) -> None:
+    """Let yesterday's refreshes be due in so many accounts, as if they had last been looked at a day ago."""
+    chosen = "(SELECT account_id FROM advertiser_accounts ORDER BY account_id LIMIT :accounts)"
+    with engine.begin() as connection:
+        connection.execute(
+            text(f"""UPDATE report_windows
+                        SET next_refresh_at = :midnight, data_as_of = data_as_of - interval '1 day'
+                      WHERE account_id IN {chosen}
+                        AND (dataset LIKE 'daily%' AND CAST(:today AS date) - window_date IN (1, 3, 5, 7, 14, 30, 60)
+                             OR dataset LIKE 'hourly%' AND CAST(:today AS date) - window_date IN (1, 3, 13))"""),
+            {"accounts": accounts, "midnight": NOW - timedelta(hours=12), "today": TODAY},
+        )
+    tidy(engine)
+
+
+def make_empty(engine: Engine) -> None:
+    """Let every window of every account be missing and due: nothing was ever loaded. They lie as they are made, account by account."""
+    with engine.begin() as connection:
+        connection.execute(text("TRUNCATE report_windows, report_requests"))
+        connection.execute(
+            text("""INSERT INTO report_windows (account_id, country_code, dataset, window_date, next_refresh_at)
+                    SELECT a.account_id, a.country_code, dataset, d.day, (d.day + 1)::timestamp AT TIME ZONE a.time_zone
+                      FROM advertiser_accounts a CROSS JOIN unnest(CAST(:datasets AS text[])) AS dataset
+                     CROSS JOIN (SELECT CAST(:today AS date) - n AS day FROM generate_series(1, :days) AS n) d
+                     ORDER BY a.account_id, a.country_code, dataset, d.day"""),
+            {"datasets": list(DATASETS), "today": TODAY, "days": DAYS},
+        )
+    tidy(engine)
+
+
+def keep_what_is_served(engine: Engine) -> None:
+    """Leave of each dataset the windows that Amazon serves, which are all that an account has at its beginning."""
+    with engine.begin() as connection:
+        for dataset in DATASETS.values():
+            connection.execute(
+                text("DELETE FROM report_windows WHERE dataset = :dataset AND window_date < :oldest"),
+                {"dataset": dataset.name, "oldest": window_dates(dataset, TODAY)[0]},
+            )
+    tidy(engine)
+
+
+def tidy(engine: Engine) -> None:
+    """Do what autovacuum does in time."""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(
+            text("VACUUM (ANALYZE) report_windows, report_requests, advertiser_accounts, dataset_windows")
+        )
+
+
+def count_windows(engine: Engine) -> int:
+    """Give how many windows there are."""
+    with engine.begin() as connection:
+        return int(connection.execute(text("SELECT count(*) FROM report_windows")).scalar_one())

@@ -1,0 +1,56 @@
+"""A client of the Amazon Ads API: accounts, reports, exports, downloads; synchronous and safe between threads."""
+
+from bidbeacon_pipelines.amazon_ads.accounts import AccountListing, AdsAccount, list_accounts
+from bidbeacon_pipelines.amazon_ads.client import (
+    AdsApiClient,
+    Clock,
+    Credentials,
+    Endpoints,
+    RetryPolicy,
+    Waiting,
+    connect,
+)
+from bidbeacon_pipelines.amazon_ads.downloads import download_to
+from bidbeacon_pipelines.amazon_ads.exports import Export, ExportKind, ExportStatus, create_export, get_export
+from bidbeacon_pipelines.amazon_ads.ledger import CallLog, CallRecord
+from bidbeacon_pipelines.amazon_ads.reports import (
+    Period,
+    Report,
+    ReportPart,
+    ReportStatus,
+    create_report,
+    retrieve_report,
+)
+from bidbeacon_pipelines.amazon_ads.throttle import Lanes, LocalLanes
+from bidbeacon_pipelines.amazon_ads.waits import Waits, WaitSummary
+
+__all__ = [
+    "AccountListing",
+    "AdsAccount",
+    "AdsApiClient",
+    "CallLog",
+    "CallRecord",
+    "Clock",
+    "Credentials",
+    "Endpoints",
+    "Export",
+    "ExportKind",
+    "ExportStatus",
+    "Lanes",
+    "LocalLanes",
+    "Period",
+    "Report",
+    "ReportPart",
+    "ReportStatus",
+    "RetryPolicy",
+    "WaitSummary",
+    "Waiting",
+    "Waits",
+    "connect",
+    "create_export",
+    "create_report",
+    "download_to",
+    "get_export",
+    "list_accounts",
+    "retrieve_report",
+]

@@ -1,0 +1,73 @@
+"""What every download keeps to, whose it is, and the errors that only downloads have."""
+
+import errno
+from dataclasses import dataclass
+from pathlib import Path
+
+from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, DownloadIncomplete
+from bidbeacon_pipelines.settings import Region
+
+OPERATION = "download a file"
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+@dataclass(frozen=True)
+class DownloadLimits:
+    """How far a download may go.
+
+    Deflate packs 1,032 to 1 at best, which only a bomb does. Rows of a report that are all zeros, each with ids of its
+    own, come to 110 to 1; the very same row 100,000 times over, to 230 to 1. A file that small may do as it likes.
+
+    Attributes:
+        compressed_bytes: Largest file as it is transferred, gzipped.
+        inflated_bytes: Largest file unpacked; it is never unpacked onto the disk, so this bounds time.
+        ratio: Most unpacked bytes to one transferred.
+        ratio_free_bytes: The ratio doesn't count before so many unpacked bytes.
+        seconds: Longest time of transferring, all tries of a file together, by the client's clock.
+    """
+
+    compressed_bytes: int = 2 * 1024**3
+    inflated_bytes: int = 64 * 1024**3
+    ratio: int = 500
+    ratio_free_bytes: int = 10 * 1024**2
+    seconds: float = 1800.0
+
+
+DEFAULT_LIMITS = DownloadLimits()
+
+
+@dataclass(frozen=True)
+class FileOwner:
+    """Whom a file concerns, for the record of calls: a report of all countries has no country."""
+
+    region: Region
+    account_id: str | None = None
+    country_code: str | None = None
+
+
+class DownloadTooSlow(DownloadIncomplete):
+    """A download took longer than it may; it isn't tried again, since its time is used up."""
+
+    transient = False
+    advice = "Look at the network; if it is well, the file is asked for again later."
+
+
+class DownloadCancelled(AdsApiError):  # noqa: N818 - named as the other errors of the client are
+    """A download was ended because another one, without which it is of no use, had failed."""
+
+    advice = "Look at the error of the other file."
+
+
+class NotWritten(AdsApiError):  # noqa: N818 - the same
+    """The file could not be written to disk: the disk is full, or refuses."""
+
+    advice = "Free space on that disk, or see why it refuses; what had been written was removed."
+
+
+def not_written(error: OSError, path: Path) -> NotWritten:
+    """Say in our words why the disk didn't take a file."""
+    what = "the disk is full" if error.errno in _FULL else "the disk refuses"
+    return NotWritten(
+        f"{what}, {path.name} can't be written to {path.parent}: {error.strerror}", operation=OPERATION
+    )

@@ -1,0 +1,142 @@
+"""What is recorded of each exchange with Amazon; where records go is the caller's business."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, Protocol
+
+from bidbeacon_pipelines.amazon_ads.clock import Clock
+from bidbeacon_pipelines.settings import Region
+
+CallName = Literal[
+    "token",
+    "list_accounts",
+    "list_profiles",
+    "create_report",
+    "retrieve_report",
+    "create_export",
+    "get_export",
+    "download",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallRecord:
+    """One exchange, answered or not; times are in seconds.
+
+    Attributes:
+        called_at: When it was sent, UTC.
+        region: Whose host was called.
+        call: What was asked.
+        account_id: Whom it concerned, where it was somebody in particular.
+        country_code: In which country, where it was one in particular.
+        status: HTTP status; None where no whole answer came.
+        error: Class of the error it ended in.
+        duration: From sending to the whole answer.
+        queued: Stood in our own queue before.
+        waited: Waited since the attempt before, as Amazon asked or backing off.
+        retry_count: Exchanges with the same question that came before it.
+        request_id: Amazon's id of the request.
+    """
+
+    called_at: datetime
+    region: Region
+    call: str
+    account_id: str | None = None
+    country_code: str | None = None
+    status: int | None = None
+    error: str | None = None
+    duration: float = 0.0
+    queued: float = 0.0
+    waited: float = 0.0
+    retry_count: int = 0
+    request_id: str | None = None
+
+
+class CallLog(Protocol):
+    """Takes records; safe between threads, quick, and never raises."""
+
+    def record(self, call: CallRecord) -> None:
+        """Take a record."""
+        ...
+
+
+@dataclass
+class Tries:
+    """What came before the next exchange of one call; belongs to the one thread that makes the call.
+
+    `waited` is the time slept that no record tells yet: the first exchange after a wait takes it, so that a sum
+    over records counts no wait twice. `rests` is the same by call, for waits that nobody slept: what is asked rested meanwhile.
+    """
+
+    waited: float = 0.0
+    rests: dict[CallName, float] = field(default_factory=dict)
+    made: Counter[str] = field(default_factory=Counter)
+
+    def begin(self, call: CallName) -> tuple[int, float]:
+        """Count an exchange that begins; give its `retry_count` and what it `waited`."""
+        retry_count, waited = self.made[call], self.waited + self.rests.pop(call, 0.0)
+        self.made[call] += 1
+        self.waited = 0.0
+        return retry_count, waited
+
+
+@dataclass
+class Exchange:
+    """What is known of an exchange under way; filled in as it becomes known."""
+
+    status: int | None = None
+    request_id: str | None = None
+
+
+@contextmanager
+def record_exchange(
+    log: CallLog | None,
+    clock: Clock,
+    call: CallName,
+    region: Region,
+    *,
+    tries: Tries,
+    account_id: str | None = None,
+    country_code: str | None = None,
+    queued: float = 0.0,
+) -> Iterator[Exchange]:
+    """Record the exchange made inside the block, whether it succeeds or raises.
+
+    Args:
+        log: Where the record goes; None for nowhere.
+        clock: Tells how long it took.
+        call: What is asked.
+        region: Whose host is called.
+        tries: What came before.
+        account_id: Whom it concerns.
+        country_code: In which country.
+        queued: Seconds it stood in our own queue.
+    """
+    exchange, began, error = Exchange(), clock.now(), None
+    retry_count, waited = tries.begin(call)
+    try:
+        yield exchange
+    except BaseException as raised:
+        error = type(raised).__name__
+        raise
+    finally:
+        if log is not None:
+            log.record(
+                CallRecord(
+                    called_at=began,
+                    region=region,
+                    call=call,
+                    account_id=account_id,
+                    country_code=country_code,
+                    status=exchange.status,
+                    error=error,
+                    duration=max(0.0, (clock.now() - began).total_seconds()),
+                    queued=queued,
+                    waited=waited,
+                    retry_count=retry_count,
+                    request_id=exchange.request_id,
+                )
+            )

@@ -1,0 +1,247 @@
+"""All files of a report: two at a time, fetched again where one breaks, signed anew where the urls have expired.
+
+The threads only transfer; what they found is judged in the caller's thread, which also does the waiting. So an interrupt from the
+keyboard is heeded at once, and no thread outlives the call.
+"""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+from bidbeacon_pipelines.amazon_ads.cancellation import Cancellation
+from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
+from bidbeacon_pipelines.amazon_ads.download_rules import (
+    DEFAULT_LIMITS,
+    OPERATION,
+    DownloadCancelled,
+    DownloadLimits,
+    FileOwner,
+)
+from bidbeacon_pipelines.amazon_ads.downloads import Transfer
+from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, NotFound, UrlExpired
+from bidbeacon_pipelines.amazon_ads.ledger import Tries
+from bidbeacon_pipelines.amazon_ads.reports import Report, ReportPart, ReportStatus
+
+AT_ONCE = 2
+MOST_SIGNINGS = 2
+
+_REPORT_OPERATION = "download a report"
+
+
+class UrlsNotResigned(UrlExpired):
+    """A new look at the report gave no url that works."""
+
+    advice = "Ask for the report anew."
+
+
+class PartMissing(AdsApiError):  # noqa: N818 - named as the other errors of the client are
+    """Amazon counts a file among the report's, and doesn't have it."""
+
+    advice = "Look at the report again, then ask for it anew."
+
+
+class PartsChanged(AdsApiError):  # noqa: N818 - the same
+    """The report, looked at again for fresh urls, has other files than those that arrived before."""
+
+    advice = "Download the report from the start."
+
+
+class ReportNotReady(AdsApiError):  # noqa: N818 - the same
+    """The report, looked at again for fresh urls, is no longer complete.
+
+    Attributes:
+        report: What Amazon says of it now.
+    """
+
+    advice = "Go by the status that it has now."
+
+    def __init__(self, report: Report) -> None:
+        super().__init__(
+            f"the report was COMPLETED and is now {report.raw_status}", operation=_REPORT_OPERATION
+        )
+        self.report = report
+
+    def __reduce__(self) -> tuple[type["ReportNotReady"], tuple[Report]]:
+        return type(self), (self.report,)
+
+
+def download_report(
+    client: AdsApiClient,
+    report: Report,
+    folder: Path,
+    *,
+    retrieve: Callable[[], Report],
+    owner: FileOwner | None = None,
+    limits: DownloadLimits = DEFAULT_LIMITS,
+) -> list[Path]:
+    """Download all parts of a completed report; after an error, or an interrupt, none of its files is left.
+
+    Each part is tried as often as the client's policy says. When a url has expired, one new look at the report gives
+    fresh ones for all parts that are missing; that helps twice in vain at most, and goes on while parts arrive: with
+    many parts and urls that live two minutes, it may be needed often. A url's announced end isn't heeded: our clock
+    may differ from Amazon's, and to try costs one small answer.
+
+    Args:
+        client: The session.
+        report: The report.
+        folder: Where its files go.
+        retrieve: Looks at the report again; called in the caller's thread.
+        owner: Whom it concerns; without, the exchanges aren't recorded.
+        limits: What each file has to keep to.
+
+    Returns:
+        The files, in the report's order.
+
+    Raises:
+        UrlsNotResigned: Fresh urls didn't come, or don't work either.
+        PartMissing: Amazon doesn't have a file, or names none at all.
+        PartsChanged: The report has other files now.
+        ReportNotReady: It is no longer complete.
+        AdsApiError: As `download_to` raises, of the first part that failed for good; or what `retrieve` raises.
+    """
+    if not report.parts:
+        raise PartMissing("it has no file at all, though it is complete", operation=_REPORT_OPERATION)
+    download = _ReportDownload(client, report, folder, owner, limits)
+    try:
+        download.finish(retrieve)
+    except BaseException:
+        download.remove()
+        raise
+    return download.paths
+
+
+class _ReportDownload:
+    """The parts of one report: which are still missing, and where they can be had."""
+
+    def __init__(
+        self,
+        client: AdsApiClient,
+        report: Report,
+        folder: Path,
+        owner: FileOwner | None,
+        limits: DownloadLimits,
+    ) -> None:
+        self.paths = [folder / f"part-{number}.json.gz" for number in range(len(report.parts))]
+        self._client = client
+        self._parts = report.parts
+        self._transfers = [Transfer(client, path, limits=limits, owner=owner) for path in self.paths]
+        self._missing = set(range(len(report.parts)))
+
+    def finish(self, retrieve: Callable[[], Report]) -> None:
+        """Fetch what is missing, with fresh urls where they are needed."""
+        signings = 0
+        while self._missing:
+            missing = len(self._missing)
+            try:
+                self._fetch_missing()
+            except UrlExpired as error:
+                signings = signings if len(self._missing) == missing else 0
+                if signings == MOST_SIGNINGS:
+                    raise _not_resigned(error, signings) from error
+                signings += 1
+                self._take_urls_of(retrieve())
+
+    def remove(self) -> None:
+        """Remove the files that are there."""
+        for path in self.paths:
+            path.unlink(missing_ok=True)
+
+    def _fetch_missing(self) -> None:
+        tries = Tries()
+        self._client.retries.run(lambda: self._round(tries), operation=OPERATION, tries=tries)
+
+    def _round(self, tries: Tries) -> None:
+        """Try each missing part once; those that arrived aren't missing any more, whatever the others did."""
+        numbers = sorted(self._missing)
+        # One file's record takes the wait before this round, so that no wait counts twice.
+        self._transfers[numbers[0]].tries.waited, tries.waited = tries.waited, 0.0
+        cancellation, expired = Cancellation(), threading.Event()
+        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="download") as pool:
+            try:
+                self._collect({pool.submit(self._try_part, n, cancellation, expired): n for n in numbers})
+            except BaseException:
+                cancellation.ask()
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+    def _try_part(self, number: int, cancellation: Cancellation, expired: threading.Event) -> bool:
+        """Try one part, unless urls were found to have expired; what no other try mends ends the other parts too."""
+        if expired.is_set():
+            return False
+        try:
+            self._transfer(number, cancellation)
+        except BaseException as error:
+            if isinstance(error, UrlExpired):
+                expired.set()
+            elif not isinstance(error, AdsApiError) or not error.transient:
+                cancellation.ask()
+            raise
+        return True
+
+    def _transfer(self, number: int, cancellation: Cancellation) -> None:
+        cancellation.check()
+        part = self._parts[number]
+        try:
+            self._transfers[number].attempt(part.url, part.size_bytes, cancellation)
+        except NotFound as error:
+            raise PartMissing(
+                f"file {number + 1} of {len(self._parts)} isn't there: {error.reason}",
+                operation=_REPORT_OPERATION,
+                about=error.about,
+                status=error.status,
+                code=error.code,
+                request_id=error.request_id,
+            ) from error
+
+    def _collect(self, futures: dict[Future[bool], int]) -> None:
+        """Wait until all tries have ended, note which parts arrived, and raise the weightiest error."""
+        errors: list[BaseException] = []
+        for future in as_completed(futures):
+            error = future.exception()
+            if error is not None:
+                errors.append(error)
+            elif future.result():
+                self._missing.discard(futures[future])
+        if errors:
+            raise max(errors, key=_weight)
+
+    def _take_urls_of(self, report: Report) -> None:
+        if report.status is not ReportStatus.COMPLETED:
+            raise ReportNotReady(report)
+        before, now = _sizes(self._parts), _sizes(report.parts)
+        arrived = set(range(len(before))) - self._missing
+        if len(before) != len(now) or any(before[number] != now[number] for number in arrived):
+            raise PartsChanged(
+                f"the report had {len(before)} files of {before} bytes and now has {len(now)} of {now}",
+                operation=_REPORT_OPERATION,
+            )
+        self._parts = report.parts
+
+
+def _sizes(parts: tuple[ReportPart, ...]) -> list[int | None]:
+    return [part.size_bytes for part in parts]
+
+
+def _weight(error: BaseException) -> tuple[int, float]:
+    """Rank the errors of one round: for good, expired, passing (by the wait asked for), cancelled because of another."""
+    match error:
+        case DownloadCancelled():
+            return 0, 0.0
+        case UrlExpired():
+            return 2, 0.0
+        case AdsApiError(transient=True):
+            return 1, error.retry_after or 0.0
+        case _:
+            return 3, 0.0
+
+
+def _not_resigned(error: UrlExpired, signings: int) -> UrlsNotResigned:
+    return UrlsNotResigned(
+        f"{signings} looks at the report gave no url that works: {error.reason}",
+        operation=_REPORT_OPERATION,
+        about=error.about,
+        status=error.status,
+        code=error.code,
+        request_id=error.request_id,
+    )

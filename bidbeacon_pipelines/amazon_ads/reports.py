@@ -1,0 +1,227 @@
+"""Reports of the unified reporting API (v1): ask for one, and see how far it is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+
+from pydantic import SecretStr
+
+from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
+from bidbeacon_pipelines.amazon_ads.failures import partial_error
+from bidbeacon_pipelines.amazon_ads.ledger import Tries
+from bidbeacon_pipelines.amazon_ads.models import WireReport, WireReportAnswer, WireReportPart, check_as
+from bidbeacon_pipelines.amazon_ads.throttle import CallClass
+from bidbeacon_pipelines.amazon_ads.transport import Answer, ApiCall, malformed
+from bidbeacon_pipelines.settings import Region
+
+CREATE_OPERATION = "create a report"
+
+
+class ReportStatus(StrEnum):
+    """How far a report is; `UNKNOWN` is a word we have never seen, and waits like `PROCESSING`."""
+
+    PENDING = "PENDING"
+    PROCESSING = "PROCESSING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+    EXPIRED = "EXPIRED"
+    UNKNOWN = "UNKNOWN"
+
+
+_TERMINAL = frozenset(
+    {ReportStatus.COMPLETED, ReportStatus.FAILED, ReportStatus.CANCELLED, ReportStatus.EXPIRED}
+)
+_SYNONYMS = {"IN_PROGRESS": ReportStatus.PROCESSING, "CANCELED": ReportStatus.CANCELLED}
+
+
+@dataclass(frozen=True)
+class ReportPart:
+    """One file of a report; all parts together are the report.
+
+    Attributes:
+        url: Presigned, so a secret.
+        size_bytes: Size as it is transferred, gzipped; None where Amazon doesn't say.
+        expires_at: When the URL ends, UTC; None where Amazon doesn't say.
+    """
+
+    url: SecretStr
+    size_bytes: int | None = None
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Period:
+    """Calendar dates in the account's own time zone, both inclusive."""
+
+    start: date
+    end: date
+
+
+@dataclass(frozen=True)
+class Report:
+    """A report as Amazon describes it; instants are UTC.
+
+    Attributes:
+        raw_status: Amazon's word, where `status` is `UNKNOWN`, and otherwise too.
+        account_ids: The accounts it is about, where Amazon says so; with `periods` and `fields` they tell
+            whether a report can be adopted.
+    """
+
+    report_id: str
+    status: ReportStatus
+    raw_status: str
+    parts: tuple[ReportPart, ...] = ()
+    failure_code: str | None = None
+    failure_reason: str | None = None
+    created_at: datetime | None = None
+    completed_at: datetime | None = None
+    periods: tuple[Period, ...] = ()
+    fields: tuple[str, ...] = field(default=(), repr=False)
+    account_ids: tuple[str, ...] = ()
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether nothing more will come of waiting."""
+        return self.status in _TERMINAL
+
+
+def create_report(
+    client: AdsApiClient,
+    region: Region,
+    account_id: str,
+    *,
+    fields: Sequence[str],
+    start: date,
+    end: date,
+    format: str = "GZIP_JSON",  # noqa: A002 - Amazon's own word for it
+    tries: Tries | None = None,
+) -> Report:
+    """Ask for a report over an account's days, all its countries in one.
+
+    Args:
+        client: The session.
+        region: Where the account's profile lives.
+        account_id: `amzn1.ads-account.g.…`.
+        fields: Dotted names; an attribute needs its key beside it, money needs `budgetCurrency.value`.
+        start: First day, in the account's own time zone.
+        end: Last day, inclusive.
+        format: `GZIP_JSON` or `PARTITIONED_GZIP_JSON`.
+        tries: What came before, where it was asked for already, for the record of calls.
+
+    Raises:
+        OutcomeUnknown: Amazon may have accepted it: 429, 5xx, a broken connection, an unreadable answer.
+        TooOld: The period lies before what Amazon keeps.
+        DuplicateReport: The same report is being made already.
+        Rejected: Fields or period don't please Amazon.
+        ValueError: No field, or the period ends before it starts.
+    """
+    if not fields:
+        raise ValueError("a report needs at least one field")
+    if end < start:
+        raise ValueError(f"a report's period was to end on or after {start}, got: {end}")
+    report = {
+        "format": format,
+        "periods": [{"datePeriod": {"startDate": start.isoformat(), "endDate": end.isoformat()}}],
+        "query": {"fields": list(fields)},
+    }
+    call = ApiCall(
+        name="create_report",
+        operation=CREATE_OPERATION,
+        method="POST",
+        region=region,
+        path="/adsApi/v1/create/reports",
+        call_class=CallClass.CREATE,
+        json={"accessRequestedAccounts": [{"advertiserAccountId": account_id}], "reports": [report]},
+        headers=_headers(client),
+        account_id=account_id,
+        about=f"account {account_id}, {start} to {end}",
+        creates=True,
+    )
+    return client.call(call, _read_report, tries)
+
+
+def retrieve_report(
+    client: AdsApiClient, region: Region, report_id: str, *, account_id: str | None = None
+) -> Report:
+    """See how far a report is; Amazon asks for at most one look a minute.
+
+    Args:
+        client: The session.
+        region: Where it was asked for.
+        report_id: Amazon's id of it.
+        account_id: Whose it is; without it, a throttle holds back the looks at everyone's reports.
+
+    Raises:
+        NotFound: Amazon doesn't know this report.
+        Throttled: Asked too often, and the retries are used up.
+        MalformedAnswer: The answer is about another report, or isn't as described.
+    """
+    call = ApiCall(
+        name="retrieve_report",
+        operation="retrieve a report",
+        method="POST",
+        region=region,
+        path="/adsApi/v1/retrieve/reports",
+        call_class=CallClass.RETRIEVE,
+        json={"reportIds": [report_id]},
+        headers=_headers(client),
+        account_id=account_id,
+        about=f"report {report_id}" + (f" of account {account_id}" if account_id else ""),
+    )
+
+    def read(answer: Answer) -> Report:
+        report = _read_report(answer)
+        if report.report_id != report_id:
+            raise malformed(answer, f"the answer was to be about report {report_id}, got: {report.report_id}")
+        return report
+
+    return client.call(call, read)
+
+
+def _headers(client: AdsApiClient) -> dict[str, str]:
+    """Give the v1 specification's own name for the header that every call carries."""
+    return {"Amazon-Ads-ClientId": client.client_id}
+
+
+def _read_report(answer: Answer) -> Report:
+    """Read the one report of a multi-status answer; a failure stands in its body, not in its status."""
+    body = answer.get_json()
+    if isinstance(body, dict) and body.get("error"):
+        raise partial_error(answer, body)
+    return _report(check_as(WireReportAnswer, body, answer).success[0].report)
+
+
+def _report(wire: WireReport) -> Report:
+    return Report(
+        report_id=wire.report_id,
+        status=_status(wire.status),
+        raw_status=wire.status,
+        parts=_parts(wire),
+        failure_code=wire.failure_code,
+        failure_reason=wire.failure_reason,
+        created_at=wire.creation_date_time,
+        completed_at=wire.completed_date_time,
+        periods=tuple(
+            Period(period.date_period.start_date, period.date_period.end_date)
+            for period in wire.periods or ()
+        ),
+        fields=wire.query.fields_ if wire.query else (),
+        account_ids=tuple(account.advertiser_account_id for account in wire.linked_accounts or ()),
+    )
+
+
+def _status(word: str) -> ReportStatus:
+    word = word.strip().upper()
+    if word in _SYNONYMS:
+        return _SYNONYMS[word]
+    return ReportStatus.__members__.get(word, ReportStatus.UNKNOWN)
+
+
+def _parts(wire: WireReport) -> tuple[ReportPart, ...]:
+    """Give the files; an old single `url` may stand in for the list of parts."""
+    parts = wire.completed_report_parts or ()
+    if not parts and wire.url and wire.url.get_secret_value():
+        parts = (WireReportPart(url=wire.url),)
+    return tuple(ReportPart(part.url, part.size_in_bytes, part.url_expiration_date_time) for part in parts)

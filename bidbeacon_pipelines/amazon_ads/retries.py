@@ -1,0 +1,126 @@
+"""When a call is made again, and how long to wait before: bounded, reported, and never earlier than Amazon asks."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from tenacity import RetryCallState, Retrying, retry_if_exception
+
+from bidbeacon_pipelines.amazon_ads.clock import Clock
+from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
+from bidbeacon_pipelines.amazon_ads.ledger import Tries
+
+T = TypeVar("T")
+
+draw_between: Callable[[float, float], float] = random.SystemRandom().uniform
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """One wait before a call is made, told when it begins.
+
+    Attributes:
+        seconds: How long it will be.
+        reason: What happened, in a person's words.
+        operation: What is asked, as "create a report".
+        attempt: The attempt that failed, from 1; 0 for a wait in our own queue, before anything was sent.
+        cause: The shortest word for the reason, to count by: "HTTP 429", "our own queue".
+    """
+
+    seconds: float
+    reason: str
+    operation: str
+    attempt: int
+    cause: str
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """How often and how patiently a call is made again.
+
+    Without a `Retry-After`, the wait is drawn from 0 to min(cap, base·2^(attempt-1)): "full jitter", by the
+    AWS Architecture Blog's "Exponential Backoff And Jitter". A wait that goes over a bound isn't shortened:
+    the error is raised instead, with its `retry_after`, for the caller to plan with.
+
+    Attributes:
+        attempts: Calls made in all, at least 1.
+        base_seconds: Upper bound of the first wait.
+        cap_seconds: Upper bound of every wait that Amazon didn't ask for.
+        longest_wait_seconds: Longest single wait that is sat out, between attempts and in our own queue.
+        total_wait_seconds: Longest wait in all.
+        draw: Gives a number between two; uniform by default.
+    """
+
+    attempts: int = 5
+    base_seconds: float = 1.0
+    cap_seconds: float = 20.0
+    longest_wait_seconds: float = 60.0
+    total_wait_seconds: float = 180.0
+    draw: Callable[[float, float], float] = draw_between
+
+    def pause(self, error: BaseException | None, attempt: int) -> float:
+        """Give the seconds to wait after this attempt: exactly what Amazon asked, else a backoff."""
+        if isinstance(error, AdsApiError) and error.retry_after is not None:
+            return error.retry_after
+        doublings = min(attempt - 1, 32)
+        return self.draw(0, min(self.cap_seconds, self.base_seconds * 2**doublings))
+
+    def gives_up(self, attempt: int, waited: float, pause: float) -> bool:
+        """Tell whether this attempt was the last one."""
+        return (
+            attempt >= self.attempts
+            or pause > self.longest_wait_seconds
+            or waited + pause > self.total_wait_seconds
+        )
+
+
+class Retries:
+    """Makes calls again while their errors are transient, as the policy says, and reports each wait.
+
+    Args:
+        policy: How often and how patiently.
+        clock: Lets the time pass.
+        on_wait: Told of each wait when it begins.
+    """
+
+    def __init__(self, policy: RetryPolicy, clock: Clock, on_wait: Callable[[Waiting], None]) -> None:
+        self._policy = policy
+        self._clock = clock
+        self._on_wait = on_wait
+
+    def run(self, attempt: Callable[[], T], *, operation: str, tries: Tries | None = None) -> T:
+        """Call until it succeeds or the policy gives up; raises the last error.
+
+        Args:
+            attempt: Makes the call once.
+            operation: What is asked, for people.
+            tries: Told of each wait, for the record of the exchange after it.
+        """
+        retrying = Retrying(
+            sleep=self._clock.sleep,
+            retry=retry_if_exception(_is_transient),
+            wait=lambda state: self._policy.pause(_error_of(state), state.attempt_number),
+            stop=lambda state: self._policy.gives_up(
+                state.attempt_number, state.idle_for, state.upcoming_sleep
+            ),
+            before_sleep=lambda state: self._report(state, operation, tries or Tries()),
+            reraise=True,
+        )
+        return retrying(attempt)
+
+    def _report(self, state: RetryCallState, operation: str, tries: Tries) -> None:
+        error = _error_of(state)
+        if isinstance(error, AdsApiError):
+            tries.waited += state.upcoming_sleep
+            self._on_wait(
+                Waiting(state.upcoming_sleep, error.reason, operation, state.attempt_number, error.cause_word)
+            )
+
+
+def _is_transient(error: BaseException | None) -> bool:
+    return isinstance(error, AdsApiError) and error.transient
+
+
+def _error_of(state: RetryCallState) -> BaseException | None:
+    return state.outcome.exception() if state.outcome else None

@@ -1,0 +1,63 @@
+"""Accounts in a terminal of 80 columns: three lines each, the key whole and first, since it is what people copy."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
+from bidbeacon_pipelines.services.cadence import describe_cadence
+from bidbeacon_pipelines.store.accounts import Account
+from bidbeacon_pipelines.store.cadences import StoredCadence
+from bidbeacon_pipelines.store.windows import DatasetCoverage
+
+_NONE = "No account is stored yet: `bidbeacon accounts sync` asks Amazon which there are."
+
+
+def print_accounts(
+    console: Console,
+    accounts: Sequence[Account],
+    cadences: Mapping[str, StoredCadence],
+    coverage: Sequence[DatasetCoverage],
+) -> None:
+    """Print accounts, each with how often it is looked at and how complete its data is; in the order given."""
+    if not accounts:
+        console.print(_NONE, highlight=False)
+    for account in accounts:
+        of_account = [one for one in coverage if one.account_key == account.account_key]
+        console.print(_head(account), soft_wrap=True)
+        for line in _lines(account, describe_cadence(cadences[account.account_key]), of_account):
+            console.print(Padding(line, (0, 0, 0, 2), expand=False), highlight=False)
+
+
+def _head(account: Account) -> Text:
+    """Give mark, key and name; never broken, so that a key can be copied at any width."""
+    line = Text("● ", style="green") if account.reason_to_skip is None else Text("■ ", style="yellow")
+    line.append(account.account_key, style="bold blue")
+    line.append(f"  {account.name}", style="default")
+    return line
+
+
+def _lines(account: Account, cadence: str, coverage: Sequence[DatasetCoverage]) -> Iterator[Text]:
+    """Give what stands below: what keeps it from being asked for, where something does; its settings; its data."""
+    if account.reason_to_skip is not None:
+        yield Text(f"not refreshed: {account.reason_to_skip}", style="yellow")
+    yield Text(f"{account.currency_code}, {account.time_zone}, looked at {cadence}", style="dim")
+    yield _covered(coverage)
+
+
+def _covered(datasets: Sequence[DatasetCoverage]) -> Text:
+    """Say how complete an account is over all of its datasets; what is none of is left out."""
+    if not datasets:
+        return Text("no windows yet", style="dim")
+    counts = {
+        name: sum(getattr(one, name) for one in datasets)
+        for name in ("windows", "loaded", "due", "in_flight", "failed")
+    }
+    told = [f"{counts['loaded']:,} of {counts['windows']:,} windows of {len(datasets)} datasets loaded"]
+    told += [
+        f"{counts[name]:,} {word}"
+        for name, word in (("due", "due"), ("in_flight", "in flight"), ("failed", "failed"))
+        if counts[name]
+    ]
+    return Text(", ".join(told))

@@ -1,0 +1,176 @@
+"""What is known of windows in a terminal of 80 columns: why one is as it is, how its numbers changed, which rows are in quarantine."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import groupby
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from bidbeacon_pipelines.cli.session_output import STATUSES, TONES, action_sentence
+from bidbeacon_pipelines.ingest.quarantine import from_jsonable
+from bidbeacon_pipelines.store.quarantine import QuarantinedRow
+from bidbeacon_pipelines.store.restatements import WindowLoad
+
+_SEVERITIES = {
+    "fine": ("✔", "green"),
+    "waiting": ("●", "cyan"),
+    "warning": ("▲", "yellow"),
+    "error": ("✘", "bold red"),
+}
+_FACTS = {
+    "window": ("status", "next_refresh_at", "data_as_of", "row_count", "quarantined_count", "spend", "sales"),
+    "request": ("report_id", "status", "amazon_status", "attempts", "polls", "sent_at", "next_step_at"),
+    "account": ("time_zone", "enabled", "amazon_status", "needs_person", "open_requests", "next_look_at"),
+}
+_METRICS = ("spend", "sales", "orders", "clicks", "impressions")
+_ROW_COUNTS = ("rows_changed", "rows_appeared", "rows_vanished")
+_LOADS_A_TABLE = 4
+
+
+def print_explanation(console: Console, told: Mapping[str, Any]) -> None:
+    """Print an explanation (as `services.explain.explanation_json`): verdict, facts, and what touched the window, newest last."""
+    mark, style = _SEVERITIES[told["verdict"]["severity"]]
+    console.print(
+        Text.assemble((told["account"], "blue"), " ", told["dataset"], " ", (told["window"], "magenta"))
+    )
+    console.print(Text(f"{mark} {told['verdict']['cause']}", style=style))
+    console.print(Padding(Text(told["verdict"]["sentence"]), (0, 0, 0, 2)))
+    for subject, names in _FACTS.items():
+        facts = told["facts"][subject]
+        if facts is not None:
+            console.print(Text(f"\n{subject}", style="bold"))
+            console.print(Padding(_fact_table(facts, names), (0, 0, 0, 2)))
+    console.print(Text.assemble("\n", ("what touched it", "bold"), (", newest last, in UTC", "dim")))
+    for line in _timeline(told["timeline"]):
+        console.print(line)
+
+
+def _fact_table(facts: Mapping[str, Any], names: Sequence[str]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    for name in names:
+        table.add_row(name.replace("_", " ").removesuffix(" at"), _shown(name, facts[name]))
+    return table
+
+
+def _shown(name: str, value: Any) -> Text:
+    if value is None:
+        return Text("–", style="dim")
+    if name.endswith(("_at", "_as_of")):
+        return Text(f"{datetime.fromisoformat(value).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC")
+    return Text({True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value))
+
+
+def _timeline(actions: Sequence[Mapping[str, Any]]) -> Iterator[Padding | Text]:
+    """Give the actions under their sessions, newest last, each session with its address."""
+    if not actions:
+        yield Text("  nothing yet", style="dim")
+    for _, group in groupby(actions, key=lambda action: action["session_id"]):
+        of_session = list(group)
+        first = of_session[0]
+        mark, style = STATUSES[first["session_status"]]
+        yield Text.assemble("  ", (mark, style), " ", (first["job_name"], "bold"))
+        yield Padding(
+            Text(first["url"], style=f"dim link {first['url']}", no_wrap=True, overflow="fold"), (0, 0, 0, 4)
+        )
+        yield Padding(_action_table(of_session), (0, 0, 0, 4))
+
+
+def _action_table(actions: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table.grid(padding=(0, 1))
+    for action in actions:
+        at = datetime.fromisoformat(action["at"]).astimezone(UTC)
+        table.add_row(
+            Text(f"{at:%Y-%m-%d %H:%M:%S}", style="dim", no_wrap=True),
+            Text("│", style=TONES[action["tone"]]),
+            action_sentence(action),
+        )
+    return table
+
+
+def print_loads(console: Console, loads: Sequence[WindowLoad]) -> None:
+    """Print a column a load, some in one table, then what they changed in all; each currency by itself."""
+    for currency, group in groupby(loads, key=lambda load: load.currency_code):
+        _print_loads_of(console, currency, list(group))
+
+
+def _print_loads_of(console: Console, currency: str, loads: Sequence[WindowLoad]) -> None:
+    for start in range(0, len(loads), _LOADS_A_TABLE):
+        console.print(_load_table(currency, loads[start : start + _LOADS_A_TABLE]))
+    if len(loads) > 1:
+        changed = ", ".join(
+            f"{name} {_change(loads, name):+,.2f}"
+            if name in {"spend", "sales"}
+            else f"{name} {_change(loads, name):+,}"
+            for name in _METRICS
+        )
+        console.print(f"From T+{loads[0].age_days} to T+{loads[-1].age_days}: {changed}.", highlight=False)
+
+
+def _load_table(currency: str, loads: Sequence[WindowLoad]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    table.add_column(currency)
+    for load in loads:
+        table.add_column(f"T+{load.age_days}", justify="right", no_wrap=True)
+    table.add_row(
+        "as of, UTC", *(f"{load.data_as_of.astimezone(UTC):%m-%d %H:%M}" for load in loads), style="dim"
+    )
+    for name in _METRICS:
+        table.add_row(name, *(_amount(name, getattr(load, name)) for load in loads))
+    for name in _ROW_COUNTS:
+        table.add_row(name.replace("_", " "), *(f"{getattr(load, name):,}" for load in loads), style="dim")
+    return table
+
+
+def _amount(name: str, value: Decimal) -> str:
+    return f"{value:,.2f}" if name in {"spend", "sales"} else f"{value:,.0f}"
+
+
+def _change(loads: Sequence[WindowLoad], name: str) -> Decimal:
+    changed: Decimal = getattr(loads[-1], name) - getattr(loads[0], name)
+    return changed
+
+
+def loads_json(loads: Sequence[WindowLoad]) -> dict[str, Any]:
+    """Give exact amounts as text; `change` is from the first to the last of these loads, by currency."""
+    by_currency = {code: list(group) for code, group in groupby(loads, key=lambda load: load.currency_code)}
+    return {
+        "loads": [_load_json(load) for load in loads],
+        "change": {
+            code: {name: str(_change(group, name)) for name in _METRICS}
+            for code, group in by_currency.items()
+        },
+    }
+
+
+def _load_json(load: WindowLoad) -> dict[str, Any]:
+    told = load.__dict__ | {"data_as_of": load.data_as_of.astimezone(UTC).isoformat()}
+    return {name: str(value) if isinstance(value, Decimal) else value for name, value in told.items()}
+
+
+def print_quarantined_row(console: Console, row: QuarantinedRow) -> None:
+    """Print where a row came from, why it was refused, and its fields as they came."""
+    fate = "" if row.is_loaded else "  (not in its window: the report was refused)"
+    console.print(
+        Text.assemble(
+            (row.account_key, "blue"),
+            f" {row.dataset} ",
+            (str(row.window_date or "no readable day"), "magenta"),
+            (f"  row {row.row_number} of request {row.request_id}{fate}", "dim"),
+        )
+    )
+    console.print(Padding(Text(row.reason, style="yellow"), (0, 0, 0, 2)))
+    shown = ", ".join(f"{name}={_as_it_came(value)}" for name, value in row.raw.items())
+    console.print(Padding(Text(shown, style="dim"), (0, 0, 0, 2)))
+
+
+def _as_it_came(value: Any) -> str:
+    plain = from_jsonable(value)
+    return repr(plain) if isinstance(plain, str) else str(plain)

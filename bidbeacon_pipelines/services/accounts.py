@@ -1,0 +1,117 @@
+"""Syncs the accounts that Amazon lists. They are added and updated, never deleted."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
+from bidbeacon_pipelines.account_keys import account_key
+from bidbeacon_pipelines.actions import AccountsSynced, AccountSyncFailed
+from bidbeacon_pipelines.amazon_ads.accounts import AccountListing, AdsAccount, list_accounts
+from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, AuthError
+from bidbeacon_pipelines.services.people import (
+    is_credential_error,
+    note_credentials_accepted,
+    note_credentials_refused,
+)
+from bidbeacon_pipelines.services.workbench import Workbench
+from bidbeacon_pipelines.store.accounts import upsert_account
+from bidbeacon_sessions import SessionRecorder
+
+_MOST_PROBLEMS = 20
+
+
+def sync_accounts(bench: Workbench, session: SessionRecorder) -> list[str]:
+    """Store every account that Amazon lists, and give the keys of all of them.
+
+    This is also the way back from credentials that Amazon refused: once it answers, the accounts that waited for that go on.
+
+    Raises:
+        AuthError: Amazon refuses our credentials; all accounts are marked.
+        AdsApiError: no region answered.
+    """
+    listing = _list(bench, session)
+    problems = list(listing.problems)
+    stored: list[str] = []
+    added: list[str] = []
+    with bench.engine.begin() as connection:
+        for account in listing.accounts:
+            try:
+                values = _values(account) | {"trusted": account.region in listing.answered_regions}
+                is_new = _store(connection, values, bench.now())
+            except ValueError as error:
+                problems.append(str(error))
+                continue
+            stored.append(values["account_key"])
+            if is_new:
+                added.append(values["account_key"])
+        session.add_in(connection, _summary(listing.accounts, stored, added, problems))
+        note_credentials_accepted(connection, session)
+    return stored
+
+
+def _list(bench: Workbench, session: SessionRecorder) -> AccountListing:
+    try:
+        return list_accounts(bench.client)
+    except AdsApiError as error:
+        session.add(AccountSyncFailed(reason=str(error)))
+        if isinstance(error, AuthError) and is_credential_error(error):
+            with bench.engine.begin() as connection:
+                note_credentials_refused(connection, session, str(error))
+        raise
+
+
+def _values(account: AdsAccount) -> dict[str, Any]:
+    """Give an account's columns.
+
+    Raises:
+        ValueError: its id makes no partition key.
+    """
+    return {
+        "account_id": account.account_id,
+        "country_code": account.country_code,
+        "account_key": account_key(account.account_id, account.country_code),
+        "name": account.name,
+        "amazon_status": account.status,
+        "profile_id": account.profile_id,
+        "entity_id": account.entity_id,
+        "region": account.region,
+        "currency_code": account.currency_code,
+        "time_zone": account.time_zone,
+        "marketplace_id": account.marketplace_id,
+    }
+
+
+def _store(connection: Connection, values: dict[str, Any], now: datetime) -> bool:
+    """Store one account; give True where it is new.
+
+    Raises:
+        ValueError: the database refuses it, for a key that another account has, say; the other accounts are stored.
+    """
+    try:
+        with connection.begin_nested():
+            return upsert_account(connection, values, now=now)
+    except IntegrityError as error:
+        said = str(error.orig).partition("\n")[0]
+        raise ValueError(
+            f"{values['account_id']} in {values['country_code']} can't be stored: {said}"
+        ) from error
+
+
+def _summary(
+    accounts: Sequence[AdsAccount], stored: Sequence[str], added: Sequence[str], problems: Sequence[str]
+) -> AccountsSynced:
+    own = [
+        f"{account.country_code} {account.name}: {problem}"
+        for account in accounts
+        for problem in account.problems
+    ]
+    return AccountsSynced(
+        accounts=len(stored),
+        added=len(added),
+        disabled=sum(account.status == "DISABLED" for account in accounts),
+        added_keys=tuple(added),
+        problems=tuple([*problems, *own][:_MOST_PROBLEMS]),
+    )

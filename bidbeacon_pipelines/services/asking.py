@@ -1,0 +1,117 @@
+"""Asks Amazon for one report, and says what came of it in the words of `reports.transitions`."""
+
+from datetime import datetime, timedelta
+
+from bidbeacon_pipelines.amazon_ads.errors import (
+    AdsApiError,
+    AuthError,
+    DuplicateReport,
+    HeldBack,
+    OutcomeUnknown,
+)
+from bidbeacon_pipelines.amazon_ads.ledger import Tries
+from bidbeacon_pipelines.amazon_ads.reports import CREATE_OPERATION, Report, create_report, retrieve_report
+from bidbeacon_pipelines.reports import transitions
+from bidbeacon_pipelines.reports.datasets import get_dataset
+from bidbeacon_pipelines.reports.lifecycle import Failure
+from bidbeacon_pipelines.reports.refusals import is_surely_served, weighed
+from bidbeacon_pipelines.reports.windows import local_date
+from bidbeacon_pipelines.services.request_states import failure_kind, reported
+from bidbeacon_pipelines.services.workbench import Workbench
+from bidbeacon_pipelines.store.accounts import Account
+from bidbeacon_pipelines.store.requests import Request
+
+
+def ask_for_report(
+    bench: Workbench,
+    account: Account,
+    request: Request,
+    *,
+    before: Failure | None,
+    tries: Tries | None = None,
+) -> transitions.Answer:
+    """Ask Amazon to make a request's report, or take over the same one that it is making already.
+
+    Args:
+        bench: the tools.
+        account: whose report.
+        request: what is asked for.
+        before: what the attempt before this one failed with.
+        tries: what came before this attempt, for the record of calls.
+
+    Raises:
+        AuthError: Amazon refuses the account, or our credentials; surely no report is made.
+    """
+    try:
+        report = create_report(
+            bench.client,
+            account.region,
+            request.account_id,
+            fields=get_dataset(request.dataset).fields,
+            start=request.start_date,
+            end=request.end_date,
+            tries=tries,
+        )
+    except OutcomeUnknown as error:
+        return transitions.NoAnswer(not_before(bench, error), str(error), error.cause.cause_word)
+    except HeldBack as error:
+        return transitions.HeldBack(not_before(bench, error) or bench.now(), str(error), error.cause_word)
+    except DuplicateReport as error:
+        return _adopt(bench, account, request, error)
+    except AuthError:
+        raise
+    except AdsApiError as error:
+        return _refused(bench, account, request, error, before)
+    return reported(report)
+
+
+def look_at_report(bench: Workbench, account: Account, report_id: str) -> Report:
+    """Ask Amazon how a report is.
+
+    Raises:
+        AdsApiError: as its tree says.
+    """
+    return retrieve_report(bench.client, account.region, report_id, account_id=account.account_id)
+
+
+def failure_of(bench: Workbench, error: AdsApiError) -> Failure:
+    """Say what an error means for the request that it came for."""
+    return Failure(failure_kind(error), str(error), error.code, not_before(bench, error))
+
+
+def not_before(bench: Workbench, error: AdsApiError) -> datetime | None:
+    """Give the instant that Amazon asks us to wait for, if it does."""
+    return None if error.retry_after is None else bench.now() + timedelta(seconds=error.retry_after)
+
+
+def count_rest(
+    bench: Workbench, answer: transitions.NoAnswer | transitions.HeldBack, until: datetime
+) -> None:
+    """Add the time for which a request rests now, before it is asked for again, to what the session waits for Amazon."""
+    if answer.cause is not None:
+        seconds = max(0.0, (until - bench.now()).total_seconds())
+        bench.client.waits.add(CREATE_OPERATION, answer.cause, seconds, rests=True)
+
+
+def _adopt(
+    bench: Workbench, account: Account, request: Request, duplicate: DuplicateReport
+) -> transitions.Answer:
+    """Take over the report that Amazon says is being made already, where it is the one we want."""
+    try:
+        report = look_at_report(bench, account, duplicate.report_id)
+    except AdsApiError as error:
+        return transitions.NoAnswer(not_before(bench, error), str(error))
+    wanted = {(request.start_date, request.end_date)}
+    fields = set(get_dataset(request.dataset).fields)
+    same = {(p.start, p.end) for p in report.periods} == wanted and set(report.fields) == fields
+    if same and request.account_id in report.account_ids:
+        return reported(report, adopted=True)
+    return transitions.NoAnswer(reason=f"Amazon says that it is a duplicate of another report: {duplicate}")
+
+
+def _refused(
+    bench: Workbench, account: Account, request: Request, error: AdsApiError, before: Failure | None
+) -> transitions.Answer:
+    today = local_date(bench.now(), account.time_zone)
+    served = is_surely_served(get_dataset(request.dataset), request.start_date, today)
+    return transitions.Refused(weighed(failure_of(bench, error), before, surely_served=served))

@@ -1,0 +1,259 @@
+"""Loads windows that somebody asks for by hand, whether or not they are due, and waits for Amazon, with a bound."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from bidbeacon_pipelines.actions import (
+    ReportAdopted,
+    SkipReason,
+    WaitGivenUp,
+)
+from bidbeacon_pipelines.reports.datasets import Dataset
+from bidbeacon_pipelines.reports.windows import (
+    is_served,
+    local_date,
+    oldest_served,
+)
+from bidbeacon_pipelines.services.load_actions import days_by_reason
+from bidbeacon_pipelines.services.refresh import (
+    keep_windows,
+    request_due_windows,
+    skip_account,
+    skip_windows,
+    step_requests,
+)
+from bidbeacon_pipelines.services.requests import drive_request
+from bidbeacon_pipelines.services.workbench import Workbench
+from bidbeacon_pipelines.store.accounts import Account, get_account
+from bidbeacon_pipelines.store.requests import (
+    get_request,
+)
+from bidbeacon_pipelines.store.windows import (
+    Window,
+    list_windows,
+    want_windows,
+)
+from bidbeacon_sessions import SessionRecorder
+
+_LONGEST_PAUSE = timedelta(seconds=5)
+_NOT_YET = "Amazon is not done yet; the scheduled refresh goes on with it"
+_NO_SLOT_YET = "it was not asked for: other reports of the account took all the time; ask again later"
+
+
+class AccountSkippedError(RuntimeError):
+    """Nothing is asked of Amazon for this account."""
+
+    def __init__(self, account: Account, reason: str) -> None:
+        self.account_key = account.account_key
+        super().__init__(f"Account {account.account_key} is skipped: {reason}.")
+
+
+class WindowNotLoadedError(RuntimeError):
+    """A window that was asked for by hand could not be loaded."""
+
+    def __init__(self, dataset: str, reasons: dict[date, str]) -> None:
+        self.reasons = reasons
+        told = "; ".join(f"{day}: {reason}" for day, reason in sorted(reasons.items())[:5])
+        more = f" (and {len(reasons) - 5} more)" if len(reasons) > 5 else ""  # noqa: PLR2004 - five tell enough
+        super().__init__(
+            f"{dataset}: {len(reasons)} {'window was' if len(reasons) == 1 else 'windows were'} not loaded. {told}{more}"
+        )
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a load by hand is."""
+
+    done: int
+    total: int
+    waiting_for: str
+
+
+def drive_windows(
+    bench: Workbench,
+    session: SessionRecorder,
+    account: Account,
+    dataset: Dataset,
+    days: Sequence[date],
+    *,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> list[Window]:
+    """Load windows now, whether or not they are due: adopt what is in flight, ask for the rest, wait, load.
+
+    Args:
+        bench: the tools.
+        session: where it is told.
+        account: whose windows.
+        dataset: of which dataset.
+        days: account-local days.
+        on_progress: told each time it begins to wait.
+
+    Returns:
+        The windows as they are stored then.
+
+    Raises:
+        AccountSkippedError: nothing may be asked for this account.
+        WindowNotLoadedError: a day isn't served, its report failed or was held, or Amazon took longer than the setting allows.
+    """
+    if account.reason_to_skip is not None:
+        session.add(skip_account(account, dataset, list(days)))
+        raise AccountSkippedError(account, account.reason_to_skip)
+    started = bench.now()
+    keep_windows(bench, session, account, dataset, again=True)
+    _refuse_unserved(bench, session, account, dataset, days)
+    with bench.engine.begin() as connection:
+        before = {w.window_date: w for w in list_windows(connection, account, dataset.name, days)}
+        want_windows(connection, account, dataset.name, days, session.session_id)
+    _adopt(bench, session, account, dataset, list(before.values()))
+    deadline = started + timedelta(minutes=bench.settings.by_hand_wait_minutes)
+    told_waiting = False
+    while True:
+        windows, pending = _look(bench, account, dataset, before)
+        if not pending or bench.now() > deadline:
+            break
+        _advance(bench, session, account, dataset, pending, tell_waiting=not told_waiting)
+        told_waiting = True
+        windows, pending = _look(bench, account, dataset, before)
+        if pending:
+            if on_progress is not None:
+                on_progress(Progress(len(windows) - len(pending), len(windows), _waiting_for(pending)))
+            bench.sleep(min(_LONGEST_PAUSE, bench.settings.poll_every).total_seconds() / 2)
+    _tell_given_up(session, account, dataset, pending)
+    return _checked(dataset, windows, before)
+
+
+def _refuse_unserved(
+    bench: Workbench, session: SessionRecorder, account: Account, dataset: Dataset, days: Sequence[date]
+) -> None:
+    """Refuse all of the days where one of them isn't served, and say of each why it is left alone."""
+    today = local_date(bench.now(), account.time_zone)
+    reasons = {day: _why_unserved(dataset, day, today) for day in days}
+    unserved = {day: reason for day, reason in reasons.items() if reason is not None}
+    if not unserved:
+        return
+    told = {day: reason or SkipReason.ASKED_WITH_UNSERVED for day, reason in reasons.items()}
+    for why, alike in days_by_reason(told).items():
+        session.add(skip_windows(account, dataset, alike, why))
+    choice = f"choose a day from {oldest_served(dataset, today)} to {today}"
+    raise WindowNotLoadedError(
+        dataset.name, {day: f"{reason.value}; {choice}" for day, reason in unserved.items()}
+    )
+
+
+def _why_unserved(dataset: Dataset, day: date, today: date) -> SkipReason | None:
+    if is_served(dataset, day, today):
+        return None
+    return SkipReason.NOT_STARTED if day > today else SkipReason.NOT_SERVED
+
+
+def _adopt(
+    bench: Workbench, session: SessionRecorder, account: Account, dataset: Dataset, windows: Sequence[Window]
+) -> None:
+    """Say which of the windows a report in flight serves already."""
+    by_request: dict[int, list[date]] = {}
+    for window in windows:
+        if window.request_id is not None:
+            by_request.setdefault(window.request_id, []).append(window.window_date)
+    for request_id, days in by_request.items():
+        with bench.engine.begin() as connection:
+            request = get_request(connection, request_id)
+            session.add_in(
+                connection,
+                ReportAdopted(
+                    account=account.account_key,
+                    dataset=dataset.name,
+                    windows=days,
+                    request_id=request_id,
+                    report_id=request.report_id or f"request {request_id}",
+                    since=request.sent_at,
+                ),
+            )
+
+
+def _windows(bench: Workbench, account: Account, dataset: Dataset, days: Sequence[date]) -> list[Window]:
+    with bench.engine.begin() as connection:
+        return list_windows(connection, account, dataset.name, days)
+
+
+def _look(
+    bench: Workbench, account: Account, dataset: Dataset, before: Mapping[date, Window]
+) -> tuple[list[Window], list[Window]]:
+    """Give the windows as they are stored now, and those of them that are still waited for."""
+    windows = _windows(bench, account, dataset, list(before))
+    return windows, [window for window in windows if _is_pending(window, before[window.window_date])]
+
+
+def _is_pending(now: Window, before: Window) -> bool:
+    """Whether a window neither was loaded since, nor has failed or been held since."""
+    if now.load_count > before.load_count:
+        return False
+    ended = now.request_id is None and now.wanted_by is None
+    return not ended
+
+
+def _advance(
+    bench: Workbench,
+    session: SessionRecorder,
+    account: Account,
+    dataset: Dataset,
+    pending: Sequence[Window],
+    *,
+    tell_waiting: bool,
+) -> None:
+    """Ask for windows that no request covers, and take the next steps of the requests that cover the others."""
+    uncovered = [w.window_date for w in pending if w.request_id is None]
+    _stop_if_skipped(bench, session, account, dataset, [window.window_date for window in pending])
+    if uncovered:
+        request_due_windows(bench, session, account, dataset, wanted=uncovered, tell_waiting=tell_waiting)
+    covered = _windows(bench, account, dataset, [window.window_date for window in pending])
+    for request_id in sorted({window.request_id for window in covered if window.request_id is not None}):
+        drive_request(bench, session, request_id)
+    if uncovered:
+        step_requests(bench, session, account=account)  # frees the slots that the uncovered ones wait for
+
+
+def _stop_if_skipped(
+    bench: Workbench, session: SessionRecorder, account: Account, dataset: Dataset, days: list[date]
+) -> None:
+    """Ask no more for an account that turned out to need a person, or was disabled, meanwhile."""
+    with bench.engine.begin() as connection:
+        now = get_account(connection, account.account_key)
+    if now.reason_to_skip is not None:
+        session.add(skip_account(now, dataset, days))
+        raise AccountSkippedError(account, now.reason_to_skip)
+
+
+def _waiting_for(pending: Sequence[Window]) -> str:
+    return "Amazon" if any(w.request_id is not None for w in pending) else "a free slot of the account"
+
+
+def _tell_given_up(
+    session: SessionRecorder, account: Account, dataset: Dataset, pending: Sequence[Window]
+) -> None:
+    """Say of windows that are still waited for, when the time is over, that nobody waits any more."""
+    reasons = {window.window_date: _why_pending(window) for window in pending}
+    for reason, days in days_by_reason(reasons).items():
+        facts = {"account": account.account_key, "dataset": dataset.name}
+        session.add(WaitGivenUp(**facts, windows=days, reason=reason))
+
+
+def _why_pending(window: Window) -> str:
+    return _NOT_YET if window.request_id is not None else _NO_SLOT_YET
+
+
+def _checked(dataset: Dataset, windows: Sequence[Window], before: dict[date, Window]) -> list[Window]:
+    missing = dict(_reasons(windows, before))
+    if missing:
+        raise WindowNotLoadedError(dataset.name, missing)
+    return list(windows)
+
+
+def _reasons(windows: Sequence[Window], before: dict[date, Window]) -> Iterator[tuple[date, str]]:
+    for window in windows:
+        if window.load_count > before[window.window_date].load_count:
+            continue
+        if _is_pending(window, before[window.window_date]):
+            yield window.window_date, _why_pending(window)
+        else:
+            yield window.window_date, window.failure_reason or "its report gave no data"

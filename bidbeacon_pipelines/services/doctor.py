@@ -1,0 +1,158 @@
+"""Looks at everything that has to work, one thing after another, and changes none of it."""
+
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, Waiting, connect
+from bidbeacon_pipelines.amazon_ads.credentials import REGIONS
+from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, AuthError
+from bidbeacon_pipelines.amazon_ads.throttle import LaneGaps
+from bidbeacon_pipelines.amazon_ads.transport import Answer, ApiCall
+from bidbeacon_pipelines.services.api_lanes import PostgresLanes
+from bidbeacon_pipelines.services.api_ledger import PostgresCallLog
+from bidbeacon_pipelines.services.people import is_credential_error
+from bidbeacon_pipelines.services.verdicts import (
+    OVERDUE_AFTER,
+    AmazonState,
+    Check,
+    Level,
+    check_accounts,
+    check_amazon,
+    check_calls,
+    check_dagster,
+    check_database,
+    check_disk,
+    check_requests,
+    check_sessions,
+    check_windows,
+    database_away,
+)
+from bidbeacon_pipelines.settings import Region, Settings
+from bidbeacon_pipelines.store.accounts import list_accounts
+from bidbeacon_pipelines.store.api_calls import summarize_calls
+from bidbeacon_pipelines.store.health import (
+    find_daemon_heartbeat,
+    list_failed_windows,
+    newest_revision,
+    read_requests,
+    read_server,
+)
+from bidbeacon_sessions.leases import list_dead_sessions
+from bidbeacon_sessions.settings import get_session_settings
+
+_LONGEST_WAIT_SECONDS = 2.0
+
+
+class _NotNowError(Exception):
+    """A call would have to wait for longer than somebody sits in front of a terminal."""
+
+
+def examine(settings: Settings, engine: Engine | None, why_no_engine: str = "") -> Iterator[Check]:
+    """Look at everything, in the order in which one thing needs the other.
+
+    Args:
+        settings: What is set.
+        engine: Our database; None where there is none.
+        why_no_engine: Then the reason, and what to do.
+    """
+    first = database_away(why_no_engine) if engine is None else _look_at_database(engine)
+    yield first
+    usable = None if first.level is Level.FAILURE else engine
+    yield check_amazon(_ask_amazon(settings, usable))
+    if usable is not None:
+        yield from _look_into_database(usable)
+    yield _look_at_disk(settings.home)
+
+
+def _look_at_database(engine: Engine) -> Check:
+    try:
+        with engine.begin() as connection:
+            return check_database(read_server(connection), newest_revision())
+    except SQLAlchemyError as error:
+        return database_away(_first_line(error))
+
+
+def _look_into_database(engine: Engine) -> Iterator[Check]:
+    now = datetime.now(UTC)
+    try:
+        with engine.begin() as connection:
+            yield from _look_into_tables(connection, now)
+    except SQLAlchemyError as error:
+        yield database_away(_first_line(error))
+
+
+def _look_into_tables(connection: Connection, now: datetime) -> Iterator[Check]:
+    yield check_accounts(list_accounts(connection))
+    yield check_requests(read_requests(connection, late_since=now - OVERDUE_AFTER), now)
+    yield check_windows(list_failed_windows(connection))
+    lease = get_session_settings().lease_seconds
+    silent = list_dead_sessions(connection, seconds=lease, silent_for=timedelta(seconds=lease))
+    yield check_sessions(silent, now)
+    yield check_calls(summarize_calls(connection, now - timedelta(hours=24)))
+    yield check_dagster(find_daemon_heartbeat(connection), now)
+
+
+def _ask_amazon(settings: Settings, engine: Engine | None) -> AmazonState:
+    """Ask each region once; nobody waits for one that does not answer at once."""
+    address = settings.sandbox_url if settings.uses_sandbox else "Amazon"
+    try:
+        if engine is None:
+            with connect(settings, on_wait=_do_not_wait) as client:
+                return _ask_regions(client, address, is_sandbox=settings.uses_sandbox)
+        lanes = PostgresLanes(engine, LaneGaps())
+        with (
+            PostgresCallLog(engine) as log,
+            connect(settings, on_wait=_do_not_wait, lanes=lanes, log=log) as client,
+        ):
+            return _ask_regions(client, address, is_sandbox=settings.uses_sandbox)
+    except AuthError as error:  # of the credentials, which concern all regions
+        return AmazonState(address, settings.uses_sandbox, credential_problem=str(error))
+
+
+def _ask_regions(client: AdsApiClient, address: str, *, is_sandbox: bool) -> AmazonState:
+    return AmazonState(address, is_sandbox, {region: _ask_region(client, region) for region in REGIONS})
+
+
+def _ask_region(client: AdsApiClient, region: Region) -> str | None:
+    """Ask a region for something cheap; give what went wrong.
+
+    Raises:
+        AuthError: the credentials are refused.
+    """
+    call = ApiCall(
+        name="list_profiles", operation="list the profiles", method="GET", region=region, path="/v2/profiles"
+    )
+    try:
+        client.call(call, _read)
+    except AuthError as error:
+        if is_credential_error(error):
+            raise
+        return str(error)
+    except (AdsApiError, _NotNowError) as error:
+        return str(error)
+    return None
+
+
+def _read(answer: Answer) -> Any:
+    return answer.get_json()
+
+
+def _do_not_wait(waiting: Waiting) -> None:
+    if waiting.seconds > _LONGEST_WAIT_SECONDS or waiting.attempt > 1:
+        raise _NotNowError(waiting.reason)
+
+
+def _look_at_disk(home: Path) -> Check:
+    existing = next(folder for folder in (home, *home.parents) if folder.exists())
+    usage = shutil.disk_usage(existing)
+    return check_disk(str(home), usage.free, usage.total)
+
+
+def _first_line(error: Exception) -> str:
+    return str(getattr(error, "orig", error)).strip().partition("\n")[0]

@@ -1,0 +1,281 @@
+"""Syncs an account's campaigns, ad groups, ads and targets through exports.
+
+An export is stored as soon as Amazon has accepted it, so a run that follows a killed one takes it over instead of asking again. What a
+sync has loaded before it failed is not loaded again by the next ones, for some hours: four exports need not succeed in one run.
+"""
+
+import shutil
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+from typing import get_args
+
+from sqlalchemy.exc import IntegrityError
+
+from bidbeacon_pipelines.actions import (
+    EntitiesSynced,
+    ExportFailed,
+    ExportPending,
+    ExportRequested,
+    ExportsSkipped,
+    TargetsResolved,
+)
+from bidbeacon_pipelines.amazon_ads.download_rules import FileOwner
+from bidbeacon_pipelines.amazon_ads.downloads import download_to
+from bidbeacon_pipelines.amazon_ads.errors import (
+    AdsApiError,
+    AuthError,
+    HeldBack,
+    OutcomeUnknown,
+    UrlExpired,
+)
+from bidbeacon_pipelines.amazon_ads.exports import Export, ExportKind, ExportStatus, create_export, get_export
+from bidbeacon_pipelines.amazon_ads.report_files import MOST_SIGNINGS
+from bidbeacon_pipelines.ingest.decode import BrokenPartError, iter_rows
+from bidbeacon_pipelines.ingest.entities import BadEntities, read_entities
+from bidbeacon_pipelines.ingest.targets import TargetIndex
+from bidbeacon_pipelines.services.people import note_refusal
+from bidbeacon_pipelines.services.workbench import Workbench
+from bidbeacon_pipelines.store.accounts import Account, forget_refusals, set_entities_synced
+from bidbeacon_pipelines.store.entities import (
+    end_export,
+    find_export_in_flight,
+    insert_export,
+    list_kinds_done,
+    list_targets,
+    merge_entities,
+)
+from bidbeacon_pipelines.store.performance import lock_rows
+from bidbeacon_pipelines.store.resolution import list_unresolved_targets, move_resolved_rows
+from bidbeacon_sessions import SessionRecorder
+
+KINDS: tuple[ExportKind, ...] = get_args(ExportKind)
+MOST_CREATES = 6
+LONGEST_WAIT = timedelta(minutes=20)
+UNFINISHED_LIVES = timedelta(hours=6)
+"""For so long, what a sync has loaded before it failed is new enough for the sync that completes it."""
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
+
+
+class ExportFailedError(RuntimeError):
+    """An export ended without a file, or took too long."""
+
+    def __init__(self, kind: str, reason: str) -> None:
+        self.kind = kind
+        self.reason = reason
+        super().__init__(f"The export of {kind} failed: {reason} The next sync asks again.")
+
+
+def sync_entities(bench: Workbench, session: SessionRecorder, account: Account) -> dict[str, int]:
+    """Bring an account's entities up to date, and give rows of unknown targets to those that are known now.
+
+    Returns:
+        How many rows of each kind were stored, but for kinds that an unfinished sync of the last hours has stored.
+
+    Raises:
+        ExportFailedError: one of the four failed; those before it are stored.
+        AuthError: Amazon refuses the account, or our credentials; nothing more is asked until a person acts.
+        AdsApiError: as its tree says.
+    """
+    if account.profile_id is None:
+        error = ExportFailedError("everything", "Amazon names no profile for this account.")
+        session.add(ExportFailed(account=account.account_key, kind=error.kind, reason=error.reason))
+        raise error
+    try:
+        return _sync_all(bench, session, account, account.profile_id)
+    except AuthError as error:
+        with bench.engine.begin() as connection:
+            note_refusal(connection, session, account, error)
+        raise
+
+
+def _sync_all(
+    bench: Workbench, session: SessionRecorder, account: Account, profile_id: str
+) -> dict[str, int]:
+    with bench.engine.begin() as connection:
+        done = list_kinds_done(connection, account, since=bench.now() - UNFINISHED_LIVES)
+    wanted = [kind for kind in KINDS if kind not in done]
+    if done:
+        skipped = tuple(kind for kind in KINDS if kind in done)
+        session.add(ExportsSkipped(account=account.account_key, kinds=skipped))
+    exports = [(kind, *_request(bench, session, account, profile_id, kind)) for kind in wanted]
+    counts: dict[str, int] = {
+        kind: _finish(bench, session, account, profile_id, kind, own_id, export_id)
+        for kind, own_id, export_id in exports
+    }
+    _resolve(bench, session, account)
+    return counts
+
+
+def _request(
+    bench: Workbench, session: SessionRecorder, account: Account, profile_id: str, kind: ExportKind
+) -> tuple[int, str]:
+    """Take over the export in flight, or ask for one; give our id of it and Amazon's."""
+    with bench.engine.begin() as connection:
+        running = find_export_in_flight(connection, account, kind)
+    if running is not None and bench.now() - running.created_at < timedelta(hours=24):
+        session.add(
+            ExportRequested(account=account.account_key, kind=kind, export_id=running.export_id, adopted=True)
+        )
+        return running.id, running.export_id
+    if running is not None:
+        _fail(bench, session, account, kind, running.id, running.export_id, "older than Amazon keeps it")
+    try:
+        export = _create(bench, account, profile_id, kind)
+    except AdsApiError as error:
+        session.add(ExportFailed(account=account.account_key, kind=kind, reason=str(error)))
+        raise
+    return _keep(bench, session, account, export)
+
+
+def _keep(bench: Workbench, session: SessionRecorder, account: Account, export: Export) -> tuple[int, str]:
+    """Store an export that Amazon has accepted; where another sync of this account was faster, take over that one's."""
+    facts = {"account": account.account_key, "kind": export.kind}
+    try:
+        with bench.engine.begin() as connection:
+            own_id = insert_export(connection, account, export.kind, export.export_id, bench.now())
+            forget_refusals(connection, account)
+            session.add_in(connection, ExportRequested(**facts, export_id=export.export_id))
+    except IntegrityError:
+        with bench.engine.begin() as connection:
+            theirs = find_export_in_flight(connection, account, export.kind)
+        if theirs is None:
+            raise
+        session.add(ExportRequested(**facts, export_id=theirs.export_id, adopted=True))
+        return theirs.id, theirs.export_id
+    return own_id, export.export_id
+
+
+def _create(bench: Workbench, account: Account, profile_id: str, kind: ExportKind) -> Export:
+    """Ask for an export, patiently.
+
+    One that may or may not have been accepted is asked for again, since it costs Amazon no more than one of five places. The
+    client adds these waits to its own, for the session to tell.
+    """
+    for attempt in range(MOST_CREATES - 1):
+        try:
+            return _ask(bench, account, profile_id, kind)
+        except (OutcomeUnknown, HeldBack) as error:
+            pause = error.retry_after if error.retry_after is not None else 2.0**attempt
+            if pause > LONGEST_WAIT.total_seconds():
+                raise
+            bench.client.waits.add(error.operation, error.cause_word, pause)
+            bench.sleep(pause)
+    return _ask(bench, account, profile_id, kind)
+
+
+def _ask(bench: Workbench, account: Account, profile_id: str, kind: ExportKind) -> Export:
+    return create_export(bench.client, account.region, profile_id, kind, **account.identity)
+
+
+def _finish(
+    bench: Workbench,
+    session: SessionRecorder,
+    account: Account,
+    profile_id: str,
+    kind: ExportKind,
+    own_id: int,
+    export_id: str,
+) -> int:
+    try:
+        export = _wait(bench, account, profile_id, kind, export_id)
+        return _store(bench, session, account, profile_id, export, own_id)
+    except AuthError as error:  # says nothing about the export: the next sync takes it over
+        facts = {"account": account.account_key, "kind": kind, "export_id": export_id}
+        session.add(ExportPending(**facts, reason=str(error)))
+        raise
+    except (ExportFailedError, AdsApiError, BrokenPartError) as error:
+        _fail(bench, session, account, kind, own_id, export_id, str(error))
+        raise
+
+
+def _fail(
+    bench: Workbench,
+    session: SessionRecorder,
+    account: Account,
+    kind: ExportKind,
+    own_id: int,
+    export_id: str,
+    reason: str,
+) -> None:
+    """End an export that is of no use, so that another is asked for."""
+    told = ExportFailed(account=account.account_key, kind=kind, export_id=export_id, reason=reason)
+    with bench.engine.begin() as connection:
+        end_export(connection, own_id, status="failed", failure=reason)
+        session.add_in(connection, told)
+
+
+def _wait(bench: Workbench, account: Account, profile_id: str, kind: ExportKind, export_id: str) -> Export:
+    deadline = bench.now() + LONGEST_WAIT
+    pause = _FIRST_PAUSE
+    while True:
+        export = get_export(bench.client, account.region, profile_id, kind, export_id, **account.identity)
+        if export.status is ExportStatus.COMPLETED:
+            return export
+        if export.is_terminal:
+            raise ExportFailedError(kind, f"{export.error_code}: {export.error_message}.")
+        if bench.now() > deadline:
+            raise ExportFailedError(kind, f"it was still {export.raw_status} after {LONGEST_WAIT}.")
+        bench.sleep(pause)
+        pause = min(pause * 1.5, _LONGEST_PAUSE)
+
+
+def _store(
+    bench: Workbench,
+    session: SessionRecorder,
+    account: Account,
+    profile_id: str,
+    export: Export,
+    own_id: int,
+) -> int:
+    bench.downloads.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="export-", dir=bench.downloads))
+    bad = BadEntities()
+    try:
+        file = folder / f"{export.kind}.json.gz"
+        _download(bench, account, profile_id, export, file)
+        with bench.engine.begin() as connection:
+            rows = merge_entities(
+                connection, account, export.kind, read_entities(export.kind, iter_rows(file), bad)
+            )
+            end_export(connection, own_id, status="loaded", row_count=rows, failure=bad.first_reason)
+            forget_refusals(connection, account)
+            session.add_in(
+                connection,
+                EntitiesSynced(account=account.account_key, kind=export.kind, rows=rows, bad=bad.count),
+            )
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return rows
+
+
+def _download(bench: Workbench, account: Account, profile_id: str, export: Export, file: Path) -> None:
+    """Fetch an export's file; where its url has expired, with the fresh one that a new look gives, as often as for a report."""
+    for _ in range(MOST_SIGNINGS):
+        try:
+            return _fetch(bench, account, export, file)
+        except UrlExpired:
+            export = _wait(bench, account, profile_id, export.kind, export.export_id)
+    return _fetch(bench, account, export, file)
+
+
+def _fetch(bench: Workbench, account: Account, export: Export, file: Path) -> None:
+    if export.url is None:
+        raise ExportFailedError(export.kind, "Amazon says that it is complete, without a url.")
+    owner = FileOwner(account.region, account.account_id, account.country_code)
+    download_to(bench.client, export.url, file, expected_bytes=export.size_bytes, owner=owner)
+
+
+def _resolve(bench: Workbench, session: SessionRecorder, account: Account) -> None:
+    """Give rows of unknown targets to those that this sync brought; note that the sync is complete."""
+    with bench.engine.begin() as connection:
+        set_entities_synced(connection, account, bench.now())
+        lock_rows(connection, account)
+        unresolved = list_unresolved_targets(connection, account)
+        if not unresolved:
+            return
+        index = TargetIndex(list_targets(connection, account))
+        known = [(row.entity_id, target) for row in unresolved if (target := index.resolve(row)) is not None]
+        if known:
+            moved = move_resolved_rows(connection, account, known)
+            session.add_in(connection, TargetsResolved(account=account.account_key, rows=moved))

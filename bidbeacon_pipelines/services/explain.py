@@ -1,0 +1,176 @@
+"""Explains a window: reads what is known of it from one moment of the database, and has the verdict made."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, RowMapping
+
+from bidbeacon_pipelines.reports.datasets import DATASETS
+from bidbeacon_pipelines.reports.explain import explain
+from bidbeacon_pipelines.reports.policy import LifecyclePolicy
+from bidbeacon_pipelines.reports.turns import share_slots
+from bidbeacon_pipelines.reports.verdicts import Verdict
+from bidbeacon_pipelines.reports.window_facts import (
+    AccountFacts,
+    EndedRequest,
+    OpenRequest,
+    StoredWindow,
+    TouchFact,
+    WindowFacts,
+)
+from bidbeacon_pipelines.services.refresh import REPORTS_IN_FLIGHT
+from bidbeacon_pipelines.services.requests import lifecycle_policy
+from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.store.accounts import get_account
+from bidbeacon_pipelines.store.explain import (
+    find_account_row,
+    find_ended_request_row,
+    find_request_row,
+    find_window_row,
+    list_touches,
+)
+from bidbeacon_pipelines.store.requests import list_countries_in_turn
+from bidbeacon_sessions.presentation import action_json, session_url
+
+NEWEST_TOUCHES = 200
+_ACCOUNT_FIELDS = tuple(AccountFacts.__dataclass_fields__)
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A verdict with what it was made from; `timeline` has the actions that touched the window, oldest first."""
+
+    verdict: Verdict
+    facts: WindowFacts
+    timeline: list[RowMapping]
+    at: datetime
+
+
+def explain_window(
+    connection: Connection, settings: Settings, key: str, dataset: str, day: date, *, now: datetime
+) -> Explanation:
+    """Say why a window is as it is; account or dataset may be unknown, and the verdict says so.
+
+    Args:
+        connection: an open transaction; REPEATABLE READ, so that the facts are of one moment.
+        settings: how patient requests are.
+        key: the account's key.
+        dataset: the dataset's name.
+        day: the window, an account-local day.
+        now: the instant of the question, UTC.
+    """
+    timeline = list_touches(connection, key, dataset, day, limit=NEWEST_TOUCHES)
+    facts = _read_facts(connection, key, dataset, day, timeline, now)
+    policy = LifecyclePolicy() if facts.dataset is None else lifecycle_policy(settings, facts.dataset)
+    return Explanation(explain(facts, now, policy), facts, timeline, now)
+
+
+def _read_facts(
+    connection: Connection, key: str, dataset: str, day: date, timeline: list[RowMapping], now: datetime
+) -> WindowFacts:
+    asked: dict[str, Any] = {
+        "account_key": key,
+        "dataset_name": dataset,
+        "window_date": day,
+        "known_datasets": tuple(DATASETS),
+    }
+    account = find_account_row(connection, key)
+    if account is None or dataset not in DATASETS:
+        return WindowFacts(**asked, account=_account(account), dataset=DATASETS.get(dataset))
+    window = find_window_row(connection, account, dataset, day)
+    waits_for = None if window is None else window["request_id"]
+    request = None if waits_for is None else find_request_row(connection, waits_for)
+    ended = find_ended_request_row(connection, account, dataset, day)
+    return WindowFacts(
+        **asked,
+        account=_account(account),
+        dataset=DATASETS[dataset],
+        window=None if window is None else StoredWindow(**window),
+        request=None if request is None else OpenRequest(**request),
+        ended=None if ended is None else EndedRequest(**ended),
+        touches=[_touch(row) for row in timeline],
+        country_in_turn=_country_in_turn(connection, account, now),
+    )
+
+
+def _country_in_turn(connection: Connection, account: RowMapping, now: datetime) -> str | None:
+    """Give the other country of the ads account that the free slot is kept for, as planning would say it now."""
+    free_slots = REPORTS_IN_FLIGHT - account["open_requests"]
+    if free_slots < 1:
+        return None
+    asks = get_account(connection, account["account_key"])
+    countries = list_countries_in_turn(connection, asks, list(DATASETS), now=now)
+    has_turn = share_slots(countries, asks.country_code, free_slots, REPORTS_IN_FLIGHT) > 0
+    return None if has_turn else countries[0]
+
+
+def _account(row: RowMapping | None) -> AccountFacts | None:
+    return None if row is None else AccountFacts(**{name: row[name] for name in _ACCOUNT_FIELDS})
+
+
+def _touch(row: RowMapping) -> TouchFact:
+    return TouchFact(
+        at=row["at"],
+        effect=row["effect"],
+        session_id=row["session_id"],
+        reason=row["payload"].get("reason"),
+    )
+
+
+def explanation_json(told: Explanation) -> dict[str, Any]:
+    """Give an explanation as JSON data, the same for the command line and for `GET /api/explain`.
+
+    Shape: `account dataset window at`, `verdict` (`cause severity sentence next_at sessions`), `facts` (`account window request
+    ended_request`, each an object or null) and `timeline`: actions as the stream gives them, with `effect`, `job_name` and `url`.
+    """
+    facts, verdict = told.facts, told.verdict
+    return {
+        "account": facts.account_key,
+        "dataset": facts.dataset_name,
+        "window": facts.window_date.isoformat(),
+        "at": told.at.isoformat(),
+        "verdict": {
+            "cause": verdict.cause.value,
+            "severity": verdict.severity.value,
+            "sentence": verdict.sentence,
+            "next_at": _plain(verdict.next_at),
+            "sessions": [{"id": str(one), "url": session_url(str(one))} for one in verdict.sessions],
+        },
+        "facts": {
+            "account": _as_json(facts.account),
+            "window": _as_json(facts.window),
+            "request": _as_json(facts.request),
+            "ended_request": _as_json(facts.ended),
+        },
+        "timeline": [_timeline_json(row) for row in told.timeline],
+    }
+
+
+def _timeline_json(row: Mapping[Any, Any]) -> dict[str, Any]:
+    return action_json(row) | {
+        "effect": row["effect"],
+        "job_name": row["job_name"],
+        "session_status": row["session_status"],
+        "url": session_url(str(row["session_id"])),
+    }
+
+
+def _as_json(
+    facts: AccountFacts | StoredWindow | OpenRequest | EndedRequest | None,
+) -> dict[str, Any] | None:
+    return None if facts is None else {name: _plain(value) for name, value in asdict(facts).items()}
+
+
+def _plain(value: Any) -> Any:
+    """Give a value as JSON has it: instants and days in ISO 8601, exact amounts as text."""
+    match value:
+        case date():
+            return value.isoformat()
+        case Decimal() | UUID():
+            return str(value)
+        case _:
+            return value

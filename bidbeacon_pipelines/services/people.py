@@ -1,0 +1,56 @@
+"""What a refusal by Amazon means for accounts: who needs a person, and from when on nobody does."""
+
+from sqlalchemy import Connection
+
+from bidbeacon_pipelines.actions import AccountNeedsPerson, CredentialsAccepted, CredentialsRefused
+from bidbeacon_pipelines.amazon_ads.errors import AuthError, NotAuthorized
+from bidbeacon_pipelines.store.accounts import (
+    Account,
+    clear_credentials_need_person,
+    count_refusal,
+    set_credentials_need_person,
+    set_needs_person,
+)
+from bidbeacon_sessions import SessionRecorder
+
+MOST_REFUSALS = 3
+"""So many answers in a row that an account isn't ours to ask for are believed. One alone may be an odd answer of a gateway."""
+
+
+def is_credential_error(error: AuthError) -> bool:
+    """Whether an error is the token endpoint's, whatever its code: `NotAuthorized` alone concerns one account."""
+    return not isinstance(error, NotAuthorized)
+
+
+def note_refusal(
+    connection: Connection, session: SessionRecorder, account: Account, error: AuthError
+) -> bool:
+    """Ask nothing more for any account where Amazon refuses our credentials, or for one that it has refused too often in a row.
+
+    Returns:
+        Whether a person is needed now; else the refusal is counted, and what was asked may be asked again later.
+    """
+    if is_credential_error(error):
+        note_credentials_refused(connection, session, str(error))
+        return True
+    refusals = count_refusal(connection, account)
+    if refusals < MOST_REFUSALS:
+        return False
+    reason = f"{error} Amazon has refused the account {refusals} times in a row."
+    if set_needs_person(connection, account, reason):
+        session.add_in(connection, AccountNeedsPerson(account=account.account_key, reason=reason))
+    return True
+
+
+def note_credentials_refused(connection: Connection, session: SessionRecorder, reason: str) -> None:
+    """Ask nothing more for any account; it is told once, by the session that finds it out."""
+    keys = set_credentials_need_person(connection, reason)
+    if keys:
+        session.add_in(connection, CredentialsRefused(reason=reason, accounts=len(keys), keys=tuple(keys)))
+
+
+def note_credentials_accepted(connection: Connection, session: SessionRecorder) -> None:
+    """Go on with all accounts that only waited for credentials that Amazon accepts."""
+    keys = clear_credentials_need_person(connection)
+    if keys:
+        session.add_in(connection, CredentialsAccepted(accounts=len(keys), keys=tuple(keys)))

@@ -1,0 +1,86 @@
+"""Has the parts of a completed report on disk while they are loaded, and says what a load that failed means for its request."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from sqlalchemy.exc import DataError, IntegrityError
+
+from bidbeacon_pipelines.amazon_ads.download_rules import FileOwner
+from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, NotFound
+from bidbeacon_pipelines.amazon_ads.report_files import ReportNotReady, UrlsNotResigned, download_report
+from bidbeacon_pipelines.amazon_ads.reports import Report
+from bidbeacon_pipelines.ingest.decode import BrokenPartError
+from bidbeacon_pipelines.reports import transitions
+from bidbeacon_pipelines.reports.lifecycle import Failure, FailureKind
+from bidbeacon_pipelines.services.request_states import reported
+from bidbeacon_pipelines.services.workbench import Workbench
+from bidbeacon_pipelines.settings import Region
+
+LOAD_ERRORS = (
+    AdsApiError,
+    BrokenPartError,
+    DataError,
+    IntegrityError,
+    psycopg.DataError,
+    psycopg.IntegrityError,
+)
+"""What a load can fail with that is no fault of ours; `failed_load` says what follows."""
+
+
+@contextmanager
+def parts_on_disk(
+    bench: Workbench,
+    report: Report,
+    *,
+    name: str,
+    region: Region,
+    account_id: str,
+    retrieve: Callable[[], Report],
+) -> Iterator[list[Path]]:
+    """Have all parts of a report on disk inside the block, in the report's order; afterwards nothing of them is left.
+
+    Args:
+        bench: The tools of the job.
+        report: A completed report.
+        name: Of their folder below the folder for downloads; nobody else's at this time.
+        region: Of the account.
+        account_id: Whose report it is.
+        retrieve: Looks at the report again, for fresh urls.
+
+    Raises:
+        AdsApiError: As `download_report` raises.
+    """
+    folder = bench.downloads / name
+    try:
+        yield download_report(
+            bench.client, report, folder, retrieve=retrieve, owner=FileOwner(region, account_id)
+        )
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def failed_load(error: Exception) -> transitions.Answer:
+    """Say what one of the `LOAD_ERRORS` means: asked for anew at once, looked at again, or loaded again later."""
+    match error:
+        case UrlsNotResigned():
+            return _refused(FailureKind.REPORT_EXPIRED, error)
+        case ReportNotReady(report=report):
+            return reported(report)
+        case NotFound():  # of the report: a part that isn't there is a `PartMissing`
+            return _refused(FailureKind.NOT_FOUND, error)
+        case AdsApiError() | BrokenPartError():
+            return transitions.LoadFailed(str(error))
+        case _:
+            return transitions.LoadFailed(f"The database refuses its rows: {_first_line(error)}.")
+
+
+def _refused(kind: FailureKind, error: AdsApiError) -> transitions.Refused:
+    return transitions.Refused(Failure(kind, str(error), error.code))
+
+
+def _first_line(error: Exception) -> str:
+    """Give what PostgreSQL said, without the statement and the values that SQLAlchemy tells beside it."""
+    return str(getattr(error, "orig", error)).partition("\n")[0]

@@ -1,0 +1,95 @@
+"""Between the row of a request, what Amazon answered, and the state that decisions are made on."""
+
+from collections import Counter
+from datetime import datetime
+from typing import Any
+
+from bidbeacon_pipelines.amazon_ads.errors import (
+    AdsApiError,
+    AuthError,
+    Rejected,
+    TooOld,
+)
+from bidbeacon_pipelines.amazon_ads.ledger import Tries
+from bidbeacon_pipelines.amazon_ads.reports import Report, ReportStatus
+from bidbeacon_pipelines.reports import transitions
+from bidbeacon_pipelines.reports.lifecycle import (
+    Failure,
+    FailureKind,
+    RequestState,
+    RequestStatus,
+)
+from bidbeacon_pipelines.store.requests import (
+    Request,
+)
+
+
+def failure_kind(error: AdsApiError) -> FailureKind:
+    """Say what an error of the client means for the request it came for."""
+    match error:
+        case TooOld():
+            return FailureKind.TOO_OLD
+        case AuthError():
+            return FailureKind.NOT_AUTHORIZED
+        case Rejected():
+            return FailureKind.REJECTED
+        case _:
+            return FailureKind.NOT_SENT
+
+
+def reported(report: Report, *, adopted: bool = False) -> transitions.Reported:
+    """Give what Amazon told of a report; a word nobody knows stays the word that came."""
+    word = report.raw_status if report.status is ReportStatus.UNKNOWN else report.status.value
+    return transitions.Reported(report.report_id, word, report.failure_code, report.failure_reason, adopted)
+
+
+def state_of(request: Request) -> RequestState:
+    """Give the state that a stored request is in."""
+    failure = None
+    if request.failure_kind is not None:
+        kind = FailureKind(request.failure_kind)
+        failure = Failure(kind, request.failure_reason or kind.value, request.failure_code)
+    return RequestState(
+        status=RequestStatus(request.status),
+        created_at=request.created_at,
+        attempts=request.attempts,
+        sent_at=request.sent_at,
+        report_id=request.report_id,
+        amazon_status=request.amazon_status,
+        polls=request.polls,
+        loads=request.loads,
+        next_step_at=request.next_step_at,
+        failure=failure,
+    )
+
+
+def tries_before(state: RequestState) -> Tries:
+    """Give what the record of a request's next attempt tells of those before it, where nothing is known to have come of the last.
+
+    It has rested since that one was stored, its own time in our queue included.
+    """
+    is_unknown = state.failure is not None and state.failure.kind is FailureKind.OUTCOME_UNKNOWN
+    if not is_unknown or state.sent_at is None or state.next_step_at is None:
+        return Tries()
+    rested = (state.next_step_at - state.sent_at).total_seconds()
+    return Tries(rests={"create_report": max(0.0, rested)}, made=Counter(create_report=state.attempts))
+
+
+def columns_of(state: RequestState, now: datetime) -> dict[str, Any]:
+    """Give the columns that store a state; `now` ends a request that has ended."""
+    ended = state.status in {RequestStatus.LOADED, RequestStatus.FAILED}
+    failure = state.failure
+    return {
+        "status": state.status.value,
+        "attempts": state.attempts,
+        "sent_at": state.sent_at,
+        "report_id": state.report_id,
+        "amazon_status": state.amazon_status,
+        "polls": state.polls,
+        "loads": state.loads,
+        "next_step_at": state.next_step_at,
+        "failure_kind": failure.kind.value if failure else None,
+        "failure_code": failure.code if failure else None,
+        "failure_reason": failure.reason if failure else None,
+        "finished_at": now if ended else None,
+    }

@@ -1,0 +1,81 @@
+"""Deletes what is older than it is kept, in small pieces: nobody waits for a large delete.
+
+Whatever else is to go one day is one more `Rule` in `rules_of`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+from sqlalchemy import Connection, Engine
+
+from bidbeacon_pipelines.actions import OldRecordsDeleted
+from bidbeacon_pipelines.services.printed_lines import delete_printed_lines
+from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.store.api_calls import delete_calls
+from bidbeacon_pipelines.store.api_lanes import delete_idle_lanes
+from bidbeacon_pipelines.store.run_events import delete_run_events, has_run_events
+from bidbeacon_sessions import SessionRecorder
+from bidbeacon_sessions.writes import delete_ended_sessions
+
+ROWS_A_PIECE = 5_000
+SESSIONS_A_PIECE = 200
+_LANES_IDLE_FOR = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How long records are kept.
+
+    Attributes:
+        what: Where they are, as it is told: a table, mostly.
+        keep: How long.
+        piece: How many are deleted at once.
+        delete: Deletes at most so many records from before an instant, and gives how many it deleted.
+    """
+
+    what: str
+    keep: timedelta
+    piece: int
+    delete: Callable[[Connection, datetime, int], int]
+
+
+def rules_of(settings: Settings) -> list[Rule]:
+    """Give what is deleted, and when."""
+    of_runs = timedelta(days=settings.run_event_days)
+    printed = partial(delete_printed_lines, settings.compute_logs)
+    return [
+        Rule("api_calls", timedelta(days=settings.api_call_days), ROWS_A_PIECE, delete_calls),
+        Rule("api_lanes", _LANES_IDLE_FOR, ROWS_A_PIECE, delete_idle_lanes),
+        Rule("sessions", timedelta(days=settings.session_days), SESSIONS_A_PIECE, delete_ended_sessions),
+        Rule("run_events", of_runs, ROWS_A_PIECE, _delete_run_events),
+        Rule("printed_lines", of_runs, ROWS_A_PIECE, lambda _, before, most: printed(before, most)),
+    ]
+
+
+def delete_old_records(
+    engine: Engine, session: SessionRecorder, settings: Settings, now: datetime
+) -> dict[str, int]:
+    """Delete what is older than it is kept, and tell it; give how many records by where they were.
+
+    Each piece is a transaction of its own: a run that is killed has deleted what it has deleted, and the next goes on.
+    """
+    counts = {rule.what: _delete_by(engine, rule, now - rule.keep) for rule in rules_of(settings)}
+    told = ", ".join(f"{count:,} of {what}" for what, count in counts.items() if count)
+    session.add(OldRecordsDeleted(rows=sum(counts.values()), by_table=told, counts=counts))
+    return counts
+
+
+def _delete_by(engine: Engine, rule: Rule, before: datetime) -> int:
+    total, deleted = 0, rule.piece
+    while deleted == rule.piece:
+        with engine.begin() as connection:
+            deleted = rule.delete(connection, before, rule.piece)
+        total += deleted
+    return total
+
+
+def _delete_run_events(connection: Connection, before: datetime, most: int) -> int:
+    """Delete events of old runs, where Dagster keeps them in this database."""
+    return delete_run_events(connection, before, most) if has_run_events(connection) else 0

@@ -1,0 +1,88 @@
+"""Tells in each session what waiting for Amazon cost it."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+from bidbeacon_pipelines.actions import WaitedForAmazon
+from bidbeacon_pipelines.amazon_ads.waits import WaitSummary
+from bidbeacon_pipelines.services.workbench import Workbench
+from bidbeacon_sessions import AccountRef, SessionRecorder, with_job_session
+
+logger = logging.getLogger(__name__)
+
+_OWN_QUEUE = "our own queue"
+
+
+@contextmanager
+def job_session(
+    bench: Workbench,
+    job_name: str,
+    *,
+    input: dict[str, Any] | None = None,  # noqa: A002 - as `with_job_session` calls it
+    account: AccountRef | None = None,
+    watched_by: Callable[[SessionRecorder], AbstractContextManager[object]] = nullcontext,
+) -> Iterator[SessionRecorder]:
+    """Record everything inside as one session, outside of Dagster, with what waiting for Amazon cost it.
+
+    Args:
+        bench: the tools.
+        job_name: what this work is called.
+        input: what the job was given.
+        account: the account it works for, where it is just one.
+        watched_by: entered when the session is open, left when its last action is told.
+    """
+    with (
+        with_job_session(job_name, input=input, store=bench.sessions, account=account) as session,
+        watched_by(session),
+        telling_waits(bench, session),
+    ):
+        yield session
+
+
+@contextmanager
+def telling_waits(bench: Workbench, session: SessionRecorder) -> Iterator[None]:
+    """Say at the end of a session, also of one that fails, what waiting for Amazon cost since its beginning."""
+    bench.client.waits.take()
+    try:
+        yield
+    except BaseException:
+        _tell_quietly(bench, session)
+        raise
+    _tell(bench, session)
+
+
+def waited(summary: WaitSummary) -> WaitedForAmazon | None:
+    """Give the action that sums waits up; None where there were none."""
+    if not summary.count:
+        return None
+    return WaitedForAmazon(
+        seconds=summary.seconds,
+        queued_seconds=sum(each.seconds for each in summary.causes if each.cause == _OWN_QUEUE),
+        rested_seconds=summary.rested_seconds,
+        waits=summary.count,
+        reason=_reason(summary),
+    )
+
+
+def _reason(summary: WaitSummary) -> str:
+    """Say how often, and what for most of the time: "14 waits, 12 of them to create a report (HTTP 429)"."""
+    waits = "1 wait" if summary.count == 1 else f"{summary.count:,} waits"
+    first = summary.causes[0]
+    share = "" if len(summary.causes) == 1 else f", {first.count:,} of them"
+    return f"{waits}{share} to {first.operation} ({first.cause})"
+
+
+def _tell(bench: Workbench, session: SessionRecorder) -> None:
+    action = waited(bench.client.waits.take())
+    if action is not None:
+        session.add(action)
+
+
+def _tell_quietly(bench: Workbench, session: SessionRecorder) -> None:
+    """Tell, but never hide the job's own error behind one of ours."""
+    try:
+        _tell(bench, session)
+    except Exception:
+        logger.exception("Session %s could not be told what it waited for", session.session_id)

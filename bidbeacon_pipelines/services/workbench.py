@@ -1,0 +1,80 @@
+"""What a job works with: database, Amazon, settings and the time."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, connect
+from bidbeacon_pipelines.amazon_ads.throttle import LaneGaps
+from bidbeacon_pipelines.services.api_lanes import PostgresLanes
+from bidbeacon_pipelines.services.api_ledger import PostgresCallLog
+from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.store.accounts import Account, find_account, get_account
+from bidbeacon_pipelines.store.engine import shared_engine
+from bidbeacon_sessions import AccountRef, SessionStore
+from bidbeacon_sessions.clock import Clock, utc_now
+
+
+@dataclass(frozen=True)
+class Workbench:
+    """The tools of one job run.
+
+    Attributes:
+        engine: our tables.
+        client: the Ads API.
+        settings: what can be set.
+        clock: gives the present instant in UTC.
+        sleep: lets so many seconds pass.
+    """
+
+    engine: Engine
+    client: AdsApiClient
+    settings: Settings
+    clock: Clock = utc_now
+    sleep: Callable[[float], None] = time.sleep
+
+    @property
+    def sessions(self) -> SessionStore:
+        """Where sessions are kept: the same database."""
+        return SessionStore(self.engine)
+
+    @property
+    def downloads(self) -> Path:
+        """The folder for files on their way into the database."""
+        return self.settings.home / "downloads"
+
+    def account(self, key: str) -> Account:
+        """Give an account as it is stored now.
+
+        Raises:
+            UnknownAccountError: there is none with this key.
+        """
+        with self.engine.begin() as connection:
+            return get_account(connection, key)
+
+    def find_account_ref(self, key: str) -> AccountRef | None:
+        """Give how sessions refer to an account; None for a key that no account has, so that the session can say so."""
+        with self.engine.begin() as connection:
+            account = find_account(connection, key)
+        return None if account is None else account.ref
+
+    def now(self) -> datetime:
+        """Give the present instant, UTC."""
+        return self.clock()
+
+
+@contextmanager
+def open_workbench(settings: Settings, database_url: str) -> Iterator[Workbench]:
+    """Open the tools for one job run, on this process's own pool of connections.
+
+    Calls to Amazon keep apart from those of all processes on this database, and are written to its ledger, the last at the end.
+    """
+    engine = shared_engine(database_url)
+    lanes = PostgresLanes(engine, LaneGaps())
+    with PostgresCallLog(engine) as log, connect(settings, lanes=lanes, log=log) as client:
+        yield Workbench(engine, client, settings)

@@ -1,0 +1,170 @@
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bidbeacon_pipelines.amazon_ads.throttle import (
+    LONGEST_HOLD,
+    CallClass,
+    Lane,
+    LaneGaps,
+    LocalLanes,
+    Place,
+    held_until,
+    next_place,
+)
+from tests.unit.amazon_ads.fakes import FakeClock
+
+NOW = datetime(2025, 12, 30, 8, 0, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+MINUTE = timedelta(minutes=1)
+CREATE = Lane("NA", CallClass.CREATE, "amzn1.ads-account.g.one")
+OTHERS_CREATE = Lane("NA", CallClass.CREATE, "amzn1.ads-account.g.two")
+NOBODYS_CREATE = Lane("NA", CallClass.CREATE)
+
+
+def lanes_of(clock: FakeClock) -> LocalLanes:
+    """Give lanes with gaps of 1 s in a region and 10 s in an account."""
+    classes = list(CallClass)
+    return LocalLanes(LaneGaps(dict.fromkeys(classes, 1.0), dict.fromkeys(classes, 10.0)), clock.now)
+
+
+def test_first_call_starts_at_once() -> None:
+    """Where nobody was before, the place is now, and the next one is a gap later in each lane."""
+    assert next_place(NOW, [None, None], [SECOND, MINUTE], MINUTE) == Place(NOW, (NOW + SECOND, NOW + MINUTE))
+
+
+def test_later_of_two_lanes_decides() -> None:
+    """A call starts when both of its lanes are free."""
+    place = next_place(NOW, [NOW + SECOND, NOW + 5 * SECOND], [SECOND, SECOND], MINUTE)
+    assert place == Place(NOW + 5 * SECOND, (NOW + 6 * SECOND, NOW + 6 * SECOND))
+
+
+def test_past_starts_count_as_now() -> None:
+    """A lane that has been idle owes nothing."""
+    assert next_place(NOW, [NOW - MINUTE], [SECOND], MINUTE).start == NOW
+
+
+@pytest.mark.parametrize(("seconds", "taken"), [(59, True), (60, True), (61, False)])
+def test_place_too_far_off_is_not_taken(seconds: int, taken: bool) -> None:  # noqa: FBT001 - a test's parameter
+    """Exactly the longest wait is still waited for, and more isn't."""
+    place = next_place(NOW, [NOW + seconds * SECOND], [SECOND], MINUTE)
+    assert (place.next_starts is not None) is taken
+    assert place.start == NOW + seconds * SECOND
+
+
+def test_start_of_a_clock_that_ran_ahead_is_forgotten() -> None:
+    """A start planned further ahead than any hold was written by a wrong clock, and holds nobody."""
+    assert next_place(NOW, [NOW + LONGEST_HOLD + SECOND], [SECOND], MINUTE).start == NOW
+    assert next_place(NOW, [NOW + LONGEST_HOLD], [SECOND], MINUTE).start == NOW + LONGEST_HOLD
+
+
+@given(
+    ahead=st.lists(st.none() | st.integers(-100, 3000), min_size=1, max_size=2),
+    gap=st.integers(0, 60),
+    longest=st.integers(0, 600),
+)
+def test_places_are_never_early(ahead: list[int | None], gap: int, longest: int) -> None:
+    """No place is before now, before a lane's next start, or taken beyond the longest wait."""
+    starts = [None if each is None else NOW + each * SECOND for each in ahead]
+    place = next_place(NOW, starts, [gap * SECOND] * len(starts), longest * SECOND)
+    assert place.start == max([NOW, *(start for start in starts if start)])
+    if place.next_starts is None:
+        assert place.start - NOW > longest * SECOND
+    else:
+        assert place.next_starts == (place.start + gap * SECOND,) * len(starts)
+
+
+@pytest.mark.parametrize(
+    ("next_start", "seconds", "until"),
+    [
+        (None, 30, 30 * SECOND),
+        (NOW - MINUTE, 30, 30 * SECOND),
+        (NOW + MINUTE, 30, MINUTE),
+        (NOW + MINUTE, 90, 90 * SECOND),
+        (None, -5, 0 * SECOND),
+        (None, 86_400, LONGEST_HOLD),
+        (NOW + timedelta(days=9), 30, 30 * SECOND),
+    ],
+)
+def test_hold_only_adds(next_start: datetime | None, seconds: float, until: timedelta) -> None:
+    """A hold never brings a start forward, nor puts it off for more than an hour."""
+    assert held_until(NOW, next_start, seconds) == NOW + until
+
+
+def test_lane_names_its_keys() -> None:
+    """A call of an account goes through the region's lane and its own; one of nobody through the region's."""
+    assert CREATE.keys == (("NA", "create", ""), ("NA", "create", "amzn1.ads-account.g.one"))
+    assert CREATE.own_key == CREATE.keys[1]
+    assert NOBODYS_CREATE.keys == (NOBODYS_CREATE.own_key,)
+
+
+def test_usual_gaps_know_every_class() -> None:
+    """Creates are further apart than the rest, and every class has its gap."""
+    gaps = {each: LaneGaps().of(Lane("EU", each, "a")) for each in CallClass}
+    assert gaps[CallClass.CREATE] == (timedelta(seconds=0.2), timedelta(seconds=0.5))
+    assert {gaps[each] for each in CallClass if each is not CallClass.CREATE} == {
+        (timedelta(seconds=0.05), timedelta(seconds=0.05))
+    }
+
+
+def test_calls_of_an_account_start_apart() -> None:
+    """Places of one account lie its gap apart, those of different accounts the region's."""
+    lanes = lanes_of(FakeClock())
+    waits = [lanes.reserve(lane, longest_wait=60) for lane in (CREATE, CREATE, OTHERS_CREATE, CREATE)]
+    assert waits == [0, 10, 11, 20]
+
+
+def test_classes_and_regions_are_apart() -> None:
+    """A call of another class, or in another region, isn't held up."""
+    lanes = lanes_of(FakeClock())
+    lanes.reserve(CREATE, longest_wait=60)
+    elsewhere = (
+        Lane("NA", CallClass.RETRIEVE, CREATE.account_id),
+        Lane("EU", CallClass.CREATE, CREATE.account_id),
+    )
+    assert [lanes.reserve(lane, longest_wait=60) for lane in elsewhere] == [0, 0]
+
+
+def test_refused_place_is_not_taken() -> None:
+    """A caller that doesn't want to wait so long leaves the place to others."""
+    lanes = lanes_of(FakeClock())
+    lanes.reserve(CREATE, longest_wait=60)
+    assert [lanes.reserve(CREATE, longest_wait=5) for _ in range(3)] == [10, 10, 10]
+    assert lanes.reserve(CREATE, longest_wait=60) == 10
+
+
+def test_held_account_leaves_the_others() -> None:
+    """A hold concerns the account that Amazon spoke of."""
+    lanes = lanes_of(FakeClock())
+    lanes.hold_back(CREATE, 30)
+    assert lanes.reserve(OTHERS_CREATE, longest_wait=60) == 0
+    assert lanes.reserve(CREATE, longest_wait=60) == 30
+
+
+def test_held_region_holds_everyone() -> None:
+    """A hold for a call of nobody in particular concerns all of its region and class."""
+    lanes = lanes_of(FakeClock())
+    lanes.hold_back(NOBODYS_CREATE, 30)
+    assert lanes.reserve(CREATE, longest_wait=60) == 30
+    assert lanes.reserve(Lane("NA", CallClass.EXPORTS, CREATE.account_id), longest_wait=60) == 0
+
+
+@pytest.mark.parametrize("back", [timedelta(seconds=20), timedelta(hours=5)])
+def test_clock_set_back_holds_nobody_up(back: timedelta) -> None:
+    """A clock that is set back takes the plans along: waits stay what they were."""
+    clock = FakeClock()
+    lanes = lanes_of(clock)
+    lanes.hold_back(CREATE, 30)
+    clock.instant -= back
+    assert lanes.reserve(CREATE, longest_wait=60) == 30
+
+
+def test_threads_never_share_a_place() -> None:
+    """Twenty threads that come at once get twenty places, the gap apart."""
+    lanes = lanes_of(FakeClock())
+    with ThreadPoolExecutor(20) as pool:
+        waits = list(pool.map(lambda _: lanes.reserve(CREATE, longest_wait=600), range(20)))
+    assert sorted(waits) == [10 * number for number in range(20)]

@@ -6,6 +6,7 @@ SessionsError
 ├── SessionClosedError        the session was closed by somebody else, this process may not write into it
 ├── CursorError               a stream cursor that is not of the form <epoch>.<position>
 ├── NotConfiguredError        no database to write sessions to
+├── InvalidDatabaseUrlError   an address that isn't PostgreSQL's
 ├── MaskedError               stands for an error whose own text held a secret
 ├── UnsafeAddressError        the stream would be open to other machines without a token
 └── CannotListenError         the stream's address is taken or not this machine's
@@ -48,6 +49,16 @@ class NotConfiguredError(SessionsError):
 
     def __init__(self) -> None:
         super().__init__("No database for job sessions: pass store=…, or set BIDBEACON_DATABASE_URL.")
+
+
+class InvalidDatabaseUrlError(SessionsError):
+    """The address of the database can't be parsed, or is not PostgreSQL's."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Expected BIDBEACON_DATABASE_URL to be postgresql://user:password@host:port/database. Percent-encode special "
+            "characters in user name and password (a slash is %2F, an at sign %40)."
+        )
 
 
 class MaskedError(SessionsError):

@@ -13,24 +13,16 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 import psycopg
-from sqlalchemy import Connection, Engine, RowMapping, create_engine, event, make_url, text
+from sqlalchemy import Connection, Engine, RowMapping, create_engine, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
+from bidbeacon_sessions.database import connect_args, parse_database_url
 from bidbeacon_sessions.prepared import PreparedConnection
 from bidbeacon_sessions.search import SessionFilter
 from bidbeacon_sessions.text_search import suited_to
 
-# A host that is gone without a word is noticed within half a minute, not within hours.
-CONNECT_ARGS = {
-    "connect_timeout": 5,
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 25_000,
-    "options": "-c timezone=UTC",
-}
 _IDLE_SECONDS = 1.0
 _USED_AT = "used_at"
 _PREPARED = "prepared"
@@ -50,14 +42,14 @@ class SessionStore:
     @classmethod
     def connect(cls, database_url: str) -> "SessionStore":
         """Make a store with a small pool of its own on `postgresql://…`."""
-        url = make_url(database_url).set(drivername="postgresql+psycopg")
+        url = parse_database_url(database_url)
         return cls(
             create_engine(
                 url,
                 pool_size=2,
                 max_overflow=6,
                 pool_pre_ping=True,
-                connect_args=CONNECT_ARGS,
+                connect_args=connect_args(url),
                 json_deserializer=msgspec.json.decode,
             )
         )
@@ -123,7 +115,7 @@ class _Appending:
             max_overflow=6,
             pool_use_lifo=True,
             pool_reset_on_return=None,
-            connect_args=CONNECT_ARGS,
+            connect_args=connect_args(engine.url),
         )
         event.listen(self.engine, "checkin", _note_use)
         event.listen(self.engine, "checkout", _ping_after_a_pause)

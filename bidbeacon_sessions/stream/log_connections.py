@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from bidbeacon_sessions.change_log import list_working
-from bidbeacon_sessions.store import CONNECT_ARGS
+from bidbeacon_sessions.database import connect_args
 
 _Driver = psycopg.Connection[Any]
 
@@ -31,8 +31,8 @@ class LogConnections:
 
     def __init__(self, engine: Engine) -> None:
         url = engine.url.set(drivername="postgresql+psycopg")
-        self._engine = create_engine(url, pool_size=2, max_overflow=4, connect_args=CONNECT_ARGS)
-        self._asking = create_engine(url, poolclass=NullPool, connect_args=CONNECT_ARGS)
+        self._engine = create_engine(url, pool_size=2, max_overflow=4, connect_args=connect_args(url))
+        self._asking = create_engine(url, poolclass=NullPool, connect_args=connect_args(url))
         self._used: dict[ConnectionPoolEntry, _Driver] = {}
         self._lock = threading.Lock()
         event.listen(self._engine, "checkout", self._note_checkout)

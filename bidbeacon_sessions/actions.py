@@ -19,7 +19,6 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import lru_cache
 from types import CodeType
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
@@ -35,9 +34,6 @@ Tone = Literal["neutral", "progress", "success", "warning", "error"]
 _RESERVED = frozenset({"type", "at", "ord", "version", CUT_MARK})
 _registry: dict[str, type["Action"]] = {}
 _statements: dict[str, "_Statement | None"] = {}
-
-without_secrets = lru_cache(4_096)(redact_text)
-"""`redact_text` for texts that come again and again: an action may touch hundreds of windows of one account and dataset."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +55,7 @@ class Touch:
     def masked(self) -> "Touch":
         """Give it without secrets."""
         given = (self.account, self.effect, self.dataset, self.window)
-        clean = tuple(None if text is None else without_secrets(text) for text in given)
+        clean = tuple(None if text is None else redact_text(text) for text in given)
         return self if clean == given else Touch(*clean)  # type: ignore[arg-type]
 
 

@@ -53,5 +53,7 @@ def _mask_in_place(error: BaseException) -> None:
 
 
 def _masked_value(value: Any) -> Any:
-    """Give text, and plain data that holds some, masked; anything else is what the program needs it to be."""
+    """Return text, and plain data that holds some, masked; anything else is what the program needs it to be."""
+    if type(value) is tuple:
+        return tuple(redact(value))
     return redact(value) if isinstance(value, str | bytes | list | Mapping) else value

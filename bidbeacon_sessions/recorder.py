@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from bidbeacon_sessions.actions import Action, without_secrets
+from bidbeacon_sessions.actions import Action
 from bidbeacon_sessions.bounds import within
 from bidbeacon_sessions.claims import Claim, Claims
 from bidbeacon_sessions.clock import Clock
@@ -240,7 +240,7 @@ class SessionRecorder:
     def _place(self, action: Action) -> NewAction:
         self._last_ord += 1
         now = self._clock()
-        promises = tuple(map(without_secrets, action.promises()))
+        promises = tuple(map(redact_text, action.promises()))
         return NewAction(
             ord=self._last_ord,
             type=action.type,
@@ -250,7 +250,7 @@ class SessionRecorder:
             touches=tuple(touch.masked() for touch in action.touches()),
             promises=promises,
             deadline_at=now + action.promise_lasts if promises else None,
-            kept=tuple(map(without_secrets, action.kept_promises())),
+            kept=tuple(map(redact_text, action.kept_promises())),
         )
 
     def _keep(self, prepared: NewAction) -> None:

@@ -30,21 +30,9 @@ AdsApiError
 """
 # ruff: noqa: N818 - the names say what happened, as those of httpx do; the base class ends in Error
 
-import re
 from typing import ClassVar
 
-_SECRETS = (
-    (re.compile(r"Atz([a-z])\|[^\s\"'<>&]+"), r"Atz\1|…"),
-    (re.compile(r"(https?://[^\s?\"'<>]+)\?[^\s\"'<>]*"), r"\1?…"),
-    (re.compile(r"(client_secret|refresh_token|access_token)(\"?\s*[=:]\s*\"?)[^\s&\"]+"), r"\1\2…"),
-)
-
-
-def mask_secrets(text: str) -> str:
-    """Give the text without tokens, client secrets and the queries of URLs, which hold signatures."""
-    for pattern, replacement in _SECRETS:
-        text = pattern.sub(replacement, text)
-    return text
+from bidbeacon_sessions.redaction import redact_text
 
 
 class AdsApiError(Exception):
@@ -76,7 +64,7 @@ class AdsApiError(Exception):
         retry_after: float | None = None,
         what_to_do: str | None = None,
     ) -> None:
-        self.reason = mask_secrets(reason)
+        self.reason = redact_text(reason)
         super().__init__(self.reason)
         self.operation = operation
         self.about = about

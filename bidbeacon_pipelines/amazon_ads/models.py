@@ -20,8 +20,8 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from bidbeacon_pipelines.amazon_ads.errors import mask_secrets
 from bidbeacon_pipelines.amazon_ads.transport import Answer, malformed
+from bidbeacon_sessions.redaction import redact_text
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
@@ -248,7 +248,7 @@ def read_each(model: type[M], items: Iterable[Any]) -> Checked[M]:
                 continue
             except ValidationError as error:
                 fault = faults_of(error)
-        problems.append(mask_secrets(f"No. {number}{_name_of(item)} is not as described: {fault}."))
+        problems.append(redact_text(f"No. {number}{_name_of(item)} is not as described: {fault}."))
     return Checked(tuple(good), tuple(problems))
 
 

@@ -77,7 +77,9 @@ class Dev:
                     self._check_ports()
                     self._run_with_database()
             except LocalError as error:
-                self._console.print(escape(str(error)), style="red", soft_wrap=True)
+                from bidbeacon_sessions.redaction import redact_text
+
+                self._console.print(escape(redact_text(str(error))), style="red", soft_wrap=True)
                 return 1
             except PermissionError as error:
                 advice = "belongs to another user: start as that user, or set BIDBEACON_HOME to a folder of your own."

@@ -134,6 +134,7 @@ class Transfer:
 
     def _write(self, response: httpx.Response, part: Path, cancellation: Cancellation) -> GzipCheck:
         check = GzipCheck(self._limits)
+        part.touch(mode=0o600)
         with part.open("wb") as file:
             # Raw: a `Content-Encoding: gzip` must not unpack the file on its way.
             for chunk in response.iter_raw():

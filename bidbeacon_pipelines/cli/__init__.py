@@ -1,6 +1,7 @@
 """The command `bidbeacon`: everything that can be done without Dagster's UI."""
 
 import sys
+import traceback
 
 import typer
 
@@ -10,9 +11,11 @@ from bidbeacon_pipelines.cli.database import db_app
 from bidbeacon_pipelines.cli.frame import BadOptionError, errors
 from bidbeacon_pipelines.cli.loading import parse_days, refresh
 from bidbeacon_pipelines.cli.quarantine import quarantine_app
+from bidbeacon_pipelines.cli.safe_console import safe_text
 from bidbeacon_pipelines.cli.services import dev, sandbox, stream
 from bidbeacon_pipelines.cli.sessions import sessions_app
 from bidbeacon_pipelines.cli.windows import explain, restatements
+from bidbeacon_pipelines.private_files import keep_new_files_private
 
 __all__ = ["BadOptionError", "app", "main", "parse_days"]
 
@@ -27,12 +30,15 @@ app.add_typer(db_app, name="db")
 
 def main() -> None:
     """Run the command; what goes wrong is one clear line and exit code 1, Ctrl-C is 130."""
+    keep_new_files_private()
     try:
-        app()
+        app(args=[safe_text(argument) for argument in sys.argv[1:]])
     except KeyboardInterrupt:
         errors.print("Interrupted.", style="yellow")
         sys.exit(130)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is raised again
+    except Exception as error:  # noqa: BLE001 - a bug keeps its traceback, without secrets
         from bidbeacon_sessions.masking import masked
 
-        raise masked(error) from error.__cause__  # a bug keeps its traceback, and no secret
+        trace = "".join(traceback.format_exception(masked(error)))
+        errors.print(trace, markup=False, highlight=False, soft_wrap=True, end="")
+        sys.exit(1)

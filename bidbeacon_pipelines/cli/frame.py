@@ -1,18 +1,17 @@
 """What all commands share: where they print, how they fail, and which database they work on."""
 
-import json
 import sys
 from collections.abc import Callable
 from functools import wraps
 from typing import Annotated, Any, ParamSpec
 
 import typer
-from rich.console import Console
 
+from bidbeacon_pipelines.cli.safe_console import SafeConsole, safe_json
 from bidbeacon_pipelines.settings import Settings
 
-console = Console()
-errors = Console(stderr=True)
+console = SafeConsole()
+errors = SafeConsole(stderr=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 P = ParamSpec("P")
@@ -90,4 +89,4 @@ def database_url(settings: Settings) -> str:
 
 def print_json(value: Any) -> None:
     """Print a value as JSON; what JSON has no form for, as text."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n")
+    sys.stdout.write(safe_json(value, indent=2) + "\n")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from bidbeacon_pipelines.cli.frame import BadOptionError, database_url, plain_errors
+from bidbeacon_pipelines.cli.frame import BadOptionError, console, database_url, plain_errors
 from bidbeacon_pipelines.settings import get_settings
 
 
@@ -13,7 +13,7 @@ def dev() -> None:
     """Run everything on this machine: database, sandbox (without Amazon credentials), Dagster, Event Stream."""
     from bidbeacon_pipelines.dev.dev import run_dev
 
-    raise typer.Exit(run_dev(get_settings()))
+    raise typer.Exit(run_dev(get_settings(), console=console))
 
 
 @plain_errors

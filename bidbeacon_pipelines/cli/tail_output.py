@@ -1,6 +1,5 @@
 """A tail of sessions in a terminal: a line for each action, and one below all of them that says what runs; or a line of JSON each."""
 
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Self, TextIO
@@ -9,6 +8,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from bidbeacon_pipelines.cli.safe_console import safe_json
 from bidbeacon_pipelines.cli.session_output import TONES, action_sentence, dated_line
 from bidbeacon_sessions.sentences import format_duration
 
@@ -109,5 +109,5 @@ class JsonTail:
         self._write({"notice": text})
 
     def _write(self, line: dict[str, Any]) -> None:
-        self._out.write(json.dumps(line, ensure_ascii=False) + "\n")
+        self._out.write(safe_json(line) + "\n")
         self._out.flush()

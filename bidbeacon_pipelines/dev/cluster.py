@@ -20,6 +20,7 @@ from bidbeacon_pipelines.dev.server_user import ServerUser
 
 ROLE: Final = "bidbeacon"
 DATABASE: Final = "bidbeacon"
+_PASSWORD_FILE: Final = ".password-"  # noqa: S105 - how its name begins
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,8 @@ def make_data(
     """
     draft = files.cluster / "data.new"
     shutil.rmtree(draft, ignore_errors=True)
+    for leftover in files.cluster.glob(f"{_PASSWORD_FILE}*"):
+        leftover.unlink()
     connection = Connection(port, secrets.token_urlsafe(24))
     password_file = _password_file(files.cluster, connection.password, user)
     try:
@@ -184,7 +187,7 @@ def check_data(files: ClusterFiles, server_major: int) -> None:
 
 def _password_file(folder: Path, password: str, user: ServerUser | None) -> Path:
     """Write the password where only the server's account (and root) can read it, for the moment of initdb."""
-    descriptor, name = tempfile.mkstemp(prefix=".password-", dir=folder)
+    descriptor, name = tempfile.mkstemp(prefix=_PASSWORD_FILE, dir=folder)
     with os.fdopen(descriptor, "w") as file:
         file.write(password)
     if user is not None:

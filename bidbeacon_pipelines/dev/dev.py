@@ -24,6 +24,7 @@ from bidbeacon_pipelines.dev.processes import MARK, kill_marked
 from bidbeacon_pipelines.dev.services import Service, make_dagster_home, service_environment, services
 from bidbeacon_pipelines.dev.stop_request import StopRequest
 from bidbeacon_pipelines.dev.supervisor import Supervisor
+from bidbeacon_pipelines.private_files import PASSAGE, make_private_folder
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
 
 DATABASE_CHECK_SECONDS: Final = 2
@@ -175,7 +176,7 @@ def only_instance(home: Path) -> Iterator[None]:
     Raises:
         LocalError: Another `bidbeacon dev` holds it.
     """
-    home.mkdir(parents=True, exist_ok=True)
+    make_private_folder(home, PASSAGE)
     lock = FileLock(home / "dev.lock")
     if not lock.acquire(wait=False):
         raise LocalError(

@@ -23,6 +23,7 @@ from bidbeacon_pipelines.dev.locks import FileLock
 from bidbeacon_pipelines.dev.ports import choose_port
 from bidbeacon_pipelines.dev.postmaster import drop_misleading_pid_file, find_postmaster, kill_orphans
 from bidbeacon_pipelines.dev.server_user import ServerUser, find_server_user
+from bidbeacon_pipelines.private_files import PASSAGE, make_private_folder
 from bidbeacon_pipelines.settings import Settings
 
 START_SECONDS: Final = 60
@@ -67,7 +68,7 @@ class EmbeddedPostgres:
             EmbeddedPostgresError: It can't be made or started; the message says what to do.
         """
         try:
-            self.files.folder.mkdir(parents=True, exist_ok=True)
+            make_private_folder(self.files.folder, PASSAGE)
             self._use.acquire(shared=True)
             return self._running_url() or self._start()
         except PermissionError as error:

@@ -5,6 +5,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from bidbeacon_pipelines.private_files import make_private_folder
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
 
 ANY_ADDRESS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - recognised, not bound
@@ -115,7 +116,7 @@ def dagster_home(settings: Settings) -> Path:
 def make_dagster_home(settings: Settings) -> None:
     """Make Dagster's home, with a link to the project's `dagster.yaml`, wherever the project is by now."""
     home = dagster_home(settings)
-    home.mkdir(parents=True, exist_ok=True)
+    make_private_folder(home)
     link = home / "dagster.yaml"
     link.unlink(missing_ok=True)
     link.symlink_to(PROJECT_ROOT / "dagster.yaml")

@@ -12,6 +12,7 @@ from bidbeacon_pipelines.dev.errors import ServiceFailedError
 from bidbeacon_pipelines.dev.processes import Child, stop_children
 from bidbeacon_pipelines.dev.services import Service
 from bidbeacon_pipelines.dev.stop_request import StopRequest
+from bidbeacon_pipelines.private_files import make_private_folder
 
 READY_SECONDS: Final = 120
 DEATHS: Final = 5
@@ -69,7 +70,7 @@ class Supervisor:
 
     def start(self, services: Sequence[Service]) -> None:
         """Start all services, each with a new log file; the one before is kept as `.log.1`."""
-        self._logs.mkdir(parents=True, exist_ok=True)
+        make_private_folder(self._logs)
         for service in services:
             log = self._log(service)
             if log.exists():

@@ -5,6 +5,8 @@ from typing import Generic, TypeVar
 
 from pydantic import BaseModel
 
+from bidbeacon_pipelines.private_files import make_private_folder
+
 _Record = TypeVar("_Record", bound=BaseModel)
 
 
@@ -29,6 +31,7 @@ class Journal(Generic[_Record]):
         """Add a record; it is on disk when this returns."""
         if self._path is None:
             return
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(self._path.parent)
+        self._path.touch(mode=0o600)
         with self._path.open("a") as file:
             file.write(record.model_dump_json() + "\n")

@@ -9,20 +9,32 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, islice
 from pathlib import Path
+from threading import Lock
+
+from bidbeacon_pipelines.private_files import make_private_folder
 
 MAKING_SECONDS = 5
 """How long a call waits (real seconds) for files that are being made before it says that they aren't ready."""
 _BATCH = 1000
+_FOLDER = "bidbeacon-sandbox-"
 
 Rows = Callable[[], Iterable[str]]
 
 
 class PartFiles:
-    """Parts of reports and exports on disk, found by key; a key's files can be dropped and made again."""
+    """Parts of reports and exports on disk, found by key; a key's files can be dropped and made again.
 
-    def __init__(self, part_rows: int, cache_bytes: int) -> None:
+    Args:
+        part_rows: Rows of a part.
+        cache_bytes: Files beyond this size are dropped, oldest first.
+        place: Folder of this sandbox alone, where they are kept; absent: the system's temporary folder.
+    """
+
+    def __init__(self, part_rows: int, cache_bytes: int, place: Path | None = None) -> None:
         self._part_rows = part_rows
         self._cache_bytes = cache_bytes
+        self._place = place
+        self._making_folder = Lock()
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._kept: OrderedDict[str, list[Path]] = OrderedDict()
         self._making: dict[str, asyncio.Task[list[Path]]] = {}
@@ -78,9 +90,13 @@ class PartFiles:
         return paths
 
     def _own_folder(self) -> Path:
-        if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="bidbeacon-sandbox-")
-        return Path(self._folder.name)
+        with self._making_folder:
+            if self._folder is None:
+                if self._place is not None:
+                    make_private_folder(self._place)
+                    _remove_leftovers(self._place)
+                self._folder = tempfile.TemporaryDirectory(prefix=_FOLDER, dir=self._place)
+            return Path(self._folder.name)
 
     def _drop_oldest(self) -> None:
         while len(self._kept) > 1 and self._size() > self._cache_bytes:
@@ -89,6 +105,12 @@ class PartFiles:
 
     def _size(self) -> int:
         return sum(path.stat().st_size for paths in self._kept.values() for path in paths)
+
+
+def _remove_leftovers(place: Path) -> None:
+    """Remove the files of a sandbox that was killed."""
+    for folder in place.glob(f"{_FOLDER}*"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_part(path: Path, texts: Iterable[str]) -> None:

@@ -28,7 +28,7 @@ class SandboxState:
         self.reports = Reports(config, self.world)
         self.exports = Exports(config, self.world)
         self.signer = Signer(config.seed)
-        self.files = PartFiles(config.part_rows, config.cache_bytes)
+        self.files = PartFiles(config.part_rows, config.cache_bytes, config.state_dir)
 
     def close(self) -> None:
         """Remove the generated files."""

@@ -4,8 +4,6 @@ An export is stored as soon as Amazon has accepted it, so a run that follows a k
 sync has loaded before it failed is not loaded again by the next ones, for some hours: four exports need not succeed in one run.
 """
 
-import shutil
-import tempfile
 from datetime import timedelta
 from pathlib import Path
 from typing import get_args
@@ -34,6 +32,7 @@ from bidbeacon_pipelines.amazon_ads.report_files import MOST_SIGNINGS
 from bidbeacon_pipelines.ingest.decode import BrokenPartError, iter_rows
 from bidbeacon_pipelines.ingest.entities import BadEntities, read_entities
 from bidbeacon_pipelines.ingest.targets import TargetIndex
+from bidbeacon_pipelines.services.download_folders import download_folder
 from bidbeacon_pipelines.services.people import note_refusal
 from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.store.accounts import Account, forget_refusals, set_entities_synced
@@ -228,10 +227,8 @@ def _store(
     export: Export,
     own_id: int,
 ) -> int:
-    bench.downloads.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="export-", dir=bench.downloads))
     bad = BadEntities()
-    try:
+    with download_folder(bench.downloads, f"export-{own_id}") as folder:
         file = folder / f"{export.kind}.json.gz"
         _download(bench, account, profile_id, export, file)
         with bench.engine.begin() as connection:
@@ -244,8 +241,6 @@ def _store(
                 connection,
                 EntitiesSynced(account=account.account_key, kind=export.kind, rows=rows, bad=bad.count),
             )
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     return rows
 
 

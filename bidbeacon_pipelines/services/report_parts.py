@@ -1,6 +1,5 @@
 """Has the parts of a completed report on disk while they are loaded, and says what a load that failed means for its request."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from bidbeacon_pipelines.amazon_ads.reports import Report
 from bidbeacon_pipelines.ingest.decode import BrokenPartError
 from bidbeacon_pipelines.reports import transitions
 from bidbeacon_pipelines.reports.lifecycle import Failure, FailureKind
+from bidbeacon_pipelines.services.download_folders import download_folder
 from bidbeacon_pipelines.services.request_states import reported
 from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.settings import Region
@@ -45,7 +45,7 @@ def parts_on_disk(
     Args:
         bench: The tools of the job.
         report: A completed report.
-        name: Of their folder below the folder for downloads; nobody else's at this time.
+        name: What the name of their folder begins with.
         region: Of the account.
         account_id: Whose report it is.
         retrieve: Looks at the report again, for fresh urls.
@@ -53,13 +53,10 @@ def parts_on_disk(
     Raises:
         AdsApiError: As `download_report` raises.
     """
-    folder = bench.downloads / name
-    try:
+    with download_folder(bench.downloads, name) as folder:
         yield download_report(
             bench.client, report, folder, retrieve=retrieve, owner=FileOwner(region, account_id)
         )
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def failed_load(error: Exception) -> transitions.Answer:

@@ -144,7 +144,7 @@ async def log_in(request: Request, access: Access) -> Response:
         max_age=_COOKIE_SECONDS,
         httponly=True,
         samesite="strict",
-        secure=request.url.scheme == "https",
+        secure="https" in {request.url.scheme, urlsplit(access.public_url).scheme},
     )
     return response
 

@@ -69,6 +69,7 @@ class Started:
                 cwd=PROJECT_ROOT,
                 stdout=file,
                 stderr=subprocess.STDOUT,
+                umask=0,
             )
 
     def text(self) -> str:
@@ -135,6 +136,23 @@ def test_one_signal_stops_everything(
     assert not EmbeddedPostgres(home).is_running()
     assert "Traceback" not in started.text()
     assert "Everything is stopped." in started.text()
+
+
+def test_other_users_see_nothing_of_it(start: Callable[..., Started], home: Path) -> None:
+    """Whatever the umask: logs and Dagster's home are closed, and the password is; the server's account can pass through."""
+    start(choose_port()).wait_for("Ready in ")
+    modes = {
+        name: (home / name).stat().st_mode & 0o777
+        for name in ("", "logs", "dagster", "postgres", "postgres/connection.json", "dev.lock")
+    }
+    assert modes == {
+        "": 0o711,
+        "logs": 0o700,
+        "dagster": 0o700,
+        "postgres": 0o711,
+        "postgres/connection.json": 0o600,
+        "dev.lock": 0o600,
+    }
 
 
 def test_it_says_what_runs_where(start: Callable[..., Started], home: Path) -> None:

@@ -156,6 +156,24 @@ def test_the_login_form_sets_a_cookie_that_scripts_cannot_read(guarded: httpx.Cl
     assert 200 == guarded.get("/api/job-sessions").status_code
 
 
+@pytest.mark.parametrize(("public_url", "secure"), [("https://stream.example", True), ("http://h", False)])
+def test_the_cookie_is_secure_where_browsers_come_by_https(
+    session_store: SessionStore,
+    serve_stream: Callable[..., AbstractContextManager[StreamServer]],
+    monkeypatch: pytest.MonkeyPatch,
+    public_url: str,
+    *,
+    secure: bool,
+) -> None:
+    """The public address decides: a proxy that ends TLS talks plain HTTP to us."""
+    monkeypatch.setenv("BIDBEACON_STREAM_TOKEN", TOKEN)
+    monkeypatch.setenv("BIDBEACON_STREAM_PUBLIC_URL", public_url)
+    get_session_settings.cache_clear()
+    with serve_stream(session_store) as server:
+        done = httpx.post(f"http://127.0.0.1:{server.port}/login", data={"token": TOKEN})
+    assert secure == ("Secure" in done.headers["set-cookie"])
+
+
 def test_a_wrong_login_sets_no_cookie(guarded: httpx.Client) -> None:
     """The form says that the token was wrong."""
     response = guarded.post("/login", data={"token": "wrong"})

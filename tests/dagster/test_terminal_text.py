@@ -1,0 +1,65 @@
+"""The command line as a process of its own, on a database whose texts try to control the terminal."""
+
+import json
+import os
+import subprocess
+import sys
+import unicodedata
+
+import pytest
+
+from bidbeacon_pipelines.settings import PROJECT_ROOT
+from bidbeacon_sessions import AccountRef, with_job_session
+from tests.dagster.world import World
+
+EVIL = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202egnp"
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command as a person would."""
+    command = [sys.executable, "-m", "bidbeacon_pipelines", *arguments]
+    environment = os.environ | {"COLUMNS": "300", "PYTHONIOENCODING": "utf-8"}
+    return subprocess.run(
+        command, capture_output=True, encoding="utf-8", env=environment, cwd=PROJECT_ROOT, check=False
+    )
+
+
+def controls_in(text: str) -> set[str]:
+    """Return the control and format characters of a text, beside line breaks."""
+    return {repr(one) for one in text if unicodedata.category(one) in {"Cc", "Cf"} and one != "\n"}
+
+
+def test_no_text_controls_the_terminal(stocked: World) -> None:
+    """Stored names, reasons and errors, and given arguments, in results, in errors and in JSON."""
+    account = stocked.account()
+    stocked.execute(
+        "UPDATE advertiser_accounts SET name = :evil, needs_person = :evil, needs_person_for = 'account'",
+        evil=EVIL,
+    )
+    ref = AccountRef(account.account_key, account.country_code, account.account_key)
+    with (
+        pytest.raises(ValueError, match="owned"),
+        with_job_session("refresh-account", store=stocked.sessions, account=ref) as session,
+    ):
+        raise ValueError(EVIL)
+    session_id = str(session.session_id)
+    of_window = ("--account", account.account_key, "--window", str(stocked.day()))
+    commands = [
+        ("accounts", "list"),
+        ("sessions", "show", session_id),
+        ("explain", *of_window),
+        ("doctor",),
+        ("accounts", "list", "--json"),
+        ("sessions", "show", session_id, "--json"),
+        ("sessions", "list", "--since", EVIL),
+        ("explain", "--account", EVIL, "--window", str(stocked.day())),
+        (f"--{EVIL}",),
+        ("sessions", "show", EVIL),
+    ]
+    done = {command: run(*command) for command in commands}
+    found = {command: controls_in(one.stdout + one.stderr) for command, one in done.items()}
+    assert {} == {command: controls for command, controls in found.items() if controls}
+    shows = {command: "owned" in one.stdout or "␛" in one.stderr for command, one in done.items()}
+    assert all(shows.values()), shows
+    shown = json.loads(done["sessions", "show", session_id, "--json"].stdout)
+    assert EVIL == shown["error"]["message"]

@@ -1,0 +1,146 @@
+"""What we write is for its owner alone, whatever the umask, and what killed processes left behind goes."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from bidbeacon_pipelines.amazon_ads.download_rules import NotWritten
+from bidbeacon_pipelines.private_files import PASSAGE, make_private_folder
+from bidbeacon_pipelines.sandbox.journal import Journal
+from bidbeacon_pipelines.sandbox.part_files import PartFiles
+from bidbeacon_pipelines.services.download_folders import download_folder
+from bidbeacon_pipelines.settings import PROJECT_ROOT
+
+LONG_AGO = 1_000_000_000
+
+USER = """
+import sys, threading
+from pathlib import Path
+from bidbeacon_pipelines.services.download_folders import download_folder
+with download_folder(Path(sys.argv[1]), "request-1") as folder:
+    (folder / "part-0.json.gz").write_text("rows")
+    print(folder, flush=True)
+    threading.Event().wait()
+"""
+
+
+@pytest.fixture(params=[0o000, 0o022, 0o077], ids=oct)
+def umask(request: pytest.FixtureRequest) -> Iterator[int]:
+    """Run under a umask."""
+    before = os.umask(request.param)
+    yield request.param
+    os.umask(before)
+
+
+@pytest.fixture
+def user(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+    """Run a process that uses a folder for downloads, one made long ago; give the process and the folder."""
+    command = [sys.executable, "-c", USER, str(tmp_path / "downloads")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=PROJECT_ROOT) as process:
+        assert process.stdout is not None
+        folder = Path(process.stdout.readline().strip())
+        os.utime(folder, (LONG_AGO, LONG_AGO))
+        yield process, folder
+        process.kill()
+
+
+def mode_of(path: Path) -> int:
+    """Return a path's permissions."""
+    return path.stat().st_mode & 0o777
+
+
+def test_a_private_folder_can_be_entered_by_its_owner_alone(tmp_path: Path, umask: int) -> None:
+    """Those above it that it makes can be passed through; one that was there keeps its mode."""
+    make_private_folder(tmp_path / "home" / "logs")
+    make_private_folder(tmp_path / "home" / "postgres", PASSAGE)
+    assert (0o711, 0o700, 0o711) == tuple(
+        mode_of(tmp_path / name) for name in ("home", "home/logs", "home/postgres")
+    )
+    (tmp_path / "home").chmod(0o750)
+    make_private_folder(tmp_path / "home", PASSAGE)
+    assert 0o750 == mode_of(tmp_path / "home")
+
+
+def test_folders_for_downloads_are_private(tmp_path: Path, umask: int) -> None:
+    """The folder of all, the folder of one request, and its lock; nothing is left afterwards."""
+    downloads = tmp_path / "home" / "downloads"
+    with download_folder(downloads, "request-1") as folder:
+        assert [0o700, 0o700] == [mode_of(downloads), mode_of(folder)]
+        assert {0o600} == {mode_of(path) for path in folder.iterdir()}
+    assert [] == list(downloads.iterdir())
+
+
+def test_what_a_killed_process_left_is_removed(user: tuple[subprocess.Popen[str], Path]) -> None:
+    """By the next that downloads on this machine."""
+    process, folder = user
+    process.kill()
+    process.wait()
+    assert folder.exists()
+    with download_folder(folder.parent, "request-2"):
+        assert not folder.exists()
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_what_another_process_uses_stays(user: tuple[subprocess.Popen[str], Path], *, frozen: bool) -> None:
+    """However old it is, and also while that process is stopped."""
+    process, folder = user
+    if frozen:
+        process.send_signal(signal.SIGSTOP)
+    with download_folder(folder.parent, "request-2"):
+        assert (folder / "part-0.json.gz").exists()
+
+
+def test_a_folder_that_is_just_made_stays(tmp_path: Path) -> None:
+    """Its owner may not have locked it yet; later it counts as left behind."""
+    new = tmp_path / "request-1-abc"
+    new.mkdir()
+    with download_folder(tmp_path, "request-2"):
+        assert new.exists()
+    os.utime(new, (time.time() - 3600,) * 2)
+    with download_folder(tmp_path, "request-2"):
+        assert not new.exists()
+
+
+def test_a_place_that_refuses_is_said_in_our_words(tmp_path: Path) -> None:
+    """The error is one that a load can end with."""
+    (tmp_path / "downloads").write_text("a file")
+    with pytest.raises(NotWritten, match="the disk refuses"), download_folder(tmp_path / "downloads", "x"):
+        pass
+
+
+class Record(BaseModel):
+    """A line of a journal."""
+
+    number: int
+
+
+def test_the_sandboxs_state_is_private(tmp_path: Path, umask: int) -> None:
+    """Its folder and its journals."""
+    Journal(tmp_path / "sandbox", "reports", Record).append(Record(number=1))
+    assert [0o700, 0o600] == [mode_of(tmp_path / "sandbox"), mode_of(tmp_path / "sandbox" / "reports.jsonl")]
+
+
+async def _parts(files: PartFiles) -> list[Path]:
+    return await files.parts("rpt-1", lambda: ["{}"])
+
+
+def test_files_of_a_killed_sandbox_are_removed_by_the_next(tmp_path: Path) -> None:
+    """They are kept below its folder for state."""
+    place = tmp_path / "home" / "sandbox"
+    leftover = place / "bidbeacon-sandbox-killed"
+    leftover.mkdir(parents=True)
+    (leftover / "part-0.json.gz").write_text("rows")
+    files = PartFiles(part_rows=10, cache_bytes=1_000, place=place)
+    [part] = asyncio.run(_parts(files))
+    assert part.is_relative_to(place)
+    assert not leftover.exists()
+    files.close()
+    assert [] == list(place.iterdir())

@@ -6,7 +6,7 @@ Any Dagster project can use it: give `JobSessionsResource` a store, and put `wit
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any, Literal
 from uuid import UUID
@@ -19,6 +19,8 @@ from dagster import (
     DagsterRunStatus,
     DefaultSensorStatus,
     OpExecutionContext,
+    RunRecord,
+    RunsFilter,
     SensorDefinition,
     SensorEvaluationContext,
     SkipReason,
@@ -30,7 +32,7 @@ from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.dagster_metadata import escape_markdown, session_metadata, timeline
 from bidbeacon_sessions.finalisation import ClosedStatus, finalize_session
 from bidbeacon_sessions.job_session import AccountRef, with_job_session
-from bidbeacon_sessions.leases import list_dead_sessions
+from bidbeacon_sessions.leases import find_run_signs, list_dead_sessions
 from bidbeacon_sessions.masking import masked
 from bidbeacon_sessions.recorder import SessionRecorder
 from bidbeacon_sessions.settings import get_session_settings
@@ -38,9 +40,12 @@ from bidbeacon_sessions.store import SessionStore, list_sessions_of_run
 
 SESSION_TAG = "bidbeacon/session"
 
+_WAITING = frozenset({DagsterRunStatus.QUEUED, DagsterRunStatus.NOT_STARTED})
 _UNFINISHED = frozenset({DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING})
 _FINISHED = frozenset({DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED})
 _BEATS_MISSED = 3
+RUN_WITHOUT_SESSION = timedelta(minutes=3)
+"""A run has so long to start, and to end after its last session, before it counts as lost: as Dagster's own `start_timeout_seconds`."""
 _PARTITION_TAGS = ("partition", "asset_partition_range_start", "asset_partition_range_end")
 
 
@@ -172,12 +177,13 @@ def _session(
 
 
 def build_session_closer(
-    store: Callable[[], SessionStore], *, name: str = "close_crashed_sessions", interval_seconds: int = 30
+    store: Callable[[], SessionStore], *, name: str = "close_crashed_sessions", interval_seconds: int = 15
 ) -> SensorDefinition:
     """Make the sensor that closes sessions whose process died, as Dagster says the run ended.
 
     A run that Dagster still holds for started, though its only session gave no sign of life for the length of a lease, is
-    reported failed (cancelled, where it was being terminated): its worker is gone (host restart), and it would keep its slot for ever.
+    reported failed (cancelled, where it was being terminated): its worker is gone or frozen, and it would keep its slot for
+    ever. The session's connections are ended, with the locks they hold.
 
     Args:
         store: gives the store when the sensor runs.
@@ -241,6 +247,34 @@ def fate_of_session(run_status: DagsterRunStatus | None) -> tuple[Literal["cance
             return "crashed", "its process died, and nobody had told Dagster."
 
 
+def list_runs_under_way(store: SessionStore, instance: DagsterInstance, job_name: str) -> list[DagsterRun]:
+    """Return the unfinished runs of a job that are queued or worked on, as their sessions' leases say.
+
+    Dagster's status does not tell: the run of a frozen worker is started for hours.
+    """
+    unfinished = RunsFilter(job_name=job_name, statuses=[*_WAITING, *_UNFINISHED])
+    records = instance.get_run_records(unfinished)
+    ids = [record.dagster_run.run_id for record in records]
+    with store.begin() as connection:
+        signs = find_run_signs(connection, ids, seconds=get_session_settings().lease_seconds)
+    now = utc_now()
+    return [
+        record.dagster_run
+        for record in records
+        if _is_under_way(record, signs.get(record.dagster_run.run_id), now)
+    ]
+
+
+def _is_under_way(record: RunRecord, signs: RowMapping | None, now: datetime) -> bool:
+    if record.dagster_run.status is DagsterRunStatus.QUEUED:
+        return True
+    if signs is not None and signs["is_open"]:
+        return bool(signs["lives"])
+    ended_at = signs["ended_at"] if signs is not None else None
+    last: datetime = max(filter(None, [record.update_timestamp, ended_at]))
+    return now - last < RUN_WITHOUT_SESSION
+
+
 def _has_other_session(store: SessionStore, run_id: str, besides: UUID) -> bool:
     """Whether another session of the same run is running: then its worker may live."""
     with store.begin() as connection:
@@ -256,6 +290,7 @@ __all__ = [
     "close_dead_sessions",
     "escape_markdown",
     "fate_of_session",
+    "list_runs_under_way",
     "recorded",
     "session_metadata",
     "timeline",

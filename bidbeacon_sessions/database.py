@@ -9,8 +9,10 @@ from bidbeacon_sessions.errors import InvalidDatabaseUrlError
 
 _DRIVER: Final = "postgresql+psycopg"
 
-# A host that is gone without a word is noticed within half a minute on both sides, not within hours.
+# A host that is gone without a word is noticed within half a minute on both sides, not within hours. Work and heartbeat have
+# the same limits: a heartbeat that outlives its work's connection would vouch for work that hangs.
 _CLIENT_LIMITS: Final = {
+    "fallback_application_name": "bidbeacon",
     "connect_timeout": 5,
     "keepalives_idle": 10,
     "keepalives_interval": 5,
@@ -25,6 +27,11 @@ _SERVER_OPTIONS: Final = {
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
     "tcp_user_timeout": "25000",
+    # Longer than nearly every load, which is the longest that a lock is held, and shorter than a lease.
+    "lock_timeout": "30s",
+    # Nobody thinks for a minute in the middle of a transaction. Does not end a frozen client in the middle of COPY, which
+    # counts as active: see `connections.py`.
+    "idle_in_transaction_session_timeout": "60s",
 }
 
 

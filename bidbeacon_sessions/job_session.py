@@ -13,6 +13,7 @@ from bidbeacon_sessions.bounds import within
 from bidbeacon_sessions.clock import Clock, utc_now
 from bidbeacon_sessions.errors import NotConfiguredError
 from bidbeacon_sessions.leases import Heartbeat
+from bidbeacon_sessions.progress import working
 from bidbeacon_sessions.recorder import SessionRecorder
 from bidbeacon_sessions.redaction import redact, redact_text
 from bidbeacon_sessions.settings import MAX_INPUT_BYTES, get_session_settings
@@ -88,12 +89,16 @@ def with_job_session(
         parent_session_id=parent_session_id,
     )
     recorder = SessionRecorder(store or _default_store(), new, clock)
-    recorder.flush()
     settings = get_session_settings()
     heartbeat = Heartbeat(
-        recorder.store, new.id, every=settings.heartbeat_seconds, lease_seconds=settings.lease_seconds
+        recorder.store,
+        recorder.progress,
+        every=settings.heartbeat_seconds,
+        lease_seconds=settings.lease_seconds,
+        stalled_seconds=settings.stalled_seconds,
     )
-    with heartbeat, _closing(recorder):
+    recorder.flush()
+    with working(recorder.progress), heartbeat, _closing(recorder):
         yield recorder
 
 

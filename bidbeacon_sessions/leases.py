@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 import threading
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Self
 from uuid import UUID
@@ -14,12 +15,16 @@ from uuid import UUID
 from sqlalchemy import Connection, RowMapping, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from bidbeacon_sessions.connections import end_connections
+from bidbeacon_sessions.progress import Progress
+from bidbeacon_sessions.settings import get_session_settings
 from bidbeacon_sessions.store import SessionStore
 
 logger = logging.getLogger(__name__)
 
 AWAY_BEAT_SECONDS = 0.5
 """How often a beat is tried while the database is away: it should be heard before anybody looks who is silent."""
+_GRACE_SECONDS = 4 * AWAY_BEAT_SECONDS
 
 # A lease lives by the database's clock alone, so that clocks of several machines don't matter.
 _BEAT = text("""
@@ -43,10 +48,10 @@ def holder_name() -> str:
 
 
 # A server that was away could hear nobody: after its start, everyone has a moment to say that he lives.
-_DEAD = text("""
-    SELECT h.id, h.job_name, h.run_id, h.step_key, h.started_at, l.heartbeat_at, l.holder,
-           coalesce(l.expires_at, h.started_at + make_interval(secs => :seconds)) < clock_timestamp()
-             AND pg_postmaster_start_time() < clock_timestamp() - make_interval(secs => :grace) AS lease_ended
+_LEASE_ENDED = """(coalesce(l.expires_at, h.started_at + make_interval(secs => :seconds)) < clock_timestamp()
+             AND pg_postmaster_start_time() < clock_timestamp() - make_interval(secs => :grace))"""
+_DEAD = text(f"""
+    SELECT h.id, h.job_name, h.run_id, h.step_key, h.started_at, l.heartbeat_at, l.holder, {_LEASE_ENDED} AS lease_ended
       FROM session_headers h LEFT JOIN session_leases l ON l.session_id = h.id
      WHERE h.status = 'running' AND coalesce(l.heartbeat_at, h.started_at) < clock_timestamp() - CAST(:silent_for AS interval)
      ORDER BY h.started_at LIMIT :limit""")
@@ -66,8 +71,42 @@ def list_dead_sessions(
     Returns:
         id, job_name, run_id, step_key, started_at, heartbeat_at, holder, and lease_ended: only then are they dead for certain.
     """
-    values = {"seconds": seconds, "silent_for": silent_for, "limit": limit, "grace": 4 * AWAY_BEAT_SECONDS}
+    values = {"seconds": seconds, "silent_for": silent_for, "limit": limit, "grace": _GRACE_SECONDS}
     return list(connection.execute(_DEAD, values).mappings())
+
+
+_RUN_SIGNS = text(f"""
+    SELECT h.run_id, bool_or(h.status = 'running') AS is_open, bool_or(h.status = 'running' AND NOT {_LEASE_ENDED}) AS lives,
+           max(h.finished_at) AS ended_at
+      FROM session_headers h LEFT JOIN session_leases l ON l.session_id = h.id
+     WHERE h.run_id = ANY(:run_ids) GROUP BY h.run_id""")
+
+
+def find_run_signs(
+    connection: Connection, run_ids: Sequence[str], *, seconds: float
+) -> dict[str, RowMapping]:
+    """Return what the sessions of runs say of them, by run id; a run without sessions is missing.
+
+    Args:
+        connection: an open transaction.
+        run_ids: the runs.
+        seconds: how long a lease is, for sessions that never had one.
+
+    Returns:
+        is_open: one of its sessions has not ended. lives: under a lease that has not ended either. ended_at: when the last one
+        ended, or None.
+    """
+    values = {"run_ids": list(run_ids), "seconds": seconds, "grace": _GRACE_SECONDS}
+    return {row["run_id"]: row for row in connection.execute(_RUN_SIGNS, values).mappings()}
+
+
+def end_dead_connections(connection: Connection) -> int:
+    """End the connections of all sessions whose lease has ended, with the locks they hold; return how many there were.
+
+    For whoever finds locked what it needs, and must not wait for a process that is frozen.
+    """
+    running = list_dead_sessions(connection, seconds=get_session_settings().lease_seconds)
+    return end_connections(connection, [row["id"] for row in running if row["lease_ended"]])
 
 
 def last_sign_of_life(connection: Connection, session_id: UUID) -> datetime | None:
@@ -79,18 +118,35 @@ def last_sign_of_life(connection: Connection, session_id: UUID) -> datetime | No
 
 
 class Heartbeat:
-    """Beats for one session from a thread of its own, until it is left.
+    """Beats for one session from a thread of its own, until it is left, as long as its work moves.
 
     A database that is away for a while is waited for; the lease may run out meanwhile, and then the session is closed by others.
+
+    Args:
+        store: where the session is kept.
+        progress: of its work.
+        every: seconds between two beats.
+        lease_seconds: for how long a beat counts.
+        stalled_seconds: work that has not moved for so long is not vouched for; 0: it always is.
     """
 
-    def __init__(self, store: SessionStore, session_id: UUID, *, every: float, lease_seconds: float) -> None:
+    def __init__(
+        self,
+        store: SessionStore,
+        progress: Progress,
+        *,
+        every: float,
+        lease_seconds: float,
+        stalled_seconds: float,
+    ) -> None:
         self._store = store
-        self._session_id = session_id
+        self._progress = progress
+        self._session_id = progress.session_id
         self._every = every
         self._lease_seconds = lease_seconds
+        self._stalled_seconds = stalled_seconds
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"heartbeat-{session_id}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"heartbeat-{self._session_id}", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -101,8 +157,18 @@ class Heartbeat:
         self._thread.join(timeout=self._every + 5)
 
     def _run(self) -> None:
-        pause = self._every
+        pause, silent = self._every, False
         while not self._stop.wait(pause):
+            if self._is_stalled():
+                if not silent:
+                    logger.error(
+                        "Session %s has not moved for %d s: no heartbeat",
+                        self._session_id,
+                        self._stalled_seconds,
+                    )
+                silent = True
+                continue
+            silent = False
             try:
                 with self._store.each() as connection:
                     alive = beat(connection, self._session_id, seconds=self._lease_seconds)
@@ -114,3 +180,6 @@ class Heartbeat:
             pause = self._every
             if not alive:
                 return
+
+    def _is_stalled(self) -> bool:
+        return 0 < self._stalled_seconds < self._progress.still_seconds

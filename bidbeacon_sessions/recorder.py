@@ -20,6 +20,7 @@ from bidbeacon_sessions.errors import SessionClosedError
 from bidbeacon_sessions.finalisation import finalize_session
 from bidbeacon_sessions.leases import holder_name
 from bidbeacon_sessions.prepared import PreparedConnection
+from bidbeacon_sessions.progress import Progress
 from bidbeacon_sessions.redaction import redact, redact_text
 from bidbeacon_sessions.sentences import plain_text
 from bidbeacon_sessions.settings import (
@@ -55,11 +56,14 @@ class SessionRecorder:
         session_id: the session's id, also in `job_sessions.id`.
         store: where it is kept.
         account_key: of the account it works for, where it is just one.
+        progress: when its work last moved; each action counts. Work that does neither record nor use the store's engine for
+            longer than `BIDBEACON_STALLED_SECONDS` calls `progress.moved()` now and then.
     """
 
     def __init__(self, store: SessionStore, session: NewSession, clock: Clock) -> None:
         self.session_id = session.id
         self.store = store
+        self.progress = Progress(session.id)
         self.account_key = session.account_key
         self._session = session
         self._clock = clock
@@ -80,6 +84,7 @@ class SessionRecorder:
         Raises:
             SessionClosedError: another process closed this session meanwhile.
         """
+        self.progress.moved()
         if self._claims.is_one_rolled_back and self._may_try():
             self._try(self._tell_rolled_back)
         prepared = self._prepare(action)

@@ -28,6 +28,11 @@ class SessionSettings(BaseSettings):
         45, ge=5, description="A session whose process is silent for so long counts as dead."
     )
     heartbeat_seconds: float = Field(5.0, gt=0, description="How often a running session says that it lives.")
+    stalled_seconds: int = Field(
+        900,
+        ge=0,
+        description="A session whose work has not moved for so long gives no more signs of life; 0: it always does.",
+    )
     close_wait_seconds: float = Field(
         60.0, ge=0, description="How long a session that has ended waits for a database that is away."
     )

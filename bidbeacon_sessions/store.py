@@ -18,6 +18,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
+from bidbeacon_sessions.connections import is_named, name_connections
 from bidbeacon_sessions.database import connect_args, parse_database_url
 from bidbeacon_sessions.prepared import PreparedConnection
 from bidbeacon_sessions.search import SessionFilter
@@ -119,15 +120,17 @@ class _Appending:
         )
         event.listen(self.engine, "checkin", _note_use)
         event.listen(self.engine, "checkout", _ping_after_a_pause)
+        for each in (engine, self.engine):
+            name_connections(each)
         self._at_hand: PoolProxiedConnection | None = None
         self._used_at = 0.0
         self._taking = threading.Lock()
 
     def take(self) -> PoolProxiedConnection:
-        """Give the connection at hand, or one of the pool where somebody else has it, or it lay idle and may be dead."""
+        """Return the connection at hand, or one of the pool where it is in use, may be dead, or belongs to another session."""
         with self._taking:
             found, self._at_hand = self._at_hand, None
-        if found is not None and time.monotonic() - self._used_at < _IDLE_SECONDS:
+        if found is not None and time.monotonic() - self._used_at < _IDLE_SECONDS and is_named(found):
             return found
         if found is not None:
             self._put_back(found)

@@ -1,8 +1,9 @@
 """The clock that the client tells time by and waits with; a simulated one in tests."""
 
-import time
 from datetime import UTC, datetime
 from typing import Protocol
+
+from bidbeacon_sessions.progress import pause
 
 
 class Clock(Protocol):
@@ -26,4 +27,4 @@ class SystemClock:
 
     def sleep(self, seconds: float) -> None:
         """Wait; an interrupt from the keyboard ends it."""
-        time.sleep(seconds)
+        pause(seconds)

@@ -24,6 +24,7 @@ from bidbeacon_pipelines.amazon_ads.failures import error_for
 from bidbeacon_pipelines.amazon_ads.gzip_check import GzipCheck
 from bidbeacon_pipelines.amazon_ads.ledger import Exchange, Tries, record_exchange
 from bidbeacon_pipelines.amazon_ads.transport import Answer, request_id_of, unreachable
+from bidbeacon_sessions.progress import note_progress
 
 # S3 sends its first byte within a second; a connection silent for so long is dead, and is asked again.
 TIMEOUT = httpx.Timeout(connect=10.0, read=30.0, write=30.0, pool=None)
@@ -138,6 +139,7 @@ class Transfer:
         with part.open("wb") as file:
             # Raw: a `Content-Encoding: gzip` must not unpack the file on its way.
             for chunk in response.iter_raw():
+                note_progress()
                 cancellation.check()
                 self._check_time()
                 check.feed(chunk)

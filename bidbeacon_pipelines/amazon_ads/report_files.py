@@ -7,6 +7,7 @@ keyboard is heeded at once, and no thread outlives the call.
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextvars import copy_context
 from pathlib import Path
 
 from bidbeacon_pipelines.amazon_ads.cancellation import Cancellation
@@ -159,7 +160,12 @@ class _ReportDownload:
         cancellation, expired = Cancellation(), threading.Event()
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="download") as pool:
             try:
-                self._collect({pool.submit(self._try_part, n, cancellation, expired): n for n in numbers})
+                self._collect(
+                    {
+                        pool.submit(copy_context().run, self._try_part, n, cancellation, expired): n
+                        for n in numbers
+                    }
+                )
             except BaseException:
                 cancellation.ask()
                 pool.shutdown(wait=False, cancel_futures=True)

@@ -12,6 +12,7 @@ from sqlalchemy import create_engine, make_url
 
 from bidbeacon_pipelines.dev.postgres import embedded_postgres, resolve_database_url
 from bidbeacon_pipelines.settings import get_settings
+from bidbeacon_sessions.database import connect_args
 
 SCHEMA: Final = "dagster"
 
@@ -57,6 +58,7 @@ class BidBeaconStorage(DagsterPostgresStorage):
             max_overflow=20,
             pool_pre_ping=True,
             pool_recycle=300,
+            connect_args=connect_args(make_url(self.postgres_url)),
         )
         for part in (self._run_storage, self._event_log_storage, self._schedule_storage):
             part._engine = engine  # noqa: SLF001 - Dagster's own webserver replaces it in the same way

@@ -29,10 +29,12 @@ from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_pipelines.store.accounts import list_accounts, list_keys_without_entities
 from bidbeacon_pipelines.store.requests import list_open_requests
 from bidbeacon_pipelines.store.windows import list_accounts_with_due_work, list_unrecorded_windows
-from bidbeacon_sessions.dagster import build_session_closer
+from bidbeacon_sessions.dagster import build_session_closer, list_runs_under_way
 from bidbeacon_sessions.store import list_sessions_of_run
 
 LOOK_EVERY_SECONDS = 30
+POLL_LOOK_EVERY_SECONDS = 15
+"""All accounts wait for the shared look at reports: where its worker is frozen, the next one starts so soon after its lease."""
 POLL_EVERY = timedelta(minutes=1)
 """Between two runs of the shared look at reports: a run costs two CPU seconds, and Amazon asks for no more than a look a minute."""
 _RUN_COMES_LATE = timedelta(seconds=5)
@@ -48,14 +50,6 @@ LOADED_AT = datetime.now(UTC)
 
 BEHIND_PEOPLE = {"dagster/priority": "-1"}
 """In Dagster's queue, what somebody has clicked and the shared look at reports in flight go before what starts by itself."""
-
-UNFINISHED = [
-    DagsterRunStatus.QUEUED,
-    DagsterRunStatus.NOT_STARTED,
-    DagsterRunStatus.STARTING,
-    DagsterRunStatus.STARTED,
-    DagsterRunStatus.CANCELING,
-]
 
 sync_accounts_hourly = ScheduleDefinition(
     name="sync_accounts_hourly",
@@ -88,7 +82,7 @@ def refresh_due_accounts(context: SensorEvaluationContext) -> Iterator[RunReques
 
 @sensor(
     job=poll_reports,
-    minimum_interval_seconds=LOOK_EVERY_SECONDS,
+    minimum_interval_seconds=POLL_LOOK_EVERY_SECONDS,
     default_status=DefaultSensorStatus.RUNNING,
     description="Starts one run for all reports in flight that are due for a look, at most one a minute.",
 )
@@ -109,19 +103,19 @@ close_crashed_sessions = build_session_closer(session_store)
 
 
 def busy_accounts(instance: DagsterInstance, job_name: str) -> set[str]:
-    """Give the accounts (`""` for none) that have an unfinished run of a job, or one that failed just now.
+    """Return the accounts (`""` for none) that have a run of a job under way, or one that failed just now.
 
-    A run that was killed is no reason to wait: the next tick carries on with what it left.
+    A run that was killed or frozen is no reason to wait: the next tick carries on with what it left.
     """
     now = datetime.now(UTC)
-    unfinished = instance.get_runs(RunsFilter(job_name=job_name, statuses=UNFINISHED))
+    under_way = list_runs_under_way(session_store(), instance, job_name)
     failed = instance.get_run_records(
         RunsFilter(
             job_name=job_name, statuses=[DagsterRunStatus.FAILURE], updated_after=now - PAUSE_AFTER_FAILURE
         )
     )
     waiting = [record.dagster_run for record in failed if _is_pause_due(record, now)]
-    return {run.tags.get(ACCOUNT_TAG, "") for run in [*unfinished, *waiting]}
+    return {run.tags.get(ACCOUNT_TAG, "") for run in [*under_way, *waiting]}
 
 
 def first_sync_at(ends: Sequence[datetime]) -> datetime | None:

@@ -17,7 +17,6 @@ from dagster import (
     MetadataValue,
     OpExecutionContext,
     RunRequest,
-    RunsFilter,
     SensorEvaluationContext,
     SkipReason,
     asset,
@@ -34,11 +33,10 @@ from bidbeacon_pipelines.defs.materializations import (
 )
 from bidbeacon_pipelines.defs.partitions import ACCOUNT_PARTITIONS, NoPartitionError
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions, session_store
-from bidbeacon_pipelines.defs.schedules import UNFINISHED
 from bidbeacon_pipelines.reports.datasets import get_dataset
 from bidbeacon_pipelines.reports.plots import Point, plot_svg
 from bidbeacon_pipelines.store.summaries import DAILY, HOURLY, list_accounts_to_sum_up
-from bidbeacon_sessions.dagster import session_metadata
+from bidbeacon_sessions.dagster import list_runs_under_way, session_metadata
 from bidbeacon_sessions.dagster_metadata import bounded_lines
 from bidbeacon_sessions.presentation import session_url
 
@@ -123,7 +121,7 @@ def update_changed_summaries(context: SensorEvaluationContext) -> RunRequest | S
         changed = list_accounts_to_sum_up(connection)
     if not changed:
         return SkipReason("All loads are summed up.")
-    if context.instance.get_runs(RunsFilter(job_name=update_summaries.name, statuses=UNFINISHED), limit=1):
+    if list_runs_under_way(session_store(), context.instance, update_summaries.name):
         return SkipReason("The last update is under way.")
     return RunRequest()
 

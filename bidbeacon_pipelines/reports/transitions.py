@@ -91,6 +91,17 @@ class NoToken:
 
 
 @dataclass(frozen=True)
+class RowsLocked:
+    """Another job works on the account's rows for longer than a load waits: nothing was loaded, and nothing is wrong.
+
+    Attributes:
+        not_before: When it is tried again.
+    """
+
+    not_before: datetime
+
+
+@dataclass(frozen=True)
 class LoadFailed:
     """Download or decoding failed (expired url, broken part); the old data is untouched."""
 
@@ -109,7 +120,7 @@ class Refused:
     failure: Failure
 
 
-Answer = Reported | NoAnswer | HeldBack | NoToken | LoadFailed | Loaded | Refused
+Answer = Reported | NoAnswer | HeldBack | NoToken | RowsLocked | LoadFailed | Loaded | Refused
 
 
 def sending(request: RequestState, now: datetime, policy: LifecyclePolicy) -> RequestState:
@@ -160,8 +171,8 @@ def answered(request: RequestState, answer: Answer, now: datetime, policy: Lifec
             return _reported(request, answer, now, policy)
         case NoAnswer():
             return _unanswered(request, answer, now, policy)
-        case HeldBack(not_before=not_before) | NoToken(not_before=not_before):
-            return _not_made(request, not_before, now, policy)
+        case HeldBack(not_before=at) | NoToken(not_before=at) | RowsLocked(not_before=at):
+            return _not_made(request, at, now, policy)
         case LoadFailed(reason=reason):
             return _not_loaded(request, reason, now, policy)
         case Loaded():

@@ -15,6 +15,8 @@ from bidbeacon_pipelines.actions import (
     ReportPending,
     ReportRequested,
     RequestRetried,
+    SkipReason,
+    WindowSkipped,
 )
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, AuthError, NotFound, Rejected
 from bidbeacon_pipelines.amazon_ads.ledger import Tries
@@ -57,6 +59,7 @@ from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.accounts import Account, forget_refusals, get_account
 from bidbeacon_pipelines.store.entities import list_targets
+from bidbeacon_pipelines.store.locks import LockTakenError
 from bidbeacon_pipelines.store.performance import Scope, lock_rows
 from bidbeacon_pipelines.store.requests import (
     Request,
@@ -254,6 +257,8 @@ class _Driver:
                     self._load_parts(report, parts)
             else:
                 self._store(self._answered(reported(report)))
+        except LockTakenError as error:
+            self._put_off(error)
         except AuthError as error:
             self._load_failed(self._unauthorized(error, transitions.LoadFailed(str(error))))
         except LOAD_ERRORS as error:
@@ -270,6 +275,13 @@ class _Driver:
                 retry_at=state.next_step_at or self._bench.now(),
             )
         self._store(state, action)
+
+    def _put_off(self, error: LockTakenError) -> None:
+        """Leave the load to a later look, as another job works on the account's rows; that is no failed try."""
+        facts = {key: value for key, value in self._facts.items() if key != "request_id"}
+        action = WindowSkipped(**facts, reason=SkipReason.WORKED_ON_ELSEWHERE, detail=str(error))
+        later = self._bench.now() + self._policy.poll_every
+        self._store(self._answered(transitions.RowsLocked(later)), action)
 
     def _download(self, report: Report) -> AbstractContextManager[list[Path]]:
         return parts_on_disk(

@@ -1,6 +1,5 @@
 """What a job works with: database, Amazon, settings and the time."""
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from bidbeacon_pipelines.store.accounts import Account, find_account, get_accoun
 from bidbeacon_pipelines.store.engine import shared_engine
 from bidbeacon_sessions import AccountRef, SessionStore
 from bidbeacon_sessions.clock import Clock, utc_now
+from bidbeacon_sessions.progress import pause
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Workbench:
     client: AdsApiClient
     settings: Settings
     clock: Clock = utc_now
-    sleep: Callable[[float], None] = time.sleep
+    sleep: Callable[[float], None] = pause
 
     @property
     def sessions(self) -> SessionStore:

@@ -9,6 +9,7 @@ from psycopg import sql
 from sqlalchemy import Connection, text
 
 from bidbeacon_pipelines.store.accounts import Account
+from bidbeacon_sessions.progress import note_progress
 
 _KEYS = {"campaigns": "campaign_id", "adGroups": "ad_group_id", "ads": "ad_id", "targets": "target_id"}
 TABLES = {"campaigns": "campaigns", "adGroups": "ad_groups", "ads": "ads", "targets": "targets"}
@@ -113,6 +114,7 @@ def _copy(connection: Connection, columns: Sequence[str], rows: Iterable[dict[st
     with driver.cursor() as cursor, cursor.copy(statement) as copy:
         for row in rows:
             copy.write_row([row.get(column) for column in columns])
+            note_progress()
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, TextClause, text
 
 from bidbeacon_pipelines.store.accounts import Account
+from bidbeacon_pipelines.store.locks import lock_until_commit
 from bidbeacon_pipelines.store.performance_tables import (
     FACTS,
     METRICS,
@@ -123,13 +124,12 @@ _GROWTH = text("""
 
 
 def lock_rows(connection: Connection, account: Account) -> None:
-    """Let nobody else load or resolve rows of this account until the transaction ends: two at once could deadlock."""
-    connection.execute(
-        text(
-            "SELECT pg_advisory_xact_lock(hashtextextended('rows ' || :account_id || ' ' || :country_code, 0))"
-        ),
-        account.identity,
-    )
+    """Let nobody else load or resolve rows of this account until the transaction ends: two at once could deadlock.
+
+    Raises:
+        LockTakenError: another job has been at work on them for too long.
+    """
+    lock_until_commit(connection, f"rows {account.account_id} {account.country_code}")
 
 
 def tally_windows(

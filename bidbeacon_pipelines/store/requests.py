@@ -12,6 +12,8 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from bidbeacon_pipelines.store.accounts import MAY_BE_LOOKED_AT, Account
+from bidbeacon_pipelines.store.locks import lock_until_commit
+from bidbeacon_sessions.leases import end_dead_connections
 
 OPEN_STATUSES = ("planned", "sent", "in_flight", "completed")
 
@@ -76,10 +78,12 @@ _UNCLAIMED = """(r.claimed_by IS NULL OR NOT EXISTS (
 
 
 def lock_planning(connection: Connection, account_id: str) -> None:
-    """Let nobody else plan for this ads account until the transaction ends, so that slots and windows are given once."""
-    connection.execute(
-        text("SELECT pg_advisory_xact_lock(hashtextextended('plan ' || :id, 0))"), {"id": account_id}
-    )
+    """Let nobody else plan for this ads account until the transaction ends, so that slots and windows are given once.
+
+    Raises:
+        LockTakenError: another job has been planning for it for too long.
+    """
+    lock_until_commit(connection, f"plan {account_id}")
 
 
 def count_open_requests(connection: Connection, account_id: str) -> int:
@@ -203,13 +207,21 @@ def get_request(connection: Connection, request_id: int) -> Request:
     return Request(**row.mappings().one())
 
 
+_CLAIMABLE = f"SELECT r.id FROM report_requests r WHERE r.id = :id AND {_OPEN} AND (r.claimed_by = :by OR {_UNCLAIMED})"
+_CLAIM = text(f"""
+    UPDATE report_requests SET claimed_by = :by WHERE id = ({_CLAIMABLE} FOR NO KEY UPDATE SKIP LOCKED) RETURNING id""")
+
+
 def claim_request(connection: Connection, request_id: int, session_id: UUID) -> Request | None:
-    """Claim an open request for a session and give it; None where it has ended, or a living session holds it."""
-    claimed = connection.execute(
-        text(f"""UPDATE report_requests r SET claimed_by = :by
-                  WHERE r.id = :id AND {_OPEN} AND (r.claimed_by = :by OR {_UNCLAIMED}) RETURNING r.id"""),
-        {"id": request_id, "by": session_id},
-    ).first()
+    """Claim an open request for a session and return it; None where it has ended, or somebody else works on it.
+
+    Never waits for a lock. Where only a dead session's transaction is in the way, its connection is ended.
+    """
+    values = {"id": request_id, "by": session_id}
+    claimed = connection.execute(_CLAIM, values).first()
+    if claimed is None and connection.execute(text(_CLAIMABLE), values).first() is not None:
+        end_dead_connections(connection)
+        claimed = connection.execute(_CLAIM, values).first()
     return None if claimed is None else get_request(connection, request_id)
 
 

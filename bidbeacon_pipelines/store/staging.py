@@ -22,6 +22,7 @@ from bidbeacon_pipelines.store.performance_tables import (
     PerformanceTable,
     listed,
 )
+from bidbeacon_sessions.progress import note_progress
 
 NULL: Final = b"\\N"
 _SETTINGS: Final = {"work_mem": "64MB", "enable_mergejoin": "off", "jit": "off"}
@@ -156,7 +157,12 @@ def copy_into(connection: Connection, target: str) -> Iterator[Callable[[bytes],
     driver = connection.connection.driver_connection
     assert driver is not None, "an open SQLAlchemy connection has a driver's"  # noqa: S101 - for the type checker
     with driver.cursor() as cursor, cursor.copy(f"COPY {target} FROM STDIN") as copy:
-        yield copy.write
+
+        def write(lines: bytes) -> None:
+            copy.write(lines)
+            note_progress()
+
+        yield write
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, text
 
 from bidbeacon_pipelines.store.accounts import Account
+from bidbeacon_pipelines.store.locks import lock_until_commit
 
 DAILY, HOURLY = "daily_targets", "hourly_targets"
 """The datasets that are summed up: by target, of the day and of its hours."""
@@ -92,11 +93,12 @@ def list_totals(connection: Connection, account: Account, days: Sequence[date]) 
 
 
 def lock_summary(connection: Connection, account: Account) -> None:
-    """Let nobody else sum up this account until the transaction ends."""
-    statement = (
-        "SELECT pg_advisory_xact_lock(hashtextextended('summary ' || :account_id || ' ' || :country_code, 0))"
-    )
-    connection.execute(text(statement), account.identity)
+    """Let nobody else sum up this account until the transaction ends.
+
+    Raises:
+        LockTakenError: another job has been at it for too long.
+    """
+    lock_until_commit(connection, f"summary {account.account_id} {account.country_code}")
 
 
 def replace_days(

@@ -6,13 +6,16 @@ from typing import Any
 
 import pytest
 from dagster import DagsterRunStatus, RunRequest, SensorDefinition, SkipReason, build_sensor_context
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
 from dagster._core.storage.runs.schema import RunsTable
+from dagster._core.test_utils import create_run_for_test
 
 from bidbeacon_pipelines.amazon_ads.credentials import REGIONS
 from bidbeacon_pipelines.dagster_instance.run_queue import ACCOUNT_TAG
 from bidbeacon_pipelines.definitions import defs
 from bidbeacon_pipelines.defs.schedules import BEHIND_PEOPLE, poll_reports_in_flight, refresh_due_accounts
 from bidbeacon_pipelines.settings import get_settings
+from bidbeacon_sessions import with_job_session
 from tests.dagster.world import World, wait_until
 
 
@@ -37,11 +40,14 @@ def skipped(world: World, sensor: SensorDefinition) -> str:
     return answer.skip_message or ""
 
 
-def put_run(world: World, job: str, status: DagsterRunStatus, tags: Mapping[str, Any] | None = None) -> None:
-    """Put a run of a job into Dagster's storage, as the sensor would configure it."""
+def put_run(world: World, job: str, status: DagsterRunStatus, tags: Mapping[str, Any] | None = None) -> str:
+    """Put a run of a job into Dagster's storage, as the sensor would configure it; return its id."""
     config = {"ops": {f"{job}_op": {"config": {"account": tags[ACCOUNT_TAG]}}}} if tags else {}
     definition = defs.resolve_job_def(job)
-    world.instance.create_run_for_job(definition, run_config=config, tags=dict(tags or {}), status=status)
+    run = world.instance.create_run_for_job(
+        definition, run_config=config, tags=dict(tags or {}), status=status
+    )
+    return run.run_id
 
 
 def test_without_accounts_the_first_run_syncs_them(world: World) -> None:
@@ -172,11 +178,71 @@ def test_reports_in_flight_are_polled_once_a_minute_at_most(stocked: World) -> N
 
 
 def began(world: World, job: str, *, seconds_ago: float) -> None:
-    """Let the runs of a job have come to be so long ago."""
-    at = datetime.now(UTC) - timedelta(seconds=seconds_ago)
+    """Let the runs of a job have come to be so long ago, and not have changed since."""
+    at = (datetime.now(UTC) - timedelta(seconds=seconds_ago)).replace(tzinfo=None)
     with world.instance.run_storage.connect() as connection:
         runs = RunsTable.update().where(RunsTable.c.pipeline_name == job)
-        connection.execute(runs.values(create_timestamp=at.replace(tzinfo=None)))
+        connection.execute(runs.values(create_timestamp=at, update_timestamp=at))
+
+
+def looks_due(world: World) -> None:
+    """Have a report in flight that is due for a look."""
+    world.run_job("refresh_account", world.account("JP"))
+    wait_until(lambda: bool(asked_for(world, poll_reports_in_flight)), "a look is due")
+
+
+def test_the_run_of_a_frozen_worker_is_not_under_way(stocked: World) -> None:
+    """Dagster holds it for started; its session's lease says when the next look may begin."""
+    looks_due(stocked)
+    run_id = put_run(stocked, "poll_reports", DagsterRunStatus.STARTED)
+    began(stocked, "poll_reports", seconds_ago=7_200)
+    with with_job_session("poll-reports", store=stocked.sessions, run_id=run_id, step_key="poll_reports_op"):
+        assert skipped(stocked, poll_reports_in_flight) == "The last look is under way."
+        stocked.execute(
+            "UPDATE session_leases SET expires_at = clock_timestamp() - interval '1 second' WHERE session_id = "
+            "(SELECT id FROM session_headers WHERE run_id = :run_id)",
+            run_id=run_id,
+        )
+        assert len(asked_for(stocked, poll_reports_in_flight)) == 1
+
+
+@pytest.mark.parametrize("status", [DagsterRunStatus.STARTING, DagsterRunStatus.STARTED])
+def test_a_run_without_a_session_is_under_way_for_a_bounded_time(
+    stocked: World, status: DagsterRunStatus
+) -> None:
+    """A worker that never opens one does not stop the looks for hours."""
+    looks_due(stocked)
+    put_run(stocked, "poll_reports", status)
+    began(stocked, "poll_reports", seconds_ago=120)
+    assert skipped(stocked, poll_reports_in_flight) == "The last look is under way."
+    began(stocked, "poll_reports", seconds_ago=200)
+    assert len(asked_for(stocked, poll_reports_in_flight)) == 1
+
+
+def test_a_run_that_waits_in_the_queue_is_under_way_however_long(stocked: World) -> None:
+    """Nobody has begun it, so nobody can be frozen in it."""
+    looks_due(stocked)
+    queue = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("ours"), "repository")
+    create_run_for_test(
+        stocked.instance,
+        job_name="poll_reports",
+        status=DagsterRunStatus.QUEUED,
+        remote_job_origin=queue.get_job_origin("poll_reports"),
+    )
+    began(stocked, "poll_reports", seconds_ago=7_200)
+    assert skipped(stocked, poll_reports_in_flight) == "The last look is under way."
+
+
+def test_an_account_whose_worker_is_frozen_gets_another_run(stocked: World) -> None:
+    """The same is true of each account's own jobs."""
+    account = stocked.account("DE")
+    tags = {ACCOUNT_TAG: account.account_key}
+    put_run(stocked, "refresh_account", DagsterRunStatus.STARTED, tags)
+    assert account.account_key not in [
+        each[ACCOUNT_TAG] for _, each in asked_for(stocked, refresh_due_accounts)
+    ]
+    began(stocked, "refresh_account", seconds_ago=200)
+    assert account.account_key in [each[ACCOUNT_TAG] for _, each in asked_for(stocked, refresh_due_accounts)]
 
 
 def test_a_load_that_dagster_does_not_know_of_starts_a_run(stocked: World) -> None:

@@ -1,12 +1,13 @@
 """The sensor that closes sessions whose process died, for each end that Dagster may know of the run."""
 
 from contextlib import ExitStack
+from contextvars import copy_context
 from uuid import UUID
 
 import pytest
 from dagster import DagsterRunStatus, SkipReason, build_sensor_context, job, op
 
-from bidbeacon_pipelines.defs.schedules import close_crashed_sessions
+from bidbeacon_pipelines.defs.schedules import close_crashed_sessions, poll_reports_in_flight
 from bidbeacon_sessions import SessionRecorder, with_job_session
 from bidbeacon_sessions.dagster import close_dead_sessions
 from bidbeacon_sessions.settings import SessionSettings
@@ -25,9 +26,12 @@ def working() -> None:
 
 
 def leave_session(world: World, run_id: str | None, stack: ExitStack, *, step_key: str = "work") -> UUID:
-    """Open a session that is never closed, as a killed process leaves it; its heartbeat stops with `stack`."""
+    """Open a session that is never closed, as a killed process leaves it; its heartbeat stops with `stack`.
+
+    It is entered in a context of its own, as this test is another process and must not work for it.
+    """
     context = with_job_session("killed", store=world.sessions, run_id=run_id, step_key=step_key)
-    session: SessionRecorder = context.__enter__()
+    session: SessionRecorder = copy_context().run(context.__enter__)
     stack.callback(context.__exit__, None, None, None)
     return session.session_id
 
@@ -152,6 +156,13 @@ def test_the_sensor_says_what_it_closed(world: World) -> None:
             assert isinstance(answer, SkipReason)
             said.append(answer.skip_message)
     assert said == ["Closed 1 sessions.", "All running sessions live."]
+
+
+def test_a_frozen_worker_holds_nobody_up_for_three_minutes() -> None:
+    """As things are set: its lease, the closer that ends its run and its locks, the sensor's tick, and a minute to start and load."""
+    settings = SessionSettings(_env_file=None)
+    looks = close_crashed_sessions.minimum_interval_seconds + poll_reports_in_flight.minimum_interval_seconds
+    assert 180 - 60 >= settings.lease_seconds + settings.heartbeat_seconds + looks
 
 
 def test_a_crash_is_known_within_two_minutes() -> None:

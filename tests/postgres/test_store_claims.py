@@ -1,6 +1,7 @@
 """Claims on requests, and planning by several at once: real sessions, real commits."""
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,8 @@ from typing import TypeVar
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import OperationalError
 
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
@@ -31,6 +33,7 @@ from bidbeacon_pipelines.store.requests import (
 )
 from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session
 from tests.postgres.bench_world import execute, query
+from tests.postgres.dead_sessions import end_lease
 from tests.postgres.load_world import DATASET, LoadWorld, add_account
 
 DAY = date(2026, 1, 10)
@@ -75,12 +78,6 @@ def claim(engine: Engine, request_id: int) -> Claim:
     return try_it
 
 
-def end_lease(engine: Engine, session: SessionRecorder) -> None:
-    """Let a session look dead, as after a kill."""
-    statement = "UPDATE session_leases SET expires_at = clock_timestamp() - interval '1 second' WHERE session_id = :id"
-    execute(engine, statement, id=session.session_id)
-
-
 def test_one_of_two_sessions_claims(claim: Claim, sessions: Callable[[], SessionRecorder]) -> None:
     """The second is refused while the first lives; the first may claim again."""
     first, second = sessions(), sessions()
@@ -103,7 +100,7 @@ def test_a_dead_sessions_claim_can_be_taken(
     """When the lease is over, so is the claim."""
     first, second = sessions(), sessions()
     claim(first.session_id)
-    end_lease(engine, first)
+    end_lease(engine, first.session_id)
     assert claim(second.session_id)
     assert not claim(first.session_id)
 
@@ -127,7 +124,7 @@ def test_who_lost_its_claim_cannot_write(
     """Holding and updating raise, and what the transaction wrote before is rolled back."""
     first, second = sessions(), sessions()
     claim(first.session_id)
-    end_lease(engine, first)
+    end_lease(engine, first.session_id)
     claim(second.session_id)
     with pytest.raises(ClaimLostError, match=f"request {request_id}"), engine.begin() as connection:
         add_account(connection, "CA")
@@ -143,21 +140,34 @@ def test_who_lost_its_claim_cannot_write(
     ]
 
 
-def test_a_held_claim_is_not_taken_before_the_transaction_ends(
+def test_a_claim_never_waits_for_a_living_session(
     engine: Engine, claim: Claim, request_id: int, sessions: Callable[[], SessionRecorder]
 ) -> None:
-    """Even with its lease over, who holds may finish; who wants it waits, and then finds the request ended."""
-    first, second = sessions(), sessions()
-    claim(first.session_id)
-    taken: list[bool] = []
-    taker = threading.Thread(target=lambda: taken.append(claim(second.session_id)))
+    """A request whose row is locked is left alone at once, also where nobody is known to have claimed it."""
+    holder, taker = sessions(), sessions()
     with engine.begin() as connection:
+        connection.execute(text("SELECT FROM report_requests FOR UPDATE"))
+        began = time.monotonic()
+        assert not claim(taker.session_id)
+        assert time.monotonic() - began < 5
+        assert connection.execute(text("SELECT 1")).scalar_one()
+    assert claim(holder.session_id)
+
+
+def test_a_dead_sessions_transaction_is_ended_by_whoever_takes_over(
+    engine: Engine, claim: Claim, request_id: int, sessions: Callable[[], SessionRecorder]
+) -> None:
+    """Its lock on the request is gone at once, and what it had not committed is rolled back."""
+    first = sessions()
+    claim(first.session_id)
+    with pytest.raises(OperationalError), engine.begin() as connection:
         hold_claim(connection, request_id, first.session_id)
-        end_lease(engine, first)
-        taker.start()
         update_request(connection, request_id, first.session_id, status="loaded", finished_at=NOW)
-    taker.join(30)
-    assert [False] == taken
+        second = sessions()
+        end_lease(engine, first.session_id)
+        assert claim(second.session_id)
+    [row] = query(engine, "SELECT status, claimed_by FROM report_requests")
+    assert ("planned", second.session_id) == (row["status"], row["claimed_by"])
 
 
 def test_an_ended_request_is_claimed_by_nobody(
@@ -181,7 +191,7 @@ def test_open_requests_are_listed_unless_a_living_session_holds_them(
     assert [request_id] == listed()
     claim(session.session_id)
     assert listed() == []
-    end_lease(engine, session)
+    end_lease(engine, session.session_id)
     assert [request_id] == listed()
 
 

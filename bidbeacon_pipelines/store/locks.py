@@ -1,0 +1,36 @@
+"""SQL of advisory locks: for work that two jobs must not do at once, of which there is no row to lock."""
+
+from psycopg.errors import LockNotAvailable
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import OperationalError
+
+from bidbeacon_sessions.leases import end_dead_connections
+
+_KEY = "hashtextextended(:name, 0)"
+_TRY = text(f"SELECT pg_try_advisory_xact_lock({_KEY})")
+_WAIT = text(f"SELECT pg_advisory_xact_lock({_KEY})")
+
+
+class LockTakenError(RuntimeError):
+    """Another job keeps the lock for longer than `lock_timeout`; the transaction must be rolled back."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"Another job has held the lock on {name!r} for too long. Try again later.")
+
+
+def lock_until_commit(connection: Connection, name: str) -> None:
+    """Take a lock until the transaction ends; a job that lives is waited for, within the connection's `lock_timeout`.
+
+    Raises:
+        LockTakenError: that was not long enough.
+    """
+    if connection.execute(_TRY, {"name": name}).scalar_one():
+        return
+    end_dead_connections(connection)
+    try:
+        connection.execute(_WAIT, {"name": name})
+    except OperationalError as error:
+        if isinstance(error.orig, LockNotAvailable):
+            raise LockTakenError(name) from error
+        raise

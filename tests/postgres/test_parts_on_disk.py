@@ -1,0 +1,45 @@
+"""Where a report's files are while it is loaded: a process that was frozen, and its successor, must not share them."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from bidbeacon_pipelines.amazon_ads.reports import Report
+from bidbeacon_pipelines.services.asking import look_at_report
+from bidbeacon_pipelines.services.report_parts import parts_on_disk
+from tests.postgres.bench_world import BenchWorld, days_before
+
+Download = Callable[[], AbstractContextManager[list[Path]]]
+
+
+@pytest.fixture
+def download(world: BenchWorld) -> Download:
+    """Give what downloads a completed report in the name of a new session."""
+    account = world.account()
+    request_id = world.ask(account, *days_before(world.bench.now().date(), 3))
+    world.advance(minutes=2)
+    report_id = world.request(request_id).report_id or ""
+
+    def retrieve() -> Report:
+        return look_at_report(world.bench, account, report_id)
+
+    return lambda: parts_on_disk(
+        world.bench,
+        retrieve(),
+        name=f"request-{request_id}",
+        region=account.region,
+        account_id=account.account_id,
+        retrieve=retrieve,
+    )
+
+
+def test_a_process_that_wakes_up_leaves_its_successors_files_alone(download: Download) -> None:
+    """The first one ends its block while the second one reads."""
+    frozen, successor = download(), download()
+    frozen.__enter__()
+    with successor as parts:
+        before = [part.read_bytes() for part in parts]
+        frozen.__exit__(None, None, None)
+        assert before == [part.read_bytes() for part in parts]

@@ -32,7 +32,7 @@ format: $(STAMP) ## Format, and fix what can be fixed by itself
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-test-faults: $(STAMP) ## Kill, cut and break things on purpose: SUITE=ads|ingest|runs|sessions|stream, or all
+test-faults: $(STAMP) ## Kill, cut and break things on purpose: SUITE=ads|frozen|ingest|runs|sessions|stream, or all
 	@exec $(BIN)/python -m pytest tests/faults$(if $(SUITE),/$(SUITE)) -m faults
 
 bench: $(STAMP) ## Measure, and fail where a bound is missed: SUITE=ingest|page|planning|sessions|stream, or all; KEEP=plans writes query plans to docs/; RUNS=150 times a whole beat

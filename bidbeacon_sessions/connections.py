@@ -25,12 +25,14 @@ _OWN_NAME = "own_name"
 _NAME = "SELECT set_config('application_name', %(name)s, false)"
 
 # The lock is the one that whoever closes the session has to wait for, or that has to wait for it. So a connection is named
-# before the session is closed, and ended then, or it is refused. A session that is not stored yet has no header.
+# before the session is closed, and ended then, or it is refused. A session that is not stored yet has no header. Nobody waits
+# for the disk: a lock need not survive a crash.
 _NAME_WHILE_RUNNING = """
     WITH header AS MATERIALIZED (
         SELECT FROM session_headers WHERE id = %(id)s AND status = 'running' FOR KEY SHARE)
     SELECT CASE WHEN EXISTS (SELECT FROM header) OR NOT EXISTS (SELECT FROM session_headers WHERE id = %(id)s)
-                THEN set_config('application_name', %(name)s, false) END"""
+                THEN set_config('application_name', %(name)s, false) END,
+           set_config('synchronous_commit', 'off', true)"""
 _STATUS = "SELECT status FROM session_headers WHERE id = %(id)s"
 
 # A connection that is ended is gone within milliseconds; one that is not does not keep anybody for longer than a second.
@@ -100,7 +102,8 @@ def _rename(driver: _Driver, name: str, session_id: UUID | None) -> None:
     """Give a connection its name; refuse that of a session that is closed."""
     values = {"name": name, "id": session_id}
     statement = _NAME if session_id is None else _NAME_WHILE_RUNNING
-    if driver.execute(statement, values, prepare=False).fetchone() == (None,):
+    named = driver.execute(statement, values, prepare=False).fetchone()
+    if named is None or named[0] is None:
         found = driver.execute(_STATUS, values, prepare=False).fetchone()
         raise SessionClosedError(str(session_id), found[0] if found else None)
 

@@ -1,0 +1,139 @@
+"""The worker of the shared look at reports is frozen in the middle of a load, with leases and sensors as they are by default."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from dagster import DagsterRunStatus
+
+from bidbeacon_pipelines.defs.schedules import POLL_LOOK_EVERY_SECONDS, poll_reports_in_flight
+from bidbeacon_pipelines.store.accounts import Account
+from bidbeacon_sessions.dagster import close_dead_sessions
+from bidbeacon_sessions.settings import get_session_settings
+from tests.dagster.test_sensors import asked_for
+from tests.dagster.world import World, wait_until
+from tests.faults.ingest.written_tables import digest_tables
+from tests.frozen_process import WAYS, HaltedProcess, SilentProxy, Way, silent_proxy
+
+RUN_SECONDS = 30
+"""That a run needs to start, and to load, on a machine that has other things to do."""
+LOADED_WITHIN_SECONDS = 180
+LOADS = "SELECT load_count FROM report_windows WHERE account_id = :account_id AND country_code = :country_code AND load_count > 0"
+
+
+@pytest.fixture
+def proxy(database_url: str) -> Iterator[SilentProxy]:
+    """Give a proxy before the test's database."""
+    with silent_proxy(database_url) as proxy:
+        yield proxy
+
+
+@dataclass
+class FrozenRun:
+    """A run that is halted in a load of one account's report, and another account that has asked for nothing yet."""
+
+    world: World
+    frozen: Account
+    other: Account
+    process: HaltedProcess
+
+    def tick(self) -> None:
+        """Do what the two sensors do, and the run that they ask for."""
+        close_dead_sessions(self.world.sessions, self.world.instance)
+        if asked_for(self.world, poll_reports_in_flight):
+            assert self.world.run_job("poll_reports").success
+
+    def is_loaded(self, account: Account) -> bool:
+        """Return whether a window of an account was loaded."""
+        return bool(self.world.rows(LOADS, **account.identity))
+
+    def tick_until_loaded(self) -> tuple[float, float]:
+        """Tick as often as Dagster does; return after how many seconds the other account, and the frozen one, were loaded."""
+        began, pace, loaded = time.monotonic(), threading.Event(), dict[str, float]()
+        while len(loaded) < len((self.frozen, self.other)):
+            self.tick()
+            passed = time.monotonic() - began
+            for account in (self.frozen, self.other):
+                if self.is_loaded(account):
+                    loaded.setdefault(account.account_key, passed)
+            assert passed < LOADED_WITHIN_SECONDS, f"loaded: {loaded}"
+            pace.wait(POLL_LOOK_EVERY_SECONDS - passed % POLL_LOOK_EVERY_SECONDS)
+        return loaded[self.other.account_key], loaded[self.frozen.account_key]
+
+
+@pytest.fixture
+def frozen_run(
+    world: World,
+    proxy: SilentProxy,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> Iterator[FrozenRun]:
+    """Give a run that is halted where it is to be frozen; leases are as long as by default."""
+    for name in ("LEASE", "HEARTBEAT"):
+        monkeypatch.delenv(f"BIDBEACON_{name}_SECONDS")
+    get_session_settings.cache_clear()
+    frozen, other = world.account("JP"), world.account("US")
+    world.execute(
+        "UPDATE advertiser_accounts SET enabled = account_key = ANY(:keys)",
+        keys=[frozen.account_key, other.account_key],
+    )
+    assert world.run_job("refresh_account", frozen).success
+    wait_until(lambda: bool(asked_for(world, poll_reports_in_flight)), "a look is due")
+    environment = os.environ | {"BIDBEACON_DATABASE_URL": proxy.database_url}
+    place = request.param.place
+    process = HaltedProcess(
+        "tests.faults.frozen.frozen_run", place, log=tmp_path / "worker.log", env=environment
+    )
+    yield FrozenRun(world, frozen, other, process)
+    process.kill()
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize(
+    ("frozen_run", "way"), [(way, way) for way in WAYS], ids=map(str, WAYS), indirect=["frozen_run"]
+)
+def test_a_frozen_look_stops_nobody_for_long(
+    frozen_run: FrozenRun,
+    way: Way,
+    proxy: SilentProxy,
+    record_property: Callable[[str, object], None],
+) -> None:
+    """Another account goes on at once, its report is loaded after the lease and a tick, the frozen one's within three minutes."""
+    world, process = frozen_run.world, frozen_run.process
+    process.wait_until_halted()
+    way.freeze(process, proxy)
+    began = time.monotonic()
+    assert world.run_job("refresh_account", frozen_run.other).success
+    assert time.monotonic() - began < RUN_SECONDS
+
+    others, taken_over = frozen_run.tick_until_loaded()
+    record_property(
+        "detail", f"the other account after {others:.0f} s, the frozen one after {taken_over:.0f} s"
+    )
+    lease_seconds = get_session_settings().lease_seconds
+    assert others < lease_seconds + POLL_LOOK_EVERY_SECONDS + RUN_SECONDS
+
+    frozen_run.tick()
+    [session, *_] = world.sessions_of("poll-reports")
+    assert session["status"] == "crashed"
+    assert status_of(world, session["run_id"]) is DagsterRunStatus.FAILURE
+
+    before = digest_tables(world.engine)
+    way.wake_up(process, proxy)
+    assert process.wait_for_end() != 0
+    assert before == digest_tables(world.engine)
+    assert {1} == {row["load_count"] for row in world.rows(LOADS, **frozen_run.frozen.identity)}
+    assert world.sessions_of("poll-reports")[0]["status"] == "crashed"
+    assert status_of(world, session["run_id"]) is DagsterRunStatus.FAILURE
+
+
+def status_of(world: World, run_id: str) -> DagsterRunStatus:
+    """Return how Dagster says that a run is."""
+    run = world.instance.get_run_by_id(run_id)
+    assert run is not None
+    return run.status

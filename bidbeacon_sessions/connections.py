@@ -1,8 +1,8 @@
 """Connections carry the id of the session they work for in `application_name`, so that those of a dead session can be ended.
 
 A process that is frozen, or behind a network that has fallen silent, keeps its transaction and its locks: in the middle of
-COPY its connection counts as active, and its kernel answers keepalives. Ending the connection on the server is what helps. A
-process that wakes up needs new connections then, and gets none once its session is closed: so it cannot write any more.
+COPY its connection counts as active, and its kernel answers keepalives. The server has to end such a connection. When the
+process wakes up, it needs new connections. It gets none once its session is closed, so it cannot write any more.
 """
 
 import logging
@@ -24,9 +24,9 @@ _Driver = psycopg.Connection[Any]
 _OWN_NAME = "own_name"
 _NAME = "SELECT set_config('application_name', %(name)s, false)"
 
-# The lock is the one that whoever closes the session has to wait for, or that has to wait for it. So a connection is named
-# before the session is closed, and ended then, or it is refused. A session that is not stored yet has no header. Nobody waits
-# for the disk: a lock need not survive a crash.
+# This lock and the one that closes a session exclude each other. So a connection is either named before the session is closed,
+# and ended then, or it is refused. A session that is not stored yet has no header. The lock need not survive a crash, so the
+# commit does not wait for the disk.
 _NAME_WHILE_RUNNING = """
     WITH header AS MATERIALIZED (
         SELECT FROM session_headers WHERE id = %(id)s AND status = 'running' FOR KEY SHARE)
@@ -35,7 +35,7 @@ _NAME_WHILE_RUNNING = """
            set_config('synchronous_commit', 'off', true)"""
 _STATUS = "SELECT status FROM session_headers WHERE id = %(id)s"
 
-# A connection that is ended is gone within milliseconds; one that is not does not keep anybody for longer than a second.
+# A connection is usually gone within milliseconds after it was ended; waiting for that is bounded to a second.
 _END = text("""
     SELECT a.pid, a.application_name, r.rolname,
            CASE WHEN current_setting('is_superuser') = 'on'
@@ -46,10 +46,10 @@ _END = text("""
 
 
 def name_connections(engine: Engine) -> None:
-    """Let each connection carry its thread's session while it is out of the pool, and each statement count as progress.
+    """Name each connection after its thread's session when it leaves the pool, and count each statement as progress.
 
-    A connection is renamed only where the session is another one than before, so nearly never. The name it had when it was
-    made comes back with the first use outside of a session.
+    A connection is renamed only where the session is another one than before. Its first use outside of a session restores the
+    name it was made with.
     """
     event.listen(engine, "checkout", _name_at_checkout)
     event.listen(engine, "after_cursor_execute", lambda *_: note_progress())

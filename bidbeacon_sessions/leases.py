@@ -103,7 +103,7 @@ def find_run_signs(
 def end_dead_connections(connection: Connection) -> int:
     """End the connections of all sessions whose lease has ended, with the locks they hold; return how many there were.
 
-    For whoever finds locked what it needs, and must not wait for a process that is frozen.
+    To be called before waiting for a lock that is taken: its holder may be frozen.
     """
     running = list_dead_sessions(connection, seconds=get_session_settings().lease_seconds)
     return end_connections(connection, [row["id"] for row in running if row["lease_ended"]])
@@ -118,7 +118,7 @@ def last_sign_of_life(connection: Connection, session_id: UUID) -> datetime | No
 
 
 class Heartbeat:
-    """Beats for one session from a thread of its own, until it is left, as long as its work moves.
+    """Beats for one session from a thread of its own, until the block is left, and only while its work moves.
 
     A database that is away for a while is waited for; the lease may run out meanwhile, and then the session is closed by others.
 

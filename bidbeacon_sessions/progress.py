@@ -1,6 +1,6 @@
 """Which session this thread works for, and when that work last moved: a heartbeat does not vouch for work that hangs.
 
-Work moves when a statement has ended, an action is recorded, or bytes arrive. A wait that is meant to be is announced.
+Work moves when a statement ends, an action is recorded, or bytes arrive. An intended wait is announced with its length.
 """
 
 import time

@@ -169,18 +169,22 @@ def _publish(connection: Connection, taken: RowMapping | Mapping[str, Any]) -> i
     return int(connection.execute(_PUBLISH, values).scalar_one())
 
 
-# Which history of transaction ids this is: the cluster, its timeline (another one after a promotion or a restore to a point in
-# time) and the database. The text is hashed to fit the column.
+# Which log this is: the cluster, its timeline (another one after a promotion or a recovery to a point in time), the database, and
+# what a restore into the same database makes anew: the cursor's file and the indexes. pg_restore makes indexes after it has loaded
+# all rows, so an epoch that begins in the middle of a restore is followed by another one. The text is hashed to fit the column.
 _PLACE = """
-    SELECT hashtextextended(concat_ws('/', ({cluster}), substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8), oid), 0)
+    SELECT hashtextextended(concat_ws('/', ({cluster}), substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8), oid,
+                                      pg_relation_filenode('session_change_cursor'),
+                                      CAST(to_regclass('ix_session_headers_changed_xid') AS oid),
+                                      CAST(to_regclass('ix_session_actions_changed_xid') AS oid)), 0)
       FROM pg_database WHERE datname = current_database()"""
 _PLACE_BY_CLUSTER = text(_PLACE.format(cluster="SELECT system_identifier FROM pg_control_system()"))
-# Managed servers may refuse the cluster's identity. A table's object id is not dumped, so a restored one nearly always has another.
-_PLACE_BY_TABLE = text(_PLACE.format(cluster="SELECT CAST(CAST('session_change_cursor' AS regclass) AS oid)"))
+# Managed servers may refuse the cluster's identity. What a restore makes anew nearly always differs there as well.
+_PLACE_BY_TABLES = text(_PLACE.format(cluster="NULL"))
 
 
 def _place(connection: Connection, *, may_ask: bool) -> int:
-    return int(connection.execute(_PLACE_BY_CLUSTER if may_ask else _PLACE_BY_TABLE).scalar_one())
+    return int(connection.execute(_PLACE_BY_CLUSTER if may_ask else _PLACE_BY_TABLES).scalar_one())
 
 
 def _is_from_the_future(connection: Connection, stored: str) -> bool:

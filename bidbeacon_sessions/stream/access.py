@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import ipaddress
 from dataclasses import dataclass
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import SplitResult, parse_qs, quote, urlsplit
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection, Request
@@ -76,7 +76,7 @@ class Access:
             return problem(
                 403, "This request comes from another site.", "Open the Event Stream page at its own address."
             )
-        if self.token is None or _is_open(connection.url.path) or self._shows_token(connection):
+        if self.token is None or _is_open(connection.scope["path"]) or self._shows_token(connection):
             return None
         return _ask_for_token(connection)
 
@@ -90,18 +90,16 @@ class Access:
         return hmac.new((self.token or "").encode(), b"bidbeacon stream cookie", hashlib.sha256).hexdigest()
 
     def _knows_host(self, connection: HTTPConnection) -> bool:
-        host = urlsplit(f"//{connection.headers.get('host', '')}").hostname
-        return host is not None and (is_loopback(host) or host == urlsplit(self.public_url).hostname)
+        host = _split(f"//{connection.headers.get('host', '')}").hostname
+        return host is not None and (is_loopback(host) or host == _split(self.public_url).hostname)
 
     def _is_own_origin(self, connection: HTTPConnection) -> bool:
         origin = connection.headers.get("origin")
         if origin is None:  # not a browser
             return True
-        public = urlsplit(self.public_url)
-        return (
-            urlsplit(origin).netloc == connection.headers.get("host")
-            or origin == f"{public.scheme}://{public.netloc}"
-        )
+        host = connection.headers.get("host")
+        public = _split(self.public_url)
+        return origin in {f"http://{host}", f"https://{host}", f"{public.scheme}://{public.netloc}"}
 
     def _shows_token(self, connection: HTTPConnection) -> bool:
         scheme, _, given = connection.headers.get("authorization", "").partition(" ")
@@ -144,7 +142,7 @@ async def log_in(request: Request, access: Access) -> Response:
         max_age=_COOKIE_SECONDS,
         httponly=True,
         samesite="strict",
-        secure="https" in {request.url.scheme, urlsplit(access.public_url).scheme},
+        secure="https" in {request.scope["scheme"], _split(access.public_url).scheme},
     )
     return response
 
@@ -157,6 +155,14 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _split(address: str) -> SplitResult:
+    """Return the parts of an address, all of them empty where it can't be parsed: `http://[` raises in the standard library."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return urlsplit("")
 
 
 def _must_name_origin(connection: HTTPConnection) -> bool:
@@ -172,9 +178,9 @@ def _is_open(path: str) -> bool:
 
 
 def _ask_for_token(connection: HTTPConnection) -> Response:
-    path = connection.url.path
+    path, query = connection.scope["path"], connection.scope["query_string"].decode("latin-1")
     if path in {"/", "/coverage"} or path.startswith("/sessions/"):
-        asked = path + (f"?{connection.url.query}" if connection.url.query else "")
+        asked = f"{path}?{query}" if query else path
         return RedirectResponse(f"/login?next={quote(asked)}", status_code=303)
     return problem(
         401,

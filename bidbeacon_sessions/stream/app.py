@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from bidbeacon_sessions.errors import CursorError
@@ -109,6 +109,10 @@ def _page(name: str) -> Callable[[Request], Awaitable[Response]]:
     return answer
 
 
+async def _file(request: Request) -> Response:
+    return _FILES.answer(request.path_params["name"], request.headers)
+
+
 async def _log_in(request: Request) -> Response:
     return await log_in(request, request.app.state.access)
 
@@ -201,7 +205,7 @@ _ROUTES = [
     Route("/coverage", _page("coverage.html")),
     Route("/login", _page("login.html"), methods=["GET"]),
     Route("/login", _log_in, methods=["POST"]),
-    Mount("/web", _FILES),
+    Route("/web/{name}", _file),
     Route("/api/job-sessions", _list_sessions),
     Route("/api/job-sessions/histogram", answer_histogram),
     Route("/api/job-sessions/stream", _sse),

@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 
 from bidbeacon_sessions.clock import read_day
 from bidbeacon_sessions.stream.problems import BadRequestError, problem
-from bidbeacon_sessions.stream.queries import MAX_VALUE_LENGTH
+from bidbeacon_sessions.stream.queries import MAX_VALUE_LENGTH, read_number
 
 USUAL_DAYS = 91
 MOST_DAYS = 500
@@ -54,7 +54,7 @@ def answer_coverage(request: Request) -> Response:
     if unknown:
         raise BadRequestError(f"Unknown parameter {unknown[0][:50]!r}.", _EXAMPLE)
     dataset = _text(query.get("dataset"))
-    days = _days(query.get("days", str(USUAL_DAYS)))
+    days = read_number(query, "days", USUAL_DAYS, range(1, MOST_DAYS + 1), _EXAMPLE)
     try:
         return JSONResponse(reader.read_coverage(dataset, days, _day(query.get("to"))))
     except UnknownDatasetError as error:
@@ -80,14 +80,6 @@ def _text(value: str | None) -> str | None:
     if value is not None and (len(value) > MAX_VALUE_LENGTH or "\x00" in value):
         raise BadRequestError("The value of dataset is too long or holds a NUL.", _EXAMPLE)
     return value or None
-
-
-def _days(value: str) -> int:
-    if not value.isascii() or not value.isdigit() or not 1 <= int(value[:9]) <= MOST_DAYS:
-        raise BadRequestError(
-            f"Expected days to be a number from 1 to {MOST_DAYS}, got: {value[:50]!r}.", _EXAMPLE
-        )
-    return int(value)
 
 
 def _day(value: str | None) -> date | None:

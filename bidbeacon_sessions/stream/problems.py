@@ -4,7 +4,7 @@ import logging
 
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
-from starlette.requests import HTTPConnection
+from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.responses import JSONResponse
 
 logger = logging.getLogger(__name__)
@@ -43,6 +43,11 @@ async def on_http_error(_: HTTPConnection, error: Exception) -> JSONResponse:
     )
 
 
+async def on_broken_off(_: HTTPConnection, error: Exception) -> JSONResponse:  # noqa: ARG001 - Starlette passes both
+    """Answer a request whose body did not arrive; its client has left, so nothing is logged."""
+    return problem(400, "This request broke off.", "Send it again.")
+
+
 async def on_database_error(_: HTTPConnection, error: Exception) -> JSONResponse:
     """Answer while the database is away."""
     logger.warning("A request failed on the database: %s", type(error).__name__)
@@ -59,6 +64,7 @@ async def on_unforeseen_error(_: HTTPConnection, error: Exception) -> JSONRespon
 
 HANDLERS = {
     BadRequestError: on_bad_request,
+    ClientDisconnect: on_broken_off,
     HTTPException: on_http_error,
     SQLAlchemyError: on_database_error,
     Exception: on_unforeseen_error,

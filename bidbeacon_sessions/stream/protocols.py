@@ -13,6 +13,7 @@ from bidbeacon_sessions.stream.bounded_http import BoundedHttp
 from bidbeacon_sessions.stream.bundles import PIECE_BYTES, WINDOW_BITS
 
 _KEY = "bidbeacon.wire"
+_BAD_HANDSHAKE = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 class Wire:
@@ -85,6 +86,13 @@ class StreamWebSocket(WebSocketsSansIOProtocol):
         self.conn.available_extensions = [
             ServerPerMessageDeflateFactory(server_no_context_takeover=True, client_no_context_takeover=True)
         ]
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came. A handshake that can't be parsed is refused here, since uvicorn neither answers nor closes."""
+        super().data_received(data)
+        if self.conn.handshake_exc is not None and not self.handshake_initiated:
+            self.transport.write(_BAD_HANDSHAKE)
+            self.transport.close()
 
     async def run_asgi(self) -> None:
         """Run the app."""

@@ -60,38 +60,35 @@ def read_older_than(query: QueryParams) -> UUID | None:
 
 
 def read_limit(query: QueryParams) -> int:
-    """Give how many sessions are asked for, 50 by default.
+    """Return how many sessions are asked for, 50 by default.
 
     Raises:
         BadRequestError: it is not a number from 1 to 200.
     """
-    limit = _number(query.get("limit", str(DEFAULT_LIMIT)))
-    if not 1 <= limit <= MAX_LIMIT:
-        raise BadRequestError(
-            f"Expected limit to be a number from 1 to {MAX_LIMIT}, got: {query['limit'][:50]!r}.",
-            "Ask page by page.",
-        )
-    return limit
+    return read_number(query, "limit", DEFAULT_LIMIT, range(1, MAX_LIMIT + 1), "Ask page by page.")
 
 
 def read_after(query: QueryParams) -> int:
-    """Give the number of the action after which a page of a session's actions begins, 0 for the first page.
+    """Return the number of the action after which a page of a session's actions begins, 0 for the first page.
 
     Raises:
         BadRequestError: it is not a number from 0 to 999,999,999.
     """
-    after = _number(query.get("after", "0"))
-    if after < 0:
-        raise BadRequestError(
-            f"Expected after to be an action's number, got: {query['after'][:50]!r}.",
-            "Give what `more_after` said.",
-        )
-    return after
+    return read_number(query, "after", 0, range(10**_MOST_DIGITS), "Give what `more_after` said.")
 
 
-def _number(given: str) -> int:
-    """Give the number that a text of up to nine digits says, or -1."""
-    return int(given) if given.isascii() and given.isdigit() and len(given) <= _MOST_DIGITS else -1
+def read_number(query: QueryParams, name: str, usual: int, allowed: range, what_to_do: str) -> int:
+    """Return the number that a parameter gives, in up to nine digits from 0 to 9.
+
+    Raises:
+        BadRequestError: it gives no such number, or one that is not allowed.
+    """
+    given = query.get(name, str(usual))
+    if given.isascii() and given.isdigit() and len(given) <= _MOST_DIGITS and int(given) in allowed:
+        return int(given)
+    raise BadRequestError(
+        f"Expected {name} to be a number from {allowed[0]} to {allowed[-1]}, got: {given[:50]!r}.", what_to_do
+    )
 
 
 def read_cursor(query: QueryParams, last_event_id: str | None = None) -> Cursor | None:

@@ -2,6 +2,7 @@
 
 import errno
 import gc
+import logging
 import os
 import signal
 import socket
@@ -53,6 +54,7 @@ class StreamServer(uvicorn.Server):
             store, rules, sync_seconds=sync_seconds, explainer=explainer, coverage=coverage
         )
         self._socket = _listen(host, port)
+        logging.getLogger("uvicorn.error").addFilter(_is_our_fault)
         super().__init__(
             uvicorn.Config(
                 self._app,
@@ -116,6 +118,14 @@ def spare_what_was_imported() -> None:
     """Let the collector pass over all that is there now: looking through the modules' objects held answers up by 50 ms now and then."""
     gc.collect()
     gc.freeze()
+
+
+def _is_our_fault(record: logging.LogRecord) -> bool:
+    """Whether uvicorn logs a fault of ours, not an invalid frame of a reader or a WebSocket that was refused as it should be."""
+    return record.msg not in {
+        "Invalid UTF-8 sequence received from client.",
+        "ASGI callable returned without completing handshake.",
+    }
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -7,13 +7,12 @@ from pathlib import Path
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
 
 _TYPES = {".js": "text/javascript", ".svg": "image/svg+xml", ".css": "text/css", ".html": "text/html"}
 
 
 class WebFiles:
-    """ASGI app of one folder without folders inside; what changes in it is seen after a restart.
+    """The files of one folder without folders inside; what changes in it is seen after a restart.
 
     Args:
         folder: where the files are.
@@ -21,13 +20,6 @@ class WebFiles:
 
     def __init__(self, folder: Path) -> None:
         self._files = {path.name: _read(path) for path in folder.iterdir() if path.is_file()}
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; the file's name is what follows the path that this app is mounted at."""
-        if scope["method"] not in {"GET", "HEAD"}:
-            raise HTTPException(405)
-        name = scope["path"].removeprefix(scope.get("root_path", "")).lstrip("/")
-        await self.answer(name, Headers(scope=scope))(scope, receive, send)
 
     def answer(self, name: str, headers: Headers) -> Response:
         """Give a file, or 304 where the browser has it already.

@@ -228,6 +228,7 @@ def test_coverage_is_asked_of_whoever_knows_it(covering: httpx.Client) -> None:
     [
         ({"days": "0"}, 400, "Expected days to be a number from 1 to 500"),
         ({"days": "many"}, 400, "Expected days to be a number"),
+        ({"days": "0000000019999"}, 400, "Expected days to be a number from 1 to 500, got: '0000000019999'."),
         ({"to": "tomorrow"}, 400, "Expected to to be a day like"),
         ({"to": "0001-01-01"}, 400, "Expected to to be a day like"),
         ({"dataset": "x" * 201}, 400, "The value of dataset is too long"),

@@ -203,6 +203,18 @@ def _with_security_headers(send: Send) -> Send:
             for name, value in _SECURITY_HEADERS.items():
                 headers.setdefault(name, value)
             headers.setdefault("Cache-Control", "no-cache")
-        await send(message)
+        await _send_unless_gone(send, message)
 
     return wrapped
+
+
+async def _send_unless_gone(send: Send, message: Message) -> None:
+    """Send a message; drop it where the client is gone.
+
+    uvicorn does so itself for the newest request of a connection only; for the earlier ones, uvloop raises.
+    """
+    try:
+        await send(message)
+    except RuntimeError as error:
+        if "the handler is closed" not in str(error):
+            raise

@@ -54,7 +54,7 @@ class StreamServer(uvicorn.Server):
             store, rules, sync_seconds=sync_seconds, explainer=explainer, coverage=coverage
         )
         self._socket = _listen(host, port)
-        logging.getLogger("uvicorn.error").addFilter(_is_our_fault)
+        logging.getLogger("uvicorn.error").addFilter(_is_fault_of_ours)
         super().__init__(
             uvicorn.Config(
                 self._app,
@@ -120,12 +120,19 @@ def spare_what_was_imported() -> None:
     gc.freeze()
 
 
-def _is_our_fault(record: logging.LogRecord) -> bool:
-    """Whether uvicorn logs a fault of ours, not an invalid frame of a reader or a WebSocket that was refused as it should be."""
-    return record.msg not in {
+# What uvicorn logs as an error though a client caused it: an invalid frame, a WebSocket that was refused as it should be, and a
+# client that left while several of its requests were being answered.
+_CAUSED_BY_CLIENTS = frozenset(
+    {
         "Invalid UTF-8 sequence received from client.",
         "ASGI callable returned without completing handshake.",
+        "ASGI callable returned without completing response.",
     }
+)
+
+
+def _is_fault_of_ours(record: logging.LogRecord) -> bool:
+    return record.msg not in _CAUSED_BY_CLIENTS
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -351,6 +351,13 @@ def test_a_client_that_leaves_in_the_middle_of_its_request_is_no_error(
     assert 200 == ask(server, request(b"/healthz"))
 
 
+def test_a_client_that_leaves_before_its_last_answer_is_no_error(server: StreamServer) -> None:
+    """It sends several requests at once, reads the beginning of the first answer, and is gone."""
+    for path in (b"/api/job-sessions/stream", b"/healthz", b"/api/job-sessions"):
+        assert 200 == ask(server, request(path) + request(b"/") + request(b"/healthz") * 50)
+    assert 200 == ask(server, request(b"/healthz"))
+
+
 def test_invalid_frames_end_their_connection_only(server: StreamServer) -> None:
     """With and without compression; who sends them may be anybody who may read."""
     deflate = (b"Sec-WebSocket-Extensions", b"permessage-deflate")

@@ -42,7 +42,6 @@ docs: $(STAMP) ## Make docs/actions.md anew from the action classes
 	$(BIN)/python -m bidbeacon_sessions.catalogue bidbeacon_pipelines.actions > docs/actions.md
 
 lock: $(STAMP) ## Resolve pyproject.toml anew into requirements.lock
-	@test -x $(BIN)/uv || $(PIP) install --quiet uv
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --group dev pyproject.toml \
 		-o requirements.lock --no-emit-index-url --no-annotate --no-strip-extras --quiet
 

@@ -4,6 +4,8 @@ import re
 import shlex
 import tomllib
 from collections.abc import Iterator
+from hashlib import sha256
+from importlib.metadata import metadata
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +74,22 @@ def test_every_dependency_has_its_reason(heading: str, group: str) -> None:
     rows = re.findall(r"^\| ([a-z][\w, -]+?) \| .+ \|$", section, re.MULTILINE)
     listed = [name for row in rows if row != "package" for name in row.split(", ")]
     assert sorted(_dependencies()[group]) == sorted(listed)
+
+
+def test_the_lock_holds_every_dependency_with_hashes_and_no_index() -> None:
+    """What is asked for is locked, each version with a hash, and nothing says where packages come from."""
+    lock = _text(PROJECT_ROOT / "requirements.lock")
+    locked = re.findall(r"^([a-z0-9-]+)(?:\[\S+\])?==\S+.*\\\n    --hash=sha256:", lock, re.MULTILINE)
+    assert {*_dependencies()["runtime"], *_dependencies()["dev"]} <= set(locked)
+    assert len(re.findall("^[a-z]", lock, re.MULTILINE)) == len(locked)
+    assert [] == re.findall(r"--(?:extra-)?index-url \S+|https?://\S+", lock)
+
+
+def test_the_license_is_the_apache_license() -> None:
+    """The package's metadata name it, and LICENSE is its full text as apache.org publishes it."""
+    assert "Apache-2.0" == metadata("bidbeacon")["License-Expression"]
+    text = (PROJECT_ROOT / "LICENSE").read_bytes()
+    assert "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30" == sha256(text).hexdigest()
 
 
 @each_document

@@ -146,7 +146,7 @@ class Naive(Contender):
             "request_id": self._request_id,
             "row_number": number,
             "reason": reason,
-            "raw": json.loads(json.dumps(raw, default=str)),
+            "raw": json.dumps(raw, default=str),
         }
 
 

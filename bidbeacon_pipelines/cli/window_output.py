@@ -13,7 +13,6 @@ from rich.table import Table
 from rich.text import Text
 
 from bidbeacon_pipelines.cli.session_output import STATUSES, TONES, action_sentence
-from bidbeacon_pipelines.ingest.quarantine import from_jsonable
 from bidbeacon_pipelines.store.quarantine import QuarantinedRow
 from bidbeacon_pipelines.store.restatements import WindowLoad
 
@@ -156,7 +155,7 @@ def _load_json(load: WindowLoad) -> dict[str, Any]:
 
 
 def print_quarantined_row(console: Console, row: QuarantinedRow) -> None:
-    """Print where a row came from, why it was refused, and its fields as they came."""
+    """Print where a row came from, why it was refused, and its text as it came."""
     fate = "" if row.is_loaded else "  (not in its window: the report was refused)"
     console.print(
         Text.assemble(
@@ -167,10 +166,4 @@ def print_quarantined_row(console: Console, row: QuarantinedRow) -> None:
         )
     )
     console.print(Padding(Text(row.reason, style="yellow"), (0, 0, 0, 2)))
-    shown = ", ".join(f"{name}={_as_it_came(value)}" for name, value in row.raw.items())
-    console.print(Padding(Text(shown, style="dim"), (0, 0, 0, 2)))
-
-
-def _as_it_came(value: Any) -> str:
-    plain = from_jsonable(value)
-    return repr(plain) if isinstance(plain, str) else str(plain)
+    console.print(Padding(Text(row.raw, style="dim"), (0, 0, 0, 2)))

@@ -64,7 +64,7 @@ def iter_rows(path: Path) -> Iterator[dict[str, Any]]:
     count = _Count()
     with named_faults(path, count), open_part(path) as text:
         for _ in array_items(text):
-            yield text.take_object()
+            yield text.take_object()[0]
             count.rows_read += 1
 
 

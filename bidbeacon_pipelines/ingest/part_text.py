@@ -47,8 +47,15 @@ def open_part(path: Path) -> Iterator["PartText"]:
 
 
 def read_object(text: str) -> dict[str, Any]:
-    """Read the object that a text begins with, every number exact."""
-    found: dict[str, Any] = _DECODER.raw_decode(text)[0]
+    """Return the object that a text is, every number exact.
+
+    Raises:
+        ValueError: it is no JSON, or not an object.
+        RecursionError: it is nested too deeply.
+    """
+    found = _DECODER.decode(text)
+    if not isinstance(found, dict):
+        raise NotAnArrayError(f"{text[:40]!r} where an object should be")
     return found
 
 
@@ -80,18 +87,19 @@ class PartText:
         self._at += 1
         return char
 
-    def take_object(self) -> dict[str, Any]:
-        """Use up one object that begins at the next character."""
+    def take_object(self) -> tuple[dict[str, Any], str]:
+        """Use up one object that begins at the next character; return it, and its text as it came."""
         if self.next_char() != "{":
             raise NotAnArrayError(f"{self._shown()} where an object should be")
         while True:
             try:
-                found, self._at = _DECODER.raw_decode(self._held, self._at)
+                found, end = _DECODER.raw_decode(self._held, self._at)
             except json.JSONDecodeError as error:
                 self._read_on(error)
             else:
-                row: dict[str, Any] = found
-                return row
+                came = self._held[self._at : end]
+                self._at = end
+                return found, came
 
     def peek_objects(self, chars: int) -> str:
         """Give what may be whole objects with commas between them, from the next character on and of at most so many; maybe nothing.

@@ -5,7 +5,6 @@ staging and merging know no dataset. Knows neither files nor database. A row of 
 understood is handed back with its reason.
 """
 
-from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -160,13 +159,11 @@ class BadRow:
 
     Attributes:
         index: Its place among all rows of the report, from 0.
-        raw: The row as it came; `ingest.quarantine.to_jsonable` makes it storable.
         reason: Each field at fault, what was expected and what came.
         window_date: The window it belongs to, where that can be read.
     """
 
     index: int
-    raw: dict[str, Any]
     reason: str
     window_date: date | None
 
@@ -179,32 +176,17 @@ class ForeignRow:
     country_code: str
 
 
-def check_rows(
-    row_model: type[RowT],
-    raw_rows: Iterable[dict[str, Any]],
-    *,
-    country_code: str,
-    time_zone: str,
-    window_dates: Collection[date],
-    currency_code: str | None = None,
-) -> Iterator[GoodRow[RowT] | BadRow | ForeignRow]:
-    """Sort the rows of a report, all parts in turn, into good, bad and other countries' ones; one result a row.
+@dataclass(frozen=True)
+class RowCheck(Generic[RowT]):
+    """Sorts the rows of a report, one at a time, into good, bad and other countries' ones.
 
-    Args:
+    Attributes:
         row_model: The dataset's.
-        raw_rows: Rows as decoded, without floats.
-        country_code: The account's; a row that names no country counts as the account's.
+        country_code: The account's, as `as_country` writes it; a row that names no country counts as the account's.
         time_zone: The account's, in which days and hours are told.
         window_dates: The days that were asked for.
         currency_code: The account's, where a row in another currency is to be refused.
     """
-    check = RowCheck(row_model, as_country(country_code), time_zone, frozenset(window_dates), currency_code)
-    return (check(index, raw) for index, raw in enumerate(raw_rows))
-
-
-@dataclass(frozen=True)
-class RowCheck(Generic[RowT]):
-    """Sorts one row of a report at a time; as for `check_rows`, but that the country is one of `as_country`."""
 
     row_model: type[RowT]
     country_code: str
@@ -213,7 +195,7 @@ class RowCheck(Generic[RowT]):
     currency_code: str | None = None
 
     def __call__(self, index: int, raw: dict[str, Any]) -> GoodRow[RowT] | BadRow | ForeignRow:
-        """Say what a row is, the `index`-th of its report."""
+        """Return what a row is, the `index`-th of its report, as decoded without floats."""
         try:
             country = as_country(raw.get(COUNTRY_FIELD) or self.country_code)
         except PydanticCustomError as error:
@@ -249,7 +231,7 @@ class RowCheck(Generic[RowT]):
     def _bad(self, index: int, raw: dict[str, Any], reason: str) -> BadRow:
         written = raw.get(DATE_FIELD)
         day = parse_date(written) if isinstance(written, str) else None
-        return BadRow(index, raw, reason, day if day in self.window_dates else None)
+        return BadRow(index, reason, day if day in self.window_dates else None)
 
 
 def _told(error: ErrorDetails) -> str:

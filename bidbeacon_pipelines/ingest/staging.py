@@ -1,7 +1,6 @@
 """Stages the rows of a report: read many at a time where they can be, one by one where they have to be, each way to the same end."""
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -11,7 +10,6 @@ import msgspec
 
 from bidbeacon_pipelines.ingest.decode import array_items, named_faults
 from bidbeacon_pipelines.ingest.part_text import CHUNK_CHARS, PartText, open_part, read_object
-from bidbeacon_pipelines.ingest.quarantine import to_jsonable
 from bidbeacon_pipelines.ingest.quick_rows import QuickRows
 from bidbeacon_pipelines.ingest.rows import BadRow, ForeignRow, GoodRow, ReportRow, RowCheck
 from bidbeacon_pipelines.ingest.targets import TargetIndex, placeholder_id
@@ -47,17 +45,28 @@ class RowStage:
         self.overfull = overfull
         self._targets = targets
 
-    def add_all(self, checked: Iterable[Checked]) -> None:
-        """Stage rows that have been checked one by one; those of other countries are only counted."""
-        for one in checked:
-            self.add(one)
+    def add(self, one: Checked, came: str) -> None:
+        """Stage a checked row; aside, as the text it came as, where it is bad or its key is overfull.
 
-    def add_raw(self, one: Checked, raw: dict[str, Any]) -> None:
-        """Stage one that came as `raw`, aside where its key is overfull."""
-        reason = self.find_overfull(one) if isinstance(one, GoodRow) else None
-        if isinstance(one, GoodRow) and reason is not None:
-            one = BadRow(one.index, raw, reason, one.row.window_date)
-        self.add(one)
+        Rows of other countries are only counted.
+        """
+        match one:
+            case GoodRow():
+                reason = self.find_overfull(one)
+                if reason is None:
+                    self.add_good(one)
+                else:
+                    self.sink.bad(one.index, one.row.window_date, reason, came)
+            case BadRow():
+                self.sink.bad(one.index, one.window_date, one.reason, came)
+            case ForeignRow():
+                self.foreign += 1
+
+    def add_good(self, good: GoodRow[ReportRow]) -> None:
+        """Stage a row that is understood."""
+        metrics = [field_text(getattr(good.row, name)) for name in METRICS]
+        time = self.sink.time(good.row.window_date, good.hour_at)
+        self.sink.rows([b"\t".join([time, self.subject_text(good.row), *metrics])])
 
     def find_overfull(self, good: GoodRow[ReportRow]) -> str | None:
         """Give why a row belongs aside, where its key's rows add up to more than a column holds."""
@@ -74,19 +83,6 @@ class RowStage:
         subject = self._subject_of(good.row)
         entity = subject.entity_id, subject.entity_detail
         return RowKey(good.row.window_date, good.hour_at, subject.ad_id, *entity, subject.currency_code)
-
-    def add(self, one: Checked) -> None:
-        """Stage one."""
-        match one:
-            case GoodRow():
-                metrics = [field_text(getattr(one.row, name)) for name in METRICS]
-                time = self.sink.time(one.row.window_date, one.hour_at)
-                self.sink.rows([b"\t".join([time, self.subject_text(one.row), *metrics])])
-            case BadRow():
-                raw = json.dumps(to_jsonable(one.raw), ensure_ascii=False)
-                self.sink.bad(one.index, one.window_date, one.reason, raw)
-            case ForeignRow():
-                self.foreign += 1
 
     def subject_text(self, row: ReportRow) -> bytes:
         """Give the text by which lines name what a row is of; remember it, so that the same subject is not told twice."""
@@ -168,7 +164,7 @@ class ReportReader:
                 text.use_up(some)
                 return
             chars = len(some) // 2
-        self._add_raw(text.take_object(), self.rows_read)
+        self._add_one(*text.take_object(), self.rows_read)
         self.rows_read += 1
 
     def _decode(self, some: str) -> list[Any]:
@@ -187,8 +183,9 @@ class ReportReader:
         self._stage.sink.rows(lines)
         came = _RAWS.decode(f"[{some}]") if odd else ()
         for place in odd:
-            self._add_raw(read_object(bytes(came[place]).decode()), self.rows_read + place)
+            row = bytes(came[place]).decode()
+            self._add_one(read_object(row), row, self.rows_read + place)
         self.rows_read += len(rows)
 
-    def _add_raw(self, raw: dict[str, Any], number: int) -> None:
-        self._stage.add_raw(self._check(self._rows_before + number, raw), raw)
+    def _add_one(self, row: dict[str, Any], came: str, number: int) -> None:
+        self._stage.add(self._check(self._rows_before + number, row), came)

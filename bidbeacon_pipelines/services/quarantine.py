@@ -11,8 +11,9 @@ from datetime import date, timedelta
 from sqlalchemy import Connection, Engine
 
 from bidbeacon_pipelines.actions import QuarantineReplayed
-from bidbeacon_pipelines.ingest.quarantine import from_jsonable
-from bidbeacon_pipelines.ingest.rows import BadRow, ForeignRow, GoodRow, ReportRow, check_rows
+from bidbeacon_pipelines.ingest.field_types import as_country
+from bidbeacon_pipelines.ingest.part_text import read_object
+from bidbeacon_pipelines.ingest.rows import BadRow, ForeignRow, GoodRow, ReportRow, RowCheck
 from bidbeacon_pipelines.ingest.staging import RowStage
 from bidbeacon_pipelines.ingest.targets import TargetIndex
 from bidbeacon_pipelines.reports.datasets import Dataset, get_dataset
@@ -142,25 +143,27 @@ def _replay_report(
 def _check(rows: Sequence[RawRow], dataset: Dataset, account: Account, held: LoadedReport) -> _Sorted:
     """Sort rows by what they are now; one that belongs to a window that holds another report stays untouched."""
     asked = [held.start_date + timedelta(days=n) for n in range((held.end_date - held.start_date).days + 1)]
-    checked = check_rows(
-        dataset.row_model,
-        (from_jsonable(row.raw) for row in rows),
-        country_code=account.country_code,
-        time_zone=account.time_zone,
-        window_dates=asked,
-    )
+    check = RowCheck(dataset.row_model, as_country(account.country_code), account.time_zone, frozenset(asked))
     result = _Sorted()
-    for row, one in zip(rows, checked, strict=True):
-        match one:
-            case BadRow():
-                result.kept.append((row.id, one.window_date, one.reason))
-            case GoodRow() if one.row.window_date not in held.days:
+    for row in rows:
+        match _check_again(check, row):
+            case BadRow() as bad:
+                result.kept.append((row.id, bad.window_date, bad.reason))
+            case GoodRow() as good if good.row.window_date not in held.days:
                 result.kept.append((row.id, row.window_date, row.reason))
-            case GoodRow():
-                result.understood.append((row, one))
+            case GoodRow() as good:
+                result.understood.append((row, good))
             case ForeignRow():
                 result.foreign.append(row.id)
     return result
+
+
+def _check_again(check: RowCheck[ReportRow], row: RawRow) -> GoodRow[ReportRow] | BadRow | ForeignRow:
+    """Check a row as the load did, from the same text; one that can't be read stays bad and stops no other."""
+    try:
+        return check(row.row_number, read_object(row.raw))
+    except (ValueError, RecursionError) as error:
+        return BadRow(row.row_number, f"expected a JSON object, got: {error}", row.window_date)
 
 
 def _stage(connection: Connection, scope: Scope, dataset: Dataset, checked: _Sorted) -> None:
@@ -172,7 +175,9 @@ def _stage(connection: Connection, scope: Scope, dataset: Dataset, checked: _Sor
     attempt = connection.begin_nested()
     try:
         with open_stage(connection) as staged:
-            RowStage(staged, targets).add_all(good for _, good in checked.understood)
+            stage = RowStage(staged, targets)
+            for _, good in checked.understood:
+                stage.add_good(good)
         stage_held_rows(connection, table, scope, checked.days)
         gather_rows(connection, table)
     except OverfullKeysError as error:

@@ -7,7 +7,6 @@ and merged, so that the window says afterwards what a load of the whole report w
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
 
 from sqlalchemy import Connection, text
 
@@ -21,7 +20,7 @@ from bidbeacon_pipelines.store.staging import Subject
 class QuarantinedRow:
     """A row of a report that could not be understood; `is_loaded` says that its window holds the report it came in.
 
-    `window_date` is None where its day can't be read.
+    `window_date` is None where its day can't be read. `raw` is the row's text as the report had it.
     """
 
     id: int
@@ -31,7 +30,7 @@ class QuarantinedRow:
     request_id: int
     row_number: int
     reason: str
-    raw: dict[str, Any]
+    raw: str
     quarantined_at: datetime
     is_loaded: bool
 
@@ -121,13 +120,13 @@ def find_loaded_report(
 
 @dataclass(frozen=True)
 class RawRow:
-    """A quarantined row as a replay reads it."""
+    """A quarantined row as a replay reads it; `raw` is its text as the report had it."""
 
     id: int
     row_number: int
     window_date: date | None
     reason: str
-    raw: dict[str, Any]
+    raw: str
 
 
 _OF_REPORT = "account_id = :account_id AND country_code = :country_code AND dataset = :dataset AND request_id = :request_id"

@@ -2,7 +2,7 @@
 
 It has lines of three kinds. A subject says under a number what rows are of, beside their time: ad, entity, currency and names; a
 report repeats these in every row, and they are sent once. A row names its subject and has day, hour and metrics. A bad row has its
-place in the report, its reason and what came (JSON). `gather_rows` makes the tables of it that a load works with, which end with
+place in the report, its reason and its text as it came. `gather_rows` makes the tables of it that a load works with, which end with
 the transaction as well.
 """
 
@@ -73,7 +73,7 @@ class OverfullKeysError(Exception):
 _STAGED = text("""
     CREATE TEMP TABLE report_staged (
         window_date date, hour_at timestamptz, subject bigint, impressions bigint, clicks bigint, orders bigint,
-        sales numeric(20, 6), spend numeric(20, 6), row_number bigint, reason text, raw jsonb,
+        sales numeric(20, 6), spend numeric(20, 6), row_number bigint, reason text, raw text,
         ad_id text COLLATE "C", entity_id text COLLATE "C", entity_detail text COLLATE "C", currency_code text,
         campaign_id text COLLATE "C", campaign_name text, ad_group_id text COLLATE "C", ad_group_name text,
         target_value text, match_type text, resolved boolean
@@ -113,7 +113,7 @@ class RowSink(Protocol):
         """Take rows: time, subject and the metrics in the order of `METRICS`, with tabs between them."""
 
     def bad(self, row_number: int, day: date | None, reason: str, raw: str) -> None:
-        """Take a row that can't be understood; `raw` is JSON."""
+        """Take a row that can't be understood; `raw` is its text as it came."""
 
 
 class StagedRows:

@@ -536,7 +536,11 @@ class Restatement(PipelinesBase):
 
 
 class QuarantinedRow(PipelinesBase):
-    """One row is a row of a report that could not be understood: as it came, with the reason."""
+    r"""One row is a row of a report that could not be understood, with the reason.
+
+    `raw` is the row's text as the report had it: JSON, but for `NaN` and `Infinity`, which some write. It is no `jsonb`, which takes
+    no `\u0000`, no lone surrogates and only the last of two equal fields.
+    """
 
     __tablename__ = "quarantined_rows"
 
@@ -548,7 +552,7 @@ class QuarantinedRow(PipelinesBase):
     request_id: Mapped[int]
     row_number: Mapped[int]
     reason: Mapped[str]
-    raw: Mapped[dict[str, Any]]
+    raw: Mapped[str]
     quarantined_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
 
     __table_args__ = (

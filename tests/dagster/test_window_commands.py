@@ -151,7 +151,7 @@ def test_quarantine_is_listed_with_reason_and_row(stocked: World) -> None:
         account.account_key,
         "the report was refused",
         listed[0]["reason"].split()[0],
-        "campaign.id=",
+        '"campaign.id":',
     ):
         assert said in shown
     assert "No row in quarantine matches." in run("quarantine", "list", "--account", "US.nobody").stdout

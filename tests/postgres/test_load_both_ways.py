@@ -12,7 +12,7 @@ from sqlalchemy import Connection, event, text
 
 from bidbeacon_pipelines.ingest.decode import BrokenPartError
 from bidbeacon_pipelines.ingest.load import LoadRules, load_report
-from bidbeacon_pipelines.ingest.quarantine import from_jsonable
+from bidbeacon_pipelines.ingest.part_text import read_object
 from bidbeacon_pipelines.ingest.targets import TargetIndex
 from bidbeacon_pipelines.reports.datasets import DATASETS, HOURLY_TARGETS, get_dataset
 from bidbeacon_pipelines.store import first_load
@@ -124,7 +124,7 @@ def test_bad_rows_are_set_aside_with_field_and_value(way: LoadWorld) -> None:
         (k["reason"], k["row_number"]) for k in kept
     ]
     assert [sorted(map(str, row.items())) for row in bad] == [
-        sorted(map(str, from_jsonable(k["raw"]).items())) for k in kept
+        sorted(map(str, read_object(k["raw"]).items())) for k in kept
     ]
     assert (602, len(BAD), 1) == (result.rows, result.quarantined, result.unresolved)
 
@@ -136,7 +136,7 @@ def test_tabs_backslashes_and_line_ends_in_texts_stay(way: LoadWorld) -> None:
     [row] = way.query("SELECT * FROM performance_daily WHERE NOT resolved")
     assert (ODD, ODD, "\\N") == (row["target_value"], row["campaign_name"], row["ad_group_name"])
     [bad] = way.query("SELECT raw FROM quarantined_rows")
-    assert f"{ODD}\x00" == from_jsonable(bad["raw"])["campaign.name"]
+    assert f"{ODD}\x00" == read_object(bad["raw"])["campaign.name"]
 
 
 def test_a_name_of_a_megabyte_and_numbers_beyond_reason_are_told_apart(way: LoadWorld) -> None:

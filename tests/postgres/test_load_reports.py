@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from bidbeacon_pipelines.ingest.decode import BrokenPartError
-from bidbeacon_pipelines.ingest.quarantine import from_jsonable
+from bidbeacon_pipelines.ingest.part_text import read_object
 from bidbeacon_pipelines.ingest.targets import PLACEHOLDER_PREFIX
 from tests.postgres.load_world import (
     AD,
@@ -152,7 +152,7 @@ def test_few_bad_rows_are_set_aside_and_the_good_ones_loaded(shelf: LoadWorld) -
         bad["reason"]
         == "metric.clicks: expected a whole number from 0 to 9223372036854775807 or null, got: -1"
     )
-    assert report_row(clicks=-1) == from_jsonable(bad["raw"])
+    assert report_row(clicks=-1) == read_object(bad["raw"])
 
 
 @pytest.mark.parametrize("text", ["a\x00b", "half a pair: \ud83d"])
@@ -160,7 +160,7 @@ def test_text_that_postgres_cannot_hold_is_set_aside_without_loss(shelf: LoadWor
     """NUL and a lone surrogate in a name reach the quarantine, and come back from it as they were."""
     shelf.load([*many_rows(99), report_row() | {"campaign.name": text}])
     [bad] = shelf.query("SELECT raw, reason FROM quarantined_rows")
-    assert text == from_jsonable(bad["raw"])["campaign.name"]
+    assert text == read_object(bad["raw"])["campaign.name"]
     assert "text without NUL and lone surrogates" in bad["reason"]
 
 

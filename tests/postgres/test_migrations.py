@@ -25,7 +25,7 @@ from bidbeacon_sessions.search import SessionFilter
 from bidbeacon_sessions.store import list_sessions
 from bidbeacon_sessions.tables import JOB_PROMISES_VIEW, JOB_SESSIONS_VIEW, SessionsBase
 
-HEAD = "0011"
+HEAD = "0014"
 PROMISED_COLUMNS = {
     *("id", "job_name", "run_id", "step_key", "retry_number", "account_id", "country_code", "status"),
     *("started_at", "finished_at", "duration", "error", "input", "actions", "action_count"),

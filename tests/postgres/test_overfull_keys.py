@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from bidbeacon_pipelines.ingest.quarantine import from_jsonable
+from bidbeacon_pipelines.ingest.part_text import read_object
 from bidbeacon_pipelines.reports.datasets import HOURLY_TARGETS
 from bidbeacon_pipelines.services.quarantine import replay_quarantine
 from bidbeacon_pipelines.services.summaries import update_summary
@@ -40,7 +40,7 @@ def test_rows_whose_sum_no_column_holds_are_kept_aside_and_the_others_loaded(
     assert [(201, reason, DAY), (202, reason, DAY)] == [
         (row["row_number"], row["reason"], row["window_date"]) for row in kept
     ]
-    assert 7 == from_jsonable(kept[1]["raw"])["metric.clicks"]
+    assert 7 == read_object(kept[1]["raw"])["metric.clicks"]
     assert (200, 2) == (result.rows, result.quarantined)
     assert [10] == [row["clicks"] for row in shelf.rows() if row["ad_id"] == "5000"]
     assert [] == [row for row in shelf.rows() if row["ad_id"] == AD]
@@ -77,10 +77,10 @@ def test_a_replay_leaves_what_would_be_too_much_and_loads_the_rest(shelf: LoadWo
     shelf.load(
         [*many_rows(200), report_row(totalCost=MOST), report_row() | {"ad.id": 9, "metric.clicks": -1}]
     )
-    shelf.query("UPDATE quarantined_rows SET raw = raw || '{\"metric.clicks\": 3}' RETURNING id")
+    shelf.query("UPDATE quarantined_rows SET raw = raw::jsonb || '{\"metric.clicks\": 3}' RETURNING id")
     shelf.query(
         """INSERT INTO quarantined_rows (account_id, country_code, dataset, window_date, request_id, row_number, reason, raw)
-           SELECT account_id, country_code, dataset, window_date, request_id, 500, 'clicks', raw || '{"ad.id": "3001"}'
+           SELECT account_id, country_code, dataset, window_date, request_id, 500, 'clicks', raw::jsonb || '{"ad.id": "3001"}'
              FROM quarantined_rows RETURNING id"""
     )
     with with_job_session("replay-quarantine", store=SessionStore(shelf.engine)) as session:

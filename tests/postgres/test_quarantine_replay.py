@@ -177,7 +177,7 @@ def test_a_row_of_another_country_is_let_go(shelf: LoadWorld) -> None:
     """It is understood now, and not this account's: counted in the action, stored nowhere."""
     shelf.load([*many_rows(99), odd(report_row()) | {"campaign.country": "Germany"}])
     shelf.execute(
-        """UPDATE quarantined_rows SET raw = jsonb_set(raw, '{campaign.country}', '"DE"')"""
+        """UPDATE quarantined_rows SET raw = jsonb_set(raw::jsonb, '{campaign.country}', '"DE"')"""
     )  # as if names were read
     [action] = replay(shelf)
     assert (action.rows, action.foreign, action.windows) == (0, 1, [])
@@ -378,3 +378,30 @@ def test_quarantine_is_listed_by_account_day_and_reason(
     shelf.load([*many_rows(200), *many_rows(200, NEXT_DAY), *bad], days=[DAY, NEXT_DAY])
     with shelf.engine.begin() as connection:
         assert found == len(list_quarantined_rows(connection, **restrict))
+
+
+@pytest.mark.parametrize(
+    "sales", [{"decimal": "1.5"}, {"decimal": "zzz"}, {"escaped": "\\"}, {"escaped": "5"}]
+)
+def test_what_the_load_refuses_the_replay_refuses(shelf: LoadWorld, sales: Raw) -> None:
+    """Whatever object a report has in a number's place: the same rows, listed and told with the same reason."""
+    shelf.load([*many_rows(99), report_row() | {"metric.sales": sales}])
+    [kept] = quarantine(shelf)
+    [action] = replay(shelf)
+    assert (0, 1) == (action.rows, action.left)
+    assert [kept] == quarantine(shelf)
+    assert (
+        f"metric.sales: expected an amount from 0 to below 10^14 with at most 6 decimals, or null, got: {sales}"
+        == kept.reason
+    )
+
+
+def test_a_row_that_cannot_be_read_stops_no_other(shelf: LoadWorld) -> None:
+    """It is listed, and stays with its reason, while its neighbour goes into the window."""
+    shelf.load([*many_rows(99), odd(report_row()), report_row(clicks=-1)])
+    shelf.execute("UPDATE quarantined_rows SET raw = '{\"metric.clicks\": }' WHERE row_number = 100")
+    [action] = replay(shelf)
+    assert (1, 1) == (action.rows, action.left)
+    [left] = quarantine(shelf)
+    assert ('{"metric.clicks": }', DAY) == (left.raw, left.window_date)
+    assert left.reason.startswith("expected a JSON object, got: Expecting value")

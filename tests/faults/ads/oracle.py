@@ -1,9 +1,11 @@
 """Compares every stored window, row by row and to the last decimal, with what the sandbox delivered, or with the truth."""
 
+import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 from bidbeacon_pipelines.reports.datasets import get_dataset
@@ -110,7 +112,14 @@ class Oracle:
         }
         rows = self._rows("SELECT request_id, row_number, window_date, raw FROM quarantined_rows WHERE {}")
         stored = {
-            (row["request_id"], BadRow(row["row_number"], row["window_date"], canonical(row["raw"])))
+            (
+                row["request_id"],
+                BadRow(
+                    row["row_number"],
+                    row["window_date"],
+                    canonical(json.loads(row["raw"], parse_float=Decimal)),
+                ),
+            )
             for row in rows
         }
         for request, bad in sorted(expected ^ stored, key=str):

@@ -30,7 +30,7 @@ BREAKAGES = {
     "another day": f"UPDATE performance_daily SET window_date = window_date - 1000 WHERE {ONE}",
     "a window's count": "UPDATE report_windows SET row_count = row_count + 1 WHERE load_count > 0",
     "a bad row gone": f"DELETE FROM quarantined_rows WHERE {ONE_ROW.format('quarantined_rows')}",
-    "a bad row changed": f"UPDATE quarantined_rows SET raw = raw || '{{\"x\": 1}}' WHERE {ONE_ROW.format('quarantined_rows')}",
+    "a bad row changed": f"UPDATE quarantined_rows SET raw = raw::jsonb || '{{\"x\": 1}}' WHERE {ONE_ROW.format('quarantined_rows')}",
 }
 """What is done to the tables, by what it is."""
 

@@ -52,7 +52,7 @@ class _Comparison:
         self._aside = {
             row.row_number: row
             for row in world.query(
-                "SELECT row_number, reason, raw::text AS raw FROM quarantined_rows WHERE request_id = :id",
+                "SELECT row_number, reason, raw FROM quarantined_rows WHERE request_id = :id",
                 id=attempt.request_id,
             )
         }
@@ -93,7 +93,7 @@ class _Comparison:
                 and not any(field in kept.reason for field in row.at_fault)
             ):
                 yield f"row {number}: the reason names none of {sorted(row.at_fault)}: {kept.reason}"
-            if _comparable(_unwrapped(kept.raw)) != _comparable(row.raw):
+            if _comparable(_read(kept.raw)) != _comparable(row.raw):
                 yield f"row {number} was kept as {_short(kept.raw)}, and came as {_short(row.raw)}"
 
     def _faults_of_rows(self) -> Iterator[str]:
@@ -175,25 +175,15 @@ def _overfull(rows: Sequence[Row]) -> set[Key]:
     }
 
 
-def _unwrapped(raw: str) -> Any:
-    """Give a row back that is kept as JSON, where what jsonb can't carry is wrapped (docs/quarantine.md)."""
-
-    def unwrap(pairs: list[tuple[str, Any]]) -> Any:
-        match pairs:
-            case [("decimal", str(digits))]:
-                return Number(digits)
-            case [("escaped", str(escaped))]:
-                return json.loads(f'"{escaped}"')
-            case _:
-                return dict(pairs)
-
-    return json.loads(raw, object_pairs_hook=unwrap, parse_int=Number, parse_float=Number)
+def _read(raw: str) -> Any:
+    """Give a row back that is kept as it came."""
+    return json.loads(raw, parse_int=Number, parse_float=Number, parse_constant=Number)
 
 
 def _comparable(value: Any) -> Any:
     """Give a value in a form in which numbers are told by what they are worth, whoever read them."""
     if isinstance(value, Mapping):
-        return {_name(name): _comparable(item) for name, item in value.items()}
+        return {name: _comparable(item) for name, item in value.items()}
     if isinstance(value, list):
         return [_comparable(item) for item in value]
     if isinstance(value, Number):
@@ -216,12 +206,6 @@ def _worth(written: str) -> str:
         return sign + "infinity"
     trailing = len(whole + fraction) - len((whole + fraction).rstrip("0"))
     return f"{sign}{significant}e{int(exponent or '0') + trailing - len(fraction)}"
-
-
-def _name(name: str) -> str:
-    """Give a field's name as it is kept: one that PostgreSQL can't hold stays escaped."""
-    storable = "\0" not in name and not any("\ud800" <= char <= "\udfff" for char in name)
-    return name if storable else name.encode("unicode_escape").decode().replace("\\x00", "\\u0000")
 
 
 def _short(value: object) -> str:

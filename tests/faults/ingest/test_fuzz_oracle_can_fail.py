@@ -27,7 +27,7 @@ BREAKAGES = {
     "another target": f"UPDATE performance_hourly SET entity_id = '1' WHERE {ONE_ROW}",
     "a bad row dropped": "DELETE FROM quarantined_rows",
     "a bad row's reason without its field": "UPDATE quarantined_rows SET reason = 'bad'",
-    "a bad row kept otherwise than it came": "UPDATE quarantined_rows SET raw = raw - 'ad.id'",
+    "a bad row kept otherwise than it came": "UPDATE quarantined_rows SET raw = replace(raw, 'ad.id', 'id')",
     "a change not told": "DELETE FROM restatements WHERE id = (SELECT max(id) FROM restatements)",
     "a window's count": "UPDATE report_windows SET row_count = row_count + 1",
 }

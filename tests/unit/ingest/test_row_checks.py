@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bidbeacon_pipelines.ingest.field_types import as_country
 from bidbeacon_pipelines.ingest.rows import (
     BadRow,
     ForeignRow,
     GoodRow,
+    RowCheck,
     TargetRow,
-    check_rows,
 )
 
 DAY = date(2025, 12, 29)
@@ -36,11 +37,9 @@ RAW: dict[str, Any] = {
 }
 
 
-def _check(raw: dict[str, Any], country: str = "US", **options: Any) -> Any:
-    (result,) = check_rows(
-        TargetRow, [raw], country_code=country, time_zone="America/Los_Angeles", window_dates=[DAY], **options
-    )
-    return result
+def _check(raw: dict[str, Any], country: str = "US", *, index: int = 0, **options: Any) -> Any:
+    check = RowCheck(TargetRow, as_country(country), "America/Los_Angeles", frozenset([DAY]), **options)
+    return check(index, raw)
 
 
 def _row(**changes: Any) -> TargetRow:
@@ -115,9 +114,7 @@ def test_other_countries_rows_are_foreign() -> None:
 def test_rows_are_counted_through() -> None:
     """The index counts all rows, good, bad and foreign."""
     raws = [RAW, RAW | {"metric.clicks": -1}, RAW | {"campaign.country": "MX"}, RAW]
-    results = list(
-        check_rows(TargetRow, raws, country_code="US", time_zone="America/Los_Angeles", window_dates=[DAY])
-    )
+    results = [_check(raw, index=index) for index, raw in enumerate(raws)]
 
     assert [(0, GoodRow), (1, BadRow), (2, ForeignRow), (3, GoodRow)] == [(r.index, type(r)) for r in results]
 
@@ -251,7 +248,7 @@ def test_bad_value_is_named(field: str, value: object, reason: str) -> None:
     raw = RAW | {field: value}
     result = _check(raw)
 
-    assert BadRow(0, raw, f"{field}: {reason}", None if field == "date.value" else DAY) == result
+    assert BadRow(0, f"{field}: {reason}", None if field == "date.value" else DAY) == result
 
 
 @pytest.mark.parametrize("field", sorted(set(RAW) - {"campaign.country", "campaign.name", "adGroup.name"}))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bidbeacon_pipelines.ingest.rows import BadRow, GoodRow, ReportRow, RowEntity, check_rows
+from bidbeacon_pipelines.ingest.rows import BadRow, GoodRow, ReportRow, RowCheck, RowEntity
 from bidbeacon_pipelines.reports.datasets import DATASETS, get_dataset
 
 DAY = date(2025, 12, 29)
@@ -52,8 +52,7 @@ def check(name: str, day: date = DAY, **changes: Any) -> Any:
     raw = SHARED | OF_DATASET[name] | {"date.value": str(day)}
     raw |= {field.replace("__", "."): value for field, value in changes.items()}
     model: type[ReportRow] = get_dataset(name).row_model
-    [result] = check_rows(model, [raw], country_code="US", time_zone=ZONE, window_dates=[day])
-    return result
+    return RowCheck(model, "US", ZONE, frozenset([day]))(0, raw)
 
 
 @pytest.mark.parametrize("name", DATASETS)

@@ -3,9 +3,9 @@
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -79,6 +79,15 @@ class Settings(BaseSettings):
         ge=1,
         description="How long Dagster's events of a run are kept; the history of assets is for good.",
     )
+
+    @field_validator("home", mode="before")
+    @classmethod
+    def _check_home(cls, value: Any) -> Any:
+        """Refuse an empty home, which would be the working directory, and a name that PostgreSQL's programs can't take."""
+        name = str(value)
+        if not name.strip() or "\0" in name or any("\ud800" <= char <= "\udfff" for char in name):
+            raise ValueError("expected BIDBEACON_HOME to be a folder, named in UTF-8")
+        return value
 
     @property
     def uses_sandbox(self) -> bool:

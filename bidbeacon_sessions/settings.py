@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -44,6 +44,15 @@ class SessionSettings(BaseSettings):
     change_log_hours: int = Field(
         24, ge=1, description="How long a reader of the stream may be away before it must reload."
     )
+
+    @field_validator("stream_token")
+    @classmethod
+    def _check_token(cls, value: SecretStr | None) -> SecretStr | None:
+        """Refuse a token that can't stand in a header."""
+        token = value.get_secret_value() if value else ""
+        if not (token.isascii() and token.isprintable()):
+            raise ValueError("expected BIDBEACON_STREAM_TOKEN to be printable ASCII characters")
+        return value
 
 
 MAX_ACTION_BYTES = 16 * 1024

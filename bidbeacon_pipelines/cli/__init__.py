@@ -8,7 +8,14 @@ import typer
 from bidbeacon_pipelines.cli.accounts import accounts_app
 from bidbeacon_pipelines.cli.checkup import doctor
 from bidbeacon_pipelines.cli.database import db_app
-from bidbeacon_pipelines.cli.frame import BadOptionError, errors
+from bidbeacon_pipelines.cli.frame import (
+    BadOptionError,
+    ExitCode,
+    check_arguments,
+    errors,
+    report_error,
+    safe_output,
+)
 from bidbeacon_pipelines.cli.loading import parse_days, refresh
 from bidbeacon_pipelines.cli.quarantine import quarantine_app
 from bidbeacon_pipelines.cli.safe_console import safe_text
@@ -29,16 +36,20 @@ app.add_typer(db_app, name="db")
 
 
 def main() -> None:
-    """Run the command; what goes wrong is one clear line and exit code 1, Ctrl-C is 130."""
+    """Run the command; what goes wrong is one clear line and an exit code (`ExitCode`)."""
     keep_new_files_private()
     try:
-        app(args=[safe_text(argument) for argument in sys.argv[1:]])
+        with safe_output():
+            check_arguments(sys.argv[1:])
+            app(args=[safe_text(argument) for argument in sys.argv[1:]])
     except KeyboardInterrupt:
         errors.print("Interrupted.", style="yellow")
-        sys.exit(130)
+        sys.exit(ExitCode.INTERRUPTED)
+    except (BadOptionError, OSError) as error:
+        sys.exit(report_error(error))
     except Exception as error:  # noqa: BLE001 - a bug keeps its traceback, without secrets
         from bidbeacon_sessions.masking import masked
 
         trace = "".join(traceback.format_exception(masked(error)))
         errors.print(trace, markup=False, highlight=False, soft_wrap=True, end="")
-        sys.exit(1)
+        sys.exit(ExitCode.FAILED)

@@ -35,7 +35,7 @@ def doctor(as_json: Json = False) -> None:
 
 
 def _checks() -> "Iterator[Check]":
-    from bidbeacon_pipelines.dev.errors import DatabaseUnavailableError
+    from bidbeacon_pipelines.dev.errors import LocalError
     from bidbeacon_pipelines.dev.postgres import resolve_database_url
     from bidbeacon_pipelines.services.doctor import examine
     from bidbeacon_pipelines.store.engine import shared_engine
@@ -43,7 +43,7 @@ def _checks() -> "Iterator[Check]":
     settings = get_settings()
     try:
         url = resolve_database_url(settings)
-    except DatabaseUnavailableError as error:
+    except LocalError as error:
         return examine(settings, None, str(error))
     return examine(settings, shared_engine(url))
 

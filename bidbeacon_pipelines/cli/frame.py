@@ -1,8 +1,14 @@
 """What all commands share: where they print, how they fail, and which database they work on."""
 
+import errno
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from enum import IntEnum
 from functools import wraps
+from io import TextIOWrapper
+from pathlib import Path
 from typing import Annotated, Any, ParamSpec
 
 import typer
@@ -17,8 +23,23 @@ Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 P = ParamSpec("P")
 
 
+class ExitCode(IntEnum):
+    """How a command ends."""
+
+    OK = 0
+    FAILED = 1
+    """What was asked for failed, or is not there."""
+    USAGE = 2
+    """An option, an argument or a setting is wrong by itself."""
+    INTERRUPTED = 130
+
+
 class BadOptionError(ValueError):
     """An option's value can't be understood."""
+
+
+class CommandFailedError(Exception):
+    """A command can't do what was asked; the message says why."""
 
 
 def plain_errors(command: Callable[P, None]) -> Callable[P, None]:
@@ -28,21 +49,50 @@ def plain_errors(command: Callable[P, None]) -> Callable[P, None]:
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             command(*args, **kwargs)
-        except _expected_errors() as error:
-            from bidbeacon_sessions.redaction import redact_text
-
-            errors.print(redact_text(str(error)), style="bold red", markup=False, highlight=False)
-            raise typer.Exit(1) from None
+        except BrokenPipeError:
+            raise  # typer ends quietly: who read the output has seen enough
+        except (*_usage_errors(), *_failures()) as error:
+            raise typer.Exit(report_error(error)) from None
 
     return wrapped
 
 
-def _expected_errors() -> tuple[type[Exception], ...]:
+def report_error(error: Exception) -> ExitCode:
+    """Print an expected error as one line, without secrets; return the exit code that its class decides."""
+    from bidbeacon_sessions.redaction import redact_text
+
+    line = redact_text(_line_of(error))
+    errors.print(line, style="bold red", markup=False, highlight=False, soft_wrap=True)
+    return ExitCode.USAGE if isinstance(error, _usage_errors()) else ExitCode.FAILED
+
+
+def _line_of(error: Exception) -> str:
+    from sqlalchemy.exc import OperationalError
+
+    if isinstance(error, OSError):
+        return f"The operating system refused: {error}."
+    if isinstance(error, OperationalError):
+        reason = str(error.orig).strip().partition("\n")[0]
+        return f"The database failed ({reason}): `bidbeacon doctor` says whether it answers."
+    return str(error)
+
+
+def _usage_errors() -> tuple[type[Exception], ...]:
+    from bidbeacon_pipelines.reports.cadence import BadCadenceError
+    from bidbeacon_pipelines.sandbox.errors import OptionError
+    from bidbeacon_sessions.errors import InvalidDatabaseUrlError, UnsafeAddressError
+
+    return (BadOptionError, BadCadenceError, OptionError, InvalidDatabaseUrlError, UnsafeAddressError)
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    from sqlalchemy.exc import OperationalError
+
     from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
     from bidbeacon_pipelines.dev.errors import LocalError
-    from bidbeacon_pipelines.reports.cadence import BadCadenceError
     from bidbeacon_pipelines.reports.datasets import UnknownDatasetError
     from bidbeacon_pipelines.reports.partition_bound import TooManyPartitionsError
+    from bidbeacon_pipelines.sandbox.errors import SandboxError
     from bidbeacon_pipelines.services.by_hand import AccountSkippedError, WindowNotLoadedError
     from bidbeacon_pipelines.store.accounts import UnknownAccountError
     from bidbeacon_sessions import SessionsError
@@ -50,15 +100,57 @@ def _expected_errors() -> tuple[type[Exception], ...]:
     return (
         AdsApiError,
         AccountSkippedError,
+        CommandFailedError,
         WindowNotLoadedError,
         LocalError,
         UnknownDatasetError,
         UnknownAccountError,
+        SandboxError,
         SessionsError,
-        BadCadenceError,
         TooManyPartitionsError,
-        BadOptionError,
+        OperationalError,
+        OSError,
     )
+
+
+def check_arguments(arguments: Sequence[str]) -> None:
+    """Refuse arguments with bytes that are not UTF-8: no name of ours has any, and the database takes none.
+
+    Raises:
+        BadOptionError: one has.
+    """
+    for argument in arguments:
+        if any("\ud800" <= char <= "\udfff" for char in argument):
+            raise BadOptionError(f"Expected arguments in UTF-8, got: {argument!a}.")
+
+
+@contextmanager
+def safe_output() -> Iterator[None]:
+    """Print inside the block wherever output goes: closed, to a full disk, or in an encoding without our characters.
+
+    Raises:
+        OSError: the output could not be written.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # it was closed
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - for as long as the process lives
+        elif isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        yield
+    finally:
+        _flush_output()
+
+
+def _flush_output() -> None:
+    """Write what is still buffered; what can't be written is dropped, or Python would try again at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if error.errno != errno.EPIPE:
+            raise
 
 
 def database_url(settings: Settings) -> str:

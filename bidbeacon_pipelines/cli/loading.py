@@ -92,9 +92,10 @@ def parse_days(value: str) -> list[date]:
     """Give the days of `2026-11-23` or `2026-11-01..2026-11-07` (both ends included)."""
     from bidbeacon_sessions.clock import read_day
 
-    first, _, last = value.partition("..")
+    first, dots, last = value.partition("..")
     try:
-        start, end = read_day(first), read_day(last or first)
+        start = read_day(first)
+        end = read_day(last) if dots else start
     except ValueError:
         raise BadOptionError(
             f"--window: expected 2026-11-23 or 2026-11-01..2026-11-07, got: {value!r}."

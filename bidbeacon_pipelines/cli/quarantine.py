@@ -28,11 +28,17 @@ def quarantine_list(
     """Show quarantined rows, newest first, each as it came and why it was refused."""
     from bidbeacon_pipelines.cli.window_output import print_quarantined_row
     from bidbeacon_pipelines.cli.windows import parse_day
+    from bidbeacon_pipelines.reports.datasets import get_dataset
+    from bidbeacon_pipelines.store.accounts import get_account
     from bidbeacon_pipelines.store.engine import shared_engine
     from bidbeacon_pipelines.store.quarantine import list_quarantined_rows
 
     day = None if window is None else parse_day(window)
+    if dataset is not None:
+        get_dataset(dataset)
     with shared_engine(database_url(get_settings())).begin() as connection:
+        if account is not None:
+            get_account(connection, account)
         rows = list_quarantined_rows(
             connection, account=account, dataset=dataset, day=day, reason=reason, limit=limit
         )

@@ -5,10 +5,11 @@ from typing import Annotated
 
 import typer
 
-from bidbeacon_pipelines.cli.frame import BadOptionError, console, database_url, plain_errors
+from bidbeacon_pipelines.cli.frame import console, database_url, plain_errors
 from bidbeacon_pipelines.settings import get_settings
 
 
+@plain_errors
 def dev() -> None:
     """Run everything on this machine: database, sandbox (without Amazon credentials), Dagster, Event Stream."""
     from bidbeacon_pipelines.dev.dev import run_dev
@@ -52,33 +53,33 @@ def sandbox(
 ) -> None:
     """Run the sandbox Ads API: Amazon's part, over real HTTP, with seeded data and switchable faults."""
     from bidbeacon_pipelines.sandbox import serve
-    from bidbeacon_pipelines.sandbox.errors import SandboxError
     from bidbeacon_pipelines.sandbox.options import read_config
 
     settings = get_settings()
-    try:
-        config = read_config(
-            faults=fault or (),
-            fault_all=fault_all,
-            faults_file=faults,
-            frozen=frozen,
-            others=setting or (),
-            seed=seed,
-            accounts=accounts,
-            rows_per_day=rows_per_day,
-            report_seconds=report_seconds,
-            calls_per_second=calls_per_second,
-            clock_start=clock_start,
-            clock_rate=clock_rate,
-            state_dir=state_dir,
-        )
-        serve(config, settings.bind_host, settings.sandbox_port if port is None else port)
-    except SandboxError as error:
-        raise BadOptionError(str(error)) from error
+    config = read_config(
+        faults=fault or (),
+        fault_all=fault_all,
+        faults_file=faults,
+        frozen=frozen,
+        others=setting or (),
+        seed=seed,
+        accounts=accounts,
+        rows_per_day=rows_per_day,
+        report_seconds=report_seconds,
+        calls_per_second=calls_per_second,
+        clock_start=clock_start,
+        clock_rate=clock_rate,
+        state_dir=state_dir,
+    )
+    serve(config, settings.bind_host, settings.sandbox_port if port is None else port)
 
 
 @plain_errors
-def stream(port: Annotated[int | None, typer.Option(help="Where it listens.")] = None) -> None:
+def stream(
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65_535, help="Where it listens; 0: any free port.")
+    ] = None,
+) -> None:
     """Run the Event Stream: the page, its list, and the live endpoints (SSE and WebSocket)."""
     import bidbeacon_pipelines.actions  # noqa: F401 - the stream shows what it knows the classes of
     from bidbeacon_pipelines.services.coverage import WindowCoverage
@@ -92,7 +93,7 @@ def stream(port: Annotated[int | None, typer.Option(help="Where it listens.")] =
     serve(
         store,
         host=settings.stream_host,
-        port=port or settings.stream_port,
+        port=settings.stream_port if port is None else port,
         explainer=window_explainer(store, get_settings()),
         coverage=WindowCoverage(store),
     )

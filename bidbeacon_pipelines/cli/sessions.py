@@ -9,6 +9,7 @@ import typer
 
 from bidbeacon_pipelines.cli.frame import (
     BadOptionError,
+    CommandFailedError,
     Json,
     console,
     database_url,
@@ -18,6 +19,8 @@ from bidbeacon_pipelines.cli.frame import (
 from bidbeacon_pipelines.settings import get_settings
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from bidbeacon_sessions.search import SessionFilter
 
 sessions_app = typer.Typer(
@@ -78,6 +81,8 @@ def sessions_list(
             str(row["session_id"]): action_json(row)
             for row in list_last_actions(connection, running, per_session=1)
         }
+        if not rows:
+            _check_names(connection, wanted)
     found = [session_json(row) for row in rows]
     if as_json:
         print_json(found)
@@ -88,6 +93,23 @@ def sessions_list(
             console.print(progress_line(session, last.get(session["id"]), datetime.now(UTC)))
     if not found:
         console.print("No session matches.")
+
+
+def _check_names(connection: "Connection", wanted: "SessionFilter") -> None:
+    """Raise where nothing can match, since nobody knows the account or the action that is asked for."""
+    from bidbeacon_pipelines.store.accounts import get_account
+    from bidbeacon_sessions.actions import find_action_class
+    from bidbeacon_sessions.search import SessionFilter
+    from bidbeacon_sessions.store import list_sessions
+
+    if wanted.type is not None and find_action_class(wanted.type) is None:
+        raise BadOptionError(
+            f"--type: expected an action of docs/actions.md, such as report-failed, got: {wanted.type!r}."
+        )
+    if wanted.account is not None:
+        of_account = list_sessions(connection, SessionFilter(account=wanted.account), limit=1)
+        if not of_account:
+            get_account(connection, wanted.account)
 
 
 @sessions_app.command("show")
@@ -102,7 +124,7 @@ def sessions_show(session_id: UUID, as_json: Json = False) -> None:
     if as_json:
         print_json(session_with_actions(store, session_id))
     elif not print_session(console, store, session_id):
-        raise BadOptionError(f"No session {session_id}: `bidbeacon sessions list` shows the newest.")
+        raise CommandFailedError(f"No session {session_id}: `bidbeacon sessions list` shows the newest.")
 
 
 @sessions_app.command("tail")
@@ -129,7 +151,7 @@ def sessions_tail(
     With `--json` each line is an action or the state of a session.
     """
     from bidbeacon_pipelines.cli.tail_output import JsonTail, TerminalTail
-    from bidbeacon_pipelines.cli.tailing import Tail
+    from bidbeacon_pipelines.cli.tailing import Tail, parse_stream_url
     from bidbeacon_sessions.settings import get_session_settings
 
     wanted = read_filter(
@@ -145,17 +167,27 @@ def sessions_tail(
     secret = get_session_settings().stream_token
     token = secret.get_secret_value() if secret else None
     with JsonTail(sys.stdout) if as_json else TerminalTail(console) as shown:
-        Tail(url or get_settings().stream_url, wanted, shown, token=token).follow(last)
+        Tail(
+            get_settings().stream_url if url is None else parse_stream_url(url), wanted, shown, token=token
+        ).follow(last)
 
 
 def read_filter(*, since: str | None = None, **given: Any) -> "SessionFilter":
     """Give the filter of a command's options.
 
     Raises:
-        BadOptionError: a status that is none, or a time that can't be read.
+        BadOptionError: a status that is none, or a day or time that can't be read.
+        UnknownDatasetError: a dataset that is none.
     """
+    from bidbeacon_pipelines.cli.windows import parse_day
+    from bidbeacon_pipelines.reports.datasets import get_dataset
     from bidbeacon_sessions.search import SessionFilter
     from bidbeacon_sessions.tables import SESSION_STATUSES
+
+    if given["dataset"] is not None:
+        get_dataset(given["dataset"])
+    if given["window"] is not None:
+        given["window"] = str(parse_day(given["window"]))
 
     if given["status"] not in {None, *SESSION_STATUSES}:
         raise BadOptionError(
@@ -189,12 +221,12 @@ def session_with_actions(store: Any, session_id: UUID) -> dict[str, Any]:
     """Give a session and its actions as JSON shows them.
 
     Raises:
-        BadOptionError: there is no such session.
+        CommandFailedError: there is no such session.
     """
     from bidbeacon_sessions.stream.listing import load_session
 
     loaded = load_session(store, session_id)
     if loaded is None:
-        raise BadOptionError(f"No session {session_id}: `bidbeacon sessions list` shows the newest.")
+        raise CommandFailedError(f"No session {session_id}: `bidbeacon sessions list` shows the newest.")
     session: dict[str, Any] = loaded["session"]
     return session

@@ -6,11 +6,12 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import httpx
 from httpx_sse import ServerSentEvent, SSEError, connect_sse
 
-from bidbeacon_pipelines.cli.frame import BadOptionError
+from bidbeacon_pipelines.cli.frame import BadOptionError, CommandFailedError
 from bidbeacon_sessions.search import SessionFilter
 
 _READ_SECONDS = 25
@@ -60,7 +61,7 @@ class Tail:
         """Show the last sessions, then everything that comes, whether or not the server is there all the time.
 
         Raises:
-            BadOptionError: the address is no stream, or wants another token.
+            CommandFailedError: the address is no stream, or wants another token.
         """
         first = last
         with httpx.Client(
@@ -155,7 +156,7 @@ class Tail:
             said = f"{told['error']} {told['what_to_do']}"
         except (ValueError, KeyError, TypeError):
             said = "This is not an Event Stream."
-        raise BadOptionError(f"{self._url} answered {response.status_code}: {said}")
+        raise CommandFailedError(f"{self._url} answered {response.status_code}: {said}")
 
     def _wait(self, reason: str) -> None:
         if not self._pause:
@@ -169,6 +170,23 @@ class Tail:
         if self._pause:
             self._shown.notice("The Event Stream is back.")
         self._pause = 0.0
+
+
+def parse_stream_url(value: str) -> str:
+    """Return the address of a stream as it was given.
+
+    Raises:
+        BadOptionError: it is not an http address with a host.
+    """
+    try:
+        parts = urlsplit(value)
+        is_address = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        httpx.URL(value)
+    except (ValueError, httpx.InvalidURL):
+        is_address = False
+    if not is_address:
+        raise BadOptionError(f"--url: expected an address like http://127.0.0.1:3030, got: {value!r}.")
+    return value
 
 
 def _as_asked(value: object) -> str:

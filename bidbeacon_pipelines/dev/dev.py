@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from bidbeacon_pipelines.dev.database_url import without_password
-from bidbeacon_pipelines.dev.errors import LocalError, ServiceFailedError
+from bidbeacon_pipelines.dev.errors import LocalError, ServiceFailedError, UnusableHomeError
 from bidbeacon_pipelines.dev.locks import FileLock
 from bidbeacon_pipelines.dev.ports import check_port
 from bidbeacon_pipelines.dev.postgres import embedded_postgres, resolve_database_url
@@ -77,14 +77,11 @@ class Dev:
                 with only_instance(self._settings.home), self._marked():
                     self._check_ports()
                     self._run_with_database()
-            except LocalError as error:
+            except (LocalError, PermissionError) as error:
                 from bidbeacon_sessions.redaction import redact_text
 
-                self._console.print(escape(redact_text(str(error))), style="red", soft_wrap=True)
-                return 1
-            except PermissionError as error:
-                advice = "belongs to another user: start as that user, or set BIDBEACON_HOME to a folder of your own."
-                self._console.print(escape(f"{error.filename} {advice}"), style="red", soft_wrap=True)
+                told = UnusableHomeError(error) if isinstance(error, PermissionError) else error
+                self._console.print(escape(redact_text(str(told))), style="red", soft_wrap=True)
                 return 1
         self._say("Everything is stopped.")
         return 0
@@ -175,10 +172,15 @@ def only_instance(home: Path) -> Iterator[None]:
 
     Raises:
         LocalError: Another `bidbeacon dev` holds it.
+        UnusableHomeError: It can't be written.
     """
-    make_private_folder(home, PASSAGE)
     lock = FileLock(home / "dev.lock")
-    if not lock.acquire(wait=False):
+    try:
+        make_private_folder(home, PASSAGE)
+        is_ours = lock.acquire(wait=False)
+    except OSError as error:
+        raise UnusableHomeError(error) from error
+    if not is_ours:
         raise LocalError(
             f"`bidbeacon dev` runs already for {home}: use that one, stop it first, or set BIDBEACON_HOME and the "
             "ports (BIDBEACON_DAGSTER_PORT, …) for a second one."

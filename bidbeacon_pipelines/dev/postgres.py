@@ -18,7 +18,7 @@ from bidbeacon_pipelines.dev.binaries import (
 )
 from bidbeacon_pipelines.dev.cluster import DATABASE, ClusterFiles, Connection, check_data, make_data
 from bidbeacon_pipelines.dev.database_url import checked_database_url
-from bidbeacon_pipelines.dev.errors import EmbeddedPostgresError
+from bidbeacon_pipelines.dev.errors import EmbeddedPostgresError, UnusableHomeError
 from bidbeacon_pipelines.dev.locks import FileLock
 from bidbeacon_pipelines.dev.ports import choose_port
 from bidbeacon_pipelines.dev.postmaster import drop_misleading_pid_file, find_postmaster, kill_orphans
@@ -66,15 +66,14 @@ class EmbeddedPostgres:
 
         Raises:
             EmbeddedPostgresError: It can't be made or started; the message says what to do.
+            UnusableHomeError: The home folder can't be written.
         """
         try:
             make_private_folder(self.files.folder, PASSAGE)
             self._use.acquire(shared=True)
             return self._running_url() or self._start()
-        except PermissionError as error:
-            raise EmbeddedPostgresError(
-                f"{error.filename} belongs to another user: start as that user, or set BIDBEACON_HOME to a folder of your own."
-            ) from error
+        except OSError as error:
+            raise UnusableHomeError(error) from error
 
     def is_running(self) -> bool:
         """Say whether the server takes connections now."""
@@ -227,6 +226,7 @@ def resolve_database_url(settings: Settings) -> str:
 
     Raises:
         DatabaseUnavailableError: The database can't be used; the message says what to do.
+        UnusableHomeError: The home folder of the embedded one can't be written.
     """
     if settings.database_url is not None:
         return checked_database_url(settings.database_url.get_secret_value())

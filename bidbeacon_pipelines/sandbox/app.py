@@ -23,8 +23,9 @@ def create_app(config: SandboxConfig) -> Starlette:
     """Make the app of a sandbox; its state is `app.state.sandbox`, its files go when it shuts down.
 
     Raises:
-        OSError: the faults file or the state folder can't be read.
-        pydantic.ValidationError: what they hold can't be understood.
+        OSError: the faults file can't be read.
+        pydantic.ValidationError: what it holds can't be understood.
+        StateFolderError: the state folder can't be used.
     """
     sandbox = SandboxState(config)
 

@@ -1,12 +1,18 @@
 """Everything about the sandbox that can be set when it starts."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
 from bidbeacon_pipelines.sandbox.fault_rules import FaultRule
+
+Seconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
+"""Up to 31 years: instants that are so far away can still be told."""
+FIRST_START, LAST_START = datetime(1970, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC)
+FASTEST: Final = 1e7
 
 _FAULT_RULES = TypeAdapter(tuple[FaultRule, ...])
 
@@ -24,18 +30,16 @@ class SandboxConfig(BaseModel):
         le=1_000_000,
         description="Daily target rows of an account's country; absent: 200 to 2,000.",
     )
-    report_seconds: float = Field(
-        4.0, ge=0, description="Mean time from creation to COMPLETED, spread by half."
-    )
-    export_seconds: float = Field(1.0, ge=0, description="Time from creation to COMPLETED of an export.")
+    report_seconds: Seconds = Field(4.0, description="Mean time from creation to COMPLETED, spread by half.")
+    export_seconds: Seconds = Field(1.0, description="Time from creation to COMPLETED of an export.")
     part_rows: int = Field(
         50_000, ge=1, description="Rows of one report part; a larger report has more parts."
     )
-    url_seconds: float = Field(3600.0, ge=0, description="How long a report's download url lives.")
-    export_url_seconds: float = Field(3600.0, ge=0, description="How long an export's download url lives.")
-    token_seconds: int = Field(3600, ge=1, description="How long an access token lives.")
-    poll_min_seconds: float = Field(
-        0.0, ge=0, description="Polling one report faster than this is a 429; 0 is off."
+    url_seconds: Seconds = Field(3600.0, description="How long a report's download url lives.")
+    export_url_seconds: Seconds = Field(3600.0, description="How long an export's download url lives.")
+    token_seconds: int = Field(3600, ge=1, le=10**9, description="How long an access token lives.")
+    poll_min_seconds: Seconds = Field(
+        0.0, description="Polling one report faster than this is a 429; 0 is off."
     )
     calls_per_second: int | None = Field(
         None, ge=1, description="Calls of one region and class let in during a second; more are a 429."
@@ -56,9 +60,11 @@ class SandboxConfig(BaseModel):
         "bad_request", description="A report that is refused is a 400, or a 207 with the reason in `error`."
     )
     clock_start: AwareDatetime | None = Field(
-        None, description="Where the sandbox's clock starts; absent: now."
+        None, ge=FIRST_START, lt=LAST_START, description="Where the sandbox's clock starts; absent: now."
     )
-    clock_rate: float = Field(1.0, ge=0, description="Sandbox seconds a real second; 0 is a frozen clock.")
+    clock_rate: float = Field(
+        1.0, ge=0, le=FASTEST, description="Sandbox seconds a real second; 0 is a frozen clock."
+    )
     faults: tuple[FaultRule, ...] = ()
     faults_file: Path | None = Field(None, description="A JSON list of fault rules, read at the start.")
     state_dir: Path | None = Field(None, description="Where reports and exports are kept over a restart.")

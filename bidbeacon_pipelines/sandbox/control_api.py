@@ -9,6 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from bidbeacon_pipelines.sandbox.config import FASTEST, FIRST_START, LAST_START
 from bidbeacon_pipelines.sandbox.fault_rules import FaultRule
 from bidbeacon_pipelines.sandbox.refusals import json_response
 from bidbeacon_pipelines.sandbox.state import SandboxState
@@ -22,9 +23,9 @@ class ClockChange(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    set: AwareDatetime | None = None
-    advance_seconds: float = 0
-    rate: float | None = Field(None, ge=0)
+    set: AwareDatetime | None = Field(None, ge=FIRST_START, lt=LAST_START)
+    advance_seconds: float = Field(0, ge=-1e9, le=1e9)
+    rate: float | None = Field(None, ge=0, le=FASTEST)
     freeze: bool = False
 
 

@@ -9,5 +9,9 @@ class OptionError(SandboxError):
     """An option can't be understood; the message says what there is."""
 
 
-class AddressTakenError(SandboxError):
-    """Something else listens where the sandbox should."""
+class CannotListenError(SandboxError):
+    """The sandbox's address can't be listened on."""
+
+
+class StateFolderError(SandboxError):
+    """The folder for reports in flight can't be read or written."""

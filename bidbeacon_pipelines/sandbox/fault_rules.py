@@ -125,7 +125,9 @@ class FaultOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     retry_after: Literal["seconds", "http-date", "none"] = "seconds"
-    seconds: float | None = Field(None, ge=0, description="Retry-After, a delay, or how long PENDING lasts.")
+    seconds: float | None = Field(
+        None, ge=0, le=1e9, description="Retry-After, a delay, or how long PENDING lasts."
+    )
     status: int | None = Field(None, ge=200, le=599, description="HTTP status of server_error and html_body.")
     code: str | None = Field(None, description="Code of a report, an export or a part of a 207 that failed.")
     reason: str | None = Field(None, description="The text that goes with the code.")

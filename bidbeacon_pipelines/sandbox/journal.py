@@ -6,6 +6,7 @@ from typing import Generic, TypeVar
 from pydantic import BaseModel
 
 from bidbeacon_pipelines.private_files import make_private_folder
+from bidbeacon_pipelines.sandbox.errors import StateFolderError
 
 _Record = TypeVar("_Record", bound=BaseModel)
 
@@ -18,20 +19,30 @@ class Journal(Generic[_Record]):
         self._model = model
 
     def read(self) -> list[_Record]:
-        """Give the records of earlier runs, oldest first.
+        """Return the records of earlier runs, oldest first; make the file where there is none.
 
         Raises:
-            pydantic.ValidationError: a line isn't such a record (of another version, say): remove the file.
+            StateFolderError: the file can't be read and written, or a line isn't such a record (of another version, say).
         """
-        if self._path is None or not self._path.exists():
+        if self._path is None:
             return []
-        return [self._model.model_validate_json(line) for line in self._path.read_text().splitlines()]
+        try:
+            make_private_folder(self._path.parent)
+            self._path.touch(mode=0o600)
+            self._path.open("a").close()
+            return [self._model.model_validate_json(line) for line in self._path.read_text().splitlines()]
+        except OSError as error:
+            raise StateFolderError(
+                f"--state-dir: expected a folder that can be written, got: {self._path.parent} ({error.strerror})."
+            ) from error
+        except ValueError as error:
+            raise StateFolderError(
+                f"{self._path} holds something else than {self._path.stem}: remove it, and start again."
+            ) from error
 
     def append(self, record: _Record) -> None:
         """Add a record; it is on disk when this returns."""
         if self._path is None:
             return
-        make_private_folder(self._path.parent)
-        self._path.touch(mode=0o600)
         with self._path.open("a") as file:
             file.write(record.model_dump_json() + "\n")

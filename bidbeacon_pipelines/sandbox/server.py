@@ -10,7 +10,7 @@ import uvicorn
 
 from bidbeacon_pipelines.sandbox.app import create_app
 from bidbeacon_pipelines.sandbox.config import SandboxConfig
-from bidbeacon_pipelines.sandbox.errors import AddressTakenError
+from bidbeacon_pipelines.sandbox.errors import CannotListenError
 from bidbeacon_pipelines.sandbox.fault_rules import FaultRule
 from bidbeacon_pipelines.sandbox.state import SandboxState
 
@@ -21,7 +21,8 @@ def serve(config: SandboxConfig, host: str = "127.0.0.1", port: int = 3040) -> N
     Port 0 is any free one; the address is printed as soon as it can be called.
 
     Raises:
-        AddressTakenError: something else listens there.
+        CannotListenError: something else listens there, or it is not this machine's address.
+        StateFolderError: the state folder can't be read or written.
         SystemExit: after SIGTERM.
     """
     # uvicorn raises the signal again when it has shut down; without this the process would end as if killed.
@@ -68,10 +69,10 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.listen(2048)
     except OSError as error:
         listener.close()
-        if error.errno != errno.EADDRINUSE:
-            raise
-        raise AddressTakenError(
-            f"Port {port} of {host} is taken. Stop what listens there, or choose another with --port (0: any free one)."
+        reason = "it is in use" if error.errno == errno.EADDRINUSE else error.strerror
+        raise CannotListenError(
+            f"The sandbox can't listen on {host}:{port}: {reason}. Stop what uses that port, or choose another with "
+            "--port (0: any free one)."
         ) from error
     return listener
 

@@ -149,9 +149,16 @@ def _do_not_wait(waiting: Waiting) -> None:
 
 
 def _look_at_disk(home: Path) -> Check:
-    existing = next(folder for folder in (home, *home.parents) if folder.exists())
-    usage = shutil.disk_usage(existing)
+    usage = next(usage for folder in (home, *home.parents) if (usage := _find_usage(folder)))
     return check_disk(str(home), usage.free, usage.total)
+
+
+def _find_usage(folder: Path) -> Any:
+    """Return the disk usage at a folder; None where it can't be looked at."""
+    try:
+        return shutil.disk_usage(folder)
+    except OSError:
+        return None
 
 
 def _first_line(error: Exception) -> str:

@@ -3,9 +3,9 @@
 import errno
 import gc
 import logging
-import os
 import signal
 import socket
+import sys
 from types import FrameType
 
 import uvicorn
@@ -53,6 +53,7 @@ class StreamServer(uvicorn.Server):
         self._app = create_app(
             store, rules, sync_seconds=sync_seconds, explainer=explainer, coverage=coverage
         )
+        self._host = host
         self._socket = _listen(host, port)
         logging.getLogger("uvicorn.error").addFilter(_is_fault_of_ours)
         super().__init__(
@@ -72,6 +73,11 @@ class StreamServer(uvicorn.Server):
     def port(self) -> int:
         """The port that is listened on."""
         return int(self._socket.getsockname()[1])
+
+    @property
+    def url(self) -> str:
+        """The address that is listened on."""
+        return f"http://{f'[{self._host}]' if ':' in self._host else self._host}:{self.port}"
 
     @property
     def is_ready(self) -> bool:
@@ -102,13 +108,15 @@ def serve(
     explainer: Explainer | None = None,
     coverage: CoverageReader | None = None,
 ) -> None:
-    """Serve page and stream until SIGINT or SIGTERM; `explainer` and `coverage` are as those of `StreamServer`.
+    """Serve page and stream until SIGINT or SIGTERM, and print where; `explainer` and `coverage` are as those of `StreamServer`.
 
     Raises:
         UnsafeAddressError: other machines reach that address, and no token is set.
         CannotListenError: the address is taken, or not this machine's.
     """
     server = StreamServer(store, host=host, port=port, explainer=explainer, coverage=coverage)
+    sys.stdout.write(f"Event Stream: {server.url}\nCtrl-C stops it.\n")
+    sys.stdout.flush()
     spare_what_was_imported()
     gc.set_threshold(_COLLECT_AFTER)
     server.run()
@@ -140,5 +148,5 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=512)
     except OSError as error:
-        reason = "the port is in use" if error.errno == errno.EADDRINUSE else os.strerror(error.errno or 0)
+        reason = "the port is in use" if error.errno == errno.EADDRINUSE else str(error.strerror)
         raise CannotListenError(host, port, reason) from error

@@ -50,9 +50,9 @@ def test_a_cadence_is_set_shown_and_taken_away(stocked: World) -> None:
     ],
 )
 def test_what_is_no_cadence_changes_nothing(stocked: World, options: Sequence[str], said: str) -> None:
-    """One line that says what is expected, exit code 1, and the old cadence stays."""
+    """One line that says what is expected, exit code 2, and the old cadence stays."""
     cadence(stocked, "--every", "2h")
     result = cadence(stocked, *options)
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert said in result.stderr.replace("\n", " ")
     assert as_json(stocked) == ("every 2 hours", True)

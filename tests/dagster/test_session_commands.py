@@ -118,5 +118,5 @@ def test_what_cannot_be_understood_is_one_line(store: SessionStore) -> None:
     with pytest.raises(BadOptionError, match="--since: expected 2h, 3d"):
         read_since("yesterday", NOW)
     result = run("list", "--status", "fine")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "--status: expected one of running, succeeded" in result.stderr.replace("\n", " ")

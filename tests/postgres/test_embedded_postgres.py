@@ -22,7 +22,8 @@ import pytest
 from pydantic import SecretStr
 
 from bidbeacon_pipelines.dev.binaries import find_binaries, reachable_binaries
-from bidbeacon_pipelines.dev.errors import DatabaseUnavailableError, EmbeddedPostgresError
+from bidbeacon_pipelines.dev.dev import only_instance
+from bidbeacon_pipelines.dev.errors import DatabaseUnavailableError, EmbeddedPostgresError, UnusableHomeError
 from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres, resolve_database_url
 from bidbeacon_pipelines.dev.postmaster import find_postmaster
 from bidbeacon_pipelines.dev.server_user import ServerUser
@@ -345,6 +346,40 @@ def test_an_ordinary_user_can_run_it_too() -> None:
         assert in_child_process(use_it, user if is_root else None) == expected
     finally:
         shutil.rmtree(home)
+
+
+def test_a_folder_without_rights_is_told_by_what_lacks_them() -> None:
+    """One's own is told with its mode, another's as that; neither as the other."""
+    nobody = pwd.getpwnam("nobody")
+    is_root = os.geteuid() == 0
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    own, closed = folder / "own", Path("/root") if is_root else Path("/")
+    own.mkdir(mode=0o000)
+    if is_root:
+        os.chown(own, nobody.pw_uid, nobody.pw_gid)
+
+    def use_them() -> dict[str, object]:
+        return {str(home): refusal_of(home) for home in (own, closed)}
+
+    user = ServerUser(nobody.pw_uid, nobody.pw_gid) if is_root else None
+    told = in_child_process(use_them, user)
+    shutil.rmtree(folder)
+    expected = "Expected BIDBEACON_HOME to be a folder that you can write, got: "
+    advice = "Repair it, or set BIDBEACON_HOME to a folder of your own."
+    assert told == {
+        str(own): f"{expected}{own}/postgres (the mode of {own} is 000). {advice}",
+        str(closed): f"{expected}{closed / 'postgres'} ({closed} belongs to another user). {advice}",
+    }
+
+
+def refusal_of(home: Path) -> str:
+    """Return what is said of a home folder that can't be used, by the server and by `bidbeacon dev` alike."""
+    with pytest.raises(UnusableHomeError) as caught:
+        EmbeddedPostgres(home).ensure_running()
+    with pytest.raises(UnusableHomeError, match="Expected BIDBEACON_HOME"), only_instance(home):
+        pass
+    return str(caught.value)
 
 
 def in_child_process(action: Callable[[], dict[str, object]], user: ServerUser | None) -> object:

@@ -210,3 +210,15 @@ def test_a_signal_stops_the_process_soon_with_streams_open(database_url: str, nu
             took = time.monotonic() - started
         assert "stopped\n" == process.stdout.read()
     assert took < 10
+
+
+def test_port_0_is_any_free_port_and_is_printed(database_url: str) -> None:
+    """`bidbeacon stream --port 0` says where it listens, and ends with 0 after Ctrl-C."""
+    command = [sys.executable, "-m", "bidbeacon_pipelines", "stream", "--port", "0"]
+    environment = os.environ | {"BIDBEACON_DATABASE_URL": database_url}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
+        name, _, url = process.stdout.readline().strip().partition(": ")
+        assert ("Event Stream", 200) == (name, httpx.get(f"{url}/healthz", timeout=15).status_code)
+        process.send_signal(signal.SIGINT)
+        assert 0 == process.wait(timeout=15)

@@ -16,7 +16,7 @@ import pytest
 from rich.console import Console
 
 from bidbeacon_pipelines.cli import tailing
-from bidbeacon_pipelines.cli.frame import BadOptionError
+from bidbeacon_pipelines.cli.frame import CommandFailedError
 from bidbeacon_pipelines.cli.tail_output import JsonTail, TerminalTail
 from bidbeacon_pipelines.cli.tailing import Tail
 from bidbeacon_pipelines.settings import PROJECT_ROOT
@@ -230,7 +230,7 @@ def test_a_stream_that_wants_a_token_says_so(
     get_session_settings.cache_clear()
     with (
         served(session_store) as url,
-        pytest.raises(BadOptionError, match="answered 401: A token is needed"),
+        pytest.raises(CommandFailedError, match="answered 401: A token is needed"),
     ):
         Tail(url, SessionFilter(), Heard(), token="wrong").follow(0)
 

@@ -114,7 +114,7 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
         port = listener.getsockname()[1]
         code, words = refused(tmp_path, "--port", str(port))
     assert (1, 1) == (code, len(words.strip().splitlines()))
-    assert f"Port {port} of 127.0.0.1 is taken" in words
+    assert f"The sandbox can't listen on 127.0.0.1:{port}: it is in use" in words
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
     ],
 )
 def test_mistakes_are_one_line(tmp_path: Path, options: list[str], part: str) -> None:
-    """An option that can't be understood is one clear line that says what there is, and exit code 1."""
+    """An option that can't be understood is one clear line that says what there is, and exit code 2."""
     code, words = refused(tmp_path, *options)
-    assert (1, 1) == (code, len(words.strip().splitlines()))
+    assert (2, 1) == (code, len(words.strip().splitlines()))
     assert part in words

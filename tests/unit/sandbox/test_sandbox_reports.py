@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from bidbeacon_pipelines.sandbox.errors import StateFolderError
+
 TODAY = date(2026, 1, 15)
 FEW = ["date.value", "campaign.id", "metric.clicks"]
 
@@ -233,6 +235,13 @@ def test_state_dir_keeps_reports(start: Callable[..., Any], tmp_path: Path) -> N
     second = start(state_dir=tmp_path)
     second.state.clock.advance(120)
     assert second.rows_of(second.report(report_id)) == start().rows()
+
+
+def test_a_state_dir_with_something_else_in_it_is_refused(start: Callable[..., Any], tmp_path: Path) -> None:
+    """What to remove is named; nothing is overwritten."""
+    (tmp_path / "reports.jsonl").write_bytes(b"\xff")
+    with pytest.raises(StateFolderError, match=r"reports.jsonl holds something else than reports: remove it"):
+        start(state_dir=tmp_path)
 
 
 def test_parts(start: Callable[..., Any]) -> None:

@@ -1,0 +1,232 @@
+"""What is wrong with a command, a setting or the machine is one line and an exit code, whatever it is."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+from typer.testing import CliRunner, Result
+
+from bidbeacon_pipelines.cli import app
+from bidbeacon_pipelines.settings import PROJECT_ROOT, get_settings
+
+COMMAND = (sys.executable, "-m", "bidbeacon_pipelines")
+NOBODY = "00000000-0000-0000-0000-000000000000"
+WITH_ACCOUNT = ("--account", "US.x")
+REFRESH = ("refresh", *WITH_ACCOUNT)
+TAIL = ("sessions", "tail", "--url")
+SANDBOX = ("sandbox", "--port", "0")
+DAY_OR_DAYS = "--window: expected 2026-11-23 or 2026-11-01..2026-11-07, got: "
+ADDRESS = "--url: expected an address like http://127.0.0.1:3030, got: "
+NO_ACCOUNT = "No account 'nope': `bidbeacon accounts list` shows the keys"
+
+FAILED, USAGE = 1, 2
+
+WRONG = [
+    (("accounts", "enable", "nope"), NO_ACCOUNT, FAILED),
+    (("accounts", "disable", ""), "No account ''", FAILED),
+    (("accounts", "cadence", "US.x", "--every", "-5m"), "expected a duration like 6h", USAGE),
+    (("accounts", "cadence", "US.x", "--cron", "@daily"), "expected five fields", USAGE),
+    ((*REFRESH, "--window", "2026-11-20.."), f"{DAY_OR_DAYS}'2026-11-20..'", USAGE),
+    ((*REFRESH, "--window", "..2026-11-20"), f"{DAY_OR_DAYS}'..2026-11-20'", USAGE),
+    ((*REFRESH, "--window", "0001-01-01"), f"{DAY_OR_DAYS}'0001-01-01'", USAGE),
+    ((*REFRESH, "--window", "9999-12-31"), f"{DAY_OR_DAYS}'9999-12-31'", USAGE),
+    ((*REFRESH, "--dataset", "weather"), "expected a dataset (daily_targets,", FAILED),
+    (("explain", *WITH_ACCOUNT, "--window", ""), "--window: expected a day like 2026-11-23, got: ''", USAGE),
+    (("restatements", "--account", "nope", "--window", "2026-11-23"), NO_ACCOUNT, FAILED),
+    (("quarantine", "list", "--account", "nope"), NO_ACCOUNT, FAILED),
+    (("quarantine", "list", "--dataset", "nope"), "expected a dataset (daily_targets,", FAILED),
+    (("quarantine", "replay", "--account", "nope"), NO_ACCOUNT, FAILED),
+    (("sessions", "list", "--account", "nope"), NO_ACCOUNT, FAILED),
+    (("sessions", "list", "--window", "x"), "--window: expected a day like 2026-11-23, got: 'x'", USAGE),
+    (("sessions", "list", "--dataset", "x"), "expected a dataset (daily_targets,", FAILED),
+    (("sessions", "list", "--type", "x"), "--type: expected an action of docs/actions.md", USAGE),
+    (("sessions", "list", "--status", "fine"), "--status: expected one of running,", USAGE),
+    (("sessions", "list", "--since", "soon"), "--since: expected 2h, 3d,", USAGE),
+    (("sessions", "show", NOBODY), f"No session {NOBODY}", FAILED),
+    ((*TAIL, "nonsense"), f"{ADDRESS}'nonsense'", USAGE),
+    ((*TAIL, "ftp://127.0.0.1/"), f"{ADDRESS}'ftp://127.0.0.1/'", USAGE),
+    ((*TAIL, ""), f"{ADDRESS}''", USAGE),
+    ((*TAIL, "http://"), f"{ADDRESS}'http://'", USAGE),
+    ((*TAIL, "http://[::1"), f"{ADDRESS}'http://[::1'", USAGE),
+    ((*TAIL, "http://127.0.0.1:99999"), f"{ADDRESS}'http://127.0.0.1:99999'", USAGE),
+    ((*TAIL, "http://a\nb:1"), f"{ADDRESS}'http://a\\nb:1'", USAGE),
+    ((*SANDBOX, "--clock-rate", "inf"), "the sandbox: clock_rate: ", USAGE),
+    ((*SANDBOX, "--clock-rate", "1e300"), "the sandbox: clock_rate: ", USAGE),
+    ((*SANDBOX, "--report-seconds", "inf"), "the sandbox: report_seconds: ", USAGE),
+    ((*SANDBOX, "--fault-all", "nan"), "--fault-all is a probability from 0 to 1; got nan", USAGE),
+    ((*SANDBOX, "--set", "export_seconds=inf"), "the sandbox: export_seconds: ", USAGE),
+    ((*SANDBOX, "--clock-start", "9999-12-31T23:59:59Z"), "the sandbox: clock_start: ", USAGE),
+    ((*SANDBOX, "--fault", "slow:seconds=inf"), "--fault slow:seconds=inf: seconds: ", USAGE),
+    ((*SANDBOX, "--faults", "/dev/null/x"), "/dev/null/x can't be read: Not a directory", USAGE),
+    ((*SANDBOX, "--faults", "/"), "/ can't be read: Is a directory", USAGE),
+    ((*SANDBOX, "--state-dir", "/dev/null"), "--state-dir: expected a folder that can be written", FAILED),
+    ((*SANDBOX, "--state-dir", "x" * 300), "--state-dir: expected a folder that can be written", FAILED),
+]
+"""What is run, what its line says, and how it ends."""
+
+OUT_OF_RANGE = [
+    ("stream", "--port", "99999"),
+    ("stream", "--port", "-1"),
+    (*SANDBOX, "--clock-rate", "nan"),
+    (*SANDBOX, "--report-seconds", "-1"),
+    ("quarantine", "list", "--limit", "-1"),
+    ("sessions", "list", "--limit", "9" * 30),
+    ("sessions", "tail", "--last", "-1"),
+    ("sessions", "show", "nonsense"),
+    ("restatements", *WITH_ACCOUNT, "--window", "2026-11-23", "--from", "nan"),
+]
+"""What is refused before the command begins."""
+
+
+def run(*arguments: str) -> Result:
+    """Run a command in this process."""
+    return CliRunner().invoke(app, list(arguments))
+
+
+def call(
+    *arguments: str | bytes, before: str = "", after: str = "", **environment: str
+) -> "subprocess.CompletedProcess[str]":
+    """Run the command as a shell does, with what stands before and after it."""
+    script = f'{before} "$@" {after}; exit ${{PIPESTATUS[0]}}'
+    return subprocess.run(
+        ["bash", "-c", script, "bash", *COMMAND, *arguments],
+        env=os.environ | environment,
+        cwd=PROJECT_ROOT,
+        capture_output=True,
+        text=True,
+        errors="backslashreplace",
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture
+def database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Let commands work on a fresh database."""
+    monkeypatch.setenv("BIDBEACON_DATABASE_URL", database_url)
+    get_settings.cache_clear()
+    return database_url
+
+
+@pytest.mark.usefixtures("database")
+@pytest.mark.parametrize(("arguments", "line", "code"), WRONG, ids=str)
+def test_what_is_wrong_is_one_line(arguments: Sequence[str], line: str, code: int) -> None:
+    """It says what was expected and what came; 1 where it is not there or failed, 2 where it is wrong by itself."""
+    result = run(*arguments)
+    assert line in result.stderr
+    assert (code, 1, "") == (result.exit_code, len(result.stderr.splitlines()), result.stdout)
+
+
+@pytest.mark.usefixtures("database")
+@pytest.mark.parametrize("arguments", OUT_OF_RANGE, ids=str)
+def test_what_no_option_takes_is_wrong_usage(arguments: Sequence[str]) -> None:
+    """The message names the option or the argument."""
+    result = run(*arguments)
+    assert result.exit_code == USAGE
+    assert "Invalid value for" in result.stderr
+
+
+def options_of(path: tuple[str, ...], command: Any) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield all commands below one, each with an option that takes a value."""
+    for name, below in getattr(command, "commands", {}).items():
+        yield from options_of((*path, name), below)
+    for parameter in command.params:
+        if parameter.param_type_name == "option" and not parameter.is_flag:
+            yield path, parameter.opts[0]
+
+
+SERVE = {"dev", "sandbox", "stream", "tail"}
+OPTIONS = [
+    (path, option)
+    for path, option in options_of((), typer.main.get_command(app))
+    if not SERVE.intersection(path)
+]
+NEEDED = {
+    "refresh": WITH_ACCOUNT,
+    "explain": (*WITH_ACCOUNT, "--window", "2026-11-23"),
+    "restatements": (*WITH_ACCOUNT, "--window", "2026-11-23"),
+    "cadence": ("US.x",),
+}
+
+
+@pytest.mark.usefixtures("database")
+@pytest.mark.parametrize(("path", "option"), OPTIONS, ids=str)
+def test_no_value_of_an_option_is_a_bug(path: tuple[str, ...], option: str) -> None:
+    """Empty, huge, negative, not a number, marked up, with line ends and escapes: refused or not found, never a traceback."""
+    for value in ("", "-1", "nan", "9" * 30, "9999-12-31", "[red]\n\x1b[31m🐕'; --", "x" * 5_000):
+        result = run(*path, *NEEDED.get(path[-1], ()), option, value)
+        assert isinstance(result.exception, SystemExit | None), (value, result.exception)
+        assert result.exit_code in {0, FAILED, USAGE}
+
+
+@pytest.mark.parametrize(
+    ("home", "refused", "reason"),
+    [
+        ("/proc/x", "/proc/x", "No such file or directory"),
+        ("/dev/null/x", "/dev/null", "not a folder"),
+        (f"/tmp/{'x' * 300}", f"/tmp/{'x' * 300}", "File name too long"),
+    ],
+    ids=["no disk", "below a file", "long"],
+)
+@pytest.mark.parametrize("command", [("db", "url"), ("accounts", "list"), ("dev",)], ids=str)
+def test_a_home_that_can_not_be_made_is_one_line(
+    command: Sequence[str], home: str, refused: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It names the setting, the path, and why the system refuses it."""
+    monkeypatch.setenv("BIDBEACON_HOME", home)
+    get_settings.cache_clear()
+    result = run(*command)
+    said = (result.stdout + result.stderr).rstrip("\n")
+    assert said.startswith(f"Expected BIDBEACON_HOME to be a folder that you can write, got: {refused}")
+    assert f"({reason})" in said
+    assert (1, 1) == (result.exit_code, len(said.splitlines()))
+
+
+def test_doctor_tells_a_home_that_can_not_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As what is wrong with the database, beside all else that it looks at."""
+    monkeypatch.setenv("BIDBEACON_HOME", f"/tmp/{'x' * 300}")
+    get_settings.cache_clear()
+    result = run("doctor")
+    assert (1, True) == (result.exit_code, isinstance(result.exception, SystemExit))
+    assert "Expected BIDBEACON_HOME to be a folder" in " ".join(result.stdout.split())
+
+
+def test_bytes_that_are_not_utf_8_are_refused(database: str) -> None:
+    """In any argument, before anything is done with it."""
+    result = call("accounts", "enable", b"caf\xe9", BIDBEACON_DATABASE_URL=database)
+    assert (USAGE, "Expected arguments in UTF-8, got: 'caf\\udce9'.\n") == (result.returncode, result.stderr)
+
+
+OUTPUTS: Mapping[str, tuple[str, str, set[int], str]] = {
+    "closed": ("", ">&-", {0}, ""),
+    "a full disk": (
+        "",
+        ">/dev/full",
+        {1},
+        "The operating system refused: [Errno 28] No space left on device.\n",
+    ),
+    "errors closed": ("", "2>&-", {0}, ""),
+    "nobody reads": ("", "| true", {0, 1}, ""),
+    "ASCII only": ("PYTHONIOENCODING=ascii", "", {0}, ""),
+}
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize("command", [("accounts", "list"), ("sessions", "list", "--json")], ids=str)
+def test_output_goes_where_it_can(database: str, output: str, command: Sequence[str], tmp_path: Path) -> None:
+    """Without a traceback, wherever that is."""
+    before, after, codes, said = OUTPUTS[output]
+    result = call(
+        *command,
+        before=f"env {before}" if before else "",
+        after=after,
+        BIDBEACON_DATABASE_URL=database,
+        BIDBEACON_HOME=str(tmp_path),
+    )
+    assert said == result.stderr
+    assert result.returncode in codes

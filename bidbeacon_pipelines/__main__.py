@@ -1,6 +1,20 @@
 """`python -m bidbeacon_pipelines` is the command `bidbeacon`."""
 
-from bidbeacon_pipelines.cli import main
+import sys
+
+INTERRUPTED = 130
+
+
+def main() -> None:
+    """Run the command; Ctrl-C is a line and exit code 130, also while modules are imported, which takes a second."""
+    try:
+        from bidbeacon_pipelines.cli import main as run_command
+
+        run_command()
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted.\n")
+        sys.exit(INTERRUPTED)
+
 
 if __name__ == "__main__":
     main()

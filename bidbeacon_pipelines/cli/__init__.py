@@ -42,9 +42,6 @@ def main() -> None:
         with safe_output():
             check_arguments(sys.argv[1:])
             app(args=[safe_text(argument) for argument in sys.argv[1:]])
-    except KeyboardInterrupt:
-        errors.print("Interrupted.", style="yellow")
-        sys.exit(ExitCode.INTERRUPTED)
     except (BadOptionError, OSError) as error:
         sys.exit(report_error(error))
     except Exception as error:  # noqa: BLE001 - a bug keeps its traceback, without secrets

@@ -32,6 +32,7 @@ class ExitCode(IntEnum):
     USAGE = 2
     """An option, an argument or a setting is wrong by itself."""
     INTERRUPTED = 130
+    """By Ctrl-C; `__main__` ends with it, which imports nothing before."""
 
 
 class BadOptionError(ValueError):

@@ -202,6 +202,13 @@ def test_bytes_that_are_not_utf_8_are_refused(database: str) -> None:
     assert (USAGE, "Expected arguments in UTF-8, got: 'caf\\udce9'.\n") == (result.returncode, result.stderr)
 
 
+def test_an_interrupt_while_modules_are_imported_is_one_line(tmp_path: Path) -> None:
+    """As at any other time."""
+    (tmp_path / "typer.py").write_text("raise KeyboardInterrupt")
+    result = call("accounts", "list", PYTHONPATH=str(tmp_path))
+    assert (130, "Interrupted.\n") == (result.returncode, result.stderr)
+
+
 OUTPUTS: Mapping[str, tuple[str, str, set[int], str]] = {
     "closed": ("", ">&-", {0}, ""),
     "a full disk": (

@@ -35,6 +35,7 @@ from bidbeacon_pipelines.actions.reports import (
     WindowSkipped,
     WindowsPlanned,
     WindowsQueued,
+    WindowsReopened,
 )
 from bidbeacon_pipelines.actions.summaries import ClaimsChecked, SummaryUpdated
 from bidbeacon_pipelines.actions.upkeep import OldRecordsDeleted
@@ -70,4 +71,5 @@ __all__ = [
     "WindowsExpired",
     "WindowsPlanned",
     "WindowsQueued",
+    "WindowsReopened",
 ]

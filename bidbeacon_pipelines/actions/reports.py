@@ -71,6 +71,15 @@ class WindowsExpired(_WindowsAction):
     effect = "expired"
 
 
+class WindowsReopened(_WindowsAction):
+    """Windows that Amazon still serves are due again: they had been ended or postponed too early, as by a wrong clock."""
+
+    sentence = (
+        "Reopened {windows:count:window} of {dataset:badge}, ended or postponed too early: {windows:windows}"
+    )
+    effect = "reopened"
+
+
 class WindowsQueued(_WindowsAction):
     """Due windows wait to be asked for: promises that their request comes to an end, in five attempts of a day each at most."""
 

@@ -1,6 +1,5 @@
 """The commands on accounts."""
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -47,13 +46,14 @@ def accounts_list(as_json: Json = False) -> None:
     from bidbeacon_pipelines.services.cadence import describe_cadence
     from bidbeacon_pipelines.store.accounts import list_accounts
     from bidbeacon_pipelines.store.cadences import list_cadences
+    from bidbeacon_pipelines.store.clock import read_now
     from bidbeacon_pipelines.store.engine import shared_engine
     from bidbeacon_pipelines.store.windows import list_coverage
 
     with shared_engine(database_url(get_settings())).begin() as connection:
         accounts = list_accounts(connection)
         cadences = {stored.account_key: stored for stored in list_cadences(connection)}
-        coverage = list_coverage(connection, now=datetime.now(UTC))
+        coverage = list_coverage(connection, now=read_now(connection, get_settings()))
     if as_json:
         of_account = {
             a.account_key: [c.__dict__ for c in coverage if c.account_key == a.account_key] for a in accounts
@@ -91,11 +91,13 @@ def accounts_disable(key: str) -> None:
 def _set_enabled(key: str, *, enabled: bool) -> None:
     from bidbeacon_pipelines.services.partition_room import check_room_to_enable
     from bidbeacon_pipelines.store.accounts import set_enabled
+    from bidbeacon_pipelines.store.clock import read_now
     from bidbeacon_pipelines.store.engine import shared_engine
 
     with shared_engine(database_url(get_settings())).begin() as connection:
         if enabled:
-            check_room_to_enable(connection, key, get_settings(), datetime.now(UTC).date())
+            today = read_now(connection, get_settings()).date()
+            check_room_to_enable(connection, key, get_settings(), today)
         set_enabled(connection, key, enabled=enabled)
     console.print(f"{key} is {'enabled' if enabled else 'disabled'}.")
 
@@ -117,12 +119,13 @@ def accounts_cadence(
 ) -> None:
     """Say how often an account is looked at, or show it; what is asked for by hand never waits for it."""
     from bidbeacon_pipelines.services.cadence import choose_cadence, keep_cadence, look_up_cadence
+    from bidbeacon_pipelines.store.clock import read_now
     from bidbeacon_pipelines.store.engine import shared_engine
 
     chosen = choose_cadence(every=every, cron=cron, as_soon_as_due=as_soon_as_due)
     with shared_engine(database_url(get_settings())).begin() as connection:
         if chosen is not None:
-            keep_cadence(connection, key, chosen, datetime.now(UTC))
+            keep_cadence(connection, key, chosen, read_now(connection, get_settings()))
         told = look_up_cadence(connection, key)
     if as_json:
         print_json(told.__dict__)

@@ -1,6 +1,6 @@
 """Commands about one window: why it is as it is, and how its numbers changed."""
 
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Annotated
 
 import typer
@@ -40,14 +40,14 @@ def explain(
     import bidbeacon_pipelines.actions  # noqa: F401 - registers the sentences
     from bidbeacon_pipelines.cli.window_output import print_explanation
     from bidbeacon_pipelines.services.explain import explain_window, explanation_json
+    from bidbeacon_pipelines.store.clock import read_now
     from bidbeacon_sessions import SessionStore
 
     day, settings = parse_day(window), get_settings()
     store = SessionStore.connect(database_url(settings))
     with store.snapshot() as connection:
-        told = explanation_json(
-            explain_window(connection, settings, account, dataset, day, now=datetime.now(UTC))
-        )
+        now = read_now(connection, settings)
+        told = explanation_json(explain_window(connection, settings, account, dataset, day, now=now))
     if as_json:
         print_json(told)
     else:

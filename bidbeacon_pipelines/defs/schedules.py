@@ -27,6 +27,7 @@ from bidbeacon_pipelines.services.cadence import settle_cadences
 from bidbeacon_pipelines.services.refresh import REPORTS_IN_FLIGHT
 from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_pipelines.store.accounts import list_accounts, list_keys_without_entities
+from bidbeacon_pipelines.store.clock import read_now
 from bidbeacon_pipelines.store.requests import list_open_requests
 from bidbeacon_pipelines.store.windows import list_accounts_with_due_work, list_unrecorded_windows
 from bidbeacon_sessions.dagster import build_session_closer, list_runs_under_way
@@ -167,8 +168,8 @@ def _is_pause_due(failed: RunRecord, now: datetime) -> bool:
 
 
 def _wanted_runs(instance: DagsterInstance) -> Iterator[RunRequest]:
-    now = datetime.now(UTC)
     with session_store().begin() as connection:
+        now = read_now(connection, get_settings())
         settle_cadences(connection, now)
         known = bool(list_accounts(connection))
         without = list_keys_without_entities(
@@ -195,14 +196,16 @@ def _runs_for(
 
 def _nothing_to_poll() -> str | None:
     with session_store().begin() as connection:
-        due = list_open_requests(connection, due_at=datetime.now(UTC))
+        due = list_open_requests(connection, due_at=read_now(connection, get_settings()))
         if list_unrecorded_windows(connection, limit=1):
             return None
     return None if due else "No report in flight is due for a look."
 
 
 def _is_just_polled(instance: DagsterInstance) -> bool:
-    since = datetime.now(UTC) - POLL_EVERY + _RUN_COMES_LATE
+    with session_store().begin() as connection:
+        now = read_now(connection, get_settings())
+    since = now - POLL_EVERY + _RUN_COMES_LATE
     return bool(
         instance.get_run_records(RunsFilter(job_name=poll_reports.name, created_after=since), limit=1)
     )

@@ -1,7 +1,5 @@
 """Keeping house in Dagster: what is old is deleted once a day."""
 
-from datetime import UTC, datetime
-
 from dagster import (
     DefaultScheduleStatus,
     OpExecutionContext,
@@ -14,15 +12,17 @@ from dagster import (
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions
 from bidbeacon_pipelines.services.retention import delete_old_records as delete_all_old_records
 from bidbeacon_pipelines.settings import get_settings
+from bidbeacon_pipelines.store.clock import DatabaseClock
 from bidbeacon_sessions.dagster import session_metadata
 
 
 @op
 def delete_old_records_op(context: OpExecutionContext, job_sessions: BidBeaconSessions) -> None:
     """Delete records that are older than they are kept. Safe to run at any time, and again."""
-    store = job_sessions.store()
+    store, settings = job_sessions.store(), get_settings()
+    now = DatabaseClock(store.engine, settings)()
     with job_sessions.session(context, "delete-old-records") as session:
-        delete_all_old_records(store.engine, session, get_settings(), datetime.now(UTC))
+        delete_all_old_records(store.engine, session, settings, now)
     context.add_output_metadata(session_metadata(store, session.session_id))
 
 

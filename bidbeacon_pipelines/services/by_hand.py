@@ -17,13 +17,13 @@ from bidbeacon_pipelines.reports.windows import (
 )
 from bidbeacon_pipelines.services.load_actions import days_by_reason
 from bidbeacon_pipelines.services.refresh import (
-    keep_windows,
     request_due_windows,
     skip_account,
     skip_windows,
     step_requests,
 )
 from bidbeacon_pipelines.services.requests import drive_request
+from bidbeacon_pipelines.services.windows import keep_windows
 from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.store.accounts import Account, get_account
 from bidbeacon_pipelines.store.requests import (

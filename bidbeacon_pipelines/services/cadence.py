@@ -104,8 +104,10 @@ def describe_cadence(stored: StoredCadence) -> str:
 def settle_cadences(connection: Connection, now: datetime) -> list[str]:
     """Work out when the next round may begin for accounts whose cadence is new; give their keys.
 
-    A new time between rounds counts from the last look, a new cron from now.
+    A new time between rounds counts from the last look, a new cron from now. A look that a wrong clock has noted in the
+    future counts as one of now.
     """
+    cadences.correct_looks(connection, now)
     return cadences.settle_cadences(
         connection, lambda stored: _next_look(stored, last=stored.last_look_at, now=now)
     )

@@ -8,9 +8,7 @@ from sqlalchemy import Connection
 
 from bidbeacon_pipelines.actions import (
     SkipReason,
-    WindowsExpired,
     WindowSkipped,
-    WindowsPlanned,
     WindowsQueued,
 )
 from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
@@ -19,12 +17,10 @@ from bidbeacon_pipelines.reports.turns import Queue, share_slots, take_turns
 from bidbeacon_pipelines.reports.windows import (
     local_date,
     missed_offsets,
-    next_refresh_at,
-    oldest_served,
-    window_dates,
 )
 from bidbeacon_pipelines.services.cadence import end_round, note_look
 from bidbeacon_pipelines.services.requests import drive_request
+from bidbeacon_pipelines.services.windows import keep_windows
 from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.requests import (
@@ -42,12 +38,8 @@ from bidbeacon_pipelines.store.requests import (
 from bidbeacon_pipelines.store.windows import (
     WindowToPlan,
     attach_windows,
-    create_windows,
-    expire_windows,
-    find_windows_through,
     list_windows_of_request,
     list_windows_to_plan,
-    set_windows_through,
 )
 from bidbeacon_sessions import SessionClosedError, SessionRecorder
 
@@ -128,33 +120,6 @@ def _tell_worked_on_elsewhere(bench: Workbench, session: SessionRecorder, reques
                 detail=f"session {request.claimed_by}",
             )
         )
-
-
-def keep_windows(
-    bench: Workbench, session: SessionRecorder, account: Account, dataset: Dataset, *, again: bool = False
-) -> None:
-    """Create the windows that exist by now, and end those that Amazon serves no longer: once a local day, or `again`."""
-    today = local_date(bench.now(), account.time_zone)
-    with bench.engine.begin() as connection:
-        through = find_windows_through(connection, account, dataset.name)
-        if not again and through is not None and through >= today:
-            return
-        zone = account.time_zone
-        due = {day: next_refresh_at(dataset, day, zone, None) for day in window_dates(dataset, today)}
-        created = create_windows(connection, account, dataset.name, due)
-        expired = expire_windows(connection, account, dataset.name, oldest_served(dataset, today))
-        set_windows_through(connection, account, dataset.name, today)
-        if created:
-            session.add_in(
-                connection,
-                WindowsPlanned(
-                    account=account.account_key, dataset=dataset.name, created=created, through=today
-                ),
-            )
-        if expired:
-            session.add_in(
-                connection, WindowsExpired(account=account.account_key, dataset=dataset.name, windows=expired)
-            )
 
 
 @dataclass(frozen=True)

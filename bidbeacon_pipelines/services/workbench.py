@@ -14,9 +14,10 @@ from bidbeacon_pipelines.services.api_lanes import PostgresLanes
 from bidbeacon_pipelines.services.api_ledger import PostgresCallLog
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.accounts import Account, find_account, get_account
+from bidbeacon_pipelines.store.clock import DatabaseClock
 from bidbeacon_pipelines.store.engine import shared_engine
 from bidbeacon_sessions import AccountRef, SessionStore
-from bidbeacon_sessions.clock import Clock, utc_now
+from bidbeacon_sessions.clock import Clock
 from bidbeacon_sessions.progress import pause
 
 
@@ -28,14 +29,14 @@ class Workbench:
         engine: our tables.
         client: the Ads API.
         settings: what can be set.
-        clock: gives the present instant in UTC.
+        clock: gives the present instant in UTC; the database's, or a simulated one.
         sleep: lets so many seconds pass.
     """
 
     engine: Engine
     client: AdsApiClient
     settings: Settings
-    clock: Clock = utc_now
+    clock: Clock
     sleep: Callable[[float], None] = pause
 
     @property
@@ -77,4 +78,4 @@ def open_workbench(settings: Settings, database_url: str) -> Iterator[Workbench]
     engine = shared_engine(database_url)
     lanes = PostgresLanes(engine, LaneGaps())
     with PostgresCallLog(engine) as log, connect(settings, lanes=lanes, log=log) as client:
-        yield Workbench(engine, client, settings)
+        yield Workbench(engine, client, settings, DatabaseClock(engine, settings))

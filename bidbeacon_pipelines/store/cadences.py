@@ -36,6 +36,17 @@ class StoredCadence:
 _COLUMNS = "account_key, time_zone, refresh_every, refresh_cron, next_look_at, last_look_at"
 
 
+def correct_looks(connection: Connection, now: datetime) -> None:
+    """Move what a wrong clock has noted in the future to now, and have the next look of these accounts worked out anew."""
+    connection.execute(
+        text("""UPDATE advertiser_accounts
+                   SET last_look_at = least(last_look_at, :now), entities_synced_at = least(entities_synced_at, :now),
+                       next_look_of = NULL
+                 WHERE greatest(last_look_at, entities_synced_at) > CAST(:now AS timestamptz) + interval '1 day'"""),
+        {"now": now},
+    )
+
+
 def set_cadence(connection: Connection, key: str, *, every: timedelta | None, cron: str | None) -> None:
     """Set an account's cadence; with neither it is refreshed as soon as something is due.
 

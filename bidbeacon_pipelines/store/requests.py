@@ -201,6 +201,20 @@ def insert_request(
     return int(request_id)
 
 
+def correct_requests(connection: Connection, account: Account, now: datetime) -> None:
+    """Move what a wrong clock has noted in the future of an account's requests to now: their next step is due at once.
+
+    No pause of a request is as long as two days.
+    """
+    connection.execute(
+        text("""UPDATE report_requests
+                   SET created_at = least(created_at, :now), sent_at = least(sent_at, :now), next_step_at = least(next_step_at, :now)
+                 WHERE account_id = :account_id AND country_code = :country_code
+                   AND greatest(created_at, next_step_at) > CAST(:now AS timestamptz) + interval '2 days'"""),
+        account.identity | {"now": now},
+    )
+
+
 def get_request(connection: Connection, request_id: int) -> Request:
     """Give a request by its id."""
     row = connection.execute(text(f"SELECT {_COLUMNS} FROM {_FROM} WHERE r.id = :id"), {"id": request_id})

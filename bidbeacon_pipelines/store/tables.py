@@ -416,6 +416,20 @@ class DatasetWindows(PipelinesBase):
     __table_args__ = (_account(),)
 
 
+class SimulatedTime(PipelinesBase):
+    """At most one row: how far simulations move the time that decisions are made by; see `store.clock`.
+
+    It counts with the sandbox only. With Amazon credentials nobody reads or writes it.
+    """
+
+    __tablename__ = "simulated_time"
+
+    only_row: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
+    ahead_by: Mapped[timedelta]
+
+    __table_args__ = (CheckConstraint("only_row", name="only_row"),)
+
+
 class _Performance:
     """What the tables of daily and hourly performance share.
 

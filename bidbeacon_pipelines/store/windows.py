@@ -105,6 +105,85 @@ def list_windows(
     return [Window(**row) for row in rows.mappings()]
 
 
+class MisdatedWindow(NamedTuple):
+    """A window that Amazon serves and whose next refresh a wrong clock has decided.
+
+    `data_as_of` is absent where nothing was loaded, or where it is in the future and therefore says nothing.
+    """
+
+    window_date: date
+    status: str
+    data_as_of: datetime | None
+
+
+# Clocks of several machines differ by less than a day, and no failure makes a window without data wait for longer.
+_MISDATED = text(f"""
+    SELECT window_date, status, CASE WHEN data_as_of < tomorrow THEN data_as_of END AS data_as_of
+      FROM report_windows w
+     CROSS JOIN LATERAL (
+           SELECT CAST(:now AS timestamptz) + interval '1 day' AS tomorrow,
+                  CAST(window_date + CAST(:last_offset AS integer) AS timestamp) AT TIME ZONE :time_zone AS last_due_at) t
+     WHERE {_OF_DATASET} AND window_date BETWEEN :oldest AND :today AND request_id IS NULL
+       AND (status = 'expired'
+            OR data_as_of > tomorrow
+            OR status = 'loaded' AND next_refresh_at IS NULL AND last_due_at > data_as_of
+            OR status = 'failed' AND next_refresh_at IS NULL AND last_due_at > :now AND load_count > 0
+            OR status = 'failed' AND next_refresh_at > tomorrow AND load_count = 0)
+     ORDER BY window_date FOR UPDATE OF w""")
+
+
+def list_misdated_windows(
+    connection: Connection,
+    account: Account,
+    dataset: str,
+    *,
+    oldest: date,
+    today: date,
+    last_offset: int,
+    now: datetime,
+) -> list[MisdatedWindow]:
+    """Return the windows whose next refresh a wrong clock has decided, by date, locked until the transaction ends.
+
+    Amazon serves them, and still they are expired, or not due again although a refresh is missing, or due later than any
+    failure makes them wait.
+
+    Args:
+        connection: Where to look.
+        account: Whose windows.
+        dataset: Of which dataset.
+        oldest: The oldest day that Amazon serves.
+        today: The account's local day.
+        last_offset: Days from a window to its last refresh.
+        now: The present instant.
+    """
+    values = {"dataset": dataset, "oldest": oldest, "today": today, "last_offset": last_offset, "now": now}
+    rows = connection.execute(_MISDATED, account.identity | values | {"time_zone": account.time_zone})
+    return [MisdatedWindow(**row) for row in rows.mappings()]
+
+
+def reopen_windows(
+    connection: Connection, account: Account, dataset: str, due: dict[date, datetime | None]
+) -> None:
+    """Make windows due at the given instants; an expired one is missing again."""
+    values = account.identity | {"dataset": dataset, "days": list(due), "due": list(due.values())}
+    connection.execute(
+        text(f"""UPDATE report_windows w
+                    SET next_refresh_at = d.due_at, status = CASE status WHEN 'expired' THEN 'missing' ELSE status END
+                   FROM unnest(CAST(:days AS date[]), CAST(:due AS timestamptz[])) AS d(day, due_at)
+                  WHERE {_OF_DATASET} AND window_date = d.day"""),
+        values,
+    )
+
+
+def delete_windows_after(connection: Connection, account: Account, dataset: str, day: date) -> None:
+    """Delete the windows of later days that hold nothing and that no report is asked for."""
+    connection.execute(
+        text(f"""DELETE FROM report_windows
+                  WHERE {_OF_DATASET} AND window_date > :day AND request_id IS NULL AND load_count = 0"""),
+        account.identity | {"dataset": dataset, "day": day},
+    )
+
+
 class WindowToPlan(NamedTuple):
     """What planning must know of a window."""
 
@@ -287,12 +366,14 @@ def record_windows(connection: Connection, windows: Sequence[LoadedWindow]) -> N
 _WITH_DUE_WORK = text(f"""
     SELECT a.account_key
       FROM advertiser_accounts a
-      LEFT JOIN (SELECT account_id, country_code, count(*) AS datasets, min(through_date) AS through_date
+     CROSS JOIN LATERAL (SELECT CAST(CAST(:now AS timestamptz) AT TIME ZONE a.time_zone AS date) AS date) today
+      LEFT JOIN (SELECT account_id, country_code, count(*) AS datasets,
+                        min(through_date) AS first_date, max(through_date) AS last_date
                    FROM dataset_windows WHERE dataset = ANY(:datasets) GROUP BY account_id, country_code) made
              USING (account_id, country_code)
      WHERE {MAY_BE_LOOKED_AT}
        AND (coalesce(made.datasets, 0) < cardinality(CAST(:datasets AS text[]))
-            OR made.through_date < CAST(CAST(:now AS timestamptz) AT TIME ZONE a.time_zone AS date)
+            OR made.first_date < today.date OR made.last_date > today.date + 1
             OR (EXISTS (SELECT FROM report_windows w
                          WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = ANY(:datasets)
                            AND w.next_refresh_at <= :now AND w.request_id IS NULL)

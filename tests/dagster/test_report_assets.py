@@ -10,8 +10,9 @@ from dagster import DagsterRunStatus
 
 from bidbeacon_pipelines.defs.partitions import NoPartitionError, partition_key
 from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule
-from bidbeacon_pipelines.services.refresh import keep_windows, request_due_windows
+from bidbeacon_pipelines.services.refresh import request_due_windows
 from bidbeacon_pipelines.services.requests import drive_request
+from bidbeacon_pipelines.services.windows import keep_windows
 from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_sessions import SessionRecorder, with_job_session
 from tests.dagster.world import ASSET_KEY, DATASET, World, failure_of, wait_until

@@ -97,7 +97,7 @@ def leave_nothing_due(world: World) -> None:
     """Let the windows of the five datasets exist through tomorrow, without any that is due."""
     world.execute(
         """INSERT INTO dataset_windows (account_id, country_code, dataset, through_date)
-           SELECT account_id, country_code, dataset, CAST(now() AS date) + 1
+           SELECT account_id, country_code, dataset, CAST(now() AT TIME ZONE time_zone AS date) + 1
              FROM advertiser_accounts, unnest(CAST(:datasets AS text[])) AS dataset""",
         datasets=list(DATASETS),
     )

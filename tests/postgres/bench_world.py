@@ -17,13 +17,9 @@ from bidbeacon_pipelines.sandbox.thread import SandboxHandle
 from bidbeacon_pipelines.sandbox.truth import day_truth
 from bidbeacon_pipelines.services.accounts import sync_accounts
 from bidbeacon_pipelines.services.entities import sync_entities
-from bidbeacon_pipelines.services.refresh import (
-    keep_windows,
-    refresh_account,
-    request_due_windows,
-    step_requests,
-)
+from bidbeacon_pipelines.services.refresh import refresh_account, request_due_windows, step_requests
 from bidbeacon_pipelines.services.requests import drive_request
+from bidbeacon_pipelines.services.windows import keep_windows
 from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.store.accounts import Account, list_accounts, set_enabled
 from bidbeacon_pipelines.store.requests import Request, get_request

@@ -21,7 +21,8 @@ from bidbeacon_pipelines.sandbox.part_files import PartFiles
 from bidbeacon_pipelines.sandbox.reports import Reports
 from bidbeacon_pipelines.sandbox.signing import Signer
 from bidbeacon_pipelines.sandbox.thread import SandboxHandle
-from bidbeacon_pipelines.services.refresh import REPORTS_IN_FLIGHT, keep_windows
+from bidbeacon_pipelines.services.refresh import REPORTS_IN_FLIGHT
+from bidbeacon_pipelines.services.windows import keep_windows
 from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.store.accounts import set_enabled
 from bidbeacon_pipelines.store.windows import Window, list_accounts_with_due_work
@@ -104,6 +105,7 @@ class LoneFaultWorld(BenchWorld):
         raise AssertionError(f"never came to rest: {self.query('SELECT * FROM report_requests')}")
 
     def _do_what_is_due(self) -> None:
+        hold_windows(self.office)
         self.step()
         with self.engine.begin() as connection:
             due = list_accounts_with_due_work(
@@ -249,12 +251,20 @@ def prepare(office: Office) -> None:
         world.execute(
             "UPDATE report_windows SET next_refresh_at = NULL WHERE window_date <> :day", day=world.day
         )
-    office.execute(
-        """INSERT INTO dataset_windows SELECT account_id, country_code, 'daily_targets', '2099-01-01' FROM advertiser_accounts
-           ON CONFLICT (account_id, country_code, dataset) DO UPDATE SET through_date = excluded.through_date"""
-    )
+    hold_windows(office)
     for table in _PREPARED:
         office.execute(f"CREATE TABLE {table}_as_made AS TABLE {table}")
+
+
+def hold_windows(office: Office) -> None:
+    """Let the windows of all accounts count as made for today, so that time creates and expires none."""
+    office.execute(
+        """INSERT INTO dataset_windows
+           SELECT account_id, country_code, 'daily_targets', CAST(CAST(:now AS timestamptz) AT TIME ZONE time_zone AS date)
+             FROM advertiser_accounts
+           ON CONFLICT (account_id, country_code, dataset) DO UPDATE SET through_date = excluded.through_date""",
+        now=office.clock.now(),
+    )
 
 
 @contextmanager

@@ -24,8 +24,9 @@ DAILY = Cadence(every=timedelta(days=1))
 def due(world: BenchWorld) -> Callable[[], list[str]]:
     """Give what asks, as the sensor does, which accounts have due work now; only the US account is enabled."""
     world.execute(
-        "UPDATE advertiser_accounts SET entities_synced_at = now(), enabled = account_key = :key",
+        "UPDATE advertiser_accounts SET entities_synced_at = :now, enabled = account_key = :key",
         key=world.account("US").account_key,
+        now=world.bench.now(),
     )
 
     def ask() -> list[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -13,8 +14,9 @@ from bidbeacon_pipelines.services.by_hand import AccountSkippedError, WindowNotL
 from bidbeacon_pipelines.services.claims import check_claims
 from bidbeacon_pipelines.services.entities import ExportFailedError
 from bidbeacon_pipelines.services.people import MOST_REFUSALS
-from bidbeacon_pipelines.services.refresh import keep_windows, step_requests
+from bidbeacon_pipelines.services.refresh import step_requests
 from bidbeacon_pipelines.services.retention import delete_old_records
+from bidbeacon_pipelines.services.windows import keep_windows
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sessions import SessionStore, with_job_session
 from bidbeacon_sessions.actions import action_classes
@@ -108,6 +110,14 @@ def expire(world: BenchWorld) -> None:
     world.advance(days=2)
     with world.session() as session:
         keep_windows(world.bench, session, account, DATASET)
+
+
+def reopen(world: BenchWorld) -> None:
+    """Let a clock that was far ahead end windows, and look again with the right one."""
+    now, ahead = world.bench.now, world.bench.now() + timedelta(days=40)
+    for clock in (now, lambda: ahead, now):
+        with world.session() as session:
+            keep_windows(replace(world.bench, clock=clock), session, world.account(), DATASET)
 
 
 def refuse_account(world: BenchWorld) -> None:
@@ -279,6 +289,7 @@ BRANCHES: Mapping[str, Callable[[BenchWorld], None]] = {
     "windows-planned": load,
     "windows-queued": load,
     "windows-expired": expire,
+    "windows-reopened": reopen,
     "report-requested": load,
     "report-adopted": adopt,
     "report-pending": never_finish,

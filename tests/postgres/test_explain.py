@@ -12,7 +12,8 @@ from bidbeacon_pipelines.reports.verdicts import Cause, Severity
 from bidbeacon_pipelines.reports.windows import oldest_served
 from bidbeacon_pipelines.sandbox.faults import FaultName
 from bidbeacon_pipelines.services.explain import Explanation, explain_window, explanation_json
-from bidbeacon_pipelines.services.refresh import keep_windows, request_due_windows
+from bidbeacon_pipelines.services.refresh import request_due_windows
+from bidbeacon_pipelines.services.windows import keep_windows
 from bidbeacon_pipelines.store.accounts import Account, set_credentials_need_person
 from bidbeacon_pipelines.store.performance import lock_rows
 from bidbeacon_pipelines.store.requests import claim_request

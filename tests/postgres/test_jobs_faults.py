@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from bidbeacon_pipelines.services.refresh import keep_windows
+from bidbeacon_pipelines.services.windows import keep_windows
 from tests.postgres.bench_world import DATASET, BenchWorld
 
 TODAY = date(2026, 1, 15)

@@ -18,7 +18,8 @@ from sqlalchemy.exc import OperationalError
 
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
-from bidbeacon_pipelines.services.refresh import keep_windows, request_due_windows
+from bidbeacon_pipelines.services.refresh import request_due_windows
+from bidbeacon_pipelines.services.windows import keep_windows
 from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.requests import (

@@ -11,10 +11,11 @@ from bidbeacon_pipelines.amazon_ads.waits import WaitCause, Waits, WaitSummary
 from bidbeacon_pipelines.sandbox.faults import FaultName
 from bidbeacon_pipelines.services.api_ledger import PostgresCallLog
 from bidbeacon_pipelines.services.entities import sync_entities
-from bidbeacon_pipelines.services.refresh import keep_windows, request_due_windows
+from bidbeacon_pipelines.services.refresh import request_due_windows
 from bidbeacon_pipelines.services.requests import drive_request
 from bidbeacon_pipelines.services.verdicts import check_calls
 from bidbeacon_pipelines.services.waiting import job_session, waited
+from bidbeacon_pipelines.services.windows import keep_windows
 from bidbeacon_pipelines.store.api_calls import summarize_calls
 from bidbeacon_sessions.sentences import plain_text
 from tests.postgres.bench_world import DATASET, BenchWorld

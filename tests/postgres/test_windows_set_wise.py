@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from sqlalchemy import event
 
 from bidbeacon_pipelines.reports.windows import oldest_served, window_dates
-from bidbeacon_pipelines.services.refresh import keep_windows
+from bidbeacon_pipelines.services.windows import keep_windows
 from tests.postgres.bench_world import DATASET, BenchWorld
 
 TODAY = date(2026, 1, 15)

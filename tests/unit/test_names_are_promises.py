@@ -75,6 +75,7 @@ ACTION_TYPES = [
     "windows-expired",
     "windows-planned",
     "windows-queued",
+    "windows-reopened",
 ]
 COMMANDS = [
     "accounts cadence",

@@ -1,0 +1,75 @@
+"""The time that decisions are made by: the database's, because a host's clock may be wrong.
+
+Decisions that cannot be taken back (expiring windows, deleting old records) must not depend on the host that happens
+to make them. With the sandbox, simulations can move this time by a stored offset.
+"""
+
+from datetime import datetime, timedelta
+from time import monotonic
+from typing import Final
+
+from sqlalchemy import Connection, Engine, text
+
+from bidbeacon_pipelines.settings import Settings
+
+_READ_AGAIN_AFTER: Final = 60.0
+
+_NOW = text("SELECT clock_timestamp()")
+_SIMULATED_NOW = text("""
+    SELECT clock_timestamp() + coalesce((SELECT ahead_by FROM simulated_time), interval '0')""")
+
+
+class RealTimeOnlyError(RuntimeError):
+    """Time can be simulated only with the sandbox, and Amazon credentials are set."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Time can be simulated only with the sandbox: BIDBEACON_ADS_API_CLIENT_ID is set, so Amazon is asked."
+        )
+
+
+class DatabaseClock:
+    """Return the database's time when called; it is read once a minute and counted on by a monotonic clock in between.
+
+    Args:
+        engine: The database. A reading takes a connection of its own for a moment.
+        settings: With Amazon credentials a stored offset is ignored.
+    """
+
+    def __init__(self, engine: Engine, settings: Settings) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._reading: tuple[datetime, float] | None = None
+
+    def __call__(self) -> datetime:
+        """Return the present instant, UTC."""
+        reading = self._reading
+        if reading is None or monotonic() - reading[1] > _READ_AGAIN_AFTER:
+            reading = self._reading = self._read()
+        read, at = reading
+        return read + timedelta(seconds=monotonic() - at)
+
+    def _read(self) -> tuple[datetime, float]:
+        with self._engine.begin() as connection:
+            return read_now(connection, self._settings), monotonic()
+
+
+def read_now(connection: Connection, settings: Settings) -> datetime:
+    """Return the database's present instant, UTC; with the sandbox, moved by the stored offset."""
+    now: datetime = connection.execute(_SIMULATED_NOW if settings.uses_sandbox else _NOW).scalar_one()
+    return now
+
+
+def simulate_time(connection: Connection, settings: Settings, *, ahead_by: timedelta) -> None:
+    """Move the time of all processes on this database; those that run follow within a minute.
+
+    Raises:
+        RealTimeOnlyError: Amazon credentials are set.
+    """
+    if not settings.uses_sandbox:
+        raise RealTimeOnlyError
+    connection.execute(
+        text("""INSERT INTO simulated_time (ahead_by) VALUES (:ahead_by)
+                ON CONFLICT (only_row) DO UPDATE SET ahead_by = excluded.ahead_by"""),
+        {"ahead_by": ahead_by},
+    )

@@ -1,0 +1,112 @@
+"""The host's clock decides nothing that cannot be taken back: the database's time does, and with the sandbox a stored offset."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from bidbeacon_pipelines.defs.schedules import refresh_due_accounts
+from bidbeacon_pipelines.reports.windows import local_date, window_dates
+from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings, get_settings
+from bidbeacon_pipelines.store.accounts import Account
+from bidbeacon_pipelines.store.clock import DatabaseClock, RealTimeOnlyError, read_now, simulate_time
+from tests.dagster.test_sensors import asked_for
+from tests.dagster.world import DATASET, World
+
+FORTY_DAYS = timedelta(days=40)
+
+
+def run_ahead(days: int, *arguments: str) -> None:
+    """Run Python in a process whose clock is so many days ahead."""
+    faketime = shutil.which("faketime")
+    assert faketime is not None, "this test needs faketime: apt-get install faketime"
+    command = [faketime, "-m", "--disable-shm", "--exclude-monotonic", "-f", f"+{days}d", sys.executable]
+    result = subprocess.run(
+        [*command, *arguments],
+        cwd=PROJECT_ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def windows_of(world: World, account: Account) -> Sequence[Mapping[str, Any]]:
+    """Return the stored windows of an account."""
+    return world.rows(
+        """SELECT window_date, status FROM report_windows
+            WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset ORDER BY window_date""",
+        **account.identity,
+        dataset=DATASET.name,
+    )
+
+
+def dates_of(world: World, account: Account) -> Sequence[date]:
+    """Return the days that are windows of an account by the database's time."""
+    [row] = world.rows("SELECT now() AS now")
+    return window_dates(DATASET, local_date(row["now"], account.time_zone))
+
+
+@pytest.mark.parametrize("days", [40, 5 * 365], ids=["40 days", "5 years"])
+def test_refresh_on_host_whose_clock_is_ahead_expires_nothing(stocked: World, days: int) -> None:
+    """A process whose clock is ahead creates the windows of the database's today, and expires none."""
+    account = stocked.account("JP")
+    run_ahead(days, "-m", "bidbeacon_pipelines", "refresh", "--account", account.account_key)
+    windows = windows_of(stocked, account)
+    assert dates_of(stocked, account) == [row["window_date"] for row in windows]
+    assert "expired" not in {row["status"] for row in windows}
+
+
+def test_host_whose_clock_is_ahead_deletes_no_young_records(stocked: World) -> None:
+    """The daily deletion of old records keeps today's sessions on a host whose clock is five years ahead."""
+    run_ahead(
+        5 * 365,
+        "-c",
+        "from bidbeacon_pipelines.definitions import defs; "
+        "assert defs.resolve_job_def('delete_old_records').execute_in_process().success",
+    )
+    assert stocked.one_session("sync-accounts")["status"] == "succeeded"
+    [deleted] = stocked.rows("SELECT payload FROM session_actions WHERE type = 'old-records-deleted'")
+    assert deleted["payload"]["counts"]["sessions"] == 0
+
+
+def test_cadence_set_on_host_whose_clock_is_ahead_is_of_today(stocked: World) -> None:
+    """The next look of a cadence is worked out from the database's time."""
+    account = stocked.account("JP")
+    run_ahead(
+        5 * 365, "-m", "bidbeacon_pipelines", "accounts", "cadence", account.account_key, "--every", "6h"
+    )
+    [row] = stocked.rows(
+        "SELECT next_look_at - now() AS ahead FROM advertiser_accounts WHERE account_key = :key",
+        key=account.account_key,
+    )
+    assert row["ahead"] < timedelta(hours=7)
+
+
+def test_stored_offset_moves_all_decisions(stocked: World) -> None:
+    """With the sandbox, a simulation can move the time of sensors and jobs by a stored offset."""
+    account = stocked.account("JP")
+    with stocked.engine.begin() as connection:
+        simulate_time(connection, get_settings(), ahead_by=FORTY_DAYS)
+    assert stocked.run_job("refresh_account", account).success
+    ahead = [day + FORTY_DAYS for day in dates_of(stocked, account)]
+    assert ahead[-1] == windows_of(stocked, account)[-1]["window_date"]
+    assert asked_for(stocked, refresh_due_accounts)
+
+
+def test_stored_offset_does_not_count_with_amazon_credentials(stocked: World) -> None:
+    """With real credentials the offset is neither read nor written."""
+    real = Settings(ads_api_client_id="amzn1.application-oa2-client.1")
+    with stocked.engine.begin() as connection:
+        with pytest.raises(RealTimeOnlyError, match="BIDBEACON_ADS_API_CLIENT_ID"):
+            simulate_time(connection, real, ahead_by=FORTY_DAYS)
+        simulate_time(connection, get_settings(), ahead_by=FORTY_DAYS)
+        now: datetime = stocked.rows("SELECT clock_timestamp() AS now")[0]["now"]
+        assert read_now(connection, real) - now < timedelta(minutes=1)
+        assert read_now(connection, get_settings()) - now > FORTY_DAYS - timedelta(minutes=1)
+    assert DatabaseClock(stocked.engine, real)() - now < timedelta(minutes=1)

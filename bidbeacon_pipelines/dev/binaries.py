@@ -126,7 +126,7 @@ def run_program(
             group=user.gid if user else None,
             extra_groups=[] if user else None,
             cwd="/",
-            env=_environment(),
+            env=clean_environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -142,6 +142,7 @@ def run_program(
         ) from error
 
 
-def _environment() -> dict[str, str]:
+def clean_environment() -> dict[str, str]:
+    """Return what programs of the embedded server see of our environment."""
     passed_on = SIMULATED_TIME if "FAKETIME" in os.environ else ()
     return {**ENVIRONMENT, **{name: os.environ[name] for name in passed_on if name in os.environ}}

@@ -1,6 +1,5 @@
 """The database of this machine: an embedded PostgreSQL that starts when it is needed, or the one of the settings."""
 
-import atexit
 import re
 import time
 from functools import cache
@@ -12,6 +11,7 @@ from psycopg import sql
 
 from bidbeacon_pipelines.dev.binaries import (
     checked_binaries,
+    clean_environment,
     find_binaries,
     reachable_binaries,
     run_program,
@@ -21,13 +21,18 @@ from bidbeacon_pipelines.dev.database_url import checked_database_url
 from bidbeacon_pipelines.dev.errors import EmbeddedPostgresError, UnusableHomeError
 from bidbeacon_pipelines.dev.locks import FileLock
 from bidbeacon_pipelines.dev.ports import choose_port
-from bidbeacon_pipelines.dev.postmaster import drop_misleading_pid_file, find_postmaster, kill_orphans
+from bidbeacon_pipelines.dev.postmaster import (
+    drop_misleading_pid_file,
+    find_postmaster,
+    kill_orphans,
+    stop_postmaster,
+)
 from bidbeacon_pipelines.dev.server_user import ServerUser, find_server_user
+from bidbeacon_pipelines.dev.watcher import STARTING_LOCK, USERS_LOCK, start_watcher, stop_if_unused
 from bidbeacon_pipelines.private_files import PASSAGE, make_private_folder
 from bidbeacon_pipelines.settings import Settings
 
 START_SECONDS: Final = 60
-STOP_SECONDS: Final = 20
 ORPHAN_SECONDS: Final = 10
 PORT_ATTEMPTS: Final = 3
 LOG_BYTES: Final = 10_000_000
@@ -43,7 +48,8 @@ class EmbeddedPostgres:
     """One PostgreSQL server for one home folder, shared by all processes of this machine that use that folder.
 
     It listens on 127.0.0.1 only, with a password; never runs as root; and is found again, whoever started it. Each
-    process that asked for it counts as a user of it until it dies or calls `stop_if_unused`.
+    process that asked for it counts as a user of it until it ends or calls `stop_if_unused`. When the last one is gone,
+    a watcher stops the server, however that process ended.
 
     Args:
         home: Folder for local state, usually `.bidbeacon`; the server's files go to `postgres` below it.
@@ -56,8 +62,8 @@ class EmbeddedPostgres:
         self.started_here = False
         self._durable = durable
         self._binaries = binaries
-        self._lock_file = self.files.folder / "lock"
-        self._use = FileLock(self.files.folder / "users.lock")
+        self._lock_file = self.files.folder / STARTING_LOCK
+        self._use = FileLock(self.files.folder / USERS_LOCK)
 
     def ensure_running(self) -> str:
         """Give the database's address (`postgresql://…`, with the password), starting the server where it isn't running.
@@ -84,18 +90,12 @@ class EmbeddedPostgres:
         self._use.release()
         if self.files.folder.exists():
             with FileLock(self._lock_file):
-                self._stop()
+                stop_postmaster(self.files.data)
 
     def stop_if_unused(self) -> bool:
-        """Stop the server unless another process uses it, and say whether it was stopped: the last one turns off the light."""
-        if not self.files.folder.exists():
-            return False
-        with FileLock(self._lock_file):
-            if not self._use.acquire(wait=False):
-                return False
-            self._stop()
-            self._use.release()
-        return True
+        """Use the server no longer, stop it unless another process uses it, and return whether it was stopped."""
+        self._use.release()
+        return self.files.folder.exists() and stop_if_unused(self.files.folder, self.files.data)
 
     def remove(self) -> None:
         """Stop the server and delete all its data."""
@@ -121,6 +121,7 @@ class EmbeddedPostgres:
                 make_data(self.files, binaries, user, port=choose_port(), durable=self._durable)
             check_data(self.files, _major_version(binaries, user))
             connection = self._start_on_a_free_port(binaries, user)
+            start_watcher(self.files.folder, self.files.data, clean_environment())
             _create_database(connection, self.files)
         self.started_here = True
         return connection.url
@@ -195,23 +196,6 @@ class EmbeddedPostgres:
         if self.files.log.exists() and self.files.log.stat().st_size > LOG_BYTES:
             self.files.log.replace(self.files.log.with_suffix(".log.1"))
 
-    def _stop(self) -> None:
-        if find_postmaster(self.files.data) is None:
-            return
-        user = find_server_user(self.files.link)
-        binaries = self._programs(user)
-        for mode in ("fast", "immediate"):
-            arguments = (
-                "stop",
-                "--silent",
-                f"--mode={mode}",
-                f"--timeout={STOP_SECONDS}",
-                f"--pgdata={self.files.data}",
-            )
-            if run_program(binaries / "pg_ctl", *arguments, user=user).returncode == 0:
-                return
-        kill_orphans(self.files.data)
-
 
 @cache
 def embedded_postgres(home: Path) -> EmbeddedPostgres:
@@ -222,7 +206,7 @@ def embedded_postgres(home: Path) -> EmbeddedPostgres:
 def resolve_database_url(settings: Settings) -> str:
     """Give the address of the database to use: the one of the settings, checked, or the embedded one, running.
 
-    A process that uses the embedded server stops it at its end, when no other process uses it any more.
+    The embedded server ends with the last process that uses it.
 
     Raises:
         DatabaseUnavailableError: The database can't be used; the message says what to do.
@@ -230,15 +214,7 @@ def resolve_database_url(settings: Settings) -> str:
     """
     if settings.database_url is not None:
         return checked_database_url(settings.database_url.get_secret_value())
-    server = embedded_postgres(settings.home)
-    url = server.ensure_running()
-    _stop_at_exit(server)
-    return url
-
-
-@cache
-def _stop_at_exit(server: EmbeddedPostgres) -> None:
-    atexit.register(server.stop_if_unused)
+    return embedded_postgres(settings.home).ensure_running()
 
 
 def _create_database(connection: Connection, files: ClusterFiles) -> None:

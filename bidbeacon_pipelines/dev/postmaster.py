@@ -1,5 +1,7 @@
 """Which server process runs on a data directory, told from `postmaster.pid` and from the processes themselves."""
 
+import contextlib
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,7 +9,8 @@ import psutil
 
 PID_FILE = "postmaster.pid"
 PORT_LINE = 3
-STOP_SECONDS = 10
+STOP_SECONDS = 20
+KILL_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -44,12 +47,25 @@ def drop_misleading_pid_file(data: Path) -> None:
         (data / PID_FILE).unlink(missing_ok=True)
 
 
+def stop_postmaster(data: Path) -> None:
+    """Stop the server that runs on `data`, first in an orderly way, then more firmly; nothing happens where none runs."""
+    for number in (signal.SIGINT, signal.SIGQUIT):  # PostgreSQL's "fast" and "immediate" shutdown
+        server = find_postmaster(data)
+        if server is None:
+            return
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
+            process = psutil.Process(server.pid)
+            process.send_signal(number)
+            process.wait(STOP_SECONDS)
+    kill_orphans(data)
+
+
 def kill_orphans(data: Path) -> None:
     """End what is left of a server whose main process was killed; no new one can start beside it."""
     orphans = [process for process in psutil.process_iter() if serves(process.pid, data)]
     for process in orphans:
         process.kill()
-    psutil.wait_procs(orphans, timeout=STOP_SECONDS)
+    psutil.wait_procs(orphans, timeout=KILL_SECONDS)
 
 
 def serves(pid: int, data: Path) -> bool:

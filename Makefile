@@ -5,11 +5,13 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 SUITE :=
+AT :=
+TESTS :=
 KEEP :=
 RUNS :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev test check format docs test-faults bench chromium lock clean
+.PHONY: help install dev test check format docs test-faults test-clock bench chromium faketime lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -19,7 +21,7 @@ install: $(STAMP) ## Make or update the virtual environment, from the hashed loc
 dev: $(STAMP) ## Run everything: database, sandbox, Event Stream, Dagster; Ctrl-C stops it all
 	@exec $(BIN)/bidbeacon dev
 
-test: $(STAMP) chromium ## Run all tests but the faults
+test: $(STAMP) chromium faketime ## Run all tests but the faults
 	@exec $(BIN)/python -m pytest -m "not faults" -n 3 --dist worksteal
 
 check: $(STAMP) ## Check format, lint, types and import rules
@@ -34,6 +36,9 @@ format: $(STAMP) ## Format, and fix what can be fixed by itself
 
 test-faults: $(STAMP) ## Kill, cut and break things on purpose: SUITE=ads|frozen|ingest|runs|sessions|stream, or all
 	@exec $(BIN)/python -m pytest tests/faults$(if $(SUITE),/$(SUITE)) -m faults
+
+test-clock: $(STAMP) chromium faketime ## Run tests at changes of clocks and calendars, and around the day: AT=2026-03-29T00:57 for one instant, TESTS=tests/unit for some tests
+	@exec $(BIN)/python -m tests.at_other_times $(if $(AT),--at $(AT)) $(TESTS)
 
 bench: $(STAMP) ## Measure, and fail where a bound is missed: SUITE=ingest|page|planning|sessions|stream, or all; KEEP=plans writes query plans to docs/; RUNS=150 times a whole beat
 	@exec $(BIN)/python -m benchmarks $(SUITE) $(if $(KEEP),--keep $(KEEP)) $(if $(RUNS),--runs $(RUNS))
@@ -79,5 +84,17 @@ chromium:
 		apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
 	else \
 		echo "The browser tests need Chromium: install it (Debian: apt-get install chromium), then call make again." >&2; \
+		exit 1; \
+	fi
+
+# Some tests give a process a wrong clock; installed as Chromium is.
+faketime:
+	@command -v faketime >/dev/null 2>&1 && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+		echo "Installing faketime for the tests of clocks"; \
+		export DEBIAN_FRONTEND=noninteractive; \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends faketime >/dev/null; \
+	else \
+		echo "The tests of clocks need faketime: install it (Debian: apt-get install faketime), then call make again." >&2; \
 		exit 1; \
 	fi

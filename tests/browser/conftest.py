@@ -1,9 +1,11 @@
 """A real Chromium, a running stream that knows windows, and a tab whose errors fail the test."""
 
+import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -36,7 +38,9 @@ def browser() -> Iterator[Browser]:
     executable = shutil.which("chromium") or shutil.which("google-chrome")
     assert executable is not None, "the browser tests need Chromium: apt-get install chromium"
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=executable, args=FLAGS)
+        # Chromium hangs under libfaketime: it keeps the real clock, and its tabs get the simulated one (see `page`).
+        environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
+        launched = playwright.chromium.launch(executable_path=executable, args=FLAGS, env=environment)
         yield launched
         launched.close()
 
@@ -76,6 +80,8 @@ def page(browser: Browser) -> Iterator[Page]:
     context = browser.new_context(
         viewport={"width": 1280, "height": 600}, timezone_id="UTC", reduced_motion="reduce"
     )
+    if "FAKETIME" in os.environ:
+        context.clock.install(time=datetime.now(UTC))
     tab = context.new_page()
     errors: list[str] = []
     tab.on("pageerror", lambda error: errors.append(str(error)))

@@ -1,37 +1,37 @@
 """Every setting of the pipelines, read from `BIDBEACON_…` variables or `.env`, with defaults that run locally."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
+from bidbeacon_sessions.clock import read_day
+from bidbeacon_sessions.settings import PROJECT_ROOT, Host, Port, SessionSettings, read_settings
 
-def find_project_root() -> Path:
-    """Give the folder that holds `dagster.yaml`: the checkout, or the working directory where there is none."""
-    checkout = Path(__file__).resolve().parent.parent
-    return checkout if (checkout / "dagster.yaml").exists() else Path.cwd()
-
-
-PROJECT_ROOT = find_project_root()
+__all__ = ["PROJECT_ROOT", "Region", "Settings", "get_settings"]
 
 _SANDBOX_POLL_SECONDS = 5
+_DAY_SECONDS = 24 * 3600
+_LONGEST_KEPT_DAYS = 36_500
 
 Region = Literal["NA", "EU", "FE"]
 
 
-class Settings(BaseSettings):
-    """What can be set from outside; each field is `BIDBEACON_<NAME>` in the environment."""
+def _read_day(value: object) -> date:
+    try:
+        return read_day(str(value))
+    except ValueError:
+        raise ValueError("expected a day of the years 1970 to 2999, such as 2025-08-01") from None
 
-    model_config = SettingsConfigDict(env_prefix="BIDBEACON_", env_file=PROJECT_ROOT / ".env", extra="ignore")
 
-    home: Path = Field(
-        PROJECT_ROOT / ".bidbeacon", description="Local state: embedded Postgres, downloads, logs."
-    )
-    database_url: SecretStr | None = Field(
-        None, description="postgresql://… of any PostgreSQL 14 or newer; absent: the embedded one."
+class Settings(SessionSettings):
+    """What can be set from outside: the settings of sessions, and those of the pipelines; read like them."""
+
+    home: Annotated[Path, AfterValidator(lambda path: PROJECT_ROOT / path)] = Field(
+        PROJECT_ROOT / ".bidbeacon",
+        description="Local state: embedded Postgres, downloads, logs; relative to the project.",
     )
 
     ads_api_client_id: str | None = Field(
@@ -43,51 +43,49 @@ class Settings(BaseSettings):
         "NA", description="Whose token endpoint issued the refresh token."
     )
 
-    bind_host: str = Field("127.0.0.1", description="Where Dagster's webserver and the sandbox listen.")
-    dagster_port: int = 3000
-    stream_port: int = 3030
-    sandbox_port: int = 3040
+    bind_host: Host = Field("127.0.0.1", description="Where Dagster's webserver and the sandbox listen.")
+    sandbox_port: Port = 3040
 
-    first_window_date: str = Field(
-        "2025-08-01",
+    first_window_date: Annotated[date, BeforeValidator(_read_day)] = Field(
+        date(2025, 8, 1),
         description="First day that is a Dagster partition; older windows live on in Postgres only.",
     )
     report_first_poll_seconds: int | None = Field(
         None,
         ge=1,
+        le=_DAY_SECONDS,
         description="From asking for a report to the first look; absent: the dataset's usual time, 5 with the sandbox.",
     )
     report_poll_seconds: int | None = Field(
         None,
         ge=1,
+        le=_DAY_SECONDS,
         description="Shortest time between two looks at one report; absent: 60, 5 with the sandbox.",
     )
     by_hand_wait_minutes: int = Field(
-        90, ge=1, description="How long a materialization by hand waits for Amazon."
+        90, ge=1, le=24 * 60, description="How long a materialization by hand waits for Amazon."
     )
     bad_row_share: float = Field(
         0.02, ge=0, le=1, description="Over this share of bad rows a load is refused."
     )
     api_call_days: int = Field(
-        30, ge=1, description="How long calls to Amazon are kept in the ledger, `api_calls`."
+        30,
+        ge=1,
+        le=_LONGEST_KEPT_DAYS,
+        description="How long calls to Amazon are kept in the ledger, `api_calls`.",
     )
     session_days: int = Field(
-        90, ge=1, description="How long sessions are kept, with their actions, touches and promises."
+        90,
+        ge=1,
+        le=_LONGEST_KEPT_DAYS,
+        description="How long sessions are kept, with their actions, touches and promises.",
     )
     run_event_days: int = Field(
         14,
         ge=1,
+        le=_LONGEST_KEPT_DAYS,
         description="How long Dagster's events of a run are kept; the history of assets is for good.",
     )
-
-    @field_validator("home", mode="before")
-    @classmethod
-    def _check_home(cls, value: Any) -> Any:
-        """Refuse an empty home, which would be the working directory, and a name that PostgreSQL's programs can't take."""
-        name = str(value)
-        if not name.strip() or "\0" in name or any("\ud800" <= char <= "\udfff" for char in name):
-            raise ValueError("expected BIDBEACON_HOME to be a folder, named in UTF-8")
-        return value
 
     @property
     def uses_sandbox(self) -> bool:
@@ -118,17 +116,12 @@ class Settings(BaseSettings):
         return f"http://127.0.0.1:{self.sandbox_port}"
 
     @property
-    def dagster_url(self) -> str:
-        """The address of Dagster's UI."""
-        return f"http://127.0.0.1:{self.dagster_port}"
-
-    @property
     def stream_url(self) -> str:
-        """The address of the Event Stream page."""
+        """The Event Stream as this machine reaches it; `stream_public_url` is for links."""
         return f"http://127.0.0.1:{self.stream_port}"
 
 
 @cache
 def get_settings() -> Settings:
     """Read the settings once per process."""
-    return Settings()
+    return read_settings(Settings)

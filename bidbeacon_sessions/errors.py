@@ -7,6 +7,7 @@ SessionsError
 ├── CursorError               a stream cursor that is not of the form <epoch>.<position>
 ├── NotConfiguredError        no database to write sessions to
 ├── InvalidDatabaseUrlError   an address that isn't PostgreSQL's
+├── SettingsError             settings that are invalid, or a file of settings that can't be read
 ├── MaskedError               stands for an error whose own text held a secret
 ├── UnsafeAddressError        the stream would be open to other machines without a token
 └── CannotListenError         the stream's address is taken or not this machine's
@@ -52,13 +53,22 @@ class NotConfiguredError(SessionsError):
 
 
 class InvalidDatabaseUrlError(SessionsError):
-    """The address of the database can't be parsed, or is not PostgreSQL's."""
+    """The address of the database can't be parsed, is not PostgreSQL's, or sets what only we set."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, rule: str = "special characters in user name and password percent-encoded (/ is %2F, @ is %40)"
+    ) -> None:
         super().__init__(
-            "Expected BIDBEACON_DATABASE_URL to be postgresql://user:password@host:port/database. Percent-encode special "
-            "characters in user name and password (a slash is %2F, an at sign %40)."
+            f"Expected a database address of the form postgresql://user:password@host:port/database, {rule}."
         )
+
+
+class SettingsError(SessionsError):
+    """Settings are invalid, or their file can't be read; `problems` has a line for each."""
+
+    def __init__(self, *problems: str) -> None:
+        self.problems = problems
+        super().__init__("\n".join(problems))
 
 
 class MaskedError(SessionsError):

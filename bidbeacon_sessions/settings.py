@@ -1,59 +1,144 @@
-"""What can be set about job sessions, from `BIDBEACON_…` variables."""
+"""What can be set about job sessions, from `BIDBEACON_…` variables or `.env`; how settings are read, and what is wrong with them."""
 
+import os
+import re
 from functools import cache
+from pathlib import Path
+from typing import Annotated, Final, TypeVar
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from bidbeacon_sessions.database import parse_database_url
+from bidbeacon_sessions.errors import InvalidDatabaseUrlError, SettingsError
+
+_PREFIX: Final = "BIDBEACON_"
+_SHORTEST_TOKEN: Final = 16
+_LONGEST_SHOWN: Final = 80
+_DAY: Final = 24 * 3600
+
+
+def find_project_root() -> Path:
+    """Return the folder that holds `dagster.yaml`: the checkout, or the working directory where there is none."""
+    checkout = Path(__file__).resolve().parent.parent
+    return checkout if (checkout / "dagster.yaml").exists() else Path.cwd()
+
+
+PROJECT_ROOT: Final = find_project_root()
+
+
+def _check_host(value: str) -> str:
+    if not re.fullmatch(r"[\w.:%-]+", value):
+        raise ValueError("expected an IP address or a host name, such as 127.0.0.1")
+    return value
+
+
+def _check_web_address(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid or re.search(r"\s", value):
+        raise ValueError("expected an address such as http://127.0.0.1:3030 or https://stream.example.com")
+    return value.rstrip("/")
+
+
+def _check_token(value: SecretStr) -> SecretStr:
+    if not re.fullmatch(rf"[!-~]{{{_SHORTEST_TOKEN},}}", value.get_secret_value()):
+        raise ValueError(f"expected {_SHORTEST_TOKEN} or more ASCII characters without blanks")
+    return value
+
+
+def _check_database_url(value: SecretStr) -> SecretStr:
+    try:
+        parse_database_url(value.get_secret_value())
+    except InvalidDatabaseUrlError as error:
+        raise ValueError(str(error).rstrip(".")) from None
+    return value
+
+
+Port = Annotated[int, Field(ge=1, le=65_535)]
+Host = Annotated[str, AfterValidator(_check_host)]
+WebAddress = Annotated[str, AfterValidator(_check_web_address)]
 
 
 class SessionSettings(BaseSettings):
-    """Each field is `BIDBEACON_<NAME>` in the environment or in `.env`."""
+    """Each field is `BIDBEACON_<NAME>` in the environment, or in the project's `.env`."""
 
-    model_config = SettingsConfigDict(env_prefix="BIDBEACON_", env_file=".env", extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX,
+        env_file_encoding="utf-8-sig",  # Windows' editors begin a file with a mark
+        extra="ignore",
+        allow_inf_nan=False,
+        hide_input_in_errors=True,
+    )
 
-    database_url: SecretStr | None = Field(None, description="postgresql://… where sessions are kept.")
-    stream_host: str = Field(
+    database_url: Annotated[SecretStr, AfterValidator(_check_database_url)] | None = Field(
+        None, description="postgresql://… of any PostgreSQL 14 or newer, where sessions are kept."
+    )
+    stream_host: Host = Field(
         "127.0.0.1", description="Where the stream listens; other than loopback needs a token."
     )
-    stream_port: int = 3030
-    stream_token: SecretStr | None = Field(None, description="Who may read the stream from other machines.")
-    dagster_public_url: str = Field(
-        "http://127.0.0.1:3000", description="Dagster's UI, as a browser reaches it."
+    stream_port: Port = 3030
+    stream_token: Annotated[SecretStr, AfterValidator(_check_token)] | None = Field(
+        None, description="Who may read the stream from other machines."
     )
-    stream_public_url: str = Field(
-        "http://127.0.0.1:3030", description="The Event Stream, as a browser reaches it."
+    dagster_port: Port = 3000
+    dagster_public_url: WebAddress = Field(
+        default_factory=lambda data: f"http://127.0.0.1:{data.get('dagster_port', 3000)}",
+        description="Dagster's UI, as a browser reaches it; absent: on this machine.",
+    )
+    stream_public_url: WebAddress = Field(
+        default_factory=lambda data: f"http://127.0.0.1:{data.get('stream_port', 3030)}",
+        description="The Event Stream, as a browser reaches it; absent: on this machine.",
     )
 
     lease_seconds: int = Field(
-        45, ge=5, description="A session whose process is silent for so long counts as dead."
+        45, ge=5, le=_DAY, description="A session whose process is silent for so long counts as dead."
     )
-    heartbeat_seconds: float = Field(5.0, gt=0, description="How often a running session says that it lives.")
+    heartbeat_seconds: float = Field(
+        5.0, gt=0, le=_DAY, description="How often a running session says that it lives."
+    )
     stalled_seconds: int = Field(
         900,
         ge=0,
+        le=_DAY,
         description="A session whose work has not moved for so long gives no more signs of life; 0: it always does.",
     )
     close_wait_seconds: float = Field(
-        60.0, ge=0, description="How long a session that has ended waits for a database that is away."
+        60.0,
+        ge=0,
+        le=_DAY,
+        description="How long a session that has ended waits for a database that is away.",
     )
     change_log_rows: int = Field(
         200_000,
         ge=1_000,
+        le=1_000_000_000,
         description="How many changes a reader of the stream may be behind before it must reload.",
     )
     change_log_hours: int = Field(
-        24, ge=1, description="How long a reader of the stream may be away before it must reload."
+        24,
+        ge=1,
+        le=100_000,
+        description="How long a reader of the stream may be away before it must reload.",
     )
 
-    @field_validator("stream_token")
+    @field_validator("*", mode="before")
     @classmethod
-    def _check_token(cls, value: SecretStr | None) -> SecretStr | None:
-        """Refuse a token that can't stand in a header."""
-        token = value.get_secret_value() if value else ""
-        if not (token.isascii() and token.isprintable()):
-            raise ValueError("expected BIDBEACON_STREAM_TOKEN to be printable ASCII characters")
+    def _check_text(cls, value: object) -> object:
+        """Refuse an empty value, whose meaning (no token, this folder, the default) would differ by setting, and one that is no text."""
+        if isinstance(value, str) and not value.strip():
+            raise ValueError("expected a value; remove the variable to use the default")
+        if isinstance(value, str) and any(char == "\0" or "\ud800" <= char <= "\udfff" for char in value):
+            raise ValueError("expected text in UTF-8")
         return value
 
+
+Kind = TypeVar("Kind", bound=BaseSettings)
 
 MAX_ACTION_BYTES = 16 * 1024
 MAX_INPUT_BYTES = 64 * 1024
@@ -63,5 +148,43 @@ MAX_PENDING_ACTIONS = 1_000
 
 @cache
 def get_session_settings() -> SessionSettings:
-    """Read the settings once per process."""
-    return SessionSettings()
+    """Read the settings once per process; see `read_settings`."""
+    return read_settings(SessionSettings)
+
+
+def read_settings(kind: type[Kind], env_file: Path = PROJECT_ROOT / ".env") -> Kind:
+    """Read settings from the environment and the project's `.env`; what is in the environment counts.
+
+    Raises:
+        SettingsError: some are invalid, or the file can't be read.
+    """
+    _check_readable(env_file)
+    try:
+        return kind(_env_file=env_file)
+    except ValidationError as error:
+        problems = [each for each in error.errors() if each["type"] != "default_factory_not_called"]
+        raise SettingsError(*(_describe(kind, problem, env_file) for problem in problems)) from None
+
+
+def _check_readable(env_file: Path) -> None:
+    try:
+        env_file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return
+    except UnicodeDecodeError as error:
+        raise SettingsError(
+            f"{env_file}: expected UTF-8, byte {error.start + 1:,} is not: save it as UTF-8."
+        ) from None
+    except OSError as error:
+        raise SettingsError(f"{env_file} can't be read: {error.strerror}.") from None
+
+
+def _describe(kind: type[BaseSettings], problem: ErrorDetails, env_file: Path) -> str:
+    """Return one line: the variable, what was expected, what came unless it is secret, and where it was set."""
+    name = str(problem["loc"][0])
+    variable = f"{_PREFIX}{name.upper()}"
+    expected = problem["msg"].removeprefix("Value error, ").replace("Input should be", "expected", 1)
+    is_secret = SecretStr.__name__ in str(kind.model_fields[name].annotation)
+    got = "its value is not shown" if is_secret else f"got {str(problem['input'])[:_LONGEST_SHOWN]!r}"
+    place = "in the environment" if variable in map(str.upper, os.environ) else f"in {env_file}"
+    return f"{variable}: {expected[:1].lower()}{expected[1:]}; {got}, set {place}."

@@ -27,7 +27,10 @@ def db_upgrade() -> None:
 @db_app.command("url")
 @plain_errors
 def db_url() -> None:
-    """Print the database's address, password included; the embedded one answers while something runs on it, like `bidbeacon dev`."""
+    """Print the database's address for scripts, password included, unless it is invalid.
+
+    The embedded one answers while something runs on it, like `bidbeacon dev`.
+    """
     from bidbeacon_pipelines.dev.postgres import resolve_database_url
 
     sys.stdout.write(resolve_database_url(get_settings()) + "\n")
@@ -37,17 +40,15 @@ def db_url() -> None:
 @plain_errors
 def db_shell() -> None:
     """Open psql on the database; try `select * from job_sessions order by started_at desc limit 5`."""
-    from sqlalchemy import make_url
+    from psycopg.conninfo import make_conninfo
 
-    from bidbeacon_pipelines.dev.database_url import without_password
+    from bidbeacon_pipelines.dev.postgres import resolve_database_url
+    from bidbeacon_sessions.database import parse_database_url, psql_args
 
     psql = shutil.which("psql") or _bundled_psql()
-    url = database_url(get_settings())
-    secret = {
-        "PGPASSWORD": make_url(url).password or ""
-    }  # not on the command line, which every user of the machine can list
+    shown, secret = psql_args(parse_database_url(resolve_database_url(get_settings())))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is psql's: it ends a query, not the shell
-    raise typer.Exit(subprocess.call([psql, without_password(url)], env=os.environ | secret))  # noqa: S603 - psql, by its full path
+    raise typer.Exit(subprocess.call([psql, make_conninfo(**shown)], env=os.environ | secret))  # noqa: S603 - psql, by its full path
 
 
 def _bundled_psql() -> str:

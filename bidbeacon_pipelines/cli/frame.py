@@ -81,9 +81,16 @@ def _line_of(error: Exception) -> str:
 def _usage_errors() -> tuple[type[Exception], ...]:
     from bidbeacon_pipelines.reports.cadence import BadCadenceError
     from bidbeacon_pipelines.sandbox.errors import OptionError
-    from bidbeacon_sessions.errors import InvalidDatabaseUrlError, UnsafeAddressError
+    from bidbeacon_sessions.errors import InvalidDatabaseUrlError, SettingsError, UnsafeAddressError
 
-    return (BadOptionError, BadCadenceError, OptionError, InvalidDatabaseUrlError, UnsafeAddressError)
+    return (
+        BadOptionError,
+        BadCadenceError,
+        OptionError,
+        SettingsError,
+        InvalidDatabaseUrlError,
+        UnsafeAddressError,
+    )
 
 
 def _failures() -> tuple[type[Exception], ...]:

@@ -84,7 +84,8 @@ def dagster_database_url(url: str) -> str:
     address = make_url(url).set(drivername="postgresql+psycopg2")
     given = address.query.get("options", ())
     options = [given] if isinstance(given, str) else list(given)
-    address = address.update_query_dict({"options": " ".join([*options, f"-csearch_path={SCHEMA}"])})
+    options.append(f"-csearch_path={SCHEMA}")
+    address = address.update_query_dict({"options": " ".join(options), "client_encoding": "utf8"})
     return address.render_as_string(hide_password=False)
 
 

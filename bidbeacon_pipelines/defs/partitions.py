@@ -14,7 +14,7 @@ ACCOUNT_PARTITIONS = DynamicPartitionsDefinition(name=PARTITIONS_NAME)
 
 # The keys are account-local dates, the definition counts in UTC: two days ahead make sure that an account's own day always exists.
 WINDOW_PARTITIONS = DailyPartitionsDefinition(
-    start_date=get_settings().first_window_date, timezone="UTC", end_offset=DAYS_AHEAD
+    start_date=get_settings().first_window_date.isoformat(), timezone="UTC", end_offset=DAYS_AHEAD
 )
 
 ACCOUNT_WINDOWS = MultiPartitions({"account": ACCOUNT_PARTITIONS, "window": WINDOW_PARTITIONS})
@@ -55,7 +55,7 @@ def add_accounts(instance: DagsterInstance, keys: Sequence[str]) -> None:
     Raises:
         TooManyPartitionsError: accounts times days would be more than Dagster's UI can show; those with room were added.
     """
-    first_day, today = date.fromisoformat(get_settings().first_window_date), datetime.now(UTC).date()
+    first_day, today = get_settings().first_window_date, datetime.now(UTC).date()
     existing = set(instance.get_dynamic_partitions(str(ACCOUNT_PARTITIONS.name)))
     new = [key for key in dict.fromkeys(keys) if key not in existing]
     room = max(room_for_accounts(first_day, today) - len(existing), 0)
@@ -66,4 +66,4 @@ def add_accounts(instance: DagsterInstance, keys: Sequence[str]) -> None:
 
 def is_partition_day(day: date) -> bool:
     """Whether a day is a Dagster partition; older windows live on in Postgres only."""
-    return day >= date.fromisoformat(get_settings().first_window_date)
+    return day >= get_settings().first_window_date

@@ -56,11 +56,11 @@ def build_report_asset(dataset: Dataset) -> AssetsDefinition:
         description=(
             f"{dataset.title}, from Amazon's reports: one partition is one account and one day of its own calendar. "
             "Materializing loads the day anew (adopts a report in flight, else asks for one, waits, loads); loading twice is the same as "
-            f"once. What happened, live: [Event Stream]({get_settings().stream_url})."
+            f"once. What happened, live: [Event Stream]({get_settings().stream_public_url})."
         ),
         metadata={
             "dagster/table_name": f"public.{dataset.table}",
-            "event_stream": MetadataValue.url(get_settings().stream_url),
+            "event_stream": MetadataValue.url(get_settings().stream_public_url),
             "refreshed": f"T+{', '.join(map(str, dataset.refresh_offsets))} days, in the account's time zone",
         },
     )

@@ -1,57 +1,47 @@
-"""The address of a PostgreSQL that someone else runs: its forms, and whether it can be used."""
+"""The address of a PostgreSQL that someone else runs, and whether it can be used."""
 
 from typing import Final
-from urllib.parse import urlsplit
 
 import psycopg
 
 from bidbeacon_pipelines.dev.errors import DatabaseUnavailableError
+from bidbeacon_sessions.database import (
+    parse_database_url,
+    psycopg_args,
+    render_database_url,
+    show_database_url,
+)
 
 OLDEST_VERSION: Final = 14
-CONNECT_SECONDS: Final = 10
+ENCODING: Final = "UTF8"
 
 
-def normalized_database_url(url: str) -> str:
-    """Give the address in the form `postgresql://…`, from that, `postgres://…` or `postgresql+driver://…`.
-
-    Raises:
-        DatabaseUnavailableError: It is the address of something else.
-    """
-    scheme, separator, rest = url.strip().partition("://")
-    if not separator or scheme.partition("+")[0] not in {"postgres", "postgresql"}:
-        raise DatabaseUnavailableError(
-            f"BIDBEACON_DATABASE_URL must begin with postgresql://, it begins with {scheme[:20] if separator else 'no scheme'!r}."
-        )
-    return f"postgresql://{rest}"
-
-
-def checked_database_url(url: str) -> str:
-    """Give the normalized address of a database that answers and is new enough.
+def checked_database_url(database_url: str) -> str:
+    """Return the address, as `postgresql://…`, of a database that answers, is new enough and stores all text.
 
     Raises:
-        DatabaseUnavailableError: It doesn't answer, or is older than PostgreSQL 14; the message has no password.
+        InvalidDatabaseUrlError: It can't be parsed.
+        DatabaseUnavailableError: It doesn't answer, is older than PostgreSQL 14 or not in UTF-8; the message has no password.
     """
-    url = normalized_database_url(url)
+    url = parse_database_url(database_url)
+    name = f"The database of BIDBEACON_DATABASE_URL ({show_database_url(database_url)})"
     try:
-        with psycopg.connect(url, connect_timeout=CONNECT_SECONDS) as connection:
+        with psycopg.connect(**psycopg_args(url)) as connection:
             version = connection.info.server_version
+            encoding = connection.info.parameter_status("server_encoding")
     except psycopg.Error as error:
         raise DatabaseUnavailableError(
-            f"The database of BIDBEACON_DATABASE_URL ({without_password(url)}) doesn't answer ({_first_line(error)}): "
-            "start it, correct the variable, or unset it to use the embedded one."
+            f"{name} doesn't answer ({_first_line(error)}): start it, correct the variable, or unset it to use the embedded one."
         ) from None
     if version < OLDEST_VERSION * 10_000:
         raise DatabaseUnavailableError(
-            f"The database of BIDBEACON_DATABASE_URL ({without_password(url)}) is PostgreSQL {version // 10_000}: "
-            f"{OLDEST_VERSION} or newer is needed."
+            f"{name} is PostgreSQL {version // 10_000}: {OLDEST_VERSION} or newer is needed."
         )
-    return url
-
-
-def without_password(url: str) -> str:
-    """Give an address that can be shown: user, host, port and database, nothing else."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[0].partition(':')[0]}@{parts.netloc.rpartition('@')[2]}{parts.path}"
+    if encoding != ENCODING:
+        raise DatabaseUnavailableError(
+            f"{name} has the encoding {encoding}, which can't store all text: use one made with ENCODING 'UTF8'."
+        )
+    return render_database_url(url)
 
 
 def _first_line(error: Exception) -> str:

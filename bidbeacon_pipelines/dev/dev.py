@@ -15,7 +15,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bidbeacon_pipelines.dev.database_url import without_password
 from bidbeacon_pipelines.dev.errors import LocalError, ServiceFailedError, UnusableHomeError
 from bidbeacon_pipelines.dev.locks import FileLock
 from bidbeacon_pipelines.dev.ports import check_port
@@ -26,6 +25,7 @@ from bidbeacon_pipelines.dev.stop_request import StopRequest
 from bidbeacon_pipelines.dev.supervisor import Supervisor
 from bidbeacon_pipelines.private_files import PASSAGE, make_private_folder
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
+from bidbeacon_sessions.database import show_database_url
 
 DATABASE_CHECK_SECONDS: Final = 2
 
@@ -154,7 +154,7 @@ class Dev:
         table = Table(box=None, show_header=False, pad_edge=False)
         for service in reversed(self._services):
             table.add_row(service.title, service.url)
-        table.add_row("Database", without_password(database_url))
+        table.add_row("Database", show_database_url(database_url))
         table.add_row("Logs", str(logs))
         self._console.print(table)
         self._console.print(

@@ -13,7 +13,6 @@ from typing import Final
 import psutil
 
 from bidbeacon_pipelines.dev.services import Service
-from bidbeacon_pipelines.settings import PROJECT_ROOT
 
 MARK: Final = "BIDBEACON_DEV_ID"
 """Variable in the environment of all that one `bidbeacon dev` starts, and of what that starts in turn."""
@@ -40,7 +39,7 @@ class Child:
             self._log_offset = output.tell()
             self._process = subprocess.Popen(  # noqa: S603 - our own commands
                 service.command,
-                cwd=PROJECT_ROOT,
+                cwd=service.folder,
                 env={**os.environ, **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=output,

@@ -23,6 +23,7 @@ class Service:
         port_variable: Environment variable that sets the port.
         health_path: Path that answers 200 when the service is ready.
         host: Address it listens on.
+        folder: Working directory.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Service:
     port_variable: str
     health_path: str
     host: str = "127.0.0.1"
+    folder: Path = PROJECT_ROOT
 
     @property
     def url(self) -> str:
@@ -75,15 +77,21 @@ def services(settings: Settings) -> list[Service]:
         port_variable="BIDBEACON_STREAM_PORT",
         health_path="/healthz",
     )
-    host, port = settings.bind_host, str(settings.dagster_port)
+    host, port, workspace = (
+        settings.bind_host,
+        str(settings.dagster_port),
+        str(PROJECT_ROOT / "workspace.yaml"),
+    )
     dagster = Service(
         name="dagster",
         title="Dagster",
-        command=(sys.executable, "-m", "dagster", "dev", "-w", "workspace.yaml", "-h", host, "-p", port),
+        command=(sys.executable, "-m", "dagster", "dev", "-w", workspace, "-h", host, "-p", port),
         port=settings.dagster_port,
         port_variable="BIDBEACON_DAGSTER_PORT",
         health_path="/server_info",
         host=host,
+        # In the project's folder it would read `.env` as well, and let it win over the environment that we give it.
+        folder=dagster_home(settings),
     )
     return [sandbox, stream, dagster] if settings.uses_sandbox else [stream, dagster]
 
@@ -100,8 +108,8 @@ def service_environment(settings: Settings, database_url: str) -> dict[str, str]
         "BIDBEACON_DAGSTER_PORT": str(settings.dagster_port),
         "BIDBEACON_STREAM_PORT": str(settings.stream_port),
         "BIDBEACON_SANDBOX_PORT": str(settings.sandbox_port),
-        "BIDBEACON_DAGSTER_PUBLIC_URL": os.environ.get("BIDBEACON_DAGSTER_PUBLIC_URL", settings.dagster_url),
-        "BIDBEACON_STREAM_PUBLIC_URL": os.environ.get("BIDBEACON_STREAM_PUBLIC_URL", settings.stream_url),
+        "BIDBEACON_DAGSTER_PUBLIC_URL": settings.dagster_public_url,
+        "BIDBEACON_STREAM_PUBLIC_URL": settings.stream_public_url,
         "DAGSTER_HOME": str(dagster_home(settings)),
         "DAGSTER_EVENT_BATCH_SIZE": os.environ.get("DAGSTER_EVENT_BATCH_SIZE", "200"),
         "PYTHONUNBUFFERED": "1",

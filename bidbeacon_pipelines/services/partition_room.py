@@ -23,5 +23,5 @@ def check_room_to_enable(connection: Connection, key: str, settings: Settings, t
     if account.enabled or key in partitions:
         return
     wanted = {known.account_key for known in list_accounts(connection) if not known.is_disabled}
-    first_day = date.fromisoformat(settings.first_window_date)
+    first_day = settings.first_window_date
     check_partitions(len(partitions | wanted | {key}), first_day=first_day, today=today)

@@ -1,7 +1,7 @@
 """The bound on Dagster's partitions, where accounts come in: at their sync, and when one is enabled."""
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -54,14 +54,14 @@ def partitions(world: World) -> set[str]:
 @pytest.fixture
 def room_for_two(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave room for two accounts."""
-    first_day = date.fromisoformat(get_settings().first_window_date)
+    first_day = get_settings().first_window_date
     days = partition_days(first_day, datetime.now(UTC).date())
     monkeypatch.setattr(partition_bound, "MOST_PARTITIONS", 2 * days)
 
 
 def test_days_are_counted_as_dagster_does() -> None:
     """The bound's days are the keys of the windows' dimension."""
-    first_day = date.fromisoformat(get_settings().first_window_date)
+    first_day = get_settings().first_window_date
     assert len(WINDOW_PARTITIONS.get_partition_keys()) == partition_days(first_day, datetime.now(UTC).date())
 
 

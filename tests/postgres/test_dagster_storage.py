@@ -79,6 +79,7 @@ def test_options_of_the_address_are_kept() -> None:
     assert dict(address.query) == {
         "sslmode": "require",
         "options": "-cstatement_timeout=5s -csearch_path=dagster",
+        "client_encoding": "utf8",
     }
 
 

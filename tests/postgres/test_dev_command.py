@@ -164,7 +164,7 @@ def test_it_says_what_runs_where(start: Callable[..., Started], home: Path) -> N
     assert connection is not None
     text = started.text()
     assert f"http://127.0.0.1:{port}" in text
-    assert f"postgresql://bidbeacon@127.0.0.1:{connection.port}/bidbeacon" in text
+    assert f"postgresql://bidbeacon:***@127.0.0.1:{connection.port}/bidbeacon" in text
     assert connection.password not in text
     assert "Closed 2 Dagster runs whose processes are gone" in text
 

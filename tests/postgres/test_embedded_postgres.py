@@ -430,12 +430,6 @@ def test_a_database_that_does_not_answer_is_named_without_its_password() -> None
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_the_url_of_something_else_is_refused() -> None:
-    """An address that isn't PostgreSQL's is refused by its scheme."""
-    with pytest.raises(DatabaseUnavailableError, match="must begin with postgresql://"):
-        resolve_database_url(settings_with("mysql://localhost/db"))
-
-
 def test_a_server_older_than_14_is_refused() -> None:
     """PostgreSQL 13 is named in the refusal, with what is needed."""
     with socket.create_server(("127.0.0.1", 0)) as listener:

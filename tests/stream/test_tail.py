@@ -226,7 +226,7 @@ def test_a_stream_that_wants_a_token_says_so(
     session_store: SessionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No endless waiting: what is wrong and what to do."""
-    monkeypatch.setenv("BIDBEACON_STREAM_TOKEN", "right")
+    monkeypatch.setenv("BIDBEACON_STREAM_TOKEN", "the-right-token-of-it")
     get_session_settings.cache_clear()
     with (
         served(session_store) as url,

@@ -6,8 +6,6 @@ import pytest
 from typer.testing import CliRunner
 
 from bidbeacon_pipelines.cli import BadOptionError, app, parse_days
-from bidbeacon_pipelines.settings import Settings
-from bidbeacon_sessions.settings import SessionSettings
 
 
 @pytest.mark.parametrize(
@@ -41,24 +39,6 @@ def test_days_in_the_wrong_order_are_refused() -> None:
         BadOptionError, match=r"expected the earlier day first, got: '2026-11-07\.\.2026-11-01'"
     ):
         parse_days("2026-11-07..2026-11-01")
-
-
-@pytest.mark.parametrize("home", ["", " ", "caf\udce9"])
-def test_a_home_that_is_no_folders_name_is_refused(home: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Empty would be the working directory; PostgreSQL's programs take UTF-8 only."""
-    monkeypatch.setenv("BIDBEACON_HOME", home)
-    with pytest.raises(ValueError, match="expected BIDBEACON_HOME to be a folder, named in UTF-8"):
-        Settings()
-
-
-@pytest.mark.parametrize(
-    "token", ["schlüssel-und-schloss", "two\nlines of a token", "caf\udce9-caf\udce9-caf"]
-)
-def test_a_token_that_no_header_can_have_is_refused(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is refused where it is set, and not at the first request."""
-    monkeypatch.setenv("BIDBEACON_STREAM_TOKEN", token)
-    with pytest.raises(ValueError, match="expected BIDBEACON_STREAM_TOKEN to be printable ASCII"):
-        SessionSettings()
 
 
 def test_without_a_command_the_help_is_shown() -> None:

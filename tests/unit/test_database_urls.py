@@ -1,8 +1,17 @@
 """How addresses of databases are read, and what every connection asks for."""
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
+from sqlalchemy import URL
 
-from bidbeacon_sessions.database import connect_args, parse_database_url
+from bidbeacon_sessions.database import (
+    connect_args,
+    parse_database_url,
+    psql_args,
+    psycopg_args,
+    render_database_url,
+    show_database_url,
+)
 from bidbeacon_sessions.errors import InvalidDatabaseUrlError
 
 
@@ -23,7 +32,15 @@ def test_each_form_of_address_is_read_for_psycopg(scheme: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["", "nonsense-SECRET", "mysql://bob:SECRET@db/ads", "postgresql://bob:SECRET@db:port/ads"]
+    "address",
+    [
+        "",
+        "nonsense-SECRET",
+        "mysql://bob:SECRET@db/ads",
+        "postgresql://bob:SECRET@db:port/ads",
+        "postgresql://bob:first@SECRET@db/ads",
+        "postgresql://bob:a?b@c/SECRET@db",
+    ],
 )
 def test_an_invalid_address_is_refused_without_showing_it(address: str) -> None:
     """The message says which form is expected, and nothing of what came."""
@@ -33,12 +50,77 @@ def test_an_invalid_address_is_refused_without_showing_it(address: str) -> None:
         parse_database_url(address)
 
     assert "SECRET" not in str(refused.value)
+    assert "SECRET" not in show_database_url(address)
     assert refused.value.__cause__ is None
 
 
-def test_options_of_the_address_are_kept_before_ours() -> None:
-    """The search path of the address stays; the time zone is UTC all the same, since the last setting counts."""
-    url = parse_database_url("postgresql://db/ads?options=-csearch_path%3Dours%20-ctimezone%3DEST")
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("postgres://bob:SECRET@db:5433/ads", "postgresql://bob:***@db:5433/ads"),
+        ("postgresql://bob:aa/SECRET@db/ads", "postgresql://bob:***@db/ads"),
+        ("postgresql://bob:%zzSECRET@db/ads", "postgresql://bob:***@db/ads"),
+        (
+            "postgresql://bob@db/ads?sslmode=verify-full&passfile=p&password=SECRET&sslpassword=SECRET",
+            "postgresql://bob@db/ads?passfile=p&sslmode=verify-full",
+        ),
+    ],
+)
+def test_an_address_is_shown_without_its_secrets(address: str, shown: str) -> None:
+    """Passwords go wherever they stand; everything that helps to find a mistake stays."""
+    assert shown == show_database_url(address)
 
-    options = connect_args(url)["options"]
-    assert options.startswith("-csearch_path=ours -ctimezone=EST -c timezone=UTC ")
+
+@pytest.mark.parametrize("password", ["aa/SECRET", "%zz", "a b+c", "p@ss:word?#", "ä"])
+def test_an_address_is_rendered_so_that_all_clients_read_it(password: str) -> None:
+    """libpq, and so psql, comes to the same as SQLAlchemy, blanks of options included."""
+    url = URL.create(
+        "postgresql", "bob", password, "::1", 5433, "ads", {"options": "-c search_path=ours -cgeqo=on"}
+    )
+    rendered = render_database_url(url)
+    assert {
+        "user": "bob",
+        "password": password,
+        "host": "::1",
+        "port": "5433",
+        "dbname": "ads",
+        "options": "-c search_path=ours -cgeqo=on",
+    } == conninfo_to_dict(rendered)
+    assert url.set(drivername="postgresql+psycopg") == parse_database_url(rendered)
+
+
+def test_psql_gets_everything_but_no_secret_on_its_command_line() -> None:
+    """Parameters of the address stay, the password is in the environment."""
+    shown, environment = psql_args(
+        parse_database_url("postgresql://bob:SECRET@db/ads?sslmode=verify-full&sslpassword=SECRET")
+    )
+    assert {"user": "bob", "host": "db", "dbname": "ads", "sslmode": "verify-full"} == shown
+    assert {"PGPASSWORD": "SECRET", "PGCLIENTENCODING": "UTF8"} == environment
+
+
+def test_options_and_limits_of_the_address_are_kept() -> None:
+    """The search path and the time to connect of the address count; for all that it doesn't name, ours do."""
+    url = parse_database_url("postgresql://db/ads?connect_timeout=60&options=-csearch_path%3Dours")
+
+    for args in (connect_args(url), psycopg_args(url)):
+        assert args["options"].startswith("-csearch_path=ours -c timezone=UTC ")
+        assert "utf8" == args["client_encoding"]
+    assert "connect_timeout" not in connect_args(url)
+    assert "60" == psycopg_args(url)["connect_timeout"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "options=-ctimezone%3DEST",
+        "options=-c%20TimeZone%3DEST",
+        "options=--timezone%3DEST",
+        "client_encoding=latin1",
+    ],
+)
+def test_what_we_set_ourselves_is_not_overridden_in_silence(query: str) -> None:
+    """An address that sets it as well is refused: one of the two would not count."""
+    with pytest.raises(
+        InvalidDatabaseUrlError, match=r"without (timezone|client_encoding), which BidBeacon sets itself"
+    ):
+        parse_database_url(f"postgresql://db/ads?{query}")

@@ -1,0 +1,211 @@
+"""Settings that are invalid are said in a line each, and every process reads the same `.env`."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from bidbeacon_pipelines.cli import app
+from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings, get_settings
+from bidbeacon_sessions.errors import SettingsError
+from bidbeacon_sessions.presentation import session_url
+from bidbeacon_sessions.settings import get_session_settings, read_settings
+
+EMPTY = "expected a value; remove the variable to use the default; got ''"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("STREAM_PORT", "", EMPTY),
+        ("HOME", "", EMPTY),
+        ("HOME", "caf\udce9", r"expected text in UTF-8; got 'caf\udce9'"),
+        ("ADS_API_CLIENT_ID", " ", "expected a value; remove the variable to use the default; got ' '"),
+        ("STREAM_PORT", "0", "expected greater than or equal to 1; got '0'"),
+        ("SANDBOX_PORT", "99999", "expected less than or equal to 65535; got '99999'"),
+        ("DAGSTER_PORT", "abc", "expected a valid integer, unable to parse string as an integer; got 'abc'"),
+        ("BAD_ROW_SHARE", "2", "expected less than or equal to 1; got '2'"),
+        ("BAD_ROW_SHARE", "nan", "expected a finite number; got 'nan'"),
+        ("HEARTBEAT_SECONDS", "inf", "expected a finite number; got 'inf'"),
+        ("BY_HAND_WAIT_MINUTES", "9" * 30, f"expected less than or equal to 1440; got '{'9' * 30}'"),
+        ("ADS_API_CREDENTIAL_REGION", "US", "expected 'NA', 'EU' or 'FE'; got 'US'"),
+        (
+            "FIRST_WINDOW_DATE",
+            "1754006400",
+            "expected a day of the years 1970 to 2999, such as 2025-08-01; got '1754006400'",
+        ),
+        ("BIND_HOST", "http://a", "expected an IP address or a host name, such as 127.0.0.1; got 'http://a'"),
+        (
+            "STREAM_PUBLIC_URL",
+            "http://[",
+            "expected an address such as http://127.0.0.1:3030 or https://stream.example.com; got 'http://['",
+        ),
+        (
+            "DAGSTER_PUBLIC_URL",
+            "stream.example.com\x1b[1m",
+            r"expected an address such as http://127.0.0.1:3030 or https://stream.example.com; got 'stream.example.com\x1b[1m'",
+        ),
+    ],
+)
+def test_an_invalid_setting_is_said_in_one_line(
+    name: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The variable, what was expected, what came, and where it was set."""
+    monkeypatch.setenv(f"BIDBEACON_{name}", value)
+    with pytest.raises(SettingsError) as refused:
+        get_settings()
+    assert f"BIDBEACON_{name}: {said}, set in the environment." == str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "postgresql://bob:SE@CRET@db/ads"),
+        ("DATABASE_URL", "mysql://bob:SECRET@db/ads"),
+        ("STREAM_TOKEN", "SECRET"),
+        ("STREAM_TOKEN", "SECRET with blanks in it"),
+        ("STREAM_TOKEN", "SECRET-ä-not-ascii"),
+        ("STREAM_TOKEN", "SECRET-\udce9-not-utf-8"),
+        ("STREAM_TOKEN", "SECRET\nof two lines"),
+    ],
+)
+def test_a_secret_that_is_invalid_is_not_shown(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The line has all but the value."""
+    monkeypatch.setenv(f"BIDBEACON_{name}", value)
+    with pytest.raises(
+        SettingsError, match=f"^BIDBEACON_{name}: expected .* its value is not shown, set"
+    ) as refused:
+        get_settings()
+    assert "CRET" not in str(refused.value)
+    assert refused.value.__cause__ is None
+
+
+@pytest.mark.parametrize("token", ["", "fifteen-letters"])
+def test_an_empty_or_short_token_is_refused(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty one does not mean that there is none, which would open the stream to everybody on this machine."""
+    monkeypatch.setenv("BIDBEACON_STREAM_TOKEN", token)
+    with pytest.raises(SettingsError, match="BIDBEACON_STREAM_TOKEN: expected"):
+        get_session_settings()
+
+
+def test_all_problems_are_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of sessions and of the pipelines, a line each; what depends on an invalid one is not a problem of its own."""
+    for name in ("STREAM_PORT", "DAGSTER_PORT", "BAD_ROW_SHARE"):
+        monkeypatch.setenv(f"BIDBEACON_{name}", "x")
+    with pytest.raises(SettingsError) as refused:
+        get_settings()
+    assert 3 == len(refused.value.problems) == len(str(refused.value).splitlines())
+
+
+def test_the_file_is_named_where_a_setting_is_from_there(tmp_path: Path) -> None:
+    """The line ends with the path of the `.env`."""
+    env_file = tmp_path / ".env"
+    env_file.write_text("\ufeffBIDBEACON_STREAM_PORT=x\n", encoding="utf-8")
+    with pytest.raises(SettingsError, match="BIDBEACON_STREAM_PORT: ") as refused:
+        read_settings(Settings, env_file)
+    assert str(refused.value).endswith(f"set in {env_file}.")
+
+
+def test_a_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    """The line says which byte it is, and shows none."""
+    env_file = tmp_path / ".env"
+    env_file.write_bytes("BIDBEACON_STREAM_TOKEN=geheim-für-immer\n".encode("latin-1"))
+    with pytest.raises(SettingsError) as refused:
+        read_settings(Settings, env_file)
+    assert f"{env_file}: expected UTF-8, byte 32 is not: save it as UTF-8." == str(refused.value)
+    assert refused.value.__cause__ is None
+
+
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    """It is not taken for one that isn't there: that would open what it closes."""
+    (tmp_path / ".env").mkdir()
+    with pytest.raises(SettingsError, match=r"\.env can't be read: Is a directory\.$"):
+        read_settings(Settings, tmp_path / ".env")
+
+
+@pytest.mark.parametrize("command", [["accounts", "list"], ["dev"], ["db", "url"], ["sandbox"], ["stream"]])
+def test_a_command_ends_with_2(command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the command, an invalid setting is one line and exit code 2."""
+    monkeypatch.setenv("BIDBEACON_BAD_ROW_SHARE", "2")
+    result = CliRunner().invoke(app, command)
+    assert 2 == result.exit_code
+    assert (
+        "BIDBEACON_BAD_ROW_SHARE: expected less than or equal to 1; got '2', set in the environment.\n"
+        == result.stderr
+    )
+
+
+@pytest.mark.parametrize(
+    ("program", "code"),
+    [(["-m", "bidbeacon_pipelines", "doctor"], 2), (["-c", "import bidbeacon_pipelines.definitions"], 1)],
+    ids=["command", "definitions"],
+)
+def test_a_program_says_it_too(program: list[str], code: int) -> None:
+    """As the last line of what it prints, and no secret above it: Dagster shows all of that where it loads the definitions."""
+    environment = {**os.environ, "BIDBEACON_STREAM_TOKEN": "SECRET", "BIDBEACON_BAD_ROW_SHARE": "2"}
+    result = subprocess.run(
+        [sys.executable, *program],
+        env=environment,
+        cwd=PROJECT_ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert code == result.returncode
+    assert result.stderr.endswith(
+        "BIDBEACON_BAD_ROW_SHARE: expected less than or equal to 1; got '2', set in the environment.\n"
+    )
+    assert "SECRET" not in result.stderr
+
+
+def test_a_port_alone_is_in_every_link(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Links lead to the port that the stream listens on, without another setting for them."""
+    monkeypatch.setenv("BIDBEACON_STREAM_PORT", "4030")
+    monkeypatch.setenv("BIDBEACON_DAGSTER_PORT", "4000")
+    assert "http://127.0.0.1:4030/sessions/1" == session_url("1")
+    assert "http://127.0.0.1:4030" == get_settings().stream_public_url
+    assert "http://127.0.0.1:4000" == get_settings().dagster_public_url
+
+
+def test_a_relative_home_is_the_projects(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Processes of different working directories share one database."""
+    monkeypatch.setenv("BIDBEACON_HOME", "state")
+    monkeypatch.chdir(tmp_path)
+    assert PROJECT_ROOT / "state" == get_settings().home
+
+
+def test_every_process_reads_the_projects_file(tmp_path: Path) -> None:
+    """Sessions and pipelines see the `.env` beside `dagster.yaml`, and not one of the working directory."""
+    project, elsewhere = tmp_path / "project", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for package in ("bidbeacon_pipelines", "bidbeacon_sessions"):
+        shutil.copytree(
+            PROJECT_ROOT / package, project / package, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    shutil.copy(PROJECT_ROOT / "dagster.yaml", project)
+    (project / ".env").write_text(
+        "BIDBEACON_STREAM_TOKEN=token-of-the-project\nBIDBEACON_SANDBOX_PORT=4040\n"
+    )
+    (elsewhere / ".env").write_text(
+        "BIDBEACON_STREAM_TOKEN=token-of-elsewhere\nBIDBEACON_SANDBOX_PORT=5050\n"
+    )
+    program = """
+from bidbeacon_pipelines.settings import get_settings
+from bidbeacon_sessions.stream.access import Access
+print(get_settings().sandbox_port, Access.for_host("127.0.0.1").token)
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": str(project)},
+        cwd=elsewhere,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "4040 token-of-the-project\n" == result.stdout

@@ -23,6 +23,7 @@ from dagster._core.test_utils import create_run_for_test
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import ModuleTarget
 
+from bidbeacon_pipelines.dagster_instance.storage import upgrade_dagster
 from bidbeacon_pipelines.defs.partitions import add_accounts
 from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
 from bidbeacon_pipelines.sandbox import SandboxConfig
@@ -163,6 +164,7 @@ def account_runs(accounts: int) -> Iterator[AccountRuns]:
         stack.callback(server.remove)
         url = server.ensure_running()
         upgrade(url)
+        upgrade_dagster(url)
         sandbox = stack.enter_context(
             running_sandbox(
                 SandboxConfig(accounts=accounts, rows_per_day=200, report_seconds=1, export_seconds=0)

@@ -8,6 +8,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from bidbeacon_sessions.errors import InvalidDatabaseUrlError
+from bidbeacon_sessions.secret_names import names_secret
 
 _DRIVER: Final = "postgresql+psycopg"
 
@@ -74,7 +75,7 @@ def show_database_url(database_url: str) -> str:
         return "an invalid address"
     return (
         url.set(drivername="postgresql")
-        .difference_update_query([name for name in url.query if _is_secret(name)])
+        .difference_update_query([name for name in url.query if names_secret(name)])
         .render_as_string(hide_password=True)
     )
 
@@ -102,15 +103,11 @@ def psql_args(url: URL) -> tuple[dict[str, Any], dict[str, str]]:
     No variable takes a key's password (`sslpassword`): psql asks for it.
     """
     _, address = url.get_dialect()().create_connect_args(url)
-    shown = {name: value for name, value in address.items() if not _is_secret(name)}
+    shown = {name: value for name, value in address.items() if not names_secret(name)}
     environment = {"PGCLIENTENCODING": "UTF8"}
     if "password" in address:
         environment["PGPASSWORD"] = address["password"]
     return shown, environment
-
-
-def _is_secret(parameter: str) -> bool:
-    return "password" in parameter or "secret" in parameter
 
 
 def _options(url: URL) -> list[str]:

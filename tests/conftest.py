@@ -87,6 +87,15 @@ def database_url(cluster_url: str, _template: str) -> Iterator[str]:
 
 
 @pytest.fixture
+def empty_url(cluster_url: str) -> Iterator[str]:
+    """The address of a database without tables."""
+    name = f"empty_{secrets.token_hex(6)}"
+    _administer(cluster_url, "CREATE DATABASE {}", name)
+    yield _database(cluster_url, name)
+    _administer(cluster_url, "DROP DATABASE {} WITH (FORCE)", name)
+
+
+@pytest.fixture
 def engine(database_url: str) -> Iterator[Engine]:
     """An engine on a fresh database."""
     made = make_engine(database_url)

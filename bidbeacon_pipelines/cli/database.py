@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from bidbeacon_pipelines.cli.frame import console, database_url, plain_errors
+from bidbeacon_pipelines.cli.frame import console, plain_errors
 from bidbeacon_pipelines.settings import get_settings
 
 db_app = typer.Typer(
@@ -19,8 +19,14 @@ db_app = typer.Typer(
 @db_app.command("upgrade")
 @plain_errors
 def db_upgrade() -> None:
-    """Bring the tables up to date."""
-    database_url(get_settings())
+    """Bring the tables, and Dagster's, up to date; everything else only looks whether they are."""
+    from bidbeacon_pipelines.dagster_instance.storage import upgrade_dagster
+    from bidbeacon_pipelines.dev.postgres import resolve_database_url
+    from bidbeacon_pipelines.store.migrate import upgrade
+
+    url = resolve_database_url(get_settings())
+    upgrade(url, report=console.print)
+    upgrade_dagster(url, report=console.print)
     console.print("The database is up to date.")
 
 

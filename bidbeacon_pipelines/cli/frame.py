@@ -22,6 +22,8 @@ errors = SafeConsole(stderr=True)
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 P = ParamSpec("P")
 
+_INSUFFICIENT_PRIVILEGE = "42501"
+
 
 class ExitCode(IntEnum):
     """How a command ends."""
@@ -54,6 +56,10 @@ def plain_errors(command: Callable[P, None]) -> Callable[P, None]:
             raise  # typer ends quietly: who read the output has seen enough
         except (*_usage_errors(), *_failures()) as error:
             raise typer.Exit(report_error(error)) from None
+        except Exception as error:
+            if not _is_missing_right(error):
+                raise
+            raise typer.Exit(report_error(error)) from None
 
     return wrapped
 
@@ -73,9 +79,23 @@ def _line_of(error: Exception) -> str:
     if isinstance(error, OSError):
         return f"The operating system refused: {error}."
     if isinstance(error, OperationalError):
-        reason = str(error.orig).strip().partition("\n")[0]
-        return f"The database failed ({reason}): `bidbeacon doctor` says whether it answers."
+        return f"The database failed ({_database_reason(error)}): `bidbeacon doctor` says whether it answers."
+    if _is_missing_right(error):
+        return (
+            f"The role of BIDBEACON_DATABASE_URL may not do this ({_database_reason(error)}): use the role that owns the "
+            "tables, or grant it the right."
+        )
     return str(error)
+
+
+def _database_reason(error: Exception) -> str:
+    return str(getattr(error, "orig", error)).strip().partition("\n")[0]
+
+
+def _is_missing_right(error: Exception) -> bool:
+    """Return whether the role's rights did not suffice; the error may be psycopg's, or of Dagster's psycopg2."""
+    origin = getattr(error, "orig", error)
+    return _INSUFFICIENT_PRIVILEGE in {getattr(origin, "sqlstate", None), getattr(origin, "pgcode", None)}
 
 
 def _usage_errors() -> tuple[type[Exception], ...]:
@@ -103,6 +123,7 @@ def _failures() -> tuple[type[Exception], ...]:
     from bidbeacon_pipelines.sandbox.errors import SandboxError
     from bidbeacon_pipelines.services.by_hand import AccountSkippedError, WindowNotLoadedError
     from bidbeacon_pipelines.store.accounts import UnknownAccountError
+    from bidbeacon_pipelines.store.migrate import SchemaError
     from bidbeacon_sessions import SessionsError
 
     return (
@@ -111,6 +132,7 @@ def _failures() -> tuple[type[Exception], ...]:
         CommandFailedError,
         WindowNotLoadedError,
         LocalError,
+        SchemaError,
         UnknownDatasetError,
         UnknownAccountError,
         SandboxError,
@@ -162,29 +184,15 @@ def _flush_output() -> None:
 
 
 def database_url(settings: Settings) -> str:
-    """Give the address of the database, with its tables brought up to date.
+    """Give the address of the database, whose tables are those that this program needs.
 
     Raises:
-        DatabaseUnavailableError: There is none, or our role may not bring it up to date; the message says what to do.
+        DatabaseUnavailableError: There is none.
+        SchemaError: Its tables are older or newer.
     """
-    from psycopg.errors import InsufficientPrivilege
-    from sqlalchemy.exc import ProgrammingError
+    from bidbeacon_pipelines.dev.database import open_database
 
-    from bidbeacon_pipelines.dev.errors import DatabaseUnavailableError
-    from bidbeacon_pipelines.dev.postgres import resolve_database_url
-    from bidbeacon_pipelines.store.migrate import upgrade
-
-    url = resolve_database_url(settings)
-    try:
-        upgrade(url)
-    except ProgrammingError as error:
-        if not isinstance(error.orig, InsufficientPrivilege):
-            raise
-        raise DatabaseUnavailableError(
-            f"The role of BIDBEACON_DATABASE_URL may not bring the tables up to date ({error.orig.diag.message_primary}): "
-            "run `bidbeacon db upgrade` as the role that owns them."
-        ) from error
-    return url
+    return open_database(settings)
 
 
 def print_json(value: Any) -> None:

@@ -4,15 +4,16 @@ import os
 from collections.abc import Mapping
 from typing import Any, Final, Self
 
-import psycopg
 from dagster._config import UserConfigSchema
 from dagster._serdes import ConfigurableClassData
 from dagster_postgres.storage import DagsterPostgresStorage
-from sqlalchemy import create_engine, make_url
+from sqlalchemy import create_engine, make_url, text
 
-from bidbeacon_pipelines.dev.postgres import embedded_postgres, resolve_database_url
+from bidbeacon_pipelines.dev.database import open_database
 from bidbeacon_pipelines.settings import get_settings
-from bidbeacon_sessions.database import connect_args
+from bidbeacon_pipelines.store.engine import shared_engine
+from bidbeacon_pipelines.store.migrate import LOCK_TIMEOUT, Report, SchemaError, patiently, schema_lock
+from bidbeacon_sessions.database import connect_args, parse_database_url
 
 SCHEMA: Final = "dagster"
 
@@ -37,11 +38,16 @@ class BidBeaconStorage(DagsterPostgresStorage):
 
         Raises:
             DatabaseUnavailableError: There is no database; the message says what to do.
+            SchemaError: Our tables or Dagster's are not as this program needs them; the message says what to do.
         """
         del config_value  # nothing is configured
         # Dagster reads it from the environment alone; each process that has this storage stores events of a batch at once.
         os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", "200")
-        storage = cls(postgres_url=dagster_database_url(open_database()), inst_data=inst_data)
+        storage = cls(
+            postgres_url=dagster_database_url(open_database_with_dagster()),
+            should_autocreate_tables=False,
+            inst_data=inst_data,
+        )
         storage.keep_connections()
         return storage
 
@@ -64,37 +70,56 @@ class BidBeaconStorage(DagsterPostgresStorage):
             part._engine = engine  # noqa: SLF001 - Dagster's own webserver replaces it in the same way
 
 
-def open_database() -> str:
-    """Give our database's address, with schema `dagster` in it, and our tables too where this process started the server."""
-    settings = get_settings()
-    url = resolve_database_url(settings)
-    if settings.database_url is None and embedded_postgres(settings.home).started_here:
-        from bidbeacon_pipelines.store.migrate import upgrade
+def open_database_with_dagster() -> str:
+    """Give our database's address, after a look at our tables and at Dagster's; an embedded database gets those that are missing.
 
-        upgrade(url)
-    create_dagster_schema(url)
+    Raises:
+        SchemaError: Tables are missing, older or newer.
+    """
+    settings = get_settings()
+    url = open_database(settings)
+    if not has_dagster_tables(url):
+        if settings.database_url is not None:
+            raise SchemaError("The database has no tables of Dagster's yet: run `bidbeacon db upgrade`.")
+        upgrade_dagster(url)
     return url
 
 
-def dagster_database_url(url: str) -> str:
-    """Give the address in SQLAlchemy's form for psycopg2, which dagster-postgres needs, with `dagster` as its schema.
+def has_dagster_tables(url: str) -> bool:
+    """Return whether Dagster's tables are there; whether they are new enough, Dagster says itself."""
+    with shared_engine(url).connect() as connection:
+        return bool(connection.execute(text(f"SELECT to_regclass('{SCHEMA}.runs') IS NOT NULL")).scalar())
+
+
+def upgrade_dagster(url: str, *, report: Report = lambda _: None) -> None:
+    """Make schema `dagster` and its tables where they are missing, and apply Dagster's own migrations.
+
+    Args:
+        url: The database.
+        report: Called with a line where it has to wait.
+
+    Raises:
+        SchemaError: The tables are in use for too long.
+    """
+    with schema_lock(url, report) as connection:
+        if connection.execute(text(f"SELECT to_regnamespace('{SCHEMA}')")).scalar() is None:
+            connection.execute(text(f"CREATE SCHEMA {SCHEMA}"))
+        connection.commit()
+        patiently(lambda: _apply_dagsters_migrations(url), report)
+
+
+def _apply_dagsters_migrations(url: str) -> None:
+    storage = DagsterPostgresStorage(dagster_database_url(url, f"-clock_timeout={LOCK_TIMEOUT}"))
+    storage.event_log_storage.upgrade()  # runs and schedules share its history
+
+
+def dagster_database_url(url: str, *more_options: str) -> str:
+    """Give the address in SQLAlchemy's form for psycopg2, which dagster-postgres needs, in UTF-8 and with `dagster` as its schema.
 
     Options that the address has already are kept.
     """
-    address = make_url(url).set(drivername="postgresql+psycopg2")
+    address = parse_database_url(url).set(drivername="postgresql+psycopg2")
     given = address.query.get("options", ())
-    options = [given] if isinstance(given, str) else list(given)
-    options.append(f"-csearch_path={SCHEMA}")
+    options = [*([given] if isinstance(given, str) else given), f"-csearch_path={SCHEMA}", *more_options]
     address = address.update_query_dict({"options": " ".join(options), "client_encoding": "utf8"})
     return address.render_as_string(hide_password=False)
-
-
-def create_dagster_schema(url: str) -> None:
-    """Make the schema of Dagster's tables where it is missing; any number of processes may try at once."""
-    with psycopg.connect(url, autocommit=True) as connection:
-        if connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [SCHEMA]).fetchone():
-            return
-        try:
-            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
-        except psycopg.errors.UniqueViolation:  # two at the same moment
-            return

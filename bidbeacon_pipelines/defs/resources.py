@@ -8,7 +8,7 @@ from uuid import UUID
 from dagster import AssetExecutionContext, ConfigurableResource, OpExecutionContext
 
 from bidbeacon_pipelines.defs.observations import observe_unloaded_windows
-from bidbeacon_pipelines.dev.postgres import resolve_database_url
+from bidbeacon_pipelines.dev.database import open_database
 from bidbeacon_pipelines.services.waiting import telling_waits
 from bidbeacon_pipelines.services.workbench import Workbench, open_workbench
 from bidbeacon_pipelines.settings import get_settings
@@ -24,7 +24,7 @@ class WorkbenchResource(ConfigurableResource[Workbench]):
     def open(self) -> Iterator[Workbench]:
         """Open the tools for the length of a block."""
         settings = get_settings()
-        with open_workbench(settings, resolve_database_url(settings)) as bench:
+        with open_workbench(settings, open_database(settings)) as bench:
             yield bench
 
 
@@ -66,4 +66,4 @@ class BidBeaconSessions(JobSessionsResource):
 
 def session_store() -> SessionStore:
     """Give the store of sessions on this process's pool of connections."""
-    return SessionStore(shared_engine(resolve_database_url(get_settings())))
+    return SessionStore(shared_engine(open_database(get_settings())))

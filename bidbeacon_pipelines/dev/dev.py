@@ -29,8 +29,8 @@ from bidbeacon_sessions.database import show_database_url
 
 DATABASE_CHECK_SECONDS: Final = 2
 
-Prepare = Callable[[str, Mapping[str, str]], int]
-"""Makes a database ready for the services, from its address and their environment; gives the number of dead runs closed."""
+Prepare = Callable[[str, Mapping[str, str], Callable[[str], None]], int]
+"""Makes a database ready for the services, from its address, their environment and what shows a line; gives the number of dead runs closed."""
 
 
 def run_dev(
@@ -110,7 +110,7 @@ class Dev:
             self._say("Bringing its tables up to date")
             make_dagster_home(self._settings)
             environment = {**service_environment(self._settings, database_url), MARK: self._mark}
-            if closed := self._prepare(database_url, environment):
+            if closed := self._prepare(database_url, environment, self._say):
                 self._say(f"Closed {closed} Dagster runs whose processes are gone")
             if not self._stop.requested:
                 self._run_services(database_url, environment)
@@ -191,7 +191,7 @@ def only_instance(home: Path) -> Iterator[None]:
         lock.release()
 
 
-def prepare_database(database_url: str, environment: Mapping[str, str]) -> int:
+def prepare_database(database_url: str, environment: Mapping[str, str], say: Callable[[str], None]) -> int:
     """Bring our tables and Dagster's up to date, and close the Dagster runs of the dead.
 
     Raises:
@@ -199,9 +199,9 @@ def prepare_database(database_url: str, environment: Mapping[str, str]) -> int:
     """
     from bidbeacon_pipelines.store.migrate import upgrade
 
-    upgrade(database_url)
+    upgrade(database_url, report=say)
     result = subprocess.run(
-        [sys.executable, "-m", "bidbeacon_pipelines.dev.recovery"],
+        [sys.executable, "-m", "bidbeacon_pipelines.dagster_instance.prepare"],
         env={**os.environ, **environment},
         cwd=PROJECT_ROOT,
         stdin=subprocess.DEVNULL,

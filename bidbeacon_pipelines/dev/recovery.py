@@ -31,16 +31,3 @@ def _close(instance: DagsterInstance, run: DagsterRun) -> None:
         instance.report_run_canceled(run, CANCELLED_MESSAGE)
     else:
         instance.report_run_failed(run, FAILED_MESSAGE)
-
-
-def main() -> None:
-    """Close the runs of the instance of `DAGSTER_HOME` and print how many there were: a process of its own.
-
-    Dagster's 100 MB of modules then don't stay in the supervisor.
-    """
-    with DagsterInstance.get() as instance:
-        print(close_runs_of_the_dead(instance))  # noqa: T201 - the answer to the supervisor
-
-
-if __name__ == "__main__":
-    main()

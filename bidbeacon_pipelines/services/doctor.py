@@ -39,10 +39,10 @@ from bidbeacon_pipelines.store.api_calls import summarize_calls
 from bidbeacon_pipelines.store.health import (
     find_daemon_heartbeat,
     list_failed_windows,
-    newest_revision,
     read_requests,
     read_server,
 )
+from bidbeacon_pipelines.store.migrate import schema_problem
 from bidbeacon_sessions.leases import list_dead_sessions
 from bidbeacon_sessions.settings import get_session_settings
 
@@ -73,7 +73,8 @@ def examine(settings: Settings, engine: Engine | None, why_no_engine: str = "") 
 def _look_at_database(engine: Engine) -> Check:
     try:
         with engine.begin() as connection:
-            return check_database(read_server(connection), newest_revision())
+            server = read_server(connection)
+        return check_database(server, schema_problem(server.revision))
     except SQLAlchemyError as error:
         return database_away(_first_line(error))
 

@@ -58,18 +58,14 @@ def database_away(reason: str) -> Check:
     return Check("database", Level.FAILURE, reason)
 
 
-def check_database(state: ServerState, newest: str | None) -> Check:
-    """Judge the server, and whether its tables are as this program needs them."""
-    found = f"PostgreSQL {state.version} answers, tables are at {state.revision}"
-    facts = {"version": state.version, "revision": state.revision, "newest_revision": newest}
-    if state.revision is None:
-        found = f"PostgreSQL {state.version} answers, and has no tables"
-    elif state.revision != newest:
-        found += f", this program's newest are {newest}"
-    if state.revision == newest:
+def check_database(state: ServerState, problem: str | None) -> Check:
+    """Judge the server, and whether its tables are as this program needs them; `problem` says why not, and what to do."""
+    tables = f"tables are at {state.revision}" if state.revision else "and has no tables"
+    found = f"PostgreSQL {state.version} answers, {tables}"
+    facts = {"version": state.version, "revision": state.revision, "newest_revision": state.newest_revision}
+    if problem is None:
         return Check("database", Level.OK, found, facts=facts)
-    to_do = "`bidbeacon db upgrade` brings them up to date; if it doesn't, this program is the older one."
-    return Check("database", Level.FAILURE, found, to_do, facts=facts)
+    return Check("database", Level.FAILURE, found, problem, facts=facts)
 
 
 def check_amazon(state: AmazonState) -> Check:

@@ -3,19 +3,19 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
-from bidbeacon_pipelines.store.migrate import MIGRATIONS
+from bidbeacon_pipelines.store.migrate import list_revisions, read_revision
 from bidbeacon_pipelines.store.tables import OPEN_REQUEST
 
 
 @dataclass(frozen=True)
 class ServerState:
-    """The server's version as people say it, and up to which migration its tables are; None where there are none."""
+    """The server's version as people say it, up to which migration its tables are (None where there are none), and this program's newest."""
 
     version: str
     revision: str | None
+    newest_revision: str
 
 
 @dataclass(frozen=True)
@@ -41,16 +41,7 @@ class FailedWindows:
 def read_server(connection: Connection) -> ServerState:
     """Give the server's version and the tables' migration."""
     version = connection.execute(text("SHOW server_version")).scalar_one()
-    has_tables = connection.execute(text("SELECT to_regclass('public.alembic_version') IS NOT NULL")).scalar()
-    revision = (
-        connection.execute(text("SELECT version_num FROM alembic_version")).scalar() if has_tables else None
-    )
-    return ServerState(str(version).partition(" ")[0], revision)
-
-
-def newest_revision() -> str | None:
-    """Give the newest migration that this program has."""
-    return ScriptDirectory(str(MIGRATIONS)).get_current_head()
+    return ServerState(str(version).partition(" ")[0], read_revision(connection), list_revisions()[-1])
 
 
 def read_requests(connection: Connection, *, late_since: datetime) -> RequestsState:

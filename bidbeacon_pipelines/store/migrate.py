@@ -1,34 +1,210 @@
-"""Brings the database's tables up to date, with Alembic."""
+"""The version of the database's tables: compared with this program's, and brought up to date by Alembic.
 
+A migration that waits for a table's lock makes every reader behind it wait. So each waits for three seconds at most,
+lets the others go ahead, and tries again.
+"""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Final
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import text
+from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy.exc import DBAPIError
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_exponential
 
 from bidbeacon_pipelines.store.engine import make_engine
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
+LOCK_TIMEOUT: Final = "3s"
+PATIENCE_SECONDS: Final = 600.0
+_LONGEST_PAUSE: Final = 15
+_ASK_AGAIN_SECONDS: Final = 0.2
 
 # Any constant number will do: two processes that start at once must not migrate at once.
 _MIGRATION_LOCK = 7_203_114_001
+_LOCK_NOT_AVAILABLE = "55P03"
+_IN_OUR_WAY = {"42P07", "42710", "42703"}  # a relation or an object of the name exists, a column does not
+
+Report = Callable[[str], None]
 
 
-def upgrade(database_url: str) -> None:
-    """Apply every migration that the database does not have yet; safe to call from several processes at once."""
+class SchemaError(RuntimeError):
+    """The tables are not those that this program needs, or can't be changed now; the message says what to do."""
+
+
+def list_revisions() -> list[str]:
+    """Return the migrations that this program has, the oldest first: the numbers of their files."""
+    return sorted(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+
+
+def read_revision(connection: Connection) -> str | None:
+    """Return up to which migration the tables are; None where there are none."""
+    if connection.execute(text("SELECT to_regclass('public.alembic_version')")).scalar() is None:
+        return None
+    revision: str | None = connection.execute(
+        text("SELECT to_jsonb(v) ->> 'version_num' FROM public.alembic_version v")
+    ).scalar()
+    return revision
+
+
+def schema_problem(revision: str | None) -> str | None:
+    """Return why this program can't work on tables of a revision, and what to do; None where it can."""
+    known = list_revisions()
+    if revision == known[-1]:
+        return None
+    if revision is None:
+        return "The database has no tables yet: run `bidbeacon db upgrade`."
+    if revision in known:
+        return (
+            f"The database's tables are at {revision}, and this program needs {known[-1]}: "
+            "run `bidbeacon db upgrade` as the role that owns them."
+        )
+    if re.fullmatch(r"\d{4}", revision):
+        return f"The database's tables are at {revision}, newer than this program, which knows {known[-1]}: upgrade the program."
+    return (
+        f"The database belongs to another program, whose migrations are at {revision!r}: "
+        "set BIDBEACON_DATABASE_URL to a database of its own."
+    )
+
+
+def check_schema(engine: Engine) -> None:
+    """Compare the tables' version with this program's.
+
+    Raises:
+        SchemaError: they differ.
+    """
+    with engine.connect() as connection:
+        problem = schema_problem(read_revision(connection))
+    if problem is not None:
+        raise SchemaError(problem)
+
+
+def upgrade(
+    database_url: str,
+    revision: str | None = None,
+    *,
+    report: Report = lambda _: None,
+    patience: float = PATIENCE_SECONDS,
+) -> None:
+    """Apply every migration that the database does not have yet; safe to call from several processes at once.
+
+    Args:
+        database_url: The database.
+        revision: Where to stop; absent: at the newest.
+        report: Called with a line where it has to wait.
+        patience: For how many seconds it tries to get locks that others hold.
+
+    Raises:
+        SchemaError: the tables are newer than this program, another program's, or in use for too long.
+    """
+    with schema_lock(database_url, report) as connection:
+        _refuse_others(read_revision(connection))
+        connection.commit()
+        patiently(lambda: _apply(connection, revision or "head"), report, patience)
+
+
+@contextmanager
+def schema_lock(database_url: str, report: Report) -> Iterator[Connection]:
+    """Hold the right to change the schema, which one process has at a time, on a connection of its own, and yield that.
+
+    It is asked for again and again: a statement that waited for it would be an open transaction, and an index that the
+    holder builds concurrently waits for the end of all of these.
+    """
     engine = make_engine(database_url, pool_size=1)
     try:
         with engine.connect() as connection:
-            # Who migrates may take longer than other locks are waited for.
-            connection.execute(text("SET LOCAL lock_timeout = 0"))
-            connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _MIGRATION_LOCK})
-            connection.commit()
-            config = Config()
-            config.set_main_option("script_location", str(MIGRATIONS))
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-            connection.commit()
-            connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _MIGRATION_LOCK})
-            connection.commit()
+            connection.execute(text("SET statement_timeout = 0"))
+            connection.execute(text("SET lock_timeout = 0"))
+            _take_lock(connection, report)
+            yield connection
     finally:
-        engine.dispose()
+        engine.dispose()  # the connection's end is the lock's
+
+
+def _take_lock(connection: Connection, report: Report) -> None:
+    statement = text("SELECT pg_try_advisory_lock(:key)")
+    told = False
+    while not connection.execute(statement, {"key": _MIGRATION_LOCK}).scalar():
+        connection.commit()
+        if not told:
+            report("Another process is changing the tables: waiting until it is done.")
+        told = True
+        time.sleep(_ASK_AGAIN_SECONDS)
+    connection.commit()
+
+
+def patiently(change: Callable[[], None], report: Report, patience: float = PATIENCE_SECONDS) -> None:
+    """Make a change of the schema, again after a pause each time that a lock was not to be had.
+
+    Raises:
+        SchemaError: the locks were not to be had within `patience` seconds, or other tables have our names.
+    """
+
+    def tell(state: RetryCallState) -> None:
+        pause = state.next_action.sleep if state.next_action else 0
+        report(f"Other transactions are using the tables: trying again in {pause:.0f} s.")
+
+    retrying = Retrying(
+        retry=retry_if_exception(lambda error: _sqlstate(error) == _LOCK_NOT_AVAILABLE),
+        wait=wait_exponential(multiplier=1, max=_LONGEST_PAUSE),
+        stop=stop_after_delay(patience),
+        before_sleep=tell,
+        reraise=True,
+    )
+    try:
+        retrying(change)
+    except DBAPIError as error:
+        if _sqlstate(error) == _LOCK_NOT_AVAILABLE:
+            raise SchemaError(
+                f"Other transactions used the tables for {patience:.0f} s: end them (pg_stat_activity lists them, the "
+                "oldest xact_start first), then run `bidbeacon db upgrade` again. What was done is kept."
+            ) from None
+        if _sqlstate(error) in _IN_OUR_WAY:
+            raise SchemaError(
+                f"The database has something of our names that is not ours ({_first_line(error)}): "
+                "set BIDBEACON_DATABASE_URL to a database of its own."
+            ) from None
+        raise
+
+
+def _apply(connection: Connection, revision: str) -> None:
+    connection.rollback()  # of an attempt that failed
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    event.listen(connection, "begin", _limit_waiting)
+    try:
+        command.upgrade(config, revision)
+        connection.commit()
+    finally:
+        event.remove(connection, "begin", _limit_waiting)
+
+
+def _limit_waiting(connection: Connection) -> None:
+    """Limit how long a migration's transaction waits for a lock.
+
+    Outside of transactions it has no effect, on purpose: an index that is built concurrently waits for old transactions,
+    and nobody waits for it.
+    """
+    connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
+
+
+def _refuse_others(revision: str | None) -> None:
+    problem = schema_problem(revision)
+    if problem is not None and revision is not None and revision not in list_revisions():
+        raise SchemaError(problem)
+
+
+def _sqlstate(error: BaseException) -> Any:
+    """Return PostgreSQL's code of an error, of psycopg 3 or, for Dagster's tables, psycopg2."""
+    origin = getattr(error, "orig", None)
+    return getattr(origin, "sqlstate", None) or getattr(origin, "pgcode", None)
+
+
+def _first_line(error: DBAPIError) -> str:
+    return str(error.orig).strip().partition("\n")[0]

@@ -17,6 +17,7 @@ from dagster._core.workspace.load_target import ModuleTarget
 from dagster._daemon.backfill import execute_backfill_iteration
 from sqlalchemy import Engine
 
+from bidbeacon_pipelines.dagster_instance.storage import upgrade_dagster
 from bidbeacon_pipelines.defs.partitions import partition_key
 from bidbeacon_pipelines.sandbox.thread import SandboxHandle
 from bidbeacon_pipelines.settings import PROJECT_ROOT
@@ -42,6 +43,7 @@ def served(
 ) -> Iterator[World]:
     """Give a stocked world whose Dagster keeps its runs in Postgres, where run processes find them."""
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    upgrade_dagster(database_url)
     (tmp_path / "dagster.yaml").write_text(INSTANCE)
     with DagsterInstance.from_config(str(tmp_path)) as instance:
         world = World(database_url, engine, sandbox, instance)

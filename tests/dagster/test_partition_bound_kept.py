@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 from typer.testing import CliRunner
 
 from bidbeacon_pipelines.cli import app
+from bidbeacon_pipelines.dagster_instance.storage import upgrade_dagster
 from bidbeacon_pipelines.defs.partitions import ACCOUNT_PARTITIONS, WINDOW_PARTITIONS, add_accounts
 from bidbeacon_pipelines.reports import partition_bound
 from bidbeacon_pipelines.reports.partition_bound import TooManyPartitionsError, partition_days
@@ -29,6 +30,7 @@ def real(
     database_url: str, engine: Engine, sandbox: SandboxHandle, environment: None, tmp_path: Path
 ) -> Iterator[World]:
     """Give a world without accounts whose Dagster keeps its partitions where the product's does: in this test's database."""
+    upgrade_dagster(database_url)
     (tmp_path / "dagster.yaml").write_text(STORAGE)
     with DagsterInstance.from_config(str(tmp_path)) as instance:
         yield World(database_url, engine, sandbox, instance)

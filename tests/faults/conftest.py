@@ -9,6 +9,7 @@ import pytest
 from dagster import DagsterInstance
 from sqlalchemy import Engine
 
+from bidbeacon_pipelines.dagster_instance.storage import upgrade_dagster
 from bidbeacon_pipelines.sandbox.thread import SandboxHandle
 from bidbeacon_sessions.settings import get_session_settings
 from tests.dagster.fixtures import environment, sandbox
@@ -44,6 +45,7 @@ def world(
     monkeypatch.setenv("BIDBEACON_HEARTBEAT_SECONDS", "1")
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     get_session_settings.cache_clear()
+    upgrade_dagster(database_url)
     (tmp_path / "dagster.yaml").write_text(STORAGE)
     with DagsterInstance.from_config(str(tmp_path)) as instance:
         world = World(database_url, engine, sandbox, instance)

@@ -16,7 +16,7 @@ from dagster._utils.tags import TagConcurrencyLimitsCounter
 from sqlalchemy import make_url
 
 from bidbeacon_pipelines.dagster_instance.run_queue import find_account_of_tags
-from bidbeacon_pipelines.dagster_instance.storage import dagster_database_url
+from bidbeacon_pipelines.dagster_instance.storage import dagster_database_url, upgrade_dagster
 from bidbeacon_pipelines.dev.recovery import close_runs_of_the_dead
 from bidbeacon_pipelines.settings import PROJECT_ROOT, get_settings
 
@@ -29,6 +29,7 @@ def instance(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("BIDBEACON_DATABASE_URL", database_url)
     monkeypatch.setenv("BIDBEACON_HOME", str(tmp_path / "home"))
     get_settings.cache_clear()
+    upgrade_dagster(database_url)
     with DagsterInstance.from_ref(
         InstanceRef.from_dir(str(tmp_path), config_dir=str(PROJECT_ROOT))
     ) as instance:

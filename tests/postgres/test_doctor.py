@@ -37,9 +37,9 @@ from bidbeacon_pipelines.store.health import (
     RequestsState,
     ServerState,
     find_daemon_heartbeat,
-    newest_revision,
     read_requests,
 )
+from bidbeacon_pipelines.store.migrate import list_revisions, schema_problem
 
 NOW = datetime(2026, 3, 15, 12, tzinfo=UTC)
 GIB = 2**30
@@ -79,16 +79,17 @@ def ago(**duration: float) -> datetime:
 @pytest.mark.parametrize(
     ("revision", "level", "said"),
     [
-        ("0002", Level.OK, "PostgreSQL 18.4 answers, tables are at 0002"),
-        ("0001", Level.FAILURE, "tables are at 0001, this program's newest are 0002"),
-        (None, Level.FAILURE, "has no tables"),
+        (list_revisions()[-1], Level.OK, ""),
+        ("0001", Level.FAILURE, "run `bidbeacon db upgrade` as the role that owns them"),
+        ("9999", Level.FAILURE, "upgrade the program"),
+        (None, Level.FAILURE, "run `bidbeacon db upgrade`"),
     ],
 )
 def test_tables_have_to_be_as_this_program_needs_them(revision: str | None, level: Level, said: str) -> None:
     """Older, newer or missing ones are a failure: nothing else would work."""
-    check = check_database(ServerState("18.4", revision), "0002")
+    check = check_database(ServerState("18.4", revision, "0002"), schema_problem(revision))
     assert check.level is level
-    assert said in check.found
+    assert said in (check.to_do or "")
 
 
 @pytest.mark.parametrize(
@@ -268,7 +269,7 @@ def test_doctor_looks_at_everything_in_order(environment: SimpleNamespace) -> No
     names = ["database", "sandbox", "accounts", "requests", "windows", "sessions", "calls", "Dagster", "disk"]
     assert names == list(levels)
     assert {"accounts", "Dagster"} == {name for name, level in levels.items() if level == "warning"}
-    assert by_name(result)["database"]["facts"]["revision"] == newest_revision()
+    assert by_name(result)["database"]["facts"]["revision"] == list_revisions()[-1]
     assert by_name(result)["calls"]["facts"]["calls"] == 4  # its own: a token, and one a region
 
 

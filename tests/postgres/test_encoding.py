@@ -14,6 +14,7 @@ from sqlalchemy import make_url
 from typer.testing import CliRunner
 
 from bidbeacon_pipelines.cli import app
+from bidbeacon_pipelines.dagster_instance.storage import upgrade_dagster
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 
 TEXT = "Zoë’s Kräuter – 東京"
@@ -55,6 +56,7 @@ def test_text_arrives_as_it_was_sent(database_url: str, latin1: None) -> None:
 
 def test_dagsters_own_rows_are_utf8_too(database_url: str, latin1: None, tmp_path: Path) -> None:
     """A tag of a run, written and read through the storage of `dagster.yaml`, is the same text in the table."""
+    upgrade_dagster(database_url)
     program = f"""
 from dagster import DagsterInstance
 from dagster._core.instance import InstanceRef

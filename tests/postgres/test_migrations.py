@@ -1,8 +1,6 @@
 """The one migration history: an empty database becomes what the models of both packages say."""
 
 import importlib.util
-import secrets
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from types import ModuleType
@@ -10,22 +8,20 @@ from typing import Any
 
 import psycopg
 import pytest
-from alembic import command
 from alembic.autogenerate import compare_metadata
-from alembic.config import Config
 from alembic.migration import MigrationContext
-from psycopg import sql
-from sqlalchemy import MetaData, make_url, text
+from alembic.script import ScriptDirectory
+from sqlalchemy import MetaData, text
 
 from bidbeacon_pipelines.store.engine import make_engine
-from bidbeacon_pipelines.store.migrate import MIGRATIONS, upgrade
+from bidbeacon_pipelines.store.migrate import MIGRATIONS, list_revisions, upgrade
 from bidbeacon_pipelines.store.tables import PipelinesBase
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.search import SessionFilter
 from bidbeacon_sessions.store import list_sessions
 from bidbeacon_sessions.tables import JOB_PROMISES_VIEW, JOB_SESSIONS_VIEW, SessionsBase
 
-HEAD = "0014"
+HEAD = list_revisions()[-1]
 PROMISED_COLUMNS = {
     *("id", "job_name", "run_id", "step_key", "retry_number", "account_id", "country_code", "status"),
     *("started_at", "finished_at", "duration", "error", "input", "actions", "action_count"),
@@ -43,16 +39,6 @@ COLUMNS = """
 STORAGE = """
     SELECT relname AS name, reloptions FROM pg_class
      WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname <> 'alembic_version'"""
-
-
-@pytest.fixture
-def empty_url(cluster_url: str) -> Iterator[str]:
-    """Give the address of a database without tables."""
-    name = f"empty_{secrets.token_hex(6)}"
-    with psycopg.connect(cluster_url, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        yield make_url(cluster_url).set(database=name).render_as_string(hide_password=False)
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 def ask(url: str, statement: str) -> list[tuple[Any, ...]]:
@@ -125,6 +111,12 @@ def test_no_migration_imports_our_packages() -> None:
         assert "bidbeacon_" not in file.read_text()
 
 
+def test_migrations_are_numbered_in_their_order() -> None:
+    """The numbers of the files are what the tables' version is compared with; reading the files would cost each process more."""
+    history = ScriptDirectory(str(MIGRATIONS)).walk_revisions()
+    assert list_revisions() == [script.revision for script in history][::-1]
+
+
 def test_twice_is_once(database_url: str) -> None:
     """A database that is up to date is left alone, data and all."""
     before = ask(database_url, "SELECT epoch, position FROM session_change_cursor")
@@ -143,7 +135,7 @@ def test_four_processes_migrate_one_database_once(empty_url: str) -> None:
 
 def test_open_requests_of_before_get_a_slot_each(empty_url: str) -> None:
     """Two reports of an account that were in flight before slots existed have one slot each afterwards."""
-    upgrade_to(empty_url, "0001")
+    upgrade(empty_url, "0001")
     ask(
         empty_url,
         """INSERT INTO advertiser_accounts (account_id, country_code, account_key, name, amazon_status, region, currency_code, time_zone)
@@ -164,7 +156,7 @@ def test_open_requests_of_before_get_a_slot_each(empty_url: str) -> None:
 
 def test_what_was_loaded_before_there_were_five_datasets_stays(empty_url: str) -> None:
     """Rows of daily targets keep their key, and the day up to which windows exist is the one dataset's own."""
-    upgrade_to(empty_url, "0002")
+    upgrade(empty_url, "0002")
     ask(
         empty_url,
         """INSERT INTO advertiser_accounts (account_id, country_code, account_key, name, amazon_status, region, currency_code, time_zone,
@@ -189,7 +181,7 @@ def test_what_was_loaded_before_there_were_five_datasets_stays(empty_url: str) -
 
 def test_touches_of_before_know_when_their_sessions_began(empty_url: str) -> None:
     """A database that was in use is brought up to date with what it holds, and lists find its sessions as before."""
-    upgrade_to(empty_url, "0006")
+    upgrade(empty_url, "0006")
     ask(
         empty_url,
         """INSERT INTO session_headers (id, job_name, status, started_at, finished_at)
@@ -214,14 +206,3 @@ def test_touches_of_before_know_when_their_sessions_began(empty_url: str) -> Non
         found = list_sessions(connection, SessionFilter(window="2026-01-10"))
     store.dispose()
     assert ["x"] == [row["job_name"] for row in found]
-
-
-def upgrade_to(url: str, revision: str) -> None:
-    """Bring a database up to one revision."""
-    engine = make_engine(url, pool_size=1)
-    with engine.begin() as connection:
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS))
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
-    engine.dispose()

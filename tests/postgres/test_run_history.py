@@ -22,6 +22,7 @@ from dagster import (
 )
 from sqlalchemy import Engine, text
 
+from bidbeacon_pipelines.dagster_instance.storage import upgrade_dagster
 from bidbeacon_pipelines.services import retention
 from bidbeacon_pipelines.services.retention import delete_old_records
 from bidbeacon_pipelines.settings import get_settings
@@ -36,6 +37,7 @@ def instance(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("BIDBEACON_DATABASE_URL", database_url)
     monkeypatch.setenv("BIDBEACON_HOME", str(tmp_path / "home"))
     get_settings.cache_clear()
+    upgrade_dagster(database_url)
     (tmp_path / "dagster.yaml").write_text(STORAGE)
     with DagsterInstance.from_config(str(tmp_path)) as made:
         yield made

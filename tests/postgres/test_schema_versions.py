@@ -1,0 +1,327 @@
+"""Who changes the tables: `bidbeacon db upgrade`, without making others wait. Everything else looks at their version."""
+
+import contextlib
+import os
+import secrets
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from click.testing import Result
+from dagster import DagsterInstance
+from dagster._core.instance import InstanceRef
+from sqlalchemy import make_url
+from typer.testing import CliRunner
+
+from bidbeacon_pipelines.cli import app
+from bidbeacon_pipelines.defs.resources import session_store
+from bidbeacon_pipelines.dev.database import open_database
+from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
+from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings, get_settings
+from bidbeacon_pipelines.store.migrate import SchemaError, list_revisions, upgrade
+
+OLDER = "The database's tables are at 0009, and this program needs {newest}: run `bidbeacon db upgrade` as the role that owns them."
+NEWER = (
+    "The database's tables are at 9999, newer than this program, which knows {newest}: upgrade the program."
+)
+FOREIGN = (
+    "The database belongs to another program, whose migrations are at 'ae1027a6acf': set BIDBEACON_DATABASE_URL to a database "
+    "of its own."
+)
+NONE = "The database has no tables yet: run `bidbeacon db upgrade`."
+COMMANDS = [
+    ["accounts", "list"],
+    ["sessions", "list"],
+    ["quarantine", "list"],
+    ["restatements", "--account", "US.a", "--dataset", "daily_targets", "--window", "2026-01-01"],
+    ["stream", "--port", "3"],
+]
+OTHER_PROGRAMS = (
+    "CREATE TABLE alembic_version (version_num text); INSERT INTO alembic_version VALUES ('ae1027a6acf')"
+)
+
+A_SESSION = "INSERT INTO session_headers (id, job_name, started_at) VALUES (gen_random_uuid(), 'x', now())"
+
+
+def run(url: str, statement: str) -> list[tuple[object, ...]]:
+    """Run and commit a statement, and give its rows."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        cursor = connection.execute(statement.encode())
+        return cursor.fetchall() if cursor.description else []
+
+
+def command(url: str, *words: str) -> Result:
+    """Run a command on a database, in this process."""
+    get_settings.cache_clear()
+    return CliRunner(env={"BIDBEACON_DATABASE_URL": url}).invoke(app, words)
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
+    """Wait for a condition, for so many seconds at most."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "the condition never came true"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def set_revision(database_url: str) -> Callable[[str], None]:
+    """Give what makes the tables say that they are of another version."""
+    return lambda revision: (
+        run(database_url, f"UPDATE alembic_version SET version_num = '{revision}'") and None
+    )
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize(
+    ("revision", "said"),
+    [("0009", OLDER), ("9999", NEWER), ("ae1027a6acf", FOREIGN)],
+    ids=["older", "newer", "another"],
+)
+def test_a_command_refuses_tables_of_another_version(
+    words: list[str], revision: str, said: str, database_url: str, set_revision: Callable[[str], None]
+) -> None:
+    """It says in a line what to do, and leaves the database as it is."""
+    set_revision(revision)
+    result = command(database_url, *words)
+    assert (1, said.format(newest=list_revisions()[-1]) + "\n") == (result.exit_code, result.stderr)
+    assert [(revision,)] == run(database_url, "SELECT version_num FROM alembic_version")
+
+
+def test_a_command_makes_no_tables(empty_url: str) -> None:
+    """A wrong address must not leave our tables in somebody's database."""
+    result = command(empty_url, "accounts", "list")
+    assert (1, NONE + "\n") == (result.exit_code, result.stderr)
+    assert [] == run(empty_url, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+
+
+def test_upgrade_makes_ours_and_dagsters(empty_url: str) -> None:
+    """After it commands work, and so does Dagster; a second time changes nothing."""
+    for _ in range(2):
+        result = command(empty_url, "db", "upgrade")
+        assert (0, "The database is up to date.\n") == (result.exit_code, result.stdout)
+    assert 0 == command(empty_url, "accounts", "list").exit_code
+    assert [("dagster",)] == run(empty_url, "SELECT schemaname FROM pg_tables WHERE tablename = 'event_logs'")
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (OTHER_PROGRAMS, FOREIGN),
+        (
+            "CREATE TABLE campaigns (id int)",
+            (
+                'The database has something of our names that is not ours (relation "campaigns" already exists): '
+                "set BIDBEACON_DATABASE_URL to a database of its own."
+            ),
+        ),
+    ],
+    ids=["migrations of another program", "a table of our name"],
+)
+def test_upgrade_leaves_another_programs_database_alone(empty_url: str, make: str, said: str) -> None:
+    """One line, and none of our tables among theirs."""
+    run(empty_url, make)
+    before = run(empty_url, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    result = command(empty_url, "db", "upgrade")
+    assert (1, said + "\n") == (result.exit_code, result.stderr)
+    after = run(
+        empty_url,
+        "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'",
+    )
+    assert [table for table in before if table != ("alembic_version",)] == after
+
+
+def test_upgrade_does_not_take_newer_tables_back(
+    database_url: str, set_revision: Callable[[str], None]
+) -> None:
+    """An older program says that it is the older one."""
+    set_revision("9999")
+    result = command(database_url, "db", "upgrade")
+    assert (1, NEWER.format(newest=list_revisions()[-1]) + "\n") == (result.exit_code, result.stderr)
+
+
+@pytest.fixture
+def powerless_url(database_url: str) -> Iterator[str]:
+    """Give the address of the database for a role that may connect, and nothing else."""
+    name = f"powerless_{secrets.token_hex(4)}"
+    run(database_url, f"CREATE ROLE {name} LOGIN PASSWORD 'secret-of-it'")
+    yield (
+        make_url(database_url)
+        .set(username=name, password="secret-of-it")
+        .render_as_string(hide_password=False)
+    )
+    run(database_url, f"DROP OWNED BY {name}")
+    run(database_url, f"DROP ROLE {name}")
+
+
+@pytest.mark.parametrize("words", [["accounts", "list"], ["db", "upgrade"]], ids=" ".join)
+def test_a_role_without_rights_is_said_in_a_line(powerless_url: str, words: list[str]) -> None:
+    """With what PostgreSQL said, and what to do."""
+    result = command(powerless_url, *words)
+    assert 1 == result.exit_code
+    assert (
+        "The role of BIDBEACON_DATABASE_URL may not do this (permission denied for table alembic_version): use the role that "
+        "owns the tables, or grant it the right.\n" == result.stderr
+    )
+
+
+def test_a_role_that_may_not_create_is_said_in_a_line(powerless_url: str, database_url: str) -> None:
+    """It could read all, and there is something to change."""
+    role = make_url(powerless_url).username
+    run(database_url, f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}")
+    assert 0 == command(powerless_url, "accounts", "list").exit_code
+    run(database_url, "UPDATE alembic_version SET version_num = '0010'")
+    result = command(powerless_url, "db", "upgrade")
+    assert 1 == result.exit_code
+    assert result.stderr.startswith(
+        "The role of BIDBEACON_DATABASE_URL may not do this (must be owner of table report_windows)"
+    )
+
+
+def test_dagster_and_its_ops_refuse_them_too(
+    database_url: str, set_revision: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The storage that every process of Dagster opens, and the sessions of a code location that has another storage."""
+    monkeypatch.setenv("BIDBEACON_DATABASE_URL", database_url)
+    set_revision("0009")
+    with pytest.raises(SchemaError, match="run `bidbeacon db upgrade`"):
+        session_store()
+    reference = InstanceRef.from_dir(str(tmp_path), config_dir=str(PROJECT_ROOT))
+    with pytest.raises(SchemaError, match="run `bidbeacon db upgrade`"):
+        DagsterInstance.from_ref(reference).get_runs()
+    set_revision(list_revisions()[-1])
+    with pytest.raises(SchemaError, match="no tables of Dagster's yet: run `bidbeacon db upgrade`"):
+        DagsterInstance.from_ref(reference).get_runs()
+    assert [] == run(database_url, "SELECT 1 FROM pg_namespace WHERE nspname = 'dagster'")
+
+
+def test_an_embedded_database_is_born_with_its_tables(tmp_path: Path) -> None:
+    """Plain `dagster dev` and every command work in a fresh clone; later versions are for `db upgrade` all the same."""
+    server = EmbeddedPostgres(tmp_path)
+    program = [sys.executable, "-m", "bidbeacon_pipelines", "accounts", "list"]
+    environment = {**os.environ, "BIDBEACON_HOME": str(tmp_path)}
+    try:
+        url = open_database(Settings(home=tmp_path))
+        assert [(list_revisions()[-1],)] == run(url, "SELECT version_num FROM alembic_version")
+        run(url, "UPDATE alembic_version SET version_num = '0009'")
+        result = subprocess.run(program, env=environment, capture_output=True, text=True, check=False)
+        assert (1, OLDER.format(newest=list_revisions()[-1]) + "\n") == (result.returncode, result.stderr)
+    finally:
+        server.remove()
+
+
+class Upgrading(threading.Thread):
+    """Brings a database up to a version, beside the test."""
+
+    def __init__(self, url: str, revision: str, *, patience: float = 60) -> None:
+        super().__init__(daemon=True)
+        self.url, self.revision, self.patience = url, revision, patience
+        self.lines: list[str] = []
+        self.error: Exception | None = None
+        self.start()
+
+    def run(self) -> None:
+        """Upgrade, and keep what it says and how it ends."""
+        try:
+            upgrade(self.url, self.revision, report=self.lines.append, patience=self.patience)
+        except Exception as error:  # noqa: BLE001 - the test looks at it
+            self.error = error
+
+    def wait(self) -> None:
+        """Wait for its end."""
+        self.join(timeout=60)
+        assert not self.is_alive()
+
+
+@contextlib.contextmanager
+def transaction(url: str, statement: str) -> Iterator[psycopg.Connection]:
+    """Leave a transaction open after a statement, for as long as the block lasts."""
+    with psycopg.connect(url) as connection:
+        connection.execute(statement.encode())
+        yield connection
+
+
+WAITS_FOR_A_TABLE = "SELECT count(*) > 0 FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND NOT granted"
+WAITS_FOR_TRANSACTIONS = """
+    SELECT count(*) > 0 FROM pg_stat_progress_create_index WHERE datname = current_database() AND phase LIKE 'waiting for%'"""
+
+
+def test_readers_do_not_queue_behind_a_migration_that_waits(empty_url: str) -> None:
+    """Beside an open read transaction, another reader has its answer after the migration's lock timeout, and not at the end of both."""
+    upgrade(empty_url, "0003")
+    with transaction(empty_url, "SELECT count(*) FROM advertiser_accounts"):
+        upgrading = Upgrading(empty_url, "0004")
+        wait_until(lambda: run(empty_url, WAITS_FOR_A_TABLE) == [(True,)])
+        with psycopg.connect(empty_url, options="-c statement_timeout=20s") as reader:
+            assert (0,) == reader.execute("SELECT count(*) FROM advertiser_accounts").fetchone()
+        wait_until(lambda: bool(upgrading.lines))
+        assert upgrading.is_alive()
+    upgrading.wait()
+    assert upgrading.error is None
+    assert upgrading.lines[0] == "Other transactions are using the tables: trying again in 1 s."
+    assert [("0004",)] == run(empty_url, "SELECT version_num FROM alembic_version")
+
+
+def test_an_upgrade_that_never_gets_its_lock_ends_with_what_to_do(empty_url: str) -> None:
+    """The migrations before stay done, and the database is of their version."""
+    upgrade(empty_url, "0002")
+    with transaction(empty_url, "SELECT count(*) FROM report_windows"):
+        upgrading = Upgrading(empty_url, "0004", patience=1)
+        upgrading.wait()
+    assert isinstance(upgrading.error, SchemaError)
+    assert str(upgrading.error).startswith("Other transactions used the tables for 1 s: end them")
+    assert [("0003",)] == run(empty_url, "SELECT version_num FROM alembic_version")
+
+
+def test_an_index_is_built_beside_writers(empty_url: str) -> None:
+    """While the build waits for an open write to end, others write as before."""
+    upgrade(empty_url, "0009")
+    with transaction(empty_url, A_SESSION):
+        upgrading = Upgrading(empty_url, "0010")
+        wait_until(lambda: run(empty_url, WAITS_FOR_TRANSACTIONS) == [(True,)])
+        with psycopg.connect(empty_url, options="-c lock_timeout=1s") as writer:
+            writer.execute(A_SESSION.encode())
+        assert upgrading.is_alive()
+    upgrading.wait()
+    assert upgrading.error is None
+    assert [("0010",)] == run(empty_url, "SELECT version_num FROM alembic_version")
+
+
+INVALID = "SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid"
+
+
+def test_an_index_whose_build_was_interrupted_is_built_anew(empty_url: str) -> None:
+    """What is left is invalid: it costs every write, and answers nothing."""
+    upgrade(empty_url, "0009")
+    with transaction(empty_url, A_SESSION):
+        upgrading = Upgrading(empty_url, "0010")
+        wait_until(lambda: run(empty_url, WAITS_FOR_TRANSACTIONS) == [(True,)])
+        run(
+            empty_url,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_progress_create_index WHERE datname = current_database()",
+        )
+        upgrading.wait()
+    assert upgrading.error is not None
+    assert 1 == len(run(empty_url, INVALID))
+    upgrade(empty_url, "0010")
+    assert [] == run(empty_url, INVALID)
+
+
+def test_a_second_upgrade_waits_without_holding_up_the_first(empty_url: str) -> None:
+    """It asks for its turn again and again; a statement that waited would keep an index of the first from being built."""
+    upgrade(empty_url, "0009")
+    with transaction(empty_url, A_SESSION) as writer:
+        first = Upgrading(empty_url, "0010")
+        wait_until(lambda: run(empty_url, WAITS_FOR_TRANSACTIONS) == [(True,)])
+        second = Upgrading(empty_url, "0010")
+        wait_until(lambda: bool(second.lines))
+        writer.rollback()
+        for upgrading in (first, second):
+            upgrading.wait()
+            assert upgrading.error is None
+    assert ["Another process is changing the tables: waiting until it is done."] == second.lines

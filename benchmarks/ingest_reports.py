@@ -331,6 +331,6 @@ def _slot(target: dict[str, Any], ad_id: str, name: str) -> Slot:
 def _wire_ad(target: dict[str, Any], ad_id: str, name: str, written: Any) -> str:
     """Give an ad's part of a row, its ids written as numbers or as strings."""
     return (
-        f'"budgetCurrency.value":"USD","campaign.id":{written(target["campaign_id"])},"campaign.name":{json.dumps(name, ensure_ascii=False)}'
+        f'"budgetCurrency.value":"USD","adProduct.value":"Sponsored Products","campaign.id":{written(target["campaign_id"])},"campaign.name":{json.dumps(name, ensure_ascii=False)}'
         f',"campaign.country":"US","adGroup.id":{written(target["ad_group_id"])},"adGroup.name":"Ad group 1","ad.id":{written(ad_id)},'
     )

@@ -20,6 +20,7 @@ from bidbeacon_pipelines.actions.entities import (
 )
 from bidbeacon_pipelines.actions.reports import (
     LoadsRecorded,
+    OtherProductsReported,
     QuarantineReplayed,
     ReportAdopted,
     ReportFailed,
@@ -54,6 +55,7 @@ __all__ = [
     "ExportsSkipped",
     "LoadsRecorded",
     "OldRecordsDeleted",
+    "OtherProductsReported",
     "QuarantineReplayed",
     "ReportAdopted",
     "ReportFailed",

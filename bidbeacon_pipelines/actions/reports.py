@@ -191,6 +191,27 @@ class ReportProcessed(_RequestEnded):
     load_seconds: float = 0
 
 
+class OtherProductsReported(Action):
+    """A report had rows of ad products that it was not asked for, in spite of its filter; they were not loaded."""
+
+    sentence = (
+        "Set aside {rows:count:row} of ad products that report {report_id:badge} of {dataset:badge} "
+        "was not asked for: {ad_products}"
+    )
+    tone = "warning"
+
+    account: str
+    dataset: str
+    request_id: int
+    report_id: str
+    rows: int
+    ad_products: str
+
+    def touches(self) -> list[Touch]:
+        """Return one touch of the dataset."""
+        return [Touch(self.account, "set-aside", self.dataset)]
+
+
 class ReportHeld(_RequestEnded):
     """A report looked wrong, so the old data stays and the windows are asked for again."""
 

@@ -18,6 +18,7 @@ from bidbeacon_pipelines.amazon_ads.reports import (
     Report,
     ReportPart,
     ReportStatus,
+    ad_product_filter,
     create_report,
     retrieve_report,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "WaitSummary",
     "Waiting",
     "Waits",
+    "ad_product_filter",
     "connect",
     "create_export",
     "create_report",

@@ -94,6 +94,7 @@ class WireQuery(WireModel):
     """What a report was asked for."""
 
     fields_: tuple[str, ...] = Field((), alias="fields")
+    filter: Lenient[dict[str, Any]] = None
 
 
 class WireLinkedAccount(WireModel):

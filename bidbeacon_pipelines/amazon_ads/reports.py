@@ -1,9 +1,10 @@
 """Reports of the unified reporting API (v1): ask for one, and see how far it is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Any
 
 from pydantic import SecretStr
 
@@ -65,8 +66,9 @@ class Report:
 
     Attributes:
         raw_status: Amazon's word, where `status` is `UNKNOWN`, and otherwise too.
-        account_ids: The accounts it is about, where Amazon says so; with `periods` and `fields` they tell
-            whether a report can be adopted.
+        account_ids: The accounts it is about, where Amazon says so; with `periods`, `fields` and `row_filter` they
+            tell whether a report can be adopted.
+        row_filter: The filter it was asked for with; None where it has none, or Amazon doesn't say.
     """
 
     report_id: str
@@ -80,11 +82,28 @@ class Report:
     periods: tuple[Period, ...] = ()
     fields: tuple[str, ...] = field(default=(), repr=False)
     account_ids: tuple[str, ...] = ()
+    row_filter: Mapping[str, Any] | None = field(default=None, repr=False)
 
     @property
     def is_terminal(self) -> bool:
         """Whether nothing more will come of waiting."""
         return self.status in _TERMINAL
+
+
+def ad_product_filter(ad_products: Sequence[str]) -> dict[str, Any]:
+    """Return the filter that lets only rows of these ad products pass, as Amazon spells them in filters.
+
+    Without it a report mixes the rows of all ad products. `not` is required.
+    """
+    operator = "EQUALS" if len(ad_products) == 1 else "IN"
+    return {
+        "on": {
+            "field": "adProduct.value",
+            "comparisonOperator": operator,
+            "not": False,
+            "values": list(ad_products),
+        }
+    }
 
 
 def create_report(
@@ -95,6 +114,7 @@ def create_report(
     fields: Sequence[str],
     start: date,
     end: date,
+    row_filter: Mapping[str, Any] | None = None,
     format: str = "GZIP_JSON",  # noqa: A002 - Amazon's own word for it
     tries: Tries | None = None,
 ) -> Report:
@@ -107,6 +127,7 @@ def create_report(
         fields: Dotted names; an attribute needs its key beside it, money needs `budgetCurrency.value`.
         start: First day, in the account's own time zone.
         end: Last day, inclusive.
+        row_filter: Which rows to report, for example an `ad_product_filter`; None for all of them.
         format: `GZIP_JSON` or `PARTITIONED_GZIP_JSON`.
         tries: What came before, where it was asked for already, for the record of calls.
 
@@ -124,7 +145,7 @@ def create_report(
     report = {
         "format": format,
         "periods": [{"datePeriod": {"startDate": start.isoformat(), "endDate": end.isoformat()}}],
-        "query": {"fields": list(fields)},
+        "query": {"fields": list(fields)} | ({"filter": dict(row_filter)} if row_filter else {}),
     }
     call = ApiCall(
         name="create_report",
@@ -208,6 +229,7 @@ def _report(wire: WireReport) -> Report:
             for period in wire.periods or ()
         ),
         fields=wire.query.fields_ if wire.query else (),
+        row_filter=wire.query.filter if wire.query else None,
         account_ids=tuple(account.advertiser_account_id for account in wire.linked_accounts or ()),
     )
 

@@ -28,6 +28,7 @@ _DIGITS = re.compile(r"[0-9]{1,20}\Z")
 _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
 _PRODUCT_ID = re.compile(r"[A-Za-z0-9._-]{1,100}\Z")
 _CURRENCY = re.compile(r"[A-Z]{3}\Z")
+_BLANKS = re.compile(r"[\s_]+")
 _COUNTRY = re.compile(r"[A-Z]{2}\Z")
 
 
@@ -147,6 +148,26 @@ def as_country(value: object) -> str:
     raise refusal("a country of two letters", value)
 
 
+_AD_PRODUCTS = {
+    name.replace("_", "").lower(): name
+    for name in (
+        "SPONSORED_PRODUCTS",
+        "SPONSORED_BRANDS",
+        "SPONSORED_DISPLAY",
+        "SPONSORED_TELEVISION",
+        "AMAZON_DSP",
+    )
+}
+
+
+def as_ad_product(value: object) -> str:
+    """Accept a known ad product, and return it in the spelling of filters; rows say `Sponsored Products`."""
+    letters = _BLANKS.sub("", value).lower() if isinstance(value, str) else ""
+    if letters in _AD_PRODUCTS:
+        return _AD_PRODUCTS[letters]
+    raise refusal("a known ad product", value)
+
+
 def _is_whole(value: Decimal) -> bool:
     """Whether a Decimal is a whole number written out in full: `12.0` is, `1.2E+15` is not."""
     exponent = value.as_tuple().exponent
@@ -173,3 +194,4 @@ ProductId = Annotated[str, PlainValidator(as_product_id)]
 LocalDate = Annotated[date, PlainValidator(as_date)]
 Currency = Annotated[str, PlainValidator(as_currency)]
 Country = Annotated[str, PlainValidator(as_country)]
+AdProduct = Annotated[str, PlainValidator(as_ad_product)]

@@ -80,6 +80,7 @@ class LoadResult:
     unresolved: int = 0
     quarantined: int = 0
     foreign: int = 0
+    other_products: Mapping[str, int] = field(default_factory=dict)
     spend: Decimal = Decimal(0)
     sales: Decimal = Decimal(0)
     merge: MergeCounts = field(default_factory=lambda: MergeCounts(0, 0, 0))
@@ -167,13 +168,13 @@ class _Load:
         attempt = connection.begin_nested()
         try:
             with open_table(connection, table, scope) as rows:
-                foreign = self._read_into(rows)
+                reader = self._read_into(rows)
         except (UniqueViolation, TooManyBadRowsError):
             attempt.rollback()
             return None
         stage_bad_rows(connection, bytes(rows.bad_lines))
         tallies = tally_loaded_windows(connection, table, scope, self.days)
-        outcome = self._judged(tallies, {}, foreign)
+        outcome = self._judged(tallies, {}, reader)
         if len(outcome.result.loaded) < len(tallies):
             attempt.rollback()
             return None
@@ -184,49 +185,52 @@ class _Load:
     def by_stage(self) -> _Outcome:
         """Compare the report with what its windows hold, and write what differs into those that take it."""
         connection, table, scope = self.connection, self.table, self.scope
-        foreign = self._stage()
+        reader = self._stage()
         compared = compare_windows(connection, table, scope, self.days)
         tallies = tally_windows(connection, scope, self.days, compared=compared)
-        outcome = self._judged(tallies, _digest_suspicious(connection, table, tallies), foreign)
+        outcome = self._judged(tallies, _digest_suspicious(connection, table, tallies), reader)
         outcome.result.merge = merge_windows(
             connection, table, scope, outcome.result.loaded, compared=compared
         )
         return outcome
 
-    def _stage(self) -> int:
+    def _stage(self) -> ReportReader:
         """Stage the report; once more where rows of one key add up to more than a column holds, with all of these aside."""
         attempt = self.connection.begin_nested()
         try:
-            foreign = self._gather()
+            reader = self._gather()
         except OverfullKeysError as error:
             attempt.rollback()
             return self._gather(error.keys)
         attempt.commit()
-        return foreign
+        return reader
 
-    def _gather(self, overfull: Overfull = NOTHING_OVERFULL) -> int:
+    def _gather(self, overfull: Overfull = NOTHING_OVERFULL) -> ReportReader:
         with open_stage(self.connection) as staged:
-            foreign = self._read_into(staged, overfull)
+            reader = self._read_into(staged, overfull)
         gather_rows(self.connection, self.table)
-        return foreign
+        return reader
 
-    def _read_into(self, sink: RowSink, overfull: Overfull = NOTHING_OVERFULL) -> int:
-        """Read the rows of all parts; give how many are other countries'."""
+    def _read_into(self, sink: RowSink, overfull: Overfull = NOTHING_OVERFULL) -> ReportReader:
+        """Read the rows of all parts into a sink; return the reader, which has counted them."""
         account = self.scope.account
         check = RowCheck(
             self.dataset.row_model,
             as_country(account.country_code),
             account.time_zone,
             frozenset(self.days),
+            frozenset(self.dataset.ad_products),
         )
         reader = ReportReader(check, RowStage(sink, self.targets, overfull))
         for part in self.parts:
             reader.read(part)
-        return reader.foreign
+        return reader
 
-    def _judged(self, tallies: Sequence[WindowTally], digests: Mapping[date, str], foreign: int) -> _Outcome:
+    def _judged(
+        self, tallies: Sequence[WindowTally], digests: Mapping[date, str], reader: ReportReader
+    ) -> _Outcome:
         verdicts = _judge(tallies, self.windows, digests, self.rules)
-        result = LoadResult(foreign=foreign)
+        result = LoadResult(foreign=reader.foreign, other_products=dict(reader.other_products))
         _take_apart(result, tallies, verdicts)
         return _Outcome(result, tallies, verdicts, digests)
 

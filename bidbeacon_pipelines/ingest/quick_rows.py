@@ -175,7 +175,7 @@ class QuickRows:
         values = {name: self._fields[name][value] for name, value in wire.items()}
         if values["country_code"] not in {self._check.country_code, _REFUSED}:
             return FOREIGN
-        if _REFUSED in values.values():
+        if _REFUSED in values.values() or values["ad_product"] not in self._check.ad_products:
             return None
         try:
             return self._subject_text(_row(self._wire.model, values))

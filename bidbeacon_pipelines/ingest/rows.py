@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from bidbeacon_pipelines.ingest.field_types import (
+    AdProduct,
     AmazonId,
     Amount,
     Count,
@@ -23,6 +24,7 @@ from bidbeacon_pipelines.ingest.field_types import (
     OptionalText,
     ProductId,
     Text,
+    as_ad_product,
     as_country,
     parse_date,
     shown,
@@ -32,7 +34,9 @@ from bidbeacon_pipelines.ingest.hours import Hour, ImpossibleHourError, WrittenH
 COUNTRY_FIELD = "campaign.country"
 DATE_FIELD = "date.value"
 CURRENCY_FIELD = "budgetCurrency.value"
+AD_PRODUCT_FIELD = "adProduct.value"
 HOUR_FIELD = "hour.value"
+DEFAULT_AD_PRODUCTS = ("SPONSORED_PRODUCTS",)
 
 
 class RowEntity(NamedTuple):
@@ -62,6 +66,7 @@ class ReportRow(BaseModel):
     window_date: LocalDate = Field(alias=DATE_FIELD)
     country_code: Country = Field(alias=COUNTRY_FIELD)
     currency_code: Currency = Field(alias=CURRENCY_FIELD)
+    ad_product: AdProduct = Field(alias=AD_PRODUCT_FIELD)
     campaign_id: AmazonId = Field(alias="campaign.id")
     campaign_name: OptionalText = Field(None, alias="campaign.name")
     ad_group_id: AmazonId = Field(alias="adGroup.id")
@@ -176,6 +181,20 @@ class ForeignRow:
     country_code: str
 
 
+@dataclass(frozen=True, slots=True)
+class OtherProductRow:
+    """A row of an ad product that was not asked for: counted, not stored.
+
+    Amazon's filter should keep these out. An unknown product makes a `BadRow`.
+    """
+
+    index: int
+    ad_product: str
+
+
+CheckedRow = GoodRow[RowT] | BadRow | ForeignRow | OtherProductRow
+
+
 @dataclass(frozen=True)
 class RowCheck(Generic[RowT]):
     """Sorts the rows of a report, one at a time, into good, bad and other countries' ones.
@@ -185,6 +204,7 @@ class RowCheck(Generic[RowT]):
         country_code: The account's, as `as_country` writes it; a row that names no country counts as the account's.
         time_zone: The account's, in which days and hours are told.
         window_dates: The days that were asked for.
+        ad_products: The ad products that were asked for.
         currency_code: The account's, where a row in another currency is to be refused.
     """
 
@@ -192,9 +212,10 @@ class RowCheck(Generic[RowT]):
     country_code: str
     time_zone: str
     window_dates: frozenset[date]
+    ad_products: frozenset[str] = frozenset(DEFAULT_AD_PRODUCTS)
     currency_code: str | None = None
 
-    def __call__(self, index: int, raw: dict[str, Any]) -> GoodRow[RowT] | BadRow | ForeignRow:
+    def __call__(self, index: int, raw: dict[str, Any]) -> CheckedRow[RowT]:
         """Return what a row is, the `index`-th of its report, as decoded without floats."""
         try:
             country = as_country(raw.get(COUNTRY_FIELD) or self.country_code)
@@ -202,6 +223,8 @@ class RowCheck(Generic[RowT]):
             return self._bad(index, raw, f"{COUNTRY_FIELD}: {error.message()}")
         if country != self.country_code:
             return ForeignRow(index, country)
+        if (other := self._find_other_product(raw)) is not None:
+            return OtherProductRow(index, other)
         try:
             row = self.row_model.model_validate({**raw, COUNTRY_FIELD: country})
         except ValidationError as error:
@@ -220,6 +243,14 @@ class RowCheck(Generic[RowT]):
             return self._bad(
                 index, raw, f"{HOUR_FIELD}: expected {error.expected}, got: {shown(raw[HOUR_FIELD])}"
             )
+
+    def _find_other_product(self, raw: dict[str, Any]) -> str | None:
+        """Return the ad product of a row, where it is a known one that was not asked for."""
+        try:
+            product = as_ad_product(raw.get(AD_PRODUCT_FIELD))
+        except PydanticCustomError:
+            return None  # the row model says what is wrong
+        return None if product in self.ad_products else product
 
     def _outside(self, row: RowT) -> str | None:
         if row.window_date not in self.window_dates:

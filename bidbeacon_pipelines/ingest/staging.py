@@ -1,5 +1,6 @@
 """Stages the rows of a report: read many at a time where they can be, one by one where they have to be, each way to the same end."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import cache
@@ -11,7 +12,15 @@ import msgspec
 from bidbeacon_pipelines.ingest.decode import array_items, named_faults
 from bidbeacon_pipelines.ingest.part_text import CHUNK_CHARS, PartText, open_part, read_object
 from bidbeacon_pipelines.ingest.quick_rows import QuickRows
-from bidbeacon_pipelines.ingest.rows import BadRow, ForeignRow, GoodRow, ReportRow, RowCheck
+from bidbeacon_pipelines.ingest.rows import (
+    BadRow,
+    CheckedRow,
+    ForeignRow,
+    GoodRow,
+    OtherProductRow,
+    ReportRow,
+    RowCheck,
+)
 from bidbeacon_pipelines.ingest.targets import TargetIndex, placeholder_id
 from bidbeacon_pipelines.ingest.wire import UNREADABLE, WireFormat, find_wire_format
 from bidbeacon_pipelines.store.performance_tables import METRICS
@@ -19,7 +28,7 @@ from bidbeacon_pipelines.store.staging import MOST, RowKey, RowSink, Subject, fi
 
 Overfull = Mapping[RowKey, Mapping[str, Decimal]]
 NOTHING_OVERFULL: Overfull = {}
-Checked = GoodRow[ReportRow] | BadRow | ForeignRow
+Checked = CheckedRow[ReportRow]
 
 
 @cache
@@ -41,6 +50,7 @@ class RowStage:
 
     def __init__(self, sink: RowSink, targets: TargetIndex, overfull: Overfull = NOTHING_OVERFULL) -> None:
         self.foreign = 0
+        self.other_products: Counter[str] = Counter()
         self.sink = sink
         self.overfull = overfull
         self._targets = targets
@@ -48,7 +58,7 @@ class RowStage:
     def add(self, one: Checked, came: str) -> None:
         """Stage a checked row; aside, as the text it came as, where it is bad or its key is overfull.
 
-        Rows of other countries are only counted.
+        Rows of other countries and ad products are only counted.
         """
         match one:
             case GoodRow():
@@ -61,6 +71,8 @@ class RowStage:
                 self.sink.bad(one.index, one.window_date, one.reason, came)
             case ForeignRow():
                 self.foreign += 1
+            case OtherProductRow():
+                self.other_products[one.ad_product] += 1
 
     def add_good(self, good: GoodRow[ReportRow]) -> None:
         """Stage a row that is understood."""
@@ -141,6 +153,11 @@ class ReportReader:
     def foreign(self) -> int:
         """Rows of other countries."""
         return self._stage.foreign + (self._quick.foreign if self._quick else 0)
+
+    @property
+    def other_products(self) -> Mapping[str, int]:
+        """Rows of ad products that were not asked for, by product."""
+        return self._stage.other_products
 
     def read(self, path: Path) -> None:
         """Stage all rows of a part.

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from bidbeacon_pipelines.ingest.rows import (
+    AD_PRODUCT_FIELD,
     HOUR_FIELD,
     HourlyProductRow,
     HourlyTargetRow,
@@ -43,6 +44,7 @@ class Dataset:
         entity: What the metrics are told by, in words.
         fields: What is asked of Amazon, in this order; no finer dimension than the entity's own.
         row_model: What a row must look like; its aliases are among `fields`.
+        ad_products: The ad products whose rows are asked for, in Amazon's spelling of filters.
         history_months: How far back Amazon serves it in calendar months; exactly one of months and days.
         history_days: The same in days.
         longest_period_days: Most days that one report may span, both ends counted.
@@ -65,6 +67,7 @@ class Dataset:
     reconciles_with: str
     history_months: int | None = None
     history_days: int | None = None
+    ad_products: tuple[str, ...] = ("SPONSORED_PRODUCTS",)
 
     def __post_init__(self) -> None:
         """Refuse an entry that the window rules or the load could not work with."""
@@ -104,6 +107,7 @@ _METRIC_FIELDS = (
 )
 _AD_FIELDS = (
     "budgetCurrency.value",
+    AD_PRODUCT_FIELD,
     "campaign.id",
     "campaign.name",
     "campaign.country",

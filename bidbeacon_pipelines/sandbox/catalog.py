@@ -14,11 +14,13 @@ from bidbeacon_pipelines.sandbox.entities import (
     DAYS,
     Ad,
     AdGroup,
+    AdProduct,
     Campaign,
     Catalog,
     Slot,
     State,
     Target,
+    data_seed,
 )
 from bidbeacon_pipelines.sandbox.hashing import seed_number
 from bidbeacon_pipelines.sandbox.markets import Market
@@ -26,39 +28,56 @@ from bidbeacon_pipelines.sandbox.markets import Market
 ACTIVE_SHARE = 0.82
 LATE_SHARE = 0.001
 NAMELESS_SHARE = 0.0002
+PRODUCT_SHARES: dict[AdProduct, float] = {
+    "SPONSORED_PRODUCTS": 1,
+    "SPONSORED_BRANDS": 0.24,
+    "SPONSORED_DISPLAY": 0.04,
+}
+"""Rows a day of each ad product, beside those of Sponsored Products: the mix of a recorded report."""
 _KEYWORD_MATCHES = ("EXACT", "PHRASE", "BROAD")
 _PRODUCT_MATCHES = ("PRODUCT_EXACT", "PRODUCT_SIMILAR")
 
 
 class World:
-    """The accounts of a sandbox and, made when first asked for, the catalog of each country."""
+    """The accounts of a sandbox and, made when first asked for, the catalogs of each country."""
 
     def __init__(self, seed: int, accounts: AccountBook) -> None:
         self.seed = seed
         self.accounts = accounts
         self._catalog = lru_cache(maxsize=256)(self._make)
 
-    def catalog(self, account: Account, country: AccountCountry) -> Catalog:
-        """Give the entities of an account in one of its countries."""
-        return self._catalog(account.account_id, country)
+    def catalog(
+        self, account: Account, country: AccountCountry, product: AdProduct = "SPONSORED_PRODUCTS"
+    ) -> Catalog:
+        """Return the entities of one ad product of an account in one of its countries."""
+        return self._catalog(account.account_id, country, product)
 
-    def catalogs(self, account: Account) -> list[Catalog]:
-        """Give the catalogs of all of an account's countries."""
-        return [self.catalog(account, country) for country in account.countries]
+    def catalogs(self, account: Account, product: AdProduct = "SPONSORED_PRODUCTS") -> list[Catalog]:
+        """Return the catalogs of one ad product in all of an account's countries."""
+        return [self.catalog(account, country, product) for country in account.countries]
 
-    def _make(self, account_id: str, country: AccountCountry) -> Catalog:
-        return make_catalog(self.seed, account_id, country.market, country.rows_per_day)
+    def _make(self, account_id: str, country: AccountCountry, product: AdProduct) -> Catalog:
+        rows = max(1, round(country.rows_per_day * PRODUCT_SHARES[product]))
+        return make_catalog(self.seed, account_id, country.market, rows, product)
 
 
-def make_catalog(seed: int, account_id: str, market: Market, rows_per_day: int) -> Catalog:
+def make_catalog(
+    seed: int,
+    account_id: str,
+    market: Market,
+    rows_per_day: int,
+    product: AdProduct = "SPONSORED_PRODUCTS",
+) -> Catalog:
     """Make the entities of an account's country, enough for about `rows_per_day` daily target rows."""
-    rng = Random(seed_number(seed, account_id, market.country, "entities"))  # noqa: S311 - data, not secrets
-    draft = _Draft(rng, market)
+    rng = Random(seed_number(*data_seed(seed, account_id, market.country, product), "entities"))  # noqa: S311 - data, not secrets
+    draft = _Draft(rng, market, product)
     wanted = round(rows_per_day / ACTIVE_SHARE)
     while len(draft.slots) < wanted:
         _add_campaign(draft)
     regular = draft.slots[:wanted]
-    special = [*_late_slots(draft, rows_per_day), *_nameless_slots(draft, rows_per_day)]
+    special: list[Slot] = []
+    if product == "SPONSORED_PRODUCTS":
+        special = [*_late_slots(draft, rows_per_day), *_nameless_slots(draft, rows_per_day)]
     return Catalog(
         seed,
         account_id,
@@ -68,6 +87,7 @@ def make_catalog(seed: int, account_id: str, market: Market, rows_per_day: int) 
         tuple(draft.ads),
         tuple(draft.targets),
         tuple(regular + special),
+        product,
     )
 
 
@@ -75,6 +95,7 @@ def make_catalog(seed: int, account_id: str, market: Market, rows_per_day: int) 
 class _Draft:
     rng: Random
     market: Market
+    product: AdProduct
     campaigns: list[Campaign] = field(default_factory=list)
     ad_groups: list[AdGroup] = field(default_factory=list)
     ads: list[Ad] = field(default_factory=list)
@@ -106,7 +127,7 @@ class _Draft:
 
 def _add_campaign(draft: _Draft) -> None:
     rng = draft.rng
-    automatic = len(draft.campaigns) % 3 == 0
+    automatic = draft.product == "SPONSORED_PRODUCTS" and len(draft.campaigns) % 3 == 0
     campaign = Campaign(
         campaign_id=draft.new_id(),
         name=vocabulary.campaign_name(rng, automatic=automatic),
@@ -114,6 +135,7 @@ def _add_campaign(draft: _Draft) -> None:
         state=draft.state(),
         start_date=date(2019, 1, 1) + timedelta(days=rng.randrange(1400)),
         daily_budget=draft.money(500, 20_000) if rng.random() < 0.97 else draft.money(10**9, 10**11),  # noqa: PLR2004
+        product=draft.product,
     )
     draft.campaigns.append(campaign)
     for number in range(1 if automatic else rng.randint(1, 4)):
@@ -148,7 +170,8 @@ def _add_ad_group(draft: _Draft, campaign: Campaign, number: int) -> None:
 def _ad(draft: _Draft, group: AdGroup) -> Ad:
     whole = draft.rng.randint(6, 60)
     price = whole * 1_000_000 - 10_000 if draft.market.has_cents else whole * 100 * 1_000_000
-    return Ad(draft.new_id(), group, vocabulary.asin(draft.rng), price, draft.state())
+    asin = None if draft.product == "SPONSORED_BRANDS" else vocabulary.asin(draft.rng)
+    return Ad(draft.new_id(), group, asin, price, draft.state())
 
 
 def _auto_targets(draft: _Draft, group: AdGroup) -> Iterator[Target]:
@@ -158,7 +181,7 @@ def _auto_targets(draft: _Draft, group: AdGroup) -> Iterator[Target]:
 
 
 def _manual_targets(draft: _Draft, group: AdGroup) -> Iterator[Target]:
-    makers = (_keyword_target, _keyword_target, _product_target, _category_target)
+    makers = _MAKERS[draft.product]
     maker: Callable[[_Draft, AdGroup], Target] = draft.rng.choice(makers)
     seen: set[str] = set()
     positive: list[Target] = []
@@ -219,6 +242,13 @@ def _category_target(draft: _Draft, group: AdGroup) -> Target:
         brand=vocabulary.brand(draft.rng),
         state=draft.state(),
     )
+
+
+_MAKERS: dict[AdProduct, tuple[Callable[[_Draft, AdGroup], Target], ...]] = {
+    "SPONSORED_PRODUCTS": (_keyword_target, _keyword_target, _product_target, _category_target),
+    "SPONSORED_BRANDS": (_keyword_target, _category_target),
+    "SPONSORED_DISPLAY": (_product_target, _category_target),
+}
 
 
 def _late_slots(draft: _Draft, rows_per_day: int) -> list[Slot]:

@@ -10,6 +10,14 @@ from bidbeacon_pipelines.sandbox.markets import Market
 
 TargetType = Literal["KEYWORD", "PRODUCT", "PRODUCT_CATEGORY", "AUTO"]
 State = Literal["ENABLED", "PAUSED", "ARCHIVED"]
+AdProduct = Literal["SPONSORED_PRODUCTS", "SPONSORED_BRANDS", "SPONSORED_DISPLAY"]
+
+ROW_PRODUCTS: dict[AdProduct, str] = {
+    "SPONSORED_PRODUCTS": "Sponsored Products",
+    "SPONSORED_BRANDS": "Sponsored Brands",
+    "SPONSORED_DISPLAY": "Sponsored Display",
+}
+"""How report rows spell each ad product; filters and exports use the keys."""
 
 AUTO_VALUES = {
     "SEARCH_CLOSE_MATCH": "close-match",
@@ -33,6 +41,7 @@ class Campaign:
     state: State
     start_date: date
     daily_budget: Decimal
+    product: AdProduct = "SPONSORED_PRODUCTS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +57,11 @@ class AdGroup:
 
 @dataclass(frozen=True, slots=True)
 class Ad:
-    """One ad, of exactly one product; `price_micros` is the product's price in millionths."""
+    """One ad; `price_micros` is its product's price in millionths. Sponsored Brands ads have no `asin`."""
 
     ad_id: str
     ad_group: AdGroup
-    asin: str
+    asin: str | None
     price_micros: int
     state: State
 
@@ -74,8 +83,10 @@ class Target:
     visible_from: date | None = None
 
     @property
-    def report_match_type(self) -> str:
-        """What a report row says in `target.matchType`."""
+    def report_match_type(self) -> str | None:
+        """What a report row says in `target.matchType`; Sponsored Display rows have none."""
+        if self.campaign.product == "SPONSORED_DISPLAY":
+            return None
         if self.target_type == "KEYWORD":
             return self.match_type
         return "TARGETING_EXPRESSION_PREDEFINED" if self.target_type == "AUTO" else "TARGETING_EXPRESSION"
@@ -96,6 +107,12 @@ class Target:
         return self.visible_from is None or self.visible_from <= today
 
 
+def data_seed(seed: int, account_id: str, country: str, product: AdProduct) -> tuple[object, ...]:
+    """Return what the data of an ad product of an account's country depends on."""
+    parts = (seed, account_id, country)
+    return parts if product == "SPONSORED_PRODUCTS" else (*parts, product)
+
+
 class Slot(NamedTuple):
     """A place for one report row a day: an ad and the target that brought it up.
 
@@ -112,7 +129,7 @@ class Slot(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """All entities of one account in one country; a pure function of seed, account, country and size."""
+    """All entities of one ad product of one account in one country; a pure function of these, seed and size."""
 
     seed: int
     account_id: str
@@ -122,6 +139,7 @@ class Catalog:
     ads: tuple[Ad, ...]
     targets: tuple[Target, ...]
     slots: tuple[Slot, ...]
+    product: AdProduct = "SPONSORED_PRODUCTS"
 
     def target_of(self, slot: Slot, day: date) -> Target | None:
         """Give the target that brought this slot's row on a day; None where the row names none."""

@@ -33,6 +33,7 @@ ReportFault = Literal[
     "report_expired",
     "report_pending",
     "odd_status",
+    "filter_ignored",
     "more_parts",
     "single_url",
     "empty_report",

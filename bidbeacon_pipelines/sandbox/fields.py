@@ -8,9 +8,12 @@ METRICS = (
     "metric.purchases",
     "metric.sales",
     "metric.totalCost",
+    "metric.unitsSold",
 )
 AD_FIELDS = (
     "budgetCurrency.value",
+    "adProduct.value",
+    "advertiserAccount.id",
     "campaign.id",
     "campaign.name",
     "campaign.country",
@@ -21,9 +24,11 @@ AD_FIELDS = (
     "advertisedProduct.marketplace",
 )
 ID_FIELDS = ("campaign.id", "adGroup.id", "ad.id")
+TIME_FIELDS = ("date.value", "hour.value")
+LEVEL_OF_DETAIL_FIELDS = (*ID_FIELDS, "advertisedProduct.id", "target.value", "searchTerm.value")
 TARGET_FIELDS = ("target.value", "target.matchType")
 TERM_FIELDS = ("searchTerm.value", "matchedTarget.value")
-KNOWN_FIELDS = frozenset(("date.value", "hour.value", *METRICS, *AD_FIELDS, *TARGET_FIELDS, *TERM_FIELDS))
+KNOWN_FIELDS = frozenset((*TIME_FIELDS, *METRICS, *AD_FIELDS, *TARGET_FIELDS, *TERM_FIELDS))
 
 COMPANIONS = (
     ("hour.value", "date.value"),
@@ -34,9 +39,8 @@ COMPANIONS = (
     ("target.matchType", "target.value"),
     ("metric.sales", "budgetCurrency.value"),
     ("metric.totalCost", "budgetCurrency.value"),
-    *((metric, "date.value") for metric in METRICS),
 )
-"""Each field and the one without which it may not be asked for; the sandbox makes no report without a date."""
+"""Each field and the one without which it may not be asked for."""
 EXCLUSIONS = (
     ("searchTerm.value", "hour.value"),
     ("searchTerm.value", "advertisedProduct.id"),
@@ -49,17 +53,39 @@ def check_fields(fields: tuple[str, ...]) -> None:
     """Check a report's fields as Amazon does.
 
     Raises:
-        RequestError: 400005 for an unknown field, 400006 for a missing companion, 400004 for fields that exclude
-            each other, 400000 for a query without a metric or with a field twice.
+        RequestError: 400013 for a name without a dot, 400005 for an unknown field, 400006 for a missing companion,
+            400004 for fields that exclude each other, 400000 for a field twice, and for a query without a time
+            dimension, a level-of-detail key or a metric.
     """
-    for field in fields:
-        if field not in KNOWN_FIELDS:
-            raise RequestError("400005", f"Unknown field: {field}", _LOCATION)
+    _check_names(fields)
     for field, companion in COMPANIONS:
         if field in fields and companion not in fields:
-            raise RequestError("400006", f"Field {field} needs its companion field {companion}", _LOCATION)
+            text = f"field {field} cannot be used without also including fields: ({companion})"
+            raise _refused("400006", text)
     for one, other in EXCLUSIONS:
         if one in fields and other in fields:
-            raise RequestError("400004", f"Fields exclude each other: {one}, {other}", _LOCATION)
-    if len(set(fields)) != len(fields) or not set(fields) & set(METRICS):
-        raise RequestError("400000", "Ask for each field once, and for at least one metric", _LOCATION)
+            raise _refused("400004", f"fields {one} and {other} cannot be used together")
+    for needed, kind in _NEEDED:
+        if not set(fields) & set(needed):
+            raise _refused("400000", f"a report needs {kind}")
+
+
+def _check_names(fields: tuple[str, ...]) -> None:
+    for field in fields:
+        if "." not in field:
+            raise _refused("400013", f"invalid field name: {field}")
+        if field not in KNOWN_FIELDS:
+            raise _refused("400005", f"unknown field: {field}")
+    if len(set(fields)) != len(fields):
+        raise _refused("400000", "each field may be asked for once")
+
+
+_NEEDED = (
+    (TIME_FIELDS, "a time dimension"),
+    (LEVEL_OF_DETAIL_FIELDS, "a level-of-detail dimension"),
+    (METRICS, "a metric"),
+)
+
+
+def _refused(code: str, text: str) -> RequestError:
+    return RequestError(code, f"{code}: {text}", _LOCATION)

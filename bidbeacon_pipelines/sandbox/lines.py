@@ -67,5 +67,5 @@ def _line(catalog: Catalog, day: date, measures: Measures, hour: int | None, ter
 
 
 def _search_term(slot: Slot, target: Target | None, number: int) -> str:
-    stem = target.text if target is not None and target.text else slot.ad.asin
+    stem = target.text if target is not None and target.text else slot.ad.asin or ""
     return vocabulary.search_term(stem, number)

@@ -6,6 +6,7 @@ from typing import Any
 from starlette.responses import Response
 
 from bidbeacon_pipelines.sandbox.refusals import RequestError, json_response
+from bidbeacon_pipelines.sandbox.report_filter import wire_filter
 from bidbeacon_pipelines.sandbox.reports import Report
 from bidbeacon_pipelines.sandbox.signing import SignedUrl
 
@@ -37,7 +38,7 @@ def describe(report: Report, status: str) -> dict[str, Any]:
         "periods": [
             {"datePeriod": {"startDate": request.start.isoformat(), "endDate": request.end.isoformat()}}
         ],
-        "query": {"fields": list(request.fields), "filter": None},
+        "query": {"fields": list(request.fields), "filter": wire_filter(request.filter)},
         "linkedAccounts": [{"advertiserAccountId": request.account_id}],
         "url": None,
         "currencyOfView": None,

@@ -108,7 +108,8 @@ def _fail_partially(call: Call) -> None:
 
 def _is_same(one: ReportRequest, other: ReportRequest) -> bool:
     same_period = (one.start, one.end) == (other.start, other.end)
-    return same_period and one.account_id == other.account_id and set(one.fields) == set(other.fields)
+    same_rows = set(one.fields) == set(other.fields) and one.filter == other.filter
+    return same_period and one.account_id == other.account_id and same_rows
 
 
 async def _retrieved(call: Call, report: Report) -> Response:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from bidbeacon_pipelines.sandbox.fields import check_fields
 from bidbeacon_pipelines.sandbox.refusals import RequestError
+from bidbeacon_pipelines.sandbox.report_filter import ReportFilter, check_filter
 
 ReportFormat = Literal["GZIP_JSON", "PARTITIONED_GZIP_JSON"]
 LONGEST_DAYS = {"daily": 120, "hourly": 14}
@@ -40,8 +41,8 @@ class _Period(BaseModel):
 
 
 class _Query(BaseModel):
-    fields: Annotated[list[str], Field(min_length=1)]
-    filter: None = None
+    fields: Annotated[list[str], Field(min_length=1, max_length=1000)]
+    filter: ReportFilter | None = None
 
 
 class _Report(BaseModel):
@@ -68,6 +69,7 @@ class ReportRequest:
     fields: tuple[str, ...]
     start: date
     end: date
+    filter: ReportFilter | None = None
 
     @property
     def is_hourly(self) -> bool:
@@ -87,7 +89,8 @@ def read_create(body: Any) -> ReportRequest:
     """Read the body of a create call.
 
     Raises:
-        RequestError: 400000 for anything but one account, one report and one period, and as `check_fields`.
+        RequestError: 400000 for anything but one account, one report and one period, and as `check_fields`
+            and `check_filter`.
     """
     try:
         asked = _CreateBody.model_validate(body)
@@ -96,9 +99,12 @@ def read_create(body: Any) -> ReportRequest:
     report = asked.reports[0]
     fields = tuple(report.query.fields)
     check_fields(fields)
+    check_filter(report.query.filter)
     period = report.periods[0].datePeriod
     account_id = asked.accessRequestedAccounts[0].advertiserAccountId
-    return ReportRequest(account_id, report.format, fields, period.startDate, period.endDate)
+    return ReportRequest(
+        account_id, report.format, fields, period.startDate, period.endDate, report.query.filter
+    )
 
 
 def read_retrieve(body: Any) -> str:

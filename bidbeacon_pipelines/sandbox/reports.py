@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import chain
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
@@ -11,10 +11,12 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 from bidbeacon_pipelines.sandbox.accounts import Account
 from bidbeacon_pipelines.sandbox.catalog import World
 from bidbeacon_pipelines.sandbox.config import SandboxConfig
+from bidbeacon_pipelines.sandbox.entities import AdProduct, Catalog
 from bidbeacon_pipelines.sandbox.fault_rules import FaultName, FaultRule
 from bidbeacon_pipelines.sandbox.hashing import digest, unit_interval
 from bidbeacon_pipelines.sandbox.journal import Journal
 from bidbeacon_pipelines.sandbox.lines import age_of
+from bidbeacon_pipelines.sandbox.report_filter import COUNTRY_FIELDS, ReportFilter
 from bidbeacon_pipelines.sandbox.report_request import ReportRequest
 from bidbeacon_pipelines.sandbox.row_faults import with_faults, with_more_rows
 from bidbeacon_pipelines.sandbox.rows import RowWriter
@@ -145,14 +147,37 @@ def _ready_at(now: datetime, seconds: float, faults: tuple[FaultRule, ...]) -> d
 
 
 def _account_rows(world: World, account: Account, report: Report) -> Iterator[str]:
-    request, catalogs = report.request, world.catalogs(account)
+    request = report.request
+    row_filter = None if report.find_fault("filter_ignored") else request.filter
+    products = _products_with_rows(request.fields)
+    catalogs = [catalog for product in products for catalog in world.catalogs(account, product)]
     if appear := report.find_fault("appear_rows"):
         share = 0.01 if appear.options.share is None else appear.options.share
         catalogs = [with_more_rows(catalog, share) for catalog in catalogs]
-    writers = [(catalog, RowWriter(catalog, request.fields)) for catalog in catalogs]
+    writers = [
+        (catalog, RowWriter(catalog, request.fields, passing))
+        for catalog in catalogs
+        if (passing := _passing_campaigns(catalog, row_filter)) != frozenset()
+    ]
     days = [request.start + timedelta(days=index) for index in range((request.end - request.start).days + 1)]
     return chain.from_iterable(
         writer.rows(day, age_of(catalog, day, report.created_at))
         for day in days
         for catalog, writer in writers
     )
+
+
+def _products_with_rows(fields: tuple[str, ...]) -> list[AdProduct]:
+    """Return the ad products that have rows of these fields: search terms don't exist for Sponsored Display."""
+    no_display = "searchTerm.value" in fields
+    return [one for one in get_args(AdProduct) if not (no_display and one == "SPONSORED_DISPLAY")]
+
+
+def _passing_campaigns(catalog: Catalog, asked: ReportFilter | None) -> frozenset[str] | None:
+    """Return the ids of the campaigns that pass a report's filter; None where all of them do."""
+    if asked is None:
+        return None
+    of_catalog = {"adProduct.value": catalog.product} | dict.fromkeys(COUNTRY_FIELDS, catalog.market.country)
+    ids = [campaign.campaign_id for campaign in catalog.campaigns]
+    passing = frozenset(one for one in ids if asked.passes(of_catalog | {"campaign.id": one}))
+    return None if len(passing) == len(ids) else passing

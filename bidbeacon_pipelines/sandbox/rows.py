@@ -8,15 +8,17 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from operator import itemgetter
 
-from bidbeacon_pipelines.sandbox.entities import Ad, Catalog, Target
+from bidbeacon_pipelines.sandbox.entities import ROW_PRODUCTS, Ad, Catalog, Target
 from bidbeacon_pipelines.sandbox.exact_json import amount_text
 from bidbeacon_pipelines.sandbox.fields import AD_FIELDS, ID_FIELDS, METRICS, TARGET_FIELDS, TERM_FIELDS
 from bidbeacon_pipelines.sandbox.lines import Line, day_lines
 from bidbeacon_pipelines.sandbox.traffic import Age, without_nulls, writes_nulls
 
 _ROW_GRAIN = frozenset(("ad.id", *TARGET_FIELDS))
-_AD_VALUES: dict[str, Callable[[Ad, Catalog], str]] = {
+_AD_VALUES: dict[str, Callable[[Ad, Catalog], str | None]] = {
     "budgetCurrency.value": lambda _, catalog: catalog.market.currency,
+    "adProduct.value": lambda _, catalog: ROW_PRODUCTS[catalog.product],
+    "advertiserAccount.id": lambda _, catalog: catalog.account_id,
     "campaign.id": lambda ad, _: ad.ad_group.campaign.campaign_id,
     "campaign.name": lambda ad, _: ad.ad_group.campaign.name,
     "campaign.country": lambda _, catalog: catalog.market.country,
@@ -24,16 +26,25 @@ _AD_VALUES: dict[str, Callable[[Ad, Catalog], str]] = {
     "adGroup.name": lambda ad, _: ad.ad_group.name,
     "ad.id": lambda ad, _: ad.ad_id,
     "advertisedProduct.id": lambda ad, _: ad.asin,
-    "advertisedProduct.marketplace": lambda _, catalog: catalog.market.country,
+    "advertisedProduct.marketplace": lambda ad, catalog: catalog.market.country if ad.asin else None,
 }
 
 
 class RowWriter:
-    """Writes the rows of one country of an account for one set of fields."""
+    """Writes the rows of one ad product and country of an account for one set of fields.
 
-    def __init__(self, catalog: Catalog, fields: Iterable[str]) -> None:
+    Args:
+        catalog: Whose rows.
+        fields: What is asked for.
+        campaign_ids: The campaigns that pass the filter; None for all.
+    """
+
+    def __init__(
+        self, catalog: Catalog, fields: Iterable[str], campaign_ids: frozenset[str] | None = None
+    ) -> None:
         asked = frozenset(fields)
         self._catalog = catalog
+        self._campaign_ids = campaign_ids
         self._hourly = "hour.value" in asked
         self._ad_fields = [field for field in AD_FIELDS if field in asked]
         self._target_fields = [field for field in TARGET_FIELDS if field in asked]
@@ -46,6 +57,8 @@ class RowWriter:
     def rows(self, day: date, age: Age) -> Iterator[str]:
         """Give the rows of an account-local day, as known at its age, each a JSON object's text."""
         lines = day_lines(self._catalog, day, age, hourly=self._hourly, terms=bool(self._term_fields))
+        if self._campaign_ids is not None:
+            lines = (x for x in lines if x.ad.ad_group.campaign.campaign_id in self._campaign_ids)
         head = f'{{"date.value":"{day.isoformat()}",'
         for line in lines if self._is_row_grain else self._merged(lines):
             texts = self._ad_texts.get(line.ad.ad_id) or self._ad_text(line.ad)
@@ -83,7 +96,7 @@ class RowWriter:
             value, match_type = (
                 ("", "") if target is None else (target.report_value, target.report_match_type)
             )
-            values = {"target.value": value, "target.matchType": match_type}
+            values: dict[str, str | None] = {"target.value": value, "target.matchType": match_type}
             text = "".join(f'"{field}":{_quoted(values[field])},' for field in self._target_fields)
             self._target_texts[key] = text
         return text
@@ -106,9 +119,11 @@ def _metrics_writer(indexes: list[int]) -> Callable[[Line], str]:
 
 def _metric_texts(line: Line) -> tuple[int | str, ...]:
     purchases, sales, cost = line.purchases, amount_text(line.sales), amount_text(line.cost)
+    units = purchases  # nobody buys two at once here
     if writes_nulls(line.bits):
-        return line.impressions, line.clicks, purchases or "null", _or_null(sales), _or_null(cost)
-    return line.impressions, line.clicks, purchases, sales, cost
+        nulls = purchases or "null", _or_null(sales), _or_null(cost), units or "null"
+        return line.impressions, line.clicks, *nulls
+    return line.impressions, line.clicks, purchases, sales, cost, units
 
 
 def _or_null(text: str) -> str:
@@ -134,5 +149,5 @@ def _add(one: Line, other: Line) -> Line:
     )
 
 
-def _quoted(text: str) -> str:
+def _quoted(text: str | None) -> str:
     return json.dumps(text, ensure_ascii=False)

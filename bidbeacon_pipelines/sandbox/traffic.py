@@ -1,4 +1,4 @@
-"""The numbers of an account's day: a pure function of seed, account, country, date and the date's age when asked.
+"""The numbers of an account's day: a pure function of seed, account, country, ad product, date and the date's age when asked.
 
 All arithmetic is on integers; amounts are millionths of the currency. Each slot of the catalog has three random
 64-bit words a day, and each number takes its own bits of them, so that no number depends on another row.
@@ -12,7 +12,7 @@ from datetime import date
 from random import Random
 from typing import NamedTuple
 
-from bidbeacon_pipelines.sandbox.entities import Catalog, Slot, local_hours
+from bidbeacon_pipelines.sandbox.entities import Catalog, Slot, data_seed, local_hours
 from bidbeacon_pipelines.sandbox.hashing import seed_number
 
 SETTLED_AGE = 3
@@ -110,7 +110,8 @@ def _whole_day(catalog: Catalog, day: date, age: int) -> Iterator[Measures]:
     if age < 0:
         return
     slots = catalog.slots
-    rng = Random(seed_number(catalog.seed, catalog.account_id, catalog.market.country, day.isoformat()))  # noqa: S311 - data
+    parts = data_seed(catalog.seed, catalog.account_id, catalog.market.country, catalog.product)
+    rng = Random(seed_number(*parts, day.isoformat()))  # noqa: S311 - data
     words = memoryview(rng.randbytes(24 * len(slots))).cast("Q")
     factor, early = _WEEKDAY_FACTOR[day.weekday()], max(0, SETTLED_AGE - age)
     known = next((percent for limit, percent in PURCHASE_STAGES if age < limit), 100)

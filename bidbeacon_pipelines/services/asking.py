@@ -10,7 +10,13 @@ from bidbeacon_pipelines.amazon_ads.errors import (
     OutcomeUnknown,
 )
 from bidbeacon_pipelines.amazon_ads.ledger import Tries
-from bidbeacon_pipelines.amazon_ads.reports import CREATE_OPERATION, Report, create_report, retrieve_report
+from bidbeacon_pipelines.amazon_ads.reports import (
+    CREATE_OPERATION,
+    Report,
+    ad_product_filter,
+    create_report,
+    retrieve_report,
+)
 from bidbeacon_pipelines.reports import transitions
 from bidbeacon_pipelines.reports.datasets import get_dataset
 from bidbeacon_pipelines.reports.lifecycle import Failure
@@ -42,12 +48,14 @@ def ask_for_report(
     Raises:
         AuthError: Amazon refuses the account, or our credentials; surely no report is made.
     """
+    dataset = get_dataset(request.dataset)
     try:
         report = create_report(
             bench.client,
             account.region,
             request.account_id,
-            fields=get_dataset(request.dataset).fields,
+            fields=dataset.fields,
+            row_filter=ad_product_filter(dataset.ad_products),
             start=request.start_date,
             end=request.end_date,
             tries=tries,
@@ -101,12 +109,20 @@ def _adopt(
         report = look_at_report(bench, account, duplicate.report_id)
     except AdsApiError as error:
         return transitions.NoAnswer(not_before(bench, error), str(error))
-    wanted = {(request.start_date, request.end_date)}
-    fields = set(get_dataset(request.dataset).fields)
-    same = {(p.start, p.end) for p in report.periods} == wanted and set(report.fields) == fields
-    if same and request.account_id in report.account_ids:
+    if request.account_id in report.account_ids and _is_same(report, request):
         return reported(report, adopted=True)
     return transitions.NoAnswer(reason=f"Amazon says that it is a duplicate of another report: {duplicate}")
+
+
+def _is_same(report: Report, request: Request) -> bool:
+    """Whether a report covers the days of a request with its fields and rows.
+
+    An unfiltered report has our rows too: those of other ad products are set aside when it is loaded.
+    """
+    dataset = get_dataset(request.dataset)
+    same_days = {(p.start, p.end) for p in report.periods} == {(request.start_date, request.end_date)}
+    same_rows = report.row_filter in (None, ad_product_filter(dataset.ad_products))
+    return same_days and same_rows and set(report.fields) == set(dataset.fields)
 
 
 def _refused(

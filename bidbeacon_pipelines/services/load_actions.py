@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, TypeVar
 
-from bidbeacon_pipelines.actions import ReportFailed, ReportHeld, ReportProcessed
+from bidbeacon_pipelines.actions import OtherProductsReported, ReportFailed, ReportHeld, ReportProcessed
 from bidbeacon_pipelines.ingest.load import LoadResult
 from bidbeacon_sessions import Action
 
@@ -27,6 +27,8 @@ class LoadFacts:
 def told_of_load(result: LoadResult, facts: LoadFacts) -> list[Action]:
     """Give the actions that say what a load did; to be recorded in its transaction."""
     told: list[Action] = [_processed(result, facts)] if result.loaded else []
+    if result.other_products:
+        told.append(_other_products(result, facts))
     for reason, days in days_by_reason(result.held).items():
         told.append(ReportHeld(**_of(facts, days), report_id=facts.report_id, reason=reason))
     for reason, days in days_by_reason(result.refused).items():
@@ -52,6 +54,18 @@ def _processed(result: LoadResult, facts: LoadFacts) -> ReportProcessed:
         sales=result.sales,
         currency=facts.currency,
         load_seconds=facts.seconds,
+    )
+
+
+def _other_products(result: LoadResult, facts: LoadFacts) -> OtherProductsReported:
+    products = result.other_products
+    return OtherProductsReported(
+        account=facts.request["account"],
+        dataset=facts.request["dataset"],
+        request_id=facts.request["request_id"],
+        report_id=facts.report_id,
+        rows=sum(products.values()),
+        ad_products=", ".join(f"{name} ({rows:,})" for name, rows in sorted(products.items())),
     )
 
 

@@ -13,7 +13,15 @@ from sqlalchemy import Connection, Engine
 from bidbeacon_pipelines.actions import QuarantineReplayed
 from bidbeacon_pipelines.ingest.field_types import as_country
 from bidbeacon_pipelines.ingest.part_text import read_object
-from bidbeacon_pipelines.ingest.rows import BadRow, ForeignRow, GoodRow, ReportRow, RowCheck
+from bidbeacon_pipelines.ingest.rows import (
+    BadRow,
+    CheckedRow,
+    ForeignRow,
+    GoodRow,
+    OtherProductRow,
+    ReportRow,
+    RowCheck,
+)
 from bidbeacon_pipelines.ingest.staging import RowStage
 from bidbeacon_pipelines.ingest.targets import TargetIndex
 from bidbeacon_pipelines.reports.datasets import Dataset, get_dataset
@@ -143,7 +151,13 @@ def _replay_report(
 def _check(rows: Sequence[RawRow], dataset: Dataset, account: Account, held: LoadedReport) -> _Sorted:
     """Sort rows by what they are now; one that belongs to a window that holds another report stays untouched."""
     asked = [held.start_date + timedelta(days=n) for n in range((held.end_date - held.start_date).days + 1)]
-    check = RowCheck(dataset.row_model, as_country(account.country_code), account.time_zone, frozenset(asked))
+    check = RowCheck(
+        dataset.row_model,
+        as_country(account.country_code),
+        account.time_zone,
+        frozenset(asked),
+        frozenset(dataset.ad_products),
+    )
     result = _Sorted()
     for row in rows:
         match _check_again(check, row):
@@ -153,12 +167,12 @@ def _check(rows: Sequence[RawRow], dataset: Dataset, account: Account, held: Loa
                 result.kept.append((row.id, row.window_date, row.reason))
             case GoodRow() as good:
                 result.understood.append((row, good))
-            case ForeignRow():
+            case ForeignRow() | OtherProductRow():
                 result.foreign.append(row.id)
     return result
 
 
-def _check_again(check: RowCheck[ReportRow], row: RawRow) -> GoodRow[ReportRow] | BadRow | ForeignRow:
+def _check_again(check: RowCheck[ReportRow], row: RawRow) -> CheckedRow[ReportRow]:
     """Check a row as the load did, from the same text; one that can't be read stays bad and stops no other."""
     try:
         return check(row.row_number, read_object(row.raw))

@@ -83,6 +83,7 @@ def report_row(value: str = "dog shirt", day: date | str = DAY, **changes: Any) 
     row: Raw = {
         "date.value": str(day),
         "budgetCurrency.value": "USD",
+        "adProduct.value": "Sponsored Products",
         "campaign.id": int(CAMPAIGN),
         "campaign.name": "Shirts",
         "campaign.country": "US",

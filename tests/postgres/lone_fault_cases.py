@@ -57,6 +57,9 @@ HARMLESS: dict[str, Case] = {
     "unknown_field in every answer": Case(faults=(fault("unknown_field"),), strikes=(4,)),
     "odd_status: an old word": Case(faults=(once("odd_status"),)),
     "odd_status: a new word": Case(faults=(once("odd_status", word="WAITING_FOR_GODOT"),)),
+    "filter_ignored": Case(
+        faults=(once("filter_ignored"),), told=(*ASKED, "report-processed", "other-products-reported")
+    ),
     "more_parts: two": Case(faults=(once("more_parts"),), downloads=2),
     "more_parts: 100": Case(faults=(once("more_parts", parts=100),), downloads=100),
     "single_url": Case(faults=(once("single_url"),)),

@@ -202,6 +202,23 @@ def test_rows_of_other_countries_are_counted_and_left_out(shelf: LoadWorld) -> N
     assert (AD, 1) == (shelf.row()["ad_id"], result.foreign)
 
 
+def test_rows_of_other_ad_products_are_counted_and_left_out(shelf: LoadWorld) -> None:
+    """Rows of products that were not asked for are counted by product; a product nobody knows is quarantined."""
+    brands = many_rows(2)
+    result = shelf.load(
+        [
+            report_row(),
+            *[row | {"adProduct.value": "Sponsored Brands", "target.matchType": None} for row in brands],
+            report_row() | {"adProduct.value": "Sponsored Display", "ad.id": 9},
+            report_row() | {"adProduct.value": "Sponsored Dreams", "ad.id": 10},
+            *many_rows(50, day=DAY),
+        ]
+    )
+    assert {"SPONSORED_BRANDS": 2, "SPONSORED_DISPLAY": 1} == result.other_products
+    assert (51, 1) == (result.rows, result.quarantined)
+    assert {"9", "10"}.isdisjoint(row["ad_id"] for row in shelf.rows())
+
+
 def test_amounts_in_another_currency_are_stored_and_not_added_up_with_the_accounts(shelf: LoadWorld) -> None:
     """The window's sums are dollars only, as they say."""
     result = shelf.load([report_row(), report_row() | {"budgetCurrency.value": "CAD"}])

@@ -58,6 +58,7 @@ ACTION_TYPES = [
     "exports-skipped",
     "loads-recorded",
     "old-records-deleted",
+    "other-products-reported",
     "quarantine-replayed",
     "report-adopted",
     "report-failed",

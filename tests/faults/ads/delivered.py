@@ -69,7 +69,7 @@ def unknown_name(ad_group_id: str, match_type: str, value: str) -> str:
 def read_report(
     texts: Iterable[str], country: str, asked: Collection[date], targets: KnownTargets
 ) -> Delivery:
-    """Read the rows of a report as they were delivered; other countries' are left out.
+    """Read the rows of a report as they were delivered; other countries and ad products are left out.
 
     Args:
         texts: each row as JSON, in the report's order.
@@ -80,7 +80,8 @@ def read_report(
     delivery = Delivery()
     for number, text in enumerate(texts):
         row = json.loads(text, parse_float=Decimal)
-        if row.get("campaign.country", country) != country:
+        product = row.get("adProduct.value", "Sponsored Products")
+        if row.get("campaign.country", country) != country or product != "Sponsored Products":
             continue
         day = _day(row.get("date.value"))
         day = day if day in asked else None

@@ -120,6 +120,7 @@ def _valid_row(rng: Random, dataset: Dataset, days: Sequence[date]) -> Pairs:
     values: dict[str, Any] = {
         "date.value": str(day),
         "hour.value": _hour(rng, day),
+        "adProduct.value": "Sponsored Products",
         "budgetCurrency.value": "USD" if rng.random() < 0.95 else "CAD",
         "campaign.id": _id(rng, CAMPAIGN),
         "campaign.name": rng.choice(("Shirts", "犬 🐶", "a\tb\\c\nd", None)),

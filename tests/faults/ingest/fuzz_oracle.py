@@ -15,7 +15,17 @@ from typing import Any
 
 from bidbeacon_pipelines.ingest.targets import TargetIndex, placeholder_id
 from tests.faults.ingest.fuzz_documents import CAMPAIGN, GROUP, TARGETS, Document, Number
-from tests.faults.ingest.fuzz_rules import BAD, METRICS, NAMES, Told, Word, as_country, as_hour, rules_of
+from tests.faults.ingest.fuzz_rules import (
+    BAD,
+    METRICS,
+    NAMES,
+    Told,
+    Word,
+    as_ad_product,
+    as_country,
+    as_hour,
+    rules_of,
+)
 
 COUNTRY = "US"
 DEEPEST, LONGEST_ROW = 200, 1_040_000
@@ -144,6 +154,10 @@ def _judge_of(document: Document) -> Callable[[Mapping[str, Any]], Row]:
         country = as_country(raw.get("campaign.country"), own=COUNTRY)
         if country.word is Word.FOREIGN:
             return Row(Word.FOREIGN, frozenset(), raw)
+        product = as_ad_product(raw.get("adProduct.value"))
+        if product.word is Word.FOREIGN:  # of a country that can't be read it is a bad row
+            word = Word.BAD if country.word is Word.BAD else Word.FOREIGN
+            return Row(word, frozenset({"campaign.country"}), raw)
         told = {field: _ruled(rule, raw, field) for field, rule in rules.items()} | {
             "campaign.country": country
         }

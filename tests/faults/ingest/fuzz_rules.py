@@ -126,6 +126,15 @@ def as_country(value: Any, *, own: str) -> Told:
     return Told(Word.FOREIGN, letters)
 
 
+def as_ad_product(value: Any) -> Told:
+    """Judge an ad product: one that was not asked for is foreign, an unknown one bad."""
+    letters = re.sub(r"[\s_]+", "", value).lower() if type(value) is str else ""
+    if letters == "sponsoredproducts":
+        return Told(Word.GOOD, value)
+    known = {"sponsoredbrands", "sponsoreddisplay", "sponsoredtelevision", "amazondsp"}
+    return Told(Word.FOREIGN, value) if letters in known else BAD
+
+
 def as_hour(value: Any, *, day: date | None) -> Told:
     """Judge an hour of a day that can't be told without it: a number, its digits, or a local timestamp."""
     if isinstance(value, Number):
@@ -199,6 +208,7 @@ def rules_of(fields: Collection[str], days: Collection[date]) -> Mapping[str, Ru
     known: dict[str, Rule] = {
         "date.value": partial(as_date, days=days),
         "budgetCurrency.value": as_currency,
+        "adProduct.value": as_ad_product,
         "campaign.id": as_id,
         "adGroup.id": as_id,
         "ad.id": as_id,

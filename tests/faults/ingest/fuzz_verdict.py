@@ -113,7 +113,10 @@ class _Comparison:
         not_taken = sum(1 for key in self._expected if key[0] not in result.loaded)
         if len(rows) != result.rows + not_taken + result.quarantined + added + foreign:
             yield f"{len(rows)} rows came; {added} of keys that were there, {foreign} foreign, {not_taken} not taken: {result}"
-        if (result.foreign, result.quarantined) != (foreign, len(self._aside)):
+        if (result.foreign + sum(result.other_products.values()), result.quarantined) != (
+            foreign,
+            len(self._aside),
+        ):
             yield f"expected {foreign} foreign and {len(self._aside)} quarantined rows, got: {result}"
         for name, place in (("sales", 3), ("spend", 4)):
             of_loaded = (

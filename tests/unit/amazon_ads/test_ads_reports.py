@@ -4,7 +4,14 @@ from datetime import UTC, date, datetime
 import httpx
 import pytest
 
-from bidbeacon_pipelines.amazon_ads import Period, Report, ReportStatus, create_report, retrieve_report
+from bidbeacon_pipelines.amazon_ads import (
+    Period,
+    Report,
+    ReportStatus,
+    ad_product_filter,
+    create_report,
+    retrieve_report,
+)
 from bidbeacon_pipelines.amazon_ads.errors import MalformedAnswer, UnreadableAnswer
 from tests.unit.amazon_ads.fakes import HTML, Bench, open_bench, report_answer, report_body
 
@@ -45,6 +52,32 @@ def test_create_asks_as_described(bench: Bench) -> None:
             ],
         }
     ]
+
+
+@pytest.mark.parametrize(
+    ("products", "operator"),
+    [(["SPONSORED_PRODUCTS"], "EQUALS"), (["SPONSORED_BRANDS", "SPONSORED_DISPLAY"], "IN")],
+)
+def test_create_filters_by_ad_product(bench: Bench, products: list[str], operator: str) -> None:
+    """A create names the ad products it wants rows of, in the one shape that Amazon takes."""
+    bench.amazon.plays(report_answer())
+    day = date(2025, 12, 28)
+    row_filter = ad_product_filter(products)
+    create_report(
+        bench.client, "NA", "a", fields=["adProduct.value"], start=day, end=day, row_filter=row_filter
+    )
+    [body] = bench.amazon.bodies()
+    assert {
+        "fields": ["adProduct.value"],
+        "filter": {
+            "on": {
+                "field": "adProduct.value",
+                "comparisonOperator": operator,
+                "not": False,
+                "values": products,
+            }
+        },
+    } == body["reports"][0]["query"]
 
 
 def test_report_calls_carry_client_and_token_but_no_scope(bench: Bench) -> None:

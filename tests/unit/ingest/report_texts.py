@@ -13,6 +13,7 @@ VALUES = {
     "date.value": '"2026-03-08"',
     "hour.value": "17",
     "budgetCurrency.value": '"USD"',
+    "adProduct.value": '"Sponsored Products"',
     "campaign.id": "300000000000002",
     "campaign.name": '"Manual - Dog shirts"',
     "campaign.country": '"US"',

@@ -13,6 +13,7 @@ from bidbeacon_pipelines.ingest.rows import (
     BadRow,
     ForeignRow,
     GoodRow,
+    OtherProductRow,
     RowCheck,
     TargetRow,
 )
@@ -21,6 +22,7 @@ DAY = date(2025, 12, 29)
 RAW: dict[str, Any] = {
     "date.value": "2025-12-29",
     "budgetCurrency.value": "USD",
+    "adProduct.value": "Sponsored Products",
     "campaign.id": 300000000000002,
     "campaign.name": "Manual - Dog shirts",
     "campaign.country": "US",
@@ -55,6 +57,7 @@ def test_row_as_amazon_sends_it() -> None:
         "window_date": DAY,
         "country_code": "US",
         "currency_code": "USD",
+        "ad_product": "SPONSORED_PRODUCTS",
         "campaign_id": "300000000000002",
         "campaign_name": "Manual - Dog shirts",
         "ad_group_id": "400000000000002",
@@ -109,6 +112,41 @@ def test_uk_is_gb(told: str, own: str) -> None:
 def test_other_countries_rows_are_foreign() -> None:
     """Rows of another country are told apart, also where they would be bad."""
     assert ForeignRow(0, "CA") == _check(RAW | {"campaign.country": "CA", "metric.clicks": "?"})
+
+
+@pytest.mark.parametrize(
+    "told", ["Sponsored Products", "SPONSORED_PRODUCTS", "sponsoredProducts", " Sponsored  products"]
+)
+def test_spellings_of_an_ad_product(told: str) -> None:
+    """Letter case, blanks and underscores don't matter."""
+    assert "SPONSORED_PRODUCTS" == _row(adProduct__value=told).ad_product
+
+
+@pytest.mark.parametrize(
+    ("told", "product"),
+    [
+        ("Sponsored Brands", "SPONSORED_BRANDS"),
+        ("Sponsored Display", "SPONSORED_DISPLAY"),
+        ("AMAZON_DSP", "AMAZON_DSP"),
+    ],
+)
+def test_rows_of_other_ad_products(told: str, product: str) -> None:
+    """Rows of another product than was asked for are told apart, also where they would be bad."""
+    result = _check(RAW | {"adProduct.value": told, "target.matchType": 7})
+    assert OtherProductRow(0, product) == result
+
+
+@pytest.mark.parametrize("told", ["Sponsored Dreams", "", None, 1, ["SPONSORED_PRODUCTS"]])
+def test_unknown_ad_products_are_bad(told: object) -> None:
+    """A product that nobody knows is kept aside, and never taken for Sponsored Products."""
+    result = _check(RAW | {"adProduct.value": told})
+    assert result.reason.startswith("adProduct.value: expected a known ad product, got: ")
+
+
+def test_missing_ad_product_is_bad() -> None:
+    """Every report asks for the ad product, so a row without one can't be told apart."""
+    raw = {key: value for key, value in RAW.items() if key != "adProduct.value"}
+    assert "adProduct.value: missing" == _check(raw).reason
 
 
 def test_rows_are_counted_through() -> None:

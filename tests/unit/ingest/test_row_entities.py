@@ -14,6 +14,7 @@ ZONE = "America/Los_Angeles"
 SHARED: dict[str, Any] = {
     "date.value": "2025-12-29",
     "budgetCurrency.value": "USD",
+    "adProduct.value": "Sponsored Products",
     "campaign.id": 300000000000002,
     "campaign.name": "Manual - Dog shirts",
     "adGroup.id": 400000000000002,

@@ -21,6 +21,7 @@ METRICS = [f"metric.{name}" for name in ("impressions", "clicks", "purchases", "
 TARGET_FIELDS = [
     "date.value",
     "budgetCurrency.value",
+    "adProduct.value",
     *("campaign.id", "campaign.name", "campaign.country", "adGroup.id", "adGroup.name", "ad.id"),
     *("target.value", "target.matchType"),
     *METRICS,
@@ -28,6 +29,14 @@ TARGET_FIELDS = [
 REPORT_SECONDS = 60
 
 
+SPONSORED_PRODUCTS = {
+    "on": {
+        "field": "adProduct.value",
+        "comparisonOperator": "EQUALS",
+        "not": False,
+        "values": ["SPONSORED_PRODUCTS"],
+    }
+}
 STATES = ["ENABLED", "PAUSED", "ARCHIVED"]
 
 
@@ -64,7 +73,7 @@ class Caller:
         return self.state.world.accounts.accounts[index]
 
     def create(self, **changes: Any) -> httpx.Response:
-        """Ask for a report: `account`, `fields`, `start`, `end`, `region`, `body`, `headers` may be given."""
+        """Ask for a report: `account`, `fields`, `start`, `end`, `filter`, `region`, `body`, `headers` may be given."""
         account = changes.get("account", self.account())
         region = changes.get("region", account.region.lower())
         body = changes.get("body") or report_body(
@@ -72,6 +81,7 @@ class Caller:
             changes.get("fields", TARGET_FIELDS),
             changes.get("start", date(2026, 1, 10)),
             changes.get("end", date(2026, 1, 10)),
+            changes.get("filter", SPONSORED_PRODUCTS),
         )
         headers = self.headers | changes.get("headers", {})
         return self.http.post(f"{self.url}/{region}/adsApi/v1/create/reports", json=body, headers=headers)
@@ -142,12 +152,19 @@ class Caller:
         self.state.faults.add(FaultRule.model_validate({"fault": name, **rule}))
 
 
-def report_body(account_id: str, fields: list[str], start: date, end: date) -> dict[str, Any]:
-    """Make the body of a create call for one account, query and period."""
+def report_body(
+    account_id: str,
+    fields: list[str],
+    start: date,
+    end: date,
+    row_filter: dict[str, Any] | None = SPONSORED_PRODUCTS,
+) -> dict[str, Any]:
+    """Make the body of a create call for one account, query and period; without a filter for None."""
+    query = {"fields": fields} | ({"filter": row_filter} if row_filter else {})
     period = {"datePeriod": {"startDate": start.isoformat(), "endDate": end.isoformat()}}
     return {
         "accessRequestedAccounts": [{"advertiserAccountId": account_id}],
-        "reports": [{"format": "GZIP_JSON", "periods": [period], "query": {"fields": fields}}],
+        "reports": [{"format": "GZIP_JSON", "periods": [period], "query": query}],
     }
 
 

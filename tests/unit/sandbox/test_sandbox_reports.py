@@ -110,7 +110,7 @@ def test_exactly_one_of_each(caller: Any, spoil: Callable[[dict[str, Any]], None
         (["date.value", "campaign.name", "metric.clicks"], "400006"),
         (["date.value", "metric.sales"], "400006"),
         (["date.value", "metric.totalCost"], "400006"),
-        (["campaign.id", "metric.clicks"], "400006"),
+        (["campaign.id", "metric.clicks"], "400000"),
         (["date.value", "hour.value", "searchTerm.value", "metric.clicks"], "400004"),
         (["date.value", "campaign.id"], "400000"),
         (["date.value", "date.value", "metric.clicks"], "400000"),

@@ -242,8 +242,12 @@ def _status(word: str) -> ReportStatus:
 
 
 def _parts(wire: WireReport) -> tuple[ReportPart, ...]:
-    """Give the files; an old single `url` may stand in for the list of parts."""
+    """Return the files, each once; an old single `url` may stand in for the list of parts."""
     parts = wire.completed_report_parts or ()
     if not parts and wire.url and wire.url.get_secret_value():
         parts = (WireReportPart(url=wire.url),)
-    return tuple(ReportPart(part.url, part.size_in_bytes, part.url_expiration_date_time) for part in parts)
+    by_url: dict[str, ReportPart] = {}
+    for part in parts:
+        found = ReportPart(part.url, part.size_in_bytes, part.url_expiration_date_time)
+        by_url.setdefault(part.url.get_secret_value(), found)
+    return tuple(by_url.values())

@@ -26,6 +26,7 @@ from bidbeacon_pipelines.reports.acceptance import (
     decide_load,
 )
 from bidbeacon_pipelines.reports.datasets import Dataset
+from bidbeacon_pipelines.store.accounts import count_countries
 from bidbeacon_pipelines.store.first_load import TooManyBadRowsError, open_table
 from bidbeacon_pipelines.store.performance import (
     MergeCounts,
@@ -110,7 +111,8 @@ def load_report(
     Raises:
         BrokenPartError: a part can't be read to its end; roll back.
     """
-    load = _Load(connection, scope, dataset, windows, parts, targets, rules)
+    has_one_country = count_countries(connection, scope.account.account_id) == 1
+    load = _Load(connection, scope, dataset, windows, parts, targets, rules, has_one_country)
     outcome = load.find_first_load() or load.by_stage()
     result = outcome.result
     result.quarantined = quarantine_rows(connection, scope, load.days, loaded=result.loaded)
@@ -146,6 +148,7 @@ class _Load:
     parts: Sequence[Path]
     targets: TargetIndex
     rules: LoadRules
+    has_one_country: bool
 
     @property
     def table(self) -> PerformanceTable:
@@ -220,6 +223,7 @@ class _Load:
             account.time_zone,
             frozenset(self.days),
             frozenset(self.dataset.ad_products),
+            has_one_country=self.has_one_country,
         )
         reader = ReportReader(check, RowStage(sink, self.targets, overfull))
         for part in self.parts:

@@ -171,8 +171,8 @@ class QuickRows:
         if _length(told) > LONGEST_REMEMBERED:
             return None
         wire = dict(zip(self._wire.subject, told, strict=True))
-        wire["country_code"] = wire["country_code"] or self._check.country_code
-        values = {name: self._fields[name][value] for name, value in wire.items()}
+        values = {name: self._fields[name][value] for name, value in wire.items() if name != "country_code"}
+        values["country_code"] = self._country(wire["country_code"])
         if values["country_code"] not in {self._check.country_code, _REFUSED}:
             return FOREIGN
         if _REFUSED in values.values() or values["ad_product"] not in self._check.ad_products:
@@ -181,6 +181,12 @@ class QuickRows:
             return self._subject_text(_row(self._wire.model, values))
         except AttributeError:  # the model's entity is told by more than that
             return None
+
+    def _country(self, told: object) -> object:
+        try:
+            return self._check.country_of(told)
+        except PydanticCustomError:
+            return _REFUSED
 
     def _time(self, told: tuple[Any, ...]) -> bytes | None:
         """Give the day and the instant of an hour, as they are staged."""

@@ -201,11 +201,12 @@ class RowCheck(Generic[RowT]):
 
     Attributes:
         row_model: The dataset's.
-        country_code: The account's, as `as_country` writes it; a row that names no country counts as the account's.
+        country_code: The account's, as `as_country` writes it.
         time_zone: The account's, in which days and hours are told.
         window_dates: The days that were asked for.
         ad_products: The ad products that were asked for.
         currency_code: The account's, where a row in another currency is to be refused.
+        has_one_country: Whether the ads account has no other country; then a row that names none is the account's.
     """
 
     row_model: type[RowT]
@@ -214,11 +215,12 @@ class RowCheck(Generic[RowT]):
     window_dates: frozenset[date]
     ad_products: frozenset[str] = frozenset(DEFAULT_AD_PRODUCTS)
     currency_code: str | None = None
+    has_one_country: bool = True
 
     def __call__(self, index: int, raw: dict[str, Any]) -> CheckedRow[RowT]:
         """Return what a row is, the `index`-th of its report, as decoded without floats."""
         try:
-            country = as_country(raw.get(COUNTRY_FIELD) or self.country_code)
+            country = self.country_of(raw.get(COUNTRY_FIELD))
         except PydanticCustomError as error:
             return self._bad(index, raw, f"{COUNTRY_FIELD}: {error.message()}")
         if country != self.country_code:
@@ -231,6 +233,15 @@ class RowCheck(Generic[RowT]):
             return self._bad(index, raw, "; ".join(map(_told, error.errors(include_url=False))))
         refusal = self._outside(row)
         return self._bad(index, raw, refusal) if refusal else self._placed(index, raw, row)
+
+    def country_of(self, told: object) -> str:
+        """Return the country that a row tells; where it tells none, the only one that the ads account has.
+
+        Raises:
+            PydanticCustomError: It is no country.
+        """
+        tells_none = told is None or told == ""  # CSV writes null as an empty text
+        return self.country_code if tells_none and self.has_one_country else as_country(told)
 
     def _placed(self, index: int, raw: dict[str, Any], row: RowT) -> GoodRow[RowT] | BadRow:
         """Give a row its instant, where it is of an hour."""

@@ -25,7 +25,7 @@ from bidbeacon_pipelines.ingest.rows import (
 from bidbeacon_pipelines.ingest.staging import RowStage
 from bidbeacon_pipelines.ingest.targets import TargetIndex
 from bidbeacon_pipelines.reports.datasets import Dataset, get_dataset
-from bidbeacon_pipelines.store.accounts import Account, get_account
+from bidbeacon_pipelines.store.accounts import Account, count_countries, get_account
 from bidbeacon_pipelines.store.entities import list_targets
 from bidbeacon_pipelines.store.performance import (
     Scope,
@@ -128,7 +128,8 @@ def _replay_report(
     rows = list_raw_rows(connection, scope)
     if not rows:
         return None
-    checked = _check(rows, dataset, account, held)
+    has_one_country = count_countries(connection, account.account_id) == 1
+    checked = _check(rows, dataset, account, held, has_one_country=has_one_country)
     _stage(connection, scope, dataset, checked)
     before = count_bad_rows(connection, scope, held.days)
     release_rows(connection, checked.released)
@@ -148,7 +149,9 @@ def _replay_report(
     )
 
 
-def _check(rows: Sequence[RawRow], dataset: Dataset, account: Account, held: LoadedReport) -> _Sorted:
+def _check(
+    rows: Sequence[RawRow], dataset: Dataset, account: Account, held: LoadedReport, *, has_one_country: bool
+) -> _Sorted:
     """Sort rows by what they are now; one that belongs to a window that holds another report stays untouched."""
     asked = [held.start_date + timedelta(days=n) for n in range((held.end_date - held.start_date).days + 1)]
     check = RowCheck(
@@ -157,6 +160,7 @@ def _check(rows: Sequence[RawRow], dataset: Dataset, account: Account, held: Loa
         account.time_zone,
         frozenset(asked),
         frozenset(dataset.ad_products),
+        has_one_country=has_one_country,
     )
     result = _Sorted()
     for row in rows:

@@ -122,6 +122,12 @@ def get_account(connection: Connection, key: str) -> Account:
     return account
 
 
+def count_countries(connection: Connection, account_id: str) -> int:
+    """Return how many countries an ads account has, disabled ones among them."""
+    statement = text("SELECT count(*) FROM advertiser_accounts WHERE account_id = :account_id")
+    return int(connection.execute(statement, {"account_id": account_id}).scalar_one())
+
+
 def set_enabled(connection: Connection, key: str, *, enabled: bool) -> None:
     """Switch an account's refreshes on or off; switching on also clears what a person was needed for."""
     get_account(connection, key)

@@ -16,6 +16,7 @@ from tests.postgres.load_world import (
     NEXT_AT,
     PRODUCT,
     LoadWorld,
+    add_account,
     many_rows,
     report_row,
     target,
@@ -200,6 +201,15 @@ def test_rows_of_other_countries_are_counted_and_left_out(shelf: LoadWorld) -> N
     """A report of an ads account has all of its countries; only this one's rows are stored."""
     result = shelf.load([report_row(), report_row() | {"campaign.country": "CA", "ad.id": 9}])
     assert (AD, 1) == (shelf.row()["ad_id"], result.foreign)
+
+
+@pytest.mark.parametrize("told", [None, "", False, 0, []])
+def test_rows_that_tell_no_country_of_several(shelf: LoadWorld, told: object) -> None:
+    """Where the ads account has several countries, a row must say which one it is of."""
+    with shelf.engine.begin() as connection:
+        add_account(connection, "CA")
+    result = shelf.load([*many_rows(50), report_row() | {"campaign.country": told}])
+    assert (50, 1) == (result.rows, result.quarantined)
 
 
 def test_rows_of_other_ad_products_are_counted_and_left_out(shelf: LoadWorld) -> None:

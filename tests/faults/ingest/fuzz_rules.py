@@ -116,8 +116,8 @@ def as_country(value: Any, *, own: str) -> Told:
     """Judge a country: no value is the account's own."""
     if value is None or value == "":
         return Told(Word.GOOD, own)
-    if isinstance(value, Number) or not isinstance(value, str):
-        return Told(Word.EITHER, own) if not value or _decimal(value) == 0 else BAD
+    if not isinstance(value, str):
+        return BAD
     letters = value.strip().upper()
     if not re.fullmatch("[A-Z]{2}", letters):
         return BAD

@@ -16,6 +16,7 @@ from bidbeacon_pipelines.amazon_ads.errors import MalformedAnswer, UnreadableAns
 from tests.unit.amazon_ads.fakes import HTML, Bench, open_bench, report_answer, report_body
 
 SIGNED = "https://example-bucket.s3.amazonaws.com/part-0.json.gz?X-Amz-Signature=abc"
+OTHER = "https://example-bucket.s3.amazonaws.com/part-1.json.gz?X-Amz-Signature=def"
 
 
 def poll(bench: Bench, answer: httpx.Response) -> Report:
@@ -119,7 +120,7 @@ def test_all_parts_are_given(bench: Bench) -> None:
             completedDateTime="2025-12-30T10:06:40+02:00",
             completedReportParts=[
                 {"sizeInBytes": 20480, "url": SIGNED, "urlExpirationDateTime": "2025-12-30T09:06:40Z"},
-                {"url": SIGNED},
+                {"url": OTHER},
             ],
         ),
     )
@@ -129,6 +130,15 @@ def test_all_parts_are_given(bench: Bench) -> None:
     ]
     assert report.parts[0].url.get_secret_value() == SIGNED
     assert report.completed_at == datetime(2025, 12, 30, 8, 6, 40, tzinfo=UTC)
+
+
+def test_part_that_is_listed_twice(bench: Bench) -> None:
+    """A url that is listed twice is one part: its rows would be counted twice."""
+    parts = [{"url": SIGNED, "sizeInBytes": 7}, {"url": OTHER}, {"url": SIGNED}]
+    report = poll(bench, report_answer(status="COMPLETED", completedReportParts=parts))
+    assert [(SIGNED, 7), (OTHER, None)] == [
+        (part.url.get_secret_value(), part.size_bytes) for part in report.parts
+    ]
 
 
 def test_signed_urls_are_not_shown(bench: Bench) -> None:

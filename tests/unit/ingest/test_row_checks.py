@@ -96,11 +96,27 @@ def test_own_country(country: str | None) -> None:
     assert "US" == _row(campaign__country=country).country_code
 
 
-def test_missing_country_field_is_accepted() -> None:
-    """A report that tells no country is the account's."""
-    raw = {key: value for key, value in RAW.items() if key != "campaign.country"}
+WITHOUT_COUNTRY = {key: value for key, value in RAW.items() if key != "campaign.country"}
 
-    assert "US" == _check(raw).row.country_code
+
+def test_missing_country_field_is_accepted() -> None:
+    """A report that tells no country is the account's, where the ads account has no other."""
+    assert "US" == _check(WITHOUT_COUNTRY).row.country_code
+
+
+@pytest.mark.parametrize("raw", [WITHOUT_COUNTRY, *(RAW | {"campaign.country": told} for told in (None, ""))])
+def test_row_without_a_country_of_several(raw: dict[str, Any]) -> None:
+    """Where the ads account has several countries, a row that tells none may be anyone's."""
+    result = _check(raw, has_one_country=False)
+    assert result.reason.startswith("campaign.country: expected a country of two letters, got: ")
+
+
+@pytest.mark.parametrize("has_one_country", [True, False])
+@pytest.mark.parametrize("told", [False, 0, [], {}, 7, "USA"])
+def test_country_of_another_type(told: object, *, has_one_country: bool) -> None:
+    """A country that is no text of two letters is never taken for the account's own."""
+    result = _check(RAW | {"campaign.country": told}, has_one_country=has_one_country)
+    assert result.reason.startswith("campaign.country: expected a country of two letters, got: ")
 
 
 @pytest.mark.parametrize(("told", "own"), [("UK", "GB"), ("GB", "GB"), ("GB", "UK"), ("UK", "UK")])

@@ -5,8 +5,11 @@ AdsApiError
 │   ├── InvalidGrant          the refresh token is revoked or expired
 │   ├── InvalidClient         client id and secret don't belong together
 │   └── NotAuthorized         401 even with a fresh token, or 403
+│       └── MissingRights     the account is listed, and may not be reported on
 ├── Rejected                  any other 4xx: the same request fails again
 │   ├── TooOld                the period lies before what Amazon keeps
+│   ├── TooLarge              the report would be too large (413)
+│   ├── UnknownField          Amazon doesn't know a field by this name (400005)
 │   ├── DuplicateReport       the same report is being made already; carries its id
 │   └── NotFound              Amazon knows no such report, export or path (404), or no longer (410)
 ├── DownloadRefused           we refuse: foreign host, foreign redirect, or too large
@@ -120,6 +123,15 @@ class NotAuthorized(AuthError):
     advice = "Check that the authorising user may see this account, and that it belongs to this region."
 
 
+class MissingRights(NotAuthorized):
+    """Amazon lists the account, and refuses reports on it: terminal until a person grants the right."""
+
+    advice = (
+        "Grant the authorising user the right to report on this account: view campaigns and edit reports, "
+        "or the viewer role of its manager account. Then run `bidbeacon accounts enable KEY`."
+    )
+
+
 class Rejected(AdsApiError):
     """Amazon understood the request and refuses it; the same request will be refused again."""
 
@@ -130,6 +142,18 @@ class TooOld(Rejected):
     """The period lies before what Amazon keeps of this data: terminal."""
 
     advice = "Amazon no longer serves these days; don't ask for them again."
+
+
+class TooLarge(Rejected):
+    """The report would be larger than Amazon makes one: the same days have to be asked for in several."""
+
+    advice = "Ask for fewer days at a time."
+
+
+class UnknownField(Rejected):
+    """Amazon doesn't know a field of the report by this name; another version of the API may."""
+
+    advice = "Ask for the field by its other name, where it has one."
 
 
 class DuplicateReport(Rejected):

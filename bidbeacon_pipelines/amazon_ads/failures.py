@@ -9,11 +9,14 @@ from bidbeacon_pipelines.amazon_ads.errors import (
     AdsApiError,
     DuplicateReport,
     MalformedAnswer,
+    MissingRights,
     NotAuthorized,
     NotFound,
     Rejected,
     Throttled,
+    TooLarge,
     TooOld,
+    UnknownField,
     Upstream,
 )
 from bidbeacon_pipelines.amazon_ads.transport import Answer, facts_of
@@ -25,9 +28,19 @@ _TOO_OLD = re.compile(
     r"too old|too far in the past|retention|older than|lookback|look-back|history limit|no longer available",
     re.IGNORECASE,
 )
+_MISSING_RIGHTS = re.compile(r"multi-account authorization failed", re.IGNORECASE)
+TOO_LARGE = re.compile(
+    r"too large|too big|content[ _]too[ _]large|exceeds? the (?:maximum|max|allowed) (?:report |file )?size"
+    r"|too (?:many rows|much data)",
+    re.IGNORECASE,
+)
+"""A report that Amazon finds too large, as far as words tell: there is no published code."""
 _TAGS = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.IGNORECASE | re.DOTALL)
-_FIELD_CODES = frozenset({"400004", "400005", "400006"})
+FIELD_CODES = frozenset({"400004", "400005", "400006", "400013"})
+"""The report names fields that Amazon doesn't know, that exclude each other, or that lack a companion."""
 _STATUS_OF_CODE = {
+    "BAD_REQUEST": 400,
+    "CONTENT_TOO_LARGE": 413,
     "THROTTLED": 429,
     "THROTTLING": 429,
     "TOO_MANY_REQUESTS": 429,
@@ -49,6 +62,7 @@ _KINDS: dict[int, type[AdsApiError]] = {
     404: NotFound,
     408: Upstream,
     410: NotFound,
+    413: TooLarge,
     429: Throttled,
 }
 
@@ -87,16 +101,25 @@ def _error(answer: Answer, status: int, failure: Failure) -> AdsApiError:
 
 
 def _kind_of(status: int, failure: Failure) -> type[AdsApiError]:
+    is_refusal = status // 100 == 4  # noqa: PLR2004 - the class of HTTP's client errors
+    if is_refusal and _MISSING_RIGHTS.search(failure.text):
+        return MissingRights
     if status in _KINDS:
         return _KINDS[status]
-    match status // 100:
-        case 5:
-            return Upstream
-        case 4:
-            is_old = failure.code not in _FIELD_CODES and _TOO_OLD.search(failure.text)
-            return TooOld if is_old else Rejected
-        case _:
-            return MalformedAnswer
+    if is_refusal:
+        return _kind_of_refusal(failure)
+    return Upstream if status // 100 == 5 else MalformedAnswer  # noqa: PLR2004 - the class of server errors
+
+
+def _kind_of_refusal(failure: Failure) -> type[Rejected]:
+    """Return what a refused request means; the code tells what is wrong with fields, words tell the rest."""
+    if failure.code == "400005":
+        return UnknownField
+    if failure.code in FIELD_CODES:
+        return Rejected
+    if TOO_LARGE.search(failure.text):
+        return TooLarge
+    return TooOld if _TOO_OLD.search(failure.text) else Rejected
 
 
 def _status_of(code: str | None) -> int:

@@ -14,8 +14,8 @@ from bidbeacon_pipelines.reports.windows import is_served
 SURELY_SERVED = timedelta(days=7)
 """A day that is younger than the oldest one that Amazon serves by so much is one that it serves, whatever calendar it counts in."""
 
-_FIELD_CODES = frozenset({"400004", "400005", "400006"})
-"""The report names fields that Amazon doesn't know or that exclude each other: that is about the request, and stays true."""
+_FIELD_CODES = frozenset({"400004", "400005", "400006", "400013"})
+"""The report names fields that Amazon doesn't know, that exclude each other or lack a companion: that stays true."""
 
 _DOUBTED = {
     FailureKind.REJECTED: FailureKind.REJECTED_ONCE,

@@ -49,6 +49,7 @@ OtherFault = Literal[
     "invalid_grant",
     "throttle_accepted",
     "duplicate_refused",
+    "missing_rights",
     "too_old",
     "partial_failure",
     "unknown_field",

@@ -1,5 +1,7 @@
 """The unified v1 report calls: create and retrieve."""
 
+from datetime import date
+
 from starlette.responses import Response
 
 from bidbeacon_pipelines.sandbox.accounts import Account
@@ -36,8 +38,7 @@ async def create_report(call: Call) -> Response:
         account = _own_account(call, account)
         first_day = account.first_day(call.now)
         check_period(request, first_day)
-        if call.sandbox.faults.find_strike("too_old", call.subject):
-            raise too_old(first_served(first_day, hourly=request.is_hourly), hourly=request.is_hourly)
+        _strike_refusals(call, first_served(first_day, hourly=request.is_hourly), hourly=request.is_hourly)
     except RequestError as error:
         raise _refused(call, error) from error
     _check_room(call, account, request)
@@ -90,6 +91,14 @@ def _own_account(call: Call, account: Account | None) -> Account:
     return account
 
 
+def _strike_refusals(call: Call, first_day: date, *, hourly: bool) -> None:
+    if call.sandbox.faults.find_strike("missing_rights", call.subject):
+        place = "accessRequestedAccounts[0]"
+        raise RequestError("FORBIDDEN", "Multi-account authorization failed", place)
+    if call.sandbox.faults.find_strike("too_old", call.subject):
+        raise too_old(first_day, hourly=hourly)
+
+
 def _check_room(call: Call, account: Account, request: ReportRequest) -> None:
     in_flight = call.sandbox.reports.in_flight(account, call.now)
     twin = next((report for report in in_flight if _is_same(report.request, request)), None)
@@ -132,4 +141,5 @@ async def _retrieved(call: Call, report: Report) -> Response:
 def _refused(call: Call, error: RequestError) -> Refusal:
     if call.sandbox.config.refusals == "multi_status":
         return Refusal(answer_errors(error))
-    return refuse(400, {"code": error.code, "message": error.message, "fieldLocation": error.location})
+    status = 403 if error.code == "FORBIDDEN" else 400
+    return refuse(status, {"code": error.code, "message": error.message, "fieldLocation": error.location})

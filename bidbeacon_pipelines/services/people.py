@@ -3,7 +3,7 @@
 from sqlalchemy import Connection
 
 from bidbeacon_pipelines.actions import AccountNeedsPerson, CredentialsAccepted, CredentialsRefused
-from bidbeacon_pipelines.amazon_ads.errors import AuthError, NotAuthorized
+from bidbeacon_pipelines.amazon_ads.errors import AuthError, MissingRights, NotAuthorized
 from bidbeacon_pipelines.store.accounts import (
     Account,
     clear_credentials_need_person,
@@ -27,6 +27,8 @@ def note_refusal(
 ) -> bool:
     """Ask nothing more for any account where Amazon refuses our credentials, or for one that it has refused too often in a row.
 
+    An account without the right to be reported on is believed at once: no retry helps.
+
     Returns:
         Whether a person is needed now; else the refusal is counted, and what was asked may be asked again later.
     """
@@ -34,9 +36,12 @@ def note_refusal(
         note_credentials_refused(connection, session, str(error))
         return True
     refusals = count_refusal(connection, account)
-    if refusals < MOST_REFUSALS:
+    if isinstance(error, MissingRights):
+        reason = str(error).replace("KEY", account.account_key)
+    elif refusals < MOST_REFUSALS:
         return False
-    reason = f"{error} Amazon has refused the account {refusals} times in a row."
+    else:
+        reason = f"{error} Amazon has refused the account {refusals} times in a row."
     if set_needs_person(connection, account, reason):
         session.add_in(connection, AccountNeedsPerson(account=account.account_key, reason=reason))
     return True

@@ -181,6 +181,15 @@ REFUSED: dict[str, Case] = {
         rests=True,
         person="Authorise BidBeacon again and set BIDBEACON_ADS_API_REFRESH_TOKEN",
     ),
+    "missing_rights": NeedsPerson(
+        faults=(fault("missing_rights"),),
+        told=("windows-queued", "account-needs-person", "report-failed"),
+        strikes=(1,),
+        creates=1,
+        seconds=0,
+        reason="Multi-account authorization failed",
+        person=r"Multi-account authorization failed.*Grant the .* right to report.*accounts enable US\.1kc1",
+    ),
     "forbidden: create": Confirmed(faults=(once("forbidden", "create_report"),)),
     "forbidden: create, always": NeedsPerson(
         faults=(fault("forbidden", "create_report"),),
@@ -329,7 +338,7 @@ ROWS: dict[str, Case] = {
         seconds=180 + 900 + 180,
     ),
     "vanish_rows: nearly all, where rows were": Anew(
-        faults=(once("vanish_rows"),),
+        faults=(once("vanish_rows", share=0.99),),
         loaded_before=True,
         told=HELD,
         downloads=2,

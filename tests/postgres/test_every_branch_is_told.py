@@ -294,6 +294,7 @@ BRANCHES: Mapping[str, Callable[[BenchWorld], None]] = {
     "report-adopted": adopt,
     "report-pending": never_finish,
     "report-processed": load,
+    "other-products-reported": lambda world: load_twice(world, "filter_ignored", times=1),
     "report-held": lambda world: load_twice(world, "empty_report", times=1),
     "report-failed": fail_all_reports,
     "wait-given-up": wait_too_long,

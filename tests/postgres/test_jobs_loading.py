@@ -155,13 +155,15 @@ def test_a_report_full_of_bad_rows_is_refused(world: BenchWorld) -> None:
     assert window.failure_reason == world.actions("report-failed")[0]["reason"]
 
 
-@pytest.mark.parametrize("fault", ["empty_report", "vanish_rows"])
-def test_a_report_that_lost_its_rows_is_held_and_asked_for_again(world: BenchWorld, fault: str) -> None:
+@pytest.mark.parametrize(("fault", "options"), [("empty_report", {}), ("vanish_rows", {"share": 0.99})])
+def test_a_report_that_lost_its_rows_is_held_and_asked_for_again(
+    world: BenchWorld, fault: str, options: dict[str, float]
+) -> None:
     """The old rows stay; a quarter of an hour later the scheduled refresh asks again, and gets the rows."""
     account, day = world.account(), TODAY - timedelta(days=3)
     world.load(account, day)
     before = world.stored_rows(account, day)
-    world.break_with(fault, times=1)  # type: ignore[arg-type]  # one of its names
+    world.break_with(fault, times=1, **options)  # type: ignore[arg-type]  # one of its names
     world.load(account, day)
     assert before == world.stored_rows(account, day)
     assert [[str(day)]] == [action["windows"] for action in world.actions("report-held")]

@@ -11,12 +11,15 @@ from bidbeacon_pipelines.amazon_ads.errors import (
     DuplicateReport,
     HeldBack,
     MalformedAnswer,
+    MissingRights,
     NotAuthorized,
     NotFound,
     OutcomeUnknown,
     Rejected,
     Throttled,
+    TooLarge,
     TooOld,
+    UnknownField,
     Unreachable,
     Upstream,
 )
@@ -35,7 +38,13 @@ def error_of(answer: httpx.Response | Exception) -> AdsApiError:
 @pytest.mark.parametrize(
     ("status", "body", "kind", "code", "text"),
     [
-        (400, {"code": "400005", "message": "Unknown field"}, Rejected, "400005", "Unknown field"),
+        (400, {"code": "400000", "message": "no"}, Rejected, "400000", "no"),
+        (400, {"code": "400005", "message": "Unknown field"}, UnknownField, "400005", "Unknown field"),
+        (400, {"code": "400006", "message": "older than (x)"}, Rejected, "400006", "older than"),
+        (400, {"code": "400013", "message": "no dot"}, Rejected, "400013", "no dot"),
+        (413, {"code": "CONTENT_TOO_LARGE", "message": "no"}, TooLarge, "CONTENT_TOO_LARGE", "no"),
+        (400, {"code": "400000", "message": "Report is too large"}, TooLarge, "400000", "too large"),
+        (403, {"message": "Multi-account authorization failed"}, MissingRights, None, "Multi-account"),
         (400, {"code": "BAD_REQUEST", "details": "Bad body"}, Rejected, "BAD_REQUEST", "Bad body"),
         (403, {"message": "Forbidden"}, NotAuthorized, None, "Forbidden"),
         (404, {"code": "404", "message": "No such report"}, NotFound, "404", "No such report"),
@@ -123,7 +132,7 @@ def test_error_of_a_create_names_account_and_days(bench: Bench) -> None:
         create(bench)
     assert str(caught.value) == (
         "Could not create a report (account amzn1.ads-account.g.one, 2025-12-29 to 2025-12-29): Amazon answered: "
-        "unknown field (at query) (status 207, code 400005). The request itself has to change."
+        "unknown field (at query) (status 207, code 400005). Ask for the field by its other name, where it has one."
     )
     assert caught.value.about == "account amzn1.ads-account.g.one, 2025-12-29 to 2025-12-29"
 
@@ -165,13 +174,17 @@ def test_too_old_is_told_by_its_words(text: str) -> None:
 def test_field_codes_are_never_too_old() -> None:
     """A refusal of fields stays one, whatever its words."""
     body = {"code": "400005", "message": "field retention.value is unknown"}
-    assert type(error_of(httpx.Response(400, json=body))) is Rejected
+    assert type(error_of(httpx.Response(400, json=body))) is UnknownField
 
 
 @pytest.mark.parametrize(
     ("code", "kind"),
     [
         ("400000", Rejected),
+        ("400005", UnknownField),
+        ("BAD_REQUEST", Rejected),
+        ("FORBIDDEN", NotAuthorized),
+        ("CONTENT_TOO_LARGE", TooLarge),
         ("429", Throttled),
         ("TOO_MANY_REQUESTS", Throttled),
         ("500000", Upstream),

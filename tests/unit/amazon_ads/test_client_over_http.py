@@ -39,6 +39,7 @@ from bidbeacon_pipelines.amazon_ads.errors import (
     DuplicateReport,
     InvalidClient,
     InvalidGrant,
+    MissingRights,
     NotAuthorized,
     NotFound,
     OutcomeUnknown,
@@ -315,6 +316,9 @@ def test_refusals_are_told_apart(refusals: str) -> None:
             ask(session, account, days_ago=900)
         with pytest.raises(Rejected) as caught:
             ask(session, account, fields=("date.value", "brand.new", "metric.clicks"))
+        session.strike("missing_rights", "create_report")
+        with pytest.raises(MissingRights):
+            ask(session, account)
     assert caught.value.code == "400005"
 
 

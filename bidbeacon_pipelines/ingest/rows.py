@@ -5,6 +5,7 @@ staging and merging know no dataset. Knows neither files nor database. A row of 
 understood is handed back with its reason.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -36,6 +37,12 @@ DATE_FIELD = "date.value"
 CURRENCY_FIELD = "budgetCurrency.value"
 AD_PRODUCT_FIELD = "adProduct.value"
 HOUR_FIELD = "hour.value"
+MARKETPLACE_FIELD = "advertisedProduct.marketplace"
+OTHER_SPELLINGS: Mapping[str, str] = {
+    COUNTRY_FIELD: "campaignCountry.value",
+    MARKETPLACE_FIELD: "advertisedProductMarketplace.value",
+}
+"""Fields that have another name in another version of Amazon's API; both are read."""
 DEFAULT_AD_PRODUCTS = ("SPONSORED_PRODUCTS",)
 
 
@@ -116,7 +123,7 @@ class ProductRow(ReportRow):
     """One advertised product's performance through one ad on one account-local day."""
 
     product_id: ProductId = Field(alias="advertisedProduct.id")
-    marketplace: KeyText = Field(alias="advertisedProduct.marketplace")
+    marketplace: KeyText = Field(alias=MARKETPLACE_FIELD)
 
     @property
     def entity(self) -> RowEntity:
@@ -219,16 +226,17 @@ class RowCheck(Generic[RowT]):
 
     def __call__(self, index: int, raw: dict[str, Any]) -> CheckedRow[RowT]:
         """Return what a row is, the `index`-th of its report, as decoded without floats."""
+        told = _with_known_names(raw)
         try:
-            country = self.country_of(raw.get(COUNTRY_FIELD))
+            country = self.country_of(told.get(COUNTRY_FIELD))
         except PydanticCustomError as error:
             return self._bad(index, raw, f"{COUNTRY_FIELD}: {error.message()}")
         if country != self.country_code:
             return ForeignRow(index, country)
-        if (other := self._find_other_product(raw)) is not None:
+        if (other := self._find_other_product(told)) is not None:
             return OtherProductRow(index, other)
         try:
-            row = self.row_model.model_validate({**raw, COUNTRY_FIELD: country})
+            row = self.row_model.model_validate({**told, COUNTRY_FIELD: country})
         except ValidationError as error:
             return self._bad(index, raw, "; ".join(map(_told, error.errors(include_url=False))))
         refusal = self._outside(row)
@@ -274,6 +282,14 @@ class RowCheck(Generic[RowT]):
         written = raw.get(DATE_FIELD)
         day = parse_date(written) if isinstance(written, str) else None
         return BadRow(index, reason, day if day in self.window_dates else None)
+
+
+def _with_known_names(raw: dict[str, Any]) -> dict[str, Any]:
+    """Return a row with the names that we know for fields that Amazon has renamed."""
+    renamed = {
+        name: raw[other] for name, other in OTHER_SPELLINGS.items() if other in raw and name not in raw
+    }
+    return raw | renamed if renamed else raw
 
 
 def _told(error: ErrorDetails) -> str:

@@ -13,6 +13,7 @@ from bidbeacon_pipelines.ingest.decode import array_items, named_faults
 from bidbeacon_pipelines.ingest.part_text import CHUNK_CHARS, PartText, open_part, read_object
 from bidbeacon_pipelines.ingest.quick_rows import QuickRows
 from bidbeacon_pipelines.ingest.rows import (
+    OTHER_SPELLINGS,
     BadRow,
     CheckedRow,
     ForeignRow,
@@ -37,6 +38,19 @@ def _wire_format_of(model: type[ReportRow]) -> WireFormat | None:
 
 
 _RAWS = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+def _with_known_names(some: str) -> str:
+    """Return JSON objects with the names that we know for fields that Amazon has renamed; nothing where both stand there.
+
+    In JSON a quoted text before a colon is a name: inside of a value the quotes would be escaped.
+    """
+    for name, other in OTHER_SPELLINGS.items():
+        if f'"{other}"' in some:
+            if f'"{name}"' in some:
+                return ""
+            some = some.replace(f'"{other}":', f'"{name}":')
+    return some
 
 
 class RowStage:
@@ -186,10 +200,11 @@ class ReportReader:
 
     def _decode(self, some: str) -> list[Any]:
         """Give the rows that a text has; none where it has other things than rows, as far as the decoder knows them."""
-        if not some or self._wire is None:
+        known = _with_known_names(some)
+        if not known or self._wire is None:
             return []
         try:
-            return self._wire.decoder.decode(f"[{some}]")
+            return self._wire.decoder.decode(f"[{known}]")
         except UNREADABLE:
             return []
 

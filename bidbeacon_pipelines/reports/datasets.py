@@ -4,7 +4,7 @@ A new dataset is one entry here and one row model in `ingest.rows`; nothing else
 when; the row model says what its rows look like, what they are told by, and whether they have an hour.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from types import MappingProxyType
@@ -13,6 +13,7 @@ from typing import Literal
 from bidbeacon_pipelines.ingest.rows import (
     AD_PRODUCT_FIELD,
     HOUR_FIELD,
+    OTHER_SPELLINGS,
     HourlyProductRow,
     HourlyTargetRow,
     ProductRow,
@@ -96,6 +97,23 @@ class Dataset:
     def table(self) -> str:
         """The Postgres table that holds it."""
         return "performance_hourly" if self.grain == "hour" else "performance_daily"
+
+
+def spelled(fields: Iterable[str], spellings: Mapping[str, str]) -> tuple[str, ...]:
+    """Return fields as Amazon is to be asked for them, given the spellings that differ from ours."""
+    return tuple(spellings.get(field, field) for field in fields)
+
+
+def find_other_spelling(fields: Iterable[str], refusal: str) -> dict[str, str]:
+    """Return our field and its other name, for the fields that a refusal as unknown names.
+
+    Args:
+        fields: Our own names of what was asked for.
+        refusal: Amazon's words; where they name none of these fields, any of them may be meant.
+    """
+    renamed = {field: OTHER_SPELLINGS[field] for field in fields if field in OTHER_SPELLINGS}
+    named = {ours: other for ours, other in renamed.items() if ours in refusal or other in refusal}
+    return named or renamed
 
 
 _METRIC_FIELDS = (

@@ -59,6 +59,10 @@ class SandboxConfig(BaseModel):
     refusals: Literal["bad_request", "multi_status"] = Field(
         "bad_request", description="A report that is refused is a 400, or a 207 with the reason in `error`."
     )
+    renamed_fields: bool = Field(
+        False,
+        description="Reports know `campaignCountry.value` and other newer names, and not the older ones.",
+    )
     clock_start: AwareDatetime | None = Field(
         None, ge=FIRST_START, lt=LAST_START, description="Where the sandbox's clock starts; absent: now."
     )

@@ -22,7 +22,12 @@ AD_FIELDS = (
     "ad.id",
     "advertisedProduct.id",
     "advertisedProduct.marketplace",
+    "campaignCountry.value",
+    "advertisedProductMarketplace.value",
 )
+OLD_NAMES = frozenset(("campaign.country", "advertisedProduct.marketplace"))
+NEW_NAMES = frozenset(("campaignCountry.value", "advertisedProductMarketplace.value"))
+"""Names of the same fields in two versions of the API; a server knows one or the other."""
 ID_FIELDS = ("campaign.id", "adGroup.id", "ad.id")
 TIME_FIELDS = ("date.value", "hour.value")
 LEVEL_OF_DETAIL_FIELDS = (*ID_FIELDS, "advertisedProduct.id", "target.value", "searchTerm.value")
@@ -36,6 +41,8 @@ COMPANIONS = (
     ("campaign.country", "campaign.id"),
     ("adGroup.name", "adGroup.id"),
     ("advertisedProduct.marketplace", "advertisedProduct.id"),
+    ("campaignCountry.value", "campaign.id"),
+    ("advertisedProductMarketplace.value", "advertisedProduct.id"),
     ("target.matchType", "target.value"),
     ("metric.sales", "budgetCurrency.value"),
     ("metric.totalCost", "budgetCurrency.value"),
@@ -49,15 +56,15 @@ EXCLUSIONS = (
 _LOCATION = "reports[0].query.fields"
 
 
-def check_fields(fields: tuple[str, ...]) -> None:
-    """Check a report's fields as Amazon does.
+def check_fields(fields: tuple[str, ...], *, renamed: bool = False) -> None:
+    """Check a report's fields as Amazon does, whose newer API has renamed some.
 
     Raises:
         RequestError: 400013 for a name without a dot, 400005 for an unknown field, 400006 for a missing companion,
             400004 for fields that exclude each other, 400000 for a field twice, and for a query without a time
             dimension, a level-of-detail key or a metric.
     """
-    _check_names(fields)
+    _check_names(fields, KNOWN_FIELDS - (OLD_NAMES if renamed else NEW_NAMES))
     for field, companion in COMPANIONS:
         if field in fields and companion not in fields:
             text = f"field {field} cannot be used without also including fields: ({companion})"
@@ -70,11 +77,11 @@ def check_fields(fields: tuple[str, ...]) -> None:
             raise _refused("400000", f"a report needs {kind}")
 
 
-def _check_names(fields: tuple[str, ...]) -> None:
+def _check_names(fields: tuple[str, ...], known: frozenset[str]) -> None:
     for field in fields:
         if "." not in field:
             raise _refused("400013", f"invalid field name: {field}")
-        if field not in KNOWN_FIELDS:
+        if field not in known:
             raise _refused("400005", f"unknown field: {field}")
     if len(set(fields)) != len(fields):
         raise _refused("400000", "each field may be asked for once")

@@ -34,7 +34,7 @@ async def create_report(call: Call) -> Response:
     call.concerns(account)
     await _admit(call)
     try:
-        request = read_create(body)
+        request = read_create(body, renamed_fields=call.sandbox.config.renamed_fields)
         account = _own_account(call, account)
         first_day = account.first_day(call.now)
         check_period(request, first_day)

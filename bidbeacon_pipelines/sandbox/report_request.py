@@ -85,8 +85,8 @@ def find_account_id(body: Any) -> str | None:
         return None
 
 
-def read_create(body: Any) -> ReportRequest:
-    """Read the body of a create call.
+def read_create(body: Any, *, renamed_fields: bool = False) -> ReportRequest:
+    """Read the body of a create call, to an API that has renamed some fields or has not.
 
     Raises:
         RequestError: 400000 for anything but one account, one report and one period, and as `check_fields`
@@ -98,7 +98,7 @@ def read_create(body: Any) -> ReportRequest:
         raise _malformed(error) from error
     report = asked.reports[0]
     fields = tuple(report.query.fields)
-    check_fields(fields)
+    check_fields(fields, renamed=renamed_fields)
     check_filter(report.query.filter)
     period = report.periods[0].datePeriod
     account_id = asked.accessRequestedAccounts[0].advertiserAccountId

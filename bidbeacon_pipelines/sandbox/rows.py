@@ -27,6 +27,8 @@ _AD_VALUES: dict[str, Callable[[Ad, Catalog], str | None]] = {
     "ad.id": lambda ad, _: ad.ad_id,
     "advertisedProduct.id": lambda ad, _: ad.asin,
     "advertisedProduct.marketplace": lambda ad, catalog: catalog.market.country if ad.asin else None,
+    "campaignCountry.value": lambda _, catalog: catalog.market.country,
+    "advertisedProductMarketplace.value": lambda ad, catalog: catalog.market.country if ad.asin else None,
 }
 
 

@@ -1,5 +1,6 @@
 """Asks Amazon for one report, and says what came of it in the words of `reports.transitions`."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from bidbeacon_pipelines.amazon_ads.errors import (
@@ -8,6 +9,7 @@ from bidbeacon_pipelines.amazon_ads.errors import (
     DuplicateReport,
     HeldBack,
     OutcomeUnknown,
+    UnknownField,
 )
 from bidbeacon_pipelines.amazon_ads.ledger import Tries
 from bidbeacon_pipelines.amazon_ads.reports import (
@@ -17,14 +19,16 @@ from bidbeacon_pipelines.amazon_ads.reports import (
     create_report,
     retrieve_report,
 )
+from bidbeacon_pipelines.ingest.rows import OTHER_SPELLINGS
 from bidbeacon_pipelines.reports import transitions
-from bidbeacon_pipelines.reports.datasets import get_dataset
+from bidbeacon_pipelines.reports.datasets import find_other_spelling, get_dataset, spelled
 from bidbeacon_pipelines.reports.lifecycle import Failure
 from bidbeacon_pipelines.reports.refusals import is_surely_served, weighed
 from bidbeacon_pipelines.reports.windows import local_date
 from bidbeacon_pipelines.services.request_states import failure_kind, reported
 from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.store.accounts import Account
+from bidbeacon_pipelines.store.learned import list_field_spellings, set_field_spellings
 from bidbeacon_pipelines.store.requests import Request
 
 
@@ -48,18 +52,8 @@ def ask_for_report(
     Raises:
         AuthError: Amazon refuses the account, or our credentials; surely no report is made.
     """
-    dataset = get_dataset(request.dataset)
     try:
-        report = create_report(
-            bench.client,
-            account.region,
-            request.account_id,
-            fields=dataset.fields,
-            row_filter=ad_product_filter(dataset.ad_products),
-            start=request.start_date,
-            end=request.end_date,
-            tries=tries,
-        )
+        report = _create(bench, account, request, tries)
     except OutcomeUnknown as error:
         return transitions.NoAnswer(not_before(bench, error), str(error), error.cause.cause_word)
     except HeldBack as error:
@@ -71,6 +65,43 @@ def ask_for_report(
     except AdsApiError as error:
         return _refused(bench, account, request, error, before)
     return reported(report)
+
+
+def _create(bench: Workbench, account: Account, request: Request, tries: Tries | None) -> Report:
+    """Create the report; where Amazon doesn't know a field, try its other name at once, and remember what worked."""
+    with bench.engine.begin() as connection:
+        known = list_field_spellings(connection, account.region)
+    learned: dict[str, str] = {}
+    while True:
+        try:
+            report = _create_spelled(bench, account, request, known | learned, tries)
+            break
+        except UnknownField as error:
+            others = find_other_spelling(get_dataset(request.dataset).fields, error.reason)
+            new = {ours: ours if ours in known else other for ours, other in others.items()}
+            if not new.keys() - learned.keys():
+                raise  # both names of a field are refused
+            learned |= new
+    if learned:
+        with bench.engine.begin() as connection:
+            set_field_spellings(connection, account.region, learned)
+    return report
+
+
+def _create_spelled(
+    bench: Workbench, account: Account, request: Request, spellings: Mapping[str, str], tries: Tries | None
+) -> Report:
+    dataset = get_dataset(request.dataset)
+    return create_report(
+        bench.client,
+        account.region,
+        request.account_id,
+        fields=spelled(dataset.fields, spellings),
+        row_filter=ad_product_filter(dataset.ad_products),
+        start=request.start_date,
+        end=request.end_date,
+        tries=tries,
+    )
 
 
 def look_at_report(bench: Workbench, account: Account, report_id: str) -> Report:
@@ -122,7 +153,8 @@ def _is_same(report: Report, request: Request) -> bool:
     dataset = get_dataset(request.dataset)
     same_days = {(p.start, p.end) for p in report.periods} == {(request.start_date, request.end_date)}
     same_rows = report.row_filter in (None, ad_product_filter(dataset.ad_products))
-    return same_days and same_rows and set(report.fields) == set(dataset.fields)
+    ours = {other: name for name, other in OTHER_SPELLINGS.items()}
+    return same_days and same_rows and set(spelled(report.fields, ours)) == set(dataset.fields)
 
 
 def _refused(

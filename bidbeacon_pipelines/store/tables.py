@@ -512,6 +512,19 @@ class PerformanceHourly(_Performance, PipelinesBase):
     )
 
 
+class FieldSpelling(PipelinesBase):
+    """One row is a report field that a region has refused under one name and accepted under another."""
+
+    __tablename__ = "field_spellings"
+
+    region: Mapped[str] = mapped_column(primary_key=True)
+    field: Mapped[str] = mapped_column(primary_key=True)
+    spelling: Mapped[str]
+    learned_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+
+    __table_args__ = (CheckConstraint("region IN ('NA', 'EU', 'FE')", name="region_known"),)
+
+
 class Restatement(PipelinesBase):
     """One row is a change that a later report made to one row of an earlier one: appeared, changed or vanished.
 

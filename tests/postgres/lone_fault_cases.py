@@ -151,8 +151,8 @@ UNANSWERED: dict[str, Case] = {
     ),
     "partial_failure: create": Resent(faults=(once("partial_failure", "create_report"),)),
     "partial_failure: create, a code of ours": Refused(
-        faults=(once("partial_failure", "create_report", code="400005", reason="No field Colour"),),
-        reason="No field Colour.*code 400005",
+        faults=(once("partial_failure", "create_report", code="400004", reason="No field Colour"),),
+        reason="No field Colour.*code 400004",
     ),
     "partial_failure: retrieve": Case(
         faults=(once("partial_failure", "retrieve_report"),), retrieves=2, seconds=181

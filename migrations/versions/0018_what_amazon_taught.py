@@ -1,0 +1,22 @@
+"""What Amazon's answers have taught: the names of fields.
+
+Revision ID: 0018
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0018"
+down_revision = "0014"
+
+
+def upgrade() -> None:
+    op.create_table(
+        "field_spellings",
+        sa.Column("region", sa.Text(), nullable=False),
+        sa.Column("field", sa.Text(), nullable=False),
+        sa.Column("spelling", sa.Text(), nullable=False),
+        sa.Column("learned_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.PrimaryKeyConstraint("region", "field", name=op.f("pk_field_spellings")),
+        sa.CheckConstraint("region IN ('NA', 'EU', 'FE')", name=op.f("ck_field_spellings_region_known")),
+    )

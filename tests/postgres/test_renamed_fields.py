@@ -1,0 +1,59 @@
+"""Fields that Amazon has renamed: asked for under the name that works, remembered, and read under both."""
+
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from bidbeacon_pipelines.reports.datasets import DAILY_PRODUCTS, DAILY_TARGETS, Dataset
+from tests.postgres.bench_world import BenchWorld
+from tests.postgres.load_world import LoadWorld, report_row
+
+TODAY = date(2026, 1, 15)
+
+
+@pytest.mark.parametrize("sandbox", [{"renamed_fields": True}], indirect=True)
+@pytest.mark.parametrize("refusals", ["bad_request", "multi_status"])
+def test_renamed_fields_are_asked_for_under_the_name_that_works(world: BenchWorld, refusals: str) -> None:
+    """Each old name is refused once (400005) and the new one tried at once; later reports use what worked."""
+    config = world.sandbox.state.config
+    world.sandbox.state.config = config.model_copy(update={"refusals": refusals})
+    account, day = world.account(), TODAY - timedelta(days=3)
+    for dataset, calls in ((DAILY_PRODUCTS, 3), (DAILY_TARGETS, 1)):
+        world.sandbox.state.ledger.clear()
+        world.load(account, day, dataset=dataset)
+        assert "loaded" == world.window(account, day, dataset).status
+        assert calls == len(world.sandbox.state.ledger.calls("create_report"))
+    [known] = world.query("SELECT DISTINCT region FROM field_spellings")
+    assert "NA" == known["region"]
+
+
+def test_names_are_learned_anew_when_they_change_back(world: BenchWorld) -> None:
+    """What was learned is given up where Amazon refuses it and takes the first name."""
+    account, day = world.account(), TODAY - timedelta(days=3)
+    world.sandbox.state.config = world.sandbox.state.config.model_copy(update={"renamed_fields": True})
+    world.load(account, day)
+    assert [] == world.actions("report-failed")
+    world.sandbox.state.config = world.sandbox.state.config.model_copy(update={"renamed_fields": False})
+    world.load(account, day - timedelta(days=1))
+    assert [] == world.query("SELECT FROM field_spellings WHERE spelling <> field")
+
+
+@pytest.mark.parametrize("both", [False, True])
+@pytest.mark.parametrize(
+    ("dataset", "more"),
+    [
+        (DAILY_TARGETS, {}),
+        (DAILY_PRODUCTS, {"advertisedProduct.id": "B0EXAMPLE1", "advertisedProductMarketplace.value": "US"}),
+    ],
+)
+def test_rows_are_read_under_both_names(
+    shelf: LoadWorld, dataset: Dataset, more: dict[str, Any], *, both: bool
+) -> None:
+    """Rows with the new names are rows like all others; the known name wins where both are there."""
+    row = report_row(**more) | {"campaignCountry.value": "US"}
+    del row["campaign.country"]
+    known = {"campaign.country": "US", "campaignCountry.value": "CA"} if both else {}
+    foreign = row | {"campaignCountry.value": "CA", "ad.id": 2}
+    result = shelf.load([row | known, row | known | {"ad.id": 3}, foreign], dataset=dataset)
+    assert (2, 1, 0) == (result.rows, result.foreign, result.quarantined)

@@ -3,7 +3,7 @@
 A window is one account-local calendar day. Days are dates in the account's own calendar; instants are aware UTC
 datetimes. Nothing here reads a clock.
 
-Rules' source: Amazon's retention and restatement periods (15 months and 120 days a report for daily rows, 14 and
+Rules' source: Amazon's retention and restatement periods (24 months and 120 days a report for daily rows, 14 and
 14 days for hourly rows; conversions restated up to 60 days).
 """
 

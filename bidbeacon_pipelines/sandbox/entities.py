@@ -147,7 +147,7 @@ class Catalog:
             return slot.target
         return late_target(slot.target, day)
 
-    def exported_targets(self, today: date, weeks: int = 70) -> list[Target]:
+    def exported_targets(self, today: date, weeks: int = 110) -> list[Target]:
         """Give the targets that an export made on this day has, late ones of so many weeks back among them."""
         mondays = [_monday(today) - timedelta(weeks=week) for week in range(weeks)]
         stems = [slot.target for slot in self.slots if slot.late and slot.target is not None]

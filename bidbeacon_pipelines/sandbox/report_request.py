@@ -13,7 +13,7 @@ from bidbeacon_pipelines.sandbox.report_filter import ReportFilter, check_filter
 
 ReportFormat = Literal["GZIP_JSON", "PARTITIONED_GZIP_JSON"]
 LONGEST_DAYS = {"daily": 120, "hourly": 14}
-DAILY_MONTHS_BACK = 15
+DAILY_MONTHS_BACK = 24
 HOURLY_DAYS_BACK = 14
 _PERIOD = "reports[0].periods[0].datePeriod"
 
@@ -138,7 +138,7 @@ def check_period(request: ReportRequest, today: date) -> None:
 
 
 def first_served(today: date, *, hourly: bool) -> date:
-    """Give the oldest day of which there still are reports: 14 days back hourly, 15 months back daily."""
+    """Give the oldest day of which there still are reports: 14 days back hourly, 24 months back daily."""
     if hourly:
         return today - timedelta(days=HOURLY_DAYS_BACK)
     months = today.year * 12 + today.month - 1 - DAILY_MONTHS_BACK

@@ -1,4 +1,4 @@
-"""SQL that reads the windows of all accounts at once: a letter a day, since 100 accounts times 456 days are 45,600 windows."""
+"""SQL that reads the windows of all accounts at once: a letter a day, since 100 accounts times 731 days are 73,100 windows."""
 
 from collections.abc import Mapping
 from datetime import date, datetime

@@ -199,7 +199,7 @@ class WindowToPlan(NamedTuple):
         return self.next_refresh_at is not None and self.next_refresh_at <= now
 
 
-# Each part has an index that gives just its rows: of 15 months of five datasets these are a few dozen, and reading all of them took most of
+# Each part has an index that gives just its rows: of 24 months of five datasets these are a few dozen, and reading all of them took most of
 # the time that planning takes.
 _TO_PLAN = text("""
     SELECT dataset, window_date, next_refresh_at, request_id, data_as_of, wanted_by FROM report_windows

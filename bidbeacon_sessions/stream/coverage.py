@@ -11,7 +11,7 @@ from bidbeacon_sessions.stream.problems import BadRequestError, problem
 from bidbeacon_sessions.stream.queries import MAX_VALUE_LENGTH, read_number
 
 USUAL_DAYS = 91
-MOST_DAYS = 500
+MOST_DAYS = 750
 _PARAMETERS = ("dataset", "days", "to")
 _EXAMPLE = "Ask like /api/coverage?dataset=daily_targets&days=91&to=2026-11-23; all three may be left out."
 

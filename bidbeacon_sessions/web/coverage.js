@@ -14,7 +14,7 @@ import { clock, keepCounting, setServerTime } from "./time.js";
 import { bindZoneChoice, onZoneChange, putIntoAddress, zoneOf, zoneParameters } from "./zone.js";
 
 const KEYS = ["dataset", "days", "to", "accounts", "state", "view", "account", "window"];
-const SPANS = { 30: "30 days", 91: "3 months", 456: "15 months" };
+const SPANS = { 30: "30 days", 91: "3 months", 456: "15 months", 731: "24 months" };
 const NOTHING_CHOSEN = { account: null, window: null };
 const DAY = /^20\d\d-\d\d-\d\d$/;
 const USUAL_DAYS = "91";

@@ -311,7 +311,7 @@ SKIPS: Mapping[SkipReason, Callable[[BenchWorld], None]] = {
     SkipReason.NO_FREE_SLOT: no_slot,
     SkipReason.OTHERS_TURN: leave_others_their_turn,
     SkipReason.OFFSET_MISSED: miss_offsets,
-    SkipReason.NOT_SERVED: lambda world: by_hand(world, TODAY - timedelta(days=500)),
+    SkipReason.NOT_SERVED: lambda world: by_hand(world, TODAY - timedelta(days=800)),
     SkipReason.NOT_STARTED: lambda world: by_hand(world, TODAY + timedelta(days=1)),
     SkipReason.ACCOUNT_DISABLED: disable,
     SkipReason.ACCOUNT_NEEDS_PERSON: need_person,

@@ -64,7 +64,7 @@ def test_names_that_nobody_has_are_told_with_what_there_is(world: BenchWorld) ->
 
 
 def test_days_outside_the_history_have_no_window(world: BenchWorld) -> None:
-    """What was before Amazon's 15 months stays empty; what has not begun is asked for a day later; what is neither is made soon."""
+    """What was before Amazon's 24 months stays empty; what has not begun is asked for a day later; what is neither is made soon."""
     account = world.account()
     make_windows(world, account)
     past = explained(world, account, date(2020, 2, 29)).verdict

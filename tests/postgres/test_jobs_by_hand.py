@@ -147,7 +147,7 @@ def test_who_never_got_a_slot_is_told_so(world: BenchWorld) -> None:
     ("day", "reason"),
     [
         (TODAY + timedelta(days=1), "the day has not begun"),
-        (TODAY - timedelta(days=500), "does not serve this day any more"),
+        (TODAY - timedelta(days=800), "does not serve this day any more"),
     ],
 )
 def test_a_day_that_is_not_served_is_refused_before_anything_is_asked(
@@ -164,7 +164,7 @@ def test_each_of_the_days_that_are_not_asked_for_is_told_with_its_own_reason(wor
     days = {
         TODAY + timedelta(days=1): "the day has not begun in the account's time zone",
         DAY: "a day that was asked for with it is not served, so none of them was asked for",
-        TODAY - timedelta(days=500): "Amazon does not serve this day any more",
+        TODAY - timedelta(days=800): "Amazon does not serve this day any more",
     }
     with pytest.raises(WindowNotLoadedError) as caught:
         drive(world, world.account(), *days)

@@ -17,7 +17,7 @@ from tests.one_dataset import only_daily_targets
 
 START = datetime(2026, 1, 15, 12, tzinfo=UTC)
 DAYS = 60
-REPORTS_TO_FILL = 4
+REPORTS_TO_FILL = 7
 """Fifteen months are 454 days, and one report is of 120 at most."""
 JAPAN = 2
 """The sandbox's third account: it is in one country only, and has no summer time."""

@@ -26,10 +26,10 @@ def test_five_datasets_are_registered() -> None:
 
 @pytest.mark.parametrize("name", DAILY)
 def test_daily_datasets_are_as_amazon_serves_them(name: str) -> None:
-    """Daily rows are served for 15 months, 120 days a report, and refreshed up to 60 days."""
+    """Daily rows are served for 24 months, 120 days a report, and refreshed up to 60 days."""
     dataset = get_dataset(name)
 
-    assert (15, None, 120) == (dataset.history_months, dataset.history_days, dataset.longest_period_days)
+    assert (24, None, 120) == (dataset.history_months, dataset.history_days, dataset.longest_period_days)
     assert (1, 3, 5, 7, 14, 30, 60) == dataset.refresh_offsets
     assert ("day", "performance_daily") == (dataset.grain, dataset.table)
 

@@ -11,9 +11,9 @@ EACH_ZONE = pytest.mark.parametrize("zone", ZONES.values(), ids=ZONES)
 
 
 @EACH_ZONE
-@pytest.mark.parametrize(("dataset", "most"), [(DAILY, 5), (HOURLY, 1)], ids=["daily", "hourly"])
+@pytest.mark.parametrize(("dataset", "most"), [(DAILY, 7), (HOURLY, 1)], ids=["daily", "hourly"])
 def test_an_empty_account_is_filled_with_few_reports(dataset: Dataset, most: int, zone: str) -> None:
-    """15 months take at most five reports, two weeks of hours one."""
+    """24 months take at most seven reports, two weeks of hours one."""
     filled = fill(dataset, zone)
 
     assert filled.requests <= most

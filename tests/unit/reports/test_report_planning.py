@@ -67,15 +67,15 @@ def test_ranges(due: list[int], in_flight: list[int], expected: list[tuple[int, 
     assert expected == _spans(due, in_flight)
 
 
-def test_empty_account_is_filled_with_four_requests() -> None:
-    """The 15 months of an account that has nothing take four reports, not one a day."""
+def test_empty_account_is_filled_with_seven_requests() -> None:
+    """The 24 months of an account that has nothing take seven reports, not one a day."""
     missing = [
         PlannableWindow(at, due=True, in_flight=False) for at in window_dates(DAILY_TARGETS, TODAY)[:-1]
     ]
     plan = plan_requests(DAILY_TARGETS, missing, today=TODAY, free_slots=99)
 
-    assert 456 <= len(missing)
-    assert 4 == len(plan.requests)
+    assert 730 <= len(missing)
+    assert 7 == len(plan.requests)
     assert sorted(at for request in plan.requests for at in request.due) == [w.window_date for w in missing]
 
 

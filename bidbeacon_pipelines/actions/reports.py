@@ -235,6 +235,20 @@ class ReportFailed(_RequestEnded):
     reason: str
 
 
+class ReportSplit(_RequestEnded):
+    """A report was too large for Amazon, so its windows are asked for again in shorter periods."""
+
+    sentence = (
+        "Splitting {windows:count:window} of {dataset:badge}, at most {days:count:day} a report from now on: "
+        "{reason} {windows:windows}"
+    )
+    tone = "warning"
+    effect = "split"
+
+    reason: str
+    days: int
+
+
 class RequestRetried(_WindowsAction):
     """A request did not work out and is made again later."""
 

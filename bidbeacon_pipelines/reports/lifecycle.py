@@ -44,6 +44,8 @@ class FailureKind(StrEnum):
     STUCK = "stuck"
     UNREADABLE = "unreadable"
     TOO_OLD = "too_old"
+    TOO_LARGE = "too_large"
+    """Amazon makes no report of so many days; the same days are asked for in several: `reports.splitting`."""
     REJECTED = "rejected"
     ACCOUNT_DISABLED = "account_disabled"
     """By us or by Amazon: nothing is asked for it."""
@@ -55,7 +57,13 @@ class FailureKind(StrEnum):
 
 
 TERMINAL_FAILURES = frozenset(
-    {FailureKind.TOO_OLD, FailureKind.REJECTED, FailureKind.ACCOUNT_DISABLED, FailureKind.NOT_AUTHORIZED}
+    {
+        FailureKind.TOO_OLD,
+        FailureKind.TOO_LARGE,
+        FailureKind.REJECTED,
+        FailureKind.ACCOUNT_DISABLED,
+        FailureKind.NOT_AUTHORIZED,
+    }
 )
 """Asking again would bring the same answer."""
 

@@ -105,6 +105,7 @@ def plan_requests(
     free_slots: int,
     wanted: Collection[date] = (),
     requests_since_oldest: int = 0,
+    longest_period_days: int | None = None,
 ) -> Plan:
     """Cover what is due or wanted with as few requests as possible, and put them in order.
 
@@ -118,6 +119,7 @@ def plan_requests(
         free_slots: How many requests may be sent now.
         wanted: Days asked for by hand; they need not be due.
         requests_since_oldest: Requests sent for this dataset and account since the last that held the longest due one.
+        longest_period_days: The most days of a request, where Amazon has refused more; None for the dataset's own.
     """
     by_date = {window.window_date: window for window in windows}
     due = {day for day, window in by_date.items() if window.due}
@@ -127,7 +129,7 @@ def plan_requests(
     targets = [day for day in asked if reasons[day] is None]
     oldest = _longest_due([by_date[day] for day in targets if day in due])
     in_flight = {day for day, window in by_date.items() if window.in_flight}
-    covers = _cover(targets, in_flight, dataset.longest_period_days)
+    covers = _cover(targets, in_flight, longest_period_days or dataset.longest_period_days)
     requests = [_request(cover, set(wanted), due, oldest) for cover in covers]
     sent = _in_order(requests, requests_since_oldest)[: max(free_slots, 0)]
     covered = {day for request in sent for day in (*request.wanted, *request.due)}

@@ -36,6 +36,7 @@ class Reported:
 
     Attributes:
         adopted: The report was being made already, and is taken over instead of one of our own.
+        too_large: It failed, and Amazon says that it would be too large.
     """
 
     report_id: str
@@ -43,6 +44,7 @@ class Reported:
     failure_code: str | None = None
     failure_reason: str | None = None
     adopted: bool = False
+    too_large: bool = False
 
 
 @dataclass(frozen=True)
@@ -189,7 +191,8 @@ def _reported(
     if word in COMPLETED_WORDS:
         return replace(known, status=RequestStatus.COMPLETED, next_step_at=None)
     if word in FAILURE_WORDS:
-        failure = Failure(FAILURE_WORDS[word], _amazons_reason(answer), answer.failure_code)
+        kind = FailureKind.TOO_LARGE if answer.too_large else FAILURE_WORDS[word]
+        failure = Failure(kind, _amazons_reason(answer), answer.failure_code)
         return replace(known, status=RequestStatus.IN_FLIGHT, failure=failure)
     if request.status is RequestStatus.IN_FLIGHT:
         return _polled(known, None, now, policy)

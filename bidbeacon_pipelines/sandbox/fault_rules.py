@@ -28,6 +28,7 @@ CallFault = Literal[
     "wrong_region",
 ]
 ReportFault = Literal[
+    "too_large_later",
     "report_failed",
     "report_cancelled",
     "report_expired",
@@ -50,6 +51,7 @@ OtherFault = Literal[
     "throttle_accepted",
     "duplicate_refused",
     "missing_rights",
+    "too_large",
     "too_old",
     "partial_failure",
     "unknown_field",
@@ -100,6 +102,8 @@ _OPTIONS: dict[FaultName, tuple[str, ...]] = {
     "html_body": ("status",),
     "throttle": _RETRY_AFTER,
     "throttle_accepted": _RETRY_AFTER,
+    "too_large": ("days",),
+    "too_large_later": ("days", "reason"),
     "report_failed": ("code", "reason"),
     "report_cancelled": ("code", "reason"),
     "report_expired": ("code", "reason"),
@@ -138,6 +142,7 @@ class FaultOptions(BaseModel):
     kinds: tuple[BadRow, ...] = Field(
         get_args(BadRow), min_length=1, description="What bad_rows does to rows."
     )
+    days: int = Field(60, ge=1, description="The most days of a report that isn't too large.")
     part: int | None = Field(None, ge=0, description="Which part part_missing takes; absent: the last one.")
     parts: int = Field(2, ge=2, le=100, description="How many parts more_parts makes.")
     factor: float = Field(

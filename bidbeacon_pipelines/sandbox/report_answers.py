@@ -61,6 +61,8 @@ def _failure(report: Report, status: str) -> dict[str, str | None]:
     """Give code and reason of a report that did not complete; only FAILED has them without being told."""
     fault = report.end_fault if status in _ENDS else None
     code, reason = (fault.options.code, fault.options.reason) if fault else (None, None)
+    if fault and fault.fault == "too_large_later":
+        code, reason = "INTERNAL_ERROR", reason or "The requested report is too large"
     if status == "FAILED":
         code, reason = code or "INTERNAL_ERROR", reason or "Report generation failed"
     return {"failureCode": code, "failureReason": reason}

@@ -26,6 +26,8 @@ from bidbeacon_pipelines.sandbox.report_request import (
 )
 from bidbeacon_pipelines.sandbox.reports import Report
 
+_STATUSES = {"FORBIDDEN": 403, "CONTENT_TOO_LARGE": 413}
+
 
 async def create_report(call: Call) -> Response:
     """Accept one report; `POST /{region}/adsApi/v1/create/reports`."""
@@ -38,7 +40,7 @@ async def create_report(call: Call) -> Response:
         account = _own_account(call, account)
         first_day = account.first_day(call.now)
         check_period(request, first_day)
-        _strike_refusals(call, first_served(first_day, hourly=request.is_hourly), hourly=request.is_hourly)
+        _strike_refusals(call, request, first_day)
     except RequestError as error:
         raise _refused(call, error) from error
     _check_room(call, account, request)
@@ -91,12 +93,18 @@ def _own_account(call: Call, account: Account | None) -> Account:
     return account
 
 
-def _strike_refusals(call: Call, first_day: date, *, hourly: bool) -> None:
+def _strike_refusals(call: Call, request: ReportRequest, first_day: date) -> None:
     if call.sandbox.faults.find_strike("missing_rights", call.subject):
         place = "accessRequestedAccounts[0]"
         raise RequestError("FORBIDDEN", "Multi-account authorization failed", place)
+    rule = call.sandbox.faults.find_strike("too_large", call.subject)
+    if rule is not None and (request.end - request.start).days >= rule.options.days:
+        raise RequestError(
+            "CONTENT_TOO_LARGE", "The report exceeds the maximum size", "reports[0].periods[0]"
+        )
     if call.sandbox.faults.find_strike("too_old", call.subject):
-        raise too_old(first_day, hourly=hourly)
+        hourly = request.is_hourly
+        raise too_old(first_served(first_day, hourly=hourly), hourly=hourly)
 
 
 def _check_room(call: Call, account: Account, request: ReportRequest) -> None:
@@ -141,5 +149,5 @@ async def _retrieved(call: Call, report: Report) -> Response:
 def _refused(call: Call, error: RequestError) -> Refusal:
     if call.sandbox.config.refusals == "multi_status":
         return Refusal(answer_errors(error))
-    status = 403 if error.code == "FORBIDDEN" else 400
+    status = _STATUSES.get(error.code, 400)
     return refuse(status, {"code": error.code, "message": error.message, "fieldLocation": error.location})

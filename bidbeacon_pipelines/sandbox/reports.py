@@ -24,6 +24,7 @@ from bidbeacon_pipelines.sandbox.rows import RowWriter
 EndStatus = Literal["COMPLETED", "FAILED", "CANCELLED", "EXPIRED"]
 _PENDING_SHARE = 0.3
 _ENDS: dict[FaultName, EndStatus] = {
+    "too_large_later": "FAILED",
     "report_failed": "FAILED",
     "report_cancelled": "CANCELLED",
     "report_expired": "EXPIRED",
@@ -51,7 +52,11 @@ class Report(BaseModel):
     @property
     def end_fault(self) -> FaultRule | None:
         """The fault that makes it end otherwise than COMPLETED; None where it has none."""
-        return next((rule for rule in self.faults if rule.fault in _ENDS), None)
+        return next((rule for rule in self.faults if rule.fault in _ENDS and self._strikes(rule)), None)
+
+    def _strikes(self, rule: FaultRule) -> bool:
+        days = (self.request.end - self.request.start).days + 1
+        return rule.fault != "too_large_later" or days > rule.options.days
 
     @property
     def part_count(self) -> int | None:

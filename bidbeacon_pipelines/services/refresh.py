@@ -23,6 +23,7 @@ from bidbeacon_pipelines.services.requests import drive_request
 from bidbeacon_pipelines.services.windows import keep_windows
 from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.store.accounts import Account
+from bidbeacon_pipelines.store.learned import list_longest_periods
 from bidbeacon_pipelines.store.requests import (
     OPEN_STATUSES,
     ClaimLostError,
@@ -212,6 +213,7 @@ def _drafts(
 ) -> dict[str, _Draft]:
     """Plan each dataset for what is due and what somebody asked for by hand, whose run has found no slot or has died; or `only` for days."""
     windows = list_windows_to_plan(connection, account, list(datasets), now=now)
+    longest = list_longest_periods(connection, account.account_id)
     turns = list_turns(connection, account, {name: _due_since(windows[name], now) for name in datasets})
     today = local_date(now, account.time_zone)
     drafts = {}
@@ -224,6 +226,7 @@ def _drafts(
             free_slots=free_slots,
             wanted=only or [w.window_date for w in known if w.wanted_by is not None and w.request_id is None],
             requests_since_oldest=0 if only else turn.since_oldest,
+            longest_period_days=longest.get(name),
         )
         drafts[name] = _Draft(dataset, known, plan, turn)
     return drafts

@@ -8,8 +8,10 @@ from bidbeacon_pipelines.amazon_ads.errors import (
     AdsApiError,
     AuthError,
     Rejected,
+    TooLarge,
     TooOld,
 )
+from bidbeacon_pipelines.amazon_ads.failures import TOO_LARGE
 from bidbeacon_pipelines.amazon_ads.ledger import Tries
 from bidbeacon_pipelines.amazon_ads.reports import Report, ReportStatus
 from bidbeacon_pipelines.reports import transitions
@@ -29,6 +31,8 @@ def failure_kind(error: AdsApiError) -> FailureKind:
     match error:
         case TooOld():
             return FailureKind.TOO_OLD
+        case TooLarge():
+            return FailureKind.TOO_LARGE
         case AuthError():
             return FailureKind.NOT_AUTHORIZED
         case Rejected():
@@ -40,7 +44,15 @@ def failure_kind(error: AdsApiError) -> FailureKind:
 def reported(report: Report, *, adopted: bool = False) -> transitions.Reported:
     """Give what Amazon told of a report; a word nobody knows stays the word that came."""
     word = report.raw_status if report.status is ReportStatus.UNKNOWN else report.status.value
-    return transitions.Reported(report.report_id, word, report.failure_code, report.failure_reason, adopted)
+    said = f"{report.failure_code or ''} {report.failure_reason or ''}"
+    return transitions.Reported(
+        report.report_id,
+        word,
+        report.failure_code,
+        report.failure_reason,
+        adopted,
+        too_large=TOO_LARGE.search(said) is not None,
+    )
 
 
 def state_of(request: Request) -> RequestState:

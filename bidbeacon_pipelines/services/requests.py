@@ -14,6 +14,7 @@ from bidbeacon_pipelines.actions import (
     ReportFailed,
     ReportPending,
     ReportRequested,
+    ReportSplit,
     RequestRetried,
     SkipReason,
     WindowSkipped,
@@ -43,6 +44,7 @@ from bidbeacon_pipelines.reports.lifecycle import (
 )
 from bidbeacon_pipelines.reports.policy import LifecyclePolicy
 from bidbeacon_pipelines.reports.refusals import doubted
+from bidbeacon_pipelines.reports.splitting import shorter_period
 from bidbeacon_pipelines.reports.windows import again_after_failure, next_refresh_at
 from bidbeacon_pipelines.services.asking import (
     ask_for_report,
@@ -59,6 +61,7 @@ from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.accounts import Account, forget_refusals, get_account
 from bidbeacon_pipelines.store.entities import list_targets
+from bidbeacon_pipelines.store.learned import list_longest_periods, set_longest_period
 from bidbeacon_pipelines.store.locks import LockTakenError
 from bidbeacon_pipelines.store.performance import Scope, lock_rows
 from bidbeacon_pipelines.store.requests import (
@@ -357,6 +360,9 @@ class _Driver:
         """End the request: its windows are due again at their next offset, or stay failed with the reason."""
         now = self._bench.now()
         state = transitions.given_up(self._state, step)
+        if (days := self._shorter_period(state)) is not None:
+            self._split(state, step, days)
+            return
         code = state.failure.code if state.failure else None
         action = ReportFailed(**self._facts, report_id=self._state.report_id, code=code, reason=step.reason)
         with self._bench.engine.begin() as connection:
@@ -364,6 +370,27 @@ class _Driver:
             again = self._due_again(state, step, now)
             fail_windows(connection, self._request.id, reason=step.reason, next_refresh_at=again)
             self._session.add_in(connection, action)
+        self._state = state
+
+    def _shorter_period(self, state: RequestState) -> int | None:
+        """Return the most days to ask for at a time from now on, where the report was too large."""
+        with self._bench.engine.begin() as connection:
+            learned = list_longest_periods(connection, self._request.account_id)
+        days = (self._request.end_date - self._request.start_date).days + 1
+        longest = learned.get(self._dataset.name, self._dataset.longest_period_days)
+        return shorter_period(state.failure, days=days, longest_days=longest)
+
+    def _split(self, state: RequestState, step: GiveUp, days: int) -> None:
+        """End a request that was too large: its windows are due at once, in shorter periods, and this is remembered."""
+        now = self._bench.now()
+        with self._bench.engine.begin() as connection:
+            update_request(connection, self._request.id, self._session.session_id, **columns_of(state, now))
+            set_longest_period(connection, self._request.account_id, self._dataset.name, days)
+            again: dict[date, datetime | None] = dict.fromkeys(self._facts["windows"], now)
+            fail_windows(
+                connection, self._request.id, reason=step.reason, next_refresh_at=again, stays_wanted=True
+            )
+            self._session.add_in(connection, ReportSplit(**self._facts, reason=step.reason, days=days))
         self._state = state
 
     def _due_again(self, state: RequestState, step: GiveUp, now: datetime) -> dict[date, datetime | None]:

@@ -525,6 +525,19 @@ class FieldSpelling(PipelinesBase):
     __table_args__ = (CheckConstraint("region IN ('NA', 'EU', 'FE')", name="region_known"),)
 
 
+class ReportLimit(PipelinesBase):
+    """One row is a dataset of an ads account whose reports are too large: the most days that one may cover."""
+
+    __tablename__ = "report_limits"
+
+    account_id: Mapped[str] = _id(primary_key=True)
+    dataset: Mapped[str] = mapped_column(primary_key=True)
+    longest_period_days: Mapped[int] = mapped_column(SmallInteger)
+    learned_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+
+    __table_args__ = (CheckConstraint("longest_period_days >= 1", name="longest_period_is_a_day"),)
+
+
 class Restatement(PipelinesBase):
     """One row is a change that a later report made to one row of an earlier one: appeared, changed or vanished.
 

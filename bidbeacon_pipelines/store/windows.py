@@ -256,17 +256,27 @@ def attach_windows(
 
 
 def fail_windows(
-    connection: Connection, request_id: int, *, reason: str, next_refresh_at: dict[date, datetime | None]
+    connection: Connection,
+    request_id: int,
+    *,
+    reason: str,
+    next_refresh_at: dict[date, datetime | None],
+    stays_wanted: bool = False,
 ) -> None:
-    """End the wait for a request that gave no data; each window is due again at its own instant, or never."""
+    """End the wait for a request that gave no data; each window is due again at its own instant, or never.
+
+    With `stays_wanted`, what somebody asked for by hand is still asked for by hand.
+    """
     connection.execute(
         text("""UPDATE report_windows w
-                   SET request_id = NULL, status = 'failed', failure_reason = :reason, next_refresh_at = n.at, wanted_by = NULL
+                   SET request_id = NULL, status = 'failed', failure_reason = :reason, next_refresh_at = n.at,
+                       wanted_by = CASE WHEN :stays_wanted THEN w.wanted_by END
                   FROM unnest(CAST(:days AS date[]), CAST(:ats AS timestamptz[])) AS n(day, at)
                  WHERE w.request_id = :request_id AND w.window_date = n.day"""),
         {
             "request_id": request_id,
             "reason": reason,
+            "stays_wanted": stays_wanted,
             "days": list(next_refresh_at),
             "ats": list(next_refresh_at.values()),
         },

@@ -1,4 +1,4 @@
-"""What Amazon's answers have taught: the names of fields.
+"""What Amazon's answers have taught: the names of fields, and how long a report may be.
 
 Revision ID: 0018
 """
@@ -19,4 +19,13 @@ def upgrade() -> None:
         sa.Column("learned_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("region", "field", name=op.f("pk_field_spellings")),
         sa.CheckConstraint("region IN ('NA', 'EU', 'FE')", name=op.f("ck_field_spellings_region_known")),
+    )
+    op.create_table(
+        "report_limits",
+        sa.Column("account_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("dataset", sa.Text(), nullable=False),
+        sa.Column("longest_period_days", sa.SmallInteger(), nullable=False),
+        sa.Column("learned_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.PrimaryKeyConstraint("account_id", "dataset", name=op.f("pk_report_limits")),
+        sa.CheckConstraint("longest_period_days >= 1", name=op.f("ck_report_limits_longest_period_is_a_day")),
     )

@@ -181,6 +181,8 @@ REFUSED: dict[str, Case] = {
         rests=True,
         person="Authorise BidBeacon again and set BIDBEACON_ADS_API_REFRESH_TOKEN",
     ),
+    "too_large: of one day it isn't": Case(faults=(once("too_large"),)),
+    "too_large_later: of one day it isn't": Case(faults=(once("too_large_later"),)),
     "missing_rights": NeedsPerson(
         faults=(fault("missing_rights"),),
         told=("windows-queued", "account-needs-person", "report-failed"),

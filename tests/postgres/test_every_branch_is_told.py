@@ -264,6 +264,12 @@ def disable(world: BenchWorld) -> None:
     world.refresh(world.account())
 
 
+def split(world: BenchWorld) -> None:
+    """Ask for more days than Amazon makes one report of."""
+    world.break_with("too_large", days=1)
+    world.ask(world.account(), DAY, DAY - timedelta(days=1))
+
+
 def need_person(world: BenchWorld) -> None:
     """Refresh an account that Amazon refuses."""
     refuse_account(world)
@@ -295,6 +301,7 @@ BRANCHES: Mapping[str, Callable[[BenchWorld], None]] = {
     "report-pending": never_finish,
     "report-processed": load,
     "other-products-reported": lambda world: load_twice(world, "filter_ignored", times=1),
+    "report-split": split,
     "report-held": lambda world: load_twice(world, "empty_report", times=1),
     "report-failed": fail_all_reports,
     "wait-given-up": wait_too_long,

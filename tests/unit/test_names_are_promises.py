@@ -66,6 +66,7 @@ ACTION_TYPES = [
     "report-pending",
     "report-processed",
     "report-requested",
+    "report-split",
     "request-retried",
     "session-finalized",
     "summary-updated",

@@ -1,0 +1,23 @@
+"""Into how long periods days are split whose report is too large for Amazon. Pure.
+
+Days are all that is split by: each dataset asks for one ad product so far.
+"""
+
+from bidbeacon_pipelines.reports.lifecycle import Failure, FailureKind
+
+
+def shorter_period(failure: Failure | None, *, days: int, longest_days: int) -> int | None:
+    """Return the most days to ask for at a time from now on, where a request ended because it was too large; else None.
+
+    A report of the longest period that failed in every attempt counts as too large: Amazon doesn't always say so.
+
+    Args:
+        failure: What the request ended with.
+        days: How many days it covered.
+        longest_days: The most days that a request of this dataset and ads account may cover.
+    """
+    if failure is None or days < 2:  # noqa: PLR2004 - one day can't be split
+        return None
+    says_so = failure.kind is FailureKind.TOO_LARGE
+    fails_always = failure.kind is FailureKind.REPORT_FAILED and days >= longest_days
+    return days // 2 if says_so or fails_always else None

@@ -1,0 +1,53 @@
+"""Reports that Amazon finds too large: their days are asked for in shorter periods, and what worked is remembered."""
+
+from datetime import date, timedelta
+
+import pytest
+
+from bidbeacon_pipelines.services.by_hand import drive_windows
+from bidbeacon_pipelines.store.accounts import Account
+from tests.postgres.bench_world import DATASET, BenchWorld
+
+TODAY = date(2026, 1, 15)
+DAYS = [TODAY - timedelta(days=age) for age in range(1, 9)]
+
+
+def lengths_of_loaded_reports(world: BenchWorld) -> list[int]:
+    """Return how many days each loaded report had, in the order in which they were asked for."""
+    rows = world.query(
+        "SELECT end_date - start_date + 1 AS days FROM report_requests WHERE status = 'loaded' ORDER BY id"
+    )
+    return [row["days"] for row in rows]
+
+
+def load_by_hand(world: BenchWorld, account: Account, days: list[date]) -> None:
+    """Load days as somebody does who waits for them."""
+    with world.session("load-windows") as session:
+        drive_windows(
+            world.bench, session, account, DATASET, days, on_progress=lambda _: world.advance(minutes=3)
+        )
+
+
+@pytest.mark.parametrize("fault", ["too_large", "too_large_later"])
+def test_report_that_is_too_large_is_split(world: BenchWorld, fault: str) -> None:
+    """Eight days of which three at a time may be asked for are halved twice, and loaded; the next ones are not too large."""
+    account = world.account()
+    world.break_with(fault, days=3)  # type: ignore[arg-type]  # one of its names
+    load_by_hand(world, account, DAYS)
+    assert [2, 2, 2, 2] == lengths_of_loaded_reports(world)
+    assert {4, 2} == {action["days"] for action in world.actions("report-split")}
+    refused = len(world.actions("report-split"))
+    load_by_hand(world, account, [day - timedelta(days=8) for day in DAYS])
+    assert [2] * 8 == lengths_of_loaded_reports(world)
+    assert refused == len(world.actions("report-split"))
+
+
+def test_one_day_that_is_too_large_fails(world: BenchWorld) -> None:
+    """A day can't be split: its window fails with Amazon's reason."""
+    account = world.account()
+    world.break_with("report_failed", reason="The requested report is too large")
+    world.load(account, DAYS[0])
+    window = world.window(account, DAYS[0])
+    assert ("failed", True) == (window.status, "too large" in (window.failure_reason or ""))
+    assert [] == world.actions("report-split")
+    assert [] == world.query("SELECT FROM report_limits")

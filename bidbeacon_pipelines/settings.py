@@ -68,6 +68,12 @@ class Settings(SessionSettings):
     bad_row_share: float = Field(
         0.02, ge=0, le=1, description="Over this share of bad rows a load is refused."
     )
+    hourly_difference: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="Over this share of difference between a day and its hours a check warns.",
+    )
     api_call_days: int = Field(
         30,
         ge=1,

@@ -21,9 +21,10 @@ from dagster import (
 )
 
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions
-from bidbeacon_pipelines.reports.claims import CLAIMS, Verdict
+from bidbeacon_pipelines.reports.claims import CLAIMS, RECONCILED, ROWS_RECONCILE, Verdict
 from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
 from bidbeacon_pipelines.services.claims import check_claims
+from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_sessions.dagster_metadata import bounded_lines, escape_markdown, session_metadata
 
 
@@ -33,7 +34,7 @@ def build_report_checks(dataset: Dataset) -> AssetChecksDefinition:
     @multi_asset_check(
         name=f"{dataset.asset_name}_claims",
         specs=[
-            AssetCheckSpec(name, asset=dataset.asset_name, description=claim)
+            AssetCheckSpec(name, asset=dataset.asset_name, description=_described(dataset, name, claim))
             for name, claim in CLAIMS.items()
         ],
         can_subset=True,
@@ -44,7 +45,13 @@ def build_report_checks(dataset: Dataset) -> AssetChecksDefinition:
         op_context = context.op_execution_context
         store = job_sessions.store()
         with job_sessions.session(op_context, "check-claims", input={"dataset": dataset.name}) as session:
-            verdicts = check_claims(store.engine, session, dataset, datetime.now(UTC))
+            verdicts = check_claims(
+                store.engine,
+                session,
+                dataset,
+                datetime.now(UTC),
+                hourly_difference=get_settings().hourly_difference,
+            )
         of_session = session_metadata(store, session.session_id)
         wanted = {key.name for key in op_context.selected_asset_check_keys}
         for verdict in verdicts:
@@ -54,12 +61,18 @@ def build_report_checks(dataset: Dataset) -> AssetChecksDefinition:
     return report_checks
 
 
+def _described(dataset: Dataset, name: str, claim: str) -> str:
+    """Return what a check claims about a dataset."""
+    return f"{claim} {RECONCILED[dataset.reconciles]}" if name == ROWS_RECONCILE else claim
+
+
 def _result(
     dataset: Dataset, verdict: Verdict, of_session: Mapping[str, MetadataValue[Any]]
 ) -> AssetCheckResult:
     """Give what Dagster shows of a verdict: figures, cases, and the session, whose one or two sentences leave room for the cases."""
     metadata: dict[str, MetadataValue[Any]] = {
-        name: MetadataValue.int(count) for name, count in verdict.figures.items()
+        name: MetadataValue.int(figure) if isinstance(figure, int) else MetadataValue.float(figure)
+        for name, figure in verdict.figures.items()
     }
     if verdict.cases:
         metadata["cases"] = MetadataValue.md(_table(verdict))

@@ -108,7 +108,9 @@ def as_key_text(value: object) -> str:
 
 
 def as_product_id(value: object) -> str:
-    """Accept a product's id, an ASIN as a rule: letters, digits and `._-`."""
+    """Accept a product's id, an ASIN as a rule: letters, digits and `._-`; null is the empty text."""
+    if value is None or value == "":
+        return ""
     if isinstance(value, str) and _PRODUCT_ID.match(value):
         return value
     raise refusal("a product's id", value)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
+from bidbeacon_pipelines.reports.datasets import Reconciles
+
 WINDOW_IS_FRESH = "window_is_fresh"
 ROWS_RECONCILE = "rows_reconcile_with_daily_totals"
 QUARANTINE_IS_SMALL = "quarantine_is_small"
@@ -15,11 +17,18 @@ QUARANTINE_IS_SMALL = "quarantine_is_small"
 CLAIMS: Mapping[str, str] = {
     WINDOW_IS_FRESH: "No window of an active account has been due for more than six hours.",
     ROWS_RECONCILE: (
-        "A day's spend and sales are the same as in the dataset that it is compared with: to the last digit where both were asked for "
-        "within ten minutes, within 2 % where within six hours. Others are not comparable, since Amazon goes on changing numbers."
+        "A day's spend and sales agree with those of the dataset that it is compared with, as far as Amazon promises it. Days that "
+        "were not asked for within six hours are not comparable, since Amazon goes on changing numbers."
     ),
     QUARANTINE_IS_SMALL: "Of no account more than one row in 500 is quarantined.",
 }
+
+RECONCILED: Mapping[Reconciles, str] = {
+    "equal": "They are the same: to the last digit where both were asked for within ten minutes, else within 2 %.",
+    "close": "They come from another pipeline and need not add up: the difference stays below BIDBEACON_HOURLY_DIFFERENCE.",
+    "not above": "Only search terms with a click are reported: they are no higher, within 2 % where not asked for within ten minutes.",
+}
+"""What each way of comparing claims."""
 
 OVERDUE_AFTER = timedelta(hours=6)
 """Amazon may take three hours for a report, and two reports of an account are made at a time."""
@@ -46,7 +55,7 @@ class Verdict:
     claim: str
     passed: bool
     sentence: str
-    figures: Mapping[str, int] = field(default_factory=dict)
+    figures: Mapping[str, int | float] = field(default_factory=dict)
     cases: Sequence[Mapping[str, str]] = ()
 
 
@@ -110,9 +119,26 @@ class Difference:
         return max(_share(self.spend, self.other_spend), _share(self.sales, self.other_sales))
 
     @property
-    def is_allowed(self) -> bool:
-        """Whether the time between the two explains it."""
-        return self.gap > SAME_MOMENT and self.share <= TOLERANCE
+    def excess(self) -> Decimal:
+        """By how much the larger of the two amounts lies above the other dataset's, as a share of it; 0 where none does."""
+        pairs = ((self.spend, self.other_spend), (self.sales, self.other_sales))
+        return max((one - other) / one if one > other else Decimal(0) for one, other in pairs)
+
+    def is_allowed(self, reconciles: Reconciles, closeness: Decimal) -> bool:
+        """Whether it contradicts nothing that Amazon promises.
+
+        Args:
+            reconciles: How the two datasets have to compare.
+            closeness: The largest share by which a dataset from another pipeline may differ.
+        """
+        later = TOLERANCE if self.gap > SAME_MOMENT else Decimal(0)
+        match reconciles:
+            case "close":
+                return self.share <= closeness
+            case "not above":
+                return self.excess <= later
+            case "equal":
+                return self.share <= later
 
 
 @dataclass(frozen=True)
@@ -123,15 +149,35 @@ class Comparison:
     comparable: int
 
 
-def judge_reconciliation(other: str, compared: Comparison, differences: Sequence[Difference]) -> Verdict:
-    """Say whether totals agree with those of another dataset, given the comparable days that differ at all, worst first."""
-    against = [one for one in differences if not one.is_allowed]
+def judge_reconciliation(
+    other: str,
+    compared: Comparison,
+    differences: Sequence[Difference],
+    *,
+    reconciles: Reconciles = "equal",
+    closeness: float = 0,
+) -> Verdict:
+    """Say whether totals agree with those of another dataset, as far as Amazon promises it.
+
+    Args:
+        other: What the other dataset is called.
+        compared: How many days there are to compare.
+        differences: The comparable days that differ at all, worst first.
+        reconciles: How the two have to compare.
+        closeness: The largest share by which a dataset from another pipeline may differ.
+    """
+    against = [one for one in differences if not one.is_allowed(reconciles, Decimal(str(closeness)))]
     later = compared.pairs - compared.comparable
     return Verdict(
         ROWS_RECONCILE,
         passed=not against,
         sentence=f"{_compared(compared.comparable, other, against)}{_not_comparable(later)}",
-        figures={"compared": compared.comparable, "not_comparable_yet": later, "differing": len(against)},
+        figures={
+            "compared": compared.comparable,
+            "not_comparable_yet": later,
+            "differing": len(against),
+            "largest_difference": round(float(max((one.share for one in differences), default=0)), 6),
+        },
         cases=[_difference_case(one) for one in against[:_MOST_CASES]],
     )
 

@@ -23,6 +23,7 @@ from bidbeacon_pipelines.ingest.rows import (
 )
 
 Grain = Literal["day", "hour"]
+Reconciles = Literal["equal", "close", "not above"]
 
 
 class UnknownDatasetError(LookupError):
@@ -52,7 +53,9 @@ class Dataset:
         refresh_offsets: Days after the window's date at whose local midnight a refresh falls due, ascending.
         asset_name: The Dagster asset that holds it.
         usual_latency: How long Amazon usually takes, so when the first poll is worth making.
-        reconciles_with: The dataset whose totals of a day must be the same.
+        reconciles_with: The dataset that its totals of a day are compared with.
+        reconciles: How they have to compare, as far as Amazon promises: `equal`, `close` (from another pipeline), or
+            `not above` (only a part of the rows is reported).
     """
 
     name: str
@@ -66,6 +69,7 @@ class Dataset:
     asset_name: str
     usual_latency: timedelta
     reconciles_with: str
+    reconciles: Reconciles = "equal"
     history_months: int | None = None
     history_days: int | None = None
     ad_products: tuple[str, ...] = ("SPONSORED_PRODUCTS",)
@@ -174,6 +178,7 @@ HOURLY_TARGETS = Dataset(
     asset_name="hourly_target_performance",
     usual_latency=timedelta(minutes=5),
     reconciles_with="daily_targets",
+    reconciles="close",
 )
 DAILY_PRODUCTS = replace(
     DAILY_TARGETS,
@@ -204,6 +209,7 @@ DAILY_SEARCH_TERMS = replace(
     row_model=SearchTermRow,
     asset_name="daily_search_term_performance",
     reconciles_with="daily_targets",
+    reconciles="not above",
 )
 
 _REGISTRY = {

@@ -24,12 +24,22 @@ from bidbeacon_sessions import SessionRecorder
 _MOST_DIFFERENCES = 1_000
 
 
-def check_claims(engine: Engine, session: SessionRecorder, dataset: Dataset, now: datetime) -> list[Verdict]:
-    """Check all claims about a dataset, over all of its accounts and windows, and tell which are not true."""
+def check_claims(
+    engine: Engine, session: SessionRecorder, dataset: Dataset, now: datetime, *, hourly_difference: float
+) -> list[Verdict]:
+    """Check all claims about a dataset, over all of its accounts and windows, and tell which are not true.
+
+    Args:
+        engine: our tables.
+        session: where it is told.
+        dataset: the dataset.
+        now: the time.
+        hourly_difference: the largest share by which hours may differ from their day.
+    """
     with engine.begin() as connection:
         verdicts = [
             _judge_freshness(connection, dataset, now),
-            _reconcile(connection, dataset),
+            _reconcile(connection, dataset, hourly_difference),
             judge_quarantine([Quarantine(**row) for row in list_quarantined(connection, dataset.name)]),
         ]
     broken = [verdict for verdict in verdicts if not verdict.passed]
@@ -49,11 +59,20 @@ def _judge_freshness(connection: Connection, dataset: Dataset, now: datetime) ->
     return judge_freshness([Overdue(**row) for row in overdue])
 
 
-def _reconcile(connection: Connection, dataset: Dataset) -> Verdict:
+def _reconcile(connection: Connection, dataset: Dataset, hourly_difference: float) -> Verdict:
     other = get_dataset(dataset.reconciles_with)
     compared, differences = compare_totals(
-        connection, dataset.name, other.name, longest_gap=LONGEST_GAP, most=_MOST_DIFFERENCES
+        connection,
+        dataset.name,
+        other.name,
+        longest_gap=LONGEST_GAP,
+        most=_MOST_DIFFERENCES,
+        only_above=dataset.reconciles == "not above",
     )
     return judge_reconciliation(
-        other.title.lower(), Comparison(**compared), [Difference(**row) for row in differences]
+        other.title.lower(),
+        Comparison(**compared),
+        [Difference(**row) for row in differences],
+        reconciles=dataset.reconciles,
+        closeness=hourly_difference,
     )

@@ -46,21 +46,29 @@ _DIFFERENCES = text(f"""
     SELECT account_key, window_date, spend, other_spend, sales, other_sales, gap
       FROM ({_PAIRS}) pairs
      WHERE {_COMPARABLE} AND (spend <> other_spend OR sales <> other_sales)
+       AND (NOT CAST(:only_above AS boolean) OR spend > other_spend OR sales > other_sales)
      ORDER BY greatest(abs(spend - other_spend) / nullif(greatest(spend, other_spend), 0),
                        abs(sales - other_sales) / nullif(greatest(sales, other_sales), 0)) DESC, account_key, window_date
      LIMIT :most""")
 
 
 def compare_totals(
-    connection: Connection, dataset: str, other: str, *, longest_gap: timedelta, most: int
+    connection: Connection,
+    dataset: str,
+    other: str,
+    *,
+    longest_gap: timedelta,
+    most: int,
+    only_above: bool = False,
 ) -> tuple[RowMapping, list[RowMapping]]:
     """Compare the days of two datasets by their totals in the account's currency.
 
     Gives how many days are loaded in both (pairs) and were asked for within the gap (comparable); and of these the days that differ,
-    `most` at most, those that differ most first: account_key, window_date, spend, other_spend, sales, other_sales, gap.
+    or with `only_above` lie above the other's, `most` at most, those that differ most first: account_key, window_date, spend, other_spend, sales, other_sales, gap.
     """
-    values: dict[str, Any] = {"dataset": dataset, "other": other, "longest_gap": longest_gap, "most": most}
+    values: dict[str, Any] = {"dataset": dataset, "other": other, "longest_gap": longest_gap}
     compared = connection.execute(_COMPARISON, values).mappings().one()
+    values |= {"most": most, "only_above": only_above}
     return compared, list(connection.execute(_DIFFERENCES, values).mappings())
 
 

@@ -190,12 +190,15 @@ def test_hours_are_right_on_the_days_the_clock_changes(
     assert world.query("SELECT reason FROM quarantined_rows") == []
 
 
-def test_hours_of_targets_add_up_to_their_day(world: BenchWorld) -> None:
-    """The sums of hourly and daily rows of one age are the same, of targets and of products."""
+def test_datasets_of_one_pipeline_add_up_to_the_same(world: BenchWorld) -> None:
+    """Targets and products have the same sums, by day and by hour; hours and search terms lie below the day."""
     account, day = world.account(), TODAY - timedelta(days=3)
     sums = {}
     for dataset in DATASETS.values():
         question = Question(world.engine, world.sandbox.url, account, dataset, day)
         load(world, question)
         sums[dataset.name] = [total(question.stored(), metric) for metric in METRICS]
-    assert len(set(map(tuple, sums.values()))) == 1, sums
+    assert sums["daily_targets"] == sums["daily_products"]
+    assert sums["hourly_targets"] == sums["hourly_products"]
+    for lower in ("hourly_targets", "daily_search_terms"):
+        assert all(part <= whole for part, whole in zip(sums[lower], sums["daily_targets"], strict=True))

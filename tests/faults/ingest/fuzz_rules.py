@@ -97,7 +97,9 @@ def as_text(value: Any, *, null: str | None = "", longest: int | None = None) ->
 
 
 def as_product(value: Any) -> Told:
-    """Judge a product's id."""
+    """Judge a product's id; an ad may have no product."""
+    if value is None or value == "":
+        return Told(Word.GOOD, "")
     return _matched(_PRODUCT, value)
 
 

@@ -96,13 +96,20 @@ def test_what_is_no_hour_makes_a_bad_row(value: object) -> None:
     )
 
 
-@pytest.mark.parametrize("value", [None, "", "B0 EXAMPLE", 7, "B" * 101])
+@pytest.mark.parametrize("value", ["B0 EXAMPLE", 7, "B" * 101])
 def test_what_is_no_product_makes_a_bad_row(value: object) -> None:
     """A row that names no product can't be told from others."""
     assert (
         "advertisedProduct.id: expected a product's id, got: "
         in check("daily_products", advertisedProduct__id=value).reason
     )
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_an_ad_may_have_no_product(value: object) -> None:
+    """Its row is a row like all others, of an empty product."""
+    changes = {"advertisedProduct__id": value, "advertisedProduct__marketplace": value}
+    assert ("", "") == check("daily_products", **changes).row.entity[:2]
 
 
 def test_a_text_too_long_for_a_key_makes_a_bad_row() -> None:

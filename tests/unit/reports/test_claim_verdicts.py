@@ -14,6 +14,7 @@ from bidbeacon_pipelines.reports.claims import (
     judge_quarantine,
     judge_reconciliation,
 )
+from bidbeacon_pipelines.reports.datasets import Reconciles
 
 DAY = date(2026, 3, 3)
 
@@ -41,6 +42,32 @@ def test_totals_may_differ_by_2_percent_where_they_are_not_of_the_same_moment(
     verdict = judge_reconciliation("other", Comparison(3, 2), [difference(other_spend, minutes)])
     assert passed is verdict.passed
     assert verdict.figures["not_comparable_yet"] == 1
+
+
+@pytest.mark.parametrize(
+    ("reconciles", "spend", "minutes", "passed"),
+    [
+        ("close", "100", 0, True),
+        ("close", "95", 0, True),
+        ("close", "94.99", 0, False),
+        ("close", "105.27", 300, False),
+        ("not above", "100", 0, True),
+        ("not above", "20", 0, True),
+        ("not above", "100.000001", 0, False),
+        ("not above", "102", 11, True),
+        ("not above", "103", 11, False),
+    ],
+)
+def test_only_what_amazon_promises_is_claimed(
+    *, reconciles: Reconciles, spend: str, minutes: float, passed: bool
+) -> None:
+    """Hours may differ from their day by a threshold, search terms may lie below their targets as far as they like."""
+    found = Difference(
+        "US.a", DAY, Decimal(spend), Decimal(100), Decimal(7), Decimal(7), timedelta(minutes=minutes)
+    )
+    verdict = judge_reconciliation("other", Comparison(1, 1), [found], reconciles=reconciles, closeness=0.05)
+    assert passed is verdict.passed
+    assert verdict.figures["largest_difference"] == round(float(found.share), 6)
 
 
 def test_a_difference_shows_both_amounts_exactly() -> None:

@@ -142,11 +142,11 @@ def test_by_hand_and_due_share_a_request() -> None:
 
 def test_what_cannot_be_asked_for_is_skipped_with_its_reason() -> None:
     """Days in flight and days that aren't served are left out, and said why."""
-    tomorrow, ancient = _day(-1), _day(500)
+    tomorrow, ancient = _day(-1), _day(800)
     plan = plan_requests(
-        DAILY_TARGETS, _windows([1, 500], in_flight=[1]), today=TODAY, free_slots=2, wanted=[tomorrow]
+        DAILY_TARGETS, _windows([1, 800], in_flight=[1]), today=TODAY, free_slots=2, wanted=[tomorrow]
     )
-    served = "Amazon serves daily_targets from 2024-11-01 to 2026-01-31"
+    served = "Amazon serves daily_targets from 2024-02-01 to 2026-01-31"
 
     assert ((), ()) == (plan.requests, plan.waiting)
     assert plan.skipped == (

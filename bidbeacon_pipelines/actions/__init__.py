@@ -30,6 +30,7 @@ from bidbeacon_pipelines.actions.reports import (
     ReportRequested,
     ReportSplit,
     RequestRetried,
+    SilenceAccepted,
     SkipReason,
     WaitedForAmazon,
     WaitGivenUp,
@@ -38,6 +39,7 @@ from bidbeacon_pipelines.actions.reports import (
     WindowsPlanned,
     WindowsQueued,
     WindowsReopened,
+    WindowsUnconfirmed,
 )
 from bidbeacon_pipelines.actions.summaries import ClaimsChecked, SummaryUpdated
 from bidbeacon_pipelines.actions.upkeep import OldRecordsDeleted
@@ -66,6 +68,7 @@ __all__ = [
     "ReportRequested",
     "ReportSplit",
     "RequestRetried",
+    "SilenceAccepted",
     "SkipReason",
     "SummaryUpdated",
     "TargetsResolved",
@@ -76,4 +79,5 @@ __all__ = [
     "WindowsPlanned",
     "WindowsQueued",
     "WindowsReopened",
+    "WindowsUnconfirmed",
 ]

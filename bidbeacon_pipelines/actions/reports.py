@@ -223,6 +223,31 @@ class ReportHeld(_RequestEnded):
     reason: str
 
 
+class WindowsUnconfirmed(_RequestEnded):
+    """A report had no rows of a country that has deliverable campaigns: its windows are asked for once more."""
+
+    sentence = "Left {windows:count:window} of {dataset:badge} unconfirmed {windows:windows}: {reason}"
+    tone = "warning"
+    effect = "unconfirmed"
+
+    report_id: str
+    reason: str
+
+
+class SilenceAccepted(_WindowsAction):
+    """Two reports had no rows of a country that has deliverable campaigns: its windows were loaded without rows."""
+
+    sentence = (
+        "Accepted {windows:count:window} of {dataset:badge} without rows {windows:windows}: "
+        "two reports have none, though the country has deliverable campaigns"
+    )
+    tone = "warning"
+    effect = "silent"
+
+    request_id: int
+    report_id: str
+
+
 class ReportFailed(_RequestEnded):
     """A request ended without data, for good."""
 

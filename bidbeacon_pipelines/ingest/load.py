@@ -22,11 +22,14 @@ from bidbeacon_pipelines.reports.acceptance import (
     HeldReport,
     Hold,
     Refuse,
+    Unconfirmed,
     Verdict,
     decide_load,
 )
 from bidbeacon_pipelines.reports.datasets import Dataset
+from bidbeacon_pipelines.reports.windows import local_date
 from bidbeacon_pipelines.store.accounts import count_countries
+from bidbeacon_pipelines.store.entities import find_first_deliverable_day
 from bidbeacon_pipelines.store.first_load import TooManyBadRowsError, open_table
 from bidbeacon_pipelines.store.performance import (
     MergeCounts,
@@ -72,9 +75,14 @@ class LoadRules:
 
 @dataclass
 class LoadResult:
-    """What a load did; `held` and `refused` windows keep their old rows, each with its reason."""
+    """What a load did; `held` and `refused` windows keep their old rows, each with its reason.
+
+    `unconfirmed` windows have no rows yet, though they should; `silent` ones are among the loaded, and have none either.
+    """
 
     loaded: list[date] = field(default_factory=list)
+    silent: list[date] = field(default_factory=list)
+    unconfirmed: dict[date, str] = field(default_factory=dict)
     held: dict[date, str] = field(default_factory=dict)
     refused: dict[date, str] = field(default_factory=dict)
     rows: int = 0
@@ -177,7 +185,7 @@ class _Load:
             return None
         stage_bad_rows(connection, bytes(rows.bad_lines))
         tallies = tally_loaded_windows(connection, table, scope, self.days)
-        outcome = self._judged(tallies, {}, reader)
+        outcome = self._judged(tallies, {}, reader, self._silent_days(tallies))
         if len(outcome.result.loaded) < len(tallies):
             attempt.rollback()
             return None
@@ -191,7 +199,9 @@ class _Load:
         reader = self._stage()
         compared = compare_windows(connection, table, scope, self.days)
         tallies = tally_windows(connection, scope, self.days, compared=compared)
-        outcome = self._judged(tallies, _digest_suspicious(connection, table, tallies), reader)
+        silent = self._silent_days(tallies)
+        digests = _digest_suspicious(connection, table, tallies, silent)
+        outcome = self._judged(tallies, digests, reader, silent)
         outcome.result.merge = merge_windows(
             connection, table, scope, outcome.result.loaded, compared=compared
         )
@@ -230,25 +240,42 @@ class _Load:
             reader.read(part)
         return reader
 
+    def _silent_days(self, tallies: Sequence[WindowTally]) -> frozenset[date]:
+        """Return the days that were never loaded and should have rows, where the report has none of the country at all."""
+        new = [window.window_date for window in self.windows if window.last_loaded_at is None]
+        if not new or any(tally.new_rows or tally.bad_rows for tally in tallies):
+            return frozenset()
+        first = find_first_deliverable_day(self.connection, self.scope.account, self.dataset.ad_products)
+        today = local_date(self.scope.data_as_of, self.scope.account.time_zone)
+        return frozenset(day for day in new if first is not None and first <= day < today)
+
     def _judged(
-        self, tallies: Sequence[WindowTally], digests: Mapping[date, str], reader: ReportReader
+        self,
+        tallies: Sequence[WindowTally],
+        digests: Mapping[date, str],
+        reader: ReportReader,
+        silent: frozenset[date],
     ) -> _Outcome:
-        verdicts = _judge(tallies, self.windows, digests, self.rules)
+        verdicts = _judge(tallies, self.windows, digests, self.rules, silent)
         result = LoadResult(foreign=reader.foreign, other_products=dict(reader.other_products))
         _take_apart(result, tallies, verdicts)
         return _Outcome(result, tallies, verdicts, digests)
 
 
 def _digest_suspicious(
-    connection: Connection, table: PerformanceTable, tallies: Sequence[WindowTally]
+    connection: Connection, table: PerformanceTable, tallies: Sequence[WindowTally], silent: frozenset[date]
 ) -> Mapping[date, str]:
-    """Digest the windows that lost nearly all of their rows: only these are compared with an earlier report."""
-    lost = [t.window_date for t in tallies if t.new_rows * LOST_ROWS_DIVISOR < t.old_rows]
-    return {day: digest_window(connection, table, day) for day in lost}
+    """Digest the windows that lost nearly all of their rows or are silent: only these are compared with an earlier report."""
+    lost = {t.window_date for t in tallies if t.new_rows * LOST_ROWS_DIVISOR < t.old_rows}
+    return {day: digest_window(connection, table, day) for day in sorted(lost | silent)}
 
 
 def _judge(
-    tallies: Sequence[WindowTally], windows: Sequence[Window], digests: Mapping[date, str], rules: LoadRules
+    tallies: Sequence[WindowTally],
+    windows: Sequence[Window],
+    digests: Mapping[date, str],
+    rules: LoadRules,
+    silent: frozenset[date],
 ) -> Mapping[date, Verdict]:
     held_before = {
         w.window_date: HeldReport(w.held_digest, w.held_rows or 0) for w in windows if w.held_digest
@@ -261,6 +288,7 @@ def _judge(
             bad_share_limit=rules.bad_row_share,
             held_before=held_before.get(tally.window_date),
             digest=digests.get(tally.window_date, ""),
+            should_have_rows=tally.window_date in silent,
         )
         for tally in tallies
     }
@@ -275,8 +303,12 @@ def _take_apart(result: LoadResult, tallies: Sequence[WindowTally], verdicts: Ma
             result.unresolved += tally.unresolved_rows
             result.spend += tally.spend
             result.sales += tally.sales
+            if verdict.is_silent:
+                result.silent.append(tally.window_date)
         elif isinstance(verdict, Hold):
             result.held[tally.window_date] = verdict.reason
+        elif isinstance(verdict, Unconfirmed):
+            result.unconfirmed[tally.window_date] = verdict.reason
         else:
             result.refused[tally.window_date] = verdict.reason
 
@@ -288,10 +320,11 @@ def _end(
     match verdict:
         case Accept():
             return WindowEnd(tally, "loaded", rules.next_refresh_at(day), accepted=True)
-        case Hold(reason=reason):  # only a window with rows is ever held, so it stays loaded with what it has
+        # Only a window with rows is ever held, so it stays loaded with what it has; an unconfirmed one has nothing.
+        case Hold(reason=reason) | Unconfirmed(reason=reason):
             return WindowEnd(
                 tally,
-                "loaded",
+                "loaded" if isinstance(verdict, Hold) else "unconfirmed",
                 rules.held_again_at(held_before),
                 failure_reason=reason,
                 held_digest=digests[day],

@@ -24,9 +24,15 @@ class HeldReport:
 
 @dataclass(frozen=True)
 class Accept:
-    """Load it."""
+    """Load it.
+
+    Attributes:
+        reason: Why.
+        is_silent: Whether it is an empty day of a country that should have rows, believed since two reports say so.
+    """
 
     reason: str
+    is_silent: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,14 @@ class Refuse:
     reason: str
 
 
-Verdict = Accept | Hold | Refuse
+@dataclass(frozen=True)
+class Unconfirmed:
+    """Don't take silence for zero: remember that the report has no rows, and ask once more."""
+
+    reason: str
+
+
+Verdict = Accept | Hold | Refuse | Unconfirmed
 
 
 def decide_load(
@@ -54,6 +67,7 @@ def decide_load(
     bad_share_limit: float,
     held_before: HeldReport | None,
     digest: str,
+    should_have_rows: bool = False,
 ) -> Verdict:
     """Decide about one window of a report.
 
@@ -64,12 +78,22 @@ def decide_load(
         bad_share_limit: Largest share of bad rows among all rows that is still loaded, 0 to 1.
         held_before: The report that was last held for this window, if it was held.
         digest: What this report's good rows of the window are, from `store.performance.digest_window`.
+        should_have_rows: Whether the whole report has no row of the country, though it has deliverable campaigns, and the
+            window was never loaded.
     """
     if bad_rows > bad_share_limit * (new_rows + bad_rows):
         share = bad_rows / (new_rows + bad_rows)
         return Refuse(f"{bad_rows} of {new_rows + bad_rows} rows ({share:.1%}) can't be understood")
+    if should_have_rows:
+        return _judge_silence(held_before, digest)
     if new_rows * LOST_ROWS_DIVISOR >= old_rows:
         return Accept(f"{new_rows} rows in place of {old_rows}")
     if held_before is not None and held_before.digest == digest:
         return Accept(f"{new_rows} rows in place of {old_rows}: a second report says the same")
     return Hold(f"{new_rows} rows where {old_rows} were: waiting for a second report that says the same")
+
+
+def _judge_silence(held_before: HeldReport | None, digest: str) -> Accept | Unconfirmed:
+    if held_before is not None and held_before.digest == digest:
+        return Accept("no rows: a second report has none either", is_silent=True)
+    return Unconfirmed("no rows of the country, though it has deliverable campaigns: asked for once more")

@@ -27,6 +27,8 @@ class WindowState(StrEnum):
     """It is due for more than six hours, or Amazon takes far longer than usual."""
     HELD = "held"
     """A report lost nearly all rows, and waits for a second one that says the same."""
+    UNCONFIRMED = "unconfirmed"
+    """Its report had no rows of a country with deliverable campaigns, and is asked for once more."""
     FAILED = "failed"
     """Its report was given up or refused."""
     EXPIRED = "expired"
@@ -52,17 +54,21 @@ class WindowSigns:
     request_is_late: bool = False
 
 
+_OF_STATUS = {
+    "unconfirmed": WindowState.UNCONFIRMED,
+    "failed": WindowState.FAILED,
+    "expired": WindowState.EXPIRED,
+}
+
+
 def window_state(signs: WindowSigns) -> WindowState:
     """Say how a window looks on the map."""
-    match signs.status:
-        case "expired":
-            return WindowState.EXPIRED
-        case "requested":
-            return WindowState.LATE if signs.request_is_late else WindowState.REQUESTED
-        case "failed":
-            return WindowState.FAILED
-        case "loaded" if signs.is_held:
-            return WindowState.HELD
+    if signs.status in _OF_STATUS:
+        return _OF_STATUS[signs.status]
+    if signs.status == "requested":
+        return WindowState.LATE if signs.request_is_late else WindowState.REQUESTED
+    if signs.status == "loaded" and signs.is_held:
+        return WindowState.HELD
     if signs.is_due:
         return WindowState.LATE if signs.is_overdue else WindowState.DUE
     return WindowState.FRESH if signs.status == "loaded" else WindowState.NOT_DUE

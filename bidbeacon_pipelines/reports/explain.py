@@ -117,6 +117,16 @@ def _held(known: KnownWindow) -> Verdict | None:
     return Verdict(Cause.HELD, Severity.WARNING, sentence, at, known.proven_by("loaded", "held"))
 
 
+def _unconfirmed(known: KnownWindow) -> Verdict | None:
+    if known.window.status != "unconfirmed":
+        return None
+    sentence = (
+        f"Its report had {ended(known.window.failure_reason or 'no rows')}. {known.kept}; {next_ask(known)}."
+    )
+    at = known.window.next_refresh_at
+    return Verdict(Cause.UNCONFIRMED, Severity.WARNING, sentence, at, known.proven_by("unconfirmed"))
+
+
 def _refused(known: KnownWindow) -> Verdict | None:
     """A request that ended as loaded, with a window that failed: the report came, and the window did not take it."""
     last = known.facts.ended
@@ -200,6 +210,7 @@ _RULES: tuple[Callable[[KnownWindow], Verdict | None], ...] = (
     _requested,
     _stopped,
     _held,
+    _unconfirmed,
     _refused,
     _failed,
     _due,

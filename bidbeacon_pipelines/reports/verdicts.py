@@ -46,6 +46,7 @@ class Cause(StrEnum):
     FAILED = "failed"
     REFUSED = "refused"
     HELD = "held"
+    UNCONFIRMED = "unconfirmed"
     EXPIRED = "expired"
     ACCOUNT_DISABLED = "account-disabled"
     ACCOUNT_DISABLED_AT_AMAZON = "account-disabled-at-amazon"

@@ -35,6 +35,7 @@ ReportFault = Literal[
     "report_pending",
     "odd_status",
     "filter_ignored",
+    "country_missing",
     "more_parts",
     "single_url",
     "empty_report",

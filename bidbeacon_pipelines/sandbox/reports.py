@@ -156,6 +156,9 @@ def _account_rows(world: World, account: Account, report: Report) -> Iterator[st
     row_filter = None if report.find_fault("filter_ignored") else request.filter
     products = _products_with_rows(request.fields)
     catalogs = [catalog for product in products for catalog in world.catalogs(account, product)]
+    if missing := report.find_fault("country_missing"):
+        left_out = missing.country or account.countries[0].country
+        catalogs = [catalog for catalog in catalogs if catalog.market.country != left_out]
     if appear := report.find_fault("appear_rows"):
         share = 0.01 if appear.options.share is None else appear.options.share
         catalogs = [with_more_rows(catalog, share) for catalog in catalogs]

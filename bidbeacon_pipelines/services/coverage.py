@@ -27,6 +27,7 @@ STATE_LETTERS: Final[Mapping[WindowState, str]] = {
     WindowState.REQUESTED: "r",
     WindowState.LATE: "l",
     WindowState.HELD: "h",
+    WindowState.UNCONFIRMED: "u",
     WindowState.FAILED: "x",
     WindowState.EXPIRED: "e",
 }

@@ -5,7 +5,14 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, TypeVar
 
-from bidbeacon_pipelines.actions import OtherProductsReported, ReportFailed, ReportHeld, ReportProcessed
+from bidbeacon_pipelines.actions import (
+    OtherProductsReported,
+    ReportFailed,
+    ReportHeld,
+    ReportProcessed,
+    SilenceAccepted,
+    WindowsUnconfirmed,
+)
 from bidbeacon_pipelines.ingest.load import LoadResult
 from bidbeacon_sessions import Action
 
@@ -29,6 +36,11 @@ def told_of_load(result: LoadResult, facts: LoadFacts) -> list[Action]:
     told: list[Action] = [_processed(result, facts)] if result.loaded else []
     if result.other_products:
         told.append(_other_products(result, facts))
+    if result.silent:
+        of_days = {**_of(facts, result.silent), "report_id": facts.report_id}
+        told.append(SilenceAccepted(**of_days))
+    for reason, days in days_by_reason(result.unconfirmed).items():
+        told.append(WindowsUnconfirmed(**_of(facts, days), report_id=facts.report_id, reason=reason))
     for reason, days in days_by_reason(result.held).items():
         told.append(ReportHeld(**_of(facts, days), report_id=facts.report_id, reason=reason))
     for reason, days in days_by_reason(result.refused).items():

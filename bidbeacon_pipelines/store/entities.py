@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from psycopg import sql
@@ -140,3 +140,16 @@ def list_targets(connection: Connection, account: Account) -> list[StoredTarget]
         account.identity,
     )
     return [StoredTarget(**row) for row in rows.mappings()]
+
+
+def find_first_deliverable_day(
+    connection: Connection, account: Account, ad_products: Sequence[str]
+) -> date | None:
+    """Return the day from which an account has had campaigns of these ad products that are enabled now; None for none."""
+    found: date | None = connection.execute(
+        text("""SELECT min(coalesce(start_date, DATE '0001-01-01')) FROM campaigns
+                 WHERE account_id = :account_id AND country_code = :country_code AND state = 'ENABLED'
+                   AND coalesce(ad_product, 'SPONSORED_PRODUCTS') = ANY(:ad_products)"""),
+        account.identity | {"ad_products": list(ad_products)},
+    ).scalar()
+    return found

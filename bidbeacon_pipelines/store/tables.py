@@ -27,7 +27,7 @@ from sqlalchemy.types import BigInteger, DateTime
 
 from bidbeacon_sessions.tables import SessionsBase
 
-WINDOW_STATUSES = ("missing", "requested", "loaded", "failed", "expired")
+WINDOW_STATUSES = ("missing", "requested", "unconfirmed", "loaded", "failed", "expired")
 REQUEST_STATUSES = ("planned", "sent", "in_flight", "completed", "loaded", "failed")
 OPEN_REQUEST = "status IN ('planned', 'sent', 'in_flight', 'completed')"
 EXPORT_STATUSES = ("in_flight", "loaded", "failed")

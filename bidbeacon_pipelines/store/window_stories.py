@@ -27,7 +27,7 @@ _UNLOADED = text("""
         SELECT DISTINCT ON (account_key, dataset, window_key) account_key, dataset, window_key, effect, session_id, ord
           FROM session_touches
          WHERE session_id = :session AND window_key IS NOT NULL
-           AND effect IN ('loaded', 'held', 'failed', 'expired', 'wait-given-up')
+           AND effect IN ('loaded', 'held', 'unconfirmed', 'failed', 'expired', 'wait-given-up')
          ORDER BY account_key, dataset, window_key, ord DESC) ends
      WHERE effect <> 'loaded' ORDER BY window_key DESC, account_key, dataset LIMIT :most""")
 

@@ -86,7 +86,7 @@ def expire_windows(connection: Connection, account: Account, dataset: str, oldes
     )
     expired = connection.execute(
         text(f"""UPDATE report_windows SET status = 'expired'
-                  WHERE {_OF_DATASET} AND window_date < :oldest AND status IN ('missing', 'failed') AND last_loaded_at IS NULL
+                  WHERE {_OF_DATASET} AND window_date < :oldest AND status IN ('missing', 'unconfirmed', 'failed') AND last_loaded_at IS NULL
               RETURNING window_date"""),
         values,
     )

@@ -7,6 +7,7 @@ export const STATES = {
   r: { name: "requested", meaning: "Amazon works on it, or it is being loaded" },
   l: { name: "late", meaning: "due for more than six hours, or slow at Amazon" },
   h: { name: "held", meaning: "a report lost nearly all rows; a second one must say the same" },
+  u: { name: "unconfirmed", meaning: "no rows though there should be some; asked for once more" },
   x: { name: "failed", meaning: "its report was given up or refused" },
   e: { name: "expired", meaning: "never loaded while Amazon served it" },
 };
@@ -42,6 +43,7 @@ const SHAPES = {
   l: { bands: [[0, 0.58], [0.76, 1]] },
   h: { bands: [[0, 1]], narrow: [[0, 0.42], [0.58, 1]], mark: bars },
   x: { bands: [[0, 1]], narrow: [[0, 0.2], [0.3, 0.7], [0.8, 1]], mark: cross },
+  u: { bands: [[0, 0.2], [0.4, 0.6], [0.8, 1]] },
   e: { bands: [[0.38, 0.62]] },
 };
 

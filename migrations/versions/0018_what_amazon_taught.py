@@ -1,4 +1,5 @@
-"""What Amazon's answers have taught: the names of fields, and how long a report may be.
+"""What Amazon's answers have taught: the names of fields, and how long a report may be;
+and windows whose report had no rows where it should have some.
 
 Revision ID: 0018
 """
@@ -28,4 +29,10 @@ def upgrade() -> None:
         sa.Column("learned_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("account_id", "dataset", name=op.f("pk_report_limits")),
         sa.CheckConstraint("longest_period_days >= 1", name=op.f("ck_report_limits_longest_period_is_a_day")),
+    )
+    op.drop_constraint(op.f("ck_report_windows_status_known"), "report_windows", type_="check")
+    op.create_check_constraint(
+        op.f("ck_report_windows_status_known"),
+        "report_windows",
+        "status IN ('missing', 'requested', 'unconfirmed', 'loaded', 'failed', 'expired')",
     )

@@ -319,7 +319,28 @@ HELD = (*ASKED, "report-held", *ASKED, "report-processed")
 """Another report is asked for after 15 minutes, and what it says is loaded if it is the same, or not as poor."""
 
 ROWS: dict[str, Case] = {
-    "empty_report: nothing was there before": Undone(faults=(once("empty_report"),)),
+    "empty_report: nothing was there before": Anew(
+        faults=(once("empty_report"),),
+        told=(*ASKED, "windows-unconfirmed", *ASKED, "report-processed"),
+        downloads=2,
+        seconds=180 + 900 + 180,
+    ),
+    "empty_report: twice, nothing was there before": Undone(
+        faults=(fault("empty_report"),),
+        strikes=(2,),
+        told=(*ASKED, "windows-unconfirmed", *ASKED, "report-processed", "silence-accepted"),
+        creates=2,
+        retrieves=2,
+        downloads=2,
+        reports=2,
+        seconds=180 + 900 + 180,
+    ),
+    "country_missing": Anew(
+        faults=(once("country_missing"),),
+        told=(*ASKED, "windows-unconfirmed", *ASKED, "report-processed"),
+        downloads=2,
+        seconds=180 + 900 + 180,
+    ),
     "empty_report: once, where rows were": Anew(
         faults=(once("empty_report"),),
         loaded_before=True,

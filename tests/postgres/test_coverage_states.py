@@ -35,6 +35,11 @@ CASES: list[tuple[Mapping[str, Any], WindowState, Cause]] = [
         Cause.HELD,
     ),
     (
+        {"status": "unconfirmed", "failure_reason": "no rows", "next_refresh_at": SOON, "held_digest": "d"},
+        WindowState.UNCONFIRMED,
+        Cause.UNCONFIRMED,
+    ),
+    (
         {"status": "failed", "failure_reason": "no", "next_refresh_at": SOON},
         WindowState.FAILED,
         Cause.FAILED,
@@ -92,12 +97,12 @@ def _add_window(
 
 def test_each_kind_of_window_has_its_state(coverage: WindowCoverage) -> None:
     """One letter a day, in the order of days; a day without a window, and an account without any, have a dash."""
-    told = coverage.read_coverage("daily_targets", 13, date(2026, 7, 12))
+    told = coverage.read_coverage("daily_targets", 14, date(2026, 7, 13))
     expected = "-" + "".join(STATE_LETTERS[state] for _, state, _ in CASES) + "-"
-    assert [("US.one", expected), ("US.two", "-" * 13)] == [
+    assert [("US.one", expected), ("US.two", "-" * 14)] == [
         (one["key"], one["cells"]) for one in told["accounts"]
     ]
-    assert ("2026-06-30", "2026-07-12") == (told["from"], told["to"])
+    assert ("2026-06-30", "2026-07-13") == (told["from"], told["to"])
 
 
 def test_explain_says_the_same_of_each_window(coverage: WindowCoverage, session_store: SessionStore) -> None:

@@ -264,6 +264,15 @@ def disable(world: BenchWorld) -> None:
     world.refresh(world.account())
 
 
+def load_silently(world: BenchWorld, *, times: int) -> None:
+    """Load a window whose reports have no row of the country, so many times."""
+    world.sync_entities(world.account())
+    world.break_with("country_missing", times=times)
+    for _ in range(times):
+        load(world)
+        world.advance(minutes=15)
+
+
 def split(world: BenchWorld) -> None:
     """Ask for more days than Amazon makes one report of."""
     world.break_with("too_large", days=1)
@@ -301,6 +310,8 @@ BRANCHES: Mapping[str, Callable[[BenchWorld], None]] = {
     "report-pending": never_finish,
     "report-processed": load,
     "other-products-reported": lambda world: load_twice(world, "filter_ignored", times=1),
+    "windows-unconfirmed": lambda world: load_silently(world, times=1),
+    "silence-accepted": lambda world: load_silently(world, times=2),
     "report-split": split,
     "report-held": lambda world: load_twice(world, "empty_report", times=1),
     "report-failed": fail_all_reports,

@@ -69,6 +69,7 @@ ACTION_TYPES = [
     "report-split",
     "request-retried",
     "session-finalized",
+    "silence-accepted",
     "summary-updated",
     "targets-resolved",
     "wait-given-up",
@@ -78,6 +79,7 @@ ACTION_TYPES = [
     "windows-planned",
     "windows-queued",
     "windows-reopened",
+    "windows-unconfirmed",
 ]
 COMMANDS = [
     "accounts cadence",

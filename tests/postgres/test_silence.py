@@ -1,0 +1,80 @@
+"""Silence is not zero: a report without any row of a country that should have some is asked for once more."""
+
+from datetime import date, timedelta
+
+import pytest
+
+from bidbeacon_pipelines.services.explain import explain_window
+from bidbeacon_pipelines.store.accounts import Account
+from tests.postgres.bench_world import DATASET, BenchWorld
+
+TODAY = date(2026, 1, 15)
+DAY = TODAY - timedelta(days=3)
+
+
+@pytest.fixture
+def account(world: BenchWorld) -> Account:
+    """Return an account with campaigns, in Germany, whose ads account has another country."""
+    found = world.account("DE")
+    world.sync_entities(found)
+    return found
+
+
+def miss_country(world: BenchWorld, *, times: int | None) -> None:
+    """Leave Germany out of reports."""
+    world.break_with("country_missing", times=times)
+
+
+def test_missing_country_is_unconfirmed_and_asked_for_again(world: BenchWorld, account: Account) -> None:
+    """The first report leaves the country out, the second one doesn't: its rows are loaded a quarter of an hour later."""
+    miss_country(world, times=1)
+    world.load(account, DAY)
+    window = world.window(account, DAY)
+    assert ("unconfirmed", 0) == (window.status, window.load_count)
+    assert world.bench.now() + timedelta(minutes=15) == window.next_refresh_at
+    [told] = world.actions("windows-unconfirmed")
+    assert "deliverable campaigns" in told["reason"]
+    with world.engine.begin() as connection:
+        found = explain_window(
+            connection, world.bench.settings, account.account_key, DATASET.name, DAY, now=world.bench.now()
+        )
+    assert "unconfirmed" == found.verdict.cause
+    asked_at = world.advance(minutes=15)
+    world.load(account, DAY)
+    assert world.true_rows(account, DAY, asked_at) == world.stored_rows(account, DAY)
+    assert ("loaded", []) == (world.window(account, DAY).status, world.actions("silence-accepted"))
+
+
+def test_silence_is_accepted_with_a_warning_when_it_comes_twice(world: BenchWorld, account: Account) -> None:
+    """Two reports without a row of the country are believed, and said to be odd; the next refresh takes it as it is."""
+    miss_country(world, times=None)
+    world.load(account, DAY)
+    world.advance(minutes=15)
+    world.load(account, DAY)
+    window = world.window(account, DAY)
+    assert ("loaded", 0, 1) == (window.status, window.row_count, window.load_count)
+    assert [[str(DAY)]] == [action["windows"] for action in world.actions("silence-accepted")]
+    world.advance(days=2)
+    world.load(account, DAY)
+    assert 2 == world.window(account, DAY).load_count
+    assert 1 == len(world.actions("windows-unconfirmed"))
+
+
+@pytest.mark.parametrize("state", ["PAUSED", "ARCHIVED", None])
+def test_country_without_deliverable_campaigns_may_be_silent(
+    world: BenchWorld, account: Account, state: str | None
+) -> None:
+    """Where no campaign is enabled, or none had started, no rows are a zero day."""
+    change = f"state = '{state}'" if state else "start_date = '2026-01-14'"
+    world.execute(f"UPDATE campaigns SET {change}")
+    miss_country(world, times=None)
+    world.load(account, DAY)
+    assert ("loaded", 0) == (world.window(account, DAY).status, world.window(account, DAY).row_count)
+    assert [] == world.actions("windows-unconfirmed")
+
+
+def test_one_day_without_rows_is_a_zero_day(world: BenchWorld, account: Account) -> None:
+    """Where the report has rows of the country, a day without any has none."""
+    world.load(account, DAY, TODAY + timedelta(days=0))
+    assert "loaded" == world.window(account, DAY).status
+    assert [] == world.actions("windows-unconfirmed")

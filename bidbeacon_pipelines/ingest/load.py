@@ -19,12 +19,15 @@ from bidbeacon_pipelines.ingest.targets import TargetIndex
 from bidbeacon_pipelines.reports.acceptance import (
     LOST_ROWS_DIVISOR,
     Accept,
+    BadRows,
+    Cause,
     HeldReport,
     Hold,
     Refuse,
     Unconfirmed,
     Verdict,
     decide_load,
+    judge_undated,
 )
 from bidbeacon_pipelines.reports.datasets import Dataset
 from bidbeacon_pipelines.reports.windows import local_date
@@ -40,6 +43,7 @@ from bidbeacon_pipelines.store.performance import (
     digest_window,
     end_windows,
     is_first_load,
+    list_bad_causes,
     merge_windows,
     quarantine_rows,
     tally_loaded_windows,
@@ -243,7 +247,11 @@ class _Load:
     def _silent_days(self, tallies: Sequence[WindowTally]) -> frozenset[date]:
         """Return the days that were never loaded and should have rows, where the report has none of the country at all."""
         new = [window.window_date for window in self.windows if window.last_loaded_at is None]
-        if not new or any(tally.new_rows or tally.bad_rows for tally in tallies):
+        if (
+            not new
+            or any(tally.new_rows or tally.bad_rows for tally in tallies)
+            or list_bad_causes(self.connection)
+        ):
             return frozenset()
         first = find_first_deliverable_day(self.connection, self.scope.account, self.dataset.ad_products)
         today = local_date(self.scope.data_as_of, self.scope.account.time_zone)
@@ -256,7 +264,8 @@ class _Load:
         reader: ReportReader,
         silent: frozenset[date],
     ) -> _Outcome:
-        verdicts = _judge(tallies, self.windows, digests, self.rules, silent)
+        bad = _bad_rows(list_bad_causes(self.connection))
+        verdicts = _judge(tallies, self.windows, digests, self.rules, silent, bad)
         result = LoadResult(foreign=reader.foreign, other_products=dict(reader.other_products))
         _take_apart(result, tallies, verdicts)
         return _Outcome(result, tallies, verdicts, digests)
@@ -270,21 +279,36 @@ def _digest_suspicious(
     return {day: digest_window(connection, table, day) for day in sorted(lost | silent)}
 
 
+def _bad_rows(found: Sequence[tuple[date | None, str, int, int]]) -> Mapping[date | None, BadRows]:
+    """Group what is wrong with bad rows by day; None is for those whose day or country can't be read."""
+    causes: dict[date | None, list[Cause]] = {}
+    totals: dict[date | None, int] = {}
+    for day, fault, rows, all_rows in found:
+        causes.setdefault(day, []).append(Cause(rows, fault))
+        totals[day] = all_rows
+    return {day: BadRows(totals[day], tuple(causes[day])) for day in causes}
+
+
 def _judge(
     tallies: Sequence[WindowTally],
     windows: Sequence[Window],
     digests: Mapping[date, str],
     rules: LoadRules,
     silent: frozenset[date],
+    bad: Mapping[date | None, BadRows],
 ) -> Mapping[date, Verdict]:
     held_before = {
         w.window_date: HeldReport(w.held_digest, w.held_rows or 0) for w in windows if w.held_digest
     }
+    others = sum(tally.read_rows + tally.bad_rows for tally in tallies)
+    refused = judge_undated(bad.get(None, BadRows()), others, bad_share_limit=rules.bad_row_share)
     return {
-        tally.window_date: decide_load(
+        tally.window_date: refused
+        or decide_load(
             tally.old_rows,
             tally.new_rows,
-            tally.bad_rows,
+            bad.get(tally.window_date, BadRows()),
+            read_rows=tally.read_rows,
             bad_share_limit=rules.bad_row_share,
             held_before=held_before.get(tally.window_date),
             digest=digests.get(tally.window_date, ""),

@@ -172,7 +172,7 @@ class BadRow:
     Attributes:
         index: Its place among all rows of the report, from 0.
         reason: Each field at fault, what was expected and what came.
-        window_date: The window it belongs to, where that can be read.
+        window_date: The window it belongs to, where that can be read; None where its country can't.
     """
 
     index: int
@@ -230,7 +230,8 @@ class RowCheck(Generic[RowT]):
         try:
             country = self.country_of(told.get(COUNTRY_FIELD))
         except PydanticCustomError as error:
-            return self._bad(index, raw, f"{COUNTRY_FIELD}: {error.message()}")
+            # Whose row it is can't be said, so it is no window's.
+            return BadRow(index, f"{COUNTRY_FIELD}: {error.message()}", None)
         if country != self.country_code:
             return ForeignRow(index, country)
         if (other := self._find_other_product(told)) is not None:

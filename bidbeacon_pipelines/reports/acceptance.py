@@ -1,9 +1,35 @@
 """Whether a checked report may replace the data of a window: the guards against broken and vanished rows. Pure."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 LOST_ROWS_DIVISOR = 10
 """A report with fewer than one row in ten of what was there is held."""
+
+
+class Cause(NamedTuple):
+    """What is wrong with rows that can't be understood, and with how many of them."""
+
+    rows: int
+    fault: str
+
+
+@dataclass(frozen=True)
+class BadRows:
+    """Rows that can't be understood: how many, and what is wrong with most of them, the most frequent cause first."""
+
+    rows: int = 0
+    causes: tuple[Cause, ...] = ()
+
+    def exceed(self, limit: float, good_rows: int) -> bool:
+        """Whether their share of all rows is larger than a limit; `good_rows` counts rows before those of one key are summed."""
+        return self.rows > limit * (good_rows + self.rows)
+
+    def describe(self, good_rows: int, what: str) -> str:
+        """Return how many rows of how many are bad, and why."""
+        rows = good_rows + self.rows
+        causes = ", ".join(f"{cause.rows} × {cause.fault}" for cause in self.causes[:2])
+        return f"{self.rows} of {rows} rows ({self.rows / rows:.1%}) {what}{f' ({causes})' if causes else ''}"
 
 
 @dataclass(frozen=True)
@@ -59,11 +85,27 @@ class Unconfirmed:
 Verdict = Accept | Hold | Refuse | Unconfirmed
 
 
+def judge_undated(undated: BadRows, good_rows: int, *, bad_share_limit: float) -> Refuse | None:
+    """Refuse a whole report where the date or country of too many of its rows can't be read; None where it isn't.
+
+    They are judged once: any window may miss them, and none can be said to.
+
+    Args:
+        undated: Bad rows whose date or country can't be read.
+        good_rows: All other rows of the report that are the country's, before those of one key are summed.
+        bad_share_limit: Largest share that is still loaded, 0 to 1.
+    """
+    if not undated.exceed(bad_share_limit, good_rows):
+        return None
+    return Refuse(undated.describe(good_rows, "of the report have no readable date or country"))
+
+
 def decide_load(
     old_rows: int,
     new_rows: int,
-    bad_rows: int,
+    bad_rows: BadRows,
     *,
+    read_rows: int,
     bad_share_limit: float,
     held_before: HeldReport | None,
     digest: str,
@@ -73,17 +115,17 @@ def decide_load(
 
     Args:
         old_rows: Rows the window holds now.
-        new_rows: Good rows the report has for it.
-        bad_rows: Rows of it that can't be understood; those without a readable date count for every window.
+        new_rows: Good rows the report has for it, those of one key summed.
+        bad_rows: Rows of it that can't be understood; those without a readable date are the report's (`judge_undated`).
+        read_rows: Good rows the report has for it, before those of one key are summed.
         bad_share_limit: Largest share of bad rows among all rows that is still loaded, 0 to 1.
         held_before: The report that was last held for this window, if it was held.
         digest: What this report's good rows of the window are, from `store.performance.digest_window`.
         should_have_rows: Whether the whole report has no row of the country, though it has deliverable campaigns, and the
             window was never loaded.
     """
-    if bad_rows > bad_share_limit * (new_rows + bad_rows):
-        share = bad_rows / (new_rows + bad_rows)
-        return Refuse(f"{bad_rows} of {new_rows + bad_rows} rows ({share:.1%}) can't be understood")
+    if bad_rows.exceed(bad_share_limit, read_rows):
+        return Refuse(bad_rows.describe(read_rows, "are invalid"))
     if should_have_rows:
         return _judge_silence(held_before, digest)
     if new_rows * LOST_ROWS_DIVISOR >= old_rows:

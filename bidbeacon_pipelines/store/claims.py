@@ -28,12 +28,16 @@ def list_overdue(connection: Connection, dataset: str, due_before: datetime) -> 
     return list(connection.execute(_OVERDUE, values).mappings())
 
 
-# Quarantined rows are missing from a sum for a reason that is known: such a window is compared with nothing.
+# Quarantined rows are missing from a sum for a reason that is known: such a window is compared with nothing. Those without a
+# readable day may be any window's of their report.
+_UNDATED = "WITH undated AS (SELECT DISTINCT request_id FROM quarantined_rows WHERE window_date IS NULL)"
 _PAIRS = """
     SELECT a.account_key, w.window_date, coalesce(w.spend, 0) AS spend, coalesce(o.spend, 0) AS other_spend,
            coalesce(w.sales, 0) AS sales, coalesce(o.sales, 0) AS other_sales,
            greatest(w.data_as_of - o.data_as_of, o.data_as_of - w.data_as_of) AS gap,
-           coalesce(w.quarantined_count, 0) + coalesce(o.quarantined_count, 0) AS quarantined
+           coalesce(w.quarantined_count, 0) + coalesce(o.quarantined_count, 0)
+           + CAST(coalesce(w.loaded_by_request IN (SELECT request_id FROM undated)
+                        OR o.loaded_by_request IN (SELECT request_id FROM undated), false) AS integer) AS quarantined
       FROM report_windows w
       JOIN report_windows o USING (account_id, country_code, window_date)
       JOIN advertiser_accounts a USING (account_id, country_code)
@@ -41,8 +45,10 @@ _PAIRS = """
 _COMPARABLE = "gap <= :longest_gap AND quarantined = 0"
 
 _COMPARISON = text(f"""
+    {_UNDATED}
     SELECT count(*) AS pairs, count(*) FILTER (WHERE {_COMPARABLE}) AS comparable FROM ({_PAIRS}) pairs""")
 _DIFFERENCES = text(f"""
+    {_UNDATED}
     SELECT account_key, window_date, spend, other_spend, sales, other_sales, gap
       FROM ({_PAIRS}) pairs
      WHERE {_COMPARABLE} AND (spend <> other_spend OR sales <> other_sales)

@@ -91,26 +91,30 @@ def compare_windows(
 
 @dataclass(frozen=True)
 class WindowTally:
-    """What a report says of one window, beside what is there: counts of rows, and sums in the account's currency."""
+    """What a report says of one window, beside what is there: counts of rows, and sums in the account's currency.
+
+    `read_rows` counts good rows before those of one key are summed, `new_rows` afterwards. `bad_rows` are the window's own:
+    those without a readable day are no window's.
+    """
 
     window_date: date
     old_rows: int
     new_rows: int
+    read_rows: int
     bad_rows: int
     unresolved_rows: int
     spend: Decimal
     sales: Decimal
 
 
-# Bad rows whose day can't be read count for every window: any of them may be theirs.
 @cache
-def _tallies(source: str) -> TextClause:
+def _tallies(source: str, read_rows: str) -> TextClause:
     return text(f"""
-    SELECT w.window_date, 0 AS old_rows, coalesce(n.rows, 0) AS new_rows,
-           coalesce(b.rows, 0) + (SELECT count(*) FROM report_bad WHERE window_date IS NULL) AS bad_rows,
+    SELECT w.window_date, 0 AS old_rows, coalesce(n.rows, 0) AS new_rows, coalesce(n.read_rows, 0) AS read_rows,
+           coalesce(b.rows, 0) AS bad_rows,
            coalesce(n.unresolved, 0) AS unresolved_rows, coalesce(n.spend, 0) AS spend, coalesce(n.sales, 0) AS sales
       FROM unnest(CAST(:days AS date[])) AS w(window_date)
-      LEFT JOIN (SELECT window_date, count(*) AS rows, count(*) FILTER (WHERE NOT resolved) AS unresolved,
+      LEFT JOIN (SELECT window_date, count(*) AS rows, CAST({read_rows} AS bigint) AS read_rows, count(*) FILTER (WHERE NOT resolved) AS unresolved,
                         sum(spend) FILTER (WHERE currency_code = :currency) AS spend,
                         sum(sales) FILTER (WHERE currency_code = :currency) AS sales
                    FROM {source} GROUP BY window_date) n USING (window_date)
@@ -146,7 +150,10 @@ def tally_windows(
         compared: what `compare_windows` gave.
     """
     values = {"days": list(days), "currency": scope.account.currency_code}
-    tallies = [WindowTally(**row) for row in connection.execute(_tallies("report_fresh"), values).mappings()]
+    tallies = [
+        WindowTally(**row)
+        for row in connection.execute(_tallies("report_fresh", "sum(read_rows)"), values).mappings()
+    ]
     if not compared:
         return tallies
     growth: dict[date, int] = {row[0]: row[1] for row in connection.execute(_GROWTH)}
@@ -160,9 +167,27 @@ def tally_loaded_windows(
     values = scope.values | {"days": list(days), "currency": scope.account.currency_code}
     # The planner knows nothing of the new rows and takes them for one: it would fetch a million one by one, in any index's order, and sort them.
     connection.execute(text("SET LOCAL enable_indexscan = off; SET LOCAL enable_sort = off"))
-    rows = connection.execute(_tallies(f"{table.name} WHERE {_OF_SCOPE}"), values).mappings().all()
+    rows = (
+        connection.execute(_tallies(f"{table.name} WHERE {_OF_SCOPE}", "count(*)"), values).mappings().all()
+    )
     connection.execute(text("SET LOCAL enable_indexscan TO DEFAULT; SET LOCAL enable_sort TO DEFAULT"))
     return [WindowTally(**row) for row in rows]
+
+
+# A reason names each field at fault, what was expected and what came: its first fault without the value is the cause.
+_BAD_CAUSES = text("""
+    SELECT window_date, cause, rows, CAST(sum(rows) OVER (PARTITION BY window_date) AS bigint) AS all_rows
+      FROM (SELECT window_date, split_part(split_part(reason, '; ', 1), ', got: ', 1) AS cause, count(*) AS rows
+              FROM report_bad GROUP BY 1, 2) causes
+     ORDER BY window_date, rows DESC, cause""")
+
+
+def list_bad_causes(connection: Connection) -> list[tuple[date | None, str, int, int]]:
+    """Return what is wrong with bad rows, by day (None where none can be read): day, cause, rows, all bad rows of the day.
+
+    The most frequent cause of a day comes first.
+    """
+    return [tuple(row) for row in connection.execute(_BAD_CAUSES)]
 
 
 def digest_window(connection: Connection, table: PerformanceTable, day: date) -> str:

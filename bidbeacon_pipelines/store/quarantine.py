@@ -161,11 +161,11 @@ def stage_held_rows(
 
 
 def count_bad_rows(connection: Connection, scope: Scope, days: Sequence[date]) -> dict[date, int]:
-    """Give how many stored bad rows of a report are each window's; one without a readable day is every window's, as in a load."""
+    """Return how many stored bad rows of a report are each window's; one without a readable day is no window's."""
     rows = connection.execute(
         text(f"""SELECT day, count(q.id) AS bad_rows FROM unnest(CAST(:days AS date[])) AS d(day)
                    LEFT JOIN (SELECT id, window_date FROM quarantined_rows WHERE {_OF_REPORT}) q
-                     ON q.window_date = d.day OR q.window_date IS NULL
+                     ON q.window_date = d.day
                   GROUP BY day"""),
         scope.values | {"days": list(days)},
     )

@@ -245,7 +245,7 @@ def _facts(table: PerformanceTable) -> str:
 
 @cache
 def _fresh(table: PerformanceTable) -> TextClause:
-    return text(f"CREATE TEMP VIEW report_fresh AS SELECT {_facts(table)} FROM {_ROWS}")
+    return text(f"CREATE TEMP VIEW report_fresh AS SELECT {_facts(table)}, 1 AS read_rows FROM {_ROWS}")
 
 
 # Rows are put in order before they get their subjects' texts: a million of them take a third of the room so.
@@ -266,7 +266,8 @@ def _summed(table: PerformanceTable) -> TextClause:
     amounts = ", ".join(f"CAST(sum(r.{name}) AS numeric(20, 6)) AS {name}" for name in METRICS[3:])
     return text(f"""
         CREATE TEMP TABLE report_fresh ON COMMIT DROP AS
-        SELECT {_fresh_key(table)}, {names}, bool_and(s.resolved) AS resolved, {counts}, {amounts}
+        SELECT {_fresh_key(table)}, {names}, bool_and(s.resolved) AS resolved, {counts}, {amounts},
+               count(*) AS read_rows
           FROM {_ROWS} GROUP BY {_fresh_key(table)}""")
 
 

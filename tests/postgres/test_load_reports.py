@@ -138,9 +138,40 @@ def test_too_many_bad_rows_refuse_a_window_and_keep_its_data(shelf: LoadWorld) -
     result = shelf.load(rows, days=[DAY, NEXT_DAY], age=2)
     window = shelf.window()
     assert (window.status, len(shelf.rows())) == ("failed", 20)
-    assert window.failure_reason == "3 of 100 rows (3.0%) can't be understood"
+    assert window.failure_reason == (
+        "3 of 100 rows (3.0%) are invalid (3 × metric.clicks: expected a whole number from 0 to 9223372036854775807 or null)"
+    )
     assert (result.loaded, list(result.refused)) == ([NEXT_DAY], [DAY])
     assert len(shelf.rows(day=NEXT_DAY)) == 5
+
+
+def test_bad_rows_are_counted_like_the_good_ones_before_summing(shelf: LoadWorld) -> None:
+    """One bad row beside 99 rows of one key is 1 % of the rows, and no reason to refuse the window."""
+    result = shelf.load([*[report_row()] * 99, report_row(clicks=-1)])
+    assert (1, 1, [DAY]) == (result.rows, result.quarantined, result.loaded)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_rows_without_a_date_spoil_no_window(shelf: LoadWorld, *, again: bool) -> None:
+    """Two percent of undated rows among many windows are two percent of each report, not half of each window."""
+    days = [DAY, NEXT_DAY]
+    good = [*many_rows(49), *many_rows(49, NEXT_DAY)]
+    if again:
+        shelf.load(good, days=days)
+    result = shelf.load([*good, *[report_row(day="yesterday")] * 2], days=days, age=2)
+    assert (days, 2) == (result.loaded, result.quarantined)
+    assert 0 == shelf.window().quarantined_count
+
+
+def test_too_many_rows_without_a_date_refuse_the_report(shelf: LoadWorld) -> None:
+    """Every window keeps its old rows, for one reason."""
+    days = [DAY, NEXT_DAY]
+    good = [*many_rows(49), *many_rows(48, NEXT_DAY)]
+    result = shelf.load([*good, *[report_row(day="")] * 3], days=days)
+    assert [] == result.loaded
+    assert {
+        "3 of 100 rows (3.0%) of the report have no readable date or country (3 × date.value: expected a date YYYY-MM-DD)"
+    } == set(result.refused.values())
 
 
 def test_few_bad_rows_are_set_aside_and_the_good_ones_loaded(shelf: LoadWorld) -> None:

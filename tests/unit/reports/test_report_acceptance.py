@@ -4,14 +4,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bidbeacon_pipelines.reports.acceptance import Accept, HeldReport, Hold, Refuse, Verdict, decide_load
+from bidbeacon_pipelines.reports.acceptance import (
+    Accept,
+    BadRows,
+    Cause,
+    HeldReport,
+    Hold,
+    Refuse,
+    Unconfirmed,
+    Verdict,
+    decide_load,
+    judge_undated,
+)
 
 
 def _decided(old: int, new: int, bad: int = 0, held: str | None = None) -> Verdict:
     return decide_load(
         old,
         new,
-        bad,
+        BadRows(bad),
+        read_rows=new,
         bad_share_limit=0.02,
         held_before=None if held is None else HeldReport(held, rows=new),
         digest="same",
@@ -52,7 +64,56 @@ def test_share_of_bad_rows_has_a_limit(new: int, bad: int, refused: bool) -> Non
 
 def test_refusal_tells_the_share() -> None:
     """A refusal says how many rows of how many are bad."""
-    assert Refuse("3 of 100 rows (3.0%) can't be understood") == _decided(100, 97, 3)
+    assert Refuse("3 of 100 rows (3.0%) are invalid") == _decided(100, 97, 3)
+
+
+def test_refusal_tells_the_two_most_frequent_causes() -> None:
+    """A person sees at once what is wrong with most rows."""
+    bad = BadRows(
+        46,
+        (Cause(42, "metric.clicks: missing"), Cause(3, "ad.id: missing"), Cause(1, "campaign.id: missing")),
+    )
+    verdict = decide_load(0, 54, bad, read_rows=54, bad_share_limit=0.02, held_before=None, digest="d")
+    assert (
+        Refuse("46 of 100 rows (46.0%) are invalid (42 × metric.clicks: missing, 3 × ad.id: missing)")
+        == verdict
+    )
+
+
+def test_bad_rows_are_compared_with_rows_before_they_are_summed() -> None:
+    """One bad row of 100 is 1 %, also where the 99 others are summed to one."""
+    verdict = decide_load(0, 1, BadRows(1), read_rows=99, bad_share_limit=0.02, held_before=None, digest="d")
+    assert isinstance(verdict, Accept)
+
+
+@pytest.mark.parametrize(("good", "undated", "refused"), [(98, 2, False), (97, 3, True), (0, 0, False)])
+def test_rows_without_a_date_are_judged_once_for_the_report(
+    good: int, undated: int, *, refused: bool
+) -> None:
+    """Their share of the whole report counts, however many windows it has."""
+    verdict = judge_undated(BadRows(undated), good, bad_share_limit=0.02)
+    assert refused == (verdict is not None)
+    assert verdict is None or verdict.reason == (
+        "3 of 100 rows (3.0%) of the report have no readable date or country"
+    )
+
+
+@pytest.mark.parametrize(
+    ("held", "expected"), [(None, Unconfirmed), ("other", Unconfirmed), ("same", Accept)]
+)
+def test_silence_is_believed_when_it_comes_twice(held: str | None, expected: type[Verdict]) -> None:
+    """A country that should have rows and has none is asked for once more."""
+    verdict = decide_load(
+        0,
+        0,
+        BadRows(),
+        read_rows=0,
+        bad_share_limit=0.02,
+        held_before=None if held is None else HeldReport(held, rows=0),
+        digest="same",
+        should_have_rows=True,
+    )
+    assert isinstance(verdict, expected)
 
 
 @given(old=st.integers(0, 10**6), new=st.integers(0, 10**6), bad=st.integers(0, 10**4))

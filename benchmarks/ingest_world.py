@@ -29,7 +29,7 @@ FIVE_INDEXES: Mapping[str, str] = {
     "hour": "hour_at, account_id, country_code",
 }
 """What people who ask by campaign, ad group, ad, target or hour would add to the table's own key and index."""
-_WRITTEN = (TABLE, "report_windows", "report_requests", "restatements", "quarantined_rows")
+_WRITTEN = (TABLE, "report_windows", "report_requests", "restatements", "quarantined_rows", "report_loads")
 _DIGEST = text(f"""
     SELECT count(*), coalesce(sum(hashtextextended(ROW(
            account_id, country_code, dataset, window_date, extract(epoch FROM hour_at), ad_id, entity_id, entity_detail, currency_code,

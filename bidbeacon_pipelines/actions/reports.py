@@ -171,7 +171,7 @@ class ReportProcessed(_RequestEnded):
 
     sentence = (
         "Loaded {rows:count:row} of {dataset:badge}, spend {spend:money:currency}, for {windows:count:window} {windows:windows}"
-        "[, {changed} changed][, {vanished} vanished][, {unresolved} unresolved][, {quarantined} quarantined][, {foreign} of other countries]"
+        "[, {changed} changed][, {vanished} vanished][, {summed} added to others of the same key][, {unresolved} unresolved][, {quarantined} quarantined][, {foreign} of other countries]"
     )
     tone = "success"
     effect = "loaded"
@@ -180,6 +180,7 @@ class ReportProcessed(_RequestEnded):
     rows: int
     changed: int = 0
     vanished: int = 0
+    summed: int = 0
     unresolved: int = 0
     quarantined: int = 0
     foreign: int = 0

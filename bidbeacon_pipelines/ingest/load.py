@@ -34,6 +34,7 @@ from bidbeacon_pipelines.reports.windows import local_date
 from bidbeacon_pipelines.store.accounts import count_countries
 from bidbeacon_pipelines.store.entities import find_first_deliverable_day
 from bidbeacon_pipelines.store.first_load import TooManyBadRowsError, open_table
+from bidbeacon_pipelines.store.loads import RowCounts, insert_load
 from bidbeacon_pipelines.store.performance import (
     MergeCounts,
     Scope,
@@ -94,9 +95,20 @@ class LoadResult:
     quarantined: int = 0
     foreign: int = 0
     other_products: Mapping[str, int] = field(default_factory=dict)
+    rows_read: int = 0
+    summed: int = 0
+    withheld: int = 0
     spend: Decimal = Decimal(0)
     sales: Decimal = Decimal(0)
     merge: MergeCounts = field(default_factory=lambda: MergeCounts(0, 0, 0))
+
+    @property
+    def counts(self) -> RowCounts:
+        """What became of the report's rows; they add up."""
+        not_waited_for = self.foreign + sum(self.other_products.values())
+        return RowCounts(
+            self.rows_read, self.rows, self.summed, self.quarantined, self.withheld, not_waited_for
+        )
 
 
 def load_report(
@@ -128,6 +140,7 @@ def load_report(
     outcome = load.find_first_load() or load.by_stage()
     result = outcome.result
     result.quarantined = quarantine_rows(connection, scope, load.days, loaded=result.loaded)
+    insert_load(connection, scope, result.counts)
     held_before = {window.window_date: window.held_count for window in windows}
     ends = [
         _end(
@@ -266,7 +279,11 @@ class _Load:
     ) -> _Outcome:
         bad = _bad_rows(list_bad_causes(self.connection))
         verdicts = _judge(tallies, self.windows, digests, self.rules, silent, bad)
-        result = LoadResult(foreign=reader.foreign, other_products=dict(reader.other_products))
+        result = LoadResult(
+            foreign=reader.foreign,
+            other_products=dict(reader.other_products),
+            rows_read=reader.total_rows,
+        )
         _take_apart(result, tallies, verdicts)
         return _Outcome(result, tallies, verdicts, digests)
 
@@ -321,9 +338,12 @@ def _judge(
 def _take_apart(result: LoadResult, tallies: Sequence[WindowTally], verdicts: Mapping[date, Verdict]) -> None:
     for tally in tallies:
         verdict = verdicts[tally.window_date]
+        if not isinstance(verdict, Accept):
+            result.withheld += tally.read_rows
         if isinstance(verdict, Accept):
             result.loaded.append(tally.window_date)
             result.rows += tally.new_rows
+            result.summed += tally.read_rows - tally.new_rows
             result.unresolved += tally.unresolved_rows
             result.spend += tally.spend
             result.sales += tally.sales

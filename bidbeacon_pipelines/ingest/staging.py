@@ -169,6 +169,11 @@ class ReportReader:
         return self._stage.foreign + (self._quick.foreign if self._quick else 0)
 
     @property
+    def total_rows(self) -> int:
+        """Rows of all parts so far."""
+        return self._rows_before + self.rows_read
+
+    @property
     def other_products(self) -> Mapping[str, int]:
         """Rows of ad products that were not asked for, by product."""
         return self._stage.other_products

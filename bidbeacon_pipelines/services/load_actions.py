@@ -57,6 +57,7 @@ def _processed(result: LoadResult, facts: LoadFacts) -> ReportProcessed:
         rows=result.rows,
         changed=result.merge.restated - result.merge.vanished,
         vanished=result.merge.vanished,
+        summed=result.summed,
         unresolved=result.unresolved,
         quarantined=result.quarantined,
         foreign=result.foreign,

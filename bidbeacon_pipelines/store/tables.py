@@ -538,6 +538,39 @@ class ReportLimit(PipelinesBase):
     __table_args__ = (CheckConstraint("longest_period_days >= 1", name="longest_period_is_a_day"),)
 
 
+class ReportLoad(PipelinesBase):
+    """One row is the load of a report into the windows of one account: what became of each row of its files.
+
+    `rows_withheld` are good rows of windows that did not take them, `rows_not_waited_for` those of other countries and ad products.
+    """
+
+    __tablename__ = "report_loads"
+
+    request_id: Mapped[int] = mapped_column(primary_key=True)
+    account_id: Mapped[str] = _id(primary_key=True)
+    country_code: Mapped[str] = mapped_column(primary_key=True)
+    dataset: Mapped[str]
+    loaded_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    rows_read: Mapped[int]
+    rows_loaded: Mapped[int]
+    rows_summed: Mapped[int]
+    rows_quarantined: Mapped[int]
+    rows_withheld: Mapped[int]
+    rows_not_waited_for: Mapped[int]
+
+    __table_args__ = (
+        _account(),
+        CheckConstraint(
+            "rows_read = rows_loaded + rows_summed + rows_quarantined + rows_withheld + rows_not_waited_for",
+            name="every_row_is_counted",
+        ),
+        CheckConstraint(
+            "least(rows_loaded, rows_summed, rows_quarantined, rows_withheld, rows_not_waited_for) >= 0",
+            name="counts_not_negative",
+        ),
+    )
+
+
 class Restatement(PipelinesBase):
     """One row is a change that a later report made to one row of an earlier one: appeared, changed or vanished.
 

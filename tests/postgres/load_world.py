@@ -137,9 +137,11 @@ class LoadWorld:
         days: Sequence[date] = (DAY,),
         age: float = 0,
         dataset: Dataset = DATASET,
+        bad_row_share: float = 0.02,
     ) -> LoadResult:
         """Load one report for these days whose data is as of so many days after `AS_OF`."""
-        return self.load_parts([self.write_part(rows)], days=days, age=age, dataset=dataset)
+        parts = [self.write_part(rows)]
+        return self.load_parts(parts, days=days, age=age, dataset=dataset, bad_row_share=bad_row_share)
 
     def load_parts(
         self,
@@ -148,10 +150,11 @@ class LoadWorld:
         days: Sequence[date] = (DAY,),
         age: float = 0,
         dataset: Dataset = DATASET,
+        bad_row_share: float = 0.02,
     ) -> LoadResult:
         """Load a report's files."""
         rules = LoadRules(
-            bad_row_share=0.02,
+            bad_row_share=bad_row_share,
             held_again_at=lambda _: HELD_UNTIL,
             next_refresh_at=lambda _: NEXT_AT,
             refused_again_at=lambda _: NEXT_AT,

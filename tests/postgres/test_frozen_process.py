@@ -25,6 +25,7 @@ WRITTEN = (
     "report_requests",
     "restatements",
     "quarantined_rows",
+    "report_loads",
     "session_headers",
     "session_actions",
 )

@@ -30,7 +30,19 @@ _ENDS_OF_REPORTS: tuple[FaultName, ...] = (
 )
 _BROKEN_FILES: tuple[FaultName, ...] = ("wrong_size", "part_missing", "truncated_gzip", "redirect")
 COSTS_CREATES = frozenset(
-    (*_ENDS_OF_REPORTS, *_BROKEN_FILES, "expired_url", "no_resign", "throttle_accepted", "too_old")
+    (
+        *_ENDS_OF_REPORTS,
+        *_BROKEN_FILES,
+        "expired_url",
+        "no_resign",
+        "throttle_accepted",
+        "too_old",
+        "missing_rights",
+        "too_large",
+        "too_large_later",
+        "empty_report",
+        "country_missing",
+    )
 )
 """Faults after which a report may have to be asked for once more, beside those that strike creates themselves."""
 _OF_EXPORTS: frozenset[Operation | None] = frozenset(("create_export", "get_export"))

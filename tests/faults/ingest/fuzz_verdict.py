@@ -111,6 +111,9 @@ class _Comparison:
         foreign = sum(row.word is Word.FOREIGN for row in rows)
         added = len(self._taken) - len(self._expected)
         not_taken = sum(1 for key in self._expected if key[0] not in result.loaded)
+        counts = result.counts
+        if counts.rows_read != len(rows) or counts.rows_summed + counts.rows_withheld != added + not_taken:
+            yield f"{len(rows)} rows came, {added} of keys that were there, {not_taken} not taken: {counts}"
         if len(rows) != result.rows + not_taken + result.quarantined + added + foreign:
             yield f"{len(rows)} rows came; {added} of keys that were there, {foreign} foreign, {not_taken} not taken: {result}"
         if (result.foreign + sum(result.other_products.values()), result.quarantined) != (

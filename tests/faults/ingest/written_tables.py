@@ -10,6 +10,7 @@ TABLES = (
     "performance_daily",
     "restatements",
     "quarantined_rows",
+    "report_loads",
     "report_windows",
     "report_requests",
 )

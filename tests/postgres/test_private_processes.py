@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from bidbeacon_pipelines.dagster_instance.storage import upgrade_dagster
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 
 RUN = f"""
@@ -61,6 +62,7 @@ def modes_below(folder: Path) -> dict[str, set[str]]:
 def test_what_a_run_of_dagster_writes_is_private(database_url: str, tmp_path: Path) -> None:
     """Artifacts and what steps print, from the first file on."""
     home = tmp_path / "home"
+    upgrade_dagster(database_url)
     run_open(RUN, BIDBEACON_HOME=str(home), BIDBEACON_DATABASE_URL=database_url)
     assert any((home / "dagster" / "compute_logs").rglob("*.out"))
     assert {"folders": {"0o700"}, "files": {"0o600"}} == modes_below(home / "dagster")

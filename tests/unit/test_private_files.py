@@ -124,7 +124,9 @@ class Record(BaseModel):
 
 def test_the_sandboxs_state_is_private(tmp_path: Path, umask: int) -> None:
     """Its folder and its journals."""
-    Journal(tmp_path / "sandbox", "reports", Record).append(Record(number=1))
+    journal = Journal(tmp_path / "sandbox", "reports", Record)
+    assert [] == journal.read()
+    journal.append(Record(number=1))
     assert [0o700, 0o600] == [mode_of(tmp_path / "sandbox"), mode_of(tmp_path / "sandbox" / "reports.jsonl")]
 
 

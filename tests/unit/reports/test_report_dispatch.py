@@ -1,0 +1,101 @@
+"""The order in which planned reports are created."""
+
+from datetime import UTC, date, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bidbeacon_pipelines.reports.datasets import DATASETS
+from bidbeacon_pipelines.reports.dispatch import WAITS_FOR_AT_MOST, Candidate, days_old, next_to_create
+
+NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+TOLERANCE = 12 * HOUR
+DAILY, HOURLY = "daily_targets", "hourly_targets"
+
+
+def planned(
+    request_id: int, account: str = "a", dataset: str = DAILY, age: int = 1, **more: object
+) -> Candidate:
+    """Return a planned report, of yesterday unless said otherwise."""
+    return Candidate(request_id=request_id, account_id=account, dataset=dataset, age=age, **more)  # type: ignore[arg-type]  # its own fields
+
+
+def order(*candidates: Candidate) -> list[int]:
+    """Return the ids in the order in which they are created, all at one moment."""
+    left, ids = list(candidates), []
+    while (chosen := next_to_create(left, dict(DATASETS), now=NOW, tolerance=TOLERANCE)) is not None:
+        ids.append(chosen.request_id)
+        left.remove(chosen)
+    return ids
+
+
+def test_by_hand_then_first_refreshes_then_younger_ones_then_older_ones() -> None:
+    """A day that somebody waits for, yesterday, T+3, T+14, last year."""
+    assert [1, 2, 3, 4, 5] == order(
+        planned(5, age=400),
+        planned(4, age=14),
+        planned(3, age=4),
+        planned(2),
+        planned(1, age=300, by_hand=True),
+    )
+
+
+def test_ads_accounts_take_turns() -> None:
+    """The one that was asked for the longest time ago goes first, one that never was before all."""
+    assert [3, 2, 1] == order(
+        planned(1, "a", account_asked_at=NOW - HOUR),
+        planned(2, "b", account_asked_at=NOW - 2 * HOUR),
+        planned(3, "c"),
+    )
+
+
+def test_datasets_of_an_ads_account_take_turns() -> None:
+    """Within an ads account the dataset that was asked for the longest time ago goes first."""
+    asked = {"account_asked_at": NOW - HOUR}
+    assert [2, 1] == order(
+        planned(1, dataset=DAILY, dataset_asked_at=NOW - HOUR, **asked),
+        planned(2, dataset=HOURLY, dataset_asked_at=NOW - 9 * HOUR, **asked),
+    )
+
+
+def test_what_can_still_be_on_time_goes_before_what_is_late() -> None:
+    """A first refresh that is late already waits for those that would become late."""
+    assert [2, 1] == order(
+        planned(1, "a", due_since=NOW - 13 * HOUR),
+        planned(2, "b", due_since=NOW - HOUR, account_asked_at=NOW),
+    )
+
+
+def test_no_report_waits_for_more_than_ten_of_its_own_dataset() -> None:
+    """The turn of its ads account and dataset is then its own."""
+    patient = planned(1, age=400, passed_over=WAITS_FOR_AT_MOST)
+    assert [1, 2, 3] == order(planned(2), patient, planned(3, "b", account_asked_at=NOW))
+    assert [2, 1] == order(planned(2, by_hand=True, age=9), patient)
+
+
+def test_nothing_planned_is_nothing_to_create() -> None:
+    """Without candidates there is no next one."""
+    assert [] == order()
+
+
+def test_a_day_that_has_just_ended_east_of_greenwich_is_yesterday() -> None:
+    """In Sydney the 15th is over while it is the 15th in UTC."""
+    assert [1, 1, 3] == [days_old(date(2026, 1, day), NOW) for day in (15, 14, 12)]
+
+
+@given(ages=st.lists(st.integers(2, 700), min_size=1, max_size=12), days=st.integers(1, 40))
+def test_old_reports_are_created_under_a_flood_of_new_ones(ages: list[int], days: int) -> None:
+    """Where each create finds a new yesterday of the same dataset, one in eleven goes to an older report."""
+    old = [planned(100 + n, age=age) for n, age in enumerate(ages)]
+    created = 0
+    for n in range(11 * days):
+        chosen = next_to_create([planned(n), *old], dict(DATASETS), now=NOW, tolerance=TOLERANCE)
+        assert chosen is not None
+        created += chosen.request_id >= 100
+        old = [
+            planned(one.request_id, age=one.age, passed_over=one.passed_over + 1)
+            for one in old
+            if one != chosen
+        ]
+    assert created >= min(days, len(ages))

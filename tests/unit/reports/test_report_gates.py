@@ -1,0 +1,102 @@
+"""The gate through which reports of one client id and region are created: how it learns Amazon's limits."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bidbeacon_pipelines.reports.gates import (
+    FIRST_CLOSURE,
+    LARGEST_LIMIT,
+    LONGEST_CLOSURE,
+    LONGEST_PACE,
+    LONGEST_WISH,
+    PROBE_LASTS,
+    SHORTEST_PACE,
+    Gate,
+    accepted,
+    entered,
+    may_create,
+    refused,
+)
+
+NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
+SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
+
+
+def test_two_reports_are_in_flight_at_first() -> None:
+    """Nothing is known yet: a third report has to wait."""
+    assert [True, True, False] == [may_create(Gate(), in_flight, NOW) for in_flight in range(3)]
+
+
+def test_creates_keep_their_pace() -> None:
+    """After one create the next waits for the pace, however many places are free."""
+    gate = entered(Gate(limit=9, pace=10 * SECOND), NOW)
+    assert [False, True] == [may_create(gate, 0, NOW + seconds * SECOND) for seconds in (9, 10)]
+
+
+def test_a_refused_create_halves_the_limit_and_closes_the_gate_for_minutes() -> None:
+    """Nothing is created for 2 to 5 minutes, and half as much at once afterwards, but never less than one."""
+    gates = [refused(Gate(limit=5), NOW, jitter=jitter) for jitter in (0, 1)]
+    assert [2.5, 2.5] == [gate.limit for gate in gates]
+    assert [NOW + closure for closure in FIRST_CLOSURE] == [gate.next_create_at for gate in gates]
+    assert 1 == refused(Gate(limit=1), NOW, jitter=0).limit
+    assert 2 * SHORTEST_PACE == gates[0].pace
+
+
+def test_refusals_in_a_row_close_it_twice_as_long_up_to_an_hour() -> None:
+    """2, 4, 8, 16, 32 minutes, and then an hour each time."""
+    gate, closures = Gate(), []
+    for _ in range(7):
+        gate = refused(gate, NOW, jitter=0)
+        closures.append((gate.next_create_at - NOW) / MINUTE)
+    assert [2, 4, 8, 16, 32, 60, 60] == closures
+    assert LONGEST_PACE >= gate.pace
+
+
+def test_a_closed_gate_opens_for_one_probe() -> None:
+    """When the time is over one create goes alone; the others wait for its answer, or two minutes where none comes."""
+    gate = refused(Gate(limit=8), NOW, jitter=0)
+    opens = gate.next_create_at
+    assert may_create(gate, 0, opens)
+    probing = entered(gate, opens)
+    assert not may_create(probing, 1, opens + PROBE_LASTS - SECOND)
+    assert may_create(probing, 1, opens + PROBE_LASTS)
+    opened = accepted(probing, 1, opens + 5 * SECOND)
+    assert (0, opens + 5 * SECOND + opened.pace) == (opened.refusals, opened.next_create_at)
+
+
+@pytest.mark.parametrize(
+    ("wish", "expected"),
+    [(30 * SECOND, 2 * MINUTE), (3 * HOUR, 3 * HOUR), (timedelta(days=9), LONGEST_WISH)],
+)
+def test_amazons_wish_is_heeded_where_it_is_longer(wish: timedelta, expected: timedelta) -> None:
+    """A `Retry-After` lengthens the closure, up to a day."""
+    assert NOW + expected == refused(Gate(), NOW, jitter=0, not_before=NOW + wish).next_create_at
+
+
+def test_ten_accepted_creates_at_the_limit_make_room_for_one_more() -> None:
+    """Only creates that fill the last place raise the limit: others say nothing about it."""
+    gate = Gate()
+    for _ in range(10):
+        gate = accepted(gate, 1, NOW)
+    assert 2 == gate.places
+    for _ in range(10):
+        gate = accepted(gate, gate.places, NOW)
+    assert 3 == gate.places
+
+
+@given(st.lists(st.one_of(st.just("accepted"), st.floats(0, 1)), max_size=60))
+def test_limits_stay_within_their_bounds(answers: list[str | float]) -> None:
+    """Whatever Amazon answers, at least one report may be in flight, and the gate opens again within an hour."""
+    gate = Gate()
+    for answer in answers:
+        gate = entered(gate, NOW)
+        if isinstance(answer, str):
+            gate = accepted(gate, gate.places, NOW)
+        else:
+            gate = refused(gate, NOW, jitter=answer)
+        assert 1 <= gate.places <= LARGEST_LIMIT
+        assert SHORTEST_PACE <= gate.pace <= LONGEST_PACE
+        assert gate.next_create_at <= NOW + LONGEST_CLOSURE

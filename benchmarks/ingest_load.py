@@ -59,7 +59,7 @@ def load_parts(engine: Engine, request_id: int, parts: Sequence[Path]) -> LoadRe
             connection,
             Scope(account, DATASET.name, request_id, created_at),
             DATASET,
-            list_windows_of_request(connection, request_id),
+            list_windows_of_request(connection, request_id)[ACCOUNT_KEY],
             parts,
             targets=TargetIndex(list_targets(connection, account)),
             rules=_RULES,

@@ -61,7 +61,7 @@ class Ours(Contender):
             create_windows(connection, account, DATASET.name, dict.fromkeys(DAYS, NOW))
             self.request_id = insert_request(
                 connection,
-                account,
+                account.account_id,
                 DATASET.name,
                 DAYS[0],
                 DAYS[-1],
@@ -69,4 +69,4 @@ class Ours(Contender):
                 session_id=uuid4(),
                 created_at=sent_at,
             )
-            attach_windows(connection, account, DATASET.name, DAYS, self.request_id)
+            attach_windows(connection, self.request_id, now=sent_at)

@@ -16,6 +16,7 @@ from benchmarks.ingest_load import ACCOUNT_KEY, NOW
 from benchmarks.ingest_reports import Report
 from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
 from bidbeacon_pipelines.store.accounts import Account, get_account, upsert_account
+from bidbeacon_pipelines.store.ads_accounts import upsert_ads_account
 from bidbeacon_pipelines.store.engine import make_engine
 from bidbeacon_pipelines.store.entities import merge_entities
 from bidbeacon_pipelines.store.migrate import upgrade
@@ -165,5 +166,6 @@ def _add_account(connection: Any) -> Account:
         "marketplace_id": None,
         "trusted": True,
     }
+    upsert_ads_account(connection, values | {"client_id": "bench"}, now=NOW)
     upsert_account(connection, values, now=NOW)
     return get_account(connection, ACCOUNT_KEY)

@@ -10,6 +10,7 @@ from benchmarks import session_world
 from benchmarks.database import fresh_database
 from benchmarks.session_world import ACCOUNTS
 from bidbeacon_pipelines.store.accounts import upsert_account
+from bidbeacon_pipelines.store.ads_accounts import upsert_ads_account
 
 DAYS = 456
 DATASET = "daily_targets"
@@ -69,4 +70,5 @@ def _add_account(connection: Connection, number: int, now: datetime) -> None:
         "marketplace_id": None,
         "trusted": True,
     }
+    upsert_ads_account(connection, values | {"client_id": "bench"}, now=now)
     upsert_account(connection, values, now=now)

@@ -10,41 +10,38 @@ from sqlalchemy import Connection, event
 
 from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
 from bidbeacon_pipelines.store.accounts import Account
-from bidbeacon_pipelines.store.requests import (
-    count_open_requests,
-    insert_request,
-    list_turns,
-)
-from bidbeacon_pipelines.store.windows import list_accounts_with_due_work, list_windows_to_plan
+from bidbeacon_pipelines.store.ads_accounts import list_ads_accounts_with_due_work
+from bidbeacon_pipelines.store.requests import insert_request, list_candidates, list_plans
+from bidbeacon_pipelines.store.windows import list_days_to_plan, list_next_due
 
 Statement = tuple[str, Any]
 
 
-def explain_due_work(connection: Connection, *, now: datetime, slots: int) -> str:
-    """Give the question which accounts have due work, with its plan."""
+def explain_due_work(connection: Connection, *, now: datetime) -> str:
+    """Give the question which ads accounts have due work, with its plan."""
     return explained(
         connection,
-        "Which accounts have due work",
-        lambda: list_accounts_with_due_work(connection, now=now, slots=slots, datasets=tuple(DATASETS)),
+        "Which ads accounts have due work",
+        lambda: list_ads_accounts_with_due_work(connection, now=now, datasets=tuple(DATASETS)),
     )
 
 
 def explain_planning(
     connection: Connection, account: Account, dataset: Dataset, *, now: datetime, session_id: UUID
 ) -> Iterator[str]:
-    """Give the statements that plan one dataset of an account, each with its plan; the caller rolls back."""
-    today = now.date()
+    """Give the statements that plan an ads account and create its reports, each with its plan; the caller rolls back."""
+    today, account_id = now.date(), account.account_id
     calls: Mapping[str, Any] = {
-        "The windows that planning an account must know of": lambda: list_windows_to_plan(
-            connection, account, tuple(DATASETS), now=now
+        "The days that planning an ads account must know of": lambda: list_days_to_plan(
+            connection, account_id, tuple(DATASETS), now=now
         ),
-        "Reports in flight of an ads account": lambda: count_open_requests(connection, account.account_id),
-        "How long datasets, and their oldest due windows, have been passed over": lambda: list_turns(
-            connection, account, dict.fromkeys(DATASETS, now - timedelta(hours=12))
+        "When its next windows fall due": lambda: list_next_due(
+            connection, account_id, after=now, until=now + timedelta(hours=6)
         ),
-        "Storing a request in a free slot": lambda: insert_request(
+        "What is planned for it already": lambda: list_plans(connection, account_id),
+        "Storing a request": lambda: insert_request(
             connection,
-            account,
+            account_id,
             dataset.name,
             today,
             today,
@@ -52,6 +49,7 @@ def explain_planning(
             session_id=session_id,
             created_at=now,
         ),
+        "What may be created at a gate": lambda: list_candidates(connection, "bench", "EU", now=now),
     }
     for title, call in calls.items():
         yield explained(connection, title, call)

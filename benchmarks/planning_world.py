@@ -7,19 +7,22 @@ from datetime import UTC, date, datetime, timedelta
 from sqlalchemy import Connection, Engine, text
 
 from benchmarks.database import fresh_database
-from benchmarks.simulation import ZONES
+from benchmarks.simulation import ACCOUNTS as ACCOUNTS_BY_COUNTRIES
+from benchmarks.simulation import ZONES, time_zone
 from bidbeacon_pipelines.account_keys import account_key
 from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
 from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.reports.windows import window_dates
 from bidbeacon_pipelines.store.accounts import upsert_account
+from bidbeacon_pipelines.store.ads_accounts import upsert_ads_account
 
 ACCOUNTS = 1000
 DAYS = 480
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 """An instant at which all accounts have the same date."""
 TODAY = date(2026, 11, 20)
-_REGIONS = {"US": "NA", "BR": "NA", "DE": "EU", "GB": "EU", "IN": "EU", "JP": "FE", "AU": "FE"}
+GLOBAL_ACCOUNT = "amzn1.ads-account.g.global00000000000000000"
+"""One ads account in 18 countries, beside the 1,000 of one country each."""
 
 # Full history, refreshed at the last midnight: each window's data are as of its last offset, and it is due at its next one.
 _WINDOWS = text("""
@@ -33,9 +36,9 @@ _WINDOWS = text("""
      CROSS JOIN (SELECT CAST(:today AS date) - n AS day FROM generate_series(1, :days) AS n) d
      CROSS JOIN LATERAL (SELECT CAST(:today AS date)::timestamp AT TIME ZONE a.time_zone AS refreshed) at""")
 _REQUESTS = text("""
-    INSERT INTO report_requests (account_id, country_code, dataset, slot, start_date, end_date, status, report_id, attempts, polls, loads,
+    INSERT INTO report_requests (account_id, dataset, start_date, end_date, status, report_id, attempts, polls, loads,
                                  created_at, sent_at, finished_at)
-    SELECT account_id, country_code, 'daily_targets', 1 + n % 2, CAST(:today AS date) - n - 60, CAST(:today AS date) - n, 'loaded',
+    SELECT account_id, 'daily_targets', CAST(:today AS date) - n - 60, CAST(:today AS date) - n, 'loaded',
            gen_random_uuid()::text, 1, 2, 1, at, at, at
       FROM advertiser_accounts CROSS JOIN LATERAL (SELECT n, CAST(:today AS date) - n + interval '9 hours' AS at FROM generate_series(1, 100) n) t""")
 
@@ -51,13 +54,17 @@ def planning_world() -> Iterator[tuple[EmbeddedPostgres, Engine]]:
 def _fill(engine: Engine) -> None:
     with engine.begin() as connection:
         for number in range(ACCOUNTS):
-            _add_account(connection, number)
+            country = list(ZONES)[number % len(ZONES)]
+            _add_account(connection, f"amzn1.ads-account.g.bench{number:021d}", country)
+        for country in ACCOUNTS_BY_COUNTRIES[18]:
+            _add_account(connection, GLOBAL_ACCOUNT, country)
         connection.execute(
             text(
-                "UPDATE advertiser_accounts SET entities_synced_at = :now, last_look_at = :now - interval '20 hours'"
+                "UPDATE ads_accounts SET last_look_at = :now - interval '20 hours', planned_at = :now - interval '20 hours'"
             ),
             {"now": NOW},
         )
+        connection.execute(text("UPDATE advertiser_accounts SET entities_synced_at = :now"), {"now": NOW})
         connection.execute(
             text("""INSERT INTO dataset_windows (account_id, country_code, dataset, through_date)
                     SELECT account_id, country_code, dataset, CAST(CAST(:now AS timestamptz) AT TIME ZONE time_zone AS date)
@@ -78,32 +85,29 @@ def _fill(engine: Engine) -> None:
     tidy(engine)
 
 
-def _add_account(connection: Connection, number: int) -> None:
-    country = list(ZONES)[number % len(ZONES)]
-    account_id = f"amzn1.ads-account.g.bench{number:021d}"
-    upsert_account(
-        connection,
-        {
-            "account_id": account_id,
-            "country_code": country,
-            "account_key": account_key(account_id, country),
-            "name": f"Account {number}",
-            "amazon_status": "CREATED",
-            "profile_id": str(number),
-            "entity_id": None,
-            "region": _REGIONS[country],
-            "currency_code": "USD",
-            "time_zone": ZONES[country],
-            "marketplace_id": None,
-            "trusted": True,
-        },
-        now=NOW - timedelta(days=DAYS),
-    )
+def _add_account(connection: Connection, account_id: str, country: str) -> None:
+    values = {
+        "account_id": account_id,
+        "client_id": "bench",
+        "country_code": country,
+        "account_key": account_key(account_id, country),
+        "name": "Bench",
+        "amazon_status": "CREATED",
+        "profile_id": "1",
+        "entity_id": None,
+        "region": "EU",
+        "currency_code": "USD",
+        "time_zone": time_zone(country),
+        "marketplace_id": None,
+        "trusted": True,
+    }
+    upsert_ads_account(connection, values, now=NOW - timedelta(days=DAYS))
+    upsert_account(connection, values, now=NOW - timedelta(days=DAYS))
 
 
 def make_due(engine: Engine, *, accounts: int) -> None:
     """Let yesterday's refreshes be due in so many accounts, as if they had last been looked at a day ago."""
-    chosen = "(SELECT account_id FROM advertiser_accounts ORDER BY account_id LIMIT :accounts)"
+    chosen = "(SELECT account_id FROM ads_accounts ORDER BY account_id LIMIT :accounts)"
     with engine.begin() as connection:
         connection.execute(
             text(f"""UPDATE report_windows
@@ -120,6 +124,7 @@ def make_empty(engine: Engine) -> None:
     """Let every window of every account be missing and due: nothing was ever loaded. They lie as they are made, account by account."""
     with engine.begin() as connection:
         connection.execute(text("TRUNCATE report_windows, report_requests"))
+        connection.execute(text("UPDATE ads_accounts SET planned_at = NULL"))
         connection.execute(
             text("""INSERT INTO report_windows (account_id, country_code, dataset, window_date, next_refresh_at)
                     SELECT a.account_id, a.country_code, dataset, d.day, (d.day + 1)::timestamp AT TIME ZONE a.time_zone
@@ -146,7 +151,9 @@ def tidy(engine: Engine) -> None:
     """Do what autovacuum does in time."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(
-            text("VACUUM (ANALYZE) report_windows, report_requests, advertiser_accounts, dataset_windows")
+            text(
+                "VACUUM (ANALYZE) report_windows, report_requests, ads_accounts, advertiser_accounts, dataset_windows"
+            )
         )
 
 

@@ -1,15 +1,18 @@
-"""How many reports planning asks for, counted by living through an account's days with the pure functions alone.
+"""How many reports planning asks for, counted by living through the days of ads accounts with the product's own pure functions.
 
-`python -m benchmarks.simulation` prints the table of docs/planning.md.
+`python -m benchmarks.simulation` prints the tables of docs/planning.md.
 """
 
+import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import cache
 
+from bidbeacon_pipelines.amazon_ads.countries import get_country
 from bidbeacon_pipelines.reports.datasets import DAILY_TARGETS, HOURLY_TARGETS, Dataset
-from bidbeacon_pipelines.reports.planning import PlannableWindow, PlannedRequest, plan_requests
-from bidbeacon_pipelines.reports.windows import local_date, next_refresh_at, start_of_day, window_dates
+from bidbeacon_pipelines.reports.planning import PlannedRequest, plan_requests, should_wait_for_countries
+from bidbeacon_pipelines.reports.windows import due_at, local_date, oldest_served, start_of_day
 
 DAILY = DAILY_TARGETS
 HOURLY = HOURLY_TARGETS
@@ -22,112 +25,215 @@ ZONES = {
     "AU": "Australia/Sydney",
     "BR": "America/Sao_Paulo",
 }
-FREE_SLOTS = 2
-REPORT_TAKES = timedelta(minutes=5)
+EUROPE = ("AE", "BE", "DE", "EG", "ES", "FR", "GB", "IE", "IN", "IT", "NL", "PL", "SA", "SE", "TR", "ZA")
+ACCOUNTS = {1: ("US",), 5: ("DE", "ES", "FR", "GB", "IT"), 18: (*EUROPE, "CA", "US")}
+"""Ads accounts by their number of countries; that of 18 is in all of Amazon's European region, in the US and in Canada."""
+WORLDWIDE = (*EUROPE, "AU", "BR", "CA", "JP", "MX", "SG", "US")
+PATIENCE = timedelta(hours=6)
+LOOK_AFTER = timedelta(seconds=30)
 START = date(2026, 2, 10)
 """Sixty days from here have a change of the clocks in the US, in Europe and in Australia."""
+DAYS = 60
 
 
 @dataclass(frozen=True)
-class DayOfReports:
-    """What one local day took.
+class Count:
+    """What one day, or one catching up, took.
 
     Attributes:
-        day: The day.
         requests: How many reports were asked for.
         windows: How many refreshes were due: how many reports one a window would take.
     """
 
-    day: date
     requests: int
     windows: int
 
 
-class SimulatedAccount:
-    """One dataset of one account: which windows it has, and as of when their data are. Amazon takes five minutes a report."""
+class SimulatedDataset:
+    """One dataset of an ads account: when each window falls due next, and which are due. A report holds what was true when it was created.
 
-    def __init__(self, dataset: Dataset, time_zone: str) -> None:
-        self._dataset = dataset
-        self._zone = time_zone
-        self._as_of: dict[date, datetime | None] = {}
+    Args:
+        dataset: Which.
+        countries: Of the ads account.
+        days: How many days its windows are followed for, from `START` on.
+    """
 
-    def catch_up(self, now: datetime) -> DayOfReports:
-        """Ask, two reports at a time, until nothing is due."""
-        today = local_date(now, self._zone)
-        for day in window_dates(self._dataset, today):
-            self._as_of.setdefault(day, None)
-        due_at_first = len(self._due(now, today))
-        requests = 0
-        while asked := self._ask(now, today):
-            requests += len(asked)
-            now += REPORT_TAKES
-        return DayOfReports(today, requests, due_at_first)
+    def __init__(self, dataset: Dataset, countries: Sequence[str], days: int = DAYS) -> None:
+        self.dataset = dataset
+        self._zones = {country: time_zone(country) for country in countries}
+        self._next_due: dict[tuple[str, date], datetime] = {}
+        self._falling_due: list[tuple[datetime, str, date]] = []
+        self.due: dict[tuple[str, date], datetime] = {}
+        self._plan: list[PlannedRequest] | None = None
+        oldest = oldest_served(dataset, START)
+        for n in range((START - oldest).days + days):
+            for country in countries:
+                self._refresh(country, oldest + timedelta(days=n), None)
 
-    def _ask(self, now: datetime, today: date) -> Sequence[PlannedRequest]:
-        due = self._due(now, today)
-        windows = [PlannableWindow(day, due=True, in_flight=False, due_since=at) for day, at in due.items()]
-        asked = plan_requests(self._dataset, windows, today=today, free_slots=FREE_SLOTS).requests
-        for request in asked:
-            self._as_of |= dict.fromkeys(request.windows, now)
-        return asked
+    def advance(self, now: datetime) -> int:
+        """Let time pass; return how many windows fell due meanwhile."""
+        fell_due = 0
+        while self._falling_due and self._falling_due[0][0] <= now:
+            at, country, day = heapq.heappop(self._falling_due)
+            if self._next_due[country, day] == at and (country, day) not in self.due:
+                self.due[country, day] = at
+                fell_due += 1
+        if fell_due:
+            self._plan = None
+            oldest = min(_oldest_served(self.dataset, local_date(now, zone)) for zone in self._zones.values())
+            for key in [key for key in self.due if key[1] < oldest]:
+                del self.due[key]
+        return fell_due
 
-    def _due(self, now: datetime, today: date) -> dict[date, datetime]:
-        falls_due = {
-            day: next_refresh_at(self._dataset, day, self._zone, self._as_of[day])
-            for day in window_dates(self._dataset, today)
-        }
-        return {day: at for day, at in falls_due.items() if at is not None and at <= now}
+    def plan(self, now: datetime, *, patience: timedelta = PATIENCE) -> list[PlannedRequest]:
+        """Cover what is due, the newest first; nothing where that waits for other countries."""
+        if self._plan is None:  # nothing changes it but what falls due, or is created
+            self._plan = self._plan_anew(now, patience)
+        return self._plan
+
+    def _plan_anew(self, now: datetime, patience: timedelta) -> list[PlannedRequest]:
+        first_due = min(self.due.values(), default=None)
+        if first_due is None:
+            return []
+        if len(self._zones) > 1 and should_wait_for_countries(first_due, self.next_due(), now, patience):
+            return []
+        days: dict[date, datetime] = {}
+        for (_, day), at in self.due.items():
+            days[day] = min(at, days.get(day, at))
+        return plan_requests(days, longest_days=self.dataset.longest_period_days)
+
+    def create(self, request: PlannedRequest, now: datetime) -> list[datetime]:
+        """Make all windows in a report's period whose day is over wait for it; return when each of the first refreshes among them fell due."""
+        first = []
+        self._plan = None
+        for country, zone in self._zones.items():
+            today = local_date(now, zone)
+            for n in range((request.end - request.start).days + 1):
+                day = request.start + timedelta(days=n)
+                if day < today and (country, day) in self._next_due:
+                    due_since = self.due.pop((country, day), None)
+                    if due_since == _instants(self.dataset, day, zone)[0]:
+                        first.append(due_since)
+                    self._refresh(country, day, now)
+        return first
+
+    def next_due(self) -> datetime | None:
+        """Return when the next window falls due."""
+        while self._falling_due:
+            at, country, day = self._falling_due[0]
+            if self._next_due[country, day] == at and (country, day) not in self.due:
+                return at
+            heapq.heappop(self._falling_due)
+        return None
+
+    def _refresh(self, country: str, day: date, as_of: datetime | None) -> None:
+        """Note from when a window's data is, and when it falls due next."""
+        instants = _instants(self.dataset, day, self._zones[country])
+        at = next((one for one in instants if as_of is None or one > as_of), None)
+        if at is None:
+            self._next_due[country, day] = datetime.max.replace(tzinfo=instants[0].tzinfo)
+            return
+        self._next_due[country, day] = at
+        heapq.heappush(self._falling_due, (at, country, day))
 
 
-def fill(dataset: Dataset, time_zone: str) -> DayOfReports:
-    """Count what fills an account that has nothing."""
-    return SimulatedAccount(dataset, time_zone).catch_up(start_of_day(START, time_zone))
+@cache
+def time_zone(country: str) -> str:
+    """Return the time zone of a country's marketplace."""
+    return get_country(country, region="EU").time_zone
 
 
-def live(dataset: Dataset, time_zone: str, days: int, *, every: int = 1) -> list[DayOfReports]:
-    """Count what each day takes that an account, full to begin with, is looked at; `every` so many days, just after midnight."""
-    account = SimulatedAccount(dataset, time_zone)
-    account.catch_up(start_of_day(START, time_zone))
-    instants = [start_of_day(START + timedelta(days=n), time_zone) for n in range(every, days + 1, every)]
-    return [account.catch_up(now + timedelta(seconds=30)) for now in instants]
+@cache
+def _instants(dataset: Dataset, day: date, zone: str) -> tuple[datetime, ...]:
+    return tuple(due_at(day, offset, zone) for offset in dataset.refresh_offsets)
+
+
+@cache
+def _oldest_served(dataset: Dataset, today: date) -> date:
+    return oldest_served(dataset, today)
+
+
+def fill(dataset: Dataset, countries: Sequence[str]) -> Count:
+    """Count what fills an ads account that has nothing."""
+    account = SimulatedDataset(dataset, countries)
+    return _catch_up(account, noon(countries, 0))
+
+
+def live(
+    dataset: Dataset, countries: Sequence[str], *, days: int = DAYS, patience: timedelta = PATIENCE
+) -> list[Count]:
+    """Count what each day takes of an ads account that is full to begin with and planned whenever a window falls due."""
+    account = SimulatedDataset(dataset, countries, days)
+    _catch_up(account, noon(countries, 0))
+    return [_live_until(account, noon(countries, n), patience) for n in range(1, days + 1)][1:]
+
+
+def miss(dataset: Dataset, countries: Sequence[str], every: int) -> list[Count]:
+    """Count what an ads account takes that is full to begin with and planned every so many days only."""
+    account = SimulatedDataset(dataset, countries)
+    _catch_up(account, noon(countries, 0))
+    return [_catch_up(account, noon(countries, n)) for n in range(every, DAYS + 1, every)]
+
+
+def noon(countries: Sequence[str], day: int) -> datetime:
+    """Return noon of a day of the simulation, in the first country."""
+    return start_of_day(START + timedelta(days=day), time_zone(countries[0])) + timedelta(hours=12)
+
+
+def _catch_up(account: SimulatedDataset, now: datetime) -> Count:
+    windows = account.advance(now)
+    requests = account.plan(now, patience=timedelta(0))
+    for request in requests:
+        account.create(request, now)
+    return Count(len(requests), windows)
+
+
+def _live_until(account: SimulatedDataset, end: datetime, patience: timedelta) -> Count:
+    requests = windows = 0
+    while (at := account.next_due()) is not None and at <= end:
+        now = at + LOOK_AFTER
+        windows += account.advance(now)
+        for request in account.plan(now, patience=patience):
+            account.create(request, now)
+            requests += 1
+    return Count(requests, windows)
 
 
 def table() -> str:
-    """Give the table of docs/planning.md."""
-    return "\n".join(["| | reports, planned | one a window |", "|---|---:|---:|", *_rows()])
+    """Return the table of docs/planning.md: reports by countries, and at 18 how many one a window would take."""
+    heads = [f"{n} {'country' if n == 1 else 'countries'}" for n in ACCOUNTS]
+    lines = [f"| reports | {' | '.join(heads)} | 18, one a window |", "|---|---:|---:|---:|---:|"]
+    return "\n".join([*lines, *_rows()])
 
 
 def _rows() -> Iterator[str]:
     names = {"daily": DAILY, "hourly": HOURLY}
-    fills = {name: fill(dataset, ZONES["US"]) for name, dataset in names.items()}
-    for name, filled in fills.items():
-        yield _row(f"filling an empty account, {name} dataset", filled.requests, filled.windows)
-    account = _of_five({name: filled.requests for name, filled in fills.items()})
-    yield _row(
-        "filling an empty account, all five", account, _of_five({n: f.windows for n, f in fills.items()})
+    fills = {name: [fill(dataset, who) for who in ACCOUNTS.values()] for name, dataset in names.items()}
+    yield from _group("filling an empty ads account", fills)
+    lived = {name: [_most(live(d, who)) for who in ACCOUNTS.values()] for name, d in names.items()}
+    yield from _group("a steady day", lived)
+    missed = {name: [_most(miss(d, who, 7)) for who in ACCOUNTS.values()] for name, d in names.items()}
+    yield from _group("a week off", missed)
+
+
+def _group(what: str, counts: dict[str, list[Count]]) -> Iterator[str]:
+    for name, by_account in counts.items():
+        yield _row(f"{what}, {name} dataset", by_account)
+    five = [
+        Count(3 * d.requests + 2 * h.requests, 3 * d.windows + 2 * h.windows)
+        for d, h in zip(counts["daily"], counts["hourly"], strict=True)
+    ]
+    yield _row(f"{what}, all five datasets", five)
+
+
+def _row(what: str, by_account: Sequence[Count]) -> str:
+    return (
+        f"| {what} | {' | '.join(f'{one.requests:,}' for one in by_account)} | {by_account[-1].windows:,} |"
     )
-    lived = {name: live(dataset, ZONES["US"], 60) for name, dataset in names.items()}
-    for name, days in lived.items():
-        yield _row(f"a day of a steady account, {name} dataset", *_most(days))
-    requests, windows = ({n: _most(d)[place] for n, d in lived.items()} for place in (0, 1))
-    yield _row("a day of a steady account, all five", _of_five(requests), _of_five(windows))
-    for name, dataset in names.items():
-        yield _row(
-            f"a week without any refresh, {name} dataset", *_most(live(dataset, ZONES["US"], 56, every=7))
-        )
 
 
-def _most(days: Sequence[DayOfReports]) -> tuple[int, int]:
-    return max(day.requests for day in days), max(day.windows for day in days)
-
-
-def _of_five(counts: dict[str, int]) -> int:
-    """Add up three daily datasets and two hourly ones."""
-    return 3 * counts["daily"] + 2 * counts["hourly"]
-
-
-def _row(what: str, planned: int, one_a_window: int) -> str:
-    return f"| {what} | {planned:,} | {one_a_window:,} |"
+def _most(days: Sequence[Count]) -> Count:
+    return Count(max(day.requests for day in days), max(day.windows for day in days))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,12 @@
-"""The short key of an account: its partition in Dagster, its tag on the page, its name on the command line."""
+"""The short keys of accounts and ads accounts: partitions in Dagster, tags on the page, names on the command line."""
 
 import re
+import unicodedata
+from collections.abc import Iterable
 
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
+_SHORTEST_PREFIX = 8
+_LONGEST_SLUG = 40
 
 
 def account_key(account_id: str, country_code: str) -> str:
@@ -13,7 +17,31 @@ def account_key(account_id: str, country_code: str) -> str:
     Raises:
         ValueError: the id's tail has characters that a partition key can't have.
     """
+    return f"{country_code}.{_tail(account_id)}"
+
+
+def ads_account_key(account_id: str, name: str, other_ids: Iterable[str]) -> str:
+    """Return `<slug of the name>.<prefix of the id's end>`, e.g. `acme-merch.1kc1bk21`; without the slug where a name leaves nothing of it.
+
+    Args:
+        account_id: Amazon's id.
+        name: Its name at first sight; the key stays when it changes.
+        other_ids: The ids of all other ads accounts: the prefix has eight characters, or as many as tell it from these.
+
+    Raises:
+        ValueError: the id's tail has characters that a key can't have.
+    """
+    tail = _tail(account_id)
+    others = [other.rsplit(".", 1)[-1] for other in other_ids]
+    prefixes = (tail[:length] for length in range(_SHORTEST_PREFIX, len(tail)))
+    prefix = next((one for one in prefixes if not any(other.startswith(one) for other in others)), tail)
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:_LONGEST_SLUG].strip("-")
+    return f"{slug}.{prefix}" if slug else prefix
+
+
+def _tail(account_id: str) -> str:
     tail = account_id.rsplit(".", 1)[-1]
     if not _PLAIN.fullmatch(tail):
         raise ValueError(f"Expected an account id that ends in letters, digits, - or _, got: {account_id!r}.")
-    return f"{country_code}.{tail}"
+    return tail

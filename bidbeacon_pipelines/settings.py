@@ -65,6 +65,12 @@ class Settings(SessionSettings):
     by_hand_wait_minutes: int = Field(
         90, ge=1, le=24 * 60, description="How long a materialization by hand waits for Amazon."
     )
+    wait_for_countries_hours: float = Field(
+        6,
+        ge=0,
+        le=12,
+        description="How long a due window waits for the other countries of its ads account, which the same report serves.",
+    )
     bad_row_share: float = Field(
         0.02, ge=0, le=1, description="Over this share of bad rows a load is refused."
     )

@@ -27,10 +27,13 @@ _MAX_ERROR_TEXT = 8_000
 
 @dataclass(frozen=True)
 class AccountRef:
-    """The account a session works for: its id and country as the platform names them, and the short key that tags show."""
+    """The account a session works for: its id and country as the platform names them, and the short key that tags show.
+
+    `country_code` is None for an account that is more than one country.
+    """
 
     account_id: str
-    country_code: str
+    country_code: str | None
     key: str
 
 

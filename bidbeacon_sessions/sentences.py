@@ -204,7 +204,7 @@ def _text(value: Any, _argument: str, _values: Mapping[str, Any]) -> str:
 
 
 def _count(value: Any, argument: str, _values: Mapping[str, Any]) -> str:
-    number = len(value) if isinstance(value, (list, tuple)) else int(value or 0)
+    number = len(value) if isinstance(value, (list, tuple, dict)) else int(value or 0)
     singular, _, plural = argument.partition("|")
     noun = singular if number == 1 else plural or f"{singular}s"
     return f"{number:,} {noun}".strip()

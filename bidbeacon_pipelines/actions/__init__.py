@@ -19,6 +19,7 @@ from bidbeacon_pipelines.actions.entities import (
     TargetsResolved,
 )
 from bidbeacon_pipelines.actions.reports import (
+    CreatesPaused,
     LoadsRecorded,
     OtherProductsReported,
     QuarantineReplayed,
@@ -28,6 +29,7 @@ from bidbeacon_pipelines.actions.reports import (
     ReportPending,
     ReportProcessed,
     ReportRequested,
+    ReportsPlanned,
     ReportSplit,
     RequestRetried,
     SilenceAccepted,
@@ -49,6 +51,7 @@ __all__ = [
     "AccountSyncFailed",
     "AccountsSynced",
     "ClaimsChecked",
+    "CreatesPaused",
     "CredentialsAccepted",
     "CredentialsRefused",
     "EntitiesSynced",
@@ -67,6 +70,7 @@ __all__ = [
     "ReportProcessed",
     "ReportRequested",
     "ReportSplit",
+    "ReportsPlanned",
     "RequestRetried",
     "SilenceAccepted",
     "SkipReason",

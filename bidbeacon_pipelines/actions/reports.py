@@ -5,6 +5,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import ClassVar
 
+from pydantic import Field
+
 from bidbeacon_sessions import Action, Touch
 
 
@@ -13,8 +15,8 @@ class SkipReason(StrEnum):
 
     ALREADY_FRESH = "already fresh"
     WORKED_ON_ELSEWHERE = "another run works on it"
-    NO_FREE_SLOT = "two reports of this account are in flight"
-    OTHERS_TURN = "another country of the ads account has its turn"
+    WAITS_FOR_COUNTRIES = "waits for the other countries of the ads account"
+    WAITS_FOR_AMAZON = "Amazon makes no more reports at a time"
     OFFSET_MISSED = "a later refresh covers it"
     NOT_SERVED = "Amazon does not serve this day any more"
     NOT_STARTED = "the day has not begun in the account's time zone"
@@ -37,14 +39,38 @@ class _WindowsAction(Action):
         return [Touch(self.account, self.effect, self.dataset, day.isoformat()) for day in self.windows]
 
 
+class _ReportAction(_WindowsAction):
+    """What all actions on one report share.
+
+    Where several countries wait for the report, `account` is their ads account's key, `windows` are all days, and `accounts` has the windows of
+    each account.
+    """
+
+    accounts: dict[str, list[date]] = Field(default_factory=dict)
+
+    def touches(self) -> list[Touch]:
+        """One touch a window of each account."""
+        if not self.accounts:
+            return super().touches()
+        return [
+            Touch(account, self.effect, self.dataset, day.isoformat())
+            for account, days in self.accounts.items()
+            for day in days
+        ]
+
+
 class _RequestEnded(_WindowsAction):
-    """What all actions share that a request ends with: the work that was queued with it is done."""
+    """What all actions share that a request ends with: the work that was queued with it is done.
+
+    Countries are loaded one after another: the request goes on where `more_countries` are to come.
+    """
 
     request_id: int
+    more_countries: bool = False
 
     def kept_promises(self) -> list[str]:
         """The request's."""
-        return [report_promise(self.request_id)]
+        return [] if self.more_countries else [report_promise(self.request_id)]
 
 
 def report_promise(request_id: int) -> str:
@@ -80,12 +106,31 @@ class WindowsReopened(_WindowsAction):
     effect = "reopened"
 
 
-class WindowsQueued(_WindowsAction):
-    """Due windows wait to be asked for: promises that their request comes to an end, in five attempts of a day each at most."""
+class ReportsPlanned(Action):
+    """What is due for an ads account was covered with reports; each is created when it is its turn."""
 
     sentence = (
-        "Queued {windows:count:report window} of {dataset:badge} {windows:windows}[ by hand{by_hand:flag}]"
+        "Planned {reports:count:report} of {dataset:badge} for {windows:count:due window} of {account:account},"
+        " {start:windows} to {end:windows}"
     )
+    effect: ClassVar[str] = "planned"
+
+    account: str
+    dataset: str
+    reports: int
+    windows: int
+    start: date
+    end: date
+
+    def touches(self) -> list[Touch]:
+        """The ads account's dataset: a plan of an empty one has tens of thousands of windows."""
+        return [Touch(self.account, self.effect, self.dataset)]
+
+
+class WindowsQueued(_ReportAction):
+    """Windows wait for a report that is about to be created: promises that it comes to an end, in five attempts of a day each at most."""
+
+    sentence = "Queued {windows:count:report window} of {dataset:badge}[ in {accounts:count:account}] {windows:windows}[ by hand{by_hand:flag}]"
     effect = "queued"
     promise_lasts = timedelta(days=6)
 
@@ -108,6 +153,10 @@ class WindowSkipped(_WindowsAction):
     reason: SkipReason
     detail: str | None = None
 
+    def touches(self) -> list[Touch]:
+        """One touch a window, or one of the dataset where no windows are named."""
+        return super().touches() or [Touch(self.account, self.effect, self.dataset)]
+
 
 class WaitGivenUp(_WindowsAction):
     """A load by hand waited as long as it may; its windows are not loaded yet."""
@@ -119,10 +168,10 @@ class WaitGivenUp(_WindowsAction):
     reason: str
 
 
-class ReportRequested(_WindowsAction):
+class ReportRequested(_ReportAction):
     """A report was asked of Amazon; it covers every window of its range."""
 
-    sentence = "Requested report {report_id:badge} of {dataset:badge} for {windows:count:window}[, {bridged} of them not due,] {windows:windows}"
+    sentence = "Requested report {report_id:badge} of {dataset:badge} for {windows:count:window}[ in {accounts:count:account}][, {bridged} of them not due,] {windows:windows}"
     tone = "progress"
     effect = "requested"
 
@@ -132,10 +181,10 @@ class ReportRequested(_WindowsAction):
     bridged: int = 0
 
 
-class ReportAdopted(_WindowsAction):
+class ReportAdopted(_ReportAction):
     """A report that was in flight already serves these windows too: one of ours, or one that Amazon calls a duplicate."""
 
-    sentence = "Adopted report {report_id:badge} in flight[ since {since:time}] for {windows:count:window} {windows:windows}"
+    sentence = "Adopted report {report_id:badge} in flight[ since {since:time}] for {windows:count:window}[ in {accounts:count:account}] {windows:windows}"
     tone = "progress"
     effect = "adopted"
 
@@ -144,7 +193,7 @@ class ReportAdopted(_WindowsAction):
     since: datetime | None = None
 
 
-class ReportPending(_WindowsAction):
+class ReportPending(_ReportAction):
     """Amazon is not done with a report; it is looked at again later. Only the first look touches each window: the others say no more."""
 
     sentence = (
@@ -163,7 +212,9 @@ class ReportPending(_WindowsAction):
 
     def touches(self) -> list[Touch]:
         """One touch a window at the first look, then one of the dataset."""
-        return super().touches() if self.looks <= 1 else [Touch(self.account, self.effect, self.dataset)]
+        if self.looks <= 1:
+            return super().touches()
+        return [Touch(key, self.effect, self.dataset) for key in self.accounts or (self.account,)]
 
 
 class ReportProcessed(_RequestEnded):
@@ -249,7 +300,7 @@ class SilenceAccepted(_WindowsAction):
     report_id: str
 
 
-class ReportFailed(_RequestEnded):
+class ReportFailed(_ReportAction, _RequestEnded):
     """A request ended without data, for good."""
 
     sentence = "Report[ {report_id:badge}] of {dataset:badge} failed: {reason} {windows:windows}"
@@ -261,7 +312,7 @@ class ReportFailed(_RequestEnded):
     reason: str
 
 
-class ReportSplit(_RequestEnded):
+class ReportSplit(_ReportAction, _RequestEnded):
     """A report was too large for Amazon, so its windows are asked for again in shorter periods."""
 
     sentence = (
@@ -275,7 +326,7 @@ class ReportSplit(_RequestEnded):
     days: int
 
 
-class RequestRetried(_WindowsAction):
+class RequestRetried(_ReportAction):
     """A request did not work out and is made again later."""
 
     sentence = "Attempt {attempt} for {windows:count:window} of {dataset:badge} did not work: {reason} Again at {retry_at:time} {windows:windows}"
@@ -302,6 +353,21 @@ class QuarantineReplayed(_WindowsAction):
     rows: int
     foreign: int = 0
     left: int = 0
+
+
+class CreatesPaused(Action):
+    """Amazon refused to make another report (429): none is created in the region for a while, and then fewer at once."""
+
+    sentence = (
+        "Amazon refused to make another report in {region} (429): none is created before {until:time},"
+        " at most {limit:count:report} at a time then[, {refusals:total:refusal} in a row]"
+    )
+    tone = "warning"
+
+    region: str
+    until: datetime
+    limit: int
+    refusals: int
 
 
 class LoadsRecorded(Action):

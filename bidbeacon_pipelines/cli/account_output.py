@@ -26,7 +26,7 @@ def print_accounts(
     for account in accounts:
         of_account = [one for one in coverage if one.account_key == account.account_key]
         console.print(_head(account), soft_wrap=True)
-        for line in _lines(account, describe_cadence(cadences[account.account_key]), of_account):
+        for line in _lines(account, describe_cadence(cadences[account.account_id]), of_account):
             console.print(Padding(line, (0, 0, 0, 2), expand=False), highlight=False)
 
 

@@ -52,7 +52,7 @@ def accounts_list(as_json: Json = False) -> None:
 
     with shared_engine(database_url(get_settings())).begin() as connection:
         accounts = list_accounts(connection)
-        cadences = {stored.account_key: stored for stored in list_cadences(connection)}
+        cadences = {stored.account_id: stored for stored in list_cadences(connection)}
         coverage = list_coverage(connection, now=read_now(connection, get_settings()))
     if as_json:
         of_account = {
@@ -62,9 +62,9 @@ def accounts_list(as_json: Json = False) -> None:
             [
                 account.__dict__
                 | {
-                    "cadence": describe_cadence(cadences[account.account_key]),
-                    "next_look_at": cadences[account.account_key].next_look_at,
-                    "last_look_at": cadences[account.account_key].last_look_at,
+                    "cadence": describe_cadence(cadences[account.account_id]),
+                    "next_look_at": cadences[account.account_id].next_look_at,
+                    "last_look_at": cadences[account.account_id].last_look_at,
                     "datasets": of_account[account.account_key],
                 }
                 for account in accounts

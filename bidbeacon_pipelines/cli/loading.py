@@ -39,7 +39,8 @@ def refresh(
     from bidbeacon_pipelines.cli.session_output import following
     from bidbeacon_pipelines.reports.datasets import get_dataset
     from bidbeacon_pipelines.services.by_hand import drive_windows
-    from bidbeacon_pipelines.services.refresh import refresh_account
+    from bidbeacon_pipelines.services.dispatch import create_reports
+    from bidbeacon_pipelines.services.refresh import refresh_account, step_requests
     from bidbeacon_pipelines.services.waiting import job_session
     from bidbeacon_pipelines.services.workbench import open_workbench
     from bidbeacon_pipelines.store.accounts import get_account
@@ -69,7 +70,9 @@ def refresh(
                 if days:
                     drive_windows(bench, session, found, chosen, days)
                 else:
-                    refresh_account(bench, session, found)
+                    step_requests(bench, session, account_id=found.account_id)
+                    refresh_account(bench, session, bench.ads_account(account))
+                    create_reports(bench, session)
         finally:
             _show_end(bench.sessions, session.session_id, as_json=as_json)
 

@@ -25,7 +25,8 @@ _SEVERITIES = {
 _FACTS = {
     "window": ("status", "next_refresh_at", "data_as_of", "row_count", "quarantined_count", "spend", "sales"),
     "request": ("report_id", "status", "amazon_status", "attempts", "polls", "sent_at", "next_step_at"),
-    "account": ("time_zone", "enabled", "amazon_status", "needs_person", "open_requests", "next_look_at"),
+    "account": ("time_zone", "enabled", "amazon_status", "needs_person", "countries", "planned_at"),
+    "gate": ("region", "in_flight", "places", "closed_until", "planned"),
 }
 _METRICS = ("spend", "sales", "orders", "clicks", "impressions")
 _ROW_COUNTS = ("rows_changed", "rows_appeared", "rows_vanished")
@@ -62,7 +63,7 @@ def _fact_table(facts: Mapping[str, Any], names: Sequence[str]) -> Table:
 def _shown(name: str, value: Any) -> Text:
     if value is None:
         return Text("–", style="dim")
-    if name.endswith(("_at", "_as_of")):
+    if name.endswith(("_at", "_as_of", "_until")):
         return Text(f"{datetime.fromisoformat(value).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC")
     return Text({True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value))
 

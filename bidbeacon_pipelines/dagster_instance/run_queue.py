@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dagster import DagsterInstance, DagsterRun, QueuedRunCoordinator, SubmitRunContext
 
 ACCOUNT_TAG = "account"
+ADS_ACCOUNT_TAG = "ads_account"
 _PARTITION_TAGS = (
     "dagster/partition",
     "dagster/asset_partition_range_start",

@@ -16,6 +16,12 @@ class AccountConfig(Config):
     account: str
 
 
+class AdsAccountConfig(Config):
+    """Which ads account an op works for: its key, e.g. `acme-merch.38rle97x`."""
+
+    ads_account: str
+
+
 @op
 def sync_accounts_op(
     context: OpExecutionContext, workbench: WorkbenchResource, job_sessions: BidBeaconSessions

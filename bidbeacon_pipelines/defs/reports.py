@@ -19,7 +19,7 @@ from dagster import (
 )
 
 from bidbeacon_pipelines.dagster_instance.run_queue import ACCOUNT_TAG
-from bidbeacon_pipelines.defs.accounts import AccountConfig
+from bidbeacon_pipelines.defs.accounts import AdsAccountConfig
 from bidbeacon_pipelines.defs.materializations import (
     Metadata,
     add_metadata_of_partitions,
@@ -34,6 +34,7 @@ from bidbeacon_pipelines.defs.partitions import (
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions, WorkbenchResource
 from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
 from bidbeacon_pipelines.services.by_hand import Progress, drive_windows
+from bidbeacon_pipelines.services.dispatch import create_reports
 from bidbeacon_pipelines.services.refresh import refresh_account, step_requests
 from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.settings import get_settings
@@ -148,17 +149,16 @@ def _note_recorded(bench: Workbench, loaded: Sequence[LoadedWindow]) -> None:
 @op
 def refresh_account_op(
     context: OpExecutionContext,
-    config: AccountConfig,
+    config: AdsAccountConfig,
     workbench: WorkbenchResource,
     job_sessions: BidBeaconSessions,
 ) -> None:
-    """Do all that can be done for an account now, without waiting for Amazon. Safe to run at any time, and again."""
+    """Create the windows of an ads account and plan what is due in all of its countries. Asks Amazon for nothing; safe to run again."""
     with workbench.open() as bench:
-        ref = bench.find_account_ref(config.account)
-        given = {"account": config.account}
+        ref = bench.find_ads_account_ref(config.ads_account)
+        given = {"ads_account": config.ads_account}
         with job_sessions.work(context, bench, "refresh-account", input=given, account=ref) as session:
-            refresh_account(bench, session, bench.account(config.account))
-            record_loaded_windows(context, bench.engine, session)
+            refresh_account(bench, session, bench.ads_account(config.ads_account))
         context.add_output_metadata(session_metadata(bench.sessions, session.session_id))
 
 
@@ -166,12 +166,13 @@ def refresh_account_op(
 def poll_reports_op(
     context: OpExecutionContext, workbench: WorkbenchResource, job_sessions: BidBeaconSessions
 ) -> None:
-    """Look at every report in flight that is due for a look, of all accounts, and load what is complete. Safe to run again."""
+    """Look at every report in flight that is due for a look, load what is complete, and create what is planned. Safe to run again."""
     with workbench.open() as bench:
         with job_sessions.work(context, bench, "poll-reports") as session:
             step_requests(
                 bench, session, on_step=lambda: record_loaded_windows(context, bench.engine, session)
             )
+            create_reports(bench, session)
             record_loaded_windows(context, bench.engine, session)
         context.add_output_metadata(session_metadata(bench.sessions, session.session_id))
 
@@ -179,16 +180,16 @@ def poll_reports_op(
 @job(
     name="refresh_account",
     executor_def=in_process_executor,
-    description="Refresh what is due for one account: plan, ask, look, load; never waits.",
+    description="Plan what is due for one ads account, in all of its countries; never waits.",
 )
 def refresh_account_job() -> None:
-    """One op: one account."""
+    """One op: one ads account."""
     refresh_account_op()
 
 
 @job(
     executor_def=in_process_executor,
-    description="Look at the reports in flight of all accounts, and load what is complete.",
+    description="Look at the reports in flight of all accounts, load what is complete, create what is planned.",
 )
 def poll_reports() -> None:
     """One op: all accounts."""

@@ -18,18 +18,20 @@ from dagster import (
     sensor,
 )
 
-from bidbeacon_pipelines.dagster_instance.run_queue import ACCOUNT_TAG
+from bidbeacon_pipelines.dagster_instance.run_queue import ACCOUNT_TAG, ADS_ACCOUNT_TAG
 from bidbeacon_pipelines.defs.accounts import sync_accounts, sync_ad_entities
 from bidbeacon_pipelines.defs.reports import poll_reports, refresh_account_job
 from bidbeacon_pipelines.defs.resources import session_store
 from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.services.cadence import settle_cadences
-from bidbeacon_pipelines.services.refresh import REPORTS_IN_FLIGHT
+from bidbeacon_pipelines.services.gate import pause_before_create
 from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_pipelines.store.accounts import list_accounts, list_keys_without_entities
+from bidbeacon_pipelines.store.ads_accounts import list_ads_accounts_with_due_work
 from bidbeacon_pipelines.store.clock import read_now
-from bidbeacon_pipelines.store.requests import list_open_requests
-from bidbeacon_pipelines.store.windows import list_accounts_with_due_work, list_unrecorded_windows
+from bidbeacon_pipelines.store.gates import list_gates_with_work
+from bidbeacon_pipelines.store.requests import list_requests_to_step
+from bidbeacon_pipelines.store.windows import list_unrecorded_windows
 from bidbeacon_sessions.dagster import build_session_closer, list_runs_under_way
 from bidbeacon_sessions.store import list_sessions_of_run
 
@@ -66,7 +68,7 @@ sync_accounts_hourly = ScheduleDefinition(
     jobs=[sync_accounts, sync_ad_entities, refresh_account_job],
     minimum_interval_seconds=LOOK_EVERY_SECONDS,
     default_status=DefaultSensorStatus.RUNNING,
-    description="Starts one run for each account that has due work, and syncs accounts and entities that never were.",
+    description="Starts one run for each ads account that has due work, and syncs accounts and entities that never were.",
 )
 def refresh_due_accounts(context: SensorEvaluationContext) -> Iterator[RunRequest | SkipReason]:
     """Look every half minute, with one indexed query, for accounts that have something to do."""
@@ -85,10 +87,10 @@ def refresh_due_accounts(context: SensorEvaluationContext) -> Iterator[RunReques
     job=poll_reports,
     minimum_interval_seconds=POLL_LOOK_EVERY_SECONDS,
     default_status=DefaultSensorStatus.RUNNING,
-    description="Starts one run for all reports in flight that are due for a look, at most one a minute.",
+    description="Starts one run for all reports that are due for a look or can be created now, at most one a minute.",
 )
 def poll_reports_in_flight(context: SensorEvaluationContext) -> Iterator[RunRequest | SkipReason]:
-    """Look for reports whose next look is due, and for loads that Dagster does not know of."""
+    """Look for reports whose next look is due or that can be created, and for loads that Dagster does not know of."""
     reason = _nobody_to_ask(get_settings()) or _nothing_to_poll()
     if reason is not None:
         yield SkipReason(reason)
@@ -103,7 +105,7 @@ def poll_reports_in_flight(context: SensorEvaluationContext) -> Iterator[RunRequ
 close_crashed_sessions = build_session_closer(session_store)
 
 
-def busy_accounts(instance: DagsterInstance, job_name: str) -> set[str]:
+def busy_accounts(instance: DagsterInstance, job_name: str, tag: str = ACCOUNT_TAG) -> set[str]:
     """Return the accounts (`""` for none) that have a run of a job under way, or one that failed just now.
 
     A run that was killed or frozen is no reason to wait: the next tick carries on with what it left.
@@ -116,7 +118,7 @@ def busy_accounts(instance: DagsterInstance, job_name: str) -> set[str]:
         )
     )
     waiting = [record.dagster_run for record in failed if _is_pause_due(record, now)]
-    return {run.tags.get(ACCOUNT_TAG, "") for run in [*under_way, *waiting]}
+    return {run.tags.get(tag, "") for run in [*under_way, *waiting]}
 
 
 def first_sync_at(ends: Sequence[datetime]) -> datetime | None:
@@ -175,31 +177,32 @@ def _wanted_runs(instance: DagsterInstance) -> Iterator[RunRequest]:
         without = list_keys_without_entities(
             connection, synced_before=now - ENTITIES_LIVE, missed_before=now - ENTITIES_MISSED_LIVE
         )
-        due = list_accounts_with_due_work(
-            connection, now=now, slots=REPORTS_IN_FLIGHT, datasets=tuple(DATASETS)
-        )
+        due = list_ads_accounts_with_due_work(connection, now=now, datasets=tuple(DATASETS))
     if not known and _is_first_sync_due(instance, now):
         yield RunRequest(job_name=sync_accounts.name)
-    yield from _runs_for(instance, sync_ad_entities.name, "sync_ad_entities_op", without)
-    yield from _runs_for(instance, refresh_account_job.name, "refresh_account_op", due)
+    yield from _runs_for(instance, sync_ad_entities.name, "account", ACCOUNT_TAG, without)
+    yield from _runs_for(instance, refresh_account_job.name, "ads_account", ADS_ACCOUNT_TAG, due)
 
 
 def _runs_for(
-    instance: DagsterInstance, job_name: str, op_name: str, keys: Sequence[str]
+    instance: DagsterInstance, job_name: str, field: str, tag: str, keys: Sequence[str]
 ) -> Iterator[RunRequest]:
-    busy = busy_accounts(instance, job_name) if keys else set()
+    busy = busy_accounts(instance, job_name, tag) if keys else set()
     for key in keys:
         if key not in busy:
-            config = {"ops": {op_name: {"config": {"account": key}}}}
-            yield RunRequest(job_name=job_name, run_config=config, tags={ACCOUNT_TAG: key} | BEHIND_PEOPLE)
+            config = {"ops": {f"{job_name}_op": {"config": {field: key}}}}
+            yield RunRequest(job_name=job_name, run_config=config, tags={tag: key} | BEHIND_PEOPLE)
 
 
 def _nothing_to_poll() -> str | None:
     with session_store().begin() as connection:
-        due = list_open_requests(connection, due_at=read_now(connection, get_settings()))
-        if list_unrecorded_windows(connection, limit=1):
+        now = read_now(connection, get_settings())
+        if list_requests_to_step(connection, due_at=now) or list_unrecorded_windows(connection, limit=1):
             return None
-    return None if due else "No report in flight is due for a look."
+        gates = list_gates_with_work(connection, now=now)
+        if any(pause_before_create(connection, *gate, now) == timedelta(0) for gate in gates):
+            return None
+    return "No report in flight is due for a look, and none that is planned can be created now."
 
 
 def _is_just_polled(instance: DagsterInstance) -> bool:

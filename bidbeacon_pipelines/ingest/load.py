@@ -120,6 +120,7 @@ def load_report(
     *,
     targets: TargetIndex,
     rules: LoadRules,
+    period: tuple[date, date] | None = None,
 ) -> LoadResult:
     """Load every part of a report into the windows that wait for it.
 
@@ -131,12 +132,14 @@ def load_report(
         parts: the downloaded files, in order.
         targets: the account's targets.
         rules: how windows leave.
+        period: first and last day that the report holds; rows of those of its days that no window waits for are not loaded. By default the
+            windows' own days.
 
     Raises:
         BrokenPartError: a part can't be read to its end; roll back.
     """
     has_one_country = count_countries(connection, scope.account.account_id) == 1
-    load = _Load(connection, scope, dataset, windows, parts, targets, rules, has_one_country)
+    load = _Load(connection, scope, dataset, windows, parts, targets, rules, period, has_one_country)
     outcome = load.find_first_load() or load.by_stage()
     result = outcome.result
     result.quarantined = quarantine_rows(connection, scope, load.days, loaded=result.loaded)
@@ -173,6 +176,7 @@ class _Load:
     parts: Sequence[Path]
     targets: TargetIndex
     rules: LoadRules
+    period: tuple[date, date] | None
     has_one_country: bool
 
     @property
@@ -250,6 +254,7 @@ class _Load:
             account.time_zone,
             frozenset(self.days),
             frozenset(self.dataset.ad_products),
+            period=self.period,
             has_one_country=self.has_one_country,
         )
         reader = ReportReader(check, RowStage(sink, self.targets, overfull))

@@ -182,7 +182,7 @@ class BadRow:
 
 @dataclass(frozen=True, slots=True)
 class ForeignRow:
-    """A row of another country of the same ads account: counted, not stored."""
+    """A row that nothing waits for: of another country of the same ads account, or of a day that is in no window of the report. Counted, not stored."""
 
     index: int
     country_code: str
@@ -210,9 +210,10 @@ class RowCheck(Generic[RowT]):
         row_model: The dataset's.
         country_code: The account's, as `as_country` writes it.
         time_zone: The account's, in which days and hours are told.
-        window_dates: The days that were asked for.
+        window_dates: The days that the account waits for.
         ad_products: The ad products that were asked for.
         currency_code: The account's, where a row in another currency is to be refused.
+        period: First and last day of the report, where rows of those of its days that the account doesn't wait for are no bad ones.
         has_one_country: Whether the ads account has no other country; then a row that names none is the account's.
     """
 
@@ -222,6 +223,7 @@ class RowCheck(Generic[RowT]):
     window_dates: frozenset[date]
     ad_products: frozenset[str] = frozenset(DEFAULT_AD_PRODUCTS)
     currency_code: str | None = None
+    period: tuple[date, date] | None = None
     has_one_country: bool = True
 
     def __call__(self, index: int, raw: dict[str, Any]) -> CheckedRow[RowT]:
@@ -236,6 +238,8 @@ class RowCheck(Generic[RowT]):
             return ForeignRow(index, country)
         if (other := self._find_other_product(told)) is not None:
             return OtherProductRow(index, other)
+        if self._is_not_waited_for(told):
+            return ForeignRow(index, country)
         try:
             row = self.row_model.model_validate({**told, COUNTRY_FIELD: country})
         except ValidationError as error:
@@ -272,6 +276,14 @@ class RowCheck(Generic[RowT]):
             return None  # the row model says what is wrong
         return None if product in self.ad_products else product
 
+    def _is_not_waited_for(self, raw: dict[str, Any]) -> bool:
+        """Whether a row is of a day that was asked for, but not for this country: it is in flight elsewhere, not over yet, or not due."""
+        day = _day_of(raw)
+        if self.period is None or day is None or day in self.window_dates:
+            return False
+        first, last = self.period
+        return first <= day <= last
+
     def _outside(self, row: RowT) -> str | None:
         if row.window_date not in self.window_dates:
             return f"{DATE_FIELD}: expected a day that was asked for, got: {row.window_date}"
@@ -280,9 +292,13 @@ class RowCheck(Generic[RowT]):
         return None
 
     def _bad(self, index: int, raw: dict[str, Any], reason: str) -> BadRow:
-        written = raw.get(DATE_FIELD)
-        day = parse_date(written) if isinstance(written, str) else None
+        day = _day_of(raw)
         return BadRow(index, reason, day if day in self.window_dates else None)
+
+
+def _day_of(raw: dict[str, Any]) -> date | None:
+    written = raw.get(DATE_FIELD)
+    return parse_date(written) if isinstance(written, str) else None
 
 
 def _with_known_names(raw: dict[str, Any]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ class WindowState(StrEnum):
     REQUESTED = "requested"
     """It was asked for, and Amazon works on it or it is being loaded."""
     LATE = "late"
-    """It is due for more than six hours, or Amazon takes far longer than usual."""
+    """It is due for more than twelve hours, or Amazon takes far longer than usual."""
     HELD = "held"
     """A report lost nearly all rows, and waits for a second one that says the same."""
     UNCONFIRMED = "unconfirmed"

@@ -6,7 +6,7 @@ planned report waits for more than ten others of its ads account and dataset.
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -46,7 +46,7 @@ class Candidate:
 
 def next_to_create(
     candidates: Sequence[Candidate],
-    datasets: dict[str, Dataset],
+    datasets: Mapping[str, Dataset],
     *,
     now: datetime,
     tolerance: timedelta,
@@ -64,9 +64,10 @@ def next_to_create(
     first = min(candidates, key=lambda one: _urgency(one, datasets[one.dataset], now - tolerance))
     if first.by_hand:
         return first
-    siblings = (one for one in candidates if _queue(one) == _queue(first))
-    longest = max(siblings, key=lambda one: one.passed_over)
-    return longest if longest.passed_over >= WAITS_FOR_AT_MOST else first
+    siblings = [one for one in candidates if _queue(one) == _queue(first)]
+    siblings.sort(key=lambda one: -one.passed_over)
+    is_urgent = any(one.passed_over + place >= WAITS_FOR_AT_MOST for place, one in enumerate(siblings))
+    return siblings[0] if is_urgent else first
 
 
 def days_old(end: date, now: datetime) -> int:

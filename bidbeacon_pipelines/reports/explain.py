@@ -12,14 +12,12 @@ from bidbeacon_pipelines.reports.lifecycle import FailureKind
 from bidbeacon_pipelines.reports.policy import LifecyclePolicy
 from bidbeacon_pipelines.reports.refusals import is_surely_served
 from bidbeacon_pipelines.reports.verdicts import (
-    SLOTS,
     Cause,
     KnownWindow,
     Severity,
     Verdict,
     asked_for_now,
     by_hand,
-    country_in_turn,
     ended,
     entities_deadline,
     is_before_first_entities,
@@ -27,6 +25,7 @@ from bidbeacon_pipelines.reports.verdicts import (
     last_sessions,
     next_ask,
     next_round,
+    waits_for_countries,
     when,
 )
 from bidbeacon_pipelines.reports.window_facts import AccountFacts, WindowFacts
@@ -160,16 +159,26 @@ def _is_too_old(known: KnownWindow) -> bool:
 def _due(known: KnownWindow) -> Verdict | None:
     if not known.is_due or known.window.request_id is not None:
         return None
-    round_at = next_round(known)
-    waits = known.account.open_requests >= SLOTS
-    cause = Cause.WAITING_FOR_SLOT if waits or country_in_turn(known) else Cause.DUE
+    cause, at = _what_it_waits_for(known)
     return Verdict(
-        cause if round_at is None else Cause.WAITING_FOR_ROUND,
+        cause,
         Severity.WARNING if is_overdue(known) else Severity.WAITING,
         f"{_due_since(known)}: {asked_for_now(known)}. {known.kept}.",
-        round_at or (known.account.next_look_at if waits else known.now),
+        at,
         known.proven_by("loaded", "skipped"),
     )
+
+
+def _what_it_waits_for(known: KnownWindow) -> tuple[Cause, datetime | None]:
+    """Return the cause for which a due window is in no report yet, and when it goes on, where that is known."""
+    if (round_at := next_round(known)) is not None:
+        return Cause.WAITING_FOR_ROUND, round_at
+    if known.facts.planned is not None:
+        gate = known.facts.gate
+        return Cause.QUEUED, None if gate is None else gate.closed_until
+    if waits_for_countries(known):
+        return Cause.WAITING_FOR_COUNTRIES, known.facts.waits_until
+    return Cause.DUE, known.now
 
 
 def _due_since(known: KnownWindow) -> str:

@@ -4,7 +4,15 @@ from datetime import timedelta
 from uuid import UUID
 
 from bidbeacon_pipelines.reports.lifecycle import RequestStatus
-from bidbeacon_pipelines.reports.verdicts import Cause, KnownWindow, Severity, Verdict, ended, when
+from bidbeacon_pipelines.reports.verdicts import (
+    Cause,
+    KnownWindow,
+    Severity,
+    Verdict,
+    ended,
+    when,
+    when_created,
+)
 from bidbeacon_pipelines.reports.window_facts import OpenRequest
 
 LATE_AFTER_USUAL = 4
@@ -59,7 +67,7 @@ def _planned(known: KnownWindow, request: OpenRequest) -> Verdict:
     held_back = "; Amazon asked us to slow down" if patient else ""
     sentence = (
         f"A request for {_days(request)} is stored since {when(request.created_at)} and not sent yet{held_back}: "
-        f"it is sent {_look(known, request)}. {known.kept}."
+        f"it is sent {_create(known, request)}. {known.kept}."
     )
     return Verdict(
         Cause.REQUESTED,
@@ -73,7 +81,7 @@ def _planned(known: KnownWindow, request: OpenRequest) -> Verdict:
 def _retrying(known: KnownWindow, request: OpenRequest) -> Verdict:
     sentence = (
         f"Attempt {request.attempts} of {known.policy.max_attempts} did not work: {ended(request.failure_reason or '')}. "
-        f"It is asked for anew {_look(known, request)}. {known.kept}."
+        f"It is asked for anew {_create(known, request)}. {known.kept}."
     )
     at = request.next_step_at or known.now
     return Verdict(
@@ -84,7 +92,7 @@ def _retrying(known: KnownWindow, request: OpenRequest) -> Verdict:
 def _answer_unknown(known: KnownWindow, request: OpenRequest) -> Verdict:
     sentence = (
         f"It was asked for at {when(request.sent_at or request.created_at)} and no answer is known: Amazon may have accepted it. "
-        f"Attempt {request.attempts} of {known.policy.max_attempts}; it is sent again {_look(known, request)}. {known.kept}."
+        f"Attempt {request.attempts} of {known.policy.max_attempts}; it is sent again {_create(known, request)}. {known.kept}."
     )
     at = request.next_step_at or known.now
     return Verdict(Cause.ANSWER_UNKNOWN, Severity.WARNING, sentence, at, known.proven_by("queued", "retried"))
@@ -130,6 +138,12 @@ def _look(known: KnownWindow, request: OpenRequest) -> str:
     """Say when the next step is taken: by the shared polling, which begins once a minute at most."""
     at = request.next_step_at
     return "within two minutes" if at is None or at <= known.now else f"at {when(at)}"
+
+
+def _create(known: KnownWindow, request: OpenRequest) -> str:
+    """Say when it is sent: not before its own pause is over, and as the gate allows."""
+    at = request.next_step_at
+    return when_created(known.facts.gate) if at is None or at <= known.now else f"at {when(at)}"
 
 
 def _days(request: OpenRequest) -> str:

@@ -53,9 +53,20 @@ class Gate:
         return self.refusals > 0
 
 
+def time_to_next_create(gate: Gate, in_flight: int, now: datetime) -> timedelta | None:
+    """Return how long it is until a report may be created, with so many in flight; None where as many are as may be.
+
+    A gate that is closed for longer than any wish of Amazon's was closed by a clock that was wrong.
+    """
+    if in_flight >= gate.places:
+        return None
+    pause = gate.next_create_at - now
+    return pause if timedelta(0) < pause <= LONGEST_WISH else timedelta(0)
+
+
 def may_create(gate: Gate, in_flight: int, now: datetime) -> bool:
     """Return whether a report may be created now, with so many reports in flight."""
-    return now >= gate.next_create_at and in_flight < gate.places
+    return time_to_next_create(gate, in_flight, now) == timedelta(0)
 
 
 def entered(gate: Gate, now: datetime) -> Gate:

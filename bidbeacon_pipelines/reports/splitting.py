@@ -3,6 +3,9 @@
 Days are all that is split by: each dataset asks for one ad product so far.
 """
 
+from collections.abc import Mapping
+
+from bidbeacon_pipelines.reports.datasets import Dataset
 from bidbeacon_pipelines.reports.lifecycle import Failure, FailureKind
 
 
@@ -21,3 +24,13 @@ def shorter_period(failure: Failure | None, *, days: int, longest_days: int) -> 
     says_so = failure.kind is FailureKind.TOO_LARGE
     fails_always = failure.kind is FailureKind.REPORT_FAILED and days >= longest_days
     return days // 2 if says_so or fails_always else None
+
+
+def longest_period(dataset: Dataset, learned: Mapping[str, int]) -> int:
+    """Return how many days one report may span: Amazon's limit, or less where that was learned of the ads account.
+
+    Args:
+        dataset: Its registry entry.
+        learned: By dataset, the most days of a report, where Amazon has refused more.
+    """
+    return min(dataset.longest_period_days, learned.get(dataset.name, dataset.longest_period_days))

@@ -57,11 +57,13 @@ class NoAnswer:
         not_before: Amazon's wish, from `Retry-After`, if any.
         reason: What came instead of an answer, for a person.
         cause: The shortest word for it, to count by: "HTTP 429"; None where nothing is counted.
+        is_throttled: Whether Amazon refused to make one more report (429): that is no failed attempt, the region's gate waits for it.
     """
 
     not_before: datetime | None = None
     reason: str = "no answer is known"
     cause: str | None = None
+    is_throttled: bool = False
 
 
 @dataclass(frozen=True)
@@ -208,6 +210,7 @@ def _unanswered(
     # From now on, not from when the attempt was stored: it may have stood in our queue since.
     return replace(
         request,
+        attempts=request.attempts - answer.is_throttled,
         next_step_at=_latest(now + policy.grace(request.attempts), answer.not_before, now, policy),
         failure=Failure(FailureKind.OUTCOME_UNKNOWN, answer.reason),
     )

@@ -8,15 +8,13 @@ from uuid import UUID
 
 from bidbeacon_pipelines.reports.datasets import Dataset
 from bidbeacon_pipelines.reports.policy import LifecyclePolicy
-from bidbeacon_pipelines.reports.window_facts import AccountFacts, StoredWindow, WindowFacts
+from bidbeacon_pipelines.reports.window_facts import AccountFacts, GateFacts, StoredWindow, WindowFacts
 from bidbeacon_pipelines.reports.windows import missed_offsets
 
-SLOTS = 2
-"""How many reports of one ads account are open at once."""
 _FIRST_ENTITIES_WITHIN = timedelta(minutes=15)
 """How long a new account's first request waits for its first entity sync; the sensor's own rule."""
 _SENSOR_IS_LATE_AFTER = timedelta(minutes=10)
-"""A due window with a free slot is asked for within a minute where Dagster runs."""
+"""A due window that waits for nothing is planned within a minute where Dagster runs."""
 
 
 class Cause(StrEnum):
@@ -31,7 +29,8 @@ class Cause(StrEnum):
     FRESH = "fresh"
     FINAL = "final"
     DUE = "due"
-    WAITING_FOR_SLOT = "waiting-for-slot"
+    WAITING_FOR_COUNTRIES = "waiting-for-countries"
+    QUEUED = "queued"
     WAITING_FOR_ROUND = "waiting-for-round"
     REQUESTED = "requested"
     ANSWER_UNKNOWN = "answer-unknown"
@@ -151,31 +150,50 @@ def next_ask(known: KnownWindow) -> str:
 
 def asked_for_now(known: KnownWindow) -> str:
     """Say what a due window waits for."""
-    account = known.account
+    account, facts = known.account, known.facts
     if (round_at := next_round(known)) is not None:
-        return f"it is asked for in the account's next round, which its own cadence sets at {when(round_at)}"
-    if account.open_requests >= SLOTS:
-        look = "now" if account.next_look_at is None else f"at {when(account.next_look_at)}"
-        return f"it is asked for when one of the {SLOTS} reports of its ads account is done, looked at next {look}"
+        return (
+            f"it is asked for in the ads account's next round, which its own cadence sets at {when(round_at)}"
+        )
+    if facts.planned is not None:
+        return f"report {facts.planned.start_date} to {facts.planned.end_date} is planned for it, and created {when_created(facts.gate)}"
+    if waits_for_countries(known):
+        assert facts.waits_until is not None  # noqa: S101 - for the type checker
+        return f"it waits for the other countries of its ads account, which the same report serves, until {when(facts.waits_until)} at the latest"
     if is_before_first_entities(account, known.now):
         return f"it is asked for after the account's first entity sync, at {when(entities_deadline(account))} at the latest"
     check = "; where that does not come, look whether Dagster's daemon runs" if is_overdue(known) else ""
-    if (country := country_in_turn(known)) is not None:
-        return f"the free slot is kept for {country}, whose turn it is; this country gets one of those that become free after that{check}"
-    return f"the account's next refresh, within a minute, asks for it{check}"
+    return f"the ads account's next refresh, within a minute, plans a report for it{check}"
 
 
-def country_in_turn(known: KnownWindow) -> str | None:
-    """Give the country of its ads account that the free slot is kept for; None where it may have one: by hand goes before all turns."""
-    return None if known.window.wanted_by is not None else known.facts.country_in_turn
+def when_created(gate: GateFacts | None) -> str:
+    """Say when a planned report is created, as far as its gate allows."""
+    if gate is None:
+        return "within two minutes"
+    if gate.closed_until is not None:
+        return f"after {when(gate.closed_until)}: Amazon refused to make more reports in {gate.region} (429)"
+    if gate.in_flight >= gate.places:
+        return f"when one of the {gate.in_flight} reports that Amazon is making in {gate.region} is done: more than {gate.places} at a time are not asked for"
+    return (
+        "within two minutes" if gate.planned <= gate.places else "in its turn, by hand and newer days first"
+    )
+
+
+def waits_for_countries(known: KnownWindow) -> bool:
+    """Return whether a due window was left to wait for other countries when its ads account was last planned."""
+    since, planned_at = known.window.next_refresh_at, known.account.planned_at
+    if known.window.wanted_by is not None or known.facts.planned is not None or since is None:
+        return False
+    until = known.facts.waits_until
+    return until is not None and until > known.now and planned_at is not None and planned_at >= since
 
 
 def is_overdue(known: KnownWindow) -> bool:
-    """Whether a due window with a free slot should have been asked for: it is due for long, and nothing touched it lately."""
+    """Return whether a due window should have been planned: it is due for long, waits for nothing, and nothing touched it lately."""
     account, since = known.account, known.window.next_refresh_at
-    if account.open_requests >= SLOTS or is_before_first_entities(account, known.now) or since is None:
+    if since is None or known.facts.planned is not None or waits_for_countries(known):
         return False
-    if next_round(known) is not None:
+    if is_before_first_entities(account, known.now) or next_round(known) is not None:
         return False
     last = max((touch.at for touch in known.facts.touches), default=since)
     begun = max(since, account.first_seen_at, account.next_round_at or since, last)
@@ -183,9 +201,10 @@ def is_overdue(known: KnownWindow) -> bool:
 
 
 def next_round(known: KnownWindow) -> datetime | None:
-    """Give when the account's own cadence lets a due window be asked for; None where it doesn't wait for that."""
+    """Give when the ads account's cadence lets a due window be asked for; None where it doesn't wait for that, or is planned."""
     at = known.account.next_round_at
-    return at if at is not None and at > known.now and known.window.wanted_by is None else None
+    waits = known.window.wanted_by is None and known.facts.planned is None
+    return at if at is not None and at > known.now and waits else None
 
 
 def is_before_first_entities(account: AccountFacts, now: datetime) -> bool:

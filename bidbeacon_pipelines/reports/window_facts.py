@@ -15,6 +15,8 @@ class AccountFacts:
 
     Attributes:
         account_key: Its key.
+        countries: How many countries of its ads account are refreshed.
+        planned_at: When what is due for its ads account was last planned.
         time_zone: The IANA zone its days are counted in.
         enabled: Whether people want it refreshed.
         amazon_status: Amazon's own word for its state.
@@ -22,12 +24,12 @@ class AccountFacts:
         needs_person_for: Whether that concerns the `account`, or the `credentials` and so all of their accounts.
         first_seen_at: When it was first synced.
         entities_synced_at: When its campaigns, ads and targets were, if ever.
-        open_requests: Reports of the ads account that are open, in all of its countries.
-        next_look_at: When the first of these is looked at next; None where that is due now, or none is open.
-        next_round_at: When its own cadence has it looked at next; None where it is looked at as soon as something is due.
+        next_round_at: When its ads account's cadence has it looked at next; None where it is looked at as soon as something is due.
     """
 
     account_key: str
+    countries: int
+    planned_at: datetime | None
     time_zone: str
     enabled: bool
     amazon_status: str
@@ -35,8 +37,6 @@ class AccountFacts:
     needs_person_for: str | None
     first_seen_at: datetime
     entities_synced_at: datetime | None
-    open_requests: int
-    next_look_at: datetime | None
     next_round_at: datetime | None
 
 
@@ -110,6 +110,25 @@ class EndedRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GateFacts:
+    """The gate through which the reports of its ads account are created.
+
+    Attributes:
+        region: Where.
+        in_flight: Reports that Amazon is making.
+        places: How many may be in flight.
+        closed_until: Until when a refused create keeps it closed; None where it is open.
+        planned: Reports that wait at it.
+    """
+
+    region: str
+    in_flight: int
+    places: int
+    closed_until: datetime | None
+    planned: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class TouchFact:
     """One action that touched the window, or stopped its account; `reason` is what it gave as one."""
 
@@ -134,7 +153,9 @@ class WindowFacts:
         request: The request that it waits for.
         ended: The last request over this day that has ended.
         touches: What touched it, oldest first.
-        country_in_turn: The other country of its ads account that the only free slot is kept for; None where none is.
+        planned: The report that is planned over its day, and not created yet.
+        gate: The gate that reports of its ads account are created through; None before the first one.
+        waits_until: Until when its dataset waits for the other countries of its ads account; None where it doesn't.
     """
 
     account_key: str
@@ -147,4 +168,6 @@ class WindowFacts:
     request: OpenRequest | None = None
     ended: EndedRequest | None = None
     touches: Sequence[TouchFact] = ()
-    country_in_turn: str | None = None
+    planned: OpenRequest | None = None
+    gate: GateFacts | None = None
+    waits_until: datetime | None = None

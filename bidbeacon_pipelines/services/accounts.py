@@ -1,6 +1,7 @@
 """Syncs the accounts that Amazon lists. They are added and updated, never deleted."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +19,7 @@ from bidbeacon_pipelines.services.people import (
 )
 from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.store.accounts import upsert_account
+from bidbeacon_pipelines.store.ads_accounts import upsert_ads_account
 from bidbeacon_sessions import SessionRecorder
 
 _MOST_PROBLEMS = 20
@@ -37,6 +39,7 @@ def sync_accounts(bench: Workbench, session: SessionRecorder) -> list[str]:
     stored: list[str] = []
     added: list[str] = []
     with bench.engine.begin() as connection:
+        _store_ads_accounts(connection, listing, bench)
         for account in listing.accounts:
             try:
                 values = _values(account) | {"trusted": account.region in listing.answered_regions}
@@ -50,6 +53,22 @@ def sync_accounts(bench: Workbench, session: SessionRecorder) -> list[str]:
         session.add_in(connection, _summary(listing.accounts, stored, added, problems))
         note_credentials_accepted(connection, session)
     return stored
+
+
+def _store_ads_accounts(connection: Connection, listing: AccountListing, bench: Workbench) -> None:
+    """Store the ads accounts, each with the region and time zone of its first country."""
+    first = {account.account_id: account for account in reversed(listing.accounts)}
+    for account in first.values():
+        values = {
+            "account_id": account.account_id,
+            "name": account.name,
+            "client_id": bench.client.client_id,
+            "region": account.region,
+            "time_zone": account.time_zone,
+            "trusted": account.region in listing.answered_regions,
+        }
+        with suppress(ValueError):  # an id that makes no key: each of its accounts says so
+            upsert_ads_account(connection, values, now=bench.now())
 
 
 def _list(bench: Workbench, session: SessionRecorder) -> AccountListing:

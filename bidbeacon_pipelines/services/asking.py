@@ -1,7 +1,7 @@
 """Asks Amazon for one report, and says what came of it in the words of `reports.transitions`."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from bidbeacon_pipelines.amazon_ads.errors import (
     AdsApiError,
@@ -9,6 +9,7 @@ from bidbeacon_pipelines.amazon_ads.errors import (
     DuplicateReport,
     HeldBack,
     OutcomeUnknown,
+    Throttled,
     UnknownField,
 )
 from bidbeacon_pipelines.amazon_ads.ledger import Tries
@@ -24,19 +25,19 @@ from bidbeacon_pipelines.reports import transitions
 from bidbeacon_pipelines.reports.datasets import find_other_spelling, get_dataset, spelled
 from bidbeacon_pipelines.reports.lifecycle import Failure
 from bidbeacon_pipelines.reports.refusals import is_surely_served, weighed
-from bidbeacon_pipelines.reports.windows import local_date
 from bidbeacon_pipelines.services.request_states import failure_kind, reported
 from bidbeacon_pipelines.services.workbench import Workbench
-from bidbeacon_pipelines.store.accounts import Account
+from bidbeacon_pipelines.store.ads_accounts import AdsAccount
 from bidbeacon_pipelines.store.learned import list_field_spellings, set_field_spellings
 from bidbeacon_pipelines.store.requests import Request
 
 
 def ask_for_report(
     bench: Workbench,
-    account: Account,
+    account: AdsAccount,
     request: Request,
     *,
+    today: date,
     before: Failure | None,
     tries: Tries | None = None,
 ) -> transitions.Answer:
@@ -46,6 +47,7 @@ def ask_for_report(
         bench: the tools.
         account: whose report.
         request: what is asked for.
+        today: the latest local date in its countries.
         before: what the attempt before this one failed with.
         tries: what came before this attempt, for the record of calls.
 
@@ -55,7 +57,12 @@ def ask_for_report(
     try:
         report = _create(bench, account, request, tries)
     except OutcomeUnknown as error:
-        return transitions.NoAnswer(not_before(bench, error), str(error), error.cause.cause_word)
+        return transitions.NoAnswer(
+            not_before(bench, error),
+            str(error),
+            error.cause.cause_word,
+            is_throttled=isinstance(error.cause, Throttled),
+        )
     except HeldBack as error:
         return transitions.HeldBack(not_before(bench, error) or bench.now(), str(error), error.cause_word)
     except DuplicateReport as error:
@@ -63,11 +70,11 @@ def ask_for_report(
     except AuthError:
         raise
     except AdsApiError as error:
-        return _refused(bench, account, request, error, before)
+        return _refused(bench, request, error, before, today)
     return reported(report)
 
 
-def _create(bench: Workbench, account: Account, request: Request, tries: Tries | None) -> Report:
+def _create(bench: Workbench, account: AdsAccount, request: Request, tries: Tries | None) -> Report:
     """Create the report; where Amazon doesn't know a field, try its other name at once, and remember what worked."""
     with bench.engine.begin() as connection:
         known = list_field_spellings(connection, account.region)
@@ -89,7 +96,7 @@ def _create(bench: Workbench, account: Account, request: Request, tries: Tries |
 
 
 def _create_spelled(
-    bench: Workbench, account: Account, request: Request, spellings: Mapping[str, str], tries: Tries | None
+    bench: Workbench, account: AdsAccount, request: Request, spellings: Mapping[str, str], tries: Tries | None
 ) -> Report:
     dataset = get_dataset(request.dataset)
     return create_report(
@@ -104,7 +111,7 @@ def _create_spelled(
     )
 
 
-def look_at_report(bench: Workbench, account: Account, report_id: str) -> Report:
+def look_at_report(bench: Workbench, account: AdsAccount, report_id: str) -> Report:
     """Ask Amazon how a report is.
 
     Raises:
@@ -133,7 +140,7 @@ def count_rest(
 
 
 def _adopt(
-    bench: Workbench, account: Account, request: Request, duplicate: DuplicateReport
+    bench: Workbench, account: AdsAccount, request: Request, duplicate: DuplicateReport
 ) -> transitions.Answer:
     """Take over the report that Amazon says is being made already, where it is the one we want."""
     try:
@@ -158,8 +165,7 @@ def _is_same(report: Report, request: Request) -> bool:
 
 
 def _refused(
-    bench: Workbench, account: Account, request: Request, error: AdsApiError, before: Failure | None
+    bench: Workbench, request: Request, error: AdsApiError, before: Failure | None, today: date
 ) -> transitions.Answer:
-    today = local_date(bench.now(), account.time_zone)
     served = is_surely_served(get_dataset(request.dataset), request.start_date, today)
     return transitions.Refused(weighed(failure_of(bench, error), before, surely_served=served))

@@ -17,7 +17,7 @@ from bidbeacon_pipelines.reports.windows import (
 )
 from bidbeacon_pipelines.services.load_actions import days_by_reason
 from bidbeacon_pipelines.services.refresh import (
-    request_due_windows,
+    plan_by_hand,
     skip_account,
     skip_windows,
     step_requests,
@@ -38,7 +38,7 @@ from bidbeacon_sessions import SessionRecorder
 
 _LONGEST_PAUSE = timedelta(seconds=5)
 _NOT_YET = "Amazon is not done yet; the scheduled refresh goes on with it"
-_NO_SLOT_YET = "it was not asked for: other reports of the account took all the time; ask again later"
+_NO_SLOT_YET = "it was not asked for: other reports took all the time; ask again later"
 
 
 class AccountSkippedError(RuntimeError):
@@ -201,16 +201,18 @@ def _advance(
     *,
     tell_waiting: bool,
 ) -> None:
-    """Ask for windows that no request covers, and take the next steps of the requests that cover the others."""
+    """Plan reports for windows that none serves, and take the next steps of the requests that serve them."""
+    days = [window.window_date for window in pending]
     uncovered = [w.window_date for w in pending if w.request_id is None]
-    _stop_if_skipped(bench, session, account, dataset, [window.window_date for window in pending])
-    if uncovered:
-        request_due_windows(bench, session, account, dataset, wanted=uncovered, tell_waiting=tell_waiting)
-    covered = _windows(bench, account, dataset, [window.window_date for window in pending])
-    for request_id in sorted({window.request_id for window in covered if window.request_id is not None}):
+    _stop_if_skipped(bench, session, account, dataset, days)
+    planned = plan_by_hand(bench, session, account, dataset, uncovered) if uncovered else []
+    for request_id in sorted({w.request_id for w in pending if w.request_id is not None} | set(planned)):
         drive_request(bench, session, request_id)
-    if uncovered:
-        step_requests(bench, session, account=account)  # frees the slots that the uncovered ones wait for
+    waiting = [w.window_date for w in _windows(bench, account, dataset, days) if w.request_id is None]
+    if waiting:
+        if tell_waiting:
+            session.add(skip_windows(account, dataset, waiting, SkipReason.WAITS_FOR_AMAZON))
+        step_requests(bench, session)  # ends reports whose places at the gate the waiting ones need
 
 
 def _stop_if_skipped(
@@ -225,7 +227,7 @@ def _stop_if_skipped(
 
 
 def _waiting_for(pending: Sequence[Window]) -> str:
-    return "Amazon" if any(w.request_id is not None for w in pending) else "a free slot of the account"
+    return "Amazon" if any(w.request_id is not None for w in pending) else "the limit on reports in flight"
 
 
 def _tell_given_up(

@@ -1,4 +1,4 @@
-"""Keeps to the accounts' cadences: when the next round of each may begin, also after a person has changed it by SQL."""
+"""Keeps to the cadences of ads accounts: when the next round of each may begin, also after a person has changed it by SQL."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +15,7 @@ from bidbeacon_pipelines.reports.cadence import (
 )
 from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.store import cadences
-from bidbeacon_pipelines.store.accounts import Account
+from bidbeacon_pipelines.store.ads_accounts import AdsAccount
 from bidbeacon_pipelines.store.cadences import StoredCadence
 
 
@@ -78,7 +78,11 @@ def look_up_cadence(connection: Connection, key: str) -> ToldCadence:
     """
     stored = cadences.get_cadence(connection, key)
     return ToldCadence(
-        key, describe_cadence(stored), stored.time_zone, stored.next_look_at, stored.last_look_at
+        stored.ads_account_key,
+        describe_cadence(stored),
+        stored.time_zone,
+        stored.next_look_at,
+        stored.last_look_at,
     )
 
 
@@ -113,19 +117,19 @@ def settle_cadences(connection: Connection, now: datetime) -> list[str]:
     )
 
 
-def note_look(bench: Workbench, account: Account) -> None:
-    """Note that a refresh of an account begins."""
+def note_look(bench: Workbench, account: AdsAccount) -> None:
+    """Note that a refresh of an ads account begins."""
     with bench.engine.begin() as connection:
-        cadences.begin_look(connection, account, bench.now())
+        cadences.begin_look(connection, account.account_id, bench.now())
 
 
-def end_round(bench: Workbench, account: Account) -> None:
-    """Set when the next round may begin, once all that was due is asked for: a backlog is no reason to wait for another round."""
+def end_round(bench: Workbench, account: AdsAccount) -> None:
+    """Set when the next round may begin, once all that was due is planned."""
     now = bench.now()
     with bench.engine.begin() as connection:
         cadences.end_round(
             connection,
-            account,
+            account.account_id,
             now,
             lambda stored: _next_look(stored, last=stored.next_look_at or now, now=now),
         )

@@ -13,8 +13,10 @@ from bidbeacon_pipelines.reports.coverage import (
 )
 from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
 from bidbeacon_pipelines.reports.windows import local_date
+from bidbeacon_pipelines.services.verdicts import gate_facts
 from bidbeacon_pipelines.store.accounts import Account, list_accounts
 from bidbeacon_pipelines.store.coverage import NO_WINDOW, SIGNS, list_window_letters
+from bidbeacon_pipelines.store.gates import GateState, list_gates
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import Clock, utc_now
 from bidbeacon_sessions.presentation import instant
@@ -68,7 +70,11 @@ class WindowCoverage:
                 overdue_before=overdue_before(now),
                 late_if_sent_before=late_if_sent_before(asked, now),
             )
-        return _coverage_json(asked, days, end, now) | {"accounts": [_row_json(row) for row in rows]}
+            gates = list_gates(connection, now=now)
+        return _coverage_json(asked, days, end, now) | {
+            "accounts": [_row_json(row) for row in rows],
+            "gates": [_gate_json(gate, now) for gate in gates],
+        }
 
     def list_accounts(self) -> list[dict[str, Any]]:
         """Give each account's `key`, `name` and `time_zone`."""
@@ -107,6 +113,11 @@ def _row_json(row: Mapping[Any, Any]) -> dict[str, Any]:
         "stopped": _stopped(row),
         "cells": row["letters"].translate(_TO_STATES),
     }
+
+
+def _gate_json(gate: GateState, now: datetime) -> dict[str, Any]:
+    facts = gate_facts(gate, now)
+    return {name: instant(value) if isinstance(value, datetime) else value for name, value in facts.items()}
 
 
 def _stopped(row: Mapping[Any, Any]) -> str | None:

@@ -28,6 +28,7 @@ from bidbeacon_pipelines.services.verdicts import (
     check_dagster,
     check_database,
     check_disk,
+    check_gates,
     check_requests,
     check_sessions,
     check_windows,
@@ -36,6 +37,7 @@ from bidbeacon_pipelines.services.verdicts import (
 from bidbeacon_pipelines.settings import Region, Settings
 from bidbeacon_pipelines.store.accounts import list_accounts
 from bidbeacon_pipelines.store.api_calls import summarize_calls
+from bidbeacon_pipelines.store.gates import list_gates
 from bidbeacon_pipelines.store.health import (
     find_daemon_heartbeat,
     list_failed_windows,
@@ -91,6 +93,7 @@ def _look_into_database(engine: Engine) -> Iterator[Check]:
 def _look_into_tables(connection: Connection, now: datetime) -> Iterator[Check]:
     yield check_accounts(list_accounts(connection))
     yield check_requests(read_requests(connection, late_since=now - OVERDUE_AFTER), now)
+    yield check_gates(list_gates(connection, now=now), now)
     yield check_windows(list_failed_windows(connection))
     lease = get_session_settings().lease_seconds
     silent = list_dead_sessions(connection, seconds=lease, silent_for=timedelta(seconds=lease))

@@ -35,7 +35,8 @@ from bidbeacon_pipelines.ingest.targets import TargetIndex
 from bidbeacon_pipelines.services.download_folders import download_folder
 from bidbeacon_pipelines.services.people import note_refusal
 from bidbeacon_pipelines.services.workbench import Workbench
-from bidbeacon_pipelines.store.accounts import Account, forget_refusals, set_entities_synced
+from bidbeacon_pipelines.store.accounts import Account, set_entities_synced
+from bidbeacon_pipelines.store.ads_accounts import forget_refusals
 from bidbeacon_pipelines.store.entities import (
     end_export,
     find_export_in_flight,
@@ -84,7 +85,7 @@ def sync_entities(bench: Workbench, session: SessionRecorder, account: Account) 
         return _sync_all(bench, session, account, account.profile_id)
     except AuthError as error:
         with bench.engine.begin() as connection:
-            note_refusal(connection, session, account, error)
+            note_refusal(connection, session, account.account_id, error)
         raise
 
 
@@ -133,7 +134,7 @@ def _keep(bench: Workbench, session: SessionRecorder, account: Account, export: 
     try:
         with bench.engine.begin() as connection:
             own_id = insert_export(connection, account, export.kind, export.export_id, bench.now())
-            forget_refusals(connection, account)
+            forget_refusals(connection, account.account_id)
             session.add_in(connection, ExportRequested(**facts, export_id=export.export_id))
     except IntegrityError:
         with bench.engine.begin() as connection:
@@ -236,7 +237,7 @@ def _store(
                 connection, account, export.kind, read_entities(export.kind, iter_rows(file), bad)
             )
             end_export(connection, own_id, status="loaded", row_count=rows, failure=bad.first_reason)
-            forget_refusals(connection, account)
+            forget_refusals(connection, account.account_id)
             session.add_in(
                 connection,
                 EntitiesSynced(account=account.account_key, kind=export.kind, rows=rows, bad=bad.count),

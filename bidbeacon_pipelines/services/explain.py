@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -12,28 +12,28 @@ from sqlalchemy import Connection, RowMapping
 from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.reports.explain import explain
 from bidbeacon_pipelines.reports.policy import LifecyclePolicy
-from bidbeacon_pipelines.reports.turns import share_slots
 from bidbeacon_pipelines.reports.verdicts import Verdict
 from bidbeacon_pipelines.reports.window_facts import (
     AccountFacts,
     EndedRequest,
+    GateFacts,
     OpenRequest,
     StoredWindow,
     TouchFact,
     WindowFacts,
 )
-from bidbeacon_pipelines.services.refresh import REPORTS_IN_FLIGHT
 from bidbeacon_pipelines.services.requests import lifecycle_policy
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.store.accounts import get_account
 from bidbeacon_pipelines.store.explain import (
     find_account_row,
     find_ended_request_row,
+    find_first_due,
+    find_planned_request,
     find_request_row,
     find_window_row,
     list_touches,
 )
-from bidbeacon_pipelines.store.requests import list_countries_in_turn
+from bidbeacon_pipelines.store.gates import find_gate
 from bidbeacon_sessions.presentation import action_json, session_url
 
 NEWEST_TOUCHES = 200
@@ -64,13 +64,20 @@ def explain_window(
         now: the instant of the question, UTC.
     """
     timeline = list_touches(connection, key, dataset, day, limit=NEWEST_TOUCHES)
-    facts = _read_facts(connection, key, dataset, day, timeline, now)
+    patience = timedelta(hours=settings.wait_for_countries_hours)
+    facts = _read_facts(connection, key, dataset, day, timeline, now, patience)
     policy = LifecyclePolicy() if facts.dataset is None else lifecycle_policy(settings, facts.dataset)
     return Explanation(explain(facts, now, policy), facts, timeline, now)
 
 
 def _read_facts(
-    connection: Connection, key: str, dataset: str, day: date, timeline: list[RowMapping], now: datetime
+    connection: Connection,
+    key: str,
+    dataset: str,
+    day: date,
+    timeline: list[RowMapping],
+    now: datetime,
+    patience: timedelta,
 ) -> WindowFacts:
     asked: dict[str, Any] = {
         "account_key": key,
@@ -83,29 +90,52 @@ def _read_facts(
         return WindowFacts(**asked, account=_account(account), dataset=DATASETS.get(dataset))
     window = find_window_row(connection, account, dataset, day)
     waits_for = None if window is None else window["request_id"]
-    request = None if waits_for is None else find_request_row(connection, waits_for)
-    ended = find_ended_request_row(connection, account, dataset, day)
+    last_request = None if window is None else window["last_request_id"]
+    ended = find_ended_request_row(connection, account, dataset, day, last_request)
+    planned = find_planned_request(connection, account, dataset, day) if waits_for is None else None
     return WindowFacts(
         **asked,
         account=_account(account),
         dataset=DATASETS[dataset],
-        window=None if window is None else StoredWindow(**window),
-        request=None if request is None else OpenRequest(**request),
+        window=None
+        if window is None
+        else StoredWindow(**{name: window[name] for name in StoredWindow.__dataclass_fields__}),
+        request=_request(connection, waits_for),
         ended=None if ended is None else EndedRequest(**ended),
         touches=[_touch(row) for row in timeline],
-        country_in_turn=_country_in_turn(connection, account, now),
+        planned=_request(connection, planned),
+        gate=_gate(connection, account, now),
+        waits_until=_waits_until(connection, account, dataset, now, patience),
     )
 
 
-def _country_in_turn(connection: Connection, account: RowMapping, now: datetime) -> str | None:
-    """Give the other country of the ads account that the free slot is kept for, as planning would say it now."""
-    free_slots = REPORTS_IN_FLIGHT - account["open_requests"]
-    if free_slots < 1:
+def _request(connection: Connection, request_id: int | None) -> OpenRequest | None:
+    row = None if request_id is None else find_request_row(connection, request_id)
+    return None if row is None else OpenRequest(**row)
+
+
+def _gate(connection: Connection, account: RowMapping, now: datetime) -> GateFacts | None:
+    """Return the gate that reports of an account are created through; None before the first one."""
+    found = find_gate(connection, account["client_id"], account["region"], now=now)
+    if found is None:
         return None
-    asks = get_account(connection, account["account_key"])
-    countries = list_countries_in_turn(connection, asks, list(DATASETS), now=now)
-    has_turn = share_slots(countries, asks.country_code, free_slots, REPORTS_IN_FLIGHT) > 0
-    return None if has_turn else countries[0]
+    return GateFacts(
+        region=found.region,
+        in_flight=found.in_flight,
+        places=int(found.gate.in_flight_limit),
+        closed_until=found.closed_until(now),
+        planned=found.planned,
+    )
+
+
+def _waits_until(
+    connection: Connection, account: RowMapping, dataset: str, now: datetime, patience: timedelta
+) -> datetime | None:
+    """Return until when what is due of a dataset may wait for other countries; None where there are none."""
+    if account["countries"] < 2:  # noqa: PLR2004 - its own, and another
+        return None
+    first = find_first_due(connection, account, dataset, now)
+    return None if first is None else first + patience
 
 
 def _account(row: RowMapping | None) -> AccountFacts | None:
@@ -125,7 +155,7 @@ def explanation_json(told: Explanation) -> dict[str, Any]:
     """Give an explanation as JSON data, the same for the command line and for `GET /api/explain`.
 
     Shape: `account dataset window at`, `verdict` (`cause severity sentence next_at sessions`), `facts` (`account window request
-    ended_request`, each an object or null) and `timeline`: actions as the stream gives them, with `effect`, `job_name` and `url`.
+    ended_request planned_request gate`, each an object or null) and `timeline`: actions as the stream gives them, with `effect`, `job_name` and `url`.
     """
     facts, verdict = told.facts, told.verdict
     return {
@@ -145,6 +175,8 @@ def explanation_json(told: Explanation) -> dict[str, Any]:
             "window": _as_json(facts.window),
             "request": _as_json(facts.request),
             "ended_request": _as_json(facts.ended),
+            "planned_request": _as_json(facts.planned),
+            "gate": _as_json(facts.gate),
         },
         "timeline": [_timeline_json(row) for row in told.timeline],
     }
@@ -160,7 +192,7 @@ def _timeline_json(row: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def _as_json(
-    facts: AccountFacts | StoredWindow | OpenRequest | EndedRequest | None,
+    facts: AccountFacts | StoredWindow | OpenRequest | EndedRequest | GateFacts | None,
 ) -> dict[str, Any] | None:
     return None if facts is None else {name: _plain(value) for name, value in asdict(facts).items()}
 

@@ -37,8 +37,7 @@ def told_of_load(result: LoadResult, facts: LoadFacts) -> list[Action]:
     if result.other_products:
         told.append(_other_products(result, facts))
     if result.silent:
-        of_days = {**_of(facts, result.silent), "report_id": facts.report_id}
-        told.append(SilenceAccepted(**of_days))
+        told.append(_silence(result, facts))
     for reason, days in days_by_reason(result.unconfirmed).items():
         told.append(WindowsUnconfirmed(**_of(facts, days), report_id=facts.report_id, reason=reason))
     for reason, days in days_by_reason(result.held).items():
@@ -79,6 +78,16 @@ def _other_products(result: LoadResult, facts: LoadFacts) -> OtherProductsReport
         report_id=facts.report_id,
         rows=sum(products.values()),
         ad_products=", ".join(f"{name} ({rows:,})" for name, rows in sorted(products.items())),
+    )
+
+
+def _silence(result: LoadResult, facts: LoadFacts) -> SilenceAccepted:
+    return SilenceAccepted(
+        account=facts.request["account"],
+        dataset=facts.request["dataset"],
+        windows=result.silent,
+        request_id=facts.request["request_id"],
+        report_id=facts.report_id,
     )
 
 

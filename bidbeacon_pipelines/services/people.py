@@ -4,8 +4,8 @@ from sqlalchemy import Connection
 
 from bidbeacon_pipelines.actions import AccountNeedsPerson, CredentialsAccepted, CredentialsRefused
 from bidbeacon_pipelines.amazon_ads.errors import AuthError, MissingRights, NotAuthorized
-from bidbeacon_pipelines.store.accounts import (
-    Account,
+from bidbeacon_pipelines.store.accounts import list_countries
+from bidbeacon_pipelines.store.ads_accounts import (
     clear_credentials_need_person,
     count_refusal,
     set_credentials_need_person,
@@ -22,10 +22,8 @@ def is_credential_error(error: AuthError) -> bool:
     return not isinstance(error, NotAuthorized)
 
 
-def note_refusal(
-    connection: Connection, session: SessionRecorder, account: Account, error: AuthError
-) -> bool:
-    """Ask nothing more for any account where Amazon refuses our credentials, or for one that it has refused too often in a row.
+def note_refusal(connection: Connection, session: SessionRecorder, account_id: str, error: AuthError) -> bool:
+    """Ask nothing more for any account where Amazon refuses our credentials, or for an ads account that it has refused too often in a row.
 
     An account without the right to be reported on is believed at once: no retry helps.
 
@@ -35,16 +33,22 @@ def note_refusal(
     if is_credential_error(error):
         note_credentials_refused(connection, session, str(error))
         return True
-    refusals = count_refusal(connection, account)
+    refusals = count_refusal(connection, account_id)
     if isinstance(error, MissingRights):
-        reason = str(error).replace("KEY", account.account_key)
+        reason = str(error).replace("KEY", _key_to_enable(connection, account_id))
     elif refusals < MOST_REFUSALS:
         return False
     else:
         reason = f"{error} Amazon has refused the account {refusals} times in a row."
-    if set_needs_person(connection, account, reason):
-        session.add_in(connection, AccountNeedsPerson(account=account.account_key, reason=reason))
+    for key in set_needs_person(connection, account_id, reason):
+        session.add_in(connection, AccountNeedsPerson(account=key, reason=reason))
     return True
+
+
+def _key_to_enable(connection: Connection, account_id: str) -> str:
+    """Return the key of an account of an ads account: enabling it asks for all countries again. One that is enabled comes first."""
+    countries = list_countries(connection, account_id)
+    return min(countries, key=lambda account: not account.enabled).account_key
 
 
 def note_credentials_refused(connection: Connection, session: SessionRecorder, reason: str) -> None:

@@ -1,85 +1,87 @@
-"""Refreshes report windows: what is due for an account, and what is in flight for all; never waits for Amazon."""
+"""Plans what is due for an ads account, and takes the next steps of reports at Amazon; never waits for Amazon."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import Connection
 
 from bidbeacon_pipelines.actions import (
+    ReportsPlanned,
     SkipReason,
     WindowSkipped,
-    WindowsQueued,
 )
 from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
-from bidbeacon_pipelines.reports.planning import Plan, PlannableWindow, PlannedRequest, plan_requests
-from bidbeacon_pipelines.reports.turns import Queue, share_slots, take_turns
+from bidbeacon_pipelines.reports.planning import PlannedRequest, plan_requests, should_wait_for_countries
+from bidbeacon_pipelines.reports.splitting import longest_period
 from bidbeacon_pipelines.reports.windows import (
     local_date,
-    missed_offsets,
 )
 from bidbeacon_pipelines.services.cadence import end_round, note_look
 from bidbeacon_pipelines.services.requests import drive_request
 from bidbeacon_pipelines.services.windows import keep_windows
 from bidbeacon_pipelines.services.workbench import Workbench
-from bidbeacon_pipelines.store.accounts import Account
-from bidbeacon_pipelines.store.learned import list_longest_periods
+from bidbeacon_pipelines.store.accounts import Account, list_countries
+from bidbeacon_pipelines.store.ads_accounts import AdsAccount, get_ads_account_by_id
 from bidbeacon_pipelines.store.requests import (
     OPEN_STATUSES,
     ClaimLostError,
-    Turn,
-    count_open_requests,
-    get_request,
+    StoredPlan,
+    change_plan,
+    delete_plans,
+    find_request,
     insert_request,
-    list_countries_in_turn,
-    list_open_requests,
-    list_turns,
+    list_plans,
+    list_requests_to_step,
     lock_planning,
+    set_planned,
 )
 from bidbeacon_pipelines.store.windows import (
-    WindowToPlan,
-    attach_windows,
-    list_windows_of_request,
-    list_windows_to_plan,
+    DayToPlan,
+    list_days_to_plan,
+    list_next_due,
+    list_windows_through,
 )
 from bidbeacon_sessions import SessionClosedError, SessionRecorder
 
-REPORTS_IN_FLIGHT = 2
-"""How many reports of one ads account Amazon works on at once; a third is refused for ten minutes and more."""
 
+def refresh_account(bench: Workbench, session: SessionRecorder, ads_account: AdsAccount) -> None:
+    """Create the windows of an ads account that exist by now, and plan what is due in all of its countries.
 
-def refresh_account(bench: Workbench, session: SessionRecorder, account: Account) -> None:
-    """Do all that can be done for an account now, and end: create windows, step open requests, ask for what is due.
-
-    Never waits for Amazon to make a report. Safe to run at any time, and beside others.
+    Asks Amazon for nothing: the dispatcher creates what is planned. Safe to run at any time, and beside others.
     """
-    if account.reason_to_skip is not None:
+    with bench.engine.begin() as connection:
+        countries = list_countries(connection, ads_account.account_id)
+        through = list_windows_through(connection, ads_account.account_id)
+    active = [account for account in countries if account.reason_to_skip is None]
+    if not active:
         for dataset in DATASETS.values():
-            session.add(skip_account(account, dataset, []))
+            session.add(_skip_ads_account(ads_account, countries, dataset))
         return
-    note_look(bench, account)
-    for dataset in DATASETS.values():
-        keep_windows(bench, session, account, dataset)
-    stepped = step_requests(bench, session, account=account)
-    asked = request_due(bench, session, account, tell_fresh=not stepped)
-    for request_id in asked:
-        drive_request(bench, session, request_id)
-    end_round(bench, account)
+    note_look(bench, ads_account)
+    for account in active:
+        today = local_date(bench.now(), account.time_zone)
+        for dataset in DATASETS.values():
+            made = through.get((account.country_code, dataset.name))
+            if made is None or not today <= made <= today + timedelta(days=1):
+                keep_windows(bench, session, account, dataset)
+    if plan_due(bench, session, ads_account, active):
+        end_round(bench, ads_account)
 
 
 def step_requests(
     bench: Workbench,
     session: SessionRecorder,
     *,
-    account: Account | None = None,
+    account_id: str | None = None,
     on_step: Callable[[], object] | None = None,
 ) -> int:
-    """Take the next steps of all open requests that are due for one; give how many there were.
+    """Take the next steps of all reports at Amazon that are due for one; return how many there were.
 
     Args:
         bench: the tools.
         session: where it is told.
-        account: only those of this ads account, in all of its countries, since they share its slots.
+        account_id: only those of this ads account.
         on_step: called after each.
 
     Raises:
@@ -87,9 +89,7 @@ def step_requests(
         Exception: what went wrong with one request, or a group of them; the others were stepped before.
     """
     with bench.engine.begin() as connection:
-        requests = list_open_requests(
-            connection, due_at=bench.now(), account_id=account.account_id if account else None
-        )
+        requests = list_requests_to_step(connection, due_at=bench.now(), account_id=account_id)
     failures: list[Exception] = []
     for request in requests:
         try:
@@ -109,14 +109,13 @@ def step_requests(
 def _tell_worked_on_elsewhere(bench: Workbench, session: SessionRecorder, request_id: int) -> None:
     """Say that a request was left alone because another living session took it meanwhile; nothing where it has ended."""
     with bench.engine.begin() as connection:
-        request = get_request(connection, request_id)
-        days = [window.window_date for window in list_windows_of_request(connection, request_id)]
-    if request.claimed_by is not None and request.status in OPEN_STATUSES:
+        request = find_request(connection, request_id)
+    if request is not None and request.claimed_by is not None and request.status in OPEN_STATUSES:
         session.add(
             WindowSkipped(
-                account=request.account_key,
+                account=request.ads_account_key,
                 dataset=request.dataset,
-                windows=days,
+                windows=[],
                 reason=SkipReason.WORKED_ON_ELSEWHERE,
                 detail=f"session {request.claimed_by}",
             )
@@ -125,209 +124,187 @@ def _tell_worked_on_elsewhere(bench: Workbench, session: SessionRecorder, reques
 
 @dataclass(frozen=True)
 class _Draft:
-    """What could be asked for of one dataset of an account, and how long it has waited for its turn."""
+    """What planning knows of one dataset of an ads account.
+
+    Attributes:
+        dataset: Its registry entry.
+        days: Those that are due or wanted, but for those in a report by hand that is planned already.
+        stored: What was planned before and not sent.
+        next_due: When its next window falls due in another country, within the time that is worth waiting for.
+    """
 
     dataset: Dataset
-    windows: Sequence[WindowToPlan]
-    plan: Plan
-    turn: Turn
+    days: Sequence[DayToPlan]
+    stored: Sequence[StoredPlan]
+    next_due: datetime | None
+
+    @property
+    def due(self) -> dict[date, datetime]:
+        """When each due day fell due."""
+        return {day.window_date: day.due_since for day in self.days if day.due_since is not None}
+
+    @property
+    def wanted(self) -> list[date]:
+        """Days that somebody asked for by hand, and whose run has died."""
+        return [day.window_date for day in self.days if day.is_wanted]
+
+    def waits(self, now: datetime, patience: timedelta) -> bool:
+        """Return whether it waits for other countries; what is planned already waits no more."""
+        if self.stored or self.wanted or not self.due:
+            return False
+        return should_wait_for_countries(min(self.due.values()), self.next_due, now, patience)
 
 
-def request_due(
-    bench: Workbench, session: SessionRecorder, account: Account, *, tell_fresh: bool = False
-) -> list[int]:
-    """Store requests for what is due, or still wanted by hand, of all datasets, in as many slots as are free; give their ids in order.
+def plan_due(
+    bench: Workbench, session: SessionRecorder, ads_account: AdsAccount, active: Sequence[Account]
+) -> bool:
+    """Cover what is due in all countries of an ads account with reports, and store these as planned.
 
-    Where more is due than there are slots for, countries of one ads account take turns (`share_slots`), and `take_turns` says which
-    datasets get them; what somebody asked for by hand waits for no other country. Planning of one ads account is serialised,
-    so that no window is asked for twice and no slot given twice. With `tell_fresh`, that nothing is due is told too.
+    Planning of one ads account is serialized, and what was planned before and not sent is planned anew, so no day is in two plans.
+
+    Returns:
+        Whether all that is due is planned: False where something waits for other countries.
     """
-    now = bench.now()
+    now, patience = bench.now(), timedelta(hours=bench.settings.wait_for_countries_hours)
     with bench.engine.begin() as connection:
-        lock_planning(connection, account.account_id)
-        free_slots = REPORTS_IN_FLIGHT - count_open_requests(connection, account.account_id)
-        drafts = _drafts(connection, account, DATASETS, now, free_slots)
-        slots = _slots_in_turn(connection, account, drafts, now, free_slots)
-        queues = [
-            Queue(name, draft.plan.requests, draft.turn.last_asked_at, draft.turn.passed_over)
-            for name, draft in drafts.items()
-        ]
-        turns = take_turns(queues, slots)
-        ids = [
-            _store_request(connection, session, account, drafts[name].dataset, planned, now)
-            for name, planned in turns
-        ]
-        for draft in drafts.values():
-            chosen = [planned for name, planned in turns if name == draft.dataset.name]
-            _tell_plan(connection, session, account, draft, chosen, now, others_turn=slots < free_slots)
-        if tell_fresh and not any(draft.plan.requests or draft.plan.waiting for draft in drafts.values()):
-            for draft in drafts.values():
-                session.add_in(connection, skip_windows(account, draft.dataset, [], SkipReason.ALREADY_FRESH))
-    return ids
-
-
-def _slots_in_turn(
-    connection: Connection, account: Account, drafts: Mapping[str, _Draft], now: datetime, free_slots: int
-) -> int:
-    """Give how many of the free slots the account may take now."""
-    by_hand = any(planned.by_hand for draft in drafts.values() for planned in draft.plan.requests)
-    if by_hand or free_slots < 1:
-        return free_slots
-    countries = list_countries_in_turn(connection, account, list(drafts), now=now)
-    return share_slots(countries, account.country_code, free_slots, REPORTS_IN_FLIGHT)
-
-
-def request_due_windows(
-    bench: Workbench,
-    session: SessionRecorder,
-    account: Account,
-    dataset: Dataset,
-    *,
-    wanted: Sequence[date] = (),
-    tell_waiting: bool = True,
-) -> list[int]:
-    """Store requests of one dataset for what is due, or only for what is wanted by hand, in as many slots as are free; give their ids.
-
-    What finds no free slot is told, but for `tell_waiting=False`: who asks every few seconds says it once.
-    """
-    now = bench.now()
-    with bench.engine.begin() as connection:
-        lock_planning(connection, account.account_id)
-        free_slots = REPORTS_IN_FLIGHT - count_open_requests(connection, account.account_id)
-        drafts = _drafts(connection, account, {dataset.name: dataset}, now, free_slots, only=wanted)
-        [draft] = drafts.values()
-        requests = draft.plan.requests
-        ids = [_store_request(connection, session, account, dataset, planned, now) for planned in requests]
-        _tell_plan(connection, session, account, draft, requests, now, tell_waiting=tell_waiting)
-    return ids
+        lock_planning(connection, ads_account.account_id)
+        drafts = _drafts(connection, ads_account, now, patience if len(active) > 1 else timedelta(0))
+        waiting = [draft for draft in drafts if draft.waits(now, patience)]
+        for draft in drafts:
+            if draft not in waiting:
+                _plan_dataset(connection, session, ads_account, draft, now)
+        set_planned(connection, ads_account.account_id, now)
+        for draft in waiting:
+            until = f"until {min(draft.due.values()) + patience:%Y-%m-%d %H:%M} UTC at the latest"
+            session.add_in(
+                connection, _skip(ads_account, draft.dataset, SkipReason.WAITS_FOR_COUNTRIES, until)
+            )
+        if not any(draft.days or draft.stored for draft in drafts):
+            for draft in drafts:
+                session.add_in(connection, _skip(ads_account, draft.dataset, SkipReason.ALREADY_FRESH))
+    return not waiting
 
 
 def _drafts(
-    connection: Connection,
-    account: Account,
-    datasets: Mapping[str, Dataset],
-    now: datetime,
-    free_slots: int,
-    *,
-    only: Sequence[date] = (),
-) -> dict[str, _Draft]:
-    """Plan each dataset for what is due and what somebody asked for by hand, whose run has found no slot or has died; or `only` for days."""
-    windows = list_windows_to_plan(connection, account, list(datasets), now=now)
-    longest = list_longest_periods(connection, account.account_id)
-    turns = list_turns(connection, account, {name: _due_since(windows[name], now) for name in datasets})
-    today = local_date(now, account.time_zone)
-    drafts = {}
-    for name, dataset in datasets.items():
-        known, turn = windows[name], turns[name]
-        plan = plan_requests(
+    connection: Connection, ads_account: AdsAccount, now: datetime, patience: timedelta
+) -> list[_Draft]:
+    days = list_days_to_plan(connection, ads_account.account_id, list(DATASETS), now=now)
+    next_due = list_next_due(connection, ads_account.account_id, after=now, until=now + patience)
+    plans = list_plans(connection, ads_account.account_id)
+    by_hand = [plan for plan in plans if plan.by_hand]
+    return [
+        _Draft(
             dataset,
-            [_plannable(window, now, counts=not only) for window in known],
-            today=today,
-            free_slots=free_slots,
-            wanted=only or [w.window_date for w in known if w.wanted_by is not None and w.request_id is None],
-            requests_since_oldest=0 if only else turn.since_oldest,
-            longest_period_days=longest.get(name),
+            [day for day in days[name] if not _is_planned(by_hand, name, day.window_date)],
+            [plan for plan in plans if plan.dataset == name and not plan.by_hand],
+            next_due.get(name),
         )
-        drafts[name] = _Draft(dataset, known, plan, turn)
-    return drafts
+        for name, dataset in DATASETS.items()
+    ]
 
 
-def _due_since(windows: Sequence[WindowToPlan], now: datetime) -> datetime | None:
-    """Give when the window that has been due for the longest time fell due; None where none is due."""
-    due = (w.next_refresh_at for w in windows if w.next_refresh_at is not None and w.request_id is None)
-    return min((at for at in due if at <= now), default=None)
+def _is_planned(plans: Sequence[StoredPlan], dataset: str, day: date) -> bool:
+    return any(plan.dataset == dataset and plan.start <= day <= plan.end for plan in plans)
 
 
-def _plannable(window: WindowToPlan, now: datetime, *, counts: bool) -> PlannableWindow:
-    """Give what planning knows of a window; what is due `counts`, but where only days are asked for by hand."""
-    due = counts and window.is_due(now)
-    return PlannableWindow(
-        window.window_date,
-        due=due,
-        in_flight=window.request_id is not None,
-        due_since=window.next_refresh_at if due else None,
+def _plan_dataset(
+    connection: Connection, session: SessionRecorder, ads_account: AdsAccount, draft: _Draft, now: datetime
+) -> None:
+    """Store the cover of a dataset's due days in place of what was planned before; record it where it is another."""
+    planned = plan_requests(
+        draft.due,
+        longest_days=longest_period(draft.dataset, ads_account.longest_periods),
+        wanted=draft.wanted,
     )
+    before = [PlannedRequest(one.start, one.end, one.by_hand, one.due_since) for one in draft.stored]
+    if planned == before:
+        return
+    for stored, new in zip(draft.stored, planned, strict=False):
+        change_plan(connection, stored.id, new.start, new.end, by_hand=new.by_hand, due_since=new.due_since)
+    for new in planned[len(before) :]:
+        _insert(connection, session, ads_account, draft.dataset, new, now)
+    delete_plans(connection, [stored.id for stored in draft.stored[len(planned) :]])
+    if planned:
+        session.add_in(
+            connection,
+            ReportsPlanned(
+                account=ads_account.ads_account_key,
+                dataset=draft.dataset.name,
+                reports=len(planned),
+                windows=sum(day.windows for day in draft.days),
+                start=planned[-1].start,
+                end=planned[0].end,
+            ),
+        )
 
 
-def _store_request(
+def plan_by_hand(
+    bench: Workbench, session: SessionRecorder, account: Account, dataset: Dataset, days: Sequence[date]
+) -> list[int]:
+    """Plan reports for days that somebody asks for, which no report serves yet; return the requests that will.
+
+    What is due in the other countries on these days comes along.
+    """
+    with bench.engine.begin() as connection:
+        lock_planning(connection, account.account_id)
+        ads_account = get_ads_account_by_id(connection, account.account_id)
+        planned = [
+            plan
+            for plan in list_plans(connection, account.account_id)
+            if plan.by_hand and plan.dataset == dataset.name
+        ]
+        open_days = [day for day in days if not _is_planned(planned, dataset.name, day)]
+        requests = plan_requests(
+            {}, longest_days=longest_period(dataset, ads_account.longest_periods), wanted=open_days
+        )
+        added = [
+            _insert(connection, session, ads_account, dataset, request, bench.now()) for request in requests
+        ]
+    serving = [plan.id for plan in planned if any(plan.start <= day <= plan.end for day in days)]
+    return [*serving, *added]
+
+
+def _insert(
     connection: Connection,
     session: SessionRecorder,
-    account: Account,
+    ads_account: AdsAccount,
     dataset: Dataset,
     planned: PlannedRequest,
     now: datetime,
 ) -> int:
-    request_id = insert_request(
+    return insert_request(
         connection,
-        account,
+        ads_account.account_id,
         dataset.name,
         planned.start,
         planned.end,
         by_hand=planned.by_hand,
+        due_since=planned.due_since,
         session_id=session.session_id,
         created_at=now,
     )
-    attach_windows(connection, account, dataset.name, planned.windows, request_id)
-    days = sorted({*planned.due, *planned.wanted})
-    session.add_in(
-        connection,
-        WindowsQueued(
-            account=account.account_key,
-            dataset=dataset.name,
-            windows=days,
-            request_id=request_id,
-            by_hand=planned.by_hand,
-        ),
+
+
+def _skip_ads_account(
+    ads_account: AdsAccount, countries: Sequence[Account], dataset: Dataset
+) -> WindowSkipped:
+    """Return the action that says why nothing is planned for an ads account: all countries are disabled, or it needs a person."""
+    if ads_account.needs_person is not None:
+        return _skip(ads_account, dataset, SkipReason.ACCOUNT_NEEDS_PERSON, ads_account.needs_person)
+    why = next((account.reason_to_skip for account in countries), None)
+    return _skip(ads_account, dataset, SkipReason.ACCOUNT_DISABLED, why)
+
+
+def _skip(
+    ads_account: AdsAccount, dataset: Dataset, reason: SkipReason, detail: str | None = None
+) -> WindowSkipped:
+    return WindowSkipped(
+        account=ads_account.ads_account_key, dataset=dataset.name, windows=[], reason=reason, detail=detail
     )
-    return request_id
-
-
-def _tell_plan(
-    connection: Connection,
-    session: SessionRecorder,
-    account: Account,
-    draft: _Draft,
-    requested: Sequence[PlannedRequest],
-    now: datetime,
-    *,
-    tell_waiting: bool = True,
-    others_turn: bool = False,
-) -> None:
-    """Tell which refreshes the requests make unnecessary, and which windows found no slot, or left one to another country."""
-    planned_days = {day for planned in requested for day in planned.windows}
-    covered = [window for window in draft.windows if window.window_date in planned_days]
-    _tell_missed_offsets(connection, session, account, draft.dataset, covered, now)
-    left = {day for planned in draft.plan.requests for day in (*planned.wanted, *planned.due)} - planned_days
-    waiting = sorted({*draft.plan.waiting, *left})
-    if waiting and tell_waiting:
-        reason = SkipReason.OTHERS_TURN if others_turn else SkipReason.NO_FREE_SLOT
-        session.add_in(connection, skip_windows(account, draft.dataset, waiting, reason))
-
-
-def _tell_missed_offsets(
-    connection: Connection,
-    session: SessionRecorder,
-    account: Account,
-    dataset: Dataset,
-    windows: Sequence[WindowToPlan],
-    now: datetime,
-) -> None:
-    """Say which refreshes the one to come makes unnecessary; a window that was never loaded has missed none."""
-    by_offsets: dict[tuple[int, ...], list[date]] = {}
-    for window in windows:
-        if window.data_as_of is not None:
-            skipped = missed_offsets(
-                dataset, window.window_date, account.time_zone, window.data_as_of, now
-            ).skipped
-            if skipped:
-                by_offsets.setdefault(skipped, []).append(window.window_date)
-    for offsets, days in by_offsets.items():
-        detail = "T+" + ", T+".join(map(str, offsets))
-        session.add_in(connection, skip_windows(account, dataset, days, SkipReason.OFFSET_MISSED, detail))
 
 
 def skip_account(account: Account, dataset: Dataset, days: list[date]) -> WindowSkipped:
-    """Give the action that says why nothing is asked for an account: it is disabled, or needs a person."""
+    """Return the action that says why windows of an account are not asked for: it is disabled, or needs a person."""
     reason = SkipReason.ACCOUNT_NEEDS_PERSON if account.needs_person else SkipReason.ACCOUNT_DISABLED
     return skip_windows(account, dataset, days, reason, account.reason_to_skip)
 
@@ -335,7 +312,7 @@ def skip_account(account: Account, dataset: Dataset, days: list[date]) -> Window
 def skip_windows(
     account: Account, dataset: Dataset, days: list[date], reason: SkipReason, detail: str | None = None
 ) -> WindowSkipped:
-    """Give the action that says why windows of an account are left alone."""
+    """Return the action that says why windows of an account are left alone."""
     return WindowSkipped(
         account=account.account_key, dataset=dataset.name, windows=days, reason=reason, detail=detail
     )

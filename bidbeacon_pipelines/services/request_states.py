@@ -84,7 +84,9 @@ def tries_before(state: RequestState) -> Tries:
     if not is_unknown or state.sent_at is None or state.next_step_at is None:
         return Tries()
     rested = (state.next_step_at - state.sent_at).total_seconds()
-    return Tries(rests={"create_report": max(0.0, rested)}, made=Counter(create_report=state.attempts))
+    return Tries(
+        rests={"create_report": max(0.0, rested)}, made=Counter(create_report=max(state.attempts, 1))
+    )
 
 
 def columns_of(state: RequestState, now: datetime) -> dict[str, Any]:

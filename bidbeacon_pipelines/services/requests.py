@@ -4,10 +4,13 @@ Each state is stored before its step is taken, under the request's claim. A proc
 state, decides again, and goes on.
 """
 
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
+
+from sqlalchemy import Connection
 
 from bidbeacon_pipelines.actions import (
     ReportAdopted,
@@ -18,6 +21,7 @@ from bidbeacon_pipelines.actions import (
     RequestRetried,
     SkipReason,
     WindowSkipped,
+    WindowsQueued,
 )
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, AuthError, NotFound, Rejected
 from bidbeacon_pipelines.amazon_ads.ledger import Tries
@@ -44,8 +48,13 @@ from bidbeacon_pipelines.reports.lifecycle import (
 )
 from bidbeacon_pipelines.reports.policy import LifecyclePolicy
 from bidbeacon_pipelines.reports.refusals import doubted
-from bidbeacon_pipelines.reports.splitting import shorter_period
-from bidbeacon_pipelines.reports.windows import again_after_failure, next_refresh_at
+from bidbeacon_pipelines.reports.splitting import longest_period, shorter_period
+from bidbeacon_pipelines.reports.windows import (
+    again_after_failure,
+    local_date,
+    missed_offsets,
+    next_refresh_at,
+)
 from bidbeacon_pipelines.services.asking import (
     ask_for_report,
     count_rest,
@@ -53,25 +62,40 @@ from bidbeacon_pipelines.services.asking import (
     look_at_report,
     not_before,
 )
+from bidbeacon_pipelines.services.gate import enter_gate, note_answer
 from bidbeacon_pipelines.services.load_actions import LoadFacts, told_of_load
 from bidbeacon_pipelines.services.people import is_credential_error, note_refusal
 from bidbeacon_pipelines.services.report_parts import LOAD_ERRORS, failed_load, parts_on_disk
 from bidbeacon_pipelines.services.request_states import columns_of, reported, state_of, tries_before
 from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.store.accounts import Account, forget_refusals, get_account
+from bidbeacon_pipelines.store.accounts import Account, list_countries
+from bidbeacon_pipelines.store.ads_accounts import (
+    forget_plans,
+    forget_refusals,
+    get_ads_account_by_id,
+    set_longest_period,
+)
 from bidbeacon_pipelines.store.entities import list_targets
-from bidbeacon_pipelines.store.learned import list_longest_periods, set_longest_period
 from bidbeacon_pipelines.store.locks import LockTakenError
 from bidbeacon_pipelines.store.performance import Scope, lock_rows
 from bidbeacon_pipelines.store.requests import (
     Request,
     claim_request,
+    delete_plans,
     hold_claim,
+    hold_request,
+    pass_over,
     release_claim,
     update_request,
 )
-from bidbeacon_pipelines.store.windows import fail_windows, list_windows_of_request
+from bidbeacon_pipelines.store.windows import (
+    Window,
+    attach_windows,
+    fail_windows,
+    is_needed,
+    list_windows_of_request,
+)
 from bidbeacon_sessions import Action, SessionRecorder
 
 
@@ -95,8 +119,7 @@ def drive_request(bench: Workbench, session: SessionRecorder, request_id: int) -
         request = claim_request(connection, request_id, session.session_id)
         if request is None:
             return None
-        account = get_account(connection, request.account_key)
-    driver = _Driver(bench, session, account, request)
+    driver = _Driver(bench, session, request)
     try:
         return driver.run()
     finally:
@@ -105,47 +128,74 @@ def drive_request(bench: Workbench, session: SessionRecorder, request_id: int) -
 
 
 class _Driver:
-    """One request while its claim is held."""
+    """One request while its claim is held, with the windows of all countries that wait for it."""
 
-    def __init__(
-        self, bench: Workbench, session: SessionRecorder, account: Account, request: Request
-    ) -> None:
+    def __init__(self, bench: Workbench, session: SessionRecorder, request: Request) -> None:
         self._bench = bench
         self._session = session
-        self._account = account
         self._request = request
         self._dataset = get_dataset(request.dataset)
         self._policy = lifecycle_policy(bench.settings, self._dataset)
         self._state = state_of(request)
         self._report: Report | None = None
         self._refused = False
+        self._rows = 0
         with bench.engine.begin() as connection:
+            self._ads_account = get_ads_account_by_id(connection, request.account_id)
+            countries = list_countries(connection, request.account_id)
             self._windows = list_windows_of_request(connection, request.id)
+        self._countries = {account.account_key: account for account in countries}
 
     def run(self) -> RequestStatus:
         """Decide and act until a step says to stop."""
+        self._release_disabled()
         while self._take(self._decide()):
             pass
         return self._state.status
 
     def _decide(self) -> Step:
-        """Decide what to do; nothing is asked for an account that is stopped, and its request leaves its slot to the other countries."""
-        account, reason = self._account, self._account.reason_to_skip
-        if reason is None or self._state.status in {RequestStatus.LOADED, RequestStatus.FAILED}:
+        """Decide what to do; nothing is asked for an ads account that is stopped, or none of whose countries is refreshed any more."""
+        if self._state.status in {RequestStatus.LOADED, RequestStatus.FAILED}:
             return decide(self._state, self._bench.now(), self._policy)
-        if account.is_disabled:
+        if self._windows and self._is_disabled:
+            reason = self._countries[next(iter(self._windows))].reason_to_skip or ""
             return GiveUp(reason, needs_person=True, kind=FailureKind.ACCOUNT_DISABLED)
-        if account.needs_person_for == "credentials":
-            return Nothing(reason)
-        return GiveUp(reason, needs_person=True, kind=FailureKind.NOT_AUTHORIZED)
+        if self._ads_account.needs_person is None:
+            return decide(self._state, self._bench.now(), self._policy)
+        if self._ads_account.needs_person_for == "credentials" or not self._windows:
+            return Nothing(self._ads_account.needs_person)
+        return GiveUp(self._ads_account.needs_person, needs_person=True, kind=FailureKind.NOT_AUTHORIZED)
+
+    @property
+    def _is_disabled(self) -> bool:
+        """Whether all countries that wait for it are disabled."""
+        return all(self._countries[key].is_disabled for key in self._windows)
+
+    def _release_disabled(self) -> None:
+        """End the wait of countries that were disabled meanwhile, where others still wait."""
+        disabled = [key for key in self._windows if self._countries[key].is_disabled]
+        if not disabled or self._is_disabled:
+            return
+        with self._bench.engine.begin() as connection:
+            hold_claim(connection, self._request.id, self._session.session_id)
+            for key in disabled:
+                account, windows = self._countries[key], self._windows.pop(key)
+                days, reason = [window.window_date for window in windows], account.reason_to_skip or ""
+                again = {(account.country_code, day): self._bench.now() for day in days}
+                fail_windows(connection, self._request.id, reason=reason, next_refresh_at=again)
+                skipped = {"account": key, "dataset": self._dataset.name, "windows": days}
+                self._session.add_in(
+                    connection,
+                    WindowSkipped(**skipped, reason=SkipReason.ACCOUNT_DISABLED, detail=reason),
+                )
 
     def _take(self, step: Step) -> bool:
-        """Take a step; give False where nothing more can be done now."""
+        """Take a step; return False where nothing more can be done now."""
         match step:
             case Wait() | LookFor() | Nothing():
                 return False
             case Send():
-                self._send()
+                return self._send()
             case Poll():
                 self._poll()
             case Load():
@@ -156,10 +206,14 @@ class _Driver:
                 self._give_up(step)
         return True
 
-    def _send(self) -> None:
-        """Store that a report is being asked for, then ask: a process that dies in between has counted the attempt."""
+    def _send(self) -> bool:
+        """Store that a report is being asked for, then ask: a process that dies in between has counted the attempt.
+
+        Returns False, and asks for nothing, where the gate is closed, or where the plan has become unnecessary.
+        """
         before, tries = self._state.failure, tries_before(self._state)
-        self._store(transitions.sending(self._state, self._bench.now(), self._policy))
+        if not self._begin_attempt():
+            return False
         answer = self._ask(before, tries)
         match answer:
             case transitions.Reported(report_id=report_id, adopted=True):
@@ -176,12 +230,69 @@ class _Driver:
                 )
             case _:
                 action = None  # the failure is told by the step that follows from it
-        self._store(self._answered(answer), action)
+        self._store(self._answered(answer), action, answer)
+        return True
+
+    def _begin_attempt(self) -> bool:
+        """Pass the gate, have the windows wait for the report, and count the attempt, in one transaction; return False where it is not to be made now."""
+        now = self._bench.now()
+        with self._bench.engine.begin() as connection:
+            request = hold_request(connection, self._request.id, self._session.session_id)
+            if request is None:
+                return False
+            self._request = request
+            if not self._windows and not is_needed(connection, request.id, now=now):
+                delete_plans(connection, [request.id])
+                return False
+            if not self._windows and self._is_too_long(request):
+                delete_plans(connection, [request.id])
+                forget_plans(connection, request.account_id)
+                return False
+            if not enter_gate(connection, self._ads_account, now):
+                return False
+            if not self._windows:
+                self._attach(connection, now)
+            self._state = transitions.sending(state_of(request), now, self._policy)
+            update_request(connection, request.id, self._session.session_id, **columns_of(self._state, now))
+            pass_over(connection, request)
+        return True
+
+    def _is_too_long(self, request: Request) -> bool:
+        """Return whether a plan is longer than what has been learned since: it is planned anew."""
+        return _days(request) > longest_period(self._dataset, self._ads_account.longest_periods)
+
+    def _attach(self, connection: Connection, now: datetime) -> None:
+        """Make windows wait for the report, and say which refreshes it makes unnecessary."""
+        attach_windows(connection, self._request.id, now=now)
+        self._windows = list_windows_of_request(connection, self._request.id)
+        self._session.add_in(connection, WindowsQueued(**self._facts, by_hand=self._request.by_hand))
+        for key, windows in self._windows.items():
+            missed = {
+                window.window_date: skipped
+                for window in windows
+                if (skipped := self._missed(self._countries[key], window, now))
+            }
+            if missed:
+                offsets = sorted({offset for skipped in missed.values() for offset in skipped})
+                skip = {"account": key, "dataset": self._dataset.name, "windows": list(missed)}
+                detail = "T+" + ", T+".join(map(str, offsets))
+                self._session.add_in(
+                    connection, WindowSkipped(**skip, reason=SkipReason.OFFSET_MISSED, detail=detail)
+                )
+
+    def _missed(self, account: Account, window: Window, now: datetime) -> tuple[int, ...]:
+        """Return the refreshes of a window that the one to come makes unnecessary; one that was never loaded has missed none."""
+        if window.data_as_of is None:
+            return ()
+        zone = account.time_zone
+        return missed_offsets(self._dataset, window.window_date, zone, window.data_as_of, now).skipped
 
     def _ask(self, before: Failure | None, tries: Tries) -> transitions.Answer:
         """Ask Amazon for the report; give what came of it."""
         try:
-            answer = ask_for_report(self._bench, self._account, self._request, before=before, tries=tries)
+            answer = ask_for_report(
+                self._bench, self._ads_account, self._request, today=self._today, before=before, tries=tries
+            )
         except AuthError as error:
             failure = doubted(failure_of(self._bench, error))
             return self._unauthorized(error, transitions.Refused(failure))
@@ -190,22 +301,22 @@ class _Driver:
         return answer
 
     def _unauthorized(self, error: AuthError, unconfirmed: transitions.Answer) -> transitions.Answer:
-        """Count a refusal of the account, or stop asking for all of them where our credentials are refused; give what it means.
+        """Count a refusal of the ads account, or stop asking for all of them where our credentials are refused; give what it means.
 
         Refused credentials say nothing about a report: it rests as it is until a person has renewed them.
         """
         self._refused = True
         with self._bench.engine.begin() as connection:
-            stops = note_refusal(connection, self._session, self._account, error)
+            stops = note_refusal(connection, self._session, self._request.account_id, error)
         if is_credential_error(error):
             return transitions.NoToken(self._bench.now(), str(error))
         return transitions.Refused(failure_of(self._bench, error)) if stops else unconfirmed
 
     def _note_answered(self) -> None:
-        """Forget earlier refusals of the account: Amazon answers for it."""
-        if self._refused or self._account.refusals:
+        """Forget earlier refusals of the ads account: Amazon answers for it."""
+        if self._refused or self._ads_account.refusals:
             with self._bench.engine.begin() as connection:
-                forget_refusals(connection, self._account)
+                forget_refusals(connection, self._request.account_id)
 
     def _poll(self) -> None:
         try:
@@ -281,7 +392,7 @@ class _Driver:
 
     def _put_off(self, error: LockTakenError) -> None:
         """Leave the load to a later look, as another job works on the account's rows; that is no failed try."""
-        facts = {key: value for key, value in self._facts.items() if key != "request_id"}
+        facts = {key: self._facts[key] for key in ("account", "dataset", "windows")}
         action = WindowSkipped(**facts, reason=SkipReason.WORKED_ON_ELSEWHERE, detail=str(error))
         later = self._bench.now() + self._policy.poll_every
         self._store(self._answered(transitions.RowsLocked(later)), action)
@@ -291,40 +402,55 @@ class _Driver:
             self._bench,
             report,
             name=f"request-{self._request.id}",
-            region=self._account.region,
+            region=self._ads_account.region,
             account_id=self._request.account_id,
             retrieve=self._retrieve,
         )
 
     def _load_parts(self, report: Report, parts: list[Path]) -> None:
+        """Load the windows of one country after another, each in a transaction of its own: a run that dies in between leaves the others waiting."""
+        for key in list(self._windows):
+            self._load_country(report, parts, self._countries[key])
+            del self._windows[key]
+        if self._state.status is not RequestStatus.LOADED:  # nothing waits for it any more
+            self._store(self._answered(transitions.Loaded()))
+
+    def _load_country(self, report: Report, parts: list[Path], account: Account) -> None:
         """Load, and record what was loaded, in one transaction that only the holder of the claim can commit."""
         started = self._bench.now()
+        windows = self._windows[account.account_key]
         scope = Scope(
-            self._account, self._dataset.name, self._request.id, self._state.sent_at or self._state.created_at
+            account, self._dataset.name, self._request.id, self._state.sent_at or self._state.created_at
         )
-        state = self._answered(transitions.Loaded())
         with self._bench.engine.begin() as connection:
             hold_claim(connection, self._request.id, self._session.session_id)
-            lock_rows(
-                connection, self._account
-            )  # before targets are read: a sync resolves before or after us
-            index = TargetIndex(list_targets(connection, self._account))
+            lock_rows(connection, account)  # before targets are read: a sync resolves before or after us
+            index = TargetIndex(list_targets(connection, account))
             result = load_report(
                 connection,
                 scope,
                 self._dataset,
-                self._windows,
+                windows,
                 parts,
                 targets=index,
-                rules=self._rules(scope.data_as_of),
+                rules=self._rules(account, windows, scope.data_as_of),
+                period=(self._request.start_date, self._request.end_date),
             )
             size = sum(part.stat().st_size for part in parts)
             seconds = (self._bench.now() - started).total_seconds()
-            currency = self._account.currency_code
-            facts = LoadFacts(self._facts, report.report_id, currency, len(parts), size, seconds)
+            more = len(self._windows) > 1
+            request = {
+                "account": account.account_key,
+                "dataset": self._dataset.name,
+                "request_id": self._request.id,
+                "more_countries": more,
+            }
+            facts = LoadFacts(request, report.report_id, account.currency_code, len(parts), size, seconds)
             for action in told_of_load(result, facts):
                 self._session.add_in(connection, action)
-            columns = {"part_count": len(parts), "byte_count": size, "row_count": result.rows}
+            self._rows += result.rows
+            state = self._state if more else self._answered(transitions.Loaded())
+            columns = {"part_count": len(parts), "byte_count": size, "row_count": self._rows}
             update_request(
                 connection,
                 self._request.id,
@@ -334,20 +460,23 @@ class _Driver:
             )
         self._state = state
 
-    def _rules(self, data_as_of: datetime) -> LoadRules:
-        zone, now = self._account.time_zone, self._bench.now()
+    def _rules(self, account: Account, windows: Sequence[Window], data_as_of: datetime) -> LoadRules:
+        zone, now = account.time_zone, self._bench.now()
         return LoadRules(
             bad_row_share=self._bench.settings.bad_row_share,
             held_again_at=lambda held: now + self._policy.held_pause(held),
             next_refresh_at=lambda day: next_refresh_at(self._dataset, day, zone, data_as_of),
-            refused_again_at=self._again_after_failure,
+            refused_again_at=self._again_after_failure(account, windows),
         )
 
-    def _again_after_failure(self, day: date) -> datetime | None:
-        window = next(window for window in self._windows if window.window_date == day)
-        has_data = window.last_loaded_at is not None
-        zone = self._account.time_zone
-        return again_after_failure(self._dataset, day, zone, self._bench.now(), has_data=has_data)
+    def _again_after_failure(
+        self, account: Account, windows: Sequence[Window]
+    ) -> Callable[[date], datetime | None]:
+        """Return what says when a country's window whose report failed is due again."""
+        now, has_data = self._bench.now(), {w.window_date: w.last_loaded_at is not None for w in windows}
+        return lambda day: again_after_failure(
+            self._dataset, day, account.time_zone, now, has_data=has_data[day]
+        )
 
     def _retry(self, step: RetryLater) -> None:
         action = RequestRetried(
@@ -375,38 +504,51 @@ class _Driver:
     def _shorter_period(self, state: RequestState) -> int | None:
         """Return the most days to ask for at a time from now on, where the report was too large."""
         with self._bench.engine.begin() as connection:
-            learned = list_longest_periods(connection, self._request.account_id)
-        days = (self._request.end_date - self._request.start_date).days + 1
-        longest = learned.get(self._dataset.name, self._dataset.longest_period_days)
-        return shorter_period(state.failure, days=days, longest_days=longest)
+            known = get_ads_account_by_id(connection, self._request.account_id).longest_periods
+        longest = longest_period(self._dataset, known)
+        return shorter_period(state.failure, days=_days(self._request), longest_days=longest)
 
     def _split(self, state: RequestState, step: GiveUp, days: int) -> None:
-        """End a request that was too large: its windows are due at once, in shorter periods, and this is remembered."""
+        """End a request that was too large: its windows, of all countries, are due at once, in shorter periods, and this is remembered."""
         now = self._bench.now()
         with self._bench.engine.begin() as connection:
             update_request(connection, self._request.id, self._session.session_id, **columns_of(state, now))
             set_longest_period(connection, self._request.account_id, self._dataset.name, days)
-            again: dict[date, datetime | None] = dict.fromkeys(self._facts["windows"], now)
+            again: dict[tuple[str, date], datetime | None] = {
+                (self._countries[key].country_code, window.window_date): now
+                for key, windows in self._windows.items()
+                for window in windows
+            }
             fail_windows(
                 connection, self._request.id, reason=step.reason, next_refresh_at=again, stays_wanted=True
             )
             self._session.add_in(connection, ReportSplit(**self._facts, reason=step.reason, days=days))
         self._state = state
 
-    def _due_again(self, state: RequestState, step: GiveUp, now: datetime) -> dict[date, datetime | None]:
-        """Say when the windows of a request that ended are due again."""
-        days = self._facts["windows"]
-        if step.needs_person:  # nothing is asked until somebody acted, and then all of it at once
-            return dict.fromkeys(days, now)
-        again = {day: self._again_after_failure(day) for day in days}
-        if state.failure is not None and state.failure.kind is FailureKind.TOO_OLD:
-            again[self._request.start_date] = (
-                None  # the oldest day is surely one that Amazon no longer serves
-            )
+    def _due_again(
+        self, state: RequestState, step: GiveUp, now: datetime
+    ) -> dict[tuple[str, date], datetime | None]:
+        """Return when the windows of a request that ended are due again, by country and day."""
+        is_too_old = state.failure is not None and state.failure.kind is FailureKind.TOO_OLD
+        again: dict[tuple[str, date], datetime | None] = {}
+        for key, windows in self._windows.items():
+            account = self._countries[key]
+            due_again = self._again_after_failure(account, windows)
+            for day in (window.window_date for window in windows):
+                # Where a person is needed nothing is asked until somebody acted, and then all of it at once; the oldest day
+                # of a report that is too old is surely one that Amazon no longer serves.
+                never = is_too_old and day == self._request.start_date and not step.needs_person
+                at = now if step.needs_person else due_again(day)
+                again[account.country_code, day] = None if never else at
         return again
 
-    def _store(self, state: RequestState, action: Action | None = None) -> None:
-        """Store a state, and the action that tells of it, in one transaction."""
+    def _store(
+        self,
+        state: RequestState,
+        action: Action | None = None,
+        answer: transitions.Answer | None = None,
+    ) -> None:
+        """Store a state, the action that tells of it, and what the answer to a create means for the gate, in one transaction."""
         with self._bench.engine.begin() as connection:
             update_request(
                 connection,
@@ -416,6 +558,8 @@ class _Driver:
             )
             if action is not None:
                 self._session.add_in(connection, action)
+            if answer is not None:
+                note_answer(connection, self._session, self._ads_account, answer, self._bench.now())
         self._state = state
 
     def _answered(self, answer: transitions.Answer) -> RequestState:
@@ -423,20 +567,40 @@ class _Driver:
 
     def _retrieve(self) -> Report:
         assert self._state.report_id is not None, "decided only with a report id"  # noqa: S101 - for the type checker
-        self._report = look_at_report(self._bench, self._account, self._state.report_id)
+        self._report = look_at_report(self._bench, self._ads_account, self._state.report_id)
         self._note_answered()
         return self._report
 
     @property
+    def _today(self) -> date:
+        """The latest local date in the countries that wait for it."""
+        keys = self._windows or self._countries
+        return max(local_date(self._bench.now(), self._countries[key].time_zone) for key in keys)
+
+    @property
     def _facts(self) -> dict[str, Any]:
+        days = {key: [w.window_date for w in windows] for key, windows in self._windows.items()}
+        is_one = len(days) == 1
         return {
-            "account": self._account.account_key,
+            "account": next(iter(days)) if is_one else self._ads_account.ads_account_key,
+            "accounts": {} if is_one else days,
             "dataset": self._dataset.name,
-            "windows": [window.window_date for window in self._windows],
+            "windows": sorted({day for alike in days.values() for day in alike}),
             "request_id": self._request.id,
         }
 
     def _bridged(self) -> int:
+        """Count the days that are due in no country and came along."""
         now = self._bench.now()
-        due = [w for w in self._windows if w.next_refresh_at is not None and w.next_refresh_at <= now]
-        return 0 if self._request.by_hand else len(self._windows) - len(due)
+        due = {
+            window.window_date
+            for windows in self._windows.values()
+            for window in windows
+            if window.next_refresh_at is not None and window.next_refresh_at <= now
+        }
+        return 0 if self._request.by_hand else len(self._facts["windows"]) - len(due)
+
+
+def _days(request: Request) -> int:
+    """Return how many days a request covers."""
+    return (request.end_date - request.start_date).days + 1

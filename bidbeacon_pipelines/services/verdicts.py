@@ -10,6 +10,7 @@ from sqlalchemy import RowMapping
 
 from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.api_calls import CallSummary
+from bidbeacon_pipelines.store.gates import GateState
 from bidbeacon_pipelines.store.health import FailedWindows, RequestsState, ServerState
 from bidbeacon_sessions.sentences import format_duration
 
@@ -137,6 +138,45 @@ def check_requests(state: RequestsState, now: datetime) -> Check:
         to_do = "Amazon is slow; after a day a report is given up and asked for anew."
         return Check("requests", Level.WARNING, found, to_do, facts=facts)
     return Check("requests", Level.OK, found, facts=facts)
+
+
+def check_gates(gates: Sequence[GateState], now: datetime) -> Check:
+    """Judge whether planned reports can be created, and what refused creates (429) have cost so far."""
+    facts = {"gates": [gate_facts(each, now) for each in gates]}
+    planned, closed = sum(each.planned for each in gates), [g for g in gates if g.closed_until(now)]
+    if not gates:
+        return Check("gates", Level.OK, "no report was created yet", facts=facts)
+    details = tuple(_gate_line(each, now) for each in gates)
+    found = f"{_count(planned, 'report')} planned"
+    if not closed:
+        return Check("gates", Level.OK, f"{found}, none held back by Amazon", details=details, facts=facts)
+    regions = " ".join(dict.fromkeys(each.region for each in closed))
+    to_do = "It goes on by itself. Where it lasts, Amazon grants higher limits by ticket."
+    return Check("gates", Level.WARNING, f"{found}, {regions} refused (429)", to_do, details, facts)
+
+
+def gate_facts(state: GateState, now: datetime) -> dict[str, Any]:
+    """Return a gate as data, the same for `bidbeacon doctor --json` and `GET /api/coverage`."""
+    return {
+        "client_id": state.client_id,
+        "region": state.region,
+        "in_flight": state.in_flight,
+        "places": int(state.gate.in_flight_limit),
+        "planned": state.planned,
+        "pace_seconds": state.gate.pace.total_seconds(),
+        "closed_until": state.closed_until(now),
+        "refused": state.refused_count,
+        "last_refused_at": state.last_refused_at,
+        "closed_seconds": state.closed_for.total_seconds(),
+    }
+
+
+def _gate_line(state: GateState, now: datetime) -> str:
+    until = state.closed_until(now)
+    places = f"{state.region}: {state.in_flight} of {int(state.gate.in_flight_limit)} in flight, {state.planned:,} planned"
+    cost = f", {state.refused_count:,} × 429 so far, closed for {_ago(state.closed_for)} in all"
+    closed = f", nothing created before {until:%Y-%m-%d %H:%M} UTC" if until else ""
+    return places + closed + (cost if state.refused_count else "")
 
 
 def check_windows(failed: Sequence[FailedWindows]) -> Check:

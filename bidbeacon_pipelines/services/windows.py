@@ -46,7 +46,7 @@ def keep_windows(
             return
         if is_misdated:
             delete_windows_after(connection, account, dataset.name, today)
-            correct_requests(connection, account, now)
+            correct_requests(connection, account.account_id, now)
         _reopen_windows(connection, session, account, dataset, now)
         zone = account.time_zone
         due = {day: next_refresh_at(dataset, day, zone, None) for day in window_dates(dataset, today)}

@@ -14,6 +14,7 @@ from bidbeacon_pipelines.services.api_lanes import PostgresLanes
 from bidbeacon_pipelines.services.api_ledger import PostgresCallLog
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.accounts import Account, find_account, get_account
+from bidbeacon_pipelines.store.ads_accounts import AdsAccount, find_ads_account, get_ads_account
 from bidbeacon_pipelines.store.clock import DatabaseClock
 from bidbeacon_pipelines.store.engine import shared_engine
 from bidbeacon_sessions import AccountRef, SessionStore
@@ -63,6 +64,21 @@ class Workbench:
         with self.engine.begin() as connection:
             account = find_account(connection, key)
         return None if account is None else account.ref
+
+    def ads_account(self, key: str) -> AdsAccount:
+        """Return an ads account as it is stored now, by its key or the key of one of its accounts.
+
+        Raises:
+            UnknownAccountError: there is none with this key.
+        """
+        with self.engine.begin() as connection:
+            return get_ads_account(connection, key)
+
+    def find_ads_account_ref(self, key: str) -> AccountRef | None:
+        """Return how sessions refer to an ads account; None for a key that none has, so that the session can say so."""
+        with self.engine.begin() as connection:
+            found = find_ads_account(connection, key)
+        return None if found is None else found.ref
 
     def now(self) -> datetime:
         """Give the present instant, UTC."""

@@ -9,10 +9,8 @@ from sqlalchemy import Connection, RowMapping, text
 
 from bidbeacon_sessions import AccountRef
 
-MAY_BE_LOOKED_AT = """a.enabled AND a.needs_person IS NULL AND a.amazon_status <> 'DISABLED'
-       AND (a.next_look_at IS NULL OR a.next_look_at <= :now)
-       AND (a.entities_synced_at IS NOT NULL OR a.first_seen_at < CAST(:now AS timestamptz) - interval '15 minutes')"""
-"""Whether a refresh of the account `a` may begin at `:now`: it waits for its own cadence and, for a while, for its first entity sync."""
+IS_ACTIVE = "a.enabled AND a.amazon_status <> 'DISABLED'"
+"""Whether the account `a` is refreshed, as far as it can say itself: its ads account may need a person all the same."""
 
 
 class UnknownAccountError(LookupError):
@@ -32,6 +30,7 @@ class Account:
     account_id: str
     country_code: str
     account_key: str
+    ads_account_key: str
     name: str
     amazon_status: str
     profile_id: str | None
@@ -69,8 +68,9 @@ class Account:
         return self.needs_person
 
 
-_COLUMNS = """account_id, country_code, account_key, name, amazon_status, profile_id, region, currency_code, time_zone,
-    enabled, needs_person, needs_person_for, refusals, entities_synced_at"""
+_COLUMNS = """a.account_id, a.country_code, a.account_key, o.ads_account_key, a.name, a.amazon_status, a.profile_id, a.region,
+    a.currency_code, a.time_zone, a.enabled, o.needs_person, o.needs_person_for, o.refusals, a.entities_synced_at"""
+_FROM = "advertiser_accounts a JOIN ads_accounts o USING (account_id)"
 
 # `xmax = 0` is true of a row that this statement inserted.
 _UPSERT = text("""
@@ -97,14 +97,14 @@ def upsert_account(connection: Connection, values: dict[str, Any], *, now: datet
 
 def list_accounts(connection: Connection) -> list[Account]:
     """Give all accounts, by key."""
-    rows = connection.execute(text(f"SELECT {_COLUMNS} FROM advertiser_accounts ORDER BY account_key"))
+    rows = connection.execute(text(f"SELECT {_COLUMNS} FROM {_FROM} ORDER BY a.account_key"))
     return [_account(row) for row in rows.mappings()]
 
 
 def find_account(connection: Connection, key: str) -> Account | None:
     """Give the account with this key, or None."""
     rows = connection.execute(
-        text(f"SELECT {_COLUMNS} FROM advertiser_accounts WHERE account_key = :key"), {"key": key}
+        text(f"SELECT {_COLUMNS} FROM {_FROM} WHERE a.account_key = :key"), {"key": key}
     )
     row = rows.mappings().first()
     return None if row is None else _account(row)
@@ -128,66 +128,33 @@ def count_countries(connection: Connection, account_id: str) -> int:
     return int(connection.execute(statement, {"account_id": account_id}).scalar_one())
 
 
+def list_countries(connection: Connection, account_id: str) -> list[Account]:
+    """Return the accounts of an ads account, one a country, by key."""
+    rows = connection.execute(
+        text(f"SELECT {_COLUMNS} FROM {_FROM} WHERE a.account_id = :id ORDER BY a.account_key"),
+        {"id": account_id},
+    )
+    return [_account(row) for row in rows.mappings()]
+
+
 def set_enabled(connection: Connection, key: str, *, enabled: bool) -> None:
-    """Switch an account's refreshes on or off; switching on also clears what a person was needed for."""
-    get_account(connection, key)
+    """Switch an account's refreshes on or off; switching on also clears why its ads account needs a person.
+
+    What is due is planned anew: with this country, or without it.
+    """
+    account = get_account(connection, key)
     connection.execute(
-        text("""UPDATE advertiser_accounts
-                   SET enabled = :enabled, needs_person = CASE WHEN :enabled THEN NULL ELSE needs_person END,
-                       needs_person_for = CASE WHEN :enabled THEN NULL ELSE needs_person_for END,
-                       refusals = CASE WHEN :enabled THEN 0 ELSE refusals END
-                 WHERE account_key = :key"""),
+        text("UPDATE advertiser_accounts SET enabled = :enabled WHERE account_key = :key"),
         {"key": key, "enabled": enabled},
     )
-
-
-def set_needs_person(connection: Connection, account: Account, reason: str) -> bool:
-    """Stop asking Amazon for an account until a person enables it again; give whether that is news."""
-    row = connection.execute(
-        text("""UPDATE advertiser_accounts SET needs_person = :reason, needs_person_for = 'account'
-                 WHERE account_id = :account_id AND country_code = :country_code
-                   AND needs_person_for IS DISTINCT FROM 'account' RETURNING account_key"""),
-        account.identity | {"reason": reason},
-    )
-    return row.first() is not None
-
-
-def count_refusal(connection: Connection, account: Account) -> int:
-    """Count one more refusal of an account; give how many there are in a row."""
-    row = connection.execute(
-        text("""UPDATE advertiser_accounts SET refusals = least(refusals + 1, 1000)
-                 WHERE account_id = :account_id AND country_code = :country_code RETURNING refusals"""),
-        account.identity,
-    )
-    return int(row.scalar_one())
-
-
-def forget_refusals(connection: Connection, account: Account) -> None:
-    """Note that Amazon has answered an account as it should: refusals before that don't count any more."""
     connection.execute(
-        text("""UPDATE advertiser_accounts SET refusals = 0
-                 WHERE account_id = :account_id AND country_code = :country_code AND refusals > 0"""),
-        account.identity,
+        text("""UPDATE ads_accounts
+                   SET planned_at = NULL, needs_person = CASE WHEN :enabled THEN NULL ELSE needs_person END,
+                       needs_person_for = CASE WHEN :enabled THEN NULL ELSE needs_person_for END,
+                       refusals = CASE WHEN :enabled THEN 0 ELSE refusals END
+                 WHERE account_id = :account_id"""),
+        {"account_id": account.account_id, "enabled": enabled},
     )
-
-
-def set_credentials_need_person(connection: Connection, reason: str) -> list[str]:
-    """Stop asking Amazon for every account, since it refuses who we are; give the keys of those it was news for."""
-    rows = connection.execute(
-        text("""UPDATE advertiser_accounts SET needs_person = :reason, needs_person_for = 'credentials'
-                 WHERE needs_person IS NULL RETURNING account_key"""),
-        {"reason": reason},
-    )
-    return sorted(rows.scalars())
-
-
-def clear_credentials_need_person(connection: Connection) -> list[str]:
-    """Ask Amazon again for the accounts that only waited for credentials it accepts; give their keys."""
-    rows = connection.execute(
-        text("""UPDATE advertiser_accounts SET needs_person = NULL, needs_person_for = NULL
-                 WHERE needs_person_for = 'credentials' RETURNING account_key""")
-    )
-    return sorted(rows.scalars())
 
 
 def set_entities_synced(connection: Connection, account: Account, at: datetime) -> None:
@@ -210,8 +177,8 @@ def list_keys_without_entities(
         missed_before: those whose last sync is older, and that have loaded rows since whose target nobody knows.
     """
     rows = connection.execute(
-        text("""SELECT account_key FROM advertiser_accounts a
-                 WHERE enabled AND needs_person IS NULL AND amazon_status <> 'DISABLED' AND profile_id IS NOT NULL
+        text(f"""SELECT account_key FROM {_FROM}
+                 WHERE {IS_ACTIVE} AND o.needs_person IS NULL AND profile_id IS NOT NULL
                    AND (entities_synced_at IS NULL OR entities_synced_at < :synced
                         OR entities_synced_at < :missed AND EXISTS (
                            SELECT FROM report_windows w

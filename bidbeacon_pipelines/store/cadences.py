@@ -1,4 +1,4 @@
-"""SQL on when accounts are looked at: their cadences, and when the next round may begin."""
+"""SQL on when ads accounts are looked at: their cadences, and when the next round may begin."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,18 +6,19 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, text
 
-from bidbeacon_pipelines.store.accounts import Account, get_account
+from bidbeacon_pipelines.store.ads_accounts import get_ads_account
 
-# What next_look_at was worked out for. A cron is the account's wall clock, so its time zone is a part of it.
+# What next_look_at was worked out for. A cron is the ads account's wall clock, so its time zone is a part of it.
 _CADENCE = "coalesce(refresh_cron || ' ' || time_zone, 'every ' || extract(epoch FROM refresh_every)::bigint)"
 
 
 @dataclass(frozen=True)
 class StoredCadence:
-    """An account's cadence as stored, perhaps by SQL: at most one of both is set.
+    """An ads account's cadence as stored, perhaps by SQL: at most one of both is set.
 
     Attributes:
-        account_key: The account.
+        account_id: The ads account.
+        ads_account_key: Its key.
         time_zone: What its cron counts in.
         refresh_every: The time between two rounds.
         refresh_cron: The times of rounds; five fields, but not yet known to be a cron.
@@ -25,7 +26,8 @@ class StoredCadence:
         last_look_at: When the last refresh began.
     """
 
-    account_key: str
+    account_id: str
+    ads_account_key: str
     time_zone: str
     refresh_every: timedelta | None
     refresh_cron: str | None
@@ -33,111 +35,108 @@ class StoredCadence:
     last_look_at: datetime | None
 
 
-_COLUMNS = "account_key, time_zone, refresh_every, refresh_cron, next_look_at, last_look_at"
+_COLUMNS = "account_id, ads_account_key, time_zone, refresh_every, refresh_cron, next_look_at, last_look_at"
 
 
 def correct_looks(connection: Connection, now: datetime) -> None:
-    """Move what a wrong clock has noted in the future to now, and have the next look of these accounts worked out anew."""
+    """Move what a wrong clock has noted in the future to now, and have the next look and the plans of these ads accounts made anew."""
     connection.execute(
-        text("""UPDATE advertiser_accounts
-                   SET last_look_at = least(last_look_at, :now), entities_synced_at = least(entities_synced_at, :now),
-                       next_look_of = NULL
-                 WHERE greatest(last_look_at, entities_synced_at) > CAST(:now AS timestamptz) + interval '1 day'"""),
+        text("""UPDATE ads_accounts
+                   SET last_look_at = least(last_look_at, :now), planned_at = NULL, next_look_of = NULL
+                 WHERE greatest(last_look_at, planned_at) > CAST(:now AS timestamptz) + interval '1 day'"""),
+        {"now": now},
+    )
+    connection.execute(
+        text("""UPDATE advertiser_accounts SET entities_synced_at = :now
+                 WHERE entities_synced_at > CAST(:now AS timestamptz) + interval '1 day'"""),
         {"now": now},
     )
 
 
 def set_cadence(connection: Connection, key: str, *, every: timedelta | None, cron: str | None) -> None:
-    """Set an account's cadence; with neither it is refreshed as soon as something is due.
+    """Set the cadence of an ads account, by its key or the key of one of its accounts; with neither it is planned as soon as something is due.
 
     Raises:
         UnknownAccountError: there is none with this key.
     """
-    get_account(connection, key)
     connection.execute(
-        text(
-            "UPDATE advertiser_accounts SET refresh_every = :every, refresh_cron = :cron WHERE account_key = :key"
-        ),
-        {"key": key, "every": every, "cron": cron},
+        text("UPDATE ads_accounts SET refresh_every = :every, refresh_cron = :cron WHERE account_id = :id"),
+        {"id": get_ads_account(connection, key).account_id, "every": every, "cron": cron},
     )
 
 
 def get_cadence(connection: Connection, key: str) -> StoredCadence:
-    """Give the cadence of one account.
+    """Return the cadence of one ads account, by its key or the key of one of its accounts.
 
     Raises:
         UnknownAccountError: there is none with this key.
     """
-    get_account(connection, key)
     rows = connection.execute(
-        text(f"SELECT {_COLUMNS} FROM advertiser_accounts WHERE account_key = :key"), {"key": key}
+        text(f"SELECT {_COLUMNS} FROM ads_accounts WHERE account_id = :id"),
+        {"id": get_ads_account(connection, key).account_id},
     )
     return StoredCadence(**rows.mappings().one())
 
 
 def list_cadences(connection: Connection) -> list[StoredCadence]:
-    """Give the cadences of all accounts, by key."""
-    rows = connection.execute(text(f"SELECT {_COLUMNS} FROM advertiser_accounts ORDER BY account_key"))
+    """Return the cadences of all ads accounts, by key."""
+    rows = connection.execute(text(f"SELECT {_COLUMNS} FROM ads_accounts ORDER BY ads_account_key"))
     return [StoredCadence(**row) for row in rows.mappings()]
 
 
 def settle_cadences(
     connection: Connection, next_look: Callable[[StoredCadence], datetime | None]
 ) -> list[str]:
-    """Work out next_look_at where the cadence is another than the one that it was worked out for; give the accounts' keys.
+    """Work out next_look_at where the cadence is another than the one that it was worked out for; give the ads accounts' keys.
 
     What another transaction settles at the same moment is left to it.
     """
     found = connection.execute(
-        text(f"""SELECT {_COLUMNS} FROM advertiser_accounts
-                  WHERE next_look_of IS DISTINCT FROM {_CADENCE} ORDER BY account_key FOR UPDATE SKIP LOCKED""")
+        text(f"""SELECT {_COLUMNS} FROM ads_accounts
+                  WHERE next_look_of IS DISTINCT FROM {_CADENCE} ORDER BY ads_account_key FOR UPDATE SKIP LOCKED""")
     )
     changed = [StoredCadence(**row) for row in found.mappings()]
     for cadence in changed:
         connection.execute(
-            text(f"""UPDATE advertiser_accounts SET next_look_at = :at, next_look_of = {_CADENCE}
-                      WHERE account_key = :key"""),
-            {"key": cadence.account_key, "at": next_look(cadence)},
+            text(f"""UPDATE ads_accounts SET next_look_at = :at, next_look_of = {_CADENCE}
+                      WHERE account_id = :id"""),
+            {"id": cadence.account_id, "at": next_look(cadence)},
         )
-    return [cadence.account_key for cadence in changed]
+    return [cadence.ads_account_key for cadence in changed]
 
 
-def begin_look(connection: Connection, account: Account, now: datetime) -> None:
-    """Note that a refresh of an account has begun."""
+def begin_look(connection: Connection, account_id: str, now: datetime) -> None:
+    """Note that a refresh of an ads account has begun."""
     connection.execute(
-        text("""UPDATE advertiser_accounts SET last_look_at = :now
-                 WHERE account_id = :account_id AND country_code = :country_code"""),
-        account.identity | {"now": now},
+        text("UPDATE ads_accounts SET last_look_at = :now WHERE account_id = :id"),
+        {"id": account_id, "now": now},
     )
 
 
 def end_round(
     connection: Connection,
-    account: Account,
+    account_id: str,
     now: datetime,
     next_look: Callable[[StoredCadence], datetime | None],
 ) -> bool:
-    """Set when the next round may begin, where an account has a cadence and this round is over; say whether it was set.
+    """Set when the next round may begin, where an ads account has a cadence; return whether it was set.
 
-    A round is over when all that was due is asked for. What began before its time, by hand, changes nothing.
+    What began before its time, by hand, changes nothing.
     """
     found = connection.execute(
-        text(f"""SELECT {_COLUMNS} FROM advertiser_accounts a
-                  WHERE account_id = :account_id AND country_code = :country_code
-                    AND num_nonnulls(refresh_every, refresh_cron) = 1 AND coalesce(next_look_at, '-infinity') <= :now
-                    AND NOT EXISTS (SELECT FROM report_windows w
-                                     WHERE w.account_id = a.account_id AND w.country_code = a.country_code
-                                       AND w.next_refresh_at <= :now AND w.request_id IS NULL)
+        text(f"""SELECT {_COLUMNS} FROM ads_accounts o
+                  WHERE account_id = :id AND num_nonnulls(refresh_every, refresh_cron) = 1
+                    AND coalesce(next_look_at, '-infinity') <= :now
                     FOR UPDATE"""),
-        account.identity | {"now": now},
+        {"id": account_id, "now": now},
     )
     row = found.mappings().first()
     if row is None:
         return False
     cadence = StoredCadence(**row)
     connection.execute(
-        text(f"""UPDATE advertiser_accounts SET next_look_at = :at, next_look_of = {_CADENCE}
-                  WHERE account_key = :key"""),
-        {"key": cadence.account_key, "at": next_look(cadence)},
+        text(f"""UPDATE ads_accounts SET next_look_at = :at, next_look_of = {_CADENCE}
+                  WHERE account_id = :id"""),
+        {"id": account_id, "at": next_look(cadence)},
     )
     return True

@@ -5,14 +5,14 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, text
 
-_ACTIVE = "a.enabled AND a.needs_person IS NULL AND a.amazon_status <> 'DISABLED'"
+_ACTIVE = "a.enabled AND o.needs_person IS NULL AND a.amazon_status <> 'DISABLED'"
 
 # An account with a cadence of its own is not asked for before its next round; a null counts as nothing.
-_DUE_SINCE = "greatest(w.next_refresh_at, a.first_seen_at, a.next_look_at)"
+_DUE_SINCE = "greatest(w.next_refresh_at, a.first_seen_at, o.next_look_at)"
 _OVERDUE = text(f"""
     SELECT a.account_key, count(*) AS windows, min(w.window_date) AS oldest, max(w.window_date) AS newest,
            count(w.request_id) AS in_flight, min({_DUE_SINCE}) AS due_since
-      FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
+      FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code) JOIN ads_accounts o USING (account_id)
      WHERE w.dataset = :dataset AND {_ACTIVE} AND {_DUE_SINCE} <= :due_before
        AND w.next_refresh_at IS NOT NULL
      GROUP BY a.account_key ORDER BY due_since, a.account_key""")

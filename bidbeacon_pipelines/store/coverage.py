@@ -20,20 +20,21 @@ _LETTERS = text(f"""
         SELECT w.account_id, w.country_code, w.window_date,
                chr({_FIRST_LETTER} + 16 * (array_position(CAST(:statuses AS text[]), w.status) - 1)
                  + 8 * CAST(w.wanted_by IS NOT NULL OR coalesce(w.next_refresh_at <= :now, false) AS integer)
-                 + 4 * CAST(coalesce(greatest(w.next_refresh_at, a.first_seen_at, a.next_look_at) <= :overdue_before, false)
+                 + 4 * CAST(coalesce(greatest(w.next_refresh_at, a.first_seen_at, o.next_look_at) <= :overdue_before, false)
                             AND w.next_refresh_at IS NOT NULL
-                            AND a.enabled AND a.needs_person IS NULL AND a.amazon_status <> 'DISABLED' AS integer)
+                            AND a.enabled AND o.needs_person IS NULL AND a.amazon_status <> 'DISABLED' AS integer)
                  + 2 * CAST(w.held_digest IS NOT NULL AS integer)
                  + CAST(coalesce(r.status = 'in_flight' AND r.sent_at < :late_if_sent_before, false) AS integer)) AS letter
           FROM report_windows w
           JOIN advertiser_accounts a USING (account_id, country_code)
+          JOIN ads_accounts o USING (account_id)
           LEFT JOIN report_requests r ON r.id = w.request_id
          WHERE w.dataset = :dataset AND w.window_date BETWEEN :start AND :end)
-    SELECT a.account_key, a.name, a.time_zone, a.enabled, a.amazon_status, a.needs_person,
+    SELECT a.account_key, a.name, a.time_zone, a.enabled, a.amazon_status, o.needs_person,
            (SELECT string_agg(coalesce(l.letter, ' '), '' ORDER BY d.day)
               FROM generate_series(CAST(:start AS date), CAST(:end AS date), interval '1 day') AS d(day)
               LEFT JOIN letters l ON l.account_id = a.account_id AND l.country_code = a.country_code AND l.window_date = CAST(d.day AS date)) AS letters
-      FROM advertiser_accounts a ORDER BY a.account_key""")
+      FROM advertiser_accounts a JOIN ads_accounts o USING (account_id) ORDER BY a.account_key""")
 
 
 def list_window_letters(

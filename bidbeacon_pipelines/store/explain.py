@@ -1,29 +1,27 @@
 """SQL that reads what is known of one window: five statements, each by an index. Columns are named as in `reports.window_facts`."""
 
-from datetime import date
+from datetime import date, datetime
 
 from sqlalchemy import Connection, RowMapping, text
 
 _ACCOUNT = text("""
-    SELECT a.account_id, a.country_code, a.account_key, a.time_zone, a.currency_code, a.enabled, a.amazon_status, a.needs_person,
-           a.needs_person_for, a.first_seen_at, a.entities_synced_at, o.open_requests, o.next_look_at, a.next_look_at AS next_round_at
-      FROM advertiser_accounts a
-     CROSS JOIN LATERAL (
-           SELECT count(*) AS open_requests,
-                  CASE WHEN bool_and(r.next_step_at IS NOT NULL) THEN min(r.next_step_at) END AS next_look_at
-             FROM report_requests r
-            WHERE r.account_id = a.account_id AND r.status IN ('planned', 'sent', 'in_flight', 'completed')) o
+    SELECT a.account_id, a.country_code, a.account_key, a.time_zone, a.currency_code, a.enabled, a.amazon_status, o.needs_person,
+           o.needs_person_for, a.first_seen_at, a.entities_synced_at, o.next_look_at AS next_round_at, o.planned_at,
+           (SELECT count(*) FROM advertiser_accounts c
+             WHERE c.account_id = a.account_id AND c.enabled AND c.amazon_status <> 'DISABLED') AS countries,
+           o.client_id, o.region
+      FROM advertiser_accounts a JOIN ads_accounts o USING (account_id)
      WHERE a.account_key = :key""")
 
 
 def find_account_row(connection: Connection, key: str) -> RowMapping | None:
-    """Give an account with what of its ads account is open, or None: the fields of `AccountFacts`, its ids and its currency."""
+    """Give an account, or None: the fields of `AccountFacts`, its ids, its currency, and client id and region of its ads account."""
     return connection.execute(_ACCOUNT, {"key": key}).mappings().first()
 
 
 _OF_DAY = "account_id = :account_id AND country_code = :country_code AND dataset = :dataset"
 _WINDOW = text(f"""
-    SELECT status, next_refresh_at, request_id, last_requested_at, last_loaded_at, data_as_of, load_count, loaded_by_request,
+    SELECT status, next_refresh_at, request_id, last_requested_at, last_loaded_at, data_as_of, load_count, loaded_by_request, last_request_id,
            row_count, quarantined_count, unresolved_count, spend, sales, failure_reason, held_digest, held_rows, wanted_by
       FROM report_windows WHERE {_OF_DAY} AND window_date = :day""")
 
@@ -31,7 +29,7 @@ _WINDOW = text(f"""
 def find_window_row(
     connection: Connection, account: RowMapping, dataset: str, day: date
 ) -> RowMapping | None:
-    """Give the stored window, or None: the fields of `StoredWindow`."""
+    """Give the stored window, or None: the fields of `StoredWindow`, and the last request that it waited for."""
     return connection.execute(_WINDOW, _values(account, dataset, day)).mappings().first()
 
 
@@ -51,21 +49,49 @@ def find_request_row(connection: Connection, request_id: int) -> RowMapping | No
     return connection.execute(_REQUEST, {"id": request_id}).mappings().first()
 
 
-_ENDED = text(f"""
+_ENDED = text("""
     SELECT r.id, r.status, r.report_id, r.attempts, r.finished_at, r.failure_kind, r.failure_code,
            (SELECT count(*) FROM quarantined_rows q
-             WHERE q.account_id = r.account_id AND q.country_code = r.country_code AND q.dataset = r.dataset
+             WHERE q.account_id = :account_id AND q.country_code = :country_code AND q.dataset = r.dataset
                AND (q.window_date = :day OR q.window_date IS NULL) AND q.request_id = r.id) AS bad_rows
       FROM report_requests r
-     WHERE {_OF_DAY} AND r.start_date <= :day AND r.end_date >= :day AND r.finished_at IS NOT NULL
-     ORDER BY r.finished_at DESC, r.id DESC LIMIT 1""")
+     WHERE r.id = :id AND r.finished_at IS NOT NULL""")
 
 
 def find_ended_request_row(
-    connection: Connection, account: RowMapping, dataset: str, day: date
+    connection: Connection, account: RowMapping, dataset: str, day: date, request_id: int | None
 ) -> RowMapping | None:
-    """Give the last request over a day that has ended, or None: the fields of `EndedRequest`."""
-    return connection.execute(_ENDED, _values(account, dataset, day)).mappings().first()
+    """Give the last request that a window waited for, if it has ended, or None: the fields of `EndedRequest`."""
+    values = _values(account, dataset, day) | {"id": request_id}
+    return connection.execute(_ENDED, values).mappings().first()
+
+
+_PLANNED = text("""
+    SELECT id FROM report_requests
+     WHERE account_id = :account_id AND dataset = :dataset AND status = 'planned' AND attempts = 0
+       AND :day BETWEEN start_date AND end_date
+     ORDER BY by_hand DESC, id LIMIT 1""")
+
+
+def find_planned_request(connection: Connection, account: RowMapping, dataset: str, day: date) -> int | None:
+    """Return the request that is planned over a day and was never sent, or None."""
+    found: int | None = connection.execute(_PLANNED, _values(account, dataset, day)).scalar()
+    return found
+
+
+_FIRST_DUE = text("""
+    SELECT min(w.next_refresh_at) FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
+     WHERE w.account_id = :account_id AND w.dataset = :dataset AND w.request_id IS NULL AND w.next_refresh_at <= :now
+       AND a.enabled AND a.amazon_status <> 'DISABLED'""")
+
+
+def find_first_due(
+    connection: Connection, account: RowMapping, dataset: str, now: datetime
+) -> datetime | None:
+    """Return when the first due window of a dataset that is in no report fell due, in any country of an ads account; None where none is due."""
+    values = {"account_id": account["account_id"], "dataset": dataset, "now": now}
+    found: datetime | None = connection.execute(_FIRST_DUE, values).scalar()
+    return found
 
 
 _TOUCHES = text("""

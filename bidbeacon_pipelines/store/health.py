@@ -6,7 +6,6 @@ from datetime import datetime
 from sqlalchemy import Connection, text
 
 from bidbeacon_pipelines.store.migrate import list_revisions, read_revision
-from bidbeacon_pipelines.store.tables import OPEN_REQUEST
 
 
 @dataclass(frozen=True)
@@ -20,7 +19,7 @@ class ServerState:
 
 @dataclass(frozen=True)
 class RequestsState:
-    """Open report requests: how many, since when the oldest, and how many of them wait for a step that is long due."""
+    """Report requests at Amazon: how many, since when the oldest, and how many of them wait for a step that is long due."""
 
     in_flight: int
     oldest_since: datetime | None
@@ -45,14 +44,14 @@ def read_server(connection: Connection) -> ServerState:
 
 
 def read_requests(connection: Connection, *, late_since: datetime) -> RequestsState:
-    """Give the state of open requests; overdue are those whose next step was due before an instant, of accounts that may be asked for."""
+    """Give the state of requests at Amazon; overdue are those whose next step was due before an instant, of accounts that may be asked for."""
     row = connection.execute(
-        text(f"""SELECT count(*) AS in_flight, min(coalesce(sent_at, created_at)) AS oldest_since,
+        text("""SELECT count(*) AS in_flight, min(coalesce(sent_at, created_at)) AS oldest_since,
                         count(*) FILTER (WHERE due_at < :late) AS overdue, min(due_at) FILTER (WHERE due_at < :late) AS overdue_since
                    FROM (SELECT r.sent_at, r.created_at,
-                                CASE WHEN a.enabled AND a.needs_person IS NULL THEN coalesce(r.next_step_at, r.created_at) END AS due_at
-                           FROM report_requests r JOIN advertiser_accounts a USING (account_id, country_code)
-                          WHERE {OPEN_REQUEST}) AS open_requests"""),
+                                CASE WHEN o.needs_person IS NULL AND r.status <> 'sent' THEN coalesce(r.next_step_at, r.created_at) END AS due_at
+                           FROM report_requests r JOIN ads_accounts o USING (account_id)
+                          WHERE r.status IN ('sent', 'in_flight', 'completed')) AS open_requests"""),
         {"late": late_since},
     )
     return RequestsState(**row.mappings().one())

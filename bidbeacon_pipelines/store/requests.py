@@ -3,15 +3,14 @@
 A claim names a session. It holds while that session's lease does, so it dies with its process.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, RowMapping, text
 
-from bidbeacon_pipelines.store.accounts import MAY_BE_LOOKED_AT, Account
 from bidbeacon_pipelines.store.locks import lock_until_commit
 from bidbeacon_sessions.leases import end_dead_connections
 
@@ -28,24 +27,13 @@ class ClaimLostError(RuntimeError):
         )
 
 
-class NoFreeSlotError(RuntimeError):
-    """Two reports of the ads account are open already."""
-
-    def __init__(self, account_id: str) -> None:
-        self.account_id = account_id
-        super().__init__(
-            f"Two reports of {account_id} are in flight, and Amazon works on no more: wait until one has ended."
-        )
-
-
 @dataclass(frozen=True)
 class Request:
     """A report request as stored; see the table's description."""
 
     id: int
     account_id: str
-    country_code: str
-    account_key: str
+    ads_account_key: str
     dataset: str
     start_date: date
     end_date: date
@@ -66,19 +54,20 @@ class Request:
     requested_by: UUID | None
 
 
-_COLUMNS = """r.id, r.account_id, r.country_code, a.account_key, r.dataset, r.start_date, r.end_date, r.status, r.by_hand,
+_COLUMNS = """r.id, r.account_id, o.ads_account_key, r.dataset, r.start_date, r.end_date, r.status, r.by_hand,
     r.report_id, r.amazon_status, r.attempts, r.polls, r.loads,
     r.created_at, r.sent_at, r.next_step_at, r.failure_kind, r.failure_code, r.failure_reason,
     r.claimed_by, r.requested_by"""
-_FROM = "report_requests r JOIN advertiser_accounts a USING (account_id, country_code)"
+_FROM = "report_requests r JOIN ads_accounts o USING (account_id)"
 _OPEN = "r.status IN ('planned', 'sent', 'in_flight', 'completed')"
-_NOT_RESTING = "AND a.needs_person_for IS DISTINCT FROM 'credentials'"
+_NOT_RESTING = "AND o.needs_person_for IS DISTINCT FROM 'credentials'"
+_TO_CREATE = "r.status IN ('planned', 'sent') AND (r.next_step_at IS NULL OR r.next_step_at <= :now)"
 _UNCLAIMED = """(r.claimed_by IS NULL OR NOT EXISTS (
     SELECT FROM session_leases l WHERE l.session_id = r.claimed_by AND l.expires_at > clock_timestamp()))"""
 
 
 def lock_planning(connection: Connection, account_id: str) -> None:
-    """Let nobody else plan for this ads account until the transaction ends, so that slots and windows are given once.
+    """Let nobody else plan for this ads account until the transaction ends, so that no day is planned twice.
 
     Raises:
         LockTakenError: another job has been planning for it for too long.
@@ -86,87 +75,35 @@ def lock_planning(connection: Connection, account_id: str) -> None:
     lock_until_commit(connection, f"plan {account_id}")
 
 
-def count_open_requests(connection: Connection, account_id: str) -> int:
-    """Give how many reports of an ads account are open, over all its countries: Amazon counts them so."""
-    statement = text(f"SELECT count(*) FROM report_requests r WHERE r.account_id = :id AND {_OPEN}")
-    return int(connection.execute(statement, {"id": account_id}).scalar_one())
-
-
 @dataclass(frozen=True)
-class Turn:
-    """How long one dataset of an account has waited for its turn; see `reports.turns` and `reports.planning`.
+class StoredPlan:
+    """A request that is planned and was never sent: the next planning may change it."""
 
-    Attributes:
-        dataset: Its name.
-        last_asked_at: When a report of it was last asked for; None where none ever was.
-        passed_over: How many reports of the account's other datasets were asked for since then, while something of it was due.
-        since_oldest: How many reports of it were asked for since its oldest due window is due: how long that was passed over.
-    """
-
+    id: int
     dataset: str
-    last_asked_at: datetime | None
-    passed_over: int
-    since_oldest: int
+    start: date
+    end: date
+    by_hand: bool
+    due_since: datetime | None
 
 
-_TURNS = text("""
-    SELECT d.dataset, l.last_asked_at,
-           (SELECT count(*) FROM report_requests r
-             WHERE r.account_id = a.account_id AND r.country_code = a.country_code
-               AND r.created_at > greatest(l.last_asked_at, d.due_since, a.first_seen_at)) AS passed_over,
-           (SELECT count(*) FROM report_requests r
-             WHERE r.account_id = a.account_id AND r.country_code = a.country_code AND r.dataset = d.dataset
-               AND d.due_since IS NOT NULL AND r.created_at > greatest(d.due_since, a.first_seen_at)) AS since_oldest
-      FROM advertiser_accounts a
-     CROSS JOIN unnest(CAST(:datasets AS text[]), CAST(:due_since AS timestamptz[])) AS d(dataset, due_since)
-     CROSS JOIN LATERAL (
-           SELECT max(r.created_at) AS last_asked_at FROM report_requests r
-            WHERE r.account_id = a.account_id AND r.country_code = a.country_code AND r.dataset = d.dataset) l
-     WHERE a.account_id = :account_id AND a.country_code = :country_code""")
+_UNSENT = """r.status = 'planned' AND r.attempts = 0
+    AND NOT EXISTS (SELECT FROM report_windows w WHERE w.request_id = r.id)"""
 
 
-def list_turns(
-    connection: Connection, account: Account, due_since: Mapping[str, datetime | None]
-) -> dict[str, Turn]:
-    """Give, by dataset, how long it has waited for its turn, and its oldest due window for its own.
-
-    Args:
-        connection: where to look.
-        account: whose requests.
-        due_since: by dataset, since when its oldest due window is due; None where nothing is.
-    """
-    values = {"datasets": list(due_since), "due_since": list(due_since.values())}
-    rows = connection.execute(_TURNS, account.identity | values)
-    return {row["dataset"]: Turn(**row) for row in rows.mappings()}
-
-
-_COUNTRIES_IN_TURN = text(f"""
-    SELECT a.country_code
-      FROM advertiser_accounts a
-     WHERE a.account_id = :account_id
-       AND (a.country_code = :country_code
-            OR ({MAY_BE_LOOKED_AT}
-                AND EXISTS (SELECT FROM report_windows w
-                             WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = ANY(:datasets)
-                               AND w.next_refresh_at <= :now AND w.request_id IS NULL)))
-     ORDER BY (SELECT max(r.created_at) FROM report_requests r
-                WHERE r.account_id = a.account_id AND r.country_code = a.country_code) NULLS FIRST, a.country_code""")
-
-
-def list_countries_in_turn(
-    connection: Connection, account: Account, datasets: Sequence[str], *, now: datetime
-) -> list[str]:
-    """Give the countries of an ads account that have something due of these datasets, and the account's own in any case.
-
-    The one that asked for a report the longest time ago comes first.
-    """
-    values = account.identity | {"datasets": list(datasets), "now": now}
-    return list(connection.execute(_COUNTRIES_IN_TURN, values).scalars())
+def list_plans(connection: Connection, account_id: str) -> list[StoredPlan]:
+    """Return the requests of an ads account that were never sent, newest days first."""
+    rows = connection.execute(
+        text(f"""SELECT r.id, r.dataset, r.start_date, r.end_date, r.by_hand, r.due_since FROM report_requests r
+                  WHERE r.account_id = :id AND {_UNSENT} ORDER BY r.end_date DESC, r.id"""),
+        {"id": account_id},
+    )
+    return [StoredPlan(*row) for row in rows]
 
 
 def insert_request(
     connection: Connection,
-    account: Account,
+    account_id: str,
     dataset: str,
     start: date,
     end: date,
@@ -174,49 +111,82 @@ def insert_request(
     by_hand: bool,
     session_id: UUID,
     created_at: datetime,
+    due_since: datetime | None = None,
 ) -> int:
-    """Store a request before it is sent, in a free slot, claimed by the session that plans it; give its id.
-
-    Raises:
-        NoFreeSlotError: both slots of the ads account are taken. Under `lock_planning`, counting first rules that out.
-    """
-    statement = text(f"""
-        INSERT INTO report_requests (account_id, country_code, dataset, slot, start_date, end_date, by_hand, requested_by, claimed_by,
-                                     created_at)
-        SELECT :account_id, :country_code, :dataset, slot, :start, :end, :by_hand, :by, :by, :created_at
-          FROM unnest(ARRAY[1, 2]) AS slot
-         WHERE NOT EXISTS (SELECT FROM report_requests r WHERE r.account_id = :account_id AND r.slot = slot.slot AND {_OPEN})
-         ORDER BY slot LIMIT 1 RETURNING id""")
+    """Store a request as planned; return its id. `due_since` is when its newest day fell due."""
+    statement = text("""
+        INSERT INTO report_requests (account_id, dataset, start_date, end_date, by_hand, due_since, requested_by, created_at)
+        VALUES (:account_id, :dataset, :start, :end, :by_hand, :due_since, :by, :created_at) RETURNING id""")
     values = {
+        "account_id": account_id,
         "dataset": dataset,
         "start": start,
         "end": end,
         "by_hand": by_hand,
+        "due_since": due_since,
         "by": session_id,
         "created_at": created_at,
     }
-    request_id = connection.execute(statement, account.identity | values).scalar()
-    if request_id is None:
-        raise NoFreeSlotError(account.account_id)
-    return int(request_id)
+    return int(connection.execute(statement, values).scalar_one())
 
 
-def correct_requests(connection: Connection, account: Account, now: datetime) -> None:
-    """Move what a wrong clock has noted in the future of an account's requests to now: their next step is due at once.
+def change_plan(
+    connection: Connection,
+    request_id: int,
+    start: date,
+    end: date,
+    *,
+    by_hand: bool,
+    due_since: datetime | None,
+) -> None:
+    """Have a request that was never sent cover other days."""
+    values = {"id": request_id, "start": start, "end": end, "by_hand": by_hand, "due_since": due_since}
+    connection.execute(
+        text(f"""UPDATE report_requests r
+                    SET start_date = :start, end_date = :end, by_hand = :by_hand, due_since = :due_since
+                  WHERE r.id = :id AND {_UNSENT}"""),
+        values,
+    )
+
+
+def delete_plans(connection: Connection, request_ids: Sequence[int]) -> None:
+    """Delete requests that were never sent and are not needed any more."""
+    connection.execute(
+        text(f"DELETE FROM report_requests r WHERE r.id = ANY(:ids) AND {_UNSENT}"),
+        {"ids": list(request_ids)},
+    )
+
+
+def set_planned(connection: Connection, account_id: str, at: datetime) -> None:
+    """Note that all that was due for an ads account at an instant is planned, or waits for other countries."""
+    connection.execute(
+        text("UPDATE ads_accounts SET planned_at = :at WHERE account_id = :id"), {"id": account_id, "at": at}
+    )
+
+
+def find_request(connection: Connection, request_id: int) -> Request | None:
+    """Return a request by its id; None where it was planned and is not needed any more."""
+    row = connection.execute(text(f"SELECT {_COLUMNS} FROM {_FROM} WHERE r.id = :id"), {"id": request_id})
+    found = row.mappings().first()
+    return None if found is None else Request(**found)
+
+
+def correct_requests(connection: Connection, account_id: str, now: datetime) -> None:
+    """Move what a wrong clock has noted in the future of an ads account's requests to now: their next step is due at once.
 
     No pause of a request is as long as two days.
     """
     connection.execute(
         text("""UPDATE report_requests
                    SET created_at = least(created_at, :now), sent_at = least(sent_at, :now), next_step_at = least(next_step_at, :now)
-                 WHERE account_id = :account_id AND country_code = :country_code
+                 WHERE account_id = :account_id
                    AND greatest(created_at, next_step_at) > CAST(:now AS timestamptz) + interval '2 days'"""),
-        account.identity | {"now": now},
+        {"account_id": account_id, "now": now},
     )
 
 
 def get_request(connection: Connection, request_id: int) -> Request:
-    """Give a request by its id."""
+    """Return a request by its id."""
     row = connection.execute(text(f"SELECT {_COLUMNS} FROM {_FROM} WHERE r.id = :id"), {"id": request_id})
     return Request(**row.mappings().one())
 
@@ -237,6 +207,23 @@ def claim_request(connection: Connection, request_id: int, session_id: UUID) -> 
         end_dead_connections(connection)
         claimed = connection.execute(_CLAIM, values).first()
     return None if claimed is None else get_request(connection, request_id)
+
+
+def hold_request(connection: Connection, request_id: int, session_id: UUID) -> Request | None:
+    """Return a claimed request as it is now, and keep it from changing for the length of this transaction; None where it was deleted.
+
+    Raises:
+        ClaimLostError: somebody else has claimed it.
+    """
+    row = connection.execute(
+        text(f"SELECT {_COLUMNS} FROM {_FROM} WHERE r.id = :id FOR UPDATE OF r"), {"id": request_id}
+    )
+    found = row.mappings().first()
+    if found is None:
+        return None
+    if found["claimed_by"] != session_id:
+        raise ClaimLostError(request_id)
+    return Request(**found)
 
 
 def hold_claim(connection: Connection, request_id: int, session_id: UUID) -> None:
@@ -261,25 +248,27 @@ def release_claim(connection: Connection, request_id: int, session_id: UUID) -> 
     )
 
 
-def list_open_requests(
-    connection: Connection, *, due_at: datetime | None = None, account_id: str | None = None
+def list_requests_to_step(
+    connection: Connection, *, due_at: datetime, account_id: str | None = None
 ) -> list[Request]:
-    """Give open requests that no living session holds, the longest waiting first.
+    """Return the requests at Amazon whose next step is due and that no living session holds, the longest waiting first.
 
-    Those of accounts that wait for credentials rest: nothing can be asked for them, and their reports are still being made.
+    Those of ads accounts that wait for credentials rest: nothing can be asked for them, and their reports are still being made. What
+    is still to be created is the dispatcher's.
 
     Args:
         connection: where to look.
-        due_at: only those whose next step is due at this instant.
-        account_id: only this ads account's, in all of its countries.
+        due_at: the instant.
+        account_id: only this ads account's.
     """
-    due = "" if due_at is None else "AND (r.next_step_at IS NULL OR r.next_step_at <= :due_at)"
     mine = "" if account_id is None else "AND r.account_id = :account_id"
     statement = text(
-        f"""SELECT {_COLUMNS} FROM {_FROM} WHERE {_OPEN} AND {_UNCLAIMED} {_NOT_RESTING} {due} {mine}
-              ORDER BY r.next_step_at NULLS FIRST, r.id"""
+        f"""SELECT {_COLUMNS} FROM {_FROM}
+             WHERE {_OPEN} AND NOT ({_TO_CREATE}) AND {_UNCLAIMED} {_NOT_RESTING} {mine}
+               AND (r.next_step_at IS NULL OR r.next_step_at <= :now)
+             ORDER BY r.next_step_at NULLS FIRST, r.id"""
     )
-    rows = connection.execute(statement, {"due_at": due_at, "account_id": account_id})
+    rows = connection.execute(statement, {"now": due_at, "account_id": account_id})
     return [Request(**row) for row in rows.mappings()]
 
 
@@ -296,3 +285,43 @@ def update_request(connection: Connection, request_id: int, session_id: UUID, **
     ).first()
     if changed is None:
         raise ClaimLostError(request_id)
+
+
+_CANDIDATES = text(f"""
+    SELECT r.id, r.account_id, r.dataset, r.end_date, r.by_hand, r.due_since, r.passed_over, o.asked_at AS account_asked_at,
+           d.asked_at AS dataset_asked_at
+      FROM report_requests r
+      JOIN (SELECT o.account_id, o.client_id, o.region, o.needs_person_for,
+                   (SELECT max(s.sent_at) FROM report_requests s WHERE s.account_id = o.account_id) AS asked_at
+              FROM ads_accounts o) o USING (account_id)
+      LEFT JOIN LATERAL (SELECT max(s.sent_at) AS asked_at FROM report_requests s
+                          WHERE s.account_id = r.account_id AND s.dataset = r.dataset) d ON true
+     WHERE o.client_id = :client_id AND o.region = :region AND {_TO_CREATE} AND {_UNCLAIMED} {_NOT_RESTING}
+       AND (o.needs_person_for IS NULL OR r.attempts > 0 OR r.sent_at IS NOT NULL)""")
+
+
+def list_candidates(
+    connection: Connection, client_id: str, region: str, *, now: datetime
+) -> list[RowMapping]:
+    """Return the requests whose report may be created now, as far as they are concerned.
+
+    Plans of an ads account that needs a person are left alone; requests that were sent before are given up.
+
+    Columns: id, account_id, dataset, end_date, by_hand, due_since, passed_over, account_asked_at, dataset_asked_at.
+    """
+    values = {"client_id": client_id, "region": region, "now": now}
+    return list(connection.execute(_CANDIDATES, values).mappings())
+
+
+def pass_over(connection: Connection, request: Request) -> None:
+    """Count for the planned requests of the same ads account and dataset that this one is created before them.
+
+    One that another process is about to create is left alone: both would wait for each other.
+    """
+    connection.execute(
+        text(f"""UPDATE report_requests r SET passed_over = passed_over + 1
+                  WHERE r.id IN (SELECT r.id FROM report_requests r
+                                  WHERE r.account_id = :account_id AND r.dataset = :dataset AND r.id <> :id AND {_UNSENT}
+                                    FOR UPDATE SKIP LOCKED)"""),
+        {"account_id": request.account_id, "dataset": request.dataset, "id": request.id},
+    )

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import (
     CheckConstraint,
+    Double,
     ForeignKey,
     ForeignKeyConstraint,
     Identity,
@@ -60,20 +61,64 @@ def _account() -> ForeignKeyConstraint:
     )
 
 
-class AdvertiserAccount(PipelinesBase):
-    """One row is an account: an Amazon ads account in one country, with its own profile, currency and time zone.
+class AdsAccount(PipelinesBase):
+    """One row is an ads account: what Amazon calls an advertiser account, with one id for all of its countries.
 
-    `needs_person` is why nothing is asked until a person acts; `needs_person_for` says whether it concerns this account only, or
-    the credentials, and then all of their accounts. `refusals` counts how often in a row Amazon has refused the account (401 or 403).
+    Reports are requested for it, on the host of `region`, with the limits of `client_id`; `credential` names the refresh token. `needs_person` is
+    why nothing is asked until a person acts; `needs_person_for` says whether it concerns this ads account only, or the credentials, and
+    then all that use them. `refusals` counts how often in a row Amazon has refused it (401 or 403).
 
-    `refresh_every` or `refresh_cron` (in the account's time zone) is its own cadence; with neither it is refreshed as soon as something is
-    due. Both may be set by SQL: `next_look_of` is the cadence that `next_look_at` was worked out for, so a new one is noticed.
-    Nothing that is due starts a run before `next_look_at`. `last_look_at` is when the last refresh began.
+    `refresh_every` or `refresh_cron` (in `time_zone`) is its own cadence; with neither it is planned as soon as something is due. Both may be
+    set by SQL: `next_look_of` is the cadence that `next_look_at` was computed for, so a new one is noticed. Nothing that is due starts
+    a run before `next_look_at`. `last_look_at` is when the last refresh began, `planned_at` when what is due was last planned.
+    `longest_periods` has, by dataset, the most days of a report, where Amazon has found longer ones too large.
     """
+
+    __tablename__ = "ads_accounts"
+
+    account_id: Mapped[str] = _id(primary_key=True)
+    ads_account_key: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
+    client_id: Mapped[str]
+    credential: Mapped[str] = mapped_column(server_default="default")
+    region: Mapped[str]
+    time_zone: Mapped[str]
+    needs_person: Mapped[str | None]
+    needs_person_for: Mapped[str | None]
+    refusals: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+    refresh_every: Mapped[timedelta | None]
+    refresh_cron: Mapped[str | None]
+    next_look_at: Mapped[datetime | None]
+    next_look_of: Mapped[str | None]
+    last_look_at: Mapped[datetime | None]
+    planned_at: Mapped[datetime | None]
+    longest_periods: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    first_seen_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+
+    __table_args__ = (
+        CheckConstraint("region IN ('NA', 'EU', 'FE')", name="region_known"),
+        CheckConstraint("ads_account_key ~ '^[a-z0-9-]*[.]?[A-Za-z0-9_-]+$'", name="key_is_plain"),
+        CheckConstraint("needs_person_for IN ('account', 'credentials')", name="needs_person_for_known"),
+        CheckConstraint(
+            "(needs_person IS NULL) = (needs_person_for IS NULL)", name="needs_person_for_something"
+        ),
+        CheckConstraint("refusals >= 0", name="refusals_counted"),
+        CheckConstraint("refresh_every BETWEEN '5 minutes' AND '31 days'", name="refresh_every_in_reach"),
+        CheckConstraint(
+            "refresh_cron ~ '^[0-9A-Za-z*,/#-]+( [0-9A-Za-z*,/#-]+){4}$'", name="refresh_cron_has_five"
+        ),
+        CheckConstraint("num_nonnulls(refresh_every, refresh_cron) <= 1", name="one_cadence"),
+    )
+
+
+class AdvertiserAccount(PipelinesBase):
+    """One row is an account: an ads account in one country, with its own profile, currency and time zone; a person may disable it."""
 
     __tablename__ = "advertiser_accounts"
 
-    account_id: Mapped[str] = _id(primary_key=True)
+    account_id: Mapped[str] = mapped_column(
+        Text(collation="C"), ForeignKey("ads_accounts.account_id"), primary_key=True
+    )
     country_code: Mapped[str] = mapped_column(primary_key=True)
     account_key: Mapped[str] = mapped_column(unique=True)
     name: Mapped[str]
@@ -85,33 +130,15 @@ class AdvertiserAccount(PipelinesBase):
     time_zone: Mapped[str]
     marketplace_id: Mapped[str | None]
     enabled: Mapped[bool] = mapped_column(server_default=text("true"))
-    needs_person: Mapped[str | None]
-    needs_person_for: Mapped[str | None]
-    refusals: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
     first_seen_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     synced_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     entities_synced_at: Mapped[datetime | None]
-    refresh_every: Mapped[timedelta | None]
-    refresh_cron: Mapped[str | None]
-    next_look_at: Mapped[datetime | None]
-    next_look_of: Mapped[str | None]
-    last_look_at: Mapped[datetime | None]
 
     __table_args__ = (
         CheckConstraint("country_code ~ '^[A-Z]{2}$' AND country_code <> 'UK'", name="country_is_iso"),
         CheckConstraint("currency_code ~ '^[A-Z]{3}$'", name="currency_is_iso"),
         CheckConstraint("region IN ('NA', 'EU', 'FE')", name="region_known"),
         CheckConstraint("account_key ~ '^[A-Za-z0-9._-]+$'", name="key_is_plain"),
-        CheckConstraint("needs_person_for IN ('account', 'credentials')", name="needs_person_for_known"),
-        CheckConstraint(
-            "(needs_person IS NULL) = (needs_person_for IS NULL)", name="needs_person_for_something"
-        ),
-        CheckConstraint("refusals >= 0", name="refusals_counted"),
-        CheckConstraint("refresh_every BETWEEN '5 minutes' AND '31 days'", name="refresh_every_in_reach"),
-        CheckConstraint(
-            "refresh_cron ~ '^[0-9A-Za-z*,/#-]+( [0-9A-Za-z*,/#-]+){4}$'", name="refresh_cron_has_five"
-        ),
-        CheckConstraint("num_nonnulls(refresh_every, refresh_cron) <= 1", name="one_cadence"),
     )
 
 
@@ -223,24 +250,25 @@ class EntityExport(PipelinesBase):
 
 
 class ReportRequest(PipelinesBase):
-    """One row is one report asked of Amazon: one dataset of one account, for all days of a range.
+    """One row is one report asked of Amazon: one dataset of one ads account, for all days of a range and all of its countries.
 
-    It is stored before it is sent, and Amazon's id before it is polled. `claimed_by` names the session that works on it; the
-    claim holds while that session's lease does. `slot` is which of the two places of its ads account it has while it is open: Amazon
-    works on no more than two reports of an account at once, over all of its countries.
+    It is planned before it is created: until its first attempt no window waits for it, and the next planning may change or delete it. It is
+    stored before it is sent, and Amazon's id before it is polled. `claimed_by` names the session that works on it; the claim holds
+    while that session's lease does. `due_since` is when its newest day fell due. `passed_over` counts the reports of its ads account and dataset
+    that were created since it was planned.
     """
 
     __tablename__ = "report_requests"
 
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
-    account_id: Mapped[str] = _id()
-    country_code: Mapped[str]
+    account_id: Mapped[str] = mapped_column(Text(collation="C"), ForeignKey("ads_accounts.account_id"))
     dataset: Mapped[str]
-    slot: Mapped[int] = mapped_column(SmallInteger)
     start_date: Mapped[date]
     end_date: Mapped[date]
     status: Mapped[str] = mapped_column(server_default="planned")
     by_hand: Mapped[bool] = mapped_column(server_default=text("false"))
+    due_since: Mapped[datetime | None]
+    passed_over: Mapped[int] = mapped_column(server_default="0")
     report_id: Mapped[str | None]
     amazon_status: Mapped[str | None]
     attempts: Mapped[int] = mapped_column(server_default="0")
@@ -260,23 +288,40 @@ class ReportRequest(PipelinesBase):
     requested_by: Mapped[UUID | None]
 
     __table_args__ = (
-        _account(),
         CheckConstraint("start_date <= end_date", name="range_in_order"),
-        CheckConstraint("slot IN (1, 2)", name="slot_known"),
         CheckConstraint(f"status IN {REQUEST_STATUSES}", name="status_known"),
         CheckConstraint(
             "status NOT IN ('in_flight', 'completed') OR report_id IS NOT NULL", name="in_flight_has_report"
         ),
         CheckConstraint("(status IN ('loaded', 'failed')) = (finished_at IS NOT NULL)", name="ended_has_end"),
         Index("ix_report_requests_open", "next_step_at", postgresql_where=text(OPEN_REQUEST)),
-        Index("ix_report_requests_account", "account_id", "country_code", "dataset", "created_at"),
-        Index(
-            "uq_report_requests_slot",
-            "account_id",
-            "slot",
-            unique=True,
-            postgresql_where=text(OPEN_REQUEST),
-        ),
+        Index("ix_report_requests_account", "account_id", "dataset", "sent_at"),
+    )
+
+
+class ReportGate(PipelinesBase):
+    """One row is the gate of one client id and region, through which all processes create reports; see `reports.gates`.
+
+    `in_flight_limit` is how many reports may be in flight (its whole part), `pace` the time between two creates, and no report is created before
+    `next_create_at`. `refusals` counts the creates refused in a row. `refused_count` and `closed_for` are what 429 has cost so far.
+    """
+
+    __tablename__ = "report_gates"
+
+    client_id: Mapped[str] = mapped_column(primary_key=True)
+    region: Mapped[str] = mapped_column(primary_key=True)
+    in_flight_limit: Mapped[float] = mapped_column(Double())
+    pace: Mapped[timedelta]
+    next_create_at: Mapped[datetime]
+    refusals: Mapped[int]
+    refused_count: Mapped[int] = mapped_column(server_default="0")
+    closed_for: Mapped[timedelta] = mapped_column(server_default="0")
+    last_refused_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        CheckConstraint("region IN ('NA', 'EU', 'FE')", name="region_known"),
+        CheckConstraint("in_flight_limit >= 1", name="limit_lets_one_in"),
+        CheckConstraint("pace > '0' AND refusals >= 0", name="pace_positive"),
     )
 
 
@@ -333,7 +378,7 @@ class ApiLane(PipelinesBase):
 class ReportWindow(PipelinesBase):
     """One row is a window: one calendar day, in the account's time zone, of one dataset of one account.
 
-    `request_id` is the request in flight for it. `data_as_of` is when the loaded report was asked for: what happened later is not in it.
+    `request_id` is the request in flight for it, `last_request_id` that one or the last before it. `data_as_of` is when the loaded report was asked for: what happened later is not in it.
     `recorded_load_count` is up to which load Dagster knows: a run killed in between leaves it behind, and the next run records it.
     `held_*` describe a report that looked wrong (empty, or far too small) and waits for a second one that says the same.
     `replayed_at` is when quarantined rows were added to what it holds, last.
@@ -363,6 +408,7 @@ class ReportWindow(PipelinesBase):
     held_digest: Mapped[str | None]
     held_rows: Mapped[int | None]
     held_count: Mapped[int] = mapped_column(server_default="0")
+    last_request_id: Mapped[int | None]
     wanted_by: Mapped[UUID | None]
     replayed_at: Mapped[datetime | None]
 
@@ -523,19 +569,6 @@ class FieldSpelling(PipelinesBase):
     learned_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
 
     __table_args__ = (CheckConstraint("region IN ('NA', 'EU', 'FE')", name="region_known"),)
-
-
-class ReportLimit(PipelinesBase):
-    """One row is a dataset of an ads account whose reports are too large: the most days that one may cover."""
-
-    __tablename__ = "report_limits"
-
-    account_id: Mapped[str] = _id(primary_key=True)
-    dataset: Mapped[str] = mapped_column(primary_key=True)
-    longest_period_days: Mapped[int] = mapped_column(SmallInteger)
-    learned_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
-
-    __table_args__ = (CheckConstraint("longest_period_days >= 1", name="longest_period_is_a_day"),)
 
 
 class ReportLoad(PipelinesBase):

@@ -1,6 +1,6 @@
 """SQL on report windows. Dates are the account's own calendar days."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, TextClause, text
 
-from bidbeacon_pipelines.store.accounts import MAY_BE_LOOKED_AT, Account
+from bidbeacon_pipelines.store.accounts import IS_ACTIVE, Account
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,21 @@ def create_windows(
 
 
 def find_windows_through(connection: Connection, account: Account, dataset: str) -> date | None:
-    """Give the account-local day up to which the windows of a dataset of an account exist; None where none do."""
+    """Return the account-local day up to which the windows of a dataset of an account exist; None where none do."""
     through: date | None = connection.execute(
         text(f"SELECT through_date FROM dataset_windows WHERE {_OF_DATASET}"),
         account.identity | {"dataset": dataset},
     ).scalar()
     return through
+
+
+def list_windows_through(connection: Connection, account_id: str) -> dict[tuple[str, str], date]:
+    """Return, by country and dataset, the account-local day up to which the windows of an ads account exist."""
+    rows = connection.execute(
+        text("SELECT country_code, dataset, through_date FROM dataset_windows WHERE account_id = :id"),
+        {"id": account_id},
+    )
+    return {(row.country_code, row.dataset): row.through_date for row in rows}
 
 
 def set_windows_through(connection: Connection, account: Account, dataset: str, through: date) -> None:
@@ -184,53 +193,78 @@ def delete_windows_after(connection: Connection, account: Account, dataset: str,
     )
 
 
-class WindowToPlan(NamedTuple):
-    """What planning must know of a window."""
+class DayToPlan(NamedTuple):
+    """A day of a dataset of an ads account that is in no report yet, and due or wanted by hand in at least one country.
+
+    Attributes:
+        dataset: The dataset's name.
+        window_date: The day.
+        due_since: When the first of its windows fell due; None where it is only wanted.
+        is_wanted: Whether somebody asked for it by hand.
+        windows: How many countries it is due or wanted in.
+    """
 
     dataset: str
     window_date: date
-    next_refresh_at: datetime | None
-    request_id: int | None
-    data_as_of: datetime | None
-    wanted_by: UUID | None
-
-    def is_due(self, now: datetime) -> bool:
-        """Whether a refresh of it is due."""
-        return self.next_refresh_at is not None and self.next_refresh_at <= now
+    due_since: datetime | None
+    is_wanted: bool
+    windows: int
 
 
-# Each part has an index that gives just its rows: of 24 months of five datasets these are a few dozen, and reading all of them took most of
-# the time that planning takes.
-_TO_PLAN = text("""
-    SELECT dataset, window_date, next_refresh_at, request_id, data_as_of, wanted_by FROM report_windows
-     WHERE account_id = :account_id AND country_code = :country_code AND next_refresh_at <= :now AND request_id IS NULL
-       AND dataset = ANY(:datasets)
-    UNION ALL
-    SELECT dataset, window_date, next_refresh_at, request_id, data_as_of, wanted_by FROM report_windows
-     WHERE account_id = :account_id AND country_code = :country_code AND (request_id IS NOT NULL OR wanted_by IS NOT NULL)
-       AND (next_refresh_at <= :now AND request_id IS NULL) IS NOT TRUE AND dataset = ANY(:datasets)
-     ORDER BY dataset, window_date""")
+# Each part has an index that gives just its rows: of 24 months of five datasets of a steady account these are a few dozen.
+_DAYS_TO_PLAN = text(f"""
+    SELECT dataset, window_date, min(due_since), bool_or(is_wanted), count(*)
+      FROM (SELECT w.dataset, w.window_date, w.next_refresh_at AS due_since, w.wanted_by IS NOT NULL AS is_wanted
+              FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
+             WHERE w.account_id = :account_id AND {IS_ACTIVE} AND w.next_refresh_at <= :now AND w.request_id IS NULL
+            UNION ALL
+            SELECT w.dataset, w.window_date, NULL, true
+              FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
+             WHERE w.account_id = :account_id AND {IS_ACTIVE} AND w.wanted_by IS NOT NULL AND w.request_id IS NULL
+               AND (w.next_refresh_at <= :now) IS NOT TRUE) days
+     WHERE dataset = ANY(:datasets)
+     GROUP BY dataset, window_date""")
 
 
-def list_windows_to_plan(
-    connection: Connection, account: Account, datasets: Sequence[str], *, now: datetime
-) -> dict[str, list[WindowToPlan]]:
-    """Give, by dataset, the windows of an account that planning must know of: due, in flight, or wanted by hand; by date."""
-    values = account.identity | {"datasets": list(datasets), "now": now}
-    found: dict[str, list[WindowToPlan]] = {dataset: [] for dataset in datasets}
-    for row in connection.execute(_TO_PLAN, values).all():
-        window = WindowToPlan._make(row)
-        found[window.dataset].append(window)
+def list_days_to_plan(
+    connection: Connection, account_id: str, datasets: Sequence[str], *, now: datetime
+) -> dict[str, list[DayToPlan]]:
+    """Return, by dataset, the days of an ads account that are in no report yet, and due or wanted by hand in at least one country."""
+    values = {"account_id": account_id, "datasets": list(datasets), "now": now}
+    found: dict[str, list[DayToPlan]] = {dataset: [] for dataset in datasets}
+    for row in connection.execute(_DAYS_TO_PLAN, values).all():
+        day = DayToPlan._make(row)
+        found[day.dataset].append(day)
     return found
 
 
-def list_windows_of_request(connection: Connection, request_id: int) -> list[Window]:
-    """Give the windows that wait for a request, by date."""
+_NEXT_DUE = text(f"""
+    SELECT w.dataset, min(w.next_refresh_at)
+      FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
+     WHERE w.account_id = :account_id AND {IS_ACTIVE} AND w.request_id IS NULL
+       AND w.next_refresh_at > :after AND w.next_refresh_at <= :until
+     GROUP BY w.dataset""")
+
+
+def list_next_due(
+    connection: Connection, account_id: str, *, after: datetime, until: datetime
+) -> dict[str, datetime]:
+    """Return, by dataset, when the next window of an ads account falls due between two instants, in any country."""
+    values = {"account_id": account_id, "after": after, "until": until}
+    return {row[0]: row[1] for row in connection.execute(_NEXT_DUE, values)}
+
+
+def list_windows_of_request(connection: Connection, request_id: int) -> dict[str, list[Window]]:
+    """Return the windows that wait for a request, by the key of their account, each by date."""
     rows = connection.execute(
-        text(f"SELECT {_COLUMNS} FROM report_windows WHERE request_id = :request_id ORDER BY window_date"),
+        text(f"""SELECT a.account_key, {_COLUMNS} FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
+                  WHERE request_id = :request_id ORDER BY a.account_key, window_date"""),
         {"request_id": request_id},
     )
-    return [Window(**row) for row in rows.mappings()]
+    found: dict[str, list[Window]] = {}
+    for account_key, *values in rows:
+        found.setdefault(account_key, []).append(Window(*values))
+    return found
 
 
 def want_windows(
@@ -243,16 +277,48 @@ def want_windows(
     )
 
 
-def attach_windows(
-    connection: Connection, account: Account, dataset: str, days: Sequence[date], request_id: int
-) -> None:
-    """Make windows wait for a request."""
-    connection.execute(
-        text(f"""UPDATE report_windows
-                    SET request_id = :request_id, status = 'requested', last_requested_at = now(), failure_reason = NULL
-                  WHERE {_OF_DATASET} AND window_date = ANY(:days) AND request_id IS NULL"""),
-        account.identity | {"dataset": dataset, "days": list(days), "request_id": request_id},
+# A day is over where the account's own calendar shows a later one: in other countries it may go on for hours.
+_ATTACH = text(f"""
+    UPDATE report_windows w
+       SET request_id = r.id, last_request_id = r.id, status = 'requested', last_requested_at = now(), failure_reason = NULL
+      FROM report_requests r, advertiser_accounts a
+     WHERE r.id = :request_id AND a.account_id = r.account_id AND {IS_ACTIVE}
+       AND w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = r.dataset
+       AND w.window_date BETWEEN r.start_date AND r.end_date AND w.request_id IS NULL AND w.status <> 'expired'
+       AND (w.wanted_by IS NOT NULL OR w.next_refresh_at <= :now
+            OR (NOT r.by_hand AND w.window_date < CAST(CAST(:now AS timestamptz) AT TIME ZONE a.time_zone AS date)))""")
+
+
+def attach_windows(connection: Connection, request_id: int, *, now: datetime) -> int:
+    """Make the windows of all countries in a request's period wait for it; return how many.
+
+    These are the windows that are due or wanted by hand; those that only lie between them come along where the day is over in their country and
+    the request is not one by hand, which somebody waits for. Windows in another report are left to it.
+    """
+    return connection.execute(_ATTACH, {"request_id": request_id, "now": now}).rowcount
+
+
+def is_needed(connection: Connection, request_id: int, *, now: datetime) -> bool:
+    """Return whether a request's period has windows that are due or wanted by hand, and in no other report."""
+    found = connection.execute(
+        text(f"""
+            SELECT EXISTS (
+                SELECT FROM report_requests r
+                  JOIN advertiser_accounts a USING (account_id)
+                  JOIN report_windows w ON w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = r.dataset
+                 WHERE r.id = :request_id AND {IS_ACTIVE} AND w.window_date BETWEEN r.start_date AND r.end_date
+                   AND w.request_id IS NULL AND (w.wanted_by IS NOT NULL OR w.next_refresh_at <= :now))"""),
+        {"request_id": request_id, "now": now},
     )
+    return bool(found.scalar_one())
+
+
+_FAIL = text("""
+    UPDATE report_windows w
+       SET request_id = NULL, status = 'failed', failure_reason = :reason, next_refresh_at = n.at,
+           wanted_by = CASE WHEN :stays_wanted THEN w.wanted_by END
+      FROM unnest(CAST(:countries AS text[]), CAST(:days AS date[]), CAST(:ats AS timestamptz[])) AS n(country_code, day, at)
+     WHERE w.request_id = :request_id AND w.country_code = n.country_code AND w.window_date = n.day""")
 
 
 def fail_windows(
@@ -260,24 +326,21 @@ def fail_windows(
     request_id: int,
     *,
     reason: str,
-    next_refresh_at: dict[date, datetime | None],
+    next_refresh_at: Mapping[tuple[str, date], datetime | None],
     stays_wanted: bool = False,
 ) -> None:
-    """End the wait for a request that gave no data; each window is due again at its own instant, or never.
+    """End the wait for a request that gave no data; each window, by country and day, is due again at its own instant, or never.
 
     With `stays_wanted`, what somebody asked for by hand is still asked for by hand.
     """
     connection.execute(
-        text("""UPDATE report_windows w
-                   SET request_id = NULL, status = 'failed', failure_reason = :reason, next_refresh_at = n.at,
-                       wanted_by = CASE WHEN :stays_wanted THEN w.wanted_by END
-                  FROM unnest(CAST(:days AS date[]), CAST(:ats AS timestamptz[])) AS n(day, at)
-                 WHERE w.request_id = :request_id AND w.window_date = n.day"""),
+        _FAIL,
         {
             "request_id": request_id,
             "reason": reason,
             "stays_wanted": stays_wanted,
-            "days": list(next_refresh_at),
+            "countries": [country for country, _ in next_refresh_at],
+            "days": [day for _, day in next_refresh_at],
             "ats": list(next_refresh_at.values()),
         },
     )
@@ -370,45 +433,6 @@ def record_windows(connection: Connection, windows: Sequence[LoadedWindow]) -> N
         "loads": [window.load_count for window in windows],
     }
     connection.execute(_RECORD, values)
-
-
-# A slot is a report in flight; Amazon counts them by ads account, over all its countries.
-_WITH_DUE_WORK = text(f"""
-    SELECT a.account_key
-      FROM advertiser_accounts a
-     CROSS JOIN LATERAL (SELECT CAST(CAST(:now AS timestamptz) AT TIME ZONE a.time_zone AS date) AS date) today
-      LEFT JOIN (SELECT account_id, country_code, count(*) AS datasets,
-                        min(through_date) AS first_date, max(through_date) AS last_date
-                   FROM dataset_windows WHERE dataset = ANY(:datasets) GROUP BY account_id, country_code) made
-             USING (account_id, country_code)
-     WHERE {MAY_BE_LOOKED_AT}
-       AND (coalesce(made.datasets, 0) < cardinality(CAST(:datasets AS text[]))
-            OR made.first_date < today.date OR made.last_date > today.date + 1
-            OR (EXISTS (SELECT FROM report_windows w
-                         WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = ANY(:datasets)
-                           AND w.next_refresh_at <= :now AND w.request_id IS NULL)
-                AND :slots > (SELECT count(*) FROM report_requests r
-                               WHERE r.account_id = a.account_id
-                                 AND r.status IN ('planned', 'sent', 'in_flight', 'completed'))))
-     ORDER BY a.last_look_at NULLS FIRST, a.account_key""")
-
-
-def list_accounts_with_due_work(
-    connection: Connection, *, now: datetime, slots: int, datasets: Sequence[str]
-) -> list[str]:
-    """Give the keys of accounts that have windows to create, or due windows and a free slot to ask for them.
-
-    An account waits for its own cadence, and for its first entity sync, but for that no longer than 15 minutes. The one that was
-    not looked at for the longest time comes first: one with a backlog has just been, and stands behind another one's yesterday.
-
-    Args:
-        connection: where to look.
-        now: the instant at which something is due.
-        slots: how many reports of an ads account may be open.
-        datasets: the names of those that are kept; windows of others are left alone.
-    """
-    values = {"now": now, "slots": slots, "datasets": list(datasets)}
-    return list(connection.execute(_WITH_DUE_WORK, values).scalars())
 
 
 @dataclass(frozen=True)

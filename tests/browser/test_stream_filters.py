@@ -11,6 +11,7 @@ from playwright.sync_api import Page, Route, expect
 from sqlalchemy import text
 
 from bidbeacon_pipelines.store.accounts import upsert_account
+from bidbeacon_pipelines.store.ads_accounts import upsert_ads_account
 from bidbeacon_sessions import AccountRef, Action, SessionStore, with_job_session
 
 pytestmark = pytest.mark.browser
@@ -55,6 +56,7 @@ class NothingSkipped(Action):
 def told(session_store: SessionStore) -> SessionStore:
     """A store with four sessions: one of yesterday, a failed one, one that only skipped, one with a run of 14 actions."""
     with session_store.begin() as connection:
+        upsert_ads_account(connection, _tokyo() | {"client_id": "test"}, now=datetime.now(UTC))
         upsert_account(connection, _tokyo(), now=datetime.now(UTC))
     with with_job_session("old-job", store=session_store) as session:
         pass

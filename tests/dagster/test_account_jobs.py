@@ -61,11 +61,11 @@ def test_an_unknown_account_fails_with_a_message_that_says_what_to_do(stocked: W
     """The step fails with the account's key and the command that lists the known ones."""
     account = stocked.account()
     stocked.execute(
-        "UPDATE advertiser_accounts SET account_key = 'XX.other' WHERE account_key = :key",
-        key=account.account_key,
+        "UPDATE ads_accounts SET ads_account_key = 'other' WHERE ads_account_key = :key",
+        key=account.ads_account_key,
     )
     result = stocked.run_job("refresh_account", account, raise_on_error=False)
     name, message = failure_of(result)
     assert name == "UnknownAccountError"
-    assert account.account_key in message
+    assert account.ads_account_key in message
     assert "bidbeacon accounts list" in message

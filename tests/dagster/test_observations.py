@@ -10,12 +10,11 @@ from bidbeacon_pipelines.defs.observations import observe_unloaded_windows
 from bidbeacon_pipelines.defs.partitions import partition_key
 from bidbeacon_pipelines.sandbox.fault_rules import FaultName
 from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule
-from bidbeacon_pipelines.services.refresh import request_due_windows
 from bidbeacon_pipelines.services.requests import drive_request
 from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.engine import make_engine
 from bidbeacon_sessions import SessionStore, with_job_session
-from tests.dagster.world import DATASET, World, wait_until
+from tests.dagster.world import World, ask_by_hand, wait_until
 
 MOST_BYTES = 8_000
 
@@ -29,7 +28,7 @@ def ask(world: World, account: Account, *ago: int) -> None:
     """Ask Amazon for days of an account, as a scheduled run that ended since has done."""
     with world.bench() as bench, with_job_session("asked", store=world.sessions) as session:
         days = [world.day(each) for each in ago]
-        [request_id] = request_due_windows(bench, session, account, DATASET, wanted=days)
+        [request_id] = ask_by_hand(bench, session, account, days)
         drive_request(bench, session, request_id)
 
 

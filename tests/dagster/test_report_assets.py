@@ -10,12 +10,11 @@ from dagster import DagsterRunStatus
 
 from bidbeacon_pipelines.defs.partitions import NoPartitionError, partition_key
 from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule
-from bidbeacon_pipelines.services.refresh import request_due_windows
 from bidbeacon_pipelines.services.requests import drive_request
 from bidbeacon_pipelines.services.windows import keep_windows
 from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_sessions import SessionRecorder, with_job_session
-from tests.dagster.world import ASSET_KEY, DATASET, World, failure_of, wait_until
+from tests.dagster.world import ASSET_KEY, DATASET, World, ask_by_hand, failure_of, wait_until
 
 
 def test_a_materialized_window_holds_exactly_what_amazon_knows(stocked: World) -> None:
@@ -91,7 +90,7 @@ def test_a_report_in_flight_is_adopted(stocked: World) -> None:
     stocked.hold_reports()
     with stocked.bench() as bench, with_job_session("earlier", store=stocked.sessions) as session:
         keep_windows(bench, session, account, DATASET)
-        [request_id] = request_due_windows(bench, session, account, DATASET, wanted=[day])
+        [request_id] = ask_by_hand(bench, session, account, [day])
         drive_request(bench, session, request_id)
     assert stocked.window(account, day).status == "requested"
     stocked.release_reports()
@@ -129,7 +128,7 @@ def test_a_partition_tells_what_was_done_since_its_load_before(stocked: World) -
     stocked.materialize(account, day)
     stocked.hold_reports(times=1)
     with stocked.bench() as bench, with_job_session("earlier", store=stocked.sessions) as session:
-        [request_id] = request_due_windows(bench, session, account, DATASET, wanted=[day])
+        [request_id] = ask_by_hand(bench, session, account, [day])
         drive_request(bench, session, request_id)
     stocked.release_reports()
     stocked.materialize_range(account, day, day + timedelta(days=1))
@@ -194,7 +193,7 @@ def test_a_report_that_fails_at_amazon_is_asked_for_again_and_leaves_old_data(st
     before = stocked.loaded_sums(account, day)
     stocked.sandbox.state.faults.add(FaultRule(fault="report_failed", options=FaultOptions(code="INTERNAL")))
     with stocked.bench() as bench, with_job_session("again", store=stocked.sessions) as session:
-        [request_id] = request_due_windows(bench, session, account, DATASET, wanted=[day])
+        [request_id] = ask_by_hand(bench, session, account, [day])
         drive_request(bench, session, request_id)
         wait_until(lambda: _failed_at_amazon(stocked, request_id, bench, session), "Amazon fails the report")
     assert before == stocked.loaded_sums(account, day)

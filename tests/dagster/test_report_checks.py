@@ -83,19 +83,19 @@ def test_a_day_agrees_with_its_hours(stocked: World) -> None:
 
 
 def test_overdue_windows_are_found_without_a_load(stocked: World) -> None:
-    """On its own the check finds windows due for more than six hours, of active accounts that are known for as long."""
+    """On its own the check finds windows due for more than twelve hours, of active accounts that are known for as long."""
     account = stocked.account()
     load(stocked, account, stocked.day(), DAILY.name)
     assert check(stocked, DAILY.name)[WINDOW_IS_FRESH].passed
     stocked.execute("UPDATE advertiser_accounts SET first_seen_at = now() - interval '2 days'")
     late = check(stocked, DAILY.name)[WINDOW_IS_FRESH]
     [due] = stocked.rows(
-        "SELECT count(*) FROM report_windows WHERE next_refresh_at < now() - interval '6 hours'"
+        "SELECT count(*) FROM report_windows WHERE next_refresh_at < now() - interval '12 hours'"
     )
     assert (late.passed, due["count"]) == (False, late.metadata["overdue"].value)
-    stocked.execute("UPDATE advertiser_accounts SET next_look_at = now() + interval '1 hour'")
+    stocked.execute("UPDATE ads_accounts SET next_look_at = now() + interval '1 hour'")
     assert check(stocked, DAILY.name)[WINDOW_IS_FRESH].passed
-    stocked.execute("UPDATE advertiser_accounts SET next_look_at = NULL")
+    stocked.execute("UPDATE ads_accounts SET next_look_at = NULL")
     stocked.execute(
         "UPDATE advertiser_accounts SET enabled = false WHERE account_key = :key", key=account.account_key
     )
@@ -118,6 +118,11 @@ def test_more_than_one_row_in_500_in_quarantine_is_too_many(stocked: World) -> N
 def test_a_result_stays_small_however_much_speaks_against_it(stocked: World) -> None:
     """Twenty accounts with the longest of keys, a session that tells of them, and an event below 8 KB."""
     tail = "longer-than-any-id-of-amazons-that-was-ever-seen-" * 8
+    stocked.execute(
+        """INSERT INTO ads_accounts (account_id, ads_account_key, name, client_id, region, time_zone)
+           SELECT :tail || n, :tail || n, 'One of many', 'test', 'NA', 'America/Los_Angeles' FROM generate_series(1, 40) n""",
+        tail=tail,
+    )
     stocked.execute(
         """INSERT INTO advertiser_accounts (account_id, country_code, account_key, name, amazon_status, region, currency_code,
                                             time_zone, first_seen_at)

@@ -11,10 +11,11 @@ from dagster._core.storage.runs.schema import RunsTable
 from dagster._core.test_utils import create_run_for_test
 
 from bidbeacon_pipelines.amazon_ads.credentials import REGIONS
-from bidbeacon_pipelines.dagster_instance.run_queue import ACCOUNT_TAG
+from bidbeacon_pipelines.dagster_instance.run_queue import ACCOUNT_TAG, ADS_ACCOUNT_TAG
 from bidbeacon_pipelines.definitions import defs
 from bidbeacon_pipelines.defs.schedules import BEHIND_PEOPLE, poll_reports_in_flight, refresh_due_accounts
 from bidbeacon_pipelines.settings import get_settings
+from bidbeacon_pipelines.store.accounts import Account, list_accounts
 from bidbeacon_sessions import with_job_session
 from tests.dagster.world import World, wait_until
 
@@ -40,9 +41,14 @@ def skipped(world: World, sensor: SensorDefinition) -> str:
     return answer.skip_message or ""
 
 
+def _accounts(world: World) -> list[Account]:
+    with world.engine.begin() as connection:
+        return list_accounts(connection)
+
+
 def put_run(world: World, job: str, status: DagsterRunStatus, tags: Mapping[str, Any] | None = None) -> str:
     """Put a run of a job into Dagster's storage, as the sensor would configure it; return its id."""
-    config = {"ops": {f"{job}_op": {"config": {"account": tags[ACCOUNT_TAG]}}}} if tags else {}
+    config = {"ops": {f"{job}_op": {"config": {"ads_account": tags[ADS_ACCOUNT_TAG]}}}} if tags else {}
     definition = defs.resolve_job_def(job)
     run = world.instance.create_run_for_job(
         definition, run_config=config, tags=dict(tags or {}), status=status
@@ -61,14 +67,18 @@ def test_a_sync_under_way_is_not_asked_for_again(world: World) -> None:
     assert skipped(world, refresh_due_accounts) == "No account has due work, or its run is under way."
 
 
-def test_each_due_account_gets_one_run_with_its_tag(stocked: World) -> None:
-    """Every active account is due at first: one `refresh_account` each, tagged and configured with its key."""
+def test_each_due_ads_account_gets_one_run_with_its_tag(stocked: World) -> None:
+    """Every ads account with an active country is due at first: one `refresh_account` each, tagged and configured with its key."""
     answers = [answer for answer in evaluate(stocked, refresh_due_accounts) if isinstance(answer, RunRequest)]
-    active = stocked.rows("SELECT account_key FROM advertiser_accounts WHERE amazon_status <> 'DISABLED'")
-    keys = sorted(row["account_key"] for row in active)
+    active = stocked.rows(
+        "SELECT DISTINCT ads_account_key FROM advertiser_accounts JOIN ads_accounts USING (account_id) WHERE amazon_status <> 'DISABLED'"
+    )
+    keys = sorted(row["ads_account_key"] for row in active)
     assert {"refresh_account"} == {answer.job_name for answer in answers}
-    assert keys == sorted(answer.tags[ACCOUNT_TAG] for answer in answers)
-    configured = [answer.run_config["ops"]["refresh_account_op"]["config"]["account"] for answer in answers]
+    assert keys == sorted(answer.tags[ADS_ACCOUNT_TAG] for answer in answers)
+    configured = [
+        answer.run_config["ops"]["refresh_account_op"]["config"]["ads_account"] for answer in answers
+    ]
     assert keys == sorted(configured)
 
 
@@ -93,36 +103,37 @@ def test_an_account_without_entities_is_synced_first(stocked: World) -> None:
 def test_a_busy_account_gets_no_second_run(stocked: World, status: DagsterRunStatus) -> None:
     """An account with an unfinished run, or one that failed just now, is left alone; the others are not."""
     account = stocked.account("DE")
-    put_run(stocked, "refresh_account", status, {ACCOUNT_TAG: account.account_key})
-    tags = [tags[ACCOUNT_TAG] for _, tags in asked_for(stocked, refresh_due_accounts)]
-    assert account.account_key not in tags
+    put_run(stocked, "refresh_account", status, {ADS_ACCOUNT_TAG: account.ads_account_key})
+    tags = [tags[ADS_ACCOUNT_TAG] for _, tags in asked_for(stocked, refresh_due_accounts)]
+    assert account.ads_account_key not in tags
     assert tags
 
 
 def test_an_account_whose_run_has_succeeded_may_have_another(stocked: World) -> None:
     """A finished run does not keep its account from the next."""
     account = stocked.account("DE")
-    put_run(stocked, "refresh_account", DagsterRunStatus.SUCCESS, {ACCOUNT_TAG: account.account_key})
-    assert account.account_key in [tags[ACCOUNT_TAG] for _, tags in asked_for(stocked, refresh_due_accounts)]
+    put_run(stocked, "refresh_account", DagsterRunStatus.SUCCESS, {ADS_ACCOUNT_TAG: account.ads_account_key})
+    assert account.ads_account_key in [
+        tags[ADS_ACCOUNT_TAG] for _, tags in asked_for(stocked, refresh_due_accounts)
+    ]
 
 
 def test_a_backlog_does_not_delay_another_accounts_yesterday(stocked: World) -> None:
     """Who was looked at a moment ago and has 15 months left stands behind all others, whatever its key."""
-    ordered = [tags[ACCOUNT_TAG] for _, tags in asked_for(stocked, refresh_due_accounts)]
-    stocked.run_job("refresh_account", stocked.account_of(ordered[0]))
-    stocked.execute("UPDATE report_requests SET status = 'failed', finished_at = now()")
-    stocked.execute("UPDATE report_windows SET status = 'missing', request_id = NULL")
-    again = [tags[ACCOUNT_TAG] for _, tags in asked_for(stocked, refresh_due_accounts)]
+    ordered = [tags[ADS_ACCOUNT_TAG] for _, tags in asked_for(stocked, refresh_due_accounts)]
+    stocked.run_job("refresh_account", next(a for a in _accounts(stocked) if a.ads_account_key == ordered[0]))
+    stocked.execute("UPDATE ads_accounts SET planned_at = NULL")
+    again = [tags[ADS_ACCOUNT_TAG] for _, tags in asked_for(stocked, refresh_due_accounts)]
     assert again == [*ordered[1:], ordered[0]]
 
 
 def test_an_account_waits_for_its_own_cadence(stocked: World) -> None:
     """With a round that begins in June, no run starts, though all of its windows are due."""
-    key = stocked.account("JP").account_key
+    key = stocked.account("JP").ads_account_key
     stocked.execute(
-        "UPDATE advertiser_accounts SET refresh_cron = '0 6 1 6 *' WHERE account_key = :key", key=key
+        "UPDATE ads_accounts SET refresh_cron = '0 6 1 6 *' WHERE ads_account_key = :key", key=key
     )
-    assert key not in [tags[ACCOUNT_TAG] for _, tags in asked_for(stocked, refresh_due_accounts)]
+    assert key not in [tags[ADS_ACCOUNT_TAG] for _, tags in asked_for(stocked, refresh_due_accounts)]
 
 
 def test_what_starts_by_itself_lets_people_go_first(stocked: World) -> None:
@@ -153,12 +164,15 @@ def test_without_a_sandbox_the_sensors_say_how_to_start_it(
 
 def test_nothing_in_flight_is_not_polled(stocked: World) -> None:
     """Without a report in flight there is no run."""
-    assert skipped(stocked, poll_reports_in_flight) == "No report in flight is due for a look."
+    assert (
+        skipped(stocked, poll_reports_in_flight)
+        == "No report in flight is due for a look, and none that is planned can be created now."
+    )
 
 
 def test_reports_in_flight_are_polled_by_one_run(stocked: World) -> None:
     """A report due for a look makes one run; while it is under way there is no second."""
-    stocked.run_job("refresh_account", stocked.account("JP"))
+    create_reports(stocked)
     wait_until(lambda: bool(asked_for(stocked, poll_reports_in_flight)), "a look is due")
     assert len(asked_for(stocked, poll_reports_in_flight)) == 1
     put_run(stocked, "poll_reports", DagsterRunStatus.STARTED)
@@ -167,13 +181,38 @@ def test_reports_in_flight_are_polled_by_one_run(stocked: World) -> None:
 
 def test_reports_in_flight_are_polled_once_a_minute_at_most(stocked: World) -> None:
     """However many are due: the next run waits until the last one began a minute ago; other jobs' runs don't matter."""
-    stocked.run_job("refresh_account", stocked.account("JP"))
+    create_reports(stocked)
     wait_until(lambda: bool(asked_for(stocked, poll_reports_in_flight)), "a look is due")
     put_run(stocked, "poll_reports", DagsterRunStatus.SUCCESS)
     assert skipped(stocked, poll_reports_in_flight) == "The last look began less than a minute ago."
     began(stocked, "poll_reports", seconds_ago=30)
     assert skipped(stocked, poll_reports_in_flight) == "The last look began less than a minute ago."
     began(stocked, "poll_reports", seconds_ago=60)
+    assert len(asked_for(stocked, poll_reports_in_flight)) == 1
+
+
+def create_reports(world: World) -> None:
+    """Have reports in flight, and nothing that is planned beside them."""
+    world.run_job("refresh_account", world.account("JP"))
+    world.run_job("poll_reports")
+    world.execute("DELETE FROM report_requests WHERE status = 'planned'")
+    began(world, "poll_reports", seconds_ago=3600)
+
+
+def test_planned_reports_start_a_run_where_one_can_be_created(stocked: World) -> None:
+    """A plan is enough; with the gate closed, or full, there is no run."""
+    stocked.run_job("refresh_account", stocked.account("JP"))
+    assert len(asked_for(stocked, poll_reports_in_flight)) == 1
+    stocked.run_job("poll_reports")
+    began(stocked, "poll_reports", seconds_ago=3600)
+    stocked.execute(
+        "UPDATE report_requests SET next_step_at = now() + interval '1 hour' WHERE status = 'in_flight'"
+    )
+    stocked.execute("UPDATE report_gates SET next_create_at = now() + interval '1 hour'")
+    assert "none that is planned can be created now" in skipped(stocked, poll_reports_in_flight)
+    stocked.execute("UPDATE report_gates SET next_create_at = now(), in_flight_limit = 2")
+    assert "none that is planned can be created now" in skipped(stocked, poll_reports_in_flight)
+    stocked.execute("UPDATE report_gates SET in_flight_limit = 3")
     assert len(asked_for(stocked, poll_reports_in_flight)) == 1
 
 
@@ -187,7 +226,7 @@ def began(world: World, job: str, *, seconds_ago: float) -> None:
 
 def looks_due(world: World) -> None:
     """Have a report in flight that is due for a look."""
-    world.run_job("refresh_account", world.account("JP"))
+    create_reports(world)
     wait_until(lambda: bool(asked_for(world, poll_reports_in_flight)), "a look is due")
 
 
@@ -248,7 +287,10 @@ def test_an_account_whose_worker_is_frozen_gets_another_run(stocked: World) -> N
 def test_a_load_that_dagster_does_not_know_of_starts_a_run(stocked: World) -> None:
     """A window whose load was never recorded is enough for a run of `poll_reports`."""
     stocked.materialize(stocked.account(), stocked.day())
-    assert skipped(stocked, poll_reports_in_flight) == "No report in flight is due for a look."
+    assert (
+        skipped(stocked, poll_reports_in_flight)
+        == "No report in flight is due for a look, and none that is planned can be created now."
+    )
     stocked.execute("UPDATE report_windows SET recorded_load_count = 0")
     assert len(asked_for(stocked, poll_reports_in_flight)) == 1
 

@@ -4,11 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from dagster import SkipReason, build_sensor_context
+from dagster._core.storage.runs.schema import RunsTable
 
 from bidbeacon_pipelines.defs.schedules import first_sync_at, poll_reports_in_flight, refresh_due_accounts
 from bidbeacon_pipelines.sandbox.fault_rules import FaultRule
 from bidbeacon_pipelines.settings import get_settings
-from bidbeacon_pipelines.store.accounts import (
+from bidbeacon_pipelines.store.ads_accounts import (
     clear_credentials_need_person,
     set_credentials_need_person,
 )
@@ -24,12 +25,18 @@ def tick(world: World, sensor: object) -> list[object]:
 def test_reports_of_accounts_that_need_a_person_are_not_looked_at(stocked: World) -> None:
     """While credentials are refused no run is started for them; afterwards one is."""
     stocked.run_job("refresh_account", stocked.account())
+    stocked.run_job("poll_reports")
     stocked.execute("UPDATE report_requests SET next_step_at = now()")
+    with stocked.instance.run_storage.connect() as connection:
+        connection.execute(RunsTable.delete())
     with stocked.engine.begin() as connection:
         set_credentials_need_person(connection, "the token is revoked")
     [skipped] = tick(stocked, poll_reports_in_flight)
     assert isinstance(skipped, SkipReason)
-    assert skipped.skip_message == "No report in flight is due for a look."
+    assert (
+        skipped.skip_message
+        == "No report in flight is due for a look, and none that is planned can be created now."
+    )
     with stocked.engine.begin() as connection:
         clear_credentials_need_person(connection)
     [started] = tick(stocked, poll_reports_in_flight)

@@ -1,7 +1,7 @@
 """A small world for tests of the Dagster side: a database, a sandbox over HTTP, an ephemeral Dagster instance."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -20,7 +20,7 @@ from dagster import (
 )
 from sqlalchemy import Engine, text
 
-from bidbeacon_pipelines.dagster_instance.run_queue import ACCOUNT_TAG
+from bidbeacon_pipelines.dagster_instance.run_queue import ACCOUNT_TAG, ADS_ACCOUNT_TAG
 from bidbeacon_pipelines.definitions import defs
 from bidbeacon_pipelines.defs.partitions import add_accounts, partition_key
 from bidbeacon_pipelines.defs.reports import build_report_asset
@@ -31,11 +31,12 @@ from bidbeacon_pipelines.sandbox.ledger import Call
 from bidbeacon_pipelines.sandbox.thread import SandboxHandle
 from bidbeacon_pipelines.sandbox.truth import day_truth
 from bidbeacon_pipelines.services.accounts import sync_accounts
+from bidbeacon_pipelines.services.refresh import plan_by_hand
 from bidbeacon_pipelines.services.workbench import Workbench, open_workbench
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.accounts import Account, get_account, list_accounts
-from bidbeacon_pipelines.store.windows import Window, list_windows
-from bidbeacon_sessions import SessionStore, with_job_session
+from bidbeacon_pipelines.store.windows import Window, list_windows, want_windows
+from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session
 
 DATASET = get_dataset("daily_targets")
 ASSET = build_report_asset(DATASET)
@@ -201,9 +202,14 @@ class World:
     def run_job(
         self, name: str, account: Account | None = None, *, raise_on_error: bool = True
     ) -> ExecuteInProcessResult:
-        """Run a job in this process; with an account, as the sensor configures it."""
-        config = {"ops": {f"{name}_op": {"config": {"account": account.account_key}}}} if account else None
-        tags = {ACCOUNT_TAG: account.account_key} if account else None
+        """Run a job in this process; with an account, as the sensor configures it: `refresh_account` for its ads account."""
+        config, tags = None, None
+        if account is not None and name == "refresh_account":
+            config = {"ops": {"refresh_account_op": {"config": {"ads_account": account.ads_account_key}}}}
+            tags = {ADS_ACCOUNT_TAG: account.ads_account_key}
+        elif account is not None:
+            config = {"ops": {f"{name}_op": {"config": {"account": account.account_key}}}}
+            tags = {ACCOUNT_TAG: account.account_key}
         return defs.resolve_job_def(name).execute_in_process(
             instance=self.instance, run_config=config, tags=tags, raise_on_error=raise_on_error
         )
@@ -244,3 +250,12 @@ def _cause(event: DagsterEvent) -> tuple[str, str]:
     while error.cause is not None:
         error = error.cause
     return error.cls_name or "", error.message.strip().partition(": ")[2]
+
+
+def ask_by_hand(
+    bench: Workbench, session: SessionRecorder, account: Account, days: Sequence[date]
+) -> list[int]:
+    """Plan a report for days that somebody wants; return the requests."""
+    with bench.engine.begin() as connection:
+        want_windows(connection, account, DATASET.name, days, session.session_id)
+    return plan_by_hand(bench, session, account, DATASET, days)

@@ -11,19 +11,21 @@ from sqlalchemy import Engine, text
 
 from bidbeacon_pipelines.ingest.targets import placeholder_id
 from bidbeacon_pipelines.reports.datasets import Dataset, get_dataset
+from bidbeacon_pipelines.reports.lifecycle import RequestStatus
 from bidbeacon_pipelines.sandbox.faults import FaultName, FaultOptions, FaultRule, Operation
 from bidbeacon_pipelines.sandbox.ledger import Call
 from bidbeacon_pipelines.sandbox.thread import SandboxHandle
 from bidbeacon_pipelines.sandbox.truth import day_truth
 from bidbeacon_pipelines.services.accounts import sync_accounts
+from bidbeacon_pipelines.services.dispatch import create_reports
 from bidbeacon_pipelines.services.entities import sync_entities
-from bidbeacon_pipelines.services.refresh import refresh_account, request_due_windows, step_requests
+from bidbeacon_pipelines.services.refresh import plan_by_hand, refresh_account, step_requests
 from bidbeacon_pipelines.services.requests import drive_request
 from bidbeacon_pipelines.services.windows import keep_windows
 from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.store.accounts import Account, list_accounts, set_enabled
 from bidbeacon_pipelines.store.requests import Request, get_request
-from bidbeacon_pipelines.store.windows import Window, list_windows
+from bidbeacon_pipelines.store.windows import Window, list_windows, want_windows
 from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session
 
 DATASET = get_dataset("daily_targets")
@@ -85,21 +87,32 @@ class BenchWorld:
             return sync_entities(self.bench, session, account)
 
     def refresh(self, account: Account) -> None:
-        """Run an account's scheduled refresh once."""
+        """Run the scheduled refresh of an account's ads account once, then the shared polling, which creates what is planned."""
+        self.plan(account)
+        self.step()
+
+    def plan(self, account: Account) -> None:
+        """Run the scheduled refresh of an account's ads account once: it plans only."""
         with self.session("refresh-account") as session:
-            refresh_account(self.bench, session, self.account(account.country_code))
+            refresh_account(self.bench, session, self.bench.ads_account(account.account_key))
 
     def step(self) -> int:
-        """Run the shared polling once."""
+        """Run the shared polling once: look, load, create."""
         with self.session("poll-requests") as session:
-            return step_requests(self.bench, session)
+            stepped = step_requests(self.bench, session)
+            create_reports(self.bench, session)
+        return stepped
 
     def ask(self, account: Account, *days: date, dataset: Dataset = DATASET) -> int:
         """Plan one request for days by hand and send it; give its id."""
         with self.session() as session:
             keep_windows(self.bench, session, account, dataset, again=True)
-            [request_id] = request_due_windows(self.bench, session, account, dataset, wanted=days)
-            drive_request(self.bench, session, request_id)
+            with self.engine.begin() as connection:
+                want_windows(connection, account, dataset.name, days, session.session_id)
+            [request_id] = plan_by_hand(self.bench, session, account, dataset, days)
+            if drive_request(self.bench, session, request_id) == RequestStatus.PLANNED:
+                self.advance(seconds=1)  # the gate's pace, after one that was just created
+                drive_request(self.bench, session, request_id)
         return request_id
 
     def load(self, account: Account, *days: date, dataset: Dataset = DATASET) -> int:

@@ -16,6 +16,7 @@ from bidbeacon_pipelines.ingest.targets import TargetIndex
 from bidbeacon_pipelines.reports.datasets import Dataset, get_dataset
 from bidbeacon_pipelines.sandbox.exact_json import to_json
 from bidbeacon_pipelines.store.accounts import Account, get_account, upsert_account
+from bidbeacon_pipelines.store.ads_accounts import upsert_ads_account
 from bidbeacon_pipelines.store.entities import list_targets, merge_entities
 from bidbeacon_pipelines.store.performance import Scope
 from bidbeacon_pipelines.store.requests import insert_request
@@ -25,6 +26,7 @@ from bidbeacon_pipelines.store.windows import (
     create_windows,
     list_windows,
     list_windows_of_request,
+    want_windows,
 )
 from tests.postgres.bench_world import execute, query
 
@@ -43,7 +45,7 @@ def add_account(
     connection: Connection, country: str = "US", *, seen_at: datetime | None = None, **changes: Any
 ) -> Account:
     """Store an account, first seen now unless told otherwise; its values may be changed."""
-    values = {
+    values: dict[str, Any] = {
         "account_id": "amzn1.ads-account.g.one",
         "country_code": country,
         "account_key": f"{country}.one",
@@ -57,8 +59,11 @@ def add_account(
         "marketplace_id": None,
         "trusted": True,
     }
-    upsert_account(connection, values | changes, now=seen_at or datetime.now(UTC))
-    return get_account(connection, (values | changes)["account_key"])
+    values |= changes
+    now = seen_at or datetime.now(UTC)
+    upsert_ads_account(connection, values | {"client_id": "test"}, now=now)
+    upsert_account(connection, values, now=now)
+    return get_account(connection, values["account_key"])
 
 
 def target(target_id: str, **changes: Any) -> Raw:
@@ -165,7 +170,7 @@ class LoadWorld:
                 connection,
                 scope,
                 dataset,
-                list_windows_of_request(connection, scope.request_id),
+                list_windows_of_request(connection, scope.request_id)[self.account.account_key],
                 parts,
                 targets=TargetIndex(list_targets(connection, self.account)),
                 rules=rules,
@@ -181,7 +186,7 @@ class LoadWorld:
         first, last = min(days), max(days)
         request_id = insert_request(
             connection,
-            self.account,
+            self.account.account_id,
             dataset.name,
             first,
             last,
@@ -189,7 +194,8 @@ class LoadWorld:
             session_id=uuid4(),
             created_at=as_of,
         )
-        attach_windows(connection, self.account, dataset.name, days, request_id)
+        want_windows(connection, self.account, dataset.name, days, uuid4())
+        attach_windows(connection, request_id, now=as_of)
         return Scope(self.account, dataset.name, request_id, as_of)
 
     def window(self, day: date = DAY, dataset: Dataset = DATASET) -> Window:

@@ -20,6 +20,7 @@ from tests.postgres.lone_fault_consequences import (
     Refused,
     RefusedTwice,
     Resent,
+    Throttled,
     TooManyBad,
     Unanswered,
     Undone,
@@ -71,21 +72,20 @@ HARMLESS: dict[str, Case] = {
 """Nothing comes of these but what comes of none."""
 
 THROTTLED: dict[str, Case] = {
-    "throttle: create, Retry-After within the grace": Resent(
+    "throttle: create, Retry-After within the grace": Throttled(
         faults=(once("throttle", "create_report", seconds=30),)
     ),
-    "throttle: create, Retry-After beyond it": Resent(
+    "throttle: create, Retry-After beyond it": Throttled(
         faults=(once("throttle", "create_report", seconds=900),), seconds=900 + 180
     ),
-    "throttle: create, Retry-After as a date": Resent(
+    "throttle: create, Retry-After as a date": Throttled(
         faults=(once("throttle", "create_report", seconds=900, retry_after="http-date"),),
         seconds=900 + 180,
         within=2,
     ),
-    "throttle: create, no Retry-After": Resent(
+    "throttle: create, no Retry-After": Throttled(
         faults=(once("throttle", "create_report", retry_after="none"),)
     ),
-    "throttle: create, always": Unanswered(faults=(fault("throttle", "create_report", seconds=30),)),
     "throttle: retrieve, Retry-After that is sat out": Case(
         faults=(once("throttle", "retrieve_report", seconds=30),), retrieves=2, seconds=180 + 30
     ),
@@ -107,17 +107,16 @@ THROTTLED: dict[str, Case] = {
     "throttle: download": Case(
         faults=(once("throttle", "download", seconds=30),), downloads=2, seconds=180 + 30
     ),
-    "throttle_accepted": Resent(faults=(once("throttle_accepted"),), reports=2),
-    "throttle_accepted: Retry-After as a date": Resent(
+    "throttle_accepted": Throttled(faults=(once("throttle_accepted"),), reports=2),
+    "throttle_accepted: Retry-After as a date": Throttled(
         faults=(once("throttle_accepted", seconds=900, retry_after="http-date"),),
         reports=2,
         seconds=900 + 180,
         within=2,
     ),
-    "throttle_accepted: no Retry-After": Resent(
+    "throttle_accepted: no Retry-After": Throttled(
         faults=(once("throttle_accepted", retry_after="none"),), reports=2
     ),
-    "throttle_accepted: always": Unanswered(faults=(fault("throttle_accepted"),), reports=5),
     "duplicate_refused: somebody else's is taken over": Case(
         faults=(once("duplicate_refused"),),
         twin=True,

@@ -80,6 +80,19 @@ class Resent(Case):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Throttled(Resent):
+    """Amazon refuses to make the report, which it may have made all the same; the gate is closed for less than the ten minutes."""
+
+    told: tuple[str, ...] = (
+        "windows-queued",
+        "request-retried",
+        "creates-paused",
+        "report-requested",
+        "report-processed",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Unanswered(Case):
     """No create is ever answered: five are sent, after 10, 20, 40, 80 and 120 minutes it is over."""
 

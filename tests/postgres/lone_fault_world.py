@@ -21,11 +21,12 @@ from bidbeacon_pipelines.sandbox.part_files import PartFiles
 from bidbeacon_pipelines.sandbox.reports import Reports
 from bidbeacon_pipelines.sandbox.signing import Signer
 from bidbeacon_pipelines.sandbox.thread import SandboxHandle
-from bidbeacon_pipelines.services.refresh import REPORTS_IN_FLIGHT
+from bidbeacon_pipelines.services.refresh import refresh_account
 from bidbeacon_pipelines.services.windows import keep_windows
 from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.store.accounts import set_enabled
-from bidbeacon_pipelines.store.windows import Window, list_accounts_with_due_work
+from bidbeacon_pipelines.store.ads_accounts import list_ads_accounts_with_due_work
+from bidbeacon_pipelines.store.windows import Window
 from tests.faults.ads.oracle import Mismatch, Oracle
 from tests.faults.ads.simulated_office import Office
 from tests.postgres.bench_world import DATASET, BenchWorld
@@ -116,11 +117,12 @@ class LoneFaultWorld(BenchWorld):
         hold_windows(self.office)
         self.step()
         with self.engine.begin() as connection:
-            due = list_accounts_with_due_work(
-                connection, now=self.bench.now(), slots=REPORTS_IN_FLIGHT, datasets=tuple(DATASETS)
-            )
+            due = list_ads_accounts_with_due_work(connection, now=self.bench.now(), datasets=tuple(DATASETS))
         for key in due:
-            self.refresh(self.bench.account(key))
+            with self.session("refresh-account") as session:
+                refresh_account(self.bench, session, self.bench.ads_account(key))
+        if due:
+            self.step()
 
     def _next_instant(self) -> datetime | None:
         at: datetime | None = self.value(_NEXT_INSTANT, rest=self.bench.now() + AT_REST)
@@ -198,9 +200,9 @@ class LoneFaultWorld(BenchWorld):
         return int(self.value("SELECT count(*) FROM session_actions"))
 
     def told_since(self, count: int) -> tuple[str, ...]:
-        """Give the types of all actions after the first so many, in order; the very same in a row is given once."""
+        """Give the types of all actions after the first so many, but for plans, in order; the very same in a row is given once."""
         rows = self.query("SELECT type FROM session_actions ORDER BY at, ord OFFSET :count", count=count)
-        types = [str(row["type"]) for row in rows]
+        types = [str(row["type"]) for row in rows if row["type"] != "reports-planned"]
         return tuple(kind for n, kind in enumerate(types) if n == 0 or types[n - 1] != kind)
 
     def strikes(self) -> list[object]:
@@ -227,6 +229,7 @@ class LoneFaultWorld(BenchWorld):
 
 _ENTITIES = {"campaigns": "campaigns", "adGroups": "ad_groups", "ads": "ads", "targets": "targets"}
 _PREPARED = (
+    "ads_accounts",
     "advertiser_accounts",
     *_ENTITIES.values(),
     "entity_exports",
@@ -238,17 +241,18 @@ _WRITTEN = (
     "restatements",
     "quarantined_rows",
     "report_loads",
-    "report_limits",
     "field_spellings",
     "session_headers",
     "report_windows",
     "report_requests",
+    "report_gates",
 )
 _NEXT_INSTANT = """
-    SELECT least((SELECT min(next_step_at) FROM report_requests JOIN advertiser_accounts a USING (account_id, country_code)
-                   WHERE status NOT IN ('loaded', 'failed') AND a.needs_person IS NULL),
-                 (SELECT min(next_refresh_at) FROM report_windows JOIN advertiser_accounts a USING (account_id, country_code)
-                   WHERE request_id IS NULL AND next_refresh_at < :rest AND a.needs_person IS NULL))"""
+    SELECT least((SELECT min(greatest(r.next_step_at, CASE WHEN r.status IN ('planned', 'sent') THEN g.next_create_at END))
+                    FROM report_requests r JOIN ads_accounts o USING (account_id) LEFT JOIN report_gates g USING (client_id, region)
+                   WHERE r.status NOT IN ('loaded', 'failed') AND o.needs_person IS NULL),
+                 (SELECT min(next_refresh_at) FROM report_windows JOIN ads_accounts o USING (account_id)
+                   WHERE request_id IS NULL AND next_refresh_at < :rest AND o.needs_person IS NULL))"""
 
 
 def prepare(office: Office) -> None:
@@ -262,6 +266,9 @@ def prepare(office: Office) -> None:
         world.execute(
             "UPDATE report_windows SET next_refresh_at = NULL WHERE window_date <> :day", day=world.day
         )
+    office.execute(
+        "UPDATE advertiser_accounts SET entities_synced_at = first_seen_at WHERE entities_synced_at IS NULL"
+    )
     hold_windows(office)
     for table in _PREPARED:
         office.execute(f"CREATE TABLE {table}_as_made AS TABLE {table}")

@@ -11,10 +11,10 @@ from bidbeacon_pipelines.reports.cadence import Cadence
 from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.services.by_hand import drive_windows
 from bidbeacon_pipelines.services.cadence import describe_cadence, keep_cadence, settle_cadences
-from bidbeacon_pipelines.services.refresh import REPORTS_IN_FLIGHT
+from bidbeacon_pipelines.services.refresh import refresh_account
 from bidbeacon_pipelines.store.accounts import UnknownAccountError
+from bidbeacon_pipelines.store.ads_accounts import list_ads_accounts_with_due_work
 from bidbeacon_pipelines.store.cadences import get_cadence
-from bidbeacon_pipelines.store.windows import list_accounts_with_due_work
 from tests.postgres.bench_world import DATASET, BenchWorld, days_before
 
 DAILY = Cadence(every=timedelta(days=1))
@@ -32,26 +32,24 @@ def due(world: BenchWorld) -> Callable[[], list[str]]:
     def ask() -> list[str]:
         with world.engine.begin() as connection:
             settle_cadences(connection, world.bench.now())
-            return list_accounts_with_due_work(
-                connection, now=world.bench.now(), slots=REPORTS_IN_FLIGHT, datasets=tuple(DATASETS)
+            return list_ads_accounts_with_due_work(
+                connection, now=world.bench.now(), datasets=tuple(DATASETS)
             )
 
     return ask
 
 
 def stored(world: BenchWorld, column: str) -> Any:
-    """Give a column of the US account."""
-    key = world.account("US").account_key
-    [row] = world.query(
-        f"SELECT {column} AS value FROM advertiser_accounts WHERE account_key = :key", key=key
-    )
+    """Give a column of the US account's ads account."""
+    key = world.account("US").ads_account_key
+    [row] = world.query(f"SELECT {column} AS value FROM ads_accounts WHERE ads_account_key = :key", key=key)
     return row["value"]
 
 
 def set_by_sql(world: BenchWorld, assignment: str) -> None:
-    """Change the US account as a person does in psql."""
-    key = world.account("US").account_key
-    world.execute(f"UPDATE advertiser_accounts SET {assignment} WHERE account_key = :key", key=key)
+    """Change the US account's ads account as a person does in psql."""
+    key = world.account("US").ads_account_key
+    world.execute(f"UPDATE ads_accounts SET {assignment} WHERE ads_account_key = :key", key=key)
 
 
 def set_by_person(world: BenchWorld, cadence: Cadence) -> None:
@@ -61,24 +59,23 @@ def set_by_person(world: BenchWorld, cadence: Cadence) -> None:
 
 
 def load_all(world: BenchWorld, due: Callable[[], list[str]]) -> int:
-    """Refresh the US account for as long as it is due, with time for the reports between; give the number of refreshes."""
+    """Refresh the US account for as long as it is due, and until all is loaded; give the number of refreshes."""
     count = 0
     while due():
-        world.refresh(world.account("US"))
-        world.advance(minutes=5)
-        world.step()
+        world.plan(world.account("US"))
         count += 1
         assert count < 20
+    while world.query("SELECT 1 FROM report_requests WHERE finished_at IS NULL"):
+        world.step()
+        world.advance(minutes=5)
     return count
 
 
-def test_a_round_goes_on_until_all_that_was_due_is_asked_for(
-    world: BenchWorld, due: Callable[[], list[str]]
-) -> None:
-    """An empty account with a daily cadence is filled in one round of seven refreshes for 14 reports, not of one a day."""
+def test_a_round_plans_all_that_was_due(world: BenchWorld, due: Callable[[], list[str]]) -> None:
+    """An empty account with a daily cadence is planned in one refresh, with all of its 14 reports, and then waits for a day."""
     set_by_person(world, DAILY)
     began = world.bench.now()
-    assert load_all(world, due) == 7
+    assert load_all(world, due) == 1
     assert stored(world, "next_look_at") == began + timedelta(days=1)
     assert len(world.accepted()) == 14
 
@@ -93,7 +90,7 @@ def test_nothing_starts_before_the_next_round(world: BenchWorld, due: Callable[[
     world.advance(seconds=(at - world.bench.now()).total_seconds() - 1)
     assert due() == []
     world.advance(seconds=1)
-    assert due() == [world.account("US").account_key]
+    assert due() == [world.account("US").ads_account_key]
     load_all(world, due)
     assert (stored(world, "next_look_at"), due()) == (at + timedelta(days=1), [])
 
@@ -113,7 +110,7 @@ def test_a_cadence_set_by_sql_is_noticed(world: BenchWorld, due: Callable[[], li
     assert due() == []
     assert stored(world, "next_look_at") == datetime(2026, 1, 17, 1, 30, tzinfo=UTC)
     set_by_sql(world, "refresh_cron = NULL")
-    assert due() == [world.account("US").account_key]
+    assert due() == [world.account("US").ads_account_key]
     assert stored(world, "next_look_at") is None
 
 
@@ -122,7 +119,7 @@ def test_a_cron_that_is_none_keeps_nothing_from_being_refreshed(
 ) -> None:
     """Set by SQL, `0 25 * * *` is told to be none, and the account is refreshed as soon as something is due."""
     set_by_sql(world, "refresh_cron = '0 25 * * *'")
-    assert due() == [world.account("US").account_key]
+    assert due() == [world.account("US").ads_account_key]
     with world.engine.begin() as connection:
         told = describe_cadence(get_cadence(connection, world.account("US").account_key))
     assert told == "as soon as due: expected a cron like '0 6 * * *', got: '0 25 * * *' (Bad hour)"
@@ -163,12 +160,12 @@ def test_who_was_not_looked_at_for_longest_comes_first(
 ) -> None:
     """An account with 15 months to fill stands behind the others as soon as it has been looked at."""
     world.execute("UPDATE advertiser_accounts SET enabled = true")
+    world.execute("UPDATE ads_accounts SET planned_at = NULL")
     active = due()
-    first = world.account(active[0].partition(".")[0])
-    world.refresh(first)
-    world.advance(minutes=5)
-    world.step()
-    assert due() == [*active[1:], first.account_key]
+    with world.session() as session:
+        refresh_account(world.bench, session, world.bench.ads_account(active[0]))
+    world.execute("UPDATE ads_accounts SET planned_at = NULL")
+    assert due() == [*active[1:], active[0]]
 
 
 @pytest.mark.parametrize(
@@ -185,7 +182,7 @@ def test_who_was_not_looked_at_for_longest_comes_first(
 )
 def test_the_database_refuses_what_is_no_cadence(world: BenchWorld, assignment: str) -> None:
     """Durations out of reach, crons without five fields, and both at once."""
-    with pytest.raises(IntegrityError, match="ck_advertiser_accounts"):
+    with pytest.raises(IntegrityError, match="ck_ads_accounts"):
         set_by_sql(world, assignment)
 
 

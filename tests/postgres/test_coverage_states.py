@@ -18,15 +18,15 @@ from tests.postgres.load_world import add_account
 
 NOW = datetime(2026, 7, 25, 12, tzinfo=UTC)
 FIRST = date(2026, 7, 1)
-SOON, HOUR_AGO, LONG_AGO = NOW + timedelta(hours=5), NOW - timedelta(hours=1), NOW - timedelta(hours=7)
+SOON, HOUR_AGO, LONG_AGO = NOW + timedelta(hours=5), NOW - timedelta(hours=1), NOW - timedelta(hours=13)
 LOADED = {"status": "loaded", "last_loaded_at": NOW, "data_as_of": NOW, "load_count": 1, "row_count": 7}
 CASES: list[tuple[Mapping[str, Any], WindowState, Cause]] = [
     (LOADED | {"next_refresh_at": SOON}, WindowState.FRESH, Cause.FRESH),
     (LOADED, WindowState.FRESH, Cause.FINAL),
-    (LOADED | {"next_refresh_at": HOUR_AGO}, WindowState.DUE, Cause.WAITING_FOR_SLOT),
+    (LOADED | {"next_refresh_at": HOUR_AGO}, WindowState.DUE, Cause.DUE),
     ({"status": "missing", "next_refresh_at": SOON}, WindowState.NOT_DUE, Cause.NOT_DUE_YET),
-    ({"status": "missing", "next_refresh_at": HOUR_AGO}, WindowState.DUE, Cause.WAITING_FOR_SLOT),
-    ({"status": "missing", "next_refresh_at": LONG_AGO}, WindowState.LATE, Cause.WAITING_FOR_SLOT),
+    ({"status": "missing", "next_refresh_at": HOUR_AGO}, WindowState.DUE, Cause.DUE),
+    ({"status": "missing", "next_refresh_at": LONG_AGO}, WindowState.LATE, Cause.DUE),
     ({"status": "requested", "request": "quick"}, WindowState.REQUESTED, Cause.IN_FLIGHT),
     ({"status": "requested", "request": "slow"}, WindowState.LATE, Cause.LATE_AT_AMAZON),
     (
@@ -68,12 +68,11 @@ def coverage(session_store: SessionStore) -> WindowCoverage:
 def _add_request(connection: Connection, name: str) -> int:
     sent = NOW - (timedelta(minutes=1) if name == "quick" else timedelta(hours=3))
     statement = text("""
-        INSERT INTO report_requests (account_id, country_code, dataset, slot, start_date, end_date, status, report_id, amazon_status,
+        INSERT INTO report_requests (account_id, dataset, start_date, end_date, status, report_id, amazon_status,
                                      attempts, created_at, sent_at, next_step_at)
-        VALUES ('amzn1.ads-account.g.0', 'US', 'daily_targets', :slot, :day, :day, 'in_flight', :name, 'PENDING', 1, :sent, :sent, :soon)
+        VALUES ('amzn1.ads-account.g.0', 'daily_targets', :day, :day, 'in_flight', :name, 'PENDING', 1, :sent, :sent, :soon)
         RETURNING id""")
     values = {
-        "slot": 1 if name == "quick" else 2,
         "day": FIRST,
         "name": name,
         "sent": sent,

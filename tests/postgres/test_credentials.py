@@ -21,14 +21,9 @@ from bidbeacon_pipelines.services.entities import sync_entities
 from bidbeacon_pipelines.services.explain import explain_window
 from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.store.accounts import (
-    Account,
-    list_keys_without_entities,
-    set_enabled,
-    set_needs_person,
-)
+from bidbeacon_pipelines.store.accounts import Account, list_keys_without_entities, set_enabled
+from bidbeacon_pipelines.store.ads_accounts import list_ads_accounts_with_due_work, set_needs_person
 from bidbeacon_pipelines.store.entities import insert_export
-from bidbeacon_pipelines.store.windows import list_accounts_with_due_work
 from tests.postgres.bench_world import DATASET, BenchWorld
 
 IMPATIENT = RetryPolicy(attempts=2, base_seconds=0.01, longest_wait_seconds=0.05)
@@ -89,7 +84,7 @@ def test_refused_credentials_stop_all_accounts_at_once(world: BenchWorld, anew: 
     world.break_with("invalid_grant")
     anew.ask(world.account(), DAY)
     anew.ask(world.account("DE"), DAY)
-    marks = world.query("SELECT DISTINCT needs_person_for FROM advertiser_accounts")
+    marks = world.query("SELECT DISTINCT needs_person_for FROM ads_accounts")
     assert [{"needs_person_for": "credentials"}] == marks
     [refused] = world.actions("credentials-refused")
     keys = [row["account_key"] for row in world.query("SELECT account_key FROM advertiser_accounts")]
@@ -102,7 +97,7 @@ def test_any_refusal_by_the_token_endpoint_stops_all_accounts(world: BenchWorld,
     """It concerns who we are, also where its answer has no code that we know."""
     world.break_with("unauthorized", operation="token")
     anew.ask(world.account(), DAY)
-    marks = world.query("SELECT DISTINCT needs_person_for FROM advertiser_accounts")
+    marks = world.query("SELECT DISTINCT needs_person_for FROM ads_accounts")
     assert [{"needs_person_for": "credentials"}] == marks
 
 
@@ -129,8 +124,7 @@ def test_nothing_is_started_while_credentials_are_refused(world: BenchWorld, ane
     anew.ask(world.account(), DAY)
     with world.engine.begin() as connection:
         assert (
-            list_accounts_with_due_work(connection, now=world.bench.now(), slots=2, datasets=tuple(DATASETS))
-            == []
+            list_ads_accounts_with_due_work(connection, now=world.bench.now(), datasets=tuple(DATASETS)) == []
         )
         assert list_keys_without_entities(connection, **AGES) == []
 
@@ -141,7 +135,7 @@ def test_an_account_sync_that_works_is_the_way_back(
     """Accounts that waited for credentials go on, with what they were asked for due at once; others still need their person."""
     own = world.account("JP")
     with world.engine.begin() as connection:
-        set_needs_person(connection, own, "no rights")
+        set_needs_person(connection, own.account_id, "no rights")
     world.break_with("invalid_grant")
     anew.ask(world.account(), DAY)
     with pytest.raises(InvalidGrant):
@@ -150,9 +144,9 @@ def test_an_account_sync_that_works_is_the_way_back(
     with open_client(sandbox) as client:
         BenchWorld(world.engine, sandbox, open_bench(world.engine, sandbox, client, tmp_path)).sync_accounts()
     still = world.query(
-        "SELECT account_key, needs_person FROM advertiser_accounts WHERE needs_person IS NOT NULL"
+        "SELECT ads_account_key, needs_person FROM ads_accounts WHERE needs_person IS NOT NULL"
     )
-    assert [{"account_key": own.account_key, "needs_person": "no rights"}] == still
+    assert [{"ads_account_key": own.ads_account_key, "needs_person": "no rights"}] == still
     [accepted] = world.actions("credentials-accepted")
     assert own.account_key not in accepted["keys"]
     assert accepted["accounts"] == len(accepted["keys"])
@@ -174,7 +168,7 @@ def test_an_account_sync_that_is_refused_marks_all_accounts(world: BenchWorld, a
 
 
 def test_entity_syncs_that_are_refused_for_their_account_mark_it_alone(world: BenchWorld) -> None:
-    """The third 403 in a row of one account is its own: no sync of it is started again, and the others go on."""
+    """The third 403 in a row of one ads account is its own: no sync of it is started again, and the others go on."""
     account = world.account()
     world.break_with("forbidden", operation="create_export")
     for refusals in range(3):
@@ -182,10 +176,11 @@ def test_entity_syncs_that_are_refused_for_their_account_mark_it_alone(world: Be
         with pytest.raises(NotAuthorized):
             world.sync_entities(account)
     marks = world.query(
-        "SELECT account_key, needs_person_for FROM advertiser_accounts WHERE needs_person IS NOT NULL"
+        "SELECT ads_account_key, needs_person_for FROM ads_accounts WHERE needs_person IS NOT NULL"
     )
-    assert [{"account_key": account.account_key, "needs_person_for": "account"}] == marks
-    assert [account.account_key] == [action["account"] for action in world.actions("account-needs-person")]
+    assert [{"ads_account_key": account.ads_account_key, "needs_person_for": "account"}] == marks
+    told = {action["account"] for action in world.actions("account-needs-person")}
+    assert {account.account_key, world.account("CA").account_key} == told
     with world.engine.begin() as connection:
         assert account.account_key not in list_keys_without_entities(connection, **AGES)
 
@@ -205,7 +200,7 @@ def test_an_answer_as_it_should_be_makes_refusals_before_it_forgotten(world: Ben
 
 def _need_person(world: BenchWorld, account: Account) -> None:
     with world.engine.begin() as connection:
-        set_needs_person(connection, account, "no rights")
+        set_needs_person(connection, account.account_id, "no rights")
 
 
 STOPS = [
@@ -300,7 +295,7 @@ def test_an_entity_sync_that_meets_refused_credentials_marks_all(world: BenchWor
     world.break_with("invalid_grant")
     with pytest.raises(InvalidGrant):
         anew.sync_entities(world.account())
-    marked = world.query("SELECT needs_person_for, count(*) FROM advertiser_accounts GROUP BY 1")
+    marked = world.query("SELECT needs_person_for, count(*) FROM ads_accounts GROUP BY 1")
     assert ["credentials"] == [row["needs_person_for"] for row in marked]
 
 

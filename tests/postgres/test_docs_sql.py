@@ -49,7 +49,7 @@ def told(session_store: SessionStore) -> Iterator[SessionStore]:
         session.add(ReportRequested(**FACTS, request_id=1, report_id="rpt-1"))
         session.add(ReportProcessed(**FACTS, request_id=1, report_id="rpt-1", rows=1_587, currency="USD"))
     with with_job_session("refresh-account", store=session_store, account=ACCOUNT, clock=_earlier) as session:
-        session.add(WindowSkipped(**FACTS, reason=SkipReason.NO_FREE_SLOT))
+        session.add(WindowSkipped(**FACTS, reason=SkipReason.WAITS_FOR_AMAZON))
     with (
         with_job_session("refresh-account", store=session_store, account=ACCOUNT) as session,
         pytest.raises(LookupError),
@@ -82,7 +82,7 @@ def test_the_windows_story_is_told_in_order(told: SessionStore) -> None:
     [query] = [query for query in _blocks("docs/sessions.md", "sql") if "as detail" in query]
     with told.begin() as connection:
         rows = connection.exec_driver_sql(query).all()
-    assert [("skipped", "two reports of this account are in flight"), ("queued", None)] == [
+    assert [("skipped", "Amazon makes no more reports at a time"), ("queued", None)] == [
         (row.effect, row.detail) for row in rows[:2]
     ]
     assert [("requested", "rpt-1"), ("loaded", "rpt-1")] == [(row.effect, row.detail) for row in rows[2:]]

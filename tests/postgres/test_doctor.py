@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,6 +25,7 @@ from bidbeacon_pipelines.services.verdicts import (
     check_dagster,
     check_database,
     check_disk,
+    check_gates,
     check_requests,
     check_sessions,
     check_windows,
@@ -32,6 +34,7 @@ from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.api_calls import CallSummary
 from bidbeacon_pipelines.store.engine import shared_engine
+from bidbeacon_pipelines.store.gates import GateState, StoredGate
 from bidbeacon_pipelines.store.health import (
     FailedWindows,
     RequestsState,
@@ -51,6 +54,7 @@ def account(key: str, *, needs_person: str | None = None, enabled: bool = True) 
         account_id=f"amzn1.{key}",
         country_code="US",
         account_key=key,
+        ads_account_key=key,
         name=key,
         amazon_status="CREATED",
         profile_id="1",
@@ -69,6 +73,30 @@ def calls(name: str, number: int, *, failed: int = 0, throttled: int = 0, waited
     """Make the summary of calls of one name."""
     took = timedelta(seconds=waited)
     return CallSummary(name, number, failed, throttled, took, timedelta(seconds=40), timedelta(seconds=1))
+
+
+def gate(**changes: Any) -> GateState:
+    """Make a gate with two reports in flight of two, and three planned."""
+    stored = StoredGate(2.0, timedelta(seconds=1), NOW - timedelta(minutes=1), 0)
+    state = GateState("client", "EU", stored, 2, 3, 0, timedelta(0), None)
+    return replace(state, **changes)
+
+
+def test_a_gate_that_amazon_keeps_closed_is_told_with_what_it_costs() -> None:
+    """An open one is fine however much waits; a closed one says until when, how often 429 came, and for how long nothing was created."""
+    fine = check_gates([gate()], NOW)
+    assert (fine.level, fine.details) == (Level.OK, ("EU: 2 of 2 in flight, 3 planned",))
+    closed = StoredGate(1.0, timedelta(seconds=2), NOW + timedelta(minutes=4), 1)
+    told = check_gates(
+        [gate(), gate(gate=closed, region="NA", refused_count=5, closed_for=timedelta(minutes=21))], NOW
+    )
+    assert (told.level, told.found) == (Level.WARNING, "6 reports planned, NA refused (429)")
+    assert told.details[1] == (
+        "NA: 2 of 1 in flight, 3 planned, nothing created before 2026-03-15 12:04 UTC, "
+        "5 × 429 so far, closed for 21 min 00 s in all"
+    )
+    assert told.facts["gates"][1]["closed_seconds"] == 1260
+    assert "no report was created yet" == check_gates([], NOW).found
 
 
 def ago(**duration: float) -> datetime:
@@ -311,13 +339,12 @@ def test_doctor_goes_on_without_a_database(environment: SimpleNamespace) -> None
 def _add_request(connection: Any, account_id: str, due_ago: str, person: str | None) -> None:
     values = {"id": account_id, "person": person, "for": person and "account", "due_ago": due_ago}
     connection.execute(
-        text("""INSERT INTO advertiser_accounts (account_id, country_code, account_key, name, amazon_status, region, currency_code,
-                                                 time_zone, needs_person, needs_person_for)
-                VALUES (:id, 'US', :id, :id, 'CREATED', 'NA', 'USD', 'UTC', :person, :for)"""),
+        text("""INSERT INTO ads_accounts (account_id, ads_account_key, name, client_id, region, time_zone, needs_person, needs_person_for)
+                VALUES (:id, :id, :id, 'test', 'NA', 'UTC', :person, :for)"""),
         values,
     )
     connection.execute(
-        text("""INSERT INTO report_requests (account_id, country_code, dataset, slot, start_date, end_date, next_step_at)
-                VALUES (:id, 'US', 'daily_targets', 1, '2026-01-01', '2026-01-01', now() - CAST(:due_ago AS interval))"""),
+        text("""INSERT INTO report_requests (account_id, dataset, start_date, end_date, status, report_id, next_step_at)
+                VALUES (:id, 'daily_targets', '2026-01-01', '2026-01-01', 'in_flight', :id, now() - CAST(:due_ago AS interval))"""),
         values,
     )

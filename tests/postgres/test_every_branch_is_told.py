@@ -209,6 +209,7 @@ def nothing_due(world: BenchWorld) -> None:
         for dataset in DATASETS.values():
             keep_windows(world.bench, session, account, dataset)
     world.execute("UPDATE report_windows SET next_refresh_at = NULL")
+    world.execute("UPDATE advertiser_accounts SET enabled = account_key = :key", key=account.account_key)
     world.refresh(account)
 
 
@@ -235,20 +236,23 @@ def delete(world: BenchWorld) -> None:
         delete_old_records(world.engine, session, world.bench.settings, world.bench.now())
 
 
-def no_slot(world: BenchWorld) -> None:
+def ask_for_three_periods(world: BenchWorld) -> None:
     """Ask for three periods at once."""
     by_hand(world, DAY, OTHER, THIRD)
 
 
-def leave_others_their_turn(world: BenchWorld) -> None:
-    """Refresh one country of an ads account, then the other, and the first again when its two reports are ready."""
-    canada, states = world.account("CA"), world.account("US")
-    for account in (canada, states):
-        world.sync_entities(account)
-    world.refresh(canada)
-    world.refresh(states)
-    world.advance(minutes=10)
-    world.refresh(canada)
+def wait_for_countries(world: BenchWorld) -> None:
+    """Refresh an ads account between the midnights of its two countries."""
+    world.plan(world.account("DE"))
+    world.execute("DELETE FROM report_requests")
+    world.execute("UPDATE report_windows SET next_refresh_at = NULL WHERE window_date < :today", today=TODAY)
+    world.advance(hours=11, minutes=1)
+    world.plan(world.account("DE"))
+
+
+def plan(world: BenchWorld) -> None:
+    """Plan what is due for an ads account."""
+    world.plan(world.account())
 
 
 def miss_offsets(world: BenchWorld) -> None:
@@ -302,6 +306,8 @@ BRANCHES: Mapping[str, Callable[[BenchWorld], None]] = {
     "exports-skipped": go_on_with_sync,
     "targets-resolved": resolve,
     "windows-planned": load,
+    "reports-planned": plan,
+    "creates-paused": throttle,
     "windows-queued": load,
     "windows-expired": expire,
     "windows-reopened": reopen,
@@ -326,8 +332,8 @@ BRANCHES: Mapping[str, Callable[[BenchWorld], None]] = {
 SKIPS: Mapping[SkipReason, Callable[[BenchWorld], None]] = {
     SkipReason.ALREADY_FRESH: nothing_due,
     SkipReason.WORKED_ON_ELSEWHERE: worked_on_elsewhere,
-    SkipReason.NO_FREE_SLOT: no_slot,
-    SkipReason.OTHERS_TURN: leave_others_their_turn,
+    SkipReason.WAITS_FOR_AMAZON: ask_for_three_periods,
+    SkipReason.WAITS_FOR_COUNTRIES: wait_for_countries,
     SkipReason.OFFSET_MISSED: miss_offsets,
     SkipReason.NOT_SERVED: lambda world: by_hand(world, TODAY - timedelta(days=800)),
     SkipReason.NOT_STARTED: lambda world: by_hand(world, TODAY + timedelta(days=1)),

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -12,9 +12,9 @@ from bidbeacon_pipelines.reports.verdicts import Cause, Severity
 from bidbeacon_pipelines.reports.windows import oldest_served
 from bidbeacon_pipelines.sandbox.faults import FaultName
 from bidbeacon_pipelines.services.explain import Explanation, explain_window, explanation_json
-from bidbeacon_pipelines.services.refresh import request_due_windows
 from bidbeacon_pipelines.services.windows import keep_windows
-from bidbeacon_pipelines.store.accounts import Account, set_credentials_need_person
+from bidbeacon_pipelines.store.accounts import Account
+from bidbeacon_pipelines.store.ads_accounts import set_credentials_need_person
 from bidbeacon_pipelines.store.performance import lock_rows
 from bidbeacon_pipelines.store.requests import claim_request
 from bidbeacon_pipelines.store.windows import want_windows
@@ -46,7 +46,7 @@ def proves(world: BenchWorld, told: Explanation, kind: str) -> bool:
     return not {row["session_id"] for row in rows}.isdisjoint(told.verdict.sessions)
 
 
-def make_windows(world: BenchWorld, account: Account) -> None:
+def create_windows(world: BenchWorld, account: Account) -> None:
     """Create the account's windows, and ask for none."""
     with world.session() as session:
         keep_windows(world.bench, session, account, DATASET, again=True)
@@ -66,7 +66,7 @@ def test_names_that_nobody_has_are_told_with_what_there_is(world: BenchWorld) ->
 def test_days_outside_the_history_have_no_window(world: BenchWorld) -> None:
     """What was before Amazon's 24 months stays empty; what has not begun is asked for a day later; what is neither is made soon."""
     account = world.account()
-    make_windows(world, account)
+    create_windows(world, account)
     past = explained(world, account, date(2020, 2, 29)).verdict
     assert (past.cause, past.next_at) == (Cause.OUTSIDE_HISTORY, None)
     tomorrow = explained(world, account, TODAY + timedelta(days=1)).verdict
@@ -79,7 +79,7 @@ def test_days_outside_the_history_have_no_window(world: BenchWorld) -> None:
 def test_a_window_of_today_is_not_due_yet(world: BenchWorld) -> None:
     """It has no data, and that is as it should be until the first midnight after it."""
     account = world.account()
-    make_windows(world, account)
+    create_windows(world, account)
     verdict = explained(world, account, TODAY).verdict
     assert (verdict.cause, verdict.severity) == (Cause.NOT_DUE_YET, Severity.FINE)
     assert "the refresh T+1 is the first, at 2026-01-16 08:00:00 UTC" in verdict.sentence
@@ -109,7 +109,7 @@ def test_a_due_window_is_asked_for_by_the_next_refresh(world: BenchWorld) -> Non
     """Due and a slot free: within a minute; a loaded window says which refresh it is that is due."""
     account = world.account()
     world.sync_entities(account)
-    make_windows(world, account)
+    create_windows(world, account)
     verdict = explained(world, account).verdict
     assert (verdict.cause, verdict.severity) == (Cause.DUE, Severity.WAITING)
     assert "It has no data yet" in verdict.sentence
@@ -120,8 +120,8 @@ def test_a_due_window_is_asked_for_by_the_next_refresh(world: BenchWorld) -> Non
     assert again.sentence.startswith("The refresh T+5 is due since 2026-01-17 08:00:00 UTC: ")
 
 
-def test_a_due_window_waits_for_a_slot_of_its_ads_account(world: BenchWorld) -> None:
-    """With two reports in flight the oldest windows wait, and the session that passed them over proves it."""
+def test_a_planned_window_waits_for_a_place_at_the_gate(world: BenchWorld) -> None:
+    """With two reports in flight the oldest windows wait for one of them to end; the gate is among the facts."""
     account = world.account("JP")
     world.refresh(account)
     [oldest] = world.query(
@@ -129,34 +129,45 @@ def test_a_due_window_waits_for_a_slot_of_its_ads_account(world: BenchWorld) -> 
         now=world.bench.now(),
     )
     told = explained(world, account, oldest["day"])
-    assert told.verdict.cause == Cause.WAITING_FOR_SLOT
-    assert told.verdict.next_at == told.facts.account.next_look_at  # type: ignore[union-attr]  # it is known
-    assert "when one of the 2 reports of its ads account is done, looked at next" in told.verdict.sentence
-    assert proves(world, told, "window-skipped")
+    assert (told.verdict.cause, told.verdict.severity) == (Cause.QUEUED, Severity.WAITING)
+    assert "is planned for it" in told.verdict.sentence
+    assert "when one of the 2 reports that Amazon is making in FE is done" in told.verdict.sentence
+    gate = explanation_json(told)["facts"]["gate"]
+    assert ("FE", 2, 2, None) == (gate["region"], gate["in_flight"], gate["places"], gate["closed_until"])
 
 
-def test_a_due_window_waits_while_the_free_slot_is_another_countrys(world: BenchWorld) -> None:
-    """Whose turn it is, until that country has asked; what a person wants waits for no turn."""
-    canada, states = world.account("CA"), world.account("US")
-    for account in (canada, states):
+def test_a_planned_window_waits_while_amazon_refuses_to_make_more(world: BenchWorld) -> None:
+    """After a 429 the sentence says until when nothing is created, and why."""
+    world.break_with("throttle", operation="create_report", times=1, seconds=1800)
+    account = world.account("JP")
+    world.refresh(account)
+    told = explained(world, account, TODAY - timedelta(days=300))
+    assert told.verdict.cause == Cause.QUEUED
+    assert told.verdict.next_at == world.bench.now() + timedelta(minutes=30)
+    assert "Amazon refused to make more reports in FE (429)" in told.verdict.sentence
+
+
+def test_a_due_window_waits_for_the_other_countries(world: BenchWorld) -> None:
+    """London's midnight is an hour after Berlin's: one report serves both, and Berlin's window waits for it."""
+    germany, britain = world.account("DE"), world.account("GB")
+    for account in (germany, britain):
         world.sync_entities(account)
-        make_windows(world, account)
-    world.break_with("report_pending", times=1)
-    world.refresh(canada)
-    world.advance(minutes=2)
-    world.step()
-    world.refresh(canada)
-    day = TODAY - timedelta(days=300)
-    assert cause(world, states, day) == Cause.DUE
-    told = explained(world, canada, day)
-    assert (told.verdict.cause, told.verdict.severity) == (Cause.WAITING_FOR_SLOT, Severity.WAITING)
-    assert "the free slot is kept for US, whose turn it is" in told.verdict.sentence
-    assert proves(world, told, "window-skipped")
+    fill(world, germany)
+    world.advance(seconds=(datetime(2026, 1, 15, 23, 1, tzinfo=UTC) - world.bench.now()).total_seconds())
+    world.plan(germany)
+    told = explained(world, germany, TODAY)
+    assert (told.verdict.cause, told.verdict.severity) == (Cause.WAITING_FOR_COUNTRIES, Severity.WAITING)
+    assert "until 2026-01-16 05:00:00 UTC at the latest" in told.verdict.sentence
     with world.session() as session, world.engine.begin() as connection:
-        want_windows(connection, canada, DATASET.name, [day], session.session_id)
-    assert cause(world, canada, day) == Cause.DUE
-    world.refresh(states)
-    assert "one of the 2 reports of its ads account is done" in explained(world, canada, day).verdict.sentence
+        want_windows(connection, germany, DATASET.name, [TODAY], session.session_id)
+    assert explained(world, germany, TODAY).verdict.cause == Cause.DUE
+
+
+def fill(world: BenchWorld, account: Account) -> None:
+    """Load all that is due for an ads account."""
+    for _ in range(20):
+        world.refresh(account)
+        world.advance(minutes=5)
 
 
 def test_a_report_in_flight_is_named_with_amazons_word(world: BenchWorld) -> None:
@@ -315,10 +326,10 @@ def test_a_report_of_bad_rows_is_refused_and_they_are_counted(world: BenchWorld)
 def test_what_amazon_serves_no_longer_is_expired(world: BenchWorld) -> None:
     """A window that was never loaded in time says so, and the session that gave it up proves it."""
     account = world.account()
-    make_windows(world, account)
+    create_windows(world, account)
     [oldest] = world.query("SELECT min(window_date) AS day FROM report_windows")
     world.advance(days=2)
-    make_windows(world, account)
+    create_windows(world, account)
     told = explained(world, account, oldest["day"])
     assert (told.verdict.cause, told.verdict.severity) == (Cause.EXPIRED, Severity.ERROR)
     assert proves(world, told, "windows-expired")
@@ -351,7 +362,7 @@ def test_a_stopped_account_is_why_a_due_window_is_stale(
 ) -> None:
     """Who stopped it, and what brings it back."""
     account = world.account()
-    make_windows(world, account)
+    create_windows(world, account)
     stop(world, account)
     verdict = explained(world, account).verdict
     assert expected == verdict.cause
@@ -369,18 +380,20 @@ def test_fresh_data_of_a_stopped_account_is_fresh(world: BenchWorld) -> None:
 
 
 def test_what_a_living_session_works_on_names_it(world: BenchWorld) -> None:
-    """A request that is planned and about to be sent; when its session has ended, the next look takes it over."""
+    """A request that is about to be sent again; when its session has ended, the next look takes it over."""
     account = world.account()
-    make_windows(world, account)
+    world.break_with("throttle", operation="create_report", times=1)
+    request_id = world.ask(account, DAY)
     with world.session() as session:
-        [request_id] = request_due_windows(world.bench, session, account, DATASET, wanted=[DAY])
+        with world.engine.begin() as connection:
+            assert claim_request(connection, request_id, session.session_id) is not None
         told = explained(world, account).verdict
         assert (told.cause, told.sessions[-1]) == (Cause.BEING_WORKED_ON, session.session_id)
     ended = explained(world, account).verdict
     assert (ended.cause, ended.severity) == (Cause.ABANDONED, Severity.WAITING)
     assert "ended as succeeded" in ended.sentence
     world.execute("UPDATE report_requests SET claimed_by = NULL WHERE id = :id", id=request_id)
-    assert Cause.REQUESTED == cause(world, account)
+    assert Cause.ANSWER_UNKNOWN == cause(world, account)
 
 
 def test_a_dead_session_is_told_with_its_last_sign_of_life(world: BenchWorld) -> None:
@@ -438,7 +451,7 @@ def test_a_window_wanted_by_hand_waits_like_a_due_one(world: BenchWorld) -> None
 def test_facts_that_fit_nothing_are_unknown(world: BenchWorld) -> None:
     """A window that is neither loaded nor due nor expired, which no code makes: no cause is invented."""
     account = world.account()
-    make_windows(world, account)
+    create_windows(world, account)
     world.execute("UPDATE report_windows SET next_refresh_at = NULL")
     verdict = explained(world, account).verdict
     assert (verdict.cause, verdict.severity) == (Cause.UNKNOWN, Severity.ERROR)

@@ -19,6 +19,7 @@ from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.accounts import list_accounts, list_keys_without_entities, set_enabled
 from tests.postgres.bench_world import BenchWorld
+from tests.postgres.load_world import add_account
 
 KINDS = {"campaigns", "adGroups", "ads", "targets"}
 
@@ -60,10 +61,8 @@ def test_a_second_sync_updates_and_keeps_what_a_person_set(world: BenchWorld) ->
     with world.engine.begin() as connection:
         set_enabled(connection, account.account_key, enabled=False)
     world.execute("UPDATE advertiser_accounts SET name = 'old'")
-    world.execute(
-        "INSERT INTO advertiser_accounts (account_id, country_code, account_key, name, amazon_status, region, currency_code, time_zone)"
-        " VALUES ('gone', 'US', 'US.gone', 'Gone', 'CREATED', 'NA', 'USD', 'America/Los_Angeles')"
-    )
+    with world.engine.begin() as connection:
+        add_account(connection, account_id="gone", account_key="US.gone")
     world.sync_accounts()
     stored = world.query(
         "SELECT * FROM advertiser_accounts WHERE account_key = :key", key=account.account_key
@@ -121,11 +120,8 @@ def test_an_account_that_the_database_refuses_does_not_stop_the_others(world: Be
     """Where a key is taken by another account, that one is a problem in the action, and the rest is stored."""
     account = world.account()
     world.execute("DELETE FROM advertiser_accounts")
-    world.execute(
-        "INSERT INTO advertiser_accounts (account_id, country_code, account_key, name, amazon_status, region, currency_code, time_zone)"
-        " VALUES ('other', 'US', :key, 'Other', 'CREATED', 'NA', 'USD', 'America/Los_Angeles')",
-        key=account.account_key,
-    )
+    with world.engine.begin() as connection:
+        add_account(connection, account_id="other", account_key=account.account_key)
     keys = world.sync_accounts()
     assert account.account_key not in keys
     assert len(keys) == len(world.query("SELECT * FROM advertiser_accounts")) - 1

@@ -98,22 +98,20 @@ def test_a_held_report_is_told_and_asking_again_confirms_it(world: BenchWorld) -
     assert (window.row_count, window.load_count) == (0, 2)
 
 
-def test_more_reports_than_slots_wait_their_turn_and_say_so_once(world: BenchWorld) -> None:
+def test_more_reports_than_amazon_makes_at_a_time_wait_and_say_so_once(world: BenchWorld) -> None:
     """Days in three periods need three reports: two at a time, all are loaded, and the wait is told once."""
     windows, told = drive(world, world.account(), DAY, OTHER, THIRD)
     assert {"loaded"} == {window.status for window in windows}
     assert len(world.accepted()) == 3
     assert len(told) > 2
     waiting = [
-        a
-        for a in world.actions("window-skipped")
-        if a["reason"] == "two reports of this account are in flight"
+        a for a in world.actions("window-skipped") if a["reason"] == "Amazon makes no more reports at a time"
     ]
     assert len(waiting) == 1
 
 
-def test_slots_of_another_country_are_freed_too(world: BenchWorld) -> None:
-    """With both slots taken by Canada's finished reports, the US's turn comes without anybody else's help."""
+def test_reports_of_another_country_that_are_done_make_room(world: BenchWorld) -> None:
+    """With two reports for Canada done and not loaded, the US's is created without anybody else's help."""
     canada = world.account("CA")
     world.ask(canada, DAY)
     world.ask(canada, OTHER)
@@ -133,7 +131,7 @@ def test_who_waits_too_long_is_told_that_amazon_is_not_done(world: BenchWorld) -
     assert ([str(DAY)], "Amazon is not done yet") == (told["windows"], told["reason"].partition(";")[0])
 
 
-def test_who_never_got_a_slot_is_told_so(world: BenchWorld) -> None:
+def test_who_never_got_a_report_is_told_so(world: BenchWorld) -> None:
     """A window that nothing was asked for is not said to be on its way."""
     world.break_with("report_pending")
     account = world.account()
@@ -177,11 +175,17 @@ def test_each_of_the_days_that_are_not_asked_for_is_told_with_its_own_reason(wor
 
 
 def test_an_account_that_turns_out_to_need_a_person_is_asked_for_no_more(world: BenchWorld) -> None:
-    """With the token revoked, two slots find it out, and the third period is not tried."""
+    """With the token revoked the first report finds it out, and no other is tried: all rest as they were planned."""
     world.bench.client._tokens._token = None
     world.break_with("invalid_grant")
     with pytest.raises(AccountSkippedError, match="revoked"):
         drive(world, world.account(), DAY, OTHER, THIRD)
-    assert len(world.query("SELECT id FROM report_requests")) == 2
+    assert [("planned", 0)] * 3 == [
+        (row["status"], row["attempts"])
+        for row in world.query("SELECT status, attempts FROM report_requests")
+    ]
+    assert 1 == len(
+        world.query("SELECT DISTINCT request_id FROM report_windows WHERE request_id IS NOT NULL")
+    )
     with pytest.raises(AccountSkippedError, match="revoked"):
         drive(world, world.account(), DAY)

@@ -277,7 +277,7 @@ def _load_in(connection: Connection, way: LoadWorld) -> None:
     dataset = get_dataset("daily_targets")
     scope = way._scope(connection, dataset, [DAY], AS_OF + timedelta(days=1))
     rules = LoadRules(0.02, lambda _: AS_OF, lambda _: AS_OF, lambda _: AS_OF)
-    windows = list_windows_of_request(connection, scope.request_id)
+    [windows] = list_windows_of_request(connection, scope.request_id).values()
     part = way.write_part(many_rows(20))
     load_report(connection, scope, dataset, windows, [part], targets=TargetIndex([]), rules=rules)
 

@@ -133,24 +133,28 @@ def test_four_processes_migrate_one_database_once(empty_url: str) -> None:
     assert [(HEAD,)] == ask(empty_url, "SELECT version_num FROM alembic_version")
 
 
-def test_open_requests_of_before_get_a_slot_each(empty_url: str) -> None:
-    """Two reports of an account that were in flight before slots existed have one slot each afterwards."""
-    upgrade(empty_url, "0001")
+def test_countries_of_before_get_one_ads_account(empty_url: str) -> None:
+    """Two countries of one id share a row with a key of its own, the cadence that one of them had, and their requests."""
+    upgrade(empty_url, "0011")
     ask(
         empty_url,
-        """INSERT INTO advertiser_accounts (account_id, country_code, account_key, name, amazon_status, region, currency_code, time_zone)
-           VALUES ('a', 'US', 'US.a', '', 'CREATED', 'NA', 'USD', 'America/Los_Angeles') RETURNING 1""",
+        """INSERT INTO advertiser_accounts (account_id, country_code, account_key, name, amazon_status, region, currency_code, time_zone,
+                                            refresh_every)
+           VALUES ('amzn1.1kc1bk217k', 'CA', 'CA.a', 'Acmé Merch', 'CREATED', 'NA', 'CAD', 'America/Los_Angeles', NULL),
+                  ('amzn1.1kc1bk217k', 'US', 'US.a', 'Acmé Merch', 'CREATED', 'NA', 'USD', 'America/Los_Angeles', '6 hours'),
+                  ('amzn1.1kc1bk21zz', 'JP', 'JP.b', '株式会社', 'CREATED', 'FE', 'JPY', 'Asia/Tokyo', NULL) RETURNING 1""",
     )
-    for status in ("planned", "loaded", "sent"):
-        ask(
-            empty_url,
-            f"""INSERT INTO report_requests (account_id, country_code, dataset, start_date, end_date, status, finished_at)
-                VALUES ('a', 'US', 'daily_targets', '2026-01-01', '2026-01-01', '{status}',
-                        CASE WHEN '{status}' = 'loaded' THEN now() END) RETURNING 1""",
-        )
+    ask(
+        empty_url,
+        """INSERT INTO report_requests (account_id, country_code, dataset, slot, start_date, end_date)
+           VALUES ('amzn1.1kc1bk217k', 'US', 'daily_targets', 1, '2026-01-01', '2026-01-01') RETURNING 1""",
+    )
     upgrade(empty_url)
-    assert [("loaded", 1), ("planned", 1), ("sent", 2)] == ask(
-        empty_url, "SELECT status, slot FROM report_requests"
+    assert [("1kc1bk21z", None), ("acme-merch.1kc1bk217", "06:00:00")] == ask(
+        empty_url, "SELECT ads_account_key, CAST(refresh_every AS text) FROM ads_accounts"
+    )
+    assert [("acme-merch.1kc1bk217",)] == ask(
+        empty_url, "SELECT ads_account_key FROM report_requests JOIN ads_accounts USING (account_id)"
     )
 
 

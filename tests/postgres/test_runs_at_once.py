@@ -9,7 +9,8 @@ import pytest
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
 from bidbeacon_pipelines.reports.datasets import DATASETS
-from bidbeacon_pipelines.services.refresh import refresh_account
+from bidbeacon_pipelines.services.dispatch import create_reports
+from bidbeacon_pipelines.services.refresh import refresh_account, step_requests
 from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.store.engine import make_engine
 from bidbeacon_sessions import SessionStore, with_job_session
@@ -35,7 +36,9 @@ def run(world: BenchWorld, database_url: str) -> None:
             with_job_session("refresh-account", store=SessionStore(engine)) as session,
         ):
             bench = Workbench(engine, client, world.bench.settings, world.bench.clock, world.bench.sleep)
-            refresh_account(bench, session, world.account("JP"))
+            step_requests(bench, session)
+            refresh_account(bench, session, bench.ads_account(world.account("JP").ads_account_key))
+            create_reports(bench, session)
     finally:
         engine.dispose()
 

@@ -18,17 +18,17 @@ from sqlalchemy.exc import OperationalError
 
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
-from bidbeacon_pipelines.services.refresh import request_due_windows
+from bidbeacon_pipelines.services.refresh import plan_due
 from bidbeacon_pipelines.services.windows import keep_windows
 from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.store.ads_accounts import get_ads_account
 from bidbeacon_pipelines.store.requests import (
     ClaimLostError,
-    NoFreeSlotError,
     claim_request,
     hold_claim,
     insert_request,
-    list_open_requests,
+    list_requests_to_step,
     release_claim,
     update_request,
 )
@@ -56,7 +56,7 @@ def request_id(shelf: LoadWorld) -> int:
     with shelf.engine.begin() as connection:
         made = insert_request(
             connection,
-            shelf.account,
+            shelf.account.account_id,
             DATASET.name,
             DAY,
             DAY,
@@ -64,7 +64,7 @@ def request_id(shelf: LoadWorld) -> int:
             session_id=uuid4(),
             created_at=NOW,
         )
-    shelf.execute("UPDATE report_requests SET claimed_by = NULL")
+    shelf.execute("UPDATE report_requests SET status = 'in_flight', report_id = 'r', attempts = 1")
     return made
 
 
@@ -186,7 +186,7 @@ def test_open_requests_are_listed_unless_a_living_session_holds_them(
 
     def listed() -> list[int]:
         with engine.begin() as connection:
-            return [request.id for request in list_open_requests(connection, due_at=NOW)]
+            return [request.id for request in list_requests_to_step(connection, due_at=NOW)]
 
     session = sessions()
     assert [request_id] == listed()
@@ -196,30 +196,26 @@ def test_open_requests_are_listed_unless_a_living_session_holds_them(
     assert [request_id] == listed()
 
 
-def test_planners_at_once_never_exceed_two_requests_nor_cover_a_window_twice(
+def test_planners_at_once_plan_every_day_once(
     shelf: LoadWorld, tmp_path: Path, sessions: Callable[[], SessionRecorder]
 ) -> None:
-    """Six planners, of both countries of one ads account: two open requests, and no day of an account in two of them."""
+    """Six planners of one ads account with two countries: the plan is that of one, and no day of a dataset is in two requests."""
     with shelf.engine.begin() as connection:
         accounts = [shelf.account, add_account(connection, "CA", currency_code="CAD")]
+        ads_account = get_ads_account(connection, shelf.account.account_key)
     with AdsApiClient(SANDBOX_CREDENTIALS, Endpoints.sandbox("http://127.0.0.1:9")) as client:
         bench = Workbench(shelf.engine, client, Settings(home=tmp_path), lambda: NOW)
-        planners = [(sessions(), accounts[n % 2]) for n in range(6)]
-        for session, account in planners[:2]:
-            keep_windows(bench, session, account, DATASET)
-        made = at_once(
-            [partial(request_due_windows, bench, session, account, DATASET) for session, account in planners]
-        )
-    assert sum(map(len, made)) == 2
+        planners = [sessions() for _ in range(6)]
+        for account in accounts:
+            keep_windows(bench, planners[0], account, DATASET)
+        at_once([partial(plan_due, bench, session, ads_account, accounts) for session in planners])
     requests = query(shelf.engine, "SELECT * FROM report_requests")
     covered = Counter(
-        (row["country_code"], row["start_date"] + timedelta(days=n))
+        row["start_date"] + timedelta(days=n)
         for row in requests
         for n in range((row["end_date"] - row["start_date"]).days + 1)
     )
-    assert (len(requests), set(covered.values())) == (2, {1})
-    [attached] = query(shelf.engine, "SELECT count(*) FROM report_windows WHERE request_id IS NOT NULL")
-    assert attached["count"] == covered.total()
+    assert (4, {1}) == (len(requests), set(covered.values()))
 
 
 def at_once(calls: list[Callable[[], T]]) -> list[T]:
@@ -232,26 +228,3 @@ def at_once(calls: list[Callable[[], T]]) -> list[T]:
 
     with ThreadPoolExecutor(len(calls)) as pool:
         return list(pool.map(through_the_gate, calls))
-
-
-def test_a_third_report_of_an_ads_account_finds_no_slot(shelf: LoadWorld) -> None:
-    """It is refused by a sentence that says what to do; once one has ended, its slot is given again."""
-    plan = partial(
-        insert_request,
-        account=shelf.account,
-        dataset=DATASET.name,
-        start=DAY,
-        end=DAY,
-        by_hand=False,
-        created_at=NOW,
-    )
-    for _ in range(2):
-        with shelf.engine.begin() as connection:
-            plan(connection, session_id=uuid4())
-    with shelf.engine.begin() as connection, pytest.raises(NoFreeSlotError, match="wait until one has ended"):
-        plan(connection, session_id=uuid4())
-    shelf.execute("UPDATE report_requests SET status = 'failed', finished_at = now() WHERE slot = 1")
-    with shelf.engine.begin() as connection:
-        plan(connection, session_id=uuid4())
-    open_slots = query(shelf.engine, "SELECT slot FROM report_requests WHERE finished_at IS NULL ORDER BY 1")
-    assert [1, 2] == [row["slot"] for row in open_slots]

@@ -10,7 +10,7 @@ from bidbeacon_pipelines.store.engine import make_engine
 from tests.postgres.load_world import add_account, run
 
 ACCOUNT = "amzn1.ads-account.g.one"
-REPORT = "INSERT INTO report_requests (account_id, country_code, dataset, slot, start_date, end_date"
+REPORT = "INSERT INTO report_requests (account_id, dataset, start_date, end_date"
 WINDOW = "INSERT INTO report_windows (account_id, country_code, dataset, window_date"
 WINDOW_KEY = f"'{ACCOUNT}', 'US', 'daily_targets', '2026-01-10'"
 PERFORMANCE = """
@@ -91,21 +91,53 @@ def test_a_request_is_in_one_known_state(
     connection: Connection, columns: str, values: str, constraint: str
 ) -> None:
     """Its range has an order, its status is known, a report in flight has Amazon's id, and what ended has its end."""
-    statement = f"{REPORT}{columns}) VALUES ('{ACCOUNT}', 'US', 'daily_targets', 1, {values})"
+    statement = f"{REPORT}{columns}) VALUES ('{ACCOUNT}', 'daily_targets', {values})"
     assert f"ck_report_requests_{constraint}" == broken_by(connection, statement)
 
 
-def test_an_ads_account_has_two_reports_in_flight_and_no_third(connection: Connection) -> None:
-    """Whatever the code does: a slot is taken once while its request is open, in all countries together, and there are two."""
-    add_account(connection, "CA", currency_code="CAD")
-    report = f"{REPORT}, status, finished_at) VALUES ('{ACCOUNT}', '{{}}', 'daily_targets', {{}}, '2026-01-01', '2026-01-01', {{}})"
-    run(connection, report.format("US", 1, "'planned', NULL"))
-    run(connection, report.format("US", 2, "'sent', NULL"))
-    run(connection, report.format("US", 1, "'loaded', now()"))
+@pytest.mark.parametrize(
+    ("column", "value", "constraint"),
+    [
+        ("region", "'SA'", "region_known"),
+        ("ads_account_key", "'US one'", "key_is_plain"),
+        ("needs_person", "'revoked'", "needs_person_for_something"),
+        ("needs_person_for", "'nobody'", "needs_person_for_known"),
+        ("refusals", "-1", "refusals_counted"),
+    ],
+)
+def test_an_ads_account_is_well_formed(
+    connection: Connection, column: str, value: str, constraint: str
+) -> None:
+    """Region, key, and why it needs a person are of the forms that everything else relies on."""
+    assert f"ck_ads_accounts_{constraint}" == broken_by(
+        connection, f"UPDATE ads_accounts SET {column} = {value}"
+    )
+
+
+def test_accounts_and_requests_belong_to_an_ads_account(connection: Connection) -> None:
+    """Neither is without one."""
     with connection.begin_nested() as step:
-        assert "uq_report_requests_slot" == broken_by(connection, report.format("CA", 1, "'planned', NULL"))
+        assert "fk_advertiser_accounts_account_id" == broken_by(
+            connection, "UPDATE advertiser_accounts SET account_id = 'nobody'"
+        )
         step.rollback()
-    assert "ck_report_requests_slot_known" == broken_by(connection, report.format("CA", 3, "'planned', NULL"))
+    statement = f"{REPORT}) VALUES ('nobody', 'daily_targets', '2026-01-10', '2026-01-10')"
+    assert "fk_report_requests_account_id" == broken_by(connection, statement)
+
+
+@pytest.mark.parametrize(
+    ("values", "constraint"),
+    [
+        ("'XX', 2, '1 second', 0", "region_known"),
+        ("'NA', 0.5, '1 second', 0", "limit_lets_one_in"),
+        ("'NA', 2, '0', 0", "pace_positive"),
+        ("'NA', 2, '1 second', -1", "pace_positive"),
+    ],
+)
+def test_a_gate_lets_somebody_in(connection: Connection, values: str, constraint: str) -> None:
+    """Its region is known, one report may be in flight at least, and its pace passes."""
+    statement = f"INSERT INTO report_gates (client_id, next_create_at, region, in_flight_limit, pace, refusals) VALUES ('c', now(), {values})"
+    assert f"ck_report_gates_{constraint}" == broken_by(connection, statement)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +159,7 @@ def test_a_window_is_in_one_known_state(
 
 def test_a_window_that_waits_for_a_request_is_requested(connection: Connection) -> None:
     """A window can't be missing and in flight at once."""
-    run(connection, f"{REPORT}) VALUES ('{ACCOUNT}', 'US', 'daily_targets', 1, '2026-01-10', '2026-01-10')")
+    run(connection, f"{REPORT}) VALUES ('{ACCOUNT}', 'daily_targets', '2026-01-10', '2026-01-10')")
     statement = f"{WINDOW}, request_id) SELECT {WINDOW_KEY}, id FROM report_requests"
     assert broken_by(connection, statement) == "ck_report_windows_requested_has_request"
 

@@ -50,4 +50,4 @@ def test_one_day_that_is_too_large_fails(world: BenchWorld) -> None:
     window = world.window(account, DAYS[0])
     assert ("failed", True) == (window.status, "too large" in (window.failure_reason or ""))
     assert [] == world.actions("report-split")
-    assert [] == world.query("SELECT FROM report_limits")
+    assert [] == world.query("SELECT FROM ads_accounts WHERE longest_periods <> '{}'")

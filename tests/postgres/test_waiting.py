@@ -11,7 +11,7 @@ from bidbeacon_pipelines.amazon_ads.waits import WaitCause, Waits, WaitSummary
 from bidbeacon_pipelines.sandbox.faults import FaultName
 from bidbeacon_pipelines.services.api_ledger import PostgresCallLog
 from bidbeacon_pipelines.services.entities import sync_entities
-from bidbeacon_pipelines.services.refresh import request_due_windows
+from bidbeacon_pipelines.services.refresh import plan_by_hand
 from bidbeacon_pipelines.services.requests import drive_request
 from bidbeacon_pipelines.services.verdicts import check_calls
 from bidbeacon_pipelines.services.waiting import job_session, waited
@@ -94,9 +94,7 @@ def test_a_throttled_report_tells_for_how_long_it_rests(world: BenchWorld, fault
         world.break_with(fault, operation="create_report", times=1, retry_after="none")
         with job_session(world.bench, "refresh-account") as session:
             keep_windows(world.bench, session, world.account(), DATASET, again=True)
-            [request_id] = request_due_windows(
-                world.bench, session, world.account(), DATASET, wanted=[date(2026, 1, 12)]
-            )
+            [request_id] = plan_by_hand(world.bench, session, world.account(), DATASET, [date(2026, 1, 12)])
             drive_request(world.bench, session, request_id)
         assert "sent" == world.request(request_id).status
         world.advance(minutes=10)
@@ -122,6 +120,7 @@ def test_a_report_that_our_own_queue_holds_back_tells_it_too(world: BenchWorld) 
     world.break_with("throttle", operation="create_report", times=1, seconds=900)
     world.ask(account, date(2026, 1, 12))
     world.bench.client.waits.take()
+    world.execute("DELETE FROM report_gates")
     world.ask(account, date(2026, 1, 9))
     assert WaitSummary((WaitCause("create a report", "our own queue", 1, 900.0),), 900.0) == (
         world.bench.client.waits.take()

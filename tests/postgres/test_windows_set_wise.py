@@ -36,6 +36,12 @@ def keep(world: BenchWorld) -> None:
         keep_windows(world.bench, session, world.account(), DATASET)
 
 
+def plan(world: BenchWorld) -> None:
+    """Run the refresh of the US account's ads account."""
+    world.execute("UPDATE advertiser_accounts SET enabled = country_code = 'US'")
+    world.plan(world.account())
+
+
 def statuses(world: BenchWorld) -> dict[date, str]:
     """Give the status of each window of the US account."""
     rows = world.query(
@@ -54,10 +60,10 @@ def test_24_months_are_made_by_one_statement(world: BenchWorld) -> None:
 
 
 def test_once_a_day_is_enough(world: BenchWorld) -> None:
-    """A second look on the same day writes nothing, the next day one window more is made."""
-    keep(world)
+    """A second refresh on the same day writes nothing, the next day one window more is made."""
+    plan(world)
     with statements_on_windows(world) as sent:
-        keep(world)
+        plan(world)
     assert sent == []
     world.advance(days=1)
     keep(world)

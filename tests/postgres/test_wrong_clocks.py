@@ -8,11 +8,10 @@ import pytest
 
 from bidbeacon_pipelines.reports.windows import window_dates
 from bidbeacon_pipelines.services.cadence import settle_cadences
-from bidbeacon_pipelines.services.refresh import REPORTS_IN_FLIGHT
 from bidbeacon_pipelines.services.windows import keep_windows
 from bidbeacon_pipelines.store.accounts import list_keys_without_entities
+from bidbeacon_pipelines.store.ads_accounts import list_ads_accounts_with_due_work
 from bidbeacon_pipelines.store.cadences import get_cadence
-from bidbeacon_pipelines.store.windows import list_accounts_with_due_work
 from tests.postgres.bench_world import DATASET, BenchWorld
 
 TODAY = date(2026, 1, 15)
@@ -98,13 +97,13 @@ def test_data_from_the_future_is_loaded_again(world: BenchWorld) -> None:
 
 def test_account_whose_windows_reach_into_the_future_is_looked_at(world: BenchWorld) -> None:
     """Windows that exist through 2031 are a reason to start a refresh, not to wait until then."""
-    world.sync_entities(world.account())
+    world.execute("UPDATE advertiser_accounts SET entities_synced_at = now(), enabled = country_code = 'US'")
     with world.session() as session:
         keep_windows(world.bench, session, world.account(), DATASET)
     world.execute("UPDATE report_windows SET next_refresh_at = NULL")
-    assert world.account().account_key not in due_accounts(world)
+    assert world.account().ads_account_key not in due_accounts(world)
     world.execute("UPDATE dataset_windows SET through_date = '2031-01-15'")
-    assert world.account().account_key in due_accounts(world)
+    assert world.account().ads_account_key in due_accounts(world)
 
 
 def test_request_of_wrong_clock_goes_on(world: BenchWorld) -> None:
@@ -124,16 +123,17 @@ def test_request_of_wrong_clock_goes_on(world: BenchWorld) -> None:
 
 def test_cadence_of_wrong_clock_is_worked_out_anew(world: BenchWorld) -> None:
     """An account whose next look a wrong clock has put into 2031 is looked at by its cadence, and its entities are synced."""
-    key = world.account().account_key
+    key, ads_key = world.account().account_key, world.account().ads_account_key
     world.execute(
-        """UPDATE advertiser_accounts SET refresh_every = '6 hours', next_look_at = '2031-01-15 06:00Z',
-                  last_look_at = '2031-01-15 00:00Z', entities_synced_at = '2031-01-15', next_look_of = 'every 21600'
-            WHERE account_key = :key""",
-        key=key,
+        """UPDATE ads_accounts SET refresh_every = '6 hours', next_look_at = '2031-01-15 06:00Z',
+                  last_look_at = '2031-01-15 00:00Z', planned_at = '2031-01-15', next_look_of = 'every 21600'
+            WHERE ads_account_key = :key""",
+        key=ads_key,
     )
+    world.execute("UPDATE advertiser_accounts SET entities_synced_at = '2031-01-15'")
     now = world.bench.now()
     with world.engine.begin() as connection:
-        assert settle_cadences(connection, now) == [key]
+        assert settle_cadences(connection, now) == [ads_key]
         assert settle_cadences(connection, now) == []
         assert get_cadence(connection, key).next_look_at == now + timedelta(hours=6)
         tomorrow = now + timedelta(hours=25)
@@ -160,6 +160,4 @@ def test_windows_given_up_rightly_stay_given_up(world: BenchWorld) -> None:
 def due_accounts(world: BenchWorld) -> list[str]:
     """Return the accounts that the sensor would start a refresh for."""
     with world.engine.begin() as connection:
-        return list_accounts_with_due_work(
-            connection, now=world.bench.now(), slots=REPORTS_IN_FLIGHT, datasets=[DATASET.name]
-        )
+        return list_ads_accounts_with_due_work(connection, now=world.bench.now(), datasets=[DATASET.name])

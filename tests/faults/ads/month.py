@@ -171,7 +171,7 @@ class Month:
             requests=tell("SELECT count(*) FROM report_requests"),
             creates=sum(summary["calls"]["create_report"].values()),
             reports=len(self.office.sandbox.state.reports.summary()),
-            in_flight=max(self.simulation.most_open, *summary["peak_in_flight"].values()),
+            over_the_gate=self.simulation.over_the_gate,
             calls=len(self.office.sandbox.state.ledger),
             strikes=self._count_strikes(),
             costly_strikes=sum(struck for rule, struck in self._strikes if costs_a_create(rule)),
@@ -231,7 +231,7 @@ class Counts:
     requests: int
     creates: int
     reports: int
-    in_flight: int
+    over_the_gate: int
     calls: int
     strikes: Mapping[str, int]
     costly_strikes: int
@@ -250,7 +250,7 @@ class Counts:
     def __str__(self) -> str:
         return (
             f"{self.windows:,} windows, {self.expired:,} expired, loaded {self.loads:,} times by {self.requests:,} requests; {self.creates:,} creates, "
-            f"{self.reports:,} reports made, {self.in_flight} of an account in flight at most; {sum(self.strikes.values()):,} faults struck "
+            f"{self.reports:,} reports made, {self.over_the_gate} more in flight than a gate allowed; {sum(self.strikes.values()):,} faults struck "
             f"{self.calls:,} calls; {self.sessions:,} sessions, {self.failed_sessions:,} failed, {self.running_sessions} left running, "
             f"the longest {self.longest_session:.1f} s; a person was called {self.visits:,} times; {self.seconds:.0f} s"
         )

@@ -13,13 +13,16 @@ from bidbeacon_pipelines.reports.datasets import DATASETS, get_dataset
 from bidbeacon_pipelines.reports.windows import local_date, start_of_day
 from bidbeacon_pipelines.services.accounts import sync_accounts
 from bidbeacon_pipelines.services.by_hand import drive_windows
+from bidbeacon_pipelines.services.dispatch import create_reports
 from bidbeacon_pipelines.services.entities import sync_entities
-from bidbeacon_pipelines.services.refresh import REPORTS_IN_FLIGHT, refresh_account, step_requests
+from bidbeacon_pipelines.services.gate import pause_before_create
+from bidbeacon_pipelines.services.refresh import refresh_account, step_requests
 from bidbeacon_pipelines.services.waiting import job_session
 from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.store.accounts import Account, list_accounts, list_keys_without_entities, set_enabled
-from bidbeacon_pipelines.store.requests import list_open_requests
-from bidbeacon_pipelines.store.windows import list_accounts_with_due_work
+from bidbeacon_pipelines.store.ads_accounts import list_ads_accounts_with_due_work
+from bidbeacon_pipelines.store.gates import list_gates_with_work
+from bidbeacon_pipelines.store.requests import list_requests_to_step
 from bidbeacon_sessions import SessionRecorder
 from tests.faults.ads.simulated_office import Office
 
@@ -50,7 +53,7 @@ class Simulation:
     Attributes:
         runs: every run so far.
         visits: how often the person enabled each account again.
-        most_open: how many reports of one ads account were open at once, at most, by our own tables.
+        over_the_gate: how many reports were at Amazon beyond what a gate allowed, at most, by our own tables.
         given_up: when each window was first seen `expired`, by account key and day.
 
     Args:
@@ -66,7 +69,7 @@ class Simulation:
         self._account_sync_every = timedelta(hours=hours_between_account_syncs)
         self.runs: list[Run] = []
         self.visits: Counter[str] = Counter()
-        self.most_open = 0
+        self.over_the_gate = 0
         self.given_up: dict[tuple[str, date], datetime] = {}
         self.pairs = pairs
         self._paused: dict[tuple[str, str], datetime] = {}
@@ -102,7 +105,7 @@ class Simulation:
             self._next_account_sync = _next_minute(later, MINUTE_OF_ACCOUNT_SYNC)
         for start in list(self._wanted()):
             start()
-            self.most_open = max(self.most_open, self.office.value(_MOST_OPEN))
+            self.over_the_gate = max(self.over_the_gate, self.office.value(_OVER_THE_GATE))
         return len(self.runs) > before
 
     def call_person(self) -> None:
@@ -137,19 +140,19 @@ class Simulation:
         return self.run("sync-ad-entities", key, lambda b, s: sync_entities(b, s, b.account(key)))
 
     def refresh(self, key: str) -> Run:
-        """Run the job that does all that can be done for an account."""
-        return self.run("refresh-account", key, lambda b, s: refresh_account(b, s, b.account(key)))
+        """Run the job that plans what is due for an ads account."""
+        return self.run("refresh-account", key, lambda b, s: refresh_account(b, s, b.ads_account(key)))
 
     def poll(self) -> Run:
-        """Run the job that looks at the reports in flight of all accounts."""
-        return self.run("poll-reports", "", step_requests)
+        """Run the job that looks at the reports in flight of all accounts, and creates what is planned."""
+        return self.run("poll-reports", "", _poll)
 
     def run(self, job: str, account: str, work: Work) -> Run:
         """Run a job in its own session; one that fails makes its account wait, as a sensor would."""
         began, error = self.now, None
         try:
             with self.office.open_bench() as bench:
-                ref = bench.find_account_ref(account)
+                ref = bench.find_account_ref(account) or bench.find_ads_account_ref(account)
                 with job_session(bench, job, account=ref) as session:
                     work(bench, session)
         except Exception as failure:  # noqa: BLE001 - whatever it is, the run has failed and the world goes on
@@ -172,10 +175,11 @@ class Simulation:
             without = list_keys_without_entities(
                 connection, synced_before=now - ENTITIES_LIVE, missed_before=now - ENTITIES_MISSED_LIVE
             )
-            due = list_accounts_with_due_work(
-                connection, now=now, slots=REPORTS_IN_FLIGHT, datasets=tuple(DATASETS)
+            due = list_ads_accounts_with_due_work(connection, now=now, datasets=tuple(DATASETS))
+            polls = bool(list_requests_to_step(connection, due_at=now)) or any(
+                pause_before_create(connection, *gate, now) == timedelta(0)
+                for gate in list_gates_with_work(connection, now=now)
             )
-            polls = bool(list_open_requests(connection, due_at=now))
         if not known and not self._is_paused("sync-accounts"):
             yield self.sync_accounts
         yield from (
@@ -208,6 +212,11 @@ def _drive_patiently(
     drive_windows(patient, session, bench.account(key), get_dataset(dataset), days)
 
 
+def _poll(bench: Workbench, session: SessionRecorder) -> None:
+    step_requests(bench, session)
+    create_reports(bench, session)
+
+
 def _with(job: Callable[[str], Run], key: str) -> Callable[[], Run]:
     return lambda: job(key)
 
@@ -224,20 +233,24 @@ def _next_hour(now: datetime, hour: int) -> datetime:
     return candidate if candidate > now else candidate + timedelta(days=1)
 
 
-_MOST_OPEN = """
-    SELECT coalesce(max(n), 0) FROM (
-        SELECT count(*) AS n FROM report_requests WHERE status IN ('planned', 'sent', 'in_flight', 'completed')
-         GROUP BY account_id) AS open"""
+# A refusal halves the limit while reports are in flight that it allowed before: no more than twice as many, and one.
+_OVER_THE_GATE = """
+    SELECT coalesce(max(n - 2 * floor(in_flight_limit) - 1), 0) FROM (
+        SELECT count(*) AS n, o.client_id, o.region FROM report_requests r JOIN ads_accounts o USING (account_id)
+         WHERE r.status IN ('sent', 'in_flight') GROUP BY o.client_id, o.region) AS at_amazon JOIN report_gates USING (client_id, region)"""
 _GIVEN_UP = """
     SELECT a.account_key, w.dataset, array_agg(w.window_date ORDER BY w.window_date) AS days
       FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
-     WHERE w.status = 'failed' AND w.next_refresh_at IS NULL AND a.enabled AND a.needs_person IS NULL
+      JOIN ads_accounts o USING (account_id)
+     WHERE w.status = 'failed' AND w.next_refresh_at IS NULL AND a.enabled AND o.needs_person IS NULL
      GROUP BY 1, 2 ORDER BY 1, 2"""
 _EXPIRED = """
     SELECT account_key, window_date FROM report_windows JOIN advertiser_accounts USING (account_id, country_code)
      WHERE status = 'expired'"""
 _INSTANTS = """
     SELECT next_step_at AS at FROM report_requests WHERE status IN ('planned', 'sent', 'in_flight', 'completed')
+     UNION ALL
+    SELECT nullif(next_create_at, '-infinity') FROM report_gates
      UNION ALL
     SELECT min(next_refresh_at) FROM report_windows WHERE request_id IS NULL AND next_refresh_at > :now
      UNION ALL

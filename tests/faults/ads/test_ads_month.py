@@ -9,8 +9,6 @@ from sqlalchemy import Engine
 
 from tests.faults.ads.month import DAYS, START, Counts, Month, open_month
 
-REPORTS_IN_FLIGHT = 2
-
 
 @pytest.mark.faults
 @pytest.mark.timeout(3600)
@@ -55,7 +53,7 @@ def check_orderly(month: Month, counts: Counts) -> None:
     assert counts.running_sessions == 0
     assert all(counts.strikes.values())
     assert month.unforeseen_errors() == []
-    assert counts.in_flight <= REPORTS_IN_FLIGHT
+    assert 0 == counts.over_the_gate
     assert counts.creates <= counts.requests + counts.costly_strikes
     assert len(month.office.creates) == counts.creates
     assert month.early_creates() == []

@@ -143,7 +143,7 @@ class FuzzWorld:
                 connection,
                 Scope(self.account, document.dataset.name, request_id, _as_of(connection, request_id)),
                 document.dataset,
-                list_windows_of_request(connection, request_id),
+                list_windows_of_request(connection, request_id)[self.account.account_key],
                 paths,
                 targets=self._index,
                 rules=_rules(document.bad_row_share),

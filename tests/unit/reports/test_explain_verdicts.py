@@ -13,6 +13,7 @@ from bidbeacon_pipelines.reports.policy import LifecyclePolicy
 from bidbeacon_pipelines.reports.verdicts import Cause, Severity, Verdict
 from bidbeacon_pipelines.reports.window_facts import (
     AccountFacts,
+    GateFacts,
     OpenRequest,
     StoredWindow,
     TouchFact,
@@ -24,6 +25,8 @@ NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
 ONE, TWO = UUID(int=1), UUID(int=2)
 ACCOUNT = AccountFacts(
     account_key="US.one",
+    countries=1,
+    planned_at=None,
     time_zone="America/Los_Angeles",
     enabled=True,
     amazon_status="CREATED",
@@ -31,8 +34,6 @@ ACCOUNT = AccountFacts(
     needs_person_for=None,
     first_seen_at=NOW - timedelta(days=30),
     entities_synced_at=NOW,
-    open_requests=1,
-    next_look_at=None,
     next_round_at=None,
 )
 WINDOW = StoredWindow(
@@ -153,6 +154,9 @@ def test_windows_that_contradict_themselves_are_unknown(window: dict[str, object
 
 
 DUE = replace(FACTS, request=None, window=replace(WINDOW, status="missing", request_id=None))
+HOUR = timedelta(hours=1)
+GATE = GateFacts(region="EU", in_flight=1, places=2, closed_until=None, planned=1)
+PLANNED = replace(REQUEST, status="planned", report_id=None, attempts=0, sent_at=None)
 JUST_NOW = TouchFact(at=NOW - timedelta(minutes=9), effect="skipped", session_id=ONE, reason="no slot")
 
 
@@ -160,13 +164,13 @@ JUST_NOW = TouchFact(at=NOW - timedelta(minutes=9), effect="skipped", session_id
     ("facts", "expected"),
     [
         (DUE, Severity.WARNING),
-        (replace(DUE, country_in_turn="CA"), Severity.WARNING),
+        (replace(DUE, planned=PLANNED), Severity.WAITING),
+        (replace(DUE, waits_until=NOW + HOUR, account=replace(ACCOUNT, planned_at=NOW)), Severity.WAITING),
         (replace(DUE, touches=[JUST_NOW]), Severity.WAITING),
         (
             replace(DUE, account=replace(ACCOUNT, first_seen_at=NOW - timedelta(minutes=9))),
             Severity.WAITING,
         ),
-        (replace(DUE, account=replace(ACCOUNT, open_requests=2)), Severity.WAITING),
         (
             replace(DUE, window=replace(DUE.window, next_refresh_at=NOW - timedelta(minutes=9))),
             Severity.WAITING,
@@ -174,10 +178,31 @@ JUST_NOW = TouchFact(at=NOW - timedelta(minutes=9), effect="skipped", session_id
     ],
 )
 def test_a_due_window_that_nobody_asks_for_is_a_warning(facts: WindowFacts, expected: Severity) -> None:
-    """Due for ten minutes with a free slot, and nothing touched it: is Dagster's daemon alive?"""
+    """Due for ten minutes, in no plan, waiting for no other country, and nothing touched it: is Dagster's daemon alive?"""
     verdict = verdict_of(facts)
     assert expected == verdict.severity
     assert (expected is Severity.WARNING) == ("look whether Dagster's daemon runs" in verdict.sentence)
+
+
+@pytest.mark.parametrize(
+    ("gate", "said"),
+    [
+        (None, "created within two minutes"),
+        (GATE, "created within two minutes"),
+        (replace(GATE, planned=9), "created in its turn, by hand and newer days first"),
+        (replace(GATE, in_flight=2), "when one of the 2 reports that Amazon is making in EU is done"),
+        (
+            replace(GATE, closed_until=NOW + HOUR),
+            "after 2026-01-15 13:00:00 UTC: Amazon refused to make more reports in EU (429)",
+        ),
+    ],
+)
+def test_a_planned_window_says_what_its_report_waits_for(gate: GateFacts | None, said: str) -> None:
+    """Its turn, a place among the reports in flight, or the end of a pause that Amazon asked for."""
+    verdict = verdict_of(replace(DUE, planned=PLANNED, gate=gate))
+    assert (Cause.QUEUED, Severity.WAITING) == (verdict.cause, verdict.severity)
+    assert "report 2026-01-10 to 2026-01-12 is planned for it" in verdict.sentence
+    assert said in verdict.sentence
 
 
 def test_a_request_that_our_queue_keeps_back_says_until_when() -> None:

@@ -1,40 +1,63 @@
-"""How many reports planning takes, counted over 60 days of an account, and that docs/planning.md tells these numbers."""
+"""How many reports planning takes, counted over 60 days of ads accounts, and that docs/planning.md tells these numbers."""
+
+from datetime import timedelta
 
 import pytest
 
-from benchmarks.simulation import DAILY, HOURLY, ZONES, fill, live, table
+from benchmarks import scarcity
+from benchmarks.simulation import ACCOUNTS, DAILY, HOURLY, WORLDWIDE, ZONES, fill, live, miss, table
 from bidbeacon_pipelines.reports.datasets import Dataset
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 
 BOTH = pytest.mark.parametrize("dataset", [DAILY, HOURLY], ids=lambda dataset: dataset.name)
-EACH_ZONE = pytest.mark.parametrize("zone", ZONES.values(), ids=ZONES)
+EACH_ACCOUNT = pytest.mark.parametrize("countries", ACCOUNTS.values(), ids=ACCOUNTS)
 
 
-@EACH_ZONE
-@pytest.mark.parametrize(("dataset", "most"), [(DAILY, 7), (HOURLY, 1)], ids=["daily", "hourly"])
-def test_an_empty_account_is_filled_with_few_reports(dataset: Dataset, most: int, zone: str) -> None:
-    """24 months take at most seven reports, two weeks of hours one."""
-    filled = fill(dataset, zone)
-
-    assert filled.requests <= most
-    assert filled.windows > 12 * filled.requests
-
-
-@EACH_ZONE
 @BOTH
-def test_a_steady_account_takes_few_reports_a_day(dataset: Dataset, zone: str) -> None:
-    """Over 60 days with a change of the clocks: at most four reports a day, where one a window would take seven, or three."""
-    days = live(dataset, zone, 60)
-
-    assert 60 == len({day.day for day in days})
-    assert max(day.requests for day in days) <= 4
-    assert {len(dataset.refresh_offsets)} == {day.windows for day in days}
+def test_filling_does_not_grow_with_countries(dataset: Dataset) -> None:
+    """An empty ads account of 18 countries takes as many reports as one of a single country."""
+    filled = [fill(dataset, countries) for countries in (*ACCOUNTS.values(), WORLDWIDE)]
+    assert {filled[0].requests} == {one.requests for one in filled}
+    assert filled[-1].windows > 20 * filled[0].windows
 
 
+@BOTH
+@EACH_ACCOUNT
+def test_a_steady_day_takes_one_report_or_two(dataset: Dataset, countries: tuple[str, ...]) -> None:
+    """Over 60 days with changes of the clocks: two reports a dataset and day at 18 countries, one at one country."""
+    days = live(dataset, countries)
+    assert max(day.requests for day in days) <= (2 if len(countries) > 5 else 1)
+    assert len(dataset.refresh_offsets) * len(countries) == max(day.windows for day in days)
+
+
+@pytest.mark.parametrize("country", ZONES)
+def test_one_country_waits_for_nobody(country: str) -> None:
+    """One report a day, in every time zone."""
+    assert {1} == {day.requests for day in live(DAILY, (country,), days=20)}
+
+
+def test_all_countries_of_the_world_take_three_reports_a_day() -> None:
+    """Eleven midnights lie 19 hours apart: within six hours of each other they make three groups, within nine two."""
+    hours = {6: 3, 9: 2, 0: 11}
+    assert hours == {
+        most: max(day.requests for day in live(DAILY, WORLDWIDE, days=7, patience=timedelta(hours=most)))
+        for most in hours
+    }
+
+
+@EACH_ACCOUNT
 @pytest.mark.parametrize("every", [2, 7, 30])
-def test_what_was_missed_is_made_up_for_with_few_reports(every: int) -> None:
-    """After two days, a week or a month without any refresh a daily dataset takes two reports at most."""
-    assert max(day.requests for day in live(DAILY, ZONES["DE"], 60, every=every)) <= 2
+def test_what_was_missed_is_made_up_for_with_one_report(every: int, countries: tuple[str, ...]) -> None:
+    """After two days, a week or a month without any refresh."""
+    assert {1} == {one.requests for one in miss(DAILY, countries, every)}
+
+
+def test_a_tenth_of_the_reports_is_shared_fairly() -> None:
+    """Each report that could make a first refresh be on time does; every dataset of every ads account has its turn, and history goes last."""
+    month = scarcity.live_month(scarcity.reports_due_a_day() / 10)
+    assert month.could_be_on_time == month.made_on_time > 300
+    assert month.longest_pause <= timedelta(days=12)
+    assert (0, True) == (month.history, month.most_passed_over <= 10)
 
 
 def test_the_document_tells_these_numbers() -> None:

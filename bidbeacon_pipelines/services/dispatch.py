@@ -1,0 +1,77 @@
+"""Creates planned reports, the most urgent first, as far as the gate of each client id and region allows."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import RowMapping
+
+from bidbeacon_pipelines.reports.claims import OVERDUE_AFTER
+from bidbeacon_pipelines.reports.datasets import DATASETS
+from bidbeacon_pipelines.reports.dispatch import Candidate, days_old, next_to_create
+from bidbeacon_pipelines.services.gate import pause_before_create
+from bidbeacon_pipelines.services.requests import drive_request
+from bidbeacon_pipelines.services.workbench import Workbench
+from bidbeacon_pipelines.store.gates import list_gates_with_work
+from bidbeacon_pipelines.store.requests import ClaimLostError, list_candidates
+from bidbeacon_sessions import SessionClosedError, SessionRecorder
+
+LONGEST_PAUSE = timedelta(seconds=5)
+"""A pace that is slower than this is kept by the next run, not waited for."""
+
+
+def create_reports(bench: Workbench, session: SessionRecorder) -> None:
+    """Create planned reports at every gate until each is full or closed, or nothing is planned. Safe to run beside others.
+
+    Raises:
+        ClaimLostError: another session took over; so nothing more is done here.
+        Exception: what went wrong with one request, or a group of them; the others were created before.
+    """
+    failures: list[Exception] = []
+    with bench.engine.begin() as connection:
+        gates = list_gates_with_work(connection, now=bench.now())
+    for client_id, region in gates:
+        _create_at(bench, session, client_id, region, failures)
+    if failures:
+        raise failures[0] if len(failures) == 1 else ExceptionGroup("Several requests failed", failures)
+
+
+def _create_at(
+    bench: Workbench, session: SessionRecorder, client_id: str, region: str, failures: list[Exception]
+) -> None:
+    tried: set[int] = set()
+    while (request_id := _next_request(bench, client_id, region, tried)) is not None:
+        tried.add(request_id)
+        try:
+            drive_request(bench, session, request_id)
+        except (ClaimLostError, SessionClosedError):
+            raise
+        except Exception as error:  # noqa: BLE001 - one account's trouble must not keep the others waiting
+            failures.append(error)
+
+
+def _next_request(bench: Workbench, client_id: str, region: str, tried: set[int]) -> int | None:
+    """Return the planned request to create next, after the pace between two; None where the gate is full or closed."""
+    with bench.engine.begin() as connection:
+        pause = pause_before_create(connection, client_id, region, bench.now())
+        if pause is None or pause > LONGEST_PAUSE:
+            return None
+        rows = list_candidates(connection, client_id, region, now=bench.now())
+    candidates = [_candidate(row, bench.now()) for row in rows if row["id"] not in tried]
+    known = [one for one in candidates if one.dataset in DATASETS]
+    chosen = next_to_create(known, DATASETS, now=bench.now(), tolerance=OVERDUE_AFTER)
+    if chosen is not None and pause:
+        bench.sleep(pause.total_seconds())
+    return None if chosen is None else chosen.request_id
+
+
+def _candidate(row: RowMapping, now: datetime) -> Candidate:
+    return Candidate(
+        request_id=row["id"],
+        account_id=row["account_id"],
+        dataset=row["dataset"],
+        age=days_old(row["end_date"], now),
+        by_hand=row["by_hand"],
+        due_since=row["due_since"],
+        passed_over=row["passed_over"],
+        account_asked_at=row["account_asked_at"],
+        dataset_asked_at=row["dataset_asked_at"],
+    )

@@ -1,0 +1,216 @@
+"""SQL on ads accounts: who they are, why nothing is asked for one, and which have something to plan."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, text
+
+from bidbeacon_pipelines.account_keys import ads_account_key
+from bidbeacon_pipelines.store.accounts import IS_ACTIVE, UnknownAccountError
+from bidbeacon_sessions import AccountRef
+
+
+@dataclass(frozen=True)
+class AdsAccount:
+    """An ads account as stored; see the table's description."""
+
+    account_id: str
+    ads_account_key: str
+    name: str
+    client_id: str
+    region: Any
+    needs_person: str | None
+    needs_person_for: str | None
+    refusals: int
+    longest_periods: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def ref(self) -> AccountRef:
+        """How sessions refer to it."""
+        return AccountRef(self.account_id, None, self.ads_account_key)
+
+
+_COLUMNS = """o.account_id, o.ads_account_key, o.name, o.client_id, o.region, o.needs_person, o.needs_person_for, o.refusals,
+    o.longest_periods"""
+
+_INSERT = text("""
+    INSERT INTO ads_accounts (account_id, ads_account_key, name, client_id, region, time_zone, first_seen_at)
+    VALUES (:account_id, :key, :name, :client_id, :region, :time_zone, :now) ON CONFLICT DO NOTHING""")
+_UPDATE = text("""
+    UPDATE ads_accounts
+       SET name = :name, client_id = :client_id, region = CASE WHEN :trusted THEN :region ELSE region END,
+           time_zone = CASE WHEN :trusted THEN :time_zone ELSE time_zone END
+     WHERE account_id = :account_id RETURNING account_id""")
+
+
+def upsert_ads_account(connection: Connection, values: dict[str, Any], *, now: datetime) -> None:
+    """Store an ads account as Amazon lists it; its key is made at first sight and stays.
+
+    `values` has account_id, name, client_id, region, time_zone, and `trusted`: as for `store.accounts.upsert_account`.
+
+    Raises:
+        ValueError: its id makes no key.
+    """
+    if connection.execute(_UPDATE, values).first() is not None:
+        return
+    ids = connection.execute(text("SELECT account_id FROM ads_accounts")).scalars().all()
+    key = ads_account_key(values["account_id"], values["name"], ids)
+    connection.execute(_INSERT, values | {"key": key, "now": now})
+
+
+def find_ads_account(connection: Connection, key: str) -> AdsAccount | None:
+    """Return the ads account with this key, or the one that the account with this key belongs to; None where there is none."""
+    row = connection.execute(
+        text(f"""SELECT {_COLUMNS} FROM ads_accounts o
+                  WHERE o.ads_account_key = :key
+                     OR o.account_id = (SELECT account_id FROM advertiser_accounts WHERE account_key = :key)"""),
+        {"key": key},
+    )
+    found = row.mappings().first()
+    return None if found is None else _ads_account(found)
+
+
+def get_ads_account(connection: Connection, key: str) -> AdsAccount:
+    """Return the ads account with this key, or the one that the account with this key belongs to.
+
+    Raises:
+        UnknownAccountError: there is none.
+    """
+    found = find_ads_account(connection, key)
+    if found is None:
+        raise UnknownAccountError(key)
+    return found
+
+
+def get_ads_account_by_id(connection: Connection, account_id: str) -> AdsAccount:
+    """Return the ads account with this id of Amazon's."""
+    row = connection.execute(
+        text(f"SELECT {_COLUMNS} FROM ads_accounts o WHERE o.account_id = :id"), {"id": account_id}
+    )
+    return _ads_account(row.mappings().one())
+
+
+def _accounts_of(statement: str) -> str:
+    """Return a statement that changes ads accounts and answers with the keys of their accounts, by country."""
+    return f"""WITH changed AS ({statement} RETURNING account_id)
+               SELECT a.account_key FROM advertiser_accounts a JOIN changed USING (account_id) ORDER BY a.account_key"""
+
+
+def set_needs_person(connection: Connection, account_id: str, reason: str) -> list[str]:
+    """Stop asking Amazon for an ads account until a person enables it again; return its accounts' keys, none where it isn't news."""
+    rows = connection.execute(
+        text(
+            _accounts_of("""UPDATE ads_accounts SET needs_person = :reason, needs_person_for = 'account'
+                             WHERE account_id = :account_id AND needs_person_for IS DISTINCT FROM 'account'""")
+        ),
+        {"account_id": account_id, "reason": reason},
+    )
+    return list(rows.scalars())
+
+
+def count_refusal(connection: Connection, account_id: str) -> int:
+    """Count one more refusal of an ads account; return how many there are in a row."""
+    row = connection.execute(
+        text("""UPDATE ads_accounts SET refusals = least(refusals + 1, 1000)
+                 WHERE account_id = :account_id RETURNING refusals"""),
+        {"account_id": account_id},
+    )
+    return int(row.scalar_one())
+
+
+def forget_refusals(connection: Connection, account_id: str) -> None:
+    """Note that Amazon has answered an ads account as it should: refusals before that don't count any more."""
+    connection.execute(
+        text("UPDATE ads_accounts SET refusals = 0 WHERE account_id = :account_id AND refusals > 0"),
+        {"account_id": account_id},
+    )
+
+
+def forget_plans(connection: Connection, account_id: str) -> None:
+    """Have what is due for an ads account planned anew."""
+    connection.execute(
+        text("UPDATE ads_accounts SET planned_at = NULL WHERE account_id = :id"), {"id": account_id}
+    )
+
+
+def set_longest_period(connection: Connection, account_id: str, dataset: str, days: int) -> None:
+    """Store the most days of a report of an ads account, and have what is due planned anew; a smaller number that is known already stays."""
+    connection.execute(
+        text("""UPDATE ads_accounts
+                   SET longest_periods = longest_periods
+                           || jsonb_build_object(:dataset, least(CAST(longest_periods ->> :dataset AS integer), CAST(:days AS integer))),
+                       planned_at = NULL
+                 WHERE account_id = :account_id"""),
+        {"account_id": account_id, "dataset": dataset, "days": days},
+    )
+
+
+def set_credentials_need_person(connection: Connection, reason: str) -> list[str]:
+    """Stop asking Amazon for every ads account, since it refuses who we are; return the keys of the accounts it was news for."""
+    rows = connection.execute(
+        text(
+            _accounts_of("""UPDATE ads_accounts SET needs_person = :reason, needs_person_for = 'credentials'
+                             WHERE needs_person IS NULL""")
+        ),
+        {"reason": reason},
+    )
+    return list(rows.scalars())
+
+
+def clear_credentials_need_person(connection: Connection) -> list[str]:
+    """Ask Amazon again for the ads accounts that only waited for credentials it accepts; return their accounts' keys."""
+    rows = connection.execute(
+        text(
+            _accounts_of("""UPDATE ads_accounts SET needs_person = NULL, needs_person_for = NULL, planned_at = NULL
+                             WHERE needs_person_for = 'credentials'""")
+        )
+    )
+    return list(rows.scalars())
+
+
+# A due window that was there when the ads account was last planned is in its plan, or waits for the next one to fall due.
+_WITH_DUE_WORK = text(f"""
+    SELECT o.ads_account_key
+      FROM ads_accounts o
+     WHERE o.needs_person IS NULL AND (o.next_look_at IS NULL OR o.next_look_at <= :now)
+       AND NOT EXISTS (SELECT FROM advertiser_accounts a
+                        WHERE a.account_id = o.account_id AND {IS_ACTIVE} AND a.entities_synced_at IS NULL
+                          AND a.first_seen_at >= CAST(:now AS timestamptz) - interval '15 minutes')
+       AND EXISTS (
+           SELECT FROM advertiser_accounts a
+            CROSS JOIN LATERAL (SELECT CAST(CAST(:now AS timestamptz) AT TIME ZONE a.time_zone AS date) AS date) today
+             LEFT JOIN (SELECT account_id, country_code, count(*) AS datasets,
+                               min(through_date) AS first_date, max(through_date) AS last_date
+                          FROM dataset_windows WHERE dataset = ANY(:datasets) GROUP BY account_id, country_code) made
+                    USING (account_id, country_code)
+            WHERE a.account_id = o.account_id AND {IS_ACTIVE}
+              AND (coalesce(made.datasets, 0) < cardinality(CAST(:datasets AS text[]))
+                   OR made.first_date < today.date OR made.last_date > today.date + 1
+                   OR EXISTS (SELECT FROM report_windows w
+                               WHERE w.account_id = a.account_id AND w.country_code = a.country_code
+                                 AND w.dataset = ANY(:datasets) AND w.request_id IS NULL
+                                 AND w.next_refresh_at > coalesce(o.planned_at, '-infinity') AND w.next_refresh_at <= :now)))
+     ORDER BY o.last_look_at NULLS FIRST, o.ads_account_key""")
+
+
+def list_ads_accounts_with_due_work(
+    connection: Connection, *, now: datetime, datasets: Sequence[str]
+) -> list[str]:
+    """Return the keys of ads accounts that have windows to create, or windows that fell due since they were last planned.
+
+    An ads account waits for its own cadence, and until the entities of all of its countries were synced, but for that no longer than 15
+    minutes. The one that was not looked at for the longest time comes first.
+
+    Args:
+        connection: where to look.
+        now: the instant at which something is due.
+        datasets: the names of those that are kept; windows of others are left alone.
+    """
+    values = {"now": now, "datasets": list(datasets)}
+    return list(connection.execute(_WITH_DUE_WORK, values).scalars())
+
+
+def _ads_account(row: RowMapping) -> AdsAccount:
+    return AdsAccount(**row)

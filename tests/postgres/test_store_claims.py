@@ -168,7 +168,7 @@ def test_a_dead_sessions_transaction_is_ended_by_whoever_takes_over(
         end_lease(engine, first.session_id)
         assert claim(second.session_id)
     [row] = query(engine, "SELECT status, claimed_by FROM report_requests")
-    assert ("planned", second.session_id) == (row["status"], row["claimed_by"])
+    assert ("in_flight", second.session_id) == (row["status"], row["claimed_by"])
 
 
 def test_an_ended_request_is_claimed_by_nobody(

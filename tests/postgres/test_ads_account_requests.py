@@ -1,0 +1,129 @@
+"""One request serves all countries of its ads account: planning, creation and load, on a real database and the sandbox over HTTP."""
+
+from datetime import UTC, date, datetime, timedelta
+
+from bidbeacon_pipelines.store.accounts import Account, set_enabled
+from tests.postgres.bench_world import DATASET, BenchWorld
+
+TODAY = date(2026, 1, 15)
+DAY = TODAY - timedelta(days=3)
+
+
+def fill(world: BenchWorld, account: Account) -> None:
+    """Load all that is due for an ads account."""
+    world.plan(account)
+    while world.query("SELECT 1 FROM report_requests WHERE finished_at IS NULL"):
+        world.step()
+        world.advance(minutes=3)
+
+
+def advance_to(world: BenchWorld, at: datetime) -> None:
+    """Let time pass up to an instant."""
+    world.advance(seconds=(at - world.bench.now()).total_seconds())
+
+
+def ready(world: BenchWorld) -> tuple[Account, Account]:
+    """Return two countries of one ads account, an hour apart, whose entities are synced."""
+    germany, britain = world.account("DE"), world.account("GB")
+    for account in (germany, britain):
+        world.sync_entities(account)
+    return germany, britain
+
+
+def test_two_countries_are_filled_by_as_many_reports_as_one(world: BenchWorld) -> None:
+    """23 reports load every day of both, each row in its own country and currency."""
+    germany, britain = ready(world)
+    fill(world, germany)
+    assert 23 == len(world.accepted())
+    assert [0] == [
+        row["left"]
+        for row in world.query(
+            "SELECT count(*) AS left FROM report_windows WHERE status <> 'loaded' AND window_date < :today",
+            today=TODAY,
+        )
+    ]
+    for account in (germany, britain):
+        created = world.query(
+            "SELECT data_as_of FROM report_windows WHERE account_id = :account_id AND country_code = :country_code"
+            " AND dataset = 'daily_targets' AND window_date = :day",
+            **account.identity,
+            day=DAY,
+        )
+        assert (
+            world.true_rows(account, DAY, created[0]["data_as_of"])
+            == world.stored_rows(account, DAY)
+            != set()
+        )
+
+
+def test_midnights_an_hour_apart_make_one_report_a_dataset(world: BenchWorld) -> None:
+    """Berlin's day waits for London's; then one report a dataset loads both, and nothing more is due."""
+    germany, britain = ready(world)
+    fill(world, germany)
+    before = len(world.accepted())
+    advance_to(world, datetime(2026, 1, 15, 23, 1, tzinfo=UTC))
+    world.plan(germany)
+    assert world.query("SELECT 1 FROM report_requests WHERE status = 'planned'") == []
+    advance_to(world, datetime(2026, 1, 16, 0, 1, tzinfo=UTC))
+    fill(world, germany)
+    assert before + 5 == len(world.accepted())
+    assert {"loaded"} == {world.window(account, TODAY).status for account in (germany, britain)}
+
+
+def test_a_day_that_is_not_over_in_a_country_does_not_take_the_report(world: BenchWorld) -> None:
+    """With no patience Berlin's day is asked for at its own midnight; London's rows of that day are not loaded, and are no bad rows."""
+    germany, britain = ready(world)
+    fill(world, germany)
+    world.bench.settings.wait_for_countries_hours = 0
+    advance_to(world, datetime(2026, 1, 15, 23, 1, tzinfo=UTC))
+    fill(world, germany)
+    assert ("loaded", "missing") == (world.window(germany, TODAY).status, world.window(britain, TODAY).status)
+    assert world.stored_rows(britain, TODAY) == set()
+    assert world.query("SELECT * FROM quarantined_rows") == []
+
+
+def test_a_load_by_hand_takes_due_siblings_along(world: BenchWorld) -> None:
+    """The same day of the other country, which is due, comes with the report; days that are not due stay as they are."""
+    germany, britain = ready(world)
+    world.plan(germany)
+    world.execute("DELETE FROM report_requests")
+    world.load(germany, DAY)
+    assert (1, 1) == (world.window(germany, DAY).load_count, world.window(britain, DAY).load_count)
+    world.load(germany, DAY)
+    assert (2, 1) == (world.window(germany, DAY).load_count, world.window(britain, DAY).load_count)
+
+
+def test_a_country_that_a_person_disables_leaves_the_report_to_the_others(world: BenchWorld) -> None:
+    """Its window waits for nothing any more; the report is loaded for the other country, and its promise is kept."""
+    germany, britain = ready(world)
+    world.plan(germany)
+    world.execute("DELETE FROM report_requests")
+    request_id = world.ask(germany, DAY)
+    with world.engine.begin() as connection:
+        set_enabled(connection, britain.account_key, enabled=False)
+    world.advance(minutes=2)
+    world.step()
+    assert ("loaded", "failed") == (world.window(germany, DAY).status, world.window(britain, DAY).status)
+    assert "disabled" in (world.window(britain, DAY).failure_reason or "")
+    assert "loaded" == world.request(request_id).status
+    assert {"kept"} == {row["fate"] for row in world.query("SELECT fate FROM job_promises")}
+
+
+def test_actions_of_a_report_name_the_windows_of_each_country(world: BenchWorld) -> None:
+    """The request is the ads account's; what was queued and requested touches both countries' windows, each load its own."""
+    germany, britain = ready(world)
+    world.plan(germany)
+    world.execute("DELETE FROM report_requests")
+    world.load(germany, DAY)
+    [requested] = world.actions("report-requested")
+    assert (germany.ads_account_key, {germany.account_key, britain.account_key}) == (
+        requested["account"],
+        set(requested["accounts"]),
+    )
+    processed = [(action["account"], action["windows"]) for action in world.actions("report-processed")]
+    assert sorted(processed) == [(key, [str(DAY)]) for key in (germany.account_key, britain.account_key)]
+    touched = world.query(
+        "SELECT DISTINCT account_key FROM session_touches WHERE effect = 'requested' AND dataset = :dataset",
+        dataset=DATASET.name,
+    )
+    assert {germany.account_key, britain.account_key} == {row["account_key"] for row in touched}

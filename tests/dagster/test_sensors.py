@@ -275,13 +275,15 @@ def test_a_run_that_waits_in_the_queue_is_under_way_however_long(stocked: World)
 def test_an_account_whose_worker_is_frozen_gets_another_run(stocked: World) -> None:
     """The same is true of each account's own jobs."""
     account = stocked.account("DE")
-    tags = {ACCOUNT_TAG: account.account_key}
+    tags = {ADS_ACCOUNT_TAG: account.ads_account_key}
     put_run(stocked, "refresh_account", DagsterRunStatus.STARTED, tags)
-    assert account.account_key not in [
-        each[ACCOUNT_TAG] for _, each in asked_for(stocked, refresh_due_accounts)
+    assert account.ads_account_key not in [
+        each[ADS_ACCOUNT_TAG] for _, each in asked_for(stocked, refresh_due_accounts)
     ]
     began(stocked, "refresh_account", seconds_ago=200)
-    assert account.account_key in [each[ACCOUNT_TAG] for _, each in asked_for(stocked, refresh_due_accounts)]
+    assert account.ads_account_key in [
+        each[ADS_ACCOUNT_TAG] for _, each in asked_for(stocked, refresh_due_accounts)
+    ]
 
 
 def test_a_load_that_dagster_does_not_know_of_starts_a_run(stocked: World) -> None:

@@ -33,9 +33,10 @@ def test_no_text_controls_the_terminal(stocked: World) -> None:
     """Stored names, reasons and errors, and given arguments, in results, in errors and in JSON."""
     account = stocked.account()
     stocked.execute(
-        "UPDATE advertiser_accounts SET name = :evil, needs_person = :evil, needs_person_for = 'account'",
+        "UPDATE ads_accounts SET name = :evil, needs_person = :evil, needs_person_for = 'account'",
         evil=EVIL,
     )
+    stocked.execute("UPDATE advertiser_accounts SET name = :evil", evil=EVIL)
     ref = AccountRef(account.account_key, account.country_code, account.account_key)
     with (
         pytest.raises(ValueError, match="owned"),

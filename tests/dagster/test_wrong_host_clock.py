@@ -82,8 +82,8 @@ def test_cadence_set_on_host_whose_clock_is_ahead_is_of_today(stocked: World) ->
         5 * 365, "-m", "bidbeacon_pipelines", "accounts", "cadence", account.account_key, "--every", "6h"
     )
     [row] = stocked.rows(
-        "SELECT next_look_at - now() AS ahead FROM advertiser_accounts WHERE account_key = :key",
-        key=account.account_key,
+        "SELECT next_look_at - now() AS ahead FROM ads_accounts WHERE ads_account_key = :key",
+        key=account.ads_account_key,
     )
     assert row["ahead"] < timedelta(hours=7)
 

@@ -140,7 +140,7 @@ def set_longest_period(connection: Connection, account_id: str, dataset: str, da
     connection.execute(
         text("""UPDATE ads_accounts
                    SET longest_periods = longest_periods
-                           || jsonb_build_object(:dataset, least(CAST(longest_periods ->> :dataset AS integer), CAST(:days AS integer))),
+                           || jsonb_build_object(CAST(:dataset AS text), least(CAST(longest_periods ->> CAST(:dataset AS text) AS integer), CAST(:days AS integer))),
                        planned_at = NULL
                  WHERE account_id = :account_id"""),
         {"account_id": account_id, "dataset": dataset, "days": days},

@@ -30,14 +30,14 @@ def list_overdue(connection: Connection, dataset: str, due_before: datetime) -> 
 
 # Quarantined rows are missing from a sum for a reason that is known: such a window is compared with nothing. Those without a
 # readable day may be any window's of their report.
-_UNDATED = "WITH undated AS (SELECT DISTINCT request_id FROM quarantined_rows WHERE window_date IS NULL)"
+_UNDATED = "WITH undated AS (SELECT DISTINCT request_id, country_code FROM quarantined_rows WHERE window_date IS NULL)"
 _PAIRS = """
     SELECT a.account_key, w.window_date, coalesce(w.spend, 0) AS spend, coalesce(o.spend, 0) AS other_spend,
            coalesce(w.sales, 0) AS sales, coalesce(o.sales, 0) AS other_sales,
            greatest(w.data_as_of - o.data_as_of, o.data_as_of - w.data_as_of) AS gap,
            coalesce(w.quarantined_count, 0) + coalesce(o.quarantined_count, 0)
-           + CAST(coalesce(w.loaded_by_request IN (SELECT request_id FROM undated)
-                        OR o.loaded_by_request IN (SELECT request_id FROM undated), false) AS integer) AS quarantined
+           + CAST(coalesce((w.loaded_by_request, w.country_code) IN (SELECT request_id, country_code FROM undated)
+                        OR (o.loaded_by_request, o.country_code) IN (SELECT request_id, country_code FROM undated), false) AS integer) AS quarantined
       FROM report_windows w
       JOIN report_windows o USING (account_id, country_code, window_date)
       JOIN advertiser_accounts a USING (account_id, country_code)

@@ -17,7 +17,7 @@ class RowCounts:
         rows_summed: Rows that were added to others of the same key.
         rows_quarantined: Rows that can't be understood.
         rows_withheld: Good rows of windows that did not take them: refused, held or unconfirmed.
-        rows_not_waited_for: Rows of other countries, and of ad products that were not asked for.
+        rows_not_waited_for: Rows of other countries, of days that no window waits for, and of ad products that were not asked for.
     """
 
     rows_read: int

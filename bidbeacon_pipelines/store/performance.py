@@ -344,13 +344,13 @@ _END_LOADED = text("""
            loaded_by_request = :request_id,
            row_count = :rows, quarantined_count = :bad, unresolved_count = :unresolved, spend = :spend, sales = :sales,
            next_refresh_at = :next, failure_reason = NULL, held_digest = NULL, held_rows = NULL, held_count = 0, wanted_by = NULL
-     WHERE request_id = :request_id AND window_date = :day""")
+     WHERE request_id = :request_id AND country_code = :country_code AND window_date = :day""")
 _END_KEPT = text("""
     UPDATE report_windows
        SET status = :status, request_id = NULL, next_refresh_at = :next, failure_reason = :reason,
            held_digest = :digest, held_rows = :held, wanted_by = NULL,
            held_count = CASE WHEN CAST(:digest AS text) IS NULL THEN 0 ELSE held_count + 1 END
-     WHERE request_id = :request_id AND window_date = :day""")
+     WHERE request_id = :request_id AND country_code = :country_code AND window_date = :day""")
 
 
 def end_windows(connection: Connection, scope: Scope, ends: Sequence[WindowEnd]) -> None:

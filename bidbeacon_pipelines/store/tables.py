@@ -574,7 +574,7 @@ class FieldSpelling(PipelinesBase):
 class ReportLoad(PipelinesBase):
     """One row is the load of a report into the windows of one account: what became of each row of its files.
 
-    `rows_withheld` are good rows of windows that did not take them, `rows_not_waited_for` those of other countries and ad products.
+    `rows_withheld` are good rows of windows that did not take them, `rows_not_waited_for` those of other countries, days and ad products.
     """
 
     __tablename__ = "report_loads"

@@ -143,10 +143,13 @@ class LoadWorld:
         age: float = 0,
         dataset: Dataset = DATASET,
         bad_row_share: float = 0.02,
+        period: tuple[date, date] | None = None,
     ) -> LoadResult:
         """Load one report for these days whose data is as of so many days after `AS_OF`."""
         parts = [self.write_part(rows)]
-        return self.load_parts(parts, days=days, age=age, dataset=dataset, bad_row_share=bad_row_share)
+        return self.load_parts(
+            parts, days=days, age=age, dataset=dataset, bad_row_share=bad_row_share, period=period
+        )
 
     def load_parts(
         self,
@@ -156,6 +159,7 @@ class LoadWorld:
         age: float = 0,
         dataset: Dataset = DATASET,
         bad_row_share: float = 0.02,
+        period: tuple[date, date] | None = None,
     ) -> LoadResult:
         """Load a report's files."""
         rules = LoadRules(
@@ -174,6 +178,7 @@ class LoadWorld:
                 parts,
                 targets=TargetIndex(list_targets(connection, self.account)),
                 rules=rules,
+                period=period,
             )
             ended = text("UPDATE report_requests SET status = 'loaded', finished_at = now() WHERE id = :id")
             connection.execute(ended, {"id": scope.request_id})

@@ -189,7 +189,7 @@ REFUSED: dict[str, Case] = {
         creates=1,
         seconds=0,
         reason="Multi-account authorization failed",
-        person=r"Multi-account authorization failed.*Grant the .* right to report.*accounts enable US\.1kc1",
+        person=r"Multi-account authorization failed.*Grant the .* right to report.*accounts enable CA\.1kc1",
     ),
     "forbidden: create": Confirmed(faults=(once("forbidden", "create_report"),)),
     "forbidden: create, always": NeedsPerson(

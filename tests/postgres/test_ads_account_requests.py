@@ -2,7 +2,9 @@
 
 from datetime import UTC, date, datetime, timedelta
 
+from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.store.accounts import Account, set_enabled
+from bidbeacon_pipelines.store.ads_accounts import list_ads_accounts_with_due_work
 from tests.postgres.bench_world import DATASET, BenchWorld
 
 TODAY = date(2026, 1, 15)
@@ -121,9 +123,68 @@ def test_actions_of_a_report_name_the_windows_of_each_country(world: BenchWorld)
         set(requested["accounts"]),
     )
     processed = [(action["account"], action["windows"]) for action in world.actions("report-processed")]
+    rows = {row["country_code"]: row["rows_loaded"] for row in world.query("SELECT * FROM report_loads")}
+    kept = {account.country_code: world.window(account, DAY).row_count for account in (germany, britain)}
+    assert (
+        rows
+        == kept
+        == {account.country_code: len(world.stored_rows(account, DAY)) for account in (germany, britain)}
+    )
     assert sorted(processed) == [(key, [str(DAY)]) for key in (germany.account_key, britain.account_key)]
     touched = world.query(
         "SELECT DISTINCT account_key FROM session_touches WHERE effect = 'requested' AND dataset = :dataset",
         dataset=DATASET.name,
     )
     assert {germany.account_key, britain.account_key} == {row["account_key"] for row in touched}
+
+
+def test_a_report_that_is_too_large_is_split_for_all_countries(world: BenchWorld) -> None:
+    """The windows of both are due at once, and plans that are longer than what was learned are made anew before they are created."""
+    germany, britain = ready(world)
+    world.plan(germany)
+    world.execute(
+        """UPDATE report_windows SET next_refresh_at = NULL
+            WHERE dataset <> :dataset OR window_date NOT BETWEEN CAST(:day AS date) - 15 AND :day""",
+        dataset=DATASET.name,
+        day=DAY,
+    )
+    world.execute("DELETE FROM report_requests")
+    world.execute("UPDATE ads_accounts SET planned_at = NULL, longest_periods = '{\"daily_targets\": 8}'")
+    world.break_with("too_large", days=4)
+    while is_due(world, germany):
+        fill(world, germany)
+    [learned] = world.query(
+        "SELECT longest_periods FROM ads_accounts WHERE account_id = :id", id=germany.account_id
+    )
+    assert {DATASET.name: 4} == learned["longest_periods"]
+    loaded = world.query(
+        "SELECT end_date - start_date + 1 AS days FROM report_requests WHERE status = 'loaded'"
+    )
+    assert [4, 4, 4, 4] == [row["days"] for row in loaded]
+    assert {"loaded"} == {world.window(account, DAY).status for account in (germany, britain)}
+    [split] = world.actions("report-split")
+    assert {germany.account_key, britain.account_key} == set(split["accounts"])
+
+
+def is_due(world: BenchWorld, account: Account) -> bool:
+    """Whether something is due for an ads account that is not planned."""
+    with world.engine.begin() as connection:
+        due = list_ads_accounts_with_due_work(connection, now=world.bench.now(), datasets=tuple(DATASETS))
+    return account.ads_account_key in due
+
+
+def test_silence_of_one_country_leaves_the_other_its_rows(world: BenchWorld) -> None:
+    """A report without Germany's rows is loaded for Britain; Germany's window is unconfirmed, and each row is counted in each load."""
+    germany, britain = ready(world)
+    world.plan(germany)
+    world.execute("DELETE FROM report_requests")
+    world.break_with("country_missing", times=1)
+    world.load(germany, DAY)
+    assert ("unconfirmed", "loaded") == (world.window(germany, DAY).status, world.window(britain, DAY).status)
+    counts = {row["country_code"]: row for row in world.query("SELECT * FROM report_loads")}
+    assert counts["DE"]["rows_read"] == counts["DE"]["rows_not_waited_for"] == counts["GB"]["rows_read"]
+    assert 0 < counts["GB"]["rows_loaded"]
+    world.advance(minutes=15)
+    fill(world, germany)
+    assert "loaded" == world.window(germany, DAY).status
+    assert {"kept"} == {row["fate"] for row in world.query("SELECT fate FROM job_promises")}

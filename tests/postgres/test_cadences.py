@@ -72,12 +72,12 @@ def load_all(world: BenchWorld, due: Callable[[], list[str]]) -> int:
 
 
 def test_a_round_plans_all_that_was_due(world: BenchWorld, due: Callable[[], list[str]]) -> None:
-    """An empty account with a daily cadence is planned in one refresh, with all of its 14 reports, and then waits for a day."""
+    """An empty account with a daily cadence is planned in one refresh, with all of its 23 reports, and then waits for a day."""
     set_by_person(world, DAILY)
     began = world.bench.now()
     assert load_all(world, due) == 1
     assert stored(world, "next_look_at") == began + timedelta(days=1)
-    assert len(world.accepted()) == 14
+    assert len(world.accepted()) == 23
 
 
 def test_nothing_starts_before_the_next_round(world: BenchWorld, due: Callable[[], list[str]]) -> None:

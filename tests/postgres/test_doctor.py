@@ -294,7 +294,18 @@ def test_doctor_looks_at_everything_in_order(environment: SimpleNamespace) -> No
     result = doctor("--json")
     assert result.exit_code == 0, result.output
     levels = {name: check["level"] for name, check in by_name(result).items()}
-    names = ["database", "sandbox", "accounts", "requests", "windows", "sessions", "calls", "Dagster", "disk"]
+    names = [
+        "database",
+        "sandbox",
+        "accounts",
+        "requests",
+        "gates",
+        "windows",
+        "sessions",
+        "calls",
+        "Dagster",
+        "disk",
+    ]
     assert names == list(levels)
     assert {"accounts", "Dagster"} == {name for name, level in levels.items() if level == "warning"}
     assert by_name(result)["database"]["facts"]["revision"] == list_revisions()[-1]

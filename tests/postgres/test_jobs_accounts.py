@@ -236,7 +236,7 @@ def test_a_broken_export_file_stores_nothing_of_it(world: BenchWorld) -> None:
 
 def test_rows_of_unknown_targets_bring_the_next_entity_sync_forward(world: BenchWorld) -> None:
     """An account whose loads since its last sync named targets that nobody knows is synced after six hours, not after a day."""
-    world.break_with("unknown_target")
+    world.break_with("unknown_target", share=0.5)
     account = world.account()
     world.sync_entities(account)
     assert due_for_entities(world, hours=7) == []

@@ -87,13 +87,15 @@ def _spend(values: dict[str, str] | None) -> Decimal:
 def test_scheduled_refreshes_fill_an_account_with_few_reports(world: BenchWorld) -> None:
     """Every window is loaded by as few reports as Amazon's longest periods allow, as many at a time as the gate allows: 7 a daily dataset, 1 an hourly one."""
     account = world.account("JP")
-    for _ in range(13):
+    allowed = 2
+    for _ in range(20):
         world.refresh(account)
         [gate] = world.query(
             """SELECT floor(in_flight_limit) AS places, (SELECT count(*) FROM report_requests WHERE status = 'in_flight') AS in_flight
                  FROM report_gates"""
         )
-        assert 0 <= gate["in_flight"] <= gate["places"]
+        assert gate["in_flight"] <= max(allowed, gate["places"])
+        allowed = gate["places"]  # a refused create halves it below what is in flight
         world.advance(minutes=2)
     [left] = world.query(
         "SELECT count(*) FROM report_windows WHERE status <> 'loaded' AND window_date < '2026-01-15'"

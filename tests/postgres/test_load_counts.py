@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from tests.postgres.load_world import DAY, LoadWorld, Raw, report_row
 
 DAYS = [DAY, DAY + timedelta(days=1)]
+NOT_WAITED_FOR = DAY + timedelta(days=2)
 _ADS = st.integers(1, 5)
 
 
@@ -27,6 +28,8 @@ def rows(draw: st.DrawFn) -> Raw:
         {"campaign.id": None},
         {"date.value": "yesterday"},
         {"date.value": "2020-01-01"},
+        {"date.value": str(NOT_WAITED_FOR)},
+        {"date.value": str(NOT_WAITED_FOR), "metric.clicks": -1},
         {"campaign.country": "CA", "metric.clicks": -1},
         {"campaign.country": False},
         {"adProduct.value": "Sponsored Brands", "ad.id": None},
@@ -37,10 +40,9 @@ def rows(draw: st.DrawFn) -> Raw:
 
 
 def is_of_others(row: Raw) -> bool:
-    """Whether a row is another country's or of an ad product that was not asked for."""
-    return row["campaign.country"] == "CA" or (
-        row["campaign.country"] == "US" and row["adProduct.value"] == "Sponsored Brands"
-    )
+    """Whether a row is another country's, of an ad product that was not asked for, or of a day that no window waits for."""
+    not_ours = row["adProduct.value"] == "Sponsored Brands" or row["date.value"] == str(NOT_WAITED_FOR)
+    return row["campaign.country"] == "CA" or (row["campaign.country"] == "US" and not_ours)
 
 
 def is_good(row: Raw) -> bool:
@@ -79,7 +81,7 @@ def expected_counts(report: Sequence[Raw], loaded: Sequence[date]) -> dict[str, 
 @given(report=st.lists(rows(), max_size=60), share=st.sampled_from([0.0, 0.3, 1.0]))
 def test_every_row_is_counted_once(shelf: LoadWorld, report: list[Raw], share: float) -> None:
     """Whatever a report has, and whichever windows take it, what is stored with the load adds up and is true."""
-    result = shelf.load(report, days=DAYS, bad_row_share=share)
+    result = shelf.load(report, days=DAYS, bad_row_share=share, period=(DAYS[0], NOT_WAITED_FOR))
     counts = stored_counts(shelf)
     assert expected_counts(report, result.loaded) == counts
     assert counts.pop("rows_read") == sum(counts.values())

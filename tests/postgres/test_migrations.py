@@ -134,7 +134,7 @@ def test_four_processes_migrate_one_database_once(empty_url: str) -> None:
 
 
 def test_countries_of_before_get_one_ads_account(empty_url: str) -> None:
-    """Two countries of one id share a row with a key of its own, the cadence that one of them had, and their requests."""
+    """Two countries of one id share a row with a key of its own, the cadence that one of them had, what was learned, and their requests."""
     upgrade(empty_url, "0011")
     ask(
         empty_url,
@@ -149,7 +149,16 @@ def test_countries_of_before_get_one_ads_account(empty_url: str) -> None:
         """INSERT INTO report_requests (account_id, country_code, dataset, slot, start_date, end_date)
            VALUES ('amzn1.1kc1bk217k', 'US', 'daily_targets', 1, '2026-01-01', '2026-01-01') RETURNING 1""",
     )
+    upgrade(empty_url, "0018")
+    ask(
+        empty_url,
+        """INSERT INTO report_limits (account_id, dataset, longest_period_days)
+           VALUES ('amzn1.1kc1bk217k', 'daily_targets', 30), ('amzn1.1kc1bk217k', 'daily_products', 60) RETURNING 1""",
+    )
     upgrade(empty_url)
+    assert [({"daily_targets": 30, "daily_products": 60},), ({},)] == ask(
+        empty_url, "SELECT longest_periods FROM ads_accounts ORDER BY account_id"
+    )
     assert [("1kc1bk21z", None), ("acme-merch.1kc1bk217", "06:00:00")] == ask(
         empty_url, "SELECT ads_account_key, CAST(refresh_every AS text) FROM ads_accounts"
     )

@@ -226,9 +226,9 @@ def test_coverage_is_asked_of_whoever_knows_it(covering: httpx.Client) -> None:
 @pytest.mark.parametrize(
     ("query", "status", "said"),
     [
-        ({"days": "0"}, 400, "Expected days to be a number from 1 to 500"),
+        ({"days": "0"}, 400, "Expected days to be a number from 1 to 750"),
         ({"days": "many"}, 400, "Expected days to be a number"),
-        ({"days": "0000000019999"}, 400, "Expected days to be a number from 1 to 500, got: '0000000019999'."),
+        ({"days": "0000000019999"}, 400, "Expected days to be a number from 1 to 750, got: '0000000019999'."),
         ({"to": "tomorrow"}, 400, "Expected to to be a day like"),
         ({"to": "0001-01-01"}, 400, "Expected to to be a day like"),
         ({"dataset": "x" * 201}, 400, "The value of dataset is too long"),

@@ -358,3 +358,13 @@ def test_no_row_breaks_the_check(changes: dict[str, Any], dropped: set[str]) -> 
         assert "\0" not in f"{row.target_value}{row.target_match_type}{row.campaign_name}".encode().decode()
     else:
         assert isinstance(result, ForeignRow) or result.reason
+
+
+@pytest.mark.parametrize("clicks", [18, -1], ids=["good", "bad"])
+def test_rows_of_days_that_nothing_waits_for_are_not_checked(clicks: int) -> None:
+    """A day of the report that is in no window of the country is no bad row, whatever it has; a day outside of the report is."""
+    other = RAW | {"date.value": "2025-12-28", "metric.clicks": clicks}
+    assert ForeignRow(0, "US") == _check(other, period=(date(2025, 12, 28), DAY))
+    outside = _check(other, period=(DAY, DAY))
+    assert isinstance(outside, BadRow)
+    assert outside.window_date is None

@@ -122,7 +122,7 @@ def test_states_accounts_and_the_table_narrow_it_down(
     page.locator("#query").fill("nobody")
     page.get_by_role("link", name="Show all accounts").click()
     page.get_by_role("link", name="Table").click()
-    expect(page.locator("tbody tr").first.locator("td").nth(6)).to_have_text("1")
+    expect(page.locator("tbody tr").first.locator("td").nth(7)).to_have_text("1")
     page.locator("tbody").get_by_role("link", name=str(TO - timedelta(days=5))).click()
     expect(page.locator(".verdict")).to_contain_text("Its report failed")
     assert "view=table" in page.url

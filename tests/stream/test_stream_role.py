@@ -27,6 +27,9 @@ from bidbeacon_sessions.stream import StreamServer
 Serve = Callable[..., AbstractContextManager[StreamServer]]
 
 AN_ACCOUNT = """
+    WITH ads_account AS (
+        INSERT INTO ads_accounts (account_id, ads_account_key, name, client_id, region, time_zone)
+        VALUES ('amzn1.one', 'one', 'One', 'client', 'NA', 'America/Los_Angeles'))
     INSERT INTO advertiser_accounts (account_id, country_code, account_key, name, amazon_status, region, currency_code, time_zone)
     VALUES ('amzn1.one', 'US', 'US.one', 'One', 'CREATED', 'NA', 'USD', 'America/Los_Angeles')"""
 

@@ -35,7 +35,7 @@ BREAKAGES = {
 """What is done to the tables, by what it is."""
 
 
-LEAVES, STAYS = date(2024, 12, 3), date(2024, 12, 20)
+LEAVES, STAYS = date(2024, 3, 3), date(2024, 3, 20)
 """Two days of the account's history: as the first is the oldest, Amazon soon ends it."""
 NEVER_LOADED = """
     UPDATE report_windows SET status = 'missing', load_count = 0, last_loaded_at = NULL, data_as_of = NULL, next_refresh_at = NULL
@@ -45,7 +45,7 @@ TABLES = ("performance_daily", "quarantined_rows", "report_windows")
 
 @contextmanager
 def filled(engine: Engine, home: Path, *faults: FaultRule) -> Iterator[Simulation]:
-    """Give one account's fifteen months, loaded in three simulated hours."""
+    """Give one account's 24 months, loaded in three simulated hours."""
     with only_daily_targets(), running_sandbox(config(seed=1, faults=faults)) as sandbox:
         office = Office(engine, sandbox, home, bad_row_share=BAD_ROW_SHARE)
         account_id = sandbox.state.world.accounts.accounts[0].account_id
@@ -69,7 +69,7 @@ def test_a_day_that_is_given_up_while_amazon_serves_it_is_found(engine: Engine, 
     with filled(engine, tmp_path) as simulation:
         let_pass_with_a_hole(simulation, LEAVES, days=3)
         assert ([LEAVES], [], []) == (given_up(simulation), *found_missing(simulation))
-        datasets._REGISTRY[DATASET.name] = replace(DATASET, history_months=14)
+        datasets._REGISTRY[DATASET.name] = replace(DATASET, history_months=23)
         let_pass_with_a_hole(simulation, STAYS, days=1)
         assert ([LEAVES, STAYS], [STAYS], [STAYS]) == (given_up(simulation), *found_missing(simulation))
 

@@ -18,7 +18,7 @@ Statement = tuple[str, Any]
 
 
 def explain_due_work(connection: Connection, *, now: datetime) -> str:
-    """Give the question which ads accounts have due work, with its plan."""
+    """Return the question which ads accounts have due work, with its plan."""
     return explained(
         connection,
         "Which ads accounts have due work",
@@ -29,7 +29,7 @@ def explain_due_work(connection: Connection, *, now: datetime) -> str:
 def explain_planning(
     connection: Connection, account: Account, dataset: Dataset, *, now: datetime, session_id: UUID
 ) -> Iterator[str]:
-    """Give the statements that plan an ads account and create its reports, each with its plan; the caller rolls back."""
+    """Return the statements that plan an ads account and create its reports, each with its plan; the caller rolls back."""
     today, account_id = now.date(), account.account_id
     calls: Mapping[str, Any] = {
         "The days that planning an ads account must know of": lambda: list_days_to_plan(

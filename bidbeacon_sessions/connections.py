@@ -99,7 +99,7 @@ def _name_at_checkout(driver: _Driver, entry: ConnectionPoolEntry, _: object) ->
 
 
 def _rename(driver: _Driver, name: str, session_id: UUID | None) -> None:
-    """Give a connection its name; refuse that of a session that is closed."""
+    """Name a connection; refuse that of a session that is closed."""
     values = {"name": name, "id": session_id}
     statement = _NAME if session_id is None else _NAME_WHILE_RUNNING
     named = driver.execute(statement, values, prepare=False).fetchone()

@@ -184,7 +184,7 @@ def _flush_output() -> None:
 
 
 def database_url(settings: Settings) -> str:
-    """Give the address of the database, whose tables are those that this program needs.
+    """Return the address of the database, whose tables are those that this program needs.
 
     Raises:
         DatabaseUnavailableError: There is none.

@@ -71,7 +71,7 @@ class BidBeaconStorage(DagsterPostgresStorage):
 
 
 def open_database_with_dagster() -> str:
-    """Give our database's address, after a look at our tables and at Dagster's; an embedded database gets those that are missing.
+    """Return our database's address, after a look at our tables and at Dagster's; an embedded database gets those that are missing.
 
     Raises:
         SchemaError: Tables are missing, older or newer.
@@ -114,7 +114,7 @@ def _apply_dagsters_migrations(url: str) -> None:
 
 
 def dagster_database_url(url: str, *more_options: str) -> str:
-    """Give the address in SQLAlchemy's form for psycopg2, which dagster-postgres needs, in UTF-8 and with `dagster` as its schema.
+    """Return the address in SQLAlchemy's form for psycopg2, which dagster-postgres needs, in UTF-8 and with `dagster` as its schema.
 
     Options that the address has already are kept.
     """

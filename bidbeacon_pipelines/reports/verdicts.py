@@ -201,7 +201,7 @@ def is_overdue(known: KnownWindow) -> bool:
 
 
 def next_round(known: KnownWindow) -> datetime | None:
-    """Give when the ads account's cadence lets a due window be asked for; None where it doesn't wait for that, or is planned."""
+    """Return when the ads account's cadence lets a due window be asked for; None where it doesn't wait for that, or is planned."""
     at = known.account.next_round_at
     waits = known.window.wanted_by is None and known.facts.planned is None
     return at if at is not None and at > known.now and waits else None

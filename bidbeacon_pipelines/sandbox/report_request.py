@@ -138,7 +138,7 @@ def check_period(request: ReportRequest, today: date) -> None:
 
 
 def first_served(today: date, *, hourly: bool) -> date:
-    """Give the oldest day of which there still are reports: 14 days back hourly, 24 months back daily."""
+    """Return the oldest day of which there still are reports: 14 days back hourly, 24 months back daily."""
     if hourly:
         return today - timedelta(days=HOURLY_DAYS_BACK)
     months = today.year * 12 + today.month - 1 - DAILY_MONTHS_BACK

@@ -15,7 +15,7 @@ _ACCOUNT = text("""
 
 
 def find_account_row(connection: Connection, key: str) -> RowMapping | None:
-    """Give an account, or None: the fields of `AccountFacts`, its ids, its currency, and client id and region of its ads account."""
+    """Return an account, or None: the fields of `AccountFacts`, its ids, its currency, and client id and region of its ads account."""
     return connection.execute(_ACCOUNT, {"key": key}).mappings().first()
 
 
@@ -29,7 +29,7 @@ _WINDOW = text(f"""
 def find_window_row(
     connection: Connection, account: RowMapping, dataset: str, day: date
 ) -> RowMapping | None:
-    """Give the stored window, or None: the fields of `StoredWindow`, and the last request that it waited for."""
+    """Return the stored window, or None: the fields of `StoredWindow`, and the last request that it waited for."""
     return connection.execute(_WINDOW, _values(account, dataset, day)).mappings().first()
 
 
@@ -61,7 +61,7 @@ _ENDED = text("""
 def find_ended_request_row(
     connection: Connection, account: RowMapping, dataset: str, day: date, request_id: int | None
 ) -> RowMapping | None:
-    """Give the last request that a window waited for, if it has ended, or None: the fields of `EndedRequest`."""
+    """Return the last request that a window waited for, if it has ended, or None: the fields of `EndedRequest`."""
     values = _values(account, dataset, day) | {"id": request_id}
     return connection.execute(_ENDED, values).mappings().first()
 

@@ -44,7 +44,7 @@ def read_server(connection: Connection) -> ServerState:
 
 
 def read_requests(connection: Connection, *, late_since: datetime) -> RequestsState:
-    """Give the state of requests at Amazon; overdue are those whose next step was due before an instant, of accounts that may be asked for."""
+    """Return the state of requests at Amazon; overdue are those whose next step was due before an instant, of accounts that may be asked for."""
     row = connection.execute(
         text("""SELECT count(*) AS in_flight, min(coalesce(sent_at, created_at)) AS oldest_since,
                         count(*) FILTER (WHERE due_at < :late) AS overdue, min(due_at) FILTER (WHERE due_at < :late) AS overdue_since

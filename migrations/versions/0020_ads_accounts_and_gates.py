@@ -136,7 +136,7 @@ def _fill_ads_accounts() -> None:
 
 
 def _keys(named: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """Give each ads account its key: a slug of its name, and as much of its id's end as tells it from the others, eight or more."""
+    """Return each ads account's key: a slug of its name, and as much of its id's end as tells it from the others, eight or more."""
     tails = {account_id: account_id.rsplit(".", 1)[-1] for account_id, _ in named}
     for account_id, name in named:
         tail = tails[account_id]

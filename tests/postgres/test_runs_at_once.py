@@ -28,19 +28,20 @@ ROUNDS = 20
 def run(world: BenchWorld, database_url: str) -> None:
     """Refresh the account as a process of its own does: own connections, own client, own session."""
     engine = make_engine(database_url, pool_size=1)
+    store = SessionStore(engine)
     try:
         with (
             AdsApiClient(
                 SANDBOX_CREDENTIALS, Endpoints.sandbox(world.sandbox.url), retry=IMPATIENT
             ) as client,
-            with_job_session("refresh-account", store=SessionStore(engine)) as session,
+            with_job_session("refresh-account", store=store) as session,
         ):
             bench = Workbench(engine, client, world.bench.settings, world.bench.clock, world.bench.sleep)
             step_requests(bench, session)
             refresh_account(bench, session, bench.ads_account(world.account("JP").ads_account_key))
             create_reports(bench, session)
     finally:
-        engine.dispose()
+        store.dispose()
 
 
 @pytest.mark.parametrize("sandbox", [{"rows_per_day": 5}], indirect=True)

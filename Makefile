@@ -9,9 +9,11 @@ AT :=
 TESTS :=
 KEEP :=
 RUNS :=
+TITLE := Change tables
+SQUASH :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev test check format docs test-faults test-clock bench chromium faketime lock clean
+.PHONY: help install dev test check format docs test-faults test-clock bench migration chromium faketime lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -45,6 +47,9 @@ bench: $(STAMP) ## Measure, and fail where a bound is missed: SUITE=ingest|page|
 
 docs: $(STAMP) ## Make docs/actions.md anew from the action classes
 	$(BIN)/python -m bidbeacon_sessions.catalogue bidbeacon_pipelines.actions > docs/actions.md
+
+migration: $(STAMP) ## Write the next migration from the tables' classes: TITLE="Add portfolios"; SQUASH=1 writes 0001 anew
+	@exec $(BIN)/python -m migrations.generate $(if $(SQUASH),--squash,"$(TITLE)")
 
 lock: $(STAMP) ## Resolve pyproject.toml anew into requirements.lock
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --group dev pyproject.toml \

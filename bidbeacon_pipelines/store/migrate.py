@@ -6,7 +6,7 @@ lets the others go ahead, and tries again.
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -37,9 +37,9 @@ class SchemaError(RuntimeError):
     """The tables are not those that this program needs, or can't be changed now; the message says what to do."""
 
 
-def list_revisions() -> list[str]:
-    """Return the migrations that this program has, the oldest first: the numbers of their files."""
-    return sorted(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+def list_revisions(folder: Path = MIGRATIONS) -> list[str]:
+    """Return the migrations that a folder has, by default this program's, the oldest first: the numbers of their files."""
+    return sorted(path.name.partition("_")[0] for path in (folder / "versions").glob("[0-9]*.py"))
 
 
 def read_revision(connection: Connection) -> str | None:
@@ -52,9 +52,9 @@ def read_revision(connection: Connection) -> str | None:
     return revision
 
 
-def schema_problem(revision: str | None) -> str | None:
-    """Return why this program can't work on tables of a revision, and what to do; None where it can."""
-    known = list_revisions()
+def schema_problem(revision: str | None, known: Sequence[str] = ()) -> str | None:
+    """Return why a program of the `known` migrations, by default this one, can't work on tables of a revision, and what to do; None where it can."""
+    known = known or list_revisions()
     if revision == known[-1]:
         return None
     if revision is None:
@@ -90,6 +90,7 @@ def upgrade(
     *,
     report: Report = lambda _: None,
     patience: float = PATIENCE_SECONDS,
+    folder: Path = MIGRATIONS,
 ) -> None:
     """Apply every migration that the database does not have yet; safe to call from several processes at once.
 
@@ -98,14 +99,15 @@ def upgrade(
         revision: Where to stop; absent: at the newest.
         report: Called with a line where it has to wait.
         patience: For how many seconds it tries to get locks that others hold.
+        folder: Where the migrations are.
 
     Raises:
         SchemaError: the tables are newer than this program, another program's, or in use for too long.
     """
     with schema_lock(database_url, report) as connection:
-        _refuse_others(read_revision(connection))
+        _refuse_others(read_revision(connection), list_revisions(folder))
         connection.commit()
-        patiently(lambda: _apply(connection, revision or "head"), report, patience)
+        patiently(lambda: _apply(connection, folder, revision or "head"), report, patience)
 
 
 @contextmanager
@@ -172,10 +174,10 @@ def patiently(change: Callable[[], None], report: Report, patience: float = PATI
         raise
 
 
-def _apply(connection: Connection, revision: str) -> None:
+def _apply(connection: Connection, folder: Path, revision: str) -> None:
     connection.rollback()  # of an attempt that failed
     config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("script_location", str(folder))
     config.attributes["connection"] = connection
     event.listen(connection, "begin", _limit_waiting)
     try:
@@ -194,9 +196,9 @@ def _limit_waiting(connection: Connection) -> None:
     connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
 
 
-def _refuse_others(revision: str | None) -> None:
-    problem = schema_problem(revision)
-    if problem is not None and revision is not None and revision not in list_revisions():
+def _refuse_others(revision: str | None, known: Sequence[str]) -> None:
+    problem = schema_problem(revision, known)
+    if problem is not None and revision is not None and revision not in known:
         raise SchemaError(problem)
 
 

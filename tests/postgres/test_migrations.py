@@ -15,10 +15,8 @@ from sqlalchemy import MetaData, text
 
 from bidbeacon_pipelines.store.engine import make_engine
 from bidbeacon_pipelines.store.migrate import MIGRATIONS, list_revisions, upgrade
+from bidbeacon_pipelines.store.restatements import WINDOW_RESTATEMENTS_VIEW
 from bidbeacon_pipelines.store.tables import PipelinesBase
-from bidbeacon_sessions import SessionStore
-from bidbeacon_sessions.search import SessionFilter
-from bidbeacon_sessions.store import list_sessions
 from bidbeacon_sessions.tables import JOB_PROMISES_VIEW, JOB_SESSIONS_VIEW, SessionsBase
 
 HEAD = list_revisions()[-1]
@@ -101,8 +99,10 @@ def test_the_view_has_the_promised_columns(database_url: str) -> None:
 
 def test_the_migrations_views_are_the_packages_own() -> None:
     """A view is written out in its migration, which imports nothing of ours, and says what the package says."""
-    assert JOB_SESSIONS_VIEW == load_migration("0001_first_tables").JOB_SESSIONS_VIEW
-    assert JOB_PROMISES_VIEW == load_migration("0008_session_promises").JOB_PROMISES_VIEW
+    first = load_migration("0001_tables")
+    assert JOB_SESSIONS_VIEW == first.JOB_SESSIONS_VIEW
+    assert JOB_PROMISES_VIEW == first.JOB_PROMISES_VIEW
+    assert WINDOW_RESTATEMENTS_VIEW == first.WINDOW_RESTATEMENTS_VIEW
 
 
 def test_no_migration_imports_our_packages() -> None:
@@ -131,91 +131,3 @@ def test_four_processes_migrate_one_database_once(empty_url: str) -> None:
         list(pool.map(upgrade, [empty_url] * 4))
     assert [(1,)] == ask(empty_url, "SELECT count(*) FROM session_change_cursor")
     assert [(HEAD,)] == ask(empty_url, "SELECT version_num FROM alembic_version")
-
-
-def test_countries_of_before_get_one_ads_account(empty_url: str) -> None:
-    """Two countries of one id share a row with a key of its own, the cadence that one of them had, what was learned, and their requests."""
-    upgrade(empty_url, "0011")
-    ask(
-        empty_url,
-        """INSERT INTO advertiser_accounts (account_id, country_code, account_key, name, amazon_status, region, currency_code, time_zone,
-                                            refresh_every)
-           VALUES ('amzn1.1kc1bk217k', 'CA', 'CA.a', 'Acmé Merch', 'CREATED', 'NA', 'CAD', 'America/Los_Angeles', NULL),
-                  ('amzn1.1kc1bk217k', 'US', 'US.a', 'Acmé Merch', 'CREATED', 'NA', 'USD', 'America/Los_Angeles', '6 hours'),
-                  ('amzn1.1kc1bk21zz', 'JP', 'JP.b', '株式会社', 'CREATED', 'FE', 'JPY', 'Asia/Tokyo', NULL) RETURNING 1""",
-    )
-    ask(
-        empty_url,
-        """INSERT INTO report_requests (account_id, country_code, dataset, slot, start_date, end_date)
-           VALUES ('amzn1.1kc1bk217k', 'US', 'daily_targets', 1, '2026-01-01', '2026-01-01') RETURNING 1""",
-    )
-    upgrade(empty_url, "0018")
-    ask(
-        empty_url,
-        """INSERT INTO report_limits (account_id, dataset, longest_period_days)
-           VALUES ('amzn1.1kc1bk217k', 'daily_targets', 30), ('amzn1.1kc1bk217k', 'daily_products', 60) RETURNING 1""",
-    )
-    upgrade(empty_url)
-    assert [({"daily_targets": 30, "daily_products": 60},), ({},)] == ask(
-        empty_url, "SELECT longest_periods FROM ads_accounts ORDER BY account_id"
-    )
-    assert [("1kc1bk21z", None), ("acme-merch.1kc1bk217", "06:00:00")] == ask(
-        empty_url, "SELECT ads_account_key, CAST(refresh_every AS text) FROM ads_accounts"
-    )
-    assert [("acme-merch.1kc1bk217",)] == ask(
-        empty_url, "SELECT ads_account_key FROM report_requests JOIN ads_accounts USING (account_id)"
-    )
-
-
-def test_what_was_loaded_before_there_were_five_datasets_stays(empty_url: str) -> None:
-    """Rows of daily targets keep their key, and the day up to which windows exist is the one dataset's own."""
-    upgrade(empty_url, "0002")
-    ask(
-        empty_url,
-        """INSERT INTO advertiser_accounts (account_id, country_code, account_key, name, amazon_status, region, currency_code, time_zone,
-                                            windows_through_date)
-           VALUES ('a', 'US', 'US.a', '', 'CREATED', 'NA', 'USD', 'America/Los_Angeles', '2026-01-14'),
-                  ('b', 'US', 'US.b', '', 'CREATED', 'NA', 'USD', 'America/Los_Angeles', NULL) RETURNING 1""",
-    )
-    ask(
-        empty_url,
-        """INSERT INTO performance_daily (account_id, country_code, dataset, window_date, ad_id, entity_id, currency_code, campaign_id,
-                                          ad_group_id, target_value, match_type, resolved, request_id, spend)
-           VALUES ('a', 'US', 'daily_targets', '2026-01-10', '1', '2', 'USD', '3', '4', 'dog', 'EXACT', true, 1, 1.234567) RETURNING 1""",
-    )
-    upgrade(empty_url)
-    assert [("a", "daily_targets", "2026-01-14")] == ask(
-        empty_url, "SELECT account_id, dataset, CAST(through_date AS text) FROM dataset_windows"
-    )
-    assert [("2", "", "1.234567")] == ask(
-        empty_url, "SELECT entity_id, entity_detail, CAST(spend AS text) FROM performance_daily"
-    )
-
-
-def test_touches_of_before_know_when_their_sessions_began(empty_url: str) -> None:
-    """A database that was in use is brought up to date with what it holds, and lists find its sessions as before."""
-    upgrade(empty_url, "0006")
-    ask(
-        empty_url,
-        """INSERT INTO session_headers (id, job_name, status, started_at, finished_at)
-           VALUES ('00000000-0000-0000-0000-000000000001', 'x', 'succeeded', '2026-01-15T12:00Z', '2026-01-15T12:01Z') RETURNING 1""",
-    )
-    ask(
-        empty_url,
-        """INSERT INTO session_actions (session_id, ord, type, schema_version, at, payload)
-           VALUES ('00000000-0000-0000-0000-000000000001', 1, 'done', 1, '2026-01-15T12:00Z', '{}') RETURNING 1""",
-    )
-    ask(
-        empty_url,
-        """INSERT INTO session_touches (session_id, ord, account_key, dataset, window_key, effect)
-           VALUES ('00000000-0000-0000-0000-000000000001', 1, 'US.a', 'daily_targets', '2026-01-10', 'loaded') RETURNING 1""",
-    )
-    upgrade(empty_url)
-    assert [(1,)] == ask(
-        empty_url, "SELECT count(*) FROM session_touches WHERE started_at = '2026-01-15T12:00Z'"
-    )
-    store = SessionStore.connect(empty_url)
-    with store.snapshot() as connection:
-        found = list_sessions(connection, SessionFilter(window="2026-01-10"))
-    store.dispose()
-    assert ["x"] == [row["job_name"] for row in found]

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import secrets
+import shutil
 import subprocess
 import sys
 import threading
@@ -23,9 +24,9 @@ from bidbeacon_pipelines.defs.resources import session_store
 from bidbeacon_pipelines.dev.database import open_database
 from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings, get_settings
-from bidbeacon_pipelines.store.migrate import SchemaError, list_revisions, upgrade
+from bidbeacon_pipelines.store.migrate import MIGRATIONS, SchemaError, list_revisions, schema_problem, upgrade
 
-OLDER = "The database's tables are at 0009, and this program needs {newest}: run `bidbeacon db upgrade` as the role that owns them."
+OLDER = "The database's tables are at 0001, and this program needs 0002: run `bidbeacon db upgrade` as the role that owns them."
 NEWER = (
     "The database's tables are at 9999, newer than this program, which knows {newest}: upgrade the program."
 )
@@ -80,8 +81,8 @@ def set_revision(database_url: str) -> Callable[[str], None]:
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 @pytest.mark.parametrize(
     ("revision", "said"),
-    [("0009", OLDER), ("9999", NEWER), ("ae1027a6acf", FOREIGN)],
-    ids=["older", "newer", "another"],
+    [("9999", NEWER), ("ae1027a6acf", FOREIGN)],
+    ids=["newer", "another"],
 )
 def test_a_command_refuses_tables_of_another_version(
     words: list[str], revision: str, said: str, database_url: str, set_revision: Callable[[str], None]
@@ -91,6 +92,12 @@ def test_a_command_refuses_tables_of_another_version(
     result = command(database_url, *words)
     assert (1, said.format(newest=list_revisions()[-1]) + "\n") == (result.exit_code, result.stderr)
     assert [(revision,)] == run(database_url, "SELECT version_num FROM alembic_version")
+
+
+def test_older_tables_are_to_be_upgraded() -> None:
+    """A program with more migrations than the database says what to run."""
+    assert OLDER == schema_problem("0001", ["0001", "0002"])
+    assert schema_problem("0002", ["0001", "0002"]) is None
 
 
 def test_a_command_makes_no_tables(empty_url: str) -> None:
@@ -175,11 +182,11 @@ def test_a_role_that_may_not_create_is_said_in_a_line(powerless_url: str, databa
     role = make_url(powerless_url).username
     run(database_url, f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}")
     assert 0 == command(powerless_url, "accounts", "list").exit_code
-    run(database_url, "UPDATE alembic_version SET version_num = '0010'")
+    run(database_url, "DELETE FROM alembic_version")
     result = command(powerless_url, "db", "upgrade")
     assert 1 == result.exit_code
     assert result.stderr.startswith(
-        "The role of BIDBEACON_DATABASE_URL may not do this (must be owner of table report_windows)"
+        "The role of BIDBEACON_DATABASE_URL may not do this (permission denied for schema public)"
     )
 
 
@@ -188,11 +195,11 @@ def test_dagster_and_its_ops_refuse_them_too(
 ) -> None:
     """The storage that every process of Dagster opens, and the sessions of a code location that has another storage."""
     monkeypatch.setenv("BIDBEACON_DATABASE_URL", database_url)
-    set_revision("0009")
-    with pytest.raises(SchemaError, match="run `bidbeacon db upgrade`"):
+    set_revision("9999")
+    with pytest.raises(SchemaError, match="upgrade the program"):
         session_store()
     reference = InstanceRef.from_dir(str(tmp_path), config_dir=str(PROJECT_ROOT))
-    with pytest.raises(SchemaError, match="run `bidbeacon db upgrade`"):
+    with pytest.raises(SchemaError, match="upgrade the program"):
         DagsterInstance.from_ref(reference).get_runs()
     set_revision(list_revisions()[-1])
     with pytest.raises(SchemaError, match="no tables of Dagster's yet: run `bidbeacon db upgrade`"):
@@ -208,19 +215,53 @@ def test_an_embedded_database_is_born_with_its_tables(tmp_path: Path) -> None:
     try:
         url = open_database(Settings(home=tmp_path))
         assert [(list_revisions()[-1],)] == run(url, "SELECT version_num FROM alembic_version")
-        run(url, "UPDATE alembic_version SET version_num = '0009'")
+        run(url, "UPDATE alembic_version SET version_num = '9999'")
         result = subprocess.run(program, env=environment, capture_output=True, text=True, check=False)
-        assert (1, OLDER.format(newest=list_revisions()[-1]) + "\n") == (result.returncode, result.stderr)
+        assert (1, NEWER.format(newest=list_revisions()[-1]) + "\n") == (result.returncode, result.stderr)
     finally:
         server.remove()
+
+
+HEAD_OF_A_MIGRATION = """
+from alembic import op
+
+revision = "{revision}"
+down_revision = "{before}"
+
+
+def upgrade():
+"""
+LATER = {
+    "0002_note.py": '    op.execute("ALTER TABLE report_requests ADD COLUMN note text")',
+    "0003_note.py": '    op.execute("ALTER TABLE advertiser_accounts ADD COLUMN note text")',
+    # as CONTRIBUTING.md asks for it
+    "0004_index.py": """
+    with op.get_context().autocommit_block():
+        op.drop_index("ix_noted", postgresql_concurrently=True, if_exists=True)
+        op.create_index("ix_noted", "session_headers", ["job_name", "status"], postgresql_concurrently=True)""",
+}
+
+
+@pytest.fixture(scope="session")
+def later(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a folder with our migrations and three after them: two that lock a table, one that builds an index."""
+    folder = tmp_path_factory.mktemp("later") / "migrations"
+    shutil.copytree(MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    first = int(list_revisions()[-1])
+    assert first == 1, "number the migrations of this test after the newest"
+    for name, body in LATER.items():
+        revision = name[:4]
+        head = HEAD_OF_A_MIGRATION.format(revision=revision, before=f"{int(revision) - 1:04}")
+        (folder / "versions" / name).write_text(f"{head}{body}\n")
+    return folder
 
 
 class Upgrading(threading.Thread):
     """Brings a database up to a version, beside the test."""
 
-    def __init__(self, url: str, revision: str, *, patience: float = 60) -> None:
+    def __init__(self, url: str, folder: Path, revision: str, *, patience: float = 60) -> None:
         super().__init__(daemon=True)
-        self.url, self.revision, self.patience = url, revision, patience
+        self.url, self.folder, self.revision, self.patience = url, folder, revision, patience
         self.lines: list[str] = []
         self.error: Exception | None = None
         self.start()
@@ -228,7 +269,9 @@ class Upgrading(threading.Thread):
     def run(self) -> None:
         """Upgrade, and keep what it says and how it ends."""
         try:
-            upgrade(self.url, self.revision, report=self.lines.append, patience=self.patience)
+            upgrade(
+                self.url, self.revision, report=self.lines.append, patience=self.patience, folder=self.folder
+            )
         except Exception as error:  # noqa: BLE001 - the test looks at it
             self.error = error
 
@@ -251,74 +294,72 @@ WAITS_FOR_TRANSACTIONS = """
     SELECT count(*) > 0 FROM pg_stat_progress_create_index WHERE datname = current_database() AND phase LIKE 'waiting for%'"""
 
 
-def test_readers_do_not_queue_behind_a_migration_that_waits(empty_url: str) -> None:
+def test_readers_do_not_queue_behind_a_migration_that_waits(database_url: str, later: Path) -> None:
     """Beside an open read transaction, another reader has its answer after the migration's lock timeout, and not at the end of both."""
-    upgrade(empty_url, "0003")
-    with transaction(empty_url, "SELECT count(*) FROM advertiser_accounts"):
-        upgrading = Upgrading(empty_url, "0004")
-        wait_until(lambda: run(empty_url, WAITS_FOR_A_TABLE) == [(True,)])
-        with psycopg.connect(empty_url, options="-c statement_timeout=20s") as reader:
+    with transaction(database_url, "SELECT count(*) FROM advertiser_accounts"):
+        upgrading = Upgrading(database_url, later, "0003")
+        wait_until(lambda: run(database_url, WAITS_FOR_A_TABLE) == [(True,)])
+        with psycopg.connect(database_url, options="-c statement_timeout=20s") as reader:
             assert (0,) == reader.execute("SELECT count(*) FROM advertiser_accounts").fetchone()
         wait_until(lambda: bool(upgrading.lines))
         assert upgrading.is_alive()
     upgrading.wait()
     assert upgrading.error is None
     assert upgrading.lines[0] == "Other transactions are using the tables: trying again in 1 s."
-    assert [("0004",)] == run(empty_url, "SELECT version_num FROM alembic_version")
+    assert [("0003",)] == run(database_url, "SELECT version_num FROM alembic_version")
 
 
-def test_an_upgrade_that_never_gets_its_lock_ends_with_what_to_do(empty_url: str) -> None:
+def test_an_upgrade_that_never_gets_its_lock_ends_with_what_to_do(database_url: str, later: Path) -> None:
     """The migrations before stay done, and the database is of their version."""
-    upgrade(empty_url, "0002")
-    with transaction(empty_url, "SELECT count(*) FROM report_windows"):
-        upgrading = Upgrading(empty_url, "0004", patience=1)
+    with transaction(database_url, "SELECT count(*) FROM advertiser_accounts"):
+        upgrading = Upgrading(database_url, later, "0003", patience=1)
         upgrading.wait()
     assert isinstance(upgrading.error, SchemaError)
     assert str(upgrading.error).startswith("Other transactions used the tables for 1 s: end them")
-    assert [("0003",)] == run(empty_url, "SELECT version_num FROM alembic_version")
+    assert [("0002",)] == run(database_url, "SELECT version_num FROM alembic_version")
 
 
-def test_an_index_is_built_beside_writers(empty_url: str) -> None:
+def test_an_index_is_built_beside_writers(database_url: str, later: Path) -> None:
     """While the build waits for an open write to end, others write as before."""
-    upgrade(empty_url, "0009")
-    with transaction(empty_url, A_SESSION):
-        upgrading = Upgrading(empty_url, "0010")
-        wait_until(lambda: run(empty_url, WAITS_FOR_TRANSACTIONS) == [(True,)])
-        with psycopg.connect(empty_url, options="-c lock_timeout=1s") as writer:
+    upgrade(database_url, "0003", folder=later)
+    with transaction(database_url, A_SESSION):
+        upgrading = Upgrading(database_url, later, "0004")
+        wait_until(lambda: run(database_url, WAITS_FOR_TRANSACTIONS) == [(True,)])
+        with psycopg.connect(database_url, options="-c lock_timeout=1s") as writer:
             writer.execute(A_SESSION.encode())
         assert upgrading.is_alive()
     upgrading.wait()
     assert upgrading.error is None
-    assert [("0010",)] == run(empty_url, "SELECT version_num FROM alembic_version")
+    assert [("0004",)] == run(database_url, "SELECT version_num FROM alembic_version")
 
 
 INVALID = "SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid"
 
 
-def test_an_index_whose_build_was_interrupted_is_built_anew(empty_url: str) -> None:
+def test_an_index_whose_build_was_interrupted_is_built_anew(database_url: str, later: Path) -> None:
     """What is left is invalid: it costs every write, and answers nothing."""
-    upgrade(empty_url, "0009")
-    with transaction(empty_url, A_SESSION):
-        upgrading = Upgrading(empty_url, "0010")
-        wait_until(lambda: run(empty_url, WAITS_FOR_TRANSACTIONS) == [(True,)])
+    upgrade(database_url, "0003", folder=later)
+    with transaction(database_url, A_SESSION):
+        upgrading = Upgrading(database_url, later, "0004")
+        wait_until(lambda: run(database_url, WAITS_FOR_TRANSACTIONS) == [(True,)])
         run(
-            empty_url,
+            database_url,
             "SELECT pg_terminate_backend(pid) FROM pg_stat_progress_create_index WHERE datname = current_database()",
         )
         upgrading.wait()
     assert upgrading.error is not None
-    assert 1 == len(run(empty_url, INVALID))
-    upgrade(empty_url, "0010")
-    assert [] == run(empty_url, INVALID)
+    assert 1 == len(run(database_url, INVALID))
+    upgrade(database_url, "0004", folder=later)
+    assert [] == run(database_url, INVALID)
 
 
-def test_a_second_upgrade_waits_without_holding_up_the_first(empty_url: str) -> None:
+def test_a_second_upgrade_waits_without_holding_up_the_first(database_url: str, later: Path) -> None:
     """It asks for its turn again and again; a statement that waited would keep an index of the first from being built."""
-    upgrade(empty_url, "0009")
-    with transaction(empty_url, A_SESSION) as writer:
-        first = Upgrading(empty_url, "0010")
-        wait_until(lambda: run(empty_url, WAITS_FOR_TRANSACTIONS) == [(True,)])
-        second = Upgrading(empty_url, "0010")
+    upgrade(database_url, "0003", folder=later)
+    with transaction(database_url, A_SESSION) as writer:
+        first = Upgrading(database_url, later, "0004")
+        wait_until(lambda: run(database_url, WAITS_FOR_TRANSACTIONS) == [(True,)])
+        second = Upgrading(database_url, later, "0004")
         wait_until(lambda: bool(second.lines))
         writer.rollback()
         for upgrading in (first, second):

@@ -1,0 +1,136 @@
+"""Write a migration from the difference between the tables' classes and the migrations that exist.
+
+    python -m migrations.generate "Add a table of portfolios"    the next migration
+    python -m migrations.generate --squash                       all tables anew in `0001_tables.py`; only while nobody has installed them
+
+It compares on an embedded server of its own. Views, data and moves of data are written by hand.
+"""
+
+import argparse
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from alembic.autogenerate import produce_migrations, render_python_code
+from alembic.migration import MigrationContext
+from sqlalchemy import MetaData
+
+from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
+from bidbeacon_pipelines.store.engine import make_engine
+from bidbeacon_pipelines.store.migrate import MIGRATIONS, list_revisions, upgrade
+from bidbeacon_pipelines.store.restatements import WINDOW_RESTATEMENTS_VIEW
+from bidbeacon_pipelines.store.tables import PipelinesBase
+from bidbeacon_sessions.tables import JOB_PROMISES_VIEW, JOB_SESSIONS_VIEW, PgSnapshot, SessionsBase, Xid8
+
+VERSIONS = MIGRATIONS / "versions"
+_IMPORTS = """
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+"""
+_TYPES = """
+
+class Xid8(UserDefinedType[str]):
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "xid8"
+
+
+class PgSnapshot(UserDefinedType[str]):
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "pg_snapshot"
+"""
+
+
+def main() -> None:
+    """Write the file that the command line asks for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("title", nargs="?", default="Change tables")
+    parser.add_argument("--squash", action="store_true")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        server = EmbeddedPostgres(Path(folder), durable=False)
+        try:
+            path = (
+                _squash(server.ensure_running())
+                if options.squash
+                else _next(server.ensure_running(), options.title)
+            )
+        finally:
+            server.remove()
+    for command in (["check", "--fix-only", "--quiet"], ["format", "--quiet"]):
+        subprocess.run([sys.executable, "-m", "ruff", *command, str(path)], check=True)
+    print(path.relative_to(MIGRATIONS.parent))  # noqa: T201 - its only output
+
+
+def _next(url: str, title: str) -> Path:
+    """Write the migration that brings a database of the newest version to the classes."""
+    upgrade(url)
+    last = list_revisions()[-1]
+    revision = f"{int(last) + 1:04}"
+    slug = re.sub(r"[^a-z0-9]+", "_", title.lower()).strip("_")
+    path = VERSIONS / f"{revision}_{slug}.py"
+    body = _ops(url, SessionsBase.metadata, PipelinesBase.metadata)
+    head = f'"""{title}.\n\nRevision ID: {revision}\n"""\n{_IMPORTS}\nrevision = "{revision}"\ndown_revision = "{last}"\n'
+    path.write_text(f"{head}\n\ndef upgrade() -> None:\n{body}\n")
+    return path
+
+
+def _squash(url: str) -> Path:
+    """Write the one migration that makes all tables and views in an empty database."""
+    views = {
+        "JOB_SESSIONS_VIEW": JOB_SESSIONS_VIEW,
+        "JOB_PROMISES_VIEW": JOB_PROMISES_VIEW,
+        "WINDOW_RESTATEMENTS_VIEW": WINDOW_RESTATEMENTS_VIEW,
+    }
+    created = "".join(f"    op.execute({name})\n" for name in views)
+    path = VERSIONS / "0001_tables.py"
+    path.write_text(
+        '"""All tables and views of the sessions and the pipelines.\n\nRevision ID: 0001\n"""\n'
+        f"\nfrom typing import Any\n{_IMPORTS}from sqlalchemy.types import UserDefinedType\n"
+        '\nrevision = "0001"\ndown_revision = None\n\n'
+        + "\n".join(f'{name} = """{sql}"""' for name, sql in views.items())
+        + f"\n{_TYPES}\n\ndef upgrade() -> None:\n    _create_session_tables()\n    _create_pipeline_tables()\n"
+        '    op.execute("INSERT INTO session_change_cursor DEFAULT VALUES")\n'
+        + created
+        + f"\n\ndef _create_session_tables() -> None:\n{_ops(url, SessionsBase.metadata)}\n"
+        + f"\n\ndef _create_pipeline_tables() -> None:\n{_ops(url, PipelinesBase.metadata)}\n"
+    )
+    return path
+
+
+def _ops(url: str, *parts: MetaData) -> str:
+    """Return the statements that bring a database to what the metadata says."""
+    wanted = MetaData(naming_convention=SessionsBase.metadata.naming_convention)
+    for part in parts:
+        for table in part.tables.values():
+            table.to_metadata(wanted)
+    engine = make_engine(url, pool_size=1)
+    try:
+        with engine.connect() as connection:
+            context = MigrationContext.configure(
+                connection, opts={"render_item": _own_type, "user_module_prefix": None}
+            )
+            script = produce_migrations(context, wanted)
+            code = render_python_code(script.upgrade_ops, render_item=_own_type, migration_context=context)
+    finally:
+        engine.dispose()
+    lines = (line for line in code.splitlines() if not line.lstrip().startswith("#"))
+    return "\n".join(lines).replace("%%", "%")  # Alembic doubles it once more than it halves it
+
+
+def _own_type(kind: str, item: Any, _: Any) -> Any:
+    """Return how a type of ours is written in a migration, which imports nothing of ours; False for all others."""
+    return f"{type(item).__name__}()" if kind == "type" and isinstance(item, Xid8 | PgSnapshot) else False
+
+
+if __name__ == "__main__":
+    main()

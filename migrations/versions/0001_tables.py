@@ -1,0 +1,1130 @@
+"""All tables and views of the sessions and the pipelines.
+
+Revision ID: 0001
+"""
+
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.types import UserDefinedType
+
+revision = "0001"
+down_revision = None
+
+JOB_SESSIONS_VIEW = """
+CREATE VIEW job_sessions AS
+SELECT h.id,
+       h.job_name,
+       h.run_id,
+       h.step_key,
+       h.retry_number,
+       h.account_id,
+       h.country_code,
+       h.account_key,
+       h.status,
+       h.started_at,
+       h.finished_at,
+       coalesce(h.finished_at, now()) - h.started_at AS duration,
+       h.error,
+       h.input,
+       h.labels,
+       coalesce(a.actions, '[]'::jsonb) AS actions,
+       coalesce(a.action_count, 0) AS action_count,
+       h.parent_session_id,
+       h.revision + coalesce(a.action_count, 0) AS revision
+  FROM session_headers h
+  LEFT JOIN LATERAL (
+       SELECT jsonb_agg(
+                jsonb_build_object('ord', s.ord, 'type', s.type, 'at', s.at, 'version', s.schema_version) || s.payload
+                ORDER BY s.ord) AS actions,
+              count(*) AS action_count
+         FROM session_actions s
+        WHERE s.session_id = h.id) a ON true
+"""
+JOB_PROMISES_VIEW = """
+CREATE VIEW job_promises AS
+SELECT p.key,
+       p.session_id,
+       p.ord,
+       a.type AS promised_with,
+       p.promised_at,
+       p.deadline_at,
+       CASE WHEN p.kept_by IS NOT NULL THEN 'kept' WHEN p.deadline_at < now() THEN 'lost' ELSE 'open' END AS fate,
+       p.kept_by,
+       p.kept_ord,
+       k.type AS kept_with,
+       p.kept_at
+  FROM session_promises p
+  JOIN session_actions a ON a.session_id = p.session_id AND a.ord = p.ord
+  LEFT JOIN session_actions k ON k.session_id = p.kept_by AND k.ord = p.kept_ord
+"""
+WINDOW_RESTATEMENTS_VIEW = """
+CREATE VIEW window_restatements AS
+SELECT w.account_id,
+       w.country_code,
+       a.account_key,
+       w.dataset,
+       w.window_date,
+       c.currency_code,
+       l.load_number,
+       l.data_as_of,
+       CAST(l.data_as_of AT TIME ZONE a.time_zone AS date) - w.window_date AS age_days,
+       CASE WHEN l.load_number > 1 THEN l.impressions - l.impressions_change END AS impressions_before,
+       l.impressions,
+       CASE WHEN l.load_number > 1 THEN l.clicks - l.clicks_change END AS clicks_before,
+       l.clicks,
+       CASE WHEN l.load_number > 1 THEN l.orders - l.orders_change END AS orders_before,
+       l.orders,
+       CASE WHEN l.load_number > 1 THEN l.sales - l.sales_change END AS sales_before,
+       l.sales,
+       CASE WHEN l.load_number > 1 THEN l.spend - l.spend_change END AS spend_before,
+       l.spend,
+       l.rows_changed,
+       l.rows_appeared,
+       l.rows_vanished
+  FROM report_windows w
+  JOIN advertiser_accounts a ON a.account_id = w.account_id AND a.country_code = w.country_code
+ CROSS JOIN LATERAL (
+       SELECT a.currency_code
+        UNION
+       SELECT p.currency_code FROM performance_daily p
+        WHERE p.account_id = w.account_id AND p.country_code = w.country_code AND p.dataset = w.dataset
+          AND p.window_date = w.window_date
+        UNION
+       SELECT p.currency_code FROM performance_hourly p
+        WHERE p.account_id = w.account_id AND p.country_code = w.country_code AND p.dataset = w.dataset
+          AND p.window_date = w.window_date
+        UNION
+       SELECT s.currency_code FROM restatements s
+        WHERE s.account_id = w.account_id AND s.country_code = w.country_code AND s.dataset = w.dataset
+          AND s.window_date = w.window_date) c
+ CROSS JOIN LATERAL (
+       SELECT coalesce(sum(p.impressions), 0) AS impressions, coalesce(sum(p.clicks), 0) AS clicks,
+              coalesce(sum(p.orders), 0) AS orders, coalesce(sum(p.sales), 0) AS sales, coalesce(sum(p.spend), 0) AS spend
+         FROM (SELECT account_id, country_code, dataset, window_date, currency_code, impressions, clicks, orders, sales, spend
+                 FROM performance_daily
+                UNION ALL
+               SELECT account_id, country_code, dataset, window_date, currency_code, impressions, clicks, orders, sales, spend
+                 FROM performance_hourly) p
+        WHERE p.account_id = w.account_id AND p.country_code = w.country_code AND p.dataset = w.dataset
+          AND p.window_date = w.window_date AND p.currency_code = c.currency_code) n
+ CROSS JOIN LATERAL (
+       SELECT i.data_as_of,
+              row_number() OVER (ORDER BY i.data_as_of) AS load_number,
+              n.impressions - coalesce(sum(d.impressions) OVER later, 0) AS impressions, coalesce(d.impressions, 0) AS impressions_change,
+              n.clicks - coalesce(sum(d.clicks) OVER later, 0) AS clicks, coalesce(d.clicks, 0) AS clicks_change,
+              n.orders - coalesce(sum(d.orders) OVER later, 0) AS orders, coalesce(d.orders, 0) AS orders_change,
+              n.sales - coalesce(sum(d.sales) OVER later, 0) AS sales, coalesce(d.sales, 0) AS sales_change,
+              n.spend - coalesce(sum(d.spend) OVER later, 0) AS spend, coalesce(d.spend, 0) AS spend_change,
+              coalesce(d.rows_changed, 0) AS rows_changed, coalesce(d.rows_appeared, 0) AS rows_appeared,
+              coalesce(d.rows_vanished, 0) AS rows_vanished
+         FROM (SELECT w.data_as_of
+                UNION
+               SELECT unnest(ARRAY[s.old_data_as_of, s.new_data_as_of]) FROM restatements s
+                WHERE s.account_id = w.account_id AND s.country_code = w.country_code AND s.dataset = w.dataset
+                  AND s.window_date = w.window_date
+                UNION
+               SELECT coalesce(r.sent_at, r.created_at)
+                 FROM session_touches t
+                 JOIN session_actions x ON x.session_id = t.session_id AND x.ord = t.ord
+                 JOIN report_requests r ON r.id = CAST(x.payload ->> 'request_id' AS bigint)
+                WHERE t.account_key = a.account_key AND t.dataset = w.dataset
+                  AND t.window_key = to_char(w.window_date, 'YYYY-MM-DD') AND t.effect = 'loaded') i
+         LEFT JOIN (
+              SELECT s.new_data_as_of,
+                     sum(coalesce(CAST(s.new_values ->> 'impressions' AS numeric), 0)
+                       - coalesce(CAST(s.old_values ->> 'impressions' AS numeric), 0)) AS impressions,
+                     sum(coalesce(CAST(s.new_values ->> 'clicks' AS numeric), 0)
+                       - coalesce(CAST(s.old_values ->> 'clicks' AS numeric), 0)) AS clicks,
+                     sum(coalesce(CAST(s.new_values ->> 'orders' AS numeric), 0)
+                       - coalesce(CAST(s.old_values ->> 'orders' AS numeric), 0)) AS orders,
+                     sum(coalesce(CAST(s.new_values ->> 'sales' AS numeric), 0)
+                       - coalesce(CAST(s.old_values ->> 'sales' AS numeric), 0)) AS sales,
+                     sum(coalesce(CAST(s.new_values ->> 'spend' AS numeric), 0)
+                       - coalesce(CAST(s.old_values ->> 'spend' AS numeric), 0)) AS spend,
+                     count(*) FILTER (WHERE s.change = 'changed') AS rows_changed,
+                     count(*) FILTER (WHERE s.change = 'appeared') AS rows_appeared,
+                     count(*) FILTER (WHERE s.change = 'vanished') AS rows_vanished
+                FROM restatements s
+               WHERE s.account_id = w.account_id AND s.country_code = w.country_code AND s.dataset = w.dataset
+                 AND s.window_date = w.window_date AND s.currency_code = c.currency_code
+               GROUP BY s.new_data_as_of) d ON d.new_data_as_of = i.data_as_of
+        WINDOW later AS (ORDER BY i.data_as_of DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)) l
+ WHERE w.data_as_of IS NOT NULL
+"""
+
+
+class Xid8(UserDefinedType[str]):
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "xid8"
+
+
+class PgSnapshot(UserDefinedType[str]):
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "pg_snapshot"
+
+
+def upgrade() -> None:
+    _create_session_tables()
+    _create_pipeline_tables()
+    op.execute("INSERT INTO session_change_cursor DEFAULT VALUES")
+    op.execute(JOB_SESSIONS_VIEW)
+    op.execute(JOB_PROMISES_VIEW)
+    op.execute(WINDOW_RESTATEMENTS_VIEW)
+
+
+def _create_session_tables() -> None:
+    op.create_table(
+        "session_change_cursor",
+        sa.Column("id", sa.Boolean(), server_default=sa.text("true"), nullable=False),
+        sa.Column("epoch", sa.Uuid(), server_default=sa.text("gen_random_uuid()"), nullable=False),
+        sa.Column("position", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column(
+            "published_snapshot",
+            PgSnapshot(),
+            server_default=sa.text("pg_current_snapshot()"),
+            nullable=False,
+        ),
+        sa.Column("system_identifier", sa.BigInteger(), nullable=True),
+        sa.Column("stepped_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.CheckConstraint("id", name=op.f("ck_session_change_cursor_one_row")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_session_change_cursor")),
+    )
+    op.create_table(
+        "session_changes",
+        sa.Column("position", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("session_id", sa.Uuid(), nullable=False),
+        sa.Column("ord", sa.BigInteger(), nullable=False),
+        sa.Column(
+            "published_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
+        sa.PrimaryKeyConstraint("position", name=op.f("pk_session_changes")),
+    )
+    op.create_index(
+        op.f("ix_session_changes_published_at"), "session_changes", ["published_at"], unique=False
+    )
+    op.create_table(
+        "session_headers",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("job_name", sa.Text(), nullable=False),
+        sa.Column("run_id", sa.Text(), nullable=True),
+        sa.Column("step_key", sa.Text(), nullable=True),
+        sa.Column("retry_number", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("account_id", sa.Text(), nullable=True),
+        sa.Column("country_code", sa.Text(), nullable=True),
+        sa.Column("account_key", sa.Text(), nullable=True),
+        sa.Column("status", sa.Text(), server_default="running", nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("error", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+        sa.Column("input", postgresql.JSONB(astext_type=sa.Text()), server_default="{}", nullable=False),
+        sa.Column("labels", postgresql.JSONB(astext_type=sa.Text()), server_default="{}", nullable=False),
+        sa.Column("parent_session_id", sa.Uuid(), nullable=True),
+        sa.Column("revision", sa.BigInteger(), server_default="1", nullable=False),
+        sa.Column("changed_xid", Xid8(), server_default=sa.text("pg_current_xact_id()"), nullable=False),
+        sa.CheckConstraint(
+            "(status = 'running') = (finished_at IS NULL)", name=op.f("ck_session_headers_ended_has_end")
+        ),
+        sa.CheckConstraint("job_name <> ''", name=op.f("ck_session_headers_job_named")),
+        sa.CheckConstraint(
+            "status IN ('running', 'succeeded', 'failed', 'cancelled', 'crashed')",
+            name=op.f("ck_session_headers_status_known"),
+        ),
+        sa.CheckConstraint("finished_at >= started_at", name=op.f("ck_session_headers_ends_after_start")),
+        sa.CheckConstraint("retry_number >= 0", name=op.f("ck_session_headers_retry_counted")),
+        sa.ForeignKeyConstraint(
+            ["parent_session_id"],
+            ["session_headers.id"],
+            name=op.f("fk_session_headers_parent_session_id"),
+            ondelete="SET NULL",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_session_headers")),
+    )
+    op.create_index(
+        op.f("ix_session_headers_account_key_started_at"),
+        "session_headers",
+        ["account_key", "started_at"],
+        unique=False,
+    )
+    op.create_index(op.f("ix_session_headers_changed_xid"), "session_headers", ["changed_xid"], unique=False)
+    op.create_index(
+        op.f("ix_session_headers_job_name_account_key_started_at_id"),
+        "session_headers",
+        ["job_name", "account_key", "started_at", "id"],
+        unique=False,
+    )
+    op.create_index(
+        op.f("ix_session_headers_job_name_started_at"),
+        "session_headers",
+        ["job_name", "started_at"],
+        unique=False,
+    )
+    op.create_index(
+        op.f("ix_session_headers_parent_session_id"), "session_headers", ["parent_session_id"], unique=False
+    )
+    op.create_index(
+        op.f("ix_session_headers_run_id"),
+        "session_headers",
+        ["run_id"],
+        unique=False,
+        postgresql_where=sa.text("run_id IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_session_headers_running",
+        "session_headers",
+        ["id"],
+        unique=False,
+        postgresql_where=sa.text("status = 'running'"),
+    )
+    op.create_index(
+        op.f("ix_session_headers_started_at_id"), "session_headers", ["started_at", "id"], unique=False
+    )
+    op.create_index(
+        op.f("ix_session_headers_status_started_at"),
+        "session_headers",
+        ["status", "started_at"],
+        unique=False,
+    )
+    op.create_index(
+        "uq_session_headers_attempt",
+        "session_headers",
+        ["run_id", "step_key", "retry_number"],
+        unique=True,
+        postgresql_where=sa.text("run_id IS NOT NULL AND step_key IS NOT NULL"),
+    )
+    op.create_table(
+        "session_actions",
+        sa.Column("session_id", sa.Uuid(), nullable=False),
+        sa.Column("ord", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("type", sa.Text(), nullable=False),
+        sa.Column("schema_version", sa.BigInteger(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("payload", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("changed_xid", Xid8(), server_default=sa.text("pg_current_xact_id()"), nullable=False),
+        sa.CheckConstraint(
+            "jsonb_typeof(payload) = 'object'", name=op.f("ck_session_actions_payload_is_object")
+        ),
+        sa.CheckConstraint("ord > 0", name=op.f("ck_session_actions_ord_counted")),
+        sa.ForeignKeyConstraint(
+            ["session_id"],
+            ["session_headers.id"],
+            name=op.f("fk_session_actions_session_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("session_id", "ord", name=op.f("pk_session_actions")),
+    )
+    op.create_index(op.f("ix_session_actions_changed_xid"), "session_actions", ["changed_xid"], unique=False)
+    op.create_index(op.f("ix_session_actions_type_at"), "session_actions", ["type", "at"], unique=False)
+    op.create_index(
+        "ix_session_actions_words",
+        "session_actions",
+        [
+            sa.literal_column(
+                "(to_tsvector('simple', type) || jsonb_to_tsvector('simple', payload, '[\"string\"]'))"
+            )
+        ],
+        unique=False,
+        postgresql_using="gin",
+    )
+    op.create_table(
+        "session_leases",
+        sa.Column("session_id", sa.Uuid(), nullable=False),
+        sa.Column("holder", sa.Text(), nullable=False),
+        sa.Column("heartbeat_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["session_id"],
+            ["session_headers.id"],
+            name=op.f("fk_session_leases_session_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("session_id", name=op.f("pk_session_leases")),
+        postgresql_with={"fillfactor": 50},
+    )
+    op.create_index(op.f("ix_session_leases_expires_at"), "session_leases", ["expires_at"], unique=False)
+    op.create_table(
+        "session_promises",
+        sa.Column("session_id", sa.Uuid(), nullable=False),
+        sa.Column("ord", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("promised_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("deadline_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("kept_by", sa.Uuid(), nullable=True),
+        sa.Column("kept_ord", sa.BigInteger(), nullable=True),
+        sa.Column("kept_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "deadline_at > promised_at", name=op.f("ck_session_promises_deadline_after_promise")
+        ),
+        sa.CheckConstraint(
+            "num_nulls(kept_by, kept_ord, kept_at) IN (0, 3)", name=op.f("ck_session_promises_kept_whole")
+        ),
+        sa.ForeignKeyConstraint(
+            ["session_id", "ord"],
+            ["session_actions.session_id", "session_actions.ord"],
+            name=op.f("fk_session_promises_session_id_ord"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("session_id", "ord", "key", name=op.f("pk_session_promises")),
+    )
+    op.create_index(
+        "ix_session_promises_open",
+        "session_promises",
+        ["key"],
+        unique=False,
+        postgresql_where=sa.text("kept_by IS NULL"),
+    )
+    op.create_table(
+        "session_touches",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("session_id", sa.Uuid(), nullable=False),
+        sa.Column("ord", sa.BigInteger(), nullable=False),
+        sa.Column("account_key", sa.Text(), nullable=False),
+        sa.Column("dataset", sa.Text(), nullable=True),
+        sa.Column("window_key", sa.Text(), nullable=True),
+        sa.Column("effect", sa.Text(), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["session_id", "ord"],
+            ["session_actions.session_id", "session_actions.ord"],
+            name=op.f("fk_session_touches_session_id_ord"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_session_touches")),
+    )
+    op.create_index(
+        op.f("ix_session_touches_account_key_dataset_window_key"),
+        "session_touches",
+        ["account_key", "dataset", "window_key"],
+        unique=False,
+    )
+    op.create_index(
+        op.f("ix_session_touches_account_key_started_at_session_id"),
+        "session_touches",
+        ["account_key", "started_at", "session_id"],
+        unique=False,
+    )
+    op.create_index(
+        op.f("ix_session_touches_session_id_ord"), "session_touches", ["session_id", "ord"], unique=False
+    )
+    op.create_index(
+        op.f("ix_session_touches_window_key_started_at_session_id"),
+        "session_touches",
+        ["window_key", "started_at", "session_id"],
+        unique=False,
+        postgresql_where=sa.text("window_key IS NOT NULL"),
+    )
+
+
+def _create_pipeline_tables() -> None:
+    op.create_table(
+        "ads_accounts",
+        sa.Column("account_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("ads_account_key", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("client_id", sa.Text(), nullable=False),
+        sa.Column("credential", sa.Text(), server_default="default", nullable=False),
+        sa.Column("region", sa.Text(), nullable=False),
+        sa.Column("time_zone", sa.Text(), nullable=False),
+        sa.Column("needs_person", sa.Text(), nullable=True),
+        sa.Column("needs_person_for", sa.Text(), nullable=True),
+        sa.Column("refusals", sa.SmallInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("refresh_every", sa.Interval(), nullable=True),
+        sa.Column("refresh_cron", sa.Text(), nullable=True),
+        sa.Column("next_look_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("next_look_of", sa.Text(), nullable=True),
+        sa.Column("last_look_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("planned_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column(
+            "longest_periods",
+            postgresql.JSONB(astext_type=sa.Text()),
+            server_default=sa.text("'{}'"),
+            nullable=False,
+        ),
+        sa.Column(
+            "first_seen_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False
+        ),
+        sa.CheckConstraint(
+            "ads_account_key ~ '^[a-z0-9-]*[.]?[A-Za-z0-9_-]+$'", name=op.f("ck_ads_accounts_key_is_plain")
+        ),
+        sa.CheckConstraint(
+            "needs_person_for IN ('account', 'credentials')",
+            name=op.f("ck_ads_accounts_needs_person_for_known"),
+        ),
+        sa.CheckConstraint(
+            "refresh_cron ~ '^[0-9A-Za-z*,/#-]+( [0-9A-Za-z*,/#-]+){4}$'",
+            name=op.f("ck_ads_accounts_refresh_cron_has_five"),
+        ),
+        sa.CheckConstraint(
+            "refresh_every BETWEEN '5 minutes' AND '31 days'",
+            name=op.f("ck_ads_accounts_refresh_every_in_reach"),
+        ),
+        sa.CheckConstraint("region IN ('NA', 'EU', 'FE')", name=op.f("ck_ads_accounts_region_known")),
+        sa.CheckConstraint(
+            "(needs_person IS NULL) = (needs_person_for IS NULL)",
+            name=op.f("ck_ads_accounts_needs_person_for_something"),
+        ),
+        sa.CheckConstraint(
+            "num_nonnulls(refresh_every, refresh_cron) <= 1", name=op.f("ck_ads_accounts_one_cadence")
+        ),
+        sa.CheckConstraint("refusals >= 0", name=op.f("ck_ads_accounts_refusals_counted")),
+        sa.PrimaryKeyConstraint("account_id", name=op.f("pk_ads_accounts")),
+        sa.UniqueConstraint("ads_account_key", name=op.f("uq_ads_accounts_ads_account_key")),
+    )
+    op.create_table(
+        "api_calls",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("called_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("region", sa.Text(), nullable=False),
+        sa.Column("call", sa.Text(), nullable=False),
+        sa.Column("account_id", sa.Text(collation="C"), nullable=True),
+        sa.Column("country_code", sa.Text(), nullable=True),
+        sa.Column("status", sa.SmallInteger(), nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("duration", sa.Interval(), nullable=False),
+        sa.Column("queued", sa.Interval(), nullable=False),
+        sa.Column("waited", sa.Interval(), nullable=False),
+        sa.Column("retry_count", sa.SmallInteger(), nullable=False),
+        sa.Column("request_id", sa.Text(), nullable=True),
+        sa.CheckConstraint(
+            "duration >= '0' AND queued >= '0' AND waited >= '0'", name=op.f("ck_api_calls_times_positive")
+        ),
+        sa.CheckConstraint("region IN ('NA', 'EU', 'FE')", name=op.f("ck_api_calls_region_known")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_api_calls")),
+    )
+    op.create_index("ix_api_calls_account", "api_calls", ["account_id", "called_at"], unique=False)
+    op.create_index(op.f("ix_api_calls_called_at"), "api_calls", ["called_at"], unique=False)
+    op.create_table(
+        "api_lanes",
+        sa.Column("region", sa.Text(), nullable=False),
+        sa.Column("call_class", sa.Text(), nullable=False),
+        sa.Column("account_id", sa.Text(collation="C"), server_default="", nullable=False),
+        sa.Column("next_start_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "call_class IN ('create', 'retrieve', 'exports', 'other')",
+            name=op.f("ck_api_lanes_call_class_known"),
+        ),
+        sa.CheckConstraint("region IN ('NA', 'EU', 'FE')", name=op.f("ck_api_lanes_region_known")),
+        sa.PrimaryKeyConstraint("region", "call_class", "account_id", name=op.f("pk_api_lanes")),
+    )
+    op.create_table(
+        "field_spellings",
+        sa.Column("region", sa.Text(), nullable=False),
+        sa.Column("field", sa.Text(), nullable=False),
+        sa.Column("spelling", sa.Text(), nullable=False),
+        sa.Column("learned_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.CheckConstraint("region IN ('NA', 'EU', 'FE')", name=op.f("ck_field_spellings_region_known")),
+        sa.PrimaryKeyConstraint("region", "field", name=op.f("pk_field_spellings")),
+    )
+    op.create_table(
+        "report_gates",
+        sa.Column("client_id", sa.Text(), nullable=False),
+        sa.Column("region", sa.Text(), nullable=False),
+        sa.Column("in_flight_limit", sa.Double(), nullable=False),
+        sa.Column("pace", sa.Interval(), nullable=False),
+        sa.Column("next_create_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("refusals", sa.BigInteger(), nullable=False),
+        sa.Column("refused_count", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("closed_for", sa.Interval(), server_default="0", nullable=False),
+        sa.Column("last_refused_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("pace > '0' AND refusals >= 0", name=op.f("ck_report_gates_pace_positive")),
+        sa.CheckConstraint("region IN ('NA', 'EU', 'FE')", name=op.f("ck_report_gates_region_known")),
+        sa.CheckConstraint("in_flight_limit >= 1", name=op.f("ck_report_gates_limit_lets_one_in")),
+        sa.PrimaryKeyConstraint("client_id", "region", name=op.f("pk_report_gates")),
+    )
+    op.create_table(
+        "simulated_time",
+        sa.Column("only_row", sa.Boolean(), server_default=sa.text("true"), nullable=False),
+        sa.Column("ahead_by", sa.Interval(), nullable=False),
+        sa.CheckConstraint("only_row", name=op.f("ck_simulated_time_only_row")),
+        sa.PrimaryKeyConstraint("only_row", name=op.f("pk_simulated_time")),
+    )
+    op.create_table(
+        "advertiser_accounts",
+        sa.Column("account_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("country_code", sa.Text(), nullable=False),
+        sa.Column("account_key", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("amazon_status", sa.Text(), nullable=False),
+        sa.Column("profile_id", sa.Text(), nullable=True),
+        sa.Column("entity_id", sa.Text(), nullable=True),
+        sa.Column("region", sa.Text(), nullable=False),
+        sa.Column("currency_code", sa.Text(), nullable=False),
+        sa.Column("time_zone", sa.Text(), nullable=False),
+        sa.Column("marketplace_id", sa.Text(), nullable=True),
+        sa.Column("enabled", sa.Boolean(), server_default=sa.text("true"), nullable=False),
+        sa.Column(
+            "first_seen_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False
+        ),
+        sa.Column("synced_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("entities_synced_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "account_key ~ '^[A-Za-z0-9._-]+$'", name=op.f("ck_advertiser_accounts_key_is_plain")
+        ),
+        sa.CheckConstraint(
+            "country_code ~ '^[A-Z]{2}$' AND country_code <> 'UK'",
+            name=op.f("ck_advertiser_accounts_country_is_iso"),
+        ),
+        sa.CheckConstraint(
+            "currency_code ~ '^[A-Z]{3}$'", name=op.f("ck_advertiser_accounts_currency_is_iso")
+        ),
+        sa.CheckConstraint("region IN ('NA', 'EU', 'FE')", name=op.f("ck_advertiser_accounts_region_known")),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["ads_accounts.account_id"], name=op.f("fk_advertiser_accounts_account_id")
+        ),
+        sa.PrimaryKeyConstraint("account_id", "country_code", name=op.f("pk_advertiser_accounts")),
+        sa.UniqueConstraint("account_key", name=op.f("uq_advertiser_accounts_account_key")),
+    )
+    op.create_table(
+        "report_requests",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("account_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("dataset", sa.Text(), nullable=False),
+        sa.Column("start_date", sa.Date(), nullable=False),
+        sa.Column("end_date", sa.Date(), nullable=False),
+        sa.Column("status", sa.Text(), server_default="planned", nullable=False),
+        sa.Column("by_hand", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("due_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("passed_over", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("report_id", sa.Text(), nullable=True),
+        sa.Column("amazon_status", sa.Text(), nullable=True),
+        sa.Column("attempts", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("polls", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("loads", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("next_step_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("failure_kind", sa.Text(), nullable=True),
+        sa.Column("failure_code", sa.Text(), nullable=True),
+        sa.Column("failure_reason", sa.Text(), nullable=True),
+        sa.Column("part_count", sa.BigInteger(), nullable=True),
+        sa.Column("byte_count", sa.BigInteger(), nullable=True),
+        sa.Column("row_count", sa.BigInteger(), nullable=True),
+        sa.Column("claimed_by", sa.Uuid(), nullable=True),
+        sa.Column("requested_by", sa.Uuid(), nullable=True),
+        sa.CheckConstraint(
+            "(status IN ('loaded', 'failed')) = (finished_at IS NOT NULL)",
+            name=op.f("ck_report_requests_ended_has_end"),
+        ),
+        sa.CheckConstraint(
+            "status IN ('planned', 'sent', 'in_flight', 'completed', 'loaded', 'failed')",
+            name=op.f("ck_report_requests_status_known"),
+        ),
+        sa.CheckConstraint(
+            "status NOT IN ('in_flight', 'completed') OR report_id IS NOT NULL",
+            name=op.f("ck_report_requests_in_flight_has_report"),
+        ),
+        sa.CheckConstraint("start_date <= end_date", name=op.f("ck_report_requests_range_in_order")),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["ads_accounts.account_id"], name=op.f("fk_report_requests_account_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_report_requests")),
+    )
+    op.create_index(
+        "ix_report_requests_account", "report_requests", ["account_id", "dataset", "sent_at"], unique=False
+    )
+    op.create_index(
+        "ix_report_requests_open",
+        "report_requests",
+        ["next_step_at"],
+        unique=False,
+        postgresql_where=sa.text("status IN ('planned', 'sent', 'in_flight', 'completed')"),
+    )
+    op.create_table(
+        "account_daily_summaries",
+        sa.Column("account_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("country_code", sa.Text(), nullable=False),
+        sa.Column("summary_date", sa.Date(), nullable=False),
+        sa.Column("currency_code", sa.Text(), nullable=False),
+        sa.Column("impressions", sa.Numeric(precision=38, scale=0), nullable=True),
+        sa.Column("clicks", sa.Numeric(precision=38, scale=0), nullable=True),
+        sa.Column("orders", sa.Numeric(precision=38, scale=0), nullable=True),
+        sa.Column("sales", sa.Numeric(precision=38, scale=6), nullable=True),
+        sa.Column("spend", sa.Numeric(precision=38, scale=6), nullable=True),
+        sa.Column("acos", sa.Numeric(), nullable=True),
+        sa.Column("roas", sa.Numeric(), nullable=True),
+        sa.Column("hourly_impressions", sa.Numeric(precision=38, scale=0), nullable=True),
+        sa.Column("hourly_clicks", sa.Numeric(precision=38, scale=0), nullable=True),
+        sa.Column("hourly_orders", sa.Numeric(precision=38, scale=0), nullable=True),
+        sa.Column("hourly_sales", sa.Numeric(precision=38, scale=6), nullable=True),
+        sa.Column("hourly_spend", sa.Numeric(precision=38, scale=6), nullable=True),
+        sa.Column("spend_difference", sa.Numeric(precision=38, scale=6), nullable=True),
+        sa.Column("sales_difference", sa.Numeric(precision=38, scale=6), nullable=True),
+        sa.Column("daily_loads", sa.BigInteger(), nullable=False),
+        sa.Column("hourly_loads", sa.BigInteger(), nullable=False),
+        sa.Column("daily_as_of", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("hourly_as_of", sa.DateTime(timezone=True), nullable=True),
+        sa.Column(
+            "summarized_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False
+        ),
+        sa.CheckConstraint(
+            "(acos IS NULL) = (spend IS NULL OR coalesce(sales, 0) = 0)",
+            name=op.f("ck_account_daily_summaries_acos_where_sales"),
+        ),
+        sa.CheckConstraint(
+            "(roas IS NULL) = (sales IS NULL OR coalesce(spend, 0) = 0)",
+            name=op.f("ck_account_daily_summaries_roas_where_spend"),
+        ),
+        sa.CheckConstraint(
+            "spend_difference IS NOT DISTINCT FROM hourly_spend - spend AND sales_difference IS NOT DISTINCT FROM hourly_sales - sales",
+            name=op.f("ck_account_daily_summaries_differences_add_up"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["account_id", "country_code"],
+            ["advertiser_accounts.account_id", "advertiser_accounts.country_code"],
+            name=op.f("fk_account_daily_summaries_account_id_country_code"),
+        ),
+        sa.PrimaryKeyConstraint(
+            "account_id",
+            "country_code",
+            "summary_date",
+            "currency_code",
+            name=op.f("pk_account_daily_summaries"),
+        ),
+    )
+    op.create_table(
+        "ad_groups",
+        sa.Column("account_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("country_code", sa.Text(), nullable=False),
+        sa.Column("ad_group_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("campaign_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("default_bid", sa.Numeric(precision=20, scale=6), nullable=True),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id", "country_code"],
+            ["advertiser_accounts.account_id", "advertiser_accounts.country_code"],
+            name=op.f("fk_ad_groups_account_id_country_code"),
+        ),
+        sa.PrimaryKeyConstraint("account_id", "country_code", "ad_group_id", name=op.f("pk_ad_groups")),
+    )
+    op.create_table(
+        "ads",
+        sa.Column("account_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("country_code", sa.Text(), nullable=False),
+        sa.Column("ad_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("ad_group_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("campaign_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("product_id", sa.Text(), nullable=True),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id", "country_code"],
+            ["advertiser_accounts.account_id", "advertiser_accounts.country_code"],
+            name=op.f("fk_ads_account_id_country_code"),
+        ),
+        sa.PrimaryKeyConstraint("account_id", "country_code", "ad_id", name=op.f("pk_ads")),
+    )
+    op.create_table(
+        "campaigns",
+        sa.Column("account_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("country_code", sa.Text(), nullable=False),
+        sa.Column("campaign_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("ad_product", sa.Text(), nullable=True),
+        sa.Column("targeting", sa.Text(), nullable=True),
+        sa.Column("start_date", sa.Date(), nullable=True),
+        sa.Column("budget", sa.Numeric(precision=20, scale=6), nullable=True),
+        sa.Column("currency_code", sa.Text(), nullable=True),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id", "country_code"],
+            ["advertiser_accounts.account_id", "advertiser_accounts.country_code"],
+            name=op.f("fk_campaigns_account_id_country_code"),
+        ),
+        sa.PrimaryKeyConstraint("account_id", "country_code", "campaign_id", name=op.f("pk_campaigns")),
+    )
+    op.create_table(
+        "dataset_windows",
+        sa.Column("account_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("country_code", sa.Text(), nullable=False),
+        sa.Column("dataset", sa.Text(), nullable=False),
+        sa.Column("through_date", sa.Date(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id", "country_code"],
+            ["advertiser_accounts.account_id", "advertiser_accounts.country_code"],
+            name=op.f("fk_dataset_windows_account_id_country_code"),
+        ),
+        sa.PrimaryKeyConstraint("account_id", "country_code", "dataset", name=op.f("pk_dataset_windows")),
+    )
+    op.create_table(
+        "entity_exports",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("account_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("country_code", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("export_id", sa.Text(), nullable=False),
+        sa.Column("status", sa.Text(), server_default="in_flight", nullable=False),
+        sa.Column("failure", sa.Text(), nullable=True),
+        sa.Column("row_count", sa.BigInteger(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "kind IN ('campaigns', 'adGroups', 'ads', 'targets')", name=op.f("ck_entity_exports_kind_known")
+        ),
+        sa.CheckConstraint(
+            "status IN ('in_flight', 'loaded', 'failed')", name=op.f("ck_entity_exports_status_known")
+        ),
+        sa.ForeignKeyConstraint(
+            ["account_id", "country_code"],
+            ["advertiser_accounts.account_id", "advertiser_accounts.country_code"],
+            name=op.f("fk_entity_exports_account_id_country_code"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_entity_exports")),
+    )
+    op.create_index(
+        "uq_entity_exports_in_flight",
+        "entity_exports",
+        ["account_id", "country_code", "kind"],
+        unique=True,
+        postgresql_where=sa.text("status = 'in_flight'"),
+    )
+    op.create_table(
+        "performance_daily",
+        sa.Column("account_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("country_code", sa.Text(), nullable=False),
+        sa.Column("dataset", sa.Text(), nullable=False),
+        sa.Column("window_date", sa.Date(), nullable=False),
+        sa.Column("ad_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("entity_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("entity_detail", sa.Text(collation="C"), server_default="", nullable=False),
+        sa.Column("currency_code", sa.Text(), nullable=False),
+        sa.Column("campaign_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("campaign_name", sa.Text(), nullable=True),
+        sa.Column("ad_group_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("ad_group_name", sa.Text(), nullable=True),
+        sa.Column("target_value", sa.Text(), nullable=True),
+        sa.Column("match_type", sa.Text(), nullable=True),
+        sa.Column("resolved", sa.Boolean(), nullable=False),
+        sa.Column("impressions", sa.BigInteger(), nullable=True),
+        sa.Column("clicks", sa.BigInteger(), nullable=True),
+        sa.Column("orders", sa.BigInteger(), nullable=True),
+        sa.Column("sales", sa.Numeric(precision=20, scale=6), nullable=True),
+        sa.Column("spend", sa.Numeric(precision=20, scale=6), nullable=True),
+        sa.Column("request_id", sa.BigInteger(), nullable=False),
+        sa.Column("loaded_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.CheckConstraint(
+            "sales <> 'NaN' AND spend <> 'NaN'", name=op.f("ck_performance_daily_amounts_are_numbers")
+        ),
+        sa.CheckConstraint(
+            "impressions >= 0 AND clicks >= 0 AND orders >= 0",
+            name=op.f("ck_performance_daily_counts_not_negative"),
+        ),
+        sa.CheckConstraint(
+            "resolved OR (target_value IS NOT NULL AND match_type IS NOT NULL)",
+            name=op.f("ck_performance_daily_unresolved_is_named"),
+        ),
+        sa.CheckConstraint(
+            "sales >= 0 AND spend >= 0", name=op.f("ck_performance_daily_amounts_not_negative")
+        ),
+        sa.ForeignKeyConstraint(
+            ["account_id", "country_code"],
+            ["advertiser_accounts.account_id", "advertiser_accounts.country_code"],
+            name=op.f("fk_performance_daily_account_id_country_code"),
+        ),
+        sa.PrimaryKeyConstraint(
+            "account_id",
+            "country_code",
+            "dataset",
+            "window_date",
+            "ad_id",
+            "entity_id",
+            "entity_detail",
+            "currency_code",
+            name=op.f("pk_performance_daily"),
+        ),
+        postgresql_with={"fillfactor": 80},
+    )
+    op.create_index(
+        "ix_performance_daily_unresolved",
+        "performance_daily",
+        ["account_id", "country_code", "ad_group_id"],
+        unique=False,
+        postgresql_where=sa.text("NOT resolved"),
+    )
+    op.create_table(
+        "performance_hourly",
+        sa.Column("account_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("country_code", sa.Text(), nullable=False),
+        sa.Column("dataset", sa.Text(), nullable=False),
+        sa.Column("window_date", sa.Date(), nullable=False),
+        sa.Column("hour_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ad_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("entity_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("entity_detail", sa.Text(collation="C"), server_default="", nullable=False),
+        sa.Column("currency_code", sa.Text(), nullable=False),
+        sa.Column("campaign_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("campaign_name", sa.Text(), nullable=True),
+        sa.Column("ad_group_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("ad_group_name", sa.Text(), nullable=True),
+        sa.Column("target_value", sa.Text(), nullable=True),
+        sa.Column("match_type", sa.Text(), nullable=True),
+        sa.Column("resolved", sa.Boolean(), nullable=False),
+        sa.Column("impressions", sa.BigInteger(), nullable=True),
+        sa.Column("clicks", sa.BigInteger(), nullable=True),
+        sa.Column("orders", sa.BigInteger(), nullable=True),
+        sa.Column("sales", sa.Numeric(precision=20, scale=6), nullable=True),
+        sa.Column("spend", sa.Numeric(precision=20, scale=6), nullable=True),
+        sa.Column("request_id", sa.BigInteger(), nullable=False),
+        sa.Column("loaded_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.CheckConstraint(
+            "sales <> 'NaN' AND spend <> 'NaN'", name=op.f("ck_performance_hourly_amounts_are_numbers")
+        ),
+        sa.CheckConstraint(
+            "extract(epoch FROM hour_at) % 900 = 0", name=op.f("ck_performance_hourly_hour_begins")
+        ),
+        sa.CheckConstraint(
+            "impressions >= 0 AND clicks >= 0 AND orders >= 0",
+            name=op.f("ck_performance_hourly_counts_not_negative"),
+        ),
+        sa.CheckConstraint(
+            "resolved OR (target_value IS NOT NULL AND match_type IS NOT NULL)",
+            name=op.f("ck_performance_hourly_unresolved_is_named"),
+        ),
+        sa.CheckConstraint(
+            "sales >= 0 AND spend >= 0", name=op.f("ck_performance_hourly_amounts_not_negative")
+        ),
+        sa.ForeignKeyConstraint(
+            ["account_id", "country_code"],
+            ["advertiser_accounts.account_id", "advertiser_accounts.country_code"],
+            name=op.f("fk_performance_hourly_account_id_country_code"),
+        ),
+        sa.PrimaryKeyConstraint(
+            "account_id",
+            "country_code",
+            "dataset",
+            "window_date",
+            "hour_at",
+            "ad_id",
+            "entity_id",
+            "entity_detail",
+            "currency_code",
+            name=op.f("pk_performance_hourly"),
+        ),
+        postgresql_with={"fillfactor": 80},
+    )
+    op.create_index(
+        "ix_performance_hourly_unresolved",
+        "performance_hourly",
+        ["account_id", "country_code", "ad_group_id"],
+        unique=False,
+        postgresql_where=sa.text("NOT resolved"),
+    )
+    op.create_table(
+        "quarantined_rows",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("account_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("country_code", sa.Text(), nullable=False),
+        sa.Column("dataset", sa.Text(), nullable=False),
+        sa.Column("window_date", sa.Date(), nullable=True),
+        sa.Column("request_id", sa.BigInteger(), nullable=False),
+        sa.Column("row_number", sa.BigInteger(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("raw", sa.Text(), nullable=False),
+        sa.Column(
+            "quarantined_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False
+        ),
+        sa.ForeignKeyConstraint(
+            ["account_id", "country_code"],
+            ["advertiser_accounts.account_id", "advertiser_accounts.country_code"],
+            name=op.f("fk_quarantined_rows_account_id_country_code"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_quarantined_rows")),
+    )
+    op.create_index(
+        "ix_quarantined_rows_window",
+        "quarantined_rows",
+        ["account_id", "country_code", "dataset", "window_date"],
+        unique=False,
+    )
+    op.create_table(
+        "report_loads",
+        sa.Column("request_id", sa.BigInteger(), nullable=False),
+        sa.Column("account_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("country_code", sa.Text(), nullable=False),
+        sa.Column("dataset", sa.Text(), nullable=False),
+        sa.Column("loaded_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("rows_read", sa.BigInteger(), nullable=False),
+        sa.Column("rows_loaded", sa.BigInteger(), nullable=False),
+        sa.Column("rows_summed", sa.BigInteger(), nullable=False),
+        sa.Column("rows_quarantined", sa.BigInteger(), nullable=False),
+        sa.Column("rows_withheld", sa.BigInteger(), nullable=False),
+        sa.Column("rows_not_waited_for", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint(
+            "least(rows_loaded, rows_summed, rows_quarantined, rows_withheld, rows_not_waited_for) >= 0",
+            name=op.f("ck_report_loads_counts_not_negative"),
+        ),
+        sa.CheckConstraint(
+            "rows_read = rows_loaded + rows_summed + rows_quarantined + rows_withheld + rows_not_waited_for",
+            name=op.f("ck_report_loads_every_row_is_counted"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["account_id", "country_code"],
+            ["advertiser_accounts.account_id", "advertiser_accounts.country_code"],
+            name=op.f("fk_report_loads_account_id_country_code"),
+        ),
+        sa.PrimaryKeyConstraint("request_id", "account_id", "country_code", name=op.f("pk_report_loads")),
+    )
+    op.create_table(
+        "report_windows",
+        sa.Column("account_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("country_code", sa.Text(), nullable=False),
+        sa.Column("dataset", sa.Text(), nullable=False),
+        sa.Column("window_date", sa.Date(), nullable=False),
+        sa.Column("status", sa.Text(), server_default="missing", nullable=False),
+        sa.Column("next_refresh_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("request_id", sa.BigInteger(), nullable=True),
+        sa.Column("last_requested_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_loaded_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("data_as_of", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("load_count", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("recorded_load_count", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("loaded_by_request", sa.BigInteger(), nullable=True),
+        sa.Column("row_count", sa.BigInteger(), nullable=True),
+        sa.Column("quarantined_count", sa.BigInteger(), nullable=True),
+        sa.Column("unresolved_count", sa.BigInteger(), nullable=True),
+        sa.Column("spend", sa.Numeric(precision=38, scale=6), nullable=True),
+        sa.Column("sales", sa.Numeric(precision=38, scale=6), nullable=True),
+        sa.Column("failure_reason", sa.Text(), nullable=True),
+        sa.Column("held_digest", sa.Text(), nullable=True),
+        sa.Column("held_rows", sa.BigInteger(), nullable=True),
+        sa.Column("held_count", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("last_request_id", sa.BigInteger(), nullable=True),
+        sa.Column("wanted_by", sa.Uuid(), nullable=True),
+        sa.Column("replayed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "(status = 'requested') = (request_id IS NOT NULL)",
+            name=op.f("ck_report_windows_requested_has_request"),
+        ),
+        sa.CheckConstraint(
+            "status <> 'expired' OR next_refresh_at IS NULL", name=op.f("ck_report_windows_expired_is_over")
+        ),
+        sa.CheckConstraint(
+            "status <> 'loaded' OR last_loaded_at IS NOT NULL", name=op.f("ck_report_windows_loaded_has_load")
+        ),
+        sa.CheckConstraint(
+            "status IN ('missing', 'requested', 'unconfirmed', 'loaded', 'failed', 'expired')",
+            name=op.f("ck_report_windows_status_known"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["account_id", "country_code"],
+            ["advertiser_accounts.account_id", "advertiser_accounts.country_code"],
+            name=op.f("fk_report_windows_account_id_country_code"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["request_id"], ["report_requests.id"], name=op.f("fk_report_windows_request_id")
+        ),
+        sa.PrimaryKeyConstraint(
+            "account_id", "country_code", "dataset", "window_date", name=op.f("pk_report_windows")
+        ),
+        postgresql_with={"fillfactor": 80},
+    )
+    op.create_index(
+        "ix_report_windows_asked",
+        "report_windows",
+        ["account_id", "country_code"],
+        unique=False,
+        postgresql_where=sa.text("request_id IS NOT NULL OR wanted_by IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_report_windows_due",
+        "report_windows",
+        ["account_id", "country_code", "next_refresh_at"],
+        unique=False,
+        postgresql_where=sa.text("next_refresh_at IS NOT NULL AND request_id IS NULL"),
+    )
+    op.create_index(
+        "ix_report_windows_request",
+        "report_windows",
+        ["request_id"],
+        unique=False,
+        postgresql_where=sa.text("request_id IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_report_windows_unrecorded",
+        "report_windows",
+        ["account_id", "country_code"],
+        unique=False,
+        postgresql_where=sa.text("recorded_load_count < load_count"),
+    )
+    op.create_index(
+        "ix_report_windows_unresolved",
+        "report_windows",
+        ["account_id", "country_code", "data_as_of"],
+        unique=False,
+        postgresql_where=sa.text("unresolved_count > 0"),
+    )
+    op.create_table(
+        "restatements",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("account_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("country_code", sa.Text(), nullable=False),
+        sa.Column("dataset", sa.Text(), nullable=False),
+        sa.Column("window_date", sa.Date(), nullable=False),
+        sa.Column("hour_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ad_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("entity_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("entity_detail", sa.Text(collation="C"), server_default="", nullable=False),
+        sa.Column("currency_code", sa.Text(), nullable=False),
+        sa.Column("change", sa.Text(), nullable=False),
+        sa.Column("old_values", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+        sa.Column("new_values", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+        sa.Column("old_data_as_of", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("new_data_as_of", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("request_id", sa.BigInteger(), nullable=False),
+        sa.Column("restated_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.CheckConstraint(
+            "(change = 'appeared') = (old_values IS NULL)", name=op.f("ck_restatements_old_values_fit")
+        ),
+        sa.CheckConstraint(
+            "(change = 'vanished') = (new_values IS NULL)", name=op.f("ck_restatements_new_values_fit")
+        ),
+        sa.CheckConstraint(
+            "change IN ('appeared', 'changed', 'vanished')", name=op.f("ck_restatements_change_known")
+        ),
+        sa.ForeignKeyConstraint(
+            ["account_id", "country_code"],
+            ["advertiser_accounts.account_id", "advertiser_accounts.country_code"],
+            name=op.f("fk_restatements_account_id_country_code"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_restatements")),
+    )
+    op.create_index(
+        "ix_restatements_window",
+        "restatements",
+        ["account_id", "country_code", "dataset", "window_date"],
+        unique=False,
+    )
+    op.create_table(
+        "targets",
+        sa.Column("account_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("country_code", sa.Text(), nullable=False),
+        sa.Column("target_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("ad_group_id", sa.Text(collation="C"), nullable=True),
+        sa.Column("campaign_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("negative", sa.Boolean(), nullable=False),
+        sa.Column("match_type", sa.Text(), nullable=False),
+        sa.Column("keyword", sa.Text(), nullable=True),
+        sa.Column("asin", sa.Text(), nullable=True),
+        sa.Column("expression", sa.Text(), nullable=True),
+        sa.Column("bid", sa.Numeric(precision=20, scale=6), nullable=True),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id", "country_code"],
+            ["advertiser_accounts.account_id", "advertiser_accounts.country_code"],
+            name=op.f("fk_targets_account_id_country_code"),
+        ),
+        sa.PrimaryKeyConstraint("account_id", "country_code", "target_id", name=op.f("pk_targets")),
+    )

@@ -27,7 +27,7 @@ from bidbeacon_pipelines.dagster_instance.storage import upgrade_dagster
 from bidbeacon_pipelines.defs.partitions import add_accounts
 from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
 from bidbeacon_pipelines.sandbox import SandboxConfig
-from bidbeacon_pipelines.sandbox.thread import running_sandbox
+from bidbeacon_pipelines.sandbox.server import running_sandbox
 from bidbeacon_pipelines.services.accounts import sync_accounts
 from bidbeacon_pipelines.services.entities import sync_entities
 from bidbeacon_pipelines.services.workbench import open_workbench

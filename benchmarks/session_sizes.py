@@ -14,7 +14,7 @@ from sqlalchemy import Engine, text
 
 from benchmarks.database import fresh_database
 from bidbeacon_pipelines.sandbox import SandboxConfig
-from bidbeacon_pipelines.sandbox.thread import running_sandbox
+from bidbeacon_pipelines.sandbox.server import running_sandbox
 from tests.faults.ads.simulated_office import Office
 from tests.faults.ads.simulation import Simulation
 

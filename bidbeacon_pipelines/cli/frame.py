@@ -100,7 +100,7 @@ def _is_missing_right(error: Exception) -> bool:
 
 def _usage_errors() -> tuple[type[Exception], ...]:
     from bidbeacon_pipelines.reports.cadence import BadCadenceError
-    from bidbeacon_pipelines.sandbox.errors import OptionError
+    from bidbeacon_pipelines.sandbox.config import OptionError
     from bidbeacon_sessions.errors import InvalidDatabaseUrlError, SettingsError, UnsafeAddressError
 
     return (
@@ -120,7 +120,7 @@ def _failures() -> tuple[type[Exception], ...]:
     from bidbeacon_pipelines.dev.errors import LocalError
     from bidbeacon_pipelines.reports.datasets import UnknownDatasetError
     from bidbeacon_pipelines.reports.partition_bound import TooManyPartitionsError
-    from bidbeacon_pipelines.sandbox.errors import SandboxError
+    from bidbeacon_pipelines.sandbox.config import SandboxError
     from bidbeacon_pipelines.services.by_hand import AccountSkippedError, WindowNotLoadedError
     from bidbeacon_pipelines.store.accounts import UnknownAccountError
     from bidbeacon_pipelines.store.migrate import SchemaError

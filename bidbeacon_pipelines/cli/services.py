@@ -53,7 +53,7 @@ def sandbox(
 ) -> None:
     """Run the sandbox Ads API: Amazon's part, over real HTTP, with seeded data and switchable faults."""
     from bidbeacon_pipelines.sandbox import serve
-    from bidbeacon_pipelines.sandbox.options import read_config
+    from bidbeacon_pipelines.sandbox.config import read_config
 
     settings = get_settings()
     config = read_config(

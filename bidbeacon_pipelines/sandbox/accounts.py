@@ -1,12 +1,71 @@
-"""The ads accounts of the sandbox: who they are, in which countries, under which profile ids."""
+"""The countries Amazon Ads sells in, and the sandbox's ads accounts: their countries and profile ids."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
 from random import Random
 from typing import Literal
+from zoneinfo import ZoneInfo
 
-from bidbeacon_pipelines.sandbox.hashing import seed_number
-from bidbeacon_pipelines.sandbox.markets import MARKETS, REGIONS, Market, Region
+from bidbeacon_pipelines.sandbox.seeded import seed_number
+
+Region = Literal["NA", "EU", "FE"]
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """One country as the API knows it; `country` is the code accounts use (`GB`, where profiles say `UK`)."""
+
+    country: str
+    region: Region
+    currency: str
+    time_zone: str
+    marketplace_id: str | None
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone in which the country's accounts count their days."""
+        return ZoneInfo(self.time_zone)
+
+    @property
+    def profile_country(self) -> str:
+        """The country code as `/v2/profiles` writes it."""
+        return "UK" if self.country == "GB" else self.country
+
+    @property
+    def has_cents(self) -> bool:
+        """Whether amounts of the currency usually have two decimals (the yen has none)."""
+        return self.currency != "JPY"
+
+
+_MARKETS = (
+    Market("BR", "NA", "BRL", "America/Sao_Paulo", "A2Q3Y263D00KWC"),
+    Market("CA", "NA", "CAD", "America/Los_Angeles", "A2EUQ1WTGCTBG2"),
+    Market("MX", "NA", "MXN", "America/Los_Angeles", "A1AM78C64UM0Y8"),
+    Market("US", "NA", "USD", "America/Los_Angeles", "ATVPDKIKX0DER"),
+    Market("AE", "EU", "AED", "Asia/Dubai", "A2VIGQ35RCS4UG"),
+    Market("BE", "EU", "EUR", "Europe/Brussels", "AMEN7PMS3EDWL"),
+    Market("DE", "EU", "EUR", "Europe/Paris", "A1PA6795UKMFR9"),
+    Market("EG", "EU", "EGP", "Africa/Cairo", "ARBP9OOSHTCHU"),
+    Market("ES", "EU", "EUR", "Europe/Paris", "A1RKKUPIHCS9HS"),
+    Market("FR", "EU", "EUR", "Europe/Paris", "A13V1IB3VIYZZH"),
+    Market("GB", "EU", "GBP", "Europe/London", "A1F83G8C2ARO7P"),
+    Market("IE", "EU", "EUR", "Europe/Dublin", "A28R8C7NBKEWEA"),
+    Market("IN", "EU", "INR", "Asia/Kolkata", "A21TJRUUN4KGV"),
+    Market("IT", "EU", "EUR", "Europe/Paris", "APJ6JRA9NG5V4"),
+    Market("NL", "EU", "EUR", "Europe/Amsterdam", "A1805IZSGTT6HS"),
+    Market("PL", "EU", "PLN", "Europe/Warsaw", "A1C3SOZRARQ6R3"),
+    Market("SA", "EU", "SAR", "Asia/Riyadh", "A17E79C6D8DWNP"),
+    Market("SE", "EU", "SEK", "Europe/Stockholm", "A2NODRKZP88ZB9"),
+    Market("TR", "EU", "TRY", "Europe/Istanbul", "A33AVAJ2PDY3EV"),
+    Market("ZA", "EU", "ZAR", "Africa/Johannesburg", None),
+    Market("AU", "FE", "AUD", "Australia/Sydney", "A39IBJ37TRP1C6"),
+    Market("JP", "FE", "JPY", "Asia/Tokyo", "A1VC38T7YXB528"),
+    Market("SG", "FE", "SGD", "Asia/Singapore", "A19VAU5U5O7RUS"),
+)
+
+MARKETS: dict[str, Market] = {market.country: market for market in _MARKETS}
+REGIONS: tuple[Region, ...] = ("NA", "EU", "FE")
+
 
 AccountStatus = Literal["CREATED", "PARTIALLY_CREATED", "PENDING", "DISABLED"]
 
@@ -55,11 +114,11 @@ class Account:
         return tuple(country.country for country in self.countries)
 
     def find_country(self, code: str) -> AccountCountry | None:
-        """Give its presence in a country; None where it isn't there."""
+        """Return its presence in a country; None where it isn't there."""
         return next((country for country in self.countries if country.country == code), None)
 
     def first_day(self, now: datetime) -> date:
-        """Give today's date in that of its countries where the day begins last."""
+        """Return today's date in that of its countries where the day begins last."""
         return min(now.astimezone(country.market.zone).date() for country in self.countries)
 
 
@@ -74,17 +133,17 @@ class AccountBook:
         }
 
     def find(self, account_id: str | None) -> Account | None:
-        """Give the account with this id; None where there is none."""
+        """Return the account with this id; None where there is none."""
         return self._by_id.get(account_id or "")
 
     def find_profile(self, profile_id: str | None) -> tuple[Account, AccountCountry] | None:
-        """Give the account and country of a profile id (a text of digits); None where there is none."""
+        """Return the account and country of a profile id (a text of digits); None where there is none."""
         if not profile_id or not profile_id.isascii() or not profile_id.isdigit():
             return None
         return self._by_profile.get(int(profile_id))
 
     def in_region(self, region: Region) -> list[Account]:
-        """Give the accounts of a region, in a fixed order."""
+        """Return the accounts of a region, in a fixed order."""
         return [account for account in self.accounts if account.region == region]
 
 

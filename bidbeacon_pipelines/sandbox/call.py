@@ -1,23 +1,126 @@
-"""One call to the Ads API: who it concerns, whether it may pass, and which faults strike it first."""
+"""One call to the Ads API: its subject, whether it is admitted, the faults that strike it, and how it is refused."""
 
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any
+from xml.sax.saxutils import escape
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from bidbeacon_pipelines.sandbox.accounts import Account, AccountCountry
-from bidbeacon_pipelines.sandbox.call_faults import refusal_of, with_unknown_fields
-from bidbeacon_pipelines.sandbox.fault_rules import CALL_FAULTS, CallFault, FaultRule, Operation
-from bidbeacon_pipelines.sandbox.faults import Subject
+from bidbeacon_pipelines.sandbox.accounts import REGIONS, Account, AccountCountry, Region
+from bidbeacon_pipelines.sandbox.faults import (
+    CALL_FAULTS,
+    CallFault,
+    FaultOptions,
+    FaultRule,
+    Operation,
+    Subject,
+)
+from bidbeacon_pipelines.sandbox.files import SignedUrl
 from bidbeacon_pipelines.sandbox.ledger import SCOPE_KEY, Exchange
-from bidbeacon_pipelines.sandbox.markets import REGIONS, Region
-from bidbeacon_pipelines.sandbox.refusals import Refusal, refuse, throttled
-from bidbeacon_pipelines.sandbox.signing import SignedUrl
 from bidbeacon_pipelines.sandbox.state import SandboxState
+
+
+class Refusal(Exception):  # noqa: N818 - an answer, and no failure of ours
+    """A call ends here with this answer."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__(f"refused with status {response.status_code}")
+        self.response = response
+
+
+def json_response(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """Answer with JSON, ids as the integers they are and text in its own alphabet."""
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    return Response(text, status, headers, media_type="application/json")
+
+
+def refuse(status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> Refusal:
+    """Make a refusal with a JSON body of any shape."""
+    return Refusal(json_response(body, status, headers))
+
+
+def refuse_xml(status: int, code: str, message: str) -> Refusal:
+    """Make a refusal as the file store gives it: XML."""
+    text = (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f"<Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error>"
+    )
+    return Refusal(Response(text, status, media_type="application/xml"))
+
+
+def refuse_html(status: int) -> Refusal:
+    """Make a refusal as a gateway gives it when nothing behind it answers: HTML."""
+    text = (
+        f"<html><head><title>{status}</title></head><body><h1>{status} Service Unavailable</h1></body></html>"
+    )
+    return Refusal(Response(text, status, media_type="text/html"))
+
+
+def throttled(headers: dict[str, str] | None = None) -> Refusal:
+    """Make the gateway's 429, with whatever Retry-After the headers hold."""
+    return refuse(429, {"message": "Too Many Requests"}, headers)
+
+
+_SERVER_ERRORS = (500, 502, 503)
+_MAPS = frozenset(("errors",))
+"""Objects whose keys are data (an account's `errors` by country), not fields."""
+
+
+def refusal_of(fault: CallFault, options: FaultOptions, operation: Operation, turn: int) -> Refusal:
+    """Return the answer of a fault that ends a call; `turn` counts the calls, and chooses among server errors."""
+    if fault == "server_error":
+        status = options.status or _SERVER_ERRORS[turn % len(_SERVER_ERRORS)]
+        return refuse(status, {"code": "INTERNAL_ERROR", "details": "An internal error has occurred"})
+    if fault == "wrong_region":
+        return _wrong_region(operation)
+    return _REFUSALS[fault](options)
+
+
+def with_unknown_fields(response: Response) -> Response:
+    """Return the same answer with a field more in each of its objects; what isn't JSON stays as it is."""
+    if response.media_type != "application/json":
+        return response
+    return json_response(_with_unknown(json.loads(bytes(response.body))), response.status_code)
+
+
+def _with_unknown(value: Any, *, is_map: bool = False) -> Any:
+    if isinstance(value, list):
+        return [_with_unknown(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    known = {
+        key: _with_unknown(item, is_map=key in _MAPS and isinstance(item, dict))
+        for key, item in value.items()
+    }
+    return known if is_map else known | {"newField": {"value": 1}}
+
+
+def _wrong_region(operation: Operation) -> Refusal:
+    if operation in {"create_report", "retrieve_report"}:
+        return refuse(400, {"code": "400000", "message": "The account is not in this region"})
+    return refuse(404, {"code": "404", "details": "Profile not found in this region"})
+
+
+def _forbidden(_: FaultOptions) -> Refusal:
+    return refuse(403, {"code": "403", "details": "Profile has no rights for this resource"})
+
+
+def _unauthorized(_: FaultOptions) -> Refusal:
+    return refuse(401, {"code": "UNAUTHORIZED", "details": "Access token is not valid"})
+
+
+_REFUSALS: dict[CallFault, Callable[[FaultOptions], Refusal]] = {
+    "throttle": lambda options: throttled(options.retry_after_header()),
+    "html_body": lambda options: refuse_html(options.status or 503),
+    "forbidden": _forbidden,
+    "unauthorized": _unauthorized,
+    "token_expiry": _unauthorized,
+}
+
 
 CLIENT_HEADERS = ("amazon-advertising-api-clientid", "amazon-ads-clientid")
 SCOPE_HEADER = "amazon-advertising-api-scope"
@@ -58,7 +161,7 @@ class Call:
         self._exchange.account, self._exchange.country = account.account_id, country
 
     async def suffer_faults(self) -> None:
-        """Let the faults strike that concern any call.
+        """Apply the faults that concern any call.
 
         Raises:
             Refusal: one of them ends the call.
@@ -94,7 +197,7 @@ class Call:
         self._check_token()
 
     def announced_size(self, size: int) -> int:
-        """Give the size of a file in bytes as the answer says it: the true one, but for wrong_size."""
+        """Return the size of a file in bytes as the answer says it: the true one, but for wrong_size."""
         rule = self.sandbox.faults.find_strike("wrong_size", self.subject)
         if rule is None:
             return size
@@ -116,7 +219,7 @@ class Call:
         return [sandbox.signer.sign(self.base_url, path, self.now, seconds) for path in paths]
 
     def profile(self) -> tuple[Account, AccountCountry] | None:
-        """Give the account and country of the scope header; None where it is missing or names none."""
+        """Return the account and country of the scope header; None where it is missing or names none."""
         return self.sandbox.world.accounts.find_profile(self.request.headers.get(SCOPE_HEADER))
 
     def require_media(self, media: str, *, accept: bool = False) -> None:
@@ -140,7 +243,7 @@ class Call:
             raise refuse(406, {"code": "NOT_ACCEPTABLE", "details": f"Accept must be {media}"})
 
     async def json(self) -> Any:
-        """Give the body as JSON; None where it isn't JSON."""
+        """Return the body as JSON; None where it isn't JSON."""
         try:
             return json.loads(await self.request.body())
         except ValueError:

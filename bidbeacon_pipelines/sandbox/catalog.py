@@ -7,8 +7,8 @@ from decimal import Decimal
 from functools import lru_cache
 from random import Random
 
-from bidbeacon_pipelines.sandbox import vocabulary
-from bidbeacon_pipelines.sandbox.accounts import Account, AccountBook, AccountCountry
+from bidbeacon_pipelines.sandbox import seeded
+from bidbeacon_pipelines.sandbox.accounts import Account, AccountBook, AccountCountry, Market
 from bidbeacon_pipelines.sandbox.entities import (
     AUTO_VALUES,
     DAYS,
@@ -22,8 +22,7 @@ from bidbeacon_pipelines.sandbox.entities import (
     Target,
     data_seed,
 )
-from bidbeacon_pipelines.sandbox.hashing import seed_number
-from bidbeacon_pipelines.sandbox.markets import Market
+from bidbeacon_pipelines.sandbox.seeded import seed_number
 
 ACTIVE_SHARE = 0.82
 LATE_SHARE = 0.001
@@ -130,7 +129,7 @@ def _add_campaign(draft: _Draft) -> None:
     automatic = draft.product == "SPONSORED_PRODUCTS" and len(draft.campaigns) % 3 == 0
     campaign = Campaign(
         campaign_id=draft.new_id(),
-        name=vocabulary.campaign_name(rng, automatic=automatic),
+        name=seeded.campaign_name(rng, automatic=automatic),
         automatic=automatic,
         state=draft.state(),
         start_date=date(2019, 1, 1) + timedelta(days=rng.randrange(1400)),
@@ -141,7 +140,7 @@ def _add_campaign(draft: _Draft) -> None:
     for number in range(1 if automatic else rng.randint(1, 4)):
         _add_ad_group(draft, campaign, number + 1)
     if rng.random() < 0.3:  # noqa: PLR2004 - three campaigns of ten have a negative keyword
-        draft.targets.append(_keyword(draft, campaign, None, "EXACT", vocabulary.keyword(rng), negative=True))
+        draft.targets.append(_keyword(draft, campaign, None, "EXACT", seeded.keyword(rng), negative=True))
 
 
 def _add_ad_group(draft: _Draft, campaign: Campaign, number: int) -> None:
@@ -149,7 +148,7 @@ def _add_ad_group(draft: _Draft, campaign: Campaign, number: int) -> None:
     group = AdGroup(
         ad_group_id=draft.new_id(),
         campaign=campaign,
-        name=f"Ad group {number}" if rng.random() < 0.9 else rng.choice(vocabulary.AWKWARD_NAMES),  # noqa: PLR2004
+        name=f"Ad group {number}" if rng.random() < 0.9 else rng.choice(seeded.AWKWARD_NAMES),  # noqa: PLR2004
         state=draft.state(),
         default_bid=draft.money(15, 250),
     )
@@ -170,7 +169,7 @@ def _add_ad_group(draft: _Draft, campaign: Campaign, number: int) -> None:
 def _ad(draft: _Draft, group: AdGroup) -> Ad:
     whole = draft.rng.randint(6, 60)
     price = whole * 1_000_000 - 10_000 if draft.market.has_cents else whole * 100 * 1_000_000
-    asin = None if draft.product == "SPONSORED_BRANDS" else vocabulary.asin(draft.rng)
+    asin = None if draft.product == "SPONSORED_BRANDS" else seeded.asin(draft.rng)
     return Ad(draft.new_id(), group, asin, price, draft.state())
 
 
@@ -196,15 +195,15 @@ def _manual_targets(draft: _Draft, group: AdGroup) -> Iterator[Target]:
 
 
 def _negatives(draft: _Draft, group: AdGroup, twin: Target) -> Iterator[Target]:
-    """Give an ad group's negative targets; some say the same as a positive one beside them."""
+    """Return an ad group's negative targets; some say the same as a positive one beside them."""
     if twin.target_type == "KEYWORD" and draft.rng.random() < 0.5:  # noqa: PLR2004 - every second ad group
         yield _keyword(draft, group.campaign, group, twin.match_type, twin.text, negative=True)
     elif draft.rng.random() < 0.5:  # noqa: PLR2004 - the same
-        yield _keyword(draft, group.campaign, group, "PHRASE", vocabulary.keyword(draft.rng), negative=True)
+        yield _keyword(draft, group.campaign, group, "PHRASE", seeded.keyword(draft.rng), negative=True)
 
 
 def _keyword_target(draft: _Draft, group: AdGroup) -> Target:
-    text = vocabulary.keyword(draft.rng)
+    text = seeded.keyword(draft.rng)
     return _keyword(draft, group.campaign, group, draft.rng.choice(_KEYWORD_MATCHES), text, negative=False)
 
 
@@ -225,7 +224,7 @@ def _keyword(
 
 
 def _product_target(draft: _Draft, group: AdGroup) -> Target:
-    match_type, text = draft.rng.choice(_PRODUCT_MATCHES), vocabulary.asin(draft.rng)
+    match_type, text = draft.rng.choice(_PRODUCT_MATCHES), seeded.asin(draft.rng)
     bid, state = draft.money(10, 300), draft.state()
     return Target(draft.new_id(), group.campaign, group, "PRODUCT", match_type, text, bid, state=state)
 
@@ -237,9 +236,9 @@ def _category_target(draft: _Draft, group: AdGroup) -> Target:
         ad_group=group,
         target_type="PRODUCT_CATEGORY",
         match_type="PRODUCT_CATEGORY",
-        text=vocabulary.product_category(draft.rng),
+        text=seeded.product_category(draft.rng),
         bid=draft.money(10, 300),
-        brand=vocabulary.brand(draft.rng),
+        brand=seeded.brand(draft.rng),
         state=draft.state(),
     )
 

@@ -9,9 +9,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from bidbeacon_pipelines.sandbox.call import json_response
 from bidbeacon_pipelines.sandbox.config import FASTEST, FIRST_START, LAST_START
-from bidbeacon_pipelines.sandbox.fault_rules import FaultRule
-from bidbeacon_pipelines.sandbox.refusals import json_response
+from bidbeacon_pipelines.sandbox.faults import FaultRule
 from bidbeacon_pipelines.sandbox.state import SandboxState
 from bidbeacon_pipelines.sandbox.truth import Grain, day_truth
 
@@ -58,14 +58,14 @@ def page(answer: _Page) -> Callable[[Request], Awaitable[Response]]:
 
 
 async def healthz(sandbox: SandboxState, _: Request) -> Response:
-    """Say that the sandbox is up; `GET /healthz`."""
+    """Answer that the sandbox is up; `GET /healthz`."""
     return json_response(
         {"status": "ok", "now": sandbox.clock.now().isoformat(), "seed": sandbox.config.seed}
     )
 
 
 async def show_ledger(sandbox: SandboxState, request: Request) -> Response:
-    """Give the calls, oldest first, and a summary of them; `GET /sandbox/ledger?operation=…&account=…`."""
+    """Return the calls, oldest first, and a summary of them; `GET /sandbox/ledger?operation=…&account=…`."""
     asked = request.query_params
     operation, account = asked.get("operation"), asked.get("account")
     calls = sandbox.ledger.calls(operation, account)
@@ -79,13 +79,13 @@ async def show_ledger(sandbox: SandboxState, request: Request) -> Response:
 
 
 async def clear_ledger(sandbox: SandboxState, _: Request) -> Response:
-    """Forget every call; `DELETE /sandbox/ledger`."""
+    """Remove every recorded call; `DELETE /sandbox/ledger`."""
     sandbox.ledger.clear()
     return Response(status_code=204)
 
 
 async def show_faults(sandbox: SandboxState, _: Request) -> Response:
-    """Give the rules in force; `GET /sandbox/faults`."""
+    """Return the rules in force; `GET /sandbox/faults`."""
     return json_response({"faults": sandbox.faults.overview()})
 
 
@@ -103,7 +103,7 @@ async def clear_faults(sandbox: SandboxState, _: Request) -> Response:
 
 
 async def show_clock(sandbox: SandboxState, _: Request) -> Response:
-    """Give the clock; `GET /sandbox/clock`."""
+    """Return the clock; `GET /sandbox/clock`."""
     return json_response(_clock(sandbox))
 
 
@@ -119,7 +119,7 @@ async def change_clock(sandbox: SandboxState, request: Request) -> Response:
 
 
 async def show_truth(sandbox: SandboxState, request: Request) -> Response:
-    """Give the true rows of an account's day; `GET /sandbox/truth?account=…&country=…&date=…`."""
+    """Return the true rows of an account's day; `GET /sandbox/truth?account=…&country=…&date=…`."""
     asked = TruthQuery.model_validate(dict(request.query_params))
     account = sandbox.world.accounts.find(asked.account)
     country = account.find_country(asked.country) if account else None

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
-from bidbeacon_pipelines.sandbox.markets import Market
+from bidbeacon_pipelines.sandbox.accounts import Market
 
 TargetType = Literal["KEYWORD", "PRODUCT", "PRODUCT_CATEGORY", "AUTO"]
 State = Literal["ENABLED", "PAUSED", "ARCHIVED"]
@@ -142,25 +142,25 @@ class Catalog:
     product: AdProduct = "SPONSORED_PRODUCTS"
 
     def target_of(self, slot: Slot, day: date) -> Target | None:
-        """Give the target that brought this slot's row on a day; None where the row names none."""
+        """Return the target that brought this slot's row on a day; None where the row names none."""
         if not slot.late or slot.target is None:
             return slot.target
         return late_target(slot.target, day)
 
     def exported_targets(self, today: date, weeks: int = 110) -> list[Target]:
-        """Give the targets that an export made on this day has, late ones of so many weeks back among them."""
+        """Return the targets that an export made on this day has, late ones of so many weeks back among them."""
         mondays = [_monday(today) - timedelta(weeks=week) for week in range(weeks)]
         stems = [slot.target for slot in self.slots if slot.late and slot.target is not None]
         late = [late_target(stem, monday) for stem in stems for monday in mondays]
         return [*self.targets, *(target for target in late if target.is_exported(today))]
 
     def local_now(self, now: datetime) -> datetime:
-        """Give the account's own wall clock at an instant."""
+        """Return the account's own wall clock at an instant."""
         return now.astimezone(self.market.zone)
 
 
 def late_target(stem: Target, day: date) -> Target:
-    """Give the target that a late slot has in the week of a day; exports have it `LATE_DAYS` after its Monday."""
+    """Return the target that a late slot has in the week of a day; exports have it `LATE_DAYS` after its Monday."""
     monday = _monday(day)
     return Target(
         target_id=str(int(stem.target_id) + monday.toordinal() // 7),
@@ -175,7 +175,7 @@ def late_target(stem: Target, day: date) -> Target:
 
 
 def local_hours(day: date, zone: ZoneInfo) -> list[int]:
-    """Give the hours of a day that exist in a time zone, each once: 23 of them where the clock goes forward."""
+    """Return the hours of a day that exist in a time zone, each once: 23 of them where the clock goes forward."""
     return [hour for hour in range(24) if _exists(datetime.combine(day, time(hour)), zone)]
 
 

@@ -7,12 +7,11 @@ from typing import Any, get_args
 from starlette.responses import Response
 
 from bidbeacon_pipelines.sandbox.accounts import Account, AccountCountry
-from bidbeacon_pipelines.sandbox.call import SCOPE_HEADER, Call
+from bidbeacon_pipelines.sandbox.call import SCOPE_HEADER, Call, json_response, refuse, throttled
 from bidbeacon_pipelines.sandbox.entities import State
 from bidbeacon_pipelines.sandbox.export_files import AD_PRODUCT, ExportKind, media_type
 from bidbeacon_pipelines.sandbox.exports import KEPT, Export
-from bidbeacon_pipelines.sandbox.part_files import MAKING_SECONDS
-from bidbeacon_pipelines.sandbox.refusals import json_response, refuse, throttled
+from bidbeacon_pipelines.sandbox.files import MAKING_SECONDS
 
 _STATES = frozenset(get_args(State))
 
@@ -37,7 +36,7 @@ def create_export(kind: ExportKind) -> Callable[[Call], Awaitable[Response]]:
 
 
 async def get_export(call: Call) -> Response:
-    """Say how an export is, with a fresh url where it is complete; `GET /{region}/exports/{export_id}`."""
+    """Return an export's status, with a fresh url where it is complete; `GET /{region}/exports/{export_id}`."""
     account, country = await _admit(call)
     export = call.sandbox.exports.find(call.request.path_params["export_id"])
     if export is None or (export.account_id, export.country) != (account.account_id, country.country):

@@ -6,8 +6,8 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from bidbeacon_pipelines.sandbox.entities import Ad, AdGroup, Campaign, Catalog, State, Target
-from bidbeacon_pipelines.sandbox.exact_json import to_json
-from bidbeacon_pipelines.sandbox.hashing import seed_number
+from bidbeacon_pipelines.sandbox.rows import to_json
+from bidbeacon_pipelines.sandbox.seeded import seed_number
 
 ExportKind = Literal["campaigns", "adGroups", "ads", "targets"]
 EXPORT_KINDS: tuple[ExportKind, ...] = ("campaigns", "adGroups", "ads", "targets")
@@ -16,12 +16,12 @@ _TIMES = {"creationDateTime": "2023-01-15T18:00:00Z", "lastUpdatedDateTime": "20
 
 
 def media_type(kind: ExportKind) -> str:
-    """Give the media type that a kind's calls must name in Content-Type and Accept."""
+    """Return the media type that a kind's calls must name in Content-Type and Accept."""
     return f"application/vnd.{kind.lower()}export.v1+json"
 
 
 def export_rows(catalog: Catalog, kind: ExportKind, states: frozenset[State], today: date) -> Iterator[str]:
-    """Give an export's entities as JSON texts; `today` is the account-local day on which it is made."""
+    """Return an export's entities as JSON texts; `today` is the account-local day on which it is made."""
     if kind == "campaigns":
         entities = (_campaign(item, catalog) for item in catalog.campaigns if item.state in states)
     elif kind == "adGroups":

@@ -11,9 +11,9 @@ from bidbeacon_pipelines.sandbox.catalog import World
 from bidbeacon_pipelines.sandbox.config import SandboxConfig
 from bidbeacon_pipelines.sandbox.entities import State
 from bidbeacon_pipelines.sandbox.export_files import ExportKind, export_rows
-from bidbeacon_pipelines.sandbox.fault_rules import FaultRule
-from bidbeacon_pipelines.sandbox.hashing import digest
-from bidbeacon_pipelines.sandbox.journal import Journal
+from bidbeacon_pipelines.sandbox.faults import FaultRule
+from bidbeacon_pipelines.sandbox.files import Journal
+from bidbeacon_pipelines.sandbox.seeded import digest
 
 ExportStatus = Literal["PROCESSING", "COMPLETED", "FAILED"]
 KEPT = timedelta(hours=24)
@@ -35,7 +35,7 @@ class Export(BaseModel):
     failure: FaultRule | None = None
 
     def status(self, now: datetime) -> ExportStatus:
-        """Give its status at an instant."""
+        """Return its status at an instant."""
         if now < self.ready_at:
             return "PROCESSING"
         return "COMPLETED" if self.failure is None else "FAILED"
@@ -76,7 +76,7 @@ class Exports:
         return export
 
     def find(self, export_id: str) -> Export | None:
-        """Give the export with this id; None where there is none (or none since a restart)."""
+        """Return the export with this id; None where there is none (or none since a restart)."""
         return self._exports.get(export_id)
 
     def in_progress(self, kind: ExportKind, now: datetime) -> int:
@@ -85,7 +85,7 @@ class Exports:
         return sum(export.status(now) == "PROCESSING" for export in same)
 
     def rows(self, export: Export) -> Iterator[str]:
-        """Give an export's entities as JSON texts, as of when it was ready."""
+        """Return an export's entities as JSON texts, as of when it was ready."""
         account = self._world.accounts.find(export.account_id)
         country = account and account.find_country(export.country)
         if not account or not country:

@@ -1,6 +1,21 @@
 """The fields a report can be asked for, which need a companion, and which exclude each other."""
 
-from bidbeacon_pipelines.sandbox.refusals import RequestError
+from typing import Any
+
+
+class RequestError(Exception):
+    """A v1 report request that can't be met: Amazon's code, a message, and where in the body it is wrong."""
+
+    def __init__(self, code: str, message: str, location: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.location = location
+
+    def entry(self) -> dict[str, Any]:
+        """Return it as an entry of a 207 answer's `errors`."""
+        return {"code": self.code, "fieldLocation": self.location, "message": self.message}
+
 
 METRICS = (
     "metric.impressions",

@@ -1,6 +1,7 @@
 """Who asked what: a record of each call, written before its answer goes out; also marks answers with a request id."""
 
 from collections import Counter, defaultdict, deque
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -9,8 +10,7 @@ from uuid import uuid4
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bidbeacon_pipelines.sandbox.clock import SandboxClock
-from bidbeacon_pipelines.sandbox.fault_rules import Operation
+from bidbeacon_pipelines.sandbox.faults import Operation
 
 SCOPE_KEY = "bidbeacon.exchange"
 _OWN_PATHS = ("/sandbox/", "/healthz")
@@ -41,7 +41,7 @@ class Call:
     request_id: str
 
     def as_json(self) -> dict[str, Any]:
-        """Give it as JSON data."""
+        """Return it as JSON data."""
         return {**asdict(self), "time": self.time.isoformat()}
 
 
@@ -61,7 +61,7 @@ class Ledger:
         self._calls.append(call)
 
     def clear(self) -> None:
-        """Forget every call, and how many reports were in flight at most."""
+        """Remove every recorded call, and how many reports were in flight at most."""
         self._calls.clear()
         self._peaks.clear()
 
@@ -70,7 +70,7 @@ class Ledger:
         self._peaks[account] = max(count, self._peaks.get(account, 0))
 
     def calls(self, operation: str | None = None, account: str | None = None) -> list[Call]:
-        """Give the calls, of one operation or account where that is asked for."""
+        """Return the calls, of one operation or account where that is asked for."""
         return [
             call
             for call in list(self._calls)
@@ -98,10 +98,10 @@ class Ledger:
 class LedgerMiddleware:
     """Records each call, adds `x-amz-rid`, and breaks off answers whose exchange says so."""
 
-    def __init__(self, app: ASGIApp, ledger: Ledger, clock: SandboxClock) -> None:
+    def __init__(self, app: ASGIApp, ledger: Ledger, now: Callable[[], datetime]) -> None:
         self._app = app
         self._ledger = ledger
-        self._clock = clock
+        self._now = now
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a call on, and its answer back."""
@@ -117,7 +117,7 @@ class LedgerMiddleware:
             return
         self._ledger.add(
             Call(
-                time=self._clock.now(),
+                time=self._now(),
                 method=scope["method"],
                 path=scope["path"],
                 operation=exchange.operation,

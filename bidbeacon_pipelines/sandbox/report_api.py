@@ -1,20 +1,22 @@
-"""The unified v1 report calls: create and retrieve."""
+"""The unified v1 report calls: create and retrieve, and what they answer."""
 
-from datetime import date
+from datetime import date, datetime
+from typing import Any
 
 from starlette.responses import Response
 
 from bidbeacon_pipelines.sandbox.accounts import Account
-from bidbeacon_pipelines.sandbox.call import SCOPE_HEADER, Call
-from bidbeacon_pipelines.sandbox.fault_rules import REPORT_FAULTS
-from bidbeacon_pipelines.sandbox.part_files import MAKING_SECONDS
-from bidbeacon_pipelines.sandbox.refusals import Refusal, RequestError, refuse, throttled
-from bidbeacon_pipelines.sandbox.report_answers import (
-    answer,
-    answer_errors,
-    describe,
-    describe_parts,
+from bidbeacon_pipelines.sandbox.call import (
+    SCOPE_HEADER,
+    Call,
+    Refusal,
+    json_response,
+    refuse,
+    throttled,
 )
+from bidbeacon_pipelines.sandbox.faults import REPORT_FAULTS
+from bidbeacon_pipelines.sandbox.fields import RequestError
+from bidbeacon_pipelines.sandbox.files import MAKING_SECONDS, SignedUrl
 from bidbeacon_pipelines.sandbox.report_request import (
     ReportRequest,
     check_period,
@@ -23,8 +25,71 @@ from bidbeacon_pipelines.sandbox.report_request import (
     read_create,
     read_retrieve,
     too_old,
+    wire_filter,
 )
 from bidbeacon_pipelines.sandbox.reports import Report
+
+_MULTI_STATUS = 207
+_ENDS = frozenset(("COMPLETED", "FAILED", "CANCELLED", "EXPIRED"))
+
+
+def answer(document: dict[str, Any]) -> Response:
+    """Answer with one report."""
+    return json_response({"error": None, "success": [{"index": 0, "report": document}]}, _MULTI_STATUS)
+
+
+def answer_errors(error: RequestError) -> Response:
+    """Answer that the one thing asked for failed."""
+    return json_response({"error": [{"index": 0, "errors": [error.entry()]}], "success": []}, _MULTI_STATUS)
+
+
+def describe(report: Report, status: str) -> dict[str, Any]:
+    """Return a report's description, without its parts."""
+    request = report.request
+    ended = _iso(report.ready_at) if status in _ENDS and report.ready_at else None
+    return {
+        "reportId": report.report_id,
+        "status": status,
+        "creationDateTime": _iso(report.created_at),
+        "lastUpdatedDateTime": ended or _iso(report.created_at),
+        "completedDateTime": ended if status == "COMPLETED" else None,
+        "format": request.format,
+        "periods": [
+            {"datePeriod": {"startDate": request.start.isoformat(), "endDate": request.end.isoformat()}}
+        ],
+        "query": {"fields": list(request.fields), "filter": wire_filter(request.filter)},
+        "linkedAccounts": [{"advertiserAccountId": request.account_id}],
+        "url": None,
+        "currencyOfView": None,
+        **_failure(report, status),
+        "formatOptions": None,
+        "locale": None,
+        "timeZoneMode": None,
+    }
+
+
+def describe_parts(sizes: list[int], urls: list[SignedUrl]) -> list[dict[str, Any]]:
+    """Return the urls of a report's parts with their announced sizes."""
+    return [
+        {"sizeInBytes": size, "url": signed.url, "urlExpirationDateTime": _iso(signed.expires_at)}
+        for size, signed in zip(sizes, urls, strict=True)
+    ]
+
+
+def _failure(report: Report, status: str) -> dict[str, str | None]:
+    """Return code and reason of a report that did not complete; only FAILED has them without being told."""
+    fault = report.end_fault if status in _ENDS else None
+    code, reason = (fault.options.code, fault.options.reason) if fault else (None, None)
+    if fault and fault.fault == "too_large_later":
+        code, reason = "INTERNAL_ERROR", reason or "The requested report is too large"
+    if status == "FAILED":
+        code, reason = code or "INTERNAL_ERROR", reason or "Report generation failed"
+    return {"failureCode": code, "failureReason": reason}
+
+
+def _iso(instant: datetime) -> str:
+    return instant.strftime("%Y-%m-%dT%H:%M:%SZ")
+
 
 _STATUSES = {"FORBIDDEN": 403, "CONTENT_TOO_LARGE": 413}
 
@@ -55,7 +120,7 @@ async def create_report(call: Call) -> Response:
 
 
 async def retrieve_report(call: Call) -> Response:
-    """Say how a report is, with fresh urls where it is complete; `POST /{region}/adsApi/v1/retrieve/reports`."""
+    """Return a report's status, with fresh urls where it is complete; `POST /{region}/adsApi/v1/retrieve/reports`."""
     body = await call.json()
     try:
         report_id = read_retrieve(body)

@@ -12,14 +12,13 @@ from bidbeacon_pipelines.sandbox.accounts import Account
 from bidbeacon_pipelines.sandbox.catalog import World
 from bidbeacon_pipelines.sandbox.config import SandboxConfig
 from bidbeacon_pipelines.sandbox.entities import AdProduct, Catalog
-from bidbeacon_pipelines.sandbox.fault_rules import FaultName, FaultRule
-from bidbeacon_pipelines.sandbox.hashing import digest, unit_interval
-from bidbeacon_pipelines.sandbox.journal import Journal
-from bidbeacon_pipelines.sandbox.lines import age_of
-from bidbeacon_pipelines.sandbox.report_filter import COUNTRY_FIELDS, ReportFilter
-from bidbeacon_pipelines.sandbox.report_request import ReportRequest
+from bidbeacon_pipelines.sandbox.faults import FaultName, FaultRule
+from bidbeacon_pipelines.sandbox.files import Journal
+from bidbeacon_pipelines.sandbox.report_request import COUNTRY_FIELDS, ReportFilter, ReportRequest
 from bidbeacon_pipelines.sandbox.row_faults import with_faults, with_more_rows
 from bidbeacon_pipelines.sandbox.rows import RowWriter
+from bidbeacon_pipelines.sandbox.seeded import digest, unit_interval
+from bidbeacon_pipelines.sandbox.traffic import age_of
 
 EndStatus = Literal["COMPLETED", "FAILED", "CANCELLED", "EXPIRED"]
 _PENDING_SHARE = 0.3
@@ -46,7 +45,7 @@ class Report(BaseModel):
     faults: tuple[FaultRule, ...] = ()
 
     def find_fault(self, name: FaultName) -> FaultRule | None:
-        """Give the fault of this name that it has; None where it has none."""
+        """Return the fault of this name that it has; None where it has none."""
         return next((rule for rule in self.faults if rule.fault == name), None)
 
     @property
@@ -67,13 +66,13 @@ class Report(BaseModel):
         return more.options.parts if more else None
 
     def end(self, now: datetime) -> EndStatus | None:
-        """Give how it has ended by an instant; None while it is in flight."""
+        """Return how it has ended by an instant; None while it is in flight."""
         if self.ready_at is None or now < self.ready_at:
             return None
         return _ENDS[self.end_fault.fault] if self.end_fault else "COMPLETED"
 
     def status(self, now: datetime) -> str:
-        """Give its status at an instant, as the API says it: usually PENDING, PROCESSING and then COMPLETED."""
+        """Return its status at an instant, as the API says it: usually PENDING, PROCESSING and then COMPLETED."""
         end = self.end(now)
         if end is not None:
             return end
@@ -114,11 +113,11 @@ class Reports:
         return report
 
     def find(self, report_id: str) -> Report | None:
-        """Give the report with this id; None where there is none (or none since a restart)."""
+        """Return the report with this id; None where there is none (or none since a restart)."""
         return self._reports.get(report_id)
 
     def in_flight(self, account: Account, now: datetime) -> list[Report]:
-        """Give an account's reports that have not ended."""
+        """Return an account's reports that have not ended."""
         own = (report for report in self._reports.values() if report.request.account_id == account.account_id)
         return [report for report in own if report.is_in_flight(now)]
 
@@ -131,7 +130,7 @@ class Reports:
         return False
 
     def rows(self, report: Report) -> Iterator[str]:
-        """Give a report's rows as JSON texts, of all countries of its account, as of its creation."""
+        """Return a report's rows as JSON texts, of all countries of its account, as of its creation."""
         account = self._world.accounts.find(report.request.account_id)
         if account is None:
             return iter(())
@@ -139,7 +138,7 @@ class Reports:
         return with_faults(rows, report.faults, report.report_id)
 
     def summary(self) -> list[dict[str, Any]]:
-        """Give all reports as JSON data, oldest first; for looking at, not for the wire."""
+        """Return all reports as JSON data, oldest first; for looking at, not for the wire."""
         return [report.model_dump(mode="json") for report in self._reports.values()]
 
 

@@ -6,10 +6,10 @@ from random import Random
 from typing import Any
 
 from bidbeacon_pipelines.sandbox.entities import DAYS, Catalog
-from bidbeacon_pipelines.sandbox.exact_json import from_json, to_json
-from bidbeacon_pipelines.sandbox.fault_rules import BadRow, FaultName, FaultOptions, FaultRule
+from bidbeacon_pipelines.sandbox.faults import BadRow, FaultName, FaultOptions, FaultRule
 from bidbeacon_pipelines.sandbox.fields import ID_FIELDS, METRICS
-from bidbeacon_pipelines.sandbox.hashing import seed_number
+from bidbeacon_pipelines.sandbox.rows import from_json, to_json
+from bidbeacon_pipelines.sandbox.seeded import seed_number
 
 _Row = dict[str, Any]
 _RowFault = Callable[[Iterator[str], Random, FaultOptions], Iterator[str]]
@@ -28,7 +28,7 @@ def with_faults(rows: Iterator[str], faults: tuple[FaultRule, ...], seed: object
 
 
 def with_more_rows(catalog: Catalog, share: float) -> Catalog:
-    """Give the same catalog with more rows a day, by this share; at most those whose ads and targets rested.
+    """Return the same catalog with more rows a day, by this share; at most those whose ads and targets rested.
 
     All other rows stay as they are, since a row's numbers depend on no other row.
     """

@@ -1,18 +1,105 @@
-"""Runs the sandbox in the foreground, and says how it can be reached."""
+"""The sandbox as an ASGI app with its routes, and how to run it: in the foreground or in a thread.
+
+Each region is below its own path, as Amazon has it on its own host.
+"""
 
 import errno
 import signal
 import socket
 import sys
-from contextlib import suppress
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
 
 import uvicorn
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute, Route
 
-from bidbeacon_pipelines.sandbox.app import create_app
-from bidbeacon_pipelines.sandbox.config import SandboxConfig
-from bidbeacon_pipelines.sandbox.errors import CannotListenError
-from bidbeacon_pipelines.sandbox.fault_rules import FaultRule
+from bidbeacon_pipelines.sandbox import account_api, control_api, export_api, report_api
+from bidbeacon_pipelines.sandbox.account_api import issue_token
+from bidbeacon_pipelines.sandbox.accounts import REGIONS
+from bidbeacon_pipelines.sandbox.call import endpoint
+from bidbeacon_pipelines.sandbox.config import CannotListenError, SandboxConfig
+from bidbeacon_pipelines.sandbox.control_api import page
+from bidbeacon_pipelines.sandbox.downloads import download
+from bidbeacon_pipelines.sandbox.export_files import EXPORT_KINDS
+from bidbeacon_pipelines.sandbox.faults import FaultRule
+from bidbeacon_pipelines.sandbox.ledger import LedgerMiddleware
 from bidbeacon_pipelines.sandbox.state import SandboxState
+
+
+def create_app(config: SandboxConfig) -> Starlette:
+    """Make the app of a sandbox; its state is `app.state.sandbox`, its files go when it shuts down.
+
+    Raises:
+        OSError: the faults file can't be read.
+        pydantic.ValidationError: what it holds can't be understood.
+        StateFolderError: the state folder can't be used.
+    """
+    sandbox = SandboxState(config)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        sandbox.close()
+
+    app = Starlette(
+        routes=[*_ads_routes(), *_own_routes()],
+        middleware=[Middleware(LedgerMiddleware, ledger=sandbox.ledger, now=sandbox.clock.now)],
+        lifespan=lifespan,
+    )
+    app.state.sandbox = sandbox
+    return app
+
+
+def _ads_routes() -> list[BaseRoute]:
+    routes: list[BaseRoute] = []
+    for region in REGIONS:
+        routes += _region_routes(region.lower())
+    path = "/downloads/{kind}/{key}/{part:int}.json.gz"
+    return [*routes, Route(path, endpoint("download", download))]
+
+
+def _region_routes(region: str) -> list[BaseRoute]:
+    create_report = endpoint("create_report", report_api.create_report)
+    retrieve_report = endpoint("retrieve_report", report_api.retrieve_report)
+    return [
+        Route(f"/{region}/auth/o2/token", endpoint("token", issue_token), methods=["POST"]),
+        Route(
+            f"/{region}/adsAccounts/list",
+            endpoint("list_accounts", account_api.list_accounts),
+            methods=["POST"],
+        ),
+        Route(f"/{region}/v2/profiles", endpoint("list_profiles", account_api.list_profiles)),
+        Route(f"/{region}/adsApi/v1/create/reports", create_report, methods=["POST"]),
+        Route(f"/{region}/adsApi/v1/retrieve/reports", retrieve_report, methods=["POST"]),
+        *(
+            Route(
+                f"/{region}/{kind}/export",
+                endpoint("create_export", export_api.create_export(kind)),
+                methods=["POST"],
+            )
+            for kind in EXPORT_KINDS
+        ),
+        Route(f"/{region}/exports/{{export_id}}", endpoint("get_export", export_api.get_export)),
+    ]
+
+
+def _own_routes() -> list[BaseRoute]:
+    return [
+        Route("/healthz", page(control_api.healthz)),
+        Route("/sandbox/ledger", page(control_api.show_ledger)),
+        Route("/sandbox/ledger", page(control_api.clear_ledger), methods=["DELETE"]),
+        Route("/sandbox/faults", page(control_api.show_faults)),
+        Route("/sandbox/faults", page(control_api.add_faults), methods=["POST"]),
+        Route("/sandbox/faults", page(control_api.clear_faults), methods=["DELETE"]),
+        Route("/sandbox/clock", page(control_api.show_clock)),
+        Route("/sandbox/clock", page(control_api.change_clock), methods=["POST"]),
+        Route("/sandbox/truth", page(control_api.show_truth)),
+    ]
 
 
 def serve(config: SandboxConfig, host: str = "127.0.0.1", port: int = 3040) -> None:
@@ -46,7 +133,7 @@ def serve(config: SandboxConfig, host: str = "127.0.0.1", port: int = 3040) -> N
 
 
 def announcement(sandbox: SandboxState, url: str) -> str:
-    """Give the lines that tell a person where the sandbox is, how to get in, and what is wrong with it on purpose."""
+    """Return the lines that tell a person where the sandbox is, how to get in, and what is wrong with it on purpose."""
     config = sandbox.config
     clock = f"{sandbox.clock.now():%Y-%m-%d %H:%M:%S} UTC, {_pace(config.clock_rate)}"
     lines = (
@@ -84,7 +171,7 @@ def _pace(rate: float) -> str:
 
 
 def _faults(rules: tuple[FaultRule, ...]) -> str:
-    """Say which faults are on, those of the same probability together."""
+    """Return which faults are on, those of the same probability together."""
     if not rules:
         return "none"
     names: dict[float, list[str]] = {}
@@ -97,3 +184,47 @@ def _faults(rules: tuple[FaultRule, ...]) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+_START_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxHandle:
+    """A running sandbox: its address, and its state to look into and to change."""
+
+    url: str
+    state: SandboxState
+
+
+@contextmanager
+def running_sandbox(config: SandboxConfig | None = None) -> Iterator[SandboxHandle]:
+    """Run a sandbox until the block ends.
+
+    Raises:
+        TimeoutError: it didn't start within 20 seconds.
+    """
+    app = create_app(config or SandboxConfig())
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app, log_level="critical", access_log=False, server_header=False, timeout_graceful_shutdown=1
+        )
+    )
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        thread = threading.Thread(target=server.run, args=([listener],), name="sandbox", daemon=True)
+        thread.start()
+        try:
+            _wait_until_started(server, thread)
+            yield SandboxHandle(f"http://127.0.0.1:{listener.getsockname()[1]}", app.state.sandbox)
+        finally:
+            server.should_exit = True
+            thread.join(_START_SECONDS)
+
+
+def _wait_until_started(server: uvicorn.Server, thread: threading.Thread) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while not server.started:
+        if not thread.is_alive() or time.monotonic() > deadline:
+            raise TimeoutError(f"expected the sandbox to start within {_START_SECONDS} seconds")
+        time.sleep(0.01)

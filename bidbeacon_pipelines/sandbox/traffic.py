@@ -8,12 +8,13 @@ How a day changes with its age: impressions and clicks move until day 3, purchas
 """
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, datetime
 from random import Random
 from typing import NamedTuple
 
-from bidbeacon_pipelines.sandbox.entities import Catalog, Slot, data_seed, local_hours
-from bidbeacon_pipelines.sandbox.hashing import seed_number
+from bidbeacon_pipelines.sandbox import seeded
+from bidbeacon_pipelines.sandbox.entities import Ad, Catalog, Slot, Target, data_seed, local_hours
+from bidbeacon_pipelines.sandbox.seeded import seed_number
 
 SETTLED_AGE = 3
 """Age in days from which impressions and clicks stay."""
@@ -44,7 +45,7 @@ class Measures(NamedTuple):
     bits: int
 
     def part(self, index: int, count: int) -> "Measures":
-        """Give the `index`-th of `count` parts; the parts add up to the whole, exactly."""
+        """Return the `index`-th of `count` parts; the parts add up to the whole, exactly."""
         return self._replace(
             impressions=_share(self.impressions, index, count),
             clicks=_share(self.clicks, index, count),
@@ -53,7 +54,7 @@ class Measures(NamedTuple):
 
 
 def day_measures(catalog: Catalog, day: date, age: Age) -> Iterator[Measures]:
-    """Give what each slot of a catalog did on an account-local day, as known at the day's age.
+    """Return what each slot of a catalog did on an account-local day, as known at the day's age.
 
     Nothing comes for a day that is still to come; today's numbers are those of its hours that are over.
     """
@@ -68,7 +69,7 @@ def day_measures(catalog: Catalog, day: date, age: Age) -> Iterator[Measures]:
 
 
 def hour_measures(catalog: Catalog, day: date, age: Age) -> Iterator[tuple[int, Measures]]:
-    """Give what each slot did in each local hour of a day that is over; a slot's hours add up to its day."""
+    """Return what each slot did in each local hour of a day that is over; a slot's hours add up to its day."""
     hours = local_hours(day, catalog.market.zone)
     for measures in _whole_day(catalog, day, age.days):
         for hour, part in _spread(measures, hours):
@@ -84,12 +85,12 @@ def term_measures(measures: Measures) -> list[tuple[int, Measures]]:
 
 
 def first_term(measures: Measures) -> int:
-    """Give the number of the first search term that brought a row up."""
+    """Return the number of the first search term that brought a row up."""
     return measures.bits >> 60
 
 
 def without_nulls(bits: int) -> int:
-    """Give the same bits with the mark that keeps zeros from being written as null."""
+    """Return the same bits with the mark that keeps zeros from being written as null."""
     return bits | _NO_NULLS
 
 
@@ -147,7 +148,7 @@ def _measure(slot: Slot, terms: tuple[int, int, int, bool], volume: int, detail:
 
 
 def _cpc(slot: Slot, detail: int, *, cents: bool) -> int:
-    """Give a click's price: whole cents (or yen) for most rows, four decimals for some, six for a few."""
+    """Return a click's price: whole cents (or yen) for most rows, four decimals for some, six for a few."""
     exact = slot.cpc_micros * (40 + (detail >> 37 & 7) * 8 + (detail >> 18 & 0xFF) % 5) // 97
     fineness = detail >> 43 & 3
     if fineness == 0:
@@ -166,3 +167,67 @@ def _sum(parts: list[Measures]) -> Measures:
         clicks=sum(part.clicks for part in parts),
         purchases=sum(part.purchases for part in parts),
     )
+
+
+class Line(NamedTuple):
+    """What one ad and one target did in one day, or in one of its hours, or for one search term of it.
+
+    `hour` is account-local; `sales` and `cost` are millionths of the currency.
+    """
+
+    ad: Ad
+    target: Target | None
+    hour: int | None
+    term: str | None
+    impressions: int
+    clicks: int
+    purchases: int
+    sales: int
+    cost: int
+    bits: int
+
+
+def age_of(catalog: Catalog, day: date, now: datetime) -> Age:
+    """Return how old an account-local day is at an instant."""
+    local = catalog.local_now(now)
+    days = (local.date() - day).days
+    return Age(days, local.hour if days == 0 else 24)
+
+
+def day_lines(catalog: Catalog, day: date, age: Age, *, hourly: bool, terms: bool) -> Iterator[Line]:
+    """Return the lines of an account-local day, split by hour or by search term where that is asked for.
+
+    Hours miss a little of the day, as Amazon's two pipelines differ. Only search terms with a click are reported.
+    With both, an hour is not split further: all that an ad and a target did in it is the first term's.
+    """
+    if hourly:
+        for hour, counted in hour_measures(catalog, day, age):
+            measures = _with_misses(counted)
+            yield _line(catalog, day, measures, hour, first_term(measures) if terms else None)
+        return
+    for measures in day_measures(catalog, day, age):
+        if not terms:
+            yield _line(catalog, day, measures, None, None)
+            continue
+        for number, part in term_measures(measures):
+            if part.clicks:
+                yield _line(catalog, day, part, None, number)
+
+
+def _with_misses(measures: Measures) -> Measures:
+    """Return the measures of an hour without every 25th click and every 50th impression."""
+    clicks = measures.clicks - measures.clicks // 25
+    return measures._replace(impressions=measures.impressions - measures.impressions // 50, clicks=clicks)
+
+
+def _line(catalog: Catalog, day: date, measures: Measures, hour: int | None, term: int | None) -> Line:
+    slot, impressions, clicks, purchases, unit, cpc, bits = measures
+    target = catalog.target_of(slot, day) if slot.late else slot.target
+    text = None if term is None else _search_term(slot, target, term)
+    sales, cost = purchases * unit, clicks * cpc
+    return Line(slot.ad, target, hour, text, impressions, clicks, purchases, sales, cost, bits)
+
+
+def _search_term(slot: Slot, target: Target | None, number: int) -> str:
+    stem = target.text if target is not None and target.text else slot.ad.asin or ""
+    return seeded.search_term(stem, number)

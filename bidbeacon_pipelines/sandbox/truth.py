@@ -5,9 +5,8 @@ from datetime import date, datetime
 from typing import Any, Literal
 
 from bidbeacon_pipelines.sandbox.entities import Catalog
-from bidbeacon_pipelines.sandbox.exact_json import amount_text
-from bidbeacon_pipelines.sandbox.lines import Line, age_of, day_lines
-from bidbeacon_pipelines.sandbox.traffic import writes_nulls
+from bidbeacon_pipelines.sandbox.rows import amount_text
+from bidbeacon_pipelines.sandbox.traffic import Line, age_of, day_lines, writes_nulls
 
 Grain = Literal["target", "product", "search_term"]
 _Key = tuple[Any, ...]
@@ -16,7 +15,7 @@ _Key = tuple[Any, ...]
 def day_truth(
     catalog: Catalog, day: date, now: datetime, *, grain: Grain = "target", hourly: bool = False
 ) -> list[dict[str, Any]]:
-    """Give the true rows of an account-local day as JSON data, amounts as exact decimal texts.
+    """Return the true rows of an account-local day as JSON data, amounts as exact decimal texts.
 
     One row is a campaign, ad group, ad and target (no target at grain `product`), with its hour or search term where
     asked for. `targetId` is the true target, None where the row names none; `unresolvable` says that an export made

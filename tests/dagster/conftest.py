@@ -6,7 +6,7 @@ import pytest
 from dagster import DagsterInstance
 from sqlalchemy import Engine
 
-from bidbeacon_pipelines.sandbox.thread import SandboxHandle
+from bidbeacon_pipelines.sandbox.server import SandboxHandle
 from tests.dagster.fixtures import environment, sandbox
 from tests.dagster.world import World
 

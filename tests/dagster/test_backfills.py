@@ -19,7 +19,7 @@ from sqlalchemy import Engine
 
 from bidbeacon_pipelines.dagster_instance.storage import upgrade_dagster
 from bidbeacon_pipelines.defs.partitions import partition_key
-from bidbeacon_pipelines.sandbox.thread import SandboxHandle
+from bidbeacon_pipelines.sandbox.server import SandboxHandle
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_sessions.dagster import close_dead_sessions

@@ -8,8 +8,7 @@ from dagster import AssetObservation, build_op_context, serialize_value
 
 from bidbeacon_pipelines.defs.observations import observe_unloaded_windows
 from bidbeacon_pipelines.defs.partitions import partition_key
-from bidbeacon_pipelines.sandbox.fault_rules import FaultName
-from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule
+from bidbeacon_pipelines.sandbox.faults import FaultName, FaultOptions, FaultRule
 from bidbeacon_pipelines.services.requests import drive_request
 from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.engine import make_engine

@@ -14,7 +14,7 @@ from bidbeacon_pipelines.dagster_instance.storage import upgrade_dagster
 from bidbeacon_pipelines.defs.partitions import ACCOUNT_PARTITIONS, WINDOW_PARTITIONS, add_accounts
 from bidbeacon_pipelines.reports import partition_bound
 from bidbeacon_pipelines.reports.partition_bound import TooManyPartitionsError, partition_days
-from bidbeacon_pipelines.sandbox.thread import SandboxHandle
+from bidbeacon_pipelines.sandbox.server import SandboxHandle
 from bidbeacon_pipelines.services.accounts import sync_accounts
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.account_partitions import list_account_partitions

@@ -7,7 +7,7 @@ from dagster import SkipReason, build_sensor_context
 from dagster._core.storage.runs.schema import RunsTable
 
 from bidbeacon_pipelines.defs.schedules import first_sync_at, poll_reports_in_flight, refresh_due_accounts
-from bidbeacon_pipelines.sandbox.fault_rules import FaultRule
+from bidbeacon_pipelines.sandbox.faults import FaultRule
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.ads_accounts import (
     clear_credentials_need_person,

@@ -28,7 +28,7 @@ from bidbeacon_pipelines.defs.resources import BidBeaconSessions, WorkbenchResou
 from bidbeacon_pipelines.reports.datasets import get_dataset
 from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule
 from bidbeacon_pipelines.sandbox.ledger import Call
-from bidbeacon_pipelines.sandbox.thread import SandboxHandle
+from bidbeacon_pipelines.sandbox.server import SandboxHandle
 from bidbeacon_pipelines.sandbox.truth import day_truth
 from bidbeacon_pipelines.services.accounts import sync_accounts
 from bidbeacon_pipelines.services.refresh import plan_by_hand

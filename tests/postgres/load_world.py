@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, text
 from bidbeacon_pipelines.ingest.load import LoadResult, LoadRules, load_report
 from bidbeacon_pipelines.ingest.targets import TargetIndex
 from bidbeacon_pipelines.reports.datasets import Dataset, get_dataset
-from bidbeacon_pipelines.sandbox.exact_json import to_json
+from bidbeacon_pipelines.sandbox.rows import to_json
 from bidbeacon_pipelines.store.accounts import Account, get_account, upsert_account
 from bidbeacon_pipelines.store.ads_accounts import upsert_ads_account
 from bidbeacon_pipelines.store.entities import list_targets, merge_entities

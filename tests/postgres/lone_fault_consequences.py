@@ -6,7 +6,7 @@ Without a fault a report is asked for once, looked at once after 180 seconds, an
 from dataclasses import dataclass
 from datetime import timedelta
 
-from bidbeacon_pipelines.sandbox.fault_rules import FaultRule
+from bidbeacon_pipelines.sandbox.faults import FaultRule
 from tests.postgres.lone_fault_world import RowsAre
 
 ASKED = ("windows-queued", "report-requested")

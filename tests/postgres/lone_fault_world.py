@@ -16,11 +16,10 @@ from bidbeacon_pipelines.amazon_ads.reports import ad_product_filter, create_rep
 from bidbeacon_pipelines.amazon_ads.throttle import LaneGaps, LocalLanes
 from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.reports.windows import local_date
-from bidbeacon_pipelines.sandbox.fault_rules import FaultName, FaultOptions, FaultRule, Operation
-from bidbeacon_pipelines.sandbox.part_files import PartFiles
+from bidbeacon_pipelines.sandbox.faults import FaultName, FaultOptions, FaultRule, Operation
+from bidbeacon_pipelines.sandbox.files import PartFiles, Signer
 from bidbeacon_pipelines.sandbox.reports import Reports
-from bidbeacon_pipelines.sandbox.signing import Signer
-from bidbeacon_pipelines.sandbox.thread import SandboxHandle
+from bidbeacon_pipelines.sandbox.server import SandboxHandle
 from bidbeacon_pipelines.services.refresh import refresh_account
 from bidbeacon_pipelines.services.windows import keep_windows
 from bidbeacon_pipelines.services.workbench import Workbench

@@ -13,7 +13,7 @@ from bidbeacon_pipelines.amazon_ads.errors import (
     Upstream,
     UrlExpired,
 )
-from bidbeacon_pipelines.sandbox.fault_rules import FaultRule
+from bidbeacon_pipelines.sandbox.faults import FaultRule
 from bidbeacon_pipelines.services.entities import ExportFailedError
 from tests.postgres.lone_fault_world import fault, once
 

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, event, text
 
 from bidbeacon_pipelines.amazon_ads.accounts import list_accounts
 from bidbeacon_pipelines.amazon_ads.ledger import CallRecord
-from bidbeacon_pipelines.sandbox.thread import SandboxHandle
+from bidbeacon_pipelines.sandbox.server import SandboxHandle
 from bidbeacon_pipelines.services.api_ledger import BATCH_ROWS, MOST_ROWS, PostgresCallLog
 from bidbeacon_pipelines.services.workbench import open_workbench
 from bidbeacon_pipelines.settings import Settings

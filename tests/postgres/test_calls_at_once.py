@@ -15,8 +15,8 @@ from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endp
 from bidbeacon_pipelines.amazon_ads.reports import create_report, retrieve_report
 from bidbeacon_pipelines.amazon_ads.throttle import CallClass, Lane, LaneGaps
 from bidbeacon_pipelines.reports.datasets import DATASETS
-from bidbeacon_pipelines.sandbox.clock import SandboxClock
-from bidbeacon_pipelines.sandbox.thread import SandboxHandle
+from bidbeacon_pipelines.sandbox.server import SandboxHandle
+from bidbeacon_pipelines.sandbox.state import SandboxClock
 from bidbeacon_pipelines.services.api_lanes import PostgresLanes
 from bidbeacon_pipelines.store.engine import make_engine
 from tests.postgres.flickering import wait_until

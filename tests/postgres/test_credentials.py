@@ -15,7 +15,7 @@ from bidbeacon_pipelines.amazon_ads.exports import create_export
 from bidbeacon_pipelines.amazon_ads.throttle import LaneGaps, LocalLanes
 from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.reports.verdicts import Cause
-from bidbeacon_pipelines.sandbox.thread import SandboxHandle
+from bidbeacon_pipelines.sandbox.server import SandboxHandle
 from bidbeacon_pipelines.services.by_hand import AccountSkippedError, drive_windows
 from bidbeacon_pipelines.services.entities import sync_entities
 from bidbeacon_pipelines.services.explain import explain_window

@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 
 from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.sandbox.faults import FaultRule
-from bidbeacon_pipelines.sandbox.thread import SandboxHandle
+from bidbeacon_pipelines.sandbox.server import SandboxHandle
 from bidbeacon_pipelines.services.verdicts import (
     AmazonState,
     Level,

@@ -12,8 +12,8 @@ from psycopg import sql
 from sqlalchemy import make_url
 
 from bidbeacon_pipelines.sandbox import SandboxConfig
-from bidbeacon_pipelines.sandbox.fault_rules import FAULTS, BadRow, Operation
-from bidbeacon_pipelines.sandbox.thread import running_sandbox
+from bidbeacon_pipelines.sandbox.faults import FAULTS, BadRow, Operation
+from bidbeacon_pipelines.sandbox.server import running_sandbox
 from bidbeacon_pipelines.store.engine import make_engine
 from tests.faults.ads.simulated_office import Office
 from tests.one_dataset import only_daily_targets

@@ -12,8 +12,7 @@ import pytest
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, NotAuthorized
-from bidbeacon_pipelines.sandbox.accounts import AccountBook, AccountCountry
-from bidbeacon_pipelines.sandbox.markets import MARKETS
+from bidbeacon_pipelines.sandbox.accounts import MARKETS, AccountBook, AccountCountry
 from bidbeacon_pipelines.services.entities import ExportFailedError, sync_entities
 from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.settings import Settings

@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 
 from bidbeacon_pipelines.reports.windows import local_date
 from bidbeacon_pipelines.sandbox import SandboxConfig
-from bidbeacon_pipelines.sandbox.thread import running_sandbox
+from bidbeacon_pipelines.sandbox.server import running_sandbox
 from bidbeacon_pipelines.store.accounts import Account
 from tests.faults.ads.oracle import Oracle
 from tests.faults.ads.simulated_office import Office

@@ -14,8 +14,7 @@ from pydantic import BaseModel
 
 from bidbeacon_pipelines.amazon_ads.download_rules import NotWritten
 from bidbeacon_pipelines.private_files import PASSAGE, make_private_folder
-from bidbeacon_pipelines.sandbox.journal import Journal
-from bidbeacon_pipelines.sandbox.part_files import PartFiles
+from bidbeacon_pipelines.sandbox.files import Journal, PartFiles
 from bidbeacon_pipelines.services.download_folders import download_folder
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 

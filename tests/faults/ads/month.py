@@ -14,8 +14,8 @@ from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
 from bidbeacon_pipelines.ingest.decode import BrokenPartError
 from bidbeacon_pipelines.sandbox import SandboxConfig
 from bidbeacon_pipelines.sandbox.accounts import AccountBook
-from bidbeacon_pipelines.sandbox.fault_rules import FaultRule
-from bidbeacon_pipelines.sandbox.thread import running_sandbox
+from bidbeacon_pipelines.sandbox.faults import FaultRule
+from bidbeacon_pipelines.sandbox.server import running_sandbox
 from bidbeacon_pipelines.services.by_hand import AccountSkippedError, WindowNotLoadedError
 from bidbeacon_pipelines.services.entities import ExportFailedError
 from bidbeacon_pipelines.store.accounts import Account

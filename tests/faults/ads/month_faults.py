@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from bidbeacon_pipelines.sandbox.fault_rules import (
+from bidbeacon_pipelines.sandbox.faults import (
     CALL_FAULTS,
     FAULTS,
     OPERATIONS,

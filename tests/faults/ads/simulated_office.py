@@ -15,9 +15,9 @@ from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
 from bidbeacon_pipelines.amazon_ads.throttle import LaneGaps, LocalLanes
 from bidbeacon_pipelines.sandbox.accounts import Account as SandboxAccount
-from bidbeacon_pipelines.sandbox.clock import SandboxClock
 from bidbeacon_pipelines.sandbox.entities import Catalog
-from bidbeacon_pipelines.sandbox.thread import SandboxHandle
+from bidbeacon_pipelines.sandbox.server import SandboxHandle
+from bidbeacon_pipelines.sandbox.state import SandboxClock
 from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.accounts import Account, list_accounts

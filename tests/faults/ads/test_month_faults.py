@@ -5,8 +5,7 @@ from math import prod
 
 import pytest
 
-from bidbeacon_pipelines.sandbox.fault_rules import FAULTS
-from bidbeacon_pipelines.sandbox.faults import Faults, Subject
+from bidbeacon_pipelines.sandbox.faults import FAULTS, Faults, Subject
 from tests.faults.ads.month import PROBABILITY
 from tests.faults.ads.month_faults import costs_a_create, month_faults
 

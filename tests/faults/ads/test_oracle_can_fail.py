@@ -9,8 +9,8 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from bidbeacon_pipelines.reports import datasets
-from bidbeacon_pipelines.sandbox.fault_rules import FaultOptions, FaultRule
-from bidbeacon_pipelines.sandbox.thread import running_sandbox
+from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule
+from bidbeacon_pipelines.sandbox.server import running_sandbox
 from tests.faults.ads.month import BAD_ROW_SHARE, config
 from tests.faults.ads.oracle import DATASET, Oracle
 from tests.faults.ads.served import days_without_data, given_up_too_early

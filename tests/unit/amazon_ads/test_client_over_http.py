@@ -51,7 +51,7 @@ from bidbeacon_pipelines.amazon_ads.errors import (
 )
 from bidbeacon_pipelines.sandbox import SandboxConfig
 from bidbeacon_pipelines.sandbox.faults import FaultName, FaultOptions, FaultRule, Operation
-from bidbeacon_pipelines.sandbox.thread import SandboxHandle, running_sandbox
+from bidbeacon_pipelines.sandbox.server import SandboxHandle, running_sandbox
 from bidbeacon_pipelines.settings import Settings
 
 FIELDS = (

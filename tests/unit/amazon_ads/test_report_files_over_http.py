@@ -32,7 +32,7 @@ from bidbeacon_pipelines.amazon_ads.report_files import PartMissing, UrlsNotResi
 from bidbeacon_pipelines.amazon_ads.throttle import LaneGaps, LocalLanes
 from bidbeacon_pipelines.sandbox import SandboxConfig
 from bidbeacon_pipelines.sandbox.faults import FaultName, FaultOptions, FaultRule, Operation
-from bidbeacon_pipelines.sandbox.thread import SandboxHandle, running_sandbox
+from bidbeacon_pipelines.sandbox.server import SandboxHandle, running_sandbox
 from tests.unit.amazon_ads.fakes import FakeLog
 
 FIELDS = (

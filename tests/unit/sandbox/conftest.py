@@ -14,7 +14,7 @@ import pytest
 from bidbeacon_pipelines.sandbox import SandboxConfig
 from bidbeacon_pipelines.sandbox.accounts import Account
 from bidbeacon_pipelines.sandbox.faults import FaultRule
-from bidbeacon_pipelines.sandbox.thread import SandboxHandle, running_sandbox
+from bidbeacon_pipelines.sandbox.server import SandboxHandle, running_sandbox
 
 NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
 METRICS = [f"metric.{name}" for name in ("impressions", "clicks", "purchases", "sales", "totalCost")]

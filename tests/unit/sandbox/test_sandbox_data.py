@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bidbeacon_pipelines.sandbox.accounts import MARKETS
 from bidbeacon_pipelines.sandbox.catalog import make_catalog
 from bidbeacon_pipelines.sandbox.entities import Catalog, local_hours
-from bidbeacon_pipelines.sandbox.exact_json import amount_text, from_json, to_json
-from bidbeacon_pipelines.sandbox.markets import MARKETS
+from bidbeacon_pipelines.sandbox.rows import amount_text, from_json, to_json
 from bidbeacon_pipelines.sandbox.traffic import Age, Measures, day_measures, hour_measures, term_measures
 
 ACCOUNT = "amzn1.ads-account.g.a"

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from bidbeacon_pipelines.sandbox import SandboxConfig
-from bidbeacon_pipelines.sandbox.fault_rules import FAULTS, BadRow, options_of
+from bidbeacon_pipelines.sandbox.faults import FAULTS, BadRow, options_of
 
 
 def profiles(caller: Any, region: str = "na") -> httpx.Response:

@@ -7,8 +7,8 @@ from typing import Any, get_args
 import pytest
 
 from bidbeacon_pipelines.sandbox import SandboxConfig
-from bidbeacon_pipelines.sandbox.errors import OptionError
-from bidbeacon_pipelines.sandbox.fault_rules import (
+from bidbeacon_pipelines.sandbox.config import OptionError, parse_fault, read_config
+from bidbeacon_pipelines.sandbox.faults import (
     FAULTS,
     BadRow,
     FaultName,
@@ -17,7 +17,6 @@ from bidbeacon_pipelines.sandbox.fault_rules import (
     every_fault,
     options_of,
 )
-from bidbeacon_pipelines.sandbox.options import parse_fault, read_config
 
 
 def test_a_bare_fault() -> None:

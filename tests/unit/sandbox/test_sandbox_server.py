@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from bidbeacon_pipelines.sandbox import SandboxConfig
-from bidbeacon_pipelines.sandbox.thread import running_sandbox
+from bidbeacon_pipelines.sandbox.server import running_sandbox
 
 PROGRAM = """
 import sys

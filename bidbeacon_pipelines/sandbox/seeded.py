@@ -1,6 +1,27 @@
-"""The names and search words of the sandbox, awkward ones among them: quotes, markup, right-to-left, emoji."""
+"""Everything drawn from the seed: numbers that depend only on their inputs, names and search words.
 
+Same seed, same data. Some names are awkward on purpose: quotes, markup, right-to-left text, emoji.
+"""
+
+from hashlib import blake2b
 from random import Random
+
+
+def digest(*parts: object) -> bytes:
+    """Return 16 bytes that are a pure function of the parts' texts."""
+    text = "\x1f".join(str(part) for part in parts)
+    return blake2b(text.encode(), digest_size=16).digest()
+
+
+def seed_number(*parts: object) -> int:
+    """Return a 128-bit integer that is a pure function of the parts; fit to seed `random.Random`."""
+    return int.from_bytes(digest(*parts), "big")
+
+
+def unit_interval(*parts: object) -> float:
+    """Return a number in [0, 1) that is a pure function of the parts."""
+    return (seed_number(*parts) >> 75) / 2**53
+
 
 AWKWARD_NAMES = (
     'O\'Brien "Deluxe" – 50 % off \\ half',

@@ -7,15 +7,14 @@ from pathlib import Path
 
 from starlette.responses import FileResponse, Response, StreamingResponse
 
-from bidbeacon_pipelines.sandbox.call import Call
+from bidbeacon_pipelines.sandbox.call import Call, refuse_xml
 from bidbeacon_pipelines.sandbox.faults import FileNumber
-from bidbeacon_pipelines.sandbox.refusals import refuse_xml
 
 _MEDIA = "application/octet-stream"
 
 
 async def download(call: Call) -> Response:
-    """Give a generated file; `GET /downloads/{kind}/{key}/{part}.json.gz?…`."""
+    """Return a generated file; `GET /downloads/{kind}/{key}/{part}.json.gz?…`."""
     kind, key = call.request.path_params["kind"], call.request.path_params["key"]
     part = call.request.path_params["part"]
     _note_subject(call, kind, key)
@@ -83,7 +82,7 @@ def _is_missing(call: Call, part: int, count: int) -> bool:
 
 
 def _give(call: Call, path: Path) -> Response:
-    """Give a file; half of it with truncated_gzip, little by little with trickle."""
+    """Return a file; half of it with truncated_gzip, little by little with trickle."""
     is_half = call.sandbox.faults.find_strike("truncated_gzip", call.subject) is not None
     trickle = call.sandbox.faults.find_strike("trickle", call.subject)
     if not is_half and trickle is None:
@@ -98,7 +97,7 @@ def _give(call: Call, path: Path) -> Response:
 
 
 async def _trickle(content: bytes, bytes_per_second: int) -> AsyncIterator[bytes]:
-    """Give content in pieces, ten a second of real time."""
+    """Return content in pieces, ten a second of real time."""
     size = max(1, bytes_per_second // 10)
     for start in range(0, len(content), size):
         piece = content[start : start + size]

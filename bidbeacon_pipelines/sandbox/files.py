@@ -1,17 +1,67 @@
-"""The generated files: gzipped JSON arrays in a temporary folder, made when needed, dropped when there are too many."""
+"""Files on disk: generated parts of reports and exports, records kept over a restart, and signed urls."""
 
 import asyncio
 import gzip
+import hmac
 import shutil
 import tempfile
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from itertools import chain, islice
 from pathlib import Path
 from threading import Lock
+from typing import Generic, TypeVar
+from urllib.parse import parse_qs, urlencode
+
+from pydantic import BaseModel
 
 from bidbeacon_pipelines.private_files import make_private_folder
+from bidbeacon_pipelines.sandbox.config import StateFolderError
+from bidbeacon_pipelines.sandbox.seeded import digest
+
+_Record = TypeVar("_Record", bound=BaseModel)
+
+
+class Journal(Generic[_Record]):
+    """An append-only file of records of one model; without a folder it keeps nothing."""
+
+    def __init__(self, folder: Path | None, name: str, model: type[_Record]) -> None:
+        self._path = None if folder is None else folder / f"{name}.jsonl"
+        self._model = model
+
+    def read(self) -> list[_Record]:
+        """Return the records of earlier runs, oldest first; make the file where there is none.
+
+        Raises:
+            StateFolderError: the file can't be read and written, or a line isn't such a record (of another version, say).
+        """
+        if self._path is None:
+            return []
+        try:
+            make_private_folder(self._path.parent)
+            self._path.touch(mode=0o600)
+            self._path.open("a").close()
+            return [self._model.model_validate_json(line) for line in self._path.read_text().splitlines()]
+        except OSError as error:
+            raise StateFolderError(
+                f"--state-dir: expected a folder that can be written, got: {self._path.parent} ({error.strerror})."
+            ) from error
+        except ValueError as error:
+            raise StateFolderError(
+                f"{self._path} holds something else than {self._path.stem}: remove it, and start again."
+            ) from error
+
+    def append(self, record: _Record) -> None:
+        """Add a record; it is on disk when this returns."""
+        if self._path is None:
+            return
+        with self._path.open("a") as file:
+            file.write(record.model_dump_json() + "\n")
+
 
 MAKING_SECONDS = 5
 """How long a call waits (real seconds) for files that are being made before it says that they aren't ready."""
@@ -41,7 +91,7 @@ class PartFiles:
         self._workers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="sandbox-files")
 
     async def parts(self, key: str, rows: Rows, count: int | None = None) -> list[Path]:
-        """Give the part files of a key, making them in a thread where they aren't there.
+        """Return the part files of a key, making them in a thread where they aren't there.
 
         There are exactly `count` parts, the last ones empty where rows are few; absent: as many as the rows need.
         Callers of one key at the same time share one making.
@@ -56,7 +106,7 @@ class PartFiles:
     async def parts_within(
         self, seconds: float, key: str, rows: Rows, count: int | None = None
     ) -> list[Path] | None:
-        """Give the part files of a key; None where making them takes longer (it goes on meanwhile)."""
+        """Return the part files of a key; None where making them takes longer (it goes on meanwhile)."""
         try:
             return await asyncio.wait_for(self.parts(key, rows, count), seconds)
         except TimeoutError:
@@ -148,3 +198,46 @@ def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
     iterator = iter(texts)
     while batch := list(islice(iterator, _BATCH)):
         yield batch
+
+
+_STAMP = "%Y%m%dT%H%M%S.%fZ"
+
+
+@dataclass(frozen=True, slots=True)
+class SignedUrl:
+    """A url and the instant (UTC) from which it is refused."""
+
+    url: str
+    expires_at: datetime
+
+
+class Signer:
+    """Signs download paths and tells whether a signature is right and fresh; the key comes from the seed."""
+
+    def __init__(self, seed: int) -> None:
+        self._key = digest(seed, "download key")
+        self._first: dict[str, SignedUrl] = {}
+
+    def sign(self, base_url: str, path: str, now: datetime, seconds: float) -> SignedUrl:
+        """Sign a path for a number of seconds from now; no seconds make a url that is expired already."""
+        expires_at = now + timedelta(seconds=seconds)
+        stamp = expires_at.strftime(_STAMP)
+        query = urlencode({"X-Amz-Expires": stamp, "X-Amz-Signature": self._signature(path, stamp)})
+        signed = SignedUrl(f"{base_url}{path}?{query}", expires_at)
+        self._first.setdefault(path, signed)
+        return signed
+
+    def find_first(self, path: str) -> SignedUrl | None:
+        """Return what a path was signed as first; None where it never was (or not since a restart)."""
+        return self._first.get(path)
+
+    def find_expiry(self, path: str, query: str) -> datetime | None:
+        """Return when a signed url expires (UTC); None where the signature isn't that of the path."""
+        values = {key: items[0] for key, items in parse_qs(query).items()}
+        stamp, signature = values.get("X-Amz-Expires", ""), values.get("X-Amz-Signature", "")
+        if not hmac.compare_digest(signature.encode(), self._signature(path, stamp).encode()):
+            return None
+        return datetime.strptime(stamp, _STAMP).replace(tzinfo=UTC)
+
+    def _signature(self, path: str, stamp: str) -> str:
+        return hmac.new(self._key, f"{path}\n{stamp}".encode(), sha256).hexdigest()

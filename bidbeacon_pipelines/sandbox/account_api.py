@@ -61,10 +61,10 @@ async def list_accounts(call: Call) -> Response:
     body = await call.json()
     if not isinstance(body, dict):
         raise refuse(400, {"code": "INVALID_ARGUMENT", "details": "The body is not a JSON object"})
-    size, offset = _page_size(body), _offset(body)
+    size, offset = read_page(body)
     accounts = call.sandbox.world.accounts.in_region(call.region)
     page = [_account(account) for account in accounts[offset : offset + size]]
-    following = _token(offset + size) if offset + size < len(accounts) else None
+    following = page_token(offset + size) if offset + size < len(accounts) else None
     if call.sandbox.config.accounts_shape == "array":
         return json_response([{"adsAccount": account} for account in page])
     return json_response({"adsAccounts": page} | ({"nextToken": following} if following else {}))
@@ -77,6 +77,15 @@ async def list_profiles(call: Call) -> Response:
     return json_response(
         [_profile(account, country) for account in accounts for country in account.countries]
     )
+
+
+def read_page(body: dict[str, Any]) -> tuple[int, int]:
+    """Return the size of the page asked for, and the offset of its first item.
+
+    Raises:
+        Refusal: 400, one of them is invalid.
+    """
+    return _page_size(body), _offset(body)
 
 
 def _page_size(body: dict[str, Any]) -> int:
@@ -96,7 +105,8 @@ def _offset(body: dict[str, Any]) -> int:
         raise refuse(400, {"code": "INVALID_ARGUMENT", "details": "nextToken is not valid"}) from error
 
 
-def _token(offset: int) -> str:
+def page_token(offset: int) -> str:
+    """Return the token of the page that begins at an offset."""
     return base64.b64encode(json.dumps({"offset": offset}, separators=(",", ":")).encode()).decode()
 
 
@@ -127,7 +137,7 @@ def _profile(account: Account, country: AccountCountry) -> dict[str, Any]:
         "accountInfo": {
             "marketplaceStringId": market.marketplace_id,
             "id": country.entity_id,
-            "type": "seller",
+            "type": account.kind,
             "name": account.name,
             "validPaymentMethod": True,
         },

@@ -107,6 +107,7 @@ class Account:
     region: Region
     countries: tuple[AccountCountry, ...]
     refused_country: str | None
+    kind: Literal["seller", "vendor"] = "seller"
 
     @property
     def country_codes(self) -> tuple[str, ...]:
@@ -163,6 +164,7 @@ def _make_account(seed: int, index: int, rows_per_day: int | None) -> Account:
         region=MARKETS[codes[0]].region,
         countries=tuple(_make_country(rng, code, index, rows_per_day) for code in codes),
         refused_country="MX" if index == 0 else None,
+        kind="vendor" if index % 5 == 2 else "seller",  # noqa: PLR2004 - the one in Japan, and every fifth
     )
 
 

@@ -1,7 +1,7 @@
 """Makes the catalog of an account's country: a few thousand entities, or a million, from the seed alone."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -12,11 +12,15 @@ from bidbeacon_pipelines.sandbox.accounts import Account, AccountBook, AccountCo
 from bidbeacon_pipelines.sandbox.entities import (
     AUTO_VALUES,
     DAYS,
+    THEMES,
     Ad,
     AdGroup,
     AdProduct,
+    AdType,
     Campaign,
     Catalog,
+    CostType,
+    Portfolio,
     Slot,
     State,
     Target,
@@ -69,7 +73,8 @@ def make_catalog(
 ) -> Catalog:
     """Make the entities of an account's country, enough for about `rows_per_day` daily target rows."""
     rng = Random(seed_number(*data_seed(seed, account_id, market.country, product), "entities"))  # noqa: S311 - data, not secrets
-    draft = _Draft(rng, market, product)
+    portfolios = _make_portfolios(seed, account_id, market)
+    draft = _Draft(rng, market, product, portfolios, _shared_campaign_id(seed, account_id, product))
     wanted = round(rows_per_day / ACTIVE_SHARE)
     while len(draft.slots) < wanted:
         _add_campaign(draft)
@@ -87,6 +92,7 @@ def make_catalog(
         tuple(draft.targets),
         tuple(regular + special),
         product,
+        portfolios,
     )
 
 
@@ -95,6 +101,8 @@ class _Draft:
     rng: Random
     market: Market
     product: AdProduct
+    portfolios: tuple[Portfolio, ...]
+    shared_id: str
     campaigns: list[Campaign] = field(default_factory=list)
     ad_groups: list[AdGroup] = field(default_factory=list)
     ads: list[Ad] = field(default_factory=list)
@@ -125,32 +133,37 @@ class _Draft:
 
 
 def _add_campaign(draft: _Draft) -> None:
-    rng = draft.rng
-    automatic = draft.product == "SPONSORED_PRODUCTS" and len(draft.campaigns) % 3 == 0
+    rng, number = draft.rng, len(draft.campaigns)
+    targeting = _TARGETING[draft.product][number % 3]
+    portfolios = (None, *(portfolio.portfolio_id for portfolio in draft.portfolios))
+    campaign_id = draft.new_id()
     campaign = Campaign(
-        campaign_id=draft.new_id(),
-        name=seeded.campaign_name(rng, automatic=automatic),
-        automatic=automatic,
+        campaign_id=campaign_id if number else draft.shared_id,
+        name=seeded.campaign_name(rng, draft.product, automatic=targeting == "AUTO"),
+        targeting=targeting,
         state=draft.state(),
         start_date=date(2019, 1, 1) + timedelta(days=rng.randrange(1400)),
-        daily_budget=draft.money(500, 20_000) if rng.random() < 0.97 else draft.money(10**9, 10**11),  # noqa: PLR2004
+        budget=draft.money(500, 20_000) if rng.random() < 0.97 else draft.money(10**9, 10**11),  # noqa: PLR2004
         product=draft.product,
+        cost_type=_COST_TYPES[draft.product][number % 4],
+        portfolio_id=portfolios[seed_number("portfolio", campaign_id) % len(portfolios)],
     )
     draft.campaigns.append(campaign)
-    for number in range(1 if automatic else rng.randint(1, 4)):
-        _add_ad_group(draft, campaign, number + 1)
-    if rng.random() < 0.3:  # noqa: PLR2004 - three campaigns of ten have a negative keyword
+    for index in range(1 if campaign.automatic else rng.randint(1, 4)):
+        _add_ad_group(draft, campaign, index + 1)
+    if rng.random() < 0.3 and draft.product == "SPONSORED_PRODUCTS":  # noqa: PLR2004 - three campaigns of ten
         draft.targets.append(_keyword(draft, campaign, None, "EXACT", seeded.keyword(rng), negative=True))
 
 
 def _add_ad_group(draft: _Draft, campaign: Campaign, number: int) -> None:
-    rng = draft.rng
+    rng, ad_types = draft.rng, _AD_TYPES[draft.product]
     group = AdGroup(
         ad_group_id=draft.new_id(),
         campaign=campaign,
         name=f"Ad group {number}" if rng.random() < 0.9 else rng.choice(seeded.AWKWARD_NAMES),  # noqa: PLR2004
         state=draft.state(),
         default_bid=draft.money(15, 250),
+        ad_type=ad_types[len(draft.ad_groups) % len(ad_types)],
     )
     ads = [_ad(draft, group) for _ in range(rng.randint(1, 4))]
     targets = list((_auto_targets if campaign.automatic else _manual_targets)(draft, group))
@@ -169,8 +182,10 @@ def _add_ad_group(draft: _Draft, campaign: Campaign, number: int) -> None:
 def _ad(draft: _Draft, group: AdGroup) -> Ad:
     whole = draft.rng.randint(6, 60)
     price = whole * 1_000_000 - 10_000 if draft.market.has_cents else whole * 100 * 1_000_000
-    asin = None if draft.product == "SPONSORED_BRANDS" else seeded.asin(draft.rng)
-    return Ad(draft.new_id(), group, asin, price, draft.state())
+    count = draft.rng.randint(3, 8) if group.ad_type == "PRODUCT_COLLECTION" else 1
+    products = () if group.ad_type == "IMAGE" else tuple(seeded.asin(draft.rng) for _ in range(count))
+    asin = None if draft.product == "SPONSORED_BRANDS" or not products else products[0]
+    return Ad(draft.new_id(), group, asin, price, draft.state(), products)
 
 
 def _auto_targets(draft: _Draft, group: AdGroup) -> Iterator[Target]:
@@ -180,7 +195,7 @@ def _auto_targets(draft: _Draft, group: AdGroup) -> Iterator[Target]:
 
 
 def _manual_targets(draft: _Draft, group: AdGroup) -> Iterator[Target]:
-    makers = _MAKERS[draft.product]
+    makers = _MAKERS[group.campaign.targeting or draft.product]
     maker: Callable[[_Draft, AdGroup], Target] = draft.rng.choice(makers)
     seen: set[str] = set()
     positive: list[Target] = []
@@ -195,9 +210,24 @@ def _manual_targets(draft: _Draft, group: AdGroup) -> Iterator[Target]:
 
 
 def _negatives(draft: _Draft, group: AdGroup, twin: Target) -> Iterator[Target]:
-    """Return an ad group's negative targets; some say the same as a positive one beside them."""
-    if twin.target_type == "KEYWORD" and draft.rng.random() < 0.5:  # noqa: PLR2004 - every second ad group
-        yield _keyword(draft, group.campaign, group, twin.match_type, twin.text, negative=True)
+    """Yield an ad group's negative targets; some say the same as a positive one beside them."""
+    if draft.product == "SPONSORED_DISPLAY":
+        text, state = seeded.asin(draft.rng), draft.state()
+        yield replace(
+            twin,
+            target_id=draft.new_id(),
+            target_type="PRODUCT",
+            match_type="PRODUCT_EXACT",
+            text=text,
+            bid=None,
+            brand=None,
+            event=None,
+            lookback=None,
+            negative=True,
+            state=state,
+        )
+    elif twin.target_type == "KEYWORD" and draft.rng.random() < 0.5:  # noqa: PLR2004 - every second ad group
+        yield _keyword(draft, group.campaign, group, str(twin.match_type), twin.text, negative=True)
     elif draft.rng.random() < 0.5:  # noqa: PLR2004 - the same
         yield _keyword(draft, group.campaign, group, "PHRASE", seeded.keyword(draft.rng), negative=True)
 
@@ -243,11 +273,70 @@ def _category_target(draft: _Draft, group: AdGroup) -> Target:
     )
 
 
-_MAKERS: dict[AdProduct, tuple[Callable[[_Draft, AdGroup], Target], ...]] = {
-    "SPONSORED_PRODUCTS": (_keyword_target, _keyword_target, _product_target, _category_target),
-    "SPONSORED_BRANDS": (_keyword_target, _category_target),
-    "SPONSORED_DISPLAY": (_product_target, _category_target),
+def _theme_target(draft: _Draft, group: AdGroup) -> Target:
+    theme, bid, state = draft.rng.choice(THEMES), draft.money(10, 300), draft.state()
+    return Target(draft.new_id(), group.campaign, group, "THEME", theme, "", bid, state=state)
+
+
+def _audience_target(draft: _Draft, group: AdGroup) -> Target:
+    number, bid = str(draft.rng.randrange(10**17, 10**18)), draft.money(10, 300)
+    return Target(draft.new_id(), group.campaign, group, "AUDIENCE", None, number, bid, state=draft.state())
+
+
+def _event_target(draft: _Draft, group: AdGroup) -> Target:
+    """Make a target for people who viewed or bought the advertised products, or those of a category."""
+    is_category = draft.rng.random() < 0.5  # noqa: PLR2004 - as many of each kind
+    return Target(
+        target_id=draft.new_id(),
+        campaign=group.campaign,
+        ad_group=group,
+        target_type="PRODUCT_CATEGORY_AUDIENCE" if is_category else "PRODUCT_AUDIENCE",
+        match_type=None,
+        text=seeded.product_category(draft.rng) if is_category else "",
+        bid=draft.money(10, 300),
+        event=draft.rng.choice(("VIEW", "PURCHASE")),
+        lookback=draft.rng.choice((7, 14, 30, 60, 90)),
+        state=draft.state(),
+    )
+
+
+_MAKERS: dict[str, tuple[Callable[[_Draft, AdGroup], Target], ...]] = {
+    "MANUAL": (_keyword_target, _keyword_target, _product_target, _category_target),
+    "SPONSORED_BRANDS": (_keyword_target, _keyword_target, _product_target, _category_target, _theme_target),
+    "T00020": (_product_target, _category_target),
+    "T00030": (_event_target, _audience_target, _event_target),
 }
+"""What an ad group's targets may be, by its campaign's targeting or, without one, by ad product."""
+_TARGETING: dict[AdProduct, tuple[str | None, ...]] = {
+    "SPONSORED_PRODUCTS": ("AUTO", "MANUAL", "MANUAL"),
+    "SPONSORED_BRANDS": (None, None, None),
+    "SPONSORED_DISPLAY": ("T00030", "T00020", "T00030"),
+}
+_COST_TYPES: dict[AdProduct, tuple[CostType, ...]] = {
+    "SPONSORED_PRODUCTS": ("CPC", "CPC", "CPC", "CPC"),
+    "SPONSORED_BRANDS": ("CPC", "CPC", "VCPM", "CPC"),
+    "SPONSORED_DISPLAY": ("VCPM", "CPC", "CPC", "VCPM"),
+}
+_AD_TYPES: dict[AdProduct, tuple[AdType, ...]] = {
+    "SPONSORED_PRODUCTS": ("PRODUCT_AD",),
+    "SPONSORED_BRANDS": ("PRODUCT_COLLECTION", "PRODUCT_COLLECTION", "VIDEO", "STORE_SPOTLIGHT"),
+    "SPONSORED_DISPLAY": ("PRODUCT_AD", "PRODUCT_AD", "PRODUCT_AD", "VIDEO", "IMAGE"),
+}
+
+
+def _make_portfolios(seed: int, account_id: str, market: Market) -> tuple[Portfolio, ...]:
+    """Make the portfolios of a profile, which campaigns of all ad products share."""
+    rng = Random(seed_number(seed, account_id, market.country, "portfolios"))  # noqa: S311 - data, not secrets
+    names = ("Always on", "Q4 Ängebote & <b>more</b>", "犬 🐶", "Clearance")
+    return tuple(
+        Portfolio(str(rng.randrange(10**14, 10**15)), name, paused=index == len(names) - 1)
+        for index, name in enumerate(names)
+    )
+
+
+def _shared_campaign_id(seed: int, account_id: str, product: AdProduct) -> str:
+    """Return the id that the first campaign has in each country of an account: ids are unique in one profile only."""
+    return str(10**14 + seed_number(seed, account_id, product, "shared campaign") % 10**14)
 
 
 def _late_slots(draft: _Draft, rows_per_day: int) -> list[Slot]:

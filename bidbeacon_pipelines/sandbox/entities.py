@@ -3,15 +3,27 @@
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 from zoneinfo import ZoneInfo
 
 from bidbeacon_pipelines.sandbox.accounts import Market
 
-TargetType = Literal["KEYWORD", "PRODUCT", "PRODUCT_CATEGORY", "AUTO"]
 State = Literal["ENABLED", "PAUSED", "ARCHIVED"]
 AdProduct = Literal["SPONSORED_PRODUCTS", "SPONSORED_BRANDS", "SPONSORED_DISPLAY"]
+CostType = Literal["CPC", "VCPM"]
+AdType = Literal["PRODUCT_AD", "PRODUCT_COLLECTION", "STORE_SPOTLIGHT", "VIDEO", "IMAGE"]
+TargetType = Literal[
+    "AUTO",
+    "KEYWORD",
+    "PRODUCT",
+    "PRODUCT_CATEGORY",
+    "AUDIENCE",
+    "PRODUCT_AUDIENCE",
+    "PRODUCT_CATEGORY_AUDIENCE",
+    "THEME",
+]
 
+AD_PRODUCTS: tuple[AdProduct, ...] = get_args(AdProduct)
 ROW_PRODUCTS: dict[AdProduct, str] = {
     "SPONSORED_PRODUCTS": "Sponsored Products",
     "SPONSORED_BRANDS": "Sponsored Brands",
@@ -25,6 +37,7 @@ AUTO_VALUES = {
     "PRODUCT_SUBSTITUTES": "substitutes",
     "PRODUCT_COMPLEMENTS": "complements",
 }
+THEMES = ("SEARCH_RELATED_TO_YOUR_BRAND", "SEARCH_RELATED_TO_YOUR_LANDING_PAGES")
 DAYS = 65_536
 """What a slot's share is a share of."""
 LATE_DAYS = 9
@@ -32,75 +45,118 @@ LATE_DAYS = 9
 
 
 @dataclass(frozen=True, slots=True)
+class Portfolio:
+    """A group of campaigns of one profile, of any ad product."""
+
+    portfolio_id: str
+    name: str
+    paused: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Campaign:
-    """One campaign; `daily_budget` is in the market's currency."""
+    """One campaign; `budget` is in the market's currency.
+
+    `targeting` is `AUTO` or `MANUAL` for Sponsored Products, `T00020` (products and categories) or `T00030`
+    (audiences) for Sponsored Display, and None for Sponsored Brands.
+    """
 
     campaign_id: str
     name: str
-    automatic: bool
+    targeting: str | None
     state: State
     start_date: date
-    daily_budget: Decimal
+    budget: Decimal
     product: AdProduct = "SPONSORED_PRODUCTS"
+    cost_type: CostType = "CPC"
+    portfolio_id: str | None = None
+
+    @property
+    def automatic(self) -> bool:
+        """Whether Amazon chooses what it targets."""
+        return self.targeting == "AUTO"
 
 
 @dataclass(frozen=True, slots=True)
 class AdGroup:
-    """One ad group of a campaign."""
+    """One ad group of a campaign; all its ads are of one type."""
 
     ad_group_id: str
     campaign: Campaign
     name: str
     state: State
     default_bid: Decimal
+    ad_type: AdType = "PRODUCT_AD"
 
 
 @dataclass(frozen=True, slots=True)
 class Ad:
-    """One ad; `price_micros` is its product's price in millionths. Sponsored Brands ads have no `asin`."""
+    """One ad; `price_micros` is what its product costs, in millionths.
+
+    `products` are the ASINs that its creative shows: one, or many for Sponsored Brands. Only an ad of exactly one
+    advertised product has an `asin`; Sponsored Brands ads and image ads of Sponsored Display don't.
+    """
 
     ad_id: str
     ad_group: AdGroup
     asin: str | None
     price_micros: int
     state: State
+    products: tuple[str, ...] = ()
+
+    @property
+    def sku(self) -> str | None:
+        """The seller's own number of the advertised product; some products have none."""
+        if self.asin is None or self.asin.endswith("0"):
+            return None
+        return f"PET-{self.asin[2:6]}-{self.asin[6:]}"
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One target; `text` is its keyword, ASIN or category. Without an ad group it is the whole campaign's."""
+    """One target; `text` is its keyword, ASIN, category or audience id. Without an ad group it is the whole campaign's."""
 
     target_id: str
     campaign: Campaign
     ad_group: AdGroup | None
     target_type: TargetType
-    match_type: str
+    match_type: str | None
     text: str
     bid: Decimal | None = None
     brand: str | None = None
+    event: Literal["VIEW", "PURCHASE"] | None = None
+    lookback: int | None = None
     negative: bool = False
     state: State = "ENABLED"
     visible_from: date | None = None
 
     @property
     def report_match_type(self) -> str | None:
-        """What a report row says in `target.matchType`; Sponsored Display rows have none."""
+        """The `target.matchType` of report rows; Sponsored Display rows have none, nor those of one kind of theme."""
         if self.campaign.product == "SPONSORED_DISPLAY":
             return None
+        if self.target_type == "THEME":
+            return None if self.match_type == THEMES[0] else "THEME"
         if self.target_type == "KEYWORD":
             return self.match_type
         return "TARGETING_EXPRESSION_PREDEFINED" if self.target_type == "AUTO" else "TARGETING_EXPRESSION"
 
     @property
-    def report_value(self) -> str:
-        """What a report row says in `target.value`."""
-        if self.target_type == "KEYWORD":
-            return self.text
-        if self.target_type == "AUTO":
-            return AUTO_VALUES[self.match_type]
-        if self.target_type == "PRODUCT":
-            return f'{"asin" if self.match_type == "PRODUCT_EXACT" else "asin-expanded"}="{self.text}"'
-        return f'category="{self.text}"' + (f' brand="{self.brand}"' if self.brand else "")
+    def report_value(self) -> str | None:
+        """The `target.value` of report rows; None for audiences by id and one kind of theme."""
+        category = f'category="{self.text}"' + (f' brand="{self.brand}"' if self.brand else "")
+        asin = "asin" if self.match_type == "PRODUCT_EXACT" else "asin-expanded"
+        verb = "views" if self.event == "VIEW" else "purchases"
+        values = {
+            "AUTO": AUTO_VALUES.get(self.match_type or ""),
+            "KEYWORD": self.text,
+            "PRODUCT": f'{asin}="{self.text}"',
+            "PRODUCT_CATEGORY": category,
+            "PRODUCT_AUDIENCE": f"{verb}=(exact-product lookback={self.lookback})",
+            "PRODUCT_CATEGORY_AUDIENCE": f"{verb}=({category} lookback={self.lookback})",
+            "THEME": None if self.match_type == THEMES[0] else "keywords-related-to-your-landing-pages",
+        }
+        return values.get(self.target_type)
 
     def is_exported(self, today: date) -> bool:
         """Whether an export made on this account-local day has the target."""
@@ -140,6 +196,7 @@ class Catalog:
     targets: tuple[Target, ...]
     slots: tuple[Slot, ...]
     product: AdProduct = "SPONSORED_PRODUCTS"
+    portfolios: tuple[Portfolio, ...] = ()
 
     def target_of(self, slot: Slot, day: date) -> Target | None:
         """Return the target that brought this slot's row on a day; None where the row names none."""

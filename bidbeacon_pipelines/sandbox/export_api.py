@@ -1,19 +1,25 @@
-"""The export calls: create for each kind of entity, and get."""
+"""The calls about the entities of one profile: exports of each kind, and the list of portfolios."""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Any, get_args
+from typing import Any
 
+from pydantic import ValidationError
 from starlette.responses import Response
 
+from bidbeacon_pipelines.sandbox.account_api import page_token, read_page
 from bidbeacon_pipelines.sandbox.accounts import Account, AccountCountry
 from bidbeacon_pipelines.sandbox.call import SCOPE_HEADER, Call, json_response, refuse, throttled
-from bidbeacon_pipelines.sandbox.entities import State
-from bidbeacon_pipelines.sandbox.export_files import AD_PRODUCT, ExportKind, media_type
+from bidbeacon_pipelines.sandbox.export_files import (
+    PORTFOLIO_MEDIA,
+    ExportFilter,
+    ExportKind,
+    media_type,
+    portfolio_row,
+)
 from bidbeacon_pipelines.sandbox.exports import KEPT, Export
 from bidbeacon_pipelines.sandbox.files import MAKING_SECONDS
-
-_STATES = frozenset(get_args(State))
+from bidbeacon_pipelines.sandbox.rows import to_json
 
 
 def create_export(kind: ExportKind) -> Callable[[Call], Awaitable[Response]]:
@@ -22,12 +28,12 @@ def create_export(kind: ExportKind) -> Callable[[Call], Awaitable[Response]]:
     async def create(call: Call) -> Response:
         account, country = await _admit(call)
         call.require_media(media_type(kind), accept=True)
-        states = _read_states(await call.json())
+        asked = _read_filter(kind, await call.json())
         exports, now = call.sandbox.exports, call.now
         if exports.in_progress(kind, now) >= call.sandbox.config.max_exports_in_progress:
             raise throttled({"retry-after": "1"})
         failure = call.sandbox.faults.find_strike("export_failed", call.subject)
-        export = exports.create(kind, (account, country), states, now, failure)
+        export = exports.create(kind, (account, country), asked, now, failure)
         if rule := call.sandbox.faults.find_strike("throttle_accepted", call.subject):
             raise throttled(rule.options.retry_after_header())
         return json_response(_head(export, "PROCESSING"), 202)
@@ -51,6 +57,23 @@ async def get_export(call: Call) -> Response:
     return json_response({**_head(export, status), **failed})
 
 
+async def list_portfolios(call: Call) -> Response:
+    """Return the portfolios of a profile; `POST /{region}/portfolios/list`."""
+    account, country = await _admit(call)
+    call.require_media(PORTFOLIO_MEDIA, accept=True)
+    body = await call.json()
+    if not isinstance(body, dict):
+        raise refuse(400, {"code": "INVALID_ARGUMENT", "details": "The body is not a JSON object"})
+    size, offset = read_page(body)
+    portfolios = call.sandbox.world.catalog(account, country).portfolios
+    market = country.market
+    rows = [portfolio_row(one, market.currency, cents=market.has_cents) for one in portfolios]
+    answer = {"portfolios": rows[offset : offset + size], "totalResults": len(rows)}
+    following = page_token(offset + size) if offset + size < len(rows) else None
+    text = to_json(answer | ({"nextToken": following} if following else {}))
+    return Response(text, media_type="application/json")
+
+
 async def _admit(call: Call) -> tuple[Account, AccountCountry]:
     """Admit a call about one profile.
 
@@ -70,17 +93,17 @@ async def _admit(call: Call) -> tuple[Account, AccountCountry]:
     return found
 
 
-def _read_states(body: Any) -> frozenset[State]:
-    if not isinstance(body, dict) or body.get("adProductFilter") != [AD_PRODUCT]:
-        raise refuse(
-            400, {"code": "INVALID_ARGUMENT", "details": f'adProductFilter must be ["{AD_PRODUCT}"]'}
-        )
-    asked = body.get("stateFilter") or ["ENABLED", "PAUSED"]
-    if not isinstance(asked, list) or not set(asked) <= _STATES:
-        raise refuse(
-            400, {"code": "INVALID_ARGUMENT", "details": f"stateFilter must be of {sorted(_STATES)}"}
-        )
-    return frozenset(asked)
+def _read_filter(kind: ExportKind, body: Any) -> ExportFilter:
+    try:
+        asked = ExportFilter.model_validate(body)
+    except ValidationError as error:
+        first = error.errors()[0]
+        text = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        raise refuse(400, {"code": "INVALID_ARGUMENT", "details": text}) from error
+    if asked.is_about_targets and kind != "targets":
+        text = "negativeFilter, targetLevelFilter and targetTypeFilter are for targets"
+        raise refuse(400, {"code": "INVALID_ARGUMENT", "details": text})
+    return asked
 
 
 async def _completed(call: Call, export: Export) -> Response:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
@@ -9,8 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 from bidbeacon_pipelines.sandbox.accounts import Account, AccountCountry
 from bidbeacon_pipelines.sandbox.catalog import World
 from bidbeacon_pipelines.sandbox.config import SandboxConfig
-from bidbeacon_pipelines.sandbox.entities import State
-from bidbeacon_pipelines.sandbox.export_files import ExportKind, export_rows
+from bidbeacon_pipelines.sandbox.export_files import ExportFilter, ExportKind, export_rows
 from bidbeacon_pipelines.sandbox.faults import FaultRule
 from bidbeacon_pipelines.sandbox.files import Journal
 from bidbeacon_pipelines.sandbox.seeded import digest
@@ -29,7 +29,7 @@ class Export(BaseModel):
     kind: ExportKind
     account_id: str
     country: str
-    states: frozenset[State]
+    asked: ExportFilter
     created_at: AwareDatetime
     ready_at: AwareDatetime
     failure: FaultRule | None = None
@@ -54,7 +54,7 @@ class Exports:
         self,
         kind: ExportKind,
         place: tuple[Account, AccountCountry],
-        states: frozenset[State],
+        asked: ExportFilter,
         now: datetime,
         failure: FaultRule | None,
     ) -> Export:
@@ -66,7 +66,7 @@ class Exports:
             kind=kind,
             account_id=account.account_id,
             country=country.country,
-            states=states,
+            asked=asked,
             created_at=now,
             ready_at=now + timedelta(seconds=self._config.export_seconds),
             failure=failure,
@@ -90,5 +90,10 @@ class Exports:
         country = account and account.find_country(export.country)
         if not account or not country:
             return iter(())
-        catalog = self._world.catalog(account, country)
-        return export_rows(catalog, export.kind, export.states, catalog.local_now(export.ready_at).date())
+        today = export.ready_at.astimezone(country.market.zone).date()
+        catalogs = (
+            self._world.catalog(account, country, product) for product in export.asked.adProductFilter
+        )
+        return chain.from_iterable(
+            export_rows(catalog, export.kind, export.asked, today) for catalog in catalogs
+        )

@@ -17,6 +17,7 @@ Operation = Literal[
     "token",
     "list_accounts",
     "list_profiles",
+    "list_portfolios",
     "create_report",
     "retrieve_report",
     "create_export",
@@ -94,7 +95,7 @@ OPERATIONS: frozenset[Operation] = frozenset(get_args(Operation))
 
 _ADS_API = OPERATIONS - {"token", "download"}
 _OF_ACCOUNTS: frozenset[Operation] = frozenset(
-    ("create_report", "retrieve_report", "create_export", "get_export")
+    ("create_report", "retrieve_report", "create_export", "get_export", "list_portfolios")
 )
 _SCOPES: dict[FaultName, frozenset[Operation]] = {
     "throttle": _ADS_API,

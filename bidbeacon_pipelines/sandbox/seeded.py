@@ -89,14 +89,16 @@ _TAILS = (
     " summer",
     " winter",
 )
+_CAMPAIGN_KINDS = {"SPONSORED_BRANDS": "Brand", "SPONSORED_DISPLAY": "Retargeting"}
 _TERM_TAILS = ("", " cheap", " near me", " amazon", " für kinder", " 2026")
 
 
-def campaign_name(rng: Random, *, automatic: bool) -> str:
+def campaign_name(rng: Random, product: str, *, automatic: bool) -> str:
     """Make a campaign's name; about every seventh is awkward."""
     if rng.random() < 1 / 7:
         return rng.choice(AWKWARD_NAMES)
-    return f"{'Auto' if automatic else 'Manual'} - {rng.choice(_ADJECTIVES)} {rng.choice(_NOUNS)}"
+    kind = _CAMPAIGN_KINDS.get(product, "Auto" if automatic else "Manual")
+    return f"{kind} - {rng.choice(_ADJECTIVES)} {rng.choice(_NOUNS)}"
 
 
 def keyword(rng: Random) -> str:

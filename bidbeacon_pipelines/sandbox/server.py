@@ -84,6 +84,11 @@ def _region_routes(region: str) -> list[BaseRoute]:
             )
             for kind in EXPORT_KINDS
         ),
+        Route(
+            f"/{region}/portfolios/list",
+            endpoint("list_portfolios", export_api.list_portfolios),
+            methods=["POST"],
+        ),
         Route(f"/{region}/exports/{{export_id}}", endpoint("get_export", export_api.get_export)),
     ]
 

@@ -89,6 +89,7 @@ _CLASSES: dict[Operation, CallClass] = {
     "get_export": "exports",
     "list_accounts": "other",
     "list_profiles": "other",
+    "list_portfolios": "other",
 }
 _SECOND = timedelta(seconds=1)
 

@@ -36,7 +36,7 @@ def test_catalog_is_pure() -> None:
         make_catalog(1, ACCOUNT, MARKETS["CA"], 50),
     ]
     assert base == make_catalog(1, ACCOUNT, MARKETS["US"], 50)
-    assert all(base.campaigns[0].campaign_id != other.campaigns[0].campaign_id for other in others)
+    assert all(base.ad_groups[0].ad_group_id != other.ad_groups[0].ad_group_id for other in others)
 
 
 @settings(max_examples=20, deadline=None)

@@ -1,5 +1,6 @@
 """Exports over the wire, and that the targets they give are those of the reports' rows."""
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from datetime import date
@@ -9,6 +10,7 @@ import pytest
 
 KINDS = ["campaigns", "adGroups", "ads", "targets"]
 IDS = {"campaigns": "campaignId", "adGroups": "adGroupId", "ads": "adId", "targets": "targetId"}
+PRODUCTS = ["SPONSORED_PRODUCTS", "SPONSORED_BRANDS", "SPONSORED_DISPLAY"]
 AUTO = {
     "close-match": "SEARCH_CLOSE_MATCH",
     "loose-match": "SEARCH_LOOSE_MATCH",
@@ -69,11 +71,38 @@ def test_export_of_another_profile(caller: Any) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [{}, {"adProductFilter": []}, {"adProductFilter": ["SPONSORED_PRODUCTS"], "stateFilter": ["X"]}, [1]],
+    [
+        *({"adProductFilter": []}, {"adProductFilter": ["AMAZON_DSP"]}, {"stateFilter": ["X"]}, [1]),
+        *({"negativeFilter": [False]}, {"targetLevelFilter": ["CAMPAIGN"]}, {"anything": 1}),
+    ],
 )
 def test_bad_export_bodies(caller: Any, body: Any) -> None:
-    """A body without the ad product or with an unknown state is a 400."""
+    """A body with an unknown filter or value is a 400, and so is a filter of targets for ads."""
     assert post(caller, body=body).status_code == 400
+
+
+def test_an_export_without_filters(caller: Any) -> None:
+    """Without a filter all three ad products come, and archived entities don't."""
+    campaigns = caller.exported("campaigns", body={})
+    assert {campaign["adProduct"] for campaign in campaigns} == set(PRODUCTS)
+    assert "ARCHIVED" not in {campaign["state"] for campaign in campaigns}
+
+
+@pytest.mark.parametrize(
+    ("body", "key", "values"),
+    [
+        ({"adProductFilter": ["SPONSORED_DISPLAY"]}, "adProduct", {"SPONSORED_DISPLAY"}),
+        ({"negativeFilter": [True]}, "negative", {True}),
+        ({"targetLevelFilter": ["CAMPAIGN"]}, "targetLevel", {"CAMPAIGN"}),
+        ({"targetTypeFilter": ["THEME", "AUDIENCE"]}, "targetType", {"THEME", "AUDIENCE"}),
+    ],
+)
+def test_filters_of_targets(
+    start: Callable[..., Any], body: dict[str, Any], key: str, values: set[Any]
+) -> None:
+    """Targets come of the ad product, sign, level and types that are asked for."""
+    targets = start(rows_per_day=1000).exported("targets", body=body)
+    assert {target[key] for target in targets} == values
 
 
 def test_five_in_progress(caller: Any) -> None:
@@ -218,6 +247,118 @@ def test_late_targets_come_later(start: Callable[..., Any]) -> None:
     assert {None} == {row["targetId"] for row in open_later}
     exported = {target["targetId"] for target in caller.exported("targets")}
     assert {row["targetId"] for row in open_now if row["targetId"]} <= exported
+
+
+def exported_of(caller: Any, kind: str, product: str) -> list[dict[str, Any]]:
+    """Return the entities of one ad product."""
+    body = {"adProductFilter": [product], "stateFilter": ["ENABLED", "PAUSED", "ARCHIVED"]}
+    entities: list[dict[str, Any]] = caller.exported(kind, body=body)
+    return entities
+
+
+def test_campaigns_of_each_product(start: Callable[..., Any]) -> None:
+    """Only Brands and Display campaigns have a cost type and a portfolio; each product has its own settings."""
+    caller = start(rows_per_day=3000)
+    products, brands, display = (exported_of(caller, "campaigns", product) for product in PRODUCTS)
+    assert {one.get("targetingSettings") for one in products} == {"AUTO", "MANUAL"}
+    assert {one.get("targetingSettings") for one in display} == {"T00020", "T00030"}
+    assert all("targetingSettings" not in one and one["brandEntityId"] for one in brands)
+    assert all("costType" not in one and "portfolioId" not in one for one in products)
+    for some in (brands, display):
+        assert {one["costType"] for one in some} == {"CPC", "VCPM"}
+        assert {"portfolioId" in one for one in some} == {True, False}
+    assert {one["budgetCaps"]["recurrenceTimePeriod"] for one in brands} == {"DAILY", "LIFETIME"}
+    budgets = [one["budgetCaps"]["budgetValue"]["monetaryBudget"] for one in products]
+    assert {"ruleAmount" in budget for budget in budgets} == {True, False}
+    assert {type(one["optimization"]) for one in products} == {dict, list}
+    assert {one["deliveryStatus"] for one in products} == {"DELIVERING", "NOT_DELIVERING", "UNAVAILABLE"}
+    assert all(one["deliveryReasons"] for one in products if one["deliveryStatus"] == "NOT_DELIVERING")
+
+
+def test_ad_groups_of_each_product(start: Callable[..., Any]) -> None:
+    """Brands ad groups have no bid; Display ad groups have a creative type and goals."""
+    caller = start(rows_per_day=3000)
+    products, brands, display = (exported_of(caller, "adGroups", product) for product in PRODUCTS)
+    assert all("bid" in one and "creativeType" not in one for one in products)
+    assert all("bid" not in one for one in brands)
+    assert all("bid" in one and "creativeType" in one for one in display)
+    assert {type(one["optimization"]) for one in display} == {dict, list}
+
+
+def test_ads_of_each_product(start: Callable[..., Any]) -> None:
+    """A Brands ad shows many products and leads to a landing page; a Display image shows none."""
+    caller = start(rows_per_day=3000)
+    products, brands, display = (exported_of(caller, "ads", product) for product in PRODUCTS)
+    assert {one["adType"] for one in products} == {"PRODUCT_AD"}
+    assert {one["adType"] for one in brands} == {"PRODUCT_COLLECTION", "VIDEO", "STORE_SPOTLIGHT"}
+    assert {one["adType"] for one in display} == {"PRODUCT_AD", "VIDEO", "IMAGE"}
+    assert max(len(one["creative"]["products"]) for one in brands) > 3
+    assert all(one["creative"]["landingPage"]["landingPageUrl"] for one in brands)
+    assert all("products" not in one["creative"] for one in display if one["adType"] == "IMAGE")
+
+
+def test_targets_of_brands_and_display(start: Callable[..., Any]) -> None:
+    """Brands have themes, Display has audiences and refined categories; neither has targets of a campaign."""
+    caller = start(rows_per_day=3000)
+    brands, display = (exported_of(caller, "targets", product) for product in PRODUCTS[1:])
+    assert {one["targetType"] for one in brands} == {"KEYWORD", "PRODUCT", "PRODUCT_CATEGORY", "THEME"}
+    audiences = {"AUDIENCE", "PRODUCT_AUDIENCE", "PRODUCT_CATEGORY_AUDIENCE"}
+    assert {one["targetType"] for one in display} == {"PRODUCT", "PRODUCT_CATEGORY", *audiences}
+    assert {one["targetLevel"] for one in [*brands, *display]} == {"AD_GROUP"}
+    assert {one["negative"] for one in display} == {True, False}
+    details = [one["targetDetails"] for one in display]
+    assert {one["event"] for one in details if "event" in one} == {"VIEW", "PURCHASE"}
+    assert any("audienceId" in one for one in details)
+    refined = {key for one in details for key in one if key.startswith("product")}
+    assert refined >= {"productPriceLessThan", "productRatingGreaterThan", "productPrimeShippingEligible"}
+
+
+def test_one_campaign_id_in_two_countries(caller: Any) -> None:
+    """A campaign's id is unique in one profile only: the first of each country has the same one."""
+    first, second = (
+        {one["campaignId"] for one in caller.exported("campaigns", profile=str(country.profile_id))}
+        for country in caller.account().countries
+    )
+    assert len(first & second) == 1
+
+
+def portfolios(caller: Any, **changes: Any) -> Any:
+    """Ask for a profile's portfolios."""
+    media = "application/vnd.spPortfolio.v3+json"
+    headers = caller.headers | {"Content-Type": media, "Accept": media}
+    headers["Amazon-Advertising-API-Scope"] = str(caller.account().countries[0].profile_id)
+    headers |= changes.get("headers", {})
+    url = f"{caller.url}/na/portfolios/list"
+    return caller.http.post(url, headers=headers, content=json.dumps(changes.get("body", {})))
+
+
+def test_portfolios(start: Callable[..., Any]) -> None:
+    """The portfolios of a profile come page by page, and they are those that its campaigns name."""
+    caller = start(rows_per_day=3000)
+    answer = portfolios(caller, body={"maxResults": 3}).json()
+    rest = portfolios(caller, body={"maxResults": 3, "nextToken": answer["nextToken"]}).json()
+    rows = [*answer["portfolios"], *rest["portfolios"]]
+    assert (len(rows), "nextToken" in rest) == (4, False)
+    assert {row["state"] for row in rows} == {"ENABLED", "PAUSED"}
+    assert all(("amount" in row["budget"]) == (row["budget"]["policy"] != "NO_CAP") for row in rows)
+    named = {one.get("portfolioId") for one in exported_of(caller, "campaigns", "SPONSORED_BRANDS")}
+    assert named - {None}
+    assert named <= {None, *(row["portfolioId"] for row in rows)}
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"headers": {"Accept": "application/json"}}, 406),
+        ({"headers": {"Content-Type": "application/json"}}, 415),
+        ({"headers": {"Amazon-Advertising-API-Scope": "12345"}}, 403),
+        ({"body": []}, 400),
+        ({"body": {"maxResults": 0}}, 400),
+    ],
+)
+def test_refused_portfolios(caller: Any, changes: dict[str, Any], status: int) -> None:
+    """The list of portfolios wants its media type, a profile and a valid page."""
+    assert portfolios(caller, **changes).status_code == status
 
 
 def test_failed_export(caller: Any) -> None:

@@ -77,7 +77,9 @@ def test_filters_by_country_and_campaign(caller: Any) -> None:
         ),
     )
     assert one
-    assert [row for row in mixed if str(row["campaign.id"]) == campaign] == one
+    found = [row for row in mixed if str(row["campaign.id"]) == campaign]
+    assert [row for row in found if row["campaign.country"] == "CA"] == one
+    assert {row["campaign.country"] for row in found} == {"US", "CA"}
 
 
 def test_rows_of_other_products(start: Any) -> None:

@@ -93,6 +93,7 @@ def make_catalog(
         tuple(regular + special),
         product,
         portfolios,
+        _brand_asins(draft.ads),
     )
 
 
@@ -172,7 +173,7 @@ def _add_ad_group(draft: _Draft, campaign: Campaign, number: int) -> None:
     draft.targets += targets
     regular = round(ACTIVE_SHARE * DAYS)
     draft.slots += [
-        Slot(ad, target, regular, late=False, cpc_micros=_cpc_micros(group, target))
+        Slot(ad, target, regular, _price_micros(group, target), per_view=campaign.cost_type == "VCPM")
         for ad in ads
         for target in targets
         if not target.negative
@@ -341,7 +342,7 @@ def _shared_campaign_id(seed: int, account_id: str, product: AdProduct) -> str:
 
 def _late_slots(draft: _Draft, rows_per_day: int) -> list[Slot]:
     return [
-        Slot(ad, _late_stem(draft, ad, number), share, late=True, cpc_micros=_cpc_micros(ad.ad_group, None))
+        Slot(ad, _late_stem(draft, ad, number), share, _price_micros(ad.ad_group, None), late=True)
         for number, (ad, share) in enumerate(_chosen_ads(draft, rows_per_day * LATE_SHARE))
     ]
 
@@ -353,7 +354,7 @@ def _late_stem(draft: _Draft, ad: Ad, number: int) -> Target:
 
 def _nameless_slots(draft: _Draft, rows_per_day: int) -> list[Slot]:
     return [
-        Slot(ad, None, share, late=False, cpc_micros=_cpc_micros(ad.ad_group, None))
+        Slot(ad, None, share, _price_micros(ad.ad_group, None))
         for ad, share in _chosen_ads(draft, rows_per_day * NAMELESS_SHARE)
     ]
 
@@ -366,6 +367,15 @@ def _chosen_ads(draft: _Draft, rows: float) -> list[tuple[Ad, int]]:
     return [(ad, share) for ad in draft.rng.sample(manual, count)]
 
 
-def _cpc_micros(group: AdGroup, target: Target | None) -> int:
+def _price_micros(group: AdGroup, target: Target | None) -> int:
+    """Return the bid for a click or, where viewable impressions are charged, that for one of a thousand."""
     bid = target.bid if target is not None and target.bid is not None else group.default_bid
-    return int(bid * 1_000_000)
+    micros = int(bid * 1_000_000)
+    return micros if group.campaign.cost_type == "CPC" else max(1, micros // 200)
+
+
+def _brand_asins(ads: list[Ad]) -> tuple[str, ...]:
+    """Return the products that people buy after seeing the ads: those shown, and three more of the brand."""
+    more = (seed_number("more of the brand", ads[0].ad_id, number) % 10**8 for number in range(3))
+    shown = dict.fromkeys(asin for ad in ads for asin in ad.products)
+    return (*shown, *(f"B1{number:08d}" for number in more))

@@ -88,6 +88,18 @@ class SandboxConfig(BaseModel):
         False,
         description="Reports know `campaignCountry.value` and other newer names, and not the older ones.",
     )
+    refuse_mixed_products: bool = Field(
+        False, description="A filter that names several ad products is refused (`400006`)."
+    )
+    hourly_brands_and_display: bool = Field(
+        False, description="Hours of Sponsored Brands and Display campaigns are served, not refused."
+    )
+    brands_history_days: int | None = Field(
+        None, ge=1, description="How far back Sponsored Brands are served; absent: as Sponsored Products."
+    )
+    display_history_days: int | None = Field(
+        None, ge=1, description="How far back Sponsored Display is served; absent: as Sponsored Products."
+    )
     clock_start: AwareDatetime | None = Field(
         None, ge=FIRST_START, lt=LAST_START, description="Where the sandbox's clock starts; absent: now."
     )

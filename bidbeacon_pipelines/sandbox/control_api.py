@@ -1,20 +1,31 @@
 """The sandbox's own pages: health, ledger, faults, clock, and the truth to compare with. No token is needed here."""
 
-from collections.abc import Awaitable, Callable
-from datetime import date, datetime
-from typing import Any
+import itertools
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import date, datetime, timedelta
+from typing import Any, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
 from bidbeacon_pipelines.sandbox.call import json_response
-from bidbeacon_pipelines.sandbox.config import FASTEST, FIRST_START, LAST_START
+from bidbeacon_pipelines.sandbox.config import FASTEST, FIRST_START, LAST_START, SandboxConfig
+from bidbeacon_pipelines.sandbox.entities import AD_PRODUCTS, AdProduct
 from bidbeacon_pipelines.sandbox.faults import FaultRule
 from bidbeacon_pipelines.sandbox.state import SandboxState
-from bidbeacon_pipelines.sandbox.truth import Grain, day_truth
+from bidbeacon_pipelines.sandbox.truth import Grain, TotalOf, day_totals, day_truth
 
+_LONGEST_TOTALS = 400
 _RULES = TypeAdapter(FaultRule | list[FaultRule])
 
 
@@ -37,9 +48,30 @@ class TruthQuery(BaseModel):
     account: str
     country: str
     date: date
+    product: AdProduct = "SPONSORED_PRODUCTS"
     grain: Grain = "target"
     hourly: bool = False
     at: AwareDatetime | None = None
+
+
+class TotalsQuery(BaseModel):
+    """Which totals are asked for: of the days from `start` to `end`, of all accounts, countries and products or of one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    start: date
+    end: date
+    account: str | None = None
+    country: str | None = None
+    product: AdProduct | None = None
+    dataset: TotalOf = "daily"
+    at: AwareDatetime | None = None
+
+    @model_validator(mode="after")
+    def _is_a_period(self) -> Self:
+        if not 0 <= (self.end - self.start).days < _LONGEST_TOTALS:
+            raise ValueError(f"expected start, then end, at most {_LONGEST_TOTALS} days in all")
+        return self
 
 
 _Page = Callable[[SandboxState, Request], Awaitable[Response]]
@@ -126,11 +158,47 @@ async def show_truth(sandbox: SandboxState, request: Request) -> Response:
     if account is None or country is None:
         return json_response({"errors": [f"No account {asked.account} in {asked.country}"]}, 404)
     now: datetime = asked.at or sandbox.clock.now()
-    catalog = await run_in_threadpool(sandbox.world.catalog, account, country)
+    catalog = await run_in_threadpool(sandbox.world.catalog, account, country, asked.product)
     rows = await run_in_threadpool(
         day_truth, catalog, asked.date, now, grain=asked.grain, hourly=asked.hourly
     )
     return json_response({"at": now.isoformat(), "currency": country.market.currency, "rows": rows})
+
+
+async def show_totals(sandbox: SandboxState, request: Request) -> Response:
+    """Return totals by account, country, day and ad product; `GET /sandbox/truth/totals?start=…&end=…`."""
+    asked = TotalsQuery.model_validate(dict(request.query_params))
+    now: datetime = asked.at or sandbox.clock.now()
+    rows = await run_in_threadpool(lambda: list(_totals(sandbox, asked, now)))
+    return json_response({"at": now.isoformat(), "dataset": asked.dataset, "totals": rows})
+
+
+def _totals(sandbox: SandboxState, asked: TotalsQuery, now: datetime) -> Iterator[dict[str, Any]]:
+    days = [asked.start + timedelta(days=index) for index in range((asked.end - asked.start).days + 1)]
+    for account in sandbox.world.accounts.accounts:
+        if asked.account not in {None, account.account_id}:
+            continue
+        for country, product in itertools.product(account.countries, _products_with(asked, sandbox.config)):
+            if asked.country not in {None, country.country}:
+                continue
+            catalog = sandbox.world.catalog(account, country, product)
+            for day in days:
+                yield {
+                    "account": account.account_id,
+                    "country": country.country,
+                    "currency": country.market.currency,
+                    "date": day.isoformat(),
+                    "product": product,
+                    **day_totals(catalog, day, now, asked.dataset),
+                }
+
+
+def _products_with(asked: TotalsQuery, config: SandboxConfig) -> list[AdProduct]:
+    """Return the ad products that are asked for and have the dataset."""
+    lacking: set[AdProduct] = {"SPONSORED_DISPLAY"} if asked.dataset == "search_terms" else set()
+    if asked.dataset == "hourly" and not config.hourly_brands_and_display:
+        lacking = {"SPONSORED_BRANDS", "SPONSORED_DISPLAY"}
+    return [one for one in AD_PRODUCTS if one not in lacking and asked.product in {None, one}]
 
 
 def _clock(sandbox: SandboxState) -> dict[str, Any]:

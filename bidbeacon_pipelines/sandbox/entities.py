@@ -173,14 +173,16 @@ class Slot(NamedTuple):
     """A place for one report row a day: an ad and the target that brought it up.
 
     `share` of `DAYS` days have the row. A slot without a target is a row with an empty target; a late slot's
-    target is one of its own each week (see `Catalog.target_of`).
+    target is one of its own each week (see `Catalog.target_of`). A slot is charged `price_micros` for each click, or
+    `per_view` for each viewable impression.
     """
 
     ad: Ad
     target: Target | None
     share: int
-    late: bool
-    cpc_micros: int
+    price_micros: int
+    late: bool = False
+    per_view: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +199,7 @@ class Catalog:
     slots: tuple[Slot, ...]
     product: AdProduct = "SPONSORED_PRODUCTS"
     portfolios: tuple[Portfolio, ...] = ()
+    brand_asins: tuple[str, ...] = ()
 
     def target_of(self, slot: Slot, day: date) -> Target | None:
         """Return the target that brought this slot's row on a day; None where the row names none."""

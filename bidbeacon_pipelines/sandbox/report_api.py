@@ -101,10 +101,10 @@ async def create_report(call: Call) -> Response:
     call.concerns(account)
     await _admit(call)
     try:
-        request = read_create(body, renamed_fields=call.sandbox.config.renamed_fields)
+        request = read_create(body, call.sandbox.config)
         account = _own_account(call, account)
         first_day = account.first_day(call.now)
-        check_period(request, first_day)
+        check_period(request, first_day, call.sandbox.config)
         _strike_refusals(call, request, first_day)
     except RequestError as error:
         raise _refused(call, error) from error
@@ -168,8 +168,8 @@ def _strike_refusals(call: Call, request: ReportRequest, first_day: date) -> Non
             "CONTENT_TOO_LARGE", "The report exceeds the maximum size", "reports[0].periods[0]"
         )
     if call.sandbox.faults.find_strike("too_old", call.subject):
-        hourly = request.is_hourly
-        raise too_old(first_served(first_day, hourly=hourly), hourly=hourly)
+        first = first_served(request, first_day, call.sandbox.config)
+        raise too_old(first, hourly=request.is_hourly)
 
 
 def _check_room(call: Call, account: Account, request: ReportRequest) -> None:

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, ValidationError
 
-from bidbeacon_pipelines.sandbox.entities import AdProduct
+from bidbeacon_pipelines.sandbox.config import SandboxConfig
+from bidbeacon_pipelines.sandbox.entities import AD_PRODUCTS, AdProduct
 from bidbeacon_pipelines.sandbox.fields import RequestError, check_fields
 
 COUNTRY_FIELDS = ("campaign.country", "campaignCountry.value")
@@ -92,6 +93,16 @@ def check_filter(asked: ReportFilter | None) -> None:
             raise RequestError("400000", f"400000: unknown ad product: {unknown[0]}", _LOCATION)
 
 
+def products_named(asked: ReportFilter | None) -> tuple[AdProduct, ...] | None:
+    """Return the ad products that pass a filter; None where it is not about ad products."""
+    conditions = [one for one in asked.conditions() if one.field == "adProduct.value"] if asked else []
+    if not conditions:
+        return None
+    return tuple(
+        product for product in AD_PRODUCTS if all(one.passes({one.field: product}) for one in conditions)
+    )
+
+
 def wire_filter(asked: ReportFilter | None) -> Any:
     """Return a filter as it came; None where none did."""
     return None if asked is None else asked.model_dump(mode="json", by_alias=True)
@@ -162,6 +173,12 @@ class ReportRequest:
         """Whether its rows are hours."""
         return "hour.value" in self.fields
 
+    @property
+    def products(self) -> tuple[AdProduct, ...]:
+        """The ad products whose rows it may have."""
+        named = products_named(self.filter)
+        return AD_PRODUCTS if named is None else named
+
 
 def find_account_id(body: Any) -> str | None:
     """Return the ads account a create request names, whatever else is wrong with it."""
@@ -171,8 +188,8 @@ def find_account_id(body: Any) -> str | None:
         return None
 
 
-def read_create(body: Any, *, renamed_fields: bool = False) -> ReportRequest:
-    """Read the body of a create call, to an API that has renamed some fields or has not.
+def read_create(body: Any, config: SandboxConfig) -> ReportRequest:
+    """Parse the body of a create call.
 
     Raises:
         RequestError: 400000 for anything but one account, one report and one period, and as `check_fields`
@@ -184,8 +201,8 @@ def read_create(body: Any, *, renamed_fields: bool = False) -> ReportRequest:
         raise _malformed(error) from error
     report = asked.reports[0]
     fields = tuple(report.query.fields)
-    check_fields(fields, renamed=renamed_fields)
     check_filter(report.query.filter)
+    check_fields(fields, products_named(report.query.filter), config)
     period = report.periods[0].datePeriod
     account_id = asked.accessRequestedAccounts[0].advertiserAccountId
     return ReportRequest(
@@ -205,11 +222,12 @@ def read_retrieve(body: Any) -> str:
         raise _malformed(error) from error
 
 
-def check_period(request: ReportRequest, today: date) -> None:
+def check_period(request: ReportRequest, today: date, config: SandboxConfig) -> None:
     """Check a request's period against what Amazon still serves; `today` is the account's own date.
 
     Raises:
-        RequestError: 400000 for a period that ends before it starts, is too long, or begins too far back.
+        RequestError: 400000 for a period that ends before it starts, is too long, or begins before the history of each
+            ad product asked for.
     """
     grain = "hourly" if request.is_hourly else "daily"
     days = (request.end - request.start).days + 1
@@ -218,15 +236,28 @@ def check_period(request: ReportRequest, today: date) -> None:
     if days > LONGEST_DAYS[grain]:
         text = f"Period of {days} days is too long: at most {LONGEST_DAYS[grain]} days for {grain} reports"
         raise RequestError("400000", text, _PERIOD)
-    first = first_served(today, hourly=request.is_hourly)
+    first = first_served(request, today, config)
     if request.start < first:
         raise too_old(first, hourly=request.is_hourly)
 
 
-def first_served(today: date, *, hourly: bool) -> date:
-    """Return the oldest day of which there still are reports: 14 days back hourly, 24 months back daily."""
-    if hourly:
-        return today - timedelta(days=HOURLY_DAYS_BACK)
+def first_served(request: ReportRequest, today: date, config: SandboxConfig) -> date:
+    """Return the oldest day of which there still are reports for one of the ad products asked for."""
+    products = request.products or AD_PRODUCTS
+    return min(first_day_of(one, today, config, hourly=request.is_hourly) for one in products)
+
+
+def first_day_of(product: AdProduct, today: date, config: SandboxConfig, *, hourly: bool) -> date:
+    """Return an ad product's oldest day: 14 days back hourly, 24 months back daily, or less where that is set."""
+    days = {
+        "SPONSORED_BRANDS": config.brands_history_days,
+        "SPONSORED_DISPLAY": config.display_history_days,
+    }.get(product)
+    first = today - timedelta(days=HOURLY_DAYS_BACK) if hourly else _months_before(today)
+    return first if days is None else max(first, today - timedelta(days=days))
+
+
+def _months_before(today: date) -> date:
     months = today.year * 12 + today.month - 1 - DAILY_MONTHS_BACK
     year, month = divmod(months, 12)
     return date(year, month + 1, min(today.day, calendar.monthrange(year, month + 1)[1]))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import chain
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
@@ -11,10 +11,15 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 from bidbeacon_pipelines.sandbox.accounts import Account
 from bidbeacon_pipelines.sandbox.catalog import World
 from bidbeacon_pipelines.sandbox.config import SandboxConfig
-from bidbeacon_pipelines.sandbox.entities import AdProduct, Catalog
+from bidbeacon_pipelines.sandbox.entities import AD_PRODUCTS, AdProduct, Catalog
 from bidbeacon_pipelines.sandbox.faults import FaultName, FaultRule
 from bidbeacon_pipelines.sandbox.files import Journal
-from bidbeacon_pipelines.sandbox.report_request import COUNTRY_FIELDS, ReportFilter, ReportRequest
+from bidbeacon_pipelines.sandbox.report_request import (
+    COUNTRY_FIELDS,
+    ReportFilter,
+    ReportRequest,
+    first_day_of,
+)
 from bidbeacon_pipelines.sandbox.row_faults import with_faults, with_more_rows
 from bidbeacon_pipelines.sandbox.rows import RowWriter
 from bidbeacon_pipelines.sandbox.seeded import digest, unit_interval
@@ -134,7 +139,7 @@ class Reports:
         account = self._world.accounts.find(report.request.account_id)
         if account is None:
             return iter(())
-        rows = _account_rows(self._world, account, report)
+        rows = _account_rows(self._world, account, report, self._config)
         return with_faults(rows, report.faults, report.report_id)
 
     def summary(self) -> list[dict[str, Any]]:
@@ -150,19 +155,27 @@ def _ready_at(now: datetime, seconds: float, faults: tuple[FaultRule, ...]) -> d
     return None if longer is None else now + timedelta(seconds=max(seconds, longer))
 
 
-def _account_rows(world: World, account: Account, report: Report) -> Iterator[str]:
+def _account_rows(world: World, account: Account, report: Report, config: SandboxConfig) -> Iterator[str]:
     request = report.request
     row_filter = None if report.find_fault("filter_ignored") else request.filter
-    products = _products_with_rows(request.fields)
-    catalogs = [catalog for product in products for catalog in world.catalogs(account, product)]
+    catalogs = [
+        catalog
+        for product in _products_with_rows(request.fields)
+        for catalog in world.catalogs(account, product)
+    ]
     if missing := report.find_fault("country_missing"):
         left_out = missing.country or account.countries[0].country
         catalogs = [catalog for catalog in catalogs if catalog.market.country != left_out]
     if appear := report.find_fault("appear_rows"):
         share = 0.01 if appear.options.share is None else appear.options.share
         catalogs = [with_more_rows(catalog, share) for catalog in catalogs]
+    today = account.first_day(report.created_at)
     writers = [
-        (catalog, RowWriter(catalog, request.fields, passing))
+        (
+            catalog,
+            first_day_of(catalog.product, today, config, hourly=request.is_hourly),
+            RowWriter(catalog, request.fields, passing),
+        )
         for catalog in catalogs
         if (passing := _passing_campaigns(catalog, row_filter)) != frozenset()
     ]
@@ -170,14 +183,17 @@ def _account_rows(world: World, account: Account, report: Report) -> Iterator[st
     return chain.from_iterable(
         writer.rows(day, age_of(catalog, day, report.created_at))
         for day in days
-        for catalog, writer in writers
+        for catalog, first, writer in writers
+        if day >= first
     )
 
 
 def _products_with_rows(fields: tuple[str, ...]) -> list[AdProduct]:
-    """Return the ad products that have rows of these fields: search terms don't exist for Sponsored Display."""
-    no_display = "searchTerm.value" in fields
-    return [one for one in get_args(AdProduct) if not (no_display and one == "SPONSORED_DISPLAY")]
+    """Return the ad products that have rows of these fields: Sponsored Display has no search terms or placements."""
+    no_display = not set(fields).isdisjoint(
+        ("searchTerm.value", "placementClassification.value", "placement.value")
+    )
+    return [one for one in AD_PRODUCTS if not (no_display and one == "SPONSORED_DISPLAY")]
 
 
 def _passing_campaigns(catalog: Catalog, asked: ReportFilter | None) -> frozenset[str] | None:

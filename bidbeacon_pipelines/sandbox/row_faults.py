@@ -48,7 +48,7 @@ def _vanished(rows: Iterator[str], rng: Random, options: FaultOptions) -> Iterat
 def _with_unknown_targets(rows: Iterator[str], rng: Random, options: FaultOptions) -> Iterator[str]:
     share = _share(options, 0.01)
     for row in rows:
-        if rng.random() >= share:
+        if rng.random() >= share or '"target.value"' not in row:
             yield row
             continue
         spoiled = from_json(row)

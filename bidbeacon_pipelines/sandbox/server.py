@@ -104,6 +104,7 @@ def _own_routes() -> list[BaseRoute]:
         Route("/sandbox/clock", page(control_api.show_clock)),
         Route("/sandbox/clock", page(control_api.change_clock), methods=["POST"]),
         Route("/sandbox/truth", page(control_api.show_truth)),
+        Route("/sandbox/truth/totals", page(control_api.show_totals)),
     ]
 
 

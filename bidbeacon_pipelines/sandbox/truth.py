@@ -1,15 +1,27 @@
-"""What is true of an account's day, to compare tables with: the rows as a report made now would have them."""
+"""The truth of an account's day, to compare tables with: its rows and totals as reports made now would have them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime
+from functools import reduce
 from typing import Any, Literal
 
 from bidbeacon_pipelines.sandbox.entities import Catalog
-from bidbeacon_pipelines.sandbox.rows import amount_text
-from bidbeacon_pipelines.sandbox.traffic import Line, age_of, day_lines, writes_nulls
+from bidbeacon_pipelines.sandbox.fields import METRICS, MONEY_METRICS, TRAFFIC_METRICS, applies
+from bidbeacon_pipelines.sandbox.rows import amount_text, metric_values
+from bidbeacon_pipelines.sandbox.traffic import Line, Split, age_of, day_lines, writes_nulls
 
-Grain = Literal["target", "product", "search_term"]
+Grain = Literal["campaign", "placement", "target", "product", "search_term", "purchased_product"]
+TotalOf = Literal["daily", "hourly", "search_terms", "purchased_products"]
+"""The datasets whose totals differ; `daily` is that of campaigns, placements, targets and products."""
 _Key = tuple[Any, ...]
+_SPLITS: dict[str, Split] = {
+    "placement": "placement",
+    "search_term": "search_term",
+    "purchased_product": "purchased_product",
+    "search_terms": "search_term",
+    "purchased_products": "purchased_product",
+}
+_NEVER_NULL = frozenset(("metric.impressions", "metric.clicks", "metric.viewableImpressions"))
 
 
 def day_truth(
@@ -17,58 +29,85 @@ def day_truth(
 ) -> list[dict[str, Any]]:
     """Return the true rows of an account-local day as JSON data, amounts as exact decimal texts.
 
-    One row is a campaign, ad group, ad and target (no target at grain `product`), with its hour or search term where
-    asked for. `targetId` is the true target, None where the row names none; `unresolvable` says that an export made
-    now doesn't have it. A metric is None where the report has null. Faults are not in it.
+    One row is a campaign, ad group, ad and target (no target at grain `product`), with its hour, search term or
+    purchased product where asked for; at grain `campaign` and `placement` it is a campaign. `targetId` is the true
+    target, None where the row names none; `unresolvable` says that an export made now doesn't have it, or that the row
+    doesn't name it well enough. A metric is None where the report has null; sums of rows are those of a coarser report,
+    if a sum of nothing but None is None. Faults are not in it.
     """
-    lines = day_lines(catalog, day, age_of(catalog, day, now), hourly=hourly, terms=grain == "search_term")
+    lines = day_lines(catalog, day, age_of(catalog, day, now), hourly=hourly, split=_SPLITS.get(grain))
     today = catalog.local_now(now).date()
-    return [_row(group, today, grain) for group in _groups(lines, grain).values()]
+    return [_row(catalog, line, today, grain) for line in _summed(lines, grain)]
 
 
-def _groups(lines: Iterable[Line], grain: Grain) -> dict[_Key, list[Line]]:
+def day_totals(catalog: Catalog, day: date, now: datetime, dataset: TotalOf = "daily") -> dict[str, Any]:
+    """Return the true totals of an account-local day and ad product; None for what it or the dataset doesn't have."""
+    hourly, split = dataset == "hourly", _SPLITS.get(dataset)
+    sums = [0] * len(METRICS)
+    for line in day_lines(catalog, day, age_of(catalog, day, now), hourly=hourly, split=split):
+        values = metric_values(line)
+        for index in range(len(METRICS) if line.conversions else len(TRAFFIC_METRICS)):
+            sums[index] += values[index]
+    totals = _named(sums, catalog, nulls=False)
+    if dataset == "purchased_products":
+        totals |= dict.fromkeys((metric.partition(".")[2] for metric in TRAFFIC_METRICS), None)
+    return totals
+
+
+def _summed(lines: Iterable[Line], grain: Grain) -> Iterator[Line]:
     groups: dict[_Key, list[Line]] = {}
     for line in lines:
-        target_id = line.target.target_id if line.target and grain != "product" else None
-        groups.setdefault((line.ad.ad_id, target_id, line.hour, line.term), []).append(line)
-    return groups
+        groups.setdefault(_key(line, grain), []).append(line)
+    return (reduce(Line.plus, group) for group in groups.values())
 
 
-def _row(group: list[Line], today: date, grain: Grain) -> dict[str, Any]:
-    first = group[0]
-    campaign = first.ad.ad_group.campaign
+def _key(line: Line, grain: Grain) -> _Key:
+    if grain in {"campaign", "placement"}:
+        return line.ad.ad_group.campaign.campaign_id, line.hour, line.split
+    target_id = line.target.target_id if line.target and grain != "product" else None
+    return line.ad.ad_id, target_id, line.hour, line.split
+
+
+def _row(catalog: Catalog, line: Line, today: date, grain: Grain) -> dict[str, Any]:
+    ad, group = line.ad, line.ad.ad_group
+    ids: dict[str, Any] = {"campaignId": group.campaign.campaign_id}
+    if grain not in {"campaign", "placement"}:
+        ids |= {
+            "adGroupId": group.ad_group_id,
+            "adId": ad.ad_id,
+            "advertisedProductId": ad.asin,
+            "advertisedProductSku": ad.sku,
+            **({} if grain == "product" else _target(line, today)),
+        }
     return {
-        "campaignId": campaign.campaign_id,
-        "adGroupId": first.ad.ad_group.ad_group_id,
-        "adId": first.ad.ad_id,
-        "advertisedProductId": first.ad.asin,
-        **({} if grain == "product" else _target(first, today)),
-        "hour": first.hour,
-        "searchTerm": first.term,
-        **_metrics(group),
+        **ids,
+        "hour": line.hour,
+        "searchTerm": line.split if grain == "search_term" else None,
+        "placement": line.split if grain == "placement" else None,
+        "convertedProductId": line.split if grain == "purchased_product" else None,
+        **_named(metric_values(line), catalog, nulls=writes_nulls(line.bits)),
     }
 
 
 def _target(line: Line, today: date) -> dict[str, Any]:
     target = line.target
+    is_named = target is not None and target.report_match_type not in {None, "THEME"}
     return {
         "targetId": target.target_id if target else None,
         "targetValue": target.report_value if target else "",
         "targetMatchType": target.report_match_type if target else "",
-        "unresolvable": target is None or not target.is_exported(today),
+        "unresolvable": target is None or not is_named or not target.is_exported(today),
     }
 
 
-def _metrics(group: list[Line]) -> dict[str, int | str | None]:
-    purchases = sum(line.purchases for line in group)
-    sales, cost = (
-        amount_text(sum(amounts)) for amounts in zip(*((x.sales, x.cost) for x in group), strict=True)
-    )
-    has_nulls = len(group) == 1 and writes_nulls(group[0].bits)
-    return {
-        "impressions": sum(line.impressions for line in group),
-        "clicks": sum(line.clicks for line in group),
-        "purchases": None if has_nulls and not purchases else purchases,
-        "sales": None if has_nulls and sales == "0" else sales,
-        "totalCost": None if has_nulls and cost == "0" else cost,
-    }
+def _named(values: Iterable[int], catalog: Catalog, *, nulls: bool) -> dict[str, int | str | None]:
+    """Return metrics by name, amounts as text; None where the ad product has none, or where zeros are null."""
+    named: dict[str, int | str | None] = {}
+    for metric, value in zip(METRICS, values, strict=True):
+        name = metric.partition(".")[2]
+        is_null = nulls and not value and metric not in _NEVER_NULL
+        if is_null or not applies(metric, catalog.product):
+            named[name] = None
+        else:
+            named[name] = amount_text(value) if metric in MONEY_METRICS else value
+    return named

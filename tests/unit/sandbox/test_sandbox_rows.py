@@ -170,12 +170,3 @@ def test_report_is_as_of_its_creation(caller: Any) -> None:
     assert sum(row["metric.purchases"] or 0 for row in before) < sum(
         row["metric.purchases"] or 0 for row in now
     )
-
-
-def test_search_terms_by_their_other_name(caller: Any) -> None:
-    """A matched target is asked for and answered like a search term."""
-    fields = [*KEYS, *TARGET, *COUNTS]
-    terms = {row["searchTerm.value"] for row in caller.rows(fields=[*fields, "searchTerm.value"])}
-    assert terms == {
-        row["matchedTarget.value"] for row in caller.rows(fields=[*fields, "matchedTarget.value"])
-    }

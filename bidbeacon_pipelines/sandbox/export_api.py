@@ -10,14 +10,15 @@ from starlette.responses import Response
 from bidbeacon_pipelines.sandbox.account_api import page_token, read_page
 from bidbeacon_pipelines.sandbox.accounts import Account, AccountCountry
 from bidbeacon_pipelines.sandbox.call import SCOPE_HEADER, Call, json_response, refuse, throttled
-from bidbeacon_pipelines.sandbox.export_files import (
+from bidbeacon_pipelines.sandbox.exports import (
+    KEPT,
     PORTFOLIO_MEDIA,
+    Export,
     ExportFilter,
     ExportKind,
     media_type,
     portfolio_row,
 )
-from bidbeacon_pipelines.sandbox.exports import KEPT, Export
 from bidbeacon_pipelines.sandbox.files import MAKING_SECONDS
 from bidbeacon_pipelines.sandbox.rows import to_json
 

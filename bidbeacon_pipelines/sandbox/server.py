@@ -25,7 +25,7 @@ from bidbeacon_pipelines.sandbox.call import endpoint
 from bidbeacon_pipelines.sandbox.config import CannotListenError, SandboxConfig
 from bidbeacon_pipelines.sandbox.control_api import page
 from bidbeacon_pipelines.sandbox.downloads import download
-from bidbeacon_pipelines.sandbox.export_files import EXPORT_KINDS
+from bidbeacon_pipelines.sandbox.exports import EXPORT_KINDS
 from bidbeacon_pipelines.sandbox.faults import FaultRule
 from bidbeacon_pipelines.sandbox.ledger import LedgerMiddleware
 from bidbeacon_pipelines.sandbox.state import SandboxState

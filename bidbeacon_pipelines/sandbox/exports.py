@@ -109,7 +109,7 @@ def _pick(entity_id: str, purpose: str, choices: tuple[_Choice, ...]) -> _Choice
 
 
 def _life(entity_id: str, state: State, product: AdProduct, created: date) -> dict[str, Any]:
-    """Return the state and delivery of an entity; a few that are enabled don't deliver, or nobody knows."""
+    """Return the state and delivery of an entity; some enabled ones do not deliver or have an unavailable status."""
     delivery = "NOT_DELIVERING"
     if state == "ENABLED":
         fate = seed_number("delivery", entity_id) % 40

@@ -244,7 +244,7 @@ def _matched_targets(catalog: Catalog, _: date, measures: Measures) -> Iterator[
 
 
 def _purchased_products(catalog: Catalog, _: date, measures: Measures) -> Iterator[tuple[str, Measures]]:
-    """Yield what was bought: the advertised product, and another one of the brand; of one slot in 16 nobody knows."""
+    """Yield the advertised product and another one of the brand; one slot in 16 has no known product."""
     orders, bits = measures.orders, measures.bits
     if orders is None or bits >> 36 & 15 == 0:
         return

@@ -1,5 +1,6 @@
 """The data itself: a pure function of seed, account, country, date and age, that changes with age as told."""
 
+from collections.abc import Iterable
 from datetime import date
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from bidbeacon_pipelines.sandbox.accounts import MARKETS
 from bidbeacon_pipelines.sandbox.catalog import make_catalog
-from bidbeacon_pipelines.sandbox.entities import Catalog, local_hours
+from bidbeacon_pipelines.sandbox.entities import AD_PRODUCTS, AdProduct, Catalog, local_hours
 from bidbeacon_pipelines.sandbox.rows import amount_text, from_json, to_json
 from bidbeacon_pipelines.sandbox.traffic import Age, Measures, day_measures, hour_measures, term_measures
 
@@ -40,10 +41,15 @@ def test_catalog_is_pure() -> None:
 
 
 @settings(max_examples=20, deadline=None)
-@given(day=st.dates(date(2024, 1, 1), date(2027, 1, 1)), age=st.integers(0, 500), seed=st.integers(0, 3))
-def test_days_are_pure(day: date, age: int, seed: int) -> None:
+@given(
+    day=st.dates(date(2024, 1, 1), date(2027, 1, 1)),
+    age=st.integers(0, 500),
+    seed=st.integers(0, 3),
+    product=st.sampled_from(AD_PRODUCTS),
+)
+def test_days_are_pure(day: date, age: int, seed: int, product: AdProduct) -> None:
     """An account's day is the same whenever and in whatever order it is asked for."""
-    one, other = (make_catalog(seed, ACCOUNT, MARKETS["JP"], 30) for _ in range(2))
+    one, other = (make_catalog(seed, ACCOUNT, MARKETS["JP"], 30, product) for _ in range(2))
     expected = list(day_measures(one, day, Age(age, 24)))
     list(day_measures(other, day, Age(age + 1, 24)))
     assert expected == list(day_measures(other, day, Age(age, 24)))
@@ -112,17 +118,31 @@ def test_hours_of_a_local_day(country: str, day: date, missing: set[int]) -> Non
     assert {hour for hour, _ in hour_measures(catalog, day, Age(60, 24))} == set(range(24)) - missing
 
 
-def test_parts_add_up(catalog: Catalog) -> None:
-    """Hours and search terms of a row are distinct and add up to it; no hour has more clicks than impressions."""
+def counts(parts: Iterable[Measures]) -> list[int]:
+    """Return the sums of all counts of some measures."""
+    return [
+        sum(column)
+        for column in zip(
+            *((part.impressions, part.clicks, part.viewable, *(part.orders or (0,) * 5)) for part in parts),
+            strict=True,
+        )
+    ]
+
+
+@pytest.mark.parametrize("product", AD_PRODUCTS)
+def test_parts_add_up(product: AdProduct) -> None:
+    """Hours and search terms of a row are distinct and add up to it; no part has more of a kind than of all."""
+    catalog = make_catalog(1, ACCOUNT, MARKETS["US"], 1500, product)
     hours: dict[int, list[tuple[int, Measures]]] = {}
     for hour, part in hour_measures(catalog, DAY, Age(60, 24)):
         hours.setdefault(id(part.slot), []).append((hour, part))
-        assert part.clicks <= part.impressions
+        assert max(part.clicks, part.viewable) <= part.impressions
+        if part.orders:
+            assert max(part.orders) == part.orders.purchases
     for key, whole in at_age(catalog, 60).items():
         for parts in (hours[key], term_measures(whole)):
             assert len({number for number, _ in parts}) == len(parts)
-            assert sum(part.impressions for _, part in parts) == whole.impressions
-            assert sum(part.purchases for _, part in parts) == whole.purchases
+            assert counts(part for _, part in parts) == counts([whole])
 
 
 def test_a_large_catalog_has_unique_ids() -> None:

@@ -165,7 +165,7 @@ def test_views_count_where_they_are_charged(large: Any) -> None:
     ],
 )
 def test_search_terms_and_purchases_lie_below(large: Any, name: str, metric: str) -> None:
-    """Search terms are those with a click, and of some purchases nobody knows the product."""
+    """Search terms without a click and purchases without a known product are not reported."""
     period = {"start": date(2026, 1, 1), "end": date(2026, 1, 10)}
     whole = sums(rows_of(large, "campaigns", **period))
     for key, totals in sums(rows_of(large, name, **period)).items():

@@ -14,6 +14,7 @@ CallName = Literal[
     "token",
     "list_accounts",
     "list_profiles",
+    "query_accounts",
     "create_report",
     "retrieve_report",
     "create_export",

@@ -45,6 +45,9 @@ def sandbox(
         float | None, typer.Option(min=0, help="Its seconds a real second; 86400: a day.")
     ] = None,
     frozen: Annotated[bool, typer.Option("--frozen", help="Its clock stands still.")] = False,
+    variant: Annotated[
+        list[str] | None, typer.Option(help="A deviation from the contract, see docs/sandbox.md; repeatable.")
+    ] = None,
     state_dir: Annotated[Path | None, typer.Option(help="Where reports in flight survive a restart.")] = None,
     setting: Annotated[
         list[str] | None,
@@ -70,6 +73,7 @@ def sandbox(
         clock_start=clock_start,
         clock_rate=clock_rate,
         state_dir=state_dir,
+        variants=variant,
     )
     serve(config, settings.bind_host, settings.sandbox_port if port is None else port)
 

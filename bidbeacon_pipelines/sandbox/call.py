@@ -22,6 +22,7 @@ from bidbeacon_pipelines.sandbox.faults import (
 from bidbeacon_pipelines.sandbox.files import SignedUrl
 from bidbeacon_pipelines.sandbox.ledger import SCOPE_KEY, Exchange
 from bidbeacon_pipelines.sandbox.state import SandboxState
+from bidbeacon_pipelines.sandbox.variants import varied
 
 
 class Refusal(Exception):  # noqa: N818 - an answer, and no failure of ours
@@ -277,9 +278,9 @@ def endpoint(operation: Operation, handler: Handler) -> Callable[[Request], Awai
         try:
             response = await handler(call)
         except Refusal as refusal:
-            return refusal.response
+            return varied(refusal.response, call.sandbox.config.variants, operation)
         if call.sandbox.faults.find_strike("unknown_field", call.subject):
-            return with_unknown_fields(response)
-        return response
+            response = with_unknown_fields(response)
+        return varied(response, call.sandbox.config.variants, operation)
 
     return answer

@@ -16,6 +16,7 @@ from bidbeacon_pipelines.sandbox.faults import (
     every_fault,
     options_of,
 )
+from bidbeacon_pipelines.sandbox.variants import Variant
 
 
 class SandboxError(Exception):
@@ -99,6 +100,9 @@ class SandboxConfig(BaseModel):
     )
     display_history_days: int | None = Field(
         None, ge=1, description="How far back Sponsored Display is served; absent: as Sponsored Products."
+    )
+    variants: tuple[Variant, ...] = Field(
+        (), description="Deviations from the contract, for a client to find."
     )
     clock_start: AwareDatetime | None = Field(
         None, ge=FIRST_START, lt=LAST_START, description="Where the sandbox's clock starts; absent: now."

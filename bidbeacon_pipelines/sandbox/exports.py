@@ -30,6 +30,7 @@ from bidbeacon_pipelines.sandbox.faults import FaultRule
 from bidbeacon_pipelines.sandbox.files import Journal
 from bidbeacon_pipelines.sandbox.rows import to_json
 from bidbeacon_pipelines.sandbox.seeded import digest, seed_number
+from bidbeacon_pipelines.sandbox.variants import vary_rows
 
 ExportKind = Literal["campaigns", "adGroups", "ads", "targets"]
 TargetLevel = Literal["AD_GROUP", "CAMPAIGN"]
@@ -396,6 +397,5 @@ class Exports:
         catalogs = (
             self._world.catalog(account, country, product) for product in export.asked.adProductFilter
         )
-        return chain.from_iterable(
-            export_rows(catalog, export.kind, export.asked, today) for catalog in catalogs
-        )
+        rows = (export_rows(catalog, export.kind, export.asked, today) for catalog in catalogs)
+        return vary_rows(chain.from_iterable(rows), self._config.variants, "entities")

@@ -18,6 +18,7 @@ Operation = Literal[
     "list_accounts",
     "list_profiles",
     "list_portfolios",
+    "query_accounts",
     "create_report",
     "retrieve_report",
     "create_export",

@@ -28,6 +28,7 @@ from bidbeacon_pipelines.sandbox.report_request import (
     wire_filter,
 )
 from bidbeacon_pipelines.sandbox.reports import Report
+from bidbeacon_pipelines.sandbox.variants import vary_create
 
 _MULTI_STATUS = 207
 _ENDS = frozenset(("COMPLETED", "FAILED", "CANCELLED", "EXPIRED"))
@@ -96,7 +97,7 @@ _STATUSES = {"FORBIDDEN": 403, "CONTENT_TOO_LARGE": 413}
 
 async def create_report(call: Call) -> Response:
     """Accept one report; `POST /{region}/adsApi/v1/create/reports`."""
-    body = await call.json()
+    body = vary_create(await call.json(), call.sandbox.config.variants)
     account = call.sandbox.world.accounts.find(find_account_id(body))
     call.concerns(account)
     await _admit(call)

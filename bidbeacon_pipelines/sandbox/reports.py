@@ -24,6 +24,7 @@ from bidbeacon_pipelines.sandbox.row_faults import with_faults, with_more_rows
 from bidbeacon_pipelines.sandbox.rows import RowWriter
 from bidbeacon_pipelines.sandbox.seeded import digest, unit_interval
 from bidbeacon_pipelines.sandbox.traffic import age_of
+from bidbeacon_pipelines.sandbox.variants import vary_rows
 
 EndStatus = Literal["COMPLETED", "FAILED", "CANCELLED", "EXPIRED"]
 _PENDING_SHARE = 0.3
@@ -140,7 +141,8 @@ class Reports:
         if account is None:
             return iter(())
         rows = _account_rows(self._world, account, report, self._config)
-        return with_faults(rows, report.faults, report.report_id)
+        faulty = with_faults(rows, report.faults, report.report_id)
+        return vary_rows(faulty, self._config.variants, "rows")
 
     def summary(self) -> list[dict[str, Any]]:
         """Return all reports as JSON data, oldest first; for looking at, not for the wire."""

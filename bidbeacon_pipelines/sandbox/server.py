@@ -18,7 +18,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route
 
-from bidbeacon_pipelines.sandbox import account_api, control_api, export_api, report_api
+from bidbeacon_pipelines.sandbox import account_api, advertiser_accounts, control_api, export_api, report_api
 from bidbeacon_pipelines.sandbox.account_api import issue_token
 from bidbeacon_pipelines.sandbox.accounts import REGIONS
 from bidbeacon_pipelines.sandbox.call import endpoint
@@ -29,6 +29,7 @@ from bidbeacon_pipelines.sandbox.exports import EXPORT_KINDS
 from bidbeacon_pipelines.sandbox.faults import FaultRule
 from bidbeacon_pipelines.sandbox.ledger import LedgerMiddleware
 from bidbeacon_pipelines.sandbox.state import SandboxState
+from bidbeacon_pipelines.sandbox.variants import WithoutRequestIds
 
 
 def create_app(config: SandboxConfig) -> Starlette:
@@ -52,6 +53,8 @@ def create_app(config: SandboxConfig) -> Starlette:
         lifespan=lifespan,
     )
     app.state.sandbox = sandbox
+    if "no_request_id" in config.variants:
+        app.add_middleware(WithoutRequestIds)
     return app
 
 
@@ -74,6 +77,11 @@ def _region_routes(region: str) -> list[BaseRoute]:
             methods=["POST"],
         ),
         Route(f"/{region}/v2/profiles", endpoint("list_profiles", account_api.list_profiles)),
+        Route(
+            f"/{region}/adsApi/v1/query/advertiserAccounts",
+            endpoint("query_accounts", advertiser_accounts.query_accounts),
+            methods=["POST"],
+        ),
         Route(f"/{region}/adsApi/v1/create/reports", create_report, methods=["POST"]),
         Route(f"/{region}/adsApi/v1/retrieve/reports", retrieve_report, methods=["POST"]),
         *(

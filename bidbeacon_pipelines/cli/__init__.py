@@ -17,6 +17,7 @@ from bidbeacon_pipelines.cli.frame import (
     safe_output,
 )
 from bidbeacon_pipelines.cli.loading import parse_days, refresh
+from bidbeacon_pipelines.cli.probe import probe
 from bidbeacon_pipelines.cli.quarantine import quarantine_app
 from bidbeacon_pipelines.cli.safe_console import safe_text
 from bidbeacon_pipelines.cli.services import dev, sandbox, stream
@@ -27,7 +28,7 @@ from bidbeacon_pipelines.private_files import keep_new_files_private
 __all__ = ["BadOptionError", "app", "main", "parse_days"]
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
-for command in (dev, sandbox, stream, refresh, explain, restatements, doctor):
+for command in (dev, sandbox, stream, probe, refresh, explain, restatements, doctor):
     app.command()(command)
 app.add_typer(accounts_app, name="accounts")
 app.add_typer(quarantine_app, name="quarantine")

@@ -99,6 +99,7 @@ def _is_missing_right(error: Exception) -> bool:
 
 
 def _usage_errors() -> tuple[type[Exception], ...]:
+    from bidbeacon_pipelines.recordings import RecordingError
     from bidbeacon_pipelines.reports.cadence import BadCadenceError
     from bidbeacon_pipelines.sandbox.config import OptionError
     from bidbeacon_sessions.errors import InvalidDatabaseUrlError, SettingsError, UnsafeAddressError
@@ -107,6 +108,7 @@ def _usage_errors() -> tuple[type[Exception], ...]:
         BadOptionError,
         BadCadenceError,
         OptionError,
+        RecordingError,
         SettingsError,
         InvalidDatabaseUrlError,
         UnsafeAddressError,

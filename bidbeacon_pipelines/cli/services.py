@@ -48,6 +48,9 @@ def sandbox(
     variant: Annotated[
         list[str] | None, typer.Option(help="A deviation from the contract, see docs/sandbox.md; repeatable.")
     ] = None,
+    replay: Annotated[
+        Path | None, typer.Option(help="Answer as in this recording of `bidbeacon probe`, and nothing else.")
+    ] = None,
     state_dir: Annotated[Path | None, typer.Option(help="Where reports in flight survive a restart.")] = None,
     setting: Annotated[
         list[str] | None,
@@ -75,7 +78,7 @@ def sandbox(
         state_dir=state_dir,
         variants=variant,
     )
-    serve(config, settings.bind_host, settings.sandbox_port if port is None else port)
+    serve(config, settings.bind_host, settings.sandbox_port if port is None else port, replay=replay)
 
 
 @plain_errors

@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
@@ -22,12 +23,13 @@ from bidbeacon_pipelines.sandbox import account_api, advertiser_accounts, contro
 from bidbeacon_pipelines.sandbox.account_api import issue_token
 from bidbeacon_pipelines.sandbox.accounts import REGIONS
 from bidbeacon_pipelines.sandbox.call import endpoint
-from bidbeacon_pipelines.sandbox.config import CannotListenError, SandboxConfig
+from bidbeacon_pipelines.sandbox.config import CannotListenError, OptionError, SandboxConfig
 from bidbeacon_pipelines.sandbox.control_api import page
 from bidbeacon_pipelines.sandbox.downloads import download
 from bidbeacon_pipelines.sandbox.exports import EXPORT_KINDS
 from bidbeacon_pipelines.sandbox.faults import FaultRule
 from bidbeacon_pipelines.sandbox.ledger import LedgerMiddleware
+from bidbeacon_pipelines.sandbox.replay import create_replay_app
 from bidbeacon_pipelines.sandbox.state import SandboxState
 from bidbeacon_pipelines.sandbox.variants import WithoutRequestIds
 
@@ -116,31 +118,37 @@ def _own_routes() -> list[BaseRoute]:
     ]
 
 
-def serve(config: SandboxConfig, host: str = "127.0.0.1", port: int = 3040) -> None:
+def serve(
+    config: SandboxConfig, host: str = "127.0.0.1", port: int = 3040, *, replay: Path | None = None
+) -> None:
     """Serve until SIGINT or SIGTERM; calls in hand get a few seconds to end, and the exit code is 0.
 
-    Port 0 is any free one; the address is printed as soon as it can be called.
+    With a recording to replay it answers as that does, and the configuration must be the default. Port 0 is any free one; the address is printed as soon as it can be called.
 
     Raises:
         CannotListenError: something else listens there, or it is not this machine's address.
+        OptionError: there is a recording, and other options than the port.
+        RecordingError: the file to replay is not a recording.
         StateFolderError: the state folder can't be read or written.
         SystemExit: after SIGTERM.
     """
     # uvicorn raises the signal again when it has shut down; without this the process would end as if killed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with _listen(host, port) as listener:
-        app = create_app(config)
+        app = create_app(config) if replay is None else _replay_app(replay, config)
         server = uvicorn.Server(
             uvicorn.Config(
                 app,
                 log_level="warning",
                 access_log=False,
                 server_header=False,
+                date_header=replay is None,
                 timeout_graceful_shutdown=3,
             )
         )
         url = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
-        sys.stdout.write(announcement(app.state.sandbox, url))
+        told = announcement(app.state.sandbox, url) if replay is None else _replay_announcement(replay, url)
+        sys.stdout.write(told)
         sys.stdout.flush()
         with suppress(KeyboardInterrupt):
             server.run([listener])
@@ -160,6 +168,16 @@ def announcement(sandbox: SandboxState, url: str) -> str:
         "Ctrl-C stops it.",
     )
     return "\n".join(lines) + "\n"
+
+
+def _replay_app(path: Path, config: SandboxConfig) -> Starlette:
+    if config != SandboxConfig():
+        raise OptionError("--replay takes no other option than --port")
+    return create_replay_app(path)
+
+
+def _replay_announcement(path: Path, url: str) -> str:
+    return f"Sandbox that replays {path}: {url}\nCtrl-C stops it.\n"
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -219,9 +237,25 @@ def running_sandbox(config: SandboxConfig | None = None) -> Iterator[SandboxHand
         TimeoutError: it didn't start within 20 seconds.
     """
     app = create_app(config or SandboxConfig())
+    with running_app(app) as url:
+        yield SandboxHandle(url, app.state.sandbox)
+
+
+@contextmanager
+def running_app(app: Starlette, *, date_header: bool = True) -> Iterator[str]:
+    """Serve an app until the block ends; the value is its address.
+
+    Raises:
+        TimeoutError: it didn't start within 20 seconds.
+    """
     server = uvicorn.Server(
         uvicorn.Config(
-            app, log_level="critical", access_log=False, server_header=False, timeout_graceful_shutdown=1
+            app,
+            log_level="critical",
+            access_log=False,
+            server_header=False,
+            date_header=date_header,
+            timeout_graceful_shutdown=1,
         )
     )
     with socket.socket() as listener:
@@ -230,7 +264,7 @@ def running_sandbox(config: SandboxConfig | None = None) -> Iterator[SandboxHand
         thread.start()
         try:
             _wait_until_started(server, thread)
-            yield SandboxHandle(f"http://127.0.0.1:{listener.getsockname()[1]}", app.state.sandbox)
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
             server.should_exit = True
             thread.join(_START_SECONDS)

@@ -95,6 +95,7 @@ COMMANDS = [
     "dev",
     "doctor",
     "explain",
+    "probe",
     "quarantine list",
     "quarantine replay",
     "refresh",

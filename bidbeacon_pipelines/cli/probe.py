@@ -1,0 +1,131 @@
+"""The command that compares Amazon's answers with the contract, before anything is loaded."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from bidbeacon_pipelines.cli.frame import (
+    BadOptionError,
+    ExitCode,
+    Json,
+    console,
+    errors,
+    plain_errors,
+    print_json,
+)
+from bidbeacon_pipelines.settings import get_settings
+
+if TYPE_CHECKING:
+    from bidbeacon_pipelines.probe.calls import Pace, Probe
+    from bidbeacon_pipelines.probe.compare import Finding
+    from bidbeacon_pipelines.settings import Settings
+
+_STYLES = {"as expected": "green", "differs": "bold red", "could not be checked": "yellow"}
+
+
+@plain_errors
+def probe(
+    account: Annotated[
+        str | None,
+        typer.Option(help="Ads account: name, key or id; absent: the first that may be reported on."),
+    ] = None,
+    day: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Day to ask for; absent: two days ago.")
+    ] = None,
+    record: Annotated[
+        Path | None,
+        typer.Option(help="Where the redacted recording goes; absent: a new file in this folder."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare Amazon's answers with what BidBeacon expects; writes to no database. Exits 1 where something differs."""
+    from bidbeacon_pipelines.amazon_ads import connect
+    from bidbeacon_pipelines.probe.calls import NoSuchAccountError, Probe
+    from bidbeacon_pipelines.probe.compare import compare
+
+    settings = get_settings()
+    file = _prepare(record)
+    with connect(
+        settings, on_wait=lambda wait: _say(f"  waiting {wait.seconds:.0f} s: {wait.reason}")
+    ) as client:
+        run = Probe(client, _pace(settings), _say, account=account, day=day.date() if day else None)
+        try:
+            run.run()
+        except NoSuchAccountError as error:
+            raise BadOptionError(f"--account: {error}") from None
+        finally:
+            _write(file, run)
+    findings = compare(run.evidence)
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        console.print(_table(findings))
+        console.print(_summary(findings), highlight=False)
+    _say(f"The redacted recording is in {file}.")
+    if run.is_interrupted:
+        raise typer.Exit(ExitCode.INTERRUPTED)
+    is_well = run.has_account and not any(one.verdict == "differs" for one in findings)
+    raise typer.Exit(ExitCode.OK if is_well else ExitCode.FAILED)
+
+
+def _say(sentence: str) -> None:
+    errors.print(sentence, style="dim", markup=False, highlight=False)
+
+
+def _prepare(record: Path | None) -> Path:
+    """Create the file of the recording before Amazon is asked, so that no hour is lost to a mistyped path."""
+    from bidbeacon_pipelines.recordings import create_private
+
+    file = record or Path(f"bidbeacon-probe-{datetime.now(UTC):%Y%m%d-%H%M%S}.json")
+    try:
+        create_private(file)
+    except OSError as error:
+        raise BadOptionError(f"--record: {file} can't be written: {error.strerror}.") from error
+    return file
+
+
+def _pace(settings: "Settings") -> "Pace":
+    from bidbeacon_pipelines.probe.calls import Pace
+
+    poll = settings.poll_every.total_seconds()
+    return Pace(poll=poll, between=0.0, throttled=(2.0, 5.0)) if settings.uses_sandbox else Pace(poll=poll)
+
+
+def _write(file: Path, run: "Probe") -> None:
+    from bidbeacon_pipelines.probe.redaction import redacted
+    from bidbeacon_pipelines.recordings import write_recording
+
+    write_recording(file, redacted(run.recorder.exchanges))
+
+
+def _table(findings: "Sequence[Finding]") -> Table:
+    table = Table(box=None, padding=(0, 1), show_edge=False)
+    for heading in ("", "", "checked", "found, and what to do"):
+        table.add_column(heading, overflow="fold")
+    for subject in dict.fromkeys(one.subject for one in findings):
+        for verdict, checks, found in _lines([one for one in findings if one.subject == subject]):
+            table.add_row(subject, Text(verdict, _STYLES[verdict]), checks, Text(found))
+    return table
+
+
+def _lines(group: "Sequence[Finding]") -> Iterator[tuple[str, str, str]]:
+    """Yield the lines of a subject: what is as expected shares one."""
+    expected = [one for one in group if one.verdict == "as expected"]
+    if expected:
+        found = "; ".join(one.found for one in expected if one.found)
+        yield "as expected", ", ".join(one.check for one in expected), found
+    for one in group:
+        if one not in expected:
+            yield one.verdict, one.check, f"{one.found}\n→ {one.to_do}" if one.to_do else one.found
+
+
+def _summary(findings: "Sequence[Finding]") -> Text:
+    counts = {name: sum(one.verdict == name for one in findings) for name in _STYLES}
+    worst = next((name for name in ("differs", "could not be checked") if counts[name]), "as expected")
+    return Text(", ".join(f"{count} {name}" for name, count in counts.items()) + ".", _STYLES[worst])

@@ -1,0 +1,364 @@
+"""Ask Amazon what the contract needs, with as few calls as possible: one report at a time, and none that hammers."""
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import SecretStr
+
+from bidbeacon_pipelines.amazon_ads import (
+    AdsAccount,
+    AdsApiClient,
+    Period,
+    Report,
+    ReportStatus,
+    create_export,
+    create_report,
+    download_to,
+    get_export,
+    list_accounts,
+    retrieve_report,
+)
+from bidbeacon_pipelines.amazon_ads.errors import (
+    AdsApiError,
+    NotAuthorized,
+    NotFound,
+    OutcomeUnknown,
+    Throttled,
+    UnknownField,
+)
+from bidbeacon_pipelines.amazon_ads.exports import Export, ExportKind, ExportStatus
+from bidbeacon_pipelines.amazon_ads.throttle import CallClass
+from bidbeacon_pipelines.amazon_ads.transport import Answer, ApiCall
+from bidbeacon_pipelines.probe import expectations as contract
+from bidbeacon_pipelines.probe.evidence import Evidence
+from bidbeacon_pipelines.probe.expectations import AskedReport, ReportCheck
+from bidbeacon_pipelines.probe.recorder import Recorder
+from bidbeacon_pipelines.probe.shapes import ENTITIES, Shape
+from bidbeacon_pipelines.settings import Region
+
+T = TypeVar("T")
+_MOST_PAGES = 100
+_MOST_ACCOUNTS = 5
+
+
+class NoSuchAccountError(Exception):
+    """No listed account is the one that was asked for; the message names those that are."""
+
+
+class _GivenUpError(Exception):
+    """A step can't come to its end; the message says why."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How patiently the probe asks; times are in seconds.
+
+    Attributes:
+        poll: Between two looks at a report or an export; Amazon asks for a minute.
+        between: Before each report or export is created; Amazon may allow one a second.
+        longest_report: How long one report is waited for.
+        throttled: How long to wait after a 429 of a create that names no time, in turn; after one more 429
+            nothing is created any more.
+        longest_pause: A `Retry-After` beyond it is not waited for.
+    """
+
+    poll: float = 60.0
+    between: float = 2.0
+    longest_report: float = 3600.0
+    throttled: tuple[float, ...] = (150.0, 300.0)
+    longest_pause: float = 600.0
+
+
+class Probe:
+    """One run against Amazon: `run` it, then take its `evidence`.
+
+    Args:
+        client: The session with Amazon; its exchanges are recorded while the probe runs.
+        pace: How patiently it asks.
+        say: Takes a sentence whenever something begins or is waited for.
+        account: Name, key or id of the ads account; None for the first that may be reported on.
+        day: The day to ask for; None for two days ago by Amazon's clock.
+    """
+
+    def __init__(
+        self,
+        client: AdsApiClient,
+        pace: Pace,
+        say: Callable[[str], None],
+        *,
+        account: str | None = None,
+        day: date | None = None,
+    ) -> None:
+        self.recorder = Recorder(client)
+        self.gaps: dict[str, str] = {}
+        self.is_interrupted = False
+        self.has_account = False
+        self._client = client
+        self._pace = pace
+        self._say = say
+        self._wanted = account
+        self._day = day
+        self._closed: set[str] = set()
+        self._names: dict[str, str] = {}
+
+    @property
+    def evidence(self) -> Evidence:
+        """What was seen so far."""
+        unreached = "interrupted" if self.is_interrupted else "not asked"
+        return Evidence(tuple(self.recorder.exchanges), dict(self.gaps), unreached)
+
+    def run(self) -> None:
+        """Ask everything; an interrupt from the keyboard ends it early.
+
+        Raises:
+            NoSuchAccountError: The account that was asked for is not listed.
+        """
+        try:
+            with self.recorder.recording(), tempfile.TemporaryDirectory(prefix="bidbeacon-probe-") as folder:
+                self._run(Path(folder) / "file.json.gz")
+        except KeyboardInterrupt:
+            self.is_interrupted = True
+
+    def _run(self, file: Path) -> None:
+        accounts = self._list_accounts()
+        self._query_accounts({account.region for account in accounts})
+        candidates = self._candidates(accounts)
+        self.has_account = bool(candidates)
+        if not candidates:
+            return
+        first, *others = contract.report_checks()
+        account = candidates[0]
+        for account in candidates:
+            if self._check_report(account, first, file):
+                break
+        for kind in contract.EXPORT_KINDS:
+            self._check_export(account, kind, file)
+        for check in others:
+            self._check_report(account, check, file)
+        for refusal in contract.REFUSALS:
+            self._check_refusal(account, refusal)
+
+    @contextmanager
+    def _step(self, name: str, sentence: str) -> Iterator[None]:
+        """Take a step: what goes wrong inside is noted as its gap, and the probe goes on."""
+        self.recorder.step = name
+        self._say(sentence)
+        try:
+            yield
+        except _GivenUpError as error:
+            self.gaps[name] = str(error)
+        except AdsApiError as error:
+            self.gaps[name] = f"{error.cause_word}" + (f", code {error.code}" if error.code else "")
+        except (ValueError, RecursionError):
+            self.gaps[name] = "its file is no JSON"
+
+    # Accounts
+
+    def _list_accounts(self) -> list[AdsAccount]:
+        with self._step("accounts", "Listing accounts and profiles"):
+            return list(list_accounts(self._client).accounts)
+        return []
+
+    def _query_accounts(self, regions: set[Region]) -> None:
+        """Ask the newer call, once for global accounts and once for the others."""
+        for region in sorted(regions):
+            for asked in ({}, {"isGlobalAccountFilter": {"include": [False]}}):
+                with self._step("newer accounts", f"Listing accounts of {region} by the newer call"):
+                    self._follow_pages(region, asked)
+
+    def _follow_pages(self, region: Region, asked: Mapping[str, Any]) -> None:
+        token: str | None = None
+        for _ in range(_MOST_PAGES):
+            body = dict(asked) | ({"nextToken": token} if token else {})
+            page = self._client.call(
+                ApiCall(
+                    name="query_accounts",
+                    operation="query the accounts",
+                    method="POST",
+                    region=region,
+                    path=contract.QUERY_PATH,
+                    json=body,
+                    headers={"Amazon-Ads-ClientId": self._client.client_id},
+                ),
+                Answer.get_json,
+            )
+            token = page.get("nextToken") if isinstance(page, dict) else None
+            if not token:
+                return
+
+    def _candidates(self, accounts: list[AdsAccount]) -> list[AdsAccount]:
+        """Return the accounts to try, each in its first country that has a profile."""
+        usable: dict[str, AdsAccount] = {}
+        for one in accounts:
+            if one.profile_id and one.status != "DISABLED":
+                usable.setdefault(one.account_id, one)
+        if self._wanted is None:
+            return list(usable.values())[:_MOST_ACCOUNTS]
+        chosen = [one for one in usable.values() if _is_called(one, self._wanted)]
+        if len(chosen) != 1:
+            names = ", ".join(f"{one.name} ({one.account_id})" for one in usable.values())
+            raise NoSuchAccountError(
+                f"Expected one ads account called {self._wanted!r}, got: {len(chosen)}. Listed are: {names}."
+            )
+        return chosen
+
+    # Reports
+
+    def _check_report(self, account: AdsAccount, check: ReportCheck, file: Path) -> bool:
+        """Ask for a report and read it; return whether the account may be reported on, as far as that is known."""
+        report: Report | None = None
+        with self._step(check.name, f"Asking for {check.name}"):
+            try:
+                report = self._create(account, check.asked(self._period()))
+            except (NotAuthorized, NotFound) as error:
+                self.gaps[check.name] = f"the account may not be reported on ({error.cause_word})"
+                return False
+            self._read_report(self._finished(account, report), check.row_shape, file)
+        return True
+
+    def _create(self, account: AdsAccount, asked: AskedReport) -> Report:
+        """Create a report, under other names of its fields where Amazon doesn't know ours."""
+        names = dict(self._names)
+        while True:
+            try:
+                report = self._create_once(account, asked.with_names(names))
+            except UnknownField as error:
+                known = len(names)
+                names |= contract.find_variants(error.reason)
+                if len(names) == known:
+                    raise
+                continue
+            self._names = names
+            return report
+
+    def _create_once(self, account: AdsAccount, asked: AskedReport) -> Report:
+        return self._unthrottled(
+            "reports",
+            lambda: create_report(
+                self._client,
+                account.region,
+                account.account_id,
+                fields=asked.fields,
+                start=asked.period.start,
+                end=asked.period.end,
+                row_filter=asked.row_filter,
+            ),
+        )
+
+    def _unthrottled(self, what: str, create: Callable[[], T]) -> T:
+        """Create a report or an export; wait where Amazon throttles, and after some waits create none any more."""
+        for pause in () if what in self._closed else (*self._pace.throttled, None):
+            self._client.clock.sleep(self._pace.between)
+            try:
+                return create()
+            except (OutcomeUnknown, Throttled) as error:
+                if not isinstance(error, Throttled) and not isinstance(error.cause, Throttled):
+                    raise
+                seconds = pause if error.retry_after is None else error.retry_after
+            if pause is None or seconds is None or seconds > self._pace.longest_pause:
+                break
+            self._say(f"Amazon throttles {what} (429): waiting {seconds:.0f} s")
+            self._client.clock.sleep(seconds)
+        self._closed.add(what)
+        raise _GivenUpError(f"Amazon throttles {what} (429)")
+
+    def _finished(self, account: AdsAccount, report: Report) -> Report:
+        def look() -> Report | None:
+            found = retrieve_report(
+                self._client, account.region, report.report_id, account_id=account.account_id
+            )
+            return found if found.is_terminal else None
+
+        return self._polled(look)
+
+    def _polled(self, look: Callable[[], T | None]) -> T:
+        waited = 0.0
+        while waited < self._pace.longest_report:
+            if found := look():
+                return found
+            self._client.clock.sleep(self._pace.poll)
+            waited += self._pace.poll
+            self._say(f"  not ready after {waited / 60:.0f} min" if waited >= 60 else "  not ready yet")  # noqa: PLR2004 - a minute
+        raise _GivenUpError(f"not ready after {self._pace.longest_report / 60:.0f} min")
+
+    def _read_report(self, report: Report, shape: Shape, file: Path) -> None:
+        if report.status is not ReportStatus.COMPLETED:
+            raise _GivenUpError(f"the report ended {report.raw_status}, {report.failure_code or 'no code'}")
+        for part in report.parts:
+            self._download(part.url, part.size_bytes, shape, file)
+
+    def _download(self, url: SecretStr, announced: int | None, shape: Shape, file: Path) -> None:
+        download_to(self._client, url, file, expected_bytes=None)
+        self.recorder.keep_file(file, announced, shape)
+
+    def _check_refusal(self, account: AdsAccount, refusal: contract.Refusal) -> None:
+        asked = refusal.change(contract.base_report(self._period())).with_names(self._names)
+        with self._step(refusal.name, f"Asking for what Amazon should refuse: {refusal.name}"):
+            report_id = self._unthrottled(
+                "reports", lambda: self._client.call(_create_call(account, asked), _report_id)
+            )
+            if report_id:
+                self._client.clock.sleep(self._pace.poll)  # it takes one of the few places
+
+    # Exports
+
+    def _check_export(self, account: AdsAccount, kind: ExportKind, file: Path) -> None:
+        region, profile_id = account.region, account.profile_id or ""
+        with self._step(kind, f"Exporting {kind}"):
+            started = self._unthrottled(
+                "exports", lambda: create_export(self._client, region, profile_id, kind)
+            )
+
+            def look() -> Export | None:
+                found = get_export(self._client, region, profile_id, kind, started.export_id)
+                return found if found.is_terminal else None
+
+            export = self._polled(look)
+            if export.status is not ExportStatus.COMPLETED or export.url is None:
+                raise _GivenUpError(f"the export ended {export.raw_status}, {export.error_code or 'no code'}")
+            self._download(export.url, export.size_bytes, ENTITIES[kind], file)
+
+    def _period(self) -> Period:
+        day = self._day or _two_days_before(self.recorder)
+        return Period(day, day)
+
+
+def _two_days_before(recorder: Recorder) -> date:
+    """Return the newest day that is over in every time zone, by the clock of the first answer."""
+    for one in recorder.exchanges:
+        with suppress(ValueError):
+            return parsedate_to_datetime(one.headers.get("date", "")).date() - timedelta(days=2)
+    return datetime.now(UTC).date() - timedelta(days=2)
+
+
+def _is_called(account: AdsAccount, wanted: str) -> bool:
+    tail = account.account_id.rpartition(".")[2]
+    asked = wanted.rpartition(".")[2]
+    return wanted in {account.account_id, account.name} or (bool(asked) and tail.startswith(asked))
+
+
+def _create_call(account: AdsAccount, asked: AskedReport) -> ApiCall:
+    return ApiCall(
+        name="create_report",
+        operation="create a report",
+        method="POST",
+        region=account.region,
+        path=contract.CREATE_PATH,
+        call_class=CallClass.CREATE,
+        json=asked.body(account.account_id),
+        account_id=account.account_id,
+        creates=True,
+    )
+
+
+def _report_id(answer: Answer) -> str | None:
+    """Return the id of a report that was created all the same; None where the reason of a refusal came."""
+    body = answer.get_json()
+    success = body.get("success") if isinstance(body, dict) else None
+    return str(success[0]["report"]["reportId"]) if success else None

@@ -1,0 +1,110 @@
+"""A probe of a sandbox over real HTTP, whose clock moves on whenever the probe waits."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bidbeacon_pipelines.amazon_ads import AdsApiClient, Clock, Endpoints
+from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS
+from bidbeacon_pipelines.amazon_ads.throttle import LaneGaps, LocalLanes
+from bidbeacon_pipelines.probe.calls import Pace, Probe
+from bidbeacon_pipelines.probe.compare import Finding, Verdict, compare
+from bidbeacon_pipelines.probe.evidence import Evidence
+from bidbeacon_pipelines.recordings import Exchange, Recording, write_recording
+from bidbeacon_pipelines.sandbox import SandboxConfig
+from bidbeacon_pipelines.sandbox.replay import create_replay_app
+from bidbeacon_pipelines.sandbox.server import SandboxHandle, running_app, running_sandbox
+
+
+@dataclass
+class NoWaiting:
+    """The clock of a client whose waits take no time."""
+
+    present: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def now(self) -> datetime:
+        """Return the present instant."""
+        return self.present
+
+    def sleep(self, seconds: float) -> None:
+        """Let the time pass."""
+        self.present += timedelta(seconds=seconds)
+
+
+PACE = Pace(poll=60, longest_report=1800, throttled=(30, 60))
+
+
+@dataclass
+class SandboxTime:
+    """The clock of a client that waits by moving the sandbox's clock on."""
+
+    handle: SandboxHandle
+
+    def now(self) -> datetime:
+        """Return the sandbox's present instant."""
+        return self.handle.state.clock.now()
+
+    def sleep(self, seconds: float) -> None:
+        """Let the time pass."""
+        self.handle.state.clock.advance(seconds)
+
+
+@dataclass
+class Probed:
+    """What a probe of one sandbox came to."""
+
+    findings: list[Finding]
+    exchanges: list[Exchange]
+    said: list[str]
+    handle: SandboxHandle
+
+    @property
+    def differences(self) -> dict[tuple[str, str], str]:
+        """What was found of each check that differs."""
+        return self.of(Verdict.DIFFERS)
+
+    def of(self, verdict: Verdict) -> dict[tuple[str, str], str]:
+        """What was found of each check with this verdict."""
+        return {(one.subject, one.check): one.found for one in self.findings if one.verdict == verdict}
+
+
+def evidence_of(url: str, clock: Clock, said: list[str], account: str | None = None) -> Evidence:
+    """Probe what answers at an address."""
+    lanes = LocalLanes(LaneGaps.none(), clock.now)
+    with AdsApiClient(SANDBOX_CREDENTIALS, Endpoints.sandbox(url), clock=clock, lanes=lanes) as client:
+        run = Probe(client, PACE, said.append, account=account)
+        run.run()
+        return run.evidence
+
+
+@pytest.fixture
+def replayed(tmp_path: Path) -> Callable[[Recording], list[Finding]]:
+    """Write a recording to a file, and probe the sandbox that replays it."""
+
+    def probe(recording: Recording) -> list[Finding]:
+        file = tmp_path / "recording.json"
+        write_recording(file, recording)
+        with running_app(create_replay_app(file), date_header=False) as url:
+            return compare(evidence_of(url, NoWaiting(), []))
+
+    return probe
+
+
+@pytest.fixture
+def probed() -> Iterator[Callable[..., Probed]]:
+    """Probe a sandbox with these settings; `account` names the ads account."""
+    with ExitStack() as stack:
+
+        def probe(account: str | None = None, **config: Any) -> Probed:
+            settings = {"clock_rate": 0, "rows_per_day": 40, "token_seconds": 3600} | config
+            handle = stack.enter_context(running_sandbox(SandboxConfig.model_validate(settings)))
+            said = list[str]()
+            evidence = evidence_of(handle.url, SandboxTime(handle), said, account)
+            return Probed(compare(evidence), list(evidence.exchanges), said, handle)
+
+        yield probe

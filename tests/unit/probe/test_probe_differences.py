@@ -1,0 +1,257 @@
+"""Each deviation from the contract is reported, and nothing else is."""
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, get_args
+
+import pytest
+
+from bidbeacon_pipelines.probe.compare import Verdict
+from bidbeacon_pipelines.probe.expectations import EXPORT_KINDS, MIXED, REFUSALS, report_checks
+from bidbeacon_pipelines.sandbox.variants import Variant
+
+REPORTS = tuple(check.name for check in report_checks())
+WITH_CLICKS = tuple(check.name for check in report_checks() if "metric.clicks" in check.fields)
+WITH_COST = tuple(check.name for check in report_checks() if "metric.totalCost" in check.fields)
+HOURLY = tuple(check.name for check in report_checks() if "hour.value" in check.fields)
+CALLS = ("token", "accounts", "profiles", "newer accounts", "create report", "retrieve report")
+CALLS_OF_EXPORTS = ("create export", "get export")
+Checks = Collection[tuple[str, str]]
+
+
+def each(subjects: Collection[str], check: str) -> set[tuple[str, str]]:
+    """Return one check of several subjects."""
+    return {(subject, check) for subject in subjects}
+
+
+VARIANTS: Mapping[Variant, tuple[Checks, str]] = {
+    "row_field_renamed": (
+        each(WITH_CLICKS, "fields"),
+        "missing: metric.clicks; unknown: metric.clickCount",
+    ),
+    "row_field_extra": (each(WITH_CLICKS, "fields"), "unknown: metric.surprise"),
+    "row_field_missing": (each(WITH_COST, "fields"), "missing: metric.totalCost"),
+    "row_country_uk": (
+        each(REPORTS, "values"),
+        "campaign.country: expected a country of the contract, and GB rather than UK, got: 'UK'",
+    ),
+    "row_country_lower_case": (each(REPORTS, "values"), "got: 'de', 'gb'"),
+    "row_product_as_filtered": (each(REPORTS, "values"), "got: 'SPONSORED_PRODUCTS'"),
+    "row_hour_as_clock": (each(HOURLY, "values"), "hour.value: expected an hour from 0 to 23"),
+    "row_ids_as_floats": (
+        each(REPORTS, "values"),
+        "campaign.id: expected digits as text, or a whole number, got: a number with a point",
+    ),
+    "entity_ids_as_numbers": (
+        each(EXPORT_KINDS, "values"),
+        "campaignId: expected digits as text, got: a whole number",
+    ),
+    "entity_field_extra": (each(EXPORT_KINDS, "fields"), "unknown: surprise"),
+    "account_field_missing": ({("accounts", "fields")}, "missing: adsAccounts[].accountName"),
+    "profile_country_gb": (
+        {("profiles", "values")},
+        "countryCode: expected a country of the contract, and UK rather than GB, got: 'GB'",
+    ),
+    "profile_field_renamed": ({("profiles", "fields")}, "missing: timezone; unknown: timeZone"),
+    "newer_profile_ids_as_numbers": ({("newer accounts", "values")}, "expected digits as text"),
+    "newer_account_missing": ({("newer accounts", "every account")}, "are not listed"),
+    "other_code": ({("refusals", "unknown field")}, "expected the code 400005, got: 400999"),
+    "no_request_id": ({("headers", "request id")}, "missing from "),
+    "filter_without_not_accepted": ({("refusals", "filter without not")}, "Amazon accepts it"),
+    "unknown_field_accepted": ({("refusals", "unknown field")}, "Amazon accepts it"),
+    "companionless_accepted": ({("refusals", "field without its companion")}, "Amazon accepts it"),
+}
+SETTINGS: tuple[tuple[dict[str, Any], Checks, str], ...] = (
+    ({"accounts_shape": "array"}, {("accounts", "fields")}, "the body: expected an object, got: a list"),
+    (
+        {"renamed_fields": True},
+        {("reports", "names of fields")},
+        "campaign.country is campaignCountry.value; advertisedProduct.marketplace is ",
+    ),
+    ({"refuse_mixed_products": True}, {(MIXED, "request together")}, "refused (400, 400006)"),
+    ({"token_seconds": 1200}, {("token", "values")}, "expires_in: expected 3600, got: 1200"),
+)
+FAULTS: tuple[tuple[dict[str, Any], Checks, str], ...] = (
+    ({"fault": "unknown_field"}, each((*CALLS, *CALLS_OF_EXPORTS), "fields"), "unknown: "),
+    (
+        {"fault": "unknown_field", "operation": "list_profiles"},
+        {("profiles", "fields")},
+        "unknown: accountInfo.newField, newField",
+    ),
+    (
+        {"fault": "odd_status", "options": {"word": "THINKING"}},
+        each(("create report", "retrieve report"), "values"),
+        "got: 'THINKING'",
+    ),
+    ({"fault": "country_missing", "country": "GB"}, {("reports", "countries")}, "no report has rows of GB"),
+    ({"fault": "wrong_size"}, {("files", "size")}, "files have another size than announced"),
+    (
+        {"fault": "missing_rights"},
+        {("account", "may be reported on")},
+        "none of 1 listed accounts that were tried",
+    ),
+    (
+        {"fault": "bad_rows", "options": {"share": 1, "kinds": ["wrong_type"]}},
+        each(REPORTS, "values"),
+        "metric.",
+    ),
+    (
+        {"fault": "bad_rows", "options": {"share": 1, "kinds": ["negative_metric"]}},
+        each(REPORTS, "values"),
+        "got: a negative number",
+    ),
+)
+HARMLESS: tuple[dict[str, Any], ...] = (
+    {},
+    {"refusals": "multi_status"},
+    *(
+        {"faults": [rule]}
+        for rule in (
+            {
+                "fault": "throttle",
+                "operation": "create_report",
+                "times": 2,
+                "options": {"retry_after": "none"},
+            },
+            {"fault": "throttle", "times": 3, "options": {"retry_after": "http-date", "seconds": 20}},
+            {"fault": "token_expiry", "operation": "retrieve_report", "times": 1},
+            {"fault": "server_error", "operation": "list_profiles", "times": 2},
+            {"fault": "more_parts"},
+            {"fault": "single_url"},
+            {"fault": "odd_status"},
+            {"fault": "number_ids"},
+            {"fault": "string_ids"},
+            {"fault": "bad_rows", "options": {"share": 1, "kinds": ["null_metric"]}},
+        )
+    ),
+)
+
+
+@pytest.mark.parametrize("variant", get_args(Variant))
+def test_each_variant_is_found(probed: Callable[..., Any], variant: Variant) -> None:
+    """A variant makes the checks differ that it is about, on an account of DE and GB, and no others."""
+    checks, found = VARIANTS[variant]
+    _assert_only(probed(account=_german(), variants=[variant]), checks, found)
+
+
+@pytest.mark.parametrize(
+    ("settings", "checks", "found"), SETTINGS, ids=["array", "renamed", "mixed", "token"]
+)
+def test_each_setting_against_the_contract_is_found(
+    probed: Callable[..., Any], settings: dict[str, Any], checks: Checks, found: str
+) -> None:
+    """So does a setting of the sandbox."""
+    _assert_only(probed(account=_german(), **settings), checks, found)
+
+
+@pytest.mark.parametrize(("fault", "checks", "found"), FAULTS, ids=[str(fault) for fault, *_ in FAULTS])
+def test_each_fault_of_the_contract_is_found(
+    probed: Callable[..., Any], fault: dict[str, Any], checks: Checks, found: str
+) -> None:
+    """So does a fault that breaks the contract."""
+    _assert_only(probed(account=_german(), faults=[fault]), checks, found)
+
+
+def test_rows_that_the_filter_should_keep_out(probed: Callable[..., Any]) -> None:
+    """Rows of other ad products differ in every dataset that the sandbox has such rows of, and in nothing else."""
+    run = probed(faults=[{"fault": "filter_ignored"}])
+    datasets = {name for name in REPORTS if name != MIXED}
+    assert {check for _, check in run.differences} == {"filter"}
+    assert {subject for subject, _ in run.differences} <= datasets
+    assert ("daily_targets", "filter") in run.differences
+
+
+@pytest.mark.parametrize("settings", HARMLESS, ids=str)
+def test_what_the_contract_allows_is_as_expected(
+    probed: Callable[..., Any], settings: dict[str, Any]
+) -> None:
+    """An honest sandbox, and every oddity that the contract mentions, is as expected in all checks."""
+    run = probed(**settings)
+    assert ({}, {}) == (run.differences, run.of(Verdict.UNCHECKED))
+
+
+def test_every_difference_says_what_to_do(probed: Callable[..., Any]) -> None:
+    """No line that differs leaves a person without the next step."""
+    run = probed(variants=list(get_args(Variant)), accounts_shape="array")
+    differing = [one for one in run.findings if one.verdict == Verdict.DIFFERS]
+    assert len(differing) > len(REPORTS)
+    assert [] == [one for one in differing if not one.to_do]
+
+
+@pytest.mark.parametrize(
+    ("fault", "checks", "reason"),
+    [
+        (
+            {"fault": "report_failed", "times": 1},
+            {("daily_targets", "fields, values")},
+            "the report ended FAILED, INTERNAL_ERROR",
+        ),
+        (
+            {"fault": "report_pending", "times": 1},
+            {("daily_targets", "fields, values")},
+            "not ready after 30 min",
+        ),
+        (
+            {"fault": "export_failed", "times": 1},
+            {("campaigns", "fields, values")},
+            "the export ended FAILED, INTERNAL_ERROR",
+        ),
+        (
+            {"fault": "truncated_gzip", "times": 5},
+            {("daily_targets", "fields, values")},
+            "broken file",
+        ),
+    ],
+    ids=["failed report", "pending report", "failed export", "broken file"],
+)
+def test_what_does_not_come_could_not_be_checked(
+    probed: Callable[..., Any], fault: dict[str, Any], checks: Checks, reason: str
+) -> None:
+    """A report or export that Amazon fails leaves its own lines unchecked, with the reason, and no difference."""
+    run = probed(faults=[fault])
+    assert {} == run.differences
+    assert dict.fromkeys(checks, reason) == run.of(Verdict.UNCHECKED)
+
+
+def test_creates_that_stay_throttled_are_given_up(probed: Callable[..., Any]) -> None:
+    """After two waits no further report is asked for: three calls in all, each wait is announced, and nothing differs."""
+    run = probed(
+        faults=[{"fault": "throttle", "operation": "create_report", "options": {"retry_after": "none"}}]
+    )
+    creates = [one for one in run.exchanges if one.endpoint.endswith("/create/reports")]
+    assert ([429] * 3, {}) == ([one.status for one in creates], run.differences)
+    assert ["30", "60"] == [text.split()[-2] for text in run.said if "throttles reports" in text]
+    unchecked = run.of(Verdict.UNCHECKED)
+    assert {unchecked["refusals", refusal.name] for refusal in REFUSALS} == {"Amazon throttles reports (429)"}
+
+
+def test_an_account_without_rights_is_passed_over(probed: Callable[..., Any]) -> None:
+    """The first account that may be reported on is taken, and the table says that another may not be."""
+    run = probed(faults=[{"fault": "missing_rights", "account": _us_account()}])
+    assert ({}, {}) == (run.differences, run.of(Verdict.UNCHECKED))
+    assert "but not 1 of the listed" == run.of(Verdict.EXPECTED)["account", "may be reported on"]
+
+
+def test_few_calls(probed: Callable[..., Any]) -> None:
+    """One create a dataset, one of all ad products and one a refusal; one export a kind of entity."""
+    ledger = probed().handle.state.ledger
+    assert len(REPORTS) + len(REFUSALS) == len(ledger.calls("create_report"))
+    assert len(EXPORT_KINDS) == len(ledger.calls("create_export"))
+
+
+def _assert_only(run: Any, checks: Checks, found: str) -> None:
+    assert set(checks) == set(run.differences)
+    assert [] == [text for text in run.differences.values() if found not in text]
+
+
+def _german() -> str:
+    return _accounts()[1]
+
+
+def _us_account() -> str:
+    return _accounts()[0]
+
+
+def _accounts() -> list[str]:
+    from bidbeacon_pipelines.sandbox.accounts import make_accounts
+
+    return [one.account_id for one in make_accounts(1, 4, 40).accounts]

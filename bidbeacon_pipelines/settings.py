@@ -19,9 +19,9 @@ _LONGEST_KEPT_DAYS = 36_500
 Region = Literal["NA", "EU", "FE"]
 
 
-def _read_day(value: object) -> date:
+def _read_day(value: object) -> date | None:
     try:
-        return read_day(str(value))
+        return None if value is None else read_day(str(value))
     except ValueError:
         raise ValueError("expected a day of the years 1970 to 2999, such as 2025-08-01") from None
 
@@ -46,9 +46,9 @@ class Settings(SessionSettings):
     bind_host: Host = Field("127.0.0.1", description="Where Dagster's webserver and the sandbox listen.")
     sandbox_port: Port = 3040
 
-    first_window_date: Annotated[date, BeforeValidator(_read_day)] = Field(
-        date(2025, 8, 1),
-        description="First day that is a Dagster partition; older windows live on in Postgres only.",
+    first_window_date: Annotated[date | None, BeforeValidator(_read_day)] = Field(
+        None,
+        description="First day that is a Dagster partition; older windows live on in Postgres only. Absent: all that Amazon serves.",
     )
     report_first_poll_seconds: int | None = Field(
         None,

@@ -6,15 +6,22 @@ from datetime import UTC, date, datetime
 from dagster import DagsterInstance, DailyPartitionsDefinition, DynamicPartitionsDefinition, MultiPartitionKey
 from dagster import MultiPartitionsDefinition as MultiPartitions
 
-from bidbeacon_pipelines.reports.partition_bound import DAYS_AHEAD, check_partitions, room_for_accounts
+from bidbeacon_pipelines.reports.partition_bound import (
+    DAYS_AHEAD,
+    check_partitions,
+    first_partition_day,
+    room_for_accounts,
+)
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.account_partitions import PARTITIONS_NAME
 
+FIRST_DAY = first_partition_day(get_settings().first_window_date, datetime.now(UTC).date())
+"""The first day that is a partition, for as long as this process runs."""
 ACCOUNT_PARTITIONS = DynamicPartitionsDefinition(name=PARTITIONS_NAME)
 
 # The keys are account-local dates, the definition counts in UTC: two days ahead make sure that an account's own day always exists.
 WINDOW_PARTITIONS = DailyPartitionsDefinition(
-    start_date=get_settings().first_window_date.isoformat(), timezone="UTC", end_offset=DAYS_AHEAD
+    start_date=FIRST_DAY.isoformat(), timezone="UTC", end_offset=DAYS_AHEAD
 )
 
 ACCOUNT_WINDOWS = MultiPartitions({"account": ACCOUNT_PARTITIONS, "window": WINDOW_PARTITIONS})
@@ -55,15 +62,15 @@ def add_accounts(instance: DagsterInstance, keys: Sequence[str]) -> None:
     Raises:
         TooManyPartitionsError: accounts times days would be more than Dagster's UI can show; those with room were added.
     """
-    first_day, today = get_settings().first_window_date, datetime.now(UTC).date()
+    today = datetime.now(UTC).date()
     existing = set(instance.get_dynamic_partitions(str(ACCOUNT_PARTITIONS.name)))
     new = [key for key in dict.fromkeys(keys) if key not in existing]
-    room = max(room_for_accounts(first_day, today) - len(existing), 0)
+    room = max(room_for_accounts(FIRST_DAY, today) - len(existing), 0)
     instance.add_dynamic_partitions(str(ACCOUNT_PARTITIONS.name), new[:room])
     if left_out := tuple(new[room:]):
-        check_partitions(len(existing) + len(new), first_day=first_day, today=today, left_out=left_out)
+        check_partitions(len(existing) + len(new), first_day=FIRST_DAY, today=today, left_out=left_out)
 
 
 def is_partition_day(day: date) -> bool:
     """Whether a day is a Dagster partition; older windows live on in Postgres only."""
-    return day >= get_settings().first_window_date
+    return day >= FIRST_DAY

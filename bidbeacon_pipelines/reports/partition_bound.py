@@ -6,6 +6,9 @@ Source: Dagster's documentation recommends at most 100,000 partitions an asset, 
 
 from datetime import date, timedelta
 
+from bidbeacon_pipelines.reports.datasets import DATASETS
+from bidbeacon_pipelines.reports.windows import oldest_served
+
 MOST_PARTITIONS = 100_000
 DAYS_AHEAD = 2
 """Partitions are counted in UTC; an account's own day may have begun before."""
@@ -34,6 +37,17 @@ class TooManyPartitionsError(RuntimeError):
             f"{accounts:,} accounts × {days:,} days are {accounts * days:,} partitions of each asset, and Dagster's UI is made for "
             f"{MOST_PARTITIONS:,} at most. {remedy}; windows before that day are kept and refreshed in Postgres all the same.{out}"
         )
+
+
+def first_partition_day(wanted: date | None, today: date) -> date:
+    """Return the first day that is a partition.
+
+    Args:
+        wanted: The setting; absent, the first is that of the month of the oldest day that Amazon serves of any dataset, so that it
+            changes once a month.
+        today: The date in UTC.
+    """
+    return wanted or min(oldest_served(dataset, today) for dataset in DATASETS.values()).replace(day=1)
 
 
 def partition_days(first_day: date, today: date) -> int:

@@ -4,7 +4,7 @@ from datetime import date
 
 from sqlalchemy import Connection
 
-from bidbeacon_pipelines.reports.partition_bound import check_partitions
+from bidbeacon_pipelines.reports.partition_bound import check_partitions, first_partition_day
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.account_partitions import list_account_partitions
 from bidbeacon_pipelines.store.accounts import get_account, list_accounts
@@ -23,5 +23,5 @@ def check_room_to_enable(connection: Connection, key: str, settings: Settings, t
     if account.enabled or key in partitions:
         return
     wanted = {known.account_key for known in list_accounts(connection) if not known.is_disabled}
-    first_day = settings.first_window_date
+    first_day = first_partition_day(settings.first_window_date, today)
     check_partitions(len(partitions | wanted | {key}), first_day=first_day, today=today)

@@ -11,12 +11,11 @@ from typer.testing import CliRunner
 
 from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.dagster_instance.storage import upgrade_dagster
-from bidbeacon_pipelines.defs.partitions import ACCOUNT_PARTITIONS, WINDOW_PARTITIONS, add_accounts
+from bidbeacon_pipelines.defs.partitions import ACCOUNT_PARTITIONS, FIRST_DAY, WINDOW_PARTITIONS, add_accounts
 from bidbeacon_pipelines.reports import partition_bound
 from bidbeacon_pipelines.reports.partition_bound import TooManyPartitionsError, partition_days
 from bidbeacon_pipelines.sandbox.server import SandboxHandle
 from bidbeacon_pipelines.services.accounts import sync_accounts
-from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.account_partitions import list_account_partitions
 from bidbeacon_pipelines.store.accounts import set_enabled
 from bidbeacon_sessions import with_job_session
@@ -56,15 +55,13 @@ def partitions(world: World) -> set[str]:
 @pytest.fixture
 def room_for_two(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave room for two accounts."""
-    first_day = get_settings().first_window_date
-    days = partition_days(first_day, datetime.now(UTC).date())
+    days = partition_days(FIRST_DAY, datetime.now(UTC).date())
     monkeypatch.setattr(partition_bound, "MOST_PARTITIONS", 2 * days)
 
 
 def test_days_are_counted_as_dagster_does() -> None:
     """The bound's days are the keys of the windows' dimension."""
-    first_day = get_settings().first_window_date
-    assert len(WINDOW_PARTITIONS.get_partition_keys()) == partition_days(first_day, datetime.now(UTC).date())
+    assert len(WINDOW_PARTITIONS.get_partition_keys()) == partition_days(FIRST_DAY, datetime.now(UTC).date())
 
 
 def test_a_sync_adds_those_with_room_and_fails_with_what_to_do(world: World, room_for_two: None) -> None:

@@ -10,6 +10,7 @@ from bidbeacon_pipelines.reports.partition_bound import (
     MOST_PARTITIONS,
     TooManyPartitionsError,
     check_partitions,
+    first_partition_day,
     partition_days,
     room_for_accounts,
 )
@@ -29,6 +30,14 @@ TODAY = date(2026, 11, 24)
 def test_room_is_a_hundred_thousand_over_days(first_day: date, days: int, room: int) -> None:
     """Days are counted from the first one to two days ahead, which have begun somewhere."""
     assert (days, room) == (partition_days(first_day, TODAY), room_for_accounts(first_day, TODAY))
+
+
+def test_all_that_amazon_serves_are_partitions_unless_the_setting_says_otherwise() -> None:
+    """From the month of the oldest day of the dataset with the longest history: 24 months."""
+    assert (
+        date(2024, 11, 1) == first_partition_day(None, TODAY) == first_partition_day(None, date(2026, 11, 29))
+    )
+    assert date(2026, 8, 18) == first_partition_day(date(2026, 8, 18), TODAY)
 
 
 def test_the_message_says_what_to_set() -> None:

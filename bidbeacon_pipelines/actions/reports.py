@@ -222,7 +222,7 @@ class ReportProcessed(_RequestEnded):
 
     sentence = (
         "Loaded {rows:count:row} of {dataset:badge}, spend {spend:money:currency}, for {windows:count:window} {windows:windows}"
-        "[, {changed} changed][, {vanished} vanished][, {summed} added to others of the same key][, {unresolved} unresolved][, {quarantined} quarantined][, {foreign} of other countries]"
+        "[, {changed} changed][, {vanished} vanished][, {summed} added to others of the same key][, {unresolved} unresolved][, {quarantined} quarantined][, ignored {foreign:count:row} that no window waited for]"
     )
     tone = "success"
     effect = "loaded"

@@ -71,6 +71,12 @@ class Settings(SessionSettings):
         le=12,
         description="How long a due window waits for the other countries of its ads account, which the same report serves.",
     )
+    first_reports_in_flight: int = Field(
+        2,
+        ge=1,
+        le=20,
+        description="How many reports Amazon is asked to make at a time at first, for each client id and region; its answers move the limit.",
+    )
     bad_row_share: float = Field(
         0.02, ge=0, le=1, description="Over this share of bad rows a load is refused."
     )

@@ -46,6 +46,12 @@ class Service:
         return self.url + self.health_path
 
 
+SANDBOX_REPORTS_IN_FLIGHT = 20
+"""Reports of an ads account that the sandbox makes at a time: as many as the gate ever allows, so that it refuses none."""
+FIRST_WITH_SANDBOX = 8
+"""Reports in flight at first, so that a newcomer's accounts fill in minutes; nothing is known of the limits of Amazon itself."""
+
+
 def services(settings: Settings) -> list[Service]:
     """List the services: the sandbox where no Amazon credentials are set, the stream, and Dagster.
 
@@ -63,6 +69,8 @@ def services(settings: Settings) -> list[Service]:
             str(settings.sandbox_port),
             "--state-dir",
             str(settings.home / "sandbox"),
+            "--set",
+            f"max_reports_in_flight={SANDBOX_REPORTS_IN_FLIGHT}",
         ),
         port=settings.sandbox_port,
         port_variable="BIDBEACON_SANDBOX_PORT",
@@ -110,10 +118,17 @@ def service_environment(settings: Settings, database_url: str) -> dict[str, str]
         "BIDBEACON_SANDBOX_PORT": str(settings.sandbox_port),
         "BIDBEACON_DAGSTER_PUBLIC_URL": settings.dagster_public_url,
         "BIDBEACON_STREAM_PUBLIC_URL": settings.stream_public_url,
+        "BIDBEACON_FIRST_REPORTS_IN_FLIGHT": str(_first_reports_in_flight(settings)),
         "DAGSTER_HOME": str(dagster_home(settings)),
         "DAGSTER_EVENT_BATCH_SIZE": os.environ.get("DAGSTER_EVENT_BATCH_SIZE", "200"),
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def _first_reports_in_flight(settings: Settings) -> int:
+    """Return what the setting says, or more than that for a sandbox where it says nothing."""
+    is_set = "first_reports_in_flight" in settings.model_fields_set
+    return FIRST_WITH_SANDBOX if settings.uses_sandbox and not is_set else settings.first_reports_in_flight
 
 
 def dagster_home(settings: Settings) -> Path:

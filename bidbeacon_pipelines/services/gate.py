@@ -28,9 +28,12 @@ def pause_before_create(
     return timedelta(0) if found is None else time_to_next_create(_gate(found.gate), found.in_flight, now)
 
 
-def enter_gate(connection: Connection, account: AdsAccount, now: datetime) -> bool:
-    """Return whether a report of an ads account may be created now; then the gate counts it, once the transaction commits."""
-    gate = _locked(connection, account.client_id, account.region)
+def enter_gate(connection: Connection, account: AdsAccount, now: datetime, *, first_limit: int) -> bool:
+    """Return whether a report of an ads account may be created now; then the gate counts it, once the transaction commits.
+
+    Where no report was created through it yet, `first_limit` is how many may be in flight.
+    """
+    gate = _locked(connection, account.client_id, account.region, Gate(limit=first_limit))
     in_flight = count_in_flight(connection, account.client_id, account.region, now=now)
     if not may_create(gate, in_flight, now):
         return False
@@ -80,8 +83,8 @@ def _close(
     )
 
 
-def _locked(connection: Connection, client_id: str, region: str) -> Gate:
-    return _gate(lock_gate(connection, client_id, region, new=_stored(Gate())))
+def _locked(connection: Connection, client_id: str, region: str, new: Gate | None = None) -> Gate:
+    return _gate(lock_gate(connection, client_id, region, new=_stored(new or Gate())))
 
 
 def _gate(stored: StoredGate) -> Gate:

@@ -248,7 +248,8 @@ class _Driver:
                 delete_plans(connection, [request.id])
                 forget_plans(connection, request.account_id)
                 return False
-            if not enter_gate(connection, self._ads_account, now):
+            first_limit = self._bench.settings.first_reports_in_flight
+            if not enter_gate(connection, self._ads_account, now, first_limit=first_limit):
                 return False
             if not self._windows:
                 self._attach(connection, now)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from bidbeacon_pipelines.dev.services import make_dagster_home, service_environment, services
+from bidbeacon_pipelines.reports.gates import LARGEST_LIMIT
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
 
 DATABASE_URL = "postgresql://someone:hidden-word@127.0.0.1:5432/db"
@@ -19,6 +20,15 @@ def test_with_credentials_no_sandbox_runs() -> None:
         "stream",
         "dagster",
     ]
+
+
+def test_a_newcomers_sandbox_makes_more_reports_at_a_time_than_amazon_is_asked_for_at_first() -> None:
+    """Eight to begin with, and the sandbox refuses none; the setting wins, and with credentials nothing else counts."""
+    name = "BIDBEACON_FIRST_REPORTS_IN_FLIGHT"
+    assert "8" == service_environment(Settings(), DATABASE_URL)[name]
+    assert "3" == service_environment(Settings(first_reports_in_flight=3), DATABASE_URL)[name]
+    assert "2" == service_environment(Settings(ads_api_client_id="amzn1.x"), DATABASE_URL)[name]
+    assert f"max_reports_in_flight={LARGEST_LIMIT:g}" in services(Settings())[0].command
 
 
 def test_each_service_gets_its_port() -> None:

@@ -49,7 +49,9 @@ def explain_planning(
             session_id=session_id,
             created_at=now,
         ),
-        "What may be created at a gate": lambda: list_candidates(connection, "bench", "EU", now=now),
+        "What may be created at a gate": lambda: list_candidates(
+            connection, "bench", "EU", now=now, tolerance=timedelta(hours=12)
+        ),
     }
     for title, call in calls.items():
         yield explained(connection, title, call)

@@ -4,13 +4,14 @@
 """
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache
+from itertools import takewhile
 
 from bidbeacon_pipelines.amazon_ads.countries import get_country
-from bidbeacon_pipelines.reports.datasets import DAILY_TARGETS, HOURLY_TARGETS, Dataset
+from bidbeacon_pipelines.reports.datasets import DAILY_TARGETS, DATASETS, HOURLY_TARGETS, Dataset
 from bidbeacon_pipelines.reports.planning import PlannedRequest, plan_requests, should_wait_for_countries
 from bidbeacon_pipelines.reports.windows import due_at, local_date, oldest_served, start_of_day
 
@@ -56,16 +57,20 @@ class SimulatedDataset:
         dataset: Which.
         countries: Of the ads account.
         days: How many days its windows are followed for, from `START` on.
+        since: The oldest window; as old as Amazon serves by default.
     """
 
-    def __init__(self, dataset: Dataset, countries: Sequence[str], days: int = DAYS) -> None:
+    def __init__(
+        self, dataset: Dataset, countries: Sequence[str], days: int = DAYS, *, since: date | None = None
+    ) -> None:
         self.dataset = dataset
         self._zones = {country: time_zone(country) for country in countries}
         self._next_due: dict[tuple[str, date], datetime] = {}
         self._falling_due: list[tuple[datetime, str, date]] = []
         self.due: dict[tuple[str, date], datetime] = {}
+        self._fell_due: list[tuple[datetime, str, date]] = []
         self._plan: list[PlannedRequest] | None = None
-        oldest = oldest_served(dataset, START)
+        oldest = max(oldest_served(dataset, START), since or date.min)
         for n in range((START - oldest).days + days):
             for country in countries:
                 self._refresh(country, oldest + timedelta(days=n), None)
@@ -77,10 +82,13 @@ class SimulatedDataset:
             at, country, day = heapq.heappop(self._falling_due)
             if self._next_due[country, day] == at and (country, day) not in self.due:
                 self.due[country, day] = at
+                self._fell_due.append((at, country, day))
                 fell_due += 1
         if fell_due:
             self._plan = None
-            oldest = min(_oldest_served(self.dataset, local_date(now, zone)) for zone in self._zones.values())
+            oldest = min(
+                oldest_served(self.dataset, local_date(now, zone)) for zone in set(self._zones.values())
+            )
             for key in [key for key in self.due if key[1] < oldest]:
                 del self.due[key]
         return fell_due
@@ -97,25 +105,36 @@ class SimulatedDataset:
             return []
         if len(self._zones) > 1 and should_wait_for_countries(first_due, self.next_due(), now, patience):
             return []
-        days: dict[date, datetime] = {}
-        for (_, day), at in self.due.items():
-            days[day] = min(at, days.get(day, at))
-        return plan_requests(days, longest_days=self.dataset.longest_period_days)
+        return plan_requests({day for _, day in self.due}, longest_days=self.dataset.longest_period_days)
 
-    def create(self, request: PlannedRequest, now: datetime) -> list[datetime]:
-        """Make all windows in a report's period whose day is over wait for it; return when each of the first refreshes among them fell due."""
-        first = []
+    def first_refreshes(self, request: PlannedRequest, since: datetime) -> list[datetime]:
+        """Return when each of the first refreshes fell due that a report would make, of those since an instant."""
+        recent = takewhile(lambda one: one[0] >= since, reversed(self._fell_due))
+        return [
+            at
+            for at, country, day in recent
+            if self.due.get((country, day)) == at
+            and request.covers(day)
+            and at == _instants(self.dataset.refresh_offsets, day, self._zones[country])[0]
+        ]
+
+    def create(self, request: PlannedRequest, now: datetime) -> None:
+        """Make all windows in a report's period whose day is over wait for it."""
         self._plan = None
         for country, zone in self._zones.items():
             today = local_date(now, zone)
             for n in range((request.end - request.start).days + 1):
                 day = request.start + timedelta(days=n)
                 if day < today and (country, day) in self._next_due:
-                    due_since = self.due.pop((country, day), None)
-                    if due_since == _instants(self.dataset, day, zone)[0]:
-                        first.append(due_since)
+                    self.due.pop((country, day), None)
                     self._refresh(country, day, now)
-        return first
+
+    def count_first_due(self, start: datetime, end: datetime) -> int:
+        """Return how many windows fall due for the first time between two instants."""
+        return sum(
+            start <= _instants(self.dataset.refresh_offsets, day, self._zones[country])[0] <= end
+            for country, day in self._next_due
+        )
 
     def next_due(self) -> datetime | None:
         """Return when the next window falls due."""
@@ -128,7 +147,7 @@ class SimulatedDataset:
 
     def _refresh(self, country: str, day: date, as_of: datetime | None) -> None:
         """Note from when a window's data is, and when it falls due next."""
-        instants = _instants(self.dataset, day, self._zones[country])
+        instants = _instants(self.dataset.refresh_offsets, day, self._zones[country])
         at = next((one for one in instants if as_of is None or one > as_of), None)
         if at is None:
             self._next_due[country, day] = datetime.max.replace(tzinfo=instants[0].tzinfo)
@@ -144,13 +163,8 @@ def time_zone(country: str) -> str:
 
 
 @cache
-def _instants(dataset: Dataset, day: date, zone: str) -> tuple[datetime, ...]:
-    return tuple(due_at(day, offset, zone) for offset in dataset.refresh_offsets)
-
-
-@cache
-def _oldest_served(dataset: Dataset, today: date) -> date:
-    return oldest_served(dataset, today)
+def _instants(offsets: tuple[int, ...], day: date, zone: str) -> tuple[datetime, ...]:
+    return tuple(due_at(day, offset, zone) for offset in offsets)
 
 
 def fill(dataset: Dataset, countries: Sequence[str]) -> Count:
@@ -199,6 +213,20 @@ def _live_until(account: SimulatedDataset, end: datetime, patience: timedelta) -
     return Count(requests, windows)
 
 
+def reports_each(dataset: Dataset) -> int:
+    """Return how many reports a period of a dataset takes: one for each group of ad products that share their fields."""
+    return len(getattr(dataset, "reports", (dataset.ad_products,)))
+
+
+def kinds() -> list[list[Dataset]]:
+    """Return the registry's datasets, those together that are planned alike: same history, longest period and offsets."""
+    alike: dict[object, list[Dataset]] = {}
+    for one in DATASETS.values():
+        schedule = one.history_months, one.history_days, one.longest_period_days, one.refresh_offsets
+        alike.setdefault(schedule, []).append(one)
+    return list(alike.values())
+
+
 def table() -> str:
     """Return the table of docs/planning.md: reports by countries, and at 18 how many one a window would take."""
     heads = [f"{n} {'country' if n == 1 else 'countries'}" for n in ACCOUNTS]
@@ -207,23 +235,31 @@ def table() -> str:
 
 
 def _rows() -> Iterator[str]:
-    names = {"daily": DAILY, "hourly": HOURLY}
-    fills = {name: [fill(dataset, who) for who in ACCOUNTS.values()] for name, dataset in names.items()}
-    yield from _group("filling an empty ads account", fills)
-    lived = {name: [_most(live(d, who)) for who in ACCOUNTS.values()] for name, d in names.items()}
-    yield from _group("a steady day", lived)
-    missed = {name: [_most(miss(d, who, 7)) for who in ACCOUNTS.values()] for name, d in names.items()}
-    yield from _group("a week off", missed)
+    counts: Mapping[str, Callable[[Dataset, Sequence[str]], Count]] = {
+        "filling an empty ads account": fill,
+        "a steady day": lambda dataset, who: _most(live(dataset, who)),
+        "a week off": lambda dataset, who: _most(miss(dataset, who, 7)),
+    }
+    for what, count in counts.items():
+        total = [Count(0, 0)] * len(ACCOUNTS)
+        for alike in kinds():
+            counted = [count(alike[0], who) for who in ACCOUNTS.values()]
+            yield _row(f"{what}, {_named(alike)}", counted)
+            times = sum(map(reports_each, alike))
+            total = [
+                Count(before.requests + times * one.requests, before.windows + times * one.windows)
+                for before, one in zip(total, counted, strict=True)
+            ]
+        reports = sum(map(reports_each, DATASETS.values()))
+        yield _row(f"{what}, all {len(DATASETS)} datasets in {reports} reports", total)
 
 
-def _group(what: str, counts: dict[str, list[Count]]) -> Iterator[str]:
-    for name, by_account in counts.items():
-        yield _row(f"{what}, {name} dataset", by_account)
-    five = [
-        Count(3 * d.requests + 2 * h.requests, 3 * d.windows + 2 * h.windows)
-        for d, h in zip(counts["daily"], counts["hourly"], strict=True)
-    ]
-    yield _row(f"{what}, all five datasets", five)
+def _named(alike: Sequence[Dataset]) -> str:
+    """Return what datasets of a kind are called: by their grain, or by their names where the grain has several kinds."""
+    grain = alike[0].grain
+    if len([one for one in kinds() if one[0].grain == grain]) == 1:
+        return "daily dataset" if grain == "day" else "hourly dataset"
+    return ", ".join(f"`{one.name}`" for one in alike)
 
 
 def _row(what: str, by_account: Sequence[Count]) -> str:

@@ -77,6 +77,12 @@ class Settings(SessionSettings):
         le=20,
         description="How many reports Amazon is asked to make at a time at first, for each client id and region; its answers move the limit.",
     )
+    late_after_hours: float = Field(
+        12,
+        gt=0,
+        le=7 * 24,
+        description="How long after it fell due a window is late: in checks, on the coverage page, and where reports are scarce.",
+    )
     bad_row_share: float = Field(
         0.02, ge=0, le=1, description="Over this share of bad rows a load is refused."
     )
@@ -116,6 +122,11 @@ class Settings(SessionSettings):
         return timedelta(
             seconds=self.report_poll_seconds or (_SANDBOX_POLL_SECONDS if self.uses_sandbox else 60)
         )
+
+    @property
+    def late_after(self) -> timedelta:
+        """How long after it fell due a window is late."""
+        return timedelta(hours=self.late_after_hours)
 
     def first_poll_after(self, usual_latency: timedelta) -> timedelta:
         """The pause before the first look at a report, given how long Amazon usually takes."""

@@ -102,5 +102,5 @@ def stream(
         host=settings.stream_host,
         port=settings.stream_port if port is None else port,
         explainer=window_explainer(store, get_settings()),
-        coverage=WindowCoverage(store),
+        coverage=WindowCoverage(store, late_after=get_settings().late_after),
     )

@@ -50,6 +50,7 @@ def build_report_checks(dataset: Dataset) -> AssetChecksDefinition:
                 session,
                 dataset,
                 datetime.now(UTC),
+                late_after=get_settings().late_after,
                 hourly_difference=get_settings().hourly_difference,
             )
         of_session = session_metadata(store, session.session_id)

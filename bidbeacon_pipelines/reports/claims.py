@@ -15,7 +15,7 @@ ROWS_RECONCILE = "rows_reconcile_with_daily_totals"
 QUARANTINE_IS_SMALL = "quarantine_is_small"
 
 CLAIMS: Mapping[str, str] = {
-    WINDOW_IS_FRESH: "No window of an active account has been due for more than twelve hours.",
+    WINDOW_IS_FRESH: "No window of an active account has been due for longer than BIDBEACON_LATE_AFTER_HOURS.",
     ROWS_RECONCILE: (
         "A day's spend and sales agree with those of the dataset that it is compared with, as far as Amazon promises it. Days that "
         "were not asked for within six hours are not comparable, since Amazon goes on changing numbers."
@@ -30,8 +30,6 @@ RECONCILED: Mapping[Reconciles, str] = {
 }
 """What each way of comparing claims."""
 
-OVERDUE_AFTER = timedelta(hours=12)
-"""A due window waits up to six hours for the other countries of its ads account, then for its turn, and Amazon may take three hours."""
 SAME_MOMENT = timedelta(minutes=10)
 LONGEST_GAP = timedelta(hours=6)
 TOLERANCE = Decimal("0.02")

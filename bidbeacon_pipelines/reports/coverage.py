@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from bidbeacon_pipelines.reports.claims import OVERDUE_AFTER
 from bidbeacon_pipelines.reports.datasets import Dataset
 from bidbeacon_pipelines.reports.explain_requests import LATE_AFTER, LATE_AFTER_USUAL
 
@@ -24,7 +23,7 @@ class WindowState(StrEnum):
     REQUESTED = "requested"
     """It was asked for, and Amazon works on it or it is being loaded."""
     LATE = "late"
-    """It is due for more than twelve hours, or Amazon takes far longer than usual."""
+    """It is due for longer than the tolerance, or Amazon takes far longer than usual."""
     HELD = "held"
     """A report lost nearly all rows, and waits for a second one that says the same."""
     UNCONFIRMED = "unconfirmed"
@@ -72,11 +71,6 @@ def window_state(signs: WindowSigns) -> WindowState:
     if signs.is_due:
         return WindowState.LATE if signs.is_overdue else WindowState.DUE
     return WindowState.FRESH if signs.status == "loaded" else WindowState.NOT_DUE
-
-
-def overdue_before(now: datetime) -> datetime:
-    """Give the instant before which what fell due is late."""
-    return now - OVERDUE_AFTER
 
 
 def late_if_sent_before(dataset: Dataset, now: datetime) -> datetime:

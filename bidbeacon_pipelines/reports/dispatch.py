@@ -1,19 +1,23 @@
 """Which planned report is created next, where there is room for one: the order of the dispatcher. Pure.
 
-First what somebody asked for by hand, then the first refresh of a day, then younger refreshes, then older ones. Among equals, a first
-refresh that can still be on time goes before one that is late; then ads accounts take turns, and the datasets within them. No
-planned report waits for more than ten others of its ads account and dataset.
+Reports asked for by hand go first, then first refreshes of a day, then younger refreshes, then older ones. Among equals the report that is
+worth most goes first: one point for each first refresh that it makes on time, two for each day since its dataset had a report. No planned
+report waits for more than ten others of its ads account and dataset.
 """
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from math import inf
 
 from bidbeacon_pipelines.reports.datasets import Dataset
 
 WAITS_FOR_AT_MOST = 10
 """Reports of the same ads account and dataset that may be created before one that is planned."""
+WORTH_OF_A_DAY = 2
+"""First refreshes on time that weigh as much as one day without a report. A higher number shortens the longest pause, and makes fewer first
+refreshes on time: `python -m benchmarks.scarcity` shows what it costs."""
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -27,10 +31,10 @@ class Candidate:
         dataset: Its dataset's name.
         age: Days from its newest day to today; 1 for yesterday.
         by_hand: Whether somebody waits for it.
-        due_since: When its newest day fell due.
+        on_time: How many windows, in all countries, it would load for the first time and on time if it were created now.
         passed_over: Reports of its ads account and dataset created since it was planned.
-        account_asked_at: When a report of its ads account was last created; None where none ever was.
-        dataset_asked_at: The same of its ads account and dataset.
+        dataset_asked_at: When a report of its ads account and dataset was last created; None where none ever was.
+        account_asked_at: The same of all datasets of the ads account that have a planned report.
     """
 
     request_id: int
@@ -38,18 +42,14 @@ class Candidate:
     dataset: str
     age: int
     by_hand: bool = False
-    due_since: datetime | None = None
+    on_time: int = 0
     passed_over: int = 0
-    account_asked_at: datetime | None = None
     dataset_asked_at: datetime | None = None
+    account_asked_at: datetime | None = None
 
 
 def next_to_create(
-    candidates: Sequence[Candidate],
-    datasets: Mapping[str, Dataset],
-    *,
-    now: datetime,
-    tolerance: timedelta,
+    candidates: Sequence[Candidate], datasets: Mapping[str, Dataset], *, now: datetime
 ) -> Candidate | None:
     """Return the planned report to create next; None where there are none.
 
@@ -57,11 +57,10 @@ def next_to_create(
         candidates: All that are planned for one client id and region.
         datasets: The registry entries of their datasets.
         now: The instant, UTC.
-        tolerance: How long after it fell due a refresh is on time.
     """
     if not candidates:
         return None
-    first = min(candidates, key=lambda one: _urgency(one, datasets[one.dataset], now - tolerance))
+    first = min(candidates, key=lambda one: _urgency(one, datasets[one.dataset], now))
     if first.by_hand:
         return first
     siblings = [one for one in candidates if _queue(one) == _queue(first)]
@@ -75,12 +74,24 @@ def days_old(end: date, now: datetime) -> int:
     return max((now.astimezone(UTC).date() - end).days, 1)
 
 
-def _urgency(one: Candidate, dataset: Dataset, late_before: datetime) -> tuple[object, ...]:
-    """Return what candidates are compared by; the lowest goes first."""
+def _urgency(one: Candidate, dataset: Dataset, now: datetime) -> tuple[object, ...]:
+    """Return the key to compare candidates by; the lowest goes first."""
     refresh = bisect_right(dataset.refresh_offsets, one.age)
-    is_late = one.due_since is not None and one.due_since < late_before
-    asked = one.account_asked_at or _NEVER, one.dataset_asked_at or _NEVER
-    return not one.by_hand, refresh, is_late, *asked, one.age, one.request_id
+    return (
+        not one.by_hand,
+        refresh,
+        -_worth(one, now),
+        one.account_asked_at or _NEVER,
+        one.age,
+        one.request_id,
+    )
+
+
+def _worth(one: Candidate, now: datetime) -> float:
+    """Return how much it is worth to create a report now; infinite for a dataset that never had one."""
+    if one.dataset_asked_at is None:
+        return inf
+    return one.on_time + WORTH_OF_A_DAY * ((now - one.dataset_asked_at) / timedelta(days=1))
 
 
 def _queue(one: Candidate) -> tuple[str, str]:

@@ -5,7 +5,7 @@ the newest due day: each request reaches back as far as the longest period allow
 number of requests (an interval cover of points).
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -18,13 +18,11 @@ class PlannedRequest:
         start: First day.
         end: Last day; it is due or wanted.
         by_hand: Whether somebody waits for it.
-        due_since: When the newest of its due days fell due; None where none is due.
     """
 
     start: date
     end: date
     by_hand: bool = False
-    due_since: datetime | None = None
 
     def covers(self, day: date) -> bool:
         """Return whether the report holds a day."""
@@ -32,12 +30,12 @@ class PlannedRequest:
 
 
 def plan_requests(
-    due: Mapping[date, datetime], *, longest_days: int, wanted: Collection[date] = ()
+    due: Collection[date], *, longest_days: int, wanted: Collection[date] = ()
 ) -> list[PlannedRequest]:
     """Cover what is due or wanted with as few requests as possible, the newest first.
 
     Args:
-        due: The days that are due in at least one country and in no report yet, each with the instant at which it fell due.
+        due: The days that are due in at least one country and in no report yet.
         longest_days: Most days that one report may span, both ends counted.
         wanted: Days that somebody asked for by hand; they need not be due.
     """
@@ -48,7 +46,6 @@ def plan_requests(
             start=group[-1],
             end=group[0],
             by_hand=not by_hand.isdisjoint(group),
-            due_since=next((due[day] for day in group if day in due), None),
         )
         for group in _cover(targets, longest_days)
     ]

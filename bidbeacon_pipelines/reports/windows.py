@@ -11,6 +11,7 @@ from calendar import monthrange
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
 from zoneinfo import ZoneInfo
 
 from bidbeacon_pipelines.reports.datasets import Dataset
@@ -40,7 +41,7 @@ def local_date(now: datetime, time_zone: str) -> date:
     """
     if now.tzinfo is None:
         raise ValueError(f"expected an aware datetime, got: {now.isoformat()}")
-    return now.astimezone(ZoneInfo(time_zone)).date()
+    return now.astimezone(_zone(time_zone)).date()
 
 
 def start_of_day(day: date, time_zone: str) -> datetime:
@@ -49,7 +50,7 @@ def start_of_day(day: date, time_zone: str) -> datetime:
     Where midnight is skipped (Africa/Cairo in spring) this is the instant of the change, because a skipped wall time is
     read with the offset before it; where midnight comes twice it is the first one. Holds for every zone since 1975.
     """
-    return datetime.combine(day, time.min, ZoneInfo(time_zone)).astimezone(UTC)
+    return datetime.combine(day, time.min, _zone(time_zone)).astimezone(UTC)
 
 
 def oldest_served(dataset: Dataset, today: date) -> date:
@@ -135,6 +136,12 @@ def _open_offsets(
         at = due_at(window_date, offset, time_zone)
         if data_as_of is None or at > data_as_of:
             yield offset, at
+
+
+@cache
+def _zone(name: str) -> ZoneInfo:
+    """Return a time zone; Python itself keeps only the last eight and reads the others from disk each time."""
+    return ZoneInfo(name)
 
 
 def _history_start(dataset: Dataset, today: date) -> date:

@@ -1,13 +1,12 @@
 """Checks the claims about a dataset: gets the facts, lets them be judged, tells the verdicts."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Engine
 
 from bidbeacon_pipelines.actions import ClaimsChecked
 from bidbeacon_pipelines.reports.claims import (
     LONGEST_GAP,
-    OVERDUE_AFTER,
     Comparison,
     Difference,
     Overdue,
@@ -25,7 +24,13 @@ _MOST_DIFFERENCES = 1_000
 
 
 def check_claims(
-    engine: Engine, session: SessionRecorder, dataset: Dataset, now: datetime, *, hourly_difference: float
+    engine: Engine,
+    session: SessionRecorder,
+    dataset: Dataset,
+    now: datetime,
+    *,
+    late_after: timedelta,
+    hourly_difference: float,
 ) -> list[Verdict]:
     """Check all claims about a dataset, over all of its accounts and windows, and tell which are not true.
 
@@ -34,11 +39,12 @@ def check_claims(
         session: where it is told.
         dataset: the dataset.
         now: the time.
+        late_after: how long a window may be due.
         hourly_difference: the largest share by which hours may differ from their day.
     """
     with engine.begin() as connection:
         verdicts = [
-            _judge_freshness(connection, dataset, now),
+            _judge_freshness(connection, dataset, now - late_after),
             _reconcile(connection, dataset, hourly_difference),
             judge_quarantine([Quarantine(**row) for row in list_quarantined(connection, dataset.name)]),
         ]
@@ -54,8 +60,8 @@ def check_claims(
     return verdicts
 
 
-def _judge_freshness(connection: Connection, dataset: Dataset, now: datetime) -> Verdict:
-    overdue = list_overdue(connection, dataset.name, now - OVERDUE_AFTER)
+def _judge_freshness(connection: Connection, dataset: Dataset, due_before: datetime) -> Verdict:
+    overdue = list_overdue(connection, dataset.name, due_before)
     return judge_freshness([Overdue(**row) for row in overdue])
 
 

@@ -8,7 +8,6 @@ from bidbeacon_pipelines.reports.coverage import (
     WindowSigns,
     WindowState,
     late_if_sent_before,
-    overdue_before,
     window_state,
 )
 from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
@@ -44,11 +43,15 @@ class WindowCoverage:
 
     Args:
         store: whose database.
+        late_after: how long after it fell due a window is late.
         clock: gives the instant that states are true as of.
     """
 
-    def __init__(self, store: SessionStore, *, clock: Clock = utc_now) -> None:
+    def __init__(
+        self, store: SessionStore, *, late_after: timedelta = timedelta(hours=12), clock: Clock = utc_now
+    ) -> None:
         self._store = store
+        self._late_after = late_after
         self._clock = clock
 
     def read_coverage(self, dataset: str | None, days: int, to: date | None) -> dict[str, Any]:
@@ -67,7 +70,7 @@ class WindowCoverage:
                 start=end - timedelta(days=days - 1),
                 end=end,
                 now=now,
-                overdue_before=overdue_before(now),
+                overdue_before=now - self._late_after,
                 late_if_sent_before=late_if_sent_before(asked, now),
             )
             gates = list_gates(connection, now=now)

@@ -4,7 +4,6 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import RowMapping
 
-from bidbeacon_pipelines.reports.claims import OVERDUE_AFTER
 from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.reports.dispatch import Candidate, days_old, next_to_create
 from bidbeacon_pipelines.services.gate import pause_before_create
@@ -54,10 +53,12 @@ def _next_request(bench: Workbench, client_id: str, region: str, tried: set[int]
         pause = pause_before_create(connection, client_id, region, bench.now())
         if pause is None or pause > LONGEST_PAUSE:
             return None
-        rows = list_candidates(connection, client_id, region, now=bench.now())
+        rows = list_candidates(
+            connection, client_id, region, now=bench.now(), tolerance=bench.settings.late_after
+        )
     candidates = [_candidate(row, bench.now()) for row in rows if row["id"] not in tried]
     known = [one for one in candidates if one.dataset in DATASETS]
-    chosen = next_to_create(known, DATASETS, now=bench.now(), tolerance=OVERDUE_AFTER)
+    chosen = next_to_create(known, DATASETS, now=bench.now())
     if chosen is not None and pause:
         bench.sleep(pause.total_seconds())
     return None if chosen is None else chosen.request_id
@@ -70,7 +71,7 @@ def _candidate(row: RowMapping, now: datetime) -> Candidate:
         dataset=row["dataset"],
         age=days_old(row["end_date"], now),
         by_hand=row["by_hand"],
-        due_since=row["due_since"],
+        on_time=row["on_time"],
         passed_over=row["passed_over"],
         account_asked_at=row["account_asked_at"],
         dataset_asked_at=row["dataset_asked_at"],

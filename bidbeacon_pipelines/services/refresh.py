@@ -216,14 +216,15 @@ def _plan_dataset(
         longest_days=longest_period(draft.dataset, ads_account.longest_periods),
         wanted=draft.wanted,
     )
-    before = [PlannedRequest(one.start, one.end, one.by_hand, one.due_since) for one in draft.stored]
+    before = [PlannedRequest(one.start, one.end, one.by_hand) for one in draft.stored]
     if planned == before:
         return
     for stored, new in zip(draft.stored, planned, strict=False):
-        change_plan(connection, stored.id, new.start, new.end, by_hand=new.by_hand, due_since=new.due_since)
+        change_plan(connection, stored.id, new.start, new.end, by_hand=new.by_hand)
     for new in planned[len(before) :]:
         _insert(connection, session, ads_account, draft.dataset, new, now)
-    delete_plans(connection, [stored.id for stored in draft.stored[len(planned) :]])
+    if needless := draft.stored[len(planned) :]:
+        delete_plans(connection, [stored.id for stored in needless])
     if planned:
         session.add_in(
             connection,
@@ -255,7 +256,7 @@ def plan_by_hand(
         ]
         open_days = [day for day in days if not _is_planned(planned, dataset.name, day)]
         requests = plan_requests(
-            {}, longest_days=longest_period(dataset, ads_account.longest_periods), wanted=open_days
+            (), longest_days=longest_period(dataset, ads_account.longest_periods), wanted=open_days
         )
         added = [
             _insert(connection, session, ads_account, dataset, request, bench.now()) for request in requests
@@ -279,7 +280,6 @@ def _insert(
         planned.start,
         planned.end,
         by_hand=planned.by_hand,
-        due_since=planned.due_since,
         session_id=session.session_id,
         created_at=now,
     )

@@ -5,12 +5,13 @@ A claim names a session. It holds while that session's lease does, so it dies wi
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping, text
 
+from bidbeacon_pipelines.store.accounts import IS_ACTIVE
 from bidbeacon_pipelines.store.locks import lock_until_commit
 from bidbeacon_sessions.leases import end_dead_connections
 
@@ -84,7 +85,6 @@ class StoredPlan:
     start: date
     end: date
     by_hand: bool
-    due_since: datetime | None
 
 
 _UNSENT = """r.status = 'planned' AND r.attempts = 0
@@ -94,7 +94,7 @@ _UNSENT = """r.status = 'planned' AND r.attempts = 0
 def list_plans(connection: Connection, account_id: str) -> list[StoredPlan]:
     """Return the requests of an ads account that were never sent, newest days first."""
     rows = connection.execute(
-        text(f"""SELECT r.id, r.dataset, r.start_date, r.end_date, r.by_hand, r.due_since FROM report_requests r
+        text(f"""SELECT r.id, r.dataset, r.start_date, r.end_date, r.by_hand FROM report_requests r
                   WHERE r.account_id = :id AND {_UNSENT} ORDER BY r.end_date DESC, r.id"""),
         {"id": account_id},
     )
@@ -111,19 +111,17 @@ def insert_request(
     by_hand: bool,
     session_id: UUID,
     created_at: datetime,
-    due_since: datetime | None = None,
 ) -> int:
-    """Store a request as planned; return its id. `due_since` is when its newest day fell due."""
+    """Store a request as planned; return its id."""
     statement = text("""
-        INSERT INTO report_requests (account_id, dataset, start_date, end_date, by_hand, due_since, requested_by, created_at)
-        VALUES (:account_id, :dataset, :start, :end, :by_hand, :due_since, :by, :created_at) RETURNING id""")
+        INSERT INTO report_requests (account_id, dataset, start_date, end_date, by_hand, requested_by, created_at)
+        VALUES (:account_id, :dataset, :start, :end, :by_hand, :by, :created_at) RETURNING id""")
     values = {
         "account_id": account_id,
         "dataset": dataset,
         "start": start,
         "end": end,
         "by_hand": by_hand,
-        "due_since": due_since,
         "by": session_id,
         "created_at": created_at,
     }
@@ -137,13 +135,12 @@ def change_plan(
     end: date,
     *,
     by_hand: bool,
-    due_since: datetime | None,
 ) -> None:
     """Have a request that was never sent cover other days."""
-    values = {"id": request_id, "start": start, "end": end, "by_hand": by_hand, "due_since": due_since}
+    values = {"id": request_id, "start": start, "end": end, "by_hand": by_hand}
     connection.execute(
         text(f"""UPDATE report_requests r
-                    SET start_date = :start, end_date = :end, by_hand = :by_hand, due_since = :due_since
+                    SET start_date = :start, end_date = :end, by_hand = :by_hand
                   WHERE r.id = :id AND {_UNSENT}"""),
         values,
     )
@@ -288,28 +285,39 @@ def update_request(connection: Connection, request_id: int, session_id: UUID, **
 
 
 _CANDIDATES = text(f"""
-    SELECT r.id, r.account_id, r.dataset, r.end_date, r.by_hand, r.due_since, r.passed_over, o.asked_at AS account_asked_at,
-           d.asked_at AS dataset_asked_at
-      FROM report_requests r
-      JOIN (SELECT o.account_id, o.client_id, o.region, o.needs_person_for,
-                   (SELECT max(s.sent_at) FROM report_requests s WHERE s.account_id = o.account_id) AS asked_at
-              FROM ads_accounts o) o USING (account_id)
-      LEFT JOIN LATERAL (SELECT max(s.sent_at) AS asked_at FROM report_requests s
-                          WHERE s.account_id = r.account_id AND s.dataset = r.dataset) d ON true
-     WHERE o.client_id = :client_id AND o.region = :region AND {_TO_CREATE} AND {_UNCLAIMED} {_NOT_RESTING}
-       AND (o.needs_person_for IS NULL OR r.attempts > 0 OR r.sent_at IS NOT NULL)""")
+    WITH planned AS (
+        SELECT r.id, r.account_id, r.dataset, r.start_date, r.end_date, r.by_hand, r.passed_over,
+               (SELECT max(s.sent_at) FROM report_requests s
+                 WHERE s.account_id = r.account_id AND s.dataset = r.dataset) AS dataset_asked_at
+          FROM report_requests r JOIN ads_accounts o USING (account_id)
+         WHERE o.client_id = :client_id AND o.region = :region AND {_TO_CREATE} AND {_UNCLAIMED} {_NOT_RESTING}
+           AND (o.needs_person_for IS NULL OR r.attempts > 0 OR r.sent_at IS NOT NULL)),
+    on_time AS (
+        SELECT w.account_id, w.dataset, w.window_date, count(*) AS windows
+          FROM advertiser_accounts a JOIN report_windows w USING (account_id, country_code)
+         WHERE a.account_id IN (SELECT account_id FROM planned) AND {IS_ACTIVE} AND w.request_id IS NULL AND w.load_count = 0
+           AND w.next_refresh_at > :on_time_since AND w.next_refresh_at <= :now
+         GROUP BY w.account_id, w.dataset, w.window_date)
+    SELECT id, p.account_id, p.dataset, end_date, by_hand, passed_over, dataset_asked_at,
+           max(dataset_asked_at) OVER (PARTITION BY p.account_id) AS account_asked_at,
+           CAST(coalesce(sum(t.windows), 0) AS integer) AS on_time
+      FROM planned p
+      LEFT JOIN on_time t ON t.account_id = p.account_id AND t.dataset = p.dataset
+                         AND t.window_date BETWEEN p.start_date AND p.end_date
+     GROUP BY id, p.account_id, p.dataset, end_date, by_hand, passed_over, dataset_asked_at""")
 
 
 def list_candidates(
-    connection: Connection, client_id: str, region: str, *, now: datetime
+    connection: Connection, client_id: str, region: str, *, now: datetime, tolerance: timedelta
 ) -> list[RowMapping]:
     """Return the requests whose report may be created now, as far as they are concerned.
 
     Plans of an ads account that needs a person are left alone; requests that were sent before are given up.
 
-    Columns: id, account_id, dataset, end_date, by_hand, due_since, passed_over, account_asked_at, dataset_asked_at.
+    Columns: id, account_id, dataset, end_date, by_hand, passed_over, account_asked_at, dataset_asked_at, and on_time: how many
+    windows it would load for the first time no later than `tolerance` after they fell due.
     """
-    values = {"client_id": client_id, "region": region, "now": now}
+    values = {"client_id": client_id, "region": region, "now": now, "on_time_since": now - tolerance}
     return list(connection.execute(_CANDIDATES, values).mappings())
 
 

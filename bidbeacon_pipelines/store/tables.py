@@ -254,7 +254,7 @@ class ReportRequest(PipelinesBase):
 
     It is planned before it is created: until its first attempt no window waits for it, and the next planning may change or delete it. It is
     stored before it is sent, and Amazon's id before it is polled. `claimed_by` names the session that works on it; the claim holds
-    while that session's lease does. `due_since` is when its newest day fell due. `passed_over` counts the reports of its ads account and dataset
+    while that session's lease does. `passed_over` counts the reports of its ads account and dataset
     that were created since it was planned.
     """
 
@@ -267,7 +267,6 @@ class ReportRequest(PipelinesBase):
     end_date: Mapped[date]
     status: Mapped[str] = mapped_column(server_default="planned")
     by_hand: Mapped[bool] = mapped_column(server_default=text("false"))
-    due_since: Mapped[datetime | None]
     passed_over: Mapped[int] = mapped_column(server_default="0")
     report_id: Mapped[str | None]
     amazon_status: Mapped[str | None]

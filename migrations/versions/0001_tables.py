@@ -592,7 +592,6 @@ def _create_pipeline_tables() -> None:
         sa.Column("end_date", sa.Date(), nullable=False),
         sa.Column("status", sa.Text(), server_default="planned", nullable=False),
         sa.Column("by_hand", sa.Boolean(), server_default=sa.text("false"), nullable=False),
-        sa.Column("due_since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("passed_over", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("report_id", sa.Text(), nullable=True),
         sa.Column("amazon_status", sa.Text(), nullable=True),

@@ -1,10 +1,12 @@
 """One request serves all countries of its ads account: planning, creation and load, on a real database and the sandbox over HTTP."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
+from bidbeacon_pipelines.actions import SkipReason
 from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.store.accounts import Account, set_enabled
-from bidbeacon_pipelines.store.ads_accounts import list_ads_accounts_with_due_work
+from bidbeacon_pipelines.store.ads_accounts import get_ads_account, list_ads_accounts_with_due_work
+from bidbeacon_pipelines.store.requests import list_candidates
 from tests.postgres.bench_world import DATASET, BenchWorld
 
 TODAY = date(2026, 1, 15)
@@ -70,6 +72,39 @@ def test_midnights_an_hour_apart_make_one_report_a_dataset(world: BenchWorld) ->
     fill(world, germany)
     assert before + 5 == len(world.accepted())
     assert {"loaded"} == {world.window(account, TODAY).status for account in (germany, britain)}
+
+
+def test_a_skip_is_recorded_once_a_dataset(world: BenchWorld) -> None:
+    """In whatever number of windows and countries: where nothing is due, and where what is due waits for another country."""
+    germany, _ = ready(world)
+    fill(world, germany)
+    for at, reason in (
+        (world.bench.now(), SkipReason.ALREADY_FRESH),
+        (datetime(2026, 1, 15, 23, 1, tzinfo=UTC), SkipReason.WAITS_FOR_COUNTRIES),
+    ):
+        advance_to(world, at)
+        before = len(world.actions("window-skipped"))
+        world.plan(germany)
+        told = world.actions("window-skipped")[before:]
+        assert sorted(DATASETS) == sorted(one["dataset"] for one in told)
+        assert [(reason.value, [])] * len(told) == [(one["reason"], one["windows"]) for one in told]
+
+
+def test_a_plan_counts_the_windows_that_it_would_load_on_time(world: BenchWorld) -> None:
+    """Yesterday fell due in Berlin at 23:00 UTC, in London an hour later; all other days are long late."""
+    germany, _ = ready(world)
+    world.plan(germany)
+
+    def on_time(since: datetime) -> list[int]:
+        now = world.bench.now()
+        with world.engine.begin() as connection:
+            gate = get_ads_account(connection, germany.account_key)
+            found = list_candidates(connection, gate.client_id, gate.region, now=now, tolerance=now - since)
+        return sorted(row["on_time"] for row in found if row["dataset"] == DATASET.name)
+
+    for since, expected in ((time(22, 59), 2), (time(23, 30), 1)):
+        assert [0] * 6 + [expected] == on_time(datetime.combine(date(2026, 1, 14), since, UTC))
+    assert [0] * 7 == on_time(datetime(2026, 1, 15, 0, 1, tzinfo=UTC))
 
 
 def test_a_day_that_is_not_over_in_a_country_does_not_take_the_report(world: BenchWorld) -> None:

@@ -227,7 +227,14 @@ def worked_on_elsewhere(world: BenchWorld) -> None:
 def check(world: BenchWorld) -> None:
     """Check the claims about a dataset."""
     with world.session() as session:
-        check_claims(world.engine, session, DATASET, world.bench.now(), hourly_difference=0.05)
+        check_claims(
+            world.engine,
+            session,
+            DATASET,
+            world.bench.now(),
+            late_after=world.bench.settings.late_after,
+            hourly_difference=0.05,
+        )
 
 
 def delete(world: BenchWorld) -> None:

@@ -10,21 +10,22 @@ from bidbeacon_pipelines.reports.dispatch import WAITS_FOR_AT_MOST, Candidate, d
 
 NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-TOLERANCE = 12 * HOUR
+LAST_NIGHT = NOW - 12 * HOUR
 DAILY, HOURLY = "daily_targets", "hourly_targets"
 
 
 def planned(
     request_id: int, account: str = "a", dataset: str = DAILY, age: int = 1, **more: object
 ) -> Candidate:
-    """Return a planned report, of yesterday unless said otherwise."""
-    return Candidate(request_id=request_id, account_id=account, dataset=dataset, age=age, **more)  # type: ignore[arg-type]  # its own fields
+    """Return a planned report, of yesterday unless said otherwise; its dataset had its last report twelve hours ago."""
+    fields = {"dataset_asked_at": LAST_NIGHT, "account_asked_at": LAST_NIGHT} | more
+    return Candidate(request_id=request_id, account_id=account, dataset=dataset, age=age, **fields)  # type: ignore[arg-type]  # its own fields
 
 
 def order(*candidates: Candidate) -> list[int]:
     """Return the ids in the order in which they are created, all at one moment."""
     left, ids = list(candidates), []
-    while (chosen := next_to_create(left, DATASETS, now=NOW, tolerance=TOLERANCE)) is not None:
+    while (chosen := next_to_create(left, DATASETS, now=NOW)) is not None:
         ids.append(chosen.request_id)
         left.remove(chosen)
     return ids
@@ -41,36 +42,48 @@ def test_by_hand_then_first_refreshes_then_younger_ones_then_older_ones() -> Non
     )
 
 
-def test_ads_accounts_take_turns() -> None:
-    """The one that was asked for the longest time ago goes first, one that never was before all."""
+def test_datasets_take_turns() -> None:
+    """The dataset of an ads account that had no report for the longest time goes first, one that never had one before all."""
     assert [3, 2, 1] == order(
-        planned(1, "a", account_asked_at=NOW - HOUR),
-        planned(2, "b", account_asked_at=NOW - 2 * HOUR),
-        planned(3, "c"),
+        planned(1, dataset=DAILY, dataset_asked_at=NOW - HOUR),
+        planned(2, dataset=HOURLY, dataset_asked_at=NOW - 9 * HOUR),
+        planned(3, "b", dataset_asked_at=None),
     )
 
 
-def test_datasets_of_an_ads_account_take_turns() -> None:
-    """Within an ads account the dataset that was asked for the longest time ago goes first."""
-    asked = {"account_asked_at": NOW - HOUR}
-    assert [2, 1] == order(
-        planned(1, dataset=DAILY, dataset_asked_at=NOW - HOUR, **asked),
-        planned(2, dataset=HOURLY, dataset_asked_at=NOW - 9 * HOUR, **asked),
+def test_ads_accounts_take_turns() -> None:
+    """Among datasets that never had a report, that of the ads account without one for the longest time goes first."""
+    assert [3, 2, 1] == order(
+        planned(1, "a", dataset_asked_at=None, account_asked_at=NOW - HOUR),
+        planned(2, "b", dataset_asked_at=None, account_asked_at=NOW - 2 * HOUR),
+        planned(3, "c", dataset_asked_at=None, account_asked_at=None),
     )
 
 
 def test_what_can_still_be_on_time_goes_before_what_is_late() -> None:
-    """A first refresh that is late already waits for those that would become late."""
-    assert [2, 1] == order(
-        planned(1, "a", due_since=NOW - 13 * HOUR),
-        planned(2, "b", due_since=NOW - HOUR, account_asked_at=NOW),
+    """A report whose first refreshes are late already waits for those that would become late."""
+    assert [2, 1] == order(planned(1, "a"), planned(2, "b", on_time=1))
+
+
+def test_many_first_refreshes_go_before_few() -> None:
+    """A report for all countries of an ads account makes more windows on time than one for a single country."""
+    assert [2, 1] == order(planned(1, "a", on_time=1), planned(2, "b", on_time=16))
+
+
+def test_a_day_without_a_report_counts_as_two_first_refreshes() -> None:
+    """So a single country does not wait forever for ads accounts of many countries."""
+    eight_days = LAST_NIGHT - timedelta(days=8)
+    assert [1, 2, 3] == order(
+        planned(2, "a", on_time=16),
+        planned(1, "b", on_time=1, dataset_asked_at=eight_days),
+        planned(3, "c", on_time=1, dataset_asked_at=eight_days + timedelta(days=1)),
     )
 
 
 def test_no_report_waits_for_more_than_ten_of_its_own_dataset() -> None:
     """The turn of its ads account and dataset is then its own."""
     patient = planned(1, age=400, passed_over=WAITS_FOR_AT_MOST)
-    assert [1, 2, 3] == order(planned(2), patient, planned(3, "b", account_asked_at=NOW))
+    assert [1, 2, 3] == order(planned(2), patient, planned(3, "b", dataset_asked_at=NOW))
     assert [2, 1] == order(planned(2, by_hand=True, age=9), patient)
 
 
@@ -90,7 +103,7 @@ def test_old_reports_are_created_under_a_flood_of_new_ones(ages: list[int], days
     old = [planned(1_000 + n, age=age) for n, age in enumerate(ages)]
     created = 0
     for n in range(11 * days):
-        chosen = next_to_create([planned(n), *old], DATASETS, now=NOW, tolerance=TOLERANCE)
+        chosen = next_to_create([planned(n), *old], DATASETS, now=NOW)
         assert chosen is not None
         assert chosen.passed_over <= WAITS_FOR_AT_MOST
         created += chosen.request_id >= 1_000

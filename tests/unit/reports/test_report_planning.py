@@ -23,9 +23,9 @@ def day(age: int) -> date:
     return TODAY - timedelta(days=age)
 
 
-def due(*ages: int, since: datetime = NOON) -> dict[date, datetime]:
+def due(*ages: int) -> set[date]:
     """Return days of these ages as due."""
-    return {day(age): since for age in ages}
+    return {day(age) for age in ages}
 
 
 def spans(requests: list[PlannedRequest]) -> list[tuple[int, int]]:
@@ -51,7 +51,7 @@ def test_ranges(ages: list[int], expected: list[tuple[int, int]]) -> None:
 def test_an_empty_account_is_filled_with_few_requests() -> None:
     """All that Amazon serves of a daily dataset takes one request for each longest period."""
     days = window_dates(DAILY_TARGETS, TODAY)[:-1]
-    planned = plan_requests(dict.fromkeys(days, NOON), longest_days=DAILY_TARGETS.longest_period_days)
+    planned = plan_requests(days, longest_days=DAILY_TARGETS.longest_period_days)
     assert -(-len(days) // DAILY_TARGETS.longest_period_days) == len(planned)
 
 
@@ -60,14 +60,6 @@ def test_a_day_by_hand_shares_its_request_with_what_is_due() -> None:
     planned = plan_requests(due(2, 9), longest_days=4, wanted=[day(3), day(20)])
     assert [(3, 2), (9, 9), (20, 20)] == spans(planned)
     assert [True, False, True] == [request.by_hand for request in planned]
-    assert [NOON, NOON, None] == [request.due_since for request in planned]
-
-
-def test_a_request_is_due_since_its_newest_day_is() -> None:
-    """How late its first refresh is decides its turn, not how late the oldest day in it."""
-    days = due(1) | due(2, since=NOON - 99 * HOUR)
-    [request] = plan_requests(days, longest_days=4)
-    assert NOON == request.due_since
 
 
 @pytest.mark.parametrize(

@@ -105,8 +105,8 @@ class AccountRuns:
         run = create_run_for_test(
             self.instance,
             job_name=job.name,
-            run_config={"ops": {"refresh_account_op": {"config": {"account": key}}}},
-            tags={"account": key},
+            run_config={"ops": {"refresh_account_op": {"config": {"ads_account": key}}}},
+            tags={"ads_account": key},
             remote_job_origin=job.get_remote_origin(),
             job_code_origin=job.get_python_origin(),
         )

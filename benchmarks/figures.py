@@ -3,7 +3,7 @@
 import json
 import statistics
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -60,6 +60,17 @@ def median_milliseconds(call: Callable[[], object], times: int = 9) -> float:
     """Give the median of several calls, after one that warms up."""
     call()
     return statistics.median(milliseconds(call) for _ in range(times))
+
+
+def interleaved(calls: Mapping[str, Callable[[], object]], rounds: int = 25) -> dict[str, list[float]]:
+    """Return how many milliseconds each of several calls took in each round; in turns, so that a busy moment of the machine meets all of them alike."""
+    for call in calls.values():
+        call()
+    took: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name, call in calls.items():
+            took[name].append(milliseconds(call))
+    return took
 
 
 def p95_milliseconds(call: Callable[[], object], times: int = 20) -> float:

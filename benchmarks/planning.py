@@ -1,19 +1,25 @@
-"""The suite `planning`: finding due work among 2.4 million windows, planning one account, and what a run of an account costs."""
+"""The suite `planning`: finding due work among all windows of 1,000 accounts, planning one, and what a run of an account costs.
+
+Each median is over 25 rounds in which the questions take turns; the fastest round is what remains where other programs use the machine.
+"""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from itertools import cycle
 from pathlib import Path
+from statistics import median
 from uuid import uuid4
 
 from sqlalchemy import Engine, text
 
 from benchmarks.account_runs import account_runs
-from benchmarks.figures import Figure, at_most, median_milliseconds, milliseconds, told
+from benchmarks.figures import Figure, at_most, interleaved, median_milliseconds, milliseconds, told
 from benchmarks.planning_plans import explain_due_work, explain_planning
 from benchmarks.planning_world import (
     ACCOUNTS,
+    DAYS,
     GLOBAL_ACCOUNT,
     NOW,
     TODAY,
@@ -24,6 +30,8 @@ from benchmarks.planning_world import (
     planning_world,
 )
 from benchmarks.recording import seconds_to_record, seconds_to_record_backfill
+from benchmarks.simulation import ACCOUNTS as ACCOUNTS_BY_COUNTRIES
+from benchmarks.simulation import fill
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
 from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
@@ -57,18 +65,19 @@ def planning(*, keep_plans: bool = False, runs: int = 6) -> Iterator[Figure]:
         if keep_plans:
             PLANS.write_text(_plans(engine))
         make_empty(engine)
-        yield _due_work(engine, "all 2.4 million windows due", expected=ACCOUNTS + 1)
+        yield from _due_work(engine, "all windows due", expected=ACCOUNTS + 1)
         keep_what_is_served(engine)
-        yield _planning_empty(engine)
+        yield told("windows of the empty ads account", count_windows(engine, GLOBAL_ACCOUNT), "windows")
+        yield from _planning_empty(engine)
     yield from run_costs(runs)
 
 
 def _finding(server: EmbeddedPostgres, engine: Engine) -> Iterator[Figure]:
-    yield _due_work(engine, "nothing due", expected=0)
+    yield from _due_work(engine, "nothing due", expected=0)
     make_due(engine, accounts=BEAT_ACCOUNTS)
-    yield _due_work(engine, f"{BEAT_ACCOUNTS} accounts due", expected=BEAT_ACCOUNTS)
+    yield from _due_work(engine, f"{BEAT_ACCOUNTS} accounts due", expected=BEAT_ACCOUNTS)
     make_due(engine, accounts=ACCOUNTS + 1)
-    yield _due_work(engine, f"{ACCOUNTS:,} accounts due", expected=ACCOUNTS + 1)
+    yield from _due_work(engine, f"{ACCOUNTS:,} accounts due", expected=ACCOUNTS + 1)
     server.stop()
     server.ensure_running()
     engine.dispose()
@@ -77,11 +86,20 @@ def _finding(server: EmbeddedPostgres, engine: Engine) -> Iterator[Figure]:
     )
 
 
-def _due_work(engine: Engine, state: str, *, expected: int) -> Figure:
+def _due_work(engine: Engine, state: str, *, expected: int) -> Iterator[Figure]:
     found = _ask(engine)
     assert len(found) == expected, f"{state}: expected {expected} accounts, got {len(found)}"
-    took = median_milliseconds(lambda: _ask(engine))
-    return at_most(f"which accounts have due work: {state}", took, "ms", MOST_MILLISECONDS)
+    name = f"which accounts have due work: {state}"
+    yield from _timed(name, interleaved({name: lambda: _ask(engine)})[name], MOST_MILLISECONDS)
+
+
+def _timed(name: str, took: Sequence[float], bound: float | None) -> Iterator[Figure]:
+    """Return the median, with its bound, and the fastest round."""
+    if bound is None:
+        yield told(name, median(took), "ms")
+    else:
+        yield at_most(name, median(took), "ms", bound)
+    yield told(f"{name}: the fastest", min(took), "ms")
 
 
 def _ask(engine: Engine) -> list[str]:
@@ -101,27 +119,37 @@ def _planner(engine: Engine) -> Iterator[tuple[Workbench, SessionRecorder]]:
 
 
 def _planning_one(engine: Engine) -> Iterator[Figure]:
-    """Plan ads accounts that have due windows in all five datasets, each anew each time."""
+    """Plan ads accounts that have due windows in all datasets, each anew each time, or once more."""
     with engine.begin() as connection:
         accounts = [one for one in list_accounts(connection) if one.account_id != GLOBAL_ACCOUNT][:20]
+    few, waiting = len(DATASETS), cycle(accounts)
+    bounds = {
+        "one account": MOST_MILLISECONDS,
+        "18 countries, steady": MOST_STEADY,
+        "18 countries, again": None,
+    }
     with _planner(engine) as (bench, session):
-        waiting = iter(accounts)
-        took = median_milliseconds(lambda: _plan(bench, session, next(waiting).account_id, few=5))
-        yield at_most("planning one account, five datasets", took, "ms", MOST_MILLISECONDS)
-        took = median_milliseconds(lambda: _plan(bench, session, GLOBAL_ACCOUNT, few=5))
-        yield at_most("planning an ads account of 18 countries, steady", took, "ms", MOST_STEADY)
-        took = median_milliseconds(lambda: _plan(bench, session, GLOBAL_ACCOUNT, few=5, anew=False))
-        yield told("planning it again", took, "ms")
+        took = interleaved(
+            {
+                "one account": lambda: _plan(bench, session, next(waiting).account_id, few=few),
+                "18 countries, steady": lambda: _plan(bench, session, GLOBAL_ACCOUNT, few=few),
+                "18 countries, again": lambda: _plan(bench, session, GLOBAL_ACCOUNT, few=few, anew=False),
+            }
+        )
+    for name, bound in bounds.items():
+        yield from _timed(f"planning, {few} datasets: {name}", took[name], bound)
     yield told(
-        "making a day's windows of one account, five datasets", _median_of_new_days(engine, accounts), "ms"
+        f"making a day's windows of one account, {few} datasets", _median_of_new_days(engine, accounts), "ms"
     )
 
 
-def _planning_empty(engine: Engine) -> Figure:
+def _planning_empty(engine: Engine) -> Iterator[Figure]:
     """Plan an ads account of 18 countries that was never loaded: all that Amazon serves is due at once."""
+    few = sum(fill(dataset, ACCOUNTS_BY_COUNTRIES[18]).requests for dataset in DATASETS.values())
+    name = f"planning an empty ads account of 18 countries, {len(DATASETS)} datasets"
     with _planner(engine) as (bench, session):
-        took = median_milliseconds(lambda: _plan(bench, session, GLOBAL_ACCOUNT, few=14))
-    return at_most("planning an empty ads account of 18 countries", took, "ms", MOST_EMPTY)
+        took = interleaved({name: lambda: _plan(bench, session, GLOBAL_ACCOUNT, few=few)})
+    yield from _timed(name, took[name], MOST_EMPTY)
 
 
 def _plan(
@@ -175,7 +203,7 @@ def _plans(engine: Engine) -> str:
 
 PLANS_HEAD = f"""# Query plans of planning
 
-Written by `make bench SUITE=planning KEEP=plans`: 1,000 accounts, five datasets, {ACCOUNTS * len(DATASETS) * 480:,} windows, every account due since
+Written by `make bench SUITE=planning KEEP=plans`: 1,000 accounts, {len(DATASETS)} datasets, {ACCOUNTS * len(DATASETS) * DAYS:,} windows, every account due since
 last midnight, everything in memory. See [planning.md](planning.md) for the figures."""
 
 

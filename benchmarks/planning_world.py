@@ -1,4 +1,4 @@
-"""A database with 1,000 accounts, five datasets and 2.4 million windows, as after a year and more of work."""
+"""A database with 1,000 accounts of one country and one of 18, with all datasets, as after a year and more of work."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +17,8 @@ from bidbeacon_pipelines.store.accounts import upsert_account
 from bidbeacon_pipelines.store.ads_accounts import upsert_ads_account
 
 ACCOUNTS = 1000
-DAYS = 480
+DAYS, ALL_DAYS = 480, 731
+"""Days of history of accounts of one country, and of the ads account of 18, which has all that Amazon ever serves."""
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 """An instant at which all accounts have the same date."""
 TODAY = date(2026, 11, 20)
@@ -33,7 +34,8 @@ _WINDOWS = text("""
            (SELECT min((d.day + o)::timestamp AT TIME ZONE a.time_zone) FROM unnest(CAST(:offsets AS int[])) AS o WHERE d.day + o > :today),
            at.refreshed, at.refreshed, at.refreshed, 5, 5, 700, 0, 2, 1234.56, 7890.12
       FROM advertiser_accounts a
-     CROSS JOIN (SELECT CAST(:today AS date) - n AS day FROM generate_series(1, :days) AS n) d
+     CROSS JOIN LATERAL (SELECT CAST(:today AS date) - n AS day
+                           FROM generate_series(1, CASE a.account_id WHEN :global THEN :all_days ELSE :days END) AS n) d
      CROSS JOIN LATERAL (SELECT CAST(:today AS date)::timestamp AT TIME ZONE a.time_zone AS refreshed) at""")
 _REQUESTS = text("""
     INSERT INTO report_requests (account_id, dataset, start_date, end_date, status, report_id, attempts, polls, loads,
@@ -41,6 +43,9 @@ _REQUESTS = text("""
     SELECT account_id, 'daily_targets', CAST(:today AS date) - n - 60, CAST(:today AS date) - n, 'loaded',
            gen_random_uuid()::text, 1, 2, 1, at, at, at
       FROM advertiser_accounts CROSS JOIN LATERAL (SELECT n, CAST(:today AS date) - n + interval '9 hours' AS at FROM generate_series(1, 100) n) t""")
+
+
+_HISTORY = {"days": DAYS, "all_days": ALL_DAYS, "global": GLOBAL_ACCOUNT}
 
 
 @contextmanager
@@ -79,7 +84,7 @@ def _fill(engine: Engine) -> None:
                     "dataset": dataset.name,
                     "offsets": list(dataset.refresh_offsets),
                     "today": TODAY,
-                    "days": DAYS,
+                    **_HISTORY,
                 },
             )
     tidy(engine)
@@ -129,9 +134,10 @@ def make_empty(engine: Engine) -> None:
             text("""INSERT INTO report_windows (account_id, country_code, dataset, window_date, next_refresh_at)
                     SELECT a.account_id, a.country_code, dataset, d.day, (d.day + 1)::timestamp AT TIME ZONE a.time_zone
                       FROM advertiser_accounts a CROSS JOIN unnest(CAST(:datasets AS text[])) AS dataset
-                     CROSS JOIN (SELECT CAST(:today AS date) - n AS day FROM generate_series(1, :days) AS n) d
+                     CROSS JOIN LATERAL (SELECT CAST(:today AS date) - n AS day
+                                           FROM generate_series(1, CASE a.account_id WHEN :global THEN :all_days ELSE :days END) AS n) d
                      ORDER BY a.account_id, a.country_code, dataset, d.day"""),
-            {"datasets": list(DATASETS), "today": TODAY, "days": DAYS},
+            {"datasets": list(DATASETS), "today": TODAY, **_HISTORY},
         )
     tidy(engine)
 
@@ -157,7 +163,8 @@ def tidy(engine: Engine) -> None:
         )
 
 
-def count_windows(engine: Engine) -> int:
-    """Give how many windows there are."""
+def count_windows(engine: Engine, account_id: str | None = None) -> int:
+    """Return how many windows there are, or an ads account has."""
+    counted = text("SELECT count(*) FROM report_windows WHERE account_id = coalesce(:id, account_id)")
     with engine.begin() as connection:
-        return int(connection.execute(text("SELECT count(*) FROM report_windows")).scalar_one())
+        return int(connection.execute(counted, {"id": account_id}).scalar_one())

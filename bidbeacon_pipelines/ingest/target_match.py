@@ -1,0 +1,90 @@
+"""The texts by which reports name targets, and a digest of them that rows and targets are matched by.
+
+No target id comes in a report. A row belongs to a target of its ad group that is not negative and has the same digest:
+
+    row's matchType and value                the target's
+    EXACT PHRASE BROAD, keyword text         match type and keyword
+    TARGETING_EXPRESSION asin="B0…"          PRODUCT_EXACT and asin
+    TARGETING_EXPRESSION asin-expanded="B0…" PRODUCT_SIMILAR and asin
+    TARGETING_EXPRESSION anything else       expression
+    TARGETING_EXPRESSION_PREDEFINED          the automatic match type of this name
+
+Letter case, Unicode form (NFC) and blanks make no difference: reports and exports do not always spell a keyword alike.
+"""
+
+import hashlib
+import re
+import unicodedata
+
+KEYWORD_MATCH_TYPES = frozenset({"EXACT", "PHRASE", "BROAD"})
+AUTO_MATCH_TYPES = {
+    "close-match": "SEARCH_CLOSE_MATCH",
+    "loose-match": "SEARCH_LOOSE_MATCH",
+    "substitutes": "PRODUCT_SUBSTITUTES",
+    "complements": "PRODUCT_COMPLEMENTS",
+}
+DIGEST_BYTES = 16
+
+_ASIN = re.compile(
+    r'\s*asin(?P<expanded>-expanded)?\s*=\s*"\s*(?P<asin>[A-Za-z0-9]+)\s*"\s*\Z', re.IGNORECASE
+)
+
+MatchName = tuple[str, str]
+"""A kind, for example PHRASE, PRODUCT_SIMILAR or EXPRESSION, and a text."""
+
+
+def digest_of_row(match_type: str | None, value: str | None) -> bytes | None:
+    """Return the digest of the target that a row names; None where it names none."""
+    return _digest(name_in_row(match_type or "", value or ""))
+
+
+def digest_of_target(
+    match_type: str | None, keyword: str | None, asin: str | None, expression: str | None
+) -> bytes | None:
+    """Return the digest of the text by which reports would name a target; None where they have no name for it."""
+    return _digest(name_of_target(match_type or "", keyword, asin, expression))
+
+
+def name_of_target(
+    match_type: str, keyword: str | None, asin: str | None, expression: str | None
+) -> MatchName | None:
+    """Return the name by which rows may refer to a target."""
+    match_type = match_type.upper()
+    if match_type in KEYWORD_MATCH_TYPES and keyword is not None:
+        return match_type, keyword
+    if match_type in AUTO_MATCH_TYPES.values():
+        return match_type, ""
+    if match_type in {"PRODUCT_EXACT", "PRODUCT_SIMILAR"} and asin is not None:
+        return match_type, asin.upper()
+    return None if expression is None else ("EXPRESSION", expression)
+
+
+def name_in_row(match_type: str, value: str) -> MatchName | None:
+    """Return the name by which a row refers to its target."""
+    match_type = match_type.strip().upper()
+    if match_type in KEYWORD_MATCH_TYPES:
+        return match_type, value
+    if match_type == "TARGETING_EXPRESSION_PREDEFINED":
+        automatic = AUTO_MATCH_TYPES.get(value.strip().lower())
+        return None if automatic is None else (automatic, "")
+    return _expression_name(value) if match_type == "TARGETING_EXPRESSION" else None
+
+
+def fold(text: str) -> str:
+    """Return a text without differences in letter case, Unicode form and blanks."""
+    return " ".join(unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold()).split())
+
+
+def _expression_name(value: str) -> MatchName:
+    product = _ASIN.match(value)
+    if product is None:
+        return "EXPRESSION", value
+    return "PRODUCT_SIMILAR" if product["expanded"] else "PRODUCT_EXACT", product["asin"].upper()
+
+
+def _digest(name: MatchName | None) -> bytes | None:
+    if name is None:
+        return None
+    kind, text = name
+    folded = f"{kind}\0{fold(text)}".encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(folded, digest_size=DIGEST_BYTES).digest()

@@ -1,4 +1,4 @@
-"""What syncing campaigns, ad groups, ads and targets records."""
+"""What syncing campaigns, ad groups, ads, targets and portfolios records."""
 
 from bidbeacon_sessions import Action, Touch
 
@@ -57,14 +57,19 @@ class ExportFailed(_EntityAction):
 
 
 class EntitiesSynced(_EntityAction):
-    """Entities were stored as an export told them; recorded in the transaction that wrote them."""
+    """Entities were stored as Amazon sent them; recorded in the transaction that wrote them. `bad` ones were set aside."""
 
-    sentence = "Synced {rows:count:row} of {kind} for {account:account}[, {bad} could not be read]"
+    sentence = (
+        "Synced {rows:count:row} of {kind} for {account:account}[, {bad} set aside]"
+        "[, {incomplete} stored in part][: {reason}]"
+    )
     tone = "success"
 
     kind: str
     rows: int
     bad: int = 0
+    incomplete: int = 0
+    reason: str | None = None
 
     def touches(self) -> list[Touch]:
         """The account."""

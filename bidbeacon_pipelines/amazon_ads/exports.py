@@ -16,6 +16,7 @@ from bidbeacon_pipelines.settings import Region
 
 ExportKind = Literal["campaigns", "adGroups", "ads", "targets"]
 
+# Archived entities come only when they are asked for, and rows of old days refer to them. Left out, the filters of targets take all.
 _FILTER = {
     "adProductFilter": ["SPONSORED_PRODUCTS"],
     "stateFilter": ["ENABLED", "PAUSED", "ARCHIVED"],

@@ -68,6 +68,19 @@ def iter_rows(path: Path) -> Iterator[dict[str, Any]]:
             count.rows_read += 1
 
 
+def iter_values(path: Path) -> Iterator[Any]:
+    """Yield the values of an array in a file, whatever they are, in the file's order.
+
+    Raises:
+        BrokenPartError: as `iter_rows` does, but for values that are no objects.
+    """
+    count = _Count()
+    with named_faults(path, count), open_part(path) as text:
+        for _ in array_items(text):
+            yield text.take_value()
+            count.rows_read += 1
+
+
 def array_items(text: PartText) -> Iterable[None]:
     """Walk through the array that a text is; at each step the caller uses up one object or several that follow each other."""
     text.expect("[")

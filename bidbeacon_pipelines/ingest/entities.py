@@ -1,133 +1,279 @@
-"""The files of exports: campaigns, ad groups, ads and targets as rows of our tables."""
+"""The entities that exports and lists send, as rows of our tables: campaigns, ad groups, ads, targets and portfolios.
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import date
-from decimal import Decimal
-from typing import Annotated, Any, Self
+An entity without a readable id, parent or state is set aside. Of any other the unreadable fields are left out: a new form of a budget
+must not cost the campaign. Either way the problem is kept with its reason and the entity as it came.
+"""
 
-from pydantic import (
-    AliasPath,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from bidbeacon_pipelines.ingest.entity_fields import (
+    UnreadableFieldError,
+    clean,
+    exact_json,
+    find,
+    read_amount,
+    read_count,
+    read_date,
+    read_flag,
+    read_id,
+    read_instant,
+    read_json,
+    read_text,
+    read_word,
 )
+from bidbeacon_pipelines.ingest.target_match import digest_of_target
 
-from bidbeacon_pipelines.amazon_ads.exports import ExportKind
-from bidbeacon_pipelines.ingest.field_types import AMOUNT_LIMIT, AmazonId, is_storable
+MOST_PROBLEMS_KEPT: Final = 1_000
+"""Of one kind of entity of an account; all of them are counted."""
 
-
-def _amount(value: Any) -> Any:
-    """Take a bid or budget that is a number or `{currencyCode, bid}`."""
-    return value.get("bid", value.get("amount")) if isinstance(value, dict) else value
-
-
-def _clean(value: Any) -> Any:
-    """Take text as it comes, but for what PostgreSQL can't store."""
-    if isinstance(value, str) and not is_storable(value):
-        return value.replace("\x00", "\N{SYMBOL FOR NULL}").encode("utf-8", "replace").decode()
-    return value
+Row = dict[str, Any]
+_Path = tuple[str, ...]
 
 
-Amount = Annotated[
-    Annotated[Decimal, Field(gt=-AMOUNT_LIMIT, lt=AMOUNT_LIMIT)] | None, BeforeValidator(_amount)
-]
-Text = Annotated[str, BeforeValidator(_clean)]
+@dataclass(frozen=True)
+class _Field:
+    path: _Path
+    read: Callable[[Any], Any]
+    is_required: bool = False
+
+    def read_from(self, raw: Row) -> Any:
+        """Return the value of an entity; raise `UnreadableFieldError` where it is not of its type, or missing."""
+        came = find(raw, self.path)
+        value = self.read(came)
+        if value is None and self.is_required:
+            raise UnreadableFieldError("a value", came)
+        return value
 
 
-class EntityRow(BaseModel):
-    """What all kinds share; unknown fields are ignored."""
-
-    model_config = ConfigDict(extra="ignore", coerce_numbers_to_str=True)
-
-    campaign_id: AmazonId = Field(alias="campaignId")
-    state: Text
+def _of(path: str, read: Callable[[Any], Any], *, is_required: bool = False) -> _Field:
+    return _Field(tuple(path.split(".")), read, is_required)
 
 
-class CampaignRow(EntityRow):
-    """A campaign; `budget` is a day's, in `currency_code`."""
-
-    name: Text
-    ad_product: Text | None = Field(None, alias="adProduct")
-    targeting: Text | None = Field(None, alias="targetingSettings")
-    start_date: date | None = Field(None, alias="startDate")
-    budget: Amount = Field(
-        None, validation_alias=AliasPath("budgetCaps", "budgetValue", "monetaryBudget", "amount")
-    )
-    currency_code: Text | None = Field(
-        None, validation_alias=AliasPath("budgetCaps", "budgetValue", "monetaryBudget", "currencyCode")
-    )
+def _read_negative(value: Any) -> bool:
+    return read_flag(value) or False
 
 
-class AdGroupRow(EntityRow):
-    """An ad group."""
+_STATE = {"state": _of("state", read_word, is_required=True)}
+_DELIVERED = _STATE | {
+    "ad_product": _of("adProduct", read_word),
+    "delivery_status": _of("deliveryStatus", read_word),
+    "delivery_reasons": _of("deliveryReasons", read_json),
+    "created_at": _of("creationDateTime", read_instant),
+    "updated_at": _of("lastUpdatedDateTime", read_instant),
+}
+_BUDGET = "budgetCaps.budgetValue.monetaryBudget"
 
-    ad_group_id: AmazonId = Field(alias="adGroupId")
-    name: Text
-    default_bid: Amount = Field(None, validation_alias=AliasPath("bid", "defaultBid"))
+FIELDS: Mapping[str, Mapping[str, _Field]] = {
+    "campaigns": {
+        "campaign_id": _of("campaignId", read_id, is_required=True),
+        "name": _of("name", read_text),
+        "portfolio_id": _of("portfolioId", read_id),
+        "brand_entity_id": _of("brandEntityId", read_text),
+        "targeting": _of("targetingSettings", read_word),
+        "cost_type": _of("costType", read_word),
+        "start_date": _of("startDate", read_date),
+        "end_date": _of("endDate", read_date),
+        "budget": _of(f"{_BUDGET}.amount", read_amount),
+        "rule_budget": _of(f"{_BUDGET}.ruleAmount", read_amount),
+        "currency_code": _of(f"{_BUDGET}.currencyCode", read_word),
+        "budget_type": _of("budgetCaps.budgetType", read_word),
+        "budget_recurrence": _of("budgetCaps.recurrenceTimePeriod", read_word),
+        "bid_strategy": _of("optimization.bidStrategy", read_word),
+        "placement_bid_adjustments": _of("optimization.placementBidAdjustments", read_json),
+    }
+    | _DELIVERED,
+    "adGroups": {
+        "ad_group_id": _of("adGroupId", read_id, is_required=True),
+        "campaign_id": _of("campaignId", read_id, is_required=True),
+        "name": _of("name", read_text),
+        "default_bid": _of("bid", read_amount),
+        "currency_code": _of("bid.currencyCode", read_word),
+        "creative_type": _of("creativeType", read_word),
+        "goal": _of("optimization.goalSettings.goal", read_word),
+        "kpi": _of("optimization.goalSettings.kpi", read_word),
+    }
+    | _DELIVERED,
+    "ads": {
+        "ad_id": _of("adId", read_id, is_required=True),
+        "ad_group_id": _of("adGroupId", read_id),
+        "campaign_id": _of("campaignId", read_id),
+        "name": _of("name", read_text),
+        "ad_type": _of("adType", read_word),
+        "landing_page_type": _of("creative.landingPage.landingPageType", read_word),
+        "landing_page_url": _of("creative.landingPage.landingPageUrl", read_text),
+    }
+    | _DELIVERED,
+    "targets": {
+        "target_id": _of("targetId", read_id, is_required=True),
+        "ad_group_id": _of("adGroupId", read_id),
+        "campaign_id": _of("campaignId", read_id),
+        "negative": _of("negative", _read_negative, is_required=True),
+        "target_type": _of("targetType", read_word),
+        "target_level": _of("targetLevel", read_word),
+        "match_type": _of("targetDetails.matchType", read_word),
+        "keyword": _of("targetDetails.keyword", read_text),
+        "asin": _of("targetDetails.asin", read_text),
+        "category_id": _of("targetDetails.productCategoryId", read_text),
+        "category": _of("targetDetails.productCategoryResolved", read_text),
+        "brand_id": _of("targetDetails.productBrand", read_text),
+        "brand": _of("targetDetails.productBrandResolved", read_text),
+        "audience_id": _of("targetDetails.audienceId", read_text),
+        "event": _of("targetDetails.event", read_word),
+        "lookback_days": _of("targetDetails.lookback", read_count),
+        "expression": _of("targetDetails.expression", read_text),
+        "bid": _of("bid", read_amount),
+        "currency_code": _of("bid.currencyCode", read_word),
+    }
+    | _DELIVERED,
+    "portfolios": {
+        "portfolio_id": _of("portfolioId", read_id, is_required=True),
+        "name": _of("name", read_text),
+        "in_budget": _of("inBudget", read_flag),
+        "budget": _of("budget.amount", read_amount),
+        "currency_code": _of("budget.currencyCode", read_word),
+        "budget_policy": _of("budget.policy", read_word),
+        "start_date": _of("budget.startDate", read_date),
+        "end_date": _of("budget.endDate", read_date),
+    }
+    | _STATE,
+}
+"""By kind and column: where a field is, and how it is read. The first column is the entity's id."""
 
+_PATHS = {kind: frozenset(wanted.path for wanted in fields.values()) for kind, fields in FIELDS.items()}
 
-class AdRow(EntityRow):
-    """An ad for one product, as a rule."""
-
-    ad_id: AmazonId = Field(alias="adId")
-    ad_group_id: AmazonId = Field(alias="adGroupId")
-    product_id: Text | None = Field(None, validation_alias=AliasPath("creative", "products", 0, "productId"))
-
-
-class TargetRow(EntityRow):
-    """A target; without an ad group it belongs to the whole campaign, and is negative as a rule."""
-
-    target_id: AmazonId = Field(alias="targetId")
-    ad_group_id: AmazonId | None = Field(None, alias="adGroupId")
-    negative: bool = False
-    match_type: Text = Field("PRODUCT_CATEGORY", validation_alias=AliasPath("targetDetails", "matchType"))
-    keyword: Text | None = Field(None, validation_alias=AliasPath("targetDetails", "keyword"))
-    asin: Text | None = Field(None, validation_alias=AliasPath("targetDetails", "asin"))
-    expression: Text | None = Field(None, validation_alias=AliasPath("targetDetails", "expression"))
-    category: Text | None = Field(
-        None, validation_alias=AliasPath("targetDetails", "productCategoryResolved"), exclude=True
-    )
-    brand: Text | None = Field(
-        None, validation_alias=AliasPath("targetDetails", "productBrandResolved"), exclude=True
-    )
-    bid: Amount = None
-
-    @model_validator(mode="after")
-    def _express(self) -> Self:
-        """Write a category target the way reports name it."""
-        if self.expression is None and self.category is not None:
-            self.expression = f'category="{self.category}"' + (f' brand="{self.brand}"' if self.brand else "")
-        return self
-
-
-_MODELS: Mapping[ExportKind, type[EntityRow]] = {
-    "campaigns": CampaignRow,
-    "adGroups": AdGroupRow,
-    "ads": AdRow,
-    "targets": TargetRow,
+_REFINEMENTS = {
+    "price-less-than": "productPriceLessThan",
+    "price-greater-than": "productPriceGreaterThan",
+    "rating-less-than": "productRatingLessThan",
+    "rating-greater-than": "productRatingGreaterThan",
+    "age-range": "productAgeRangeResolved",
+    "genre": "productGenreResolved",
+    "prime-shipping-eligible": "productPrimeShippingEligible",
 }
 
 
+@dataclass(frozen=True)
+class EntityProblem:
+    """An entity that could not be read, wholly (`set_aside`) or in part, as it came."""
+
+    entity_id: str | None
+    set_aside: bool
+    reason: str
+    raw: str
+
+
 @dataclass
-class BadEntities:
-    """How many rows of an export could not be read, with the first one's reason."""
+class EntityProblems:
+    """What could not be read of one kind of entity of an account."""
 
-    count: int = 0
-    first_reason: str | None = None
+    set_aside: int = 0
+    incomplete: int = 0
+    kept: list[EntityProblem] = field(default_factory=list)
+
+    @property
+    def first_reason(self) -> str | None:
+        """Why the first of them could not be read."""
+        return self.kept[0].reason if self.kept else None
+
+    def add(self, problem: EntityProblem) -> None:
+        """Count a problem, and keep it where there is room."""
+        self.set_aside += problem.set_aside
+        self.incomplete += not problem.set_aside
+        if len(self.kept) < MOST_PROBLEMS_KEPT:
+            self.kept.append(problem)
 
 
-def read_entities(
-    kind: ExportKind, raw_rows: Iterable[dict[str, Any]], bad: BadEntities
-) -> Iterator[dict[str, Any]]:
-    """Give an export's rows as columns of its table; what can't be read is counted in `bad`, the rest goes on."""
-    model = _MODELS[kind]
-    for raw in raw_rows:
+def read_entities(kind: str, raw_entities: Iterable[Any], problems: EntityProblems) -> Iterator[Row]:
+    """Yield entities as columns of the table of their kind; what can't be read is added to `problems`."""
+    for raw in raw_entities:
         try:
-            yield model.model_validate(raw).model_dump()
-        except ValidationError as error:
-            bad.count += 1
-            bad.first_reason = bad.first_reason or f"{error.errors()[0]['loc']}: {error.errors()[0]['msg']}"
+            row, faults, is_lost = _read(kind, raw)
+            came = exact_json(raw) if faults else ""
+        except RecursionError:
+            row, faults, is_lost, came = {}, ["nested too deeply"], True, "{}"
+        if faults:
+            entity_id = row.get(next(iter(FIELDS[kind])))
+            problems.add(EntityProblem(entity_id, is_lost, "; ".join(faults), came))
+        if not is_lost:
+            yield row
+
+
+def _read(kind: str, raw: Any) -> tuple[Row, list[str], bool]:
+    """Return an entity's columns, what is wrong with it, and whether it can't be stored for that."""
+    if not isinstance(raw, dict):
+        return {}, [str(UnreadableFieldError("an object", raw))], True
+    row: Row = {}
+    faults: dict[_Path, str] = {}
+    is_lost = False
+    for column, wanted in FIELDS[kind].items():
+        try:
+            row[column] = wanted.read_from(raw)
+        except UnreadableFieldError as error:
+            faults[wanted.path] = f"{'.'.join(wanted.path)}: {error}"
+            row[column] = None
+            is_lost |= wanted.is_required
+    if kind in {"ads", "targets"} and row["ad_group_id"] is None and row["campaign_id"] is None:
+        faults[()] = "adGroupId, campaignId: expected one of them, got: neither"
+        is_lost = True
+    _COMPLETE.get(kind, _nothing)(row, raw)
+    row["details"] = exact_json(_rest(raw, _PATHS[kind] - faults.keys()))
+    return row, list(faults.values()), is_lost
+
+
+def _rest(raw: Row, held: AbstractSet[_Path], at: _Path = ()) -> Row:
+    """Return an object without the values at the paths that columns hold, and without objects that are empty for that."""
+    rest: Row = {}
+    for name, value in raw.items():
+        path = (*at, name)
+        if isinstance(value, dict):
+            inner = _rest(value, held, path)
+            if inner or not value:
+                rest[name] = inner
+        elif path not in held:
+            rest[name] = value
+    return rest
+
+
+def _complete_ad(row: Row, raw: Row) -> None:
+    """Add the products of an ad, those of its cards as well."""
+    cards = find(raw, ("creative", "cards"))
+    shown = [
+        *_objects(find(raw, ("creative", "products"))),
+        *(product for card in _objects(cards) for product in _objects(card.get("product"))),
+    ]
+    ids = [(str(one.get("productIdType", "ASIN")).upper(), one.get("productId")) for one in shown]
+    for column, id_type in (("asins", "ASIN"), ("skus", "SKU")):
+        found = [read_text(value) for kind, value in ids if kind == id_type and isinstance(value, str)]
+        row[column] = list(dict.fromkeys(found))
+
+
+def _complete_target(row: Row, raw: Row) -> None:
+    """Add what follows from the other columns: the level, the expression of a category, and what reports match by."""
+    if row["target_level"] is None:
+        row["target_level"] = "CAMPAIGN" if row["ad_group_id"] is None else "AD_GROUP"
+    if row["expression"] is None and row["category"] is not None and row["event"] is None:
+        row["expression"] = _category_expression(row, find(raw, ("targetDetails",)))
+    names = ("match_type", "keyword", "asin", "expression")
+    row["match_digest"] = digest_of_target(*(row[name] for name in names))
+
+
+def _category_expression(row: Row, details: Any) -> str:
+    """Write a category target the way reports name it. Refinements are part of it, since two targets may differ in these alone."""
+    values = {"category": row["category"], "brand": row["brand"]}
+    values |= {name: find(details, (wire,)) for name, wire in _REFINEMENTS.items()}
+    return clean(" ".join(f'{name}="{value}"' for name, value in values.items() if value is not None))
+
+
+def _objects(value: Any) -> list[Row]:
+    listed = value if isinstance(value, list) else [value]
+    return [one for one in listed if isinstance(one, dict)]
+
+
+def _nothing(row: Row, raw: Row) -> None:
+    """Add no column."""
+
+
+_COMPLETE: Mapping[str, Callable[[Row, Row], None]] = {"ads": _complete_ad, "targets": _complete_target}

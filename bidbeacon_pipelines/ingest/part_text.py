@@ -101,6 +101,21 @@ class PartText:
                 self._at = end
                 return found, came
 
+    def take_value(self) -> Any:
+        """Use up the value that begins at the next character, whatever it is, and return it."""
+        if self.next_char() == "{":
+            return self.take_object()[0]
+        while True:
+            try:
+                found, end = _DECODER.raw_decode(self._held, self._at)
+            except json.JSONDecodeError as error:
+                self._read_on(error)
+            else:
+                if end < len(self._held) or self._ended:  # else a number may go on after the window's edge
+                    self._at = end
+                    return found
+                self._fill(len(self._held) - self._at)
+
     def peek_objects(self, chars: int) -> str:
         """Give what may be whole objects with commas between them, from the next character on and of at most so many; maybe nothing.
 

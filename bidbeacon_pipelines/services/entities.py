@@ -4,10 +4,13 @@ An export is stored as soon as Amazon has accepted it, so a run that follows a k
 sync has loaded before it failed is not loaded again by the next ones, for some hours: four exports need not succeed in one run.
 """
 
+from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from bidbeacon_pipelines.actions import (
@@ -29,8 +32,8 @@ from bidbeacon_pipelines.amazon_ads.errors import (
 )
 from bidbeacon_pipelines.amazon_ads.exports import Export, ExportKind, ExportStatus, create_export, get_export
 from bidbeacon_pipelines.amazon_ads.report_files import MOST_SIGNINGS
-from bidbeacon_pipelines.ingest.decode import BrokenPartError, iter_rows
-from bidbeacon_pipelines.ingest.entities import BadEntities, read_entities
+from bidbeacon_pipelines.ingest.decode import BrokenPartError, iter_values
+from bidbeacon_pipelines.ingest.entities import EntityProblems, read_entities
 from bidbeacon_pipelines.ingest.targets import TargetIndex
 from bidbeacon_pipelines.services.download_folders import download_folder
 from bidbeacon_pipelines.services.people import note_refusal
@@ -44,6 +47,7 @@ from bidbeacon_pipelines.store.entities import (
     list_kinds_done,
     list_targets,
     merge_entities,
+    replace_problems,
 )
 from bidbeacon_pipelines.store.performance import lock_rows
 from bidbeacon_pipelines.store.resolution import list_unresolved_targets, move_resolved_rows
@@ -228,21 +232,30 @@ def _store(
     export: Export,
     own_id: int,
 ) -> int:
-    bad = BadEntities()
     with download_folder(bench.downloads, f"export-{own_id}") as folder:
         file = folder / f"{export.kind}.json.gz"
         _download(bench, account, profile_id, export, file)
         with bench.engine.begin() as connection:
-            rows = merge_entities(
-                connection, account, export.kind, read_entities(export.kind, iter_rows(file), bad)
-            )
-            end_export(connection, own_id, status="loaded", row_count=rows, failure=bad.first_reason)
+            synced = store_entities(connection, account, export.kind, iter_values(file))
+            end_export(connection, own_id, status="loaded", row_count=synced.rows, failure=synced.reason)
             forget_refusals(connection, account.account_id)
-            session.add_in(
-                connection,
-                EntitiesSynced(account=account.account_key, kind=export.kind, rows=rows, bad=bad.count),
-            )
-    return rows
+            session.add_in(connection, synced)
+    return synced.rows
+
+
+def store_entities(connection: Connection, account: Account, kind: str, raw: Iterable[Any]) -> EntitiesSynced:
+    """Store entities of one kind, and what could not be read of them; return the action that says so."""
+    problems = EntityProblems()
+    rows = merge_entities(connection, account, kind, read_entities(kind, raw, problems))
+    replace_problems(connection, account, kind, [asdict(problem) for problem in problems.kept])
+    return EntitiesSynced(
+        account=account.account_key,
+        kind=kind,
+        rows=rows,
+        bad=problems.set_aside,
+        incomplete=problems.incomplete,
+        reason=problems.first_reason,
+    )
 
 
 def _download(bench: Workbench, account: Account, profile_id: str, export: Export, file: Path) -> None:

@@ -1,6 +1,6 @@
-"""SQL on campaigns, ad groups, ads and targets, and on the exports that tell them."""
+"""SQL on campaigns, ad groups, ads, targets and portfolios, and on the exports that bring them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -9,10 +9,20 @@ from psycopg import sql
 from sqlalchemy import Connection, text
 
 from bidbeacon_pipelines.store.accounts import Account
+from bidbeacon_pipelines.store.entity_tables import ENTITY_KINDS, Ad, AdGroup, Campaign, Portfolio, Target
 from bidbeacon_sessions.progress import note_progress
 
-_KEYS = {"campaigns": "campaign_id", "adGroups": "ad_group_id", "ads": "ad_id", "targets": "target_id"}
-TABLES = {"campaigns": "campaigns", "adGroups": "ad_groups", "ads": "ads", "targets": "targets"}
+_TABLES: Mapping[str, Any] = {
+    "campaigns": Campaign.__table__,
+    "adGroups": AdGroup.__table__,
+    "ads": Ad.__table__,
+    "targets": Target.__table__,
+    "portfolios": Portfolio.__table__,
+}
+_NO_DETAILS = {"details": "{}"}
+_DEFAULTS: Mapping[str, Mapping[str, Any]] = dict.fromkeys(_TABLES, _NO_DETAILS) | {
+    "ads": _NO_DETAILS | {"asins": [], "skus": []}
+}
 
 
 @dataclass(frozen=True)
@@ -73,42 +83,44 @@ def list_kinds_done(connection: Connection, account: Account, *, since: datetime
 
 
 def merge_entities(
-    connection: Connection, account: Account, kind: str, rows: Iterable[dict[str, Any]]
+    connection: Connection, account: Account, kind: str, rows: Iterable[Mapping[str, Any]]
 ) -> int:
-    """Store entities of one kind as an export tells them; give how many.
+    """Store entities of one kind as Amazon sent them; return how many.
 
-    Entities that the export lacks stay as they were: reports of old days still name them. `rows` have the table's columns
-    without account, country and `seen_at`.
+    Entities that did not come stay as they were: reports of old days still name them. `rows` have the table's columns but those of
+    account and time; columns that a row lacks are null.
     """
-    table, key = TABLES[kind], _KEYS[kind]
-    columns = _columns_of(connection, table)
-    connection.execute(text(f"CREATE TEMP TABLE entities_staged (LIKE {table}) ON COMMIT DROP"))
-    _copy(connection, columns, (account.identity | row for row in rows))
-    own_key = ("account_id", "country_code", key)
-    updates = ", ".join(f"{c} = excluded.{c}" for c in (*columns, "seen_at") if c not in own_key)
+    table = _TABLES[kind]
+    columns = [column.name for column in table.columns if column.name != "seen_at"]
+    [key] = [name for name in table.primary_key.columns.keys() if name not in account.identity]  # noqa: SIM118 - a collection of columns
+    named = ", ".join(columns)
+    connection.execute(
+        text(f"CREATE TEMP TABLE staged ON COMMIT DROP AS SELECT {named} FROM {table.name} WITH NO DATA")
+    )
+    _copy(connection, columns, ({**_DEFAULTS[kind], **row, **account.identity} for row in rows))
+    if kind in {"ads", "targets"}:
+        connection.execute(_ADD_CAMPAIGNS)
+    updates = ", ".join(f"{name} = excluded.{name}" for name in (*columns, "seen_at"))
     merged = connection.execute(
-        text(f"""INSERT INTO {table} ({", ".join(columns)}, seen_at)
-                 SELECT DISTINCT ON ({key}) {", ".join(columns)}, now() FROM entities_staged ORDER BY {key}
-                 ON CONFLICT ({", ".join(own_key)}) DO UPDATE SET {updates}""")
+        text(f"""INSERT INTO {table.name} ({named}, seen_at)
+                 SELECT DISTINCT ON ({key}) {named}, now() FROM staged ORDER BY {key}
+                 ON CONFLICT (account_id, country_code, {key}) DO UPDATE SET {updates}""")
     ).rowcount
-    connection.execute(text("DROP TABLE entities_staged"))
+    connection.execute(text("DROP TABLE staged"))
     return merged
 
 
-def _columns_of(connection: Connection, table: str) -> Sequence[str]:
-    rows = connection.execute(
-        text("""SELECT column_name FROM information_schema.columns
-                 WHERE table_schema = 'public' AND table_name = :table AND column_name <> 'seen_at' ORDER BY ordinal_position"""),
-        {"table": table},
-    )
-    return list(rows.scalars())
+# Amazon promises the campaign of a target, or of an ad, only where it has no ad group.
+_ADD_CAMPAIGNS = text("""
+    UPDATE staged s SET campaign_id = g.campaign_id FROM ad_groups g
+     WHERE s.campaign_id IS NULL AND g.account_id = s.account_id AND g.country_code = s.country_code
+       AND g.ad_group_id = s.ad_group_id""")
 
 
-def _copy(connection: Connection, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
-    connection.execute(text("ALTER TABLE entities_staged ALTER seen_at DROP NOT NULL"))
+def _copy(connection: Connection, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
     driver = connection.connection.driver_connection
     assert driver is not None, "an open SQLAlchemy connection has a driver's"  # noqa: S101 - for the type checker
-    statement = sql.SQL("COPY entities_staged ({}) FROM STDIN").format(
+    statement = sql.SQL("COPY staged ({}) FROM STDIN").format(
         sql.SQL(", ").join(map(sql.Identifier, columns))
     )
     with driver.cursor() as cursor, cursor.copy(statement) as copy:
@@ -117,13 +129,71 @@ def _copy(connection: Connection, columns: Sequence[str], rows: Iterable[dict[st
             note_progress()
 
 
+def replace_problems(
+    connection: Connection, account: Account, kind: str, problems: Sequence[Mapping[str, Any]]
+) -> None:
+    """Store what could not be read of one kind of an account's entities, in place of what was stored by the sync before."""
+    connection.execute(
+        text("""DELETE FROM entity_problems
+                 WHERE account_id = :account_id AND country_code = :country_code AND kind = :kind"""),
+        account.identity | {"kind": kind},
+    )
+    if problems:
+        connection.execute(
+            text("""INSERT INTO entity_problems (account_id, country_code, kind, entity_id, set_aside, reason, raw)
+                    VALUES (:account_id, :country_code, :kind, :entity_id, :set_aside, :reason, :raw)"""),
+            [account.identity | {"kind": kind} | dict(problem) for problem in problems],
+        )
+
+
+@dataclass(frozen=True)
+class EntityCount:
+    """How many entities of one kind an account has.
+
+    Attributes:
+        stored: In the table.
+        gone: Of these, not sent by the last sync.
+        set_aside: Sent by it, and not stored.
+        seen_at: When the last sync stored this kind, if ever.
+    """
+
+    account_key: str
+    kind: str
+    stored: int
+    gone: int
+    set_aside: int
+    seen_at: datetime | None
+
+
+def count_entities(connection: Connection) -> list[EntityCount]:
+    """Return the counts of all accounts and kinds, by account."""
+    rows = connection.execute(text(_COUNTS)).mappings()
+    return [EntityCount(**row) for row in rows]
+
+
+_COUNTED = " UNION ALL ".join(
+    f"""SELECT account_id, country_code, {place} AS place, '{kind}' AS kind, count(*) AS stored, max(seen_at) AS seen_at,
+               count(*) - count(*) FILTER (WHERE seen_at = newest) AS gone
+          FROM (SELECT account_id, country_code, seen_at, max(seen_at) OVER (PARTITION BY account_id, country_code) AS newest
+                  FROM {_TABLES[kind].name}) seen
+         GROUP BY account_id, country_code"""
+    for place, kind in enumerate(ENTITY_KINDS)
+)
+_COUNTS = f"""
+    SELECT a.account_key, c.kind, c.stored, c.gone, c.seen_at,
+           (SELECT count(*) FROM entity_problems p
+             WHERE p.account_id = a.account_id AND p.country_code = a.country_code AND p.kind = c.kind AND p.set_aside) AS set_aside
+      FROM ({_COUNTED}) c JOIN advertiser_accounts a USING (account_id, country_code)
+     ORDER BY a.account_key, c.place"""
+
+
 @dataclass(frozen=True)
 class StoredTarget:
     """What a row of a report is matched against."""
 
     target_id: str
     ad_group_id: str | None
-    campaign_id: str
+    campaign_id: str | None
     state: str
     negative: bool
     match_type: str
@@ -135,7 +205,7 @@ class StoredTarget:
 def list_targets(connection: Connection, account: Account) -> list[StoredTarget]:
     """Give all targets of an account."""
     rows = connection.execute(
-        text("""SELECT target_id, ad_group_id, campaign_id, state, negative, match_type, keyword, asin, expression
+        text("""SELECT target_id, ad_group_id, campaign_id, state, negative, coalesce(match_type, '') AS match_type, keyword, asin, expression
                   FROM targets WHERE account_id = :account_id AND country_code = :country_code"""),
         account.identity,
     )

@@ -6,59 +6,33 @@ Ids are text in "C" order (they sort and compare as bytes), money is `numeric(20
 
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
     CheckConstraint,
     Double,
     ForeignKey,
-    ForeignKeyConstraint,
     Identity,
     Index,
-    MetaData,
     Numeric,
     SmallInteger,
     Text,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
-from sqlalchemy.types import BigInteger, DateTime
+from sqlalchemy.orm import Mapped, mapped_column
 
-from bidbeacon_sessions.tables import SessionsBase
+from bidbeacon_pipelines.store import entity_tables  # noqa: F401 - their classes belong to the same metadata
+from bidbeacon_pipelines.store.base import PipelinesBase
+from bidbeacon_pipelines.store.base import account_reference as _account
+from bidbeacon_pipelines.store.base import amazon_id as _id
 
 WINDOW_STATUSES = ("missing", "requested", "unconfirmed", "loaded", "failed", "expired")
 REQUEST_STATUSES = ("planned", "sent", "in_flight", "completed", "loaded", "failed")
 OPEN_REQUEST = "status IN ('planned', 'sent', 'in_flight', 'completed')"
-EXPORT_STATUSES = ("in_flight", "loaded", "failed")
 TOTAL, TOTAL_COUNT = Numeric(38, 6), Numeric(38, 0)
 """Of what many rows add up to: it must never be too much, whatever each row has."""
 CALL_CLASSES = ("create", "retrieve", "exports", "other")
-
-
-class PipelinesBase(DeclarativeBase):
-    """Base of the tables of this package."""
-
-    metadata = MetaData(naming_convention=SessionsBase.metadata.naming_convention)
-    type_annotation_map: ClassVar = {
-        datetime: DateTime(timezone=True),
-        str: Text,
-        int: BigInteger,
-        Decimal: Numeric(20, 6),
-        dict[str, Any]: JSONB,
-    }
-
-
-def _id(*, primary_key: bool = False) -> Any:
-    """Declare a column that holds one of Amazon's ids."""
-    return mapped_column(Text(collation="C"), primary_key=primary_key)
-
-
-def _account() -> ForeignKeyConstraint:
-    return ForeignKeyConstraint(
-        ["account_id", "country_code"], ["advertiser_accounts.account_id", "advertiser_accounts.country_code"]
-    )
 
 
 class AdsAccount(PipelinesBase):
@@ -139,113 +113,6 @@ class AdvertiserAccount(PipelinesBase):
         CheckConstraint("currency_code ~ '^[A-Z]{3}$'", name="currency_is_iso"),
         CheckConstraint("region IN ('NA', 'EU', 'FE')", name="region_known"),
         CheckConstraint("account_key ~ '^[A-Za-z0-9._-]+$'", name="key_is_plain"),
-    )
-
-
-class Campaign(PipelinesBase):
-    """One row is a campaign, as the last export told it."""
-
-    __tablename__ = "campaigns"
-
-    account_id: Mapped[str] = _id(primary_key=True)
-    country_code: Mapped[str] = mapped_column(primary_key=True)
-    campaign_id: Mapped[str] = _id(primary_key=True)
-    name: Mapped[str]
-    state: Mapped[str]
-    ad_product: Mapped[str | None]
-    targeting: Mapped[str | None]
-    start_date: Mapped[date | None]
-    budget: Mapped[Decimal | None]
-    currency_code: Mapped[str | None]
-    seen_at: Mapped[datetime]
-
-    __table_args__ = (_account(),)
-
-
-class AdGroup(PipelinesBase):
-    """One row is an ad group, as the last export told it."""
-
-    __tablename__ = "ad_groups"
-
-    account_id: Mapped[str] = _id(primary_key=True)
-    country_code: Mapped[str] = mapped_column(primary_key=True)
-    ad_group_id: Mapped[str] = _id(primary_key=True)
-    campaign_id: Mapped[str] = _id()
-    name: Mapped[str]
-    state: Mapped[str]
-    default_bid: Mapped[Decimal | None]
-    seen_at: Mapped[datetime]
-
-    __table_args__ = (_account(),)
-
-
-class Ad(PipelinesBase):
-    """One row is an ad, as the last export told it."""
-
-    __tablename__ = "ads"
-
-    account_id: Mapped[str] = _id(primary_key=True)
-    country_code: Mapped[str] = mapped_column(primary_key=True)
-    ad_id: Mapped[str] = _id(primary_key=True)
-    ad_group_id: Mapped[str] = _id()
-    campaign_id: Mapped[str] = _id()
-    state: Mapped[str]
-    product_id: Mapped[str | None]
-    seen_at: Mapped[datetime]
-
-    __table_args__ = (_account(),)
-
-
-class Target(PipelinesBase):
-    """One row is a target (keyword, product, category or automatic), as the last export told it."""
-
-    __tablename__ = "targets"
-
-    account_id: Mapped[str] = _id(primary_key=True)
-    country_code: Mapped[str] = mapped_column(primary_key=True)
-    target_id: Mapped[str] = _id(primary_key=True)
-    ad_group_id: Mapped[str | None] = _id()
-    campaign_id: Mapped[str] = _id()
-    state: Mapped[str]
-    negative: Mapped[bool]
-    match_type: Mapped[str]
-    keyword: Mapped[str | None]
-    asin: Mapped[str | None]
-    expression: Mapped[str | None]
-    bid: Mapped[Decimal | None]
-    seen_at: Mapped[datetime]
-
-    __table_args__ = (_account(),)
-
-
-class EntityExport(PipelinesBase):
-    """One row is one export asked of Amazon, so that a run that follows a killed one takes it over."""
-
-    __tablename__ = "entity_exports"
-
-    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
-    account_id: Mapped[str] = _id()
-    country_code: Mapped[str]
-    kind: Mapped[str]
-    export_id: Mapped[str]
-    status: Mapped[str] = mapped_column(server_default="in_flight")
-    failure: Mapped[str | None]
-    row_count: Mapped[int | None]
-    created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
-    finished_at: Mapped[datetime | None]
-
-    __table_args__ = (
-        _account(),
-        CheckConstraint("kind IN ('campaigns', 'adGroups', 'ads', 'targets')", name="kind_known"),
-        CheckConstraint(f"status IN {EXPORT_STATUSES}", name="status_known"),
-        Index(
-            "uq_entity_exports_in_flight",
-            "account_id",
-            "country_code",
-            "kind",
-            unique=True,
-            postgresql_where=text("status = 'in_flight'"),
-        ),
     )
 
 

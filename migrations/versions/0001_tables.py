@@ -696,53 +696,204 @@ def _create_pipeline_tables() -> None:
         sa.Column("country_code", sa.Text(), nullable=False),
         sa.Column("ad_group_id", sa.Text(collation="C"), nullable=False),
         sa.Column("campaign_id", sa.Text(collation="C"), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=True),
         sa.Column("default_bid", sa.Numeric(precision=20, scale=6), nullable=True),
-        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("currency_code", sa.Text(), nullable=True),
+        sa.Column("creative_type", sa.Text(), nullable=True),
+        sa.Column("goal", sa.Text(), nullable=True, comment="What Sponsored Display optimizes for"),
+        sa.Column("kpi", sa.Text(), nullable=True, comment="The measure of that goal"),
+        sa.Column(
+            "state",
+            sa.Text(),
+            nullable=False,
+            comment="ENABLED, PAUSED, ARCHIVED, or another word of Amazon's",
+        ),
+        sa.Column(
+            "ad_product",
+            sa.Text(),
+            nullable=True,
+            comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS or SPONSORED_DISPLAY",
+        ),
+        sa.Column(
+            "delivery_status", sa.Text(), nullable=True, comment="DELIVERING, NOT_DELIVERING or UNAVAILABLE"
+        ),
+        sa.Column(
+            "delivery_reasons",
+            postgresql.JSONB(astext_type=sa.Text()),
+            nullable=True,
+            comment="Why it is not delivering: a list",
+        ),
+        sa.Column(
+            "created_at", sa.DateTime(timezone=True), nullable=True, comment="When it was created at Amazon"
+        ),
+        sa.Column(
+            "updated_at",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="When it was last changed at Amazon",
+        ),
+        sa.Column(
+            "details",
+            postgresql.JSONB(astext_type=sa.Text()),
+            server_default=sa.text("'{}'"),
+            nullable=False,
+            comment="Every field that no column holds, as Amazon sent it",
+        ),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False, comment="When Amazon sent it last"),
         sa.ForeignKeyConstraint(
             ["account_id", "country_code"],
             ["advertiser_accounts.account_id", "advertiser_accounts.country_code"],
             name=op.f("fk_ad_groups_account_id_country_code"),
         ),
         sa.PrimaryKeyConstraint("account_id", "country_code", "ad_group_id", name=op.f("pk_ad_groups")),
+        comment="An ad group of a campaign, as Amazon sent it last",
     )
     op.create_table(
         "ads",
         sa.Column("account_id", sa.Text(collation="C"), nullable=False),
         sa.Column("country_code", sa.Text(), nullable=False),
         sa.Column("ad_id", sa.Text(collation="C"), nullable=False),
-        sa.Column("ad_group_id", sa.Text(collation="C"), nullable=False),
-        sa.Column("campaign_id", sa.Text(collation="C"), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("product_id", sa.Text(), nullable=True),
-        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ad_group_id", sa.Text(collation="C"), nullable=True),
+        sa.Column("campaign_id", sa.Text(collation="C"), nullable=True),
+        sa.Column("name", sa.Text(), nullable=True),
+        sa.Column(
+            "ad_type", sa.Text(), nullable=True, comment="PRODUCT_AD, PRODUCT_COLLECTION, VIDEO, IMAGE …"
+        ),
+        sa.Column(
+            "asins",
+            postgresql.ARRAY(sa.Text()),
+            server_default=sa.text("'{}'"),
+            nullable=False,
+            comment="The products it shows, in Amazon's order",
+        ),
+        sa.Column("skus", postgresql.ARRAY(sa.Text()), server_default=sa.text("'{}'"), nullable=False),
+        sa.Column("landing_page_type", sa.Text(), nullable=True),
+        sa.Column("landing_page_url", sa.Text(), nullable=True),
+        sa.Column(
+            "state",
+            sa.Text(),
+            nullable=False,
+            comment="ENABLED, PAUSED, ARCHIVED, or another word of Amazon's",
+        ),
+        sa.Column(
+            "ad_product",
+            sa.Text(),
+            nullable=True,
+            comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS or SPONSORED_DISPLAY",
+        ),
+        sa.Column(
+            "delivery_status", sa.Text(), nullable=True, comment="DELIVERING, NOT_DELIVERING or UNAVAILABLE"
+        ),
+        sa.Column(
+            "delivery_reasons",
+            postgresql.JSONB(astext_type=sa.Text()),
+            nullable=True,
+            comment="Why it is not delivering: a list",
+        ),
+        sa.Column(
+            "created_at", sa.DateTime(timezone=True), nullable=True, comment="When it was created at Amazon"
+        ),
+        sa.Column(
+            "updated_at",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="When it was last changed at Amazon",
+        ),
+        sa.Column(
+            "details",
+            postgresql.JSONB(astext_type=sa.Text()),
+            server_default=sa.text("'{}'"),
+            nullable=False,
+            comment="Every field that no column holds, as Amazon sent it",
+        ),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False, comment="When Amazon sent it last"),
         sa.ForeignKeyConstraint(
             ["account_id", "country_code"],
             ["advertiser_accounts.account_id", "advertiser_accounts.country_code"],
             name=op.f("fk_ads_account_id_country_code"),
         ),
         sa.PrimaryKeyConstraint("account_id", "country_code", "ad_id", name=op.f("pk_ads")),
+        comment="An ad of an ad group, as Amazon sent it last",
     )
     op.create_table(
         "campaigns",
         sa.Column("account_id", sa.Text(collation="C"), nullable=False),
         sa.Column("country_code", sa.Text(), nullable=False),
         sa.Column("campaign_id", sa.Text(collation="C"), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("ad_product", sa.Text(), nullable=True),
-        sa.Column("targeting", sa.Text(), nullable=True),
+        sa.Column("name", sa.Text(), nullable=True),
+        sa.Column("portfolio_id", sa.Text(collation="C"), nullable=True),
+        sa.Column("brand_entity_id", sa.Text(), nullable=True, comment="The brand of Sponsored Brands"),
+        sa.Column("targeting", sa.Text(), nullable=True, comment="AUTO, MANUAL, or a tactic such as T00020"),
+        sa.Column("cost_type", sa.Text(), nullable=True, comment="CPC or VCPM, where Amazon says so"),
         sa.Column("start_date", sa.Date(), nullable=True),
-        sa.Column("budget", sa.Numeric(precision=20, scale=6), nullable=True),
+        sa.Column("end_date", sa.Date(), nullable=True),
+        sa.Column(
+            "budget",
+            sa.Numeric(precision=20, scale=6),
+            nullable=True,
+            comment="What the advertiser set, in currency_code",
+        ),
+        sa.Column(
+            "rule_budget",
+            sa.Numeric(precision=20, scale=6),
+            nullable=True,
+            comment="The budget that a budget rule made of it",
+        ),
+        sa.Column("budget_type", sa.Text(), nullable=True),
+        sa.Column("budget_recurrence", sa.Text(), nullable=True, comment="DAILY or LIFETIME"),
         sa.Column("currency_code", sa.Text(), nullable=True),
-        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("bid_strategy", sa.Text(), nullable=True),
+        sa.Column(
+            "placement_bid_adjustments",
+            postgresql.JSONB(astext_type=sa.Text()),
+            nullable=True,
+            comment="A list of placements, each with a percentage",
+        ),
+        sa.Column(
+            "state",
+            sa.Text(),
+            nullable=False,
+            comment="ENABLED, PAUSED, ARCHIVED, or another word of Amazon's",
+        ),
+        sa.Column(
+            "ad_product",
+            sa.Text(),
+            nullable=True,
+            comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS or SPONSORED_DISPLAY",
+        ),
+        sa.Column(
+            "delivery_status", sa.Text(), nullable=True, comment="DELIVERING, NOT_DELIVERING or UNAVAILABLE"
+        ),
+        sa.Column(
+            "delivery_reasons",
+            postgresql.JSONB(astext_type=sa.Text()),
+            nullable=True,
+            comment="Why it is not delivering: a list",
+        ),
+        sa.Column(
+            "created_at", sa.DateTime(timezone=True), nullable=True, comment="When it was created at Amazon"
+        ),
+        sa.Column(
+            "updated_at",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="When it was last changed at Amazon",
+        ),
+        sa.Column(
+            "details",
+            postgresql.JSONB(astext_type=sa.Text()),
+            server_default=sa.text("'{}'"),
+            nullable=False,
+            comment="Every field that no column holds, as Amazon sent it",
+        ),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False, comment="When Amazon sent it last"),
         sa.ForeignKeyConstraint(
             ["account_id", "country_code"],
             ["advertiser_accounts.account_id", "advertiser_accounts.country_code"],
             name=op.f("fk_campaigns_account_id_country_code"),
         ),
         sa.PrimaryKeyConstraint("account_id", "country_code", "campaign_id", name=op.f("pk_campaigns")),
+        comment="A campaign of an account, as Amazon sent it last",
     )
     op.create_table(
         "dataset_windows",
@@ -788,6 +939,31 @@ def _create_pipeline_tables() -> None:
         ["account_id", "country_code", "kind"],
         unique=True,
         postgresql_where=sa.text("status = 'in_flight'"),
+    )
+    op.create_table(
+        "entity_problems",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("account_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("country_code", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("entity_id", sa.Text(), nullable=True),
+        sa.Column("set_aside", sa.Boolean(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("raw", sa.Text(), nullable=False),
+        sa.Column("noticed_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.CheckConstraint(
+            "kind IN ('campaigns', 'adGroups', 'ads', 'targets', 'portfolios')",
+            name=op.f("ck_entity_problems_kind_known"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["account_id", "country_code"],
+            ["advertiser_accounts.account_id", "advertiser_accounts.country_code"],
+            name=op.f("fk_entity_problems_account_id_country_code"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_entity_problems")),
+    )
+    op.create_index(
+        "ix_entity_problems_account", "entity_problems", ["account_id", "country_code", "kind"], unique=False
     )
     op.create_table(
         "performance_daily",
@@ -919,6 +1095,42 @@ def _create_pipeline_tables() -> None:
         ["account_id", "country_code", "ad_group_id"],
         unique=False,
         postgresql_where=sa.text("NOT resolved"),
+    )
+    op.create_table(
+        "portfolios",
+        sa.Column("account_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("country_code", sa.Text(), nullable=False),
+        sa.Column("portfolio_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("name", sa.Text(), nullable=True),
+        sa.Column("in_budget", sa.Boolean(), nullable=True),
+        sa.Column("budget", sa.Numeric(precision=20, scale=6), nullable=True),
+        sa.Column("currency_code", sa.Text(), nullable=True),
+        sa.Column(
+            "budget_policy", sa.Text(), nullable=True, comment="DATE_RANGE, MONTHLY_RECURRING or NO_CAP"
+        ),
+        sa.Column("start_date", sa.Date(), nullable=True),
+        sa.Column("end_date", sa.Date(), nullable=True),
+        sa.Column(
+            "state",
+            sa.Text(),
+            nullable=False,
+            comment="ENABLED, PAUSED, ARCHIVED, or another word of Amazon's",
+        ),
+        sa.Column(
+            "details",
+            postgresql.JSONB(astext_type=sa.Text()),
+            server_default=sa.text("'{}'"),
+            nullable=False,
+            comment="Every field that no column holds, as Amazon sent it",
+        ),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False, comment="When Amazon sent it last"),
+        sa.ForeignKeyConstraint(
+            ["account_id", "country_code"],
+            ["advertiser_accounts.account_id", "advertiser_accounts.country_code"],
+            name=op.f("fk_portfolios_account_id_country_code"),
+        ),
+        sa.PrimaryKeyConstraint("account_id", "country_code", "portfolio_id", name=op.f("pk_portfolios")),
+        comment="A portfolio of campaigns, as Amazon sent it last",
     )
     op.create_table(
         "quarantined_rows",
@@ -1111,19 +1323,90 @@ def _create_pipeline_tables() -> None:
         sa.Column("country_code", sa.Text(), nullable=False),
         sa.Column("target_id", sa.Text(collation="C"), nullable=False),
         sa.Column("ad_group_id", sa.Text(collation="C"), nullable=True),
-        sa.Column("campaign_id", sa.Text(collation="C"), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("campaign_id", sa.Text(collation="C"), nullable=True),
         sa.Column("negative", sa.Boolean(), nullable=False),
-        sa.Column("match_type", sa.Text(), nullable=False),
+        sa.Column(
+            "target_type",
+            sa.Text(),
+            nullable=True,
+            comment="AUTO, KEYWORD, PRODUCT, PRODUCT_CATEGORY, AUDIENCE, THEME …",
+        ),
+        sa.Column("target_level", sa.Text(), nullable=True, comment="AD_GROUP or CAMPAIGN"),
+        sa.Column("match_type", sa.Text(), nullable=True, comment="EXACT, PHRASE, PRODUCT_SIMILAR …"),
         sa.Column("keyword", sa.Text(), nullable=True),
         sa.Column("asin", sa.Text(), nullable=True),
-        sa.Column("expression", sa.Text(), nullable=True),
+        sa.Column("category_id", sa.Text(), nullable=True),
+        sa.Column("category", sa.Text(), nullable=True),
+        sa.Column("brand_id", sa.Text(), nullable=True),
+        sa.Column("brand", sa.Text(), nullable=True),
+        sa.Column("audience_id", sa.Text(), nullable=True),
+        sa.Column(
+            "event", sa.Text(), nullable=True, comment="VIEW or PURCHASE, for an audience by what it did"
+        ),
+        sa.Column("lookback_days", sa.BigInteger(), nullable=True),
+        sa.Column(
+            "expression",
+            sa.Text(),
+            nullable=True,
+            comment="A category with its refinements, as reports write it",
+        ),
         sa.Column("bid", sa.Numeric(precision=20, scale=6), nullable=True),
-        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("currency_code", sa.Text(), nullable=True),
+        sa.Column("match_digest", sa.LargeBinary(), nullable=True),
+        sa.Column(
+            "state",
+            sa.Text(),
+            nullable=False,
+            comment="ENABLED, PAUSED, ARCHIVED, or another word of Amazon's",
+        ),
+        sa.Column(
+            "ad_product",
+            sa.Text(),
+            nullable=True,
+            comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS or SPONSORED_DISPLAY",
+        ),
+        sa.Column(
+            "delivery_status", sa.Text(), nullable=True, comment="DELIVERING, NOT_DELIVERING or UNAVAILABLE"
+        ),
+        sa.Column(
+            "delivery_reasons",
+            postgresql.JSONB(astext_type=sa.Text()),
+            nullable=True,
+            comment="Why it is not delivering: a list",
+        ),
+        sa.Column(
+            "created_at", sa.DateTime(timezone=True), nullable=True, comment="When it was created at Amazon"
+        ),
+        sa.Column(
+            "updated_at",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="When it was last changed at Amazon",
+        ),
+        sa.Column(
+            "details",
+            postgresql.JSONB(astext_type=sa.Text()),
+            server_default=sa.text("'{}'"),
+            nullable=False,
+            comment="Every field that no column holds, as Amazon sent it",
+        ),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False, comment="When Amazon sent it last"),
+        sa.CheckConstraint(
+            "num_nonnulls(ad_group_id, campaign_id) > 0", name=op.f("ck_targets_belongs_somewhere")
+        ),
+        sa.CheckConstraint("octet_length(match_digest) = 16", name=op.f("ck_targets_digest_of_16_bytes")),
         sa.ForeignKeyConstraint(
             ["account_id", "country_code"],
             ["advertiser_accounts.account_id", "advertiser_accounts.country_code"],
             name=op.f("fk_targets_account_id_country_code"),
         ),
         sa.PrimaryKeyConstraint("account_id", "country_code", "target_id", name=op.f("pk_targets")),
+        comment="A target of an ad group or campaign, as Amazon sent it last",
+    )
+    op.create_index(
+        "ix_targets_match",
+        "targets",
+        ["account_id", "country_code", "ad_group_id", "match_digest"],
+        unique=False,
+        postgresql_where=sa.text("NOT negative AND match_digest IS NOT NULL"),
     )

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bidbeacon_pipelines.ingest.decode import BrokenPartError, iter_rows
+from bidbeacon_pipelines.ingest.decode import BrokenPartError, iter_rows, iter_values
 from bidbeacon_pipelines.ingest.part_text import CHUNK_CHARS, LONGEST_ROW_CHARS
 
 Write = Any
@@ -217,3 +217,24 @@ def test_memory_does_not_grow_with_the_file(part: Write) -> None:
         return highest
 
     assert peak(50_000) < peak(5_000) * 1.5
+
+
+@given(st.lists(st.recursive(VALUES, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner))))
+def test_values_of_any_kind_are_read_in_order(part: Write, values: list[Any]) -> None:
+    """An array of an export may have something else between its objects."""
+    text = json.dumps(values, default=str)
+    assert json.loads(text, parse_float=Decimal) == list(iter_values(part(text)))
+
+
+@pytest.mark.parametrize("offset", range(-3, 3))
+def test_number_across_the_edge_of_what_is_held_is_whole(part: Write, offset: int) -> None:
+    """Its first digits are a number as well."""
+    text = "[" + " " * (CHUNK_CHARS - 3 + offset) + "12345,-1.5e3 ,true]"
+    assert [12345, Decimal("-1.5e3"), True] == list(iter_values(part(text)))
+
+
+@pytest.mark.parametrize("text", ["[1,", "[1 2]", "[nope]", '["a]', "[1]]", "7"])
+def test_array_that_is_no_json_is_a_broken_part(part: Write, text: str) -> None:
+    """Nothing of it is stored then."""
+    with pytest.raises(BrokenPartError):
+        list(iter_values(part(text)))

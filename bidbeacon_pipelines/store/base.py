@@ -1,0 +1,37 @@
+"""What the tables of the pipelines have in common: their metadata, and the columns that name an account's data."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from sqlalchemy import ForeignKeyConstraint, MetaData, Numeric, Text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, mapped_column
+from sqlalchemy.types import BigInteger, DateTime
+
+from bidbeacon_sessions.tables import SessionsBase
+
+
+class PipelinesBase(DeclarativeBase):
+    """Base of the tables of this package."""
+
+    metadata = MetaData(naming_convention=SessionsBase.metadata.naming_convention)
+    type_annotation_map: ClassVar = {
+        datetime: DateTime(timezone=True),
+        str: Text,
+        int: BigInteger,
+        Decimal: Numeric(20, 6),
+        dict[str, Any]: JSONB,
+    }
+
+
+def amazon_id(*, primary_key: bool = False, sort_order: int = 0) -> Any:
+    """Declare a column that holds one of Amazon's ids; `sort_order` is its place among a table's columns."""
+    return mapped_column(Text(collation="C"), primary_key=primary_key, sort_order=sort_order)
+
+
+def account_reference() -> ForeignKeyConstraint:
+    """Declare that a table's rows belong to an account."""
+    return ForeignKeyConstraint(
+        ["account_id", "country_code"], ["advertiser_accounts.account_id", "advertiser_accounts.country_code"]
+    )

@@ -1,0 +1,235 @@
+"""The tables of entities: campaigns, ad groups, ads, targets and portfolios, as Amazon described them last.
+
+A column holds what people filter and join by. `details` holds every other field of the entity, as Amazon sent it. An entity that Amazon no longer
+sends keeps its row: `seen_at` is when it came last, the same instant for all entities of one export.
+"""
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import CheckConstraint, Identity, Index, LargeBinary, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import Text
+
+from bidbeacon_pipelines.store.base import PipelinesBase, account_reference, amazon_id
+
+EXPORT_STATUSES = ("in_flight", "loaded", "failed")
+ENTITY_KINDS = ("campaigns", "adGroups", "ads", "targets", "portfolios")
+
+
+_FIRST, _LAST = -1, 1
+"""Places among the columns of a table."""
+
+
+class _Entity:
+    """The columns of every entity."""
+
+    account_id: Mapped[str] = amazon_id(primary_key=True, sort_order=_FIRST)
+    country_code: Mapped[str] = mapped_column(primary_key=True, sort_order=_FIRST)
+    state: Mapped[str] = mapped_column(comment="ENABLED, PAUSED, ARCHIVED, or another word of Amazon's")
+    details: Mapped[dict[str, Any]] = mapped_column(
+        server_default=text("'{}'"),
+        sort_order=_LAST,
+        comment="Every field that no column holds, as Amazon sent it",
+    )
+    seen_at: Mapped[datetime] = mapped_column(sort_order=_LAST, comment="When Amazon sent it last")
+
+
+class _Delivered:
+    """The columns of entities that come by export."""
+
+    ad_product: Mapped[str | None] = mapped_column(
+        comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS or SPONSORED_DISPLAY"
+    )
+    delivery_status: Mapped[str | None] = mapped_column(comment="DELIVERING, NOT_DELIVERING or UNAVAILABLE")
+    delivery_reasons: Mapped[Any | None] = mapped_column(JSONB, comment="Why it is not delivering: a list")
+    created_at: Mapped[datetime | None] = mapped_column(comment="When it was created at Amazon")
+    updated_at: Mapped[datetime | None] = mapped_column(comment="When it was last changed at Amazon")
+
+
+class Campaign(_Entity, _Delivered, PipelinesBase):
+    """One row is a campaign. Dates are days of the account's own calendar."""
+
+    __tablename__ = "campaigns"
+
+    campaign_id: Mapped[str] = amazon_id(primary_key=True)
+    name: Mapped[str | None]
+    portfolio_id: Mapped[str | None] = amazon_id()
+    brand_entity_id: Mapped[str | None] = mapped_column(comment="The brand of Sponsored Brands")
+    targeting: Mapped[str | None] = mapped_column(comment="AUTO, MANUAL, or a tactic such as T00020")
+    cost_type: Mapped[str | None] = mapped_column(comment="CPC or VCPM, where Amazon says so")
+    start_date: Mapped[date | None]
+    end_date: Mapped[date | None]
+    budget: Mapped[Decimal | None] = mapped_column(comment="What the advertiser set, in currency_code")
+    rule_budget: Mapped[Decimal | None] = mapped_column(comment="The budget that a budget rule made of it")
+    budget_type: Mapped[str | None]
+    budget_recurrence: Mapped[str | None] = mapped_column(comment="DAILY or LIFETIME")
+    currency_code: Mapped[str | None]
+    bid_strategy: Mapped[str | None]
+    placement_bid_adjustments: Mapped[Any | None] = mapped_column(
+        JSONB, comment="A list of placements, each with a percentage"
+    )
+
+    __table_args__ = (account_reference(), {"comment": "A campaign of an account, as Amazon sent it last"})
+
+
+class AdGroup(_Entity, _Delivered, PipelinesBase):
+    """One row is an ad group. Those of Sponsored Brands have no bid."""
+
+    __tablename__ = "ad_groups"
+
+    ad_group_id: Mapped[str] = amazon_id(primary_key=True)
+    campaign_id: Mapped[str] = amazon_id()
+    name: Mapped[str | None]
+    default_bid: Mapped[Decimal | None]
+    currency_code: Mapped[str | None]
+    creative_type: Mapped[str | None]
+    goal: Mapped[str | None] = mapped_column(comment="What Sponsored Display optimizes for")
+    kpi: Mapped[str | None] = mapped_column(comment="The measure of that goal")
+
+    __table_args__ = (account_reference(), {"comment": "An ad group of a campaign, as Amazon sent it last"})
+
+
+class Ad(_Entity, _Delivered, PipelinesBase):
+    """One row is an ad: of one product in Sponsored Products and Display, of none or many in Sponsored Brands."""
+
+    __tablename__ = "ads"
+
+    ad_id: Mapped[str] = amazon_id(primary_key=True)
+    ad_group_id: Mapped[str | None] = amazon_id()
+    campaign_id: Mapped[str | None] = amazon_id()
+    name: Mapped[str | None]
+    ad_type: Mapped[str | None] = mapped_column(comment="PRODUCT_AD, PRODUCT_COLLECTION, VIDEO, IMAGE …")
+    asins: Mapped[list[str]] = mapped_column(
+        ARRAY(Text), server_default=text("'{}'"), comment="The products it shows, in Amazon's order"
+    )
+    skus: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+    landing_page_type: Mapped[str | None]
+    landing_page_url: Mapped[str | None]
+
+    __table_args__ = (account_reference(), {"comment": "An ad of an ad group, as Amazon sent it last"})
+
+
+class Target(_Entity, _Delivered, PipelinesBase):
+    """One row is a target: a keyword, product, category, audience, theme or automatic group; `negative` ones keep ads from showing.
+
+    A target of a whole campaign has no ad group. Reports name a target by a text and no id; `match_digest` is a digest of the text by
+    which they would name this one, see `ingest.target_match`.
+    """
+
+    __tablename__ = "targets"
+
+    target_id: Mapped[str] = amazon_id(primary_key=True)
+    ad_group_id: Mapped[str | None] = amazon_id()
+    campaign_id: Mapped[str | None] = amazon_id()
+    negative: Mapped[bool]
+    target_type: Mapped[str | None] = mapped_column(
+        comment="AUTO, KEYWORD, PRODUCT, PRODUCT_CATEGORY, AUDIENCE, THEME …"
+    )
+    target_level: Mapped[str | None] = mapped_column(comment="AD_GROUP or CAMPAIGN")
+    match_type: Mapped[str | None] = mapped_column(comment="EXACT, PHRASE, PRODUCT_SIMILAR …")
+    keyword: Mapped[str | None]
+    asin: Mapped[str | None]
+    category_id: Mapped[str | None]
+    category: Mapped[str | None]
+    brand_id: Mapped[str | None]
+    brand: Mapped[str | None]
+    audience_id: Mapped[str | None]
+    event: Mapped[str | None] = mapped_column(comment="VIEW or PURCHASE, for an audience by what it did")
+    lookback_days: Mapped[int | None]
+    expression: Mapped[str | None] = mapped_column(
+        comment="A category with its refinements, as reports write it"
+    )
+    bid: Mapped[Decimal | None]
+    currency_code: Mapped[str | None]
+    match_digest: Mapped[bytes | None] = mapped_column(LargeBinary)
+
+    __table_args__ = (
+        account_reference(),
+        CheckConstraint("num_nonnulls(ad_group_id, campaign_id) > 0", name="belongs_somewhere"),
+        CheckConstraint("octet_length(match_digest) = 16", name="digest_of_16_bytes"),
+        Index(
+            "ix_targets_match",
+            "account_id",
+            "country_code",
+            "ad_group_id",
+            "match_digest",
+            postgresql_where=text("NOT negative AND match_digest IS NOT NULL"),
+        ),
+        {"comment": "A target of an ad group or campaign, as Amazon sent it last"},
+    )
+
+
+class Portfolio(_Entity, PipelinesBase):
+    """One row is a portfolio, which groups campaigns and may have a budget of its own."""
+
+    __tablename__ = "portfolios"
+
+    portfolio_id: Mapped[str] = amazon_id(primary_key=True)
+    name: Mapped[str | None]
+    in_budget: Mapped[bool | None]
+    budget: Mapped[Decimal | None]
+    currency_code: Mapped[str | None]
+    budget_policy: Mapped[str | None] = mapped_column(comment="DATE_RANGE, MONTHLY_RECURRING or NO_CAP")
+    start_date: Mapped[date | None]
+    end_date: Mapped[date | None]
+
+    __table_args__ = (account_reference(), {"comment": "A portfolio of campaigns, as Amazon sent it last"})
+
+
+class EntityProblem(PipelinesBase):
+    """One row is an entity that the last sync of its kind could not read, wholly or in part; `raw` is how it came.
+
+    `set_aside` ones were not stored, so an older row stays as it was. All others were stored without the fields that `reason` names.
+    """
+
+    __tablename__ = "entity_problems"
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    account_id: Mapped[str] = amazon_id()
+    country_code: Mapped[str]
+    kind: Mapped[str]
+    entity_id: Mapped[str | None]
+    set_aside: Mapped[bool]
+    reason: Mapped[str]
+    raw: Mapped[str]
+    noticed_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+
+    __table_args__ = (
+        account_reference(),
+        CheckConstraint(f"kind IN {ENTITY_KINDS}", name="kind_known"),
+        Index("ix_entity_problems_account", "account_id", "country_code", "kind"),
+    )
+
+
+class EntityExport(PipelinesBase):
+    """One row is one export asked of Amazon, so that a run that follows a killed one takes it over."""
+
+    __tablename__ = "entity_exports"
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    account_id: Mapped[str] = amazon_id()
+    country_code: Mapped[str]
+    kind: Mapped[str]
+    export_id: Mapped[str]
+    status: Mapped[str] = mapped_column(server_default="in_flight")
+    failure: Mapped[str | None]
+    row_count: Mapped[int | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    finished_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        account_reference(),
+        CheckConstraint("kind IN ('campaigns', 'adGroups', 'ads', 'targets')", name="kind_known"),
+        CheckConstraint(f"status IN {EXPORT_STATUSES}", name="status_known"),
+        Index(
+            "uq_entity_exports_in_flight",
+            "account_id",
+            "country_code",
+            "kind",
+            unique=True,
+            postgresql_where=text("status = 'in_flight'"),
+        ),
+    )

@@ -1,0 +1,195 @@
+"""Entities in the tables: what a sync adds, changes, keeps and sets aside."""
+
+import gzip
+import json
+import re
+from collections.abc import Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+from sqlalchemy.exc import IntegrityError
+
+from bidbeacon_pipelines.actions import EntitiesSynced
+from bidbeacon_pipelines.ingest.decode import iter_values
+from bidbeacon_pipelines.ingest.target_match import digest_of_row
+from bidbeacon_pipelines.services.entities import store_entities
+from bidbeacon_pipelines.settings import PROJECT_ROOT
+from bidbeacon_pipelines.store.accounts import Account
+from bidbeacon_pipelines.store.entities import EntityCount, count_entities, merge_entities
+from tests.postgres.bench_world import execute, query
+from tests.postgres.load_world import add_account
+
+ENTITIES_PAGE = PROJECT_ROOT / "docs" / "entities.md"
+CAMPAIGN = {"campaignId": "3", "state": "ENABLED", "name": "Shirts"}
+AD_GROUP = {"adGroupId": "4", "campaignId": "3", "state": "ENABLED"}
+TARGET = {"targetId": "6", "adGroupId": "4", "state": "ENABLED", "negative": False}
+
+
+class Shelf:
+    """An account, and entities that are stored for it as a sync does."""
+
+    def __init__(self, engine: Engine, folder: Path) -> None:
+        self.engine = engine
+        self.folder = folder
+        with engine.begin() as connection:
+            self.account = add_account(connection)
+
+    def store(self, kind: str, *raw: Any, account: Account | None = None) -> EntitiesSynced:
+        """Write a file of entities and store what is in it."""
+        path = self.folder / f"{kind}.json.gz"
+        path.write_bytes(gzip.compress(json.dumps(raw).encode()))
+        with self.engine.begin() as connection:
+            return store_entities(connection, account or self.account, kind, iter_values(path))
+
+    def rows(self, table: str) -> list[Mapping[str, Any]]:
+        """Return the rows of a table."""
+        return query(self.engine, f"SELECT * FROM {table}")
+
+    def row(self, table: str) -> Mapping[str, Any]:
+        """Return the only row of a table."""
+        [row] = self.rows(table)
+        return row
+
+    def counts(self) -> dict[str, EntityCount]:
+        """Return what the account has, by kind."""
+        with self.engine.begin() as connection:
+            return {count.kind: count for count in count_entities(connection)}
+
+
+@pytest.fixture
+def shelf(engine: Engine, tmp_path: Path) -> Shelf:
+    """Return an account without entities."""
+    return Shelf(engine, tmp_path)
+
+
+def test_entities_of_every_kind_are_stored_exactly(shelf: Shelf) -> None:
+    """Amounts keep their digits, ids of 19 digits too, and details are JSON."""
+    budget = {"currencyCode": "USD", "amount": 12345678901234.123456}
+    caps = {"budgetValue": {"monetaryBudget": budget}}
+    big = {"campaignId": 9007199254740993001, "budgetCaps": caps, "tags": [{"weight": 0.1}], "x": "a\0"}
+    shelf.store("campaigns", CAMPAIGN | big | {"deliveryReasons": ["A"], "startDate": "2025-01-15"})
+    shelf.store("adGroups", AD_GROUP | {"bid": {"defaultBid": 0.005, "currencyCode": "JPY"}})
+    shelf.store("ads", {"adId": 5, "adGroupId": 4, "state": "PAUSED", "creative": {"products": []}})
+    shelf.store("targets", TARGET | {"targetDetails": {"matchType": "EXACT", "keyword": "dog"}})
+    shelf.store("portfolios", {"portfolioId": 1, "state": "ENABLED", "inBudget": False})
+    campaign, group, target = (shelf.row(table) for table in ("campaigns", "ad_groups", "targets"))
+    assert campaign["campaign_id"] == "9007199254740993001"
+    assert campaign["budget"] == Decimal(str(budget["amount"]))
+    assert campaign["details"] == {"tags": [{"weight": 0.1}], "x": "a␀"}
+    assert (campaign["delivery_reasons"], campaign["start_date"]) == (["A"], date(2025, 1, 15))
+    assert (group["default_bid"], group["currency_code"]) == (Decimal("0.005"), "JPY")
+    assert bytes(target["match_digest"]) == digest_of_row("EXACT", "Dog")
+    assert (shelf.row("ads")["asins"], shelf.row("portfolios")["in_budget"]) == ([], False)
+
+
+def test_entity_that_comes_again_is_updated(shelf: Shelf) -> None:
+    """Every column is as Amazon sent it last, also one that it no longer sends."""
+    shelf.store("campaigns", CAMPAIGN | {"endDate": "2026-01-01", "tags": ["x"]})
+    shelf.store("campaigns", CAMPAIGN | {"state": "ARCHIVED"})
+    row = shelf.row("campaigns")
+    assert (row["state"], row["end_date"], row["details"]) == ("ARCHIVED", None, {})
+
+
+def test_entity_that_no_longer_comes_keeps_its_row(shelf: Shelf) -> None:
+    """`seen_at` says when it came last, and counts tell it from the others."""
+    shelf.store("campaigns", CAMPAIGN, CAMPAIGN | {"campaignId": "33"})
+    first = shelf.rows("campaigns")[0]["seen_at"]
+    shelf.store("campaigns", CAMPAIGN | {"campaignId": "33"})
+    seen = {row["campaign_id"]: row["seen_at"] for row in shelf.rows("campaigns")}
+    assert (seen["3"], seen["33"] > first) == (first, True)
+    count = shelf.counts()["campaigns"]
+    assert (count.stored, count.gone, count.seen_at) == (2, 1, seen["33"])
+
+
+def test_entity_that_comes_twice_in_a_file_is_stored_once(shelf: Shelf) -> None:
+    """The key is unique."""
+    assert 1 == shelf.store("campaigns", CAMPAIGN, CAMPAIGN).rows
+    assert len(shelf.rows("campaigns")) == 1
+
+
+def test_entity_of_two_countries_is_two_rows(shelf: Shelf) -> None:
+    """Amazon's ids are unique in one profile only."""
+    with shelf.engine.begin() as connection:
+        other = add_account(connection, "CA")
+    shelf.store("campaigns", CAMPAIGN)
+    shelf.store("campaigns", CAMPAIGN | {"name": "Chemises"}, account=other)
+    assert {"Shirts", "Chemises"} == {row["name"] for row in shelf.rows("campaigns")}
+
+
+def test_bad_entity_is_set_aside_with_its_reason_and_the_others_are_stored(shelf: Shelf) -> None:
+    """The action counts them, and says the first reason."""
+    bad = {"campaignId": None, "name": "\0", "state": "ENABLED"}
+    synced = shelf.store("campaigns", CAMPAIGN, None, bad, CAMPAIGN | {"campaignId": 7, "startDate": "soon"})
+    assert (synced.rows, synced.bad, synced.incomplete) == (2, 2, 1)
+    assert synced.reason == "expected an object, got: nothing"
+    problems = shelf.rows("entity_problems")
+    assert [True, True, False] == [problem["set_aside"] for problem in problems]
+    assert "campaignId: expected a value" in problems[1]["reason"]
+    assert json.loads(problems[1]["raw"]) == bad | {"name": "␀"}
+    assert (problems[2]["entity_id"], problems[2]["reason"]) == (
+        "7",
+        "startDate: expected a date YYYY-MM-DD, got: 'soon'",
+    )
+    assert shelf.counts()["campaigns"].set_aside == 2
+
+
+def test_problems_are_those_of_the_last_sync_of_their_kind(shelf: Shelf) -> None:
+    """What is read now is no problem any longer; other kinds keep theirs."""
+    shelf.store("campaigns", {}, CAMPAIGN)
+    shelf.store("ads", {})
+    shelf.store("campaigns", CAMPAIGN)
+    assert {"ads"} == {problem["kind"] for problem in shelf.rows("entity_problems")}
+
+
+def test_bad_entity_leaves_the_row_of_an_earlier_sync(shelf: Shelf) -> None:
+    """It stays as it was."""
+    shelf.store("targets", TARGET)
+    shelf.store("targets", TARGET | {"negative": "perhaps", "state": "PAUSED"})
+    assert shelf.row("targets")["state"] == "ENABLED"
+
+
+@pytest.mark.parametrize(
+    ("kind", "entity", "table"),
+    [("targets", TARGET, "targets"), ("ads", {"adId": "5", "adGroupId": "4", "state": "ENABLED"}, "ads")],
+)
+def test_campaign_follows_from_the_ad_group(
+    shelf: Shelf, kind: str, entity: dict[str, Any], table: str
+) -> None:
+    """Amazon promises it for targets of a campaign only."""
+    shelf.store("adGroups", AD_GROUP)
+    shelf.store(kind, entity)
+    assert shelf.row(table)["campaign_id"] == "3"
+
+
+def test_database_refuses_a_target_that_belongs_nowhere(shelf: Shelf) -> None:
+    """Neither ad group nor campaign."""
+    row = {"target_id": "6", "state": "ENABLED", "negative": False}
+    with pytest.raises(IntegrityError, match="belongs_somewhere"), shelf.engine.begin() as connection:
+        merge_entities(connection, shelf.account, "targets", [row])
+
+
+def test_counts_have_a_line_for_each_kind_that_was_synced(shelf: Shelf) -> None:
+    """In the order in which they depend on each other."""
+    for kind, entity in (("targets", TARGET), ("campaigns", CAMPAIGN), ("portfolios", {})):
+        shelf.store(kind, entity)
+    assert ["campaigns", "targets"] == list(shelf.counts())
+    assert isinstance(shelf.counts()["targets"].seen_at, datetime)
+
+
+@pytest.mark.parametrize("statement", re.findall(r"```sql\n(.*?)```", ENTITIES_PAGE.read_text(), re.DOTALL))
+def test_queries_of_the_page_run(shelf: Shelf, statement: str) -> None:
+    """docs/entities.md says what people can copy."""
+    shelf.store("campaigns", CAMPAIGN | {"deliveryStatus": "NOT_DELIVERING"}, {})
+    for query_text in filter(str.strip, statement.split(";")):
+        assert query(shelf.engine, query_text)
+
+
+def test_account_with_entities_is_not_deleted(shelf: Shelf) -> None:
+    """Entities without an account would be lost to everybody."""
+    shelf.store("campaigns", CAMPAIGN)
+    with pytest.raises(IntegrityError):
+        execute(shelf.engine, "DELETE FROM advertiser_accounts")

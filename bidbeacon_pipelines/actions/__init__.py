@@ -16,6 +16,7 @@ from bidbeacon_pipelines.actions.entities import (
     ExportPending,
     ExportRequested,
     ExportsSkipped,
+    PortfoliosNotListed,
     TargetsResolved,
 )
 from bidbeacon_pipelines.actions.reports import (
@@ -62,6 +63,7 @@ __all__ = [
     "LoadsRecorded",
     "OldRecordsDeleted",
     "OtherProductsReported",
+    "PortfoliosNotListed",
     "QuarantineReplayed",
     "ReportAdopted",
     "ReportFailed",

@@ -76,6 +76,15 @@ class EntitiesSynced(_EntityAction):
         return [Touch(self.account, "entities-synced")]
 
 
+class PortfoliosNotListed(_EntityAction):
+    """Amazon did not list the portfolios; those that are stored stay as they are, and the next sync asks again."""
+
+    sentence = "Portfolios of {account:account} could not be listed: {reason}"
+    tone = "warning"
+
+    reason: str
+
+
 class TargetsResolved(_EntityAction):
     """Rows that had an unknown target belong to a known one now."""
 

@@ -13,6 +13,7 @@ from bidbeacon_pipelines.amazon_ads.client import (
 from bidbeacon_pipelines.amazon_ads.downloads import download_to
 from bidbeacon_pipelines.amazon_ads.exports import Export, ExportKind, ExportStatus, create_export, get_export
 from bidbeacon_pipelines.amazon_ads.ledger import CallLog, CallRecord
+from bidbeacon_pipelines.amazon_ads.portfolios import list_portfolios
 from bidbeacon_pipelines.amazon_ads.reports import (
     Period,
     Report,
@@ -54,5 +55,6 @@ __all__ = [
     "download_to",
     "get_export",
     "list_accounts",
+    "list_portfolios",
     "retrieve_report",
 ]

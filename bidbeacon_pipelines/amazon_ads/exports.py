@@ -18,7 +18,7 @@ ExportKind = Literal["campaigns", "adGroups", "ads", "targets"]
 
 # Archived entities come only when they are asked for, and rows of old days refer to them. Left out, the filters of targets take all.
 _FILTER = {
-    "adProductFilter": ["SPONSORED_PRODUCTS"],
+    "adProductFilter": ["SPONSORED_PRODUCTS", "SPONSORED_BRANDS", "SPONSORED_DISPLAY"],
     "stateFilter": ["ENABLED", "PAUSED", "ARCHIVED"],
 }
 
@@ -68,7 +68,7 @@ def create_export(
     account_id: str | None = None,
     country_code: str | None = None,
 ) -> Export:
-    """Start an export of everything of one kind, whatever its state; at most five run at once.
+    """Start an export of everything of one kind, of all ad products and states; at most five run at once.
 
     Args:
         client: The session.

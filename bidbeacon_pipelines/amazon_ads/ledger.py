@@ -19,6 +19,7 @@ CallName = Literal[
     "retrieve_report",
     "create_export",
     "get_export",
+    "list_portfolios",
     "download",
 ]
 

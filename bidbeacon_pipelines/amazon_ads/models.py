@@ -159,6 +159,13 @@ class WireExport(WireModel):
     error: Lenient[WireExportError] = None
 
 
+class WirePortfolioPage(WireModel):
+    """One page of portfolios; each is read by itself, so that a broken one doesn't take the others along."""
+
+    portfolios: tuple[Any, ...] = ()
+    next_token: str | None = None
+
+
 class WireAlternateId(WireModel):
     """Profile or entity id of an account in one country; each may stand alone."""
 

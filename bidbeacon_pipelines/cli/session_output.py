@@ -1,7 +1,7 @@
 """Sessions in a terminal: the sentences of the actions, coloured, and live while a job runs."""
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -91,10 +91,12 @@ def promise_line(promise: Mapping[str, Any]) -> Text:
 
 
 @contextmanager
-def following(console: Console, store: SessionStore, session_id: UUID) -> Iterator[None]:
-    """Print a session's actions as they are committed, until the block ends."""
+def following(
+    console: Console, store: SessionStore, session_id: UUID, *, hidden: Collection[str] = ()
+) -> Iterator[None]:
+    """Print a session's actions as they are committed, but for those of the `hidden` types, until the block ends."""
     stop = threading.Event()
-    follower = threading.Thread(target=_follow, args=(console, store, session_id, stop), daemon=True)
+    follower = threading.Thread(target=_follow, args=(console, store, session_id, stop, hidden), daemon=True)
     follower.start()
     try:
         yield
@@ -103,14 +105,17 @@ def following(console: Console, store: SessionStore, session_id: UUID) -> Iterat
         follower.join(timeout=10)
 
 
-def _follow(console: Console, store: SessionStore, session_id: UUID, stop: threading.Event) -> None:
+def _follow(
+    console: Console, store: SessionStore, session_id: UUID, stop: threading.Event, hidden: Collection[str]
+) -> None:
     last, ended = 0, False
     while not ended:
         ended = stop.wait(_POLL_SECONDS)  # one more look after the end, for what came last
         with store.begin() as connection:
             rows = list_actions(connection, session_id, after=last)
         for row in rows:
-            console.print(action_line(action_json(row)))
+            if row["type"] not in hidden:
+                console.print(action_line(action_json(row)))
             last = row["ord"]
 
 

@@ -43,7 +43,7 @@ def sync_ad_entities_op(
     workbench: WorkbenchResource,
     job_sessions: BidBeaconSessions,
 ) -> None:
-    """Store an account's campaigns, ad groups, ads and targets as exports tell them. Safe to run again: rows are replaced."""
+    """Store an account's campaigns, ad groups, ads, targets and portfolios as Amazon sends them. Safe to run again: rows are replaced."""
     with workbench.open() as bench:
         ref = bench.find_account_ref(config.account)
         given = {"account": config.account}
@@ -63,8 +63,8 @@ def sync_accounts() -> None:
 
 @job(
     executor_def=in_process_executor,
-    description="Sync an account's campaigns, ad groups, ads and targets through exports.",
+    description="Sync an account's campaigns, ad groups, ads, targets and portfolios, of all ad products.",
 )
 def sync_ad_entities() -> None:
-    """One op: the four exports of one account."""
+    """One op: the exports and portfolios of one account."""
     sync_ad_entities_op()

@@ -42,6 +42,8 @@ class _Field:
     def read_from(self, raw: Row) -> Any:
         """Return the value of an entity; raise `UnreadableFieldError` where it is not of its type, or missing."""
         came = find(raw, self.path)
+        if came is None and not self.is_required:
+            return None  # most fields of most entities
         value = self.read(came)
         if value is None and self.is_required:
             raise UnreadableFieldError("a value", came)

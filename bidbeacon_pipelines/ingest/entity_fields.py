@@ -36,8 +36,9 @@ class UnreadableFieldError(ValueError):
 def find(raw: Any, path: Sequence[str]) -> Any:
     """Return the value at a path of names; None where there is none. Of a list on the way, the first object that has the next name counts."""
     for name in path:
-        objects = raw if isinstance(raw, list) else [raw]
-        raw = next((one[name] for one in objects if isinstance(one, dict) and name in one), None)
+        if isinstance(raw, list):
+            raw = next((one for one in raw if isinstance(one, dict) and name in one), None)
+        raw = raw.get(name) if isinstance(raw, dict) else None
     return raw
 
 

@@ -1,4 +1,4 @@
-"""Syncs an account's campaigns, ad groups, ads and targets through exports.
+"""Syncs an account's campaigns, ad groups, ads and targets through exports, and lists its portfolios.
 
 An export is stored as soon as Amazon has accepted it, so a run that follows a killed one takes it over instead of asking again. What a
 sync has loaded before it failed is not loaded again by the next ones, for some hours: four exports need not succeed in one run.
@@ -19,6 +19,7 @@ from bidbeacon_pipelines.actions import (
     ExportPending,
     ExportRequested,
     ExportsSkipped,
+    PortfoliosNotListed,
     TargetsResolved,
 )
 from bidbeacon_pipelines.amazon_ads.download_rules import FileOwner
@@ -31,6 +32,7 @@ from bidbeacon_pipelines.amazon_ads.errors import (
     UrlExpired,
 )
 from bidbeacon_pipelines.amazon_ads.exports import Export, ExportKind, ExportStatus, create_export, get_export
+from bidbeacon_pipelines.amazon_ads.portfolios import list_portfolios
 from bidbeacon_pipelines.amazon_ads.report_files import MOST_SIGNINGS
 from bidbeacon_pipelines.ingest.decode import BrokenPartError, iter_values
 from bidbeacon_pipelines.ingest.entities import EntityProblems, read_entities
@@ -74,7 +76,8 @@ def sync_entities(bench: Workbench, session: SessionRecorder, account: Account) 
     """Bring an account's entities up to date, and give rows of unknown targets to those that are known now.
 
     Returns:
-        How many rows of each kind were stored, but for kinds that an unfinished sync of the last hours has stored.
+        How many rows of each kind were stored, without kinds that an unfinished sync of the last hours has stored, and without
+        portfolios where Amazon does not list them.
 
     Raises:
         ExportFailedError: one of the four failed; those before it are stored.
@@ -103,7 +106,8 @@ def _sync_all(
         skipped = tuple(kind for kind in KINDS if kind in done)
         session.add(ExportsSkipped(account=account.account_key, kinds=skipped))
     exports = [(kind, *_request(bench, session, account, profile_id, kind)) for kind in wanted]
-    counts: dict[str, int] = {
+    counts = _sync_portfolios(bench, session, account, profile_id)  # while Amazon makes the exports
+    counts |= {
         kind: _finish(bench, session, account, profile_id, kind, own_id, export_id)
         for kind, own_id, export_id in exports
     }
@@ -256,6 +260,21 @@ def store_entities(connection: Connection, account: Account, kind: str, raw: Ite
         incomplete=problems.incomplete,
         reason=problems.first_reason,
     )
+
+
+def _sync_portfolios(
+    bench: Workbench, session: SessionRecorder, account: Account, profile_id: str
+) -> dict[str, int]:
+    """Store the portfolios; a failure is recorded and does not fail the sync: no report needs them."""
+    try:
+        listed = list_portfolios(bench.client, account.region, profile_id, **account.identity)
+    except AdsApiError as error:
+        session.add(PortfoliosNotListed(account=account.account_key, reason=str(error)))
+        return {}
+    with bench.engine.begin() as connection:
+        synced = store_entities(connection, account, "portfolios", listed)
+        session.add_in(connection, synced)
+    return {"portfolios": synced.rows}
 
 
 def _download(bench: Workbench, account: Account, profile_id: str, export: Export, file: Path) -> None:

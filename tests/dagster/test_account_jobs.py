@@ -38,12 +38,12 @@ def test_syncing_accounts_twice_is_the_same_as_once(world: World) -> None:
     assert world.sessions_of("sync-accounts")[1]["actions"][0]["added"] == 0
 
 
-def test_syncing_entities_stores_all_four_kinds(stocked: World) -> None:
-    """The four exports of an account become rows, the account is marked, one session told of each kind."""
+def test_syncing_entities_stores_all_kinds(stocked: World) -> None:
+    """The four exports and the portfolios of an account become rows, the account is marked, one session has each kind."""
     account = stocked.account()
     stocked.execute("UPDATE advertiser_accounts SET entities_synced_at = NULL")
     assert stocked.run_job("sync_ad_entities", account).success
-    for table in ("campaigns", "ad_groups", "ads", "targets"):
+    for table in ("campaigns", "ad_groups", "ads", "targets", "portfolios"):
         [row] = stocked.rows(
             f"SELECT count(*) AS rows FROM {table} WHERE account_id = :account_id AND country_code = :country_code",
             **account.identity,
@@ -54,7 +54,7 @@ def test_syncing_entities_stores_all_four_kinds(stocked: World) -> None:
     assert session["status"] == "succeeded"
     assert account.account_id == session["account_id"]
     types = [action["type"] for action in session["actions"]]
-    assert types == ["export-requested"] * 4 + ["entities-synced"] * 4
+    assert types == ["export-requested"] * 4 + ["entities-synced"] * 5
 
 
 def test_an_unknown_account_fails_with_a_message_that_says_what_to_do(stocked: World) -> None:

@@ -140,6 +140,12 @@ class BenchWorld:
             found = [a for a in list_accounts(connection) if a.country_code == country]
         return next(account for account in found if account.amazon_status != "DISABLED")
 
+    def account_in(self, account_id: str, country: str) -> Account:
+        """Return an ads account in one country."""
+        with self.engine.begin() as connection:
+            found = list_accounts(connection)
+        return next(one for one in found if (one.account_id, one.country_code) == (account_id, country))
+
     def request(self, request_id: int) -> Request:
         """Give a request as stored."""
         with self.engine.begin() as connection:

@@ -16,6 +16,7 @@ from bidbeacon_pipelines.amazon_ads.reports import ad_product_filter, create_rep
 from bidbeacon_pipelines.amazon_ads.throttle import LaneGaps, LocalLanes
 from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.reports.windows import local_date
+from bidbeacon_pipelines.sandbox.entities import AD_PRODUCTS
 from bidbeacon_pipelines.sandbox.faults import FaultName, FaultOptions, FaultRule, Operation
 from bidbeacon_pipelines.sandbox.files import PartFiles, Signer
 from bidbeacon_pipelines.sandbox.reports import Reports
@@ -165,14 +166,20 @@ class LoneFaultWorld(BenchWorld):
         }
 
     def true_entities(self) -> dict[str, set[str]]:
-        """Give the ids of the account's entities at Amazon, by kind."""
-        catalog = self.office.catalog(self.account())
-        today = catalog.local_now(self.bench.now()).date()
+        """Return the ids of the account's entities at Amazon, by kind, of all ad products."""
+        account = self.account()
+        owner = self.office.owner(account.account_id)
+        country = owner.find_country(account.country_code)
+        assert country is not None
+        world = self.sandbox.state.world
+        catalogs = [world.catalog(owner, country, product) for product in AD_PRODUCTS]
+        today = catalogs[0].local_now(self.bench.now()).date()
         return {
-            "campaigns": {campaign.campaign_id for campaign in catalog.campaigns},
-            "adGroups": {group.ad_group_id for group in catalog.ad_groups},
-            "ads": {ad.ad_id for ad in catalog.ads},
-            "targets": {target.target_id for target in catalog.exported_targets(today)},
+            "campaigns": {one.campaign_id for catalog in catalogs for one in catalog.campaigns},
+            "adGroups": {one.ad_group_id for catalog in catalogs for one in catalog.ad_groups},
+            "ads": {one.ad_id for catalog in catalogs for one in catalog.ads},
+            "targets": {one.target_id for catalog in catalogs for one in catalog.exported_targets(today)},
+            "portfolios": {one.portfolio_id for one in catalogs[0].portfolios},
         }
 
     def stored_accounts(self) -> list[Mapping[str, Any]]:
@@ -226,7 +233,13 @@ class LoneFaultWorld(BenchWorld):
         return [str(row["reason"]) for row in self.query("SELECT reason FROM quarantined_rows")]
 
 
-_ENTITIES = {"campaigns": "campaigns", "adGroups": "ad_groups", "ads": "ads", "targets": "targets"}
+_ENTITIES = {
+    "campaigns": "campaigns",
+    "adGroups": "ad_groups",
+    "ads": "ads",
+    "targets": "targets",
+    "portfolios": "portfolios",
+}
 _PREPARED = (
     "ads_accounts",
     "advertiser_accounts",

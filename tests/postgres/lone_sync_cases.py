@@ -51,7 +51,7 @@ class SyncCase:
 
 def exports(**more: int) -> Mapping[str, int]:
     """Give the calls of an entity sync, with so many more or fewer of some."""
-    usual = {"token": 1, "create_export": 4, "get_export": 4, "download": 4}
+    usual = {"token": 1, "create_export": 4, "list_portfolios": 1, "get_export": 4, "download": 4}
     counts = {name: count + more.get(name, 0) for name, count in usual.items()}
     return {name: count for name, count in counts.items() if count}
 
@@ -69,7 +69,7 @@ class FirstFailed(SyncCase):
     """The first of the four exports comes to nothing; the next sync takes over the three others, and asks for it alone."""
 
     calls: Mapping[str, int] = field(default_factory=lambda: exports(get_export=-3, download=-3))
-    told: tuple[str, ...] = ("export-requested", "export-failed")
+    told: tuple[str, ...] = ("export-requested", "entities-synced", "export-failed")
     creates_next: int = 1
 
 
@@ -84,7 +84,7 @@ class NotBegun(SyncCase):
 ENTITY_CASES: dict[str, SyncCase] = {
     "slow": Synced(faults=(once("slow", seconds=0.005),)),
     "trickle": Synced(faults=(once("trickle", bytes_per_second=FAST),)),
-    "unknown_field in every answer": Synced(faults=(fault("unknown_field"),), strikes=(13,)),
+    "unknown_field in every answer": Synced(faults=(fault("unknown_field"),), strikes=(14,)),
     "throttle: create": Synced(
         faults=(once("throttle", "create_export", seconds=30),), calls=exports(create_export=1), seconds=30
     ),
@@ -140,10 +140,29 @@ ENTITY_CASES: dict[str, SyncCase] = {
         says="revoked",
         person="BIDBEACON_ADS_API_REFRESH_TOKEN",
     ),
+    "throttle: portfolios": Synced(
+        faults=(once("throttle", "list_portfolios", seconds=30),),
+        calls=exports(list_portfolios=1),
+        seconds=30,
+    ),
+    "server_error: portfolios": Synced(
+        faults=(once("server_error", "list_portfolios"),), calls=exports(list_portfolios=1), seconds=1
+    ),
+    "server_error: portfolios, always": Synced(
+        faults=(fault("server_error", "list_portfolios"),),
+        strikes=(5,),
+        calls=exports(list_portfolios=4),
+        seconds=15,
+        told=("export-requested", "portfolios-not-listed", "entities-synced"),
+    ),
+    "forbidden: portfolios": Synced(
+        faults=(once("forbidden", "list_portfolios"),),
+        told=("export-requested", "portfolios-not-listed", "entities-synced"),
+    ),
     "forbidden: look": FirstFailed(
         faults=(once("forbidden", "get_export"),),
         calls=exports(get_export=-3, download=-4),
-        told=("export-requested", "export-pending"),
+        told=("export-requested", "entities-synced", "export-pending"),
         error=NotAuthorized,
         says="Profile has no rights",
         creates_next=0,

@@ -182,8 +182,14 @@ def test_counts_have_a_line_for_each_kind_that_was_synced(shelf: Shelf) -> None:
 
 @pytest.mark.parametrize("statement", re.findall(r"```sql\n(.*?)```", ENTITIES_PAGE.read_text(), re.DOTALL))
 def test_queries_of_the_page_run(shelf: Shelf, statement: str) -> None:
-    """docs/entities.md says what people can copy."""
-    shelf.store("campaigns", CAMPAIGN | {"deliveryStatus": "NOT_DELIVERING"}, {})
+    """docs/entities.md has what people can copy, and each query finds something."""
+    shelf.store("targets", TARGET)
+    shelf.store("targets", TARGET | {"targetId": "7"})
+    budget = {"recurrenceTimePeriod": "DAILY", "budgetValue": {"monetaryBudget": {"amount": 5}}}
+    shelf.store("campaigns", CAMPAIGN | {"deliveryStatus": "NOT_DELIVERING", "budgetCaps": budget}, {})
+    products = {"products": [{"productId": "B0EXAMPLE1"}]}
+    ad = {"adId": "5", "campaignId": "3", "state": "ENABLED", "adProduct": "SPONSORED_BRANDS"}
+    shelf.store("ads", ad | {"creative": products})
     for query_text in filter(str.strip, statement.split(";")):
         assert query(shelf.engine, query_text)
 

@@ -28,6 +28,7 @@ DAY, OTHER, THIRD = (TODAY - timedelta(days=n) for n in (3, 200, 400))
 TOLD_ELSEWHERE = {
     "credentials-accepted": "tests/postgres/test_credentials.py",
     "loads-recorded": "tests/dagster/test_refresh_jobs.py",
+    "portfolios-not-listed": "tests/postgres/lone_sync_cases.py",
     "quarantine-replayed": "tests/dagster/test_window_commands.py",
     "summary-updated": "tests/dagster/test_account_summaries.py",
     "waited-for-amazon": "tests/dagster/test_waits_are_told.py",

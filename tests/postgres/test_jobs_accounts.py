@@ -1,6 +1,6 @@
 """The syncs of accounts and of their entities, against the sandbox over HTTP."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -12,15 +12,18 @@ import pytest
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, NotAuthorized
+from bidbeacon_pipelines.reports.windows import local_date
 from bidbeacon_pipelines.sandbox.accounts import MARKETS, AccountBook, AccountCountry
+from bidbeacon_pipelines.sandbox.entities import AD_PRODUCTS, Catalog
 from bidbeacon_pipelines.services.entities import ExportFailedError, sync_entities
 from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.store.accounts import list_accounts, list_keys_without_entities, set_enabled
+from bidbeacon_pipelines.store.accounts import Account, list_accounts, list_keys_without_entities, set_enabled
 from tests.postgres.bench_world import BenchWorld
 from tests.postgres.load_world import add_account
 
-KINDS = {"campaigns", "adGroups", "ads", "targets"}
+EXPORTED = {"campaigns", "adGroups", "ads", "targets"}
+KINDS = EXPORTED | {"portfolios"}
 
 
 class DyingTransport(httpx.HTTPTransport):
@@ -128,19 +131,87 @@ def test_an_account_that_the_database_refuses_does_not_stop_the_others(world: Be
     assert "can't be stored" in problem
 
 
-def test_entities_are_stored_as_the_exports_tell_them(world: BenchWorld) -> None:
-    """Every campaign, ad group, ad and target is there, negative ones too, and the account is synced."""
-    account = world.account()
-    counts = world.sync_entities(account)
+@pytest.mark.parametrize("country_count", [1, 3])
+def test_entities_are_those_of_all_ad_products_and_of_each_country_its_own(
+    world: BenchWorld, country_count: int
+) -> None:
+    """Campaigns with their budgets and dates, ad groups, ads, targets and portfolios, archived and negative ones too."""
+    accounts = accounts_in(world, country_count)
+    for account in accounts:
+        assert KINDS == set(world.sync_entities(account))
+    for account in accounts:
+        catalogs = catalogs_of(world, account)
+        assert true_campaigns(catalogs) == stored(world, account, "campaigns", *CAMPAIGN_COLUMNS)
+        assert {(g.ad_group_id, g.campaign.campaign_id) for c in catalogs for g in c.ad_groups} == stored(
+            world, account, "ad_groups", "ad_group_id", "campaign_id"
+        )
+        assert {(ad.ad_id, ad.state, ad.products) for c in catalogs for ad in c.ads} == {
+            (ad_id, state, tuple(asins))
+            for ad_id, state, *asins in stored(world, account, "ads", "ad_id", "state", "asins")
+        }
+        today = local_date(world.bench.now(), account.time_zone)
+        targets = [target for c in catalogs for target in c.exported_targets(today)]
+        assert {(t.target_id, t.state, t.negative, t.bid, t.ad_group is None) for t in targets} == stored(
+            world, account, "targets", "target_id", "state", "negative", "bid", "ad_group_id IS NULL"
+        )
+        assert {(one.portfolio_id, one.name) for one in catalogs[0].portfolios} == stored(
+            world, account, "portfolios", "portfolio_id", "name"
+        )
+        assert world.account_in(account.account_id, account.country_code).entities_synced_at is not None
+    assert world.query("SELECT * FROM entity_problems") == []
+    assert country_count == len(world.query("SELECT DISTINCT country_code FROM campaigns"))
+
+
+def accounts_in(world: BenchWorld, count: int) -> list[Account]:
+    """Have Amazon list an ads account in so many countries, and return its accounts."""
+    book = world.sandbox.state.world.accounts
+    first, *others = book.accounts
+    mexico = AccountCountry(MARKETS["MX"], 2**53 + 7, "ENTITYMEXICO", rows_per_day=40)
+    countries = (*first.countries, mexico)[:count]
+    world.sandbox.state.world.accounts = AccountBook((replace(first, countries=countries), *others))
+    world.sync_accounts()
+    return [world.account_in(first.account_id, country.country) for country in countries]
+
+
+CAMPAIGN_COLUMNS = ("campaign_id", "ad_product", "name", "state", "budget", "start_date", "currency_code")
+
+
+def true_campaigns(catalogs: Sequence[Catalog]) -> set[tuple[Any, ...]]:
+    """Return the campaigns of an account in one country, of all ad products."""
+    return {
+        (
+            one.campaign_id,
+            one.product,
+            one.name,
+            one.state,
+            one.budget,
+            one.start_date,
+            catalog.market.currency,
+        )
+        for catalog in catalogs
+        for one in catalog.campaigns
+    }
+
+
+def catalogs_of(world: BenchWorld, account: Account) -> list[Catalog]:
+    """Return what an account has in its country, by ad product."""
     owner = world.sandbox.state.world.accounts.find(account.account_id)
     assert owner is not None
-    catalog = world.sandbox.state.world.catalogs(owner)[0]
-    assert (counts["campaigns"], counts["ads"]) == (len(catalog.campaigns), len(catalog.ads))
-    negative = sum(target.negative for target in catalog.targets)
-    assert negative == world.query("SELECT count(*) FROM targets WHERE negative")[0]["count"]
-    names = {campaign.name for campaign in catalog.campaigns}
-    assert names == {row["name"] for row in world.query("SELECT name FROM campaigns")}
-    assert world.account().entities_synced_at is not None
+    country = owner.find_country(account.country_code)
+    assert country is not None
+    return [world.sandbox.state.world.catalog(owner, country, product) for product in AD_PRODUCTS]
+
+
+def stored(world: BenchWorld, account: Account, table: str, *columns: str) -> set[tuple[Any, ...]]:
+    """Return columns of an account's entities; of a list its members."""
+    rows = world.query(
+        f"SELECT {', '.join(columns)} FROM {table} WHERE account_id = :account_id AND country_code = :country_code",
+        **account.identity,
+    )
+    return {
+        tuple(item for value in row.values() for item in (value if isinstance(value, list) else [value]))
+        for row in rows
+    }
 
 
 def test_entities_that_an_export_lacks_stay(world: BenchWorld) -> None:
@@ -161,7 +232,7 @@ def test_exports_in_flight_are_taken_over_by_the_next_run(world: BenchWorld, dyi
     world.sync_entities(account)
     assert len(world.accepted("create_export")) == 4
     adopted = [action["kind"] for action in world.actions("export-requested") if action["adopted"]]
-    assert set(adopted) == KINDS
+    assert set(adopted) == EXPORTED
     assert {"loaded"} == {row["status"] for row in world.query("SELECT status FROM entity_exports")}
 
 
@@ -185,7 +256,7 @@ def test_what_a_failed_sync_has_loaded_is_not_exported_again(world: BenchWorld) 
     world.execute("UPDATE entity_exports SET status = 'loaded' WHERE kind <> 'targets'")
     world.sandbox.state.faults.clear()
     world.sandbox.state.ledger.clear()
-    assert {"targets"} == set(world.sync_entities(account))
+    assert {"targets", "portfolios"} == set(world.sync_entities(account))
     counts = {name: len(world.sandbox.state.ledger.calls(name)) for name in ("create_export", "get_export")}
     assert {"create_export": 0, "get_export": 1} == counts
     assert world.account().entities_synced_at == world.bench.now()
@@ -202,7 +273,7 @@ def test_what_a_failed_sync_has_loaded_lives_for_six_hours(world: BenchWorld) ->
                 world.sync_entities(account)
             world.execute("UPDATE entity_exports SET status = 'loaded'")
         else:
-            assert 4 == len(world.sync_entities(account))
+            assert KINDS == set(world.sync_entities(account))
 
 
 def test_a_failed_export_is_told_and_asked_for_again_by_the_next_sync(world: BenchWorld) -> None:
@@ -215,7 +286,7 @@ def test_a_failed_export_is_told_and_asked_for_again_by_the_next_sync(world: Ben
     assert (failed["kind"], "TIMED_OUT" in failed["reason"]) == ("campaigns", True)
     assert world.account().entities_synced_at is None
     world.sync_entities(account)
-    assert KINDS <= {
+    assert EXPORTED <= {
         row["kind"] for row in world.query("SELECT kind FROM entity_exports WHERE status = 'loaded'")
     }
     assert world.account().entities_synced_at is not None

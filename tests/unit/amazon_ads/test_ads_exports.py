@@ -19,7 +19,7 @@ def export_answer(http_status: int = 200, /, **changes: Any) -> httpx.Response:
 
 @pytest.mark.parametrize("kind", get_args(ExportKind))
 def test_create_asks_as_described(bench: Bench, kind: ExportKind) -> None:
-    """An export is started in its profile, with its own media type both ways, for every state."""
+    """An export is started in its profile, with its own media type both ways, for every ad product and state."""
     bench.amazon.plays(export_answer(202))
     export = create_export(bench.client, "FE", "1111222233334444", kind)
     (call,) = bench.amazon.calls
@@ -28,7 +28,10 @@ def test_create_asks_as_described(bench: Bench, kind: ExportKind) -> None:
     assert call.headers["Content-Type"] == call.headers["Accept"] == media_type
     assert call.headers["Amazon-Advertising-API-Scope"] == "1111222233334444"
     assert bench.amazon.bodies() == [
-        {"adProductFilter": ["SPONSORED_PRODUCTS"], "stateFilter": ["ENABLED", "PAUSED", "ARCHIVED"]}
+        {
+            "adProductFilter": ["SPONSORED_PRODUCTS", "SPONSORED_BRANDS", "SPONSORED_DISPLAY"],
+            "stateFilter": ["ENABLED", "PAUSED", "ARCHIVED"],
+        }
     ]
     assert (export.export_id, export.kind, export.status) == ("exp-1", kind, ExportStatus.PROCESSING)
 

@@ -1,0 +1,129 @@
+"""The commands on entities: campaigns, ad groups, ads, targets and portfolios."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from bidbeacon_pipelines.cli.frame import (
+    CommandFailedError,
+    ExitCode,
+    Json,
+    console,
+    database_url,
+    plain_errors,
+    print_json,
+    report_error,
+)
+from bidbeacon_pipelines.settings import get_settings
+
+entities_app = typer.Typer(
+    no_args_is_help=True, help="Campaigns, ad groups, ads, targets and portfolios, as Amazon sent them last."
+)
+
+OnlyAccount = Annotated[
+    str | None,
+    typer.Option("--account", help="Only this account, or this ads account with all its countries, by key."),
+]
+OnlyCountry = Annotated[str | None, typer.Option("--country", help="Only this country, for example DE.")]
+
+
+@entities_app.command("sync")
+@plain_errors
+def entities_sync(account: OnlyAccount = None, country: OnlyCountry = None, as_json: Json = False) -> None:
+    """Bring entities up to date now, account by account; exits 0 when all were synced, else 1."""
+    from bidbeacon_pipelines.services.workbench import open_workbench
+
+    settings = get_settings()
+    with open_workbench(settings, database_url(settings)) as bench:
+        chosen = _choose(bench.engine, account, country)
+        results = [_sync(bench, one.account_key, as_json=as_json) for one in chosen]
+    failed = sum(result["error"] is not None for result in results)
+    if as_json:
+        print_json(results)
+    else:
+        console.print(f"Synced {len(results) - failed} of {len(results)} accounts.", highlight=False)
+    if failed:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+@entities_app.command("list")
+@plain_errors
+def entities_list(account: OnlyAccount = None, country: OnlyCountry = None, as_json: Json = False) -> None:
+    """Show how many entities of each kind are stored, how many no longer come, and how many were set aside."""
+    from bidbeacon_pipelines.cli.session_output import table_of
+    from bidbeacon_pipelines.store.engine import shared_engine
+    from bidbeacon_pipelines.store.entities import count_entities
+
+    engine = shared_engine(database_url(get_settings()))
+    keys = {one.account_key for one in _choose(engine, account, country)}
+    with engine.begin() as connection:
+        counts = [count for count in count_entities(connection) if count.account_key in keys]
+    if as_json:
+        print_json([count.__dict__ for count in counts])
+    elif counts:
+        columns = ("account", "kind", "stored", "no longer sent", "set aside", "last sent (UTC)")
+        rows = [
+            (one.account_key, one.kind, one.stored, one.gone, one.set_aside, f"{one.seen_at:%Y-%m-%d %H:%M}")
+            for one in counts
+        ]
+        console.print(table_of("Entities", columns, rows))
+    else:
+        console.print("No entities are stored yet: `bidbeacon entities sync` asks Amazon.", highlight=False)
+
+
+def _choose(engine: Any, key: str | None, country: str | None) -> Sequence[Any]:
+    """Return the accounts that the options name: all that can be synced, or those of one key, whatever keeps them from it."""
+    from bidbeacon_pipelines.amazon_ads.countries import normalise_country
+    from bidbeacon_pipelines.store.accounts import UnknownAccountError, list_accounts
+
+    with engine.begin() as connection:
+        accounts = list_accounts(connection)
+    if key is not None:
+        accounts = [one for one in accounts if key in (one.account_key, one.ads_account_key)]
+        if not accounts:
+            raise UnknownAccountError(key)
+    if country is not None:
+        accounts = [one for one in accounts if one.country_code == normalise_country(country)]
+    if key is None:
+        accounts = [one for one in accounts if one.reason_to_skip is None]
+    if not accounts:
+        where = "" if country is None else f" in {country}"
+        raise CommandFailedError(f"There is no account to sync{where}: `bidbeacon accounts list` shows them.")
+    return accounts
+
+
+def _sync(bench: Any, key: str, *, as_json: bool) -> dict[str, Any]:
+    """Sync one account in a session of its own; return its counts by kind, or its error."""
+    from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
+    from bidbeacon_pipelines.cli.session_output import following
+    from bidbeacon_pipelines.ingest.decode import BrokenPartError
+    from bidbeacon_pipelines.services.by_hand import AccountSkippedError
+    from bidbeacon_pipelines.services.entities import ExportFailedError, sync_entities
+    from bidbeacon_pipelines.services.waiting import job_session
+
+    account = bench.account(
+        key
+    )  # anew: the account before may have found out that Amazon refuses our credentials
+    if account.reason_to_skip is not None:
+        return _failed(key, AccountSkippedError(account, account.reason_to_skip))
+    quiet = Console(quiet=True) if as_json else console
+    try:
+        with job_session(
+            bench,
+            "sync-ad-entities",
+            input={"account": key, "via": "command line"},
+            account=account.ref,
+            watched_by=lambda session: following(
+                quiet, bench.sessions, session.session_id, hidden={"export-requested"}
+            ),
+        ) as session:
+            return {"account": key, "counts": sync_entities(bench, session, account), "error": None}
+    except (AdsApiError, BrokenPartError, ExportFailedError) as error:
+        return _failed(key, error)
+
+
+def _failed(key: str, error: Exception) -> dict[str, Any]:
+    report_error(error)
+    return {"account": key, "counts": {}, "error": str(error)}

@@ -1,0 +1,136 @@
+"""The commands `bidbeacon entities sync` and `list` on a real database, against the sandbox over HTTP."""
+
+import json
+import signal
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from bidbeacon_pipelines.cli import app
+from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule
+from bidbeacon_pipelines.settings import PROJECT_ROOT
+from tests.dagster.world import World, wait_until
+
+KINDS = {"campaigns", "adGroups", "ads", "targets", "portfolios"}
+
+
+def run(*arguments: str) -> Result:
+    """Run a command in this process."""
+    return CliRunner().invoke(app, ["entities", *arguments])
+
+
+def synced_keys(world: World) -> list[str]:
+    """Return the accounts that sessions of syncs were about."""
+    return [session["account_key"] for session in world.sessions_of("sync-ad-entities")]
+
+
+def test_sync_of_one_account_prints_a_line_for_each_kind(stocked: World) -> None:
+    """Its session is the same as that of a scheduled run, but for how it was asked for."""
+    key = stocked.account().account_key
+    result = run("sync", "--account", key)
+    assert result.exit_code == 0, result.output
+    lines = [line for line in result.stdout.splitlines() if f"for {key}" in line]
+    assert len(lines) == len(KINDS)
+    assert all(any(f"of {kind} for" in line for line in lines) for kind in KINDS)
+    assert result.stdout.endswith("Synced 1 of 1 accounts.\n")
+    session = stocked.one_session("sync-ad-entities")
+    assert (session["status"], session["input"]["via"]) == ("succeeded", "command line")
+
+
+def test_sync_of_an_ads_account_is_of_all_its_countries(stocked: World) -> None:
+    """Unless one is chosen, which may be called as profiles call it."""
+    account = stocked.account("GB")
+    assert run("sync", "--account", account.ads_account_key).exit_code == 0
+    synced = synced_keys(stocked)
+    assert len(synced) > 1
+    assert {key.partition(".")[2] for key in synced} == {account.account_key.partition(".")[2]}
+    assert run("sync", "--account", account.ads_account_key, "--country", "uk").exit_code == 0
+    assert synced_keys(stocked).count(account.account_key) == 2
+
+
+def test_sync_without_options_is_of_every_account_that_can_be_synced(stocked: World) -> None:
+    """A disabled one is left out."""
+    disabled = stocked.account("JP")
+    stocked.execute(
+        "UPDATE advertiser_accounts SET enabled = false WHERE account_key = :key", key=disabled.account_key
+    )
+    result = run("sync", "--json")
+    assert result.exit_code == 0, result.output
+    told: list[dict[str, Any]] = json.loads(result.stdout)
+    assert sorted(one["account"] for one in told) == sorted(synced_keys(stocked))
+    assert disabled.account_key not in synced_keys(stocked)
+    assert all(set(one["counts"]) == KINDS for one in told)
+
+
+def test_account_that_fails_does_not_stop_the_others(stocked: World) -> None:
+    """Its error is a line, and the exit code says that something failed."""
+    stocked.sandbox.state.faults.add(FaultRule(fault="forbidden", times=1, operation="create_export"))
+    result = run("sync")
+    assert result.exit_code == 1
+    assert "Profile has no rights" in result.stderr.replace("\n", " ")
+    statuses = [session["status"] for session in stocked.sessions_of("sync-ad-entities")]
+    assert (statuses.count("failed"), statuses.count("succeeded")) == (1, len(statuses) - 1)
+    assert f"Synced {len(statuses) - 1} of {len(statuses)} accounts." in result.stdout
+
+
+def test_interrupted_sync_is_taken_over_by_the_next_one(stocked: World) -> None:
+    """It ends as a cancelled session, and its exports are not asked for twice."""
+    key = stocked.account().account_key
+    stocked.sandbox.state.faults.add(
+        FaultRule(fault="slow", operation="get_export", options=FaultOptions(seconds=60))
+    )
+    command = [sys.executable, "-m", "bidbeacon_pipelines", "entities", "sync", "--account", key]
+    with subprocess.Popen(command, cwd=PROJECT_ROOT, stdout=subprocess.DEVNULL) as process:
+        try:
+            wait_until(
+                lambda: bool(stocked.rows("SELECT FROM portfolios")), "the sync waits for its exports", 60
+            )
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=60) == 130
+        finally:
+            process.kill()
+    assert stocked.one_session("sync-ad-entities")["status"] == "cancelled"
+    stocked.sandbox.state.faults.clear()
+    assert run("sync", "--account", key).exit_code == 0
+    assert len(stocked.sandbox.state.ledger.calls("create_export")) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--account", "US.nobody"), "No account 'US.nobody'"),
+        (("--country", "ZA"), "There is no account to sync in ZA"),
+        (("--account", "{key}", "--country", "ZA"), "There is no account to sync in ZA"),
+    ],
+)
+def test_sync_of_nothing_is_one_line(stocked: World, arguments: tuple[str, ...], said: str) -> None:
+    """Nothing is asked of Amazon."""
+    key = stocked.account().account_key
+    result = run("sync", *(argument.format(key=key) for argument in arguments))
+    assert result.exit_code == 1
+    assert said in result.stderr.replace("\n", " ")
+    assert stocked.sandbox.state.ledger.calls("create_export") == []
+
+
+def test_sync_of_a_disabled_account_says_why_it_is_skipped(stocked: World) -> None:
+    """Whoever names it wants to know."""
+    key = stocked.account().account_key
+    stocked.execute("UPDATE advertiser_accounts SET enabled = false WHERE account_key = :key", key=key)
+    result = run("sync", "--account", key)
+    assert result.exit_code == 1
+    assert f"Account {key} is skipped: it is disabled" in result.stderr.replace("\n", " ")
+
+
+def test_list_counts_each_kind_of_an_account(stocked: World) -> None:
+    """Before the first sync it says what to do."""
+    assert "No entities are stored yet" in run("list").stdout
+    key = stocked.account().account_key
+    told = json.loads(run("sync", "--account", key, "--json").stdout)
+    counts = json.loads(run("list", "--json").stdout)
+    assert told[0]["counts"] == {count["kind"]: count["stored"] for count in counts}
+    assert {(key, 0, 0)} == {(count["account_key"], count["gone"], count["set_aside"]) for count in counts}
+    assert key in run("list", "--country", "US").stdout
+    assert "No entities" in run("list", "--country", "JP").stdout

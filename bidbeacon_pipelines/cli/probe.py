@@ -50,10 +50,10 @@ def probe(
     from bidbeacon_pipelines.probe.compare import compare
 
     settings = get_settings()
-    file = _prepare(record)
     with connect(
         settings, on_wait=lambda wait: _say(f"  waiting {wait.seconds:.0f} s: {wait.reason}")
     ) as client:
+        file = _prepare(record)
         run = Probe(client, _pace(settings), _say, account=account, day=day.date() if day else None)
         try:
             run.run()

@@ -14,7 +14,7 @@ from bidbeacon_pipelines.amazon_ads.exports import ExportKind
 from bidbeacon_pipelines.amazon_ads.reports import Period, ad_product_filter
 from bidbeacon_pipelines.probe import shapes
 from bidbeacon_pipelines.probe.shapes import Shape
-from bidbeacon_pipelines.reports.datasets import DATASETS
+from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
 
 FIELD_VARIANTS: Mapping[str, str] = {
     "campaign.country": "campaignCountry.value",
@@ -116,9 +116,13 @@ MIXED = "mixed ad products"
 
 
 def report_checks() -> tuple[ReportCheck, ...]:
-    """Return every dataset of the registry, and last one report of all ad products."""
-    datasets = (ReportCheck(one.name, one.fields, one.ad_products) for one in DATASETS.values())
+    """Return each report that the registry's datasets are asked for in, and last one of all ad products."""
+    datasets = (check for dataset in DATASETS.values() for check in _checks_of(dataset))
     return (*datasets, ReportCheck(MIXED, _COMMON, AD_PRODUCTS))
+
+
+def _checks_of(dataset: Dataset) -> tuple[ReportCheck, ...]:
+    return (ReportCheck(dataset.name, dataset.fields, dataset.ad_products),)
 
 
 @dataclass(frozen=True)

@@ -214,13 +214,17 @@ _ROW_FIELDS: dict[str, Leaf] = {
     "adGroup.id": ROW_ID,
     "ad.id": ROW_ID,
     "target.matchType": or_empty(
-        words("EXACT", "PHRASE", "BROAD", "TARGETING_EXPRESSION", "TARGETING_EXPRESSION_PREDEFINED")
+        words(
+            *("EXACT", "PHRASE", "BROAD", "THEME"),
+            *("TARGETING_EXPRESSION", "TARGETING_EXPRESSION_PREDEFINED"),
+        )
     ),
     "advertisedProduct.marketplace": _MARKETPLACE,
     "convertedProductMarketplace.value": _MARKETPLACE,
     "placementClassification.value": words(
         *("Top of Search on-Amazon", "Detail Page on-Amazon", "Other on-Amazon", "Off Amazon"),
-        *("TOP_OF_SEARCH", "REST_OF_SEARCH", "PRODUCT_PAGE", "SITE_AMAZON_BUSINESS"),
+        *("TOP_OF_SEARCH", "REST_OF_SEARCH", "PRODUCT_PAGE", "OFF_AMAZON"),
+        "SITE_AMAZON_BUSINESS",
     ),
 }
 

@@ -23,7 +23,7 @@ from bidbeacon_pipelines.probe.evidence import (
 )
 from bidbeacon_pipelines.probe.expectations import Call, Refusal, ReportCheck
 from bidbeacon_pipelines.probe.leaves import Leaf, kind_of
-from bidbeacon_pipelines.probe.shapes import ENTITIES, Shape
+from bidbeacon_pipelines.probe.shapes import ENTITIES, Shape, fitting
 from bidbeacon_pipelines.recordings import Exchange
 
 _TOO_MANY = 429
@@ -141,8 +141,7 @@ def _of_bodies(subject: str, shape: Shape, bodies: Iterable[Any]) -> Iterator[Fi
 
 def _differences(value: Any, shape: Shape, path: str) -> Iterator[tuple[str, str, str]]:
     """Yield the check of each difference between a value and its shape, where it is, and what came."""
-    if isinstance(shape, tuple):
-        shape = _fitting(value, shape)
+    shape = fitting(value, shape)
     place = path or "the body"
     if isinstance(shape, Leaf):
         if not shape.accepts(value):
@@ -155,12 +154,6 @@ def _differences(value: Any, shape: Shape, path: str) -> Iterator[tuple[str, str
     else:
         expected = "a list" if isinstance(shape, list) else "an object"
         yield "fields", f"{place}: expected {expected}, got: ", kind_of(value)
-
-
-def _fitting(value: Any, shapes: tuple[Shape, ...]) -> Shape:
-    """Return the first shape of the value's kind, or the last one."""
-    kind = dict if isinstance(value, dict) else list if isinstance(value, list) else Leaf
-    return next((shape for shape in shapes if isinstance(shape, kind)), shapes[-1])
 
 
 def _differences_of_object(

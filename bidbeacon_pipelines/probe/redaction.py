@@ -6,27 +6,27 @@ also in fields that nobody knows; the product's masker for secrets runs over the
 
 import re
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 
-from bidbeacon_pipelines.probe.shapes import vocabularies
+from bidbeacon_pipelines.probe.expectations import CALLS, FIELD_VARIANTS
+from bidbeacon_pipelines.probe.leaves import ANYTHING, Leaf
+from bidbeacon_pipelines.probe.shapes import ENTITIES, ERROR, Shape, fitting, known_words, row_leaf
 from bidbeacon_pipelines.recordings import FILE_HOST, Exchange, Recording, file_text
 from bidbeacon_sessions.redaction import redact
 from bidbeacon_sessions.secret_names import names_secret
 
-_VOCABULARY = vocabularies()
-_WORDS = frozenset(word for words in _VOCABULARY.values() for word in words)
+_WORDS = known_words()
 _MESSAGES = frozenset(
     {"message", "details", "detail", "errorMessage", "failureReason", "error_description", "fieldLocation"}
 )
+_OURS = {other: ours for ours, other in FIELD_VARIANTS.items()}
 _FROM_ANSWERS = frozenset({"advertiserAccountId", "reportIds", "nextToken"})
 _KEPT_NUMBERS = frozenset({"index", "errorId"})
-_ECHO = "query"
-"""What a report was asked for; Amazon repeats it in its answers."""
 _SIZES = ("sizeInBytes", "fileSize")
 _LONGEST_WORD = 80
 _SHORTEST_ID = 9
@@ -56,6 +56,7 @@ class _Redactor:
         self._texts: dict[str, str] = {}
         self._numbers: dict[Decimal, int | Decimal] = {}
         self._files: dict[str, Exchange] = {}
+        self._sent = frozenset(text for one in exchanges for text in _own_texts(one.request))
 
     def recording(self) -> Recording:
         """Redact files first, since answers name their sizes."""
@@ -69,7 +70,7 @@ class _Redactor:
 
     def _file(self, exchange: Exchange) -> Exchange:
         """Return a file under a name of its own, announced with the size that it has, or as wrongly as before."""
-        body = self._value(exchange.body, "")
+        body = self._value(exchange.body, _shape_of_file(exchange))
         size = len(file_text(body))
         is_right = exchange.announced in (exchange.sizes or ())
         return msgspec.structs.replace(
@@ -82,7 +83,7 @@ class _Redactor:
         )
 
     def _call(self, exchange: Exchange) -> Exchange:
-        body = self._value(exchange.body, "")
+        body = self._value(exchange.body, _shape_of_answer(exchange))
         scope = "amazon-advertising-api-scope"
         headers = dict(exchange.request_headers)
         if scope in headers:
@@ -104,21 +105,26 @@ class _Redactor:
             return [self._request(inner, name) for inner in value]
         return self._text(value) if isinstance(value, str) and name in _FROM_ANSWERS else value
 
-    def _value(self, value: Any, name: str) -> Any:
+    def _value(self, value: Any, shape: Shape, name: str = "") -> Any:
+        """Return a value without what is a customer's; `shape` says where the contract has vocabularies."""
+        shape = fitting(value, shape)
         if isinstance(value, dict):
-            return self._object(value)
+            return self._object(value, shape if isinstance(shape, dict) else {})
         if isinstance(value, list):
-            return [self._value(inner, name) for inner in value]
+            inner = shape[0] if isinstance(shape, list) else ANYTHING
+            return [self._value(item, inner, name) for item in value]
+        is_word = isinstance(shape, Leaf) and shape.is_word
         if isinstance(value, str):
-            return self._word_or_text(value, name)
-        if value is None or isinstance(value, bool) or name in _KEPT_NUMBERS:
+            return self._word_or_text(value, name, is_word=is_word)
+        if value is None or isinstance(value, bool) or is_word or name in _KEPT_NUMBERS:
             return value
-        return value if name in _VOCABULARY else self._number(value)
+        return self._number(value)
 
-    def _object(self, value: dict[str, Any]) -> dict[str, Any]:
+    def _object(self, value: dict[str, Any], shape: dict[str, Shape]) -> dict[str, Any]:
+        known = {key.rstrip("?"): inner for key, inner in shape.items()}
         clean = {
-            key if _KEY.fullmatch(key) else self._text(key): (
-                self._request(inner) if key == _ECHO else self._value(inner, key)
+            key if _KEY.fullmatch(key) else self._text(key): self._value(
+                inner, known.get(key, known.get("*", ANYTHING)), key
             )
             for key, inner in value.items()
         }
@@ -128,13 +134,13 @@ class _Redactor:
             clean |= {key: file.announced for key in _SIZES if isinstance(clean.get(key), int)}
         return clean
 
-    def _word_or_text(self, value: str, name: str) -> str:
+    def _word_or_text(self, value: str, name: str, *, is_word: bool) -> str:
         if names_secret(name):
             return "stand-in"
         if name in _MESSAGES:
             return self._message(value) or ""
-        is_word = value in _WORDS or value in _AUTO_TARGETS or not value
-        if is_word or (name in _VOCABULARY and value not in self._texts):
+        is_harmless = not value or value in _WORDS or value in _AUTO_TARGETS or value in self._sent
+        if is_harmless or (is_word and value not in self._texts):
             return _encodable(value[:_LONGEST_WORD])
         if match := _EXPRESSION.fullmatch(value):
             return f'{match[1]}="{self._text(match[2])}"'
@@ -176,6 +182,31 @@ class _Redactor:
 
     def _stand_in_of_part(self, part: str) -> str:
         return part if part in self._texts.values() else self._text(part)
+
+
+def _shape_of_answer(exchange: Exchange) -> Shape:
+    call = next((one for one in CALLS if one.covers(exchange.method, exchange.endpoint)), None)
+    return call.shape if call is not None and exchange.is_success else ERROR
+
+
+def _shape_of_file(exchange: Exchange) -> Shape:
+    if exchange.step in ENTITIES:
+        return [ENTITIES[exchange.step]]
+    rows = exchange.body if isinstance(exchange.body, list) else []
+    names = {name for row in rows if isinstance(row, dict) for name in row}
+    return [{name: row_leaf(_OURS.get(name, name)) for name in names}]
+
+
+def _own_texts(request: Any, name: str = "") -> Iterator[str]:
+    """Yield the texts of a request that did not come from an answer: our own."""
+    if isinstance(request, dict):
+        for key, inner in request.items():
+            yield from _own_texts(inner, key)
+    elif isinstance(request, list):
+        for inner in request:
+            yield from _own_texts(inner, name)
+    elif isinstance(request, str) and name not in _FROM_ANSWERS:
+        yield request
 
 
 def _encodable(text: str) -> str:

@@ -126,6 +126,8 @@ REPORT_ANSWER = {
         }
     ],
 }
+ERROR = {"code?": CODE, "error?": CODE, "errorCode?": CODE}
+"""What is known of the body of a refusal, beside its message."""
 EXPORT = {
     "exportId": TEXT,
     "status": words("PROCESSING", "IN_PROGRESS", "COMPLETED", "FAILED"),
@@ -236,19 +238,24 @@ def row_leaf(field: str) -> Leaf:
     return _ROW_FIELDS.get(field, or_null(TEXT))
 
 
-def vocabularies() -> dict[str, tuple[str, ...]]:
-    """Return the fields whose values come from a vocabulary, by name, with its words where it is a list."""
+def fitting(value: Any, shape: Shape) -> Shape:
+    """Return of several shapes the first of the value's kind, or the last one."""
+    if not isinstance(shape, tuple):
+        return shape
+    kind = dict if isinstance(value, dict) else list if isinstance(value, list) else Leaf
+    return next((one for one in shape if isinstance(one, kind)), shape[-1])
+
+
+def known_words() -> frozenset[str]:
+    """Return all words of the vocabularies that are lists."""
     calls = (TOKEN, ACCOUNTS, PROFILES, ADVERTISER_ACCOUNTS, REPORT_ANSWER, EXPORT)
-    leaves = (pair for shape in (*calls, *ENTITIES.values(), _ROW_FIELDS) for pair in _leaves(shape))
-    return {name: leaf.words for name, leaf in leaves if leaf.is_word}
+    leaves = (leaf for shape in (*calls, *ENTITIES.values(), _ROW_FIELDS) for leaf in _leaves(shape))
+    return frozenset(word for leaf in leaves for word in leaf.words)
 
 
-def _leaves(shape: Shape, name: str = "") -> Iterator[tuple[str, Leaf]]:
+def _leaves(shape: Shape) -> Iterator[Leaf]:
     if isinstance(shape, Leaf):
-        yield name, shape
-    elif isinstance(shape, dict):
-        for key, inner in shape.items():
-            yield from _leaves(inner, key.rstrip("?"))
-    else:
-        for inner in shape:
-            yield from _leaves(inner, name)
+        yield shape
+        return
+    for inner in shape.values() if isinstance(shape, dict) else shape:
+        yield from _leaves(inner)

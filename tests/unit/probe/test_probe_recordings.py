@@ -86,6 +86,14 @@ def test_a_new_field_is_redacted_like_a_known_one() -> None:
     assert account == {"motto": "text-1", "status": "CREATED", "score": account["score"], "isNew": True}
 
 
+@pytest.mark.parametrize("name", ["query", "type", "code", "state", "countryCode", "anything"])
+def test_a_text_is_kept_only_where_the_contract_has_a_vocabulary(name: str) -> None:
+    """A customer's text is replaced under whatever name it comes, also one that has a vocabulary elsewhere."""
+    body = {"adsAccounts": [{"creative": {name: "Dogs first"}, name: "Dogs first"}]}
+    recorded = _written(redacted([_answer(body)]))
+    assert "Dogs first" not in recorded
+
+
 @pytest.mark.parametrize(
     ("message", "clean"),
     [

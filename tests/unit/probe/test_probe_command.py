@@ -17,6 +17,7 @@ from typer.testing import CliRunner, Result
 
 from bidbeacon_pipelines.amazon_ads.tokens import PROCESS_TOKENS
 from bidbeacon_pipelines.cli import app
+from bidbeacon_pipelines.probe.expectations import report_checks
 from bidbeacon_pipelines.sandbox import SandboxConfig
 from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule
 from bidbeacon_pipelines.sandbox.server import running_sandbox
@@ -117,6 +118,16 @@ def test_without_an_account_is_exit_code_1(run_probe: RunProbe, tmp_path: Path) 
     assert "0 differs" in done.stdout
 
 
+def test_incomplete_credentials_leave_no_file_behind(
+    run_probe: RunProbe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a secret nothing is asked, and the line says what to set."""
+    monkeypatch.setenv("BIDBEACON_ADS_API_CLIENT_ID", "amzn1.application-oa2-client.1")
+    done = run_probe("http://127.0.0.1:3040")
+    assert (1, []) == (done.exit_code, list(tmp_path.iterdir()))
+    assert "BIDBEACON_ADS_API_CLIENT_ID, …_CLIENT_SECRET and …_REFRESH_TOKEN" in done.stderr
+
+
 def test_an_interrupt_prints_what_was_found(tmp_path: Path) -> None:
     """Ctrl-C while a report is pending ends with 130, a table, a recording, and no traceback."""
     with running_sandbox(SandboxConfig(**FAST, faults=(PENDING,))) as sandbox:
@@ -137,7 +148,7 @@ def test_an_interrupt_prints_what_was_found(tmp_path: Path) -> None:
             out, err = process.communicate(timeout=240)
     assert 130 == process.returncode
     assert re.search(r"accounts +as expected +status, fields, values", out)
-    assert re.search(r"hourly_targets +could not be checked +request +interrupted", out)
+    assert re.search(rf"{report_checks()[1].name} +could not be checked +request +interrupted", out)
     assert "Traceback" not in err
     assert json.loads((tmp_path / "recording.json").read_text())["exchanges"]
 

@@ -130,15 +130,12 @@ class Probe:
         self._query_accounts({account.region for account in accounts})
         candidates = self._candidates(accounts)
         self.has_account = bool(candidates)
-        if not candidates:
-            return
         first, *others = contract.report_checks()
-        account = candidates[0]
-        for account in candidates:
-            if self._check_report(account, first, file):
-                break
-        for kind in contract.EXPORT_KINDS:
-            self._check_export(account, kind, file)
+        account = next((one for one in candidates if self._check_report(one, first, file)), None)
+        for kind in contract.EXPORT_KINDS if candidates else ():
+            self._check_export(account or candidates[0], kind, file)
+        if account is None:
+            return
         for check in others:
             self._check_report(account, check, file)
         for refusal in contract.REFUSALS:

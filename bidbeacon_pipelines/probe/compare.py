@@ -100,9 +100,7 @@ def _unchecked(subject: str, check: str, reason: str) -> Finding:
 def _of_call(evidence: Evidence, call: Call) -> Iterator[Finding]:
     """Compare the answers of one kind of call: status, fields, values; refusals on purpose are left out."""
     refusals = {refusal.name for refusal in contract.REFUSALS}
-    answers = [
-        one for one in evidence.answers if one.step not in refusals and call.covers(one.method, one.endpoint)
-    ]
+    answers = [one for one in evidence.answers if one.step not in refusals and call.covers(one)]
     good = [one for one in answers if error_of(one) is None]
     if not good:
         reason = next((reason_of(one) for one in reversed(answers)), evidence.gap(call.name))

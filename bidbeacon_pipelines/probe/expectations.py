@@ -14,6 +14,7 @@ from bidbeacon_pipelines.amazon_ads.exports import ExportKind
 from bidbeacon_pipelines.amazon_ads.reports import Period, ad_product_filter
 from bidbeacon_pipelines.probe import shapes
 from bidbeacon_pipelines.probe.shapes import Shape
+from bidbeacon_pipelines.recordings import Exchange
 from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
 
 FIELD_VARIANTS: Mapping[str, str] = {
@@ -44,29 +45,27 @@ TOKEN_PATH = "/auth/o2/token"  # noqa: S105 - a path
 
 @dataclass(frozen=True)
 class Call:
-    """One kind of call: which exchanges are of it, and what it answers."""
+    """One kind of call and what it answers; `request` is a pattern of its method and its path without the region."""
 
     name: str
-    endpoint: str
+    request: str
     status: int
     shape: Shape
 
-    def covers(self, method: str, endpoint: str) -> bool:
-        """Return whether a request is of this kind; an endpoint that begins or ends with `/` is a part."""
-        if self.endpoint.startswith("GET "):
-            return method == "GET" and endpoint.startswith(self.endpoint.removeprefix("GET "))
-        return endpoint.endswith(self.endpoint)
+    def covers(self, exchange: Exchange) -> bool:
+        """Return whether an exchange is of this kind."""
+        return re.fullmatch(self.request, f"{exchange.method} {exchange.endpoint}") is not None
 
 
 CALLS = (
-    Call("token", TOKEN_PATH, 200, shapes.TOKEN),
-    Call("accounts", "/adsAccounts/list", 200, shapes.ACCOUNTS),
+    Call("token", f"POST {TOKEN_PATH}", 200, shapes.TOKEN),
+    Call("accounts", "POST /adsAccounts/list", 200, shapes.ACCOUNTS),
     Call("profiles", "GET /v2/profiles", 200, shapes.PROFILES),
-    Call("newer accounts", QUERY_PATH, 200, shapes.ADVERTISER_ACCOUNTS),
-    Call("create report", CREATE_PATH, 207, shapes.REPORT_ANSWER),
-    Call("retrieve report", RETRIEVE_PATH, 207, shapes.REPORT_ANSWER),
-    Call("create export", "/export", 202, shapes.EXPORT),
-    Call("get export", "GET /exports/", 200, shapes.EXPORT),
+    Call("newer accounts", f"POST {QUERY_PATH}", 200, shapes.ADVERTISER_ACCOUNTS),
+    Call("create report", f"POST {CREATE_PATH}", 207, shapes.REPORT_ANSWER),
+    Call("retrieve report", f"POST {RETRIEVE_PATH}", 207, shapes.REPORT_ANSWER),
+    Call("create export", r"POST /\w+/export", 202, shapes.EXPORT),
+    Call("get export", "GET /exports/.+", 200, shapes.EXPORT),
 )
 
 

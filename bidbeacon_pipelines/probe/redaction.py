@@ -185,7 +185,7 @@ class _Redactor:
 
 
 def _shape_of_answer(exchange: Exchange) -> Shape:
-    call = next((one for one in CALLS if one.covers(exchange.method, exchange.endpoint)), None)
+    call = next((one for one in CALLS if one.covers(exchange)), None)
     return call.shape if call is not None and exchange.is_success else ERROR
 
 

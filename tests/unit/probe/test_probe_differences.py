@@ -237,6 +237,14 @@ def test_an_account_without_rights_is_passed_over(probed: Callable[..., Any]) ->
     assert "but not 1 of the listed" == run.of(Verdict.EXPECTED)["account", "may be reported on"]
 
 
+def test_without_rights_no_further_report_is_asked_for(probed: Callable[..., Any]) -> None:
+    """Each listed account that is not disabled is tried once; entities are exported all the same."""
+    run = probed(faults=[{"fault": "missing_rights"}])
+    assert 3 == len(run.handle.state.ledger.calls("create_report"))
+    assert {(FIRST, "request"), ("refusals", "unknown field")} <= set(run.of(Verdict.UNCHECKED))
+    assert ("campaigns", "fields") in run.of(Verdict.EXPECTED)
+
+
 def test_few_calls(probed: Callable[..., Any]) -> None:
     """One create a dataset, one of all ad products and one a refusal; one export a kind of entity."""
     ledger = probed().handle.state.ledger

@@ -21,7 +21,7 @@ from bidbeacon_pipelines.sandbox.report_request import (
     ReportRequest,
     check_period,
     find_account_id,
-    first_served,
+    first_asked,
     read_create,
     read_retrieve,
     too_old,
@@ -169,7 +169,7 @@ def _strike_refusals(call: Call, request: ReportRequest, first_day: date) -> Non
             "CONTENT_TOO_LARGE", "The report exceeds the maximum size", "reports[0].periods[0]"
         )
     if call.sandbox.faults.find_strike("too_old", call.subject):
-        first = first_served(request, first_day, call.sandbox.config)
+        first = first_asked(request, first_day, call.sandbox.config)
         raise too_old(first, hourly=request.is_hourly)
 
 

@@ -236,28 +236,31 @@ def check_period(request: ReportRequest, today: date, config: SandboxConfig) -> 
     if days > LONGEST_DAYS[grain]:
         text = f"Period of {days} days is too long: at most {LONGEST_DAYS[grain]} days for {grain} reports"
         raise RequestError("400000", text, _PERIOD)
-    first = first_served(request, today, config)
+    first = first_asked(request, today, config)
     if request.start < first:
         raise too_old(first, hourly=request.is_hourly)
 
 
-def first_served(request: ReportRequest, today: date, config: SandboxConfig) -> date:
+def first_asked(request: ReportRequest, today: date, config: SandboxConfig) -> date:
     """Return the oldest day of which there still are reports for one of the ad products asked for."""
     products = request.products or AD_PRODUCTS
     return min(first_day_of(one, today, config, hourly=request.is_hourly) for one in products)
 
 
 def first_day_of(product: AdProduct, today: date, config: SandboxConfig, *, hourly: bool) -> date:
-    """Return an ad product's oldest day: 14 days back hourly, 24 months back daily, or less where that is set."""
+    """Return the oldest day of an ad product, which is later than usual where that is set."""
     days = {
         "SPONSORED_BRANDS": config.brands_history_days,
         "SPONSORED_DISPLAY": config.display_history_days,
     }.get(product)
-    first = today - timedelta(days=HOURLY_DAYS_BACK) if hourly else _months_before(today)
+    first = first_served(today, hourly=hourly)
     return first if days is None else max(first, today - timedelta(days=days))
 
 
-def _months_before(today: date) -> date:
+def first_served(today: date, *, hourly: bool) -> date:
+    """Return the oldest day of which there usually are reports: 14 days back hourly, 24 months back daily."""
+    if hourly:
+        return today - timedelta(days=HOURLY_DAYS_BACK)
     months = today.year * 12 + today.month - 1 - DAILY_MONTHS_BACK
     year, month = divmod(months, 12)
     return date(year, month + 1, min(today.day, calendar.monthrange(year, month + 1)[1]))

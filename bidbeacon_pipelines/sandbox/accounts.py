@@ -1,5 +1,6 @@
 """The countries Amazon Ads sells in, and the sandbox's ads accounts: their countries and profile ids."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from random import Random
@@ -80,6 +81,14 @@ _NAMES = (
     "Żółw i Spółka",
     "Tiny Toys 🧸",
 )
+_Kind = tuple[tuple[str, ...], AccountStatus]
+CREATED: AccountStatus = "CREATED"
+_KNOWN_KINDS: list[_Kind] = [
+    (("US", "CA"), CREATED),
+    (("DE", "GB"), CREATED),
+    (("JP",), CREATED),
+    (("US",), "DISABLED"),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,14 +157,20 @@ class AccountBook:
         return [account for account in self.accounts if account.region == region]
 
 
-def make_accounts(seed: int, count: int, rows_per_day: int | None) -> AccountBook:
-    """Make `count` accounts: four known kinds first (US and CA, DE and GB, JP, a disabled one), then any."""
-    return AccountBook(tuple(_make_account(seed, index, rows_per_day) for index in range(count)))
+def make_accounts(
+    seed: int, count: int, rows_per_day: int | None, countries: Sequence[Sequence[str]] = ()
+) -> AccountBook:
+    """Make `count` accounts: in these countries first, or four known kinds (US and CA, DE and GB, JP, a disabled one), then any.
+
+    The countries of one account are in one region.
+    """
+    kinds = [(tuple(codes), CREATED) for codes in countries] or _KNOWN_KINDS
+    return AccountBook(tuple(_make_account(seed, index, rows_per_day, kinds) for index in range(count)))
 
 
-def _make_account(seed: int, index: int, rows_per_day: int | None) -> Account:
+def _make_account(seed: int, index: int, rows_per_day: int | None, kinds: Sequence[_Kind]) -> Account:
     rng = Random(seed_number(seed, "account", index))  # noqa: S311 - data, not secrets
-    codes, status = _kind(rng, index)
+    codes, status = kinds[index] if index < len(kinds) else _draw_kind(rng)
     name = _NAMES[index % len(_NAMES)]
     return Account(
         account_id=f"amzn1.ads-account.g.{''.join(rng.choices(_LETTERS, k=25))}",
@@ -168,15 +183,7 @@ def _make_account(seed: int, index: int, rows_per_day: int | None) -> Account:
     )
 
 
-def _kind(rng: Random, index: int) -> tuple[tuple[str, ...], AccountStatus]:
-    first: tuple[tuple[tuple[str, ...], AccountStatus], ...] = (
-        (("US", "CA"), "CREATED"),
-        (("DE", "GB"), "CREATED"),
-        (("JP",), "CREATED"),
-        (("US",), "DISABLED"),
-    )
-    if index < len(first):
-        return first[index]
+def _draw_kind(rng: Random) -> _Kind:
     region = rng.choice(REGIONS)
     codes = sorted(code for code, market in MARKETS.items() if market.region == region)
     chosen = tuple(sorted(rng.sample(codes, rng.randint(1, min(3, len(codes))))))

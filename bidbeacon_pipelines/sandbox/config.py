@@ -50,6 +50,9 @@ class SandboxConfig(BaseModel):
 
     seed: int = Field(1, description="Same seed, same accounts, entities and numbers.")
     accounts: int = Field(4, ge=1, le=10_000, description="Ads accounts; each has one or more countries.")
+    countries: tuple[tuple[str, ...], ...] = Field(
+        (), description="Countries of the first ads accounts; absent: those of the four known kinds."
+    )
     rows_per_day: int | None = Field(
         None,
         ge=1,

@@ -46,6 +46,7 @@ ReportFault = Literal[
     "filter_ignored",
     "country_missing",
     "more_parts",
+    "part_listed_twice",
     "single_url",
     "empty_report",
     "appear_rows",
@@ -53,13 +54,19 @@ ReportFault = Literal[
     "bad_rows",
     "unknown_target",
     "vanish_rows",
+    "foreign_rows",
+    "null_products",
+    "other_spellings",
     "number_ids",
     "string_ids",
 ]
 OtherFault = Literal[
     "invalid_grant",
     "throttle_accepted",
+    "one_at_a_time",
     "duplicate_refused",
+    "renamed_fields",
+    "multi_status",
     "missing_rights",
     "too_large",
     "too_old",
@@ -84,6 +91,7 @@ BadRow = Literal[
     "impossible_date",
     "impossible_hour",
     "negative_metric",
+    "unreadable_country",
 ]
 
 CALL_FAULTS: tuple[CallFault, ...] = get_args(CallFault)
@@ -112,6 +120,7 @@ _OPTIONS: dict[FaultName, tuple[str, ...]] = {
     "html_body": ("status",),
     "throttle": _RETRY_AFTER,
     "throttle_accepted": _RETRY_AFTER,
+    "one_at_a_time": _RETRY_AFTER,
     "too_large": ("days",),
     "too_large_later": ("days", "reason"),
     "report_failed": ("code", "reason"),
@@ -125,6 +134,8 @@ _OPTIONS: dict[FaultName, tuple[str, ...]] = {
     "bad_rows": ("share", "kinds"),
     "unknown_target": ("share",),
     "vanish_rows": ("share",),
+    "foreign_rows": ("share",),
+    "null_products": ("share",),
     "partial_failure": ("code", "reason"),
     "wrong_size": ("factor",),
     "part_missing": ("part",),

@@ -14,6 +14,7 @@ from bidbeacon_pipelines.sandbox.call import (
     refuse,
     throttled,
 )
+from bidbeacon_pipelines.sandbox.config import SandboxConfig
 from bidbeacon_pipelines.sandbox.faults import REPORT_FAULTS
 from bidbeacon_pipelines.sandbox.fields import RequestError
 from bidbeacon_pipelines.sandbox.files import MAKING_SECONDS, SignedUrl
@@ -102,7 +103,7 @@ async def create_report(call: Call) -> Response:
     call.concerns(account)
     await _admit(call)
     try:
-        request = read_create(body, call.sandbox.config)
+        request = read_create(body, _config_of(call))
         account = _own_account(call, account)
         first_day = account.first_day(call.now)
         check_period(request, first_day, call.sandbox.config)
@@ -159,6 +160,12 @@ def _own_account(call: Call, account: Account | None) -> Account:
     return account
 
 
+def _config_of(call: Call) -> SandboxConfig:
+    """Return the settings that a create is read with; some of its fields are renamed where that fault strikes."""
+    config, struck = call.sandbox.config, call.sandbox.faults.find_strike("renamed_fields", call.subject)
+    return config if struck is None else config.model_copy(update={"renamed_fields": True})
+
+
 def _strike_refusals(call: Call, request: ReportRequest, first_day: date) -> None:
     if call.sandbox.faults.find_strike("missing_rights", call.subject):
         place = "accessRequestedAccounts[0]"
@@ -180,6 +187,13 @@ def _check_room(call: Call, account: Account, request: ReportRequest) -> None:
         raise refuse(425, {"code": "425", "detail": f"The Request is a duplicate of : {twin.report_id}"})
     if len(in_flight) >= call.sandbox.config.max_reports_in_flight:
         raise throttled()
+    is_busy = any(call.sandbox.reports.in_flight(one, call.now) for one in _accounts_here(call))
+    if is_busy and (rule := call.sandbox.faults.find_strike("one_at_a_time", call.subject)):
+        raise throttled(rule.options.retry_after_header())
+
+
+def _accounts_here(call: Call) -> list[Account]:
+    return call.sandbox.world.accounts.in_region(call.region)
 
 
 def _fail_partially(call: Call) -> None:
@@ -209,11 +223,15 @@ async def _retrieved(call: Call, report: Report) -> Response:
     if report.find_fault("single_url"):
         return answer(describe(report, status) | {"url": urls[0].url})
     sizes = [call.announced_size(path.stat().st_size) for path in paths]
-    return answer(describe(report, status) | {"completedReportParts": describe_parts(sizes, urls)})
+    parts = describe_parts(sizes, urls)
+    if report.find_fault("part_listed_twice"):
+        parts.append(parts[0])
+    return answer(describe(report, status) | {"completedReportParts": parts})
 
 
 def _refused(call: Call, error: RequestError) -> Refusal:
-    if call.sandbox.config.refusals == "multi_status":
+    struck = call.sandbox.faults.find_strike("multi_status", call.subject)
+    if call.sandbox.config.refusals == "multi_status" or struck is not None:
         return Refusal(answer_errors(error))
     status = _STATUSES.get(error.code, 400)
     return refuse(status, {"code": error.code, "message": error.message, "fieldLocation": error.location})

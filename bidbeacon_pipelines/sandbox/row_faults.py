@@ -1,4 +1,4 @@
-"""Changes a report's rows as its faults say: rows that can't be read, of unknown targets, restated, new or gone."""
+"""Changes a report's rows as its faults say: rows that can't be read, of other regions, of unknown targets, restated, new or gone."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -8,6 +8,7 @@ from typing import Any
 from bidbeacon_pipelines.sandbox.entities import DAYS, Catalog
 from bidbeacon_pipelines.sandbox.faults import BadRow, FaultName, FaultOptions, FaultRule
 from bidbeacon_pipelines.sandbox.fields import ID_FIELDS, METRICS
+from bidbeacon_pipelines.sandbox.report_request import COUNTRY_FIELDS
 from bidbeacon_pipelines.sandbox.rows import from_json, to_json
 from bidbeacon_pipelines.sandbox.seeded import seed_number
 
@@ -81,6 +82,39 @@ def _with_bad_rows(rows: Iterator[str], rng: Random, options: FaultOptions) -> I
             yield row
 
 
+def _with_foreign_rows(rows: Iterator[str], rng: Random, options: FaultOptions) -> Iterator[str]:
+    """Add rows of a country in another region, with its currency: a report of a global account has such."""
+    share = _share(options, 0.05)
+    for row in rows:
+        yield row
+        if rng.random() < share:
+            yield to_json(_in_another_region(from_json(row)))
+
+
+def _in_another_region(row: _Row) -> _Row:
+    here = {row[field] for field in COUNTRY_FIELDS if field in row}
+    country, currency = ("BR", "BRL") if here & {"AU", "JP", "SG"} else ("AU", "AUD")
+    told = dict.fromkeys((field for field in COUNTRY_FIELDS if field in row), country)
+    return row | told | {"budgetCurrency.value": currency}
+
+
+def _with_null_products(rows: Iterator[str], rng: Random, options: FaultOptions) -> Iterator[str]:
+    share = _share(options, 0.05)
+    for row in map(from_json, rows):
+        products = [field for field in row if field.startswith("advertisedProduct")]
+        yield to_json(row | dict.fromkeys(products) if rng.random() < share else row)
+
+
+def _with_other_spellings(rows: Iterator[str], _: Random, __: FaultOptions) -> Iterator[str]:
+    """Write `UK`, and ad products as filters do."""
+    for row in map(from_json, rows):
+        told = {field: "UK" for field in COUNTRY_FIELDS if row.get(field) == "GB"}
+        product = row.get("adProduct.value")
+        if product is not None:
+            told["adProduct.value"] = product.upper().replace(" ", "_")
+        yield to_json(row | told)
+
+
 def _with_ids(write: Callable[[Any], Any]) -> _RowFault:
     """Make the fault that writes every id of a row in one way."""
 
@@ -96,6 +130,9 @@ _ROW_FAULTS: dict[FaultName, _RowFault] = {
     "bad_rows": _with_bad_rows,
     "unknown_target": _with_unknown_targets,
     "vanish_rows": _vanished,
+    "foreign_rows": _with_foreign_rows,
+    "null_products": _with_null_products,
+    "other_spellings": _with_other_spellings,
     "number_ids": _with_ids(int),
     "string_ids": _with_ids(str),
 }
@@ -144,6 +181,13 @@ def _negative_metric(row: _Row, rng: Random) -> list[_Row]:
     return [row | {key: -rng.randint(1, 9)}]
 
 
+def _unreadable_country(row: _Row, rng: Random) -> list[_Row]:
+    field = next((field for field in COUNTRY_FIELDS if field in row), COUNTRY_FIELDS[0])
+    country: Any = rng.choice([False, 0, [], None])
+    rest = {key: value for key, value in row.items() if key != field}
+    return [rest if country is None else rest | {field: country}]
+
+
 _SPOILERS: dict[BadRow, Callable[[_Row, Random], list[_Row]]] = {
     "missing_field": _missing_field,
     "wrong_type": _wrong_type,
@@ -153,4 +197,5 @@ _SPOILERS: dict[BadRow, Callable[[_Row, Random], list[_Row]]] = {
     "impossible_date": _impossible_date,
     "impossible_hour": _impossible_hour,
     "negative_metric": _negative_metric,
+    "unreadable_country": _unreadable_country,
 }

@@ -63,7 +63,14 @@ HARMLESS: dict[str, Case] = {
     ),
     "more_parts: two": Case(faults=(once("more_parts"),), downloads=2),
     "more_parts: 100": Case(faults=(once("more_parts", parts=100),), downloads=100),
+    "part_listed_twice": Case(faults=(once("part_listed_twice"),)),
     "single_url": Case(faults=(once("single_url"),)),
+    "foreign_rows": Case(faults=(once("foreign_rows", share=0.5),)),
+    "null_products: targets have none": Case(faults=(once("null_products", share=1),)),
+    "other_spellings": Case(faults=(once("other_spellings"),)),
+    "renamed_fields: asked for by their other names": Case(
+        faults=(fault("renamed_fields"),), strikes=(2,), creates=2
+    ),
     "number_ids": Case(faults=(once("number_ids"),)),
     "string_ids": Case(faults=(once("string_ids"),)),
     "no_resign: the url lives": Case(faults=(fault("no_resign"),)),
@@ -116,6 +123,9 @@ THROTTLED: dict[str, Case] = {
     ),
     "throttle_accepted: no Retry-After": Throttled(
         faults=(once("throttle_accepted", retry_after="none"),), reports=2
+    ),
+    "one_at_a_time: somebody else's report is made first": Throttled(
+        faults=(once("one_at_a_time", retry_after="none"),), twin=True, reports=2
     ),
     "duplicate_refused: somebody else's is taken over": Case(
         faults=(once("duplicate_refused"),),
@@ -186,6 +196,15 @@ REFUSED: dict[str, Case] = {
         faults=(fault("missing_rights"),),
         told=("windows-queued", "account-needs-person", "report-failed"),
         strikes=(1,),
+        creates=1,
+        seconds=0,
+        reason="Multi-account authorization failed",
+        person=r"Multi-account authorization failed.*Grant the .* right to report.*accounts enable CA\.1kc1",
+    ),
+    "multi_status: the same inside a 207": NeedsPerson(
+        faults=(fault("missing_rights"), fault("multi_status")),
+        told=("windows-queued", "account-needs-person", "report-failed"),
+        strikes=(1, 1),
         creates=1,
         seconds=0,
         reason="Multi-account authorization failed",
@@ -392,6 +411,10 @@ ROWS: dict[str, Case] = {
     ),
     "bad_rows: negative_metric": TooManyBad(
         faults=bad("negative_metric", 1), quarantined=r"metric\.\w+: expected .*, got: -\d"
+    ),
+    "bad_rows: unreadable_country": TooManyBad(
+        faults=bad("unreadable_country", 1),
+        quarantined=r"campaign\.country: expected a country of two letters, got: (False|0|\[\]|None)",
     ),
     "bad_rows: all, and there is older data": TooManyBad(
         faults=bad("wrong_type", 1),

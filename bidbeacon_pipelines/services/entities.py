@@ -38,10 +38,14 @@ from bidbeacon_pipelines.ingest.decode import BrokenPartError, iter_values
 from bidbeacon_pipelines.ingest.entities import EntityProblems, read_entities
 from bidbeacon_pipelines.ingest.targets import TargetIndex
 from bidbeacon_pipelines.services.download_folders import download_folder
-from bidbeacon_pipelines.services.people import note_refusal
+from bidbeacon_pipelines.services.people import is_credential_error, note_refusal
 from bidbeacon_pipelines.services.workbench import Workbench
-from bidbeacon_pipelines.store.accounts import Account, set_entities_synced
-from bidbeacon_pipelines.store.ads_accounts import forget_refusals
+from bidbeacon_pipelines.store.accounts import (
+    Account,
+    count_export_refusal,
+    forget_export_refusals,
+    set_entities_synced,
+)
 from bidbeacon_pipelines.store.entities import (
     end_export,
     find_export_in_flight,
@@ -81,7 +85,7 @@ def sync_entities(bench: Workbench, session: SessionRecorder, account: Account) 
 
     Raises:
         ExportFailedError: one of the four failed; those before it are stored.
-        AuthError: Amazon refuses the account, or our credentials; nothing more is asked until a person acts.
+        AuthError: Amazon refuses the account's exports, or our credentials.
         AdsApiError: as its tree says.
     """
     if account.profile_id is None:
@@ -92,7 +96,10 @@ def sync_entities(bench: Workbench, session: SessionRecorder, account: Account) 
         return _sync_all(bench, session, account, account.profile_id)
     except AuthError as error:
         with bench.engine.begin() as connection:
-            note_refusal(connection, session, account.account_id, error)
+            if is_credential_error(error):
+                note_refusal(connection, session, account.account_id, error)
+            else:  # concerns this country's profile, and says nothing about reports
+                count_export_refusal(connection, account, bench.now())
         raise
 
 
@@ -142,7 +149,7 @@ def _keep(bench: Workbench, session: SessionRecorder, account: Account, export: 
     try:
         with bench.engine.begin() as connection:
             own_id = insert_export(connection, account, export.kind, export.export_id, bench.now())
-            forget_refusals(connection, account.account_id)
+            forget_export_refusals(connection, account)
             session.add_in(connection, ExportRequested(**facts, export_id=export.export_id))
     except IntegrityError:
         with bench.engine.begin() as connection:
@@ -242,7 +249,7 @@ def _store(
         with bench.engine.begin() as connection:
             synced = store_entities(connection, account, export.kind, iter_values(file))
             end_export(connection, own_id, status="loaded", row_count=synced.rows, failure=synced.reason)
-            forget_refusals(connection, account.account_id)
+            forget_export_refusals(connection, account)
             session.add_in(connection, synced)
     return synced.rows
 

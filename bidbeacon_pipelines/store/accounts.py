@@ -144,7 +144,9 @@ def set_enabled(connection: Connection, key: str, *, enabled: bool) -> None:
     """
     account = get_account(connection, key)
     connection.execute(
-        text("UPDATE advertiser_accounts SET enabled = :enabled WHERE account_key = :key"),
+        text("""UPDATE advertiser_accounts
+                   SET enabled = :enabled, export_refusals = CASE WHEN :enabled THEN 0 ELSE export_refusals END
+                 WHERE account_key = :key"""),
         {"key": key, "enabled": enabled},
     )
     connection.execute(
@@ -166,19 +168,45 @@ def set_entities_synced(connection: Connection, account: Account, at: datetime) 
     )
 
 
+def count_export_refusal(connection: Connection, account: Account, at: datetime) -> int:
+    """Count one more refusal of an account's exports; return how many there are in a row."""
+    row = connection.execute(
+        text("""UPDATE advertiser_accounts
+                   SET export_refusals = least(export_refusals + 1, 1000), export_refused_at = :at
+                 WHERE account_id = :account_id AND country_code = :country_code RETURNING export_refusals"""),
+        account.identity | {"at": at},
+    )
+    return int(row.scalar_one())
+
+
+def forget_export_refusals(connection: Connection, account: Account) -> None:
+    """Note that Amazon has answered for an account's exports: refusals before that don't count any more."""
+    connection.execute(
+        text("""UPDATE advertiser_accounts SET export_refusals = 0
+                 WHERE account_id = :account_id AND country_code = :country_code AND export_refusals > 0"""),
+        account.identity,
+    )
+
+
+MOST_EXPORT_REFUSALS = 3
+"""So many refusals in a row of an account's exports are believed: then they are asked for rarely."""
+
+
 def list_keys_without_entities(
     connection: Connection, *, synced_before: datetime, missed_before: datetime
 ) -> Sequence[str]:
-    """Give the keys of active accounts whose entities are to be synced.
+    """Return the keys of active accounts whose entities are to be synced.
 
     Args:
         connection: where to look.
         synced_before: those whose last sync is older, or that never had one.
-        missed_before: those whose last sync is older, and that have loaded rows since whose target nobody knows.
+        missed_before: those whose last sync is older, and that have loaded rows since whose target nobody knows; also those whose exports
+            Amazon has refused too often in a row, the last time before this.
     """
     rows = connection.execute(
         text(f"""SELECT account_key FROM {_FROM}
                  WHERE {IS_ACTIVE} AND o.needs_person IS NULL AND profile_id IS NOT NULL
+                   AND (export_refusals < {MOST_EXPORT_REFUSALS} OR export_refused_at < :missed)
                    AND (entities_synced_at IS NULL OR entities_synced_at < :synced
                         OR entities_synced_at < :missed AND EXISTS (
                            SELECT FROM report_windows w

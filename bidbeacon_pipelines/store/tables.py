@@ -107,6 +107,8 @@ class AdvertiserAccount(PipelinesBase):
     first_seen_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     synced_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     entities_synced_at: Mapped[datetime | None]
+    export_refusals: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+    export_refused_at: Mapped[datetime | None]
 
     __table_args__ = (
         CheckConstraint("country_code ~ '^[A-Z]{2}$' AND country_code <> 'UK'", name="country_is_iso"),

@@ -566,6 +566,8 @@ def _create_pipeline_tables() -> None:
         ),
         sa.Column("synced_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("entities_synced_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("export_refusals", sa.SmallInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("export_refused_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
             "account_key ~ '^[A-Za-z0-9._-]+$'", name=op.f("ck_advertiser_accounts_key_is_plain")
         ),

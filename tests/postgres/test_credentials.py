@@ -13,6 +13,7 @@ from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endp
 from bidbeacon_pipelines.amazon_ads.errors import InvalidGrant, NotAuthorized
 from bidbeacon_pipelines.amazon_ads.exports import create_export
 from bidbeacon_pipelines.amazon_ads.throttle import LaneGaps, LocalLanes
+from bidbeacon_pipelines.defs.schedules import ENTITIES_LIVE, ENTITIES_MISSED_LIVE
 from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.reports.verdicts import Cause
 from bidbeacon_pipelines.sandbox.server import SandboxHandle
@@ -167,35 +168,48 @@ def test_an_account_sync_that_is_refused_marks_all_accounts(world: BenchWorld, a
     assert len(world.actions("credentials-refused")) == 1
 
 
-def test_entity_syncs_that_are_refused_for_their_account_mark_it_alone(world: BenchWorld) -> None:
-    """The third 403 in a row of one ads account is its own: no sync of it is started again, and the others go on."""
-    account = world.account()
-    world.break_with("forbidden", operation="create_export")
-    for refusals in range(3):
-        assert (refusals, None) == (world.account().refusals, world.account().needs_person)
+def test_exports_that_are_refused_concern_their_country_alone(world: BenchWorld) -> None:
+    """After the third 403 in a row no sync of this country is started for hours; its ads account's reports and the other country go on."""
+    refused, other = world.account(), world.account("CA")
+    world.break_with("forbidden", operation="create_export", times=3)
+    for _ in range(3):
+        assert refused.account_key in syncs_due(world)
         with pytest.raises(NotAuthorized):
-            world.sync_entities(account)
-    marks = world.query(
-        "SELECT ads_account_key, needs_person_for FROM ads_accounts WHERE needs_person IS NOT NULL"
-    )
-    assert [{"ads_account_key": account.ads_account_key, "needs_person_for": "account"}] == marks
-    told = {action["account"] for action in world.actions("account-needs-person")}
-    assert {account.account_key, world.account("CA").account_key} == told
-    with world.engine.begin() as connection:
-        assert account.account_key not in list_keys_without_entities(connection, **AGES)
+            world.sync_entities(refused)
+    assert {other.account_key} == syncs_due(world) & {refused.account_key, other.account_key}
+    assert [] == world.query("SELECT FROM ads_accounts WHERE needs_person IS NOT NULL OR refusals > 0")
+    world.load(refused, DAY)
+    assert "loaded" == world.window(refused, DAY).status
+    world.advance(hours=6)
+    assert refused.account_key in syncs_due(world)
 
 
-def test_an_answer_as_it_should_be_makes_refusals_before_it_forgotten(world: BenchWorld) -> None:
-    """Two refusals, an export that is accepted, and two more refusals are no reason to stop asking."""
+def test_a_person_or_an_accepted_export_makes_refusals_of_exports_forgotten(world: BenchWorld) -> None:
+    """Two refusals, an export that is accepted, and two more are no reason to wait; nor are three before a person enables the account."""
     account = world.account()
-    for _ in range(2):
-        world.break_with("forbidden", operation="create_export", times=2)
-        for _ in range(2):
+    for refusals in (2, 2, 3):
+        world.break_with("forbidden", operation="create_export", times=refusals)
+        for _ in range(refusals):
             with pytest.raises(NotAuthorized):
                 world.sync_entities(account)
-        assert (2, None) == (world.account().refusals, world.account().needs_person)
-        world.sync_entities(account)
-        assert world.account().refusals == 0
+        assert (account.account_key in syncs_due(world)) == (refusals < 3)
+        if refusals < 3:
+            world.sync_entities(account)
+            world.advance(days=2)
+    with world.engine.begin() as connection:
+        set_enabled(connection, account.account_key, enabled=True)
+    assert account.account_key in syncs_due(world)
+
+
+def syncs_due(world: BenchWorld) -> set[str]:
+    """Return the accounts whose entities are to be synced now, as the sensor asks for them."""
+    now = world.bench.now()
+    with world.engine.begin() as connection:
+        return set(
+            list_keys_without_entities(
+                connection, synced_before=now - ENTITIES_LIVE, missed_before=now - ENTITIES_MISSED_LIVE
+            )
+        )
 
 
 def _need_person(world: BenchWorld, account: Account) -> None:

@@ -90,11 +90,14 @@ def refresh_due_accounts(context: SensorEvaluationContext) -> Iterator[RunReques
     description="Starts one run for all reports that are due for a look or can be created now, at most one a minute.",
 )
 def poll_reports_in_flight(context: SensorEvaluationContext) -> Iterator[RunRequest | SkipReason]:
-    """Look for reports whose next look is due or that can be created, and for loads that Dagster does not know of."""
+    """Look for reports whose next look is due or that can be created, and for loads that Dagster does not know of.
+
+    A look that failed is no reason to wait: what went wrong concerns one request, which rests by itself, and the look is everybody's.
+    """
     reason = _nobody_to_ask(get_settings()) or _nothing_to_poll()
     if reason is not None:
         yield SkipReason(reason)
-    elif busy_accounts(context.instance, poll_reports.name):
+    elif list_runs_under_way(session_store(), context.instance, poll_reports.name):
         yield SkipReason("The last look is under way.")
     elif _is_just_polled(context.instance):
         yield SkipReason("The last look began less than a minute ago.")

@@ -4,9 +4,15 @@ Days are all that is split by: each dataset asks for one ad product so far.
 """
 
 from collections.abc import Mapping
+from datetime import date, timedelta
 
 from bidbeacon_pipelines.reports.datasets import Dataset
 from bidbeacon_pipelines.reports.lifecycle import Failure, FailureKind
+
+Learned = Mapping[str, tuple[int, date]]
+"""By dataset, the most days of a report that Amazon made, and the day on which it refused more."""
+TRIED_AGAIN_AFTER = timedelta(days=28)
+_MOST_DOUBLINGS = 10
 
 
 def shorter_period(failure: Failure | None, *, days: int, longest_days: int) -> int | None:
@@ -26,11 +32,16 @@ def shorter_period(failure: Failure | None, *, days: int, longest_days: int) -> 
     return days // 2 if says_so or fails_always else None
 
 
-def longest_period(dataset: Dataset, learned: Mapping[str, int]) -> int:
+def longest_period(dataset: Dataset, learned: Learned, today: date) -> int:
     """Return how many days one report may span: Amazon's limit, or less where that was learned of the ads account.
+
+    What was learned doubles every four weeks: an account shrinks, and reports that failed in an incident were not too large.
 
     Args:
         dataset: Its registry entry.
-        learned: By dataset, the most days of a report, where Amazon has refused more.
+        learned: What is known of the ads account.
+        today: The date, UTC.
     """
-    return min(dataset.longest_period_days, learned.get(dataset.name, dataset.longest_period_days))
+    days, since = learned.get(dataset.name, (dataset.longest_period_days, today))
+    doublings = min(max((today - since) // TRIED_AGAIN_AFTER, 0), _MOST_DOUBLINGS)
+    return min(days << doublings, dataset.longest_period_days)

@@ -168,6 +168,7 @@ def plan_due(
     now, patience = bench.now(), timedelta(hours=bench.settings.wait_for_countries_hours)
     with bench.engine.begin() as connection:
         lock_planning(connection, ads_account.account_id)
+        ads_account = get_ads_account_by_id(connection, ads_account.account_id)
         drafts = _drafts(connection, ads_account, now, patience if len(active) > 1 else timedelta(0))
         waiting = [draft for draft in drafts if draft.waits(now, patience)]
         for draft in drafts:
@@ -188,9 +189,11 @@ def plan_due(
 def _drafts(
     connection: Connection, ads_account: AdsAccount, now: datetime, patience: timedelta
 ) -> list[_Draft]:
+    plans = list_plans(
+        connection, ads_account.account_id
+    )  # first: what is being sent takes its windows along
     days = list_days_to_plan(connection, ads_account.account_id, list(DATASETS), now=now)
     next_due = list_next_due(connection, ads_account.account_id, after=now, until=now + patience)
-    plans = list_plans(connection, ads_account.account_id)
     by_hand = [plan for plan in plans if plan.by_hand]
     return [
         _Draft(
@@ -213,7 +216,7 @@ def _plan_dataset(
     """Store the cover of a dataset's due days in place of what was planned before; record it where it is another."""
     planned = plan_requests(
         draft.due,
-        longest_days=longest_period(draft.dataset, ads_account.longest_periods),
+        longest_days=longest_period(draft.dataset, ads_account.longest_periods, now.date()),
         wanted=draft.wanted,
     )
     before = [PlannedRequest(one.start, one.end, one.by_hand) for one in draft.stored]
@@ -256,7 +259,9 @@ def plan_by_hand(
         ]
         open_days = [day for day in days if not _is_planned(planned, dataset.name, day)]
         requests = plan_requests(
-            (), longest_days=longest_period(dataset, ads_account.longest_periods), wanted=open_days
+            (),
+            longest_days=longest_period(dataset, ads_account.longest_periods, bench.now().date()),
+            wanted=open_days,
         )
         added = [
             _insert(connection, session, ads_account, dataset, request, bench.now()) for request in requests

@@ -6,7 +6,7 @@ state, decides again, and goes on.
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -71,21 +71,26 @@ from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.accounts import Account, list_countries
 from bidbeacon_pipelines.store.ads_accounts import (
+    AdsAccount,
     forget_plans,
     forget_refusals,
     get_ads_account_by_id,
+    replan_released,
     set_longest_period,
 )
 from bidbeacon_pipelines.store.entities import list_targets
 from bidbeacon_pipelines.store.locks import LockTakenError
 from bidbeacon_pipelines.store.performance import Scope, lock_rows
 from bidbeacon_pipelines.store.requests import (
+    ClaimLostError,
     Request,
     claim_request,
     delete_plans,
     hold_claim,
     hold_request,
+    lock_planning,
     pass_over,
+    put_off_request,
     release_claim,
     update_request,
 )
@@ -96,7 +101,9 @@ from bidbeacon_pipelines.store.windows import (
     is_needed,
     list_windows_of_request,
 )
-from bidbeacon_sessions import Action, SessionRecorder
+from bidbeacon_sessions import Action, SessionClosedError, SessionRecorder
+
+REST_AFTER_ERROR = timedelta(minutes=5)
 
 
 def lifecycle_policy(settings: Settings, dataset: Dataset) -> LifecyclePolicy:
@@ -109,6 +116,8 @@ def lifecycle_policy(settings: Settings, dataset: Dataset) -> LifecyclePolicy:
 def drive_request(bench: Workbench, session: SessionRecorder, request_id: int) -> RequestStatus | None:
     """Take every step of a request that can be taken now.
 
+    A request that something unforeseen goes wrong with rests for a while, so that it doesn't fail every look at the others.
+
     Returns:
         Where the request is then; None where it had ended, or another living session works on it.
 
@@ -119,9 +128,14 @@ def drive_request(bench: Workbench, session: SessionRecorder, request_id: int) -
         request = claim_request(connection, request_id, session.session_id)
         if request is None:
             return None
-    driver = _Driver(bench, session, request)
     try:
-        return driver.run()
+        return _Driver(bench, session, request).run()
+    except (ClaimLostError, SessionClosedError):
+        raise
+    except Exception:
+        with bench.engine.begin() as connection:
+            put_off_request(connection, request_id, session.session_id, bench.now() + REST_AFTER_ERROR)
+        raise
     finally:
         with bench.engine.begin() as connection:
             release_claim(connection, request_id, session.session_id)
@@ -188,6 +202,7 @@ class _Driver:
                     connection,
                     WindowSkipped(**skipped, reason=SkipReason.ACCOUNT_DISABLED, detail=reason),
                 )
+            self._replan_released(connection)
 
     def _take(self, step: Step) -> bool:
         """Take a step; return False where nothing more can be done now."""
@@ -260,7 +275,7 @@ class _Driver:
 
     def _is_too_long(self, request: Request) -> bool:
         """Return whether a plan is longer than what has been learned since: it is planned anew."""
-        return _days(request) > longest_period(self._dataset, self._ads_account.longest_periods)
+        return _days(request) > self._longest_period(self._ads_account)
 
     def _attach(self, connection: Connection, now: datetime) -> None:
         """Make windows wait for the report, and say which refreshes it makes unnecessary."""
@@ -449,6 +464,7 @@ class _Driver:
             facts = LoadFacts(request, report.report_id, account.currency_code, len(parts), size, seconds)
             for action in told_of_load(result, facts):
                 self._session.add_in(connection, action)
+            self._replan_released(connection)
             self._rows += result.rows
             state = self._state if more else self._answered(transitions.Loaded())
             columns = {"part_count": len(parts), "byte_count": size, "row_count": self._rows}
@@ -499,22 +515,27 @@ class _Driver:
             update_request(connection, self._request.id, self._session.session_id, **columns_of(state, now))
             again = self._due_again(state, step, now)
             fail_windows(connection, self._request.id, reason=step.reason, next_refresh_at=again)
+            self._replan_released(connection)
             self._session.add_in(connection, action)
         self._state = state
 
     def _shorter_period(self, state: RequestState) -> int | None:
         """Return the most days to ask for at a time from now on, where the report was too large."""
         with self._bench.engine.begin() as connection:
-            known = get_ads_account_by_id(connection, self._request.account_id).longest_periods
-        longest = longest_period(self._dataset, known)
+            ads_account = get_ads_account_by_id(connection, self._request.account_id)
+        longest = self._longest_period(ads_account)
         return shorter_period(state.failure, days=_days(self._request), longest_days=longest)
+
+    def _longest_period(self, ads_account: AdsAccount) -> int:
+        return longest_period(self._dataset, ads_account.longest_periods, self._bench.now().date())
 
     def _split(self, state: RequestState, step: GiveUp, days: int) -> None:
         """End a request that was too large: its windows, of all countries, are due at once, in shorter periods, and this is remembered."""
         now = self._bench.now()
         with self._bench.engine.begin() as connection:
+            lock_planning(connection, self._request.account_id)
             update_request(connection, self._request.id, self._session.session_id, **columns_of(state, now))
-            set_longest_period(connection, self._request.account_id, self._dataset.name, days)
+            self._learn_longest_period(connection, days)
             again: dict[tuple[str, date], datetime | None] = {
                 (self._countries[key].country_code, window.window_date): now
                 for key, windows in self._windows.items()
@@ -525,6 +546,18 @@ class _Driver:
             )
             self._session.add_in(connection, ReportSplit(**self._facts, reason=step.reason, days=days))
         self._state = state
+
+    def _learn_longest_period(self, connection: Connection, days: int) -> None:
+        """Remember how many days a report may span, unless fewer are known; what is due is planned anew. The caller has locked planning."""
+        account_id, today = self._request.account_id, self._bench.now().date()
+        if days < self._longest_period(get_ads_account_by_id(connection, account_id)):
+            set_longest_period(connection, account_id, self._dataset.name, days, since=today)
+        forget_plans(connection, account_id)
+
+    def _replan_released(self, connection: Connection) -> None:
+        """Have windows planned that were released in this transaction, and fell due while they waited for the report."""
+        lock_planning(connection, self._request.account_id)
+        replan_released(connection, self._request.account_id, self._request.id)
 
     def _due_again(
         self, state: RequestState, step: GiveUp, now: datetime

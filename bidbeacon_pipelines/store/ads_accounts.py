@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, text
@@ -24,7 +24,7 @@ class AdsAccount:
     needs_person: str | None
     needs_person_for: str | None
     refusals: int
-    longest_periods: dict[str, int] = field(default_factory=dict)
+    longest_periods: dict[str, tuple[int, date]] = field(default_factory=dict)
 
     @property
     def ref(self) -> AccountRef:
@@ -135,15 +135,31 @@ def forget_plans(connection: Connection, account_id: str) -> None:
     )
 
 
-def set_longest_period(connection: Connection, account_id: str, dataset: str, days: int) -> None:
-    """Store the most days of a report of an ads account, and have what is due planned anew; a smaller number that is known already stays."""
+def replan_released(connection: Connection, account_id: str, request_id: int) -> None:
+    """Have an ads account planned anew where windows that waited for a request fell due before it was last planned.
+
+    Planning left them out, since they were in a report then. The caller keeps planning locked, which could go over this mark otherwise.
+    """
+    connection.execute(
+        text("""UPDATE ads_accounts o SET planned_at = NULL
+                 WHERE account_id = :account_id
+                   AND EXISTS (SELECT FROM report_windows w
+                                WHERE w.account_id = o.account_id AND w.last_request_id = :request_id AND w.request_id IS NULL
+                                  AND w.next_refresh_at <= o.planned_at)"""),
+        {"account_id": account_id, "request_id": request_id},
+    )
+
+
+def set_longest_period(
+    connection: Connection, account_id: str, dataset: str, days: int, *, since: date
+) -> None:
+    """Store the most days of a report of an ads account, and when more were refused."""
     connection.execute(
         text("""UPDATE ads_accounts
-                   SET longest_periods = longest_periods
-                           || jsonb_build_object(CAST(:dataset AS text), least(CAST(longest_periods ->> CAST(:dataset AS text) AS integer), CAST(:days AS integer))),
-                       planned_at = NULL
+                   SET longest_periods = longest_periods || jsonb_build_object(
+                           CAST(:dataset AS text), jsonb_build_object('days', CAST(:days AS integer), 'since', CAST(:since AS date)))
                  WHERE account_id = :account_id"""),
-        {"account_id": account_id, "dataset": dataset, "days": days},
+        {"account_id": account_id, "dataset": dataset, "days": days, "since": since},
     )
 
 
@@ -213,4 +229,6 @@ def list_ads_accounts_with_due_work(
 
 
 def _ads_account(row: RowMapping) -> AdsAccount:
-    return AdsAccount(**row)
+    stored = row["longest_periods"].items()
+    periods = {name: (learned["days"], date.fromisoformat(learned["since"])) for name, learned in stored}
+    return AdsAccount(**{**row, "longest_periods": periods})

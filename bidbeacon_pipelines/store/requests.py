@@ -92,10 +92,13 @@ _UNSENT = """r.status = 'planned' AND r.attempts = 0
 
 
 def list_plans(connection: Connection, account_id: str) -> list[StoredPlan]:
-    """Return the requests of an ads account that were never sent, newest days first."""
+    """Return the requests of an ads account that were never sent, newest days first, locked until the transaction ends.
+
+    One that is being sent right now is waited for, and is no plan any more.
+    """
     rows = connection.execute(
         text(f"""SELECT r.id, r.dataset, r.start_date, r.end_date, r.by_hand FROM report_requests r
-                  WHERE r.account_id = :id AND {_UNSENT} ORDER BY r.end_date DESC, r.id"""),
+                  WHERE r.account_id = :id AND {_UNSENT} ORDER BY r.end_date DESC, r.id FOR UPDATE"""),
         {"id": account_id},
     )
     return [StoredPlan(*row) for row in rows]
@@ -242,6 +245,15 @@ def release_claim(connection: Connection, request_id: int, session_id: UUID) -> 
     connection.execute(
         text("UPDATE report_requests SET claimed_by = NULL WHERE id = :id AND claimed_by = :by"),
         {"id": request_id, "by": session_id},
+    )
+
+
+def put_off_request(connection: Connection, request_id: int, session_id: UUID, until: datetime) -> None:
+    """Leave a claimed request alone until an instant, where its next step is due before."""
+    connection.execute(
+        text("""UPDATE report_requests SET next_step_at = greatest(next_step_at, :until)
+                 WHERE id = :id AND claimed_by = :by"""),
+        {"id": request_id, "by": session_id, "until": until},
     )
 
 

@@ -245,6 +245,20 @@ def test_the_run_of_a_frozen_worker_is_not_under_way(stocked: World) -> None:
         assert len(asked_for(stocked, poll_reports_in_flight)) == 1
 
 
+def test_a_look_that_failed_keeps_no_report_waiting(stocked: World) -> None:
+    """The next look begins a minute after it, as after any other: what went wrong concerns one request."""
+    looks_due(stocked)
+    run_id = put_run(stocked, "poll_reports", DagsterRunStatus.FAILURE)
+    step = {"run_id": run_id, "step_key": "poll_reports_op"}
+    with (
+        pytest.raises(RuntimeError),
+        with_job_session("poll-reports", store=stocked.sessions, **step),
+    ):
+        raise RuntimeError("one report is odd")
+    began(stocked, "poll_reports", seconds_ago=61)
+    assert len(asked_for(stocked, poll_reports_in_flight)) == 1
+
+
 @pytest.mark.parametrize("status", [DagsterRunStatus.STARTING, DagsterRunStatus.STARTED])
 def test_a_run_without_a_session_is_under_way_for_a_bounded_time(
     stocked: World, status: DagsterRunStatus

@@ -184,14 +184,17 @@ def test_a_report_that_is_too_large_is_split_for_all_countries(world: BenchWorld
         day=DAY,
     )
     world.execute("DELETE FROM report_requests")
-    world.execute("UPDATE ads_accounts SET planned_at = NULL, longest_periods = '{\"daily_targets\": 8}'")
+    world.execute(
+        "UPDATE ads_accounts SET planned_at = NULL,"
+        """ longest_periods = '{"daily_targets": {"days": 8, "since": "2026-01-01"}}'"""
+    )
     world.break_with("too_large", days=4)
     while is_due(world, germany):
         fill(world, germany)
     [learned] = world.query(
         "SELECT longest_periods FROM ads_accounts WHERE account_id = :id", id=germany.account_id
     )
-    assert {DATASET.name: 4} == learned["longest_periods"]
+    assert {DATASET.name: {"days": 4, "since": str(TODAY)}} == learned["longest_periods"]
     loaded = world.query(
         "SELECT end_date - start_date + 1 AS days FROM report_requests WHERE status = 'loaded'"
     )

@@ -4,6 +4,7 @@ from datetime import date, timedelta
 
 import pytest
 
+from bidbeacon_pipelines.reports.datasets import UnknownDatasetError
 from bidbeacon_pipelines.services.windows import keep_windows
 from tests.postgres.bench_world import DATASET, BenchWorld
 
@@ -239,3 +240,22 @@ def test_a_report_that_is_never_done_is_asked_for_anew_after_a_day(world: BenchW
     assert world.request(request_id).attempts == 2
     looks = [call for call in world.sandbox.state.ledger.calls("retrieve_report") if call.status == 207]
     assert 24 <= len(looks) <= 26
+
+
+def test_a_request_that_something_unforeseen_goes_wrong_with_rests(world: BenchWorld) -> None:
+    """It fails the look that meets it, and no other for five minutes; other reports are loaded by the same look."""
+    account = world.account()
+    odd, good = world.ask(account, DAY), world.ask(account, DAY - timedelta(days=1))
+    world.execute("UPDATE report_requests SET dataset = 'of_another_version' WHERE id = :id", id=odd)
+    world.advance(minutes=2)
+    with pytest.raises(UnknownDatasetError):
+        world.step()
+    assert ("in_flight", None, "loaded") == (
+        world.request(odd).status,
+        world.request(odd).claimed_by,
+        world.request(good).status,
+    )
+    world.step()
+    world.advance(minutes=5)
+    with pytest.raises(UnknownDatasetError):
+        world.step()

@@ -1,9 +1,12 @@
 """When a request that ended without a report is asked for again in shorter periods."""
 
+from datetime import date, timedelta
+
 import pytest
 
+from bidbeacon_pipelines.reports.datasets import DAILY_TARGETS
 from bidbeacon_pipelines.reports.lifecycle import Failure, FailureKind
-from bidbeacon_pipelines.reports.splitting import shorter_period
+from bidbeacon_pipelines.reports.splitting import longest_period, shorter_period
 
 
 @pytest.mark.parametrize(
@@ -28,3 +31,20 @@ def test_shorter_period(kind: FailureKind, days: int, longest: int, expected: in
 def test_no_failure_splits_nothing() -> None:
     """A request that ended for another reason than a failure is not split."""
     assert shorter_period(None, days=120, longest_days=120) is None
+
+
+@pytest.mark.parametrize(
+    ("days_ago", "expected"),
+    [(0, 15), (27, 15), (28, 30), (55, 30), (56, 60), (84, 120), (4_000, 120), (-3, 15)],
+)
+def test_a_learned_period_grows_back(days_ago: int, expected: int) -> None:
+    """It doubles every four weeks, up to Amazon's own limit; a clock that was wrong shortens nothing."""
+    today = date(2026, 6, 1)
+    learned = {"daily_targets": (15, today - timedelta(days=days_ago))}
+    assert expected == longest_period(DAILY_TARGETS, learned, today)
+
+
+def test_nothing_learned_is_amazons_limit() -> None:
+    """Another dataset's limit says nothing."""
+    today = date(2026, 6, 1)
+    assert 120 == longest_period(DAILY_TARGETS, {"hourly_targets": (7, today)}, today)

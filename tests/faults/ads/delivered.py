@@ -1,31 +1,42 @@
 """What the sandbox delivered, read anew: rows of reports and of the truth, by rules of their own, not by the product's code.
 
-Written from Amazon's description: which rows can't be understood, how rows add up, and which target a row belongs to.
+Written from Amazon's description: whose a row is, which rows can't be understood, how rows add up, and which target a row belongs to.
 """
 
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from itertools import chain
 from typing import Any
 
+from bidbeacon_pipelines.reports.datasets import Dataset
 from bidbeacon_pipelines.sandbox.entities import Catalog
+from bidbeacon_pipelines.store.accounts import Account
+from tests.hours_by_walking import hours_by_walking
 
 COUNTS = ("metric.impressions", "metric.clicks", "metric.purchases")
 AMOUNTS = ("metric.sales", "metric.totalCost")
 METRICS = (*COUNTS, *AMOUNTS)
 IDS = ("campaign.id", "adGroup.id", "ad.id")
-TEXTS = ("target.value", "target.matchType")
+COUNTRY_FIELDS = ("campaign.country", "campaignCountry.value")
+ENTITY_FIELDS = {
+    "target": ("target.value", "target.matchType"),
+    "product": ("advertisedProduct.id",),
+    "target and search term": ("target.value", "target.matchType", "searchTerm.value"),
+}
+MARKETPLACE_FIELDS = ("advertisedProduct.marketplace", "advertisedProductMarketplace.value")
+UNREADABLE = "?"
 
-Key = tuple[str, str, str]
-"""Ad, target (its id, or what the row says of it where nobody knows it), currency."""
+Key = tuple[datetime | None, str, str, str, str]
+"""Hour, ad, target or product (what the row says of a target that nobody knows), marketplace or search term, currency."""
 Metrics = tuple[int | Decimal | None, ...]
 DayRows = Mapping[Key, Metrics]
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}\Z", re.ASCII)
+_HOUR = re.compile(r"(?:\d{4}-\d{2}-\d{2}T)?(\d{1,2})(?::00:00)?\Z", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -39,10 +50,19 @@ class BadRow:
 
 @dataclass
 class Delivery:
-    """The rows of one report that are one country's: what each day adds up to, and what can't be understood."""
+    """What one report has for one country: what each day adds up to, what can't be understood, and how many rows there are of each kind.
+
+    Attributes:
+        days: The good rows, those of one key summed.
+        bad: Rows that can't be understood.
+        rows: All rows of the report's files.
+        good: Good rows before they are summed.
+    """
 
     days: dict[date, dict[Key, Metrics]] = field(default_factory=dict)
     bad: list[BadRow] = field(default_factory=list)
+    rows: int = 0
+    good: int = 0
 
 
 class KnownTargets:
@@ -66,53 +86,108 @@ def unknown_name(ad_group_id: str, match_type: str, value: str) -> str:
     return f"? {ad_group_id} {match_type} {value}"
 
 
-def read_report(
-    texts: Iterable[str], country: str, asked: Collection[date], targets: KnownTargets
-) -> Delivery:
-    """Read the rows of a report as they were delivered; other countries and ad products are left out.
+@dataclass(frozen=True)
+class ReportReader:
+    """Reads the rows of reports of one dataset for one account.
 
-    Args:
-        texts: each row as JSON, in the report's order.
-        country: whose rows.
-        asked: the days that waited for the report.
-        targets: what rows belong to.
+    Attributes:
+        account: Whose rows.
+        dataset: Of which dataset.
+        has_one_country: Whether its ads account has no other country: then a row that names none is the account's.
+        targets: What rows belong to.
     """
-    delivery = Delivery()
-    for number, text in enumerate(texts):
-        row = json.loads(text, parse_float=Decimal)
-        product = row.get("adProduct.value", "Sponsored Products")
-        if row.get("campaign.country", country) != country or product != "Sponsored Products":
-            continue
-        day = _day(row.get("date.value"))
-        day = day if day in asked else None
-        if day is None or not _is_understood(row):
+
+    account: Account
+    dataset: Dataset
+    has_one_country: bool
+    targets: KnownTargets
+
+    def read(self, texts: Iterable[str], period: tuple[date, date], asked: Collection[date]) -> Delivery:
+        """Read the rows of a report as they were delivered; other countries, ad products and days are left out.
+
+        Args:
+            texts: each row as JSON, in the report's order.
+            period: the first and the last day that were asked for.
+            asked: the days that waited for the report.
+        """
+        delivery = Delivery()
+        for number, text in enumerate(texts):
+            delivery.rows += 1
+            row = json.loads(text, parse_float=Decimal)
+            country, day = self._country(row), _day(row.get("date.value"))
+            if country == UNREADABLE:
+                delivery.bad.append(BadRow(number, None, canonical(row)))
+            elif country == self.account.country_code and _is_sponsored_products(row):
+                is_elsewhere = day is not None and day not in asked and period[0] <= day <= period[1]
+                if not is_elsewhere:
+                    self._take(delivery, number, row, day if day in asked else None)
+        return delivery
+
+    def _take(self, delivery: Delivery, number: int, row: Mapping[str, Any], day: date | None) -> None:
+        key = None if day is None else self._key(row, day)
+        if day is None or key is None:
             delivery.bad.append(BadRow(number, day, canonical(row)))
         else:
-            _add(delivery.days.setdefault(day, {}), _key(row, targets), tuple(row[m] for m in METRICS))
-    return delivery
+            delivery.good += 1
+            _add(delivery.days.setdefault(day, {}), key, tuple(row[m] for m in METRICS))
 
+    def _country(self, row: Mapping[str, Any]) -> str:
+        told = next((row[name] for name in COUNTRY_FIELDS if name in row), None)
+        if told is None and self.has_one_country:
+            return self.account.country_code
+        readable = isinstance(told, str) and re.match(r"[A-Z]{2}\Z", told)
+        return {"UK": "GB"}.get(told, told) if readable else UNREADABLE
 
-def read_truth(rows: Iterable[Mapping[str, Any]], currency: str, targets: KnownTargets) -> DayRows:
-    """Read the true rows of a day (`sandbox.truth.day_truth`) in the form of a delivered day."""
-    day: dict[Key, Metrics] = {}
-    for row in rows:
-        name = targets.name(row["adGroupId"], row["targetMatchType"], row["targetValue"])
-        assert name in {
-            row["targetId"],
-            unknown_name(row["adGroupId"], row["targetMatchType"], row["targetValue"]),
-        }
-        amounts = (None if row[m] is None else Decimal(row[m]) for m in ("sales", "totalCost"))
-        _add(
-            day,
-            (row["adId"], name, currency),
-            (row["impressions"], row["clicks"], row["purchases"], *amounts),
-        )
-    return day
+    def _key(self, row: Mapping[str, Any], day: date) -> Key | None:
+        """Give what tells a row from others; None where it can't be understood."""
+        hour = self._hour(row, day)
+        if not _is_understood(row, ENTITY_FIELDS[self.dataset.entity]) or hour is UNREADABLE:
+            return None
+        entity = self._entity(row)
+        return hour, str(row["ad.id"]), *entity, row["budgetCurrency.value"]
+
+    def _hour(self, row: Mapping[str, Any], day: date) -> Any:
+        if self.dataset.grain == "day":
+            return None
+        match = _HOUR.match(str(row.get("hour.value")))
+        hours = hours_by_walking(day, self.account.time_zone)
+        return hours[int(match[1])][0] if match and int(match[1]) in hours else UNREADABLE
+
+    def _entity(self, row: Mapping[str, Any]) -> tuple[str, str]:
+        if self.dataset.entity == "product":
+            marketplace = next((row[name] for name in MARKETPLACE_FIELDS if name in row), None)
+            return row["advertisedProduct.id"] or "", marketplace or ""
+        target = self.targets.name(str(row["adGroup.id"]), row["target.matchType"], row["target.value"])
+        return target, row.get("searchTerm.value", "")
+
+    def read_truth(self, rows: Iterable[Mapping[str, Any]], day: date) -> DayRows:
+        """Read the true rows of a day (`sandbox.truth.day_truth`) in the form of a delivered day."""
+        found: dict[Key, Metrics] = {}
+        for row in rows:
+            hour = row["hour"]
+            hour_at = None if hour is None else hours_by_walking(day, self.account.time_zone)[hour][0]
+            amounts = (None if row[m] is None else Decimal(row[m]) for m in ("sales", "totalCost"))
+            metrics = (row["impressions"], row["clicks"], row["purchases"], *amounts)
+            key = (hour_at, row["adId"], *self._true_entity(row), self.account.currency_code)
+            _add(found, key, metrics)
+        return found
+
+    def _true_entity(self, row: Mapping[str, Any]) -> tuple[str, str]:
+        if self.dataset.entity == "product":
+            return row["advertisedProductId"], self.account.country_code
+        told = (row["adGroupId"], row["targetMatchType"], row["targetValue"])
+        name = self.targets.name(*told)
+        assert name in {row["targetId"], unknown_name(*told)}
+        return name, row["searchTerm"] or ""
 
 
 def canonical(value: Any) -> str:
     """Give one text for equal JSON values, decimals digit by digit."""
     return json.dumps(value, sort_keys=True, default=lambda decimal: {"decimal": str(decimal)})
+
+
+def _is_sponsored_products(row: Mapping[str, Any]) -> bool:
+    return str(row["adProduct.value"]).replace("_", " ").lower() == "sponsored products"
 
 
 def _day(value: object) -> date | None:
@@ -124,9 +199,9 @@ def _day(value: object) -> date | None:
         return None
 
 
-def _is_understood(row: Mapping[str, Any]) -> bool:
+def _is_understood(row: Mapping[str, Any], entity_fields: Iterable[str]) -> bool:
     return (
-        all(name in row for name in (*IDS, *METRICS, *TEXTS))
+        all(name in row for name in (*IDS, *METRICS, *entity_fields))
         and re.match(r"[A-Z]{3}\Z", row.get("budgetCurrency.value", "")) is not None
         and all(_is_id(row[name]) for name in IDS)
         and all(row[name] is None or _is_measure(row[name], int) for name in COUNTS)
@@ -140,11 +215,6 @@ def _is_id(value: object) -> bool:
 
 def _is_measure(value: Any, *types: type) -> bool:
     return type(value) in types and value >= 0
-
-
-def _key(row: Mapping[str, Any], targets: KnownTargets) -> Key:
-    target = targets.name(str(row["adGroup.id"]), row["target.matchType"], row["target.value"])
-    return str(row["ad.id"]), target, row["budgetCurrency.value"]
 
 
 def _add(day: dict[Key, Metrics], key: Key, metrics: Metrics) -> None:

@@ -1,6 +1,8 @@
-"""Every fault that the sandbox knows, as rules that strike at once."""
+"""Every fault that the sandbox knows, as rules that strike at once; some only at certain times."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 from bidbeacon_pipelines.sandbox.faults import (
     CALL_FAULTS,
@@ -10,7 +12,10 @@ from bidbeacon_pipelines.sandbox.faults import (
     FaultName,
     FaultOptions,
     FaultRule,
+    Faults,
+    FileNumber,
     Operation,
+    Subject,
 )
 
 HOURS = 3600.0
@@ -22,35 +27,13 @@ FAST = 2_000_000
 LEGAL: tuple[BadRow, ...] = ("null_metric", "unknown_key", "duplicate_key")
 """Oddities of rows that are no reason to put one aside."""
 
-_ENDS_OF_REPORTS: tuple[FaultName, ...] = (
-    "report_failed",
-    "report_cancelled",
-    "report_expired",
-    "report_pending",
-)
-_BROKEN_FILES: tuple[FaultName, ...] = ("wrong_size", "part_missing", "truncated_gzip", "redirect")
-COSTS_CREATES = frozenset(
-    (
-        *_ENDS_OF_REPORTS,
-        *_BROKEN_FILES,
-        "expired_url",
-        "no_resign",
-        "throttle_accepted",
-        "too_old",
-        "missing_rights",
-        "too_large",
-        "too_large_later",
-        "empty_report",
-        "country_missing",
-    )
-)
-"""Faults after which a report may have to be asked for once more, beside those that strike creates themselves."""
-_OF_EXPORTS: frozenset[Operation | None] = frozenset(("create_export", "get_export"))
+SEASONAL: frozenset[FaultName] = frozenset(("missing_rights", "one_at_a_time", "renamed_fields"))
+"""Faults that last for days when they come, and strike every call then."""
 _OF_ONE_OR_THE_OTHER: dict[FaultName, tuple[Operation, ...]] = {
     "throttle_accepted": ("create_report", "create_export"),
     **dict.fromkeys(("expired_url", "no_resign", "wrong_size"), ("retrieve_report", "get_export")),
 }
-"""Faults that strike reports and exports alike: only those of reports may cost a create of one."""
+"""Faults that strike reports and exports alike."""
 
 _OPTIONS: dict[FaultName, tuple[FaultOptions, ...]] = {
     "slow": (FaultOptions(seconds=SHORT),),
@@ -67,27 +50,74 @@ _OPTIONS: dict[FaultName, tuple[FaultOptions, ...]] = {
 }
 
 
+SELDOM_MET: dict[FaultName, float] = {"duplicate_refused": 0.5, "multi_status": 0.5}
+"""How probable faults are that few calls give an occasion for: a report that is made already, or a create that is refused."""
+
+
+@dataclass(frozen=True)
+class Season:
+    """A rule that is in force at certain times only."""
+
+    rule: FaultRule
+    is_on: Callable[[datetime], bool]
+
+
+@dataclass(frozen=True)
+class Struck:
+    """One strike: when, of which fault, at which call about which ads account."""
+
+    at: datetime
+    fault: FaultName
+    operation: Operation
+    account: str | None
+
+
+class SeasonalFaults(Faults):
+    """Faults of which some come and go with the sandbox's clock; keeps a list of all strikes."""
+
+    def __init__(
+        self, seed: int, rules: Sequence[FaultRule], seasons: Sequence[Season], now: Callable[[], datetime]
+    ) -> None:
+        super().__init__(seed, (*rules, *(season.rule for season in seasons)))
+        self.struck: list[Struck] = []
+        self._seasons = {season.rule: season.is_on for season in seasons}
+        self._now = now
+
+    def find_strike(
+        self, fault: FaultName, subject: Subject, file: FileNumber | None = None
+    ) -> FaultRule | None:
+        """Give the rule of this fault that strikes this call, and note it; None where none does."""
+        rule = super().find_strike(fault, subject, file)
+        if rule is not None:
+            self.struck.append(Struck(self._now(), fault, subject.operation, subject.account))
+        return rule
+
+    def end(self) -> None:
+        """Take every rule out of force, and keep the list of strikes."""
+        self.clear()
+
+    def _strikes(self, armed, fault, subject, file):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202 - as the class above has it
+        is_on = self._seasons.get(armed.rule)
+        return (is_on is None or is_on(self._now())) and super()._strikes(armed, fault, subject, file)
+
+
 def month_faults(probability: float) -> tuple[FaultRule, ...]:
-    """Give rules for every fault there is, each as probable; those of a call have one for each operation, and variants share a probability."""
+    """Give rules for every fault but the seasonal ones, each as probable, but for those that are seldom met; those of a call have one for each operation, and variants share a probability."""
     return tuple(
         FaultRule(fault=fault, operation=operation, probability=draw, options=options)
         for fault in FAULTS
+        if fault not in SEASONAL
         for operation in _operations(fault)
         for variants in [_OPTIONS.get(fault, (FaultOptions(),))]
-        for options, draw in zip(variants, _draws(probability, len(variants)), strict=True)
+        for options, draw in zip(
+            variants, _draws(SELDOM_MET.get(fault, probability), len(variants)), strict=True
+        )
     )
 
 
 def _draws(probability: float, count: int) -> list[float]:
     """Share a probability among rules of which each is drawn only where none before it struck."""
     return [probability / (count - turn * probability) for turn in range(count)]
-
-
-def costs_a_create(rule: FaultRule) -> bool:
-    """Tell whether a strike of this rule may be the reason for one more create."""
-    if rule.operation in _OF_EXPORTS:
-        return False
-    return rule.operation in {"create_report", "download"} or rule.fault in COSTS_CREATES
 
 
 def _operations(fault: FaultName) -> Iterator[Operation | None]:

@@ -1,4 +1,4 @@
-"""Compares every stored window, row by row and to the last decimal, with what the sandbox delivered, or with the truth."""
+"""Compares every stored window, row by row and to the last decimal, with what the sandbox delivered, or with the truth; and what loads counted."""
 
 import json
 from collections import defaultdict
@@ -8,29 +8,34 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from bidbeacon_pipelines.reports.datasets import get_dataset
+from bidbeacon_pipelines.reports.datasets import Dataset, get_dataset
 from bidbeacon_pipelines.reports.windows import is_served, local_date
 from bidbeacon_pipelines.sandbox.faults import FaultName
 from bidbeacon_pipelines.sandbox.reports import Report
-from bidbeacon_pipelines.sandbox.truth import day_truth
+from bidbeacon_pipelines.sandbox.truth import Grain, day_truth
 from bidbeacon_pipelines.store.accounts import Account
 from tests.faults.ads.delivered import (
     BadRow,
     DayRows,
     Delivery,
     KnownTargets,
+    ReportReader,
     canonical,
-    read_report,
-    read_truth,
     unknown_name,
 )
 from tests.faults.ads.simulated_office import Office
 
 DATASET = get_dataset("daily_targets")
+GRAINS: Mapping[str, Grain] = {
+    "target": "target",
+    "product": "product",
+    "target and search term": "search_term",
+}
 LEAVES_ROWS_TRUE: frozenset[FaultName] = frozenset(
     (
         *("report_failed", "report_cancelled", "report_expired", "report_pending", "odd_status"),
-        *("more_parts", "single_url", "number_ids", "string_ids"),
+        *("more_parts", "part_listed_twice", "single_url", "number_ids", "string_ids"),
+        *("foreign_rows", "other_spellings", "filter_ignored", "too_large_later"),
     )
 )
 """Faults of a report that change when, how and whether it comes, and not what its rows say; every other one may."""
@@ -46,18 +51,21 @@ class Mismatch:
 
 
 class Oracle:
-    """Knows what one account's tables should say."""
+    """Knows what the tables should say of one dataset of an account."""
 
-    def __init__(self, office: Office, account: Account) -> None:
+    def __init__(self, office: Office, account: Account, dataset: Dataset = DATASET) -> None:
         self._office = office
         self._account = account
-        self._targets = KnownTargets(office.catalog(account), self._exported_on())
+        self._dataset = dataset
+        is_alone = len(office.owner(account.account_id).countries) == 1
+        targets = KnownTargets(office.catalog(account), self._exported_on())
+        self._reader = ReportReader(account, dataset, is_alone, targets)
         self._loads = self._list_loads()
         self._deliveries: dict[int, Delivery] = {}
 
     def windows(self) -> Sequence[Mapping[str, Any]]:
-        """Give the account's windows, by day."""
-        return self._rows("SELECT * FROM report_windows WHERE {} ORDER BY window_date")
+        """Give the windows, by day."""
+        return self._rows("SELECT * FROM report_windows WHERE {} AND dataset = :dataset ORDER BY window_date")
 
     def report_of(self, window: Mapping[str, Any]) -> Report:
         """Give the report that a window was last loaded from."""
@@ -80,9 +88,26 @@ class Oracle:
         catalog = self._office.catalog(self._account)
         for window in self.windows():
             if window["load_count"] and self.is_served(window):
-                truth = day_truth(catalog, window["window_date"], window["data_as_of"])
-                expected = read_truth(truth, self._account.currency_code, self._targets)
-                yield from self._compare(window, expected, stored[window["window_date"]])
+                day, as_of = window["window_date"], window["data_as_of"]
+                grain, hourly = GRAINS[self._dataset.entity], self._dataset.grain == "hour"
+                truth = day_truth(catalog, day, as_of, grain=grain, hourly=hourly)
+                yield from self._compare(window, self._reader.read_truth(truth, day), stored[day])
+
+    def compare_counts(self) -> Iterator[Mismatch]:
+        """Compare what each load says became of the rows of its report with the report itself."""
+        loads = self._rows("SELECT * FROM report_loads WHERE {} AND dataset = :dataset")
+        for load in loads:
+            delivery = self._delivery(load["request_id"])
+            taken = load["rows_loaded"] + load["rows_summed"] + load["rows_withheld"]
+            told = (load["rows_read"], taken, load["rows_quarantined"], load["rows_not_waited_for"])
+            elsewhere = delivery.rows - delivery.good - len(delivery.bad)
+            expected = (delivery.rows, delivery.good, len(delivery.bad), elsewhere)
+            if told != expected:
+                what = f"request {load['request_id']}: expected read, good, bad, elsewhere {expected}, got {told}"
+                yield self._mismatch(None, what)
+        missing = self._loads.keys() - {load["request_id"] for load in loads}
+        for request in sorted(missing):
+            yield self._mismatch(None, f"request {request}: its load has no counts")
 
     def windows_not_true(self) -> list[date]:
         """Give the days whose last report said something else than the truth, and that Amazon still serves."""
@@ -95,22 +120,27 @@ class Oracle:
     def is_served(self, window: Mapping[str, Any]) -> bool:
         """Tell whether Amazon still serves a window."""
         today = local_date(self._office.clock.now(), self._account.time_zone)
-        return is_served(DATASET, window["window_date"], today)
+        return is_served(self._dataset, window["window_date"], today)
+
+    def _mismatch(self, day: date | None, what: str) -> Mismatch:
+        return Mismatch(f"{self._account.account_key} {self._dataset.name}", day, what)
 
     def _compare(self, window: Mapping[str, Any], expected: DayRows, stored: DayRows) -> Iterator[Mismatch]:
         for key in sorted(expected.keys() | stored.keys()):
             if expected.get(key) != stored.get(key):
                 what = f"{key}: expected {expected.get(key)}, got {stored.get(key)}"
-                yield Mismatch(self._account.account_key, window["window_date"], what)
+                yield self._mismatch(window["window_date"], what)
         if window["load_count"] and window["row_count"] != len(stored):
             what = f"row_count: expected {len(stored)}, got {window['row_count']}"
-            yield Mismatch(self._account.account_key, window["window_date"], what)
+            yield self._mismatch(window["window_date"], what)
 
     def _compare_quarantine(self) -> Iterator[Mismatch]:
         expected = {
             (request, bad) for request, all_bad in self._replay_quarantine().items() for bad in all_bad
         }
-        rows = self._rows("SELECT request_id, row_number, window_date, raw FROM quarantined_rows WHERE {}")
+        rows = self._rows(
+            "SELECT request_id, row_number, window_date, raw FROM quarantined_rows WHERE {} AND dataset = :dataset"
+        )
         stored = {
             (
                 row["request_id"],
@@ -124,9 +154,7 @@ class Oracle:
         }
         for request, bad in sorted(expected ^ stored, key=str):
             found = "missing from" if (request, bad) in expected else "not to be in"
-            yield Mismatch(
-                self._account.account_key, bad.day, f"{found} quarantine: request {request}, {bad}"
-            )
+            yield self._mismatch(bad.day, f"{found} quarantine: request {request}, {bad}")
 
     def _replay_quarantine(self) -> dict[int, list[BadRow]]:
         """Give the bad rows that should be kept aside by now, by request: a later report of a day replaces the earlier one's."""
@@ -143,9 +171,10 @@ class Oracle:
 
     def _delivery(self, request: int) -> Delivery:
         if request not in self._deliveries:
-            texts = self._office.sandbox.state.reports.rows(self._report(request))
-            country, days = self._account.country_code, self._loads[request]
-            self._deliveries[request] = read_report(texts, country, days, self._targets)
+            report = self._report(request)
+            texts = self._office.sandbox.state.reports.rows(report)
+            period = (report.request.start, report.request.end)
+            self._deliveries[request] = self._reader.read(texts, period, self._loads[request])
         return self._deliveries[request]
 
     def _report(self, request: int) -> Report:
@@ -155,12 +184,15 @@ class Oracle:
         return report
 
     def _list_loads(self) -> dict[int, set[date]]:
-        """Give the days that each load dealt with, whether loaded, held or refused, by request, in the order of the loads."""
+        """Give the days that each load dealt with, whether loaded, held, unconfirmed or refused, by request, in the order of the loads."""
         told = self._office.rows(
-            """SELECT payload FROM session_actions WHERE payload ->> 'account' = :key
-                  AND (type IN ('report-processed', 'report-held') OR type = 'report-failed' AND payload ->> 'code' = 'refused')
+            """SELECT payload FROM session_actions
+                WHERE payload ->> 'account' = :key AND payload ->> 'dataset' = :dataset
+                  AND (type IN ('report-processed', 'report-held', 'windows-unconfirmed')
+                       OR type = 'report-failed' AND payload ->> 'code' = 'refused')
                 ORDER BY at, ord""",
             key=self._account.account_key,
+            dataset=self._dataset.name,
         )
         loads: dict[int, set[date]] = defaultdict(set)
         for row in told:
@@ -180,16 +212,18 @@ class Oracle:
 
     def _stored(self) -> dict[date, dict[Any, Any]]:
         stored: dict[date, dict[Any, Any]] = defaultdict(dict)
-        for row in self._rows("SELECT * FROM performance_daily WHERE {}"):
+        for row in self._rows(f"SELECT * FROM {self._dataset.table} WHERE {{}} AND dataset = :dataset"):
             unknown = unknown_name(row["ad_group_id"], row["match_type"], row["target_value"])
-            target = row["entity_id"] if row["resolved"] else unknown
+            entity = row["entity_id"] if row["resolved"] else unknown
             metrics = tuple(row[name] for name in ("impressions", "clicks", "orders", "sales", "spend"))
-            stored[row["window_date"]][row["ad_id"], target, row["currency_code"]] = metrics
+            key = (row.get("hour_at"), row["ad_id"], entity, row["entity_detail"], row["currency_code"])
+            stored[row["window_date"]][key] = metrics
         return stored
 
     def _rows(self, statement: str) -> Sequence[Mapping[str, Any]]:
         mine = "account_id = :account_id AND country_code = :country_code"
-        return self._office.rows(statement.format(mine), **self._account.identity)
+        values = self._account.identity | {"dataset": self._dataset.name}
+        return self._office.rows(statement.format(mine), **values)
 
 
 def _changes_rows(report: Report) -> bool:

@@ -1,8 +1,8 @@
 """Where a simulation takes place: a database, a sandbox over HTTP, and one clock for both that only sleeping moves on."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from threading import Lock
@@ -14,6 +14,8 @@ from sqlalchemy import Engine, create_engine, text
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
 from bidbeacon_pipelines.amazon_ads.throttle import LaneGaps, LocalLanes
+from bidbeacon_pipelines.reports.datasets import get_dataset
+from bidbeacon_pipelines.reports.windows import due_at
 from bidbeacon_pipelines.sandbox.accounts import Account as SandboxAccount
 from bidbeacon_pipelines.sandbox.entities import Catalog
 from bidbeacon_pipelines.sandbox.server import SandboxHandle
@@ -21,6 +23,7 @@ from bidbeacon_pipelines.sandbox.state import SandboxClock
 from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.accounts import Account, list_accounts
+from tests.faults.ads.accounting import SentCreate, count_at_amazon
 
 
 class SimulatedClock:
@@ -45,37 +48,26 @@ class SimulatedClock:
             self._clock.set(max(instant, self._clock.now()))
 
 
-@dataclass(frozen=True)
-class SentCreate:
-    """A create of a report as it went out: when, for which request, and whether the answer told what became of it.
-
-    What it asks for doesn't tell them apart: two countries of an ads account ask for the very same report, each for itself.
-    """
-
-    at: datetime
-    request_id: int
-    answered: bool
-
-
 class _KeptTransport(httpx.BaseTransport):
     """Connections that outlive the client of one run: opening a pool takes longer than most runs. Notes each create of a report."""
 
-    def __init__(self, now: Callable[[], datetime], sender: Callable[[], int]) -> None:
+    def __init__(self, office: "Office") -> None:
         self._network = httpx.HTTPTransport(verify=False)
-        self._now = now
-        self._sender = sender
+        self._office = office
         self.creates: list[SentCreate] = []
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         if not request.url.path.endswith("/create/reports"):
             return self._network.handle_request(request)
-        at, sender, answered = self._now(), self._sender(), False
+        create, reports = self._office.describe_create(request), self._office.sandbox.state.reports
+        made_before = len(reports.summary())
         try:
             response = self._network.handle_request(request)
             response.read()
-            answered = _tells_outcome(response)
+            create = replace(create, **_read_answer(response))
         finally:
-            self.creates.append(SentCreate(at, sender, answered))
+            made = reports.summary()[made_before:]
+            self.creates.append(replace(create, made_id=made[0]["report_id"] if made else None))
         return response
 
     def close_network(self) -> None:
@@ -83,15 +75,21 @@ class _KeptTransport(httpx.BaseTransport):
         self._network.close()
 
 
-def _tells_outcome(response: httpx.Response) -> bool:
-    """Tell whether an answer to a create says what became of it: a refusal does, and a success that can be read."""
+def _read_answer(response: httpx.Response) -> dict[str, Any]:
+    """Give what an answer to a create says: a refusal tells what became of it, and so does a success that can be read."""
+    after = response.headers.get("retry-after", "")
+    said = {"status": response.status_code, "retry_after": float(after) if after.isdigit() else None}
     if not response.is_success:
-        return response.is_client_error and response.status_code != httpx.codes.TOO_MANY_REQUESTS
+        is_refusal = response.is_client_error and response.status_code != httpx.codes.TOO_MANY_REQUESTS
+        return said | {"is_told": is_refusal}
     try:
-        errors = response.json().get("error") or []
+        answer = response.json()
     except ValueError:
-        return False
-    return not any(error["code"].startswith("5") for item in errors for error in item["errors"])
+        return said
+    codes = [error["code"] for item in answer.get("error") or () for error in item["errors"]]
+    made = [item["report"]["reportId"] for item in answer.get("success") or ()]
+    told = not any(code.startswith("5") for code in codes)
+    return said | {"is_told": told, "report_id": made[0] if made else None}
 
 
 def _without_pings(engine: Engine) -> Engine:
@@ -108,7 +106,7 @@ class Office:
         self.clock = SimulatedClock(sandbox.state.clock)
         as_with_amazon = {"report_first_poll_seconds": 180, "report_poll_seconds": 60}
         self.settings = Settings(home=home, **as_with_amazon | settings)
-        self._transport = _KeptTransport(self.clock.now, lambda: int(self.value(_SENDER)))
+        self._transport = _KeptTransport(self)
         self._lanes = LocalLanes(LaneGaps(), self.clock.now)
 
     @contextmanager
@@ -119,6 +117,29 @@ class Office:
             SANDBOX_CREDENTIALS, endpoints, transport=self._transport, clock=self.clock, lanes=self._lanes
         ) as client:
             yield Workbench(self.engine, client, self.settings, self.clock.now, self.clock.sleep)
+
+    def describe_create(self, request: httpx.Request) -> SentCreate:
+        """Tell what there is to tell of a create that is about to go out."""
+        now = self.clock.now()
+        [sender] = self.rows(_SENDER, now=now)
+        windows = self.rows(_WAITING, id=sender["request_id"])
+        region, reports = request.url.path.split("/")[1].upper(), self.sandbox.state.reports
+        assert region == sender["region"]
+        return SentCreate(
+            at=now,
+            region=region,
+            request_id=sender["request_id"],
+            account_id=sender["account_id"],
+            status=None,
+            retry_after=None,
+            is_told=False,
+            report_id=None,
+            made_id=None,
+            places=sender["places"],
+            counted=sender["counted"],
+            at_amazon=count_at_amazon(self.creates, region, reports, now, set(sender["others"] or ())),
+            due_windows=sum(_is_due(window, now) for window in windows),
+        )
 
     @property
     def creates(self) -> Sequence[SentCreate]:
@@ -166,4 +187,23 @@ class Office:
 
 
 # Runs follow one another, so only one request is being sent: the one that is stored as sent, in the hands of a run.
-_SENDER = "SELECT id FROM report_requests WHERE status = 'sent' AND claimed_by IS NOT NULL"
+_SENDER = """
+    SELECT r.id AS request_id, r.account_id, o.region, floor(g.in_flight_limit)::integer AS places,
+           (SELECT count(*) FROM report_requests s JOIN ads_accounts a USING (account_id)
+             WHERE (a.client_id, a.region) = (o.client_id, o.region) AND s.id <> r.id
+               AND (s.status = 'in_flight' OR s.status = 'sent' AND s.next_step_at > :now)) AS counted,
+           (SELECT array_agg(s.id) FROM report_requests s WHERE s.status IN ('sent', 'in_flight') AND s.id <> r.id) AS others
+      FROM report_requests r JOIN ads_accounts o USING (account_id) JOIN report_gates g USING (client_id, region)
+     WHERE r.status = 'sent' AND r.claimed_by IS NOT NULL"""
+_WAITING = """
+    SELECT w.dataset, w.window_date, w.data_as_of, w.wanted_by, w.held_digest, a.time_zone
+      FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code) WHERE w.request_id = :id"""
+
+
+def _is_due(window: Mapping[str, Any], now: datetime) -> bool:
+    """Tell whether a window needs a report: by hand, for the first time, once more for good, or since numbers are restated at an offset."""
+    if window["wanted_by"] or window["held_digest"] or window["data_as_of"] is None:
+        return True
+    offsets = get_dataset(window["dataset"]).refresh_offsets
+    instants = [due_at(window["window_date"], offset, window["time_zone"]) for offset in offsets]
+    return any(window["data_as_of"] < at <= now for at in instants)

@@ -53,24 +53,29 @@ class Simulation:
     Attributes:
         runs: every run so far.
         visits: how often the person enabled each account again.
-        over_the_gate: how many reports were at Amazon beyond what a gate allowed, at most, by our own tables.
-        given_up: when each window was first seen `expired`, by account key and day.
+        given_up: when each window was first seen `expired`, by account key, dataset and day.
 
     Args:
         office: where.
         pairs: the (ads account, country) pairs that are refreshed; the person disables all others. Absent: all of them.
         hours_between_account_syncs: 1, as scheduled; more saves real time.
+        look_every: how often sensors look, at most.
     """
 
     def __init__(
-        self, office: Office, pairs: Collection[Pair] | None = None, *, hours_between_account_syncs: int = 1
+        self,
+        office: Office,
+        pairs: Collection[Pair] | None = None,
+        *,
+        hours_between_account_syncs: int = 1,
+        look_every: timedelta = LOOK_EVERY,
     ) -> None:
         self.office = office
+        self._look_every = look_every
         self._account_sync_every = timedelta(hours=hours_between_account_syncs)
         self.runs: list[Run] = []
         self.visits: Counter[str] = Counter()
-        self.over_the_gate = 0
-        self.given_up: dict[tuple[str, date], datetime] = {}
+        self.given_up: dict[tuple[str, str, date], datetime] = {}
         self.pairs = pairs
         self._paused: dict[tuple[str, str], datetime] = {}
         now = office.clock.now()
@@ -87,7 +92,7 @@ class Simulation:
         """Let time pass up to an instant, or until something is true, and everything happen that is due meanwhile."""
         while self.now < instant and not (until is not None and until()):
             busy = self.look()
-            upcoming = self.now + LOOK_EVERY if busy else self._next_instant()
+            upcoming = self.now + self._look_every if busy else self._next_instant()
             self.office.clock.jump(min(upcoming, instant))
 
     def look(self) -> bool:
@@ -96,6 +101,8 @@ class Simulation:
         if self.now >= self._next_call:
             self.enable_accounts()
             self._next_call = _next_minute(self.now, MINUTE_OF_PERSON)
+            for row in self.office.rows(_EXPIRED):
+                self.given_up.setdefault((row["account_key"], row["dataset"], row["window_date"]), self.now)
         if self.now >= self._next_morning:
             self.call_person()
             self._next_morning = _next_hour(self.now, MORNING_HOUR)
@@ -105,7 +112,6 @@ class Simulation:
             self._next_account_sync = _next_minute(later, MINUTE_OF_ACCOUNT_SYNC)
         for start in list(self._wanted()):
             start()
-            self.over_the_gate = max(self.over_the_gate, self.office.value(_OVER_THE_GATE))
         return len(self.runs) > before
 
     def call_person(self) -> None:
@@ -159,8 +165,6 @@ class Simulation:
             error = failure
             self._paused[job, account] = self.now + PAUSE_AFTER_FAILURE
         self.runs.append(Run(job, account, began, error))
-        for row in self.office.rows(_EXPIRED):
-            self.given_up.setdefault((row["account_key"], row["window_date"]), self.now)
         return self.runs[-1]
 
     def takes_part(self, account: Account) -> bool:
@@ -186,7 +190,7 @@ class Simulation:
             _with(self.sync_entities, k) for k in without if not self._is_paused("sync-ad-entities", k)
         )
         yield from (_with(self.refresh, k) for k in due if not self._is_paused("refresh-account", k))
-        if polls and not self._is_paused("poll-reports"):
+        if polls:
             yield self.poll
 
     def _is_paused(self, job: str, account: str = "") -> bool:
@@ -201,7 +205,7 @@ class Simulation:
             if account.reason_to_skip is None:
                 tomorrow = local_date(now, account.time_zone) + timedelta(days=1)
                 instants.append(start_of_day(tomorrow, account.time_zone))
-        return max(min(instant for instant in instants if instant > now), now + LOOK_EVERY)
+        return max(min(instant for instant in instants if instant > now), now + self._look_every)
 
 
 def _drive_patiently(
@@ -233,11 +237,6 @@ def _next_hour(now: datetime, hour: int) -> datetime:
     return candidate if candidate > now else candidate + timedelta(days=1)
 
 
-# A refusal halves the limit while reports are in flight that it allowed before: no more than twice as many, and one.
-_OVER_THE_GATE = """
-    SELECT coalesce(max(n - 2 * floor(in_flight_limit) - 1), 0) FROM (
-        SELECT count(*) AS n, o.client_id, o.region FROM report_requests r JOIN ads_accounts o USING (account_id)
-         WHERE r.status IN ('sent', 'in_flight') GROUP BY o.client_id, o.region) AS at_amazon JOIN report_gates USING (client_id, region)"""
 _GIVEN_UP = """
     SELECT a.account_key, w.dataset, array_agg(w.window_date ORDER BY w.window_date) AS days
       FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
@@ -245,7 +244,7 @@ _GIVEN_UP = """
      WHERE w.status = 'failed' AND w.next_refresh_at IS NULL AND a.enabled AND o.needs_person IS NULL
      GROUP BY 1, 2 ORDER BY 1, 2"""
 _EXPIRED = """
-    SELECT account_key, window_date FROM report_windows JOIN advertiser_accounts USING (account_id, country_code)
+    SELECT account_key, dataset, window_date FROM report_windows JOIN advertiser_accounts USING (account_id, country_code)
      WHERE status = 'expired'"""
 _INSTANTS = """
     SELECT next_step_at AS at FROM report_requests WHERE status IN ('planned', 'sent', 'in_flight', 'completed')

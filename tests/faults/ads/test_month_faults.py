@@ -1,18 +1,20 @@
 """The faults of the month are what the month says that they are."""
 
 from collections import Counter, defaultdict
+from datetime import timedelta
 from math import prod
 
 import pytest
 
-from bidbeacon_pipelines.sandbox.faults import FAULTS, Faults, Subject
-from tests.faults.ads.month import PROBABILITY
-from tests.faults.ads.month_faults import costs_a_create, month_faults
+from bidbeacon_pipelines.sandbox.faults import FAULTS, FaultRule, Faults, Subject
+from tests.faults.ads.month import PROBABILITY, START, seasons
+from tests.faults.ads.month_faults import SELDOM_MET, Season, SeasonalFaults, Struck, month_faults
 
 
 def test_every_fault_has_a_rule() -> None:
     """No fault of the sandbox is left out of the month."""
-    assert set(FAULTS) == {rule.fault for rule in month_faults(PROBABILITY)}
+    seasonal = {season.rule.fault for season in seasons("an account")}
+    assert set(FAULTS) == seasonal | {rule.fault for rule in month_faults(PROBABILITY)}
 
 
 def test_every_fault_is_on_at_ten_percent_whatever_its_variants() -> None:
@@ -21,7 +23,7 @@ def test_every_fault_is_on_at_ten_percent_whatever_its_variants() -> None:
     for rule in month_faults(0.1):
         spared[rule.fault, rule.operation].append(1 - rule.probability)
     struck = {which: 1 - prod(shares) for which, shares in spared.items()}
-    assert struck == pytest.approx(dict.fromkeys(struck, 0.1))
+    assert struck == pytest.approx({which: SELDOM_MET.get(which[0], 0.1) for which in struck})
 
 
 def test_variants_strike_equally_often() -> None:
@@ -32,14 +34,13 @@ def test_variants_strike_equally_often() -> None:
     assert dict.fromkeys(("seconds", "http-date", "none"), 1000) == pytest.approx(dict(ways), abs=100)
 
 
-def test_no_fault_of_an_export_excuses_a_create() -> None:
-    """A strike on an export's calls says nothing of how often a report is asked for; one on a report's file may."""
-    excuses = {(rule.fault, rule.operation) for rule in month_faults(PROBABILITY) if costs_a_create(rule)}
-    assert [] == [excuse for excuse in excuses if excuse[1] in {"create_export", "get_export"}]
-    assert {
-        ("throttle_accepted", "create_report"),
-        ("expired_url", "retrieve_report"),
-        ("no_resign", "retrieve_report"),
-        ("wrong_size", "retrieve_report"),
-        ("too_old", None),
-    } <= excuses
+def test_a_season_comes_and_goes() -> None:
+    """A rule of a season strikes while it is on, and every strike is noted with its time and account."""
+    now = START
+    rule = FaultRule(fault="missing_rights", account="a")
+    faults = SeasonalFaults(1, (), [Season(rule, lambda at: at > START)], lambda: now)
+    subject = Subject("create_report", "a")
+    assert faults.find_strike("missing_rights", subject) is None
+    now = START + timedelta(days=1)
+    assert faults.find_strike("missing_rights", subject) == rule
+    assert [Struck(now, "missing_rights", "create_report", "a")] == faults.struck

@@ -21,7 +21,7 @@ from bidbeacon_pipelines.services.coverage import WindowCoverage
 from bidbeacon_pipelines.services.explainer import window_explainer
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions import SessionStore
-from bidbeacon_sessions.stream import StreamServer
+from bidbeacon_sessions.server import StreamServer
 
 TIMES = 5
 # When the first element of this kind has been painted, in milliseconds since the address was asked for.

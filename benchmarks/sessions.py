@@ -29,13 +29,13 @@ from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.aggregates import Span, aggregate_jobs
 from bidbeacon_sessions.search import SessionFilter
+from bidbeacon_sessions.server.answers import as_written
+from bidbeacon_sessions.server.job_metrics import describe_jobs
+from bidbeacon_sessions.server.listing import MOST_ACTIONS, load_session, load_sessions
+from bidbeacon_sessions.server.messages import json_bytes
+from bidbeacon_sessions.server.serve import spare_what_was_imported
 from bidbeacon_sessions.settings import MAX_ACTIONS
 from bidbeacon_sessions.store import list_sessions
-from bidbeacon_sessions.stream.answers import as_written
-from bidbeacon_sessions.stream.job_metrics import describe_jobs
-from bidbeacon_sessions.stream.listing import MOST_ACTIONS, load_session, load_sessions
-from bidbeacon_sessions.stream.messages import json_bytes
-from bidbeacon_sessions.stream.server import spare_what_was_imported
 
 PLANS = PROJECT_ROOT / "docs" / "sessions-query-plans.md"
 MOST_MILLISECONDS = 100

@@ -92,8 +92,8 @@ def stream(
     from bidbeacon_pipelines.services.coverage import WindowCoverage
     from bidbeacon_pipelines.services.explainer import window_explainer
     from bidbeacon_sessions import SessionStore
+    from bidbeacon_sessions.server.serve import serve
     from bidbeacon_sessions.settings import get_session_settings
-    from bidbeacon_sessions.stream.server import serve
 
     store = SessionStore.connect(database_url(get_settings()))
     settings = get_session_settings()

@@ -223,7 +223,7 @@ def session_with_actions(store: Any, session_id: UUID) -> dict[str, Any]:
     Raises:
         CommandFailedError: there is no such session.
     """
-    from bidbeacon_sessions.stream.listing import load_session
+    from bidbeacon_sessions.server.listing import load_session
 
     loaded = load_session(store, session_id)
     if loaded is None:

@@ -19,7 +19,7 @@ from bidbeacon_pipelines.store.gates import GateState, list_gates
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import Clock, utc_now
 from bidbeacon_sessions.presentation import instant
-from bidbeacon_sessions.stream import UnknownDatasetError
+from bidbeacon_sessions.server import UnknownDatasetError
 
 STATE_LETTERS: Final[Mapping[WindowState, str]] = {
     WindowState.FRESH: "f",

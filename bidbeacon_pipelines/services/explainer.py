@@ -8,7 +8,7 @@ from bidbeacon_pipelines.services.explain import explain_window, explanation_jso
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import Clock, utc_now
-from bidbeacon_sessions.stream import Explainer, NothingToExplainError
+from bidbeacon_sessions.server import Explainer, NothingToExplainError
 
 _WHAT_TO_DO = {
     Cause.UNKNOWN_ACCOUNT: "Take the key of an account from a session's tag, or from `bidbeacon accounts list`.",

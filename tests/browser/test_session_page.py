@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from bidbeacon_sessions import AccountRef, Action, SessionStore, Touch, with_job_session
-from bidbeacon_sessions.stream.listing import MOST_ACTIONS
+from bidbeacon_sessions.server.listing import MOST_ACTIONS
 
 pytestmark = pytest.mark.browser
 

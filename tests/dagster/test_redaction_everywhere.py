@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from bidbeacon_pipelines.cli import app
 from bidbeacon_sessions import AccountRef, Action, SessionStore, Touch
 from bidbeacon_sessions.dagster import JobSessionsResource, session_metadata
-from bidbeacon_sessions.stream import StreamServer
+from bidbeacon_sessions.server import StreamServer
 
 CANARY = "CANARY0123456789"
 MARKS = ("•••", r"\u2022\u2022\u2022")

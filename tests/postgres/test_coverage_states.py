@@ -13,7 +13,7 @@ from bidbeacon_pipelines.services.coverage import STATE_LETTERS, WindowCoverage
 from bidbeacon_pipelines.services.explain import explain_window
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions import SessionStore
-from bidbeacon_sessions.stream import CoverageReader, UnknownDatasetError
+from bidbeacon_sessions.server import CoverageReader, UnknownDatasetError
 from tests.postgres.load_world import add_account
 
 NOW = datetime(2026, 7, 25, 12, tzinfo=UTC)

@@ -9,7 +9,7 @@ from sqlalchemy.exc import OperationalError
 from bidbeacon_pipelines.dagster_instance.storage import dagster_database_url
 from bidbeacon_pipelines.store.engine import make_engine
 from bidbeacon_sessions import SessionStore
-from bidbeacon_sessions.stream.tailer import Tailer
+from bidbeacon_sessions.server.log_reader import Tailer
 
 
 def connect_pipelines(url: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from bidbeacon_sessions import Action, SessionStore, with_job_session
 from bidbeacon_sessions.search import SessionFilter
-from bidbeacon_sessions.stream.listing import load_session, load_sessions
+from bidbeacon_sessions.server.listing import load_session, load_sessions
 
 
 class CrateQueued(Action):

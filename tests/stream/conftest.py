@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from bidbeacon_sessions import SessionStore
-from bidbeacon_sessions.stream import StreamServer
+from bidbeacon_sessions.server import StreamServer
 
 DEADLINE = 15.0
 

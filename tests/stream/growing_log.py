@@ -6,9 +6,9 @@ from uuid import uuid4
 
 from bidbeacon_sessions.change_log import Cursor
 from bidbeacon_sessions.search import SessionFilter
-from bidbeacon_sessions.stream.batch import Batch
-from bidbeacon_sessions.stream.rendering import RenderedSession
-from bidbeacon_sessions.stream.step_counts import StepCounts
+from bidbeacon_sessions.server.batch import Batch
+from bidbeacon_sessions.server.rendering import RenderedSession
+from bidbeacon_sessions.server.step_counts import StepCounts
 
 
 class GrowingLog:

@@ -11,8 +11,8 @@ from websockets.sync.client import connect
 
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.errors import CannotListenError, UnsafeAddressError
+from bidbeacon_sessions.server import StreamServer
 from bidbeacon_sessions.settings import get_session_settings
-from bidbeacon_sessions.stream import StreamServer
 
 TOKEN = "a-long-random-token"
 

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import text
 
 from bidbeacon_sessions import SessionStore
-from bidbeacon_sessions.stream import hub
-from bidbeacon_sessions.stream.tailer import Tailer
+from bidbeacon_sessions.server import hub
+from bidbeacon_sessions.server.log_reader import Tailer
 from bidbeacon_sessions.writes import NewSession, insert_session
 
 Follow = Callable[..., Any]

@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from bidbeacon_sessions import SessionStore
-from bidbeacon_sessions.stream import StreamServer, connections
+from bidbeacon_sessions.server import StreamServer, connections
 from bidbeacon_sessions.writes import NewSession, insert_session
 
 READERS = 5

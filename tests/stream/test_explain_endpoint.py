@@ -11,9 +11,9 @@ import pytest
 from bidbeacon_pipelines.services.explainer import window_explainer
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions import SessionStore
+from bidbeacon_sessions.server import NothingToExplainError, StreamServer
+from bidbeacon_sessions.server.app import create_app
 from bidbeacon_sessions.settings import get_session_settings
-from bidbeacon_sessions.stream import NothingToExplainError, StreamServer
-from bidbeacon_sessions.stream.app import create_app
 
 QUESTION = {"account": "US.one", "dataset": "daily_targets", "window": "2026-11-23"}
 Serve = Callable[..., AbstractContextManager[StreamServer]]

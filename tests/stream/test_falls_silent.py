@@ -13,8 +13,8 @@ from sqlalchemy import text
 
 from bidbeacon_sessions import SessionStore, with_job_session
 from bidbeacon_sessions.change_log import step
-from bidbeacon_sessions.stream import app, hub
-from bidbeacon_sessions.stream.log_connections import LogConnections
+from bidbeacon_sessions.server import app, hub
+from bidbeacon_sessions.server.log_connections import LogConnections
 
 WaitUntil = Callable[..., None]
 OTHERS = text("""

@@ -16,9 +16,9 @@ from bidbeacon_pipelines.services.explainer import window_explainer
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import utc_now
+from bidbeacon_sessions.server import StreamServer, auth
+from bidbeacon_sessions.server.app import _ROUTES
 from bidbeacon_sessions.settings import get_session_settings
-from bidbeacon_sessions.stream import StreamServer, access
-from bidbeacon_sessions.stream.app import _ROUTES
 from bidbeacon_sessions.writes import NewSession, insert_session
 
 TOKEN = "a-long-random-token"
@@ -307,7 +307,7 @@ def server(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[StreamServer]:
     """A stream with everything that `bidbeacon stream` gives it; at the end its log must hold no error."""
-    monkeypatch.setattr(access, "_WRONG_TOKEN_PAUSE", 0)
+    monkeypatch.setattr(auth, "_WRONG_TOKEN_PAUSE", 0)
     with session_store.begin() as connection:
         insert_session(connection, NewSession(id=SESSION, job_name="job", started_at=utc_now()))
     knows: dict[str, Any] = {

@@ -8,10 +8,10 @@ import pytest
 
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.search import SessionFilter
-from bidbeacon_sessions.stream import client as client_module
-from bidbeacon_sessions.stream import hub
-from bidbeacon_sessions.stream.client import Client
-from bidbeacon_sessions.stream.messages import Message
+from bidbeacon_sessions.server import client as client_module
+from bidbeacon_sessions.server import hub
+from bidbeacon_sessions.server.client import Client
+from bidbeacon_sessions.server.messages import Message
 from tests.stream.growing_log import GrowingLog
 
 EVERYTHING = SessionFilter()

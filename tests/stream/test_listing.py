@@ -11,7 +11,7 @@ from sqlalchemy import text
 from bidbeacon_sessions import AccountRef, Action, SessionStore, Touch, with_job_session
 from bidbeacon_sessions.change_log import parse_cursor, step
 from bidbeacon_sessions.search import SessionFilter
-from bidbeacon_sessions.stream.listing import MOST_ACTIONS, load_sessions
+from bidbeacon_sessions.server.listing import MOST_ACTIONS, load_sessions
 
 ACCOUNT = AccountRef("amzn1.ads-account.g.a", "US", "US.a")
 NOON = datetime(2026, 7, 25, 12, 0, tzinfo=UTC)

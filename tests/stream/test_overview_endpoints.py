@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from bidbeacon_sessions import AccountRef, Action, SessionStore, Touch, with_job_session
-from bidbeacon_sessions.stream import StreamServer, UnknownDatasetError
+from bidbeacon_sessions.server import StreamServer, UnknownDatasetError
 
 NOON = datetime(2026, 7, 25, 12, tzinfo=UTC)
 ACCOUNT = AccountRef("amzn1.ads-account.g.a", "US", "US.a")

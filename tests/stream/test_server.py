@@ -19,20 +19,20 @@ from websockets.sync.client import connect
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.change_log import Cursor
 from bidbeacon_sessions.search import SessionFilter
-from bidbeacon_sessions.stream import client as client_module
-from bidbeacon_sessions.stream import connections, hub
-from bidbeacon_sessions.stream.batch import Batch
-from bidbeacon_sessions.stream.client import Client
-from bidbeacon_sessions.stream.messages import Message
-from bidbeacon_sessions.stream.metrics import metrics_text
-from bidbeacon_sessions.stream.rendering import RenderedSession
+from bidbeacon_sessions.server import client as client_module
+from bidbeacon_sessions.server import connections, hub
+from bidbeacon_sessions.server.batch import Batch
+from bidbeacon_sessions.server.client import Client
+from bidbeacon_sessions.server.messages import Message
+from bidbeacon_sessions.server.metrics import metrics_text
+from bidbeacon_sessions.server.rendering import RenderedSession
 from tests.stream.growing_log import GrowingLog
 
 EPOCH = uuid4()
 SERVE = """
 import sys
 from bidbeacon_sessions import SessionStore
-from bidbeacon_sessions.stream import StreamServer
+from bidbeacon_sessions.server import StreamServer
 server = StreamServer(SessionStore.connect(sys.argv[1]), host="127.0.0.1", port=0)
 print(server.port, flush=True)
 server.run()

@@ -16,14 +16,14 @@ from websockets.sync.client import connect
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.change_log import Cursor
 from bidbeacon_sessions.search import SessionFilter
-from bidbeacon_sessions.stream.batch import Batch
-from bidbeacon_sessions.stream.bundles import GZIP_HEAD, PIECE_BYTES, Bundle, Framing
-from bidbeacon_sessions.stream.client import MAX_SHARED, Client
-from bidbeacon_sessions.stream.connections import accepts_gzip
-from bidbeacon_sessions.stream.hub import BUSY_SECONDS, MOST_PAUSE, pause_after
-from bidbeacon_sessions.stream.messages import Message
-from bidbeacon_sessions.stream.protocols import wire_of
-from bidbeacon_sessions.stream.rendering import RenderedSession
+from bidbeacon_sessions.server.batch import Batch
+from bidbeacon_sessions.server.bundles import GZIP_HEAD, PIECE_BYTES, Bundle, Framing
+from bidbeacon_sessions.server.client import MAX_SHARED, Client
+from bidbeacon_sessions.server.connections import accepts_gzip
+from bidbeacon_sessions.server.hub import BUSY_SECONDS, MOST_PAUSE, pause_after
+from bidbeacon_sessions.server.messages import Message
+from bidbeacon_sessions.server.protocols import wire_of
+from bidbeacon_sessions.server.rendering import RenderedSession
 from bidbeacon_sessions.writes import NewSession, insert_session
 
 EPOCH = uuid4()

@@ -8,7 +8,7 @@ import pytest
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.sync.client import connect
 
-from bidbeacon_sessions.stream import hub
+from bidbeacon_sessions.server import hub
 
 LONGEST_FRAME = 64 * 1024
 LONGEST_FILTER = 200

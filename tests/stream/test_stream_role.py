@@ -22,7 +22,7 @@ from bidbeacon_pipelines.store import explain
 from bidbeacon_sessions import AccountRef, SessionStore, with_job_session
 from bidbeacon_sessions.change_log import step, trim
 from bidbeacon_sessions.core_actions import SessionFinalized
-from bidbeacon_sessions.stream import StreamServer
+from bidbeacon_sessions.server import StreamServer
 
 Serve = Callable[..., AbstractContextManager[StreamServer]]
 

@@ -22,8 +22,8 @@ from bidbeacon_pipelines.cli.tailing import Tail
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sessions import AccountRef, Action, SessionStore, with_job_session
 from bidbeacon_sessions.search import SessionFilter
+from bidbeacon_sessions.server import StreamServer
 from bidbeacon_sessions.settings import get_session_settings
-from bidbeacon_sessions.stream import StreamServer
 
 WaitUntil = Callable[..., None]
 ACCOUNT = AccountRef("a", "US", "US.a")
@@ -251,7 +251,7 @@ def test_lines_of_json_are_whole_and_say_whose_action_it_is() -> None:
 
 def test_the_last_line_of_a_terminal_says_what_runs(session_store: SessionStore) -> None:
     """With job, account and time; nothing of it stays when the tail ends."""
-    from bidbeacon_sessions.stream.listing import load_sessions
+    from bidbeacon_sessions.server.listing import load_sessions
 
     console = Console(file=io.StringIO(), force_terminal=True, width=200)
     with with_job_session("wag", store=session_store, account=ACCOUNT):

@@ -10,7 +10,7 @@ import bidbeacon_pipelines.actions  # noqa: F401 - registers the action classes
 from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.definitions import defs
 from bidbeacon_sessions.actions import action_classes
-from bidbeacon_sessions.stream.app import _ROUTES
+from bidbeacon_sessions.server.app import _ROUTES
 
 ASSETS = [
     "account_daily_summary",

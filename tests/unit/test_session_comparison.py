@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 import bidbeacon_sessions
-from bidbeacon_sessions.stream.comparison import Difference, compare
-from bidbeacon_sessions.stream.histogram import MOST_INTERVALS, divide
-from bidbeacon_sessions.stream.problems import BadRequestError
+from bidbeacon_sessions.server.comparison import Difference, compare
+from bidbeacon_sessions.server.histogram import MOST_INTERVALS, divide
+from bidbeacon_sessions.server.problems import BadRequestError
 
 NOON = datetime(2026, 7, 25, 12, tzinfo=UTC)
 

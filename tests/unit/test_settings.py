@@ -197,7 +197,7 @@ def test_every_process_reads_the_projects_file(tmp_path: Path) -> None:
     )
     program = """
 from bidbeacon_pipelines.settings import get_settings
-from bidbeacon_sessions.stream.access import Access
+from bidbeacon_sessions.server.auth import Access
 print(get_settings().sandbox_port, Access.for_host("127.0.0.1").token)
 """
     result = subprocess.run(

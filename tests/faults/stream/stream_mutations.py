@@ -46,12 +46,12 @@ SEQ_ABOVE_LAST: Mutation = (
 
 ORD_ABOVE_LAST: Mutation = (
     _lines(
-        "stream/rendering.py",
+        "server/rendering.py",
         "from bidbeacon_sessions.store import list_actions_at, list_sessions_by_id\n",
         "from bidbeacon_sessions.store import list_actions, list_actions_at, list_sessions_by_id\n_LAST = {}\n",
     ),
     _lines(
-        "stream/rendering.py",
+        "server/rendering.py",
         "    places = [(change.session_id, change.ord) for change in changes if change.ord > 0]\n",
         """    places = [
         (session_id, row["ord"])
@@ -75,7 +75,7 @@ NO_EPOCH_CHECK: Mutation = (
 
 NO_AS_OF: Mutation = (
     _lines(
-        "stream/listing.py",
+        "server/listing.py",
         "        actions = _excerpts(connection, headers)\n        cursor = ",
         "        actions = _excerpts(connection, headers)\n    with store.begin() as connection:\n        cursor = ",
     ),
@@ -93,9 +93,9 @@ NO_BOUND_ON_FREEZING: Mutation = (
 """A frozen stepper may hold the cursor for ever."""
 
 NO_LOOK_AT_THE_OLDEST: Mutation = (
-    _lines("stream/tailer.py", "if after.position < position.oldest - 1:", "if after.position < 0:"),
+    _lines("server/log_reader.py", "if after.position < position.oldest - 1:", "if after.position < 0:"),
     _lines(
-        "stream/tailer.py",
+        "server/log_reader.py",
         "if not changes or changes[0].position != after.position + 1:",
         "if not changes:",
     ),
@@ -104,13 +104,13 @@ NO_LOOK_AT_THE_OLDEST: Mutation = (
 
 GONE_UNTOLD: Mutation = (
     Change(
-        "stream/*.py", r"(?:self\.)?wanted\.status (not )?in \{None, session\.status\}", r"None \1in {None}"
+        "server/*.py", r"(?:self\.)?wanted\.status (not )?in \{None, session\.status\}", r"None \1in {None}"
     ),
 )
 """Who asked for one status is not told when a session leaves it."""
 
 EVERY_MESSAGE_MOVES_THE_CURSOR: Mutation = (
-    Change("stream/*.py", r"before, (\w+) = str\(.*\), (str\(.*\))\n", r"before = \1 = \2\n"),
+    Change("server/*.py", r"before, (\w+) = str\(.*\), (str\(.*\))\n", r"before = \1 = \2\n"),
 )
 """Of several messages for the same positions the first one moves the cursor."""
 

@@ -10,8 +10,8 @@ from sqlalchemy import Connection
 from bidbeacon_sessions.change_log import Change
 from bidbeacon_sessions.presentation import action_json, session_json
 from bidbeacon_sessions.search import SessionFilter
+from bidbeacon_sessions.server.messages import to_json
 from bidbeacon_sessions.store import list_actions_at, list_sessions_by_id
-from bidbeacon_sessions.stream.messages import to_json
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from starlette.responses import JSONResponse, Response
 
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.overview import count_by_interval
+from bidbeacon_sessions.server.parameters import read_filter
+from bidbeacon_sessions.server.problems import BadRequestError
 from bidbeacon_sessions.store import SessionStore
-from bidbeacon_sessions.stream.problems import BadRequestError
-from bidbeacon_sessions.stream.queries import read_filter
 
 MOST_INTERVALS = 72
 USUAL_STRETCH = timedelta(hours=24)

@@ -7,8 +7,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from bidbeacon_sessions.clock import read_day
-from bidbeacon_sessions.stream.problems import BadRequestError, problem
-from bidbeacon_sessions.stream.queries import MAX_VALUE_LENGTH, read_number
+from bidbeacon_sessions.server.parameters import MAX_VALUE_LENGTH, read_number
+from bidbeacon_sessions.server.problems import BadRequestError, problem
 
 USUAL_DAYS = 91
 MOST_DAYS = 750

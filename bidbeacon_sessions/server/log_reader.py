@@ -9,13 +9,13 @@ from sqlalchemy import Connection
 
 from bidbeacon_sessions.change_log import Cursor, Position, head, is_due, read_changes, step, trim
 from bidbeacon_sessions.search import SessionFilter
+from bidbeacon_sessions.server.batch import EVERYTHING, Batch
+from bidbeacon_sessions.server.log_connections import LogConnections
+from bidbeacon_sessions.server.messages import ResetReason
+from bidbeacon_sessions.server.rendering import render_changes
+from bidbeacon_sessions.server.step_counts import StepCounts
 from bidbeacon_sessions.settings import get_session_settings
 from bidbeacon_sessions.store import SessionStore, find_matching_ids
-from bidbeacon_sessions.stream.batch import EVERYTHING, Batch
-from bidbeacon_sessions.stream.log_connections import LogConnections
-from bidbeacon_sessions.stream.messages import ResetReason
-from bidbeacon_sessions.stream.rendering import render_changes
-from bidbeacon_sessions.stream.step_counts import StepCounts
 
 MAX_CHANGES = 1_000
 

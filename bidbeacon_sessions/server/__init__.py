@@ -3,11 +3,11 @@
 `serve` runs it; `create_app` gives the ASGI app. It knows no jobs of its own: whoever starts it imports the action classes first.
 """
 
-from bidbeacon_sessions.stream.access import Access
-from bidbeacon_sessions.stream.app import create_app
-from bidbeacon_sessions.stream.coverage import CoverageReader, UnknownDatasetError
-from bidbeacon_sessions.stream.explaining import Explainer, NothingToExplainError
-from bidbeacon_sessions.stream.server import StreamServer, serve
+from bidbeacon_sessions.server.app import create_app
+from bidbeacon_sessions.server.auth import Access
+from bidbeacon_sessions.server.coverage import CoverageReader, UnknownDatasetError
+from bidbeacon_sessions.server.explaining import Explainer, NothingToExplainError
+from bidbeacon_sessions.server.serve import StreamServer, serve
 
 __all__ = [
     "Access",

@@ -11,13 +11,13 @@ from types import FrameType
 import uvicorn
 
 from bidbeacon_sessions.errors import CannotListenError
+from bidbeacon_sessions.server.app import create_app
+from bidbeacon_sessions.server.auth import Access
+from bidbeacon_sessions.server.coverage import CoverageReader
+from bidbeacon_sessions.server.explaining import Explainer
+from bidbeacon_sessions.server.hub import SYNC_SECONDS, Hub
+from bidbeacon_sessions.server.protocols import StreamHttp, StreamWebSocket
 from bidbeacon_sessions.store import SessionStore
-from bidbeacon_sessions.stream.access import Access
-from bidbeacon_sessions.stream.app import create_app
-from bidbeacon_sessions.stream.coverage import CoverageReader
-from bidbeacon_sessions.stream.explaining import Explainer
-from bidbeacon_sessions.stream.hub import SYNC_SECONDS, Hub
-from bidbeacon_sessions.stream.protocols import StreamHttp, StreamWebSocket
 
 _GRACE_SECONDS = 1
 _COLLECT_AFTER = 20_000

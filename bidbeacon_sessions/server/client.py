@@ -7,10 +7,10 @@ from uuid import UUID
 
 from bidbeacon_sessions.change_log import Cursor
 from bidbeacon_sessions.search import SessionFilter
-from bidbeacon_sessions.stream.batch import Batch, merge_newest
-from bidbeacon_sessions.stream.bundles import Bundle, Framing, bundle_sessions, bundle_sync
-from bidbeacon_sessions.stream.messages import Message, ResetReason, to_json
-from bidbeacon_sessions.stream.rendering import RenderedSession
+from bidbeacon_sessions.server.batch import Batch, merge_newest
+from bidbeacon_sessions.server.bundles import Bundle, Framing, bundle_sessions, bundle_sync
+from bidbeacon_sessions.server.messages import Message, ResetReason, to_json
+from bidbeacon_sessions.server.rendering import RenderedSession
 
 MAX_PENDING_CHARACTERS = 8_000_000
 ROOM_CHARACTERS = 1_000_000

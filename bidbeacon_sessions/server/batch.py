@@ -8,8 +8,8 @@ from uuid import UUID
 
 from bidbeacon_sessions.change_log import Cursor
 from bidbeacon_sessions.search import SessionFilter
-from bidbeacon_sessions.stream.bundles import Bundle, bundle_sessions
-from bidbeacon_sessions.stream.rendering import RenderedSession
+from bidbeacon_sessions.server.bundles import Bundle, bundle_sessions
+from bidbeacon_sessions.server.rendering import RenderedSession
 
 EVERYTHING = SessionFilter()
 

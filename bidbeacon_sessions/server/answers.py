@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from starlette.responses import JSONResponse
 
-from bidbeacon_sessions.stream.messages import json_bytes
+from bidbeacon_sessions.server.messages import json_bytes
 
 
 class JsonAnswer(JSONResponse):

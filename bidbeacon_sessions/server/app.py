@@ -18,29 +18,29 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from bidbeacon_sessions.errors import CursorError
-from bidbeacon_sessions.store import SessionStore
-from bidbeacon_sessions.stream.access import Access, Gate, log_in
-from bidbeacon_sessions.stream.answers import JsonAnswer, as_written
-from bidbeacon_sessions.stream.client import Client
-from bidbeacon_sessions.stream.completion import answer_values
-from bidbeacon_sessions.stream.connections import EventStreamResponse, accepts_gzip, stream_to_websocket
-from bidbeacon_sessions.stream.coverage import CoverageReader, answer_accounts, answer_coverage
-from bidbeacon_sessions.stream.explaining import Explainer, answer_explain
-from bidbeacon_sessions.stream.histogram import answer_histogram
-from bidbeacon_sessions.stream.hub import SYNC_SECONDS, Hub, TooManyClientsError
-from bidbeacon_sessions.stream.job_metrics import answer_job_metrics
-from bidbeacon_sessions.stream.listing import MOST_ACTIONS, describe_actions, load_session, load_sessions
-from bidbeacon_sessions.stream.metrics import metrics_text
-from bidbeacon_sessions.stream.problems import HANDLERS, BadRequestError, problem
-from bidbeacon_sessions.stream.queries import (
+from bidbeacon_sessions.server.answers import JsonAnswer, as_written
+from bidbeacon_sessions.server.auth import Access, Gate, log_in
+from bidbeacon_sessions.server.client import Client
+from bidbeacon_sessions.server.completion import answer_values
+from bidbeacon_sessions.server.connections import EventStreamResponse, accepts_gzip, stream_to_websocket
+from bidbeacon_sessions.server.coverage import CoverageReader, answer_accounts, answer_coverage
+from bidbeacon_sessions.server.explaining import Explainer, answer_explain
+from bidbeacon_sessions.server.histogram import answer_histogram
+from bidbeacon_sessions.server.hub import SYNC_SECONDS, Hub, TooManyClientsError
+from bidbeacon_sessions.server.job_metrics import answer_job_metrics
+from bidbeacon_sessions.server.listing import MOST_ACTIONS, describe_actions, load_session, load_sessions
+from bidbeacon_sessions.server.metrics import metrics_text
+from bidbeacon_sessions.server.parameters import (
     read_after,
     read_cursor,
     read_filter,
     read_limit,
     read_older_than,
 )
-from bidbeacon_sessions.stream.surroundings import answer_surroundings
-from bidbeacon_sessions.stream.web_files import WebFiles
+from bidbeacon_sessions.server.problems import HANDLERS, BadRequestError, problem
+from bidbeacon_sessions.server.surroundings import answer_surroundings
+from bidbeacon_sessions.server.web_files import WebFiles
+from bidbeacon_sessions.store import SessionStore
 
 WEB = Path(__file__).resolve().parent.parent / "web"
 HEALTH_SECONDS = 3.0

@@ -14,11 +14,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from bidbeacon_sessions.change_log import Cursor
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.search import SessionFilter
+from bidbeacon_sessions.server.batch import Batch
+from bidbeacon_sessions.server.client import Client
+from bidbeacon_sessions.server.log_reader import CursorRefusedError, Tailer
+from bidbeacon_sessions.server.messages import ResetReason, to_json
 from bidbeacon_sessions.store import SessionStore
-from bidbeacon_sessions.stream.batch import Batch
-from bidbeacon_sessions.stream.client import Client
-from bidbeacon_sessions.stream.messages import ResetReason, to_json
-from bidbeacon_sessions.stream.tailer import CursorRefusedError, Tailer
 
 logger = logging.getLogger(__name__)
 P = ParamSpec("P")

@@ -18,8 +18,8 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bidbeacon_sessions.errors import UnsafeAddressError
+from bidbeacon_sessions.server.problems import problem
 from bidbeacon_sessions.settings import get_session_settings
-from bidbeacon_sessions.stream.problems import problem
 
 COOKIE = "bidbeacon_stream"
 _COOKIE_SECONDS = 30 * 24 * 3600

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import get_args
 
-from bidbeacon_sessions.stream.hub import Hub
-from bidbeacon_sessions.stream.messages import ResetReason
-from bidbeacon_sessions.stream.step_counts import StepCounts
+from bidbeacon_sessions.server.hub import Hub
+from bidbeacon_sessions.server.messages import ResetReason
+from bidbeacon_sessions.server.step_counts import StepCounts
 
 
 def metrics_text(hub: Hub) -> str:

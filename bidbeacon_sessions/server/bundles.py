@@ -15,8 +15,8 @@ from websockets.frames import Frame, Opcode
 
 from bidbeacon_sessions.change_log import Cursor
 from bidbeacon_sessions.search import SessionFilter
-from bidbeacon_sessions.stream.messages import Message, gone_data, updated_data
-from bidbeacon_sessions.stream.rendering import RenderedSession
+from bidbeacon_sessions.server.messages import Message, gone_data, updated_data
+from bidbeacon_sessions.server.rendering import RenderedSession
 
 Framing = Literal["sse", "sse-gzip", "websocket", "websocket-deflate"]
 PIECE_BYTES = 128 * 1024

@@ -9,8 +9,8 @@ from starlette.types import Scope
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPerMessageDeflateFactory
 
-from bidbeacon_sessions.stream.bounded_http import BoundedHttp
-from bidbeacon_sessions.stream.bundles import PIECE_BYTES, WINDOW_BITS
+from bidbeacon_sessions.server.bounded_http import BoundedHttp
+from bidbeacon_sessions.server.bundles import PIECE_BYTES, WINDOW_BITS
 
 _KEY = "bidbeacon.wire"
 _BAD_HANDSHAKE = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"

@@ -18,9 +18,9 @@ from bidbeacon_sessions.relations import (
     list_children,
     list_touched,
 )
+from bidbeacon_sessions.server.comparison import compare
+from bidbeacon_sessions.server.problems import problem
 from bidbeacon_sessions.store import SessionStore, find_session
-from bidbeacon_sessions.stream.comparison import compare
-from bidbeacon_sessions.stream.problems import problem
 
 
 def answer_surroundings(request: Request) -> Response:

@@ -10,10 +10,10 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from bidbeacon_sessions.stream.bundles import GZIP_HEAD, deflated
-from bidbeacon_sessions.stream.client import Client
-from bidbeacon_sessions.stream.hub import Hub
-from bidbeacon_sessions.stream.protocols import Wire, wire_of
+from bidbeacon_sessions.server.bundles import GZIP_HEAD, deflated
+from bidbeacon_sessions.server.client import Client
+from bidbeacon_sessions.server.hub import Hub
+from bidbeacon_sessions.server.protocols import Wire, wire_of
 
 logger = logging.getLogger(__name__)
 

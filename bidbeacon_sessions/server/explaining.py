@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from bidbeacon_sessions.clock import read_day
-from bidbeacon_sessions.stream.problems import BadRequestError, problem
-from bidbeacon_sessions.stream.queries import MAX_VALUE_LENGTH
+from bidbeacon_sessions.server.parameters import MAX_VALUE_LENGTH
+from bidbeacon_sessions.server.problems import BadRequestError, problem
 
 Explainer = Callable[[str, str, date], dict[str, Any]]
 """Says of (account's key, dataset, window) why it is as it is, as JSON data.

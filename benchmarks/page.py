@@ -17,9 +17,8 @@ import bidbeacon_pipelines.actions  # noqa: F401 - registers the action classes
 import bidbeacon_sessions
 from benchmarks.figures import Figure, at_most, median_milliseconds
 from benchmarks.page_world import DATASET, RARE, page_world
-from bidbeacon_pipelines.services.coverage import WindowCoverage
-from bidbeacon_pipelines.services.explainer import window_explainer
 from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.server import StreamServer
 
@@ -59,13 +58,12 @@ def _serving(engine: Engine) -> Iterator[str]:
         store,
         host="127.0.0.1",
         port=0,
-        explainer=window_explainer(store, Settings()),
-        coverage=WindowCoverage(store),
+        extension=pipelines_extension(store, Settings()),
     )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.port}"
-    server.should_exit = True
+    server.stop()
     thread.join(timeout=10)
 
 

@@ -29,11 +29,11 @@ from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.aggregates import Span, aggregate_jobs
 from bidbeacon_sessions.search import SessionFilter
-from bidbeacon_sessions.server.answers import as_written
 from bidbeacon_sessions.server.job_metrics import describe_jobs
 from bidbeacon_sessions.server.listing import MOST_ACTIONS, load_session, load_sessions
 from bidbeacon_sessions.server.messages import json_bytes
-from bidbeacon_sessions.server.serve import spare_what_was_imported
+from bidbeacon_sessions.server.problems import as_written
+from bidbeacon_sessions.server.serve import skip_imported_objects
 from bidbeacon_sessions.settings import MAX_ACTIONS
 from bidbeacon_sessions.store import list_sessions
 
@@ -114,7 +114,7 @@ def sessions(*, keep_plans: bool = False) -> Iterator[Figure]:
 
 
 def _reading(engine: Engine) -> Iterator[Figure]:
-    spare_what_was_imported()  # as the stream's server does at its start
+    skip_imported_objects()  # as the stream's server does at its start
     store = SessionStore.connect(engine.url.render_as_string(hide_password=False))
     with engine.begin() as connection:
         for table in ("session_headers", "session_actions", "session_touches"):

@@ -1,4 +1,4 @@
-"""What a client of the load reads from its socket: HTTP chunks of Server-Sent Events, or WebSocket frames, both compressed.
+"""What a client of the load reads from its socket: compressed HTTP chunks of Server-Sent Events, or WebSocket frames of many lines.
 
 A crowd is sent the very same bytes, and one process plays all of it: what was taken apart once is known by its bytes. Clients that
 decode everything take each byte apart themselves.
@@ -14,7 +14,7 @@ _RANGE = re.compile(rb'"from":(\d+),"to":(\d+)\}+\s*$')
 _SSE = re.compile(rb"event: (\S+)\n(?:id: \S+\.(\d+)\n)?data: ", re.ASCII)
 _WEBSOCKET = re.compile(rb'\{"event":"([^"]+)","id":(?:null|"[^".]+\.(\d+)"),"data":', re.ASCII)
 _TAIL = 60
-_PLAIN, _DEFLATED, _CLOSE, _PING = 0x81, 0xC1, 0x88, 0x89
+_PLAIN, _CLOSE, _PING = 0x81, 0x88, 0x89
 
 
 class Said(NamedTuple):
@@ -70,17 +70,18 @@ def sse_messages(text: bytes) -> Iterator[Said]:
             yield _said(match, part)
 
 
-def websocket_message(frame: Frame) -> Said | None:
-    """Give the message of a frame, or None for one that ends the connection."""
+def websocket_messages(frame: Frame) -> list[Said]:
+    """Give the messages of a frame, a line each; none for one that ends the connection."""
     if frame.kind == _CLOSE:
-        return None
-    assert frame.kind in {_PLAIN, _DEFLATED}, f"expected a text frame, got: {frame.kind:#x}"
-    content = frame.content
-    if frame.kind == _DEFLATED:
-        content = zlib.decompressobj(-15).decompress(content + b"\x00\x00\xff\xff")
-    match = _WEBSOCKET.match(content)
-    assert match is not None, f"expected a message, got: {content[:80]!r}"
-    return _said(match, content[:-1])
+        return []
+    assert frame.kind == _PLAIN, f"expected a text frame, got: {frame.kind:#x}"
+    return [_websocket_message(line) for line in frame.content.splitlines()]
+
+
+def _websocket_message(line: bytes) -> Said:
+    match = _WEBSOCKET.match(line)
+    assert match is not None, f"expected a message, got: {line[:80]!r}"
+    return _said(match, line[:-1])
 
 
 @lru_cache(maxsize=64)
@@ -96,8 +97,8 @@ def known_websocket(received: bytes) -> tuple[list[Said], list[bytes], int]:
     """Give the messages of whole frames that were received, the pings to answer, and how much was whole."""
     frames, used = websocket_frames(received)
     pings = [frame.content for frame in frames if frame.kind == _PING]
-    said = [_known_message(frame) for frame in frames if frame.kind != _PING]
-    return [each for each in said if each is not None], pings, used
+    said = [each for frame in frames if frame.kind != _PING for each in _known_messages(frame)]
+    return said, pings, used
 
 
 def pong(payload: bytes) -> bytes:
@@ -105,7 +106,7 @@ def pong(payload: bytes) -> bytes:
     return bytes([0x8A, 0x80 | len(payload), 0, 0, 0, 0]) + payload
 
 
-_known_message = lru_cache(maxsize=2_000)(websocket_message)
+_known_messages = lru_cache(maxsize=200)(websocket_messages)
 
 
 def _said(match: "re.Match[bytes]", message: bytes) -> Said:

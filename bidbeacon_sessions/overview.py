@@ -83,3 +83,13 @@ def list_filter_values(connection: Connection) -> dict[str, list[str]]:
         name: list(connection.execute(text(statement), {"most": MOST_VALUES}).scalars())
         for name, statement in _STATEMENTS.items()
     }
+
+
+_RUNNING = text("""
+    SELECT job_name, count(*) AS sessions, CAST(extract(epoch FROM clock_timestamp() - min(started_at)) AS float8) AS seconds
+      FROM session_headers WHERE status = 'running' GROUP BY job_name ORDER BY job_name""")
+
+
+def count_running(connection: Connection) -> list[RowMapping]:
+    """Return per job how many of its sessions run, and for how many seconds the oldest one has."""
+    return list(connection.execute(_RUNNING).mappings())

@@ -56,3 +56,14 @@ def _fate(row: RowMapping) -> dict[str, Any]:
 
 def _said(row: RowMapping) -> str:
     return plain_text(render_action(row["type"], row["schema_version"], row["payload"]).parts)
+
+
+_UNKEPT = text("""
+    SELECT count(*) FILTER (WHERE deadline_at >= now() OR deadline_at IS NULL) AS open,
+           count(*) FILTER (WHERE deadline_at < now()) AS lost
+      FROM session_promises WHERE kept_by IS NULL""")
+
+
+def count_unkept(connection: Connection) -> Mapping[str, int]:
+    """Return how many promises are `open`, and how many are `lost`."""
+    return dict(connection.execute(_UNKEPT).mappings().one())

@@ -89,8 +89,7 @@ def stream(
 ) -> None:
     """Run the Event Stream: the page, its list, and the live endpoints (SSE and WebSocket)."""
     import bidbeacon_pipelines.actions  # noqa: F401 - the stream shows what it knows the classes of
-    from bidbeacon_pipelines.services.coverage import WindowCoverage
-    from bidbeacon_pipelines.services.explainer import window_explainer
+    from bidbeacon_pipelines.web import pipelines_extension
     from bidbeacon_sessions import SessionStore
     from bidbeacon_sessions.server.serve import serve
     from bidbeacon_sessions.settings import get_session_settings
@@ -101,6 +100,5 @@ def stream(
         store,
         host=settings.stream_host,
         port=settings.stream_port if port is None else port,
-        explainer=window_explainer(store, get_settings()),
-        coverage=WindowCoverage(store, late_after=get_settings().late_after),
+        extension=pipelines_extension(store, get_settings()),
     )

@@ -1,4 +1,4 @@
-"""The answers to the stream's `GET /api/coverage` and `GET /api/accounts`; the stream itself knows no windows."""
+"""The state of each account's windows, and the accounts, as data for the coverage page."""
 
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
@@ -19,7 +19,6 @@ from bidbeacon_pipelines.store.gates import GateState, list_gates
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import Clock, utc_now
 from bidbeacon_sessions.presentation import instant
-from bidbeacon_sessions.server import UnknownDatasetError
 
 STATE_LETTERS: Final[Mapping[WindowState, str]] = {
     WindowState.FRESH: "f",
@@ -36,6 +35,15 @@ _TO_STATES: Final = str.maketrans(
     {letter: STATE_LETTERS[window_state(WindowSigns(**signs))] for letter, signs in SIGNS.items()}
     | {NO_WINDOW: "-"}
 )
+
+
+class UnknownDatasetError(LookupError):
+    """There is no such dataset."""
+
+    def __init__(self, error: str, what_to_do: str) -> None:
+        self.error = error
+        self.what_to_do = what_to_do
+        super().__init__(error)
 
 
 class WindowCoverage:

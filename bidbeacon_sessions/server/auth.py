@@ -16,14 +16,16 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from bidbeacon_sessions.errors import UnsafeAddressError
-from bidbeacon_sessions.server.problems import problem
+from bidbeacon_sessions.server.problems import problem, refuse_websocket
 from bidbeacon_sessions.settings import get_session_settings
 
 COOKIE = "bidbeacon_stream"
 _COOKIE_SECONDS = 30 * 24 * 3600
 _MAX_FORM_BYTES = 4_096
+_FORM_SECONDS = 5.0
 _WRONG_TOKEN_PAUSE = 0.5
 _OPEN_PATHS = frozenset({"/login", "/healthz", "/readyz"})
 _OPEN_PREFIX = "/web/"
@@ -121,16 +123,24 @@ class Gate:
             await self._app(scope, receive, send)
             return
         refusal = self._access.refuse(HTTPConnection(scope))
-        await (refusal or self._app)(scope, receive, _with_security_headers(send))
+        guarded = _with_security_headers(send)
+        if refusal is not None and scope["type"] == "websocket":
+            await refuse_websocket(WebSocket(scope, receive, guarded), refusal)
+        else:
+            await (refusal or self._app)(scope, receive, guarded)
 
 
 async def log_in(request: Request, access: Access) -> Response:
     """Take the login form: set the cookie and go on to the page that was asked for, or ask again."""
     body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MAX_FORM_BYTES:
-            return problem(413, "This form is too large.", "Enter the token only.")
+    try:
+        async with asyncio.timeout(_FORM_SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > _MAX_FORM_BYTES:
+                    return problem(413, "This form is too large.", "Enter the token only.")
+    except TimeoutError:
+        return problem(408, "This form did not arrive in time.", "Send it again.")
     given = parse_qs(body.decode("utf-8", "replace")).get("token", [""])[0]
     if not access.knows_token(given.strip()):
         await asyncio.sleep(_WRONG_TOKEN_PAUSE)  # makes guessing slow
@@ -179,7 +189,7 @@ def _is_open(path: str) -> bool:
 
 def _ask_for_token(connection: HTTPConnection) -> Response:
     path, query = connection.scope["path"], connection.scope["query_string"].decode("latin-1")
-    if path in {"/", "/coverage"} or path.startswith("/sessions/"):
+    if path in connection.app.state.pages or path.startswith("/sessions/"):
         asked = f"{path}?{query}" if query else path
         return RedirectResponse(f"/login?next={quote(asked)}", status_code=303)
     return problem(
@@ -192,7 +202,7 @@ def _ask_for_token(connection: HTTPConnection) -> Response:
 def _next_path(request: Request) -> str:
     """Give where to go after the login: a path of this site, never another site."""
     asked = request.query_params.get("next", "/")
-    is_own = asked == "/" or asked.startswith(("/?", "/sessions/")) or asked.partition("?")[0] == "/coverage"
+    is_own = asked.partition("?")[0] in request.app.state.pages or asked.startswith("/sessions/")
     return asked if is_own else "/"
 
 
@@ -203,18 +213,6 @@ def _with_security_headers(send: Send) -> Send:
             for name, value in _SECURITY_HEADERS.items():
                 headers.setdefault(name, value)
             headers.setdefault("Cache-Control", "no-cache")
-        await _send_unless_gone(send, message)
+        await send(message)
 
     return wrapped
-
-
-async def _send_unless_gone(send: Send, message: Message) -> None:
-    """Send a message; drop it where the client is gone.
-
-    uvicorn does so itself for the newest request of a connection only; for the earlier ones, uvloop raises.
-    """
-    try:
-        await send(message)
-    except RuntimeError as error:
-        if "the handler is closed" not in str(error):
-            raise

@@ -9,9 +9,8 @@ from starlette.requests import Request
 
 from bidbeacon_sessions.aggregates import Figures, Span, aggregate_jobs
 from bidbeacon_sessions.clock import utc_now
-from bidbeacon_sessions.server.answers import JsonAnswer
 from bidbeacon_sessions.server.parameters import read_filter
-from bidbeacon_sessions.server.problems import BadRequestError
+from bidbeacon_sessions.server.problems import BadRequestError, JsonAnswer
 from bidbeacon_sessions.store import SessionStore
 
 INTERVALS = {

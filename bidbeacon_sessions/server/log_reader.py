@@ -1,23 +1,29 @@
-"""Follows the change log: one step, one read, one rendering for all clients. Blocking; the hub calls it in a thread."""
+"""Reads the change log for the stream, and writes each change as messages. Blocking: the stream calls it in threads."""
 
 import time
-from collections.abc import Collection, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine, create_engine
 
-from bidbeacon_sessions.change_log import Cursor, Position, head, is_due, read_changes, step, trim
+from bidbeacon_sessions.change_log import Change, Cursor, Position, head, is_due, read_changes, step, trim
+from bidbeacon_sessions.database import connect_args
+from bidbeacon_sessions.presentation import action_json, session_json
 from bidbeacon_sessions.search import SessionFilter
-from bidbeacon_sessions.server.batch import EVERYTHING, Batch
-from bidbeacon_sessions.server.log_connections import LogConnections
-from bidbeacon_sessions.server.messages import ResetReason
-from bidbeacon_sessions.server.rendering import render_changes
-from bidbeacon_sessions.server.step_counts import StepCounts
+from bidbeacon_sessions.server.messages import (
+    ChangedSession,
+    Message,
+    ResetReason,
+    describe_changes,
+    to_json,
+)
 from bidbeacon_sessions.settings import get_session_settings
-from bidbeacon_sessions.store import SessionStore, find_matching_ids
+from bidbeacon_sessions.store import find_matching_ids, list_actions_at, list_sessions_by_id
 
 MAX_CHANGES = 1_000
+STATEMENT_SECONDS = 30
+EVERYTHING = SessionFilter()
 
 
 class CursorRefusedError(Exception):
@@ -28,108 +34,178 @@ class CursorRefusedError(Exception):
         super().__init__(reason)
 
 
-class Tailer:
-    """Reads the log of one store from its newest position on. Not for use by several threads at once.
+@dataclass(frozen=True)
+class Ended:
+    """A session of which the log says that it has ended."""
 
-    Attributes:
-        cursor: up to where it has read; None until the first `pull`.
-        waits_for_another: whether there was something to publish at the last look, and another process is at it.
+    id: UUID
+    job_name: str
+    status: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the log.
+
+    Args:
+        upto: up to where it was read.
+        messages: what the readers of each filter are told of it.
+        ended: the sessions whose end is in it, and maybe others that have ended.
+        more: whether there is more to read.
     """
 
-    def __init__(self, store: SessionStore) -> None:
-        self.cursor: Cursor | None = None
-        self.counts = StepCounts()
-        self.waits_for_another = False
-        self._connections = LogConnections(store.engine)
+    upto: Cursor
+    messages: Mapping[SessionFilter, Sequence[Message]] = field(default_factory=dict)
+    ended: Sequence[Ended] = ()
+    more: bool = False
 
-    def pull(self, filters: Collection[SessionFilter]) -> Batch:
-        """Take a step where one is due, and give what is new in the log.
 
-        Raises:
-            CursorRefusedError: a new epoch began, or the log was trimmed in front of this reader; it goes on from the newest position.
-        """
-        position = self._step_if_due()
-        if self.cursor is None:
-            self.cursor = position.cursor
-        if self.cursor == position.cursor:
-            return Batch(self.cursor, self.cursor)
-        try:
-            missing = _count_missing(self.cursor, position)
-            batch = self._read(self.cursor, min(missing, MAX_CHANGES), filters)
-        except CursorRefusedError:
-            self.cursor = position.cursor
-            raise
-        self.cursor = batch.upto
-        return replace(batch, more=batch.upto.position < position.position)
+@dataclass(frozen=True)
+class Head:
+    """Where the log stands.
 
-    def catch_up(self, cursor: Cursor, newest: Cursor, wanted: SessionFilter, most: int) -> Batch:
-        """Give the next changes that a reader with this cursor has missed, `most` of them, up to the place that this tailer has read to.
+    Args:
+        position: its newest and its oldest position.
+        waits: whether there is something to publish, and another process is at it.
+    """
+
+    position: Position
+    waits: bool
+
+
+class LogReader:
+    """Reads the log of one database, on a few connections of its own. For use by several threads.
+
+    Args:
+        engine: on that database; only its address is used.
+        note_step: is told of each step of this process how many changes it published, and how many seconds it took.
+    """
+
+    def __init__(self, engine: Engine, note_step: Callable[[int, float], None]) -> None:
+        url = engine.url.set(drivername="postgresql+psycopg")
+        arguments = connect_args(url)
+        arguments["options"] += f" -c statement_timeout={STATEMENT_SECONDS}s"
+        self._engine = create_engine(
+            url, pool_size=2, max_overflow=6, pool_timeout=5, pool_use_lifo=True, connect_args=arguments
+        )
+        self._note_step = note_step
+
+    def advance(self) -> Head:
+        """Take a step where one is due, and return where the log stands then."""
+        with self._engine.begin() as connection:
+            due = is_due(connection)
+            position = head(connection)
+        if not due:
+            return Head(position, waits=False)
+        led = self._step()
+        with self._engine.begin() as connection:
+            return Head(head(connection), waits=not led)
+
+    def read(
+        self, after: Cursor, newest: Position, told: Mapping[SessionFilter, Cursor], most: int = MAX_CHANGES
+    ) -> Part:
+        """Return the next changes, up to `newest` and to `most` of them.
+
+        Args:
+            after: from where.
+            newest: up to where.
+            told: up to where the readers of each filter know everything.
+            most: how many.
 
         Raises:
             CursorRefusedError: the cursor is of another epoch or from the future, or the log was trimmed in front of it.
         """
-        if cursor == newest:
-            return Batch(cursor, cursor)
-        with self._connections.begin() as connection:
-            oldest = head(connection).oldest
-        missing = _count_missing(cursor, Position(newest.epoch, newest.position, oldest))
-        return self._read(cursor, min(missing, most), [wanted])
-
-    def trim(self) -> int:
-        """Drop what is beyond the log's bounds; give how many changes."""
-        settings = get_session_settings()
-        with self._connections.begin() as connection:
-            return trim(connection, rows=settings.change_log_rows, hours=settings.change_log_hours)
-
-    def break_off_silent(self) -> int:
-        """Have a call fail that waits for a server which has fallen silent; give how many connections were broken off."""
-        return self._connections.break_off_silent()
-
-    def close(self) -> None:
-        """Close the connections; a call that is under way fails."""
-        self._connections.close()
-
-    def _step_if_due(self) -> Position:
-        with self._connections.begin() as connection:
-            due = is_due(connection)
-            position = head(connection)
-        self.waits_for_another = due and not self._step()
-        if not due:
-            return position
-        with self._connections.begin() as connection:
-            return head(connection)
-
-    def _step(self) -> bool:
-        """Take a step; give False where another process holds the cursor."""
-        began = time.perf_counter()
-        with self._connections.begin() as connection:
-            done = step(connection)
-        if done.led:
-            self.counts.note(done.published, time.perf_counter() - began)
-        return done.led
-
-    def _read(self, after: Cursor, count: int, filters: Collection[SessionFilter]) -> Batch:
-        with self._connections.begin() as connection:
-            changes = read_changes(connection, after, count)
+        missing = count_missing(after, newest)
+        if missing == 0:
+            return Part(after, {wanted: [] for wanted in told})
+        with self._engine.begin() as connection:
+            changes = read_changes(connection, after, min(missing, most))
             if not changes or changes[0].position != after.position + 1:
                 raise CursorRefusedError("expired")
-            sessions = render_changes(connection, changes)
-            matches = _match(connection, [session.session_id for session in sessions], filters)
-        return Batch(after, Cursor(after.epoch, changes[-1].position), sessions, matches)
+            upto = Cursor(after.epoch, changes[-1].position)
+            sessions, ended = _read_sessions(connection, changes, with_actions=bool(told))
+            messages = {
+                wanted: describe_changes(_matching(connection, sessions, wanted), wanted.status, known, upto)
+                for wanted, known in told.items()
+            }
+        return Part(upto, messages, ended, more=upto.position < newest.position)
+
+    def read_missed(self, after: Cursor, upto: Cursor, wanted: SessionFilter, most: int) -> Part:
+        """Return the next changes that a reader of one filter missed; raises as `read` does."""
+        with self._engine.begin() as connection:
+            oldest = head(connection).oldest
+        return self.read(after, Position(upto.epoch, upto.position, oldest), {wanted: after}, most)
+
+    def trim(self) -> int:
+        """Delete what is beyond the log's bounds; return how many changes."""
+        settings = get_session_settings()
+        with self._engine.begin() as connection:
+            return trim(connection, rows=settings.change_log_rows, hours=settings.change_log_hours)
+
+    def forget_connections(self) -> None:
+        """Close the connections that nobody uses, and keep none that is in use: those that come next are new."""
+        self._engine.dispose()
+
+    def _step(self) -> bool:
+        """Take a step; return False where another process holds the cursor."""
+        began = time.perf_counter()
+        with self._engine.begin() as connection:
+            done = step(connection)
+        if done.led:
+            self._note_step(done.published, time.perf_counter() - began)
+        return done.led
 
 
-def _count_missing(after: Cursor, position: Position) -> int:
-    """Give how many changes lie between a reader and the newest position."""
-    missing = position.position - after.position
-    if after.epoch != position.epoch or missing < 0:
+def count_missing(after: Cursor, newest: Position) -> int:
+    """Return how many changes lie between a reader and the newest position.
+
+    Raises:
+        CursorRefusedError: the cursor is not of this log, or what comes next was trimmed away.
+    """
+    missing = newest.position - after.position
+    if after.epoch != newest.epoch or missing < 0:
         raise CursorRefusedError("epoch")
-    if after.position < position.oldest - 1:
+    if after.position < newest.oldest - 1:
         raise CursorRefusedError("expired")
     return missing
 
 
-def _match(
-    connection: Connection, ids: Sequence[UUID], filters: Collection[SessionFilter]
-) -> dict[SessionFilter, set[UUID]]:
-    wanted = {replace(one, status=None) for one in filters} - {EVERYTHING}
-    return {one: find_matching_ids(connection, ids, one) for one in wanted}
+def _read_sessions(
+    connection: Connection, changes: Sequence[Change], *, with_actions: bool
+) -> tuple[list[ChangedSession], list[Ended]]:
+    """Return the present state of all changed sessions with their new actions, in order of each session's last change."""
+    ids = _in_order_of_last_change(changes)
+    headers = {row["id"]: row for row in list_sessions_by_id(connection, ids, EVERYTHING)}
+    places = [(change.session_id, change.ord) for change in changes if change.ord > 0]
+    actions: dict[UUID, list[str]] = {session_id: [] for session_id in ids}
+    found = list_actions_at(connection, places) if with_actions else []
+    for row in sorted(found, key=lambda row: row["ord"]):
+        actions[row["session_id"]].append(to_json(action_json(row)))
+    sessions, ended = list[ChangedSession](), list[Ended]()
+    for id_ in ids:
+        header = headers.get(id_)
+        if header is None:
+            sessions.append(ChangedSession(id_, None, "", ()))
+            continue
+        sessions.append(ChangedSession(id_, header["status"], to_json(session_json(header)), actions[id_]))
+        if header["finished_at"] is not None:
+            seconds = (header["finished_at"] - header["started_at"]).total_seconds()
+            ended.append(Ended(id_, header["job_name"], header["status"], seconds))
+    return sessions, ended
+
+
+def _in_order_of_last_change(changes: Iterable[Change]) -> list[UUID]:
+    last = {change.session_id: change.position for change in changes}
+    return sorted(last, key=last.__getitem__)
+
+
+def _matching(
+    connection: Connection, sessions: Sequence[ChangedSession], wanted: SessionFilter
+) -> Sequence[ChangedSession]:
+    """Return the sessions that match a filter, its status left aside: readers are told when a session has lost that."""
+    anyhow = replace(wanted, status=None)
+    if anyhow == EVERYTHING:
+        return sessions
+    matching = find_matching_ids(connection, [session.id for session in sessions], anyhow)
+    return [session for session in sessions if session.id in matching]

@@ -1,13 +1,31 @@
-"""What the stream says, the same over Server-Sent Events and WebSocket."""
+"""The messages of the stream, the same over Server-Sent Events and WebSocket, and how they are written."""
 
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
+from uuid import UUID
 
 import msgspec
 
+from bidbeacon_sessions.change_log import Cursor
+
 Event = Literal["job-sessions:updated", "job-sessions:gone", "sync", "reset"]
 ResetReason = Literal["epoch", "expired", "overflow"]
+
+PIECE_CHARACTERS = 128 * 1024
+"""About how much is sent at once. A reader has ten seconds for each piece."""
+GZIP_HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
+_LEVEL = 1
+
+json_bytes = msgspec.json.Encoder(enc_hook=str).encode
+"""Encode plain data as compact JSON in UTF-8."""
+
+
+def to_json(value: Any) -> str:
+    """Return compact JSON text on one line."""
+    return json_bytes(value).decode()
 
 
 @dataclass(frozen=True)
@@ -15,8 +33,8 @@ class Message:
     """One message.
 
     Args:
-        event: what kind.
-        id: the cursor to go on from after this message, where it says one.
+        event: its kind.
+        id: the cursor to go on from after this message, where it moves the reader's cursor.
         data: JSON text on one line.
     """
 
@@ -24,34 +42,106 @@ class Message:
     id: str | None
     data: str
 
-    def as_sse(self) -> bytes:
-        """Give it as a Server-Sent Event."""
+    def as_sse(self) -> str:
+        """Return the message as a Server-Sent Event."""
         identity = "" if self.id is None else f"id: {self.id}\n"
-        return f"event: {self.event}\n{identity}data: {self.data}\n\n".encode()
+        return f"event: {self.event}\n{identity}data: {self.data}\n\n"
 
     def as_websocket(self) -> str:
-        """Give it as the text of a WebSocket frame."""
+        """Return the message as the text of a WebSocket frame."""
         return f'{{"event":"{self.event}","id":{to_json(self.id)},"data":{self.data}}}'
 
 
-def to_json(value: Any) -> str:
-    """Give compact JSON text on one line."""
-    return json_bytes(value).decode()
+class Frame:
+    """Messages that are sent together. Each form is made once, when the first reader needs it.
+
+    Args:
+        messages: in order.
+    """
+
+    def __init__(self, messages: Sequence[Message]) -> None:
+        self.messages = messages
+        self.size = sum(len(message.data) for message in messages)
+
+    @cached_property
+    def sse(self) -> list[bytes]:
+        """The pieces of an event stream."""
+        return [piece.encode() for piece in _pieces(message.as_sse() for message in self.messages)]
+
+    @cached_property
+    def sse_gzip(self) -> list[bytes]:
+        """The same, compressed. Each piece refers to nothing before it, so that all readers can share it."""
+        return [deflate(piece) for piece in self.sse]
+
+    @cached_property
+    def websocket(self) -> list[str]:
+        """The texts of WebSocket frames, a message each."""
+        return [message.as_websocket() for message in self.messages]
+
+    @cached_property
+    def websocket_lines(self) -> list[str]:
+        """The texts of WebSocket frames with many messages, a line each."""
+        return list(_pieces(f"{text}\n" for text in self.websocket))
 
 
-json_bytes = msgspec.json.Encoder(enc_hook=str).encode
-"""The same as UTF-8, as answers are sent."""
+def deflate(data: bytes) -> bytes:
+    """Return a piece of a longer gzip stream: compressed to its last byte, without reference to earlier pieces."""
+    compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+    return compressor.compress(data) + compressor.flush(zlib.Z_SYNC_FLUSH)
 
 
-def updated_data(header: str, actions: Iterable[str], covers: tuple[int, int]) -> str:
-    """Put the data of `job-sessions:updated` together from JSON texts that are made once for all clients."""
-    return f'{{"session":{header},"actions":[{",".join(actions)}],{_range(covers)}}}'
+def _pieces(texts: Iterable[str]) -> Iterator[str]:
+    """Join short texts up to `PIECE_CHARACTERS`."""
+    waiting: list[str] = []
+    size = 0
+    for each in texts:
+        if waiting and size + len(each) > PIECE_CHARACTERS:
+            yield "".join(waiting)
+            waiting, size = [], 0
+        waiting.append(each)
+        size += len(each)
+    if waiting:
+        yield "".join(waiting)
 
 
-def gone_data(session_id: str, covers: tuple[int, int]) -> str:
-    """Give the data of `job-sessions:gone`."""
-    return f'{{"session_id":"{session_id}",{_range(covers)}}}'
+@dataclass(frozen=True)
+class ChangedSession:
+    """The newest state of a changed session, and its new actions.
+
+    Args:
+        id: the session's.
+        status: its status; None where it was deleted.
+        header: JSON text of its header.
+        actions: JSON text of each new action, in order.
+    """
+
+    id: UUID
+    status: str | None
+    header: str
+    actions: Sequence[str]
 
 
-def _range(covers: tuple[int, int]) -> str:
-    return f'"from":{covers[0]},"to":{covers[1]}'
+def describe_changes(
+    sessions: Sequence[ChangedSession], status: str | None, told: Cursor, upto: Cursor
+) -> list[Message]:
+    """Return what a reader is told that knows everything up to `told`, as of `upto`.
+
+    Only the last message moves the reader's cursor: a connection that breaks in between repeats, and never skips.
+
+    Args:
+        sessions: those that match the reader's filter, its status left aside.
+        status: the status that the reader asked for, if any; a session with another one is gone.
+        told: up to where the reader knows everything.
+        upto: up to where it does afterwards.
+    """
+    covers = f'"from":{told.position + 1},"to":{upto.position}'
+    before, last = str(told), str(upto)
+    ids = [*[before] * (len(sessions) - 1), last]
+    return [_describe(session, status, covers, id_) for session, id_ in zip(sessions, ids, strict=False)]
+
+
+def _describe(session: ChangedSession, status: str | None, covers: str, id_: str) -> Message:
+    if session.status is None or status not in {None, session.status}:
+        return Message("job-sessions:gone", id_, f'{{"session_id":"{session.id}",{covers}}}')
+    data = f'{{"session":{session.header},"actions":[{",".join(session.actions)}],{covers}}}'
+    return Message("job-sessions:updated", id_, data)

@@ -1,50 +1,156 @@
-"""What the stream says about itself, as Prometheus text."""
+"""The metrics of one process: of its streams, and of the jobs whose sessions it reads in the log."""
 
-from collections.abc import Iterator
-from typing import get_args
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Protocol, get_args
+from uuid import UUID
 
-from bidbeacon_sessions.server.hub import Hub
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from bidbeacon_sessions.change_log import Cursor
+from bidbeacon_sessions.overview import count_running
+from bidbeacon_sessions.promises import count_unkept
+from bidbeacon_sessions.server.log_reader import Ended
 from bidbeacon_sessions.server.messages import ResetReason
-from bidbeacon_sessions.server.step_counts import StepCounts
+from bidbeacon_sessions.store import SessionStore
+
+TRANSPORTS = ("sse", "websocket")
+STEP_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5)
+DURATION_BOUNDS = (1, 5, 15, 60, 300, 900, 3_600, 10_800)
+_REMEMBERED = 10_000
+_STREAM, _JOB = "bidbeacon_stream", "bidbeacon_job"
 
 
-def metrics_text(hub: Hub) -> str:
-    """Give the metrics of one process in Prometheus' text format."""
-    return "\n".join(_lines(hub)) + "\n"
+class Watched(Protocol):
+    """The stream whose state is asked for at each scrape."""
+
+    cursor: Cursor | None
+
+    def count_readers(self, transport: str) -> int:
+        """Return how many streams are open over a transport."""
+
+    @property
+    def lag_seconds(self) -> float:
+        """How long ago all that is committed was published and read."""
 
 
-def _lines(hub: Hub) -> Iterator[str]:
-    cursor = hub.tailer.cursor
-    counts = hub.tailer.counts
-    clients = hub.clients
-    yield from _metric("clients", "gauge", "Open streams.")
-    for transport in ("sse", "websocket"):
-        yield f'bidbeacon_stream_clients{{transport="{transport}"}} {clients[transport]}'
-    yield from _metric("position", "gauge", "Newest position read from the change log.")
-    yield f"bidbeacon_stream_position {0 if cursor is None else cursor.position}"
-    yield from _metric("lag_seconds", "gauge", "Time since everything committed was published and read.")
-    yield f"bidbeacon_stream_lag_seconds {hub.lag_seconds:.3f}"
-    yield from _metric("steps_total", "counter", "Steps that this process took.")
-    yield f"bidbeacon_stream_steps_total {counts.steps}"
-    yield from _metric("published_total", "counter", "Changes that this process published.")
-    yield f"bidbeacon_stream_published_total {counts.published}"
-    yield from _step_seconds(hub.tailer.counts)
-    yield from _metric("resets_total", "counter", "Streams that were told to load again.")
-    for reason in get_args(ResetReason):
-        yield f'bidbeacon_stream_resets_total{{reason="{reason}"}} {hub.resets[reason]}'
-    yield from _metric("errors_total", "counter", "Looks at the log that failed in a way nobody foresaw.")
-    yield f"bidbeacon_stream_errors_total {hub.errors}"
+class StreamMetrics:
+    """Counts what happens in one process, and reads from the database what runs.
+
+    Args:
+        store: where the sessions are.
+    """
+
+    def __init__(self, store: SessionStore) -> None:
+        self._registry = CollectorRegistry()
+        self.resets = self._counter("resets", "Streams that were told to load again.", ["reason"])
+        for reason in get_args(ResetReason):
+            self.resets.labels(reason)
+        self.errors = self._counter("errors", "Unforeseen errors while reading the log.")
+        self._steps = self._counter("steps", "Steps that this process took.")
+        self._published = self._counter("published", "Changes that this process published.")
+        self._step_seconds = Histogram(
+            f"{_STREAM}_step_seconds",
+            "Duration of this process's steps.",
+            buckets=STEP_BOUNDS,
+            registry=self._registry,
+        )
+        self._ended = Counter(
+            f"{_JOB}_sessions_ended",
+            "Sessions that ended.",
+            ["job", "status"],
+            registry=self._registry,
+        )
+        self._durations = Histogram(
+            f"{_JOB}_duration_seconds",
+            "Duration of sessions that ended.",
+            ["job"],
+            buckets=DURATION_BOUNDS,
+            registry=self._registry,
+        )
+        self._counted: dict[UUID, None] = {}
+        self._registry.register(_Stored(store))
+
+    def watch(self, stream: Watched) -> None:
+        """Ask a stream for its state at each scrape."""
+        readers = Gauge(f"{_STREAM}_clients", "Open streams.", ["transport"], registry=self._registry)
+        for transport in TRANSPORTS:
+            readers.labels(transport).set_function(partial(stream.count_readers, transport))
+        self._gauge("position", "Newest position read from the change log.", lambda: _position(stream.cursor))
+        self._gauge(
+            "lag_seconds",
+            "Time since everything committed was published and read.",
+            lambda: stream.lag_seconds,
+        )
+
+    def note_step(self, published: int, seconds: float) -> None:
+        """Count one step."""
+        self._steps.inc()
+        self._published.inc(published)
+        self._step_seconds.observe(seconds)
+
+    def note_ended(self, sessions: Iterable[Ended]) -> None:
+        """Count sessions that ended, each once: the log names a session again where it changed twice at once."""
+        for session in sessions:
+            if session.id in self._counted:
+                continue
+            self._counted[session.id] = None
+            self._ended.labels(session.job_name, session.status).inc()
+            self._durations.labels(session.job_name).observe(session.seconds)
+        while len(self._counted) > _REMEMBERED:
+            del self._counted[next(iter(self._counted))]
+
+    def text(self) -> bytes:
+        """Return all metrics in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+    def _counter(self, name: str, meaning: str, labels: Iterable[str] = ()) -> Counter:
+        return Counter(f"{_STREAM}_{name}", meaning, labels, registry=self._registry)
+
+    def _gauge(self, name: str, meaning: str, value: Callable[[], float]) -> None:
+        Gauge(f"{_STREAM}_{name}", meaning, registry=self._registry).set_function(value)
 
 
-def _step_seconds(counts: StepCounts) -> Iterator[str]:
-    yield from _metric("step_seconds", "histogram", "How long this process's steps took.")
-    for bound, steps in counts.count_within():
-        yield f'bidbeacon_stream_step_seconds_bucket{{le="{bound}"}} {steps}'
-    yield f'bidbeacon_stream_step_seconds_bucket{{le="+Inf"}} {counts.steps}'
-    yield f"bidbeacon_stream_step_seconds_sum {counts.seconds:.6f}"
-    yield f"bidbeacon_stream_step_seconds_count {counts.steps}"
+class _Stored(Collector):
+    """What the tables say at the moment of a scrape: nothing while the database is away."""
+
+    def __init__(self, store: SessionStore) -> None:
+        self._store = store
+
+    def describe(self) -> Iterable[Metric]:
+        """Return nothing: the registry would ask the database when it is made."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """Read what runs and what is promised."""
+        try:
+            with self._store.snapshot() as connection:
+                yield from _read(connection)
+        except SQLAlchemyError:
+            return
 
 
-def _metric(name: str, kind: str, meaning: str) -> Iterator[str]:
-    yield f"# HELP bidbeacon_stream_{name} {meaning}"
-    yield f"# TYPE bidbeacon_stream_{name} {kind}"
+def _read(connection: Connection) -> Iterator[Metric]:
+    running = GaugeMetricFamily(f"{_JOB}_sessions_running", "Sessions that run.", labels=["job"])
+    oldest = GaugeMetricFamily(
+        f"{_JOB}_oldest_running_seconds", "Age of the oldest session that runs.", labels=["job"]
+    )
+    for row in count_running(connection):
+        running.add_metric([row["job_name"]], row["sessions"])
+        oldest.add_metric([row["job_name"]], row["seconds"])
+    promises = GaugeMetricFamily(
+        f"{_JOB}_promises",
+        "Promised work that is not done, by whether its deadline has passed.",
+        labels=["fate"],
+    )
+    for fate, number in count_unkept(connection).items():
+        promises.add_metric([fate], number)
+    yield from (running, oldest, promises)
+
+
+def _position(cursor: Cursor | None) -> int:
+    return 0 if cursor is None else cursor.position

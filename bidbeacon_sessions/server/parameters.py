@@ -31,16 +31,25 @@ def read_filter(query: QueryParams, *, also: frozenset[str] = frozenset()) -> Se
     Raises:
         BadRequestError: a parameter is unknown, too long or not of its kind.
     """
-    unknown = sorted(set(query) - {*_TEXTS, *_INSTANTS, *also})
-    if unknown:
-        known = ", ".join([*_TEXTS, *_INSTANTS, *sorted(also)])
-        raise BadRequestError(f"Unknown parameter {unknown[0][:50]!r}.", f"Use some of: {known}.")
-    texts: dict[str, Any] = {name: _text(query, name) for name in _TEXTS}
+    known = [*_TEXTS, *_INSTANTS, *sorted(also)]
+    check_known(query, frozenset(known), f"Use some of: {', '.join(known)}.")
+    texts: dict[str, Any] = {name: read_text(query, name) for name in _TEXTS}
     if texts["status"] not in {None, *SESSION_STATUSES}:
         raise BadRequestError(
             f"Unknown status {texts['status']!r}.", f"Use one of: {', '.join(SESSION_STATUSES)}."
         )
     return SessionFilter(**texts, since=_instant(query, "since"), before=_instant(query, "before"))
+
+
+def check_known(query: QueryParams, known: frozenset[str], what_to_do: str) -> None:
+    """Refuse a request with a parameter that it does not know.
+
+    Raises:
+        BadRequestError: it has one.
+    """
+    unknown = sorted(set(query) - known)
+    if unknown:
+        raise BadRequestError(f"Unknown parameter {unknown[0][:50]!r}.", what_to_do)
 
 
 def read_older_than(query: QueryParams) -> UUID | None:
@@ -49,7 +58,7 @@ def read_older_than(query: QueryParams) -> UUID | None:
     Raises:
         BadRequestError: it is not the id of a session.
     """
-    given = _text(query, "older_than")
+    given = read_text(query, "older_than")
     try:
         return UUID(given) if given else None
     except ValueError:
@@ -101,7 +110,12 @@ def read_cursor(query: QueryParams, last_event_id: str | None = None) -> Cursor 
     return parse_cursor(given) if given else None
 
 
-def _text(query: QueryParams, name: str) -> str | None:
+def read_text(query: QueryParams, name: str) -> str | None:
+    """Return the text that a parameter gives; None where it is missing or empty.
+
+    Raises:
+        BadRequestError: it is too long, or holds a NUL.
+    """
     value = query.get(name)
     if value is None or value == "":
         return None
@@ -113,7 +127,7 @@ def _text(query: QueryParams, name: str) -> str | None:
 
 
 def _instant(query: QueryParams, name: str) -> datetime | None:
-    value = _text(query, name)
+    value = read_text(query, name)
     if value is None:
         return None
     try:

@@ -1,11 +1,16 @@
-"""Errors as JSON: what is wrong, and what to do about it."""
+"""Answers as JSON, and errors as JSON: what is wrong, and what to do about it."""
 
 import logging
+from typing import Any
 
+import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, HTTPConnection
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
+from starlette.websockets import WebSocket
+
+from bidbeacon_sessions.server.messages import json_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -24,9 +29,30 @@ class BadRequestError(Exception):
         super().__init__(error)
 
 
+class JsonAnswer(JSONResponse):
+    """Plain data as JSON, written by msgspec: ten times as fast as by the standard library."""
+
+    def render(self, content: Any) -> bytes:
+        """Encode it."""
+        return json_bytes(content)
+
+
+def as_written(value: Any) -> msgspec.Raw:
+    """Return a piece of an answer as its JSON text, so that the collector need not look through thousands of objects."""
+    return msgspec.Raw(json_bytes(value))
+
+
 def problem(status: int, error: str, what_to_do: str) -> JSONResponse:
     """Give an error as a response."""
     return JSONResponse({"error": error, "what_to_do": what_to_do}, status_code=status)
+
+
+async def refuse_websocket(socket: WebSocket, response: Response) -> None:
+    """Answer a WebSocket's handshake with a response, or with 403 where the ASGI server can do no better."""
+    if "websocket.http.response" in socket.scope.get("extensions", {}):
+        await socket.send_denial_response(response)
+    else:
+        await socket.close()
 
 
 async def on_bad_request(_: HTTPConnection, error: Exception) -> JSONResponse:

@@ -1,38 +1,52 @@
-"""Runs the stream: one uvicorn process that stops promptly, whatever streams are open."""
+"""Runs the app: one process on granian, which bounds headers, idle connections and their number by its settings."""
 
+import asyncio
 import errno
 import gc
 import logging
 import signal
 import socket
 import sys
-from types import FrameType
+from collections.abc import Callable
+from contextlib import suppress
 
-import uvicorn
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.server.embed import Server
 
 from bidbeacon_sessions.errors import CannotListenError
 from bidbeacon_sessions.server.app import create_app
 from bidbeacon_sessions.server.auth import Access
-from bidbeacon_sessions.server.coverage import CoverageReader
-from bidbeacon_sessions.server.explaining import Explainer
-from bidbeacon_sessions.server.hub import SYNC_SECONDS, Hub
-from bidbeacon_sessions.server.protocols import StreamHttp, StreamWebSocket
+from bidbeacon_sessions.server.extension import Extension
+from bidbeacon_sessions.server.stream import MAX_READERS, SYNC_SECONDS, Stream
 from bidbeacon_sessions.store import SessionStore
 
-_GRACE_SECONDS = 1
+HEADER_SECONDS = 5
+"""A request whose headers take longer ends, and so does a connection that is idle for so long."""
+MAX_HEAD_BYTES = 64 * 1024
+MAX_CONNECTIONS = MAX_READERS + 500
+"""Further connections wait until there is room. Requests other than streams are short."""
+_BACKLOG = 1_024
+_GRACE_SECONDS = 1.0
+_LOOK_SECONDS = 0.02
 _COLLECT_AFTER = 20_000
 
 
-class StreamServer(uvicorn.Server):
-    """The stream on one address. `run()` blocks until SIGINT, SIGTERM or `should_exit`.
+class StreamServer:
+    """The stream on one address.
 
     Args:
         store: whose sessions are shown; stays the caller's.
         host: the address to listen on.
         port: the port; 0 takes any free one.
+        extension: what a product adds.
+        access: who may read; by default as the settings say for that address.
         sync_seconds: how often every stream says where the log stands.
-        explainer: answers `GET /api/explain`.
-        coverage: answers `GET /api/coverage` and `GET /api/accounts`.
+
+    Attributes:
+        port: the port that is listened on.
+        url: the address that is listened on.
+        is_listening: whether connections are accepted.
 
     Raises:
         UnsafeAddressError: other machines reach that address, and no token is set.
@@ -45,108 +59,113 @@ class StreamServer(uvicorn.Server):
         *,
         host: str,
         port: int,
+        extension: Extension | None = None,
+        access: Access | None = None,
         sync_seconds: float = SYNC_SECONDS,
-        explainer: Explainer | None = None,
-        coverage: CoverageReader | None = None,
     ) -> None:
-        rules = Access.for_host(host)
-        self._app = create_app(
-            store, rules, sync_seconds=sync_seconds, explainer=explainer, coverage=coverage
-        )
-        self._host = host
-        self._socket = _listen(host, port)
-        logging.getLogger("uvicorn.error").addFilter(_is_fault_of_ours)
-        super().__init__(
-            uvicorn.Config(
-                self._app,
-                http=StreamHttp,
-                ws=StreamWebSocket,
-                ws_per_message_deflate=False,  # the protocol has its own, which is done once for all
-                log_level="warning",
-                ws_max_size=64 * 1024,
-                timeout_graceful_shutdown=_GRACE_SECONDS,
-                server_header=False,
-            )
-        )
-
-    @property
-    def port(self) -> int:
-        """The port that is listened on."""
-        return int(self._socket.getsockname()[1])
-
-    @property
-    def url(self) -> str:
-        """The address that is listened on."""
-        return f"http://{f'[{self._host}]' if ':' in self._host else self._host}:{self.port}"
+        rules = access or Access.for_host(host)
+        self._address, self.port = _find_place(host, port)
+        self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+        self.app = create_app(store, rules, extension=extension, sync_seconds=sync_seconds)
+        self._stream: Stream = self.app.state.stream
+        self.is_listening = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_told_to_stop = asyncio.Event()
 
     @property
     def is_ready(self) -> bool:
         """Whether the change log is being read."""
-        hub: Hub = self._app.state.hub
-        return hub.is_ready
+        return self._stream.is_ready
 
-    def run(self, sockets: list[socket.socket] | None = None) -> None:
-        """Serve until told to stop."""
-        super().run(sockets or [self._socket])
+    def run(self, on_listening: Callable[[], None] | None = None) -> None:
+        """Serve until SIGINT, SIGTERM or `stop`; call the given function as soon as connections are accepted."""
+        asyncio.run(self._run(on_listening))
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End the open streams first: the server would wait for them."""
-        self._app.state.hub.close_clients()
-        await super().shutdown(sockets)
+    def stop(self) -> None:
+        """End `run`, from any thread."""
+        if self._loop is None:
+            self._is_told_to_stop.set()
+        else:
+            self._loop.call_soon_threadsafe(self._is_told_to_stop.set)
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
-        """Stop, and then return from `run` instead of raising the signal again; a second Ctrl-C does not wait."""
-        self.force_exit = self.should_exit and sig == signal.SIGINT
-        self.should_exit = True
+    async def _run(self, on_listening: Callable[[], None] | None) -> None:
+        self._loop = asyncio.get_running_loop()
+        with suppress(ValueError, RuntimeError, NotImplementedError):  # not the main thread, or Windows
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._loop.add_signal_handler(number, self._is_told_to_stop.set)
+        server = _granian(self.app, self._address, self.port)
+        serving = asyncio.create_task(server.serve())
+        stopping = asyncio.create_task(self._is_told_to_stop.wait())
+        listening = asyncio.create_task(self._wait_until_listening(on_listening))
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        listening.cancel()
+        self._stream.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_GRACE_SECONDS):
+                await self._stream.is_empty.wait()
+        server.stop()  # type: ignore[no-untyped-call]
+        stopping.cancel()
+        await serving
+
+    async def _wait_until_listening(self, on_listening: Callable[[], None] | None) -> None:
+        while not self.is_listening:
+            with suppress(OSError):
+                _, writer = await asyncio.open_connection(self._address, self.port)
+                writer.close()
+                self.is_listening = True
+            await asyncio.sleep(_LOOK_SECONDS)
+        if on_listening is not None:
+            on_listening()
 
 
-def serve(
-    store: SessionStore,
-    *,
-    host: str,
-    port: int,
-    explainer: Explainer | None = None,
-    coverage: CoverageReader | None = None,
-) -> None:
-    """Serve page and stream until SIGINT or SIGTERM, and print where; `explainer` and `coverage` are as those of `StreamServer`.
+def serve(store: SessionStore, *, host: str, port: int, extension: Extension | None = None) -> None:
+    """Serve page and stream until SIGINT or SIGTERM, and print where. The arguments are those of `StreamServer`.
 
     Raises:
         UnsafeAddressError: other machines reach that address, and no token is set.
         CannotListenError: the address is taken, or not this machine's.
     """
-    server = StreamServer(store, host=host, port=port, explainer=explainer, coverage=coverage)
-    sys.stdout.write(f"Event Stream: {server.url}\nCtrl-C stops it.\n")
-    sys.stdout.flush()
-    spare_what_was_imported()
+    server = StreamServer(store, host=host, port=port, extension=extension)
+    skip_imported_objects()
     gc.set_threshold(_COLLECT_AFTER)
-    server.run()
+    server.run(lambda: _say(f"Event Stream: {server.url}\nCtrl-C stops it.\n"))
 
 
-def spare_what_was_imported() -> None:
-    """Let the collector pass over all that is there now: looking through the modules' objects held answers up by 50 ms now and then."""
+def _say(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def skip_imported_objects() -> None:
+    """Have the collector skip all objects that exist now: looking through the modules' objects held answers up by 50 ms."""
     gc.collect()
     gc.freeze()
 
 
-# What uvicorn logs as an error though a client caused it: an invalid frame, a WebSocket that was refused as it should be, and a
-# client that left while several of its requests were being answered.
-_CAUSED_BY_CLIENTS = frozenset(
-    {
-        "Invalid UTF-8 sequence received from client.",
-        "ASGI callable returned without completing handshake.",
-        "ASGI callable returned without completing response.",
-    }
-)
+def _granian(app: object, address: str, port: int) -> Server:
+    logging.getLogger("_granian").setLevel(logging.ERROR)
+    return Server(
+        app,
+        address=address,
+        port=port,
+        interface=Interfaces.ASGI,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(
+            header_read_timeout=HEADER_SECONDS * 1_000, max_buffer_size=MAX_HEAD_BYTES
+        ),
+        backlog=_BACKLOG,
+        backpressure=MAX_CONNECTIONS,
+        log_enabled=False,
+    )
 
 
-def _is_fault_of_ours(record: logging.LogRecord) -> bool:
-    return record.msg not in _CAUSED_BY_CLIENTS
-
-
-def _listen(host: str, port: int) -> socket.socket:
+def _find_place(host: str, port: int) -> tuple[str, int]:
+    """Return the numeric address and the port to listen on, where nobody else listens."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=512)
+        with socket.create_server((host, port), family=family) as free:
+            address, chosen = free.getsockname()[:2]
     except OSError as error:
         reason = "the port is in use" if error.errno == errno.EADDRINUSE else str(error.strerror)
         raise CannotListenError(host, port, reason) from error
+    return str(address), int(chosen)

@@ -1,28 +1,40 @@
-"""The page's own files, read once and kept in memory: a page asks for some twenty of them at once, and they are small."""
+"""The pages' own files, read once and kept in memory: a page asks for some twenty of them at once, and they are small."""
 
 import hashlib
 import mimetypes
+from html import escape
 from pathlib import Path
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from bidbeacon_sessions.server.extension import Extension
+from bidbeacon_sessions.server.messages import to_json
+
+_OURS = Path(__file__).resolve().parent.parent / "web"
 _TYPES = {".js": "text/javascript", ".svg": "image/svg+xml", ".css": "text/css", ".html": "text/html"}
+_NAVIGATION, _LINKS = "<!-- navigation -->", "<!-- links -->"
 
 
 class WebFiles:
-    """The files of one folder without folders inside; what changes in it is seen after a restart.
+    """The server's own files and those of a product; what changes in them is seen after a restart.
+
+    In a page, `<!-- navigation -->` becomes the navigation, and `<!-- links -->` the product's links.
 
     Args:
-        folder: where the files are.
+        extension: what the product adds.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._files = {path.name: _read(path) for path in folder.iterdir() if path.is_file()}
+    def __init__(self, extension: Extension) -> None:
+        folders = [_OURS, *([extension.files] if extension.files else [])]
+        self._extension = extension
+        self._files = {
+            path.name: self._read(path) for folder in folders for path in folder.iterdir() if path.is_file()
+        }
 
     def answer(self, name: str, headers: Headers) -> Response:
-        """Give a file, or 304 where the browser has it already.
+        """Return a file, or 304 where the browser has it already.
 
         Raises:
             HTTPException: there is no such file.
@@ -34,9 +46,25 @@ class WebFiles:
             return Response(status_code=304, headers={"ETag": tag})
         return Response(body, media_type=kind, headers={"ETag": tag})
 
+    def _read(self, path: Path) -> tuple[bytes, str, str]:
+        """Return a file's content, its type, and a tag that changes with the content."""
+        body = path.read_bytes()
+        if path.suffix == ".html":
+            body = self._fill(path.name, body.decode()).encode()
+        kind = _TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+        return body, kind, f'"{hashlib.sha256(body).hexdigest()[:20]}"'
 
-def _read(path: Path) -> tuple[bytes, str, str]:
-    """Give a file's content, its type, and a tag that changes with the content."""
-    body = path.read_bytes()
-    kind = _TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    return body, kind, f'"{hashlib.sha256(body).hexdigest()[:20]}"'
+    def _fill(self, name: str, page: str) -> str:
+        addresses = {file: address for address, file in self._extension.pages.items()} | {"index.html": "/"}
+        entries = {"/": "Stream", **self._extension.navigation}
+        links = escape(to_json(dict(self._extension.links)))
+        here = addresses.get(name)
+        navigation = "\n      ".join(
+            _link(address, label, is_here=address == here) for address, label in entries.items()
+        )
+        return page.replace(_NAVIGATION, navigation).replace(_LINKS, f'<meta name="links" content="{links}">')
+
+
+def _link(address: str, label: str, *, is_here: bool) -> str:
+    current = ' aria-current="page"' if is_here else ""
+    return f'<a href="{escape(address)}"{current}>{escape(label)}</a>'

@@ -1,11 +1,15 @@
-// The accounts that the server knows: their names and time zones. The page works without them.
+// The accounts that the product knows: their names and time zones. The page works without them.
+
+import { addressOf } from "./links.js";
 
 const accounts = new Map();
 let loading = null;
 
 /** Load them once; never fails, since names and zones are an addition. */
 export function loadAccounts() {
-  loading ??= fetch("/api/accounts", { headers: { Accept: "application/json" } })
+  const address = addressOf("accounts");
+  if (address === null) return Promise.resolve();
+  loading ??= fetch(address, { headers: { Accept: "application/json" } })
     .then((response) => (response.ok ? response.json() : { accounts: [] }))
     .then((body) => body.accounts.forEach((account) => accounts.set(account.key, account)))
     .catch(() => (loading = null));

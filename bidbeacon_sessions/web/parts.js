@@ -2,6 +2,7 @@
 
 import { el, keepingFocus, outLink } from "./dom.js";
 import { accountName, accountZone } from "./accounts.js";
+import { addressOf } from "./links.js";
 import { clock, dayKey, fullTime, now } from "./time.js";
 import { zoneOf } from "./zone.js";
 
@@ -32,7 +33,7 @@ export function accountTag(key) {
   const [country, rest] = splitAccount(key);
   return el(
     "a",
-    { class: "tag account", href: `/?account=${encodeURIComponent(key)}`, title: accountTitle(key) },
+    { class: "tag account", href: addressOf("account", { account: key }) ?? `/?account=${encodeURIComponent(key)}`, title: accountTitle(key) },
     el("b", {}, country),
     rest && el("bdi", {}, rest.length > 9 ? `${rest.slice(0, 8)}…` : rest),
   );
@@ -111,7 +112,8 @@ function compactDays(values, linkTo) {
   return values.map((value, index) => {
     const isFirstOfMonth = index === 0 || value.slice(0, 7) !== values[index - 1].slice(0, 7);
     const badge = ISO_DAY.test(value) ? dayBadge(value, isFirstOfMonth) : el("bdi", { class: "tag window" }, value);
-    return linkTo ? el("a", { href: linkTo(value), "aria-label": value }, badge) : badge;
+    const address = linkTo?.(value);
+    return address ? el("a", { href: address, "aria-label": value }, badge) : badge;
   });
 }
 

@@ -1,9 +1,11 @@
-// The connection: load, go on from the loaded cursor, reconnect from the last one, load again when told to.
+// The connection: load, go on from the loaded cursor, reconnect from the last one, load again when told to. A WebSocket, since a browser
+// keeps at most six other connections to a host, in all tabs together. A hidden tab disconnects, and catches up when it is seen again.
 
 import { parseJson } from "./json.js";
 
-const PATH = "/api/job-sessions/stream";
+const PATH = "/api/job-sessions/ws";
 const SILENCE_MS = 25_000;
+const HIDDEN_MS = 30_000;
 const FIRST_RETRY_MS = 500;
 const LONGEST_RETRY_MS = 10_000;
 
@@ -46,10 +48,11 @@ export class Stream {
     this.asOf = null;
     this.watchdog = setInterval(() => this.watch(), 5_000);
     this.onOnline = () => this.hurry();
-    this.onOffline = () => this.source && this.reconnect();
+    this.onOffline = () => this.socket && this.reconnect();
+    this.onVisibility = () => (document.hidden ? this.rest() : this.goOn());
     window.addEventListener("online", this.onOnline);
     window.addEventListener("offline", this.onOffline);
-    document.addEventListener("visibilitychange", this.onOnline);
+    document.addEventListener("visibilitychange", this.onVisibility);
   }
 
   async start() {
@@ -65,32 +68,61 @@ export class Stream {
 
   close() {
     this.isClosed = true;
-    this.source?.close();
+    this.drop();
     clearTimeout(this.timer);
+    clearTimeout(this.hiding);
     clearInterval(this.watchdog);
     window.removeEventListener("online", this.onOnline);
     window.removeEventListener("offline", this.onOffline);
-    document.removeEventListener("visibilitychange", this.onOnline);
+    document.removeEventListener("visibilitychange", this.onVisibility);
   }
 
   connect() {
-    this.source?.close();
-    this.source = new EventSource(`${PATH}?${new URLSearchParams({ ...this.query, cursor: this.cursor })}`);
+    this.drop();
+    if (document.hidden && this.isResting) return;
+    const address = new URL(`${PATH}?${new URLSearchParams({ ...this.query, cursor: this.cursor, batch: 1 })}`, location.href);
+    address.protocol = address.protocol.replace("http", "ws");
+    this.socket = new WebSocket(address);
     this.heardAt = Date.now();
-    this.source.onopen = () => this.hear();
-    this.source.onerror = () => this.reconnect();
-    this.listen("job-sessions:updated", (data) => this.onUpdate(data.session, data.actions));
-    this.listen("job-sessions:gone", (data) => this.onGone(data.session_id));
-    this.listen("sync", (data) => this.sync(data));
-    this.listen("reset", () => this.reset());
+    this.socket.onopen = () => this.hear();
+    this.socket.onclose = () => this.reconnect();
+    this.socket.onmessage = ({ data }) => data.split("\n").forEach((line) => line && this.take(parseJson(line)));
   }
 
-  listen(event, handle) {
-    this.source.addEventListener(event, ({ data, lastEventId }) => {
-      if (lastEventId) this.cursor = lastEventId;
-      this.hear();
-      handle(parseJson(data));
-    });
+  /** Close the connection without going on. */
+  drop() {
+    if (!this.socket) return;
+    this.socket.onopen = this.socket.onclose = this.socket.onmessage = null;
+    this.socket.close();
+    this.socket = null;
+  }
+
+  take({ event, id, data }) {
+    if (!this.socket) return; // a message before this one ended the stream
+    if (id) this.cursor = id;
+    this.hear();
+    if (event === "job-sessions:updated") this.onUpdate(data.session, data.actions);
+    else if (event === "job-sessions:gone") this.onGone(data.session_id);
+    else if (event === "sync") this.sync(data);
+    else if (event === "reset") this.reset();
+  }
+
+  /** Nobody looks: after a moment the connection is closed, and the cursor kept. */
+  rest() {
+    clearTimeout(this.hiding);
+    this.hiding = setTimeout(() => {
+      this.isResting = true;
+      this.drop();
+    }, HIDDEN_MS);
+  }
+
+  /** Somebody looks again: go on from the cursor, and do at once what was put off. */
+  goOn() {
+    clearTimeout(this.hiding);
+    const rested = this.isResting;
+    this.isResting = false;
+    if (rested && this.cursor && !this.pending && !this.isClosed) this.connect();
+    else this.hurry();
   }
 
   hear() {
@@ -105,7 +137,7 @@ export class Stream {
   }
 
   reset() {
-    this.source.close();
+    this.drop();
     this.start();
   }
 
@@ -116,7 +148,7 @@ export class Stream {
 
   /** The connection broke: go on from the last cursor, later and later. */
   reconnect() {
-    this.source.close();
+    this.drop();
     this.say("reconnecting");
     this.later(() => (this.retryMs > 2_000 ? this.probe() : this.connect()));
   }
@@ -147,7 +179,7 @@ export class Stream {
   }
 
   watch() {
-    if (this.source?.readyState === EventSource.OPEN && Date.now() - this.heardAt > SILENCE_MS) this.reconnect();
+    if (this.socket?.readyState === WebSocket.OPEN && Date.now() - this.heardAt > SILENCE_MS) this.reconnect();
   }
 
   say(name, detail = {}) {

@@ -2,6 +2,7 @@
 
 import { el, keepingFocus, sessionPath } from "./dom.js";
 import { markOf, statusIcon } from "./icons.js";
+import { addressOf } from "./links.js";
 import { accountTag, windowBadges } from "./parts.js";
 import { clock, dayKey, duration, fullTime, zoneBehind } from "./time.js";
 import { zoneOf } from "./zone.js";
@@ -78,7 +79,7 @@ function touched(rows) {
 }
 
 function touchedRow({ account, account_key: key = account, dataset, effect, windows }) {
-  const linkTo = (window) => `/coverage?${new URLSearchParams({ dataset, account: key, window })}`;
+  const linkTo = (window) => addressOf("window", { account: key, dataset, window });
   return el(
     "div",
     { class: "touched" },

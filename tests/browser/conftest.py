@@ -3,6 +3,7 @@
 import os
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -12,9 +13,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from bidbeacon_pipelines.services.coverage import WindowCoverage
-from bidbeacon_pipelines.services.explainer import window_explainer
 from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.server import StreamServer
 
@@ -51,13 +51,15 @@ def _serving(store: SessionStore, *, port: int = 0) -> Iterator[int]:
         store,
         host="127.0.0.1",
         port=port,
-        explainer=window_explainer(store, Settings()),
-        coverage=WindowCoverage(store),
+        extension=pipelines_extension(store, Settings()),
     )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
+    while not server.is_listening:
+        assert thread.is_alive()
+        threading.Event().wait(0.02)
     yield server.port
-    server.should_exit = True
+    server.stop()
     thread.join(timeout=10)
 
 
@@ -65,6 +67,19 @@ def _serving(store: SessionStore, *, port: int = 0) -> Iterator[int]:
 def serving() -> Callable[..., Any]:
     """Serves a store in a thread, as a context manager that gives its port."""
     return _serving
+
+
+@pytest.fixture
+def wait_until() -> Callable[[Callable[[], bool]], None]:
+    """Waits for a condition, with a deadline."""
+
+    def wait(holds: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 15
+        while not holds():
+            assert time.monotonic() < deadline, "waited too long"
+            threading.Event().wait(0.05)
+
+    return wait
 
 
 @pytest.fixture

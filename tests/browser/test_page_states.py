@@ -18,17 +18,16 @@ DAY = date(2026, 7, 20)
 AWAY = {"error": "The database does not answer.", "what_to_do": "Wait a moment and try again."}
 
 # In the place of the browser's: it is open at once, and says what a test has it say.
-SOURCE = """window.EventSource = class extends EventTarget {
+SOURCE = """window.WebSocket = class {
     static OPEN = 1;
     readyState = 1;
     constructor() {
-        super();
         window.source = this;
         setTimeout(() => this.onopen?.());
     }
     close() {}
-    tell(type, data) {
-        this.dispatchEvent(new MessageEvent(type, { data: JSON.stringify(data) }));
+    tell(event, data) {
+        this.onmessage?.({ data: JSON.stringify({ event, id: null, data }) });
     }
 };"""
 

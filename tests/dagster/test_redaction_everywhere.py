@@ -141,7 +141,7 @@ def _served(store: SessionStore) -> Iterator[tuple[str, list[str]]]:
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     frames: list[str] = []
-    while not (server.started and server.is_ready):
+    while not (server.is_listening and server.is_ready):
         threading.Event().wait(0.01)
     url = f"http://127.0.0.1:{server.port}"
     reader = threading.Thread(target=_read, args=(url, frames), daemon=True)
@@ -149,7 +149,7 @@ def _served(store: SessionStore) -> Iterator[tuple[str, list[str]]]:
     try:
         yield url, frames
     finally:
-        server.should_exit = True
+        server.stop()
         thread.join(timeout=10)
         reader.join(timeout=10)
 

@@ -9,11 +9,10 @@ from sqlalchemy import Connection, text
 
 from bidbeacon_pipelines.reports.coverage import WindowState
 from bidbeacon_pipelines.reports.verdicts import Cause
-from bidbeacon_pipelines.services.coverage import STATE_LETTERS, WindowCoverage
+from bidbeacon_pipelines.services.coverage import STATE_LETTERS, UnknownDatasetError, WindowCoverage
 from bidbeacon_pipelines.services.explain import explain_window
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions import SessionStore
-from bidbeacon_sessions.server import CoverageReader, UnknownDatasetError
 from tests.postgres.load_world import add_account
 
 NOW = datetime(2026, 7, 25, 12, tzinfo=UTC)
@@ -139,7 +138,7 @@ def test_an_unknown_dataset_is_named(coverage: WindowCoverage) -> None:
     assert "daily_targets" == coverage.read_coverage(None, 1, None)["dataset"]
 
 
-def test_accounts_come_with_their_zones(coverage: CoverageReader) -> None:
+def test_accounts_come_with_their_zones(coverage: WindowCoverage) -> None:
     """What the page needs to tell times in an account's own zone."""
     expected = [
         {"key": "US.one", "name": "Shop 0", "time_zone": "America/Los_Angeles"},

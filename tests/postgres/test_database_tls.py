@@ -9,7 +9,7 @@ from sqlalchemy.exc import OperationalError
 from bidbeacon_pipelines.dagster_instance.storage import dagster_database_url
 from bidbeacon_pipelines.store.engine import make_engine
 from bidbeacon_sessions import SessionStore
-from bidbeacon_sessions.server.log_reader import Tailer
+from bidbeacon_sessions.server.log_reader import LogReader
 
 
 def connect_pipelines(url: str) -> None:
@@ -26,7 +26,7 @@ def connect_sessions(url: str) -> None:
 
 def connect_change_log(url: str) -> None:
     """Connect as the stream does to follow its log."""
-    Tailer(SessionStore.connect(url)).pull([])
+    LogReader(SessionStore.connect(url).engine, lambda *_: None).advance()
 
 
 def connect_dagster(url: str) -> None:

@@ -104,14 +104,15 @@ class SseReader(Reader):
 
 
 class WebSocketReader(Reader):
-    """Reads WebSocket frames."""
+    """Reads WebSocket frames, each with many messages, as the page does."""
 
     def _listen(self) -> None:
-        with connect(f"{self._base_url.replace('http', 'ws', 1)}{self._path}", max_size=None) as socket:
+        address = f"{self._base_url.replace('http', 'ws', 1)}{self._path}&batch=1"
+        with connect(address, max_size=None) as socket:
             self._stop.callback(socket.close)
             for frame in socket:
-                message = json.loads(frame)
-                self.take(message["event"], message["id"], message["data"])
+                for message in map(json.loads, str(frame).splitlines()):
+                    self.take(message["event"], message["id"], message["data"])
 
 
 @contextmanager
@@ -120,10 +121,10 @@ def _running(store: SessionStore, *, sync_seconds: float = 0.3, **options: Any) 
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
-        _wait_until(lambda: server.started and server.is_ready)
+        _wait_until(lambda: server.is_listening and server.is_ready)
         yield server
     finally:
-        server.should_exit = True
+        server.stop()
         thread.join(timeout=10)
     assert not thread.is_alive()
 

@@ -1,4 +1,4 @@
-"""Who does not read is cut off for good: no socket stays behind, and nothing is logged as a fault."""
+"""A reader that does not read is given up, and nothing is logged as a fault."""
 
 import logging
 import socket
@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from bidbeacon_sessions import SessionStore
-from bidbeacon_sessions.server import StreamServer, connections
+from bidbeacon_sessions.server import StreamServer, transports
 from bidbeacon_sessions.writes import NewSession, insert_session
 
 READERS = 5
@@ -23,11 +23,11 @@ WEBSOCKET = (
 
 @pytest.fixture
 def server_log() -> Iterator[list[str]]:
-    """What uvicorn says from a warning on."""
+    """What the ASGI server says from a warning on."""
     said: list[str] = []
     handler = logging.Handler(logging.WARNING)
     handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign] # of this one alone
-    logger = logging.getLogger("uvicorn.error")
+    logger = logging.getLogger("_granian")
     logger.addHandler(handler)
     yield said
     logger.removeHandler(handler)
@@ -69,7 +69,7 @@ def reads_to_its_end(reader: socket.socket) -> bool:
 
 
 @pytest.mark.parametrize("request_text", [SSE, WEBSOCKET], ids=["sse", "websocket"])
-def test_connections_of_readers_that_do_not_read_are_broken_off(
+def test_readers_that_do_not_read_are_given_up(
     session_store: SessionStore,
     serve_stream: Callable[..., AbstractContextManager[StreamServer]],
     monkeypatch: pytest.MonkeyPatch,
@@ -77,15 +77,14 @@ def test_connections_of_readers_that_do_not_read_are_broken_off(
     wait_until: Callable[..., None],
     request_text: str,
 ) -> None:
-    """The server waits for no room in a full connection: its side is gone, and so the reader's has an end."""
-    monkeypatch.setattr(connections, "SEND_SECONDS", 0.5)
+    """They are counted no more, hold no frames, and find the end of the stream when they read again."""
+    monkeypatch.setattr(transports, "SEND_SECONDS", 0.5)
     with serve_stream(session_store) as server, ExitStack() as opened:
-        hub = server._app.state.hub
+        stream = server.app.state.stream
         readers = [connect_silent(opened, server.port, request_text) for _ in range(READERS)]
-        wait_until(lambda: READERS == hub.clients.total())
+        wait_until(lambda: READERS == stream.readers.total())
         commit_much(session_store)
-        wait_until(lambda: 0 == hub.clients.total())
-        wait_until(lambda: not server.server_state.connections)
+        wait_until(lambda: 0 == stream.readers.total())
         assert [True] * READERS == [reads_to_its_end(reader) for reader in readers]
 
     assert [] == server_log

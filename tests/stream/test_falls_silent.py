@@ -3,18 +3,18 @@
 import os
 import signal
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import psutil
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from bidbeacon_sessions import SessionStore, with_job_session
 from bidbeacon_sessions.change_log import step
-from bidbeacon_sessions.server import app, hub
-from bidbeacon_sessions.server.log_connections import LogConnections
+from bidbeacon_sessions.server import log_reader, routes, stream
+from bidbeacon_sessions.server.log_reader import LogReader
 
 WaitUntil = Callable[..., None]
 OTHERS = text("""
@@ -45,7 +45,7 @@ def test_silent_connections_are_broken_off(
     request: pytest.FixtureRequest,
 ) -> None:
     """A reader is told of a commit within seconds, though the connection that the log was read on never answers again."""
-    monkeypatch.setattr(hub, "SILENT_SECONDS", 0.5)
+    monkeypatch.setattr(stream, "SILENT_SECONDS", 0.5)
     reader = follow("sse", http.get("/api/job-sessions").json())
     assert request.getfixturevalue("frozen_backends")
     with with_job_session("job", store=session_store) as session:
@@ -62,7 +62,7 @@ def test_a_silent_database_is_no_health(
     """Whoever asks for health is answered in time, also where nobody answers us."""
     with session_store.begin(), session_store.begin():
         assert 200 == http.get("/healthz").status_code
-    monkeypatch.setattr(app, "HEALTH_SECONDS", 0.5)
+    monkeypatch.setattr(routes, "HEALTH_SECONDS", 0.5)
     assert request.getfixturevalue("frozen_backends")
     answer = http.get(
         "/healthz", timeout=10
@@ -85,31 +85,25 @@ def test_an_ended_connection_is_replaced_at_once(
     assert {"answers"} == {data["database"] for _, _, data in reader.events("sync")}
 
 
-def test_a_busy_server_is_waited_for(session_store: SessionStore, wait_until: WaitUntil) -> None:
-    """A statement that takes long goes on to its end: its server says that it works on it. So does a client that takes long."""
-    connections = LogConnections(session_store.engine)
-    with ThreadPoolExecutor(1) as pool, connections.begin() as connection:
-        asked = pool.submit(lambda: connection.execute(text("SELECT pg_sleep(1), 7")).one()[1])
-        wait_until(lambda: _count_sleeping(session_store) == 1)
-        assert 0 == connections.break_off_silent()
-        assert 7 == asked.result(timeout=10)
-        assert 0 == connections.break_off_silent()
-    connections.close()
-
-
-def _count_sleeping(store: SessionStore) -> int:
-    with store.begin() as connection:
-        sleeping = text(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
-        )
-        return int(connection.execute(sleeping).scalar_one())
+def test_a_statement_that_takes_too_long_is_ended(
+    session_store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connections that the log is read on have their own bound, so that no thread waits for ever."""
+    monkeypatch.setattr(log_reader, "STATEMENT_SECONDS", 1)
+    log = LogReader(session_store.engine, lambda *_: None)
+    with session_store.begin() as holding:
+        holding.execute(text("LOCK TABLE session_change_cursor IN ACCESS EXCLUSIVE MODE"))
+        with pytest.raises(OperationalError, match="statement timeout"):
+            log.advance()
+    assert log.advance().position.position == 0
+    log.forget_connections()
 
 
 def test_a_stream_that_waits_for_another_process_says_so(
     session_store: SessionStore, http: httpx.Client, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While somebody holds the cursor and does not publish, the lag grows and `readyz` is 503; afterwards all is well."""
-    monkeypatch.setattr(hub, "STALE_SECONDS", 0.5)
+    monkeypatch.setattr(stream, "STALE_SECONDS", 0.5)
     with session_store.begin() as holder:
         step(holder)
         with with_job_session("job", store=session_store):
@@ -143,7 +137,7 @@ def test_errors_that_nobody_foresaw_are_counted(
     """The stream goes on afterwards, and its metrics tell of them: a log alone is read too late."""
     assert 0 == _metrics(http)["bidbeacon_stream_errors_total"]
     with monkeypatch.context() as broken:
-        broken.setattr(hub.Hub, "_turn", _fail)
+        broken.setattr(stream.Stream, "_look", _fail)
         wait_until(lambda: _metrics(http)["bidbeacon_stream_errors_total"] >= 1)
     with with_job_session("job", store=session_store):
         pass
@@ -152,7 +146,7 @@ def test_errors_that_nobody_foresaw_are_counted(
     caplog.clear()
 
 
-async def _fail(_: hub.Hub) -> bool:
+async def _fail(_: stream.Stream) -> float | None:
     raise KeyError("unforeseen")
 
 

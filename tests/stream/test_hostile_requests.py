@@ -6,18 +6,17 @@ import re
 import socket
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from typing import Any
 from uuid import UUID
 
 import pytest
+from starlette.routing import Route, WebSocketRoute
 
-from bidbeacon_pipelines.services.coverage import WindowCoverage
-from bidbeacon_pipelines.services.explainer import window_explainer
 from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.server import StreamServer, auth
-from bidbeacon_sessions.server.app import _ROUTES
+from bidbeacon_sessions.server.serve import MAX_HEAD_BYTES, create_app
 from bidbeacon_sessions.settings import get_session_settings
 from bidbeacon_sessions.writes import NewSession, insert_session
 
@@ -26,10 +25,12 @@ SESSION = UUID(int=7)
 DEADLINE = 10.0
 Header = tuple[bytes, bytes]
 
+_nowhere = SessionStore.connect("postgresql://nowhere")
 PATHS = sorted(
     {
         re.sub(r"\{name\}", "app.css", re.sub(r"\{session_id:uuid\}", str(SESSION), route.path)).encode()
-        for route in _ROUTES
+        for route in create_app(_nowhere, extension=pipelines_extension(_nowhere, Settings())).routes
+        if isinstance(route, Route | WebSocketRoute)
     }
 )
 ODD_PATHS = [
@@ -275,11 +276,20 @@ def to_every_parameter() -> Iterator[bytes]:
 def ask(server: StreamServer, sent: bytes, *, then: bytes = b"", answered: bool = True) -> int:
     """Send a request and leave; return the status of the answer, 0 where none was waited for."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=DEADLINE) as connection:
-        connection.sendall(sent)
+        try:
+            connection.sendall(sent)
+        except (BrokenPipeError, ConnectionResetError):  # it was refused before all of it was sent
+            assert len(sent) > MAX_HEAD_BYTES
+            return 431
         if not answered:
             return 0
-        status = int(connection.recv(12, socket.MSG_WAITALL)[9:12])
-        connection.sendall(then)
+        answer = connection.recv(12, socket.MSG_WAITALL)
+        if not answer:
+            assert sent.startswith(b"PRI ")  # HTTP/2, which is not spoken here
+            return 400
+        status = int(answer[9:12])
+        if then:
+            connection.sendall(then)
         return status
 
 
@@ -310,16 +320,13 @@ def server(
     monkeypatch.setattr(auth, "_WRONG_TOKEN_PAUSE", 0)
     with session_store.begin() as connection:
         insert_session(connection, NewSession(id=SESSION, job_name="job", started_at=utc_now()))
-    knows: dict[str, Any] = {
-        "coverage": WindowCoverage(session_store),
-        "explainer": window_explainer(session_store, Settings()),
-    }
-    uvicorns = logging.getLogger("uvicorn")
-    with serve_stream(session_store, **knows) as running:
-        uvicorns.addHandler(caplog.handler)
+    extension = pipelines_extension(session_store, Settings())
+    servers = logging.getLogger("_granian")
+    with serve_stream(session_store, extension=extension) as running:
+        servers.addHandler(caplog.handler)
         yield running
-        wait_until(lambda: not running.server_state.tasks)
-        uvicorns.removeHandler(caplog.handler)
+        wait_until(lambda: not running.app.state.stream.readers.total())
+        servers.removeHandler(caplog.handler)
     logged = [
         record for record in caplog.get_records("call") if record.levelno >= logging.ERROR or record.exc_info
     ]

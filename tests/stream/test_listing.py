@@ -248,7 +248,7 @@ def test_metrics_count_clients_and_published_changes(
         metrics = dict(
             line.rsplit(" ", 1) for line in http.get("/metrics").text.splitlines() if line[0] != "#"
         )
-    assert "1" == metrics['bidbeacon_stream_clients{transport="sse"}']
+    assert "1.0" == metrics['bidbeacon_stream_clients{transport="sse"}']
     assert metrics["bidbeacon_stream_position"] == metrics["bidbeacon_stream_published_total"]
 
 

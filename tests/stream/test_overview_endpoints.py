@@ -1,7 +1,6 @@
 """What the page asks beside the list: histogram, values, surroundings, free text, coverage, over HTTP."""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -9,11 +8,9 @@ import httpx
 import pytest
 
 from bidbeacon_sessions import AccountRef, Action, SessionStore, Touch, with_job_session
-from bidbeacon_sessions.server import StreamServer, UnknownDatasetError
 
 NOON = datetime(2026, 7, 25, 12, tzinfo=UTC)
 ACCOUNT = AccountRef("amzn1.ads-account.g.a", "US", "US.a")
-Serve = Callable[..., AbstractContextManager[StreamServer]]
 
 
 class RowsFetched(Action):
@@ -188,65 +185,3 @@ def test_a_lone_session_has_no_surroundings(http: httpx.Client, session_store: S
     assert not any(told.values())
     missing = http.get("/api/job-sessions/00000000-0000-0000-0000-000000000000/surroundings")
     assert 404 == missing.status_code
-
-
-class MadeUpCoverage:
-    """Knows one dataset."""
-
-    def read_coverage(self, dataset: str | None, days: int, to: date | None) -> dict[str, Any]:
-        """Say what was asked."""
-        if dataset == "unknown":
-            raise UnknownDatasetError("There is no dataset 'unknown'.", "Use another.")
-        return {"asked": [dataset, days, None if to is None else to.isoformat()]}
-
-    def list_accounts(self) -> list[dict[str, Any]]:
-        """Give one account."""
-        return [{"key": "US.a"}]
-
-
-@pytest.fixture
-def covering(session_store: SessionStore, serve_stream: Serve) -> Iterator[httpx.Client]:
-    """A client of a stream that knows windows."""
-    with (
-        serve_stream(session_store, coverage=MadeUpCoverage()) as server,
-        httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=15) as client,
-    ):
-        yield client
-
-
-def test_coverage_is_asked_of_whoever_knows_it(covering: httpx.Client) -> None:
-    """Dataset, days and last day reach the reader; left out, they are its own to choose."""
-    query = {"dataset": "daily_targets", "days": "30", "to": "2026-07-25"}
-    assert ["daily_targets", 30, "2026-07-25"] == covering.get("/api/coverage", params=query).json()["asked"]
-    assert [None, 91, None] == covering.get("/api/coverage").json()["asked"]
-    assert {"accounts": [{"key": "US.a"}]} == covering.get("/api/accounts").json()
-    assert 200 == covering.get("/coverage").status_code
-
-
-@pytest.mark.parametrize(
-    ("query", "status", "said"),
-    [
-        ({"days": "0"}, 400, "Expected days to be a number from 1 to 750"),
-        ({"days": "many"}, 400, "Expected days to be a number"),
-        ({"days": "0000000019999"}, 400, "Expected days to be a number from 1 to 750, got: '0000000019999'."),
-        ({"to": "tomorrow"}, 400, "Expected to to be a day like"),
-        ({"to": "0001-01-01"}, 400, "Expected to to be a day like"),
-        ({"dataset": "x" * 201}, 400, "The value of dataset is too long"),
-        ({"dataset": "unknown"}, 404, "There is no dataset 'unknown'."),
-        ({"account": "US.a"}, 400, "Unknown parameter 'account'."),
-    ],
-)
-def test_a_question_on_coverage_that_is_none_is_refused(
-    covering: httpx.Client, query: dict[str, str], status: int, said: str
-) -> None:
-    """What was expected, and what to do."""
-    response = covering.get("/api/coverage", params=query)
-    assert status == response.status_code
-    assert said in response.json()["error"]
-    assert response.json()["what_to_do"]
-
-
-def test_a_stream_without_coverage_says_so(http: httpx.Client) -> None:
-    """The page goes on without names and zones of accounts."""
-    assert 404 == http.get("/api/coverage").status_code
-    assert {"accounts": []} == http.get("/api/accounts").json()

@@ -8,7 +8,7 @@ import pytest
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.sync.client import connect
 
-from bidbeacon_sessions.server import hub
+from bidbeacon_sessions.server import stream
 
 LONGEST_FRAME = 64 * 1024
 LONGEST_FILTER = 200
@@ -21,7 +21,7 @@ def websocket_address(base_url: str, query: str = "") -> str:
 
 def test_too_many_websockets_are_refused(base_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The bound counts both transports and answers with 503 before the handshake ends."""
-    monkeypatch.setattr(hub, "MAX_CLIENTS", 0)
+    monkeypatch.setattr(stream, "MAX_READERS", 0)
     with pytest.raises(InvalidStatus) as caught, connect(websocket_address(base_url)):
         raise AssertionError("it was let in")
     assert 503 == caught.value.response.status_code
@@ -62,8 +62,30 @@ def test_a_filter_over_the_bound_is_refused_by_both_transports(
 
 
 def test_headers_that_never_end_are_refused(base_url: str) -> None:
-    """100 kB of a request that is not complete are answered with 400, not collected."""
+    """100 kB of a request that is not complete are answered with an error, not collected."""
     address = urlsplit(base_url)
     with socket.create_connection((str(address.hostname), int(address.port or 0)), timeout=10) as reader:
         reader.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: " + b"x" * 100_000)
-        assert b"HTTP/1.1 400" == reader.recv(12)
+        assert reader.recv(12) in {b"HTTP/1.1 400", b"HTTP/1.1 431"}
+
+
+def test_requests_that_never_end_are_cut_off(base_url: str) -> None:
+    """Whoever is idle, or sends the beginning of a request only, loses the connection after seconds."""
+    address = urlsplit(base_url)
+    place = (str(address.hostname), int(address.port or 0))
+    with socket.create_connection(place, timeout=30) as half, socket.create_connection(place) as whole:
+        half.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n")
+        whole.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        whole.settimeout(30)
+        assert b"HTTP/1.1 200" == whole.recv(12)
+        assert half.recv(12) in {b"", b"HTTP/1.1 408"}
+
+
+def test_a_handshake_with_a_long_address_is_answered(base_url: str) -> None:
+    """9,000 bytes of query are too long a filter, not a reason to keep the client waiting."""
+    with (
+        pytest.raises(InvalidStatus) as caught,
+        connect(websocket_address(base_url, f"job={'x' * 9_000}"), open_timeout=10),
+    ):
+        raise AssertionError("it was let in")
+    assert 400 == caught.value.response.status_code

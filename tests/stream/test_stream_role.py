@@ -15,10 +15,9 @@ from sqlalchemy import Engine, TextClause, make_url, text
 from sqlalchemy.exc import ProgrammingError
 
 from bidbeacon_pipelines.dev.ports import choose_port
-from bidbeacon_pipelines.services.coverage import WindowCoverage
-from bidbeacon_pipelines.services.explainer import window_explainer
 from bidbeacon_pipelines.settings import PROJECT_ROOT, get_settings
 from bidbeacon_pipelines.store import explain
+from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_sessions import AccountRef, SessionStore, with_job_session
 from bidbeacon_sessions.change_log import step, trim
 from bidbeacon_sessions.core_actions import SessionFinalized
@@ -68,9 +67,9 @@ def test_all_that_the_page_asks_is_answered(
         session.add(SessionFinalized(status="crashed", reason="for the test"))
     with engine.begin() as connection:
         connection.exec_driver_sql(AN_ACCOUNT)
-    explainer = window_explainer(role_store, get_settings())
+    extension = pipelines_extension(role_store, get_settings())
     with (
-        serve_stream(role_store, explainer=explainer, coverage=WindowCoverage(role_store)) as server,
+        serve_stream(role_store, extension=extension) as server,
         httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=15) as http,
     ):
         answers = {path: http.get(path).status_code for path in _paths(str(session.session_id))}
@@ -92,6 +91,7 @@ def _paths(session_id: str) -> list[str]:
         "/api/explain?account=US.one&dataset=daily_targets&window=2026-11-23",
         "/healthz",
         "/readyz",
+        "/metrics",
     ]
 
 
@@ -183,7 +183,7 @@ def test_the_command_starts_with_the_role(
 def test_a_database_that_is_behind_is_said_in_a_line(role_url: str, engine: Engine, tmp_path: Path) -> None:
     """The role may not bring it up to date: the command says who must, and ends."""
     with engine.begin() as connection:
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0009'")
+        connection.exec_driver_sql("DELETE FROM alembic_version")
     with running(role_url, tmp_path) as (process, _):
         assert 1 == process.wait(timeout=60)
     said = (tmp_path / "stream.log").read_text()

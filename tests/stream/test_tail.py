@@ -77,12 +77,12 @@ def served(store: SessionStore, port: int = 0) -> Iterator[str]:
     server = StreamServer(store, host="127.0.0.1", port=port, sync_seconds=0.2)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    while not (server.started and server.is_ready):
+    while not (server.is_listening and server.is_ready):
         threading.Event().wait(0.01)
     try:
         yield f"http://127.0.0.1:{server.port}"
     finally:
-        server.should_exit = True
+        server.stop()
         thread.join(timeout=10)
 
 

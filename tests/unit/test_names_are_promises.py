@@ -9,8 +9,11 @@ from typer import Typer
 import bidbeacon_pipelines.actions  # noqa: F401 - registers the action classes
 from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.definitions import defs
+from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.web import pipelines_extension
+from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.actions import action_classes
-from bidbeacon_sessions.server.app import _ROUTES
+from bidbeacon_sessions.server import create_app
 
 ASSETS = [
     "account_daily_summary",
@@ -167,7 +170,9 @@ def test_commands() -> None:
 
 def test_stream_routes() -> None:
     """What readers of the stream and health checks ask for."""
-    paths = {route.path for route in _ROUTES if isinstance(route, (Route, WebSocketRoute))}
+    store = SessionStore.connect("postgresql://nowhere")
+    app = create_app(store, extension=pipelines_extension(store, Settings()))
+    paths = {route.path for route in app.routes if isinstance(route, (Route, WebSocketRoute))}
     assert sorted(paths) == STREAM_ROUTES
 
 

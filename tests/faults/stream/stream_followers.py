@@ -100,14 +100,15 @@ class WebSocketConnection(_Connection):
     """WebSocket frames over a socket that can be cut."""
 
     def __init__(self, base_url: str, query: str) -> None:
-        address = f"{base_url.replace('http', 'ws', 1)}/api/job-sessions/ws?{query}"
+        address = f"{base_url.replace('http', 'ws', 1)}/api/job-sessions/ws?{query}&batch=1"
         self._connection = connect(address, max_size=None, open_timeout=READ_SECONDS).__enter__()
 
     def messages(self) -> Iterator[Heard]:
         """Give message after message until the connection ends."""
         while True:
-            said = json.loads(self._connection.recv(timeout=READ_SECONDS))
-            yield said["event"], said["id"], said["data"]
+            frame = str(self._connection.recv(timeout=READ_SECONDS))
+            for said in map(json.loads, frame.splitlines()):
+                yield said["event"], said["id"], said["data"]
 
     def cut(self) -> None:
         """Break the connection."""

@@ -46,12 +46,12 @@ SEQ_ABOVE_LAST: Mutation = (
 
 ORD_ABOVE_LAST: Mutation = (
     _lines(
-        "server/rendering.py",
-        "from bidbeacon_sessions.store import list_actions_at, list_sessions_by_id\n",
-        "from bidbeacon_sessions.store import list_actions, list_actions_at, list_sessions_by_id\n_LAST = {}\n",
+        "server/log_reader.py",
+        "from bidbeacon_sessions.store import find_matching_ids, list_actions_at, list_sessions_by_id\n",
+        "from bidbeacon_sessions.store import find_matching_ids, list_actions, list_actions_at, list_sessions_by_id\n_LAST = {}\n",
     ),
     _lines(
-        "server/rendering.py",
+        "server/log_reader.py",
         "    places = [(change.session_id, change.ord) for change in changes if change.ord > 0]\n",
         """    places = [
         (session_id, row["ord"])
@@ -93,7 +93,7 @@ NO_BOUND_ON_FREEZING: Mutation = (
 """A frozen stepper may hold the cursor for ever."""
 
 NO_LOOK_AT_THE_OLDEST: Mutation = (
-    _lines("server/log_reader.py", "if after.position < position.oldest - 1:", "if after.position < 0:"),
+    _lines("server/log_reader.py", "if after.position < newest.oldest - 1:", "if after.position < 0:"),
     _lines(
         "server/log_reader.py",
         "if not changes or changes[0].position != after.position + 1:",
@@ -103,14 +103,16 @@ NO_LOOK_AT_THE_OLDEST: Mutation = (
 """A reader goes on with the oldest change there is, whatever was trimmed before."""
 
 GONE_UNTOLD: Mutation = (
-    Change(
-        "server/*.py", r"(?:self\.)?wanted\.status (not )?in \{None, session\.status\}", r"None \1in {None}"
+    _lines(
+        "server/messages.py",
+        "if session.status is None or status not in {None, session.status}:",
+        "if session.status is None:",
     ),
 )
 """Who asked for one status is not told when a session leaves it."""
 
 EVERY_MESSAGE_MOVES_THE_CURSOR: Mutation = (
-    Change("server/*.py", r"before, (\w+) = str\(.*\), (str\(.*\))\n", r"before = \1 = \2\n"),
+    _lines("server/messages.py", "before, last = str(told), str(upto)", "before = last = str(upto)"),
 )
 """Of several messages for the same positions the first one moves the cursor."""
 

@@ -1,0 +1,30 @@
+"""What this product adds to the server of `bidbeacon_sessions`: the coverage of windows, why they are as they are, and its accounts."""
+
+from pathlib import Path
+
+from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.web.coverage import coverage_routes
+from bidbeacon_pipelines.web.explain import explain_route
+from bidbeacon_sessions import SessionStore
+from bidbeacon_sessions.clock import Clock, utc_now
+from bidbeacon_sessions.server import Extension
+
+
+def pipelines_extension(store: SessionStore, settings: Settings, *, clock: Clock = utc_now) -> Extension:
+    """Return what `create_app` and `serve` get as their `extension`.
+
+    Args:
+        store: whose database knows the accounts and windows.
+        settings: of the pipelines.
+        clock: gives the instant that answers are true as of.
+    """
+    return Extension(
+        routes=[*coverage_routes(store, settings, clock=clock), explain_route(store, settings, clock=clock)],
+        pages={"/coverage": "coverage.html"},
+        files=Path(__file__).resolve().parent / "files",
+        navigation={"/coverage": "Coverage"},
+        links={
+            "accounts": "/api/accounts",
+            "window": "/coverage?dataset={dataset}&account={account}&window={window}",
+        },
+    )

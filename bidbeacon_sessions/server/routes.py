@@ -1,0 +1,140 @@
+"""The routes, and the short answers. What takes more than a few lines has a module beside this one."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from uuid import UUID
+
+from prometheus_client import CONTENT_TYPE_LATEST
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+
+from bidbeacon_sessions.overview import list_filter_values
+from bidbeacon_sessions.server.auth import log_in
+from bidbeacon_sessions.server.extension import Extension
+from bidbeacon_sessions.server.histogram import answer_histogram
+from bidbeacon_sessions.server.job_metrics import answer_job_metrics
+from bidbeacon_sessions.server.listing import MOST_ACTIONS, describe_actions, load_session, load_sessions
+from bidbeacon_sessions.server.metrics import StreamMetrics
+from bidbeacon_sessions.server.parameters import read_after, read_filter, read_limit, read_older_than
+from bidbeacon_sessions.server.problems import JsonAnswer, as_written, problem
+from bidbeacon_sessions.server.stream import Stream
+from bidbeacon_sessions.server.surroundings import answer_surroundings
+from bidbeacon_sessions.server.transports import server_sent_events, websocket
+from bidbeacon_sessions.server.web_files import WebFiles
+from bidbeacon_sessions.store import SessionStore
+from bidbeacon_sessions.tables import SESSION_STATUSES
+
+HEALTH_SECONDS = 3.0
+
+
+def make_routes(extension: Extension) -> list[BaseRoute]:
+    """Return all routes: the server's own, and those of a product."""
+    return [
+        Route("/", _page("index.html")),
+        Route("/sessions/{session_id:uuid}", _page("session.html")),
+        *(Route(address, _page(file)) for address, file in extension.pages.items()),
+        Route("/login", _page("login.html"), methods=["GET"]),
+        Route("/login", _log_in, methods=["POST"]),
+        Route("/web/{name}", _file),
+        Route("/api/job-sessions", _list_sessions),
+        Route("/api/job-sessions/histogram", answer_histogram),
+        Route("/api/job-sessions/stream", server_sent_events),
+        Route("/api/job-sessions/values", _values),
+        WebSocketRoute("/api/job-sessions/ws", websocket),
+        Route("/api/job-sessions/{session_id:uuid}", _one_session),
+        Route("/api/job-sessions/{session_id:uuid}/surroundings", answer_surroundings),
+        Route("/api/actions", _actions),
+        Route("/api/job-metrics", answer_job_metrics),
+        Route("/healthz", _healthz),
+        Route("/readyz", _readyz),
+        Route("/metrics", _metrics),
+        *extension.routes,
+    ]
+
+
+def _page(name: str) -> Callable[[Request], Awaitable[Response]]:
+    """Return the endpoint of a page."""
+
+    async def answer(request: Request) -> Response:
+        return _files(request).answer(name, request.headers)
+
+    return answer
+
+
+async def _file(request: Request) -> Response:
+    return _files(request).answer(request.path_params["name"], request.headers)
+
+
+def _files(request: Request) -> WebFiles:
+    files: WebFiles = request.app.state.files
+    return files
+
+
+def _store(request: Request) -> SessionStore:
+    store: SessionStore = request.app.state.store
+    return store
+
+
+async def _log_in(request: Request) -> Response:
+    return await log_in(request, request.app.state.access)
+
+
+def _list_sessions(request: Request) -> Response:
+    query = request.query_params
+    wanted = read_filter(query, also=frozenset({"limit", "older_than"}))
+    page = replace(wanted, older_than=read_older_than(query))
+    return JsonAnswer(load_sessions(_store(request), page, read_limit(query)))
+
+
+def _one_session(request: Request) -> Response:
+    session_id: UUID = request.path_params["session_id"]
+    after = read_after(request.query_params)
+    found = load_session(_store(request), session_id, as_written, after=after, most=MOST_ACTIONS)
+    if found is None:
+        return problem(
+            404, f"There is no session {session_id}.", "Look for it at /; old sessions are removed."
+        )
+    return JsonAnswer(found)
+
+
+def _values(request: Request) -> Response:
+    """Answer with the values that sessions have, by name of the filter, for completion."""
+    with _store(request).snapshot() as connection:
+        values = list_filter_values(connection)
+    return JSONResponse({"status": list(SESSION_STATUSES), **values})
+
+
+def _actions(_: Request) -> Response:
+    return JSONResponse(describe_actions())
+
+
+async def _healthz(request: Request) -> Response:
+    try:
+        async with asyncio.timeout(HEALTH_SECONDS):  # a silent database is away, long before TCP says so
+            await run_in_threadpool(_ask_database, _store(request))
+    except (SQLAlchemyError, TimeoutError) as error:
+        return JSONResponse({"status": "database away", "error": type(error).__name__}, status_code=503)
+    return JSONResponse({"status": "ok"})
+
+
+def _ask_database(store: SessionStore) -> None:
+    with store.begin() as connection:
+        connection.execute(text("SELECT 1"))
+
+
+async def _readyz(request: Request) -> Response:
+    stream: Stream = request.app.state.stream
+    return JSONResponse(
+        {"ready": stream.is_ready, "lag_seconds": round(stream.lag_seconds, 3)},
+        status_code=200 if stream.is_ready else 503,
+    )
+
+
+def _metrics(request: Request) -> Response:
+    metrics: StreamMetrics = request.app.state.metrics
+    return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,80 @@
+"""Many tabs at once, and tabs that nobody looks at: a browser keeps at most six ordinary connections to a host, in all its tabs together."""
+
+from collections.abc import Callable
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from bidbeacon_sessions import SessionStore, with_job_session
+
+pytestmark = pytest.mark.browser
+
+TABS = 8
+HIDE = """hidden => {
+    Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+    document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
+
+def open_streams(base_url: str) -> float:
+    """Count the WebSockets that the server has."""
+    lines = httpx.get(f"{base_url}/metrics").text.splitlines()
+    [line] = [line for line in lines if line.startswith('bidbeacon_stream_clients{transport="websocket"}')]
+    return float(line.rsplit(" ", 1)[1])
+
+
+def test_eight_tabs_are_live_at_once(browser: Browser, base_url: str, session_store: SessionStore) -> None:
+    """Each shows what happens, and the seventh and eighth load like the first."""
+    context = browser.new_context()
+    tabs = [context.new_page() for _ in range(TABS)]
+    for tab in tabs:
+        tab.goto(base_url)
+        expect(tab.locator("#pill-text")).to_have_text("Live")
+    assert TABS == open_streams(base_url)
+    with with_job_session("seen-by-all", store=session_store):
+        pass
+    for tab in tabs:
+        expect(tab.locator(".session .job")).to_have_text(["seen-by-all"])
+    context.close()
+
+
+def test_a_hidden_tab_disconnects_and_catches_up(
+    page: Page, base_url: str, session_store: SessionStore, wait_until: Callable[..., None]
+) -> None:
+    """After half a minute it costs the server nothing; seen again, it shows what it missed without loading anew."""
+    page.clock.install()
+    page.goto(base_url)
+    expect(page.locator("#pill-text")).to_have_text("Live")
+    page.evaluate(HIDE, True)
+    page.clock.fast_forward(31_000)
+    wait_until(lambda: 0 == open_streams(base_url))
+    with with_job_session("while-hidden", store=session_store):
+        pass
+    loads: list[str] = []
+    page.on("request", lambda request: loads.append(request.url))
+    page.evaluate(HIDE, False)
+    expect(page.locator(".session .job")).to_have_text(["while-hidden"])
+    expect(page.locator("#pill-text")).to_have_text("Live")
+    assert not [url for url in loads if "/api/job-sessions?limit" in url]
+    assert 1 == open_streams(base_url)
+
+
+def test_a_tab_that_was_hidden_for_a_moment_stays_connected(
+    page: Page, base_url: str, session_store: SessionStore
+) -> None:
+    """Looking at another tab and back costs nothing."""
+    page.clock.install()
+    page.goto(base_url)
+    expect(page.locator("#pill-text")).to_have_text("Live")
+    sockets: list[object] = []
+    page.on("websocket", lambda socket: sockets.append(socket))  # noqa: PLW0108 - playwright takes no built-in method
+    page.evaluate(HIDE, True)
+    page.clock.fast_forward(10_000)
+    page.evaluate(HIDE, False)
+    with with_job_session("seen", store=session_store):
+        pass
+    expect(page.locator(".session .job")).to_have_text(["seen"])
+    page.clock.fast_forward(21_000)
+    expect(page.locator("#pill-text")).to_have_text("Live")
+    assert [] == sockets

@@ -1,0 +1,161 @@
+"""What the product adds to the server: coverage, accounts, explanations, a page, navigation and links; and a server without it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from datetime import date
+
+import httpx
+import pytest
+from sqlalchemy import Engine, text
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.web import pipelines_extension
+from bidbeacon_sessions import SessionStore
+from bidbeacon_sessions.server import Extension, StreamServer
+from bidbeacon_sessions.settings import get_session_settings
+
+QUESTION = {"account": "US.one", "dataset": "daily_targets", "window": "2026-11-23"}
+Serve = Callable[..., AbstractContextManager[StreamServer]]
+AN_ACCOUNT = """
+    WITH ads_account AS (
+        INSERT INTO ads_accounts (account_id, ads_account_key, name, client_id, region, time_zone)
+        VALUES ('amzn1.one', 'one', 'One', 'client', 'NA', 'America/Los_Angeles'))
+    INSERT INTO advertiser_accounts (account_id, country_code, account_key, name, amazon_status, region, currency_code, time_zone)
+    VALUES ('amzn1.one', 'US', 'US.one', 'One', 'CREATED', 'NA', 'USD', 'America/Los_Angeles')"""
+
+
+@pytest.fixture
+def product(session_store: SessionStore, engine: Engine, serve_stream: Serve) -> Iterator[httpx.Client]:
+    """A client of the product's server, whose database has one account without windows."""
+    with engine.begin() as connection:
+        connection.execute(text(AN_ACCOUNT))
+    with (
+        serve_stream(session_store, extension=pipelines_extension(session_store, Settings())) as server,
+        httpx.Client(base_url=server.url, timeout=15) as client,
+    ):
+        yield client
+
+
+def test_coverage_has_the_days_that_were_asked_for(product: httpx.Client) -> None:
+    """Dataset, days and last day; left out, they are 91 days up to now."""
+    query = {"dataset": "daily_targets", "days": "30", "to": "2026-07-25"}
+    told = product.get("/api/coverage", params=query).json()
+    assert ("daily_targets", "2026-06-26", "2026-07-25") == (told["dataset"], told["from"], told["to"])
+    assert [("US.one", "-" * 30)] == [(one["key"], one["cells"]) for one in told["accounts"]]
+    usual = product.get("/api/coverage").json()
+    assert 90 == (date.fromisoformat(usual["to"]) - date.fromisoformat(usual["from"])).days
+
+
+def test_accounts_have_names_and_time_zones(product: httpx.Client) -> None:
+    """As the pages show them."""
+    expected = {"key": "US.one", "name": "One", "time_zone": "America/Los_Angeles"}
+    assert {"accounts": [expected]} == product.get("/api/accounts").json()
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "said"),
+    [
+        ({"days": "0"}, 400, "Expected days to be a number from 1 to 750"),
+        ({"days": "many"}, 400, "Expected days to be a number"),
+        ({"days": "0000000019999"}, 400, "Expected days to be a number from 1 to 750, got: '0000000019999'."),
+        ({"to": "tomorrow"}, 400, "Expected to to be a day like"),
+        ({"to": "0001-01-01"}, 400, "Expected to to be a day like"),
+        ({"dataset": "x" * 201}, 400, "The value of dataset is too long"),
+        ({"dataset": "unknown"}, 404, "There is no dataset 'unknown'."),
+        ({"account": "US.a"}, 400, "Unknown parameter 'account'."),
+    ],
+)
+def test_an_invalid_question_on_coverage_is_refused(
+    product: httpx.Client, query: dict[str, str], status: int, said: str
+) -> None:
+    """What was expected, and what to do."""
+    response = product.get("/api/coverage", params=query)
+    assert status == response.status_code
+    assert said in response.json()["error"]
+    assert response.json()["what_to_do"]
+
+
+def test_a_window_is_explained(product: httpx.Client) -> None:
+    """The account exists, and nothing was asked for it yet."""
+    response = product.get("/api/explain", params=QUESTION)
+    assert 200 == response.status_code
+    assert {"verdict"} <= response.json().keys()
+
+
+@pytest.mark.parametrize(
+    ("question", "status", "said"),
+    [
+        ({"account": ""}, 400, "The parameter account is missing."),
+        ({"window": ""}, 400, "The parameter window is missing."),
+        ({"window": "yesterday"}, 400, "Expected window to be a day like 2026-11-23, got: 'yesterday'."),
+        ({"window": "2026-02-30"}, 400, "Expected window to be a day"),
+        ({"window": "9999-12-31"}, 400, "Expected window to be a day"),
+        ({"dataset": "x" * 201}, 400, "The value of dataset is too long"),
+        ({"windows": "2026-11-23"}, 400, "Unknown parameter 'windows'."),
+        ({"account": "US.two"}, 404, "There is no account 'US.two'"),
+    ],
+)
+def test_an_invalid_question_on_a_window_is_refused(
+    product: httpx.Client, question: dict[str, str], status: int, said: str
+) -> None:
+    """What was expected, what came, and how to ask."""
+    response = product.get("/api/explain", params=QUESTION | question)
+    assert status == response.status_code
+    assert said in response.json()["error"]
+    assert response.json()["what_to_do"]
+
+
+@pytest.mark.parametrize("path", ["/api/explain", "/api/coverage", "/api/accounts"])
+def test_without_the_token_nothing_is_told(
+    session_store: SessionStore, serve_stream: Serve, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """The product's routes are guarded like the sessions, and its pages lead to the login and back."""
+    monkeypatch.setenv("BIDBEACON_STREAM_TOKEN", "a-long-random-token")
+    get_session_settings.cache_clear()
+    with serve_stream(session_store, extension=pipelines_extension(session_store, Settings())) as server:
+        allowed = {"Authorization": "Bearer a-long-random-token"}
+        assert 401 == httpx.get(f"{server.url}{path}").status_code
+        assert 401 != httpx.get(f"{server.url}{path}", headers=allowed).status_code
+        page = httpx.get(f"{server.url}/coverage?days=30")
+        assert "/login?next=/coverage%3Fdays%3D30" == page.headers["location"]
+        done = httpx.post(f"{server.url}{page.headers['location']}", data={"token": "a-long-random-token"})
+        assert "/coverage?days=30" == done.headers["location"]
+
+
+def test_the_navigation_leads_to_the_products_pages(product: httpx.Client) -> None:
+    """Every page has it, and marks where one is."""
+    here = ' aria-current="page"'
+    assert f'<a href="/"{here}>Stream</a>' in product.get("/").text
+    assert '<a href="/coverage">Coverage</a>' in product.get("/").text
+    assert f'<a href="/coverage"{here}>Coverage</a>' in product.get("/coverage").text
+    assert '<a href="/">Stream</a>' in product.get("/coverage").text
+
+
+def test_another_product_adds_its_own(session_store: SessionStore, serve_stream: Serve) -> None:
+    """Routes, an entry of the navigation and links, without any of ours."""
+
+    def hello(_: Request) -> PlainTextResponse:
+        return PlainTextResponse("hello")
+
+    added = Extension(
+        routes=[Route("/api/hello", hello)],
+        navigation={"/api/hello": "Say <hello>"},
+        links={"window": "/days/{window}?of={account}"},
+    )
+    with serve_stream(session_store, extension=added) as server:
+        page = httpx.get(server.url).text
+        assert '<a href="/api/hello">Say &lt;hello&gt;</a>' in page
+        assert "/days/{window}?of={account}" in page
+        assert "hello" == httpx.get(f"{server.url}/api/hello").text
+        assert 404 == httpx.get(f"{server.url}/api/coverage").status_code
+
+
+def test_a_server_without_a_product_has_the_stream_only(http: httpx.Client) -> None:
+    """Its pages work without names of accounts and without links to windows."""
+    assert [404] * 3 == [
+        http.get(path).status_code for path in ("/api/explain", "/api/accounts", "/coverage")
+    ]
+    assert "Coverage" not in http.get("/").text

@@ -1,0 +1,220 @@
+"""Readers of one process without a network: what they share, and what becomes of those who can't keep up."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import pytest
+from starlette.types import Message as AsgiMessage
+
+from bidbeacon_sessions import SessionStore
+from bidbeacon_sessions.search import SessionFilter
+from bidbeacon_sessions.server import stream as stream_module
+from bidbeacon_sessions.server import transports
+from bidbeacon_sessions.server.messages import Frame
+from bidbeacon_sessions.server.metrics import StreamMetrics
+from bidbeacon_sessions.server.stream import Stream
+from bidbeacon_sessions.server.transports import EventStream
+from bidbeacon_sessions.writes import NewSession, insert_session
+
+EVERYTHING = SessionFilter()
+Frames = AsyncGenerator[Frame, None]
+
+
+@asynccontextmanager
+async def streaming(store: SessionStore) -> AsyncIterator[Stream]:
+    """Follow the log of a store."""
+    stream = Stream(store, StreamMetrics(store))
+    stream.start()
+    yield stream
+    await stream.stop()
+
+
+def commit(store: SessionStore, job: str = "job") -> str:
+    """Write a session and commit; return its id."""
+    session = NewSession(id=uuid4(), job_name=job, started_at=datetime.now(UTC))
+    with store.begin() as connection:
+        insert_session(connection, session)
+    return str(session.id)
+
+
+async def next_frame(frames: Frames) -> Frame:
+    """Wait for what comes next."""
+    async with asyncio.timeout(15):
+        return await anext(frames)
+
+
+async def joined(stream: Stream, wanted: SessionFilter = EVERYTHING) -> Frames:
+    """Open a stream, and take the `sync` that says that it is in step."""
+    frames = stream.frames(wanted, None)
+    assert ["sync"] == [message.event for message in (await next_frame(frames)).messages]
+    return frames
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait for a condition."""
+    async with asyncio.timeout(15):
+        while not holds():  # noqa: ASYNC110 - what is waited for tells nobody
+            await asyncio.sleep(0.01)
+
+
+def run(store: SessionStore, test: Callable[[Stream], Awaitable[None]]) -> None:
+    """Run a test beside a stream."""
+
+    async def all_of_it() -> None:
+        async with streaming(store) as stream:
+            await test(stream)
+
+    asyncio.run(all_of_it())
+
+
+def test_readers_of_one_filter_share_what_they_are_sent(session_store: SessionStore) -> None:
+    """It is the very same frame, so its bytes are made once; a reader of another filter gets its own."""
+
+    async def test(stream: Stream) -> None:
+        readers = [await joined(stream), await joined(stream), await joined(stream, SessionFilter(job="job"))]
+        await asyncio.to_thread(commit, session_store)
+        one, other, filtered = [await next_frame(frames) for frames in readers]
+        assert one is other
+        assert one.sse is other.sse
+        assert one is not filtered
+        assert one.messages == filtered.messages
+
+    run(session_store, test)
+
+
+def test_a_filtered_reader_is_told_of_a_range_from_where_it_stood(session_store: SessionStore) -> None:
+    """What did not match is covered by the next message that does: no position is left out."""
+
+    async def test(stream: Stream) -> None:
+        everything, filtered = await joined(stream), await joined(stream, SessionFilter(job="wanted"))
+        for job in ("another", "another", "wanted"):
+            await asyncio.to_thread(commit, session_store, job)
+            await next_frame(everything)
+        [message] = (await next_frame(filtered)).messages
+        data = json.loads(message.data)
+        assert (1, 3) == (data["from"], data["to"])
+
+    run(session_store, test)
+
+
+def test_a_reader_that_is_too_far_behind_is_reset(
+    session_store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`reset` is the only and last word, and is counted; those who keep up go on."""
+    monkeypatch.setattr(stream_module, "MAX_BEHIND", 100)
+
+    async def test(stream: Stream) -> None:
+        slow, fast = await joined(stream), await joined(stream)
+        for _ in range(3):
+            await asyncio.to_thread(commit, session_store)
+            await next_frame(fast)
+        [message] = (await next_frame(slow)).messages
+        assert ("reset", "overflow") == (message.event, json.loads(message.data)["reason"])
+        with pytest.raises(StopAsyncIteration):
+            await next_frame(slow)
+        assert b'bidbeacon_stream_resets_total{reason="overflow"} 1.0' in stream._metrics.text()
+
+    run(session_store, test)
+
+
+def test_one_frame_is_never_too_much(session_store: SessionStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long it is: all readers share it."""
+    monkeypatch.setattr(stream_module, "MAX_BEHIND", 1)
+
+    async def test(stream: Stream) -> None:
+        reader = await joined(stream)
+        await asyncio.to_thread(commit, session_store)
+        [message] = (await next_frame(reader)).messages
+        assert "job-sessions:updated" == message.event
+
+    run(session_store, test)
+
+
+def test_frames_that_all_have_passed_are_let_go_of(session_store: SessionStore) -> None:
+    """The chain holds what the slowest reader still needs; a feed without readers is gone."""
+
+    async def test(stream: Stream) -> None:
+        reader = await joined(stream)
+        assert [EVERYTHING] == list(stream._feeds)
+        await reader.aclose()
+        assert [] == list(stream._feeds)
+
+    run(session_store, test)
+
+
+def test_a_reader_that_does_not_read_is_given_up(
+    session_store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A send that takes too long ends the answer, and the reader is counted no more."""
+    monkeypatch.setattr(transports, "SEND_SECONDS", 0.05)
+    sent: list[AsgiMessage] = []
+
+    async def test(stream: Stream) -> None:
+        stuck = asyncio.Event()
+
+        async def send(message: AsgiMessage) -> None:
+            sent.append(message)
+            if len(sent) > 2:
+                await stuck.wait()
+
+        async def receive() -> AsgiMessage:
+            await stuck.wait()
+            return {"type": "http.disconnect"}
+
+        answer = EventStream(stream, stream.frames(EVERYTHING, None), is_compressed=False)
+        async with asyncio.timeout(10):
+            await answer({"type": "http", "method": "GET"}, receive, send)
+        assert 0 == stream.readers.total()
+
+    run(session_store, test)
+    assert sent[-1]["more_body"], "the answer was ended as if it was complete"
+
+
+def test_a_reader_gets_in_step_though_changes_go_on(
+    session_store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It gets what it missed in parts, each of which goes on where the one before ended, and no revision falls."""
+    monkeypatch.setattr(stream_module, "MISSED_AT_ONCE", 5)
+
+    async def test(stream: Stream) -> None:
+        await until(lambda: stream.cursor is not None)
+        start = stream.cursor
+        for _ in range(40):
+            await asyncio.to_thread(commit, session_store)
+        await until(lambda: stream.cursor is not None and stream.cursor.position == 40)
+        frames = stream.frames(EVERYTHING, start)
+        expected, parts = 1, 0
+        while (message := (first := await next_frame(frames)).messages[0]).event != "sync":
+            data = json.loads(message.data)
+            assert expected == data["from"]
+            expected, parts = data["to"] + 1, parts + 1
+            await asyncio.to_thread(commit, session_store)
+            assert first.messages
+        assert expected > 40
+        assert parts >= 4
+
+    run(session_store, test)
+
+
+def test_readers_who_come_back_together_are_read_for_once(
+    session_store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As all do after a restart: one look at the log serves all that stand at the same place."""
+
+    async def test(stream: Stream) -> None:
+        await until(lambda: stream.cursor is not None)
+        start = stream.cursor
+        await asyncio.to_thread(commit, session_store)
+        await until(lambda: stream.cursor != start)
+        async with stream._turn:
+            readers = [stream.frames(EVERYTHING, start) for _ in range(3)]
+            coming = [asyncio.create_task(next_frame(frames)) for frames in readers]
+            await until(lambda: 1 == len(stream._missed))
+        one, *others = await asyncio.gather(*coming)
+        assert all(one is other for other in others)
+
+    run(session_store, test)

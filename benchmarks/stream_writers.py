@@ -4,6 +4,7 @@ import os
 import time
 from collections import deque
 from contextlib import ExitStack
+from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from multiprocessing.connection import Connection
@@ -86,14 +87,16 @@ def _record(store: SessionStore, rate: float, seconds: float) -> Acknowledged:
 
 
 class _OpenSession:
-    """A session beside others in one process."""
+    """A session beside others in one process, in a context of its own: connections are named after the session of their context."""
 
     def __init__(self, store: SessionStore, number: int) -> None:
         key = f"US.bench{number % 100:03d}"
         self._account = key
+        self._context = copy_context()
         self._stack = ExitStack()
         account = AccountRef(f"amzn1.ads-account.g.{key}", "US", key)
-        self.recorder: SessionRecorder = self._stack.enter_context(
+        self.recorder: SessionRecorder = self._context.run(
+            self._stack.enter_context,
             with_job_session(
                 "refresh-account",
                 store=store,
@@ -101,14 +104,15 @@ class _OpenSession:
                 run_id=f"{os.getpid()}-{number}",
                 input={"account": key, "datasets": ["daily_targets", "daily_products"]},
                 labels={"dagster_job": "refresh_account"},
-            )
+            ),
         )
         self._ord = 0
 
     def record(self, number: int) -> int:
         """Record one action; give its place."""
         self._ord += 1
-        self.recorder.add(
+        self._context.run(
+            self.recorder.add,
             ReportPending(
                 account=self._account,
                 dataset="daily_targets",
@@ -119,13 +123,13 @@ class _OpenSession:
                 waited_seconds=61.5,
                 next_poll_at=datetime.now(UTC),
                 looks=self._ord,
-            )
+            ),
         )
         return self._ord
 
     def close(self) -> None:
         """End it."""
-        self._stack.close()
+        self._context.run(self._stack.close)
 
 
 def _cpu_seconds() -> float:

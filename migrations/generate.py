@@ -19,6 +19,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import MetaData
 
 from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
+from bidbeacon_pipelines.store import dataset_tables  # noqa: F401 - registers its tables
 from bidbeacon_pipelines.store.engine import make_engine
 from bidbeacon_pipelines.store.migrate import MIGRATIONS, list_revisions, upgrade
 from bidbeacon_pipelines.store.restatements import WINDOW_RESTATEMENTS_VIEW
@@ -26,6 +27,7 @@ from bidbeacon_pipelines.store.tables import PipelinesBase
 from bidbeacon_sessions.tables import JOB_PROMISES_VIEW, JOB_SESSIONS_VIEW, PgSnapshot, SessionsBase, Xid8
 
 VERSIONS = MIGRATIONS / "versions"
+
 _IMPORTS = """
 import sqlalchemy as sa
 from alembic import op

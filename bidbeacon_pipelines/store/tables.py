@@ -15,11 +15,13 @@ from sqlalchemy import (
     ForeignKey,
     Identity,
     Index,
+    Integer,
     Numeric,
     SmallInteger,
     Text,
     text,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from bidbeacon_pipelines.store import entity_tables  # noqa: F401 - their classes belong to the same metadata
@@ -86,7 +88,10 @@ class AdsAccount(PipelinesBase):
 
 
 class AdvertiserAccount(PipelinesBase):
-    """One row is an account: an ads account in one country, with its own profile, currency and time zone; a person may disable it."""
+    """One row is an account: an ads account in one country, with its own profile, currency and time zone; a person may disable it.
+
+    `id` is what the rows of reports refer to.
+    """
 
     __tablename__ = "advertiser_accounts"
 
@@ -94,6 +99,7 @@ class AdvertiserAccount(PipelinesBase):
         Text(collation="C"), ForeignKey("ads_accounts.account_id"), primary_key=True
     )
     country_code: Mapped[str] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(Integer, Identity(always=True), unique=True)
     account_key: Mapped[str] = mapped_column(unique=True)
     name: Mapped[str]
     amazon_status: Mapped[str]
@@ -124,7 +130,7 @@ class ReportRequest(PipelinesBase):
     It is planned before it is created: until its first attempt no window waits for it, and the next planning may change or delete it. It is
     stored before it is sent, and Amazon's id before it is polled. `claimed_by` names the session that works on it; the claim holds
     while that session's lease does. `passed_over` counts the reports of its ads account and dataset
-    that were created since it was planned.
+    that were created since it was planned. `ad_products` are those whose rows are asked for, in the spelling of filters.
     """
 
     __tablename__ = "report_requests"
@@ -132,6 +138,7 @@ class ReportRequest(PipelinesBase):
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
     account_id: Mapped[str] = mapped_column(Text(collation="C"), ForeignKey("ads_accounts.account_id"))
     dataset: Mapped[str]
+    ad_products: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{SPONSORED_PRODUCTS}'"))
     start_date: Mapped[date]
     end_date: Mapped[date]
     status: Mapped[str] = mapped_column(server_default="planned")
@@ -157,6 +164,7 @@ class ReportRequest(PipelinesBase):
 
     __table_args__ = (
         CheckConstraint("start_date <= end_date", name="range_in_order"),
+        CheckConstraint("cardinality(ad_products) > 0", name="asks_for_products"),
         CheckConstraint(f"status IN {REQUEST_STATUSES}", name="status_known"),
         CheckConstraint(
             "status NOT IN ('in_flight', 'completed') OR report_id IS NOT NULL", name="in_flight_has_report"

@@ -551,6 +551,7 @@ def _create_pipeline_tables() -> None:
         "advertiser_accounts",
         sa.Column("account_id", sa.Text(collation="C"), nullable=False),
         sa.Column("country_code", sa.Text(), nullable=False),
+        sa.Column("id", sa.Integer(), sa.Identity(always=True), nullable=False),
         sa.Column("account_key", sa.Text(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("amazon_status", sa.Text(), nullable=False),
@@ -584,12 +585,19 @@ def _create_pipeline_tables() -> None:
         ),
         sa.PrimaryKeyConstraint("account_id", "country_code", name=op.f("pk_advertiser_accounts")),
         sa.UniqueConstraint("account_key", name=op.f("uq_advertiser_accounts_account_key")),
+        sa.UniqueConstraint("id", name=op.f("uq_advertiser_accounts_id")),
     )
     op.create_table(
         "report_requests",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
         sa.Column("account_id", sa.Text(collation="C"), nullable=False),
         sa.Column("dataset", sa.Text(), nullable=False),
+        sa.Column(
+            "ad_products",
+            postgresql.ARRAY(sa.Text()),
+            server_default=sa.text("'{SPONSORED_PRODUCTS}'"),
+            nullable=False,
+        ),
         sa.Column("start_date", sa.Date(), nullable=False),
         sa.Column("end_date", sa.Date(), nullable=False),
         sa.Column("status", sa.Text(), server_default="planned", nullable=False),
@@ -624,6 +632,7 @@ def _create_pipeline_tables() -> None:
             "status NOT IN ('in_flight', 'completed') OR report_id IS NOT NULL",
             name=op.f("ck_report_requests_in_flight_has_report"),
         ),
+        sa.CheckConstraint("cardinality(ad_products) > 0", name=op.f("ck_report_requests_asks_for_products")),
         sa.CheckConstraint("start_date <= end_date", name=op.f("ck_report_requests_range_in_order")),
         sa.ForeignKeyConstraint(
             ["account_id"], ["ads_accounts.account_id"], name=op.f("fk_report_requests_account_id")
@@ -898,6 +907,716 @@ def _create_pipeline_tables() -> None:
         comment="A campaign of an account, as Amazon sent it last",
     )
     op.create_table(
+        "daily_campaign_performance",
+        sa.Column(
+            "account", sa.Integer(), autoincrement=False, nullable=False, comment="advertiser_accounts.id."
+        ),
+        sa.Column(
+            "window_date",
+            sa.Date(),
+            autoincrement=False,
+            nullable=False,
+            comment="Day of the account's own calendar.",
+        ),
+        sa.Column(
+            "row_key",
+            sa.LargeBinary(),
+            autoincrement=False,
+            nullable=False,
+            comment="Digest of currency, ad product and dimensions.",
+        ),
+        sa.Column("ad_product", sa.Text(), nullable=False, comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS, …"),
+        sa.Column("currency_code", sa.Text(), nullable=False, comment="Currency of the amounts."),
+        sa.Column(
+            "campaign_id", sa.Text(collation="C"), nullable=True, comment="Amazon's id of the campaign."
+        ),
+        sa.Column(
+            "campaign_name", sa.Text(), nullable=True, comment="The campaign's name when the report was made."
+        ),
+        sa.Column(
+            "cost_type",
+            sa.Text(),
+            nullable=True,
+            comment="What is paid for: CPC (clicks) or VCPM (viewable impressions).",
+        ),
+        sa.Column("impressions", sa.BigInteger(), nullable=True, comment="Times the ad was shown."),
+        sa.Column("clicks", sa.BigInteger(), nullable=True, comment="Clicks, without invalid ones."),
+        sa.Column(
+            "spend",
+            sa.Numeric(precision=20, scale=6),
+            nullable=True,
+            comment="Cost of clicks or impressions, in the row's currency.",
+        ),
+        sa.Column(
+            "orders",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Orders attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.",
+        ),
+        sa.Column(
+            "sales",
+            sa.Numeric(precision=20, scale=6),
+            nullable=True,
+            comment="Sales attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others, in the row's currency.",
+        ),
+        sa.Column(
+            "units",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Units sold, attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.",
+        ),
+        sa.Column(
+            "viewable_impressions",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Impressions that met the viewability standard.",
+        ),
+        sa.Column(
+            "new_to_brand_orders",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Orders of shoppers who had not bought the brand in the 12 months before.",
+        ),
+        sa.Column(
+            "new_to_brand_sales",
+            sa.Numeric(precision=20, scale=6),
+            nullable=True,
+            comment="Sales of shoppers who had not bought the brand in the 12 months before.",
+        ),
+        sa.Column(
+            "new_to_brand_units",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Units of shoppers who had not bought the brand in the 12 months before.",
+        ),
+        sa.Column(
+            "orders_promoted", sa.BigInteger(), nullable=True, comment="Orders of the advertised product."
+        ),
+        sa.Column(
+            "sales_promoted",
+            sa.Numeric(precision=20, scale=6),
+            nullable=True,
+            comment="Sales of the advertised product.",
+        ),
+        sa.Column(
+            "units_promoted", sa.BigInteger(), nullable=True, comment="Units of the advertised product."
+        ),
+        sa.Column(
+            "sales_halo",
+            sa.Numeric(precision=20, scale=6),
+            nullable=True,
+            comment="Sales of other products of the brand.",
+        ),
+        sa.Column(
+            "units_halo", sa.BigInteger(), nullable=True, comment="Units of other products of the brand."
+        ),
+        sa.Column(
+            "request_id", sa.BigInteger(), nullable=False, comment="report_requests.id that wrote the row."
+        ),
+        sa.CheckConstraint(
+            "least(impressions, clicks, orders, units, viewable_impressions, new_to_brand_orders, new_to_brand_units, orders_promoted, units_promoted, units_halo) >= 0",
+            name=op.f("ck_daily_campaign_performance_counts_not_negative"),
+        ),
+        sa.CheckConstraint(
+            "least(spend, sales, new_to_brand_sales, sales_promoted, sales_halo) >= 0 AND greatest(spend, sales, new_to_brand_sales, sales_promoted, sales_halo) < 1e14",
+            name=op.f("ck_daily_campaign_performance_amounts_in_range"),
+        ),
+        sa.CheckConstraint(
+            "octet_length(row_key) = 16", name=op.f("ck_daily_campaign_performance_key_is_a_digest")
+        ),
+        sa.ForeignKeyConstraint(
+            ["account"], ["advertiser_accounts.id"], name=op.f("fk_daily_campaign_performance_account")
+        ),
+        sa.PrimaryKeyConstraint(
+            "account", "window_date", "row_key", name=op.f("pk_daily_campaign_performance")
+        ),
+        comment="Daily performance by campaign, as Amazon reported it last.",
+        postgresql_with={"fillfactor": 80},
+    )
+    op.create_table(
+        "daily_placement_performance",
+        sa.Column(
+            "account", sa.Integer(), autoincrement=False, nullable=False, comment="advertiser_accounts.id."
+        ),
+        sa.Column(
+            "window_date",
+            sa.Date(),
+            autoincrement=False,
+            nullable=False,
+            comment="Day of the account's own calendar.",
+        ),
+        sa.Column(
+            "row_key",
+            sa.LargeBinary(),
+            autoincrement=False,
+            nullable=False,
+            comment="Digest of currency, ad product and dimensions.",
+        ),
+        sa.Column("ad_product", sa.Text(), nullable=False, comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS, …"),
+        sa.Column("currency_code", sa.Text(), nullable=False, comment="Currency of the amounts."),
+        sa.Column(
+            "campaign_id", sa.Text(collation="C"), nullable=True, comment="Amazon's id of the campaign."
+        ),
+        sa.Column(
+            "placement",
+            sa.Text(),
+            nullable=True,
+            comment="Where the ad was shown: TOP_OF_SEARCH, REST_OF_SEARCH, PRODUCT_PAGE, OFF_AMAZON, SITE_AMAZON_BUSINESS, or as reported.",
+        ),
+        sa.Column("placement_reported", sa.Text(), nullable=True, comment="As Amazon wrote it."),
+        sa.Column("impressions", sa.BigInteger(), nullable=True, comment="Times the ad was shown."),
+        sa.Column("clicks", sa.BigInteger(), nullable=True, comment="Clicks, without invalid ones."),
+        sa.Column(
+            "spend",
+            sa.Numeric(precision=20, scale=6),
+            nullable=True,
+            comment="Cost of clicks or impressions, in the row's currency.",
+        ),
+        sa.Column(
+            "orders",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Orders attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.",
+        ),
+        sa.Column(
+            "sales",
+            sa.Numeric(precision=20, scale=6),
+            nullable=True,
+            comment="Sales attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others, in the row's currency.",
+        ),
+        sa.Column(
+            "units",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Units sold, attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.",
+        ),
+        sa.Column(
+            "viewable_impressions",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Impressions that met the viewability standard.",
+        ),
+        sa.Column(
+            "request_id", sa.BigInteger(), nullable=False, comment="report_requests.id that wrote the row."
+        ),
+        sa.CheckConstraint(
+            "least(impressions, clicks, orders, units, viewable_impressions) >= 0",
+            name=op.f("ck_daily_placement_performance_counts_not_negative"),
+        ),
+        sa.CheckConstraint(
+            "least(spend, sales) >= 0 AND greatest(spend, sales) < 1e14",
+            name=op.f("ck_daily_placement_performance_amounts_in_range"),
+        ),
+        sa.CheckConstraint(
+            "octet_length(row_key) = 16", name=op.f("ck_daily_placement_performance_key_is_a_digest")
+        ),
+        sa.ForeignKeyConstraint(
+            ["account"], ["advertiser_accounts.id"], name=op.f("fk_daily_placement_performance_account")
+        ),
+        sa.PrimaryKeyConstraint(
+            "account", "window_date", "row_key", name=op.f("pk_daily_placement_performance")
+        ),
+        comment="Daily performance by placement, as Amazon reported it last.",
+        postgresql_with={"fillfactor": 80},
+    )
+    op.create_table(
+        "daily_product_performance",
+        sa.Column(
+            "account", sa.Integer(), autoincrement=False, nullable=False, comment="advertiser_accounts.id."
+        ),
+        sa.Column(
+            "window_date",
+            sa.Date(),
+            autoincrement=False,
+            nullable=False,
+            comment="Day of the account's own calendar.",
+        ),
+        sa.Column(
+            "row_key",
+            sa.LargeBinary(),
+            autoincrement=False,
+            nullable=False,
+            comment="Digest of currency, ad product and dimensions.",
+        ),
+        sa.Column("ad_product", sa.Text(), nullable=False, comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS, …"),
+        sa.Column("currency_code", sa.Text(), nullable=False, comment="Currency of the amounts."),
+        sa.Column(
+            "campaign_id", sa.Text(collation="C"), nullable=True, comment="Amazon's id of the campaign."
+        ),
+        sa.Column(
+            "ad_group_id", sa.Text(collation="C"), nullable=True, comment="Amazon's id of the ad group."
+        ),
+        sa.Column("ad_id", sa.Text(collation="C"), nullable=True, comment="Amazon's id of the ad."),
+        sa.Column(
+            "product_id", sa.Text(collation="C"), nullable=True, comment="ASIN of the advertised product."
+        ),
+        sa.Column("sku", sa.Text(), nullable=True, comment="The seller's SKU of the advertised product."),
+        sa.Column("marketplace", sa.Text(), nullable=True, comment="Marketplace of the advertised product."),
+        sa.Column("impressions", sa.BigInteger(), nullable=True, comment="Times the ad was shown."),
+        sa.Column("clicks", sa.BigInteger(), nullable=True, comment="Clicks, without invalid ones."),
+        sa.Column(
+            "spend",
+            sa.Numeric(precision=20, scale=6),
+            nullable=True,
+            comment="Cost of clicks or impressions, in the row's currency.",
+        ),
+        sa.Column(
+            "orders",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Orders attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.",
+        ),
+        sa.Column(
+            "sales",
+            sa.Numeric(precision=20, scale=6),
+            nullable=True,
+            comment="Sales attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others, in the row's currency.",
+        ),
+        sa.Column(
+            "units",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Units sold, attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.",
+        ),
+        sa.Column(
+            "request_id", sa.BigInteger(), nullable=False, comment="report_requests.id that wrote the row."
+        ),
+        sa.CheckConstraint(
+            "least(impressions, clicks, orders, units) >= 0",
+            name=op.f("ck_daily_product_performance_counts_not_negative"),
+        ),
+        sa.CheckConstraint(
+            "least(spend, sales) >= 0 AND greatest(spend, sales) < 1e14",
+            name=op.f("ck_daily_product_performance_amounts_in_range"),
+        ),
+        sa.CheckConstraint(
+            "octet_length(row_key) = 16", name=op.f("ck_daily_product_performance_key_is_a_digest")
+        ),
+        sa.ForeignKeyConstraint(
+            ["account"], ["advertiser_accounts.id"], name=op.f("fk_daily_product_performance_account")
+        ),
+        sa.PrimaryKeyConstraint(
+            "account", "window_date", "row_key", name=op.f("pk_daily_product_performance")
+        ),
+        comment="Daily performance by advertised product, as Amazon reported it last.",
+        postgresql_with={"fillfactor": 80},
+    )
+    op.create_table(
+        "daily_purchased_product_performance",
+        sa.Column(
+            "account", sa.Integer(), autoincrement=False, nullable=False, comment="advertiser_accounts.id."
+        ),
+        sa.Column(
+            "window_date",
+            sa.Date(),
+            autoincrement=False,
+            nullable=False,
+            comment="Day of the account's own calendar.",
+        ),
+        sa.Column(
+            "row_key",
+            sa.LargeBinary(),
+            autoincrement=False,
+            nullable=False,
+            comment="Digest of currency, ad product and dimensions.",
+        ),
+        sa.Column("ad_product", sa.Text(), nullable=False, comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS, …"),
+        sa.Column("currency_code", sa.Text(), nullable=False, comment="Currency of the amounts."),
+        sa.Column(
+            "campaign_id", sa.Text(collation="C"), nullable=True, comment="Amazon's id of the campaign."
+        ),
+        sa.Column(
+            "ad_group_id", sa.Text(collation="C"), nullable=True, comment="Amazon's id of the ad group."
+        ),
+        sa.Column(
+            "target_value",
+            sa.Text(),
+            nullable=True,
+            comment="The target as reported: a keyword, an expression, the name of an automatic target.",
+        ),
+        sa.Column(
+            "match_type",
+            sa.Text(),
+            nullable=True,
+            comment="How the target is matched, as reported; null where the product has no match types.",
+        ),
+        sa.Column(
+            "product_id", sa.Text(collation="C"), nullable=True, comment="ASIN of the advertised product."
+        ),
+        sa.Column("sku", sa.Text(), nullable=True, comment="The seller's SKU of the advertised product."),
+        sa.Column(
+            "purchased_product_id",
+            sa.Text(collation="C"),
+            nullable=True,
+            comment="ASIN of the product that was bought.",
+        ),
+        sa.Column(
+            "purchased_marketplace", sa.Text(), nullable=True, comment="Marketplace in which it was bought."
+        ),
+        sa.Column(
+            "orders",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Orders attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.",
+        ),
+        sa.Column(
+            "sales",
+            sa.Numeric(precision=20, scale=6),
+            nullable=True,
+            comment="Sales attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others, in the row's currency.",
+        ),
+        sa.Column(
+            "units",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Units sold, attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.",
+        ),
+        sa.Column(
+            "orders_promoted", sa.BigInteger(), nullable=True, comment="Orders of the advertised product."
+        ),
+        sa.Column(
+            "sales_promoted",
+            sa.Numeric(precision=20, scale=6),
+            nullable=True,
+            comment="Sales of the advertised product.",
+        ),
+        sa.Column(
+            "units_promoted", sa.BigInteger(), nullable=True, comment="Units of the advertised product."
+        ),
+        sa.Column(
+            "orders_halo", sa.BigInteger(), nullable=True, comment="Orders of other products of the brand."
+        ),
+        sa.Column(
+            "sales_halo",
+            sa.Numeric(precision=20, scale=6),
+            nullable=True,
+            comment="Sales of other products of the brand.",
+        ),
+        sa.Column(
+            "units_halo", sa.BigInteger(), nullable=True, comment="Units of other products of the brand."
+        ),
+        sa.Column(
+            "orders_from_clicks",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Orders after a click, without those after a view.",
+        ),
+        sa.Column(
+            "sales_from_clicks",
+            sa.Numeric(precision=20, scale=6),
+            nullable=True,
+            comment="Sales after a click, without those after a view.",
+        ),
+        sa.Column(
+            "units_from_clicks",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Units after a click, without those after a view.",
+        ),
+        sa.Column(
+            "new_to_brand_orders",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Orders of shoppers who had not bought the brand in the 12 months before.",
+        ),
+        sa.Column(
+            "new_to_brand_sales",
+            sa.Numeric(precision=20, scale=6),
+            nullable=True,
+            comment="Sales of shoppers who had not bought the brand in the 12 months before.",
+        ),
+        sa.Column(
+            "new_to_brand_units",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Units of shoppers who had not bought the brand in the 12 months before.",
+        ),
+        sa.Column(
+            "target_match",
+            sa.LargeBinary(),
+            nullable=True,
+            comment="Digest of what names the target; null where nothing does.",
+        ),
+        sa.Column(
+            "target_id",
+            sa.Text(collation="C"),
+            nullable=True,
+            comment="The target, derived; null while it is unknown.",
+        ),
+        sa.Column(
+            "request_id", sa.BigInteger(), nullable=False, comment="report_requests.id that wrote the row."
+        ),
+        sa.CheckConstraint(
+            "least(orders, units, orders_promoted, units_promoted, orders_halo, units_halo, orders_from_clicks, units_from_clicks, new_to_brand_orders, new_to_brand_units) >= 0",
+            name=op.f("ck_daily_purchased_product_performance_counts_not_negative"),
+        ),
+        sa.CheckConstraint(
+            "least(sales, sales_promoted, sales_halo, sales_from_clicks, new_to_brand_sales) >= 0 AND greatest(sales, sales_promoted, sales_halo, sales_from_clicks, new_to_brand_sales) < 1e14",
+            name=op.f("ck_daily_purchased_product_performance_amounts_in_range"),
+        ),
+        sa.CheckConstraint(
+            "octet_length(row_key) = 16", name=op.f("ck_daily_purchased_product_performance_key_is_a_digest")
+        ),
+        sa.ForeignKeyConstraint(
+            ["account"],
+            ["advertiser_accounts.id"],
+            name=op.f("fk_daily_purchased_product_performance_account"),
+        ),
+        sa.PrimaryKeyConstraint(
+            "account", "window_date", "row_key", name=op.f("pk_daily_purchased_product_performance")
+        ),
+        comment="Daily conversions by purchased product, as Amazon reported it last.",
+        postgresql_with={"fillfactor": 80},
+    )
+    op.create_index(
+        "ix_daily_purchased_product_performance_unresolved",
+        "daily_purchased_product_performance",
+        ["account", "ad_group_id", "target_match"],
+        unique=False,
+        postgresql_where=sa.text("target_id IS NULL AND target_match IS NOT NULL"),
+    )
+    op.create_table(
+        "daily_search_term_performance",
+        sa.Column(
+            "account", sa.Integer(), autoincrement=False, nullable=False, comment="advertiser_accounts.id."
+        ),
+        sa.Column(
+            "window_date",
+            sa.Date(),
+            autoincrement=False,
+            nullable=False,
+            comment="Day of the account's own calendar.",
+        ),
+        sa.Column(
+            "row_key",
+            sa.LargeBinary(),
+            autoincrement=False,
+            nullable=False,
+            comment="Digest of currency, ad product and dimensions.",
+        ),
+        sa.Column("ad_product", sa.Text(), nullable=False, comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS, …"),
+        sa.Column("currency_code", sa.Text(), nullable=False, comment="Currency of the amounts."),
+        sa.Column(
+            "campaign_id", sa.Text(collation="C"), nullable=True, comment="Amazon's id of the campaign."
+        ),
+        sa.Column(
+            "ad_group_id", sa.Text(collation="C"), nullable=True, comment="Amazon's id of the ad group."
+        ),
+        sa.Column(
+            "target_value",
+            sa.Text(),
+            nullable=True,
+            comment="The target as reported: a keyword, an expression, the name of an automatic target.",
+        ),
+        sa.Column(
+            "match_type",
+            sa.Text(),
+            nullable=True,
+            comment="How the target is matched, as reported; null where the product has no match types.",
+        ),
+        sa.Column(
+            "search_term",
+            sa.Text(),
+            nullable=True,
+            comment="What the shopper typed, or the ASIN of the page that was seen. Only terms with a click are reported.",
+        ),
+        sa.Column("impressions", sa.BigInteger(), nullable=True, comment="Times the ad was shown."),
+        sa.Column("clicks", sa.BigInteger(), nullable=True, comment="Clicks, without invalid ones."),
+        sa.Column(
+            "spend",
+            sa.Numeric(precision=20, scale=6),
+            nullable=True,
+            comment="Cost of clicks or impressions, in the row's currency.",
+        ),
+        sa.Column(
+            "orders",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Orders attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.",
+        ),
+        sa.Column(
+            "sales",
+            sa.Numeric(precision=20, scale=6),
+            nullable=True,
+            comment="Sales attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others, in the row's currency.",
+        ),
+        sa.Column(
+            "units",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Units sold, attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.",
+        ),
+        sa.Column(
+            "target_match",
+            sa.LargeBinary(),
+            nullable=True,
+            comment="Digest of what names the target; null where nothing does.",
+        ),
+        sa.Column(
+            "target_id",
+            sa.Text(collation="C"),
+            nullable=True,
+            comment="The target, derived; null while it is unknown.",
+        ),
+        sa.Column(
+            "request_id", sa.BigInteger(), nullable=False, comment="report_requests.id that wrote the row."
+        ),
+        sa.CheckConstraint(
+            "least(impressions, clicks, orders, units) >= 0",
+            name=op.f("ck_daily_search_term_performance_counts_not_negative"),
+        ),
+        sa.CheckConstraint(
+            "least(spend, sales) >= 0 AND greatest(spend, sales) < 1e14",
+            name=op.f("ck_daily_search_term_performance_amounts_in_range"),
+        ),
+        sa.CheckConstraint(
+            "octet_length(row_key) = 16", name=op.f("ck_daily_search_term_performance_key_is_a_digest")
+        ),
+        sa.ForeignKeyConstraint(
+            ["account"], ["advertiser_accounts.id"], name=op.f("fk_daily_search_term_performance_account")
+        ),
+        sa.PrimaryKeyConstraint(
+            "account", "window_date", "row_key", name=op.f("pk_daily_search_term_performance")
+        ),
+        comment="Daily performance by search term, as Amazon reported it last.",
+        postgresql_with={"fillfactor": 80},
+    )
+    op.create_index(
+        "ix_daily_search_term_performance_unresolved",
+        "daily_search_term_performance",
+        ["account", "ad_group_id", "target_match"],
+        unique=False,
+        postgresql_where=sa.text("target_id IS NULL AND target_match IS NOT NULL"),
+    )
+    op.create_table(
+        "daily_target_performance",
+        sa.Column(
+            "account", sa.Integer(), autoincrement=False, nullable=False, comment="advertiser_accounts.id."
+        ),
+        sa.Column(
+            "window_date",
+            sa.Date(),
+            autoincrement=False,
+            nullable=False,
+            comment="Day of the account's own calendar.",
+        ),
+        sa.Column(
+            "row_key",
+            sa.LargeBinary(),
+            autoincrement=False,
+            nullable=False,
+            comment="Digest of currency, ad product and dimensions.",
+        ),
+        sa.Column("ad_product", sa.Text(), nullable=False, comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS, …"),
+        sa.Column("currency_code", sa.Text(), nullable=False, comment="Currency of the amounts."),
+        sa.Column(
+            "campaign_id", sa.Text(collation="C"), nullable=True, comment="Amazon's id of the campaign."
+        ),
+        sa.Column(
+            "ad_group_id", sa.Text(collation="C"), nullable=True, comment="Amazon's id of the ad group."
+        ),
+        sa.Column(
+            "target_value",
+            sa.Text(),
+            nullable=True,
+            comment="The target as reported: a keyword, an expression, the name of an automatic target.",
+        ),
+        sa.Column(
+            "match_type",
+            sa.Text(),
+            nullable=True,
+            comment="How the target is matched, as reported; null where the product has no match types.",
+        ),
+        sa.Column("impressions", sa.BigInteger(), nullable=True, comment="Times the ad was shown."),
+        sa.Column("clicks", sa.BigInteger(), nullable=True, comment="Clicks, without invalid ones."),
+        sa.Column(
+            "spend",
+            sa.Numeric(precision=20, scale=6),
+            nullable=True,
+            comment="Cost of clicks or impressions, in the row's currency.",
+        ),
+        sa.Column(
+            "orders",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Orders attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.",
+        ),
+        sa.Column(
+            "sales",
+            sa.Numeric(precision=20, scale=6),
+            nullable=True,
+            comment="Sales attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others, in the row's currency.",
+        ),
+        sa.Column(
+            "units",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Units sold, attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.",
+        ),
+        sa.Column(
+            "orders_promoted", sa.BigInteger(), nullable=True, comment="Orders of the advertised product."
+        ),
+        sa.Column(
+            "sales_promoted",
+            sa.Numeric(precision=20, scale=6),
+            nullable=True,
+            comment="Sales of the advertised product.",
+        ),
+        sa.Column(
+            "units_promoted", sa.BigInteger(), nullable=True, comment="Units of the advertised product."
+        ),
+        sa.Column(
+            "sales_halo",
+            sa.Numeric(precision=20, scale=6),
+            nullable=True,
+            comment="Sales of other products of the brand.",
+        ),
+        sa.Column(
+            "units_halo", sa.BigInteger(), nullable=True, comment="Units of other products of the brand."
+        ),
+        sa.Column(
+            "target_match",
+            sa.LargeBinary(),
+            nullable=True,
+            comment="Digest of what names the target; null where nothing does.",
+        ),
+        sa.Column(
+            "target_id",
+            sa.Text(collation="C"),
+            nullable=True,
+            comment="The target, derived; null while it is unknown.",
+        ),
+        sa.Column(
+            "request_id", sa.BigInteger(), nullable=False, comment="report_requests.id that wrote the row."
+        ),
+        sa.CheckConstraint(
+            "least(impressions, clicks, orders, units, orders_promoted, units_promoted, units_halo) >= 0",
+            name=op.f("ck_daily_target_performance_counts_not_negative"),
+        ),
+        sa.CheckConstraint(
+            "least(spend, sales, sales_promoted, sales_halo) >= 0 AND greatest(spend, sales, sales_promoted, sales_halo) < 1e14",
+            name=op.f("ck_daily_target_performance_amounts_in_range"),
+        ),
+        sa.CheckConstraint(
+            "octet_length(row_key) = 16", name=op.f("ck_daily_target_performance_key_is_a_digest")
+        ),
+        sa.ForeignKeyConstraint(
+            ["account"], ["advertiser_accounts.id"], name=op.f("fk_daily_target_performance_account")
+        ),
+        sa.PrimaryKeyConstraint(
+            "account", "window_date", "row_key", name=op.f("pk_daily_target_performance")
+        ),
+        comment="Daily performance by target, as Amazon reported it last.",
+        postgresql_with={"fillfactor": 80},
+    )
+    op.create_index(
+        "ix_daily_target_performance_unresolved",
+        "daily_target_performance",
+        ["account", "ad_group_id", "target_match"],
+        unique=False,
+        postgresql_where=sa.text("target_id IS NULL AND target_match IS NOT NULL"),
+    )
+    op.create_table(
         "dataset_windows",
         sa.Column("account_id", sa.Text(collation="C"), nullable=False),
         sa.Column("country_code", sa.Text(), nullable=False),
@@ -966,6 +1685,297 @@ def _create_pipeline_tables() -> None:
     )
     op.create_index(
         "ix_entity_problems_account", "entity_problems", ["account_id", "country_code", "kind"], unique=False
+    )
+    op.create_table(
+        "hourly_campaign_performance",
+        sa.Column(
+            "account", sa.Integer(), autoincrement=False, nullable=False, comment="advertiser_accounts.id."
+        ),
+        sa.Column(
+            "window_date",
+            sa.Date(),
+            autoincrement=False,
+            nullable=False,
+            comment="Day of the account's own calendar.",
+        ),
+        sa.Column(
+            "hour_at",
+            sa.DateTime(timezone=True),
+            autoincrement=False,
+            nullable=False,
+            comment="When the hour began.",
+        ),
+        sa.Column(
+            "row_key",
+            sa.LargeBinary(),
+            autoincrement=False,
+            nullable=False,
+            comment="Digest of currency, ad product and dimensions.",
+        ),
+        sa.Column("ad_product", sa.Text(), nullable=False, comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS, …"),
+        sa.Column("currency_code", sa.Text(), nullable=False, comment="Currency of the amounts."),
+        sa.Column(
+            "campaign_id", sa.Text(collation="C"), nullable=True, comment="Amazon's id of the campaign."
+        ),
+        sa.Column("impressions", sa.BigInteger(), nullable=True, comment="Times the ad was shown."),
+        sa.Column("clicks", sa.BigInteger(), nullable=True, comment="Clicks, without invalid ones."),
+        sa.Column(
+            "spend",
+            sa.Numeric(precision=20, scale=6),
+            nullable=True,
+            comment="Cost of clicks or impressions, in the row's currency.",
+        ),
+        sa.Column(
+            "orders",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Orders attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.",
+        ),
+        sa.Column(
+            "sales",
+            sa.Numeric(precision=20, scale=6),
+            nullable=True,
+            comment="Sales attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others, in the row's currency.",
+        ),
+        sa.Column(
+            "units",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Units sold, attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.",
+        ),
+        sa.Column(
+            "request_id", sa.BigInteger(), nullable=False, comment="report_requests.id that wrote the row."
+        ),
+        sa.CheckConstraint(
+            "extract(epoch FROM hour_at) % 900 = 0", name=op.f("ck_hourly_campaign_performance_hour_begins")
+        ),
+        sa.CheckConstraint(
+            "least(impressions, clicks, orders, units) >= 0",
+            name=op.f("ck_hourly_campaign_performance_counts_not_negative"),
+        ),
+        sa.CheckConstraint(
+            "least(spend, sales) >= 0 AND greatest(spend, sales) < 1e14",
+            name=op.f("ck_hourly_campaign_performance_amounts_in_range"),
+        ),
+        sa.CheckConstraint(
+            "octet_length(row_key) = 16", name=op.f("ck_hourly_campaign_performance_key_is_a_digest")
+        ),
+        sa.ForeignKeyConstraint(
+            ["account"], ["advertiser_accounts.id"], name=op.f("fk_hourly_campaign_performance_account")
+        ),
+        sa.PrimaryKeyConstraint(
+            "account", "window_date", "hour_at", "row_key", name=op.f("pk_hourly_campaign_performance")
+        ),
+        comment="Hourly performance by campaign, as Amazon reported it last.",
+        postgresql_partition_by="RANGE (window_date)",
+    )
+    op.create_table(
+        "hourly_product_performance",
+        sa.Column(
+            "account", sa.Integer(), autoincrement=False, nullable=False, comment="advertiser_accounts.id."
+        ),
+        sa.Column(
+            "window_date",
+            sa.Date(),
+            autoincrement=False,
+            nullable=False,
+            comment="Day of the account's own calendar.",
+        ),
+        sa.Column(
+            "hour_at",
+            sa.DateTime(timezone=True),
+            autoincrement=False,
+            nullable=False,
+            comment="When the hour began.",
+        ),
+        sa.Column(
+            "row_key",
+            sa.LargeBinary(),
+            autoincrement=False,
+            nullable=False,
+            comment="Digest of currency, ad product and dimensions.",
+        ),
+        sa.Column("ad_product", sa.Text(), nullable=False, comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS, …"),
+        sa.Column("currency_code", sa.Text(), nullable=False, comment="Currency of the amounts."),
+        sa.Column(
+            "campaign_id", sa.Text(collation="C"), nullable=True, comment="Amazon's id of the campaign."
+        ),
+        sa.Column(
+            "ad_group_id", sa.Text(collation="C"), nullable=True, comment="Amazon's id of the ad group."
+        ),
+        sa.Column("ad_id", sa.Text(collation="C"), nullable=True, comment="Amazon's id of the ad."),
+        sa.Column(
+            "product_id", sa.Text(collation="C"), nullable=True, comment="ASIN of the advertised product."
+        ),
+        sa.Column("marketplace", sa.Text(), nullable=True, comment="Marketplace of the advertised product."),
+        sa.Column("impressions", sa.BigInteger(), nullable=True, comment="Times the ad was shown."),
+        sa.Column("clicks", sa.BigInteger(), nullable=True, comment="Clicks, without invalid ones."),
+        sa.Column(
+            "spend",
+            sa.Numeric(precision=20, scale=6),
+            nullable=True,
+            comment="Cost of clicks or impressions, in the row's currency.",
+        ),
+        sa.Column(
+            "orders",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Orders attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.",
+        ),
+        sa.Column(
+            "sales",
+            sa.Numeric(precision=20, scale=6),
+            nullable=True,
+            comment="Sales attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others, in the row's currency.",
+        ),
+        sa.Column(
+            "units",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Units sold, attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.",
+        ),
+        sa.Column(
+            "request_id", sa.BigInteger(), nullable=False, comment="report_requests.id that wrote the row."
+        ),
+        sa.CheckConstraint(
+            "extract(epoch FROM hour_at) % 900 = 0", name=op.f("ck_hourly_product_performance_hour_begins")
+        ),
+        sa.CheckConstraint(
+            "least(impressions, clicks, orders, units) >= 0",
+            name=op.f("ck_hourly_product_performance_counts_not_negative"),
+        ),
+        sa.CheckConstraint(
+            "least(spend, sales) >= 0 AND greatest(spend, sales) < 1e14",
+            name=op.f("ck_hourly_product_performance_amounts_in_range"),
+        ),
+        sa.CheckConstraint(
+            "octet_length(row_key) = 16", name=op.f("ck_hourly_product_performance_key_is_a_digest")
+        ),
+        sa.ForeignKeyConstraint(
+            ["account"], ["advertiser_accounts.id"], name=op.f("fk_hourly_product_performance_account")
+        ),
+        sa.PrimaryKeyConstraint(
+            "account", "window_date", "hour_at", "row_key", name=op.f("pk_hourly_product_performance")
+        ),
+        comment="Hourly performance by advertised product, as Amazon reported it last.",
+        postgresql_partition_by="RANGE (window_date)",
+    )
+    op.create_table(
+        "hourly_target_performance",
+        sa.Column(
+            "account", sa.Integer(), autoincrement=False, nullable=False, comment="advertiser_accounts.id."
+        ),
+        sa.Column(
+            "window_date",
+            sa.Date(),
+            autoincrement=False,
+            nullable=False,
+            comment="Day of the account's own calendar.",
+        ),
+        sa.Column(
+            "hour_at",
+            sa.DateTime(timezone=True),
+            autoincrement=False,
+            nullable=False,
+            comment="When the hour began.",
+        ),
+        sa.Column(
+            "row_key",
+            sa.LargeBinary(),
+            autoincrement=False,
+            nullable=False,
+            comment="Digest of currency, ad product and dimensions.",
+        ),
+        sa.Column("ad_product", sa.Text(), nullable=False, comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS, …"),
+        sa.Column("currency_code", sa.Text(), nullable=False, comment="Currency of the amounts."),
+        sa.Column(
+            "campaign_id", sa.Text(collation="C"), nullable=True, comment="Amazon's id of the campaign."
+        ),
+        sa.Column(
+            "ad_group_id", sa.Text(collation="C"), nullable=True, comment="Amazon's id of the ad group."
+        ),
+        sa.Column(
+            "target_value",
+            sa.Text(),
+            nullable=True,
+            comment="The target as reported: a keyword, an expression, the name of an automatic target.",
+        ),
+        sa.Column(
+            "match_type",
+            sa.Text(),
+            nullable=True,
+            comment="How the target is matched, as reported; null where the product has no match types.",
+        ),
+        sa.Column("impressions", sa.BigInteger(), nullable=True, comment="Times the ad was shown."),
+        sa.Column("clicks", sa.BigInteger(), nullable=True, comment="Clicks, without invalid ones."),
+        sa.Column(
+            "spend",
+            sa.Numeric(precision=20, scale=6),
+            nullable=True,
+            comment="Cost of clicks or impressions, in the row's currency.",
+        ),
+        sa.Column(
+            "orders",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Orders attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.",
+        ),
+        sa.Column(
+            "sales",
+            sa.Numeric(precision=20, scale=6),
+            nullable=True,
+            comment="Sales attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others, in the row's currency.",
+        ),
+        sa.Column(
+            "units",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Units sold, attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.",
+        ),
+        sa.Column(
+            "target_match",
+            sa.LargeBinary(),
+            nullable=True,
+            comment="Digest of what names the target; null where nothing does.",
+        ),
+        sa.Column(
+            "target_id",
+            sa.Text(collation="C"),
+            nullable=True,
+            comment="The target, derived; null while it is unknown.",
+        ),
+        sa.Column(
+            "request_id", sa.BigInteger(), nullable=False, comment="report_requests.id that wrote the row."
+        ),
+        sa.CheckConstraint(
+            "extract(epoch FROM hour_at) % 900 = 0", name=op.f("ck_hourly_target_performance_hour_begins")
+        ),
+        sa.CheckConstraint(
+            "least(impressions, clicks, orders, units) >= 0",
+            name=op.f("ck_hourly_target_performance_counts_not_negative"),
+        ),
+        sa.CheckConstraint(
+            "least(spend, sales) >= 0 AND greatest(spend, sales) < 1e14",
+            name=op.f("ck_hourly_target_performance_amounts_in_range"),
+        ),
+        sa.CheckConstraint(
+            "octet_length(row_key) = 16", name=op.f("ck_hourly_target_performance_key_is_a_digest")
+        ),
+        sa.ForeignKeyConstraint(
+            ["account"], ["advertiser_accounts.id"], name=op.f("fk_hourly_target_performance_account")
+        ),
+        sa.PrimaryKeyConstraint(
+            "account", "window_date", "hour_at", "row_key", name=op.f("pk_hourly_target_performance")
+        ),
+        comment="Hourly performance by target, as Amazon reported it last.",
+        postgresql_partition_by="RANGE (window_date)",
+    )
+    op.create_index(
+        "ix_hourly_target_performance_unresolved",
+        "hourly_target_performance",
+        ["account", "ad_group_id", "target_match"],
+        unique=False,
+        postgresql_where=sa.text("target_id IS NULL AND target_match IS NOT NULL"),
     )
     op.create_table(
         "performance_daily",

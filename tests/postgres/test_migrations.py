@@ -13,6 +13,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import MetaData, text
 
+from bidbeacon_pipelines.store import dataset_tables  # noqa: F401 - registers its tables
 from bidbeacon_pipelines.store.engine import make_engine
 from bidbeacon_pipelines.store.migrate import MIGRATIONS, list_revisions, upgrade
 from bidbeacon_pipelines.store.restatements import WINDOW_RESTATEMENTS_VIEW
@@ -32,11 +33,11 @@ INDEXES = "SELECT indexname AS name, indexdef AS definition FROM pg_indexes WHER
 COLUMNS = """
     SELECT attrelid::regclass::text AS "table", attname AS name, format_type(atttypid, atttypmod) AS type, attnotnull, attidentity,
            attcollation::regcollation::text AS collation, pg_get_expr(adbin, adrelid) AS "default"
-      FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid AND relkind = 'r' LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+      FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid AND relkind IN ('r', 'p') LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
      WHERE relnamespace = 'public'::regnamespace AND attnum > 0 AND NOT attisdropped AND relname <> 'alembic_version'"""
 STORAGE = """
     SELECT relname AS name, reloptions FROM pg_class
-     WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname <> 'alembic_version'"""
+     WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace AND relname <> 'alembic_version'"""
 
 
 def ask(url: str, statement: str) -> list[tuple[Any, ...]]:

@@ -1,0 +1,257 @@
+"""The declarations that datasets are made of: dimensions, metrics, ad products. Pure."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+SPONSORED_PRODUCTS = "SPONSORED_PRODUCTS"
+SPONSORED_BRANDS = "SPONSORED_BRANDS"
+SPONSORED_DISPLAY = "SPONSORED_DISPLAY"
+AD_PRODUCTS = (SPONSORED_PRODUCTS, SPONSORED_BRANDS, SPONSORED_DISPLAY)
+"""In the spelling of filters, exports and our tables; rows of reports say `Sponsored Products`."""
+
+DATE_FIELD = "date.value"
+HOUR_FIELD = "hour.value"
+COUNTRY_FIELD = "campaign.country"
+CURRENCY_FIELD = "budgetCurrency.value"
+AD_PRODUCT_FIELD = "adProduct.value"
+
+DimensionKind = Literal["id", "text", "product", "marketplace", "placement"]
+MetricKind = Literal["count", "amount"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dimension:
+    """What the rows of a dataset are told apart by, or are called.
+
+    Attributes:
+        field: Amazon's name.
+        column: Ours.
+        kind: What its values are: an `id` of digits; `text`, kept as it came; a `product`'s id; a `marketplace`, of which `UK` is
+            written `GB`; a `placement`, of which the known spellings are written alike.
+        description: What it is, for comments and the data dictionary.
+        is_key: Whether it tells rows apart. What is no key may change without making another row of it.
+        ad_products: Those whose rows have it.
+        other_names: Amazon's names for it in other versions of its API.
+    """
+
+    field: str
+    column: str
+    kind: DimensionKind
+    description: str
+    is_key: bool = True
+    ad_products: tuple[str, ...] = AD_PRODUCTS
+    other_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """A figure of a row; null is "no value", 0 was measured.
+
+    Attributes:
+        field: Amazon's name.
+        column: Ours.
+        kind: A whole `count`, or an `amount` in the row's currency.
+        description: What it counts, for comments and the data dictionary.
+        ad_products: Those whose rows have it; null in the rows of all others.
+        is_additive: Whether it may be summed over rows; shares and ranks may not.
+    """
+
+    field: str
+    column: str
+    kind: MetricKind
+    description: str
+    ad_products: tuple[str, ...] = AD_PRODUCTS
+    is_additive: bool = True
+
+
+@dataclass(frozen=True)
+class AskedReport:
+    """One report that a dataset is asked for in: ad products that share a list of fields.
+
+    Attributes:
+        ad_products: In the order of the registry.
+        fields: What is asked of Amazon, in this order.
+    """
+
+    ad_products: tuple[str, ...]
+    fields: tuple[str, ...] = field(repr=False)
+
+
+_ATTRIBUTED = "attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others"
+
+
+def _count(name: str, column: str, description: str, *ad_products: str) -> Metric:
+    return Metric(
+        field=f"metric.{name}",
+        column=column,
+        kind="count",
+        description=description,
+        ad_products=ad_products or AD_PRODUCTS,
+    )
+
+
+def _amount(name: str, column: str, description: str, *ad_products: str) -> Metric:
+    return Metric(
+        field=f"metric.{name}",
+        column=column,
+        kind="amount",
+        description=description,
+        ad_products=ad_products or AD_PRODUCTS,
+    )
+
+
+TRAFFIC = (
+    _count("impressions", "impressions", "Times the ad was shown."),
+    _count("clicks", "clicks", "Clicks, without invalid ones."),
+    _amount("totalCost", "spend", "Cost of clicks or impressions, in the row's currency."),
+)
+CONVERSIONS = (
+    _count("purchases", "orders", f"Orders {_ATTRIBUTED}."),
+    _amount("sales", "sales", f"Sales {_ATTRIBUTED}, in the row's currency."),
+    _count("unitsSold", "units", f"Units sold, {_ATTRIBUTED}."),
+)
+BASE = (*TRAFFIC, *CONVERSIONS)
+
+
+def viewable(*ad_products: str) -> tuple[Metric, ...]:
+    """Return the metric of impressions that were really seen."""
+    return (
+        _count(
+            "viewableImpressions",
+            "viewable_impressions",
+            "Impressions that met the viewability standard.",
+            *ad_products,
+        ),
+    )
+
+
+def new_to_brand(*ad_products: str) -> tuple[Metric, ...]:
+    """Return the metrics of shoppers' first orders of the brand in 12 months."""
+    first = "of shoppers who had not bought the brand in the 12 months before"
+    return (
+        _count("newToBrandPurchases", "new_to_brand_orders", f"Orders {first}.", *ad_products),
+        _amount("newToBrandSales", "new_to_brand_sales", f"Sales {first}.", *ad_products),
+        _count("newToBrandUnitsSold", "new_to_brand_units", f"Units {first}.", *ad_products),
+    )
+
+
+PROMOTED = (
+    _count("purchasesPromoted", "orders_promoted", "Orders of the advertised product.", SPONSORED_PRODUCTS),
+    _amount("salesPromoted", "sales_promoted", "Sales of the advertised product.", SPONSORED_PRODUCTS),
+    _count("unitsSoldPromoted", "units_promoted", "Units of the advertised product.", SPONSORED_PRODUCTS),
+)
+HALO_ORDERS = (
+    _count("purchasesHalo", "orders_halo", "Orders of other products of the brand.", SPONSORED_PRODUCTS),
+)
+HALO = (
+    _amount("salesHalo", "sales_halo", "Sales of other products of the brand.", SPONSORED_PRODUCTS),
+    _count("unitsSoldHalo", "units_halo", "Units of other products of the brand.", SPONSORED_PRODUCTS),
+)
+FROM_CLICKS = (
+    _count(
+        "purchasesFromClicks",
+        "orders_from_clicks",
+        "Orders after a click, without those after a view.",
+        SPONSORED_BRANDS,
+        SPONSORED_DISPLAY,
+    ),
+    _amount(
+        "salesFromClicks",
+        "sales_from_clicks",
+        "Sales after a click, without those after a view.",
+        SPONSORED_BRANDS,
+        SPONSORED_DISPLAY,
+    ),
+    _count(
+        "unitsSoldFromClicks",
+        "units_from_clicks",
+        "Units after a click, without those after a view.",
+        SPONSORED_BRANDS,
+        SPONSORED_DISPLAY,
+    ),
+)
+
+CAMPAIGN = Dimension(
+    field="campaign.id", column="campaign_id", kind="id", description="Amazon's id of the campaign."
+)
+CAMPAIGN_NAME = Dimension(
+    field="campaign.name",
+    column="campaign_name",
+    kind="text",
+    description="The campaign's name when the report was made.",
+    is_key=False,
+)
+COST_TYPE = Dimension(
+    field="campaign.costType",
+    column="cost_type",
+    kind="text",
+    description="What is paid for: CPC (clicks) or VCPM (viewable impressions).",
+    is_key=False,
+    ad_products=(SPONSORED_BRANDS, SPONSORED_DISPLAY),
+)
+PLACEMENT = Dimension(
+    field="placementClassification.value",
+    column="placement",
+    kind="placement",
+    description="Where the ad was shown: TOP_OF_SEARCH, REST_OF_SEARCH, PRODUCT_PAGE, OFF_AMAZON, SITE_AMAZON_BUSINESS, or as reported.",
+    other_names=("placement.value",),
+)
+AD_GROUP = Dimension(
+    field="adGroup.id", column="ad_group_id", kind="id", description="Amazon's id of the ad group."
+)
+AD = Dimension(field="ad.id", column="ad_id", kind="id", description="Amazon's id of the ad.")
+TARGET_VALUE = Dimension(
+    field="target.value",
+    column="target_value",
+    kind="text",
+    description="The target as reported: a keyword, an expression, the name of an automatic target.",
+)
+MATCH_TYPE = Dimension(
+    field="target.matchType",
+    column="match_type",
+    kind="text",
+    description="How the target is matched, as reported; null where the product has no match types.",
+)
+SEARCH_TERM = Dimension(
+    field="searchTerm.value",
+    column="search_term",
+    kind="text",
+    description="What the shopper typed, or the ASIN of the page that was seen. Only terms with a click are reported.",
+)
+PRODUCT = Dimension(
+    field="advertisedProduct.id",
+    column="product_id",
+    kind="product",
+    description="ASIN of the advertised product.",
+    ad_products=(SPONSORED_PRODUCTS, SPONSORED_DISPLAY),
+)
+SKU = Dimension(
+    field="advertisedProduct.sku",
+    column="sku",
+    kind="text",
+    description="The seller's SKU of the advertised product.",
+    is_key=False,
+    ad_products=(SPONSORED_PRODUCTS, SPONSORED_DISPLAY),
+)
+MARKETPLACE = Dimension(
+    field="advertisedProduct.marketplace",
+    column="marketplace",
+    kind="marketplace",
+    description="Marketplace of the advertised product.",
+    ad_products=(SPONSORED_PRODUCTS, SPONSORED_DISPLAY),
+    other_names=("advertisedProductMarketplace.value",),
+)
+PURCHASED_PRODUCT = Dimension(
+    field="convertedProduct.id",
+    column="purchased_product_id",
+    kind="product",
+    description="ASIN of the product that was bought.",
+)
+PURCHASED_MARKETPLACE = Dimension(
+    field="convertedProductMarketplace.value",
+    column="purchased_marketplace",
+    kind="marketplace",
+    description="Marketplace in which it was bought.",
+)
+
+OTHER_COUNTRY_NAMES = ("campaignCountry.value",)

@@ -1,0 +1,109 @@
+"""The tables of datasets, made from the registry: one each, named like its asset.
+
+One row is what one report told of one set of dimensions on one account-local day, or in one hour of it. `row_key` is a digest of currency, ad
+product and the dimensions (`reports.row_keys`). `window_date` is the account-local day; `hour_at` the instant at which an hour began.
+`target_id` is derived: the target that `target_value` and `match_type` name in the ad group, by `target_match`; null until an export has it.
+
+Tables of hours are partitioned by month of `window_date` (`store.partitions`).
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Date,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    Numeric,
+    Table,
+    Text,
+    text,
+)
+
+from bidbeacon_pipelines.reports.fields import Dimension, Metric
+from bidbeacon_pipelines.reports.registry import ALL_DATASETS, Dataset
+from bidbeacon_pipelines.reports.row_keys import KEY_BYTES
+from bidbeacon_pipelines.store.base import PipelinesBase
+
+FILL_FACTOR = 80
+"""Percent; the room that is left lets changed rows stay on their page."""
+
+
+def make_dataset_table(dataset: Dataset) -> Table:
+    """Return the table of a dataset, registered with the others of the package."""
+    hourly: dict[str, Any] = {"postgresql_partition_by": "RANGE (window_date)"}
+    daily: dict[str, Any] = {"postgresql_with": {"fillfactor": FILL_FACTOR}}
+    return Table(
+        dataset.table,
+        PipelinesBase.metadata,
+        *_columns(dataset),
+        *_rules(dataset),
+        comment=f"{dataset.title}, as Amazon reported it last.",
+        **(hourly if dataset.is_hourly else daily),
+    )
+
+
+def _columns(dataset: Dataset) -> Iterator[Column[Any]]:
+    key: dict[str, Any] = {"primary_key": True, "autoincrement": False}
+    account = ForeignKey("advertiser_accounts.id")
+    yield Column("account", Integer, account, **key, comment="advertiser_accounts.id.")
+    yield Column("window_date", Date, **key, comment="Day of the account's own calendar.")
+    if dataset.is_hourly:
+        yield Column("hour_at", DateTime(timezone=True), **key, comment="When the hour began.")
+    yield Column("row_key", LargeBinary, **key, comment="Digest of currency, ad product and dimensions.")
+    yield Column("ad_product", Text, nullable=False, comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS, …")
+    yield Column("currency_code", Text, nullable=False, comment="Currency of the amounts.")
+    for dimension in dataset.dimensions:
+        yield from _dimension(dimension)
+    for metric in dataset.metrics:
+        yield Column(metric.column, _type_of(metric), comment=metric.description)
+    if dataset.names_targets:
+        yield Column(
+            "target_match", LargeBinary, comment="Digest of what names the target; null where nothing does."
+        )
+        yield Column(
+            "target_id", Text(collation="C"), comment="The target, derived; null while it is unknown."
+        )
+    yield Column("request_id", BigInteger, nullable=False, comment="report_requests.id that wrote the row.")
+
+
+def _dimension(dimension: Dimension) -> Iterator[Column[Any]]:
+    text_type = Text(collation="C") if dimension.kind in {"id", "product"} else Text()
+    yield Column(dimension.column, text_type, comment=dimension.description)
+    if dimension.kind == "placement":
+        yield Column(f"{dimension.column}_reported", Text, comment="As Amazon wrote it.")
+
+
+def _type_of(metric: Metric) -> Any:
+    return BigInteger() if metric.kind == "count" else Numeric(20, 6)
+
+
+def _rules(dataset: Dataset) -> Iterator[CheckConstraint | Index]:
+    counts = [one.column for one in dataset.metrics if one.kind == "count"]
+    amounts = [one.column for one in dataset.metrics if one.kind == "amount"]
+    yield CheckConstraint(f"octet_length(row_key) = {KEY_BYTES}", name="key_is_a_digest")
+    yield CheckConstraint(f"least({', '.join(counts)}) >= 0", name="counts_not_negative")
+    # NaN is greater than any number.
+    yield CheckConstraint(
+        f"least({', '.join(amounts)}) >= 0 AND greatest({', '.join(amounts)}) < 1e14", name="amounts_in_range"
+    )
+    if dataset.is_hourly:
+        yield CheckConstraint("extract(epoch FROM hour_at) % 900 = 0", name="hour_begins")
+    if dataset.names_targets:
+        yield Index(
+            f"ix_{dataset.table}_unresolved",
+            "account",
+            "ad_group_id",
+            "target_match",
+            postgresql_where=text("target_id IS NULL AND target_match IS NOT NULL"),
+        )
+
+
+DATASET_TABLES = {dataset.name: make_dataset_table(dataset) for dataset in ALL_DATASETS}
+"""The tables by their dataset's name."""

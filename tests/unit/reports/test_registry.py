@@ -1,0 +1,160 @@
+"""The registry of datasets: what is asked of Amazon follows the contract, and impossible entries are refused."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bidbeacon_pipelines.reports.fields import AD_PRODUCTS, BASE
+from bidbeacon_pipelines.reports.registry import (
+    ALL_DATASETS,
+    DAILY_CAMPAIGNS,
+    DAILY_PRODUCTS,
+    DAILY_PURCHASED_PRODUCTS,
+    DAILY_TARGETS,
+    DATASETS,
+    Dataset,
+    UnknownDatasetError,
+    find_other_spelling,
+    get_dataset,
+    spelled,
+)
+
+HOURLY = {"hourly_campaigns", "hourly_targets", "hourly_products"}
+COMPANIONS = {
+    "campaign.name": "campaign.id",
+    "campaign.costType": "campaign.id",
+    "campaign.country": "campaign.id",
+    "target.matchType": "target.value",
+    "advertisedProduct.sku": "advertisedProduct.id",
+    "advertisedProduct.marketplace": "advertisedProduct.id",
+    "convertedProduct.id": "convertedProductMarketplace.value",
+    "metric.sales": "budgetCurrency.value",
+    "metric.totalCost": "budgetCurrency.value",
+}
+FINER = {
+    "daily_campaigns": {"adGroup.id"},
+    "daily_targets": {"ad.id", "searchTerm.value"},
+    "hourly_targets": {"ad.id"},
+    "daily_search_terms": {"ad.id"},
+    "daily_products": {"target.value", "searchTerm.value"},
+}
+each_dataset = pytest.mark.parametrize("dataset", ALL_DATASETS, ids=lambda one: one.name)
+
+
+@each_dataset
+def test_tables_and_assets_are_named_alike(dataset: Dataset) -> None:
+    """The noun is the dataset's, once, and `performance` follows."""
+    assert re.fullmatch(r"(daily|hourly)_[a-z_]+_performance", dataset.asset_name)
+    assert dataset.asset_name.startswith(dataset.name.removesuffix("s"))
+    assert dataset.table == dataset.asset_name
+
+
+@each_dataset
+def test_history_and_refreshes_are_as_amazon_serves_them(dataset: Dataset) -> None:
+    """Days for 24 months, 120 in a report, refreshed for 60 days; hours for 14 days."""
+    told = (
+        dataset.history_months,
+        dataset.history_days,
+        dataset.longest_period_days,
+        dataset.refresh_offsets,
+    )
+    if dataset.name in HOURLY:
+        assert ("hour", (None, 14, 14, (1, 3, 13))) == (dataset.grain, told)
+    else:
+        assert ("day", (24, None, 120, (1, 3, 5, 7, 14, 30, 60))) == (dataset.grain, told)
+
+
+@each_dataset
+def test_every_ad_product_is_in_one_report(dataset: Dataset) -> None:
+    """Each with its fields, none twice, and none that another product only has."""
+    for product in dataset.ad_products:
+        fields = dataset.fields_for([product])
+        assert len(set(fields)) == len(fields)
+        others = [one for one in (*dataset.dimensions, *dataset.metrics) if product not in one.ad_products]
+        assert {one.field for one in others}.isdisjoint(fields)
+
+
+@each_dataset
+def test_companions_come_along(dataset: Dataset) -> None:
+    """Amazon refuses a field without its companion, and rows without country and currency would be mixed up."""
+    for group in dataset.groups:
+        fields = dataset.fields_for(group)
+        assert {"date.value", "campaign.country", "budgetCurrency.value", "adProduct.value"} <= set(fields)
+        assert {COMPANIONS[one] for one in fields if one in COMPANIONS} <= set(fields)
+
+
+@pytest.mark.parametrize("name", FINER)
+def test_no_finer_dimension_is_asked_for(name: str) -> None:
+    """Each further dimension would multiply the rows of a key."""
+    [dataset] = [one for one in ALL_DATASETS if one.name == name]
+    assert FINER[name].isdisjoint(dataset.fields_for(dataset.ad_products))
+
+
+def test_purchased_products_have_no_traffic() -> None:
+    """Amazon refuses impressions, clicks and cost beside purchased products; each ad product has its own key."""
+    assert {"impressions", "clicks", "spend"}.isdisjoint(DAILY_PURCHASED_PRODUCTS.columns)
+    keys = {
+        product: [one.column for one in DAILY_PURCHASED_PRODUCTS.keys if product in one.ad_products]
+        for product in AD_PRODUCTS
+    }
+    assert ["campaign_id", "purchased_product_id", "purchased_marketplace"] == keys["SPONSORED_BRANDS"]
+    assert "ad_group_id" in keys["SPONSORED_DISPLAY"]
+    assert {"target_value", "match_type", "product_id"} <= set(keys["SPONSORED_PRODUCTS"])
+
+
+def test_brands_ads_have_no_product() -> None:
+    """They are asked for in a report of their own, without fields that Amazon refuses for them."""
+    assert ("SPONSORED_BRANDS",) in DAILY_PRODUCTS.groups
+    assert not [one for one in DAILY_PRODUCTS.fields_for(["SPONSORED_BRANDS"]) if "advertisedProduct" in one]
+
+
+def test_campaigns_have_what_brands_and_display_measure() -> None:
+    """Viewable impressions and orders of new customers; their names are columns of ours."""
+    assert {"viewable_impressions", "new_to_brand_orders", "cost_type", "campaign_name"} <= set(
+        DAILY_CAMPAIGNS.columns
+    )
+
+
+def test_only_asked_for_datasets_are_found_by_name() -> None:
+    """An unknown one's error names those that exist."""
+    assert all(get_dataset(name) is dataset for name, dataset in DATASETS.items())
+    with pytest.raises(UnknownDatasetError, match=r"expected a dataset \(.*daily_targets.*\), got: 'weekly'"):
+        get_dataset("weekly")
+
+
+def test_renamed_fields() -> None:
+    """A refusal that names a field leads to its other name; one that names none to all of them."""
+    dataset = DAILY_PRODUCTS
+    fields = dataset.fields_for(["SPONSORED_PRODUCTS"])
+    named = find_other_spelling(dataset, fields, "400005: unknown field: campaign.country")
+    assert {"campaign.country": "campaignCountry.value"} == named
+    every = find_other_spelling(dataset, fields, "400005")
+    assert {"campaign.country", "advertisedProduct.marketplace"} == set(every)
+    assert "campaignCountry.value" in spelled(fields, named)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"history_days": 14},
+        {"history_months": None},
+        {"longest_period_days": 0},
+        {"refresh_offsets": ()},
+        {"refresh_offsets": (0, 1)},
+        {"refresh_offsets": (3, 1)},
+        {"refresh_offsets": (1, 1)},
+        {"dimensions": ()},
+        {"metrics": ()},
+        {"metrics": (*BASE, *BASE)},
+        {"groups": ()},
+        {"groups": (("SPONSORED_PRODUCTS",), ("SPONSORED_PRODUCTS",))},
+    ],
+    ids=lambda change: f"{next(iter(change))} {len(str(change))}",
+)
+def test_impossible_entry_is_refused(change: Mapping[str, Any]) -> None:
+    """An entry the window rules or the load could not work with can't be made."""
+    with pytest.raises(ValueError, match="daily_targets: expected"):
+        replace(DAILY_TARGETS, **change)

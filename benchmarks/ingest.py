@@ -22,13 +22,13 @@ SMALL, LARGE = 100_000, 1_000_000
 OWN, FIVE = "own table", "five indexes"
 _CASES = {"first": f"first load, {SMALL:,} rows", "refresh": "refresh, 2 % changed"}
 
-MOST_MB, MOST_MICROSECONDS = 130, 7
+MOST_MB, MOST_MICROSECONDS = 150, 12
 
 
 WAL_UNCHANGED, WAL_CHANGED = 20, 350
 TIMES_NAIVE = {"first": 2.5, "refresh": 7}
-OF_THE_FLOOR = {"first": 1.4, "refresh": 0.4, "large": 1.0}
-"""Bounds with five indexes; the fewer there are, the less a load can save, so on the own table they are only told."""
+OF_THE_FLOOR = {"first": 1.5, "refresh": 0.7, "large": 1.5}
+"""On the product's table as it is, and with five indexes more."""
 
 
 def ingest() -> Iterator[Figure]:
@@ -59,7 +59,8 @@ def _own_table(race: Race) -> Iterator[Figure]:
     for case, name in _CASES.items():
         took = race.median(race.ours, case)
         yield told(f"{OWN}: {name}", took, "s")
-        yield told(f"{OWN}: {name}, against the floor", took / race.median(race.floor, case), "× its time")
+        part = took / race.median(race.floor, case)
+        yield at_most(f"{OWN}: {name}, against the floor", part, "× its time", OF_THE_FLOOR[case])
     yield told(f"{OWN}: refresh, nothing changed", race.median(race.ours, "unchanged"), "s")
     yield from _wal(race, OWN)
 
@@ -119,7 +120,8 @@ def _large_on_own_table(race: Race, report: Report) -> Iterator[Figure]:
     race.run_large(report, rounds=1)
     took, name = race.median(race.ours, "large"), f"{OWN}: first load, {report.rows:,} rows, once"
     yield told(name, took, "s")
-    yield told(f"{name}, against the floor", took / race.median(race.floor, "large"), "× its time")
+    part = took / race.median(race.floor, "large")
+    yield at_most(f"{name}, against the floor", part, "× its time", OF_THE_FLOOR["large"])
 
 
 def _say(what: str) -> None:

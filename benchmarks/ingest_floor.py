@@ -8,15 +8,14 @@ from pathlib import Path
 from psycopg import Connection
 from sqlalchemy import text
 
-from benchmarks.ingest_load import DATASET
 from benchmarks.ingest_reports import DAYS, Report
 from benchmarks.ingest_world import TABLE, Contender
 
 _TYPED = (
-    "window_date, hour_at, ad_id, entity_id, campaign_id, campaign_name, ad_group_id, ad_group_name, target_value, match_type, resolved, "
-    "impressions, clicks, orders, sales, spend"
+    "window_date, hour_at, row_key, campaign_id, ad_group_id, target_value, match_type, target_match, target_id, "
+    "impressions, clicks, orders, units, sales, spend"
 )
-_COLUMNS = f"account_id, country_code, dataset, currency_code, entity_detail, request_id, {_TYPED}"
+_COLUMNS = f"account, ad_product, currency_code, request_id, {_TYPED}"
 CHUNK = 1 << 18
 
 
@@ -28,8 +27,7 @@ class Floor(Contender):
     def pack(self, report: Report) -> None:
         """Turn a report's typed rows into the binary form, in their order; the server does it."""
         staged = "CREATE TEMP TABLE typed ON COMMIT DROP AS SELECT {} FROM {} WHERE false"
-        account = self.place.account
-        constants = f"'{account.account_id}', '{account.country_code}', '{DATASET.name}', 'USD', '', CAST(1 AS bigint)"
+        constants = f"CAST({self.place.account.id} AS int), 'SPONSORED_PRODUCTS', 'USD', CAST(1 AS bigint)"
         with self.place.engine.begin() as connection:
             connection.execute(text("SET LOCAL synchronize_seqscans = off"))
             connection.execute(text(staged.format(_TYPED, TABLE)))
@@ -55,9 +53,8 @@ class Floor(Contender):
         """Delete the report's windows, and copy it again, in one transaction."""
         with self.place.engine.begin() as connection:
             connection.execute(
-                text(f"""DELETE FROM {TABLE} WHERE account_id = :account_id AND country_code = :country_code
-                            AND dataset = :dataset AND window_date = ANY(:days)"""),
-                self.place.account.identity | {"dataset": DATASET.name, "days": list(DAYS)},
+                text(f"DELETE FROM {TABLE} WHERE account = :id AND window_date = ANY(:days)"),
+                {"id": self.place.account.id, "days": list(DAYS)},
             )
             _copy_in(
                 _driver(connection), f"COPY {TABLE} ({_COLUMNS}) FROM STDIN (FORMAT BINARY)", _packed(report)

@@ -16,13 +16,11 @@ from pathlib import Path
 from sqlalchemy import Engine, text
 
 from benchmarks.ingest_reports import DAYS
-from bidbeacon_pipelines.ingest.load import LoadResult, LoadRules, load_report
-from bidbeacon_pipelines.ingest.targets import TargetIndex
+from bidbeacon_pipelines.ingest.load import LoadResult, LoadRules, Waiting, load_report
 from bidbeacon_pipelines.reports.datasets import HOURLY_TARGETS
 from bidbeacon_pipelines.store.accounts import get_account
 from bidbeacon_pipelines.store.engine import make_engine
-from bidbeacon_pipelines.store.entities import list_targets
-from bidbeacon_pipelines.store.performance import Scope, lock_rows
+from bidbeacon_pipelines.store.loads import ReportScope, lock_rows
 from bidbeacon_pipelines.store.windows import list_windows_of_request
 
 ACCOUNT_KEY, DATASET = "US.bench", HOURLY_TARGETS
@@ -48,22 +46,17 @@ class Cost:
 
 
 def load_parts(engine: Engine, request_id: int, parts: Sequence[Path]) -> LoadResult:
-    """Load a report as the job does: targets, rows, windows and the request's end in one transaction."""
+    """Load a report as the job does: rows, windows and the request's end in one transaction."""
     with engine.begin() as connection:
         account = get_account(connection, ACCOUNT_KEY)
         lock_rows(connection, account)
         created_at: datetime = connection.execute(
             text("SELECT created_at FROM report_requests WHERE id = :id"), {"id": request_id}
         ).scalar_one()
-        result = load_report(
-            connection,
-            Scope(account, DATASET.name, request_id, created_at),
-            DATASET,
-            list_windows_of_request(connection, request_id)[ACCOUNT_KEY],
-            parts,
-            targets=TargetIndex(list_targets(connection, account)),
-            rules=_RULES,
-        )
+        windows = list_windows_of_request(connection, request_id)[ACCOUNT_KEY]
+        period = DAYS[0], DAYS[-1]
+        scope = ReportScope(DATASET, request_id, created_at, ("SPONSORED_PRODUCTS",), period)
+        [result] = load_report(connection, scope, [Waiting(account, windows, _RULES)], parts).values()
         connection.execute(
             text("UPDATE report_requests SET status = 'loaded', finished_at = now() WHERE id = :id"),
             {"id": request_id},

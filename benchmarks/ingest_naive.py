@@ -1,11 +1,10 @@
 """The naive way, as a good engineer would write it in an afternoon: json, one pydantic model a row, upserts in batches of 1,000.
 
 It checks what the product checks, resolves targets by a dict, keeps bad rows aside, adds up rows of one key, and removes what the report no
-longer has, all in one transaction. It shares no code with the product but its tables.
+longer has, all in one transaction. It shares no code with the product but its tables and digests.
 """
 
 import gzip
-import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time
@@ -20,13 +19,17 @@ from sqlalchemy.dialects.postgresql import Insert, insert
 from benchmarks.ingest_load import DATASET
 from benchmarks.ingest_reports import DAYS, Report
 from benchmarks.ingest_world import Contender, Place
-from bidbeacon_pipelines.store.tables import PerformanceHourly, QuarantinedRow
+from bidbeacon_pipelines.ingest.target_match import digest_of_row
+from bidbeacon_pipelines.reports.row_keys import row_key_of
+from bidbeacon_pipelines.store.base import PipelinesBase
+from bidbeacon_pipelines.store.tables import QuarantinedRow
 
 BATCH = 1_000
-_TABLE = cast(Table, PerformanceHourly.__table__)
+_TABLE = PipelinesBase.metadata.tables[DATASET.table]
+_row_key = row_key_of(DATASET)
 _QUARANTINE = cast(Table, QuarantinedRow.__table__)
 _KEY = [column.name for column in _TABLE.primary_key]
-_METRICS = ("impressions", "clicks", "orders", "sales", "spend")
+_METRICS = ("impressions", "clicks", "orders", "units", "sales", "spend")
 
 Id = Annotated[str, BeforeValidator(str), Field(pattern=r"^\d{1,20}$")]
 Count = Annotated[int, Field(ge=0, lt=2**63, strict=True)]
@@ -47,16 +50,14 @@ class Row(BaseModel):
     hour: Annotated[int, BeforeValidator(_as_hour), Field(ge=0, le=23)] = Field(alias="hour.value")
     currency_code: str = Field(alias="budgetCurrency.value", pattern=r"^[A-Z]{3}$")
     campaign_id: Id = Field(alias="campaign.id")
-    campaign_name: str | None = Field(None, alias="campaign.name")
     country_code: str = Field(alias="campaign.country", pattern=r"^[A-Z]{2}$")
     ad_group_id: Id = Field(alias="adGroup.id")
-    ad_group_name: str | None = Field(None, alias="adGroup.name")
-    ad_id: Id = Field(alias="ad.id")
     target_value: str = Field(alias="target.value")
     match_type: str = Field(alias="target.matchType")
     impressions: Count | None = Field(alias="metric.impressions")
     clicks: Count | None = Field(alias="metric.clicks")
     orders: Count | None = Field(alias="metric.purchases")
+    units: Count | None = Field(alias="metric.unitsSold")
     sales: Amount | None = Field(alias="metric.sales")
     spend: Amount | None = Field(alias="metric.totalCost")
 
@@ -107,19 +108,20 @@ class Naive(Contender):
     def _columns(self, row: Row, targets: dict[tuple[str, str, str], str]) -> dict[str, Any]:
         target = targets.get((row.ad_group_id, row.match_type, row.target_value))
         starts = datetime.combine(row.window_date, time(row.hour), self._zone).astimezone(UTC)
-        values = row.model_dump(exclude={"hour"})
-        values["account_id"] = self.place.account.account_id
-        values["dataset"] = DATASET.name
+        values = row.model_dump(exclude={"hour", "country_code"})
+        told = (row.campaign_id, row.ad_group_id, row.target_value, row.match_type)
+        values["account"] = self.place.account.id
         values["hour_at"] = starts
-        values["entity_id"] = target or _placeholder(row)
-        values["entity_detail"] = ""
-        values["resolved"] = target is not None
+        values["ad_product"] = "SPONSORED_PRODUCTS"
+        values["row_key"] = bytes.fromhex(_row_key((row.currency_code, "SPONSORED_PRODUCTS", *told)))
+        values["target_match"] = digest_of_row(row.match_type, row.target_value)
+        values["target_id"] = target
         values["request_id"] = self._request_id
         return values
 
     def _add(self, rows: dict[tuple[Any, ...], dict[str, Any]], values: dict[str, Any]) -> None:
         """Add a row, or add it up with the one of the same key."""
-        key = (values["hour_at"], values["ad_id"], values["entity_id"], values["currency_code"])
+        key = (values["hour_at"], values["row_key"])
         before = rows.setdefault(key, values)
         if before is not values:
             for metric in _METRICS:
@@ -133,10 +135,10 @@ class Naive(Contender):
 
     def _remove_what_is_gone(self, connection: Connection) -> None:
         connection.execute(
-            text("""DELETE FROM performance_hourly WHERE account_id = :account_id AND country_code = :country_code
-                       AND dataset = :dataset AND window_date = ANY(:days) AND request_id <> :request"""),
-            self.place.account.identity
-            | {"dataset": DATASET.name, "days": list(DAYS), "request": self._request_id},
+            text(
+                f"DELETE FROM {_TABLE.name} WHERE account = :id AND window_date = ANY(:days) AND request_id <> :request"
+            ),
+            {"id": self.place.account.id, "days": list(DAYS), "request": self._request_id},
         )
 
     def _quarantined(self, number: int, raw: dict[str, Any], reason: str) -> dict[str, Any]:
@@ -154,11 +156,6 @@ def _raw_rows(report: Report) -> Iterator[dict[str, Any]]:
     for part in report.parts:
         with gzip.open(part, "rt", encoding="utf-8") as file:
             yield from json.load(file, parse_float=Decimal)
-
-
-def _placeholder(row: Row) -> str:
-    told = json.dumps([row.campaign_id, row.ad_group_id, row.target_value, row.match_type])
-    return "unresolved:" + hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
 
 
 def _upsert_statement() -> Insert:

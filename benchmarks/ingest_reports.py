@@ -1,6 +1,6 @@
 """Reports of hourly targets to be loaded: seeded, in the shape and order of the sandbox's, and the truth about each beside it.
 
-A day's rows come ad by ad and target by target, each with one to six hours: in no order that a key of ours has. Ids are drawn at random. One row
+A day's rows come target by target, each with one to six hours: in no order that a key of ours has. Ids are drawn at random. One row
 of 1,000 can't be understood, in four ways by turns; one of 1,000 names a target that nobody knows.
 """
 
@@ -14,7 +14,9 @@ from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple, TextIO
 
-from bidbeacon_pipelines.ingest.targets import placeholder_id
+from bidbeacon_pipelines.ingest.target_match import digest_of_row, digest_of_target
+from bidbeacon_pipelines.reports.datasets import HOURLY_TARGETS
+from bidbeacon_pipelines.reports.row_keys import row_key_of
 
 DAYS = tuple(date(2026, 11, 5) + timedelta(days=number) for number in range(14))
 """The longest period of an hourly report; the clocks of Los Angeles are eight hours behind UTC on all of them."""
@@ -24,24 +26,16 @@ ROWS_A_SLOT_AND_DAY = 0.82 * 3.5
 BAD_EVERY, BAD_AT, UNRESOLVED_AT = 1_000, 500, 250
 RESTATED_EVERY = 50
 _STEPS = (1, 5, 7, 11)
-_NAMES = (
-    "Shirts – exact",
-    'O\'Brien "Deluxe" 50 %',
-    "犬用シャツ「春」",
-    "Größe XXL",
-    "very long " + "name " * 20,
-)
+_row_key = row_key_of(HOURLY_TARGETS)
 
 
 class Slot(NamedTuple):
-    """An ad and a target that bring rows, and the texts of these rows that are always the same; on the wire, ids are numbers or strings."""
+    """A target that brings rows, and the texts of these rows that are always the same; on the wire, ids are numbers or strings."""
 
-    ad_id: str
     target: dict[str, Any]
     wire: tuple[str, str]
-    wire_ad: tuple[str, str]
+    wire_group: tuple[str, str]
     typed: str
-    typed_ad: str
 
 
 @dataclass
@@ -173,11 +167,10 @@ class _Writer:
         elif turn == UNRESOLVED_AT:
             report.unresolved += 1
             text = f"unheard of {number}"
-            wire = f'{slot.wire_ad[form]}"target.value":"{text}","target.matchType":"EXACT",'
-            ids = slot.target["campaign_id"], slot.target["ad_group_id"]
-            entity = placeholder_id(*ids, text, "EXACT")
-            typed = f"{slot.ad_id}\t{entity}\t{slot.typed_ad}\t{text}\tEXACT\tf"
-            self._add_good(head + wire, typed, day, hour, bits, metrics)
+            wire = f'{slot.wire_group[form]}"target.value":"{text}","target.matchType":"EXACT",'
+            self._add_good(
+                head + wire, _typed_target(slot.target, text, "EXACT", "\\N"), day, hour, bits, metrics
+            )
         else:
             self._add_good(head + slot.wire[form], slot.typed, day, hour, bits, metrics)
         if len(self._wire_batch) == BATCH:
@@ -198,7 +191,7 @@ class _Writer:
         self._wire_batch.append(wire + _hour_text(day, hour, bits >> 60 & 3) + _metrics_text(metrics))
         self._typed_batch.append(
             f"{day}\t{day} {hour:02d}:00:00-08\t{typed}\t{impressions}\t{clicks}\t{_typed(purchases)}"
-            f"\t{_typed_amount(sales)}\t{_typed_amount(spend)}\n"
+            f"\t{_typed(purchases)}\t{_typed_amount(sales)}\t{_typed_amount(spend)}\n"
         )
 
     def _flush(self) -> None:
@@ -226,7 +219,7 @@ def _spoiled(number: int, head: str, slot: Slot, hour: int, metrics: _Metrics) -
     text = f'{head}{slot.wire[0]}"hour.value":{hour},{_metrics_text(metrics)}'
     match number // BAD_EVERY % 4:
         case 0:
-            return text.replace('"ad.id"', '"lost.id"')
+            return text.replace('"adGroup.id"', '"lost.id"')
         case 1:
             return text.replace('"metric.clicks":', '"metric.clicks":"many","metric.clicks.were":')
         case 2:
@@ -245,7 +238,8 @@ def _metrics_text(metrics: _Metrics) -> str:
     impressions, clicks, purchases, sales, spend = metrics
     return (
         f'"metric.impressions":{impressions},"metric.clicks":{clicks},"metric.purchases":{"null" if purchases is None else purchases}'
-        f',"metric.sales":{_amount(sales)},"metric.totalCost":{_amount(spend)}}}'
+        f',"metric.sales":{_amount(sales)},"metric.totalCost":{_amount(spend)}'
+        f',"metric.unitsSold":{"null" if purchases is None else purchases}}}'
     )
 
 
@@ -284,22 +278,16 @@ def _new_id(rng: Random, used: set[str]) -> str:
 
 
 def _ad_group(rng: Random, used: set[str]) -> Iterator[Slot]:
-    """Give the slots of an ad group: one to four ads, each with four to fourteen targets."""
+    """Give the slots of an ad group: four to fourteen targets."""
     ids = {"campaign_id": _new_id(rng, used), "ad_group_id": _new_id(rng, used)}
-    name, targets = (
-        rng.choice(_NAMES),
-        [_target(rng, used, number, ids) for number in range(rng.randint(4, 14))],
-    )
-    for _ in range(rng.randint(1, 4)):
-        ad_id = _new_id(rng, used)
-        for target in targets:
-            yield _slot(target, ad_id, name)
+    for number in range(rng.randint(4, 14)):
+        yield _slot(_target(rng, used, number, ids))
 
 
 def _target(rng: Random, used: set[str], number: int, ids: dict[str, str]) -> dict[str, Any]:
     """Give a target as an export tells it: a keyword, or a product."""
     product = number % 4 == 3
-    return ids | {
+    target: dict[str, Any] = ids | {
         "target_id": _new_id(rng, used),
         "state": "ENABLED",
         "negative": False,
@@ -309,6 +297,8 @@ def _target(rng: Random, used: set[str], number: int, ids: dict[str, str]) -> di
         "expression": None,
         "bid": Decimal("0.75"),
     }
+    named = {name: target[name] for name in ("keyword", "asin", "expression")}
+    return target | {"match_digest": digest_of_target(target["match_type"], **named)}
 
 
 def named(target: dict[str, Any]) -> tuple[str, str]:
@@ -318,19 +308,26 @@ def named(target: dict[str, Any]) -> tuple[str, str]:
     return target["keyword"], target["match_type"]
 
 
-def _slot(target: dict[str, Any], ad_id: str, name: str) -> Slot:
+def _slot(target: dict[str, Any]) -> Slot:
     value, match_type = named(target)
-    campaign_id, group_id = target["campaign_id"], target["ad_group_id"]
-    typed_ad = f"{campaign_id}\t{name}\t{group_id}\tAd group 1"
-    plain, quoted = (_wire_ad(target, ad_id, name, written) for written in (str, json.dumps))
+    plain, quoted = (_wire_group(target, written) for written in (str, json.dumps))
     told = f'"target.value":{json.dumps(value, ensure_ascii=False)},"target.matchType":"{match_type}",'
-    typed = f"{ad_id}\t{target['target_id']}\t{typed_ad}\t{value}\t{match_type}\tt"
-    return Slot(ad_id, target, (plain + told, quoted + told), (plain, quoted), typed, typed_ad)
+    typed = _typed_target(target, value, match_type, target["target_id"])
+    return Slot(target, (plain + told, quoted + told), (plain, quoted), typed)
 
 
-def _wire_ad(target: dict[str, Any], ad_id: str, name: str, written: Any) -> str:
-    """Give an ad's part of a row, its ids written as numbers or as strings."""
+def _typed_target(target: dict[str, Any], value: str, match_type: str, target_id: str) -> str:
+    """Give what a row is told by, as COPY takes it: key, ids, texts, match digest and target."""
+    ids = target["campaign_id"], target["ad_group_id"]
+    key = _row_key(("USD", "SPONSORED_PRODUCTS", *ids, value, match_type))
+    digest = digest_of_row(match_type, value)
+    assert digest is not None
+    return "\t".join((f"\\\\x{key}", *ids, value, match_type, f"\\\\x{digest.hex()}", target_id))
+
+
+def _wire_group(target: dict[str, Any], written: Any) -> str:
+    """Give an ad group's part of a row, its ids written as numbers or as strings."""
     return (
-        f'"budgetCurrency.value":"USD","adProduct.value":"Sponsored Products","campaign.id":{written(target["campaign_id"])},"campaign.name":{json.dumps(name, ensure_ascii=False)}'
-        f',"campaign.country":"US","adGroup.id":{written(target["ad_group_id"])},"adGroup.name":"Ad group 1","ad.id":{written(ad_id)},'
+        f'"budgetCurrency.value":"USD","adProduct.value":"Sponsored Products","campaign.id":{written(target["campaign_id"])}'
+        f',"campaign.country":"US","adGroup.id":{written(target["ad_group_id"])},'
     )

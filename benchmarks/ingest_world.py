@@ -12,30 +12,30 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import Engine, make_url, text
 
-from benchmarks.ingest_load import ACCOUNT_KEY, NOW
-from benchmarks.ingest_reports import Report
+from benchmarks.ingest_load import ACCOUNT_KEY, DATASET, NOW
+from benchmarks.ingest_reports import DAYS, Report
 from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
 from bidbeacon_pipelines.store.accounts import Account, get_account, upsert_account
 from bidbeacon_pipelines.store.ads_accounts import upsert_ads_account
 from bidbeacon_pipelines.store.engine import make_engine
 from bidbeacon_pipelines.store.entities import merge_entities
 from bidbeacon_pipelines.store.migrate import upgrade
+from bidbeacon_pipelines.store.partitions import ensure_partitions
 
-TABLE = "performance_hourly"
+TABLE = DATASET.table
 FIVE_INDEXES: Mapping[str, str] = {
-    "campaign": "account_id, country_code, campaign_id, window_date",
-    "ad_group": "account_id, country_code, ad_group_id, window_date",
-    "ad": "account_id, country_code, ad_id, window_date",
-    "entity": "account_id, country_code, entity_id, window_date",
-    "hour": "hour_at, account_id, country_code",
+    "campaign": "account, campaign_id, window_date",
+    "ad_group": "account, ad_group_id, window_date",
+    "text": "account, target_value, window_date",
+    "target": "account, target_id, window_date",
+    "hour": "hour_at, account",
 }
-"""What people who ask by campaign, ad group, ad, target or hour would add to the table's own key and index."""
+"""What people who ask by campaign, ad group, text, target or hour would add to the table's own key and index."""
 _WRITTEN = (TABLE, "report_windows", "report_requests", "restatements", "quarantined_rows", "report_loads")
 _DIGEST = text(f"""
     SELECT count(*), coalesce(sum(hashtextextended(ROW(
-           account_id, country_code, dataset, window_date, extract(epoch FROM hour_at), ad_id, entity_id, entity_detail, currency_code,
-           campaign_id, campaign_name, ad_group_id, ad_group_name, target_value, match_type, resolved,
-           impressions, clicks, orders, sales, spend)::text, 0)::numeric), 0) FROM {TABLE}""")
+           window_date, extract(epoch FROM hour_at), row_key, ad_product, currency_code, campaign_id, ad_group_id, target_value, match_type,
+           target_match, target_id, impressions, clicks, orders, units, sales, spend)::text, 0)::numeric), 0) FROM {TABLE}""")
 
 
 @dataclass
@@ -144,8 +144,9 @@ def _make_place(server_url: str, name: str) -> Place:
 def place_at(url: str) -> Place:
     """Give the place that a migrated, empty database is; autovacuum leaves its tables alone, lest it strikes one turn and not another."""
     engine = make_engine(url)
+    months = ensure_partitions(engine, DATASET, DAYS[0], DAYS[-1]) or [f"{TABLE}_{DAYS[0]:%Y_%m}"]
     with engine.begin() as connection:
-        for table in _WRITTEN:
+        for table in (*months, *(one for one in _WRITTEN if one != TABLE)):
             connection.execute(text(f"ALTER TABLE {table} SET (autovacuum_enabled = off)"))
         account = _add_account(connection)
     return Place(url, engine, account)

@@ -104,6 +104,12 @@ class Settings(SessionSettings):
         le=_LONGEST_KEPT_DAYS,
         description="How long sessions are kept, with their actions, touches and promises.",
     )
+    hourly_days: int = Field(
+        400,
+        ge=31,
+        le=_LONGEST_KEPT_DAYS,
+        description="Days for which rows of hours are kept; they are dropped by whole months.",
+    )
     run_event_days: int = Field(
         14,
         ge=1,

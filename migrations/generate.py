@@ -19,10 +19,15 @@ from alembic.migration import MigrationContext
 from sqlalchemy import MetaData
 
 from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
-from bidbeacon_pipelines.store import dataset_tables  # noqa: F401 - registers its tables
+from bidbeacon_pipelines.reports.datasets import ALL_DATASETS, DATASETS
+from bidbeacon_pipelines.store import dataset_tables  # noqa: F401 - it registers its tables
 from bidbeacon_pipelines.store.engine import make_engine
 from bidbeacon_pipelines.store.migrate import MIGRATIONS, list_revisions, upgrade
-from bidbeacon_pipelines.store.restatements import WINDOW_RESTATEMENTS_VIEW
+from bidbeacon_pipelines.store.restatements import (
+    PERFORMANCE_ROWS_VIEW,
+    WINDOW_RESTATEMENTS_VIEW,
+    performance_rows_view,
+)
 from bidbeacon_pipelines.store.tables import PipelinesBase
 from bidbeacon_sessions.tables import JOB_PROMISES_VIEW, JOB_SESSIONS_VIEW, PgSnapshot, SessionsBase, Xid8
 
@@ -64,7 +69,7 @@ def main() -> None:
             path = (
                 _squash(server.ensure_running())
                 if options.squash
-                else _next(server.ensure_running(), options.title)
+                else write_next(server.ensure_running(), options.title)
             )
         finally:
             server.remove()
@@ -73,16 +78,29 @@ def main() -> None:
     print(path.relative_to(MIGRATIONS.parent))  # noqa: T201 - its only output
 
 
-def _next(url: str, title: str) -> Path:
-    """Write the migration that brings a database of the newest version to the classes."""
-    upgrade(url)
-    last = list_revisions()[-1]
+def write_next(
+    url: str, title: str, *, tables: MetaData = PipelinesBase.metadata, folder: Path = MIGRATIONS
+) -> Path:
+    """Write the migration that brings a database of the newest version to the classes; return its file.
+
+    Args:
+        url: A database of its own.
+        title: What it does.
+        tables: The pipelines' tables.
+        folder: Where the migrations are.
+    """
+    upgrade(url, folder=folder)
+    last = list_revisions(folder)[-1]
     revision = f"{int(last) + 1:04}"
     slug = re.sub(r"[^a-z0-9]+", "_", title.lower()).strip("_")
-    path = VERSIONS / f"{revision}_{slug}.py"
-    body = _ops(url, SessionsBase.metadata, PipelinesBase.metadata)
+    path = folder / "versions" / f"{revision}_{slug}.py"
+    body = _ops(url, SessionsBase.metadata, tables)
+    views = ""
+    if re.search(r"create_table\(\s*['\"]\w+_performance['\"]", body):  # the view has a part for each dataset
+        views = f'\nPERFORMANCE_ROWS_VIEW = """{performance_rows_view({one.name: one for one in (*ALL_DATASETS, *DATASETS.values())}.values())}"""\n'
+        body += "\n    op.execute(PERFORMANCE_ROWS_VIEW)"
     head = f'"""{title}.\n\nRevision ID: {revision}\n"""\n{_IMPORTS}\nrevision = "{revision}"\ndown_revision = "{last}"\n'
-    path.write_text(f"{head}\n\ndef upgrade() -> None:\n{body}\n")
+    path.write_text(f"{head}{views}\n\ndef upgrade() -> None:\n{body}\n")
     return path
 
 
@@ -91,6 +109,7 @@ def _squash(url: str) -> Path:
     views = {
         "JOB_SESSIONS_VIEW": JOB_SESSIONS_VIEW,
         "JOB_PROMISES_VIEW": JOB_PROMISES_VIEW,
+        "PERFORMANCE_ROWS_VIEW": PERFORMANCE_ROWS_VIEW,
         "WINDOW_RESTATEMENTS_VIEW": WINDOW_RESTATEMENTS_VIEW,
     }
     created = "".join(f"    op.execute({name})\n" for name in views)
@@ -119,7 +138,8 @@ def _ops(url: str, *parts: MetaData) -> str:
     try:
         with engine.connect() as connection:
             context = MigrationContext.configure(
-                connection, opts={"render_item": _own_type, "user_module_prefix": None}
+                connection,
+                opts={"render_item": _own_type, "user_module_prefix": None, "include_name": _is_no_partition},
             )
             script = produce_migrations(context, wanted)
             code = render_python_code(script.upgrade_ops, render_item=_own_type, migration_context=context)
@@ -127,6 +147,11 @@ def _ops(url: str, *parts: MetaData) -> str:
         engine.dispose()
     lines = (line for line in code.splitlines() if not line.lstrip().startswith("#"))
     return "\n".join(lines).replace("%%", "%")  # Alembic doubles it once more than it halves it
+
+
+def _is_no_partition(name: str | None, kind: str, _: Any) -> bool:
+    """Leave out the months of hourly tables, which no class has."""
+    return kind != "table" or re.search(r"_\d{4}_\d\d$", name or "") is None
 
 
 def _own_type(kind: str, item: Any, _: Any) -> Any:

@@ -1,6 +1,6 @@
 """What the tables say of a day of a dataset beside what the sandbox says is true of it, key by key, to the last decimal."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -9,13 +9,11 @@ from typing import Any
 import httpx
 from sqlalchemy import Engine, text
 
-from bidbeacon_pipelines.ingest.targets import placeholder_id
 from bidbeacon_pipelines.reports.datasets import Dataset
 from bidbeacon_pipelines.store.accounts import Account
 from tests.hours_by_walking import hours_by_walking
 
 METRICS = ("impressions", "clicks", "orders", "sales", "spend")
-KEY = ("hour_at", "campaign_id", "ad_group_id", "ad_id", "entity_id", "entity_detail", "currency_code")
 Key = tuple[Any, ...]
 Metrics = tuple[int | Decimal | None, ...]
 GRAINS = {"target": "target", "product": "product", "target and search term": "search_term"}
@@ -32,17 +30,44 @@ class Question:
     day: date
     grain: str | None = None
 
+    @property
+    def columns(self) -> list[str]:
+        """What rows are told by: the key, and the target they belong to."""
+        columns = [*(one.column for one in self.dataset.keys), "currency_code"]
+        columns += ["target_id"] if self.dataset.names_targets else []
+        return columns + (["hour_at"] if self.dataset.is_hourly else [])
+
+    def without_targets(self, rows: Mapping[Key, Metrics]) -> dict[Key, Metrics]:
+        """Leave the target, which is derived, out of the keys."""
+        places = [place for place, column in enumerate(self.columns) if column != "target_id"]
+        left = {tuple(key[place] for place in places): metrics for key, metrics in rows.items()}
+        assert len(left) == len(rows)
+        return left
+
+    def applied(
+        self, rows: Mapping[Key, Metrics], restated: Sequence[Mapping[str, Any]]
+    ) -> dict[Key, Metrics]:
+        """Give rows `without_targets` as restatements leave them, each of which has to fit what is there."""
+        changed = dict(rows)
+        columns = [column for column in self.columns if column != "target_id"]
+        for row in restated:
+            told = {**row["dimensions"], "currency_code": row["currency_code"], "hour_at": row["hour_at"]}
+            key = tuple(told[column] for column in columns)
+            assert changed.pop(key, None) == _values(row["old_values"])
+            new = _values(row["new_values"])
+            if new is not None:
+                changed[key] = new
+        return changed
+
     def stored(self) -> dict[Key, Metrics]:
         """Give the rows of the table."""
-        hour = "hour_at" if self.dataset.grain == "hour" else "NULL AS hour_at"
+        columns = self.columns
         statement = text(
-            f"""SELECT {hour}, {", ".join(KEY[1:])}, {", ".join(METRICS)} FROM {self.dataset.table}
-                 WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset AND window_date = :day"""
+            f"SELECT {', '.join((*columns, *METRICS))} FROM {self.dataset.table} WHERE account = :account AND window_date = :day"
         )
-        values = {**self.account.identity, "dataset": self.dataset.name, "day": self.day}
         with self.engine.begin() as connection:
-            rows = connection.execute(statement, values).mappings().all()
-        found = {tuple(row[name] for name in KEY): tuple(row[name] for name in METRICS) for row in rows}
+            rows = connection.execute(statement, {"account": self.account.id, "day": self.day}).all()
+        found = {tuple(row[: len(columns)]): tuple(row[len(columns) :]) for row in rows}
         assert len(found) == len(rows), "columns beside the key tell rows apart"
         return found
 
@@ -69,18 +94,29 @@ class Question:
         return answer.json()
 
     def _key(self, row: Mapping[str, Any], currency: str) -> Key:
-        hour_at = None
-        if row["hour"] is not None:
-            hour_at = hours_by_walking(self.day, self.account.time_zone)[row["hour"]][0]
-        ids = (row["campaignId"], row["adGroupId"], row["adId"])
-        return (hour_at, *ids, *self._entity(row), currency)
+        told = {
+            "campaign_id": row["campaignId"],
+            "ad_group_id": row["adGroupId"],
+            "ad_id": row["adId"],
+            "product_id": row["advertisedProductId"],
+            "marketplace": self.account.country_code,
+            "target_value": row.get("targetValue"),
+            "match_type": row.get("targetMatchType"),
+            "search_term": row["searchTerm"],
+            "matched_target": row["searchTerm"],
+        }
+        key: list[Any] = [*(told[one.column] for one in self.dataset.keys), currency]
+        if self.dataset.names_targets:
+            key.append(None if row["unresolvable"] else row["targetId"])
+        if self.dataset.is_hourly:
+            key.append(hours_by_walking(self.day, self.account.time_zone)[row["hour"]][0])
+        return tuple(key)
 
-    def _entity(self, row: Mapping[str, Any]) -> tuple[str, str]:
-        if self.dataset.entity == "product":
-            return row["advertisedProductId"], self.account.country_code
-        names = (row["campaignId"], row["adGroupId"], row["targetValue"], row["targetMatchType"])
-        entity_id = placeholder_id(*names) if row["unresolvable"] else row["targetId"]
-        return entity_id, row["searchTerm"] or ""
+
+def _values(told: Mapping[str, Any] | None) -> Metrics | None:
+    if told is None:
+        return None
+    return tuple(None if told[name] is None else Decimal(str(told[name])) for name in METRICS)
 
 
 def _metrics(row: Mapping[str, Any]) -> Metrics:

@@ -1,27 +1,39 @@
-"""Reads one part of a report: a gzipped JSON array of flat objects, streamed with bounded memory.
+"""Reads one part of a report: a gzipped JSON array of flat objects, or gzipped CSV, streamed with bounded memory.
 
-Numbers keep every digit: whole ones become `int`, others `Decimal`, never a float. `NaN` and `Infinity`, which are no JSON but
-are written by some, become non-finite Decimals, so that they spoil their own row only.
-
-The array is cut into objects here and each object is read by the standard library's JSON decoder. The streaming parser ijson is
-not used: its C backend kills the process on a number of 4,301 digits or more, and on deep nesting. Rows of a report are read
-much faster, many at a time, by `ingest.wire`; what that does not take is read the way it is here.
+Numbers keep every digit: whole ones become `int`, others `Decimal`, never a float. A decoder is compiled from the dataset and reads some 150
+rows at a time. It takes strict JSON only; what it refuses (a bare `NaN`, half a surrogate pair) is read object by object by the
+standard library, so that it spoils its own row only.
 """
 
+import csv
 import gzip
+import json
+import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
-from isal import isal_zlib
+import msgspec
+from isal import igzip, isal_zlib
+from msgspec import UNSET
 
-from bidbeacon_pipelines.ingest.part_text import PartText, open_part
+from bidbeacon_pipelines.ingest.part_text import CHUNK_CHARS, PartText, exact_number, open_part
+
+_CSV_ROWS: Final = 150
+_UNREADABLE: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
+_NUMBER = re.compile(r"-?[0-9]+(?P<decimals>\.[0-9]+)?\Z")
+_RAWS = msgspec.json.Decoder(list[msgspec.Raw])
+_DAMAGED: Any = (EOFError, gzip.BadGzipFile, zlib.error, isal_zlib.error)  # the last one has no type
+
+Values = tuple[Any, ...]
 
 
 class BrokenPartError(ValueError):
-    """A part is no gzipped JSON array of objects; the message says which part and what was found.
+    """A part is no gzipped JSON array of objects, and no CSV; the message says which part and what was found.
 
     Attributes:
         part: The file's name.
@@ -38,12 +50,143 @@ class BrokenPartError(ValueError):
         self.found = found
 
 
-_DAMAGED: Any = (EOFError, gzip.BadGzipFile, zlib.error, isal_zlib.error)  # the last one has no type
+@dataclass(frozen=True)
+class Batch:
+    """Rows that follow each other.
+
+    Attributes:
+        rows: Their values, in the order of the decoder's fields; `UNSET` where a row has not the field.
+        text_of: Returns the text that a row came as, by its place.
+    """
+
+    rows: Sequence[Values]
+    text_of: Callable[[int], str]
 
 
-class Counted(Protocol):
-    """Something that knows how many rows it has read of a part."""
+class RowDecoder:
+    """Reads rows of some fields.
 
+    Args:
+        fields: Amazon's names.
+        other_names: Some of them, with the name that the same field has in another version of Amazon's API.
+        numbers: Those that are numbers, which CSV writes as text.
+    """
+
+    def __init__(self, fields: Sequence[str], other_names: dict[str, str], numbers: Iterable[str]) -> None:
+        self.fields = tuple(fields)
+        self._numbers = frozenset(numbers)
+        self._others = tuple(
+            (self.fields.index(one), other) for one, other in other_names.items() if one in fields
+        )
+        self._names = (*self.fields, *(other for _, other in self._others))
+        self._no_others = (UNSET,) * len(self._others)
+        members = [(f"f{place}", Any, UNSET) for place in range(len(self._names))]
+        rename = {f"f{place}": name for place, name in enumerate(self._names)}
+        struct = msgspec.defstruct("Row", members, rename=rename, gc=False)
+        self._decoder = msgspec.json.Decoder(list[struct], float_hook=exact_number)  # type: ignore[valid-type] # made when the program runs
+
+    def values_of(self, row: dict[str, Any]) -> Values:
+        """Return the values of a row that is decoded already."""
+        return self._merged(tuple([row.get(name, UNSET) for name in self._names]))
+
+    def decode(self, rows: str) -> list[Values]:
+        """Return the values of rows: JSON objects with commas between them.
+
+        Raises:
+            msgspec.DecodeError, UnicodeError, RecursionError: It is not that.
+        """
+        return [self._merged(msgspec.structs.astuple(row)) for row in self._decoder.decode(f"[{rows}]")]
+
+    def batches(self, path: Path) -> Iterator[Batch]:
+        """Yield the rows of a part, in the file's order.
+
+        Raises:
+            BrokenPartError: The file is cut short, damaged, no gzip, neither JSON nor CSV, or no array of objects. Rows before the fault
+                have been yielded by then, so load nothing before the end.
+        """
+        count = _Count()
+        with _named_faults(path, count):
+            with open_part(path) as text:
+                is_csv = bool(re.match(r'["a-zA-Z]', text.next_char()))
+            read = self._csv_batches if is_csv else self._json_batches
+            for batch in read(path):
+                yield batch
+                count.rows_read += len(batch.rows)
+
+    def _json_batches(self, path: Path) -> Iterator[Batch]:
+        with open_part(path) as text:
+            for _ in _array_items(text):
+                yield self._take_some(text)
+
+    def _take_some(self, text: PartText) -> Batch:
+        """Use up some of the objects that are at hand: half as many where one can't be decoded, until that one stands alone."""
+        chars = CHUNK_CHARS
+        while some := text.peek_objects(chars):
+            try:
+                rows = self.decode(some)
+            except _UNREADABLE:
+                chars = len(some) // 2
+            else:
+                text.use_up(some)
+                return Batch(rows, lambda place: bytes(_RAWS.decode(f"[{some}]")[place]).decode())
+        row, came = text.take_object()
+        return Batch([self.values_of(row)], lambda _: came)
+
+    def _csv_batches(self, path: Path) -> Iterator[Batch]:
+        with igzip.open(path, "rt", encoding="utf-8-sig", newline="") as text:  # type: ignore[no-untyped-call]
+            lines = csv.DictReader(text, strict=True)
+            if set(self.fields).isdisjoint(lines.fieldnames or ()):
+                raise ValueError(f"{','.join(lines.fieldnames or ())[:40]!r} where [ should be")
+            rows: list[dict[str, Any]] = []
+            for row in lines:
+                rows.append(self._typed(row))
+                if len(rows) == _CSV_ROWS:
+                    yield self._batch(rows)
+                    rows = []
+            yield self._batch(rows)
+
+    def _batch(self, rows: Sequence[dict[str, Any]]) -> Batch:
+        return Batch([self.values_of(row) for row in rows], lambda place: _as_json(rows[place]))
+
+    def _typed(self, row: dict[str | None, Any]) -> dict[str, Any]:
+        """Return a row of CSV as JSON has it: empty is null, and numbers are numbers."""
+        if None in row or None in row.values():
+            raise ValueError("a line that has not as many values as the header")
+        return {
+            str(name): None if value == "" else _as_number(value) if name in self._numbers else value
+            for name, value in row.items()
+        }
+
+    def _merged(self, values: Values) -> Values:
+        """Return a row's values with those of renamed fields in their place."""
+        if not self._others:
+            return values
+        own, others = values[: len(self.fields)], values[len(self.fields) :]
+        if others == self._no_others:
+            return own
+        merged = list(own)
+        for (place, _), value in zip(self._others, others, strict=True):
+            if merged[place] is UNSET:
+                merged[place] = value
+        return tuple(merged)
+
+
+def _as_json(row: dict[str, Any]) -> str:
+    told = [
+        f"{json.dumps(name)}: {value if isinstance(value, Decimal) else json.dumps(value)}"
+        for name, value in row.items()
+    ]
+    return f"{{{', '.join(told)}}}"
+
+
+def _as_number(text: str) -> Any:
+    found = _NUMBER.match(text)
+    if found is None:
+        return text
+    return exact_number(text) if found["decimals"] else int(text)
+
+
+class _Counted(Protocol):
     rows_read: int
 
 
@@ -51,37 +194,24 @@ class _Count:
     rows_read = 0
 
 
-def iter_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the rows of one part, in the file's order.
+def iter_values(path: Path) -> Iterator[Any]:
+    """Yield the values of a gzipped JSON array, whatever they are, in the file's order.
 
     Args:
         path: The downloaded file.
 
     Raises:
-        BrokenPartError: The file is cut short, damaged, no gzip, no JSON, or no array of objects. Rows before the fault have
-            been yielded by then, so load nothing before the end.
+        BrokenPartError: The file is cut short, damaged, no gzip, no JSON, or no array. Values before the fault have been yielded by then, so
+            load nothing before the end.
     """
     count = _Count()
-    with named_faults(path, count), open_part(path) as text:
-        for _ in array_items(text):
-            yield text.take_object()[0]
-            count.rows_read += 1
-
-
-def iter_values(path: Path) -> Iterator[Any]:
-    """Yield the values of an array in a file, whatever they are, in the file's order.
-
-    Raises:
-        BrokenPartError: as `iter_rows` does, but for values that are no objects.
-    """
-    count = _Count()
-    with named_faults(path, count), open_part(path) as text:
-        for _ in array_items(text):
+    with _named_faults(path, count), open_part(path) as text:
+        for _ in _array_items(text):
             yield text.take_value()
             count.rows_read += 1
 
 
-def array_items(text: PartText) -> Iterable[None]:
+def _array_items(text: PartText) -> Iterable[None]:
     """Walk through the array that a text is; at each step the caller uses up one object or several that follow each other."""
     text.expect("[")
     if text.next_char() == "]":
@@ -95,7 +225,7 @@ def array_items(text: PartText) -> Iterable[None]:
 
 
 @contextmanager
-def named_faults(path: Path, count: Counted) -> Iterator[None]:
+def _named_faults(path: Path, count: _Counted) -> Iterator[None]:
     """Make of whatever is wrong with a part's bytes a `BrokenPartError`."""
     try:
         yield
@@ -107,5 +237,5 @@ def named_faults(path: Path, count: Counted) -> Iterator[None]:
         ) from error
     except RecursionError as error:
         raise BrokenPartError(path.name, count.rows_read, "an object nested too deeply") from error
-    except ValueError as error:
+    except (ValueError, csv.Error) as error:
         raise BrokenPartError(path.name, count.rows_read, str(error)) from error

@@ -9,12 +9,10 @@ import re
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from pydantic import PlainValidator
-
-from bidbeacon_pipelines.ingest.field_types import parse_date, refusal
+from bidbeacon_pipelines.ingest.field_types import FieldError, parse_date
 
 HOURS_A_DAY = 24
 _CACHED = 1 << 12  # more than the hours of the 14 days of a report, in each of their forms
@@ -56,7 +54,7 @@ def as_hour(value: object) -> WrittenHour:
     """Accept an hour from 0 to 23 as a number or as digits, or the local time of its beginning."""
     written = _parse(value) if isinstance(value, str) else _of_number(value)
     if written is None or written.hour >= HOURS_A_DAY:
-        raise refusal("an hour from 0 to 23 or the local time of its beginning", value)
+        raise FieldError("an hour from 0 to 23 or the local time of its beginning", value)
     return written
 
 
@@ -119,6 +117,3 @@ def _offset(found: re.Match[str]) -> timedelta | None:
         return timedelta(0)
     size = timedelta(hours=int(found["hours"]), minutes=int(found["minutes"]))
     return -size if found["sign"] == "-" else size
-
-
-Hour = Annotated[WrittenHour, PlainValidator(as_hour)]

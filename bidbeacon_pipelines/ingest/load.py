@@ -1,21 +1,26 @@
-"""Loads a downloaded report: all parts or nothing, in the caller's one transaction.
+"""Loads a downloaded report into the windows of all countries that wait for it: all parts or nothing, in the caller's one transaction.
 
-A reader never sees half a report, and loading the same report twice leaves what loading it once did.
+A reader never sees half a report, and loading the same report twice leaves what loading it once did. First loads and refreshes are the
+same: decode, check, stage, judge each window, merge those that take it.
 """
 
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 
-from psycopg.errors import UniqueViolation
 from sqlalchemy import Connection
 
-from bidbeacon_pipelines.ingest.field_types import as_country
-from bidbeacon_pipelines.ingest.rows import RowCheck
-from bidbeacon_pipelines.ingest.staging import NOTHING_OVERFULL, Overfull, ReportReader, RowStage
-from bidbeacon_pipelines.ingest.targets import TargetIndex
+from bidbeacon_pipelines.ingest.rows import (
+    BadRow,
+    NotWaitedFor,
+    OtherRow,
+    RowCheck,
+    WaitingAccount,
+    stage_columns,
+)
 from bidbeacon_pipelines.reports.acceptance import (
     LOST_ROWS_DIVISOR,
     Accept,
@@ -29,34 +34,29 @@ from bidbeacon_pipelines.reports.acceptance import (
     decide_load,
     judge_undated,
 )
-from bidbeacon_pipelines.reports.datasets import Dataset
 from bidbeacon_pipelines.reports.windows import local_date
-from bidbeacon_pipelines.store.accounts import count_countries
+from bidbeacon_pipelines.store.accounts import Account, count_countries
 from bidbeacon_pipelines.store.entities import find_first_deliverable_day
-from bidbeacon_pipelines.store.first_load import TooManyBadRowsError, open_table
-from bidbeacon_pipelines.store.loads import RowCounts, insert_load
-from bidbeacon_pipelines.store.performance import (
-    MergeCounts,
-    Scope,
+from bidbeacon_pipelines.store.loads import (
+    ReportScope,
+    RowCounts,
     WindowEnd,
-    WindowTally,
-    compare_windows,
-    digest_window,
     end_windows,
-    is_first_load,
-    list_bad_causes,
-    merge_windows,
+    insert_load,
     quarantine_rows,
-    tally_loaded_windows,
-    tally_windows,
+    window_values,
 )
-from bidbeacon_pipelines.store.performance_tables import PERFORMANCE_TABLES, PerformanceTable
+from bidbeacon_pipelines.store.merging import MergeCounts, WindowTotals, merge_windows, total_windows
 from bidbeacon_pipelines.store.staging import (
-    OverfullKeysError,
-    RowSink,
+    BadCause,
+    StageWriter,
+    WindowTally,
+    digest_window,
     gather_rows,
+    list_bad_causes,
     open_stage,
-    stage_bad_rows,
+    set_aside,
+    tally_windows,
 )
 from bidbeacon_pipelines.store.windows import Window
 
@@ -67,9 +67,9 @@ class LoadRules:
 
     Attributes:
         bad_row_share: Over this share of bad rows a window is refused, 0 to 1.
-        held_again_at: Gives when a window is asked for again that was held so many times before, UTC.
-        next_refresh_at: Gives when a window is due next, with data as of this report.
-        refused_again_at: Gives when a window is due again that this report was refused for.
+        held_again_at: Returns when a window is asked for again that was held so many times before, UTC.
+        next_refresh_at: Returns when a window is due next, with data as of this report.
+        refused_again_at: Returns when a window is due again that this report was refused for.
     """
 
     bad_row_share: float
@@ -78,9 +78,23 @@ class LoadRules:
     refused_again_at: Callable[[date], datetime | None]
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """An account with the windows that wait for a report, and how they leave its load."""
+
+    account: Account
+    windows: Sequence[Window]
+    rules: LoadRules
+
+    @property
+    def days(self) -> list[date]:
+        """The windows' days."""
+        return [window.window_date for window in self.windows]
+
+
 @dataclass
 class LoadResult:
-    """What a load did; `held` and `refused` windows keep their old rows, each with its reason.
+    """What a load did for one account; `held` and `refused` windows keep their old rows, each with its reason.
 
     `unconfirmed` windows have no rows yet, though they should; `silent` ones are among the loaded, and have none either.
     """
@@ -100,7 +114,7 @@ class LoadResult:
     withheld: int = 0
     spend: Decimal = Decimal(0)
     sales: Decimal = Decimal(0)
-    merge: MergeCounts = field(default_factory=lambda: MergeCounts(0, 0, 0))
+    merge: MergeCounts = field(default_factory=MergeCounts)
 
     @property
     def counts(self) -> RowCounts:
@@ -111,273 +125,260 @@ class LoadResult:
         )
 
 
+class RowCounter:
+    """Counts the rows of a report while they are read.
+
+    Attributes:
+        total: All.
+        bad: Those that can't be understood, by account; None for those whose country can't be read.
+        other_countries: Those of countries that don't wait for the report.
+        other_days: Those of days that no window waits for, by account.
+        other_products: Those of ad products that were not asked for, by account.
+    """
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.bad: Counter[int | None] = Counter()
+        self.other_countries = 0
+        self.other_days: Counter[int | None] = Counter()
+        self.other_products: defaultdict[int | None, Counter[str]] = defaultdict(Counter)
+
+    def other(self, row: OtherRow) -> None:
+        """Count a row that nothing waits for."""
+        if row.kind is NotWaitedFor.COUNTRY:
+            self.other_countries += 1
+        elif row.kind is NotWaitedFor.DAY:
+            self.other_days[row.account] += 1
+        else:
+            self.other_products[row.account][str(row.ad_product)] += 1
+
+
 def load_report(
-    connection: Connection,
-    scope: Scope,
-    dataset: Dataset,
-    windows: Sequence[Window],
-    parts: Sequence[Path],
-    *,
-    targets: TargetIndex,
-    rules: LoadRules,
-    period: tuple[date, date] | None = None,
-) -> LoadResult:
-    """Load every part of a report into the windows that wait for it.
+    connection: Connection, scope: ReportScope, waiting: Sequence[Waiting], parts: Sequence[Path]
+) -> dict[str, LoadResult]:
+    """Load every part of a report into the windows that wait for it; return what was done, by the account's key.
 
     Args:
-        connection: an open transaction; the caller commits it, with its own action in it.
-        scope: the account, dataset and request.
-        dataset: the dataset's registry entry.
-        windows: the windows that wait for the request.
+        connection: an open transaction; the caller commits it, with its own actions in it, and holds the accounts' `lock_rows`.
+        scope: the report.
+        waiting: the windows that wait for the request, by account.
         parts: the downloaded files, in order.
-        targets: the account's targets.
-        rules: how windows leave.
-        period: first and last day that the report holds; rows of those of its days that no window waits for are not loaded. By default the
-            windows' own days.
 
     Raises:
         BrokenPartError: a part can't be read to its end; roll back.
     """
-    has_one_country = count_countries(connection, scope.account.account_id) == 1
-    load = _Load(connection, scope, dataset, windows, parts, targets, rules, period, has_one_country)
-    outcome = load.find_first_load() or load.by_stage()
-    result = outcome.result
-    result.quarantined = quarantine_rows(connection, scope, load.days, loaded=result.loaded)
-    insert_load(connection, scope, result.counts)
-    held_before = {window.window_date: window.held_count for window in windows}
-    ends = [
-        _end(
-            tally, outcome.verdicts[tally.window_date], outcome.digests, rules, held_before[tally.window_date]
-        )
-        for tally in outcome.tallies
+    countries = count_countries(connection, waiting[0].account.account_id)
+    accounts = [
+        WaitingAccount(one.account.id, one.account.country_code, one.account.time_zone, frozenset(one.days))
+        for one in waiting
     ]
-    end_windows(connection, scope, ends)
-    return result
+    check = RowCheck(
+        scope.dataset,
+        accounts,
+        ad_products=scope.ad_products,
+        period=scope.period,
+        has_one_country=countries == 1,
+    )
+    counter = _stage(connection, scope, check, parts)
+    return _Load(connection, scope, waiting, counter).finish()
 
 
-@dataclass(frozen=True)
-class _Outcome:
-    """What a report came to."""
+def _stage(connection: Connection, scope: ReportScope, check: RowCheck, parts: Sequence[Path]) -> RowCounter:
+    """Stage all rows; those of a key that add up to more than a column holds are set aside as they came."""
+    counter = RowCounter()
+    with open_stage(connection, scope.dataset, stage_columns(scope.dataset)) as stage:
+        for part in parts:
+            _read_part(part, check, stage, counter)
+    overfull = gather_rows(connection, scope.dataset)
+    if overfull:
+        numbers = {row.row_number for row in overfull}
+        set_aside(connection, overfull, _find_texts(check, parts, numbers))
+        counter.bad.update(row.account for row in overfull)
+    return counter
 
-    result: LoadResult
-    tallies: Sequence[WindowTally]
-    verdicts: Mapping[date, Verdict]
-    digests: Mapping[date, str]
+
+def _read_part(part: Path, check: RowCheck, stage: StageWriter, counter: RowCounter) -> None:
+    for batch in check.decoder.batches(part):
+        good = []
+        for place, values in enumerate(batch.rows):
+            checked = check(values)
+            if isinstance(checked, str):
+                good.append(f"{checked}\t{counter.total + place}")
+            elif isinstance(checked, BadRow):
+                number, raw = counter.total + place, batch.text_of(place)
+                stage.bad(number, checked.account, checked.window_date, checked.reason, raw)
+                counter.bad[checked.account] += 1
+            else:
+                counter.other(checked)
+        stage.good(good)
+        counter.total += len(batch.rows)
 
 
-@dataclass(frozen=True)
+def _find_texts(check: RowCheck, parts: Sequence[Path], numbers: set[int]) -> dict[int, str]:
+    """Return the texts that rows came as, by their number."""
+    found, before = {}, 0
+    for part in parts:
+        for batch in check.decoder.batches(part):
+            for number in numbers.intersection(range(before, before + len(batch.rows))):
+                found[number] = batch.text_of(number - before)
+            before += len(batch.rows)
+    return found
+
+
+WindowKey = tuple[int, date]
+
+
+@dataclass
 class _Load:
-    """One report on its way into its windows, by one of two ways."""
+    """A staged report on its way into its windows."""
 
     connection: Connection
-    scope: Scope
-    dataset: Dataset
-    windows: Sequence[Window]
-    parts: Sequence[Path]
-    targets: TargetIndex
-    rules: LoadRules
-    period: tuple[date, date] | None
-    has_one_country: bool
+    scope: ReportScope
+    waiting: Sequence[Waiting]
+    counter: RowCounter
+    tallies: Mapping[WindowKey, WindowTally] = field(default_factory=dict)
+    digests: dict[WindowKey, str] = field(default_factory=dict)
+    verdicts: dict[WindowKey, Verdict] = field(default_factory=dict)
+    bad: dict[int, dict[date | None, BadRows]] = field(default_factory=dict)
 
-    @property
-    def table(self) -> PerformanceTable:
-        """Where its rows go."""
-        return PERFORMANCE_TABLES[self.dataset.table]
+    def finish(self) -> dict[str, LoadResult]:
+        """Judge, merge and end all windows."""
+        dataset, scope = self.scope.dataset, self.scope
+        windows = [(one.account, day) for one in self.waiting for day in one.days]
+        self.tallies = tally_windows(self.connection, dataset, scope.values | window_values(windows))
+        causes = list_bad_causes(self.connection)
+        for one in self.waiting:
+            own = [cause for cause in causes if cause.account in {None, one.account.id}]
+            self.bad[one.account.id] = _bad_rows(own)
+            self._judge(one)
+        accepted = [
+            (account, day) for account, day in windows if isinstance(self.verdicts[account.id, day], Accept)
+        ]
+        values = scope.values | window_values(accepted)
+        merged = merge_windows(self.connection, dataset, values)
+        totals = total_windows(self.connection, dataset, values)
+        return {
+            one.account.account_key: self._end(one, merged.get(one.account.id, MergeCounts()), totals)
+            for one in self.waiting
+        }
 
-    @property
-    def days(self) -> list[date]:
-        """The windows' days."""
-        return [window.window_date for window in self.windows]
+    def _judge(self, one: Waiting) -> None:
+        """Decide about the windows of an account."""
+        account, rules = one.account.id, one.rules
+        bad = self.bad[account]
+        tallies = {day: self.tallies[account, day] for day in one.days}
+        silent = self._silent_days(one, tallies)
+        self._digest_suspicious(one, tallies, silent)
+        others = sum(tally.read_rows for tally in tallies.values())
+        others += sum(rows.rows for day, rows in bad.items() if day is not None)
+        refused = judge_undated(bad.get(None, BadRows()), others, bad_share_limit=rules.bad_row_share)
+        for window in one.windows:
+            day, held = window.window_date, window.held_digest
+            self.verdicts[account, day] = refused or decide_load(
+                tallies[day].old_rows,
+                tallies[day].new_rows,
+                bad.get(day, BadRows()),
+                read_rows=tallies[day].read_rows,
+                bad_share_limit=rules.bad_row_share,
+                held_before=HeldReport(held, window.held_rows or 0) if held else None,
+                digest=self.digests.get((account, day), ""),
+                should_have_rows=day in silent,
+            )
 
-    def find_first_load(self) -> _Outcome | None:
-        """Write rows straight into windows that were never loaded; None, and nothing written, where that is not the way.
+    def _digest_suspicious(
+        self, one: Waiting, tallies: Mapping[date, WindowTally], silent: frozenset[date]
+    ) -> None:
+        """Digest the windows that lost nearly all of their rows or are silent: only these are compared with an earlier report."""
+        lost = {day for day, tally in tallies.items() if tally.new_rows * LOST_ROWS_DIVISOR < tally.old_rows}
+        for day in sorted(lost | silent):
+            key = one.account.id, day
+            self.digests[key] = digest_window(self.connection, self.scope.dataset, *key)
 
-        It is not where a window was loaded before or is refused, where rows have to be summed, or where very many are bad.
-        """
-        connection, table, scope = self.connection, self.table, self.scope
-        if not is_first_load(connection, table, scope, self.days):
-            return None
-        attempt = connection.begin_nested()
-        try:
-            with open_table(connection, table, scope) as rows:
-                reader = self._read_into(rows)
-        except (UniqueViolation, TooManyBadRowsError):
-            attempt.rollback()
-            return None
-        stage_bad_rows(connection, bytes(rows.bad_lines))
-        tallies = tally_loaded_windows(connection, table, scope, self.days)
-        outcome = self._judged(tallies, {}, reader, self._silent_days(tallies))
-        if len(outcome.result.loaded) < len(tallies):
-            attempt.rollback()
-            return None
-        attempt.commit()
-        outcome.result.merge = MergeCounts(outcome.result.rows, 0, 0)
-        return outcome
-
-    def by_stage(self) -> _Outcome:
-        """Compare the report with what its windows hold, and write what differs into those that take it."""
-        connection, table, scope = self.connection, self.table, self.scope
-        reader = self._stage()
-        compared = compare_windows(connection, table, scope, self.days)
-        tallies = tally_windows(connection, scope, self.days, compared=compared)
-        silent = self._silent_days(tallies)
-        digests = _digest_suspicious(connection, table, tallies, silent)
-        outcome = self._judged(tallies, digests, reader, silent)
-        outcome.result.merge = merge_windows(
-            connection, table, scope, outcome.result.loaded, compared=compared
-        )
-        return outcome
-
-    def _stage(self) -> ReportReader:
-        """Stage the report; once more where rows of one key add up to more than a column holds, with all of these aside."""
-        attempt = self.connection.begin_nested()
-        try:
-            reader = self._gather()
-        except OverfullKeysError as error:
-            attempt.rollback()
-            return self._gather(error.keys)
-        attempt.commit()
-        return reader
-
-    def _gather(self, overfull: Overfull = NOTHING_OVERFULL) -> ReportReader:
-        with open_stage(self.connection) as staged:
-            reader = self._read_into(staged, overfull)
-        gather_rows(self.connection, self.table)
-        return reader
-
-    def _read_into(self, sink: RowSink, overfull: Overfull = NOTHING_OVERFULL) -> ReportReader:
-        """Read the rows of all parts into a sink; return the reader, which has counted them."""
-        account = self.scope.account
-        check = RowCheck(
-            self.dataset.row_model,
-            as_country(account.country_code),
-            account.time_zone,
-            frozenset(self.days),
-            frozenset(self.dataset.ad_products),
-            period=self.period,
-            has_one_country=self.has_one_country,
-        )
-        reader = ReportReader(check, RowStage(sink, self.targets, overfull))
-        for part in self.parts:
-            reader.read(part)
-        return reader
-
-    def _silent_days(self, tallies: Sequence[WindowTally]) -> frozenset[date]:
+    def _silent_days(self, one: Waiting, tallies: Mapping[date, WindowTally]) -> frozenset[date]:
         """Return the days that were never loaded and should have rows, where the report has none of the country at all."""
-        new = [window.window_date for window in self.windows if window.last_loaded_at is None]
-        if (
-            not new
-            or any(tally.new_rows or tally.bad_rows for tally in tallies)
-            or list_bad_causes(self.connection)
-        ):
+        new = [window.window_date for window in one.windows if window.last_loaded_at is None]
+        if not new or self.bad[one.account.id] or any(tally.new_rows for tally in tallies.values()):
             return frozenset()
-        first = find_first_deliverable_day(self.connection, self.scope.account, self.dataset.ad_products)
-        today = local_date(self.scope.data_as_of, self.scope.account.time_zone)
+        first = find_first_deliverable_day(self.connection, one.account, self.scope.ad_products)
+        today = local_date(self.scope.data_as_of, one.account.time_zone)
         return frozenset(day for day in new if first is not None and first <= day < today)
 
-    def _judged(
-        self,
-        tallies: Sequence[WindowTally],
-        digests: Mapping[date, str],
-        reader: ReportReader,
-        silent: frozenset[date],
-    ) -> _Outcome:
-        bad = _bad_rows(list_bad_causes(self.connection))
-        verdicts = _judge(tallies, self.windows, digests, self.rules, silent, bad)
-        result = LoadResult(
-            foreign=reader.foreign,
-            other_products=dict(reader.other_products),
-            rows_read=reader.total_rows,
-        )
-        _take_apart(result, tallies, verdicts)
-        return _Outcome(result, tallies, verdicts, digests)
+    def _end(self, one: Waiting, merged: MergeCounts, totals: Mapping[WindowKey, WindowTotals]) -> LoadResult:
+        """End the windows of an account, keep its bad rows aside, and store what became of each row."""
+        account = one.account
+        result = LoadResult(merge=merged, rows_read=self.counter.total)
+        day_totals = {day: totals.get((account.id, day), WindowTotals()) for day in one.days}
+        for day in one.days:
+            _take_apart(result, day, self.tallies[account.id, day], self.verdicts[account.id, day])
+        for day in result.loaded:
+            result.unresolved += day_totals[day].unresolved
+            result.spend += day_totals[day].spend
+            result.sales += day_totals[day].sales
+        result.quarantined = quarantine_rows(self.connection, self.scope, account, one.days, result.loaded)
+        result.other_products = dict(self.counter.other_products[account.id])
+        result.foreign = self._count_foreign(account)
+        insert_load(self.connection, self.scope, account, result.counts)
+        ends = [self._window_end(one, window, day_totals) for window in one.windows]
+        end_windows(self.connection, self.scope, account, ends)
+        return result
+
+    def _count_foreign(self, account: Account) -> int:
+        """Count the rows of other countries, whether these wait for the report or not, and those of other days."""
+        others = [one.account.id for one in self.waiting if one.account.id != account.id]
+        theirs = sum(tally.read_rows for (number, _), tally in self.tallies.items() if number in others)
+        counted = (self.counter.bad, self.counter.other_days)
+        theirs += sum(counter[number] for counter in counted for number in others)
+        theirs += sum(self.counter.other_products[number].total() for number in others)
+        return self.counter.other_countries + theirs + self.counter.other_days[account.id]
+
+    def _window_end(self, one: Waiting, window: Window, totals: Mapping[date, WindowTotals]) -> WindowEnd:
+        day, rules = window.window_date, one.rules
+        verdict = self.verdicts[one.account.id, day]
+        match verdict:
+            case Accept():
+                bad_rows = self.bad[one.account.id].get(day, BadRows()).rows
+                return WindowEnd(day, "loaded", rules.next_refresh_at(day), totals[day], bad_rows)
+            # Only a window with rows is ever held, so it stays loaded with what it has; an unconfirmed one has nothing.
+            case Hold(reason=reason) | Unconfirmed(reason=reason):
+                return WindowEnd(
+                    day,
+                    "loaded" if isinstance(verdict, Hold) else "unconfirmed",
+                    rules.held_again_at(window.held_count),
+                    failure_reason=reason,
+                    held_digest=self.digests[one.account.id, day],
+                    held_rows=self.tallies[one.account.id, day].new_rows,
+                )
+            case Refuse(reason=reason):
+                return WindowEnd(day, "failed", rules.refused_again_at(day), failure_reason=reason)
 
 
-def _digest_suspicious(
-    connection: Connection, table: PerformanceTable, tallies: Sequence[WindowTally], silent: frozenset[date]
-) -> Mapping[date, str]:
-    """Digest the windows that lost nearly all of their rows or are silent: only these are compared with an earlier report."""
-    lost = {t.window_date for t in tallies if t.new_rows * LOST_ROWS_DIVISOR < t.old_rows}
-    return {day: digest_window(connection, table, day) for day in sorted(lost | silent)}
+def _take_apart(result: LoadResult, day: date, tally: WindowTally, verdict: Verdict) -> None:
+    """Add a window to what the load did."""
+    if isinstance(verdict, Accept):
+        result.loaded.append(day)
+        result.rows += tally.new_rows
+        result.summed += tally.read_rows - tally.new_rows
+        if verdict.is_silent:
+            result.silent.append(day)
+        return
+    result.withheld += tally.read_rows
+    if isinstance(verdict, Hold):
+        result.held[day] = verdict.reason
+    elif isinstance(verdict, Unconfirmed):
+        result.unconfirmed[day] = verdict.reason
+    else:
+        result.refused[day] = verdict.reason
 
 
-def _bad_rows(found: Sequence[tuple[date | None, str, int, int]]) -> Mapping[date | None, BadRows]:
+def _bad_rows(causes: Sequence[BadCause]) -> dict[date | None, BadRows]:
     """Group what is wrong with bad rows by day; None is for those whose day or country can't be read."""
-    causes: dict[date | None, list[Cause]] = {}
-    totals: dict[date | None, int] = {}
-    for day, fault, rows, all_rows in found:
-        causes.setdefault(day, []).append(Cause(rows, fault))
-        totals[day] = all_rows
-    return {day: BadRows(totals[day], tuple(causes[day])) for day in causes}
-
-
-def _judge(
-    tallies: Sequence[WindowTally],
-    windows: Sequence[Window],
-    digests: Mapping[date, str],
-    rules: LoadRules,
-    silent: frozenset[date],
-    bad: Mapping[date | None, BadRows],
-) -> Mapping[date, Verdict]:
-    held_before = {
-        w.window_date: HeldReport(w.held_digest, w.held_rows or 0) for w in windows if w.held_digest
-    }
-    others = sum(tally.read_rows + tally.bad_rows for tally in tallies)
-    refused = judge_undated(bad.get(None, BadRows()), others, bad_share_limit=rules.bad_row_share)
+    grouped: defaultdict[date | None, list[BadCause]] = defaultdict(list)
+    for cause in causes:
+        grouped[cause.window_date].append(cause)
     return {
-        tally.window_date: refused
-        or decide_load(
-            tally.old_rows,
-            tally.new_rows,
-            bad.get(tally.window_date, BadRows()),
-            read_rows=tally.read_rows,
-            bad_share_limit=rules.bad_row_share,
-            held_before=held_before.get(tally.window_date),
-            digest=digests.get(tally.window_date, ""),
-            should_have_rows=tally.window_date in silent,
+        day: BadRows(
+            sum(one.rows for one in some),
+            tuple(Cause(one.rows, one.cause) for one in sorted(some, key=lambda one: (-one.rows, one.cause))),
         )
-        for tally in tallies
+        for day, some in grouped.items()
     }
-
-
-def _take_apart(result: LoadResult, tallies: Sequence[WindowTally], verdicts: Mapping[date, Verdict]) -> None:
-    for tally in tallies:
-        verdict = verdicts[tally.window_date]
-        if not isinstance(verdict, Accept):
-            result.withheld += tally.read_rows
-        if isinstance(verdict, Accept):
-            result.loaded.append(tally.window_date)
-            result.rows += tally.new_rows
-            result.summed += tally.read_rows - tally.new_rows
-            result.unresolved += tally.unresolved_rows
-            result.spend += tally.spend
-            result.sales += tally.sales
-            if verdict.is_silent:
-                result.silent.append(tally.window_date)
-        elif isinstance(verdict, Hold):
-            result.held[tally.window_date] = verdict.reason
-        elif isinstance(verdict, Unconfirmed):
-            result.unconfirmed[tally.window_date] = verdict.reason
-        else:
-            result.refused[tally.window_date] = verdict.reason
-
-
-def _end(
-    tally: WindowTally, verdict: Verdict, digests: Mapping[date, str], rules: LoadRules, held_before: int
-) -> WindowEnd:
-    day = tally.window_date
-    match verdict:
-        case Accept():
-            return WindowEnd(tally, "loaded", rules.next_refresh_at(day), accepted=True)
-        # Only a window with rows is ever held, so it stays loaded with what it has; an unconfirmed one has nothing.
-        case Hold(reason=reason) | Unconfirmed(reason=reason):
-            return WindowEnd(
-                tally,
-                "loaded" if isinstance(verdict, Hold) else "unconfirmed",
-                rules.held_again_at(held_before),
-                failure_reason=reason,
-                held_digest=digests[day],
-                held_rows=tally.new_rows,
-            )
-        case Refuse(reason=reason):
-            return WindowEnd(tally, "failed", rules.refused_again_at(day), failure_reason=reason)

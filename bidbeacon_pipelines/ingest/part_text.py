@@ -24,7 +24,7 @@ class NotAnArrayError(ValueError):
     """What was found instead."""
 
 
-def _exact(number: str) -> Decimal:
+def exact_number(number: str) -> Decimal:
     """Give a number with every digit; one beyond every range becomes infinite, which no field takes."""
     try:
         return Decimal(number)
@@ -33,10 +33,10 @@ def _exact(number: str) -> Decimal:
 
 
 def _whole(number: str) -> int | Decimal:
-    return int(number) if len(number) <= LONGEST_INTEGER else _exact(number)
+    return int(number) if len(number) <= LONGEST_INTEGER else exact_number(number)
 
 
-_DECODER = json.JSONDecoder(parse_float=_exact, parse_int=_whole, parse_constant=Decimal)
+_DECODER = json.JSONDecoder(parse_float=exact_number, parse_int=_whole, parse_constant=Decimal)
 
 
 @contextmanager

@@ -1,314 +1,409 @@
-"""The rows of reports: their models and the check that sorts good from bad.
+"""The check of report rows: each row is looked at once, and is good, bad, or not waited for.
 
-A row model says by itself what its metrics are told by (`entity`) and of which hour they are (`written_hour`), so that checking,
-staging and merging know no dataset. Knows neither files nor database. A row of another country than the account's is not this account's row; a row that can't be
-understood is handed back with its reason.
+What is checked follows from the dataset's registry entry. A good row becomes the line that is copied into the stage of its dataset
+(`store.staging`); one that can't be understood is handed back with its reason. Knows neither files nor database.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
-from typing import Any, Generic, NamedTuple, TypeVar
+from datetime import date
+from enum import Enum
+from functools import lru_cache
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails, PydanticCustomError
+from msgspec import UNSET
 
+from bidbeacon_pipelines.ingest.decode import RowDecoder, Values
 from bidbeacon_pipelines.ingest.field_types import (
-    AdProduct,
-    AmazonId,
-    Amount,
-    Count,
-    Country,
-    Currency,
-    KeyText,
-    LocalDate,
-    OptionalText,
-    ProductId,
-    Text,
+    FieldError,
     as_ad_product,
+    as_amazon_id,
+    as_amount,
+    as_count,
     as_country,
+    as_currency,
+    as_date,
+    as_marketplace,
+    as_placement,
+    as_product,
+    as_text,
     parse_date,
-    shown,
 )
-from bidbeacon_pipelines.ingest.hours import Hour, ImpossibleHourError, WrittenHour, start_of_hour
+from bidbeacon_pipelines.ingest.hours import ImpossibleHourError, WrittenHour, as_hour, start_of_hour
+from bidbeacon_pipelines.ingest.target_match import digest_of_row
+from bidbeacon_pipelines.reports.datasets import Dataset
+from bidbeacon_pipelines.reports.fields import (
+    AD_PRODUCT_FIELD,
+    COUNTRY_FIELD,
+    CURRENCY_FIELD,
+    DATE_FIELD,
+    HOUR_FIELD,
+    Dimension,
+    Metric,
+)
+from bidbeacon_pipelines.reports.row_keys import row_key_of
 
-COUNTRY_FIELD = "campaign.country"
-DATE_FIELD = "date.value"
-CURRENCY_FIELD = "budgetCurrency.value"
-AD_PRODUCT_FIELD = "adProduct.value"
-HOUR_FIELD = "hour.value"
-MARKETPLACE_FIELD = "advertisedProduct.marketplace"
-OTHER_SPELLINGS: Mapping[str, str] = {
-    COUNTRY_FIELD: "campaignCountry.value",
-    MARKETPLACE_FIELD: "advertisedProductMarketplace.value",
+Check = Callable[[Any], Any]
+CHECKS: Final[Mapping[str, Check]] = {
+    "id": as_amazon_id,
+    "text": as_text,
+    "product": as_product,
+    "marketplace": as_marketplace,
+    "placement": as_placement,
+    "count": as_count,
+    "amount": as_amount,
 }
-"""Fields that have another name in another version of Amazon's API; both are read."""
-DEFAULT_AD_PRODUCTS = ("SPONSORED_PRODUCTS",)
-
-
-class RowEntity(NamedTuple):
-    """What a row's metrics are told by.
-
-    Attributes:
-        entity_id: Amazon's id of it; None where it is the target that `target_value` and `match_type` name.
-        detail: What tells rows of one entity apart, as reported: a search term, a marketplace; empty where nothing does.
-        target_value: The target as reported, where there is one.
-        match_type: Its match type as reported.
-    """
-
-    entity_id: str | None = None
-    detail: str = ""
-    target_value: str | None = None
-    match_type: str | None = None
-
-
-class ReportRow(BaseModel):
-    """What the rows of all datasets share; each field's alias is Amazon's name for it, and unknown fields are ignored.
-
-    Every aliased field must be in the row, except names and the country; a metric may be null, which means "no value".
-    """
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    window_date: LocalDate = Field(alias=DATE_FIELD)
-    country_code: Country = Field(alias=COUNTRY_FIELD)
-    currency_code: Currency = Field(alias=CURRENCY_FIELD)
-    ad_product: AdProduct = Field(alias=AD_PRODUCT_FIELD)
-    campaign_id: AmazonId = Field(alias="campaign.id")
-    campaign_name: OptionalText = Field(None, alias="campaign.name")
-    ad_group_id: AmazonId = Field(alias="adGroup.id")
-    ad_group_name: OptionalText = Field(None, alias="adGroup.name")
-    ad_id: AmazonId = Field(alias="ad.id")
-    impressions: Count = Field(alias="metric.impressions")
-    clicks: Count = Field(alias="metric.clicks")
-    orders: Count = Field(alias="metric.purchases")
-    sales: Amount = Field(alias="metric.sales")
-    spend: Amount = Field(alias="metric.totalCost")
-
-    @property
-    def entity(self) -> RowEntity:
-        """What the metrics are told by; every model says its own."""
-        raise NotImplementedError(f"{type(self).__name__} does not say what its rows' entity is.")
-
-    @property
-    def written_hour(self) -> WrittenHour | None:
-        """The hour of the day that the row is of; None where it is of the whole day."""
-        return None
-
-
-class HourlyRow(ReportRow):
-    """What rows of hourly datasets have besides."""
-
-    hour: Hour = Field(alias=HOUR_FIELD)
-
-    @property
-    def written_hour(self) -> WrittenHour | None:
-        """The hour, account-local."""
-        return self.hour
-
-
-class TargetRow(ReportRow):
-    """One target's performance through one ad on one account-local day, as reported; the target may be empty text."""
-
-    target_value: Text = Field(alias="target.value")
-    target_match_type: Text = Field(alias="target.matchType")
-
-    @property
-    def entity(self) -> RowEntity:
-        """The target, by the texts that name it."""
-        return RowEntity(target_value=self.target_value, match_type=self.target_match_type)
-
-
-class ProductRow(ReportRow):
-    """One advertised product's performance through one ad on one account-local day."""
-
-    product_id: ProductId = Field(alias="advertisedProduct.id")
-    marketplace: KeyText = Field(alias=MARKETPLACE_FIELD)
-
-    @property
-    def entity(self) -> RowEntity:
-        """The product, in its marketplace."""
-        return RowEntity(entity_id=self.product_id, detail=self.marketplace)
-
-
-class SearchTermRow(TargetRow):
-    """The performance of what shoppers typed and one target was matched with, through one ad on one account-local day."""
-
-    search_term: KeyText = Field(alias="searchTerm.value")
-
-    @property
-    def entity(self) -> RowEntity:
-        """The target, and of it the search term."""
-        return super().entity._replace(detail=self.search_term)
-
-
-class HourlyTargetRow(HourlyRow, TargetRow):
-    """One target's performance through one ad in one hour of an account-local day."""
-
-
-class HourlyProductRow(HourlyRow, ProductRow):
-    """One advertised product's performance through one ad in one hour of an account-local day."""
-
-
-RowT = TypeVar("RowT", bound=ReportRow)
-
-
-@dataclass(frozen=True, slots=True)
-class GoodRow(Generic[RowT]):
-    """A row that is understood; `index` counts all rows of the report from 0.
-
-    `hour_at` is the instant in UTC at which its hour begins; None where it is of a whole day.
-    """
-
-    index: int
-    row: RowT
-    hour_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class BadRow:
-    """A row that can't be understood.
-
-    Attributes:
-        index: Its place among all rows of the report, from 0.
-        reason: Each field at fault, what was expected and what came.
-        window_date: The window it belongs to, where that can be read; None where its country can't.
-    """
-
-    index: int
-    reason: str
-    window_date: date | None
-
-
-@dataclass(frozen=True, slots=True)
-class ForeignRow:
-    """A row that nothing waits for: of another country of the same ads account, or of a day that is in no window of the report. Counted, not stored."""
-
-    index: int
-    country_code: str
-
-
-@dataclass(frozen=True, slots=True)
-class OtherProductRow:
-    """A row of an ad product that was not asked for: counted, not stored.
-
-    Amazon's filter should keep these out. An unknown product makes a `BadRow`.
-    """
-
-    index: int
-    ad_product: str
-
-
-CheckedRow = GoodRow[RowT] | BadRow | ForeignRow | OtherProductRow
+_MAY_BE_MISSING: Final = {"campaign_name"}
+_NULL: Final = "\\N"
+_ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+_ESCAPED: Final = re.compile(r"[\\\t\n\r]")
+_HEX: Final = "\\\\x"
+_CACHED_HOURS: Final = 1 << 12
+_MOST_SUBJECTS: Final = 1 << 15
 
 
 @dataclass(frozen=True)
-class RowCheck(Generic[RowT]):
-    """Sorts the rows of a report, one at a time, into good, bad and other countries' ones.
+class WaitingAccount:
+    """An account whose windows wait for a report.
 
     Attributes:
-        row_model: The dataset's.
-        country_code: The account's, as `as_country` writes it.
-        time_zone: The account's, in which days and hours are told.
-        window_dates: The days that the account waits for.
-        ad_products: The ad products that were asked for.
-        currency_code: The account's, where a row in another currency is to be refused.
-        period: First and last day of the report, where rows of those of its days that the account doesn't wait for are no bad ones.
-        has_one_country: Whether the ads account has no other country; then a row that names none is the account's.
+        id: Its number in our tables.
+        country_code: Of its rows.
+        time_zone: In which days and hours are told.
+        days: Its windows.
     """
 
-    row_model: type[RowT]
+    id: int
     country_code: str
     time_zone: str
-    window_dates: frozenset[date]
-    ad_products: frozenset[str] = frozenset(DEFAULT_AD_PRODUCTS)
-    currency_code: str | None = None
-    period: tuple[date, date] | None = None
-    has_one_country: bool = True
+    days: frozenset[date]
 
-    def __call__(self, index: int, raw: dict[str, Any]) -> CheckedRow[RowT]:
-        """Return what a row is, the `index`-th of its report, as decoded without floats."""
-        told = _with_known_names(raw)
-        try:
-            country = self.country_of(told.get(COUNTRY_FIELD))
-        except PydanticCustomError as error:
-            # Whose row it is can't be said, so it is no window's.
-            return BadRow(index, f"{COUNTRY_FIELD}: {error.message()}", None)
-        if country != self.country_code:
-            return ForeignRow(index, country)
-        if (other := self._find_other_product(told)) is not None:
-            return OtherProductRow(index, other)
-        if self._is_not_waited_for(told):
-            return ForeignRow(index, country)
-        try:
-            row = self.row_model.model_validate({**told, COUNTRY_FIELD: country})
-        except ValidationError as error:
-            return self._bad(index, raw, "; ".join(map(_told, error.errors(include_url=False))))
-        refusal = self._outside(row)
-        return self._bad(index, raw, refusal) if refusal else self._placed(index, raw, row)
 
-    def country_of(self, told: object) -> str:
-        """Return the country that a row tells; where it tells none, the only one that the ads account has.
+class BadRow(NamedTuple):
+    """A row that can't be understood.
+
+    Attributes:
+        reason: Each field at fault, what was expected and what came.
+        account: Whose it is; None where its country can't be read.
+        window_date: The window it belongs to, where that can be read.
+    """
+
+    reason: str
+    account: int | None
+    window_date: date | None
+
+
+class NotWaitedFor(Enum):
+    """Why a row is counted and not stored."""
+
+    COUNTRY = "of another country of the ads account"
+    DAY = "of a day of the report that no window of the account waits for"
+    AD_PRODUCT = "of an ad product that was not asked for"
+
+
+class OtherRow(NamedTuple):
+    """A row that nothing waits for; `account` is None where it is of another country."""
+
+    kind: NotWaitedFor
+    account: int | None = None
+    ad_product: str | None = None
+
+
+CheckedRow = str | BadRow | OtherRow
+"""A good row is the line that is copied into the stage."""
+
+
+class _Cell(NamedTuple):
+    """A column of the stage: which value of a row it is made from, how, and what the value's field is called."""
+
+    place: int
+    check: Check
+    field: str
+
+
+class _Found(NamedTuple):
+    """What is known of a row by its country, ad product and day: how its dimensions and metrics are picked from its values, and checked."""
+
+    account: "_FoundAccount"
+    ad_product: str
+    day: str
+    pick_dimensions: Callable[[Values], Values]
+    pick_metrics: Callable[[Values], Values]
+    checks: tuple[Check, ...]
+
+
+class _FoundAccount(NamedTuple):
+    """An account as rows find it: `days` are its windows as rows write them."""
+
+    id: int
+    time_zone: str
+    days: frozenset[str]
+
+
+class RowCheck:
+    """Checks the rows of one report.
+
+    Args:
+        dataset: What they are.
+        accounts: Whose windows wait for it.
+        ad_products: The ad products that were asked for.
+        period: First and last day of the report.
+        has_one_country: Whether the ads account has one country only; then a row that names none is of that.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        accounts: Sequence[WaitingAccount],
+        *,
+        ad_products: Iterable[str],
+        period: tuple[date, date],
+        has_one_country: bool,
+    ) -> None:
+        self.decoder = make_decoder(dataset)
+        places = {name: place for place, name in enumerate(self.decoder.fields)}
+        self._country, self._ad_product = places[COUNTRY_FIELD], places[AD_PRODUCT_FIELD]
+        self._day, self._currency = places[DATE_FIELD], places[CURRENCY_FIELD]
+        self._hour = places[HOUR_FIELD] if dataset.is_hourly else None
+        self._cells = {one: _cells(dataset, one, places) for one in ad_products}
+        columns = _dimension_columns(dataset)
+        self._row_key = row_key_of(dataset)
+        names = list(columns)
+        self._target = (
+            (names.index("match_type"), names.index("target_value")) if dataset.names_targets else None
+        )
+        # A report repeats what its rows are of: a target has a row each hour of each day. Looked up, a row costs half as much.
+        self._subjects: dict[tuple[Any, ...], tuple[str, str, tuple[str, ...]]] = {}
+        self._pick_key = _picker([place for place, is_key in enumerate(columns.values()) if is_key])
+        self._period = period
+        self._accounts = {
+            as_country(one.country_code): _FoundAccount(one.id, one.time_zone, frozenset(map(str, one.days)))
+            for one in accounts
+        }
+        self._only = next(iter(self._accounts)) if has_one_country else None
+        # Nearly all rows write these three in the usual way, and are found by them at once.
+        self._usual = {
+            (country, spelling, day): self._found(account, product, day)
+            for country, account in self._accounts.items()
+            for product in self._cells
+            for spelling in (product, product.replace("_", " ").title())
+            for day in account.days
+        }
+        self._pick_usual = itemgetter(self._country, self._ad_product, self._day)
+
+    def _found(self, account: _FoundAccount, product: str, day: str) -> _Found:
+        dimensions, metrics = self._cells[product]
+        return _Found(
+            account,
+            product,
+            day,
+            _picker([one.place for one in dimensions]),
+            _picker([one.place for one in metrics]),
+            tuple(one.check for one in metrics),
+        )
+
+    def __call__(self, values: Values) -> CheckedRow:
+        """Return what a row is, given its values in the order of the decoder's fields."""
+        try:
+            found = self._usual[self._pick_usual(values)]
+        except (KeyError, TypeError):  # written in another way, or no text at all
+            return self._check_unusual(values)
+        return self._check(values, found)
+
+    def _check_unusual(self, values: Values) -> CheckedRow:
+        """Return what a row is that writes country, ad product or day in another way, or that nothing waits for."""
+        try:
+            account = self._find_account(values[self._country])
+        except FieldError as error:
+            return BadRow(f"{COUNTRY_FIELD}: {error}", None, None)
+        if account is None:
+            return OtherRow(NotWaitedFor.COUNTRY)
+        try:
+            product = as_ad_product(values[self._ad_product])
+        except FieldError:
+            return self._bad(values, account, None)
+        if product not in self._cells:
+            return OtherRow(NotWaitedFor.AD_PRODUCT, account.id, product)
+        return self._check_day(values, account, product)
+
+    def _check_day(self, values: Values, account: _FoundAccount, product: str) -> CheckedRow:
+        day = values[self._day]
+        if isinstance(day, str) and day in account.days:
+            return self._check(values, self._found(account, product, day))
+        if self._is_of_period(day):
+            return OtherRow(NotWaitedFor.DAY, account.id)
+        return self._bad(values, account, product)
+
+    def _find_account(self, told: object) -> _FoundAccount | None:
+        """Return the account of the country that a row tells; where it tells none, the only one that the ads account has."""
+        if self._only is not None and (told is None or told is UNSET or told == ""):
+            return self._accounts[self._only]
+        return self._accounts.get(as_country(None if told is UNSET else told))
+
+    def _check(self, values: Values, found: _Found) -> CheckedRow:
+        try:
+            return self._line(values, found)
+        except (FieldError, ImpossibleHourError):
+            return self._bad(values, found.account, found.ad_product)
+
+    def _line(self, values: Values, found: _Found) -> str:
+        """Return the line of a row of a day that is waited for.
 
         Raises:
-            PydanticCustomError: It is no country.
+            FieldError, ImpossibleHourError: A value is not what it has to be.
         """
-        tells_none = told is None or told == ""  # CSV writes null as an empty text
-        return self.country_code if tells_none and self.has_one_country else as_country(told)
-
-    def _placed(self, index: int, raw: dict[str, Any], row: RowT) -> GoodRow[RowT] | BadRow:
-        """Give a row its instant, where it is of an hour."""
-        written = row.written_hour
-        if written is None:
-            return GoodRow(index, row)
+        time = found.day
+        if self._hour is not None:
+            time = f"{time}\t{_hour_at(time, values[self._hour], found.account.time_zone)}"
+        told = (found.ad_product, values[self._currency], *found.pick_dimensions(values))
         try:
-            return GoodRow(index, row, start_of_hour(row.window_date, written, self.time_zone))
-        except ImpossibleHourError as error:
-            return self._bad(
-                index, raw, f"{HOUR_FIELD}: expected {error.expected}, got: {shown(raw[HOUR_FIELD])}"
-            )
+            key, dimensions, match = self._subjects[told]
+        except (KeyError, TypeError):  # a new one, or a list or an object, which is no key
+            key, dimensions, match = self._subject(*told)
+        metrics = [
+            check(value) for check, value in zip(found.checks, found.pick_metrics(values), strict=True)
+        ]
+        cells = [_NULL if one is None else str(one) for one in metrics]
+        return "\t".join([str(found.account.id), time, key, dimensions, *cells, *match])
 
-    def _find_other_product(self, raw: dict[str, Any]) -> str | None:
-        """Return the ad product of a row, where it is a known one that was not asked for."""
-        try:
-            product = as_ad_product(raw.get(AD_PRODUCT_FIELD))
-        except PydanticCustomError:
-            return None  # the row model says what is wrong
-        return None if product in self.ad_products else product
+    def _subject(self, product: str, currency: object, *told: Any) -> tuple[str, str, tuple[str, ...]]:
+        """Return what a row is of, as it is staged: its key, its currency and dimensions, and the digest of what names its target.
 
-    def _is_not_waited_for(self, raw: dict[str, Any]) -> bool:
-        """Whether a row is of a day that was asked for, but not for this country: it is in flight elsewhere, not over yet, or not due."""
-        day = _day_of(raw)
-        if self.period is None or day is None or day in self.window_dates:
-            return False
-        first, last = self.period
-        return first <= day <= last
+        Raises:
+            FieldError: A value is not what it has to be.
+        """
+        known = as_currency(currency)
+        dimensions, _ = self._cells[product]
+        checked = [cell.check(value) for cell, value in zip(dimensions, told, strict=True)]
+        key = self._row_key((known, product, *self._pick_key(checked)))
+        texts = [_NULL if one is None else _escaped(one) for one in checked]
+        match: tuple[str, ...] = ()
+        if self._target is not None:
+            match_type, value = self._target
+            digest = digest_of_row(checked[match_type], checked[value])
+            match = (_NULL if digest is None else f"{_HEX}{digest.hex()}",)
+        subject = f"{_HEX}{key}", "\t".join([product, known, *texts]), match
+        # True is equal to 1, and is no id.
+        if len(self._subjects) < _MOST_SUBJECTS and 1 not in told and 0 not in told:
+            self._subjects[product, currency, *told] = subject
+        return subject
 
-    def _outside(self, row: RowT) -> str | None:
-        if row.window_date not in self.window_dates:
-            return f"{DATE_FIELD}: expected a day that was asked for, got: {row.window_date}"
-        if self.currency_code is not None and row.currency_code != self.currency_code:
-            return f"{CURRENCY_FIELD}: expected {self.currency_code}, got: {row.currency_code}"
-        return None
+    def _bad(self, values: Values, account: _FoundAccount, product: str | None) -> BadRow:
+        """Return a bad row with all that is wrong with it."""
+        faults = [*self._faults(values, account, product)]
+        day = values[self._day]
+        if not faults:
+            faults.append(f"{DATE_FIELD}: expected a day that was asked for, got: {day}")
+        is_window = isinstance(day, str) and day in account.days
+        return BadRow("; ".join(faults), account.id, date.fromisoformat(day) if is_window else None)
 
-    def _bad(self, index: int, raw: dict[str, Any], reason: str) -> BadRow:
-        day = _day_of(raw)
-        return BadRow(index, reason, day if day in self.window_dates else None)
+    def _faults(self, values: Values, account: _FoundAccount, product: str | None) -> Iterable[str]:
+        cells = [_Cell(self._day, as_date, DATE_FIELD)]
+        if self._hour is not None:
+            cells.append(_Cell(self._hour, self._hour_check(values[self._day], account), HOUR_FIELD))
+        cells.append(_Cell(self._currency, as_currency, CURRENCY_FIELD))
+        cells.append(_Cell(self._ad_product, as_ad_product, AD_PRODUCT_FIELD))
+        dimensions, metrics = self._cells[product or next(iter(self._cells))]
+        cells += [*dimensions, *metrics]
+        told: dict[str, str] = {}
+        for place, check, name in cells:
+            try:
+                check(values[place])
+            except FieldError as error:
+                told[name] = f"{name}: missing" if values[place] is UNSET else f"{name}: {error}"
+        return told.values()
+
+    @staticmethod
+    def _hour_check(day: object, account: _FoundAccount) -> Check:
+        """Return the check of an hour: it is one, and the day has it, where the day can be read."""
+        known = parse_date(day) if isinstance(day, str) else None
+
+        def check(told: object) -> None:
+            written = as_hour(told)
+            try:
+                if known is not None:
+                    start_of_hour(known, written, account.time_zone)
+            except ImpossibleHourError as error:
+                raise FieldError(error.expected, told) from None
+
+        return check
+
+    def _is_of_period(self, told: object) -> bool:
+        """Return whether a day is of the report: it is in flight elsewhere, not over yet, or not due."""
+        day = parse_date(told) if isinstance(told, str) else None
+        first, last = self._period
+        return day is not None and first <= day <= last
 
 
-def _day_of(raw: dict[str, Any]) -> date | None:
-    written = raw.get(DATE_FIELD)
-    return parse_date(written) if isinstance(written, str) else None
+def stage_columns(dataset: Dataset) -> list[str]:
+    """Return the columns of the lines that good rows become."""
+    time = ["window_date", "hour_at"] if dataset.is_hourly else ["window_date"]
+    match = ["target_match"] if dataset.names_targets else []
+    metrics = [one.column for one in dataset.metrics]
+    told = [*_dimension_columns(dataset), *metrics, *match]
+    return ["account", *time, "row_key", "ad_product", "currency_code", *told]
 
 
-def _with_known_names(raw: dict[str, Any]) -> dict[str, Any]:
-    """Return a row with the names that we know for fields that Amazon has renamed."""
-    renamed = {
-        name: raw[other] for name, other in OTHER_SPELLINGS.items() if other in raw and name not in raw
-    }
-    return raw | renamed if renamed else raw
+def make_decoder(dataset: Dataset) -> RowDecoder:
+    """Compile the decoder of a dataset's rows, of all ad products."""
+    time = (DATE_FIELD, HOUR_FIELD) if dataset.is_hourly else (DATE_FIELD,)
+    told = (one.field for one in dataset.told)
+    fields = dict.fromkeys((*time, CURRENCY_FIELD, AD_PRODUCT_FIELD, COUNTRY_FIELD, *told))
+    return RowDecoder(tuple(fields), dataset.other_names, [one.field for one in dataset.metrics])
 
 
-def _told(error: ErrorDetails) -> str:
-    field = ".".join(map(str, error["loc"]))
-    return f"{field}: missing" if error["type"] == "missing" else f"{field}: {error['msg']}"
+def _dimension_columns(dataset: Dataset) -> dict[str, bool]:
+    """Return the columns of the dimensions, and which of them are part of the key."""
+    columns: dict[str, bool] = {}
+    for one in dataset.dimensions:
+        columns[one.column] = one.is_key
+        if one.kind == "placement":
+            columns[f"{one.column}_reported"] = False
+    return columns
+
+
+def _cells(dataset: Dataset, ad_product: str, places: Mapping[str, int]) -> tuple[list[_Cell], list[_Cell]]:
+    """Return how the columns of dimensions and of metrics are made of a row of an ad product; only what it has must be there."""
+    asked = set(dataset.fields_for([ad_product]))
+
+    def cell(one: Dimension | Metric, check: Check) -> _Cell:
+        must_come = one.field in asked and one.column not in _MAY_BE_MISSING
+        return _Cell(places[one.field], check if must_come else _optional(check), one.field)
+
+    dimensions = []
+    for one in dataset.dimensions:
+        dimensions.append(cell(one, CHECKS[one.kind]))
+        if one.kind == "placement":
+            dimensions.append(cell(one, as_text))  # as Amazon wrote it
+    return dimensions, [cell(one, CHECKS[one.kind]) for one in dataset.metrics]
+
+
+def _picker(places: Sequence[int]) -> Callable[[Sequence[Any]], Values]:
+    """Return the function that takes the values at these places."""
+    return itemgetter(*places) if len(places) > 1 else lambda values: tuple(values[place] for place in places)
+
+
+def _optional(check: Check) -> Check:
+    return lambda value: None if value is None or value is UNSET else check(value)
+
+
+def _escaped(told: str) -> str:
+    return told.translate(_ESCAPES) if _ESCAPED.search(told) else told
+
+
+def _hour_at(day: str, told: object, time_zone: str) -> str:
+    """Return the instant at which an hour of a day begins, as text; a report repeats each some thousand times."""
+    if isinstance(told, str | int):
+        return _hour_again(day, told, time_zone)
+    return _instant(as_date(day), as_hour(told), time_zone)  # may be no key of a cache
+
+
+@lru_cache(maxsize=_CACHED_HOURS, typed=True)
+def _hour_again(day: str, told: object, time_zone: str) -> str:
+    return _instant(as_date(day), as_hour(told), time_zone)
+
+
+def _instant(day: date, hour: WrittenHour, time_zone: str) -> str:
+    return start_of_hour(day, hour, time_zone).isoformat()

@@ -40,7 +40,7 @@ class HeldReport:
     transaction that ends its request, so that the request is not read again.
 
     Attributes:
-        digest: What its rows of the window were, from `store.performance.digest_window`.
+        digest: What its rows of the window were, from `store.staging.digest_window`.
         rows: How many they were.
     """
 
@@ -120,7 +120,7 @@ def decide_load(
         read_rows: Good rows the report has for it, before those of one key are summed.
         bad_share_limit: Largest share of bad rows among all rows that is still loaded, 0 to 1.
         held_before: The report that was last held for this window, if it was held.
-        digest: What this report's good rows of the window are, from `store.performance.digest_window`.
+        digest: What this report's good rows of the window are, from `store.staging.digest_window`.
         should_have_rows: Whether the whole report has no row of the country, though it has deliverable campaigns, and the
             window was never loaded.
     """

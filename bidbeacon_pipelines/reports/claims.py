@@ -180,6 +180,17 @@ def judge_reconciliation(
     )
 
 
+def judge_incomparable() -> Verdict:
+    """Say that a dataset's totals are compared with nothing, since Amazon promises nothing about them."""
+    return Verdict(
+        ROWS_RECONCILE,
+        passed=True,
+        sentence="Amazon does not promise that these rows add up to those of another report.",
+        figures={"compared": 0, "not_comparable_yet": 0, "differing": 0, "largest_difference": 0.0},
+        cases=[],
+    )
+
+
 def _compared(days: int, other: str, against: Sequence[Difference]) -> str:
     if not days:
         return f"Not comparable yet with {other}."

@@ -1,25 +1,50 @@
-"""The registry of datasets: each kind of report with its fields, history, refresh offsets and row model.
+"""The registry of datasets: one entry makes the requests, decoder, table, view, Dagster asset and data dictionary of a dataset.
 
-A new dataset is one entry here and one row model in `ingest.rows`; nothing else changes. The entry says what is asked of Amazon and
-when; the row model says what its rows look like, what they are told by, and whether they have an hour.
+A new dataset is one entry here and the migration that `make migration` writes for it.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import cached_property
 from types import MappingProxyType
 from typing import Literal
 
-from bidbeacon_pipelines.ingest.rows import (
+from bidbeacon_pipelines.reports.fields import (
+    AD,
+    AD_GROUP,
     AD_PRODUCT_FIELD,
+    BASE,
+    CAMPAIGN,
+    CAMPAIGN_NAME,
+    CONVERSIONS,
+    COST_TYPE,
+    COUNTRY_FIELD,
+    CURRENCY_FIELD,
+    DATE_FIELD,
+    FROM_CLICKS,
+    HALO,
+    HALO_ORDERS,
     HOUR_FIELD,
-    OTHER_SPELLINGS,
-    HourlyProductRow,
-    HourlyTargetRow,
-    ProductRow,
-    ReportRow,
-    SearchTermRow,
-    TargetRow,
+    MARKETPLACE,
+    MATCH_TYPE,
+    OTHER_COUNTRY_NAMES,
+    PLACEMENT,
+    PRODUCT,
+    PROMOTED,
+    PURCHASED_MARKETPLACE,
+    PURCHASED_PRODUCT,
+    SEARCH_TERM,
+    SKU,
+    SPONSORED_BRANDS,
+    SPONSORED_DISPLAY,
+    SPONSORED_PRODUCTS,
+    TARGET_VALUE,
+    AskedReport,
+    Dimension,
+    Metric,
+    new_to_brand,
+    viewable,
 )
 
 Grain = Literal["day", "hour"]
@@ -37,191 +62,309 @@ class UnknownDatasetError(LookupError):
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """One kind of report: grain times entity.
+    """One kind of report: a grain, dimensions, metrics and ad products.
 
     Attributes:
-        name: Its key everywhere, for example `daily_targets`.
+        name: Its key everywhere, for example `daily_targets`; the analysts' view is `reports.` and this.
         title: What a person reads.
         grain: What one row's time is: an account-local day, or an hour of one.
         entity: What the metrics are told by, in words.
-        fields: What is asked of Amazon, in this order; no finer dimension than the entity's own.
-        row_model: What a row must look like; its aliases are among `fields`.
-        ad_products: The ad products whose rows are asked for, in Amazon's spelling of filters.
-        history_months: How far back Amazon serves it in calendar months; exactly one of months and days.
-        history_days: The same in days.
+        dimensions: What tells rows apart, and what they are called; beside day, hour, country, currency and ad product, which all have.
+        metrics: The figures.
+        groups: The ad products that are asked for in one report each time, since they have the same dimensions.
         longest_period_days: Most days that one report may span, both ends counted.
         refresh_offsets: Days after the window's date at whose local midnight a refresh falls due, ascending.
-        asset_name: The Dagster asset that holds it.
+        asset_name: The Dagster asset that holds it, and its table.
         usual_latency: How long Amazon usually takes, so when the first poll is worth making.
-        reconciles_with: The dataset that its totals of a day are compared with.
+        reconciles_with: The dataset that its totals of a day are compared with; None where Amazon promises nothing about them.
         reconciles: How they have to compare, as far as Amazon promises: `equal`, `close` (from another pipeline), or
             `not above` (only a part of the rows is reported).
+        history_months: How far back Amazon serves it in calendar months; exactly one of months and days.
+        history_days: The same in days.
+        history_of: Ad products that are served for fewer days than that, with their days.
     """
 
     name: str
     title: str
     grain: Grain
     entity: str
-    fields: tuple[str, ...]
-    row_model: type[ReportRow]
+    dimensions: tuple[Dimension, ...]
+    metrics: tuple[Metric, ...]
+    groups: tuple[tuple[str, ...], ...]
     longest_period_days: int
     refresh_offsets: tuple[int, ...]
     asset_name: str
     usual_latency: timedelta
-    reconciles_with: str
+    reconciles_with: str | None = None
     reconciles: Reconciles = "equal"
     history_months: int | None = None
     history_days: int | None = None
-    ad_products: tuple[str, ...] = ("SPONSORED_PRODUCTS",)
+    history_of: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}), hash=False)
 
     def __post_init__(self) -> None:
         """Refuse an entry that the window rules or the load could not work with."""
-        if (self.history_months is None) == (self.history_days is None):
-            raise ValueError(f"{self.name}: expected exactly one of history_months and history_days")
-        if self.longest_period_days < 1:
-            raise ValueError(f"{self.name}: expected longest_period_days of 1 or more")
-        if not self.refresh_offsets or self.refresh_offsets[0] < 1:
-            raise ValueError(f"{self.name}: expected refresh offsets of 1 or more days")
-        if list(self.refresh_offsets) != sorted(set(self.refresh_offsets)):
-            raise ValueError(f"{self.name}: expected ascending refresh offsets, got: {self.refresh_offsets}")
-        self._check_row_model()
-
-    def _check_row_model(self) -> None:
-        read = {str(field.alias) for field in self.row_model.model_fields.values()}
-        if not read <= set(self.fields):
-            raise ValueError(
-                f"{self.name}: expected fields with {sorted(read - set(self.fields))}, which its rows need"
-            )
-        if (HOUR_FIELD in read) != (self.grain == "hour"):
-            raise ValueError(
-                f"{self.name}: expected {HOUR_FIELD} in the rows of hourly datasets, and of no other"
-            )
+        for is_possible, expected in (
+            (
+                (self.history_months is None) != (self.history_days is None),
+                "exactly one of history_months and history_days",
+            ),
+            (self.longest_period_days >= 1, "longest_period_days of 1 or more"),
+            (
+                bool(self.refresh_offsets) and self.refresh_offsets[0] >= 1,
+                "refresh offsets of 1 or more days",
+            ),
+            (
+                list(self.refresh_offsets) == sorted(set(self.refresh_offsets)),
+                f"ascending refresh offsets, got: {self.refresh_offsets}",
+            ),
+            (len(set(self.columns)) == len(self.columns), f"columns of different names, got: {self.columns}"),
+            (any(one.is_key for one in self.dimensions), "a dimension that is a key"),
+            (bool(self.metrics), "a metric"),
+            (len(set(self.ad_products)) == len(self.ad_products) > 0, "each ad product in one group"),
+        ):
+            if not is_possible:
+                raise ValueError(f"{self.name}: expected {expected}")
 
     @property
     def table(self) -> str:
         """The Postgres table that holds it."""
-        return "performance_hourly" if self.grain == "hour" else "performance_daily"
+        return self.asset_name
+
+    @property
+    def is_hourly(self) -> bool:
+        """Whether its rows are of hours."""
+        return self.grain == "hour"
+
+    @property
+    def told(self) -> list[Dimension | Metric]:
+        """Its dimensions and metrics."""
+        return [*self.dimensions, *self.metrics]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Its dimensions' and metrics' columns."""
+        return tuple(one.column for one in self.told)
+
+    @property
+    def keys(self) -> tuple[Dimension, ...]:
+        """The dimensions that tell rows apart."""
+        return tuple(one for one in self.dimensions if one.is_key)
+
+    @property
+    def names_targets(self) -> bool:
+        """Whether its rows name the target they belong to, by text; which target that is, is found out by us."""
+        return TARGET_VALUE.column in self.columns
+
+    @property
+    def ad_products(self) -> tuple[str, ...]:
+        """The ad products that it has."""
+        return tuple(product for group in self.groups for product in group)
+
+    @property
+    def other_names(self) -> dict[str, str]:
+        """Fields that Amazon has renamed, with the other name."""
+        renamed = {one.field: one.other_names[0] for one in self.dimensions if one.other_names}
+        return {COUNTRY_FIELD: OTHER_COUNTRY_NAMES[0]} | renamed
+
+    @cached_property
+    def reports(self) -> tuple[AskedReport, ...]:
+        """The reports that a period of it is asked for in, one for each group of ad products."""
+        asked = [tuple(one for one in group if one not in _NOT_ASKED_PRODUCTS) for group in self.groups]
+        return tuple(AskedReport(group, self.fields_for(group)) for group in asked if group)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields of its first report."""
+        return self.reports[0].fields
+
+    def fields_for(self, ad_products: Iterable[str]) -> tuple[str, ...]:
+        """Return what is asked of Amazon in a report of these ad products: every field that any of them has."""
+        asked = set(ad_products)
+        time = (DATE_FIELD, HOUR_FIELD) if self.is_hourly else (DATE_FIELD,)
+        told = [one.field for one in self.told if asked & set(one.ad_products)]
+        return (
+            *time,
+            CURRENCY_FIELD,
+            AD_PRODUCT_FIELD,
+            COUNTRY_FIELD,
+            *(one for one in told if one not in _NOT_ASKED_FIELDS),
+        )
+
+
+ONLY_SPONSORED_PRODUCTS = True
+"""Whether only those datasets, ad products and fields are asked for that the sandbox plays by now; all have their tables."""
+_NOT_ASKED_PRODUCTS = {SPONSORED_BRANDS, SPONSORED_DISPLAY} if ONLY_SPONSORED_PRODUCTS else set()
+_NOT_ASKED_FIELDS = (
+    {SKU.field, *(one.field for one in (*PROMOTED, *HALO, *HALO_ORDERS))}
+    if ONLY_SPONSORED_PRODUCTS
+    else set()
+)
+_NOT_ASKED_DATASETS = (
+    {"daily_campaigns", "hourly_campaigns", "daily_placements", "daily_purchased_products"}
+    if ONLY_SPONSORED_PRODUCTS
+    else set()
+)
 
 
 def spelled(fields: Iterable[str], spellings: Mapping[str, str]) -> tuple[str, ...]:
     """Return fields as Amazon is to be asked for them, given the spellings that differ from ours."""
-    return tuple(spellings.get(field, field) for field in fields)
+    return tuple(spellings.get(one, one) for one in fields)
 
 
-def find_other_spelling(fields: Iterable[str], refusal: str) -> dict[str, str]:
+def find_other_spelling(dataset: Dataset, fields: Iterable[str], refusal: str) -> dict[str, str]:
     """Return our field and its other name, for the fields that a refusal as unknown names.
 
     Args:
-        fields: Our own names of what was asked for.
+        dataset: What was asked for.
+        fields: Our own names of the fields.
         refusal: Amazon's words; where they name none of these fields, any of them may be meant.
     """
-    renamed = {field: OTHER_SPELLINGS[field] for field in fields if field in OTHER_SPELLINGS}
+    renamed = {one: other for one, other in dataset.other_names.items() if one in set(fields)}
     named = {ours: other for ours, other in renamed.items() if ours in refusal or other in refusal}
     return named or renamed
 
 
-_METRIC_FIELDS = (
-    "metric.impressions",
-    "metric.clicks",
-    "metric.purchases",
-    "metric.sales",
-    "metric.totalCost",
-)
-_AD_FIELDS = (
-    "budgetCurrency.value",
-    AD_PRODUCT_FIELD,
-    "campaign.id",
-    "campaign.name",
-    "campaign.country",
-    "adGroup.id",
-    "adGroup.name",
-    "ad.id",
-)
-_TARGET_FIELDS = ("target.value", "target.matchType")
-_PRODUCT_FIELDS = ("advertisedProduct.id", "advertisedProduct.marketplace")
+_SP, _SB, _SD = SPONSORED_PRODUCTS, SPONSORED_BRANDS, SPONSORED_DISPLAY
 
-
-def fields_of_day(*entity_fields: str) -> tuple[str, ...]:
-    """Give the fields of a daily report whose rows are told by these beside the ad."""
-    return ("date.value", *_AD_FIELDS, *entity_fields, *_METRIC_FIELDS)
-
-
-def fields_of_hour(*entity_fields: str) -> tuple[str, ...]:
-    """Give the fields of an hourly report whose rows are told by these beside the ad."""
-    return ("date.value", HOUR_FIELD, *_AD_FIELDS, *entity_fields, *_METRIC_FIELDS)
-
-
-DAILY_TARGETS = Dataset(
-    name="daily_targets",
-    title="Daily performance by target",
+DAILY_CAMPAIGNS = Dataset(
+    name="daily_campaigns",
+    title="Daily performance by campaign",
     grain="day",
-    entity="target",
-    fields=fields_of_day(*_TARGET_FIELDS),
-    row_model=TargetRow,
+    entity="campaign",
+    dimensions=(CAMPAIGN, CAMPAIGN_NAME, COST_TYPE),
+    metrics=(*BASE, *viewable(_SB, _SD), *new_to_brand(_SB, _SD), *PROMOTED, *HALO),
+    groups=((_SP, _SB, _SD),),
     history_months=24,
     longest_period_days=120,
     refresh_offsets=(1, 3, 5, 7, 14, 30, 60),
-    asset_name="daily_target_performance",
+    asset_name="daily_campaign_performance",
     usual_latency=timedelta(minutes=3),
-    reconciles_with="daily_products",
+    reconciles_with="daily_targets",
 )
-HOURLY_TARGETS = Dataset(
-    name="hourly_targets",
-    title="Hourly performance by target",
+HOURLY_CAMPAIGNS = Dataset(
+    name="hourly_campaigns",
+    title="Hourly performance by campaign",
     grain="hour",
-    entity="target",
-    fields=fields_of_hour(*_TARGET_FIELDS),
-    row_model=HourlyTargetRow,
+    entity="campaign",
+    dimensions=(CAMPAIGN,),
+    metrics=BASE,
+    groups=((_SP,),),
     history_days=14,
     longest_period_days=14,
     refresh_offsets=(1, 3, 13),
-    asset_name="hourly_target_performance",
+    asset_name="hourly_campaign_performance",
     usual_latency=timedelta(minutes=5),
-    reconciles_with="daily_targets",
+    reconciles_with="daily_campaigns",
     reconciles="close",
 )
+DAILY_PLACEMENTS = replace(
+    DAILY_CAMPAIGNS,
+    name="daily_placements",
+    title="Daily performance by placement",
+    entity="placement",
+    dimensions=(CAMPAIGN, PLACEMENT),
+    metrics=(*BASE, *viewable(_SB)),
+    groups=((_SP, _SB),),
+    asset_name="daily_placement_performance",
+    reconciles_with="daily_campaigns",
+)
+DAILY_TARGETS = replace(
+    DAILY_CAMPAIGNS,
+    name="daily_targets",
+    title="Daily performance by target",
+    entity="target",
+    dimensions=(CAMPAIGN, AD_GROUP, TARGET_VALUE, MATCH_TYPE),
+    metrics=(*BASE, *PROMOTED, *HALO),
+    asset_name="daily_target_performance",
+    reconciles_with="daily_products",
+)
+HOURLY_TARGETS = replace(
+    HOURLY_CAMPAIGNS,
+    name="hourly_targets",
+    title="Hourly performance by target",
+    entity="target",
+    dimensions=DAILY_TARGETS.dimensions,
+    asset_name="hourly_target_performance",
+    reconciles_with="daily_targets",
+)
 DAILY_PRODUCTS = replace(
-    DAILY_TARGETS,
+    DAILY_CAMPAIGNS,
     name="daily_products",
     title="Daily performance by advertised product",
     entity="product",
-    fields=fields_of_day(*_PRODUCT_FIELDS),
-    row_model=ProductRow,
+    dimensions=(CAMPAIGN, AD_GROUP, AD, PRODUCT, SKU, MARKETPLACE),
+    metrics=BASE,
+    groups=((_SP, _SD), (_SB,)),
     asset_name="daily_product_performance",
     reconciles_with="daily_targets",
 )
 HOURLY_PRODUCTS = replace(
-    HOURLY_TARGETS,
+    HOURLY_CAMPAIGNS,
     name="hourly_products",
     title="Hourly performance by advertised product",
     entity="product",
-    fields=fields_of_hour(*_PRODUCT_FIELDS),
-    row_model=HourlyProductRow,
+    dimensions=(CAMPAIGN, AD_GROUP, AD, PRODUCT, MARKETPLACE),
     asset_name="hourly_product_performance",
     reconciles_with="daily_products",
 )
 DAILY_SEARCH_TERMS = replace(
-    DAILY_TARGETS,
+    DAILY_CAMPAIGNS,
     name="daily_search_terms",
     title="Daily performance by search term",
     entity="target and search term",
-    fields=fields_of_day(*_TARGET_FIELDS, "searchTerm.value"),
-    row_model=SearchTermRow,
+    dimensions=(*DAILY_TARGETS.dimensions, SEARCH_TERM),
+    metrics=BASE,
+    groups=((_SP, _SB),),
     asset_name="daily_search_term_performance",
     reconciles_with="daily_targets",
     reconciles="not above",
 )
 
-_REGISTRY = {
-    dataset.name: dataset
-    for dataset in (DAILY_TARGETS, HOURLY_TARGETS, DAILY_PRODUCTS, HOURLY_PRODUCTS, DAILY_SEARCH_TERMS)
-}
+
+def _of(dimension: Dimension, *ad_products: str) -> Dimension:
+    return replace(dimension, ad_products=ad_products)
+
+
+DAILY_PURCHASED_PRODUCTS = replace(
+    DAILY_CAMPAIGNS,
+    name="daily_purchased_products",
+    title="Daily conversions by purchased product",
+    entity="purchased product",
+    dimensions=(
+        CAMPAIGN,
+        _of(AD_GROUP, _SP, _SD),
+        _of(TARGET_VALUE, _SP),
+        _of(MATCH_TYPE, _SP),
+        _of(PRODUCT, _SP),
+        _of(SKU, _SP),
+        PURCHASED_PRODUCT,
+        PURCHASED_MARKETPLACE,
+    ),
+    metrics=(*CONVERSIONS, *PROMOTED, *HALO_ORDERS, *HALO, *FROM_CLICKS, *new_to_brand(_SB)),
+    groups=((_SP,), (_SB,), (_SD,)),
+    asset_name="daily_purchased_product_performance",
+    reconciles_with=None,
+)
+
+ALL_DATASETS = (
+    DAILY_CAMPAIGNS,
+    HOURLY_CAMPAIGNS,
+    DAILY_PLACEMENTS,
+    DAILY_TARGETS,
+    HOURLY_TARGETS,
+    DAILY_PRODUCTS,
+    HOURLY_PRODUCTS,
+    DAILY_SEARCH_TERMS,
+    DAILY_PURCHASED_PRODUCTS,
+)
+"""Every dataset that has a table, in the order in which people should see them."""
+_REGISTRY = {one.name: one for one in ALL_DATASETS if one.name not in _NOT_ASKED_DATASETS}
 DATASETS: Mapping[str, Dataset] = MappingProxyType(_REGISTRY)
-"""Every dataset by its name, in the order in which people should see them."""
+"""Every dataset that is asked for, by its name."""
 
 
 def get_dataset(name: str) -> Dataset:
-    """Give the dataset of this name.
+    """Return the dataset of this name.
 
     Raises:
         UnknownDatasetError: There is none.

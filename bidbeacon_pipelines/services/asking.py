@@ -20,7 +20,6 @@ from bidbeacon_pipelines.amazon_ads.reports import (
     create_report,
     retrieve_report,
 )
-from bidbeacon_pipelines.ingest.rows import OTHER_SPELLINGS
 from bidbeacon_pipelines.reports import transitions
 from bidbeacon_pipelines.reports.datasets import find_other_spelling, get_dataset, spelled
 from bidbeacon_pipelines.reports.lifecycle import Failure
@@ -84,7 +83,9 @@ def _create(bench: Workbench, account: AdsAccount, request: Request, tries: Trie
             report = _create_spelled(bench, account, request, known | learned, tries)
             break
         except UnknownField as error:
-            others = find_other_spelling(get_dataset(request.dataset).fields, error.reason)
+            dataset = get_dataset(request.dataset)
+            fields = dataset.fields_for(request.ad_products)
+            others = find_other_spelling(dataset, fields, error.reason)
             new = {ours: ours if ours in known else other for ours, other in others.items()}
             if not new.keys() - learned.keys():
                 raise  # both names of a field are refused
@@ -103,8 +104,8 @@ def _create_spelled(
         bench.client,
         account.region,
         request.account_id,
-        fields=spelled(dataset.fields, spellings),
-        row_filter=ad_product_filter(dataset.ad_products),
+        fields=spelled(dataset.fields_for(request.ad_products), spellings),
+        row_filter=ad_product_filter(request.ad_products),
         start=request.start_date,
         end=request.end_date,
         tries=tries,
@@ -159,9 +160,10 @@ def _is_same(report: Report, request: Request) -> bool:
     """
     dataset = get_dataset(request.dataset)
     same_days = {(p.start, p.end) for p in report.periods} == {(request.start_date, request.end_date)}
-    same_rows = report.row_filter in (None, ad_product_filter(dataset.ad_products))
-    ours = {other: name for name, other in OTHER_SPELLINGS.items()}
-    return same_days and same_rows and set(spelled(report.fields, ours)) == set(dataset.fields)
+    same_rows = report.row_filter in (None, ad_product_filter(request.ad_products))
+    ours = {other: name for name, other in dataset.other_names.items()}
+    fields = dataset.fields_for(request.ad_products)
+    return same_days and same_rows and set(spelled(report.fields, ours)) == set(fields)
 
 
 def _refused(

@@ -13,6 +13,7 @@ from bidbeacon_pipelines.reports.claims import (
     Quarantine,
     Verdict,
     judge_freshness,
+    judge_incomparable,
     judge_quarantine,
     judge_reconciliation,
 )
@@ -66,6 +67,8 @@ def _judge_freshness(connection: Connection, dataset: Dataset, due_before: datet
 
 
 def _reconcile(connection: Connection, dataset: Dataset, hourly_difference: float) -> Verdict:
+    if dataset.reconciles_with is None:
+        return judge_incomparable()
     other = get_dataset(dataset.reconciles_with)
     compared, differences = compare_totals(
         connection,

@@ -36,7 +36,6 @@ from bidbeacon_pipelines.amazon_ads.portfolios import list_portfolios
 from bidbeacon_pipelines.amazon_ads.report_files import MOST_SIGNINGS
 from bidbeacon_pipelines.ingest.decode import BrokenPartError, iter_values
 from bidbeacon_pipelines.ingest.entities import EntityProblems, read_entities
-from bidbeacon_pipelines.ingest.targets import TargetIndex
 from bidbeacon_pipelines.services.download_folders import download_folder
 from bidbeacon_pipelines.services.people import is_credential_error, note_refusal
 from bidbeacon_pipelines.services.workbench import Workbench
@@ -51,12 +50,11 @@ from bidbeacon_pipelines.store.entities import (
     find_export_in_flight,
     insert_export,
     list_kinds_done,
-    list_targets,
     merge_entities,
     replace_problems,
 )
-from bidbeacon_pipelines.store.performance import lock_rows
-from bidbeacon_pipelines.store.resolution import list_unresolved_targets, move_resolved_rows
+from bidbeacon_pipelines.store.loads import lock_rows
+from bidbeacon_pipelines.store.merging import resolve_targets
 from bidbeacon_sessions import SessionRecorder
 
 KINDS: tuple[ExportKind, ...] = get_args(ExportKind)
@@ -306,11 +304,5 @@ def _resolve(bench: Workbench, session: SessionRecorder, account: Account) -> No
     with bench.engine.begin() as connection:
         set_entities_synced(connection, account, bench.now())
         lock_rows(connection, account)
-        unresolved = list_unresolved_targets(connection, account)
-        if not unresolved:
-            return
-        index = TargetIndex(list_targets(connection, account))
-        known = [(row.entity_id, target) for row in unresolved if (target := index.resolve(row)) is not None]
-        if known:
-            moved = move_resolved_rows(connection, account, known)
-            session.add_in(connection, TargetsResolved(account=account.account_key, rows=moved))
+        if resolved := resolve_targets(connection, account.id):
+            session.add_in(connection, TargetsResolved(account=account.account_key, rows=resolved))

@@ -6,37 +6,26 @@ any more, and it waits for a load of the same account to end.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 
 from sqlalchemy import Connection, Engine
 
 from bidbeacon_pipelines.actions import QuarantineReplayed
-from bidbeacon_pipelines.ingest.field_types import as_country
 from bidbeacon_pipelines.ingest.part_text import read_object
 from bidbeacon_pipelines.ingest.rows import (
     BadRow,
     CheckedRow,
-    ForeignRow,
-    GoodRow,
-    OtherProductRow,
-    ReportRow,
+    NotWaitedFor,
+    OtherRow,
     RowCheck,
+    WaitingAccount,
+    stage_columns,
 )
-from bidbeacon_pipelines.ingest.staging import RowStage
-from bidbeacon_pipelines.ingest.targets import TargetIndex
 from bidbeacon_pipelines.reports.datasets import Dataset, get_dataset
 from bidbeacon_pipelines.store.accounts import Account, count_countries, get_account
-from bidbeacon_pipelines.store.entities import list_targets
-from bidbeacon_pipelines.store.performance import (
-    Scope,
-    compare_windows,
-    lock_rows,
-    merge_windows,
-    tally_windows,
-)
-from bidbeacon_pipelines.store.performance_tables import PERFORMANCE_TABLES
+from bidbeacon_pipelines.store.loads import ReportScope, lock_rows, window_values
+from bidbeacon_pipelines.store.merging import WindowTotals, merge_windows, total_windows
 from bidbeacon_pipelines.store.quarantine import (
-    LoadedReport,
     QuarantinedReport,
     RawRow,
     change_bad_counts,
@@ -50,38 +39,28 @@ from bidbeacon_pipelines.store.quarantine import (
     release_rows,
     stage_held_rows,
 )
-from bidbeacon_pipelines.store.staging import OverfullKeysError, gather_rows, open_stage
+from bidbeacon_pipelines.store.staging import gather_rows, open_stage
 from bidbeacon_pipelines.store.summaries import lock_summary
 from bidbeacon_sessions import SessionRecorder
 
 
 @dataclass
 class _Sorted:
-    """The quarantined rows of one report, checked anew."""
+    """The quarantined rows of one report, checked anew: lines of those that are understood, by id, with their day."""
 
-    understood: list[tuple[RawRow, GoodRow[ReportRow]]] = field(default_factory=list)
+    understood: dict[int, tuple[date, str]] = field(default_factory=dict)
     foreign: list[int] = field(default_factory=list)
     kept: list[tuple[int, date | None, str]] = field(default_factory=list)
 
     @property
     def days(self) -> list[date]:
         """The windows that get rows."""
-        return sorted({good.row.window_date for _, good in self.understood})
+        return sorted({day for day, _ in self.understood.values()})
 
     @property
     def released(self) -> list[int]:
         """The rows that leave quarantine, by id."""
-        return [*(raw.id for raw, _ in self.understood), *self.foreign]
-
-    def keep_if(self, find_reason: Callable[[GoodRow[ReportRow]], str | None]) -> None:
-        """Let rows stay for which there is a reason."""
-        understood, self.understood = self.understood, []
-        for raw, good in understood:
-            reason = find_reason(good)
-            if reason is None:
-                self.understood.append((raw, good))
-            else:
-                self.kept.append((raw.id, good.row.window_date, reason))
+        return [*self.understood, *self.foreign]
 
 
 def replay_quarantine(
@@ -124,20 +103,21 @@ def _replay_report(
     held = find_loaded_report(connection, account, dataset.name, report.request_id)
     if held.data_as_of is None:
         return None
-    scope = Scope(account, dataset.name, report.request_id, held.data_as_of)
-    rows = list_raw_rows(connection, scope)
+    period = held.start_date, held.end_date
+    scope = ReportScope(dataset, report.request_id, held.data_as_of, tuple(held.ad_products), period)
+    rows = list_raw_rows(connection, account, scope)
     if not rows:
         return None
-    has_one_country = count_countries(connection, account.account_id) == 1
-    checked = _check(rows, dataset, account, held, has_one_country=has_one_country)
-    _stage(connection, scope, dataset, checked)
-    before = count_bad_rows(connection, scope, held.days)
+    checked = _sort(_check_of(connection, account, scope, held.days), rows)
+    if checked.understood:
+        _stage(connection, account, scope, checked)
+    before = count_bad_rows(connection, account, scope, held.days)
     release_rows(connection, checked.released)
     keep_rows(connection, checked.kept)
-    after = count_bad_rows(connection, scope, held.days)
-    change_bad_counts(connection, scope, {day: after[day] - before[day] for day in held.days})
+    after = count_bad_rows(connection, account, scope, held.days)
+    change_bad_counts(connection, account, scope, {day: after[day] - before[day] for day in held.days})
     if checked.understood:
-        _merge(connection, scope, dataset, checked)
+        _merge(connection, account, scope, checked.days)
     return QuarantineReplayed(
         account=account.account_key,
         dataset=dataset.name,
@@ -149,69 +129,58 @@ def _replay_report(
     )
 
 
-def _check(
-    rows: Sequence[RawRow], dataset: Dataset, account: Account, held: LoadedReport, *, has_one_country: bool
-) -> _Sorted:
-    """Sort rows by what they are now; one that belongs to a window that holds another report stays untouched."""
-    asked = [held.start_date + timedelta(days=n) for n in range((held.end_date - held.start_date).days + 1)]
-    check = RowCheck(
-        dataset.row_model,
-        as_country(account.country_code),
-        account.time_zone,
-        frozenset(asked),
-        frozenset(dataset.ad_products),
-        has_one_country=has_one_country,
+def _check_of(connection: Connection, account: Account, scope: ReportScope, days: Sequence[date]) -> RowCheck:
+    """Return the check that the load made, of the windows that hold the report still."""
+    return RowCheck(
+        scope.dataset,
+        [WaitingAccount(account.id, account.country_code, account.time_zone, frozenset(days))],
+        ad_products=scope.ad_products,
+        period=scope.period,
+        has_one_country=count_countries(connection, account.account_id) == 1,
     )
+
+
+def _sort(check: RowCheck, rows: Sequence[RawRow]) -> _Sorted:
+    """Sort rows by what they are now; one that belongs to a window that holds another report stays untouched."""
     result = _Sorted()
     for row in rows:
         match _check_again(check, row):
-            case BadRow() as bad:
-                result.kept.append((row.id, bad.window_date, bad.reason))
-            case GoodRow() as good if good.row.window_date not in held.days:
+            case str(line):
+                result.understood[row.id] = date.fromisoformat(line.split("\t", 2)[1]), line
+            case BadRow(reason=reason, window_date=day):
+                result.kept.append((row.id, day, reason))
+            case OtherRow(kind=NotWaitedFor.DAY):
                 result.kept.append((row.id, row.window_date, row.reason))
-            case GoodRow() as good:
-                result.understood.append((row, good))
-            case ForeignRow() | OtherProductRow():
+            case OtherRow():
                 result.foreign.append(row.id)
     return result
 
 
-def _check_again(check: RowCheck[ReportRow], row: RawRow) -> CheckedRow[ReportRow]:
+def _check_again(check: RowCheck, row: RawRow) -> CheckedRow:
     """Check a row as the load did, from the same text; one that can't be read stays bad and stops no other."""
     try:
-        return check(row.row_number, read_object(row.raw))
+        return check(check.decoder.values_of(read_object(row.raw)))
     except (ValueError, RecursionError) as error:
-        return BadRow(row.row_number, f"expected a JSON object, got: {error}", row.window_date)
+        return BadRow(f"expected a JSON object, got: {error}", None, row.window_date)
 
 
-def _stage(connection: Connection, scope: Scope, dataset: Dataset, checked: _Sorted) -> None:
+def _stage(connection: Connection, account: Account, scope: ReportScope, checked: _Sorted) -> None:
     """Stage what is understood beside what its windows hold; what would add up to more than a column holds stays in quarantine."""
-    if not checked.understood:
-        return
-    table = PERFORMANCE_TABLES[dataset.table]
-    targets = TargetIndex(list_targets(connection, scope.account))
-    attempt = connection.begin_nested()
-    try:
-        with open_stage(connection) as staged:
-            stage = RowStage(staged, targets)
-            for _, good in checked.understood:
-                stage.add_good(good)
-        stage_held_rows(connection, table, scope, checked.days)
-        gather_rows(connection, table)
-    except OverfullKeysError as error:
-        attempt.rollback()
-        checked.keep_if(RowStage(staged, targets, error.keys).find_overfull)
-        _stage(connection, scope, dataset, checked)
-    else:
-        attempt.commit()
+    with open_stage(connection, scope.dataset, stage_columns(scope.dataset)) as stage:
+        stage.good([f"{line}\t{number}" for number, (_, line) in checked.understood.items()])
+    stage_held_rows(connection, account, scope, checked.days)
+    for row in gather_rows(connection, scope.dataset):
+        del checked.understood[row.row_number]
+        checked.kept.append((row.row_number, row.window_date, row.reason))
 
 
-def _merge(connection: Connection, scope: Scope, dataset: Dataset, checked: _Sorted) -> None:
+def _merge(connection: Connection, account: Account, scope: ReportScope, days: Sequence[date]) -> None:
     """Add the staged rows to their windows: summed into an existing key or inserted, exactly as the load would have done."""
-    table = PERFORMANCE_TABLES[dataset.table]
-    compared = compare_windows(connection, table, scope, checked.days)
-    tallies = tally_windows(connection, scope, checked.days, compared=compared)
-    merge_windows(connection, table, scope, checked.days, compared=compared)
-    forget_restatements_of_first_loads(connection, scope, checked.days)
-    lock_summary(connection, scope.account)
-    recount_windows(connection, scope, tallies)
+    values = scope.values | window_values([(account, day) for day in days])
+    merge_windows(connection, scope.dataset, values)
+    forget_restatements_of_first_loads(connection, account, scope, days)
+    totals = total_windows(connection, scope.dataset, values)
+    lock_summary(connection, account)
+    recount_windows(
+        connection, account, scope, {day: totals.get((account.id, day), WindowTotals()) for day in days}
+    )

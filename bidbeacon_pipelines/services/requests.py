@@ -26,8 +26,7 @@ from bidbeacon_pipelines.actions import (
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, AuthError, NotFound, Rejected
 from bidbeacon_pipelines.amazon_ads.ledger import Tries
 from bidbeacon_pipelines.amazon_ads.reports import Report, ReportStatus
-from bidbeacon_pipelines.ingest.load import LoadRules, load_report
-from bidbeacon_pipelines.ingest.targets import TargetIndex
+from bidbeacon_pipelines.ingest.load import LoadRules, Waiting, load_report
 from bidbeacon_pipelines.reports import transitions
 from bidbeacon_pipelines.reports.datasets import Dataset, get_dataset
 from bidbeacon_pipelines.reports.lifecycle import (
@@ -78,9 +77,9 @@ from bidbeacon_pipelines.store.ads_accounts import (
     replan_released,
     set_longest_period,
 )
-from bidbeacon_pipelines.store.entities import list_targets
+from bidbeacon_pipelines.store.loads import ReportScope, lock_rows
 from bidbeacon_pipelines.store.locks import LockTakenError
-from bidbeacon_pipelines.store.performance import Scope, lock_rows
+from bidbeacon_pipelines.store.partitions import ensure_partitions
 from bidbeacon_pipelines.store.requests import (
     ClaimLostError,
     Request,
@@ -153,7 +152,6 @@ class _Driver:
         self._state = state_of(request)
         self._report: Report | None = None
         self._refused = False
-        self._rows = 0
         with bench.engine.begin() as connection:
             self._ads_account = get_ads_account_by_id(connection, request.account_id)
             countries = list_countries(connection, request.account_id)
@@ -424,58 +422,60 @@ class _Driver:
         )
 
     def _load_parts(self, report: Report, parts: list[Path]) -> None:
-        """Load the windows of one country after another, each in a transaction of its own: a run that dies in between leaves the others waiting."""
-        for key in list(self._windows):
-            self._load_country(report, parts, self._countries[key])
-            del self._windows[key]
-        if self._state.status is not RequestStatus.LOADED:  # nothing waits for it any more
-            self._store(self._answered(transitions.Loaded()))
-
-    def _load_country(self, report: Report, parts: list[Path], account: Account) -> None:
-        """Load, and record what was loaded, in one transaction that only the holder of the claim can commit."""
+        """Load the windows of all countries, and record what was loaded, in one transaction that only the holder of the claim can commit."""
         started = self._bench.now()
-        windows = self._windows[account.account_key]
-        scope = Scope(
-            account, self._dataset.name, self._request.id, self._state.sent_at or self._state.created_at
-        )
+        if not self._windows:  # nothing waits for it any more
+            self._store(self._answered(transitions.Loaded()))
+            return
+        ensure_partitions(self._bench.engine, self._dataset, self._request.start_date, self._request.end_date)
+        state = self._answered(transitions.Loaded())
         with self._bench.engine.begin() as connection:
             hold_claim(connection, self._request.id, self._session.session_id)
-            lock_rows(connection, account)  # before targets are read: a sync resolves before or after us
-            index = TargetIndex(list_targets(connection, account))
-            result = load_report(
-                connection,
-                scope,
-                self._dataset,
-                windows,
-                parts,
-                targets=index,
-                rules=self._rules(account, windows, scope.data_as_of),
-                period=(self._request.start_date, self._request.end_date),
-            )
+            for key in sorted(
+                self._windows
+            ):  # in one order, or two reports at once could wait for each other
+                lock_rows(connection, self._countries[key])
+            results = load_report(connection, self._scope, self._waiting, parts)
             size = sum(part.stat().st_size for part in parts)
             seconds = (self._bench.now() - started).total_seconds()
-            more = len(self._windows) > 1
-            request = {
-                "account": account.account_key,
-                "dataset": self._dataset.name,
-                "request_id": self._request.id,
-                "more_countries": more,
-            }
-            facts = LoadFacts(request, report.report_id, account.currency_code, len(parts), size, seconds)
-            for action in told_of_load(result, facts):
-                self._session.add_in(connection, action)
+            for number, (key, result) in enumerate(results.items(), start=1):
+                request = {
+                    "account": key,
+                    "dataset": self._dataset.name,
+                    "request_id": self._request.id,
+                    "more_countries": number < len(results),
+                }
+                currency = self._countries[key].currency_code
+                facts = LoadFacts(request, report.report_id, currency, len(parts), size, seconds)
+                for action in told_of_load(result, facts):
+                    self._session.add_in(connection, action)
             self._replan_released(connection)
-            self._rows += result.rows
-            state = self._state if more else self._answered(transitions.Loaded())
-            columns = {"part_count": len(parts), "byte_count": size, "row_count": self._rows}
-            update_request(
-                connection,
-                self._request.id,
-                self._session.session_id,
-                **columns_of(state, started),
-                **columns,
-            )
+            columns = {"part_count": len(parts), "byte_count": size}
+            columns["row_count"] = sum(result.rows for result in results.values())
+            session_id = self._session.session_id
+            update_request(connection, self._request.id, session_id, **columns_of(state, started), **columns)
+        self._windows.clear()
         self._state = state
+
+    @property
+    def _scope(self) -> ReportScope:
+        return ReportScope(
+            self._dataset,
+            self._request.id,
+            self._state.sent_at or self._state.created_at,
+            tuple(self._request.ad_products),
+            (self._request.start_date, self._request.end_date),
+        )
+
+    @property
+    def _waiting(self) -> list[Waiting]:
+        """The windows that wait for the report, by account."""
+        as_of = self._scope.data_as_of
+        return [
+            Waiting(account, windows, self._rules(account, windows, as_of))
+            for key, windows in self._windows.items()
+            if (account := self._countries[key])
+        ]
 
     def _rules(self, account: Account, windows: Sequence[Window], data_as_of: datetime) -> LoadRules:
         zone, now = account.time_zone, self._bench.now()

@@ -15,6 +15,7 @@ from bidbeacon_pipelines.services.printed_lines import delete_printed_lines
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.api_calls import delete_calls
 from bidbeacon_pipelines.store.api_lanes import delete_idle_lanes
+from bidbeacon_pipelines.store.partitions import drop_old_partitions, make_partitions_ahead
 from bidbeacon_pipelines.store.run_events import delete_run_events, has_run_events
 from bidbeacon_sessions import SessionRecorder
 from bidbeacon_sessions.writes import delete_ended_sessions
@@ -51,16 +52,19 @@ def rules_of(settings: Settings) -> list[Rule]:
         Rule("sessions", timedelta(days=settings.session_days), SESSIONS_A_PIECE, delete_ended_sessions),
         Rule("run_events", of_runs, ROWS_A_PIECE, _delete_run_events),
         Rule("printed_lines", of_runs, ROWS_A_PIECE, lambda _, before, most: printed(before, most)),
+        Rule("hourly_months", timedelta(days=settings.hourly_days), ROWS_A_PIECE, _drop_partitions),
     ]
 
 
 def delete_old_records(
     engine: Engine, session: SessionRecorder, settings: Settings, now: datetime
 ) -> dict[str, int]:
-    """Delete what is older than it is kept, and tell it; give how many records by where they were.
+    """Delete what is older than it is kept, and tell it; return how many records by where they were.
 
-    Each piece is a transaction of its own: a run that is killed has deleted what it has deleted, and the next goes on.
+    Each piece is a transaction of its own: a run that is killed has deleted what it has deleted, and the next goes on. Partitions that the
+    next weeks of hourly rows need are made besides.
     """
+    make_partitions_ahead(engine, now.date())
     counts = {rule.what: _delete_by(engine, rule, now - rule.keep) for rule in rules_of(settings)}
     told = ", ".join(f"{count:,} of {what}" for what, count in counts.items() if count)
     session.add(OldRecordsDeleted(rows=sum(counts.values()), by_table=told, counts=counts))
@@ -74,6 +78,11 @@ def _delete_by(engine: Engine, rule: Rule, before: datetime) -> int:
             deleted = rule.delete(connection, before, rule.piece)
         total += deleted
     return total
+
+
+def _drop_partitions(connection: Connection, before: datetime, _: int) -> int:
+    """Drop the months of hourly tables that are over since an instant."""
+    return len(drop_old_partitions(connection, before.date()))
 
 
 def _delete_run_events(connection: Connection, before: datetime, most: int) -> int:

@@ -25,8 +25,9 @@ class UnknownAccountError(LookupError):
 
 @dataclass(frozen=True)
 class Account:
-    """An Amazon ads account in one country, as stored. `time_zone` is the IANA zone its days are counted in."""
+    """An Amazon ads account in one country, as stored. `time_zone` is the IANA zone its days are counted in; `id` is what report rows refer to."""
 
+    id: int
     account_id: str
     country_code: str
     account_key: str
@@ -68,7 +69,7 @@ class Account:
         return self.needs_person
 
 
-_COLUMNS = """a.account_id, a.country_code, a.account_key, o.ads_account_key, a.name, a.amazon_status, a.profile_id, a.region,
+_COLUMNS = """a.id, a.account_id, a.country_code, a.account_key, o.ads_account_key, a.name, a.amazon_status, a.profile_id, a.region,
     a.currency_code, a.time_zone, a.enabled, o.needs_person, o.needs_person_for, o.refusals, a.entities_synced_at"""
 _FROM = "advertiser_accounts a JOIN ads_accounts o USING (account_id)"
 

@@ -20,14 +20,15 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
+    MetaData,
     Numeric,
     Table,
     Text,
     text,
 )
 
+from bidbeacon_pipelines.reports.datasets import ALL_DATASETS, Dataset
 from bidbeacon_pipelines.reports.fields import Dimension, Metric
-from bidbeacon_pipelines.reports.registry import ALL_DATASETS, Dataset
 from bidbeacon_pipelines.reports.row_keys import KEY_BYTES
 from bidbeacon_pipelines.store.base import PipelinesBase
 
@@ -35,18 +36,23 @@ FILL_FACTOR = 80
 """Percent; the room that is left lets changed rows stay on their page."""
 
 
-def make_dataset_table(dataset: Dataset) -> Table:
-    """Return the table of a dataset, registered with the others of the package."""
+def make_dataset_table(dataset: Dataset, metadata: MetaData = PipelinesBase.metadata) -> Table:
+    """Return the table of a dataset, registered with the others of the package, by default."""
     hourly: dict[str, Any] = {"postgresql_partition_by": "RANGE (window_date)"}
     daily: dict[str, Any] = {"postgresql_with": {"fillfactor": FILL_FACTOR}}
     return Table(
         dataset.table,
-        PipelinesBase.metadata,
-        *_columns(dataset),
+        metadata,
+        *columns_of(dataset),
         *_rules(dataset),
         comment=f"{dataset.title}, as Amazon reported it last.",
         **(hourly if dataset.is_hourly else daily),
     )
+
+
+def columns_of(dataset: Dataset) -> list[Column[Any]]:
+    """Return the columns of a dataset's table, in their order, made anew."""
+    return list(_columns(dataset))
 
 
 def _columns(dataset: Dataset) -> Iterator[Column[Any]]:
@@ -105,5 +111,5 @@ def _rules(dataset: Dataset) -> Iterator[CheckConstraint | Index]:
         )
 
 
-DATASET_TABLES = {dataset.name: make_dataset_table(dataset) for dataset in ALL_DATASETS}
-"""The tables by their dataset's name."""
+for _dataset in ALL_DATASETS:
+    make_dataset_table(_dataset)

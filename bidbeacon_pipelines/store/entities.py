@@ -187,31 +187,6 @@ _COUNTS = f"""
      ORDER BY a.account_key, c.place"""
 
 
-@dataclass(frozen=True)
-class StoredTarget:
-    """What a row of a report is matched against."""
-
-    target_id: str
-    ad_group_id: str | None
-    campaign_id: str | None
-    state: str
-    negative: bool
-    match_type: str
-    keyword: str | None
-    asin: str | None
-    expression: str | None
-
-
-def list_targets(connection: Connection, account: Account) -> list[StoredTarget]:
-    """Give all targets of an account."""
-    rows = connection.execute(
-        text("""SELECT target_id, ad_group_id, campaign_id, state, negative, coalesce(match_type, '') AS match_type, keyword, asin, expression
-                  FROM targets WHERE account_id = :account_id AND country_code = :country_code"""),
-        account.identity,
-    )
-    return [StoredTarget(**row) for row in rows.mappings()]
-
-
 def find_first_deliverable_day(
     connection: Connection, account: Account, ad_products: Sequence[str]
 ) -> date | None:

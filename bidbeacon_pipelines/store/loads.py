@@ -1,10 +1,55 @@
-"""SQL on loads: what became of every row of a report. The counts add up, which the table itself checks."""
+"""SQL on loads: what became of every row of a report, the rows kept aside, and how windows leave a load."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy import Connection, text
 
-from bidbeacon_pipelines.store.performance import Scope
+from bidbeacon_pipelines.reports.datasets import Dataset
+from bidbeacon_pipelines.store.accounts import Account
+from bidbeacon_pipelines.store.locks import lock_until_commit
+from bidbeacon_pipelines.store.merging import WindowTotals
+
+
+@dataclass(frozen=True)
+class ReportScope:
+    """Which report a load is about: a dataset's, of some ad products, from one request, for a period; its data is as of an instant."""
+
+    dataset: Dataset
+    request_id: int
+    data_as_of: datetime
+    ad_products: tuple[str, ...]
+    period: tuple[date, date]
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The scope as bound parameters."""
+        return {
+            "dataset": self.dataset.name,
+            "request_id": self.request_id,
+            "data_as_of": self.data_as_of,
+            "ad_products": list(self.ad_products),
+        }
+
+
+def window_values(windows: Collection[tuple[Account, date]]) -> dict[str, Any]:
+    """Return windows as bound parameters: `accounts`, `days` and the `currencies` of the accounts."""
+    return {
+        "accounts": [account.id for account, _ in windows],
+        "days": [day for _, day in windows],
+        "currencies": [account.currency_code for account, _ in windows],
+    }
+
+
+def lock_rows(connection: Connection, account: Account) -> None:
+    """Let nobody else load or resolve rows of this account until the transaction ends: two at once could deadlock.
+
+    Raises:
+        LockTakenError: another job has been at work on them for too long.
+    """
+    lock_until_commit(connection, f"rows {account.account_id} {account.country_code}")
 
 
 @dataclass(frozen=True)
@@ -28,13 +73,110 @@ class RowCounts:
     rows_not_waited_for: int
 
 
-def insert_load(connection: Connection, scope: Scope, counts: RowCounts) -> None:
-    """Store what became of the rows of a report that was loaded."""
+def insert_load(connection: Connection, scope: ReportScope, account: Account, counts: RowCounts) -> None:
+    """Store what became of the rows of a report that was loaded, for an account; the table itself checks that they add up."""
     connection.execute(
         text("""
             INSERT INTO report_loads (request_id, account_id, country_code, dataset, rows_read, rows_loaded, rows_summed,
                                       rows_quarantined, rows_withheld, rows_not_waited_for)
             VALUES (:request_id, :account_id, :country_code, :dataset, :rows_read, :rows_loaded, :rows_summed,
                     :rows_quarantined, :rows_withheld, :rows_not_waited_for)"""),
-        scope.values | asdict(counts),
+        scope.values | account.identity | asdict(counts),
     )
+
+
+# A row without a readable day goes with the report it came in, once a report of at least the same days and ad products is there.
+_RELEASE = text("""
+    DELETE FROM quarantined_rows q USING report_requests r
+     WHERE r.id = q.request_id AND r.ad_products <@ CAST(:ad_products AS text[])
+       AND q.account_id = :account_id AND q.country_code = :country_code AND q.dataset = :dataset
+       AND (q.window_date = ANY(:days)
+            OR q.window_date IS NULL AND r.start_date >= (SELECT min(d) FROM unnest(CAST(:days AS date[])) d)
+               AND r.end_date <= (SELECT max(d) FROM unnest(CAST(:days AS date[])) d))""")
+MOST_ROWS_OF_A_REFUSED_WINDOW = 1_000
+"""Of a window that did not take its report, so many bad rows are kept to be looked at; the others are only counted."""
+
+# A window that took its report keeps every row: each can be replayed. Of one that did not, none is.
+_QUARANTINE = text("""
+    INSERT INTO quarantined_rows (account_id, country_code, dataset, window_date, request_id, row_number, reason, raw)
+    SELECT :account_id, :country_code, :dataset, window_date, :request_id, row_number, reason, raw
+      FROM (SELECT *, row_number() OVER (PARTITION BY window_date ORDER BY row_number) AS place
+              FROM report_bad WHERE account = :account OR account IS NULL) bad
+     WHERE place <= :most OR window_date = ANY(:loaded) OR window_date IS NULL AND cardinality(CAST(:loaded AS date[])) > 0
+     ORDER BY row_number""")
+
+
+def quarantine_rows(
+    connection: Connection, scope: ReportScope, account: Account, days: Sequence[date], loaded: Sequence[date]
+) -> int:
+    """Keep the report's bad rows aside in place of those that earlier reports left for an account's windows.
+
+    Args:
+        connection: the load's transaction.
+        scope: the report.
+        account: whose rows; those whose country can't be read are everybody's.
+        days: the windows that the report was for.
+        loaded: those of them that took it; of the others not all rows are kept.
+
+    Returns:
+        How many bad rows the report has for the account, kept or not.
+    """
+    values = scope.values | account.identity
+    values |= {"account": account.id, "days": list(days), "loaded": list(loaded)}
+    values["most"] = MOST_ROWS_OF_A_REFUSED_WINDOW
+    connection.execute(_RELEASE, values)
+    connection.execute(_QUARANTINE, values)
+    count = text("SELECT count(*) FROM report_bad WHERE account = :account OR account IS NULL")
+    return int(connection.execute(count, values).scalar_one())
+
+
+@dataclass(frozen=True)
+class WindowEnd:
+    """How one window leaves a load; the columns of `report_windows` it sets. `totals` are of one that took the report."""
+
+    window_date: date
+    status: str
+    next_refresh_at: datetime | None
+    totals: WindowTotals | None = None
+    bad_rows: int = 0
+    failure_reason: str | None = None
+    held_digest: str | None = None
+    held_rows: int | None = None
+
+
+_END_LOADED = text("""
+    UPDATE report_windows
+       SET status = 'loaded', request_id = NULL, last_loaded_at = now(), data_as_of = :data_as_of, load_count = load_count + 1,
+           loaded_by_request = :request_id,
+           row_count = :rows, unresolved_count = :unresolved, spend = :spend, sales = :sales,
+           next_refresh_at = :next, failure_reason = NULL, held_digest = NULL, held_rows = NULL, held_count = 0, wanted_by = NULL,
+           quarantined_count = :bad + (
+               SELECT count(*) FROM quarantined_rows q
+                WHERE q.account_id = :account_id AND q.country_code = :country_code AND q.dataset = :dataset
+                  AND q.window_date = :day AND q.request_id <> :request_id)
+     WHERE request_id = :request_id AND country_code = :country_code AND window_date = :day""")
+_END_KEPT = text("""
+    UPDATE report_windows
+       SET status = :status, request_id = NULL, next_refresh_at = :next, failure_reason = :reason,
+           held_digest = :digest, held_rows = :held, wanted_by = NULL,
+           held_count = CASE WHEN CAST(:digest AS text) IS NULL THEN 0 ELSE held_count + 1 END
+     WHERE request_id = :request_id AND country_code = :country_code AND window_date = :day""")
+
+
+def end_windows(
+    connection: Connection, scope: ReportScope, account: Account, ends: Sequence[WindowEnd]
+) -> None:
+    """Write how the windows of a request left its load, and that they wait for it no more."""
+    for end in ends:
+        values = scope.values | account.identity
+        values |= {"day": end.window_date, "next": end.next_refresh_at}
+        if end.totals is None:
+            kept = {
+                "status": end.status,
+                "reason": end.failure_reason,
+                "digest": end.held_digest,
+                "held": end.held_rows,
+            }
+            connection.execute(_END_KEPT, values | kept)
+        else:
+            connection.execute(_END_LOADED, values | asdict(end.totals) | {"bad": end.bad_rows})

@@ -1,19 +1,19 @@
 """SQL on quarantined rows: listing them, and giving those that are understood now to their windows.
 
-A replay uses the tables of a load (`store.performance`): what a window holds is staged together with the rows that are new, summed
+A replay uses the stage of a load (`store.staging`): what a window holds is staged together with the rows that are new, summed
 and merged, so that the window says afterwards what a load of the whole report would have made it say.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 
 from sqlalchemy import Connection, text
 
 from bidbeacon_pipelines.store.accounts import Account
-from bidbeacon_pipelines.store.performance import Scope, WindowTally
-from bidbeacon_pipelines.store.performance_tables import METRICS, PerformanceTable, listed
-from bidbeacon_pipelines.store.staging import Subject
+from bidbeacon_pipelines.store.loads import ReportScope
+from bidbeacon_pipelines.store.merging import WindowTotals
+from bidbeacon_pipelines.store.staging import listed, staged_columns
 
 
 @dataclass(frozen=True)
@@ -92,12 +92,13 @@ def list_quarantined_reports(
 
 @dataclass(frozen=True)
 class LoadedReport:
-    """What windows hold of one report: which of them, as of when its data is, and the days that it was asked for."""
+    """What windows hold of one report: which of them, as of when its data is, and the days and ad products that it was asked for."""
 
     days: list[date]
     data_as_of: datetime | None
     start_date: date
     end_date: date
+    ad_products: list[str]
 
 
 def find_loaded_report(
@@ -107,7 +108,7 @@ def find_loaded_report(
     row = connection.execute(
         text("""
             SELECT coalesce(array_agg(w.window_date ORDER BY w.window_date) FILTER (WHERE w.window_date IS NOT NULL), '{}') AS days,
-                   max(w.data_as_of) AS data_as_of, r.start_date, r.end_date
+                   max(w.data_as_of) AS data_as_of, r.start_date, r.end_date, r.ad_products
               FROM report_requests r
               LEFT JOIN report_windows w ON w.account_id = :account_id AND w.country_code = :country_code
                     AND w.dataset = :dataset AND w.window_date BETWEEN r.start_date AND r.end_date
@@ -132,42 +133,40 @@ class RawRow:
 _OF_REPORT = "account_id = :account_id AND country_code = :country_code AND dataset = :dataset AND request_id = :request_id"
 
 
-def list_raw_rows(connection: Connection, scope: Scope) -> list[RawRow]:
+def list_raw_rows(connection: Connection, account: Account, scope: ReportScope) -> list[RawRow]:
     """Give the quarantined rows of a report in file order, locked until the transaction ends."""
     rows = connection.execute(
         text(f"""SELECT id, row_number, window_date, reason, raw FROM quarantined_rows
                   WHERE {_OF_REPORT} ORDER BY row_number, id FOR UPDATE"""),
-        scope.values,
+        scope.values | account.identity,
     )
     return [RawRow(**row) for row in rows.mappings()]
 
 
 def stage_held_rows(
-    connection: Connection, table: PerformanceTable, scope: Scope, days: Sequence[date]
+    connection: Connection, account: Account, scope: ReportScope, days: Sequence[date]
 ) -> None:
     """Stage what these windows hold, beside the rows that were staged before: what is summed then is the whole report."""
-    hour = "hour_at" if "hour_at" in table.key else "CAST(NULL AS timestamptz)"
-    told = listed(Subject._fields)
+    columns = listed(staged_columns(scope.dataset))
     connection.execute(
         text(f"""
-            WITH held AS (
-                SELECT -row_number() OVER () AS subject, window_date, {hour} AS hour_at, {listed(METRICS)}, {told} FROM {table.name}
-                 WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset AND window_date = ANY(:days)),
-            of_held AS (INSERT INTO report_staged (subject, {told}) SELECT subject, {told} FROM held)
-            INSERT INTO report_staged (subject, window_date, hour_at, {listed(METRICS)})
-            SELECT subject, window_date, hour_at, {listed(METRICS)} FROM held"""),
-        scope.values | {"days": list(days)},
+            INSERT INTO report_rows ({columns})
+            SELECT {columns} FROM {scope.dataset.table}
+             WHERE account = :account AND window_date = ANY(:days) AND ad_product = ANY(:ad_products)"""),
+        scope.values | {"account": account.id, "days": list(days)},
     )
 
 
-def count_bad_rows(connection: Connection, scope: Scope, days: Sequence[date]) -> dict[date, int]:
+def count_bad_rows(
+    connection: Connection, account: Account, scope: ReportScope, days: Sequence[date]
+) -> dict[date, int]:
     """Return how many stored bad rows of a report are each window's; one without a readable day is no window's."""
     rows = connection.execute(
         text(f"""SELECT day, count(q.id) AS bad_rows FROM unnest(CAST(:days AS date[])) AS d(day)
                    LEFT JOIN (SELECT id, window_date FROM quarantined_rows WHERE {_OF_REPORT}) q
                      ON q.window_date = d.day
                   GROUP BY day"""),
-        scope.values | {"days": list(days)},
+        scope.values | account.identity | {"days": list(days)},
     )
     return {row.day: row.bad_rows for row in rows}
 
@@ -200,17 +199,12 @@ _FEWER_BAD = text("""
      WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset AND window_date = :day""")
 
 
-def recount_windows(connection: Connection, scope: Scope, tallies: Sequence[WindowTally]) -> None:
+def recount_windows(
+    connection: Connection, account: Account, scope: ReportScope, totals: Mapping[date, WindowTotals]
+) -> None:
     """Write what windows hold after a replay; the caller holds `lock_summary`."""
-    for tally in tallies:
-        values = {
-            "day": tally.window_date,
-            "rows": tally.new_rows,
-            "unresolved": tally.unresolved_rows,
-            "spend": tally.spend,
-            "sales": tally.sales,
-        }
-        connection.execute(_RECOUNT, scope.values | values)
+    for day, told in totals.items():
+        connection.execute(_RECOUNT, scope.values | account.identity | asdict(told) | {"day": day})
 
 
 _FORGET = text("""
@@ -221,13 +215,17 @@ _FORGET = text("""
        AND w.window_date = s.window_date AND w.load_count = 1""")
 
 
-def forget_restatements_of_first_loads(connection: Connection, scope: Scope, days: Sequence[date]) -> None:
+def forget_restatements_of_first_loads(
+    connection: Connection, account: Account, scope: ReportScope, days: Sequence[date]
+) -> None:
     """Take back what a replay restated of windows that were loaded once: a window's first load restates nothing."""
-    connection.execute(_FORGET, scope.values | {"days": list(days)})
+    connection.execute(_FORGET, scope.values | account.identity | {"days": list(days)})
 
 
-def change_bad_counts(connection: Connection, scope: Scope, changes: dict[date, int]) -> None:
+def change_bad_counts(
+    connection: Connection, account: Account, scope: ReportScope, changes: dict[date, int]
+) -> None:
     """Add to each window's count of quarantined rows; it may count more than are stored."""
     for day, change in changes.items():
         if change:
-            connection.execute(_FEWER_BAD, scope.values | {"day": day, "change": change})
+            connection.execute(_FEWER_BAD, scope.values | account.identity | {"day": day, "change": change})

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping, text
 
+from bidbeacon_pipelines.reports.fields import SPONSORED_PRODUCTS
 from bidbeacon_pipelines.store.accounts import IS_ACTIVE
 from bidbeacon_pipelines.store.locks import lock_until_commit
 from bidbeacon_sessions.leases import end_dead_connections
@@ -36,6 +37,7 @@ class Request:
     account_id: str
     ads_account_key: str
     dataset: str
+    ad_products: list[str]
     start_date: date
     end_date: date
     status: str
@@ -55,7 +57,7 @@ class Request:
     requested_by: UUID | None
 
 
-_COLUMNS = """r.id, r.account_id, o.ads_account_key, r.dataset, r.start_date, r.end_date, r.status, r.by_hand,
+_COLUMNS = """r.id, r.account_id, o.ads_account_key, r.dataset, r.ad_products, r.start_date, r.end_date, r.status, r.by_hand,
     r.report_id, r.amazon_status, r.attempts, r.polls, r.loads,
     r.created_at, r.sent_at, r.next_step_at, r.failure_kind, r.failure_code, r.failure_reason,
     r.claimed_by, r.requested_by"""
@@ -114,12 +116,14 @@ def insert_request(
     by_hand: bool,
     session_id: UUID,
     created_at: datetime,
+    ad_products: Sequence[str] = (SPONSORED_PRODUCTS,),
 ) -> int:
     """Store a request as planned; return its id."""
     statement = text("""
-        INSERT INTO report_requests (account_id, dataset, start_date, end_date, by_hand, requested_by, created_at)
-        VALUES (:account_id, :dataset, :start, :end, :by_hand, :by, :created_at) RETURNING id""")
+        INSERT INTO report_requests (account_id, dataset, ad_products, start_date, end_date, by_hand, requested_by, created_at)
+        VALUES (:account_id, :dataset, :ad_products, :start, :end, :by_hand, :by, :created_at) RETURNING id""")
     values = {
+        "ad_products": list(ad_products),
         "account_id": account_id,
         "dataset": dataset,
         "start": start,

@@ -1,12 +1,36 @@
 """SQL on how the numbers of a window changed from load to load: the view `window_restatements`, and reading it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
 from sqlalchemy import Connection, text
 
+from bidbeacon_pipelines.reports.datasets import ALL_DATASETS, Dataset
 from bidbeacon_pipelines.store.accounts import Account
+
+_METRICS = ("impressions", "clicks", "orders", "sales", "spend")
+
+
+def _rows_of(dataset: Dataset) -> str:
+    """Return the rows of a dataset's table with the columns of the view; a metric that it has not is null."""
+    kinds = {"sales": "numeric", "spend": "numeric"}
+    metrics = ", ".join(
+        name if name in dataset.columns else f"CAST(NULL AS {kinds.get(name, 'bigint')}) AS {name}"
+        for name in _METRICS
+    )
+    return f"SELECT '{dataset.name}' AS dataset, account, window_date, ad_product, currency_code, {metrics} FROM {dataset.table}"
+
+
+def performance_rows_view(datasets: Iterable[Dataset]) -> str:
+    """Return the statement that makes the view `performance_rows`, with the rows of these datasets."""
+    return f"\nCREATE OR REPLACE VIEW performance_rows AS\n{_UNION.join(map(_rows_of, datasets))}\n"
+
+
+_UNION = "\n UNION ALL "
+PERFORMANCE_ROWS_VIEW = performance_rows_view(ALL_DATASETS)
+"""The rows of all datasets, with the metrics that nearly all of them have."""
 
 # Totals are told backwards from what is there now: what later loads changed is taken off again. Loads that changed nothing leave no
 # restatement; the timeline, the row before and the row after a change know of them. The first load changes nothing, it has no "before".
@@ -40,13 +64,8 @@ SELECT w.account_id,
  CROSS JOIN LATERAL (
        SELECT a.currency_code
         UNION
-       SELECT p.currency_code FROM performance_daily p
-        WHERE p.account_id = w.account_id AND p.country_code = w.country_code AND p.dataset = w.dataset
-          AND p.window_date = w.window_date
-        UNION
-       SELECT p.currency_code FROM performance_hourly p
-        WHERE p.account_id = w.account_id AND p.country_code = w.country_code AND p.dataset = w.dataset
-          AND p.window_date = w.window_date
+       SELECT p.currency_code FROM performance_rows p
+        WHERE p.dataset = w.dataset AND p.account = a.id AND p.window_date = w.window_date
         UNION
        SELECT s.currency_code FROM restatements s
         WHERE s.account_id = w.account_id AND s.country_code = w.country_code AND s.dataset = w.dataset
@@ -54,13 +73,9 @@ SELECT w.account_id,
  CROSS JOIN LATERAL (
        SELECT coalesce(sum(p.impressions), 0) AS impressions, coalesce(sum(p.clicks), 0) AS clicks,
               coalesce(sum(p.orders), 0) AS orders, coalesce(sum(p.sales), 0) AS sales, coalesce(sum(p.spend), 0) AS spend
-         FROM (SELECT account_id, country_code, dataset, window_date, currency_code, impressions, clicks, orders, sales, spend
-                 FROM performance_daily
-                UNION ALL
-               SELECT account_id, country_code, dataset, window_date, currency_code, impressions, clicks, orders, sales, spend
-                 FROM performance_hourly) p
-        WHERE p.account_id = w.account_id AND p.country_code = w.country_code AND p.dataset = w.dataset
-          AND p.window_date = w.window_date AND p.currency_code = c.currency_code) n
+         FROM performance_rows p
+        WHERE p.dataset = w.dataset AND p.account = a.id AND p.window_date = w.window_date
+          AND p.currency_code = c.currency_code) n
  CROSS JOIN LATERAL (
        SELECT i.data_as_of,
               row_number() OVER (ORDER BY i.data_as_of) AS load_number,

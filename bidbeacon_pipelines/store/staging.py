@@ -1,295 +1,270 @@
-"""SQL and lines of text that bring a report's rows into the database: COPY into `report_staged`, a temporary table.
+"""SQL of the stage: a report's rows come by COPY into temporary tables that end with the transaction.
 
-It has lines of three kinds. A subject says under a number what rows are of, beside their time: ad, entity, currency and names; a
-report repeats these in every row, and they are sent once. A row names its subject and has day, hour and metrics. A bad row has its
-place in the report, its reason and its text as it came. `gather_rows` makes the tables of it that a load works with, which end with
-the transaction as well.
+`report_rows` has the good rows, as they will stand in the dataset's table; `report_bad` the others, with their reason and their text as it
+came, `account` null where their country can't be read. Rows of one key are summed there. The statements follow from the dataset.
 """
 
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime
+from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
-from functools import cache
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final
 
-from sqlalchemy import Connection, TextClause, text
+from sqlalchemy import Connection, text
+from sqlalchemy.dialects import postgresql
 
-from bidbeacon_pipelines.store.performance_tables import (
-    METRICS,
-    NAMES,
-    PerformanceTable,
-    listed,
-)
+from bidbeacon_pipelines.reports.datasets import Dataset
+from bidbeacon_pipelines.store.dataset_tables import columns_of
 from bidbeacon_sessions.progress import note_progress
 
-NULL: Final = b"\\N"
-_SETTINGS: Final = {"work_mem": "64MB", "enable_mergejoin": "off", "jit": "off"}
-"""Of the load's transaction. 100,000 rows are sorted and compared in this memory. And a merge join would sort rows that are hashed in a
-tenth of the time, or that are in order already: without statistics of new tables the planner takes to it where rows are many.
-"""
+MOST: Final = {"count": Decimal(2**63 - 1), "amount": Decimal("99999999999999.999999")}
+"""What bigint and numeric(20, 6) hold."""
+WINDOWS: Final = "unnest(CAST(:accounts AS int[]), CAST(:days AS date[])) AS w(account, window_date)"
+_WORK_MEMORY: Final = "64MB"
+"""Of the load's transaction: 100,000 rows are sorted and compared in it."""
+_NULL: Final = "\\N"
+_DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]
+_ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
-class Subject(NamedTuple):
-    """What rows are of, beside their time."""
-
-    ad_id: str
-    entity_id: str
-    entity_detail: str
-    currency_code: str
-    campaign_id: str
-    campaign_name: str | None
-    ad_group_id: str
-    ad_group_name: str | None
-    target_value: str | None
-    match_type: str | None
-    resolved: bool
+def listed(columns: Sequence[str], of: str = "") -> str:
+    """Return columns as SQL lists them, each of an alias where one is given."""
+    prefix = f"{of}." if of else ""
+    return ", ".join(f"{prefix}{column}" for column in columns)
 
 
-class RowKey(NamedTuple):
-    """What tells the rows of one dataset of one account apart; `hour_at` is None where they are of whole days."""
-
-    window_date: date
-    hour_at: datetime | None
-    ad_id: str
-    entity_id: str
-    entity_detail: str
-    currency_code: str
+def key_of(dataset: Dataset) -> list[str]:
+    """Return the primary key of a dataset's table."""
+    return [column.name for column in columns_of(dataset) if column.primary_key]
 
 
-class OverfullKeysError(Exception):
-    """Rows of one key add up to more than their columns hold; such rows belong aside, and the others are to be staged without them.
+def same_key(dataset: Dataset, one: str, other: str) -> str:
+    """Return the condition that two rows of a dataset have the same key."""
+    return " AND ".join(f"{one}.{column} = {other}.{column}" for column in key_of(dataset))
 
-    Attributes:
-        keys: All keys of the report of which this is true, each with the metrics that are too much, and their sums.
+
+def staged_columns(dataset: Dataset) -> list[str]:
+    """Return the columns that a stage has in common with the dataset's table: all that a report tells."""
+    derived = {"target_id", "request_id"}
+    return [column.name for column in columns_of(dataset) if column.name not in derived]
+
+
+class StageWriter:
+    """Writes rows into the stage.
+
+    Args:
+        write: Takes lines of COPY.
+        columns: How many columns the lines of good rows have.
     """
 
-    def __init__(self, keys: Mapping[RowKey, Mapping[str, Decimal]]) -> None:
-        super().__init__(f"{len(keys)} keys have rows that add up to more than a column holds")
-        self.keys = keys
-
-
-_STAGED = text("""
-    CREATE TEMP TABLE report_staged (
-        window_date date, hour_at timestamptz, subject bigint, impressions bigint, clicks bigint, orders bigint,
-        sales numeric(20, 6), spend numeric(20, 6), row_number bigint, reason text, raw text,
-        ad_id text COLLATE "C", entity_id text COLLATE "C", entity_detail text COLLATE "C", currency_code text,
-        campaign_id text COLLATE "C", campaign_name text, ad_group_id text COLLATE "C", ad_group_name text,
-        target_value text, match_type text, resolved boolean
-    ) ON COMMIT DROP""")
-_OF_BAD: Final = 3
-_NULLS_OF_SUBJECT: Final = [NULL] * len(Subject._fields)
-_ROW_END: Final = b"\t".join([b"", *[NULL] * _OF_BAD, *_NULLS_OF_SUBJECT]) + b"\n"
-_ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
-_ESCAPED: Final = re.compile(r"[\\\t\n\r]")
-
-
-def field_text(value: str | Decimal | date | int | None) -> bytes:
-    """Give a value as COPY takes it."""
-    if value is None:
-        return NULL
-    return (value.translate(_ESCAPES) if isinstance(value, str) else str(value)).encode()
-
-
-def subject_text(subject: Subject) -> bytes:
-    """Give the columns of a subject as COPY takes them; nearly all texts are taken as they are, so they are looked through at once."""
-    *texts, resolved = subject
-    if _ESCAPED.search("".join(filter(None, texts))):
-        return b"\t".join(map(field_text, subject))
-    return "\t".join(["\\N" if text is None else text for text in [*texts, str(resolved)]]).encode()
-
-
-class RowSink(Protocol):
-    """Takes a report's rows on their way to the database."""
-
-    def subject(self, subject: Subject) -> bytes:
-        """Give the text by which lines of rows name their subject; asked once for each, as a rule."""
-
-    def time(self, day: date, hour_at: datetime | None) -> bytes:
-        """Give the text by which they tell when they are of."""
-
-    def rows(self, lines: list[bytes]) -> None:
-        """Take rows: time, subject and the metrics in the order of `METRICS`, with tabs between them."""
-
-    def bad(self, row_number: int, day: date | None, reason: str, raw: str) -> None:
-        """Take a row that can't be understood; `raw` is its text as it came."""
-
-
-class StagedRows:
-    """The sink that writes into `report_staged`; each subject goes there once, under a number."""
-
-    def __init__(self, write: Callable[[bytes], object]) -> None:
+    def __init__(self, write: Callable[[bytes], object], columns: int) -> None:
         self._write = write
-        self._subjects = 0
+        self._nothing = "\t".join([_NULL] * (columns - 2))
 
-    def subject(self, subject: Subject) -> bytes:
-        """Stage it, and give its number."""
-        self._subjects += 1
-        number = b"%d" % self._subjects
-        nothing = [NULL] * (len(METRICS) + _OF_BAD)
-        self._write(b"\t".join([NULL, NULL, number, *nothing, subject_text(subject)]) + b"\n")
-        return number
+    def good(self, lines: Sequence[str]) -> None:
+        """Stage good rows: the lines of their columns, with the row's number behind."""
+        self._write("".join([f"{line}\t{_NULL}\t{_NULL}\n" for line in lines]).encode())
 
-    def time(self, day: date, hour_at: datetime | None) -> bytes:
-        """Give day and instant."""
-        return b"%b\t%b" % (field_text(day), field_text(hour_at))
-
-    def rows(self, lines: list[bytes]) -> None:
-        """Stage rows."""
-        self._write(b"".join([line + _ROW_END for line in lines]))
-
-    def bad(self, row_number: int, day: date | None, reason: str, raw: str) -> None:
-        """Stage one."""
-        self._write(bad_line(row_number, day, reason, raw))
+    def bad(self, number: int, account: int | None, day: date | None, reason: str, raw: str) -> None:
+        """Stage a row that can't be understood; `raw` is its text as it came."""
+        told = [_text(account), _text(day), self._nothing, str(number), _text(reason), _text(raw)]
+        self._write(("\t".join(told) + "\n").encode())
 
 
-def bad_line(row_number: int, day: date | None, reason: str, raw: str) -> bytes:
-    """Give the line of a row that can't be understood."""
-    told = [field_text(row_number), field_text(reason), field_text(raw)]
-    nothing = [NULL] * (2 + len(METRICS))
-    return b"\t".join([field_text(day), *nothing, *told, *_NULLS_OF_SUBJECT]) + b"\n"
+def _text(value: object) -> str:
+    return _NULL if value is None else str(value).translate(_ESCAPES)
 
 
 @contextmanager
-def copy_into(connection: Connection, target: str) -> Iterator[Callable[[bytes], object]]:
-    """Give the function that copies lines into a table, named with its columns; they are there when the block ends."""
+def open_stage(connection: Connection, dataset: Dataset, columns: Sequence[str]) -> Iterator[StageWriter]:
+    """Make the stage of a report and yield what fills it; its rows are there when the block ends.
+
+    Args:
+        connection: the load's transaction.
+        dataset: what its rows are.
+        columns: the columns of the lines of good rows: account and day first.
+    """
+    connection.execute(text(f"SET LOCAL work_mem = '{_WORK_MEMORY}'"))
+    connection.execute(text("DROP TABLE IF EXISTS report_rows, report_bad"))
+    connection.execute(text(_stage_table(dataset, columns)))
     driver = connection.connection.driver_connection
     assert driver is not None, "an open SQLAlchemy connection has a driver's"  # noqa: S101 - for the type checker
-    with driver.cursor() as cursor, cursor.copy(f"COPY {target} FROM STDIN") as copy:
+    statement = f"COPY report_rows ({listed([*columns, 'row_number', 'reason', 'raw'])}) FROM STDIN"
+    with driver.cursor() as cursor, cursor.copy(statement) as copy:
 
         def write(lines: bytes) -> None:
             copy.write(lines)
             note_progress()
 
-        yield write
-
-
-@contextmanager
-def open_stage(connection: Connection) -> Iterator[StagedRows]:
-    """Make `report_staged`, and give the sink that fills it."""
-    for setting, value in _SETTINGS.items():
-        connection.execute(text(f"SET LOCAL {setting} = '{value}'"))
-    connection.execute(_STAGED)
-    with copy_into(connection, "report_staged") as write:
-        yield StagedRows(write)
-
-
-def stage_bad_rows(connection: Connection, lines: bytes) -> None:
-    """Make `report_bad` of lines of `bad_line`, and nothing else."""
-    connection.execute(_STAGED)
-    with copy_into(connection, "report_staged") as write:
-        write(lines)
+        yield StageWriter(write, len(columns))
     connection.execute(_BAD)
+
+
+def _stage_table(dataset: Dataset, columns: Sequence[str]) -> str:
+    types = {column.name: column.type.compile(_DIALECT) for column in columns_of(dataset)}
+    told = ", ".join(f"{column} {types[column]}" for column in columns)
+    return f"""CREATE TEMP TABLE report_rows ({told}, row_number bigint, reason text, raw text, read_rows bigint DEFAULT 1)
+               ON COMMIT DROP"""
 
 
 _BAD = text("""
     CREATE TEMP TABLE report_bad ON COMMIT DROP AS
-    SELECT row_number, window_date, reason, raw FROM report_staged WHERE reason IS NOT NULL""")
-_GATHER = (
-    # Two subjects may have one key: a target named in two ways, a campaign with two names. `place` is the key's.
-    f"""CREATE TEMP TABLE report_subjects ON COMMIT DROP AS
-        SELECT subject, {listed(Subject._fields)},
-               dense_rank() OVER (ORDER BY ad_id, entity_id, entity_detail, currency_code) AS place
-          FROM report_staged WHERE ad_id IS NOT NULL""",
-    "ANALYZE report_subjects (subject, place)",
-)
-# Lines of subjects have no day, and bad rows no subject. (A planner without statistics takes nearly nothing to be null.)
-_ROWS = "report_staged r JOIN report_subjects s ON s.subject = r.subject WHERE r.window_date IS NOT NULL"
-# Where each subject has a key of its own, nothing has to be known of subjects to find two rows with one key.
-_SHARED_KEYS = text("SELECT EXISTS (SELECT FROM report_subjects GROUP BY place HAVING count(*) > 1)")
-_TWINS = text("""
-    SELECT EXISTS (SELECT FROM report_staged WHERE window_date IS NOT NULL AND subject IS NOT NULL
-                    GROUP BY window_date, hour_at, subject HAVING count(*) > 1)""")
-_TWINS_BY_KEY = text(
-    f"SELECT EXISTS (SELECT FROM {_ROWS} GROUP BY r.window_date, r.hour_at, s.place HAVING count(*) > 1)"
-)
+    SELECT account, window_date, row_number, reason, raw FROM report_rows WHERE reason IS NOT NULL""")
 
 
-def _fresh_key(table: PerformanceTable) -> str:
-    return ", ".join(f"{'r' if column in _TIME else 's'}.{column}" for column in table.key)
+@dataclass(frozen=True)
+class OverfullRow:
+    """A row of a key whose rows add up to more than a column holds: `reason` names the metrics."""
+
+    row_number: int
+    account: int
+    window_date: date
+    reason: str
 
 
-_MOST_COUNT, _MOST_AMOUNT = Decimal(2**63 - 1), Decimal("99999999999999.999999")
-MOST: Final = dict.fromkeys(METRICS[:3], _MOST_COUNT) | dict.fromkeys(METRICS[3:], _MOST_AMOUNT)
-"""What bigint and numeric(20, 6) hold."""
-_OVERFULL: Final = " OR ".join(f"sum(r.{name}) > {most}" for name, most in MOST.items())
+def gather_rows(connection: Connection, dataset: Dataset) -> list[OverfullRow]:
+    """Take the bad rows from among the good ones, and sum the rows of one key; null means "no value" and adds nothing.
 
-
-@cache
-def _overfull_keys(table: PerformanceTable) -> TextClause:
-    key = [
-        column if column in table.key else f"CAST(NULL AS timestamptz) AS {column}"
-        for column in RowKey._fields
-    ]
-    sums = ", ".join(f"sum(r.{name}) AS {name}" for name in METRICS)
-    return text(f"""
-        SELECT {listed([*key, *METRICS])}
-          FROM (SELECT {_fresh_key(table)}, {sums} FROM {_ROWS} GROUP BY {_fresh_key(table)} HAVING {_OVERFULL}) k""")
-
-
-def _find_overfull_keys(connection: Connection, table: PerformanceTable) -> dict[RowKey, dict[str, Decimal]]:
-    found = {}
-    for row in connection.execute(_overfull_keys(table)).mappings():
-        key = RowKey(*(row[column] for column in RowKey._fields))
-        found[key] = {name: row[name] for name, most in MOST.items() if (row[name] or 0) > most}
-    return found
-
-
-_TIME = frozenset({"window_date", "hour_at"})
-
-
-def _facts(table: PerformanceTable) -> str:
-    return f"{_fresh_key(table)}, {listed(NAMES, 's')}, s.resolved, {listed(METRICS, 'r')}"
-
-
-@cache
-def _fresh(table: PerformanceTable) -> TextClause:
-    return text(f"CREATE TEMP VIEW report_fresh AS SELECT {_facts(table)}, 1 AS read_rows FROM {_ROWS}")
-
-
-# Rows are put in order before they get their subjects' texts: a million of them take a third of the room so.
-@cache
-def _ordered(table: PerformanceTable) -> TextClause:
-    return text(f"""
-        CREATE TEMP VIEW report_ordered AS
-        SELECT {_facts(table)}
-          FROM (SELECT r.* FROM (SELECT r.subject, r.window_date, r.hour_at, {listed(METRICS, "r")}, s.place FROM {_ROWS}) r
-                 ORDER BY window_date, hour_at, place OFFSET 0) r
-          JOIN report_subjects s ON s.subject = r.subject""")
-
-
-@cache
-def _summed(table: PerformanceTable) -> TextClause:
-    names = ", ".join(f"min(s.{name}) AS {name}" for name in NAMES)
-    counts = ", ".join(f"CAST(sum(r.{name}) AS bigint) AS {name}" for name in METRICS[:3])
-    amounts = ", ".join(f"CAST(sum(r.{name}) AS numeric(20, 6)) AS {name}" for name in METRICS[3:])
-    return text(f"""
-        CREATE TEMP TABLE report_fresh ON COMMIT DROP AS
-        SELECT {_fresh_key(table)}, {names}, bool_and(s.resolved) AS resolved, {counts}, {amounts},
-               count(*) AS read_rows
-          FROM {_ROWS} GROUP BY {_fresh_key(table)}""")
-
-
-@cache
-def _summed_ordered(table: PerformanceTable) -> TextClause:
-    return text(f"CREATE TEMP VIEW report_ordered AS SELECT * FROM report_fresh ORDER BY {listed(table.key)}")
-
-
-def gather_rows(connection: Connection, table: PerformanceTable) -> None:
-    """Make `report_fresh` of the staged rows, as they will stand in the table, `report_ordered`, the same by key, and `report_bad`.
-
-    Rows with the same key are summed; null means "no value" and adds nothing. Nearly always no two have, and nothing is summed.
-
-    Raises:
-        OverfullKeysError: Some add up to more than a column holds; take back what has been staged.
+    Returns:
+        The rows whose sum is more than a column holds, none of which is on the stage any more.
     """
-    connection.execute(_BAD)
-    for statement in _GATHER:
-        connection.execute(text(statement))
-    shared = connection.execute(_SHARED_KEYS).scalar_one()
-    twins = connection.execute(_TWINS_BY_KEY if shared else _TWINS).scalar_one()
-    if twins and (overfull := _find_overfull_keys(connection, table)):
-        raise OverfullKeysError(overfull)
-    for made in (_summed, _summed_ordered) if twins else (_fresh, _ordered):
-        connection.execute(made(table))
+    connection.execute(text("DELETE FROM report_rows WHERE reason IS NOT NULL"))
+    connection.execute(text("ANALYZE report_rows (account, window_date)"))
+    connection.execute(text("DROP TABLE IF EXISTS report_twins"))
+    key = listed(key_of(dataset))
+    connection.execute(
+        text(f"""CREATE TEMP TABLE report_twins ON COMMIT DROP AS
+                 SELECT {key} FROM report_rows GROUP BY {key} HAVING count(*) > 1""")
+    )
+    if not connection.execute(text("SELECT EXISTS (SELECT FROM report_twins)")).scalar_one():
+        return []
+    overfull = _take_overfull_rows(connection, dataset)
+    connection.execute(text(_sum(dataset)))
+    return overfull
+
+
+def _take_overfull_rows(connection: Connection, dataset: Dataset) -> list[OverfullRow]:
+    sums = ", ".join(f"sum({one.column}) AS {one.column}" for one in dataset.metrics)
+    too_much = " OR ".join(f"sum({one.column}) > {MOST[one.kind]}" for one in dataset.metrics)
+    key = listed(key_of(dataset))
+    rows = connection.execute(
+        text(f"""
+            WITH overfull AS (
+                SELECT {key}, {sums} FROM report_rows JOIN report_twins USING ({key}) GROUP BY {key} HAVING {too_much})
+            DELETE FROM report_rows r USING overfull o WHERE {same_key(dataset, "r", "o")} AND r.row_number IS NOT NULL
+            RETURNING r.row_number, r.account, r.window_date, {listed([one.column for one in dataset.metrics], "o")}""")
+    )
+    return [
+        OverfullRow(row["row_number"], row["account"], row["window_date"], _reason(dataset, row))
+        for row in rows.mappings()
+    ]
+
+
+def _reason(dataset: Dataset, sums: Mapping[Any, Any]) -> str:
+    return "; ".join(
+        f"{one.field}: expected rows of one key to add up to {MOST[one.kind]} at most, got: {sums[one.column]}"
+        for one in dataset.metrics
+        if (sums[one.column] or 0) > MOST[one.kind]
+    )
+
+
+def _sum(dataset: Dataset) -> str:
+    """Return the statement that puts one row in the place of those of a key."""
+    key, metrics = key_of(dataset), [one.column for one in dataset.metrics]
+    others = [column for column in staged_columns(dataset) if column not in {*key, *metrics}]
+    # All others are of the key, or names of it; bytea has no min() before PostgreSQL 18.
+    names = ", ".join(f"(array_agg({column} ORDER BY {column}))[1]" for column in others)
+    kinds = {one.column: "bigint" if one.kind == "count" else "numeric(20, 6)" for one in dataset.metrics}
+    sums = ", ".join(f"CAST(sum({column}) AS {kind})" for column, kind in kinds.items())
+    return f"""
+        WITH gone AS (DELETE FROM report_rows r USING report_twins t WHERE {same_key(dataset, "r", "t")} RETURNING r.*)
+        INSERT INTO report_rows ({listed(key)}, {listed(others)}, {listed(metrics)}, read_rows)
+        SELECT {listed(key)}, {names}, {sums}, sum(read_rows) FROM gone GROUP BY {listed(key)}"""
+
+
+def set_aside(connection: Connection, rows: Sequence[OverfullRow], raw: Mapping[int, str]) -> None:
+    """Add rows to the bad ones, with their text as it came by their number."""
+    for row in rows:
+        connection.execute(
+            text("INSERT INTO report_bad VALUES (:account, :day, :number, :reason, :raw)"),
+            {
+                "account": row.account,
+                "day": row.window_date,
+                "number": row.row_number,
+                "reason": row.reason,
+                "raw": raw[row.row_number],
+            },
+        )
+
+
+# A reason names each field at fault, what was expected and what came: its first fault without the value is the cause.
+_BAD_CAUSES = text("""
+    SELECT account, window_date, cause, rows, CAST(sum(rows) OVER (PARTITION BY account, window_date) AS bigint) AS all_rows
+      FROM (SELECT account, window_date, split_part(split_part(reason, '; ', 1), ', got: ', 1) AS cause, count(*) AS rows
+              FROM report_bad GROUP BY 1, 2, 3) causes
+     ORDER BY account, window_date, rows DESC, cause""")
+
+
+@dataclass(frozen=True)
+class BadCause:
+    """How many bad rows of a day of an account have a cause; `all_rows` are all bad rows of it.
+
+    `account` is None for rows whose country can't be read, `window_date` for those whose day can't.
+    """
+
+    account: int | None
+    window_date: date | None
+    cause: str
+    rows: int
+    all_rows: int
+
+
+def list_bad_causes(connection: Connection) -> list[BadCause]:
+    """Return what is wrong with bad rows; the most frequent cause of a day comes first."""
+    return [BadCause(**row) for row in connection.execute(_BAD_CAUSES).mappings()]
+
+
+@dataclass(frozen=True)
+class WindowTally:
+    """How many rows a report has for a window: `read_rows` before those of one key are summed, `new_rows` afterwards, in place of `old_rows`."""
+
+    old_rows: int
+    new_rows: int
+    read_rows: int
+
+
+def tally_windows(
+    connection: Connection, dataset: Dataset, values: Mapping[str, Any]
+) -> dict[tuple[int, date], WindowTally]:
+    """Count, for each of some windows, what the stage has and what the table holds of the report's ad products.
+
+    Args:
+        connection: the load's transaction.
+        dataset: what is staged.
+        values: bound values: `accounts` and `days` of the windows, and the `ad_products` of the report.
+    """
+    rows = connection.execute(
+        text(f"""
+            SELECT w.account, w.window_date, coalesce(o.rows, 0), coalesce(r.rows, 0), coalesce(r.read_rows, 0)
+              FROM {WINDOWS}
+              LEFT JOIN (SELECT o.account, o.window_date, count(*) AS rows FROM {dataset.table} o JOIN {WINDOWS} USING (account, window_date)
+                          WHERE o.ad_product = ANY(:ad_products) GROUP BY 1, 2) o USING (account, window_date)
+              LEFT JOIN (SELECT account, window_date, count(*) AS rows, CAST(sum(read_rows) AS bigint) AS read_rows
+                           FROM report_rows GROUP BY 1, 2) r USING (account, window_date)"""),
+        values,
+    )
+    return {(account, day): WindowTally(*counts) for account, day, *counts in rows}
+
+
+def digest_window(connection: Connection, dataset: Dataset, account: int, day: date) -> str:
+    """Return a digest of the staged rows of a window: equal digests mean the same keys and metrics, whatever the names are by now."""
+    # An instant as text depends on the connection's time zone, as a count of seconds it doesn't.
+    key = [column for column in key_of(dataset) if column not in {"account", "window_date"}]
+    told = listed([*key, *(one.column for one in dataset.metrics)]).replace(
+        "hour_at", "extract(epoch FROM hour_at)"
+    )
+    statement = text(f"""
+        SELECT md5(coalesce(string_agg(ROW({told})::text, E'\\n' ORDER BY {listed(key)}), ''))
+          FROM report_rows WHERE account = :account AND window_date = :day""")
+    return str(connection.execute(statement, {"account": account, "day": day}).scalar_one())

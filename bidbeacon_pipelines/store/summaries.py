@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, text
 
+from bidbeacon_pipelines.reports.datasets import get_dataset
 from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.locks import lock_until_commit
 
@@ -74,21 +75,21 @@ def list_days_to_sum_up(connection: Connection, account: Account, *, all_days: b
     return list(connection.execute(statement, account.identity | _VALUES).mappings())
 
 
-def _totals(grain: str) -> str:
+def _totals(grain: str, dataset: str) -> str:
     return f"""
     SELECT '{grain}' AS grain, window_date AS summary_date, currency_code, sum(impressions) AS impressions,
            sum(clicks) AS clicks, sum(orders) AS orders, sum(sales) AS sales, sum(spend) AS spend
-      FROM performance_{grain}
-     WHERE account_id = :account_id AND country_code = :country_code AND dataset = :{grain} AND window_date = ANY(:days)
+      FROM {get_dataset(dataset).table}
+     WHERE account = :account AND window_date = ANY(:days)
      GROUP BY window_date, currency_code"""
 
 
-_TOTALS = text(f"{_totals('daily')} UNION ALL {_totals('hourly')} ORDER BY 1, 2, 3")
+_TOTALS = text(f"{_totals('daily', DAILY)} UNION ALL {_totals('hourly', HOURLY)} ORDER BY 1, 2, 3")
 
 
 def list_totals(connection: Connection, account: Account, days: Sequence[date]) -> list[RowMapping]:
     """Give what the rows of days add up to: grain (`daily`, `hourly`), summary_date, currency_code and the metrics, None where none was told."""
-    values = account.identity | _VALUES | {"days": list(days)}
+    values = {"account": account.id, "days": list(days)}
     return list(connection.execute(_TOTALS, values).mappings())
 
 

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    LargeBinary,
     Numeric,
     SmallInteger,
     Text,
@@ -352,88 +353,6 @@ class SimulatedTime(PipelinesBase):
     __table_args__ = (CheckConstraint("only_row", name="only_row"),)
 
 
-class _Performance:
-    """What the tables of daily and hourly performance share.
-
-    `entity_id` is the id of the target or product, or a stable placeholder while a target is unresolved; `entity_detail` what tells rows of
-    one entity apart: the search term, or the product's marketplace, as reported; else empty. `target_value` and `match_type` are as
-    reported, null where rows are not told by target. A metric that is null was not reported; 0 was measured.
-    """
-
-    ad_id: Mapped[str] = _id(primary_key=True)
-    entity_id: Mapped[str] = _id(primary_key=True)
-    entity_detail: Mapped[str] = mapped_column(Text(collation="C"), primary_key=True, server_default="")
-    currency_code: Mapped[str] = mapped_column(primary_key=True)
-    campaign_id: Mapped[str] = _id()
-    campaign_name: Mapped[str | None]
-    ad_group_id: Mapped[str] = _id()
-    ad_group_name: Mapped[str | None]
-    target_value: Mapped[str | None]
-    match_type: Mapped[str | None]
-    resolved: Mapped[bool]
-    impressions: Mapped[int | None]
-    clicks: Mapped[int | None]
-    orders: Mapped[int | None]
-    sales: Mapped[Decimal | None]
-    spend: Mapped[Decimal | None]
-    request_id: Mapped[int]
-    loaded_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
-
-
-def _performance_rules(table: str) -> tuple[Any, ...]:
-    return (
-        _account(),
-        CheckConstraint("impressions >= 0 AND clicks >= 0 AND orders >= 0", name="counts_not_negative"),
-        CheckConstraint("sales >= 0 AND spend >= 0", name="amounts_not_negative"),
-        CheckConstraint("sales <> 'NaN' AND spend <> 'NaN'", name="amounts_are_numbers"),
-        CheckConstraint(
-            "resolved OR (target_value IS NOT NULL AND match_type IS NOT NULL)", name="unresolved_is_named"
-        ),
-        Index(
-            f"ix_{table}_unresolved",
-            "account_id",
-            "country_code",
-            "ad_group_id",
-            postgresql_where=text("NOT resolved"),
-        ),
-    )
-
-
-class PerformanceDaily(_Performance, PipelinesBase):
-    """One row is the performance of one target, product or search term through one ad on one day (account-local), in one currency."""
-
-    __tablename__ = "performance_daily"
-
-    account_id: Mapped[str] = _id(primary_key=True)
-    country_code: Mapped[str] = mapped_column(primary_key=True)
-    dataset: Mapped[str] = mapped_column(primary_key=True)
-    window_date: Mapped[date] = mapped_column(primary_key=True)
-
-    __table_args__ = (*_performance_rules("performance_daily"), {"postgresql_with": {"fillfactor": 80}})
-
-
-class PerformanceHourly(_Performance, PipelinesBase):
-    """One row is the performance of one target or product through one ad in one hour, in one currency.
-
-    `hour_at` is the instant at which the hour began; `window_date` is the account-local day it is of. Two indexes only, the key and the few
-    unresolved rows: an hour of an account is found by its day, and every further index would cost each load as much as the key does.
-    """
-
-    __tablename__ = "performance_hourly"
-
-    account_id: Mapped[str] = _id(primary_key=True)
-    country_code: Mapped[str] = mapped_column(primary_key=True)
-    dataset: Mapped[str] = mapped_column(primary_key=True)
-    window_date: Mapped[date] = mapped_column(primary_key=True)
-    hour_at: Mapped[datetime] = mapped_column(primary_key=True)
-
-    __table_args__ = (
-        *_performance_rules("performance_hourly"),
-        CheckConstraint("extract(epoch FROM hour_at) % 900 = 0", name="hour_begins"),
-        {"postgresql_with": {"fillfactor": 80}},
-    )
-
-
 class FieldSpelling(PipelinesBase):
     """One row is a report field that a region has refused under one name and accepted under another."""
 
@@ -485,7 +404,7 @@ class Restatement(PipelinesBase):
 
     The first load of a window restates nothing. A replay of quarantined rows restates a report by itself: `old_data_as_of` is
     `new_data_as_of` then. The view `window_restatements` tells it by load. `hour_at` is null
-    for datasets of whole days.
+    for datasets of whole days. `row_key` is the row's in the dataset's table, `dimensions` what it was told apart by.
     """
 
     __tablename__ = "restatements"
@@ -496,9 +415,8 @@ class Restatement(PipelinesBase):
     dataset: Mapped[str]
     window_date: Mapped[date]
     hour_at: Mapped[datetime | None]
-    ad_id: Mapped[str] = _id()
-    entity_id: Mapped[str] = _id()
-    entity_detail: Mapped[str] = mapped_column(Text(collation="C"), server_default="")
+    row_key: Mapped[bytes] = mapped_column(LargeBinary)
+    dimensions: Mapped[dict[str, Any]]
     currency_code: Mapped[str]
     change: Mapped[str]
     old_values: Mapped[dict[str, Any] | None]

@@ -60,6 +60,18 @@ SELECT p.key,
   JOIN session_actions a ON a.session_id = p.session_id AND a.ord = p.ord
   LEFT JOIN session_actions k ON k.session_id = p.kept_by AND k.ord = p.kept_ord
 """
+PERFORMANCE_ROWS_VIEW = """
+CREATE OR REPLACE VIEW performance_rows AS
+SELECT 'daily_campaigns' AS dataset, account, window_date, ad_product, currency_code, impressions, clicks, orders, sales, spend FROM daily_campaign_performance
+ UNION ALL SELECT 'hourly_campaigns' AS dataset, account, window_date, ad_product, currency_code, impressions, clicks, orders, sales, spend FROM hourly_campaign_performance
+ UNION ALL SELECT 'daily_placements' AS dataset, account, window_date, ad_product, currency_code, impressions, clicks, orders, sales, spend FROM daily_placement_performance
+ UNION ALL SELECT 'daily_targets' AS dataset, account, window_date, ad_product, currency_code, impressions, clicks, orders, sales, spend FROM daily_target_performance
+ UNION ALL SELECT 'hourly_targets' AS dataset, account, window_date, ad_product, currency_code, impressions, clicks, orders, sales, spend FROM hourly_target_performance
+ UNION ALL SELECT 'daily_products' AS dataset, account, window_date, ad_product, currency_code, impressions, clicks, orders, sales, spend FROM daily_product_performance
+ UNION ALL SELECT 'hourly_products' AS dataset, account, window_date, ad_product, currency_code, impressions, clicks, orders, sales, spend FROM hourly_product_performance
+ UNION ALL SELECT 'daily_search_terms' AS dataset, account, window_date, ad_product, currency_code, impressions, clicks, orders, sales, spend FROM daily_search_term_performance
+ UNION ALL SELECT 'daily_purchased_products' AS dataset, account, window_date, ad_product, currency_code, CAST(NULL AS bigint) AS impressions, CAST(NULL AS bigint) AS clicks, orders, sales, CAST(NULL AS numeric) AS spend FROM daily_purchased_product_performance
+"""
 WINDOW_RESTATEMENTS_VIEW = """
 CREATE VIEW window_restatements AS
 SELECT w.account_id,
@@ -89,13 +101,8 @@ SELECT w.account_id,
  CROSS JOIN LATERAL (
        SELECT a.currency_code
         UNION
-       SELECT p.currency_code FROM performance_daily p
-        WHERE p.account_id = w.account_id AND p.country_code = w.country_code AND p.dataset = w.dataset
-          AND p.window_date = w.window_date
-        UNION
-       SELECT p.currency_code FROM performance_hourly p
-        WHERE p.account_id = w.account_id AND p.country_code = w.country_code AND p.dataset = w.dataset
-          AND p.window_date = w.window_date
+       SELECT p.currency_code FROM performance_rows p
+        WHERE p.dataset = w.dataset AND p.account = a.id AND p.window_date = w.window_date
         UNION
        SELECT s.currency_code FROM restatements s
         WHERE s.account_id = w.account_id AND s.country_code = w.country_code AND s.dataset = w.dataset
@@ -103,13 +110,9 @@ SELECT w.account_id,
  CROSS JOIN LATERAL (
        SELECT coalesce(sum(p.impressions), 0) AS impressions, coalesce(sum(p.clicks), 0) AS clicks,
               coalesce(sum(p.orders), 0) AS orders, coalesce(sum(p.sales), 0) AS sales, coalesce(sum(p.spend), 0) AS spend
-         FROM (SELECT account_id, country_code, dataset, window_date, currency_code, impressions, clicks, orders, sales, spend
-                 FROM performance_daily
-                UNION ALL
-               SELECT account_id, country_code, dataset, window_date, currency_code, impressions, clicks, orders, sales, spend
-                 FROM performance_hourly) p
-        WHERE p.account_id = w.account_id AND p.country_code = w.country_code AND p.dataset = w.dataset
-          AND p.window_date = w.window_date AND p.currency_code = c.currency_code) n
+         FROM performance_rows p
+        WHERE p.dataset = w.dataset AND p.account = a.id AND p.window_date = w.window_date
+          AND p.currency_code = c.currency_code) n
  CROSS JOIN LATERAL (
        SELECT i.data_as_of,
               row_number() OVER (ORDER BY i.data_as_of) AS load_number,
@@ -176,6 +179,7 @@ def upgrade() -> None:
     op.execute("INSERT INTO session_change_cursor DEFAULT VALUES")
     op.execute(JOB_SESSIONS_VIEW)
     op.execute(JOB_PROMISES_VIEW)
+    op.execute(PERFORMANCE_ROWS_VIEW)
     op.execute(WINDOW_RESTATEMENTS_VIEW)
 
 
@@ -1978,137 +1982,6 @@ def _create_pipeline_tables() -> None:
         postgresql_where=sa.text("target_id IS NULL AND target_match IS NOT NULL"),
     )
     op.create_table(
-        "performance_daily",
-        sa.Column("account_id", sa.Text(collation="C"), nullable=False),
-        sa.Column("country_code", sa.Text(), nullable=False),
-        sa.Column("dataset", sa.Text(), nullable=False),
-        sa.Column("window_date", sa.Date(), nullable=False),
-        sa.Column("ad_id", sa.Text(collation="C"), nullable=False),
-        sa.Column("entity_id", sa.Text(collation="C"), nullable=False),
-        sa.Column("entity_detail", sa.Text(collation="C"), server_default="", nullable=False),
-        sa.Column("currency_code", sa.Text(), nullable=False),
-        sa.Column("campaign_id", sa.Text(collation="C"), nullable=False),
-        sa.Column("campaign_name", sa.Text(), nullable=True),
-        sa.Column("ad_group_id", sa.Text(collation="C"), nullable=False),
-        sa.Column("ad_group_name", sa.Text(), nullable=True),
-        sa.Column("target_value", sa.Text(), nullable=True),
-        sa.Column("match_type", sa.Text(), nullable=True),
-        sa.Column("resolved", sa.Boolean(), nullable=False),
-        sa.Column("impressions", sa.BigInteger(), nullable=True),
-        sa.Column("clicks", sa.BigInteger(), nullable=True),
-        sa.Column("orders", sa.BigInteger(), nullable=True),
-        sa.Column("sales", sa.Numeric(precision=20, scale=6), nullable=True),
-        sa.Column("spend", sa.Numeric(precision=20, scale=6), nullable=True),
-        sa.Column("request_id", sa.BigInteger(), nullable=False),
-        sa.Column("loaded_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.CheckConstraint(
-            "sales <> 'NaN' AND spend <> 'NaN'", name=op.f("ck_performance_daily_amounts_are_numbers")
-        ),
-        sa.CheckConstraint(
-            "impressions >= 0 AND clicks >= 0 AND orders >= 0",
-            name=op.f("ck_performance_daily_counts_not_negative"),
-        ),
-        sa.CheckConstraint(
-            "resolved OR (target_value IS NOT NULL AND match_type IS NOT NULL)",
-            name=op.f("ck_performance_daily_unresolved_is_named"),
-        ),
-        sa.CheckConstraint(
-            "sales >= 0 AND spend >= 0", name=op.f("ck_performance_daily_amounts_not_negative")
-        ),
-        sa.ForeignKeyConstraint(
-            ["account_id", "country_code"],
-            ["advertiser_accounts.account_id", "advertiser_accounts.country_code"],
-            name=op.f("fk_performance_daily_account_id_country_code"),
-        ),
-        sa.PrimaryKeyConstraint(
-            "account_id",
-            "country_code",
-            "dataset",
-            "window_date",
-            "ad_id",
-            "entity_id",
-            "entity_detail",
-            "currency_code",
-            name=op.f("pk_performance_daily"),
-        ),
-        postgresql_with={"fillfactor": 80},
-    )
-    op.create_index(
-        "ix_performance_daily_unresolved",
-        "performance_daily",
-        ["account_id", "country_code", "ad_group_id"],
-        unique=False,
-        postgresql_where=sa.text("NOT resolved"),
-    )
-    op.create_table(
-        "performance_hourly",
-        sa.Column("account_id", sa.Text(collation="C"), nullable=False),
-        sa.Column("country_code", sa.Text(), nullable=False),
-        sa.Column("dataset", sa.Text(), nullable=False),
-        sa.Column("window_date", sa.Date(), nullable=False),
-        sa.Column("hour_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("ad_id", sa.Text(collation="C"), nullable=False),
-        sa.Column("entity_id", sa.Text(collation="C"), nullable=False),
-        sa.Column("entity_detail", sa.Text(collation="C"), server_default="", nullable=False),
-        sa.Column("currency_code", sa.Text(), nullable=False),
-        sa.Column("campaign_id", sa.Text(collation="C"), nullable=False),
-        sa.Column("campaign_name", sa.Text(), nullable=True),
-        sa.Column("ad_group_id", sa.Text(collation="C"), nullable=False),
-        sa.Column("ad_group_name", sa.Text(), nullable=True),
-        sa.Column("target_value", sa.Text(), nullable=True),
-        sa.Column("match_type", sa.Text(), nullable=True),
-        sa.Column("resolved", sa.Boolean(), nullable=False),
-        sa.Column("impressions", sa.BigInteger(), nullable=True),
-        sa.Column("clicks", sa.BigInteger(), nullable=True),
-        sa.Column("orders", sa.BigInteger(), nullable=True),
-        sa.Column("sales", sa.Numeric(precision=20, scale=6), nullable=True),
-        sa.Column("spend", sa.Numeric(precision=20, scale=6), nullable=True),
-        sa.Column("request_id", sa.BigInteger(), nullable=False),
-        sa.Column("loaded_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.CheckConstraint(
-            "sales <> 'NaN' AND spend <> 'NaN'", name=op.f("ck_performance_hourly_amounts_are_numbers")
-        ),
-        sa.CheckConstraint(
-            "extract(epoch FROM hour_at) % 900 = 0", name=op.f("ck_performance_hourly_hour_begins")
-        ),
-        sa.CheckConstraint(
-            "impressions >= 0 AND clicks >= 0 AND orders >= 0",
-            name=op.f("ck_performance_hourly_counts_not_negative"),
-        ),
-        sa.CheckConstraint(
-            "resolved OR (target_value IS NOT NULL AND match_type IS NOT NULL)",
-            name=op.f("ck_performance_hourly_unresolved_is_named"),
-        ),
-        sa.CheckConstraint(
-            "sales >= 0 AND spend >= 0", name=op.f("ck_performance_hourly_amounts_not_negative")
-        ),
-        sa.ForeignKeyConstraint(
-            ["account_id", "country_code"],
-            ["advertiser_accounts.account_id", "advertiser_accounts.country_code"],
-            name=op.f("fk_performance_hourly_account_id_country_code"),
-        ),
-        sa.PrimaryKeyConstraint(
-            "account_id",
-            "country_code",
-            "dataset",
-            "window_date",
-            "hour_at",
-            "ad_id",
-            "entity_id",
-            "entity_detail",
-            "currency_code",
-            name=op.f("pk_performance_hourly"),
-        ),
-        postgresql_with={"fillfactor": 80},
-    )
-    op.create_index(
-        "ix_performance_hourly_unresolved",
-        "performance_hourly",
-        ["account_id", "country_code", "ad_group_id"],
-        unique=False,
-        postgresql_where=sa.text("NOT resolved"),
-    )
-    op.create_table(
         "portfolios",
         sa.Column("account_id", sa.Text(collation="C"), nullable=False),
         sa.Column("country_code", sa.Text(), nullable=False),
@@ -2296,9 +2169,8 @@ def _create_pipeline_tables() -> None:
         sa.Column("dataset", sa.Text(), nullable=False),
         sa.Column("window_date", sa.Date(), nullable=False),
         sa.Column("hour_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("ad_id", sa.Text(collation="C"), nullable=False),
-        sa.Column("entity_id", sa.Text(collation="C"), nullable=False),
-        sa.Column("entity_detail", sa.Text(collation="C"), server_default="", nullable=False),
+        sa.Column("row_key", sa.LargeBinary(), nullable=False),
+        sa.Column("dimensions", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("currency_code", sa.Text(), nullable=False),
         sa.Column("change", sa.Text(), nullable=False),
         sa.Column("old_values", postgresql.JSONB(astext_type=sa.Text()), nullable=True),

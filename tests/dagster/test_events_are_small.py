@@ -25,10 +25,10 @@ LOADED = """
       FROM advertiser_accounts CROSS JOIN unnest(ARRAY['daily_targets', 'hourly_targets']) AS dataset CROSS JOIN generate_series(0, 120) AS n
      WHERE account_key = :key AND (dataset <> 'daily_targets' OR n % :every < :known)"""
 ROWS = """
-    INSERT INTO performance_daily (account_id, country_code, dataset, window_date, ad_id, entity_id, currency_code, campaign_id, ad_group_id,
-                                   resolved, request_id, impressions, clicks, orders, sales, spend)
-    SELECT w.account_id, w.country_code, w.dataset, w.window_date, 'ad', 'target', a.currency_code, 'campaign', 'group',
-           true, 1, 123456789, 123456789, 123456789, w.sales, w.spend
+    INSERT INTO daily_target_performance (account, window_date, row_key, ad_product, currency_code, campaign_id, ad_group_id,
+                                          request_id, impressions, clicks, orders, sales, spend)
+    SELECT a.id, w.window_date, decode(repeat('00', 16), 'hex'), 'SPONSORED_PRODUCTS', a.currency_code, 'campaign', 'group',
+           1, 123456789, 123456789, 123456789, w.sales, w.spend
       FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
      WHERE w.dataset = 'daily_targets' AND w.load_count > 0 AND account_key = :key"""
 

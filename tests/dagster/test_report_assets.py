@@ -73,7 +73,9 @@ def test_a_materialization_is_one_session(stocked: World) -> None:
 def test_materializing_twice_is_the_same_as_once(stocked: World) -> None:
     """A second materialization asks for a new report and leaves the same rows."""
     account, day = stocked.account(), stocked.day(40)
-    columns = "SELECT ad_id, entity_id, spend, sales, clicks, orders, impressions FROM performance_daily ORDER BY 1, 2"
+    columns = (
+        "SELECT row_key, spend, sales, clicks, orders, impressions FROM daily_target_performance ORDER BY 1"
+    )
     stocked.materialize(account, day)
     first = stocked.rows(columns)
     stocked.materialize(account, day)

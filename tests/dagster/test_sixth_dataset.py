@@ -1,11 +1,13 @@
-"""A dataset that is one registry entry and one row model has all that the others have: asset, windows, planning, load, command."""
+"""A dataset that is one registry entry has all that the others have: asset, windows, planning, load, command."""
 
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from dagster import AssetChecksDefinition, AssetKey, AssetsDefinition, materialize
+from sqlalchemy import Engine, MetaData, inspect, text
 from typer.testing import CliRunner
 
 from bidbeacon_pipelines.cli import app
@@ -18,6 +20,11 @@ from bidbeacon_pipelines.reports import datasets
 from bidbeacon_pipelines.reports.claims import CLAIMS
 from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.store.accounts import Account
+from bidbeacon_pipelines.store.base import PipelinesBase
+from bidbeacon_pipelines.store.dataset_tables import columns_of, make_dataset_table
+from bidbeacon_pipelines.store.engine import make_engine
+from bidbeacon_pipelines.store.migrate import MIGRATIONS, upgrade
+from migrations.generate import write_next
 from tests.dagster import sixth_dataset
 from tests.dagster.sixth_dataset import DAILY_MATCHED_TARGETS as SIXTH
 from tests.dagster.test_sensors import asked_for
@@ -25,9 +32,19 @@ from tests.dagster.world import World
 from tests.dataset_truth import Question
 
 
+def tables_with_sixth() -> MetaData:
+    """Give the pipelines' tables and the dataset's, as its registry entry makes it."""
+    metadata = MetaData(naming_convention=PipelinesBase.metadata.naming_convention)
+    for table in PipelinesBase.metadata.tables.values():
+        table.to_metadata(metadata)
+    make_dataset_table(SIXTH, metadata)
+    return metadata
+
+
 @pytest.fixture
-def registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Register the dataset for one test."""
+def registered(monkeypatch: pytest.MonkeyPatch, engine: Engine) -> Iterator[None]:
+    """Register the dataset for one test, and make its table."""
+    tables_with_sixth().tables[SIXTH.table].create(engine)
     with monkeypatch.context() as patch:
         patch.setitem(datasets._REGISTRY, SIXTH.name, SIXTH)
         yield
@@ -40,8 +57,25 @@ def question_about(world: World, account: Account, ago: int = 3) -> Question:
 
 
 def test_it_takes_less_than_40_lines() -> None:
-    """Entry, row model, imports, docstrings and blank lines."""
+    """Entry, a dimension, imports, docstrings and blank lines."""
     assert len(Path(sixth_dataset.__file__).read_text(encoding="utf-8").splitlines()) < 40
+
+
+def test_its_migration_is_generated(empty_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`make migration` writes the table, its checks and indexes, and the view that all datasets are in."""
+    monkeypatch.setitem(datasets._REGISTRY, SIXTH.name, SIXTH)
+    folder = tmp_path / "migrations"
+    shutil.copytree(MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    write_next(empty_url, "Add matched targets", tables=tables_with_sixth(), folder=folder)
+    upgrade(empty_url, folder=folder)
+    engine = make_engine(empty_url, pool_size=1)
+    found = inspect(engine)
+    assert columns_of(SIXTH)[-1].name in {column["name"] for column in found.get_columns(SIXTH.table)}
+    assert [f"ix_{SIXTH.table}_unresolved"] == [index["name"] for index in found.get_indexes(SIXTH.table)]
+    with engine.begin() as connection:
+        view = connection.execute(text("SELECT pg_get_viewdef('performance_rows')")).scalar_one()
+    engine.dispose()
+    assert SIXTH.table in view
 
 
 @pytest.mark.usefixtures("registered")

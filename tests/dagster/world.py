@@ -156,10 +156,8 @@ class World:
         [row] = self.rows(
             """SELECT coalesce(sum(spend), 0) AS spend, coalesce(sum(sales), 0) AS sales,
                       coalesce(sum(clicks), 0) AS clicks, coalesce(sum(impressions), 0) AS impressions
-                 FROM performance_daily
-                WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset AND window_date = :day""",
-            **account.identity,
-            dataset=DATASET.name,
+                 FROM daily_target_performance WHERE account = :id AND window_date = :day""",
+            id=account.id,
             day=day,
         )
         return Sums(row["spend"], row["sales"], int(row["clicks"]), int(row["impressions"]))

@@ -9,7 +9,6 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
-from bidbeacon_pipelines.ingest.targets import placeholder_id
 from bidbeacon_pipelines.reports.datasets import Dataset, get_dataset
 from bidbeacon_pipelines.reports.lifecycle import RequestStatus
 from bidbeacon_pipelines.sandbox.faults import FaultName, FaultOptions, FaultRule, Operation
@@ -183,10 +182,9 @@ class BenchWorld:
     def stored_rows(self, account: Account, day: date) -> set[Row]:
         """Give what the table says of a day."""
         rows = self.query(
-            """SELECT campaign_id, ad_group_id, ad_id, entity_id, impressions, clicks, orders, sales, spend FROM performance_daily
-                WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset AND window_date = :day""",
-            **account.identity,
-            dataset=DATASET.name,
+            f"""SELECT campaign_id, ad_group_id, target_value, match_type, target_id, impressions, clicks, orders, sales, spend
+                  FROM {DATASET.table} WHERE account = :id AND window_date = :day""",
+            id=account.id,
             day=day,
         )
         return {tuple(row.values()) for row in rows}
@@ -198,15 +196,23 @@ class BenchWorld:
         assert owner is not None
         country = owner.find_country(account.country_code)
         assert country is not None
-        return {_true_row(row) for row in day_truth(world.catalog(owner, country), day, at)}
+        summed: dict[Row, Row] = {}
+        for row in day_truth(world.catalog(owner, country), day, at):
+            key, metrics = _true_row(row)
+            summed[key] = _added(summed[key], metrics) if key in summed else metrics
+        return {key + metrics for key, metrics in summed.items()}
 
 
-def _true_row(row: Mapping[str, Any]) -> Row:
-    names = (row["campaignId"], row["adGroupId"], row["targetValue"], row["targetMatchType"])
-    entity = placeholder_id(*names) if row["unresolvable"] else row["targetId"]
-    amounts = (None if row[key] is None else Decimal(row[key]) for key in ("sales", "totalCost"))
-    counts = (row["impressions"], row["clicks"], row["purchases"])
-    return (row["campaignId"], row["adGroupId"], row["adId"], entity, *counts, *amounts)
+def _true_row(row: Mapping[str, Any]) -> tuple[Row, Row]:
+    """Return what a true row is told by, but for its ad, and its metrics."""
+    target = None if row["unresolvable"] else row["targetId"]
+    key = (row["campaignId"], row["adGroupId"], row["targetValue"], row["targetMatchType"], target)
+    amounts = (None if row[name] is None else Decimal(row[name]) for name in ("sales", "totalCost"))
+    return key, (row["impressions"], row["clicks"], row["purchases"], *amounts)
+
+
+def _added(one: Row, other: Row) -> Row:
+    return tuple(a if b is None else b if a is None else a + b for a, b in zip(one, other, strict=True))
 
 
 def days_before(today: date, *ago: int) -> Sequence[date]:

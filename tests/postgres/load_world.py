@@ -3,6 +3,7 @@
 import gzip
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -11,14 +12,15 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, Engine, text
 
-from bidbeacon_pipelines.ingest.load import LoadResult, LoadRules, load_report
-from bidbeacon_pipelines.ingest.targets import TargetIndex
+from bidbeacon_pipelines.ingest.load import LoadResult, LoadRules, Waiting, load_report
+from bidbeacon_pipelines.ingest.target_match import digest_of_target
 from bidbeacon_pipelines.reports.datasets import Dataset, get_dataset
 from bidbeacon_pipelines.sandbox.rows import to_json
 from bidbeacon_pipelines.store.accounts import Account, get_account, upsert_account
 from bidbeacon_pipelines.store.ads_accounts import upsert_ads_account
-from bidbeacon_pipelines.store.entities import list_targets, merge_entities
-from bidbeacon_pipelines.store.performance import Scope
+from bidbeacon_pipelines.store.entities import merge_entities
+from bidbeacon_pipelines.store.loads import ReportScope
+from bidbeacon_pipelines.store.partitions import ensure_partitions
 from bidbeacon_pipelines.store.requests import insert_request
 from bidbeacon_pipelines.store.windows import (
     Window,
@@ -35,7 +37,7 @@ DAY = date(2026, 1, 10)
 AS_OF = datetime(2026, 1, 12, tzinfo=UTC)
 HELD_UNTIL = AS_OF + timedelta(minutes=15)
 NEXT_AT = AS_OF + timedelta(days=2)
-CAMPAIGN, GROUP, AD = "1001", "2001", "3001"
+CAMPAIGN, GROUP = "1001", "2001"
 KEYWORD, PRODUCT, NEGATIVE = "4001", "4002", "3999"
 Raw = dict[str, Any]
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -80,7 +82,9 @@ def target(target_id: str, **changes: Any) -> Raw:
         "expression": None,
         "bid": Decimal("0.75"),
     }
-    return values | changes
+    values |= changes
+    named = {name: values[name] for name in ("keyword", "asin", "expression")}
+    return values | {"match_digest": digest_of_target(values["match_type"], **named)}
 
 
 def report_row(value: str = "dog shirt", day: date | str = DAY, **changes: Any) -> Raw:
@@ -90,25 +94,23 @@ def report_row(value: str = "dog shirt", day: date | str = DAY, **changes: Any) 
         "budgetCurrency.value": "USD",
         "adProduct.value": "Sponsored Products",
         "campaign.id": int(CAMPAIGN),
-        "campaign.name": "Shirts",
         "campaign.country": "US",
         "adGroup.id": GROUP,
-        "adGroup.name": "Dogs",
-        "ad.id": AD,
         "target.value": value,
         "target.matchType": "EXACT",
         "metric.impressions": 100,
         "metric.clicks": 5,
         "metric.purchases": 1,
         "metric.sales": Decimal("19.99"),
+        "metric.unitsSold": 2,
         "metric.totalCost": Decimal("1.234567"),
     }
     return row | {key if "." in key else f"metric.{key}": value for key, value in changes.items()}
 
 
 def many_rows(count: int, day: date = DAY) -> list[Raw]:
-    """Give so many rows of different ads."""
-    return [report_row(day=day) | {"ad.id": 5_000 + number} for number in range(count)]
+    """Give so many rows of different campaigns."""
+    return [report_row(day=day) | {"campaign.id": 5_000 + number} for number in range(count)]
 
 
 class LoadWorld:
@@ -135,21 +137,9 @@ class LoadWorld:
         path.write_bytes(packed[: len(packed) // 2] if cut else packed)
         return path
 
-    def load(
-        self,
-        rows: Sequence[Raw],
-        *,
-        days: Sequence[date] = (DAY,),
-        age: float = 0,
-        dataset: Dataset = DATASET,
-        bad_row_share: float = 0.02,
-        period: tuple[date, date] | None = None,
-    ) -> LoadResult:
-        """Load one report for these days whose data is as of so many days after `AS_OF`."""
-        parts = [self.write_part(rows)]
-        return self.load_parts(
-            parts, days=days, age=age, dataset=dataset, bad_row_share=bad_row_share, period=period
-        )
+    def load(self, rows: Sequence[Raw], **options: Any) -> LoadResult:
+        """Load one report of these rows; `options` are those of `load_parts`."""
+        return self.load_parts([self.write_part(rows)], **options)
 
     def load_parts(
         self,
@@ -158,35 +148,36 @@ class LoadWorld:
         days: Sequence[date] = (DAY,),
         age: float = 0,
         dataset: Dataset = DATASET,
+        ad_products: Sequence[str] = ("SPONSORED_PRODUCTS",),
         bad_row_share: float = 0.02,
         period: tuple[date, date] | None = None,
     ) -> LoadResult:
-        """Load a report's files."""
+        """Load a report's files, for these days, whose data is as of so many days after `AS_OF`."""
         rules = LoadRules(
             bad_row_share=bad_row_share,
             held_again_at=lambda _: HELD_UNTIL,
             next_refresh_at=lambda _: NEXT_AT,
             refused_again_at=lambda _: NEXT_AT,
         )
+        ensure_partitions(self.engine, dataset, min(days), max(days))
         with self.engine.begin() as connection:
-            scope = self._scope(connection, dataset, days, AS_OF + timedelta(days=age))
-            result = load_report(
-                connection,
-                scope,
-                dataset,
-                list_windows_of_request(connection, scope.request_id)[self.account.account_key],
-                parts,
-                targets=TargetIndex(list_targets(connection, self.account)),
-                rules=rules,
-                period=period,
-            )
+            scope = self._scope(connection, dataset, days, AS_OF + timedelta(days=age), tuple(ad_products))
+            if period is not None:
+                scope = replace(scope, period=period)
+            windows = list_windows_of_request(connection, scope.request_id)[self.account.account_key]
+            [result] = load_report(connection, scope, [Waiting(self.account, windows, rules)], parts).values()
             ended = text("UPDATE report_requests SET status = 'loaded', finished_at = now() WHERE id = :id")
             connection.execute(ended, {"id": scope.request_id})
         return result
 
     def _scope(
-        self, connection: Connection, dataset: Dataset, days: Sequence[date], as_of: datetime
-    ) -> Scope:
+        self,
+        connection: Connection,
+        dataset: Dataset,
+        days: Sequence[date],
+        as_of: datetime,
+        ad_products: tuple[str, ...],
+    ) -> ReportScope:
         create_windows(connection, self.account, dataset.name, dict.fromkeys(days, AS_OF))
         first, last = min(days), max(days)
         request_id = insert_request(
@@ -198,10 +189,11 @@ class LoadWorld:
             by_hand=True,
             session_id=uuid4(),
             created_at=as_of,
+            ad_products=ad_products,
         )
         want_windows(connection, self.account, dataset.name, days, uuid4())
         attach_windows(connection, request_id, now=as_of)
-        return Scope(self.account, dataset.name, request_id, as_of)
+        return ReportScope(dataset, request_id, as_of, ad_products, (first, last))
 
     def window(self, day: date = DAY, dataset: Dataset = DATASET) -> Window:
         """Give a window as stored."""
@@ -213,7 +205,7 @@ class LoadWorld:
         """Give the stored rows of a day, in order."""
         return query(
             self.engine,
-            f"SELECT {columns} FROM performance_daily WHERE window_date = :day ORDER BY ad_id, entity_id",
+            f"SELECT {columns} FROM {DATASET.table} WHERE window_date = :day ORDER BY campaign_id, target_value",
             day=day,
         )
 

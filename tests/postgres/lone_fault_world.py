@@ -221,7 +221,7 @@ class LoneFaultWorld(BenchWorld):
 
     def lying_rows(self) -> list[Mapping[str, Any]]:
         """Give the day's rows as they lie in the table, with where and by which transaction they were written."""
-        return self.query("SELECT *, xmin, ctid FROM performance_daily ORDER BY ad_id, entity_id")
+        return self.query("SELECT *, xmin, ctid FROM daily_target_performance ORDER BY row_key")
 
     def differences(self, rows: RowsAre) -> list[Mismatch]:
         """Give in what the day's rows differ from the truth of when their report was made, or from what was delivered."""
@@ -249,7 +249,7 @@ _PREPARED = (
     "report_windows",
 )
 _WRITTEN = (
-    "performance_daily",
+    "daily_target_performance",
     "restatements",
     "quarantined_rows",
     "report_loads",

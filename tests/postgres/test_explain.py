@@ -15,7 +15,7 @@ from bidbeacon_pipelines.services.explain import Explanation, explain_window, ex
 from bidbeacon_pipelines.services.windows import keep_windows
 from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.ads_accounts import set_credentials_need_person
-from bidbeacon_pipelines.store.performance import lock_rows
+from bidbeacon_pipelines.store.loads import lock_rows
 from bidbeacon_pipelines.store.requests import claim_request
 from bidbeacon_pipelines.store.windows import want_windows
 from bidbeacon_sessions import SessionStore

@@ -20,7 +20,7 @@ LEASE_SECONDS = 5
 ONE_STEP_SECONDS = 10
 """Of looking at another account's report and loading it; a lock that is waited for takes half a minute."""
 WRITTEN = (
-    "performance_daily",
+    "daily_target_performance",
     "report_windows",
     "report_requests",
     "restatements",

@@ -47,7 +47,7 @@ def test_a_wrong_result_is_not_measured(database_url: str, tmp_path: Path) -> No
     place.check(report)
     change(
         place,
-        "UPDATE performance_hourly SET spend = spend + 0.000001 WHERE spend = (SELECT max(spend) FROM performance_hourly)",
+        "UPDATE hourly_target_performance SET spend = spend + 0.000001 WHERE spend = (SELECT max(spend) FROM hourly_target_performance)",
     )
     with pytest.raises(AssertionError, match="expected rows, spend, sales"):
         place.check(report)

@@ -158,11 +158,11 @@ def test_a_broken_file_leaves_the_data_and_is_fetched_again(world: BenchWorld, f
     """Rows and window stay as they were, the reason is recorded, and the next try loads."""
     account = world.account()
     world.load(account, DAY)
-    before = world.query("SELECT *, xmin, ctid FROM performance_daily ORDER BY ad_id, entity_id")
+    before = world.query("SELECT *, xmin, ctid FROM daily_target_performance ORDER BY row_key")
     world.break_with(fault, times=2)  # type: ignore[arg-type]  # one of its names; the client tries twice
     world.advance(days=1)
     world.load(account, DAY)
-    assert before == world.query("SELECT *, xmin, ctid FROM performance_daily ORDER BY ad_id, entity_id")
+    assert before == world.query("SELECT *, xmin, ctid FROM daily_target_performance ORDER BY row_key")
     assert world.window(account, DAY).load_count == 1
     assert len(world.actions("request-retried")) == 1
     for _ in range(3):
@@ -174,7 +174,7 @@ def test_a_broken_file_leaves_the_data_and_is_fetched_again(world: BenchWorld, f
 
 def test_rows_that_the_database_refuses_are_a_failed_try(world: BenchWorld) -> None:
     """The job goes on, the reason is the database's first line, and the next try waits."""
-    world.execute("ALTER TABLE performance_daily ADD CONSTRAINT nothing_fits CHECK (false)")
+    world.execute("ALTER TABLE daily_target_performance ADD CONSTRAINT nothing_fits CHECK (false)")
     request_id = world.load(world.account(), DAY)
     request = world.request(request_id)
     assert (request.status, request.loads) == ("completed", 1)

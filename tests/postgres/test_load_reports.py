@@ -7,9 +7,8 @@ import pytest
 
 from bidbeacon_pipelines.ingest.decode import BrokenPartError
 from bidbeacon_pipelines.ingest.part_text import read_object
-from bidbeacon_pipelines.ingest.targets import PLACEHOLDER_PREFIX
 from tests.postgres.load_world import (
-    AD,
+    CAMPAIGN,
     DAY,
     HELD_UNTIL,
     KEYWORD,
@@ -22,7 +21,7 @@ from tests.postgres.load_world import (
     target,
 )
 
-METRICS = "impressions, clicks, orders, sales, spend"
+METRICS = "impressions, clicks, orders, sales, spend, units"
 NEXT_DAY = DAY + timedelta(days=1)
 
 
@@ -30,7 +29,7 @@ def test_a_row_is_stored_to_its_last_decimal(shelf: LoadWorld) -> None:
     """Amounts keep their six decimals, and window and result carry their sums."""
     result = shelf.load([report_row()])
     row = shelf.row()
-    assert (row["entity_id"], row["resolved"]) == (KEYWORD, True)
+    assert KEYWORD == row["target_id"]
     assert (row["impressions"], row["clicks"], row["orders"]) == (100, 5, 1)
     assert (row["sales"], row["spend"]) == (Decimal("19.99"), Decimal("1.234567"))
     window = shelf.window()
@@ -43,10 +42,14 @@ def test_ids_beyond_a_float_and_large_yen_are_exact(shelf: LoadWorld) -> None:
     """2^53 + 1 as an id, and amounts of 14 digits before the point, come out as they went in."""
     yen = {"budgetCurrency.value": "JPY", "metric.sales": 99_999_999_999_999}
     shelf.load(
-        [report_row() | yen | {"ad.id": 2**53 + 1, "metric.totalCost": Decimal("99999999999999.999999")}]
+        [
+            report_row()
+            | yen
+            | {"campaign.id": 2**53 + 1, "metric.totalCost": Decimal("99999999999999.999999")}
+        ]
     )
     row = shelf.row()
-    assert (row["ad_id"], row["currency_code"]) == ("9007199254740993", "JPY")
+    assert (row["campaign_id"], row["currency_code"]) == ("9007199254740993", "JPY")
     assert (row["sales"], row["spend"]) == (Decimal(99_999_999_999_999), Decimal("99999999999999.999999"))
 
 
@@ -70,24 +73,24 @@ def test_loading_the_same_twice_rewrites_nothing(shelf: LoadWorld) -> None:
 
 def test_a_later_report_writes_only_what_changed_and_says_what(shelf: LoadWorld) -> None:
     """One row changed, one vanished, one appeared: three restatements with old and new values, and one untouched row."""
-    shelf.load([report_row(), report_row() | {"ad.id": 71}, report_row() | {"ad.id": 72}])
+    shelf.load([report_row(), report_row() | {"campaign.id": 71}, report_row() | {"campaign.id": 72}])
     untouched = shelf.rows("*, xmin, ctid")[2]
     result = shelf.load(
         [
             report_row(purchases=2, sales=Decimal("39.98")),
-            report_row() | {"ad.id": 72},
-            report_row() | {"ad.id": 73},
+            report_row() | {"campaign.id": 72},
+            report_row() | {"campaign.id": 73},
         ],
         age=2,
     )
-    found = {row["ad_id"]: row for row in shelf.query("SELECT * FROM restatements")}
-    assert {AD: "changed", "71": "vanished", "73": "appeared"} == {
+    found = {row["dimensions"]["campaign_id"]: row for row in shelf.query("SELECT * FROM restatements")}
+    assert {CAMPAIGN: "changed", "71": "vanished", "73": "appeared"} == {
         ad: row["change"] for ad, row in found.items()
     }
-    assert (1, 2) == (found[AD]["old_values"]["orders"], found[AD]["new_values"]["orders"])
+    assert (1, 2) == (found[CAMPAIGN]["old_values"]["orders"], found[CAMPAIGN]["new_values"]["orders"])
     assert (found["71"]["new_values"], found["73"]["old_values"]) == (None, None)
-    assert timedelta(days=2) == found[AD]["new_data_as_of"] - found[AD]["old_data_as_of"]
-    assert [AD, "72", "73"] == [row["ad_id"] for row in shelf.rows()]
+    assert timedelta(days=2) == found[CAMPAIGN]["new_data_as_of"] - found[CAMPAIGN]["old_data_as_of"]
+    assert [CAMPAIGN, "72", "73"] == [row["campaign_id"] for row in shelf.rows()]
     assert untouched in shelf.rows("*, xmin, ctid")
     assert (result.merge.written, result.merge.vanished, result.merge.restated) == (2, 1, 3)
 
@@ -190,9 +193,9 @@ def test_few_bad_rows_are_set_aside_and_the_good_ones_loaded(shelf: LoadWorld) -
 @pytest.mark.parametrize("text", ["a\x00b", "half a pair: \ud83d"])
 def test_text_that_postgres_cannot_hold_is_set_aside_without_loss(shelf: LoadWorld, text: str) -> None:
     """NUL and a lone surrogate in a name reach the quarantine, and come back from it as they were."""
-    shelf.load([*many_rows(99), report_row() | {"campaign.name": text}])
+    shelf.load([*many_rows(99), report_row() | {"target.value": text}])
     [bad] = shelf.query("SELECT raw, reason FROM quarantined_rows")
-    assert text == read_object(bad["raw"])["campaign.name"]
+    assert text == read_object(bad["raw"])["target.value"]
     assert "text without NUL and lone surrogates" in bad["reason"]
 
 
@@ -221,17 +224,31 @@ def test_rows_with_one_key_are_summed(shelf: LoadWorld) -> None:
     assert (row["sales"], row["spend"]) == (Decimal("19.99"), Decimal("1.234568"))
 
 
-def test_two_spellings_of_one_target_are_summed(shelf: LoadWorld) -> None:
-    """Letter case and blanks apart, a row is the same target's."""
+def test_two_spellings_of_one_target_are_two_rows_of_it(shelf: LoadWorld) -> None:
+    """Letter case and blanks apart, a row is the same target's; it stays the row that was reported."""
     shelf.load([report_row("dog shirt"), report_row("Dog  Shirt")])
-    row = shelf.row("entity_id, clicks, resolved")
-    assert (row["entity_id"], row["clicks"], row["resolved"]) == (KEYWORD, 10, True)
+    rows = shelf.rows("target_id, clicks")
+    assert [(KEYWORD, 5), (KEYWORD, 5)] == [(row["target_id"], row["clicks"]) for row in rows]
+
+
+def test_rows_of_other_ad_products_stay_as_they_are(shelf: LoadWorld) -> None:
+    """A report touches rows of the ad products only that it was asked for, and the window's totals have all of them."""
+    shelf.load([report_row()])
+    brands = report_row() | {"adProduct.value": "Sponsored Brands"}
+    result = shelf.load([brands], ad_products=["SPONSORED_BRANDS"], age=1)
+    assert (1, 0) == (result.merge.written, result.merge.vanished)
+    assert ["SPONSORED_BRANDS", "SPONSORED_PRODUCTS"] == sorted(row["ad_product"] for row in shelf.rows())
+    assert (2, Decimal("2.469134")) == (shelf.window().row_count, shelf.window().spend)
+    gone = shelf.load([], ad_products=["SPONSORED_BRANDS"], age=2)
+    assert [DAY] == list(gone.held)
+    shelf.load([], ad_products=["SPONSORED_BRANDS"], age=3)
+    assert "SPONSORED_PRODUCTS" == shelf.row()["ad_product"]
 
 
 def test_rows_of_other_countries_are_counted_and_left_out(shelf: LoadWorld) -> None:
     """A report of an ads account has all of its countries; only this one's rows are stored."""
-    result = shelf.load([report_row(), report_row() | {"campaign.country": "CA", "ad.id": 9}])
-    assert (AD, 1) == (shelf.row()["ad_id"], result.foreign)
+    result = shelf.load([report_row(), report_row() | {"campaign.country": "CA", "campaign.id": 9}])
+    assert (CAMPAIGN, 1) == (shelf.row()["campaign_id"], result.foreign)
 
 
 @pytest.mark.parametrize("told", [None, "", False, 0, []])
@@ -250,14 +267,14 @@ def test_rows_of_other_ad_products_are_counted_and_left_out(shelf: LoadWorld) ->
         [
             report_row(),
             *[row | {"adProduct.value": "Sponsored Brands", "target.matchType": None} for row in brands],
-            report_row() | {"adProduct.value": "Sponsored Display", "ad.id": 9},
-            report_row() | {"adProduct.value": "Sponsored Dreams", "ad.id": 10},
+            report_row() | {"adProduct.value": "Sponsored Display", "campaign.id": 9},
+            report_row() | {"adProduct.value": "Sponsored Dreams", "campaign.id": 10},
             *many_rows(50, day=DAY),
         ]
     )
     assert {"SPONSORED_BRANDS": 2, "SPONSORED_DISPLAY": 1} == result.other_products
     assert (51, 1) == (result.rows, result.quarantined)
-    assert {"9", "10"}.isdisjoint(row["ad_id"] for row in shelf.rows())
+    assert {"9", "10"}.isdisjoint(row["campaign_id"] for row in shelf.rows())
 
 
 def test_amounts_in_another_currency_are_stored_and_not_added_up_with_the_accounts(shelf: LoadWorld) -> None:
@@ -271,16 +288,14 @@ def test_a_negative_target_receives_nothing(shelf: LoadWorld) -> None:
     """A row that only a negative keyword matches stays unresolved."""
     shelf.add_targets(target("3998", negative=True, keyword="cat shirt"))
     shelf.load([report_row("cat shirt")])
-    row = shelf.row("entity_id, resolved")
-    assert row["entity_id"].startswith(PLACEHOLDER_PREFIX)
-    assert not row["resolved"]
+    assert shelf.row()["target_id"] is None
     assert shelf.window().unresolved_count == 1
 
 
 def test_a_product_target_is_found_by_its_expression(shelf: LoadWorld) -> None:
     """`asin="B0…"` is the target of exactly that product."""
     shelf.load([report_row('asin="B000000001"') | {"target.matchType": "TARGETING_EXPRESSION"}])
-    assert shelf.row()["entity_id"] == PRODUCT
+    assert PRODUCT == shelf.row()["target_id"]
 
 
 def test_a_cut_part_leaves_everything_as_it_was(shelf: LoadWorld) -> None:
@@ -300,5 +315,5 @@ def test_a_report_of_several_parts_is_loaded_as_one(shelf: LoadWorld) -> None:
         shelf.write_part([report_row(), report_row(clicks=-1)]),
     ]
     shelf.load_parts(parts)
-    assert [10] == [row["clicks"] for row in shelf.rows() if row["ad_id"] == AD]
+    assert [10] == [row["clicks"] for row in shelf.rows() if row["campaign_id"] == CAMPAIGN]
     assert [101] == [row["row_number"] for row in shelf.query("SELECT row_number FROM quarantined_rows")]

@@ -9,8 +9,8 @@ from sqlalchemy.exc import OperationalError
 
 from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.engine import make_engine
+from bidbeacon_pipelines.store.loads import lock_rows
 from bidbeacon_pipelines.store.locks import LockTakenError, lock_until_commit
-from bidbeacon_pipelines.store.performance import lock_rows
 from bidbeacon_sessions import SessionStore, database, with_job_session
 from tests.postgres.bench_world import BenchWorld, days_before
 from tests.postgres.dead_sessions import end_lease

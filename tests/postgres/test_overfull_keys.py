@@ -9,7 +9,7 @@ from bidbeacon_pipelines.reports.datasets import HOURLY_TARGETS
 from bidbeacon_pipelines.services.quarantine import replay_quarantine
 from bidbeacon_pipelines.services.summaries import update_summary
 from bidbeacon_sessions import SessionStore, with_job_session
-from tests.postgres.load_world import AD, DAY, LoadWorld, Raw, many_rows, report_row
+from tests.postgres.load_world import CAMPAIGN, DAY, LoadWorld, Raw, many_rows, report_row
 
 MOST = Decimal("99999999999999.999999")
 TOGETHER = "expected rows of one key to add up to"
@@ -32,7 +32,7 @@ def test_rows_whose_sum_no_column_holds_are_kept_aside_and_the_others_loaded(
 ) -> None:
     """All rows of that key, each as it came and in its place; a key of which two rows fit is summed as ever."""
     shelf.load(many_rows(rows_before))
-    pair = [report_row() | {"ad.id": 5_000}, report_row(**too_much), report_row(clicks=7)]
+    pair = [report_row() | {"campaign.id": 5_000}, report_row(**too_much), report_row(clicks=7)]
     result = shelf.load([*many_rows(200), *pair], age=2)
     kept = shelf.query(
         "SELECT row_number, reason, raw, window_date FROM quarantined_rows ORDER BY row_number"
@@ -42,28 +42,23 @@ def test_rows_whose_sum_no_column_holds_are_kept_aside_and_the_others_loaded(
     ]
     assert 7 == read_object(kept[1]["raw"])["metric.clicks"]
     assert (200, 2) == (result.rows, result.quarantined)
-    assert [10] == [row["clicks"] for row in shelf.rows() if row["ad_id"] == "5000"]
-    assert [] == [row for row in shelf.rows() if row["ad_id"] == AD]
+    assert [10] == [row["clicks"] for row in shelf.rows() if row["campaign_id"] == "5000"]
+    assert [] == [row for row in shelf.rows() if row["campaign_id"] == CAMPAIGN]
 
 
 def test_an_overfull_hour_leaves_the_other_hours(shelf: LoadWorld) -> None:
     """A key of hourly rows has its instant."""
-    rows = [hour(n % 24) | {"ad.id": 5_000 + n} for n in range(200)]
+    rows = [hour(n % 24) | {"campaign.id": 5_000 + n} for n in range(200)]
     full = [hour(5, totalCost=MOST), hour(5), hour(6)]
     result = shelf.load([*rows, *full], dataset=HOURLY_TARGETS)
     assert (201, 2) == (result.rows, result.quarantined)
 
 
-def test_two_spellings_of_one_overfull_target_are_both_kept_aside(shelf: LoadWorld) -> None:
-    """The key is the target's, not the text's."""
-    full = [report_row("dog shirt", totalCost=MOST), report_row("Dog  Shirt")]
-    assert 2 == shelf.load([*many_rows(200), *full]).quarantined
-
-
 def test_a_window_of_any_total_is_loaded_and_summed_up(shelf: LoadWorld) -> None:
     """Each row fits its column, what they add up to is exact, in the window and in the day's summary."""
     rows = [
-        report_row(totalCost=MOST, sales=MOST, impressions=2**63 - 1) | {"ad.id": n} for n in range(1, 31)
+        report_row(totalCost=MOST, sales=MOST, impressions=2**63 - 1) | {"campaign.id": n}
+        for n in range(1, 31)
     ]
     result = shelf.load(rows)
     with with_job_session("sum-up-accounts", store=SessionStore(shelf.engine)) as session:
@@ -75,17 +70,17 @@ def test_a_window_of_any_total_is_loaded_and_summed_up(shelf: LoadWorld) -> None
 def test_a_replay_leaves_what_would_be_too_much_and_loads_the_rest(shelf: LoadWorld) -> None:
     """A row that can't be added to its key stays in quarantine; its neighbour goes into the window."""
     shelf.load(
-        [*many_rows(200), report_row(totalCost=MOST), report_row() | {"ad.id": 9, "metric.clicks": -1}]
+        [*many_rows(200), report_row(totalCost=MOST), report_row() | {"campaign.id": 9, "metric.clicks": -1}]
     )
     shelf.query("UPDATE quarantined_rows SET raw = raw::jsonb || '{\"metric.clicks\": 3}' RETURNING id")
     shelf.query(
         """INSERT INTO quarantined_rows (account_id, country_code, dataset, window_date, request_id, row_number, reason, raw)
-           SELECT account_id, country_code, dataset, window_date, request_id, 500, 'clicks', raw::jsonb || '{"ad.id": "3001"}'
+           SELECT account_id, country_code, dataset, window_date, request_id, 500, 'clicks', raw::jsonb || '{"campaign.id": "1001"}'
              FROM quarantined_rows RETURNING id"""
     )
     with with_job_session("replay-quarantine", store=SessionStore(shelf.engine)) as session:
         [action] = replay_quarantine(shelf.engine, session)
     assert (1, 1, [DAY]) == (action.rows, action.left, action.windows)
     assert [FULL[1][1]] == [row["reason"] for row in shelf.query("SELECT reason FROM quarantined_rows")]
-    assert [3] == [row["clicks"] for row in shelf.rows() if row["ad_id"] == "9"]
-    assert MOST == next(row["spend"] for row in shelf.rows() if row["ad_id"] == AD)
+    assert [3] == [row["clicks"] for row in shelf.rows() if row["campaign_id"] == "9"]
+    assert MOST == next(row["spend"] for row in shelf.rows() if row["campaign_id"] == CAMPAIGN)

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from bidbeacon_pipelines.store import performance
-from bidbeacon_pipelines.store.performance import MOST_ROWS_OF_A_REFUSED_WINDOW
+from bidbeacon_pipelines.store import loads
+from bidbeacon_pipelines.store.loads import MOST_ROWS_OF_A_REFUSED_WINDOW
 from tests.postgres.load_world import DAY, LoadWorld, many_rows, report_row
 
 MANY = MOST_ROWS_OF_A_REFUSED_WINDOW + 50
@@ -23,7 +23,7 @@ def test_of_a_refused_window_a_thousand_rows_are_kept_and_all_are_counted(shelf:
 
 def test_of_a_loaded_window_every_row_is_kept(shelf: LoadWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each can be replayed, also one whose day can't be read; of the refused window of the same report only the first are kept."""
-    monkeypatch.setattr(performance, "MOST_ROWS_OF_A_REFUSED_WINDOW", 2)
+    monkeypatch.setattr(loads, "MOST_ROWS_OF_A_REFUSED_WINDOW", 2)
     undated = [report_row() | {"date.value": "someday"}] * 3
     refused = [report_row(day=NEXT_DAY, clicks=-1)] * 3
     result = shelf.load(

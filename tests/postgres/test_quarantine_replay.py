@@ -1,22 +1,17 @@
-"""Rows that could not be understood, replayed after a fix of the row model: what the tables say then is what a fixed load says."""
+"""Rows that could not be understood, replayed after a fix: what the tables say then is what a fixed load says."""
 
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Any
 
 import pytest
-from pydantic import BeforeValidator, Field
 
 from bidbeacon_pipelines.actions import QuarantineReplayed
-from bidbeacon_pipelines.ingest.field_types import Count, LocalDate
-from bidbeacon_pipelines.ingest.hours import Hour
-from bidbeacon_pipelines.ingest.rows import HourlyTargetRow, TargetRow
 from bidbeacon_pipelines.reports.account_days import summarize_days
-from bidbeacon_pipelines.reports.datasets import HOURLY_TARGETS, Dataset, get_dataset
+from bidbeacon_pipelines.reports.datasets import HOURLY_TARGETS, get_dataset
 from bidbeacon_pipelines.services.quarantine import replay_quarantine
 from bidbeacon_pipelines.services.summaries import update_summary
 from bidbeacon_pipelines.store.quarantine import list_quarantined_rows
@@ -32,55 +27,26 @@ from tests.postgres.load_world import DATASET, DAY, KEYWORD, LoadWorld, Raw, man
 from tests.postgres.test_load_datasets import hour_row
 
 NEXT_DAY = DAY + timedelta(days=1)
-FACTS = "window_date, ad_id, entity_id, currency_code, impressions, clicks, orders, sales, spend, campaign_name, resolved"
+FACTS = "window_date, campaign_id, target_value, currency_code, impressions, clicks, orders, sales, spend, target_id"
 
 
-def _without_unit(value: Any) -> Any:
-    return int(value.removesuffix(" clicks")) if isinstance(value, str) else value
-
-
-def _from_german(value: Any) -> Any:
-    return "-".join(reversed(value.split("."))) if isinstance(value, str) and "." in value else value
-
-
-class FixedRow(TargetRow):
-    """Also understands clicks with their unit, and days written like 10.01.2026."""
-
-    window_date: Annotated[LocalDate, BeforeValidator(_from_german)] = Field(alias="date.value")
-    clicks: Annotated[Count, BeforeValidator(_without_unit)] = Field(alias="metric.clicks")
-
-
-def _from_half_days(value: Any) -> Any:
-    return int(value.removesuffix(" PM")) + 12 if isinstance(value, str) and value.endswith(" PM") else value
-
-
-class FixedHourRow(HourlyTargetRow):
-    """Also understands clicks with their unit, and hours written like 5 PM."""
-
-    clicks: Annotated[Count, BeforeValidator(_without_unit)] = Field(alias="metric.clicks")
-    hour: Annotated[Hour, BeforeValidator(_from_half_days)] = Field(alias="hour.value")
-
-
-FIXED = {
-    DATASET.name: replace(DATASET, row_model=FixedRow),
-    HOURLY_TARGETS.name: replace(HOURLY_TARGETS, row_model=FixedHourRow),
-}
-
-
-def fixed(name: str) -> Dataset:
-    """Give the dataset with the row model after the fix."""
-    return FIXED[name]
+FIX = r"""
+    UPDATE quarantined_rows
+       SET raw = regexp_replace(regexp_replace(regexp_replace(raw, '"(\d+) clicks"', '\1'), '"5 PM"', '17'),
+                                '(\d\d)\.(\d\d)\.(\d{4})', '\3-\2-\1')"""
+"""As if clicks with their unit, 5 PM, and days like 10.01.2026 were understood."""
 
 
 def odd(row: Raw) -> Raw:
-    """Give a row the way that only the fixed model understands."""
+    """Give a row the way that only the fix makes understood."""
     return row | {"metric.clicks": f"{row['metric.clicks']} clicks"}
 
 
 def replay(shelf: LoadWorld, **restrict: str) -> list[QuarantineReplayed]:
-    """Replay with the fixed model, in a session."""
+    """Replay after the fix, in a session: the texts are changed to what the check understands."""
+    shelf.execute(FIX)
     with with_job_session("replay-quarantine", store=SessionStore(shelf.engine)) as session:
-        return replay_quarantine(shelf.engine, session, find_dataset=fixed, **restrict)
+        return replay_quarantine(shelf.engine, session, **restrict)
 
 
 def quarantine(shelf: LoadWorld) -> list[Any]:
@@ -114,8 +80,8 @@ def assert_is_fixed_load(shelf: LoadWorld, rows: Sequence[Raw], days: Sequence[d
 def test_a_replay_leaves_what_a_fixed_load_leaves(shelf: LoadWorld) -> None:
     """A row summed into a key that is there, two that make a new one, a row of an unknown target; one stays with its new reason."""
     good = many_rows(300)
-    summed = report_row(totalCost=Decimal("0.000001")) | {"ad.id": 5_000}
-    twice = report_row(clicks=7) | {"ad.id": 9_001}
+    summed = report_row(totalCost=Decimal("0.000001")) | {"campaign.id": 5_000}
+    twice = report_row(clicks=7) | {"campaign.id": 9_001}
     stranger = report_row("cat shirt")
     shelf.load([*good, odd(summed), odd(twice), odd(twice), odd(stranger), report_row(clicks=-1)])
     assert (300, 5) == counts(shelf)[:2]
@@ -126,7 +92,7 @@ def test_a_replay_leaves_what_a_fixed_load_leaves(shelf: LoadWorld) -> None:
     assert "metric.clicks" in left.reason
     assert (
         Decimal("1.234568")
-        == shelf.query("SELECT spend FROM performance_daily WHERE ad_id = '5000'")[0]["spend"]
+        == shelf.query("SELECT spend FROM daily_target_performance WHERE campaign_id = '5000'")[0]["spend"]
     )
     assert_is_fixed_load(shelf, [*good, summed, twice, twice, stranger])
 
@@ -142,13 +108,15 @@ def test_a_second_replay_changes_nothing(shelf: LoadWorld) -> None:
 
 def test_two_replays_at_once_load_each_row_once(shelf: LoadWorld) -> None:
     """The second waits for the first, and finds nothing to do."""
-    shelf.load([*many_rows(99), odd(report_row() | {"ad.id": 5_000})])
+    shelf.load([*many_rows(99), odd(report_row() | {"campaign.id": 5_000})])
     threads = [threading.Thread(target=replay, args=(shelf,)) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(timeout=30)
-    assert [10] == [row["clicks"] for row in shelf.rows("ad_id, clicks") if row["ad_id"] == "5000"]
+    assert [10] == [
+        row["clicks"] for row in shelf.rows("campaign_id, clicks") if row["campaign_id"] == "5000"
+    ]
     assert 1 == len(shelf.query("SELECT 1 FROM session_actions WHERE type = 'quarantine-replayed'"))
 
 
@@ -169,8 +137,8 @@ def test_a_replay_after_a_target_came_finds_it(shelf: LoadWorld) -> None:
     shelf.load([*many_rows(99), odd(report_row("cat shirt"))])
     shelf.add_targets(target(KEYWORD), target("4711", keyword="cat shirt"))
     replay(shelf)
-    [row] = shelf.query("SELECT entity_id, resolved FROM performance_daily WHERE target_value = 'cat shirt'")
-    assert ("4711", True) == (row["entity_id"], row["resolved"])
+    [row] = shelf.query("SELECT target_id FROM daily_target_performance WHERE target_value = 'cat shirt'")
+    assert "4711" == row["target_id"]
 
 
 def test_a_row_of_another_country_is_let_go(shelf: LoadWorld) -> None:
@@ -225,17 +193,17 @@ def test_dagster_is_told_once_more(shelf: LoadWorld) -> None:
 
 def test_hours_are_replayed_into_their_own_instants(shelf: LoadWorld) -> None:
     """A row summed into an hour that is there, one of an hour that is new, one whose hour could not be read: as a fixed load leaves them."""
-    good = [hour_row(hour) | {"ad.id": ad} for hour in (3, 4, 17) for ad in range(1, 61)]
-    summed, new = hour_row(3, clicks=7) | {"ad.id": 1}, hour_row(9)
-    shelf.load([*good, odd(summed), odd(new), hour_row("5 PM") | {"ad.id": 1}], dataset=HOURLY_TARGETS)
+    good = [hour_row(hour) | {"campaign.id": ad} for hour in (3, 4, 17) for ad in range(1, 61)]
+    summed, new = hour_row(3, clicks=7) | {"campaign.id": 1}, hour_row(9)
+    shelf.load([*good, odd(summed), odd(new), hour_row("5 PM") | {"campaign.id": 1}], dataset=HOURLY_TARGETS)
     [action] = replay(shelf)
     assert (3, 0, [DAY]) == (action.rows, action.left, action.windows)
     midnight = datetime(2026, 1, 10, 8, tzinfo=UTC)  # in Los Angeles
     at = {hour: midnight + timedelta(hours=hour) for hour in (3, 4, 9, 17)}
     assert {at[3]: 12, at[4]: 5, at[17]: 10} == clicks_by_hour(shelf, ad=1)
-    assert {at[9]: 5} == clicks_by_hour(shelf, ad=3001)
+    assert {at[9]: 5} == clicks_by_hour(shelf, ad=1001)
     before = hours(shelf)
-    whole = [*good, summed, new, hour_row(17) | {"ad.id": 1}]
+    whole = [*good, summed, new, hour_row(17) | {"campaign.id": 1}]
     again = shelf.load(whole, age=2, dataset=HOURLY_TARGETS)
     assert (0, 0, 0) == (again.merge.written, again.merge.vanished, again.merge.restated)
     assert before == hours(shelf)
@@ -243,7 +211,7 @@ def test_hours_are_replayed_into_their_own_instants(shelf: LoadWorld) -> None:
 
 def test_a_replay_of_hours_restates_the_load_it_belongs_to(shelf: LoadWorld) -> None:
     """Nothing at a first load; at a later one the restatement names the hour, and the totals before it stay what they were."""
-    good = [hour_row(3) | {"ad.id": ad} for ad in range(1, 100)]
+    good = [hour_row(3) | {"campaign.id": ad} for ad in range(1, 100)]
     shelf.load([*good, odd(hour_row(3))], dataset=HOURLY_TARGETS)
     replay(shelf)
     assert [] == shelf.query("SELECT * FROM restatements")
@@ -257,20 +225,23 @@ def test_a_replay_of_hours_restates_the_load_it_belongs_to(shelf: LoadWorld) -> 
 
 def clicks_by_hour(shelf: LoadWorld, ad: int) -> dict[datetime, int]:
     """Give an ad's clicks by the instant at which their hour begins."""
-    return {row["hour_at"]: row["clicks"] for row in hours(shelf) if row["ad_id"] == str(ad)}
+    return {row["hour_at"]: row["clicks"] for row in hours(shelf) if row["campaign_id"] == str(ad)}
 
 
 def hours(shelf: LoadWorld) -> list[Any]:
     """Give what the table of hours says."""
-    return shelf.query(f"SELECT hour_at, {FACTS} FROM performance_hourly ORDER BY hour_at, ad_id, entity_id")
+    return shelf.query(
+        f"SELECT hour_at, {FACTS} FROM hourly_target_performance ORDER BY hour_at, campaign_id, target_value"
+    )
 
 
-@pytest.mark.parametrize("dataset", FIXED)
+@pytest.mark.parametrize("dataset", [DATASET.name, HOURLY_TARGETS.name])
 def test_a_day_is_summed_up_again_after_a_replay(shelf: LoadWorld, dataset: str) -> None:
     """Its summary does not have the rows until then, and has them after the next look, which finds nothing to do any more."""
     column = "clicks" if dataset == DATASET.name else "hourly_clicks"
     shelf.load(
-        [*(hour_row(3) | {"ad.id": ad} for ad in range(99)), odd(hour_row(4))], dataset=get_dataset(dataset)
+        [*(hour_row(3) | {"campaign.id": ad} for ad in range(99)), odd(hour_row(4))],
+        dataset=get_dataset(dataset),
     )
     sum_up(shelf)
     assert (495, []) == (summed_up(shelf, column), to_sum_up(shelf))
@@ -332,8 +303,9 @@ def test_rows_and_action_are_committed_together(shelf: LoadWorld) -> None:
         pytest.raises(SessionClosedError),
         with_job_session("replay-quarantine", store=SessionStore(shelf.engine)) as session,
     ):
+        shelf.execute(FIX)
         shelf.execute("UPDATE session_headers SET status = 'crashed', finished_at = now()")
-        replay_quarantine(shelf.engine, session, find_dataset=fixed)
+        replay_quarantine(shelf.engine, session)
     assert (before, 1) == (shelf.rows("*, xmin, ctid"), len(quarantine(shelf)))
     replay(shelf)
     [touch] = shelf.query("SELECT * FROM session_touches")

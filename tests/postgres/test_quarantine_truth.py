@@ -1,44 +1,39 @@
-"""Good rows that a row model refused, replayed with one that understands them: the tables say then what Amazon knows, row by row."""
+"""Good rows that a check refused, replayed with one that understands them: the tables say then what Amazon knows, row by row."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, datetime, timedelta
-from typing import Annotated, Any
+from typing import Any
 
 import pytest
-from pydantic import AfterValidator, Field, create_model
 
 from bidbeacon_pipelines.actions import QuarantineReplayed
-from bidbeacon_pipelines.ingest.field_types import Count
-from bidbeacon_pipelines.reports import datasets
+from bidbeacon_pipelines.ingest import rows
+from bidbeacon_pipelines.ingest.field_types import FieldError, as_count
 from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
 from bidbeacon_pipelines.services.quarantine import replay_quarantine
 from bidbeacon_pipelines.store.windows import Window
 from tests.dataset_truth import Question, total
 from tests.postgres.bench_world import BenchWorld
-from tests.postgres.test_dataset_truth import applied, without_names
 
 TODAY = date(2026, 1, 15)
 each_dataset = pytest.mark.parametrize("dataset", DATASETS.values(), ids=lambda dataset: dataset.name)
 
 
-def _even(value: int | None) -> int | None:
-    if value is not None and value % 2:
-        raise ValueError(f"expected an even number, got: {value}")
-    return value
+def _even(value: object) -> int | None:
+    count = as_count(value)
+    if count is not None and count % 2:
+        raise FieldError("an even number", value)
+    return count
 
 
 @contextmanager
-def only_even_impressions(dataset: Dataset) -> Iterator[None]:
-    """Let the dataset's good rows whose impressions are odd be refused, which are some of every report's."""
-    even = (Annotated[Count, AfterValidator(_even)], Field(alias="metric.impressions"))
-    strict: Any = create_model("StrictRow", __base__=dataset.row_model, impressions=even)
-    datasets._REGISTRY[dataset.name] = replace(dataset, row_model=strict)
-    try:
+def only_even_counts() -> Iterator[None]:
+    """Let good rows with an odd count be refused, which are some of every report's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(rows.CHECKS, "count", _even)
         yield
-    finally:
-        datasets._REGISTRY[dataset.name] = dataset
 
 
 def ask_about(world: BenchWorld, dataset: Dataset, country: str = "US", ago: int = 3) -> Question:
@@ -48,16 +43,16 @@ def ask_about(world: BenchWorld, dataset: Dataset, country: str = "US", ago: int
 
 
 def load_strictly(world: BenchWorld, question: Question) -> datetime:
-    """Load the day with the model that refuses some of its rows, however many; give when it was asked for."""
+    """Load the day with the check that refuses some of its rows, however many; give when it was asked for."""
     asked_at = world.bench.now()
     lenient = replace(world.bench, settings=world.bench.settings.model_copy(update={"bad_row_share": 1.0}))
-    with only_even_impressions(question.dataset):
+    with only_even_counts():
         replace(world, bench=lenient).load(question.account, question.day, dataset=question.dataset)
     return asked_at
 
 
 def replay(world: BenchWorld, question: Question) -> QuarantineReplayed:
-    """Replay the account's quarantine with the real model; give what the only report told."""
+    """Replay the account's quarantine with the real check; give what the only report told."""
     with world.session("replay-quarantine") as session:
         [told] = replay_quarantine(world.engine, session, account=question.account.account_key)
     return told
@@ -110,7 +105,7 @@ def test_rows_of_targets_that_came_meanwhile_are_replayed_as_theirs(
 def test_rows_that_were_replayed_first_are_resolved_by_the_next_sync(
     world: BenchWorld, dataset: Dataset
 ) -> None:
-    """Replayed before the first export they have placeholders, and are their targets' after it."""
+    """Replayed before the first export they have no targets, and have their targets' after it."""
     question = ask_about(world, dataset)
     asked_at = load_strictly(world, question)
     replay(world, question)
@@ -133,4 +128,4 @@ def test_a_replayed_restatement_tells_the_whole_difference(world: BenchWorld, da
     replay(world, question)
     assert later == question.stored()
     restated: list[Mapping[str, Any]] = world.query("SELECT * FROM restatements ORDER BY id")
-    assert without_names(later) == applied(without_names(first), restated)
+    assert question.without_targets(later) == question.applied(question.without_targets(first), restated)

@@ -10,10 +10,12 @@ from sqlalchemy import Engine, text
 from bidbeacon_pipelines.actions import ReportFailed, WindowsQueued
 from bidbeacon_pipelines.definitions import defs
 from bidbeacon_pipelines.defs.upkeep import delete_old_records as delete_old_records_job
+from bidbeacon_pipelines.reports.datasets import HOURLY_TARGETS
 from bidbeacon_pipelines.services import retention
 from bidbeacon_pipelines.services.retention import delete_old_records
 from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_pipelines.store.api_calls import insert_calls
+from bidbeacon_pipelines.store.partitions import drop_old_partitions, ensure_partitions
 from bidbeacon_sessions import SessionStore, with_job_session
 
 NOON = datetime(2026, 3, 15, 12, tzinfo=UTC)
@@ -56,7 +58,9 @@ def delete(engine: Engine, settings: Settings) -> dict[str, int]:
     """Delete what is old at noon, in a session; give what that deleted."""
     with with_job_session("delete-old-records", store=SessionStore(engine)) as session:
         counts = delete_old_records(engine, session, settings, NOON)
-    assert list(counts) == ["api_calls", "api_lanes", "sessions", "run_events", "printed_lines"]
+    assert list(counts) == [
+        *("api_calls", "api_lanes", "sessions", "run_events", "printed_lines", "hourly_months"),
+    ]
     return {what: count for what, count in counts.items() if count}
 
 
@@ -130,7 +134,14 @@ def test_what_was_deleted_is_told_by_table(engine: Engine) -> None:
     delete(engine, Settings())
     with engine.begin() as connection:
         payload = connection.execute(text("SELECT payload FROM session_actions")).scalar_one()
-    counts = {"api_calls": 2, "api_lanes": 0, "sessions": 0, "run_events": 0, "printed_lines": 0}
+    counts = {
+        "api_calls": 2,
+        "api_lanes": 0,
+        "sessions": 0,
+        "run_events": 0,
+        "printed_lines": 0,
+        "hourly_months": 0,
+    }
     assert {"rows": 2, "by_table": "2 of api_calls", "counts": counts} == payload
 
 
@@ -150,3 +161,19 @@ def test_dagster_deletes_once_a_day(
     assert [("delete-old-records", "succeeded")] == [tuple(row) for row in sessions]
     [daily] = [schedule for schedule in defs.schedules or () if schedule.name == "delete_old_records_daily"]
     assert "23 3 * * *" == daily.cron_schedule  # type: ignore[union-attr]  # ours are plain schedules
+
+
+def test_months_of_hours_are_dropped_whole(engine: Engine) -> None:
+    """A month goes once all of its days are older than they are kept; those of the next weeks are there."""
+    with engine.begin() as connection:
+        drop_old_partitions(connection, date(2100, 1, 1))
+    ensure_partitions(engine, HOURLY_TARGETS, date(2025, 12, 31), date(2026, 1, 1))
+    assert {} == delete(engine, Settings(hourly_days=74))
+    assert {"hourly_months": 1} == delete(engine, Settings(hourly_days=73))
+    with engine.begin() as connection:
+        names = connection.execute(
+            text("SELECT relname FROM pg_class WHERE relispartition AND relkind = 'r'")
+        )
+        of_targets = {name for name in names.scalars() if name.startswith(HOURLY_TARGETS.table)}
+    months = ("2026_01", "2026_02", "2026_03", "2026_04")
+    assert {f"{HOURLY_TARGETS.table}_{month}" for month in months} == of_targets

@@ -159,7 +159,7 @@ def test_the_role_has_no_other_right_to_write(role_store: SessionStore) -> None:
         "UPDATE session_changes SET position = 0",
         "DELETE FROM report_windows",
         "UPDATE advertiser_accounts SET name = 'x'",
-        "SELECT * FROM performance_daily",
+        "SELECT * FROM daily_target_performance",
         "CREATE TABLE mine (id int)",
         "TRUNCATE session_changes",
     ],

@@ -73,7 +73,9 @@ BEFORE_THE_ANSWER_IS_STORED = KillPoint(
 )
 WHILE_AMAZON_WORKS = KillPoint("the report is in flight, and a poll is not answered", call="retrieve_report")
 DURING_THE_DOWNLOAD = KillPoint("a part is on its way", call="download")
-INSIDE_THE_LOAD = KillPoint("rows are being merged", trigger="INSERT ON performance_daily FOR EACH STATEMENT")
+INSIDE_THE_LOAD = KillPoint(
+    "rows are being merged", trigger="INSERT ON daily_target_performance FOR EACH STATEMENT"
+)
 AFTER_THE_LOAD = KillPoint(
     "the rows are loaded, and Dagster's materialization is not stored",
     trigger="INSERT ON dagster.event_logs FOR EACH ROW WHEN (NEW.dagster_event_type = 'ASSET_MATERIALIZATION')",

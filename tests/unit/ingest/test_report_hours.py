@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic_core import PydanticCustomError
 
 from bidbeacon_pipelines.amazon_ads.countries import COUNTRIES
+from bidbeacon_pipelines.ingest.field_types import FieldError
 from bidbeacon_pipelines.ingest.hours import ImpossibleHourError, WrittenHour, as_hour, start_of_hour
 from tests.hours_by_walking import hours_by_walking
 
@@ -121,7 +121,7 @@ def test_hours_are_read_in_all_their_forms(value: object, expected: WrittenHour)
 )
 def test_what_is_no_hour_is_refused(value: object) -> None:
     """Numbers out of range, times within an hour, impossible dates, other types."""
-    with pytest.raises(PydanticCustomError, match="expected an hour from 0 to 23"):
+    with pytest.raises(FieldError, match="expected an hour from 0 to 23"):
         as_hour(value)
 
 

@@ -1,21 +1,30 @@
 """Which rows of a report are understood, which are refused and why, and how rows are summed."""
 
+import re
 from datetime import date
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bidbeacon_pipelines.ingest.field_types import as_country
 from bidbeacon_pipelines.ingest.rows import (
     BadRow,
-    ForeignRow,
-    GoodRow,
-    OtherProductRow,
+    NotWaitedFor,
+    OtherRow,
     RowCheck,
-    TargetRow,
+    WaitingAccount,
+    stage_columns,
+)
+from bidbeacon_pipelines.reports.datasets import (
+    DAILY_CAMPAIGNS,
+    DAILY_PLACEMENTS,
+    DAILY_PRODUCTS,
+    DAILY_TARGETS,
+    HOURLY_TARGETS,
+    Dataset,
 )
 
 DAY = date(2025, 12, 29)
@@ -24,11 +33,8 @@ RAW: dict[str, Any] = {
     "budgetCurrency.value": "USD",
     "adProduct.value": "Sponsored Products",
     "campaign.id": 300000000000002,
-    "campaign.name": "Manual - Dog shirts",
     "campaign.country": "US",
     "adGroup.id": "400000000000002",
-    "adGroup.name": "Ad group 2",
-    "ad.id": 9223372036854775807,
     "target.value": "funny dog shirt",
     "target.matchType": "PHRASE",
     "metric.impressions": 1200,
@@ -36,43 +42,68 @@ RAW: dict[str, Any] = {
     "metric.purchases": 2,
     "metric.sales": Decimal("39.98"),
     "metric.totalCost": Decimal("9.870001"),
+    "metric.unitsSold": 3,
 }
+PRODUCTS = ("SPONSORED_PRODUCTS",)
+UNESCAPED = {"\\\\": "\\", "\\t": "\t", "\\n": "\n", "\\r": "\r"}
 
 
-def _check(raw: dict[str, Any], country: str = "US", *, index: int = 0, **options: Any) -> Any:
-    check = RowCheck(TargetRow, as_country(country), "America/Los_Angeles", frozenset([DAY]), **options)
-    return check(index, raw)
+def _check(
+    raw: dict[str, Any],
+    country: str = "US",
+    *,
+    dataset: Dataset = DAILY_TARGETS,
+    period: tuple[date, date] = (DAY, DAY),
+    ad_products: tuple[str, ...] = PRODUCTS,
+    has_one_country: bool = True,
+) -> Any:
+    account = WaitingAccount(1, country, "America/Los_Angeles", frozenset([DAY]))
+    check = RowCheck(
+        dataset, [account], ad_products=ad_products, period=period, has_one_country=has_one_country
+    )
+    return check(check.decoder.values_of(raw))
 
 
-def _row(**changes: Any) -> TargetRow:
-    result = _check(RAW | {key.replace("__", "."): value for key, value in changes.items()})
-    assert isinstance(result, GoodRow), result
-    row: TargetRow = result.row
+def _unescaped(cell: str) -> str | None:
+    return None if cell == "\\N" else re.sub(r"\\.", lambda found: UNESCAPED[found[0]], cell)
+
+
+def _stored(raw: dict[str, Any], dataset: Dataset = DAILY_TARGETS, **options: Any) -> dict[str, Any]:
+    """Give a good row as it is stored: the cells of its line, by column."""
+    line = _check(raw, dataset=dataset, **options)
+    assert isinstance(line, str), line
+    row: dict[str, Any] = dict(zip(stage_columns(dataset), map(_unescaped, line.split("\t")), strict=True))
+    for metric in dataset.metrics:
+        told = row[metric.column]
+        row[metric.column] = None if told is None else int(told) if metric.kind == "count" else Decimal(told)
     return row
+
+
+def _row(**changes: Any) -> SimpleNamespace:
+    return SimpleNamespace(**_stored(RAW | {key.replace("__", "."): value for key, value in changes.items()}))
 
 
 def test_row_as_amazon_sends_it() -> None:
     """A row of Amazon's becomes a row of ours, ids as text and amounts exact."""
+    row = _stored(RAW)
     expected = {
-        "window_date": DAY,
-        "country_code": "US",
-        "currency_code": "USD",
+        "account": "1",
+        "window_date": "2025-12-29",
         "ad_product": "SPONSORED_PRODUCTS",
+        "currency_code": "USD",
         "campaign_id": "300000000000002",
-        "campaign_name": "Manual - Dog shirts",
         "ad_group_id": "400000000000002",
-        "ad_group_name": "Ad group 2",
-        "ad_id": "9223372036854775807",
+        "target_value": "funny dog shirt",
+        "match_type": "PHRASE",
         "impressions": 1200,
         "clicks": 18,
         "orders": 2,
         "sales": Decimal("39.98"),
         "spend": Decimal("9.870001"),
-        "target_value": "funny dog shirt",
-        "target_match_type": "PHRASE",
+        "units": 3,
     }
-
-    assert expected == _row().model_dump()
+    assert expected == {column: row[column] for column in expected}
+    assert [34, 34] == [len(row["row_key"]), len(row["target_match"])]
 
 
 def test_unknown_fields_are_ignored() -> None:
@@ -82,7 +113,7 @@ def test_unknown_fields_are_ignored() -> None:
 
 def test_nulls_stay_nulls() -> None:
     """A metric without value is not a measured zero."""
-    metrics = ("impressions", "clicks", "purchases", "sales", "totalCost")
+    metrics = ("impressions", "clicks", "purchases", "sales", "totalCost", "unitsSold")
     row = _row(**{f"metric__{name}": None for name in metrics})
     zeros = _row(**{f"metric__{name}": 0 for name in metrics})
 
@@ -93,7 +124,7 @@ def test_nulls_stay_nulls() -> None:
 @pytest.mark.parametrize("country", ["US", "us", None, ""])
 def test_own_country(country: str | None) -> None:
     """Rows of the account's country, and rows that name none, are the account's."""
-    assert "US" == _row(campaign__country=country).country_code
+    assert "1" == _row(campaign__country=country).account
 
 
 WITHOUT_COUNTRY = {key: value for key, value in RAW.items() if key != "campaign.country"}
@@ -101,7 +132,7 @@ WITHOUT_COUNTRY = {key: value for key, value in RAW.items() if key != "campaign.
 
 def test_missing_country_field_is_accepted() -> None:
     """A report that tells no country is the account's, where the ads account has no other."""
-    assert "US" == _check(WITHOUT_COUNTRY).row.country_code
+    assert "1" == _stored(WITHOUT_COUNTRY)["account"]
 
 
 @pytest.mark.parametrize("raw", [WITHOUT_COUNTRY, *(RAW | {"campaign.country": told} for told in (None, ""))])
@@ -122,12 +153,12 @@ def test_country_of_another_type(told: object, *, has_one_country: bool) -> None
 @pytest.mark.parametrize(("told", "own"), [("UK", "GB"), ("GB", "GB"), ("GB", "UK"), ("UK", "UK")])
 def test_uk_is_gb(told: str, own: str) -> None:
     """Amazon's two codes for the United Kingdom are one country."""
-    assert "GB" == _check(RAW | {"campaign.country": told}, country=own).row.country_code
+    assert "1" == _stored(RAW | {"campaign.country": told}, country=own)["account"]
 
 
 def test_other_countries_rows_are_foreign() -> None:
     """Rows of another country are told apart, also where they would be bad."""
-    assert ForeignRow(0, "CA") == _check(RAW | {"campaign.country": "CA", "metric.clicks": "?"})
+    assert OtherRow(NotWaitedFor.COUNTRY) == _check(RAW | {"campaign.country": "CA", "metric.clicks": "?"})
 
 
 @pytest.mark.parametrize(
@@ -149,7 +180,7 @@ def test_spellings_of_an_ad_product(told: str) -> None:
 def test_rows_of_other_ad_products(told: str, product: str) -> None:
     """Rows of another product than was asked for are told apart, also where they would be bad."""
     result = _check(RAW | {"adProduct.value": told, "target.matchType": 7})
-    assert OtherProductRow(0, product) == result
+    assert OtherRow(NotWaitedFor.AD_PRODUCT, 1, product) == result
 
 
 @pytest.mark.parametrize("told", ["Sponsored Dreams", "", None, 1, ["SPONSORED_PRODUCTS"]])
@@ -163,14 +194,6 @@ def test_missing_ad_product_is_bad() -> None:
     """Every report asks for the ad product, so a row without one can't be told apart."""
     raw = {key: value for key, value in RAW.items() if key != "adProduct.value"}
     assert "adProduct.value: missing" == _check(raw).reason
-
-
-def test_rows_are_counted_through() -> None:
-    """The index counts all rows, good, bad and foreign."""
-    raws = [RAW, RAW | {"metric.clicks": -1}, RAW | {"campaign.country": "MX"}, RAW]
-    results = [_check(raw, index=index) for index, raw in enumerate(raws)]
-
-    assert [(0, GoodRow), (1, BadRow), (2, ForeignRow), (3, GoodRow)] == [(r.index, type(r)) for r in results]
 
 
 @pytest.mark.parametrize(
@@ -219,21 +242,18 @@ def test_counts(value: object, expected: int) -> None:
 )
 def test_text_is_kept_as_it_came(text: str) -> None:
     """Text keeps its blanks, its case and its odd characters."""
-    row = _row(target__value=text, campaign__name=text)
-
-    assert (text, text) == (row.target_value, row.campaign_name)
+    assert text == _row(target__value=text).target_value
 
 
-def test_missing_text_values() -> None:
-    """A target without text is empty text; a name without text is null."""
-    row = _row(target__value=None, target__matchType=None, campaign__name=None, adGroup__name=None)
-
-    assert ("", "", None, None) == (
-        row.target_value,
-        row.target_match_type,
-        row.campaign_name,
-        row.ad_group_name,
+def test_null_is_not_empty() -> None:
+    """A target without text is null, and another row than one whose text is empty."""
+    null, empty = (
+        _row(target__value=None, target__matchType=None),
+        _row(target__value="", target__matchType=""),
     )
+    assert (None, None, None) == (null.target_value, null.match_type, null.target_match)
+    assert ("", "") == (empty.target_value, empty.match_type)
+    assert null.row_key != empty.row_key
 
 
 ID = "expected an id of at most 20 digits, got: "
@@ -260,7 +280,7 @@ TEXT = "expected text without NUL and lone surrogates, got: "
         ("campaign.id", Decimal("9007199254740994.0"), f"{ID}9007199254740994.0"),
         ("campaign.id", Decimal("NaN"), f"{ID}NaN"),
         ("adGroup.id", ["1"], f"{ID}['1']"),
-        ("ad.id", {}, f"{ID}{{}}"),
+        ("adGroup.id", {}, f"{ID}{{}}"),
         ("metric.impressions", -1, f"{COUNT}-1"),
         ("metric.impressions", 2**63, f"{COUNT}9223372036854775808"),
         ("metric.clicks", True, f"{COUNT}True"),
@@ -290,8 +310,8 @@ TEXT = "expected text without NUL and lone surrogates, got: "
         ("budgetCurrency.value", "dollar", "expected a currency of three capital letters, got: 'dollar'"),
         ("campaign.country", "United States", "expected a country of two letters, got: 'United States'"),
         ("campaign.country", 1, "expected a country of two letters, got: 1"),
-        ("campaign.name", "a\0b", f"{TEXT}'a\\x00b'"),
-        ("campaign.name", 5, f"{TEXT}5"),
+        ("target.value", "a\0b", f"{TEXT}'a\\x00b'"),
+        ("target.value", 5, f"{TEXT}5"),
         ("target.value", "\ud800", f"{TEXT}'\\ud800'"),
         ("target.matchType", ["PHRASE"], f"{TEXT}['PHRASE']"),
         ("target.value", "\0" + "x" * 500, f"{TEXT}'\\x00{'x' * 75}…"),
@@ -302,11 +322,12 @@ def test_bad_value_is_named(field: str, value: object, reason: str) -> None:
     raw = RAW | {field: value}
     result = _check(raw)
 
+    account = None if field == "campaign.country" else 1
     unplaced = field in {"date.value", "campaign.country"}
-    assert BadRow(0, f"{field}: {reason}", None if unplaced else DAY) == result
+    assert BadRow(f"{field}: {reason}", account, None if unplaced else DAY) == result
 
 
-@pytest.mark.parametrize("field", sorted(set(RAW) - {"campaign.country", "campaign.name", "adGroup.name"}))
+@pytest.mark.parametrize("field", sorted(set(RAW) - {"campaign.country"}))
 def test_missing_field_is_bad(field: str) -> None:
     """A field that was asked for and didn't come is not taken for a null."""
     result = _check({key: value for key, value in RAW.items() if key != field})
@@ -323,17 +344,9 @@ def test_fields_are_read_by_amazons_names_only() -> None:
 
 def test_all_faults_of_a_row_are_told() -> None:
     """A row with two faults tells both."""
-    result = _check(RAW | {"metric.clicks": -1, "ad.id": None})
+    result = _check(RAW | {"metric.clicks": -1, "adGroup.id": None})
 
-    assert f"ad.id: {ID}None; metric.clicks: {COUNT}-1" == result.reason
-
-
-def test_another_currency_is_bad_where_one_is_expected() -> None:
-    """A row in another currency than the account's is refused, so that no two currencies are added."""
-    result = _check(RAW | {"budgetCurrency.value": "CAD"}, currency_code="USD")
-
-    assert "budgetCurrency.value: expected USD, got: CAD" == result.reason
-    assert isinstance(_check(RAW, currency_code="USD"), GoodRow)
+    assert f"adGroup.id: {ID}None; metric.clicks: {COUNT}-1" == result.reason
 
 
 ANYTHING = st.recursive(
@@ -351,20 +364,84 @@ def test_no_row_breaks_the_check(changes: dict[str, Any], dropped: set[str]) -> 
     """Whatever stands in a row, it is good, foreign, or bad with a reason; a good one fits the columns."""
     result = _check({key: value for key, value in (RAW | changes).items() if key not in dropped})
 
-    if isinstance(result, GoodRow):
-        row = result.row
-        assert all(value is None or 0 <= value < 2**63 for value in (row.impressions, row.clicks, row.orders))
-        assert all(value is None or 0 <= value < 10**14 for value in (row.sales, row.spend))
-        assert "\0" not in f"{row.target_value}{row.target_match_type}{row.campaign_name}".encode().decode()
+    if isinstance(result, str):
+        assert len(stage_columns(DAILY_TARGETS)) == len(result.split("\t"))
+        assert not {"\0", "\n", "\r"} & set(result)
+        result.encode()
     else:
-        assert isinstance(result, ForeignRow) or result.reason
+        assert isinstance(result, OtherRow) or result.reason
 
 
 @pytest.mark.parametrize("clicks", [18, -1], ids=["good", "bad"])
 def test_rows_of_days_that_nothing_waits_for_are_not_checked(clicks: int) -> None:
     """A day of the report that is in no window of the country is no bad row, whatever it has; a day outside of the report is."""
     other = RAW | {"date.value": "2025-12-28", "metric.clicks": clicks}
-    assert ForeignRow(0, "US") == _check(other, period=(date(2025, 12, 28), DAY))
-    outside = _check(other, period=(DAY, DAY))
+    assert OtherRow(NotWaitedFor.DAY, 1) == _check(other, period=(date(2025, 12, 28), DAY))
+    outside = _check(other)
     assert isinstance(outside, BadRow)
     assert outside.window_date is None
+
+
+CAMPAIGN = {name: value for name, value in RAW.items() if not name.startswith(("target.", "adGroup."))}
+
+
+def test_what_an_ad_product_does_not_measure_may_be_missing() -> None:
+    """Rows of a report of several products have null, or nothing, where a metric is not theirs; what is theirs must come."""
+    mixed = ("SPONSORED_PRODUCTS", "SPONSORED_BRANDS")
+    products = _stored(CAMPAIGN, DAILY_CAMPAIGNS, ad_products=mixed)
+    assert (None, None, None) == (
+        products["viewable_impressions"],
+        products["cost_type"],
+        products["campaign_name"],
+    )
+    brands = CAMPAIGN | {"adProduct.value": "Sponsored Brands"}
+    bad = _check(brands, dataset=DAILY_CAMPAIGNS, ad_products=mixed)
+    assert "campaign.costType: missing; metric.viewableImpressions: missing" in bad.reason
+
+
+@pytest.mark.parametrize(
+    ("told", "stored"),
+    [
+        ("Top of Search on-Amazon", "TOP_OF_SEARCH"),
+        ("TOP_OF_SEARCH", "TOP_OF_SEARCH"),
+        ("Detail Page on-Amazon", "PRODUCT_PAGE"),
+        ("PRODUCT_PAGE", "PRODUCT_PAGE"),
+        ("Other on-Amazon", "REST_OF_SEARCH"),
+        ("REST_OF_SEARCH", "REST_OF_SEARCH"),
+        ("Off Amazon", "OFF_AMAZON"),
+        ("SITE_AMAZON_BUSINESS", "SITE_AMAZON_BUSINESS"),
+        ("On the Moon", "On the Moon"),
+    ],
+)
+def test_spellings_of_a_placement(told: str, stored: str) -> None:
+    """Both spellings of a known placement are one key; what Amazon wrote stands beside it."""
+    for field in ("placementClassification.value", "placement.value"):
+        row = _stored(CAMPAIGN | {field: told}, DAILY_PLACEMENTS)
+        assert (stored, told) == (row["placement"], row["placement_reported"])
+
+
+def test_renamed_fields_are_read() -> None:
+    """Amazon's newer names of country and marketplace; where both stand there, the one that we know counts."""
+    row = CAMPAIGN | {"adGroup.id": 1, "ad.id": 2, "advertisedProduct.id": "B0X"}
+    newer = row | {"advertisedProductMarketplace.value": "UK", "campaignCountry.value": "US"}
+    del newer["campaign.country"]
+    stored = _stored(newer, DAILY_PRODUCTS, has_one_country=False)
+    assert ("1", "GB") == (stored["account"], stored["marketplace"])
+    both = newer | {"advertisedProduct.marketplace": "US"}
+    assert "US" == _stored(both, DAILY_PRODUCTS, has_one_country=False)["marketplace"]
+
+
+@pytest.mark.parametrize("told", [9, "9", "2025-12-29T09:00:00", Decimal("9.0")])
+def test_hours_are_instants(told: object) -> None:
+    """An hour of the account's day, in each form, as UTC."""
+    row = _stored(RAW | {"hour.value": told}, HOURLY_TARGETS)
+    assert "2025-12-29T17:00:00+00:00" == row["hour_at"]
+
+
+@pytest.mark.parametrize("told", [24, True, None, [], {}, "2025-12-30T09:00:00", "nine"])
+def test_impossible_hours_are_bad(told: object) -> None:
+    """Whatever stands there; no value is taken for another that is equal to it in Python."""
+    assert isinstance(_check(RAW | {"hour.value": 1}, dataset=HOURLY_TARGETS), str)
+    assert _check(RAW | {"hour.value": told}, dataset=HOURLY_TARGETS).reason.startswith(
+        "hour.value: expected "
+    )

@@ -1,88 +1,139 @@
-"""The registry of datasets, and what it refuses."""
+"""The registry of datasets: what is asked of Amazon follows the contract, and impossible entries are refused."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from bidbeacon_pipelines.ingest.rows import HourlyTargetRow, SearchTermRow
 from bidbeacon_pipelines.reports.datasets import (
+    ALL_DATASETS,
+    DAILY_CAMPAIGNS,
+    DAILY_PRODUCTS,
+    DAILY_PURCHASED_PRODUCTS,
     DAILY_TARGETS,
     DATASETS,
-    HOURLY_TARGETS,
+    Dataset,
     UnknownDatasetError,
+    find_other_spelling,
     get_dataset,
+    spelled,
 )
+from bidbeacon_pipelines.reports.fields import AD_PRODUCTS, BASE
 
-DAILY = ["daily_targets", "daily_products", "daily_search_terms"]
-HOURLY = ["hourly_targets", "hourly_products"]
-
-
-def test_five_datasets_are_registered() -> None:
-    """Targets and products by day and by hour, search terms by day."""
-    assert sorted([*DAILY, *HOURLY]) == sorted(DATASETS)
-
-
-@pytest.mark.parametrize("name", DAILY)
-def test_daily_datasets_are_as_amazon_serves_them(name: str) -> None:
-    """Daily rows are served for 24 months, 120 days a report, and refreshed up to 60 days."""
-    dataset = get_dataset(name)
-
-    assert (24, None, 120) == (dataset.history_months, dataset.history_days, dataset.longest_period_days)
-    assert (1, 3, 5, 7, 14, 30, 60) == dataset.refresh_offsets
-    assert ("day", "performance_daily") == (dataset.grain, dataset.table)
-
-
-@pytest.mark.parametrize("name", HOURLY)
-def test_hourly_datasets_are_as_amazon_serves_them(name: str) -> None:
-    """Hourly rows are served for 14 days, all in one report, and refreshed up to the last of them."""
-    dataset = get_dataset(name)
-
-    assert (None, 14, 14) == (dataset.history_months, dataset.history_days, dataset.longest_period_days)
-    assert (1, 3, 13) == dataset.refresh_offsets
-    assert ("hour", "performance_hourly") == (dataset.grain, dataset.table)
-
-
-def test_every_dataset_has_an_asset_of_its_own() -> None:
-    """No two datasets share an asset."""
-    assert len(DATASETS) == len({dataset.asset_name for dataset in DATASETS.values()})
-
-
-FINER = {
-    "daily_targets": {"hour.value", "advertisedProduct.id", "searchTerm.value"},
-    "hourly_targets": {"advertisedProduct.id", "searchTerm.value"},
-    "daily_products": {"hour.value", "target.value", "searchTerm.value"},
-    "hourly_products": {"target.value", "searchTerm.value"},
-    "daily_search_terms": {"hour.value", "advertisedProduct.id", "matchedTarget.value"},
+HOURLY = {"hourly_campaigns", "hourly_targets", "hourly_products"}
+COMPANIONS = {
+    "campaign.name": "campaign.id",
+    "campaign.costType": "campaign.id",
+    "campaign.country": "campaign.id",
+    "target.matchType": "target.value",
+    "advertisedProduct.sku": "advertisedProduct.id",
+    "advertisedProduct.marketplace": "advertisedProduct.id",
+    "convertedProduct.id": "convertedProductMarketplace.value",
+    "metric.sales": "budgetCurrency.value",
+    "metric.totalCost": "budgetCurrency.value",
 }
+FINER = {
+    "daily_campaigns": {"adGroup.id"},
+    "daily_targets": {"ad.id", "searchTerm.value"},
+    "hourly_targets": {"ad.id"},
+    "daily_search_terms": {"ad.id"},
+    "daily_products": {"target.value", "searchTerm.value"},
+}
+each_dataset = pytest.mark.parametrize("dataset", ALL_DATASETS, ids=lambda one: one.name)
+
+
+@each_dataset
+def test_tables_and_assets_are_named_alike(dataset: Dataset) -> None:
+    """The noun is the dataset's, once, and `performance` follows."""
+    assert re.fullmatch(r"(daily|hourly)_[a-z_]+_performance", dataset.asset_name)
+    assert dataset.asset_name.startswith(dataset.name.removesuffix("s"))
+    assert dataset.table == dataset.asset_name
+
+
+@each_dataset
+def test_history_and_refreshes_are_as_amazon_serves_them(dataset: Dataset) -> None:
+    """Days for 24 months, 120 in a report, refreshed for 60 days; hours for 14 days."""
+    told = (
+        dataset.history_months,
+        dataset.history_days,
+        dataset.longest_period_days,
+        dataset.refresh_offsets,
+    )
+    if dataset.name in HOURLY:
+        assert ("hour", (None, 14, 14, (1, 3, 13))) == (dataset.grain, told)
+    else:
+        assert ("day", (24, None, 120, (1, 3, 5, 7, 14, 30, 60))) == (dataset.grain, told)
+
+
+@each_dataset
+def test_every_ad_product_is_in_one_report(dataset: Dataset) -> None:
+    """Each with its fields, none twice, and none that another product only has."""
+    for product in dataset.ad_products:
+        fields = dataset.fields_for([product])
+        assert len(set(fields)) == len(fields)
+        others = [one for one in (*dataset.dimensions, *dataset.metrics) if product not in one.ad_products]
+        assert {one.field for one in others}.isdisjoint(fields)
+
+
+@each_dataset
+def test_companions_come_along(dataset: Dataset) -> None:
+    """Amazon refuses a field without its companion, and rows without country and currency would be mixed up."""
+    for group in dataset.groups:
+        fields = dataset.fields_for(group)
+        assert {"date.value", "campaign.country", "budgetCurrency.value", "adProduct.value"} <= set(fields)
+        assert {COMPANIONS[one] for one in fields if one in COMPANIONS} <= set(fields)
 
 
 @pytest.mark.parametrize("name", FINER)
 def test_no_finer_dimension_is_asked_for(name: str) -> None:
-    """Each further dimension would multiply the rows of one key."""
-    assert set() == FINER[name] & set(get_dataset(name).fields)
+    """Each further dimension would multiply the rows of a key."""
+    [dataset] = [one for one in ALL_DATASETS if one.name == name]
+    assert FINER[name].isdisjoint(dataset.fields_for(dataset.ad_products))
 
 
-def test_unknown_name_tells_the_known_ones() -> None:
-    """An unknown dataset's error names those that exist."""
-    with pytest.raises(UnknownDatasetError, match=r"expected a dataset \(daily_targets.*\), got: 'weekly'"):
+def test_purchased_products_have_no_traffic() -> None:
+    """Amazon refuses impressions, clicks and cost beside purchased products; each ad product has its own key."""
+    assert {"impressions", "clicks", "spend"}.isdisjoint(DAILY_PURCHASED_PRODUCTS.columns)
+    keys = {
+        product: [one.column for one in DAILY_PURCHASED_PRODUCTS.keys if product in one.ad_products]
+        for product in AD_PRODUCTS
+    }
+    assert ["campaign_id", "purchased_product_id", "purchased_marketplace"] == keys["SPONSORED_BRANDS"]
+    assert "ad_group_id" in keys["SPONSORED_DISPLAY"]
+    assert {"target_value", "match_type", "product_id"} <= set(keys["SPONSORED_PRODUCTS"])
+
+
+def test_brands_ads_have_no_product() -> None:
+    """They are asked for in a report of their own, without fields that Amazon refuses for them."""
+    assert ("SPONSORED_BRANDS",) in DAILY_PRODUCTS.groups
+    assert not [one for one in DAILY_PRODUCTS.fields_for(["SPONSORED_BRANDS"]) if "advertisedProduct" in one]
+
+
+def test_campaigns_have_what_brands_and_display_measure() -> None:
+    """Viewable impressions and orders of new customers; their names are columns of ours."""
+    assert {"viewable_impressions", "new_to_brand_orders", "cost_type", "campaign_name"} <= set(
+        DAILY_CAMPAIGNS.columns
+    )
+
+
+def test_only_asked_for_datasets_are_found_by_name() -> None:
+    """An unknown one's error names those that exist."""
+    assert all(get_dataset(name) is dataset for name, dataset in DATASETS.items())
+    with pytest.raises(UnknownDatasetError, match=r"expected a dataset \(.*daily_targets.*\), got: 'weekly'"):
         get_dataset("weekly")
 
 
-@pytest.mark.parametrize("dataset", DATASETS.values(), ids=lambda dataset: dataset.name)
-def test_every_field_of_the_row_model_is_asked_for(dataset: Any) -> None:
-    """A dataset asks Amazon for every field its row model reads, and each once."""
-    aliases = {field.alias for field in dataset.row_model.model_fields.values()}
-
-    assert set() == aliases - set(dataset.fields)
-    assert len(set(dataset.fields)) == len(dataset.fields)
-
-
-@pytest.mark.parametrize("dataset", DATASETS.values(), ids=lambda dataset: dataset.name)
-def test_companion_fields_come_along(dataset: Any) -> None:
-    """Country and currency are asked for, so that neither countries nor currencies are mixed up."""
-    assert {"campaign.country", "budgetCurrency.value"} <= set(dataset.fields)
+def test_renamed_fields() -> None:
+    """A refusal that names a field leads to its other name; one that names none to all of them."""
+    dataset = DAILY_PRODUCTS
+    fields = dataset.fields_for(["SPONSORED_PRODUCTS"])
+    named = find_other_spelling(dataset, fields, "400005: unknown field: campaign.country")
+    assert {"campaign.country": "campaignCountry.value"} == named
+    every = find_other_spelling(dataset, fields, "400005")
+    assert {"campaign.country", "advertisedProduct.marketplace"} == set(every)
+    assert "campaignCountry.value" in spelled(fields, named)
 
 
 @pytest.mark.parametrize(
@@ -95,13 +146,15 @@ def test_companion_fields_come_along(dataset: Any) -> None:
         {"refresh_offsets": (0, 1)},
         {"refresh_offsets": (3, 1)},
         {"refresh_offsets": (1, 1)},
-        {"grain": "hour"},
-        {"row_model": HourlyTargetRow, "fields": HOURLY_TARGETS.fields},
-        {"row_model": SearchTermRow},
+        {"dimensions": ()},
+        {"metrics": ()},
+        {"metrics": (*BASE, *BASE)},
+        {"groups": ()},
+        {"groups": (("SPONSORED_PRODUCTS",), ("SPONSORED_PRODUCTS",))},
     ],
-    ids=str,
+    ids=lambda change: f"{next(iter(change))} {len(str(change))}",
 )
 def test_impossible_entry_is_refused(change: Mapping[str, Any]) -> None:
-    """An entry the window rules could not work with can't be made."""
+    """An entry the window rules or the load could not work with can't be made."""
     with pytest.raises(ValueError, match="daily_targets: expected"):
         replace(DAILY_TARGETS, **change)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bidbeacon_pipelines.reports.registry import ALL_DATASETS, DAILY_TARGETS, HOURLY_TARGETS, Dataset
+from bidbeacon_pipelines.reports.datasets import ALL_DATASETS, DAILY_TARGETS, HOURLY_TARGETS, Dataset
 from bidbeacon_pipelines.reports.row_keys import row_key_of
 
 VALUES = {

@@ -1,0 +1,241 @@
+"""SQL that makes a dataset's table say what the staged report says, of the windows that take it: only what changed is written.
+
+First loads and refreshes are the same statements: rows that vanished are removed, unchanged ones leave the stage, what is left is written in
+the order of the key. A row of an ad product that the report was not asked for is never touched. What a later report changed is told in
+`restatements`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Connection, TextClause, text
+
+from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
+from bidbeacon_pipelines.store.staging import WINDOWS, key_of, listed, same_key, staged_columns
+
+# An enabled target goes before a paused one before any other, then the lowest id: so a new twin does not take over an old one's history.
+TARGETS = """
+    SELECT DISTINCT ON (a.id, t.ad_group_id, t.match_digest) a.id AS account, t.ad_group_id, t.match_digest, t.target_id
+      FROM targets t JOIN advertiser_accounts a USING (account_id, country_code)
+     WHERE a.id = ANY(:accounts) AND NOT t.negative AND t.match_digest IS NOT NULL AND t.ad_group_id IS NOT NULL
+     ORDER BY a.id, t.ad_group_id, t.match_digest,
+              CASE t.state WHEN 'ENABLED' THEN 0 WHEN 'PAUSED' THEN 1 ELSE 2 END, length(t.target_id), t.target_id"""
+"""The target that each text names in an ad group: what `target_id` of rows is derived from."""
+_IS_TARGET = (
+    "t.account = {0}.account AND t.ad_group_id = {0}.ad_group_id AND t.match_digest = {0}.target_match"
+)
+_OF_WINDOWS = "o.account = ANY(:accounts) AND o.window_date = ANY(:days)"
+IS_UNRESOLVED = "target_id IS NULL AND target_match IS NOT NULL"
+
+
+@dataclass(frozen=True)
+class MergeCounts:
+    """What a merge did: rows written (new or changed), rows removed, changes of earlier reports recorded."""
+
+    written: int = 0
+    vanished: int = 0
+    restated: int = 0
+
+
+def _facts(dataset: Dataset) -> list[str]:
+    """Return the columns of a row that a later report may change: metrics, and names."""
+    key = {
+        *key_of(dataset),
+        "ad_product",
+        "currency_code",
+        "target_match",
+        *(one.column for one in dataset.keys),
+    }
+    return [column for column in staged_columns(dataset) if column not in key]
+
+
+def merge_windows(
+    connection: Connection, dataset: Dataset, values: Mapping[str, Any]
+) -> dict[int, MergeCounts]:
+    """Make the table say of some windows what the stage says; return what was done, by account.
+
+    Args:
+        connection: the load's transaction.
+        dataset: what is staged.
+        values: bound values: `accounts` and `days` of the windows that take the report, its `ad_products`, `request_id` and `data_as_of`, and
+            the `dataset`'s name.
+    """
+    connection.execute(_LEAVE_OUT, values)
+    vanished = _counted(connection, _vanish(dataset), values)
+    connection.execute(_forget_unchanged(dataset), values)
+    restated = _counted(connection, _restate(dataset), values)
+    written = _counted(connection, _COUNT, values)
+    connection.execute(_update(dataset), values)
+    connection.execute(_insert(dataset), values)
+    return {
+        account: MergeCounts(
+            written.get(account, 0),
+            vanished.get(account, 0),
+            restated.get(account, 0) + vanished.get(account, 0),
+        )
+        for account in set(values["accounts"])
+    }
+
+
+def _counted(connection: Connection, statement: TextClause, values: Mapping[str, Any]) -> dict[int, int]:
+    return {row.account: row.rows for row in connection.execute(statement, values)}
+
+
+_LEAVE_OUT = text(f"""
+    DELETE FROM report_rows r
+     WHERE NOT EXISTS (SELECT FROM {WINDOWS} WHERE w.account = r.account AND w.window_date = r.window_date)""")
+_COUNT = text("SELECT account, count(*) AS rows FROM report_rows GROUP BY account")
+
+# A window that was never loaded has no `data_as_of`, so its first load restates nothing.
+_RESTATED_WINDOWS = f"""
+    SELECT w.account, w.window_date, s.account_id, s.country_code, s.data_as_of
+      FROM {WINDOWS} JOIN advertiser_accounts a ON a.id = w.account
+      JOIN report_windows s ON s.account_id = a.account_id AND s.country_code = a.country_code
+       AND s.dataset = :dataset AND s.window_date = w.window_date AND s.data_as_of IS NOT NULL"""
+_RESTATEMENT = """account_id, country_code, dataset, window_date, hour_at, row_key, dimensions, currency_code, change,
+    old_values, new_values, old_data_as_of, new_data_as_of, request_id"""
+
+
+def _json(columns: list[str], of: str) -> str:
+    pairs = ", ".join(f"'{column}', {of}.{column}" for column in columns)
+    return f"jsonb_build_object({pairs})"
+
+
+def _restatement(dataset: Dataset, row: str, change: str, old: str, new: str) -> str:
+    """Return the columns of a restatement."""
+    hour = f"{row}.hour_at" if dataset.is_hourly else "CAST(NULL AS timestamptz)"
+    dimensions = ["ad_product", *(one.column for one in dataset.dimensions)]
+    return f"""w.account_id, w.country_code, :dataset, w.window_date, {hour}, {row}.row_key, {_json(dimensions, row)}, {row}.currency_code,
+               {change}, {old}, {new}, w.data_as_of, :data_as_of, :request_id"""
+
+
+def _metrics(dataset: Dataset) -> list[str]:
+    return [one.column for one in dataset.metrics]
+
+
+@cache
+def _vanish(dataset: Dataset) -> TextClause:
+    old = _json(_metrics(dataset), "o")
+    return text(f"""
+        WITH gone AS (
+            DELETE FROM {dataset.table} o USING {WINDOWS}
+             WHERE o.account = w.account AND o.window_date = w.window_date AND o.ad_product = ANY(:ad_products)
+               AND NOT EXISTS (SELECT FROM report_rows r WHERE {same_key(dataset, "r", "o")})
+            RETURNING o.*),
+        restated AS (
+            INSERT INTO restatements ({_RESTATEMENT})
+            SELECT {_restatement(dataset, "o", "'vanished'", old, "NULL")}
+              FROM gone o JOIN ({_RESTATED_WINDOWS}) w USING (account, window_date))
+        SELECT account, count(*) AS rows FROM gone GROUP BY account""")
+
+
+@cache
+def _forget_unchanged(dataset: Dataset) -> TextClause:
+    facts = _facts(dataset)
+    return text(f"""
+        DELETE FROM report_rows r USING {dataset.table} o, {WINDOWS}
+         WHERE o.account = w.account AND o.window_date = w.window_date AND {same_key(dataset, "r", "o")} AND {_OF_WINDOWS}
+           AND ({listed(facts, "r")}) IS NOT DISTINCT FROM ({listed(facts, "o")})""")
+
+
+@cache
+def _restate(dataset: Dataset) -> TextClause:
+    metrics = _metrics(dataset)
+    old = f"CASE WHEN o.row_key IS NOT NULL THEN {_json(metrics, 'o')} END"
+    change = "CASE WHEN o.row_key IS NULL THEN 'appeared' ELSE 'changed' END"
+    return text(f"""
+        WITH restated AS (
+            INSERT INTO restatements ({_RESTATEMENT})
+            SELECT {_restatement(dataset, "r", change, old, _json(metrics, "r"))}
+              FROM report_rows r JOIN ({_RESTATED_WINDOWS}) w USING (account, window_date)
+              LEFT JOIN {dataset.table} o ON {same_key(dataset, "r", "o")} AND {_OF_WINDOWS}
+             WHERE o.row_key IS NULL OR ({listed(metrics, "r")}) IS DISTINCT FROM ({listed(metrics, "o")})
+            RETURNING account_id, country_code)
+        SELECT a.id AS account, count(*) AS rows FROM restated JOIN advertiser_accounts a USING (account_id, country_code) GROUP BY a.id""")
+
+
+@cache
+def _update(dataset: Dataset) -> TextClause:
+    """Return the statement that writes changed rows, which leave the stage then."""
+    changed = ", ".join(f"{column} = r.{column}" for column in _facts(dataset))
+    key = listed(key_of(dataset), "o")
+    return text(f"""
+        WITH changed AS (
+            UPDATE {dataset.table} o SET {changed}, request_id = :request_id FROM report_rows r
+             WHERE {same_key(dataset, "r", "o")} AND {_OF_WINDOWS} RETURNING {key})
+        DELETE FROM report_rows r USING changed c WHERE {same_key(dataset, "r", "c")}""")
+
+
+@cache
+def _insert(dataset: Dataset) -> TextClause:
+    """Return the statement that writes new rows in the order of the key: an index that grows at its end costs half of one that grows everywhere."""
+    columns, key = listed(staged_columns(dataset)), listed(key_of(dataset), "r")
+    target, join = "", ""
+    if dataset.names_targets:
+        target, join = ", target_id", f"LEFT JOIN ({TARGETS}) t ON {_IS_TARGET.format('r')}"
+    return text(f"""
+        INSERT INTO {dataset.table} ({columns}{target}, request_id)
+        SELECT {listed(staged_columns(dataset), "r")}{target.replace(" ", " t.")}, :request_id FROM report_rows r {join} ORDER BY {key}""")
+
+
+@cache
+def _resolve(dataset: Dataset) -> TextClause:
+    return text(f"""
+        WITH resolved AS (
+            UPDATE {dataset.table} p SET target_id = t.target_id FROM ({TARGETS}) t
+             WHERE p.account = ANY(:accounts) AND p.target_id IS NULL AND p.target_match IS NOT NULL AND {_IS_TARGET.format("p")}
+            RETURNING p.account, p.window_date),
+        windows AS (SELECT account, window_date, count(*) AS rows FROM resolved GROUP BY account, window_date),
+        counted AS (
+            UPDATE report_windows s SET unresolved_count = s.unresolved_count - w.rows
+              FROM windows w JOIN advertiser_accounts a ON a.id = w.account
+             WHERE s.account_id = a.account_id AND s.country_code = a.country_code AND s.dataset = :dataset
+               AND s.window_date = w.window_date)
+        SELECT coalesce(sum(rows), 0) FROM windows""")
+
+
+def resolve_targets(connection: Connection, account: int) -> int:
+    """Give rows of unknown targets of an account to those that are known now; return how many."""
+    return sum(
+        int(connection.execute(_resolve(one), {"accounts": [account], "dataset": one.name}).scalar_one())
+        for one in DATASETS.values()
+        if one.names_targets
+    )
+
+
+@dataclass(frozen=True)
+class WindowTotals:
+    """What a window holds, of all ad products; sums in the account's currency."""
+
+    rows: int = 0
+    unresolved: int = 0
+    spend: Decimal = Decimal(0)
+    sales: Decimal = Decimal(0)
+
+
+def total_windows(
+    connection: Connection, dataset: Dataset, values: Mapping[str, Any]
+) -> dict[tuple[int, date], WindowTotals]:
+    """Return what some windows hold, where they hold anything; `values` has their `accounts`, `days` and `currencies`."""
+    rows = connection.execute(_total(dataset), values).mappings()
+    return {(row.pop("account"), row.pop("window_date")): WindowTotals(**row) for row in map(dict, rows)}
+
+
+@cache
+def _total(dataset: Dataset) -> TextClause:
+    unresolved = f"count(*) FILTER (WHERE {IS_UNRESOLVED})" if dataset.names_targets else "0"
+    spend, sales = (
+        f"coalesce(sum({name}) FILTER (WHERE p.currency_code = w.currency), 0)"
+        if name in dataset.columns
+        else "CAST(0 AS numeric)"
+        for name in ("spend", "sales")
+    )
+    return text(f"""
+        SELECT p.account, p.window_date, count(*) AS rows, {unresolved} AS unresolved, {spend} AS spend, {sales} AS sales
+          FROM unnest(CAST(:accounts AS int[]), CAST(:days AS date[]), CAST(:currencies AS text[])) AS w(account, window_date, currency)
+          JOIN {dataset.table} p USING (account, window_date)
+         GROUP BY p.account, p.window_date""")

@@ -1,6 +1,7 @@
 """The commands on entities: campaigns, ad groups, ads, targets and portfolios."""
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Annotated, Any
 
 import typer
@@ -63,12 +64,19 @@ def entities_list(account: OnlyAccount = None, country: OnlyCountry = None, as_j
     if as_json:
         print_json([count.__dict__ for count in counts])
     elif counts:
-        columns = ("account", "kind", "stored", "no longer sent", "set aside", "last sent (UTC)")
-        rows = [
-            (one.account_key, one.kind, one.stored, one.gone, one.set_aside, f"{one.seen_at:%Y-%m-%d %H:%M}")
-            for one in counts
-        ]
-        console.print(table_of("Entities", columns, rows))
+        columns = ("kind", "stored", "no longer sent", "set aside", "last sent (UTC)")
+        for key, of_account in groupby(counts, lambda count: count.account_key):
+            rows = [
+                (
+                    one.kind,
+                    f"{one.stored:,}",
+                    f"{one.gone:,}",
+                    f"{one.set_aside:,}",
+                    f"{one.seen_at:%Y-%m-%d %H:%M}",
+                )
+                for one in of_account
+            ]
+            console.print(table_of(key, columns, rows))
     else:
         console.print("No entities are stored yet: `bidbeacon entities sync` asks Amazon.", highlight=False)
 

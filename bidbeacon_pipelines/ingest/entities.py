@@ -38,10 +38,19 @@ class _Field:
     path: _Path
     read: Callable[[Any], Any]
     is_required: bool = False
+    inner: str | None = None
+    """Where the value is an object, the field of it that counts: a bid is a number, or has a currency beside it."""
+
+    @property
+    def paths(self) -> list[_Path]:
+        """The places where the value may be."""
+        return [self.path, *([(*self.path, self.inner)] if self.inner else [])]
 
     def read_from(self, raw: Row) -> Any:
         """Return the value of an entity; raise `UnreadableFieldError` where it is not of its type, or missing."""
         came = find(raw, self.path)
+        if self.inner and isinstance(came, dict):
+            came = came.get(self.inner)
         if came is None and not self.is_required:
             return None  # most fields of most entities
         value = self.read(came)
@@ -50,8 +59,10 @@ class _Field:
         return value
 
 
-def _of(path: str, read: Callable[[Any], Any], *, is_required: bool = False) -> _Field:
-    return _Field(tuple(path.split(".")), read, is_required)
+def _of(
+    path: str, read: Callable[[Any], Any], *, is_required: bool = False, inner: str | None = None
+) -> _Field:
+    return _Field(tuple(path.split(".")), read, is_required, inner)
 
 
 def _read_negative(value: Any) -> bool:
@@ -91,7 +102,7 @@ FIELDS: Mapping[str, Mapping[str, _Field]] = {
         "ad_group_id": _of("adGroupId", read_id, is_required=True),
         "campaign_id": _of("campaignId", read_id, is_required=True),
         "name": _of("name", read_text),
-        "default_bid": _of("bid", read_amount),
+        "default_bid": _of("bid", read_amount, inner="defaultBid"),
         "currency_code": _of("bid.currencyCode", read_word),
         "creative_type": _of("creativeType", read_word),
         "goal": _of("optimization.goalSettings.goal", read_word),
@@ -126,7 +137,7 @@ FIELDS: Mapping[str, Mapping[str, _Field]] = {
         "event": _of("targetDetails.event", read_word),
         "lookback_days": _of("targetDetails.lookback", read_count),
         "expression": _of("targetDetails.expression", read_text),
-        "bid": _of("bid", read_amount),
+        "bid": _of("bid", read_amount, inner="bid"),
         "currency_code": _of("bid.currencyCode", read_word),
     }
     | _DELIVERED,
@@ -144,7 +155,10 @@ FIELDS: Mapping[str, Mapping[str, _Field]] = {
 }
 """By kind and column: where a field is, and how it is read. The first column is the entity's id."""
 
-_PATHS = {kind: frozenset(wanted.path for wanted in fields.values()) for kind, fields in FIELDS.items()}
+_PATHS = {
+    kind: frozenset(path for wanted in fields.values() for path in wanted.paths)
+    for kind, fields in FIELDS.items()
+}
 
 _REFINEMENTS = {
     "price-less-than": "productPriceLessThan",
@@ -208,21 +222,23 @@ def _read(kind: str, raw: Any) -> tuple[Row, list[str], bool]:
     if not isinstance(raw, dict):
         return {}, [str(UnreadableFieldError("an object", raw))], True
     row: Row = {}
-    faults: dict[_Path, str] = {}
+    faults: list[str] = []
+    unread: set[_Path] = set()
     is_lost = False
     for column, wanted in FIELDS[kind].items():
         try:
             row[column] = wanted.read_from(raw)
         except UnreadableFieldError as error:
-            faults[wanted.path] = f"{'.'.join(wanted.path)}: {error}"
+            faults.append(f"{'.'.join(wanted.path)}: {error}")
+            unread.update(wanted.paths)
             row[column] = None
             is_lost |= wanted.is_required
     if kind in {"ads", "targets"} and row["ad_group_id"] is None and row["campaign_id"] is None:
-        faults[()] = "adGroupId, campaignId: expected one of them, got: neither"
+        faults.append("adGroupId, campaignId: expected one of them, got: neither")
         is_lost = True
     _COMPLETE.get(kind, _nothing)(row, raw)
-    row["details"] = exact_json(_rest(raw, _PATHS[kind] - faults.keys()))
-    return row, list(faults.values()), is_lost
+    row["details"] = exact_json(_rest(raw, _PATHS[kind] - unread))
+    return row, faults, is_lost
 
 
 def _rest(raw: Row, held: AbstractSet[_Path], at: _Path = ()) -> Row:

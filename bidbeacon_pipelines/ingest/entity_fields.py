@@ -5,7 +5,7 @@ Amounts are exact, ids are text, and every text can be stored in Postgres. A fie
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -20,7 +20,6 @@ _LONGEST_NUMBER = 1_000
 _SHOWN_CHARS = 80
 _BLANKS = re.compile(r"[\s_]+")
 _DATE = re.compile(r"([0-9]{4})-?([0-9]{2})-?([0-9]{2})(?:T.*)?\Z")
-_AMOUNT_NAMES = ("bid", "amount", "defaultBid")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -76,9 +75,7 @@ def read_word(value: Any) -> str | None:
 
 
 def read_amount(value: Any) -> Decimal | None:
-    """Read an amount that came as a number, its digits, or an object with a currency."""
-    if isinstance(value, Mapping):
-        value = next((value[name] for name in _AMOUNT_NAMES if value.get(name) is not None), None)
+    """Read an amount that came as a number or its digits."""
     if value is None or value == "":
         return None
     amount = _number(value)

@@ -11,6 +11,7 @@ from bidbeacon_pipelines.actions.accounts import (
     CredentialsRefused,
 )
 from bidbeacon_pipelines.actions.entities import (
+    EntitiesMisread,
     EntitiesSynced,
     ExportFailed,
     ExportPending,
@@ -55,6 +56,7 @@ __all__ = [
     "CreatesPaused",
     "CredentialsAccepted",
     "CredentialsRefused",
+    "EntitiesMisread",
     "EntitiesSynced",
     "ExportFailed",
     "ExportPending",

@@ -57,23 +57,36 @@ class ExportFailed(_EntityAction):
 
 
 class EntitiesSynced(_EntityAction):
-    """Entities were stored as Amazon sent them; recorded in the transaction that wrote them. `bad` ones were set aside."""
+    """Entities were stored as Amazon sent them; recorded in the transaction that wrote them."""
 
-    sentence = (
-        "Synced {rows:count:row} of {kind} for {account:account}[, {bad} set aside]"
-        "[, {incomplete} stored in part][: {reason}]"
-    )
+    sentence = "Synced {rows:count:row} of {kind} for {account:account}"
     tone = "success"
 
     kind: str
     rows: int
-    bad: int = 0
-    incomplete: int = 0
-    reason: str | None = None
 
     def touches(self) -> list[Touch]:
         """The account."""
         return [Touch(self.account, "entities-synced")]
+
+
+class EntitiesMisread(_EntityAction):
+    """Entities could not be read: `bad` ones were not stored, `incomplete` ones without the fields that are unreadable."""
+
+    sentence = (
+        "Could not read some {kind} of {account:account}[, {bad} set aside]"
+        "[, {incomplete} stored in part]: {reason}"
+    )
+    tone = "warning"
+
+    kind: str
+    bad: int
+    incomplete: int
+    reason: str
+
+    def touches(self) -> list[Touch]:
+        """The account."""
+        return [Touch(self.account, "entities-misread")]
 
 
 class PortfoliosNotListed(_EntityAction):

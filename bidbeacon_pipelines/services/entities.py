@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from bidbeacon_pipelines.actions import (
+    EntitiesMisread,
     EntitiesSynced,
     ExportFailed,
     ExportPending,
@@ -245,26 +246,38 @@ def _store(
         file = folder / f"{export.kind}.json.gz"
         _download(bench, account, profile_id, export, file)
         with bench.engine.begin() as connection:
-            synced = store_entities(connection, account, export.kind, iter_values(file))
-            end_export(connection, own_id, status="loaded", row_count=synced.rows, failure=synced.reason)
+            rows, problems = store_entities(connection, account, export.kind, iter_values(file))
+            end_export(connection, own_id, status="loaded", row_count=rows, failure=problems.first_reason)
             forget_export_refusals(connection, account)
-            session.add_in(connection, synced)
-    return synced.rows
+            _record(connection, session, account, export.kind, rows, problems)
+    return rows
 
 
-def store_entities(connection: Connection, account: Account, kind: str, raw: Iterable[Any]) -> EntitiesSynced:
-    """Store entities of one kind, and what could not be read of them; return the action that says so."""
+def store_entities(
+    connection: Connection, account: Account, kind: str, raw: Iterable[Any]
+) -> tuple[int, EntityProblems]:
+    """Store entities of one kind, and what could not be read of them; return how many were stored, and the problems."""
     problems = EntityProblems()
     rows = merge_entities(connection, account, kind, read_entities(kind, raw, problems))
     replace_problems(connection, account, kind, [asdict(problem) for problem in problems.kept])
-    return EntitiesSynced(
-        account=account.account_key,
-        kind=kind,
-        rows=rows,
-        bad=problems.set_aside,
-        incomplete=problems.incomplete,
-        reason=problems.first_reason,
-    )
+    return rows, problems
+
+
+def _record(
+    connection: Connection,
+    session: SessionRecorder,
+    account: Account,
+    kind: str,
+    rows: int,
+    problems: EntityProblems,
+) -> None:
+    about = {"account": account.account_key, "kind": kind}
+    session.add_in(connection, EntitiesSynced(**about, rows=rows))
+    if problems.first_reason is not None:
+        misread = EntitiesMisread(
+            **about, bad=problems.set_aside, incomplete=problems.incomplete, reason=problems.first_reason
+        )
+        session.add_in(connection, misread)
 
 
 def _sync_portfolios(
@@ -277,9 +290,9 @@ def _sync_portfolios(
         session.add(PortfoliosNotListed(account=account.account_key, reason=str(error)))
         return {}
     with bench.engine.begin() as connection:
-        synced = store_entities(connection, account, "portfolios", listed)
-        session.add_in(connection, synced)
-    return {"portfolios": synced.rows}
+        rows, problems = store_entities(connection, account, "portfolios", listed)
+        _record(connection, session, account, "portfolios", rows, problems)
+    return {"portfolios": rows}
 
 
 def _download(bench: Workbench, account: Account, profile_id: str, export: Export, file: Path) -> None:

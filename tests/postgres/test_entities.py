@@ -13,8 +13,8 @@ import pytest
 from sqlalchemy import Engine
 from sqlalchemy.exc import IntegrityError
 
-from bidbeacon_pipelines.actions import EntitiesSynced
 from bidbeacon_pipelines.ingest.decode import iter_values
+from bidbeacon_pipelines.ingest.entities import EntityProblems
 from bidbeacon_pipelines.ingest.target_match import digest_of_row
 from bidbeacon_pipelines.services.entities import store_entities
 from bidbeacon_pipelines.settings import PROJECT_ROOT
@@ -38,8 +38,8 @@ class Shelf:
         with engine.begin() as connection:
             self.account = add_account(connection)
 
-    def store(self, kind: str, *raw: Any, account: Account | None = None) -> EntitiesSynced:
-        """Write a file of entities and store what is in it."""
+    def store(self, kind: str, *raw: Any, account: Account | None = None) -> tuple[int, EntityProblems]:
+        """Write a file of entities and store what is in it; return how many were, and what could not be read."""
         path = self.folder / f"{kind}.json.gz"
         path.write_bytes(gzip.compress(json.dumps(raw).encode()))
         with self.engine.begin() as connection:
@@ -107,7 +107,7 @@ def test_entity_that_no_longer_comes_keeps_its_row(shelf: Shelf) -> None:
 
 def test_entity_that_comes_twice_in_a_file_is_stored_once(shelf: Shelf) -> None:
     """The key is unique."""
-    assert 1 == shelf.store("campaigns", CAMPAIGN, CAMPAIGN).rows
+    assert 1 == shelf.store("campaigns", CAMPAIGN, CAMPAIGN)[0]
     assert len(shelf.rows("campaigns")) == 1
 
 
@@ -121,11 +121,13 @@ def test_entity_of_two_countries_is_two_rows(shelf: Shelf) -> None:
 
 
 def test_bad_entity_is_set_aside_with_its_reason_and_the_others_are_stored(shelf: Shelf) -> None:
-    """The action counts them, and says the first reason."""
+    """They are counted, and the first reason is known."""
     bad = {"campaignId": None, "name": "\0", "state": "ENABLED"}
-    synced = shelf.store("campaigns", CAMPAIGN, None, bad, CAMPAIGN | {"campaignId": 7, "startDate": "soon"})
-    assert (synced.rows, synced.bad, synced.incomplete) == (2, 2, 1)
-    assert synced.reason == "expected an object, got: nothing"
+    rows, read = shelf.store(
+        "campaigns", CAMPAIGN, None, bad, CAMPAIGN | {"campaignId": 7, "startDate": "soon"}
+    )
+    assert (rows, read.set_aside, read.incomplete) == (2, 2, 1)
+    assert read.first_reason == "expected an object, got: nothing"
     problems = shelf.rows("entity_problems")
     assert [True, True, False] == [problem["set_aside"] for problem in problems]
     assert "campaignId: expected a value" in problems[1]["reason"]

@@ -27,6 +27,7 @@ DAY, OTHER, THIRD = (TODAY - timedelta(days=n) for n in (3, 200, 400))
 
 TOLD_ELSEWHERE = {
     "credentials-accepted": "tests/postgres/test_credentials.py",
+    "entities-misread": "tests/postgres/test_jobs_accounts.py",
     "loads-recorded": "tests/dagster/test_refresh_jobs.py",
     "portfolios-not-listed": "tests/postgres/lone_sync_cases.py",
     "quarantine-replayed": "tests/dagster/test_window_commands.py",

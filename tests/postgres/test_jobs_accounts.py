@@ -1,6 +1,7 @@
 """The syncs of accounts and of their entities, against the sandbox over HTTP."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -36,12 +37,30 @@ class DyingTransport(httpx.HTTPTransport):
         return super().handle_request(request)
 
 
+class OddPortfolios(httpx.HTTPTransport):
+    """A network on which Amazon lists a portfolio without an id beside a good one."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer the list of portfolios, and pass all else on."""
+        if request.url.path.endswith("/portfolios/list"):
+            good = {"portfolioId": "1", "state": "ENABLED"}
+            return httpx.Response(200, json={"portfolios": [good | {"portfolioId": None}, good]})
+        return super().handle_request(request)
+
+
+@contextmanager
+def bench_over(world: BenchWorld, transport: httpx.BaseTransport, home: Path) -> Iterator[Workbench]:
+    """Have the tools of a job inside the block, whose requests go over this network."""
+    endpoints = Endpoints.sandbox(world.sandbox.url)
+    with AdsApiClient(SANDBOX_CREDENTIALS, endpoints, transport=transport) as client:
+        yield Workbench(world.engine, client, Settings(home=home), world.bench.clock)
+
+
 @pytest.fixture
 def dying_bench(world: BenchWorld, tmp_path: Path) -> Iterator[Workbench]:
     """Give the tools of a job that dies while it waits for exports."""
-    endpoints = Endpoints.sandbox(world.sandbox.url)
-    with AdsApiClient(SANDBOX_CREDENTIALS, endpoints, transport=DyingTransport()) as client:
-        yield Workbench(world.engine, client, Settings(home=tmp_path), world.bench.clock)
+    with bench_over(world, DyingTransport(), tmp_path) as bench:
+        yield bench
 
 
 def test_accounts_are_stored_as_amazon_tells_them(world: BenchWorld) -> None:
@@ -212,6 +231,22 @@ def stored(world: BenchWorld, account: Account, table: str, *columns: str) -> se
         tuple(item for value in row.values() for item in (value if isinstance(value, list) else [value]))
         for row in rows
     }
+
+
+def test_entities_that_cannot_be_read_are_a_warning(world: BenchWorld, tmp_path: Path) -> None:
+    """The sync stores those that can be, and its session has how many could not, and why."""
+    with (
+        bench_over(world, OddPortfolios(), tmp_path) as bench,
+        world.session() as session,
+    ):
+        assert 1 == sync_entities(bench, session, world.account())["portfolios"]
+    [misread] = world.actions("entities-misread")
+    reason = "portfolioId: expected a value, got: nothing"
+    assert ("portfolios", 1, 0, reason) == tuple(
+        misread[name] for name in ("kind", "bad", "incomplete", "reason")
+    )
+    assert [reason] == [row["reason"] for row in world.query("SELECT reason FROM entity_problems")]
+    assert world.account().entities_synced_at is not None
 
 
 def test_entities_that_an_export_lacks_stay(world: BenchWorld) -> None:

@@ -55,6 +55,7 @@ ACTION_TYPES = [
     "creates-paused",
     "credentials-accepted",
     "credentials-refused",
+    "entities-misread",
     "entities-synced",
     "export-failed",
     "export-pending",

@@ -13,13 +13,11 @@ class ReportRequested(Action):
 Payloads are versioned facts; sentences are made at reading time, so wording may change without rewriting history.
 """
 
-import inspect
 import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from types import CodeType
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict
@@ -33,7 +31,6 @@ Tone = Literal["neutral", "progress", "success", "warning", "error"]
 
 _RESERVED = frozenset({"type", "at", "ord", "version", CUT_MARK})
 _registry: dict[str, type["Action"]] = {}
-_statements: dict[str, "_Statement | None"] = {}
 
 
 @dataclass(frozen=True)
@@ -78,10 +75,8 @@ class Action(BaseModel):
             return
         cls.type = _kebab_case(cls.__name__)
         cls.template = _checked_template(cls)
-        statement = _find_statement(cls)
-        _refuse_second(cls, statement)
+        _refuse_second(cls)
         _registry[cls.type] = cls
-        _statements[cls.type] = statement
 
     def touches(self) -> Iterable[Touch]:
         """Give what this action had to do with; nothing by default."""
@@ -170,39 +165,12 @@ def _kebab_case(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name).lower()
 
 
-class _Statement(NamedTuple):
-    """The class statement that made a class: its line, and the compiled code that it is part of."""
-
-    code: CodeType
-    line: int
-
-
-def _find_statement(cls: type[Action]) -> _Statement | None:
-    """Give the statement that is making a class just now, or `None` where something else makes it."""
-    frame = inspect.currentframe()
-    while frame is not None and frame.f_globals.get("__name__") != cls.__module__:
-        frame = frame.f_back
-    return None if frame is None else _Statement(frame.f_code, frame.f_lineno)
-
-
-def _refuse_second(cls: type[Action], statement: _Statement | None) -> None:
-    """Refuse a class whose type another one has, unless it is that one again.
-
-    Each time a module is loaded, or a cell of a notebook run, its code is a new object: what it declares replaces what was declared
-    before. Two lines of the same code object are two classes.
-    """
+def _refuse_second(cls: type[Action]) -> None:
+    """Refuse a class whose type another one has, unless it is that one again: its module was loaded anew, or its cell of a notebook run again."""
     taken = _registry.get(cls.type)
-    if taken is None:
-        return
-    if (taken.__module__, taken.__qualname__) != (cls.__module__, cls.__qualname__):
+    if taken and (taken.__module__, taken.__qualname__) != (cls.__module__, cls.__qualname__):
         raise ActionDefinitionError(
             f"Action type {cls.type!r} of {cls.__module__} is taken by {taken.__module__}: choose another class name."
-        )
-    earlier = _statements[cls.type]
-    if earlier and statement and earlier.code is statement.code and earlier.line != statement.line:
-        raise ActionDefinitionError(
-            f"Action type {cls.type!r} is declared twice in {cls.__module__}, in lines {earlier.line} and {statement.line}: choose "
-            "another class name."
         )
 
 

@@ -19,7 +19,6 @@ from bidbeacon_sessions.core_actions import ActionRolledBack, ActionsLost, Actio
 from bidbeacon_sessions.errors import SessionClosedError
 from bidbeacon_sessions.finalisation import finalize_session
 from bidbeacon_sessions.leases import holder_name
-from bidbeacon_sessions.prepared import PreparedConnection
 from bidbeacon_sessions.progress import Progress
 from bidbeacon_sessions.redaction import redact, redact_text
 from bidbeacon_sessions.sentences import plain_text
@@ -200,11 +199,11 @@ class SessionRecorder:
         if not self._opened:
             self.open()
         if self._pending:
-            with self.store.prepared() as connection:
+            with self.store.appending() as connection:
                 while self._pending:
                     self._write_first(connection)
 
-    def _write_first(self, connection: PreparedConnection) -> None:
+    def _write_first(self, connection: psycopg.Connection[Any]) -> None:
         action = self._pending[0]
         try:
             alive = append_action(connection, self._session, action)

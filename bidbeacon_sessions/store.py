@@ -20,13 +20,11 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from bidbeacon_sessions.connections import is_named, name_connections
 from bidbeacon_sessions.database import connect_args, parse_database_url
-from bidbeacon_sessions.prepared import PreparedConnection
 from bidbeacon_sessions.search import SessionFilter
 from bidbeacon_sessions.text_search import suited_to
 
 _IDLE_SECONDS = 1.0
 _USED_AT = "used_at"
-_PREPARED = "prepared"
 
 
 class SessionStore:
@@ -66,11 +64,11 @@ class SessionStore:
             yield connection
 
     @contextmanager
-    def prepared(self) -> Iterator[PreparedConnection]:
-        """Open a connection like one of `each`, for the few statements that are sent very often."""
+    def appending(self) -> Iterator[psycopg.Connection[Any]]:
+        """Open the driver's connection behind one of `each`, for the few statements that are sent very often."""
         pooled = self._appending.take()
         try:
-            yield _prepared_on(pooled)
+            yield cast("psycopg.Connection[Any]", pooled.driver_connection)
         except BaseException as error:
             if isinstance(error, psycopg.OperationalError):
                 pooled.invalidate()
@@ -89,15 +87,6 @@ class SessionStore:
         """Close the pooled connections."""
         self._appending.dispose()
         self.engine.dispose()
-
-
-def _prepared_on(pooled: PoolProxiedConnection) -> PreparedConnection:
-    """Give what is known to be prepared on a pooled connection; a new one in its place knows of nothing."""
-    found: PreparedConnection | None = pooled.info.get(_PREPARED)
-    if found is None:
-        driver = cast("psycopg.Connection[Any]", pooled.driver_connection)
-        found = pooled.info[_PREPARED] = PreparedConnection(driver)
-    return found
 
 
 class _Appending:

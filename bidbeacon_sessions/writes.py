@@ -14,10 +14,11 @@ from typing import Any, LiteralString, NamedTuple
 from uuid import UUID
 
 import msgspec
+import psycopg
+from psycopg.errors import InvalidSqlStatementName
 from sqlalchemy import Connection, text
 
 from bidbeacon_sessions.actions import Touch
-from bidbeacon_sessions.prepared import PreparedConnection, Statement
 
 
 @dataclass(frozen=True)
@@ -146,25 +147,22 @@ _VALUES = ("session_id", "ord", "type", "schema_version", "at", "payload")
 
 @dataclass(frozen=True)
 class _Append:
-    """One statement that appends, for both ways of sending it."""
+    """One statement that appends."""
 
-    names: Sequence[str]
-    sql: str
-    prepared: Statement
+    sql: LiteralString
 
 
-def _append(name: str, names: Sequence[str], *parts: LiteralString) -> _Append:
-    source = _ALIVE + "".join(parts) + _SAY_ALIVE
-    numbered = source.format(**{given: f"${place}" for place, given in enumerate(names, 1)})
-    named = source.format(**{given: f"%({given})s" for given in names})
-    return _Append(names, named, Statement(name.encode(), numbered.encode()))
+def _append(names: Sequence[LiteralString], *parts: LiteralString) -> _Append:
+    source: LiteralString = _ALIVE + "".join(parts) + _SAY_ALIVE
+    for name in names:
+        source = source.replace("{" + name + "}", "%(" + name + ")s")
+    return _Append(source)
 
 
 # Nearly all actions are of one of the first two kinds; each costs the server only what it does.
-_APPEND = _append("bidbeacon_append", _VALUES)
-_APPEND_TOUCHING = _append("bidbeacon_append_touching", (*_VALUES, "touches"), _TOUCHED)
-_ALL_VALUES = (*_VALUES, "touches", "promises", "deadline_at", "kept")
-_APPEND_ANY = _append("bidbeacon_append_any", _ALL_VALUES, _TOUCHED, _PROMISED, _KEPT)
+_APPEND = _append(_VALUES)
+_APPEND_TOUCHING = _append((*_VALUES, "touches"), _TOUCHED)
+_APPEND_ANY = _append((*_VALUES, "touches", "promises", "deadline_at", "kept"), _TOUCHED, _PROMISED, _KEPT)
 
 
 def insert_action(connection: Connection, session_id: UUID, action: NewAction) -> bool:
@@ -173,47 +171,62 @@ def insert_action(connection: Connection, session_id: UUID, action: NewAction) -
     Appending it a second time changes nothing.
     """
     append = _append_of(action)
-    texts = zip(append.names, _texts_of(append, session_id, action), strict=True)
-    values = {name: None if text is None else text.decode() for name, text in texts}
-    return bool(connection.exec_driver_sql(append.sql, values).scalar_one())
+    return bool(connection.exec_driver_sql(append.sql, _values_of(append, session_id, action)).scalar_one())
 
 
 # Nearly all actions touch nothing or one thing. Where their session runs and their place is free, one short insert does it all, at two
 # thirds of the cost. Where it writes nothing, the statement for all says which of the two it was.
-_ADD = """INSERT INTO session_actions (session_id, ord, type, schema_version, at, payload)
-    SELECT id, CAST($2 AS bigint), CAST($3 AS text), CAST($4 AS bigint), CAST($5 AS timestamptz), CAST($6 AS jsonb)
-      FROM session_headers WHERE id = CAST($1 AS uuid) AND (status = 'running') IS TRUE FOR KEY SHARE
+_ADD: LiteralString = """INSERT INTO session_actions (session_id, ord, type, schema_version, at, payload)
+    SELECT id, CAST(%(ord)s AS bigint), CAST(%(type)s AS text), CAST(%(schema_version)s AS bigint), CAST(%(at)s AS timestamptz),
+           CAST(%(payload)s AS jsonb)
+      FROM session_headers WHERE id = CAST(%(session_id)s AS uuid) AND (status = 'running') IS TRUE FOR KEY SHARE
     ON CONFLICT (session_id, ord) DO NOTHING"""
-_ADD_UNTOUCHING = Statement(b"bidbeacon_add", _ADD.encode())
-_ADD_TOUCHING = Statement(
-    b"bidbeacon_add_touching",
-    f"""WITH stored AS ({_ADD} RETURNING session_id, ord)
+_ADD_TOUCHING: LiteralString = (
+    "WITH stored AS ("
+    + _ADD
+    + """ RETURNING session_id, ord)
     INSERT INTO session_touches (session_id, ord, account_key, dataset, window_key, effect, started_at)
-    SELECT session_id, ord, CAST($7 AS text), CAST($8 AS text), CAST($9 AS text), CAST($10 AS text), CAST($11 AS timestamptz)
-      FROM stored""".encode(),
+    SELECT session_id, ord, CAST(%(account)s AS text), CAST(%(dataset)s AS text), CAST(%(window)s AS text), CAST(%(effect)s AS text),
+           CAST(%(started_at)s AS timestamptz)
+      FROM stored"""
 )
 
 
-def append_action(connection: PreparedConnection, session: NewSession, action: NewAction) -> bool:
-    """Do the same in the way that costs job and server least."""
+def append_action(connection: psycopg.Connection[Any], session: NewSession, action: NewAction) -> bool:
+    """Do the same on a connection that commits by itself, by statements that the driver prepares at their first use."""
     if _add(connection, session, action):
         return True
     append = _append_of(action)
-    found = connection.find_value(append.prepared, _texts_of(append, session.id, action))
-    return found is not None and found != b"0"
+    found = _send(connection, append.sql, _values_of(append, session.id, action)).fetchone()
+    return found is not None and found[0] > 0
 
 
-def _add(connection: PreparedConnection, session: NewSession, action: NewAction) -> bool:
+def _add(connection: psycopg.Connection[Any], session: NewSession, action: NewAction) -> bool:
     """Append a usual action; give False where it is none, or where nothing was written."""
     if action.promises or action.kept or len(action.touches) > 1:
         return False
-    values = _texts_of(_APPEND, session.id, action)
+    values = _values_of(_APPEND, session.id, action)
     if not action.touches:
-        return connection.count_written(_ADD_UNTOUCHING, values) > 0
+        return _send(connection, _ADD, values).rowcount > 0
     [touch] = action.touches
-    told = touch.account, touch.dataset, touch.window, touch.effect, session.started_at.isoformat()
-    values += [None if text is None else _storable(text).encode() for text in told]
-    return connection.count_written(_ADD_TOUCHING, values) > 0
+    told = {
+        "account": touch.account,
+        "dataset": touch.dataset,
+        "window": touch.window,
+        "effect": touch.effect,
+    }
+    values |= {name: None if text is None else _storable(text) for name, text in told.items()}
+    values["started_at"] = session.started_at.isoformat()
+    return _send(connection, _ADD_TOUCHING, values).rowcount > 0
+
+
+def _send(
+    connection: psycopg.Connection[Any], sql: LiteralString, values: dict[str, str | None]
+) -> psycopg.Cursor[Any]:
+    try:
+        return connection.execute(sql, values, prepare=True)
+    except InvalidSqlStatementName:  # a pool on the way has dropped what was prepared
+        return connection.execute(sql, values, prepare=False)
 
 
 def _append_of(action: NewAction) -> _Append:
@@ -222,21 +235,25 @@ def _append_of(action: NewAction) -> _Append:
     return _APPEND_TOUCHING if action.touches else _APPEND
 
 
-def _texts_of(append: _Append, session_id: UUID, action: NewAction) -> list[bytes | None]:
-    """Give a statement's values as text, in their order."""
-    values: list[bytes | None] = [
-        _id_text(session_id),
-        b"%d" % action.ord,
-        action.type.encode(),
-        b"%d" % action.schema_version,
-        action.at.isoformat().encode(),
-        json_text(action.payload),
-    ]
+def _values_of(append: _Append, session_id: UUID, action: NewAction) -> dict[str, str | None]:
+    """Return a statement's values as text."""
+    values: dict[str, str | None] = {
+        "session_id": _id_text(session_id),
+        "ord": str(action.ord),
+        "type": action.type,
+        "schema_version": str(action.schema_version),
+        "at": action.at.isoformat(),
+        "payload": json_text(action.payload),
+    }
     if append is not _APPEND:
-        values.append(json_text(_by_subject(action.touches)))
+        values["touches"] = json_text(_by_subject(action.touches))
     if append is _APPEND_ANY:
-        deadline = None if action.deadline_at is None else action.deadline_at.isoformat().encode()
-        values += [json_text(action.promises), deadline, json_text(action.kept)]
+        deadline = None if action.deadline_at is None else action.deadline_at.isoformat()
+        values |= {
+            "promises": json_text(action.promises),
+            "deadline_at": deadline,
+            "kept": json_text(action.kept),
+        }
     return values
 
 
@@ -311,20 +328,20 @@ def delete_ended_sessions(connection: Connection, before: datetime, most: int) -
 
 
 @lru_cache(64)
-def _id_text(session_id: UUID) -> bytes:
-    return str(session_id).encode()
+def _id_text(session_id: UUID) -> str:
+    return str(session_id)
 
 
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
-def json_text(value: Any) -> bytes:
+def json_text(value: Any) -> str:
     """Give plain JSON data as text that PostgreSQL's jsonb takes, as `to_jsonb` does, at a tenth of its cost."""
     try:
         encoded = _encode(value)
     except UnicodeEncodeError:  # a lone surrogate
-        return to_jsonb(value).encode()
-    return to_jsonb(value).encode() if b"\\u0000" in encoded else encoded
+        return to_jsonb(value)
+    return to_jsonb(value) if b"\\u0000" in encoded else encoded.decode()
 
 
 def to_jsonb(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Appends go past the driver's cursors as prepared statements; what the driver does for others must hold for them too."""
+"""Appends are prepared statements on a connection that is kept at hand."""
 
 import os
 import signal
@@ -35,8 +35,8 @@ def texts(session_store: SessionStore) -> list[str]:
 
 def ask(session_store: SessionStore, statement: LiteralString) -> list[Any]:
     """Give what a statement says on the connection that appends."""
-    with session_store.prepared() as prepared:
-        cursor = prepared._connection.execute(statement)
+    with session_store.appending() as connection:
+        cursor = connection.execute(statement)
         return cursor.fetchall() if cursor.description else []
 
 
@@ -45,10 +45,8 @@ def test_a_statement_is_prepared_once_for_many_appends(session_store: SessionSto
     with with_job_session("x", store=session_store) as session:
         for number in range(20):
             session.add(PreparedNoted(said=str(number)))
-    plans = (
-        "SELECT name, generic_plans + custom_plans FROM pg_prepared_statements WHERE name LIKE 'bidbeacon%'"
-    )
-    assert [("bidbeacon_add_touching", 20)] == ask(session_store, plans)
+    plans = "SELECT generic_plans + custom_plans FROM pg_prepared_statements WHERE statement LIKE '%INTO session_touches%'"
+    assert [(20,)] == ask(session_store, plans)
 
 
 def test_statements_that_were_dropped_on_the_way_are_prepared_again(session_store: SessionStore) -> None:
@@ -60,22 +58,12 @@ def test_statements_that_were_dropped_on_the_way_are_prepared_again(session_stor
     assert ["before", "after"] == texts(session_store)
 
 
-def test_a_statement_that_is_there_already_is_used(session_store: SessionStore) -> None:
-    """An interrupt may have kept us from hearing that it was prepared."""
-    with with_job_session("x", store=session_store) as session:
-        session.add(PreparedNoted(said="before"))
-        with session_store.prepared() as prepared:
-            prepared._prepared.clear()
-        session.add(PreparedNoted(said="after"))
-    assert ["before", "after"] == texts(session_store)
-
-
 def test_a_connection_is_kept_at_hand_for_who_appends_next(session_store: SessionStore) -> None:
     """The pool is asked once; somebody who appends meanwhile, in another thread, has one of his own."""
     pid: LiteralString = "SELECT pg_backend_pid()"
     [first] = ask(session_store, pid)
     assert [first] == ask(session_store, pid)
-    with session_store.prepared():
+    with session_store.appending():
         assert [first] != ask(session_store, pid)
     assert len(ask(session_store, pid)) == 1
 
@@ -97,11 +85,11 @@ def test_a_connection_that_ended_while_it_lay_idle_is_replaced(
 
 def test_a_connection_on_which_something_failed_is_not_kept(session_store: SessionStore) -> None:
     """The pool looks at it first; one that broke is thrown away."""
-    with pytest.raises(psycopg.OperationalError), session_store.prepared() as prepared:
-        [(pid,)] = prepared._connection.execute("SELECT pg_backend_pid()").fetchall()
+    with pytest.raises(psycopg.OperationalError), session_store.appending() as appending:
+        [(pid,)] = appending.execute("SELECT pg_backend_pid()").fetchall()
         with session_store.begin() as connection:
             connection.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
-        prepared._connection.execute("SELECT 1")
+        appending.execute("SELECT 1")
     assert [(1,)] == ask(session_store, "SELECT 1")
 
 

@@ -63,8 +63,8 @@ def test_connections_carry_the_session_of_their_thread(session_store: SessionSto
 def test_the_connection_that_is_kept_for_appending_changes_its_name_too(session_store: SessionStore) -> None:
     """It does not go through the pool, where connections get their names."""
     for _ in range(2):
-        with with_job_session("x", store=session_store) as session, session_store.prepared() as prepared:
-            shown = prepared._connection.info.parameter_status("application_name")
+        with with_job_session("x", store=session_store) as session, session_store.appending() as prepared:
+            shown = prepared.info.parameter_status("application_name")
             assert f"bidbeacon {session.session_id}" == shown
 
 

@@ -218,7 +218,7 @@ def test_a_second_try_changes_nothing(session_store: SessionStore, windows: list
     """The answer to the first may have been lost on the way: the action is there once, and the session counts as alive."""
     with with_job_session("x", store=session_store) as session:
         prepared = session._place(LOADED.model_copy(update={"windows": windows}))
-        with session_store.prepared() as connection:
+        with session_store.appending() as connection:
             assert [True, True] == [append_action(connection, session._session, prepared) for _ in range(2)]
     [row] = _job_sessions(session_store)
     with session_store.begin() as connection:

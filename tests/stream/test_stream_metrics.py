@@ -1,15 +1,16 @@
 """What `/metrics` says of resets and of how late the stream is."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
-from bidbeacon_sessions import SessionStore
+from bidbeacon_sessions import Action, SessionStore, with_job_session
 from bidbeacon_sessions.writes import NewSession, insert_session
 
 Follow = Callable[..., Any]
@@ -80,3 +81,91 @@ def test_each_metric_says_what_it_is(http: httpx.Client, name: str) -> None:
     assert (
         1 == said.count(f"# HELP bidbeacon_stream_{name} ") == said.count(f"# TYPE bidbeacon_stream_{name} ")
     )
+
+
+def test_jobs_are_counted_as_their_sessions_end(
+    session_store: SessionStore, http: httpx.Client, wait_until: WaitUntil
+) -> None:
+    """Each session once, by job and status, with its duration; also where nobody reads the stream."""
+    with with_job_session("good", store=session_store):
+        pass
+    with pytest.raises(OSError, match="gone"), with_job_session("bad", store=session_store):
+        raise OSError("gone")
+    ended = "bidbeacon_job_sessions_ended_total"
+    wait_until(lambda: metrics(http).get(f'{ended}{{job="bad",status="failed"}}') == 1)
+    found = metrics(http)
+    assert 1 == found[f'{ended}{{job="good",status="succeeded"}}']
+    assert 1 == found['bidbeacon_job_duration_seconds_count{job="good"}']
+    assert 1 == found['bidbeacon_job_duration_seconds_bucket{job="good",le="3600.0"}']
+
+
+def test_running_sessions_have_the_age_of_the_oldest(session_store: SessionStore, http: httpx.Client) -> None:
+    """Read at the scrape, so it is true however long nothing has happened."""
+    running, age = (
+        'bidbeacon_job_sessions_running{job="slow"}',
+        'bidbeacon_job_oldest_running_seconds{job="slow"}',
+    )
+    assert running not in metrics(http)
+    with session_store.begin() as connection:
+        started = datetime.now(UTC) - timedelta(hours=1)
+        insert_session(connection, NewSession(id=uuid4(), job_name="slow", started_at=started))
+        insert_session(
+            connection, NewSession(id=uuid4(), job_name="slow", started_at=started + timedelta(minutes=5))
+        )
+    found = metrics(http)
+    assert 2 == found[running]
+    assert 3_600 <= found[age] < 3_900
+
+
+class MetricPromised(Action):
+    """Work was promised."""
+
+    sentence = "Promised {key}"
+    promise_lasts: ClassVar[timedelta] = timedelta(hours=1)
+
+    key: str
+
+    def promises(self) -> list[str]:
+        """It."""
+        return [self.key]
+
+
+class MetricKept(Action):
+    """Work was done."""
+
+    sentence = "Kept {key}"
+
+    key: str
+
+    def kept_promises(self) -> list[str]:
+        """It."""
+        return [self.key]
+
+
+def test_promises_are_open_or_lost(session_store: SessionStore, http: httpx.Client) -> None:
+    """Those that were kept are no longer told of."""
+    with with_job_session("x", store=session_store) as session:
+        for key in ("open", "late", "kept"):
+            session.add(MetricPromised(key=key))
+        session.add(MetricKept(key="kept"))
+    with session_store.begin() as connection:
+        connection.execute(
+            text("""UPDATE session_promises SET promised_at = now() - interval '1 day', deadline_at = now() - interval '1 s'
+                     WHERE key = 'late'""")
+        )
+    found = metrics(http)
+    assert (1, 1) == tuple(found[f'bidbeacon_job_promises{{fate="{fate}"}}'] for fate in ("open", "lost"))
+
+
+def test_metrics_are_told_while_the_database_is_away(
+    session_store: SessionStore, http: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of the process; what only the tables know is left out."""
+    monkeypatch.setattr(SessionStore, "snapshot", _is_away)
+    found = metrics(http)
+    assert "bidbeacon_stream_position" in found
+    assert not [name for name in found if name.startswith("bidbeacon_job_promises")]
+
+
+def _is_away(_: SessionStore) -> None:
+    raise OperationalError("SELECT 1", {}, Exception("away"))

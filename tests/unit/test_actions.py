@@ -104,11 +104,6 @@ from bidbeacon_sessions import Action
 class SampleReloaded(Action):
     sentence = "{said}"
 """
-ANOTHER_CLASS = """
-
-class SampleReloaded(Action):
-    sentence = "Another one"
-"""
 
 
 @pytest.fixture
@@ -118,25 +113,6 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleTy
     monkeypatch.syspath_prepend(tmp_path)
     yield importlib.import_module("sample_actions")
     del sys.modules["sample_actions"]
-
-
-def test_two_classes_of_one_name_in_one_module_are_refused(module: ModuleType) -> None:
-    """The second would take the first one's place, and what the first one stored could not be read any more."""
-    path = Path(str(module.__file__))
-    path.write_text(path.read_text() + ANOTHER_CLASS)
-    with pytest.raises(ActionDefinitionError, match="declared twice in sample_actions, in lines 5 and 9"):
-        importlib.reload(module)
-
-
-def test_two_classes_of_one_name_in_one_function_are_refused() -> None:
-    """Wherever they are declared."""
-    with pytest.raises(ActionDefinitionError, match="declared twice"):
-
-        class SampleTwice(Action):
-            sentence = "First"
-
-        class SampleTwice(Action):  # type: ignore[no-redef]  # noqa: F811 - what is tested
-            sentence = "Second"
 
 
 def test_a_module_is_loaded_again_as_it_is(module: ModuleType) -> None:

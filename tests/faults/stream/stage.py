@@ -158,10 +158,16 @@ class Stage:
                 connection.execute(f"COMMIT PREPARED '{name}'".encode())
         return len(found)
 
-    def commit(self, *, job: str = "the-end", url: str | None = None) -> str:
+    def commit(
+        self,
+        *,
+        job: str = "the-end",
+        url: str | None = None,
+        input: dict[str, Any] | None = None,  # noqa: A002 - as of sessions
+    ) -> str:
         """Commit a session with an action; give its id."""
         store = SessionStore.connect(url or self.url)
-        new = NewSession(id=uuid4(), job_name=job, started_at=datetime.now(UTC))
+        new = NewSession(id=uuid4(), job_name=job, started_at=datetime.now(UTC), input=input or {})
         action = NewAction(ord=1, type="thing-done", schema_version=1, at=new.started_at, payload={})
         with store.begin() as connection:
             insert_session(connection, new)

@@ -103,6 +103,8 @@ def test_stream_a_reader_that_slept_longer_than_the_log_is_told(stage: Stage, *,
     stage.stepper("50")
     for _ in range(2):
         stage.writer(sessions=20, actions=40, wait=0)
+    for _ in range(150):  # more than the system takes in for a connection
+        stage.commit(input={"much": "x" * 60_000})
     stage.wait_for_writers()
     stage.end_prepared()
     stage.settle([])

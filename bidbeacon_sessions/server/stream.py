@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -22,6 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bidbeacon_sessions.change_log import Cursor, Position
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.search import SessionFilter
+from bidbeacon_sessions.server.feeds import Feed, Link, StreamClosedError
 from bidbeacon_sessions.server.log_reader import CursorRefusedError, Head, LogReader, Part, count_missing
 from bidbeacon_sessions.server.messages import Frame, Message, ResetReason, to_json
 from bidbeacon_sessions.server.metrics import StreamMetrics
@@ -32,8 +33,6 @@ T = TypeVar("T")
 _NOWHERE = Cursor(UUID(int=0), 0)
 
 MAX_READERS = 2_000
-MAX_BEHIND = 8_000_000
-"""How many characters a reader may be behind before it must load again."""
 MISSED_AT_ONCE = 250
 """A reader that missed more than this many changes gets them in parts of twice as many: while they are read, others wait."""
 BUSY_SECONDS, MOST_SECONDS, IDLE_SECONDS = 0.025, 0.1, 1.0
@@ -50,85 +49,6 @@ class TooManyReadersError(Exception):
     """The bound on open streams is reached, or the process is stopping."""
 
 
-class StreamClosedError(Exception):
-    """The process is stopping."""
-
-
-class _Link:
-    """A frame in a chain.
-
-    Args:
-        frame: the frame.
-        upto: up to where a reader knows everything after it.
-        behind_it: how many characters the chain has up to and with it.
-    """
-
-    def __init__(self, frame: Frame, upto: Cursor, behind_it: int) -> None:
-        self.frame = frame
-        self.upto = upto
-        self.behind_it = behind_it
-        self.is_followed = asyncio.Event()
-        self._next: _Link | None = None
-        self._ended: Exception | None = None
-
-    def append(self, frame: Frame, upto: Cursor) -> "_Link":
-        """Put a frame behind this one."""
-        self._next = _Link(frame, upto, self.behind_it + frame.size)
-        self.is_followed.set()
-        return self._next
-
-    def end(self, error: Exception) -> None:
-        """Have those who wait for the next frame hear that there is none."""
-        self._ended = error
-        self.is_followed.set()
-
-    async def next(self) -> "_Link":
-        """Wait for the next frame.
-
-        Raises:
-            CursorRefusedError: there is none, since the log begins anew.
-            StreamClosedError: there is none, since the process is stopping.
-        """
-        await self.is_followed.wait()
-        if self._next is None:
-            assert self._ended is not None  # noqa: S101 - one of the two is there
-            raise self._ended
-        return self._next
-
-
-class _Feed:
-    """What the readers of one filter are sent.
-
-    Args:
-        upto: up to where its readers know everything.
-    """
-
-    def __init__(self, upto: Cursor) -> None:
-        self.upto = upto
-        self.readers = 0
-        self.last = _Link(Frame(()), upto, 0)
-
-    def add(self, messages: Sequence[Message], upto: Cursor) -> None:
-        """Take in what was read up to a place; where nothing of it matches, readers are not told."""
-        self.upto = upto
-        if messages:
-            self.last = self.last.append(Frame(messages), upto)
-
-    def begin_at(self, upto: Cursor) -> None:
-        """Begin at another place: nobody follows yet."""
-        self.upto = upto
-        self.last = _Link(Frame(()), upto, 0)
-
-    @property
-    def told(self) -> Cursor:
-        """Up to where readers were told: the next message covers all since then."""
-        return self.last.upto
-
-    def is_far_from(self, link: _Link) -> bool:
-        """Whether a reader that is sent this frame now would be too far behind; one long frame alone is never too much."""
-        return self.last.behind_it - link.behind_it > MAX_BEHIND
-
-
 @dataclass(frozen=True)
 class _Missed:
     """A part of what a reader missed.
@@ -141,7 +61,7 @@ class _Missed:
 
     frame: Frame
     upto: Cursor
-    here: _Link | None = None
+    here: Link | None = None
 
 
 class Stream:
@@ -165,8 +85,8 @@ class Stream:
         self._log = LogReader(store.engine, metrics.note_step)
         self._threads = ThreadPoolExecutor(_THREADS, "stream")
         self._sync_seconds = sync_seconds
-        self._feeds: dict[SessionFilter, _Feed] = {}
-        self._missed: dict[tuple[Cursor, _Feed], asyncio.Task[_Missed]] = {}
+        self._feeds: dict[SessionFilter, Feed] = {}
+        self._missed: dict[tuple[Cursor, Feed], asyncio.Task[_Missed]] = {}
         self._turn = asyncio.Lock()
         self._handing_out = asyncio.Lock()
         self._looks_begun = self._looks_done = 0
@@ -258,7 +178,7 @@ class Stream:
         shown = None if self.cursor is None else str(self.cursor)
         return Frame([Message("reset", None, to_json({"reason": reason, "cursor": shown}))])
 
-    async def _go_on(self, feed: _Feed, wanted: SessionFilter, cursor: Cursor | None) -> AsyncIterator[Frame]:
+    async def _go_on(self, feed: Feed, wanted: SessionFilter, cursor: Cursor | None) -> AsyncIterator[Frame]:
         """Yield what was missed since the cursor, `sync` when that is all, and then what comes."""
         async for frame in self._until_looked(cursor):
             yield frame
@@ -285,20 +205,20 @@ class Stream:
                 raise CursorRefusedError("overflow")
             yield here.frame
 
-    def _end_of(self, feed: _Feed) -> _Link:
+    def _end_of(self, feed: Feed) -> Link:
         """Return the end of a feed. The next message goes on exactly there."""
         if feed.upto != feed.told:
             self._say_sync(feed)
         return feed.last
 
     @contextmanager
-    def _feed(self, wanted: SessionFilter) -> Iterator[_Feed]:
+    def _feed(self, wanted: SessionFilter) -> Iterator[Feed]:
         """Give the feed of a filter, which exists as long as somebody reads it."""
         if self._is_closed:
             raise StreamClosedError
         feed = self._feeds.get(wanted)
         if feed is None:
-            feed = self._feeds[wanted] = _Feed(self.cursor or _NOWHERE)
+            feed = self._feeds[wanted] = Feed(self.cursor or _NOWHERE)
         feed.readers += 1
         self._wake.set()
         try:
@@ -321,7 +241,7 @@ class Stream:
             except TimeoutError:
                 yield self._sync(cursor)
 
-    async def _read_missed(self, cursor: Cursor, wanted: SessionFilter, feed: _Feed) -> _Missed:
+    async def _read_missed(self, cursor: Cursor, wanted: SessionFilter, feed: Feed) -> _Missed:
         """Read a part of what one reader missed: once for all that come back from one place, as after a restart."""
         key = (cursor, feed)
         if key not in self._missed:
@@ -329,12 +249,12 @@ class Stream:
             self._missed[key].add_done_callback(partial(self._forget_missed, key))
         return await asyncio.shield(self._missed[key])
 
-    def _forget_missed(self, key: tuple[Cursor, _Feed], task: asyncio.Task[_Missed]) -> None:
+    def _forget_missed(self, key: tuple[Cursor, Feed], task: asyncio.Task[_Missed]) -> None:
         del self._missed[key]
         if not task.cancelled():
             task.exception()  # those who wait hear of it; all may have left
 
-    async def _read_for_one(self, cursor: Cursor, wanted: SessionFilter, feed: _Feed) -> _Missed:
+    async def _read_for_one(self, cursor: Cursor, wanted: SessionFilter, feed: Feed) -> _Missed:
         """Read the next part for readers that come back, one place after the other.
 
         The last part is read while nothing is handed out: what comes then is of a later moment, so that no revision falls.
@@ -461,7 +381,7 @@ class Stream:
             except (SQLAlchemyError, TimeoutError) as error:
                 logger.warning("The change log could not be trimmed: %s", type(error).__name__)
 
-    def _say_sync(self, feed: _Feed) -> None:
+    def _say_sync(self, feed: Feed) -> None:
         feed.last = feed.last.append(self._sync(feed.upto), feed.upto)
 
     def _sync(self, upto: Cursor | None) -> Frame:

@@ -12,8 +12,8 @@ from starlette.types import Message as AsgiMessage
 
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.search import SessionFilter
+from bidbeacon_sessions.server import feeds, transports
 from bidbeacon_sessions.server import stream as stream_module
-from bidbeacon_sessions.server import transports
 from bidbeacon_sessions.server.messages import Frame
 from bidbeacon_sessions.server.metrics import StreamMetrics
 from bidbeacon_sessions.server.stream import Stream
@@ -105,7 +105,7 @@ def test_a_reader_that_is_too_far_behind_is_reset(
     session_store: SessionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`reset` is the only and last word, and is counted; those who keep up go on."""
-    monkeypatch.setattr(stream_module, "MAX_BEHIND", 100)
+    monkeypatch.setattr(feeds, "MAX_BEHIND", 100)
 
     async def test(stream: Stream) -> None:
         slow, fast = await joined(stream), await joined(stream)
@@ -123,7 +123,7 @@ def test_a_reader_that_is_too_far_behind_is_reset(
 
 def test_one_frame_is_never_too_much(session_store: SessionStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """However long it is: all readers share it."""
-    monkeypatch.setattr(stream_module, "MAX_BEHIND", 1)
+    monkeypatch.setattr(feeds, "MAX_BEHIND", 1)
 
     async def test(stream: Stream) -> None:
         reader = await joined(stream)

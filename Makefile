@@ -45,8 +45,9 @@ test-clock: $(STAMP) chromium faketime ## Run tests at changes of clocks and cal
 bench: $(STAMP) ## Measure, and fail where a bound is missed: SUITE=ingest|page|planning|sessions|stream, or all; KEEP=plans writes query plans to docs/; RUNS=150 times a whole beat
 	@exec $(BIN)/python -m benchmarks $(SUITE) $(if $(KEEP),--keep $(KEEP)) $(if $(RUNS),--runs $(RUNS))
 
-docs: $(STAMP) ## Make docs/actions.md anew from the action classes
+docs: $(STAMP) ## Make docs/actions.md and docs/data-dictionary.md anew, from the action classes and the registry of datasets
 	$(BIN)/python -m bidbeacon_sessions.catalogue bidbeacon_pipelines.actions > docs/actions.md
+	$(BIN)/python -m bidbeacon_pipelines.services.data_dictionary > docs/data-dictionary.md
 
 migration: $(STAMP) ## Write the next migration from the tables' classes: TITLE="Add portfolios"; SQUASH=1 writes 0001 anew
 	@exec $(BIN)/python -m migrations.generate $(if $(SQUASH),--squash,"$(TITLE)")

@@ -68,6 +68,7 @@ def _add_account(connection: Connection, number: int, now: datetime) -> None:
         "currency_code": "USD",
         "time_zone": "America/Los_Angeles",
         "marketplace_id": None,
+        "account_type": None,
         "trusted": True,
     }
     upsert_ads_account(connection, values | {"client_id": "bench"}, now=now)

@@ -104,6 +104,7 @@ def _add_account(connection: Connection, account_id: str, country: str) -> None:
         "currency_code": "USD",
         "time_zone": time_zone(country),
         "marketplace_id": None,
+        "account_type": None,
         "trusted": True,
     }
     upsert_ads_account(connection, values, now=NOW - timedelta(days=DAYS))

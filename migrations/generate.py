@@ -3,7 +3,8 @@
     python -m migrations.generate "Add a table of portfolios"    the next migration
     python -m migrations.generate --squash                       all tables anew in `0001_tables.py`; only while nobody has installed them
 
-It compares on an embedded server of its own. Views, data and moves of data are written by hand.
+It compares on an embedded server of its own. The views of schema `reports` are dropped and created anew where they changed; other views, data and
+moves of data are written by hand.
 """
 
 import argparse
@@ -11,18 +12,21 @@ import re
 import subprocess
 import sys
 import tempfile
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from alembic.autogenerate import produce_migrations, render_python_code
 from alembic.migration import MigrationContext
-from sqlalchemy import MetaData
+from sqlalchemy import MetaData, make_url, text
 
 from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
 from bidbeacon_pipelines.reports.datasets import ALL_DATASETS, DATASETS
 from bidbeacon_pipelines.store import dataset_tables  # noqa: F401 - it registers its tables
 from bidbeacon_pipelines.store.engine import make_engine
 from bidbeacon_pipelines.store.migrate import MIGRATIONS, list_revisions, upgrade
+from bidbeacon_pipelines.store.report_views import SCHEMA, create_statements, make_views, read_views
 from bidbeacon_pipelines.store.restatements import (
     PERFORMANCE_ROWS_VIEW,
     WINDOW_RESTATEMENTS_VIEW,
@@ -94,7 +98,8 @@ def write_next(
     revision = f"{int(last) + 1:04}"
     slug = re.sub(r"[^a-z0-9]+", "_", title.lower()).strip("_")
     path = folder / "versions" / f"{revision}_{slug}.py"
-    body = _ops(url, SessionsBase.metadata, tables)
+    dropped, created = _view_changes(url, tables)
+    body = "\n".join([*dropped, _ops(url, SessionsBase.metadata, tables), *created])
     views = ""
     if re.search(r"create_table\(\s*['\"]\w+_performance['\"]", body):  # the view has a part for each dataset
         views = f'\nPERFORMANCE_ROWS_VIEW = """{performance_rows_view({one.name: one for one in (*ALL_DATASETS, *DATASETS.values())}.values())}"""\n'
@@ -104,8 +109,49 @@ def write_next(
     return path
 
 
+def _view_changes(url: str) -> tuple[list[str], list[str]]:
+    """Return the calls that drop changed and superfluous views of schema `reports`, and those that create changed and new ones."""
+    stored, wanted = _read_views(url), _read_views(_create_from_models(url))
+    changed = {name for name in stored | wanted if stored.get(name) != wanted.get(name)}
+    dropped = [f"DROP VIEW {SCHEMA}.{name}" for name in sorted(changed & stored.keys())]
+    created = chain.from_iterable(view.statements for view in REPORT_VIEWS if view.name in changed)
+    return [_execute(one) for one in dropped], [_execute(one) for one in created]
+
+
+def _execute(statement: str) -> str:
+    return f'    op.execute("""{statement}""")'
+
+
+def _read_views(url: str) -> dict[str, Any]:
+    engine = make_engine(url, pool_size=1)
+    try:
+        with engine.connect() as connection:
+            return read_views(connection)
+    finally:
+        engine.dispose()
+
+
+def _create_from_models(url: str) -> str:
+    """Create a database beside this one, with the tables and views that the classes say; return its address."""
+    name = "wanted"
+    with psycopg.connect(url, autocommit=True) as administration:
+        administration.execute(f"CREATE DATABASE {name}")
+    wanted = make_url(url).set(database=name).render_as_string(hide_password=False)
+    engine = make_engine(wanted, pool_size=1)
+    try:
+        with engine.begin() as connection:
+            SessionsBase.metadata.create_all(connection)
+            PipelinesBase.metadata.create_all(connection)
+            for statement in create_statements():
+                connection.execute(text(statement))
+    finally:
+        engine.dispose()
+    return wanted
+
+
 def _squash(url: str) -> Path:
     """Write the one migration that makes all tables and views in an empty database."""
+    report_views = "\n".join(f'    """{sql}""",' for sql in create_statements())
     views = {
         "JOB_SESSIONS_VIEW": JOB_SESSIONS_VIEW,
         "JOB_PROMISES_VIEW": JOB_PROMISES_VIEW,
@@ -119,9 +165,10 @@ def _squash(url: str) -> Path:
         f"\nfrom typing import Any\n{_IMPORTS}from sqlalchemy.types import UserDefinedType\n"
         '\nrevision = "0001"\ndown_revision = None\n\n'
         + "\n".join(f'{name} = """{sql}"""' for name, sql in views.items())
-        + f"\n{_TYPES}\n\ndef upgrade() -> None:\n    _create_session_tables()\n    _create_pipeline_tables()\n"
+        + f"\nREPORT_VIEWS = (\n{report_views}\n)\n{_TYPES}\n\ndef upgrade() -> None:\n    _create_session_tables()\n    _create_pipeline_tables()\n"
         '    op.execute("INSERT INTO session_change_cursor DEFAULT VALUES")\n'
         + created
+        + "    for statement in REPORT_VIEWS:\n        op.execute(statement)\n"
         + f"\n\ndef _create_session_tables() -> None:\n{_ops(url, SessionsBase.metadata)}\n"
         + f"\n\ndef _create_pipeline_tables() -> None:\n{_ops(url, PipelinesBase.metadata)}\n"
     )

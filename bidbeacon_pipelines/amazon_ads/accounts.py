@@ -36,6 +36,7 @@ class AdsAccount:
         profile_id: None where Amazon names none: such a pair can't be exported.
         region: Whose host serves the pair.
         time_zone: IANA name, of the profile, else of the country.
+        account_type: `seller`, `vendor` or `agency`, as the profile says; it decides how long sales are attributed to an ad.
         problems: What is missing or odd, in sentences for a person; empty as a rule.
     """
 
@@ -49,6 +50,7 @@ class AdsAccount:
     currency_code: str
     time_zone: str
     marketplace_id: str | None
+    account_type: str | None = None
     problems: tuple[str, ...] = ()
 
 
@@ -238,6 +240,7 @@ def _with_profile(account: AdsAccount, country: Country, profile: _LocatedProfil
         currency_code=(wire.currency_code or "").strip().upper() or country.currency_code,
         time_zone=time_zone,
         marketplace_id=(info.marketplace_string_id if info else None) or country.marketplace_id,
+        account_type=((info.type if info else None) or "").strip().lower() or None,
         problems=(*account.problems, *problems),
     )
 

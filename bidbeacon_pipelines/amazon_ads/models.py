@@ -219,6 +219,7 @@ class WireAccountInfo(WireModel):
 
     marketplace_string_id: str | None = None
     name: str | None = None
+    type: Lenient[str] = None
 
 
 class WireProfile(WireModel):

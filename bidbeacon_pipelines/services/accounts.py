@@ -100,6 +100,7 @@ def _values(account: AdsAccount) -> dict[str, Any]:
         "currency_code": account.currency_code,
         "time_zone": account.time_zone,
         "marketplace_id": account.marketplace_id,
+        "account_type": account.account_type,
     }
 
 

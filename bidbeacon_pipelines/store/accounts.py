@@ -76,14 +76,15 @@ _FROM = "advertiser_accounts a JOIN ads_accounts o USING (account_id)"
 # `xmax = 0` is true of a row that this statement inserted.
 _UPSERT = text("""
     INSERT INTO advertiser_accounts AS a (account_id, country_code, account_key, name, amazon_status, profile_id, entity_id,
-                                          region, currency_code, time_zone, marketplace_id, first_seen_at, synced_at)
+                                          region, currency_code, time_zone, marketplace_id, account_type, first_seen_at, synced_at)
     VALUES (:account_id, :country_code, :account_key, :name, :amazon_status, :profile_id, :entity_id,
-            :region, :currency_code, :time_zone, :marketplace_id, :now, :now)
+            :region, :currency_code, :time_zone, :marketplace_id, :account_type, :now, :now)
     ON CONFLICT (account_id, country_code) DO UPDATE
        SET name = excluded.name, amazon_status = excluded.amazon_status, profile_id = coalesce(excluded.profile_id, a.profile_id),
            entity_id = coalesce(excluded.entity_id, a.entity_id), region = CASE WHEN :trusted THEN excluded.region ELSE a.region END,
            currency_code = CASE WHEN :trusted THEN excluded.currency_code ELSE a.currency_code END,
-           time_zone = CASE WHEN :trusted THEN excluded.time_zone ELSE a.time_zone END, marketplace_id = coalesce(excluded.marketplace_id, a.marketplace_id), synced_at = excluded.synced_at
+           time_zone = CASE WHEN :trusted THEN excluded.time_zone ELSE a.time_zone END, marketplace_id = coalesce(excluded.marketplace_id, a.marketplace_id),
+           account_type = coalesce(excluded.account_type, a.account_type), synced_at = excluded.synced_at
     RETURNING xmax = 0 AS added""")
 
 

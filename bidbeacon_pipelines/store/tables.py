@@ -110,6 +110,9 @@ class AdvertiserAccount(PipelinesBase):
     currency_code: Mapped[str]
     time_zone: Mapped[str]
     marketplace_id: Mapped[str | None]
+    account_type: Mapped[str | None] = mapped_column(
+        comment="seller, vendor or agency; decides how long sales of Sponsored Products are attributed."
+    )
     enabled: Mapped[bool] = mapped_column(server_default=text("true"))
     first_seen_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     synced_at: Mapped[datetime] = mapped_column(server_default=text("now()"))

@@ -90,6 +90,7 @@ def _tokyo() -> dict[str, object]:
         "currency_code": "JPY",
         "time_zone": "Asia/Tokyo",
         "marketplace_id": None,
+        "account_type": None,
         "trusted": True,
     }
 

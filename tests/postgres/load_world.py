@@ -59,6 +59,7 @@ def add_account(
         "currency_code": "USD",
         "time_zone": "America/Los_Angeles",
         "marketplace_id": None,
+        "account_type": None,
         "trusted": True,
     }
     values |= changes

@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings
 
 from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.reports.datasets import DATASETS
+from bidbeacon_pipelines.services.data_dictionary import make_dictionary
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
 from bidbeacon_sessions.catalogue import markdown_catalogue
 from bidbeacon_sessions.settings import SessionSettings
@@ -37,6 +38,11 @@ each_document = pytest.mark.parametrize("document", DOCS, ids=lambda path: path.
 def test_the_catalogue_of_actions_is_as_printed() -> None:
     """docs/actions.md lists exactly the registered actions, as their classes say."""
     assert markdown_catalogue(["bidbeacon_pipelines.actions"]) == _text(PROJECT_ROOT / "docs" / "actions.md")
+
+
+def test_the_data_dictionary_is_as_printed() -> None:
+    """docs/data-dictionary.md describes exactly the registered datasets, as `make docs` writes it."""
+    assert make_dictionary() == _text(PROJECT_ROOT / "docs" / "data-dictionary.md")
 
 
 def test_every_setting_is_listed_with_its_default() -> None:

@@ -1,0 +1,38 @@
+"""What analysts see beside the columns of a dataset's table: ratios and the attribution window. Pure."""
+
+from dataclasses import dataclass
+
+from bidbeacon_pipelines.reports.datasets import Dataset
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """A quotient of two metrics; null where it would divide by zero.
+
+    Over several rows it is computed from the sums of the two metrics, never from the rows' ratios.
+    """
+
+    column: str
+    numerator: str
+    denominator: str
+    description: str
+
+
+RATIOS = (
+    Ratio("cpc", "spend", "clicks", "Cost per click"),
+    Ratio("ctr", "clicks", "impressions", "Click-through rate"),
+    Ratio("acos", "spend", "sales", "Advertising cost of sales"),
+    Ratio("roas", "sales", "spend", "Return on ad spend"),
+)
+
+ATTRIBUTION_DAYS = "attribution_days"
+ATTRIBUTION = (
+    "Days after the click (or view) in which an order counts: 7 for Sponsored Products of sellers, 14 for those of vendors and for all other "
+    "ad products; null where Amazon does not say which of the two the account is."
+)
+
+
+def ratios_of(dataset: Dataset) -> tuple[Ratio, ...]:
+    """Return the ratios of metrics that a dataset has."""
+    columns = set(dataset.columns)
+    return tuple(one for one in RATIOS if {one.numerator, one.denominator} <= columns)

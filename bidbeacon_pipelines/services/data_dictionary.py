@@ -1,0 +1,149 @@
+"""The data dictionary, made from the registry: `python -m bidbeacon_pipelines.services.data_dictionary` prints it."""
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+
+from bidbeacon_pipelines.reports.claims import RECONCILED
+from bidbeacon_pipelines.reports.derived import RATIOS, ratios_of
+from bidbeacon_pipelines.reports.fields import AD_PRODUCTS, Dimension, Metric
+from bidbeacon_pipelines.reports.datasets import ALL_DATASETS, Dataset
+from bidbeacon_pipelines.store.report_views import COMMON_COLUMNS, REPORT_VIEWS, ReportView, ViewColumn
+
+_SHORT = {"SPONSORED_PRODUCTS": "SP", "SPONSORED_BRANDS": "SB", "SPONSORED_DISPLAY": "SD"}
+_KINDS = {
+    "id": "id, as text",
+    "text": "text",
+    "product": "ASIN",
+    "marketplace": "country code",
+    "placement": "text",
+}
+_UNITS = {"count": "count", "amount": "amount in `currency_code`"}
+
+_HEAD = """# Data dictionary
+
+Made from the registry of datasets (`bidbeacon_pipelines/reports/datasets.py`) by `make docs`; a test compares them. The same descriptions are comments
+in the database: `\\d+ reports.daily_campaigns` in `bidbeacon db shell` shows them. Questions with their SQL are in [analysis.md](analysis.md).
+
+Analysts read the views of schema `reports`. SP is Sponsored Products, SB Sponsored Brands (with its videos), SD Sponsored Display.
+
+## Read this first
+
+- **Time.** `window_date` is a day of the account's own calendar. `hour_at` is the instant at which an hour began; `local_hour` is that hour on the account's clock.
+- **Money** is in the currency of the row (`currency_code`), with up to six decimals, as Amazon sent it. Never add two currencies.
+- **Attribution.** An order counts on the day of the click or view that led to it, if it follows within `attribution_days`: 7 for SP of sellers, 14 for SP of vendors and
+  for SB and SD. So sales of SP and of SB or SD are not one measure: show `attribution_days` beside a sum over several ad products. It is null where Amazon does not say
+  whether the account is a seller's or a vendor's.
+- **Old days grow.** Amazon restates what it reported for up to 60 days. Each dataset is asked for again on its refresh days; [restatements.md](restatements.md) shows how
+  a day changed.
+- **Null is not zero.** Null means that Amazon told no value: the metric does not apply to the ad product, or is not ready. Zero was measured. A day without any row was not
+  loaded, or had no activity: [explain.md](explain.md) tells which.
+- **Hours and days need not agree.** Hourly reports come from another pipeline at Amazon than daily ones. Use daily datasets for totals, hourly ones for the course of a day.
+- **Search terms are a part.** Amazon reports only terms with a click, so their sums lie below those of their targets.
+- **Ratios are not additive.** The views' ratios are those of one row. Over several rows divide the sums: `sum(spend) / nullif(sum(sales), 0)`. Shares and ranks are never
+  summed or averaged.
+- **Names are today's**, from the last sync of the entities. Ids never change.
+"""
+
+
+def make_dictionary() -> str:
+    """Return the dictionary as Markdown."""
+    views = {view.name: view for view in REPORT_VIEWS}
+    described = [(dataset, views[dataset.name]) for dataset in ALL_DATASETS]
+    sections = [_dataset(dataset, view) for dataset, view in described]
+    return "\n".join([_HEAD, *_common(described[0][1]), *chain.from_iterable(sections)])
+
+
+def _common(view: ReportView) -> Iterator[str]:
+    """Describe the columns that all views have, and the ratios."""
+    yield "## Columns of every view\n"
+    yield from _table(
+        ("column", "description"),
+        [(f"`{one.name}`", one.description or "") for one in view.columns if one.name in COMMON_COLUMNS],
+    )
+    yield "## Ratios\n"
+    yield "Null where the ratio divides by zero.\n"
+    yield from _table(
+        ("column", "of a row", "over several rows", "description"),
+        [
+            (
+                f"`{one.column}`",
+                f"`{one.numerator} / {one.denominator}`",
+                f"`sum({one.numerator}) / nullif(sum({one.denominator}), 0)`",
+                f"{one.description}.",
+            )
+            for one in RATIOS
+        ],
+    )
+
+
+def _dataset(dataset: Dataset, view: ReportView) -> Iterator[str]:
+    """Describe a dataset: its facts, and every column of its view that others don't have."""
+    yield f"## `{view.full_name}`\n"
+    yield f"{dataset.title}.\n"
+    yield from _table(("", ""), list(_facts(dataset)))
+    known = {one.column: one for one in dataset.told}
+    left_out = {*COMMON_COLUMNS, *(one.column for one in RATIOS)}
+    heads = ("column", "kind", "additive", "ad products", "Amazon's field", "description")
+    yield from _table(
+        heads,
+        [_column(dataset, one, known.get(one.name)) for one in view.columns if one.name not in left_out],
+    )
+
+
+def _facts(dataset: Dataset) -> Iterator[tuple[str, str]]:
+    time = ["`window_date`", *(["`hour_at`"] if dataset.is_hourly else [])]
+    key = ["account", *time, "`ad_product`", "`currency_code`", *(f"`{one.column}`" for one in dataset.keys)]
+    ratios = ", ".join(f"`{one.column}`" for one in ratios_of(dataset))
+    yield "table, asset", f"`{dataset.asset_name}`"
+    yield "one row", f"one {dataset.entity}, {dataset.grain}, ad product and currency of an account"
+    yield "key", ", ".join(key)
+    yield "ad products", _products(dataset.ad_products)
+    yield "history", _history(dataset)
+    yield "refreshed", f"{_listed(dataset.refresh_offsets)} days after the day"
+    yield "compared with", _compared(dataset)
+    yield "ratios", ratios or "none: it has no traffic"
+
+
+def _history(dataset: Dataset) -> str:
+    usual = f"{dataset.history_months} months" if dataset.history_months else f"{dataset.history_days} days"
+    shorter = "".join(f"; {_SHORT[product]}: {days} days" for product, days in dataset.history_of.items())
+    return f"{usual}{shorter}; Amazon serves nothing older"
+
+
+def _compared(dataset: Dataset) -> str:
+    if dataset.reconciles_with is None:
+        return "nothing: Amazon promises nothing about its totals"
+    return f"`{dataset.reconciles_with}`, by ad product and day. {RECONCILED[dataset.reconciles]}"
+
+
+def _column(dataset: Dataset, column: ViewColumn, source: Dimension | Metric | None) -> Sequence[str]:
+    """Return the line of a column; one that Amazon does not send has no source."""
+    name, description = f"`{column.name}`", column.description or ""
+    if source is None:
+        return (name, "derived", "", _products(dataset.ad_products), "", description)
+    products = _products([one for one in source.ad_products if one in dataset.ad_products])
+    if isinstance(source, Metric):
+        additive = "yes" if source.is_additive else "no: never summed or averaged"
+        return (name, _UNITS[source.kind], additive, products, f"`{source.field}`", description)
+    part = "" if source.is_key else ", not part of the key"
+    return (name, f"{_KINDS[source.kind]}{part}", "", products, f"`{source.field}`", description)
+
+
+def _products(ad_products: Sequence[str]) -> str:
+    return " ".join(_SHORT[one] for one in AD_PRODUCTS if one in ad_products)
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    *first, last = map(str, numbers)
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(heads)} |"
+    yield f"|{'---|' * len(heads)}"
+    yield from (f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows)
+    yield ""
+
+
+if __name__ == "__main__":
+    print(make_dictionary(), end="")  # noqa: T201 - its only output

@@ -1,0 +1,200 @@
+"""The views of schema `reports`, which analysts read: one for each dataset, made from the registry, and one for each kind of entity.
+
+Names of campaigns and ad groups are joined from the entities, so they are today's. Every join is an outer join to a unique key: PostgreSQL leaves
+it out of queries that use none of its columns.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, cast
+
+from sqlalchemy import Connection, Table, text
+
+from bidbeacon_pipelines.reports.derived import ATTRIBUTION, ATTRIBUTION_DAYS, Ratio, ratios_of
+from bidbeacon_pipelines.reports.fields import Dimension
+from bidbeacon_pipelines.reports.datasets import ALL_DATASETS, Dataset
+from bidbeacon_pipelines.store.base import PipelinesBase
+from bidbeacon_pipelines.store.dataset_tables import DATASET_TABLES
+from bidbeacon_pipelines.store.entity_tables import Ad, AdGroup, Campaign, Portfolio, Target
+
+SCHEMA = "reports"
+COMMON_COLUMNS = (
+    *("account_key", "account_name", "country_code", "window_date", "ad_product"),
+    *(ATTRIBUTION_DAYS, "currency_code"),
+)
+"""The columns that the view of every dataset has."""
+CREATE_SCHEMA = f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"
+
+
+@dataclass(frozen=True)
+class ViewColumn:
+    """A column of a view: its name, its SQL, and what it is."""
+
+    name: str
+    expression: str
+    description: str | None
+
+    @property
+    def selected(self) -> str:
+        """How the view selects it."""
+        named = self.expression.partition(".")[2] == self.name
+        return self.expression if named else f"{self.expression} AS {self.name}"
+
+
+@dataclass(frozen=True)
+class ReportView:
+    """A view of schema `reports`."""
+
+    name: str
+    description: str
+    columns: tuple[ViewColumn, ...]
+    source: str
+
+    @property
+    def full_name(self) -> str:
+        """Its name with its schema."""
+        return f"{SCHEMA}.{self.name}"
+
+    @property
+    def statements(self) -> list[str]:
+        """The statements that create it and comment on it and its columns."""
+        selected = ",\n       ".join(one.selected for one in self.columns)
+        comments = [
+            f"COMMENT ON COLUMN {self.full_name}.{one.name} IS {_literal(one.description)}"
+            for one in self.columns
+            if one.description
+        ]
+        return [
+            f"CREATE VIEW {self.full_name} AS\nSELECT {selected}\n  FROM {self.source}",
+            f"COMMENT ON VIEW {self.full_name} IS {_literal(self.description)}",
+            *comments,
+        ]
+
+
+_ATTRIBUTION_DAYS = """CASE WHEN t.ad_product <> 'SPONSORED_PRODUCTS' OR a.account_type = 'vendor' THEN 14
+            WHEN a.account_type = 'seller' THEN 7 END"""
+_LOCAL_HOUR = "CAST(extract(hour FROM t.hour_at AT TIME ZONE a.time_zone) AS integer)"
+
+
+def make_view(dataset: Dataset) -> ReportView:
+    """Return the view of a dataset."""
+    table = DATASET_TABLES[dataset.name]
+    joined = "".join(
+        f"\n  LEFT JOIN {entity} {alias} ON {alias}.account_id = a.account_id"
+        f" AND {alias}.country_code = a.country_code AND {alias}.{key} = {reference}"
+        for entity, alias, key, reference in _JOINS
+        if key == "portfolio_id" or key in table.columns
+    )
+    return ReportView(
+        name=dataset.name,
+        description=f"{dataset.title}. One row is one {dataset.entity}, {dataset.grain}, ad product and currency of an account.",
+        columns=tuple(_columns(dataset)),
+        source=f"{table.name} t\n  JOIN advertiser_accounts a ON a.id = t.account{joined}",
+    )
+
+
+_JOINS = (
+    ("campaigns", "c", "campaign_id", "t.campaign_id"),
+    ("portfolios", "f", "portfolio_id", "c.portfolio_id"),
+    ("ad_groups", "g", "ad_group_id", "t.ad_group_id"),
+)
+_ACCOUNT = (
+    ViewColumn("account_key", "a.account_key", "Key of the account: an ads account in one country."),
+    ViewColumn("account_name", "a.name", "Name of the account."),
+    ViewColumn(
+        "country_code", "a.country_code", "Country of the account: two letters, GB for the United Kingdom."
+    ),
+)
+
+
+def _columns(dataset: Dataset) -> Iterator[ViewColumn]:
+    comments = {one.name: one.comment for one in DATASET_TABLES[dataset.name].columns}
+
+    def own(name: str) -> ViewColumn:
+        return ViewColumn(name, f"t.{name}", comments[name])
+
+    yield from _ACCOUNT
+    yield own("window_date")
+    if dataset.is_hourly:
+        yield own("hour_at")
+        yield ViewColumn(
+            "local_hour", _LOCAL_HOUR, "Hour of the account's own clock at which it began: 0 to 23."
+        )
+    yield own("ad_product")
+    yield ViewColumn(ATTRIBUTION_DAYS, _ATTRIBUTION_DAYS, ATTRIBUTION)
+    yield own("currency_code")
+    for dimension in dataset.dimensions:
+        yield from _dimension(dimension, comments)
+    if dataset.names_targets:
+        yield own("target_id")
+    yield from (own(metric.column) for metric in dataset.metrics)
+    yield from map(_ratio, ratios_of(dataset))
+
+
+def _dimension(dimension: Dimension, comments: dict[str, str | None]) -> Iterator[ViewColumn]:
+    """Return the columns of a dimension; a campaign's reported name stands in where no export has told it."""
+    name = dimension.column
+    if name == "campaign_name":
+        return
+    yield ViewColumn(name, f"t.{name}", comments[name])
+    if name == "campaign_id":
+        told = "coalesce(c.name, t.campaign_name)" if "campaign_name" in comments else "c.name"
+        yield ViewColumn("campaign_name", told, "Name of the campaign today; null until an export has it.")
+        yield ViewColumn("portfolio_id", "c.portfolio_id", "Portfolio that the campaign is in today; null where it is in none.")
+        yield ViewColumn("portfolio_name", "f.name", "Name of that portfolio today.")
+    if name == "ad_group_id":
+        yield ViewColumn(
+            "ad_group_name", "g.name", "Name of the ad group today; null until an export has it."
+        )
+    if f"{name}_reported" in comments:
+        yield ViewColumn(f"{name}_reported", f"t.{name}_reported", comments[f"{name}_reported"])
+
+
+def _make_entity_view(table: Table) -> ReportView:
+    """Return the view of a kind of entity: all of its columns, with the account's key and name in place of Amazon's id."""
+    own = [one for one in table.columns if one.name not in {"account_id", "country_code"}]
+    return ReportView(
+        name=table.name,
+        description=f"{table.comment}.",
+        columns=(*_ACCOUNT, *(ViewColumn(one.name, f"t.{one.name}", one.comment) for one in own)),
+        source=f"{table.name} t\n  JOIN advertiser_accounts a ON a.account_id = t.account_id AND a.country_code = t.country_code",
+    )
+
+
+def _ratio(ratio: Ratio) -> ViewColumn:
+    return ViewColumn(
+        ratio.column,
+        f"CAST(t.{ratio.numerator} AS numeric) / nullif(t.{ratio.denominator}, 0)",
+        f"{ratio.description}: {ratio.numerator} / {ratio.denominator} of this row. Over several rows divide the sums.",
+    )
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+_ENTITIES: tuple[type[PipelinesBase], ...] = (Portfolio, Campaign, AdGroup, Ad, Target)
+REPORT_VIEWS = (
+    *(make_view(dataset) for dataset in ALL_DATASETS),
+    *(_make_entity_view(cast("Table", one.__table__)) for one in _ENTITIES),
+)
+"""Every view of the schema, in the order in which they can be created."""
+
+
+def create_statements(views: Iterable[ReportView] = REPORT_VIEWS) -> list[str]:
+    """Return the statements that create the schema and its views."""
+    return [CREATE_SCHEMA, *chain.from_iterable(view.statements for view in views)]
+
+
+_STORED = text("""
+    SELECT v.relname AS name, pg_get_viewdef(v.oid) AS definition, obj_description(v.oid) AS comment,
+           (SELECT jsonb_agg(jsonb_build_array(c.attname, format_type(c.atttypid, c.atttypmod), col_description(v.oid, c.attnum)) ORDER BY c.attnum)
+              FROM pg_attribute c WHERE c.attrelid = v.oid AND c.attnum > 0) AS columns
+      FROM pg_class v WHERE v.relkind = 'v' AND v.relnamespace = to_regnamespace(:schema)""")
+
+
+def read_views(connection: Connection) -> dict[str, Any]:
+    """Return the views that the database's schema has, by name: definition, comment, and the columns with type and comment."""
+    rows = connection.execute(_STORED, {"schema": SCHEMA}).mappings()
+    return {row["name"]: dict(row) for row in rows}

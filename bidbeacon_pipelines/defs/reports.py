@@ -20,6 +20,7 @@ from dagster import (
 
 from bidbeacon_pipelines.dagster_instance.run_queue import ACCOUNT_TAG
 from bidbeacon_pipelines.defs.accounts import AdsAccountConfig
+from bidbeacon_pipelines.defs.column_schemas import column_schema
 from bidbeacon_pipelines.defs.materializations import (
     Metadata,
     add_metadata_of_partitions,
@@ -39,6 +40,7 @@ from bidbeacon_pipelines.services.refresh import refresh_account, step_requests
 from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.accounts import Account
+from bidbeacon_pipelines.store.dataset_tables import DATASET_TABLES
 from bidbeacon_pipelines.store.windows import LoadedWindow, list_loaded_windows, record_windows
 from bidbeacon_sessions import AccountRef
 from bidbeacon_sessions.dagster import session_metadata
@@ -61,6 +63,7 @@ def build_report_asset(dataset: Dataset) -> AssetsDefinition:
         ),
         metadata={
             "dagster/table_name": f"public.{dataset.table}",
+            "dagster/column_schema": column_schema(DATASET_TABLES[dataset.name]),
             "event_stream": MetadataValue.url(get_settings().stream_public_url),
             "refreshed": f"T+{', '.join(map(str, dataset.refresh_offsets))} days, in the account's time zone",
         },

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 
 from bidbeacon_pipelines.reports.claims import RECONCILED
+from bidbeacon_pipelines.reports.datasets import ALL_DATASETS, Dataset
 from bidbeacon_pipelines.reports.derived import RATIOS, ratios_of
 from bidbeacon_pipelines.reports.fields import AD_PRODUCTS, Dimension, Metric
-from bidbeacon_pipelines.reports.datasets import ALL_DATASETS, Dataset
 from bidbeacon_pipelines.store.report_views import COMMON_COLUMNS, REPORT_VIEWS, ReportView, ViewColumn
 
 _SHORT = {"SPONSORED_PRODUCTS": "SP", "SPONSORED_BRANDS": "SB", "SPONSORED_DISPLAY": "SD"}

@@ -11,9 +11,9 @@ from typing import Any, cast
 
 from sqlalchemy import Connection, Table, text
 
+from bidbeacon_pipelines.reports.datasets import ALL_DATASETS, Dataset
 from bidbeacon_pipelines.reports.derived import ATTRIBUTION, ATTRIBUTION_DAYS, Ratio, ratios_of
 from bidbeacon_pipelines.reports.fields import Dimension
-from bidbeacon_pipelines.reports.datasets import ALL_DATASETS, Dataset
 from bidbeacon_pipelines.store.base import PipelinesBase
 from bidbeacon_pipelines.store.dataset_tables import DATASET_TABLES
 from bidbeacon_pipelines.store.entity_tables import Ad, AdGroup, Campaign, Portfolio, Target
@@ -141,7 +141,11 @@ def _dimension(dimension: Dimension, comments: dict[str, str | None]) -> Iterato
     if name == "campaign_id":
         told = "coalesce(c.name, t.campaign_name)" if "campaign_name" in comments else "c.name"
         yield ViewColumn("campaign_name", told, "Name of the campaign today; null until an export has it.")
-        yield ViewColumn("portfolio_id", "c.portfolio_id", "Portfolio that the campaign is in today; null where it is in none.")
+        yield ViewColumn(
+            "portfolio_id",
+            "c.portfolio_id",
+            "Portfolio that the campaign is in today; null where it is in none.",
+        )
         yield ViewColumn("portfolio_name", "f.name", "Name of that portfolio today.")
     if name == "ad_group_id":
         yield ViewColumn(
@@ -174,10 +178,43 @@ def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+_RESTATEMENTS = ReportView(
+    name="restatements",
+    description="How the totals of a day changed from load to load. One row is one load of one day of a dataset, in one currency.",
+    columns=(
+        *_ACCOUNT,
+        ViewColumn("dataset", "t.dataset", "Name of the dataset, which is also that of its view."),
+        ViewColumn("window_date", "t.window_date", "Day of the account's own calendar."),
+        ViewColumn("currency_code", "t.currency_code", "Currency of the amounts."),
+        ViewColumn("load_number", "t.load_number", "1 for the first load of the day."),
+        ViewColumn(
+            "data_as_of", "t.data_as_of", "When the report was asked for: what happened later is not in it."
+        ),
+        ViewColumn(
+            "age_days", "t.age_days", "How many days old the day was then, on the account's calendar."
+        ),
+        *chain.from_iterable(
+            (
+                ViewColumn(
+                    f"{metric}_before",
+                    f"t.{metric}_before",
+                    f"{metric} of the day before this load; null for the first.",
+                ),
+                ViewColumn(metric, f"t.{metric}", f"{metric} of the day after this load."),
+            )
+            for metric in ("impressions", "clicks", "orders", "sales", "spend")
+        ),
+        ViewColumn("rows_changed", "t.rows_changed", "Rows whose metrics this load changed."),
+        ViewColumn("rows_appeared", "t.rows_appeared", "Rows that this load added."),
+        ViewColumn("rows_vanished", "t.rows_vanished", "Rows that this load removed."),
+    ),
+    source="window_restatements t\n  JOIN advertiser_accounts a ON a.account_id = t.account_id AND a.country_code = t.country_code",
+)
 _ENTITIES: tuple[type[PipelinesBase], ...] = (Portfolio, Campaign, AdGroup, Ad, Target)
 REPORT_VIEWS = (
     *(make_view(dataset) for dataset in ALL_DATASETS),
     *(_make_entity_view(cast("Table", one.__table__)) for one in _ENTITIES),
+    _RESTATEMENTS,
 )
 """Every view of the schema, in the order in which they can be created."""
 

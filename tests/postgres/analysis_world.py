@@ -1,27 +1,140 @@
 """A small world for the questions of docs/analysis.md, whose answers can be computed by hand: one seller in the US, one vendor in Germany."""
 
-from datetime import UTC, date, datetime, time, timedelta
+from collections.abc import Iterator
+from datetime import date, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
-from tests.postgres.load_world import add_account, run
-from tests.report_rows import store_rows
+from bidbeacon_pipelines.reports.datasets import ALL_DATASETS, Dataset
+from bidbeacon_pipelines.store.accounts import Account
+from bidbeacon_pipelines.store.entities import merge_entities
+from tests.postgres.load_world import AS_OF, LoadWorld, add_account, target
 
-SHIRTS, BRAND, RETARGETING = "Shirts", "Brand video", "Retargeting"
+SHIRTS, BRAND, RETARGETING, SHIRTS_DE = "Shirts", "Brand video", "Retargeting", "Hemden"
 DOG, CHEAP = "B000000001", "B000000002"
-_CAMPAIGNS = (("US", "1", SHIRTS), ("US", "2", BRAND), ("US", "3", RETARGETING), ("DE", "1", "Hemden"))
+_DATASETS = {dataset.name: dataset for dataset in ALL_DATASETS}
 _SB, _SD = {"ad_product": "SPONSORED_BRANDS"}, {"ad_product": "SPONSORED_DISPLAY"}
+_KEYWORD = {"ad_group_id": "11", "target_value": "dog shirt", "match_type": "BROAD"}
 Row = dict[str, Any]
+
+
+class AnalysisWorld:
+    """Two accounts with entities, and a few days of every kind of report, which `fill` loads."""
+
+    def __init__(self, engine: Engine, folder: Path, today: date) -> None:
+        self._world = LoadWorld(engine, folder)
+        with engine.begin() as connection:
+            self._us = add_account(connection, account_type="seller")
+            self._de = add_account(
+                connection,
+                "DE",
+                account_type="vendor",
+                currency_code="EUR",
+                time_zone="Europe/Paris",
+                region="EU",
+            )
+        self._today = today
+        self._two, self._three = (_of_day(today - timedelta(days=days)) for days in (2, 3))
+
+    def fill(self) -> None:
+        """Store the entities and load the reports."""
+        self._add_entities()
+        self._load("daily_campaigns", self._us, *self._campaigns())
+        self._load("daily_campaigns", self._de, _row("1", 100, 5, "2.5", 0, "0") | self._two, days_ago=1)
+        self._load("daily_campaigns", self._de, _row("1", 100, 5, "2.5", 1, "12.5") | self._two)
+        self._load("daily_placements", self._us, *self._placements())
+        self._load("daily_targets", self._us, *self._targets())
+        self._load("daily_search_terms", self._us, *self._search_terms())
+        self._load("daily_products", self._us, *self._products())
+        self._load("daily_purchased_products", self._us, *self._purchased_products())
+        self._load("hourly_campaigns", self._us, *self._hours())
+
+    def _add_entities(self) -> None:
+        campaigns = [
+            _campaign("1", SHIRTS, "15"),
+            _campaign("2", BRAND, "200"),
+            _campaign("3", RETARGETING, "50"),
+        ]
+        keyword = target("111", ad_group_id="11", campaign_id="1", match_type="BROAD")
+        with self._world.engine.begin() as connection:
+            merge_entities(connection, self._us, "campaigns", campaigns)
+            merge_entities(
+                connection, self._de, "campaigns", [_campaign("1", SHIRTS_DE, "50", currency_code="EUR")]
+            )
+            merge_entities(connection, self._us, "targets", [keyword])
+
+    def _campaigns(self) -> Iterator[Row]:
+        new = {"new_to_brand_orders": 1, "new_to_brand_sales": Decimal(25), "new_to_brand_units": 1}
+        yield _row("1", 1000, 10, "5", 1, "20") | self._three
+        yield _row("1", 2000, 30, "15", 3, "60") | self._two
+        yield _row("2", 5000, 25, "20", 4, "100") | self._two | _SB | new
+        yield _row("3", 8000, 8, "8", 0, "0") | self._two | _SD | dict.fromkeys(new, 0)
+
+    def _placements(self) -> Iterator[Row]:
+        yield _row("1", 1000, 20, "15", 2, "50", placement="Top of Search on-Amazon") | self._two
+        yield _row("1", 2000, 20, "5", 2, "30", placement="Detail Page on-Amazon") | self._two
+        yield _row("2", 5000, 25, "20", 4, "100", placement="TOP_OF_SEARCH") | self._two | _SB
+
+    def _targets(self) -> Iterator[Row]:
+        unknown = _KEYWORD | {"target_value": "dog shirt xxl", "match_type": "EXACT"}
+        yield _row("1", 2500, 34, "16", 4, "80") | _KEYWORD | self._two
+        yield _row("1", 300, 4, "2.5", 0, "0") | unknown | self._three
+        yield _row("1", 200, 2, "1.5", 0, "0") | unknown | self._two
+
+    def _search_terms(self) -> Iterator[Row]:
+        yield _row("1", 90, 6, "3", 0, "0", search_term="cheap dog shirt") | _KEYWORD | self._two
+        yield _row("1", 80, 4, "2", 1, "20", search_term="dog shirt") | _KEYWORD | self._two
+        yield _row("1", 10, 1, "1", 0, "0", search_term="dog shirt") | _KEYWORD | self._three
+
+    def _products(self) -> Iterator[Row]:
+        dog = {"ad_group_id": "11", "ad_id": "21", "product_id": DOG, "sku": "DOG-M", "marketplace": "US"}
+        yield _row("1", 3000, 40, "20", 4, "80") | dog | self._two
+        yield _row("2", 5000, 25, "19", 4, "100", ad_group_id="12", ad_id="22") | self._two | _SB
+
+    def _purchased_products(self) -> Iterator[Row]:
+        of_dog = (
+            {
+                "ad_product": "SPONSORED_PRODUCTS",
+                "campaign_id": "1",
+                "product_id": DOG,
+                "purchased_marketplace": "US",
+            }
+            | _KEYWORD
+            | self._two
+        )
+        yield of_dog | {"purchased_product_id": DOG, "orders": 3, "sales": Decimal(70), "units": 3}
+        yield of_dog | {"purchased_product_id": CHEAP, "orders": 1, "sales": Decimal(10), "units": 1}
+
+    def _hours(self) -> Iterator[Row]:
+        yield _row("1", 400, 12, "6", 2, "30", hour=9) | self._two
+        yield _row("1", 600, 8, "4", 0, "0", hour=21) | self._two
+
+    def _load(self, name: str, account: Account, *rows: Row, days_ago: int = 0) -> None:
+        """Load these rows as reports that were asked for some days ago, one for each group of ad products that are asked for together."""
+        dataset = _DATASETS[name]
+        self._world.account = account
+        age = (self._today - AS_OF.date()).days - days_ago
+        for group in dataset.groups:
+            chosen = [row for row in rows if row["ad_product"] in group]
+            if chosen:
+                days = sorted({row["window_date"] for row in chosen})
+                raw = [_as_amazon(dataset, account, row) for row in chosen]
+                self._world.load(raw, dataset=dataset, days=days, ad_products=group, age=age)
+
+
+def _of_day(day: date) -> Row:
+    return {"window_date": day}
 
 
 def _row(
     campaign_id: str, impressions: int, clicks: int, spend: str, orders: int, sales: str, **more: Any
 ) -> Row:
-    """Return a row with traffic."""
+    """Return a row with traffic, of Sponsored Products unless changed."""
     return {
+        "ad_product": "SPONSORED_PRODUCTS",
         "campaign_id": campaign_id,
         "impressions": impressions,
         "clicks": clicks,
@@ -32,116 +145,25 @@ def _row(
     } | more
 
 
-def fill(engine: Engine, today: date) -> None:
-    """Store the world's accounts, entities and rows; the rows are of the last days before today."""
-    two, three = ({"window_date": today - timedelta(days=days)} for days in (2, 3))
-    with engine.begin() as connection:
-        add_account(connection, "US", account_type="seller")
-        add_account(
-            connection,
-            "DE",
-            account_type="vendor",
-            currency_code="EUR",
-            time_zone="Europe/Paris",
-            region="EU",
-        )
-        for country, campaign_id, name in _CAMPAIGNS:
-            _add_campaign(connection, country, campaign_id, name)
-        _store_campaigns(connection, two, three)
-        _store_placements(connection, two)
-        _store_targets(connection, two, three)
-        _store_products(connection, two)
-        _store_hours(connection, two)
+def _as_amazon(dataset: Dataset, account: Account, row: Row) -> Row:
+    """Return a row as Amazon writes it; what it does not have is null."""
+    own = {one.field: row.get(one.column) for one in dataset.told if row["ad_product"] in one.ad_products}
+    return own | {
+        "date.value": str(row["window_date"]),
+        "budgetCurrency.value": account.currency_code,
+        "campaign.country": account.country_code,
+        "adProduct.value": row["ad_product"].replace("_", " ").title(),
+        **({"hour.value": row["hour"]} if dataset.is_hourly else {}),
+    }
 
 
-def _add_campaign(connection: Connection, country: str, campaign_id: str, name: str) -> None:
-    run(
-        connection,
-        """INSERT INTO campaigns (account_id, country_code, campaign_id, name, state, seen_at)
-           VALUES ('amzn1.ads-account.g.one', :country, :campaign_id, :name, 'ENABLED', now())""",
-        country=country,
-        campaign_id=campaign_id,
-        name=name,
-    )
-
-
-def _store_campaigns(connection: Connection, two: Row, three: Row) -> None:
-    new = {"new_to_brand_orders": 1, "new_to_brand_sales": Decimal(25), "new_to_brand_units": 1}
-    none = dict.fromkeys(new, 0)
-    store_rows(
-        connection,
-        "daily_campaigns",
-        "US.one",
-        _row("1", 1000, 10, "5", 1, "20") | three,
-        _row("1", 2000, 30, "15", 3, "60") | two,
-        _row("2", 5000, 25, "20", 4, "100") | two | _SB | new,
-        _row("3", 8000, 8, "8", 0, "0") | two | _SD | none,
-    )
-    german = _row("1", 100, 5, "2.5", 1, "12.5", currency_code="EUR")
-    store_rows(connection, "daily_campaigns", "DE.one", german | two)
-
-
-def _store_placements(connection: Connection, two: Row) -> None:
-    store_rows(
-        connection,
-        "daily_placements",
-        "US.one",
-        _row("1", 1000, 20, "15", 2, "50", placement="TOP_OF_SEARCH") | two,
-        _row("1", 2000, 20, "5", 2, "30", placement="PRODUCT_PAGE") | two,
-        _row("2", 5000, 25, "20", 4, "100", placement="TOP_OF_SEARCH") | two | _SB,
-    )
-
-
-def _store_targets(connection: Connection, two: Row, three: Row) -> None:
-    keyword = {"ad_group_id": "11", "target_value": "dog shirt", "match_type": "BROAD"}
-    unknown = keyword | {"target_value": "dog shirt xxl", "match_type": "EXACT"}
-    store_rows(
-        connection,
-        "daily_targets",
-        "US.one",
-        _row("1", 2500, 34, "16", 4, "80", target_id="111") | keyword | two,
-        _row("1", 300, 4, "2.5", 0, "0") | unknown | three,
-        _row("1", 200, 2, "1.5", 0, "0") | unknown | two,
-    )
-    store_rows(
-        connection,
-        "daily_search_terms",
-        "US.one",
-        _row("1", 90, 6, "3", 0, "0", search_term="cheap dog shirt") | keyword | two,
-        _row("1", 80, 4, "2", 1, "20", search_term="dog shirt") | keyword | two,
-        _row("1", 10, 1, "1", 0, "0", search_term="dog shirt") | keyword | three,
-    )
-
-
-def _store_products(connection: Connection, two: Row) -> None:
-    dog = {"ad_group_id": "11", "ad_id": "21", "product_id": DOG, "sku": "DOG-M", "marketplace": "US"}
-    store_rows(
-        connection,
-        "daily_products",
-        "US.one",
-        _row("1", 3000, 40, "20", 4, "80") | dog | two,
-        _row("2", 5000, 25, "19", 4, "100", ad_group_id="12", ad_id="22") | two | _SB,
-    )
-    bought = {"campaign_id": "1", "ad_group_id": "11", "product_id": DOG, "purchased_marketplace": "US"}
-    store_rows(
-        connection,
-        "daily_purchased_products",
-        "US.one",
-        bought | two | {"purchased_product_id": DOG, "orders": 3, "sales": Decimal(70), "units": 3},
-        bought | two | {"purchased_product_id": CHEAP, "orders": 1, "sales": Decimal(10), "units": 1},
-    )
-
-
-def _store_hours(connection: Connection, two: Row) -> None:
-    zone = ZoneInfo("America/Los_Angeles")
-
-    def at(hour: int) -> Row:
-        return {"hour_at": datetime.combine(two["window_date"], time(hour), zone).astimezone(UTC)}
-
-    store_rows(
-        connection,
-        "hourly_campaigns",
-        "US.one",
-        _row("1", 400, 12, "6", 2, "30") | two | at(9),
-        _row("1", 600, 8, "4", 0, "0") | two | at(21),
-    )
+def _campaign(campaign_id: str, name: str, budget: str, **changes: Any) -> Row:
+    """Return a campaign with a budget a day."""
+    return {
+        "campaign_id": campaign_id,
+        "name": name,
+        "state": "ENABLED",
+        "budget": Decimal(budget),
+        "budget_recurrence": "DAILY",
+        "currency_code": "USD",
+    } | changes

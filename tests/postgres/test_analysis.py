@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +15,7 @@ from sqlalchemy.exc import ProgrammingError
 
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_pipelines.store.engine import make_engine
-from tests.postgres import analysis_world
-from tests.postgres.analysis_world import BRAND, CHEAP, DOG, RETARGETING, SHIRTS
+from tests.postgres.analysis_world import BRAND, CHEAP, DOG, RETARGETING, SHIRTS, SHIRTS_DE, AnalysisWorld
 
 SP, SB, SD = "SPONSORED_PRODUCTS", "SPONSORED_BRANDS", "SPONSORED_DISPLAY"
 PAGE = (PROJECT_ROOT / "docs" / "analysis.md").read_text(encoding="utf-8")
@@ -43,7 +43,7 @@ def answers(today: date) -> dict[int, list[tuple[Any, ...]]]:
             ("One", "US", RETARGETING, SD, amount("8"), "USD", None),
             ("One", "US", SHIRTS, SP, amount("20"), "USD", amount("0.25")),
             ("One", "US", BRAND, SB, amount("20"), "USD", amount("0.2")),
-            ("One", "DE", "Hemden", SP, amount("2.5"), "EUR", amount("0.2")),
+            ("One", "DE", SHIRTS_DE, SP, amount("2.5"), "EUR", amount("0.2")),
         ],
         3: [
             (SB, "USD", amount("25"), amount("100"), amount("0.25")),
@@ -66,6 +66,8 @@ def answers(today: date) -> dict[int, list[tuple[Any, ...]]]:
             (DOG, "DOG-M", "USD", amount("20"), amount("80"), amount("0.25")),
             ("ads without a product", None, "USD", amount("19"), amount("100"), amount("0.19")),
         ],
+        10: [("US", SHIRTS, today - timedelta(days=2), amount("15"), amount("15"), amount("1"))],
+        11: [("DE", today - timedelta(days=2), 2, 2, amount("0"), amount("12.5"), "EUR")],
         9: [("US", SHIRTS, "dog shirt xxl", "EXACT", today - timedelta(days=3), amount("4"), "USD")],
     }
 
@@ -78,9 +80,11 @@ def today(engine: Engine) -> date:
 
 
 @pytest.fixture
-def ask(engine: Engine, database_url: str, today: date) -> Iterator[Callable[[str], list[tuple[Any, ...]]]]:
+def ask(
+    engine: Engine, database_url: str, today: date, tmp_path: Path
+) -> Iterator[Callable[[str], list[tuple[Any, ...]]]]:
     """Return a function that asks, about a small world, as the role that the document creates."""
-    analysis_world.fill(engine, today)
+    AnalysisWorld(engine, tmp_path, today).fill()
     [grants] = [block for block in re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL) if "CREATE ROLE" in block]
     name, password = f"analyst_{secrets.token_hex(4)}", secrets.token_hex(8)
     with engine.begin() as connection:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, text
 
 from bidbeacon_pipelines.reports.datasets import ALL_DATASETS
 from bidbeacon_pipelines.store.dataset_tables import DATASET_TABLES
+from bidbeacon_pipelines.store.partitions import HOURLY_DATASETS, ensure_partitions
 from bidbeacon_pipelines.store.report_views import REPORT_VIEWS, create_statements, read_views
 from tests.postgres.load_world import add_account, run
 from tests.report_rows import store_rows
@@ -23,6 +24,8 @@ IDS = {"campaign_id": "1", "ad_group_id": "2"}
 @pytest.fixture
 def connection(engine: Engine) -> Iterator[Connection]:
     """A connection to a database with an account, whose changes are not committed."""
+    for dataset in HOURLY_DATASETS:
+        ensure_partitions(engine, dataset, DAY, DAY)
     with engine.connect() as connection:
         add_account(connection, account_type="seller")
         yield connection

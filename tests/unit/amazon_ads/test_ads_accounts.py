@@ -81,6 +81,7 @@ def test_accounts_are_joined_with_profiles_of_their_region(bench: Bench) -> None
             currency_code="USD",
             time_zone="America/New_York",
             marketplace_id="ATVPDKIKX0DER",
+            account_type="seller",
         ),
         AdsAccount(
             account_id="amzn1.ads-account.g.acme",

@@ -5,8 +5,9 @@ pandas is imported by what sums up only: it would cost every other run half a se
 
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from dagster import (
     AssetExecutionContext,
@@ -25,7 +26,9 @@ from dagster import (
     op,
     sensor,
 )
+from sqlalchemy import Table
 
+from bidbeacon_pipelines.defs.column_schemas import column_schema
 from bidbeacon_pipelines.defs.materializations import (
     Metadata,
     add_metadata_of_partitions,
@@ -36,8 +39,9 @@ from bidbeacon_pipelines.defs.resources import BidBeaconSessions, session_store
 from bidbeacon_pipelines.reports.datasets import get_dataset
 from bidbeacon_pipelines.reports.plots import Point, plot_svg
 from bidbeacon_pipelines.store.summaries import DAILY, HOURLY, list_accounts_to_sum_up
+from bidbeacon_pipelines.store.tables import AccountDailySummary
 from bidbeacon_sessions.dagster import list_runs_under_way, session_metadata
-from bidbeacon_sessions.dagster_metadata import bounded_lines
+from bidbeacon_sessions.dagster_metadata import bounded_lines, escape_markdown
 from bidbeacon_sessions.presentation import session_url
 
 _UPDATE_EVERY_SECONDS = 600
@@ -54,11 +58,14 @@ _TABLE_BYTES = 1_600
     deps=[get_dataset(DAILY).asset_name, get_dataset(HOURLY).asset_name],
     backfill_policy=BackfillPolicy.single_run(),
     description=(
-        "What each account-local day of an account adds up to: impressions, clicks, orders, sales, spend, ACOS, ROAS, and its hours against the "
-        "day. One partition is one account, since a day costs little and a run two seconds. Kept up to date by itself, within ten minutes of a "
+        "What each account-local day of an account adds up to, by ad product: impressions, clicks, orders, sales, spend, ACOS, ROAS, and its hours "
+        "against the day where Amazon serves hours. One partition is one account, since a day costs little and a run two seconds. Kept up to date by itself, within ten minutes of a "
         "load; materializing sums up all days anew, from rows that are loaded already, so it asks nothing of Amazon and is safe to run again."
     ),
-    metadata={"dagster/table_name": "public.account_daily_summaries"},
+    metadata={
+        "dagster/table_name": "public.account_daily_summaries",
+        "dagster/column_schema": column_schema(cast("Table", AccountDailySummary.__table__)),
+    },
 )
 def account_daily_summary(
     context: AssetExecutionContext, job_sessions: BidBeaconSessions
@@ -130,48 +137,70 @@ def _metadata_by_account(found: Mapping[str, Sequence[dict[str, Any]]], url: str
     return {key: {**summary_metadata(days), "session": MetadataValue.url(url)} for key, days in found.items()}
 
 
-def summary_metadata(days: Sequence[dict[str, Any]]) -> Metadata:
-    """Give what a materialization tells of an account's newest days (by date, in its own currency): sums, a plot, a table."""
-    from bidbeacon_pipelines.reports.account_days import recent_totals
+def summary_metadata(rows: Sequence[dict[str, Any]]) -> Metadata:
+    """Return what a materialization shows of an account's newest days (by date and ad product, in its own currency): sums, a plot, two tables."""
+    from bidbeacon_pipelines.reports.account_days import add_up, add_up_by
 
-    if not days:
+    if not rows:
         return {"days": MetadataValue.int(0)}
-    currency = days[0]["currency_code"]
-    totals = recent_totals(days)
+    currency = rows[0]["currency_code"]
+    totals, days = add_up(rows), add_up_by(rows, "summary_date")
     return {
         "days": MetadataValue.int(len(days)),
         "spend": MetadataValue.text(_amount(totals["spend"], currency)),
         "sales": MetadataValue.text(_amount(totals["sales"], currency)),
         "acos": MetadataValue.text(_percent(totals["acos"])),
         "roas": MetadataValue.text(_ratio(totals["roas"])),
+        "by_ad_product": MetadataValue.md(_products_table(rows)),
         "plot": MetadataValue.md(_image(days, currency)),
-        "newest_days": MetadataValue.md(_table(days[-_TABLE_DAYS:])),
+        "newest_days": MetadataValue.md(_days_table(days)),
     }
 
 
-def _image(days: Sequence[dict[str, Any]], currency: str) -> str:
-    points = [Point(day["summary_date"], day["spend"], day["sales"]) for day in days]
+def _image(days: Mapping[date, Mapping[str, Any]], currency: str) -> str:
+    points = [Point(day, totals["spend"], totals["sales"]) for day, totals in days.items()]
     data = b64encode(plot_svg(points, currency).encode()).decode()
     return f"![Spend and sales by day](data:image/svg+xml;base64,{data})"
 
 
-def _table(days: Sequence[dict[str, Any]]) -> str:
-    heads = ("day", "spend", "sales", "orders", "ACOS", "ROAS", "hours less day: spend", "sales")
+def _products_table(rows: Sequence[dict[str, Any]]) -> str:
+    """Return the sums of each ad product beside its attribution window: sales of different windows are not one measure."""
+    from bidbeacon_pipelines.reports.account_days import add_up_by
+
+    windows = {row["ad_product"]: row["attribution_days"] for row in rows}
+    heads = ("ad product", "attribution", "spend", "sales", "ACOS", "ROAS")
+    lines = [_row(heads), _row(["---", *["---:"] * (len(heads) - 1)])]
+    for product, totals in add_up_by(rows, "ad_product").items():
+        days = windows[product]
+        attribution = "7 or 14 days" if days is None else f"{days} days"
+        lines.append(_row((escape_markdown(product), attribution, *_figures(totals))))
+    return "\n".join(lines)
+
+
+def _days_table(days: Mapping[date, Mapping[str, Any]]) -> str:
+    heads = ("day", "spend", "sales", "ACOS", "ROAS", "orders", "hours less day: spend", "sales")
     lines = [_row(heads), _row(["---"] + ["---:"] * (len(heads) - 1))]
-    lines += [_row(_cells(day)) for day in reversed(days)]
+    newest = list(days.items())[-_TABLE_DAYS:]
+    lines += [_row(_cells(day, totals)) for day, totals in reversed(newest)]
     return bounded_lines(lines, "| … and {} more |", most_bytes=_TABLE_BYTES)
 
 
-def _cells(day: dict[str, Any]) -> Sequence[str]:
+def _cells(day: date, totals: Mapping[str, Any]) -> Sequence[str]:
     return (
-        str(day["summary_date"]),
-        _amount(day["spend"]),
-        _amount(day["sales"]),
-        "–" if day["orders"] is None else f"{day['orders']:,}",
-        _percent(day["acos"]),
-        _ratio(day["roas"]),
-        _amount(day["spend_difference"]),
-        _amount(day["sales_difference"]),
+        str(day),
+        *_figures(totals),
+        "–" if totals["orders"] is None else f"{totals['orders']:,}",
+        _amount(totals["spend_difference"]),
+        _amount(totals["sales_difference"]),
+    )
+
+
+def _figures(totals: Mapping[str, Any]) -> Sequence[str]:
+    return (
+        _amount(totals["spend"]),
+        _amount(totals["sales"]),
+        _percent(totals["acos"]),
+        _ratio(totals["roas"]),
     )
 
 

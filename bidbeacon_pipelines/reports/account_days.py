@@ -1,4 +1,4 @@
-"""What an account's days add up to: daily figures with their ratios, beside what the hours of the day add up to.
+"""What an account's days add up to by ad product: daily figures with their ratios, beside what the hours of the day add up to.
 
 Amounts are `Decimal` in columns of objects, so that nothing passes through a float; what is unknown is None. pandas takes half a second to
 import, so only what sums up imports this module.
@@ -10,9 +10,11 @@ from typing import Any
 
 import pandas as pd
 
+from bidbeacon_pipelines.reports.fields import SPONSORED_PRODUCTS
+
 METRICS = ("impressions", "clicks", "orders", "sales", "spend")
-RATIOS = ("acos", "roas")
-_DAY = ["summary_date", "currency_code"]
+_ADDED = ("orders", "spend", "sales", "spend_difference", "sales_difference")
+_DAY = ["summary_date", "ad_product", "currency_code"]
 _GRAINS = {"daily": "", "hourly": "hourly_"}
 
 
@@ -24,18 +26,19 @@ def summarize_days(
     Args:
         windows: one for each day that is loaded: summary_date, daily_loads, daily_as_of, hourly_loads, hourly_as_of; a grain that is not loaded
             has 0 loads.
-        totals: the sums of each day's rows by grain (`daily`, `hourly`) and currency: summary_date, grain, currency_code, and the metrics,
-            None where no row told one.
-        currency_code: the account's own; a loaded day without rows is a zero in it.
+        totals: the sums of each day's rows by grain (`daily`, `hourly`), ad product and currency: summary_date, grain, ad_product,
+            currency_code, and the metrics, None where no row told one.
+        currency_code: the account's own.
 
     Returns:
-        One for each day and currency, in order: summary_date, currency_code, the metrics of the day, acos, roas, the metrics of its hours
-        (`hourly_…`), spend_difference and sales_difference (hours less day), and what `windows` told of the day.
+        One for each day, ad product and currency with rows, in order: summary_date, ad_product, currency_code, the metrics of the day, acos,
+        roas, the metrics of its hours (`hourly_…`), spend_difference and sales_difference (hours less day), and what `windows` told of the
+        day. Sponsored Products have one for every day: zero where the day was loaded without rows of theirs.
     """
     loads = pd.DataFrame(windows, dtype=object)
     if loads.empty:
         return []
-    days = _days_and_currencies(loads, totals, currency_code)
+    days = _days_to_sum_up(loads, totals, currency_code)
     for grain in _GRAINS:
         days = days.merge(_totals_of(totals, grain), on=_DAY, how="left")
     days = days.astype(object).where(days.notna(), None)
@@ -45,13 +48,13 @@ def summarize_days(
     return [{str(name): value for name, value in row.items()} for row in days.to_dict("records")]
 
 
-def _days_and_currencies(
+def _days_to_sum_up(
     loads: pd.DataFrame, totals: Sequence[dict[str, Any]], currency_code: str
 ) -> pd.DataFrame:
-    """Give each day in the account's own currency, and in every other that its rows have."""
-    own = [(day, currency_code) for day in loads["summary_date"]]
-    told = [(total["summary_date"], total["currency_code"]) for total in totals]
-    return pd.DataFrame(list(dict.fromkeys(own + told)), columns=_DAY, dtype=object).merge(
+    """Return each day of Sponsored Products in the account's own currency, and of every ad product and currency that its rows have."""
+    own = [(day, SPONSORED_PRODUCTS, currency_code) for day in loads["summary_date"]]
+    told = [tuple(total[name] for name in _DAY) for total in totals]
+    return pd.DataFrame(list(dict.fromkeys([*own, *told])), columns=_DAY, dtype=object).merge(
         loads, on="summary_date"
     )
 
@@ -65,12 +68,11 @@ def _totals_of(totals: Sequence[dict[str, Any]], grain: str) -> pd.DataFrame:
 
 
 def _with_zeros(days: pd.DataFrame, grain: str, currency_code: str) -> pd.DataFrame:
-    """Let a day that was loaded without any row be zero in the account's own currency."""
+    """Let a day that was loaded without rows of Sponsored Products be zero in the account's own currency."""
+    own = (days["ad_product"] == SPONSORED_PRODUCTS) & (days["currency_code"] == currency_code)
     empty = [
-        bool(loads) and told is None and currency == currency_code
-        for loads, told, currency in zip(
-            days[f"{grain}_loads"], days[f"{grain}_told"], days["currency_code"], strict=True
-        )
+        bool(loads) and told is None and is_own
+        for loads, told, is_own in zip(days[f"{grain}_loads"], days[f"{grain}_told"], own, strict=True)
     ]
     zeros = {metric: Decimal(0) if metric in {"sales", "spend"} else 0 for metric in METRICS}
     columns = {
@@ -107,12 +109,21 @@ def _subtract(amount: Decimal | None, less: Decimal | None) -> Decimal | None:
     return amount - less if amount is not None and less is not None else None
 
 
-def recent_totals(rows: Sequence[dict[str, Any]]) -> dict[str, Decimal | None]:
-    """Add up days of one currency: spend, sales, and the ratios of the sums, None where nothing is known or it divides by zero."""
-    spend, sales = (_sum(row[name] for row in rows) for name in ("spend", "sales"))
-    return {"spend": spend, "sales": sales, "acos": _divide(spend, sales), "roas": _divide(sales, spend)}
+def add_up(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Add up rows of one currency: orders, spend, sales, differences, and the ratios of the sums; None where nothing is known or it divides by zero."""
+    sums = {name: _sum(row[name] for row in rows) for name in _ADDED}
+    return sums | {
+        "acos": _divide(sums["spend"], sums["sales"]),
+        "roas": _divide(sums["sales"], sums["spend"]),
+    }
 
 
-def _sum(amounts: Iterable[Decimal | None]) -> Decimal | None:
+def add_up_by(rows: Sequence[dict[str, Any]], name: str) -> dict[Any, dict[str, Any]]:
+    """Add up rows of one currency by what a column says, in the order of its values."""
+    values = sorted({row[name] for row in rows})
+    return {value: add_up([row for row in rows if row[name] == value]) for value in values}
+
+
+def _sum(amounts: Iterable[Any]) -> Any:
     known = [amount for amount in amounts if amount is not None]
     return sum(known, Decimal(0)) if known else None

@@ -17,6 +17,7 @@ from bidbeacon_pipelines.reports.fields import Dimension
 from bidbeacon_pipelines.store.base import PipelinesBase
 from bidbeacon_pipelines.store.dataset_tables import DATASET_TABLES
 from bidbeacon_pipelines.store.entity_tables import Ad, AdGroup, Campaign, Portfolio, Target
+from bidbeacon_pipelines.store.tables import AccountDailySummary
 
 SCHEMA = "reports"
 COMMON_COLUMNS = (
@@ -99,6 +100,9 @@ _JOINS = (
     ("portfolios", "f", "portfolio_id", "c.portfolio_id"),
     ("ad_groups", "g", "ad_group_id", "t.ad_group_id"),
 )
+_OF_ACCOUNT = (
+    "\n  JOIN advertiser_accounts a ON a.account_id = t.account_id AND a.country_code = t.country_code"
+)
 _ACCOUNT = (
     ViewColumn("account_key", "a.account_key", "Key of the account: an ads account in one country."),
     ViewColumn("account_name", "a.name", "Name of the account."),
@@ -155,6 +159,24 @@ def _dimension(dimension: Dimension, comments: dict[str, str | None]) -> Iterato
         yield ViewColumn(f"{name}_reported", f"t.{name}_reported", comments[f"{name}_reported"])
 
 
+def _make_summary_view(table: Table) -> ReportView:
+    """Return the view of what accounts' days add up to, with the attribution window."""
+    own = {one.name: ViewColumn(one.name, f"t.{one.name}", one.comment) for one in table.columns}
+    first = ("summary_date", "ad_product")
+    rest = (name for name in own if name not in {"account_id", "country_code", *first})
+    return ReportView(
+        name=table.name,
+        description=table.comment or "",
+        columns=(
+            *_ACCOUNT,
+            *(own[name] for name in first),
+            ViewColumn(ATTRIBUTION_DAYS, _ATTRIBUTION_DAYS, ATTRIBUTION),
+            *(own[name] for name in rest),
+        ),
+        source=f"{table.name} t{_OF_ACCOUNT}",
+    )
+
+
 def _make_entity_view(table: Table) -> ReportView:
     """Return the view of a kind of entity: all of its columns, with the account's key and name in place of Amazon's id."""
     own = [one for one in table.columns if one.name not in {"account_id", "country_code"}]
@@ -162,7 +184,7 @@ def _make_entity_view(table: Table) -> ReportView:
         name=table.name,
         description=f"{table.comment}.",
         columns=(*_ACCOUNT, *(ViewColumn(one.name, f"t.{one.name}", one.comment) for one in own)),
-        source=f"{table.name} t\n  JOIN advertiser_accounts a ON a.account_id = t.account_id AND a.country_code = t.country_code",
+        source=f"{table.name} t{_OF_ACCOUNT}",
     )
 
 
@@ -208,13 +230,14 @@ _RESTATEMENTS = ReportView(
         ViewColumn("rows_appeared", "t.rows_appeared", "Rows that this load added."),
         ViewColumn("rows_vanished", "t.rows_vanished", "Rows that this load removed."),
     ),
-    source="window_restatements t\n  JOIN advertiser_accounts a ON a.account_id = t.account_id AND a.country_code = t.country_code",
+    source=f"window_restatements t{_OF_ACCOUNT}",
 )
 _ENTITIES: tuple[type[PipelinesBase], ...] = (Portfolio, Campaign, AdGroup, Ad, Target)
 REPORT_VIEWS = (
     *(make_view(dataset) for dataset in ALL_DATASETS),
     *(_make_entity_view(cast("Table", one.__table__)) for one in _ENTITIES),
     _RESTATEMENTS,
+    _make_summary_view(cast("Table", AccountDailySummary.__table__)),
 )
 """Every view of the schema, in the order in which they can be created."""
 

@@ -11,11 +11,11 @@ from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.locks import lock_until_commit
 
 DAILY, HOURLY = "daily_targets", "hourly_targets"
-"""The datasets that are summed up: by target, of the day and of its hours."""
+"""The datasets that are summed up: of the day and of its hours."""
 
 _VALUES = {"daily": DAILY, "hourly": HOURLY}
 _COLUMNS = (
-    *("account_id", "country_code", "summary_date", "currency_code"),
+    *("account_id", "country_code", "summary_date", "ad_product", "currency_code"),
     *("impressions", "clicks", "orders", "sales", "spend", "acos", "roas"),
     *("hourly_impressions", "hourly_clicks", "hourly_orders", "hourly_sales", "hourly_spend"),
     *("spend_difference", "sales_difference", "daily_loads", "hourly_loads", "daily_as_of", "hourly_as_of"),
@@ -77,18 +77,18 @@ def list_days_to_sum_up(connection: Connection, account: Account, *, all_days: b
 
 def _totals(grain: str, dataset: str) -> str:
     return f"""
-    SELECT '{grain}' AS grain, window_date AS summary_date, currency_code, sum(impressions) AS impressions,
+    SELECT '{grain}' AS grain, window_date AS summary_date, ad_product, currency_code, sum(impressions) AS impressions,
            sum(clicks) AS clicks, sum(orders) AS orders, sum(sales) AS sales, sum(spend) AS spend
       FROM {get_dataset(dataset).table}
      WHERE account = :account AND window_date = ANY(:days)
-     GROUP BY window_date, currency_code"""
+     GROUP BY window_date, ad_product, currency_code"""
 
 
-_TOTALS = text(f"{_totals('daily', DAILY)} UNION ALL {_totals('hourly', HOURLY)} ORDER BY 1, 2, 3")
+_TOTALS = text(f"{_totals('daily', DAILY)} UNION ALL {_totals('hourly', HOURLY)} ORDER BY 1, 2, 3, 4")
 
 
 def list_totals(connection: Connection, account: Account, days: Sequence[date]) -> list[RowMapping]:
-    """Give what the rows of days add up to: grain (`daily`, `hourly`), summary_date, currency_code and the metrics, None where none was told."""
+    """Return what the rows of days add up to: grain (`daily`, `hourly`), summary_date, ad_product, currency_code and the metrics, None where none was told."""
     values = {"account": account.id, "days": list(days)}
     return list(connection.execute(_TOTALS, values).mappings())
 
@@ -120,11 +120,19 @@ def replace_days(
 
 
 def list_summaries(connection: Connection, account: Account, *, last: int) -> list[RowMapping]:
-    """Give the newest days of an account in its own currency, by date: all columns of the table, so many days at most."""
+    """Return the newest days of an account in its own currency, by date and ad product: the columns of `reports.account_daily_summaries`.
+
+    Args:
+        connection: where to look.
+        account: whose days.
+        last: how many days at most.
+    """
     rows = connection.execute(
-        text(f"""SELECT {", ".join(_COLUMNS)} FROM account_daily_summaries
-                  WHERE account_id = :account_id AND country_code = :country_code AND currency_code = :currency_code
-                  ORDER BY summary_date DESC LIMIT :last"""),
-        account.identity | {"currency_code": account.currency_code, "last": last},
+        text("""WITH own AS (SELECT * FROM reports.account_daily_summaries
+                              WHERE account_key = :account_key AND currency_code = :currency_code)
+                SELECT * FROM own
+                 WHERE summary_date IN (SELECT DISTINCT summary_date FROM own ORDER BY summary_date DESC LIMIT :last)
+                 ORDER BY summary_date, ad_product"""),
+        {"account_key": account.account_key, "currency_code": account.currency_code, "last": last},
     )
-    return list(rows.mappings())[::-1]
+    return list(rows.mappings())

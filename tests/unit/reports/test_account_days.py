@@ -4,8 +4,9 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-from bidbeacon_pipelines.reports.account_days import recent_totals, summarize_days
+from bidbeacon_pipelines.reports.account_days import add_up, add_up_by, summarize_days
 
+SP, SB = "SPONSORED_PRODUCTS", "SPONSORED_BRANDS"
 DAY, NEXT = date(2026, 3, 3), date(2026, 3, 4)
 AT = datetime(2026, 3, 5, 1, 2, 3, 456789, tzinfo=UTC)
 
@@ -17,7 +18,13 @@ def window(day: date, daily: int = 1, hourly: int = 0) -> dict[str, Any]:
 
 
 def total(
-    spend: str | None, sales: str | None, *, grain: str = "daily", day: date = DAY, currency: str = "USD"
+    spend: str | None,
+    sales: str | None,
+    *,
+    grain: str = "daily",
+    day: date = DAY,
+    currency: str = "USD",
+    ad_product: str = SP,
 ) -> dict[str, Any]:
     """Give what a day's rows add up to."""
     amounts = [None if amount is None else Decimal(amount) for amount in (spend, sales)]
@@ -25,6 +32,7 @@ def total(
     return {
         "grain": grain,
         "summary_date": day,
+        "ad_product": ad_product,
         "currency_code": currency,
         "spend": amounts[0],
         "sales": amounts[1],
@@ -75,15 +83,30 @@ def test_each_currency_is_a_row_of_its_own() -> None:
     ]
 
 
+def test_each_ad_product_is_a_row_of_its_own() -> None:
+    """Its hours are null where Amazon serves none, though the day's hours are loaded; Sponsored Products have a row in any case."""
+    rows = summarize_days([window(DAY, 1, 1)], [total("5", "9", ad_product=SB)], "USD")
+    assert [(SB, Decimal(5), None), (SP, Decimal(0), Decimal(0))] == [
+        (row["ad_product"], row["spend"], row["hourly_spend"]) for row in rows
+    ]
+
+
+ROWS = [
+    {"summary_date": DAY, "ad_product": SP, "orders": 2, "spend": Decimal(1), "sales": Decimal(10)},
+    {"summary_date": DAY, "ad_product": SB, "orders": 1, "spend": Decimal(3), "sales": Decimal(10)},
+    {"summary_date": NEXT, "ad_product": SP, "orders": None, "spend": None, "sales": None},
+]
+
+
 def test_ratios_of_many_days_are_those_of_their_sums() -> None:
     """Not the mean of the days' ratios; days without figures count for nothing."""
-    days = [
-        {"spend": Decimal(1), "sales": Decimal(10)},
-        {"spend": Decimal(3), "sales": Decimal(10)},
-        {"spend": None, "sales": None},
-    ]
-    assert recent_totals(days) == {"spend": 4, "sales": 20, "acos": Decimal("0.2"), "roas": 5}
-    assert recent_totals(days[2:]) == {"spend": None, "sales": None, "acos": None, "roas": None}
+    rows = [row | {"spend_difference": None, "sales_difference": None} for row in ROWS]
+    nothing = {"spend_difference": None, "sales_difference": None}
+    assert add_up(rows) == nothing | {"orders": 3, "spend": 4, "sales": 20, "acos": Decimal("0.2"), "roas": 5}
+    unknown = {"orders": None, "spend": None, "sales": None, "acos": None, "roas": None}
+    assert add_up(rows[2:]) == nothing | unknown
+    assert [SB, SP] == list(add_up_by(rows, "ad_product"))
+    assert [4, None] == [totals["spend"] for totals in add_up_by(rows, "summary_date").values()]
 
 
 def test_no_days_give_no_rows() -> None:

@@ -17,8 +17,8 @@ QUARANTINE_IS_SMALL = "quarantine_is_small"
 CLAIMS: Mapping[str, str] = {
     WINDOW_IS_FRESH: "No window of an active account has been due for longer than BIDBEACON_LATE_AFTER_HOURS.",
     ROWS_RECONCILE: (
-        "A day's spend and sales agree with those of the dataset that it is compared with, as far as Amazon promises it. Days that "
-        "were not asked for within six hours are not comparable, since Amazon goes on changing numbers."
+        "A day's spend and sales of each ad product agree with those of the dataset that it is compared with, as far as Amazon promises it. "
+        "Totals that were not asked for within six hours are not comparable, since Amazon goes on changing numbers."
     ),
     QUARANTINE_IS_SMALL: "Of no account more than one row in 500 is quarantined.",
 }
@@ -101,10 +101,11 @@ def _overdue_case(one: Overdue) -> Mapping[str, str]:
 
 @dataclass(frozen=True)
 class Difference:
-    """A day of an account whose totals differ between two datasets, and how far apart in time the two were asked for."""
+    """A day and ad product of an account whose totals differ between two datasets, and how far apart in time the two were asked for."""
 
     account_key: str
     window_date: date
+    ad_product: str
     spend: Decimal
     other_spend: Decimal
     sales: Decimal
@@ -141,7 +142,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """How many days are loaded in both datasets, and how many of these can be compared."""
+    """How many totals (one for each day and ad product of an account) both datasets have, and how many of these can be compared."""
 
     pairs: int
     comparable: int
@@ -159,8 +160,8 @@ def judge_reconciliation(
 
     Args:
         other: What the other dataset is called.
-        compared: How many days there are to compare.
-        differences: The comparable days that differ at all, worst first.
+        compared: How many totals there are to compare.
+        differences: The comparable totals that differ at all, worst first.
         reconciles: How the two have to compare.
         closeness: The largest share by which a dataset from another pipeline may differ.
     """
@@ -191,12 +192,12 @@ def judge_incomparable() -> Verdict:
     )
 
 
-def _compared(days: int, other: str, against: Sequence[Difference]) -> str:
-    if not days:
+def _compared(totals: int, other: str, against: Sequence[Difference]) -> str:
+    if not totals:
         return f"Not comparable yet with {other}."
     if against:
-        return f"{len(against):,} of {days:,} days that can be compared differ from {other}."
-    return f"{days:,} {_plural(days, 'day')} agree{'s' if days == 1 else ''} with {other}."
+        return f"{len(against):,} of {totals:,} totals by day and ad product differ from {other}."
+    return f"{totals:,} {_plural(totals, 'total')} by day and ad product agree{'s' if totals == 1 else ''} with {other}."
 
 
 def _not_comparable(days: int) -> str:
@@ -209,6 +210,7 @@ def _difference_case(one: Difference) -> Mapping[str, str]:
     return {
         "account": one.account_key,
         "day": str(one.window_date),
+        "ad product": one.ad_product,
         "spend": f"{one.spend:,f}",
         "spend there": f"{one.other_spend:,f}",
         "sales": f"{one.sales:,f}",

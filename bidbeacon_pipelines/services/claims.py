@@ -74,6 +74,7 @@ def _reconcile(connection: Connection, dataset: Dataset, hourly_difference: floa
         connection,
         dataset.name,
         other.name,
+        [product for product in dataset.ad_products if product in other.ad_products],
         longest_gap=LONGEST_GAP,
         most=_MOST_DIFFERENCES,
         only_above=dataset.reconciles == "not above",

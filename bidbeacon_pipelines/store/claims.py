@@ -1,5 +1,6 @@
 """SQL on what speaks against the claims about a dataset. What it counts is in `report_windows`, so that it costs no look at the rows."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -31,17 +32,22 @@ def list_overdue(connection: Connection, dataset: str, due_before: datetime) -> 
 # Quarantined rows are missing from a sum for a reason that is known: such a window is compared with nothing. Those without a
 # readable day may be any window's of their report.
 _UNDATED = "WITH undated AS (SELECT DISTINCT request_id, country_code FROM quarantined_rows WHERE window_date IS NULL)"
+# An ad product is compared where both windows have loaded it, and either has rows of it; each report was asked for at a time of its own.
 _PAIRS = """
-    SELECT a.account_key, w.window_date, coalesce(w.spend, 0) AS spend, coalesce(o.spend, 0) AS other_spend,
-           coalesce(w.sales, 0) AS sales, coalesce(o.sales, 0) AS other_sales,
-           greatest(w.data_as_of - o.data_as_of, o.data_as_of - w.data_as_of) AS gap,
+    SELECT a.account_key, w.window_date, p.ad_product, mine.spend, other.spend AS other_spend, mine.sales, other.sales AS other_sales,
+           greatest(mine.as_of - other.as_of, other.as_of - mine.as_of) AS gap,
            coalesce(w.quarantined_count, 0) + coalesce(o.quarantined_count, 0)
            + CAST(coalesce((w.loaded_by_request, w.country_code) IN (SELECT request_id, country_code FROM undated)
                         OR (o.loaded_by_request, o.country_code) IN (SELECT request_id, country_code FROM undated), false) AS integer) AS quarantined
       FROM report_windows w
       JOIN report_windows o USING (account_id, country_code, window_date)
       JOIN advertiser_accounts a USING (account_id, country_code)
-     WHERE w.dataset = :dataset AND o.dataset = :other AND w.load_count > 0 AND o.load_count > 0"""
+     CROSS JOIN unnest(CAST(:ad_products AS text[])) AS p(ad_product)
+     CROSS JOIN LATERAL jsonb_to_record(w.product_totals -> p.ad_product)
+                     AS mine(rows bigint, spend numeric, sales numeric, as_of timestamptz)
+     CROSS JOIN LATERAL jsonb_to_record(o.product_totals -> p.ad_product)
+                     AS other(rows bigint, spend numeric, sales numeric, as_of timestamptz)
+     WHERE w.dataset = :dataset AND o.dataset = :other AND w.load_count > 0 AND o.load_count > 0 AND mine.rows + other.rows > 0"""
 _COMPARABLE = "gap <= :longest_gap AND quarantined = 0"
 
 _COMPARISON = text(f"""
@@ -49,12 +55,12 @@ _COMPARISON = text(f"""
     SELECT count(*) AS pairs, count(*) FILTER (WHERE {_COMPARABLE}) AS comparable FROM ({_PAIRS}) pairs""")
 _DIFFERENCES = text(f"""
     {_UNDATED}
-    SELECT account_key, window_date, spend, other_spend, sales, other_sales, gap
+    SELECT account_key, window_date, ad_product, spend, other_spend, sales, other_sales, gap
       FROM ({_PAIRS}) pairs
      WHERE {_COMPARABLE} AND (spend <> other_spend OR sales <> other_sales)
        AND (NOT CAST(:only_above AS boolean) OR spend > other_spend OR sales > other_sales)
      ORDER BY greatest(abs(spend - other_spend) / nullif(greatest(spend, other_spend), 0),
-                       abs(sales - other_sales) / nullif(greatest(sales, other_sales), 0)) DESC, account_key, window_date
+                       abs(sales - other_sales) / nullif(greatest(sales, other_sales), 0)) DESC, account_key, window_date, ad_product
      LIMIT :most""")
 
 
@@ -62,17 +68,29 @@ def compare_totals(
     connection: Connection,
     dataset: str,
     other: str,
+    ad_products: Sequence[str],
     *,
     longest_gap: timedelta,
     most: int,
     only_above: bool = False,
 ) -> tuple[RowMapping, list[RowMapping]]:
-    """Compare the days of two datasets by their totals in the account's currency.
+    """Compare two datasets by the totals of each day and ad product, in the account's currency.
 
-    Gives how many days are loaded in both (pairs) and were asked for within the gap (comparable); and of these the days that differ,
-    or with `only_above` lie above the other's, `most` at most, those that differ most first: account_key, window_date, spend, other_spend, sales, other_sales, gap.
+    Args:
+        connection: where to look.
+        dataset: whose totals are compared.
+        other: with whose.
+        ad_products: those that both have.
+        longest_gap: how far apart their reports may have been asked for.
+        most: how many differences are returned at most, the largest first.
+        only_above: whether only totals above the other dataset's are differences.
+
+    Returns:
+        How many totals both have loaded (`pairs`) and can be compared (`comparable`); and the differences: account_key, window_date, ad_product,
+        spend, other_spend, sales, other_sales, gap.
     """
-    values: dict[str, Any] = {"dataset": dataset, "other": other, "longest_gap": longest_gap}
+    values: dict[str, Any] = {"dataset": dataset, "other": other, "ad_products": list(ad_products)}
+    values["longest_gap"] = longest_gap
     compared = connection.execute(_COMPARISON, values).mappings().one()
     values |= {"most": most, "only_above": only_above}
     return compared, list(connection.execute(_DIFFERENCES, values).mappings())

@@ -144,11 +144,25 @@ class WindowEnd:
     held_rows: int | None = None
 
 
-_END_LOADED = text("""
+def product_totals(data_as_of: str) -> str:
+    """Return what `report_windows.product_totals` becomes: the ad products of a report are replaced, and zero where it had no rows of theirs.
+
+    Args:
+        data_as_of: SQL for the new `as_of`; null keeps the old one.
+    """
+    return f"""product_totals || (
+               SELECT jsonb_object_agg(asked.ad_product, coalesce(product_totals -> asked.ad_product, '{{}}')
+                          || coalesce(CAST(:products AS jsonb) -> asked.ad_product, '{{"rows": 0, "spend": 0, "sales": 0}}')
+                          || jsonb_strip_nulls(jsonb_build_object('as_of', {data_as_of})))
+                 FROM unnest(CAST(:ad_products AS text[])) AS asked(ad_product))"""
+
+
+_END_LOADED = text(f"""
     UPDATE report_windows
        SET status = 'loaded', request_id = NULL, last_loaded_at = now(), data_as_of = :data_as_of, load_count = load_count + 1,
            loaded_by_request = :request_id,
            row_count = :rows, unresolved_count = :unresolved, spend = :spend, sales = :sales,
+           product_totals = {product_totals("CAST(:data_as_of AS timestamptz)")},
            next_refresh_at = :next, failure_reason = NULL, held_digest = NULL, held_rows = NULL, held_count = 0, wanted_by = NULL,
            quarantined_count = :bad + (
                SELECT count(*) FROM quarantined_rows q

@@ -209,12 +209,16 @@ def resolve_targets(connection: Connection, account: int) -> int:
 
 @dataclass(frozen=True)
 class WindowTotals:
-    """What a window holds, of all ad products; sums in the account's currency."""
+    """What a window holds, of all ad products; sums in the account's currency.
+
+    `products` is the JSON of an object that has rows, spend and sales of each ad product with rows.
+    """
 
     rows: int = 0
     unresolved: int = 0
     spend: Decimal = Decimal(0)
     sales: Decimal = Decimal(0)
+    products: str = "{}"
 
 
 def total_windows(
@@ -235,7 +239,12 @@ def _total(dataset: Dataset) -> TextClause:
         for name in ("spend", "sales")
     )
     return text(f"""
-        SELECT p.account, p.window_date, count(*) AS rows, {unresolved} AS unresolved, {spend} AS spend, {sales} AS sales
-          FROM unnest(CAST(:accounts AS int[]), CAST(:days AS date[]), CAST(:currencies AS text[])) AS w(account, window_date, currency)
-          JOIN {dataset.table} p USING (account, window_date)
-         GROUP BY p.account, p.window_date""")
+        WITH products AS (
+            SELECT p.account, p.window_date, p.ad_product, count(*) AS rows, {unresolved} AS unresolved, {spend} AS spend, {sales} AS sales
+              FROM unnest(CAST(:accounts AS int[]), CAST(:days AS date[]), CAST(:currencies AS text[])) AS w(account, window_date, currency)
+              JOIN {dataset.table} p USING (account, window_date)
+             GROUP BY p.account, p.window_date, p.ad_product)
+        SELECT account, window_date, CAST(sum(rows) AS bigint) AS rows, CAST(sum(unresolved) AS bigint) AS unresolved, sum(spend) AS spend,
+               sum(sales) AS sales,
+               CAST(jsonb_object_agg(ad_product, jsonb_build_object('rows', rows, 'spend', spend, 'sales', sales)) AS text) AS products
+          FROM products GROUP BY account, window_date""")

@@ -11,7 +11,7 @@ from datetime import date, datetime
 from sqlalchemy import Connection, text
 
 from bidbeacon_pipelines.store.accounts import Account
-from bidbeacon_pipelines.store.loads import ReportScope
+from bidbeacon_pipelines.store.loads import ReportScope, product_totals
 from bidbeacon_pipelines.store.merging import WindowTotals
 from bidbeacon_pipelines.store.staging import listed, staged_columns
 
@@ -189,9 +189,10 @@ def keep_rows(connection: Connection, kept: Sequence[tuple[int, date | None, str
 
 # A window whose counts changed is recorded in Dagster once more, as if this load were not recorded yet, and its day is summed up again.
 # The clock is read under `lock_summary`: what was summed up before that instant did not see these rows.
-_RECOUNT = text("""
+_RECOUNT = text(f"""
     UPDATE report_windows
        SET row_count = :rows, unresolved_count = :unresolved, spend = :spend, sales = :sales,
+           product_totals = {product_totals("NULL")},
            recorded_load_count = least(recorded_load_count, load_count - 1), replayed_at = clock_timestamp()
      WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset AND window_date = :day""")
 _FEWER_BAD = text("""

@@ -261,6 +261,7 @@ class ReportWindow(PipelinesBase):
     `request_id` is the request in flight for it, `last_request_id` that one or the last before it. `data_as_of` is when the loaded report was asked for: what happened later is not in it.
     `recorded_load_count` is up to which load Dagster knows: a run killed in between leaves it behind, and the next run records it.
     `held_*` describe a report that looked wrong (empty, or far too small) and waits for a second one that says the same.
+    `product_totals` has, for each ad product that was loaded, its rows, spend and sales (in the account's currency), and `as_of`: when its report was asked for.
     `replayed_at` is when quarantined rows were added to what it holds, last.
     """
 
@@ -284,6 +285,7 @@ class ReportWindow(PipelinesBase):
     unresolved_count: Mapped[int | None]
     spend: Mapped[Decimal | None] = mapped_column(TOTAL)
     sales: Mapped[Decimal | None] = mapped_column(TOTAL)
+    product_totals: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     failure_reason: Mapped[str | None]
     held_digest: Mapped[str | None]
     held_rows: Mapped[int | None]

@@ -3057,6 +3057,12 @@ def _create_pipeline_tables() -> None:
         sa.Column("unresolved_count", sa.BigInteger(), nullable=True),
         sa.Column("spend", sa.Numeric(precision=38, scale=6), nullable=True),
         sa.Column("sales", sa.Numeric(precision=38, scale=6), nullable=True),
+        sa.Column(
+            "product_totals",
+            postgresql.JSONB(astext_type=sa.Text()),
+            server_default=sa.text("'{}'"),
+            nullable=False,
+        ),
         sa.Column("failure_reason", sa.Text(), nullable=True),
         sa.Column("held_digest", sa.Text(), nullable=True),
         sa.Column("held_rows", sa.BigInteger(), nullable=True),

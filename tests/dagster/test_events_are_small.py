@@ -24,6 +24,9 @@ LOADED = """
            CASE dataset WHEN 'daily_targets' THEN :most - n ELSE :most / 2 END, CASE dataset WHEN 'daily_targets' THEN :most - n ELSE :most / 2 END
       FROM advertiser_accounts CROSS JOIN unnest(ARRAY['daily_targets', 'hourly_targets']) AS dataset CROSS JOIN generate_series(0, 120) AS n
      WHERE account_key = :key AND (dataset <> 'daily_targets' OR n % :every < :known)"""
+TOTALS = """
+    UPDATE report_windows SET product_totals = jsonb_build_object('SPONSORED_PRODUCTS',
+        jsonb_build_object('rows', row_count, 'spend', spend, 'sales', sales, 'as_of', data_as_of)) WHERE load_count > 0"""
 ROWS = """
     INSERT INTO daily_target_performance (account, window_date, row_key, ad_product, currency_code, campaign_id, ad_group_id,
                                           request_id, impressions, clicks, orders, sales, spend)
@@ -62,6 +65,7 @@ def add_loads(world: World, account: Account, *, every: int = 1, known: int = 1)
     """Store four months of windows as loaded, with the largest amounts; of `every` days only `known` have daily figures."""
     values = {"key": account.account_key, "newest": world.day(2), "every": every, "known": known}
     world.execute(LOADED, most=MOST, **values)
+    world.execute(TOTALS)
     world.execute(ROWS, key=account.account_key)
 
 

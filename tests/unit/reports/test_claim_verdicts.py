@@ -17,12 +17,13 @@ from bidbeacon_pipelines.reports.claims import (
 from bidbeacon_pipelines.reports.datasets import Reconciles
 
 DAY = date(2026, 3, 3)
+SP = "SPONSORED_PRODUCTS"
 
 
 def difference(other_spend: str, minutes: float) -> Difference:
     """Give a day with a spend of 100, and another one elsewhere, asked for so many minutes apart."""
     amounts = (Decimal(100), Decimal(other_spend), Decimal(7), Decimal(7))
-    return Difference("US.a", DAY, *amounts, timedelta(minutes=minutes))
+    return Difference("US.a", DAY, SP, *amounts, timedelta(minutes=minutes))
 
 
 @pytest.mark.parametrize(
@@ -63,7 +64,7 @@ def test_only_what_amazon_promises_is_claimed(
 ) -> None:
     """Hours may differ from their day by a threshold, search terms may lie below their targets as far as they like."""
     found = Difference(
-        "US.a", DAY, Decimal(spend), Decimal(100), Decimal(7), Decimal(7), timedelta(minutes=minutes)
+        "US.a", DAY, SP, Decimal(spend), Decimal(100), Decimal(7), Decimal(7), timedelta(minutes=minutes)
     )
     verdict = judge_reconciliation("other", Comparison(1, 1), [found], reconciles=reconciles, closeness=0.05)
     assert passed is verdict.passed
@@ -74,6 +75,7 @@ def test_a_difference_shows_both_amounts_exactly() -> None:
     """Nothing is rounded in what a person is to look into."""
     [case] = judge_reconciliation("other", Comparison(1, 1), [difference("100.000001", 0)]).cases
     assert (case["spend"], case["spend there"], case["off by"]) == ("100", "100.000001", "0.00%")
+    assert SP == case["ad product"]
 
 
 def test_nothing_comparable_is_no_failure_and_says_so() -> None:

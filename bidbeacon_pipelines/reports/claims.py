@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from bidbeacon_pipelines.reports.datasets import Reconciles
+from bidbeacon_pipelines.reports.fields import SHORT_NAMES
 
 WINDOW_IS_FRESH = "window_is_fresh"
 ROWS_RECONCILE = "rows_reconcile_with_daily_totals"
@@ -210,7 +211,7 @@ def _difference_case(one: Difference) -> Mapping[str, str]:
     return {
         "account": one.account_key,
         "day": str(one.window_date),
-        "ad product": one.ad_product,
+        "ad": SHORT_NAMES.get(one.ad_product, one.ad_product),
         "spend": f"{one.spend:,f}",
         "spend there": f"{one.other_spend:,f}",
         "sales": f"{one.sales:,f}",

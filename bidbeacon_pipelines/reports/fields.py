@@ -9,6 +9,8 @@ SPONSORED_DISPLAY = "SPONSORED_DISPLAY"
 AD_PRODUCTS = (SPONSORED_PRODUCTS, SPONSORED_BRANDS, SPONSORED_DISPLAY)
 """In the spelling of filters, exports and our tables; rows of reports say `Sponsored Products`."""
 
+SHORT_NAMES = {SPONSORED_PRODUCTS: "SP", SPONSORED_BRANDS: "SB", SPONSORED_DISPLAY: "SD"}
+
 DATE_FIELD = "date.value"
 HOUR_FIELD = "hour.value"
 COUNTRY_FIELD = "campaign.country"

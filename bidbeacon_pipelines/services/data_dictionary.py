@@ -6,10 +6,9 @@ from itertools import chain
 from bidbeacon_pipelines.reports.claims import RECONCILED
 from bidbeacon_pipelines.reports.datasets import ALL_DATASETS, Dataset
 from bidbeacon_pipelines.reports.derived import RATIOS, ratios_of
-from bidbeacon_pipelines.reports.fields import AD_PRODUCTS, Dimension, Metric
+from bidbeacon_pipelines.reports.fields import AD_PRODUCTS, SHORT_NAMES, Dimension, Metric
 from bidbeacon_pipelines.store.report_views import COMMON_COLUMNS, REPORT_VIEWS, ReportView, ViewColumn
 
-_SHORT = {"SPONSORED_PRODUCTS": "SP", "SPONSORED_BRANDS": "SB", "SPONSORED_DISPLAY": "SD"}
 _KINDS = {
     "id": "id, as text",
     "text": "text",
@@ -106,7 +105,7 @@ def _facts(dataset: Dataset) -> Iterator[tuple[str, str]]:
 
 def _history(dataset: Dataset) -> str:
     usual = f"{dataset.history_months} months" if dataset.history_months else f"{dataset.history_days} days"
-    shorter = "".join(f"; {_SHORT[product]}: {days} days" for product, days in dataset.history_of.items())
+    shorter = "".join(f"; {SHORT_NAMES[product]}: {days} days" for product, days in dataset.history_of.items())
     return f"{usual}{shorter}; Amazon serves nothing older"
 
 
@@ -130,7 +129,7 @@ def _column(dataset: Dataset, column: ViewColumn, source: Dimension | Metric | N
 
 
 def _products(ad_products: Sequence[str]) -> str:
-    return " ".join(_SHORT[one] for one in AD_PRODUCTS if one in ad_products)
+    return " ".join(SHORT_NAMES[one] for one in AD_PRODUCTS if one in ad_products)
 
 
 def _listed(numbers: Sequence[int]) -> str:

@@ -75,7 +75,7 @@ def test_a_difference_shows_both_amounts_exactly() -> None:
     """Nothing is rounded in what a person is to look into."""
     [case] = judge_reconciliation("other", Comparison(1, 1), [difference("100.000001", 0)]).cases
     assert (case["spend"], case["spend there"], case["off by"]) == ("100", "100.000001", "0.00%")
-    assert SP == case["ad product"]
+    assert "SP" == case["ad"]
 
 
 def test_nothing_comparable_is_no_failure_and_says_so() -> None:

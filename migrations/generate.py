@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -19,14 +20,21 @@ from typing import Any
 import psycopg
 from alembic.autogenerate import produce_migrations, render_python_code
 from alembic.migration import MigrationContext
+from psycopg import sql
 from sqlalchemy import MetaData, make_url, text
 
 from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
-from bidbeacon_pipelines.reports.datasets import ALL_DATASETS, DATASETS
+from bidbeacon_pipelines.reports.datasets import ALL_DATASETS, DATASETS, Dataset
 from bidbeacon_pipelines.store import dataset_tables  # noqa: F401 - it registers its tables
 from bidbeacon_pipelines.store.engine import make_engine
 from bidbeacon_pipelines.store.migrate import MIGRATIONS, list_revisions, upgrade
-from bidbeacon_pipelines.store.report_views import SCHEMA, create_statements, make_views, read_views
+from bidbeacon_pipelines.store.report_views import (
+    SCHEMA,
+    ReportView,
+    create_statements,
+    make_views,
+    read_views,
+)
 from bidbeacon_pipelines.store.restatements import (
     PERFORMANCE_ROWS_VIEW,
     WINDOW_RESTATEMENTS_VIEW,
@@ -102,20 +110,26 @@ def write_next(
     body = "\n".join([*dropped, _ops(url, SessionsBase.metadata, tables), *created])
     views = ""
     if re.search(r"create_table\(\s*['\"]\w+_performance['\"]", body):  # the view has a part for each dataset
-        views = f'\nPERFORMANCE_ROWS_VIEW = """{performance_rows_view({one.name: one for one in (*ALL_DATASETS, *DATASETS.values())}.values())}"""\n'
+        views = f'\nPERFORMANCE_ROWS_VIEW = """{performance_rows_view(_all_datasets())}"""\n'
         body += "\n    op.execute(PERFORMANCE_ROWS_VIEW)"
     head = f'"""{title}.\n\nRevision ID: {revision}\n"""\n{_IMPORTS}\nrevision = "{revision}"\ndown_revision = "{last}"\n'
     path.write_text(f"{head}{views}\n\ndef upgrade() -> None:\n{body}\n")
     return path
 
 
-def _view_changes(url: str) -> tuple[list[str], list[str]]:
+def _view_changes(url: str, tables: MetaData) -> tuple[list[str], list[str]]:
     """Return the calls that drop changed and superfluous views of schema `reports`, and those that create changed and new ones."""
-    stored, wanted = _read_views(url), _read_views(_create_from_models(url))
+    views = make_views(_all_datasets())
+    stored, wanted = _read_views(url), _read_wanted_views(url, tables, views)
     changed = {name for name in stored | wanted if stored.get(name) != wanted.get(name)}
     dropped = [f"DROP VIEW {SCHEMA}.{name}" for name in sorted(changed & stored.keys())]
-    created = chain.from_iterable(view.statements for view in REPORT_VIEWS if view.name in changed)
+    created = chain.from_iterable(view.statements for view in views if view.name in changed)
     return [_execute(one) for one in dropped], [_execute(one) for one in created]
+
+
+def _all_datasets() -> list[Dataset]:
+    """Return every dataset that has a table, those among them that were registered later."""
+    return list({one.name: one for one in (*ALL_DATASETS, *DATASETS.values())}.values())
 
 
 def _execute(statement: str) -> str:
@@ -131,22 +145,24 @@ def _read_views(url: str) -> dict[str, Any]:
         engine.dispose()
 
 
-def _create_from_models(url: str) -> str:
-    """Create a database beside this one, with the tables and views that the classes say; return its address."""
-    name = "wanted"
+def _read_wanted_views(url: str, tables: MetaData, views: Sequence[ReportView]) -> dict[str, Any]:
+    """Return the views as they are where the classes make tables and views, in a database beside this one."""
+    wanted = make_url(url).set(database=f"{make_url(url).database}_wanted")
+    statements = (performance_rows_view(_all_datasets()), WINDOW_RESTATEMENTS_VIEW, *create_statements(views))
     with psycopg.connect(url, autocommit=True) as administration:
-        administration.execute(f"CREATE DATABASE {name}")
-    wanted = make_url(url).set(database=name).render_as_string(hide_password=False)
-    engine = make_engine(wanted, pool_size=1)
-    try:
-        with engine.begin() as connection:
-            SessionsBase.metadata.create_all(connection)
-            PipelinesBase.metadata.create_all(connection)
-            for statement in create_statements():
-                connection.execute(text(statement))
-    finally:
-        engine.dispose()
-    return wanted
+        name = sql.Identifier(wanted.database or "")
+        administration.execute(sql.SQL("CREATE DATABASE {}").format(name))
+        engine = make_engine(wanted.render_as_string(hide_password=False), pool_size=1)
+        try:
+            with engine.begin() as connection:
+                SessionsBase.metadata.create_all(connection)
+                tables.create_all(connection)
+                for statement in statements:
+                    connection.execute(text(statement))
+                return read_views(connection)
+        finally:
+            engine.dispose()
+            administration.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
 
 
 def _squash(url: str) -> Path:

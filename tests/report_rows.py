@@ -7,7 +7,8 @@ from sqlalchemy import Connection, text
 
 from bidbeacon_pipelines.reports.datasets import ALL_DATASETS
 from bidbeacon_pipelines.reports.row_keys import row_key_of
-from bidbeacon_pipelines.store.dataset_tables import DATASET_TABLES
+from bidbeacon_pipelines.store import dataset_tables  # noqa: F401 - it registers its tables
+from bidbeacon_pipelines.store.base import PipelinesBase
 
 _DATASETS = {dataset.name: dataset for dataset in ALL_DATASETS}
 _USUAL = {"ad_product": "SPONSORED_PRODUCTS", "currency_code": "USD", "request_id": 1}
@@ -15,7 +16,7 @@ _USUAL = {"ad_product": "SPONSORED_PRODUCTS", "currency_code": "USD", "request_i
 
 def store_rows(connection: Connection, name: str, account_key: str, *rows: Mapping[str, Any]) -> None:
     """Store rows of a dataset; their dimensions and metrics are null, and what all rows have is usual, unless given. An hourly dataset needs its partition."""
-    dataset, table = _DATASETS[name], DATASET_TABLES[name]
+    dataset, table = _DATASETS[name], PipelinesBase.metadata.tables[_DATASETS[name].table]
     make_key = row_key_of(dataset)
     columns = ("currency_code", "ad_product", *(one.column for one in dataset.keys))
     account = text("SELECT id FROM advertiser_accounts WHERE account_key = :key")

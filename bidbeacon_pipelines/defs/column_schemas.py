@@ -1,18 +1,21 @@
 """What Dagster shows of an asset's columns, from the table that holds it."""
 
+from collections.abc import Iterable
+from typing import Any
+
 from dagster import MetadataValue, TableColumn, TableColumnConstraints, TableSchema, TableSchemaMetadataValue
-from sqlalchemy import Column, Table
+from sqlalchemy import Column
 from sqlalchemy.dialects import postgresql
 
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 
-def column_schema(table: Table) -> TableSchemaMetadataValue:
-    """Return the columns of a table with types and descriptions."""
-    return MetadataValue.table_schema(TableSchema(columns=[_column(one) for one in table.columns]))
+def column_schema(columns: Iterable[Any]) -> TableSchemaMetadataValue:
+    """Return the columns of a table (of SQLAlchemy) with types and descriptions."""
+    return MetadataValue.table_schema(TableSchema(columns=[_column(one) for one in columns]))
 
 
-def _column(column: "Column[object]") -> TableColumn:
+def _column(column: Column[Any]) -> TableColumn:
     kind = column.type.compile(dialect=_DIALECT).partition(" COLLATE")[0]
     return TableColumn(
         name=column.name,

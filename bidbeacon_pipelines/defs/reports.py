@@ -40,7 +40,7 @@ from bidbeacon_pipelines.services.refresh import refresh_account, step_requests
 from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.accounts import Account
-from bidbeacon_pipelines.store.dataset_tables import get_dataset_table
+from bidbeacon_pipelines.store.dataset_tables import columns_of
 from bidbeacon_pipelines.store.windows import LoadedWindow, list_loaded_windows, record_windows
 from bidbeacon_sessions import AccountRef
 from bidbeacon_sessions.dagster import session_metadata
@@ -63,7 +63,7 @@ def build_report_asset(dataset: Dataset) -> AssetsDefinition:
         ),
         metadata={
             "dagster/table_name": f"public.{dataset.table}",
-            "dagster/column_schema": column_schema(get_dataset_table(dataset)),
+            "dagster/column_schema": column_schema(columns_of(dataset)),
             "event_stream": MetadataValue.url(get_settings().stream_public_url),
             "refreshed": f"T+{', '.join(map(str, dataset.refresh_offsets))} days, in the account's time zone",
         },

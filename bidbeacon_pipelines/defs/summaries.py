@@ -7,7 +7,7 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any
 
 from dagster import (
     AssetExecutionContext,
@@ -26,7 +26,6 @@ from dagster import (
     op,
     sensor,
 )
-from sqlalchemy import Table
 
 from bidbeacon_pipelines.defs.column_schemas import column_schema
 from bidbeacon_pipelines.defs.materializations import (
@@ -64,7 +63,7 @@ _TABLE_BYTES = 1_600
     ),
     metadata={
         "dagster/table_name": "public.account_daily_summaries",
-        "dagster/column_schema": column_schema(cast("Table", AccountDailySummary.__table__)),
+        "dagster/column_schema": column_schema(AccountDailySummary.__table__.columns),
     },
 )
 def account_daily_summary(

@@ -15,7 +15,7 @@ from bidbeacon_pipelines.reports.datasets import ALL_DATASETS, Dataset
 from bidbeacon_pipelines.reports.derived import ATTRIBUTION, ATTRIBUTION_DAYS, Ratio, ratios_of
 from bidbeacon_pipelines.reports.fields import Dimension
 from bidbeacon_pipelines.store.base import PipelinesBase
-from bidbeacon_pipelines.store.dataset_tables import DATASET_TABLES
+from bidbeacon_pipelines.store.dataset_tables import columns_of
 from bidbeacon_pipelines.store.entity_tables import Ad, AdGroup, Campaign, Portfolio, Target
 from bidbeacon_pipelines.store.tables import AccountDailySummary
 
@@ -80,18 +80,18 @@ _LOCAL_HOUR = "CAST(extract(hour FROM t.hour_at AT TIME ZONE a.time_zone) AS int
 
 def make_view(dataset: Dataset) -> ReportView:
     """Return the view of a dataset."""
-    table = DATASET_TABLES[dataset.name]
+    named = {one.name for one in columns_of(dataset)}
     joined = "".join(
         f"\n  LEFT JOIN {entity} {alias} ON {alias}.account_id = a.account_id"
         f" AND {alias}.country_code = a.country_code AND {alias}.{key} = {reference}"
         for entity, alias, key, reference in _JOINS
-        if key == "portfolio_id" or key in table.columns
+        if key == "portfolio_id" or key in named
     )
     return ReportView(
         name=dataset.name,
         description=f"{dataset.title}. One row is one {dataset.entity}, {dataset.grain}, ad product and currency of an account.",
         columns=tuple(_columns(dataset)),
-        source=f"{table.name} t\n  JOIN advertiser_accounts a ON a.id = t.account{joined}",
+        source=f"{dataset.table} t\n  JOIN advertiser_accounts a ON a.id = t.account{joined}",
     )
 
 
@@ -113,7 +113,7 @@ _ACCOUNT = (
 
 
 def _columns(dataset: Dataset) -> Iterator[ViewColumn]:
-    comments = {one.name: one.comment for one in DATASET_TABLES[dataset.name].columns}
+    comments = {one.name: one.comment for one in columns_of(dataset)}
 
     def own(name: str) -> ViewColumn:
         return ViewColumn(name, f"t.{name}", comments[name])
@@ -233,13 +233,19 @@ _RESTATEMENTS = ReportView(
     source=f"window_restatements t{_OF_ACCOUNT}",
 )
 _ENTITIES: tuple[type[PipelinesBase], ...] = (Portfolio, Campaign, AdGroup, Ad, Target)
-REPORT_VIEWS = (
-    *(make_view(dataset) for dataset in ALL_DATASETS),
-    *(_make_entity_view(cast("Table", one.__table__)) for one in _ENTITIES),
-    _RESTATEMENTS,
-    _make_summary_view(cast("Table", AccountDailySummary.__table__)),
-)
-"""Every view of the schema, in the order in which they can be created."""
+
+
+def make_views(datasets: Iterable[Dataset]) -> tuple[ReportView, ...]:
+    """Return every view of the schema, in the order in which they can be created."""
+    return (
+        *map(make_view, datasets),
+        *(_make_entity_view(cast("Table", one.__table__)) for one in _ENTITIES),
+        _RESTATEMENTS,
+        _make_summary_view(cast("Table", AccountDailySummary.__table__)),
+    )
+
+
+REPORT_VIEWS = make_views(ALL_DATASETS)
 
 
 def create_statements(views: Iterable[ReportView] = REPORT_VIEWS) -> list[str]:

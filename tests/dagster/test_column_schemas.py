@@ -4,7 +4,8 @@ from dagster import AssetKey, TableSchema
 
 from bidbeacon_pipelines.definitions import defs
 from bidbeacon_pipelines.reports.datasets import DATASETS
-from bidbeacon_pipelines.store.dataset_tables import DATASET_TABLES
+from bidbeacon_pipelines.store import dataset_tables  # noqa: F401 - it registers its tables
+from bidbeacon_pipelines.store.base import PipelinesBase
 
 
 def schema_of(asset: str) -> TableSchema:
@@ -19,7 +20,7 @@ def test_datasets_show_the_registrys_columns() -> None:
     """Name, type and description of each, as in the database."""
     for dataset in DATASETS.values():
         columns = {one.name: one for one in schema_of(dataset.asset_name).columns}
-        assert list(columns) == [one.name for one in DATASET_TABLES[dataset.name].columns]
+        assert list(columns) == [one.name for one in PipelinesBase.metadata.tables[dataset.table].columns]
         for one in dataset.told:
             assert columns[one.column].description == one.description
         assert ("bigint", "numeric(20, 6)") == (columns["orders"].type, columns["sales"].type)

@@ -24,6 +24,7 @@ from bidbeacon_pipelines.store.base import PipelinesBase
 from bidbeacon_pipelines.store.dataset_tables import columns_of, make_dataset_table
 from bidbeacon_pipelines.store.engine import make_engine
 from bidbeacon_pipelines.store.migrate import MIGRATIONS, upgrade
+from bidbeacon_pipelines.store.report_views import read_views
 from migrations.generate import write_next
 from tests.dagster import sixth_dataset
 from tests.dagster.sixth_dataset import DAILY_MATCHED_TARGETS as SIXTH
@@ -62,7 +63,7 @@ def test_it_takes_less_than_40_lines() -> None:
 
 
 def test_its_migration_is_generated(empty_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`make migration` writes the table, its checks and indexes, and the view that all datasets are in."""
+    """`make migration` writes the table, its checks and indexes, the analysts' view with its comments, and the view that all datasets are in."""
     monkeypatch.setitem(datasets._REGISTRY, SIXTH.name, SIXTH)
     folder = tmp_path / "migrations"
     shutil.copytree(MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
@@ -74,8 +75,11 @@ def test_its_migration_is_generated(empty_url: str, tmp_path: Path, monkeypatch:
     assert [f"ix_{SIXTH.table}_unresolved"] == [index["name"] for index in found.get_indexes(SIXTH.table)]
     with engine.begin() as connection:
         view = connection.execute(text("SELECT pg_get_viewdef('performance_rows')")).scalar_one()
+        analysts = read_views(connection)[SIXTH.name]
     engine.dispose()
     assert SIXTH.table in view
+    described = {name: description for name, _, description in analysts["columns"]}
+    assert "What the target was matched with." == described["matched_target"]
 
 
 @pytest.mark.usefixtures("registered")

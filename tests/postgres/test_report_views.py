@@ -11,7 +11,8 @@ import pytest
 from sqlalchemy import Connection, Engine, text
 
 from bidbeacon_pipelines.reports.datasets import ALL_DATASETS
-from bidbeacon_pipelines.store.dataset_tables import DATASET_TABLES
+from bidbeacon_pipelines.store import dataset_tables  # noqa: F401 - it registers its tables
+from bidbeacon_pipelines.store.base import PipelinesBase
 from bidbeacon_pipelines.store.partitions import HOURLY_DATASETS, ensure_partitions
 from bidbeacon_pipelines.store.report_views import REPORT_VIEWS, create_statements, read_views
 from tests.postgres.load_world import add_account, run
@@ -179,5 +180,5 @@ def test_a_sum_reads_no_entities(connection: Connection, dataset: Any) -> None:
 def test_tables_are_described_by_the_registry() -> None:
     """A metric's comment is the registry's description."""
     for dataset in ALL_DATASETS:
-        table = DATASET_TABLES[dataset.name]
+        table = PipelinesBase.metadata.tables[dataset.table]
         assert all(metric.description in table.columns[metric.column].comment for metric in dataset.metrics)

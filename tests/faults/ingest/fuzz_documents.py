@@ -136,6 +136,7 @@ def _valid_row(rng: Random, dataset: Dataset, days: Sequence[date]) -> Pairs:
         "metric.impressions": Number(rng.randrange(5_000)),
         "metric.clicks": Number(rng.randrange(50)),
         "metric.purchases": rng.choice((Number("0"), Number("3"), None)),
+        "metric.unitsSold": Number(rng.randrange(9)),
         "metric.sales": rng.choice((Number("0"), Number("19.99"), Number("0.000001"), None)),
         "metric.totalCost": rng.choice(
             (Number(f"{rng.randrange(10**9)}.{rng.randrange(10**6):06d}"), Number("7"))

@@ -1,7 +1,7 @@
 """What a spoiled report comes to, told by other means than the product's: Python's json and gzip, and the rules of `fuzz_rules`.
 
 A row is good (it must be loaded), bad (it must be kept aside), or either: written so oddly that both are right, as long as what is loaded is what
-was written. So is a document: it must be loaded, it must be refused, or either. Only which target a text names is taken from the product.
+was written. So is a document: it must be loaded, it must be refused, or either.
 """
 
 import gzip
@@ -10,11 +10,10 @@ import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
-from bidbeacon_pipelines.ingest.targets import TargetIndex, placeholder_id
-from tests.faults.ingest.fuzz_documents import CAMPAIGN, GROUP, TARGETS, Document, Number
+from bidbeacon_pipelines.ingest.target_match import digest_of_target
+from tests.faults.ingest.fuzz_documents import CAMPAIGN, GROUP, Document, Number
 from tests.faults.ingest.fuzz_rules import (
     BAD,
     METRICS,
@@ -33,20 +32,19 @@ DEEPEST, LONGEST_ROW = 200, 1_040_000
 _STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 Key = tuple[Any, ...]
-"""Day, hour, ad, entity, detail, currency."""
+"""Day, hour, currency, and the dataset's dimensions."""
 Metrics = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a document: what is said of it, the fields at fault, all of it; key, metrics and names where it can be loaded."""
+    """One row of a document: what is said of it, the fields at fault, all of it; key and metrics where it can be loaded."""
 
     word: Word
     at_fault: frozenset[str]
     raw: Mapping[str, Any]
     key: Key = ()
     metrics: Metrics = ()
-    names: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,10 +65,9 @@ def target_columns(told: Mapping[str, Any]) -> dict[str, Any]:
         "negative": False,
         "bid": None,
     }
-    return {"keyword": None, "asin": None, "expression": None, **values, **told}
-
-
-_INDEX = TargetIndex(SimpleNamespace(**target_columns(told)) for told in TARGETS)
+    columns = {"keyword": None, "asin": None, "expression": None, **values, **told}
+    named = {name: columns[name] for name in ("keyword", "asin", "expression")}
+    return columns | {"match_digest": digest_of_target(columns["match_type"], **named)}
 
 
 def read(document: Document) -> Reading:
@@ -149,6 +146,7 @@ def _is_odd(text: str) -> bool:
 def _judge_of(document: Document) -> Callable[[Mapping[str, Any]], Row]:
     rules = rules_of(document.dataset.fields, document.days)
     hourly = "hour.value" in document.dataset.fields
+    dimensions = [one.field for one in document.dataset.keys]
 
     def judge(raw: Mapping[str, Any]) -> Row:
         country = as_country(raw.get("campaign.country"), own=COUNTRY)
@@ -169,8 +167,9 @@ def _judge_of(document: Document) -> Callable[[Mapping[str, Any]], Row]:
         if word is Word.BAD:
             return Row(word, at_fault, raw)
         values = {field: one.value for field, one in told.items()}
-        names = tuple(values[name] for name in NAMES)
-        return Row(word, at_fault, raw, _key(values), tuple(values[metric] for metric in METRICS), names)
+        time = values["date.value"], values.get("hour.value")
+        key = (*time, values["budgetCurrency.value"], *(values[name] for name in dimensions))
+        return Row(word, at_fault, raw, key, tuple(values[metric] for metric in METRICS))
 
     return judge
 
@@ -180,17 +179,6 @@ def _ruled(rule: Callable[[Any], Told], raw: Mapping[str, Any], field: str) -> T
     if field not in raw and field not in NAMES:
         return BAD
     return rule(raw.get(field))
-
-
-def _key(values: Mapping[str, Any]) -> Key:
-    entity, detail = values.get("advertisedProduct.id"), values.get("advertisedProduct.marketplace", "")
-    if entity is None:
-        named = values["target.value"], values["target.matchType"]
-        group = values["adGroup.id"]
-        entity = _INDEX.find(group, *named) or placeholder_id(values["campaign.id"], group, *named)
-        detail = values.get("searchTerm.value", "")
-    time = values["date.value"], values.get("hour.value")
-    return (*time, values["ad.id"], entity, detail, values["budgetCurrency.value"])
 
 
 def summed(rows: Sequence[Row]) -> dict[Key, Metrics]:

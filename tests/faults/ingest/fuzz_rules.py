@@ -16,8 +16,10 @@ from tests.hours_by_walking import hours_by_walking
 
 TIME_ZONE = "America/Los_Angeles"
 HIGHEST_COUNT, AMOUNT_LIMIT, MILLION, EXACT_FLOAT = 2**63 - 1, 10**14, 10**6, 2**53
-LONGEST_KEY_TEXT = 500
-METRICS = ("metric.impressions", "metric.clicks", "metric.purchases", "metric.sales", "metric.totalCost")
+METRICS = (
+    *("metric.impressions", "metric.clicks", "metric.purchases", "metric.unitsSold"),
+    *("metric.sales", "metric.totalCost"),
+)
 NAMES = ("campaign.name", "adGroup.name")
 
 _EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
@@ -85,13 +87,13 @@ def as_amount(value: Any) -> Told:
     return Told(Word.GOOD if _PLAIN.fullmatch(value) else Word.EITHER, abs(number) if number else Decimal(0))
 
 
-def as_text(value: Any, *, null: str | None = "", longest: int | None = None) -> Told:
-    """Judge a text: anything that PostgreSQL can hold; null is the empty one, or none."""
+def as_text(value: Any) -> Told:
+    """Judge a text: anything that PostgreSQL can hold, or null."""
     if value is None:
-        return Told(Word.GOOD, null)
+        return Told(Word.GOOD, None)
     if isinstance(value, Number) or not isinstance(value, str) or "\0" in value:
         return BAD
-    if any("\ud800" <= char <= "\udfff" for char in value) or (longest is not None and len(value) > longest):
+    if any("\ud800" <= char <= "\udfff" for char in value):
         return BAD
     return Told(Word.GOOD, value)
 
@@ -99,8 +101,15 @@ def as_text(value: Any, *, null: str | None = "", longest: int | None = None) ->
 def as_product(value: Any) -> Told:
     """Judge a product's id; an ad may have no product."""
     if value is None or value == "":
-        return Told(Word.GOOD, "")
+        return Told(Word.GOOD, value)
     return _matched(_PRODUCT, value)
+
+
+def as_marketplace(value: Any) -> Told:
+    """Judge a marketplace; the United Kingdom has two names."""
+    told = as_text(value)
+    is_uk = isinstance(value, str) and value.strip().upper() == "UK"
+    return told._replace(value="GB") if is_uk and told.word is Word.GOOD else told
 
 
 def as_currency(value: Any) -> Told:
@@ -217,10 +226,10 @@ def rules_of(fields: Collection[str], days: Collection[date]) -> Mapping[str, Ru
         "target.value": as_text,
         "target.matchType": as_text,
         "advertisedProduct.id": as_product,
-        "advertisedProduct.marketplace": partial(as_text, longest=LONGEST_KEY_TEXT),
-        "searchTerm.value": partial(as_text, longest=LONGEST_KEY_TEXT),
-        **dict.fromkeys(NAMES, partial(as_text, null=None)),
-        **dict.fromkeys(METRICS[:3], as_count),
-        **dict.fromkeys(METRICS[3:], as_amount),
+        "advertisedProduct.marketplace": as_marketplace,
+        "searchTerm.value": as_text,
+        **dict.fromkeys(NAMES, as_text),
+        **dict.fromkeys(METRICS[:4], as_count),
+        **dict.fromkeys(METRICS[4:], as_amount),
     }
     return {field: known[field] for field in fields if field in known}

@@ -121,11 +121,11 @@ class _Comparison:
             len(self._aside),
         ):
             yield f"expected {foreign} foreign and {len(self._aside)} quarantined rows, got: {result}"
-        for name, place in (("sales", 3), ("spend", 4)):
+        for name, place in (("sales", 4), ("spend", 5)):
             of_loaded = (
                 m[place]
                 for key, m in self._expected.items()
-                if key[0] in result.loaded and key[5] == CURRENCY
+                if key[0] in result.loaded and key[2] == CURRENCY
             )
             if sum((amount or Decimal(0) for amount in of_loaded), Decimal(0)) != getattr(result, name):
                 yield f"the {name} of the good rows is not what the load tells: {result}"
@@ -176,8 +176,8 @@ def _overfull(rows: Sequence[Row]) -> set[Key]:
     return {
         key
         for key, metrics in sums.items()
-        if any(value is not None and value > HIGHEST_COUNT for value in metrics[:3])
-        or any(value is not None and value >= AMOUNT_LIMIT for value in metrics[3:])
+        if any(value is not None and value > HIGHEST_COUNT for value in metrics[:4])
+        or any(value is not None and value >= AMOUNT_LIMIT for value in metrics[4:])
     }
 
 

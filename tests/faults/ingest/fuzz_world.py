@@ -10,13 +10,18 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, Engine, text
 
-from bidbeacon_pipelines.ingest.load import LoadResult, LoadRules, load_report
-from bidbeacon_pipelines.ingest.targets import TargetIndex
+from bidbeacon_pipelines.ingest.load import LoadResult, LoadRules, Waiting, load_report
 from bidbeacon_pipelines.reports.datasets import Dataset
-from bidbeacon_pipelines.store.entities import list_targets, merge_entities
-from bidbeacon_pipelines.store.performance import Scope, lock_rows
+from bidbeacon_pipelines.store.entities import merge_entities
+from bidbeacon_pipelines.store.loads import ReportScope, lock_rows
+from bidbeacon_pipelines.store.partitions import ensure_partitions
 from bidbeacon_pipelines.store.requests import insert_request
-from bidbeacon_pipelines.store.windows import attach_windows, create_windows, list_windows_of_request
+from bidbeacon_pipelines.store.windows import (
+    attach_windows,
+    create_windows,
+    list_windows_of_request,
+    want_windows,
+)
 from tests.faults.ingest.fuzz_documents import TARGETS, Document, packed
 from tests.faults.ingest.fuzz_oracle import Key, Metrics, target_columns
 from tests.faults.ingest.written_tables import TABLES, digest_tables
@@ -25,7 +30,7 @@ from tests.postgres.load_world import add_account
 AS_OF = datetime(2026, 12, 1, tzinfo=UTC)
 VACUUM_EVERY = 500
 SHOWN_FRAMES = 8
-Load = Callable[..., LoadResult]
+Load = Callable[..., Mapping[str, LoadResult]]
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,6 @@ class FuzzWorld:
         with engine.begin() as connection:
             self.account = add_account(connection)
             merge_entities(connection, self.account, "targets", list(map(target_columns, TARGETS)))
-            self._index = TargetIndex(list_targets(connection, self.account))
 
     def attempt(self, document: Document, load: Load = load_report) -> Attempt:
         """Load a document into an empty database, or over the rows it says were there; a load that fails is rolled back."""
@@ -84,13 +88,14 @@ class FuzzWorld:
 
     def rows(self, dataset: Dataset) -> dict[Key, Metrics]:
         """Give the stored rows by their keys."""
-        hour = "hour_at" if dataset.grain == "hour" else "CAST(NULL AS timestamptz)"
+        hour = "hour_at" if dataset.is_hourly else "CAST(NULL AS timestamptz)"
+        keys = [one.column for one in dataset.keys]
         found = self.query(
-            f"""SELECT window_date, {hour}, ad_id, entity_id, entity_detail, currency_code, impressions, clicks, orders, sales, spend
-                  FROM {dataset.table} WHERE dataset = :dataset""",
-            dataset=dataset.name,
+            f"""SELECT window_date, {hour}, currency_code, {", ".join(keys)}, impressions, clicks, orders, units, sales, spend
+                  FROM {dataset.table}"""
         )
-        rows = {tuple(row[:6]): tuple(row[6:]) for row in found}
+        split = 3 + len(keys)
+        rows = {tuple(row[:split]): tuple(row[split:]) for row in found}
         assert len(rows) == len(found), "two stored rows have one key"
         return rows
 
@@ -116,6 +121,7 @@ class FuzzWorld:
     def _request(self, document: Document, as_of: datetime) -> int:
         """Let the document's windows wait for a report."""
         name, days = document.dataset.name, document.days
+        ensure_partitions(self.engine, document.dataset, min(days), max(days))
         with self.engine.begin() as connection:
             connection.execute(
                 text(
@@ -125,7 +131,7 @@ class FuzzWorld:
             create_windows(connection, self.account, name, dict.fromkeys(days, AS_OF))
             request_id = insert_request(
                 connection,
-                self.account,
+                self.account.account_id,
                 name,
                 min(days),
                 max(days),
@@ -133,21 +139,25 @@ class FuzzWorld:
                 session_id=uuid4(),
                 created_at=as_of,
             )
-            attach_windows(connection, self.account, name, days, request_id)
+            want_windows(connection, self.account, name, days, uuid4())
+            attach_windows(connection, request_id, now=as_of)
         return request_id
 
     def _load(self, document: Document, request_id: int, paths: Sequence[Path], load: Load) -> LoadResult:
         with self.engine.begin() as connection:
             lock_rows(connection, self.account)
-            return load(
-                connection,
-                Scope(self.account, document.dataset.name, request_id, _as_of(connection, request_id)),
+            windows = list_windows_of_request(connection, request_id)[self.account.account_key]
+            days = document.days
+            scope = ReportScope(
                 document.dataset,
-                list_windows_of_request(connection, request_id)[self.account.account_key],
-                paths,
-                targets=self._index,
-                rules=_rules(document.bad_row_share),
+                request_id,
+                _as_of(connection, request_id),
+                ("SPONSORED_PRODUCTS",),
+                (min(days), max(days)),
             )
+            waiting = [Waiting(self.account, windows, _rules(document.bad_row_share))]
+            [result] = load(connection, scope, waiting, paths).values()
+            return result
 
 
 def _as_of(connection: Connection, request_id: int) -> datetime:

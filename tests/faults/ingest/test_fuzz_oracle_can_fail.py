@@ -1,6 +1,6 @@
 """The oracle of the fuzzed loads is no yes-man: whatever a load does wrong on purpose, it finds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -17,17 +17,18 @@ from tests.faults.ingest.fuzz_shrinking import shrunk
 from tests.faults.ingest.fuzz_verdict import find_fault
 from tests.faults.ingest.fuzz_world import FuzzWorld, Load
 
-ONE_ROW = "ctid = (SELECT ctid FROM performance_hourly WHERE spend > 0 ORDER BY hour_at, ad_id LIMIT 1)"
+KEY = "window_date, hour_at, row_key"
+ONE_ROW = f"({KEY}) = (SELECT {KEY} FROM hourly_target_performance WHERE spend > 0 ORDER BY {KEY} LIMIT 1)"
 BREAKAGES = {
-    "a row dropped": f"DELETE FROM performance_hourly WHERE {ONE_ROW}",
-    "a cent more": f"UPDATE performance_hourly SET spend = spend + 0.01 WHERE {ONE_ROW}",
-    "a millionth less": f"UPDATE performance_hourly SET spend = spend - 0.000001 WHERE {ONE_ROW}",
-    "no value for a number": f"UPDATE performance_hourly SET clicks = NULL WHERE {ONE_ROW}",
-    "another hour": f"UPDATE performance_hourly SET hour_at = hour_at + interval '15 minutes' WHERE {ONE_ROW}",
-    "another target": f"UPDATE performance_hourly SET entity_id = '1' WHERE {ONE_ROW}",
+    "a row dropped": f"DELETE FROM hourly_target_performance WHERE {ONE_ROW}",
+    "a cent more": f"UPDATE hourly_target_performance SET spend = spend + 0.01 WHERE {ONE_ROW}",
+    "a millionth less": f"UPDATE hourly_target_performance SET spend = spend - 0.000001 WHERE {ONE_ROW}",
+    "no value for a number": f"UPDATE hourly_target_performance SET clicks = NULL WHERE {ONE_ROW}",
+    "another hour": f"UPDATE hourly_target_performance SET hour_at = hour_at + interval '15 minutes' WHERE {ONE_ROW}",
+    "another target": f"UPDATE hourly_target_performance SET target_value = '1' WHERE {ONE_ROW}",
     "a bad row dropped": "DELETE FROM quarantined_rows",
     "a bad row's reason without its field": "UPDATE quarantined_rows SET reason = 'bad'",
-    "a bad row kept otherwise than it came": "UPDATE quarantined_rows SET raw = replace(raw, 'ad.id', 'id')",
+    "a bad row kept otherwise than it came": "UPDATE quarantined_rows SET raw = replace(raw, 'adGroup.id', 'id')",
     "a change not told": "DELETE FROM restatements WHERE id = (SELECT max(id) FROM restatements)",
     "a window's count": "UPDATE report_windows SET row_count = row_count + 1",
 }
@@ -54,7 +55,7 @@ def cut_document() -> Document:
 def loading_with(statement: str) -> Load:
     """Give a load that does something besides."""
 
-    def load(connection: Connection, *args: Any, **kwargs: Any) -> LoadResult:
+    def load(connection: Connection, *args: Any, **kwargs: Any) -> Mapping[str, LoadResult]:
         result = load_report(connection, *args, **kwargs)
         connection.execute(text(statement))
         return result
@@ -65,7 +66,7 @@ def loading_with(statement: str) -> Load:
 def raising(make: Callable[[], Exception]) -> Load:
     """Give a load that fails."""
 
-    def load(connection: Connection, *args: Any, **kwargs: Any) -> LoadResult:
+    def load(connection: Connection, *args: Any, **kwargs: Any) -> Mapping[str, LoadResult]:
         load_report(connection, *args, **kwargs)
         raise make()
 
@@ -113,9 +114,9 @@ def test_it_finds_a_report_refused_without_cause(world: FuzzWorld) -> None:
 def test_it_finds_a_broken_file_that_is_loaded(world: FuzzWorld) -> None:
     """Loading what comes before the fault is loading half a report."""
 
-    def load(connection: Connection, *args: Any, **kwargs: Any) -> LoadResult:
-        scope, dataset, windows, parts = args
-        return load_report(connection, scope, dataset, windows, parts[:1], **kwargs)
+    def load(connection: Connection, *args: Any, **kwargs: Any) -> Mapping[str, LoadResult]:
+        scope, waiting, parts = args
+        return load_report(connection, scope, waiting, parts[:1], **kwargs)
 
     found = find_fault(world, cut_document(), load)
     assert found is not None
@@ -126,9 +127,9 @@ def test_it_finds_a_broken_file_that_is_loaded(world: FuzzWorld) -> None:
 def test_it_finds_what_a_failed_load_leaves(world: FuzzWorld) -> None:
     """A transaction of its own outlives the one that is rolled back."""
 
-    def load(connection: Connection, *args: Any, **kwargs: Any) -> LoadResult:
+    def load(connection: Connection, *args: Any, **kwargs: Any) -> Mapping[str, LoadResult]:
         with world.engine.begin() as other:
-            other.execute(text(f"DELETE FROM performance_hourly WHERE {ONE_ROW}"))
+            other.execute(text(f"DELETE FROM hourly_target_performance WHERE {ONE_ROW}"))
         return load_report(connection, *args, **kwargs)
 
     found = find_fault(world, cut_document(), load)

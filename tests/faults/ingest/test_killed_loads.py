@@ -23,8 +23,8 @@ ROWS = 20_000
 KILLS = 16
 STATEMENTS = (
     "INSERT ON restatements",
-    "DELETE ON performance_hourly",
-    "INSERT ON performance_hourly",
+    "DELETE ON hourly_target_performance",
+    "INSERT ON hourly_target_performance",
     "INSERT ON quarantined_rows",
     "UPDATE ON report_windows",
     "UPDATE ON report_requests",

@@ -5,9 +5,10 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
+from bidbeacon_pipelines.reports.datasets import DATASETS
+
 TABLES = (
-    "performance_hourly",
-    "performance_daily",
+    *(dataset.table for dataset in DATASETS.values()),
     "restatements",
     "quarantined_rows",
     "report_loads",

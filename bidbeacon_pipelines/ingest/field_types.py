@@ -66,15 +66,16 @@ def as_count(value: object) -> int | None:
     raise FieldError(f"a whole number from 0 to {HIGHEST_COUNT} or null", value)
 
 
-def as_amount(value: object) -> Decimal | int | None:
-    """Accept an exact amount that numeric(20,6) holds, or null."""
+def as_amount(value: object) -> str | None:
+    """Accept an exact amount that numeric(20,6) holds, and return its digits; or null."""
     if value is None:
         return None
     if type(value) in _NUMBERS:
-        if _PLAIN_AMOUNT.match(str(value)):
-            return value  # type: ignore[return-value]  # one of the two
+        digits = str(value)
+        if _PLAIN_AMOUNT.match(digits):
+            return digits
         if isinstance(value, Decimal) and _is_amount(value):
-            return value.copy_abs()  # a zero may carry a minus sign
+            return f"{value.copy_abs():f}"  # a zero may carry a minus sign
     raise FieldError("an amount from 0 to below 10^14 with at most 6 decimals, or null", value)
 
 

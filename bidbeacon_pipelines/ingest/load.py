@@ -5,7 +5,7 @@ same: decode, check, stage, judge each window, merge those that take it.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -34,6 +34,7 @@ from bidbeacon_pipelines.reports.acceptance import (
     decide_load,
     judge_undated,
 )
+from bidbeacon_pipelines.reports.datasets import Dataset
 from bidbeacon_pipelines.reports.windows import local_date
 from bidbeacon_pipelines.store.accounts import Account, count_countries
 from bidbeacon_pipelines.store.entities import find_first_deliverable_day
@@ -46,13 +47,21 @@ from bidbeacon_pipelines.store.loads import (
     quarantine_rows,
     window_values,
 )
-from bidbeacon_pipelines.store.merging import MergeCounts, WindowTotals, merge_windows, total_windows
+from bidbeacon_pipelines.store.merging import (
+    MergeCounts,
+    WindowTotals,
+    keep_windows,
+    merge_windows,
+    total_windows,
+)
 from bidbeacon_pipelines.store.staging import (
     BadCause,
+    OverfullKey,
     StageWriter,
     WindowTally,
     digest_window,
     gather_rows,
+    head_of,
     list_bad_causes,
     open_stage,
     set_aside,
@@ -189,11 +198,11 @@ def _stage(connection: Connection, scope: ReportScope, check: RowCheck, parts: S
     with open_stage(connection, scope.dataset, stage_columns(scope.dataset)) as stage:
         for part in parts:
             _read_part(part, check, stage, counter)
-    overfull = gather_rows(connection, scope.dataset)
-    if overfull:
-        numbers = {row.row_number for row in overfull}
-        set_aside(connection, overfull, _find_texts(check, parts, numbers))
-        counter.bad.update(row.account for row in overfull)
+    if overfull := gather_rows(connection, scope.dataset):
+        by_head = {key.head: key for key in overfull}
+        for key, number, raw in _find_rows(scope.dataset, check, parts, by_head):
+            set_aside(connection, key, number, raw)
+            counter.bad[key.account] += 1
     return counter
 
 
@@ -203,7 +212,7 @@ def _read_part(part: Path, check: RowCheck, stage: StageWriter, counter: RowCoun
         for place, values in enumerate(batch.rows):
             checked = check(values)
             if isinstance(checked, str):
-                good.append(f"{checked}\t{counter.total + place}")
+                good.append(checked)
             elif isinstance(checked, BadRow):
                 number, raw = counter.total + place, batch.text_of(place)
                 stage.bad(number, checked.account, checked.window_date, checked.reason, raw)
@@ -214,15 +223,18 @@ def _read_part(part: Path, check: RowCheck, stage: StageWriter, counter: RowCoun
         counter.total += len(batch.rows)
 
 
-def _find_texts(check: RowCheck, parts: Sequence[Path], numbers: set[int]) -> dict[int, str]:
-    """Return the texts that rows came as, by their number."""
-    found, before = {}, 0
+def _find_rows(
+    dataset: Dataset, check: RowCheck, parts: Sequence[Path], keys: Mapping[str, OverfullKey]
+) -> Iterator[tuple[OverfullKey, int, str]]:
+    """Read the parts again, and yield the rows of some keys: the key, the row's number, and its text as it came."""
+    before = 0
     for part in parts:
         for batch in check.decoder.batches(part):
-            for number in numbers.intersection(range(before, before + len(batch.rows))):
-                found[number] = batch.text_of(number - before)
+            for place, values in enumerate(batch.rows):
+                line = check(values)
+                if isinstance(line, str) and (key := keys.get(head_of(dataset, line))):
+                    yield key, before + place, batch.text_of(place)
             before += len(batch.rows)
-    return found
 
 
 WindowKey = tuple[int, date]
@@ -254,6 +266,8 @@ class _Load:
         accepted = [
             (account, day) for account, day in windows if isinstance(self.verdicts[account.id, day], Accept)
         ]
+        if len(accepted) < len(windows):
+            keep_windows(self.connection, scope.values | window_values(accepted))
         values = scope.values | window_values(accepted)
         merged = merge_windows(self.connection, dataset, values)
         totals = total_windows(self.connection, dataset, values)

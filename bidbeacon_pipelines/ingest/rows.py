@@ -317,8 +317,8 @@ class RowCheck:
 
     @staticmethod
     def _hour_check(day: object, account: _FoundAccount) -> Check:
-        """Return the check of an hour: it is one, and the day has it, where the day can be read."""
-        known = parse_date(day) if isinstance(day, str) else None
+        """Return the check of an hour: it is one, and the day has it, where the day is one that was asked for."""
+        known = date.fromisoformat(day) if isinstance(day, str) and day in account.days else None
 
         def check(told: object) -> None:
             written = as_hour(told)

@@ -39,7 +39,7 @@ from bidbeacon_pipelines.store.quarantine import (
     release_rows,
     stage_held_rows,
 )
-from bidbeacon_pipelines.store.staging import gather_rows, open_stage
+from bidbeacon_pipelines.store.staging import gather_rows, head_of, open_stage
 from bidbeacon_pipelines.store.summaries import lock_summary
 from bidbeacon_sessions import SessionRecorder
 
@@ -167,11 +167,13 @@ def _check_again(check: RowCheck, row: RawRow) -> CheckedRow:
 def _stage(connection: Connection, account: Account, scope: ReportScope, checked: _Sorted) -> None:
     """Stage what is understood beside what its windows hold; what would add up to more than a column holds stays in quarantine."""
     with open_stage(connection, scope.dataset, stage_columns(scope.dataset)) as stage:
-        stage.good([f"{line}\t{number}" for number, (_, line) in checked.understood.items()])
+        stage.good([line for _, line in checked.understood.values()])
     stage_held_rows(connection, account, scope, checked.days)
-    for row in gather_rows(connection, scope.dataset):
-        del checked.understood[row.row_number]
-        checked.kept.append((row.row_number, row.window_date, row.reason))
+    overfull = {key.head: key for key in gather_rows(connection, scope.dataset)}
+    for number, (day, line) in list(checked.understood.items()):
+        if (key := overfull.get(head_of(scope.dataset, line))) is not None:
+            del checked.understood[number]
+            checked.kept.append((number, day, key.reason))
 
 
 def _merge(connection: Connection, account: Account, scope: ReportScope, days: Sequence[date]) -> None:

@@ -56,7 +56,7 @@ def _facts(dataset: Dataset) -> list[str]:
 def merge_windows(
     connection: Connection, dataset: Dataset, values: Mapping[str, Any]
 ) -> dict[int, MergeCounts]:
-    """Make the table say of some windows what the stage says; return what was done, by account.
+    """Make the table say of some windows what the stage says, which has rows of these only; return what was done, by account.
 
     Args:
         connection: the load's transaction.
@@ -64,7 +64,6 @@ def merge_windows(
         values: bound values: `accounts` and `days` of the windows that take the report, its `ad_products`, `request_id` and `data_as_of`, and
             the `dataset`'s name.
     """
-    connection.execute(_LEAVE_OUT, values)
     vanished = _counted(connection, _vanish(dataset), values)
     connection.execute(_forget_unchanged(dataset), values)
     restated = _counted(connection, _restate(dataset), values)
@@ -85,9 +84,16 @@ def _counted(connection: Connection, statement: TextClause, values: Mapping[str,
     return {row.account: row.rows for row in connection.execute(statement, values)}
 
 
-_LEAVE_OUT = text(f"""
-    DELETE FROM report_rows r
-     WHERE NOT EXISTS (SELECT FROM {WINDOWS} WHERE w.account = r.account AND w.window_date = r.window_date)""")
+def keep_windows(connection: Connection, values: Mapping[str, Any]) -> None:
+    """Leave on the stage only the rows of some windows: their `accounts` and `days`."""
+    connection.execute(
+        text(f"""
+            DELETE FROM report_rows r
+             WHERE NOT EXISTS (SELECT FROM {WINDOWS} WHERE w.account = r.account AND w.window_date = r.window_date)"""),
+        values,
+    )
+
+
 _COUNT = text("SELECT account, count(*) AS rows FROM report_rows GROUP BY account")
 
 # A window that was never loaded has no `data_as_of`, so its first load restates nothing.

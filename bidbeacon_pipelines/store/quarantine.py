@@ -150,8 +150,8 @@ def stage_held_rows(
     columns = listed(staged_columns(scope.dataset))
     connection.execute(
         text(f"""
-            INSERT INTO report_rows ({columns})
-            SELECT {columns} FROM {scope.dataset.table}
+            INSERT INTO report_rows ({columns}, read_rows)
+            SELECT {columns}, 0 FROM {scope.dataset.table}
              WHERE account = :account AND window_date = ANY(:days) AND ad_product = ANY(:ad_products)"""),
         scope.values | {"account": account.id, "days": list(days)},
     )

@@ -7,9 +7,10 @@ came, `account` null where their country can't be read. Rows of one key are summ
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date
 from decimal import Decimal
-from typing import Any, Final
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any, Final
 
 from sqlalchemy import Connection, text
 from sqlalchemy.dialects import postgresql
@@ -21,8 +22,10 @@ from bidbeacon_sessions.progress import note_progress
 MOST: Final = {"count": Decimal(2**63 - 1), "amount": Decimal("99999999999999.999999")}
 """What bigint and numeric(20, 6) hold."""
 WINDOWS: Final = "unnest(CAST(:accounts AS int[]), CAST(:days AS date[])) AS w(account, window_date)"
-_WORK_MEMORY: Final = "64MB"
-"""Of the load's transaction: 100,000 rows are sorted and compared in it."""
+_SETTINGS: Final = {"work_mem": "64MB", "default_statistics_target": "10"}
+"""Of the load's transaction: 100,000 rows are sorted and compared in this memory, and few of them are enough to know how many there are."""
+_MOST_BAD_BYTES: Final = 1 << 20
+_CHUNK_BYTES: Final = 1 << 16
 _NULL: Final = "\\N"
 _DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]
 _ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
@@ -51,25 +54,25 @@ def staged_columns(dataset: Dataset) -> list[str]:
 
 
 class StageWriter:
-    """Writes rows into the stage.
+    """Writes rows into the stage: good ones as they come, bad ones once all are there.
 
     Args:
         write: Takes lines of COPY.
-        columns: How many columns the lines of good rows have.
+        bad: Keeps lines of bad rows.
     """
 
-    def __init__(self, write: Callable[[bytes], object], columns: int) -> None:
+    def __init__(self, write: Callable[[bytes], object], bad: IO[bytes]) -> None:
         self._write = write
-        self._nothing = "\t".join([_NULL] * (columns - 2))
+        self._bad = bad
 
     def good(self, lines: Sequence[str]) -> None:
-        """Stage good rows: the lines of their columns, with the row's number behind."""
-        self._write("".join([f"{line}\t{_NULL}\t{_NULL}\n" for line in lines]).encode())
+        """Stage good rows: the lines of their columns."""
+        if lines:
+            self._write(("\n".join(lines) + "\n").encode())
 
     def bad(self, number: int, account: int | None, day: date | None, reason: str, raw: str) -> None:
         """Stage a row that can't be understood; `raw` is its text as it came."""
-        told = [_text(account), _text(day), self._nothing, str(number), _text(reason), _text(raw)]
-        self._write(("\t".join(told) + "\n").encode())
+        self._bad.write(("\t".join(map(_text, (account, day, number, reason, raw))) + "\n").encode())
 
 
 def _text(value: object) -> str:
@@ -85,51 +88,72 @@ def open_stage(connection: Connection, dataset: Dataset, columns: Sequence[str])
         dataset: what its rows are.
         columns: the columns of the lines of good rows: account and day first.
     """
-    connection.execute(text(f"SET LOCAL work_mem = '{_WORK_MEMORY}'"))
+    for setting, value in _SETTINGS.items():
+        connection.execute(text(f"SET LOCAL {setting} = '{value}'"))
     connection.execute(text("DROP TABLE IF EXISTS report_rows, report_bad"))
     connection.execute(text(_stage_table(dataset, columns)))
+    connection.execute(_BAD_TABLE)
+    with SpooledTemporaryFile(max_size=_MOST_BAD_BYTES) as bad:
+        with _copy_into(connection, f"report_rows ({listed(columns)})") as write:
+            yield StageWriter(write, bad)
+        bad.seek(0)
+        with _copy_into(connection, "report_bad") as write:
+            while chunk := bad.read(_CHUNK_BYTES):
+                write(chunk)
+
+
+@contextmanager
+def _copy_into(connection: Connection, target: str) -> Iterator[Callable[[bytes], object]]:
+    """Yield the function that copies lines into a table; they are there when the block ends."""
     driver = connection.connection.driver_connection
     assert driver is not None, "an open SQLAlchemy connection has a driver's"  # noqa: S101 - for the type checker
-    statement = f"COPY report_rows ({listed([*columns, 'row_number', 'reason', 'raw'])}) FROM STDIN"
-    with driver.cursor() as cursor, cursor.copy(statement) as copy:
+    with driver.cursor() as cursor, cursor.copy(f"COPY {target} FROM STDIN") as copy:
 
         def write(lines: bytes) -> None:
             copy.write(lines)
             note_progress()
 
-        yield StageWriter(write, len(columns))
-    connection.execute(_BAD)
+        yield write
 
 
 def _stage_table(dataset: Dataset, columns: Sequence[str]) -> str:
     types = {column.name: column.type.compile(_DIALECT) for column in columns_of(dataset)}
     told = ", ".join(f"{column} {types[column]}" for column in columns)
-    return f"""CREATE TEMP TABLE report_rows ({told}, row_number bigint, reason text, raw text, read_rows bigint DEFAULT 1)
-               ON COMMIT DROP"""
+    return f"CREATE TEMP TABLE report_rows ({told}, read_rows bigint DEFAULT 1) ON COMMIT DROP"
 
 
-_BAD = text("""
-    CREATE TEMP TABLE report_bad ON COMMIT DROP AS
-    SELECT account, window_date, row_number, reason, raw FROM report_rows WHERE reason IS NOT NULL""")
+_BAD_TABLE = text("""
+    CREATE TEMP TABLE report_bad (account int, window_date date, row_number bigint, reason text, raw text) ON COMMIT DROP""")
 
 
 @dataclass(frozen=True)
-class OverfullRow:
-    """A row of a key whose rows add up to more than a column holds: `reason` names the metrics."""
+class OverfullKey:
+    """A key whose rows add up to more than a column holds: `reason` names the metrics.
 
-    row_number: int
+    Attributes:
+        head: What the lines of its rows begin with.
+        account: Its account.
+        window_date: Its day.
+    """
+
+    head: str
     account: int
     window_date: date
     reason: str
 
 
-def gather_rows(connection: Connection, dataset: Dataset) -> list[OverfullRow]:
-    """Take the bad rows from among the good ones, and sum the rows of one key; null means "no value" and adds nothing.
+def head_of(dataset: Dataset, line: str) -> str:
+    """Return what tells the row of a line apart."""
+    columns = len(key_of(dataset))
+    return "\t".join(line.split("\t", columns)[:columns])
+
+
+def gather_rows(connection: Connection, dataset: Dataset) -> list[OverfullKey]:
+    """Sum the rows of one key; null means "no value" and adds nothing.
 
     Returns:
-        The rows whose sum is more than a column holds, none of which is on the stage any more.
+        The keys whose sum is more than a column holds, whose rows of the report are not on the stage any more.
     """
-    connection.execute(text("DELETE FROM report_rows WHERE reason IS NOT NULL"))
     connection.execute(text("ANALYZE report_rows (account, window_date)"))
     connection.execute(text("DROP TABLE IF EXISTS report_twins"))
     key = listed(key_of(dataset))
@@ -144,21 +168,27 @@ def gather_rows(connection: Connection, dataset: Dataset) -> list[OverfullRow]:
     return overfull
 
 
-def _take_overfull_rows(connection: Connection, dataset: Dataset) -> list[OverfullRow]:
+def _take_overfull_rows(connection: Connection, dataset: Dataset) -> list[OverfullKey]:
     sums = ", ".join(f"sum({one.column}) AS {one.column}" for one in dataset.metrics)
     too_much = " OR ".join(f"sum({one.column}) > {MOST[one.kind]}" for one in dataset.metrics)
     key = listed(key_of(dataset))
     rows = connection.execute(
         text(f"""
             WITH overfull AS (
-                SELECT {key}, {sums} FROM report_rows JOIN report_twins USING ({key}) GROUP BY {key} HAVING {too_much})
-            DELETE FROM report_rows r USING overfull o WHERE {same_key(dataset, "r", "o")} AND r.row_number IS NOT NULL
-            RETURNING r.row_number, r.account, r.window_date, {listed([one.column for one in dataset.metrics], "o")}""")
+                SELECT {key}, {sums} FROM report_rows JOIN report_twins USING ({key}) GROUP BY {key} HAVING {too_much}),
+            taken AS (DELETE FROM report_rows r USING overfull o WHERE {same_key(dataset, "r", "o")} AND r.read_rows > 0)
+            SELECT * FROM overfull""")
     )
     return [
-        OverfullRow(row["row_number"], row["account"], row["window_date"], _reason(dataset, row))
+        OverfullKey(_head(dataset, row), row["account"], row["window_date"], _reason(dataset, row))
         for row in rows.mappings()
     ]
+
+
+def _head(dataset: Dataset, row: Mapping[Any, Any]) -> str:
+    """Return what the lines of a key's rows begin with."""
+    hour = [row["hour_at"].astimezone(UTC).isoformat()] if dataset.is_hourly else []
+    return "\t".join([str(row["account"]), str(row["window_date"]), *hour, f"\\\\x{row['row_key'].hex()}"])
 
 
 def _reason(dataset: Dataset, sums: Mapping[Any, Any]) -> str:
@@ -183,19 +213,18 @@ def _sum(dataset: Dataset) -> str:
         SELECT {listed(key)}, {names}, {sums}, sum(read_rows) FROM gone GROUP BY {listed(key)}"""
 
 
-def set_aside(connection: Connection, rows: Sequence[OverfullRow], raw: Mapping[int, str]) -> None:
-    """Add rows to the bad ones, with their text as it came by their number."""
-    for row in rows:
-        connection.execute(
-            text("INSERT INTO report_bad VALUES (:account, :day, :number, :reason, :raw)"),
-            {
-                "account": row.account,
-                "day": row.window_date,
-                "number": row.row_number,
-                "reason": row.reason,
-                "raw": raw[row.row_number],
-            },
-        )
+def set_aside(connection: Connection, key: OverfullKey, row_number: int, raw: str) -> None:
+    """Add a row of an overfull key to the bad ones; `raw` is its text as it came."""
+    connection.execute(
+        text("INSERT INTO report_bad VALUES (:account, :day, :number, :reason, :raw)"),
+        {
+            "account": key.account,
+            "day": key.window_date,
+            "number": row_number,
+            "reason": key.reason,
+            "raw": raw,
+        },
+    )
 
 
 # A reason names each field at fault, what was expected and what came: its first fault without the value is the cause.

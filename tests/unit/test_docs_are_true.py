@@ -14,7 +14,7 @@ import typer.main
 from pydantic_settings import BaseSettings
 
 from bidbeacon_pipelines.cli import app
-from bidbeacon_pipelines.reports.datasets import DATASETS
+from bidbeacon_pipelines.reports.datasets import ALL_DATASETS
 from bidbeacon_pipelines.services.data_dictionary import make_dictionary
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
 from bidbeacon_sessions.catalogue import markdown_catalogue
@@ -61,7 +61,7 @@ def test_every_dataset_is_listed_with_its_asset() -> None:
         _text(PROJECT_ROOT / "docs" / "architecture.md"),
         re.MULTILINE,
     )
-    assert [(dataset.name, dataset.asset_name) for dataset in DATASETS.values()] == rows
+    assert [(dataset.name, dataset.asset_name) for dataset in ALL_DATASETS] == rows
 
 
 @each_document

@@ -25,6 +25,7 @@ from bidbeacon_pipelines.probe.expectations import Call, Refusal, ReportCheck
 from bidbeacon_pipelines.probe.leaves import Leaf, kind_of
 from bidbeacon_pipelines.probe.shapes import ENTITIES, Shape, fitting
 from bidbeacon_pipelines.recordings import Exchange
+from bidbeacon_pipelines.reports.fields import AD_PRODUCTS
 
 _TOO_MANY = 429
 _SHOWN = 5
@@ -224,7 +225,7 @@ def _of_report(evidence: Evidence, check: ReportCheck) -> Iterator[Finding]:
     yield from _of_rows(evidence, check.name, check.row_shape)
     if rows := evidence.rows(check.name):
         products = {str(get(row, "adProduct.value")).upper().replace(" ", "_") for row in rows}
-        others = sorted((products & set(contract.AD_PRODUCTS)) - set(check.ad_products))
+        others = sorted((products & set(AD_PRODUCTS)) - set(check.ad_products))
         yield _judged(check.name, "filter", [f"rows of {product} came" for product in others])
 
 

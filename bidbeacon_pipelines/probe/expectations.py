@@ -4,7 +4,7 @@ Datasets come from the registry; everything else is stated here and in `shapes`.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -16,6 +16,7 @@ from bidbeacon_pipelines.probe import shapes
 from bidbeacon_pipelines.probe.shapes import Shape
 from bidbeacon_pipelines.recordings import Exchange
 from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
+from bidbeacon_pipelines.reports.fields import AD_PRODUCTS, SHORT_NAMES
 
 FIELD_VARIANTS: Mapping[str, str] = {
     "campaign.country": "campaignCountry.value",
@@ -33,7 +34,6 @@ def find_variants(refusal: str) -> dict[str, str]:
 
 
 EXPORT_KINDS: tuple[ExportKind, ...] = ("campaigns", "adGroups", "ads", "targets")
-AD_PRODUCTS = ("SPONSORED_PRODUCTS", "SPONSORED_BRANDS", "SPONSORED_DISPLAY")
 LONGEST_ANSWER_SECONDS = 30.0
 LONGEST_REPORT = timedelta(minutes=20)
 REQUEST_ID_HEADERS = ("x-amz-rid", "x-amzn-requestid", "x-amz-request-id")
@@ -120,8 +120,13 @@ def report_checks() -> tuple[ReportCheck, ...]:
     return (*datasets, ReportCheck(MIXED, _COMMON, AD_PRODUCTS))
 
 
-def _checks_of(dataset: Dataset) -> tuple[ReportCheck, ...]:
-    return (ReportCheck(dataset.name, dataset.fields, dataset.ad_products),)
+def _checks_of(dataset: Dataset) -> Iterator[ReportCheck]:
+    """Yield one check for each report that a dataset is asked for in; each is named, so that a difference says which one it is."""
+    for report in dataset.reports:
+        products = (
+            [SHORT_NAMES[product] for product in report.ad_products] if len(dataset.reports) > 1 else []
+        )
+        yield ReportCheck(" ".join([dataset.name, *products]), report.fields, report.ad_products)
 
 
 @dataclass(frozen=True)

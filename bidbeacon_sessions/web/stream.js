@@ -53,6 +53,7 @@ export class Stream {
     window.addEventListener("online", this.onOnline);
     window.addEventListener("offline", this.onOffline);
     document.addEventListener("visibilitychange", this.onVisibility);
+    if (document.hidden) this.rest(); // opened in the background
   }
 
   async start() {

@@ -78,3 +78,19 @@ def test_a_tab_that_was_hidden_for_a_moment_stays_connected(
     page.clock.fast_forward(21_000)
     expect(page.locator("#pill-text")).to_have_text("Live")
     assert [] == sockets
+
+
+def test_a_tab_opened_in_the_background_disconnects_too(
+    page: Page, base_url: str, session_store: SessionStore, wait_until: Callable[..., None]
+) -> None:
+    """It was never seen, so no event says that it is hidden."""
+    page.clock.install()
+    page.add_init_script("Object.defineProperty(document, 'hidden', { configurable: true, get: () => true })")
+    page.goto(base_url)
+    expect(page.locator("#pill-text")).to_have_text("Live")
+    page.clock.fast_forward(31_000)
+    wait_until(lambda: 0 == open_streams(base_url))
+    with with_job_session("unseen", store=session_store):
+        pass
+    page.evaluate(HIDE, False)
+    expect(page.locator(".session .job")).to_have_text(["unseen"])

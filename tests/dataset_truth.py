@@ -103,7 +103,7 @@ class Question:
             "target_value": row.get("targetValue"),
             "match_type": row.get("targetMatchType"),
             "search_term": row["searchTerm"],
-            "matched_target": row["searchTerm"],
+            "matched_target": None,  # Amazon reports it for Sponsored Display only
         }
         key: list[Any] = [*(told[one.column] for one in self.dataset.keys), currency]
         if self.dataset.names_targets:

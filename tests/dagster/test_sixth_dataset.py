@@ -52,9 +52,9 @@ def registered(monkeypatch: pytest.MonkeyPatch, engine: Engine) -> Iterator[None
 
 
 def question_about(world: World, account: Account, ago: int = 3) -> Question:
-    """Ask about a day of an account with entities; what rows were matched with is told in the sandbox's truth as search terms are."""
+    """Ask about a day of an account with entities; the rows of Sponsored Products do not say what they were matched with."""
     assert world.run_job("sync_ad_entities", account).success
-    return Question(world.engine, world.sandbox.url, account, SIXTH, world.day(ago), grain="search_term")
+    return Question(world.engine, world.sandbox.url, account, SIXTH, world.day(ago), grain="target")
 
 
 def test_it_takes_less_than_40_lines() -> None:

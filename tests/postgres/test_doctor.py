@@ -51,6 +51,7 @@ GIB = 2**30
 def account(key: str, *, needs_person: str | None = None, enabled: bool = True) -> Account:
     """Make an account."""
     return Account(
+        id=1,
         account_id=f"amzn1.{key}",
         country_code="US",
         account_key=key,

@@ -14,12 +14,12 @@ from tests.postgres.load_world import DAY, LoadWorld, Raw, report_row
 
 DAYS = [DAY, DAY + timedelta(days=1)]
 NOT_WAITED_FOR = DAY + timedelta(days=2)
-_ADS = st.integers(1, 5)
+_CAMPAIGNS = st.integers(1, 5)
 
 
 @st.composite
 def rows(draw: st.DrawFn) -> Raw:
-    """Return a row that is good, bad, of another country, product or day, or of no day at all; few ads, so keys repeat."""
+    """Return a row that is good, bad, of another country, product or day, or of no day at all; few campaigns, so keys repeat."""
     changes: list[Raw] = [
         {},
         {},
@@ -32,10 +32,10 @@ def rows(draw: st.DrawFn) -> Raw:
         {"date.value": str(NOT_WAITED_FOR), "metric.clicks": -1},
         {"campaign.country": "CA", "metric.clicks": -1},
         {"campaign.country": False},
-        {"adProduct.value": "Sponsored Brands", "ad.id": None},
+        {"adProduct.value": "Sponsored Brands", "adGroup.id": None},
         {"adProduct.value": "Sponsored Dreams"},
     ]
-    row = report_row(day=draw(st.sampled_from(DAYS))) | {"ad.id": draw(_ADS)}
+    row = report_row(day=draw(st.sampled_from(DAYS))) | {"campaign.id": draw(_CAMPAIGNS)}
     return row | draw(st.sampled_from(changes))
 
 
@@ -65,7 +65,7 @@ def expected_counts(report: Sequence[Raw], loaded: Sequence[date]) -> dict[str, 
     """Count a report's rows without the load, given the days that it was loaded into."""
     good = [row for row in report if is_good(row)]
     taken = [row for row in good if date.fromisoformat(row["date.value"]) in loaded]
-    keys = Counter((row["date.value"], row["ad.id"]) for row in taken)
+    keys = Counter((row["date.value"], row["campaign.id"]) for row in taken)
     others = sum(map(is_of_others, report))
     return {
         "rows_read": len(report),

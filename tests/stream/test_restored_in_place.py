@@ -1,5 +1,6 @@
 """A dump that is restored into the database it came from, with pg_dump and pg_restore: same cluster, same database, older log."""
 
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -47,12 +48,18 @@ def all_is_published(store: SessionStore) -> bool:
         return not is_due(connection)
 
 
+KEY_OF_A_PARTITION = re.compile(r"error: could not execute query: ERROR:  cannot drop inherited constraint")
+"""`pg_restore --clean` drops keys one by one before their tables, which PostgreSQL refuses for partitions; their tables go all the same."""
+
+
 def run(program: str, *arguments: str) -> None:
-    """Run one of PostgreSQL's programs; fail with what it printed."""
+    """Run one of PostgreSQL's programs; fail with what it printed, but for errors that its manual lets one ignore."""
     done = subprocess.run(
         [find_binaries() / program, *arguments], capture_output=True, text=True, timeout=60, check=False
     )
-    assert 0 == done.returncode, done.stderr
+    errors = done.stderr.count("error: could not execute query")
+    assert errors == len(KEY_OF_A_PARTITION.findall(done.stderr)), done.stderr
+    assert errors or 0 == done.returncode, done.stderr
 
 
 @pytest.fixture
@@ -71,7 +78,7 @@ def restore(database_url: str) -> Callable[..., None]:
     """Restore a dump into the database it came from, with further options of pg_restore."""
 
     def from_file(file: Path, *options: str) -> None:
-        run("pg_restore", *options, "--exit-on-error", f"--dbname={database_url}", str(file))
+        run("pg_restore", *options, f"--dbname={database_url}", str(file))
 
     return from_file
 
@@ -153,7 +160,7 @@ def test_a_step_in_the_middle_of_a_restore_is_not_the_last_word(
     file = dump()
 
     with session_store.begin() as connection:
-        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("DROP SCHEMA public, reports CASCADE"))
         connection.execute(text("CREATE SCHEMA public"))
     restore(file, "--section=pre-data")
     restore(file, "--section=data", "--table=session_change_cursor")

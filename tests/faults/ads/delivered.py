@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from itertools import chain
 from typing import Any
@@ -17,21 +17,21 @@ from bidbeacon_pipelines.sandbox.entities import Catalog
 from bidbeacon_pipelines.store.accounts import Account
 from tests.hours_by_walking import hours_by_walking
 
-COUNTS = ("metric.impressions", "metric.clicks", "metric.purchases")
+COUNTS = ("metric.impressions", "metric.clicks", "metric.purchases", "metric.unitsSold")
 AMOUNTS = ("metric.sales", "metric.totalCost")
 METRICS = (*COUNTS, *AMOUNTS)
-IDS = ("campaign.id", "adGroup.id", "ad.id")
+IDS = ("campaign.id", "adGroup.id")
 COUNTRY_FIELDS = ("campaign.country", "campaignCountry.value")
 ENTITY_FIELDS = {
     "target": ("target.value", "target.matchType"),
-    "product": ("advertisedProduct.id",),
+    "product": ("ad.id", "advertisedProduct.id"),
     "target and search term": ("target.value", "target.matchType", "searchTerm.value"),
 }
 MARKETPLACE_FIELDS = ("advertisedProduct.marketplace", "advertisedProductMarketplace.value")
 UNREADABLE = "?"
 
-Key = tuple[datetime | None, str, str, str, str]
-"""Hour, ad, target or product (what the row says of a target that nobody knows), marketplace or search term, currency."""
+Key = tuple[Any, ...]
+"""Hour, campaign, ad group, what the dataset tells rows apart by, the target (what the row says of one that nobody knows), currency."""
 Metrics = tuple[int | Decimal | None, ...]
 DayRows = Mapping[Key, Metrics]
 
@@ -144,7 +144,7 @@ class ReportReader:
         if not _is_understood(row, ENTITY_FIELDS[self.dataset.entity]) or hour is UNREADABLE:
             return None
         entity = self._entity(row)
-        return hour, str(row["ad.id"]), *entity, row["budgetCurrency.value"]
+        return hour, *(str(row[name]) for name in IDS), *entity, row["budgetCurrency.value"]
 
     def _hour(self, row: Mapping[str, Any], day: date) -> Any:
         if self.dataset.grain == "day":
@@ -153,12 +153,12 @@ class ReportReader:
         hours = hours_by_walking(day, self.account.time_zone)
         return hours[int(match[1])][0] if match and int(match[1]) in hours else UNREADABLE
 
-    def _entity(self, row: Mapping[str, Any]) -> tuple[str, str]:
+    def _entity(self, row: Mapping[str, Any]) -> tuple[str | None, ...]:
         if self.dataset.entity == "product":
             marketplace = next((row[name] for name in MARKETPLACE_FIELDS if name in row), None)
-            return row["advertisedProduct.id"] or "", marketplace or ""
-        target = self.targets.name(str(row["adGroup.id"]), row["target.matchType"], row["target.value"])
-        return target, row.get("searchTerm.value", "")
+            return str(row["ad.id"]), row["advertisedProduct.id"], {"UK": "GB"}.get(marketplace, marketplace)
+        told = row["target.matchType"], row["target.value"]
+        return *told, row.get("searchTerm.value"), self.targets.name(str(row["adGroup.id"]), *told)
 
     def read_truth(self, rows: Iterable[Mapping[str, Any]], day: date) -> DayRows:
         """Read the true rows of a day (`sandbox.truth.day_truth`) in the form of a delivered day."""
@@ -167,18 +167,19 @@ class ReportReader:
             hour = row["hour"]
             hour_at = None if hour is None else hours_by_walking(day, self.account.time_zone)[hour][0]
             amounts = (None if row[m] is None else Decimal(row[m]) for m in ("sales", "totalCost"))
-            metrics = (row["impressions"], row["clicks"], row["purchases"], *amounts)
-            key = (hour_at, row["adId"], *self._true_entity(row), self.account.currency_code)
+            metrics = (row["impressions"], row["clicks"], row["purchases"], row["unitsSold"], *amounts)
+            ids = row["campaignId"], row["adGroupId"]
+            key = (hour_at, *ids, *self._true_entity(row), self.account.currency_code)
             _add(found, key, metrics)
         return found
 
-    def _true_entity(self, row: Mapping[str, Any]) -> tuple[str, str]:
+    def _true_entity(self, row: Mapping[str, Any]) -> tuple[str | None, ...]:
         if self.dataset.entity == "product":
-            return row["advertisedProductId"], self.account.country_code
+            return row["adId"], row["advertisedProductId"], self.account.country_code
         told = (row["adGroupId"], row["targetMatchType"], row["targetValue"])
         name = self.targets.name(*told)
         assert name in {row["targetId"], unknown_name(*told)}
-        return name, row["searchTerm"] or ""
+        return *told[1:], row["searchTerm"], name
 
 
 def canonical(value: Any) -> str:
@@ -203,7 +204,7 @@ def _is_understood(row: Mapping[str, Any], entity_fields: Iterable[str]) -> bool
     return (
         all(name in row for name in (*IDS, *METRICS, *entity_fields))
         and re.match(r"[A-Z]{3}\Z", row.get("budgetCurrency.value", "")) is not None
-        and all(_is_id(row[name]) for name in IDS)
+        and all(_is_id(row[name]) for name in (*IDS, "ad.id") if name in IDS or name in entity_fields)
         and all(row[name] is None or _is_measure(row[name], int) for name in COUNTS)
         and all(row[name] is None or _is_measure(row[name], int, Decimal) for name in AMOUNTS)
     )

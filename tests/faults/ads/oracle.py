@@ -212,13 +212,23 @@ class Oracle:
 
     def _stored(self) -> dict[date, dict[Any, Any]]:
         stored: dict[date, dict[Any, Any]] = defaultdict(dict)
-        for row in self._rows(f"SELECT * FROM {self._dataset.table} WHERE {{}} AND dataset = :dataset"):
-            unknown = unknown_name(row["ad_group_id"], row["match_type"], row["target_value"])
-            entity = row["entity_id"] if row["resolved"] else unknown
-            metrics = tuple(row[name] for name in ("impressions", "clicks", "orders", "sales", "spend"))
-            key = (row.get("hour_at"), row["ad_id"], entity, row["entity_detail"], row["currency_code"])
+        rows = self._office.rows(
+            f"SELECT * FROM {self._dataset.table} WHERE account = :account", account=self._account.id
+        )
+        for row in rows:
+            metrics = tuple(
+                row[name] for name in ("impressions", "clicks", "orders", "units", "sales", "spend")
+            )
+            ids = row["campaign_id"], row["ad_group_id"]
+            key = (row.get("hour_at"), *ids, *self._entity(row), row["currency_code"])
             stored[row["window_date"]][key] = metrics
         return stored
+
+    def _entity(self, row: Mapping[str, Any]) -> tuple[str | None, ...]:
+        if self._dataset.entity == "product":
+            return row["ad_id"], row["product_id"], row["marketplace"]
+        told = row["match_type"], row["target_value"]
+        return *told, row.get("search_term"), row["target_id"] or unknown_name(row["ad_group_id"], *told)
 
     def _rows(self, statement: str) -> Sequence[Mapping[str, Any]]:
         mine = "account_id = :account_id AND country_code = :country_code"

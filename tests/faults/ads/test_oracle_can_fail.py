@@ -19,15 +19,15 @@ from tests.faults.ads.simulation import Simulation
 from tests.one_dataset import only_daily_targets
 
 ONE_ROW = "ctid = (SELECT ctid FROM {} LIMIT 1)"
-ONE = ONE_ROW.format("performance_daily WHERE spend > 0 AND resolved")
+ONE = ONE_ROW.format("daily_target_performance WHERE spend > 0 AND target_id IS NOT NULL")
 BREAKAGES = {
-    "a millionth of spend": f"UPDATE performance_daily SET spend = spend + 0.000001 WHERE {ONE}",
-    "no value for a number": f"UPDATE performance_daily SET sales = NULL WHERE {ONE}",
-    "a row gone": f"DELETE FROM performance_daily WHERE {ONE}",
-    "another target": f"UPDATE performance_daily SET entity_id = '1' WHERE {ONE}",
-    "a target forgotten": f"UPDATE performance_daily SET resolved = false WHERE {ONE}",
-    "another currency": f"UPDATE performance_daily SET currency_code = 'CHF' WHERE {ONE}",
-    "another day": f"UPDATE performance_daily SET window_date = window_date - 1000 WHERE {ONE}",
+    "a millionth of spend": f"UPDATE daily_target_performance SET spend = spend + 0.000001 WHERE {ONE}",
+    "no value for a number": f"UPDATE daily_target_performance SET sales = NULL WHERE {ONE}",
+    "a row gone": f"DELETE FROM daily_target_performance WHERE {ONE}",
+    "another target": f"UPDATE daily_target_performance SET target_id = '1' WHERE {ONE}",
+    "a target forgotten": f"UPDATE daily_target_performance SET target_id = NULL WHERE {ONE}",
+    "another currency": f"UPDATE daily_target_performance SET currency_code = 'CHF' WHERE {ONE}",
+    "another day": f"UPDATE daily_target_performance SET window_date = window_date - 1000 WHERE {ONE}",
     "a window's count": "UPDATE report_windows SET row_count = row_count + 1 WHERE load_count > 0",
     "a load's counts": f"UPDATE report_loads SET rows_loaded = rows_loaded - 1, rows_not_waited_for = rows_not_waited_for + 1 WHERE {ONE_ROW.format('report_loads')}",
     "a bad row gone": f"DELETE FROM quarantined_rows WHERE {ONE_ROW.format('quarantined_rows')}",
@@ -43,7 +43,7 @@ LEAVES, STAYS = date(2024, 3, 3), date(2024, 3, 20)
 NEVER_LOADED = """
     UPDATE report_windows SET status = 'missing', load_count = 0, last_loaded_at = NULL, data_as_of = NULL, next_refresh_at = NULL
      WHERE window_date = :day"""
-TABLES = ("performance_daily", "quarantined_rows", "report_windows", "report_loads")
+TABLES = ("daily_target_performance", "quarantined_rows", "report_windows", "report_loads")
 
 
 @contextmanager

@@ -92,7 +92,7 @@ class LoneFaultWorld(BenchWorld):
             fields=fields,
             start=day,
             end=day,
-            row_filter=ad_product_filter(DATASET.ad_products),
+            row_filter=ad_product_filter(DATASET.reports[0].ad_products),
         )
 
     def pass_time(self, looks_every: timedelta = timedelta(seconds=1)) -> float:

@@ -16,6 +16,7 @@ from bidbeacon_pipelines.defs.summaries import account_daily_summary, update_cha
 from bidbeacon_pipelines.reports.datasets import get_dataset
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_pipelines.store.accounts import Account
+from bidbeacon_pipelines.store.summaries import DAILY, HOURLY
 from tests.dagster.world import World
 
 ASSET_KEY = AssetKey("account_daily_summary")
@@ -37,6 +38,12 @@ def summaries(world: World) -> list[Any]:
     return world.rows("SELECT * FROM account_daily_summaries ORDER BY summary_date")
 
 
+def of_sponsored_products(world: World) -> Any:
+    """Return the only stored day of Sponsored Products."""
+    [row] = [row for row in summaries(world) if row["ad_product"] == "SPONSORED_PRODUCTS"]
+    return row
+
+
 def recorded(instance: DagsterInstance) -> list[tuple[str | None, dict[str, Any]]]:
     """Give partition and metadata of the summaries that Dagster knows of, oldest first."""
     records = instance.fetch_materializations(ASSET_KEY, limit=20, ascending=True).records
@@ -56,8 +63,8 @@ def test_loads_are_summed_up_by_one_run_for_all_accounts(stocked: World) -> None
     """The sensor sees loads, one run sums them up and records a partition for each account; then there is nothing left to do."""
     us, japan = stocked.account("US"), stocked.account("JP")
     assert tick(stocked) == "All loads are summed up."
-    load(stocked, us, 20, "daily_targets")
-    load(stocked, japan, 20, "daily_targets")
+    load(stocked, us, 20, DAILY)
+    load(stocked, japan, 20, DAILY)
     assert tick(stocked) == "run"
     assert stocked.run_job("update_summaries").success
     assert tick(stocked) == "All loads are summed up."
@@ -68,16 +75,16 @@ def test_loads_are_summed_up_by_one_run_for_all_accounts(stocked: World) -> None
     )
     session = stocked.one_session("sum-up-accounts")
     assert ["summary-updated"] * 2 == [action["type"] for action in session["actions"]]
-    load(stocked, us, 20, "daily_targets")
+    load(stocked, us, 20, DAILY)
     assert tick(stocked) == "run"
 
 
 def test_a_day_is_what_amazon_knows_to_the_last_digit(stocked: World) -> None:
     """Spend, sales and clicks are the sandbox's truth, the ratios follow from them, and the hours nearly add up to the day."""
     account = stocked.account("DE")
-    load(stocked, account, 9, "daily_targets", "hourly_targets")
+    load(stocked, account, 9, DAILY, HOURLY)
     stocked.run_job("update_summaries")
-    [row], true = summaries(stocked), stocked.true_sums(account, stocked.day(9))
+    row, true = of_sponsored_products(stocked), stocked.true_sums(account, stocked.day(9))
     assert (true.spend, true.sales, true.clicks, true.impressions) == (
         *(row["spend"], row["sales"], row["clicks"], row["impressions"]),
     )
@@ -94,14 +101,14 @@ def test_a_day_is_what_amazon_knows_to_the_last_digit(stocked: World) -> None:
 def test_a_day_of_hours_only_has_no_daily_figures(stocked: World) -> None:
     """What is not loaded is null, as are ratios and differences; the day is summed up again once it is."""
     account = stocked.account("DE")
-    load(stocked, account, 9, "hourly_targets")
+    load(stocked, account, 9, HOURLY)
     stocked.run_job("update_summaries")
-    [row] = summaries(stocked)
+    row = of_sponsored_products(stocked)
     assert row["hourly_spend"] > 0
     assert {None} == {row[name] for name in ("spend", "acos", "roas", "spend_difference", "daily_as_of")}
-    load(stocked, account, 9, "daily_targets")
+    load(stocked, account, 9, DAILY)
     stocked.run_job("update_summaries")
-    [row] = summaries(stocked)
+    row = of_sponsored_products(stocked)
     assert (row["daily_loads"], row["hourly_loads"]) == (1, 1)
     assert row["spend_difference"] == row["hourly_spend"] - row["spend"]
 
@@ -109,7 +116,7 @@ def test_a_day_of_hours_only_has_no_daily_figures(stocked: World) -> None:
 def test_materializing_sums_up_all_days_anew(stocked: World) -> None:
     """By hand, each day of the account is made again from its rows, and shown with a plot that is an SVG picture."""
     account = stocked.account()
-    load(stocked, account, 20, "daily_targets")
+    load(stocked, account, 20, DAILY)
     stocked.run_job("update_summaries")
     stocked.execute("UPDATE account_daily_summaries SET clicks = 0")
     result = materialize(
@@ -119,7 +126,7 @@ def test_materializing_sums_up_all_days_anew(stocked: World) -> None:
         partition_key=account.account_key,
     )
     assert result.success
-    assert stocked.true_sums(account, stocked.day(20)).clicks == summaries(stocked)[0]["clicks"]
+    assert stocked.true_sums(account, stocked.day(20)).clicks == of_sponsored_products(stocked)["clicks"]
     told = recorded(stocked.instance)[-1][1]
     assert told["session_status"] == "succeeded"
     assert str(stocked.day(20)) in told["newest_days"]

@@ -23,7 +23,7 @@ SOURCE = """window.WebSocket = class {
     readyState = 1;
     constructor() {
         window.source = this;
-        setTimeout(() => this.onopen?.());
+        setTimeout(() => navigator.onLine && this.onopen?.());
     }
     close() {}
     tell(event, data) {

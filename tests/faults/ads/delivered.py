@@ -1,42 +1,50 @@
 """What the sandbox delivered, read anew: rows of reports and of the truth, by rules of their own, not by the product's code.
 
-Written from Amazon's description: whose a row is, which rows can't be understood, how rows add up, and which target a row belongs to.
+Written from Amazon's description: whose a row is, which rows can't be understood, how rows add up, and which target a row belongs to. The
+registry says no more than which columns a dataset has, and of which field each is.
 """
 
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from itertools import chain
 from typing import Any
 
 from bidbeacon_pipelines.reports.datasets import Dataset
+from bidbeacon_pipelines.reports.fields import Dimension, Metric
 from bidbeacon_pipelines.sandbox.entities import Catalog
 from bidbeacon_pipelines.store.accounts import Account
 from tests.hours_by_walking import hours_by_walking
 
-COUNTS = ("metric.impressions", "metric.clicks", "metric.purchases", "metric.unitsSold")
-AMOUNTS = ("metric.sales", "metric.totalCost")
-METRICS = (*COUNTS, *AMOUNTS)
-IDS = ("campaign.id", "adGroup.id")
 COUNTRY_FIELDS = ("campaign.country", "campaignCountry.value")
-ENTITY_FIELDS = {
-    "target": ("target.value", "target.matchType"),
-    "product": ("ad.id", "advertisedProduct.id"),
-    "target and search term": ("target.value", "target.matchType", "searchTerm.value"),
+OTHER_NAMES = {
+    "advertisedProduct.marketplace": "advertisedProductMarketplace.value",
+    "placementClassification.value": "placement.value",
 }
-MARKETPLACE_FIELDS = ("advertisedProduct.marketplace", "advertisedProductMarketplace.value")
+"""Fields that Amazon has renamed."""
+PLACEMENTS = {
+    "Top of Search on-Amazon": "TOP_OF_SEARCH",
+    "Detail Page on-Amazon": "PRODUCT_PAGE",
+    "Other on-Amazon": "REST_OF_SEARCH",
+    "Off Amazon": "OFF_AMAZON",
+}
+"""One spelling of each placement that has two."""
 UNREADABLE = "?"
+AD_PRODUCT, CURRENCY = 1, 2
+"""Where a key has them."""
 
 Key = tuple[Any, ...]
-"""Hour, campaign, ad group, what the dataset tells rows apart by, the target (what the row says of one that nobody knows), currency."""
+"""Hour, ad product, currency, the dimensions that tell rows apart, and the target that is known by the row's texts, or None."""
 Metrics = tuple[int | Decimal | None, ...]
 DayRows = Mapping[Key, Metrics]
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}\Z", re.ASCII)
 _HOUR = re.compile(r"(?:\d{4}-\d{2}-\d{2}T)?(\d{1,2})(?::00:00)?\Z", re.ASCII)
+_CURRENCY = re.compile(r"[A-Z]{3}\Z")
+_PRODUCT_ID = re.compile(r"[A-Za-z0-9._-]*\Z")
 
 
 @dataclass(frozen=True)
@@ -65,25 +73,45 @@ class Delivery:
     good: int = 0
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What a report was asked for.
+
+    Attributes:
+        period: The first and the last day.
+        days: Those of them that waited for it.
+        ad_products: Whose rows.
+        fields: In the names of that day.
+    """
+
+    period: tuple[date, date]
+    days: Collection[date]
+    ad_products: Collection[str]
+    fields: Collection[str]
+
+
 class KnownTargets:
     """The targets that exports made on some days have between them, found by what a row says."""
 
-    def __init__(self, catalog: Catalog, exported_on: Iterable[date]) -> None:
-        targets = chain.from_iterable(catalog.exported_targets(day) for day in exported_on)
+    def __init__(self, catalogs: Iterable[Catalog], exported_on: Collection[date]) -> None:
+        targets = chain.from_iterable(
+            catalog.exported_targets(day) for catalog in catalogs for day in exported_on
+        )
         self._ids = {
             (target.ad_group.ad_group_id, target.report_match_type, target.report_value): target.target_id
             for target in targets
-            if target.ad_group is not None and not target.negative
+            if target.ad_group is not None
+            and not target.negative
+            and target.report_match_type not in {None, "THEME"}
         }
 
-    def name(self, ad_group_id: str, match_type: str, value: str) -> str:
-        """Give a target's id; where it isn't known, what `unknown_name` makes of the same texts."""
-        return self._ids.get((ad_group_id, match_type, value)) or unknown_name(ad_group_id, match_type, value)
+    def find(self, ad_group_id: Any, match_type: Any, value: Any) -> str | None:
+        """Return a target's id, given the texts of a row; None where it isn't known."""
+        return self._ids.get((ad_group_id, match_type, value))
 
 
-def unknown_name(ad_group_id: str, match_type: str, value: str) -> str:
-    """Give one text for a target that is known by what rows say of it only."""
-    return f"? {ad_group_id} {match_type} {value}"
+class _NotUnderstoodError(ValueError):
+    """A row can't be understood."""
 
 
 @dataclass(frozen=True)
@@ -102,13 +130,12 @@ class ReportReader:
     has_one_country: bool
     targets: KnownTargets
 
-    def read(self, texts: Iterable[str], period: tuple[date, date], asked: Collection[date]) -> Delivery:
+    def read(self, texts: Iterable[str], asked: Asked) -> Delivery:
         """Read the rows of a report as they were delivered; other countries, ad products and days are left out.
 
         Args:
             texts: each row as JSON, in the report's order.
-            period: the first and the last day that were asked for.
-            asked: the days that waited for the report.
+            asked: what the report was asked for.
         """
         delivery = Delivery()
         for number, text in enumerate(texts):
@@ -117,19 +144,23 @@ class ReportReader:
             country, day = self._country(row), _day(row.get("date.value"))
             if country == UNREADABLE:
                 delivery.bad.append(BadRow(number, None, canonical(row)))
-            elif country == self.account.country_code and _is_sponsored_products(row):
-                is_elsewhere = day is not None and day not in asked and period[0] <= day <= period[1]
+            elif country == self.account.country_code and _ad_product(row) in asked.ad_products:
+                is_elsewhere = (
+                    day is not None and day not in asked.days and asked.period[0] <= day <= asked.period[1]
+                )
                 if not is_elsewhere:
-                    self._take(delivery, number, row, day if day in asked else None)
+                    self._take(delivery, number, row, asked, day if day in asked.days else None)
         return delivery
 
-    def _take(self, delivery: Delivery, number: int, row: Mapping[str, Any], day: date | None) -> None:
-        key = None if day is None else self._key(row, day)
-        if day is None or key is None:
+    def _take(
+        self, delivery: Delivery, number: int, row: Mapping[str, Any], asked: Asked, day: date | None
+    ) -> None:
+        understood = None if day is None else self._understand(row, asked.fields, day)
+        if day is None or understood is None:
             delivery.bad.append(BadRow(number, day, canonical(row)))
         else:
             delivery.good += 1
-            _add(delivery.days.setdefault(day, {}), key, tuple(row[m] for m in METRICS))
+            _add(delivery.days.setdefault(day, {}), *understood)
 
     def _country(self, row: Mapping[str, Any]) -> str:
         told = next((row[name] for name in COUNTRY_FIELDS if name in row), None)
@@ -138,48 +169,79 @@ class ReportReader:
         readable = isinstance(told, str) and re.match(r"[A-Z]{2}\Z", told)
         return {"UK": "GB"}.get(told, told) if readable else UNREADABLE
 
-    def _key(self, row: Mapping[str, Any], day: date) -> Key | None:
-        """Give what tells a row from others; None where it can't be understood."""
-        hour = self._hour(row, day)
-        if not _is_understood(row, ENTITY_FIELDS[self.dataset.entity]) or hour is UNREADABLE:
+    def _understand(
+        self, row: Mapping[str, Any], fields: Collection[str], day: date
+    ) -> tuple[Key, Metrics] | None:
+        """Return a row's key and metrics; None where it can't be understood."""
+        try:
+            return self._read(row, fields, day)
+        except _NotUnderstoodError:
             return None
-        entity = self._entity(row)
-        return hour, *(str(row[name]) for name in IDS), *entity, row["budgetCurrency.value"]
 
-    def _hour(self, row: Mapping[str, Any], day: date) -> Any:
-        if self.dataset.grain == "day":
+    def _read(self, row: Mapping[str, Any], fields: Collection[str], day: date) -> tuple[Key, Metrics]:
+        product, currency = _ad_product(row), row.get("budgetCurrency.value")
+        if not isinstance(currency, str) or not _CURRENCY.match(currency):
+            raise _NotUnderstoodError
+        told = {one.column: _value(row, one, product, fields) for one in self.dataset.dimensions}
+        metrics = tuple(_value(row, one, product, fields) for one in self.dataset.metrics)
+        hour = self._hour_at(day, row.get("hour.value"))
+        return self._key(hour, product, currency, told), metrics
+
+    def _key(self, hour: datetime | None, product: str, currency: str, told: Mapping[str, Any]) -> Key:
+        key = (hour, product, currency, *(told[one.column] for one in self.dataset.keys))
+        if not self.dataset.names_targets:
+            return key
+        return *key, self.targets.find(told["ad_group_id"], told["match_type"], told["target_value"])
+
+    def _hour_at(self, day: date, told: object) -> datetime | None:
+        if not self.dataset.is_hourly:
             return None
-        match = _HOUR.match(str(row.get("hour.value")))
+        match = _HOUR.match(str(told))
         hours = hours_by_walking(day, self.account.time_zone)
-        return hours[int(match[1])][0] if match and int(match[1]) in hours else UNREADABLE
+        if match is None or int(match[1]) not in hours:
+            raise _NotUnderstoodError
+        return hours[int(match[1])][0]
 
-    def _entity(self, row: Mapping[str, Any]) -> tuple[str | None, ...]:
-        if self.dataset.entity == "product":
-            marketplace = next((row[name] for name in MARKETPLACE_FIELDS if name in row), None)
-            return str(row["ad.id"]), row["advertisedProduct.id"], {"UK": "GB"}.get(marketplace, marketplace)
-        told = row["target.matchType"], row["target.value"]
-        return *told, row.get("searchTerm.value"), self.targets.name(str(row["adGroup.id"]), *told)
-
-    def read_truth(self, rows: Iterable[Mapping[str, Any]], day: date) -> DayRows:
-        """Read the true rows of a day (`sandbox.truth.day_truth`) in the form of a delivered day."""
+    def read_truth(
+        self, rows: Iterable[Mapping[str, Any]], product: str, fields: Collection[str], day: date
+    ) -> DayRows:
+        """Read the true rows of an ad product's day (`sandbox.truth.day_truth`) in the form of a delivered day; of the metrics those that were asked for."""
         found: dict[Key, Metrics] = {}
         for row in rows:
-            hour = row["hour"]
-            hour_at = None if hour is None else hours_by_walking(day, self.account.time_zone)[hour][0]
-            amounts = (None if row[m] is None else Decimal(row[m]) for m in ("sales", "totalCost"))
-            metrics = (row["impressions"], row["clicks"], row["purchases"], row["unitsSold"], *amounts)
-            ids = row["campaignId"], row["adGroupId"]
-            key = (hour_at, *ids, *self._true_entity(row), self.account.currency_code)
+            told = {
+                one.column: self._true_value(row, one.column) if product in one.ad_products else None
+                for one in self.dataset.dimensions
+            }
+            metrics = tuple(
+                _true_metric(row, one) if one.field in fields else None for one in self.dataset.metrics
+            )
+            hour = self._hour_at(day, row["hour"])
+            key = self._key(hour, product, self.account.currency_code, told)
+            if self.dataset.names_targets:
+                assert key[-1] in {row["targetId"], None}
             _add(found, key, metrics)
         return found
 
-    def _true_entity(self, row: Mapping[str, Any]) -> tuple[str | None, ...]:
-        if self.dataset.entity == "product":
-            return row["adId"], row["advertisedProductId"], self.account.country_code
-        told = (row["adGroupId"], row["targetMatchType"], row["targetValue"])
-        name = self.targets.name(*told)
-        assert name in {row["targetId"], unknown_name(*told)}
-        return *told[1:], row["searchTerm"], name
+    def _true_value(self, row: Mapping[str, Any], column: str) -> Any:
+        if column == "marketplace":
+            return self.account.country_code if row["advertisedProductId"] else None
+        if column == "purchased_marketplace":
+            return self.account.country_code
+        value = row.get(_TRUE_NAMES[column]) if column in _TRUE_NAMES else None
+        return PLACEMENTS.get(value, value) if column == "placement" else value
+
+
+_TRUE_NAMES = {
+    "campaign_id": "campaignId",
+    "ad_group_id": "adGroupId",
+    "ad_id": "adId",
+    "product_id": "advertisedProductId",
+    "target_value": "targetValue",
+    "match_type": "targetMatchType",
+    "search_term": "searchTerm",
+    "placement": "placement",
+    "purchased_product_id": "convertedProductId",
+}
 
 
 def canonical(value: Any) -> str:
@@ -187,8 +249,8 @@ def canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, default=lambda decimal: {"decimal": str(decimal)})
 
 
-def _is_sponsored_products(row: Mapping[str, Any]) -> bool:
-    return str(row["adProduct.value"]).replace("_", " ").lower() == "sponsored products"
+def _ad_product(row: Mapping[str, Any]) -> str:
+    return str(row["adProduct.value"]).replace(" ", "_").upper()
 
 
 def _day(value: object) -> date | None:
@@ -200,22 +262,66 @@ def _day(value: object) -> date | None:
         return None
 
 
-def _is_understood(row: Mapping[str, Any], entity_fields: Iterable[str]) -> bool:
-    return (
-        all(name in row for name in (*IDS, *METRICS, *entity_fields))
-        and re.match(r"[A-Z]{3}\Z", row.get("budgetCurrency.value", "")) is not None
-        and all(_is_id(row[name]) for name in (*IDS, "ad.id") if name in IDS or name in entity_fields)
-        and all(row[name] is None or _is_measure(row[name], int) for name in COUNTS)
-        and all(row[name] is None or _is_measure(row[name], int, Decimal) for name in AMOUNTS)
-    )
+def _value(row: Mapping[str, Any], one: Dimension | Metric, product: str, fields: Collection[str]) -> Any:
+    """Return the value of a column; one that was asked for, and that the ad product has, has to be there."""
+    names = (one.field, OTHER_NAMES.get(one.field, one.field))
+    told = [row[name] for name in names if name in row]
+    must_come = product in one.ad_products and not set(names).isdisjoint(fields)
+    if not must_come and told in ([], [None]):
+        return None
+    if not told and one.column == "campaign_name":
+        return None
+    if not told or not _IS_READABLE[one.kind](told[0]):
+        raise _NotUnderstoodError
+    return _as_stored(one.kind, told[0])
 
 
 def _is_id(value: object) -> bool:
     return type(value) is int or (isinstance(value, str) and value.isdecimal() and value.isascii())
 
 
-def _is_measure(value: Any, *types: type) -> bool:
-    return type(value) in types and value >= 0
+def _is_text(value: object) -> bool:
+    return value is None or isinstance(value, str)
+
+
+def _is_product(value: object) -> bool:
+    return value is None or (isinstance(value, str) and _PRODUCT_ID.match(value) is not None)
+
+
+def _is_count(value: Any) -> bool:
+    return value is None or (type(value) is int and value >= 0)
+
+
+def _is_amount(value: Any) -> bool:
+    return value is None or (type(value) in {int, Decimal} and value >= 0)
+
+
+_IS_READABLE: Mapping[str, Callable[[Any], bool]] = {
+    "id": _is_id,
+    "text": _is_text,
+    "product": _is_product,
+    "marketplace": _is_text,
+    "placement": _is_text,
+    "count": _is_count,
+    "amount": _is_amount,
+}
+
+
+def _as_stored(kind: str, value: Any) -> Any:
+    match kind:
+        case "id":
+            return str(value)
+        case "marketplace":
+            return "GB" if value == "UK" else value
+        case "placement":
+            return PLACEMENTS.get(value, value)
+        case _:
+            return value
+
+
+def _true_metric(row: Mapping[str, Any], one: Metric) -> int | Decimal | None:
+    value = row[one.field.removeprefix("metric.")]
+    return Decimal(value) if isinstance(value, str) else value
 
 
 def _add(day: dict[Key, Metrics], key: Key, metrics: Metrics) -> None:

@@ -4,32 +4,40 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args
 
 from bidbeacon_pipelines.reports.datasets import Dataset, get_dataset
 from bidbeacon_pipelines.reports.windows import is_served, local_date
+from bidbeacon_pipelines.sandbox.entities import AdProduct
 from bidbeacon_pipelines.sandbox.faults import FaultName
 from bidbeacon_pipelines.sandbox.reports import Report
 from bidbeacon_pipelines.sandbox.truth import Grain, day_truth
 from bidbeacon_pipelines.store.accounts import Account
 from tests.faults.ads.delivered import (
+    AD_PRODUCT,
+    CURRENCY,
+    Asked,
     BadRow,
     DayRows,
     Delivery,
+    Key,
     KnownTargets,
+    Metrics,
     ReportReader,
     canonical,
-    unknown_name,
 )
 from tests.faults.ads.simulated_office import Office
 
 DATASET = get_dataset("daily_targets")
 GRAINS: Mapping[str, Grain] = {
+    "campaign": "campaign",
+    "placement": "placement",
     "target": "target",
     "product": "product",
     "target and search term": "search_term",
+    "purchased product": "purchased_product",
 }
 LEAVES_ROWS_TRUE: frozenset[FaultName] = frozenset(
     (
@@ -58,40 +66,49 @@ class Oracle:
         self._account = account
         self._dataset = dataset
         is_alone = len(office.owner(account.account_id).countries) == 1
-        targets = KnownTargets(office.catalog(account), self._exported_on())
+        catalogs = [office.catalog(account, product) for product in get_args(AdProduct)]
+        targets = KnownTargets(catalogs, self._exported_on())
         self._reader = ReportReader(account, dataset, is_alone, targets)
-        self._loads = self._list_loads()
+        self._loads, self._loaded_by = self._list_loads()
         self._deliveries: dict[int, Delivery] = {}
 
     def windows(self) -> Sequence[Mapping[str, Any]]:
         """Give the windows, by day."""
         return self._rows("SELECT * FROM report_windows WHERE {} AND dataset = :dataset ORDER BY window_date")
 
-    def report_of(self, window: Mapping[str, Any]) -> Report:
-        """Give the report that a window was last loaded from."""
-        return self._report(window["loaded_by_request"])
-
     def compare_with_delivered(self) -> Iterator[Mismatch]:
-        """Compare each loaded window with the report it was last loaded from, and what is quarantined with what was bad."""
+        """Compare each loaded window with the reports it was last loaded from, one for each ad product, and what is quarantined with what was bad."""
         stored = self._stored()
         for window in self.windows():
             day = window["window_date"]
-            delivered = (
-                self._delivery(window["loaded_by_request"]).days.get(day, {}) if window["load_count"] else {}
-            )
+            delivered: dict[Key, Metrics] = {}
+            for product, request in self._sources(window).items():
+                rows = self._delivery(request).days.get(day, {})
+                delivered |= {key: row for key, row in rows.items() if key[AD_PRODUCT] == product}
             yield from self._compare(window, delivered, stored[day])
+            yield from self._compare_window(window, stored[day])
         yield from self._compare_quarantine()
 
     def compare_with_truth(self) -> Iterator[Mismatch]:
-        """Compare each window that Amazon still serves with the truth as of when its report was asked for."""
+        """Compare each window that Amazon still serves with the truth, of each ad product as of when its report was asked for."""
         stored = self._stored()
-        catalog = self._office.catalog(self._account)
         for window in self.windows():
             if window["load_count"] and self.is_served(window):
-                day, as_of = window["window_date"], window["data_as_of"]
-                grain, hourly = GRAINS[self._dataset.entity], self._dataset.grain == "hour"
-                truth = day_truth(catalog, day, as_of, grain=grain, hourly=hourly)
-                yield from self._compare(window, self._reader.read_truth(truth, day), stored[day])
+                true: dict[Key, Metrics] = {}
+                for product, request in self._sources(window).items():
+                    true |= self._truth(window, product, request)
+                yield from self._compare(window, true, stored[window["window_date"]])
+
+    def _truth(self, window: Mapping[str, Any], product: AdProduct, request: int) -> DayRows:
+        day, totals = window["window_date"], window["product_totals"][product]
+        as_of, catalog = datetime.fromisoformat(totals["as_of"]), self._office.catalog(self._account, product)
+        grain, hourly = GRAINS[self._dataset.entity], self._dataset.is_hourly
+        rows = day_truth(catalog, day, as_of, grain=grain, hourly=hourly)
+        return self._reader.read_truth(rows, product, self._report(request).request.fields, day)
+
+    def _sources(self, window: Mapping[str, Any]) -> dict[AdProduct, int]:
+        """Return the request that each ad product of a window was last loaded from; none where it was never loaded."""
+        return self._loaded_by[window["window_date"]] if window["load_count"] else {}
 
     def compare_counts(self) -> Iterator[Mismatch]:
         """Compare what each load says became of the rows of its report with the report itself."""
@@ -114,7 +131,8 @@ class Oracle:
         return [
             window["window_date"]
             for window in self.windows()
-            if window["load_count"] and self.is_served(window) and _changes_rows(self.report_of(window))
+            if self.is_served(window)
+            and any(_changes_rows(self._report(request)) for request in self._sources(window).values())
         ]
 
     def is_served(self, window: Mapping[str, Any]) -> bool:
@@ -126,13 +144,39 @@ class Oracle:
         return Mismatch(f"{self._account.account_key} {self._dataset.name}", day, what)
 
     def _compare(self, window: Mapping[str, Any], expected: DayRows, stored: DayRows) -> Iterator[Mismatch]:
-        for key in sorted(expected.keys() | stored.keys()):
+        for key in sorted(expected.keys() | stored.keys(), key=str):
             if expected.get(key) != stored.get(key):
                 what = f"{key}: expected {expected.get(key)}, got {stored.get(key)}"
                 yield self._mismatch(window["window_date"], what)
         if window["load_count"] and window["row_count"] != len(stored):
             what = f"row_count: expected {len(stored)}, got {window['row_count']}"
             yield self._mismatch(window["window_date"], what)
+
+    def _compare_window(self, window: Mapping[str, Any], stored: DayRows) -> Iterator[Mismatch]:
+        """Compare what a window says of itself with its rows, and with the reports that it was loaded from."""
+        sources = self._sources(window)
+        last = next(reversed(sources.values()), None)
+        if window["loaded_by_request"] != last:
+            what = f"loaded_by_request: expected {last}, got {window['loaded_by_request']}"
+            yield self._mismatch(window["window_date"], what)
+        for product in sources:
+            told = window["product_totals"][product]
+            got = tuple(Decimal(str(told[name])) for name in ("rows", "spend", "sales"))
+            expected = self._totals(stored, product)
+            if got != expected:
+                what = f"{product}: expected rows, spend, sales {expected}, got {got}"
+                yield self._mismatch(window["window_date"], what)
+
+    def _totals(self, rows: DayRows, product: AdProduct) -> tuple[Decimal, ...]:
+        """Return how many rows there are of an ad product, and their spend and sales in the account's currency."""
+        mine = {key: row for key, row in rows.items() if key[AD_PRODUCT] == product}
+        ours = [row for key, row in mine.items() if key[CURRENCY] == self._account.currency_code]
+        metrics = [one.column for one in self._dataset.metrics]
+        sums = [
+            sum(row[metrics.index(name)] or 0 for row in ours) if name in metrics else 0
+            for name in ("spend", "sales")
+        ]
+        return Decimal(len(mine)), *map(Decimal, sums)
 
     def _compare_quarantine(self) -> Iterator[Mismatch]:
         expected = {
@@ -162,20 +206,25 @@ class Oracle:
         for request, days in self._loads.items():
             first, last = min(days), max(days)
             for other, bad in kept.items():
-                is_within = first <= min(self._loads[other]) and max(self._loads[other]) <= last
-                kept[other] = [
-                    row for row in bad if row.day not in days and not (row.day is None and is_within)
-                ]
+                if self._products(other) <= self._products(request):
+                    is_within = first <= min(self._loads[other]) and max(self._loads[other]) <= last
+                    kept[other] = [
+                        row for row in bad if row.day not in days and not (row.day is None and is_within)
+                    ]
             kept[request] = list(self._delivery(request).bad)
         return kept
 
     def _delivery(self, request: int) -> Delivery:
         if request not in self._deliveries:
             report = self._report(request)
-            texts = self._office.sandbox.state.reports.rows(report)
-            period = (report.request.start, report.request.end)
-            self._deliveries[request] = self._reader.read(texts, period, self._loads[request])
+            texts, asked = self._office.sandbox.state.reports.rows(report), report.request
+            self._deliveries[request] = self._reader.read(
+                texts, Asked((asked.start, asked.end), self._loads[request], asked.products, asked.fields)
+            )
         return self._deliveries[request]
+
+    def _products(self, request: int) -> set[AdProduct]:
+        return set(self._report(request).request.products)
 
     def _report(self, request: int) -> Report:
         report_id = self._office.value("SELECT report_id FROM report_requests WHERE id = :id", id=request)
@@ -183,10 +232,13 @@ class Oracle:
         assert report is not None
         return report
 
-    def _list_loads(self) -> dict[int, set[date]]:
-        """Give the days that each load dealt with, whether loaded, held, unconfirmed or refused, by request, in the order of the loads."""
+    def _list_loads(self) -> tuple[dict[int, set[date]], dict[date, dict[AdProduct, int]]]:
+        """Return which days each load dealt with, in the order of the loads, and which request each ad product of a day was last loaded from.
+
+        A load deals with a day whether the day took its report, was held, unconfirmed or refused.
+        """
         told = self._office.rows(
-            """SELECT payload FROM session_actions
+            """SELECT type, payload FROM session_actions
                 WHERE payload ->> 'account' = :key AND payload ->> 'dataset' = :dataset
                   AND (type IN ('report-processed', 'report-held', 'windows-unconfirmed')
                        OR type = 'report-failed' AND payload ->> 'code' = 'refused')
@@ -195,9 +247,16 @@ class Oracle:
             dataset=self._dataset.name,
         )
         loads: dict[int, set[date]] = defaultdict(set)
+        loaded_by: dict[date, dict[AdProduct, int]] = defaultdict(dict)
         for row in told:
-            loads[row["payload"]["request_id"]].update(map(date.fromisoformat, row["payload"]["windows"]))
-        return loads
+            request, days = row["payload"]["request_id"], row["payload"]["windows"]
+            loads[request].update(map(date.fromisoformat, days))
+            if row["type"] == "report-processed":
+                for day in map(date.fromisoformat, days):
+                    for product in self._products(request):
+                        loaded_by[day].pop(product, None)  # the last one comes last
+                        loaded_by[day][product] = request
+        return loads, loaded_by
 
     def _exported_on(self) -> set[date]:
         """Give the account-local days of the first and the last export of targets that was loaded: the first has the oldest targets."""
@@ -210,25 +269,16 @@ class Oracle:
             {local_date(at, self._account.time_zone) for at in (min(ready), max(ready))} if ready else set()
         )
 
-    def _stored(self) -> dict[date, dict[Any, Any]]:
-        stored: dict[date, dict[Any, Any]] = defaultdict(dict)
-        rows = self._office.rows(
-            f"SELECT * FROM {self._dataset.table} WHERE account = :account", account=self._account.id
-        )
-        for row in rows:
-            metrics = tuple(
-                row[name] for name in ("impressions", "clicks", "orders", "units", "sales", "spend")
-            )
-            ids = row["campaign_id"], row["ad_group_id"]
-            key = (row.get("hour_at"), *ids, *self._entity(row), row["currency_code"])
-            stored[row["window_date"]][key] = metrics
+    def _stored(self) -> dict[date, dict[Key, Metrics]]:
+        stored: dict[date, dict[Key, Metrics]] = defaultdict(dict)
+        keys = ["ad_product", "currency_code", *(one.column for one in self._dataset.keys)]
+        keys += ["target_id"] if self._dataset.names_targets else []
+        statement = f"SELECT * FROM {self._dataset.table} WHERE account = :account"
+        for row in self._office.rows(statement, account=self._account.id):
+            key = (row.get("hour_at"), *(row[name] for name in keys))
+            assert key not in stored[row["window_date"]], f"two rows of one key: {key}"
+            stored[row["window_date"]][key] = tuple(row[one.column] for one in self._dataset.metrics)
         return stored
-
-    def _entity(self, row: Mapping[str, Any]) -> tuple[str | None, ...]:
-        if self._dataset.entity == "product":
-            return row["ad_id"], row["product_id"], row["marketplace"]
-        told = row["match_type"], row["target_value"]
-        return *told, row.get("search_term"), row["target_id"] or unknown_name(row["ad_group_id"], *told)
 
     def _rows(self, statement: str) -> Sequence[Mapping[str, Any]]:
         mine = "account_id = :account_id AND country_code = :country_code"

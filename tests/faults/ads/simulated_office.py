@@ -17,7 +17,7 @@ from bidbeacon_pipelines.amazon_ads.throttle import LaneGaps, LocalLanes
 from bidbeacon_pipelines.reports.datasets import get_dataset
 from bidbeacon_pipelines.reports.windows import due_at
 from bidbeacon_pipelines.sandbox.accounts import Account as SandboxAccount
-from bidbeacon_pipelines.sandbox.entities import Catalog
+from bidbeacon_pipelines.sandbox.entities import AdProduct, Catalog
 from bidbeacon_pipelines.sandbox.server import SandboxHandle
 from bidbeacon_pipelines.sandbox.state import SandboxClock
 from bidbeacon_pipelines.services.workbench import Workbench
@@ -178,12 +178,12 @@ class Office:
         assert owner is not None
         return owner
 
-    def catalog(self, account: Account) -> Catalog:
-        """Give what the sandbox knows that an account has in its country."""
+    def catalog(self, account: Account, product: AdProduct) -> Catalog:
+        """Return what the sandbox knows that an account has of an ad product in its country."""
         owner = self.owner(account.account_id)
         country = owner.find_country(account.country_code)
         assert country is not None
-        return self.sandbox.state.world.catalog(owner, country)
+        return self.sandbox.state.world.catalog(owner, country, product)
 
 
 # Runs follow one another, so only one request is being sent: the one that is stored as sent, in the hands of a run.

@@ -20,14 +20,21 @@ from tests.one_dataset import only_daily_targets
 
 ONE_ROW = "ctid = (SELECT ctid FROM {} LIMIT 1)"
 ONE = ONE_ROW.format("daily_target_performance WHERE spend > 0 AND target_id IS NOT NULL")
+CHANGE = "UPDATE daily_target_performance SET"
 BREAKAGES = {
-    "a millionth of spend": f"UPDATE daily_target_performance SET spend = spend + 0.000001 WHERE {ONE}",
-    "no value for a number": f"UPDATE daily_target_performance SET sales = NULL WHERE {ONE}",
+    "a millionth of spend": f"{CHANGE} spend = spend + 0.000001 WHERE {ONE}",
+    "no value for a number": f"{CHANGE} sales = NULL WHERE {ONE}",
+    "units": f"{CHANGE} units = coalesce(units, 0) + 1 WHERE {ONE}",
     "a row gone": f"DELETE FROM daily_target_performance WHERE {ONE}",
-    "another target": f"UPDATE daily_target_performance SET target_id = '1' WHERE {ONE}",
-    "a target forgotten": f"UPDATE daily_target_performance SET target_id = NULL WHERE {ONE}",
-    "another currency": f"UPDATE daily_target_performance SET currency_code = 'CHF' WHERE {ONE}",
-    "another day": f"UPDATE daily_target_performance SET window_date = window_date - 1000 WHERE {ONE}",
+    "another target": f"{CHANGE} target_id = '1' WHERE {ONE}",
+    "a target forgotten": f"{CHANGE} target_id = NULL WHERE {ONE}",
+    "another text of a target": f"{CHANGE} target_value = target_value || 's' WHERE {ONE}",
+    "another campaign": f"{CHANGE} campaign_id = '1' WHERE {ONE}",
+    "another ad product": f"{CHANGE} ad_product = 'SPONSORED_BRANDS' WHERE {ONE}",
+    "another currency": f"{CHANGE} currency_code = 'CHF' WHERE {ONE}",
+    "another day": f"{CHANGE} window_date = window_date - 1000 WHERE {ONE}",
+    "a window's totals": "UPDATE report_windows SET product_totals = jsonb_set(product_totals, '{SPONSORED_PRODUCTS,spend}', '0.5') WHERE load_count > 0",
+    "a window's report": "UPDATE report_windows SET loaded_by_request = loaded_by_request + 1 WHERE load_count > 0",
     "a window's count": "UPDATE report_windows SET row_count = row_count + 1 WHERE load_count > 0",
     "a load's counts": f"UPDATE report_loads SET rows_loaded = rows_loaded - 1, rows_not_waited_for = rows_not_waited_for + 1 WHERE {ONE_ROW.format('report_loads')}",
     "a bad row gone": f"DELETE FROM quarantined_rows WHERE {ONE_ROW.format('quarantined_rows')}",

@@ -130,6 +130,7 @@ def test_materializing_sums_up_all_days_anew(stocked: World) -> None:
     told = recorded(stocked.instance)[-1][1]
     assert told["session_status"] == "succeeded"
     assert str(stocked.day(20)) in told["newest_days"]
+    assert "| SPONSORED\\_PRODUCTS | 7 days | " in told["by_ad_product"]
     picture = base64.b64decode(told["plot"].partition("base64,")[2].rstrip(")"))
     assert ET.fromstring(picture).tag.endswith("svg")
 

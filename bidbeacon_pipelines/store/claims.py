@@ -34,8 +34,11 @@ def list_overdue(connection: Connection, dataset: str, due_before: datetime) -> 
 _UNDATED = "WITH undated AS (SELECT DISTINCT request_id, country_code FROM quarantined_rows WHERE window_date IS NULL)"
 # An ad product is compared where both windows have loaded it, and either has rows of it; each report was asked for at a time of its own.
 _PAIRS = """
-    SELECT a.account_key, w.window_date, p.ad_product, mine.spend, other.spend AS other_spend, mine.sales, other.sales AS other_sales,
-           greatest(mine.as_of - other.as_of, other.as_of - mine.as_of) AS gap,
+    SELECT a.account_key, w.window_date, p.ad_product,
+           CAST(mine -> 'spend' AS numeric) AS spend, CAST(other -> 'spend' AS numeric) AS other_spend,
+           CAST(mine -> 'sales' AS numeric) AS sales, CAST(other -> 'sales' AS numeric) AS other_sales,
+           greatest(CAST(mine ->> 'as_of' AS timestamptz) - CAST(other ->> 'as_of' AS timestamptz),
+                    CAST(other ->> 'as_of' AS timestamptz) - CAST(mine ->> 'as_of' AS timestamptz)) AS gap,
            coalesce(w.quarantined_count, 0) + coalesce(o.quarantined_count, 0)
            + CAST(coalesce((w.loaded_by_request, w.country_code) IN (SELECT request_id, country_code FROM undated)
                         OR (o.loaded_by_request, o.country_code) IN (SELECT request_id, country_code FROM undated), false) AS integer) AS quarantined
@@ -43,11 +46,8 @@ _PAIRS = """
       JOIN report_windows o USING (account_id, country_code, window_date)
       JOIN advertiser_accounts a USING (account_id, country_code)
      CROSS JOIN unnest(CAST(:ad_products AS text[])) AS p(ad_product)
-     CROSS JOIN LATERAL jsonb_to_record(w.product_totals -> p.ad_product)
-                     AS mine(rows bigint, spend numeric, sales numeric, as_of timestamptz)
-     CROSS JOIN LATERAL jsonb_to_record(o.product_totals -> p.ad_product)
-                     AS other(rows bigint, spend numeric, sales numeric, as_of timestamptz)
-     WHERE w.dataset = :dataset AND o.dataset = :other AND w.load_count > 0 AND o.load_count > 0 AND mine.rows + other.rows > 0"""
+     CROSS JOIN LATERAL (SELECT w.product_totals -> p.ad_product AS mine, o.product_totals -> p.ad_product AS other) t
+     WHERE w.dataset = :dataset AND o.dataset = :other AND w.load_count > 0 AND o.load_count > 0 AND CAST(mine -> 'rows' AS bigint) + CAST(other -> 'rows' AS bigint) > 0"""
 _COMPARABLE = "gap <= :longest_gap AND quarantined = 0"
 
 _COMPARISON = text(f"""

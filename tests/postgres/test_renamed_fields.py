@@ -44,7 +44,14 @@ def test_names_are_learned_anew_when_they_change_back(world: BenchWorld) -> None
     ("dataset", "more"),
     [
         (DAILY_TARGETS, {}),
-        (DAILY_PRODUCTS, {"advertisedProduct.id": "B0EXAMPLE1", "advertisedProductMarketplace.value": "US"}),
+        (
+            DAILY_PRODUCTS,
+            {
+                "ad.id": "3001",
+                "advertisedProduct.id": "B0EXAMPLE1",
+                "advertisedProductMarketplace.value": "US",
+            },
+        ),
     ],
 )
 def test_rows_are_read_under_both_names(
@@ -54,6 +61,6 @@ def test_rows_are_read_under_both_names(
     row = report_row(**more) | {"campaignCountry.value": "US"}
     del row["campaign.country"]
     known = {"campaign.country": "US", "campaignCountry.value": "CA"} if both else {}
-    foreign = row | {"campaignCountry.value": "CA", "ad.id": 2}
-    result = shelf.load([row | known, row | known | {"ad.id": 3}, foreign], dataset=dataset)
+    foreign = row | {"campaignCountry.value": "CA", "campaign.id": "2"}
+    result = shelf.load([row | known, row | known | {"campaign.id": "3"}, foreign], dataset=dataset)
     assert (2, 1, 0) == (result.rows, result.foreign, result.quarantined)

@@ -199,8 +199,9 @@ def hold_values(stream: Page) -> list[Route]:
         held.append(route)
 
     stream.route("**/api/job-sessions/values", hold)
+    expect(stream.locator("#pill-text")).to_have_text("Live")
     with stream.expect_request("**/api/job-sessions/values"):
-        stream.keyboard.press("/")
+        stream.locator("#query").click()
     return held
 
 

@@ -278,7 +278,7 @@ def _new_id(rng: Random, used: set[str]) -> str:
 
 
 def _ad_group(rng: Random, used: set[str]) -> Iterator[Slot]:
-    """Give the slots of an ad group: four to fourteen targets."""
+    """Return the slots of an ad group: four to fourteen targets."""
     ids = {"campaign_id": _new_id(rng, used), "ad_group_id": _new_id(rng, used)}
     for number in range(rng.randint(4, 14)):
         yield _slot(_target(rng, used, number, ids))
@@ -317,7 +317,7 @@ def _slot(target: dict[str, Any]) -> Slot:
 
 
 def _typed_target(target: dict[str, Any], value: str, match_type: str, target_id: str) -> str:
-    """Give what a row is told by, as COPY takes it: key, ids, texts, match digest and target."""
+    """Return what a row is told by, as COPY takes it: key, ids, texts, match digest and target."""
     ids = target["campaign_id"], target["ad_group_id"]
     key = _row_key(("USD", "SPONSORED_PRODUCTS", *ids, value, match_type))
     digest = digest_of_row(match_type, value)
@@ -326,7 +326,7 @@ def _typed_target(target: dict[str, Any], value: str, match_type: str, target_id
 
 
 def _wire_group(target: dict[str, Any], written: Any) -> str:
-    """Give an ad group's part of a row, its ids written as numbers or as strings."""
+    """Return an ad group's part of a row, its ids written as numbers or as strings."""
     return (
         f'"budgetCurrency.value":"USD","adProduct.value":"Sponsored Products","campaign.id":{written(target["campaign_id"])}'
         f',"campaign.country":"US","adGroup.id":{written(target["ad_group_id"])},'

@@ -30,7 +30,7 @@ FIVE_INDEXES: Mapping[str, str] = {
     "target": "account, target_id, window_date",
     "hour": "hour_at, account",
 }
-"""What people who ask by campaign, ad group, text, target or hour would add to the table's own key and index."""
+"""Indexes that queries by campaign, ad group, text, target or hour would need besides the table's own."""
 _WRITTEN = (TABLE, "report_windows", "report_requests", "restatements", "quarantined_rows", "report_loads")
 _DIGEST = text(f"""
     SELECT count(*), coalesce(sum(hashtextextended(ROW(

@@ -1,4 +1,4 @@
-"""What a client of the load reads from its socket: compressed HTTP chunks of Server-Sent Events, or WebSocket frames of many lines.
+"""The bytes that a client of the load reads from its socket: compressed HTTP chunks of Server-Sent Events, or WebSocket frames of many lines.
 
 A crowd is sent the very same bytes, and one process plays all of it: what was taken apart once is known by its bytes. Clients that
 decode everything take each byte apart themselves.
@@ -71,7 +71,7 @@ def sse_messages(text: bytes) -> Iterator[Said]:
 
 
 def websocket_messages(frame: Frame) -> list[Said]:
-    """Give the messages of a frame, a line each; none for one that ends the connection."""
+    """Return the messages of a frame, a line each; none for one that ends the connection."""
     if frame.kind == _CLOSE:
         return []
     assert frame.kind == _PLAIN, f"expected a text frame, got: {frame.kind:#x}"

@@ -12,7 +12,7 @@ FILE_HOST = "https://replay.invalid"
 NOT_RECORDED = "NOT_RECORDED"
 """The error code of a replayed answer to a call that was not recorded."""
 RECORDED_SECONDS_HEADER = "x-sandbox-recorded-seconds"
-"""How long a replayed answer took when it was recorded."""
+"""The header that says how long a replayed answer took when it was recorded."""
 FORMAT = "bidbeacon-probe-1"
 
 

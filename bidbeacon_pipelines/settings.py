@@ -131,7 +131,7 @@ class Settings(SessionSettings):
 
     @property
     def late_after(self) -> timedelta:
-        """How long after it fell due a window is late."""
+        """Return the time after its due date from which a window is late."""
         return timedelta(hours=self.late_after_hours)
 
     def first_poll_after(self, usual_latency: timedelta) -> timedelta:

@@ -47,7 +47,7 @@ class Question:
     def applied(
         self, rows: Mapping[Key, Metrics], restated: Sequence[Mapping[str, Any]]
     ) -> dict[Key, Metrics]:
-        """Give rows `without_targets` as restatements leave them, each of which has to fit what is there."""
+        """Return rows `without_targets` as restatements leave them, each of which has to fit what is there."""
         changed = dict(rows)
         columns = [column for column in self.columns if column != "target_id"]
         for row in restated:

@@ -1,4 +1,4 @@
-"""What syncing campaigns, ad groups, ads, targets and portfolios records."""
+"""Actions of the sync of campaigns, ad groups, ads, targets and portfolios."""
 
 from bidbeacon_sessions import Action, Touch
 

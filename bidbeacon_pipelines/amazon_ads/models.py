@@ -91,7 +91,7 @@ class WirePeriod(WireModel):
 
 
 class WireQuery(WireModel):
-    """What a report was asked for."""
+    """The parameters of a report request."""
 
     fields_: tuple[str, ...] = Field((), alias="fields")
     filter: Lenient[dict[str, Any]] = None

@@ -1,4 +1,4 @@
-"""What Dagster shows of an asset's columns, from the table that holds it."""
+"""Column schemas of assets for Dagster, derived from their tables."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -183,7 +183,7 @@ class EntityProblem:
 
 @dataclass
 class EntityProblems:
-    """What could not be read of one kind of entity of an account."""
+    """The entities of one kind of an account that could not be read."""
 
     set_aside: int = 0
     incomplete: int = 0

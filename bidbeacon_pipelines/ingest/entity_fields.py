@@ -1,4 +1,4 @@
-"""How the fields of exported entities are read: what is accepted, and what a refusal says.
+"""Read and check the fields of exported entities.
 
 Amounts are exact, ids are text, and every text can be stored in Postgres. A field that is absent, null or empty is None.
 """

@@ -103,7 +103,7 @@ class Waiting:
 
 @dataclass
 class LoadResult:
-    """What a load did for one account; `held` and `refused` windows keep their old rows, each with its reason.
+    """The result of a load for one account; `held` and `refused` windows keep their old rows, each with its reason.
 
     `unconfirmed` windows have no rows yet, though they should; `silent` ones are among the loaded, and have none either.
     """

@@ -124,7 +124,7 @@ class _Cell(NamedTuple):
 
 
 class _Found(NamedTuple):
-    """What is known of a row by its country, ad product and day: how its dimensions and metrics are picked from its values, and checked."""
+    """The account, ad product and day of a row, with the functions that pick and check its dimensions and metrics."""
 
     account: "_FoundAccount"
     ad_product: str

@@ -57,7 +57,7 @@ class _GivenUpError(Exception):
 
 @dataclass(frozen=True)
 class Pace:
-    """How patiently the probe asks; times are in seconds.
+    """The pauses and time limits of a probe, in seconds.
 
     Attributes:
         poll: Between two looks at a report or an export; Amazon asks for a minute.
@@ -109,7 +109,7 @@ class Probe:
 
     @property
     def evidence(self) -> Evidence:
-        """What was seen so far."""
+        """Return the evidence so far."""
         unreached = "interrupted" if self.is_interrupted else "not asked"
         return Evidence(tuple(self.recorder.exchanges), dict(self.gaps), unreached)
 

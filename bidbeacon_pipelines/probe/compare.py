@@ -32,7 +32,7 @@ _SHOWN = 5
 
 
 class Verdict(StrEnum):
-    """What came of one check."""
+    """The result of one check."""
 
     EXPECTED = "as expected"
     DIFFERS = "differs"

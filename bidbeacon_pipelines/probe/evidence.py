@@ -1,4 +1,4 @@
-"""What a probe has seen: its exchanges, and how each of them is read. Pure."""
+"""The evidence of a probe: its exchanges, and how they are read. Pure."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -15,13 +15,11 @@ from bidbeacon_pipelines.amazon_ads.reports import Period, ad_product_filter
 from bidbeacon_pipelines.probe import shapes
 from bidbeacon_pipelines.probe.shapes import Shape
 from bidbeacon_pipelines.recordings import Exchange
-from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
+from bidbeacon_pipelines.reports.datasets import ALL_DATASETS, DATASETS, Dataset
 from bidbeacon_pipelines.reports.fields import AD_PRODUCTS, SHORT_NAMES
 
 FIELD_VARIANTS: Mapping[str, str] = {
-    "campaign.country": "campaignCountry.value",
-    "advertisedProduct.marketplace": "advertisedProductMarketplace.value",
-    "placementClassification.value": "placement.value",
+    field: other for dataset in ALL_DATASETS for field, other in dataset.other_names.items()
 }
 """Fields that have another name in another version of the API."""
 _FIELD = re.compile(r"[a-z]\w*\.[a-z]\w*")
@@ -99,7 +97,7 @@ class ReportCheck:
 
     @property
     def row_shape(self) -> dict[str, Any]:
-        """What its rows are."""
+        """Return the expected shape of a row: a leaf for each field."""
         return {field: shapes.row_leaf(field) for field in self.fields}
 
     def asked(self, period: Period) -> AskedReport:

@@ -1,4 +1,4 @@
-"""What a single value of an answer may be: closed vocabularies, which are shown and recorded, and a customer's own values, which are not."""
+"""The values that an answer may have: closed vocabularies, which are shown and recorded, and a customer's own values, which are not."""
 
 import re
 from collections.abc import Callable

@@ -127,7 +127,7 @@ REPORT_ANSWER = {
     ],
 }
 ERROR = {"code?": CODE, "error?": CODE, "errorCode?": CODE}
-"""What is known of the body of a refusal, beside its message."""
+"""The known fields of the body of a refusal, besides its message."""
 EXPORT = {
     "exportId": TEXT,
     "status": words("PROCESSING", "IN_PROGRESS", "COMPLETED", "FAILED"),

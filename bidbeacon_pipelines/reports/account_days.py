@@ -1,4 +1,4 @@
-"""What an account's days add up to by ad product: daily figures with their ratios, beside what the hours of the day add up to.
+"""The sums of an account's days by ad product: daily figures with their ratios, beside the sums of the day's hours.
 
 Amounts are `Decimal` in columns of objects, so that nothing passes through a float; what is unknown is None. pandas takes half a second to
 import, so only what sums up imports this module.

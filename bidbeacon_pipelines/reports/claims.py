@@ -143,7 +143,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """How many totals (one for each day and ad product of an account) both datasets have, and how many of these can be compared."""
+    """The number of totals (one for each day and ad product of an account) that both datasets have, and the number that can be compared."""
 
     pairs: int
     comparable: int
@@ -183,7 +183,7 @@ def judge_reconciliation(
 
 
 def judge_incomparable() -> Verdict:
-    """Say that a dataset's totals are compared with nothing, since Amazon promises nothing about them."""
+    """Report that a dataset's totals are compared with nothing, since Amazon promises nothing about them."""
     return Verdict(
         ROWS_RECONCILE,
         passed=True,

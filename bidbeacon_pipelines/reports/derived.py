@@ -1,4 +1,4 @@
-"""What analysts see beside the columns of a dataset's table: ratios and the attribution window. Pure."""
+"""Columns that analysts' views have besides those of the table: ratios and the attribution window. Pure."""
 
 from dataclasses import dataclass
 

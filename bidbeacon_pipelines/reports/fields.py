@@ -1,6 +1,7 @@
 """The declarations that datasets are made of: dimensions, metrics, ad products. Pure."""
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 SPONSORED_PRODUCTS = "SPONSORED_PRODUCTS"
@@ -23,7 +24,7 @@ MetricKind = Literal["count", "amount"]
 
 @dataclass(frozen=True, kw_only=True)
 class Dimension:
-    """What the rows of a dataset are told apart by, or are called.
+    """A column that tells the rows of a dataset apart, or names them.
 
     Attributes:
         field: Amazon's name.
@@ -82,25 +83,18 @@ class AskedReport:
 _ATTRIBUTED = "attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others"
 
 
-def _count(name: str, column: str, description: str, *ad_products: str) -> Metric:
+def _metric(kind: MetricKind, name: str, column: str, description: str, *ad_products: str) -> Metric:
     return Metric(
         field=f"metric.{name}",
         column=column,
-        kind="count",
+        kind=kind,
         description=description,
         ad_products=ad_products or AD_PRODUCTS,
     )
 
 
-def _amount(name: str, column: str, description: str, *ad_products: str) -> Metric:
-    return Metric(
-        field=f"metric.{name}",
-        column=column,
-        kind="amount",
-        description=description,
-        ad_products=ad_products or AD_PRODUCTS,
-    )
-
+_count = partial(_metric, "count")
+_amount = partial(_metric, "amount")
 
 TRAFFIC = (
     _count("impressions", "impressions", "Times the ad was shown."),

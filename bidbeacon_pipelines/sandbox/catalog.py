@@ -307,7 +307,7 @@ _MAKERS: dict[str, tuple[Callable[[_Draft, AdGroup], Target], ...]] = {
     "T00020": (_product_target, _category_target),
     "T00030": (_event_target, _audience_target, _event_target),
 }
-"""What an ad group's targets may be, by its campaign's targeting or, without one, by ad product."""
+"""The kinds of targets of an ad group, by its campaign's targeting or, without one, by ad product."""
 _TARGETING: dict[AdProduct, tuple[str | None, ...]] = {
     "SPONSORED_PRODUCTS": ("AUTO", "MANUAL", "MANUAL"),
     "SPONSORED_BRANDS": (None, None, None),

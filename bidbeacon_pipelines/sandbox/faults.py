@@ -147,7 +147,7 @@ _PENDING_SECONDS_OF_ALL = 600.0
 
 
 class FaultOptions(BaseModel):
-    """What a fault does in detail; each fault reads the few options that concern it (see `options_of`)."""
+    """Options of a fault; each fault reads the few that concern it (see `options_of`)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -66,9 +66,9 @@ def _cost_type(ad: Ad, catalog: Catalog) -> str | None:
 
 
 _TRAFFIC = 4
-"""How many of the metrics, the first ones, are about traffic."""
+"""The number of leading metrics that are about traffic."""
 _PLAIN = 7
-"""How many of the metrics, the first ones, don't say of which kind a purchase was."""
+"""The number of leading metrics that do not split purchases by kind."""
 _NEVER_NULL = (0, 1, 3)
 _NO_CONVERSIONS = (0,) * (len(METRICS) - _TRAFFIC)
 _ROW_GRAIN = frozenset(("ad.id", *TARGET_FIELDS))

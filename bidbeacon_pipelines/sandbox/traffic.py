@@ -18,7 +18,7 @@ from bidbeacon_pipelines.sandbox.entities import Ad, Catalog, Slot, Target, data
 from bidbeacon_pipelines.sandbox.seeded import search_term, seed_number
 
 Split = Literal["search_term", "matched_target", "placement", "purchased_product"]
-"""What a day's lines can be split by, beside hours."""
+"""The dimensions that the lines of a day can be split by, besides hours."""
 SETTLED_AGE = 3
 """Age in days from which impressions and clicks stay."""
 PURCHASE_STAGES = ((1, 30), (7, 70), (14, 82), (28, 90), (60, 97))
@@ -89,7 +89,7 @@ class Measures(NamedTuple):
 
 
 class Line(NamedTuple):
-    """What one ad and one target did in one day, in one of its hours, or for one value of what the day is split by.
+    """The figures of one ad and one target on one day, in one of its hours, or for one value of what the day is split by.
 
     `hour` is account-local; `cost` is in millionths. `conversions` are purchases, sales (millionths) and units, four
     times: of all, of other products (halo), after views, and new to the brand; None where there are none.

@@ -37,7 +37,7 @@ _WRITER = msgspec.json.Encoder(decimal_format="number")
 
 @dataclass(frozen=True)
 class _Change:
-    """What becomes of a field, wherever it stands.
+    """The change of a field, wherever it stands.
 
     Attributes:
         place: `rows` of reports, `entities` of exports, or the operation whose answers it is in.

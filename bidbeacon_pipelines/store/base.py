@@ -1,4 +1,4 @@
-"""What the tables of the pipelines have in common: their metadata, and the columns that name an account's data."""
+"""The common base of the pipelines' tables: their metadata, and the columns that name an account's data."""
 
 from datetime import datetime
 from decimal import Decimal

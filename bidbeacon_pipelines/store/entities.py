@@ -148,7 +148,7 @@ def replace_problems(
 
 @dataclass(frozen=True)
 class EntityCount:
-    """How many entities of one kind an account has.
+    """The number of entities of one kind that an account has.
 
     Attributes:
         stored: In the table.

@@ -132,7 +132,7 @@ def quarantine_rows(
 
 @dataclass(frozen=True)
 class WindowEnd:
-    """How one window leaves a load; the columns of `report_windows` it sets. `totals` are of one that took the report."""
+    """The state of one window after a load: columns of `report_windows`. `totals` is set for a window that took the report."""
 
     window_date: date
     status: str

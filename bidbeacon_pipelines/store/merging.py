@@ -34,7 +34,7 @@ IS_UNRESOLVED = "target_id IS NULL AND target_match IS NOT NULL"
 
 @dataclass(frozen=True)
 class MergeCounts:
-    """What a merge did: rows written (new or changed), rows removed, changes of earlier reports recorded."""
+    """The counts of a merge: rows written (new or changed), rows removed, changes of earlier reports recorded."""
 
     written: int = 0
     vanished: int = 0
@@ -205,7 +205,7 @@ def _resolve(dataset: Dataset) -> TextClause:
 
 
 def resolve_targets(connection: Connection, account: int) -> int:
-    """Give rows of unknown targets of an account to those that are known now; return how many."""
+    """Assign rows of unknown targets of an account to those that are known now; return how many."""
     return sum(
         int(connection.execute(_resolve(one), {"accounts": [account], "dataset": one.name}).scalar_one())
         for one in DATASETS.values()
@@ -215,7 +215,7 @@ def resolve_targets(connection: Connection, account: int) -> int:
 
 @dataclass(frozen=True)
 class WindowTotals:
-    """What a window holds, of all ad products; sums in the account's currency.
+    """The totals of a window over all ad products; sums in the account's currency.
 
     `products` is the JSON of an object that has rows, spend and sales of each ad product with rows.
     """

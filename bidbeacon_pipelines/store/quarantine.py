@@ -92,7 +92,7 @@ def list_quarantined_reports(
 
 @dataclass(frozen=True)
 class LoadedReport:
-    """What windows hold of one report: which of them, as of when its data is, and the days and ad products that it was asked for."""
+    """The windows that hold rows of one report, the instant its data is as of, and the days and ad products that were asked for."""
 
     days: list[date]
     data_as_of: datetime | None

@@ -38,7 +38,7 @@ class ViewColumn:
 
     @property
     def selected(self) -> str:
-        """How the view selects it."""
+        """The SQL expression that the view selects."""
         named = self.expression.partition(".")[2] == self.name
         return self.expression if named else f"{self.expression} AS {self.name}"
 

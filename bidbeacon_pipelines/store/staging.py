@@ -20,7 +20,7 @@ from bidbeacon_pipelines.store.dataset_tables import columns_of
 from bidbeacon_sessions.progress import note_progress
 
 MOST: Final = {"count": Decimal(2**63 - 1), "amount": Decimal("99999999999999.999999")}
-"""What bigint and numeric(20, 6) hold."""
+"""The largest values of bigint and numeric(20, 6)."""
 WINDOWS: Final = "unnest(CAST(:accounts AS int[]), CAST(:days AS date[])) AS w(account, window_date)"
 _SETTINGS: Final = {"work_mem": "64MB", "default_statistics_target": "10"}
 """Of the load's transaction: 100,000 rows are sorted and compared in this memory, and few of them are enough to know how many there are."""
@@ -237,7 +237,7 @@ _BAD_CAUSES = text("""
 
 @dataclass(frozen=True)
 class BadCause:
-    """How many bad rows of a day of an account have a cause; `all_rows` are all bad rows of it.
+    """The number of bad rows of one cause on one day of an account; `all_rows` counts all bad rows of that day.
 
     `account` is None for rows whose country can't be read, `window_date` for those whose day can't.
     """
@@ -256,7 +256,7 @@ def list_bad_causes(connection: Connection) -> list[BadCause]:
 
 @dataclass(frozen=True)
 class WindowTally:
-    """How many rows a report has for a window: `read_rows` before those of one key are summed, `new_rows` afterwards, in place of `old_rows`."""
+    """The row counts of a report for a window: `read_rows` before rows of one key are summed, `new_rows` afterwards, in place of `old_rows`."""
 
     old_rows: int
     new_rows: int

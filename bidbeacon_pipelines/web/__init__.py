@@ -1,4 +1,4 @@
-"""What this product adds to the server of `bidbeacon_sessions`: the coverage of windows, why they are as they are, and its accounts."""
+"""The product's additions to the server of `bidbeacon_sessions`: coverage of windows, explanations, accounts."""
 
 from pathlib import Path
 

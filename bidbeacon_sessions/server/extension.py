@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute
 
 @dataclass(frozen=True)
 class Extension:
-    """What a product adds to the server.
+    """Additions of a product to the server.
 
     Args:
         routes: of its API. They are guarded like all others.

@@ -1,4 +1,4 @@
-"""What the readers of one filter are sent: a chain of frames that grows at its end."""
+"""The feed of one filter: a chain of frames that grows at its end and that all its readers share."""
 
 import asyncio
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from bidbeacon_sessions.change_log import Cursor
 from bidbeacon_sessions.server.messages import Frame, Message
 
 MAX_BEHIND = 8_000_000
-"""How many characters a reader may be behind before it must load again."""
+"""The most characters that a reader may be behind before it must load again."""
 
 
 class StreamClosedError(Exception):
@@ -57,7 +57,7 @@ class Link:
 
 
 class Feed:
-    """What the readers of one filter are sent.
+    """The chain of frames for the readers of one filter.
 
     Args:
         upto: up to where its readers know everything.

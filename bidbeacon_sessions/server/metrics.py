@@ -35,7 +35,7 @@ class Watched(Protocol):
 
     @property
     def lag_seconds(self) -> float:
-        """How long ago all that is committed was published and read."""
+        """Return the time since all that is committed was published and read."""
 
 
 class StreamMetrics:
@@ -116,7 +116,7 @@ class StreamMetrics:
 
 
 class _Stored(Collector):
-    """What the tables say at the moment of a scrape: nothing while the database is away."""
+    """Figures that are read from the tables at each scrape: none while the database is away."""
 
     def __init__(self, store: SessionStore) -> None:
         self._store = store

@@ -103,7 +103,7 @@ class Stream:
 
     @property
     def lag_seconds(self) -> float:
-        """How long ago all that is committed was published and read."""
+        """Return the time since all that is committed was published and read."""
         return time.monotonic() - self._fresh_at
 
     @property
@@ -213,7 +213,7 @@ class Stream:
 
     @contextmanager
     def _feed(self, wanted: SessionFilter) -> Iterator[Feed]:
-        """Give the feed of a filter, which exists as long as somebody reads it."""
+        """Return the feed of a filter, which exists as long as somebody reads it."""
         if self._is_closed:
             raise StreamClosedError
         feed = self._feeds.get(wanted)

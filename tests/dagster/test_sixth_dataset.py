@@ -34,7 +34,7 @@ from tests.dataset_truth import Question
 
 
 def tables_with_sixth() -> MetaData:
-    """Give the pipelines' tables and the dataset's, as its registry entry makes it."""
+    """Return the pipelines' tables and the dataset's, as its registry entry makes it."""
     metadata = MetaData(naming_convention=PipelinesBase.metadata.naming_convention)
     for table in PipelinesBase.metadata.tables.values():
         table.to_metadata(metadata)

@@ -110,7 +110,7 @@ def report_row(value: str = "dog shirt", day: date | str = DAY, **changes: Any) 
 
 
 def many_rows(count: int, day: date = DAY) -> list[Raw]:
-    """Give so many rows of different campaigns."""
+    """Return so many rows of different campaigns."""
     return [report_row(day=day) | {"campaign.id": 5_000 + number} for number in range(count)]
 
 

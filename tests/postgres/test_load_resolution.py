@@ -7,7 +7,7 @@ LATE = "4100"
 
 
 def resolve(shelf: LoadWorld) -> int:
-    """Give rows to the targets that are known now, as the entity sync does; return how many."""
+    """Assign rows to the targets that are known now, as the entity sync does; return how many."""
     with shelf.engine.begin() as connection:
         return resolve_targets(connection, shelf.account.id)
 

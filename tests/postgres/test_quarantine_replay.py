@@ -38,7 +38,7 @@ FIX = r"""
 
 
 def odd(row: Raw) -> Raw:
-    """Give a row the way that only the fix makes understood."""
+    """Return a row the way that only the fix makes understood."""
     return row | {"metric.clicks": f"{row['metric.clicks']} clicks"}
 
 

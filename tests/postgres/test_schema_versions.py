@@ -244,7 +244,7 @@ LATER = {
 
 @pytest.fixture(scope="session")
 def later(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder with our migrations and three after them: two that lock a table, one that builds an index."""
+    """Return a folder with our migrations and three after them: two that lock a table, one that builds an index."""
     folder = tmp_path_factory.mktemp("later") / "migrations"
     shutil.copytree(MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
     first = int(list_revisions()[-1])

@@ -66,7 +66,7 @@ def base_url(serve: Serve) -> Iterator[str]:
 
 
 def websocket_address(base_url: str, path: str = "/api/job-sessions/ws", query: str = "") -> str:
-    """Give the address of a WebSocket."""
+    """Return the address of a WebSocket."""
     return f"{base_url.replace('http', 'ws', 1)}{path}?{query}"
 
 
@@ -91,7 +91,7 @@ def test_a_session_is_heard_over_both_transports(base_url: str, session_store: S
 
 
 def _until_ended(messages: Iterator[dict[str, Any]]) -> dict[str, Any]:
-    """Give the message that a session has ended."""
+    """Return the message that a session has ended."""
     for message in messages:
         if message["event"] == "job-sessions:updated" and message["data"]["session"]["status"] != "running":
             return message

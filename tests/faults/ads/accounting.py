@@ -78,12 +78,12 @@ def _is_made(create: SentCreate, reports: Reports, now: datetime) -> bool:
 
 
 def over_the_gate(creates: Sequence[SentCreate]) -> list[SentCreate]:
-    """Give the creates that went out though as many reports were in flight as the gate allowed at that very moment."""
+    """Return the creates that went out though as many reports were in flight as the gate allowed at that very moment."""
     return [one for one in creates if max(one.counted, one.at_amazon) >= one.places]
 
 
 def through_closed_gates(creates: Sequence[SentCreate]) -> list[tuple[SentCreate, SentCreate]]:
-    """Give the creates that went out sooner after the one before them than the gate of their region allows, each with that one.
+    """Return the creates that went out sooner after the one before them than the gate of their region allows, each with that one.
 
     After a 429 it is closed for two minutes at least, after each further one in a row for twice as long, up to an hour, and for as long
     as `Retry-After` says; between two requests a second passes.
@@ -107,14 +107,14 @@ def _pause(before: SentCreate, after: SentCreate, refused: int) -> timedelta:
 
 
 def early_creates(creates: Sequence[SentCreate]) -> list[SentCreate]:
-    """Give the creates that went out too soon after one for the same request whose outcome nobody knew."""
+    """Return the creates that went out too soon after one for the same request whose outcome nobody knew."""
     return [
         after for before, after in _again(creates) if not before.is_told and after.at - before.at < LEFT_ALONE
     ]
 
 
 def needless_requests(creates: Sequence[SentCreate]) -> list[SentCreate]:
-    """Give the first creates of requests for which no window was due or wanted."""
+    """Return the first creates of requests for which no window was due or wanted."""
     return [create for create in _first(creates) if not create.due_windows]
 
 
@@ -160,7 +160,7 @@ def _first(creates: Sequence[SentCreate]) -> list[SentCreate]:
 
 
 def _again(creates: Sequence[SentCreate]) -> Iterator[tuple[SentCreate, SentCreate]]:
-    """Give each create that is not the first of its request, behind the one before it."""
+    """Return each create that is not the first of its request, behind the one before it."""
     of_request: dict[int, SentCreate] = {}
     for create in creates:
         before = of_request.get(create.request_id)

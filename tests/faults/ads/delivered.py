@@ -75,7 +75,7 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Asked:
-    """What a report was asked for.
+    """The parameters of a report request.
 
     Attributes:
         period: The first and the last day.

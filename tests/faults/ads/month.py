@@ -75,7 +75,7 @@ def config(seed: int, faults: tuple[FaultRule, ...] = ()) -> SandboxConfig:
 
 
 def seasons(account_without_rights: str) -> tuple[Season, ...]:
-    """Give what lasts for days: a throttled hour each day, one report at a time, renamed fields, and an account without rights."""
+    """Return what lasts for days: a throttled hour each day, one report at a time, renamed fields, and an account without rights."""
     throttle = FaultOptions(retry_after="none")
     return (
         Season(
@@ -160,7 +160,7 @@ class Month:
         )
 
     def each(self) -> Iterator[tuple[Account, Dataset]]:
-        """Give each dataset of each account."""
+        """Return each dataset of each account."""
         for account in self.office.accounts():
             for dataset in DATASETS.values():
                 yield account, dataset
@@ -182,7 +182,7 @@ class Month:
         ]
 
     def windows_not_true(self) -> list[tuple[str, str, date]]:
-        """Give the windows whose last report said something else than the truth."""
+        """Return the windows whose last report said something else than the truth."""
         return [
             (account.account_key, dataset.name, day)
             for account, dataset in self.each()
@@ -190,7 +190,7 @@ class Month:
         ]
 
     def days_without_data(self, end: datetime) -> list[tuple[str, str, date]]:
-        """Give the days without data that were over at an instant, in the account's own calendar, and that Amazon serves."""
+        """Return the days without data that were over at an instant, in the account's own calendar, and that Amazon serves."""
         return [
             (account.account_key, dataset.name, day)
             for account, dataset in self.each()
@@ -198,7 +198,7 @@ class Month:
         ]
 
     def given_up_too_early(self) -> list[tuple[str, str, date]]:
-        """Give the days that became `expired` while Amazon served them, or at all though they fell into the month."""
+        """Return the days that became `expired` while Amazon served them, or at all though they fell into the month."""
         given_up = self.simulation.given_up
         early = [
             (account.account_key, dataset.name, day)
@@ -208,7 +208,7 @@ class Month:
         return [*early, *(window for window in given_up if window[2] >= START.date())]
 
     def not_fresh(self) -> list[tuple[str, str, date, str]]:
-        """Give the windows that are neither fresh nor have a stated reason."""
+        """Return the windows that are neither fresh nor have a stated reason."""
         return [
             (account.account_key, dataset.name, *found)
             for account, dataset in self.each()

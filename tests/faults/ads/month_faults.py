@@ -86,7 +86,7 @@ class SeasonalFaults(Faults):
     def find_strike(
         self, fault: FaultName, subject: Subject, file: FileNumber | None = None
     ) -> FaultRule | None:
-        """Give the rule of this fault that strikes this call, and note it; None where none does."""
+        """Return the rule of this fault that strikes this call, and note it; None where none does."""
         rule = super().find_strike(fault, subject, file)
         if rule is not None:
             self.struck.append(Struck(self._now(), fault, subject.operation, subject.account))
@@ -102,7 +102,7 @@ class SeasonalFaults(Faults):
 
 
 def month_faults(probability: float) -> tuple[FaultRule, ...]:
-    """Give rules for every fault but the seasonal ones, each as probable, but for those that are seldom met; those of a call have one for each operation, and variants share a probability."""
+    """Return rules for every fault but the seasonal ones, each as probable, but for those that are seldom met; those of a call have one for each operation, and variants share a probability."""
     return tuple(
         FaultRule(fault=fault, operation=operation, probability=draw, options=options)
         for fault in FAULTS

@@ -73,7 +73,7 @@ class Oracle:
         self._deliveries: dict[int, Delivery] = {}
 
     def windows(self) -> Sequence[Mapping[str, Any]]:
-        """Give the windows, by day."""
+        """Return the windows, by day."""
         return self._rows("SELECT * FROM report_windows WHERE {} AND dataset = :dataset ORDER BY window_date")
 
     def compare_with_delivered(self) -> Iterator[Mismatch]:

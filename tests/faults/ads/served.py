@@ -54,7 +54,7 @@ def given_up_too_early(
 
 
 def not_fresh(office: Office, account: Account, dataset: Dataset) -> list[tuple[date, str]]:
-    """Give the served days that are over whose last report was made before their newest refresh fell due, and no reason is stated; each with its status."""
+    """Return the served days that are over whose last report was made before their newest refresh fell due, and no reason is stated; each with its status."""
     now, zone = office.clock.now(), account.time_zone
     windows = office.rows(_WINDOWS, now=now, zone=zone, dataset=dataset.name, **account.identity)
     first = _first_day(office, account, dataset, now)

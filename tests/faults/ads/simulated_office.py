@@ -76,7 +76,7 @@ class _KeptTransport(httpx.BaseTransport):
 
 
 def _read_answer(response: httpx.Response) -> dict[str, Any]:
-    """Give what an answer to a create says: a refusal tells what became of it, and so does a success that can be read."""
+    """Return what an answer to a create says: a refusal tells what became of it, and so does a success that can be read."""
     after = response.headers.get("retry-after", "")
     said = {"status": response.status_code, "retry_after": float(after) if after.isdigit() else None}
     if not response.is_success:
@@ -119,7 +119,7 @@ class Office:
             yield Workbench(self.engine, client, self.settings, self.clock.now, self.clock.sleep)
 
     def describe_create(self, request: httpx.Request) -> SentCreate:
-        """Tell what there is to tell of a create that is about to go out."""
+        """Return a create that is about to go out, with its windows and the state of its gate."""
         now = self.clock.now()
         [sender] = self.rows(_SENDER, now=now)
         windows = self.rows(_WAITING, id=sender["request_id"])
@@ -201,7 +201,7 @@ _WAITING = """
 
 
 def _is_due(window: Mapping[str, Any], now: datetime) -> bool:
-    """Tell whether a window needs a report: by hand, for the first time, once more for good, or since numbers are restated at an offset."""
+    """Return whether a window needs a report: by hand, for the first time, once more for good, or since numbers are restated at an offset."""
     if window["wanted_by"] or window["held_digest"] or window["data_as_of"] is None:
         return True
     offsets = get_dataset(window["dataset"]).refresh_offsets

@@ -38,13 +38,13 @@ GOOD = SentCreate(
 
 @pytest.fixture
 def reports() -> Reports:
-    """Give the reports of a sandbox, each of which takes an hour."""
+    """Return the reports of a sandbox, each of which takes an hour."""
     config = SandboxConfig(report_seconds=3600)
     return Reports(config, World(1, make_accounts(1, 1, 10)))
 
 
 def later(create: SentCreate, **changes: object) -> SentCreate:
-    """Give a create half an hour later."""
+    """Return a create half an hour later."""
     return replace(create, at=create.at + timedelta(minutes=30), **changes)  # type: ignore[arg-type]
 
 

@@ -55,7 +55,7 @@ TABLES = ("daily_target_performance", "quarantined_rows", "report_windows", "rep
 
 @contextmanager
 def filled(engine: Engine, home: Path, *faults: FaultRule) -> Iterator[Simulation]:
-    """Give one account's 24 months, loaded in three simulated hours."""
+    """Return one account's 24 months, loaded in three simulated hours."""
     with only_daily_targets(), running_sandbox(config(seed=1, faults=faults)) as sandbox:
         office = Office(engine, sandbox, home, bad_row_share=BAD_ROW_SHARE)
         account_id = sandbox.state.world.accounts.accounts[AMERICA].account_id

@@ -26,7 +26,7 @@ DECODER = RowDecoder(("a", "b"), {}, ("a",))
 
 
 def iter_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """Give the rows of a part, each as its text reads; both ways of reading it agree about it."""
+    """Return the rows of a part, each as its text reads; both ways of reading it agree about it."""
     for batch in DECODER.batches(path):
         for place, values in enumerate(batch.rows):
             row = read_object(batch.text_of(place))

@@ -69,7 +69,7 @@ def _unescaped(cell: str) -> str | None:
 
 
 def _stored(raw: dict[str, Any], dataset: Dataset = DAILY_TARGETS, **options: Any) -> dict[str, Any]:
-    """Give a good row as it is stored: the cells of its line, by column."""
+    """Return a good row as it is stored: the cells of its line, by column."""
     line = _check(raw, dataset=dataset, **options)
     assert isinstance(line, str), line
     row: dict[str, Any] = dict(zip(stage_columns(dataset), map(_unescaped, line.split("\t")), strict=True))

@@ -23,7 +23,8 @@ logger = logging.getLogger(__name__)
 SEND_SECONDS = 10.0
 MAX_RECEIVED = 64 * 1024
 """Characters of a message from a reader, whose messages are ignored."""
-_GOING_AWAY, _TOO_BIG, _TRY_AGAIN = 1001, 1009, 1013
+_LEFT, _GOING_AWAY, _TOO_BIG, _TRY_AGAIN = 1000, 1001, 1009, 1013
+"""Why a stream ended, as close codes of a WebSocket (RFC 6455)."""
 _REFUSES = re.compile(r"q=0(\.0*)?")
 Frames = AsyncGenerator[Frame, None]
 
@@ -88,7 +89,7 @@ class EventStream(Response):
 
         first = b": stream\n\n"
         await send_piece(GZIP_HEAD + deflate(first) if self._is_compressed else first)
-        return await _deliver(self._frames, send_frame, _until_http_gone(receive))
+        return await _deliver(self._frames, send_frame, _until_http_gone(receive)) == _GOING_AWAY
 
 
 async def _serve(socket: WebSocket, frames: Frames) -> None:
@@ -99,9 +100,9 @@ async def _serve(socket: WebSocket, frames: Frames) -> None:
             await _in_time(socket.send({"type": "websocket.send", "text": text}))
 
     await socket.accept()
-    is_over = await _deliver(frames, send_frame, _until_websocket_gone(socket))
+    code = await _deliver(frames, send_frame, _until_websocket_gone(socket))
     with suppress(OSError, RuntimeError, WebSocketDisconnect):  # the reader has left, or does not read
-        await _in_time(socket.close(_GOING_AWAY if is_over else _TRY_AGAIN))
+        await _in_time(socket.close(code))
 
 
 def _frames(stream: Stream, connection: HTTPConnection) -> Frames:
@@ -119,19 +120,23 @@ async def _refusal(stream: Stream) -> Frames:
 
 
 async def _deliver(
-    frames: Frames, send_frame: Callable[[Frame], Awaitable[None]], gone: Coroutine[Any, Any, None]
-) -> bool:
-    """Send frames; return whether they ended while the reader was there and read them."""
+    frames: Frames, send_frame: Callable[[Frame], Awaitable[None]], gone: Coroutine[Any, Any, int]
+) -> int:
+    """Send frames; return why it ended.
+
+    Nothing is sent any more by then, so the caller can close the connection.
+    """
     sending, leaving = asyncio.create_task(_send_all(frames, send_frame)), asyncio.create_task(gone)
     try:
         await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        is_over = sending.done() and sending.exception() is None
+        if sending.done():
+            return _GOING_AWAY if sending.exception() is None else _TRY_AGAIN
+        return leaving.result() if leaving.exception() is None else _TRY_AGAIN
     finally:
         sending.cancel()
         leaving.cancel()
         results = await asyncio.gather(sending, leaving, return_exceptions=True)
         _log_unforeseen(results)
-    return is_over
 
 
 async def _send_all(frames: Frames, send_frame: Callable[[Frame], Awaitable[None]]) -> None:
@@ -150,23 +155,25 @@ async def _in_time(sending: Awaitable[None]) -> None:
         await sending
 
 
-def _log_unforeseen(results: Iterable[BaseException | None]) -> None:
+def _log_unforeseen(results: Iterable[BaseException | int | None]) -> None:
     for result in results:
         if isinstance(result, Exception) and not isinstance(result, OSError | WebSocketDisconnect):
             logger.error("A stream broke off", exc_info=result)
 
 
-async def _until_http_gone(receive: Receive) -> None:
+async def _until_http_gone(receive: Receive) -> int:
+    """Wait until the reader leaves."""
     while (await receive())["type"] != "http.disconnect":
         continue
+    return _LEFT
 
 
-async def _until_websocket_gone(socket: WebSocket) -> None:
-    """Wait until the reader leaves, or says far more than anybody needs to."""
+async def _until_websocket_gone(socket: WebSocket) -> int:
+    """Wait until the reader leaves, or says far more than anybody needs to; return which."""
     while (message := await socket.receive())["type"] != "websocket.disconnect":
         if len(message.get("text") or message.get("bytes") or "") > MAX_RECEIVED:
-            await socket.close(_TOO_BIG)
-            return
+            return _TOO_BIG
+    return _LEFT
 
 
 def accepts_gzip(connection: HTTPConnection) -> bool:

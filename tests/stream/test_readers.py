@@ -5,10 +5,12 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
 from starlette.types import Message as AsgiMessage
+from starlette.websockets import WebSocket
 
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.search import SessionFilter
@@ -218,3 +220,31 @@ def test_readers_who_come_back_together_are_read_for_once(
         assert all(one is other for other in others)
 
     run(session_store, test)
+
+
+def test_nothing_is_sent_beside_the_close_of_a_websocket(session_store: SessionStore) -> None:
+    """A reader that says too much is told so, though there is more to send while the close is on its way."""
+    sent: list[AsgiMessage] = []
+
+    async def test(stream: Stream) -> None:
+        other = await joined(stream)
+        said = [{"type": "websocket.receive", "text": "x" * 65_537}, {"type": "websocket.connect"}]
+
+        async def receive() -> AsgiMessage:
+            await until(lambda: len(said) == 2 or len(sent) > 1)
+            return said.pop()
+
+        async def send(message: AsgiMessage) -> None:
+            if message["type"] == "websocket.close":
+                await asyncio.to_thread(commit, session_store)
+                await next_frame(other)
+                await asyncio.sleep(0)
+            sent.append(message)
+
+        app = SimpleNamespace(state=SimpleNamespace(stream=stream))
+        scope = {"type": "websocket", "path": "/", "query_string": b"", "headers": [], "app": app}
+        await transports.websocket(WebSocket(scope, receive, send))
+
+    run(session_store, test)
+    assert ["websocket.accept", "websocket.send", "websocket.close"] == [each["type"] for each in sent]
+    assert 1009 == sent[-1]["code"]

@@ -213,11 +213,6 @@ def _live_until(account: SimulatedDataset, end: datetime, patience: timedelta) -
     return Count(requests, windows)
 
 
-def reports_each(dataset: Dataset) -> int:
-    """Return how many reports a period of a dataset takes: one for each group of ad products that share their fields."""
-    return len(getattr(dataset, "reports", (dataset.ad_products,)))
-
-
 def kinds() -> list[list[Dataset]]:
     """Return the registry's datasets, those together that are planned alike: same history, longest period and offsets."""
     alike: dict[object, list[Dataset]] = {}
@@ -245,12 +240,12 @@ def _rows() -> Iterator[str]:
         for alike in kinds():
             counted = [count(alike[0], who) for who in ACCOUNTS.values()]
             yield _row(f"{what}, {_named(alike)}", counted)
-            times = sum(map(reports_each, alike))
+            times = sum(len(one.reports) for one in alike)
             total = [
                 Count(before.requests + times * one.requests, before.windows + times * one.windows)
                 for before, one in zip(total, counted, strict=True)
             ]
-        reports = sum(map(reports_each, DATASETS.values()))
+        reports = sum(len(one.reports) for one in DATASETS.values())
         yield _row(f"{what}, all {len(DATASETS)} datasets in {reports} reports", total)
 
 

@@ -229,15 +229,13 @@ def set_aside(connection: Connection, key: OverfullKey, row_number: int, raw: st
 
 # A reason names each field at fault, what was expected and what came: its first fault without the value is the cause.
 _BAD_CAUSES = text("""
-    SELECT account, window_date, cause, rows, CAST(sum(rows) OVER (PARTITION BY account, window_date) AS bigint) AS all_rows
-      FROM (SELECT account, window_date, split_part(split_part(reason, '; ', 1), ', got: ', 1) AS cause, count(*) AS rows
-              FROM report_bad GROUP BY 1, 2, 3) causes
-     ORDER BY account, window_date, rows DESC, cause""")
+    SELECT account, window_date, split_part(split_part(reason, '; ', 1), ', got: ', 1) AS cause, count(*) AS rows
+      FROM report_bad GROUP BY 1, 2, 3""")
 
 
 @dataclass(frozen=True)
 class BadCause:
-    """The number of bad rows of one cause on one day of an account; `all_rows` counts all bad rows of that day.
+    """The number of bad rows of one cause on one day of an account.
 
     `account` is None for rows whose country can't be read, `window_date` for those whose day can't.
     """
@@ -246,11 +244,10 @@ class BadCause:
     window_date: date | None
     cause: str
     rows: int
-    all_rows: int
 
 
 def list_bad_causes(connection: Connection) -> list[BadCause]:
-    """Return what is wrong with bad rows; the most frequent cause of a day comes first."""
+    """Return the causes of bad rows, with how many rows each has."""
     return [BadCause(**row) for row in connection.execute(_BAD_CAUSES).mappings()]
 
 

@@ -4,6 +4,7 @@ import asyncio
 import errno
 import gc
 import logging
+import os
 import signal
 import socket
 import sys
@@ -34,6 +35,8 @@ _COLLECT_AFTER = 20_000
 
 class StreamServer:
     """The stream on one address.
+
+    A process that has nothing else to do after `run` ends best with `os._exit`, as `serve` does.
 
     Args:
         store: whose sessions are shown; stays the caller's.
@@ -119,7 +122,7 @@ class StreamServer:
 
 
 def serve(store: SessionStore, *, host: str, port: int, extension: Extension | None = None) -> None:
-    """Serve page and stream until SIGINT or SIGTERM, and print where. The arguments are those of `StreamServer`.
+    """Serve page and stream until SIGINT or SIGTERM, print where, and end the process. Takes what `StreamServer` does.
 
     Raises:
         UnsafeAddressError: other machines reach that address, and no token is set.
@@ -129,6 +132,8 @@ def serve(store: SessionStore, *, host: str, port: int, extension: Extension | N
     skip_imported_objects()
     gc.set_threshold(_COLLECT_AFTER)
     server.run(lambda: _say(f"Event Stream: {server.url}\nCtrl-C stops it.\n"))
+    # A thread of granian's that enters Python while the interpreter shuts down aborts the process (its issue 693).
+    os._exit(os.EX_OK)
 
 
 def _say(text: str) -> None:

@@ -19,10 +19,8 @@ from bidbeacon_sessions.server import stream
 SERVE = """
 import sys
 from bidbeacon_sessions import SessionStore
-from bidbeacon_sessions.server import StreamServer
-server = StreamServer(SessionStore.connect(sys.argv[1]), host="127.0.0.1", port=0)
-server.run(lambda: print(server.port, flush=True))
-print("stopped", flush=True)
+from bidbeacon_sessions.server.serve import serve
+serve(SessionStore.connect(sys.argv[1]), host="127.0.0.1", port=0)
 """
 
 
@@ -45,11 +43,11 @@ def test_a_closed_connection_is_forgotten_at_once(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_the_process_soon_with_streams_open(database_url: str, number: signal.Signals) -> None:
-    """Open streams are ended, `run` returns, and the process exits with 0: two seconds on an idle machine."""
+    """Open streams are ended, and the process exits with 0: two seconds on an idle machine."""
     command = [sys.executable, "-c", SERVE, database_url]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ.copy()) as process:
         assert process.stdout is not None
-        port = process.stdout.readline().strip()
+        port = int(process.stdout.readline().rpartition(":")[2])
         with (
             httpx.stream("GET", f"http://127.0.0.1:{port}/api/job-sessions/stream", timeout=15) as sse,
             connect(f"ws://127.0.0.1:{port}/api/job-sessions/ws") as websocket,
@@ -63,7 +61,6 @@ def test_a_signal_stops_the_process_soon_with_streams_open(database_url: str, nu
                     websocket.recv(timeout=15)
             assert 0 == process.wait(timeout=15)
             took = time.monotonic() - started
-        assert "stopped\n" == process.stdout.read()
     assert took < 10
 
 
@@ -84,7 +81,7 @@ def test_half_open_requests_keep_nobody_out(database_url: str) -> None:
     command = ["sh", "-c", 'ulimit -n 256; exec "$0" "$@"', sys.executable, "-c", SERVE, database_url]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        port = int(process.stdout.readline())
+        port = int(process.stdout.readline().rpartition(":")[2])
         with ExitStack() as opened:
             for _ in range(300):
                 half = opened.enter_context(socket.create_connection(("127.0.0.1", port), timeout=30))

@@ -2,7 +2,7 @@
 
 `faketime` moves the clock of pytest and of all that it starts, the embedded server too. Time passes at its usual speed, so
 a run that begins three minutes before a change goes through it. Chromium keeps the real clock, because it hangs under
-libfaketime; its tabs get the moved one from `tests/browser/conftest.py`.
+libfaketime; its pages get the moved one from `tests/browser/conftest.py`.
 
     python -m tests.at_other_times                                        # all instants
     python -m tests.at_other_times --at 2026-03-29T00:57 tests/unit       # one instant, some tests

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -29,6 +28,15 @@ FLAGS = [
 ]
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
+MOVE_CLOCK = """ahead => {
+    const RealDate = Date;
+    window.Date = class extends RealDate {
+        constructor(...parts) { super(...(parts.length ? parts : [RealDate.now() + ahead])); }
+        static now() { return RealDate.now() + ahead; }
+    };
+}"""
+"""Moves the clock of a page by so many milliseconds."""
+
 expect.set_options(timeout=15_000)
 
 
@@ -38,7 +46,7 @@ def browser() -> Iterator[Browser]:
     executable = shutil.which("chromium") or shutil.which("google-chrome")
     assert executable is not None, "the browser tests need Chromium: apt-get install chromium"
     with sync_playwright() as playwright:
-        # Chromium hangs under libfaketime: it keeps the real clock, and its tabs get the simulated one (see `page`).
+        # Chromium hangs under libfaketime: it keeps the real clock, and its pages get the moved one (see `page`).
         environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
         launched = playwright.chromium.launch(executable_path=executable, args=FLAGS, env=environment)
         yield launched
@@ -95,9 +103,10 @@ def page(browser: Browser) -> Iterator[Page]:
     context = browser.new_context(
         viewport={"width": 1280, "height": 600}, timezone_id="UTC", reduced_motion="reduce"
     )
-    if "FAKETIME" in os.environ:
-        context.clock.install(time=datetime.now(UTC))
     tab = context.new_page()
+    if "FAKETIME" in os.environ:
+        ahead = round(time.time() * 1000) - tab.evaluate("Date.now()")
+        context.add_init_script(f"({MOVE_CLOCK})({ahead})")
     errors: list[str] = []
     tab.on("pageerror", lambda error: errors.append(str(error)))
     tab.on(

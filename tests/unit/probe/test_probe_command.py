@@ -108,11 +108,12 @@ def test_mistakes_are_exit_code_2(run_probe: RunProbe, options: tuple[str, ...],
     assert sentence in done.stderr
 
 
-def test_without_an_account_is_exit_code_1(run_probe: RunProbe, tmp_path: Path) -> None:
-    """Where Amazon refuses the credentials, everything that was not asked says so."""
+@pytest.mark.parametrize("options", [(), ("--account", "nobody")])
+def test_without_an_account_is_exit_code_1(run_probe: RunProbe, options: tuple[str, ...]) -> None:
+    """Where Amazon refuses the credentials, everything that was not asked says so; no account is blamed."""
     rule = FaultRule(fault="invalid_grant")
     with running_sandbox(SandboxConfig(**FAST, faults=(rule,))) as sandbox:
-        done = run_probe(sandbox.url)
+        done = run_probe(sandbox.url, *options)
     assert 1 == done.exit_code
     assert "refused (400, invalid_grant)" in done.stdout
     assert "0 differs" in done.stdout

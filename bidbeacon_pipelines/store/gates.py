@@ -5,6 +5,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, text
 
+from bidbeacon_pipelines.store.requests import IS_CREATABLE
+
 
 @dataclass(frozen=True)
 class StoredGate:
@@ -146,9 +148,8 @@ def _states(connection: Connection, values: dict[str, object]) -> list[GateState
 def list_gates_with_work(connection: Connection, *, now: datetime) -> list[tuple[str, str]]:
     """Return client id and region of each gate at which requests wait whose report may be created now, as far as they are concerned."""
     rows = connection.execute(
-        text("""SELECT DISTINCT o.client_id, o.region FROM report_requests r JOIN ads_accounts o USING (account_id)
-                 WHERE r.status IN ('planned', 'sent') AND (r.next_step_at IS NULL OR r.next_step_at <= :now)
-                   AND o.needs_person_for IS DISTINCT FROM 'credentials' ORDER BY 1, 2"""),
+        text(f"""SELECT DISTINCT o.client_id, o.region FROM report_requests r JOIN ads_accounts o USING (account_id)
+                  WHERE {IS_CREATABLE} ORDER BY 1, 2"""),
         {"now": now},
     )
     return [(row.client_id, row.region) for row in rows]

@@ -67,6 +67,9 @@ _NOT_RESTING = "AND o.needs_person_for IS DISTINCT FROM 'credentials'"
 _TO_CREATE = "r.status IN ('planned', 'sent') AND (r.next_step_at IS NULL OR r.next_step_at <= :now)"
 _UNCLAIMED = """(r.claimed_by IS NULL OR NOT EXISTS (
     SELECT FROM session_leases l WHERE l.session_id = r.claimed_by AND l.expires_at > clock_timestamp()))"""
+IS_CREATABLE = f"""{_TO_CREATE} AND {_UNCLAIMED} {_NOT_RESTING}
+           AND (o.needs_person_for IS NULL OR r.attempts > 0 OR r.sent_at IS NOT NULL)"""
+"""The dispatcher may create the report of request `r` of ads account `o` at `:now`, as far as the two are concerned."""
 
 
 def lock_planning(connection: Connection, account_id: str) -> None:
@@ -306,8 +309,7 @@ _CANDIDATES = text(f"""
                (SELECT max(s.sent_at) FROM report_requests s
                  WHERE s.account_id = r.account_id AND s.dataset = r.dataset) AS dataset_asked_at
           FROM report_requests r JOIN ads_accounts o USING (account_id)
-         WHERE o.client_id = :client_id AND o.region = :region AND {_TO_CREATE} AND {_UNCLAIMED} {_NOT_RESTING}
-           AND (o.needs_person_for IS NULL OR r.attempts > 0 OR r.sent_at IS NOT NULL)),
+         WHERE o.client_id = :client_id AND o.region = :region AND {IS_CREATABLE}),
     on_time AS (
         SELECT w.account_id, w.dataset, w.window_date, count(*) AS windows
           FROM advertiser_accounts a JOIN report_windows w USING (account_id, country_code)

@@ -6,6 +6,7 @@ from bidbeacon_pipelines.actions import SkipReason
 from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.store.accounts import Account, set_enabled
 from bidbeacon_pipelines.store.ads_accounts import get_ads_account, list_ads_accounts_with_due_work
+from bidbeacon_pipelines.store.gates import list_gates_with_work
 from bidbeacon_pipelines.store.requests import list_candidates
 from tests.postgres.bench_world import DATASET, BenchWorld
 
@@ -105,6 +106,24 @@ def test_a_plan_counts_the_windows_that_it_would_load_on_time(world: BenchWorld)
     for since, expected in ((time(22, 59), 2), (time(23, 30), 1)):
         assert [0] * 6 + [expected] == on_time(datetime.combine(date(2026, 1, 14), since, UTC))
     assert [0] * 7 == on_time(datetime(2026, 1, 15, 0, 1, tzinfo=UTC))
+
+
+def test_a_gate_has_no_work_while_its_ads_accounts_need_a_person(world: BenchWorld) -> None:
+    """Their plans are left alone, so no run is started for them; a request that was sent before is still given up."""
+    germany, _ = ready(world)
+    world.plan(germany)
+
+    def regions() -> list[str]:
+        with world.engine.begin() as connection:
+            return [region for _, region in list_gates_with_work(connection, now=world.bench.now())]
+
+    assert ["EU"] == regions()
+    world.execute(
+        "UPDATE ads_accounts SET needs_person = 'may not be reported on', needs_person_for = 'account'"
+    )
+    assert [] == regions()
+    world.execute("UPDATE report_requests SET attempts = 1 WHERE id = (SELECT min(id) FROM report_requests)")
+    assert ["EU"] == regions()
 
 
 def test_a_day_that_is_not_over_in_a_country_does_not_take_the_report(world: BenchWorld) -> None:

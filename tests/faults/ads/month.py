@@ -35,6 +35,8 @@ LONGEST_REST = timedelta(days=10)
 PROBABILITY = 0.03
 LOOK_EVERY = timedelta(minutes=2)
 HOURS_BETWEEN_ACCOUNT_SYNCS = 6
+POLL_SECONDS = 300
+"""The setting: a report that Amazon leaves pending for thirty hours would be polled 1,800 times at the default."""
 KEPT = ("daily_targets", "hourly_products")
 """Whole days and hours, targets and products: the others go the same way, and are compared with the truth by other tests."""
 EUROPE = ("AE", "ES", "FR", "IN", "IT", "NL", "PL", "SE", "TR")
@@ -104,7 +106,7 @@ def open_month(engine: Engine, home: Path, seed: int) -> Iterator["Month"]:
             seed, month_faults(PROBABILITY), seasons(without_rights), sandbox.state.clock.now
         )
         sandbox.state.faults = faults
-        office = Office(engine, sandbox, home, bad_row_share=BAD_ROW_SHARE)
+        office = Office(engine, sandbox, home, bad_row_share=BAD_ROW_SHARE, report_poll_seconds=POLL_SECONDS)
         yield Month(office, faults)
         office.close()
 

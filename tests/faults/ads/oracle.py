@@ -69,6 +69,10 @@ class Oracle:
         catalogs = [office.catalog(account, product) for product in get_args(AdProduct)]
         targets = KnownTargets(catalogs, self._exported_on())
         self._reader = ReportReader(account, dataset, is_alone, targets)
+        requests = office.rows(
+            "SELECT id, report_id FROM report_requests WHERE account_id = :id", id=account.account_id
+        )
+        self._report_ids = {row["id"]: row["report_id"] for row in requests}
         self._loads, self._loaded_by = self._list_loads()
         self._deliveries: dict[int, Delivery] = {}
 
@@ -227,8 +231,7 @@ class Oracle:
         return set(self._report(request).request.products)
 
     def _report(self, request: int) -> Report:
-        report_id = self._office.value("SELECT report_id FROM report_requests WHERE id = :id", id=request)
-        report = self._office.sandbox.state.reports.find(report_id)
+        report = self._office.sandbox.state.reports.find(self._report_ids[request])
         assert report is not None
         return report
 

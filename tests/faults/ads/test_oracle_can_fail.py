@@ -54,9 +54,10 @@ TABLES = ("daily_target_performance", "quarantined_rows", "report_windows", "rep
 
 
 @contextmanager
-def filled(engine: Engine, home: Path, *faults: FaultRule) -> Iterator[Simulation]:
-    """Return one account's 24 months, loaded in three simulated hours."""
+def filled(engine: Engine, home: Path, *faults: FaultRule, months: int) -> Iterator[Simulation]:
+    """Yield a simulation whose one account has loaded its last months, in three simulated hours."""
     with only_daily_targets(), running_sandbox(config(seed=1, faults=faults)) as sandbox:
+        believe_in_history_of(months)
         office = Office(engine, sandbox, home, bad_row_share=BAD_ROW_SHARE)
         account_id = sandbox.state.world.accounts.accounts[AMERICA].account_id
         simulation = Simulation(office, [(account_id, "US")])
@@ -68,29 +69,38 @@ def filled(engine: Engine, home: Path, *faults: FaultRule) -> Iterator[Simulatio
 def test_the_oracle_finds_whatever_is_changed_by_hand(engine: Engine, tmp_path: Path) -> None:
     """It has nothing to say of what the product loaded, and something of each single change that is made to it."""
     wrong_type = FaultRule(fault="bad_rows", options=FaultOptions(share=0.01, kinds=("wrong_type",)))
-    with filled(engine, tmp_path, wrong_type) as simulation:
+    with filled(engine, tmp_path, wrong_type, months=2) as simulation:
         office = simulation.office
         assert mismatches(office) == 0
         assert dict.fromkeys(BREAKAGES, True) == {change: is_found(office, change) for change in BREAKAGES}
 
 
-def test_a_day_that_is_given_up_while_amazon_serves_it_is_found(engine: Engine, tmp_path: Path) -> None:
-    """The oldest day may never be loaded, since Amazon ends it; a product that ends more days than Amazon does is found out, in two ways."""
-    with filled(engine, tmp_path) as simulation:
+def test_days_without_data_and_days_given_up_too_early_are_found(engine: Engine, tmp_path: Path) -> None:
+    """A day without a window is found, and so is one that a product with too short a history gives up; only the oldest day may be given up."""
+    with filled(engine, tmp_path, months=24) as simulation:
         let_pass_with_a_hole(simulation, LEAVES, days=3)
         assert ([LEAVES], [], []) == (given_up(simulation), *found_missing(simulation))
-        datasets._REGISTRY[DATASET.name] = replace(DATASET, history_months=23)
+        with without_window(simulation.office, STAYS):
+            assert ([STAYS], []) == found_missing(simulation)
+        believe_in_history_of(23)
         let_pass_with_a_hole(simulation, STAYS, days=1)
         assert ([LEAVES, STAYS], [STAYS], [STAYS]) == (given_up(simulation), *found_missing(simulation))
 
 
-def test_a_day_that_nobody_asks_for_is_found(engine: Engine, tmp_path: Path) -> None:
-    """A day that Amazon serves and that has no window at all counts as one without data."""
-    with filled(engine, tmp_path) as simulation:
-        simulation.run_until(simulation.now + timedelta(days=1))
-        assert found_missing(simulation) == ([], [])
-        simulation.office.execute("DELETE FROM report_windows WHERE window_date = :day", day=STAYS)
-        assert found_missing(simulation) == ([STAYS], [])
+def believe_in_history_of(months: int) -> None:
+    """Have the product believe that Amazon serves so many months."""
+    datasets._REGISTRY[DATASET.name] = replace(DATASET, history_months=months)
+
+
+@contextmanager
+def without_window(office: Office, day: date) -> Iterator[None]:
+    """Delete the window of a day for the length of a block."""
+    office.execute(
+        "CREATE TABLE kept_window AS SELECT * FROM report_windows WHERE window_date = :day", day=day
+    )
+    office.execute("DELETE FROM report_windows WHERE window_date = :day", day=day)
+    yield
+    office.execute("INSERT INTO report_windows OVERRIDING SYSTEM VALUE TABLE kept_window")
 
 
 def let_pass_with_a_hole(simulation: Simulation, day: date, *, days: int) -> None:

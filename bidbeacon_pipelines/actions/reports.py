@@ -326,6 +326,20 @@ class ReportSplit(_ReportAction, _RequestEnded):
     days: int
 
 
+class ReportSplitByProduct(_ReportAction, _RequestEnded):
+    """Amazon does not make one report of several ad products, so its windows are asked for again by product."""
+
+    sentence = (
+        "Splitting {windows:count:window} of {dataset:badge}, a report each for {ad_products} from now on: {reason} "
+        "{windows:windows}"
+    )
+    tone = "warning"
+    effect = "split"
+
+    reason: str
+    ad_products: str
+
+
 class RequestRetried(_ReportAction):
     """A request did not work out and is made again later."""
 

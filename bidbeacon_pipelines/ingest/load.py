@@ -6,7 +6,7 @@ same: decode, check, stage, judge each window, merge those that take it.
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -22,7 +22,6 @@ from bidbeacon_pipelines.ingest.rows import (
     stage_columns,
 )
 from bidbeacon_pipelines.reports.acceptance import (
-    LOST_ROWS_DIVISOR,
     Accept,
     BadRows,
     Cause,
@@ -35,6 +34,7 @@ from bidbeacon_pipelines.reports.acceptance import (
     judge_undated,
 )
 from bidbeacon_pipelines.reports.datasets import Dataset
+from bidbeacon_pipelines.reports.product_states import ProductState, after_report, states_before
 from bidbeacon_pipelines.reports.windows import local_date
 from bidbeacon_pipelines.store.accounts import Account, count_countries
 from bidbeacon_pipelines.store.entities import find_first_deliverable_day
@@ -78,13 +78,17 @@ class LoadRules:
         bad_row_share: Over this share of bad rows a window is refused, 0 to 1.
         held_again_at: Returns when a window is asked for again that was held so many times before, UTC.
         next_refresh_at: Returns when a window is due next, with data as of this report.
-        refused_again_at: Returns when a window is due again that this report was refused for.
+        refused_again_at: Returns when a window is due again that this report was refused for, by its day and whether it has data.
+        products: The ad products that the dataset is asked for.
+        now: The instant of the load, UTC.
     """
 
     bad_row_share: float
     held_again_at: Callable[[int], datetime]
     next_refresh_at: Callable[[date], datetime | None]
-    refused_again_at: Callable[[date], datetime | None]
+    refused_again_at: Callable[[date, bool], datetime | None]
+    products: Sequence[str]
+    now: datetime
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,10 @@ class Waiting:
     def days(self) -> list[date]:
         """The windows' days."""
         return [window.window_date for window in self.windows]
+
+    def states(self, window: Window, reported: Sequence[str]) -> dict[str, ProductState]:
+        """Return how far each ad product of a window is before a report of some of them."""
+        return states_before(window.states, window.state, self.rules.products, reported)
 
 
 @dataclass
@@ -287,14 +295,15 @@ class _Load:
         others += sum(rows.rows for day, rows in bad.items() if day is not None)
         refused = judge_undated(bad.get(None, BadRows()), others, bad_share_limit=rules.bad_row_share)
         for window in one.windows:
-            day, held = window.window_date, window.held_digest
+            day, own = window.window_date, self._own_state(one, window)
             self.verdicts[account, day] = refused or decide_load(
                 tallies[day].old_rows,
                 tallies[day].new_rows,
                 bad.get(day, BadRows()),
                 read_rows=tallies[day].read_rows,
                 bad_share_limit=rules.bad_row_share,
-                held_before=HeldReport(held, window.held_rows or 0) if held else None,
+                held_before=HeldReport(own.held_digest, own.held_rows or 0) if own.held_digest else None,
+                lost=tallies[day].lost,
                 digest=self.digests.get((account, day), ""),
                 should_have_rows=day in silent,
             )
@@ -303,14 +312,17 @@ class _Load:
         self, one: Waiting, tallies: Mapping[date, WindowTally], silent: frozenset[date]
     ) -> None:
         """Digest the windows that lost nearly all of their rows or are silent: only these are compared with an earlier report."""
-        lost = {day for day, tally in tallies.items() if tally.new_rows * LOST_ROWS_DIVISOR < tally.old_rows}
+        lost = {day for day, tally in tallies.items() if tally.lost}
         for day in sorted(lost | silent):
             key = one.account.id, day
-            self.digests[key] = digest_window(self.connection, self.scope.dataset, *key)
+            products = [loss.ad_product for loss in tallies[day].lost] or self.scope.ad_products
+            self.digests[key] = digest_window(self.connection, self.scope.dataset, *key, products)
 
     def _silent_days(self, one: Waiting, tallies: Mapping[date, WindowTally]) -> frozenset[date]:
         """Return the days that were never loaded and should have rows, where the report has none of the country at all."""
-        new = [window.window_date for window in one.windows if window.last_loaded_at is None]
+        new = [
+            window.window_date for window in one.windows if self._own_state(one, window).data_as_of is None
+        ]
         if not new or self.bad[one.account.id] or any(tally.new_rows for tally in tallies.values()):
             return frozenset()
         first = find_first_deliverable_day(self.connection, one.account, self.scope.ad_products)
@@ -345,25 +357,49 @@ class _Load:
         theirs += sum(self.counter.other_products[number].total() for number in others)
         return self.counter.other_countries + theirs + self.counter.other_days[account.id]
 
+    def _own_state(self, one: Waiting, window: Window) -> ProductState:
+        """Return how far a window's ad products of this report are."""
+        return one.states(window, self.scope.ad_products)[self.scope.ad_products[0]]
+
     def _window_end(self, one: Waiting, window: Window, totals: Mapping[date, WindowTotals]) -> WindowEnd:
+        day, rules, reported = window.window_date, one.rules, self.scope.ad_products
+        before = one.states(window, reported)
+        wanted = () if window.wanted_by is None else window.products_due or tuple(before)
+        outcome = self._outcome(one, window)
+        after = after_report(before, reported, outcome, rules.now, wanted=wanted)
+        if not isinstance(self.verdicts[one.account.id, day], Accept):
+            return WindowEnd(day, after)
+        return WindowEnd(day, after, totals[day], self.bad[one.account.id].get(day, BadRows()).rows)
+
+    def _outcome(self, one: Waiting, window: Window) -> ProductState:
+        """Return how far a window's ad products of this report are now."""
         day, rules = window.window_date, one.rules
-        verdict = self.verdicts[one.account.id, day]
+        own, verdict = self._own_state(one, window), self.verdicts[one.account.id, day]
         match verdict:
             case Accept():
-                bad_rows = self.bad[one.account.id].get(day, BadRows()).rows
-                return WindowEnd(day, "loaded", rules.next_refresh_at(day), totals[day], bad_rows)
+                return ProductState(
+                    status="loaded",
+                    next_refresh_at=rules.next_refresh_at(day),
+                    data_as_of=self.scope.data_as_of,
+                )
             # Only a window with rows is ever held, so it stays loaded with what it has; an unconfirmed one has nothing.
             case Hold(reason=reason) | Unconfirmed(reason=reason):
-                return WindowEnd(
-                    day,
-                    "loaded" if isinstance(verdict, Hold) else "unconfirmed",
-                    rules.held_again_at(window.held_count),
+                return replace(
+                    own,
+                    status="loaded" if isinstance(verdict, Hold) else "unconfirmed",
+                    next_refresh_at=rules.held_again_at(own.held_count),
                     failure_reason=reason,
                     held_digest=self.digests[one.account.id, day],
                     held_rows=self.tallies[one.account.id, day].new_rows,
+                    held_count=own.held_count + 1,
                 )
             case Refuse(reason=reason):
-                return WindowEnd(day, "failed", rules.refused_again_at(day), failure_reason=reason)
+                return ProductState(
+                    status="failed",
+                    next_refresh_at=rules.refused_again_at(day, own.data_as_of is not None),
+                    data_as_of=own.data_as_of,
+                    failure_reason=reason,
+                )
 
 
 def _take_apart(result: LoadResult, day: date, tally: WindowTally, verdict: Verdict) -> None:

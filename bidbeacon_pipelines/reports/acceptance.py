@@ -1,7 +1,10 @@
 """Whether a checked report may replace the data of a window: the guards against broken and vanished rows. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
+
+from bidbeacon_pipelines.reports.product_states import product_name
 
 LOST_ROWS_DIVISOR = 10
 """A report with fewer than one row in ten of what was there is held."""
@@ -46,6 +49,22 @@ class HeldReport:
 
     digest: str
     rows: int
+
+
+@dataclass(frozen=True)
+class LostProduct:
+    """An ad product of which a report has fewer than one row in ten of what was there.
+
+    Each is judged by itself: most rows of a report may be of another one.
+    """
+
+    ad_product: str
+    old_rows: int
+    new_rows: int
+
+    def describe(self) -> str:
+        """Return how many rows are left of how many."""
+        return f"{self.new_rows} rows of {product_name(self.ad_product)} where {self.old_rows} were"
 
 
 @dataclass(frozen=True)
@@ -110,6 +129,7 @@ def decide_load(
     held_before: HeldReport | None,
     digest: str,
     should_have_rows: bool = False,
+    lost: Sequence[LostProduct] = (),
 ) -> Verdict:
     """Decide about one window of a report.
 
@@ -123,16 +143,19 @@ def decide_load(
         digest: What this report's good rows of the window are, from `store.staging.digest_window`.
         should_have_rows: Whether the whole report has no row of the country, though it has deliverable campaigns, and the
             window was never loaded.
+        lost: The ad products that lost nearly all rows; of a report of one ad product `old_rows` and `new_rows` say it.
     """
     if bad_rows.exceed(bad_share_limit, read_rows):
         return Refuse(bad_rows.describe(read_rows, "are invalid"))
     if should_have_rows:
         return _judge_silence(held_before, digest)
-    if new_rows * LOST_ROWS_DIVISOR >= old_rows:
+    if not lost and new_rows * LOST_ROWS_DIVISOR >= old_rows:
         return Accept(f"{new_rows} rows in place of {old_rows}")
     if held_before is not None and held_before.digest == digest:
         return Accept(f"{new_rows} rows in place of {old_rows}: a second report says the same")
-    return Hold(f"{new_rows} rows where {old_rows} were: waiting for a second report that says the same")
+    named = [one.describe() for one in lost if one.old_rows != old_rows]
+    told = ", ".join(named) or f"{new_rows} rows where {old_rows} were"
+    return Hold(f"{told}: waiting for a second report that says the same")
 
 
 def _judge_silence(held_before: HeldReport | None, digest: str) -> Accept | Unconfirmed:

@@ -173,6 +173,11 @@ class Dataset:
         return tuple(AskedReport(group, self.fields_for(group)) for group in asked if group)
 
     @property
+    def asked_products(self) -> tuple[str, ...]:
+        """The ad products that it is asked for."""
+        return tuple(product for report in self.reports for product in report.ad_products)
+
+    @property
     def fields(self) -> tuple[str, ...]:
         """The fields of its first report."""
         return self.reports[0].fields

@@ -3,10 +3,13 @@
 A report holds all countries of its ads account, so a day takes one request, in however many countries it is due. The cover is greedy from
 the newest due day: each request reaches back as far as the longest period allows, over days that aren't due. That is the least
 number of requests (an interval cover of points).
+
+A window may need several reports, one for each group of ad products. It waits for one at a time, so the next one is planned.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 
@@ -18,11 +21,13 @@ class PlannedRequest:
         start: First day.
         end: Last day; it is due or wanted.
         by_hand: Whether somebody waits for it.
+        ad_products: Those whose rows it holds; empty where there is one group only.
     """
 
     start: date
     end: date
     by_hand: bool = False
+    ad_products: tuple[str, ...] = ()
 
     def covers(self, day: date) -> bool:
         """Return whether the report holds a day."""
@@ -49,6 +54,54 @@ def plan_requests(
         )
         for group in _cover(targets, longest_days)
     ]
+
+
+@dataclass(frozen=True)
+class DueDay:
+    """A day on which windows of some countries need the same ad products.
+
+    Attributes:
+        day: The day.
+        products: The ad products that are due, or wanted; None for all of the dataset.
+        is_due: Whether they are due.
+        is_wanted: Whether somebody asked for them by hand.
+    """
+
+    day: date
+    products: frozenset[str] | None
+    is_due: bool = True
+    is_wanted: bool = False
+
+
+def plan_reports(
+    days: Collection[DueDay], groups: Sequence[tuple[str, ...]], *, longest_days: int
+) -> list[PlannedRequest]:
+    """Cover the next report of every due window with as few requests as possible, the newest first.
+
+    Args:
+        days: What is due or wanted; a day may come several times, with different ad products.
+        groups: The ad products of each report that the dataset is asked for in, in the order they are asked for.
+        longest_days: Most days that one report may span, both ends counted.
+    """
+    by_group: defaultdict[tuple[str, ...], list[DueDay]] = defaultdict(list)
+    for day in days:
+        if (group := next_group(day.products, groups)) is not None:
+            by_group[group].append(day)
+    planned = [
+        replace(request, ad_products=group)
+        for group, alike in by_group.items()
+        for request in plan_requests(
+            {one.day for one in alike if one.is_due},
+            longest_days=longest_days,
+            wanted={one.day for one in alike if one.is_wanted},
+        )
+    ]
+    return sorted(planned, key=lambda one: (one.end, -groups.index(one.ad_products)), reverse=True)
+
+
+def next_group(products: Collection[str] | None, groups: Sequence[tuple[str, ...]]) -> tuple[str, ...] | None:
+    """Return the ad products of the next report for a window; None where no report has any that it needs."""
+    return next((group for group in groups if products is None or not set(group).isdisjoint(products)), None)
 
 
 def should_wait_for_countries(

@@ -1,9 +1,9 @@
-"""Into how long periods days are split whose report is too large for Amazon. Pure.
+"""Into which reports a dataset is split: ad products whose fields Amazon refuses together, and what is too large for one report. Pure.
 
-Days are all that is split by: each dataset asks for one ad product so far.
+What is too large is split by dates first, then by ad product.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, timedelta
 
 from bidbeacon_pipelines.reports.datasets import Dataset
@@ -13,6 +13,8 @@ Learned = Mapping[str, tuple[int, date]]
 """By dataset, the most days of a report that Amazon made, and the day on which it refused more."""
 TRIED_AGAIN_AFTER = timedelta(days=28)
 _MOST_DOUBLINGS = 10
+_UNION_CODES = frozenset({"400004", "400006"})
+"""Fields exclude each other, or lack a companion."""
 
 
 def shorter_period(failure: Failure | None, *, days: int, longest_days: int) -> int | None:
@@ -30,6 +32,35 @@ def shorter_period(failure: Failure | None, *, days: int, longest_days: int) -> 
     says_so = failure.kind is FailureKind.TOO_LARGE
     fails_always = failure.kind is FailureKind.REPORT_FAILED and days >= longest_days
     return days // 2 if says_so or fails_always else None
+
+
+def should_ask_by_product(failure: Failure | None, *, days: int, ad_products: Sequence[str]) -> bool:
+    """Return whether a report of several ad products is asked for by product from now on: one day of it was too large, all the same."""
+    return (
+        failure is not None and failure.kind is FailureKind.TOO_LARGE and days == 1 and len(ad_products) > 1
+    )
+
+
+def is_refused_union(failure: Failure | None, ad_products: Sequence[str]) -> bool:
+    """Return whether Amazon refused the fields of several ad products in one report, which it may take of each alone."""
+    return failure is not None and failure.code in _UNION_CODES and len(ad_products) > 1
+
+
+def report_groups(
+    dataset: Dataset, *, by_product: bool = False, without: Collection[str] = ()
+) -> list[tuple[str, ...]]:
+    """Return the ad products of each report that a dataset is asked for in.
+
+    Args:
+        dataset: Its registry entry.
+        by_product: Whether each ad product is asked for alone.
+        without: Ad products that the ads account has no campaigns of. They cost nothing in a report with others, so only reports of
+            nothing else are left out.
+    """
+    groups = [report.ad_products for report in dataset.reports]
+    if by_product:
+        groups = [(product,) for group in groups for product in group]
+    return [group for group in groups if not set(group) <= set(without)] or groups[:1]
 
 
 def longest_period(dataset: Dataset, learned: Learned, today: date) -> int:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from bidbeacon_pipelines.reports.datasets import Dataset
 from bidbeacon_pipelines.reports.policy import LifecyclePolicy
+from bidbeacon_pipelines.reports.product_states import describe_missing, from_json
 from bidbeacon_pipelines.reports.window_facts import AccountFacts, GateFacts, StoredWindow, WindowFacts
 from bidbeacon_pipelines.reports.windows import missed_offsets
 
@@ -114,9 +115,16 @@ class KnownWindow:
 
     @property
     def kept(self) -> str:
-        """Say what data it has meanwhile."""
-        if self.window.last_loaded_at is None or self.window.data_as_of is None:
+        """Say what data it has meanwhile, and which ad products are still to come."""
+        missing = describe_missing(from_json(self.window.product_states), self.now)
+        return self._has if missing is None else f"{self._has}; {missing}"
+
+    @property
+    def _has(self) -> str:
+        if self.window.last_loaded_at is None:
             return "It has no data yet"
+        if self.window.data_as_of is None:
+            return f"It has {self.window.row_count or 0:,} rows, not of all ad products"
         return f"It keeps its {self.window.row_count or 0:,} rows as of {when(self.window.data_as_of)}"
 
     def refresh_name(self, at: datetime) -> str:

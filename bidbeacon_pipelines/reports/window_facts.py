@@ -1,9 +1,10 @@
 """What must be known of a window to say why it is as it is; instants are aware UTC, days the account's own calendar days. Pure."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from bidbeacon_pipelines.reports.datasets import Dataset
@@ -61,6 +62,7 @@ class StoredWindow:
     held_digest: str | None
     held_rows: int | None
     wanted_by: UUID | None
+    product_states: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -185,11 +185,10 @@ def _look(
 
 
 def _is_pending(now: Window, before: Window) -> bool:
-    """Whether a window neither was loaded since, nor has failed or been held since."""
-    if now.load_count > before.load_count:
-        return False
-    ended = now.request_id is None and now.wanted_by is None
-    return not ended
+    """Whether a window neither was loaded since, with all of its ad products, nor has failed or been held since."""
+    if now.wanted_by is not None:
+        return True
+    return now.request_id is not None and now.load_count == before.load_count
 
 
 def _advance(
@@ -253,7 +252,8 @@ def _checked(dataset: Dataset, windows: Sequence[Window], before: dict[date, Win
 
 def _reasons(windows: Sequence[Window], before: dict[date, Window]) -> Iterator[tuple[date, str]]:
     for window in windows:
-        if window.load_count > before[window.window_date].load_count:
+        was_loaded = window.load_count > before[window.window_date].load_count
+        if was_loaded and (window.failure_reason is None or window.product_states is None):
             continue
         if _is_pending(window, before[window.window_date]):
             yield window.window_date, _why_pending(window)

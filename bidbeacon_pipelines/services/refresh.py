@@ -1,6 +1,6 @@
 """Plans what is due for an ads account, and takes the next steps of reports at Amazon; never waits for Amazon."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -12,8 +12,13 @@ from bidbeacon_pipelines.actions import (
     WindowSkipped,
 )
 from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
-from bidbeacon_pipelines.reports.planning import PlannedRequest, plan_requests, should_wait_for_countries
-from bidbeacon_pipelines.reports.splitting import longest_period
+from bidbeacon_pipelines.reports.planning import (
+    DueDay,
+    PlannedRequest,
+    plan_reports,
+    should_wait_for_countries,
+)
+from bidbeacon_pipelines.reports.splitting import longest_period, report_groups
 from bidbeacon_pipelines.reports.windows import (
     local_date,
 )
@@ -23,6 +28,7 @@ from bidbeacon_pipelines.services.windows import keep_windows
 from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.store.accounts import Account, list_countries
 from bidbeacon_pipelines.store.ads_accounts import AdsAccount, get_ads_account_by_id
+from bidbeacon_pipelines.store.learned import list_split_reports
 from bidbeacon_pipelines.store.requests import (
     OPEN_STATUSES,
     ClaimLostError,
@@ -40,6 +46,7 @@ from bidbeacon_pipelines.store.windows import (
     DayToPlan,
     list_days_to_plan,
     list_next_due,
+    list_windows,
     list_windows_through,
 )
 from bidbeacon_sessions import SessionClosedError, SessionRecorder
@@ -129,30 +136,45 @@ class _Draft:
     Attributes:
         dataset: Its registry entry.
         days: Those that are due or wanted, but for those in a report by hand that is planned already.
+        groups: The ad products of each report that it is asked for in.
         stored: What was planned before and not sent.
         next_due: When its next window falls due in another country, within the time that is worth waiting for.
     """
 
     dataset: Dataset
     days: Sequence[DayToPlan]
+    groups: Sequence[tuple[str, ...]]
     stored: Sequence[StoredPlan]
     next_due: datetime | None
 
     @property
-    def due(self) -> dict[date, datetime]:
+    def due(self) -> list[datetime]:
         """When each due day fell due."""
-        return {day.window_date: day.due_since for day in self.days if day.due_since is not None}
+        return [day.due_since for day in self.days if day.due_since is not None]
 
     @property
     def wanted(self) -> list[date]:
         """Days that somebody asked for by hand, and whose run has died."""
         return [day.window_date for day in self.days if day.is_wanted]
 
+    @property
+    def due_days(self) -> list[DueDay]:
+        """What is to be planned."""
+        return [
+            DueDay(
+                day.window_date,
+                None if day.products is None else frozenset(day.products),
+                is_due=day.due_since is not None,
+                is_wanted=day.is_wanted,
+            )
+            for day in self.days
+        ]
+
     def waits(self, now: datetime, patience: timedelta) -> bool:
         """Return whether it waits for other countries; what is planned already waits no more."""
         if self.stored or self.wanted or not self.due:
             return False
-        return should_wait_for_countries(min(self.due.values()), self.next_due, now, patience)
+        return should_wait_for_countries(min(self.due), self.next_due, now, patience)
 
 
 def plan_due(
@@ -176,7 +198,7 @@ def plan_due(
                 _plan_dataset(connection, session, ads_account, draft, now)
         set_planned(connection, ads_account.account_id, now)
         for draft in waiting:
-            until = f"until {min(draft.due.values()) + patience:%Y-%m-%d %H:%M} UTC at the latest"
+            until = f"until {min(draft.due) + patience:%Y-%m-%d %H:%M} UTC at the latest"
             session.add_in(
                 connection, _skip(ads_account, draft.dataset, SkipReason.WAITS_FOR_COUNTRIES, until)
             )
@@ -195,10 +217,12 @@ def _drafts(
     days = list_days_to_plan(connection, ads_account.account_id, list(DATASETS), now=now)
     next_due = list_next_due(connection, ads_account.account_id, after=now, until=now + patience)
     by_hand = [plan for plan in plans if plan.by_hand]
+    split = list_split_reports(connection, ads_account.region)
     return [
         _Draft(
             dataset,
             [day for day in days[name] if not _is_planned(by_hand, name, day.window_date)],
+            _groups(dataset, ads_account, split),
             [plan for plan in plans if plan.dataset == name and not plan.by_hand],
             next_due.get(name),
         )
@@ -214,16 +238,18 @@ def _plan_dataset(
     connection: Connection, session: SessionRecorder, ads_account: AdsAccount, draft: _Draft, now: datetime
 ) -> None:
     """Store the cover of a dataset's due days in place of what was planned before; record it where it is another."""
-    planned = plan_requests(
-        draft.due,
+    planned = plan_reports(
+        draft.due_days,
+        draft.groups,
         longest_days=longest_period(draft.dataset, ads_account.longest_periods, now.date()),
-        wanted=draft.wanted,
     )
-    before = [PlannedRequest(one.start, one.end, one.by_hand) for one in draft.stored]
+    before = [PlannedRequest(one.start, one.end, one.by_hand, tuple(one.ad_products)) for one in draft.stored]
     if planned == before:
         return
     for stored, new in zip(draft.stored, planned, strict=False):
-        change_plan(connection, stored.id, new.start, new.end, by_hand=new.by_hand)
+        change_plan(
+            connection, stored.id, new.start, new.end, by_hand=new.by_hand, ad_products=new.ad_products
+        )
     for new in planned[len(before) :]:
         _insert(connection, session, ads_account, draft.dataset, new, now)
     if needless := draft.stored[len(planned) :]:
@@ -236,7 +262,7 @@ def _plan_dataset(
                 dataset=draft.dataset.name,
                 reports=len(planned),
                 windows=sum(day.windows for day in draft.days),
-                start=planned[-1].start,
+                start=min(one.start for one in planned),
                 end=planned[0].end,
             ),
         )
@@ -258,16 +284,31 @@ def plan_by_hand(
             if plan.by_hand and plan.dataset == dataset.name
         ]
         open_days = [day for day in days if not _is_planned(planned, dataset.name, day)]
-        requests = plan_requests(
-            (),
+        windows = list_windows(connection, account, dataset.name, open_days)
+        requests = plan_reports(
+            [
+                DueDay(
+                    window.window_date,
+                    None if window.products_due is None else frozenset(window.products_due),
+                    is_due=False,
+                    is_wanted=True,
+                )
+                for window in windows
+            ],
+            _groups(dataset, ads_account, list_split_reports(connection, ads_account.region)),
             longest_days=longest_period(dataset, ads_account.longest_periods, bench.now().date()),
-            wanted=open_days,
         )
         added = [
             _insert(connection, session, ads_account, dataset, request, bench.now()) for request in requests
         ]
     serving = [plan.id for plan in planned if any(plan.start <= day <= plan.end for day in days)]
     return [*serving, *added]
+
+
+def _groups(dataset: Dataset, ads_account: AdsAccount, split: Collection[str]) -> list[tuple[str, ...]]:
+    """Return the ad products of each report that a dataset of an ads account is asked for in."""
+    by_product = dataset.name in split or dataset.name in ads_account.split_datasets
+    return report_groups(dataset, by_product=by_product)
 
 
 def _insert(
@@ -285,6 +326,7 @@ def _insert(
         planned.start,
         planned.end,
         by_hand=planned.by_hand,
+        ad_products=planned.ad_products,
         session_id=session.session_id,
         created_at=now,
     )

@@ -4,8 +4,9 @@ Each state is stored before its step is taken, under the request's claim. A proc
 state, decides again, and goes on.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from bidbeacon_pipelines.actions import (
     ReportPending,
     ReportRequested,
     ReportSplit,
+    ReportSplitByProduct,
     RequestRetried,
     SkipReason,
     WindowSkipped,
@@ -46,8 +48,20 @@ from bidbeacon_pipelines.reports.lifecycle import (
     decide,
 )
 from bidbeacon_pipelines.reports.policy import LifecyclePolicy
+from bidbeacon_pipelines.reports.product_states import (
+    ProductState,
+    WindowAfter,
+    after_report,
+    product_name,
+    states_before,
+)
 from bidbeacon_pipelines.reports.refusals import doubted
-from bidbeacon_pipelines.reports.splitting import longest_period, shorter_period
+from bidbeacon_pipelines.reports.splitting import (
+    is_refused_union,
+    longest_period,
+    shorter_period,
+    should_ask_by_product,
+)
 from bidbeacon_pipelines.reports.windows import (
     again_after_failure,
     local_date,
@@ -76,7 +90,9 @@ from bidbeacon_pipelines.store.ads_accounts import (
     get_ads_account_by_id,
     replan_released,
     set_longest_period,
+    split_dataset,
 )
+from bidbeacon_pipelines.store.learned import split_report
 from bidbeacon_pipelines.store.loads import ReportScope, lock_rows
 from bidbeacon_pipelines.store.locks import LockTakenError
 from bidbeacon_pipelines.store.partitions import ensure_partitions
@@ -96,9 +112,9 @@ from bidbeacon_pipelines.store.requests import (
 from bidbeacon_pipelines.store.windows import (
     Window,
     attach_windows,
-    fail_windows,
     is_needed,
     list_windows_of_request,
+    release_windows,
 )
 from bidbeacon_sessions import Action, SessionClosedError, SessionRecorder
 
@@ -188,13 +204,17 @@ class _Driver:
         disabled = [key for key in self._windows if self._countries[key].is_disabled]
         if not disabled or self._is_disabled:
             return
+        now = self._bench.now()
+
+        def at_once(_key: str, _window: Window, _own: ProductState) -> datetime:
+            return now
+
         with self._bench.engine.begin() as connection:
             hold_claim(connection, self._request.id, self._session.session_id)
             for key in disabled:
                 account, windows = self._countries[key], self._windows.pop(key)
                 days, reason = [window.window_date for window in windows], account.reason_to_skip or ""
-                again = {(account.country_code, day): self._bench.now() for day in days}
-                fail_windows(connection, self._request.id, reason=reason, next_refresh_at=again)
+                self._fail_windows(connection, {key: windows}, reason, at_once)
                 skipped = {"account": key, "dataset": self._dataset.name, "windows": days}
                 self._session.add_in(
                     connection,
@@ -472,28 +492,31 @@ class _Driver:
         """The windows that wait for the report, by account."""
         as_of = self._scope.data_as_of
         return [
-            Waiting(account, windows, self._rules(account, windows, as_of))
+            Waiting(account, windows, self._rules(account, as_of))
             for key, windows in self._windows.items()
             if (account := self._countries[key])
         ]
 
-    def _rules(self, account: Account, windows: Sequence[Window], data_as_of: datetime) -> LoadRules:
+    def _rules(self, account: Account, data_as_of: datetime) -> LoadRules:
         zone, now = account.time_zone, self._bench.now()
         return LoadRules(
             bad_row_share=self._bench.settings.bad_row_share,
             held_again_at=lambda held: now + self._policy.held_pause(held),
             next_refresh_at=lambda day: next_refresh_at(self._dataset, day, zone, data_as_of),
-            refused_again_at=self._again_after_failure(account, windows),
+            refused_again_at=self._again_after_failure(account),
+            products=self._products,
+            now=now,
         )
 
-    def _again_after_failure(
-        self, account: Account, windows: Sequence[Window]
-    ) -> Callable[[date], datetime | None]:
-        """Return what says when a country's window whose report failed is due again."""
-        now, has_data = self._bench.now(), {w.window_date: w.last_loaded_at is not None for w in windows}
-        return lambda day: again_after_failure(
-            self._dataset, day, account.time_zone, now, has_data=has_data[day]
-        )
+    def _again_after_failure(self, account: Account) -> Callable[[date, bool], datetime | None]:
+        """Return what says when a country's window whose report failed is due again, by its day and whether it has data."""
+        now, zone = self._bench.now(), account.time_zone
+        return lambda day, has_data: again_after_failure(self._dataset, day, zone, now, has_data=has_data)
+
+    @property
+    def _products(self) -> list[str]:
+        """The ad products that the dataset is asked for."""
+        return list(self._dataset.asked_products)
 
     def _retry(self, step: RetryLater) -> None:
         action = RequestRetried(
@@ -509,12 +532,14 @@ class _Driver:
         if (days := self._shorter_period(state)) is not None:
             self._split(state, step, days)
             return
+        if self._may_come_by_product(state):
+            self._split_by_product(state, step)
+            return
         code = state.failure.code if state.failure else None
         action = ReportFailed(**self._facts, report_id=self._state.report_id, code=code, reason=step.reason)
         with self._bench.engine.begin() as connection:
             update_request(connection, self._request.id, self._session.session_id, **columns_of(state, now))
-            again = self._due_again(state, step, now)
-            fail_windows(connection, self._request.id, reason=step.reason, next_refresh_at=again)
+            self._fail_windows(connection, self._windows, step.reason, self._due_again(state, step, now))
             self._replan_released(connection)
             self._session.add_in(connection, action)
         self._state = state
@@ -536,16 +561,72 @@ class _Driver:
             lock_planning(connection, self._request.account_id)
             update_request(connection, self._request.id, self._session.session_id, **columns_of(state, now))
             self._learn_longest_period(connection, days)
-            again: dict[tuple[str, date], datetime | None] = {
-                (self._countries[key].country_code, window.window_date): now
-                for key, windows in self._windows.items()
-                for window in windows
-            }
-            fail_windows(
-                connection, self._request.id, reason=step.reason, next_refresh_at=again, stays_wanted=True
-            )
+            self._release_to_split(connection, step.reason, now)
             self._session.add_in(connection, ReportSplit(**self._facts, reason=step.reason, days=days))
         self._state = state
+
+    def _may_come_by_product(self, state: RequestState) -> bool:
+        """Return whether Amazon may make a report for each ad product, though not one for all."""
+        products, days = self._request.ad_products, _days(self._request)
+        return is_refused_union(state.failure, products) or should_ask_by_product(
+            state.failure, days=days, ad_products=products
+        )
+
+    def _split_by_product(self, state: RequestState, step: GiveUp) -> None:
+        """End a request of several ad products: its windows are due at once, with a report for each product.
+
+        That is remembered: of refused fields for the region, of a size for the ads account.
+        """
+        now, dataset = self._bench.now(), self._dataset.name
+        with self._bench.engine.begin() as connection:
+            lock_planning(connection, self._request.account_id)
+            update_request(connection, self._request.id, self._session.session_id, **columns_of(state, now))
+            if is_refused_union(state.failure, self._request.ad_products):
+                split_report(connection, self._ads_account.region, dataset, step.reason)
+            else:
+                split_dataset(connection, self._request.account_id, dataset)
+            forget_plans(connection, self._request.account_id)
+            self._release_to_split(connection, step.reason, now)
+            products = ", ".join(map(product_name, self._request.ad_products))
+            action = ReportSplitByProduct(**self._facts, reason=step.reason, ad_products=products)
+            self._session.add_in(connection, action)
+        self._state = state
+
+    def _release_to_split(self, connection: Connection, reason: str, now: datetime) -> None:
+        """Release all windows: they need what they needed before, at once, and somebody who asked for one by hand still waits."""
+        after = {}
+        for key, windows in self._windows.items():
+            for window in windows:
+                place = self._countries[key].country_code, window.window_date
+                after[place] = WindowAfter(
+                    state=replace(window.state, status="failed", next_refresh_at=now, failure_reason=reason),
+                    products_due=tuple(window.products_due) if window.products_due else None,
+                    product_states=window.states,
+                    is_still_wanted=window.wanted_by is not None,
+                )
+        release_windows(connection, self._request.id, after)
+
+    def _fail_windows(
+        self,
+        connection: Connection,
+        failed: Mapping[str, Sequence[Window]],
+        reason: str,
+        due_again: Callable[[str, Window, ProductState], datetime | None],
+    ) -> None:
+        """End the wait of windows whose report gave no data: its ad products have failed, the others are as before."""
+        after, now = {}, self._bench.now()
+        reported, products = self._request.ad_products, self._products
+        for key, windows in failed.items():
+            for window in windows:
+                before = states_before(window.states, window.state, products, reported)
+                own = before[reported[0]]
+                outcome = replace(
+                    own, status="failed", next_refresh_at=due_again(key, window, own), failure_reason=reason
+                )
+                wanted = () if window.wanted_by is None else window.products_due or products
+                place = self._countries[key].country_code, window.window_date
+                after[place] = after_report(before, reported, outcome, now, wanted=wanted)
+        release_windows(connection, self._request.id, after)
 
     def _learn_longest_period(self, connection: Connection, days: int) -> None:
         """Remember how many days a report may span, unless fewer are known; what is due is planned anew. The caller has locked planning."""
@@ -561,20 +642,21 @@ class _Driver:
 
     def _due_again(
         self, state: RequestState, step: GiveUp, now: datetime
-    ) -> dict[tuple[str, date], datetime | None]:
-        """Return when the windows of a request that ended are due again, by country and day."""
+    ) -> Callable[[str, Window, ProductState], datetime | None]:
+        """Return what says when a window is due again whose request ended."""
         is_too_old = state.failure is not None and state.failure.kind is FailureKind.TOO_OLD
-        again: dict[tuple[str, date], datetime | None] = {}
-        for key, windows in self._windows.items():
-            account = self._countries[key]
-            due_again = self._again_after_failure(account, windows)
-            for day in (window.window_date for window in windows):
-                # Where a person is needed nothing is asked until somebody acted, and then all of it at once; the oldest day
-                # of a report that is too old is surely one that Amazon no longer serves.
-                never = is_too_old and day == self._request.start_date and not step.needs_person
-                at = now if step.needs_person else due_again(day)
-                again[account.country_code, day] = None if never else at
-        return again
+
+        def due_again(key: str, window: Window, own: ProductState) -> datetime | None:
+            # Where a person is needed nothing is asked until somebody acted, and then all of it at once; the oldest day
+            # of a report that is too old is surely one that Amazon no longer serves.
+            if step.needs_person:
+                return now
+            if is_too_old and window.window_date == self._request.start_date:
+                return None
+            again = self._again_after_failure(self._countries[key])
+            return again(window.window_date, own.data_as_of is not None)
+
+        return due_again
 
     def _store(
         self,

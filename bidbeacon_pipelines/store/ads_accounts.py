@@ -25,6 +25,7 @@ class AdsAccount:
     needs_person_for: str | None
     refusals: int
     longest_periods: dict[str, tuple[int, date]] = field(default_factory=dict)
+    split_datasets: list[str] = field(default_factory=list)
 
     @property
     def ref(self) -> AccountRef:
@@ -33,7 +34,7 @@ class AdsAccount:
 
 
 _COLUMNS = """o.account_id, o.ads_account_key, o.name, o.client_id, o.region, o.needs_person, o.needs_person_for, o.refusals,
-    o.longest_periods"""
+    o.longest_periods, o.split_datasets"""
 
 _INSERT = text("""
     INSERT INTO ads_accounts (account_id, ads_account_key, name, client_id, region, time_zone, first_seen_at)
@@ -160,6 +161,15 @@ def set_longest_period(
                            CAST(:dataset AS text), jsonb_build_object('days', CAST(:days AS integer), 'since', CAST(:since AS date)))
                  WHERE account_id = :account_id"""),
         {"account_id": account_id, "dataset": dataset, "days": days, "since": since},
+    )
+
+
+def split_dataset(connection: Connection, account_id: str, dataset: str) -> None:
+    """Note that a dataset of an ads account is asked for by ad product from now on."""
+    connection.execute(
+        text("""UPDATE ads_accounts SET split_datasets = array_append(split_datasets, CAST(:dataset AS text))
+                 WHERE account_id = :account_id AND NOT (:dataset = ANY(split_datasets))"""),
+        {"account_id": account_id, "dataset": dataset},
     )
 
 

@@ -1,4 +1,4 @@
-"""SQL on the names that Amazon's answers have taught us for fields, by region."""
+"""SQL on what Amazon's answers have taught us of its fields, by region: their names, and which exclude each other."""
 
 from collections.abc import Mapping
 
@@ -12,6 +12,24 @@ def list_field_spellings(connection: Connection, region: str) -> dict[str, str]:
         {"region": region},
     )
     return {row.field: row.spelling for row in rows}
+
+
+def list_split_reports(connection: Connection, region: str) -> set[str]:
+    """Return the datasets that a region is asked for by ad product."""
+    rows = connection.execute(
+        text("SELECT dataset FROM split_reports WHERE region = :region"), {"region": region}
+    )
+    return set(rows.scalars())
+
+
+def split_report(connection: Connection, region: str, dataset: str, reason: str) -> None:
+    """Note that a region has refused a report of several ad products, so that each is asked for alone; plan anew in all of it."""
+    values = {"region": region, "dataset": dataset, "reason": reason}
+    connection.execute(
+        text("""INSERT INTO split_reports (region, dataset, reason) VALUES (:region, :dataset, :reason)
+                ON CONFLICT DO NOTHING"""),
+        values,
+    )
 
 
 def set_field_spellings(connection: Connection, region: str, spellings: Mapping[str, str]) -> None:

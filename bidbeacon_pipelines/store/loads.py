@@ -8,9 +8,11 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from bidbeacon_pipelines.reports.datasets import Dataset
+from bidbeacon_pipelines.reports.product_states import WindowAfter
 from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.locks import lock_until_commit
 from bidbeacon_pipelines.store.merging import WindowTotals
+from bidbeacon_pipelines.store.windows import release_windows
 
 
 @dataclass(frozen=True)
@@ -132,16 +134,12 @@ def quarantine_rows(
 
 @dataclass(frozen=True)
 class WindowEnd:
-    """The state of one window after a load: columns of `report_windows`. `totals` is set for a window that took the report."""
+    """The state of one window after a load. `totals` is set for a window that took the report."""
 
     window_date: date
-    status: str
-    next_refresh_at: datetime | None
+    after: WindowAfter
     totals: WindowTotals | None = None
     bad_rows: int = 0
-    failure_reason: str | None = None
-    held_digest: str | None = None
-    held_rows: int | None = None
 
 
 def product_totals(data_as_of: str) -> str:
@@ -157,23 +155,15 @@ def product_totals(data_as_of: str) -> str:
                  FROM unnest(CAST(:ad_products AS text[])) AS asked(ad_product))"""
 
 
-_END_LOADED = text(f"""
+_NOTE_LOAD = text(f"""
     UPDATE report_windows
-       SET status = 'loaded', request_id = NULL, last_loaded_at = now(), data_as_of = :data_as_of, load_count = load_count + 1,
-           loaded_by_request = :request_id,
+       SET last_loaded_at = now(), load_count = load_count + 1, loaded_by_request = :request_id,
            row_count = :rows, unresolved_count = :unresolved, spend = :spend, sales = :sales,
            product_totals = {product_totals("CAST(:data_as_of AS timestamptz)")},
-           next_refresh_at = :next, failure_reason = NULL, held_digest = NULL, held_rows = NULL, held_count = 0, wanted_by = NULL,
            quarantined_count = :bad + (
                SELECT count(*) FROM quarantined_rows q
                 WHERE q.account_id = :account_id AND q.country_code = :country_code AND q.dataset = :dataset
                   AND q.window_date = :day AND q.request_id <> :request_id)
-     WHERE request_id = :request_id AND country_code = :country_code AND window_date = :day""")
-_END_KEPT = text("""
-    UPDATE report_windows
-       SET status = :status, request_id = NULL, next_refresh_at = :next, failure_reason = :reason,
-           held_digest = :digest, held_rows = :held, wanted_by = NULL,
-           held_count = CASE WHEN CAST(:digest AS text) IS NULL THEN 0 ELSE held_count + 1 END
      WHERE request_id = :request_id AND country_code = :country_code AND window_date = :day""")
 
 
@@ -182,15 +172,8 @@ def end_windows(
 ) -> None:
     """Write how the windows of a request left its load, and that they wait for it no more."""
     for end in ends:
-        values = scope.values | account.identity
-        values |= {"day": end.window_date, "next": end.next_refresh_at}
-        if end.totals is None:
-            kept = {
-                "status": end.status,
-                "reason": end.failure_reason,
-                "digest": end.held_digest,
-                "held": end.held_rows,
-            }
-            connection.execute(_END_KEPT, values | kept)
-        else:
-            connection.execute(_END_LOADED, values | asdict(end.totals) | {"bad": end.bad_rows})
+        if end.totals is not None:
+            values = scope.values | account.identity | {"day": end.window_date}
+            connection.execute(_NOTE_LOAD, values | asdict(end.totals) | {"bad": end.bad_rows})
+    after = {(account.country_code, end.window_date): end.after for end in ends}
+    release_windows(connection, scope.request_id, after)

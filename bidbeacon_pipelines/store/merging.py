@@ -96,12 +96,13 @@ def keep_windows(connection: Connection, values: Mapping[str, Any]) -> None:
 
 _COUNT = text("SELECT account, count(*) AS rows FROM report_rows GROUP BY account")
 
-# A window that was never loaded has no `data_as_of`, so its first load restates nothing.
+# Ad products that were never loaded have no `as_of`, so their first load restates nothing.
+_AS_OF = "CAST(s.product_totals -> (CAST(:ad_products AS text[]))[1] ->> 'as_of' AS timestamptz)"
 _RESTATED_WINDOWS = f"""
-    SELECT w.account, w.window_date, s.account_id, s.country_code, s.data_as_of
+    SELECT w.account, w.window_date, s.account_id, s.country_code, {_AS_OF} AS data_as_of
       FROM {WINDOWS} JOIN advertiser_accounts a ON a.id = w.account
       JOIN report_windows s ON s.account_id = a.account_id AND s.country_code = a.country_code
-       AND s.dataset = :dataset AND s.window_date = w.window_date AND s.data_as_of IS NOT NULL"""
+       AND s.dataset = :dataset AND s.window_date = w.window_date AND {_AS_OF} IS NOT NULL"""
 _RESTATEMENT = """account_id, country_code, dataset, window_date, hour_at, row_key, dimensions, currency_code, change,
     old_values, new_values, old_data_as_of, new_data_as_of, request_id"""
 

@@ -90,6 +90,7 @@ class StoredPlan:
     start: date
     end: date
     by_hand: bool
+    ad_products: list[str]
 
 
 _UNSENT = """r.status = 'planned' AND r.attempts = 0
@@ -102,7 +103,7 @@ def list_plans(connection: Connection, account_id: str) -> list[StoredPlan]:
     One that is being sent right now is waited for, and is no plan any more.
     """
     rows = connection.execute(
-        text(f"""SELECT r.id, r.dataset, r.start_date, r.end_date, r.by_hand FROM report_requests r
+        text(f"""SELECT r.id, r.dataset, r.start_date, r.end_date, r.by_hand, r.ad_products FROM report_requests r
                   WHERE r.account_id = :id AND {_UNSENT} ORDER BY r.end_date DESC, r.id FOR UPDATE"""),
         {"id": account_id},
     )
@@ -145,12 +146,19 @@ def change_plan(
     end: date,
     *,
     by_hand: bool,
+    ad_products: Sequence[str],
 ) -> None:
-    """Have a request that was never sent cover other days."""
-    values = {"id": request_id, "start": start, "end": end, "by_hand": by_hand}
+    """Have a request that was never sent cover other days, or other ad products."""
+    values = {
+        "id": request_id,
+        "start": start,
+        "end": end,
+        "by_hand": by_hand,
+        "ad_products": list(ad_products),
+    }
     connection.execute(
         text(f"""UPDATE report_requests r
-                    SET start_date = :start, end_date = :end, by_hand = :by_hand
+                    SET start_date = :start, end_date = :end, by_hand = :by_hand, ad_products = :ad_products
                   WHERE r.id = :id AND {_UNSENT}"""),
         values,
     )
@@ -313,7 +321,7 @@ _CANDIDATES = text(f"""
     on_time AS (
         SELECT w.account_id, w.dataset, w.window_date, count(*) AS windows
           FROM advertiser_accounts a JOIN report_windows w USING (account_id, country_code)
-         WHERE a.account_id IN (SELECT account_id FROM planned) AND {IS_ACTIVE} AND w.request_id IS NULL AND w.load_count = 0
+         WHERE a.account_id IN (SELECT account_id FROM planned) AND {IS_ACTIVE} AND w.request_id IS NULL AND w.data_as_of IS NULL
            AND w.next_refresh_at > :on_time_since AND w.next_refresh_at <= :now
          GROUP BY w.account_id, w.dataset, w.window_date)
     SELECT id, p.account_id, p.dataset, end_date, by_hand, passed_over, dataset_asked_at,

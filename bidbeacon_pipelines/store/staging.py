@@ -6,7 +6,7 @@ came, `account` null where their country can't be read. Rows of one key are summ
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date
 from decimal import Decimal
 from tempfile import SpooledTemporaryFile
@@ -15,6 +15,7 @@ from typing import IO, Any, Final
 from sqlalchemy import Connection, text
 from sqlalchemy.dialects import postgresql
 
+from bidbeacon_pipelines.reports.acceptance import LOST_ROWS_DIVISOR, LostProduct
 from bidbeacon_pipelines.reports.datasets import Dataset
 from bidbeacon_pipelines.store.dataset_tables import columns_of
 from bidbeacon_sessions.progress import note_progress
@@ -251,13 +252,17 @@ def list_bad_causes(connection: Connection) -> list[BadCause]:
     return [BadCause(**row) for row in connection.execute(_BAD_CAUSES).mappings()]
 
 
-@dataclass(frozen=True)
+@dataclass
 class WindowTally:
-    """The row counts of a report for a window: `read_rows` before rows of one key are summed, `new_rows` afterwards, in place of `old_rows`."""
+    """The row counts of a report for a window: `read_rows` before rows of one key are summed, `new_rows` afterwards, in place of `old_rows`.
 
-    old_rows: int
-    new_rows: int
-    read_rows: int
+    `lost` are the ad products of which nearly all rows are gone.
+    """
+
+    old_rows: int = 0
+    new_rows: int = 0
+    read_rows: int = 0
+    lost: list[LostProduct] = field(default_factory=list)
 
 
 def tally_windows(
@@ -270,21 +275,32 @@ def tally_windows(
         dataset: what is staged.
         values: bound values: `accounts` and `days` of the windows, and the `ad_products` of the report.
     """
-    rows = connection.execute(
+    counts = connection.execute(
         text(f"""
-            SELECT w.account, w.window_date, coalesce(o.rows, 0), coalesce(r.rows, 0), coalesce(r.read_rows, 0)
-              FROM {WINDOWS}
-              LEFT JOIN (SELECT o.account, o.window_date, count(*) AS rows FROM {dataset.table} o JOIN {WINDOWS} USING (account, window_date)
-                          WHERE o.ad_product = ANY(:ad_products) GROUP BY 1, 2) o USING (account, window_date)
-              LEFT JOIN (SELECT account, window_date, count(*) AS rows, CAST(sum(read_rows) AS bigint) AS read_rows
-                           FROM report_rows GROUP BY 1, 2) r USING (account, window_date)"""),
+            SELECT account, window_date, ad_product, coalesce(o.rows, 0), coalesce(r.rows, 0), coalesce(r.read_rows, 0)
+              FROM (SELECT o.account, o.window_date, o.ad_product, count(*) AS rows
+                      FROM {dataset.table} o JOIN {WINDOWS} USING (account, window_date)
+                     WHERE o.ad_product = ANY(:ad_products) GROUP BY 1, 2, 3) o
+              FULL JOIN (SELECT account, window_date, ad_product, count(*) AS rows, CAST(sum(read_rows) AS bigint) AS read_rows
+                           FROM report_rows GROUP BY 1, 2, 3) r USING (account, window_date, ad_product)
+             ORDER BY ad_product"""),
         values,
     )
-    return {(account, day): WindowTally(*counts) for account, day, *counts in rows}
+    tallies = {window: WindowTally() for window in zip(values["accounts"], values["days"], strict=True)}
+    for account, day, product, old_rows, new_rows, read_rows in counts:
+        tally = tallies[account, day]
+        tally.old_rows += old_rows
+        tally.new_rows += new_rows
+        tally.read_rows += read_rows
+        if new_rows * LOST_ROWS_DIVISOR < old_rows:
+            tally.lost.append(LostProduct(product, old_rows, new_rows))
+    return tallies
 
 
-def digest_window(connection: Connection, dataset: Dataset, account: int, day: date) -> str:
-    """Return a digest of the staged rows of a window: equal digests mean the same keys and metrics, whatever the names are by now."""
+def digest_window(
+    connection: Connection, dataset: Dataset, account: int, day: date, ad_products: Sequence[str]
+) -> str:
+    """Return a digest of the staged rows of some ad products of a window: equal digests mean the same keys and metrics, whatever the names are by now."""
     # An instant as text depends on the connection's time zone, as a count of seconds it doesn't.
     key = [column for column in key_of(dataset) if column not in {"account", "window_date"}]
     told = listed([*key, *(one.column for one in dataset.metrics)]).replace(
@@ -292,5 +308,6 @@ def digest_window(connection: Connection, dataset: Dataset, account: int, day: d
     )
     statement = text(f"""
         SELECT md5(coalesce(string_agg(ROW({told})::text, E'\\n' ORDER BY {listed(key)}), ''))
-          FROM report_rows WHERE account = :account AND window_date = :day""")
-    return str(connection.execute(statement, {"account": account, "day": day}).scalar_one())
+          FROM report_rows WHERE account = :account AND window_date = :day AND ad_product = ANY(:ad_products)""")
+    values = {"account": account, "day": day, "ad_products": list(ad_products)}
+    return str(connection.execute(statement, values).scalar_one())

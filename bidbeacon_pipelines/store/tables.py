@@ -49,6 +49,7 @@ class AdsAccount(PipelinesBase):
     set by SQL: `next_look_of` is the cadence that `next_look_at` was computed for, so a new one is noticed. Nothing that is due starts
     a run before `next_look_at`. `last_look_at` is when the last refresh began, `planned_at` when what is due was last planned.
     `longest_periods` has, by dataset, the most `days` of a report, where Amazon has found longer ones too large, and `since` when.
+    `split_datasets` are asked for in a report for each ad product, since even a day of all was too large.
     """
 
     __tablename__ = "ads_accounts"
@@ -70,6 +71,7 @@ class AdsAccount(PipelinesBase):
     last_look_at: Mapped[datetime | None]
     planned_at: Mapped[datetime | None]
     longest_periods: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    split_datasets: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
     first_seen_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
 
     __table_args__ = (
@@ -263,6 +265,8 @@ class ReportWindow(PipelinesBase):
     `held_*` describe a report that looked wrong (empty, or far too small) and waits for a second one that says the same.
     `product_totals` has, for each ad product that was loaded, its rows, spend and sales (in the account's currency), and `as_of`: when its report was asked for.
     `replayed_at` is when quarantined rows were added to what it holds, last.
+    `products_due` are the ad products that are asked for when it is due, or wanted; null for all. `product_states` has the state of each ad
+    product, where they differ: `data_as_of` is that of the oldest then, and null until all have come.
     """
 
     __tablename__ = "report_windows"
@@ -293,9 +297,12 @@ class ReportWindow(PipelinesBase):
     last_request_id: Mapped[int | None]
     wanted_by: Mapped[UUID | None]
     replayed_at: Mapped[datetime | None]
+    products_due: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    product_states: Mapped[dict[str, Any] | None]
 
     __table_args__ = (
         _account(),
+        CheckConstraint("cardinality(products_due) > 0", name="products_due_some"),
         CheckConstraint(f"status IN {WINDOW_STATUSES}", name="status_known"),
         CheckConstraint("(status = 'requested') = (request_id IS NOT NULL)", name="requested_has_request"),
         CheckConstraint("status <> 'loaded' OR last_loaded_at IS NOT NULL", name="loaded_has_load"),
@@ -366,6 +373,19 @@ class FieldSpelling(PipelinesBase):
     region: Mapped[str] = mapped_column(primary_key=True)
     field: Mapped[str] = mapped_column(primary_key=True)
     spelling: Mapped[str]
+    learned_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+
+    __table_args__ = (CheckConstraint("region IN ('NA', 'EU', 'FE')", name="region_known"),)
+
+
+class SplitReport(PipelinesBase):
+    """One row is a dataset that a region is asked for by ad product, since it refused the fields of several in one report."""
+
+    __tablename__ = "split_reports"
+
+    region: Mapped[str] = mapped_column(primary_key=True)
+    dataset: Mapped[str] = mapped_column(primary_key=True)
+    reason: Mapped[str]
     learned_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
 
     __table_args__ = (CheckConstraint("region IN ('NA', 'EU', 'FE')", name="region_known"),)

@@ -1,14 +1,16 @@
 """SQL on report windows. Dates are the account's own calendar days."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection, TextClause, text
 
+from bidbeacon_pipelines.reports.product_states import ProductState, WindowAfter, from_json, to_json
 from bidbeacon_pipelines.store.accounts import IS_ACTIVE, Account
 
 
@@ -33,10 +35,23 @@ class Window:
     held_rows: int | None
     held_count: int
     wanted_by: UUID | None
+    products_due: list[str] | None
+    product_states: dict[str, Any] | None
+
+    @property
+    def states(self) -> dict[str, ProductState] | None:
+        """The state of each of its ad products, where they differ."""
+        return from_json(self.product_states)
+
+    @property
+    def state(self) -> ProductState:
+        """Its own state."""
+        return ProductState(**{name: getattr(self, name) for name in ProductState.__dataclass_fields__})
 
 
 _COLUMNS = """window_date, status, next_refresh_at, request_id, last_loaded_at, data_as_of, load_count, row_count,
-    quarantined_count, unresolved_count, spend, sales, failure_reason, held_digest, held_rows, held_count, wanted_by"""
+    quarantined_count, unresolved_count, spend, sales, failure_reason, held_digest, held_rows, held_count, wanted_by,
+    products_due, product_states"""
 _OF_DATASET = "account_id = :account_id AND country_code = :country_code AND dataset = :dataset"
 
 _CREATE = text("""
@@ -202,6 +217,7 @@ class DayToPlan(NamedTuple):
         due_since: When the first of its windows fell due; None where it is only wanted.
         is_wanted: Whether somebody asked for it by hand.
         windows: How many countries it is due or wanted in.
+        products: The ad products that these need; None for all.
     """
 
     dataset: str
@@ -209,27 +225,31 @@ class DayToPlan(NamedTuple):
     due_since: datetime | None
     is_wanted: bool
     windows: int
+    products: list[str] | None
 
 
 # Each part has an index that gives just its rows: of 24 months of five datasets of a steady account these are a few dozen.
 _DAYS_TO_PLAN = text(f"""
-    SELECT dataset, window_date, min(due_since), bool_or(is_wanted), count(*)
-      FROM (SELECT w.dataset, w.window_date, w.next_refresh_at AS due_since, w.wanted_by IS NOT NULL AS is_wanted
+    SELECT dataset, window_date, min(due_since), bool_or(is_wanted), count(*), products_due
+      FROM (SELECT w.dataset, w.window_date, w.next_refresh_at AS due_since, w.wanted_by IS NOT NULL AS is_wanted, w.products_due
               FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
              WHERE w.account_id = :account_id AND {IS_ACTIVE} AND w.next_refresh_at <= :now AND w.request_id IS NULL
             UNION ALL
-            SELECT w.dataset, w.window_date, NULL, true
+            SELECT w.dataset, w.window_date, NULL, true, w.products_due
               FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
              WHERE w.account_id = :account_id AND {IS_ACTIVE} AND w.wanted_by IS NOT NULL AND w.request_id IS NULL
                AND (w.next_refresh_at <= :now) IS NOT TRUE) days
      WHERE dataset = ANY(:datasets)
-     GROUP BY dataset, window_date""")
+     GROUP BY dataset, window_date, products_due""")
 
 
 def list_days_to_plan(
     connection: Connection, account_id: str, datasets: Sequence[str], *, now: datetime
 ) -> dict[str, list[DayToPlan]]:
-    """Return, by dataset, the days of an ads account that are in no report yet, and due or wanted by hand in at least one country."""
+    """Return, by dataset, the days of an ads account that are in no report yet, and due or wanted by hand in at least one country.
+
+    A day comes several times where countries need different ad products.
+    """
     values = {"account_id": account_id, "datasets": list(datasets), "now": now}
     found: dict[str, list[DayToPlan]] = {dataset: [] for dataset in datasets}
     for row in connection.execute(_DAYS_TO_PLAN, values).all():
@@ -270,13 +290,17 @@ def list_windows_of_request(connection: Connection, request_id: int) -> dict[str
 def want_windows(
     connection: Connection, account: Account, dataset: str, days: Sequence[date], session_id: UUID
 ) -> None:
-    """Note that a session asks for these windows by hand, so that they go before all others."""
+    """Note that a session asks for these windows by hand, with all ad products, so that they go before all others."""
     connection.execute(
-        text(f"UPDATE report_windows SET wanted_by = :by WHERE {_OF_DATASET} AND window_date = ANY(:days)"),
+        text(
+            f"UPDATE report_windows SET wanted_by = :by, products_due = NULL WHERE {_OF_DATASET} AND window_date = ANY(:days)"
+        ),
         account.identity | {"dataset": dataset, "days": list(days), "by": session_id},
     )
 
 
+_NEEDS = """((w.wanted_by IS NOT NULL OR w.next_refresh_at <= :now)
+            AND (w.products_due IS NULL OR w.products_due && r.ad_products))"""
 # A day is over where the account's own calendar shows a later one: in other countries it may go on for hours.
 _ATTACH = text(f"""
     UPDATE report_windows w
@@ -285,21 +309,21 @@ _ATTACH = text(f"""
      WHERE r.id = :request_id AND a.account_id = r.account_id AND {IS_ACTIVE}
        AND w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = r.dataset
        AND w.window_date BETWEEN r.start_date AND r.end_date AND w.request_id IS NULL AND w.status <> 'expired'
-       AND (w.wanted_by IS NOT NULL OR w.next_refresh_at <= :now
-            OR (NOT r.by_hand AND w.window_date < CAST(CAST(:now AS timestamptz) AT TIME ZONE a.time_zone AS date)))""")
+       AND ({_NEEDS}
+            OR (NOT r.by_hand AND w.wanted_by IS NULL AND (w.next_refresh_at <= :now) IS NOT TRUE AND w.window_date < CAST(CAST(:now AS timestamptz) AT TIME ZONE a.time_zone AS date)))""")
 
 
 def attach_windows(connection: Connection, request_id: int, *, now: datetime) -> int:
     """Make the windows of all countries in a request's period wait for it; return how many.
 
-    These are the windows that are due or wanted by hand; those that only lie between them come along where the day is over in their country and
+    These are the windows that need one of its ad products, due or wanted by hand; those that only lie between them come along where the day is over in their country and
     the request is not one by hand, which somebody waits for. Windows in another report are left to it.
     """
     return connection.execute(_ATTACH, {"request_id": request_id, "now": now}).rowcount
 
 
 def is_needed(connection: Connection, request_id: int, *, now: datetime) -> bool:
-    """Return whether a request's period has windows that are due or wanted by hand, and in no other report."""
+    """Return whether a request's period has windows that need one of its ad products, due or wanted by hand, and are in no other report."""
     found = connection.execute(
         text(f"""
             SELECT EXISTS (
@@ -307,41 +331,53 @@ def is_needed(connection: Connection, request_id: int, *, now: datetime) -> bool
                   JOIN advertiser_accounts a USING (account_id)
                   JOIN report_windows w ON w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = r.dataset
                  WHERE r.id = :request_id AND {IS_ACTIVE} AND w.window_date BETWEEN r.start_date AND r.end_date
-                   AND w.request_id IS NULL AND (w.wanted_by IS NOT NULL OR w.next_refresh_at <= :now))"""),
+                   AND w.request_id IS NULL AND {_NEEDS})"""),
         {"request_id": request_id, "now": now},
     )
     return bool(found.scalar_one())
 
 
-_FAIL = text("""
+_RELEASE = text("""
     UPDATE report_windows w
-       SET request_id = NULL, status = 'failed', failure_reason = :reason, next_refresh_at = n.at,
-           wanted_by = CASE WHEN :stays_wanted THEN w.wanted_by END
-      FROM unnest(CAST(:countries AS text[]), CAST(:days AS date[]), CAST(:ats AS timestamptz[])) AS n(country_code, day, at)
+       SET request_id = NULL, status = n.status, next_refresh_at = n.at, data_as_of = n.data_as_of, failure_reason = n.reason,
+           held_digest = n.held_digest, held_rows = n.held_rows, held_count = n.held_count,
+           products_due = CAST(n.products_due AS text[]), product_states = n.product_states,
+           wanted_by = CASE WHEN n.is_still_wanted THEN w.wanted_by END
+      FROM unnest(CAST(:countries AS text[]), CAST(:days AS date[]), CAST(:statuses AS text[]), CAST(:ats AS timestamptz[]),
+                  CAST(:data_as_of AS timestamptz[]), CAST(:reasons AS text[]), CAST(:held_digests AS text[]),
+                  CAST(:held_rows AS bigint[]), CAST(:held_counts AS integer[]), CAST(:products_due AS text[]),
+                  CAST(:product_states AS jsonb[]), CAST(:wanted AS boolean[]))
+           AS n(country_code, day, status, at, data_as_of, reason, held_digest, held_rows, held_count, products_due, product_states,
+                is_still_wanted)
      WHERE w.request_id = :request_id AND w.country_code = n.country_code AND w.window_date = n.day""")
 
 
-def fail_windows(
-    connection: Connection,
-    request_id: int,
-    *,
-    reason: str,
-    next_refresh_at: Mapping[tuple[str, date], datetime | None],
-    stays_wanted: bool = False,
+def release_windows(
+    connection: Connection, request_id: int, after: Mapping[tuple[str, date], WindowAfter]
 ) -> None:
-    """End the wait for a request that gave no data; each window, by country and day, is due again at its own instant, or never.
-
-    With `stays_wanted`, what somebody asked for by hand is still asked for by hand.
-    """
+    """End the wait for a request; each window, by country and day, is as given then."""
+    ends = list(after.values())
     connection.execute(
-        _FAIL,
+        _RELEASE,
         {
             "request_id": request_id,
-            "reason": reason,
-            "stays_wanted": stays_wanted,
-            "countries": [country for country, _ in next_refresh_at],
-            "days": [day for _, day in next_refresh_at],
-            "ats": list(next_refresh_at.values()),
+            "countries": [country for country, _ in after],
+            "days": [day for _, day in after],
+            "statuses": [end.state.status for end in ends],
+            "ats": [end.state.next_refresh_at for end in ends],
+            "data_as_of": [end.state.data_as_of for end in ends],
+            "reasons": [end.state.failure_reason for end in ends],
+            "held_digests": [end.state.held_digest for end in ends],
+            "held_rows": [end.state.held_rows for end in ends],
+            "held_counts": [end.state.held_count for end in ends],
+            "products_due": [
+                None if end.products_due is None else f"{{{','.join(end.products_due)}}}" for end in ends
+            ],
+            "product_states": [
+                None if end.product_states is None else json.dumps(to_json(end.product_states))
+                for end in ends
+            ],
+            "wanted": [end.is_still_wanted for end in ends],
         },
     )
 

@@ -1338,6 +1338,9 @@ def _create_pipeline_tables() -> None:
             nullable=False,
         ),
         sa.Column(
+            "split_datasets", postgresql.ARRAY(sa.Text()), server_default=sa.text("'{}'"), nullable=False
+        ),
+        sa.Column(
             "first_seen_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False
         ),
         sa.CheckConstraint(
@@ -1434,6 +1437,15 @@ def _create_pipeline_tables() -> None:
         sa.Column("ahead_by", sa.Interval(), nullable=False),
         sa.CheckConstraint("only_row", name=op.f("ck_simulated_time_only_row")),
         sa.PrimaryKeyConstraint("only_row", name=op.f("pk_simulated_time")),
+    )
+    op.create_table(
+        "split_reports",
+        sa.Column("region", sa.Text(), nullable=False),
+        sa.Column("dataset", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("learned_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.CheckConstraint("region IN ('NA', 'EU', 'FE')", name=op.f("ck_split_reports_region_known")),
+        sa.PrimaryKeyConstraint("region", "dataset", name=op.f("pk_split_reports")),
     )
     op.create_table(
         "advertiser_accounts",
@@ -3070,6 +3082,8 @@ def _create_pipeline_tables() -> None:
         sa.Column("last_request_id", sa.BigInteger(), nullable=True),
         sa.Column("wanted_by", sa.Uuid(), nullable=True),
         sa.Column("replayed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("products_due", postgresql.ARRAY(sa.Text()), nullable=True),
+        sa.Column("product_states", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.CheckConstraint(
             "(status = 'requested') = (request_id IS NOT NULL)",
             name=op.f("ck_report_windows_requested_has_request"),
@@ -3084,6 +3098,7 @@ def _create_pipeline_tables() -> None:
             "status IN ('missing', 'requested', 'unconfirmed', 'loaded', 'failed', 'expired')",
             name=op.f("ck_report_windows_status_known"),
         ),
+        sa.CheckConstraint("cardinality(products_due) > 0", name=op.f("ck_report_windows_products_due_some")),
         sa.ForeignKeyConstraint(
             ["account_id", "country_code"],
             ["advertiser_accounts.account_id", "advertiser_accounts.country_code"],

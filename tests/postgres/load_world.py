@@ -158,7 +158,9 @@ class LoadWorld:
             bad_row_share=bad_row_share,
             held_again_at=lambda _: HELD_UNTIL,
             next_refresh_at=lambda _: NEXT_AT,
-            refused_again_at=lambda _: NEXT_AT,
+            refused_again_at=lambda _day, _has_data: NEXT_AT,
+            products=tuple(ad_products),
+            now=AS_OF,
         )
         ensure_partitions(self.engine, dataset, min(days), max(days))
         with self.engine.begin() as connection:

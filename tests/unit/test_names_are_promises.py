@@ -73,6 +73,7 @@ ACTION_TYPES = [
     "report-processed",
     "report-requested",
     "report-split",
+    "report-split-by-product",
     "reports-planned",
     "request-retried",
     "session-finalized",

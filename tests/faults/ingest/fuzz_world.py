@@ -171,5 +171,7 @@ def _rules(bad_row_share: float) -> LoadRules:
         bad_row_share=bad_row_share,
         held_again_at=lambda _: AS_OF,
         next_refresh_at=lambda _: AS_OF,
-        refused_again_at=lambda _: AS_OF,
+        refused_again_at=lambda _day, _has_data: AS_OF,
+        products=("SPONSORED_PRODUCTS",),
+        now=AS_OF,
     )

@@ -1,0 +1,174 @@
+"""How far each ad product of a window is, where its reports hold different ad products: which are still to come, and what that makes of the window. Pure.
+
+A window whose ad products all come in one report has no states of its own products: each is as the window is.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Any
+
+_WORST_FIRST = ("failed", "unconfirmed", "missing", "loaded")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProductState:
+    """How far one ad product of a window is; the fields are those of the window itself.
+
+    Attributes:
+        status: `missing`, `loaded`, `failed` or `unconfirmed`.
+        next_refresh_at: When it is due next; None for never.
+        data_as_of: When its loaded report was asked for.
+        failure_reason: Why it failed, or was held.
+        held_digest: Of the report that was held.
+        held_rows: Rows of that report.
+        held_count: How many reports were held in a row.
+    """
+
+    status: str
+    next_refresh_at: datetime | None = None
+    data_as_of: datetime | None = None
+    failure_reason: str | None = None
+    held_digest: str | None = None
+    held_rows: int | None = None
+    held_count: int = 0
+
+
+States = Mapping[str, ProductState]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowAfter:
+    """What a window is after one of its reports.
+
+    Attributes:
+        state: Of the window as a whole: it is as its worst product, with the oldest data, and due as soon as one product is.
+        products_due: The ad products that are asked for next; None for all.
+        product_states: Of each ad product, where they differ; None where all are as the window.
+        is_still_wanted: Whether somebody who asked for the window still waits for other ad products.
+    """
+
+    state: ProductState
+    products_due: tuple[str, ...] | None = None
+    product_states: States | None = None
+    is_still_wanted: bool = False
+
+
+def after_report(
+    before: States,
+    reported: Collection[str],
+    outcome: ProductState,
+    now: datetime,
+    *,
+    wanted: Collection[str] = (),
+) -> WindowAfter:
+    """Return what a window is after a report of some of its ad products.
+
+    Args:
+        before: All ad products that the window is asked for, as they were.
+        reported: The ad products of the report.
+        outcome: How they are now.
+        now: The instant, UTC.
+        wanted: The ad products that somebody waits for.
+    """
+    states = {product: outcome if product in reported else state for product, state in before.items()}
+    window = _roll_up(list(states.values()))
+    still_wanted = [product for product in states if product in wanted and product not in reported]
+    if all(state == outcome for state in states.values()) and not still_wanted:
+        return WindowAfter(state=window)
+    due_by = now if still_wanted else max(now, window.next_refresh_at or now)
+    due = {
+        product
+        for product, state in states.items()
+        if state.next_refresh_at is not None and state.next_refresh_at <= due_by
+    }
+    asked = tuple(product for product in states if product in due or product in still_wanted)
+    return WindowAfter(
+        state=window,
+        products_due=None if set(asked) in (set(), set(states)) else asked,
+        product_states=states,
+        is_still_wanted=bool(still_wanted),
+    )
+
+
+def states_before(
+    stored: States | None, window: ProductState, products: Sequence[str], reported: Collection[str]
+) -> dict[str, ProductState]:
+    """Return the states of all ad products of a window, in the order of the registry.
+
+    Args:
+        stored: What is stored of each; None where all are as the window.
+        window: What is stored of the window itself.
+        products: The ad products that its dataset is asked for.
+        reported: The ad products of the report; they belong to it whatever else is asked for by now.
+    """
+    every = [*products, *(one for one in reported if one not in products)]
+    alike = replace(window, status="missing" if window.data_as_of is None else "loaded", failure_reason=None)
+    return {product: alike if stored is None else stored.get(product, alike) for product in every}
+
+
+def to_json(states: States | None) -> dict[str, dict[str, Any]] | None:
+    """Return states as they are stored: without what is empty, instants as text."""
+    if states is None:
+        return None
+    return {
+        product: {
+            name: value.isoformat() if isinstance(value, datetime) else value
+            for name, value in asdict(state).items()
+            if value
+        }
+        for product, state in states.items()
+    }
+
+
+def from_json(stored: Mapping[str, Mapping[str, Any]] | None) -> dict[str, ProductState] | None:
+    """Return states as they were stored."""
+    if stored is None:
+        return None
+    return {product: _from_json(dict(values)) for product, values in stored.items()}
+
+
+def _from_json(values: dict[str, Any]) -> ProductState:
+    for name in {"next_refresh_at", "data_as_of"} & values.keys():
+        values[name] = datetime.fromisoformat(values[name])
+    return ProductState(**values)
+
+
+def describe_missing(states: States | None, now: datetime) -> str | None:
+    """Return which ad products of a window are still to come, and why, in words; None where none is."""
+    if states is None:
+        return None
+    told = [
+        f"{product_name(product)} {_to_come(state, now)}"
+        for product, state in states.items()
+        if state.status != "loaded" or state.failure_reason is not None
+    ]
+    return ", ".join(told) or None
+
+
+def product_name(product: str) -> str:
+    """Return an ad product's name as people write it: `Sponsored Brands`."""
+    return product.replace("_", " ").title()
+
+
+def _to_come(state: ProductState, now: datetime) -> str:
+    if state.failure_reason is not None:
+        return f"{state.status if state.status != 'loaded' else 'held'} ({state.failure_reason.rstrip('.')})"
+    if state.next_refresh_at is None:
+        return "never came"
+    return "is still to come" if state.next_refresh_at <= now else "is not due yet"
+
+
+def _roll_up(states: Sequence[ProductState]) -> ProductState:
+    worst = min(states, key=lambda state: _WORST_FIRST.index(state.status))
+    told = next((state for state in (worst, *states) if state.failure_reason or state.held_digest), worst)
+    data = [state.data_as_of for state in states]
+    return ProductState(
+        status=worst.status,
+        next_refresh_at=min((at for one in states if (at := one.next_refresh_at) is not None), default=None),
+        data_as_of=None if None in data else min(at for at in data if at is not None),
+        failure_reason=told.failure_reason,
+        held_digest=told.held_digest,
+        held_rows=told.held_rows,
+        held_count=told.held_count,
+    )

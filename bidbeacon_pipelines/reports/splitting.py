@@ -63,6 +63,11 @@ def report_groups(
     return [group for group in groups if not set(group) <= set(without)] or groups[:1]
 
 
+def without_campaigns(dataset: Dataset, has: Collection[str] | None) -> set[str]:
+    """Return the ad products of a dataset that an ads account has no campaigns of; none where that is not known."""
+    return set() if has is None else set(dataset.asked_products) - set(has)
+
+
 def longest_period(dataset: Dataset, learned: Learned, today: date) -> int:
     """Return how many days one report may span: Amazon's limit, or less where that was learned of the ads account.
 

@@ -18,7 +18,7 @@ from bidbeacon_pipelines.reports.planning import (
     plan_reports,
     should_wait_for_countries,
 )
-from bidbeacon_pipelines.reports.splitting import longest_period, report_groups
+from bidbeacon_pipelines.reports.splitting import longest_period, report_groups, without_campaigns
 from bidbeacon_pipelines.reports.windows import (
     local_date,
 )
@@ -28,6 +28,7 @@ from bidbeacon_pipelines.services.windows import keep_windows
 from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.store.accounts import Account, list_countries
 from bidbeacon_pipelines.store.ads_accounts import AdsAccount, get_ads_account_by_id
+from bidbeacon_pipelines.store.entities import find_ad_products
 from bidbeacon_pipelines.store.learned import list_split_reports
 from bidbeacon_pipelines.store.requests import (
     OPEN_STATUSES,
@@ -218,11 +219,12 @@ def _drafts(
     next_due = list_next_due(connection, ads_account.account_id, after=now, until=now + patience)
     by_hand = [plan for plan in plans if plan.by_hand]
     split = list_split_reports(connection, ads_account.region)
+    has = find_ad_products(connection, ads_account.account_id)
     return [
         _Draft(
             dataset,
             [day for day in days[name] if not _is_planned(by_hand, name, day.window_date)],
-            _groups(dataset, ads_account, split),
+            _groups(dataset, ads_account, split, has),
             [plan for plan in plans if plan.dataset == name and not plan.by_hand],
             next_due.get(name),
         )
@@ -295,7 +297,12 @@ def plan_by_hand(
                 )
                 for window in windows
             ],
-            _groups(dataset, ads_account, list_split_reports(connection, ads_account.region)),
+            _groups(
+                dataset,
+                ads_account,
+                list_split_reports(connection, ads_account.region),
+                find_ad_products(connection, ads_account.account_id),
+            ),
             longest_days=longest_period(dataset, ads_account.longest_periods, bench.now().date()),
         )
         added = [
@@ -305,10 +312,12 @@ def plan_by_hand(
     return [*serving, *added]
 
 
-def _groups(dataset: Dataset, ads_account: AdsAccount, split: Collection[str]) -> list[tuple[str, ...]]:
-    """Return the ad products of each report that a dataset of an ads account is asked for in."""
+def _groups(
+    dataset: Dataset, ads_account: AdsAccount, split: Collection[str], has: Collection[str] | None
+) -> list[tuple[str, ...]]:
+    """Return the ad products of each report that a dataset of an ads account is asked for in; `has` are those that it has campaigns of."""
     by_product = dataset.name in split or dataset.name in ads_account.split_datasets
-    return report_groups(dataset, by_product=by_product)
+    return report_groups(dataset, by_product=by_product, without=without_campaigns(dataset, has))
 
 
 def _insert(

@@ -59,8 +59,10 @@ from bidbeacon_pipelines.reports.refusals import doubted
 from bidbeacon_pipelines.reports.splitting import (
     is_refused_union,
     longest_period,
+    report_groups,
     shorter_period,
     should_ask_by_product,
+    without_campaigns,
 )
 from bidbeacon_pipelines.reports.windows import (
     again_after_failure,
@@ -92,6 +94,7 @@ from bidbeacon_pipelines.store.ads_accounts import (
     set_longest_period,
     split_dataset,
 )
+from bidbeacon_pipelines.store.entities import find_ad_products
 from bidbeacon_pipelines.store.learned import split_report
 from bidbeacon_pipelines.store.loads import ReportScope, lock_rows
 from bidbeacon_pipelines.store.locks import LockTakenError
@@ -172,6 +175,9 @@ class _Driver:
             self._ads_account = get_ads_account_by_id(connection, request.account_id)
             countries = list_countries(connection, request.account_id)
             self._windows = list_windows_of_request(connection, request.id)
+            has = find_ad_products(connection, request.account_id)
+        groups = report_groups(self._dataset, without=without_campaigns(self._dataset, has))
+        self._products = [product for group in groups for product in group]
         self._countries = {account.account_key: account for account in countries}
 
     def run(self) -> RequestStatus:
@@ -512,11 +518,6 @@ class _Driver:
         """Return what says when a country's window whose report failed is due again, by its day and whether it has data."""
         now, zone = self._bench.now(), account.time_zone
         return lambda day, has_data: again_after_failure(self._dataset, day, zone, now, has_data=has_data)
-
-    @property
-    def _products(self) -> list[str]:
-        """The ad products that the dataset is asked for."""
-        return list(self._dataset.asked_products)
 
     def _retry(self, step: RetryLater) -> None:
         action = RequestRetried(

@@ -187,6 +187,16 @@ _COUNTS = f"""
      ORDER BY a.account_key, c.place"""
 
 
+def find_ad_products(connection: Connection, account_id: str) -> set[str] | None:
+    """Return the ad products that an ads account has campaigns of, in any state and country; None before all its countries were synced."""
+    rows = connection.execute(
+        text("""SELECT DISTINCT coalesce(c.ad_product, 'SPONSORED_PRODUCTS') FROM campaigns c WHERE c.account_id = :account_id
+                   AND NOT EXISTS (SELECT FROM advertiser_accounts a WHERE a.account_id = :account_id AND a.entities_synced_at IS NULL)"""),
+        {"account_id": account_id},
+    )
+    return set(rows.scalars()) or None
+
+
 def find_first_deliverable_day(
     connection: Connection, account: Account, ad_products: Sequence[str]
 ) -> date | None:

@@ -96,6 +96,28 @@ def test_window_is_asked_for_until_all_products_came(
     assert [[SP, SD], [SB]] == asked(world, DAILY_PRODUCTS)
 
 
+def test_product_without_campaigns_is_not_asked_for_alone(
+    world: BenchWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once the entities are synced; the window is loaded without it then, and asks for it when a campaign has come."""
+    ask_for(monkeypatch, DAILY_PRODUCTS, (SP, SD), (SB,))
+    account = world.account()
+    world.sync_entities(account)
+    world.execute("UPDATE campaigns SET ad_product = :sp WHERE ad_product = :sb", sp=SP, sb=SB)
+    world.execute("UPDATE advertiser_accounts SET entities_synced_at = now()")  # of its other countries
+    world.plan(account)
+    keep_only(world, DAILY_PRODUCTS, DAY)
+    step_until(world, account, 1, DAILY_PRODUCTS)
+    assert "loaded" == world.window(account, DAY, DAILY_PRODUCTS).status
+    world.execute("UPDATE campaigns SET ad_product = :sb", sb=SB)
+    world.execute(
+        "UPDATE report_windows SET next_refresh_at = data_as_of WHERE data_as_of IS NOT NULL;"
+        "UPDATE ads_accounts SET planned_at = NULL"
+    )
+    step_until(world, account, 2, DAILY_PRODUCTS)
+    assert [[SP, SD], [SB]] == asked(world, DAILY_PRODUCTS)
+
+
 @pytest.mark.parametrize("sandbox", [{"refuse_mixed_products": True}], indirect=True)
 def test_refused_union_costs_one_request(world: BenchWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each ad product is asked for alone from then on, in all of the region."""

@@ -31,6 +31,7 @@ TOLD_ELSEWHERE = {
     "loads-recorded": "tests/dagster/test_refresh_jobs.py",
     "portfolios-not-listed": "tests/postgres/lone_sync_cases.py",
     "quarantine-replayed": "tests/dagster/test_window_commands.py",
+    "report-split-by-product": "tests/postgres/test_ad_products.py",
     "summary-updated": "tests/dagster/test_account_summaries.py",
     "waited-for-amazon": "tests/dagster/test_waits_are_told.py",
 }

@@ -101,6 +101,7 @@ def test_a_folder_that_is_just_made_stays(tmp_path: Path) -> None:
     """Its owner may not have locked it yet; later it counts as left behind."""
     new = tmp_path / "request-1-abc"
     new.mkdir()
+    os.utime(new, (time.time(),) * 2)
     with download_folder(tmp_path, "request-2"):
         assert new.exists()
     os.utime(new, (time.time() - 3600,) * 2)

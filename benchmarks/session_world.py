@@ -27,15 +27,15 @@ OTHERS_WORD, QUIET_ACCOUNT = "US.3bench", "US.55bench"
 
 # Nine in ten are of one account; every hundredth fails, every thousandth crashed. Looks at reports of all accounts have no account.
 _HEADERS = text("""
-    INSERT INTO session_headers (id, job_name, run_id, step_key, account_id, country_code, account_key, status, started_at, finished_at,
+    INSERT INTO session_headers (id, job_name, run_id, step_key, account_key, status, outcome, started_at, finished_at,
                                  error, input, labels)
     SELECT lpad(to_hex(n), 32, '0')::uuid,
            CASE WHEN n % 10 = 0 THEN 'poll-reports' WHEN n % 97 = 0 THEN 'load-windows' WHEN n % 50 = 1 THEN 'sync-ad-entities'
                 ELSE 'refresh-account' END,
            'run-' || n, 'refresh_account_op',
-           CASE WHEN n % 10 > 0 THEN 'amzn1.ads-account.g.bench' || n % :accounts END, CASE WHEN n % 10 > 0 THEN 'US' END,
            CASE WHEN n % 10 > 0 THEN 'US.' || n % :accounts || 'bench' END,
            CASE WHEN n % 1000 = 7 THEN 'crashed' WHEN n % 100 = 3 THEN 'failed' ELSE 'succeeded' END,
+           CASE WHEN n % 1000 = 7 OR n % 100 = 3 THEN 'problems' WHEN n % 10000 = 9 THEN 'warnings' ELSE 'ok' END,
            at, at + make_interval(secs => 1 + n % 40),
            CASE WHEN n % 1000 = 7 OR n % 100 = 3 THEN '{"type": "LookupError", "message": "no such window"}'::jsonb END,
            jsonb_build_object('account', 'US.' || n % :accounts || 'bench'), '{"dagster_job": "refresh_account"}'
@@ -44,11 +44,12 @@ _HEADERS = text("""
 
 # Common types, some that are rare, and one that there are ten of.
 _ACTIONS = text("""
-    INSERT INTO session_actions (session_id, ord, type, schema_version, at, payload)
+    INSERT INTO session_actions (session_id, ord, type, schema_version, tone, at, payload)
     SELECT h.id, o,
            CASE WHEN o = 1 THEN 'windows-queued' WHEN o = 2 THEN 'report-requested' WHEN o = :each AND n % 100 = 3 THEN 'report-failed'
                 WHEN o = :each AND n % 10000 = 9 THEN 'report-held' WHEN o % 7 = 0 THEN 'report-processed' ELSE 'report-pending' END,
-           1, h.started_at + make_interval(secs => o),
+           1, CASE WHEN o = :each AND n % 100 = 3 THEN 'error' WHEN o = :each AND n % 10000 = 9 THEN 'warning' ELSE 'neutral' END,
+           h.started_at + make_interval(secs => o),
            jsonb_build_object('account', coalesce(h.account_key, 'US.' || o || 'bench'), 'dataset', 'daily_targets',
                               'windows', jsonb_build_array(CAST(h.started_at AS date) - 1, CAST(h.started_at AS date) - 2),
                               'request_id', n)
@@ -64,8 +65,8 @@ _ACTIONS = text("""
       FROM (SELECT *, row_number() OVER (ORDER BY started_at) AS n FROM session_headers) h
      CROSS JOIN generate_series(1, :each) o""")
 _LONG_ONE = text("""
-    INSERT INTO session_actions (session_id, ord, type, schema_version, at, payload)
-    SELECT session_id, o, 'report-pending', 1, at, payload || jsonb_build_object('waited_seconds', 61.5 * o, 'looks', o)
+    INSERT INTO session_actions (session_id, ord, type, schema_version, tone, at, payload)
+    SELECT session_id, o, 'report-pending', 1, 'neutral', at, payload || jsonb_build_object('waited_seconds', 61.5 * o, 'looks', o)
       FROM session_actions CROSS JOIN generate_series(:each + 1, 5000) o WHERE session_id = :id AND ord = 3""")
 _TOUCHES = text("""
     INSERT INTO session_touches (session_id, ord, account_key, dataset, window_key, effect, started_at)

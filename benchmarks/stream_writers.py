@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection
 
 from benchmarks.stream_process import Child
 from bidbeacon_pipelines.actions.reports import ReportPending
-from bidbeacon_sessions import AccountRef, SessionRecorder, SessionStore, with_job_session
+from bidbeacon_sessions import SessionRecorder, SessionStore, Subject, with_job_session
 
 PROCESSES = 4
 OPEN_EACH = 4
@@ -94,7 +94,7 @@ class _OpenSession:
         self._account = key
         self._context = copy_context()
         self._stack = ExitStack()
-        account = AccountRef(f"amzn1.ads-account.g.{key}", "US", key)
+        account = Subject(key)
         self.recorder: SessionRecorder = self._context.run(
             self._stack.enter_context,
             with_job_session(

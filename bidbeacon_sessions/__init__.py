@@ -4,20 +4,20 @@ The public surface is this module. The core knows neither Dagster nor advertisin
 the Dagster resource, metadata and sensor on top.
 """
 
-from bidbeacon_sessions.actions import Action, Touch
+from bidbeacon_sessions.actions import Action, Subject, Touch
 from bidbeacon_sessions.errors import ActionDefinitionError, SessionClosedError, SessionsError
-from bidbeacon_sessions.job_session import AccountRef, with_job_session
+from bidbeacon_sessions.job_session import with_job_session
 from bidbeacon_sessions.recorder import SessionRecorder
 from bidbeacon_sessions.store import SessionStore
 
 __all__ = [
-    "AccountRef",
     "Action",
     "ActionDefinitionError",
     "SessionClosedError",
     "SessionRecorder",
     "SessionStore",
     "SessionsError",
+    "Subject",
     "Touch",
     "with_job_session",
 ]

@@ -28,9 +28,23 @@ from bidbeacon_sessions.redaction import redact_text
 from bidbeacon_sessions.sentences import Part, Template, parse_template
 
 Tone = Literal["neutral", "progress", "success", "warning", "error"]
+Outcome = Literal["ok", "warnings", "problems"]
 
-_RESERVED = frozenset({"type", "at", "ord", "version", CUT_MARK})
+_RESERVED = frozenset({"type", "at", "ord", "tone", "version", CUT_MARK})
 _registry: dict[str, type["Action"]] = {}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a session is about, such as an account.
+
+    Args:
+        key: what it is known by; never changes.
+        label: what people call it. The newest label of a key counts, also for sessions that were recorded before.
+    """
+
+    key: str
+    label: str | None = None
 
 
 @dataclass(frozen=True)
@@ -124,11 +138,6 @@ class RenderedAction(NamedTuple):
     known: bool
 
 
-def find_action_class(action_type: str) -> type[Action] | None:
-    """Give the class of a type, or `None` where newer code wrote it."""
-    return _registry.get(action_type)
-
-
 def action_classes() -> Mapping[str, type[Action]]:
     """Give the catalogue: every registered class by type, sorted."""
     return dict(sorted(_registry.items()))
@@ -151,6 +160,14 @@ def render_action(action_type: str, version: int, payload: dict[str, Any]) -> Re
         {"kind": "text", "text": f" {shown}"},
     ]
     return RenderedAction(parts, "neutral", known=False)
+
+
+def named_accounts(action_type: str, payload: Mapping[str, Any]) -> list[str]:
+    """Return the keys of the accounts that the sentence of a stored action names."""
+    action_class = _registry.get(action_type)
+    names = action_class.template.fields_of("account") if action_class else ()
+    found = (payload.get(name) for name in names)
+    return [key for each in found if each for key in ([each] if isinstance(each, str) else map(str, each))]
 
 
 def _cut_parts(cut: Mapping[str, int]) -> list[Part]:

@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, RowMapping, text
 
+from bidbeacon_sessions.tables import OUTCOME
+
 
 @dataclass(frozen=True)
 class Span:
@@ -24,10 +26,21 @@ class Span:
 
 @dataclass(frozen=True)
 class Figures:
-    """What some sessions add up to; `p50` and `p95` are seconds, None where none has ended."""
+    """What some sessions add up to.
+
+    Attributes:
+        count: how many there are.
+        failures: how many failed or crashed.
+        warnings: how many have the outcome `warnings`.
+        problems: how many have the outcome `problems`.
+        p50: the median of their durations in seconds, None where none has ended.
+        p95: the 95th percentile.
+    """
 
     count: int = 0
     failures: int = 0
+    warnings: int = 0
+    problems: int = 0
     p50: float | None = None
     p95: float | None = None
 
@@ -47,6 +60,7 @@ _AGGREGATES = """
     WITH RECURSIVE jobs(job_name) AS ({jobs})
     SELECT j.job_name, f.* FROM jobs j CROSS JOIN LATERAL (
         SELECT t.at, count(*) AS count, count(*) FILTER (WHERE h.status IN ('failed', 'crashed')) AS failures,
+               count(*) FILTER (WHERE {outcome} = 'warnings') AS warnings, count(*) FILTER (WHERE {outcome} = 'problems') AS problems,
                percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY date_part('epoch', h.finished_at - h.started_at)) AS seconds
           FROM session_headers h
          CROSS JOIN LATERAL (SELECT date_bin(:interval, h.started_at, :since) AS at) t
@@ -68,7 +82,9 @@ def aggregate_jobs(
         account: only sessions that worked for this account alone.
     """
     statement = _AGGREGATES.format(
-        jobs=_ONE_JOB if job else _ALL_JOBS, more=" AND h.account_key = :account" if account else ""
+        jobs=_ONE_JOB if job else _ALL_JOBS,
+        more=" AND h.account_key = :account" if account else "",
+        outcome=OUTCOME,
     )
     values = span.__dict__ | {"job": job, "account": account}
     connection.execute(_IN_MEMORY)
@@ -80,7 +96,9 @@ def aggregate_jobs(
 
 def _figures(row: RowMapping) -> Figures:
     p50, p95 = row["seconds"] or (None, None)
-    return Figures(row["count"], row["failures"], _rounded(p50), _rounded(p95))
+    return Figures(
+        row["count"], row["failures"], row["warnings"], row["problems"], _rounded(p50), _rounded(p95)
+    )
 
 
 def _rounded(seconds: float | None) -> float | None:

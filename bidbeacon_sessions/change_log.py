@@ -6,7 +6,7 @@ take no lock and send no notification for it. All SQL of the log is in this modu
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -226,11 +226,3 @@ _TRIM = text("""
 def trim(connection: Connection, *, rows: int, hours: int) -> int:
     """Drop the oldest changes, beyond a number of rows and an age; give how many. Readers that far behind are told to reload."""
     return connection.execute(_TRIM, {"rows": rows, "hours": hours}).rowcount
-
-
-_WORKING = text("SELECT pid FROM pg_stat_activity WHERE pid = ANY(:pids) AND state = 'active'")
-
-
-def list_working(connection: Connection, pids: Sequence[int]) -> set[int]:
-    """Tell which of our own server processes work on a statement just now."""
-    return set(connection.execute(_WORKING, {"pids": list(pids)}).scalars())

@@ -28,10 +28,11 @@ from dagster import (
 )
 from sqlalchemy import RowMapping
 
+from bidbeacon_sessions.actions import Subject
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.dagster_metadata import escape_markdown, session_metadata, timeline
 from bidbeacon_sessions.finalisation import ClosedStatus, finalize_session
-from bidbeacon_sessions.job_session import AccountRef, with_job_session
+from bidbeacon_sessions.job_session import with_job_session
 from bidbeacon_sessions.leases import find_run_signs, list_dead_sessions
 from bidbeacon_sessions.masking import masked
 from bidbeacon_sessions.recorder import SessionRecorder
@@ -63,7 +64,7 @@ class JobSessionsResource(ConfigurableResource[SessionStore]):
         job_name: str,
         *,
         input: dict[str, Any] | None = None,  # noqa: A002 - the column's name
-        account: AccountRef | None = None,
+        account: Subject | None = None,
     ) -> Iterator[SessionRecorder]:
         """Record what happens inside as the session of this attempt of this step.
 
@@ -88,7 +89,7 @@ def _labels(context: OpExecutionContext | AssetExecutionContext) -> dict[str, st
 
 
 def recorded(
-    job_name: str, *, store: Callable[[], SessionStore], account: AccountRef | None = None
+    job_name: str, *, store: Callable[[], SessionStore], account: Subject | None = None
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Record each call of an asset's or op's function as a session; for those that need nothing else.
 
@@ -152,7 +153,7 @@ def _session(
     job_name: str,
     *,
     given: dict[str, Any] | None,
-    account: AccountRef | None,
+    account: Subject | None,
 ) -> Iterator[SessionRecorder]:
     """Open the session of this attempt of this step. What leaves it is masked, since Dagster keeps it in its events."""
     step = context.get_step_execution_context()

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from dagster import MetadataValue
 
-from bidbeacon_sessions.presentation import action_json, session_json, session_url
+from bidbeacon_sessions.presentation import NO_LABELS, action_json, load_labels, session_url
 from bidbeacon_sessions.store import SessionStore, find_session, list_last_actions
 
 MAX_MARKDOWN_BYTES = 4_000
@@ -19,25 +19,29 @@ _ROOM_FOR_REST = 100
 
 
 def session_metadata(store: SessionStore, session_id: UUID) -> dict[str, MetadataValue[Any]]:
-    """Give what a materialization, observation or check shows of a session: its page, its status, its sentences as Markdown."""
+    """Give what a materialization, observation or check shows of a session: its page, its status and outcome, its sentences as Markdown."""
     with store.begin() as connection:
         header = find_session(connection, session_id)
         actions = list_last_actions(connection, [session_id], per_session=_MOST_SENTENCES)
+        labels = load_labels(connection, actions)
     if header is None:
         return {}
     return {
         "session": MetadataValue.url(session_url(str(session_id))),
-        "session_status": MetadataValue.text(session_json(header)["status"]),
-        "timeline": timeline(actions, more=header["action_count"] - len(actions)),
+        "session_status": MetadataValue.text(header["status"]),
+        "session_outcome": MetadataValue.text(header["outcome"]),
+        "timeline": timeline(actions, labels, more=header["action_count"] - len(actions)),
     }
 
 
-def timeline(actions: Sequence[Mapping[Any, Any]], *, more: int = 0) -> MetadataValue[Any]:
+def timeline(
+    actions: Sequence[Mapping[Any, Any]], labels: Mapping[str, str] = NO_LABELS, *, more: int = 0
+) -> MetadataValue[Any]:
     """Give the sentences of stored actions as a Markdown list, the newest where there is no room for all.
 
-    `more` is how many earlier ones of the session are not among them.
+    `labels` are those of `load_labels`; `more` is how many earlier ones of the session are not among them.
     """
-    shown = [action_json(action) for action in actions]
+    shown = [action_json(action, labels) for action in actions]
     lines = [f"- `{action['at'][11:19]}` {escape_markdown(_shortened(action['text']))}" for action in shown]
     kept = _fitting(lines[::-1], MAX_MARKDOWN_BYTES)[::-1]
     left = more + len(lines) - len(kept)

@@ -46,6 +46,7 @@ def finalize_session(
         ord=FINAL_ORD,
         type=action.type,
         schema_version=action.schema_version,
+        tone=action.tone,
         at=now,
         payload=action.model_dump(mode="json"),
     )

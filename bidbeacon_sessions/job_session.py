@@ -4,11 +4,11 @@ import logging
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
+from bidbeacon_sessions.actions import Subject
 from bidbeacon_sessions.bounds import within
 from bidbeacon_sessions.clock import Clock, utc_now
 from bidbeacon_sessions.errors import NotConfiguredError
@@ -25,18 +25,6 @@ logger = logging.getLogger(__name__)
 _MAX_ERROR_TEXT = 8_000
 
 
-@dataclass(frozen=True)
-class AccountRef:
-    """The account a session works for: its id and country as the platform names them, and the short key that tags show.
-
-    `country_code` is None for an account that is more than one country.
-    """
-
-    account_id: str
-    country_code: str | None
-    key: str
-
-
 @contextmanager
 def with_job_session(
     job_name: str,
@@ -46,9 +34,8 @@ def with_job_session(
     run_id: str | None = None,
     step_key: str | None = None,
     retry_number: int = 0,
-    account: AccountRef | None = None,
+    account: Subject | None = None,
     labels: dict[str, Any] | None = None,
-    parent_session_id: UUID | None = None,
     clock: Clock = utc_now,
 ) -> Iterator[SessionRecorder]:
     """Record everything inside as one session.
@@ -71,7 +58,6 @@ def with_job_session(
         retry_number: 0 for the first attempt.
         account: the account it works for, where it is just one.
         labels: plain facts shown beside the session (partition, asset).
-        parent_session_id: the session that queued this work.
         clock: gives the present instant in UTC.
 
     Raises:
@@ -84,12 +70,9 @@ def with_job_session(
         run_id=run_id,
         step_key=step_key,
         retry_number=retry_number,
-        account_id=account.account_id if account else None,
-        country_code=account.country_code if account else None,
-        account_key=account.key if account else None,
+        account=account,
         input=within(redact(input or {}), MAX_INPUT_BYTES),
         labels=redact(labels or {}),
-        parent_session_id=parent_session_id,
     )
     recorder = SessionRecorder(store or _default_store(), new, clock)
     settings = get_session_settings()

@@ -18,15 +18,15 @@ LONGEST_COUNT = timedelta(seconds=4)
 def count_by_interval(
     connection: Connection, wanted: SessionFilter, *, start: datetime, width: timedelta, intervals: int
 ) -> list[RowMapping] | None:
-    """Give how many matching sessions began in each interval since `start`, by status: place, status, sessions.
+    """Return how many matching sessions began in each interval since `start`, by mark: place, mark, sessions.
 
-    `place` counts intervals from 0; those without sessions are not among the rows. The filter's own `since` and `before` are left aside.
+    The mark is the session's status, or the outcome of one that succeeded with warnings or problems. `place` counts intervals from 0; those without sessions are not among the rows. The filter's own `since` and `before` are left aside.
     None where counting takes longer than four seconds; the transaction is aborted then.
     """
     unbounded = replace(wanted, since=None, before=None)
     statement = f"""
         SELECT CAST(floor((extract(epoch FROM h.started_at) - extract(epoch FROM CAST(:start AS timestamptz))) / :seconds) AS integer) AS place,
-               h.status, count(*) AS sessions
+               CASE WHEN h.status = 'succeeded' AND h.outcome <> 'ok' THEN h.outcome ELSE h.status END AS mark, count(*) AS sessions
           FROM session_headers h
          WHERE h.started_at >= :start AND h.started_at < :end AND {unbounded.conditions()}
          GROUP BY 1, 2 ORDER BY 1, 2"""

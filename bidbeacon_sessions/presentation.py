@@ -1,21 +1,27 @@
 """Sessions and actions as the JSON that page, terminal and Dagster render: the same from list, stream and metadata.
 
 ```json
-{"id": "…", "job_name": "refresh-account", "status": "running", "skipped_only": false, "account": "US.38rle97…", "account_id": "…", "country_code": "US",
+{"id": "…", "job_name": "refresh-account", "status": "running", "outcome": "ok", "skipped_only": false, "account": "US.acme-merch.1kc1bk21", "account_label": "Acme Merch · US",
  "run_id": "…", "run_url": "…", "step_key": "…", "retry_number": 0, "started_at": "…Z", "finished_at": null, "duration": 12.3,
- "error": null, "input": {}, "labels": {}, "parent_session_id": null, "revision": 3, "action_count": 2, "url": "…"}
+ "error": null, "input": {}, "labels": {}, "revision": 3, "action_count": 2, "url": "…"}
 {"session_id": "…", "ord": 1, "type": "report-requested", "at": "…Z", "tone": "progress", "known": true,
  "parts": [{"kind": "text", "text": "Requested "}, {"kind": "badge", "text": "rpt-1", "value": "rpt-1"}], "text": "…", "payload": {}}
 ```
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
-from bidbeacon_sessions.actions import render_action
+from sqlalchemy import Connection
+
+from bidbeacon_sessions.actions import named_accounts, render_action
 from bidbeacon_sessions.sentences import plain_text
 from bidbeacon_sessions.settings import get_session_settings
+from bidbeacon_sessions.store import find_labels
+
+NO_LABELS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 def session_json(header: Mapping[Any, Any]) -> dict[str, Any]:
@@ -25,10 +31,10 @@ def session_json(header: Mapping[Any, Any]) -> dict[str, Any]:
         "id": str(header["id"]),
         "job_name": header["job_name"],
         "status": header["status"],
+        "outcome": header["outcome"],
         "skipped_only": header["skipped_only"],
         "account": header["account_key"],
-        "account_id": header["account_id"],
-        "country_code": header["country_code"],
+        "account_label": header["account_label"],
         "run_id": header["run_id"],
         "run_url": run_url(header["run_id"]),
         "step_key": header["step_key"],
@@ -39,24 +45,31 @@ def session_json(header: Mapping[Any, Any]) -> dict[str, Any]:
         "error": header["error"],
         "input": header["input"],
         "labels": header["labels"],
-        "parent_session_id": None
-        if header["parent_session_id"] is None
-        else str(header["parent_session_id"]),
         "revision": header["revision"],
         "action_count": header["action_count"],
         "url": session_url(str(header["id"])),
     }
 
 
-def action_json(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """Give one stored action with its sentence."""
+def load_labels(connection: Connection, rows: Iterable[Mapping[Any, Any]]) -> dict[str, str]:
+    """Return the labels of the accounts that stored actions name, by key."""
+    return find_labels(
+        connection, {key for row in rows for key in named_accounts(row["type"], row["payload"])}
+    )
+
+
+def action_json(row: Mapping[Any, Any], labels: Mapping[str, str] = NO_LABELS) -> dict[str, Any]:
+    """Return one stored action with its sentence, in which accounts have their labels (see `load_labels`)."""
     rendered = render_action(row["type"], row["schema_version"], row["payload"])
+    for part in rendered.parts if labels else ():
+        if part["kind"] == "account":
+            part["text"] = labels.get(part["value"], part["text"])
     return {
         "session_id": str(row["session_id"]),
         "ord": row["ord"],
         "type": row["type"],
         "at": instant(row["at"]),
-        "tone": rendered.tone,
+        "tone": row["tone"],
         "known": rendered.known,
         "parts": rendered.parts,
         "text": plain_text(rendered.parts),

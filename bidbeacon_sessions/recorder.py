@@ -63,7 +63,7 @@ class SessionRecorder:
         self.session_id = session.id
         self.store = store
         self.progress = Progress(session.id)
-        self.account_key = session.account_key
+        self.account_key = session.account.key if session.account else None
         self._session = session
         self._clock = clock
         self._opened = False
@@ -116,10 +116,6 @@ class SessionRecorder:
         """
         return (now or self._may_try()) and self._try(self._write)
 
-    def label(self, **labels: str | None) -> None:
-        """Add plain facts for whoever reads the session later (links, partition), stored when the session ends."""
-        self._session.labels.update({key: value for key, value in labels.items() if value is not None})
-
     def open(self) -> None:
         """Store the session's header and first sign of life, and close older attempts of the same step."""
         settings = get_session_settings()
@@ -158,7 +154,6 @@ class SessionRecorder:
         self._tell_rolled_back()
         self._tell_what_is_missing()
         self._write()
-        labels = redact(self._session.labels)
         with self.store.each() as connection:
             closed = close_session(
                 connection,
@@ -166,7 +161,6 @@ class SessionRecorder:
                 status=status,
                 finished_at=self._clock(),
                 error=error,
-                labels=labels,
             )
             if not closed and find_status(connection, self.session_id) != status:
                 logger.warning("Session %s had been closed by another process", self.session_id)
@@ -249,6 +243,7 @@ class SessionRecorder:
             ord=self._last_ord,
             type=action.type,
             schema_version=action.schema_version,
+            tone=action.tone,
             at=now,
             payload=within(redact(action.model_dump(mode="json")), MAX_ACTION_BYTES),
             touches=tuple(touch.masked() for touch in action.touches()),

@@ -1,4 +1,4 @@
-"""SQL on what stands around one session: the one before and after, the last good one, its children, what it touched."""
+"""SQL on what stands around one session: the one before and after, the last good one, what it touched."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,6 @@ from sqlalchemy import Connection, RowMapping, text
 
 from bidbeacon_sessions.store import HEADER_COLUMNS, HEADERS_WITH_COUNTS
 
-MOST_CHILDREN = 100
 MOST_TOUCHED = 1_000
 
 # The same job and the same account, or none in both; two texts, since `IS NOT DISTINCT FROM` uses no index.
@@ -31,8 +30,10 @@ def find_next(connection: Connection, session: Mapping[Any, Any]) -> RowMapping 
 
 
 def find_last_good(connection: Connection, session: Mapping[Any, Any]) -> RowMapping | None:
-    """Give the newest session of the same job and account that began before a session and succeeded, or None."""
-    return _find_near(connection, session, f"h.status = 'succeeded' AND {_EARLIER}")
+    """Give the newest session of the same job and account that began before a session and succeeded without problems, or None."""
+    return _find_near(
+        connection, session, f"h.status = 'succeeded' AND h.outcome <> 'problems' AND {_EARLIER}"
+    )
 
 
 def _find_near(connection: Connection, session: Mapping[Any, Any], where: str) -> RowMapping | None:
@@ -45,16 +46,6 @@ def _find_near(connection: Connection, session: Mapping[Any, Any], where: str) -
         "id": session["id"],
     }
     return connection.execute(statement, values).mappings().first()
-
-
-_CHILDREN = text(f"""
-    SELECT {HEADER_COLUMNS} FROM {HEADERS_WITH_COUNTS}
-     WHERE h.parent_session_id = :id ORDER BY h.started_at, h.id LIMIT :most""")
-
-
-def list_children(connection: Connection, session_id: UUID) -> list[RowMapping]:
-    """Give the headers of the sessions that one asked for, oldest first, the first 100."""
-    return list(connection.execute(_CHILDREN, {"id": session_id, "most": MOST_CHILDREN}).mappings())
 
 
 _TOUCHED = text("""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
+from bidbeacon_sessions.tables import OUTCOME_SO_FAR
 from bidbeacon_sessions.text_search import HAS_TEXT
 
 
@@ -17,11 +18,13 @@ class SessionFilter:
     `older_than` is a session: those after it in a list, newest first, are meant, also where some began at the same instant.
     `text` is looked for in what the session is called and in the words of its actions, each of which may be a beginning.
     Account, dataset and window together mean one touch that is of all three; an account alone also means the session's own.
+    `outcome` is that of the whole session, or together with an account what the session achieved for it.
     """
 
     job: str | None = None
     account: str | None = None
     status: str | None = None
+    outcome: str | None = None
     type: str | None = None
     dataset: str | None = None
     window: str | None = None
@@ -33,7 +36,7 @@ class SessionFilter:
 
     def conditions(self) -> str:
         """Give the WHERE clause over `session_headers h`: quick for sessions that are known, or where nearly all match."""
-        given = _given(self, _OF_HEADER)
+        given = [*_given(self, _OF_HEADER), *self._of_outcome()]
         touched = _given(self, _OF_TOUCH)
         if self.dataset is not None or self.window is not None:
             given.append(
@@ -54,6 +57,11 @@ class SessionFilter:
             return f"({_HEADERS} WHERE {own} {_NEWEST}) UNION ({self._touched()}) {_NEWEST}"
         return f"{_HEADERS} WHERE {self.conditions()} {_NEWEST}"
 
+    def _of_outcome(self) -> list[str]:
+        if self.outcome is None:
+            return []
+        return [_OUTCOME if self.account is None else _OUTCOME_FOR_ACCOUNT]
+
     def _touched(self) -> str:
         """Walk the touches from the newest session on: it stops at the limit, and each session counts once."""
         times = [
@@ -62,12 +70,17 @@ class SessionFilter:
         walk = f"""SELECT DISTINCT t.started_at, t.session_id AS id FROM session_touches t
             WHERE {_all([*_given(self, _OF_TOUCH), *times])} ORDER BY t.started_at DESC, t.session_id DESC"""
         others = _given(self, {name: clause for name, clause in _OF_HEADER.items() if name not in _OF_TIME})
+        others += self._of_outcome()
         if not others:
             return f"{walk} LIMIT :limit"
         return f"""SELECT w.started_at, w.id FROM ({walk} OFFSET 0) w JOIN session_headers h ON h.id = w.id
             WHERE {_all(others)} ORDER BY w.started_at DESC, w.id DESC LIMIT :limit"""
 
 
+# Two clauses in place of one, so that the index on stored outcomes is used.
+_OUTCOME = f"(h.outcome = :outcome OR h.outcome IS NULL AND {OUTCOME_SO_FAR} = :outcome)"
+_OUTCOME_FOR_ACCOUNT = """EXISTS (SELECT FROM job_session_accounts o
+    WHERE o.session_id = h.id AND o.account_key = :account AND o.outcome = :outcome)"""
 _HEADERS = "SELECT h.started_at, h.id FROM session_headers h"
 _NEWEST = "ORDER BY started_at DESC, id DESC LIMIT :limit"
 _OF_TIME = {

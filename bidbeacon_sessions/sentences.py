@@ -74,6 +74,11 @@ class Template:
         """The names of all payload fields that the sentence uses, also as an argument."""
         return frozenset().union(*(piece.fields for segment in self.segments for piece in segment.pieces))
 
+    def fields_of(self, kind: str) -> list[str]:
+        """Return the names of the payload fields that are shown as this kind."""
+        pieces = (piece for segment in self.segments for piece in segment.pieces)
+        return [piece.name for piece in pieces if piece.name and piece.kind == kind]
+
     @cached_property
     def _plan(self) -> "Plan":
         """Each segment's fields without which it has nothing to say, and its steps: a long session has thousands of sentences."""

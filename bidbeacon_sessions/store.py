@@ -5,7 +5,7 @@ The change log has its own module of SQL (`change_log.py`), and so have leases (
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from typing import Any, cast
 from uuid import UUID
@@ -21,6 +21,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from bidbeacon_sessions.connections import is_named, name_connections
 from bidbeacon_sessions.database import connect_args, parse_database_url
 from bidbeacon_sessions.search import SessionFilter
+from bidbeacon_sessions.tables import OUTCOME
 from bidbeacon_sessions.text_search import suited_to
 
 _IDLE_SECONDS = 1.0
@@ -175,14 +176,14 @@ def _ping_after_a_pause(connection: DBAPIConnection, record: ConnectionPoolEntry
 
 
 _ACTION_ROWS = text("""
-    SELECT ord, type, schema_version, at, payload
+    SELECT ord, type, schema_version, tone, at, payload
       FROM session_actions WHERE session_id = :id AND ord > :after ORDER BY ord LIMIT :limit""")
 
 
 def list_actions(
     connection: Connection, session_id: UUID, *, after: int = 0, limit: int = 10_000
 ) -> list[dict[str, Any]]:
-    """Give a session's actions in order, from `ord` on: session_id, ord, type, schema_version, at, payload."""
+    """Give a session's actions in order, from `ord` on: session_id, ord, type, schema_version, tone, at, payload."""
     rows = connection.execute(_ACTION_ROWS, {"id": session_id, "after": after, "limit": limit})
     names = ("session_id", *rows.keys())
     return [
@@ -190,9 +191,10 @@ def list_actions(
     ]  # all at once: one by one takes twice as long
 
 
-HEADER_COLUMNS = """
-    h.id, h.job_name, h.run_id, h.step_key, h.retry_number, h.account_id, h.country_code, h.account_key, h.status,
-    h.started_at, h.finished_at, h.error, h.input, h.labels, h.parent_session_id, counted.action_count,
+HEADER_COLUMNS = f"""
+    h.id, h.job_name, h.run_id, h.step_key, h.retry_number, h.account_key, h.status, {OUTCOME} AS outcome,
+    (SELECT n.label FROM session_subjects n WHERE n.key = h.account_key) AS account_label,
+    h.started_at, h.finished_at, h.error, h.input, h.labels, counted.action_count,
     h.revision + counted.action_count AS revision,
     h.status = 'succeeded' AND counted.action_count > 0
       AND NOT EXISTS (SELECT FROM session_actions s WHERE s.session_id = h.id AND s.type NOT LIKE '%-skipped') AS skipped_only"""
@@ -239,7 +241,7 @@ def find_session(connection: Connection, session_id: UUID) -> RowMapping | None:
 
 
 _LAST_ACTIONS = text("""
-    SELECT a.session_id, a.ord, a.type, a.schema_version, a.at, a.payload
+    SELECT a.session_id, a.ord, a.type, a.schema_version, a.tone, a.at, a.payload
       FROM unnest(CAST(:ids AS uuid[])) AS wanted(id)
      CROSS JOIN LATERAL (SELECT * FROM session_actions s WHERE s.session_id = wanted.id ORDER BY s.ord DESC LIMIT :per_session) a
      ORDER BY a.session_id, a.ord""")
@@ -251,7 +253,7 @@ def list_last_actions(connection: Connection, ids: Sequence[UUID], *, per_sessio
 
 
 _ACTIONS_AT = text("""
-    SELECT a.session_id, a.ord, a.type, a.schema_version, a.at, a.payload
+    SELECT a.session_id, a.ord, a.type, a.schema_version, a.tone, a.at, a.payload
       FROM unnest(CAST(:ids AS uuid[]), CAST(:ords AS bigint[])) AS wanted(session_id, ord)
       JOIN session_actions a ON a.session_id = wanted.session_id AND a.ord = wanted.ord""")
 
@@ -263,33 +265,40 @@ def list_actions_at(connection: Connection, places: Sequence[tuple[UUID, int]]) 
 
 
 _EXCERPTS = text("""
-    SELECT a.session_id, a.ord, a.type, a.schema_version, a.at, a.payload
+    SELECT a.session_id, a.ord, a.type, a.schema_version, a.tone, a.at, a.payload
       FROM unnest(CAST(:ids AS uuid[])) AS wanted(id)
      CROSS JOIN LATERAL (
            (SELECT ord FROM session_actions s WHERE s.session_id = wanted.id ORDER BY ord LIMIT :first)
            UNION
            (SELECT ord FROM session_actions s WHERE s.session_id = wanted.id ORDER BY ord DESC LIMIT :last)
            UNION
-           (SELECT ord FROM session_actions s WHERE s.session_id = wanted.id AND s.type = ANY(:always)
+           (SELECT ord FROM session_actions s WHERE s.session_id = wanted.id AND s.tone = 'error'
              ORDER BY ord DESC LIMIT :last)) shown
       JOIN session_actions a ON a.session_id = wanted.id AND a.ord = shown.ord
      ORDER BY a.session_id, a.ord""")
 
 
-def list_excerpts(
-    connection: Connection, ids: Sequence[UUID], *, first: int, last: int, always: Sequence[str] = ()
-) -> list[RowMapping]:
-    """Give the first and last actions of several sessions, each session's in order.
+def list_excerpts(connection: Connection, ids: Sequence[UUID], *, first: int, last: int) -> list[RowMapping]:
+    """Return the first and last actions of several sessions, and the last errors, each session's in order.
 
     Args:
         connection: an open transaction.
         ids: whose actions.
         first: how many from a session's beginning.
-        last: how many from its end.
-        always: action types that an excerpt never leaves out (the newest `last` of them).
+        last: how many from its end, and how many errors.
     """
-    values = {"ids": list(ids), "first": first, "last": last, "always": list(always)}
+    values = {"ids": list(ids), "first": first, "last": last}
     return list(connection.execute(_EXCERPTS, values).mappings())
+
+
+_LABELS = text("SELECT key, label FROM session_subjects WHERE key = ANY(:keys)")
+
+
+def find_labels(connection: Connection, keys: Collection[str]) -> dict[str, str]:
+    """Return what people call subjects, by key; those without a label are missing."""
+    if not keys:
+        return {}
+    return {row.key: row.label for row in connection.execute(_LABELS, {"keys": list(keys)})}
 
 
 _SESSIONS_OF_RUN = text("SELECT id, status FROM session_headers WHERE run_id = :run_id ORDER BY started_at")

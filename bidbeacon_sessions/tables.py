@@ -27,6 +27,8 @@ from sqlalchemy.types import UserDefinedType
 ACTION_WORDS = "(to_tsvector('simple', type) || jsonb_to_tsvector('simple', payload, '[\"string\"]'))"
 """The words of an action that free text is looked for in: its type's, and those of its payload's texts."""
 SESSION_STATUSES = ("running", "succeeded", "failed", "cancelled", "crashed")
+SESSION_OUTCOMES = ("ok", "warnings", "problems")
+TONES = ("neutral", "progress", "success", "warning", "error")
 
 
 class Xid8(UserDefinedType[str]):
@@ -74,7 +76,11 @@ def _own_xid() -> Any:
 
 
 class SessionHeader(SessionsBase):
-    """One row is a session: one attempt of one op (or any other piece of work), its input once, and how it ended."""
+    """One row is a session: one attempt of one op (or any other piece of work), its input once, and how it ended.
+
+    The outcome is stored when a session ends. That of a running one follows from its actions: an update would lock the header
+    that each action refers to.
+    """
 
     __tablename__ = "session_headers"
 
@@ -83,18 +89,14 @@ class SessionHeader(SessionsBase):
     run_id: Mapped[str | None]
     step_key: Mapped[str | None]
     retry_number: Mapped[int] = mapped_column(server_default="0")
-    account_id: Mapped[str | None]
-    country_code: Mapped[str | None]
     account_key: Mapped[str | None]
     status: Mapped[str] = mapped_column(server_default="running")
+    outcome: Mapped[str | None]
     started_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
     error: Mapped[dict[str, Any] | None]
     input: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
     labels: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
-    parent_session_id: Mapped[UUID | None] = mapped_column(
-        ForeignKey("session_headers.id", ondelete="SET NULL")
-    )
     revision: Mapped[int] = mapped_column(server_default="1")
     changed_xid: Mapped[str] = _own_xid()
 
@@ -102,6 +104,8 @@ class SessionHeader(SessionsBase):
         CheckConstraint(f"status IN {SESSION_STATUSES}", name="status_known"),
         CheckConstraint("(status = 'running') = (finished_at IS NULL)", name="ended_has_end"),
         CheckConstraint("finished_at >= started_at", name="ends_after_start"),
+        CheckConstraint(f"outcome IN {SESSION_OUTCOMES}", name="outcome_known"),
+        CheckConstraint("(status = 'running') = (outcome IS NULL)", name="ended_has_outcome"),
         CheckConstraint("job_name <> ''", name="job_named"),
         CheckConstraint("retry_number >= 0", name="retry_counted"),
         Index(
@@ -117,9 +121,9 @@ class SessionHeader(SessionsBase):
         Index(None, "job_name", "started_at"),
         Index(None, "account_key", "started_at"),
         Index(None, "status", "started_at"),
+        Index(None, "outcome", "started_at"),
         Index(None, "run_id", postgresql_where=text("run_id IS NOT NULL")),
         Index(None, "job_name", "account_key", "started_at", "id"),
-        Index(None, "parent_session_id"),
         Index("ix_session_headers_running", "id", postgresql_where=text("status = 'running'")),
     )
 
@@ -135,6 +139,7 @@ class SessionAction(SessionsBase):
     ord: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     type: Mapped[str]
     schema_version: Mapped[int]
+    tone: Mapped[str]
     at: Mapped[datetime]
     payload: Mapped[dict[str, Any]]
     changed_xid: Mapped[str] = _own_xid()
@@ -142,8 +147,15 @@ class SessionAction(SessionsBase):
     __table_args__ = (
         CheckConstraint("ord > 0", name="ord_counted"),
         CheckConstraint("jsonb_typeof(payload) = 'object'", name="payload_is_object"),
+        CheckConstraint(f"tone IN {TONES}", name="tone_known"),
         Index(None, "changed_xid"),
         Index(None, "type", "at"),
+        Index(
+            "ix_session_actions_troubles",
+            "session_id",
+            "ord",
+            postgresql_where=text("tone IN ('warning', 'error')"),
+        ),
         Index("ix_session_actions_words", text(ACTION_WORDS), postgresql_using="gin"),
     )
 
@@ -175,6 +187,32 @@ class SessionTouch(SessionsBase):
             None, "window_key", "started_at", "session_id", postgresql_where=text("window_key IS NOT NULL")
         ),
         Index(None, "session_id", "ord"),
+    )
+
+
+class SessionSubject(SessionsBase):
+    """One row is something that sessions and their actions refer to by a key, and what people call it now."""
+
+    __tablename__ = "session_subjects"
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    label: Mapped[str]
+
+
+class SessionAccountOutcome(SessionsBase):
+    """One row is what an ended session achieved for one account: its own, or one that its actions refer to."""
+
+    __tablename__ = "session_account_outcomes"
+
+    session_id: Mapped[UUID] = mapped_column(
+        ForeignKey("session_headers.id", ondelete="CASCADE"), primary_key=True
+    )
+    account_key: Mapped[str] = mapped_column(primary_key=True)
+    outcome: Mapped[str]
+
+    __table_args__ = (
+        CheckConstraint(f"outcome IN {SESSION_OUTCOMES}", name="outcome_known"),
+        Index(None, "account_key", "outcome"),
     )
 
 
@@ -248,17 +286,28 @@ class SessionChangeCursor(SessionsBase):
     __table_args__ = (CheckConstraint("id", name="one_row"),)
 
 
-JOB_SESSIONS_VIEW = """
+def _worst(tone: str) -> str:
+    """Return the SQL of the outcome of actions with these tones."""
+    return f"CASE WHEN bool_or({tone} = 'error') THEN 'problems' WHEN bool_or({tone} = 'warning') THEN 'warnings' ELSE 'ok' END"
+
+
+OUTCOME_SO_FAR = f"""(SELECT {_worst("s.tone")} FROM session_actions s
+      WHERE s.session_id = h.id AND s.tone IN ('warning', 'error'))"""
+"""The outcome of the session `h` as its actions say."""
+OUTCOME = f"coalesce(h.outcome, {OUTCOME_SO_FAR})"
+"""The outcome of the session `h`, stored or not."""
+
+JOB_SESSIONS_VIEW = f"""
 CREATE VIEW job_sessions AS
 SELECT h.id,
        h.job_name,
        h.run_id,
        h.step_key,
        h.retry_number,
-       h.account_id,
-       h.country_code,
        h.account_key,
+       (SELECT n.label FROM session_subjects n WHERE n.key = h.account_key) AS account_label,
        h.status,
+       {OUTCOME} AS outcome,
        h.started_at,
        h.finished_at,
        coalesce(h.finished_at, now()) - h.started_at AS duration,
@@ -267,17 +316,36 @@ SELECT h.id,
        h.labels,
        coalesce(a.actions, '[]'::jsonb) AS actions,
        coalesce(a.action_count, 0) AS action_count,
-       h.parent_session_id,
        h.revision + coalesce(a.action_count, 0) AS revision
   FROM session_headers h
   LEFT JOIN LATERAL (
        SELECT jsonb_agg(
-                jsonb_build_object('ord', s.ord, 'type', s.type, 'at', s.at, 'version', s.schema_version) || s.payload
+                jsonb_build_object('ord', s.ord, 'type', s.type, 'at', s.at, 'tone', s.tone, 'version', s.schema_version) || s.payload
                 ORDER BY s.ord) AS actions,
               count(*) AS action_count
          FROM session_actions s
         WHERE s.session_id = h.id) a ON true
 """
+
+JOB_SESSION_ACCOUNTS_VIEW = f"""
+CREATE VIEW job_session_accounts AS
+SELECT session_id, account_key, outcome FROM session_account_outcomes
+ UNION ALL
+SELECT h.id, r.account_key, {_worst("r.tone")}
+  FROM session_headers h
+ CROSS JOIN LATERAL (
+       SELECT t.account_key, a.tone
+         FROM session_touches t JOIN session_actions a ON a.session_id = t.session_id AND a.ord = t.ord
+        WHERE t.session_id = h.id
+        UNION ALL
+       SELECT h.account_key, s.tone
+         FROM session_actions s WHERE s.session_id = h.id AND s.tone IN ('warning', 'error') AND h.account_key IS NOT NULL
+        UNION ALL
+       SELECT h.account_key, 'neutral' WHERE h.account_key IS NOT NULL) r
+ WHERE h.status = 'running'
+ GROUP BY h.id, r.account_key
+"""
+"""What sessions achieved for each account, so far for those that run."""
 
 JOB_PROMISES_VIEW = """
 CREATE VIEW job_promises AS
@@ -304,4 +372,5 @@ def create_tables(engine: Engine) -> None:
         SessionsBase.metadata.create_all(connection)
         connection.execute(text("INSERT INTO session_change_cursor DEFAULT VALUES"))
         connection.execute(text(JOB_SESSIONS_VIEW))
+        connection.execute(text(JOB_SESSION_ACCOUNTS_VIEW))
         connection.execute(text(JOB_PROMISES_VIEW))

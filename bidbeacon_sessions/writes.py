@@ -4,7 +4,7 @@ One statement is one round trip and, outside of a transaction, one commit: what 
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -18,7 +18,9 @@ import psycopg
 from psycopg.errors import InvalidSqlStatementName
 from sqlalchemy import Connection, text
 
-from bidbeacon_sessions.actions import Touch
+from bidbeacon_sessions.actions import Subject, Tone, Touch
+from bidbeacon_sessions.redaction import redact_text
+from bidbeacon_sessions.tables import OUTCOME_SO_FAR
 
 
 @dataclass(frozen=True)
@@ -31,12 +33,9 @@ class NewSession:
     run_id: str | None = None
     step_key: str | None = None
     retry_number: int = 0
-    account_id: str | None = None
-    country_code: str | None = None
-    account_key: str | None = None
+    account: Subject | None = None
     input: dict[str, Any] = field(default_factory=dict)
     labels: dict[str, Any] = field(default_factory=dict)
-    parent_session_id: UUID | None = None
 
 
 class NewAction(NamedTuple):
@@ -46,6 +45,7 @@ class NewAction(NamedTuple):
         ord: its place.
         type: its type.
         schema_version: of its class.
+        tone: of its class; the session's outcome follows from it.
         at: when it was told.
         payload: its fields.
         touches: what it had to do with.
@@ -57,6 +57,7 @@ class NewAction(NamedTuple):
     ord: int
     type: str
     schema_version: int
+    tone: Tone
     at: datetime
     payload: dict[str, Any]
     touches: Sequence[Touch] = ()
@@ -65,19 +66,35 @@ class NewAction(NamedTuple):
     kept: Sequence[str] = ()
 
 
+# Locks a row only where a label is new: sessions of one subject don't wait for each other.
+_NAME = """INSERT INTO session_subjects (key, label)
+        SELECT n.key, n.label FROM {given} AS n(key, label)
+         WHERE n.label IS NOT NULL AND NOT EXISTS (SELECT FROM session_subjects s WHERE s.key = n.key AND s.label = n.label)
+         ORDER BY n.key
+            ON CONFLICT (key) DO UPDATE SET label = excluded.label"""
+_NAME_SUBJECTS = text(_NAME.format(given="unnest(CAST(:keys AS text[]), CAST(:labels AS text[]))"))
+
+
+def name_subjects(connection: Connection, subjects: Iterable[Subject]) -> None:
+    """Store what subjects are called from now on: sessions of before are shown with the new label as well."""
+    named = {each.key: each.label for each in subjects}
+    values = {"keys": list(named), "labels": [label and redact_text(label) for label in named.values()]}
+    connection.execute(_NAME_SUBJECTS, values)
+
+
 # A second try of the same session, whose first answer was lost on the way, changes nothing.
-_OPEN = text("""
+_OPEN = text(f"""
     WITH header AS (
-        INSERT INTO session_headers (id, job_name, run_id, step_key, retry_number, account_id, country_code, account_key,
-                                     started_at, input, labels, parent_session_id)
+        INSERT INTO session_headers (id, job_name, run_id, step_key, retry_number, account_key,
+                                     started_at, input, labels)
         SELECT :id, :job_name, CAST(:run_id AS text), CAST(:step_key AS text),
                greatest(CAST(:retry_number AS bigint), (
                    SELECT max(h.retry_number) + 1 FROM session_headers h
                     WHERE h.run_id = CAST(:run_id AS text) AND h.step_key = CAST(:step_key AS text) AND h.id <> :id)),
-               :account_id, :country_code, :account_key, :started_at, CAST(:input AS jsonb), CAST(:labels AS jsonb),
-               CAST(:parent_session_id AS uuid)
+               :key, :started_at, CAST(:input AS jsonb), CAST(:labels AS jsonb)
         ON CONFLICT (id) DO NOTHING
         RETURNING id),
+    named AS ({_NAME.format(given="(VALUES (CAST(:key AS text), CAST(:label AS text)))")}),
     lease AS (
         INSERT INTO session_leases (session_id, holder, heartbeat_at, expires_at)
         SELECT id, :holder, clock_timestamp(), clock_timestamp() + make_interval(secs => CAST(:lease_seconds AS double precision))
@@ -103,7 +120,10 @@ def insert_session(
         holder: who gives signs of life for it.
         lease_seconds: how long the first one counts; absent: it has none.
     """
+    account = session.account
     values = session.__dict__ | {
+        "key": account and account.key,
+        "label": account and account.label and redact_text(account.label),
         "input": to_jsonb(session.input),
         "labels": to_jsonb(session.labels),
         "holder": holder,
@@ -120,8 +140,8 @@ _ALIVE = """
         SELECT id, started_at FROM session_headers
          WHERE id = CAST({session_id} AS uuid) AND (status = 'running') IS TRUE FOR KEY SHARE),
     stored AS (
-        INSERT INTO session_actions (session_id, ord, type, schema_version, at, payload)
-        SELECT id, CAST({ord} AS bigint), CAST({type} AS text), CAST({schema_version} AS bigint), CAST({at} AS timestamptz),
+        INSERT INTO session_actions (session_id, ord, type, schema_version, tone, at, payload)
+        SELECT id, CAST({ord} AS bigint), CAST({type} AS text), CAST({schema_version} AS bigint), CAST({tone} AS text), CAST({at} AS timestamptz),
                CAST({payload} AS jsonb) FROM alive
         ON CONFLICT (session_id, ord) DO NOTHING
         RETURNING session_id, ord, at)"""
@@ -142,7 +162,7 @@ _KEPT = """,
         UPDATE session_promises p SET kept_by = s.session_id, kept_ord = s.ord, kept_at = s.at
           FROM stored s WHERE p.key = ANY(ARRAY(SELECT jsonb_array_elements_text(CAST({kept} AS jsonb)))) AND p.kept_by IS NULL)"""
 _SAY_ALIVE = "\n    SELECT count(*) FROM alive"
-_VALUES = ("session_id", "ord", "type", "schema_version", "at", "payload")
+_VALUES = ("session_id", "ord", "type", "schema_version", "tone", "at", "payload")
 
 
 @dataclass(frozen=True)
@@ -176,8 +196,8 @@ def insert_action(connection: Connection, session_id: UUID, action: NewAction) -
 
 # Nearly all actions touch nothing or one thing. Where their session runs and their place is free, one short insert does it all, at two
 # thirds of the cost. Where it writes nothing, the statement for all says which of the two it was.
-_ADD: LiteralString = """INSERT INTO session_actions (session_id, ord, type, schema_version, at, payload)
-    SELECT id, CAST(%(ord)s AS bigint), CAST(%(type)s AS text), CAST(%(schema_version)s AS bigint), CAST(%(at)s AS timestamptz),
+_ADD: LiteralString = """INSERT INTO session_actions (session_id, ord, type, schema_version, tone, at, payload)
+    SELECT id, CAST(%(ord)s AS bigint), CAST(%(type)s AS text), CAST(%(schema_version)s AS bigint), CAST(%(tone)s AS text), CAST(%(at)s AS timestamptz),
            CAST(%(payload)s AS jsonb)
       FROM session_headers WHERE id = CAST(%(session_id)s AS uuid) AND (status = 'running') IS TRUE FOR KEY SHARE
     ON CONFLICT (session_id, ord) DO NOTHING"""
@@ -242,6 +262,7 @@ def _values_of(append: _Append, session_id: UUID, action: NewAction) -> dict[str
         "ord": str(action.ord),
         "type": action.type,
         "schema_version": str(action.schema_version),
+        "tone": action.tone,
         "at": action.at.isoformat(),
         "payload": json_text(action.payload),
     }
@@ -271,13 +292,17 @@ def _by_subject(touches: Sequence[Touch]) -> list[dict[str, Any]]:
     ]
 
 
-_CLOSE = text("""
+# The view still sees the session as running, since it sees what was there before the statement.
+_CLOSE = text(f"""
     WITH closed AS (
-        UPDATE session_headers
-           SET status = :status, finished_at = greatest(:finished_at, started_at), error = CAST(:error AS jsonb),
-               labels = labels || CAST(:labels AS jsonb), revision = revision + 1, changed_xid = pg_current_xact_id()
+        UPDATE session_headers h
+           SET status = :status, outcome = CASE WHEN :status IN ('failed', 'crashed') THEN 'problems' ELSE {OUTCOME_SO_FAR} END, finished_at = greatest(:finished_at, started_at), error = CAST(:error AS jsonb), revision = revision + 1, changed_xid = pg_current_xact_id()
          WHERE id = :id AND status = 'running'
-        RETURNING id),
+        RETURNING id, account_key, outcome),
+    accounts AS (
+        INSERT INTO session_account_outcomes (session_id, account_key, outcome)
+        SELECT c.id, a.account_key, CASE WHEN a.account_key = c.account_key THEN c.outcome ELSE a.outcome END
+          FROM closed c JOIN job_session_accounts a ON a.session_id = :id),
     ended AS (DELETE FROM session_leases WHERE session_id = :id)
     SELECT count(*) FROM closed""")
 
@@ -289,15 +314,13 @@ def close_session(
     status: str,
     finished_at: datetime,
     error: dict[str, Any] | None = None,
-    labels: dict[str, Any] | None = None,
 ) -> bool:
-    """End a running session and its lease; give False where it had ended already."""
+    """End a running session and its lease, and store its outcome; return False where it had ended already."""
     values = {
         "id": session_id,
         "status": status,
         "finished_at": finished_at,
         "error": None if error is None else to_jsonb(error),
-        "labels": to_jsonb(labels or {}),
     }
     return bool(connection.execute(_CLOSE, values).scalar_one())
 

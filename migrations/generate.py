@@ -41,7 +41,14 @@ from bidbeacon_pipelines.store.restatements import (
     performance_rows_view,
 )
 from bidbeacon_pipelines.store.tables import PipelinesBase
-from bidbeacon_sessions.tables import JOB_PROMISES_VIEW, JOB_SESSIONS_VIEW, PgSnapshot, SessionsBase, Xid8
+from bidbeacon_sessions.tables import (
+    JOB_PROMISES_VIEW,
+    JOB_SESSION_ACCOUNTS_VIEW,
+    JOB_SESSIONS_VIEW,
+    PgSnapshot,
+    SessionsBase,
+    Xid8,
+)
 
 VERSIONS = MIGRATIONS / "versions"
 
@@ -170,6 +177,7 @@ def _squash(url: str) -> Path:
     report_views = "\n".join(f'    """{sql}""",' for sql in create_statements())
     views = {
         "JOB_SESSIONS_VIEW": JOB_SESSIONS_VIEW,
+        "JOB_SESSION_ACCOUNTS_VIEW": JOB_SESSION_ACCOUNTS_VIEW,
         "JOB_PROMISES_VIEW": JOB_PROMISES_VIEW,
         "PERFORMANCE_ROWS_VIEW": PERFORMANCE_ROWS_VIEW,
         "WINDOW_RESTATEMENTS_VIEW": WINDOW_RESTATEMENTS_VIEW,

@@ -341,10 +341,9 @@ class ReportSplitByProduct(_ReportAction, _RequestEnded):
 
 
 class RequestRetried(_ReportAction):
-    """A request did not work out and is made again later."""
+    """A request did not work out and is made again later. No warning: `report-failed` says so when no attempt is left."""
 
     sentence = "Attempt {attempt} for {windows:count:window} of {dataset:badge} did not work: {reason} Again at {retry_at:time} {windows:windows}"
-    tone = "warning"
     effect = "retried"
 
     request_id: int

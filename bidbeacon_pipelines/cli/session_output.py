@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bidbeacon_sessions import SessionStore
-from bidbeacon_sessions.presentation import action_json
+from bidbeacon_sessions.presentation import action_json, load_labels
 from bidbeacon_sessions.sentences import Part, fold_windows, format_duration
 from bidbeacon_sessions.server.listing import load_session
 from bidbeacon_sessions.store import list_actions
@@ -31,6 +31,7 @@ STATUSES = {
     "cancelled": ("■", "yellow"),
     "crashed": ("✖", "bold red"),
 }
+OUTCOMES = {"warnings": ("▲", "yellow"), "problems": ("✘", "red")}
 _PARTS = {"badge": "bold", "window": "magenta", "account": "blue", "time": "dim", "link": "underline"}
 _POLL_SECONDS = 0.2
 
@@ -50,16 +51,25 @@ def action_sentence(action: Mapping[str, Any]) -> Text:
 
 
 def session_line(session: Mapping[str, Any]) -> Text:
-    """Give one session (as `presentation.session_json`) as a line: mark, status, job, account, duration."""
-    mark, style = STATUSES[session["status"]]
-    line = Text(f"{mark} {session['status']}", style=style)
+    """Give one session (as `presentation.session_json`) as a line: mark, status, outcome where it is not ok, job, account, duration."""
+    status, outcome = session["status"], session["outcome"]
+    mark, style = OUTCOMES.get(outcome, STATUSES[status]) if status == "succeeded" else STATUSES[status]
+    line = Text(f"{mark} {status}", style=style)
+    if outcome != "ok" and status not in {"failed", "crashed"}:
+        line.append(f" with {outcome}", style=OUTCOMES[outcome][1])
     line.append(f"  {session['job_name']}", style="bold")
     if session["account"]:
-        line.append(f"  {session['account']}", style="blue")
+        line.append(f"  {account_of(session)}", style="blue")
     if session["duration"] is not None:
         line.append(f"  {format_duration(session['duration'])}", style="dim")
     line.append(f"  {session['id']}", style="dim")
     return line
+
+
+def account_of(session: Mapping[str, Any]) -> str:
+    """Return what the account of a session is called, with its key; empty where it has none."""
+    key, label = session["account"] or "", session["account_label"]
+    return f"{label} ({key})" if label else key
 
 
 def dated_line(session: Mapping[str, Any]) -> Text:
@@ -113,9 +123,10 @@ def _follow(
         ended = stop.wait(_POLL_SECONDS)  # one more look after the end, for what came last
         with store.begin() as connection:
             rows = list_actions(connection, session_id, after=last)
+            labels = load_labels(connection, rows)
         for row in rows:
             if row["type"] not in hidden:
-                console.print(action_line(action_json(row)))
+                console.print(action_line(action_json(row, labels)))
             last = row["ord"]
 
 

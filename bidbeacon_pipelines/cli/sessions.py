@@ -30,6 +30,9 @@ sessions_app = typer.Typer(
 Job = Annotated[str | None, typer.Option(help="Only this job.")]
 Account = Annotated[str | None, typer.Option(help="Only what worked for or touched this account.")]
 Status = Annotated[str | None, typer.Option(help="running, succeeded, failed, cancelled or crashed.")]
+Outcome = Annotated[
+    str | None, typer.Option(help="ok, warnings or problems; with --account, what was achieved for it.")
+]
 Type = Annotated[str | None, typer.Option("--type", help="Only sessions with such an action: report-failed.")]
 OfDataset = Annotated[str | None, typer.Option("--dataset", help="Only what touched this dataset.")]
 Window = Annotated[str | None, typer.Option(help="Only what touched this day.")]
@@ -48,6 +51,7 @@ def sessions_list(
     job: Job = None,
     account: Account = None,
     status: Status = None,
+    outcome: Outcome = None,
     action_type: Type = None,
     dataset: OfDataset = None,
     window: Window = None,
@@ -60,7 +64,7 @@ def sessions_list(
     import bidbeacon_pipelines.actions  # noqa: F401 - registers the sentences
     from bidbeacon_pipelines.cli.session_output import dated_line, progress_line
     from bidbeacon_sessions import SessionStore
-    from bidbeacon_sessions.presentation import action_json, session_json
+    from bidbeacon_sessions.presentation import action_json, load_labels, session_json
     from bidbeacon_sessions.store import list_last_actions, list_sessions
 
     store = SessionStore.connect(database_url(get_settings()))
@@ -68,6 +72,7 @@ def sessions_list(
         job=job,
         account=account,
         status=status,
+        outcome=outcome,
         type=action_type,
         dataset=dataset,
         window=window,
@@ -77,10 +82,9 @@ def sessions_list(
     with store.snapshot() as connection:
         rows = list_sessions(connection, wanted, limit=limit)
         running = [row["id"] for row in rows if row["status"] == "running"]
-        last = {
-            str(row["session_id"]): action_json(row)
-            for row in list_last_actions(connection, running, per_session=1)
-        }
+        actions = list_last_actions(connection, running, per_session=1)
+        labels = load_labels(connection, actions)
+        last = {str(row["session_id"]): action_json(row, labels) for row in actions}
         if not rows:
             _check_names(connection, wanted)
     found = [session_json(row) for row in rows]
@@ -98,11 +102,11 @@ def sessions_list(
 def _check_names(connection: "Connection", wanted: "SessionFilter") -> None:
     """Raise where nothing can match, since nobody knows the account or the action that is asked for."""
     from bidbeacon_pipelines.store.accounts import get_account
-    from bidbeacon_sessions.actions import find_action_class
+    from bidbeacon_sessions.actions import action_classes
     from bidbeacon_sessions.search import SessionFilter
     from bidbeacon_sessions.store import list_sessions
 
-    if wanted.type is not None and find_action_class(wanted.type) is None:
+    if wanted.type is not None and wanted.type not in action_classes():
         raise BadOptionError(
             f"--type: expected an action of docs/actions.md, such as report-failed, got: {wanted.type!r}."
         )
@@ -133,6 +137,7 @@ def sessions_tail(
     job: Job = None,
     account: Account = None,
     status: Status = None,
+    outcome: Outcome = None,
     action_type: Type = None,
     dataset: OfDataset = None,
     window: Window = None,
@@ -158,6 +163,7 @@ def sessions_tail(
         job=job,
         account=account,
         status=status,
+        outcome=outcome,
         type=action_type,
         dataset=dataset,
         window=window,
@@ -176,23 +182,22 @@ def read_filter(*, since: str | None = None, **given: Any) -> "SessionFilter":
     """Give the filter of a command's options.
 
     Raises:
-        BadOptionError: a status that is none, or a day or time that can't be read.
+        BadOptionError: an unknown status or outcome, or a day or time that can't be read.
         UnknownDatasetError: a dataset that is none.
     """
     from bidbeacon_pipelines.cli.windows import parse_day
     from bidbeacon_pipelines.reports.datasets import get_dataset
     from bidbeacon_sessions.search import SessionFilter
-    from bidbeacon_sessions.tables import SESSION_STATUSES
+    from bidbeacon_sessions.tables import SESSION_OUTCOMES, SESSION_STATUSES
 
     if given["dataset"] is not None:
         get_dataset(given["dataset"])
     if given["window"] is not None:
         given["window"] = str(parse_day(given["window"]))
 
-    if given["status"] not in {None, *SESSION_STATUSES}:
-        raise BadOptionError(
-            f"--status: expected one of {', '.join(SESSION_STATUSES)}, got: {given['status']!r}."
-        )
+    for name, known in (("status", SESSION_STATUSES), ("outcome", SESSION_OUTCOMES)):
+        if given[name] not in {None, *known}:
+            raise BadOptionError(f"--{name}: expected one of {', '.join(known)}, got: {given[name]!r}.")
     return SessionFilter(**given, since=None if since is None else read_since(since, datetime.now(UTC)))
 
 

@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.text import Text
 
 from bidbeacon_pipelines.cli.safe_console import safe_json
-from bidbeacon_pipelines.cli.session_output import TONES, action_sentence, dated_line
+from bidbeacon_pipelines.cli.session_output import TONES, account_of, action_sentence, dated_line
 from bidbeacon_sessions.sentences import format_duration
 
 _MOST_RUNNING = 4
@@ -51,7 +51,7 @@ class TerminalTail:
         line = Text(f"{at:%Y-%m-%d %H:%M:%S} ", style="dim")
         line.append(f"{session['job_name']} ", style="bold")
         if session["account"]:
-            line.append(f"{session['account']} ", style="blue")
+            line.append(f"{account_of(session)} ", style="blue")
         line.append("│ ", style=TONES[action["tone"]])
         self._print(line.append_text(action_sentence(action)))
 
@@ -74,7 +74,7 @@ class TerminalTail:
         for session in list(self._running.values())[:_MOST_RUNNING]:
             ran = (now - datetime.fromisoformat(session["started_at"])).total_seconds()
             line.append(
-                f" · {session['job_name']} {session['account'] or ''} {format_duration(max(ran, 0))}",
+                f" · {session['job_name']} {session['account_label'] or session['account'] or ''} {format_duration(max(ran, 0))}",
                 style="dim",
             )
         return line

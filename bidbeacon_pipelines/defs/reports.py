@@ -42,7 +42,7 @@ from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.dataset_tables import columns_of
 from bidbeacon_pipelines.store.windows import LoadedWindow, list_loaded_windows, record_windows
-from bidbeacon_sessions import AccountRef
+from bidbeacon_sessions import Subject
 from bidbeacon_sessions.dagster import session_metadata
 from bidbeacon_sessions.presentation import session_url
 
@@ -96,7 +96,7 @@ def _partition_keys(context: AssetExecutionContext) -> list[str]:
     return [str(key) for key in context.partition_keys] if has_any else []
 
 
-def _only_account(bench: Workbench, keys: Sequence[str]) -> AccountRef | None:
+def _only_account(bench: Workbench, keys: Sequence[str]) -> Subject | None:
     """Give the account of the run, where it is one and known: its session is then found by it."""
     accounts = {str(key).partition("|")[0] for key in keys}
     return bench.find_account_ref(accounts.pop()) if len(accounts) == 1 else None

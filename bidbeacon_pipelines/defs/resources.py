@@ -13,7 +13,7 @@ from bidbeacon_pipelines.services.waiting import telling_waits
 from bidbeacon_pipelines.services.workbench import Workbench, open_workbench
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.engine import shared_engine
-from bidbeacon_sessions import AccountRef, SessionRecorder, SessionStore
+from bidbeacon_sessions import SessionRecorder, SessionStore, Subject
 from bidbeacon_sessions.dagster import JobSessionsResource
 
 
@@ -43,7 +43,7 @@ class BidBeaconSessions(JobSessionsResource):
         job_name: str,
         *,
         input: dict[str, Any] | None = None,  # noqa: A002 - the column's name
-        account: AccountRef | None = None,
+        account: Subject | None = None,
     ) -> Iterator[SessionRecorder]:
         """Open the session of work that asks Amazon.
 

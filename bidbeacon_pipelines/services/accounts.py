@@ -18,9 +18,10 @@ from bidbeacon_pipelines.services.people import (
     note_credentials_refused,
 )
 from bidbeacon_pipelines.services.workbench import Workbench
-from bidbeacon_pipelines.store.accounts import upsert_account
+from bidbeacon_pipelines.store.accounts import list_subjects, upsert_account
 from bidbeacon_pipelines.store.ads_accounts import upsert_ads_account
 from bidbeacon_sessions import SessionRecorder
+from bidbeacon_sessions.writes import name_subjects
 
 _MOST_PROBLEMS = 20
 
@@ -50,6 +51,7 @@ def sync_accounts(bench: Workbench, session: SessionRecorder) -> list[str]:
             stored.append(values["account_key"])
             if is_new:
                 added.append(values["account_key"])
+        name_subjects(connection, list_subjects(connection))
         session.add_in(connection, _summary(listing.accounts, stored, added, problems))
         note_credentials_accepted(connection, session)
     return stored

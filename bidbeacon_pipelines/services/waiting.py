@@ -8,7 +8,7 @@ from typing import Any
 from bidbeacon_pipelines.actions import WaitedForAmazon
 from bidbeacon_pipelines.amazon_ads.waits import WaitSummary
 from bidbeacon_pipelines.services.workbench import Workbench
-from bidbeacon_sessions import AccountRef, SessionRecorder, with_job_session
+from bidbeacon_sessions import SessionRecorder, Subject, with_job_session
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ def job_session(
     job_name: str,
     *,
     input: dict[str, Any] | None = None,  # noqa: A002 - as `with_job_session` calls it
-    account: AccountRef | None = None,
+    account: Subject | None = None,
     watched_by: Callable[[SessionRecorder], AbstractContextManager[object]] = nullcontext,
 ) -> Iterator[SessionRecorder]:
     """Record everything inside as one session, outside of Dagster, with what waiting for Amazon cost it.

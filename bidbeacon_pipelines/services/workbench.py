@@ -17,7 +17,7 @@ from bidbeacon_pipelines.store.accounts import Account, find_account, get_accoun
 from bidbeacon_pipelines.store.ads_accounts import AdsAccount, find_ads_account, get_ads_account
 from bidbeacon_pipelines.store.clock import DatabaseClock
 from bidbeacon_pipelines.store.engine import shared_engine
-from bidbeacon_sessions import AccountRef, SessionStore
+from bidbeacon_sessions import SessionStore, Subject
 from bidbeacon_sessions.clock import Clock
 from bidbeacon_sessions.progress import pause
 
@@ -59,7 +59,7 @@ class Workbench:
         with self.engine.begin() as connection:
             return get_account(connection, key)
 
-    def find_account_ref(self, key: str) -> AccountRef | None:
+    def find_account_ref(self, key: str) -> Subject | None:
         """Give how sessions refer to an account; None for a key that no account has, so that the session can say so."""
         with self.engine.begin() as connection:
             account = find_account(connection, key)
@@ -74,7 +74,7 @@ class Workbench:
         with self.engine.begin() as connection:
             return get_ads_account(connection, key)
 
-    def find_ads_account_ref(self, key: str) -> AccountRef | None:
+    def find_ads_account_ref(self, key: str) -> Subject | None:
         """Return how sessions refer to an ads account; None for a key that none has, so that the session can say so."""
         with self.engine.begin() as connection:
             found = find_ads_account(connection, key)

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, text
 
-from bidbeacon_sessions import AccountRef
+from bidbeacon_sessions import Subject
 
 IS_ACTIVE = "a.enabled AND a.amazon_status <> 'DISABLED'"
 """Whether the account `a` is refreshed, as far as it can say itself: its ads account may need a person all the same."""
@@ -45,9 +45,9 @@ class Account:
     entities_synced_at: datetime | None
 
     @property
-    def ref(self) -> AccountRef:
+    def ref(self) -> Subject:
         """How sessions refer to it."""
-        return AccountRef(self.account_id, self.country_code, self.account_key)
+        return Subject(self.account_key, f"{self.name} · {self.country_code}")
 
     @property
     def identity(self) -> dict[str, str]:
@@ -101,6 +101,17 @@ def list_accounts(connection: Connection) -> list[Account]:
     """Give all accounts, by key."""
     rows = connection.execute(text(f"SELECT {_COLUMNS} FROM {_FROM} ORDER BY a.account_key"))
     return [_account(row) for row in rows.mappings()]
+
+
+_SUBJECTS = text("""
+    SELECT account_key AS key, name || ' · ' || country_code AS label FROM advertiser_accounts
+     UNION ALL
+    SELECT ads_account_key, name FROM ads_accounts""")
+
+
+def list_subjects(connection: Connection) -> list[Subject]:
+    """Return what accounts and ads accounts are called now, as sessions refer to them."""
+    return [Subject(row.key, row.label) for row in connection.execute(_SUBJECTS)]
 
 
 def find_account(connection: Connection, key: str) -> Account | None:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, RowMapping, text
 
 from bidbeacon_pipelines.account_keys import ads_account_key
 from bidbeacon_pipelines.store.accounts import IS_ACTIVE, UnknownAccountError
-from bidbeacon_sessions import AccountRef
+from bidbeacon_sessions import Subject
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class AdsAccount:
     split_datasets: list[str] = field(default_factory=list)
 
     @property
-    def ref(self) -> AccountRef:
+    def ref(self) -> Subject:
         """How sessions refer to it."""
-        return AccountRef(self.account_id, None, self.ads_account_key)
+        return Subject(self.ads_account_key, self.name)
 
 
 _COLUMNS = """o.account_id, o.ads_account_key, o.name, o.client_id, o.region, o.needs_person, o.needs_person_for, o.refusals,

@@ -96,7 +96,7 @@ def find_first_due(
 
 _TOUCHES = text("""
     SELECT * FROM (
-        SELECT t.id AS touch_id, t.effect, a.session_id, a.ord, a.type, a.schema_version, a.at, a.payload,
+        SELECT t.id AS touch_id, t.effect, a.session_id, a.ord, a.type, a.schema_version, a.tone, a.at, a.payload,
                h.job_name, h.status AS session_status
           FROM session_touches t
           JOIN session_actions a ON a.session_id = t.session_id AND a.ord = t.ord

@@ -81,5 +81,5 @@ def _as_json(intervals: Intervals, rows: Iterable[Mapping[Any, Any]] | None) -> 
 def _counts(intervals: Intervals, rows: Iterable[Mapping[Any, Any]]) -> list[dict[str, int]]:
     counts: list[dict[str, int]] = [{} for _ in range(intervals.count)]
     for row in rows:
-        counts[row["place"]][row["status"]] = row["sessions"]
+        counts[row["place"]][row["mark"]] = row["sessions"]
     return counts

@@ -25,7 +25,7 @@ MAX_INTERVALS = 750
 _USUAL_INTERVALS = 100
 _USUAL_SPAN = timedelta(days=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_REFUSED = ("status", "type", "dataset", "window", "run")
+_REFUSED = ("status", "outcome", "type", "dataset", "window", "run")
 
 
 def answer_job_metrics(request: Request) -> JsonAnswer:

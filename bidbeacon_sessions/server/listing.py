@@ -10,7 +10,7 @@ from sqlalchemy import Connection, RowMapping
 from bidbeacon_sessions.actions import action_classes
 from bidbeacon_sessions.change_log import head
 from bidbeacon_sessions.clock import utc_now
-from bidbeacon_sessions.presentation import action_json, session_json
+from bidbeacon_sessions.presentation import action_json, load_labels, session_json
 from bidbeacon_sessions.promises import Place, list_fates
 from bidbeacon_sessions.schemas import stored_schema
 from bidbeacon_sessions.search import SessionFilter
@@ -66,7 +66,8 @@ def load_session(
             return None
         fates = list_fates(connection, [session_id])
         rows = list_actions(connection, session_id, after=after, limit=most + 1)
-        actions = [shape(_with_fates(row, fates)) for row in rows[:most]]
+        labels = load_labels(connection, rows)
+        actions = [shape(_with_fates(row, fates, labels)) for row in rows[:most]]
         cursor = str(head(connection).cursor)
     more_after = rows[most - 1]["ord"] if len(rows) > most else None
     return {
@@ -91,19 +92,22 @@ def describe_actions() -> dict[str, Any]:
 
 
 def _excerpts(connection: Connection, headers: list[RowMapping]) -> dict[UUID, list[dict[str, Any]]]:
-    errors = [name for name, action in action_classes().items() if action.tone == "error"]
     ids = [row["id"] for row in headers]
     found: dict[UUID, list[dict[str, Any]]] = defaultdict(list)
     fates = list_fates(connection, ids)
-    for row in list_excerpts(connection, ids, first=FIRST_ACTIONS, last=LAST_ACTIONS, always=errors):
-        found[row["session_id"]].append(_with_fates(row, fates))
+    rows = list_excerpts(connection, ids, first=FIRST_ACTIONS, last=LAST_ACTIONS)
+    labels = load_labels(connection, rows)
+    for row in rows:
+        found[row["session_id"]].append(_with_fates(row, fates, labels))
     return found
 
 
-def _with_fates(row: Mapping[Any, Any], fates: Mapping[Place, list[dict[str, Any]]]) -> dict[str, Any]:
+def _with_fates(
+    row: Mapping[Any, Any], fates: Mapping[Place, list[dict[str, Any]]], labels: Mapping[str, str]
+) -> dict[str, Any]:
     """Give an action; one that promised work shows under `promises` what became of it."""
     promised = fates.get((row["session_id"], row["ord"]))
-    action = action_json(row)
+    action = action_json(row, labels)
     if promised:
         action["promises"] = promised
     return action

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from sqlalchemy import Connection, Engine, create_engine
 
 from bidbeacon_sessions.change_log import Change, Cursor, Position, head, is_due, read_changes, step, trim
 from bidbeacon_sessions.database import connect_args
-from bidbeacon_sessions.presentation import action_json, session_json
+from bidbeacon_sessions.presentation import action_json, load_labels, session_json
 from bidbeacon_sessions.search import SessionFilter
 from bidbeacon_sessions.server.messages import (
     ChangedSession,
@@ -41,6 +42,7 @@ class Ended:
     id: UUID
     job_name: str
     status: str
+    outcome: str
     seconds: float
 
 
@@ -126,7 +128,7 @@ class LogReader:
             upto = Cursor(after.epoch, changes[-1].position)
             sessions, ended = _read_sessions(connection, changes, with_actions=bool(told))
             messages = {
-                wanted: describe_changes(_matching(connection, sessions, wanted), wanted.status, known, upto)
+                wanted: describe_changes(*_matching(connection, sessions, wanted), known, upto)
                 for wanted, known in told.items()
             }
         return Part(upto, messages, ended, more=upto.position < newest.position)
@@ -180,8 +182,9 @@ def _read_sessions(
     places = [(change.session_id, change.ord) for change in changes if change.ord > 0]
     actions: dict[UUID, list[str]] = {session_id: [] for session_id in ids}
     found = list_actions_at(connection, places) if with_actions else []
+    labels = load_labels(connection, found)
     for row in sorted(found, key=lambda row: row["ord"]):
-        actions[row["session_id"]].append(to_json(action_json(row)))
+        actions[row["session_id"]].append(to_json(action_json(row, labels)))
     sessions, ended = list[ChangedSession](), list[Ended]()
     for id_ in ids:
         header = headers.get(id_)
@@ -191,7 +194,7 @@ def _read_sessions(
         sessions.append(ChangedSession(id_, header["status"], to_json(session_json(header)), actions[id_]))
         if header["finished_at"] is not None:
             seconds = (header["finished_at"] - header["started_at"]).total_seconds()
-            ended.append(Ended(id_, header["job_name"], header["status"], seconds))
+            ended.append(Ended(id_, header["job_name"], header["status"], header["outcome"], seconds))
     return sessions, ended
 
 
@@ -202,10 +205,16 @@ def _in_order_of_last_change(changes: Iterable[Change]) -> list[UUID]:
 
 def _matching(
     connection: Connection, sessions: Sequence[ChangedSession], wanted: SessionFilter
-) -> Sequence[ChangedSession]:
-    """Return the sessions that match a filter, its status left aside: readers are told when a session has lost that."""
-    anyhow = replace(wanted, status=None)
-    if anyhow == EVERYTHING:
-        return sessions
-    matching = find_matching_ids(connection, [session.id for session in sessions], anyhow)
-    return [session for session in sessions if session.id in matching]
+) -> tuple[Sequence[ChangedSession], AbstractSet[UUID]]:
+    """Return the sessions that match a filter, its status and outcome left aside, and the ids of those that match it wholly.
+
+    Readers are told when a session has lost the status or outcome that they asked for.
+    """
+    ids = [session.id for session in sessions]
+    anyhow = replace(wanted, status=None, outcome=None)
+    if anyhow != EVERYTHING:
+        matching = find_matching_ids(connection, ids, anyhow)
+        sessions = [session for session in sessions if session.id in matching]
+    if wanted.outcome is not None:
+        return sessions, find_matching_ids(connection, ids, wanted)
+    return sessions, {each.id for each in sessions if wanted.status in {None, each.status}}

@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -122,26 +123,29 @@ class ChangedSession:
 
 
 def describe_changes(
-    sessions: Sequence[ChangedSession], status: str | None, told: Cursor, upto: Cursor
+    sessions: Sequence[ChangedSession], kept: AbstractSet[UUID], told: Cursor, upto: Cursor
 ) -> list[Message]:
     """Return what a reader is told that knows everything up to `told`, as of `upto`.
 
     Only the last message moves the reader's cursor: a connection that breaks in between repeats, and never skips.
 
     Args:
-        sessions: those that match the reader's filter, its status left aside.
-        status: the status that the reader asked for, if any; a session with another one is gone.
+        sessions: those that match the reader's filter, its status and outcome left aside.
+        kept: the ids of those that match it wholly; the others are gone.
         told: up to where the reader knows everything.
         upto: up to where it does afterwards.
     """
     covers = f'"from":{told.position + 1},"to":{upto.position}'
     before, last = str(told), str(upto)
     ids = [*[before] * (len(sessions) - 1), last]
-    return [_describe(session, status, covers, id_) for session, id_ in zip(sessions, ids, strict=False)]
+    return [
+        _describe(session, covers, id_, is_kept=session.id in kept)
+        for session, id_ in zip(sessions, ids, strict=False)
+    ]
 
 
-def _describe(session: ChangedSession, status: str | None, covers: str, id_: str) -> Message:
-    if session.status is None or status not in {None, session.status}:
+def _describe(session: ChangedSession, covers: str, id_: str, *, is_kept: bool) -> Message:
+    if session.status is None or not is_kept:
         return Message("job-sessions:gone", id_, f'{{"session_id":"{session.id}",{covers}}}')
     data = f'{{"session":{session.header},"actions":[{",".join(session.actions)}],{covers}}}'
     return Message("job-sessions:updated", id_, data)

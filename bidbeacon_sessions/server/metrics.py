@@ -62,7 +62,7 @@ class StreamMetrics:
         self._ended = Counter(
             f"{_JOB}_sessions_ended",
             "Sessions that ended.",
-            ["job", "status"],
+            ["job", "status", "outcome"],
             registry=self._registry,
         )
         self._durations = Histogram(
@@ -99,7 +99,7 @@ class StreamMetrics:
             if session.id in self._counted:
                 continue
             self._counted[session.id] = None
-            self._ended.labels(session.job_name, session.status).inc()
+            self._ended.labels(session.job_name, session.status, session.outcome).inc()
             self._durations.labels(session.job_name).observe(session.seconds)
         while len(self._counted) > _REMEMBERED:
             del self._counted[next(iter(self._counted))]

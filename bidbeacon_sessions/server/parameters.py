@@ -10,19 +10,19 @@ from bidbeacon_sessions.change_log import Cursor, parse_cursor
 from bidbeacon_sessions.clock import read_instant
 from bidbeacon_sessions.search import SessionFilter
 from bidbeacon_sessions.server.problems import BadRequestError
-from bidbeacon_sessions.tables import SESSION_STATUSES
+from bidbeacon_sessions.tables import SESSION_OUTCOMES, SESSION_STATUSES
 
 MAX_VALUE_LENGTH = 200
 MAX_LIMIT = 200
 DEFAULT_LIMIT = 50
 _MOST_DIGITS = 9
 
-_TEXTS = ("job", "account", "status", "type", "dataset", "window", "run", "text")
+_TEXTS = ("job", "account", "status", "outcome", "type", "dataset", "window", "run", "text")
 _INSTANTS = ("since", "before")
 
 
 def read_filter(query: QueryParams, *, also: frozenset[str] = frozenset()) -> SessionFilter:
-    """Give the filter of a request: `job account status type dataset window run text`, and the instants `since` and `before`.
+    """Give the filter of a request: `job account status outcome type dataset window run text`, and the instants `since` and `before`.
 
     Args:
         query: the request's parameters.
@@ -37,6 +37,10 @@ def read_filter(query: QueryParams, *, also: frozenset[str] = frozenset()) -> Se
     if texts["status"] not in {None, *SESSION_STATUSES}:
         raise BadRequestError(
             f"Unknown status {texts['status']!r}.", f"Use one of: {', '.join(SESSION_STATUSES)}."
+        )
+    if texts["outcome"] not in {None, *SESSION_OUTCOMES}:
+        raise BadRequestError(
+            f"Unknown outcome {texts['outcome']!r}.", f"Use one of: {', '.join(SESSION_OUTCOMES)}."
         )
     return SessionFilter(**texts, since=_instant(query, "since"), before=_instant(query, "before"))
 

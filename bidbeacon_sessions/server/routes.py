@@ -27,7 +27,7 @@ from bidbeacon_sessions.server.surroundings import answer_surroundings
 from bidbeacon_sessions.server.transports import server_sent_events, websocket
 from bidbeacon_sessions.server.web_files import WebFiles
 from bidbeacon_sessions.store import SessionStore
-from bidbeacon_sessions.tables import SESSION_STATUSES
+from bidbeacon_sessions.tables import SESSION_OUTCOMES, SESSION_STATUSES
 
 HEALTH_SECONDS = 3.0
 
@@ -106,7 +106,7 @@ def _values(request: Request) -> Response:
     """Answer with the values that sessions have, by name of the filter, for completion."""
     with _store(request).snapshot() as connection:
         values = list_filter_values(connection)
-    return JSONResponse({"status": list(SESSION_STATUSES), **values})
+    return JSONResponse({"status": list(SESSION_STATUSES), "outcome": list(SESSION_OUTCOMES), **values})
 
 
 def _actions(_: Request) -> Response:

@@ -15,7 +15,6 @@ from bidbeacon_sessions.relations import (
     find_last_good,
     find_next,
     find_previous,
-    list_children,
     list_touched,
 )
 from bidbeacon_sessions.server.comparison import compare
@@ -24,7 +23,7 @@ from bidbeacon_sessions.store import SessionStore, find_session
 
 
 def answer_surroundings(request: Request) -> Response:
-    """Give neighbours, parent, children, touched windows, and the last good session with what differs from it."""
+    """Give neighbours, touched windows, and the last good session with what differs from it."""
     session_id: UUID = request.path_params["session_id"]
     store: SessionStore = request.app.state.store
     with store.snapshot() as connection:
@@ -35,13 +34,9 @@ def answer_surroundings(request: Request) -> Response:
 
 
 def _surroundings(connection: Connection, session: RowMapping) -> dict[str, Any]:
-    parent_id = session["parent_session_id"]
-    parent = None if parent_id is None else find_session(connection, parent_id)
     return {
         "previous": _brief(find_previous(connection, session)),
         "next": _brief(find_next(connection, session)),
-        "parent": _brief(parent),
-        "children": [_brief(child) for child in list_children(connection, session["id"])],
         "touched": [dict(row) for row in list_touched(connection, session["id"])],
         "last_good": _last_good(connection, session),
     }
@@ -64,8 +59,10 @@ _BRIEF = (
     "id",
     "job_name",
     "status",
+    "outcome",
     "skipped_only",
     "account",
+    "account_label",
     "started_at",
     "finished_at",
     "duration",

@@ -9,7 +9,7 @@ import { dayKey, now } from "./time.js";
 const MOST = 9;
 const FRESH_MS = 60_000;
 const TIMES = ["1h", "6h", "24h", "7d", "30d", "today", "yesterday"];
-const HINTS = { job: "a job’s name", account: "an account", status: "how it ended", type: "an action’s type", dataset: "a dataset", window: "a day", run: "a run’s id", since: "from when on", before: "up to when" };
+const HINTS = { job: "a job’s name", account: "an account", status: "how it ended", outcome: "what it achieved", type: "an action’s type", dataset: "a dataset", window: "a day", run: "a run’s id", since: "from when on", before: "up to when" };
 
 export class Completion {
   constructor(input, list) {

@@ -3,8 +3,9 @@
 import { dayKey, instantOf, now } from "./time.js";
 import { zoneParameters } from "./zone.js";
 
-export const KEYS = ["job", "account", "status", "type", "dataset", "window", "run", "since", "before", "text"];
+export const KEYS = ["job", "account", "status", "outcome", "type", "dataset", "window", "run", "since", "before", "text"];
 export const STATUSES = ["running", "succeeded", "failed", "cancelled", "crashed"];
+const OUTCOMES = ["ok", "warnings", "problems"];
 const SPANS = { m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 };
 const SPAN = /^(\d{1,4})([mhdw])$/;
 const DAY = /^\d{4}-\d{2}-\d{2}$/;
@@ -43,6 +44,7 @@ function takeKey(filter, key, value, word) {
   if (!KEYS.includes(key) || key === "text") return `There is no “${key}:”. Write ${KEYS.slice(0, -1).map((k) => `${k}:…`).join(" ")}, or put it in quotes to look for it as text.`;
   if (!value) return `“${word}” needs a value behind the colon.`;
   if (key === "status" && !STATUSES.includes(value)) return `There is no status “${value}”. Statuses: ${STATUSES.join(", ")}.`;
+  if (key === "outcome" && !OUTCOMES.includes(value)) return `There is no outcome “${value}”. Outcomes: ${OUTCOMES.join(", ")}.`;
   if ((key === "since" || key === "before") && toInstant(value) === null) return `“${value}” is no time. ${HOW}`;
   filter[key] = value;
   return null;

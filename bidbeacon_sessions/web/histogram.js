@@ -3,7 +3,7 @@
 import { el } from "./dom.js";
 import { clock, dayKey, instantOf, minute, shortDay, zoneBehind, zoneLetters } from "./time.js";
 
-const STACK = ["failed", "crashed", "cancelled", "running", "succeeded"];
+const STACK = ["failed", "crashed", "problems", "warnings", "cancelled", "running", "succeeded"];
 const SVG = "http://www.w3.org/2000/svg";
 const HEIGHT = 44;
 const DAY_SECONDS = 86_400;
@@ -41,7 +41,7 @@ export class Histogram {
     this.plot.addEventListener("keydown", (event) => this.onKey(event));
   }
 
-  /** Draw `{start, seconds, counts: [{status: number}]}`. */
+  /** Draw `{start, seconds, counts: [{mark: number}]}`. */
   show(data) {
     this.data = data;
     const totals = data.counts.map((count) => sum(count));
@@ -138,7 +138,8 @@ export class Histogram {
 export function told(counts) {
   const total = counts.reduce((all, count) => all + sum(count), 0);
   const bad = counts.reduce((all, { failed = 0, crashed = 0 }) => all + failed + crashed, 0);
-  return `${total.toLocaleString("en")} ${total === 1 ? "session" : "sessions"}${bad > 0 ? `, ${bad.toLocaleString("en")} failed or crashed` : ""}`;
+  const troubled = counts.reduce((all, { problems = 0 }) => all + problems, 0);
+  return `${total.toLocaleString("en")} ${total === 1 ? "session" : "sessions"}${bad > 0 ? `, ${bad.toLocaleString("en")} failed or crashed` : ""}${troubled > 0 ? `, ${troubled.toLocaleString("en")} with problems` : ""}`;
 }
 
 const sum = (count) => Object.values(count).reduce((all, number) => all + number, 0);

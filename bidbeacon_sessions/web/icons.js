@@ -7,6 +7,8 @@ const STATUS = {
   failed: ["M5.1 1h5.8L15 5.1v5.8L10.9 15H5.1L1 10.900V5.1Zm.7 3.600L4.600 5.800 6.800 8l-2.200 2.200 1.200 1.200L8 9.200l2.200 2.200 1.200-1.200L9.200 8l2.200-2.200-1.200-1.200L8 6.800Z", "fill"],
   cancelled: ["M8 1.800a6.200 6.200 0 1 0 0 12.400A6.200 6.200 0 0 0 8 1.800ZM3.700 12.300l8.600-8.600", "stroke"],
   skipped: ["M2.500 3.800l4.200 4.200-4.200 4.200M8.500 3.800l4.200 4.200-4.200 4.200", "stroke"],
+  warnings: ["M8 1.600 15 14.200H1ZM7.200 6v4.200h1.600V6Zm0 5.400v1.600h1.600v-1.600Z", "fill"],
+  problems: ["M8 1a7 7 0 1 0 0 14A7 7 0 0 0 8 1ZM7.100 3.800v5.600h1.800V3.800Zm0 6.800v1.800h1.800v-1.800Z", "fill"],
   crashed: ["M8 .8 15.600 14.600H.4ZM7.200 5.500v4.600h1.600V5.500Zm0 5.600v1.700h1.600v-1.700Z", "fill"],
 };
 const TONE = {
@@ -17,9 +19,15 @@ const TONE = {
   error: ["M3.800 3.800l8.400 8.400M12.200 3.800l-8.400 8.400", "stroke"],
 };
 
-/** What a session's mark shows: its status, or that it had nothing to do but skip. */
-export const markOf = (session) => (session.skipped_only ? "skipped" : session.status);
-export const statusIcon = (mark, isDecorative = false) => icon(STATUS[mark] ?? STATUS.cancelled, `status ${mark}`, isDecorative ? null : mark === "skipped" ? "skipped only" : mark);
+/** What a session's mark shows: its status, or of one that succeeded its outcome, or that it had nothing to do but skip. */
+export function markOf({ status, outcome, skipped_only: isSkipped }) {
+  if (status === "succeeded" && outcome !== "ok") return outcome;
+  return isSkipped ? "skipped" : status;
+}
+
+/** The words for a mark; what succeeded without trouble needs none in a list. */
+export const wordOf = (mark) => ({ skipped: "skipped only", warnings: "with warnings", problems: "with problems" })[mark] ?? mark;
+export const statusIcon = (mark, isDecorative = false) => icon(STATUS[mark] ?? STATUS.cancelled, `status ${mark}`, isDecorative ? null : wordOf(mark));
 export const toneIcon = (tone) => icon(TONE[tone] ?? TONE.neutral, "tone", tone === "neutral" ? null : tone);
 
 function icon([path, kind], className, label) {

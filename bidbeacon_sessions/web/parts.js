@@ -28,14 +28,14 @@ export function renderParts(parts, account = null) {
   return nodes;
 }
 
-/** An account as a tag: its country and the beginning of its id. A link that filters by it. */
-export function accountTag(key) {
-  const [country, rest] = splitAccount(key);
+/** An account as a tag: its label, or its country and the beginning of its id. A link that filters by it. */
+export function accountTag(key, label = null) {
+  const [country, rest] = label ? ["", label] : splitAccount(key);
   return el(
     "a",
     { class: "tag account", href: addressOf("account", { account: key }) ?? `/?account=${encodeURIComponent(key)}`, title: accountTitle(key) },
-    el("b", {}, country),
-    rest && el("bdi", {}, rest.length > 9 ? `${rest.slice(0, 8)}…` : rest),
+    country && el("b", {}, country),
+    rest && el("bdi", {}, label || rest.length <= 9 ? rest : `${rest.slice(0, 8)}…`),
   );
 }
 
@@ -46,7 +46,7 @@ function renderPart(part, account) {
     case "badges":
       return badges(part.values);
     case "account":
-      return [accountTag(part.value)];
+      return [accountTag(part.value, part.text === part.value ? null : part.text)];
     case "time":
       return [instantPart(part, zoneOf(account))];
     case "link":

@@ -1,7 +1,7 @@
 // One session in the stream: head, actions on a rail, error, input. Updated in place, so that focus and selection stay.
 
 import { el, outLink, sessionPath } from "./dom.js";
-import { markOf, statusIcon } from "./icons.js";
+import { markOf, statusIcon, wordOf } from "./icons.js";
 import { jsonText } from "./json.js";
 import { accountTag } from "./parts.js";
 import { ago, clock, duration, fullTime, now, zoneLetters } from "./time.js";
@@ -56,7 +56,8 @@ export class SessionCard {
     this.shown = markOf(session);
     this.element.dataset.status = session.status;
     this.mark.replaceChildren(statusIcon(this.shown));
-    this.word.textContent = { succeeded: "", skipped: "skipped only" }[this.shown] ?? session.status;
+    this.word.textContent = this.shown === "succeeded" ? "" : wordOf(this.shown);
+    this.word.className = `word ${this.shown}`;
     this.length.replaceChildren(lengthOf(session));
     this.error.hidden = !session.error;
     if (session.error) this.error.replaceChildren(el("b", {}, session.error.type ?? "Error"), " ", el("bdi", {}, session.error.message ?? ""));
@@ -82,7 +83,7 @@ export function attemptBadge(session) {
 function headParts(session) {
   return [
     el("a", { class: "job", href: sessionPath(session.id), title: "Open this session" }, el("bdi", {}, session.job_name)),
-    session.account && accountTag(session.account),
+    session.account && accountTag(session.account, session.account_label),
     attemptBadge(session),
   ];
 }

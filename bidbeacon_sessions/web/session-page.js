@@ -4,7 +4,7 @@ import { accountName, loadAccounts } from "./accounts.js";
 import { announce } from "./announcer.js";
 import { el, keepingFocus, outLink, reconcile, safeUrl } from "./dom.js";
 import { setCatalogue } from "./folding.js";
-import { markOf, statusIcon } from "./icons.js";
+import { markOf, statusIcon, wordOf } from "./icons.js";
 import { jsonText } from "./json.js";
 import { bindKeys } from "./keys.js";
 import { Model } from "./model.js";
@@ -109,9 +109,9 @@ function heading(session) {
     { class: "title" },
     el("span", { class: "mark" }, statusIcon(markOf(session))),
     el("h1", {}, el("bdi", {}, session.job_name)),
-    session.account && accountTag(session.account),
+    session.account && accountTag(session.account, session.account_label),
     attemptBadge(session),
-    el("span", { class: `word ${session.status}` }, session.skipped_only ? "skipped only" : session.status),
+    el("span", { class: `word ${markOf(session)}` }, wordOf(markOf(session))),
     el("span", { class: "links" }, runLink(session), copying),
   );
 }

@@ -1,4 +1,4 @@
-// What stands around a session: the ones before and after, who asked for it and whom it asked, what it touched, the last good one.
+// What stands around a session: the ones before and after, what it touched, the last good one.
 
 import { el, keepingFocus, sessionPath } from "./dom.js";
 import { markOf, statusIcon } from "./icons.js";
@@ -15,20 +15,7 @@ export function showNeighbours(root, { previous, next }) {
 
 /** The sections beside the timeline; an empty list where there is nothing to tell. */
 export function surroundingSections(session, found) {
-  return [family(found), lastGood(session, found.last_good), touched(found.touched)].filter(Boolean);
-}
-
-function family({ parent, children }) {
-  if (!parent && children.length === 0) return null;
-  return el(
-    "section",
-    { "aria-labelledby": "family" },
-    el("h2", { id: "family" }, "Parent and children"),
-    parent && el("p", { class: "label" }, "Asked for by"),
-    parent && brief(parent),
-    children.length > 0 && el("p", { class: "label" }, `Asked for ${children.length === 1 ? "a session" : `${children.length} sessions`}`),
-    children.map(brief),
-  );
+  return [lastGood(session, found.last_good), touched(found.touched)].filter(Boolean);
 }
 
 /** One line that leads to a session: mark, job, account, when, how long. */
@@ -40,7 +27,7 @@ function brief(session) {
     { class: "brief" },
     statusIcon(markOf(session)),
     el("a", { href: sessionPath(session.id) }, el("bdi", {}, session.job_name)),
-    session.account && accountTag(session.account),
+    session.account && accountTag(session.account, session.account_label),
     el("time", { datetime: session.started_at, title: fullTime(session.started_at, zone) }, `${dayKey(session.started_at, zone)} ${clock(session.started_at, zone)}${zoneBehind(session.started_at, zone)}`),
     el("span", {}, took),
   );

@@ -20,10 +20,11 @@ SELECT h.id,
        h.run_id,
        h.step_key,
        h.retry_number,
-       h.account_id,
-       h.country_code,
        h.account_key,
+       (SELECT n.label FROM session_subjects n WHERE n.key = h.account_key) AS account_label,
        h.status,
+       coalesce(h.outcome, (SELECT CASE WHEN bool_or(s.tone = 'error') THEN 'problems' WHEN bool_or(s.tone = 'warning') THEN 'warnings' ELSE 'ok' END FROM session_actions s
+      WHERE s.session_id = h.id AND s.tone IN ('warning', 'error'))) AS outcome,
        h.started_at,
        h.finished_at,
        coalesce(h.finished_at, now()) - h.started_at AS duration,
@@ -32,16 +33,33 @@ SELECT h.id,
        h.labels,
        coalesce(a.actions, '[]'::jsonb) AS actions,
        coalesce(a.action_count, 0) AS action_count,
-       h.parent_session_id,
        h.revision + coalesce(a.action_count, 0) AS revision
   FROM session_headers h
   LEFT JOIN LATERAL (
        SELECT jsonb_agg(
-                jsonb_build_object('ord', s.ord, 'type', s.type, 'at', s.at, 'version', s.schema_version) || s.payload
+                jsonb_build_object('ord', s.ord, 'type', s.type, 'at', s.at, 'tone', s.tone, 'version', s.schema_version) || s.payload
                 ORDER BY s.ord) AS actions,
               count(*) AS action_count
          FROM session_actions s
         WHERE s.session_id = h.id) a ON true
+"""
+JOB_SESSION_ACCOUNTS_VIEW = """
+CREATE VIEW job_session_accounts AS
+SELECT session_id, account_key, outcome FROM session_account_outcomes
+ UNION ALL
+SELECT h.id, r.account_key, CASE WHEN bool_or(r.tone = 'error') THEN 'problems' WHEN bool_or(r.tone = 'warning') THEN 'warnings' ELSE 'ok' END
+  FROM session_headers h
+ CROSS JOIN LATERAL (
+       SELECT t.account_key, a.tone
+         FROM session_touches t JOIN session_actions a ON a.session_id = t.session_id AND a.ord = t.ord
+        WHERE t.session_id = h.id
+        UNION ALL
+       SELECT h.account_key, s.tone
+         FROM session_actions s WHERE s.session_id = h.id AND s.tone IN ('warning', 'error') AND h.account_key IS NOT NULL
+        UNION ALL
+       SELECT h.account_key, 'neutral' WHERE h.account_key IS NOT NULL) r
+ WHERE h.status = 'running'
+ GROUP BY h.id, r.account_key
 """
 JOB_PROMISES_VIEW = """
 CREATE VIEW job_promises AS
@@ -1060,6 +1078,7 @@ def upgrade() -> None:
     _create_pipeline_tables()
     op.execute("INSERT INTO session_change_cursor DEFAULT VALUES")
     op.execute(JOB_SESSIONS_VIEW)
+    op.execute(JOB_SESSION_ACCOUNTS_VIEW)
     op.execute(JOB_PROMISES_VIEW)
     op.execute(PERFORMANCE_ROWS_VIEW)
     op.execute(WINDOW_RESTATEMENTS_VIEW)
@@ -1107,34 +1126,32 @@ def _create_session_tables() -> None:
         sa.Column("run_id", sa.Text(), nullable=True),
         sa.Column("step_key", sa.Text(), nullable=True),
         sa.Column("retry_number", sa.BigInteger(), server_default="0", nullable=False),
-        sa.Column("account_id", sa.Text(), nullable=True),
-        sa.Column("country_code", sa.Text(), nullable=True),
         sa.Column("account_key", sa.Text(), nullable=True),
         sa.Column("status", sa.Text(), server_default="running", nullable=False),
+        sa.Column("outcome", sa.Text(), nullable=True),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("error", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("input", postgresql.JSONB(astext_type=sa.Text()), server_default="{}", nullable=False),
         sa.Column("labels", postgresql.JSONB(astext_type=sa.Text()), server_default="{}", nullable=False),
-        sa.Column("parent_session_id", sa.Uuid(), nullable=True),
         sa.Column("revision", sa.BigInteger(), server_default="1", nullable=False),
         sa.Column("changed_xid", Xid8(), server_default=sa.text("pg_current_xact_id()"), nullable=False),
         sa.CheckConstraint(
             "(status = 'running') = (finished_at IS NULL)", name=op.f("ck_session_headers_ended_has_end")
         ),
+        sa.CheckConstraint(
+            "(status = 'running') = (outcome IS NULL)", name=op.f("ck_session_headers_ended_has_outcome")
+        ),
         sa.CheckConstraint("job_name <> ''", name=op.f("ck_session_headers_job_named")),
+        sa.CheckConstraint(
+            "outcome IN ('ok', 'warnings', 'problems')", name=op.f("ck_session_headers_outcome_known")
+        ),
         sa.CheckConstraint(
             "status IN ('running', 'succeeded', 'failed', 'cancelled', 'crashed')",
             name=op.f("ck_session_headers_status_known"),
         ),
         sa.CheckConstraint("finished_at >= started_at", name=op.f("ck_session_headers_ends_after_start")),
         sa.CheckConstraint("retry_number >= 0", name=op.f("ck_session_headers_retry_counted")),
-        sa.ForeignKeyConstraint(
-            ["parent_session_id"],
-            ["session_headers.id"],
-            name=op.f("fk_session_headers_parent_session_id"),
-            ondelete="SET NULL",
-        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_session_headers")),
     )
     op.create_index(
@@ -1157,7 +1174,10 @@ def _create_session_tables() -> None:
         unique=False,
     )
     op.create_index(
-        op.f("ix_session_headers_parent_session_id"), "session_headers", ["parent_session_id"], unique=False
+        op.f("ix_session_headers_outcome_started_at"),
+        "session_headers",
+        ["outcome", "started_at"],
+        unique=False,
     )
     op.create_index(
         op.f("ix_session_headers_run_id"),
@@ -1190,16 +1210,50 @@ def _create_session_tables() -> None:
         postgresql_where=sa.text("run_id IS NOT NULL AND step_key IS NOT NULL"),
     )
     op.create_table(
+        "session_subjects",
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("label", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_session_subjects")),
+    )
+    op.create_table(
+        "session_account_outcomes",
+        sa.Column("session_id", sa.Uuid(), nullable=False),
+        sa.Column("account_key", sa.Text(), nullable=False),
+        sa.Column("outcome", sa.Text(), nullable=False),
+        sa.CheckConstraint(
+            "outcome IN ('ok', 'warnings', 'problems')",
+            name=op.f("ck_session_account_outcomes_outcome_known"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["session_id"],
+            ["session_headers.id"],
+            name=op.f("fk_session_account_outcomes_session_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("session_id", "account_key", name=op.f("pk_session_account_outcomes")),
+    )
+    op.create_index(
+        op.f("ix_session_account_outcomes_account_key_outcome"),
+        "session_account_outcomes",
+        ["account_key", "outcome"],
+        unique=False,
+    )
+    op.create_table(
         "session_actions",
         sa.Column("session_id", sa.Uuid(), nullable=False),
         sa.Column("ord", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("type", sa.Text(), nullable=False),
         sa.Column("schema_version", sa.BigInteger(), nullable=False),
+        sa.Column("tone", sa.Text(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("payload", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("changed_xid", Xid8(), server_default=sa.text("pg_current_xact_id()"), nullable=False),
         sa.CheckConstraint(
             "jsonb_typeof(payload) = 'object'", name=op.f("ck_session_actions_payload_is_object")
+        ),
+        sa.CheckConstraint(
+            "tone IN ('neutral', 'progress', 'success', 'warning', 'error')",
+            name=op.f("ck_session_actions_tone_known"),
         ),
         sa.CheckConstraint("ord > 0", name=op.f("ck_session_actions_ord_counted")),
         sa.ForeignKeyConstraint(
@@ -1211,6 +1265,13 @@ def _create_session_tables() -> None:
         sa.PrimaryKeyConstraint("session_id", "ord", name=op.f("pk_session_actions")),
     )
     op.create_index(op.f("ix_session_actions_changed_xid"), "session_actions", ["changed_xid"], unique=False)
+    op.create_index(
+        "ix_session_actions_troubles",
+        "session_actions",
+        ["session_id", "ord"],
+        unique=False,
+        postgresql_where=sa.text("tone IN ('warning', 'error')"),
+    )
     op.create_index(op.f("ix_session_actions_type_at"), "session_actions", ["type", "at"], unique=False)
     op.create_index(
         "ix_session_actions_words",

@@ -11,12 +11,13 @@ from playwright.sync_api import Page, Route, expect
 from sqlalchemy import text
 
 from bidbeacon_pipelines.actions import ReportFailed
-from bidbeacon_sessions import AccountRef, SessionStore, with_job_session
+from bidbeacon_sessions import SessionStore, Subject, with_job_session
 from tests.postgres.load_world import add_account
 
 pytestmark = pytest.mark.browser
 
 MARK = "<img src=x onerror="
+ACCOUNT_ID = "amzn1.ads-account.g.0"
 HOSTILE = f"{MARK}\"document.title='owned'\"> <script>document.title='owned'</script> \u202eevil\u2066"
 ERROR = {"error": HOSTILE, "what_to_do": HOSTILE}
 DAY = date(2026, 7, 20)
@@ -51,7 +52,7 @@ class World:
 
     Args:
         base_url: the stream.
-        session_id: a failed session with a parent, a child, and a good one of its job before it.
+        session_id: a failed session, and a good one of its job before it.
     """
 
     base_url: str
@@ -61,15 +62,15 @@ class World:
 @pytest.fixture
 def world(base_url: str, session_store: SessionStore) -> World:
     """An account, a failed window and sessions, hostile in all that Amazon, Dagster or a job may name."""
-    account = AccountRef("amzn1.ads-account.g.0", "DE", "DE.one")
+    account = Subject("DE.one")
     with session_store.begin() as connection:
-        add_account(connection, "DE", account_id=account.account_id, name=HOSTILE, time_zone="Europe/Berlin")
+        add_account(connection, "DE", account_id=ACCOUNT_ID, name=HOSTILE, time_zone="Europe/Berlin")
         connection.execute(
             text("""INSERT INTO report_windows (account_id, country_code, dataset, window_date, status, failure_reason, next_refresh_at)
                     VALUES (:id, 'DE', 'daily_targets', :day, 'failed', :reason, now() + interval '5 hours')"""),
-            {"id": account.account_id, "day": DAY, "reason": HOSTILE},
+            {"id": ACCOUNT_ID, "day": DAY, "reason": HOSTILE},
         )
-    with with_job_session(HOSTILE, store=session_store, account=account, input={"a": HOSTILE}) as parent:
+    with with_job_session(HOSTILE, store=session_store, account=account, input={"a": HOSTILE}):
         pass
     with (
         suppress(ValueError),
@@ -80,7 +81,6 @@ def world(base_url: str, session_store: SessionStore) -> World:
             run_id=HOSTILE,
             input={HOSTILE: HOSTILE},
             labels={HOSTILE: HOSTILE, "asset": HOSTILE, "partition": HOSTILE, "dagster_job": HOSTILE},
-            parent_session_id=parent.session_id,
         ) as session,
     ):
         session.add(
@@ -97,21 +97,18 @@ def world(base_url: str, session_store: SessionStore) -> World:
     with with_job_session(
         HOSTILE,
         store=session_store,
-        account=AccountRef("x", "DE", HOSTILE),
-        parent_session_id=session.session_id,
+        account=Subject(HOSTILE),
     ):
         pass
     return World(base_url, str(session.session_id))
 
 
 def test_beside_a_session(page: Page, world: World) -> None:
-    """In what differs from the last good one, in parent and children, in labels and links to Dagster."""
+    """In what differs from the last good one, in labels and links to Dagster."""
     page.goto(f"{world.base_url}/sessions/{world.session_id}")
-    expect(page.locator(".brief")).to_have_count(3)
+    expect(page.locator(".brief")).to_have_count(1)
     for place in (".brief a", ".differences tbody th", ".facts dt", ".failure p", ".title h1"):
         assert_harmless(page, shown_in=place)
-    family = page.get_by_role("region", name="Parent and children")
-    expect(family.locator(".brief a:first-of-type bdi")).to_have_text([HOSTILE, HOSTILE])
 
 
 def test_in_the_map_and_the_table(page: Page, world: World) -> None:

@@ -8,12 +8,12 @@ from playwright.sync_api import Page, expect
 from sqlalchemy import text
 
 from bidbeacon_pipelines.actions import ReportFailed, ReportHeld, WindowsQueued
-from bidbeacon_sessions import AccountRef, SessionStore, with_job_session
+from bidbeacon_sessions import SessionStore, Subject, with_job_session
 from tests.postgres.load_world import add_account
 
 pytestmark = pytest.mark.browser
 
-ACCOUNT = AccountRef("amzn1.ads-account.g.0", "DE", "DE.one")
+ACCOUNT, ACCOUNT_ID = Subject("DE.one"), "amzn1.ads-account.g.0"
 DAY = date(2026, 7, 20)
 LONG = "a-name-without-any-place-to-break-" * 6
 
@@ -25,7 +25,7 @@ def views(base_url: str, session_store: SessionStore) -> Iterator[dict[str, str]
         add_account(
             connection,
             "DE",
-            account_id=ACCOUNT.account_id,
+            account_id=ACCOUNT_ID,
             account_key=ACCOUNT.key,
             name=LONG,
             region="EU",
@@ -35,7 +35,7 @@ def views(base_url: str, session_store: SessionStore) -> Iterator[dict[str, str]
         connection.execute(
             text("""INSERT INTO report_windows (account_id, country_code, dataset, window_date, status, next_refresh_at)
                     VALUES (:id, 'DE', 'daily_targets', :day, 'missing', now() - interval '1 hour')"""),
-            {"id": ACCOUNT.account_id, "day": DAY},
+            {"id": ACCOUNT_ID, "day": DAY},
         )
     shared = {"account": ACCOUNT.key, "dataset": "daily_targets", "windows": [DAY]}
     with (

@@ -9,11 +9,12 @@ from playwright.sync_api import Page, Route, expect
 from sqlalchemy import text
 
 from bidbeacon_pipelines.actions import ReportFailed
-from bidbeacon_sessions import AccountRef, SessionStore, with_job_session
+from bidbeacon_sessions import SessionStore, Subject, with_job_session
 from tests.postgres.load_world import add_account
 
 pytestmark = pytest.mark.browser
 
+ACCOUNT_ID = "amzn1.ads-account.g.0"
 DAY = date(2026, 7, 20)
 AWAY = {"error": "The database does not answer.", "what_to_do": "Wait a moment and try again."}
 
@@ -40,13 +41,13 @@ NEWS = """async () => {
 @pytest.fixture
 def views(page: Page, base_url: str, session_store: SessionStore) -> dict[str, str]:
     """Addresses of the three views of one failed session and one window."""
-    account = AccountRef("amzn1.ads-account.g.0", "DE", "DE.one")
+    account = Subject("DE.one")
     with session_store.begin() as connection:
-        add_account(connection, "DE", account_id=account.account_id, name="One", time_zone="Europe/Berlin")
+        add_account(connection, "DE", account_id=ACCOUNT_ID, name="One", time_zone="Europe/Berlin")
         connection.execute(
             text("""INSERT INTO report_windows (account_id, country_code, dataset, window_date, status, next_refresh_at)
                     VALUES (:id, 'DE', 'daily_targets', :day, 'missing', now() - interval '1 hour')"""),
-            {"id": account.account_id, "day": DAY},
+            {"id": ACCOUNT_ID, "day": DAY},
         )
     with (
         pytest.raises(OSError, match="gone"),

@@ -7,13 +7,13 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from bidbeacon_sessions import AccountRef, Action, SessionStore, Touch, with_job_session
+from bidbeacon_sessions import Action, SessionStore, Subject, Touch, with_job_session
 from bidbeacon_sessions.server.listing import MOST_ACTIONS
 
 pytestmark = pytest.mark.browser
 
 LONG_ID = 9223372036854775807
-ACCOUNT = AccountRef("amzn1.ads-account.g.a", "US", "US.a")
+ACCOUNT = Subject("US.a")
 
 
 class RowsStored(Action):
@@ -45,11 +45,9 @@ class Ticking:
 
 @pytest.fixture
 def story(session_store: SessionStore) -> dict[str, str]:
-    """Ids of sessions of one job and account: `good`, then `bad` with a parent and a child, then `later`."""
+    """Ids of sessions of one job and account: `good`, then `bad`, then `later`."""
     clock, ids = Ticking(8), {}
     stored = RowsStored(rows=3, windows=[date(2025, 7, 1), date(2025, 7, 2)])
-    with with_job_session("asker", store=session_store, clock=clock) as parent:
-        ids["parent"] = str(parent.session_id)
     with with_job_session("load", store=session_store, account=ACCOUNT, clock=clock) as good:
         ids["good"] = str(good.session_id)
         good.add(stored)
@@ -63,24 +61,19 @@ def story(session_store: SessionStore) -> dict[str, str]:
             run_id="run-7",
             input={"days": 2},
             labels={"asset": "daily_rows", "partition": "2025-07-01|US.a"},
-            parent_session_id=parent.session_id,
         ) as bad,
     ):
         ids["bad"] = str(bad.session_id)
         bad.add(stored)
         bad.add(stored)
         raise ValueError("no room")
-    with with_job_session(
-        "child", store=session_store, clock=clock, parent_session_id=bad.session_id
-    ) as child:
-        ids["child"] = str(child.session_id)
     with with_job_session("load", store=session_store, account=ACCOUNT, clock=clock) as later:
         ids["later"] = str(later.session_id)
     return ids
 
 
 def test_a_session_tells_all_that_is_known_of_it(page: Page, base_url: str, story: dict[str, str]) -> None:
-    """Gaps, error, input, links to Dagster, parent, child, touched windows, and what differs from the last good one."""
+    """Gaps, error, input, links to Dagster, touched windows, and what differs from the last good one."""
     page.goto(f"{base_url}/sessions/{story['bad']}")
     expect(page.get_by_role("heading", level=1)).to_have_text("load")
     expect(page.locator(".gap")).to_have_text("8.0 s later")
@@ -94,8 +87,6 @@ def test_a_session_tells_all_that_is_known_of_it(page: Page, base_url: str, stor
     expect(page.get_by_role("link", name="2025-07-01|US.a")).to_have_attribute(
         "href", f"{dagster}/assets/daily_rows?view=partitions&partition=2025-07-01%7CUS.a"
     )
-    family = page.get_by_role("region", name="Parent and children")
-    expect(family.locator(".brief a:first-of-type")).to_have_text(["asker", "child"])
     differences = page.locator(".differences tbody tr")
     expect(differences).to_have_text(["duration24 s16 s", "rows-stored21", "input days2—", *_labels()])
     touched = page.get_by_role("region", name="What it touched")
@@ -195,21 +186,12 @@ def test_the_copy_button_stays_when_the_session_ends(
 def test_focus_stays_beside_a_session_that_goes_on(
     page: Page, base_url: str, session_store: SessionStore
 ) -> None:
-    """Links to parent and neighbours keep the focus when what stands around is told anew, the copy button when the session ends."""
-    with with_job_session("asker", store=session_store) as parent:
-        pass
+    """Links to neighbours keep the focus when what stands around is told anew, the copy button when the session ends."""
     with with_job_session("load", store=session_store):
         pass
-    with with_job_session("load", store=session_store, parent_session_id=parent.session_id) as session:
+    with with_job_session("load", store=session_store) as session:
         page.goto(f"{base_url}/sessions/{session.session_id}")
         expect(page.locator("#pill-text")).to_have_text("Live")
-        family = page.get_by_role("region", name="Parent and children")
-        family.get_by_role("link", name="asker").focus()
-        with with_job_session("first-child", store=session_store, parent_session_id=session.session_id):
-            session.add(RowsStored(rows=1, windows=[]))
-        expect(family.get_by_role("link", name="first-child")).to_be_visible()
-        expect(family.get_by_role("link", name="asker")).to_be_focused()
-
         page.get_by_role("link", name="← Before").focus()
         with with_job_session("load", store=session_store):
             session.add(RowsStored(rows=2, windows=[]))

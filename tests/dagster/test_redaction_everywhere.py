@@ -14,7 +14,7 @@ from sqlalchemy import text
 from typer.testing import CliRunner
 
 from bidbeacon_pipelines.cli import app
-from bidbeacon_sessions import AccountRef, Action, SessionStore, Touch
+from bidbeacon_sessions import Action, SessionStore, Subject, Touch
 from bidbeacon_sessions.dagster import JobSessionsResource, session_metadata
 from bidbeacon_sessions.server import StreamServer
 
@@ -76,9 +76,8 @@ def sung(
     @asset
     def bird(context: AssetExecutionContext, sessions: Sessions) -> None:
         given = {"token": CANARY, "deep": [{"url": httpx.URL(PRESIGNED), "error": ValueError(TOKEN)}]}
-        account = AccountRef("a", "US", "US.a")
+        account = Subject("US.a")
         with sessions.session(context, "sing", input=given, account=account) as session:
-            session.label(link=PRESIGNED)
             session.add(SONG)
             session.add(CanaryAnswered(song=TOKEN))
             with pytest.raises(LookupError), session_store.begin() as connection:

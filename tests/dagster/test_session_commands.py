@@ -11,7 +11,7 @@ from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.cli.frame import BadOptionError
 from bidbeacon_pipelines.cli.sessions import read_since
 from bidbeacon_pipelines.settings import get_settings
-from bidbeacon_sessions import AccountRef, SessionStore, with_job_session
+from bidbeacon_sessions import SessionStore, Subject, with_job_session
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 FACTS = {"account": "US.a", "dataset": "daily_targets", "windows": [date(2026, 11, 23)]}
@@ -31,7 +31,7 @@ def store(session_store: SessionStore, database_url: str, monkeypatch: pytest.Mo
     other = FACTS | {"account": "DE.b", "dataset": "hourly_targets", "windows": [date(2026, 11, 20)]}
     with with_job_session("poll-reports", store=session_store, clock=lambda: long_ago) as session:
         session.add(ReportProcessed(**other, request_id=2, report_id="rpt-2", rows=3))
-    account = AccountRef("a", "US", "US.a")
+    account = Subject("US.a")
     with with_job_session("refresh-account", store=session_store, account=account, run_id="run-1") as session:
         session.add(WindowsQueued(**FACTS, request_id=1))
         session.add(ReportFailed(**FACTS, request_id=1, reason="Out of ink"))

@@ -9,7 +9,7 @@ import unicodedata
 import pytest
 
 from bidbeacon_pipelines.settings import PROJECT_ROOT
-from bidbeacon_sessions import AccountRef, with_job_session
+from bidbeacon_sessions import Subject, with_job_session
 from tests.dagster.world import World
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202egnp"
@@ -37,7 +37,7 @@ def test_no_text_controls_the_terminal(stocked: World) -> None:
         evil=EVIL,
     )
     stocked.execute("UPDATE advertiser_accounts SET name = :evil", evil=EVIL)
-    ref = AccountRef(account.account_key, account.country_code, account.account_key)
+    ref = Subject(account.account_key)
     with (
         pytest.raises(ValueError, match="owned"),
         with_job_session("refresh-account", store=stocked.sessions, account=ref) as session,

@@ -22,10 +22,10 @@ from bidbeacon_pipelines.actions import (
     WindowsQueued,
 )
 from bidbeacon_pipelines.settings import PROJECT_ROOT
-from bidbeacon_sessions import AccountRef, SessionStore, with_job_session
+from bidbeacon_sessions import SessionStore, Subject, with_job_session
 from bidbeacon_sessions.tables import create_tables
 
-ACCOUNT = AccountRef("amzn1.ads-account.g.1kc1bk217kscqoyqdyq24dt56", "US", "US.1kc1bk217kscqoyqdyq24dt56")
+ACCOUNT = Subject("US.1kc1bk217kscqoyqdyq24dt56")
 FACTS = {"account": ACCOUNT.key, "dataset": "daily_targets", "windows": [date(2026, 11, 23)]}
 
 

@@ -19,13 +19,28 @@ from bidbeacon_pipelines.store.engine import make_engine
 from bidbeacon_pipelines.store.migrate import MIGRATIONS, list_revisions, upgrade
 from bidbeacon_pipelines.store.restatements import PERFORMANCE_ROWS_VIEW, WINDOW_RESTATEMENTS_VIEW
 from bidbeacon_pipelines.store.tables import PipelinesBase
-from bidbeacon_sessions.tables import JOB_PROMISES_VIEW, JOB_SESSIONS_VIEW, SessionsBase
+from bidbeacon_sessions.tables import (
+    JOB_PROMISES_VIEW,
+    JOB_SESSION_ACCOUNTS_VIEW,
+    JOB_SESSIONS_VIEW,
+    SessionsBase,
+)
 
 HEAD = list_revisions()[-1]
 PROMISED_COLUMNS = {
-    *("id", "job_name", "run_id", "step_key", "retry_number", "account_id", "country_code", "status"),
-    *("started_at", "finished_at", "duration", "error", "input", "actions", "action_count"),
-    *("parent_session_id", "revision"),
+    *("id", "job_name", "run_id", "step_key", "retry_number", "account_key", "account_label"),
+    *(
+        "status",
+        "outcome",
+        "started_at",
+        "finished_at",
+        "duration",
+        "error",
+        "input",
+        "actions",
+        "action_count",
+        "revision",
+    ),
 }
 CONSTRAINTS = """
     SELECT conrelid::regclass::text AS "table", conname AS name, pg_get_constraintdef(pg_constraint.oid) AS definition
@@ -111,6 +126,7 @@ def test_the_migrations_views_are_the_packages_own() -> None:
     """A view is written out in its migration, which imports nothing of ours, and says what the package says."""
     first = load_migration("0001_tables")
     assert JOB_SESSIONS_VIEW == first.JOB_SESSIONS_VIEW
+    assert JOB_SESSION_ACCOUNTS_VIEW == first.JOB_SESSION_ACCOUNTS_VIEW
     assert JOB_PROMISES_VIEW == first.JOB_PROMISES_VIEW
     assert PERFORMANCE_ROWS_VIEW == first.PERFORMANCE_ROWS_VIEW
     assert WINDOW_RESTATEMENTS_VIEW == first.WINDOW_RESTATEMENTS_VIEW

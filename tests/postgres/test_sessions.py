@@ -8,13 +8,13 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Connection, text
 
-from bidbeacon_sessions import AccountRef, Action, SessionClosedError, SessionStore, Touch, with_job_session
+from bidbeacon_sessions import Action, SessionClosedError, SessionStore, Subject, Touch, with_job_session
 from bidbeacon_sessions.finalisation import finalize_session
 from bidbeacon_sessions.leases import list_dead_sessions
 from bidbeacon_sessions.settings import MAX_ACTIONS
 from bidbeacon_sessions.writes import append_action
 
-ACCOUNT = AccountRef("amzn1.ads-account.g.a", "US", "US.a")
+ACCOUNT = Subject("US.a")
 
 
 class SampleLoaded(Action):
@@ -59,7 +59,7 @@ def test_a_session_that_ends_well_succeeds_with_its_input_and_actions(session_st
     assert [(1, "sample-loaded", 3), (2, "sample-loaded", 3)] == [
         (a["ord"], a["type"], a["rows"]) for a in row.actions
     ]
-    assert (row.action_count, row.account_id, row.country_code) == (2, ACCOUNT.account_id, "US")
+    assert (row.action_count, row.account_key, row.account_label) == (2, "US.a", None)
     assert row.started_at <= row.finished_at
 
 

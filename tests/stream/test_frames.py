@@ -32,7 +32,8 @@ def changed(*actions: str, status: str | None = "running") -> ChangedSession:
 
 def described(*sessions: ChangedSession, status: str | None = None) -> list[Message]:
     """What a reader at position 7 is told of them, as of position 9."""
-    return describe_changes(sessions, status, Cursor(EPOCH, 7), Cursor(EPOCH, 9))
+    kept = {each.id for each in sessions if status in {None, each.status}}
+    return describe_changes(sessions, kept, Cursor(EPOCH, 7), Cursor(EPOCH, 9))
 
 
 def test_a_message_has_header_new_actions_and_the_positions_it_covers() -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from bidbeacon_sessions import AccountRef, SessionStore, with_job_session
+from bidbeacon_sessions import SessionStore, Subject, with_job_session
 from bidbeacon_sessions.server.job_metrics import MAX_INTERVALS
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -27,9 +27,7 @@ def record(
     times = iter([begins, *[begins + timedelta(seconds=seconds)] * 3])
     with (
         pytest.raises(LookupError) if fails else nullcontext(),
-        with_job_session(
-            job, store=store, clock=lambda: next(times), account=AccountRef(account, "US", account)
-        ),
+        with_job_session(job, store=store, clock=lambda: next(times), account=Subject(account)),
     ):
         if fails:
             raise LookupError
@@ -42,6 +40,7 @@ def test_sessions_are_counted_by_job_and_interval(session_store: SessionStore, h
     body = http.get("/api/job-metrics", params=SPAN).json()
     [load] = body["jobs"]
     assert ("load", 4, 1, 15.0) == (load["job_name"], load["count"], load["failures"], load["p50"])
+    assert (0, 1) == (load["warnings"], load["problems"])
     assert [
         ("2026-11-23T12:00:00+00:00", 3, 1, 20.0, 29.0),
         ("2026-11-23T13:00:00+00:00", 0, 0, None, None),

@@ -8,12 +8,12 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from bidbeacon_sessions import AccountRef, Action, SessionStore, Touch, with_job_session
+from bidbeacon_sessions import Action, SessionStore, Subject, Touch, with_job_session
 from bidbeacon_sessions.change_log import parse_cursor, step
 from bidbeacon_sessions.search import SessionFilter
 from bidbeacon_sessions.server.listing import MOST_ACTIONS, load_sessions
 
-ACCOUNT = AccountRef("amzn1.ads-account.g.a", "US", "US.a")
+ACCOUNT = Subject("US.a")
 NOON = datetime(2026, 7, 25, 12, 0, tzinfo=UTC)
 
 
@@ -46,7 +46,7 @@ def record(
     minute: int = 0,
     actions: tuple[Action, ...] = (),
     run_id: str | None = None,
-    account: AccountRef | None = None,
+    account: Subject | None = None,
 ) -> str:
     """Record a whole session at a set time."""
     start = NOON + timedelta(minutes=minute)

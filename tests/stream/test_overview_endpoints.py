@@ -7,10 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
-from bidbeacon_sessions import AccountRef, Action, SessionStore, Touch, with_job_session
+from bidbeacon_sessions import Action, SessionStore, Subject, Touch, with_job_session
 
 NOON = datetime(2026, 7, 25, 12, tzinfo=UTC)
-ACCOUNT = AccountRef("amzn1.ads-account.g.a", "US", "US.a")
+ACCOUNT = Subject("US.a")
 
 
 class RowsFetched(Action):
@@ -150,22 +150,16 @@ def test_a_session_that_only_skipped_says_so(http: httpx.Client, session_store: 
 def test_surroundings_tell_what_stands_around_a_session(
     http: httpx.Client, session_store: SessionStore
 ) -> None:
-    """The ones of the same job and account before and after, the last good one, parent, children and what was touched."""
+    """The ones of the same job and account before and after, the last good one, and what was touched."""
     good = record(session_store, "job", RowsFetched(what="x"), minute=1)
     bad = record(session_store, "job", minute=2, fails=True)
-    asker = record(session_store, "asker", minute=2)
     fetched = RowsFetched(what="x", windows=[date(2026, 7, 2), date(2026, 7, 1)])
-    here = record(
-        session_store, "job", fetched, fetched, minute=3, parent_session_id=asker, input={"why": "asked"}
-    )
+    here = record(session_store, "job", fetched, fetched, minute=3, input={"why": "asked"})
     record(session_store, "job", minute=4, account=None)
     later = record(session_store, "job", minute=5)
-    child = record(session_store, "child", minute=6, parent_session_id=here)
 
     told = http.get(f"/api/job-sessions/{here}/surroundings").json()
-    names = ("previous", "next", "parent")
-    assert [bad, later, asker] == [told[name]["id"] for name in names]
-    assert [child] == [one["id"] for one in told["children"]]
+    assert [bad, later] == [told[name]["id"] for name in ("previous", "next")]
     assert good == told["last_good"]["session"]["id"]
     expected = [("action", "rows-fetched", 2, 1), ("input", "why", "asked", None)]
     assert expected == [tuple(one.values()) for one in told["last_good"]["differences"]]

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from bidbeacon_sessions import AccountRef, Action, SessionStore, Touch, with_job_session
+from bidbeacon_sessions import Action, SessionStore, Subject, Touch, with_job_session
 
 Follow = Callable[..., Any]
 WaitUntil = Callable[..., None]
@@ -63,7 +63,7 @@ def record_all(store: SessionStore) -> None:
 
 
 def _session(store: SessionStore, job: str, minute: int, country: str) -> Any:
-    account = AccountRef(f"id-{country}", country, f"{country}.a")
+    account = Subject(f"{country}.a")
     start = NOON + timedelta(minutes=minute)
     return with_job_session(
         job,
@@ -82,6 +82,9 @@ FILTERS: list[tuple[dict[str, str], set[str]]] = [
     ({"account": "DE.b"}, {MIDDLE}),
     ({"status": "succeeded"}, {MIDDLE, LATE}),
     ({"status": "failed"}, {EARLY}),
+    ({"outcome": "ok"}, {MIDDLE}),
+    ({"outcome": "problems", "status": "succeeded"}, {LATE}),
+    ({"outcome": "problems", "account": "FR.c"}, set()),
     ({"type": "loaf-baked"}, {MIDDLE, LATE}),
     ({"type": "loaf-burnt"}, {EARLY, LATE}),
     ({"dataset": "daily_targets"}, {MIDDLE}),

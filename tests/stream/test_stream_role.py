@@ -18,7 +18,7 @@ from bidbeacon_pipelines.dev.ports import choose_port
 from bidbeacon_pipelines.settings import PROJECT_ROOT, get_settings
 from bidbeacon_pipelines.store import explain
 from bidbeacon_pipelines.web import pipelines_extension
-from bidbeacon_sessions import AccountRef, SessionStore, with_job_session
+from bidbeacon_sessions import SessionStore, Subject, with_job_session
 from bidbeacon_sessions.change_log import step, trim
 from bidbeacon_sessions.core_actions import SessionFinalized
 from bidbeacon_sessions.server import StreamServer
@@ -61,9 +61,7 @@ def test_all_that_the_page_asks_is_answered(
     session_store: SessionStore, role_store: SessionStore, engine: Engine, serve_stream: Serve
 ) -> None:
     """List, one session, what stands around it, counts, values, coverage, explanations, metrics: none misses a right."""
-    with with_job_session(
-        "job", store=session_store, account=AccountRef("amzn1.one", "US", "US.one")
-    ) as session:
+    with with_job_session("job", store=session_store, account=Subject("US.one")) as session:
         session.add(SessionFinalized(status="crashed", reason="for the test"))
     with engine.begin() as connection:
         connection.exec_driver_sql(AN_ACCOUNT)

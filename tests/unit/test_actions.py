@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from bidbeacon_sessions import Action, ActionDefinitionError
-from bidbeacon_sessions.actions import find_action_class, render_action
+from bidbeacon_sessions.actions import action_classes, render_action
 from bidbeacon_sessions.bounds import within
 from bidbeacon_sessions.schemas import stored_schema
 from bidbeacon_sessions.sentences import format_duration, plain_text
@@ -118,10 +118,10 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleTy
 def test_a_module_is_loaded_again_as_it_is(module: ModuleType) -> None:
     """The same class of the same line takes its own place."""
     first = module.SampleReloaded
-    assert find_action_class("sample-reloaded") is first
+    assert action_classes().get("sample-reloaded") is first
     importlib.reload(module)
     assert module.SampleReloaded is not first
-    assert find_action_class("sample-reloaded") is module.SampleReloaded
+    assert action_classes().get("sample-reloaded") is module.SampleReloaded
 
 
 def test_a_module_is_loaded_again_after_it_was_changed(module: ModuleType) -> None:
@@ -138,7 +138,7 @@ def test_a_module_is_loaded_again_under_its_name(module: ModuleType) -> None:
     assert spec.loader is not None
     again = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(again)
-    assert find_action_class("sample-reloaded") is again.SampleReloaded is not module.SampleReloaded
+    assert action_classes().get("sample-reloaded") is again.SampleReloaded is not module.SampleReloaded
 
 
 def test_a_cell_that_is_run_again_declares_its_class_anew() -> None:
@@ -147,7 +147,7 @@ def test_a_cell_that_is_run_again_declares_its_class_anew() -> None:
     for said in ("First", "Second"):
         source = "\n" * len(said) + ONE_CLASS.format(said=said).replace("SampleReloaded", "SampleCell")
         exec(source, cells)
-    assert find_action_class("sample-cell") is cells["SampleCell"]
+    assert action_classes().get("sample-cell") is cells["SampleCell"]
 
 
 @pytest.mark.parametrize(("version", "payload"), [(2, {"windows": []}), (1, {"rows": 3})])

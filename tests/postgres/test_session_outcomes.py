@@ -1,0 +1,158 @@
+"""What a session achieved, beside how it ended."""
+
+import pytest
+from sqlalchemy import text
+
+from bidbeacon_sessions import Action, SessionStore, Subject, Touch, with_job_session
+from bidbeacon_sessions.clock import utc_now
+from bidbeacon_sessions.finalisation import finalize_session
+from bidbeacon_sessions.search import SessionFilter
+from bidbeacon_sessions.store import list_sessions
+
+OWN = Subject("US.own")
+
+
+class _OutcomeAction(Action):
+    account: str = "US.own"
+
+    def touches(self) -> list[Touch]:
+        """The account."""
+        return [Touch(self.account, "seen")]
+
+
+class OutcomeGood(_OutcomeAction):
+    """It worked."""
+
+    sentence = "Good for {account:account}"
+    tone = "success"
+
+
+class OutcomeDoubtful(_OutcomeAction):
+    """Something is odd."""
+
+    sentence = "Doubtful for {account:account}"
+    tone = "warning"
+
+
+class OutcomeBad(_OutcomeAction):
+    """It did not work."""
+
+    sentence = "Bad for {account:account}"
+    tone = "error"
+
+
+def outcomes(store: SessionStore) -> list[tuple[str, str]]:
+    """Status and outcome of each session, as the view has them."""
+    with store.begin() as connection:
+        rows = connection.execute(text("SELECT status, outcome FROM job_sessions ORDER BY started_at"))
+        return [(row.status, row.outcome) for row in rows]
+
+
+def by_account(store: SessionStore) -> dict[str, str]:
+    """The outcome for each account of the only session."""
+    with store.begin() as connection:
+        rows = connection.execute(text("SELECT account_key, outcome FROM job_session_accounts"))
+        return {row.account_key: row.outcome for row in rows}
+
+
+def matching(store: SessionStore, **wanted: str) -> list[str]:
+    """The jobs that a filter lists, newest first."""
+    with store.snapshot() as connection:
+        return [row["job_name"] for row in list_sessions(connection, SessionFilter(**wanted))]
+
+
+@pytest.mark.parametrize(
+    ("actions", "outcome"),
+    [
+        ([], "ok"),
+        ([OutcomeGood()], "ok"),
+        ([OutcomeDoubtful(), OutcomeGood()], "warnings"),
+        ([OutcomeBad(), OutcomeDoubtful()], "problems"),
+    ],
+    ids=["nothing", "good", "doubtful", "bad"],
+)
+def test_outcome_is_the_worst_tone_while_it_runs_and_afterwards(
+    session_store: SessionStore, actions: list[Action], outcome: str
+) -> None:
+    """A session that ran to its end although something failed has problems."""
+    with with_job_session("x", store=session_store) as session:
+        for action in actions:
+            session.add(action)
+        assert [("running", outcome)] == outcomes(session_store)
+    assert [("succeeded", outcome)] == outcomes(session_store)
+
+
+def test_outcome_is_not_stored_while_the_session_runs(session_store: SessionStore) -> None:
+    """An update would lock the header against actions that are recorded in a transaction."""
+    stored = text("SELECT outcome, revision FROM session_headers")
+    with with_job_session("x", store=session_store) as session:
+        session.add(OutcomeBad())
+        with session_store.begin() as connection:
+            assert (None, 1) == tuple(connection.execute(stored).one())
+    with session_store.begin() as connection:
+        assert ("problems", 2) == tuple(connection.execute(stored).one())
+
+
+@pytest.mark.parametrize("error", [LookupError, KeyboardInterrupt])
+def test_failed_session_has_problems_and_cancelled_one_what_it_achieved(
+    session_store: SessionStore, error: type[BaseException]
+) -> None:
+    """Whatever its actions say."""
+    with pytest.raises(error), with_job_session("x", store=session_store, account=OWN) as session:
+        session.add(OutcomeGood())
+        raise error
+    expected = {LookupError: ("failed", "problems"), KeyboardInterrupt: ("cancelled", "ok")}[error]
+    assert [expected] == outcomes(session_store)
+    assert {"US.own": expected[1]} == by_account(session_store)
+
+
+def test_crashed_session_has_problems(session_store: SessionStore) -> None:
+    """The one who closes it stores the outcome."""
+    dead = with_job_session("x", store=session_store)
+    session = dead.__enter__()
+    with session_store.begin() as connection:
+        finalize_session(connection, session.session_id, status="crashed", reason="silent.", now=utc_now())
+    assert [("crashed", "problems")] == outcomes(session_store)
+
+
+def test_each_account_has_an_outcome_of_its_own(session_store: SessionStore) -> None:
+    """That of the actions that refer to it; the session's own account has the session's."""
+    expected = {"US.own": "problems", "DE.b": "warnings", "JP.c": "ok"}
+    with with_job_session("x", store=session_store, account=OWN) as session:
+        session.add(OutcomeDoubtful(account="DE.b"))
+        session.add(OutcomeGood(account="DE.b"))
+        session.add(OutcomeGood(account="JP.c"))
+        session.add(OutcomeBad(account="FR.d"))
+        assert expected | {"FR.d": "problems"} == by_account(session_store)
+    assert expected | {"FR.d": "problems"} == by_account(session_store)
+
+
+@pytest.mark.parametrize("ended", [False, True], ids=["running", "ended"])
+def test_filter_by_outcome(session_store: SessionStore, *, ended: bool) -> None:
+    """Of whole sessions, or of what they achieved for one account."""
+    jobs = {"good": OutcomeGood, "doubtful": OutcomeDoubtful, "bad": OutcomeBad}
+    for job, kind in jobs.items():
+        opened = with_job_session(job, store=session_store, account=OWN)
+        session = opened.__enter__()
+        session.add(kind(account="DE.b"))
+        session.add(OutcomeGood(account="JP.c"))
+        if ended:
+            opened.__exit__(None, None, None)
+    assert ["bad"] == matching(session_store, outcome="problems")
+    assert ["good"] == matching(session_store, outcome="ok")
+    assert ["doubtful"] == matching(session_store, outcome="warnings", account="DE.b")
+    assert ["bad"] == matching(session_store, outcome="problems", account="US.own")
+    assert [] == matching(session_store, outcome="problems", account="JP.c")
+    assert ["bad", "doubtful", "good"] == matching(session_store, outcome="ok", account="JP.c")
+    assert ["bad"] == matching(session_store, outcome="ok", account="JP.c", job="bad")
+
+
+def test_tone_is_stored_with_each_action(session_store: SessionStore) -> None:
+    """Readers that do not know a class show its tone all the same."""
+    with with_job_session("x", store=session_store) as session:
+        session.add(OutcomeBad())
+        with session_store.begin() as connection:
+            session.add_in(connection, OutcomeDoubtful())
+    with session_store.begin() as connection:
+        tones = connection.execute(text("SELECT tone FROM session_actions ORDER BY ord")).scalars()
+        assert ["error", "warning"] == list(tones)

@@ -1,6 +1,6 @@
 """Job sessions in Dagster: the resource that opens them, what a run shows of one, and the sensor that closes dead ones.
 
-Any Dagster project can use it: give `JobSessionsResource` a store, and put `with sessions.session(context, "…")` around each op.
+Any Dagster project can use it: put `with sessions.session(context, "…")` into an op or asset, or `@sessions.recorded("…")` above it.
 """
 
 import inspect
@@ -32,7 +32,7 @@ from bidbeacon_sessions.actions import Subject
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.dagster_metadata import escape_markdown, session_metadata, timeline
 from bidbeacon_sessions.finalisation import ClosedStatus, finalize_session
-from bidbeacon_sessions.job_session import with_job_session
+from bidbeacon_sessions.job_session import default_store, with_job_session
 from bidbeacon_sessions.leases import find_run_signs, list_dead_sessions
 from bidbeacon_sessions.masking import masked
 from bidbeacon_sessions.recorder import SessionRecorder
@@ -51,11 +51,20 @@ _PARTITION_TAGS = ("partition", "asset_partition_range_start", "asset_partition_
 
 
 class JobSessionsResource(ConfigurableResource[SessionStore]):
-    """Opens sessions for ops and assets. Subclass it and override `store`, so that no password gets into run config."""
+    """Opens sessions for ops and assets, in the database of `BIDBEACON_DATABASE_URL`; override `store` for another one.
+
+    ```python
+    sessions = JobSessionsResource()
+
+    @asset
+    @sessions.recorded("fetch-invoices")
+    def invoices(context: AssetExecutionContext, session: SessionRecorder) -> None: ...
+    ```
+    """
 
     def store(self) -> SessionStore:
-        """Give the store that sessions are written to."""
-        raise NotImplementedError("Override `store` of your JobSessionsResource to give a SessionStore.")
+        """Return the store that sessions are written to."""
+        return default_store()
 
     @contextmanager
     def session(
@@ -68,10 +77,59 @@ class JobSessionsResource(ConfigurableResource[SessionStore]):
     ) -> Iterator[SessionRecorder]:
         """Record what happens inside as the session of this attempt of this step.
 
-        Run id, step key, retry number, partition (or range of partitions) and asset are taken from the context, and the run is tagged with the session.
+        Run id, step key, retry number, partition (or range of partitions) and asset are taken from the context, and the run is tagged
+        with the session. An exception that leaves it is masked, since Dagster keeps it in its events.
         """
-        with _session(self.store(), context, job_name, given=input, account=account) as session:
-            yield session
+        step = context.get_step_execution_context()
+        try:
+            with with_job_session(
+                job_name,
+                store=self.store(),
+                run_id=context.run.run_id,
+                step_key=step.step.key,
+                retry_number=step.previous_attempt_count,
+                account=account,
+                input=input,
+                labels=_labels(context),
+            ) as session:
+                context.instance.add_run_tags(context.run.run_id, {SESSION_TAG: str(session.session_id)})
+                yield session
+        except BaseException as error:
+            clean = masked(error)
+            if clean is error:
+                raise
+            raise clean from clean.__cause__
+
+    def recorded(
+        self, job_name: str, *, account: Subject | None = None
+    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Return a decorator that records each call of an asset's or op's function as a session.
+
+        The function must take `context`. A parameter `session`, where it has one, gets the recorder, and Dagster does not see it. Its
+        config, if any, is the session's input. The session's page and sentences are added to the metadata of the output.
+
+        Args:
+            job_name: what this work is called, kebab-case.
+            account: the account it works for, where it is just one.
+        """
+
+        def decorate(compute: Callable[..., Any]) -> Callable[..., Any]:
+            parameters = _parameters_of(compute)
+
+            @wraps(compute)
+            def run(context: Any, *args: Any, **kwargs: Any) -> Any:
+                with self.session(context, job_name, input=_given(context), account=account) as session:
+                    own = {"session": session} if "session" in parameters else {}
+                    result = compute(context, *args, **kwargs, **own)
+                context.add_output_metadata(session_metadata(session.store, session.session_id))
+                return result
+
+            shown = [parameter for name, parameter in parameters.items() if name != "session"]
+            run.__signature__ = inspect.signature(compute).replace(parameters=shown)  # type: ignore[attr-defined]
+            run.__annotations__.pop("session", None)
+            return run
+
+        return decorate
 
 
 def _labels(context: OpExecutionContext | AssetExecutionContext) -> dict[str, str]:
@@ -86,46 +144,6 @@ def _labels(context: OpExecutionContext | AssetExecutionContext) -> dict[str, st
     elif first and last:
         labels["partitions"] = f"{first} … {last}"
     return labels
-
-
-def recorded(
-    job_name: str, *, store: Callable[[], SessionStore], account: Subject | None = None
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Record each call of an asset's or op's function as a session; for those that need nothing else.
-
-    ```python
-    @asset
-    @recorded("fetch-invoices", store=session_store)
-    def invoices(context: AssetExecutionContext, session: SessionRecorder) -> None: ...
-    ```
-
-    The function must take `context`; a parameter `session`, where it has one, is given the recorder, and Dagster does not see it. Its
-    config, if any, is the session's input. What the session tells is added to the metadata of the output.
-
-    Args:
-        job_name: what this work is called, kebab-case.
-        store: gives the store when the function runs.
-        account: the account it works for, where it is just one.
-    """
-
-    def decorate(compute: Callable[..., Any]) -> Callable[..., Any]:
-        parameters = _parameters_of(compute)
-
-        @wraps(compute)
-        def run(context: Any, *args: Any, **kwargs: Any) -> Any:
-            opened = _session(store(), context, job_name, given=_given(context), account=account)
-            with opened as session:
-                own = {"session": session} if "session" in parameters else {}
-                result = compute(context, *args, **kwargs, **own)
-            context.add_output_metadata(session_metadata(session.store, session.session_id))
-            return result
-
-        shown = [parameter for name, parameter in parameters.items() if name != "session"]
-        run.__signature__ = inspect.signature(compute).replace(parameters=shown)  # type: ignore[attr-defined]
-        run.__annotations__.pop("session", None)
-        return run
-
-    return decorate
 
 
 def _parameters_of(compute: Callable[..., Any]) -> dict[str, inspect.Parameter]:
@@ -144,37 +162,6 @@ def _given(context: Any) -> dict[str, Any]:
     """Give the config of the op, or of the op behind an asset."""
     config = getattr(context, "op_execution_context", context).op_config
     return {"config": config} if config else {}
-
-
-@contextmanager
-def _session(
-    store: SessionStore,
-    context: OpExecutionContext | AssetExecutionContext,
-    job_name: str,
-    *,
-    given: dict[str, Any] | None,
-    account: Subject | None,
-) -> Iterator[SessionRecorder]:
-    """Open the session of this attempt of this step. What leaves it is masked, since Dagster keeps it in its events."""
-    step = context.get_step_execution_context()
-    try:
-        with with_job_session(
-            job_name,
-            store=store,
-            run_id=context.run.run_id,
-            step_key=step.step.key,
-            retry_number=step.previous_attempt_count,
-            account=account,
-            input=given,
-            labels=_labels(context),
-        ) as session:
-            context.instance.add_run_tags(context.run.run_id, {SESSION_TAG: str(session.session_id)})
-            yield session
-    except BaseException as error:
-        clean = masked(error)
-        if clean is error:
-            raise
-        raise clean from clean.__cause__
 
 
 def build_session_closer(
@@ -292,7 +279,6 @@ __all__ = [
     "escape_markdown",
     "fate_of_session",
     "list_runs_under_way",
-    "recorded",
     "session_metadata",
     "timeline",
 ]

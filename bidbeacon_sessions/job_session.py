@@ -74,7 +74,7 @@ def with_job_session(
         input=within(redact(input or {}), MAX_INPUT_BYTES),
         labels=redact(labels or {}),
     )
-    recorder = SessionRecorder(store or _default_store(), new, clock)
+    recorder = SessionRecorder(store or default_store(), new, clock)
     settings = get_session_settings()
     heartbeat = Heartbeat(
         recorder.store,
@@ -123,7 +123,12 @@ def describe_error(error: BaseException) -> dict[str, Any]:
 
 
 @cache
-def _default_store() -> SessionStore:
+def default_store() -> SessionStore:
+    """Return this process's store of the database of `BIDBEACON_DATABASE_URL`.
+
+    Raises:
+        NotConfiguredError: the variable is not set.
+    """
     url = get_session_settings().database_url
     if url is None:
         raise NotConfiguredError

@@ -1,4 +1,4 @@
-"""`recorded`: assets and ops that need nothing else than a session around them."""
+"""`JobSessionsResource.recorded`: assets and ops that need nothing else than a session around them."""
 
 import json
 from collections.abc import Iterator
@@ -18,10 +18,26 @@ from dagster import (
     materialize,
     op,
 )
+from pydantic import PrivateAttr
 from sqlalchemy import text
 
 from bidbeacon_sessions import Action, SessionRecorder, SessionStore, with_job_session
-from bidbeacon_sessions.dagster import SESSION_TAG, recorded, session_metadata
+from bidbeacon_sessions.dagster import SESSION_TAG, JobSessionsResource, session_metadata
+
+
+class _Sessions(JobSessionsResource):
+    _store: SessionStore = PrivateAttr()
+
+    def store(self) -> SessionStore:
+        """The test's."""
+        return self._store
+
+
+def sessions_in(store: SessionStore) -> JobSessionsResource:
+    """Return a resource on a store."""
+    resource = _Sessions()
+    resource._store = store
+    return resource
 
 
 class SheepCounted(Action):
@@ -49,7 +65,7 @@ def test_an_asset_is_recorded_with_what_dagster_knows_of_it(session_store: Sessi
     """Run, step, partition and asset are the session's; the run has its tag, the materialization its page and its sentences."""
 
     @asset(partitions_def=StaticPartitionsDefinition(["a", "b"]))
-    @recorded("count-sheep", store=lambda: session_store)
+    @sessions_in(session_store).recorded("count-sheep")
     def sheep(context: AssetExecutionContext, session: SessionRecorder) -> MaterializeResult[None]:
         session.add(SheepCounted(sheep=2))
         return MaterializeResult(metadata={"own": 1})
@@ -69,7 +85,7 @@ def test_an_asset_is_recorded_with_what_dagster_knows_of_it(session_store: Sessi
     assert run is not None
     assert run.tags[SESSION_TAG] == str(row.id)
     [told] = result.asset_materializations_for_node("sheep")
-    assert {"own", "session", "session_status", "timeline"} <= told.metadata.keys()
+    assert {"own", "session", "session_status", "session_outcome", "timeline"} <= told.metadata.keys()
     assert str(told.metadata["session"].value).endswith(f"/sessions/{row.id}")
     assert "Counted 2 sheep" in str(told.metadata["timeline"].value)
 
@@ -78,7 +94,7 @@ def test_an_op_needs_no_parameter_for_it_and_its_config_is_the_input(session_sto
     """What an op was configured with is what its session was given, secrets masked."""
 
     @op(config_schema={"sheep": int, "token": str})
-    @recorded("count-sheep", store=lambda: session_store)
+    @sessions_in(session_store).recorded("count-sheep")
     def count(context: OpExecutionContext) -> int:
         return int(context.op_config["sheep"])
 
@@ -100,7 +116,7 @@ def test_other_parameters_reach_the_function_as_before(session_store: SessionSto
         return 7
 
     @op
-    @recorded("count-sheep", store=lambda: session_store)
+    @sessions_in(session_store).recorded("count-sheep")
     def count(context: OpExecutionContext, config: Flock, more: int, session: SessionRecorder) -> int:
         session.add(SheepCounted(sheep=config.sheep + more))
         return config.sheep + more
@@ -118,7 +134,7 @@ def test_a_function_that_fails_is_a_failed_session(session_store: SessionStore) 
     """The step fails as it did without it."""
 
     @asset
-    @recorded("count-sheep", store=lambda: session_store)
+    @sessions_in(session_store).recorded("count-sheep")
     def sheep(context: AssetExecutionContext) -> None:
         raise LookupError("no sheep")
 
@@ -134,13 +150,12 @@ def test_functions_that_it_cannot_record_are_refused_when_they_are_defined() -> 
 
     def without() -> None: ...
 
-    store = SessionStore.connect("postgresql://127.0.0.1:9/x")
     with pytest.raises(TypeError, match=r"Expected yields to return, it yields: put `with sessions\.session"):
-        recorded("x", store=lambda: store)(yields)
+        JobSessionsResource().recorded("x")(yields)
     with pytest.raises(
         TypeError, match="Expected the first parameter of without to be `context`, got: \\[\\]"
     ):
-        recorded("x", store=lambda: store)(without)
+        JobSessionsResource().recorded("x")(without)
 
 
 def test_what_an_event_shows_stays_below_8_kb_however_much_was_told(session_store: SessionStore) -> None:

@@ -304,7 +304,9 @@ def test_rows_and_action_are_committed_together(shelf: LoadWorld) -> None:
         with_job_session("replay-quarantine", store=SessionStore(shelf.engine)) as session,
     ):
         shelf.execute(FIX)
-        shelf.execute("UPDATE session_headers SET status = 'crashed', outcome = 'problems', finished_at = now()")
+        shelf.execute(
+            "UPDATE session_headers SET status = 'crashed', outcome = 'problems', finished_at = now()"
+        )
         replay_quarantine(shelf.engine, session)
     assert (before, 1) == (shelf.rows("*, xmin, ctid"), len(quarantine(shelf)))
     replay(shelf)

@@ -1,0 +1,29 @@
+"""`python -m bidbeacon_sessions MODULE …`: the page and the stream of a project without a server of its own.
+
+Makes the tables in an empty database. The modules are imported first, since they know how their actions read.
+"""
+
+import importlib
+import sys
+
+from sqlalchemy import inspect
+
+from bidbeacon_sessions.job_session import default_store
+from bidbeacon_sessions.server import serve
+from bidbeacon_sessions.settings import get_session_settings
+from bidbeacon_sessions.tables import SessionHeader, create_tables
+
+
+def main() -> None:
+    """Serve until Ctrl-C."""
+    sys.path.insert(0, "")
+    for module in sys.argv[1:]:
+        importlib.import_module(module)
+    store, settings = default_store(), get_session_settings()
+    if not inspect(store.engine).has_table(SessionHeader.__tablename__):
+        create_tables(store.engine)
+    serve(store, host=settings.stream_host, port=settings.stream_port)
+
+
+if __name__ == "__main__":
+    main()

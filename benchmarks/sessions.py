@@ -27,15 +27,14 @@ from benchmarks.session_writers import writing
 from bidbeacon_pipelines import actions  # noqa: F401 - their sentences are made, not shown as data of an unknown type
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sessions import SessionStore
-from bidbeacon_sessions.aggregates import Span, aggregate_jobs
-from bidbeacon_sessions.search import SessionFilter
+from bidbeacon_sessions.filters import SessionFilter
+from bidbeacon_sessions.queries import Span, aggregate_jobs, list_sessions
 from bidbeacon_sessions.server.job_metrics import describe_jobs
 from bidbeacon_sessions.server.listing import MOST_ACTIONS, load_session, load_sessions
 from bidbeacon_sessions.server.messages import json_bytes
 from bidbeacon_sessions.server.problems import as_written
 from bidbeacon_sessions.server.serve import skip_imported_objects
 from bidbeacon_sessions.settings import MAX_ACTIONS
-from bidbeacon_sessions.store import list_sessions
 
 PLANS = PROJECT_ROOT / "docs" / "sessions-query-plans.md"
 MOST_MILLISECONDS = 100

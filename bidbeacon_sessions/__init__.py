@@ -6,8 +6,7 @@ the Dagster resource, metadata and sensor on top.
 
 from bidbeacon_sessions.actions import Action, Subject, Touch
 from bidbeacon_sessions.errors import ActionDefinitionError, SessionClosedError, SessionsError
-from bidbeacon_sessions.job_session import with_job_session
-from bidbeacon_sessions.recorder import SessionRecorder
+from bidbeacon_sessions.session import SessionRecorder, with_job_session
 from bidbeacon_sessions.store import SessionStore
 
 __all__ = [

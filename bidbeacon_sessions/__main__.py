@@ -8,8 +8,8 @@ import sys
 
 from sqlalchemy import inspect
 
-from bidbeacon_sessions.job_session import default_store
 from bidbeacon_sessions.server import serve
+from bidbeacon_sessions.session import default_store
 from bidbeacon_sessions.settings import get_session_settings
 from bidbeacon_sessions.tables import SessionHeader, create_tables
 

@@ -20,12 +20,64 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
+import msgspec
 from pydantic import BaseModel, ConfigDict
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core.core_schema import DecimalSchema
 
-from bidbeacon_sessions.bounds import CUT_MARK
 from bidbeacon_sessions.errors import ActionDefinitionError
 from bidbeacon_sessions.redaction import redact_text
 from bidbeacon_sessions.sentences import Part, Template, parse_template
+
+CUT_MARK = "cut"
+_SHORTEST = 20
+_encode = msgspec.json.Encoder(enc_hook=str).encode
+
+
+def within(value: dict[str, Any], max_bytes: int) -> dict[str, Any]:
+    """Give a JSON object that is no larger than `max_bytes` as JSON text.
+
+    The largest lists and texts are shortened first, by halves; what was cut is named under the key `cut`, with its
+    original length. A value within the bound is given back as it is.
+    """
+    if _is_clearly_within(value, max_bytes) or _size(value) <= max_bytes:
+        return value
+    small = dict(value)
+    cut: dict[str, int] = {}
+    while _size(small | {CUT_MARK: cut}) > max_bytes:
+        key = max(small, key=lambda k: _size(small[k]), default=None)
+        if key is None:
+            break
+        cut.setdefault(key, _length(small[key]))
+        small[key] = _halved(small[key])
+        if small[key] is None:
+            del small[key]
+    return small | {CUT_MARK: cut}
+
+
+def _is_clearly_within(value: Any, max_bytes: int) -> bool:
+    """Say whether even twice the compact text fits, which is quick to find; the text with spaces is never longer than that."""
+    try:
+        return len(_encode(value)) * 2 <= max_bytes
+    except UnicodeEncodeError:  # a lone surrogate
+        return False
+
+
+def _size(value: Any) -> int:
+    return len(json.dumps(value, ensure_ascii=False, default=str).encode("utf-8", "replace"))
+
+
+def _length(value: Any) -> int:
+    return len(value) if isinstance(value, str | list | dict) else 1
+
+
+def _halved(value: Any) -> Any:
+    """Give the first half of a text or list; None where nothing worth keeping is left."""
+    if isinstance(value, str | list) and len(value) > 1:
+        half = value[: len(value) // 2]
+        return half + "…" if isinstance(half, str) and len(half) > _SHORTEST else half
+    return None
+
 
 Tone = Literal["neutral", "progress", "success", "warning", "error"]
 Outcome = Literal["ok", "warnings", "problems"]
@@ -209,3 +261,17 @@ def _checked_template(cls: type[Action]) -> Template:
             f"The sentence of {cls.__name__} names {sorted(missing)}, its payload has {sorted(cls.model_fields)}."
         )
     return template
+
+
+class _StoredSchema(GenerateJsonSchema):
+    """Describes payloads as they are stored; exact decimals are told from other texts."""
+
+    def decimal_schema(self, schema: DecimalSchema) -> JsonSchemaValue:
+        """Give the schema of an amount."""
+        del schema  # its bounds don't matter here
+        return {"type": "string", "format": "decimal"}
+
+
+def stored_schema(action_class: type[Action]) -> dict[str, Any]:
+    """Give the JSON Schema of an action's stored payload."""
+    return action_class.model_json_schema(mode="serialization", schema_generator=_StoredSchema)

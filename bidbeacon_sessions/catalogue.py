@@ -11,8 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from bidbeacon_sessions import core_actions
-from bidbeacon_sessions.actions import Action, Touch, action_classes
-from bidbeacon_sessions.schemas import stored_schema
+from bidbeacon_sessions.actions import Action, Touch, action_classes, stored_schema
 
 _FORMATS = {
     "date": ("date", "2026-11-23"),

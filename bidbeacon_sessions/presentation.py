@@ -17,9 +17,9 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from bidbeacon_sessions.actions import named_accounts, render_action
+from bidbeacon_sessions.queries import find_labels
 from bidbeacon_sessions.sentences import plain_text
 from bidbeacon_sessions.settings import get_session_settings
-from bidbeacon_sessions.store import find_labels
 
 NO_LABELS: Final[Mapping[str, str]] = MappingProxyType({})
 

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_va
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from bidbeacon_sessions.database import parse_database_url
+from bidbeacon_sessions.connections import parse_database_url
 from bidbeacon_sessions.errors import InvalidDatabaseUrlError, SettingsError
 
 _PREFIX: Final = "BIDBEACON_"

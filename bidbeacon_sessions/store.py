@@ -1,28 +1,20 @@
-"""A database's sessions, and all SQL that reads them. What writes them is in `writes.py`.
-
-The change log has its own module of SQL (`change_log.py`), and so have leases (`leases.py`).
-"""
+"""A database's sessions: its connections for work, and those that append."""
 
 import threading
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from typing import Any, cast
-from uuid import UUID
 from weakref import WeakKeyDictionary
 
 import msgspec
 import psycopg
-from sqlalchemy import Connection, Engine, RowMapping, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
-from bidbeacon_sessions.connections import is_named, name_connections
-from bidbeacon_sessions.database import connect_args, parse_database_url
-from bidbeacon_sessions.search import SessionFilter
-from bidbeacon_sessions.tables import OUTCOME
-from bidbeacon_sessions.text_search import suited_to
+from bidbeacon_sessions.connections import connect_args, is_named, name_connections, parse_database_url
 
 _IDLE_SECONDS = 1.0
 _USED_AT = "used_at"
@@ -173,137 +165,3 @@ def _ping_after_a_pause(connection: DBAPIConnection, record: ConnectionPoolEntry
             cursor.execute("SELECT 1")
     except psycopg.Error as error:
         raise DisconnectionError from error
-
-
-_ACTION_ROWS = text("""
-    SELECT ord, type, schema_version, tone, at, payload
-      FROM session_actions WHERE session_id = :id AND ord > :after ORDER BY ord LIMIT :limit""")
-
-
-def list_actions(
-    connection: Connection, session_id: UUID, *, after: int = 0, limit: int = 10_000
-) -> list[dict[str, Any]]:
-    """Give a session's actions in order, from `ord` on: session_id, ord, type, schema_version, tone, at, payload."""
-    rows = connection.execute(_ACTION_ROWS, {"id": session_id, "after": after, "limit": limit})
-    names = ("session_id", *rows.keys())
-    return [
-        dict(zip(names, (session_id, *row), strict=True)) for row in rows.all()
-    ]  # all at once: one by one takes twice as long
-
-
-HEADER_COLUMNS = f"""
-    h.id, h.job_name, h.run_id, h.step_key, h.retry_number, h.account_key, h.status, {OUTCOME} AS outcome,
-    (SELECT n.label FROM session_subjects n WHERE n.key = h.account_key) AS account_label,
-    h.started_at, h.finished_at, h.error, h.input, h.labels, counted.action_count,
-    h.revision + counted.action_count AS revision,
-    h.status = 'succeeded' AND counted.action_count > 0
-      AND NOT EXISTS (SELECT FROM session_actions s WHERE s.session_id = h.id AND s.type NOT LIKE '%-skipped') AS skipped_only"""
-
-ACTIONS_COUNTED = "(SELECT count(*) AS action_count FROM session_actions s WHERE s.session_id = h.id) counted"
-HEADERS_WITH_COUNTS = f"session_headers h CROSS JOIN LATERAL {ACTIONS_COUNTED}"
-
-
-# What a filter finds differs a hundredfold from one value to the next: a plan is made for each, never kept for all. It reads little.
-_PLAN_EACH = text("""
-    SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('max_parallel_workers_per_gather', '0', true)""")
-
-
-def list_sessions(connection: Connection, wanted: SessionFilter, *, limit: int = 50) -> list[RowMapping]:
-    """Give the headers of matching sessions, newest first: HEADER_COLUMNS."""
-    newest = suited_to(connection, wanted.text, wanted.newest())
-    statement = text(f"""
-        WITH chosen AS MATERIALIZED ({newest})
-        SELECT {HEADER_COLUMNS} FROM chosen c JOIN session_headers h ON h.id = c.id
-         CROSS JOIN LATERAL {ACTIONS_COUNTED} ORDER BY h.started_at DESC, h.id DESC""")
-    connection.execute(_PLAN_EACH)
-    return list(connection.execute(statement, wanted.__dict__ | {"limit": limit}).mappings())
-
-
-def list_sessions_by_id(
-    connection: Connection, ids: Sequence[UUID], wanted: SessionFilter
-) -> list[RowMapping]:
-    """Give the headers of those of the given sessions that match."""
-    statement = text(f"""
-        SELECT {HEADER_COLUMNS} FROM {HEADERS_WITH_COUNTS}
-         WHERE h.id = ANY(:ids) AND {wanted.conditions()}""")
-    return list(connection.execute(statement, wanted.__dict__ | {"ids": list(ids)}).mappings())
-
-
-def find_matching_ids(connection: Connection, ids: Sequence[UUID], wanted: SessionFilter) -> set[UUID]:
-    """Tell which of the given sessions match."""
-    statement = text(f"SELECT h.id FROM session_headers h WHERE h.id = ANY(:ids) AND {wanted.conditions()}")
-    return set(connection.execute(statement, wanted.__dict__ | {"ids": list(ids)}).scalars())
-
-
-def find_session(connection: Connection, session_id: UUID) -> RowMapping | None:
-    """Give one session's header, or None."""
-    return next(iter(list_sessions_by_id(connection, [session_id], SessionFilter())), None)
-
-
-_LAST_ACTIONS = text("""
-    SELECT a.session_id, a.ord, a.type, a.schema_version, a.tone, a.at, a.payload
-      FROM unnest(CAST(:ids AS uuid[])) AS wanted(id)
-     CROSS JOIN LATERAL (SELECT * FROM session_actions s WHERE s.session_id = wanted.id ORDER BY s.ord DESC LIMIT :per_session) a
-     ORDER BY a.session_id, a.ord""")
-
-
-def list_last_actions(connection: Connection, ids: Sequence[UUID], *, per_session: int) -> list[RowMapping]:
-    """Give the newest actions of several sessions, each session's in order."""
-    return list(connection.execute(_LAST_ACTIONS, {"ids": list(ids), "per_session": per_session}).mappings())
-
-
-_ACTIONS_AT = text("""
-    SELECT a.session_id, a.ord, a.type, a.schema_version, a.tone, a.at, a.payload
-      FROM unnest(CAST(:ids AS uuid[]), CAST(:ords AS bigint[])) AS wanted(session_id, ord)
-      JOIN session_actions a ON a.session_id = wanted.session_id AND a.ord = wanted.ord""")
-
-
-def list_actions_at(connection: Connection, places: Sequence[tuple[UUID, int]]) -> list[RowMapping]:
-    """Give the actions at the given places (session id, ord), in any order."""
-    values = {"ids": [place[0] for place in places], "ords": [place[1] for place in places]}
-    return list(connection.execute(_ACTIONS_AT, values).mappings())
-
-
-_EXCERPTS = text("""
-    SELECT a.session_id, a.ord, a.type, a.schema_version, a.tone, a.at, a.payload
-      FROM unnest(CAST(:ids AS uuid[])) AS wanted(id)
-     CROSS JOIN LATERAL (
-           (SELECT ord FROM session_actions s WHERE s.session_id = wanted.id ORDER BY ord LIMIT :first)
-           UNION
-           (SELECT ord FROM session_actions s WHERE s.session_id = wanted.id ORDER BY ord DESC LIMIT :last)
-           UNION
-           (SELECT ord FROM session_actions s WHERE s.session_id = wanted.id AND s.tone = 'error'
-             ORDER BY ord DESC LIMIT :last)) shown
-      JOIN session_actions a ON a.session_id = wanted.id AND a.ord = shown.ord
-     ORDER BY a.session_id, a.ord""")
-
-
-def list_excerpts(connection: Connection, ids: Sequence[UUID], *, first: int, last: int) -> list[RowMapping]:
-    """Return the first and last actions of several sessions, and the last errors, each session's in order.
-
-    Args:
-        connection: an open transaction.
-        ids: whose actions.
-        first: how many from a session's beginning.
-        last: how many from its end, and how many errors.
-    """
-    values = {"ids": list(ids), "first": first, "last": last}
-    return list(connection.execute(_EXCERPTS, values).mappings())
-
-
-_LABELS = text("SELECT key, label FROM session_subjects WHERE key = ANY(:keys)")
-
-
-def find_labels(connection: Connection, keys: Collection[str]) -> dict[str, str]:
-    """Return what people call subjects, by key; those without a label are missing."""
-    if not keys:
-        return {}
-    return {row.key: row.label for row in connection.execute(_LABELS, {"keys": list(keys)})}
-
-
-_SESSIONS_OF_RUN = text("SELECT id, status FROM session_headers WHERE run_id = :run_id ORDER BY started_at")
-
-
-def list_sessions_of_run(connection: Connection, run_id: str) -> list[RowMapping]:
-    """Give id and status of all sessions of one run, oldest first."""
-    return list(connection.execute(_SESSIONS_OF_RUN, {"run_id": run_id}).mappings())

@@ -325,6 +325,14 @@ def close_session(
     return bool(connection.execute(_CLOSE, values).scalar_one())
 
 
+_LOCK = text("SELECT id FROM session_headers WHERE id = :id AND status = 'running' FOR UPDATE SKIP LOCKED")
+
+
+def lock_session(connection: Connection, session_id: UUID) -> bool:
+    """Lock a running session, without waiting; return whether it could be done."""
+    return connection.execute(_LOCK, {"id": session_id}).first() is not None
+
+
 def find_status(connection: Connection, session_id: UUID) -> str | None:
     """Give a session's status, or None where there is no such session."""
     return connection.execute(

@@ -48,7 +48,7 @@ def main() -> None:
     except (BadOptionError, OSError) as error:
         sys.exit(report_error(error))
     except Exception as error:  # noqa: BLE001 - a bug keeps its traceback, without secrets
-        from bidbeacon_sessions.masking import masked
+        from bidbeacon_sessions.errors import masked
 
         trace = "".join(traceback.format_exception(masked(error)))
         errors.print(trace, markup=False, highlight=False, soft_wrap=True, end="")

@@ -49,7 +49,7 @@ def db_shell() -> None:
     from psycopg.conninfo import make_conninfo
 
     from bidbeacon_pipelines.dev.postgres import resolve_database_url
-    from bidbeacon_sessions.database import parse_database_url, psql_args
+    from bidbeacon_sessions.connections import parse_database_url, psql_args
 
     psql = shutil.which("psql") or _bundled_psql()
     shown, secret = psql_args(parse_database_url(resolve_database_url(get_settings())))

@@ -80,7 +80,7 @@ def refresh(
 def _show_end(store: Any, session_id: UUID, *, as_json: bool) -> None:
     from bidbeacon_pipelines.cli.session_output import session_line
     from bidbeacon_sessions.presentation import session_json
-    from bidbeacon_sessions.store import find_session
+    from bidbeacon_sessions.queries import find_session
 
     if as_json:
         print_json(session_with_actions(store, session_id))

@@ -13,9 +13,9 @@ from rich.text import Text
 
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.presentation import action_json, load_labels
+from bidbeacon_sessions.queries import list_actions
 from bidbeacon_sessions.sentences import Part, fold_windows, format_duration
 from bidbeacon_sessions.server.listing import load_session
-from bidbeacon_sessions.store import list_actions
 
 TONES = {
     "success": "green",

@@ -21,7 +21,7 @@ from bidbeacon_pipelines.settings import get_settings
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from bidbeacon_sessions.search import SessionFilter
+    from bidbeacon_sessions.filters import SessionFilter
 
 sessions_app = typer.Typer(
     no_args_is_help=True, help="Job sessions: what every job was given and what it did."
@@ -65,7 +65,7 @@ def sessions_list(
     from bidbeacon_pipelines.cli.session_output import dated_line, progress_line
     from bidbeacon_sessions import SessionStore
     from bidbeacon_sessions.presentation import action_json, load_labels, session_json
-    from bidbeacon_sessions.store import list_last_actions, list_sessions
+    from bidbeacon_sessions.queries import list_last_actions, list_sessions
 
     store = SessionStore.connect(database_url(get_settings()))
     wanted = read_filter(
@@ -103,8 +103,8 @@ def _check_names(connection: "Connection", wanted: "SessionFilter") -> None:
     """Raise where nothing can match, since nobody knows the account or the action that is asked for."""
     from bidbeacon_pipelines.store.accounts import get_account
     from bidbeacon_sessions.actions import action_classes
-    from bidbeacon_sessions.search import SessionFilter
-    from bidbeacon_sessions.store import list_sessions
+    from bidbeacon_sessions.filters import SessionFilter
+    from bidbeacon_sessions.queries import list_sessions
 
     if wanted.type is not None and wanted.type not in action_classes():
         raise BadOptionError(
@@ -187,7 +187,7 @@ def read_filter(*, since: str | None = None, **given: Any) -> "SessionFilter":
     """
     from bidbeacon_pipelines.cli.windows import parse_day
     from bidbeacon_pipelines.reports.datasets import get_dataset
-    from bidbeacon_sessions.search import SessionFilter
+    from bidbeacon_sessions.filters import SessionFilter
     from bidbeacon_sessions.tables import SESSION_OUTCOMES, SESSION_STATUSES
 
     if given["dataset"] is not None:

@@ -12,7 +12,7 @@ import httpx
 from httpx_sse import ServerSentEvent, SSEError, connect_sse
 
 from bidbeacon_pipelines.cli.frame import BadOptionError, CommandFailedError
-from bidbeacon_sessions.search import SessionFilter
+from bidbeacon_sessions.filters import SessionFilter
 
 _READ_SECONDS = 25
 """The stream says every ten seconds where it stands; when it is silent for longer than this, its connection is dead."""

@@ -13,7 +13,7 @@ from bidbeacon_pipelines.dev.database import open_database
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.engine import shared_engine
 from bidbeacon_pipelines.store.migrate import LOCK_TIMEOUT, Report, SchemaError, patiently, schema_lock
-from bidbeacon_sessions.database import connect_args, parse_database_url
+from bidbeacon_sessions.connections import connect_args, parse_database_url
 
 SCHEMA: Final = "dagster"
 

@@ -25,7 +25,7 @@ from bidbeacon_pipelines.reports.claims import CLAIMS, RECONCILED, ROWS_RECONCIL
 from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
 from bidbeacon_pipelines.services.claims import check_claims
 from bidbeacon_pipelines.settings import get_settings
-from bidbeacon_sessions.dagster_metadata import bounded_lines, escape_markdown, session_metadata
+from bidbeacon_sessions.dagster import bounded_lines, escape_markdown, session_metadata
 
 
 def build_report_checks(dataset: Dataset) -> AssetChecksDefinition:

@@ -33,7 +33,7 @@ from bidbeacon_pipelines.store.gates import list_gates_with_work
 from bidbeacon_pipelines.store.requests import list_requests_to_step
 from bidbeacon_pipelines.store.windows import list_unrecorded_windows
 from bidbeacon_sessions.dagster import build_session_closer, list_runs_under_way
-from bidbeacon_sessions.store import list_sessions_of_run
+from bidbeacon_sessions.queries import list_sessions_of_run
 
 LOOK_EVERY_SECONDS = 30
 POLL_LOOK_EVERY_SECONDS = 15

@@ -39,8 +39,7 @@ from bidbeacon_pipelines.reports.datasets import get_dataset
 from bidbeacon_pipelines.reports.plots import Point, plot_svg
 from bidbeacon_pipelines.store.summaries import DAILY, HOURLY, list_accounts_to_sum_up
 from bidbeacon_pipelines.store.tables import AccountDailySummary
-from bidbeacon_sessions.dagster import list_runs_under_way, session_metadata
-from bidbeacon_sessions.dagster_metadata import bounded_lines, escape_markdown
+from bidbeacon_sessions.dagster import bounded_lines, escape_markdown, list_runs_under_way, session_metadata
 from bidbeacon_sessions.presentation import session_url
 
 _UPDATE_EVERY_SECONDS = 600

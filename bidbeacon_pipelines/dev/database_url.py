@@ -5,7 +5,7 @@ from typing import Final
 import psycopg
 
 from bidbeacon_pipelines.dev.errors import DatabaseUnavailableError
-from bidbeacon_sessions.database import (
+from bidbeacon_sessions.connections import (
     parse_database_url,
     psycopg_args,
     render_database_url,

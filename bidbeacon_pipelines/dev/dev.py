@@ -25,7 +25,7 @@ from bidbeacon_pipelines.dev.stop_request import StopRequest
 from bidbeacon_pipelines.dev.supervisor import Supervisor
 from bidbeacon_pipelines.private_files import PASSAGE, make_private_folder
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
-from bidbeacon_sessions.database import show_database_url
+from bidbeacon_sessions.connections import show_database_url
 
 DATABASE_CHECK_SECONDS: Final = 2
 

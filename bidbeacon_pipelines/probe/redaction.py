@@ -17,8 +17,7 @@ from bidbeacon_pipelines.probe.expectations import CALLS, FIELD_VARIANTS
 from bidbeacon_pipelines.probe.leaves import ANYTHING, Leaf
 from bidbeacon_pipelines.probe.shapes import ENTITIES, ERROR, Shape, fitting, known_words, row_leaf
 from bidbeacon_pipelines.recordings import FILE_HOST, Exchange, Recording, file_text
-from bidbeacon_sessions.redaction import redact
-from bidbeacon_sessions.secret_names import names_secret
+from bidbeacon_sessions.redaction import names_secret, redact
 
 _WORDS = known_words()
 _MESSAGES = frozenset(

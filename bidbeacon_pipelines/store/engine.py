@@ -4,7 +4,7 @@ from functools import cache
 
 from sqlalchemy import Engine, create_engine
 
-from bidbeacon_sessions.database import connect_args, parse_database_url
+from bidbeacon_sessions.connections import connect_args, parse_database_url
 
 
 def make_engine(database_url: str, *, pool_size: int = 3) -> Engine:

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from bidbeacon_pipelines.store.windows import LoadedWindow
-from bidbeacon_sessions.store import list_actions_at
+from bidbeacon_sessions.queries import list_actions_at
 
 _MOST_ACTIONS = 12
 

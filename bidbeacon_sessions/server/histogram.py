@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from bidbeacon_sessions.clock import utc_now
-from bidbeacon_sessions.overview import count_by_interval
+from bidbeacon_sessions.queries import count_by_interval
 from bidbeacon_sessions.server.parameters import read_filter
 from bidbeacon_sessions.server.problems import BadRequestError
 from bidbeacon_sessions.store import SessionStore

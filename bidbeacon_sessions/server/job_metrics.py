@@ -7,8 +7,8 @@ from typing import Any
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
-from bidbeacon_sessions.aggregates import Figures, Span, aggregate_jobs
 from bidbeacon_sessions.clock import utc_now
+from bidbeacon_sessions.queries import Figures, Span, aggregate_jobs
 from bidbeacon_sessions.server.parameters import read_filter
 from bidbeacon_sessions.server.problems import BadRequestError, JsonAnswer
 from bidbeacon_sessions.store import SessionStore

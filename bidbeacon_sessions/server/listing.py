@@ -7,21 +7,15 @@ from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping
 
-from bidbeacon_sessions.actions import action_classes
+from bidbeacon_sessions.actions import action_classes, stored_schema
 from bidbeacon_sessions.change_log import head
 from bidbeacon_sessions.clock import utc_now
+from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.presentation import action_json, load_labels, session_json
 from bidbeacon_sessions.promises import Place, list_fates
-from bidbeacon_sessions.schemas import stored_schema
-from bidbeacon_sessions.search import SessionFilter
+from bidbeacon_sessions.queries import find_session, list_actions, list_excerpts, list_sessions
 from bidbeacon_sessions.settings import get_session_settings
-from bidbeacon_sessions.store import (
-    SessionStore,
-    find_session,
-    list_actions,
-    list_excerpts,
-    list_sessions,
-)
+from bidbeacon_sessions.store import SessionStore
 
 FIRST_ACTIONS = 2
 LAST_ACTIONS = 10

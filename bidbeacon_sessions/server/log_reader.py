@@ -9,9 +9,10 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine, create_engine
 
 from bidbeacon_sessions.change_log import Change, Cursor, Position, head, is_due, read_changes, step, trim
-from bidbeacon_sessions.database import connect_args
+from bidbeacon_sessions.connections import connect_args
+from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.presentation import action_json, load_labels, session_json
-from bidbeacon_sessions.search import SessionFilter
+from bidbeacon_sessions.queries import find_matching_ids, list_actions_at, list_sessions_by_id
 from bidbeacon_sessions.server.messages import (
     ChangedSession,
     Message,
@@ -20,7 +21,6 @@ from bidbeacon_sessions.server.messages import (
     to_json,
 )
 from bidbeacon_sessions.settings import get_session_settings
-from bidbeacon_sessions.store import find_matching_ids, list_actions_at, list_sessions_by_id
 
 MAX_CHANGES = 1_000
 STATEMENT_SECONDS = 30

@@ -12,8 +12,8 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from bidbeacon_sessions.change_log import Cursor
-from bidbeacon_sessions.overview import count_running
 from bidbeacon_sessions.promises import count_unkept
+from bidbeacon_sessions.queries import count_running
 from bidbeacon_sessions.server.log_reader import Ended
 from bidbeacon_sessions.server.messages import ResetReason
 from bidbeacon_sessions.store import SessionStore

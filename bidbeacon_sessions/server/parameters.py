@@ -8,7 +8,7 @@ from starlette.datastructures import QueryParams
 
 from bidbeacon_sessions.change_log import Cursor, parse_cursor
 from bidbeacon_sessions.clock import read_instant
-from bidbeacon_sessions.search import SessionFilter
+from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.server.problems import BadRequestError
 from bidbeacon_sessions.tables import SESSION_OUTCOMES, SESSION_STATUSES
 

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from bidbeacon_sessions.overview import list_filter_values
+from bidbeacon_sessions.queries import list_filter_values
 from bidbeacon_sessions.server.auth import log_in
 from bidbeacon_sessions.server.extension import Extension
 from bidbeacon_sessions.server.histogram import answer_histogram

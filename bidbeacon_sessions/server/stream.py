@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bidbeacon_sessions.change_log import Cursor, Position
 from bidbeacon_sessions.clock import utc_now
-from bidbeacon_sessions.search import SessionFilter
+from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.server.feeds import Feed, Link, StreamClosedError
 from bidbeacon_sessions.server.log_reader import CursorRefusedError, Head, LogReader, Part, count_missing
 from bidbeacon_sessions.server.messages import Frame, Message, ResetReason, to_json

@@ -10,16 +10,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from bidbeacon_sessions.presentation import session_json
-from bidbeacon_sessions.relations import (
+from bidbeacon_sessions.queries import (
     count_actions_by_type,
     find_last_good,
     find_next,
     find_previous,
+    find_session,
     list_touched,
 )
 from bidbeacon_sessions.server.comparison import compare
 from bidbeacon_sessions.server.problems import problem
-from bidbeacon_sessions.store import SessionStore, find_session
+from bidbeacon_sessions.store import SessionStore
 
 
 def answer_surroundings(request: Request) -> Response:

@@ -11,8 +11,8 @@ from sqlalchemy.exc import OperationalError
 from bidbeacon_sessions import SessionClosedError, SessionRecorder, SessionStore, with_job_session
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.connections import end_connections
-from bidbeacon_sessions.finalisation import finalize_session
 from bidbeacon_sessions.leases import end_dead_connections
+from bidbeacon_sessions.session import finalize_session
 from bidbeacon_sessions.settings import get_session_settings
 from bidbeacon_sessions.store import _appending_on
 from tests.dagster.world import wait_until

@@ -11,7 +11,7 @@ from psycopg import sql
 from sqlalchemy import make_url, text
 
 from bidbeacon_sessions import Action, SessionStore, recorder, with_job_session
-from bidbeacon_sessions.recorder import is_away
+from bidbeacon_sessions.session import is_away
 from bidbeacon_sessions.settings import get_session_settings
 
 Outage = Callable[[], AbstractContextManager[None]]
@@ -157,7 +157,7 @@ def test_a_write_whose_answer_was_lost_is_no_duplicate(session_store: SessionSto
     with with_job_session("x", store=session_store) as session:
         session.add(OutageNoted(number=1))
         written = session._place(OutageNoted(number=2))
-        session._pending.extend([written, written])
+        session._queue.extend([written, written])
         session.open()
         assert session.flush()
     assert ("succeeded", [("outage-noted", 1), ("outage-noted", 2)]) == told(session_store)

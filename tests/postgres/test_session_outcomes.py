@@ -5,9 +5,9 @@ from sqlalchemy import text
 
 from bidbeacon_sessions import Action, SessionStore, Subject, Touch, with_job_session
 from bidbeacon_sessions.clock import utc_now
-from bidbeacon_sessions.finalisation import finalize_session
-from bidbeacon_sessions.search import SessionFilter
-from bidbeacon_sessions.store import list_sessions
+from bidbeacon_sessions.filters import SessionFilter
+from bidbeacon_sessions.queries import list_sessions
+from bidbeacon_sessions.session import finalize_session
 
 OWN = Subject("US.own")
 

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from bidbeacon_sessions import Action, SessionStore, with_job_session
-from bidbeacon_sessions.search import SessionFilter
+from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.server.listing import load_session, load_sessions
 
 

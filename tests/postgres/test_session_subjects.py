@@ -5,7 +5,7 @@ from sqlalchemy import text
 
 from bidbeacon_sessions import Action, SessionStore, Subject, with_job_session
 from bidbeacon_sessions.presentation import action_json, load_labels, session_json
-from bidbeacon_sessions.store import find_session, list_actions
+from bidbeacon_sessions.queries import find_session, list_actions
 from bidbeacon_sessions.writes import name_subjects
 
 ACME = Subject("US.acme-merch.1kc1bk21", "Acme Merch · US")

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import Connection, text
 
 from bidbeacon_sessions import Action, SessionClosedError, SessionStore, Subject, Touch, with_job_session
-from bidbeacon_sessions.finalisation import finalize_session
 from bidbeacon_sessions.leases import list_dead_sessions
+from bidbeacon_sessions.session import finalize_session
 from bidbeacon_sessions.settings import MAX_ACTIONS
 from bidbeacon_sessions.writes import append_action
 

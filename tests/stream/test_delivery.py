@@ -14,7 +14,7 @@ from sqlalchemy import Connection, create_engine, make_url, text
 
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.core_actions import SessionFinalized
-from bidbeacon_sessions.store import list_actions
+from bidbeacon_sessions.queries import list_actions
 from bidbeacon_sessions.writes import NewAction, NewSession, close_session, insert_action, insert_session
 
 Follow = Callable[..., Any]

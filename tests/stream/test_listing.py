@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from bidbeacon_sessions import Action, SessionStore, Subject, Touch, with_job_session
 from bidbeacon_sessions.change_log import parse_cursor, step
-from bidbeacon_sessions.search import SessionFilter
+from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.server.listing import MOST_ACTIONS, load_sessions
 
 ACCOUNT = Subject("US.a")

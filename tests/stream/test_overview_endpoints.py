@@ -132,7 +132,7 @@ def test_frequent_and_rare_words_are_found_alike(
     ]:
         by_index = jobs(http, text=wanted)
         with monkeypatch.context() as frequent:
-            frequent.setattr("bidbeacon_sessions.text_search.MOST_RARE", 0)
+            frequent.setattr("bidbeacon_sessions.filters.MOST_RARE", 0)
             assert by_index == jobs(http, text=wanted), wanted
         assert by_index == (["words"] if any(letter.isalnum() for letter in wanted) else []), wanted
 

@@ -13,7 +13,7 @@ from starlette.types import Message as AsgiMessage
 from starlette.websockets import WebSocket
 
 from bidbeacon_sessions import SessionStore
-from bidbeacon_sessions.search import SessionFilter
+from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.server import feeds, transports
 from bidbeacon_sessions.server import stream as stream_module
 from bidbeacon_sessions.server.messages import Frame

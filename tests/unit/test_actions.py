@@ -13,9 +13,7 @@ from typing import Any
 import pytest
 
 from bidbeacon_sessions import Action, ActionDefinitionError
-from bidbeacon_sessions.actions import action_classes, render_action
-from bidbeacon_sessions.bounds import within
-from bidbeacon_sessions.schemas import stored_schema
+from bidbeacon_sessions.actions import action_classes, render_action, stored_schema, within
 from bidbeacon_sessions.sentences import format_duration, plain_text
 
 

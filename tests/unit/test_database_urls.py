@@ -4,7 +4,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import URL
 
-from bidbeacon_sessions.database import (
+from bidbeacon_sessions.connections import (
     connect_args,
     parse_database_url,
     psql_args,

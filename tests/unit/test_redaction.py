@@ -11,9 +11,9 @@ import httpx
 import pytest
 from pydantic import BaseModel, SecretStr
 
-from bidbeacon_sessions.job_session import describe_error
-from bidbeacon_sessions.masking import masked
+from bidbeacon_sessions.errors import masked
 from bidbeacon_sessions.redaction import redact, redact_text
+from bidbeacon_sessions.session import describe_error
 
 CANARY = "CANARY0123456789"
 

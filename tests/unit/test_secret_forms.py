@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from bidbeacon_sessions.masking import masked
+from bidbeacon_sessions.errors import masked
 from bidbeacon_sessions.redaction import MASK, redact, redact_text
 
 CANARY = "CANARY0123456789"

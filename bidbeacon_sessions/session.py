@@ -1,30 +1,39 @@
-"""The recorder: gives each action of a session its place, and gets it written, also when the database is away for a while."""
+"""`with_job_session`: the session around one piece of work, the recorder that appends its actions, and how a session ends.
+
+The recorder gives each action of a session its place and gets it written, also when the database is away for a while.
+"""
 
 import logging
 import time
+import traceback
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from functools import cache
+from typing import Any, Literal
+from uuid import UUID, uuid4
 
 import psycopg
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from bidbeacon_sessions.actions import Action
-from bidbeacon_sessions.bounds import within
-from bidbeacon_sessions.claims import Claim, Claims
-from bidbeacon_sessions.clock import Clock
-from bidbeacon_sessions.core_actions import ActionRolledBack, ActionsLost, ActionsOmitted
-from bidbeacon_sessions.errors import SessionClosedError
-from bidbeacon_sessions.finalisation import finalize_session
-from bidbeacon_sessions.leases import holder_name
-from bidbeacon_sessions.progress import Progress
+from bidbeacon_sessions.actions import Action, Subject, render_action, within
+from bidbeacon_sessions.clock import Clock, utc_now
+from bidbeacon_sessions.connections import end_connections
+from bidbeacon_sessions.core_actions import ActionRolledBack, ActionsLost, ActionsOmitted, SessionFinalized
+from bidbeacon_sessions.errors import NotConfiguredError, SessionClosedError
+from bidbeacon_sessions.leases import Heartbeat, holder_name, last_sign_of_life
+from bidbeacon_sessions.pending import PendingAction, PendingActions
+from bidbeacon_sessions.progress import Progress, working
+from bidbeacon_sessions.queries import list_last_actions
 from bidbeacon_sessions.redaction import redact, redact_text
 from bidbeacon_sessions.sentences import plain_text
 from bidbeacon_sessions.settings import (
     MAX_ACTION_BYTES,
     MAX_ACTIONS,
+    MAX_INPUT_BYTES,
     MAX_PENDING_ACTIONS,
     get_session_settings,
 )
@@ -38,7 +47,48 @@ from bidbeacon_sessions.writes import (
     insert_action,
     insert_session,
     list_places,
+    lock_session,
 )
+
+# Behind every place that a recorder can give: an open transaction of a paused recorder never collides with it.
+FINAL_ORD = 1_000_000
+
+
+ClosedStatus = Literal["succeeded", "failed", "cancelled", "crashed"]
+
+
+def finalize_session(
+    connection: Connection, session_id: UUID, *, status: ClosedStatus, reason: str, now: datetime
+) -> bool:
+    """Close a session from outside, with an action that says what was last seen of it, and end its connections.
+
+    Safe to call from several processes at once: one of them closes it, the others get False.
+    """
+    if not lock_session(connection, session_id):
+        # A transaction of its own may hold it: that of a process that is frozen.
+        end_connections(connection, [session_id])
+        if not lock_session(connection, session_id):
+            return False
+    end_connections(connection, [session_id])
+    last = next(iter(list_last_actions(connection, [session_id], per_session=1)), None)
+    said = None
+    if last is not None:
+        said = plain_text(render_action(last["type"], last["schema_version"], last["payload"]).parts)[:300]
+    action = SessionFinalized(
+        status=status, reason=reason, last_seen_at=last_sign_of_life(connection, session_id), last_action=said
+    )
+    place = NewAction(
+        ord=FINAL_ORD,
+        type=action.type,
+        schema_version=action.schema_version,
+        tone=action.tone,
+        at=now,
+        payload=action.model_dump(mode="json"),
+    )
+    insert_action(connection, session_id, place)
+    error = {"type": "SessionFinalized", "message": reason} if status in {"failed", "crashed"} else None
+    return close_session(connection, session_id, status=status, finished_at=now, error=error)
+
 
 logger = logging.getLogger(__name__)
 
@@ -68,8 +118,8 @@ class SessionRecorder:
         self._clock = clock
         self._opened = False
         self._last_ord = 0
-        self._pending: deque[NewAction] = deque()
-        self._claims = Claims()
+        self._queue: deque[NewAction] = deque()
+        self._unconfirmed = PendingActions()
         self._omitted: Counter[str] = Counter()
         self._lost: Counter[str] = Counter()
         self._pause = 0.0
@@ -84,7 +134,7 @@ class SessionRecorder:
             SessionClosedError: another process closed this session meanwhile.
         """
         self.progress.moved()
-        if self._claims.is_one_rolled_back and self._may_try():
+        if self._unconfirmed.is_one_rolled_back and self._may_try():
             self._try(self._tell_rolled_back)
         prepared = self._prepare(action)
         if prepared is not None:
@@ -99,7 +149,7 @@ class SessionRecorder:
         Raises:
             SessionClosedError: another process closed this session meanwhile; the transaction must be rolled back.
         """
-        if self._pending or not self._opened:
+        if self._queue or not self._opened:
             self.flush(now=True)  # whoever has a connection has a database, and the timeline keeps its order
         prepared = self._prepare(action)
         if prepared is None:
@@ -107,7 +157,7 @@ class SessionRecorder:
         if not insert_action(connection, self.session_id, prepared):
             raise SessionClosedError(str(self.session_id), find_status(connection, self.session_id))
         transaction = connection.get_transaction()
-        self._claims.add(connection, Claim(prepared.ord, action, prepared.at, transaction))
+        self._unconfirmed.add(connection, PendingAction(prepared.ord, action, prepared.at, transaction))
 
     def flush(self, *, now: bool = False) -> bool:
         """Write what waits in memory; give False where the database is still away.
@@ -144,7 +194,7 @@ class SessionRecorder:
                 logger.error(
                     "Session %s: the database is still away; %d actions and the end of the session are lost",
                     self.session_id,
-                    len(self._pending),
+                    len(self._queue),
                 )
                 return
             time.sleep(min(self._pause, max(deadline - time.monotonic(), 0)))
@@ -192,13 +242,13 @@ class SessionRecorder:
     def _write(self) -> None:
         if not self._opened:
             self.open()
-        if self._pending:
+        if self._queue:
             with self.store.appending() as connection:
-                while self._pending:
+                while self._queue:
                     self._write_first(connection)
 
     def _write_first(self, connection: psycopg.Connection[Any]) -> None:
-        action = self._pending[0]
+        action = self._queue[0]
         try:
             alive = append_action(connection, self._session, action)
         except psycopg.Error as error:
@@ -213,21 +263,21 @@ class SessionRecorder:
             if not alive:
                 with self.store.each() as other:
                     raise SessionClosedError(str(self.session_id), find_status(other, self.session_id))
-        self._pending.popleft()
+        self._queue.popleft()
 
     def _tell_rolled_back(self) -> None:
-        """Say which claims did not come true, as far as their transactions are over."""
-        decided = self._claims.list_decided()
+        """Say which pending actions did not come true, as far as their transactions are over."""
+        decided = self._unconfirmed.list_decided()
         if not decided:
             return
         with self.store.each() as connection:
-            stored = list_places(connection, self.session_id, [claim.ord for claim in decided])
-        for claim in self._claims.settle(decided, stored):
-            said = redact_text(plain_text(claim.action.parts()))[:_MOST_SAID]
-            told = ActionRolledBack(action=claim.action.type, said=said, told_at=claim.at)
+            stored = list_places(connection, self.session_id, [action.ord for action in decided])
+        for pending in self._unconfirmed.settle(decided, stored):
+            said = redact_text(plain_text(pending.action.parts()))[:_MOST_SAID]
+            told = ActionRolledBack(action=pending.action.type, said=said, told_at=pending.at)
             prepared = self._prepare(told)
             if prepared is not None:
-                self._pending.append(prepared)
+                self._queue.append(prepared)
 
     def _prepare(self, action: Action) -> NewAction | None:
         if self._last_ord >= MAX_ACTIONS:
@@ -253,20 +303,18 @@ class SessionRecorder:
         )
 
     def _keep(self, prepared: NewAction) -> None:
-        if len(self._pending) >= MAX_PENDING_ACTIONS:
+        if len(self._queue) >= MAX_PENDING_ACTIONS:
             self._lost[prepared.type] += 1
         else:
-            self._pending.append(prepared)
+            self._queue.append(prepared)
 
     def _tell_what_is_missing(self) -> None:
         if self._omitted:
             omitted = ActionsOmitted(omitted=self._omitted.total(), by_type=_tally(self._omitted))
-            self._pending.append(self._place(omitted))
+            self._queue.append(self._place(omitted))
             self._omitted.clear()
         if self._lost:
-            self._pending.append(
-                self._place(ActionsLost(lost=self._lost.total(), by_type=_tally(self._lost)))
-            )
+            self._queue.append(self._place(ActionsLost(lost=self._lost.total(), by_type=_tally(self._lost))))
             self._lost.clear()
 
 
@@ -280,3 +328,118 @@ def is_away(error: Exception) -> bool:
 
 def _tally(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count} × {name}" for name, count in Counter(counts).most_common())
+
+
+logger = logging.getLogger(__name__)
+
+_MAX_ERROR_TEXT = 8_000
+
+
+@contextmanager
+def with_job_session(
+    job_name: str,
+    *,
+    input: dict[str, Any] | None = None,  # noqa: A002 - the column's name, and the word people use
+    store: SessionStore | None = None,
+    run_id: str | None = None,
+    step_key: str | None = None,
+    retry_number: int = 0,
+    account: Subject | None = None,
+    labels: dict[str, Any] | None = None,
+    clock: Clock = utc_now,
+) -> Iterator[SessionRecorder]:
+    """Record everything inside as one session.
+
+    ```python
+    with with_job_session("refresh-account", input={"account": "US.38rle97"}) as session:
+        session.add(WindowsQueued(…))
+    ```
+
+    The session ends as `succeeded`; as `failed` with the error when an exception leaves the block; as `cancelled` when an
+    interrupt does (`KeyboardInterrupt`, Dagster's termination). Exceptions go on unchanged. A process that dies inside is noticed by
+    its silence and closed as `crashed`. A database that is away, at the beginning, in the middle or at the end, does not stop the work.
+
+    Args:
+        job_name: what this work is called, kebab-case.
+        input: what the job was given; stored once, secrets masked.
+        store: where sessions are kept; absent: the database of `BIDBEACON_DATABASE_URL`.
+        run_id: the run this is part of; with `step_key` and `retry_number` it names the attempt.
+        step_key: the step within the run.
+        retry_number: 0 for the first attempt.
+        account: the account it works for, where it is just one.
+        labels: plain facts shown beside the session (partition, asset).
+        clock: gives the present instant in UTC.
+
+    Raises:
+        SessionClosedError: from `add`, when another process closed the session while this one was paused.
+    """
+    new = NewSession(
+        id=uuid4(),
+        job_name=job_name,
+        started_at=clock(),
+        run_id=run_id,
+        step_key=step_key,
+        retry_number=retry_number,
+        account=account,
+        input=within(redact(input or {}), MAX_INPUT_BYTES),
+        labels=redact(labels or {}),
+    )
+    recorder = SessionRecorder(store or default_store(), new, clock)
+    settings = get_session_settings()
+    heartbeat = Heartbeat(
+        recorder.store,
+        recorder.progress,
+        every=settings.heartbeat_seconds,
+        lease_seconds=settings.lease_seconds,
+        stalled_seconds=settings.stalled_seconds,
+    )
+    recorder.flush()
+    with working(recorder.progress), heartbeat, _closing(recorder):
+        yield recorder
+
+
+@contextmanager
+def _closing(recorder: SessionRecorder) -> Iterator[None]:
+    """End the session the way the block ends, and let exceptions through."""
+    patience = get_session_settings().close_wait_seconds
+    try:
+        yield
+    except Exception as error:
+        _close_quietly(recorder, "failed", error, patience)
+        raise
+    except BaseException as error:
+        _close_quietly(recorder, "cancelled", error, 0)  # whoever interrupts does not want to wait
+        raise
+    recorder.close("succeeded", patience=patience)
+
+
+def _close_quietly(recorder: SessionRecorder, status: str, error: BaseException, patience: float) -> None:
+    """Close, but never hide the job's own error behind one of ours."""
+    try:
+        recorder.close(status, describe_error(error), patience=patience)
+    except Exception as own:  # noqa: BLE001 - whatever it is, the job's error is the one to tell
+        logger.warning("Session %s could not be closed: %s", recorder.session_id, redact_text(str(own)))
+
+
+def describe_error(error: BaseException) -> dict[str, Any]:
+    """Give an exception as stored in `job_sessions.error`: type, message and traceback, secrets masked, then bounded."""
+    message = redact_text(str(error))
+    trace = redact_text("".join(traceback.format_exception(error)))
+    return {
+        "type": type(error).__name__,
+        "message": message[:_MAX_ERROR_TEXT],
+        "traceback": trace[-_MAX_ERROR_TEXT:],
+    }
+
+
+@cache
+def default_store() -> SessionStore:
+    """Return this process's store of the database of `BIDBEACON_DATABASE_URL`.
+
+    Raises:
+        NotConfiguredError: the variable is not set.
+    """
+    url = get_session_settings().database_url
+    if url is None:
+        raise NotConfiguredError
+    return SessionStore.connect(url.get_secret_value())

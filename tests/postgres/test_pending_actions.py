@@ -52,7 +52,7 @@ def test_only_what_a_savepoint_took_with_it_is_told(session_store: SessionStore)
                 session.add_in(connection, ClaimMade(rows=2))
                 raise RuntimeError
             session.add_in(connection, ClaimMade(rows=3))
-        assert not session._pending
+        assert not session._queue
     assert ["claim-made", "claim-made", "action-rolled-back"] == [kind for kind, _ in timeline(session_store)]
     assert ("action-rolled-back", "Wrote 2 rows for 2026-11-23") == timeline(session_store)[-1]
 

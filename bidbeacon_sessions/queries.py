@@ -1,0 +1,391 @@
+"""All SQL that reads sessions: lists, one session, what stands around it, and figures over many. What writes them is in `writes.py`.
+
+The change log, leases and promises have their own modules of SQL.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from psycopg.errors import QueryCanceled
+from sqlalchemy import Connection, RowMapping, text
+from sqlalchemy.exc import OperationalError
+
+from bidbeacon_sessions.filters import SessionFilter, suited_to
+from bidbeacon_sessions.tables import OUTCOME
+
+_ACTION_ROWS = text("""
+    SELECT ord, type, schema_version, tone, at, payload
+      FROM session_actions WHERE session_id = :id AND ord > :after ORDER BY ord LIMIT :limit""")
+
+
+def list_actions(
+    connection: Connection, session_id: UUID, *, after: int = 0, limit: int = 10_000
+) -> list[dict[str, Any]]:
+    """Give a session's actions in order, from `ord` on: session_id, ord, type, schema_version, tone, at, payload."""
+    rows = connection.execute(_ACTION_ROWS, {"id": session_id, "after": after, "limit": limit})
+    names = ("session_id", *rows.keys())
+    return [
+        dict(zip(names, (session_id, *row), strict=True)) for row in rows.all()
+    ]  # all at once: one by one takes twice as long
+
+
+HEADER_COLUMNS = f"""
+    h.id, h.job_name, h.run_id, h.step_key, h.retry_number, h.account_key, h.status, {OUTCOME} AS outcome,
+    (SELECT n.label FROM session_subjects n WHERE n.key = h.account_key) AS account_label,
+    h.started_at, h.finished_at, h.error, h.input, h.labels, counted.action_count,
+    h.revision + counted.action_count AS revision,
+    h.status = 'succeeded' AND counted.action_count > 0
+      AND NOT EXISTS (SELECT FROM session_actions s WHERE s.session_id = h.id AND s.type NOT LIKE '%-skipped') AS skipped_only"""
+
+ACTIONS_COUNTED = "(SELECT count(*) AS action_count FROM session_actions s WHERE s.session_id = h.id) counted"
+HEADERS_WITH_COUNTS = f"session_headers h CROSS JOIN LATERAL {ACTIONS_COUNTED}"
+
+
+# What a filter finds differs a hundredfold from one value to the next: a plan is made for each, never kept for all. It reads little.
+_PLAN_EACH = text("""
+    SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('max_parallel_workers_per_gather', '0', true)""")
+
+
+def list_sessions(connection: Connection, wanted: SessionFilter, *, limit: int = 50) -> list[RowMapping]:
+    """Give the headers of matching sessions, newest first: HEADER_COLUMNS."""
+    newest = suited_to(connection, wanted.text, wanted.newest())
+    statement = text(f"""
+        WITH chosen AS MATERIALIZED ({newest})
+        SELECT {HEADER_COLUMNS} FROM chosen c JOIN session_headers h ON h.id = c.id
+         CROSS JOIN LATERAL {ACTIONS_COUNTED} ORDER BY h.started_at DESC, h.id DESC""")
+    connection.execute(_PLAN_EACH)
+    return list(connection.execute(statement, wanted.__dict__ | {"limit": limit}).mappings())
+
+
+def list_sessions_by_id(
+    connection: Connection, ids: Sequence[UUID], wanted: SessionFilter
+) -> list[RowMapping]:
+    """Give the headers of those of the given sessions that match."""
+    statement = text(f"""
+        SELECT {HEADER_COLUMNS} FROM {HEADERS_WITH_COUNTS}
+         WHERE h.id = ANY(:ids) AND {wanted.conditions()}""")
+    return list(connection.execute(statement, wanted.__dict__ | {"ids": list(ids)}).mappings())
+
+
+def find_matching_ids(connection: Connection, ids: Sequence[UUID], wanted: SessionFilter) -> set[UUID]:
+    """Tell which of the given sessions match."""
+    statement = text(f"SELECT h.id FROM session_headers h WHERE h.id = ANY(:ids) AND {wanted.conditions()}")
+    return set(connection.execute(statement, wanted.__dict__ | {"ids": list(ids)}).scalars())
+
+
+def find_session(connection: Connection, session_id: UUID) -> RowMapping | None:
+    """Give one session's header, or None."""
+    return next(iter(list_sessions_by_id(connection, [session_id], SessionFilter())), None)
+
+
+_LAST_ACTIONS = text("""
+    SELECT a.session_id, a.ord, a.type, a.schema_version, a.tone, a.at, a.payload
+      FROM unnest(CAST(:ids AS uuid[])) AS wanted(id)
+     CROSS JOIN LATERAL (SELECT * FROM session_actions s WHERE s.session_id = wanted.id ORDER BY s.ord DESC LIMIT :per_session) a
+     ORDER BY a.session_id, a.ord""")
+
+
+def list_last_actions(connection: Connection, ids: Sequence[UUID], *, per_session: int) -> list[RowMapping]:
+    """Give the newest actions of several sessions, each session's in order."""
+    return list(connection.execute(_LAST_ACTIONS, {"ids": list(ids), "per_session": per_session}).mappings())
+
+
+_ACTIONS_AT = text("""
+    SELECT a.session_id, a.ord, a.type, a.schema_version, a.tone, a.at, a.payload
+      FROM unnest(CAST(:ids AS uuid[]), CAST(:ords AS bigint[])) AS wanted(session_id, ord)
+      JOIN session_actions a ON a.session_id = wanted.session_id AND a.ord = wanted.ord""")
+
+
+def list_actions_at(connection: Connection, places: Sequence[tuple[UUID, int]]) -> list[RowMapping]:
+    """Give the actions at the given places (session id, ord), in any order."""
+    values = {"ids": [place[0] for place in places], "ords": [place[1] for place in places]}
+    return list(connection.execute(_ACTIONS_AT, values).mappings())
+
+
+_EXCERPTS = text("""
+    SELECT a.session_id, a.ord, a.type, a.schema_version, a.tone, a.at, a.payload
+      FROM unnest(CAST(:ids AS uuid[])) AS wanted(id)
+     CROSS JOIN LATERAL (
+           (SELECT ord FROM session_actions s WHERE s.session_id = wanted.id ORDER BY ord LIMIT :first)
+           UNION
+           (SELECT ord FROM session_actions s WHERE s.session_id = wanted.id ORDER BY ord DESC LIMIT :last)
+           UNION
+           (SELECT ord FROM session_actions s WHERE s.session_id = wanted.id AND s.tone = 'error'
+             ORDER BY ord DESC LIMIT :last)) shown
+      JOIN session_actions a ON a.session_id = wanted.id AND a.ord = shown.ord
+     ORDER BY a.session_id, a.ord""")
+
+
+def list_excerpts(connection: Connection, ids: Sequence[UUID], *, first: int, last: int) -> list[RowMapping]:
+    """Return the first and last actions of several sessions, and the last errors, each session's in order.
+
+    Args:
+        connection: an open transaction.
+        ids: whose actions.
+        first: how many from a session's beginning.
+        last: how many from its end, and how many errors.
+    """
+    values = {"ids": list(ids), "first": first, "last": last}
+    return list(connection.execute(_EXCERPTS, values).mappings())
+
+
+_LABELS = text("SELECT key, label FROM session_subjects WHERE key = ANY(:keys)")
+
+
+def find_labels(connection: Connection, keys: Collection[str]) -> dict[str, str]:
+    """Return what people call subjects, by key; those without a label are missing."""
+    if not keys:
+        return {}
+    return {row.key: row.label for row in connection.execute(_LABELS, {"keys": list(keys)})}
+
+
+_SESSIONS_OF_RUN = text("SELECT id, status FROM session_headers WHERE run_id = :run_id ORDER BY started_at")
+
+
+def list_sessions_of_run(connection: Connection, run_id: str) -> list[RowMapping]:
+    """Give id and status of all sessions of one run, oldest first."""
+    return list(connection.execute(_SESSIONS_OF_RUN, {"run_id": run_id}).mappings())
+
+
+MOST_TOUCHED = 1_000
+
+# The same job and the same account, or none in both; two texts, since `IS NOT DISTINCT FROM` uses no index.
+_SAME = {
+    True: "h.job_name = :job AND h.account_key = :account",
+    False: "h.job_name = :job AND h.account_key IS NULL",
+}
+_EARLIER = "(h.started_at, h.id) < (:started_at, :id) ORDER BY h.started_at DESC, h.id DESC LIMIT 1"
+_LATER = "(h.started_at, h.id) > (:started_at, :id) ORDER BY h.started_at, h.id LIMIT 1"
+
+
+def find_previous(connection: Connection, session: Mapping[Any, Any]) -> RowMapping | None:
+    """Give the session of the same job and account that began before a session (a row of HEADER_COLUMNS), or None."""
+    return _find_near(connection, session, _EARLIER)
+
+
+def find_next(connection: Connection, session: Mapping[Any, Any]) -> RowMapping | None:
+    """Give the session of the same job and account that began after a session, or None."""
+    return _find_near(connection, session, _LATER)
+
+
+def find_last_good(connection: Connection, session: Mapping[Any, Any]) -> RowMapping | None:
+    """Give the newest session of the same job and account that began before a session and succeeded without problems, or None."""
+    return _find_near(
+        connection, session, f"h.status = 'succeeded' AND h.outcome <> 'problems' AND {_EARLIER}"
+    )
+
+
+def _find_near(connection: Connection, session: Mapping[Any, Any], where: str) -> RowMapping | None:
+    same = _SAME[session["account_key"] is not None]
+    statement = text(f"SELECT {HEADER_COLUMNS} FROM {HEADERS_WITH_COUNTS} WHERE {same} AND {where}")
+    values = {
+        "job": session["job_name"],
+        "account": session["account_key"],
+        "started_at": session["started_at"],
+        "id": session["id"],
+    }
+    return connection.execute(statement, values).mappings().first()
+
+
+_TOUCHED = text("""
+    SELECT account_key, dataset, effect, array_agg(DISTINCT window_key ORDER BY window_key) FILTER (WHERE window_key IS NOT NULL) AS windows
+      FROM session_touches WHERE session_id = :id
+     GROUP BY account_key, dataset, effect ORDER BY min(ord), account_key, dataset LIMIT :most""")
+
+
+def list_touched(connection: Connection, session_id: UUID) -> list[RowMapping]:
+    """Give what a session touched, in the order in which it first did: account_key, dataset, effect, windows (or None)."""
+    return list(connection.execute(_TOUCHED, {"id": session_id, "most": MOST_TOUCHED}).mappings())
+
+
+_BY_TYPE = text("""
+    SELECT type, count(*) AS actions FROM session_actions WHERE session_id = :id GROUP BY type ORDER BY min(ord)""")
+
+
+def count_actions_by_type(connection: Connection, session_id: UUID) -> dict[str, int]:
+    """Give how many actions of each type a session recorded, in the order of their first one."""
+    rows = connection.execute(_BY_TYPE, {"id": session_id}).mappings()
+    return {row["type"]: row["actions"] for row in rows}
+
+
+MOST_VALUES = 2_000
+LONGEST_COUNT = timedelta(seconds=4)
+
+
+def count_by_interval(
+    connection: Connection, wanted: SessionFilter, *, start: datetime, width: timedelta, intervals: int
+) -> list[RowMapping] | None:
+    """Return how many matching sessions began in each interval since `start`, by mark: place, mark, sessions.
+
+    The mark is the session's status, or the outcome of one that succeeded with warnings or problems. `place` counts intervals from 0; those without sessions are not among the rows. The filter's own `since` and `before` are left aside.
+    None where counting takes longer than four seconds; the transaction is aborted then.
+    """
+    unbounded = replace(wanted, since=None, before=None)
+    statement = f"""
+        SELECT CAST(floor((extract(epoch FROM h.started_at) - extract(epoch FROM CAST(:start AS timestamptz))) / :seconds) AS integer) AS place,
+               CASE WHEN h.status = 'succeeded' AND h.outcome <> 'ok' THEN h.outcome ELSE h.status END AS mark, count(*) AS sessions
+          FROM session_headers h
+         WHERE h.started_at >= :start AND h.started_at < :end AND {unbounded.conditions()}
+         GROUP BY 1, 2 ORDER BY 1, 2"""
+    values = unbounded.__dict__ | {
+        "start": start,
+        "end": start + width * intervals,
+        "seconds": width.total_seconds(),
+    }
+    _bound(connection, LONGEST_COUNT)
+    try:
+        suited = text(suited_to(connection, wanted.text, statement))
+        return list(connection.execute(suited, values).mappings())
+    except OperationalError as error:
+        if isinstance(error.orig, QueryCanceled):
+            return None
+        raise
+
+
+def _bound(connection: Connection, longest: timedelta) -> None:
+    """Have the server end any statement of this transaction that takes longer."""
+    milliseconds = str(int(longest.total_seconds() * 1000))
+    connection.execute(
+        text("SELECT set_config('statement_timeout', :longest, true)"), {"longest": milliseconds}
+    )
+
+
+# Each step of the recursion jumps to the next value by the index, however many rows have the same one.
+_VALUES = """
+    WITH RECURSIVE found AS (
+        (SELECT {column} AS value FROM {table} WHERE {column} IS NOT NULL ORDER BY {column} LIMIT 1)
+        UNION ALL
+        SELECT (SELECT t.{column} FROM {table} t WHERE t.{column} > found.value ORDER BY t.{column} LIMIT 1)
+          FROM found WHERE found.value IS NOT NULL)
+    SELECT value FROM found WHERE value IS NOT NULL LIMIT :most"""
+_DATASETS = """
+    WITH RECURSIVE found AS (
+        (SELECT account_key, coalesce(dataset, '') AS value FROM session_touches ORDER BY account_key, dataset LIMIT 1)
+        UNION ALL
+        SELECT n.account_key, n.value FROM found CROSS JOIN LATERAL (
+            SELECT t.account_key, coalesce(t.dataset, '') AS value FROM session_touches t
+             WHERE (t.account_key, t.dataset) > (found.account_key, found.value) ORDER BY t.account_key, t.dataset LIMIT 1) n)
+    SELECT DISTINCT value FROM (SELECT value FROM found LIMIT :most) listed WHERE value <> '' ORDER BY value"""
+_STATEMENTS: Mapping[str, str] = {
+    "job": _VALUES.format(column="job_name", table="session_headers"),
+    "account": _VALUES.format(column="account_key", table="session_headers"),
+    "type": _VALUES.format(column="type", table="session_actions"),
+    "dataset": _DATASETS,
+}
+
+
+def list_filter_values(connection: Connection) -> dict[str, list[str]]:
+    """Give, for `job`, `account`, `type` and `dataset`, the values that sessions have, in order, at most 2,000 each."""
+    return {
+        name: list(connection.execute(text(statement), {"most": MOST_VALUES}).scalars())
+        for name, statement in _STATEMENTS.items()
+    }
+
+
+_RUNNING = text("""
+    SELECT job_name, count(*) AS sessions, CAST(extract(epoch FROM clock_timestamp() - min(started_at)) AS float8) AS seconds
+      FROM session_headers WHERE status = 'running' GROUP BY job_name ORDER BY job_name""")
+
+
+def count_running(connection: Connection) -> list[RowMapping]:
+    """Return per job how many of its sessions run, and for how many seconds the oldest one has."""
+    return list(connection.execute(_RUNNING).mappings())
+
+
+@dataclass(frozen=True)
+class Span:
+    """A stretch of time that is looked at in equal intervals: from `since` on, before `before`."""
+
+    since: datetime
+    before: datetime
+    interval: timedelta
+
+    @property
+    def intervals(self) -> list[datetime]:
+        """The beginning of each interval."""
+        count = -(-(self.before - self.since) // self.interval)
+        return [self.since + number * self.interval for number in range(count)]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What some sessions add up to.
+
+    Attributes:
+        count: how many there are.
+        failures: how many failed or crashed.
+        warnings: how many have the outcome `warnings`.
+        problems: how many have the outcome `problems`.
+        p50: the median of their durations in seconds, None where none has ended.
+        p95: the 95th percentile.
+    """
+
+    count: int = 0
+    failures: int = 0
+    warnings: int = 0
+    problems: int = 0
+    p50: float | None = None
+    p95: float | None = None
+
+
+# A hundred thousand durations are sorted twice: 10 MB, which would go to disk otherwise. A plan is made for each span, never kept for all.
+_IN_MEMORY = text("""
+    SELECT set_config('work_mem', '32MB', true), set_config('max_parallel_workers_per_gather', '0', true),
+           set_config('plan_cache_mode', 'force_custom_plan', true)""")
+# Job by job, each by its index: its sessions come by time, and so nearly in the order of their intervals. All at once they would have to be
+# sorted by name and interval first, which takes longer than all the rest.
+_ALL_JOBS = """
+    SELECT min(job_name) AS job_name FROM session_headers
+     UNION ALL
+    SELECT (SELECT min(h.job_name) FROM session_headers h WHERE h.job_name > j.job_name) FROM jobs j WHERE j.job_name IS NOT NULL"""
+_ONE_JOB = "SELECT CAST(:job AS text)"
+_AGGREGATES = """
+    WITH RECURSIVE jobs(job_name) AS ({jobs})
+    SELECT j.job_name, f.* FROM jobs j CROSS JOIN LATERAL (
+        SELECT t.at, count(*) AS count, count(*) FILTER (WHERE h.status IN ('failed', 'crashed')) AS failures,
+               count(*) FILTER (WHERE {outcome} = 'warnings') AS warnings, count(*) FILTER (WHERE {outcome} = 'problems') AS problems,
+               percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY date_part('epoch', h.finished_at - h.started_at)) AS seconds
+          FROM session_headers h
+         CROSS JOIN LATERAL (SELECT date_bin(:interval, h.started_at, :since) AS at) t
+         WHERE h.job_name = j.job_name AND h.started_at >= :since AND h.started_at < :before{more}
+         GROUP BY GROUPING SETS ((t.at), ())) f
+     WHERE f.count > 0
+     ORDER BY j.job_name, f.at NULLS FIRST"""
+
+
+def aggregate_jobs(
+    connection: Connection, span: Span, *, job: str | None = None, account: str | None = None
+) -> dict[str, Mapping[datetime | None, Figures]]:
+    """Give each job's figures by interval, and under None those of the whole span; intervals without sessions are left out.
+
+    Args:
+        connection: where to look.
+        span: when the sessions began.
+        job: only this one.
+        account: only sessions that worked for this account alone.
+    """
+    statement = _AGGREGATES.format(
+        jobs=_ONE_JOB if job else _ALL_JOBS,
+        more=" AND h.account_key = :account" if account else "",
+        outcome=OUTCOME,
+    )
+    values = span.__dict__ | {"job": job, "account": account}
+    connection.execute(_IN_MEMORY)
+    found: dict[str, dict[datetime | None, Figures]] = {}
+    for row in connection.execute(text(statement), values).mappings():
+        found.setdefault(row["job_name"], {})[row["at"]] = _figures(row)
+    return dict(found)
+
+
+def _figures(row: RowMapping) -> Figures:
+    p50, p95 = row["seconds"] or (None, None)
+    return Figures(
+        row["count"], row["failures"], row["warnings"], row["problems"], _rounded(p50), _rounded(p95)
+    )
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(float(seconds), 3)

@@ -71,6 +71,7 @@ def _answers(url: str) -> bool:
         return False
 
 
+@pytest.mark.timeout(900)  # it builds a wheel and starts Dagster's command twice, each several seconds of CPU
 def test_readme_leads_to_the_first_session_on_screen(
     page: Page, project: Path, empty_url: str, unused_port: int
 ) -> None:

@@ -47,8 +47,8 @@ SEQ_ABOVE_LAST: Mutation = (
 ORD_ABOVE_LAST: Mutation = (
     _lines(
         "server/log_reader.py",
-        "from bidbeacon_sessions.store import find_matching_ids, list_actions_at, list_sessions_by_id\n",
-        "from bidbeacon_sessions.store import find_matching_ids, list_actions, list_actions_at, list_sessions_by_id\n_LAST = {}\n",
+        "from bidbeacon_sessions.queries import find_matching_ids, list_actions_at, list_sessions_by_id\n",
+        "from bidbeacon_sessions.queries import find_matching_ids, list_actions, list_actions_at, list_sessions_by_id\n_LAST = {}\n",
     ),
     _lines(
         "server/log_reader.py",
@@ -105,7 +105,7 @@ NO_LOOK_AT_THE_OLDEST: Mutation = (
 GONE_UNTOLD: Mutation = (
     _lines(
         "server/messages.py",
-        "if session.status is None or status not in {None, session.status}:",
+        "if session.status is None or not is_kept:",
         "if session.status is None:",
     ),
 )

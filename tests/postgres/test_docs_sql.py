@@ -15,6 +15,7 @@ from sqlalchemy import Engine, text
 
 import bidbeacon_sessions
 from bidbeacon_pipelines.actions import (
+    ReportFailed,
     ReportProcessed,
     ReportRequested,
     SkipReason,
@@ -41,13 +42,18 @@ def _blocks(document: str, language: str) -> list[str]:
 
 @pytest.fixture
 def told(session_store: SessionStore) -> Iterator[SessionStore]:
-    """A database with five sessions of the last hours: loaded, skipped, rolled back, failed, and one that runs."""
+    """A database with sessions of the last hours: loaded with a failed report, skipped, rolled back, failed, and one that runs."""
     with with_job_session(
         "load-windows", store=session_store, account=ACCOUNT, run_id="run-1", step_key="load"
     ) as session:
         session.add(WindowsQueued(**FACTS, request_id=1, by_hand=True))
         session.add(ReportRequested(**FACTS, request_id=1, report_id="rpt-1"))
         session.add(ReportProcessed(**FACTS, request_id=1, report_id="rpt-1", rows=1_587, currency="USD"))
+        session.add(
+            ReportFailed(
+                **FACTS | {"dataset": "hourly_targets"}, request_id=3, reason="Amazon reported INTERNAL_ERROR"
+            )
+        )
     with with_job_session("refresh-account", store=session_store, account=ACCOUNT, clock=_earlier) as session:
         session.add(WindowSkipped(**FACTS, reason=SkipReason.WAITS_FOR_AMAZON))
     with (

@@ -24,7 +24,9 @@ NOW = datetime(2026, 7, 25, 14, 0, tzinfo=UTC)
 
 def an_action(ord_: int) -> NewAction:
     """A stored action of no known type."""
-    return NewAction(ord=ord_, type="thing-done", schema_version=1, at=NOW, payload={"n": ord_})
+    return NewAction(
+        ord=ord_, type="thing-done", schema_version=1, tone="neutral", at=NOW, payload={"n": ord_}
+    )
 
 
 def start_session(connection: Connection) -> UUID:

@@ -27,7 +27,9 @@ WRITERS = 16
 def an_action(ord_: int) -> NewAction:
     """A stored action of a known type."""
     payload = SessionFinalized(status="crashed", reason=f"no {ord_}").model_dump(mode="json")
-    return NewAction(ord=ord_, type="session-finalized", schema_version=1, at=NOW, payload=payload)
+    return NewAction(
+        ord=ord_, type="session-finalized", schema_version=1, tone="neutral", at=NOW, payload=payload
+    )
 
 
 def start_session(connection: Connection, *, job: str = "job") -> UUID:

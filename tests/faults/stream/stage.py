@@ -168,7 +168,9 @@ class Stage:
         """Commit a session with an action; give its id."""
         store = SessionStore.connect(url or self.url)
         new = NewSession(id=uuid4(), job_name=job, started_at=datetime.now(UTC), input=input or {})
-        action = NewAction(ord=1, type="thing-done", schema_version=1, at=new.started_at, payload={})
+        action = NewAction(
+            ord=1, type="thing-done", schema_version=1, tone="neutral", at=new.started_at, payload={}
+        )
         with store.begin() as connection:
             insert_session(connection, new)
             assert insert_action(connection, new.id, action)

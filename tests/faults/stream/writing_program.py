@@ -183,7 +183,12 @@ class Writer:
         """Write an action; where the connection breaks, nothing of its transaction comes true."""
         payload = {"n": place, "said": "x" * self._chance.randint(0, 200)}
         action = NewAction(
-            ord=place, type="thing-done", schema_version=1, at=datetime.now(UTC), payload=payload
+            ord=place,
+            type="thing-done",
+            schema_version=1,
+            tone="neutral",
+            at=datetime.now(UTC),
+            payload=payload,
         )
         try:
             if savepoint is not None:

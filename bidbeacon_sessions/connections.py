@@ -16,7 +16,7 @@ from uuid import UUID
 import psycopg
 from sqlalchemy import URL, Connection, Engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DisconnectionError
-from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from bidbeacon_sessions.errors import InvalidDatabaseUrlError, SessionClosedError
 from bidbeacon_sessions.progress import find_session_id, note_progress
@@ -168,12 +168,6 @@ def name_connections(engine: Engine) -> None:
     """
     event.listen(engine, "checkout", _name_at_checkout)
     event.listen(engine, "after_cursor_execute", lambda *_: note_progress())
-
-
-def is_named(pooled: PoolProxiedConnection) -> bool:
-    """Return whether a pooled connection carries this thread's session."""
-    driver: Any = pooled.driver_connection
-    return _shown_name(driver) == _wanted_name(driver, pooled.info)
 
 
 def end_connections(connection: Connection, session_ids: Sequence[UUID]) -> int:

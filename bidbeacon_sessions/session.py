@@ -250,7 +250,7 @@ class SessionRecorder:
     def _write_first(self, connection: psycopg.Connection[Any]) -> None:
         action = self._queue[0]
         try:
-            alive = append_action(connection, self._session, action)
+            alive = append_action(connection, self.session_id, action)
         except psycopg.Error as error:
             if is_away(error):
                 raise

@@ -12,9 +12,9 @@ import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError
-from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+from sqlalchemy.pool import ConnectionPoolEntry
 
-from bidbeacon_sessions.connections import connect_args, is_named, name_connections, parse_database_url
+from bidbeacon_sessions.connections import connect_args, name_connections, parse_database_url
 
 _IDLE_SECONDS = 1.0
 _USED_AT = "used_at"
@@ -53,21 +53,20 @@ class SessionStore:
     @contextmanager
     def each(self) -> Iterator[Connection]:
         """Open a connection on which each statement is a transaction of its own: one round trip, also for its commit."""
-        with self._appending.engine.connect() as connection:
+        with self._appending.connect() as connection:
             yield connection
 
     @contextmanager
     def appending(self) -> Iterator[psycopg.Connection[Any]]:
         """Open the driver's connection behind one of `each`, for the few statements that are sent very often."""
-        pooled = self._appending.take()
+        pooled = self._appending.raw_connection()
         try:
             yield cast("psycopg.Connection[Any]", pooled.driver_connection)
-        except BaseException as error:
-            if isinstance(error, psycopg.OperationalError):
-                pooled.invalidate()
-            pooled.close()
+        except psycopg.OperationalError:
+            pooled.invalidate()
             raise
-        self._appending.give_back(pooled)
+        finally:
+            pooled.close()
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
@@ -82,74 +81,34 @@ class SessionStore:
         self.engine.dispose()
 
 
-class _Appending:
-    """What sends single statements to one database, for all stores on an engine.
-
-    Its connections stay as they are between two statements, and the one that appended last is kept at hand, out of the pool: an append takes its job
-    a twelfth of a millisecond, of which looking after a connection would be a good part.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self.engine = create_engine(
-            engine.url.set(drivername="postgresql+psycopg"),
-            isolation_level="AUTOCOMMIT",
-            skip_autocommit_rollback=True,
-            pool_size=2,  # one for whoever appends, one for the heartbeat
-            max_overflow=6,
-            pool_use_lifo=True,
-            pool_reset_on_return=None,
-            connect_args=connect_args(engine.url),
-        )
-        event.listen(self.engine, "checkin", _note_use)
-        event.listen(self.engine, "checkout", _ping_after_a_pause)
-        for each in (engine, self.engine):
-            name_connections(each)
-        self._at_hand: PoolProxiedConnection | None = None
-        self._used_at = 0.0
-        self._taking = threading.Lock()
-
-    def take(self) -> PoolProxiedConnection:
-        """Return the connection at hand, or one of the pool where it is in use, may be dead, or belongs to another session."""
-        with self._taking:
-            found, self._at_hand = self._at_hand, None
-        if found is not None and time.monotonic() - self._used_at < _IDLE_SECONDS and is_named(found):
-            return found
-        if found is not None:
-            self._put_back(found)
-        return self.engine.raw_connection()
-
-    def give_back(self, used: PoolProxiedConnection) -> None:
-        """Keep it at hand, unless another one is."""
-        with self._taking:
-            if self._at_hand is None:
-                self._at_hand, self._used_at = used, time.monotonic()
-                return
-        used.close()
-
-    def dispose(self) -> None:
-        """Close all connections that nobody uses."""
-        with self._taking:
-            found, self._at_hand = self._at_hand, None
-        if found is not None:
-            found.close()
-        self.engine.dispose()
-
-    def _put_back(self, found: PoolProxiedConnection) -> None:
-        info = found.info
-        found.close()
-        info[_USED_AT] = self._used_at  # it was not used just now, so it is asked whether it lives
-
-
-_appending: WeakKeyDictionary[Engine, _Appending] = WeakKeyDictionary()
+_appending: WeakKeyDictionary[Engine, Engine] = WeakKeyDictionary()
 _making = threading.Lock()
 
 
-def _appending_on(engine: Engine) -> _Appending:
-    """Give what all stores on an engine append with."""
+def _appending_on(engine: Engine) -> Engine:
+    """Return the engine on which all stores on `engine` append: each statement commits by itself, and nothing is sent between two."""
     with _making:
         if engine not in _appending:
-            _appending[engine] = _Appending(engine)
+            _appending[engine] = _make_appending(engine)
         return _appending[engine]
+
+
+def _make_appending(engine: Engine) -> Engine:
+    appending = create_engine(
+        engine.url.set(drivername="postgresql+psycopg"),
+        isolation_level="AUTOCOMMIT",
+        skip_autocommit_rollback=True,
+        pool_size=2,  # one for the recorder, one for the heartbeat
+        max_overflow=6,
+        pool_use_lifo=True,
+        pool_reset_on_return=None,
+        connect_args=connect_args(engine.url),
+    )
+    event.listen(appending, "checkin", _note_use)
+    event.listen(appending, "checkout", _ping_after_a_pause)
+    for each in (engine, appending):
+        name_connections(each)
+    return appending
 
 
 def _note_use(_: object, record: ConnectionPoolEntry) -> None:

@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
 from itertools import groupby
 from operator import attrgetter
 from typing import Any, LiteralString, NamedTuple
@@ -135,147 +134,79 @@ def insert_session(
 # The header is locked as its foreign key locks it anyway, but before it is read: whoever waits here for somebody who closes the
 # session finds it closed. A place that is taken was written by a try whose answer was lost. `IS TRUE` keeps a plan from looking for
 # the session among all that run, or ran until lately, by the index on the status.
-_ALIVE = """
+_STORED: LiteralString = """
     WITH alive AS MATERIALIZED (
         SELECT id, started_at FROM session_headers
-         WHERE id = CAST({session_id} AS uuid) AND (status = 'running') IS TRUE FOR KEY SHARE),
+         WHERE id = CAST(%(session_id)s AS uuid) AND (status = 'running') IS TRUE FOR KEY SHARE),
     stored AS (
         INSERT INTO session_actions (session_id, ord, type, schema_version, tone, at, payload)
-        SELECT id, CAST({ord} AS bigint), CAST({type} AS text), CAST({schema_version} AS bigint), CAST({tone} AS text), CAST({at} AS timestamptz),
-               CAST({payload} AS jsonb) FROM alive
+        SELECT id, CAST(%(ord)s AS bigint), CAST(%(type)s AS text), CAST(%(schema_version)s AS bigint), CAST(%(tone)s AS text),
+               CAST(%(at)s AS timestamptz), CAST(%(payload)s AS jsonb) FROM alive
         ON CONFLICT (session_id, ord) DO NOTHING
         RETURNING session_id, ord, at)"""
-_TOUCHED = """,
+_TOUCHED: LiteralString = """,
     touched AS (
         INSERT INTO session_touches (session_id, ord, account_key, dataset, window_key, effect, started_at)
         SELECT s.session_id, s.ord, t.account, t.dataset, w.key, t.effect, a.started_at
-          FROM stored s, alive a, jsonb_to_recordset(CAST({touches} AS jsonb)) AS t(account text, dataset text, effect text, windows jsonb),
+          FROM stored s, alive a, jsonb_to_recordset(CAST(%(touches)s AS jsonb)) AS t(account text, dataset text, effect text, windows jsonb),
                jsonb_array_elements_text(t.windows) AS w(key))"""
-_PROMISED = """,
+_PROMISED: LiteralString = """,
     promised AS (
         INSERT INTO session_promises (session_id, ord, key, promised_at, deadline_at)
-        SELECT s.session_id, s.ord, p.key, s.at, CAST({deadline_at} AS timestamptz)
-          FROM stored s, jsonb_array_elements_text(CAST({promises} AS jsonb)) AS p(key)
-        ON CONFLICT DO NOTHING)"""
-_KEPT = """,
+        SELECT s.session_id, s.ord, p.key, s.at, CAST(%(deadline_at)s AS timestamptz)
+          FROM stored s, jsonb_array_elements_text(CAST(%(promises)s AS jsonb)) AS p(key)
+        ON CONFLICT DO NOTHING),
     kept AS (
         UPDATE session_promises p SET kept_by = s.session_id, kept_ord = s.ord, kept_at = s.at
-          FROM stored s WHERE p.key = ANY(ARRAY(SELECT jsonb_array_elements_text(CAST({kept} AS jsonb)))) AND p.kept_by IS NULL)"""
-_SAY_ALIVE = "\n    SELECT count(*) FROM alive"
-_VALUES = ("session_id", "ord", "type", "schema_version", "tone", "at", "payload")
-
-
-@dataclass(frozen=True)
-class _Append:
-    """One statement that appends."""
-
-    sql: LiteralString
-
-
-def _append(names: Sequence[LiteralString], *parts: LiteralString) -> _Append:
-    source: LiteralString = _ALIVE + "".join(parts) + _SAY_ALIVE
-    for name in names:
-        source = source.replace("{" + name + "}", "%(" + name + ")s")
-    return _Append(source)
-
+          FROM stored s WHERE p.key = ANY(ARRAY(SELECT jsonb_array_elements_text(CAST(%(kept)s AS jsonb)))) AND p.kept_by IS NULL)"""
+_SAY_ALIVE: LiteralString = "\n    SELECT count(*) FROM alive"
 
 # Nearly all actions are of one of the first two kinds; each costs the server only what it does.
-_APPEND = _append(_VALUES)
-_APPEND_TOUCHING = _append((*_VALUES, "touches"), _TOUCHED)
-_APPEND_ANY = _append((*_VALUES, "touches", "promises", "deadline_at", "kept"), _TOUCHED, _PROMISED, _KEPT)
+_APPEND: LiteralString = _STORED + _SAY_ALIVE
+_APPEND_TOUCHING: LiteralString = _STORED + _TOUCHED + _SAY_ALIVE
+_APPEND_ANY: LiteralString = _STORED + _TOUCHED + _PROMISED + _SAY_ALIVE
 
 
 def insert_action(connection: Connection, session_id: UUID, action: NewAction) -> bool:
-    """Append an action with its touches and promises; give False where the session is not running any more.
+    """Append an action with its touches and promises; return False where the session is not running any more.
 
     Appending it a second time changes nothing.
     """
-    append = _append_of(action)
-    return bool(connection.exec_driver_sql(append.sql, _values_of(append, session_id, action)).scalar_one())
+    statement, values = _statement_of(action), _values_of(session_id, action)
+    return bool(connection.exec_driver_sql(statement, values).scalar_one())
 
 
-# Nearly all actions touch nothing or one thing. Where their session runs and their place is free, one short insert does it all, at two
-# thirds of the cost. Where it writes nothing, the statement for all says which of the two it was.
-_ADD: LiteralString = """INSERT INTO session_actions (session_id, ord, type, schema_version, tone, at, payload)
-    SELECT id, CAST(%(ord)s AS bigint), CAST(%(type)s AS text), CAST(%(schema_version)s AS bigint), CAST(%(tone)s AS text), CAST(%(at)s AS timestamptz),
-           CAST(%(payload)s AS jsonb)
-      FROM session_headers WHERE id = CAST(%(session_id)s AS uuid) AND (status = 'running') IS TRUE FOR KEY SHARE
-    ON CONFLICT (session_id, ord) DO NOTHING"""
-_ADD_TOUCHING: LiteralString = (
-    "WITH stored AS ("
-    + _ADD
-    + """ RETURNING session_id, ord)
-    INSERT INTO session_touches (session_id, ord, account_key, dataset, window_key, effect, started_at)
-    SELECT session_id, ord, CAST(%(account)s AS text), CAST(%(dataset)s AS text), CAST(%(window)s AS text), CAST(%(effect)s AS text),
-           CAST(%(started_at)s AS timestamptz)
-      FROM stored"""
-)
-
-
-def append_action(connection: psycopg.Connection[Any], session: NewSession, action: NewAction) -> bool:
-    """Do the same on a connection that commits by itself, by statements that the driver prepares at their first use."""
-    if _add(connection, session, action):
-        return True
-    append = _append_of(action)
-    found = _send(connection, append.sql, _values_of(append, session.id, action)).fetchone()
+def append_action(connection: psycopg.Connection[Any], session_id: UUID, action: NewAction) -> bool:
+    """Do the same on a connection that commits by itself, by a statement that the driver prepares at its first use."""
+    statement, values = _statement_of(action), _values_of(session_id, action)
+    try:
+        found = connection.execute(statement, values, prepare=True).fetchone()
+    except InvalidSqlStatementName:  # a pool on the way has dropped what was prepared
+        found = connection.execute(statement, values, prepare=False).fetchone()
     return found is not None and found[0] > 0
 
 
-def _add(connection: psycopg.Connection[Any], session: NewSession, action: NewAction) -> bool:
-    """Append a usual action; give False where it is none, or where nothing was written."""
-    if action.promises or action.kept or len(action.touches) > 1:
-        return False
-    values = _values_of(_APPEND, session.id, action)
-    if not action.touches:
-        return _send(connection, _ADD, values).rowcount > 0
-    [touch] = action.touches
-    told = {
-        "account": touch.account,
-        "dataset": touch.dataset,
-        "window": touch.window,
-        "effect": touch.effect,
-    }
-    values |= {name: None if text is None else _storable(text) for name, text in told.items()}
-    values["started_at"] = session.started_at.isoformat()
-    return _send(connection, _ADD_TOUCHING, values).rowcount > 0
-
-
-def _send(
-    connection: psycopg.Connection[Any], sql: LiteralString, values: dict[str, str | None]
-) -> psycopg.Cursor[Any]:
-    try:
-        return connection.execute(sql, values, prepare=True)
-    except InvalidSqlStatementName:  # a pool on the way has dropped what was prepared
-        return connection.execute(sql, values, prepare=False)
-
-
-def _append_of(action: NewAction) -> _Append:
+def _statement_of(action: NewAction) -> LiteralString:
     if action.promises or action.kept:
         return _APPEND_ANY
     return _APPEND_TOUCHING if action.touches else _APPEND
 
 
-def _values_of(append: _Append, session_id: UUID, action: NewAction) -> dict[str, str | None]:
+def _values_of(session_id: UUID, action: NewAction) -> dict[str, str | None]:
     """Return a statement's values as text."""
-    values: dict[str, str | None] = {
-        "session_id": _id_text(session_id),
+    return {
+        "session_id": str(session_id),
         "ord": str(action.ord),
         "type": action.type,
         "schema_version": str(action.schema_version),
         "tone": action.tone,
         "at": action.at.isoformat(),
         "payload": json_text(action.payload),
+        "touches": json_text(_by_subject(action.touches)),
+        "promises": json_text(action.promises),
+        "deadline_at": None if action.deadline_at is None else action.deadline_at.isoformat(),
+        "kept": json_text(action.kept),
     }
-    if append is not _APPEND:
-        values["touches"] = json_text(_by_subject(action.touches))
-    if append is _APPEND_ANY:
-        deadline = None if action.deadline_at is None else action.deadline_at.isoformat()
-        values |= {
-            "promises": json_text(action.promises),
-            "deadline_at": deadline,
-            "kept": json_text(action.kept),
-        }
-    return values
 
 
 def _by_subject(touches: Sequence[Touch]) -> list[dict[str, Any]]:
@@ -356,11 +287,6 @@ _DELETE_ENDED = text("""
 def delete_ended_sessions(connection: Connection, before: datetime, most: int) -> int:
     """Delete sessions that ended before an instant, with all they tell, oldest first, `most` at most; give how many."""
     return connection.execute(_DELETE_ENDED, {"before": before, "most": most}).rowcount
-
-
-@lru_cache(64)
-def _id_text(session_id: UUID) -> str:
-    return str(session_id)
 
 
 _encode = msgspec.json.Encoder(enc_hook=str).encode

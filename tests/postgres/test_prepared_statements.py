@@ -1,4 +1,4 @@
-"""Appends are prepared statements on a connection that is kept at hand."""
+"""Appends are prepared statements on the connection that appended last."""
 
 import os
 import signal
@@ -58,8 +58,8 @@ def test_statements_that_were_dropped_on_the_way_are_prepared_again(session_stor
     assert ["before", "after"] == texts(session_store)
 
 
-def test_a_connection_is_kept_at_hand_for_who_appends_next(session_store: SessionStore) -> None:
-    """The pool is asked once; somebody who appends meanwhile, in another thread, has one of his own."""
+def test_the_connection_that_appended_last_appends_next(session_store: SessionStore) -> None:
+    """Its statements are prepared; a second append at the same time gets a connection of its own."""
     pid: LiteralString = "SELECT pg_backend_pid()"
     [first] = ask(session_store, pid)
     assert [first] == ask(session_store, pid)

@@ -53,19 +53,11 @@ def _without_session(call: Callable[[], object]) -> object:
 
 def test_connections_carry_the_session_of_their_thread(session_store: SessionStore) -> None:
     """Those of work and of appending do, for one session after the other; outside of sessions they have their own name."""
-    engines = session_store.engine, _appending_on(session_store.engine).engine
+    engines = session_store.engine, _appending_on(session_store.engine)
     for _ in range(2):
         with with_job_session("x", store=session_store) as session:
             assert {f"bidbeacon {session.session_id}"} == {name_of(engine) for engine in engines}
     assert {"bidbeacon"} == {name_of(engine) for engine in engines}
-
-
-def test_the_connection_that_is_kept_for_appending_changes_its_name_too(session_store: SessionStore) -> None:
-    """It does not go through the pool, where connections get their names."""
-    for _ in range(2):
-        with with_job_session("x", store=session_store) as session, session_store.appending() as prepared:
-            shown = prepared.info.parameter_status("application_name")
-            assert f"bidbeacon {session.session_id}" == shown
 
 
 def test_a_heartbeat_does_not_carry_the_session(

@@ -219,7 +219,7 @@ def test_a_second_try_changes_nothing(session_store: SessionStore, windows: list
     with with_job_session("x", store=session_store) as session:
         prepared = session._place(LOADED.model_copy(update={"windows": windows}))
         with session_store.appending() as connection:
-            assert [True, True] == [append_action(connection, session._session, prepared) for _ in range(2)]
+            assert [True, True] == [append_action(connection, session.session_id, prepared) for _ in range(2)]
     [row] = _job_sessions(session_store)
     with session_store.begin() as connection:
         touches = connection.execute(text("SELECT count(*) FROM session_touches")).scalar_one()

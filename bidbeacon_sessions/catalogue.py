@@ -23,7 +23,7 @@ _FORMATS = {
 
 _HEAD = """# Actions
 
-What a session's timeline is made of. In `job_sessions.actions` each is an object with `ord`, `type`, `at` and `version` and the
+What a session's timeline is made of. In `job_sessions.actions` each is an object with `ord`, `type`, `tone`, `at` and `version` and the
 fields below; the sentence is made when it is read. `[…]` of a sentence is left out where its fields are empty. What an action touches
 is a row of `session_touches` for each account, dataset and window it had to do with, with the effect named here.
 

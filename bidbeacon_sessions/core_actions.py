@@ -9,7 +9,7 @@ class SessionFinalized(Action):
     """A session whose process gave no sign of life was closed by somebody else."""
 
     sentence = "Closed as {status:badge}: {reason}[ Last sign of life {last_seen_at:time}.][ Last action: {last_action}.]"
-    tone = "error"
+    tone = "warning"
 
     status: str
     reason: str

@@ -191,13 +191,14 @@ def _find_near(connection: Connection, session: Mapping[Any, Any], where: str) -
 
 
 _TOUCHED = text("""
-    SELECT account_key, dataset, effect, array_agg(DISTINCT window_key ORDER BY window_key) FILTER (WHERE window_key IS NOT NULL) AS windows
-      FROM session_touches WHERE session_id = :id
-     GROUP BY account_key, dataset, effect ORDER BY min(ord), account_key, dataset LIMIT :most""")
+    SELECT t.account_key, n.label AS account_label, t.dataset, t.effect,
+           array_agg(DISTINCT t.window_key ORDER BY t.window_key) FILTER (WHERE t.window_key IS NOT NULL) AS windows
+      FROM session_touches t LEFT JOIN session_subjects n ON n.key = t.account_key WHERE t.session_id = :id
+     GROUP BY t.account_key, n.label, t.dataset, t.effect ORDER BY min(t.ord), t.account_key, t.dataset LIMIT :most""")
 
 
 def list_touched(connection: Connection, session_id: UUID) -> list[RowMapping]:
-    """Give what a session touched, in the order in which it first did: account_key, dataset, effect, windows (or None)."""
+    """Give what a session touched, in the order in which it first did: account_key, account_label, dataset, effect, windows (or None)."""
     return list(connection.execute(_TOUCHED, {"id": session_id, "most": MOST_TOUCHED}).mappings())
 
 

@@ -1,7 +1,7 @@
 // The sheet behind `?`: keys, the filter's words, and what the marks mean. Made when it is first asked for.
 
 import { el } from "./dom.js";
-import { statusIcon } from "./icons.js";
+import { statusIcon, wordOf } from "./icons.js";
 
 const KEYS_OF = {
   stream: [["/", "go to the filter"], ["j", "next session"], ["k", "previous session"], ["Enter", "open it"], ["p", "pause, or go on"], ["?", "this sheet"], ["Esc", "leave the filter, close this sheet"]],
@@ -18,7 +18,7 @@ const WORDS = [
   ["since: before:", "30m, 6h, 7d, today, 2026-11-24, 2026-11-24T14:00"],
   ["anything else", "words in names, errors and actions; quotes keep words with a colon together"],
 ];
-const MARKS = ["running", "succeeded", "skipped", "failed", "crashed", "cancelled"];
+const MARKS = ["running", "succeeded", "skipped", "warnings", "problems", "failed", "crashed", "cancelled"];
 const OFF = "bidbeacon.keys-off";
 let sheet = null;
 
@@ -55,7 +55,7 @@ function build(view) {
     view === "stream" && el("h3", {}, "The filter"),
     view === "stream" && rows(WORDS, "code"),
     view !== "coverage" && el("h3", {}, "Marks"),
-    view !== "coverage" && el("ul", { class: "marks" }, MARKS.map((status) => el("li", {}, statusIcon(status), status === "skipped" ? "skipped only" : status))),
+    view !== "coverage" && el("ul", { class: "marks" }, MARKS.map((status) => el("li", {}, statusIcon(status), wordOf(status)))),
   );
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
   return dialog;

@@ -43,7 +43,7 @@ async function load() {
 
 function onUpdate(session, actions) {
   if (session.id !== id) return;
-  if (session.status !== model.get(id)?.session.status) announce(`${session.job_name}: ${session.status}`);
+  if (session.status !== model.get(id)?.session.status) announce(`${session.job_name}: ${wordOf(markOf(session))}`);
   model.merge(session, actions);
   draw();
   renewal ??= setTimeout(loadSurroundings, RENEW_MS);
@@ -73,7 +73,7 @@ function draw() {
   const { session, actions } = model.get(id);
   hideNotice();
   byId("skeleton").hidden = byId("heading").hidden = true;
-  document.title = `${session.job_name} · ${session.status} · BidBeacon`;
+  document.title = `${session.job_name} · ${wordOf(markOf(session))} · BidBeacon`;
   timeline ??= new Timeline({ folding: false, account: session.account });
   timeline.show(actions, session.action_count);
   drawFacts(session);

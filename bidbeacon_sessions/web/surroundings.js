@@ -65,12 +65,12 @@ function touched(rows) {
   return el("section", { "aria-labelledby": "touched" }, el("h2", { id: "touched" }, "What it touched"), rows.map(touchedRow));
 }
 
-function touchedRow({ account, account_key: key = account, dataset, effect, windows }) {
+function touchedRow({ account_key: key, account_label: label, dataset, effect, windows }) {
   const linkTo = (window) => addressOf("window", { account: key, dataset, window });
   return el(
     "div",
     { class: "touched" },
-    el("p", {}, el("b", {}, effect), " ", accountTag(key), dataset && " ", dataset && el("bdi", { class: "tag badge" }, dataset)),
+    el("p", {}, el("b", {}, effect), " ", accountTag(key, label), dataset && " ", dataset && el("bdi", { class: "tag badge" }, dataset)),
     windows && windowBadges(windows, linkTo, `${dataset} ${effect} ${key}`),
   );
 }

@@ -79,7 +79,7 @@ def told(session_store: SessionStore) -> SessionStore:
 
 def _tokyo() -> dict[str, object]:
     return {
-        "account_id": TOKYO.account_id,
+        "account_id": "amzn1.ads-account.g.tokyo",
         "country_code": "JP",
         "account_key": TOKYO.key,
         "name": "Tokyo Shop",
@@ -138,9 +138,20 @@ def test_marks_differ_by_shape(stream: Page) -> None:
     assert 3 == len(set(shapes))
     stream.keyboard.press("?")
     meanings = stream.locator(".marks li")
-    expect(meanings).to_have_text(["running", "succeeded", "skipped only", "failed", "crashed", "cancelled"])
+    expect(meanings).to_have_text(
+        [
+            "running",
+            "succeeded",
+            "skipped only",
+            "with warnings",
+            "with problems",
+            "failed",
+            "crashed",
+            "cancelled",
+        ]
+    )
     shapes = meanings.locator("path").evaluate_all("paths => paths.map(path => path.getAttribute('d'))")
-    assert 6 == len(set(shapes))
+    assert 8 == len(set(shapes))
 
 
 def test_free_text_and_times_filter(stream: Page) -> None:

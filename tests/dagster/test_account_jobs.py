@@ -52,7 +52,7 @@ def test_syncing_entities_stores_all_kinds(stocked: World) -> None:
     assert stocked.account_of(account.account_key).entities_synced_at is not None
     session = stocked.one_session("sync-ad-entities")
     assert session["status"] == "succeeded"
-    assert account.account_id == session["account_id"]
+    assert account.account_key == session["account_key"]
     types = [action["type"] for action in session["actions"]]
     assert types == ["export-requested"] * 4 + ["entities-synced"] * 5
 

@@ -86,6 +86,7 @@ def test_a_dead_session_ends_as_its_run_did(
         assert closed["actions"][-1]["type"] == "session-finalized"
         assert closed["finished_at"] is not None
         assert (session == "cancelled") == (closed["error"] is None)
+        assert {"cancelled": "warnings"}.get(session, "problems") == closed["outcome"]
 
 
 @pytest.mark.parametrize("status", [DagsterRunStatus.STARTING, DagsterRunStatus.STARTED])

@@ -10,7 +10,7 @@ import pytest
 from bidbeacon_sessions import Action, SessionStore, Subject, Touch, with_job_session
 
 NOON = datetime(2026, 7, 25, 12, tzinfo=UTC)
-ACCOUNT = Subject("US.a")
+ACCOUNT = Subject("US.a", "Shop A")
 
 
 class RowsFetched(Action):
@@ -166,6 +166,7 @@ def test_surroundings_tell_what_stands_around_a_session(
     assert [
         {
             "account_key": "US.a",
+            "account_label": "Shop A",
             "dataset": "daily_targets",
             "effect": "fetched",
             "windows": ["2026-07-01", "2026-07-02"],

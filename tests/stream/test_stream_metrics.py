@@ -86,15 +86,15 @@ def test_each_metric_says_what_it_is(http: httpx.Client, name: str) -> None:
 def test_jobs_are_counted_as_their_sessions_end(
     session_store: SessionStore, http: httpx.Client, wait_until: WaitUntil
 ) -> None:
-    """Each session once, by job and status, with its duration; also where nobody reads the stream."""
+    """Each session once, by job, status and outcome, with its duration; also where nobody reads the stream."""
     with with_job_session("good", store=session_store):
         pass
     with pytest.raises(OSError, match="gone"), with_job_session("bad", store=session_store):
         raise OSError("gone")
     ended = "bidbeacon_job_sessions_ended_total"
-    wait_until(lambda: metrics(http).get(f'{ended}{{job="bad",status="failed"}}') == 1)
+    wait_until(lambda: metrics(http).get(f'{ended}{{job="bad",outcome="problems",status="failed"}}') == 1)
     found = metrics(http)
-    assert 1 == found[f'{ended}{{job="good",status="succeeded"}}']
+    assert 1 == found[f'{ended}{{job="good",outcome="ok",status="succeeded"}}']
     assert 1 == found['bidbeacon_job_duration_seconds_count{job="good"}']
     assert 1 == found['bidbeacon_job_duration_seconds_bucket{job="good",le="3600.0"}']
 

@@ -1,0 +1,144 @@
+"""The pages show what sessions achieved, and what their accounts are called."""
+
+from contextlib import suppress
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from bidbeacon_sessions import Action, SessionStore, Subject, Touch, with_job_session
+from bidbeacon_sessions.writes import name_subjects
+
+pytestmark = pytest.mark.browser
+
+SHOP, OTHER = Subject("US.shop.1kc1bk21", "Shop · US"), Subject("DE.other.77ab90cd", "Other · DE")
+
+
+class _TrayAction(Action):
+    account: str = SHOP.key
+
+    def touches(self) -> list[Touch]:
+        """The account."""
+        return [Touch(self.account, "baked")]
+
+
+class TrayBaked(_TrayAction):
+    """A tray was baked."""
+
+    sentence = "Baked a tray for {account:account}"
+    tone = "success"
+
+
+class TrayBrowned(_TrayAction):
+    """A tray was baked for too long."""
+
+    sentence = "Browned a tray for {account:account}"
+    tone = "warning"
+
+
+class TrayBurned(_TrayAction):
+    """A tray is lost."""
+
+    sentence = "Burned a tray for {account:account}"
+    tone = "error"
+
+
+@pytest.fixture
+def baked(session_store: SessionStore) -> dict[str, str]:
+    """Ids of sessions that ended well, with warnings, with problems, and failed; all of one job and account."""
+    ids = {}
+    for name, actions in (
+        ("good", [TrayBaked()]),
+        ("browned", [TrayBrowned(), TrayBaked()]),
+        ("burned", [TrayBurned(), TrayBaked(account=OTHER.key)]),
+        ("fails", []),
+    ):
+        with (
+            suppress(LookupError),
+            with_job_session("bake", store=session_store, account=SHOP, labels={"name": name}) as session,
+        ):
+            ids[name] = str(session.session_id)
+            for action in actions:
+                session.add(action)
+            if name == "fails":
+                raise LookupError("no flour")
+    return ids
+
+
+@pytest.mark.usefixtures("baked")
+def test_marks_and_histogram_show_the_outcome(page: Page, base_url: str) -> None:
+    """Words and marks of their own, beside the status; the bars have a color for each."""
+    page.goto(base_url)
+    words = page.locator(".session .word")
+    expect(words).to_have_text(["failed", "with problems", "with warnings", ""])
+    marks = page.locator(".session > .mark svg")
+    names = marks.evaluate_all("marks => marks.map(mark => mark.getAttribute('aria-label'))")
+    assert ["failed", "with problems", "with warnings", "succeeded"] == names
+    for mark in ("failed", "problems", "warnings", "succeeded"):
+        expect(page.locator(f".bars rect.{mark}")).to_have_count(1)
+    expect(page.locator("#overview-title")).to_contain_text(
+        "4 sessions, 1 failed or crashed, 1 with problems"
+    )
+
+
+def test_outcome_filters_the_stream(page: Page, base_url: str, baked: dict[str, str]) -> None:
+    """The field completes it, an unknown one is refused, and with an account it is what was achieved for that account."""
+    page.goto(base_url)
+    query = page.locator("#query")
+    query.click()
+    page.keyboard.type("outcome:pro")
+    expect(page.locator("#suggestions li", has_text="problems")).to_be_visible()
+    page.keyboard.press("Escape")
+    for text, found in (
+        ("outcome:problems", ["burned", "fails"]),
+        ("outcome:warnings", ["browned"]),
+        (f"outcome:ok account:{OTHER.key}", ["burned"]),
+    ):
+        query.fill(text)
+        query.press("Enter")
+        for name in found:
+            expect(page.locator(f'.session[data-id="{baked[name]}"]')).to_have_count(1)
+        expect(page.locator(".session")).to_have_count(len(found))
+    query.fill("outcome:bad")
+    query.press("Enter")
+    expect(page.locator("#query-problem")).to_contain_text("There is no outcome “bad”")
+
+
+def test_running_session_comes_and_goes_with_its_outcome(
+    page: Page, base_url: str, session_store: SessionStore
+) -> None:
+    """Live: the first error brings it into `outcome:problems` and takes it out of `outcome:ok`."""
+    other = page.context.new_page()
+    page.goto(f"{base_url}/?outcome=problems")
+    other.goto(f"{base_url}/?outcome=ok")
+    with with_job_session("bake", store=session_store, account=SHOP) as session:
+        expect(other.locator(".session")).to_have_count(1)
+        expect(page.locator(".session")).to_have_count(0)
+        session.add(TrayBurned())
+        expect(page.locator(".session .word")).to_have_text("running")
+        expect(other.locator(".session")).to_have_count(0)
+    expect(page.locator(".session .word")).to_have_text("with problems")
+
+
+def test_session_is_compared_with_one_without_problems(
+    page: Page, base_url: str, baked: dict[str, str]
+) -> None:
+    """The one with problems in between ended as `succeeded` and is passed over."""
+    page.goto(f"{base_url}/sessions/{baked['fails']}")
+    good = page.get_by_role("region", name="Against the last good one")
+    expect(good.locator(".brief a").first).to_have_attribute("href", f"/sessions/{baked['browned']}")
+    expect(good.locator(".brief svg")).to_have_attribute("aria-label", "with warnings")
+
+
+def test_renamed_account_reads_right(
+    page: Page, base_url: str, session_store: SessionStore, baked: dict[str, str]
+) -> None:
+    """On the card, in a sentence, on the session's page, and in what it touched; the key stays where an address needs it."""
+    with session_store.begin() as connection:
+        name_subjects(connection, [Subject(SHOP.key, "Market · US"), OTHER])
+    page.goto(f"{base_url}/?outcome=problems&status=succeeded")
+    tags = page.locator(".session .tag.account")
+    expect(tags).to_have_text(["Market · US", "Market · US", "Other · DE"])
+    page.goto(f"{base_url}/sessions/{baked['burned']}")
+    expect(page.locator(".title .tag.account")).to_have_text("Market · US")
+    touched = page.get_by_role("region", name="What it touched")
+    expect(touched.locator(".tag.account")).to_have_text(["Market · US", "Other · DE"])

@@ -37,7 +37,6 @@ from bidbeacon_sessions.leases import find_run_signs, list_dead_sessions
 from bidbeacon_sessions.presentation import NO_LABELS, action_json, load_labels, session_url
 from bidbeacon_sessions.queries import find_session, list_last_actions, list_sessions_of_run
 from bidbeacon_sessions.session import (
-    ClosedStatus,
     SessionRecorder,
     default_store,
     finalize_session,
@@ -348,7 +347,6 @@ def _has_other_session(store: SessionStore, run_id: str, besides: UUID) -> bool:
 
 __all__ = [
     "SESSION_TAG",
-    "ClosedStatus",
     "JobSessionsResource",
     "build_session_closer",
     "close_dead_sessions",

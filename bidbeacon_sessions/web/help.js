@@ -12,6 +12,7 @@ const WORDS = [
   ["job:", "the job’s name"],
   ["account:", "an account’s key"],
   ["status:", "running, succeeded, failed, cancelled or crashed"],
+  ["outcome:", "what it achieved: ok, warnings or problems"],
   ["type:", "of an action, such as report-processed"],
   ["dataset: window:", "what was worked on, such as 2026-11-23"],
   ["run:", "a run in Dagster"],

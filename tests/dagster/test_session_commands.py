@@ -1,6 +1,7 @@
 """`bidbeacon sessions list` and `show`: filters, progress of what runs, and what became of promises."""
 
 import json
+import re
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -48,6 +49,7 @@ def store(session_store: SessionStore, database_url: str, monkeypatch: pytest.Mo
         ("--window", "2026-11-23"),
         ("--window", "2026-11-23", "--account", "US.a", "--dataset", "daily_targets"),
         ("--run", "run-1"),
+        ("--outcome", "problems"),
         ("--since", "1d"),
         ("--account", "US.a", "--status", "succeeded", "--type", "windows-queued", "--since", "1h"),
     ],
@@ -67,6 +69,7 @@ def test_each_filter_finds_the_one_session_that_matches(
         ("--account", "DE.b", "--job", "refresh-account"),
         ("--type", "report-held"),
         ("--status", "running"),
+        ("--outcome", "warnings"),
     ],
 )
 def test_filters_that_nothing_matches_say_so(store: SessionStore, options: tuple[str, ...]) -> None:
@@ -80,13 +83,22 @@ def test_an_account_is_found_by_what_touched_it(store: SessionStore) -> None:
     assert ("poll-reports", None) == (session["job_name"], session["account"])
 
 
+def test_list_and_show_say_the_outcome(store: SessionStore) -> None:
+    """Beside the status, where it is not ok."""
+    [good, bad] = sorted(json.loads(run("list", "--json").stdout), key=lambda session: session["started_at"])
+    assert ["ok", "problems"] == [good["outcome"], bad["outcome"]]
+    assert "succeeded with problems" in run("show", bad["id"]).stdout
+    listed = run("list").stdout
+    assert (1, 2) == (listed.count("with problems"), listed.count("succeeded"))
+
+
 def test_a_running_session_shows_its_progress(store: SessionStore) -> None:
     """How long it runs, how much it told, and what it said last."""
     with with_job_session("load-windows", store=store) as session:
         session.add(WindowsQueued(**FACTS))
         told = run("list", "--status", "running").stdout.replace("\n", " ")
     assert "● running  load-windows" in told
-    assert "running for 0." in told
+    assert re.search(r"running for \d+\.\d s", told)
     assert "1 actions so far: Queued 1 report window of daily_targets 2026-11-23" in " ".join(told.split())
 
 

@@ -11,7 +11,7 @@ from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.engine import make_engine
 from bidbeacon_pipelines.store.loads import lock_rows
 from bidbeacon_pipelines.store.locks import LockTakenError, lock_until_commit
-from bidbeacon_sessions import SessionStore, database, with_job_session
+from bidbeacon_sessions import SessionStore, connections, with_job_session
 from tests.postgres.bench_world import BenchWorld, days_before
 from tests.postgres.dead_sessions import end_lease
 
@@ -19,7 +19,7 @@ from tests.postgres.dead_sessions import end_lease
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let connections wait for locks for a fifth of a second, instead of half a minute."""
-    monkeypatch.setitem(database._SERVER_OPTIONS, "lock_timeout", "200ms")
+    monkeypatch.setitem(connections._SERVER_OPTIONS, "lock_timeout", "200ms")
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ import pytest
 from psycopg import sql
 from sqlalchemy import make_url, text
 
-from bidbeacon_sessions import Action, SessionStore, recorder, with_job_session
+from bidbeacon_sessions import Action, SessionStore, with_job_session
+from bidbeacon_sessions import session as session_module
 from bidbeacon_sessions.session import is_away
 from bidbeacon_sessions.settings import get_session_settings
 
@@ -48,8 +49,8 @@ def outage(cluster_url: str, database_url: str) -> Outage:
 @pytest.fixture(autouse=True)
 def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses between tries are short, and the end of a session waits for two seconds at most."""
-    monkeypatch.setattr(recorder, "_FIRST_PAUSE", 0.01)
-    monkeypatch.setattr(recorder, "_LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr(session_module, "_FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(session_module, "_LONGEST_PAUSE", 0.05)
     monkeypatch.setenv("BIDBEACON_CLOSE_WAIT_SECONDS", "2")
     get_session_settings.cache_clear()
 
@@ -123,7 +124,7 @@ def test_what_goes_beyond_the_memory_is_counted_and_said(
     session_store: SessionStore, outage: Outage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Five fit, three are lost: the timeline says how many, and of which type."""
-    monkeypatch.setattr(recorder, "MAX_PENDING_ACTIONS", 5)
+    monkeypatch.setattr(session_module, "MAX_PENDING_ACTIONS", 5)
     with with_job_session("x", store=session_store) as session, outage():
         for number in range(8):
             session.add(OutageNoted(number=number))

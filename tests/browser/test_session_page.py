@@ -128,7 +128,7 @@ def test_promised_work_shows_what_became_of_it(page: Page, base_url: str, story:
     """Kept work leads to the session that did it, lost work says since which day, and markup in it is text."""
     kept = {
         "fate": "kept",
-        "kept_by": story["child"],
+        "kept_by": story["later"],
         "kept_by_job": "<b>child</b>",
         "text": "Loaded <i>3</i>",
     }
@@ -145,7 +145,7 @@ def test_promised_work_shows_what_became_of_it(page: Page, base_url: str, story:
     expect(page.locator(".fate")).to_have_text(
         ["↳ kept by <b>child</b>: Loaded <i>3</i>", "↳ lost: nothing came by 25 Jul, 13:00"]
     )
-    expect(page.locator(".fate a")).to_have_attribute("href", f"/sessions/{story['child']}")
+    expect(page.locator(".fate a")).to_have_attribute("href", f"/sessions/{story['later']}")
 
 
 def test_keys_go_to_the_one_before_and_the_one_after(

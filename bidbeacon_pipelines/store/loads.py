@@ -171,9 +171,13 @@ def end_windows(
     connection: Connection, scope: ReportScope, account: Account, ends: Sequence[WindowEnd]
 ) -> None:
     """Write how the windows of a request left its load, and that they wait for it no more."""
-    for end in ends:
-        if end.totals is not None:
-            values = scope.values | account.identity | {"day": end.window_date}
-            connection.execute(_NOTE_LOAD, values | asdict(end.totals) | {"bad": end.bad_rows})
+    values = scope.values | account.identity
+    loaded = [
+        values | asdict(end.totals) | {"day": end.window_date, "bad": end.bad_rows}
+        for end in ends
+        if end.totals is not None
+    ]
+    if loaded:
+        connection.execute(_NOTE_LOAD, loaded)
     after = {(account.country_code, end.window_date): end.after for end in ends}
     release_windows(connection, scope.request_id, after)

@@ -99,7 +99,8 @@ def add_session(engine: Engine, ended: timedelta | None, *, started: timedelta =
         connection.execute(
             text(
                 """UPDATE session_headers SET finished_at = :ended,
-                          status = CASE WHEN CAST(:ended AS timestamptz) IS NULL THEN 'running' ELSE status END WHERE id = :id"""
+                          status = CASE WHEN CAST(:ended AS timestamptz) IS NULL THEN 'running' ELSE status END,
+                          outcome = CASE WHEN CAST(:ended AS timestamptz) IS NOT NULL THEN outcome END WHERE id = :id"""
             ),
             {"id": session.session_id, "ended": None if ended is None else NOON - ended},
         )

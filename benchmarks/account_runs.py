@@ -129,7 +129,7 @@ class AccountRuns:
             time.sleep(0.1)
 
     def _cpu_seconds(self) -> float:
-        """Give the CPU time of the code server, of workers it has taken notice of, and of those it has not."""
+        """Return the CPU time of the code server, of workers it has taken notice of, and of those it has not."""
         while True:
             first, second = self._counted(), self._counted()
             if second - first < 0.05:  # no worker changed sides in between
@@ -148,7 +148,7 @@ class AccountRuns:
 
 
 def _is_working(process: psutil.Process) -> bool:
-    """Whether a child of the code server is a worker that has not ended; its tracker of resources is none."""
+    """Return whether a child of the code server is a worker that has not ended; its tracker of resources is none."""
     try:
         return "spawn_main" in " ".join(process.cmdline())
     except psutil.NoSuchProcess:  # or ended, and not taken notice of
@@ -157,7 +157,7 @@ def _is_working(process: psutil.Process) -> bool:
 
 @contextmanager
 def account_runs(accounts: int) -> Iterator[AccountRuns]:
-    """Give all that runs need, on a database server and in folders of their own, which are deleted at the end."""
+    """Yield all that runs need, on a database server and in folders of their own, which are deleted at the end."""
     with ExitStack() as stack:
         home = Path(stack.enter_context(TemporaryDirectory(prefix="bidbeacon-bench-")))
         server = EmbeddedPostgres(home, durable=False)
@@ -197,7 +197,7 @@ def account_runs(accounts: int) -> Iterator[AccountRuns]:
 
 
 def _stock(instance: DagsterInstance, url: str) -> Sequence[str]:
-    """Store the sandbox's accounts, and give the keys of those that can be refreshed: one country of each, its entities synced.
+    """Store the sandbox's accounts, and return the keys of those that can be refreshed: one country of each, its entities synced.
 
     Countries of one ads account share its reports: the second one's run would also load what the first has asked for.
     """

@@ -35,29 +35,29 @@ class Figure:
 
 
 def at_most(name: str, value: float, unit: str, bound: float) -> Figure:
-    """Give a figure with a bound."""
+    """Return a figure with a bound."""
     return Figure(name, round(value, 3), unit, bound, value <= bound)
 
 
 def at_least(name: str, value: float, unit: str, bound: float) -> Figure:
-    """Give a figure that must not be smaller than its bound."""
+    """Return a figure that must not be smaller than its bound."""
     return Figure(name, round(value, 3), unit, bound, value >= bound, least=True)
 
 
 def told(name: str, value: float, unit: str) -> Figure:
-    """Give a figure without one."""
+    """Return a figure without one."""
     return Figure(name, round(value, 3), unit, None, ok=True)
 
 
 def milliseconds(call: Callable[[], object]) -> float:
-    """Give how long a call takes."""
+    """Return how long a call takes."""
     began = time.perf_counter()
     call()
     return (time.perf_counter() - began) * 1000
 
 
 def median_milliseconds(call: Callable[[], object], times: int = 9) -> float:
-    """Give the median of several calls, after one that warms up."""
+    """Return the median of several calls, after one that warms up."""
     call()
     return statistics.median(milliseconds(call) for _ in range(times))
 
@@ -74,7 +74,7 @@ def interleaved(calls: Mapping[str, Callable[[], object]], rounds: int = 25) -> 
 
 
 def p95_milliseconds(call: Callable[[], object], times: int = 20) -> float:
-    """Give the 95th percentile of several calls, after one that warms up."""
+    """Return the 95th percentile of several calls, after one that warms up."""
     call()
     return statistics.quantiles((milliseconds(call) for _ in range(times)), n=20)[-1]
 

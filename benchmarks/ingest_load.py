@@ -76,7 +76,7 @@ _RULES = LoadRules(
 
 
 def _peak_mb() -> float:
-    """Give the most memory this program held; the system's own count for a process also has what it was started from."""
+    """Return the most memory this program held; the system's own count for a process also has what it was started from."""
     if _MEMORY.exists():
         [line] = [line for line in _MEMORY.read_text().splitlines() if line.startswith("VmHWM")]
         return int(line.split()[1]) * 1024 / 1e6

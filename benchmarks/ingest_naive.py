@@ -37,7 +37,7 @@ Amount = Annotated[Decimal, Field(ge=0, max_digits=20, decimal_places=6, allow_i
 
 
 def _as_hour(value: Any) -> Any:
-    """Give the hour of a local timestamp; anything else as it is."""
+    """Return the hour of a local timestamp; anything else as it is."""
     return datetime.fromisoformat(value).hour if isinstance(value, str) and "T" in value else value
 
 

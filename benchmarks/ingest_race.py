@@ -79,7 +79,7 @@ class Race:
         return costs
 
     def median(self, one: Contender, what: str) -> float:
-        """Give the median of what one's turns took: seconds; CPU seconds of this process; bytes of WAL."""
+        """Return the median of what one's turns took: seconds; CPU seconds of this process; bytes of WAL."""
         return statistics.median(self._took[one, what])
 
     def _round(self, first: Report, restated: Report, contenders: Sequence[Contender]) -> None:

@@ -83,7 +83,7 @@ class _Metrics(NamedTuple):
     spend: int | None
 
     def restated(self) -> "_Metrics":
-        """Give them as a later report has them: a click and a purchase more."""
+        """Return them as a later report has them: a click and a purchase more."""
         return self._replace(
             clicks=self.clicks + 1,
             purchases=(self.purchases or 0) + 1,
@@ -112,7 +112,7 @@ def write_reports(folder: Path, rows: int, *, seed: int = 1, restated: bool = Tr
 
 
 def _lines(rng: Random, slots: Sequence[Slot], rows: int) -> Iterator[tuple[Slot, date, int, int, _Metrics]]:
-    """Give exactly so many lines, the same number a day, as the sandbox orders them."""
+    """Yield exactly so many lines, the same number a day, as the sandbox orders them."""
     for place, day in enumerate(DAYS):
         wanted = rows * (place + 1) // len(DAYS) - rows * place // len(DAYS)
         for slot, hour, bits in _hours_of_a_day(rng, slots, wanted):
@@ -215,7 +215,7 @@ class _Writer:
 
 
 def _spoiled(number: int, head: str, slot: Slot, hour: int, metrics: _Metrics) -> str:
-    """Give a row that can't be understood: a field missing, a wrong type, an impossible hour, a negative amount, by turns."""
+    """Return a row that can't be understood: a field missing, a wrong type, an impossible hour, a negative amount, by turns."""
     text = f'{head}{slot.wire[0]}"hour.value":{hour},{_metrics_text(metrics)}'
     match number // BAD_EVERY % 4:
         case 0:
@@ -285,7 +285,7 @@ def _ad_group(rng: Random, used: set[str]) -> Iterator[Slot]:
 
 
 def _target(rng: Random, used: set[str], number: int, ids: dict[str, str]) -> dict[str, Any]:
-    """Give a target as an export tells it: a keyword, or a product."""
+    """Return a target as an export tells it: a keyword, or a product."""
     product = number % 4 == 3
     target: dict[str, Any] = ids | {
         "target_id": _new_id(rng, used),
@@ -302,7 +302,7 @@ def _target(rng: Random, used: set[str], number: int, ids: dict[str, str]) -> di
 
 
 def named(target: dict[str, Any]) -> tuple[str, str]:
-    """Give the value and match type by which reports name a target."""
+    """Return the value and match type by which reports name a target."""
     if target["asin"] is not None:
         return f'asin="{target["asin"]}"', "TARGETING_EXPRESSION"
     return target["keyword"], target["match_type"]

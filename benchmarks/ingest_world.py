@@ -82,13 +82,13 @@ class Place:
         assert found == report.truth, f"expected rows, spend, sales {report.truth}, got: {found}"
 
     def digest(self) -> tuple[int, Decimal]:
-        """Give the number of rows, and one for all that they say, whatever their order."""
+        """Return the number of rows, and one for all that they say, whatever their order."""
         with self.engine.begin() as connection:
             rows, digest = connection.execute(_DIGEST).one()
         return rows, digest
 
     def wal_position(self) -> int:
-        """Give how many bytes of WAL the server has written."""
+        """Return how many bytes of WAL the server has written."""
         return int(self._row("SELECT pg_current_wal_insert_lsn() - '0/0'")[0])
 
     def _row(self, statement: str) -> tuple[Any, ...]:
@@ -119,7 +119,7 @@ class Contender:
 
 @contextmanager
 def places(names: Sequence[str]) -> Iterator[list[Place]]:
-    """Give a database for each name, on one durable server that is deleted at the end."""
+    """Yield a database for each name, on one durable server that is deleted at the end."""
     with TemporaryDirectory(prefix="bidbeacon-bench-") as folder:
         server = EmbeddedPostgres(Path(folder), durable=True)
         made: list[Place] = []
@@ -142,7 +142,7 @@ def _make_place(server_url: str, name: str) -> Place:
 
 
 def place_at(url: str) -> Place:
-    """Give the place that a migrated, empty database is; autovacuum leaves its tables alone, lest it strikes one turn and not another."""
+    """Return the place that a migrated, empty database is; autovacuum leaves its tables alone, lest it strikes one turn and not another."""
     engine = make_engine(url)
     months = ensure_partitions(engine, DATASET, DAYS[0], DAYS[-1]) or [f"{TABLE}_{DAYS[0]:%Y_%m}"]
     with engine.begin() as connection:

@@ -107,7 +107,7 @@ def _views(url: str) -> Iterator[Figure]:
 
 
 def _median_first(browser: Browser, url: str, selector: str) -> float:
-    """Give the median of several visits, each in a tab of its own with an empty cache, after one that warms up."""
+    """Return the median of several visits, each in a tab of its own with an empty cache, after one that warms up."""
     measured = []
     for _ in range(TIMES + 1):
         context = browser.new_context(viewport={"width": 1280, "height": 900})

@@ -30,7 +30,7 @@ _WINDOWS = text("""
 
 @contextmanager
 def page_world() -> Iterator[Engine]:
-    """Give an engine on a server of its own with the full database, and delete it at the end."""
+    """Yield an engine on a server of its own with the full database, and delete it at the end."""
     with fresh_database() as (_, engine):
         fill(engine)
         yield engine

@@ -109,7 +109,7 @@ def _ask(engine: Engine) -> list[str]:
 
 @contextmanager
 def _planner(engine: Engine) -> Iterator[tuple[Workbench, SessionRecorder]]:
-    """Give what planning needs; Amazon is never asked."""
+    """Yield what planning needs; Amazon is never asked."""
     settings = Settings(home=Path("unused"))
     with (
         AdsApiClient(SANDBOX_CREDENTIALS, Endpoints.sandbox("http://127.0.0.1:9")) as client,

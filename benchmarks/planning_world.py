@@ -50,7 +50,7 @@ _HISTORY = {"days": DAYS, "all_days": ALL_DAYS, "global": GLOBAL_ACCOUNT}
 
 @contextmanager
 def planning_world() -> Iterator[tuple[EmbeddedPostgres, Engine]]:
-    """Give a server of its own with the full database, and delete it at the end."""
+    """Yield a server of its own with the full database, and delete it at the end."""
     with fresh_database() as (server, engine):
         _fill(engine)
         yield server, engine

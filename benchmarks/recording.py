@@ -26,7 +26,7 @@ _LOADED = text("""
 
 
 def seconds_to_record(instance: DagsterInstance, account_key: str, windows: int) -> float:
-    """Record so many windows in one run of `poll_reports`; give the seconds from the beginning of its step to the last materialization."""
+    """Record so many windows in one run of `poll_reports`; return the seconds from the beginning of its step to the last materialization."""
     from bidbeacon_pipelines.definitions import defs
 
     with shared_engine(resolve_database_url(get_settings())).begin() as connection:
@@ -44,7 +44,7 @@ def seconds_to_record(instance: DagsterInstance, account_key: str, windows: int)
 def seconds_to_record_backfill(
     instance: DagsterInstance, account_key: str, today: date, windows: int
 ) -> float:
-    """Load so many days of an account in one run, as a backfill of a range does; give the seconds from the end of the load to the end of the run.
+    """Load so many days of an account in one run, as a backfill of a range does; return the seconds from the end of the load to the end of the run.
 
     Amazon's part and the loading are before that: they end with the run's session.
     """

@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def _live(days: int) -> tuple[Sizes, Sizes]:
-    """Give the sizes after the fill, and after the days that follow it."""
+    """Return the sizes after the fill, and after the days that follow it."""
     config = SandboxConfig(accounts=3, rows_per_day=20, report_seconds=600, clock_start=_START, clock_rate=0)
     with fresh_database() as (_, engine), TemporaryDirectory() as folder, running_sandbox(config) as sandbox:
         office = Office(engine, sandbox, Path(folder))
@@ -62,7 +62,7 @@ def _sizes(engine: Engine) -> Sizes:
 
 
 def _lines(filled: Sizes, lived: Sizes) -> Iterator[str]:
-    """Give a line for each table, and one for all; what the fill had left is not counted to the month."""
+    """Yield a line for each table, and one for all; what the fill had left is not counted to the month."""
     total = 0
     for table in TABLES:
         rows, size = lived[table][0] - filled[table][0], lived[table][1] - filled[table][1]

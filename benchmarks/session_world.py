@@ -79,7 +79,7 @@ _WORDS = text("SELECT indexdef FROM pg_indexes WHERE indexname = 'ix_session_act
 
 @contextmanager
 def session_world() -> Iterator[Engine]:
-    """Give an engine on a server of its own with the full database, and delete both at the end."""
+    """Yield an engine on a server of its own with the full database, and delete both at the end."""
     with fresh_database() as (_, engine):
         fill(engine)
         yield engine
@@ -103,5 +103,5 @@ def fill(engine: Engine, now: datetime = NOW) -> None:
 
 
 def ago(**duration: float) -> datetime:
-    """Give an instant so long before the newest session."""
+    """Return an instant so long before the newest session."""
     return NOW - timedelta(**duration)

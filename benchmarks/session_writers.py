@@ -50,7 +50,7 @@ def writing() -> Iterator[Figure]:
 
 @contextmanager
 def durable_server() -> Iterator[str]:
-    """Run a server of its own that syncs each commit to disk, and delete it at the end; give its address."""
+    """Run a server of its own that syncs each commit to disk, and delete it at the end; yield its address."""
     with TemporaryDirectory(prefix="bidbeacon-bench-") as folder:
         server = EmbeddedPostgres(Path(folder))
         try:
@@ -96,7 +96,7 @@ def _action(number: int) -> BenchMeasured:
 
 
 def rate_of_writers(url: str) -> float:
-    """Give how many actions eight processes append a second, all in all."""
+    """Return how many actions eight processes append a second, all in all."""
     context = multiprocessing.get_context("spawn")
     counts = context.Queue()
     start = context.Barrier(WRITERS)

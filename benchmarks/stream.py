@@ -123,7 +123,7 @@ def _slow_reader(store: SessionStore, url: str) -> Iterator[Figure]:
 
 
 def _p99(runs: Sequence[Run]) -> float:
-    """Give the 99th percentile of several loads, taken together."""
+    """Return the 99th percentile of several loads, taken together."""
     return float(np.percentile(np.concatenate([run.seen.milliseconds for run in runs]), 99))
 
 
@@ -239,7 +239,7 @@ def _position(store: SessionStore) -> int:
 
 
 def _settled(store: SessionStore, actions: int, after: int) -> int:
-    """Wait until all that was written is published; give the newest position."""
+    """Wait until all that was written is published; return the newest position."""
     deadline = time.monotonic() + 20
     newest, seen = _position(store), -1
     while newest != seen and time.monotonic() < deadline:

@@ -39,7 +39,7 @@ class View:
     actions: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def take(self, data: dict[str, Any]) -> str | None:
-        """Take in an update; give what is wrong with it."""
+        """Take in an update; return what is wrong with it."""
         session = data["session"]
         fell = session["revision"] < self.revisions.get(session["id"], 0)
         self.revisions[session["id"]] = session["revision"]
@@ -99,7 +99,7 @@ class CrowdClient:
             self.faults.append(f"{'SSE' if self._is_sse else 'WebSocket'}: {what}")
 
     def _take_in(self, data: bytes) -> int:
-        """Take in what is whole; give how much that was."""
+        """Take in what is whole; return how much that was."""
         if not self._in_body:
             return self._take_head(data)
         if self.view is None:

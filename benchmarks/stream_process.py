@@ -34,7 +34,7 @@ class Child:
         self._pipe.send(word)
 
     def hear(self, seconds: float) -> Any:
-        """Give the next thing that it says."""
+        """Return the next thing that it says."""
         assert self._pipe.poll(seconds), f"expected a word within {seconds} s, got none"
         return self._pipe.recv()
 
@@ -94,7 +94,7 @@ def _wait_until_ready(port: int) -> None:
 
 
 def postgres_cpu_seconds(url: str) -> float:
-    """Give the processor time of the server behind an address: of backends that live, and of those that have ended."""
+    """Return the processor time of the server behind an address: of backends that live, and of those that have ended."""
     port = make_url(url).port
     listening = (each for each in psutil.net_connections("tcp4") if each.status == psutil.CONN_LISTEN)
     postmaster = psutil.Process(next(each.pid for each in listening if each.laddr[1:] == (port,)))

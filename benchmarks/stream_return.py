@@ -18,14 +18,14 @@ LATE_SECONDS = 60.0
 
 
 def cursor_behind(store: SessionStore, missed: int) -> str:
-    """Give the cursor of a reader who missed so many changes."""
+    """Return the cursor of a reader who missed so many changes."""
     with store.begin() as connection:
         newest = head(connection).cursor
     return str(replace(newest, position=newest.position - missed))
 
 
 def seconds_until_in_step(port: int, cursor: str) -> float:
-    """Come back once; give how long it takes until nothing that was read from the log is still to be told.
+    """Come back once; return how long it takes until nothing that was read from the log is still to be told.
 
     Returns:
         `LATE_SECONDS` where it is told to load again, or hears no more.

@@ -34,7 +34,7 @@ class Seen:
     faults: list[str]
 
     def percentile(self, share: float) -> float:
-        """Give a percentile of the delay, in milliseconds."""
+        """Return a percentile of the delay, in milliseconds."""
         return float(np.percentile(self.milliseconds, share))
 
 
@@ -58,7 +58,7 @@ def judge(store: SessionStore, acknowledged: Acknowledged, report: dict[str, Any
 
 
 def _delays(pairs: Sequence[tuple[int, int]], arrivals: bytes, positions: bytes) -> NDArray[np.float32]:
-    """Give, for each acknowledged action in order of position, how long after it the client had it; those that never came are left out."""
+    """Return, for each acknowledged action in order of position, how long after it the client had it; those that never came are left out."""
     at, known = np.array(array("q", arrivals)), np.array(array("q", positions))
     wanted = np.array([position for position, _ in pairs])
     acknowledged = np.array([instant for _, instant in pairs])

@@ -35,7 +35,7 @@ class Frame(NamedTuple):
 
 
 def sse_frames(buffer: bytes) -> tuple[list[Frame], int]:
-    """Give the whole HTTP chunks of what was received, and how much of it that was."""
+    """Return the whole HTTP chunks of what was received, and how much of it that was."""
     frames, at = list[Frame](), 0
     while (line := buffer.find(b"\r\n", at)) >= 0:
         first, last = line + 2, line + 2 + int(buffer[at:line], 16)
@@ -47,7 +47,7 @@ def sse_frames(buffer: bytes) -> tuple[list[Frame], int]:
 
 
 def websocket_frames(buffer: bytes) -> tuple[list[Frame], int]:
-    """Give the whole frames of what was received, and how much of it that was; a server does not mask."""
+    """Return the whole frames of what was received, and how much of it that was; a server does not mask."""
     frames, at = list[Frame](), 0
     while at + 2 <= len(buffer):
         size, head = buffer[at + 1], 2
@@ -63,7 +63,7 @@ def websocket_frames(buffer: bytes) -> tuple[list[Frame], int]:
 
 
 def sse_messages(text: bytes) -> Iterator[Said]:
-    """Give the messages of some text, which ends with a message."""
+    """Yield the messages of some text, which ends with a message."""
     for part in text.split(b"\n\n"):
         match = _SSE.match(part)
         if match:
@@ -86,7 +86,7 @@ def _websocket_message(line: bytes) -> Said:
 
 @lru_cache(maxsize=64)
 def known_sse(received: bytes) -> tuple[list[Said], list[bytes], int]:
-    """Give the messages of whole chunks that were received, no pings, and how much was whole. Each chunk can be inflated by itself."""
+    """Return the messages of whole chunks that were received, no pings, and how much was whole. Each chunk can be inflated by itself."""
     frames, used = sse_frames(received)
     texts = (zlib.decompressobj(-15).decompress(frame.content) for frame in frames)
     return [said for text in texts for said in sse_messages(text)], [], used
@@ -94,7 +94,7 @@ def known_sse(received: bytes) -> tuple[list[Said], list[bytes], int]:
 
 @lru_cache(maxsize=64)
 def known_websocket(received: bytes) -> tuple[list[Said], list[bytes], int]:
-    """Give the messages of whole frames that were received, the pings to answer, and how much was whole."""
+    """Return the messages of whole frames that were received, the pings to answer, and how much was whole."""
     frames, used = websocket_frames(received)
     pings = [frame.content for frame in frames if frame.kind == _PING]
     said = [each for frame in frames if frame.kind != _PING for each in _known_messages(frame)]
@@ -102,7 +102,7 @@ def known_websocket(received: bytes) -> tuple[list[Said], list[bytes], int]:
 
 
 def pong(payload: bytes) -> bytes:
-    """Give the answer to a ping, masked as a client must."""
+    """Return the answer to a ping, masked as a client must."""
     return bytes([0x8A, 0x80 | len(payload), 0, 0, 0, 0]) + payload
 
 

@@ -37,7 +37,7 @@ class Written:
 
 
 def write_at(url: str, rate: float, seconds: float) -> Written:
-    """Have four processes record so many actions a second, all in all; give what was acknowledged."""
+    """Have four processes record so many actions a second, all in all; return what was acknowledged."""
     writers = [Child(_write, url, rate / PROCESSES, seconds) for _ in range(PROCESSES)]
     for writer in writers:
         assert writer.hear(60) == "ready"
@@ -109,7 +109,7 @@ class _OpenSession:
         self._ord = 0
 
     def record(self, number: int) -> int:
-        """Record one action; give its place."""
+        """Record one action; return its place."""
         self._ord += 1
         self._context.run(
             self.recorder.add,

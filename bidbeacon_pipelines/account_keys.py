@@ -10,7 +10,7 @@ _LONGEST_SLUG = 40
 
 
 def account_key(account_id: str, country_code: str) -> str:
-    """Give `<country>.<tail of the id>`, e.g. `US.38rle97xonvbq66bhw6gsyl4g`.
+    """Return `<country>.<tail of the id>`, e.g. `US.38rle97xonvbq66bhw6gsyl4g`.
 
     The country comes first because Dagster's UI cuts long keys in the middle. Uniqueness is the database's to defend.
 

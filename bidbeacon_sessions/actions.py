@@ -35,7 +35,7 @@ _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
 def within(value: dict[str, Any], max_bytes: int) -> dict[str, Any]:
-    """Give a JSON object that is no larger than `max_bytes` as JSON text.
+    """Return a JSON object that is no larger than `max_bytes` as JSON text.
 
     The largest lists and texts are shortened first, by halves; what was cut is named under the key `cut`, with its
     original length. A value within the bound is given back as it is.
@@ -72,7 +72,7 @@ def _length(value: Any) -> int:
 
 
 def _halved(value: Any) -> Any:
-    """Give the first half of a text or list; None where nothing worth keeping is left."""
+    """Return the first half of a text or list; None where nothing worth keeping is left."""
     if isinstance(value, str | list) and len(value) > 1:
         half = value[: len(value) // 2]
         return half + "…" if isinstance(half, str) and len(half) > _SHORTEST else half
@@ -116,7 +116,7 @@ class Touch:
     window: str | None = None
 
     def masked(self) -> "Touch":
-        """Give it without secrets."""
+        """Return it without secrets."""
         given = (self.account, self.effect, self.dataset, self.window)
         clean = tuple(None if text is None else redact_text(text) for text in given)
         return self if clean == given else Touch(*clean)  # type: ignore[arg-type]
@@ -145,11 +145,11 @@ class Action(BaseModel):
         _registry[cls.type] = cls
 
     def touches(self) -> Iterable[Touch]:
-        """Give what this action had to do with; nothing by default."""
+        """Return what this action had to do with; nothing by default."""
         return ()
 
     def promises(self) -> Iterable[str]:
-        """Give the keys of work that this action queued for somebody; nothing by default.
+        """Return the keys of work that this action queued for somebody; nothing by default.
 
         A key is any text. Whoever does the work records an action whose `kept_promises` name it; the session that queued it then shows
         what became of it, and shows it as lost where nothing came within `promise_lasts`. Secrets in it are masked, so keys that differ
@@ -158,11 +158,11 @@ class Action(BaseModel):
         return ()
 
     def kept_promises(self) -> Iterable[str]:
-        """Give the keys of promised work that was done with this; nothing by default."""
+        """Return the keys of promised work that was done with this; nothing by default."""
         return ()
 
     def parts(self) -> list[Part]:
-        """Give the sentence as parts."""
+        """Return the sentence as parts."""
         return self.template.render(self.__dict__)
 
     @classmethod
@@ -191,7 +191,7 @@ class RenderedAction(NamedTuple):
 
 
 def action_classes() -> Mapping[str, type[Action]]:
-    """Give the catalogue: every registered class by type, sorted."""
+    """Return the catalogue: every registered class by type, sorted."""
     return dict(sorted(_registry.items()))
 
 
@@ -267,11 +267,11 @@ class _StoredSchema(GenerateJsonSchema):
     """Describes payloads as they are stored; exact decimals are told from other texts."""
 
     def decimal_schema(self, schema: DecimalSchema) -> JsonSchemaValue:
-        """Give the schema of an amount."""
+        """Return the schema of an amount."""
         del schema  # its bounds don't matter here
         return {"type": "string", "format": "decimal"}
 
 
 def stored_schema(action_class: type[Action]) -> dict[str, Any]:
-    """Give the JSON Schema of an action's stored payload."""
+    """Return the JSON Schema of an action's stored payload."""
     return action_class.model_json_schema(mode="serialization", schema_generator=_StoredSchema)

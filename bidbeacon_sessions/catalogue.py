@@ -32,7 +32,7 @@ This page is printed by `python -m bidbeacon_sessions.catalogue {modules}`; a te
 
 
 def markdown_catalogue(modules: Sequence[str] = ()) -> str:
-    """Give the page, ending in a line break.
+    """Return the page, ending in a line break.
 
     Args:
         modules: what to import and list beside the core's actions: the classes of a module, or of everything in a package.
@@ -44,7 +44,7 @@ def markdown_catalogue(modules: Sequence[str] = ()) -> str:
 
 
 def _by_module(wanted: Sequence[str]) -> Iterator[tuple[str, list[type[Action]]]]:
-    """Give the registered classes of the wanted modules and packages, by the module that defines them."""
+    """Yield the registered classes of the wanted modules and packages, by the module that defines them."""
     grouped: dict[str, list[type[Action]]] = {}
     for action_class in action_classes().values():
         grouped.setdefault(action_class.__module__, []).append(action_class)
@@ -120,7 +120,7 @@ def _sample_action(action_class: type[Action]) -> Action:
 
 
 def _sample(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Any:
-    """Give a value of a field's type; lists have one entry, so that what an action touches shows."""
+    """Return a value of a field's type; lists have one entry, so that what an action touches shows."""
     plain = _resolved(schema, root)
     if "anyOf" in plain:
         return _sample(plain["anyOf"][0], root)

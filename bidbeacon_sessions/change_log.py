@@ -85,7 +85,7 @@ _HEAD = text("""
 
 
 def head(connection: Connection) -> Position:
-    """Give where the log stands, as the connection's snapshot sees it."""
+    """Return where the log stands, as the connection's snapshot sees it."""
     row = connection.execute(_HEAD).mappings().one()
     return Position(row["epoch"], row["position"], row["oldest"])
 
@@ -98,7 +98,7 @@ _CHANGES = text("""
 
 
 def read_changes(connection: Connection, after: Cursor, limit: int) -> list[Change]:
-    """Give the next changes after a cursor, in order of position; none where the cursor is of another epoch."""
+    """Return the next changes after a cursor, in order of position; none where the cursor is of another epoch."""
     values = {"after": after.position, "epoch": after.epoch, "limit": limit}
     return [Change(*row) for row in connection.execute(_CHANGES, values)]
 
@@ -122,7 +122,7 @@ _IS_DUE = text(f"""
 
 
 def is_due(connection: Connection) -> bool:
-    """Whether a step has something to do; reads only, takes no lock and no transaction id."""
+    """Return whether a step has something to do; reads only, takes no lock and no transaction id."""
     return bool(connection.execute(_IS_DUE).scalar_one())
 
 
@@ -224,5 +224,5 @@ _TRIM = text("""
 
 
 def trim(connection: Connection, *, rows: int, hours: int) -> int:
-    """Drop the oldest changes, beyond a number of rows and an age; give how many. Readers that far behind are told to reload."""
+    """Drop the oldest changes, beyond a number of rows and an age; return how many. Readers that far behind are told to reload."""
     return connection.execute(_TRIM, {"rows": rows, "hours": hours}).rowcount

@@ -11,12 +11,12 @@ _YEARS = range(1970, 3000)
 
 
 def utc_now() -> datetime:
-    """Give the present instant, aware, in UTC."""
+    """Return the present instant, aware, in UTC."""
     return datetime.now(UTC)
 
 
 def read_day(text: str) -> date:
-    """Give the day of `2026-11-23`.
+    """Return the day of `2026-11-23`.
 
     Raises:
         ValueError: it is none, or its year is not from 1970 to 2999.
@@ -25,7 +25,7 @@ def read_day(text: str) -> date:
 
 
 def read_instant(text: str) -> datetime:
-    """Give the instant of `2026-11-23T05:00:00Z`, naive where it names no zone.
+    """Return the instant of `2026-11-23T05:00:00Z`, naive where it names no zone.
 
     Raises:
         ValueError: it is none, or its year is not from 1970 to 2999.

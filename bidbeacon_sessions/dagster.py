@@ -54,7 +54,7 @@ _ROOM_FOR_REST = 100
 
 
 def session_metadata(store: SessionStore, session_id: UUID) -> dict[str, MetadataValue[Any]]:
-    """Give what a materialization, observation or check shows of a session: its page, its status and outcome, its sentences as Markdown."""
+    """Return what a materialization, observation or check shows of a session: its page, its status and outcome, its sentences as Markdown."""
     with store.begin() as connection:
         header = find_session(connection, session_id)
         actions = list_last_actions(connection, [session_id], per_session=_MOST_SENTENCES)
@@ -72,7 +72,7 @@ def session_metadata(store: SessionStore, session_id: UUID) -> dict[str, Metadat
 def timeline(
     actions: Sequence[Mapping[Any, Any]], labels: Mapping[str, str] = NO_LABELS, *, more: int = 0
 ) -> MetadataValue[Any]:
-    """Give the sentences of stored actions as a Markdown list, the newest where there is no room for all.
+    """Return the sentences of stored actions as a Markdown list, the newest where there is no room for all.
 
     `labels` are those of `load_labels`; `more` is how many earlier ones of the session are not among them.
     """
@@ -92,7 +92,7 @@ def bounded_lines(lines: Sequence[str], rest: str, *, most_bytes: int = MAX_MARK
 
 
 def _fitting(lines: Iterable[str], most_bytes: int) -> list[str]:
-    """Give the first lines that stay within the bound, with room for one that says how many are left out."""
+    """Return the first lines that stay within the bound, with room for one that says how many are left out."""
     kept: list[str] = []
     room = most_bytes - _ROOM_FOR_REST
     for line in lines:
@@ -104,7 +104,7 @@ def _fitting(lines: Iterable[str], most_bytes: int) -> list[str]:
 
 
 def escape_markdown(text: str) -> str:
-    """Give text from outside as Markdown that shows it as it is."""
+    """Return text from outside as Markdown that shows it as it is."""
     for character in "\\`*_{}[]<>#|":
         text = text.replace(character, f"\\{character}")
     return text
@@ -208,7 +208,7 @@ class JobSessionsResource(ConfigurableResource[SessionStore]):
 
 
 def _labels(context: OpExecutionContext | AssetExecutionContext) -> dict[str, str]:
-    """Give what a session's page links back to: the Dagster job, the partition or the range of partitions, the asset."""
+    """Return what a session's page links back to: the Dagster job, the partition or the range of partitions, the asset."""
     labels = {"dagster_job": context.run.job_name}
     if isinstance(context, AssetExecutionContext):
         labels["asset"] = ", ".join(sorted(key.to_user_string() for key in context.selected_asset_keys))
@@ -234,7 +234,7 @@ def _parameters_of(compute: Callable[..., Any]) -> dict[str, inspect.Parameter]:
 
 
 def _given(context: Any) -> dict[str, Any]:
-    """Give the config of the op, or of the op behind an asset."""
+    """Return the config of the op, or of the op behind an asset."""
     config = getattr(context, "op_execution_context", context).op_config
     return {"config": config} if config else {}
 
@@ -264,7 +264,7 @@ def build_session_closer(
 
 
 def close_dead_sessions(store: SessionStore, instance: DagsterInstance) -> int:
-    """Close every session that gives no sign of life, with what Dagster knows of its run; give how many were closed."""
+    """Close every session that gives no sign of life, with what Dagster knows of its run; return how many were closed."""
     settings = get_session_settings()
     missed = timedelta(seconds=settings.heartbeat_seconds * _BEATS_MISSED)
     with store.begin() as connection:
@@ -339,7 +339,7 @@ def _is_under_way(record: RunRecord, signs: RowMapping | None, now: datetime) ->
 
 
 def _has_other_session(store: SessionStore, run_id: str, besides: UUID) -> bool:
-    """Whether another session of the same run is running: then its worker may live."""
+    """Return whether another session of the same run is running: then its worker may live."""
     with store.begin() as connection:
         sessions = list_sessions_of_run(connection, run_id)
     return any(row["status"] == "running" and row["id"] != besides for row in sessions)

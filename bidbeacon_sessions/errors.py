@@ -107,7 +107,7 @@ class CannotListenError(SessionsError):
 
 
 def masked(error: BaseException) -> BaseException:
-    """Give an exception whose text, notes and causes hold no secret: the very same one, masked in place, wherever that is possible.
+    """Return an exception whose text, notes and causes hold no secret: the very same one, masked in place, wherever that is possible.
 
     One that makes its text from what can't be changed becomes a `MaskedError` that says the same.
     """

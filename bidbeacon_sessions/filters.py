@@ -41,7 +41,7 @@ _ESTIMATE = text(f"EXPLAIN (FORMAT JSON) SELECT FROM session_actions WHERE {ACTI
 
 
 def suited_to(connection: Connection, wanted: str | None, statement: str) -> str:
-    """Give a statement that looks for a text (or for none) the way that is quicker: by `HAS_TEXT`, as it comes, or by the index."""
+    """Return a statement that looks for a text (or for none) the way that is quicker: by `HAS_TEXT`, as it comes, or by the index."""
     if wanted is None or not is_rare(connection, wanted):
         return statement
     return statement.replace(HAS_TEXT, HAS_TEXT_BY_INDEX)
@@ -80,7 +80,7 @@ class SessionFilter:
     text: str | None = None
 
     def conditions(self) -> str:
-        """Give the WHERE clause over `session_headers h`: quick for sessions that are known, or where nearly all match."""
+        """Return the WHERE clause over `session_headers h`: quick for sessions that are known, or where nearly all match."""
         given = [*_given(self, _OF_HEADER), *self._of_outcome()]
         touched = _given(self, _OF_TOUCH)
         if self.dataset is not None or self.window is not None:
@@ -94,7 +94,7 @@ class SessionFilter:
         return _all(given)
 
     def newest(self) -> str:
-        """Give the statement that finds the newest `:limit` matching sessions: `started_at` and `id`."""
+        """Return the statement that finds the newest `:limit` matching sessions: `started_at` and `id`."""
         if self.window is not None or (self.account is not None and self.dataset is not None):
             return self._touched()
         if self.account is not None:

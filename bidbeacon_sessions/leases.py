@@ -60,7 +60,7 @@ _DEAD = text(f"""
 def list_dead_sessions(
     connection: Connection, *, seconds: float, silent_for: timedelta = timedelta(0), limit: int = 500
 ) -> list[RowMapping]:
-    """Give running sessions that missed their heartbeats.
+    """Return running sessions that missed their heartbeats.
 
     Args:
         connection: an open transaction.
@@ -110,7 +110,7 @@ def end_dead_connections(connection: Connection) -> int:
 
 
 def last_sign_of_life(connection: Connection, session_id: UUID) -> datetime | None:
-    """Give the instant of a session's last heartbeat, or None where it never had one."""
+    """Return the instant of a session's last heartbeat, or None where it never had one."""
     found: datetime | None = connection.execute(
         text("SELECT heartbeat_at FROM session_leases WHERE session_id = :id"), {"id": session_id}
     ).scalar()

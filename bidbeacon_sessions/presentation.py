@@ -25,7 +25,7 @@ NO_LABELS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 def session_json(header: Mapping[Any, Any]) -> dict[str, Any]:
-    """Give one session's header (columns as `store.HEADER_COLUMNS`); instants in ISO 8601 UTC, `duration` in seconds."""
+    """Return one session's header (columns as `store.HEADER_COLUMNS`); instants in ISO 8601 UTC, `duration` in seconds."""
     started, finished = header["started_at"], header["finished_at"]
     return {
         "id": str(header["id"]),
@@ -78,15 +78,15 @@ def action_json(row: Mapping[Any, Any], labels: Mapping[str, str] = NO_LABELS) -
 
 
 def instant(value: datetime | None) -> str | None:
-    """Give an instant as ISO 8601 text."""
+    """Return an instant as ISO 8601 text."""
     return None if value is None else value.isoformat()
 
 
 def session_url(session_id: str) -> str:
-    """Give the address of a session's own page."""
+    """Return the address of a session's own page."""
     return f"{get_session_settings().stream_public_url}/sessions/{session_id}"
 
 
 def run_url(run_id: str | None) -> str | None:
-    """Give the address of a run in Dagster's UI."""
+    """Return the address of a run in Dagster's UI."""
     return None if run_id is None else f"{get_session_settings().dagster_public_url}/runs/{run_id}"

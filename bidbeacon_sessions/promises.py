@@ -23,7 +23,7 @@ _FATES = text("""
 
 
 def list_fates(connection: Connection, ids: Sequence[UUID]) -> Mapping[Place, list[dict[str, Any]]]:
-    """Give what became of all that some sessions promised, by the place of the action that promised it.
+    """Return what became of all that some sessions promised, by the place of the action that promised it.
 
     ```json
     {"key": "report-request 17", "fate": "kept", "deadline_at": "…Z", "kept_by": "<session>", "kept_ord": 4, "kept_at": "…Z",

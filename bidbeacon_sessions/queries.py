@@ -24,7 +24,7 @@ _ACTION_ROWS = text("""
 def list_actions(
     connection: Connection, session_id: UUID, *, after: int = 0, limit: int = 10_000
 ) -> list[dict[str, Any]]:
-    """Give a session's actions in order, from `ord` on: session_id, ord, type, schema_version, tone, at, payload."""
+    """Return a session's actions in order, from `ord` on: session_id, ord, type, schema_version, tone, at, payload."""
     rows = connection.execute(_ACTION_ROWS, {"id": session_id, "after": after, "limit": limit})
     names = ("session_id", *rows.keys())
     return [
@@ -50,7 +50,7 @@ _PLAN_EACH = text("""
 
 
 def list_sessions(connection: Connection, wanted: SessionFilter, *, limit: int = 50) -> list[RowMapping]:
-    """Give the headers of matching sessions, newest first: HEADER_COLUMNS."""
+    """Return the headers of matching sessions, newest first: HEADER_COLUMNS."""
     newest = suited_to(connection, wanted.text, wanted.newest())
     statement = text(f"""
         WITH chosen AS MATERIALIZED ({newest})
@@ -63,7 +63,7 @@ def list_sessions(connection: Connection, wanted: SessionFilter, *, limit: int =
 def list_sessions_by_id(
     connection: Connection, ids: Sequence[UUID], wanted: SessionFilter
 ) -> list[RowMapping]:
-    """Give the headers of those of the given sessions that match."""
+    """Return the headers of those of the given sessions that match."""
     statement = text(f"""
         SELECT {HEADER_COLUMNS} FROM {HEADERS_WITH_COUNTS}
          WHERE h.id = ANY(:ids) AND {wanted.conditions()}""")
@@ -77,7 +77,7 @@ def find_matching_ids(connection: Connection, ids: Sequence[UUID], wanted: Sessi
 
 
 def find_session(connection: Connection, session_id: UUID) -> RowMapping | None:
-    """Give one session's header, or None."""
+    """Return one session's header, or None."""
     return next(iter(list_sessions_by_id(connection, [session_id], SessionFilter())), None)
 
 
@@ -89,7 +89,7 @@ _LAST_ACTIONS = text("""
 
 
 def list_last_actions(connection: Connection, ids: Sequence[UUID], *, per_session: int) -> list[RowMapping]:
-    """Give the newest actions of several sessions, each session's in order."""
+    """Return the newest actions of several sessions, each session's in order."""
     return list(connection.execute(_LAST_ACTIONS, {"ids": list(ids), "per_session": per_session}).mappings())
 
 
@@ -100,7 +100,7 @@ _ACTIONS_AT = text("""
 
 
 def list_actions_at(connection: Connection, places: Sequence[tuple[UUID, int]]) -> list[RowMapping]:
-    """Give the actions at the given places (session id, ord), in any order."""
+    """Return the actions at the given places (session id, ord), in any order."""
     values = {"ids": [place[0] for place in places], "ords": [place[1] for place in places]}
     return list(connection.execute(_ACTIONS_AT, values).mappings())
 
@@ -146,7 +146,7 @@ _SESSIONS_OF_RUN = text("SELECT id, status FROM session_headers WHERE run_id = :
 
 
 def list_sessions_of_run(connection: Connection, run_id: str) -> list[RowMapping]:
-    """Give id and status of all sessions of one run, oldest first."""
+    """Return id and status of all sessions of one run, oldest first."""
     return list(connection.execute(_SESSIONS_OF_RUN, {"run_id": run_id}).mappings())
 
 
@@ -162,17 +162,17 @@ _LATER = "(h.started_at, h.id) > (:started_at, :id) ORDER BY h.started_at, h.id 
 
 
 def find_previous(connection: Connection, session: Mapping[Any, Any]) -> RowMapping | None:
-    """Give the session of the same job and account that began before a session (a row of HEADER_COLUMNS), or None."""
+    """Return the session of the same job and account that began before a session (a row of HEADER_COLUMNS), or None."""
     return _find_near(connection, session, _EARLIER)
 
 
 def find_next(connection: Connection, session: Mapping[Any, Any]) -> RowMapping | None:
-    """Give the session of the same job and account that began after a session, or None."""
+    """Return the session of the same job and account that began after a session, or None."""
     return _find_near(connection, session, _LATER)
 
 
 def find_last_good(connection: Connection, session: Mapping[Any, Any]) -> RowMapping | None:
-    """Give the newest session of the same job and account that began before a session and succeeded without problems, or None."""
+    """Return the newest session of the same job and account that began before a session and succeeded without problems, or None."""
     return _find_near(
         connection, session, f"h.status = 'succeeded' AND h.outcome <> 'problems' AND {_EARLIER}"
     )
@@ -198,7 +198,7 @@ _TOUCHED = text("""
 
 
 def list_touched(connection: Connection, session_id: UUID) -> list[RowMapping]:
-    """Give what a session touched, in the order in which it first did: account_key, account_label, dataset, effect, windows (or None)."""
+    """Return what a session touched, in the order in which it first did: account_key, account_label, dataset, effect, windows (or None)."""
     return list(connection.execute(_TOUCHED, {"id": session_id, "most": MOST_TOUCHED}).mappings())
 
 
@@ -207,7 +207,7 @@ _BY_TYPE = text("""
 
 
 def count_actions_by_type(connection: Connection, session_id: UUID) -> dict[str, int]:
-    """Give how many actions of each type a session recorded, in the order of their first one."""
+    """Return how many actions of each type a session recorded, in the order of their first one."""
     rows = connection.execute(_BY_TYPE, {"id": session_id}).mappings()
     return {row["type"]: row["actions"] for row in rows}
 
@@ -279,7 +279,7 @@ _STATEMENTS: Mapping[str, str] = {
 
 
 def list_filter_values(connection: Connection) -> dict[str, list[str]]:
-    """Give, for `job`, `account`, `type` and `dataset`, the values that sessions have, in order, at most 2,000 each."""
+    """Return, for `job`, `account`, `type` and `dataset`, the values that sessions have, in order, at most 2,000 each."""
     return {
         name: list(connection.execute(text(statement), {"most": MOST_VALUES}).scalars())
         for name, statement in _STATEMENTS.items()
@@ -360,7 +360,7 @@ _AGGREGATES = """
 def aggregate_jobs(
     connection: Connection, span: Span, *, job: str | None = None, account: str | None = None
 ) -> dict[str, Mapping[datetime | None, Figures]]:
-    """Give each job's figures by interval, and under None those of the whole span; intervals without sessions are left out.
+    """Return each job's figures by interval, and under None those of the whole span; intervals without sessions are left out.
 
     Args:
         connection: where to look.

@@ -88,7 +88,7 @@ class Template:
         )
 
     def render(self, values: Mapping[str, Any]) -> list[Part]:
-        """Give the parts of the sentence for one payload (Python values, by field name)."""
+        """Return the parts of the sentence for one payload (Python values, by field name)."""
         parts: list[Part] = []
         text = ""
         for needed, steps in self._plan:
@@ -125,12 +125,12 @@ def parse_template(source: str) -> Template:
 
 
 def plain_text(parts: Sequence[Part]) -> str:
-    """Give a sentence as text, the way a log line or a Markdown list shows it; many windows as ranges of days."""
+    """Return a sentence as text, the way a log line or a Markdown list shows it; many windows as ranges of days."""
     return "".join(part["text"] for part in fold_windows(parts))
 
 
 def fold_windows(parts: Sequence[Part]) -> list[Part]:
-    """Give the parts with runs of following days as one window part each, `2026-07-27 … 2026-11-23`, where a sentence has many."""
+    """Return the parts with runs of following days as one window part each, `2026-07-27 … 2026-11-23`, where a sentence has many."""
     windows = [part["value"] for part in parts if part["kind"] == "window"]
     if len(windows) <= MOST_SINGLE_WINDOWS:
         return list(parts)
@@ -148,7 +148,7 @@ def _range_part(start: date, end: date) -> Part:
 
 
 def _runs(days: Sequence[date]) -> Iterator[tuple[date, date]]:
-    """Give first and last day of each run of following days."""
+    """Yield first and last day of each run of following days."""
     start = previous = days[0]
     for day in days[1:]:
         if (day - previous).days > 1:
@@ -178,7 +178,7 @@ def _literal(text: str) -> Iterator[Piece]:
 
 
 def _add_parts(parts: list[Part], text: str, more: Sequence[Part]) -> str:
-    """Add the text before them, and then parts without the empty ones; give the text that follows the last of them."""
+    """Add the text before them, and then parts without the empty ones; return the text that follows the last of them."""
     for part in more:
         if part["kind"] == "text":
             text += part["text"]
@@ -191,7 +191,7 @@ def _add_parts(parts: list[Part], text: str, more: Sequence[Part]) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """Give a length of time the way people say it: `0.4 s`, `3 min 12 s`, `2 h 05 min`."""
+    """Return a length of time the way people say it: `0.4 s`, `3 min 12 s`, `2 h 05 min`."""
     if seconds < 10:  # noqa: PLR2004 - below ten seconds the tenth matters
         return f"{seconds:.1f} s"
     whole = round(seconds)

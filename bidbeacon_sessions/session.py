@@ -319,7 +319,7 @@ class SessionRecorder:
 
 
 def is_away(error: Exception) -> bool:
-    """Whether an error says that the database can't be written to just now, rather than that it refuses what is written."""
+    """Return whether an error says that the database can't be written to just now, rather than that it refuses what is written."""
     cause = getattr(error, "orig", error)  # what the driver raised
     if isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError | PoolTimeoutError):
         return True
@@ -422,7 +422,7 @@ def _close_quietly(recorder: SessionRecorder, status: str, error: BaseException,
 
 
 def describe_error(error: BaseException) -> dict[str, Any]:
-    """Give an exception as stored in `job_sessions.error`: type, message and traceback, secrets masked, then bounded."""
+    """Return an exception as stored in `job_sessions.error`: type, message and traceback, secrets masked, then bounded."""
     message = redact_text(str(error))
     trace = redact_text("".join(traceback.format_exception(error)))
     return {

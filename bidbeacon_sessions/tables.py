@@ -37,7 +37,7 @@ class Xid8(UserDefinedType[str]):
     cache_ok = True
 
     def get_col_spec(self, **_: Any) -> str:
-        """Give the type's name in DDL."""
+        """Return the type's name in DDL."""
         return "xid8"
 
 
@@ -47,7 +47,7 @@ class PgSnapshot(UserDefinedType[str]):
     cache_ok = True
 
     def get_col_spec(self, **_: Any) -> str:
-        """Give the type's name in DDL."""
+        """Return the type's name in DDL."""
         return "pg_snapshot"
 
 

@@ -109,7 +109,7 @@ def insert_session(
     holder: str | None = None,
     lease_seconds: float | None = None,
 ) -> list[UUID]:
-    """Store a session as running, with its first sign of life; give older attempts of the same step that are still open.
+    """Store a session as running, with its first sign of life; return older attempts of the same step that are still open.
 
     Its retry number is counted up where that attempt was recorded already.
 
@@ -210,7 +210,7 @@ def _values_of(session_id: UUID, action: NewAction) -> dict[str, str | None]:
 
 
 def _by_subject(touches: Sequence[Touch]) -> list[dict[str, Any]]:
-    """Give touches in their order, those that differ by their window alone as one: an action touches hundreds of windows of one dataset."""
+    """Return touches in their order, those that differ by their window alone as one: an action touches hundreds of windows of one dataset."""
     grouped = groupby(touches, key=attrgetter("account", "dataset", "effect"))
     return [
         {
@@ -265,7 +265,7 @@ def lock_session(connection: Connection, session_id: UUID) -> bool:
 
 
 def find_status(connection: Connection, session_id: UUID) -> str | None:
-    """Give a session's status, or None where there is no such session."""
+    """Return a session's status, or None where there is no such session."""
     return connection.execute(
         text("SELECT status FROM session_headers WHERE id = :id"), {"id": session_id}
     ).scalar()
@@ -285,7 +285,7 @@ _DELETE_ENDED = text("""
 
 
 def delete_ended_sessions(connection: Connection, before: datetime, most: int) -> int:
-    """Delete sessions that ended before an instant, with all they tell, oldest first, `most` at most; give how many."""
+    """Delete sessions that ended before an instant, with all they tell, oldest first, `most` at most; return how many."""
     return connection.execute(_DELETE_ENDED, {"before": before, "most": most}).rowcount
 
 
@@ -293,7 +293,7 @@ _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
 def json_text(value: Any) -> str:
-    """Give plain JSON data as text that PostgreSQL's jsonb takes, as `to_jsonb` does, at a tenth of its cost."""
+    """Return plain JSON data as text that PostgreSQL's jsonb takes, as `to_jsonb` does, at a tenth of its cost."""
     try:
         encoded = _encode(value)
     except UnicodeEncodeError:  # a lone surrogate
@@ -302,7 +302,7 @@ def json_text(value: Any) -> str:
 
 
 def to_jsonb(value: Any) -> str:
-    """Give JSON text that PostgreSQL's jsonb takes: no NUL, no lone surrogates."""
+    """Return JSON text that PostgreSQL's jsonb takes: no NUL, no lone surrogates."""
     return json.dumps(_storable(value), ensure_ascii=False, separators=(",", ":"), default=str)
 
 

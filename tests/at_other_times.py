@@ -57,7 +57,7 @@ def main() -> int:
 
 
 def instants() -> Iterator[tuple[datetime, str, Sequence[str]]]:
-    """Give each instant, what happens then, and what is run."""
+    """Yield each instant, what happens then, and what is run."""
     for at, why in CHANGES.items():
         yield datetime.fromisoformat(at).replace(tzinfo=UTC), why, EVERYTHING
     for hour in range(0, 24, 2):

@@ -60,7 +60,7 @@ class Question:
         return changed
 
     def stored(self) -> dict[Key, Metrics]:
-        """Give the rows of the table."""
+        """Return the rows of the table."""
         columns = self.columns
         statement = text(
             f"SELECT {', '.join((*columns, *METRICS))} FROM {self.dataset.table} WHERE account = :account AND window_date = :day"
@@ -72,7 +72,7 @@ class Question:
         return found
 
     def true(self, at: datetime) -> dict[Key, Metrics]:
-        """Give the rows that a report asked for at an instant has, summed by the table's key."""
+        """Return the rows that a report asked for at an instant has, summed by the table's key."""
         answer = self._ask(at)
         summed: dict[Key, Metrics] = {}
         for row in answer["rows"]:
@@ -131,6 +131,6 @@ def _added(one: Metrics | None, other: Metrics) -> Metrics:
 
 
 def total(rows: Mapping[Key, Metrics], metric: str) -> Decimal:
-    """Give the exact sum of a metric; null adds nothing."""
+    """Return the exact sum of a metric; null adds nothing."""
     at = METRICS.index(metric)
     return sum((Decimal(values[at] or 0) for values in rows.values()), Decimal(0))

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 @cache
 def hours_by_walking(day: date, time_zone: str) -> Mapping[int, list[datetime]]:
-    """Give each hour's beginnings in UTC: one as a rule, two where the hour comes twice; a skipped hour is absent."""
+    """Return each hour's beginnings in UTC: one as a rule, two where the hour comes twice; a skipped hour is absent."""
     zone = ZoneInfo(time_zone)
     found: dict[int, list[datetime]] = {}
     instant = datetime.combine(day, time.min, UTC) - timedelta(hours=15)

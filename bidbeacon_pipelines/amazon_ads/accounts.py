@@ -228,7 +228,7 @@ def _pair(
 
 
 def _with_profile(account: AdsAccount, country: Country, profile: _LocatedProfile | None) -> AdsAccount:
-    """Give the account with what its profile says, which wins over the country's defaults."""
+    """Return the account with what its profile says, which wins over the country's defaults."""
     if profile is None:
         return replace(account, problems=(*account.problems, _missing_profile(account, country)))
     wire, info = profile.wire, profile.wire.account_info
@@ -255,7 +255,7 @@ def _missing_profile(account: AdsAccount, country: Country) -> str:
 
 
 def _time_zone(name: str | None, country: Country) -> tuple[str, tuple[str, ...]]:
-    """Give the profile's time zone if it is one, else the country's with a sentence why."""
+    """Return the profile's time zone if it is one, else the country's with a sentence why."""
     try:
         return ZoneInfo(name or "").key, ()
     except (ZoneInfoNotFoundError, ValueError, OSError):

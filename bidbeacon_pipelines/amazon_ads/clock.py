@@ -10,7 +10,7 @@ class Clock(Protocol):
     """What tells the time and lets it pass."""
 
     def now(self) -> datetime:
-        """Give the present instant, in UTC."""
+        """Return the present instant, in UTC."""
         ...
 
     def sleep(self, seconds: float) -> None:
@@ -22,7 +22,7 @@ class SystemClock:
     """The machine's clock."""
 
     def now(self) -> datetime:
-        """Give the present instant, in UTC."""
+        """Return the present instant, in UTC."""
         return datetime.now(UTC)
 
     def sleep(self, seconds: float) -> None:

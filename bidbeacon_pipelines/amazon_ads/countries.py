@@ -50,11 +50,11 @@ COUNTRIES: dict[str, Country] = {
 
 
 def normalise_country(code: str) -> str:
-    """Give the ISO code: profiles say UK, accounts say GB, and it is one country."""
+    """Return the ISO code: profiles say UK, accounts say GB, and it is one country."""
     code = code.strip().upper()
     return "GB" if code == "UK" else code
 
 
 def get_country(code: str, *, region: Region) -> Country:
-    """Give a country's defaults; one that isn't in the table has UTC and no currency, in the region given."""
+    """Return a country's defaults; one that isn't in the table has UTC and no currency, in the region given."""
     return COUNTRIES.get(code) or Country(code, region, NO_CURRENCY, "UTC", None)

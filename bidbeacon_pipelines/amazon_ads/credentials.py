@@ -44,7 +44,7 @@ class Endpoints:
 
     @classmethod
     def amazon(cls) -> Self:
-        """Give the real addresses, from Amazon's page "API endpoints"."""
+        """Return the real addresses, from Amazon's page "API endpoints"."""
         return cls(
             api={
                 "NA": "https://advertising-api.amazon.com",
@@ -61,7 +61,7 @@ class Endpoints:
 
     @classmethod
     def sandbox(cls, url: str) -> Self:
-        """Give the addresses of a sandbox at this base URL: each region is a path below it."""
+        """Return the addresses of a sandbox at this base URL: each region is a path below it."""
         base = url.rstrip("/")
         api: dict[Region, str] = {region: f"{base}/{region.lower()}" for region in REGIONS}
         return cls(

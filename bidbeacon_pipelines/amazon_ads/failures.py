@@ -76,12 +76,12 @@ class Failure:
 
 
 def error_for(answer: Answer) -> AdsApiError:
-    """Give the error that an answer without success means."""
+    """Return the error that an answer without success means."""
     return _error(answer, answer.status, read_failure(answer))
 
 
 def partial_error(answer: Answer, body: Any) -> AdsApiError:
-    """Give the error of a multi-status answer, whose own status says nothing: the code decides."""
+    """Return the error of a multi-status answer, whose own status says nothing: the code decides."""
     failure = _combined(body) or Failure(None, "a partial failure without a reason")
     return _error(answer, _status_of(failure.code), failure)
 
@@ -123,7 +123,7 @@ def _kind_of_refusal(failure: Failure) -> type[Rejected]:
 
 
 def _status_of(code: str | None) -> int:
-    """Give the HTTP status an error code stands for; the API's numeric codes begin with it (400005)."""
+    """Return the HTTP status an error code stands for; the API's numeric codes begin with it (400005)."""
     if code is None:
         return 400
     if code[:3].isdecimal() and 400 <= int(code[:3]) < 600:  # noqa: PLR2004 - the range of HTTP's error statuses

@@ -55,7 +55,7 @@ class GzipCheck:
             raise _incomplete(f"the file breaks off after {self.compressed} bytes")
 
     def _step(self, data: bytes) -> bytes:
-        """Unpack one step of the data and throw it away; give the data that is left."""
+        """Unpack one step of the data and throw it away; return the data that is left."""
         self._inside = True
         try:
             self.inflated += len(self._inflater.decompress(data, STEP_BYTES))

@@ -78,7 +78,7 @@ class Tries:
     made: Counter[str] = field(default_factory=Counter)
 
     def begin(self, call: CallName) -> tuple[int, float]:
-        """Count an exchange that begins; give its `retry_count` and what it `waited`."""
+        """Count an exchange that begins; return its `retry_count` and what it `waited`."""
         retry_count, waited = self.made[call], self.waited + self.rests.pop(call, 0.0)
         self.made[call] += 1
         self.waited = 0.0

@@ -285,7 +285,7 @@ def faults_of(error: ValidationError) -> str:
 
 
 def _name_of(item: Any) -> str:
-    """Give what a person would know a broken account or profile by; "" where there is nothing."""
+    """Return what a person would know a broken account or profile by; "" where there is nothing."""
     names = ("accountName", "adsAccountId", "profileId", "countryCode")
     values = [item.get(name) for name in names] if isinstance(item, dict) else []
     known = [str(value)[:60] for value in values if isinstance(value, str | int) and value]

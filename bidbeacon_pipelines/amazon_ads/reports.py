@@ -202,7 +202,7 @@ def retrieve_report(
 
 
 def _headers(client: AdsApiClient) -> dict[str, str]:
-    """Give the v1 specification's own name for the header that every call carries."""
+    """Return the v1 specification's own name for the header that every call carries."""
     return {"Amazon-Ads-ClientId": client.client_id}
 
 

@@ -60,7 +60,7 @@ class RetryPolicy:
     draw: Callable[[float, float], float] = draw_between
 
     def pause(self, error: BaseException | None, attempt: int) -> float:
-        """Give the seconds to wait after this attempt: exactly what Amazon asked, else a backoff."""
+        """Return the seconds to wait after this attempt: exactly what Amazon asked, else a backoff."""
         if isinstance(error, AdsApiError) and error.retry_after is not None:
             return error.retry_after
         doublings = min(attempt - 1, 32)

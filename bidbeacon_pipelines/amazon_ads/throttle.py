@@ -82,11 +82,11 @@ class LaneGaps:
 
     @classmethod
     def none(cls) -> "LaneGaps":
-        """Give gaps of nothing, for simulated time: lanes then only hold back."""
+        """Return gaps of nothing, for simulated time: lanes then only hold back."""
         return cls(_per_class(0, 0), _per_class(0, 0))
 
     def of(self, lane: Lane) -> tuple[timedelta, ...]:
-        """Give the gaps of `lane.keys`, in their order."""
+        """Return the gaps of `lane.keys`, in their order."""
         seconds = (self.region[lane.call_class], self.account[lane.call_class])
         return tuple(timedelta(seconds=each) for each in seconds[: len(lane.keys)])
 
@@ -110,7 +110,7 @@ def next_place(
     gaps: Sequence[timedelta],
     longest_wait: timedelta,
 ) -> Place:
-    """Give the first place that is free in all lanes.
+    """Return the first place that is free in all lanes.
 
     Args:
         now: The present instant, UTC.
@@ -126,7 +126,7 @@ def next_place(
 
 
 def held_until(now: datetime, next_start: datetime | None, seconds: float) -> datetime:
-    """Give a lane's next start after it was held back: never earlier than it was, at most `LONGEST_HOLD` off."""
+    """Return a lane's next start after it was held back: never earlier than it was, at most `LONGEST_HOLD` off."""
     until = now + min(timedelta(seconds=max(0.0, seconds)), LONGEST_HOLD)
     if next_start is None or next_start - now > LONGEST_HOLD:
         return until
@@ -149,7 +149,7 @@ class LocalLanes:
         self._seen = datetime.min.replace(tzinfo=UTC)
 
     def reserve(self, lane: Lane, *, longest_wait: float) -> float:
-        """Take the next place; give the seconds until it."""
+        """Take the next place; return the seconds until it."""
         with self._lock:
             now = self._tell_time()
             planned = [self._next_starts.get(key) for key in lane.keys]
@@ -164,7 +164,7 @@ class LocalLanes:
             self._next_starts[lane.own_key] = held_until(now, self._next_starts.get(lane.own_key), seconds)
 
     def _tell_time(self) -> datetime:
-        """Give the present instant; a clock that was set back takes the plans along, so that nobody waits for it."""
+        """Return the present instant; a clock that was set back takes the plans along, so that nobody waits for it."""
         now = self._now()
         if now < self._seen:
             back = self._seen - now

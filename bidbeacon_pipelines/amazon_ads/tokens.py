@@ -94,7 +94,7 @@ class AccessTokens:
         return failure is not None and failure.again_at is None
 
     def get(self, send: Send, tries: Tries, *, rejected: str | None = None) -> str:
-        """Give a token that Amazon should accept.
+        """Return a token that Amazon should accept.
 
         Args:
             send: How the caller asks, where it is the one to renew the token.
@@ -190,7 +190,7 @@ class SharedTokens:
         self._tokens: dict[tuple[Credentials, str], AccessTokens] = {}
 
     def of(self, credentials: Credentials, url: str) -> AccessTokens:
-        """Give a credential's tokens, by the machine's clock.
+        """Return a credential's tokens, by the machine's clock.
 
         Those of a refused credential stay with the clients that have them: who comes later asks once more, since a person
         may have seen to it.

@@ -88,14 +88,14 @@ class Answer:
         return parse_retry_after(self.headers.get("Retry-After"), sent_at or self.received_at)
 
     def find_json(self) -> Any:
-        """Give the body read as JSON, numbers with a point as `Decimal`; None where it isn't JSON."""
+        """Return the body read as JSON, numbers with a point as `Decimal`; None where it isn't JSON."""
         try:
             return json.loads(self.text, parse_float=Decimal)
         except (ValueError, RecursionError):
             return None
 
     def get_json(self) -> Any:
-        """Give the body read as JSON; raises `UnreadableAnswer` where it is something else."""
+        """Return the body read as JSON; raises `UnreadableAnswer` where it is something else."""
         body = self.find_json()
         if body is None:
             came = f"begins with {self.text[:80]!r}" if self.text else "is empty"
@@ -104,12 +104,12 @@ class Answer:
 
 
 def request_id_of(headers: httpx.Headers) -> str | None:
-    """Give Amazon's id of a request, under whichever name it came."""
+    """Return Amazon's id of a request, under whichever name it came."""
     return next((headers[name] for name in _REQUEST_ID_HEADERS if name in headers), None)
 
 
 def parse_retry_after(value: str | None, now: datetime) -> float | None:
-    """Give the seconds that a `Retry-After` header asks for: a number or an HTTP date (RFC 9110, 10.2.3).
+    """Return the seconds that a `Retry-After` header asks for: a number or an HTTP date (RFC 9110, 10.2.3).
 
     A date that is past means 0; what can't be understood means None, as if the header were absent.
     """
@@ -130,7 +130,7 @@ def _find_instant(text: str | None) -> datetime | None:
 
 
 def facts_of(answer: Answer) -> dict[str, Any]:
-    """Give what every error about an answer tells."""
+    """Return what every error about an answer tells."""
     return {
         "operation": answer.operation,
         "about": answer.about,

@@ -56,7 +56,7 @@ class WaitSummary:
 
 
 def duration_text(seconds: float) -> str:
-    """Give a duration in its two largest units: "3 min 12 s", "1 h 4 min", "0.4 s"."""
+    """Return a duration in its two largest units: "3 min 12 s", "1 h 4 min", "0.4 s"."""
     if seconds < 1:
         return "under 0.1 s" if seconds < 0.05 else f"{seconds:.1f} s"  # noqa: PLR2004 - what rounds to 0.0
     whole = round(seconds)
@@ -84,13 +84,13 @@ class Waits:
             self._sums[operation, cause] = (count + 1, before + seconds)
 
     def summary(self) -> WaitSummary:
-        """Give what was added so far."""
+        """Return what was added so far."""
         with self._lock:
             sums, rested = dict(self._sums), self._rested
         return _summary(sums, rested)
 
     def take(self) -> WaitSummary:
-        """Give what was added so far, and begin anew: for a client that serves one session after another."""
+        """Return what was added so far, and begin anew: for a client that serves one session after another."""
         with self._lock:
             sums, self._sums = self._sums, {}
             rested, self._rested = self._rested, 0.0

@@ -31,7 +31,7 @@ def print_accounts(
 
 
 def _head(account: Account) -> Text:
-    """Give mark, key and name; never broken, so that a key can be copied at any width."""
+    """Return mark, key and name; never broken, so that a key can be copied at any width."""
     line = Text("● ", style="green") if account.reason_to_skip is None else Text("■ ", style="yellow")
     line.append(account.account_key, style="bold blue")
     line.append(f"  {account.name}", style="default")
@@ -39,7 +39,7 @@ def _head(account: Account) -> Text:
 
 
 def _lines(account: Account, cadence: str, coverage: Sequence[DatasetCoverage]) -> Iterator[Text]:
-    """Give what stands below: what keeps it from being asked for, where something does; its settings; its data."""
+    """Yield what stands below: what keeps it from being asked for, where something does; its settings; its data."""
     if account.reason_to_skip is not None:
         yield Text(f"not refreshed: {account.reason_to_skip}", style="yellow")
     yield Text(f"{account.currency_code}, {account.time_zone}, looked at {cadence}", style="dim")

@@ -49,7 +49,7 @@ def _checks() -> "Iterator[Check]":
 
 
 def _lines(check: "Check") -> Table:
-    """Give a check as a line, wrapped under itself, with its details and what to do below."""
+    """Return a check as a line, wrapped under itself, with its details and what to do below."""
     mark, style = _MARKS[check.level]
     grid = Table.grid(padding=(0, 1))
     grid.add_column(width=1)

@@ -92,7 +92,7 @@ def _show_end(store: Any, session_id: UUID, *, as_json: bool) -> None:
 
 
 def parse_days(value: str) -> list[date]:
-    """Give the days of `2026-11-23` or `2026-11-01..2026-11-07` (both ends included)."""
+    """Return the days of `2026-11-23` or `2026-11-01..2026-11-07` (both ends included)."""
     from bidbeacon_sessions.clock import read_day
 
     first, dots, last = value.partition("..")

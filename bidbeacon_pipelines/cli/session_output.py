@@ -37,7 +37,7 @@ _POLL_SECONDS = 0.2
 
 
 def action_line(action: Mapping[str, Any]) -> Text:
-    """Give one action (as `presentation.action_json`) as a line: local time, sentence."""
+    """Return one action (as `presentation.action_json`) as a line: local time, sentence."""
     at = datetime.fromisoformat(action["at"]).astimezone()
     line = Text(f"  {at:%H:%M:%S}  ", style="dim")
     line.append("│ ", style=TONES[action["tone"]])
@@ -46,12 +46,12 @@ def action_line(action: Mapping[str, Any]) -> Text:
 
 
 def action_sentence(action: Mapping[str, Any]) -> Text:
-    """Give one action's sentence, in its tone's colour."""
+    """Return one action's sentence, in its tone's colour."""
     return _sentence(action["parts"], TONES[action["tone"]])
 
 
 def session_line(session: Mapping[str, Any]) -> Text:
-    """Give one session (as `presentation.session_json`) as a line: mark, status, outcome where it is not ok, job, account, duration."""
+    """Return one session (as `presentation.session_json`) as a line: mark, status, outcome where it is not ok, job, account, duration."""
     status, outcome = session["status"], session["outcome"]
     mark, style = OUTCOMES.get(outcome, STATUSES[status]) if status == "succeeded" else STATUSES[status]
     line = Text(f"{mark} {status}", style=style)
@@ -73,14 +73,14 @@ def account_of(session: Mapping[str, Any]) -> str:
 
 
 def dated_line(session: Mapping[str, Any]) -> Text:
-    """Give one session as a line that begins with its local time: when it ended, or began where it runs."""
+    """Return one session as a line that begins with its local time: when it ended, or began where it runs."""
     shown = session["started_at"] if session["status"] == "running" else session["finished_at"]
     line = Text(f"{datetime.fromisoformat(shown).astimezone():%Y-%m-%d %H:%M:%S} ", style="dim")
     return line.append_text(session_line(session))
 
 
 def progress_line(session: Mapping[str, Any], last: Mapping[str, Any] | None, now: datetime) -> Text:
-    """Give how long a running session runs, and what it did last."""
+    """Return how long a running session runs, and what it did last."""
     ran = (now - datetime.fromisoformat(session["started_at"])).total_seconds()
     line = Text(f"{'':20}  running for {format_duration(max(ran, 0))}", style="cyan")
     line.append(f", {session['action_count']:,} actions so far", style="dim")
@@ -88,7 +88,7 @@ def progress_line(session: Mapping[str, Any], last: Mapping[str, Any] | None, no
 
 
 def promise_line(promise: Mapping[str, Any]) -> Text:
-    """Give what became of promised work as a line below the action that promised it."""
+    """Return what became of promised work as a line below the action that promised it."""
     line = Text("              ↳ ", style="dim")
     if promise["fate"] == "kept":
         line.append(f"{promise['kept_by_job'] or 'a session that is gone'}: {promise['text'] or ''}")
@@ -147,7 +147,7 @@ def print_session(console: Console, store: SessionStore, session_id: UUID) -> bo
 
 
 def table_of(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
-    """Give a table of plain values; what is None shows as a dash. The first column is never broken: it is what people copy."""
+    """Return a table of plain values; what is None shows as a dash. The first column is never broken: it is what people copy."""
     table = Table(title=title, title_justify="left", header_style="bold")
     for number, column in enumerate(columns):
         table.add_column(column, overflow="fold", no_wrap=number == 0)

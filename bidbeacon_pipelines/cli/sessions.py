@@ -179,7 +179,7 @@ def sessions_tail(
 
 
 def read_filter(*, since: str | None = None, **given: Any) -> "SessionFilter":
-    """Give the filter of a command's options.
+    """Return the filter of a command's options.
 
     Raises:
         BadOptionError: an unknown status or outcome, or a day or time that can't be read.
@@ -202,7 +202,7 @@ def read_filter(*, since: str | None = None, **given: Any) -> "SessionFilter":
 
 
 def read_since(value: str, now: datetime) -> datetime:
-    """Give the instant of `2h`, `2026-11-23` (UTC) or `2026-11-23T05:00:00Z`.
+    """Return the instant of `2h`, `2026-11-23` (UTC) or `2026-11-23T05:00:00Z`.
 
     Raises:
         BadOptionError: it is none of these.
@@ -223,7 +223,7 @@ def read_since(value: str, now: datetime) -> datetime:
 
 
 def session_with_actions(store: Any, session_id: UUID) -> dict[str, Any]:
-    """Give a session and its actions as JSON shows them.
+    """Return a session and its actions as JSON shows them.
 
     Raises:
         CommandFailedError: there is no such session.

@@ -190,7 +190,7 @@ def parse_stream_url(value: str) -> str:
 
 
 def _as_asked(value: object) -> str:
-    """Give a filter's value as the stream reads it."""
+    """Return a filter's value as the stream reads it."""
     return value.isoformat() if isinstance(value, datetime) else str(value)
 
 

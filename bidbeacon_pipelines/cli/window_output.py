@@ -69,7 +69,7 @@ def _shown(name: str, value: Any) -> Text:
 
 
 def _timeline(actions: Sequence[Mapping[str, Any]]) -> Iterator[Padding | Text]:
-    """Give the actions under their sessions, newest last, each session with its address."""
+    """Yield the actions under their sessions, newest last, each session with its address."""
     if not actions:
         yield Text("  nothing yet", style="dim")
     for _, group in groupby(actions, key=lambda action: action["session_id"]):
@@ -139,7 +139,7 @@ def _change(loads: Sequence[WindowLoad], name: str) -> Decimal:
 
 
 def loads_json(loads: Sequence[WindowLoad]) -> dict[str, Any]:
-    """Give exact amounts as text; `change` is from the first to the last of these loads, by currency."""
+    """Return exact amounts as text; `change` is from the first to the last of these loads, by currency."""
     by_currency = {code: list(group) for code, group in groupby(loads, key=lambda load: load.currency_code)}
     return {
         "loads": [_load_json(load) for load in loads],

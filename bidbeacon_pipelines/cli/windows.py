@@ -23,7 +23,7 @@ _OLDEST_AGE = 500
 
 
 def parse_day(value: str) -> date:
-    """Give the day of `2026-11-23`."""
+    """Return the day of `2026-11-23`."""
     from bidbeacon_sessions.clock import read_day
 
     try:

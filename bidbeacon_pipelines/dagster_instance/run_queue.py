@@ -29,7 +29,7 @@ class BidBeaconRunQueue(QueuedRunCoordinator[DagsterInstance]):
 
 
 def find_account_of_tags(tags: Mapping[str, str]) -> str | None:
-    """Give the one account whose partitions a run's tags name; None where it has its tag, or has no partitions, or several accounts'."""
+    """Return the one account whose partitions a run's tags name; None where it has its tag, or has no partitions, or several accounts'."""
     if ACCOUNT_TAG in tags:
         return None
     accounts = {tags[name].partition("|")[0] for name in _PARTITION_TAGS if "|" in tags.get(name, "")}

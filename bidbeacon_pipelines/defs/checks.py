@@ -70,7 +70,7 @@ def _described(dataset: Dataset, name: str, claim: str) -> str:
 def _result(
     dataset: Dataset, verdict: Verdict, of_session: Mapping[str, MetadataValue[Any]]
 ) -> AssetCheckResult:
-    """Give what Dagster shows of a verdict: figures, cases, and the session, whose one or two sentences leave room for the cases."""
+    """Return what Dagster shows of a verdict: figures, cases, and the session, whose one or two sentences leave room for the cases."""
     metadata: dict[str, MetadataValue[Any]] = {
         name: MetadataValue.int(figure) if isinstance(figure, int) else MetadataValue.float(figure)
         for name, figure in verdict.figures.items()
@@ -88,7 +88,7 @@ def _result(
 
 
 def _table(verdict: Verdict) -> str:
-    """Give the cases as a Markdown table."""
+    """Return the cases as a Markdown table."""
     heads = list(verdict.cases[0])
     lines = [_row(heads), _row(["---"] * len(heads))]
     lines += [_row([escape_markdown(case[head]) for head in heads]) for case in verdict.cases]

@@ -59,7 +59,7 @@ def _store(
 
 
 def _observation(window: UnloadedWindow, of_session: Metadata) -> AssetObservation:
-    """Give what is told of one window: its session, how that ended, and the one sentence about the window instead of all."""
+    """Return what is told of one window: its session, how that ended, and the one sentence about the window instead of all."""
     return AssetObservation(
         asset_key=AssetKey(get_dataset(window.dataset).asset_name),
         partition=partition_key(window.account_key, window.window_date),

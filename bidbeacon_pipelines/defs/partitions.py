@@ -37,7 +37,7 @@ class NoPartitionError(ValueError):
 
 
 def partition_key(account_key: str, day: date) -> MultiPartitionKey:
-    """Give the partition of one account's day."""
+    """Return the partition of one account's day."""
     return MultiPartitionKey({"account": account_key, "window": day.isoformat()})
 
 
@@ -72,5 +72,5 @@ def add_accounts(instance: DagsterInstance, keys: Sequence[str]) -> None:
 
 
 def is_partition_day(day: date) -> bool:
-    """Whether a day is a Dagster partition; older windows live on in Postgres only."""
+    """Return whether a day is a Dagster partition; older windows live on in Postgres only."""
     return day >= FIRST_DAY

@@ -91,13 +91,13 @@ def build_report_asset(dataset: Dataset) -> AssetsDefinition:
 
 
 def _partition_keys(context: AssetExecutionContext) -> list[str]:
-    """Give the partitions of the run; none where somebody started it without any."""
+    """Return the partitions of the run; none where somebody started it without any."""
     has_any = context.has_partition_key or context.has_partition_key_range
     return [str(key) for key in context.partition_keys] if has_any else []
 
 
 def _only_account(bench: Workbench, keys: Sequence[str]) -> Subject | None:
-    """Give the account of the run, where it is one and known: its session is then found by it."""
+    """Return the account of the run, where it is one and known: its session is then found by it."""
     accounts = {str(key).partition("|")[0] for key in keys}
     return bench.find_account_ref(accounts.pop()) if len(accounts) == 1 else None
 
@@ -123,7 +123,7 @@ def _drive(
 def _tell(
     context: AssetExecutionContext, bench: Workbench, loaded: Sequence[LoadedWindow], session_id: UUID
 ) -> Metadata:
-    """Give each partition of a range its own metadata; give what the only one tells, together with its session.
+    """Give each partition of a range its own metadata; return what the only one tells, together with its session.
 
     Dagster repeats what a range's result tells in the materialization of every partition (36 kB each, with a table of 450 windows),
     so the result of a range tells nothing.

@@ -32,7 +32,7 @@ class BidBeaconSessions(JobSessionsResource):
     """Job sessions in the product's own database."""
 
     def store(self) -> SessionStore:
-        """Give the store on this process's pool of connections."""
+        """Return the store on this process's pool of connections."""
         return session_store()
 
     @contextmanager
@@ -65,5 +65,5 @@ class BidBeaconSessions(JobSessionsResource):
 
 
 def session_store() -> SessionStore:
-    """Give the store of sessions on this process's pool of connections."""
+    """Return the store of sessions on this process's pool of connections."""
     return SessionStore(shared_engine(open_database(get_settings())))

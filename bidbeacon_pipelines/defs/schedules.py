@@ -125,7 +125,7 @@ def busy_accounts(instance: DagsterInstance, job_name: str, tag: str = ACCOUNT_T
 
 
 def first_sync_at(ends: Sequence[datetime]) -> datetime | None:
-    """Give the instant before which accounts aren't synced again where none came; None where that was never tried.
+    """Return the instant before which accounts aren't synced again where none came; None where that was never tried.
 
     Bad credentials, or an Amazon that lists nobody, are asked for ever more rarely: after 5, 10, 20 minutes, and then once an hour.
 
@@ -160,7 +160,7 @@ def _ended_by_itself(record: RunRecord) -> bool:
 
 
 def _is_pause_due(failed: RunRecord, now: datetime) -> bool:
-    """Whether a failed run still keeps its account waiting.
+    """Return whether a failed run still keeps its account waiting.
 
     One whose session failed does, for the whole pause. One that was killed does not. One that never got to open a session was killed
     at its start, or something is wrong that a new run would meet too: a short pause serves both.

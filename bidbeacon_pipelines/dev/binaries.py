@@ -33,7 +33,7 @@ PROGRAM_SECONDS = 120
 
 
 def find_binaries() -> Path:
-    """Give the folder with `initdb`, `pg_ctl` and `postgres`: the only place that knows the wheel.
+    """Return the folder with `initdb`, `pg_ctl` and `postgres`: the only place that knows the wheel.
 
     Raises:
         EmbeddedPostgresError: The wheel isn't installed, or has no binaries for this machine.
@@ -59,7 +59,7 @@ def checked_binaries(folder: Path | None) -> Path:
 
 
 def reachable_binaries(binaries: Path, user: ServerUser | None) -> Path:
-    """Give `binaries`, or a copy of them that `user` can run where the original is out of its reach.
+    """Return `binaries`, or a copy of them that `user` can run where the original is out of its reach.
 
     A copy is made once for each version of the wheel, 40 MB below `/var/lib/bidbeacon`.
     """

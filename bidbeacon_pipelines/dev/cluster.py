@@ -40,7 +40,7 @@ class Connection:
         return f"postgresql://{ROLE}:{self.password}@127.0.0.1:{self.port}/{database}"
 
     def with_port(self, port: int) -> "Connection":
-        """Give the same connection on another port."""
+        """Return the same connection on another port."""
         return replace(self, port=port)
 
 

@@ -40,7 +40,7 @@ def run_dev(
     prepare: Prepare | None = None,
     console: Console | None = None,
 ) -> int:
-    """Run everything until Ctrl-C, SIGTERM or the terminal's end, and give the exit code.
+    """Run everything until Ctrl-C, SIGTERM or the terminal's end, and return the exit code.
 
     Args:
         settings: Ports, home folder, database, credentials.

@@ -24,7 +24,7 @@ def is_free(port: int, host: str = LOOPBACK) -> bool:
 
 
 def choose_port(preferred: int = 0) -> int:
-    """Give `preferred` where it is free, else any free port."""
+    """Return `preferred` where it is free, else any free port."""
     if preferred and is_free(preferred):
         return preferred
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:

@@ -66,7 +66,7 @@ class EmbeddedPostgres:
         self._use = FileLock(self.files.folder / USERS_LOCK)
 
     def ensure_running(self) -> str:
-        """Give the database's address (`postgresql://…`, with the password), starting the server where it isn't running.
+        """Return the database's address (`postgresql://…`, with the password), starting the server where it isn't running.
 
         Safe in any number of processes at once; takes no more than a few milliseconds when the server runs.
 
@@ -155,7 +155,7 @@ class EmbeddedPostgres:
         )
 
     def _run_server(self, binaries: Path, user: ServerUser | None, port: int) -> str:
-        """Start the server and wait until it is ready; give nothing, or what it said when it failed."""
+        """Start the server and wait until it is ready; return nothing, or what it said when it failed."""
         drop_misleading_pid_file(self.files.data)
         deadline = time.monotonic() + ORPHAN_SECONDS
         while output := self._run_server_once(binaries, user, port):
@@ -199,12 +199,12 @@ class EmbeddedPostgres:
 
 @cache
 def embedded_postgres(home: Path) -> EmbeddedPostgres:
-    """Give this process's one handle on the embedded server of `home`."""
+    """Return this process's one handle on the embedded server of `home`."""
     return EmbeddedPostgres(home)
 
 
 def resolve_database_url(settings: Settings) -> str:
-    """Give the address of the database to use: the one of the settings, checked, or the embedded one, running.
+    """Return the address of the database to use: the one of the settings, checked, or the embedded one, running.
 
     The embedded server ends with the last process that uses it.
 

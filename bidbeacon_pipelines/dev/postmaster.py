@@ -23,7 +23,7 @@ class Postmaster:
 
 
 def find_postmaster(data: Path) -> Postmaster | None:
-    """Give the server that runs on `data`, or `None` where there is none or only a stale `postmaster.pid`.
+    """Return the server that runs on `data`, or `None` where there is none or only a stale `postmaster.pid`.
 
     The lines of the file: process id, data directory, start time, port, socket folder, address, shared memory,
     status (https://www.postgresql.org/docs/current/storage-file-layout.html).

@@ -65,7 +65,7 @@ class Child:
             os.killpg(self._process.pid, number)
 
     def last_lines(self) -> str:
-        """Give the end of what this process wrote."""
+        """Return the end of what this process wrote."""
         with self.log.open("rb") as file:
             file.seek(self._log_offset)
             lines = COLOURS.sub("", file.read().decode(errors="replace")).splitlines()
@@ -93,7 +93,7 @@ def stop_children(children: Sequence[Child], *, patience: float, hurried: Callab
 
 
 def kill_marked(mark: str, *, patience: float = KILL_SECONDS) -> int:
-    """End every process that carries `mark`, in whatever group it is, and give how many there were.
+    """End every process that carries `mark`, in whatever group it is, and return how many there were.
 
     A process is known by its environment, never by its number, which may be another program's by now.
     """

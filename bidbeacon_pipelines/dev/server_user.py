@@ -37,7 +37,7 @@ class ServerUser:
 
 
 def find_server_user(cluster: Path) -> ServerUser | None:
-    """Give the account that has to run the server; `None` means the current user.
+    """Return the account that has to run the server; `None` means the current user.
 
     Args:
         cluster: Folder of the data; where it exists, its owner is the one.

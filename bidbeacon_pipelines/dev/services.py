@@ -105,7 +105,7 @@ def services(settings: Settings) -> list[Service]:
 
 
 def service_environment(settings: Settings, database_url: str) -> dict[str, str]:
-    """Give the variables that make every process of one `bidbeacon dev` see the same settings.
+    """Return the variables that make every process of one `bidbeacon dev` see the same settings.
 
     Dagster's home is a folder of ours with a link to the project's `dagster.yaml` (see `make_dagster_home`), since
     Dagster leaves folders in it. 200 events a batch: a run that records 500 partitions takes half the time.
@@ -132,7 +132,7 @@ def _first_reports_in_flight(settings: Settings) -> int:
 
 
 def dagster_home(settings: Settings) -> Path:
-    """Give the folder that is Dagster's home, absolute as Dagster demands."""
+    """Return the folder that is Dagster's home, absolute as Dagster demands."""
     return settings.home.absolute() / "dagster"
 
 

@@ -60,7 +60,7 @@ def as_hour(value: object) -> WrittenHour:
 
 @lru_cache(maxsize=_CACHED)
 def start_of_hour(day: date, written: WrittenHour, time_zone: str) -> datetime:
-    """Give the instant, in UTC, at which an hour of an account-local day begins.
+    """Return the instant, in UTC, at which an hour of an account-local day begins.
 
     An hour that comes twice is its first half, unless the row names the offset of the second.
 
@@ -82,7 +82,7 @@ def start_of_hour(day: date, written: WrittenHour, time_zone: str) -> datetime:
 
 
 def _starts(day: date, hour: int, zone: ZoneInfo) -> dict[timedelta, datetime]:
-    """Give the instants at which clocks of a zone show the beginning of an hour, by the offset then: none, one or two, in order."""
+    """Return the instants at which clocks of a zone show the beginning of an hour, by the offset then: none, one or two, in order."""
     wall = datetime.combine(day, time(hour))
     starts: dict[timedelta, datetime] = {}
     for fold in (0, 1):

@@ -25,7 +25,7 @@ class BadRows:
     causes: tuple[Cause, ...] = ()
 
     def exceed(self, limit: float, good_rows: int) -> bool:
-        """Whether their share of all rows is larger than a limit; `good_rows` counts rows before those of one key are summed."""
+        """Return whether their share of all rows is larger than a limit; `good_rows` counts rows before those of one key are summed."""
         return self.rows > limit * (good_rows + self.rows)
 
     def describe(self, good_rows: int, what: str) -> str:

@@ -60,7 +60,7 @@ def _days_to_sum_up(
 
 
 def _totals_of(totals: Sequence[dict[str, Any]], grain: str) -> pd.DataFrame:
-    """Give the metrics of a grain under their names of a row; `_told` says that there were rows."""
+    """Return the metrics of a grain under their names of a row; `_told` says that there were rows."""
     rows = [total for total in totals if total["grain"] == grain]
     frame = pd.DataFrame(rows, columns=[*_DAY, *METRICS], dtype=object)
     names = {metric: f"{_GRAINS[grain]}{metric}" for metric in METRICS}

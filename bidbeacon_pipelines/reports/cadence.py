@@ -79,7 +79,7 @@ def parse_every(value: str) -> timedelta:
 
 
 def next_start(cadence: Cadence, time_zone: str, *, last: datetime | None, now: datetime) -> datetime | None:
-    """Give the instant from which the next round may begin, in UTC; None where it may as soon as something is due.
+    """Return the instant from which the next round may begin, in UTC; None where it may as soon as something is due.
 
     Rounds that were missed, because nothing ran, are not made up for.
 
@@ -98,7 +98,7 @@ def next_start(cadence: Cadence, time_zone: str, *, last: datetime | None, now: 
 
 
 def describe_duration(duration: timedelta) -> str:
-    """Give a duration in words, in days, hours and minutes: `1 day 12 hours`."""
+    """Return a duration in words, in days, hours and minutes: `1 day 12 hours`."""
     minutes = int(duration.total_seconds() // 60)
     counts = ((minutes // 1440, "day"), (minutes // 60 % 24, "hour"), (minutes % 60, "minute"))
     return " ".join(f"{n} {unit}{'' if n == 1 else 's'}" for n, unit in counts if n) or "0 minutes"
@@ -112,7 +112,7 @@ def _on_the_grid(last: datetime | None, every: timedelta, now: datetime) -> date
 
 
 def _next_tick(cron: str, time_zone: str, now: datetime) -> datetime:
-    """Give the first time of a cron that lies after now: cronsim counts wall clock times, so one that comes twice is looked at again."""
+    """Return the first time of a cron that lies after now: cronsim counts wall clock times, so one that comes twice is looked at again."""
     for tick in CronSim(cron, now.astimezone(ZoneInfo(time_zone))):
         if tick.astimezone(UTC) > now:
             return tick.astimezone(UTC)

@@ -125,7 +125,7 @@ class Difference:
         return max((one - other) / one if one > other else Decimal(0) for one, other in pairs)
 
     def is_allowed(self, reconciles: Reconciles, closeness: Decimal) -> bool:
-        """Whether it contradicts nothing that Amazon promises.
+        """Return whether it contradicts nothing that Amazon promises.
 
         Args:
             reconciles: How the two datasets have to compare.

@@ -51,12 +51,12 @@ def first_partition_day(wanted: date | None, today: date) -> date:
 
 
 def partition_days(first_day: date, today: date) -> int:
-    """Give how many days are partitions, from the first to those that have begun somewhere."""
+    """Return how many days are partitions, from the first to those that have begun somewhere."""
     return max((today - first_day).days + DAYS_AHEAD, 1)
 
 
 def room_for_accounts(first_day: date, today: date) -> int:
-    """Give how many accounts may have partitions."""
+    """Return how many accounts may have partitions."""
     return MOST_PARTITIONS // partition_days(first_day, today)
 
 

@@ -70,7 +70,7 @@ class _Frame:
 
 
 def _round_up(amount: Decimal) -> Decimal:
-    """Give the next of 1, 2, 3, 4, 6, 8, 10, 20, 30, …, which four lines divide well; 1 for nothing."""
+    """Return the next of 1, 2, 3, 4, 6, 8, 10, 20, 30, …, which four lines divide well; 1 for nothing."""
     step = Decimal(1).scaleb(amount.adjusted()) if amount > 0 else Decimal(1)
     return next(step * factor for factor in (1, 2, 3, 4, 6, 8, 10) if step * factor >= amount)
 
@@ -106,7 +106,7 @@ def _curve(frame: _Frame, amounts: Sequence[tuple[date, Decimal | None]], color:
 
 
 def _stretches(amounts: Sequence[tuple[date, Decimal | None]]) -> Iterator[list[tuple[date, Decimal]]]:
-    """Give the runs of days that are known and follow each other."""
+    """Yield the runs of days that are known and follow each other."""
     stretch: list[tuple[date, Decimal]] = []
     for day, amount in [*amounts, (date.max, None)]:
         if stretch and (amount is None or (day - stretch[-1][0]).days > 1):

@@ -47,27 +47,27 @@ class LifecyclePolicy:
             raise ValueError("expected max_attempts and max_loads of 1 or more")
 
     def poll_pause(self, polls: int) -> timedelta:
-        """Give the pause before the next poll, after so many polls of the same report."""
+        """Return the pause before the next poll, after so many polls of the same report."""
         if polls == 0:
             return self.first_poll_after
         grown = self.poll_every * 1.5 ** min(polls - 1, _GROWTH_STEPS)
         return max(self.poll_every, min(grown, self.longest_poll_pause))
 
     def retry_pause(self, attempts: int) -> timedelta:
-        """Give the pause before a report is asked for again, after so many failed attempts."""
+        """Return the pause before a report is asked for again, after so many failed attempts."""
         return min(_doubled(self.first_retry_pause, attempts), self.longest_retry_pause)
 
     def held_pause(self, held_before: int) -> timedelta:
-        """Give the pause before a held window is asked for again, where it was held so many times before."""
+        """Return the pause before a held window is asked for again, where it was held so many times before."""
         return min(_doubled(self.first_held_pause, 2 * held_before + 1), self.longest_held_pause)
 
     def grace(self, attempts: int) -> timedelta:
-        """Give the time an attempt with an unknown outcome is left alone, where it is the attempt of this number."""
+        """Return the time an attempt with an unknown outcome is left alone, where it is the attempt of this number."""
         return min(_doubled(self.resend_grace, attempts), max(self.resend_grace, self.longest_retry_pause))
 
 
 def next_poll_at(policy: LifecyclePolicy, polls_so_far: int, since: datetime) -> datetime:
-    """Give the instant of a report's next poll.
+    """Return the instant of a report's next poll.
 
     Args:
         policy: How patient to be.

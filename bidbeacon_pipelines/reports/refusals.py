@@ -30,12 +30,12 @@ def is_surely_served(dataset: Dataset, start: date, today: date) -> bool:
 
 
 def doubted(failure: Failure) -> Failure:
-    """Give the same failure as one that is to be confirmed: the report is asked for again, later."""
+    """Return the same failure as one that is to be confirmed: the report is asked for again, later."""
     return replace(failure, kind=_DOUBTED.get(failure.kind, failure.kind))
 
 
 def weighed(failure: Failure, before: Failure | None, *, surely_served: bool) -> Failure:
-    """Give a failure to create a report as it is believed, or as one that is to be confirmed.
+    """Return a failure to create a report as it is believed, or as one that is to be confirmed.
 
     Args:
         failure: What came.

@@ -128,7 +128,7 @@ Answer = Reported | NoAnswer | HeldBack | NoToken | RowsLocked | LoadFailed | Lo
 
 
 def sending(request: RequestState, now: datetime, policy: LifecyclePolicy) -> RequestState:
-    """Give the state to store before a report is asked for: one attempt more, outcome unknown."""
+    """Return the state to store before a report is asked for: one attempt more, outcome unknown."""
     attempts = request.attempts + 1
     return RequestState(
         status=RequestStatus.SENT,
@@ -140,12 +140,12 @@ def sending(request: RequestState, now: datetime, policy: LifecyclePolicy) -> Re
 
 
 def loading(request: RequestState) -> RequestState:
-    """Give the state to store before a completed report is loaded: one try more."""
+    """Return the state to store before a completed report is loaded: one try more."""
     return replace(request, loads=request.loads + 1)
 
 
 def retried(request: RequestState, step: RetryLater) -> RequestState:
-    """Give the state of a request whose report is forgotten and asked for again later; what went wrong stays readable."""
+    """Return the state of a request whose report is forgotten and asked for again later; what went wrong stays readable."""
     return replace(
         request,
         status=RequestStatus.PLANNED,
@@ -159,7 +159,7 @@ def retried(request: RequestState, step: RetryLater) -> RequestState:
 
 
 def given_up(request: RequestState, step: GiveUp) -> RequestState:
-    """Give the state of a request that ends without its report; the failure's reason is the step's."""
+    """Return the state of a request that ends without its report; the failure's reason is the step's."""
     failure = request.failure or Failure(FailureKind.STUCK, step.reason)
     if step.kind is not None:
         failure = Failure(step.kind, step.reason)

@@ -34,7 +34,7 @@ class MissedOffsets:
 
 
 def local_date(now: datetime, time_zone: str) -> date:
-    """Give the calendar date of an instant in a time zone.
+    """Return the calendar date of an instant in a time zone.
 
     Raises:
         ValueError: `now` carries no time zone.
@@ -45,7 +45,7 @@ def local_date(now: datetime, time_zone: str) -> date:
 
 
 def start_of_day(day: date, time_zone: str) -> datetime:
-    """Give the first instant of a local day, in UTC.
+    """Return the first instant of a local day, in UTC.
 
     Where midnight is skipped (Africa/Cairo in spring) this is the instant of the change, because a skipped wall time is
     read with the offset before it; where midnight comes twice it is the first one. Holds for every zone since 1975.
@@ -54,7 +54,7 @@ def start_of_day(day: date, time_zone: str) -> datetime:
 
 
 def oldest_served(dataset: Dataset, today: date) -> date:
-    """Give the oldest day that is safely served on the account-local day `today`.
+    """Return the oldest day that is safely served on the account-local day `today`.
 
     Months are counted back to the same day of the month, or to its last day where it is shorter.
     """
@@ -62,7 +62,7 @@ def oldest_served(dataset: Dataset, today: date) -> date:
 
 
 def is_served(dataset: Dataset, window_date: date, today: date) -> bool:
-    """Whether Amazon still, and already, serves this day on the account-local day `today`."""
+    """Return whether Amazon still, and already, serves this day on the account-local day `today`."""
     return oldest_served(dataset, today) <= window_date <= today
 
 
@@ -73,14 +73,14 @@ def window_dates(dataset: Dataset, today: date) -> list[date]:
 
 
 def due_at(window_date: date, offset_days: int, time_zone: str) -> datetime:
-    """Give the instant at which the refresh of this offset falls due: local midnight of the date plus so many days."""
+    """Return the instant at which the refresh of this offset falls due: local midnight of the date plus so many days."""
     return start_of_day(window_date + timedelta(days=offset_days), time_zone)
 
 
 def next_refresh_at(
     dataset: Dataset, window_date: date, time_zone: str, data_as_of: datetime | None
 ) -> datetime | None:
-    """Give the instant of the first refresh that the window's data does not yet hold.
+    """Return the instant of the first refresh that the window's data does not yet hold.
 
     Args:
         dataset: Whose offsets count.
@@ -97,7 +97,7 @@ def next_refresh_at(
 def again_after_failure(
     dataset: Dataset, window_date: date, time_zone: str, failed_at: datetime, *, has_data: bool
 ) -> datetime | None:
-    """Give the instant at which a window is due again whose report failed or was refused.
+    """Return the instant at which a window is due again whose report failed or was refused.
 
     That is its next offset. A window that holds no data at all waits a day at most: nobody else would fill the hole.
 

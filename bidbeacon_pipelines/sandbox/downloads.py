@@ -75,7 +75,7 @@ def _redirected(call: Call, location: str | None) -> Response:
 
 
 def _is_missing(call: Call, part: int, count: int) -> bool:
-    """Whether part_missing takes this part: the one that its rule names, or the last one."""
+    """Return whether part_missing takes this part: the one that its rule names, or the last one."""
     if call.request.path_params["kind"] != "reports":
         return False
     return call.sandbox.faults.find_strike("part_missing", call.subject, FileNumber(part, count)) is not None

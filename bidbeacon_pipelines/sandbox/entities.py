@@ -159,7 +159,7 @@ class Target:
         return values.get(self.target_type)
 
     def is_exported(self, today: date) -> bool:
-        """Whether an export made on this account-local day has the target."""
+        """Return whether an export made on this account-local day has the target."""
         return self.visible_from is None or self.visible_from <= today
 
 

@@ -57,7 +57,7 @@ class ExportFilter(BaseModel):
         return bool(self.model_fields_set & {"negativeFilter", "targetLevelFilter", "targetTypeFilter"})
 
     def has_target(self, target: Target) -> bool:
-        """Whether a target passes the three filters that are about targets."""
+        """Return whether a target passes the three filters that are about targets."""
         level = "CAMPAIGN" if target.ad_group is None else "AD_GROUP"
         return (
             target.negative in self.negativeFilter

@@ -29,7 +29,7 @@ class Condition(BaseModel):
     values: Annotated[tuple[str, ...], Field(min_length=1, max_length=2000)]
 
     def passes(self, row: Mapping[str, str]) -> bool:
-        """Whether a row with these values passes."""
+        """Return whether a row with these values passes."""
         return (row[self.field] in self.values) != self.negated
 
 
@@ -41,7 +41,7 @@ class OnFilter(BaseModel):
     on: Condition
 
     def passes(self, row: Mapping[str, str]) -> bool:
-        """Whether a row with these values passes."""
+        """Return whether a row with these values passes."""
         return self.on.passes(row)
 
     def conditions(self) -> list[Condition]:
@@ -65,7 +65,7 @@ class AndFilter(BaseModel):
     all_of: Conjunction = Field(alias="and")
 
     def passes(self, row: Mapping[str, str]) -> bool:
-        """Whether a row with these values passes."""
+        """Return whether a row with these values passes."""
         return all(one.passes(row) for one in self.all_of.filters)
 
     def conditions(self) -> list[Condition]:

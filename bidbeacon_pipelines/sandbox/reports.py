@@ -91,7 +91,7 @@ class Report(BaseModel):
         return "PENDING" if now < begins else "PROCESSING"
 
     def is_in_flight(self, now: datetime) -> bool:
-        """Whether it has not ended yet."""
+        """Return whether it has not ended yet."""
         return self.end(now) is None
 
 
@@ -128,7 +128,7 @@ class Reports:
         return [report for report in own if report.is_in_flight(now)]
 
     def is_polled_too_soon(self, report: Report, now: datetime) -> bool:
-        """Whether a report is polled sooner than allowed after the last poll, and count this poll where not."""
+        """Return whether a report is polled sooner than allowed after the last poll, and count this poll where not."""
         last = self._polled.get(report.report_id)
         if last is not None and now < last + timedelta(seconds=self._config.poll_min_seconds):
             return True

@@ -181,7 +181,7 @@ def term_measures(measures: Measures) -> list[tuple[int, Measures]]:
 
 
 def writes_nulls(bits: int) -> bool:
-    """Whether a row with these bits writes null where a metric is zero: one row of 32."""
+    """Return whether a row with these bits writes null where a metric is zero: one row of 32."""
     return bits >> 40 & 31 == 0
 
 
@@ -285,7 +285,7 @@ def _whole_day(catalog: Catalog, day: date, age: int) -> Iterator[Measures]:
 
 
 def _is_present(fate: int, age: int) -> bool:
-    """Whether a row is there at an age: of 1,024 rows 5 appear on day 2, 4 on day 7, and 3 vanish on day 3."""
+    """Return whether a row is there at an age: of 1,024 rows 5 appear on day 2, 4 on day 7, and 3 vanish on day 3."""
     if fate > 11:  # noqa: PLR2004 - see the docstring
         return True
     if fate < 5:  # noqa: PLR2004 - the same

@@ -27,7 +27,7 @@ _MOST_PROBLEMS = 20
 
 
 def sync_accounts(bench: Workbench, session: SessionRecorder) -> list[str]:
-    """Store every account that Amazon lists, and give the keys of all of them.
+    """Store every account that Amazon lists, and return the keys of all of them.
 
     This is also the way back from credentials that Amazon refused: once it answers, the accounts that waited for that go on.
 
@@ -85,7 +85,7 @@ def _list(bench: Workbench, session: SessionRecorder) -> AccountListing:
 
 
 def _values(account: AdsAccount) -> dict[str, Any]:
-    """Give an account's columns.
+    """Return an account's columns.
 
     Raises:
         ValueError: its id makes no partition key.

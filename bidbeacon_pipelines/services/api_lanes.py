@@ -50,7 +50,7 @@ class PostgresLanes:
         self._away_until = 0.0
 
     def reserve(self, lane: Lane, *, longest_wait: float) -> float:
-        """Take the next place in the region's lane of this class and (if any) the account's; give the seconds until it.
+        """Take the next place in the region's lane of this class and (if any) the account's; return the seconds until it.
 
         Where that is longer than `longest_wait`, nothing is taken, and the wait is given.
         """
@@ -88,7 +88,7 @@ class PostgresLanes:
 
     @contextmanager
     def _locked(self, keys: Sequence[LaneKey]) -> Iterator[tuple[Connection, LockedLanes]]:
-        """Give lanes that nobody else can move inside the block, and a transaction that ends with it."""
+        """Yield lanes that nobody else can move inside the block, and a transaction that ends with it."""
         while True:
             with self._engine.begin() as connection:
                 locked = lock_lanes(connection, keys)

@@ -90,7 +90,7 @@ class PostgresCallLog:
                 return
 
     def _next_batch(self) -> list[CallRecord]:
-        """Wait until there is enough to write, or something is old enough; give nothing at the end."""
+        """Wait until there is enough to write, or something is old enough; return nothing at the end."""
         with self._changed:
             while not self._closing and len(self._waiting) < BATCH_ROWS:
                 left = (
@@ -102,7 +102,7 @@ class PostgresCallLog:
             return [call for _, call in islice(self._waiting, BATCH_ROWS)]
 
     def _write(self, batch: list[CallRecord]) -> bool:
-        """Write a batch, and forget it unless the database is away; give whether it is dealt with."""
+        """Write a batch, and forget it unless the database is away; return whether it is dealt with."""
         try:
             with self._engine.begin() as connection:
                 insert_calls(connection, [_row(call) for call in batch])
@@ -126,7 +126,7 @@ class PostgresCallLog:
 
 
 def _row(call: CallRecord) -> dict[str, Any]:
-    """Give a call as the ledger stores it; a clock that was set back makes no time negative."""
+    """Return a call as the ledger stores it; a clock that was set back makes no time negative."""
     return {
         "called_at": call.called_at.isoformat(),
         "region": call.region,

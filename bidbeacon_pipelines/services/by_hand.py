@@ -179,13 +179,13 @@ def _windows(bench: Workbench, account: Account, dataset: Dataset, days: Sequenc
 def _look(
     bench: Workbench, account: Account, dataset: Dataset, before: Mapping[date, Window]
 ) -> tuple[list[Window], list[Window]]:
-    """Give the windows as they are stored now, and those of them that are still waited for."""
+    """Return the windows as they are stored now, and those of them that are still waited for."""
     windows = _windows(bench, account, dataset, list(before))
     return windows, [window for window in windows if _is_pending(window, before[window.window_date])]
 
 
 def _is_pending(now: Window, before: Window) -> bool:
-    """Whether a window neither was loaded since, with all of its ad products, nor has failed or been held since."""
+    """Return whether a window neither was loaded since, with all of its ad products, nor has failed or been held since."""
     if now.wanted_by is not None:
         return True
     return now.request_id is not None and now.load_count == before.load_count

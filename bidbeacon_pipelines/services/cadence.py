@@ -38,7 +38,7 @@ class ToldCadence:
     last_look_at: datetime | None
 
     def __str__(self) -> str:
-        """Give it as a sentence, with the account's own wall clock."""
+        """Return it as a sentence, with the account's own wall clock."""
         if self.next_look_at is None:
             return f"{self.account} is refreshed {self.cadence}."
         local = self.next_look_at.astimezone(ZoneInfo(self.time_zone))
@@ -46,7 +46,7 @@ class ToldCadence:
 
 
 def choose_cadence(*, every: str | None, cron: str | None, as_soon_as_due: bool) -> Cadence | None:
-    """Give the cadence that options ask for; None where they ask for none.
+    """Return the cadence that options ask for; None where they ask for none.
 
     Raises:
         BadCadenceError: they can't be understood, or contradict each other.
@@ -61,7 +61,7 @@ def choose_cadence(*, every: str | None, cron: str | None, as_soon_as_due: bool)
 
 
 def keep_cadence(connection: Connection, key: str, cadence: Cadence, now: datetime) -> None:
-    """Give an account a cadence, from now on.
+    """Return an account a cadence, from now on.
 
     Raises:
         UnknownAccountError: there is none with this key.
@@ -71,7 +71,7 @@ def keep_cadence(connection: Connection, key: str, cadence: Cadence, now: dateti
 
 
 def look_up_cadence(connection: Connection, key: str) -> ToldCadence:
-    """Give an account's cadence as it is shown.
+    """Return an account's cadence as it is shown.
 
     Raises:
         UnknownAccountError: there is none with this key.
@@ -87,7 +87,7 @@ def look_up_cadence(connection: Connection, key: str) -> ToldCadence:
 
 
 def cadence_of(stored: StoredCadence) -> Cadence:
-    """Give an account's cadence.
+    """Return an account's cadence.
 
     Raises:
         BadCadenceError: its cron is none; the database lets anything through that has five fields.
@@ -98,7 +98,7 @@ def cadence_of(stored: StoredCadence) -> Cadence:
 
 
 def describe_cadence(stored: StoredCadence) -> str:
-    """Give an account's cadence as a person reads it, also where it can't be understood."""
+    """Return an account's cadence as a person reads it, also where it can't be understood."""
     try:
         return str(cadence_of(stored))
     except BadCadenceError as error:
@@ -106,7 +106,7 @@ def describe_cadence(stored: StoredCadence) -> str:
 
 
 def settle_cadences(connection: Connection, now: datetime) -> list[str]:
-    """Work out when the next round may begin for accounts whose cadence is new; give their keys.
+    """Work out when the next round may begin for accounts whose cadence is new; return their keys.
 
     A new time between rounds counts from the last look, a new cron from now. A look that a wrong clock has noted in the
     future counts as one of now.
@@ -136,7 +136,7 @@ def end_round(bench: Workbench, account: AdsAccount) -> None:
 
 
 def _next_look(stored: StoredCadence, *, last: datetime | None, now: datetime) -> datetime | None:
-    """Give when the next round may begin; a cron that is none, set by SQL, keeps nothing from being refreshed."""
+    """Return when the next round may begin; a cron that is none, set by SQL, keeps nothing from being refreshed."""
     try:
         return next_start(cadence_of(stored), stored.time_zone, last=last, now=now)
     except BadCadenceError:

@@ -124,7 +124,7 @@ def _ask_regions(client: AdsApiClient, address: str, *, is_sandbox: bool) -> Ama
 
 
 def _ask_region(client: AdsApiClient, region: Region) -> str | None:
-    """Ask a region for something cheap; give what went wrong.
+    """Ask a region for something cheap; return what went wrong.
 
     Raises:
         AuthError: the credentials are refused.

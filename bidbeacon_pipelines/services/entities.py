@@ -124,7 +124,7 @@ def _sync_all(
 def _request(
     bench: Workbench, session: SessionRecorder, account: Account, profile_id: str, kind: ExportKind
 ) -> tuple[int, str]:
-    """Take over the export in flight, or ask for one; give our id of it and Amazon's."""
+    """Take over the export in flight, or ask for one; return our id of it and Amazon's."""
     with bench.engine.begin() as connection:
         running = find_export_in_flight(connection, account, kind)
     if running is not None and bench.now() - running.created_at < timedelta(hours=24):

@@ -152,7 +152,7 @@ def _touch(row: RowMapping) -> TouchFact:
 
 
 def explanation_json(told: Explanation) -> dict[str, Any]:
-    """Give an explanation as JSON data, the same for the command line and for `GET /api/explain`.
+    """Return an explanation as JSON data, the same for the command line and for `GET /api/explain`.
 
     Shape: `account dataset window at`, `verdict` (`cause severity sentence next_at sessions`), `facts` (`account window request
     ended_request planned_request gate`, each an object or null) and `timeline`: actions as the stream gives them, with `effect`, `job_name` and `url`.
@@ -198,7 +198,7 @@ def _as_json(
 
 
 def _plain(value: Any) -> Any:
-    """Give a value as JSON has it: instants and days in ISO 8601, exact amounts as text."""
+    """Return a value as JSON has it: instants and days in ISO 8601, exact amounts as text."""
     match value:
         case date():
             return value.isoformat()

@@ -32,7 +32,7 @@ class LoadFacts:
 
 
 def told_of_load(result: LoadResult, facts: LoadFacts) -> list[Action]:
-    """Give the actions that say what a load did; to be recorded in its transaction."""
+    """Return the actions that say what a load did; to be recorded in its transaction."""
     told: list[Action] = [_processed(result, facts)] if result.loaded else []
     if result.other_products:
         told.append(_other_products(result, facts))
@@ -96,7 +96,7 @@ def _of(facts: LoadFacts, days: list[date]) -> dict[str, Any]:
 
 
 def days_by_reason(reasons: Mapping[date, Reason]) -> dict[Reason, list[date]]:
-    """Give the days of each reason, in their order."""
+    """Return the days of each reason, in their order."""
     grouped: dict[Reason, list[date]] = {}
     for day, reason in reasons.items():
         grouped.setdefault(reason, []).append(day)

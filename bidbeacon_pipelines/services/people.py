@@ -18,7 +18,7 @@ MOST_REFUSALS = 3
 
 
 def is_credential_error(error: AuthError) -> bool:
-    """Whether an error is the token endpoint's, whatever its code: `NotAuthorized` alone concerns one account."""
+    """Return whether an error is the token endpoint's, whatever its code: `NotAuthorized` alone concerns one account."""
     return not isinstance(error, NotAuthorized)
 
 

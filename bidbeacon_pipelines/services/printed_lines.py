@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def delete_printed_lines(folder: Path, before: datetime, most: int) -> int:
-    """Delete the folders of runs that printed nothing since an instant, `most` at most; give how many."""
+    """Delete the folders of runs that printed nothing since an instant, `most` at most; return how many."""
     if not folder.is_dir():
         return 0
     old = (run for run in folder.iterdir() if run.is_dir() and _last_written(run) < before)
@@ -18,6 +18,6 @@ def delete_printed_lines(folder: Path, before: datetime, most: int) -> int:
 
 
 def _last_written(folder: Path) -> datetime:
-    """Give when a file below a folder was written last."""
+    """Return when a file below a folder was written last."""
     times = [path.stat().st_mtime for path in (folder, *folder.rglob("*"))]
     return datetime.fromtimestamp(max(times), UTC)

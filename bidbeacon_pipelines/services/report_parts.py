@@ -79,5 +79,5 @@ def _refused(kind: FailureKind, error: AdsApiError) -> transitions.Refused:
 
 
 def _first_line(error: Exception) -> str:
-    """Give what PostgreSQL said, without the statement and the values that SQLAlchemy tells beside it."""
+    """Return what PostgreSQL said, without the statement and the values that SQLAlchemy tells beside it."""
     return str(getattr(error, "orig", error)).partition("\n")[0]

@@ -42,7 +42,7 @@ def failure_kind(error: AdsApiError) -> FailureKind:
 
 
 def reported(report: Report, *, adopted: bool = False) -> transitions.Reported:
-    """Give what Amazon told of a report; a word nobody knows stays the word that came."""
+    """Return what Amazon told of a report; a word nobody knows stays the word that came."""
     word = report.raw_status if report.status is ReportStatus.UNKNOWN else report.status.value
     said = f"{report.failure_code or ''} {report.failure_reason or ''}"
     return transitions.Reported(
@@ -56,7 +56,7 @@ def reported(report: Report, *, adopted: bool = False) -> transitions.Reported:
 
 
 def state_of(request: Request) -> RequestState:
-    """Give the state that a stored request is in."""
+    """Return the state that a stored request is in."""
     failure = None
     if request.failure_kind is not None:
         kind = FailureKind(request.failure_kind)
@@ -76,7 +76,7 @@ def state_of(request: Request) -> RequestState:
 
 
 def tries_before(state: RequestState) -> Tries:
-    """Give what the record of a request's next attempt tells of those before it, where nothing is known to have come of the last.
+    """Return what the record of a request's next attempt tells of those before it, where nothing is known to have come of the last.
 
     It has rested since that one was stored, its own time in our queue included.
     """
@@ -90,7 +90,7 @@ def tries_before(state: RequestState) -> Tries:
 
 
 def columns_of(state: RequestState, now: datetime) -> dict[str, Any]:
-    """Give the columns that store a state; `now` ends a request that has ended."""
+    """Return the columns that store a state; `now` ends a request that has ended."""
     ended = state.status in {RequestStatus.LOADED, RequestStatus.FAILED}
     failure = state.failure
     return {

@@ -43,7 +43,7 @@ class Rule:
 
 
 def rules_of(settings: Settings) -> list[Rule]:
-    """Give what is deleted, and when."""
+    """Return what is deleted, and when."""
     of_runs = timedelta(days=settings.run_event_days)
     printed = partial(delete_printed_lines, settings.compute_logs)
     return [

@@ -261,7 +261,7 @@ def check_disk(folder: str, free: int, total: int) -> Check:
 
 
 def _reasons(waiting: Sequence[Account]) -> tuple[str, ...]:
-    """Give why a person is needed, each reason once, with the accounts it concerns."""
+    """Return why a person is needed, each reason once, with the accounts it concerns."""
     by_reason: dict[str, list[str]] = {}
     for account in waiting:
         by_reason.setdefault(account.needs_person or "", []).append(account.account_key)
@@ -275,7 +275,7 @@ def _named(keys: Sequence[str]) -> str:
 
 
 def _shortened(details: Sequence[str]) -> tuple[str, ...]:
-    """Give the first few, and how many more there are."""
+    """Return the first few, and how many more there are."""
     more = len(details) - _MOST_DETAILS
     return (*details[:_MOST_DETAILS], f"… and {more:,} more") if more > 0 else tuple(details)
 

@@ -54,7 +54,7 @@ def telling_waits(bench: Workbench, session: SessionRecorder) -> Iterator[None]:
 
 
 def waited(summary: WaitSummary) -> WaitedForAmazon | None:
-    """Give the action that sums waits up; None where there were none."""
+    """Return the action that sums waits up; None where there were none."""
     if not summary.count:
         return None
     return WaitedForAmazon(

@@ -51,7 +51,7 @@ class Workbench:
         return self.settings.home / "downloads"
 
     def account(self, key: str) -> Account:
-        """Give an account as it is stored now.
+        """Return an account as it is stored now.
 
         Raises:
             UnknownAccountError: there is none with this key.
@@ -60,7 +60,7 @@ class Workbench:
             return get_account(connection, key)
 
     def find_account_ref(self, key: str) -> Subject | None:
-        """Give how sessions refer to an account; None for a key that no account has, so that the session can say so."""
+        """Return how sessions refer to an account; None for a key that no account has, so that the session can say so."""
         with self.engine.begin() as connection:
             account = find_account(connection, key)
         return None if account is None else account.ref
@@ -81,7 +81,7 @@ class Workbench:
         return None if found is None else found.ref
 
     def now(self) -> datetime:
-        """Give the present instant, UTC."""
+        """Return the present instant, UTC."""
         return self.clock()
 
 

@@ -98,7 +98,7 @@ def upsert_account(connection: Connection, values: dict[str, Any], *, now: datet
 
 
 def list_accounts(connection: Connection) -> list[Account]:
-    """Give all accounts, by key."""
+    """Return all accounts, by key."""
     rows = connection.execute(text(f"SELECT {_COLUMNS} FROM {_FROM} ORDER BY a.account_key"))
     return [_account(row) for row in rows.mappings()]
 
@@ -115,7 +115,7 @@ def list_subjects(connection: Connection) -> list[Subject]:
 
 
 def find_account(connection: Connection, key: str) -> Account | None:
-    """Give the account with this key, or None."""
+    """Return the account with this key, or None."""
     rows = connection.execute(
         text(f"SELECT {_COLUMNS} FROM {_FROM} WHERE a.account_key = :key"), {"key": key}
     )
@@ -124,7 +124,7 @@ def find_account(connection: Connection, key: str) -> Account | None:
 
 
 def get_account(connection: Connection, key: str) -> Account:
-    """Give the account with this key.
+    """Return the account with this key.
 
     Raises:
         UnknownAccountError: there is none.

@@ -41,7 +41,7 @@ def insert_calls(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> N
 
 
 def delete_calls(connection: Connection, before: datetime, limit: int) -> int:
-    """Delete at most so many calls that were made before an instant, the oldest first; give how many."""
+    """Delete at most so many calls that were made before an instant, the oldest first; return how many."""
     deleted = connection.execute(
         text("""DELETE FROM api_calls WHERE id = ANY (ARRAY(
                     SELECT id FROM api_calls WHERE called_at < :before ORDER BY called_at LIMIT :limit))"""),
@@ -51,7 +51,7 @@ def delete_calls(connection: Connection, before: datetime, limit: int) -> int:
 
 
 def summarize_calls(connection: Connection, since: datetime) -> list[CallSummary]:
-    """Give what calls cost since an instant, by name, the most frequent first."""
+    """Return what calls cost since an instant, by name, the most frequent first."""
     rows = connection.execute(
         text("""SELECT call, count(*) AS calls,
                        count(*) FILTER (WHERE error IS NOT NULL OR status IS NULL OR status >= 400) AS failed,

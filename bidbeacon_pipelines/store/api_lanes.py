@@ -85,7 +85,7 @@ def move_lanes(connection: Connection, next_starts: Mapping[LaneKey, datetime]) 
 
 
 def delete_idle_lanes(connection: Connection, before: datetime, limit: int) -> int:
-    """Delete at most so many lanes that nobody has used since an instant; give how many. Who needs one makes it anew."""
+    """Delete at most so many lanes that nobody has used since an instant; return how many. Who needs one makes it anew."""
     deleted = connection.execute(
         text("""DELETE FROM api_lanes WHERE ctid = ANY (ARRAY(
                     SELECT ctid FROM api_lanes WHERE next_start_at < :before LIMIT :limit FOR UPDATE SKIP LOCKED))"""),

@@ -87,7 +87,7 @@ def list_cadences(connection: Connection) -> list[StoredCadence]:
 def settle_cadences(
     connection: Connection, next_look: Callable[[StoredCadence], datetime | None]
 ) -> list[str]:
-    """Work out next_look_at where the cadence is another than the one that it was worked out for; give the ads accounts' keys.
+    """Work out next_look_at where the cadence is another than the one that it was worked out for; return the ads accounts' keys.
 
     What another transaction settles at the same moment is left to it.
     """

@@ -20,7 +20,7 @@ _OVERDUE = text(f"""
 
 
 def list_overdue(connection: Connection, dataset: str, due_before: datetime) -> list[RowMapping]:
-    """Give the active accounts with windows that fell due before an instant: account_key, windows, oldest, newest, in_flight, due_since.
+    """Return the active accounts with windows that fell due before an instant: account_key, windows, oldest, newest, in_flight, due_since.
 
     The windows of a new account fall due when it is first seen, however old they are; those of one with a cadence of its own, at its
     next round.
@@ -105,5 +105,5 @@ _QUARANTINED = text("""
 
 
 def list_quarantined(connection: Connection, dataset: str) -> list[RowMapping]:
-    """Give the accounts with quarantined rows: account_key, windows (with any), quarantined, rows (good ones)."""
+    """Return the accounts with quarantined rows: account_key, windows (with any), quarantined, rows (good ones)."""
     return list(connection.execute(_QUARANTINED, {"dataset": dataset}).mappings())

@@ -35,7 +35,7 @@ class ExportInFlight:
 
 
 def find_export_in_flight(connection: Connection, account: Account, kind: str) -> ExportInFlight | None:
-    """Give the export of this kind that was asked for and has not ended, or None."""
+    """Return the export of this kind that was asked for and has not ended, or None."""
     row = connection.execute(
         text("""SELECT id, export_id, created_at FROM entity_exports
                  WHERE account_id = :account_id AND country_code = :country_code AND kind = :kind AND status = 'in_flight'"""),
@@ -48,7 +48,7 @@ def find_export_in_flight(connection: Connection, account: Account, kind: str) -
 def insert_export(
     connection: Connection, account: Account, kind: str, export_id: str, created_at: datetime
 ) -> int:
-    """Store an export that Amazon has accepted; give its id here."""
+    """Store an export that Amazon has accepted; return its id here."""
     statement = text("""INSERT INTO entity_exports (account_id, country_code, kind, export_id, created_at)
                         VALUES (:account_id, :country_code, :kind, :export_id, :created_at) RETURNING id""")
     values = {"kind": kind, "export_id": export_id, "created_at": created_at}
@@ -72,7 +72,7 @@ def end_export(
 
 
 def list_kinds_done(connection: Connection, account: Account, *, since: datetime) -> set[str]:
-    """Give the kinds that a sync which was not completed has loaded, from exports that were asked for after an instant."""
+    """Return the kinds that a sync which was not completed has loaded, from exports that were asked for after an instant."""
     rows = connection.execute(
         text("""SELECT DISTINCT kind FROM entity_exports JOIN advertiser_accounts a USING (account_id, country_code)
                  WHERE account_id = :account_id AND country_code = :country_code AND status = 'loaded' AND created_at > :since

@@ -45,7 +45,7 @@ _REQUEST = text("""
 
 
 def find_request_row(connection: Connection, request_id: int) -> RowMapping | None:
-    """Give a request with the state of its claim, or None: the fields of `OpenRequest`."""
+    """Return a request with the state of its claim, or None: the fields of `OpenRequest`."""
     return connection.execute(_REQUEST, {"id": request_id}).mappings().first()
 
 
@@ -110,7 +110,7 @@ _TOUCHES = text("""
 def list_touches(
     connection: Connection, key: str, dataset: str, day: date, *, limit: int
 ) -> list[RowMapping]:
-    """Give the newest actions that touched a window, or stopped its account, oldest first.
+    """Return the newest actions that touched a window, or stopped its account, oldest first.
 
     Columns: effect, job_name, session_status, and those of `bidbeacon_sessions.store.list_actions`.
     """

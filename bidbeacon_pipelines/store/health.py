@@ -38,7 +38,7 @@ class FailedWindows:
 
 
 def read_server(connection: Connection) -> ServerState:
-    """Give the server's version and the tables' migration."""
+    """Return the server's version and the tables' migration."""
     version = connection.execute(text("SHOW server_version")).scalar_one()
     return ServerState(str(version).partition(" ")[0], read_revision(connection), list_revisions()[-1])
 
@@ -58,7 +58,7 @@ def read_requests(connection: Connection, *, late_since: datetime) -> RequestsSt
 
 
 def list_failed_windows(connection: Connection) -> list[FailedWindows]:
-    """Give failed windows by account and dataset, the most first."""
+    """Return failed windows by account and dataset, the most first."""
     rows = connection.execute(
         text("""SELECT a.account_key, w.dataset, count(*) AS windows,
                        (array_agg(w.failure_reason ORDER BY w.window_date DESC))[1] AS reason
@@ -69,7 +69,7 @@ def list_failed_windows(connection: Connection) -> list[FailedWindows]:
 
 
 def find_daemon_heartbeat(connection: Connection) -> datetime | None:
-    """Give when Dagster's daemon last gave a sign of life; None where it never ran on this database.
+    """Return when Dagster's daemon last gave a sign of life; None where it never ran on this database.
 
     The row's own column is a local time of whoever wrote it; the instant is in the body.
     """

@@ -60,7 +60,7 @@ def list_quarantined_rows(
     reason: str | None = None,
     limit: int = 50,
 ) -> list[QuarantinedRow]:
-    """Give quarantined rows, newest first; what is None does not restrict, `reason` is a part of it in any letter case."""
+    """Return quarantined rows, newest first; what is None does not restrict, `reason` is a part of it in any letter case."""
     values = {"account": account, "dataset": dataset, "day": day, "reason": reason, "limit": limit}
     return [QuarantinedRow(**row) for row in connection.execute(_LIST, values).mappings()]
 
@@ -85,7 +85,7 @@ _REPORTS = text(f"""
 def list_quarantined_reports(
     connection: Connection, *, account: str | None = None, dataset: str | None = None
 ) -> list[QuarantinedReport]:
-    """Give the reports whose rows can be replayed."""
+    """Return the reports whose rows can be replayed."""
     rows = connection.execute(_REPORTS, {"account": account, "dataset": dataset})
     return [QuarantinedReport(**row) for row in rows.mappings()]
 
@@ -104,7 +104,7 @@ class LoadedReport:
 def find_loaded_report(
     connection: Connection, account: Account, dataset: str, request_id: int
 ) -> LoadedReport:
-    """Give what windows hold of a report now; `days` is empty where later reports have replaced it."""
+    """Return what windows hold of a report now; `days` is empty where later reports have replaced it."""
     row = connection.execute(
         text("""
             SELECT coalesce(array_agg(w.window_date ORDER BY w.window_date) FILTER (WHERE w.window_date IS NOT NULL), '{}') AS days,
@@ -134,7 +134,7 @@ _OF_REPORT = "account_id = :account_id AND country_code = :country_code AND data
 
 
 def list_raw_rows(connection: Connection, account: Account, scope: ReportScope) -> list[RawRow]:
-    """Give the quarantined rows of a report in file order, locked until the transaction ends."""
+    """Return the quarantined rows of a report in file order, locked until the transaction ends."""
     rows = connection.execute(
         text(f"""SELECT id, row_number, window_date, reason, raw FROM quarantined_rows
                   WHERE {_OF_REPORT} ORDER BY row_number, id FOR UPDATE"""),
@@ -177,7 +177,7 @@ def release_rows(connection: Connection, ids: Sequence[int]) -> None:
 
 
 def keep_rows(connection: Connection, kept: Sequence[tuple[int, date | None, str]]) -> None:
-    """Give rows that stay the day and the reason that they have now: tuples of id, day and reason."""
+    """Return rows that stay the day and the reason that they have now: tuples of id, day and reason."""
     values = {"ids": [k[0] for k in kept], "days": [k[1] for k in kept], "reasons": [k[2] for k in kept]}
     connection.execute(
         text("""UPDATE quarantined_rows q SET window_date = k.day, reason = k.reason

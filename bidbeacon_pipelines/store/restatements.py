@@ -156,6 +156,6 @@ _LOADS = text(f"""
 
 
 def list_window_loads(connection: Connection, account: Account, dataset: str, day: date) -> list[WindowLoad]:
-    """Give the loads of a window, those of one currency after one another, oldest first."""
+    """Return the loads of a window, those of one currency after one another, oldest first."""
     rows = connection.execute(_LOADS, account.identity | {"dataset": dataset, "day": day})
     return [WindowLoad(**row) for row in rows.mappings()]

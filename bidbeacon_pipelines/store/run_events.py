@@ -30,12 +30,12 @@ _DELETE = text("""
 
 
 def has_run_events(connection: Connection) -> bool:
-    """Whether Dagster keeps its events in this database, in schema `dagster`."""
+    """Return whether Dagster keeps its events in this database, in schema `dagster`."""
     return bool(connection.execute(text("SELECT to_regclass('dagster.event_logs') IS NOT NULL")).scalar_one())
 
 
 def delete_run_events(connection: Connection, before: datetime, most: int) -> int:
-    """Delete events of runs that ended before an instant, `most` at most, oldest runs first; give how many.
+    """Delete events of runs that ended before an instant, `most` at most, oldest runs first; return how many.
 
     What is known of assets stays: materializations, observations, checks, and what was planned of them. So does when a run began, and
     when and how it ended.

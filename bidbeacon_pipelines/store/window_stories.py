@@ -48,7 +48,7 @@ class UnloadedWindow:
 def list_unloaded_windows(
     connection: Connection, session_id: UUID, *, most: int = 500
 ) -> list[UnloadedWindow]:
-    """Give the windows that came to nothing in a session, newest days first: held, failed, expired, or no longer waited for.
+    """Return the windows that came to nothing in a session, newest days first: held, failed, expired, or no longer waited for.
 
     What comes last counts: a window that was held and then loaded is not among them.
     """
@@ -68,14 +68,14 @@ def list_unloaded_windows(
 
 
 def key_of(window: LoadedWindow) -> WindowKey:
-    """Give what a window is known by: its account's key, its dataset, its account-local day."""
+    """Return what a window is known by: its account's key, its dataset, its account-local day."""
     return window.account_key, window.dataset, window.window_date
 
 
 def list_stories(
     connection: Connection, windows: Sequence[LoadedWindow]
 ) -> dict[WindowKey, list[Mapping[Any, Any]]]:
-    """Give, for each window, the actions that led to its last load, in order: those since the load before, twelve at most.
+    """Return, for each window, the actions that led to its last load, in order: those since the load before, twelve at most.
 
     Actions have the columns of `bidbeacon_sessions.store.list_actions`. Each is read once, however many windows it touches.
     """
@@ -95,7 +95,7 @@ def list_stories(
 
 
 def _since_load_before(touches: Sequence[Any]) -> list[tuple[Any, int]]:
-    """Give the places of the actions up to the last load, from after the one before it."""
+    """Return the places of the actions up to the last load, from after the one before it."""
     loads = [index for index, touch in enumerate(touches) if touch.effect == "loaded"]
     first = loads[-2] + 1 if len(loads) > 1 else 0
     return [(touch.session_id, touch.ord) for touch in touches[first : loads[-1] + 1 if loads else None]]

@@ -55,7 +55,7 @@ class Access:
 
     @classmethod
     def for_host(cls, host: str) -> "Access":
-        """Give the rules for an address to listen on, from the settings.
+        """Return the rules for an address to listen on, from the settings.
 
         Raises:
             UnsafeAddressError: other machines reach that address, and no token is set.
@@ -67,7 +67,7 @@ class Access:
         return cls(token or None, settings.stream_public_url)
 
     def refuse(self, connection: HTTPConnection) -> Response | None:
-        """Give the answer to a request that may not be served, else None."""
+        """Return the answer to a request that may not be served, else None."""
         if self.token is None and not self._knows_host(connection):
             return problem(
                 403,
@@ -83,7 +83,7 @@ class Access:
         return _ask_for_token(connection)
 
     def knows_token(self, given: str) -> bool:
-        """Whether the text is the token; takes the same time whatever it is."""
+        """Return whether the text is the token; takes the same time whatever it is."""
         return self.token is not None and hmac.compare_digest(given.encode(), self.token.encode())
 
     @property
@@ -158,7 +158,7 @@ async def log_in(request: Request, access: Access) -> Response:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches that host."""
+    """Return whether only this machine reaches that host."""
     if host == "localhost":
         return True
     try:
@@ -200,7 +200,7 @@ def _ask_for_token(connection: HTTPConnection) -> Response:
 
 
 def _next_path(request: Request) -> str:
-    """Give where to go after the login: a path of this site, never another site."""
+    """Return where to go after the login: a path of this site, never another site."""
     asked = request.query_params.get("next", "/")
     is_own = asked.partition("?")[0] in request.app.state.pages or asked.startswith("/sessions/")
     return asked if is_own else "/"

@@ -26,7 +26,7 @@ def compare(
     actions_here: Mapping[str, int],
     actions_there: Mapping[str, int],
 ) -> list[Difference]:
-    """Give the differences between two sessions (as `session_json` gives them): actions by type, input, labels; 50 at most.
+    """Return the differences between two sessions (as `session_json` gives them): actions by type, input, labels; 50 at most.
 
     Args:
         here: the session that is looked at.
@@ -62,7 +62,7 @@ def _of_values(what: str, here: Any, there: Any) -> list[Difference]:
 
 
 def _flatten(value: Any, path: str = "") -> dict[str, str]:
-    """Give each leaf of nested objects by its path, `a.b`; lists are leaves."""
+    """Return each leaf of nested objects by its path, `a.b`; lists are leaves."""
     if isinstance(value, Mapping) and value:
         leaves: dict[str, str] = {}
         for key, item in value.items():

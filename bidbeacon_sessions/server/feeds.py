@@ -85,5 +85,5 @@ class Feed:
         return self.last.upto
 
     def is_far_from(self, link: Link) -> bool:
-        """Whether a reader that is sent this frame now would be too far behind; one long frame alone is never too much."""
+        """Return whether a reader that is sent this frame now would be too far behind; one long frame alone is never too much."""
         return self.last.behind_it - link.behind_it > MAX_BEHIND

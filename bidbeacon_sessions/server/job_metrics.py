@@ -54,7 +54,7 @@ def answer_job_metrics(request: Request) -> JsonAnswer:
 
 
 def read_span(query: QueryParams, since: datetime, before: datetime) -> Span:
-    """Give the span that is asked for; intervals begin at whole ones in UTC, so that the same ones come at each call.
+    """Return the span that is asked for; intervals begin at whole ones in UTC, so that the same ones come at each call.
 
     Raises:
         BadRequestError: it is empty or has too many intervals, or the interval is none that is known.
@@ -82,7 +82,7 @@ def _interval(given: str | None, length: timedelta) -> timedelta:
 
 
 def describe_jobs(found: Mapping[str, Mapping[datetime | None, Figures]], span: Span) -> list[dict[str, Any]]:
-    """Give jobs by name, each with its figures over the whole span and in every interval of it."""
+    """Return jobs by name, each with its figures over the whole span and in every interval of it."""
     return [_job(name, found[name], span) for name in sorted(found)]
 
 

@@ -28,7 +28,7 @@ def _as_it_is(action: dict[str, Any]) -> dict[str, Any]:
 
 
 def load_sessions(store: SessionStore, wanted: SessionFilter, limit: int) -> dict[str, Any]:
-    """Give matching sessions, newest first, each with its first and last actions and all that are errors."""
+    """Return matching sessions, newest first, each with its first and last actions and all that are errors."""
     with store.snapshot() as connection:
         headers = list_sessions(connection, wanted, limit=limit)
         actions = _excerpts(connection, headers)
@@ -45,7 +45,7 @@ def load_session(
     after: int = 0,
     most: int = 10_000,
 ) -> dict[str, Any] | None:
-    """Give one session with its actions, or None.
+    """Return one session with its actions, or None.
 
     Args:
         store: where it is stored.
@@ -72,7 +72,7 @@ def load_session(
 
 
 def describe_actions() -> dict[str, Any]:
-    """Give the catalogue of actions that this process knows: sentence, tone, version and JSON Schema by type."""
+    """Return the catalogue of actions that this process knows: sentence, tone, version and JSON Schema by type."""
     return {
         name: {
             "description": (action.__doc__ or "").strip().partition("\n")[0],
@@ -99,7 +99,7 @@ def _excerpts(connection: Connection, headers: list[RowMapping]) -> dict[UUID, l
 def _with_fates(
     row: Mapping[Any, Any], fates: Mapping[Place, list[dict[str, Any]]], labels: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Give an action; one that promised work shows under `promises` what became of it."""
+    """Return an action; one that promised work shows under `promises` what became of it."""
     promised = fates.get((row["session_id"], row["ord"]))
     action = action_json(row, labels)
     if promised:

@@ -22,7 +22,7 @@ _INSTANTS = ("since", "before")
 
 
 def read_filter(query: QueryParams, *, also: frozenset[str] = frozenset()) -> SessionFilter:
-    """Give the filter of a request: `job account status outcome type dataset window run text`, and the instants `since` and `before`.
+    """Return the filter of a request: `job account status outcome type dataset window run text`, and the instants `since` and `before`.
 
     Args:
         query: the request's parameters.
@@ -57,7 +57,7 @@ def check_known(query: QueryParams, known: frozenset[str], what_to_do: str) -> N
 
 
 def read_older_than(query: QueryParams) -> UUID | None:
-    """Give the session after which a page of the list begins, or None for the newest.
+    """Return the session after which a page of the list begins, or None for the newest.
 
     Raises:
         BadRequestError: it is not the id of a session.
@@ -105,7 +105,7 @@ def read_number(query: QueryParams, name: str, usual: int, allowed: range, what_
 
 
 def read_cursor(query: QueryParams, last_event_id: str | None = None) -> Cursor | None:
-    """Give from where a stream goes on; what a reconnecting browser says counts more than what its address says.
+    """Return from where a stream goes on; what a reconnecting browser says counts more than what its address says.
 
     Raises:
         CursorError: it is not a cursor.

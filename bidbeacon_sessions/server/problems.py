@@ -43,7 +43,7 @@ def as_written(value: Any) -> msgspec.Raw:
 
 
 def problem(status: int, error: str, what_to_do: str) -> JSONResponse:
-    """Give an error as a response."""
+    """Return an error as a response."""
     return JSONResponse({"error": error, "what_to_do": what_to_do}, status_code=status)
 
 

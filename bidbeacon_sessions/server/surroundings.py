@@ -24,7 +24,7 @@ from bidbeacon_sessions.store import SessionStore
 
 
 def answer_surroundings(request: Request) -> Response:
-    """Give neighbours, touched windows, and the last good session with what differs from it."""
+    """Return neighbours, touched windows, and the last good session with what differs from it."""
     session_id: UUID = request.path_params["session_id"]
     store: SessionStore = request.app.state.store
     with store.snapshot() as connection:
@@ -72,7 +72,7 @@ _BRIEF = (
 
 
 def _brief(header: Mapping[Any, Any] | None) -> dict[str, Any] | None:
-    """Give what a link to a session shows."""
+    """Return what a link to a session shows."""
     if header is None:
         return None
     whole = session_json(header)

@@ -38,7 +38,7 @@ class Ticking:
         self.step = timedelta(seconds=seconds)
 
     def __call__(self) -> datetime:
-        """Give the time, and go on."""
+        """Return the time, and go on."""
         self.now += self.step
         return self.now
 

@@ -53,7 +53,7 @@ def environment(project: Path, database_url: str, port: int) -> dict[str, str]:
 
 @contextmanager
 def page_served(project: Path, given: dict[str, str]) -> Iterator[str]:
-    """Serve the page as the README says; give its address."""
+    """Serve the page as the README says; yield its address."""
     url = f"http://127.0.0.1:{given['BIDBEACON_STREAM_PORT']}"
     command = [sys.executable, "-m", "bidbeacon_sessions", "parcels"]
     with subprocess.Popen(command, cwd=project, env=given) as server:

@@ -15,13 +15,13 @@ __all__ = ["environment", "sandbox"]
 
 @pytest.fixture
 def world(database_url: str, engine: Engine, sandbox: SandboxHandle, environment: None) -> Iterator[World]:
-    """Give a world without accounts."""
+    """Yield a world without accounts."""
     with DagsterInstance.ephemeral() as instance:
         yield World(database_url, engine, sandbox, instance)
 
 
 @pytest.fixture
 def stocked(world: World) -> World:
-    """Give a world whose accounts are stored and partitions of Dagster."""
+    """Return a world whose accounts are stored and partitions of Dagster."""
     world.add_accounts()
     return world

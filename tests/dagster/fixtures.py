@@ -14,7 +14,7 @@ from bidbeacon_sessions.settings import get_session_settings
 
 @pytest.fixture
 def sandbox() -> Iterator[SandboxHandle]:
-    """Give a running sandbox with small accounts and quick reports."""
+    """Yield a running sandbox with small accounts and quick reports."""
     config = SandboxConfig(rows_per_day=20, report_seconds=0.5, export_seconds=0.2)
     with running_sandbox(config) as handle:
         yield handle

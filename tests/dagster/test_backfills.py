@@ -41,7 +41,7 @@ def served(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[World]:
-    """Give a stocked world whose Dagster keeps its runs in Postgres, where run processes find them."""
+    """Yield a stocked world whose Dagster keeps its runs in Postgres, where run processes find them."""
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     upgrade_dagster(database_url)
     (tmp_path / "dagster.yaml").write_text(INSTANCE)
@@ -53,7 +53,7 @@ def served(
 
 @pytest.fixture
 def daemon(served: World) -> Iterator[WorkspaceProcessContext]:
-    """Give what Dagster's daemon works with: our code location, in a server of its own."""
+    """Yield what Dagster's daemon works with: our code location, in a server of its own."""
     target = ModuleTarget("bidbeacon_pipelines.definitions", None, str(PROJECT_ROOT), "bidbeacon")
     before = set(psutil.Process().children())
     with create_test_daemon_workspace_context(target, served.instance) as context:
@@ -67,7 +67,7 @@ def daemon(served: World) -> Iterator[WorkspaceProcessContext]:
 def backfill(
     world: World, daemon: WorkspaceProcessContext, days: Sequence[tuple[Account, date]]
 ) -> list[DagsterRun]:
-    """Ask for partitions as the UI does; give the runs that the daemon has launched for them."""
+    """Ask for partitions as the UI does; return the runs that the daemon has launched for them."""
     request = PartitionBackfill.from_asset_partitions(
         backfill_id="backfill",
         asset_graph=daemon.create_request_context().asset_graph,
@@ -157,13 +157,13 @@ def kill_worker(world: World) -> None:
 
 
 def waiting(world: World) -> int:
-    """Give how many sessions have told that Amazon is not done yet."""
+    """Return how many sessions have told that Amazon is not done yet."""
     [row] = world.rows("SELECT count(DISTINCT session_id) FROM session_actions WHERE type = 'report-pending'")
     return int(row["count"])
 
 
 def statuses(world: World) -> set[DagsterRunStatus]:
-    """Give the statuses of all runs."""
+    """Return the statuses of all runs."""
     return {run.status for run in world.instance.get_runs()}
 
 

@@ -16,7 +16,7 @@ def cadence(world: World, *options: str) -> Result:
 
 
 def as_json(world: World) -> tuple[str, bool]:
-    """Give what the command shows: the cadence, and whether a next round is known."""
+    """Return what the command shows: the cadence, and whether a next round is known."""
     told = json.loads(cadence(world, "--json").stdout)
     return told["cadence"], told["next_look_at"] is not None
 

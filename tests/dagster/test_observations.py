@@ -42,7 +42,7 @@ def look_until_ended(world: World) -> None:
 
 
 def told(observation: AssetObservation) -> dict[str, Any]:
-    """Give what an observation tells, without Markdown's escapes."""
+    """Return what an observation tells, without Markdown's escapes."""
     return {name: str(value.value).replace("\\", "") for name, value in observation.metadata.items()}
 
 

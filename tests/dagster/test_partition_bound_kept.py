@@ -28,7 +28,7 @@ STORAGE = "storage: {custom: {module: bidbeacon_pipelines.dagster_instance.stora
 def real(
     database_url: str, engine: Engine, sandbox: SandboxHandle, environment: None, tmp_path: Path
 ) -> Iterator[World]:
-    """Give a world without accounts whose Dagster keeps its partitions where the product's does: in this test's database."""
+    """Yield a world without accounts whose Dagster keeps its partitions where the product's does: in this test's database."""
     upgrade_dagster(database_url)
     (tmp_path / "dagster.yaml").write_text(STORAGE)
     with DagsterInstance.from_config(str(tmp_path)) as instance:
@@ -36,7 +36,7 @@ def real(
 
 
 def enable(key: str) -> int:
-    """Enable an account as a person does; give the command's exit code."""
+    """Enable an account as a person does; return the command's exit code."""
     return CliRunner().invoke(app, ["accounts", "enable", key]).exit_code
 
 
@@ -48,7 +48,7 @@ def switch(world: World, *keys: str, enabled: bool) -> None:
 
 
 def partitions(world: World) -> set[str]:
-    """Give the accounts that are partitions."""
+    """Return the accounts that are partitions."""
     return set(world.instance.get_dynamic_partitions(str(ACCOUNT_PARTITIONS.name)))
 
 

@@ -56,7 +56,7 @@ class Flock(Config):
 
 
 def rows(store: SessionStore) -> list[Any]:
-    """Give all sessions, oldest first."""
+    """Return all sessions, oldest first."""
     with store.begin() as connection:
         return list(connection.execute(text("SELECT * FROM job_sessions ORDER BY started_at")))
 

@@ -66,7 +66,7 @@ SONG = CanarySung(
 def sung(
     session_store: SessionStore, database_url: str, caplog: pytest.LogCaptureFixture
 ) -> Iterator[dict[str, str]]:
-    """Give all that is kept and shown of a run that failed with a canary in everything, by where it was found."""
+    """Yield all that is kept and shown of a run that failed with a canary in everything, by where it was found."""
     caplog.set_level(logging.DEBUG)
 
     class Sessions(JobSessionsResource):

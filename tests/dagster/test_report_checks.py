@@ -32,7 +32,7 @@ def load(world: World, account: Account, day: date, *names: str, **options: Any)
 
 
 def check(world: World, dataset: str) -> dict[str, AssetCheckEvaluation]:
-    """Run the checks on their own; give those of a dataset."""
+    """Run the checks on their own; return those of a dataset."""
     key = AssetKey(get_dataset(dataset).asset_name)
     found = world.run_job("check_report_claims").get_asset_check_evaluations()
     assert len(DATASETS) * 3 == len(found)

@@ -21,7 +21,7 @@ from tests.dagster.world import World, wait_until
 
 
 def evaluate(world: World, sensor: SensorDefinition) -> list[RunRequest | SkipReason]:
-    """Give what a sensor answers to one tick."""
+    """Return what a sensor answers to one tick."""
     with build_sensor_context(instance=world.instance, definitions=defs) as context:
         answers = sensor(context)
         assert isinstance(answers, Iterator)
@@ -29,13 +29,13 @@ def evaluate(world: World, sensor: SensorDefinition) -> list[RunRequest | SkipRe
 
 
 def asked_for(world: World, sensor: SensorDefinition) -> list[tuple[str | None, Mapping[str, str]]]:
-    """Give job and tags of each run that a sensor asks for."""
+    """Return job and tags of each run that a sensor asks for."""
     answers = evaluate(world, sensor)
     return [(answer.job_name, answer.tags) for answer in answers if isinstance(answer, RunRequest)]
 
 
 def skipped(world: World, sensor: SensorDefinition) -> str:
-    """Give the reason of a sensor that asks for nothing."""
+    """Return the reason of a sensor that asks for nothing."""
     [answer] = evaluate(world, sensor)
     assert isinstance(answer, SkipReason)
     return answer.skip_message or ""

@@ -47,12 +47,12 @@ def silence(world: World, session_id: UUID, seconds: int) -> None:
 
 
 def start_run(world: World, status: DagsterRunStatus) -> str:
-    """Bring a run into a status; give its id."""
+    """Bring a run into a status; return its id."""
     return world.instance.create_run_for_job(working, status=status).run_id
 
 
 def status_of(world: World, session_id: UUID) -> str:
-    """Give the status of a session."""
+    """Return the status of a session."""
     [row] = world.rows("SELECT status FROM job_sessions WHERE id = :id", id=session_id)
     return str(row["status"])
 

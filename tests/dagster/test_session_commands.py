@@ -25,7 +25,7 @@ def run(*arguments: str) -> Result:
 
 @pytest.fixture
 def store(session_store: SessionStore, database_url: str, monkeypatch: pytest.MonkeyPatch) -> SessionStore:
-    """Give a store that the command line works on too: one session failed a report, an older one of another account loaded one."""
+    """Return a store that the command line works on too: one session failed a report, an older one of another account loaded one."""
     monkeypatch.setenv("BIDBEACON_DATABASE_URL", database_url)
     get_settings.cache_clear()
     long_ago = datetime.now(UTC) - timedelta(days=2)

@@ -102,14 +102,14 @@ def test_its_asset_loads_amazons_rows(stocked: World) -> None:
 
 
 def checks_of_sixth() -> AssetChecksDefinition:
-    """Give the checks that the code location makes of it."""
+    """Return the checks that the code location makes of it."""
     key = AssetKey(SIXTH.asset_name)
     [found] = [made for made in report_checks() if key in {check.asset_key for check in made.check_keys}]
     return found
 
 
 def asset_of_sixth() -> AssetsDefinition:
-    """Give the asset that the code location makes of it."""
+    """Return the asset that the code location makes of it."""
     [found] = [asset for asset in report_assets() if asset.key == AssetKey(SIXTH.asset_name)]
     return found
 

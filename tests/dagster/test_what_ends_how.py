@@ -25,7 +25,7 @@ Outcome = Callable[[int], BaseException | None]
 
 
 def working(store: SessionStore, outcome: Outcome, *, retries: int = 0) -> JobDefinition:
-    """Give a job whose only step raises what `outcome` says of each attempt."""
+    """Return a job whose only step raises what `outcome` says of each attempt."""
 
     class Sessions(JobSessionsResource):
         def store(self) -> SessionStore:
@@ -48,7 +48,7 @@ def working(store: SessionStore, outcome: Outcome, *, retries: int = 0) -> JobDe
 def run(
     store: SessionStore, outcome: Outcome, **options: Any
 ) -> tuple[bool, list[tuple[str, int, str | None]]]:
-    """Run it; give whether the run succeeded, and status, retry number and error of each session."""
+    """Run it; return whether the run succeeded, and status, retry number and error of each session."""
     with DagsterInstance.ephemeral() as instance:
         result = working(store, outcome, **options).execute_in_process(
             instance=instance, raise_on_error=False

@@ -21,7 +21,7 @@ def run(*arguments: str) -> Result:
 
 
 def of_window(world: World, account: Account) -> tuple[str, ...]:
-    """Give the options that name the tests' window."""
+    """Return the options that name the tests' window."""
     return ("--account", account.account_key, "--window", str(world.day()))
 
 
@@ -32,7 +32,7 @@ def break_rows(world: World, share: float) -> None:
 
 
 def flat(result: Result) -> str:
-    """Give what was printed, without line breaks."""
+    """Return what was printed, without line breaks."""
     return " ".join(result.stdout.split())
 
 

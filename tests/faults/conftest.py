@@ -40,7 +40,7 @@ def world(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[World]:
-    """Give a stocked world whose Dagster keeps its runs in Postgres, and whose leases end after five seconds."""
+    """Yield a stocked world whose Dagster keeps its runs in Postgres, and whose leases end after five seconds."""
     monkeypatch.setenv("BIDBEACON_LEASE_SECONDS", "5")
     monkeypatch.setenv("BIDBEACON_HEARTBEAT_SECONDS", "1")
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
@@ -70,7 +70,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 
 def _entry(item: pytest.Item, report: pytest.TestReport, error: BaseException | None) -> dict[str, Any]:
-    """Give a test's line of the results: its parameter `seed`, if any, and what it recorded as `detail`, or how long it took."""
+    """Return a test's line of the results: its parameter `seed`, if any, and what it recorded as `detail`, or how long it took."""
     parameters = (
         item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
     )

@@ -23,7 +23,7 @@ IMPATIENT = RetryPolicy(attempts=2, base_seconds=0.01, longest_wait_seconds=0.05
 
 @pytest.fixture
 def sandbox(request: pytest.FixtureRequest) -> Iterator[SandboxHandle]:
-    """Give a running sandbox with small accounts and a clock that stands still until a test moves it."""
+    """Yield a running sandbox with small accounts and a clock that stands still until a test moves it."""
     usual = {
         "rows_per_day": 40,
         "report_seconds": 60,
@@ -37,7 +37,7 @@ def sandbox(request: pytest.FixtureRequest) -> Iterator[SandboxHandle]:
 
 @pytest.fixture
 def bench(engine: Engine, sandbox: SandboxHandle, tmp_path: Path) -> Iterator[Workbench]:
-    """Give the tools of a job, on the sandbox's clock."""
+    """Yield the tools of a job, on the sandbox's clock."""
     settings = Settings(home=tmp_path, report_first_poll_seconds=60, report_poll_seconds=1)
     lanes = LocalLanes(LaneGaps.none(), sandbox.state.clock.now)
     endpoints = Endpoints.sandbox(sandbox.url)
@@ -47,7 +47,7 @@ def bench(engine: Engine, sandbox: SandboxHandle, tmp_path: Path) -> Iterator[Wo
 
 @pytest.fixture
 def world(engine: Engine, sandbox: SandboxHandle, bench: Workbench) -> BenchWorld:
-    """Give a world whose accounts are stored, and whose entities are not."""
+    """Return a world whose accounts are stored, and whose entities are not."""
     made = BenchWorld(engine, sandbox, bench)
     made.sync_accounts()
     return made
@@ -55,7 +55,7 @@ def world(engine: Engine, sandbox: SandboxHandle, bench: Workbench) -> BenchWorl
 
 @pytest.fixture
 def shelf(engine: Engine, tmp_path: Path) -> LoadWorld:
-    """Give a database with one account and a few targets, ready for hand-made reports."""
+    """Return a database with one account and a few targets, ready for hand-made reports."""
     made = LoadWorld(engine, tmp_path)
     made.add_targets()
     return made

@@ -26,7 +26,7 @@ class Connector:
 
 @contextmanager
 def flickering_engine(database_url: str) -> Iterator[tuple[Connector, Engine]]:
-    """Give an engine on a database that is away until its connector is told otherwise."""
+    """Yield an engine on a database that is away until its connector is told otherwise."""
     connector = Connector(database_url)
     made = create_engine("postgresql+psycopg://", creator=connector)
     try:

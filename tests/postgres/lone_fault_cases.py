@@ -33,12 +33,12 @@ SHORT, FAST = 0.005, 2_000_000
 
 
 def bad(kind: BadRow, share: float) -> tuple[FaultRule, ...]:
-    """Give the fault that spoils rows in one way."""
+    """Return the fault that spoils rows in one way."""
     return (once("bad_rows", kinds=(kind,), share=share),)
 
 
 def unanswered(fault_name: FaultName, *, reports_of_create: int = 1, **options: Any) -> dict[str, Case]:
-    """Give the cases of a call without a proper answer: a create leaves us in the dark, a look or a download is repeated."""
+    """Return the cases of a call without a proper answer: a create leaves us in the dark, a look or a download is repeated."""
 
     def rule(operation: Operation) -> tuple[FaultRule, ...]:
         return (once(fault_name, operation, **options),)

@@ -50,7 +50,7 @@ class SyncCase:
 
 
 def exports(**more: int) -> Mapping[str, int]:
-    """Give the calls of an entity sync, with so many more or fewer of some."""
+    """Return the calls of an entity sync, with so many more or fewer of some."""
     usual = {"token": 1, "create_export": 4, "list_portfolios": 1, "get_export": 4, "download": 4}
     counts = {name: count + more.get(name, 0) for name, count in usual.items()}
     return {name: count for name, count in counts.items() if count}
@@ -233,7 +233,7 @@ ENTITY_CASES: dict[str, SyncCase] = {
 
 
 def listings(**more: int) -> Mapping[str, int]:
-    """Give the calls of an account sync, with so many more of some."""
+    """Return the calls of an account sync, with so many more of some."""
     usual = {"token": 1, "list_accounts": 3, "list_profiles": 3}
     counts = {name: count + more.get(name, 0) for name, count in usual.items()}
     return {name: count for name, count in counts.items() if count}

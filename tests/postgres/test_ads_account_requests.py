@@ -224,7 +224,7 @@ def test_a_report_that_is_too_large_is_split_for_all_countries(world: BenchWorld
 
 
 def is_due(world: BenchWorld, account: Account) -> bool:
-    """Whether something is due for an ads account that is not planned."""
+    """Return whether something is due for an ads account that is not planned."""
     with world.engine.begin() as connection:
         due = list_ads_accounts_with_due_work(connection, now=world.bench.now(), datasets=tuple(DATASETS))
     return account.ads_account_key in due

@@ -36,24 +36,24 @@ class Clock:
         self.time = NOON
 
     def now(self) -> datetime:
-        """Give the time."""
+        """Return the time."""
         return self.time
 
 
 @pytest.fixture
 def flickering(database_url: str) -> Iterator[tuple[Connector, Engine]]:
-    """Give an engine on a database that is away until a test says otherwise."""
+    """Yield an engine on a database that is away until a test says otherwise."""
     with flickering_engine(database_url) as made:
         yield made
 
 
 def noon() -> datetime:
-    """Give an instant that stands still."""
+    """Return an instant that stands still."""
     return NOON
 
 
 def reserve_often(database_url: str, times: int) -> list[float]:
-    """Take places one after another, on an engine of its own; give the waits."""
+    """Take places one after another, on an engine of its own; return the waits."""
     engine = make_engine(database_url, pool_size=1)
     try:
         lanes = PostgresLanes(engine, LaneGaps(), now=noon)

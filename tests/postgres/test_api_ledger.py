@@ -23,7 +23,7 @@ CALL = CallRecord(called_at=NOON, region="NA", call="create_report")
 
 @pytest.fixture
 def flickering(database_url: str) -> Iterator[tuple[Connector, Engine]]:
-    """Give an engine on a database that is away until a test says otherwise."""
+    """Yield an engine on a database that is away until a test says otherwise."""
     with flickering_engine(database_url) as made:
         yield made
 

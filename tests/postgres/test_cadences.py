@@ -22,7 +22,7 @@ DAILY = Cadence(every=timedelta(days=1))
 
 @pytest.fixture
 def due(world: BenchWorld) -> Callable[[], list[str]]:
-    """Give what asks, as the sensor does, which accounts have due work now; only the US account is enabled."""
+    """Return what asks, as the sensor does, which accounts have due work now; only the US account is enabled."""
     world.execute(
         "UPDATE advertiser_accounts SET entities_synced_at = :now, enabled = account_key = :key",
         key=world.account("US").account_key,
@@ -40,7 +40,7 @@ def due(world: BenchWorld) -> Callable[[], list[str]]:
 
 
 def stored(world: BenchWorld, column: str) -> Any:
-    """Give a column of the US account's ads account."""
+    """Return a column of the US account's ads account."""
     key = world.account("US").ads_account_key
     [row] = world.query(f"SELECT {column} AS value FROM ads_accounts WHERE ads_account_key = :key", key=key)
     return row["value"]
@@ -59,7 +59,7 @@ def set_by_person(world: BenchWorld, cadence: Cadence) -> None:
 
 
 def load_all(world: BenchWorld, due: Callable[[], list[str]]) -> int:
-    """Refresh the US account for as long as it is due, and until all is loaded; give the number of refreshes."""
+    """Refresh the US account for as long as it is due, and until all is loaded; return the number of refreshes."""
     count = 0
     while due():
         world.plan(world.account("US"))

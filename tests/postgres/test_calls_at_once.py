@@ -39,7 +39,7 @@ class SharedTime:
         self._changed = threading.Condition()
 
     def now(self) -> datetime:
-        """Give the time."""
+        """Return the time."""
         return self._clock.now()
 
     def sleep(self, seconds: float) -> None:
@@ -127,7 +127,7 @@ def test_who_comes_first_to_a_lane_is_in_nobodys_way(
 
 @contextmanager
 def _client(database_url: str, sandbox: SandboxHandle, clock: SharedTime) -> Iterator[AdsApiClient]:
-    """Give a client as a process of its own would have it."""
+    """Yield a client as a process of its own would have it."""
     engine = make_engine(database_url, pool_size=1)
     lanes = PostgresLanes(engine, GAPS, clock.now)
     try:

@@ -75,7 +75,7 @@ def open_bench(engine: Engine, sandbox: SandboxHandle, client: AdsApiClient, hom
 
 @pytest.fixture
 def anew(world: BenchWorld, sandbox: SandboxHandle, tmp_path: Path) -> Iterator[BenchWorld]:
-    """Give the same world to a process that starts now: with no token, and no memory of refusals."""
+    """Yield the same world to a process that starts now: with no token, and no memory of refusals."""
     with open_client(sandbox) as client:
         yield BenchWorld(world.engine, sandbox, open_bench(world.engine, sandbox, client, tmp_path))
 

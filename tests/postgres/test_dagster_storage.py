@@ -25,7 +25,7 @@ RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_p
 
 @pytest.fixture
 def instance(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DagsterInstance]:
-    """Give an instance as `dagster.yaml` describes it, on a fresh database."""
+    """Yield an instance as `dagster.yaml` describes it, on a fresh database."""
     monkeypatch.setenv("BIDBEACON_DATABASE_URL", database_url)
     monkeypatch.setenv("BIDBEACON_HOME", str(tmp_path / "home"))
     get_settings.cache_clear()
@@ -144,7 +144,7 @@ def test_ranges_of_one_account_wait_for_each_other(instance: DagsterInstance) ->
 
 
 def running(instance: DagsterInstance, queued: list[dict[str, str]]) -> list[int]:
-    """Give which of the queued runs, told by their tags, Dagster would let run at once as `dagster.yaml` says."""
+    """Return which of the queued runs, told by their tags, Dagster would let run at once as `dagster.yaml` says."""
     queue = instance.get_concurrency_config().run_queue_config
     assert queue is not None
     counter = TagConcurrencyLimitsCounter(queue.tag_concurrency_limits, [])

@@ -25,7 +25,7 @@ def ask_about(world: BenchWorld, dataset: Dataset, country: str = "US", ago: int
 
 
 def load(world: BenchWorld, question: Question) -> datetime:
-    """Load the day; give when it was asked for."""
+    """Load the day; return when it was asked for."""
     asked_at = world.bench.now()
     world.load(question.account, question.day, dataset=question.dataset)
     return asked_at

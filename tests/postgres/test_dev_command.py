@@ -73,7 +73,7 @@ class Started:
             )
 
     def text(self) -> str:
-        """Give what it has said."""
+        """Return what it has said."""
         return self.output.read_text()
 
     def wait_for(self, text: str) -> None:
@@ -87,7 +87,7 @@ class Started:
         return self.process.wait(timeout=30)
 
     def services(self) -> list[psutil.Process]:
-        """Give the living processes it has started."""
+        """Return the living processes it has started."""
         mark = json.loads((self.home / "dev.json").read_text())["mark"]
         return [process for process in psutil.process_iter() if _mark(process) == mark]
 
@@ -101,7 +101,7 @@ def _mark(process: psutil.Process) -> str | None:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Path]:
-    """Give a home folder whose server is gone at the end."""
+    """Yield a home folder whose server is gone at the end."""
     home = tmp_path / "home"
     yield home
     EmbeddedPostgres(home).remove()
@@ -109,7 +109,7 @@ def home(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def start(home: Path) -> Iterator[Callable[..., Started]]:
-    """Give what starts `bidbeacon dev` on the home folder; every one is ended after the test."""
+    """Yield what starts `bidbeacon dev` on the home folder; every one is ended after the test."""
     all_started: list[Started] = []
 
     def start(port: int) -> Started:

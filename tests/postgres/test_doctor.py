@@ -101,7 +101,7 @@ def test_a_gate_that_amazon_keeps_closed_is_told_with_what_it_costs() -> None:
 
 
 def ago(**duration: float) -> datetime:
-    """Give an instant so long ago."""
+    """Return an instant so long ago."""
     return NOW - timedelta(**duration)
 
 
@@ -286,7 +286,7 @@ def doctor(*options: str) -> Result:
 
 
 def by_name(result: Result) -> Mapping[str, Mapping[str, Any]]:
-    """Give the checks of `doctor --json` by name."""
+    """Return the checks of `doctor --json` by name."""
     return {check["name"]: check for check in json.loads(result.stdout)["checks"]}
 
 

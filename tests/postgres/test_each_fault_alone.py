@@ -27,7 +27,7 @@ NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
 
 @pytest.fixture(scope="module")
 def module_database_url(cluster_url: str, _template: str) -> Iterator[str]:
-    """Give the address of a migrated database that all cases share."""
+    """Yield the address of a migrated database that all cases share."""
     name = f"test_{secrets.token_hex(6)}"
     with psycopg.connect(cluster_url, autocommit=True) as connection:
         connection.execute(
@@ -39,7 +39,7 @@ def module_database_url(cluster_url: str, _template: str) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def office(module_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
-    """Give the place of all cases: accounts and entities are known, and one day is due."""
+    """Yield the place of all cases: accounts and entities are known, and one day is due."""
     engine = make_engine(module_database_url)
     config = SandboxConfig(
         rows_per_day=40, report_seconds=60, export_seconds=0, clock_start=NOON, clock_rate=0
@@ -53,7 +53,7 @@ def office(module_database_url: str, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture
 def world(office: Office) -> Iterator[LoneFaultWorld]:
-    """Give the place as if no case had been played in it."""
+    """Yield the place as if no case had been played in it."""
     with fresh_world(office) as world:
         yield world
 

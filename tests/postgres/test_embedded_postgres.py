@@ -32,7 +32,7 @@ from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
 
 @pytest.fixture(scope="module")
 def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a home folder inside a folder that only its owner can enter."""
+    """Return a home folder inside a folder that only its owner can enter."""
     parent = tmp_path_factory.mktemp("closed")
     parent.chmod(0o700)
     return parent / "home"
@@ -40,7 +40,7 @@ def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def shared_server(shared_home: Path) -> Iterator[EmbeddedPostgres]:
-    """Give a running server that tests only read from."""
+    """Yield a running server that tests only read from."""
     server = EmbeddedPostgres(shared_home, durable=False)
     server.ensure_running()
     yield server
@@ -49,7 +49,7 @@ def shared_server(shared_home: Path) -> Iterator[EmbeddedPostgres]:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
-    """Give a running server of the test's own."""
+    """Yield a running server of the test's own."""
     server = EmbeddedPostgres(tmp_path / "home", durable=False)
     server.ensure_running()
     yield server
@@ -65,7 +65,7 @@ def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
 
 
 def fetch(url: str, statement: str) -> tuple[object, ...]:
-    """Give the one row that a statement returns."""
+    """Return the one row that a statement returns."""
     with psycopg.connect(url, autocommit=True) as connection:
         row = connection.execute(statement.encode()).fetchone()
     assert row is not None
@@ -79,7 +79,7 @@ def run(url: str, statement: str) -> None:
 
 
 def postmaster_pid(server: EmbeddedPostgres) -> int:
-    """Give the number of the server's main process."""
+    """Return the number of the server's main process."""
     found = find_postmaster(server.files.data)
     assert found is not None
     return found.pid
@@ -383,7 +383,7 @@ def refusal_of(home: Path) -> str:
 
 
 def in_child_process(action: Callable[[], dict[str, object]], user: ServerUser | None) -> object:
-    """Run `action` in a forked child, as `user`, and give its answer."""
+    """Run `action` in a forked child, as `user`, and return its answer."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -405,7 +405,7 @@ def in_child_process(action: Callable[[], dict[str, object]], user: ServerUser |
 
 
 def settings_with(url: str) -> Settings:
-    """Give settings that name a database."""
+    """Return settings that name a database."""
     return Settings(database_url=SecretStr(url))
 
 

@@ -86,7 +86,7 @@ def test_the_shell_is_utf8(database_url: str, latin1: None) -> None:
 
 @pytest.fixture(params=["LATIN1", "SQL_ASCII"])
 def other_url(cluster_url: str, request: pytest.FixtureRequest) -> Iterator[str]:
-    """Give the address of a database of another encoding."""
+    """Yield the address of a database of another encoding."""
     name = f"other_{secrets.token_hex(6)}"
     statement = "CREATE DATABASE {} ENCODING {} LOCALE 'C' LOCALE_PROVIDER libc TEMPLATE template0"
     with psycopg.connect(cluster_url, autocommit=True) as connection:

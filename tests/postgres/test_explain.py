@@ -36,12 +36,12 @@ def explained(
 
 
 def cause(world: BenchWorld, account: Account, day: date = DAY) -> Cause:
-    """Give the verdict's code alone."""
+    """Return the verdict's code alone."""
     return explained(world, account, day).verdict.cause
 
 
 def proves(world: BenchWorld, told: Explanation, kind: str) -> bool:
-    """Whether a session of the verdict recorded an action of this type."""
+    """Return whether a session of the verdict recorded an action of this type."""
     rows = world.query("SELECT session_id FROM session_actions WHERE type = :kind", kind=kind)
     return not {row["session_id"] for row in rows}.isdisjoint(told.verdict.sessions)
 

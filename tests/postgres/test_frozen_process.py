@@ -40,7 +40,7 @@ def _short_lease(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def proxy(database_url: str) -> Iterator[SilentProxy]:
-    """Give a proxy before the test's database."""
+    """Yield a proxy before the test's database."""
     with silent_proxy(database_url) as proxy:
         yield proxy
 
@@ -104,7 +104,7 @@ class FrozenWorld:
 def frozen_world(
     world: BenchWorld, proxy: SilentProxy, tmp_path: Path, request: pytest.FixtureRequest
 ) -> Iterator[FrozenWorld]:
-    """Give a world with a process that is frozen in one of the ways."""
+    """Yield a world with a process that is frozen in one of the ways."""
     made = FrozenWorld(world, request.param, proxy, tmp_path)
     yield made
     made.process.kill()

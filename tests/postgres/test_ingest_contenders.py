@@ -27,7 +27,7 @@ def test_all_contenders_leave_the_same_rows(database_url: str, tmp_path: Path) -
 
 
 def digests(one: Contender, first: Report, restated: Report) -> list[tuple[int, object]]:
-    """Let one load a report and refresh it; give what the table held each time."""
+    """Let one load a report and refresh it; return what the table held each time."""
     one.place.empty()
     found = []
     for load, report in ((one.load, first), (one.refresh, restated)):

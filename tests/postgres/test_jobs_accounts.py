@@ -58,7 +58,7 @@ def bench_over(world: BenchWorld, transport: httpx.BaseTransport, home: Path) ->
 
 @pytest.fixture
 def dying_bench(world: BenchWorld, tmp_path: Path) -> Iterator[Workbench]:
-    """Give the tools of a job that dies while it waits for exports."""
+    """Yield the tools of a job that dies while it waits for exports."""
     with bench_over(world, DyingTransport(), tmp_path) as bench:
         yield bench
 
@@ -129,7 +129,7 @@ def test_a_second_sync_stores_what_changed_at_amazon(world: BenchWorld) -> None:
 
 
 def stored_by_place(world: BenchWorld) -> dict[tuple[str, str], dict[str, Any]]:
-    """Give what a sync may change of the stored accounts, and the person's switch, by account and country."""
+    """Return what a sync may change of the stored accounts, and the person's switch, by account and country."""
     rows = world.query(
         "SELECT account_id, country_code, name, amazon_status, profile_id, enabled FROM advertiser_accounts"
     )
@@ -356,7 +356,7 @@ def test_rows_of_unknown_targets_bring_the_next_entity_sync_forward(world: Bench
 
 
 def due_for_entities(world: BenchWorld, hours: float) -> list[str]:
-    """Give which accounts, of those that ever were synced, are due for another sync so many hours from now."""
+    """Return which accounts, of those that ever were synced, are due for another sync so many hours from now."""
     then = world.bench.now() + timedelta(hours=hours)
     with world.engine.begin() as connection:
         keys = list_keys_without_entities(

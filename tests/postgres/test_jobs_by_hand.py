@@ -26,7 +26,7 @@ def drive(
     on_wait: Callable[[], object] | None = None,
     minutes: float = 2,
 ) -> tuple[list[Window], list[Progress]]:
-    """Load windows by hand in a world where so many minutes pass at each wait; give them, and what was told meanwhile."""
+    """Load windows by hand in a world where so many minutes pass at each wait; return them, and what was told meanwhile."""
     told: list[Progress] = []
 
     def on_progress(progress: Progress) -> None:

@@ -22,7 +22,7 @@ PYTEST = ["pytest", "-q", "-p", "no:cacheprovider", "tests/postgres/waiting_test
 
 @contextmanager
 def running(arguments: Sequence[str], home: Path) -> Iterator[int]:
-    """Run a Python module in a process group of its own, and give its number; the group is killed in the end."""
+    """Run a Python module in a process group of its own, and yield its number; the group is killed in the end."""
     environment = {**os.environ, "BIDBEACON_HOME": str(home), "BIDBEACON_STREAM_PORT": str(choose_port())}
     command = [sys.executable, "-m", *arguments]
     with subprocess.Popen(

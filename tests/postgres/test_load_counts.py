@@ -40,13 +40,13 @@ def rows(draw: st.DrawFn) -> Raw:
 
 
 def is_of_others(row: Raw) -> bool:
-    """Whether a row is another country's, of an ad product that was not asked for, or of a day that no window waits for."""
+    """Return whether a row is another country's, of an ad product that was not asked for, or of a day that no window waits for."""
     not_ours = row["adProduct.value"] == "Sponsored Brands" or row["date.value"] == str(NOT_WAITED_FOR)
     return row["campaign.country"] == "CA" or (row["campaign.country"] == "US" and not_ours)
 
 
 def is_good(row: Raw) -> bool:
-    """Whether a row is one of ours that can be understood."""
+    """Return whether a row is one of ours that can be understood."""
     ours = row["campaign.country"] == "US" and row["adProduct.value"] == "Sponsored Products"
     understood = row["metric.clicks"] != -1 and row["campaign.id"] is not None
     return ours and understood and row["date.value"] in set(map(str, DAYS))

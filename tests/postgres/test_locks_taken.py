@@ -24,7 +24,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def other(database_url: str) -> Iterator[Engine]:
-    """Give an engine as another process has it."""
+    """Yield an engine as another process has it."""
     made = make_engine(database_url)
     yield made
     made.dispose()

@@ -59,7 +59,7 @@ STORAGE = """
 
 
 def ask(url: str, statement: str) -> list[tuple[Any, ...]]:
-    """Give the rows of a query, sorted."""
+    """Return the rows of a query, sorted."""
     with psycopg.connect(url) as connection:
         return sorted(connection.execute(statement).fetchall(), key=str)
 

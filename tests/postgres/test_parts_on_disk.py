@@ -16,7 +16,7 @@ Download = Callable[[], AbstractContextManager[list[Path]]]
 
 @pytest.fixture
 def download(world: BenchWorld) -> Download:
-    """Give what downloads a completed report in the name of a new session."""
+    """Return what downloads a completed report in the name of a new session."""
     account = world.account()
     request_id = world.ask(account, *days_before(world.bench.now().date(), 3))
     world.advance(minutes=2)

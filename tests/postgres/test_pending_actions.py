@@ -18,7 +18,7 @@ class ClaimMade(Action):
 
 
 def timeline(store: SessionStore) -> list[tuple[str, str | None]]:
-    """Give type of each action of the only session, and what it says was rolled back."""
+    """Return type of each action of the only session, and what it says was rolled back."""
     with store.begin() as connection:
         [actions] = connection.execute(text("SELECT actions FROM job_sessions")).scalars()
     return [(action["type"], action.get("said")) for action in actions]

@@ -43,7 +43,7 @@ def only_due(world: BenchWorld, account: Account, *days: date) -> None:
 
 
 def is_due(world: BenchWorld, account: Account) -> bool:
-    """Whether the sensor would have the ads account planned."""
+    """Return whether the sensor would have the ads account planned."""
     with world.engine.begin() as connection:
         due = list_ads_accounts_with_due_work(connection, now=world.bench.now(), datasets=tuple(DATASETS))
     return account.ads_account_key in due

@@ -26,7 +26,7 @@ class PreparedNoted(Action):
 
 
 def texts(session_store: SessionStore) -> list[str]:
-    """Give what the sessions were told, in order."""
+    """Return what the sessions were told, in order."""
     with session_store.begin() as connection:
         return list(
             connection.execute(text("SELECT payload ->> 'said' FROM session_actions ORDER BY ord")).scalars()
@@ -34,7 +34,7 @@ def texts(session_store: SessionStore) -> list[str]:
 
 
 def ask(session_store: SessionStore, statement: LiteralString) -> list[Any]:
-    """Give what a statement says on the connection that appends."""
+    """Return what a statement says on the connection that appends."""
     with session_store.appending() as connection:
         cursor = connection.execute(statement)
         return cursor.fetchall() if cursor.description else []

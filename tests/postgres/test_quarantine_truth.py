@@ -43,7 +43,7 @@ def ask_about(world: BenchWorld, dataset: Dataset, country: str = "US", ago: int
 
 
 def load_strictly(world: BenchWorld, question: Question) -> datetime:
-    """Load the day with the check that refuses some of its rows, however many; give when it was asked for."""
+    """Load the day with the check that refuses some of its rows, however many; return when it was asked for."""
     asked_at = world.bench.now()
     lenient = replace(world.bench, settings=world.bench.settings.model_copy(update={"bad_row_share": 1.0}))
     with only_even_counts():
@@ -52,14 +52,14 @@ def load_strictly(world: BenchWorld, question: Question) -> datetime:
 
 
 def replay(world: BenchWorld, question: Question) -> QuarantineReplayed:
-    """Replay the account's quarantine with the real check; give what the only report told."""
+    """Replay the account's quarantine with the real check; return what the only report told."""
     with world.session("replay-quarantine") as session:
         [told] = replay_quarantine(world.engine, session, account=question.account.account_key)
     return told
 
 
 def window_of(world: BenchWorld, question: Question) -> Window:
-    """Give the day's window."""
+    """Return the day's window."""
     return world.window(question.account, question.day, question.dataset)
 
 

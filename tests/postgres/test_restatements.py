@@ -20,18 +20,18 @@ Totals = tuple[Decimal, ...]
 
 
 def true_totals(world: BenchWorld, day: date, at: datetime) -> Totals:
-    """Give what the sandbox's rows of a day add up to as of an instant: impressions, clicks, orders, sales, spend."""
+    """Return what the sandbox's rows of a day add up to as of an instant: impressions, clicks, orders, sales, spend."""
     metrics = [row[5:] for row in world.true_rows(world.account(), day, at)]
     return tuple(sum((Decimal(value or 0) for value in column), Decimal(0)) for column in zip(*metrics))  # noqa: B905 - all of five
 
 
 def totals(load: WindowLoad) -> Totals:
-    """Give the totals after a load."""
+    """Return the totals after a load."""
     return (load.impressions, load.clicks, load.orders, load.sales, load.spend)
 
 
 def totals_before(load: WindowLoad) -> tuple[Decimal | None, ...]:
-    """Give the totals before a load."""
+    """Return the totals before a load."""
     return (
         load.impressions_before,
         load.clicks_before,
@@ -42,7 +42,7 @@ def totals_before(load: WindowLoad) -> tuple[Decimal | None, ...]:
 
 
 def loads_of(world: BenchWorld | LoadWorld, day: date, dataset: Dataset = DATASET) -> list[WindowLoad]:
-    """Give the loads of a day of the one account."""
+    """Return the loads of a day of the one account."""
     account = world.account if isinstance(world, LoadWorld) else world.account()
     with world.engine.begin() as connection:
         return list_window_loads(connection, account, dataset.name, day)

@@ -33,7 +33,7 @@ STORAGE = "storage: {custom: {module: bidbeacon_pipelines.dagster_instance.stora
 
 @pytest.fixture
 def instance(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DagsterInstance]:
-    """Give a Dagster instance that keeps its history in this test's database."""
+    """Yield a Dagster instance that keeps its history in this test's database."""
     monkeypatch.setenv("BIDBEACON_DATABASE_URL", database_url)
     monkeypatch.setenv("BIDBEACON_HOME", str(tmp_path / "home"))
     get_settings.cache_clear()
@@ -70,14 +70,14 @@ def fail() -> None:
 
 
 def prune(engine: Engine, days: float) -> int:
-    """Prune as if it were so many days later; give how many events that deleted."""
+    """Prune as if it were so many days later; return how many events that deleted."""
     with with_job_session("prune", store=SessionStore(engine)) as session:
         later = datetime.now(UTC) + timedelta(days=days)
         return delete_old_records(engine, session, get_settings(), later)["run_events"]
 
 
 def kinds(engine: Engine) -> set[str]:
-    """Give the kinds of events that are stored."""
+    """Return the kinds of events that are stored."""
     with engine.begin() as connection:
         rows = connection.execute(
             text("SELECT DISTINCT coalesce(dagster_event_type, 'LINE') FROM dagster.event_logs")

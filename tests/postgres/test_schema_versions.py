@@ -50,7 +50,7 @@ A_SESSION = "INSERT INTO session_headers (id, job_name, started_at) VALUES (gen_
 
 
 def run(url: str, statement: str) -> list[tuple[object, ...]]:
-    """Run and commit a statement, and give its rows."""
+    """Run and commit a statement, and return its rows."""
     with psycopg.connect(url, autocommit=True) as connection:
         cursor = connection.execute(statement.encode())
         return cursor.fetchall() if cursor.description else []
@@ -72,7 +72,7 @@ def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
 
 @pytest.fixture
 def set_revision(database_url: str) -> Callable[[str], None]:
-    """Give what makes the tables say that they are of another version."""
+    """Return what makes the tables say that they are of another version."""
     return lambda revision: (
         run(database_url, f"UPDATE alembic_version SET version_num = '{revision}'") and None
     )
@@ -154,7 +154,7 @@ def test_upgrade_does_not_take_newer_tables_back(
 
 @pytest.fixture
 def powerless_url(database_url: str) -> Iterator[str]:
-    """Give the address of the database for a role that may connect, and nothing else."""
+    """Yield the address of the database for a role that may connect, and nothing else."""
     name = f"powerless_{secrets.token_hex(4)}"
     run(database_url, f"CREATE ROLE {name} LOGIN PASSWORD 'secret-of-it'")
     yield (

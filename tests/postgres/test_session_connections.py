@@ -32,7 +32,7 @@ def name_of(engine: Engine) -> str:
 
 @pytest.fixture
 def other(database_url: str) -> Iterator[SessionStore]:
-    """Give a store as another process has it."""
+    """Yield a store as another process has it."""
     store = SessionStore.connect(database_url)
     yield store
     store.dispose()

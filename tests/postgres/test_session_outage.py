@@ -29,7 +29,7 @@ class OutageNoted(Action):
 
 @pytest.fixture
 def outage(cluster_url: str, database_url: str) -> Outage:
-    """Give a context inside which nobody can connect to the test's database, and everybody is thrown out of it."""
+    """Return a context inside which nobody can connect to the test's database, and everybody is thrown out of it."""
     name = make_url(database_url).database
 
     @contextmanager
@@ -56,7 +56,7 @@ def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def told(store: SessionStore) -> tuple[str, list[tuple[str, int | None]]]:
-    """Give the only session's status, and type and number of its actions."""
+    """Return the only session's status, and type and number of its actions."""
     with store.begin() as connection:
         [row] = connection.execute(text("SELECT status, actions FROM job_sessions")).all()
     return row.status, [(action["type"], action.get("number")) for action in row.actions]

@@ -36,14 +36,14 @@ class CrateSent(Action):
 
 
 def queue(store: SessionStore, number: int, *, ago: timedelta = timedelta(0)) -> UUID:
-    """Promise a crate so long ago; give the session that did."""
+    """Promise a crate so long ago; return the session that did."""
     with with_job_session("queue", store=store, clock=lambda: datetime.now(UTC) - ago) as session:
         session.add(CrateQueued(number=number))
     return session.session_id
 
 
 def fate_of(store: SessionStore, session_id: UUID) -> dict[str, object]:
-    """Give what the session that promised shows of it."""
+    """Return what the session that promised shows of it."""
     loaded = load_session(store, session_id)
     assert loaded is not None
     [promise] = loaded["session"]["actions"][0]["promises"]

@@ -26,7 +26,7 @@ def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def watcher(database_url: str) -> Iterator[psycopg.Connection[tuple[float]]]:
-    """Give a connection that no session's work goes through."""
+    """Yield a connection that no session's work goes through."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         yield connection
 

@@ -45,14 +45,14 @@ T = TypeVar("T")
 
 @pytest.fixture
 def sessions(engine: Engine) -> Iterator[Callable[[], SessionRecorder]]:
-    """Give what opens a living session."""
+    """Yield what opens a living session."""
     with ExitStack() as stack:
         yield lambda: stack.enter_context(with_job_session("test", store=SessionStore(engine)))
 
 
 @pytest.fixture
 def request_id(shelf: LoadWorld) -> int:
-    """Give a request that nobody has claimed."""
+    """Return a request that nobody has claimed."""
     with shelf.engine.begin() as connection:
         made = insert_request(
             connection,
@@ -70,7 +70,7 @@ def request_id(shelf: LoadWorld) -> int:
 
 @pytest.fixture
 def claim(engine: Engine, request_id: int) -> Claim:
-    """Give what claims the request for a session, and says whether it could."""
+    """Return what claims the request for a session, and says whether it could."""
 
     def try_it(session_id: UUID) -> bool:
         with engine.begin() as connection:
@@ -219,7 +219,7 @@ def test_planners_at_once_plan_every_day_once(
 
 
 def at_once(calls: list[Callable[[], T]]) -> list[T]:
-    """Make calls from as many threads at the same moment; give what came of them."""
+    """Make calls from as many threads at the same moment; return what came of them."""
     gate = threading.Barrier(len(calls))
 
     def through_the_gate(call: Callable[[], T]) -> T:

@@ -28,7 +28,7 @@ EXPORT = "INSERT INTO entity_exports (account_id, country_code, kind, export_id,
 
 @pytest.fixture(scope="module")
 def tables(_template: str, cluster_url: str) -> Iterator[Engine]:
-    """Give an engine on migrated tables that nobody commits to."""
+    """Yield an engine on migrated tables that nobody commits to."""
     engine = make_engine(make_url(cluster_url).set(database=_template).render_as_string(hide_password=False))
     yield engine
     engine.dispose()
@@ -36,14 +36,14 @@ def tables(_template: str, cluster_url: str) -> Iterator[Engine]:
 
 @pytest.fixture
 def connection(tables: Engine) -> Iterator[Connection]:
-    """Give a transaction with one account, rolled back at the end."""
+    """Yield a transaction with one account, rolled back at the end."""
     with tables.connect() as connection:
         add_account(connection)
         yield connection
 
 
 def broken_by(connection: Connection, statement: str) -> str:
-    """Give the name of the constraint that refuses a statement."""
+    """Return the name of the constraint that refuses a statement."""
     with pytest.raises(IntegrityError) as refused:
         run(connection, statement)
     diagnosis = refused.value.orig.diag  # type: ignore[union-attr]  # psycopg's own error has it

@@ -22,13 +22,13 @@ from tests.postgres.bench_world import DATASET, BenchWorld
 
 
 def sentence(action: WaitedForAmazon | None) -> str:
-    """Give the sentence that people read."""
+    """Return the sentence that people read."""
     assert action is not None
     return plain_text(action.parts())
 
 
 def told(world: BenchWorld) -> list[Mapping[str, Any]]:
-    """Give what was told of waits."""
+    """Return what was told of waits."""
     return world.actions("waited-for-amazon")
 
 

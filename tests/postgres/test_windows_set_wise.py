@@ -43,7 +43,7 @@ def plan(world: BenchWorld) -> None:
 
 
 def statuses(world: BenchWorld) -> dict[date, str]:
-    """Give the status of each window of the US account."""
+    """Return the status of each window of the US account."""
     rows = world.query(
         "SELECT window_date, status FROM report_windows WHERE country_code = 'US' ORDER BY window_date"
     )

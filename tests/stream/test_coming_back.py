@@ -16,7 +16,7 @@ WaitUntil = Callable[..., None]
 
 
 def commit_sessions(store: SessionStore, count: int) -> list[str]:
-    """Write sessions, each in a transaction of its own; give their ids."""
+    """Write sessions, each in a transaction of its own; return their ids."""
     ids = [uuid4() for _ in range(count)]
     for session_id in ids:
         with store.begin() as connection:

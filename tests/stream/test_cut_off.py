@@ -57,7 +57,7 @@ def commit_much(store: SessionStore) -> None:
 
 
 def reads_to_its_end(reader: socket.socket) -> bool:
-    """Whether the connection has an end, however it is told."""
+    """Return whether the connection has an end, however it is told."""
     try:
         while reader.recv(1 << 20):
             pass

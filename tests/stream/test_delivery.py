@@ -373,7 +373,7 @@ def test_the_database_going_away_and_coming_back_loses_nothing(
 
 
 def _is_complete(reader: Any, writers: Writers) -> bool:
-    """Whether the reader's newest headers count every acknowledged action and every end."""
+    """Return whether the reader's newest headers count every acknowledged action and every end."""
     counted = sum(session["action_count"] for session in reader.sessions.values())
     ended = all(session["status"] == "succeeded" for session in reader.sessions.values())
     return bool(counted == len(writers.acknowledged) and ended and len(reader.sessions) == WRITERS)

@@ -42,7 +42,7 @@ def record(
     fails: bool = False,
     **options: Any,
 ) -> str:
-    """Record a whole session at a set time; give its id."""
+    """Record a whole session at a set time; return its id."""
     start = NOON + timedelta(minutes=minute)
     options.setdefault("account", ACCOUNT)
     with suppress(OSError), with_job_session(job, store=store, clock=lambda: start, **options) as session:

@@ -43,7 +43,7 @@ def published(store: SessionStore) -> list[UUID]:
 
 
 def all_is_published(store: SessionStore) -> bool:
-    """Whether a step would find nothing to do."""
+    """Return whether a step would find nothing to do."""
     with store.begin() as connection:
         return not is_due(connection)
 

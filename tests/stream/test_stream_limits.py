@@ -15,7 +15,7 @@ LONGEST_FILTER = 200
 
 
 def websocket_address(base_url: str, query: str = "") -> str:
-    """Give the address of the WebSocket."""
+    """Return the address of the WebSocket."""
     return f"{base_url.replace('http', 'ws', 1)}/api/job-sessions/ws?{query}"
 
 

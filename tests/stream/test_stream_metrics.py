@@ -19,19 +19,19 @@ REASONS = ("epoch", "expired", "overflow")
 
 
 def metrics(http: httpx.Client) -> dict[str, float]:
-    """Give every value by its name."""
+    """Return every value by its name."""
     lines = [line for line in http.get("/metrics").text.splitlines() if not line.startswith("#")]
     return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
 
 
 def resets(http: httpx.Client) -> dict[str, float]:
-    """Give how many streams were told to load again, by reason."""
+    """Return how many streams were told to load again, by reason."""
     values = metrics(http)
     return {reason: values[f'bidbeacon_stream_resets_total{{reason="{reason}"}}'] for reason in REASONS}
 
 
 def lag(http: httpx.Client) -> float:
-    """Give how late the stream is, in seconds."""
+    """Return how late the stream is, in seconds."""
     return metrics(http)["bidbeacon_stream_lag_seconds"]
 
 

@@ -191,7 +191,7 @@ def test_a_database_that_is_behind_is_said_in_a_line(role_url: str, engine: Engi
 
 @contextmanager
 def running(url: str, folder: Path) -> Iterator[tuple["subprocess.Popen[bytes]", str]]:
-    """Run `bidbeacon stream` on a database; give its process and its address."""
+    """Run `bidbeacon stream` on a database; yield its process and its address."""
     port = choose_port()
     command = [sys.executable, "-m", "bidbeacon_pipelines", "stream", "--port", str(port)]
     environment = {**os.environ, "BIDBEACON_DATABASE_URL": url, "BIDBEACON_HOME": str(folder)}
@@ -206,7 +206,7 @@ def running(url: str, folder: Path) -> Iterator[tuple["subprocess.Popen[bytes]",
 
 
 def is_ready(url: str) -> bool:
-    """Whether the stream at this address reads its log."""
+    """Return whether the stream at this address reads its log."""
     try:
         return httpx.get(f"{url}/readyz").status_code == 200
     except httpx.HTTPError:

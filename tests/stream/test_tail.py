@@ -74,7 +74,7 @@ class Heard:
 
 @contextmanager
 def served(store: SessionStore, port: int = 0) -> Iterator[str]:
-    """Serve the store; give the address."""
+    """Serve the store; yield the address."""
     server = StreamServer(store, host="127.0.0.1", port=port, sync_seconds=0.2)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -265,7 +265,7 @@ def test_the_last_line_of_a_terminal_says_what_runs(session_store: SessionStore)
 
 
 def run_command(database_url: str, url: str, *options: str) -> tuple[list[dict[str, Any]], int, str]:
-    """Run the command until it has told a session with one action, and interrupt it; give what it told, its exit code, and its complaints."""
+    """Run the command until it has told a session with one action, and interrupt it; return what it told, its exit code, and its complaints."""
     command = [
         sys.executable,
         "-m",

@@ -106,7 +106,7 @@ class SampleReloaded(Action):
 
 @pytest.fixture
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    """Give a module that declares one action."""
+    """Yield a module that declares one action."""
     (tmp_path / "sample_actions.py").write_text(ONE_CLASS.format(said="First"))
     monkeypatch.syspath_prepend(tmp_path)
     yield importlib.import_module("sample_actions")

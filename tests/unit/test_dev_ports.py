@@ -12,7 +12,7 @@ from bidbeacon_pipelines.dev.ports import check_port, choose_port, is_free
 
 @pytest.fixture
 def taken_port() -> Iterator[int]:
-    """Give a port that this process listens on."""
+    """Yield a port that this process listens on."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield listener.getsockname()[1]
 

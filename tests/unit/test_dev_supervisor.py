@@ -45,7 +45,7 @@ def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
 
 
 def service_of(program: str) -> Service:
-    """Give a service that runs a Python program on a free port."""
+    """Return a service that runs a Python program on a free port."""
     port = choose_port()
     command = (sys.executable, "-c", program, str(port))
     return Service(
@@ -94,7 +94,7 @@ class Watched:
             self.failure = error
 
     def living(self) -> list[psutil.Process]:
-        """Give the living processes that carry this supervisor's mark."""
+        """Return the living processes that carry this supervisor's mark."""
         return [process for process in psutil.process_iter() if carries(process, self.mark)]
 
 
@@ -108,7 +108,7 @@ def carries(process: psutil.Process, mark: str) -> bool:
 
 @pytest.fixture
 def watched(tmp_path: Path) -> Iterator[Watched]:
-    """Give a supervisor whose services are gone at the end of the test."""
+    """Yield a supervisor whose services are gone at the end of the test."""
     watched = Watched(tmp_path / "logs")
     yield watched
     watched.finish()

@@ -145,7 +145,7 @@ def _text(path: Path) -> str:
 
 
 def _defaults(settings: type[BaseSettings]) -> dict[str, str]:
-    """Give each setting's default as docs/settings.md shows it."""
+    """Return each setting's default as docs/settings.md shows it."""
     return {
         f"BIDBEACON_{name.upper()}": _shown(field.get_default(call_default_factory=True, validated_data={}))
         for name, field in settings.model_fields.items()
@@ -165,7 +165,7 @@ def _dependencies() -> dict[str, list[str]]:
 
 
 def _code_spans(document: Path) -> list[str]:
-    """Give what stands between single code marks, outside of code blocks; line breaks inside count as blanks."""
+    """Return what stands between single code marks, outside of code blocks; line breaks inside count as blanks."""
     outside = re.sub(r"^ *```.*?^ *```", "", _text(document), flags=re.MULTILINE | re.DOTALL)
     return [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", outside)]
 

@@ -41,7 +41,7 @@ def umask(request: pytest.FixtureRequest) -> Iterator[int]:
 
 @pytest.fixture
 def user(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
-    """Run a process that uses a folder for downloads, one made long ago; give the process and the folder."""
+    """Run a process that uses a folder for downloads, one made long ago; yield the process and the folder."""
     command = [sys.executable, "-c", USER, str(tmp_path / "downloads")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=PROJECT_ROOT) as process:
         assert process.stdout is not None

@@ -121,7 +121,7 @@ def needless_requests(creates: Sequence[SentCreate]) -> list[SentCreate]:
 def count_reasons(
     creates: Sequence[SentCreate], reports: Reports, struck: Sequence[Struck]
 ) -> tuple[Counter[str], list[SentCreate]]:
-    """Count why each create went out, and give those that had no reason to.
+    """Count why each create went out, and return those that had no reason to.
 
     The first create of a request is planned. Each further one has its own cause in what came of the one before it: no report in the
     answer, a report that ended without rows or took longer than a day, or a report whose files were struck since.

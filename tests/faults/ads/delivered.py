@@ -245,7 +245,7 @@ _TRUE_NAMES = {
 
 
 def canonical(value: Any) -> str:
-    """Give one text for equal JSON values, decimals digit by digit."""
+    """Return one text for equal JSON values, decimals digit by digit."""
     return json.dumps(value, sort_keys=True, default=lambda decimal: {"decimal": str(decimal)})
 
 

@@ -59,7 +59,7 @@ def choose_countries(seed: int) -> tuple[tuple[str, ...], ...]:
 
 
 def config(seed: int, faults: tuple[FaultRule, ...] = ()) -> SandboxConfig:
-    """Give the sandbox of a month: small accounts, Amazon's usual times, and more than one part to most reports."""
+    """Return the sandbox of a month: small accounts, Amazon's usual times, and more than one part to most reports."""
     countries = choose_countries(seed)
     return SandboxConfig(
         seed=seed,
@@ -143,7 +143,7 @@ class Month:
             self.simulation.run_until(self.simulation.now + timedelta(hours=hours))
 
     def redo_by_hand(self) -> int:
-        """Load by hand what was last loaded from a report that said something else than the truth; give how many windows."""
+        """Load by hand what was last loaded from a report that said something else than the truth; return how many windows."""
         done = 0
         for account in self.office.accounts():
             self.simulation.sync_entities(account.account_key)
@@ -218,7 +218,7 @@ class Month:
         ]
 
     def count_reasons(self) -> tuple[Counter[str], list[accounting.SentCreate]]:
-        """Count why each create went out, and give those without a reason."""
+        """Count why each create went out, and return those without a reason."""
         return accounting.count_reasons(
             self.office.creates, self.office.sandbox.state.reports, self._faults.struck
         )
@@ -253,12 +253,12 @@ class Month:
         )
 
     def unforeseen_errors(self) -> list[Exception]:
-        """Give what runs failed with that isn't Amazon's doing."""
+        """Return what runs failed with that isn't Amazon's doing."""
         errors = (run.error for run in self.simulation.runs if run.error is not None)
         return [error for error in errors if not _is_foreseen(error)]
 
     def progress(self) -> str:
-        """Give a line that says how far the month is."""
+        """Return a line that says how far the month is."""
         counts = self.office.rows(
             "SELECT status, count(*) FROM report_windows GROUP BY status ORDER BY status"
         )

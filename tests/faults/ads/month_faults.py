@@ -121,7 +121,7 @@ def _draws(probability: float, count: int) -> list[float]:
 
 
 def _operations(fault: FaultName) -> Iterator[Operation | None]:
-    """Give the operations that a fault is told apart by: each of its own for a fault of any call, else none."""
+    """Yield the operations that a fault is told apart by: each of its own for a fault of any call, else none."""
     if fault in _OF_ONE_OR_THE_OTHER:
         yield from _OF_ONE_OR_THE_OTHER[fault]
         return

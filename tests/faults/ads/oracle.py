@@ -131,7 +131,7 @@ class Oracle:
             yield self._mismatch(None, f"request {request}: its load has no counts")
 
     def windows_not_true(self) -> list[date]:
-        """Give the days whose last report said something else than the truth, and that Amazon still serves."""
+        """Return the days whose last report said something else than the truth, and that Amazon still serves."""
         return [
             window["window_date"]
             for window in self.windows()
@@ -205,7 +205,7 @@ class Oracle:
             yield self._mismatch(bad.day, f"{found} quarantine: request {request}, {bad}")
 
     def _replay_quarantine(self) -> dict[int, list[BadRow]]:
-        """Give the bad rows that should be kept aside by now, by request: a later report of a day replaces the earlier one's."""
+        """Return the bad rows that should be kept aside by now, by request: a later report of a day replaces the earlier one's."""
         kept: dict[int, list[BadRow]] = {}
         for request, days in self._loads.items():
             first, last = min(days), max(days)
@@ -262,7 +262,7 @@ class Oracle:
         return loads, loaded_by
 
     def _exported_on(self) -> set[date]:
-        """Give the account-local days of the first and the last export of targets that was loaded: the first has the oldest targets."""
+        """Return the account-local days of the first and the last export of targets that was loaded: the first has the oldest targets."""
         rows = self._rows(
             "SELECT export_id FROM entity_exports WHERE {} AND kind = 'targets' AND status = 'loaded'"
         )

@@ -20,7 +20,7 @@ PATIENCE = timedelta(hours=8)
 def days_without_data(
     office: Office, account: Account, end: datetime, dataset: Dataset = DAILY_TARGETS
 ) -> list[date]:
-    """Give the days that were over at an instant in the account's calendar, that are served now, and that were never loaded."""
+    """Return the days that were over at an instant in the account's calendar, that are served now, and that were never loaded."""
     days = office.rows(
         _WITHOUT_DATA,
         first=_first_day(office, account, dataset, office.clock.now()),
@@ -37,7 +37,7 @@ def given_up_too_early(
     given_up: Mapping[tuple[str, str, date], datetime],
     dataset: Dataset = DAILY_TARGETS,
 ) -> list[date]:
-    """Give the days that the product gave up though Amazon went on serving them for longer than its margin.
+    """Return the days that the product gave up though Amazon went on serving them for longer than its margin.
 
     Args:
         office: where.

@@ -34,7 +34,7 @@ class SimulatedClock:
         self._lock = Lock()
 
     def now(self) -> datetime:
-        """Give the simulated instant, UTC."""
+        """Return the simulated instant, UTC."""
         return self._clock.now()
 
     def sleep(self, seconds: float) -> None:
@@ -93,7 +93,7 @@ def _read_answer(response: httpx.Response) -> dict[str, Any]:
 
 
 def _without_pings(engine: Engine) -> Engine:
-    """Give an engine that doesn't ask a connection whether it lives before each use: nobody ends one here."""
+    """Return an engine that doesn't ask a connection whether it lives before each use: nobody ends one here."""
     return create_engine(engine.url, pool_size=3, connect_args={"options": "-c timezone=UTC"})
 
 
@@ -111,7 +111,7 @@ class Office:
 
     @contextmanager
     def open_bench(self) -> Iterator[Workbench]:
-        """Give the tools of one run: each run of the product has a client and a token of its own, and shares the lanes."""
+        """Yield the tools of one run: each run of the product has a client and a token of its own, and shares the lanes."""
         endpoints = Endpoints.sandbox(self.sandbox.url)
         with AdsApiClient(
             SANDBOX_CREDENTIALS, endpoints, transport=self._transport, clock=self.clock, lanes=self._lanes
@@ -152,17 +152,17 @@ class Office:
         self._transport.close_network()
 
     def accounts(self) -> list[Account]:
-        """Give the stored accounts, by key."""
+        """Return the stored accounts, by key."""
         with self.engine.begin() as connection:
             return list_accounts(connection)
 
     def rows(self, statement: str, **values: Any) -> Sequence[Mapping[str, Any]]:
-        """Give the rows of a query."""
+        """Return the rows of a query."""
         with self.engine.begin() as connection:
             return [dict(row) for row in connection.execute(text(statement), values).mappings()]
 
     def value(self, statement: str, **values: Any) -> Any:
-        """Give the only value of a query."""
+        """Return the only value of a query."""
         [row] = self.rows(statement, **values)
         [value] = row.values()
         return value
@@ -173,7 +173,7 @@ class Office:
             connection.execute(text(statement), values)
 
     def owner(self, account_id: str) -> SandboxAccount:
-        """Give the sandbox's side of an ads account."""
+        """Return the sandbox's side of an ads account."""
         owner = self.sandbox.state.world.accounts.find(account_id)
         assert owner is not None
         return owner

@@ -96,7 +96,7 @@ class Simulation:
             self.office.clock.jump(min(upcoming, instant))
 
     def look(self) -> bool:
-        """Start what schedule, sensors and the person would start now; give whether that was anything."""
+        """Start what schedule, sensors and the person would start now; return whether that was anything."""
         before = len(self.runs)
         if self.now >= self._next_call:
             self.enable_accounts()
@@ -172,7 +172,7 @@ class Simulation:
         return self.pairs is None or (account.account_id, account.country_code) in self.pairs
 
     def _wanted(self) -> Iterator[Callable[[], Run]]:
-        """Give the runs that the sensors ask for, as they look."""
+        """Yield the runs that the sensors ask for, as they look."""
         now = self.now
         with self.office.engine.begin() as connection:
             known = bool(list_accounts(connection))
@@ -197,7 +197,7 @@ class Simulation:
         return self._paused.get((job, account), self.now) > self.now
 
     def _next_instant(self) -> datetime:
-        """Give the next instant at which something may be due that isn't now; half a minute away at least."""
+        """Return the next instant at which something may be due that isn't now; half a minute away at least."""
         now = self.now
         instants = [self._next_account_sync, self._next_call, self._next_morning, *self._paused.values()]
         instants += [row["at"] for row in self.office.rows(_INSTANTS, now=now) if row["at"] is not None]
@@ -226,13 +226,13 @@ def _with(job: Callable[[str], Run], key: str) -> Callable[[], Run]:
 
 
 def _next_minute(now: datetime, minute: int) -> datetime:
-    """Give the next instant after this one at which the clock shows so many minutes past an hour."""
+    """Return the next instant after this one at which the clock shows so many minutes past an hour."""
     candidate = now.replace(minute=minute, second=0, microsecond=0)
     return candidate if candidate > now else candidate + timedelta(hours=1)
 
 
 def _next_hour(now: datetime, hour: int) -> datetime:
-    """Give the next instant after this one at which the clock shows so many hours, UTC."""
+    """Return the next instant after this one at which the clock shows so many hours, UTC."""
     candidate = now.replace(hour=hour, minute=0, second=0, microsecond=0)
     return candidate if candidate > now else candidate + timedelta(days=1)
 

@@ -121,12 +121,12 @@ def let_pass_with_a_hole(simulation: Simulation, day: date, *, days: int) -> Non
 
 
 def given_up(simulation: Simulation) -> list[date]:
-    """Give the days that the product gave up, oldest first."""
+    """Return the days that the product gave up, oldest first."""
     return sorted(day for _, _, day in simulation.given_up)
 
 
 def found_missing(simulation: Simulation) -> tuple[list[date], list[date]]:
-    """Give the days that are missed: those without data, and those given up too early."""
+    """Return the days that are missed: those without data, and those given up too early."""
     office, now = simulation.office, simulation.now
     [account] = [account for account in office.accounts() if account.enabled]
     without = days_without_data(office, account, now)

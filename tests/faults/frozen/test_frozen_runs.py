@@ -27,7 +27,7 @@ LOADS = "SELECT load_count FROM report_windows WHERE account_id = :account_id AN
 
 @pytest.fixture
 def proxy(database_url: str) -> Iterator[SilentProxy]:
-    """Give a proxy before the test's database."""
+    """Yield a proxy before the test's database."""
     with silent_proxy(database_url) as proxy:
         yield proxy
 
@@ -73,7 +73,7 @@ def frozen_run(
     monkeypatch: pytest.MonkeyPatch,
     request: pytest.FixtureRequest,
 ) -> Iterator[FrozenRun]:
-    """Give a run that is halted where it is to be frozen; leases are as long as by default."""
+    """Yield a run that is halted where it is to be frozen; leases are as long as by default."""
     for name in ("LEASE", "HEARTBEAT"):
         monkeypatch.delenv(f"BIDBEACON_{name}_SECONDS")
     get_session_settings.cache_clear()

@@ -270,7 +270,7 @@ def _odd_value(rng: Random) -> Any:
 
 
 def _nested(depth: int, bracket: str) -> Number:
-    """Give a value so deep; it is written like a number, as it is."""
+    """Return a value so deep; it is written like a number, as it is."""
     return Number("[" * depth + "]" * depth if bracket == "[" else '{"a":' * depth + "1" + "}" * depth)
 
 

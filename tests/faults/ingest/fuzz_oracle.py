@@ -57,7 +57,7 @@ class Reading:
 
 
 def target_columns(told: Mapping[str, Any]) -> dict[str, Any]:
-    """Give a target's columns."""
+    """Return a target's columns."""
     values = {
         "ad_group_id": GROUP,
         "campaign_id": CAMPAIGN,
@@ -86,7 +86,7 @@ def read(document: Document) -> Reading:
 
 
 def _read_part(part: bytes) -> Told:
-    """Give the objects of a part, or what it is instead."""
+    """Return the objects of a part, or what it is instead."""
     unpacked = _unpacked(part)
     if unpacked.word is Word.BAD:
         return unpacked
@@ -117,7 +117,7 @@ def _unpacked(part: bytes) -> Told:
 
 
 def _members(part: bytes) -> tuple[bytes | None, bytes]:
-    """Give what the gzip members at the beginning hold, None where there is none, and the rest."""
+    """Return what the gzip members at the beginning hold, None where there is none, and the rest."""
     found: list[bytes] = []
     while part:
         member = zlib.decompressobj(31)
@@ -133,7 +133,7 @@ def _members(part: bytes) -> tuple[bytes | None, bytes]:
 
 
 def _is_odd(text: str) -> bool:
-    """Whether a text is nested so deeply, or a row of it is so long, that a reader may refuse it."""
+    """Return whether a text is nested so deeply, or a row of it is so long, that a reader may refuse it."""
     if len(text) > LONGEST_ROW and max(map(len, text.split("},\n"))) > LONGEST_ROW:
         return True
     depth = deepest = 0

@@ -34,7 +34,7 @@ def shrunk(document: Document, is_faulty: Callable[[Document], bool]) -> Documen
 
 
 def _smaller(document: Document) -> Iterator[Document]:
-    """Give documents with something less, those with much less first."""
+    """Yield documents with something less, those with much less first."""
     if document.before is not None:
         yield replace(document, before=None)
         for fewer in _without_some([document.before]):
@@ -58,7 +58,7 @@ def _without_some(rows: Rows) -> Iterator[Rows]:
 
 
 def shown(document: Document, folder: Path) -> str:
-    """Give a document as a person can read it, and where its files are kept whole."""
+    """Return a document as a person can read it, and where its files are kept whole."""
     folder.mkdir(exist_ok=True)
     lines = [
         f"{document.dataset.name}, windows {', '.join(map(str, document.days))}, bad rows up to {document.bad_row_share:.0%}",
@@ -72,7 +72,7 @@ def shown(document: Document, folder: Path) -> str:
 
 
 def _text(part: bytes) -> str | bytes:
-    """Give a part's text where it has one."""
+    """Return a part's text where it has one."""
     try:
         return gzip.decompress(part).decode()
     except (EOFError, OSError, ValueError, zlib.error):

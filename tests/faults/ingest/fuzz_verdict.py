@@ -62,7 +62,7 @@ class _Comparison:
         self._taken = taken
 
     def faults(self) -> Iterator[str]:
-        """Give what is wrong, one after the other."""
+        """Yield what is wrong, one after the other."""
         yield from self._faults_of_sorting()
         yield from self._faults_of_quarantine()
         yield from self._faults_of_rows()
@@ -171,7 +171,7 @@ class _Comparison:
 
 
 def _overfull(rows: Sequence[Row]) -> set[Key]:
-    """Give the keys whose rows add up to more than a column holds."""
+    """Return the keys whose rows add up to more than a column holds."""
     sums = summed([row for row in rows if row.word < Word.BAD])
     return {
         key
@@ -187,7 +187,7 @@ def _read(raw: str) -> Any:
 
 
 def _comparable(value: Any) -> Any:
-    """Give a value in a form in which numbers are told by what they are worth, whoever read them."""
+    """Return a value in a form in which numbers are told by what they are worth, whoever read them."""
     if isinstance(value, Mapping):
         return {name: _comparable(item) for name, item in value.items()}
     if isinstance(value, list):
@@ -198,7 +198,7 @@ def _comparable(value: Any) -> Any:
 
 
 def _worth(written: str) -> str:
-    """Give a number's digits and exponent, whatever way it was written; what no Decimal can be is infinite."""
+    """Return a number's digits and exponent, whatever way it was written; what no Decimal can be is infinite."""
     text = written.lower().replace("+", "")
     sign, text = ("-", text[1:]) if text.startswith("-") else ("", text)
     if not text[:1].isdigit():

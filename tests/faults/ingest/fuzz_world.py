@@ -87,7 +87,7 @@ class FuzzWorld:
         return self._load(document, request_id, self._write(document.parts), load_report)
 
     def rows(self, dataset: Dataset) -> dict[Key, Metrics]:
-        """Give the stored rows by their keys."""
+        """Return the stored rows by their keys."""
         hour = "hour_at" if dataset.is_hourly else "CAST(NULL AS timestamptz)"
         keys = [one.column for one in dataset.keys]
         found = self.query(
@@ -100,7 +100,7 @@ class FuzzWorld:
         return rows
 
     def query(self, statement: str, **values: Any) -> Sequence[Any]:
-        """Give the rows of a query."""
+        """Return the rows of a query."""
         with self.engine.begin() as connection:
             return connection.execute(text(statement), values).all()
 

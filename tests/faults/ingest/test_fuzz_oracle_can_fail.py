@@ -36,7 +36,7 @@ BREAKAGES = {
 
 
 def document() -> Document:
-    """Give a report that is loaded over another one, with one bad row."""
+    """Return a report that is loaded over another one, with one bad row."""
     rng, days = Random(7), FIRST_DAYS[:1]
     rows = valid_rows(rng, HOURLY_TARGETS, days, 30)
     before = tuple(map(written, valid_rows(rng, HOURLY_TARGETS, days, 30)))
@@ -47,13 +47,13 @@ def document() -> Document:
 
 
 def cut_document() -> Document:
-    """Give the same report, its last part without its end."""
+    """Return the same report, its last part without its end."""
     whole = document()
     return replace(whole, rows=None, parts=(whole.parts[0], whole.parts[1][:-20]))
 
 
 def loading_with(statement: str) -> Load:
-    """Give a load that does something besides."""
+    """Return a load that does something besides."""
 
     def load(connection: Connection, *args: Any, **kwargs: Any) -> Mapping[str, LoadResult]:
         result = load_report(connection, *args, **kwargs)
@@ -64,7 +64,7 @@ def loading_with(statement: str) -> Load:
 
 
 def raising(make: Callable[[], Exception]) -> Load:
-    """Give a load that fails."""
+    """Return a load that fails."""
 
     def load(connection: Connection, *args: Any, **kwargs: Any) -> Mapping[str, LoadResult]:
         load_report(connection, *args, **kwargs)
@@ -75,7 +75,7 @@ def raising(make: Callable[[], Exception]) -> Load:
 
 @pytest.fixture
 def world(engine: Engine, tmp_path: Path) -> FuzzWorld:
-    """Give a world."""
+    """Return a world."""
     return FuzzWorld(engine, tmp_path)
 
 

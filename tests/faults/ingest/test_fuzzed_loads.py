@@ -43,7 +43,7 @@ def test_spoiled_reports_are_loaded_exactly_or_refused_whole(
 
 
 def _told(world: FuzzWorld, document: Document, fault: str, folder: Path) -> str:
-    """Give a fault as the smallest document shows it that has a fault of this kind, and that document."""
+    """Return a fault as the smallest document shows it that has a fault of this kind, and that document."""
     kind = fault[:20]
     small = shrunk(document, lambda one: (find_fault(world, one) or "").startswith(kind))
     return f"{find_fault(world, small) or fault}\n{shown(small, folder / 'document')}"

@@ -85,7 +85,7 @@ class KilledWorld:
         self.place.check(self.restated)
 
     def rows(self, statement: str) -> list[object]:
-        """Give the rows of a query."""
+        """Return the rows of a query."""
         with self.place.engine.begin() as connection:
             return list(connection.execute(text(statement)))
 
@@ -97,7 +97,7 @@ class KilledWorld:
 
 @pytest.fixture
 def world(database_url: str, tmp_path: Path) -> Iterator[KilledWorld]:
-    """Give a world with a loaded report."""
+    """Yield a world with a loaded report."""
     world = KilledWorld(database_url, tmp_path)
     yield world
     world.place.engine.dispose()
@@ -145,7 +145,7 @@ def test_a_load_killed_at_a_statement_changes_nothing(world: KilledWorld, statem
 
 
 def measure(world: KilledWorld, *, onto_rows: bool) -> float:
-    """Give how long an undisturbed load in a process of its own takes, once it has begun."""
+    """Return how long an undisturbed load in a process of its own takes, once it has begun."""
     world.ask(onto_rows=onto_rows)
     with world.loading() as process:
         began = time.monotonic()

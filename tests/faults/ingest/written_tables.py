@@ -25,6 +25,6 @@ _DIGESTS = text(
 
 
 def digest_tables(engine: Engine) -> Sequence[Any]:
-    """Give name, number of rows and digest of each table."""
+    """Return name, number of rows and digest of each table."""
     with engine.begin() as connection:
         return connection.execute(_DIGESTS).all()

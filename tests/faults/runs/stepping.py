@@ -13,7 +13,7 @@ class Sessions(JobSessionsResource):
     """In the database of the environment."""
 
     def store(self) -> SessionStore:
-        """Give the store."""
+        """Return the store."""
         return SessionStore.connect(os.environ["BIDBEACON_DATABASE_URL"])
 
 

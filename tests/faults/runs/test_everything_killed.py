@@ -78,7 +78,7 @@ class Host:
         EmbeddedPostgres(self.home).remove()
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
-        """Give the rows of a query."""
+        """Return the rows of a query."""
         found = EmbeddedPostgres(self.home).files.find_connection()
         assert found is not None
         with psycopg.connect(
@@ -111,7 +111,7 @@ def _mark(process: psutil.Process) -> str | None:
 
 @pytest.fixture
 def host(tmp_path: Path) -> Iterator[Host]:
-    """Give a host on which nothing runs yet."""
+    """Yield a host on which nothing runs yet."""
     host = Host(tmp_path)
     yield host
     print(*host.rows(STATE), sep="\n")  # noqa: T201 - shown where the test failed

@@ -15,7 +15,7 @@ class MemoryLimit:
         self.folder = folder
 
     def count_kills(self) -> int:
-        """Give how many processes the kernel has killed in it because there was no memory left."""
+        """Return how many processes the kernel has killed in it because there was no memory left."""
         for name in ("memory.events", "memory.oom_control"):
             if (self.folder / name).exists():
                 counts = dict(line.split() for line in (self.folder / name).read_text().splitlines())
@@ -25,7 +25,7 @@ class MemoryLimit:
 
 @contextmanager
 def memory_limit(size: int) -> Iterator[MemoryLimit | None]:
-    """Give a group with a limit of so many bytes; None where this machine does not let us make one."""
+    """Yield a group with a limit of so many bytes; None where this machine does not let us make one."""
     parent = _CONTROLLERS / "memory" if (_CONTROLLERS / "memory").is_dir() else _CONTROLLERS
     folder = parent / f"bidbeacon-test-{os.getpid()}"
     try:

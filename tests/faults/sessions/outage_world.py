@@ -42,7 +42,7 @@ class OutageWorld:
             assert self.url == self.server.ensure_running()
 
     def told(self) -> tuple[str, list[int], list[str]]:
-        """Give the session's status, the pieces it tells of, and what it says was lost."""
+        """Return the session's status, the pieces it tells of, and what it says was lost."""
         with self.store.begin() as connection:
             [row] = connection.execute(text("SELECT status, actions FROM job_sessions")).all()
         pieces = [action["number"] for action in row.actions if action["type"] == "outage-worked"]
@@ -56,7 +56,7 @@ class OutageWorld:
 
 
 def work(session: SessionRecorder, first: int, count: int, *, seconds: float) -> float:
-    """Do so many pieces, evenly over this time; give how long the slowest one held the job up."""
+    """Do so many pieces, evenly over this time; return how long the slowest one held the job up."""
     slowest, began, pace = 0.0, time.monotonic(), threading.Event()
     for number in range(count):
         pace.wait(max(began + seconds * number / count - time.monotonic(), 0))

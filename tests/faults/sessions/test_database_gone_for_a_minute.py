@@ -18,7 +18,7 @@ MOST_SECONDS_AN_ADD = 0.5
 
 @pytest.fixture
 def outage_world(tmp_path: Path) -> Iterator[OutageWorld]:
-    """Give a server of its own, that syncs each commit to disk."""
+    """Yield a server of its own, that syncs each commit to disk."""
     world = OutageWorld(tmp_path)
     yield world
     world.close()

@@ -11,7 +11,7 @@ from tests.faults.stream.stream_cluster import StreamCluster
 
 @pytest.fixture(scope="session")
 def stream_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StreamCluster]:
-    """Give the suite's own server."""
+    """Yield the suite's own server."""
     cluster = StreamCluster(tmp_path_factory.mktemp("stream-cluster"))
     yield cluster
     cluster.remove()
@@ -19,7 +19,7 @@ def stream_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StreamC
 
 @pytest.fixture
 def second_cluster(tmp_path: Path) -> Iterator[StreamCluster]:
-    """Give another cluster, younger than the suite's."""
+    """Yield another cluster, younger than the suite's."""
     cluster = StreamCluster(tmp_path / "second")
     yield cluster
     cluster.remove()
@@ -29,7 +29,7 @@ def second_cluster(tmp_path: Path) -> Iterator[StreamCluster]:
 def stage(
     stream_cluster: StreamCluster, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> Iterator[Stage]:
-    """Give a stage on a database of its own; what happened on it goes to `results.json`."""
+    """Yield a stage on a database of its own; what happened on it goes to `results.json`."""
     stage = Stage(stream_cluster, tmp_path, tell=lambda told: record_property("detail", told))
     yield stage
     stage.close()

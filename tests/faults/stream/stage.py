@@ -151,7 +151,7 @@ class Stage:
         threading.Event().wait(seconds)
 
     def end_prepared(self) -> int:
-        """Commit what killed writers left prepared; give how many."""
+        """Commit what killed writers left prepared; return how many."""
         found = self.rows("SELECT gid FROM pg_prepared_xacts WHERE database = current_database()")
         with psycopg.connect(self.url, autocommit=True) as connection:
             for (name,) in found:
@@ -165,7 +165,7 @@ class Stage:
         url: str | None = None,
         input: dict[str, Any] | None = None,  # noqa: A002 - as of sessions
     ) -> str:
-        """Commit a session with an action; give its id."""
+        """Commit a session with an action; return its id."""
         store = SessionStore.connect(url or self.url)
         new = NewSession(id=uuid4(), job_name=job, started_at=datetime.now(UTC), input=input or {})
         action = NewAction(
@@ -178,7 +178,7 @@ class Stage:
         return str(new.id)
 
     def newest_transaction(self, url: str | None = None) -> int:
-        """Give how many transactions a cluster has begun."""
+        """Return how many transactions a cluster has begun."""
         return int(
             self.rows("SELECT CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS text) AS bigint)", url)[0][
                 0
@@ -186,7 +186,7 @@ class Stage:
         )
 
     def rows(self, statement: str, url: str | None = None) -> list[tuple[Any, ...]]:
-        """Send one statement; give its rows."""
+        """Send one statement; return its rows."""
         with psycopg.connect(url or self.url, autocommit=True) as connection:
             cursor = connection.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []
@@ -241,7 +241,7 @@ class Stage:
         self.judge()
 
     def _unforeseen(self) -> list[str]:
-        """Give the servers that met an error nobody had thought of, even where they went on after it."""
+        """Return the servers that met an error nobody had thought of, even where they went on after it."""
         servers = [one for one in self._programs if isinstance(one, Server)]
         return [f"{one.log} has a traceback" for one in servers if "Traceback" in one.log.read_text()]
 

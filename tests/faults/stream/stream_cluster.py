@@ -28,18 +28,18 @@ class StreamCluster:
         self._url = self._server.ensure_running()
 
     def url_of(self, database: str) -> str:
-        """Give the address of a database."""
+        """Return the address of a database."""
         return f"{self._url.rpartition('/')[0]}/{database}"
 
     def administer(self, statement: str, *names: str) -> list[tuple[Any, ...]]:
-        """Send one statement to the maintenance database; give its rows."""
+        """Send one statement to the maintenance database; return its rows."""
         composed = sql.SQL(statement).format(*map(sql.Identifier, names))  # type: ignore[arg-type] # ours
         with psycopg.connect(self.url_of("postgres"), autocommit=True) as connection:
             cursor = connection.execute(composed)
             return cursor.fetchall() if cursor.description else []
 
     def make_database(self, *, migrated: bool = True) -> str:
-        """Make a database; give its name."""
+        """Make a database; return its name."""
         name = f"stream_{secrets.token_hex(6)}"
         self.administer("CREATE DATABASE {}", name)
         if migrated:

@@ -36,7 +36,7 @@ class _Connection:
     """A connection that says message after message."""
 
     def messages(self) -> Iterator[Heard]:
-        """Give message after message until the connection ends."""
+        """Return message after message until the connection ends."""
         raise NotImplementedError
 
     def cut(self) -> None:
@@ -44,7 +44,7 @@ class _Connection:
         raise NotImplementedError
 
     def until_it_ends(self) -> list[Heard]:
-        """Give all messages up to the end of the connection."""
+        """Return all messages up to the end of the connection."""
         heard: list[Heard] = []
         with suppress(*_BROKEN):
             heard.extend(self.messages())
@@ -74,7 +74,7 @@ class SseConnection(_Connection):
             raise http.client.HTTPException(f"{self._response.status} {self._response.read()!r}")
 
     def messages(self) -> Iterator[Heard]:
-        """Give message after message until the connection ends."""
+        """Yield message after message until the connection ends."""
         fields: dict[str, str] = {}
         while line := self._response.readline():
             self._linger(len(line))
@@ -104,7 +104,7 @@ class WebSocketConnection(_Connection):
         self._connection = connect(address, max_size=None, open_timeout=READ_SECONDS).__enter__()
 
     def messages(self) -> Iterator[Heard]:
-        """Give message after message until the connection ends."""
+        """Yield message after message until the connection ends."""
         while True:
             frame = str(self._connection.recv(timeout=READ_SECONDS))
             for said in map(json.loads, frame.splitlines()):
@@ -241,7 +241,7 @@ class Follower:
 
 
 def _whole(client: httpx.Client, path: str) -> Json:
-    """Give a session with all of its actions, of which an answer holds a thousand: header and cursor are of the first."""
+    """Return a session with all of its actions, of which an answer holds a thousand: header and cursor are of the first."""
     whole = answer = _get(client, path)
     while answer["more_after"] is not None:
         answer = _get(client, path, after=answer["more_after"])

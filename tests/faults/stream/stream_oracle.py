@@ -30,7 +30,7 @@ class Acknowledged:
                     self.words[session, place] = word
 
     def places(self, word: str) -> set[Place]:
-        """Give the places with this last word."""
+        """Return the places with this last word."""
         return {place for place, last in self.words.items() if last == word}
 
 

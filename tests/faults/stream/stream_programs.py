@@ -90,7 +90,7 @@ class Server(Program):
         self.start()
 
     def metrics(self) -> str:
-        """Give what it tells Prometheus."""
+        """Return what it tells Prometheus."""
         return httpx.get(f"{self.base_url}/metrics", timeout=30).text
 
     @property
@@ -103,10 +103,10 @@ class Server(Program):
 
 
 def stepper(url: str, how: str, code: Path, log: Path) -> Program:
-    """Give a stepping process."""
+    """Return a stepping process."""
     return Program([str(HERE / "stepping_program.py"), url, *([how] if how else [])], code, log, {})
 
 
 def writer(options: Mapping[str, object], code: Path, log: Path) -> Program:
-    """Give a writing process."""
+    """Return a writing process."""
     return Program([str(HERE / "writing_program.py"), json.dumps(options)], code, log, {})

@@ -28,7 +28,7 @@ MutatedStage = Callable[[Mutation], Stage]
 
 @pytest.fixture
 def stage_with(stream_cluster: StreamCluster, tmp_path: Path) -> Iterator[MutatedStage]:
-    """Give a stage whose processes run a broken stream, and whose readers are not waited for long."""
+    """Yield a stage whose processes run a broken stream, and whose readers are not waited for long."""
     made: list[Stage] = []
 
     def make(mutation: Mutation) -> Stage:

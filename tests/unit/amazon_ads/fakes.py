@@ -30,7 +30,7 @@ class FakeClock:
     slept: list[float] = field(default_factory=list)
 
     def now(self) -> datetime:
-        """Give the instant."""
+        """Return the instant."""
         return self.instant
 
     def sleep(self, seconds: float) -> None:
@@ -49,7 +49,7 @@ class ScriptedLanes:
     held: list[tuple[Lane, float]] = field(default_factory=list)
 
     def reserve(self, lane: Lane, *, longest_wait: float) -> float:
-        """Give the next wait of the script, then none."""
+        """Return the next wait of the script, then none."""
         self.asked.append(lane)
         self.longest.append(longest_wait)
         return self.waits.pop(0) if self.waits else 0.0
@@ -70,7 +70,7 @@ class FakeLog:
         self.records.append(call)
 
     def facts(self, *names: str) -> list[tuple[Any, ...]]:
-        """Give these facts of each record."""
+        """Return these facts of each record."""
         return [tuple(getattr(record, name) for name in names) for record in self.records]
 
 
@@ -110,7 +110,7 @@ class FakeAmazon:
         return _unread(answer if isinstance(answer, httpx.Response) else answer(request))
 
     def bodies(self) -> list[Any]:
-        """Give the JSON of the requests to the API."""
+        """Return the JSON of the requests to the API."""
         return [json.loads(call.content) for call in self.calls]
 
     def _next_token(self) -> httpx.Response:
@@ -118,7 +118,7 @@ class FakeAmazon:
 
 
 def _unread(answer: httpx.Response) -> httpx.Response:
-    """Give the response as it is before anyone read it, as a network would, so that it can be streamed."""
+    """Return the response as it is before anyone read it, as a network would, so that it can be streamed."""
     if not answer.is_stream_consumed:
         return answer
     return httpx.Response(answer.status_code, headers=answer.headers, stream=httpx.ByteStream(answer.content))
@@ -168,7 +168,7 @@ def open_bench(
 
 
 def token_answer(token: str, expires_in: float = 3600) -> httpx.Response:
-    """Give the token endpoint's success."""
+    """Return the token endpoint's success."""
     body = {
         "access_token": token,
         "token_type": "bearer",
@@ -179,7 +179,7 @@ def token_answer(token: str, expires_in: float = 3600) -> httpx.Response:
 
 
 def report_body(**changes: Any) -> dict[str, Any]:
-    """Give a multi-status answer with one pending report, changed as told."""
+    """Return a multi-status answer with one pending report, changed as told."""
     report = {
         "reportId": "rpt-0b6f7c1e",
         "status": "PENDING",
@@ -196,12 +196,12 @@ def report_body(**changes: Any) -> dict[str, Any]:
 
 
 def report_answer(http_status: int = 207, /, **changes: Any) -> httpx.Response:
-    """Give `report_body` as an answer."""
+    """Return `report_body` as an answer."""
     return httpx.Response(http_status, json=report_body(**changes))
 
 
 def refusal(code: str, message: str, **more: Any) -> dict[str, Any]:
-    """Give a multi-status answer that refuses."""
+    """Return a multi-status answer that refuses."""
     return {
         "error": [{"index": 0, "errors": [{"code": code, "message": message, **more}]}],
         "success": [],

@@ -44,7 +44,7 @@ NOTHING: dict[str, list[Any]] = {"adsAccounts": []}
 
 
 def answer(body: Any) -> httpx.Response:
-    """Give a body with 200."""
+    """Return a body with 200."""
     return httpx.Response(200, json=body)
 
 
@@ -55,13 +55,13 @@ def listing(bench: Bench, *bodies: Any) -> AccountListing:
 
 
 def only(bench: Bench, account: dict[str, Any], *profiles: dict[str, Any]) -> AdsAccount:
-    """Give the only pair that this account in NA makes."""
+    """Return the only pair that this account in NA makes."""
     (pair,) = listing(bench, {"adsAccounts": [account]}, profiles, NOTHING, [], NOTHING, []).accounts
     return pair
 
 
 def us_account(**changes: Any) -> dict[str, Any]:
-    """Give an account with one country, changed as told."""
+    """Return an account with one country, changed as told."""
     ids = [{"countryCode": "US", "profileId": 1111222233334444, "entityId": "ENTITYUS1"}]
     return ACME | {"countryCodes": ["US"], "alternateIds": ids, "errors": None} | changes
 

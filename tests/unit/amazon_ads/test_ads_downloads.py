@@ -42,14 +42,14 @@ EXPIRED = (
 
 
 def file_answer(content: bytes = CONTENT, *, content_encoding: str = "identity") -> httpx.Response:
-    """Give a file."""
+    """Return a file."""
     return httpx.Response(
         200, stream=httpx.ByteStream(content), headers={"Content-Encoding": content_encoding}
     )
 
 
 def redirect(location: str) -> httpx.Response:
-    """Give a redirect."""
+    """Return a redirect."""
     return httpx.Response(307, headers={"Location": location})
 
 
@@ -231,7 +231,7 @@ def test_connection_that_stays_broken_is_an_error(tmp_path: Path) -> None:
 
 
 def incompressible(size: int) -> bytes:
-    """Give bytes that gzip can't pack."""
+    """Return bytes that gzip can't pack."""
     return random.Random(1).randbytes(size)
 
 
@@ -271,7 +271,7 @@ def test_ratio_does_not_count_for_small_files(bench: Bench, tmp_path: Path) -> N
 
 
 def in_chunks(content: bytes, size: int = 65_536) -> Iterator[bytes]:
-    """Give content in pieces, as a network does."""
+    """Yield content in pieces, as a network does."""
     for start in range(0, len(content), size):
         yield content[start : start + size]
 
@@ -284,14 +284,14 @@ class Chunks(httpx.SyncByteStream):
     between: Callable[[], object] = lambda: None
 
     def __iter__(self) -> Iterator[bytes]:
-        """Give the pieces."""
+        """Yield the pieces."""
         for piece in self.pieces:
             self.between()
             yield piece
 
 
 def zeros_gzipped(mebibytes: int) -> bytes:
-    """Give a gzip of so many zeros, made without ever holding them."""
+    """Return a gzip of so many zeros, made without ever holding them."""
     packer = zlib.compressobj(9, wbits=31)
     zeros = bytes(1 << 20)
     return b"".join(packer.compress(zeros) for _ in range(mebibytes)) + packer.flush()
@@ -486,7 +486,7 @@ def test_old_file_stays_when_a_download_fails(bench: Bench, tmp_path: Path) -> N
 
 
 def with_id(answer: httpx.Response) -> httpx.Response:
-    """Give an answer that names its request, as each of Amazon's does."""
+    """Return an answer that names its request, as each of Amazon's does."""
     answer.headers["x-amz-request-id"] = "R-7"
     return answer
 

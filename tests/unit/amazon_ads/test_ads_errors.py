@@ -27,7 +27,7 @@ from tests.unit.amazon_ads.fakes import HTML, Bench, open_bench, refusal
 
 
 def error_of(answer: httpx.Response | Exception) -> AdsApiError:
-    """Give the error that a read answered like this ends in."""
+    """Return the error that a read answered like this ends in."""
     bench = open_bench(attempts=1)
     bench.amazon.plays(answer)
     with pytest.raises(AdsApiError) as caught:

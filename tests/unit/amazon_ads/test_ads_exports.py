@@ -12,7 +12,7 @@ SIGNED = "https://example-bucket.s3.amazonaws.com/exp-1.json.gz?X-Amz-Signature=
 
 
 def export_answer(http_status: int = 200, /, **changes: Any) -> httpx.Response:
-    """Give an export in progress, changed as told."""
+    """Return an export in progress, changed as told."""
     body = {"exportId": "exp-1", "status": "PROCESSING", "createdAt": "2025-12-30T08:00:00Z"}
     return httpx.Response(http_status, json=body | changes)
 

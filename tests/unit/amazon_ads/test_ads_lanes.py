@@ -26,7 +26,7 @@ NOBODYS_CREATE = Lane("NA", CallClass.CREATE)
 
 
 def lanes_of(clock: FakeClock) -> LocalLanes:
-    """Give lanes with gaps of 1 s in a region and 10 s in an account."""
+    """Return lanes with gaps of 1 s in a region and 10 s in an account."""
     classes = list(CallClass)
     return LocalLanes(LaneGaps(dict.fromkeys(classes, 1.0), dict.fromkeys(classes, 10.0)), clock.now)
 

@@ -38,7 +38,7 @@ def poll(bench: Bench) -> None:
 
 
 def after(bench: Bench, seconds: float, answer: httpx.Response | Exception) -> Any:
-    """Give an answer that takes its time."""
+    """Return an answer that takes its time."""
 
     def play(_: httpx.Request) -> httpx.Response:
         bench.clock.instant += timedelta(seconds=seconds)

@@ -23,7 +23,7 @@ NOW = datetime(2025, 12, 30, 8, 0, tzinfo=UTC)
 
 
 def throttled(retry_after: str | None = None) -> httpx.Response:
-    """Give a 429."""
+    """Return a 429."""
     headers = {} if retry_after is None else {"Retry-After": retry_after}
     return httpx.Response(429, json={"message": "Too Many Requests"}, headers=headers)
 

@@ -43,7 +43,7 @@ def poll(bench: Bench) -> None:
 
 
 def sent_tokens(bench: Bench) -> list[str]:
-    """Give the tokens the API saw."""
+    """Return the tokens the API saw."""
     return [call.headers["Authorization"] for call in bench.amazon.calls]
 
 

@@ -26,7 +26,7 @@ REPORT = "rpt-0b6f7c1e"
 def throttled(
     retry_after: str | None = None, *, status: int = 429, date: str | None = None
 ) -> httpx.Response:
-    """Give a throttle."""
+    """Return a throttle."""
     headers = {"Retry-After": retry_after, "Date": date}
     return httpx.Response(
         status,

@@ -71,7 +71,7 @@ class ImpatientClock:
     slept: list[float] = field(default_factory=list)
 
     def now(self) -> datetime:
-        """Give the present instant, later by what should have been waited."""
+        """Return the present instant, later by what should have been waited."""
         return datetime.now(UTC) + timedelta(seconds=sum(self.slept))
 
     def sleep(self, seconds: float) -> None:
@@ -140,7 +140,7 @@ def count_tokens(sandbox: SandboxHandle) -> int:
 
 
 def an_account(session: Session, country: str = "US") -> AdsAccount:
-    """Give an account that works."""
+    """Return an account that works."""
     accounts = list_accounts(session.client).accounts
     return next(each for each in accounts if each.country_code == country and each.status == "CREATED")
 

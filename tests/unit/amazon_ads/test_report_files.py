@@ -47,7 +47,7 @@ Answer = Callable[[], httpx.Response]
 
 
 def content_of(number: int) -> bytes:
-    """Give the file of a part."""
+    """Return the file of a part."""
     return gzip.compress(json.dumps([{"metric.clicks": number}]).encode(), mtime=0)
 
 
@@ -80,7 +80,7 @@ class FakeBucket:
         return answer() if answer else file_of(number)
 
     def report(self) -> Report:
-        """Give the report with urls signed as they are now."""
+        """Return the report with urls signed as they are now."""
         parts = tuple(
             ReportPart(
                 SecretStr(f"https://b.s3.amazonaws.com/part-{number}?X={self.signature}"),
@@ -121,7 +121,7 @@ class FakeBucket:
 
 
 def stream(*pieces: bytes) -> httpx.Response:
-    """Give a file that comes in pieces."""
+    """Return a file that comes in pieces."""
     return httpx.Response(200, stream=Pieces(pieces))
 
 
@@ -133,30 +133,30 @@ class Pieces(httpx.SyncByteStream):
     between: Callable[[], object] = lambda: None
 
     def __iter__(self) -> Iterator[bytes]:
-        """Give the pieces."""
+        """Yield the pieces."""
         for piece in self.pieces:
             self.between()
             yield piece
 
 
 def file_of(number: int) -> httpx.Response:
-    """Give a part's file."""
+    """Return a part's file."""
     return stream(content_of(number))
 
 
 def expired() -> httpx.Response:
-    """Give S3's answer to a url past its time."""
+    """Return S3's answer to a url past its time."""
     body = b"<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"
     return httpx.Response(403, stream=httpx.ByteStream(body))
 
 
 def truncated() -> httpx.Response:
-    """Give half a file."""
+    """Return half a file."""
     return stream(content_of(0)[:15])
 
 
 def status(code: int, **headers: str) -> Answer:
-    """Give an answer of this status."""
+    """Return an answer of this status."""
     return lambda: httpx.Response(
         code, headers={k.replace("_", "-"): v for k, v in headers.items()}, stream=httpx.ByteStream(b"")
     )
@@ -394,7 +394,7 @@ class Endless(httpx.SyncByteStream):
     begun: threading.Event = field(default_factory=threading.Event)
 
     def __iter__(self) -> Iterator[bytes]:
-        """Give a header, and blocks without end."""
+        """Yield a header, and blocks without end."""
         yield content_of(0)[:10]
         while True:
             yield b"\x00\x00\x00\xff\xff"

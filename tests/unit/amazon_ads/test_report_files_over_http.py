@@ -54,7 +54,7 @@ class ImpatientClock:
     slept: list[float] = field(default_factory=list)
 
     def now(self) -> datetime:
-        """Give the present instant."""
+        """Return the present instant."""
         return datetime.now(UTC)
 
     def sleep(self, seconds: float) -> None:

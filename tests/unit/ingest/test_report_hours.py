@@ -27,7 +27,7 @@ DAYS = [
 
 
 def starts(day: date, zone: str) -> dict[int, datetime]:
-    """Give when each hour of a day begins; hours that the day doesn't have are absent."""
+    """Return when each hour of a day begins; hours that the day doesn't have are absent."""
     found = {}
     for hour in range(24):
         try:
@@ -54,7 +54,7 @@ def test_an_offset_tells_the_halves_of_a_doubled_hour_apart(zone: str, day: date
 
 
 def _zone(instant: datetime, zone: str) -> timezone:
-    """Give the offset of a zone at an instant, and nothing else of the zone."""
+    """Return the offset of a zone at an instant, and nothing else of the zone."""
     return timezone(instant.astimezone(ZoneInfo(zone)).utcoffset() or timedelta(0))
 
 

@@ -12,7 +12,7 @@ AT = datetime(2026, 3, 5, 1, 2, 3, 456789, tzinfo=UTC)
 
 
 def window(day: date, daily: int = 1, hourly: int = 0) -> dict[str, Any]:
-    """Give a day with so many loads of each grain."""
+    """Return a day with so many loads of each grain."""
     as_of = {"daily_as_of": AT if daily else None, "hourly_as_of": AT if hourly else None}
     return {"summary_date": day, "daily_loads": daily, "hourly_loads": hourly} | as_of
 
@@ -26,7 +26,7 @@ def total(
     currency: str = "USD",
     ad_product: str = SP,
 ) -> dict[str, Any]:
-    """Give what a day's rows add up to."""
+    """Return what a day's rows add up to."""
     amounts = [None if amount is None else Decimal(amount) for amount in (spend, sales)]
     counts = {"impressions": 2**53 + 1, "clicks": 3, "orders": None}
     return {

@@ -21,7 +21,7 @@ SP = "SPONSORED_PRODUCTS"
 
 
 def difference(other_spend: str, minutes: float) -> Difference:
-    """Give a day with a spend of 100, and another one elsewhere, asked for so many minutes apart."""
+    """Return a day with a spend of 100, and another one elsewhere, asked for so many minutes apart."""
     amounts = (Decimal(100), Decimal(other_spend), Decimal(7), Decimal(7))
     return Difference("US.a", DAY, SP, *amounts, timedelta(minutes=minutes))
 

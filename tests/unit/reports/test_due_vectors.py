@@ -35,7 +35,7 @@ CALENDAR_ENDS = [
 
 
 def found_by_looking(day: date, zone: str) -> datetime:
-    """Give the first quarter of an hour of a local day, looking at the wall clock of each in turn."""
+    """Return the first quarter of an hour of a local day, looking at the wall clock of each in turn."""
     at = datetime(day.year, day.month, day.day, tzinfo=UTC) - timedelta(hours=15)
     while at.astimezone(ZoneInfo(zone)).date() < day:
         at += timedelta(minutes=15)

@@ -23,12 +23,12 @@ def draw(*spends: int | None) -> ET.Element:
 
 
 def shapes(picture: ET.Element, kind: str) -> list[ET.Element]:
-    """Give the elements of a kind."""
+    """Return the elements of a kind."""
     return [element for element in picture.iter() if element.tag.endswith(f"}}{kind}")]
 
 
 def stretches(picture: ET.Element) -> list[list[tuple[int, int]]]:
-    """Give where each stretch of days of all curves goes through; a dot is one of a single place."""
+    """Return where each stretch of days of all curves goes through; a dot is one of a single place."""
     curves = [path.attrib["d"] for path in shapes(picture, "path") if "H" not in path.attrib["d"]]
     found = [re.findall(r"(\d+) (\d+)", part) for curve in curves for part in curve.split("M")[1:]]
     return [[(int(x), int(y)) for x, y in places] for places in found]

@@ -15,7 +15,7 @@ TOO_OLD = Failure(FailureKind.TOO_OLD, "startDate is too old")
 
 
 def kind_of(failure: Failure, before: Failure | None = None, *, surely_served: bool = True) -> FailureKind:
-    """Give the kind that a failure is weighed as."""
+    """Return the kind that a failure is weighed as."""
     return weighed(failure, before, surely_served=surely_served).kind
 
 

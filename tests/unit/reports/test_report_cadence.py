@@ -31,7 +31,7 @@ def _utc(text: str) -> datetime:
 
 
 def _ticks(cron: str, zone: str, since: str, count: int) -> list[str]:
-    """Give the next times of a cron, in local time with the offset."""
+    """Return the next times of a cron, in local time with the offset."""
     at, local = _utc(since), []
     for _ in range(count):
         following = next_start(Cadence(cron=cron), zone, last=None, now=at)

@@ -69,7 +69,7 @@ class Caller:
         return {"Authorization": f"Bearer {self.token}", "Amazon-Advertising-API-ClientId": "sandbox-client"}
 
     def account(self, index: int = 0) -> Account:
-        """Give one of the sandbox's accounts."""
+        """Return one of the sandbox's accounts."""
         return self.state.world.accounts.accounts[index]
 
     def create(self, **changes: Any) -> httpx.Response:
@@ -87,7 +87,7 @@ class Caller:
         return self.http.post(f"{self.url}/{region}/adsApi/v1/create/reports", json=body, headers=headers)
 
     def create_id(self, **changes: Any) -> str:
-        """Ask for a report that is accepted, and give its id."""
+        """Ask for a report that is accepted, and return its id."""
         answer = self.create(**changes)
         assert answer.status_code == 207, answer.text
         return str(answer.json()["success"][0]["report"]["reportId"])
@@ -101,7 +101,7 @@ class Caller:
         )
 
     def report(self, report_id: str, region: str = "na") -> dict[str, Any]:
-        """Ask how a known report is, and give what is said of it."""
+        """Ask how a known report is, and return what is said of it."""
         answer = self.retrieve(report_id, region)
         assert answer.status_code == 207, answer.text
         return dict(answer.json()["success"][0]["report"])
@@ -118,7 +118,7 @@ class Caller:
         return self.rows_of(self.completed(**changes))
 
     def rows_of(self, report: dict[str, Any]) -> list[dict[str, Any]]:
-        """Download all parts of a completed report, and give their rows."""
+        """Download all parts of a completed report, and return their rows."""
         texts = [self.http.get(part["url"]).content for part in report["completedReportParts"]]
         return [row for text in texts for row in read_rows(text)]
 
@@ -138,7 +138,7 @@ class Caller:
         return self.http.request(method, f"{self.url}/{region}{path}", headers=headers, content=content)
 
     def exported(self, kind: str, **changes: Any) -> list[dict[str, Any]]:
-        """Ask for an export, let the time pass that it takes, and give its entities."""
+        """Ask for an export, let the time pass that it takes, and return its entities."""
         created = self.export(kind, "POST", f"/{kind}/export", **changes)
         assert created.status_code == 202, created.text
         self.state.clock.advance(60)

@@ -12,7 +12,7 @@ from bidbeacon_pipelines.sandbox.faults import every_fault
 
 
 def depths(value: Any) -> list[dict[str, Any]]:
-    """Give every object in a JSON value."""
+    """Return every object in a JSON value."""
     if isinstance(value, list):
         return [found for item in value for found in depths(item)]
     if not isinstance(value, dict):

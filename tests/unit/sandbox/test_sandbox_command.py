@@ -20,7 +20,7 @@ TIMEOUT = 120
 
 @contextmanager
 def started(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Start `bidbeacon sandbox`, and give the process and what it prints before it serves."""
+    """Start `bidbeacon sandbox`, and yield the process and what it prints before it serves."""
     command = (sys.executable, "-m", "bidbeacon_pipelines", "sandbox", *options)
     environment = os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(folder)}
     with subprocess.Popen(
@@ -39,7 +39,7 @@ def started(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str]
 
 
 def refused(folder: Path, *options: str) -> tuple[int, str]:
-    """Start `bidbeacon sandbox` in vain, and give its exit code and the words of its error."""
+    """Start `bidbeacon sandbox` in vain, and return its exit code and the words of its error."""
     command = (sys.executable, "-m", "bidbeacon_pipelines", "sandbox", *options)
     environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "5000"}
     done = subprocess.run(

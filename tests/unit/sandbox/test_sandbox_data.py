@@ -24,7 +24,7 @@ def catalog() -> Catalog:
 
 
 def at_age(catalog: Catalog, days: int, day: date = DAY) -> dict[int, Measures]:
-    """Give what each slot did on a day, as known at an age, found by slot."""
+    """Return what each slot did on a day, as known at an age, found by slot."""
     return {id(measures.slot): measures for measures in day_measures(catalog, day, Age(days, 24))}
 
 

@@ -194,7 +194,7 @@ def test_kinds_of_targets(start: Callable[..., Any]) -> None:
 
 
 def resolved(row: dict[str, Any], targets: list[dict[str, Any]]) -> list[str]:
-    """Give the ids of the targets that a row may belong to, by the rules of the reports' documentation."""
+    """Return the ids of the targets that a row may belong to, by the rules of the reports' documentation."""
     return [
         target["targetId"]
         for target in targets

@@ -355,7 +355,7 @@ def test_bad_rules(caller: Any, rule: Any) -> None:
 
 
 def options_in(cell: str) -> list[str]:
-    """Give the options that a cell of the table names, leaving out the values in brackets."""
+    """Return the options that a cell of the table names, leaving out the values in brackets."""
     return re.findall(r"`(\w+)`", re.sub(r"\(.*?\)", "", cell))
 
 

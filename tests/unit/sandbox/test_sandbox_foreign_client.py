@@ -42,7 +42,7 @@ def example(name: str) -> Any:
 
 
 def in_other_form(row: dict[str, Any]) -> dict[str, Any]:
-    """Give a row as it may come too: ids as text, hours as numbers, no value for any metric."""
+    """Return a row as it may come too: ids as text, hours as numbers, no value for any metric."""
     return {key: None if key.startswith("metric.") else OTHER_FORMS.get(key, row[key]) for key in row}
 
 
@@ -128,7 +128,7 @@ class Foreign:
         return self.post("/na/adsApi/v1/retrieve/reports", body)
 
     def export_headers(self, kind: str) -> dict[str, str]:
-        """Give the headers that an export call needs besides."""
+        """Return the headers that an export call needs besides."""
         media = f"application/vnd.{kind.lower()}export.v1+json"
         profile = self.accounts()["adsAccounts"][0]["alternateIds"][0]["profileId"]
         return {"Content-Type": media, "Accept": media, "Amazon-Advertising-API-Scope": str(profile)}

@@ -13,7 +13,7 @@ NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
 
 
 def profiles(caller: Any, region: str = "na") -> int:
-    """Make a call of the class `other`, and give its status."""
+    """Make a call of the class `other`, and return its status."""
     return int(caller.http.get(f"{caller.url}/{region}/v2/profiles", headers=caller.headers).status_code)
 
 

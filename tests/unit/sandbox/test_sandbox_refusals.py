@@ -12,12 +12,12 @@ FEW = ["date.value", "campaign.id", "metric.clicks"]
 
 
 def url_of_a_part(caller: Any) -> str:
-    """Give the url of a completed report's part."""
+    """Return the url of a completed report's part."""
     return str(caller.completed(fields=FEW)["completedReportParts"][0]["url"])
 
 
 def with_query(url: str, **changes: str) -> str:
-    """Give the same url with other values in its query."""
+    """Return the same url with other values in its query."""
     parts = urlsplit(url)
     query = {key: values[0] for key, values in parse_qs(parts.query).items()} | changes
     return parts._replace(query=urlencode(query)).geturl()

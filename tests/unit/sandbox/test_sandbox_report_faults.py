@@ -13,7 +13,7 @@ METRICS = [f"metric.{name}" for name in ("impressions", "clicks", "purchases", "
 
 
 def key_of(row: dict[str, Any]) -> tuple[str, ...]:
-    """Give what makes a row the one it is, ids as text."""
+    """Return what makes a row the one it is, ids as text."""
     return tuple(str(row[name]) for name in KEY)
 
 

@@ -29,10 +29,11 @@ def synced_keys(world: World) -> list[str]:
 
 def test_sync_of_one_account_prints_a_line_for_each_kind(stocked: World) -> None:
     """Its session is the same as that of a scheduled run, but for how it was asked for."""
-    key = stocked.account().account_key
-    result = run("sync", "--account", key)
+    account = stocked.account()
+    result = run("sync", "--account", account.account_key)
     assert result.exit_code == 0, result.output
-    lines = [line for line in result.stdout.splitlines() if f"for {key}" in line]
+    label = f"for {account.name} · {account.country_code}"
+    lines = [line for line in result.stdout.splitlines() if line.endswith(label)]
     assert len(lines) == len(KINDS)
     assert all(any(f"of {kind} for" in line for line in lines) for kind in KINDS)
     assert result.stdout.endswith("Synced 1 of 1 accounts.\n")

@@ -56,7 +56,7 @@ def within(value: dict[str, Any], max_bytes: int) -> dict[str, Any]:
 
 
 def _is_clearly_within(value: Any, max_bytes: int) -> bool:
-    """Say whether even twice the compact text fits, which is quick to find; the text with spaces is never longer than that."""
+    """Return whether even twice the compact text fits, which is quick to find; the text with spaces is never longer than that."""
     try:
         return len(_encode(value)) * 2 <= max_bytes
     except UnicodeEncodeError:  # a lone surrogate
@@ -88,7 +88,7 @@ _registry: dict[str, type["Action"]] = {}
 
 @dataclass(frozen=True)
 class Subject:
-    """What a session is about, such as an account.
+    """The subject of a session, such as an account.
 
     Args:
         key: what it is known by; never changes.

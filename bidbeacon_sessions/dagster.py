@@ -46,7 +46,7 @@ from bidbeacon_sessions.settings import get_session_settings
 from bidbeacon_sessions.store import SessionStore
 
 MAX_MARKDOWN_BYTES = 4_000
-"""What one Markdown value may take as it is stored, so that an event with some twenty figures beside it (3.8 KB) stays below 8 KB."""
+"""The bytes that one Markdown value may take as it is stored, so that an event with some twenty figures beside it (3.8 KB) stays below 8 KB."""
 
 _MOST_SENTENCES = 60
 _LONGEST_SENTENCE = 400

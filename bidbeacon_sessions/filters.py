@@ -48,7 +48,7 @@ def suited_to(connection: Connection, wanted: str | None, statement: str) -> str
 
 
 def is_rare(connection: Connection, wanted: str) -> bool:
-    """Tell whether so few actions have a text that finding them all is quicker than looking for the newest.
+    """Return whether so few actions have a text that finding them all is quicker than looking for the newest.
 
     The server's own estimate, from its statistics of words: counting would take as long as finding them. A wrong one costs time only.
     """

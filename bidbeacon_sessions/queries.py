@@ -71,7 +71,7 @@ def list_sessions_by_id(
 
 
 def find_matching_ids(connection: Connection, ids: Sequence[UUID], wanted: SessionFilter) -> set[UUID]:
-    """Tell which of the given sessions match."""
+    """Return those of the given sessions that match."""
     statement = text(f"SELECT h.id FROM session_headers h WHERE h.id = ANY(:ids) AND {wanted.conditions()}")
     return set(connection.execute(statement, wanted.__dict__ | {"ids": list(ids)}).scalars())
 
@@ -313,7 +313,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Figures:
-    """What some sessions add up to.
+    """The sums of some sessions.
 
     Attributes:
         count: how many there are.

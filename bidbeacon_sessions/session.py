@@ -266,7 +266,7 @@ class SessionRecorder:
         self._queue.popleft()
 
     def _tell_rolled_back(self) -> None:
-        """Say which pending actions did not come true, as far as their transactions are over."""
+        """Record which pending actions did not come true, as far as their transactions are over."""
         decided = self._unconfirmed.list_decided()
         if not decided:
             return

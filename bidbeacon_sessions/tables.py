@@ -345,7 +345,7 @@ SELECT h.id, r.account_key, {_worst("r.tone")}
  WHERE h.status = 'running'
  GROUP BY h.id, r.account_key
 """
-"""What sessions achieved for each account, so far for those that run."""
+"""The outcomes of sessions by account, so far for those that run."""
 
 JOB_PROMISES_VIEW = """
 CREATE VIEW job_promises AS

@@ -39,7 +39,7 @@ States = Mapping[str, ProductState]
 
 @dataclass(frozen=True, kw_only=True)
 class WindowAfter:
-    """What a window is after one of its reports.
+    """The state of a window after one of its reports.
 
     Attributes:
         state: Of the window as a whole: it is as its worst product, with the oldest data, and due as soon as one product is.

@@ -115,7 +115,7 @@ class KnownWindow:
 
     @property
     def kept(self) -> str:
-        """Say what data it has meanwhile, and which ad products are still to come."""
+        """Return what data it has meanwhile, and which ad products are still to come."""
         missing = describe_missing(from_json(self.window.product_states), self.now)
         return self._has if missing is None else f"{self._has}; {missing}"
 

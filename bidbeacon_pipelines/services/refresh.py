@@ -160,7 +160,7 @@ class _Draft:
 
     @property
     def due_days(self) -> list[DueDay]:
-        """What is to be planned."""
+        """The work to plan."""
         return [
             DueDay(
                 day.window_date,

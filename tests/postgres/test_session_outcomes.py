@@ -1,4 +1,4 @@
-"""What a session achieved, beside how it ended."""
+"""The outcome of sessions, beside the status they ended with."""
 
 import pytest
 from sqlalchemy import text

@@ -1,4 +1,4 @@
-"""What accounts are called, in sessions that are recorded and read later."""
+"""The labels of accounts, in sessions that are recorded and read later."""
 
 import pytest
 from sqlalchemy import text

@@ -124,7 +124,7 @@ def test_a_filtered_stream_tells_of_what_the_list_shows_and_of_nothing_else(
     loaded = http.get("/api/job-sessions", params=query).json()
     reader, watching = follow("sse", loaded, **query), follow("sse", loaded | {"sessions": []})
     record_all(session_store)
-    wait_until(lambda: ENDED == {one["job_name"]: one["status"] for one in watching.sessions.values()})
+    wait_until(lambda: ENDED == {one["job_name"]: one["status"] for one in list(watching.sessions.values())})
     newest = watching.events("job-sessions:updated")[-1][1]
     wait_until(
         lambda: any(_position(identity) >= _position(newest) for _, identity, _ in reader.events("sync"))

@@ -13,7 +13,7 @@ def only_daily_targets() -> AbstractContextManager[None]:
 
 @contextmanager
 def only_datasets(*names: str) -> Iterator[None]:
-    """Leave only datasets of these names in the registry for the length of a block, and yield the others back in their order."""
+    """Leave only datasets of these names in the registry for the length of a block, and put the others back in their order."""
     registry, all_of_them = datasets._REGISTRY, dict(datasets.DATASETS)
     registry.clear()
     registry.update({name: all_of_them[name] for name in names})

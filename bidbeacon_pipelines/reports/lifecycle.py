@@ -243,7 +243,7 @@ def _is_unanswered(request: RequestState) -> bool:
 
 
 def _in_flight(request: RequestState, report_id: str, now: datetime, policy: LifecyclePolicy) -> Step:
-    """Poll when it is time; return a report up that is late only after a look at it that was not long before the deadline."""
+    """Poll when it is time; give up a late report only after a look at it that was not long before the deadline."""
     sent_at = request.sent_at or request.created_at
     deadline = sent_at + policy.max_pending
     poll_at = request.next_step_at or next_poll_at(policy, request.polls, sent_at)

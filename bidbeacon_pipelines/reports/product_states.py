@@ -1,4 +1,4 @@
-"""How far each ad product of a window is, where its reports hold different ad products: which are still to come, and what that makes of the window. Pure.
+"""The states of a window's ad products where they come in different reports, and the state of the window that follows from them. Pure.
 
 A window whose ad products all come in one report has no states of its own products: each is as the window is.
 """
@@ -13,7 +13,7 @@ _WORST_FIRST = ("failed", "unconfirmed", "missing", "loaded")
 
 @dataclass(frozen=True, kw_only=True)
 class ProductState:
-    """How far one ad product of a window is; the fields are those of the window itself.
+    """The state of one ad product of a window; the fields are those of the window itself.
 
     Attributes:
         status: `missing`, `loaded`, `failed` or `unconfirmed`.

@@ -1,4 +1,4 @@
-"""Into which reports a dataset is split: ad products whose fields Amazon refuses together, and what is too large for one report. Pure.
+"""Splits a dataset into several reports, where Amazon refuses the fields of its ad products together or a report is too large. Pure.
 
 What is too large is split by dates first, then by ad product.
 """

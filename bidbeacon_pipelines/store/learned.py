@@ -1,4 +1,4 @@
-"""SQL on what Amazon's answers have taught us of its fields, by region: their names, and which exclude each other."""
+"""SQL on the fields' names that a region knows, and on the datasets that it wants to be asked for by ad product."""
 
 from collections.abc import Mapping
 

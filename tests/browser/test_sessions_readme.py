@@ -42,7 +42,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def environment(project: Path, database_url: str, port: int) -> dict[str, str]:
-    """What the README has people set, on a port of its own, with the wheel in front of this checkout."""
+    """Return the environment that the README describes, with a free port, and the wheel in front of this checkout."""
     return os.environ | {
         "PYTHONPATH": str(project / "site"),
         "DAGSTER_HOME": str(project / "home"),

@@ -104,8 +104,9 @@ def test_names_that_nobody_has_are_one_line(
 
 
 def load_twice(world: World, account: Account) -> None:
-    """Load a day as of a week ago, when it was three days old, and as of now."""
+    """Load a day as of a week ago, when it was three days old and half of its rows had not come, and as of now."""
     world.sandbox.state.clock.advance(-timedelta(days=7).total_seconds())
+    world.sandbox.state.faults.add(FaultRule(fault="vanish_rows", times=1, options=FaultOptions(share=0.5)))
     load(world, account)
     world.sandbox.state.clock.advance(timedelta(days=7).total_seconds())
     world.execute("UPDATE report_requests SET sent_at = sent_at - interval '7 days'")

@@ -169,13 +169,7 @@ class Dataset:
     @cached_property
     def reports(self) -> tuple[AskedReport, ...]:
         """The reports that a period of it is asked for in, one for each group of ad products."""
-        asked = [tuple(one for one in group if one not in _NOT_ASKED_PRODUCTS) for group in self.groups]
-        return tuple(AskedReport(group, self.fields_for(group)) for group in asked if group)
-
-    @property
-    def asked_products(self) -> tuple[str, ...]:
-        """The ad products that it is asked for."""
-        return tuple(product for report in self.reports for product in report.ad_products)
+        return tuple(AskedReport(group, self.fields_for(group)) for group in self.groups)
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -192,23 +186,8 @@ class Dataset:
             CURRENCY_FIELD,
             AD_PRODUCT_FIELD,
             COUNTRY_FIELD,
-            *(one for one in told if one not in _NOT_ASKED_FIELDS),
+            *told,
         )
-
-
-ONLY_SPONSORED_PRODUCTS = True
-"""Whether only those datasets, ad products and fields are asked for that the sandbox plays by now; all have their tables."""
-_NOT_ASKED_PRODUCTS = {SPONSORED_BRANDS, SPONSORED_DISPLAY} if ONLY_SPONSORED_PRODUCTS else set()
-_NOT_ASKED_FIELDS = (
-    {SKU.field, *(one.field for one in (*PROMOTED, *HALO, *HALO_ORDERS))}
-    if ONLY_SPONSORED_PRODUCTS
-    else set()
-)
-_NOT_ASKED_DATASETS = (
-    {"daily_campaigns", "hourly_campaigns", "daily_placements", "daily_purchased_products"}
-    if ONLY_SPONSORED_PRODUCTS
-    else set()
-)
 
 
 def spelled(fields: Iterable[str], spellings: Mapping[str, str]) -> tuple[str, ...]:
@@ -362,10 +341,10 @@ ALL_DATASETS = (
     DAILY_SEARCH_TERMS,
     DAILY_PURCHASED_PRODUCTS,
 )
-"""Every dataset that has a table, in the order in which people should see them."""
-_REGISTRY = {one.name: one for one in ALL_DATASETS if one.name not in _NOT_ASKED_DATASETS}
+"""Every dataset, in the order in which people should see them."""
+_REGISTRY = {one.name: one for one in ALL_DATASETS}
 DATASETS: Mapping[str, Dataset] = MappingProxyType(_REGISTRY)
-"""Every dataset that is asked for, by its name."""
+"""Every dataset, by its name."""
 
 
 def get_dataset(name: str) -> Dataset:

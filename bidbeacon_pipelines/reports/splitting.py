@@ -65,7 +65,7 @@ def report_groups(
 
 def without_campaigns(dataset: Dataset, has: Collection[str] | None) -> set[str]:
     """Return the ad products of a dataset that an ads account has no campaigns of; none where that is not known."""
-    return set() if has is None else set(dataset.asked_products) - set(has)
+    return set() if has is None else set(dataset.ad_products) - set(has)
 
 
 def longest_period(dataset: Dataset, learned: Learned, today: date) -> int:

@@ -6,16 +6,12 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, text
 
-from bidbeacon_pipelines.reports.datasets import DATASETS, get_dataset
+from bidbeacon_pipelines.reports.datasets import DAILY_CAMPAIGNS, HOURLY_CAMPAIGNS, get_dataset
 from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.locks import lock_until_commit
 
-DAILY, HOURLY = (
-    ("daily_campaigns", "hourly_campaigns")
-    if "daily_campaigns" in DATASETS
-    else ("daily_targets", "hourly_targets")
-)
-"""The datasets that are summed up: of the day and of its hours. Campaigns have the fewest rows; targets add up to the same while campaigns are not asked for."""
+DAILY, HOURLY = DAILY_CAMPAIGNS.name, HOURLY_CAMPAIGNS.name
+"""The datasets that are summed up: of the day and of its hours. Campaigns have the fewest rows."""
 
 _VALUES = {"daily": DAILY, "hourly": HOURLY}
 _COLUMNS = (

@@ -14,11 +14,13 @@ from bidbeacon_pipelines.defs.reports import build_report_asset
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions, WorkbenchResource
 from bidbeacon_pipelines.defs.summaries import account_daily_summary, update_changed_summaries
 from bidbeacon_pipelines.reports.datasets import get_dataset
+from bidbeacon_pipelines.sandbox.entities import AdProduct
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.summaries import DAILY, HOURLY
 from tests.dagster.world import World
 
+SP: tuple[AdProduct] = ("SPONSORED_PRODUCTS",)
 ASSET_KEY = AssetKey("account_daily_summary")
 
 
@@ -84,7 +86,7 @@ def test_a_day_is_what_amazon_knows_to_the_last_digit(stocked: World) -> None:
     account = stocked.account("DE")
     load(stocked, account, 9, DAILY, HOURLY)
     stocked.run_job("update_summaries")
-    row, true = of_sponsored_products(stocked), stocked.true_sums(account, stocked.day(9))
+    row, true = of_sponsored_products(stocked), stocked.true_sums(account, stocked.day(9), SP)
     assert (true.spend, true.sales, true.clicks, true.impressions) == (
         *(row["spend"], row["sales"], row["clicks"], row["impressions"]),
     )
@@ -126,7 +128,8 @@ def test_materializing_sums_up_all_days_anew(stocked: World) -> None:
         partition_key=account.account_key,
     )
     assert result.success
-    assert stocked.true_sums(account, stocked.day(20)).clicks == of_sponsored_products(stocked)["clicks"]
+    true = stocked.true_sums(account, stocked.day(20), SP)
+    assert true.clicks == of_sponsored_products(stocked)["clicks"]
     told = recorded(stocked.instance)[-1][1]
     assert told["session_status"] == "succeeded"
     assert str(stocked.day(20)) in told["newest_days"]

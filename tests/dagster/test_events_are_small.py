@@ -21,19 +21,19 @@ LOADED = """
     INSERT INTO report_windows (account_id, country_code, dataset, window_date, status, last_requested_at, last_loaded_at, data_as_of,
                                 load_count, row_count, quarantined_count, unresolved_count, spend, sales)
     SELECT account_id, country_code, dataset, CAST(:newest AS date) - n, 'loaded', now(), now(), now(), 1, 700, 0, 2,
-           CASE dataset WHEN 'daily_targets' THEN :most - n ELSE :most / 2 END, CASE dataset WHEN 'daily_targets' THEN :most - n ELSE :most / 2 END
-      FROM advertiser_accounts CROSS JOIN unnest(ARRAY['daily_targets', 'hourly_targets']) AS dataset CROSS JOIN generate_series(0, 120) AS n
-     WHERE account_key = :key AND (dataset <> 'daily_targets' OR n % :every < :known)"""
+           CASE dataset WHEN 'daily_campaigns' THEN :most - n ELSE :most / 2 END, CASE dataset WHEN 'daily_campaigns' THEN :most - n ELSE :most / 2 END
+      FROM advertiser_accounts CROSS JOIN unnest(ARRAY['daily_campaigns', 'hourly_campaigns']) AS dataset CROSS JOIN generate_series(0, 120) AS n
+     WHERE account_key = :key AND (dataset <> 'daily_campaigns' OR n % :every < :known)"""
 TOTALS = """
     UPDATE report_windows SET product_totals = jsonb_build_object('SPONSORED_PRODUCTS',
         jsonb_build_object('rows', row_count, 'spend', spend, 'sales', sales, 'as_of', data_as_of)) WHERE load_count > 0"""
 ROWS = """
-    INSERT INTO daily_target_performance (account, window_date, row_key, ad_product, currency_code, campaign_id, ad_group_id,
+    INSERT INTO daily_campaign_performance (account, window_date, row_key, ad_product, currency_code, campaign_id,
                                           request_id, impressions, clicks, orders, sales, spend)
-    SELECT a.id, w.window_date, decode(repeat('00', 16), 'hex'), 'SPONSORED_PRODUCTS', a.currency_code, 'campaign', 'group',
+    SELECT a.id, w.window_date, decode(repeat('00', 16), 'hex'), 'SPONSORED_PRODUCTS', a.currency_code, 'campaign',
            1, 123456789, 123456789, 123456789, w.sales, w.spend
       FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
-     WHERE w.dataset = 'daily_targets' AND w.load_count > 0 AND account_key = :key"""
+     WHERE w.dataset = 'daily_campaigns' AND w.load_count > 0 AND account_key = :key"""
 
 
 class TaleTold(Action):
@@ -106,7 +106,7 @@ def test_a_check_that_fails_everywhere_is_small(stocked: World) -> None:
     """Of all days that speak against a claim it shows the twenty worst."""
     for country in ("US", "JP", "DE"):
         add_loads(stocked, stocked.account(country))
-    stocked.execute("UPDATE report_windows SET quarantined_count = 99999 WHERE dataset = 'hourly_targets'")
+    stocked.execute("UPDATE report_windows SET quarantined_count = 99999 WHERE dataset = 'hourly_campaigns'")
     stocked.run_job("check_report_claims")
     stocked.execute("UPDATE report_windows SET quarantined_count = 0")
     result = stocked.run_job("check_report_claims")

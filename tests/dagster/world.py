@@ -26,6 +26,7 @@ from bidbeacon_pipelines.defs.partitions import add_accounts, partition_key
 from bidbeacon_pipelines.defs.reports import build_report_asset
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions, WorkbenchResource
 from bidbeacon_pipelines.reports.datasets import get_dataset
+from bidbeacon_pipelines.sandbox.entities import AD_PRODUCTS, AdProduct
 from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule
 from bidbeacon_pipelines.sandbox.ledger import Call
 from bidbeacon_pipelines.sandbox.server import SandboxHandle
@@ -162,14 +163,19 @@ class World:
         )
         return Sums(row["spend"], row["sales"], int(row["clicks"]), int(row["impressions"]))
 
-    def true_sums(self, account: Account, day: date) -> Sums:
+    def true_sums(self, account: Account, day: date, ad_products: Sequence[AdProduct] = AD_PRODUCTS) -> Sums:
         """Give what the sandbox knows the day to add up to."""
         world = self.sandbox.state.world
         owner = world.accounts.find(account.account_id)
         assert owner is not None
         country = owner.find_country(account.country_code)
         assert country is not None
-        truth = day_truth(world.catalog(owner, country), day, self.sandbox.state.clock.now())
+        now = self.sandbox.state.clock.now()
+        truth = [
+            row
+            for product in ad_products
+            for row in day_truth(world.catalog(owner, country, product), day, now)
+        ]
         return Sums(
             sum((Decimal(row["totalCost"] or 0) for row in truth), Decimal(0)),
             sum((Decimal(row["sales"] or 0) for row in truth), Decimal(0)),

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Engine, text
 
 from bidbeacon_pipelines.reports.datasets import Dataset, get_dataset
+from bidbeacon_pipelines.reports.fields import AD_PRODUCTS
 from bidbeacon_pipelines.reports.lifecycle import RequestStatus
 from bidbeacon_pipelines.sandbox.faults import FaultName, FaultOptions, FaultRule, Operation
 from bidbeacon_pipelines.sandbox.ledger import Call
@@ -197,9 +198,10 @@ class BenchWorld:
         country = owner.find_country(account.country_code)
         assert country is not None
         summed: dict[Row, Row] = {}
-        for row in day_truth(world.catalog(owner, country), day, at):
-            key, metrics = _true_row(row)
-            summed[key] = _added(summed[key], metrics) if key in summed else metrics
+        for product in AD_PRODUCTS:
+            for row in day_truth(world.catalog(owner, country, product), day, at):
+                key, metrics = _true_row(row)
+                summed[key] = _added(summed[key], metrics) if key in summed else metrics
         return {key + metrics for key, metrics in summed.items()}
 
 

@@ -95,6 +95,7 @@ def report_row(value: str = "dog shirt", day: date | str = DAY, **changes: Any) 
         "budgetCurrency.value": "USD",
         "adProduct.value": "Sponsored Products",
         "campaign.id": int(CAMPAIGN),
+        "campaign.name": "Dog shirts",
         "campaign.country": "US",
         "adGroup.id": GROUP,
         "target.value": value,
@@ -105,6 +106,11 @@ def report_row(value: str = "dog shirt", day: date | str = DAY, **changes: Any) 
         "metric.sales": Decimal("19.99"),
         "metric.unitsSold": 2,
         "metric.totalCost": Decimal("1.234567"),
+        "metric.purchasesPromoted": 1,
+        "metric.salesPromoted": Decimal("19.99"),
+        "metric.unitsSoldPromoted": 1,
+        "metric.salesHalo": Decimal(0),
+        "metric.unitsSoldHalo": 1,
     }
     return row | {key if "." in key else f"metric.{key}": value for key, value in changes.items()}
 

@@ -26,7 +26,12 @@ SPEND = Decimal("1.234567")
 
 def product_row(asin: str | None = "B000000001", marketplace: str = "US", **changes: Any) -> Raw:
     """Give a row of a product."""
-    of_product = {"ad.id": AD, "advertisedProduct.id": asin, "advertisedProduct.marketplace": marketplace}
+    of_product = {
+        "ad.id": AD,
+        "advertisedProduct.id": asin,
+        "advertisedProduct.sku": "SHIRT-1",
+        "advertisedProduct.marketplace": marketplace,
+    }
     row = {name: value for name, value in report_row(**changes).items() if not name.startswith("target.")}
     return row | of_product
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from bidbeacon_pipelines.ingest.part_text import read_object
-from bidbeacon_pipelines.reports.datasets import HOURLY_TARGETS
+from bidbeacon_pipelines.reports.datasets import DAILY_CAMPAIGNS, HOURLY_TARGETS
 from bidbeacon_pipelines.services.quarantine import replay_quarantine
 from bidbeacon_pipelines.services.summaries import update_summary
 from bidbeacon_sessions import SessionStore, with_job_session
@@ -60,10 +60,11 @@ def test_a_window_of_any_total_is_loaded_and_summed_up(shelf: LoadWorld) -> None
         report_row(totalCost=MOST, sales=MOST, impressions=2**63 - 1) | {"campaign.id": n}
         for n in range(1, 31)
     ]
-    result = shelf.load(rows)
+    result = shelf.load(rows, dataset=DAILY_CAMPAIGNS)
     with with_job_session("sum-up-accounts", store=SessionStore(shelf.engine)) as session:
         [day] = update_summary(shelf.engine, session, shelf.account.account_key).days
-    assert [30 * MOST] * 4 == [result.spend, shelf.window().spend, shelf.window().sales, day["spend"]]
+    window = shelf.window(dataset=DAILY_CAMPAIGNS)
+    assert [30 * MOST] * 4 == [result.spend, window.spend, window.sales, day["spend"]]
     assert 30 * (2**63 - 1) == day["impressions"]
 
 

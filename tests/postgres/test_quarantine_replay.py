@@ -16,6 +16,8 @@ from bidbeacon_pipelines.services.quarantine import replay_quarantine
 from bidbeacon_pipelines.services.summaries import update_summary
 from bidbeacon_pipelines.store.quarantine import list_quarantined_rows
 from bidbeacon_pipelines.store.summaries import (
+    DAILY,
+    HOURLY,
     list_accounts_to_sum_up,
     list_days_to_sum_up,
     list_totals,
@@ -235,10 +237,10 @@ def hours(shelf: LoadWorld) -> list[Any]:
     )
 
 
-@pytest.mark.parametrize("dataset", [DATASET.name, HOURLY_TARGETS.name])
+@pytest.mark.parametrize("dataset", [DAILY, HOURLY])
 def test_a_day_is_summed_up_again_after_a_replay(shelf: LoadWorld, dataset: str) -> None:
     """Its summary does not have the rows until then, and has them after the next look, which finds nothing to do any more."""
-    column = "clicks" if dataset == DATASET.name else "hourly_clicks"
+    column = "clicks" if dataset == DAILY else "hourly_clicks"
     shelf.load(
         [*(hour_row(3) | {"campaign.id": ad} for ad in range(99)), odd(hour_row(4))],
         dataset=get_dataset(dataset),
@@ -253,7 +255,7 @@ def test_a_day_is_summed_up_again_after_a_replay(shelf: LoadWorld, dataset: str)
 
 def test_a_replay_waits_for_a_sum_under_way(shelf: LoadWorld) -> None:
     """Who sums up has not seen the rows, so they count as added after it, and the day is summed up again."""
-    shelf.load([*many_rows(99), odd(report_row())])
+    shelf.load([*many_rows(99), odd(report_row())], dataset=get_dataset(DAILY))
     replaying = threading.Thread(target=replay, args=(shelf,))
     with shelf.engine.begin() as connection:
         lock_summary(connection, shelf.account)

@@ -17,9 +17,13 @@ from bidbeacon_sessions.server import create_app
 
 ASSETS = [
     "account_daily_summary",
+    "daily_campaign_performance",
+    "daily_placement_performance",
     "daily_product_performance",
+    "daily_purchased_product_performance",
     "daily_search_term_performance",
     "daily_target_performance",
+    "hourly_campaign_performance",
     "hourly_product_performance",
     "hourly_target_performance",
 ]

@@ -226,6 +226,7 @@ def rules_of(fields: Collection[str], days: Collection[date]) -> Mapping[str, Ru
         "target.value": as_text,
         "target.matchType": as_text,
         "advertisedProduct.id": as_product,
+        "advertisedProduct.sku": as_text,
         "advertisedProduct.marketplace": as_marketplace,
         "searchTerm.value": as_text,
         **dict.fromkeys(NAMES, as_text),

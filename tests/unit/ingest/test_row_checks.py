@@ -43,6 +43,11 @@ RAW: dict[str, Any] = {
     "metric.sales": Decimal("39.98"),
     "metric.totalCost": Decimal("9.870001"),
     "metric.unitsSold": 3,
+    "metric.purchasesPromoted": 1,
+    "metric.salesPromoted": Decimal("19.99"),
+    "metric.unitsSoldPromoted": 1,
+    "metric.salesHalo": Decimal("19.99"),
+    "metric.unitsSoldHalo": 2,
 }
 PRODUCTS = ("SPONSORED_PRODUCTS",)
 UNESCAPED = {"\\\\": "\\", "\\t": "\t", "\\n": "\n", "\\r": "\r"}
@@ -422,7 +427,12 @@ def test_spellings_of_a_placement(told: str, stored: str) -> None:
 
 def test_renamed_fields_are_read() -> None:
     """Amazon's newer names of country and marketplace; where both stand there, the one that we know counts."""
-    row = CAMPAIGN | {"adGroup.id": 1, "ad.id": 2, "advertisedProduct.id": "B0X"}
+    row = CAMPAIGN | {
+        "adGroup.id": 1,
+        "ad.id": 2,
+        "advertisedProduct.id": "B0X",
+        "advertisedProduct.sku": None,
+    }
     newer = row | {"advertisedProductMarketplace.value": "UK", "campaignCountry.value": "US"}
     del newer["campaign.country"]
     stored = _stored(newer, DAILY_PRODUCTS, has_one_country=False)

@@ -19,6 +19,7 @@ class SkipReason(StrEnum):
     WAITS_FOR_AMAZON = "Amazon makes no more reports at a time"
     OFFSET_MISSED = "a later refresh covers it"
     NOT_SERVED = "Amazon does not serve this day any more"
+    PRODUCT_NOT_SERVED = "Amazon does not serve this ad product so far back"
     NOT_STARTED = "the day has not begun in the account's time zone"
     ACCOUNT_DISABLED = "the account is disabled"
     ACCOUNT_NEEDS_PERSON = "the account needs a person"
@@ -338,6 +339,18 @@ class ReportSplitByProduct(_ReportAction, _RequestEnded):
 
     reason: str
     ad_products: str
+
+
+class ProductHistoryLearned(_ReportAction, _RequestEnded):
+    """Amazon does not serve an ad product so far back, so its younger windows are asked for again."""
+
+    sentence = "Learned that {dataset:badge} of {ad_product} is served for less than {days:count:day}: {reason} {windows:windows}"
+    tone = "warning"
+    effect = "split"
+
+    reason: str
+    ad_product: str
+    days: int
 
 
 class RequestRetried(_ReportAction):

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Engine
 from bidbeacon_pipelines.actions import LoadsRecorded
 from bidbeacon_pipelines.defs.partitions import is_partition_day, partition_key
 from bidbeacon_pipelines.reports.datasets import get_dataset
+from bidbeacon_pipelines.reports.product_states import describe_unserved, from_json
 from bidbeacon_pipelines.store.window_stories import key_of, list_stories
 from bidbeacon_pipelines.store.windows import LoadedWindow, list_unrecorded_windows, record_windows
 from bidbeacon_sessions import SessionRecorder
@@ -75,9 +76,16 @@ def window_metadata(window: LoadedWindow) -> Metadata:
         "load": MetadataValue.int(window.load_count),
         "data_as_of": MetadataValue.timestamp(window.data_as_of),
         "loaded_at": MetadataValue.timestamp(window.last_loaded_at),
+        **_unserved_metadata(window),
         **_report_metadata(window),
         **_session_metadata(window),
     }
+
+
+def _unserved_metadata(window: LoadedWindow) -> Metadata:
+    """Return which ad products Amazon does not serve for the window; nothing where it serves all."""
+    told = describe_unserved(from_json(window.product_states))
+    return {} if told is None else {"not_served": MetadataValue.text(told)}
 
 
 def _report_metadata(window: LoadedWindow) -> Mapping[str, MetadataValue[Any]]:

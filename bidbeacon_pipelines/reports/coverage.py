@@ -16,6 +16,8 @@ class WindowState(StrEnum):
 
     FRESH = "fresh"
     """The last refresh that was due is loaded."""
+    PARTIAL = "partial"
+    """As fresh, but without an ad product that Amazon does not serve for the day."""
     NOT_DUE = "not due"
     """It has no data, as it should: its first refresh is not due."""
     DUE = "due"
@@ -44,6 +46,7 @@ class WindowSigns:
         is_overdue: Whether one of an active account fell due longer ago than it should wait.
         is_held: Whether a report for it is held.
         request_is_late: Whether Amazon works on its request for far longer than usual.
+        lacks_product: Whether Amazon does not serve all of its ad products.
     """
 
     status: str
@@ -51,6 +54,7 @@ class WindowSigns:
     is_overdue: bool = False
     is_held: bool = False
     request_is_late: bool = False
+    lacks_product: bool = False
 
 
 _OF_STATUS = {
@@ -70,7 +74,9 @@ def window_state(signs: WindowSigns) -> WindowState:
         return WindowState.HELD
     if signs.is_due:
         return WindowState.LATE if signs.is_overdue else WindowState.DUE
-    return WindowState.FRESH if signs.status == "loaded" else WindowState.NOT_DUE
+    if signs.status == "loaded":
+        return WindowState.PARTIAL if signs.lacks_product else WindowState.FRESH
+    return WindowState.NOT_DUE
 
 
 def late_if_sent_before(dataset: Dataset, now: datetime) -> datetime:

@@ -4,7 +4,7 @@ A new dataset is one entry here and the migration that `make migration` writes f
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
 from types import MappingProxyType
@@ -81,7 +81,6 @@ class Dataset:
             `not above` (only a part of the rows is reported).
         history_months: How far back Amazon serves it in calendar months; exactly one of months and days.
         history_days: The same in days.
-        history_of: Ad products that are served for fewer days than that, with their days.
     """
 
     name: str
@@ -99,7 +98,6 @@ class Dataset:
     reconciles: Reconciles = "equal"
     history_months: int | None = None
     history_days: int | None = None
-    history_of: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}), hash=False)
 
     def __post_init__(self) -> None:
         """Refuse an entry that the window rules or the load could not work with."""

@@ -10,6 +10,7 @@ from bidbeacon_pipelines.reports.datasets import Dataset
 from bidbeacon_pipelines.reports.explain_requests import explain_request
 from bidbeacon_pipelines.reports.lifecycle import FailureKind
 from bidbeacon_pipelines.reports.policy import LifecyclePolicy
+from bidbeacon_pipelines.reports.product_states import describe_unserved
 from bidbeacon_pipelines.reports.refusals import is_surely_served
 from bidbeacon_pipelines.reports.verdicts import (
     Cause,
@@ -79,6 +80,8 @@ def _expired(known: KnownWindow) -> Verdict | None:
     sentence = (
         f"It is older than what Amazon serves (back to {oldest}) and was never loaded: it will stay empty."
     )
+    if (lacks := describe_unserved(known.states)) is not None:
+        sentence = f"It stays empty, {lacks}."
     return Verdict(Cause.EXPIRED, Severity.ERROR, sentence, None, known.proven_by("expired", "failed"))
 
 
@@ -194,6 +197,8 @@ def _fresh(known: KnownWindow) -> Verdict | None:
     if window.status != "loaded" or window.data_as_of is None:
         return None
     has = f"It has {window.row_count or 0:,} rows as of {when(window.data_as_of)}"
+    if (lacks := describe_unserved(known.states)) is not None:
+        has = f"{has}, {lacks}"
     proofs = known.proven_by("loaded", "replayed")
     if window.next_refresh_at is None:
         final = f"{has}, and no refresh is to come; {by_hand(known)} asks for it all the same."

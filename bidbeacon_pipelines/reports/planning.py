@@ -8,9 +8,10 @@ A window may need several reports, one for each group of ad products. It waits f
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from types import MappingProxyType
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,11 @@ class DueDay:
 
 
 def plan_reports(
-    days: Collection[DueDay], groups: Sequence[tuple[str, ...]], *, longest_days: int
+    days: Collection[DueDay],
+    groups: Sequence[tuple[str, ...]],
+    *,
+    longest_days: int,
+    oldest: Mapping[tuple[str, ...], date] = MappingProxyType({}),
 ) -> list[PlannedRequest]:
     """Cover the next report of every due window with as few requests as possible, the newest first.
 
@@ -82,11 +87,17 @@ def plan_reports(
         days: What is due or wanted; a day may come several times, with different ad products.
         groups: The ad products of each report that the dataset is asked for in, in the order they are asked for.
         longest_days: Most days that one report may span, both ends counted.
+        oldest: The oldest day that reports of these ad products may ask for, while it is searched how far back they are served. The newest
+            day that is older is asked for once nothing younger is.
     """
     by_group: defaultdict[tuple[str, ...], list[DueDay]] = defaultdict(list)
     for day in days:
-        if (group := next_group(day.products, groups)) is not None:
+        within = [group for group in groups if day.day >= oldest.get(group, date.min)]
+        if (group := next_group(day.products, within)) is not None:
             by_group[group].append(day)
+    for group in oldest.keys() - by_group.keys():
+        older = [day for day in days if next_group(day.products, [group]) is not None]
+        by_group[group] = [day for day in older if day.day == max(one.day for one in older)]
     planned = [
         replace(request, ad_products=group)
         for group, alike in by_group.items()

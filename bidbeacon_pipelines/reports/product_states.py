@@ -9,6 +9,8 @@ from datetime import datetime
 from typing import Any
 
 _WORST_FIRST = ("failed", "unconfirmed", "missing", "loaded")
+NOT_SERVED = "not_served"
+"""The status of an ad product that Amazon does not serve for the day, or not any more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +18,7 @@ class ProductState:
     """The state of one ad product of a window; the fields are those of the window itself.
 
     Attributes:
-        status: `missing`, `loaded`, `failed` or `unconfirmed`.
+        status: `missing`, `loaded`, `failed`, `unconfirmed` or `not_served`.
         next_refresh_at: When it is due next; None for never.
         data_as_of: When its loaded report was asked for.
         failure_reason: Why it failed, or was held.
@@ -74,7 +76,8 @@ def after_report(
     states = {product: outcome if product in reported else state for product, state in before.items()}
     window = _roll_up(list(states.values()))
     still_wanted = [product for product in states if product in wanted and product not in reported]
-    if all(state == outcome for state in states.values()) and not still_wanted:
+    alike = all(state == outcome for state in states.values()) and outcome.status != NOT_SERVED
+    if alike and not still_wanted:
         return WindowAfter(state=window)
     due_by = now if still_wanted else max(now, window.next_refresh_at or now)
     due = {
@@ -141,9 +144,20 @@ def describe_missing(states: States | None, now: datetime) -> str | None:
     told = [
         f"{product_name(product)} {_to_come(state, now)}"
         for product, state in states.items()
-        if state.status != "loaded" or state.failure_reason is not None
+        if state.status not in {"loaded", NOT_SERVED} or state.failure_reason is not None
     ]
     return ", ".join(told) or None
+
+
+def unserved(state: ProductState) -> ProductState:
+    """Return the state of an ad product from when on Amazon does not serve it; it keeps the data that it has."""
+    return ProductState(status=NOT_SERVED, data_as_of=state.data_as_of)
+
+
+def describe_unserved(states: States | None) -> str | None:
+    """Return which ad products Amazon does not serve for a window, in words; None where it serves all."""
+    names = [product_name(one) for one, state in (states or {}).items() if state.status == NOT_SERVED]
+    return f"without {' and '.join(names)}, which Amazon does not serve so far back" if names else None
 
 
 def product_name(product: str) -> str:
@@ -159,7 +173,11 @@ def _to_come(state: ProductState, now: datetime) -> str:
     return "is still to come" if state.next_refresh_at <= now else "is not due yet"
 
 
-def _roll_up(states: Sequence[ProductState]) -> ProductState:
+def _roll_up(every: Sequence[ProductState]) -> ProductState:
+    """Return the state of a window: what is not served, and never came, does not count."""
+    states = [_as_served(state) for state in every if state.status != NOT_SERVED or state.data_as_of]
+    if not states:
+        return ProductState(status="expired")
     worst = min(states, key=lambda state: _WORST_FIRST.index(state.status))
     told = next((state for state in (worst, *states) if state.failure_reason or state.held_digest), worst)
     data = [state.data_as_of for state in states]
@@ -172,3 +190,7 @@ def _roll_up(states: Sequence[ProductState]) -> ProductState:
         held_rows=told.held_rows,
         held_count=told.held_count,
     )
+
+
+def _as_served(state: ProductState) -> ProductState:
+    return replace(state, status="loaded") if state.status == NOT_SERVED else state

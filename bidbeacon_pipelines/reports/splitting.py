@@ -68,6 +68,12 @@ def without_campaigns(dataset: Dataset, has: Collection[str] | None) -> set[str]
     return set() if has is None else set(dataset.ad_products) - set(has)
 
 
+def asked_products(dataset: Dataset, has: Collection[str] | None) -> list[str]:
+    """Return the ad products that a dataset of an ads account is asked for; `has` are those that it has campaigns of, where that is known."""
+    groups = report_groups(dataset, without=without_campaigns(dataset, has))
+    return [product for group in groups for product in group]
+
+
 def longest_period(dataset: Dataset, learned: Learned, today: date) -> int:
     """Return how many days one report may span: Amazon's limit, or less where that was learned of the ads account.
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from bidbeacon_pipelines.reports.datasets import Dataset
 from bidbeacon_pipelines.reports.policy import LifecyclePolicy
-from bidbeacon_pipelines.reports.product_states import describe_missing, from_json
+from bidbeacon_pipelines.reports.product_states import States, describe_missing, describe_unserved, from_json
 from bidbeacon_pipelines.reports.window_facts import AccountFacts, GateFacts, StoredWindow, WindowFacts
 from bidbeacon_pipelines.reports.windows import missed_offsets
 
@@ -116,8 +116,13 @@ class KnownWindow:
     @property
     def kept(self) -> str:
         """Return what data it has meanwhile, and which ad products are still to come."""
-        missing = describe_missing(from_json(self.window.product_states), self.now)
-        return self._has if missing is None else f"{self._has}; {missing}"
+        told = (describe_unserved(self.states), describe_missing(self.states, self.now))
+        return "; ".join([self._has, *(one for one in told if one is not None)])
+
+    @property
+    def states(self) -> States | None:
+        """Return the state of each of its ad products, where they differ."""
+        return from_json(self.window.product_states)
 
     @property
     def _has(self) -> str:

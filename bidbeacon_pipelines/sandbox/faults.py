@@ -163,7 +163,7 @@ class FaultOptions(BaseModel):
     kinds: tuple[BadRow, ...] = Field(
         get_args(BadRow), min_length=1, description="What bad_rows does to rows."
     )
-    days: int = Field(60, ge=1, description="The most days of a report that isn't too large.")
+    days: int = Field(60, ge=0, description="The most days of a report that isn't too large.")
     part: int | None = Field(None, ge=0, description="Which part part_missing takes; absent: the last one.")
     parts: int = Field(2, ge=2, le=100, description="How many parts more_parts makes.")
     factor: float = Field(

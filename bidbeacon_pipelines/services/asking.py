@@ -27,7 +27,7 @@ from bidbeacon_pipelines.reports.refusals import is_surely_served, weighed
 from bidbeacon_pipelines.services.request_states import failure_kind, reported
 from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.store.ads_accounts import AdsAccount
-from bidbeacon_pipelines.store.learned import list_field_spellings, set_field_spellings
+from bidbeacon_pipelines.store.learned import list_field_spellings, list_histories, set_field_spellings
 from bidbeacon_pipelines.store.requests import Request
 
 
@@ -69,7 +69,7 @@ def ask_for_report(
     except AuthError:
         raise
     except AdsApiError as error:
-        return _refused(bench, request, error, before, today)
+        return _refused(bench, account, request, error, before, today)
     return reported(report)
 
 
@@ -167,7 +167,14 @@ def _is_same(report: Report, request: Request) -> bool:
 
 
 def _refused(
-    bench: Workbench, request: Request, error: AdsApiError, before: Failure | None, today: date
+    bench: Workbench,
+    account: AdsAccount,
+    request: Request,
+    error: AdsApiError,
+    before: Failure | None,
+    today: date,
 ) -> transitions.Answer:
-    served = is_surely_served(get_dataset(request.dataset), request.start_date, today)
+    with bench.engine.begin() as connection:
+        is_searched = request.ad_products[0] in list_histories(connection, account.region, request.dataset)
+    served = not is_searched and is_surely_served(get_dataset(request.dataset), request.start_date, today)
     return transitions.Refused(weighed(failure_of(bench, error), before, surely_served=served))

@@ -22,6 +22,7 @@ from bidbeacon_sessions.presentation import instant
 
 STATE_LETTERS: Final[Mapping[WindowState, str]] = {
     WindowState.FRESH: "f",
+    WindowState.PARTIAL: "p",
     WindowState.NOT_DUE: "n",
     WindowState.DUE: "d",
     WindowState.REQUESTED: "r",

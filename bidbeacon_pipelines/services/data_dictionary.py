@@ -105,10 +105,7 @@ def _facts(dataset: Dataset) -> Iterator[tuple[str, str]]:
 
 def _history(dataset: Dataset) -> str:
     usual = f"{dataset.history_months} months" if dataset.history_months else f"{dataset.history_days} days"
-    shorter = "".join(
-        f"; {SHORT_NAMES[product]}: {days} days" for product, days in dataset.history_of.items()
-    )
-    return f"{usual}{shorter}; Amazon serves nothing older"
+    return f"{usual}; Amazon serves nothing older"
 
 
 def _compared(dataset: Dataset) -> str:

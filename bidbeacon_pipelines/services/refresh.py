@@ -12,17 +12,24 @@ from bidbeacon_pipelines.actions import (
     WindowSkipped,
 )
 from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
+from bidbeacon_pipelines.reports.histories import Histories, oldest_days
 from bidbeacon_pipelines.reports.planning import (
     DueDay,
     PlannedRequest,
     plan_reports,
     should_wait_for_countries,
 )
-from bidbeacon_pipelines.reports.splitting import longest_period, report_groups, without_campaigns
+from bidbeacon_pipelines.reports.splitting import (
+    asked_products,
+    longest_period,
+    report_groups,
+    without_campaigns,
+)
 from bidbeacon_pipelines.reports.windows import (
     local_date,
 )
 from bidbeacon_pipelines.services.cadence import end_round, note_look
+from bidbeacon_pipelines.services.histories import end_unserved
 from bidbeacon_pipelines.services.requests import drive_request
 from bidbeacon_pipelines.services.windows import keep_windows
 from bidbeacon_pipelines.services.workbench import Workbench
@@ -138,6 +145,7 @@ class _Draft:
         dataset: Its registry entry.
         days: Those that are due or wanted, but for those in a report by hand that is planned already.
         groups: The ad products of each report that it is asked for in.
+        histories: How far back ad products are served, where that was learned.
         stored: What was planned before and not sent.
         next_due: When its next window falls due in another country, within the time that is worth waiting for.
     """
@@ -145,6 +153,7 @@ class _Draft:
     dataset: Dataset
     days: Sequence[DayToPlan]
     groups: Sequence[tuple[str, ...]]
+    histories: Histories
     stored: Sequence[StoredPlan]
     next_due: datetime | None
 
@@ -192,7 +201,8 @@ def plan_due(
     with bench.engine.begin() as connection:
         lock_planning(connection, ads_account.account_id)
         ads_account = get_ads_account_by_id(connection, ads_account.account_id)
-        drafts = _drafts(connection, ads_account, now, patience if len(active) > 1 else timedelta(0))
+        patience_now = patience if len(active) > 1 else timedelta(0)
+        drafts = _drafts(bench, connection, session, ads_account, now, patience_now)
         waiting = [draft for draft in drafts if draft.waits(now, patience)]
         for draft in drafts:
             if draft not in waiting:
@@ -210,21 +220,31 @@ def plan_due(
 
 
 def _drafts(
-    connection: Connection, ads_account: AdsAccount, now: datetime, patience: timedelta
+    bench: Workbench,
+    connection: Connection,
+    session: SessionRecorder,
+    ads_account: AdsAccount,
+    now: datetime,
+    patience: timedelta,
 ) -> list[_Draft]:
     plans = list_plans(
         connection, ads_account.account_id
     )  # first: what is being sent takes its windows along
+    has = find_ad_products(connection, ads_account.account_id)
+    histories = {
+        name: end_unserved(bench, connection, session, ads_account, dataset, asked_products(dataset, has))
+        for name, dataset in DATASETS.items()
+    }
     days = list_days_to_plan(connection, ads_account.account_id, list(DATASETS), now=now)
     next_due = list_next_due(connection, ads_account.account_id, after=now, until=now + patience)
     by_hand = [plan for plan in plans if plan.by_hand]
     split = list_split_reports(connection, ads_account.region)
-    has = find_ad_products(connection, ads_account.account_id)
     return [
         _Draft(
             dataset,
             [day for day in days[name] if not _is_planned(by_hand, name, day.window_date)],
             _groups(dataset, ads_account, split, has),
+            histories[name],
             [plan for plan in plans if plan.dataset == name and not plan.by_hand],
             next_due.get(name),
         )
@@ -244,6 +264,7 @@ def _plan_dataset(
         draft.due_days,
         draft.groups,
         longest_days=longest_period(draft.dataset, ads_account.longest_periods, now.date()),
+        oldest=oldest_days(draft.groups, draft.histories, now.date()),
     )
     before = [PlannedRequest(one.start, one.end, one.by_hand, tuple(one.ad_products)) for one in draft.stored]
     if planned == before:
@@ -285,6 +306,10 @@ def plan_by_hand(
             for plan in list_plans(connection, account.account_id)
             if plan.by_hand and plan.dataset == dataset.name
         ]
+        has = find_ad_products(connection, account.account_id)
+        products = asked_products(dataset, has)
+        histories = end_unserved(bench, connection, session, ads_account, dataset, products)
+        groups = _groups(dataset, ads_account, list_split_reports(connection, ads_account.region), has)
         open_days = [day for day in days if not _is_planned(planned, dataset.name, day)]
         windows = list_windows(connection, account, dataset.name, open_days)
         requests = plan_reports(
@@ -296,14 +321,11 @@ def plan_by_hand(
                     is_wanted=True,
                 )
                 for window in windows
+                if window.wanted_by is not None
             ],
-            _groups(
-                dataset,
-                ads_account,
-                list_split_reports(connection, ads_account.region),
-                find_ad_products(connection, ads_account.account_id),
-            ),
+            groups,
             longest_days=longest_period(dataset, ads_account.longest_periods, bench.now().date()),
+            oldest=oldest_days(groups, histories, bench.now().date()),
         )
         added = [
             _insert(connection, session, ads_account, dataset, request, bench.now()) for request in requests

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from bidbeacon_pipelines.actions import (
+    ProductHistoryLearned,
     ReportAdopted,
     ReportFailed,
     ReportPending,
@@ -31,6 +32,7 @@ from bidbeacon_pipelines.amazon_ads.reports import Report, ReportStatus
 from bidbeacon_pipelines.ingest.load import LoadRules, Waiting, load_report
 from bidbeacon_pipelines.reports import transitions
 from bidbeacon_pipelines.reports.datasets import Dataset, get_dataset
+from bidbeacon_pipelines.reports.histories import SURELY_SERVED_DAYS, History, after_refusal
 from bidbeacon_pipelines.reports.lifecycle import (
     Failure,
     FailureKind,
@@ -55,14 +57,13 @@ from bidbeacon_pipelines.reports.product_states import (
     product_name,
     states_before,
 )
-from bidbeacon_pipelines.reports.refusals import doubted
+from bidbeacon_pipelines.reports.refusals import doubted, is_surely_served
 from bidbeacon_pipelines.reports.splitting import (
+    asked_products,
     is_refused_union,
     longest_period,
-    report_groups,
     shorter_period,
     should_ask_by_product,
-    without_campaigns,
 )
 from bidbeacon_pipelines.reports.windows import (
     again_after_failure,
@@ -78,6 +79,7 @@ from bidbeacon_pipelines.services.asking import (
     not_before,
 )
 from bidbeacon_pipelines.services.gate import enter_gate, note_answer
+from bidbeacon_pipelines.services.histories import days_back, learn_from_loaded
 from bidbeacon_pipelines.services.load_actions import LoadFacts, told_of_load
 from bidbeacon_pipelines.services.people import is_credential_error, note_refusal
 from bidbeacon_pipelines.services.report_parts import LOAD_ERRORS, failed_load, parts_on_disk
@@ -95,7 +97,7 @@ from bidbeacon_pipelines.store.ads_accounts import (
     split_dataset,
 )
 from bidbeacon_pipelines.store.entities import find_ad_products
-from bidbeacon_pipelines.store.learned import split_report
+from bidbeacon_pipelines.store.learned import list_histories, set_history, split_report
 from bidbeacon_pipelines.store.loads import ReportScope, lock_rows
 from bidbeacon_pipelines.store.locks import LockTakenError
 from bidbeacon_pipelines.store.partitions import ensure_partitions
@@ -176,8 +178,7 @@ class _Driver:
             countries = list_countries(connection, request.account_id)
             self._windows = list_windows_of_request(connection, request.id)
             has = find_ad_products(connection, request.account_id)
-        groups = report_groups(self._dataset, without=without_campaigns(self._dataset, has))
-        self._products = [product for group in groups for product in group]
+        self._products = asked_products(self._dataset, has)
         self._countries = {account.account_key: account for account in countries}
 
     def run(self) -> RequestStatus:
@@ -283,7 +284,7 @@ class _Driver:
             if not self._windows and not is_needed(connection, request.id, now=now):
                 delete_plans(connection, [request.id])
                 return False
-            if not self._windows and self._is_too_long(request):
+            if not self._windows and (self._is_too_long(request) or self._is_too_old(connection, request)):
                 delete_plans(connection, [request.id])
                 forget_plans(connection, request.account_id)
                 return False
@@ -300,6 +301,13 @@ class _Driver:
     def _is_too_long(self, request: Request) -> bool:
         """Return whether a plan is longer than what has been learned since: it is planned anew."""
         return _days(request) > self._longest_period(self._ads_account)
+
+    def _is_too_old(self, connection: Connection, request: Request) -> bool:
+        """Return whether a plan begins before its ad product is served, which has been learned since: it is planned anew."""
+        histories = list_histories(connection, self._ads_account.region, request.dataset)
+        own = [histories[product] for product in request.ad_products if product in histories]
+        back = days_back(request, self._bench.now().date())
+        return len(own) == len(request.ad_products) and all(back >= history.refused for history in own)
 
     def _attach(self, connection: Connection, now: datetime) -> None:
         """Make windows wait for the report, and say which refreshes it makes unnecessary."""
@@ -480,6 +488,8 @@ class _Driver:
             columns["row_count"] = sum(result.rows for result in results.values())
             session_id = self._session.session_id
             update_request(connection, self._request.id, session_id, **columns_of(state, started), **columns)
+            if learn_from_loaded(connection, self._ads_account.region, self._request, started.date()):
+                forget_plans(connection, self._request.account_id)
         self._windows.clear()
         self._state = state
 
@@ -536,6 +546,9 @@ class _Driver:
         if self._may_come_by_product(state):
             self._split_by_product(state, step)
             return
+        if (history := self._shorter_history(state)) is not None:
+            self._learn_history(state, step, history)
+            return
         code = state.failure.code if state.failure else None
         action = ReportFailed(**self._facts, report_id=self._state.report_id, code=code, reason=step.reason)
         with self._bench.engine.begin() as connection:
@@ -569,9 +582,42 @@ class _Driver:
     def _may_come_by_product(self, state: RequestState) -> bool:
         """Return whether Amazon may make a report for each ad product, though not one for all."""
         products, days = self._request.ad_products, _days(self._request)
-        return is_refused_union(state.failure, products) or should_ask_by_product(
-            state.failure, days=days, ad_products=products
+        return (
+            is_refused_union(state.failure, products)
+            or should_ask_by_product(state.failure, days=days, ad_products=products)
+            or (len(products) > 1 and self._is_doubtfully_old(state))
         )
+
+    def _is_doubtfully_old(self, state: RequestState) -> bool:
+        """Return whether Amazon calls days too old that it serves of Sponsored Products, and may not serve of others."""
+        is_too_old = state.failure is not None and state.failure.kind is FailureKind.TOO_OLD
+        back = days_back(self._request, self._bench.now().date())
+        is_served = is_surely_served(self._dataset, self._request.start_date, self._today)
+        return is_too_old and is_served and back > SURELY_SERVED_DAYS
+
+    def _shorter_history(self, state: RequestState) -> History | None:
+        """Return how far back the report's ad product is served, where the refusal shows that this is less than was known."""
+        if not self._is_doubtfully_old(state):
+            return None
+        with self._bench.engine.begin() as connection:
+            known = list_histories(connection, self._ads_account.region, self._dataset.name)
+        products = self._request.ad_products
+        return after_refusal(
+            known.get(products[0]), products, days_back(self._request, self._bench.now().date())
+        )
+
+    def _learn_history(self, state: RequestState, step: GiveUp, history: History) -> None:
+        """End a request that began before its ad product is served: that is remembered for the region, and the other days are due at once."""
+        now, product = self._bench.now(), self._request.ad_products[0]
+        with self._bench.engine.begin() as connection:
+            lock_planning(connection, self._request.account_id)
+            update_request(connection, self._request.id, self._session.session_id, **columns_of(state, now))
+            set_history(connection, self._ads_account.region, self._dataset.name, product, history)
+            forget_plans(connection, self._request.account_id)
+            self._release_to_split(connection, step.reason, now)
+            facts = {"reason": step.reason, "ad_product": product_name(product), "days": history.refused}
+            self._session.add_in(connection, ProductHistoryLearned(**self._facts, **facts))
+        self._state = state
 
     def _split_by_product(self, state: RequestState, step: GiveUp) -> None:
         """End a request of several ad products: its windows are due at once, with a report for each product.
@@ -582,7 +628,7 @@ class _Driver:
         with self._bench.engine.begin() as connection:
             lock_planning(connection, self._request.account_id)
             update_request(connection, self._request.id, self._session.session_id, **columns_of(state, now))
-            if is_refused_union(state.failure, self._request.ad_products):
+            if is_refused_union(state.failure, self._request.ad_products) or self._is_doubtfully_old(state):
                 split_report(connection, self._ads_account.region, dataset, step.reason)
             else:
                 split_dataset(connection, self._request.account_id, dataset)

@@ -266,7 +266,7 @@ class ReportWindow(PipelinesBase):
     `product_totals` has, for each ad product that was loaded, its rows, spend and sales (in the account's currency), and `as_of`: when its report was asked for.
     `replayed_at` is when quarantined rows were added to what it holds, last.
     `products_due` are the ad products that are asked for when it is due, or wanted; null for all. `product_states` has the state of each ad
-    product, where they differ: `data_as_of` is that of the oldest then, and null until all have come.
+    product, where they differ: `data_as_of` is that of the oldest then, and null until all have come. One that is `not_served` does not count.
     """
 
     __tablename__ = "report_windows"
@@ -389,6 +389,27 @@ class SplitReport(PipelinesBase):
     learned_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
 
     __table_args__ = (CheckConstraint("region IN ('NA', 'EU', 'FE')", name="region_known"),)
+
+
+class ProductHistory(PipelinesBase):
+    """One row is an ad product of a dataset that a region serves for fewer days than the registry says, as far as reports have shown.
+
+    A report that reached `served_days` back came, one that reached `refused_days` back was too old.
+    """
+
+    __tablename__ = "product_histories"
+
+    region: Mapped[str] = mapped_column(primary_key=True)
+    dataset: Mapped[str] = mapped_column(primary_key=True)
+    ad_product: Mapped[str] = mapped_column(primary_key=True)
+    served_days: Mapped[int]
+    refused_days: Mapped[int]
+    learned_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+
+    __table_args__ = (
+        CheckConstraint("region IN ('NA', 'EU', 'FE')", name="region_known"),
+        CheckConstraint("served_days < refused_days", name="served_is_less"),
+    )
 
 
 class ReportLoad(PipelinesBase):

@@ -148,9 +148,9 @@ _MISDATED = text(f"""
            SELECT CAST(:now AS timestamptz) + interval '1 day' AS tomorrow,
                   CAST(window_date + CAST(:last_offset AS integer) AS timestamp) AT TIME ZONE :time_zone AS last_due_at) t
      WHERE {_OF_DATASET} AND window_date BETWEEN :oldest AND :today AND request_id IS NULL
-       AND (status = 'expired'
+       AND ((status = 'expired' OR status = 'loaded' AND next_refresh_at IS NULL AND last_due_at > data_as_of)
+            AND NOT jsonb_path_exists(coalesce(product_states, '{{}}'), '$.* ? (@.status == "not_served")')
             OR data_as_of > tomorrow
-            OR status = 'loaded' AND next_refresh_at IS NULL AND last_due_at > data_as_of
             OR status = 'failed' AND next_refresh_at IS NULL AND last_due_at > :now AND load_count > 0
             OR status = 'failed' AND next_refresh_at > tomorrow AND load_count = 0)
      ORDER BY window_date FOR UPDATE OF w""")
@@ -337,7 +337,7 @@ def is_needed(connection: Connection, request_id: int, *, now: datetime) -> bool
     return bool(found.scalar_one())
 
 
-_RELEASE = text("""
+_SET_STATES = """
     UPDATE report_windows w
        SET request_id = NULL, status = n.status, next_refresh_at = n.at, data_as_of = n.data_as_of, failure_reason = n.reason,
            held_digest = n.held_digest, held_rows = n.held_rows, held_count = n.held_count,
@@ -349,37 +349,65 @@ _RELEASE = text("""
                   CAST(:product_states AS jsonb[]), CAST(:wanted AS boolean[]))
            AS n(country_code, day, status, at, data_as_of, reason, held_digest, held_rows, held_count, products_due, product_states,
                 is_still_wanted)
-     WHERE w.request_id = :request_id AND w.country_code = n.country_code AND w.window_date = n.day""")
+     WHERE w.country_code = n.country_code AND w.window_date = n.day"""
+_RELEASE = text(f"{_SET_STATES} AND w.request_id = :request_id")
+_END_UNSERVED = text(
+    f"{_SET_STATES} AND w.account_id = :account_id AND w.dataset = :dataset AND w.request_id IS NULL"
+)
 
 
 def release_windows(
     connection: Connection, request_id: int, after: Mapping[tuple[str, date], WindowAfter]
 ) -> None:
     """End the wait for a request; each window, by country and day, is as given then."""
+    connection.execute(_RELEASE, {"request_id": request_id} | _states(after))
+
+
+def end_unserved_windows(
+    connection: Connection, account_id: str, dataset: str, after: Mapping[tuple[str, date], WindowAfter]
+) -> None:
+    """Store what windows that are in no report are, by country and day, from when on Amazon does not serve one of their ad products."""
+    connection.execute(_END_UNSERVED, {"account_id": account_id, "dataset": dataset} | _states(after))
+
+
+def _states(after: Mapping[tuple[str, date], WindowAfter]) -> dict[str, Any]:
     ends = list(after.values())
-    connection.execute(
-        _RELEASE,
-        {
-            "request_id": request_id,
-            "countries": [country for country, _ in after],
-            "days": [day for _, day in after],
-            "statuses": [end.state.status for end in ends],
-            "ats": [end.state.next_refresh_at for end in ends],
-            "data_as_of": [end.state.data_as_of for end in ends],
-            "reasons": [end.state.failure_reason for end in ends],
-            "held_digests": [end.state.held_digest for end in ends],
-            "held_rows": [end.state.held_rows for end in ends],
-            "held_counts": [end.state.held_count for end in ends],
-            "products_due": [
-                None if end.products_due is None else f"{{{','.join(end.products_due)}}}" for end in ends
-            ],
-            "product_states": [
-                None if end.product_states is None else json.dumps(to_json(end.product_states))
-                for end in ends
-            ],
-            "wanted": [end.is_still_wanted for end in ends],
-        },
+    return {
+        "countries": [country for country, _ in after],
+        "days": [day for _, day in after],
+        "statuses": [end.state.status for end in ends],
+        "ats": [end.state.next_refresh_at for end in ends],
+        "data_as_of": [end.state.data_as_of for end in ends],
+        "reasons": [end.state.failure_reason for end in ends],
+        "held_digests": [end.state.held_digest for end in ends],
+        "held_rows": [end.state.held_rows for end in ends],
+        "held_counts": [end.state.held_count for end in ends],
+        "products_due": [
+            None if end.products_due is None else f"{{{','.join(end.products_due)}}}" for end in ends
+        ],
+        "product_states": [
+            None if end.product_states is None else json.dumps(to_json(end.product_states)) for end in ends
+        ],
+        "wanted": [end.is_still_wanted for end in ends],
+    }
+
+
+def list_windows_to_end(
+    connection: Connection, account_id: str, dataset: str, ad_product: str, *, before: date
+) -> dict[str, list[Window]]:
+    """Return, by country, the windows before a day that are in no report and would be asked for an ad product, by date, locked until the transaction ends."""
+    rows = connection.execute(
+        text(f"""SELECT country_code, {_COLUMNS} FROM report_windows
+                  WHERE account_id = :account_id AND dataset = :dataset AND window_date < :before AND request_id IS NULL
+                    AND (next_refresh_at IS NOT NULL OR wanted_by IS NOT NULL)
+                    AND (products_due IS NULL OR :ad_product = ANY(products_due))
+                  ORDER BY country_code, window_date FOR UPDATE"""),
+        {"account_id": account_id, "dataset": dataset, "ad_product": ad_product, "before": before},
     )
+    found: dict[str, list[Window]] = {}
+    for country_code, *values in rows:
+        found.setdefault(country_code, []).append(Window(*values))
+    return found
 
 
 @dataclass(frozen=True)
@@ -407,11 +435,12 @@ class LoadedWindow:
     session_id: UUID | None
     session_status: str | None
     restated_count: int
+    product_states: dict[str, Any] | None
 
 
 _LOADS = text("""
     SELECT w.account_id, w.country_code, a.account_key, a.currency_code, w.dataset, w.window_date, w.load_count, w.row_count,
-           w.quarantined_count, w.unresolved_count, w.spend, w.sales, w.last_loaded_at, w.data_as_of, r.report_id, r.attempts,
+           w.quarantined_count, w.unresolved_count, w.spend, w.sales, w.last_loaded_at, w.data_as_of, w.product_states, r.report_id, r.attempts,
            r.start_date AS report_start, r.end_date AS report_end, h.id AS session_id, h.status AS session_status,
            (SELECT count(*) FROM restatements s
              WHERE s.account_id = w.account_id AND s.country_code = w.country_code AND s.dataset = w.dataset

@@ -1500,6 +1500,18 @@ def _create_pipeline_tables() -> None:
         sa.PrimaryKeyConstraint("only_row", name=op.f("pk_simulated_time")),
     )
     op.create_table(
+        "product_histories",
+        sa.Column("region", sa.Text(), nullable=False),
+        sa.Column("dataset", sa.Text(), nullable=False),
+        sa.Column("ad_product", sa.Text(), nullable=False),
+        sa.Column("served_days", sa.Integer(), nullable=False),
+        sa.Column("refused_days", sa.Integer(), nullable=False),
+        sa.Column("learned_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.CheckConstraint("region IN ('NA', 'EU', 'FE')", name=op.f("ck_product_histories_region_known")),
+        sa.CheckConstraint("served_days < refused_days", name=op.f("ck_product_histories_served_is_less")),
+        sa.PrimaryKeyConstraint("region", "dataset", "ad_product", name=op.f("pk_product_histories")),
+    )
+    op.create_table(
         "split_reports",
         sa.Column("region", sa.Text(), nullable=False),
         sa.Column("dataset", sa.Text(), nullable=False),

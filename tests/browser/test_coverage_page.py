@@ -57,7 +57,7 @@ def windows(session_store: SessionStore) -> SessionStore:
 
 def address(base_url: str, **parameters: str) -> str:
     """The address of the map of these days."""
-    query = {"days": "30", "to": str(TO)} | parameters
+    query = {"dataset": "daily_targets", "days": "30", "to": str(TO)} | parameters
     return f"{base_url}/coverage?" + "&".join(f"{name}={value}" for name, value in query.items())
 
 
@@ -200,7 +200,7 @@ def test_an_address_of_an_old_day_leads_to_its_days(page: Page, base_url: str, w
         connection.execute(
             text("UPDATE report_windows SET window_date = :old WHERE status = 'failed'"), {"old": old}
         )
-    page.goto(f"{base_url}/coverage?account=DE.one&window={old}")
+    page.goto(f"{base_url}/coverage?dataset=daily_targets&account=DE.one&window={old}")
     expect(page.locator(".verdict")).to_contain_text("Its report failed")
     expect(page.locator(".cursor")).to_have_attribute("aria-selected", "true")
     expect(page.locator(".cursor")).to_have_attribute("aria-label", re.compile("^failed: "))

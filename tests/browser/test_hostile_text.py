@@ -21,7 +21,13 @@ ACCOUNT_ID = "amzn1.ads-account.g.0"
 HOSTILE = f"{MARK}\"document.title='owned'\"> <script>document.title='owned'</script> \u202eevil\u2066"
 ERROR = {"error": HOSTILE, "what_to_do": HOSTILE}
 DAY = date(2026, 7, 20)
-CHOSEN = {"to": "2026-07-25", "days": "30", "account": "DE.one", "window": str(DAY)}
+CHOSEN = {
+    "dataset": "daily_targets",
+    "to": "2026-07-25",
+    "days": "30",
+    "account": "DE.one",
+    "window": str(DAY),
+}
 
 # An override must end where the text ends: what holds it isolates it, and holds nothing else.
 NOT_ISOLATED = r"""() => {

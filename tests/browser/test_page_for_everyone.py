@@ -55,7 +55,7 @@ def views(base_url: str, session_store: SessionStore) -> Iterator[dict[str, str]
             "session": f"{base_url}/sessions/{failed.session_id}",
             "no session": f"{base_url}/sessions/00000000-0000-0000-0000-000000000000",
             "map": f"{base_url}/coverage?{detail}",
-            "table": f"{base_url}/coverage?view=table&to=2026-07-25",
+            "table": f"{base_url}/coverage?dataset=daily_targets&view=table&to=2026-07-25",
             "login": f"{base_url}/login",
         }
 

@@ -62,7 +62,7 @@ def views(page: Page, base_url: str, session_store: SessionStore) -> dict[str, s
     return {
         "stream": base_url,
         "session": f"{base_url}/sessions/{session.session_id}",
-        "coverage": f"{base_url}/coverage?to=2026-07-25&days=30",
+        "coverage": f"{base_url}/coverage?dataset=daily_targets&to=2026-07-25&days=30",
     }
 
 

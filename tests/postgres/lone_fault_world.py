@@ -254,6 +254,8 @@ _WRITTEN = (
     "quarantined_rows",
     "report_loads",
     "field_spellings",
+    "split_reports",
+    "product_histories",
     "session_headers",
     "report_windows",
     "report_requests",

@@ -1,32 +1,35 @@
 """A dataset that is asked for in several reports, one for each group of ad products, on a real database and the sandbox over HTTP."""
 
+from collections import Counter
 from datetime import date, timedelta
 
 import pytest
 
-from bidbeacon_pipelines.reports.datasets import DAILY_PRODUCTS, DAILY_TARGETS, Dataset
+from bidbeacon_pipelines.defs.materializations import window_metadata
+from bidbeacon_pipelines.reports.datasets import (
+    DAILY_PRODUCTS,
+    DAILY_PURCHASED_PRODUCTS,
+    DAILY_TARGETS,
+    Dataset,
+)
 from bidbeacon_pipelines.reports.fields import (
     SPONSORED_BRANDS,
     SPONSORED_DISPLAY,
     SPONSORED_PRODUCTS,
-    AskedReport,
 )
 from bidbeacon_pipelines.services.by_hand import drive_windows
+from bidbeacon_pipelines.services.coverage import WindowCoverage
 from bidbeacon_pipelines.services.explain import explain_window
 from bidbeacon_pipelines.store.accounts import Account
+from bidbeacon_pipelines.store.windows import LoadedWindow, list_loaded_windows
 from bidbeacon_sessions import SessionStore
+from tests.one_dataset import only_datasets
 from tests.postgres.bench_world import BenchWorld
 from tests.postgres.load_world import LoadWorld, report_row
 
 SP, SB, SD = SPONSORED_PRODUCTS, SPONSORED_BRANDS, SPONSORED_DISPLAY
 TODAY = date(2026, 1, 15)
 DAY = TODAY - timedelta(days=3)
-
-
-def ask_for(monkeypatch: pytest.MonkeyPatch, dataset: Dataset, *groups: tuple[str, ...]) -> None:
-    """Ask for a dataset in reports of these ad products."""
-    reports = tuple(AskedReport(group, dataset.fields_for(group)) for group in groups)
-    monkeypatch.setitem(vars(dataset), "reports", reports)
 
 
 def asked(world: BenchWorld, dataset: Dataset) -> list[list[str]]:
@@ -71,11 +74,8 @@ def keep_only(world: BenchWorld, dataset: Dataset, day: date) -> None:
     )
 
 
-def test_window_is_asked_for_until_all_products_came(
-    world: BenchWorld, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_window_is_asked_for_until_all_products_came(world: BenchWorld) -> None:
     """First one group, then the other; in between the window is due, without data as of an instant, and `explain` says what is to come."""
-    ask_for(monkeypatch, DAILY_PRODUCTS, (SP, SD), (SB,))
     account = world.account()
     world.sync_entities(account)
     world.plan(account)
@@ -83,10 +83,7 @@ def test_window_is_asked_for_until_all_products_came(
     step_until(world, account, 1, DAILY_PRODUCTS)
     window = world.window(account, DAY, DAILY_PRODUCTS)
     assert ("missing", [SB], None) == (window.status, window.products_due, window.data_as_of)
-    settings, now = world.bench.settings, world.bench.now()
-    with SessionStore(world.engine).snapshot() as connection:
-        told = explain_window(connection, settings, account.account_key, DAILY_PRODUCTS.name, DAY, now=now)
-    assert "Sponsored Brands is still to come" in told.verdict.sentence
+    assert "Sponsored Brands is still to come" in explained(world, account, DAY)
     step_until(world, account, 2, DAILY_PRODUCTS)
     window = world.window(account, DAY, DAILY_PRODUCTS)
     assert ("loaded", None) == (window.status, window.products_due and len(window.products_due))
@@ -96,11 +93,8 @@ def test_window_is_asked_for_until_all_products_came(
     assert [[SP, SD], [SB]] == asked(world, DAILY_PRODUCTS)
 
 
-def test_product_without_campaigns_is_not_asked_for_alone(
-    world: BenchWorld, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_product_without_campaigns_is_not_asked_for_alone(world: BenchWorld) -> None:
     """Once the entities are synced; the window is loaded without it then, and asks for it when a campaign has come."""
-    ask_for(monkeypatch, DAILY_PRODUCTS, (SP, SD), (SB,))
     account = world.account()
     world.sync_entities(account)
     world.execute("UPDATE campaigns SET ad_product = :sp WHERE ad_product = :sb", sp=SP, sb=SB)
@@ -119,9 +113,8 @@ def test_product_without_campaigns_is_not_asked_for_alone(
 
 
 @pytest.mark.parametrize("sandbox", [{"refuse_mixed_products": True}], indirect=True)
-def test_refused_union_costs_one_request(world: BenchWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refused_union_costs_one_request(world: BenchWorld) -> None:
     """Each ad product is asked for alone from then on, in all of the region."""
-    ask_for(monkeypatch, DAILY_TARGETS, (SP, SB, SD))
     account = world.account()
     world.sync_entities(account)
     load_by_hand(world, account, DAY)
@@ -129,6 +122,72 @@ def test_refused_union_costs_one_request(world: BenchWorld, monkeypatch: pytest.
     load_by_hand(world, account, DAY - timedelta(days=1))
     assert [[SP, SB, SD], *[[SP], [SB], [SD]] * 2] == asked(world, DAILY_TARGETS)
     assert 1 == len(world.actions("report-split-by-product"))
+
+
+def test_one_day_that_is_too_large_is_split_by_product(world: BenchWorld) -> None:
+    """The ads account is asked for by ad product from then on; its longest period stays as it is."""
+    account = world.account()
+    world.sync_entities(account)
+    world.break_with("too_large", days=0, times=1)
+    load_by_hand(world, account, DAY)
+    assert "loaded" == world.window(account, DAY).status
+    load_by_hand(world, account, DAY - timedelta(days=1))
+    assert [[SP, SB, SD], *[[SP], [SB], [SD]] * 2] == asked(world, DAILY_TARGETS)
+    assert 1 == len(world.actions("report-split-by-product"))
+    [split] = world.query(
+        "SELECT split_datasets, longest_periods FROM ads_accounts WHERE split_datasets <> '{}'"
+    )
+    assert ([DAILY_TARGETS.name], {}) == (split["split_datasets"], split["longest_periods"])
+
+
+def test_each_group_loads_in_a_simulated_week(world: BenchWorld) -> None:
+    """Every day takes one report for each group of ad products; at the end each day of the week has all of them, and none is due."""
+    account, datasets = world.account(), (DAILY_PRODUCTS, DAILY_PURCHASED_PRODUCTS)
+    groups = [report.ad_products for dataset in datasets for report in dataset.reports]
+    with only_datasets(*(dataset.name for dataset in datasets)):
+        world.sync_entities(account)
+        world.plan(account)
+        keep_days(world, TODAY, TODAY)
+        for day in range(7):
+            live_a_day(world, account, least=len(groups) * (day + 1))
+    loaded = [
+        tuple(row["ad_products"])
+        for row in world.query("SELECT ad_products FROM report_requests WHERE status = 'loaded'")
+    ]
+    assert Counter(groups * 7) == Counter(loaded)
+    for dataset in datasets:
+        for day in (TODAY + timedelta(days=n) for n in range(7)):
+            window = world.window(account, day, dataset)
+            assert ("loaded", True) == (
+                window.status,
+                (window.next_refresh_at or world.bench.now()) > world.bench.now(),
+            ), day
+            assert set(dataset.ad_products) == set(window.states or {})
+
+
+def keep_days(world: BenchWorld, first: date, last: date) -> None:
+    """Forget what is planned, and leave only these days to fall due."""
+    world.execute("DELETE FROM report_requests")
+    world.execute("UPDATE ads_accounts SET planned_at = NULL")
+    statement = (
+        "UPDATE report_windows SET next_refresh_at = NULL WHERE NOT window_date BETWEEN :first AND :last"
+    )
+    world.execute(statement, first=first, last=last)
+
+
+def live_a_day(world: BenchWorld, account: Account, *, least: int) -> None:
+    """Let a day pass, and go on until so many reports are loaded in all and nothing is open."""
+    world.advance(days=1)
+    for _ in range(40):
+        world.plan(account)
+        world.step()
+        world.advance(minutes=3)
+        [count] = world.query(
+            "SELECT count(*) FILTER (WHERE status = 'loaded') AS loaded, count(*) FILTER (WHERE finished_at IS NULL) AS open FROM report_requests"
+        )
+        if count["loaded"] >= least and not count["open"]:
+            return
+    raise AssertionError(f"expected {least} loaded reports, got: {count}")
 
 
 def test_product_of_which_nearly_all_rows_are_gone_is_suspicious(shelf: LoadWorld) -> None:
@@ -143,3 +202,64 @@ def test_product_of_which_nearly_all_rows_are_gone_is_suspicious(shelf: LoadWorl
     changed = [row | {"metric.clicks": 9} for row in kept]
     assert [date(2026, 1, 10)] == shelf.load(changed, age=3, ad_products=products).loaded
     assert 200 == len(shelf.rows())
+
+
+@pytest.mark.parametrize("sandbox", [{"brands_history_days": 60}], indirect=True)
+def test_ad_product_with_a_short_history_is_asked_for_as_far_back_as_it_is_served(world: BenchWorld) -> None:
+    """The boundary is found to the day, older windows say that they lack the ad product, and nobody asks for them again."""
+    account = world.account()
+    with only_datasets(DAILY_PRODUCTS.name):
+        world.sync_entities(account)
+        world.plan(account)
+        keep_days(world, TODAY - timedelta(days=100), TODAY - timedelta(days=1))
+        load_all_that_is_due(world, account)
+        [history] = world.query("SELECT ad_product, served_days, refused_days FROM product_histories")
+        assert (SB, 60, 61) == tuple(history.values())
+        old, young = (world.window(account, TODAY - timedelta(days=n), DAILY_PRODUCTS) for n in (61, 60))
+        assert ("loaded", "loaded") == (old.status, young.status)
+        assert ("not_served", "loaded") == tuple((one.states or {})[SB].status for one in (old, young))
+        before = len(asked(world, DAILY_PRODUCTS))
+        world.plan(account)
+        world.step()
+        assert before == len(asked(world, DAILY_PRODUCTS))
+        sentence = "without Sponsored Brands, which Amazon does not serve so far back"
+        assert sentence in explained(world, account, old.window_date)
+        assert sentence not in explained(world, account, young.window_date)
+        told = WindowCoverage(SessionStore(world.engine), clock=world.bench.now).read_coverage(
+            DAILY_PRODUCTS.name, 2, young.window_date
+        )
+        assert "pf" == next(one["cells"] for one in told["accounts"] if one["key"] == account.account_key)
+        [loaded, _] = list_loaded_windows_of(world, account, old.window_date, young.window_date)
+        assert sentence == window_metadata(loaded)["not_served"].value
+    assert {"Sponsored Brands"} == {one["ad_product"] for one in world.actions("product-history-learned")}
+
+
+def load_all_that_is_due(world: BenchWorld, account: Account) -> None:
+    """Go on until no window is due and no report is open."""
+    for _ in range(150):
+        world.plan(account)
+        world.step()
+        world.advance(minutes=5)
+        [count] = world.query(
+            "SELECT count(*) AS due FROM report_windows JOIN advertiser_accounts USING (account_id, country_code)"
+            " WHERE account_key = :key AND (request_id IS NOT NULL OR next_refresh_at <= :now)",
+            key=account.account_key,
+            now=world.bench.now(),
+        )
+        if not count["due"]:
+            return
+    raise AssertionError(f"still due: {count}, asked: {asked(world, DAILY_PRODUCTS)}")
+
+
+def explained(world: BenchWorld, account: Account, day: date) -> str:
+    """Return what `explain` says of a day."""
+    settings, now = world.bench.settings, world.bench.now()
+    with SessionStore(world.engine).snapshot() as connection:
+        told = explain_window(connection, settings, account.account_key, DAILY_PRODUCTS.name, day, now=now)
+    return told.verdict.sentence
+
+
+def list_loaded_windows_of(world: BenchWorld, account: Account, *days: date) -> list[LoadedWindow]:
+    """Return the last loads of some days."""
+    with world.engine.begin() as connection:
+        return list_loaded_windows(connection, account, DAILY_PRODUCTS.name, days)

@@ -19,9 +19,11 @@ NOW = datetime(2026, 7, 25, 12, tzinfo=UTC)
 FIRST = date(2026, 7, 1)
 SOON, HOUR_AGO, LONG_AGO = NOW + timedelta(hours=5), NOW - timedelta(hours=1), NOW - timedelta(hours=13)
 LOADED = {"status": "loaded", "last_loaded_at": NOW, "data_as_of": NOW, "load_count": 1, "row_count": 7}
+UNSERVED = '{"SPONSORED_PRODUCTS": {"status": "loaded"}, "SPONSORED_BRANDS": {"status": "not_served"}}'
 CASES: list[tuple[Mapping[str, Any], WindowState, Cause]] = [
     (LOADED | {"next_refresh_at": SOON}, WindowState.FRESH, Cause.FRESH),
     (LOADED, WindowState.FRESH, Cause.FINAL),
+    (LOADED | {"product_states": UNSERVED}, WindowState.PARTIAL, Cause.FINAL),
     (LOADED | {"next_refresh_at": HOUR_AGO}, WindowState.DUE, Cause.DUE),
     ({"status": "missing", "next_refresh_at": SOON}, WindowState.NOT_DUE, Cause.NOT_DUE_YET),
     ({"status": "missing", "next_refresh_at": HOUR_AGO}, WindowState.DUE, Cause.DUE),
@@ -95,12 +97,12 @@ def _add_window(
 
 def test_each_kind_of_window_has_its_state(coverage: WindowCoverage) -> None:
     """One letter a day, in the order of days; a day without a window, and an account without any, have a dash."""
-    told = coverage.read_coverage("daily_targets", 14, date(2026, 7, 13))
+    told = coverage.read_coverage("daily_targets", 15, date(2026, 7, 14))
     expected = "-" + "".join(STATE_LETTERS[state] for _, state, _ in CASES) + "-"
-    assert [("US.one", expected), ("US.two", "-" * 14)] == [
+    assert [("US.one", expected), ("US.two", "-" * 15)] == [
         (one["key"], one["cells"]) for one in told["accounts"]
     ]
-    assert ("2026-06-30", "2026-07-13") == (told["from"], told["to"])
+    assert ("2026-06-30", "2026-07-14") == (told["from"], told["to"])
 
 
 def test_explain_says_the_same_of_each_window(coverage: WindowCoverage, session_store: SessionStore) -> None:
@@ -134,8 +136,8 @@ def test_an_unknown_dataset_is_named(coverage: WindowCoverage) -> None:
     """The error says which datasets there are; without a name it is the first."""
     with pytest.raises(UnknownDatasetError, match="There is no dataset 'hours'") as caught:
         coverage.read_coverage("hours", 1, None)
-    assert "Use one of: daily_targets, hourly_targets" in caught.value.what_to_do
-    assert "daily_targets" == coverage.read_coverage(None, 1, None)["dataset"]
+    assert "Use one of: daily_campaigns, hourly_campaigns" in caught.value.what_to_do
+    assert "daily_campaigns" == coverage.read_coverage(None, 1, None)["dataset"]
 
 
 def test_accounts_come_with_their_zones(coverage: WindowCoverage) -> None:

@@ -30,6 +30,7 @@ TOLD_ELSEWHERE = {
     "entities-misread": "tests/postgres/test_jobs_accounts.py",
     "loads-recorded": "tests/dagster/test_refresh_jobs.py",
     "portfolios-not-listed": "tests/postgres/lone_sync_cases.py",
+    "product-history-learned": "tests/postgres/test_ad_products.py",
     "quarantine-replayed": "tests/dagster/test_window_commands.py",
     "report-split-by-product": "tests/postgres/test_ad_products.py",
     "summary-updated": "tests/dagster/test_account_summaries.py",
@@ -265,6 +266,12 @@ def plan(world: BenchWorld) -> None:
     world.plan(world.account())
 
 
+def plan_with_short_history(world: BenchWorld) -> None:
+    """Plan an ads account where an ad product is known to be served for sixty days."""
+    world.execute("INSERT INTO product_histories VALUES ('NA', 'daily_products', 'SPONSORED_BRANDS', 60, 61)")
+    world.plan(world.account())
+
+
 def miss_offsets(world: BenchWorld) -> None:
     """Load a window for the first time since several offsets."""
     load(world)
@@ -346,6 +353,7 @@ SKIPS: Mapping[SkipReason, Callable[[BenchWorld], None]] = {
     SkipReason.WAITS_FOR_COUNTRIES: wait_for_countries,
     SkipReason.OFFSET_MISSED: miss_offsets,
     SkipReason.NOT_SERVED: lambda world: by_hand(world, TODAY - timedelta(days=800)),
+    SkipReason.PRODUCT_NOT_SERVED: plan_with_short_history,
     SkipReason.NOT_STARTED: lambda world: by_hand(world, TODAY + timedelta(days=1)),
     SkipReason.ACCOUNT_DISABLED: disable,
     SkipReason.ACCOUNT_NEEDS_PERSON: need_person,

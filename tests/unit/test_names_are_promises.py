@@ -69,6 +69,7 @@ ACTION_TYPES = [
     "old-records-deleted",
     "other-products-reported",
     "portfolios-not-listed",
+    "product-history-learned",
     "quarantine-replayed",
     "report-adopted",
     "report-failed",

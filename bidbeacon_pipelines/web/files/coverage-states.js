@@ -2,6 +2,7 @@
 
 export const STATES = {
   f: { name: "fresh", meaning: "the last refresh that was due is loaded" },
+  p: { name: "partial", meaning: "fresh, but Amazon does not serve all ad products so far back" },
   n: { name: "not due", meaning: "no data yet, as it should be" },
   d: { name: "due", meaning: "it will be asked for" },
   r: { name: "requested", meaning: "Amazon works on it, or it is being loaded" },
@@ -37,6 +38,7 @@ export function drawCell(context, letter, x, width, height) {
 // From top (0) to bottom (1) of a row; a mark inside where there is room for it, other bands where there is none.
 const SHAPES = {
   f: { bands: [[0, 1]] },
+  p: { bands: [[0, 0.42], [0.84, 1]] },
   n: { bands: [[0.84, 1]] },
   d: { bands: [[0.5, 1]] },
   r: { bands: [[0.25, 1]], mark: dot },

@@ -1,0 +1,93 @@
+"""Learns how far back ad products are served, and ends what is older, so that nobody asks for it again."""
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+
+from sqlalchemy import Connection
+
+from bidbeacon_pipelines.actions import SkipReason, WindowSkipped
+from bidbeacon_pipelines.reports.datasets import Dataset
+from bidbeacon_pipelines.reports.histories import Histories, after_loaded
+from bidbeacon_pipelines.reports.product_states import (
+    WindowAfter,
+    after_report,
+    product_name,
+    states_before,
+    unserved,
+)
+from bidbeacon_pipelines.services.workbench import Workbench
+from bidbeacon_pipelines.store.accounts import Account, list_countries
+from bidbeacon_pipelines.store.ads_accounts import AdsAccount
+from bidbeacon_pipelines.store.learned import list_histories, set_history
+from bidbeacon_pipelines.store.requests import Request
+from bidbeacon_pipelines.store.windows import Window, end_unserved_windows, list_windows_to_end
+from bidbeacon_sessions import SessionRecorder
+
+
+def days_back(request: Request, today: date) -> int:
+    """Return how many days ago a request's first day was."""
+    return (today - request.start_date).days
+
+
+def learn_from_loaded(connection: Connection, region: str, request: Request, today: date) -> bool:
+    """Note how far back a report reached that came, where that is being searched; return whether it was news."""
+    for product, history in list_histories(connection, region, request.dataset).items():
+        learned = after_loaded(history, days_back(request, today))
+        if request.ad_products == [product] and learned != history:
+            set_history(connection, region, request.dataset, product, learned)
+            return True
+    return False
+
+
+def end_unserved(
+    bench: Workbench,
+    connection: Connection,
+    session: SessionRecorder,
+    ads_account: AdsAccount,
+    dataset: Dataset,
+    products: Sequence[str],
+) -> Histories:
+    """End what Amazon does not serve any more of single ad products of a dataset; return how far back they are served.
+
+    Args:
+        bench: The tools.
+        connection: The transaction of the planning, which is locked.
+        session: Where it is recorded.
+        ads_account: Whose windows.
+        dataset: Of which dataset.
+        products: The ad products that its windows are asked for.
+    """
+    histories = list_histories(connection, ads_account.region, dataset.name)
+    today = bench.now().date()
+    for product, history in histories.items():
+        oldest = today - timedelta(days=history.refused - 1)
+        found = list_windows_to_end(connection, ads_account.account_id, dataset.name, product, before=oldest)
+        for account in list_countries(connection, ads_account.account_id):
+            if windows := found.get(account.country_code):
+                _end(bench, connection, account, dataset, windows, product, products)
+                days = [window.window_date for window in windows]
+                detail = f"{product_name(product)}, which it serves from {oldest} on at most"
+                facts = {"account": account.account_key, "dataset": dataset.name, "windows": days}
+                session.add_in(
+                    connection, WindowSkipped(**facts, reason=SkipReason.PRODUCT_NOT_SERVED, detail=detail)
+                )
+    return histories
+
+
+def _end(
+    bench: Workbench,
+    connection: Connection,
+    account: Account,
+    dataset: Dataset,
+    windows: Sequence[Window],
+    product: str,
+    products: Sequence[str],
+) -> None:
+    after: dict[tuple[str, date], WindowAfter] = {}
+    for window in windows:
+        before = states_before(window.states, window.state, products, [product])
+        wanted = () if window.wanted_by is None else window.products_due or products
+        after[account.country_code, window.window_date] = after_report(
+            before, [product], unserved(before[product]), bench.now(), wanted=wanted
+        )
+    end_unserved_windows(connection, account.account_id, dataset.name, after)

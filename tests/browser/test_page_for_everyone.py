@@ -48,7 +48,7 @@ def views(base_url: str, session_store: SessionStore) -> Iterator[dict[str, str]
         raise OSError(LONG)
     with with_job_session("running", store=session_store, account=ACCOUNT) as running:
         running.add(WindowsQueued(**shared))
-        detail = f"to=2026-07-25&days=30&account={ACCOUNT.key}&window={DAY}"
+        detail = f"dataset=daily_targets&to=2026-07-25&days=30&account={ACCOUNT.key}&window={DAY}"
         yield {
             "stream": base_url,
             "nothing matches": f"{base_url}/?job=none",

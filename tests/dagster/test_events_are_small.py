@@ -69,7 +69,7 @@ def add_loads(world: World, account: Account, *, every: int = 1, known: int = 1)
     world.execute(ROWS, key=account.account_key)
 
 
-@pytest.mark.parametrize("tale", ["…" * 65, "*_é[…" * 100], ids=["twelve fit nearly", "each is cut"])
+@pytest.mark.parametrize("tale", ["…" * 80, "*_é[…" * 100], ids=["twelve fit nearly", "each is cut"])
 def test_a_materialization_of_a_window_with_a_long_story_is_small(stocked: World, tale: str) -> None:
     """Its figures and the newest sentences: how it was loaded is the last of them."""
     account, day = stocked.account(), stocked.day()

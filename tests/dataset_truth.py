@@ -1,6 +1,6 @@
-"""What the tables say of a day of a dataset beside what the sandbox says is true of it, key by key, to the last decimal."""
+"""Compare what the tables have of a dataset's day with the sandbox's truth: all ad products, key by key, to the last decimal."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -11,17 +11,24 @@ from sqlalchemy import Engine, text
 
 from bidbeacon_pipelines.reports.datasets import Dataset
 from bidbeacon_pipelines.store.accounts import Account
-from tests.hours_by_walking import hours_by_walking
+from tests.faults.ads.delivered import AD_PRODUCT, Key, KnownTargets, Metrics, ReportReader
+from tests.faults.ads.oracle import GRAINS
 
-METRICS = ("impressions", "clicks", "orders", "sales", "spend")
-Key = tuple[Any, ...]
-Metrics = tuple[int | Decimal | None, ...]
-GRAINS = {"target": "target", "product": "product", "target and search term": "search_term"}
+
+class TargetsOfRows(KnownTargets):
+    """The targets that true rows name and that an export made at the same time has, found by what a row says."""
+
+    def __init__(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        super().__init__((), ())
+        for row in rows:
+            if not row.get("unresolvable", True):
+                told = (row["adGroupId"], row["targetMatchType"], row["targetValue"])
+                assert self._ids.setdefault(told, row["targetId"]) == row["targetId"]
 
 
 @dataclass(frozen=True)
 class Question:
-    """One day of one dataset of one account; `grain` is the sandbox's name for what the rows are told by, where the entry's entity doesn't say."""
+    """One day of one dataset of one account; `grain` is the sandbox's name of the dataset's grain, where the entity doesn't imply it."""
 
     engine: Engine
     sandbox_url: str
@@ -32,13 +39,25 @@ class Question:
 
     @property
     def columns(self) -> list[str]:
-        """What rows are told by: the key, and the target they belong to."""
-        columns = [*(one.column for one in self.dataset.keys), "currency_code"]
-        columns += ["target_id"] if self.dataset.names_targets else []
-        return columns + (["hour_at"] if self.dataset.is_hourly else [])
+        """The columns of a row's key, in the order of `delivered.Key`."""
+        columns = ["hour_at", "ad_product", "currency_code", *(one.column for one in self.dataset.keys)]
+        return columns + (["target_id"] if self.dataset.names_targets else [])
+
+    @property
+    def metrics(self) -> list[str]:
+        """The dataset's metrics, in the order of a row's values."""
+        return [one.column for one in self.dataset.metrics]
+
+    def total(self, rows: Mapping[Key, Metrics], metric: str, ad_product: str | None = None) -> Decimal:
+        """Return the exact sum of a metric, of all ad products or of one; null adds nothing, nor does a metric that the dataset lacks."""
+        if metric not in self.metrics:
+            return Decimal(0)
+        at = self.metrics.index(metric)
+        mine = (values for key, values in rows.items() if ad_product in {None, key[AD_PRODUCT]})
+        return sum((Decimal(values[at] or 0) for values in mine), Decimal(0))
 
     def without_targets(self, rows: Mapping[Key, Metrics]) -> dict[Key, Metrics]:
-        """Leave the target, which is derived, out of the keys."""
+        """Return rows by keys without the target, which is derived."""
         places = [place for place, column in enumerate(self.columns) if column != "target_id"]
         left = {tuple(key[place] for place in places): metrics for key, metrics in rows.items()}
         assert len(left) == len(rows)
@@ -53,17 +72,22 @@ class Question:
         for row in restated:
             told = {**row["dimensions"], "currency_code": row["currency_code"], "hour_at": row["hour_at"]}
             key = tuple(told[column] for column in columns)
-            assert changed.pop(key, None) == _values(row["old_values"])
-            new = _values(row["new_values"])
+            assert changed.pop(key, None) == self._values(row["old_values"])
+            new = self._values(row["new_values"])
             if new is not None:
                 changed[key] = new
         return changed
 
+    def _values(self, told: Mapping[str, Any] | None) -> Metrics | None:
+        if told is None:
+            return None
+        return tuple(None if told[name] is None else Decimal(str(told[name])) for name in self.metrics)
+
     def stored(self) -> dict[Key, Metrics]:
         """Return the rows of the table."""
-        columns = self.columns
+        columns, hour = self.columns, "hour_at" if self.dataset.is_hourly else "NULL"
         statement = text(
-            f"SELECT {', '.join((*columns, *METRICS))} FROM {self.dataset.table} WHERE account = :account AND window_date = :day"
+            f"SELECT {', '.join((hour, *columns[1:], *self.metrics))} FROM {self.dataset.table} WHERE account = :account AND window_date = :day"
         )
         with self.engine.begin() as connection:
             rows = connection.execute(statement, {"account": self.account.id, "day": self.day}).all()
@@ -72,65 +96,34 @@ class Question:
         return found
 
     def true(self, at: datetime) -> dict[Key, Metrics]:
-        """Return the rows that a report asked for at an instant has, summed by the table's key."""
-        answer = self._ask(at)
-        summed: dict[Key, Metrics] = {}
-        for row in answer["rows"]:
-            key = self._key(row, answer["currency"])
-            summed[key] = _added(summed.get(key), _metrics(row))
-        return summed
+        """Return the rows that reports of all ad products asked for at an instant have, summed by the table's key."""
+        rows: dict[Key, Metrics] = {}
+        for report in self.dataset.reports:
+            for product in report.ad_products:
+                true = self._ask(product, at)
+                reader = ReportReader(
+                    self.account, self.dataset, has_one_country=False, targets=TargetsOfRows(true)
+                )
+                found = reader.read_truth(true, product, report.fields, self.day)
+                assert {product} == {key[AD_PRODUCT] for key in found}, (
+                    "an ad product without rows shows nothing"
+                )
+                rows |= found
+        return rows
 
-    def _ask(self, at: datetime) -> Any:
+    def _ask(self, ad_product: str, at: datetime) -> list[Mapping[str, Any]]:
         asked: dict[str, str | bool] = {
             "account": self.account.account_id,
             "country": self.account.country_code,
             "date": str(self.day),
+            "product": ad_product,
             "grain": self.grain or GRAINS[self.dataset.entity],
-            "hourly": self.dataset.grain == "hour",
+            "hourly": self.dataset.is_hourly,
             "at": at.isoformat(),
         }
         answer = httpx.get(f"{self.sandbox_url}/sandbox/truth", params=asked)
         assert answer.status_code == 200, answer.text
-        return answer.json()
-
-    def _key(self, row: Mapping[str, Any], currency: str) -> Key:
-        told = {
-            "campaign_id": row["campaignId"],
-            "ad_group_id": row["adGroupId"],
-            "ad_id": row["adId"],
-            "product_id": row["advertisedProductId"],
-            "marketplace": self.account.country_code,
-            "target_value": row.get("targetValue"),
-            "match_type": row.get("targetMatchType"),
-            "search_term": row["searchTerm"],
-            "matched_target": None,  # Amazon reports it for Sponsored Display only
-        }
-        key: list[Any] = [*(told[one.column] for one in self.dataset.keys), currency]
-        if self.dataset.names_targets:
-            key.append(None if row["unresolvable"] else row["targetId"])
-        if self.dataset.is_hourly:
-            key.append(hours_by_walking(self.day, self.account.time_zone)[row["hour"]][0])
-        return tuple(key)
-
-
-def _values(told: Mapping[str, Any] | None) -> Metrics | None:
-    if told is None:
-        return None
-    return tuple(None if told[name] is None else Decimal(str(told[name])) for name in METRICS)
-
-
-def _metrics(row: Mapping[str, Any]) -> Metrics:
-    amounts = (None if row[name] is None else Decimal(row[name]) for name in ("sales", "totalCost"))
-    return (row["impressions"], row["clicks"], row["purchases"], *amounts)
-
-
-def _added(one: Metrics | None, other: Metrics) -> Metrics:
-    if one is None:
-        return other
-    return tuple(a if b is None else b if a is None else a + b for a, b in zip(one, other, strict=True))
-
-
-def total(rows: Mapping[Key, Metrics], metric: str) -> Decimal:
-    """Return the exact sum of a metric; null adds nothing."""
-    at = METRICS.index(metric)
-    return sum((Decimal(values[at] or 0) for values in rows.values()), Decimal(0))
+        told = answer.json()
+        assert self.account.currency_code == told["currency"]
+        rows: list[Mapping[str, Any]] = told["rows"]
+        return rows

@@ -1,7 +1,7 @@
 """Compare exchanges with the contract; pure, so that a recording gives the same findings as Amazon did."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -219,7 +219,8 @@ def _of_report(evidence: Evidence, check: ReportCheck) -> Iterator[Finding]:
     if any(map(is_accepted, creates)):
         yield _judged(check.name, asked, (), "accepted")
     elif creates and is_refused(creates[-1]) and not isinstance(error_of(creates[-1]), NotAuthorized):
-        yield _judged(check.name, asked, [reason_of(creates[-1])])
+        to_do = contract.advice("request together" if _is_refused_union(check, creates[-1]) else "request")
+        yield replace(_judged(check.name, asked, [reason_of(creates[-1])]), to_do=to_do)
     else:
         yield _unchecked(check.name, asked, evidence.gap(check.name))
     yield from _of_rows(evidence, check.name, check.row_shape)
@@ -227,6 +228,12 @@ def _of_report(evidence: Evidence, check: ReportCheck) -> Iterator[Finding]:
         products = {str(get(row, "adProduct.value")).upper().replace(" ", "_") for row in rows}
         others = sorted((products & set(AD_PRODUCTS)) - set(check.ad_products))
         yield _judged(check.name, "filter", [f"rows of {product} came" for product in others])
+
+
+def _is_refused_union(check: ReportCheck, create: Exchange) -> bool:
+    """Return whether Amazon refused several ad products in one report, which the product then asks for one by one."""
+    error = error_of(create)
+    return len(check.ad_products) > 1 and error is not None and error.code in contract.UNION_CODES
 
 
 def _of_rows(evidence: Evidence, step: str, shape: Shape) -> Iterator[Finding]:

@@ -110,6 +110,8 @@ _COMMON = (
     *("metric.impressions", "metric.clicks", "metric.totalCost"),
 )
 MIXED = "mixed ad products"
+UNION_CODES = frozenset({"400004", "400006"})
+"""The codes with which Amazon refuses the fields of several ad products in one report."""
 
 
 def report_checks() -> tuple[ReportCheck, ...]:

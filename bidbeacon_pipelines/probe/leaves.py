@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import cache
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -100,6 +101,8 @@ def _countries(expected: str, *codes: str) -> Leaf:
     return Leaf(expected, lambda value: value in codes, is_word=True, words=codes)
 
 
+_zones = cache(available_timezones)
+"""The time zones of the IANA: reading them walks a folder of hundreds of files."""
 _ISO = tuple(COUNTRIES)
 _WITH_UK = (*(code for code in _ISO if code != "GB"), "UK")
 
@@ -118,7 +121,9 @@ HOUR = Leaf("an hour from 0 to 23, or the local time of its beginning", _is_hour
 CURRENCY = word("a currency of three capital letters", "[A-Z]{3}")
 CAPITALS = word("a word in capital letters", "[A-Z][A-Z0-9_]*")
 CODE = word("a code", r"[A-Za-z0-9_. -]{1,40}")
-ZONE = Leaf("a time zone of the IANA", lambda value: value in available_timezones(), is_word=True)
+ZONE = Leaf(
+    "a time zone of the IANA", lambda value: isinstance(value, str) and value in _zones(), is_word=True
+)
 TOKEN_SECONDS = Leaf("3600", lambda value: value == 3600, is_word=True)  # noqa: PLR2004 - the contract's number
 ACCOUNT_COUNTRY = _countries("a country of the contract", *_ISO, "UK")
 PROFILE_COUNTRY = _countries("a country of the contract, and UK rather than GB", *_WITH_UK)

@@ -149,7 +149,12 @@ def test_in_suggestions(page: Page, world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "view", ["?job=", "?since=2020-01-01&before=2020-01-02&job=", "coverage?to=2026-07-25&accounts="]
+    "view",
+    [
+        "?job=",
+        "?since=2020-01-01&before=2020-01-02&job=",
+        "coverage?dataset=daily_targets&to=2026-07-25&accounts=",
+    ],
 )
 def test_in_the_filter_that_an_empty_page_repeats(page: Page, world: World, view: str) -> None:
     """What stands in an address is from outside too."""

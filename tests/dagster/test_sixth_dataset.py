@@ -133,7 +133,7 @@ def test_accounts_get_its_windows_as_soon_as_it_is_registered(
 
 
 def leave_nothing_due(world: World) -> None:
-    """Let the windows of the five datasets exist through tomorrow, without any that is due."""
+    """Let the windows of all other datasets exist through tomorrow, without any that is due."""
     world.execute(
         """INSERT INTO dataset_windows (account_id, country_code, dataset, through_date)
            SELECT account_id, country_code, dataset, CAST(now() AT TIME ZONE time_zone AS date) + 1

@@ -109,18 +109,35 @@ class BenchWorld:
             keep_windows(self.bench, session, account, dataset, again=True)
             with self.engine.begin() as connection:
                 want_windows(connection, account, dataset.name, days, session.session_id)
-            [request_id] = plan_by_hand(self.bench, session, account, dataset, days)
+            [request_id] = self._send_next(session, account, days, dataset)
+        return request_id
+
+    def _send_next(
+        self, session: SessionRecorder, account: Account, days: Sequence[date], dataset: Dataset
+    ) -> list[int]:
+        """Plan and send the next request for days that are wanted by hand; return its id, none where no report is missing."""
+        planned = plan_by_hand(self.bench, session, account, dataset, days)
+        for request_id in planned:
             if drive_request(self.bench, session, request_id) == RequestStatus.PLANNED:
                 self.advance(seconds=1)  # the gate's pace, after one that was just created
                 drive_request(self.bench, session, request_id)
-        return request_id
+        return planned
 
     def load(self, account: Account, *days: date, dataset: Dataset = DATASET) -> int:
-        """Ask for days, wait until the report is there, and load it; give the request's id."""
+        """Ask for days, wait until the dataset's first report is there, and load it; return the request's id."""
         request_id = self.ask(account, *days, dataset=dataset)
         self.advance(minutes=2)
         self.step()
         return request_id
+
+    def load_all_reports(self, account: Account, *days: date, dataset: Dataset) -> None:
+        """Ask for days and load every report of the dataset, one after the other."""
+        self.load(account, *days, dataset=dataset)
+        for _ in dataset.reports[1:]:
+            with self.session() as session:
+                assert self._send_next(session, account, days, dataset)
+            self.advance(minutes=2)
+            self.step()
 
     def disable(self, account: Account) -> None:
         """Have a person disable an account."""

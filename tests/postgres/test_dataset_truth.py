@@ -1,11 +1,13 @@
 """Every dataset, loaded through the sandbox over HTTP: what the tables say is what Amazon knows, row by row."""
 
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
 from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
-from tests.dataset_truth import METRICS, Question, total
+from bidbeacon_pipelines.reports.fields import BASE
+from tests.dataset_truth import Question
 from tests.postgres.bench_world import BenchWorld
 
 TODAY = date(2026, 1, 15)
@@ -14,6 +16,8 @@ HOURLY = [dataset for dataset in DATASETS.values() if dataset.grain == "hour"]
 
 each_dataset = pytest.mark.parametrize("dataset", DATASETS.values(), ids=lambda dataset: dataset.name)
 each_dataset_of_targets = pytest.mark.parametrize("dataset", OF_TARGETS, ids=lambda dataset: dataset.name)
+with_400_rows = pytest.mark.parametrize("sandbox", [{"rows_per_day": 400}], indirect=True)
+"""Rows a day with which all ad products have rows of every dataset."""
 each_hourly_dataset = pytest.mark.parametrize("dataset", HOURLY, ids=lambda dataset: dataset.name)
 
 
@@ -27,11 +31,12 @@ def ask_about(world: BenchWorld, dataset: Dataset, country: str = "US", ago: int
 def load(world: BenchWorld, question: Question) -> datetime:
     """Load the day; return when it was asked for."""
     asked_at = world.bench.now()
-    world.load(question.account, question.day, dataset=question.dataset)
+    world.load_all_reports(question.account, question.day, dataset=question.dataset)
     return asked_at
 
 
 @each_dataset
+@with_400_rows
 @pytest.mark.parametrize("country", ["US", "DE", "JP"])
 def test_loaded_rows_are_amazons_to_the_last_decimal(
     world: BenchWorld, dataset: Dataset, country: str
@@ -42,15 +47,16 @@ def test_loaded_rows_are_amazons_to_the_last_decimal(
     assert len(true) >= 5
     assert true == question.stored()
     window = world.window(question.account, question.day, dataset)
-    assert (window.row_count, window.spend) == (len(true), total(true, "spend"))
-    [processed] = world.actions("report-processed")
-    assert (dataset.name, len(true)) == (processed["dataset"], processed["rows"])
+    assert (window.row_count, window.spend) == (len(true), question.total(true, "spend"))
+    processed = world.actions("report-processed")
+    assert [dataset.name] * len(dataset.reports) == [report["dataset"] for report in processed]
+    assert len(true) == sum(report["rows"] for report in processed)
     neighbours = world.query(
         "SELECT 1 FROM advertiser_accounts WHERE account_id = :id AND country_code <> :country",
         id=question.account.account_id,
         country=country,
     )
-    assert bool(neighbours) == (processed["foreign"] > 0)
+    assert {bool(neighbours)} == {report["foreign"] > 0 for report in processed}
 
 
 @each_dataset
@@ -70,12 +76,12 @@ def test_a_later_report_restates_row_by_row(world: BenchWorld, dataset: Dataset)
 
 
 @each_dataset
-@pytest.mark.parametrize("sandbox", [{"rows_per_day": 400}], indirect=True)
+@with_400_rows
 def test_rows_that_vanish_are_removed_and_come_back(world: BenchWorld, dataset: Dataset) -> None:
-    """A report without a third of the rows leaves the other two thirds, the next whole one the truth; both are told row by row."""
+    """Reports without a third of the rows leave the other two thirds, the next whole ones the truth; both are told row by row."""
     question = ask_about(world, dataset)
     true = question.true(load(world, question))
-    world.break_with("vanish_rows", share=0.33, times=1)
+    world.break_with("vanish_rows", share=0.33, times=len(dataset.reports))
     load(world, question)
     left = question.stored()
     gone = {key for key in true if key not in left}
@@ -87,12 +93,16 @@ def test_rows_that_vanish_are_removed_and_come_back(world: BenchWorld, dataset: 
 
 
 @each_dataset_of_targets
+@with_400_rows
 def test_rows_of_unknown_targets_are_resolved_by_the_next_sync(world: BenchWorld, dataset: Dataset) -> None:
-    """Before the first export no row has a target; after it each has its own, and nothing is lost or counted twice."""
+    """Before the first export no row has a target, and all that name one wait for it; after it each has its own, and nothing is lost."""
     question = Question(world.engine, world.sandbox.url, world.account(), dataset, TODAY - timedelta(days=3))
     asked_at = load(world, question)
     before = world.window(question.account, question.day, dataset)
-    assert before.unresolved_count == before.row_count == len(question.stored())
+    stored = [dict(zip(question.columns, key, strict=True)) for key in question.stored()]
+    assert {None} == {key["target_id"] for key in stored}
+    assert before.row_count == len(stored)
+    assert before.unresolved_count == sum(key["match_type"] not in {None, "", "THEME"} for key in stored)
     world.sync_entities(question.account)
     after = world.window(question.account, question.day, dataset)
     assert question.true(asked_at) == question.stored()
@@ -100,6 +110,7 @@ def test_rows_of_unknown_targets_are_resolved_by_the_next_sync(world: BenchWorld
     assert (after.unresolved_count or 0) < (before.unresolved_count or 0)
 
 
+@with_400_rows
 def test_one_sync_resolves_the_rows_of_all_datasets(world: BenchWorld) -> None:
     """Days, hours and search terms of one unknown target get it together."""
     account, day = world.account(), TODAY - timedelta(days=3)
@@ -115,7 +126,7 @@ def test_one_sync_resolves_the_rows_of_all_datasets(world: BenchWorld) -> None:
 
 
 @each_dataset_of_targets
-@pytest.mark.parametrize("sandbox", [{"rows_per_day": 400}], indirect=True)
+@with_400_rows
 def test_negative_targets_receive_nothing(world: BenchWorld, dataset: Dataset) -> None:
     """There are negative targets with the texts of others, and no row is theirs."""
     question = ask_about(world, dataset)
@@ -127,14 +138,15 @@ def test_negative_targets_receive_nothing(world: BenchWorld, dataset: Dataset) -
 
 
 @each_dataset
+@with_400_rows
 def test_an_unknown_target_keeps_its_spend(world: BenchWorld, dataset: Dataset) -> None:
     """Rows that name targets which don't exist have none: the day's sums are the truth all the same."""
     question = ask_about(world, dataset)
     world.break_with("unknown_target", share=0.2)
     true = question.true(load(world, question))
     stored = question.stored()
-    for metric in METRICS:
-        assert total(true, metric) == total(stored, metric)
+    for metric in question.metrics:
+        assert question.total(true, metric) == question.total(stored, metric)
 
 
 @each_hourly_dataset
@@ -162,15 +174,24 @@ def test_hours_are_right_on_the_days_the_clock_changes(
     assert world.query("SELECT reason FROM quarantined_rows") == []
 
 
+@with_400_rows
 def test_datasets_of_one_pipeline_add_up_to_the_same(world: BenchWorld) -> None:
-    """Targets and products have the same sums, by day and by hour; hours and search terms lie below the day."""
+    """Of each ad product, all datasets of whole days have the same sums, and all of hours; the parts that Amazon reports lie below the day."""
     account, day = world.account(), TODAY - timedelta(days=3)
-    sums = {}
+    sums: dict[str, dict[str, list[Decimal]]] = {}
     for dataset in DATASETS.values():
         question = Question(world.engine, world.sandbox.url, account, dataset, day)
         load(world, question)
-        sums[dataset.name] = [total(question.stored(), metric) for metric in METRICS]
-    assert sums["daily_targets"] == sums["daily_products"]
-    assert sums["hourly_targets"] == sums["hourly_products"]
-    for lower in ("hourly_targets", "daily_search_terms"):
-        assert all(part <= whole for part, whole in zip(sums[lower], sums["daily_targets"], strict=True))
+        rows = question.stored()
+        sums[dataset.name] = {
+            product: [question.total(rows, one.column, product) for one in BASE]
+            for product in dataset.ad_products
+        }
+    assert all(any(total) for of_dataset in sums.values() for total in of_dataset.values())
+    days, hours = sums["daily_campaigns"], sums["hourly_campaigns"]
+    assert days == sums["daily_targets"] == sums["daily_products"]
+    assert sums["daily_placements"].items() <= days.items()
+    assert hours == sums["hourly_targets"] == sums["hourly_products"]
+    for lower in ("hourly_targets", "daily_search_terms", "daily_purchased_products"):
+        for product, parts in sums[lower].items():
+            assert all(part <= whole for part, whole in zip(parts, days[product], strict=True))

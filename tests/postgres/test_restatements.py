@@ -10,12 +10,13 @@ from bidbeacon_pipelines.reports.datasets import HOURLY_PRODUCTS, HOURLY_TARGETS
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_pipelines.store.restatements import WindowLoad, list_window_loads
 from bidbeacon_sessions import SessionStore, with_job_session
-from tests.dataset_truth import METRICS, Question, total
+from tests.dataset_truth import Question
 from tests.postgres.bench_world import DATASET, BenchWorld
 from tests.postgres.load_world import DAY, LoadWorld, many_rows, report_row
 
 YESTERDAY = date(2026, 1, 14)
 OFFSETS = (1, 3, 5, 7, 14)
+METRICS = ("impressions", "clicks", "orders", "sales", "spend")
 Totals = tuple[Decimal, ...]
 
 
@@ -82,13 +83,13 @@ def test_hours_at_each_age_are_the_truth_of_that_age(world: BenchWorld, dataset:
     loads = loads_of(world, YESTERDAY, dataset)
     assert [1, 3, 13] == [load.age_days for load in loads]
     true = [question.true(at) for at in asked.values()]
-    told = [tuple(total(rows, metric) for metric in METRICS) for rows in true]
+    told = [tuple(question.total(rows, metric) for metric in METRICS) for rows in true]
     assert told == [totals(load) for load in loads]
     assert [None, *told[:-1]] == [None if load.load_number == 1 else totals_before(load) for load in loads]
     assert told[0] != told[1] != told[2]
     hours = {row["hour_at"] for row in world.query("SELECT hour_at FROM restatements")}
     assert hours
-    assert hours <= {key[-1] for rows in true for key in rows}
+    assert hours <= {key[0] for rows in true for key in rows}
 
 
 def _next(offset: int) -> int:

@@ -38,7 +38,7 @@ export function drawCell(context, letter, x, width, height) {
 // From top (0) to bottom (1) of a row; a mark inside where there is room for it, other bands where there is none.
 const SHAPES = {
   f: { bands: [[0, 1]] },
-  p: { bands: [[0, 0.42], [0.84, 1]] },
+  p: { bands: [[0, 0.4]] },
   n: { bands: [[0.84, 1]] },
   d: { bands: [[0.5, 1]] },
   r: { bands: [[0.25, 1]], mark: dot },

@@ -1,9 +1,13 @@
-"""A probe of a sandbox over real HTTP, whose clock moves on whenever the probe waits."""
+"""A probe of a sandbox over real HTTP, whose clock moves on whenever the probe waits.
+
+The day is one on which each of the first three ads accounts has rows in every report, of each of its countries and of each ad
+product asked for. On most days an account this small has no conversions of Display, and the tests would depend on the date.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +40,8 @@ class NoWaiting:
         self.present += timedelta(seconds=seconds)
 
 
+BUSY: dict[str, Any] = {"clock_start": datetime(2026, 5, 18, 12, tzinfo=UTC), "rows_per_day": 40}
+BUSY_DAY = date(2026, 5, 16)
 PACE = Pace(poll=60, longest_report=1800, throttled=(30, 60))
 
 
@@ -73,13 +79,27 @@ class Probed:
         return {(one.subject, one.check): one.found for one in self.findings if one.verdict == verdict}
 
 
-def evidence_of(url: str, clock: Clock, said: list[str], account: str | None = None) -> Evidence:
+def evidence_of(
+    url: str, clock: Clock, said: list[str], account: str | None = None, day: date | None = BUSY_DAY
+) -> Evidence:
     """Probe what answers at an address."""
     lanes = LocalLanes(LaneGaps.none(), clock.now)
     with AdsApiClient(SANDBOX_CREDENTIALS, Endpoints.sandbox(url), clock=clock, lanes=lanes) as client:
-        run = Probe(client, PACE, said.append, account=account)
+        run = Probe(client, PACE, said.append, account=account, day=day)
         run.run()
         return run.evidence
+
+
+@pytest.fixture
+def busy() -> dict[str, Any]:
+    """Return the settings of a sandbox whose accounts have rows in every report of `busy_day`."""
+    return BUSY
+
+
+@pytest.fixture
+def busy_day() -> str:
+    """Return the day to ask for."""
+    return BUSY_DAY.isoformat()
 
 
 @pytest.fixture
@@ -97,14 +117,14 @@ def replayed(tmp_path: Path) -> Callable[[Recording], list[Finding]]:
 
 @pytest.fixture
 def probed() -> Iterator[Callable[..., Probed]]:
-    """Probe a sandbox with these settings; `account` names the ads account."""
+    """Probe a sandbox with these settings; `account` names the ads account, and a `day` of None is the probe's own choice."""
     with ExitStack() as stack:
 
-        def probe(account: str | None = None, **config: Any) -> Probed:
-            settings = {"clock_rate": 0, "rows_per_day": 40, "token_seconds": 3600} | config
+        def probe(account: str | None = None, day: date | None = BUSY_DAY, **config: Any) -> Probed:
+            settings = BUSY | {"clock_rate": 0, "token_seconds": 3600} | config
             handle = stack.enter_context(running_sandbox(SandboxConfig.model_validate(settings)))
             said = list[str]()
-            evidence = evidence_of(handle.url, SandboxTime(handle), said, account)
+            evidence = evidence_of(handle.url, SandboxTime(handle), said, account, day)
             return Probed(compare(evidence), list(evidence.exchanges), said, handle)
 
         yield probe

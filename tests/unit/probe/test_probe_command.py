@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from bidbeacon_pipelines.amazon_ads import throttle
+from bidbeacon_pipelines.amazon_ads.throttle import LaneGaps
 from bidbeacon_pipelines.amazon_ads.tokens import PROCESS_TOKENS
 from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.probe.expectations import report_checks
@@ -42,8 +44,12 @@ def environment(folder: Path, url: str) -> dict[str, str]:
 
 @pytest.fixture
 def run_probe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunProbe:
-    """Run `bidbeacon probe` in this process and a folder of its own, against the sandbox at an address."""
+    """Run `bidbeacon probe` in this process and a folder of its own, against the sandbox at an address.
+
+    It pauses for no rate limit: half a second before each of some twenty reports would make up most of these tests' time.
+    """
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(throttle, "LaneGaps", LaneGaps.none)
 
     def run(url: str, *options: str) -> Result:
         get_settings.cache_clear()
@@ -53,10 +59,12 @@ def run_probe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunProbe:
     return run
 
 
-def test_an_honest_sandbox_is_exit_code_0(run_probe: RunProbe, tmp_path: Path) -> None:
+def test_an_honest_sandbox_is_exit_code_0(
+    run_probe: RunProbe, tmp_path: Path, busy: dict[str, Any], busy_day: str
+) -> None:
     """All is as expected, the recording has a name of its own and is private, and nothing else is written."""
-    with running_sandbox(SandboxConfig(**FAST)) as sandbox:
-        done = run_probe(sandbox.url)
+    with running_sandbox(SandboxConfig(**(FAST | busy))) as sandbox:
+        done = run_probe(sandbox.url, "--day", busy_day)
     assert (0, True) == (done.exit_code, "0 differs, 0 could not be checked." in done.stdout), done.output
     [file] = tmp_path.iterdir()
     assert re.fullmatch(r"bidbeacon-probe-\d{8}-\d{6}\.json", file.name)
@@ -65,24 +73,24 @@ def test_an_honest_sandbox_is_exit_code_0(run_probe: RunProbe, tmp_path: Path) -
 
 
 def test_a_difference_is_exit_code_1_and_its_replay_prints_the_same(
-    run_probe: RunProbe, tmp_path: Path
+    run_probe: RunProbe, tmp_path: Path, busy: dict[str, Any], busy_day: str
 ) -> None:
     """A difference and what to do about it are printed; `sandbox --replay` makes the command print the same table."""
-    config = SandboxConfig(**FAST, variants=("row_field_renamed", "profile_country_gb"))
+    config = SandboxConfig(**(FAST | busy), variants=("row_field_renamed", "profile_country_gb"))
     with running_sandbox(config) as sandbox:
-        first = run_probe(sandbox.url, "--record", "first.json")
+        first = run_probe(sandbox.url, "--record", "first.json", "--day", busy_day)
     assert 1 == first.exit_code, first.stderr
     assert "missing: metric.clicks; unknown: metric.clickCount" in first.stdout
     assert "→ A new field is ignored" in first.stdout
     with replaying(tmp_path, "first.json") as url:
-        second = run_probe(url, "--record", "second.json")
+        second = run_probe(url, "--record", "second.json", "--day", busy_day)
     assert (first.stdout, 1) == (second.stdout, second.exit_code)
 
 
-def test_an_account_by_name_and_json(run_probe: RunProbe, tmp_path: Path) -> None:
+def test_an_account_by_name_and_json(run_probe: RunProbe, busy: dict[str, Any], busy_day: str) -> None:
     """`--account` takes a name, and `--json` prints one object a check."""
-    with running_sandbox(SandboxConfig(**FAST)) as sandbox:
-        done = run_probe(sandbox.url, "--account", "株式会社さくら商店", "--json")
+    with running_sandbox(SandboxConfig(**(FAST | busy))) as sandbox:
+        done = run_probe(sandbox.url, "--account", "株式会社さくら商店", "--day", busy_day, "--json")
     findings = {(one["subject"], one["check"]): one for one in json.loads(done.stdout)}
     assert 0 == done.exit_code, done.stderr
     assert "JP" == findings["reports", "countries"]["found"]

@@ -115,3 +115,12 @@ def test_rows_of_one_form_are_kept_once() -> None:
 def test_values_of_rows(leaf: Leaf, value: Any, *, accepted: bool) -> None:
     """Each field takes the forms that the contract lists, and any other value is refused without an error."""
     assert accepted == leaf.accepts(value), kind_of(value)
+
+
+def test_zone_that_is_a_list_differs() -> None:
+    """A value of another kind is a difference like any other, also where the vocabulary is a set."""
+    found = finding("profiles", "values", exchange(body=[{"timezone": ["Europe/Paris"]}]))
+    assert (Verdict.DIFFERS, "timezone: expected a time zone of the IANA, got: a list") == (
+        found.verdict,
+        found.found,
+    )

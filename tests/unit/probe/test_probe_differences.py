@@ -1,6 +1,8 @@
 """Each deviation from the contract is reported, and nothing else is."""
 
 from collections.abc import Callable, Collection, Mapping
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any, get_args
 
 import pytest
@@ -15,6 +17,7 @@ OF_PRODUCTS = tuple(check.name for check in report_checks() if "SPONSORED_PRODUC
 WITH_CLICKS = tuple(check.name for check in report_checks() if "metric.clicks" in check.fields)
 WITH_COST = tuple(check.name for check in report_checks() if "metric.totalCost" in check.fields)
 HOURLY = tuple(check.name for check in report_checks() if "hour.value" in check.fields)
+OF_SEVERAL = tuple(check.name for check in report_checks()[:-1] if len(check.ad_products) > 1)
 CALLS = ("token", "accounts", "profiles", "newer accounts", "create report", "retrieve report")
 CALLS_OF_EXPORTS = ("create export", "get export")
 Checks = Collection[tuple[str, str]]
@@ -67,9 +70,16 @@ SETTINGS: tuple[tuple[dict[str, Any], Checks, str], ...] = (
     (
         {"renamed_fields": True},
         {("reports", "names of fields")},
-        "campaign.country is campaignCountry.value; advertisedProduct.marketplace is ",
+        (
+            "campaign.country is campaignCountry.value; placementClassification.value is placement.value; "
+            "advertisedProduct.marketplace is advertisedProductMarketplace.value"
+        ),
     ),
-    ({"refuse_mixed_products": True}, {(MIXED, "request together")}, "refused (400, 400006)"),
+    (
+        {"refuse_mixed_products": True},
+        {*each(OF_SEVERAL, "request"), (MIXED, "request together")},
+        "refused (400, 400006)",
+    ),
     ({"token_seconds": 1200}, {("token", "values")}, "expires_in: expected 3600, got: 1200"),
 )
 FAULTS: tuple[tuple[dict[str, Any], Checks, str], ...] = (
@@ -184,6 +194,24 @@ def test_every_difference_says_what_to_do(probed: Callable[..., Any]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("settings", "to_do"),
+    [
+        ({"refuse_mixed_products": True}, "Nothing: "),
+        ({"faults": [{"fault": "too_old"}]}, "Attach the recording to an issue"),
+    ],
+    ids=["mixed", "too old"],
+)
+def test_only_a_refused_union_needs_nothing(
+    probed: Callable[..., Any], settings: dict[str, Any], to_do: str
+) -> None:
+    """Ad products that are refused together are asked for one by one; any other refusal is one for the product too."""
+    run = probed(**settings)
+    advice = {one.subject: one.to_do for one in run.findings if one.verdict == Verdict.DIFFERS}
+    assert {*OF_SEVERAL, MIXED} <= set(advice)
+    assert [] == [text for text in advice.values() if not text.startswith(to_do)]
+
+
+@pytest.mark.parametrize(
     ("fault", "checks", "reason"),
     [
         (
@@ -245,8 +273,18 @@ def test_without_rights_no_further_report_is_asked_for(probed: Callable[..., Any
     assert ("campaigns", "fields") in run.of(Verdict.EXPECTED)
 
 
+def test_day_by_default_is_two_days_ago(probed: Callable[..., Any]) -> None:
+    """By the clock of the first answer, and not by that of this machine."""
+    run = probed(day=None, faults=[{"fault": "missing_rights"}])
+    today = parsedate_to_datetime(run.exchanges[0].headers["date"]).date()
+    [create, *_] = [one for one in run.exchanges if one.endpoint.endswith("/create/reports")]
+    day = (today - timedelta(days=2)).isoformat()
+    [report] = create.request["reports"]
+    assert [{"datePeriod": {"startDate": day, "endDate": day}}] == report["periods"]
+
+
 def test_few_calls(probed: Callable[..., Any]) -> None:
-    """One create a dataset, one of all ad products and one a refusal; one export a kind of entity."""
+    """One create a report of each dataset, one of all ad products and one a refusal; one export a kind of entity."""
     ledger = probed().handle.state.ledger
     assert len(REPORTS) + len(REFUSALS) == len(ledger.calls("create_report"))
     assert len(EXPORT_KINDS) == len(ledger.calls("create_export"))

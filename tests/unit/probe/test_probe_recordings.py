@@ -18,7 +18,11 @@ from bidbeacon_pipelines.recordings import (
     write_recording,
 )
 
-CUSTOMERS_FIELDS = ("campaign.name", "adGroup.name", "searchTerm.value", "advertisedProduct.id")
+CUSTOMERS_FIELDS = (
+    *("campaign.name", "adGroup.name", "searchTerm.value", "target.value"),
+    *("advertisedProduct.id", "advertisedProduct.sku", "convertedProduct.id"),
+)
+AUTO_TARGETS = ("close-match", "loose-match", "substitutes", "complements")
 
 
 @pytest.mark.parametrize(
@@ -167,7 +171,8 @@ def _private_texts(exchange: Exchange) -> Iterator[str]:
         ),
         *("campaign.id", "adGroup.id", "ad.id", "access_token", *CUSTOMERS_FIELDS),
     }
-    yield from (str(value) for name, value in _pairs(exchange.body) if name in names and value)
+    values = (str(value) for name, value in _pairs(exchange.body) if name in names and value)
+    yield from (value for value in values if value not in AUTO_TARGETS)
 
 
 def _pairs(value: Any) -> Iterator[tuple[str, Any]]:

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bidbeacon_pipelines.cli.session_output import STATUSES, TONES, action_sentence
+from bidbeacon_pipelines.reports.product_states import product_name
 from bidbeacon_pipelines.store.quarantine import QuarantinedRow
 from bidbeacon_pipelines.store.restatements import WindowLoad
 
@@ -96,9 +97,14 @@ def _action_table(actions: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def print_loads(console: Console, loads: Sequence[WindowLoad]) -> None:
-    """Print a column a load, some in one table, then what they changed in all; each currency by itself."""
-    for currency, group in groupby(loads, key=lambda load: load.currency_code):
+    """Print a column a load, some in one table, then what they changed in all; each ad product and currency by itself."""
+    for (ad_product, currency), group in groupby(loads, key=_totalled_by):
+        console.print(f"\n{product_name(ad_product)}", style="bold", highlight=False)
         _print_loads_of(console, currency, list(group))
+
+
+def _totalled_by(load: WindowLoad) -> tuple[str, str]:
+    return load.ad_product, load.currency_code
 
 
 def _print_loads_of(console: Console, currency: str, loads: Sequence[WindowLoad]) -> None:
@@ -139,15 +145,12 @@ def _change(loads: Sequence[WindowLoad], name: str) -> Decimal:
 
 
 def loads_json(loads: Sequence[WindowLoad]) -> dict[str, Any]:
-    """Return exact amounts as text; `change` is from the first to the last of these loads, by currency."""
-    by_currency = {code: list(group) for code, group in groupby(loads, key=lambda load: load.currency_code)}
-    return {
-        "loads": [_load_json(load) for load in loads],
-        "change": {
-            code: {name: str(_change(group, name)) for name in _METRICS}
-            for code, group in by_currency.items()
-        },
-    }
+    """Return exact amounts as text; `change` is from the first to the last of these loads, by ad product and currency."""
+    change: dict[str, dict[str, dict[str, str]]] = {}
+    for (ad_product, currency), group in groupby(loads, key=_totalled_by):
+        some = list(group)
+        change.setdefault(ad_product, {})[currency] = {name: str(_change(some, name)) for name in _METRICS}
+    return {"loads": [_load_json(load) for load in loads], "change": change}
 
 
 def _load_json(load: WindowLoad) -> dict[str, Any]:

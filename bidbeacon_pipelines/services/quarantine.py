@@ -31,7 +31,6 @@ from bidbeacon_pipelines.store.quarantine import (
     change_bad_counts,
     count_bad_rows,
     find_loaded_report,
-    forget_restatements_of_first_loads,
     keep_rows,
     list_quarantined_reports,
     list_raw_rows,
@@ -101,7 +100,7 @@ def _replay_report(
     account = get_account(connection, report.account_key)
     lock_rows(connection, account)
     held = find_loaded_report(connection, account, dataset.name, report.request_id)
-    if held.data_as_of is None:
+    if not held.days:
         return None
     period = held.start_date, held.end_date
     scope = ReportScope(dataset, report.request_id, held.data_as_of, tuple(held.ad_products), period)
@@ -180,7 +179,6 @@ def _merge(connection: Connection, account: Account, scope: ReportScope, days: S
     """Add the staged rows to their windows: summed into an existing key or inserted, exactly as the load would have done."""
     values = scope.values | window_values([(account, day) for day in days])
     merge_windows(connection, scope.dataset, values)
-    forget_restatements_of_first_loads(connection, account, scope, days)
     totals = total_windows(connection, scope.dataset, values)
     lock_summary(connection, account)
     recount_windows(

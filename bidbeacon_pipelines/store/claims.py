@@ -40,8 +40,8 @@ _PAIRS = """
            greatest(CAST(mine ->> 'as_of' AS timestamptz) - CAST(other ->> 'as_of' AS timestamptz),
                     CAST(other ->> 'as_of' AS timestamptz) - CAST(mine ->> 'as_of' AS timestamptz)) AS gap,
            coalesce(w.quarantined_count, 0) + coalesce(o.quarantined_count, 0)
-           + CAST(coalesce((w.loaded_by_request, w.country_code) IN (SELECT request_id, country_code FROM undated)
-                        OR (o.loaded_by_request, o.country_code) IN (SELECT request_id, country_code FROM undated), false) AS integer) AS quarantined
+           + CAST((CAST(mine -> 'request_id' AS bigint), w.country_code) IN (SELECT request_id, country_code FROM undated)
+               OR (CAST(other -> 'request_id' AS bigint), o.country_code) IN (SELECT request_id, country_code FROM undated) AS integer) AS quarantined
       FROM report_windows w
       JOIN report_windows o USING (account_id, country_code, window_date)
       JOIN advertiser_accounts a USING (account_id, country_code)

@@ -87,10 +87,16 @@ def insert_load(connection: Connection, scope: ReportScope, account: Account, co
     )
 
 
-# A row without a readable day goes with the report it came in, once a report of at least the same days and ad products is there.
+# Rows go once each ad product of their report came in this report, or in another later one. A row without a readable day goes with
+# the report it came in, once a report of at least the same days and ad products is there.
 _RELEASE = text("""
     DELETE FROM quarantined_rows q USING report_requests r
-     WHERE r.id = q.request_id AND r.ad_products <@ CAST(:ad_products AS text[])
+     WHERE r.id = q.request_id
+       AND r.ad_products <@ (CAST(:ad_products AS text[]) || ARRAY(
+               SELECT p.ad_product FROM report_windows w
+                CROSS JOIN LATERAL jsonb_each(w.product_totals) AS p(ad_product, totals)
+                WHERE w.account_id = q.account_id AND w.country_code = q.country_code AND w.dataset = q.dataset
+                  AND w.window_date = q.window_date AND CAST(p.totals ->> 'as_of' AS timestamptz) > coalesce(r.sent_at, r.created_at)))
        AND q.account_id = :account_id AND q.country_code = :country_code AND q.dataset = :dataset
        AND (q.window_date = ANY(:days)
             OR q.window_date IS NULL AND r.start_date >= (SELECT min(d) FROM unnest(CAST(:days AS date[])) d)
@@ -142,24 +148,26 @@ class WindowEnd:
     bad_rows: int = 0
 
 
-def product_totals(data_as_of: str) -> str:
-    """Return what `report_windows.product_totals` becomes: the ad products of a report are replaced, and zero where it had no rows of theirs.
+def product_totals(source: str) -> str:
+    """Return SQL for the new `report_windows.product_totals`: those of a report's ad products are replaced, by zero where it had no rows of theirs.
 
     Args:
-        data_as_of: SQL for the new `as_of`; null keeps the old one.
+        source: SQL of a JSON object that says which report they are from; an empty one keeps what is known.
     """
     return f"""product_totals || (
                SELECT jsonb_object_agg(asked.ad_product, coalesce(product_totals -> asked.ad_product, '{{}}')
                           || coalesce(CAST(:products AS jsonb) -> asked.ad_product, '{{"rows": 0, "spend": 0, "sales": 0}}')
-                          || jsonb_strip_nulls(jsonb_build_object('as_of', {data_as_of})))
+                          || {source})
                  FROM unnest(CAST(:ad_products AS text[])) AS asked(ad_product))"""
 
 
+_SOURCE = """jsonb_build_object('as_of', CAST(:data_as_of AS timestamptz), 'request_id', CAST(:request_id AS bigint),
+                   'loads', coalesce(CAST(product_totals #> ARRAY[asked.ad_product, 'loads'] AS bigint), 0) + 1)"""
 _NOTE_LOAD = text(f"""
     UPDATE report_windows
        SET last_loaded_at = now(), load_count = load_count + 1, loaded_by_request = :request_id,
            row_count = :rows, unresolved_count = :unresolved, spend = :spend, sales = :sales,
-           product_totals = {product_totals("CAST(:data_as_of AS timestamptz)")},
+           product_totals = {product_totals(_SOURCE)},
            quarantined_count = :bad + (
                SELECT count(*) FROM quarantined_rows q
                 WHERE q.account_id = :account_id AND q.country_code = :country_code AND q.dataset = :dataset

@@ -96,13 +96,15 @@ def keep_windows(connection: Connection, values: Mapping[str, Any]) -> None:
 
 _COUNT = text("SELECT account, count(*) AS rows FROM report_rows GROUP BY account")
 
-# Ad products that were never loaded have no `as_of`, so their first load restates nothing.
-_AS_OF = "CAST(s.product_totals -> (CAST(:ad_products AS text[]))[1] ->> 'as_of' AS timestamptz)"
+# An ad product that was never loaded is not there, so its first load restates nothing; nor does a replay of that load.
 _RESTATED_WINDOWS = f"""
-    SELECT w.account, w.window_date, s.account_id, s.country_code, {_AS_OF} AS data_as_of
+    SELECT w.account, w.window_date, p.ad_product, s.account_id, s.country_code, t.as_of AS data_as_of
       FROM {WINDOWS} JOIN advertiser_accounts a ON a.id = w.account
       JOIN report_windows s ON s.account_id = a.account_id AND s.country_code = a.country_code
-       AND s.dataset = :dataset AND s.window_date = w.window_date AND {_AS_OF} IS NOT NULL"""
+       AND s.dataset = :dataset AND s.window_date = w.window_date
+     CROSS JOIN LATERAL jsonb_each(s.product_totals) AS p(ad_product, totals)
+     CROSS JOIN LATERAL jsonb_to_record(p.totals) AS t(as_of timestamptz, request_id bigint, loads bigint)
+     WHERE t.loads > 1 OR t.request_id <> :request_id"""
 _RESTATEMENT = """account_id, country_code, dataset, window_date, hour_at, row_key, dimensions, currency_code, change,
     old_values, new_values, old_data_as_of, new_data_as_of, request_id"""
 
@@ -136,7 +138,7 @@ def _vanish(dataset: Dataset) -> TextClause:
         restated AS (
             INSERT INTO restatements ({_RESTATEMENT})
             SELECT {_restatement(dataset, "o", "'vanished'", old, "NULL")}
-              FROM gone o JOIN ({_RESTATED_WINDOWS}) w USING (account, window_date))
+              FROM gone o JOIN ({_RESTATED_WINDOWS}) w USING (account, window_date, ad_product))
         SELECT account, count(*) AS rows FROM gone GROUP BY account""")
 
 
@@ -158,7 +160,7 @@ def _restate(dataset: Dataset) -> TextClause:
         WITH restated AS (
             INSERT INTO restatements ({_RESTATEMENT})
             SELECT {_restatement(dataset, "r", change, old, _json(metrics, "r"))}
-              FROM report_rows r JOIN ({_RESTATED_WINDOWS}) w USING (account, window_date)
+              FROM report_rows r JOIN ({_RESTATED_WINDOWS}) w USING (account, window_date, ad_product)
               LEFT JOIN {dataset.table} o ON {same_key(dataset, "r", "o")} AND {_OF_WINDOWS}
              WHERE o.row_key IS NULL OR ({listed(metrics, "r")}) IS DISTINCT FROM ({listed(metrics, "o")})
             RETURNING account_id, country_code)

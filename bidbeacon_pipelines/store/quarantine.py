@@ -35,11 +35,16 @@ class QuarantinedRow:
     is_loaded: bool
 
 
+# A window holds a report while all of its ad products are from it: one that came again by itself must not get old rows.
+_HOLDS = """NOT EXISTS (
+    SELECT FROM unnest(r.ad_products) AS asked(ad_product)
+     WHERE CAST(w.product_totals #> ARRAY[asked.ad_product, 'request_id'] AS bigint) IS DISTINCT FROM r.id)"""
 # Rows of a refused report, whose good rows are not in the window either, are not to be replayed: a new report brings them all.
-_IS_LOADED = """EXISTS (
-    SELECT FROM report_windows w
+_IS_LOADED = f"""EXISTS (
+    SELECT FROM report_windows w JOIN report_requests r ON r.id = q.request_id
      WHERE w.account_id = q.account_id AND w.country_code = q.country_code AND w.dataset = q.dataset
-       AND w.loaded_by_request = q.request_id AND (q.window_date IS NULL OR w.window_date = q.window_date))"""
+       AND w.window_date BETWEEN r.start_date AND r.end_date AND (q.window_date IS NULL OR w.window_date = q.window_date)
+       AND {_HOLDS})"""
 _LIST = text(f"""
     SELECT q.id, a.account_key, q.dataset, q.window_date, q.request_id, q.row_number, q.reason, q.raw, q.quarantined_at,
            {_IS_LOADED} AS is_loaded
@@ -92,10 +97,10 @@ def list_quarantined_reports(
 
 @dataclass(frozen=True)
 class LoadedReport:
-    """The windows that hold rows of one report, the instant its data is as of, and the days and ad products that were asked for."""
+    """The windows that hold one report, the instant its data is as of, and the days and ad products that were asked for."""
 
     days: list[date]
-    data_as_of: datetime | None
+    data_as_of: datetime
     start_date: date
     end_date: date
     ad_products: list[str]
@@ -104,15 +109,15 @@ class LoadedReport:
 def find_loaded_report(
     connection: Connection, account: Account, dataset: str, request_id: int
 ) -> LoadedReport:
-    """Return what windows hold of a report now; `days` is empty where later reports have replaced it."""
+    """Return which windows hold a report now; `days` is empty where later reports have replaced it."""
     row = connection.execute(
-        text("""
-            SELECT coalesce(array_agg(w.window_date ORDER BY w.window_date) FILTER (WHERE w.window_date IS NOT NULL), '{}') AS days,
-                   max(w.data_as_of) AS data_as_of, r.start_date, r.end_date, r.ad_products
+        text(f"""
+            SELECT coalesce(array_agg(w.window_date ORDER BY w.window_date) FILTER (WHERE w.window_date IS NOT NULL), '{{}}') AS days,
+                   coalesce(r.sent_at, r.created_at) AS data_as_of, r.start_date, r.end_date, r.ad_products
               FROM report_requests r
               LEFT JOIN report_windows w ON w.account_id = :account_id AND w.country_code = :country_code
                     AND w.dataset = :dataset AND w.window_date BETWEEN r.start_date AND r.end_date
-                    AND w.loaded_by_request = r.id
+                    AND {_HOLDS}
              WHERE r.id = :request_id GROUP BY r.id"""),
         account.identity | {"dataset": dataset, "request_id": request_id},
     )
@@ -192,7 +197,7 @@ def keep_rows(connection: Connection, kept: Sequence[tuple[int, date | None, str
 _RECOUNT = text(f"""
     UPDATE report_windows
        SET row_count = :rows, unresolved_count = :unresolved, spend = :spend, sales = :sales,
-           product_totals = {product_totals("NULL")},
+           product_totals = {product_totals("'{}'")},
            recorded_load_count = least(recorded_load_count, load_count - 1), replayed_at = clock_timestamp()
      WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset AND window_date = :day""")
 _FEWER_BAD = text("""
@@ -206,21 +211,6 @@ def recount_windows(
     """Write what windows hold after a replay; the caller holds `lock_summary`."""
     for day, told in totals.items():
         connection.execute(_RECOUNT, scope.values | account.identity | asdict(told) | {"day": day})
-
-
-_FORGET = text("""
-    DELETE FROM restatements s USING report_windows w
-     WHERE s.account_id = :account_id AND s.country_code = :country_code AND s.dataset = :dataset AND s.window_date = ANY(:days)
-       AND s.request_id = :request_id AND s.old_data_as_of = s.new_data_as_of
-       AND w.account_id = s.account_id AND w.country_code = s.country_code AND w.dataset = s.dataset
-       AND w.window_date = s.window_date AND w.load_count = 1""")
-
-
-def forget_restatements_of_first_loads(
-    connection: Connection, account: Account, scope: ReportScope, days: Sequence[date]
-) -> None:
-    """Take back what a replay restated of windows that were loaded once: a window's first load restates nothing."""
-    connection.execute(_FORGET, scope.values | account.identity | {"days": list(days)})
 
 
 def change_bad_counts(

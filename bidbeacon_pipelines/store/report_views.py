@@ -202,13 +202,14 @@ def _literal(text: str) -> str:
 
 _RESTATEMENTS = ReportView(
     name="restatements",
-    description="How the totals of a day changed from load to load. One row is one load of one day of a dataset, in one currency.",
+    description="How the totals of a day changed from load to load. One row is one load of one ad product of a day of a dataset, in one currency.",
     columns=(
         *_ACCOUNT,
         ViewColumn("dataset", "t.dataset", "Name of the dataset, which is also that of its view."),
         ViewColumn("window_date", "t.window_date", "Day of the account's own calendar."),
+        ViewColumn("ad_product", "t.ad_product", "SPONSORED_PRODUCTS, SPONSORED_BRANDS, …"),
         ViewColumn("currency_code", "t.currency_code", "Currency of the amounts."),
-        ViewColumn("load_number", "t.load_number", "1 for the first load of the day."),
+        ViewColumn("load_number", "t.load_number", "1 for the first load of the day's ad product."),
         ViewColumn(
             "data_as_of", "t.data_as_of", "When the report was asked for: what happened later is not in it."
         ),

@@ -34,6 +34,7 @@ PERFORMANCE_ROWS_VIEW = performance_rows_view(ALL_DATASETS)
 
 # Totals are told backwards from what is there now: what later loads changed is taken off again. Loads that changed nothing leave no
 # restatement; the timeline, the row before and the row after a change know of them. The first load changes nothing, it has no "before".
+# Ad products are told apart, since they may come in different reports, at different times.
 # A replay of quarantined rows restates a load by itself (`old_data_as_of` = `new_data_as_of`), so it is part of that load.
 WINDOW_RESTATEMENTS_VIEW = """
 CREATE VIEW window_restatements AS
@@ -42,6 +43,7 @@ SELECT w.account_id,
        a.account_key,
        w.dataset,
        w.window_date,
+       p.ad_product,
        c.currency_code,
        l.load_number,
        l.data_as_of,
@@ -61,21 +63,22 @@ SELECT w.account_id,
        l.rows_vanished
   FROM report_windows w
   JOIN advertiser_accounts a ON a.account_id = w.account_id AND a.country_code = w.country_code
+ CROSS JOIN LATERAL jsonb_each(w.product_totals) AS p(ad_product, totals)
  CROSS JOIN LATERAL (
        SELECT a.currency_code
         UNION
-       SELECT p.currency_code FROM performance_rows p
-        WHERE p.dataset = w.dataset AND p.account = a.id AND p.window_date = w.window_date
+       SELECT o.currency_code FROM performance_rows o
+        WHERE o.dataset = w.dataset AND o.account = a.id AND o.window_date = w.window_date AND o.ad_product = p.ad_product
         UNION
        SELECT s.currency_code FROM restatements s
         WHERE s.account_id = w.account_id AND s.country_code = w.country_code AND s.dataset = w.dataset
-          AND s.window_date = w.window_date) c
+          AND s.window_date = w.window_date AND s.dimensions ->> 'ad_product' = p.ad_product) c
  CROSS JOIN LATERAL (
-       SELECT coalesce(sum(p.impressions), 0) AS impressions, coalesce(sum(p.clicks), 0) AS clicks,
-              coalesce(sum(p.orders), 0) AS orders, coalesce(sum(p.sales), 0) AS sales, coalesce(sum(p.spend), 0) AS spend
-         FROM performance_rows p
-        WHERE p.dataset = w.dataset AND p.account = a.id AND p.window_date = w.window_date
-          AND p.currency_code = c.currency_code) n
+       SELECT coalesce(sum(o.impressions), 0) AS impressions, coalesce(sum(o.clicks), 0) AS clicks,
+              coalesce(sum(o.orders), 0) AS orders, coalesce(sum(o.sales), 0) AS sales, coalesce(sum(o.spend), 0) AS spend
+         FROM performance_rows o
+        WHERE o.dataset = w.dataset AND o.account = a.id AND o.window_date = w.window_date
+          AND o.ad_product = p.ad_product AND o.currency_code = c.currency_code) n
  CROSS JOIN LATERAL (
        SELECT i.data_as_of,
               row_number() OVER (ORDER BY i.data_as_of) AS load_number,
@@ -86,18 +89,19 @@ SELECT w.account_id,
               n.spend - coalesce(sum(d.spend) OVER later, 0) AS spend, coalesce(d.spend, 0) AS spend_change,
               coalesce(d.rows_changed, 0) AS rows_changed, coalesce(d.rows_appeared, 0) AS rows_appeared,
               coalesce(d.rows_vanished, 0) AS rows_vanished
-         FROM (SELECT w.data_as_of
+         FROM (SELECT CAST(p.totals ->> 'as_of' AS timestamptz) AS data_as_of
                 UNION
                SELECT unnest(ARRAY[s.old_data_as_of, s.new_data_as_of]) FROM restatements s
                 WHERE s.account_id = w.account_id AND s.country_code = w.country_code AND s.dataset = w.dataset
-                  AND s.window_date = w.window_date
+                  AND s.window_date = w.window_date AND s.dimensions ->> 'ad_product' = p.ad_product
                 UNION
                SELECT coalesce(r.sent_at, r.created_at)
                  FROM session_touches t
                  JOIN session_actions x ON x.session_id = t.session_id AND x.ord = t.ord
                  JOIN report_requests r ON r.id = CAST(x.payload ->> 'request_id' AS bigint)
                 WHERE t.account_key = a.account_key AND t.dataset = w.dataset
-                  AND t.window_key = to_char(w.window_date, 'YYYY-MM-DD') AND t.effect = 'loaded') i
+                  AND t.window_key = to_char(w.window_date, 'YYYY-MM-DD') AND t.effect = 'loaded'
+                  AND p.ad_product = ANY(r.ad_products)) i
          LEFT JOIN (
               SELECT s.new_data_as_of,
                      sum(coalesce(CAST(s.new_values ->> 'impressions' AS numeric), 0)
@@ -115,20 +119,20 @@ SELECT w.account_id,
                      count(*) FILTER (WHERE s.change = 'vanished') AS rows_vanished
                 FROM restatements s
                WHERE s.account_id = w.account_id AND s.country_code = w.country_code AND s.dataset = w.dataset
-                 AND s.window_date = w.window_date AND s.currency_code = c.currency_code
+                 AND s.window_date = w.window_date AND s.dimensions ->> 'ad_product' = p.ad_product AND s.currency_code = c.currency_code
                GROUP BY s.new_data_as_of) d ON d.new_data_as_of = i.data_as_of
         WINDOW later AS (ORDER BY i.data_as_of DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)) l
- WHERE w.data_as_of IS NOT NULL
 """
 
 
 @dataclass(frozen=True)
 class WindowLoad:
-    """What a window said after one load, and before it (None: it was the first); a column of `window_restatements` each.
+    """The totals of an ad product of a window after one load, and before it (None: it was the first); a column of `window_restatements` each.
 
     `age_days` counts from the window's day to the account-local day on which the report was asked for: n of T+n.
     """
 
+    ad_product: str
     currency_code: str
     load_number: int
     data_as_of: datetime
@@ -152,10 +156,10 @@ _LOADS = text(f"""
     SELECT {", ".join(WindowLoad.__dataclass_fields__)}
       FROM window_restatements
      WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset AND window_date = :day
-     ORDER BY currency_code, load_number""")
+     ORDER BY ad_product, currency_code, load_number""")
 
 
 def list_window_loads(connection: Connection, account: Account, dataset: str, day: date) -> list[WindowLoad]:
-    """Return the loads of a window, those of one currency after one another, oldest first."""
+    """Return the loads of a window: those of one ad product and currency after one another, oldest first."""
     rows = connection.execute(_LOADS, account.identity | {"dataset": dataset, "day": day})
     return [WindowLoad(**row) for row in rows.mappings()]

@@ -263,7 +263,8 @@ class ReportWindow(PipelinesBase):
     `request_id` is the request in flight for it, `last_request_id` that one or the last before it. `data_as_of` is when the loaded report was asked for: what happened later is not in it.
     `recorded_load_count` is up to which load Dagster knows: a run killed in between leaves it behind, and the next run records it.
     `held_*` describe a report that looked wrong (empty, or far too small) and waits for a second one that says the same.
-    `product_totals` has, for each ad product that was loaded, its rows, spend and sales (in the account's currency), and `as_of`: when its report was asked for.
+    `product_totals` has, for each ad product that was loaded, its rows, spend and sales (in the account's currency), `request_id`, the report they are from,
+    `as_of`, when that was asked for, and `loads`, how many reports of it were loaded. `loaded_by_request` is the last of the window's reports.
     `replayed_at` is when quarantined rows were added to what it holds, last.
     `products_due` are the ad products that are asked for when it is due, or wanted; null for all. `product_states` has the state of each ad
     product, where they differ: `data_as_of` is that of the oldest then, and null until all have come. One that is `not_served` does not count.

@@ -444,7 +444,8 @@ _LOADS = text("""
            r.start_date AS report_start, r.end_date AS report_end, h.id AS session_id, h.status AS session_status,
            (SELECT count(*) FROM restatements s
              WHERE s.account_id = w.account_id AND s.country_code = w.country_code AND s.dataset = w.dataset
-               AND s.window_date = w.window_date AND s.request_id = w.loaded_by_request) AS restated_count
+               AND s.window_date = w.window_date AND s.request_id IN (
+                       SELECT CAST(p.value -> 'request_id' AS bigint) FROM jsonb_each(w.product_totals) p)) AS restated_count
       FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
       LEFT JOIN report_requests r ON r.id = w.loaded_by_request
       LEFT JOIN session_headers h ON h.id =
@@ -458,17 +459,16 @@ def _loads(where: str) -> TextClause:
     return text(f"{_LOADS.text} {where}")
 
 
-_UNRECORDED = _loads(
-    "w.recorded_load_count < w.load_count ORDER BY a.account_key, w.dataset, w.window_date DESC LIMIT :limit FOR UPDATE OF w SKIP LOCKED"
-)
+_UNRECORDED = _loads("""w.recorded_load_count < w.load_count AND w.data_as_of IS NOT NULL
+    ORDER BY a.account_key, w.dataset, w.window_date DESC LIMIT :limit FOR UPDATE OF w SKIP LOCKED""")
 _OF_DAYS = _loads("""w.account_id = :account_id AND w.country_code = :country_code AND w.dataset = :dataset
-    AND w.window_date = ANY(:days) AND w.load_count > 0 ORDER BY w.window_date""")
+    AND w.window_date = ANY(:days) AND w.data_as_of IS NOT NULL ORDER BY w.window_date""")
 
 
 def list_unrecorded_windows(connection: Connection, *, limit: int = 1_000) -> list[LoadedWindow]:
-    """Give loads that Dagster has no materialization of yet, newest windows first, locked until the transaction ends.
+    """Return loads that Dagster has no materialization of yet, newest windows first, locked until the transaction ends.
 
-    What another transaction has locked is not given: it is being recorded, or loaded anew.
+    A window of which an ad product is still to come is not among them. What another transaction has locked is not returned: it is being recorded, or loaded anew.
     """
     return [LoadedWindow(**row) for row in connection.execute(_UNRECORDED, {"limit": limit}).mappings()]
 
@@ -476,7 +476,7 @@ def list_unrecorded_windows(connection: Connection, *, limit: int = 1_000) -> li
 def list_loaded_windows(
     connection: Connection, account: Account, dataset: str, days: Sequence[date]
 ) -> list[LoadedWindow]:
-    """Give the last loads of these windows, by date; a window that was never loaded is not among them."""
+    """Return the last loads of these windows, by date; one that was never loaded, or not of all ad products, is not among them."""
     rows = connection.execute(_OF_DAYS, account.identity | {"dataset": dataset, "days": list(days)})
     return [LoadedWindow(**row) for row in rows.mappings()]
 

@@ -97,6 +97,7 @@ SELECT w.account_id,
        a.account_key,
        w.dataset,
        w.window_date,
+       p.ad_product,
        c.currency_code,
        l.load_number,
        l.data_as_of,
@@ -116,21 +117,22 @@ SELECT w.account_id,
        l.rows_vanished
   FROM report_windows w
   JOIN advertiser_accounts a ON a.account_id = w.account_id AND a.country_code = w.country_code
+ CROSS JOIN LATERAL jsonb_each(w.product_totals) AS p(ad_product, totals)
  CROSS JOIN LATERAL (
        SELECT a.currency_code
         UNION
-       SELECT p.currency_code FROM performance_rows p
-        WHERE p.dataset = w.dataset AND p.account = a.id AND p.window_date = w.window_date
+       SELECT o.currency_code FROM performance_rows o
+        WHERE o.dataset = w.dataset AND o.account = a.id AND o.window_date = w.window_date AND o.ad_product = p.ad_product
         UNION
        SELECT s.currency_code FROM restatements s
         WHERE s.account_id = w.account_id AND s.country_code = w.country_code AND s.dataset = w.dataset
-          AND s.window_date = w.window_date) c
+          AND s.window_date = w.window_date AND s.dimensions ->> 'ad_product' = p.ad_product) c
  CROSS JOIN LATERAL (
-       SELECT coalesce(sum(p.impressions), 0) AS impressions, coalesce(sum(p.clicks), 0) AS clicks,
-              coalesce(sum(p.orders), 0) AS orders, coalesce(sum(p.sales), 0) AS sales, coalesce(sum(p.spend), 0) AS spend
-         FROM performance_rows p
-        WHERE p.dataset = w.dataset AND p.account = a.id AND p.window_date = w.window_date
-          AND p.currency_code = c.currency_code) n
+       SELECT coalesce(sum(o.impressions), 0) AS impressions, coalesce(sum(o.clicks), 0) AS clicks,
+              coalesce(sum(o.orders), 0) AS orders, coalesce(sum(o.sales), 0) AS sales, coalesce(sum(o.spend), 0) AS spend
+         FROM performance_rows o
+        WHERE o.dataset = w.dataset AND o.account = a.id AND o.window_date = w.window_date
+          AND o.ad_product = p.ad_product AND o.currency_code = c.currency_code) n
  CROSS JOIN LATERAL (
        SELECT i.data_as_of,
               row_number() OVER (ORDER BY i.data_as_of) AS load_number,
@@ -141,18 +143,19 @@ SELECT w.account_id,
               n.spend - coalesce(sum(d.spend) OVER later, 0) AS spend, coalesce(d.spend, 0) AS spend_change,
               coalesce(d.rows_changed, 0) AS rows_changed, coalesce(d.rows_appeared, 0) AS rows_appeared,
               coalesce(d.rows_vanished, 0) AS rows_vanished
-         FROM (SELECT w.data_as_of
+         FROM (SELECT CAST(p.totals ->> 'as_of' AS timestamptz) AS data_as_of
                 UNION
                SELECT unnest(ARRAY[s.old_data_as_of, s.new_data_as_of]) FROM restatements s
                 WHERE s.account_id = w.account_id AND s.country_code = w.country_code AND s.dataset = w.dataset
-                  AND s.window_date = w.window_date
+                  AND s.window_date = w.window_date AND s.dimensions ->> 'ad_product' = p.ad_product
                 UNION
                SELECT coalesce(r.sent_at, r.created_at)
                  FROM session_touches t
                  JOIN session_actions x ON x.session_id = t.session_id AND x.ord = t.ord
                  JOIN report_requests r ON r.id = CAST(x.payload ->> 'request_id' AS bigint)
                 WHERE t.account_key = a.account_key AND t.dataset = w.dataset
-                  AND t.window_key = to_char(w.window_date, 'YYYY-MM-DD') AND t.effect = 'loaded') i
+                  AND t.window_key = to_char(w.window_date, 'YYYY-MM-DD') AND t.effect = 'loaded'
+                  AND p.ad_product = ANY(r.ad_products)) i
          LEFT JOIN (
               SELECT s.new_data_as_of,
                      sum(coalesce(CAST(s.new_values ->> 'impressions' AS numeric), 0)
@@ -170,10 +173,9 @@ SELECT w.account_id,
                      count(*) FILTER (WHERE s.change = 'vanished') AS rows_vanished
                 FROM restatements s
                WHERE s.account_id = w.account_id AND s.country_code = w.country_code AND s.dataset = w.dataset
-                 AND s.window_date = w.window_date AND s.currency_code = c.currency_code
+                 AND s.window_date = w.window_date AND s.dimensions ->> 'ad_product' = p.ad_product AND s.currency_code = c.currency_code
                GROUP BY s.new_data_as_of) d ON d.new_data_as_of = i.data_as_of
         WINDOW later AS (ORDER BY i.data_as_of DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)) l
- WHERE w.data_as_of IS NOT NULL
 """
 REPORT_VIEWS = (
     """CREATE SCHEMA IF NOT EXISTS reports""",
@@ -957,6 +959,7 @@ SELECT a.account_key,
        a.country_code,
        t.dataset,
        t.window_date,
+       t.ad_product,
        t.currency_code,
        t.load_number,
        t.data_as_of,
@@ -976,14 +979,15 @@ SELECT a.account_key,
        t.rows_vanished
   FROM window_restatements t
   JOIN advertiser_accounts a ON a.account_id = t.account_id AND a.country_code = t.country_code""",
-    """COMMENT ON VIEW reports.restatements IS 'How the totals of a day changed from load to load. One row is one load of one day of a dataset, in one currency.'""",
+    """COMMENT ON VIEW reports.restatements IS 'How the totals of a day changed from load to load. One row is one load of one ad product of a day of a dataset, in one currency.'""",
     """COMMENT ON COLUMN reports.restatements.account_key IS 'Key of the account: an ads account in one country.'""",
     """COMMENT ON COLUMN reports.restatements.account_name IS 'Name of the account.'""",
     """COMMENT ON COLUMN reports.restatements.country_code IS 'Country of the account: two letters, GB for the United Kingdom.'""",
     """COMMENT ON COLUMN reports.restatements.dataset IS 'Name of the dataset, which is also that of its view.'""",
     """COMMENT ON COLUMN reports.restatements.window_date IS 'Day of the account''s own calendar.'""",
+    """COMMENT ON COLUMN reports.restatements.ad_product IS 'SPONSORED_PRODUCTS, SPONSORED_BRANDS, …'""",
     """COMMENT ON COLUMN reports.restatements.currency_code IS 'Currency of the amounts.'""",
-    """COMMENT ON COLUMN reports.restatements.load_number IS '1 for the first load of the day.'""",
+    """COMMENT ON COLUMN reports.restatements.load_number IS '1 for the first load of the day''s ad product.'""",
     """COMMENT ON COLUMN reports.restatements.data_as_of IS 'When the report was asked for: what happened later is not in it.'""",
     """COMMENT ON COLUMN reports.restatements.age_days IS 'How many days old the day was then, on the account''s calendar.'""",
     """COMMENT ON COLUMN reports.restatements.impressions_before IS 'impressions of the day before this load; null for the first.'""",
@@ -1477,6 +1481,18 @@ def _create_pipeline_tables() -> None:
         sa.PrimaryKeyConstraint("region", "field", name=op.f("pk_field_spellings")),
     )
     op.create_table(
+        "product_histories",
+        sa.Column("region", sa.Text(), nullable=False),
+        sa.Column("dataset", sa.Text(), nullable=False),
+        sa.Column("ad_product", sa.Text(), nullable=False),
+        sa.Column("served_days", sa.BigInteger(), nullable=False),
+        sa.Column("refused_days", sa.BigInteger(), nullable=False),
+        sa.Column("learned_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.CheckConstraint("region IN ('NA', 'EU', 'FE')", name=op.f("ck_product_histories_region_known")),
+        sa.CheckConstraint("served_days < refused_days", name=op.f("ck_product_histories_served_is_less")),
+        sa.PrimaryKeyConstraint("region", "dataset", "ad_product", name=op.f("pk_product_histories")),
+    )
+    op.create_table(
         "report_gates",
         sa.Column("client_id", sa.Text(), nullable=False),
         sa.Column("region", sa.Text(), nullable=False),
@@ -1498,18 +1514,6 @@ def _create_pipeline_tables() -> None:
         sa.Column("ahead_by", sa.Interval(), nullable=False),
         sa.CheckConstraint("only_row", name=op.f("ck_simulated_time_only_row")),
         sa.PrimaryKeyConstraint("only_row", name=op.f("pk_simulated_time")),
-    )
-    op.create_table(
-        "product_histories",
-        sa.Column("region", sa.Text(), nullable=False),
-        sa.Column("dataset", sa.Text(), nullable=False),
-        sa.Column("ad_product", sa.Text(), nullable=False),
-        sa.Column("served_days", sa.BigInteger(), nullable=False),
-        sa.Column("refused_days", sa.BigInteger(), nullable=False),
-        sa.Column("learned_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.CheckConstraint("region IN ('NA', 'EU', 'FE')", name=op.f("ck_product_histories_region_known")),
-        sa.CheckConstraint("served_days < refused_days", name=op.f("ck_product_histories_served_is_less")),
-        sa.PrimaryKeyConstraint("region", "dataset", "ad_product", name=op.f("pk_product_histories")),
     )
     op.create_table(
         "split_reports",

@@ -26,7 +26,7 @@ LOADED = """
      WHERE account_key = :key AND (dataset <> 'daily_campaigns' OR n % :every < :known)"""
 TOTALS = """
     UPDATE report_windows SET product_totals = jsonb_build_object('SPONSORED_PRODUCTS',
-        jsonb_build_object('rows', row_count, 'spend', spend, 'sales', sales, 'as_of', data_as_of)) WHERE load_count > 0"""
+        jsonb_build_object('rows', row_count, 'spend', spend, 'sales', sales, 'as_of', data_as_of, 'request_id', 1, 'loads', 1)) WHERE load_count > 0"""
 ROWS = """
     INSERT INTO daily_campaign_performance (account, window_date, row_key, ad_product, currency_code, campaign_id,
                                           request_id, impressions, clicks, orders, sales, spend)

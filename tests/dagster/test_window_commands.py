@@ -133,17 +133,20 @@ def test_restatements_has_a_column_a_load_and_the_change(stocked: World) -> None
     load_twice(stocked, account)
     asked = ("restatements", "--account", account.account_key, "--window", str(day))
     told = json.loads(run(*asked, "--json").stdout)
-    first, last = told["loads"]
+    assert {"SPONSORED_BRANDS", "SPONSORED_DISPLAY", "SPONSORED_PRODUCTS"} == told["change"].keys()
+    first, last = [load for load in told["loads"] if load["ad_product"] == "SPONSORED_PRODUCTS"]
     assert 7 == last["age_days"] - first["age_days"]
-    assert Decimal(last["sales"]) == stocked.loaded_sums(account, day).sales
-    changed = Decimal(told["change"]["USD"]["sales"])
+    newest = [Decimal(load["sales"]) for load in told["loads"] if load["load_number"] == 2]
+    assert sum(newest) == stocked.loaded_sums(account, day).sales
+    changed = Decimal(told["change"]["SPONSORED_PRODUCTS"]["USD"]["sales"])
     assert changed == Decimal(last["sales"]) - Decimal(first["sales"]) != 0
     result = run(*asked)
-    assert f"USD T+{first['age_days']} T+{last['age_days']}" in flat(result)
+    assert f"Sponsored Products USD T+{first['age_days']} T+{last['age_days']}" in flat(result)
     assert f"{Decimal(last['sales']):,.2f}" in result.stdout
     assert f"sales {changed:+,.2f}" in flat(result)
     assert [] == [line for line in result.stdout.splitlines() if len(line) > 80]
-    assert [first] == json.loads(run(*asked, "--to", str(first["age_days"]), "--json").stdout)["loads"]
+    of_first = json.loads(run(*asked, "--to", str(first["age_days"]), "--json").stdout)["loads"]
+    assert [load for load in told["loads"] if load["load_number"] == 1] == of_first
 
 
 def test_restatements_of_an_age_that_no_load_has_names_those_there_are(stocked: World) -> None:

@@ -21,7 +21,7 @@ from bidbeacon_pipelines.services.by_hand import drive_windows
 from bidbeacon_pipelines.services.coverage import WindowCoverage
 from bidbeacon_pipelines.services.explain import explain_window
 from bidbeacon_pipelines.store.accounts import Account
-from bidbeacon_pipelines.store.windows import LoadedWindow, list_loaded_windows
+from bidbeacon_pipelines.store.windows import LoadedWindow, list_loaded_windows, list_unrecorded_windows
 from bidbeacon_sessions import SessionStore
 from tests.one_dataset import only_datasets
 from tests.postgres.bench_world import BenchWorld
@@ -91,6 +91,30 @@ def test_window_is_asked_for_until_all_products_came(world: BenchWorld) -> None:
         state.data_as_of for state in (window.states or {}).values() if state.data_as_of
     )
     assert [[SP, SD], [SB]] == asked(world, DAILY_PRODUCTS)
+
+
+def test_window_is_recorded_in_dagster_once_all_products_came(world: BenchWorld) -> None:
+    """Not while one of its reports is still to come; then once, with what both reports brought."""
+    account = world.account()
+    world.sync_entities(account)
+    world.plan(account)
+    keep_only(world, DAILY_PRODUCTS, DAY)
+    step_until(world, account, 1, DAILY_PRODUCTS)
+    assert [] == unrecorded(world, DAILY_PRODUCTS)
+    step_until(world, account, 2, DAILY_PRODUCTS)
+    [recorded] = [one for one in unrecorded(world, DAILY_PRODUCTS) if one.account_key == account.account_key]
+    rows = world.query(
+        "SELECT FROM daily_product_performance WHERE account = :id AND window_date = :day",
+        id=account.id,
+        day=DAY,
+    )
+    assert len(rows) == window_metadata(recorded)["dagster/row_count"].value
+
+
+def unrecorded(world: BenchWorld, dataset: Dataset) -> list[LoadedWindow]:
+    """Return the loads of a dataset that Dagster does not know of."""
+    with world.engine.begin() as connection:
+        return [one for one in list_unrecorded_windows(connection) if one.dataset == dataset.name]
 
 
 def test_product_without_campaigns_is_not_asked_for_alone(world: BenchWorld) -> None:

@@ -11,7 +11,12 @@ import pytest
 from bidbeacon_pipelines.actions import QuarantineReplayed
 from bidbeacon_pipelines.ingest import rows
 from bidbeacon_pipelines.ingest.field_types import FieldError, as_count
-from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
+from bidbeacon_pipelines.reports.datasets import (
+    DAILY_PURCHASED_PRODUCTS,
+    DAILY_TARGETS,
+    HOURLY_TARGETS,
+    Dataset,
+)
 from bidbeacon_pipelines.services.quarantine import replay_quarantine
 from bidbeacon_pipelines.store.windows import Window
 from tests.dataset_truth import Question
@@ -19,7 +24,10 @@ from tests.postgres.bench_world import BenchWorld
 
 TODAY = date(2026, 1, 15)
 pytestmark = pytest.mark.parametrize("sandbox", [{"rows_per_day": 400}], indirect=True)
-each_dataset = pytest.mark.parametrize("dataset", DATASETS.values(), ids=lambda dataset: dataset.name)
+each_dataset = pytest.mark.parametrize(
+    "dataset", [DAILY_TARGETS, DAILY_PURCHASED_PRODUCTS, HOURLY_TARGETS], ids=lambda dataset: dataset.name
+)
+"""One of a single report, one of three, and one of hours."""
 
 
 def _other_count(value: object) -> int | None:

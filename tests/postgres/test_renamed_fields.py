@@ -21,8 +21,7 @@ def test_renamed_fields_are_asked_for_under_the_name_that_works(world: BenchWorl
     account, day = world.account(), TODAY - timedelta(days=3)
     for dataset, calls in ((DAILY_PRODUCTS, 3), (DAILY_TARGETS, 1)):
         world.sandbox.state.ledger.clear()
-        for _ in dataset.reports:
-            world.load(account, day, dataset=dataset)
+        world.load_all_reports(account, day, dataset=dataset)
         assert "loaded" == world.window(account, day, dataset).status
         assert calls == len(world.sandbox.state.ledger.calls("create_report"))
     [known] = world.query("SELECT DISTINCT region FROM field_spellings")

@@ -1,12 +1,20 @@
 """How a day's numbers changed from load to load, against the sandbox's truth at those ages."""
 
 import re
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from itertools import groupby
 
 import pytest
 
-from bidbeacon_pipelines.reports.datasets import HOURLY_PRODUCTS, HOURLY_TARGETS, Dataset
+from bidbeacon_pipelines.reports.datasets import (
+    DAILY_PURCHASED_PRODUCTS,
+    HOURLY_PRODUCTS,
+    HOURLY_TARGETS,
+    Dataset,
+)
+from bidbeacon_pipelines.reports.fields import AD_PRODUCTS
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_pipelines.store.restatements import WindowLoad, list_window_loads
 from bidbeacon_sessions import SessionStore, with_job_session
@@ -18,6 +26,16 @@ YESTERDAY = date(2026, 1, 14)
 OFFSETS = (1, 3, 5, 7, 14)
 METRICS = ("impressions", "clicks", "orders", "sales", "spend")
 Totals = tuple[Decimal, ...]
+
+
+def in_all(loads: Sequence[WindowLoad]) -> list[Totals]:
+    """Return the totals of all ad products after each load; they were asked for together."""
+    by_load = groupby(sorted(loads, key=_number), key=_number)
+    return [tuple(map(sum, zip(*map(totals, group), strict=True))) for _, group in by_load]
+
+
+def _number(load: WindowLoad) -> int:
+    return load.load_number
 
 
 def true_totals(world: BenchWorld, day: date, at: datetime) -> Totals:
@@ -58,15 +76,38 @@ def test_totals_at_each_age_are_the_truth_of_that_age(world: BenchWorld) -> None
         asked[offset] = world.bench.now()
         world.load(account, YESTERDAY)
         world.sandbox.state.clock.set(asked[1] + timedelta(days=_next(offset) - 1))
-    loads = loads_of(world, YESTERDAY)
-    assert list(OFFSETS) == [load.age_days for load in loads]
-    assert list(asked.values()) == [load.data_as_of for load in loads]
-    assert [true_totals(world, YESTERDAY, at) for at in asked.values()] == [totals(load) for load in loads]
-    assert [None, *map(totals, loads[:-1])] == [
-        None if load.load_number == 1 else totals_before(load) for load in loads
+    every = loads_of(world, YESTERDAY)
+    assert [true_totals(world, YESTERDAY, at) for at in asked.values()] == in_all(every)
+    for product in AD_PRODUCTS:
+        loads = [load for load in every if load.ad_product == product]
+        assert list(OFFSETS) == [load.age_days for load in loads]
+        assert list(asked.values()) == [load.data_as_of for load in loads]
+        assert [None, *map(totals, loads[:-1])] == [
+            None if load.load_number == 1 else totals_before(load) for load in loads
+        ]
+        assert loads[0].spend != loads[-1].spend
+        assert sum(load.rows_changed for load in loads) > 0
+
+
+def test_products_of_several_reports_are_told_each_as_of_its_own(world: BenchWorld) -> None:
+    """A day whose ad products come one after another at T+1 and at T+7: neither report shows up in the totals or changes of another."""
+    account, dataset = world.account(), DAILY_PURCHASED_PRODUCTS
+    world.sync_entities(account)
+    question = Question(world.engine, world.sandbox.url, account, dataset, YESTERDAY)
+    for _ in range(2):
+        world.load_all_reports(account, YESTERDAY, dataset=dataset)
+        world.advance(days=6)
+    loads = loads_of(world, YESTERDAY, dataset)
+    assert [(product, number) for product in sorted(AD_PRODUCTS) for number in (1, 2)] == [
+        (load.ad_product, load.load_number) for load in loads
     ]
-    assert loads[0].spend != loads[-1].spend
-    assert sum(load.rows_changed for load in loads) > 0
+    assert len(loads) == len({load.data_as_of for load in loads})
+    for load in loads:
+        true = question.true(load.data_as_of)
+        assert load.sales == question.total(true, "sales", load.ad_product)
+        assert load.orders == question.total(true, "orders", load.ad_product)
+    assert {(0, 0)} == {(one.rows_changed, one.rows_appeared) for one in loads if one.load_number == 1}
+    assert any(one.rows_changed + one.rows_appeared for one in loads if one.load_number == 2)
 
 
 @pytest.mark.parametrize("dataset", [HOURLY_TARGETS, HOURLY_PRODUCTS], ids=lambda dataset: dataset.name)
@@ -84,6 +125,7 @@ def test_hours_at_each_age_are_the_truth_of_that_age(world: BenchWorld, dataset:
     assert [1, 3, 13] == [load.age_days for load in loads]
     true = [question.true(at) for at in asked.values()]
     told = [tuple(question.total(rows, metric) for metric in METRICS) for rows in true]
+    assert {"SPONSORED_PRODUCTS"} == {load.ad_product for load in loads}
     assert told == [totals(load) for load in loads]
     assert [None, *told[:-1]] == [None if load.load_number == 1 else totals_before(load) for load in loads]
     assert told[0] != told[1] != told[2]
@@ -123,9 +165,9 @@ def test_a_load_that_changed_nothing_in_between_is_known_from_the_timeline(world
     for _ in range(3):
         world.load(account, YESTERDAY)
     loads = loads_of(world, YESTERDAY)
-    assert [1, 2, 3] == [load.load_number for load in loads]
-    assert [0, 0, 0] == [load.rows_changed + load.rows_appeared + load.rows_vanished for load in loads]
-    assert len({totals(load) for load in loads}) == 1
+    assert [1, 2, 3] * 3 == [load.load_number for load in loads]
+    assert [0] * 9 == [load.rows_changed + load.rows_appeared + load.rows_vanished for load in loads]
+    assert len(set(in_all(loads))) == 1
 
 
 def test_amounts_of_two_currencies_are_never_added(shelf: LoadWorld) -> None:

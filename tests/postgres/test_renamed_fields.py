@@ -19,7 +19,7 @@ def test_renamed_fields_are_asked_for_under_the_name_that_works(world: BenchWorl
     config = world.sandbox.state.config
     world.sandbox.state.config = config.model_copy(update={"refusals": refusals})
     account, day = world.account(), TODAY - timedelta(days=3)
-    for dataset, calls in ((DAILY_PRODUCTS, 3), (DAILY_TARGETS, 1)):
+    for dataset, calls in ((DAILY_PRODUCTS, 4), (DAILY_TARGETS, 1)):
         world.sandbox.state.ledger.clear()
         world.load_all_reports(account, day, dataset=dataset)
         assert "loaded" == world.window(account, day, dataset).status

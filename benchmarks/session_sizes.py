@@ -1,4 +1,4 @@
-"""How large the sessions of one account's month are: filled, then thirty days as the product lives them, all five datasets.
+"""How large the sessions of one account's month are: filled, then thirty days as the product lives them, all datasets.
 
 `python -m benchmarks.session_sizes` prints the table of docs/operations.md. Time is moved in jumps by the simulation of the faults' suites;
 sandbox, jobs and tables are the real ones, and no fault strikes.

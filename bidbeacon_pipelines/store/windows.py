@@ -228,7 +228,7 @@ class DayToPlan(NamedTuple):
     products: list[str] | None
 
 
-# Each part has an index that gives just its rows: of 24 months of five datasets of a steady account these are a few dozen.
+# Each part has an index that gives just its rows: of 24 months of all datasets of a steady account these are a few dozen.
 _DAYS_TO_PLAN = text(f"""
     SELECT dataset, window_date, min(due_since), bool_or(is_wanted), count(*), products_due
       FROM (SELECT w.dataset, w.window_date, w.next_refresh_at AS due_since, w.wanted_by IS NOT NULL AS is_wanted, w.products_due

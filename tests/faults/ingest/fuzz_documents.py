@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
-from bidbeacon_pipelines.reports.fields import BASE
+from bidbeacon_pipelines.reports.fields import AskedReport
 
 GROUP, CAMPAIGN = "2001", "1001"
 ADS = ("3001", "3002", "9223372036854775807")
@@ -30,8 +30,6 @@ _NAMED = (
 )
 FIRST_DAYS = (date(2026, 1, 10), date(2026, 3, 7), date(2026, 3, 8), date(2026, 10, 31), date(2026, 11, 1))
 """In Los Angeles the clock skips an hour on 8 March, and shows one twice on 1 November."""
-_FUZZED = [dataset for dataset in DATASETS.values() if dataset.metrics == BASE]
-"""The datasets with the six figures that the oracle compares; further figures are read like these."""
 FEW, MANY = (0, 40), (2_000, 9_000)
 
 
@@ -51,6 +49,7 @@ class Document:
 
     Attributes:
         dataset: Of which it is.
+        report: Which of the dataset's reports it is.
         days: The windows that wait for it.
         before: The rows of an earlier report that these windows hold; None: they were never loaded.
         rows: Its rows by part, each as JSON text, unless it was spoiled as a whole.
@@ -60,6 +59,7 @@ class Document:
     """
 
     dataset: Dataset
+    report: AskedReport
     days: tuple[date, ...]
     before: tuple[str, ...] | None
     rows: tuple[tuple[str, ...], ...] | None
@@ -101,9 +101,11 @@ def written(value: Any, *, escaped: bool = False) -> str:
     return json.dumps(value, ensure_ascii=escaped)
 
 
-def valid_rows(rng: Random, dataset: Dataset, days: Sequence[date], count: int) -> list[Pairs]:
+def valid_rows(
+    rng: Random, dataset: Dataset, report: AskedReport, days: Sequence[date], count: int
+) -> list[Pairs]:
     """Make rows that can all be understood; some are of the same key."""
-    return [_valid_row(rng, dataset, days) for _ in range(count)]
+    return [_valid_row(rng, dataset, report, days) for _ in range(count)]
 
 
 def some_days(rng: Random) -> tuple[date, ...]:
@@ -112,41 +114,53 @@ def some_days(rng: Random) -> tuple[date, ...]:
     return tuple(first + timedelta(days=number) for number in range(rng.randint(1, 3)))
 
 
-def some_dataset(rng: Random) -> Dataset:
-    """Choose a dataset; every second time it is hourly targets, which have the most to be got wrong."""
-    return DATASETS["hourly_targets"] if rng.random() < 0.5 else rng.choice(_FUZZED)
+def some_report(rng: Random) -> tuple[Dataset, AskedReport]:
+    """Choose a dataset and one of its reports; every third time it is hourly targets, which have the most to be got wrong."""
+    dataset = DATASETS["hourly_targets"] if rng.random() < 1 / 3 else rng.choice(list(DATASETS.values()))
+    return dataset, rng.choice(dataset.reports)
 
 
-def _valid_row(rng: Random, dataset: Dataset, days: Sequence[date]) -> Pairs:
-    day = rng.choice(days)
+def _valid_row(rng: Random, dataset: Dataset, report: AskedReport, days: Sequence[date]) -> Pairs:
+    """Make a row of one of the report's ad products; fields that only others of them have are null."""
+    day, ad_product = rng.choice(days), rng.choice(report.ad_products)
     value, match_type = rng.choice(_NAMED)
     values: dict[str, Any] = {
         "date.value": str(day),
         "hour.value": _hour(rng, day),
-        "adProduct.value": "Sponsored Products",
+        "adProduct.value": ad_product.replace("_", " ").title(),
         "budgetCurrency.value": "USD" if rng.random() < 0.95 else "CAD",
         "campaign.id": _id(rng, CAMPAIGN),
         "campaign.name": rng.choice(("Shirts", "犬 🐶", "a\tb\\c\nd", None)),
+        "campaign.costType": rng.choice(("CPC", "VCPM")),
         "campaign.country": "US" if rng.random() < 0.9 else rng.choice(("DE", "UK")),
         "adGroup.id": _id(rng, GROUP),
-        "adGroup.name": "Ad group 1",
+        "placementClassification.value": rng.choice(
+            ("Top of Search on-Amazon", "TOP_OF_SEARCH", "On the moon")
+        ),
         "ad.id": _id(rng, rng.choice(ADS)),
         "target.value": value,
         "target.matchType": match_type,
         "advertisedProduct.id": rng.choice(("B000000001", "B000000002")),
         "advertisedProduct.sku": rng.choice(("SHIRT-1", "犬", None)),
         "advertisedProduct.marketplace": rng.choice(("US", "CA")),
+        "convertedProduct.id": rng.choice(("B000000001", "B000000003")),
+        "convertedProductMarketplace.value": rng.choice(("US", "UK")),
         "searchTerm.value": rng.choice(("shirt", "犬 シャツ", 'tab\tand "quote"')),
+        **{one.field: _figure(rng, one.kind) for one in dataset.metrics},
         "metric.impressions": Number(rng.randrange(5_000)),
         "metric.clicks": Number(rng.randrange(50)),
-        "metric.purchases": rng.choice((Number("0"), Number("3"), None)),
-        "metric.unitsSold": Number(rng.randrange(9)),
-        "metric.sales": rng.choice((Number("0"), Number("19.99"), Number("0.000001"), None)),
         "metric.totalCost": rng.choice(
             (Number(f"{rng.randrange(10**9)}.{rng.randrange(10**6):06d}"), Number("7"))
         ),
     }
-    return [(name, values[name]) for name in dataset.fields]
+    own = set(dataset.fields_for([ad_product]))
+    return [(name, values[name] if name in own else None) for name in report.fields]
+
+
+def _figure(rng: Random, kind: str) -> Any:
+    if kind == "count":
+        return rng.choice((Number("0"), Number(rng.randrange(5_000)), None))
+    return rng.choice((Number("0"), Number("19.99"), Number("0.000001"), None))
 
 
 def _id(rng: Random, digits: str) -> Any:

@@ -12,8 +12,8 @@ from tests.faults.ingest.fuzz_documents import (
     Document,
     Number,
     Pairs,
-    some_dataset,
     some_days,
+    some_report,
     valid_rows,
     written,
 )
@@ -92,6 +92,9 @@ HOURS = (
     "24", "-1", "07", "7 ", "17.0", "noon", "{day}T24:00:00", "{day}T25:00:00", "{day}T02:00:00", "{day}T01:00:00-07:00", "{day}T01:00:00-08:00", "{day}T01:00:00Z",
     "{day}T02:00:00-08:00", "{day}T09:00", "{day} 09:00:00", "{day}T09:00:00.000", "{day}T09:30:00", "{day}T09:00:00+99:99", "2026-01-09T09:00:00", "{day}T0\uff19:00:00",
 )  # fmt: skip
+_AD_PRODUCTS = (
+    "Sponsored Products", "SPONSORED_BRANDS", "sponsored  display", "Sponsored Brands", "Amazon DSP", "Sponsored Dreams", "", None, Number("1"),
+)  # fmt: skip
 _LITERALS: tuple[Any, ...] = (None, True, False, [], [Number("1")], [("value", Number("1"))])
 _TEXTS_OF_PARTS = (
     b"", b" ", b"null", b"{}", b"[", b"[]", b"[ ]", b"[]]", b"[1]", b"[[]]", b"[null]", b"[{}]", b"[{},]", b"[,]", b'"', b"NaN", b"\x00", b"\xff\xfe[\x00]\x00", b"\xef\xbb\xbf[]",
@@ -105,16 +108,17 @@ _SNIPPETS = (
 def make_document(seed: int, number: int) -> Document:
     """Make the document of this number of a seed."""
     rng = Random(f"{seed}/{number}")
-    dataset, days = some_dataset(rng), some_days(rng)
+    (dataset, report), days = some_report(rng), some_days(rng)
     count = rng.randint(*(MANY if rng.random() < 0.01 else FEW))
-    rows = valid_rows(rng, dataset, days, count)
+    rows = valid_rows(rng, dataset, report, days, count)
     before = None
     if rng.random() < 0.5:
-        kept = [row for row in rows if rng.random() < 0.8] + valid_rows(rng, dataset, days, rng.randrange(6))
+        kept = [row for row in rows if rng.random() < 0.8]
+        kept += valid_rows(rng, dataset, report, days, rng.randrange(6))
         before = tuple(map(written, kept))
     spoiled_by = [_spoil_rows(rng, rows) for _ in range(rng.choice((0, 1, 1, 2, 4, 8)))]
     texts = [written(row, escaped=rng.random() < 0.3) for row in rows]
-    document = Document(dataset, days, before, None, ()).with_rows(_cut(rng, texts))
+    document = Document(dataset, report, days, before, None, ()).with_rows(_cut(rng, texts))
     share = rng.choice((1.0, 1.0, 1.0, 0.02))
     return _spoil_parts(rng, replace(document, bad_row_share=share, spoiled_by=tuple(spoiled_by)))
 
@@ -165,7 +169,8 @@ def _largest_number(rng: Random, row: Pairs) -> Pairs:
 
 def _other_text(rng: Random, row: Pairs) -> Pairs:
     """Put an odd text where one is expected."""
-    wanted = (".name", "target.value", ".matchType", "searchTerm.value", ".marketplace", ".country")
+    wanted = (".name", ".costType", "target.value", ".matchType", "searchTerm.value", ".country")
+    wanted += (".marketplace", "Marketplace.value", "placementClassification.value")
     places = [place for place, (name, _) in enumerate(row) if name.endswith(wanted)]
     return _with(row, rng.choice(places), rng.choice(TEXTS) if rng.random() < 0.97 else _long_text(rng))
 
@@ -204,6 +209,11 @@ def _other_country(rng: Random, row: Pairs) -> Pairs:
         )
     )
     return [(name, odd if name == "campaign.country" else value) for name, value in row]
+
+
+def _other_ad_product(rng: Random, row: Pairs) -> Pairs:
+    odd = rng.choice(_AD_PRODUCTS)
+    return [(name, odd if name == "adProduct.value" else value) for name, value in row]
 
 
 def _lost_field(rng: Random, row: Pairs) -> Pairs:
@@ -248,6 +258,7 @@ _SPOILERS: tuple[Callable[[Random, Pairs], Pairs], ...] = (
     _other_time,
     _other_time,
     _other_country,
+    _other_ad_product,
     _lost_field,
     _other_name,
     _new_field,

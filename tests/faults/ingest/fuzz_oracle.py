@@ -8,7 +8,7 @@ import gzip
 import json
 import re
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,6 @@ from bidbeacon_pipelines.ingest.target_match import digest_of_target
 from tests.faults.ingest.fuzz_documents import CAMPAIGN, GROUP, Document, Number
 from tests.faults.ingest.fuzz_rules import (
     BAD,
-    METRICS,
     NAMES,
     Told,
     Word,
@@ -32,8 +31,9 @@ DEEPEST, LONGEST_ROW = 200, 1_040_000
 _STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 Key = tuple[Any, ...]
-"""Day, hour, currency, and the dataset's dimensions."""
+"""Day, hour, currency, ad product, and the dataset's dimensions."""
 Metrics = tuple[Any, ...]
+"""The dataset's metrics, in the order of the registry."""
 
 
 @dataclass(frozen=True)
@@ -144,22 +144,25 @@ def _is_odd(text: str) -> bool:
 
 
 def _judge_of(document: Document) -> Callable[[Mapping[str, Any]], Row]:
-    rules = rules_of(document.dataset.fields, document.days)
-    hourly = "hour.value" in document.dataset.fields
-    dimensions = [one.field for one in document.dataset.keys]
+    dataset, asked = document.dataset, document.report.ad_products
+    rules = rules_of(dataset, document.days)
+    own = {one: {*dataset.fields_for([one])} - {*NAMES} for one in asked}
+    dimensions, metrics = [one.field for one in dataset.keys], [one.field for one in dataset.metrics]
 
     def judge(raw: Mapping[str, Any]) -> Row:
         country = as_country(raw.get("campaign.country"), own=COUNTRY)
         if country.word is Word.FOREIGN:
             return Row(Word.FOREIGN, frozenset(), raw)
-        product = as_ad_product(raw.get("adProduct.value"))
+        product = as_ad_product(raw.get("adProduct.value"), asked=asked)
         if product.word is Word.FOREIGN:  # of a country that can't be read it is a bad row
             word = Word.BAD if country.word is Word.BAD else Word.FOREIGN
             return Row(word, frozenset({"campaign.country"}), raw)
-        told = {field: _ruled(rule, raw, field) for field, rule in rules.items()} | {
-            "campaign.country": country
+        must_come = own.get(product.value, own[asked[0]])
+        told = {field: _ruled(rule, raw, field, must_come) for field, rule in rules.items()} | {
+            "campaign.country": country,
+            "adProduct.value": product,
         }
-        if hourly:
+        if dataset.is_hourly:
             day = told["date.value"].value
             told["hour.value"] = as_hour(raw["hour.value"], day=day) if "hour.value" in raw else BAD
         word = max(one.word for one in told.values())
@@ -168,17 +171,19 @@ def _judge_of(document: Document) -> Callable[[Mapping[str, Any]], Row]:
             return Row(word, at_fault, raw)
         values = {field: one.value for field, one in told.items()}
         time = values["date.value"], values.get("hour.value")
-        key = (*time, values["budgetCurrency.value"], *(values[name] for name in dimensions))
-        return Row(word, at_fault, raw, key, tuple(values[metric] for metric in METRICS))
+        key = (*time, values["budgetCurrency.value"], product.value, *(values[name] for name in dimensions))
+        return Row(word, at_fault, raw, key, tuple(values[metric] for metric in metrics))
 
     return judge
 
 
-def _ruled(rule: Callable[[Any], Told], raw: Mapping[str, Any], field: str) -> Told:
-    """Judge a field; names may be missing, nothing else may."""
-    if field not in raw and field not in NAMES:
-        return BAD
-    return rule(raw.get(field))
+def _ruled(
+    rule: Callable[[Any], Told], raw: Mapping[str, Any], field: str, must_come: Collection[str]
+) -> Told:
+    """Judge a field; names, and what the row's ad product has not, may be missing or null."""
+    if field in must_come:
+        return rule(raw[field]) if field in raw else BAD
+    return Told(Word.GOOD) if raw.get(field) is None else rule(raw[field])
 
 
 def summed(rows: Sequence[Row]) -> dict[Key, Metrics]:

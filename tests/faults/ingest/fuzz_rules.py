@@ -11,16 +11,13 @@ from enum import IntEnum
 from functools import partial
 from typing import Any, NamedTuple
 
+from bidbeacon_pipelines.reports.datasets import Dataset
 from tests.faults.ingest.fuzz_documents import Number
 from tests.hours_by_walking import hours_by_walking
 
 TIME_ZONE = "America/Los_Angeles"
 HIGHEST_COUNT, AMOUNT_LIMIT, MILLION, EXACT_FLOAT = 2**63 - 1, 10**14, 10**6, 2**53
-METRICS = (
-    *("metric.impressions", "metric.clicks", "metric.purchases", "metric.unitsSold"),
-    *("metric.sales", "metric.totalCost"),
-)
-NAMES = ("campaign.name", "adGroup.name")
+NAMES = ("campaign.name",)
 
 _EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 _PLAIN = re.compile(r"[0-9]+(\.[0-9]{1,6})?")
@@ -112,6 +109,26 @@ def as_marketplace(value: Any) -> Told:
     return told._replace(value="GB") if is_uk and told.word is Word.GOOD else told
 
 
+def as_placement(value: Any) -> Told:
+    """Judge a placement: known ones have one spelling."""
+    told = as_text(value)
+    letters = "" if told.value is None else re.sub("[^a-z]", "", told.value.lower())
+    known = _PLACEMENTS.get(letters.removesuffix("onamazon"))
+    return told if known is None else told._replace(value=known)
+
+
+_PLACEMENTS = {
+    "topofsearch": "TOP_OF_SEARCH",
+    "detailpage": "PRODUCT_PAGE",
+    "productpage": "PRODUCT_PAGE",
+    "productpages": "PRODUCT_PAGE",
+    "other": "REST_OF_SEARCH",
+    "restofsearch": "REST_OF_SEARCH",
+    "offamazon": "OFF_AMAZON",
+    "siteamazonbusiness": "SITE_AMAZON_BUSINESS",
+}
+
+
 def as_currency(value: Any) -> Told:
     """Judge a currency."""
     return _matched(re.compile("[A-Z]{3}"), value)
@@ -137,13 +154,19 @@ def as_country(value: Any, *, own: str) -> Told:
     return Told(Word.FOREIGN, letters)
 
 
-def as_ad_product(value: Any) -> Told:
+def as_ad_product(value: Any, *, asked: Collection[str]) -> Told:
     """Judge an ad product: one that was not asked for is foreign, an unknown one bad."""
     letters = re.sub(r"[\s_]+", "", value).lower() if type(value) is str else ""
-    if letters == "sponsoredproducts":
-        return Told(Word.GOOD, value)
-    known = {"sponsoredbrands", "sponsoreddisplay", "sponsoredtelevision", "amazondsp"}
-    return Told(Word.FOREIGN, value) if letters in known else BAD
+    known = {one.replace("_", "").lower(): one for one in _AD_PRODUCTS}
+    if letters not in known:
+        return BAD
+    return Told(Word.GOOD if known[letters] in asked else Word.FOREIGN, known[letters])
+
+
+_AD_PRODUCTS = (
+    *("SPONSORED_PRODUCTS", "SPONSORED_BRANDS", "SPONSORED_DISPLAY"),
+    *("SPONSORED_TELEVISION", "AMAZON_DSP"),
+)
 
 
 def as_hour(value: Any, *, day: date | None) -> Told:
@@ -214,23 +237,21 @@ def _is_whole(number: Decimal) -> bool:
     return number == 0 or (number.adjusted() >= 0 and number == number.to_integral_value(context=_EXACT))
 
 
-def rules_of(fields: Collection[str], days: Collection[date]) -> Mapping[str, Rule]:
-    """Give the rule of every field of a dataset but its hour and country, which need other fields."""
-    known: dict[str, Rule] = {
+def rules_of(dataset: Dataset, days: Collection[date]) -> Mapping[str, Rule]:
+    """Return the rule of every field of a dataset but its hour, country and ad product, which need more than the field."""
+    return {
         "date.value": partial(as_date, days=days),
         "budgetCurrency.value": as_currency,
-        "adProduct.value": as_ad_product,
-        "campaign.id": as_id,
-        "adGroup.id": as_id,
-        "ad.id": as_id,
-        "target.value": as_text,
-        "target.matchType": as_text,
-        "advertisedProduct.id": as_product,
-        "advertisedProduct.sku": as_text,
-        "advertisedProduct.marketplace": as_marketplace,
-        "searchTerm.value": as_text,
-        **dict.fromkeys(NAMES, as_text),
-        **dict.fromkeys(METRICS[:4], as_count),
-        **dict.fromkeys(METRICS[4:], as_amount),
+        **{one.field: _RULES[one.kind] for one in dataset.told},
     }
-    return {field: known[field] for field in fields if field in known}
+
+
+_RULES: Mapping[str, Rule] = {
+    "id": as_id,
+    "text": as_text,
+    "product": as_product,
+    "marketplace": as_marketplace,
+    "placement": as_placement,
+    "count": as_count,
+    "amount": as_amount,
+}

@@ -61,7 +61,7 @@ def shown(document: Document, folder: Path) -> str:
     """Return a document as a person can read it, and where its files are kept whole."""
     folder.mkdir(exist_ok=True)
     lines = [
-        f"{document.dataset.name}, windows {', '.join(map(str, document.days))}, bad rows up to {document.bad_row_share:.0%}",
+        f"{document.dataset.name} of {', '.join(document.report.ad_products)}, windows {', '.join(map(str, document.days))}, bad rows up to {document.bad_row_share:.0%}",
         f"spoiled by: {'; '.join(document.spoiled_by)}",
         f"rows before: {_cut('; '.join(document.before)) if document.before is not None else 'never loaded'}",
     ]

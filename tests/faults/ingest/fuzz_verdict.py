@@ -8,6 +8,7 @@ from typing import Any
 
 from bidbeacon_pipelines.ingest.decode import BrokenPartError
 from bidbeacon_pipelines.ingest.load import LoadResult, load_report
+from bidbeacon_pipelines.reports.datasets import Dataset
 from tests.faults.ingest.fuzz_documents import Document, Number
 from tests.faults.ingest.fuzz_oracle import Key, Reading, Row, read, summed
 from tests.faults.ingest.fuzz_rules import AMOUNT_LIMIT, HIGHEST_COUNT, Word
@@ -71,7 +72,7 @@ class _Comparison:
 
     def _faults_of_sorting(self) -> Iterator[str]:
         """Each bad row is aside, each good one isn't; one that adds up to more than the column holds may be."""
-        overfull = _overfull(self._rows)
+        overfull = _overfull(self._rows, self._document.dataset)
         for number, row in enumerate(self._rows):
             if row.word is Word.BAD and number not in self._aside:
                 yield f"row {number} is bad ({sorted(row.at_fault)}) and was not kept aside: {_short(row.raw)}"
@@ -84,7 +85,7 @@ class _Comparison:
 
     def _faults_of_quarantine(self) -> Iterator[str]:
         """A row aside is told with a field at fault, and is kept as it came."""
-        overfull = _overfull(self._rows)
+        overfull = _overfull(self._rows, self._document.dataset)
         for number, kept in self._aside.items():
             row = self._rows[number]
             if (
@@ -121,15 +122,20 @@ class _Comparison:
             len(self._aside),
         ):
             yield f"expected {foreign} foreign and {len(self._aside)} quarantined rows, got: {result}"
-        for name, place in (("sales", 4), ("spend", 5)):
-            of_loaded = (
-                m[place]
-                for key, m in self._expected.items()
-                if key[0] in result.loaded and key[2] == CURRENCY
-            )
-            if sum((amount or Decimal(0) for amount in of_loaded), Decimal(0)) != getattr(result, name):
+        for name in ("sales", "spend"):
+            if self._total(name) != getattr(result, name):
                 yield f"the {name} of the good rows is not what the load tells: {result}"
         yield from self._faults_of_restatements()
+
+    def _total(self, metric: str) -> Decimal:
+        """Return what the loaded rows of the account's currency add up to; a metric that the dataset lacks is zero."""
+        places = [place for place, one in enumerate(self._document.dataset.metrics) if one.column == metric]
+        rows = [
+            metrics
+            for key, metrics in self._expected.items()
+            if key[0] in self._result.loaded and key[2] == CURRENCY
+        ]
+        return sum((row[place] or Decimal(0) for row in rows for place in places), Decimal(0))
 
     def _faults_of_restatements(self) -> Iterator[str]:
         """Each change that an earlier report's rows have seen is told once."""
@@ -156,9 +162,10 @@ class _Comparison:
             yield f"windows {self._document.days} ended as {result}"
         for day in result.held:
             new, old = (
-                sum(key[0] == day for key in of) for of in (self._expected, self._attempt.rows_before)
+                Counter(key[3] for key in of if key[0] == day)
+                for of in (self._expected, self._attempt.rows_before)
             )
-            if new * LOST_ROWS_DIVISOR >= old:
+            if all(new[product] * LOST_ROWS_DIVISOR >= rows for product, rows in old.items()):
                 yield f"{day} was held with {new} rows in place of {old}"
         if result.refused and (self._document.bad_row_share == 1 or not self._aside):
             yield f"windows were refused without cause: {result.refused}"
@@ -170,14 +177,13 @@ class _Comparison:
                 yield f"{day} holds {count} rows and is told as {status} with {rows}"
 
 
-def _overfull(rows: Sequence[Row]) -> set[Key]:
+def _overfull(rows: Sequence[Row], dataset: Dataset) -> set[Key]:
     """Return the keys whose rows add up to more than a column holds."""
-    sums = summed([row for row in rows if row.word < Word.BAD])
+    beyond = [HIGHEST_COUNT + 1 if one.kind == "count" else AMOUNT_LIMIT for one in dataset.metrics]
     return {
         key
-        for key, metrics in sums.items()
-        if any(value is not None and value > HIGHEST_COUNT for value in metrics[:4])
-        or any(value is not None and value >= AMOUNT_LIMIT for value in metrics[4:])
+        for key, metrics in summed([row for row in rows if row.word < Word.BAD]).items()
+        if any((value or 0) >= limit for value, limit in zip(metrics, beyond, strict=True))
     }
 
 

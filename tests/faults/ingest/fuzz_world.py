@@ -89,12 +89,11 @@ class FuzzWorld:
     def rows(self, dataset: Dataset) -> dict[Key, Metrics]:
         """Return the stored rows by their keys."""
         hour = "hour_at" if dataset.is_hourly else "CAST(NULL AS timestamptz)"
-        keys = [one.column for one in dataset.keys]
+        keys, metrics = [one.column for one in dataset.keys], [one.column for one in dataset.metrics]
         found = self.query(
-            f"""SELECT window_date, {hour}, currency_code, {", ".join(keys)}, impressions, clicks, orders, units, sales, spend
-                  FROM {dataset.table}"""
+            f"""SELECT window_date, {hour}, currency_code, ad_product, {", ".join(keys + metrics)} FROM {dataset.table}"""
         )
-        split = 3 + len(keys)
+        split = 4 + len(keys)
         rows = {tuple(row[:split]): tuple(row[split:]) for row in found}
         assert len(rows) == len(found), "two stored rows have one key"
         return rows
@@ -138,6 +137,7 @@ class FuzzWorld:
                 by_hand=True,
                 session_id=uuid4(),
                 created_at=as_of,
+                ad_products=document.report.ad_products,
             )
             want_windows(connection, self.account, name, days, uuid4())
             attach_windows(connection, request_id, now=as_of)
@@ -152,10 +152,10 @@ class FuzzWorld:
                 document.dataset,
                 request_id,
                 _as_of(connection, request_id),
-                ("SPONSORED_PRODUCTS",),
+                document.report.ad_products,
                 (min(days), max(days)),
             )
-            waiting = [Waiting(self.account, windows, _rules(document.bad_row_share))]
+            waiting = [Waiting(self.account, windows, _rules(document))]
             [result] = load(connection, scope, waiting, paths).values()
             return result
 
@@ -166,12 +166,12 @@ def _as_of(connection: Connection, request_id: int) -> datetime:
     return created_at
 
 
-def _rules(bad_row_share: float) -> LoadRules:
+def _rules(document: Document) -> LoadRules:
     return LoadRules(
-        bad_row_share=bad_row_share,
+        bad_row_share=document.bad_row_share,
         held_again_at=lambda _: AS_OF,
         next_refresh_at=lambda _: AS_OF,
         refused_again_at=lambda _day, _has_data: AS_OF,
-        products=("SPONSORED_PRODUCTS",),
+        products=document.report.ad_products,
         now=AS_OF,
     )

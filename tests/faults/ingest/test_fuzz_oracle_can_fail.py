@@ -37,13 +37,13 @@ BREAKAGES = {
 
 def document() -> Document:
     """Return a report that is loaded over another one, with one bad row."""
-    rng, days = Random(7), FIRST_DAYS[:1]
-    rows = valid_rows(rng, HOURLY_TARGETS, days, 30)
-    before = tuple(map(written, valid_rows(rng, HOURLY_TARGETS, days, 30)))
+    rng, days, [report] = Random(7), FIRST_DAYS[:1], HOURLY_TARGETS.reports
+    rows = valid_rows(rng, HOURLY_TARGETS, report, days, 30)
+    before = tuple(map(written, valid_rows(rng, HOURLY_TARGETS, report, days, 30)))
     bad = [(name, Number("-1") if name == "metric.clicks" else value) for name, value in rows[3]]
     bad = [(name, "US" if name == "campaign.country" else value) for name, value in bad]
     texts = [*map(written, rows), written(bad)]
-    return Document(HOURLY_TARGETS, days, before, None, ()).with_rows([texts[:20], texts[20:]])
+    return Document(HOURLY_TARGETS, report, days, before, None, ()).with_rows([texts[:20], texts[20:]])
 
 
 def cut_document() -> Document:

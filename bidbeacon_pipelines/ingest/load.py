@@ -337,9 +337,9 @@ class _Load:
         for day in one.days:
             _take_apart(result, day, self.tallies[account.id, day], self.verdicts[account.id, day])
         for day in result.loaded:
-            result.unresolved += day_totals[day].unresolved
-            result.spend += day_totals[day].spend
-            result.sales += day_totals[day].sales
+            result.unresolved += day_totals[day].own_unresolved
+            result.spend += day_totals[day].own_spend
+            result.sales += day_totals[day].own_sales
         result.quarantined = quarantine_rows(self.connection, self.scope, account, one.days, result.loaded)
         result.other_products = dict(self.counter.other_products[account.id])
         result.foreign = self._count_foreign(account)

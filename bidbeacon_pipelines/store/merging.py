@@ -220,7 +220,8 @@ def resolve_targets(connection: Connection, account: int) -> int:
 class WindowTotals:
     """The totals of a window over all ad products; sums in the account's currency.
 
-    `products` is the JSON of an object that has rows, spend and sales of each ad product with rows.
+    `products` is the JSON of an object that has rows, spend and sales of each ad product with rows; `own_…` are the totals of the
+    report's ad products.
     """
 
     rows: int = 0
@@ -228,14 +229,21 @@ class WindowTotals:
     spend: Decimal = Decimal(0)
     sales: Decimal = Decimal(0)
     products: str = "{}"
+    own_unresolved: int = 0
+    own_spend: Decimal = Decimal(0)
+    own_sales: Decimal = Decimal(0)
 
 
 def total_windows(
     connection: Connection, dataset: Dataset, values: Mapping[str, Any]
 ) -> dict[tuple[int, date], WindowTotals]:
-    """Return what some windows hold, where they hold anything; `values` has their `accounts`, `days` and `currencies`."""
+    """Return what some windows hold, where they hold anything; `values` has their `accounts`, `days` and `currencies`, and the report's `ad_products`."""
     rows = connection.execute(_total(dataset), values).mappings()
     return {(row.pop("account"), row.pop("window_date")): WindowTotals(**row) for row in map(dict, rows)}
+
+
+def _own(total: str, kind: str) -> str:
+    return f"CAST(coalesce(sum({total}) FILTER (WHERE ad_product = ANY(:ad_products)), 0) AS {kind}) AS own_{total}"
 
 
 @cache
@@ -255,5 +263,6 @@ def _total(dataset: Dataset) -> TextClause:
              GROUP BY p.account, p.window_date, p.ad_product)
         SELECT account, window_date, CAST(sum(rows) AS bigint) AS rows, CAST(sum(unresolved) AS bigint) AS unresolved, sum(spend) AS spend,
                sum(sales) AS sales,
-               CAST(jsonb_object_agg(ad_product, jsonb_build_object('rows', rows, 'spend', spend, 'sales', sales)) AS text) AS products
+               CAST(jsonb_object_agg(ad_product, jsonb_build_object('rows', rows, 'spend', spend, 'sales', sales)) AS text) AS products,
+               {_own("unresolved", "bigint")}, {_own("spend", "numeric")}, {_own("sales", "numeric")}
           FROM products GROUP BY account, window_date""")

@@ -4,6 +4,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+from bidbeacon_pipelines.ingest.load import LoadResult
 from bidbeacon_pipelines.reports.datasets import ALL_DATASETS
 from bidbeacon_pipelines.store.claims import compare_totals
 from tests.postgres.load_world import DAY, LoadWorld
@@ -31,14 +32,16 @@ def row(ad_product: str, spend: str, campaign: int = 1, **fields: Any) -> Raw:
     }
 
 
-def load(shelf: LoadWorld, name: str, *rows: Raw, ad_products: tuple[str, ...] = (), age: float = 0) -> None:
-    """Load a report; a field that a row has not is null."""
+def load(
+    shelf: LoadWorld, name: str, *rows: Raw, ad_products: tuple[str, ...] = (), age: float = 0
+) -> LoadResult:
+    """Load a report and return what was done; a field that a row has not is null."""
     dataset = DATASETS[name]
     products = ad_products or dataset.groups[0]
     fields = dict.fromkeys(dataset.fields_for(products))
-    assert [DAY] == shelf.load(
-        [fields | one for one in rows], dataset=dataset, ad_products=products, age=age
-    ).loaded
+    result = shelf.load([fields | one for one in rows], dataset=dataset, ad_products=products, age=age)
+    assert [DAY] == result.loaded
+    return result
 
 
 def placement(ad_product: str, spend: str, where: str = "TOP_OF_SEARCH") -> Raw:
@@ -74,6 +77,14 @@ def test_a_load_leaves_totals_of_the_ad_products_that_it_was_asked_for(shelf: Lo
         SD: (0, Decimal(0)),
         SB: (1, Decimal(3)),
     }
+
+
+def test_a_load_tells_the_spend_of_its_own_ad_products(shelf: LoadWorld) -> None:
+    """The window adds up all of them; what is told of the second report leaves out the first one."""
+    load(shelf, "daily_products", row(SP, "5") | {"ad.id": 1})
+    result = load(shelf, "daily_products", row(SB, "3") | {"ad.id": 3}, ad_products=(SB,))
+    assert Decimal(3) == result.spend
+    assert Decimal(8) == shelf.window(dataset=DATASETS["daily_products"]).spend
 
 
 def test_datasets_are_compared_by_ad_product(shelf: LoadWorld) -> None:

@@ -1,6 +1,6 @@
 """Accounts' own cadences in the database: set by a person or by SQL, kept by the rounds, and no obstacle to work by hand."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,9 +15,17 @@ from bidbeacon_pipelines.services.refresh import refresh_account
 from bidbeacon_pipelines.store.accounts import UnknownAccountError
 from bidbeacon_pipelines.store.ads_accounts import list_ads_accounts_with_due_work
 from bidbeacon_pipelines.store.cadences import get_cadence
+from tests.one_dataset import only_datasets
 from tests.postgres.bench_world import DATASET, BenchWorld, days_before
 
 DAILY = Cadence(every=timedelta(days=1))
+
+
+@pytest.fixture(autouse=True)
+def only_two_datasets() -> Iterator[None]:
+    """Leave a dataset of days and one of hours: eight reports fill an account."""
+    with only_datasets("daily_targets", "hourly_targets"):
+        yield
 
 
 @pytest.fixture
@@ -72,12 +80,12 @@ def load_all(world: BenchWorld, due: Callable[[], list[str]]) -> int:
 
 
 def test_a_round_plans_all_that_was_due(world: BenchWorld, due: Callable[[], list[str]]) -> None:
-    """An empty account with a daily cadence is planned in one refresh, with all of its 23 reports, and then waits for a day."""
+    """An empty account with a daily cadence is planned in one refresh, with all of its 8 reports, and then waits for a day."""
     set_by_person(world, DAILY)
     began = world.bench.now()
     assert load_all(world, due) == 1
     assert stored(world, "next_look_at") == began + timedelta(days=1)
-    assert len(world.accepted()) == 23
+    assert len(world.accepted()) == 8
 
 
 def test_nothing_starts_before_the_next_round(world: BenchWorld, due: Callable[[], list[str]]) -> None:

@@ -19,6 +19,7 @@ from bidbeacon_pipelines.store.loads import lock_rows
 from bidbeacon_pipelines.store.requests import claim_request
 from bidbeacon_pipelines.store.windows import want_windows
 from bidbeacon_sessions import SessionStore
+from tests.one_dataset import only_daily_targets
 from tests.postgres.bench_world import DATASET, BenchWorld
 
 TODAY = date(2026, 1, 15)
@@ -164,10 +165,11 @@ def test_a_due_window_waits_for_the_other_countries(world: BenchWorld) -> None:
 
 
 def fill(world: BenchWorld, account: Account) -> None:
-    """Load all that is due for an ads account."""
-    for _ in range(20):
-        world.refresh(account)
-        world.advance(minutes=5)
+    """Load all that is due of the tests' dataset for an ads account."""
+    with only_daily_targets():
+        for _ in range(20):
+            world.refresh(account)
+            world.advance(minutes=5)
 
 
 def test_a_report_in_flight_is_named_with_amazons_word(world: BenchWorld) -> None:

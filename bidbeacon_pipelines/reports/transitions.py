@@ -37,6 +37,7 @@ class Reported:
     Attributes:
         adopted: The report was being made already, and is taken over instead of one of our own.
         too_large: It failed, and Amazon says that it would be too large.
+        made_at: When Amazon began to make it, where Amazon says so; UTC.
     """
 
     report_id: str
@@ -45,6 +46,7 @@ class Reported:
     failure_reason: str | None = None
     adopted: bool = False
     too_large: bool = False
+    made_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -190,6 +192,8 @@ def _reported(
 ) -> RequestState:
     word = answer.amazon_status.strip().upper()
     known = replace(request, report_id=answer.report_id, amazon_status=answer.amazon_status, failure=None)
+    if answer.adopted:
+        known = replace(known, sent_at=_earliest(request.sent_at, answer.made_at))
     if word in COMPLETED_WORDS:
         return replace(known, status=RequestStatus.COMPLETED, next_step_at=None)
     if word in FAILURE_WORDS:
@@ -200,6 +204,11 @@ def _reported(
         return _polled(known, None, now, policy)
     first = next_poll_at(policy, 0, request.sent_at or now)
     return replace(known, status=RequestStatus.IN_FLIGHT, next_step_at=first)
+
+
+def _earliest(sent_at: datetime | None, made_at: datetime | None) -> datetime | None:
+    """Return the instant that an adopted report's data is as of: it may be older than the create that found it."""
+    return min((at for at in (sent_at, made_at) if at is not None), default=None)
 
 
 def _unanswered(

@@ -122,9 +122,17 @@ class Reports:
         """Return the report with this id; None where there is none (or none since a restart)."""
         return self._reports.get(report_id)
 
+    def __len__(self) -> int:
+        """Return how many reports were accepted."""
+        return len(self._reports)
+
+    def __iter__(self) -> Iterator[Report]:
+        """Return the reports, oldest first."""
+        return iter(self._reports.values())
+
     def in_flight(self, account: Account, now: datetime) -> list[Report]:
         """Return an account's reports that have not ended."""
-        own = (report for report in self._reports.values() if report.request.account_id == account.account_id)
+        own = (report for report in self if report.request.account_id == account.account_id)
         return [report for report in own if report.is_in_flight(now)]
 
     def is_polled_too_soon(self, report: Report, now: datetime) -> bool:
@@ -146,7 +154,7 @@ class Reports:
 
     def summary(self) -> list[dict[str, Any]]:
         """Return all reports as JSON data, oldest first; for looking at, not for the wire."""
-        return [report.model_dump(mode="json") for report in self._reports.values()]
+        return [report.model_dump(mode="json") for report in self]
 
 
 def _ready_at(now: datetime, seconds: float, faults: tuple[FaultRule, ...]) -> datetime | None:

@@ -52,6 +52,7 @@ def reported(report: Report, *, adopted: bool = False) -> transitions.Reported:
         report.failure_reason,
         adopted,
         too_large=TOO_LARGE.search(said) is not None,
+        made_at=report.created_at,
     )
 
 

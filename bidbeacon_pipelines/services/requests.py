@@ -640,13 +640,17 @@ class _Driver:
         self._state = state
 
     def _release_to_split(self, connection: Connection, reason: str, now: datetime) -> None:
-        """Release all windows: they need what they needed before, at once, and somebody who asked for one by hand still waits."""
+        """Release all windows: those that were due are due at once, and somebody who asked for one by hand still waits.
+
+        Windows that only came along, because they lie between due ones, need no report and stay loaded.
+        """
         after = {}
         for key, windows in self._windows.items():
             for window in windows:
+                needed = replace(window.state, status="failed", next_refresh_at=now, failure_reason=reason)
                 place = self._countries[key].country_code, window.window_date
                 after[place] = WindowAfter(
-                    state=replace(window.state, status="failed", next_refresh_at=now, failure_reason=reason),
+                    state=needed if _needs_report(window, now) else replace(window.state, status="loaded"),
                     products_due=tuple(window.products_due) if window.products_due else None,
                     product_states=window.states,
                     is_still_wanted=window.wanted_by is not None,
@@ -762,6 +766,12 @@ class _Driver:
             if window.next_refresh_at is not None and window.next_refresh_at <= now
         }
         return 0 if self._request.by_hand else len(self._facts["windows"]) - len(due)
+
+
+def _needs_report(window: Window, now: datetime) -> bool:
+    """Return whether a window is due, wanted by hand, or without data; any other one only came along with those."""
+    is_due = window.next_refresh_at is not None and window.next_refresh_at <= now
+    return is_due or window.wanted_by is not None or window.data_as_of is None
 
 
 def _days(request: Request) -> int:

@@ -90,7 +90,7 @@ def test_a_duplicate_is_adopted(world: BenchWorld) -> None:
     world.break_with("throttle_accepted", times=1)
     world.break_with("duplicate_refused")
     world.break_with("report_pending", seconds=1200)
-    account = world.account()
+    account, asked_at = world.account(), world.bench.now()
     request_id = world.ask(account, DAY)
     world.advance(minutes=11)
     world.step()
@@ -101,6 +101,9 @@ def test_a_duplicate_is_adopted(world: BenchWorld) -> None:
     world.advance(minutes=11)
     world.step()
     assert world.window(account, DAY).status == "loaded"
+    assert (
+        asked_at <= world.window(account, DAY).data_as_of < asked_at + timedelta(minutes=1)
+    )  # as of its first create
 
 
 @pytest.mark.parametrize("fault", ["unauthorized", "token_expiry"])

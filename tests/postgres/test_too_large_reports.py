@@ -42,6 +42,31 @@ def test_report_that_is_too_large_is_split(world: BenchWorld, fault: str) -> Non
     assert refused == len(world.actions("report-split"))
 
 
+def test_a_split_asks_only_for_days_that_are_due(world: BenchWorld) -> None:
+    """Of eight days only the first and the last are due: after the split each is asked for alone, and those between stay as they were."""
+    account = world.account()
+    load_by_hand(world, account, DAYS)
+    world.execute("UPDATE report_windows SET next_refresh_at = NULL")
+    world.execute(
+        "UPDATE report_windows SET next_refresh_at = :now WHERE dataset = :dataset AND window_date = ANY(:days)",
+        now=world.bench.now(),
+        dataset=DATASET.name,
+        days=[DAYS[0], DAYS[-1]],
+    )
+    world.break_with("too_large", days=3)
+    for _ in range(2):
+        world.plan(account)
+        while world.query("SELECT 1 FROM report_requests WHERE finished_at IS NULL"):
+            world.step()
+            world.advance(minutes=3)
+    assert [8, 1, 1] == lengths_of_loaded_reports(world)
+    between = [world.window(account, day) for day in DAYS[1:-1]]
+    assert {("loaded", None, 1, None)} == {
+        (window.status, window.next_refresh_at, window.load_count, window.failure_reason)
+        for window in between
+    }
+
+
 def test_one_day_that_is_too_large_fails(world: BenchWorld) -> None:
     """A day can't be split: its window fails with Amazon's reason."""
     account = world.account()

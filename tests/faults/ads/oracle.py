@@ -205,13 +205,17 @@ class Oracle:
             yield self._mismatch(bad.day, f"{found} quarantine: request {request}, {bad}")
 
     def _replay_quarantine(self) -> dict[int, list[BadRow]]:
-        """Return the bad rows that should be kept aside by now, by request: a later report of a day replaces the earlier one's."""
+        """Return the bad rows that should be kept aside by now, by request.
+
+        A later report of a day replaces the earlier one's; a row without a day may be of any day of its report, and goes when all of them are replaced.
+        """
         kept: dict[int, list[BadRow]] = {}
         for request, days in self._loads.items():
             first, last = min(days), max(days)
             for other, bad in kept.items():
                 if self._products(other) <= self._products(request):
-                    is_within = first <= min(self._loads[other]) and max(self._loads[other]) <= last
+                    asked = self._report(other).request
+                    is_within = first <= asked.start and asked.end <= last
                     kept[other] = [
                         row for row in bad if row.day not in days and not (row.day is None and is_within)
                     ]

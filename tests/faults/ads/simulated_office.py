@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -60,14 +61,14 @@ class _KeptTransport(httpx.BaseTransport):
         if not request.url.path.endswith("/create/reports"):
             return self._network.handle_request(request)
         create, reports = self._office.describe_create(request), self._office.sandbox.state.reports
-        made_before = len(reports.summary())
+        made_before = len(reports)
         try:
             response = self._network.handle_request(request)
             response.read()
             create = replace(create, **_read_answer(response))
         finally:
-            made = reports.summary()[made_before:]
-            self.creates.append(replace(create, made_id=made[0]["report_id"] if made else None))
+            made = next(islice(reports, made_before, None), None)
+            self.creates.append(replace(create, made_id=made.report_id if made else None))
         return response
 
     def close_network(self) -> None:

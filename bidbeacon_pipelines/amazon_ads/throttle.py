@@ -74,11 +74,12 @@ def _per_class(create: float, others: float) -> Mapping[CallClass, float]:
 class LaneGaps:
     """Seconds between two starts in one lane, by class: of a region, and of an account in it.
 
-    Amazon publishes no limits, and moves them with its load; these keep us far from any that was ever reported.
+    Amazon publishes no limits, and moves them with its load; these keep us far from any that was ever reported. Reports may be
+    limited to one create a second in a region, and that counts requests: repeated ones and those that Amazon refuses as well.
     """
 
-    region: Mapping[CallClass, float] = field(default_factory=lambda: _per_class(0.2, 0.05))
-    account: Mapping[CallClass, float] = field(default_factory=lambda: _per_class(0.5, 0.05))
+    region: Mapping[CallClass, float] = field(default_factory=lambda: _per_class(1.0, 0.05))
+    account: Mapping[CallClass, float] = field(default_factory=lambda: _per_class(1.0, 0.05))
 
     @classmethod
     def none(cls) -> "LaneGaps":

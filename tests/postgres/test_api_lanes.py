@@ -26,6 +26,7 @@ LANE = Lane("NA", CallClass.CREATE, "amzn1.ads-account.g.one")
 OTHER = Lane("NA", CallClass.CREATE, "amzn1.ads-account.g.other")
 REGION = Lane("NA", CallClass.CREATE)
 GAP = 0.5
+GAPS = LaneGaps(dict.fromkeys(CallClass, 0.2), dict.fromkeys(CallClass, GAP))
 EACH = 15
 
 
@@ -56,7 +57,7 @@ def reserve_often(database_url: str, times: int) -> list[float]:
     """Take places one after another, on an engine of its own; return the waits."""
     engine = make_engine(database_url, pool_size=1)
     try:
-        lanes = PostgresLanes(engine, LaneGaps(), now=noon)
+        lanes = PostgresLanes(engine, GAPS, now=noon)
         return [lanes.reserve(LANE, longest_wait=3600) for _ in range(times)]
     finally:
         engine.dispose()
@@ -74,21 +75,21 @@ def test_threads_and_processes_together_keep_apart(database_url: str) -> None:
 
 def test_the_databases_clock_counts_by_default(engine: Engine) -> None:
     """The second place is up to a gap off, whatever the clock of this machine says."""
-    lanes = PostgresLanes(engine, LaneGaps())
+    lanes = PostgresLanes(engine, GAPS)
     assert lanes.reserve(LANE, longest_wait=10) == 0
     assert 0 < lanes.reserve(LANE, longest_wait=10) <= GAP
 
 
 def test_another_accounts_call_waits_for_the_region_only(engine: Engine) -> None:
     """An account's gap is its own, the region's is everybody's."""
-    lanes = PostgresLanes(engine, LaneGaps(), now=noon)
+    lanes = PostgresLanes(engine, GAPS, now=noon)
     lanes.reserve(LANE, longest_wait=10)
     assert lanes.reserve(OTHER, longest_wait=10) == pytest.approx(0.2)
 
 
 def test_a_place_too_far_off_is_not_taken(engine: Engine) -> None:
     """Its wait is given, and the next who can wait longer gets that very place."""
-    lanes = PostgresLanes(engine, LaneGaps(), now=noon)
+    lanes = PostgresLanes(engine, GAPS, now=noon)
     lanes.reserve(LANE, longest_wait=0)
     assert [GAP, GAP, GAP] == [lanes.reserve(LANE, longest_wait=wait) for wait in (0, 0.1, 1)]
 
@@ -96,7 +97,7 @@ def test_a_place_too_far_off_is_not_taken(engine: Engine) -> None:
 def test_who_is_held_back_holds_back_the_others(engine: Engine) -> None:
     """Another process waits as long as Amazon asked of this one, for this account only, and not a second longer."""
     clock = Clock()
-    one, another = (PostgresLanes(engine, LaneGaps(), clock.now) for _ in range(2))
+    one, another = (PostgresLanes(engine, GAPS, clock.now) for _ in range(2))
     one.hold_back(LANE, 30)
     one.hold_back(LANE, 10)  # the longer wish stands
     assert another.reserve(LANE, longest_wait=5) == 30
@@ -107,7 +108,7 @@ def test_who_is_held_back_holds_back_the_others(engine: Engine) -> None:
 
 def test_a_region_that_is_held_back_holds_all_its_accounts(engine: Engine) -> None:
     """What Amazon asked without naming an account concerns everybody there, and no other region."""
-    lanes = PostgresLanes(engine, LaneGaps(), now=noon)
+    lanes = PostgresLanes(engine, GAPS, now=noon)
     lanes.hold_back(REGION, 30)
     assert lanes.reserve(LANE, longest_wait=5) == 30
     assert lanes.reserve(Lane("EU", CallClass.CREATE, LANE.account_id), longest_wait=5) == 0
@@ -118,7 +119,7 @@ def test_calls_go_on_while_the_database_is_away(
 ) -> None:
     """Places are this process's own then, what is held back included, and that is said once."""
     _, engine = flickering
-    lanes = PostgresLanes(engine, LaneGaps(), noon, look_again_after=0)
+    lanes = PostgresLanes(engine, GAPS, noon, look_again_after=0)
     with caplog.at_level(logging.WARNING, "bidbeacon_pipelines.services.api_lanes"):
         assert [0, GAP, 2 * GAP] == [lanes.reserve(LANE, longest_wait=9) for _ in range(3)]
         lanes.hold_back(LANE, 30)
@@ -132,11 +133,11 @@ def test_the_database_is_used_again_when_it_is_back(
 ) -> None:
     """Then places are everybody's again."""
     connector, away = flickering
-    lanes = PostgresLanes(away, LaneGaps(), noon, look_again_after=0)
+    lanes = PostgresLanes(away, GAPS, noon, look_again_after=0)
     lanes.reserve(LANE, longest_wait=9)
     connector.is_away = False
     lanes.reserve(LANE, longest_wait=9)
-    assert PostgresLanes(engine, LaneGaps(), noon).reserve(LANE, longest_wait=9) == GAP
+    assert PostgresLanes(engine, GAPS, noon).reserve(LANE, longest_wait=9) == GAP
 
 
 def test_a_killed_process_keeps_no_lane(engine: Engine, database_url: str) -> None:
@@ -144,7 +145,7 @@ def test_a_killed_process_keeps_no_lane(engine: Engine, database_url: str) -> No
     holder = _hold_lane(database_url)
     holder.send_signal(signal.SIGKILL)
     holder.wait(30)
-    lanes = PostgresLanes(engine, LaneGaps(), now=noon)
+    lanes = PostgresLanes(engine, GAPS, now=noon)
     lanes.reserve(LANE, longest_wait=9)  # who waits for two seconds goes on without writing anything
     assert _next_start(engine) == NOON + timedelta(seconds=GAP)
 
@@ -154,7 +155,7 @@ def test_a_stopped_process_stops_nobody(engine: Engine, database_url: str) -> No
     holder = _hold_lane(database_url)
     os.kill(holder.pid, signal.SIGSTOP)
     try:
-        lanes = PostgresLanes(engine, LaneGaps(), noon, look_again_after=0)
+        lanes = PostgresLanes(engine, GAPS, noon, look_again_after=0)
         began = time.monotonic()
         assert lanes.reserve(LANE, longest_wait=9) == 0
         assert time.monotonic() - began < 30  # it holds the lane for a minute
@@ -166,7 +167,7 @@ def test_a_stopped_process_stops_nobody(engine: Engine, database_url: str) -> No
 
 def test_a_lane_deleted_as_idle_is_made_anew(engine: Engine) -> None:
     """Keeping house takes nothing away from who comes after."""
-    lanes = PostgresLanes(engine, LaneGaps(), now=noon)
+    lanes = PostgresLanes(engine, GAPS, now=noon)
     lanes.reserve(LANE, longest_wait=0)
     with engine.begin() as connection:
         assert delete_idle_lanes(connection, NOON, limit=100) == 0

@@ -1,4 +1,4 @@
-// Above the list: the statuses to choose from, the stretch of time with its histogram, and how the two change the filter.
+// Above the list: the statuses and problems to choose from, the stretch of time with its histogram, and how the two change the filter.
 
 import { el, keepingFocus } from "./dom.js";
 import { STATUSES, toAddress, toInstant, toQuery } from "./filters.js";
@@ -66,12 +66,15 @@ export class Overview {
     this.title.replaceChildren(el("b", {}, spanName(this.filter)), ` · ${told(data.counts)}`);
   }
 
+  /** One choice: a status, or all that went wrong whatever the status. */
   showStatuses() {
-    const links = ["", ...STATUSES].map((status) => {
-      const { status: _, ...rest } = this.filter;
-      const isCurrent = (this.filter.status ?? "") === status;
-      return el("a", { class: "chip", "data-key": status, href: toAddress(status ? { ...rest, status } : rest), "aria-current": isCurrent && "true" }, status && statusIcon(status, true), status || "all");
-    });
+    const { status, outcome, ...rest } = this.filter;
+    const chip = (key, word, more, isCurrent, title) => el("a", { class: "chip", "data-key": key, href: toAddress({ ...rest, ...more }), "aria-current": isCurrent && "true", title }, key && statusIcon(key, true), word);
+    const links = [
+      chip("", "all", {}, !status && !outcome),
+      chip("problems", "problems", { outcome: "problems" }, outcome === "problems", "Sessions that failed, crashed, or ran to their end with problems. Retries that succeeded don’t count."),
+      ...STATUSES.map((each) => chip(each, each, { status: each }, each === status)),
+    ];
     const statuses = document.getElementById("statuses");
     keepingFocus(statuses, () => statuses.replaceChildren(...links));
   }

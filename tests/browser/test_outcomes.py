@@ -103,6 +103,32 @@ def test_outcome_filters_the_stream(page: Page, base_url: str, baked: dict[str, 
     expect(page.locator("#query-problem")).to_contain_text("There is no outcome “bad”")
 
 
+class OvenRetried(Action):
+    """An oven was cold and is tried again."""
+
+    sentence = "The oven was cold, tried again"
+
+
+@pytest.mark.usefixtures("baked")
+def test_one_click_shows_what_went_wrong(page: Page, base_url: str, session_store: SessionStore) -> None:
+    """Failed sessions and those with problems, not one whose retry succeeded; a status or "all" takes its place again."""
+    with with_job_session("rebake", store=session_store) as session:
+        session.add(OvenRetried())
+        session.add(TrayBaked())
+    page.goto(f"{base_url}/?status=succeeded")
+    chips = page.locator("#statuses")
+    chips.get_by_text("problems").click()
+    expect(page).to_have_url(f"{base_url}/?outcome=problems")
+    expect(page.locator("#query")).to_have_value("outcome:problems")
+    expect(page.locator(".session .word")).to_have_text(["failed", "with problems"])
+    expect(chips.locator("[aria-current]")).to_have_text("problems")
+    chips.get_by_text("failed").click()
+    expect(page).to_have_url(f"{base_url}/?status=failed")
+    expect(page.locator(".session .word")).to_have_text(["failed"])
+    chips.get_by_text("all").click()
+    expect(page.locator(".session")).to_have_count(5)
+
+
 def test_running_session_comes_and_goes_with_its_outcome(
     page: Page, base_url: str, session_store: SessionStore
 ) -> None:

@@ -80,7 +80,9 @@ def test_axe_finds_nothing(
     for name, url in views.items():
         page.goto(url)
         expect(page.locator(READY[name]).first).to_be_visible()
-        assert (name, []) == (name, find_violations(page))
+        for width in (1280, 390):
+            page.set_viewport_size({"width": width, "height": 600})
+            assert (name, width, []) == (name, width, find_violations(page))
     page.goto(views["stream"])
     expect(page.locator(".session").first).to_be_visible()
     page.keyboard.press("?")

@@ -282,7 +282,14 @@ def _close_if_dead(store: SessionStore, instance: DagsterInstance, row: RowMappi
         _end_run(instance, run, f"Its worker gave no sign of life since {row['heartbeat_at']}")
     with store.begin() as connection:
         fate, reason = fate_of_session(status)
-        return finalize_session(connection, row["id"], status=fate, reason=reason, now=utc_now())
+        return finalize_session(
+            connection,
+            row["id"],
+            status=fate,
+            reason=reason,
+            now=utc_now(),
+            has_successor=status is DagsterRunStatus.SUCCESS,
+        )
 
 
 def _end_run(instance: DagsterInstance, run: DagsterRun, seen: str) -> None:

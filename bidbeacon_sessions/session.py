@@ -58,10 +58,17 @@ ClosedStatus = Literal["succeeded", "failed", "cancelled", "crashed"]
 
 
 def finalize_session(
-    connection: Connection, session_id: UUID, *, status: ClosedStatus, reason: str, now: datetime
+    connection: Connection,
+    session_id: UUID,
+    *,
+    status: ClosedStatus,
+    reason: str,
+    now: datetime,
+    has_successor: bool = False,
 ) -> bool:
     """Close a session from outside, with an action that says what was last seen of it, and end its connections.
 
+    A crashed one has problems, or warnings where another attempt took up its work (`has_successor`).
     Safe to call from several processes at once: one of them closes it, the others get False.
     """
     if not lock_session(connection, session_id):
@@ -87,7 +94,9 @@ def finalize_session(
     )
     insert_action(connection, session_id, place)
     error = {"type": "SessionFinalized", "message": reason} if status in {"failed", "crashed"} else None
-    return close_session(connection, session_id, status=status, finished_at=now, error=error)
+    return close_session(
+        connection, session_id, status=status, finished_at=now, error=error, has_successor=has_successor
+    )
 
 
 logger = logging.getLogger(__name__)
@@ -175,9 +184,15 @@ class SessionRecorder:
             )
         self._opened = True
         for attempt in older:
-            reason = "a newer attempt of the same step started."
             with self.store.begin() as connection:
-                finalize_session(connection, attempt, status="crashed", reason=reason, now=self._clock())
+                finalize_session(
+                    connection,
+                    attempt,
+                    status="crashed",
+                    reason="a newer attempt of the same step started.",
+                    now=self._clock(),
+                    has_successor=True,
+                )
 
     def close(self, status: str, error: dict[str, Any] | None = None, *, patience: float = 0) -> None:
         """End the session, with the counts of what was left out or lost.

@@ -227,7 +227,7 @@ def _by_subject(touches: Sequence[Touch]) -> list[dict[str, Any]]:
 _CLOSE = text(f"""
     WITH closed AS (
         UPDATE session_headers h
-           SET status = :status, outcome = CASE WHEN :status IN ('failed', 'crashed') THEN 'problems' ELSE {OUTCOME_SO_FAR} END, finished_at = greatest(:finished_at, started_at), error = CAST(:error AS jsonb), revision = revision + 1, changed_xid = pg_current_xact_id()
+           SET status = :status, outcome = CASE WHEN :status IN ('failed', 'crashed') AND NOT :has_successor THEN 'problems' ELSE {OUTCOME_SO_FAR} END, finished_at = greatest(:finished_at, started_at), error = CAST(:error AS jsonb), revision = revision + 1, changed_xid = pg_current_xact_id()
          WHERE id = :id AND status = 'running'
         RETURNING id, account_key, outcome),
     accounts AS (
@@ -245,13 +245,18 @@ def close_session(
     status: str,
     finished_at: datetime,
     error: dict[str, Any] | None = None,
+    has_successor: bool = False,
 ) -> bool:
-    """End a running session and its lease, and store its outcome; return False where it had ended already."""
+    """End a running session and its lease, and store its outcome; return False where it had ended already.
+
+    One that failed or crashed has problems, unless a successor took up its work.
+    """
     values = {
         "id": session_id,
         "status": status,
         "finished_at": finished_at,
         "error": None if error is None else to_jsonb(error),
+        "has_successor": has_successor,
     }
     return bool(connection.execute(_CLOSE, values).scalar_one())
 

@@ -7,7 +7,7 @@ from bidbeacon_sessions import Action, SessionStore, Subject, Touch, with_job_se
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.queries import list_sessions
-from bidbeacon_sessions.session import finalize_session
+from bidbeacon_sessions.session import ClosedStatus, finalize_session
 
 OWN = Subject("US.own")
 
@@ -106,13 +106,36 @@ def test_failed_session_has_problems_and_cancelled_one_what_it_achieved(
     assert {"US.own": expected[1]} == by_account(session_store)
 
 
-def test_crashed_session_has_problems(session_store: SessionStore) -> None:
-    """The one who closes it stores the outcome."""
-    dead = with_job_session("x", store=session_store)
+@pytest.mark.parametrize(
+    ("status", "has_successor", "outcome"),
+    [("crashed", False, "problems"), ("crashed", True, "warnings"), ("cancelled", False, "warnings")],
+)
+def test_lost_process_is_a_problem_unless_a_successor_took_up_its_work(
+    session_store: SessionStore, status: ClosedStatus, *, has_successor: bool, outcome: str
+) -> None:
+    """The one who closes it stores the outcome, for its account as well."""
+    dead = with_job_session("x", store=session_store, account=OWN)
     session = dead.__enter__()
     with session_store.begin() as connection:
-        finalize_session(connection, session.session_id, status="crashed", reason="silent.", now=utc_now())
-    assert [("crashed", "problems")] == outcomes(session_store)
+        finalize_session(
+            connection,
+            session.session_id,
+            status=status,
+            reason="silent.",
+            now=utc_now(),
+            has_successor=has_successor,
+        )
+    assert [(status, outcome)] == outcomes(session_store)
+    assert {"US.own": outcome} == by_account(session_store)
+
+
+def test_attempt_that_a_newer_one_follows_has_warnings(session_store: SessionStore) -> None:
+    """The newer attempt closes it, and has problems of its own where it fails too."""
+    dead = with_job_session("x", store=session_store, run_id="run", step_key="step")
+    dead.__enter__()
+    with with_job_session("x", store=session_store, run_id="run", step_key="step", retry_number=1):
+        pass
+    assert [("crashed", "warnings"), ("succeeded", "ok")] == sorted(outcomes(session_store))
 
 
 def test_each_account_has_an_outcome_of_its_own(session_store: SessionStore) -> None:

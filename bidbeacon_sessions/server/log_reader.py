@@ -91,17 +91,16 @@ class LogReader:
         self._engine = create_engine(
             url, pool_size=2, max_overflow=6, pool_timeout=5, pool_use_lifo=True, connect_args=arguments
         )
+        # Without BEGIN and COMMIT around each statement a look takes half as many round trips.
+        self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._note_step = note_step
 
     def advance(self) -> Head:
         """Take a step where one is due, and return where the log stands then."""
-        with self._engine.begin() as connection:
+        with self._reading.connect() as connection:
             due = is_due(connection)
-            position = head(connection)
-        if not due:
-            return Head(position, waits=False)
-        led = self._step()
-        with self._engine.begin() as connection:
+        led = self._step() if due else True
+        with self._reading.connect() as connection:
             return Head(head(connection), waits=not led)
 
     def read(
@@ -121,7 +120,7 @@ class LogReader:
         missing = count_missing(after, newest)
         if missing == 0:
             return Part(after, {wanted: [] for wanted in told})
-        with self._engine.begin() as connection:
+        with self._reading.connect() as connection:
             changes = read_changes(connection, after, min(missing, most))
             if not changes or changes[0].position != after.position + 1:
                 raise CursorRefusedError("expired")
@@ -135,7 +134,7 @@ class LogReader:
 
     def read_missed(self, after: Cursor, upto: Cursor, wanted: SessionFilter, most: int) -> Part:
         """Return the next changes that a reader of one filter missed; raises as `read` does."""
-        with self._engine.begin() as connection:
+        with self._reading.connect() as connection:
             oldest = head(connection).oldest
         return self.read(after, Position(upto.epoch, upto.position, oldest), {wanted: after}, most)
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iter
 from contextlib import aclosing, suppress
 from typing import Any
 
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -26,70 +26,70 @@ MAX_RECEIVED = 64 * 1024
 _LEFT, _GOING_AWAY, _TOO_BIG, _TRY_AGAIN = 1000, 1001, 1009, 1013
 """Why a stream ended, as close codes of a WebSocket (RFC 6455)."""
 _REFUSES = re.compile(r"q=0(\.0*)?")
+_PLAIN = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    (b"vary", b"Accept-Encoding"),
+    (b"x-accel-buffering", b"no"),
+)
+_HEADERS = {False: _PLAIN, True: (*_PLAIN, (b"content-encoding", b"gzip"))}
+"""The headers of an event stream, by whether it is compressed."""
 Frames = AsyncGenerator[Frame, None]
 
 
-async def server_sent_events(request: Request) -> Response:
-    """Answer with an event stream."""
-    stream: Stream = request.app.state.stream
-    frames = _frames(stream, request)
-    try:
-        stream.check_room()
-    except TooManyReadersError:
-        return _too_many()
-    return EventStream(stream, frames, is_compressed=accepts_gzip(request))
-
-
-async def websocket(socket: WebSocket) -> None:
-    """Accept a WebSocket and send the stream over it; what the reader says is ignored."""
-    stream: Stream = socket.app.state.stream
-    try:
-        frames = _frames(stream, socket)
-        with stream.counted("websocket"):
-            await _serve(socket, frames)
-    except BadRequestError as error:
-        await refuse_websocket(socket, problem(400, error.error, error.what_to_do))
-    except TooManyReadersError:
-        await refuse_websocket(socket, _too_many())
-
-
-class EventStream(Response):
-    """Server-Sent Events until the reader leaves or does not read, or the frames end.
+class EventStream:
+    """The ASGI endpoint of Server-Sent Events: until the reader leaves or does not read, or the frames end.
 
     A compressed stream ends without gzip's checksum: all readers share its pieces.
     """
 
-    media_type = "text/event-stream"
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one reader."""
+        stream: Stream = scope["app"].state.stream
+        frames = _frames(stream, HTTPConnection(scope))
+        is_compressed = accepts_gzip(HTTPConnection(scope))
+        try:
+            with stream.counted("sse"):
+                await send({"type": "http.response.start", "status": 200, "headers": _HEADERS[is_compressed]})
+                is_over = scope["method"] == "HEAD" or await _send_events(
+                    frames, receive, send, is_compressed
+                )
+                if is_over:
+                    await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except TooManyReadersError:
+            await _too_many()(scope, receive, send)
 
-    def __init__(self, stream: Stream, frames: Frames, *, is_compressed: bool) -> None:
-        super().__init__(
-            headers={"Cache-Control": "no-store", "Vary": "Accept-Encoding", "X-Accel-Buffering": "no"}
-        )
-        del self.headers["content-length"]
-        self._stream = stream
-        self._frames = frames
-        self._is_compressed = is_compressed
-        if is_compressed:
-            self.headers["Content-Encoding"] = "gzip"
+
+async def _send_events(frames: Frames, receive: Receive, send: Send, is_compressed: bool) -> bool:  # noqa: FBT001
+    """Send frames as events; return whether the stream has come to its end."""
+
+    async def send_piece(piece: bytes) -> None:
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+
+    async def send_frame(frame: Frame) -> None:
+        for piece in frame.sse_gzip if is_compressed else frame.sse:
+            await _in_time(send_piece(piece))
+
+    first = b": stream\n\n"
+    await send_piece(GZIP_HEAD + deflate(first) if is_compressed else first)
+    return await _deliver(frames, send_frame, _until_http_gone(receive)) == _GOING_AWAY
+
+
+class WebSocketStream:
+    """The ASGI endpoint of the WebSocket: accepts it and sends the stream; what the reader says is ignored."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the stream."""
-        with self._stream.counted("sse"):
-            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            if scope["method"] == "HEAD" or await self._send_frames(receive, send):
-                await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-    async def _send_frames(self, receive: Receive, send: Send) -> bool:
-        async def send_piece(piece: bytes) -> None:
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-
-        async def send_frame(frame: Frame) -> None:
-            for piece in frame.sse_gzip if self._is_compressed else frame.sse:
-                await _in_time(send_piece(piece))
-
-        first = b": stream\n\n"
-        await send_piece(GZIP_HEAD + deflate(first) if self._is_compressed else first)
-        return await _deliver(self._frames, send_frame, _until_http_gone(receive)) == _GOING_AWAY
+        """Serve one reader."""
+        stream: Stream = scope["app"].state.stream
+        socket = WebSocket(scope, receive, send)
+        try:
+            frames = _frames(stream, socket)
+            with stream.counted("websocket"):
+                await _serve(socket, frames)
+        except BadRequestError as error:
+            await refuse_websocket(socket, problem(400, error.error, error.what_to_do))
+        except TooManyReadersError:
+            await refuse_websocket(socket, _too_many())
 
 
 async def _serve(socket: WebSocket, frames: Frames) -> None:
@@ -143,6 +143,7 @@ async def _send_all(frames: Frames, send_frame: Callable[[Frame], Awaitable[None
     async with aclosing(frames):
         async for frame in frames:
             await send_frame(frame)
+            del frame  # an idle reader would keep it
 
 
 async def _in_time(sending: Awaitable[None]) -> None:

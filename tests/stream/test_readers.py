@@ -167,9 +167,10 @@ def test_a_reader_that_does_not_read_is_given_up(
             await stuck.wait()
             return {"type": "http.disconnect"}
 
-        answer = EventStream(stream, stream.frames(EVERYTHING, None), is_compressed=False)
+        app = SimpleNamespace(state=SimpleNamespace(stream=stream))
+        scope = {"type": "http", "method": "GET", "app": app, "query_string": b"", "headers": []}
         async with asyncio.timeout(10):
-            await answer({"type": "http", "method": "GET"}, receive, send)
+            await EventStream()(scope, receive, send)
         assert 0 == stream.readers.total()
 
     run(session_store, test)

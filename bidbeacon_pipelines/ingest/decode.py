@@ -1,35 +1,45 @@
 """Reads one part of a report: a gzipped JSON array of flat objects, or gzipped CSV, streamed with bounded memory.
 
-Numbers keep every digit: whole ones become `int`, others `Decimal`, never a float. A decoder is compiled from the dataset and reads some 150
-rows at a time. It takes strict JSON only; what it refuses (a bare `NaN`, half a surrogate pair) is read object by object by the
-standard library, so that it spoils its own row only.
+A decoder is compiled from the dataset and reads some 150 rows at a time. It proves that they are strict JSON, and leaves each value as the bytes that
+came, since most of them are never needed as anything else. A value that is needed keeps every digit: whole numbers become `int`,
+others `Decimal`, never a float. What the decoder refuses (a bare `NaN`, half a surrogate pair) is read object by object by the standard library, so that it spoils its own
+row only. A row of CSV is made one of JSON.
 """
 
 import csv
 import gzip
-import json
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from decimal import Decimal
+from itertools import islice
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 import msgspec
 from isal import igzip, isal_zlib
-from msgspec import UNSET
+from msgspec import UNSET, Raw
 
-from bidbeacon_pipelines.ingest.part_text import CHUNK_CHARS, PartText, exact_number, open_part
+from bidbeacon_pipelines.ingest.part_text import CHUNK_CHARS, PartText, exact_number, open_part, read_value
 
 _CSV_ROWS: Final = 150
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
-_NUMBER = re.compile(r"-?[0-9]+(?P<decimals>\.[0-9]+)?\Z")
-_RAWS = msgspec.json.Decoder(list[msgspec.Raw])
+_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?\Z")
+_RAWS = msgspec.json.Decoder(list[Raw])
+_VALUES = msgspec.json.Decoder(list[Any], float_hook=exact_number)
+_JSON = msgspec.json.Encoder(decimal_format="number")
 _DAMAGED: Any = (EOFError, gzip.BadGzipFile, zlib.error, isal_zlib.error)  # the last one has no type
 
 Values = tuple[Any, ...]
+"""The values of a row, in the order of the decoder's fields; `UNSET` where the row has not the field."""
+MISSING: Final = Raw(b"\\N")
+"""Stands in a wire row for a field that did not come: no JSON, and COPY's word for null."""
+
+
+class WireRow(msgspec.Struct):
+    """A row whose values are the bytes that came; each decoder makes a class of its fields."""
 
 
 class BrokenPartError(ValueError):
@@ -55,11 +65,11 @@ class Batch:
     """Rows that follow each other.
 
     Attributes:
-        rows: Their values, in the order of the decoder's fields; `UNSET` where a row has not the field.
+        rows: As they came; or the values of one that only the standard library could read.
         text_of: Returns the text that a row came as, by its place.
     """
 
-    rows: Sequence[Values]
+    rows: Sequence[WireRow | Values]
     text_of: Callable[[int], str]
 
 
@@ -75,27 +85,45 @@ class RowDecoder:
     def __init__(self, fields: Sequence[str], other_names: dict[str, str], numbers: Iterable[str]) -> None:
         self.fields = tuple(fields)
         self._numbers = frozenset(numbers)
-        self._others = tuple(
-            (self.fields.index(one), other) for one, other in other_names.items() if one in fields
+        self._other_names = {one: other for one, other in other_names.items() if one in fields}
+        self._names = (*self.fields, *self._other_names.values())
+        self._places = {name: f"f{place}" for place, name in enumerate(self._names)}
+        rename = {attribute: name for name, attribute in self._places.items()}
+        members = [(attribute, Raw, MISSING) for attribute in rename]
+        struct = msgspec.defstruct("Row", members, bases=(WireRow,), rename=rename, gc=False)
+        self._decoder = msgspec.json.Decoder(list[struct])  # type: ignore[valid-type] # made when the program runs
+
+    def picker(self, fields: Iterable[str]) -> Callable[[WireRow], tuple[Raw, ...]]:
+        """Return the function that takes some fields of a wire row, with their other names."""
+        names = [*fields]
+        names += [self._other_names[one] for one in names if one in self._other_names]
+        pick: Callable[[WireRow], Any] = attrgetter(*(self._places[name] for name in names))
+        return pick if len(names) > 1 else lambda row: (pick(row),)
+
+    def values_of(self, row: WireRow) -> Values:
+        """Return the values of a wire row."""
+        wire = msgspec.structs.astuple(row)
+        text = b"[" + b",".join([b"null" if one is MISSING else one for one in wire]) + b"]"
+        try:
+            values = _VALUES.decode(text)
+        except _UNREADABLE:  # a number of thousands of digits
+            values = read_value(text.decode())
+        return self._merged(
+            [UNSET if one is MISSING else value for one, value in zip(wire, values, strict=True)]
         )
-        self._names = (*self.fields, *(other for _, other in self._others))
-        self._no_others = (UNSET,) * len(self._others)
-        members = [(f"f{place}", Any, UNSET) for place in range(len(self._names))]
-        rename = {f"f{place}": name for place, name in enumerate(self._names)}
-        struct = msgspec.defstruct("Row", members, rename=rename, gc=False)
-        self._decoder = msgspec.json.Decoder(list[struct], float_hook=exact_number)  # type: ignore[valid-type] # made when the program runs
 
-    def values_of(self, row: dict[str, Any]) -> Values:
+    def values_in(self, row: dict[str, Any]) -> Values:
         """Return the values of a row that is decoded already."""
-        return self._merged(tuple([row.get(name, UNSET) for name in self._names]))
+        return self._merged([row.get(name, UNSET) for name in self._names])
 
-    def decode(self, rows: str) -> list[Values]:
-        """Return the values of rows: JSON objects with commas between them.
-
-        Raises:
-            msgspec.DecodeError, UnicodeError, RecursionError: It is not that.
-        """
-        return [self._merged(msgspec.structs.astuple(row)) for row in self._decoder.decode(f"[{rows}]")]
+    def _merged(self, values: list[Any]) -> Values:
+        """Return a row's values with those of renamed fields in their place."""
+        own, others = values[: len(self.fields)], values[len(self.fields) :]
+        for name, value in zip(self._other_names, others, strict=True):
+            place = self.fields.index(name)
+            if own[place] is UNSET:
+                own[place] = value
+        return tuple(own)
 
     def batches(self, path: Path) -> Iterator[Batch]:
         """Yield the rows of a part, in the file's order.
@@ -123,30 +151,32 @@ class RowDecoder:
         chars = CHUNK_CHARS
         while some := text.peek_objects(chars):
             try:
-                rows = self.decode(some)
+                batch = self._decoded(some)
             except _UNREADABLE:
                 chars = len(some) // 2
             else:
                 text.use_up(some)
-                return Batch(rows, lambda place: bytes(_RAWS.decode(f"[{some}]")[place]).decode())
+                return batch
         row, came = text.take_object()
-        return Batch([self.values_of(row)], lambda _: came)
+        return Batch([self.values_in(row)], lambda _: came)
+
+    def _decoded(self, rows: str) -> Batch:
+        """Return rows: JSON objects with commas between them.
+
+        Raises:
+            msgspec.DecodeError, UnicodeError, RecursionError: It is not that.
+        """
+        text = f"[{rows}]"
+        return Batch(self._decoder.decode(text), lambda place: bytes(_RAWS.decode(text)[place]).decode())
 
     def _csv_batches(self, path: Path) -> Iterator[Batch]:
         with igzip.open(path, "rt", encoding="utf-8-sig", newline="") as text:  # type: ignore[no-untyped-call]
             lines = csv.DictReader(text, strict=True)
             if set(self.fields).isdisjoint(lines.fieldnames or ()):
                 raise ValueError(f"{','.join(lines.fieldnames or ())[:40]!r} where [ should be")
-            rows: list[dict[str, Any]] = []
-            for row in lines:
-                rows.append(self._typed(row))
-                if len(rows) == _CSV_ROWS:
-                    yield self._batch(rows)
-                    rows = []
-            yield self._batch(rows)
-
-    def _batch(self, rows: Sequence[dict[str, Any]]) -> Batch:
-        return Batch([self.values_of(row) for row in rows], lambda place: _as_json(rows[place]))
+            typed = map(self._typed, lines)
+            while rows := [*islice(typed, _CSV_ROWS)]:
+                yield self._decoded(b",".join(map(_JSON.encode, rows)).decode())
 
     def _typed(self, row: dict[str | None, Any]) -> dict[str, Any]:
         """Return a row of CSV as JSON has it: empty is null, and numbers are numbers."""
@@ -157,33 +187,9 @@ class RowDecoder:
             for name, value in row.items()
         }
 
-    def _merged(self, values: Values) -> Values:
-        """Return a row's values with those of renamed fields in their place."""
-        if not self._others:
-            return values
-        own, others = values[: len(self.fields)], values[len(self.fields) :]
-        if others == self._no_others:
-            return own
-        merged = list(own)
-        for (place, _), value in zip(self._others, others, strict=True):
-            if merged[place] is UNSET:
-                merged[place] = value
-        return tuple(merged)
-
-
-def _as_json(row: dict[str, Any]) -> str:
-    told = [
-        f"{json.dumps(name)}: {value if isinstance(value, Decimal) else json.dumps(value)}"
-        for name, value in row.items()
-    ]
-    return f"{{{', '.join(told)}}}"
-
 
 def _as_number(text: str) -> Any:
-    found = _NUMBER.match(text)
-    if found is None:
-        return text
-    return exact_number(text) if found["decimals"] else int(text)
+    return exact_number(text) if _NUMBER.match(text) else text
 
 
 class _Counted(Protocol):

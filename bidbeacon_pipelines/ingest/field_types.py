@@ -30,6 +30,7 @@ _BLANKS = re.compile(r"[\s_]+")
 _NUMBERS = frozenset({Decimal, int})
 _NO_LETTERS = re.compile(r"[^a-z]+")
 _PLAIN_AMOUNT = re.compile(r"[0-9]{1,14}(?:\.[0-9]{1,6})?\Z")
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _COUNTRY = re.compile(r"[A-Z]{2}\Z")
 
 
@@ -189,7 +190,7 @@ def _is_whole(value: Decimal) -> bool:
 
 def is_storable(text: str) -> bool:
     """Whether Postgres can hold the text: no NUL, no lone surrogate."""
-    return "\0" not in text and (text.isascii() or not any("\ud800" <= char <= "\udfff" for char in text))
+    return _UNSTORABLE.search(text) is None
 
 
 AmazonId = Annotated[str, PlainValidator(as_amazon_id)]

@@ -216,31 +216,29 @@ def _stage(connection: Connection, scope: ReportScope, check: RowCheck, parts: S
 
 def _read_part(part: Path, check: RowCheck, stage: StageWriter, counter: RowCounter) -> None:
     for batch in check.decoder.batches(part):
-        good = []
-        for place, values in enumerate(batch.rows):
-            checked = check(values)
-            if isinstance(checked, str):
-                good.append(checked)
-            elif isinstance(checked, BadRow):
-                number, raw = counter.total + place, batch.text_of(place)
-                stage.bad(number, checked.account, checked.window_date, checked.reason, raw)
-                counter.bad[checked.account] += 1
-            else:
-                counter.other(checked)
+        checked = [check(row) for row in batch.rows]
+        good = [line for line in checked if isinstance(line, bytes)]
         stage.good(good)
-        counter.total += len(batch.rows)
+        for place, row in enumerate(checked if len(good) < len(checked) else ()):
+            if isinstance(row, BadRow):
+                number, raw = counter.total + place, batch.text_of(place)
+                stage.bad(number, row.account, row.window_date, row.reason, raw)
+                counter.bad[row.account] += 1
+            elif isinstance(row, OtherRow):
+                counter.other(row)
+        counter.total += len(checked)
 
 
 def _find_rows(
-    dataset: Dataset, check: RowCheck, parts: Sequence[Path], keys: Mapping[str, OverfullKey]
+    dataset: Dataset, check: RowCheck, parts: Sequence[Path], keys: Mapping[bytes, OverfullKey]
 ) -> Iterator[tuple[OverfullKey, int, str]]:
     """Read the parts again, and yield the rows of some keys: the key, the row's number, and its text as it came."""
     before = 0
     for part in parts:
         for batch in check.decoder.batches(part):
-            for place, values in enumerate(batch.rows):
-                line = check(values)
-                if isinstance(line, str) and (key := keys.get(head_of(dataset, line))):
+            for place, row in enumerate(batch.rows):
+                line = check(row)
+                if isinstance(line, bytes) and (key := keys.get(head_of(dataset, line))):
                     yield key, before + place, batch.text_of(place)
             before += len(batch.rows)
 

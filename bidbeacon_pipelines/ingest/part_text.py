@@ -46,6 +46,16 @@ def open_part(path: Path) -> Iterator["PartText"]:
         yield PartText(text)
 
 
+def read_value(text: str) -> Any:
+    """Return the value that a text is, every number exact.
+
+    Raises:
+        ValueError: it is no JSON.
+        RecursionError: it is nested too deeply.
+    """
+    return _DECODER.decode(text)
+
+
 def read_object(text: str) -> dict[str, Any]:
     """Return the object that a text is, every number exact.
 
@@ -53,7 +63,7 @@ def read_object(text: str) -> dict[str, Any]:
         ValueError: it is no JSON, or not an object.
         RecursionError: it is nested too deeply.
     """
-    found = _DECODER.decode(text)
+    found = read_value(text)
     if not isinstance(found, dict):
         raise NotAnArrayError(f"{text[:40]!r} where an object should be")
     return found

@@ -9,13 +9,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum
-from functools import lru_cache
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from msgspec import UNSET
 
-from bidbeacon_pipelines.ingest.decode import RowDecoder, Values
+from bidbeacon_pipelines.ingest.decode import RowDecoder, Values, WireRow
 from bidbeacon_pipelines.ingest.field_types import (
     FieldError,
     as_ad_product,
@@ -31,7 +30,7 @@ from bidbeacon_pipelines.ingest.field_types import (
     as_text,
     parse_date,
 )
-from bidbeacon_pipelines.ingest.hours import ImpossibleHourError, WrittenHour, as_hour, start_of_hour
+from bidbeacon_pipelines.ingest.hours import ImpossibleHourError, as_hour, start_of_hour
 from bidbeacon_pipelines.ingest.target_match import digest_of_row
 from bidbeacon_pipelines.reports.datasets import Dataset
 from bidbeacon_pipelines.reports.fields import (
@@ -56,12 +55,14 @@ CHECKS: Final[Mapping[str, Check]] = {
     "amount": as_amount,
 }
 _MAY_BE_MISSING: Final = {"campaign_name"}
+_USUAL: Final = {"count": rb"[0-9]{1,18}", "amount": rb"[0-9]{1,14}(?:\.[0-9]{1,6})?"}
+"""How metrics are written nearly always."""
+_TAB: Final = b"\t"
 _NULL: Final = "\\N"
 _ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _ESCAPED: Final = re.compile(r"[\\\t\n\r]")
 _HEX: Final = "\\\\x"
-_CACHED_HOURS: Final = 1 << 12
-_MOST_SUBJECTS: Final = 1 << 15
+_MOST_REMEMBERED: Final = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -111,8 +112,17 @@ class OtherRow(NamedTuple):
     ad_product: str | None = None
 
 
-CheckedRow = str | BadRow | OtherRow
+CheckedRow = bytes | BadRow | OtherRow
 """A good row is the line that is copied into the stage."""
+
+
+class _GoodRow(NamedTuple):
+    """The line of a good row in three pieces: account and time; key, ad product, currency and dimensions; metrics."""
+
+    time: str
+    subject: str
+    metrics: str
+    ad_product: str
 
 
 class _Cell(NamedTuple):
@@ -121,17 +131,6 @@ class _Cell(NamedTuple):
     place: int
     check: Check
     field: str
-
-
-class _Found(NamedTuple):
-    """The account, ad product and day of a row, with the functions that pick and check its dimensions and metrics."""
-
-    account: "_FoundAccount"
-    ad_product: str
-    day: str
-    pick_dimensions: Callable[[Values], Values]
-    pick_metrics: Callable[[Values], Values]
-    checks: tuple[Check, ...]
 
 
 class _FoundAccount(NamedTuple):
@@ -144,6 +143,10 @@ class _FoundAccount(NamedTuple):
 
 class RowCheck:
     """Checks the rows of one report.
+
+    A report repeats itself: a target has a row in each hour of each day. The time and the subject of a row (currency, ad product and dimensions) are checked once,
+    and the pieces of the line that they become are looked up by the bytes that came. Metrics that are written in the usual way are copied. A row with a new time or
+    subject, or with an unusual metric, is decoded and checked value by value.
 
     Args:
         dataset: What they are.
@@ -174,8 +177,6 @@ class RowCheck:
         self._target = (
             (names.index("match_type"), names.index("target_value")) if dataset.names_targets else None
         )
-        # A report repeats what its rows are of: a target has a row each hour of each day. Looked up, a row costs half as much.
-        self._subjects: dict[tuple[Any, ...], tuple[str, str, tuple[str, ...]]] = {}
         self._pick_key = _picker([place for place, is_key in enumerate(columns.values()) if is_key])
         self._period = period
         self._accounts = {
@@ -183,37 +184,49 @@ class RowCheck:
             for one in accounts
         }
         self._only = next(iter(self._accounts)) if has_one_country else None
-        # Nearly all rows write these three in the usual way, and are found by them at once.
-        self._usual = {
-            (country, spelling, day): self._found(account, product, day)
-            for country, account in self._accounts.items()
-            for product in self._cells
-            for spelling in (product, product.replace("_", " ").title())
-            for day in account.days
-        }
-        self._pick_usual = itemgetter(self._country, self._ad_product, self._day)
-
-    def _found(self, account: _FoundAccount, product: str, day: str) -> _Found:
-        dimensions, metrics = self._cells[product]
-        return _Found(
-            account,
-            product,
-            day,
-            _picker([one.place for one in dimensions]),
-            _picker([one.place for one in metrics]),
-            tuple(one.check for one in metrics),
+        time = _time_fields(dataset)
+        self._pick_time = self.decoder.picker([*time, COUNTRY_FIELD])
+        self._pick_subject = self.decoder.picker(
+            [CURRENCY_FIELD, AD_PRODUCT_FIELD, *dict.fromkeys(one.field for one in dataset.dimensions)]
         )
+        self._pick_metrics = self.decoder.picker([one.field for one in dataset.metrics])
+        self._are_usual = {one: _usual_metrics(dataset, one) for one in ad_products}
+        self._times: dict[bytes, bytes] = {}
+        self._subjects: dict[bytes, tuple[bytes, Callable[[bytes], object]]] = {}
 
-    def __call__(self, values: Values) -> CheckedRow:
-        """Return what a row is, given its values in the order of the decoder's fields."""
+    def __call__(self, row: WireRow | Values) -> CheckedRow:
+        """Return what a row is."""
+        if isinstance(row, tuple):
+            return self.check_values(row)
         try:
-            found = self._usual[self._pick_usual(values)]
-        except (KeyError, TypeError):  # written in another way, or no text at all
-            return self._check_unusual(values)
-        return self._check(values, found)
+            time = self._times[_TAB.join(self._pick_time(row))]
+            subject, are_usual = self._subjects[_TAB.join(self._pick_subject(row))]
+        except KeyError:
+            return self._check_new(row)
+        metrics = _TAB.join(self._pick_metrics(row))
+        if not are_usual(metrics):
+            return self._check_new(row)
+        return _TAB.join((time, subject, metrics.replace(b"null", b"\\N")))
 
-    def _check_unusual(self, values: Values) -> CheckedRow:
-        """Return what a row is that writes country, ad product or day in another way, or that nothing waits for."""
+    def _check_new(self, row: WireRow) -> CheckedRow:
+        """Check a row value by value, and remember its time and subject if it is good."""
+        checked = self._check_all(self.decoder.values_of(row))
+        if not isinstance(checked, _GoodRow):
+            return checked
+        pieces = time, subject, _ = _encoded(checked)
+        if len(self._times) < _MOST_REMEMBERED:
+            self._times[_TAB.join(self._pick_time(row))] = time
+        if len(self._subjects) < _MOST_REMEMBERED:
+            known = subject, self._are_usual[checked.ad_product]
+            self._subjects[_TAB.join(self._pick_subject(row))] = known
+        return _TAB.join(pieces)
+
+    def check_values(self, values: Values) -> CheckedRow:
+        """Return what a row is, given its values in the order of the decoder's fields."""
+        checked = self._check_all(values)
+        return _TAB.join(_encoded(checked)) if isinstance(checked, _GoodRow) else checked
+
+    def _check_all(self, values: Values) -> _GoodRow | BadRow | OtherRow:
         try:
             account = self._find_account(values[self._country])
         except FieldError as error:
@@ -228,10 +241,15 @@ class RowCheck:
             return OtherRow(NotWaitedFor.AD_PRODUCT, account.id, product)
         return self._check_day(values, account, product)
 
-    def _check_day(self, values: Values, account: _FoundAccount, product: str) -> CheckedRow:
+    def _check_day(
+        self, values: Values, account: _FoundAccount, product: str
+    ) -> _GoodRow | BadRow | OtherRow:
         day = values[self._day]
         if isinstance(day, str) and day in account.days:
-            return self._check(values, self._found(account, product, day))
+            try:
+                return self._good(values, account, product, day)
+            except (FieldError, ImpossibleHourError):
+                return self._bad(values, account, product)
         if self._is_of_period(day):
             return OtherRow(NotWaitedFor.DAY, account.id)
         return self._bad(values, account, product)
@@ -242,53 +260,32 @@ class RowCheck:
             return self._accounts[self._only]
         return self._accounts.get(as_country(None if told is UNSET else told))
 
-    def _check(self, values: Values, found: _Found) -> CheckedRow:
-        try:
-            return self._line(values, found)
-        except (FieldError, ImpossibleHourError):
-            return self._bad(values, found.account, found.ad_product)
-
-    def _line(self, values: Values, found: _Found) -> str:
-        """Return the line of a row of a day that is waited for.
+    def _good(self, values: Values, account: _FoundAccount, product: str, day: str) -> _GoodRow:
+        """Return a row of a day that is waited for.
 
         Raises:
             FieldError, ImpossibleHourError: A value is not what it has to be.
         """
-        time = found.day
+        time = f"{account.id}\t{day}"
         if self._hour is not None:
-            time = f"{time}\t{_hour_at(time, values[self._hour], found.account.time_zone)}"
-        told = (found.ad_product, values[self._currency], *found.pick_dimensions(values))
-        try:
-            key, dimensions, match = self._subjects[told]
-        except (KeyError, TypeError):  # a new one, or a list or an object, which is no key
-            key, dimensions, match = self._subject(*told)
-        metrics = [
-            check(value) for check, value in zip(found.checks, found.pick_metrics(values), strict=True)
+            hour = start_of_hour(as_date(day), as_hour(values[self._hour]), account.time_zone)
+            time += f"\t{hour.isoformat()}"
+        dimensions, metrics = (
+            [cell.check(values[cell.place]) for cell in some] for some in self._cells[product]
+        )
+        currency = as_currency(values[self._currency])
+        key = self._row_key((currency, product, *self._pick_key(dimensions)))
+        cells = [
+            f"{_HEX}{key}",
+            product,
+            currency,
+            *(_NULL if one is None else _escaped(one) for one in dimensions),
         ]
-        cells = [_NULL if one is None else str(one) for one in metrics]
-        return "\t".join([str(found.account.id), time, key, dimensions, *cells, *match])
-
-    def _subject(self, product: str, currency: object, *told: Any) -> tuple[str, str, tuple[str, ...]]:
-        """Return what a row is of, as it is staged: its key, its currency and dimensions, and the digest of what names its target.
-
-        Raises:
-            FieldError: A value is not what it has to be.
-        """
-        known = as_currency(currency)
-        dimensions, _ = self._cells[product]
-        checked = [cell.check(value) for cell, value in zip(dimensions, told, strict=True)]
-        key = self._row_key((known, product, *self._pick_key(checked)))
-        texts = [_NULL if one is None else _escaped(one) for one in checked]
-        match: tuple[str, ...] = ()
         if self._target is not None:
-            match_type, value = self._target
-            digest = digest_of_row(checked[match_type], checked[value])
-            match = (_NULL if digest is None else f"{_HEX}{digest.hex()}",)
-        subject = f"{_HEX}{key}", "\t".join([product, known, *texts]), match
-        # True is equal to 1, and is no id.
-        if len(self._subjects) < _MOST_SUBJECTS and 1 not in told and 0 not in told:
-            self._subjects[product, currency, *told] = subject
-        return subject
+            digest = digest_of_row(*(dimensions[place] for place in self._target))
+            cells.append(_NULL if digest is None else f"{_HEX}{digest.hex()}")
+        told = [_NULL if one is None else str(one) for one in metrics]
+        return _GoodRow(time, "\t".join(cells), "\t".join(told), product)
 
     def _bad(self, values: Values, account: _FoundAccount, product: str | None) -> BadRow:
         """Return a bad row with all that is wrong with it."""
@@ -342,16 +339,29 @@ def stage_columns(dataset: Dataset) -> list[str]:
     time = ["window_date", "hour_at"] if dataset.is_hourly else ["window_date"]
     match = ["target_match"] if dataset.names_targets else []
     metrics = [one.column for one in dataset.metrics]
-    told = [*_dimension_columns(dataset), *metrics, *match]
+    told = [*_dimension_columns(dataset), *match, *metrics]
     return ["account", *time, "row_key", "ad_product", "currency_code", *told]
 
 
 def make_decoder(dataset: Dataset) -> RowDecoder:
     """Compile the decoder of a dataset's rows, of all ad products."""
-    time = (DATE_FIELD, HOUR_FIELD) if dataset.is_hourly else (DATE_FIELD,)
     told = (one.field for one in dataset.told)
-    fields = dict.fromkeys((*time, CURRENCY_FIELD, AD_PRODUCT_FIELD, COUNTRY_FIELD, *told))
+    fields = dict.fromkeys((*_time_fields(dataset), CURRENCY_FIELD, AD_PRODUCT_FIELD, COUNTRY_FIELD, *told))
     return RowDecoder(tuple(fields), dataset.other_names, [one.field for one in dataset.metrics])
+
+
+def _time_fields(dataset: Dataset) -> tuple[str, ...]:
+    return (DATE_FIELD, HOUR_FIELD) if dataset.is_hourly else (DATE_FIELD,)
+
+
+def _usual_metrics(dataset: Dataset, ad_product: str) -> Callable[[bytes], object]:
+    """Return what matches the metrics of a row of an ad product, tabs between them, that are written in the usual way."""
+    asked = set(dataset.fields_for([ad_product]))
+    told = [
+        rb"(?:%b|null%b)" % (_USUAL[one.kind], b"" if one.field in asked else rb"|\\N")
+        for one in dataset.metrics
+    ]
+    return re.compile(_TAB.join(told)).fullmatch
 
 
 def _dimension_columns(dataset: Dataset) -> dict[str, bool]:
@@ -393,17 +403,5 @@ def _escaped(told: str) -> str:
     return told.translate(_ESCAPES) if _ESCAPED.search(told) else told
 
 
-def _hour_at(day: str, told: object, time_zone: str) -> str:
-    """Return the instant at which an hour of a day begins, as text; a report repeats each some thousand times."""
-    if isinstance(told, str | int):
-        return _hour_again(day, told, time_zone)
-    return _instant(as_date(day), as_hour(told), time_zone)  # may be no key of a cache
-
-
-@lru_cache(maxsize=_CACHED_HOURS, typed=True)
-def _hour_again(day: str, told: object, time_zone: str) -> str:
-    return _instant(as_date(day), as_hour(told), time_zone)
-
-
-def _instant(day: date, hour: WrittenHour, time_zone: str) -> str:
-    return start_of_hour(day, hour, time_zone).isoformat()
+def _encoded(row: _GoodRow) -> tuple[bytes, bytes, bytes]:
+    return row.time.encode(), row.subject.encode(), row.metrics.encode()

@@ -47,7 +47,7 @@ from bidbeacon_sessions import SessionRecorder
 class _Sorted:
     """The quarantined rows of one report, checked anew: lines of those that are understood, by id, with their day."""
 
-    understood: dict[int, tuple[date, str]] = field(default_factory=dict)
+    understood: dict[int, tuple[date, bytes]] = field(default_factory=dict)
     foreign: list[int] = field(default_factory=list)
     kept: list[tuple[int, date | None, str]] = field(default_factory=list)
 
@@ -144,8 +144,9 @@ def _sort(check: RowCheck, rows: Sequence[RawRow]) -> _Sorted:
     result = _Sorted()
     for row in rows:
         match _check_again(check, row):
-            case str(line):
-                result.understood[row.id] = date.fromisoformat(line.split("\t", 2)[1]), line
+            case bytes(line):
+                day = date.fromisoformat(line.split(b"\t", 2)[1].decode())
+                result.understood[row.id] = day, line
             case BadRow(reason=reason, window_date=day):
                 result.kept.append((row.id, day, reason))
             case OtherRow(kind=NotWaitedFor.DAY):
@@ -158,7 +159,7 @@ def _sort(check: RowCheck, rows: Sequence[RawRow]) -> _Sorted:
 def _check_again(check: RowCheck, row: RawRow) -> CheckedRow:
     """Check a row as the load did, from the same text; one that can't be read stays bad and stops no other."""
     try:
-        return check(check.decoder.values_of(read_object(row.raw)))
+        return check.check_values(check.decoder.values_in(read_object(row.raw)))
     except (ValueError, RecursionError) as error:
         return BadRow(f"expected a JSON object, got: {error}", None, row.window_date)
 

@@ -1,8 +1,8 @@
 """SQL that makes a dataset's table say what the staged report says, of the windows that take it: only what changed is written.
 
-First loads and refreshes are the same statements: rows that vanished are removed, unchanged ones leave the stage, what is left is written in
-the order of the key. A row of an ad product that the report was not asked for is never touched. What a later report changed is told in
-`restatements`.
+A report is compared with the table once. Rows that differ go into `report_changes` with their old metrics: those that changed, appeared or
+vanished. From there the table is changed and `restatements` are written; rows that appeared are left on the stage and inserted. The first load of windows has
+nothing to be compared with. A row of an ad product that the report was not asked for is never touched.
 """
 
 from collections.abc import Mapping
@@ -64,17 +64,21 @@ def merge_windows(
         values: bound values: `accounts` and `days` of the windows that take the report, its `ad_products`, `request_id` and `data_as_of`, and
             the `dataset`'s name.
     """
-    vanished = _counted(connection, _vanish(dataset), values)
-    connection.execute(_forget_unchanged(dataset), values)
-    restated = _counted(connection, _restate(dataset), values)
-    written = _counted(connection, _COUNT, values)
-    connection.execute(_update(dataset), values)
+    changed, vanished, restated = {}, {}, {}
+    if connection.execute(_is_refresh(dataset), values).scalar_one():
+        connection.execute(_compare(dataset), values)
+        connection.execute(text("TRUNCATE report_rows"))
+        connection.execute(_stage_appeared(dataset))
+        restated = _counted(connection, _restate(dataset), values)
+        changed = _counted(connection, _update(dataset), values)
+        vanished = _counted(connection, _delete(dataset), values)
+    inserted = _counted(connection, _COUNT, values)
     connection.execute(_insert(dataset), values)
     return {
         account: MergeCounts(
-            written.get(account, 0),
+            inserted.get(account, 0) + changed.get(account, 0),
             vanished.get(account, 0),
-            restated.get(account, 0) + vanished.get(account, 0),
+            restated.get(account, 0),
         )
         for account in set(values["accounts"])
     }
@@ -109,17 +113,9 @@ _RESTATEMENT = """account_id, country_code, dataset, window_date, hour_at, row_k
     old_values, new_values, old_data_as_of, new_data_as_of, request_id"""
 
 
-def _json(columns: list[str], of: str) -> str:
-    pairs = ", ".join(f"'{column}', {of}.{column}" for column in columns)
+def _json(columns: list[str], prefix: str = "") -> str:
+    pairs = ", ".join(f"'{column}', {prefix}{column}" for column in columns)
     return f"jsonb_build_object({pairs})"
-
-
-def _restatement(dataset: Dataset, row: str, change: str, old: str, new: str) -> str:
-    """Return the columns of a restatement."""
-    hour = f"{row}.hour_at" if dataset.is_hourly else "CAST(NULL AS timestamptz)"
-    dimensions = ["ad_product", *(one.column for one in dataset.dimensions)]
-    return f"""w.account_id, w.country_code, :dataset, w.window_date, {hour}, {row}.row_key, {_json(dimensions, row)}, {row}.currency_code,
-               {change}, {old}, {new}, w.data_as_of, :data_as_of, :request_id"""
 
 
 def _metrics(dataset: Dataset) -> list[str]:
@@ -127,56 +123,75 @@ def _metrics(dataset: Dataset) -> list[str]:
 
 
 @cache
-def _vanish(dataset: Dataset) -> TextClause:
-    old = _json(_metrics(dataset), "o")
+def _is_refresh(dataset: Dataset) -> TextClause:
+    """Return the statement that says whether any window was loaded before, or holds rows all the same."""
     return text(f"""
-        WITH gone AS (
-            DELETE FROM {dataset.table} o USING {WINDOWS}
-             WHERE o.account = w.account AND o.window_date = w.window_date AND o.ad_product = ANY(:ad_products)
-               AND NOT EXISTS (SELECT FROM report_rows r WHERE {same_key(dataset, "r", "o")})
-            RETURNING o.*),
-        restated AS (
-            INSERT INTO restatements ({_RESTATEMENT})
-            SELECT {_restatement(dataset, "o", "'vanished'", old, "NULL")}
-              FROM gone o JOIN ({_RESTATED_WINDOWS}) w USING (account, window_date, ad_product))
-        SELECT account, count(*) AS rows FROM gone GROUP BY account""")
+        SELECT EXISTS ({_RESTATED_WINDOWS})
+            OR EXISTS (SELECT FROM {dataset.table} o WHERE o.ad_product = ANY(:ad_products) AND {_OF_WINDOWS})""")
 
 
 @cache
-def _forget_unchanged(dataset: Dataset) -> TextClause:
-    facts = _facts(dataset)
+def _compare(dataset: Dataset) -> TextClause:
+    """Return the statement that collects the rows in which the stage and the table differ."""
+    key, facts, metrics = key_of(dataset), _facts(dataset), _metrics(dataset)
+    others = [column for column in staged_columns(dataset) if column not in {*key, *metrics}]
+    known = ", ".join(
+        f"CASE WHEN r.account IS NULL THEN o.{column} ELSE r.{column} END AS {column}" for column in others
+    )
+    old = ", ".join(f"o.{column} AS old_{column}" for column in metrics)
     return text(f"""
-        DELETE FROM report_rows r USING {dataset.table} o, {WINDOWS}
-         WHERE o.account = w.account AND o.window_date = w.window_date AND {same_key(dataset, "r", "o")} AND {_OF_WINDOWS}
-           AND ({listed(facts, "r")}) IS NOT DISTINCT FROM ({listed(facts, "o")})""")
+        CREATE TEMP TABLE report_changes ON COMMIT DROP AS
+        SELECT {listed(key)}, {known}, {listed(metrics, "r")}, {old},
+               CASE WHEN r.account IS NULL THEN 'vanished' WHEN o.account IS NULL THEN 'appeared' ELSE 'changed' END AS change
+          FROM report_rows r
+          FULL JOIN (SELECT {listed(staged_columns(dataset))} FROM {dataset.table} o WHERE ad_product = ANY(:ad_products) AND {_OF_WINDOWS}) o
+                USING ({listed(key)})
+         WHERE r.account IS NULL AND (o.account, o.window_date) IN (SELECT * FROM {WINDOWS})
+            OR o.account IS NULL OR r.account = o.account AND ({listed(facts, "r")}) IS DISTINCT FROM ({listed(facts, "o")})""")
+
+
+@cache
+def _stage_appeared(dataset: Dataset) -> TextClause:
+    columns = listed(staged_columns(dataset))
+    return text(
+        f"INSERT INTO report_rows ({columns}) SELECT {columns} FROM report_changes WHERE change = 'appeared'"
+    )
 
 
 @cache
 def _restate(dataset: Dataset) -> TextClause:
     metrics = _metrics(dataset)
-    old = f"CASE WHEN o.row_key IS NOT NULL THEN {_json(metrics, 'o')} END"
-    change = "CASE WHEN o.row_key IS NULL THEN 'appeared' ELSE 'changed' END"
+    hour = "hour_at" if dataset.is_hourly else "CAST(NULL AS timestamptz)"
+    dimensions = ["ad_product", *(one.column for one in dataset.dimensions)]
     return text(f"""
         WITH restated AS (
             INSERT INTO restatements ({_RESTATEMENT})
-            SELECT {_restatement(dataset, "r", change, old, _json(metrics, "r"))}
-              FROM report_rows r JOIN ({_RESTATED_WINDOWS}) w USING (account, window_date, ad_product)
-              LEFT JOIN {dataset.table} o ON {same_key(dataset, "r", "o")} AND {_OF_WINDOWS}
-             WHERE o.row_key IS NULL OR ({listed(metrics, "r")}) IS DISTINCT FROM ({listed(metrics, "o")})
+            SELECT account_id, country_code, :dataset, window_date, {hour}, row_key, {_json(dimensions)}, currency_code, change,
+                   CASE WHEN change <> 'appeared' THEN {_json(metrics, "old_")} END,
+                   CASE WHEN change <> 'vanished' THEN {_json(metrics)} END, data_as_of, :data_as_of, :request_id
+              FROM report_changes JOIN ({_RESTATED_WINDOWS}) w USING (account, window_date, ad_product)
+             WHERE change <> 'changed' OR ({listed(metrics)}) IS DISTINCT FROM ({", ".join(f"old_{one}" for one in metrics)})
             RETURNING account_id, country_code)
         SELECT a.id AS account, count(*) AS rows FROM restated JOIN advertiser_accounts a USING (account_id, country_code) GROUP BY a.id""")
 
 
 @cache
 def _update(dataset: Dataset) -> TextClause:
-    """Return the statement that writes changed rows, which leave the stage then."""
-    changed = ", ".join(f"{column} = r.{column}" for column in _facts(dataset))
-    key = listed(key_of(dataset), "o")
+    facts = ", ".join(f"{column} = c.{column}" for column in _facts(dataset))
     return text(f"""
         WITH changed AS (
-            UPDATE {dataset.table} o SET {changed}, request_id = :request_id FROM report_rows r
-             WHERE {same_key(dataset, "r", "o")} AND {_OF_WINDOWS} RETURNING {key})
-        DELETE FROM report_rows r USING changed c WHERE {same_key(dataset, "r", "c")}""")
+            UPDATE {dataset.table} o SET {facts}, request_id = :request_id FROM report_changes c
+             WHERE c.change = 'changed' AND {same_key(dataset, "c", "o")} AND {_OF_WINDOWS} RETURNING o.account)
+        SELECT account, count(*) AS rows FROM changed GROUP BY account""")
+
+
+@cache
+def _delete(dataset: Dataset) -> TextClause:
+    return text(f"""
+        WITH vanished AS (
+            DELETE FROM {dataset.table} o USING report_changes c
+             WHERE c.change = 'vanished' AND {same_key(dataset, "c", "o")} AND {_OF_WINDOWS} RETURNING o.account)
+        SELECT account, count(*) AS rows FROM vanished GROUP BY account""")
 
 
 @cache

@@ -66,10 +66,10 @@ class StageWriter:
         self._write = write
         self._bad = bad
 
-    def good(self, lines: Sequence[str]) -> None:
+    def good(self, lines: Sequence[bytes]) -> None:
         """Stage good rows: the lines of their columns."""
         if lines:
-            self._write(("\n".join(lines) + "\n").encode())
+            self._write(b"\n".join(lines) + b"\n")
 
     def bad(self, number: int, account: int | None, day: date | None, reason: str, raw: str) -> None:
         """Stage a row that can't be understood; `raw` is its text as it came."""
@@ -91,7 +91,7 @@ def open_stage(connection: Connection, dataset: Dataset, columns: Sequence[str])
     """
     for setting, value in _SETTINGS.items():
         connection.execute(text(f"SET LOCAL {setting} = '{value}'"))
-    connection.execute(text("DROP TABLE IF EXISTS report_rows, report_bad"))
+    connection.execute(text("DROP TABLE IF EXISTS report_rows, report_bad, report_changes"))
     connection.execute(text(_stage_table(dataset, columns)))
     connection.execute(_BAD_TABLE)
     with SpooledTemporaryFile(max_size=_MOST_BAD_BYTES) as bad:
@@ -137,16 +137,16 @@ class OverfullKey:
         window_date: Its day.
     """
 
-    head: str
+    head: bytes
     account: int
     window_date: date
     reason: str
 
 
-def head_of(dataset: Dataset, line: str) -> str:
+def head_of(dataset: Dataset, line: bytes) -> bytes:
     """Return what tells the row of a line apart."""
     columns = len(key_of(dataset))
-    return "\t".join(line.split("\t", columns)[:columns])
+    return b"\t".join(line.split(b"\t", columns)[:columns])
 
 
 def gather_rows(connection: Connection, dataset: Dataset) -> list[OverfullKey]:
@@ -186,10 +186,11 @@ def _take_overfull_rows(connection: Connection, dataset: Dataset) -> list[Overfu
     ]
 
 
-def _head(dataset: Dataset, row: Mapping[Any, Any]) -> str:
+def _head(dataset: Dataset, row: Mapping[Any, Any]) -> bytes:
     """Return what the lines of a key's rows begin with."""
     hour = [row["hour_at"].astimezone(UTC).isoformat()] if dataset.is_hourly else []
-    return "\t".join([str(row["account"]), str(row["window_date"]), *hour, f"\\\\x{row['row_key'].hex()}"])
+    key = f"\\\\x{row['row_key'].hex()}"
+    return "\t".join([str(row["account"]), str(row["window_date"]), *hour, key]).encode()
 
 
 def _reason(dataset: Dataset, sums: Mapping[Any, Any]) -> str:

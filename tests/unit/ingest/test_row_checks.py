@@ -1,15 +1,18 @@
 """Which rows of a report are understood, which are refused and why, and how rows are summed."""
 
+import gzip
 import re
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bidbeacon_pipelines.ingest.part_text import read_object
 from bidbeacon_pipelines.ingest.rows import (
     BadRow,
     NotWaitedFor,
@@ -53,6 +56,25 @@ PRODUCTS = ("SPONSORED_PRODUCTS",)
 UNESCAPED = {"\\\\": "\\", "\\t": "\t", "\\n": "\n", "\\r": "\r"}
 
 
+@pytest.fixture(name="part", scope="module")
+def _part(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("checked") / "part.json.gz"
+
+
+def _row_check(
+    dataset: Dataset,
+    country: str = "US",
+    *,
+    period: tuple[date, date] = (DAY, DAY),
+    ad_products: tuple[str, ...] = PRODUCTS,
+    has_one_country: bool = True,
+) -> RowCheck:
+    account = WaitingAccount(1, country, "America/Los_Angeles", frozenset([DAY]))
+    return RowCheck(
+        dataset, [account], ad_products=ad_products, period=period, has_one_country=has_one_country
+    )
+
+
 def _check(
     raw: dict[str, Any],
     country: str = "US",
@@ -62,11 +84,10 @@ def _check(
     ad_products: tuple[str, ...] = PRODUCTS,
     has_one_country: bool = True,
 ) -> Any:
-    account = WaitingAccount(1, country, "America/Los_Angeles", frozenset([DAY]))
-    check = RowCheck(
-        dataset, [account], ad_products=ad_products, period=period, has_one_country=has_one_country
+    check = _row_check(
+        dataset, country, period=period, ad_products=ad_products, has_one_country=has_one_country
     )
-    return check(check.decoder.values_of(raw))
+    return check.check_values(check.decoder.values_in(raw))
 
 
 def _unescaped(cell: str) -> str | None:
@@ -76,8 +97,9 @@ def _unescaped(cell: str) -> str | None:
 def _stored(raw: dict[str, Any], dataset: Dataset = DAILY_TARGETS, **options: Any) -> dict[str, Any]:
     """Return a good row as it is stored: the cells of its line, by column."""
     line = _check(raw, dataset=dataset, **options)
-    assert isinstance(line, str), line
-    row: dict[str, Any] = dict(zip(stage_columns(dataset), map(_unescaped, line.split("\t")), strict=True))
+    assert isinstance(line, bytes), line
+    cells = map(_unescaped, line.decode().split("\t"))
+    row: dict[str, Any] = dict(zip(stage_columns(dataset), cells, strict=True))
     for metric in dataset.metrics:
         told = row[metric.column]
         row[metric.column] = None if told is None else int(told) if metric.kind == "count" else Decimal(told)
@@ -369,12 +391,107 @@ def test_no_row_breaks_the_check(changes: dict[str, Any], dropped: set[str]) -> 
     """Whatever stands in a row, it is good, foreign, or bad with a reason; a good one fits the columns."""
     result = _check({key: value for key, value in (RAW | changes).items() if key not in dropped})
 
-    if isinstance(result, str):
-        assert len(stage_columns(DAILY_TARGETS)) == len(result.split("\t"))
-        assert not {"\0", "\n", "\r"} & set(result)
-        result.encode()
+    if isinstance(result, bytes):
+        assert len(stage_columns(DAILY_TARGETS)) == len(result.split(b"\t"))
+        assert not {"\0", "\n", "\r"} & set(result.decode())
     else:
         assert isinstance(result, OtherRow) or result.reason
+
+
+WIRE = {
+    "date.value": '"2025-12-29"',
+    "hour.value": "9",
+    "budgetCurrency.value": '"USD"',
+    "adProduct.value": '"Sponsored Products"',
+    "campaign.id": "300000000000002",
+    "campaign.country": '"US"',
+    "adGroup.id": '"1"',
+    "target.value": '"funny dog shirt"',
+    "target.matchType": '"PHRASE"',
+    "metric.impressions": "1200",
+    "metric.clicks": "18",
+    "metric.purchases": "null",
+    "metric.sales": "39.980000",
+    "metric.totalCost": "9.870001",
+    "metric.unitsSold": "0",
+}
+ODD = [
+    *(
+        "null",
+        "true",
+        "false",
+        "0",
+        "1",
+        "1.0",
+        "-0",
+        "-0.0",
+        "-1",
+        "1E+3",
+        "9007199254740994",
+        "9007199254740994.0",
+    ),
+    *(
+        '""',
+        '"1"',
+        '"01"',
+        '"9"',
+        '"null"',
+        r'"\\N"',
+        r'"a\tb"',
+        r'"\u0000"',
+        r'"\ud83d\ude00"',
+        '"größe"',
+        '"US"',
+        '"UK"',
+    ),
+    *(
+        "[1,\t2]",
+        '["a"]',
+        "{}",
+        "9223372036854775807",
+        "9223372036854775808",
+        "1" * 19,
+        "1" * 20,
+        "9" * 5_000,
+    ),
+    *(
+        "0.1234567",
+        "0.123456",
+        "99999999999999.9",
+        "100000000000000",
+        "1e400",
+        '"2025-12-29T09:00:00"',
+        '"2025-12-28"',
+    ),
+]
+
+
+def _wire_row(changes: dict[str, str], dropped: set[str]) -> str:
+    row = {name: value for name, value in (WIRE | changes).items() if name not in dropped}
+    return "{" + ", ".join(f'"{name}": {value}' for name, value in row.items()) + "}"
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.dictionaries(
+                st.sampled_from([*WIRE, "campaignCountry.value"]), st.sampled_from(ODD), max_size=2
+            ),
+            st.sets(st.sampled_from(list(WIRE)), max_size=1),
+        ),
+        max_size=6,
+    )
+)
+def test_remembered_rows_are_checked_as_new_ones(
+    part: Path, rows: list[tuple[dict[str, str], set[str]]]
+) -> None:
+    """Whatever a check has seen before, a row comes out as its values do, the second time too."""
+    texts = [_wire_row(*row) for row in [({}, set()), *rows, *rows]]
+    part.write_bytes(gzip.compress(f"[{','.join(texts)}]".encode(), compresslevel=1))
+    check, fresh = (_row_check(HOURLY_TARGETS) for _ in range(2))
+    found = [check(row) for batch in check.decoder.batches(part) for row in batch.rows]
+    assert [fresh.check_values(fresh.decoder.values_in(read_object(text))) for text in texts] == found
 
 
 @pytest.mark.parametrize("clicks", [18, -1], ids=["good", "bad"])
@@ -451,7 +568,7 @@ def test_hours_are_instants(told: object) -> None:
 @pytest.mark.parametrize("told", [24, True, None, [], {}, "2025-12-30T09:00:00", "nine"])
 def test_impossible_hours_are_bad(told: object) -> None:
     """Whatever stands there; no value is taken for another that is equal to it in Python."""
-    assert isinstance(_check(RAW | {"hour.value": 1}, dataset=HOURLY_TARGETS), str)
+    assert isinstance(_check(RAW | {"hour.value": 1}, dataset=HOURLY_TARGETS), bytes)
     assert _check(RAW | {"hour.value": told}, dataset=HOURLY_TARGETS).reason.startswith(
         "hour.value: expected "
     )

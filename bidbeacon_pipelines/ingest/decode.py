@@ -10,36 +10,40 @@ import csv
 import gzip
 import re
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import msgspec
 from isal import igzip, isal_zlib
 from msgspec import UNSET, Raw
 
-from bidbeacon_pipelines.ingest.part_text import CHUNK_CHARS, PartText, exact_number, open_part, read_value
+from bidbeacon_pipelines.ingest.part_text import CHUNK_CHARS, PartText, exact_number, open_part, read_object
 
 _CSV_ROWS: Final = 150
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
 _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?\Z")
 _RAWS = msgspec.json.Decoder(list[Raw])
-_VALUES = msgspec.json.Decoder(list[Any], float_hook=exact_number)
+_VALUES = msgspec.json.Decoder(dict[str, Any], float_hook=exact_number)
 _JSON = msgspec.json.Encoder(decimal_format="number")
 _DAMAGED: Any = (EOFError, gzip.BadGzipFile, zlib.error, isal_zlib.error)  # the last one has no type
 
-Values = tuple[Any, ...]
-"""The values of a row, in the order of the decoder's fields; `UNSET` where the row has not the field."""
-MISSING: Final = Raw(b"\\N")
-"""Stands in a wire row for a field that did not come: no JSON, and COPY's word for null."""
+Values = dict[str, Any]
+"""The values of a row by Amazon's name of the field; `UNSET` for fields that did not come."""
+_MISSING: Final = Raw(b"\\N")
+"""Stands in a wire row for a field that did not come. It is no JSON, so no value equals it."""
 
 
 class WireRow(msgspec.Struct):
     """A row whose values are the bytes that came; each decoder makes a class of its fields."""
+
+
+Row = WireRow | dict[str, Any]
+"""A row as it came; or decoded, where only the standard library could read it."""
 
 
 class BrokenPartError(ValueError):
@@ -65,11 +69,11 @@ class Batch:
     """Rows that follow each other.
 
     Attributes:
-        rows: As they came; or the values of one that only the standard library could read.
-        text_of: Returns the text that a row came as, by its place.
+        rows: As they came.
+        text_of: Returns the text of a row, by its place.
     """
 
-    rows: Sequence[WireRow | Values]
+    rows: Sequence[Row]
     text_of: Callable[[int], str]
 
 
@@ -86,44 +90,42 @@ class RowDecoder:
         self.fields = tuple(fields)
         self._numbers = frozenset(numbers)
         self._other_names = {one: other for one, other in other_names.items() if one in fields}
-        self._names = (*self.fields, *self._other_names.values())
-        self._places = {name: f"f{place}" for place, name in enumerate(self._names)}
-        rename = {attribute: name for name, attribute in self._places.items()}
-        members = [(attribute, Raw, MISSING) for attribute in rename]
-        struct = msgspec.defstruct("Row", members, bases=(WireRow,), rename=rename, gc=False)
-        self._decoder = msgspec.json.Decoder(list[struct])  # type: ignore[valid-type] # made when the program runs
+        names = (*self.fields, *self._other_names.values())
+        self._attributes = {name: f"f{place}" for place, name in enumerate(names)}
+        row = msgspec.defstruct(
+            "Row",
+            [(attribute, Raw, _MISSING) for attribute in self._attributes.values()],
+            bases=(WireRow,),
+            rename=dict(zip(self._attributes.values(), names, strict=True)),
+            omit_defaults=True,
+            gc=False,
+        )
+        self._decoder = msgspec.json.Decoder(list[row])  # type: ignore[valid-type] # made when the program runs
 
-    def picker(self, fields: Iterable[str]) -> Callable[[WireRow], tuple[Raw, ...]]:
-        """Return the function that takes some fields of a wire row, with their other names."""
+    def joiner(self, fields: Iterable[str]) -> Callable[[WireRow], bytes]:
+        """Return the function that joins the bytes of some fields of a row by tabs, those of their other names last."""
         names = [*fields]
         names += [self._other_names[one] for one in names if one in self._other_names]
-        pick: Callable[[WireRow], Any] = attrgetter(*(self._places[name] for name in names))
-        return pick if len(names) > 1 else lambda row: (pick(row),)
+        pick: Callable[[WireRow], Any] = attrgetter(*(self._attributes[name] for name in names))
+        if len(names) == 1:
+            return lambda row: bytes(pick(row))
+        return lambda row: b"\t".join(pick(row))
 
     def values_of(self, row: WireRow) -> Values:
         """Return the values of a wire row."""
-        wire = msgspec.structs.astuple(row)
-        text = b"[" + b",".join([b"null" if one is MISSING else one for one in wire]) + b"]"
+        text = _JSON.encode(row)
         try:
-            values = _VALUES.decode(text)
+            return self.values_in(_VALUES.decode(text))
         except _UNREADABLE:  # a number of thousands of digits
-            values = read_value(text.decode())
-        return self._merged(
-            [UNSET if one is MISSING else value for one, value in zip(wire, values, strict=True)]
-        )
+            return self.values_in(read_object(text.decode()))
 
-    def values_in(self, row: dict[str, Any]) -> Values:
-        """Return the values of a row that is decoded already."""
-        return self._merged([row.get(name, UNSET) for name in self._names])
-
-    def _merged(self, values: list[Any]) -> Values:
-        """Return a row's values with those of renamed fields in their place."""
-        own, others = values[: len(self.fields)], values[len(self.fields) :]
-        for name, value in zip(self._other_names, others, strict=True):
-            place = self.fields.index(name)
-            if own[place] is UNSET:
-                own[place] = value
-        return tuple(own)
+    def values_in(self, row: Mapping[str, Any]) -> Values:
+        """Return the values of a decoded row; a field that has two names is read under the first that came."""
+        values = {name: row.get(name, UNSET) for name in self.fields}
+        for name, other in self._other_names.items():
+            if name not in row and other in row:
+                values[name] = row[other]
+        return values
 
     def batches(self, path: Path) -> Iterator[Batch]:
         """Yield the rows of a part, in the file's order.
@@ -158,7 +160,7 @@ class RowDecoder:
                 text.use_up(some)
                 return batch
         row, came = text.take_object()
-        return Batch([self.values_in(row)], lambda _: came)
+        return Batch([row], lambda _: came)
 
     def _decoded(self, rows: str) -> Batch:
         """Return rows: JSON objects with commas between them.
@@ -192,10 +194,6 @@ def _as_number(text: str) -> Any:
     return exact_number(text) if _NUMBER.match(text) else text
 
 
-class _Counted(Protocol):
-    rows_read: int
-
-
 class _Count:
     rows_read = 0
 
@@ -213,7 +211,7 @@ def iter_values(path: Path) -> Iterator[Any]:
     count = _Count()
     with _named_faults(path, count), open_part(path) as text:
         for _ in _array_items(text):
-            yield text.take_value()
+            yield text.take_value()[0]
             count.rows_read += 1
 
 
@@ -231,7 +229,7 @@ def _array_items(text: PartText) -> Iterable[None]:
 
 
 @contextmanager
-def _named_faults(path: Path, count: _Counted) -> Iterator[None]:
+def _named_faults(path: Path, count: _Count) -> Iterator[None]:
     """Make of whatever is wrong with a part's bytes a `BrokenPartError`."""
     try:
         yield

@@ -42,13 +42,13 @@ class FieldError(ValueError):
 
 
 def shown(value: object) -> str:
-    """Give a value as a message shows it: strings quoted, numbers as sent, long ones cut."""
+    """Return a value as messages show it: strings quoted, numbers as sent, long ones cut."""
     text = str(value) if isinstance(value, Decimal) else ascii(value)
     return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}…"
 
 
 def as_amazon_id(value: object) -> str:
-    """Accept an id sent as a string of digits or a whole number, and give it as a string."""
+    """Accept an id sent as a string of digits or a whole number, and return it as a string."""
     if isinstance(value, str) and _DIGITS.match(value):
         return value
     if type(value) is int and 0 <= value < _ID_LIMIT:
@@ -81,7 +81,7 @@ def as_amount(value: object) -> str | None:
 
 
 def _is_amount(value: Decimal) -> bool:
-    """Whether an amount that is not written plainly, as `1E+3` or `1.50000000`, is one all the same."""
+    """Return whether an amount that is not written plainly, as `1E+3` or `1.50000000`, is one all the same."""
     return value.is_finite() and 0 <= value < AMOUNT_LIMIT and value == round(value, AMOUNT_PLACES)
 
 
@@ -128,15 +128,19 @@ def as_placement(value: object) -> str | None:
 
 def as_date(value: object) -> date:
     """Accept a calendar date written YYYY-MM-DD."""
-    day = parse_date(value) if isinstance(value, str) else None
+    day = find_date(value)
     if day is None:
         raise FieldError("a date YYYY-MM-DD", value)
     return day
 
 
+def find_date(value: object) -> date | None:
+    """Return the calendar date that a text YYYY-MM-DD names; None for any other value."""
+    return _parse_date(value) if isinstance(value, str) else None
+
+
 @lru_cache(maxsize=4096)
-def parse_date(text: str) -> date | None:
-    """Give the date that a text YYYY-MM-DD names; None where it names none."""
+def _parse_date(text: str) -> date | None:
     if not _ISO_DATE.match(text):
         return None
     try:
@@ -174,22 +178,25 @@ _AD_PRODUCTS = {
 
 def as_ad_product(value: object) -> str:
     """Accept a known ad product, and return it in the spelling of filters; rows say `Sponsored Products`."""
-    if value == "Sponsored Products":  # nearly all rows say so
-        return "SPONSORED_PRODUCTS"
-    letters = _BLANKS.sub("", value).lower() if isinstance(value, str) else ""
-    if letters in _AD_PRODUCTS:
-        return _AD_PRODUCTS[letters]
-    raise FieldError("a known ad product", value)
+    product = find_ad_product(value)
+    if product is None:
+        raise FieldError("a known ad product", value)
+    return product
+
+
+def find_ad_product(value: object) -> str | None:
+    """Return the ad product that a value names, in the spelling of filters; None where it names none that is known."""
+    return _AD_PRODUCTS.get(_BLANKS.sub("", value).lower()) if isinstance(value, str) else None
 
 
 def _is_whole(value: Decimal) -> bool:
-    """Whether a Decimal is a whole number written out in full: `12.0` is, `1.2E+15` is not."""
+    """Return whether a Decimal is a whole number written out in full: `12.0` is, `1.2E+15` is not."""
     exponent = value.as_tuple().exponent
     return isinstance(exponent, int) and exponent <= 0 and value == value.to_integral_value()
 
 
 def is_storable(text: str) -> bool:
-    """Whether Postgres can hold the text: no NUL, no lone surrogate."""
+    """Return whether Postgres can hold the text: no NUL, no lone surrogate."""
     return _UNSTORABLE.search(text) is None
 
 

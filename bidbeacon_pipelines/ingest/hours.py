@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from bidbeacon_pipelines.ingest.field_types import FieldError, parse_date
+from bidbeacon_pipelines.ingest.field_types import FieldError, find_date
 
 HOURS_A_DAY = 24
 _CACHED = 1 << 12  # more than the hours of the 14 days of a report, in each of their forms
@@ -56,6 +56,14 @@ def as_hour(value: object) -> WrittenHour:
     if written is None or written.hour >= HOURS_A_DAY:
         raise FieldError("an hour from 0 to 23 or the local time of its beginning", value)
     return written
+
+
+def as_instant(value: object, day: date, time_zone: str) -> datetime:
+    """Accept an hour of an account-local day, and return the instant at which it begins, in UTC."""
+    try:
+        return start_of_hour(day, as_hour(value), time_zone)
+    except ImpossibleHourError as error:
+        raise FieldError(error.expected, value) from None
 
 
 @lru_cache(maxsize=_CACHED)
@@ -106,7 +114,7 @@ def _parse(text: str) -> WrittenHour | None:
     if _BARE.match(text):
         return WrittenHour(int(text))
     found = _TIMESTAMP.match(text)
-    day = parse_date(found["day"]) if found else None
+    day = find_date(found["day"]) if found else None
     return WrittenHour(int(found["hour"]), day, _offset(found)) if found and day else None
 
 

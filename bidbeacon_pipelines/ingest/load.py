@@ -19,7 +19,6 @@ from bidbeacon_pipelines.ingest.rows import (
     OtherRow,
     RowCheck,
     WaitingAccount,
-    stage_columns,
 )
 from bidbeacon_pipelines.reports.acceptance import (
     Accept,
@@ -203,7 +202,7 @@ def load_report(
 def _stage(connection: Connection, scope: ReportScope, check: RowCheck, parts: Sequence[Path]) -> RowCounter:
     """Stage all rows; those of a key that add up to more than a column holds are set aside as they came."""
     counter = RowCounter()
-    with open_stage(connection, scope.dataset, stage_columns(scope.dataset)) as stage:
+    with open_stage(connection, scope.dataset) as stage:
         for part in parts:
             _read_part(part, check, stage, counter)
     if overfull := gather_rows(connection, scope.dataset):

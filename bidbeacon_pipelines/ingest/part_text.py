@@ -21,11 +21,11 @@ _BLANKS = re.compile(r"[ \t\n\r]*")
 
 
 class NotAnArrayError(ValueError):
-    """What was found instead."""
+    """A text is no array of objects; the message says what was found instead."""
 
 
 def exact_number(number: str) -> Decimal:
-    """Give a number with every digit; one beyond every range becomes infinite, which no field takes."""
+    """Return a number with every digit; one beyond every range becomes infinite, which no field accepts."""
     try:
         return Decimal(number)
     except ArithmeticError:
@@ -46,16 +46,6 @@ def open_part(path: Path) -> Iterator["PartText"]:
         yield PartText(text)
 
 
-def read_value(text: str) -> Any:
-    """Return the value that a text is, every number exact.
-
-    Raises:
-        ValueError: it is no JSON.
-        RecursionError: it is nested too deeply.
-    """
-    return _DECODER.decode(text)
-
-
 def read_object(text: str) -> dict[str, Any]:
     """Return the object that a text is, every number exact.
 
@@ -63,7 +53,7 @@ def read_object(text: str) -> dict[str, Any]:
         ValueError: it is no JSON, or not an object.
         RecursionError: it is nested too deeply.
     """
-    found = read_value(text)
+    found = _DECODER.decode(text)
     if not isinstance(found, dict):
         raise NotAnArrayError(f"{text[:40]!r} where an object should be")
     return found
@@ -79,7 +69,7 @@ class PartText:
         self._ended = False
 
     def next_char(self) -> str:
-        """Skip blanks and give the next character without using it up; empty at the end."""
+        """Skip blanks and return the next character without using it up; empty at the end."""
         while True:
             blanks = _BLANKS.match(self._held, self._at)
             self._at = blanks.end() if blanks else self._at
@@ -90,7 +80,7 @@ class PartText:
             self._fill()
 
     def expect(self, allowed: str) -> str:
-        """Use up the next character, which must be one of these; give it."""
+        """Use up the next character, which must be one of these, and return it."""
         char = self.next_char()
         if not char or char not in allowed:
             raise NotAnArrayError(f"{self._shown()} where {' or '.join(allowed)} should be")
@@ -98,36 +88,27 @@ class PartText:
         return char
 
     def take_object(self) -> tuple[dict[str, Any], str]:
-        """Use up one object that begins at the next character; return it, and its text as it came."""
+        """Use up the object that begins at the next character; return it, and its text as it came."""
         if self.next_char() != "{":
             raise NotAnArrayError(f"{self._shown()} where an object should be")
-        while True:
-            try:
-                found, end = _DECODER.raw_decode(self._held, self._at)
-            except json.JSONDecodeError as error:
-                self._read_on(error)
-            else:
-                came = self._held[self._at : end]
-                self._at = end
-                return found, came
+        return self.take_value()
 
-    def take_value(self) -> Any:
-        """Use up the value that begins at the next character, whatever it is, and return it."""
-        if self.next_char() == "{":
-            return self.take_object()[0]
+    def take_value(self) -> tuple[Any, str]:
+        """Use up the value that begins at the next character, whatever it is; return it, and its text as it came."""
+        self.next_char()
         while True:
             try:
-                found, end = _DECODER.raw_decode(self._held, self._at)
+                value, end = _DECODER.raw_decode(self._held, self._at)
             except json.JSONDecodeError as error:
                 self._read_on(error)
             else:
-                if end < len(self._held) or self._ended:  # else a number may go on after the window's edge
-                    self._at = end
-                    return found
-                self._fill(len(self._held) - self._at)
+                if end < len(self._held) or self._ended:
+                    came, self._at = self._held[self._at : end], end
+                    return value, came
+                self._fill(len(self._held) - self._at)  # a number may go on
 
     def peek_objects(self, chars: int) -> str:
-        """Give what may be whole objects with commas between them, from the next character on and of at most so many; maybe nothing.
+        """Return at most `chars` characters, from the next one on, that may be whole objects with commas between them; or nothing.
 
         Only decoding proves it: a brace may also stand in a text.
         """

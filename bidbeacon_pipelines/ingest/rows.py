@@ -1,20 +1,19 @@
 """The check of report rows: each row is looked at once, and is good, bad, or not waited for.
 
 What is checked follows from the dataset's registry entry. A good row becomes the line that is copied into the stage of its dataset
-(`store.staging`); one that can't be understood is handed back with its reason. Knows neither files nor database.
+(`store.staging`); one that can't be understood is returned with its reason. Knows neither files nor database.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum
-from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from msgspec import UNSET
 
-from bidbeacon_pipelines.ingest.decode import RowDecoder, Values, WireRow
+from bidbeacon_pipelines.ingest.decode import Row, RowDecoder, Values, WireRow
 from bidbeacon_pipelines.ingest.field_types import (
     FieldError,
     as_ad_product,
@@ -28,9 +27,10 @@ from bidbeacon_pipelines.ingest.field_types import (
     as_placement,
     as_product,
     as_text,
-    parse_date,
+    find_ad_product,
+    find_date,
 )
-from bidbeacon_pipelines.ingest.hours import ImpossibleHourError, as_hour, start_of_hour
+from bidbeacon_pipelines.ingest.hours import as_hour, as_instant
 from bidbeacon_pipelines.ingest.target_match import digest_of_row
 from bidbeacon_pipelines.reports.datasets import Dataset
 from bidbeacon_pipelines.reports.fields import (
@@ -56,7 +56,7 @@ CHECKS: Final[Mapping[str, Check]] = {
 }
 _MAY_BE_MISSING: Final = {"campaign_name"}
 _USUAL: Final = {"count": rb"[0-9]{1,18}", "amount": rb"[0-9]{1,14}(?:\.[0-9]{1,6})?"}
-"""How metrics are written nearly always."""
+"""How nearly all metrics are written. What comes is JSON, so a number has no leading zeros."""
 _TAB: Final = b"\t"
 _NULL: Final = "\\N"
 _ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
@@ -71,8 +71,8 @@ class WaitingAccount:
 
     Attributes:
         id: Its number in our tables.
-        country_code: Of its rows.
-        time_zone: In which days and hours are told.
+        country_code: The country of its rows.
+        time_zone: The time zone of their days and hours.
         days: Its windows.
     """
 
@@ -119,41 +119,37 @@ CheckedRow = bytes | BadRow | OtherRow
 class _GoodRow(NamedTuple):
     """The line of a good row in three pieces: account and time; key, ad product, currency and dimensions; metrics."""
 
-    time: str
-    subject: str
-    metrics: str
+    time: bytes
+    subject: bytes
+    metrics: bytes
     ad_product: str
+
+    @property
+    def line(self) -> bytes:
+        return _TAB.join((self.time, self.subject, self.metrics))
 
 
 class _Cell(NamedTuple):
-    """A column of the stage: which value of a row it is made from, how, and what the value's field is called."""
+    """A column of the stage, with the field that its value comes from and the field's check."""
 
-    place: int
-    check: Check
+    column: str
     field: str
-
-
-class _FoundAccount(NamedTuple):
-    """An account as rows find it: `days` are its windows as rows write them."""
-
-    id: int
-    time_zone: str
-    days: frozenset[str]
+    check: Check
 
 
 class RowCheck:
     """Checks the rows of one report.
 
-    A report repeats itself: a target has a row in each hour of each day. The time and the subject of a row (currency, ad product and dimensions) are checked once,
-    and the pieces of the line that they become are looked up by the bytes that came. Metrics that are written in the usual way are copied. A row with a new time or
-    subject, or with an unusual metric, is decoded and checked value by value.
+    A report repeats itself: a target has a row in each hour of each day. The time and the subject of a row (currency, ad product and
+    dimensions) are checked once, and the pieces of the line that they become are looked up by the bytes that came. Metrics that are written in
+    the usual way are copied. A row with a new time or subject, or with an unusual metric, is decoded and checked value by value.
 
     Args:
-        dataset: What they are.
-        accounts: Whose windows wait for it.
+        dataset: The dataset of the report.
+        accounts: The accounts whose windows wait for it.
         ad_products: The ad products that were asked for.
         period: First and last day of the report.
-        has_one_country: Whether the ads account has one country only; then a row that names none is of that.
+        has_one_country: Whether the ads account has one country only. Then a row without a country belongs to it.
     """
 
     def __init__(
@@ -166,181 +162,118 @@ class RowCheck:
         has_one_country: bool,
     ) -> None:
         self.decoder = make_decoder(dataset)
-        places = {name: place for place, name in enumerate(self.decoder.fields)}
-        self._country, self._ad_product = places[COUNTRY_FIELD], places[AD_PRODUCT_FIELD]
-        self._day, self._currency = places[DATE_FIELD], places[CURRENCY_FIELD]
-        self._hour = places[HOUR_FIELD] if dataset.is_hourly else None
-        self._cells = {one: _cells(dataset, one, places) for one in ad_products}
-        columns = _dimension_columns(dataset)
-        self._row_key = row_key_of(dataset)
-        names = list(columns)
-        self._target = (
-            (names.index("match_type"), names.index("target_value")) if dataset.names_targets else None
-        )
-        self._pick_key = _picker([place for place, is_key in enumerate(columns.values()) if is_key])
+        self._dataset = dataset
         self._period = period
-        self._accounts = {
-            as_country(one.country_code): _FoundAccount(one.id, one.time_zone, frozenset(map(str, one.days)))
-            for one in accounts
-        }
-        self._only = next(iter(self._accounts)) if has_one_country else None
-        time = _time_fields(dataset)
-        self._pick_time = self.decoder.picker([*time, COUNTRY_FIELD])
-        self._pick_subject = self.decoder.picker(
-            [CURRENCY_FIELD, AD_PRODUCT_FIELD, *dict.fromkeys(one.field for one in dataset.dimensions)]
-        )
-        self._pick_metrics = self.decoder.picker([one.field for one in dataset.metrics])
-        self._are_usual = {one: _usual_metrics(dataset, one) for one in ad_products}
+        self._accounts = {as_country(one.country_code): one for one in accounts}
+        self._only = accounts[0] if has_one_country else None
+        self._row_key = row_key_of(dataset)
+        self._key_columns = [one.column for one in dataset.keys]
+        asked = {one: frozenset(dataset.fields_for([one])) for one in ad_products}
+        self._cells = {one: _cells(dataset, fields) for one, fields in asked.items()}
+        self._are_usual = {one: _usual_metrics(dataset, fields) for one, fields in asked.items()}
+        dimensions = dict.fromkeys(one.field for one in dataset.dimensions)
+        self._time_of = self.decoder.joiner([*_time_fields(dataset), COUNTRY_FIELD])
+        self._subject_of = self.decoder.joiner([CURRENCY_FIELD, AD_PRODUCT_FIELD, *dimensions])
+        self._metrics_of = self.decoder.joiner([one.field for one in dataset.metrics])
         self._times: dict[bytes, bytes] = {}
         self._subjects: dict[bytes, tuple[bytes, Callable[[bytes], object]]] = {}
 
-    def __call__(self, row: WireRow | Values) -> CheckedRow:
+    def __call__(self, row: Row) -> CheckedRow:
         """Return what a row is."""
-        if isinstance(row, tuple):
-            return self.check_values(row)
+        if isinstance(row, dict):
+            checked = self._check(self.decoder.values_in(row))
+            return checked.line if isinstance(checked, _GoodRow) else checked
         try:
-            time = self._times[_TAB.join(self._pick_time(row))]
-            subject, are_usual = self._subjects[_TAB.join(self._pick_subject(row))]
+            time = self._times[self._time_of(row)]
+            subject, are_usual = self._subjects[self._subject_of(row)]
         except KeyError:
             return self._check_new(row)
-        metrics = _TAB.join(self._pick_metrics(row))
+        metrics = self._metrics_of(row)
         if not are_usual(metrics):
             return self._check_new(row)
         return _TAB.join((time, subject, metrics.replace(b"null", b"\\N")))
 
     def _check_new(self, row: WireRow) -> CheckedRow:
         """Check a row value by value, and remember its time and subject if it is good."""
-        checked = self._check_all(self.decoder.values_of(row))
+        checked = self._check(self.decoder.values_of(row))
         if not isinstance(checked, _GoodRow):
             return checked
-        pieces = time, subject, _ = _encoded(checked)
         if len(self._times) < _MOST_REMEMBERED:
-            self._times[_TAB.join(self._pick_time(row))] = time
+            self._times[self._time_of(row)] = checked.time
         if len(self._subjects) < _MOST_REMEMBERED:
-            known = subject, self._are_usual[checked.ad_product]
-            self._subjects[_TAB.join(self._pick_subject(row))] = known
-        return _TAB.join(pieces)
+            self._subjects[self._subject_of(row)] = checked.subject, self._are_usual[checked.ad_product]
+        return checked.line
 
-    def check_values(self, values: Values) -> CheckedRow:
-        """Return what a row is, given its values in the order of the decoder's fields."""
-        checked = self._check_all(values)
-        return _TAB.join(_encoded(checked)) if isinstance(checked, _GoodRow) else checked
-
-    def _check_all(self, values: Values) -> _GoodRow | BadRow | OtherRow:
+    def _check(self, values: Values) -> _GoodRow | BadRow | OtherRow:
+        """Check all fields of a row, once its country, ad product and day say that it is waited for."""
         try:
-            account = self._find_account(values[self._country])
+            account = self._find_account(values[COUNTRY_FIELD])
         except FieldError as error:
             return BadRow(f"{COUNTRY_FIELD}: {error}", None, None)
         if account is None:
             return OtherRow(NotWaitedFor.COUNTRY)
-        try:
-            product = as_ad_product(values[self._ad_product])
-        except FieldError:
-            return self._bad(values, account, None)
-        if product not in self._cells:
+        product = find_ad_product(values[AD_PRODUCT_FIELD])
+        if product is not None and product not in self._cells:
             return OtherRow(NotWaitedFor.AD_PRODUCT, account.id, product)
-        return self._check_day(values, account, product)
-
-    def _check_day(
-        self, values: Values, account: _FoundAccount, product: str
-    ) -> _GoodRow | BadRow | OtherRow:
-        day = values[self._day]
-        if isinstance(day, str) and day in account.days:
-            try:
-                return self._good(values, account, product, day)
-            except (FieldError, ImpossibleHourError):
-                return self._bad(values, account, product)
-        if self._is_of_period(day):
+        day = find_date(values[DATE_FIELD])
+        if product is not None and self._is_of_period(day) and day not in account.days:
             return OtherRow(NotWaitedFor.DAY, account.id)
-        return self._bad(values, account, product)
+        return self._check_fields(values, account, product, day)
 
-    def _find_account(self, told: object) -> _FoundAccount | None:
-        """Return the account of the country that a row tells; where it tells none, the only one that the ads account has."""
-        if self._only is not None and (told is None or told is UNSET or told == ""):
-            return self._accounts[self._only]
-        return self._accounts.get(as_country(None if told is UNSET else told))
-
-    def _good(self, values: Values, account: _FoundAccount, product: str, day: str) -> _GoodRow:
-        """Return a row of a day that is waited for.
+    def _find_account(self, country: object) -> WaitingAccount | None:
+        """Return the account of a row's country; None where the country does not wait for the report.
 
         Raises:
-            FieldError, ImpossibleHourError: A value is not what it has to be.
+            FieldError: It is no country, and the ads account has several.
         """
-        time = f"{account.id}\t{day}"
-        if self._hour is not None:
-            hour = start_of_hour(as_date(day), as_hour(values[self._hour]), account.time_zone)
-            time += f"\t{hour.isoformat()}"
-        dimensions, metrics = (
-            [cell.check(values[cell.place]) for cell in some] for some in self._cells[product]
-        )
-        currency = as_currency(values[self._currency])
-        key = self._row_key((currency, product, *self._pick_key(dimensions)))
-        cells = [
-            f"{_HEX}{key}",
-            product,
-            currency,
-            *(_NULL if one is None else _escaped(one) for one in dimensions),
-        ]
-        if self._target is not None:
-            digest = digest_of_row(*(dimensions[place] for place in self._target))
-            cells.append(_NULL if digest is None else f"{_HEX}{digest.hex()}")
-        told = [_NULL if one is None else str(one) for one in metrics]
-        return _GoodRow(time, "\t".join(cells), "\t".join(told), product)
+        if self._only is not None and (country is None or country is UNSET or country == ""):
+            return self._only
+        return self._accounts.get(as_country(None if country is UNSET else country))
 
-    def _bad(self, values: Values, account: _FoundAccount, product: str | None) -> BadRow:
-        """Return a bad row with all that is wrong with it."""
-        faults = [*self._faults(values, account, product)]
-        day = values[self._day]
-        if not faults:
-            faults.append(f"{DATE_FIELD}: expected a day that was asked for, got: {day}")
-        is_window = isinstance(day, str) and day in account.days
-        return BadRow("; ".join(faults), account.id, date.fromisoformat(day) if is_window else None)
-
-    def _faults(self, values: Values, account: _FoundAccount, product: str | None) -> Iterable[str]:
-        cells = [_Cell(self._day, as_date, DATE_FIELD)]
-        if self._hour is not None:
-            cells.append(_Cell(self._hour, self._hour_check(values[self._day], account), HOUR_FIELD))
-        cells.append(_Cell(self._currency, as_currency, CURRENCY_FIELD))
-        cells.append(_Cell(self._ad_product, as_ad_product, AD_PRODUCT_FIELD))
-        dimensions, metrics = self._cells[product or next(iter(self._cells))]
-        cells += [*dimensions, *metrics]
-        told: dict[str, str] = {}
-        for place, check, name in cells:
-            try:
-                check(values[place])
-            except FieldError as error:
-                told[name] = f"{name}: missing" if values[place] is UNSET else f"{name}: {error}"
-        return told.values()
-
-    @staticmethod
-    def _hour_check(day: object, account: _FoundAccount) -> Check:
-        """Return the check of an hour: it is one, and the day has it, where the day is one that was asked for."""
-        known = date.fromisoformat(day) if isinstance(day, str) and day in account.days else None
-
-        def check(told: object) -> None:
-            written = as_hour(told)
-            try:
-                if known is not None:
-                    start_of_hour(known, written, account.time_zone)
-            except ImpossibleHourError as error:
-                raise FieldError(error.expected, told) from None
-
-        return check
-
-    def _is_of_period(self, told: object) -> bool:
-        """Return whether a day is of the report: it is in flight elsewhere, not over yet, or not due."""
-        day = parse_date(told) if isinstance(told, str) else None
+    def _is_of_period(self, day: date | None) -> bool:
         first, last = self._period
         return day is not None and first <= day <= last
 
+    def _as_day_of_period(self, value: object) -> str:
+        day = as_date(value)
+        if not self._is_of_period(day):
+            raise FieldError("a day that was asked for", value)
+        return str(day)
 
-def stage_columns(dataset: Dataset) -> list[str]:
-    """Return the columns of the lines that good rows become."""
-    time = ["window_date", "hour_at"] if dataset.is_hourly else ["window_date"]
-    match = ["target_match"] if dataset.names_targets else []
-    metrics = [one.column for one in dataset.metrics]
-    told = [*_dimension_columns(dataset), *match, *metrics]
-    return ["account", *time, "row_key", "ad_product", "currency_code", *told]
+    def _check_fields(
+        self, values: Values, account: WaitingAccount, product: str | None, day: date | None
+    ) -> _GoodRow | BadRow:
+        """Return the line of a row, or what is wrong with each of its fields."""
+        faults: dict[str, str] = {}
+
+        def checked(field: str, check: Check) -> Any:
+            value = values[field]
+            try:
+                return check(value)
+            except FieldError as error:
+                faults[field] = f"{field}: missing" if value is UNSET else f"{field}: {error}"
+
+        time = [account.id, checked(DATE_FIELD, self._as_day_of_period)]
+        if self._dataset.is_hourly:
+            time.append(checked(HOUR_FIELD, _hour_check(day, account.time_zone)))
+        currency = checked(CURRENCY_FIELD, as_currency)
+        if product is None:
+            checked(AD_PRODUCT_FIELD, as_ad_product)
+        dimension_cells, metric_cells = self._cells[product or next(iter(self._cells))]
+        dimensions = {one.column: checked(one.field, one.check) for one in dimension_cells}
+        metrics = [checked(one.field, one.check) for one in metric_cells]
+        if faults or product is None:
+            return BadRow("; ".join(faults.values()), account.id, day if day in account.days else None)
+        subject = self._subject(currency, product, dimensions)
+        return _GoodRow(_joined(time), _joined(subject), _joined(metrics), product)
+
+    def _subject(self, currency: str, product: str, dimensions: Mapping[str, str | None]) -> Iterator[str]:
+        """Yield what COPY reads as a row's key, ad product, currency and dimensions."""
+        key = self._row_key((currency, product, *(dimensions[column] for column in self._key_columns)))
+        yield from (f"{_HEX}{key}", product, currency, *map(_escaped, dimensions.values()))
+        if "target_value" in dimensions:
+            digest = digest_of_row(dimensions["match_type"], dimensions["target_value"])
+            yield _NULL if digest is None else f"{_HEX}{digest.hex()}"
 
 
 def make_decoder(dataset: Dataset) -> RowDecoder:
@@ -354,54 +287,42 @@ def _time_fields(dataset: Dataset) -> tuple[str, ...]:
     return (DATE_FIELD, HOUR_FIELD) if dataset.is_hourly else (DATE_FIELD,)
 
 
-def _usual_metrics(dataset: Dataset, ad_product: str) -> Callable[[bytes], object]:
-    """Return what matches the metrics of a row of an ad product, tabs between them, that are written in the usual way."""
-    asked = set(dataset.fields_for([ad_product]))
-    told = [
+def _usual_metrics(dataset: Dataset, asked: Collection[str]) -> Callable[[bytes], object]:
+    """Return the function that matches the metrics of a row, joined by tabs, if all of them are written in the usual way."""
+    patterns = [
         rb"(?:%b|null%b)" % (_USUAL[one.kind], b"" if one.field in asked else rb"|\\N")
         for one in dataset.metrics
     ]
-    return re.compile(_TAB.join(told)).fullmatch
+    return re.compile(_TAB.join(patterns)).fullmatch
 
 
-def _dimension_columns(dataset: Dataset) -> dict[str, bool]:
-    """Return the columns of the dimensions, and which of them are part of the key."""
-    columns: dict[str, bool] = {}
-    for one in dataset.dimensions:
-        columns[one.column] = one.is_key
-        if one.kind == "placement":
-            columns[f"{one.column}_reported"] = False
-    return columns
+def _cells(dataset: Dataset, asked: Collection[str]) -> tuple[list[_Cell], list[_Cell]]:
+    """Return the columns of dimensions and of metrics, given the fields that were asked for; others may be missing."""
 
-
-def _cells(dataset: Dataset, ad_product: str, places: Mapping[str, int]) -> tuple[list[_Cell], list[_Cell]]:
-    """Return how the columns of dimensions and of metrics are made of a row of an ad product; only what it has must be there."""
-    asked = set(dataset.fields_for([ad_product]))
-
-    def cell(one: Dimension | Metric, check: Check) -> _Cell:
-        must_come = one.field in asked and one.column not in _MAY_BE_MISSING
-        return _Cell(places[one.field], check if must_come else _optional(check), one.field)
+    def cell(one: Dimension | Metric, column: str, check: Check) -> _Cell:
+        must_come = one.field in asked and column not in _MAY_BE_MISSING
+        return _Cell(column, one.field, check if must_come else _optional(check))
 
     dimensions = []
     for one in dataset.dimensions:
-        dimensions.append(cell(one, CHECKS[one.kind]))
+        dimensions.append(cell(one, one.column, CHECKS[one.kind]))
         if one.kind == "placement":
-            dimensions.append(cell(one, as_text))  # as Amazon wrote it
-    return dimensions, [cell(one, CHECKS[one.kind]) for one in dataset.metrics]
-
-
-def _picker(places: Sequence[int]) -> Callable[[Sequence[Any]], Values]:
-    """Return the function that takes the values at these places."""
-    return itemgetter(*places) if len(places) > 1 else lambda values: tuple(values[place] for place in places)
+            dimensions.append(cell(one, f"{one.column}_reported", as_text))  # as Amazon wrote it
+    return dimensions, [cell(one, one.column, CHECKS[one.kind]) for one in dataset.metrics]
 
 
 def _optional(check: Check) -> Check:
     return lambda value: None if value is None or value is UNSET else check(value)
 
 
-def _escaped(told: str) -> str:
-    return told.translate(_ESCAPES) if _ESCAPED.search(told) else told
+def _hour_check(day: date | None, time_zone: str) -> Check:
+    return as_hour if day is None else lambda value: as_instant(value, day, time_zone).isoformat()
 
 
-def _encoded(row: _GoodRow) -> tuple[bytes, bytes, bytes]:
-    return row.time.encode(), row.subject.encode(), row.metrics.encode()
+def _joined(cells: Iterable[object]) -> bytes:
+    return "\t".join(_NULL if one is None else str(one) for one in cells).encode()
+
+
+def _escaped(text: str | None) -> str:
+    """Return a text as COPY reads it."""
+    return _NULL if text is None else text.translate(_ESCAPES) if _ESCAPED.search(text) else text

@@ -19,7 +19,6 @@ from bidbeacon_pipelines.ingest.rows import (
     OtherRow,
     RowCheck,
     WaitingAccount,
-    stage_columns,
 )
 from bidbeacon_pipelines.reports.datasets import Dataset, get_dataset
 from bidbeacon_pipelines.store.accounts import Account, count_countries, get_account
@@ -70,7 +69,7 @@ def replay_quarantine(
     dataset: str | None = None,
     find_dataset: Callable[[str], Dataset] = get_dataset,
 ) -> list[QuarantineReplayed]:
-    """Check quarantined rows anew, and load those that are understood now; give what was done, by report.
+    """Check quarantined rows anew, and load those that are understood now; return what was done, by report.
 
     Only rows whose window still holds the report they came in: a refused or replaced report's rows come with a new report.
 
@@ -79,7 +78,7 @@ def replay_quarantine(
         session: where it is told.
         account: only this account's, by its key.
         dataset: only this dataset's.
-        find_dataset: gives a dataset by its name.
+        find_dataset: returns a dataset by its name.
     """
     with engine.begin() as connection:
         reports = list_quarantined_reports(connection, account=account, dataset=dataset)
@@ -159,14 +158,14 @@ def _sort(check: RowCheck, rows: Sequence[RawRow]) -> _Sorted:
 def _check_again(check: RowCheck, row: RawRow) -> CheckedRow:
     """Check a row as the load did, from the same text; one that can't be read stays bad and stops no other."""
     try:
-        return check.check_values(check.decoder.values_in(read_object(row.raw)))
+        return check(read_object(row.raw))
     except (ValueError, RecursionError) as error:
         return BadRow(f"expected a JSON object, got: {error}", None, row.window_date)
 
 
 def _stage(connection: Connection, account: Account, scope: ReportScope, checked: _Sorted) -> None:
     """Stage what is understood beside what its windows hold; what would add up to more than a column holds stays in quarantine."""
-    with open_stage(connection, scope.dataset, stage_columns(scope.dataset)) as stage:
+    with open_stage(connection, scope.dataset) as stage:
         stage.good([line for _, line in checked.understood.values()])
     stage_held_rows(connection, account, scope, checked.days)
     overfull = {key.head: key for key in gather_rows(connection, scope.dataset)}

@@ -67,12 +67,13 @@ def _columns(dataset: Dataset) -> Iterator[Column[Any]]:
     yield Column("currency_code", Text, nullable=False, comment="Currency of the amounts.")
     for dimension in dataset.dimensions:
         yield from _dimension(dimension)
-    for metric in dataset.metrics:
-        yield Column(metric.column, _type_of(metric), comment=metric.description)
     if dataset.names_targets:
         yield Column(
             "target_match", LargeBinary, comment="Digest of what names the target; null where nothing does."
         )
+    for metric in dataset.metrics:
+        yield Column(metric.column, _type_of(metric), comment=metric.description)
+    if dataset.names_targets:
         yield Column(
             "target_id", Text(collation="C"), comment="The target, derived; null while it is unknown."
         )

@@ -182,7 +182,7 @@ def release_rows(connection: Connection, ids: Sequence[int]) -> None:
 
 
 def keep_rows(connection: Connection, kept: Sequence[tuple[int, date | None, str]]) -> None:
-    """Return rows that stay the day and the reason that they have now: tuples of id, day and reason."""
+    """Update the day and the reason of rows that stay in quarantine: tuples of id, day and reason."""
     values = {"ids": [k[0] for k in kept], "days": [k[1] for k in kept], "reasons": [k[2] for k in kept]}
     connection.execute(
         text("""UPDATE quarantined_rows q SET window_date = k.day, reason = k.reason

@@ -27,9 +27,7 @@ _SETTINGS: Final = {"work_mem": "64MB", "default_statistics_target": "10"}
 """Of the load's transaction: 100,000 rows are sorted and compared in this memory, and few of them are enough to know how many there are."""
 _MOST_BAD_BYTES: Final = 1 << 20
 _CHUNK_BYTES: Final = 1 << 16
-_NULL: Final = "\\N"
 _DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]
-_ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
 def listed(columns: Sequence[str], of: str = "") -> str:
@@ -77,25 +75,28 @@ class StageWriter:
 
 
 def _text(value: object) -> str:
-    return _NULL if value is None else str(value).translate(_ESCAPES)
+    """Return a value as COPY reads it in a line."""
+    if value is None:
+        return "\\N"
+    text = str(value)
+    return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
 
 
 @contextmanager
-def open_stage(connection: Connection, dataset: Dataset, columns: Sequence[str]) -> Iterator[StageWriter]:
+def open_stage(connection: Connection, dataset: Dataset) -> Iterator[StageWriter]:
     """Make the stage of a report and yield what fills it; its rows are there when the block ends.
 
     Args:
         connection: the load's transaction.
-        dataset: what its rows are.
-        columns: the columns of the lines of good rows: account and day first.
+        dataset: what its rows are; lines of good rows have its `staged_columns`.
     """
     for setting, value in _SETTINGS.items():
         connection.execute(text(f"SET LOCAL {setting} = '{value}'"))
     connection.execute(text("DROP TABLE IF EXISTS report_rows, report_bad, report_changes"))
-    connection.execute(text(_stage_table(dataset, columns)))
+    connection.execute(text(_stage_table(dataset)))
     connection.execute(_BAD_TABLE)
     with SpooledTemporaryFile(max_size=_MOST_BAD_BYTES) as bad:
-        with _copy_into(connection, f"report_rows ({listed(columns)})") as write:
+        with _copy_into(connection, f"report_rows ({listed(staged_columns(dataset))})") as write:
             yield StageWriter(write, bad)
         bad.seek(0)
         with _copy_into(connection, "report_bad") as write:
@@ -117,10 +118,10 @@ def _copy_into(connection: Connection, target: str) -> Iterator[Callable[[bytes]
         yield write
 
 
-def _stage_table(dataset: Dataset, columns: Sequence[str]) -> str:
+def _stage_table(dataset: Dataset) -> str:
     types = {column.name: column.type.compile(_DIALECT) for column in columns_of(dataset)}
-    told = ", ".join(f"{column} {types[column]}" for column in columns)
-    return f"CREATE TEMP TABLE report_rows ({told}, read_rows bigint DEFAULT 1) ON COMMIT DROP"
+    columns = ", ".join(f"{column} {types[column]}" for column in staged_columns(dataset))
+    return f"CREATE TEMP TABLE report_rows ({columns}, read_rows bigint DEFAULT 1) ON COMMIT DROP"
 
 
 _BAD_TABLE = text("""

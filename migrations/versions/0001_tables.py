@@ -2312,6 +2312,12 @@ def _create_pipeline_tables() -> None:
             "purchased_marketplace", sa.Text(), nullable=True, comment="Marketplace in which it was bought."
         ),
         sa.Column(
+            "target_match",
+            sa.LargeBinary(),
+            nullable=True,
+            comment="Digest of what names the target; null where nothing does.",
+        ),
+        sa.Column(
             "orders",
             sa.BigInteger(),
             nullable=True,
@@ -2388,12 +2394,6 @@ def _create_pipeline_tables() -> None:
             sa.BigInteger(),
             nullable=True,
             comment="Units of shoppers who had not bought the brand in the 12 months before.",
-        ),
-        sa.Column(
-            "target_match",
-            sa.LargeBinary(),
-            nullable=True,
-            comment="Digest of what names the target; null where nothing does.",
         ),
         sa.Column(
             "target_id",
@@ -2478,6 +2478,12 @@ def _create_pipeline_tables() -> None:
             nullable=True,
             comment="What the shopper typed, or the ASIN of the page that was seen. Only terms with a click are reported.",
         ),
+        sa.Column(
+            "target_match",
+            sa.LargeBinary(),
+            nullable=True,
+            comment="Digest of what names the target; null where nothing does.",
+        ),
         sa.Column("impressions", sa.BigInteger(), nullable=True, comment="Times the ad was shown."),
         sa.Column("clicks", sa.BigInteger(), nullable=True, comment="Clicks, without invalid ones."),
         sa.Column(
@@ -2503,12 +2509,6 @@ def _create_pipeline_tables() -> None:
             sa.BigInteger(),
             nullable=True,
             comment="Units sold, attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.",
-        ),
-        sa.Column(
-            "target_match",
-            sa.LargeBinary(),
-            nullable=True,
-            comment="Digest of what names the target; null where nothing does.",
         ),
         sa.Column(
             "target_id",
@@ -2585,6 +2585,12 @@ def _create_pipeline_tables() -> None:
             nullable=True,
             comment="How the target is matched, as reported; null where the product has no match types.",
         ),
+        sa.Column(
+            "target_match",
+            sa.LargeBinary(),
+            nullable=True,
+            comment="Digest of what names the target; null where nothing does.",
+        ),
         sa.Column("impressions", sa.BigInteger(), nullable=True, comment="Times the ad was shown."),
         sa.Column("clicks", sa.BigInteger(), nullable=True, comment="Clicks, without invalid ones."),
         sa.Column(
@@ -2631,12 +2637,6 @@ def _create_pipeline_tables() -> None:
         ),
         sa.Column(
             "units_halo", sa.BigInteger(), nullable=True, comment="Units of other products of the brand."
-        ),
-        sa.Column(
-            "target_match",
-            sa.LargeBinary(),
-            nullable=True,
-            comment="Digest of what names the target; null where nothing does.",
         ),
         sa.Column(
             "target_id",
@@ -2964,6 +2964,12 @@ def _create_pipeline_tables() -> None:
             nullable=True,
             comment="How the target is matched, as reported; null where the product has no match types.",
         ),
+        sa.Column(
+            "target_match",
+            sa.LargeBinary(),
+            nullable=True,
+            comment="Digest of what names the target; null where nothing does.",
+        ),
         sa.Column("impressions", sa.BigInteger(), nullable=True, comment="Times the ad was shown."),
         sa.Column("clicks", sa.BigInteger(), nullable=True, comment="Clicks, without invalid ones."),
         sa.Column(
@@ -2989,12 +2995,6 @@ def _create_pipeline_tables() -> None:
             sa.BigInteger(),
             nullable=True,
             comment="Units sold, attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.",
-        ),
-        sa.Column(
-            "target_match",
-            sa.LargeBinary(),
-            nullable=True,
-            comment="Digest of what names the target; null where nothing does.",
         ),
         sa.Column(
             "target_id",

@@ -29,8 +29,8 @@ def iter_rows(path: Path) -> Iterator[dict[str, Any]]:
     """Return the rows of a part, each as its text reads; both ways of reading it agree about it."""
     for batch in DECODER.batches(path):
         for place, row in enumerate(batch.rows):
-            values = row if isinstance(row, tuple) else DECODER.values_of(row)
             told = read_object(batch.text_of(place))
+            values = DECODER.values_in(row) if isinstance(row, dict) else DECODER.values_of(row)
             assert repr(DECODER.values_in(told)) == repr(values)
             yield told
 

@@ -412,6 +412,7 @@ WIRE = {
     "ad.id": "2",
     "advertisedProduct.id": '"B0EXAMPLE1"',
     "advertisedProduct.marketplace": '"US"',
+    "advertisedProduct.sku": '"MUG-11"',
     "target.value": '"funny dog shirt"',
     "target.matchType": '"PHRASE"',
     "metric.impressions": "1200",
@@ -424,6 +425,11 @@ WIRE = {
     "metric.newToBrandPurchases": "1",
     "metric.newToBrandSales": "10",
     "metric.newToBrandUnitsSold": "1",
+    "metric.purchasesPromoted": "0",
+    "metric.salesPromoted": "19.99",
+    "metric.unitsSoldPromoted": "0",
+    "metric.salesHalo": "19.99",
+    "metric.unitsSoldHalo": "0",
 }
 ODD_WORDS = r"""
     0 1 1.0 -0 -0.0 -1 1e3 1E+3 1e400 9007199254740994 9007199254740994.0 9223372036854775807 9223372036854775808

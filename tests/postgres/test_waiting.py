@@ -17,6 +17,7 @@ from bidbeacon_pipelines.services.verdicts import check_calls
 from bidbeacon_pipelines.services.waiting import job_session, waited
 from bidbeacon_pipelines.services.windows import keep_windows
 from bidbeacon_pipelines.store.api_calls import summarize_calls
+from bidbeacon_pipelines.store.windows import want_windows
 from bidbeacon_sessions.sentences import plain_text
 from tests.postgres.bench_world import DATASET, BenchWorld
 
@@ -93,8 +94,11 @@ def test_a_throttled_report_tells_for_how_long_it_rests(world: BenchWorld, fault
         world.bench.client.log = log
         world.break_with(fault, operation="create_report", times=1, retry_after="none")
         with job_session(world.bench, "refresh-account") as session:
-            keep_windows(world.bench, session, world.account(), DATASET, again=True)
-            [request_id] = plan_by_hand(world.bench, session, world.account(), DATASET, [date(2026, 1, 12)])
+            account, days = world.account(), [date(2026, 1, 12)]
+            keep_windows(world.bench, session, account, DATASET, again=True)
+            with world.engine.begin() as connection:
+                want_windows(connection, account, DATASET.name, days, session.session_id)
+            [request_id] = plan_by_hand(world.bench, session, account, DATASET, days)
             drive_request(world.bench, session, request_id)
         assert "sent" == world.request(request_id).status
         world.advance(minutes=10)

@@ -67,7 +67,9 @@ def answers(today: date) -> dict[int, list[tuple[Any, ...]]]:
             ("ads without a product", None, "USD", amount("19"), amount("100"), amount("0.19")),
         ],
         10: [("US", SHIRTS, today - timedelta(days=2), amount("15"), amount("15"), amount("1"))],
-        11: [("DE", today - timedelta(days=2), 2, 2, amount("0"), amount("12.5"), "EUR")],
+        11: [
+            ("DE", today - timedelta(days=2), "SPONSORED_PRODUCTS", 2, 2, amount("0"), amount("12.5"), "EUR")
+        ],
         9: [("US", SHIRTS, "dog shirt xxl", "EXACT", today - timedelta(days=3), amount("4"), "USD")],
     }
 

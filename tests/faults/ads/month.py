@@ -84,7 +84,10 @@ def seasons(account_without_rights: str) -> tuple[Season, ...]:
             FaultRule(fault="throttle", operation="create_report", options=throttle),
             lambda now: now.hour == 9,
         ),
-        Season(FaultRule(fault="one_at_a_time", options=throttle), lambda now: _day(now) in range(5, 9)),
+        Season(
+            FaultRule(fault="one_at_a_time", options=throttle),
+            lambda now: now < START + timedelta(hours=2) or _day(now) in range(5, 9),
+        ),
         Season(FaultRule(fault="renamed_fields"), lambda now: _day(now) in {3, 4, 12, *range(20, 25)}),
         Season(
             FaultRule(fault="missing_rights", account=account_without_rights),
@@ -242,6 +245,7 @@ class Month:
                 region: max(one.counted + 1 for one in creates if one.region == region)
                 for region in sorted({one.region for one in creates})
             },
+            polls=sum(run.job == "poll-reports" for run in runs),
             calls=len(self.office.sandbox.state.ledger),
             strikes=strikes,
             sessions=len(runs),
@@ -292,6 +296,7 @@ class Counts:
     creates: int
     reasons: Mapping[str, int]
     most_in_flight: Mapping[str, int]
+    polls: int
     calls: int
     strikes: Mapping[str, int]
     sessions: int
@@ -310,7 +315,7 @@ class Counts:
         return (
             f"{self.windows:,} windows, {self.expired:,} expired, loaded {self.loads:,} times by {self.requests:,} requests, {self.open_requests} of them open; "
             f"{self.rows:,} rows, {self.quarantined:,} quarantined; {self.creates:,} creates ({_listed(self.reasons)}); "
-            f"most in flight {_listed(self.most_in_flight)}; {sum(self.strikes.values()):,} faults struck {self.calls:,} calls; "
+            f"most in flight {_listed(self.most_in_flight)}; {self.polls:,} polls; {sum(self.strikes.values()):,} faults struck {self.calls:,} calls; "
             f"{self.sessions:,} sessions, {self.failed_sessions:,} failed, {self.running_sessions} left running, "
             f"the longest {self.longest_session:.1f} s; a person was called {self.visits:,} times; {self.seconds:.0f} s"
         )

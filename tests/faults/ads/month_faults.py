@@ -50,7 +50,7 @@ _OPTIONS: dict[FaultName, tuple[FaultOptions, ...]] = {
 }
 
 
-SELDOM_MET: dict[FaultName, float] = {"duplicate_refused": 0.5, "multi_status": 0.5}
+SELDOM_MET: dict[FaultName, float] = {"duplicate_refused": 0.8, "multi_status": 0.5}
 """How probable faults are that few calls give an occasion for: a report that is made already, or a create that is refused."""
 
 

@@ -99,6 +99,7 @@ SPANS: Mapping[str, Span] = {
 EXPLAINED = (
     "no filter",
     "an account",
+    "an outcome, rare",
     "a window of a dataset",
     "an action's type, one session in a hundred",
     "an account and a type",

@@ -26,7 +26,7 @@ class Cursor:
     position: int
 
     def __str__(self) -> str:
-        return format_cursor(self)
+        return f"{self.epoch}.{self.position}"
 
 
 @dataclass(frozen=True)
@@ -72,11 +72,6 @@ def parse_cursor(cursor: str) -> Cursor:
     if match is None:
         raise CursorError(cursor)
     return Cursor(UUID(match["epoch"]), int(match["position"]))
-
-
-def format_cursor(cursor: Cursor) -> str:
-    """Write a cursor as `<epoch>.<position>`."""
-    return f"{cursor.epoch}.{cursor.position}"
 
 
 _HEAD = text("""

@@ -120,6 +120,7 @@ _WAITING = frozenset({DagsterRunStatus.QUEUED, DagsterRunStatus.NOT_STARTED})
 _UNFINISHED = frozenset({DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING})
 _FINISHED = frozenset({DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED})
 _BEATS_MISSED = 3
+_CLOSER_SECONDS = 15
 RUN_WITHOUT_SESSION = timedelta(minutes=3)
 """A run has so long to start, and to end after its last session, before it counts as lost: as Dagster's own `start_timeout_seconds`."""
 _PARTITION_TAGS = ("partition", "asset_partition_range_start", "asset_partition_range_end")
@@ -239,9 +240,7 @@ def _given(context: Any) -> dict[str, Any]:
     return {"config": config} if config else {}
 
 
-def build_session_closer(
-    store: Callable[[], SessionStore], *, name: str = "close_crashed_sessions", interval_seconds: int = 15
-) -> SensorDefinition:
+def build_session_closer(store: Callable[[], SessionStore]) -> SensorDefinition:
     """Make the sensor that closes sessions whose process died, as Dagster says the run ended.
 
     A run that Dagster still holds for started, though its only session gave no sign of life for the length of a lease, is
@@ -250,11 +249,9 @@ def build_session_closer(
 
     Args:
         store: gives the store when the sensor runs.
-        name: the sensor's name.
-        interval_seconds: how often it looks.
     """
 
-    @sensor(name=name, minimum_interval_seconds=interval_seconds, default_status=DefaultSensorStatus.RUNNING)
+    @sensor(minimum_interval_seconds=_CLOSER_SECONDS, default_status=DefaultSensorStatus.RUNNING)
     def close_crashed_sessions(context: SensorEvaluationContext) -> SkipReason:
         """Close sessions whose process died, and fail runs whose worker is gone."""
         closed = close_dead_sessions(store(), context.instance)

@@ -54,24 +54,23 @@ _DEAD = text(f"""
     SELECT h.id, h.job_name, h.run_id, h.step_key, h.started_at, l.heartbeat_at, l.holder, {_LEASE_ENDED} AS lease_ended
       FROM session_headers h LEFT JOIN session_leases l ON l.session_id = h.id
      WHERE h.status = 'running' AND coalesce(l.heartbeat_at, h.started_at) < clock_timestamp() - CAST(:silent_for AS interval)
-     ORDER BY h.started_at LIMIT :limit""")
+     ORDER BY h.started_at LIMIT 500""")
 
 
 def list_dead_sessions(
-    connection: Connection, *, seconds: float, silent_for: timedelta = timedelta(0), limit: int = 500
+    connection: Connection, *, seconds: float, silent_for: timedelta = timedelta(0)
 ) -> list[RowMapping]:
-    """Return running sessions that missed their heartbeats.
+    """Return running sessions that missed their heartbeats, the oldest 500.
 
     Args:
         connection: an open transaction.
         seconds: how long a lease is, for sessions that never had one.
         silent_for: how long they have been silent at least.
-        limit: how many at most.
 
     Returns:
         id, job_name, run_id, step_key, started_at, heartbeat_at, holder, and lease_ended: only then are they dead for certain.
     """
-    values = {"seconds": seconds, "silent_for": silent_for, "limit": limit, "grace": _GRACE_SECONDS}
+    values = {"seconds": seconds, "silent_for": silent_for, "grace": _GRACE_SECONDS}
     return list(connection.execute(_DEAD, values).mappings())
 
 

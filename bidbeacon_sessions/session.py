@@ -345,8 +345,6 @@ def _tally(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count} × {name}" for name, count in Counter(counts).most_common())
 
 
-logger = logging.getLogger(__name__)
-
 _MAX_ERROR_TEXT = 8_000
 
 

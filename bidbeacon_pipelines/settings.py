@@ -5,10 +5,17 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 
 from bidbeacon_sessions.clock import read_day
-from bidbeacon_sessions.settings import PROJECT_ROOT, Host, Port, SessionSettings, read_settings
+from bidbeacon_sessions.settings import (
+    PROJECT_ROOT,
+    Host,
+    Port,
+    SessionSettings,
+    is_loopback,
+    read_settings,
+)
 
 __all__ = ["PROJECT_ROOT", "Region", "Settings", "get_settings"]
 
@@ -43,6 +50,10 @@ class Settings(SessionSettings):
         "NA", description="Whose token endpoint issued the refresh token."
     )
 
+    allow_other_machines: bool = Field(
+        default=False,
+        description="Whether Dagster's webserver and the sandbox, which have no login, may listen beyond loopback.",
+    )
     bind_host: Host = Field("127.0.0.1", description="Where Dagster's webserver and the sandbox listen.")
     sandbox_port: Port = 3040
 
@@ -116,6 +127,16 @@ class Settings(SessionSettings):
         le=_LONGEST_KEPT_DAYS,
         description="How long Dagster's events of a run are kept; the history of assets is for good.",
     )
+
+    @field_validator("bind_host")
+    @classmethod
+    def _check_bind_host(cls, value: str, info: ValidationInfo) -> str:
+        """Refuse an address that other machines reach, unless that is allowed."""
+        if not is_loopback(value) and not info.data.get("allow_other_machines"):
+            raise ValueError(
+                "expected a loopback address such as 127.0.0.1, or BIDBEACON_ALLOW_OTHER_MACHINES=true beside it"
+            )
+        return value
 
     @property
     def uses_sandbox(self) -> bool:

@@ -1,5 +1,6 @@
 """What can be set about job sessions, from `BIDBEACON_…` variables or `.env`; how settings are read, and what is wrong with them."""
 
+import ipaddress
 import os
 import re
 from functools import cache
@@ -27,6 +28,16 @@ def find_project_root() -> Path:
 
 
 PROJECT_ROOT: Final = find_project_root()
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches that host."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _check_host(value: str) -> str:

@@ -9,6 +9,7 @@ from dagster._serdes import ConfigurableClassData
 from dagster_postgres.storage import DagsterPostgresStorage
 from sqlalchemy import create_engine, make_url, text
 
+from bidbeacon_pipelines.dagster_instance.webserver import guard_webserver
 from bidbeacon_pipelines.dev.database import open_database
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.engine import shared_engine
@@ -43,6 +44,7 @@ class BidBeaconStorage(DagsterPostgresStorage):
         del config_value  # nothing is configured
         # Dagster reads it from the environment alone; each process that has this storage stores events of a batch at once.
         os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", "200")
+        guard_webserver()
         storage = cls(
             postgres_url=dagster_database_url(open_database_with_dagster()),
             should_autocreate_tables=False,

@@ -19,6 +19,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route
 
+from bidbeacon_pipelines.browser_guard import BrowserGuard
 from bidbeacon_pipelines.sandbox import account_api, advertiser_accounts, control_api, export_api, report_api
 from bidbeacon_pipelines.sandbox.account_api import issue_token
 from bidbeacon_pipelines.sandbox.accounts import REGIONS
@@ -51,7 +52,10 @@ def create_app(config: SandboxConfig) -> Starlette:
 
     app = Starlette(
         routes=[*_ads_routes(), *_own_routes()],
-        middleware=[Middleware(LedgerMiddleware, ledger=sandbox.ledger, now=sandbox.clock.now)],
+        middleware=[
+            Middleware(BrowserGuard, prefix="/sandbox/"),
+            Middleware(LedgerMiddleware, ledger=sandbox.ledger, now=sandbox.clock.now),
+        ],
         lifespan=lifespan,
     )
     app.state.sandbox = sandbox

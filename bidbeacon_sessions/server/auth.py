@@ -8,7 +8,6 @@ the login form. State-changing requests and WebSockets must come from the page i
 import asyncio
 import hashlib
 import hmac
-import ipaddress
 from dataclasses import dataclass
 from urllib.parse import SplitResult, parse_qs, quote, urlsplit
 
@@ -20,7 +19,7 @@ from starlette.websockets import WebSocket
 
 from bidbeacon_sessions.errors import UnsafeAddressError
 from bidbeacon_sessions.server.problems import problem, refuse_websocket
-from bidbeacon_sessions.settings import get_session_settings
+from bidbeacon_sessions.settings import get_session_settings, is_loopback
 
 COOKIE = "bidbeacon_stream"
 _COOKIE_SECONDS = 30 * 24 * 3600
@@ -155,16 +154,6 @@ async def log_in(request: Request, access: Access) -> Response:
         secure="https" in {request.scope["scheme"], _split(access.public_url).scheme},
     )
     return response
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine reaches that host."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _split(address: str) -> SplitResult:

@@ -40,6 +40,11 @@ EMPTY = "expected a value; remove the variable to use the default; got ''"
         ),
         ("BIND_HOST", "http://a", "expected an IP address or a host name, such as 127.0.0.1; got 'http://a'"),
         (
+            "BIND_HOST",
+            "0.0.0.0",
+            "expected a loopback address such as 127.0.0.1, or BIDBEACON_ALLOW_OTHER_MACHINES=true beside it; got '0.0.0.0'",
+        ),
+        (
             "STREAM_PUBLIC_URL",
             "http://[",
             "expected an address such as http://127.0.0.1:3030 or https://stream.example.com; got 'http://['",

@@ -1,0 +1,180 @@
+"""What web pages of other sites can do to Dagster's webserver, and to the sandbox's own pages: nothing."""
+
+import asyncio
+import os
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+import websockets
+from dagster import AssetKey, AssetMaterialization, DagsterInstance
+from psycopg import sql
+from sqlalchemy import make_url
+
+from bidbeacon_pipelines.dagster_instance.storage import upgrade_dagster
+from bidbeacon_pipelines.dev.ports import choose_port
+from bidbeacon_pipelines.dev.services import dagster_home, make_dagster_home, service_environment
+from bidbeacon_pipelines.sandbox.server import running_sandbox
+from bidbeacon_pipelines.settings import Settings
+
+ASSET = AssetKey("precious")
+WIPE = 'mutation { wipeAssets(assetPartitionRanges: [{assetKey: {path: ["precious"]}}]) { __typename } }'
+EVIL = "http://evil.example"
+PUBLIC_URL = "https://dagster.example.com"
+START_SECONDS = 120
+
+
+class Webserver:
+    """A running webserver of Dagster's on our storage, and what its instance knows."""
+
+    def __init__(self, port: int, instance: DagsterInstance) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self.instance = instance
+
+    def remembers(self) -> bool:
+        """Return whether the asset's materialization is still there."""
+        return self.instance.get_latest_materialization_event(ASSET) is not None
+
+    def materialize(self) -> None:
+        """Record a materialization of the asset."""
+        self.instance.report_runless_asset_event(AssetMaterialization(ASSET))
+
+    def request(self, method: str, path: str = "/graphql", **options: Any) -> int:
+        """Send a request, and return its status."""
+        return httpx.request(method, self.url + path, timeout=30, trust_env=False, **options).status_code
+
+    def connect(self, **headers: str) -> None:
+        """Open a WebSocket as Dagster's page does, and close it."""
+
+        async def connect() -> None:
+            address = self.url.replace("http", "ws") + "/graphql"
+            async with websockets.connect(
+                address, subprotocols=[websockets.Subprotocol("graphql-ws")], additional_headers=headers
+            ) as socket:
+                await socket.send('{"type": "connection_init"}')
+                assert "connection_ack" in str(await socket.recv())
+
+        asyncio.run(connect())
+
+
+@pytest.fixture(scope="module")
+def webserver(
+    cluster_url: str, _template: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Webserver]:
+    """Yield a webserver started as `dagster dev` starts it, with an empty workspace."""
+    name = f"webserver_{secrets.token_hex(4)}"
+    with psycopg.connect(cluster_url, autocommit=True) as connection:
+        names = map(sql.Identifier, (name, _template))
+        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*names))
+    url = make_url(cluster_url).set(database=name).render_as_string(hide_password=False)
+    upgrade_dagster(url)
+    port = choose_port()
+    settings = Settings(
+        home=tmp_path_factory.mktemp("home"), dagster_port=port, dagster_public_url=PUBLIC_URL
+    )
+    make_dagster_home(settings)
+    with pytest.MonkeyPatch.context() as patch:
+        for variable, value in service_environment(settings, url).items():
+            patch.setenv(variable, value)
+        command = [sys.executable, "-m", "dagster_webserver", "--empty-workspace", "-p", str(port)]
+        with (
+            DagsterInstance.get() as instance,
+            subprocess.Popen(command, cwd=dagster_home(settings), env=os.environ) as process,
+        ):
+            try:
+                _wait_until_it_answers(process, port)
+                yield Webserver(port, instance)
+            finally:
+                process.terminate()
+
+
+def _wait_until_it_answers(process: subprocess.Popen[bytes], port: int) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        assert process.poll() is None, "the webserver ended while it started"
+        assert time.monotonic() < deadline, "the webserver does not answer"
+        try:
+            httpx.get(f"http://127.0.0.1:{port}/server_info", timeout=2, trust_env=False)
+        except httpx.HTTPError:
+            time.sleep(0.05)
+        else:
+            return
+
+
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        pytest.param("GET", {}, id="image"),
+        pytest.param("HEAD", {}, id="head"),
+        pytest.param("POST", {"headers": {"Origin": EVIL}}, id="form"),
+        pytest.param(
+            "POST", {"headers": {"Origin": EVIL, "Content-Type": "text/plain"}}, id="simple content type"
+        ),
+        pytest.param("POST", {"headers": {"Origin": "null"}}, id="sandboxed frame"),
+        pytest.param("POST", {"headers": {"Host": "evil.example", "Origin": EVIL}}, id="DNS rebinding"),
+        pytest.param("GET", {"headers": {"Host": "evil.example", "Accept": "text/html"}}, id="rebound page"),
+    ],
+)
+def test_a_page_of_another_site_wipes_nothing(
+    webserver: Webserver, method: str, options: dict[str, Any]
+) -> None:
+    """Each way in which a browser lets a page send a mutation ends with 403, and the materialization is still there."""
+    webserver.materialize()
+    assert 403 == webserver.request(method, params={"query": WIPE}, **options)
+    assert webserver.remembers()
+
+
+def test_a_page_of_another_site_opens_no_websocket(webserver: Webserver) -> None:
+    """The handshake ends with 403 for a foreign origin, and for a foreign host."""
+    port = webserver.url.rpartition(":")[2]
+    for headers in ({"Origin": EVIL}, {"Origin": f"{EVIL}:{port}", "Host": f"evil.example:{port}"}):
+        with pytest.raises(websockets.InvalidStatus) as refused:
+            webserver.connect(**headers)
+        assert 403 == refused.value.response.status_code
+
+
+def test_a_page_of_another_site_reports_no_materialization(webserver: Webserver) -> None:
+    """Dagster's endpoint for assets of other systems refuses it too."""
+    options = {"json": {"partition": "forged"}, "headers": {"Origin": EVIL}}
+    assert 403 == webserver.request("POST", "/report_asset_materialization/forged", **options)
+    assert webserver.instance.get_latest_materialization_event(AssetKey("forged")) is None
+
+
+@pytest.mark.parametrize("origin", [None, "own", PUBLIC_URL])
+def test_dagsters_own_page_and_programs_go_on_working(webserver: Webserver, origin: str | None) -> None:
+    """Programs, Dagster's page at its own address and at its public one may wipe, and open WebSockets."""
+    webserver.materialize()
+    headers = {} if origin is None else {"Origin": webserver.url if origin == "own" else origin}
+    webserver.connect(**headers)
+    assert webserver.remembers()
+    assert 200 == webserver.request("POST", json={"query": WIPE}, headers=headers)
+    assert not webserver.remembers()
+
+
+def test_pages_open(webserver: Webserver) -> None:
+    """Dagster's page, its GraphQL console and the look of a health check are served."""
+    page = {"Accept": "text/html,application/xhtml+xml"}
+    assert 200 == webserver.request("GET", "/runs", headers=page)
+    assert 200 == webserver.request("GET", "/graphql", headers=page)
+    assert 200 == webserver.request("GET", "/server_info", headers={"Host": "10.1.2.3:3000"})
+    assert 200 == webserver.request("GET", "/server_info", headers={"Host": "dagster-webserver"})
+    assert 200 == webserver.request("GET", "/server_info", headers={"Host": "dagster.example.com"})
+
+
+def test_a_page_of_another_site_controls_no_sandbox() -> None:
+    """Faults can't be added by a foreign page, nor by a page whose name points here; programs can, and Amazon's part is not guarded."""
+    fault = '[{"fault": "throttle", "probability": 1}]'
+    with running_sandbox() as sandbox:
+        for headers in ({"Origin": EVIL}, {"Origin": "null"}, {"Host": "evil.example"}):
+            answer = httpx.post(f"{sandbox.url}/sandbox/faults", content=fault, headers=headers)
+            assert 403 == answer.status_code
+        assert {"faults": []} == httpx.get(f"{sandbox.url}/sandbox/faults").json()
+        assert 404 == httpx.get(f"{sandbox.url}/nothing", headers={"Origin": EVIL}).status_code
+        assert httpx.post(f"{sandbox.url}/sandbox/faults", content=fault).is_success
+        assert httpx.get(f"{sandbox.url}/sandbox/faults").json()["faults"]

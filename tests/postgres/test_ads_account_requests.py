@@ -17,11 +17,10 @@ from tests.postgres.bench_world import DATASET, BenchWorld
 TODAY = date(2026, 1, 15)
 DAY = TODAY - timedelta(days=3)
 REPORTS = {"daily_targets": 1, "daily_products": 2, "hourly_targets": 1}
-"""Datasets that `few_datasets` leaves, with the number of reports that a period of each takes."""
-few_datasets = pytest.mark.usefixtures("only_few")
+"""The datasets of these tests, with the number of reports that a period of each takes."""
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def only_few() -> Iterator[None]:
     """Leave three datasets: of one report, of two, and of hours."""
     with only_datasets(*REPORTS):
@@ -50,7 +49,6 @@ def ready(world: BenchWorld) -> tuple[Account, Account]:
     return germany, britain
 
 
-@few_datasets
 def test_two_countries_are_filled_by_as_many_reports_as_one(world: BenchWorld) -> None:
     """22 reports load every day of both, each row in its own country and currency."""
     germany, britain = ready(world)
@@ -77,7 +75,6 @@ def test_two_countries_are_filled_by_as_many_reports_as_one(world: BenchWorld) -
         )
 
 
-@few_datasets
 def test_midnights_an_hour_apart_make_one_report_a_group(world: BenchWorld) -> None:
     """Berlin's day waits for London's; then one report for each group of ad products loads both, and nothing more is due."""
     germany, britain = ready(world)
@@ -92,7 +89,6 @@ def test_midnights_an_hour_apart_make_one_report_a_group(world: BenchWorld) -> N
     assert {"loaded"} == {world.window(account, TODAY).status for account in (germany, britain)}
 
 
-@few_datasets
 def test_a_skip_is_recorded_once_a_dataset(world: BenchWorld) -> None:
     """In whatever number of windows and countries: where nothing is due, and where what is due waits for another country."""
     germany, _ = ready(world)

@@ -1,11 +1,14 @@
 """Reports that Amazon finds too large: their days are asked for in shorter periods, and what worked is remembered."""
 
+from collections.abc import Iterator
 from datetime import date, timedelta
 
 import pytest
 
 from bidbeacon_pipelines.services.by_hand import drive_windows
-from bidbeacon_pipelines.store.accounts import Account
+from bidbeacon_pipelines.services.windows import keep_windows
+from bidbeacon_pipelines.store.accounts import Account, list_countries
+from tests.one_dataset import only_datasets
 from tests.postgres.bench_world import DATASET, BenchWorld
 
 TODAY = date(2026, 1, 15)
@@ -13,9 +16,10 @@ DAYS = [TODAY - timedelta(days=age) for age in range(1, 9)]
 
 
 def lengths_of_loaded_reports(world: BenchWorld) -> list[int]:
-    """Return how many days each loaded report had, in the order in which they were asked for."""
+    """Return how many days each loaded report of the dataset had, in the order in which they were asked for."""
     rows = world.query(
-        "SELECT end_date - start_date + 1 AS days FROM report_requests WHERE status = 'loaded' ORDER BY id"
+        "SELECT end_date - start_date + 1 AS days FROM report_requests WHERE status = 'loaded' AND dataset = :dataset ORDER BY id",
+        dataset=DATASET.name,
     )
     return [row["days"] for row in rows]
 
@@ -42,9 +46,22 @@ def test_report_that_is_too_large_is_split(world: BenchWorld, fault: str) -> Non
     assert refused == len(world.actions("report-split"))
 
 
+@pytest.fixture
+def one_dataset() -> Iterator[None]:
+    """Keep one dataset only."""
+    with only_datasets(DATASET.name):
+        yield
+
+
+@pytest.mark.usefixtures("one_dataset")
 def test_a_split_asks_only_for_days_that_are_due(world: BenchWorld) -> None:
     """Of eight days only the first and the last are due: after the split each is asked for alone, and those between stay as they were."""
     account = world.account()
+    with world.engine.begin() as connection:
+        countries = list_countries(connection, account.account_id)
+    with world.session() as session:
+        for one in countries:
+            keep_windows(world.bench, session, one, DATASET)
     load_by_hand(world, account, DAYS)
     world.execute("UPDATE report_windows SET next_refresh_at = NULL")
     world.execute(

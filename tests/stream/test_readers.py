@@ -10,7 +10,6 @@ from uuid import uuid4
 
 import pytest
 from starlette.types import Message as AsgiMessage
-from starlette.websockets import WebSocket
 
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.filters import SessionFilter
@@ -244,7 +243,7 @@ def test_nothing_is_sent_beside_the_close_of_a_websocket(session_store: SessionS
 
         app = SimpleNamespace(state=SimpleNamespace(stream=stream))
         scope = {"type": "websocket", "path": "/", "query_string": b"", "headers": [], "app": app}
-        await transports.websocket(WebSocket(scope, receive, send))
+        await transports.WebSocketStream()(scope, receive, send)
 
     run(session_store, test)
     assert ["websocket.accept", "websocket.send", "websocket.close"] == [each["type"] for each in sent]

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from bidbeacon_sessions.server import stream as stream_module
 from bidbeacon_sessions.server.messages import Frame
 from bidbeacon_sessions.server.metrics import StreamMetrics
 from bidbeacon_sessions.server.stream import Stream
-from bidbeacon_sessions.server.transports import EventStream
+from bidbeacon_sessions.server.transports import EventStream, WebSocketStream
 from bidbeacon_sessions.writes import NewSession, insert_session
 
 EVERYTHING = SessionFilter()
@@ -222,6 +223,23 @@ def test_readers_who_come_back_together_are_read_for_once(
     run(session_store, test)
 
 
+def test_a_reader_in_step_keeps_nothing_that_only_it_was_sent(session_store: SessionStore) -> None:
+    """Neither what it missed, which may be megabytes, nor its own `sync`."""
+
+    async def test(stream: Stream) -> None:
+        await until(lambda: stream.cursor is not None)
+        start = stream.cursor
+        await asyncio.to_thread(commit, session_store)
+        await until(lambda: stream.cursor != start)
+        frames = stream.frames(EVERYTHING, start)
+        missed, in_step = [weakref.ref(await next_frame(frames)) for _ in range(2)]
+        waiting = asyncio.create_task(next_frame(frames))
+        await until(lambda: missed() is None and in_step() is None)
+        waiting.cancel()
+
+    run(session_store, test)
+
+
 def test_nothing_is_sent_beside_the_close_of_a_websocket(session_store: SessionStore) -> None:
     """A reader that says too much is told so, though there is more to send while the close is on its way."""
     sent: list[AsgiMessage] = []
@@ -243,7 +261,7 @@ def test_nothing_is_sent_beside_the_close_of_a_websocket(session_store: SessionS
 
         app = SimpleNamespace(state=SimpleNamespace(stream=stream))
         scope = {"type": "websocket", "path": "/", "query_string": b"", "headers": [], "app": app}
-        await transports.WebSocketStream()(scope, receive, send)
+        await WebSocketStream()(scope, receive, send)
 
     run(session_store, test)
     assert ["websocket.accept", "websocket.send", "websocket.close"] == [each["type"] for each in sent]

@@ -1,4 +1,4 @@
-"""What web pages of other sites can do to Dagster's webserver, and to the sandbox's own pages: nothing."""
+"""Dagster's webserver and the sandbox's own pages refuse what web pages of other sites ask for."""
 
 import asyncio
 import os

@@ -44,7 +44,7 @@ def stored_totals(world: BenchWorld, source: str) -> Totals:
 ACCOUNTS = ("US", "DE", "JP")
 WHOLE_DAYS = [dataset for dataset in DATASETS.values() if not dataset.is_hourly]
 TOTALS_OF = {"daily_search_terms": "search_terms", "daily_purchased_products": "purchased_products"}
-"""What the sandbox calls the totals of datasets that hold only a part of a day; those of all others are `daily`."""
+"""The sandbox's name for the totals of a dataset that holds only a part of a day; all others use `daily`."""
 
 
 def true_days(world: BenchWorld, dataset: Dataset) -> dict[tuple[Any, ...], dict[str, Decimal]]:

@@ -68,8 +68,9 @@ class Reader:
         before = self.sessions.get(session["id"], {"revision": 0})
         if session["revision"] < before["revision"]:
             self.faults.append(f"revision of {session['id']} fell")
-        self.sessions[session["id"]] = session
+        # Who waits for a session's state compares its actions next.
         self.actions.update({(action["session_id"], action["ord"]): action for action in actions})
+        self.sessions[session["id"]] = session
 
     def _check_range(self, data: dict[str, Any]) -> None:
         if self._upto is not None and data["from"] > self._upto + 1:

@@ -74,15 +74,13 @@ def parse_cursor(cursor: str) -> Cursor:
     return Cursor(UUID(match["epoch"]), int(match["position"]))
 
 
-_HEAD = text("""
-    SELECT epoch, position, coalesce((SELECT min(position) FROM session_changes), position + 1) AS oldest
-      FROM session_change_cursor""")
+_POSITION = "c.epoch, c.position, coalesce((SELECT min(position) FROM session_changes), c.position + 1)"
+_HEAD = text(f"SELECT {_POSITION} FROM session_change_cursor c")
 
 
 def head(connection: Connection) -> Position:
     """Return where the log stands, as the connection's snapshot sees it."""
-    row = connection.execute(_HEAD).mappings().one()
-    return Position(row["epoch"], row["position"], row["oldest"])
+    return Position(*connection.execute(_HEAD).one())
 
 
 # The epoch stands in the same statement: positions of another epoch are never taken for this one's.
@@ -108,17 +106,18 @@ _CHANGED = """
 
 # A stored snapshot from the future means that transaction ids started over. An old one is renewed now and then, so that looking
 # stays cheap after a long transaction has ended.
-_IS_DUE = text(f"""
+_LOOK = text(f"""
     SELECT EXISTS (SELECT FROM ({_CHANGED.format(stored="c.published_snapshot")}) changed)
            OR pg_snapshot_xmax(c.published_snapshot) > pg_snapshot_xmax(pg_current_snapshot())
            OR c.system_identifier IS NULL
-           OR c.stepped_at < clock_timestamp() - interval '30 s'
+           OR c.stepped_at < clock_timestamp() - interval '30 s', {_POSITION}
       FROM session_change_cursor c""")
 
 
-def is_due(connection: Connection) -> bool:
-    """Return whether a step has something to do; reads only, takes no lock and no transaction id."""
-    return bool(connection.execute(_IS_DUE).scalar_one())
+def look(connection: Connection) -> tuple[bool, Position]:
+    """Return whether a step has something to do, and where the log stands; reads only, takes no lock and no transaction id."""
+    is_due, *position = connection.execute(_LOOK).one()
+    return is_due, Position(*position)
 
 
 # A process that freezes while it holds the cursor is cut off by the server, so that another one can go on. What readers are told must

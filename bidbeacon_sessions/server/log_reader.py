@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine, create_engine
 
-from bidbeacon_sessions.change_log import Change, Cursor, Position, head, is_due, read_changes, step, trim
+from bidbeacon_sessions.change_log import Change, Cursor, Position, head, look, read_changes, step, trim
 from bidbeacon_sessions.connections import connect_args
 from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.presentation import action_json, load_labels, session_json
@@ -98,8 +98,10 @@ class LogReader:
     def advance(self) -> Head:
         """Take a step where one is due, and return where the log stands then."""
         with self._reading.connect() as connection:
-            due = is_due(connection)
-        led = self._step() if due else True
+            is_due, position = look(connection)
+        if not is_due:
+            return Head(position, waits=False)
+        led = self._step()
         with self._reading.connect() as connection:
             return Head(head(connection), waits=not led)
 

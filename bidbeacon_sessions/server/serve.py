@@ -31,8 +31,8 @@ _BACKLOG = 1_024
 _GRACE_SECONDS = 1.0
 _LOOK_SECONDS = 0.02
 _COLLECT_AFTER = 20_000
-_ALLOCATOR = "narenas:1,dirty_decay_ms:1000"
-"""Settings of jemalloc, which granian's native code allocates with: it returns unused memory after a second, and saves 6 KB a connection."""
+_ALLOCATOR = "narenas:1,dirty_decay_ms:0"
+"""Settings of jemalloc, which granian's native code allocates with: it returns unused memory at once, and saves 9 KB a connection."""
 
 
 class StreamServer:

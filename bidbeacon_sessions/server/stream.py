@@ -35,7 +35,7 @@ _NOWHERE = Cursor(UUID(int=0), 0)
 MAX_READERS = 2_000
 MISSED_AT_ONCE = 250
 """A reader that missed more than this many changes gets them in parts of twice as many: while they are read, others wait."""
-BUSY_SECONDS, MOST_SECONDS, IDLE_SECONDS = 0.01, 0.1, 1.0
+BUSY_SECONDS, MOST_SECONDS, IDLE_SECONDS = 0.015, 0.1, 1.0
 SOON_SECONDS = 0.005
 AWAY_SECONDS = 1.0
 SYNC_SECONDS = 10.0

@@ -109,7 +109,8 @@ class WebSocketReader(Reader):
 
     def _listen(self) -> None:
         address = f"{self._base_url.replace('http', 'ws', 1)}{self._path}&batch=1"
-        with connect(address, max_size=None) as socket:
+        # Without pings: their thread waits for the one that receives, as this one does at the end, and Python 3.11 can't have two do so.
+        with connect(address, max_size=None, ping_interval=None) as socket:
             self._stop.callback(socket.close)
             for frame in socket:
                 for message in map(json.loads, str(frame).splitlines()):

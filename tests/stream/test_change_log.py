@@ -9,7 +9,7 @@ from bidbeacon_sessions.change_log import (
     Cursor,
     StepResult,
     head,
-    is_due,
+    look,
     parse_cursor,
     read_changes,
     step,
@@ -186,10 +186,10 @@ def test_a_step_outlives_a_crash(store: SessionStore, set_to: str, during_the_st
 def test_a_step_is_due_only_when_there_is_something_to_publish(store: SessionStore) -> None:
     """Looking tells whether a step would find something."""
     with store.begin() as connection:
-        assert not is_due(connection)
+        assert not look(connection)[0]
         start_session(connection)
     with store.begin() as connection:
-        assert is_due(connection)
+        assert look(connection)[0]
 
 
 @pytest.mark.parametrize(
@@ -297,4 +297,4 @@ def test_a_new_database_has_a_log_to_read(session_store: SessionStore) -> None:
     """Before the first step the log stands at position 0."""
     with session_store.begin() as connection:
         assert 0 == head(connection).position
-        assert is_due(connection)
+        assert look(connection)[0]

@@ -13,7 +13,7 @@ from sqlalchemy import make_url, text
 
 from bidbeacon_pipelines.dev.binaries import find_binaries
 from bidbeacon_sessions import SessionStore
-from bidbeacon_sessions.change_log import Cursor, StepResult, head, is_due, read_changes, step
+from bidbeacon_sessions.change_log import Cursor, StepResult, head, look, read_changes, step
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.writes import NewSession, close_session, insert_session
 
@@ -45,7 +45,7 @@ def published(store: SessionStore) -> list[UUID]:
 def all_is_published(store: SessionStore) -> bool:
     """Return whether a step would find nothing to do."""
     with store.begin() as connection:
-        return not is_due(connection)
+        return not look(connection)[0]
 
 
 KEY_OF_A_PARTITION = re.compile(r"error: could not execute query: ERROR:  cannot drop inherited constraint")

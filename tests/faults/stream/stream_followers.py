@@ -101,7 +101,9 @@ class WebSocketConnection(_Connection):
 
     def __init__(self, base_url: str, query: str) -> None:
         address = f"{base_url.replace('http', 'ws', 1)}/api/job-sessions/ws?{query}&batch=1"
-        self._connection = connect(address, max_size=None, open_timeout=READ_SECONDS).__enter__()
+        self._connection = connect(
+            address, max_size=None, open_timeout=READ_SECONDS, ping_interval=None
+        ).__enter__()
 
     def messages(self) -> Iterator[Heard]:
         """Yield message after message until the connection ends."""

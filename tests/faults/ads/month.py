@@ -163,10 +163,10 @@ class Month:
         return done
 
     def come_to_rest(self) -> None:
-        """Let what is still asked for come to its end, at most a day."""
-        is_open = "SELECT count(*) FROM report_requests WHERE finished_at IS NULL"
+        """Let what is still asked for come to its end, in one report or several, at most a day."""
         self.simulation.run_until(
-            self.simulation.now + timedelta(days=1), until=lambda: self.office.value(is_open) == 0
+            self.simulation.now + timedelta(days=1),
+            until=lambda: self.office.value(_ASKED_FOR, now=self.simulation.now) == 0,
         )
 
     def each(self) -> Iterator[tuple[Account, Dataset]]:
@@ -328,3 +328,9 @@ class Counts:
 
 def _listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()))
+
+
+_ASKED_FOR = """
+    SELECT (SELECT count(*) FROM report_requests WHERE finished_at IS NULL)
+           + (SELECT count(*) FROM report_windows WHERE products_due IS NOT NULL AND next_refresh_at <= :now)"""
+"""Reports, and windows that had one and wait for that of their other ad products."""

@@ -27,7 +27,7 @@ from bidbeacon_pipelines.services.cadence import settle_cadences
 from bidbeacon_pipelines.services.gate import pause_before_create
 from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_pipelines.store.accounts import list_accounts, list_keys_without_entities
-from bidbeacon_pipelines.store.ads_accounts import list_ads_accounts_with_due_work
+from bidbeacon_pipelines.store.ads_accounts import list_ads_accounts_with_due_work, list_open_rounds
 from bidbeacon_pipelines.store.clock import read_now
 from bidbeacon_pipelines.store.gates import list_gates_with_work
 from bidbeacon_pipelines.store.requests import list_requests_to_step
@@ -201,6 +201,8 @@ def _nothing_to_poll() -> str | None:
     with session_store().begin() as connection:
         now = read_now(connection, get_settings())
         if list_requests_to_step(connection, due_at=now) or list_unrecorded_windows(connection, limit=1):
+            return None
+        if list_open_rounds(connection, now=now, datasets=tuple(DATASETS)):
             return None
         gates = list_gates_with_work(connection, now=now)
         if any(pause_before_create(connection, *gate, now) == timedelta(0) for gate in gates):

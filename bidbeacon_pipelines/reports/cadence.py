@@ -1,7 +1,7 @@
 """How often an account is looked at: as soon as something is due, every so often, or at the times of a cron. Pure.
 
-A cadence says when the next round may begin. A round goes on until all that was due is asked for, so a backlog isn't cut into
-pieces by it; and what is asked for by hand is no round: no cadence keeps it waiting.
+A cadence says when the next round may begin. A round goes on until all that was due when it began is asked for, so a backlog isn't
+cut into pieces by it; and what is asked for by hand is no round: no cadence keeps it waiting.
 
 Cron times are the account's own wall clock, by the rules of Debian's cron (cronsim): a time that the clocks skip in spring comes right
 after the change, a time that comes twice in autumn counts once; a rule for every hour just goes on.

@@ -214,10 +214,14 @@ def is_overdue(known: KnownWindow) -> bool:
 
 
 def next_round(known: KnownWindow) -> datetime | None:
-    """Return when the ads account's cadence lets a due window be asked for; None where it doesn't wait for that, or is planned."""
-    at = known.account.next_round_at
+    """Return when the ads account's cadence lets a due window be asked for; None where it doesn't wait for that, or is planned.
+
+    A window that was due when the last round began belongs to that one.
+    """
+    at, due, last = known.account.next_round_at, known.window.next_refresh_at, known.account.last_look_at
     waits = known.window.wanted_by is None and known.facts.planned is None
-    return at if at is not None and at > known.now and waits else None
+    is_of_last = due is not None and last is not None and due <= last
+    return at if at is not None and at > known.now and waits and not is_of_last else None
 
 
 def is_before_first_entities(account: AccountFacts, now: datetime) -> bool:

@@ -25,6 +25,7 @@ class AccountFacts:
         needs_person_for: Whether that concerns the `account`, or the `credentials` and so all of their accounts.
         first_seen_at: When it was first synced.
         entities_synced_at: When its campaigns, ads and targets were, if ever.
+        last_look_at: When its ads account's last round began, if ever.
         next_round_at: When its ads account's cadence has it looked at next; None where it is looked at as soon as something is due.
     """
 
@@ -38,6 +39,7 @@ class AccountFacts:
     needs_person_for: str | None
     first_seen_at: datetime
     entities_synced_at: datetime | None
+    last_look_at: datetime | None
     next_round_at: datetime | None
 
 

@@ -1,4 +1,4 @@
-"""Creates planned reports, the most urgent first, as far as the gate of each client id and region allows."""
+"""Creates planned reports, the most urgent first, as far as the gate of each client id and region allows, and plans those that rounds still lack."""
 
 from datetime import datetime, timedelta
 
@@ -7,8 +7,10 @@ from sqlalchemy import RowMapping
 from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.reports.dispatch import Candidate, days_old, next_to_create
 from bidbeacon_pipelines.services.gate import pause_before_create
+from bidbeacon_pipelines.services.refresh import plan_due
 from bidbeacon_pipelines.services.requests import drive_request
 from bidbeacon_pipelines.services.workbench import Workbench
+from bidbeacon_pipelines.store.ads_accounts import list_open_rounds
 from bidbeacon_pipelines.store.gates import list_gates_with_work
 from bidbeacon_pipelines.store.requests import ClaimLostError, list_candidates
 from bidbeacon_sessions import SessionClosedError, SessionRecorder
@@ -20,17 +22,33 @@ LONGEST_PAUSE = timedelta(seconds=5)
 def create_reports(bench: Workbench, session: SessionRecorder) -> None:
     """Create planned reports at every gate until each is full or closed, or nothing is planned. Safe to run beside others.
 
+    First the reports that rounds still lack are planned.
+
     Raises:
         ClaimLostError: another session took over; so nothing more is done here.
-        Exception: what went wrong with one request, or a group of them; the others were created before.
+        Exception: what went wrong with one request or ads account, or a group of them; the others were created before.
     """
     failures: list[Exception] = []
+    _continue_rounds(bench, session, failures)
     with bench.engine.begin() as connection:
         gates = list_gates_with_work(connection, now=bench.now())
     for client_id, region in gates:
         _create_at(bench, session, client_id, region, failures)
     if failures:
         raise failures[0] if len(failures) == 1 else ExceptionGroup("Several requests failed", failures)
+
+
+def _continue_rounds(bench: Workbench, session: SessionRecorder, failures: list[Exception]) -> None:
+    """Plan the next reports of windows that had the report of one group of ad products, where a cadence lets no round begin now."""
+    with bench.engine.begin() as connection:
+        rounds = list_open_rounds(connection, now=bench.now(), datasets=tuple(DATASETS))
+    for key, began_at in rounds:
+        try:
+            plan_due(bench, session, bench.ads_account(key), (), due_by=began_at)
+        except SessionClosedError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one account's trouble must not keep the others waiting
+            failures.append(error)
 
 
 def _create_at(

@@ -188,26 +188,39 @@ class _Draft:
 
 
 def plan_due(
-    bench: Workbench, session: SessionRecorder, ads_account: AdsAccount, active: Sequence[Account]
+    bench: Workbench,
+    session: SessionRecorder,
+    ads_account: AdsAccount,
+    active: Sequence[Account],
+    *,
+    due_by: datetime | None = None,
 ) -> bool:
     """Cover what is due in all countries of an ads account with reports, and store these as planned.
 
     Planning of one ads account is serialized, and what was planned before and not sent is planned anew, so no day is in two plans.
 
+    Args:
+        bench: the tools.
+        session: where it is recorded.
+        ads_account: the ads account.
+        active: its countries that are refreshed; with several, they wait for each other.
+        due_by: leaves out what fell due later; now by default.
+
     Returns:
         Whether all that is due is planned: False where something waits for other countries.
     """
     now, patience = bench.now(), timedelta(hours=bench.settings.wait_for_countries_hours)
+    due_by = due_by or now
     with bench.engine.begin() as connection:
         lock_planning(connection, ads_account.account_id)
         ads_account = get_ads_account_by_id(connection, ads_account.account_id)
         patience_now = patience if len(active) > 1 else timedelta(0)
-        drafts = _drafts(bench, connection, session, ads_account, now, patience_now)
+        drafts = _drafts(bench, connection, session, ads_account, due_by, patience_now)
         waiting = [draft for draft in drafts if draft.waits(now, patience)]
         for draft in drafts:
             if draft not in waiting:
                 _plan_dataset(connection, session, ads_account, draft, now)
-        set_planned(connection, ads_account.account_id, now)
+        set_planned(connection, ads_account.account_id, due_by)
         for draft in waiting:
             until = f"until {min(draft.due) + patience:%Y-%m-%d %H:%M} UTC at the latest"
             session.add_in(
@@ -224,7 +237,7 @@ def _drafts(
     connection: Connection,
     session: SessionRecorder,
     ads_account: AdsAccount,
-    now: datetime,
+    due_by: datetime,
     patience: timedelta,
 ) -> list[_Draft]:
     plans = list_plans(
@@ -235,8 +248,8 @@ def _drafts(
         name: end_unserved(bench, connection, session, ads_account, dataset, asked_products(dataset, has))
         for name, dataset in DATASETS.items()
     }
-    days = list_days_to_plan(connection, ads_account.account_id, list(DATASETS), now=now)
-    next_due = list_next_due(connection, ads_account.account_id, after=now, until=now + patience)
+    days = list_days_to_plan(connection, ads_account.account_id, list(DATASETS), now=due_by)
+    next_due = list_next_due(connection, ads_account.account_id, after=due_by, until=due_by + patience)
     by_hand = [plan for plan in plans if plan.by_hand]
     split = list_split_reports(connection, ads_account.region)
     return [

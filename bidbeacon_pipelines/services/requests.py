@@ -640,14 +640,15 @@ class _Driver:
         self._state = state
 
     def _release_to_split(self, connection: Connection, reason: str, now: datetime) -> None:
-        """Release all windows: those that were due are due at once, and somebody who asked for one by hand still waits.
+        """Release all windows: those that were due still are, and somebody who asked for one by hand still waits.
 
         Windows that only came along, because they lie between due ones, need no report and stay loaded.
         """
         after = {}
         for key, windows in self._windows.items():
             for window in windows:
-                needed = replace(window.state, status="failed", next_refresh_at=now, failure_reason=reason)
+                due = min(window.next_refresh_at or now, now)
+                needed = replace(window.state, status="failed", next_refresh_at=due, failure_reason=reason)
                 place = self._countries[key].country_code, window.window_date
                 after[place] = WindowAfter(
                     state=needed if _needs_report(window, now) else replace(window.state, status="loaded"),

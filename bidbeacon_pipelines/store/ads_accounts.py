@@ -238,6 +238,28 @@ def list_ads_accounts_with_due_work(
     return list(connection.execute(_WITH_DUE_WORK, values).scalars())
 
 
+_OPEN_ROUNDS = text(f"""
+    SELECT o.ads_account_key, o.last_look_at
+      FROM ads_accounts o
+     WHERE o.needs_person IS NULL AND o.next_look_at > :now
+       AND EXISTS (SELECT FROM advertiser_accounts a JOIN report_windows w USING (account_id, country_code)
+                    WHERE a.account_id = o.account_id AND {IS_ACTIVE} AND w.dataset = ANY(:datasets) AND w.request_id IS NULL
+                      AND w.next_refresh_at > coalesce(o.planned_at, '-infinity') AND w.next_refresh_at <= o.last_look_at)
+     ORDER BY o.last_look_at, o.ads_account_key""")
+
+
+def list_open_rounds(
+    connection: Connection, *, now: datetime, datasets: Sequence[str]
+) -> list[tuple[str, datetime]]:
+    """Return the keys of ads accounts whose next round is later, and whose last one still lacks reports, with the instant that it began.
+
+    It lacks those of windows that were due by then and are in no plan: the report of one group of ad products is loaded and that of another
+    is to come, or a report is asked for in parts.
+    """
+    found = connection.execute(_OPEN_ROUNDS, {"now": now, "datasets": list(datasets)})
+    return [(row.ads_account_key, row.last_look_at) for row in found]
+
+
 def _ads_account(row: RowMapping) -> AdsAccount:
     stored = row["longest_periods"].items()
     periods = {name: (learned["days"], date.fromisoformat(learned["since"])) for name, learned in stored}

@@ -23,7 +23,7 @@ class StoredCadence:
         refresh_every: The time between two rounds.
         refresh_cron: The times of rounds; five fields, but not yet known to be a cron.
         next_look_at: From when the next round may begin; None as soon as something is due.
-        last_look_at: When the last refresh began.
+        last_look_at: When the last refresh began; what was due by then is planned also before `next_look_at`.
     """
 
     account_id: str

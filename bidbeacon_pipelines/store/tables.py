@@ -47,7 +47,8 @@ class AdsAccount(PipelinesBase):
 
     `refresh_every` or `refresh_cron` (in `time_zone`) is its own cadence; with neither it is planned as soon as something is due. Both may be
     set by SQL: `next_look_of` is the cadence that `next_look_at` was computed for, so a new one is noticed. Nothing that is due starts
-    a run before `next_look_at`. `last_look_at` is when the last refresh began, `planned_at` when what is due was last planned.
+    a run before `next_look_at`. `last_look_at` is when the last refresh began: what was due by then is planned also before
+    `next_look_at`. `planned_at` is the instant up to which what was due was last planned.
     `longest_periods` has, by dataset, the most `days` of a report, where Amazon has found longer ones too large, and `since` when.
     `split_datasets` are asked for in a report for each ad product, since even a day of all was too large.
     """

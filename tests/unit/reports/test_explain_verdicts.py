@@ -34,6 +34,7 @@ ACCOUNT = AccountFacts(
     needs_person_for=None,
     first_seen_at=NOW - timedelta(days=30),
     entities_synced_at=NOW,
+    last_look_at=None,
     next_round_at=None,
 )
 WINDOW = StoredWindow(

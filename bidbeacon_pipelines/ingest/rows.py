@@ -5,7 +5,7 @@ What is checked follows from the dataset's registry entry. A good row becomes th
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum
@@ -267,13 +267,14 @@ class RowCheck:
         subject = self._subject(currency, product, dimensions)
         return _GoodRow(_joined(time), _joined(subject), _joined(metrics), product)
 
-    def _subject(self, currency: str, product: str, dimensions: Mapping[str, str | None]) -> Iterator[str]:
-        """Yield what COPY reads as a row's key, ad product, currency and dimensions."""
-        key = self._row_key((currency, product, *(dimensions[column] for column in self._key_columns)))
-        yield from (f"{_HEX}{key}", product, currency, *map(_escaped, dimensions.values()))
+    def _subject(self, currency: str, product: str, dimensions: Mapping[str, str | None]) -> list[str]:
+        """Return what COPY reads as a row's key, ad product, currency and dimensions."""
+        key = self._row_key((currency, product, *[dimensions[column] for column in self._key_columns]))
+        subject = [f"{_HEX}{key}", product, currency, *map(_escaped, dimensions.values())]
         if "target_value" in dimensions:
             digest = digest_of_row(dimensions["match_type"], dimensions["target_value"])
-            yield _NULL if digest is None else f"{_HEX}{digest.hex()}"
+            subject.append(_NULL if digest is None else f"{_HEX}{digest.hex()}")
+        return subject
 
 
 def make_decoder(dataset: Dataset) -> RowDecoder:
@@ -320,7 +321,7 @@ def _hour_check(day: date | None, time_zone: str) -> Check:
 
 
 def _joined(cells: Iterable[object]) -> bytes:
-    return "\t".join(_NULL if one is None else str(one) for one in cells).encode()
+    return "\t".join([_NULL if one is None else str(one) for one in cells]).encode()
 
 
 def _escaped(text: str | None) -> str:

@@ -26,58 +26,58 @@ from bidbeacon_pipelines.store.engine import make_engine
 from bidbeacon_pipelines.store.migrate import MIGRATIONS, upgrade
 from bidbeacon_pipelines.store.report_views import read_views
 from migrations.generate import write_next
-from tests.dagster import sixth_dataset
-from tests.dagster.sixth_dataset import DAILY_MATCHED_TARGETS as SIXTH
+from tests.dagster import another_dataset
+from tests.dagster.another_dataset import DAILY_MATCHED_TARGETS as ANOTHER
 from tests.dagster.test_sensors import asked_for
 from tests.dagster.world import World
 from tests.dataset_truth import Question
 
 
-def tables_with_sixth() -> MetaData:
+def tables_with_another() -> MetaData:
     """Return the pipelines' tables and the dataset's, as its registry entry makes it."""
     metadata = MetaData(naming_convention=PipelinesBase.metadata.naming_convention)
     for table in PipelinesBase.metadata.tables.values():
         table.to_metadata(metadata)
-    make_dataset_table(SIXTH, metadata)
+    make_dataset_table(ANOTHER, metadata)
     return metadata
 
 
 @pytest.fixture
 def registered(monkeypatch: pytest.MonkeyPatch, engine: Engine) -> Iterator[None]:
     """Register the dataset for one test, and make its table."""
-    tables_with_sixth().tables[SIXTH.table].create(engine)
+    tables_with_another().tables[ANOTHER.table].create(engine)
     with monkeypatch.context() as patch:
-        patch.setitem(datasets._REGISTRY, SIXTH.name, SIXTH)
+        patch.setitem(datasets._REGISTRY, ANOTHER.name, ANOTHER)
         yield
 
 
 def question_about(world: World, account: Account, ago: int = 3) -> Question:
     """Ask about a day of an account with entities; the rows of Sponsored Products do not say what they were matched with."""
     assert world.run_job("sync_ad_entities", account).success
-    return Question(world.engine, world.sandbox.url, account, SIXTH, world.day(ago), grain="target")
+    return Question(world.engine, world.sandbox.url, account, ANOTHER, world.day(ago), grain="target")
 
 
 def test_it_takes_less_than_40_lines() -> None:
     """Entry, a dimension, imports, docstrings and blank lines."""
-    assert len(Path(sixth_dataset.__file__).read_text(encoding="utf-8").splitlines()) < 40
+    assert len(Path(another_dataset.__file__).read_text(encoding="utf-8").splitlines()) < 40
 
 
 def test_its_migration_is_generated(empty_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`make migration` writes the table, its checks and indexes, the analysts' view with its comments, and the view that all datasets are in."""
-    monkeypatch.setitem(datasets._REGISTRY, SIXTH.name, SIXTH)
+    monkeypatch.setitem(datasets._REGISTRY, ANOTHER.name, ANOTHER)
     folder = tmp_path / "migrations"
     shutil.copytree(MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    write_next(empty_url, "Add matched targets", tables=tables_with_sixth(), folder=folder)
+    write_next(empty_url, "Add matched targets", tables=tables_with_another(), folder=folder)
     upgrade(empty_url, folder=folder)
     engine = make_engine(empty_url, pool_size=1)
     found = inspect(engine)
-    assert columns_of(SIXTH)[-1].name in {column["name"] for column in found.get_columns(SIXTH.table)}
-    assert [f"ix_{SIXTH.table}_unresolved"] == [index["name"] for index in found.get_indexes(SIXTH.table)]
+    assert columns_of(ANOTHER)[-1].name in {column["name"] for column in found.get_columns(ANOTHER.table)}
+    assert [f"ix_{ANOTHER.table}_unresolved"] == [index["name"] for index in found.get_indexes(ANOTHER.table)]
     with engine.begin() as connection:
         view = connection.execute(text("SELECT pg_get_viewdef('performance_rows')")).scalar_one()
-        analysts = read_views(connection)[SIXTH.name]
+        analysts = read_views(connection)[ANOTHER.name]
     engine.dispose()
-    assert SIXTH.table in view
+    assert ANOTHER.table in view
     described = {name: description for name, _, description in analysts["columns"]}
     assert "What the target was matched with." == described["matched_target"]
 
@@ -88,12 +88,12 @@ def test_its_asset_loads_amazons_rows(stocked: World) -> None:
     question = question_about(stocked, stocked.account("JP"))
     key = partition_key(question.account.account_key, question.day)
     result = materialize(
-        [asset_of_sixth(), checks_of_sixth()],
+        [asset_of_another(), checks_of_another()],
         instance=stocked.instance,
         resources={"workbench": WorkbenchResource(), "job_sessions": BidBeaconSessions()},
         partition_key=key,
     )
-    [told] = result.asset_materializations_for_node(SIXTH.asset_name)
+    [told] = result.asset_materializations_for_node(ANOTHER.asset_name)
     stored = question.stored()
     assert len(stored) > 10
     assert len(stored) == told.metadata["dagster/row_count"].value
@@ -101,16 +101,16 @@ def test_its_asset_loads_amazons_rows(stocked: World) -> None:
     assert [True] * len(CLAIMS) == [check.passed for check in result.get_asset_check_evaluations()]
 
 
-def checks_of_sixth() -> AssetChecksDefinition:
+def checks_of_another() -> AssetChecksDefinition:
     """Return the checks that the code location makes of it."""
-    key = AssetKey(SIXTH.asset_name)
+    key = AssetKey(ANOTHER.asset_name)
     [found] = [made for made in report_checks() if key in {check.asset_key for check in made.check_keys}]
     return found
 
 
-def asset_of_sixth() -> AssetsDefinition:
+def asset_of_another() -> AssetsDefinition:
     """Return the asset that the code location makes of it."""
-    [found] = [asset for asset in report_assets() if asset.key == AssetKey(SIXTH.asset_name)]
+    [found] = [asset for asset in report_assets() if asset.key == AssetKey(ANOTHER.asset_name)]
     return found
 
 
@@ -120,16 +120,16 @@ def test_accounts_get_its_windows_as_soon_as_it_is_registered(
     """Where nothing was due, every active account has work again; its run plans, and asks for the newest windows."""
     leave_nothing_due(stocked)
     assert [] == asked_for(stocked, refresh_due_accounts)
-    monkeypatch.setitem(datasets._REGISTRY, SIXTH.name, SIXTH)
+    monkeypatch.setitem(datasets._REGISTRY, ANOTHER.name, ANOTHER)
     assert {"refresh_account"} == {job for job, _ in asked_for(stocked, refresh_due_accounts)}
     account = stocked.account("JP")
     assert stocked.run_job("refresh_account", account).success
     [windows] = stocked.rows("SELECT count(*), min(dataset), max(dataset) FROM report_windows")
     assert windows["count"] > 15 * 28
-    assert (windows["min"], windows["max"]) == (SIXTH.name, SIXTH.name)
+    assert (windows["min"], windows["max"]) == (ANOTHER.name, ANOTHER.name)
     assert stocked.run_job("poll_reports").success
     requests = stocked.rows("SELECT dataset, status FROM report_requests WHERE attempts > 0")
-    assert [(SIXTH.name, "in_flight")] * 2 == [(row["dataset"], row["status"]) for row in requests]
+    assert [(ANOTHER.name, "in_flight")] * 2 == [(row["dataset"], row["status"]) for row in requests]
 
 
 def leave_nothing_due(world: World) -> None:
@@ -146,8 +146,8 @@ def leave_nothing_due(world: World) -> None:
 def test_the_command_line_refreshes_it(stocked: World) -> None:
     """`bidbeacon refresh --dataset` takes its name, and its rows are there."""
     question = question_about(stocked, stocked.account("JP"))
-    words = ["refresh", "--account", question.account.account_key, "--dataset", SIXTH.name]
+    words = ["refresh", "--account", question.account.account_key, "--dataset", ANOTHER.name]
     result = CliRunner().invoke(app, [*words, "--window", str(question.day)])
     assert result.exit_code == 0, result.output
-    assert f"of {SIXTH.name}" in result.output
+    assert f"of {ANOTHER.name}" in result.output
     assert question.true(datetime.now(UTC)) == question.stored()

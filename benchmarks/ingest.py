@@ -13,9 +13,9 @@ from tempfile import TemporaryDirectory
 from benchmarks.figures import Figure, at_least, at_most, told
 from benchmarks.ingest_floor import Floor
 from benchmarks.ingest_naive import Naive
-from benchmarks.ingest_ours import OF_A_RUN, Ours
+from benchmarks.ingest_ours import OF_A_JOB, OF_A_RUN, Ours
 from benchmarks.ingest_race import Race
-from benchmarks.ingest_reports import Report, write_reports
+from benchmarks.ingest_reports import Report, write_reports, write_wide_report
 from benchmarks.ingest_world import FIVE_INDEXES, places
 
 SMALL, LARGE = 100_000, 1_000_000
@@ -23,6 +23,7 @@ OWN, FIVE = "own table", "five indexes"
 _CASES = {"first": f"first load, {SMALL:,} rows", "refresh": "refresh, 2 % changed"}
 
 MOST_MB, MOST_MICROSECONDS = 150, 12
+COUNTRIES, TARGETS, MOST_MB_OF_COUNTRIES = ("US", "CA", "MX", "BR", "GB", "DE"), 200_000, 200
 
 
 WAL_UNCHANGED, WAL_CHANGED = 20, 350
@@ -53,6 +54,8 @@ def ingest() -> Iterator[Figure]:
         yield from _large_with_five_indexes(race, large)
         race.unindex()
         yield from _large_on_own_table(race, large)
+        _say(f"{TARGETS:,} targets in six countries")
+        yield from _memory_of_countries(race, write_wide_report(Path(folder), COUNTRIES, TARGETS))
 
 
 def _own_table(race: Race) -> Iterator[Figure]:
@@ -100,6 +103,16 @@ def _memory_of_a_run(race: Race, report: Report) -> Iterator[Figure]:
     name = f"memory of a Dagster run that loads {SMALL:,} rows"
     yield told(f"{name}: before the load", cost.imported_mb, "MB")
     yield told(f"{name}: at most", cost.peak_mb, "MB")
+
+
+def _memory_of_countries(race: Race, report: Report) -> Iterator[Figure]:
+    """Tell the memory of a load whose rows are of different targets, so that none of them is known when it comes."""
+    race.ours.place.empty()
+    race.ours.place.add_countries(COUNTRIES[1:])
+    race.ours.request()
+    cost = race.ours.load_alone(report, OF_A_JOB)
+    name = f"a report of {len(COUNTRIES)} countries with {TARGETS:,} targets in all: memory at most"
+    yield at_most(name, cost.peak_mb, "MB", MOST_MB_OF_COUNTRIES)
 
 
 def _large_with_five_indexes(race: Race, report: Report) -> Iterator[Figure]:

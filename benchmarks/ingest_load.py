@@ -23,7 +23,7 @@ from bidbeacon_pipelines.store.engine import make_engine
 from bidbeacon_pipelines.store.loads import ReportScope, lock_rows
 from bidbeacon_pipelines.store.windows import list_windows_of_request
 
-ACCOUNT_KEY, DATASET = "US.bench", HOURLY_TARGETS
+DATASET = HOURLY_TARGETS
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 _MEMORY = Path("/proc/self/status")
 
@@ -45,24 +45,29 @@ class Cost:
     imported_mb: float
 
 
-def load_parts(engine: Engine, request_id: int, parts: Sequence[Path]) -> LoadResult:
-    """Load a report as the job does: rows, windows and the request's end in one transaction."""
+def load_parts(engine: Engine, request_id: int, parts: Sequence[Path]) -> list[LoadResult]:
+    """Load a report as the job does: rows, windows and the request's end in one transaction; return the result of each country."""
     with engine.begin() as connection:
-        account = get_account(connection, ACCOUNT_KEY)
-        lock_rows(connection, account)
+        waiting = [
+            Waiting(get_account(connection, key), windows, _RULES)
+            for key, windows in list_windows_of_request(connection, request_id).items()
+        ]
+        for one in waiting:
+            lock_rows(connection, one.account)
         created_at: datetime = connection.execute(
             text("SELECT created_at FROM report_requests WHERE id = :id"), {"id": request_id}
         ).scalar_one()
-        windows = list_windows_of_request(connection, request_id)[ACCOUNT_KEY]
         period = DAYS[0], DAYS[-1]
         scope = ReportScope(DATASET, request_id, created_at, ("SPONSORED_PRODUCTS",), period)
-        [result] = load_report(connection, scope, [Waiting(account, windows, _RULES)], parts).values()
+        results = list(load_report(connection, scope, waiting, parts).values())
         connection.execute(
             text("UPDATE report_requests SET status = 'loaded', finished_at = now() WHERE id = :id"),
             {"id": request_id},
         )
-    assert len(result.loaded) == len(DAYS), f"not every window was loaded: {result}"
-    return result
+    assert {len(DAYS)} == {len(result.loaded) for result in results}, (
+        f"not every window was loaded: {results}"
+    )
+    return results
 
 
 _RULES = LoadRules(

@@ -29,7 +29,7 @@ class Ours(Contender):
 
     def load(self, report: Report) -> None:
         """Load a report that waits since `request`."""
-        result = load_parts(self.place.engine, self.request_id, report.parts)
+        [result] = load_parts(self.place.engine, self.request_id, report.parts)
         assert result.quarantined == report.bad, f"expected {report.bad} bad rows, got {result.quarantined}"
         assert result.unresolved == report.unresolved, (
             f"expected {report.unresolved}, got {result.unresolved}"
@@ -55,13 +55,13 @@ class Ours(Contender):
     def request(self) -> None:
         """Let the windows wait for one more report, a day after the last; that is no part of a load."""
         self._requests += 1
-        account = self.place.account
         sent_at = NOW + timedelta(days=self._requests)
         with self.place.engine.begin() as connection:
-            create_windows(connection, account, DATASET.name, dict.fromkeys(DAYS, NOW))
+            for account in self.place.accounts:
+                create_windows(connection, account, DATASET.name, dict.fromkeys(DAYS, NOW))
             self.request_id = insert_request(
                 connection,
-                account.account_id,
+                self.place.account.account_id,
                 DATASET.name,
                 DAYS[0],
                 DAYS[-1],

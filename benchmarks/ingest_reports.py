@@ -111,6 +111,22 @@ def write_reports(folder: Path, rows: int, *, seed: int = 1, restated: bool = Tr
     return [writer.report for writer in writers]
 
 
+def write_wide_report(folder: Path, countries: Sequence[str], targets: int) -> Report:
+    """Write a report of several countries in which each of so many targets has one row."""
+    rng, folder = Random(f"wide {targets}"), folder / "wide"
+    folder.mkdir()
+    report = Report(folder, [], [folder / "part-0.json.gz"], targets)
+    with gzip.open(report.parts[0], "wt", compresslevel=1, encoding="utf-8") as part:
+        for number, slot in enumerate(_make_slots(rng, targets)):
+            bits, country = rng.getrandbits(64), countries[number * len(countries) // targets]
+            wire = slot.wire[bits & 1].replace('"campaign.country":"US"', f'"campaign.country":"{country}"')
+            day, hour = DAYS[number % len(DAYS)], bits >> 1 & 15
+            text = f'{{"date.value":"{day}",{wire}{_hour_text(day, hour, 0)}{_metrics_text(_metrics(bits))}'
+            part.write(("," if number else "[") + text)
+        part.write("]")
+    return report
+
+
 def _lines(rng: Random, slots: Sequence[Slot], rows: int) -> Iterator[tuple[Slot, date, int, int, _Metrics]]:
     """Yield exactly so many lines, the same number a day, as the sandbox orders them."""
     for place, day in enumerate(DAYS):

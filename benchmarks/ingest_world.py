@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import Engine, make_url, text
 
-from benchmarks.ingest_load import ACCOUNT_KEY, DATASET, NOW
+from benchmarks.ingest_load import DATASET, NOW
 from benchmarks.ingest_reports import DAYS, Report
 from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
 from bidbeacon_pipelines.store.accounts import Account, get_account, upsert_account
@@ -44,7 +44,17 @@ class Place:
 
     url: str
     engine: Engine
-    account: Account
+    accounts: list[Account]
+
+    @property
+    def account(self) -> Account:
+        """The account of most reports."""
+        return self.accounts[0]
+
+    def add_countries(self, countries: Sequence[str]) -> None:
+        """Add the ads account in more countries."""
+        with self.engine.begin() as connection:
+            self.accounts += [_add_account(connection, country) for country in countries]
 
     def take_stock(self, report: Report) -> None:
         """Empty it, and store the targets of a report's account."""
@@ -148,15 +158,16 @@ def place_at(url: str) -> Place:
     with engine.begin() as connection:
         for table in (*months, *(one for one in _WRITTEN if one != TABLE)):
             connection.execute(text(f"ALTER TABLE {table} SET (autovacuum_enabled = off)"))
-        account = _add_account(connection)
-    return Place(url, engine, account)
+        account = _add_account(connection, "US")
+    return Place(url, engine, [account])
 
 
-def _add_account(connection: Any) -> Account:
+def _add_account(connection: Any, country: str) -> Account:
+    key = f"{country}.bench"
     values = {
         "account_id": "amzn1.ads-account.g.bench000000000000000000",
-        "country_code": "US",
-        "account_key": ACCOUNT_KEY,
+        "country_code": country,
+        "account_key": key,
         "name": "Bench",
         "amazon_status": "CREATED",
         "profile_id": "1",
@@ -170,4 +181,4 @@ def _add_account(connection: Any) -> Account:
     }
     upsert_ads_account(connection, values | {"client_id": "bench"}, now=NOW)
     upsert_account(connection, values, now=NOW)
-    return get_account(connection, ACCOUNT_KEY)
+    return get_account(connection, key)

@@ -1,7 +1,7 @@
-"""How large the sessions of one account's month are: filled, then thirty days as the product lives them, all datasets.
+"""How much disk one account takes: filled with 24 months, then thirty days as the product lives them, all datasets.
 
-`python -m benchmarks.session_sizes` prints the table of docs/operations.md. Time is moved in jumps by the simulation of the faults' suites;
-sandbox, jobs and tables are the real ones, and no fault strikes.
+`python -m benchmarks.disk` prints the tables of docs/operations.md. Time is moved in jumps by the simulation of the faults' suites;
+sandbox, jobs and tables are the real ones, and no fault strikes. Dagster takes no part.
 """
 
 import argparse
@@ -13,12 +13,23 @@ from tempfile import TemporaryDirectory
 from sqlalchemy import Engine, text
 
 from benchmarks.database import fresh_database
+from bidbeacon_pipelines.reports.datasets import ALL_DATASETS
 from bidbeacon_pipelines.sandbox import SandboxConfig
 from bidbeacon_pipelines.sandbox.server import running_sandbox
 from tests.faults.ads.simulated_office import Office
 from tests.faults.ads.simulation import Simulation
 
-TABLES = ("session_headers", "session_actions", "session_touches", "session_promises")
+SESSIONS = ("session_headers", "session_actions", "session_touches", "session_promises")
+REPORTS = (
+    "report_windows",
+    "report_requests",
+    "report_loads",
+    "restatements",
+    "account_daily_summaries",
+    "api_calls",
+)
+DATASETS = tuple(dataset.table for dataset in ALL_DATASETS)
+TABLES = (*DATASETS, *REPORTS, *SESSIONS)
 _START = datetime(2026, 1, 15, 12, tzinfo=UTC)
 _JAPAN = 2
 """The sandbox's third account: it is in one country only."""
@@ -29,10 +40,10 @@ Sizes = Mapping[str, tuple[int, int]]
 
 def main() -> None:
     """Live through the fill and the month, and print what each has left."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.session_sizes", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.disk", description=__doc__)
     parser.add_argument("--days", type=int, default=30)
     days = parser.parse_args().days
-    print(f"| after {days} days | rows | size | each | of the fill |\n|---|---:|---:|---:|---:|")
+    print(f"| after {days} days | rows | size | each | left by the fill | size | each |\n|---|{'---:|' * 6}")
     for line in _lines(*_live(days)):
         print(line)
 
@@ -56,21 +67,28 @@ def _sizes(engine: Engine) -> Sizes:
         connection.execute(text(f"VACUUM (ANALYZE) {', '.join(TABLES)}"))
         found = {}
         for table in TABLES:
-            statement = text(f"SELECT count(*), pg_total_relation_size('{table}') FROM {table}")
+            statement = text(f"""
+                SELECT (SELECT count(*) FROM {table}),
+                       coalesce(sum(pg_total_relation_size(relid)), pg_total_relation_size('{table}'))
+                  FROM pg_partition_tree('{table}')""")
             found[table] = connection.execute(statement).one()
         return {table: (int(rows), int(size)) for table, (rows, size) in found.items()}
 
 
 def _lines(filled: Sizes, lived: Sizes) -> Iterator[str]:
-    """Yield a line for each table, and one for all; what the fill had left is not counted to the month."""
-    total = 0
+    """Yield a line for each table, and one for the sessions; what the fill had left is not counted to the month."""
+    month = {
+        table: (lived[table][0] - filled[table][0], lived[table][1] - filled[table][1]) for table in TABLES
+    }
     for table in TABLES:
-        rows, size = lived[table][0] - filled[table][0], lived[table][1] - filled[table][1]
-        total += size
-        each = f"{size / rows / 1000:.2f} kB" if rows else ""
-        yield f"| {table} | {rows:,} | {size / 1000:,.0f} kB | {each} | {filled[table][1] / 1000:,.0f} kB |"
-    of_fill = sum(size for _, size in filled.values())
-    yield f"| all | | {total / 1000:,.0f} kB | | {of_fill / 1000:,.0f} kB |"
+        yield f"| {table} | {_told(*month[table])} | {_told(*filled[table])} |"
+    of_month, of_fill = (sum(sizes[table][1] for table in SESSIONS) for sizes in (month, filled))
+    yield f"| all sessions | | {of_month / 1e6:.2f} MB | | | {of_fill / 1e6:.2f} MB | |"
+
+
+def _told(rows: int, size: int) -> str:
+    each = f"{size / rows / 1000:.2f} kB" if rows else ""
+    return f"{rows:,} | {size / 1e6:.2f} MB | {each}"
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ sandbox, jobs and tables are the real ones, and no fault strikes. Dagster takes 
 """
 
 import argparse
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -43,8 +44,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.disk", description=__doc__)
     parser.add_argument("--days", type=int, default=30)
     days = parser.parse_args().days
+    filled, lived = _live(days)
     print(f"| after {days} days | rows | size | each | left by the fill | size | each |\n|---|{'---:|' * 6}")
-    for line in _lines(*_live(days)):
+    for line in _lines(filled, lived):
         print(line)
 
 
@@ -57,7 +59,9 @@ def _live(days: int) -> tuple[Sizes, Sizes]:
         simulation = Simulation(office, [(account_id, "JP")])
         simulation.run_until(_START + timedelta(days=1))
         filled = _sizes(engine)
+        before = Counter(run.job for run in simulation.runs)
         simulation.run_until(_START + timedelta(days=1 + days))
+        print("Runs after the fill:", dict(Counter(run.job for run in simulation.runs) - before))
         assert [run for run in simulation.runs if run.error is not None] == []
         return filled, _sizes(engine)
 

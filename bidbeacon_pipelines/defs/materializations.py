@@ -20,6 +20,8 @@ from bidbeacon_pipelines.actions import LoadsRecorded
 from bidbeacon_pipelines.defs.partitions import is_partition_day, partition_key
 from bidbeacon_pipelines.reports.datasets import get_dataset
 from bidbeacon_pipelines.reports.product_states import describe_unserved, from_json
+from bidbeacon_pipelines.settings import get_settings
+from bidbeacon_pipelines.store.clock import read_now
 from bidbeacon_pipelines.store.window_stories import key_of, list_stories
 from bidbeacon_pipelines.store.windows import LoadedWindow, list_unrecorded_windows, record_windows
 from bidbeacon_sessions import SessionRecorder
@@ -129,7 +131,8 @@ def record_loaded_windows(context: OpExecutionContext, engine: Engine, session: 
 
 def _record_batch(context: OpExecutionContext, engine: Engine) -> int:
     with engine.begin() as connection:
-        windows = list_unrecorded_windows(connection, limit=_BATCH)
+        now = read_now(connection, get_settings())
+        windows = list_unrecorded_windows(connection, now=now, limit=_BATCH)
         store_materializations(
             context,
             [

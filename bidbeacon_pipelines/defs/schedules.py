@@ -200,7 +200,9 @@ def _runs_for(
 def _nothing_to_poll() -> str | None:
     with session_store().begin() as connection:
         now = read_now(connection, get_settings())
-        if list_requests_to_step(connection, due_at=now) or list_unrecorded_windows(connection, limit=1):
+        if list_requests_to_step(connection, due_at=now):
+            return None
+        if list_unrecorded_windows(connection, now=now, limit=1):
             return None
         if list_open_rounds(connection, now=now, datasets=tuple(DATASETS)):
             return None

@@ -460,17 +460,21 @@ def _loads(where: str) -> TextClause:
 
 
 _UNRECORDED = _loads("""w.recorded_load_count < w.load_count AND w.data_as_of IS NOT NULL
+    AND (w.products_due IS NULL OR (w.next_refresh_at <= :now) IS NOT TRUE)
     ORDER BY a.account_key, w.dataset, w.window_date DESC LIMIT :limit FOR UPDATE OF w SKIP LOCKED""")
 _OF_DAYS = _loads("""w.account_id = :account_id AND w.country_code = :country_code AND w.dataset = :dataset
     AND w.window_date = ANY(:days) AND w.data_as_of IS NOT NULL ORDER BY w.window_date""")
 
 
-def list_unrecorded_windows(connection: Connection, *, limit: int = 1_000) -> list[LoadedWindow]:
+def list_unrecorded_windows(
+    connection: Connection, *, now: datetime, limit: int = 1_000
+) -> list[LoadedWindow]:
     """Return loads that Dagster has no materialization of yet, newest windows first, locked until the transaction ends.
 
-    A window of which an ad product is still to come is not among them. What another transaction has locked is not returned: it is being recorded, or loaded anew.
+    A window of which an ad product is still to come, or is due for a refresh that others have had, is not among them. What another transaction has locked is not returned: it is being recorded, or loaded anew.
     """
-    return [LoadedWindow(**row) for row in connection.execute(_UNRECORDED, {"limit": limit}).mappings()]
+    found = connection.execute(_UNRECORDED, {"now": now, "limit": limit})
+    return [LoadedWindow(**row) for row in found.mappings()]
 
 
 def list_loaded_windows(

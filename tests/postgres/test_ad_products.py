@@ -21,7 +21,12 @@ from bidbeacon_pipelines.services.by_hand import drive_windows
 from bidbeacon_pipelines.services.coverage import WindowCoverage
 from bidbeacon_pipelines.services.explain import explain_window
 from bidbeacon_pipelines.store.accounts import Account
-from bidbeacon_pipelines.store.windows import LoadedWindow, list_loaded_windows, list_unrecorded_windows
+from bidbeacon_pipelines.store.windows import (
+    LoadedWindow,
+    list_loaded_windows,
+    list_unrecorded_windows,
+    record_windows,
+)
 from bidbeacon_sessions import SessionStore
 from tests.one_dataset import only_datasets
 from tests.postgres.bench_world import BenchWorld
@@ -94,7 +99,7 @@ def test_window_is_asked_for_until_all_products_came(world: BenchWorld) -> None:
 
 
 def test_window_is_recorded_in_dagster_once_all_products_came(world: BenchWorld) -> None:
-    """Not while one of its reports is still to come; then once, with what both reports brought."""
+    """Not while one of its reports is still to come; then once, with what both reports brought. A refresh is the same."""
     account = world.account()
     world.sync_entities(account)
     world.plan(account)
@@ -109,12 +114,20 @@ def test_window_is_recorded_in_dagster_once_all_products_came(world: BenchWorld)
         day=DAY,
     )
     assert len(rows) == window_metadata(recorded)["dagster/row_count"].value
+    with world.engine.begin() as connection:
+        record_windows(connection, unrecorded(world, DAILY_PRODUCTS))
+    world.advance(days=2)
+    step_until(world, account, 3, DAILY_PRODUCTS)
+    assert [] == unrecorded(world, DAILY_PRODUCTS)
+    step_until(world, account, 4, DAILY_PRODUCTS)
+    assert {4} == {one.load_count for one in unrecorded(world, DAILY_PRODUCTS) if one.window_date == DAY}
 
 
 def unrecorded(world: BenchWorld, dataset: Dataset) -> list[LoadedWindow]:
     """Return the loads of a dataset that Dagster does not know of."""
     with world.engine.begin() as connection:
-        return [one for one in list_unrecorded_windows(connection) if one.dataset == dataset.name]
+        found = list_unrecorded_windows(connection, now=world.bench.now())
+        return [one for one in found if one.dataset == dataset.name]
 
 
 def test_product_without_campaigns_is_not_asked_for_alone(world: BenchWorld) -> None:

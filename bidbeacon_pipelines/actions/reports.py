@@ -20,10 +20,20 @@ class SkipReason(StrEnum):
     OFFSET_MISSED = "a later refresh covers it"
     NOT_SERVED = "Amazon does not serve this day any more"
     PRODUCT_NOT_SERVED = "Amazon does not serve this ad product so far back"
-    NOT_STARTED = "the day has not begun in the account's time zone"
+    NOT_OVER = "the day is not over in the account's time zone"
     ACCOUNT_DISABLED = "the account is disabled"
     ACCOUNT_NEEDS_PERSON = "the account needs a person"
-    ASKED_WITH_UNSERVED = "a day that was asked for with it is not served, so none of them was asked for"
+
+
+_NOT_ASKED = frozenset(
+    {
+        SkipReason.NOT_OVER,
+        SkipReason.NOT_SERVED,
+        SkipReason.ACCOUNT_DISABLED,
+        SkipReason.ACCOUNT_NEEDS_PERSON,
+    }
+)
+"""Reasons for which nothing is asked of Amazon for a window, so that its session ends without a load of it."""
 
 
 class _WindowsAction(Action):
@@ -155,8 +165,10 @@ class WindowSkipped(_WindowsAction):
     detail: str | None = None
 
     def touches(self) -> list[Touch]:
-        """One touch a window, or one of the dataset where no windows are named."""
-        return super().touches() or [Touch(self.account, self.effect, self.dataset)]
+        """Return one touch a window, or one of the dataset where no windows are named."""
+        effect = "not-asked" if self.reason in _NOT_ASKED else self.effect
+        windows = [Touch(self.account, effect, self.dataset, day.isoformat()) for day in self.windows]
+        return windows or [Touch(self.account, self.effect, self.dataset)]
 
 
 class WaitGivenUp(_WindowsAction):

@@ -116,7 +116,9 @@ def _session_metadata(window: LoadedWindow) -> Mapping[str, MetadataValue[Any]]:
     return told
 
 
-def record_loaded_windows(context: OpExecutionContext, engine: Engine, session: SessionRecorder) -> None:
+def record_loaded_windows(
+    context: OpExecutionContext | AssetExecutionContext, engine: Engine, session: SessionRecorder
+) -> None:
     """Record a materialization for every load that Dagster does not know of yet.
 
     Loads made by a run that was killed before it could say so, and those of the command line, are found here. Two runs that
@@ -129,7 +131,7 @@ def record_loaded_windows(context: OpExecutionContext, engine: Engine, session: 
         session.add(LoadsRecorded(loads=total))
 
 
-def _record_batch(context: OpExecutionContext, engine: Engine) -> int:
+def _record_batch(context: OpExecutionContext | AssetExecutionContext, engine: Engine) -> int:
     with engine.begin() as connection:
         now = read_now(connection, get_settings())
         windows = list_unrecorded_windows(connection, now=now, limit=_BATCH)
@@ -146,7 +148,7 @@ def _record_batch(context: OpExecutionContext, engine: Engine) -> int:
 
 
 def store_materializations(
-    context: OpExecutionContext, materializations: Sequence[AssetMaterialization]
+    context: OpExecutionContext | AssetExecutionContext, materializations: Sequence[AssetMaterialization]
 ) -> None:
     """Store materializations as one batch; when this returns, they are stored.
 

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 def observe_unloaded_windows(
     context: OpExecutionContext | AssetExecutionContext, store: SessionStore, session_id: UUID
 ) -> None:
-    """Record an observation for each window that a session held, failed, gave up or ceased to wait for, and did not load after all.
+    """Record an observation for each window that a session held, failed, skipped, gave up or ceased to wait for, and did not load after all.
 
     Never fails: what goes wrong is logged.
 

@@ -1,6 +1,6 @@
 """Report datasets in Dagster: one asset a dataset, partitioned by account and window, and the jobs that keep them fresh."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -9,6 +9,7 @@ from dagster import (
     AssetExecutionContext,
     AssetsDefinition,
     BackfillPolicy,
+    Failure,
     MaterializeResult,
     MetadataValue,
     OpExecutionContext,
@@ -34,15 +35,20 @@ from bidbeacon_pipelines.defs.partitions import (
 )
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions, WorkbenchResource
 from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
-from bidbeacon_pipelines.services.by_hand import Progress, drive_windows
+from bidbeacon_pipelines.services.by_hand import (
+    AccountSkippedError,
+    Progress,
+    WindowNotLoadedError,
+    drive_windows,
+)
 from bidbeacon_pipelines.services.dispatch import create_reports
 from bidbeacon_pipelines.services.refresh import refresh_account, step_requests
 from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.settings import get_settings
-from bidbeacon_pipelines.store.accounts import Account
+from bidbeacon_pipelines.store.accounts import UnknownAccountError
 from bidbeacon_pipelines.store.dataset_tables import columns_of
 from bidbeacon_pipelines.store.windows import LoadedWindow, list_loaded_windows, record_windows
-from bidbeacon_sessions import Subject
+from bidbeacon_sessions import SessionRecorder, Subject
 from bidbeacon_sessions.dagster import session_metadata
 from bidbeacon_sessions.presentation import session_url
 
@@ -56,10 +62,12 @@ def build_report_asset(dataset: Dataset) -> AssetsDefinition:
         kinds={"postgres"},
         partitions_def=ACCOUNT_WINDOWS,
         backfill_policy=BackfillPolicy.single_run(),
+        output_required=False,
         description=(
             f"{dataset.title}, from Amazon's reports: one partition is one account and one day of its own calendar. "
             "Materializing loads the day anew (adopts a report in flight, else asks for one, waits, loads); loading twice is the same as "
-            f"once. What happened, live: [Event Stream]({get_settings().stream_public_url})."
+            "once. A day that is not over in the account's time zone is skipped. "
+            f"What happened, live: [Event Stream]({get_settings().stream_public_url})."
         ),
         metadata={
             "dagster/table_name": f"public.{dataset.table}",
@@ -79,13 +87,14 @@ def build_report_asset(dataset: Dataset) -> AssetsDefinition:
             ) as session:
                 wanted = days_by_account(keys)
                 context.instance.add_run_tags(context.run.run_id, {ACCOUNT_TAG: ",".join(wanted)[:250]})
-                loaded = [
-                    window
-                    for key, days in wanted.items()
-                    for window in _drive(context, bench, session, bench.account(key), dataset, days)
-                ]
-            yield MaterializeResult(metadata=_tell(context, bench, loaded, session.session_id))
-            _note_recorded(bench, loaded)
+                loaded, failures = _drive_all(context, bench, session, dataset, wanted)
+                if len(loaded) < len(keys):  # a result would materialize those without a load, too
+                    record_loaded_windows(context, bench.engine, session)
+                if failures:
+                    raise failures[0] if len(failures) == 1 else Failure("\n".join(map(str, failures)))
+            if len(loaded) == len(keys):
+                yield MaterializeResult(metadata=_tell(context, bench, loaded, session.session_id))
+                _note_recorded(bench, loaded)
 
     return report_asset
 
@@ -102,22 +111,37 @@ def _only_account(bench: Workbench, keys: Sequence[str]) -> Subject | None:
     return bench.find_account_ref(accounts.pop()) if len(accounts) == 1 else None
 
 
-def _drive(
+def _drive_all(
     context: AssetExecutionContext,
     bench: Workbench,
-    session: Any,
-    account: Account,
+    session: SessionRecorder,
     dataset: Dataset,
-    days: Sequence[date],
-) -> list[LoadedWindow]:
+    wanted: Mapping[str, Sequence[date]],
+) -> tuple[list[LoadedWindow], list[Exception]]:
+    """Load the days of each account; return the loads, and the errors of accounts with days that failed."""
+
     def show(progress: Progress) -> None:
         context.log.info(
             "%d of %d windows loaded, waiting for %s", progress.done, progress.total, progress.waiting_for
         )
 
-    drive_windows(bench, session, account, dataset, days, on_progress=show)
-    with bench.engine.begin() as connection:
-        return list_loaded_windows(connection, account, dataset.name, days)
+    loaded: list[LoadedWindow] = []
+    failures: list[Exception] = []
+    for key, asked in wanted.items():
+        days: Sequence[date] = ()
+        try:
+            account = bench.account(key)
+            windows = drive_windows(bench, session, account, dataset, asked, on_progress=show)
+            days = [window.window_date for window in windows]
+        except WindowNotLoadedError as error:
+            failures.append(error)
+            days = error.loaded
+        except (AccountSkippedError, UnknownAccountError) as error:
+            failures.append(error)
+        if days:
+            with bench.engine.begin() as connection:
+                loaded += list_loaded_windows(connection, account, dataset.name, days)
+    return loaded, failures
 
 
 def _tell(

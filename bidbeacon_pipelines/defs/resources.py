@@ -5,16 +5,32 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
-from dagster import AssetExecutionContext, ConfigurableResource, OpExecutionContext
+from dagster import AssetExecutionContext, ConfigurableResource, Failure, OpExecutionContext
 
+from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
 from bidbeacon_pipelines.defs.observations import observe_unloaded_windows
+from bidbeacon_pipelines.defs.partitions import NoPartitionError
 from bidbeacon_pipelines.dev.database import open_database
+from bidbeacon_pipelines.reports.partition_bound import TooManyPartitionsError
+from bidbeacon_pipelines.services.by_hand import AccountSkippedError, WindowNotLoadedError
 from bidbeacon_pipelines.services.waiting import telling_waits
 from bidbeacon_pipelines.services.workbench import Workbench, open_workbench
 from bidbeacon_pipelines.settings import get_settings
+from bidbeacon_pipelines.store.accounts import UnknownAccountError
 from bidbeacon_pipelines.store.engine import shared_engine
 from bidbeacon_sessions import SessionRecorder, SessionStore, Subject
-from bidbeacon_sessions.dagster import JobSessionsResource
+from bidbeacon_sessions.dagster import JobSessionsResource, session_metadata
+
+_FORESEEN = (
+    AccountSkippedError,
+    AdsApiError,
+    Failure,
+    NoPartitionError,
+    TooManyPartitionsError,
+    UnknownAccountError,
+    WindowNotLoadedError,
+)
+"""Errors whose message says what happened and what to do, so that a stack trace would only be in the way."""
 
 
 class WorkbenchResource(ConfigurableResource[Workbench]):
@@ -48,6 +64,10 @@ class BidBeaconSessions(JobSessionsResource):
         """Open the session of work that asks Amazon.
 
         At its end, well or not, it tells what waiting for Amazon cost, and then Dagster which windows came to nothing.
+
+        Raises:
+            Failure: the work raised an exception. Its description is the exception's message, its metadata leads to the session; errors
+                whose message says all there is to know come without the exception behind them.
         """
         session_id: UUID | None = None
         try:
@@ -57,10 +77,14 @@ class BidBeaconSessions(JobSessionsResource):
             ):
                 session_id = session.session_id
                 yield session
-        except Exception:
-            if session_id is not None:
-                observe_unloaded_windows(context, bench.sessions, session_id)
-            raise
+        except Exception as error:
+            if session_id is None:
+                raise
+            observe_unloaded_windows(context, bench.sessions, session_id)
+            told = session_metadata(bench.sessions, session_id)
+            raise Failure(str(error), told, allow_retries=False) from (
+                None if isinstance(error, _FORESEEN) else error
+            )
         observe_unloaded_windows(context, bench.sessions, session_id)
 
 

@@ -50,10 +50,16 @@ class AccountSkippedError(RuntimeError):
 
 
 class WindowNotLoadedError(RuntimeError):
-    """A window that was asked for by hand could not be loaded."""
+    """A window that was asked for by hand could not be loaded.
 
-    def __init__(self, dataset: str, reasons: dict[date, str]) -> None:
+    Attributes:
+        reasons: Why, of each day that was not loaded.
+        loaded: The days that were asked for with them and loaded.
+    """
+
+    def __init__(self, dataset: str, reasons: dict[date, str], loaded: Sequence[date] = ()) -> None:
         self.reasons = reasons
+        self.loaded = loaded
         told = "; ".join(f"{day}: {reason}" for day, reason in sorted(reasons.items())[:5])
         more = f" (and {len(reasons) - 5} more)" if len(reasons) > 5 else ""  # noqa: PLR2004 - five tell enough
         super().__init__(
@@ -81,6 +87,8 @@ def drive_windows(
 ) -> list[Window]:
     """Load windows now, whether or not they are due: adopt what is in flight, ask for the rest, wait, load.
 
+    Days that are not over in the account's time zone are skipped. One day that fails does not keep the others from being loaded.
+
     Args:
         bench: the tools.
         session: where it is told.
@@ -90,7 +98,7 @@ def drive_windows(
         on_progress: told each time it begins to wait.
 
     Returns:
-        The windows as they are stored then.
+        The loaded windows as they are stored then.
 
     Raises:
         AccountSkippedError: nothing may be asked for this account.
@@ -101,7 +109,9 @@ def drive_windows(
         raise AccountSkippedError(account, account.reason_to_skip)
     started = bench.now()
     keep_windows(bench, session, account, dataset, again=True)
-    _refuse_unserved(bench, session, account, dataset, days)
+    today = local_date(started, account.time_zone)
+    left_out = _leave_out(session, account, dataset, days, today)
+    days = [day for day in days if day not in left_out]
     with bench.engine.begin() as connection:
         before = {w.window_date: w for w in list_windows(connection, account, dataset.name, days)}
         want_windows(connection, account, dataset.name, days, session.session_id)
@@ -120,31 +130,30 @@ def drive_windows(
                 on_progress(Progress(len(windows) - len(pending), len(windows), _waiting_for(pending)))
             bench.sleep(min(_LONGEST_PAUSE, bench.settings.poll_every).total_seconds() / 2)
     _tell_given_up(session, account, dataset, pending)
-    return _checked(dataset, windows, before)
+    oldest = f"{SkipReason.NOT_SERVED}; the oldest that it serves is {oldest_served(dataset, today)}"
+    failed = {day: oldest for day, reason in left_out.items() if reason is SkipReason.NOT_SERVED}
+    failed |= dict(_reasons(windows, before))
+    if failed:
+        loaded = [window.window_date for window in windows if window.window_date not in failed]
+        raise WindowNotLoadedError(dataset.name, failed, loaded)
+    return windows
 
 
-def _refuse_unserved(
-    bench: Workbench, session: SessionRecorder, account: Account, dataset: Dataset, days: Sequence[date]
-) -> None:
-    """Refuse all of the days where one of them isn't served, and say of each why it is left alone."""
-    today = local_date(bench.now(), account.time_zone)
-    reasons = {day: _why_unserved(dataset, day, today) for day in days}
-    unserved = {day: reason for day, reason in reasons.items() if reason is not None}
-    if not unserved:
-        return
-    told = {day: reason or SkipReason.ASKED_WITH_UNSERVED for day, reason in reasons.items()}
-    for why, alike in days_by_reason(told).items():
-        session.add(skip_windows(account, dataset, alike, why))
-    choice = f"choose a day from {oldest_served(dataset, today)} to {today}"
-    raise WindowNotLoadedError(
-        dataset.name, {day: f"{reason.value}; {choice}" for day, reason in unserved.items()}
-    )
+def _leave_out(
+    session: SessionRecorder, account: Account, dataset: Dataset, days: Sequence[date], today: date
+) -> dict[date, SkipReason]:
+    """Record which of the days are not over, or not served any more; return the reason of each."""
+    left_out = {day: reason for day in days if (reason := _why_left_out(dataset, day, today))}
+    for reason, alike in days_by_reason(left_out).items():
+        detail = account.time_zone if reason is SkipReason.NOT_OVER else None
+        session.add(skip_windows(account, dataset, alike, reason, detail))
+    return left_out
 
 
-def _why_unserved(dataset: Dataset, day: date, today: date) -> SkipReason | None:
-    if is_served(dataset, day, today):
-        return None
-    return SkipReason.NOT_STARTED if day > today else SkipReason.NOT_SERVED
+def _why_left_out(dataset: Dataset, day: date, today: date) -> SkipReason | None:
+    if day >= today:
+        return SkipReason.NOT_OVER
+    return None if is_served(dataset, day, today) else SkipReason.NOT_SERVED
 
 
 def _adopt(
@@ -241,13 +250,6 @@ def _tell_given_up(
 
 def _why_pending(window: Window) -> str:
     return _NOT_YET if window.request_id is not None else _NO_SLOT_YET
-
-
-def _checked(dataset: Dataset, windows: Sequence[Window], before: dict[date, Window]) -> list[Window]:
-    missing = dict(_reasons(windows, before))
-    if missing:
-        raise WindowNotLoadedError(dataset.name, missing)
-    return list(windows)
 
 
 def _reasons(windows: Sequence[Window], before: dict[date, Window]) -> Iterator[tuple[date, str]]:

@@ -27,7 +27,7 @@ _UNLOADED = text("""
         SELECT DISTINCT ON (account_key, dataset, window_key) account_key, dataset, window_key, effect, session_id, ord
           FROM session_touches
          WHERE session_id = :session AND window_key IS NOT NULL
-           AND effect IN ('loaded', 'held', 'unconfirmed', 'failed', 'expired', 'wait-given-up')
+           AND effect IN ('loaded', 'held', 'unconfirmed', 'failed', 'expired', 'wait-given-up', 'not-asked')
          ORDER BY account_key, dataset, window_key, ord DESC) ends
      WHERE effect <> 'loaded' ORDER BY window_key DESC, account_key, dataset LIMIT :most""")
 
@@ -48,7 +48,7 @@ class UnloadedWindow:
 def list_unloaded_windows(
     connection: Connection, session_id: UUID, *, most: int = 500
 ) -> list[UnloadedWindow]:
-    """Return the windows that came to nothing in a session, newest days first: held, failed, expired, or no longer waited for.
+    """Return the windows that came to nothing in a session, newest days first: held, failed, expired, not asked for, or no longer waited for.
 
     What comes last counts: a window that was held and then loaded is not among them.
     """

@@ -66,6 +66,6 @@ def test_an_unknown_account_fails_with_a_message_that_says_what_to_do(stocked: W
     )
     result = stocked.run_job("refresh_account", account, raise_on_error=False)
     name, message = failure_of(result)
-    assert name == "UnknownAccountError"
+    assert name == "Failure"
     assert account.ads_account_key in message
     assert "bidbeacon accounts list" in message

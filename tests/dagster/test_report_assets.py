@@ -3,16 +3,22 @@
 import os
 import signal
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 
-from dagster import DagsterRunStatus
+from dagster import AssetPartitionStatus, DagsterRunStatus
 
-from bidbeacon_pipelines.defs.partitions import NoPartitionError, partition_key
+from bidbeacon_pipelines.defs.partitions import (
+    ACCOUNT_WINDOWS,
+    WINDOW_PARTITIONS,
+    NoPartitionError,
+    partition_key,
+)
 from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule
 from bidbeacon_pipelines.services.requests import drive_request
 from bidbeacon_pipelines.services.windows import keep_windows
 from bidbeacon_pipelines.services.workbench import Workbench
+from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_sessions import SessionRecorder, with_job_session
 from tests.dagster.world import ASSET_KEY, DATASET, World, ask_by_hand, failure_of, wait_until
 
@@ -151,7 +157,7 @@ def test_a_run_without_a_partition_says_so(stocked: World) -> None:
     """It fails, materializes nothing, and says what to do instead."""
     result = stocked.materialize_nothing()
     assert not result.success
-    assert failure_of(result) == ("NoPartitionError", str(NoPartitionError()))
+    assert failure_of(result) == ("Failure", str(NoPartitionError()))
     assert stocked.materializations() == []
     session = stocked.one_session("load-windows")
     assert (session["status"], session["error"]["type"]) == ("failed", "NoPartitionError")
@@ -166,22 +172,66 @@ def test_a_disabled_account_fails_with_its_reason(stocked: World) -> None:
     result = stocked.materialize(account, stocked.day(), raise_on_error=False)
     session = stocked.one_session("load-windows")
     assert session["status"] == "failed"
-    assert failure_of(result) == ("AccountSkippedError", session["error"]["message"])
+    assert failure_of(result) == ("Failure", session["error"]["message"])
     assert session["error"]["type"] == "AccountSkippedError"
     assert f"bidbeacon accounts enable {account.account_key}" in session["error"]["message"]
     assert stocked.accepted_creates() == []
 
 
-def test_a_day_that_amazon_does_not_serve_fails_with_the_days_that_it_does(stocked: World) -> None:
-    """A day in the future is refused before anything is asked; the session says skipped, and failed with the same error."""
-    account, day = stocked.account(), datetime.now(UTC).date() + timedelta(days=1)
-    result = stocked.materialize(account, day, raise_on_error=False)
+def test_the_latest_partition_is_skipped_with_an_observation(stocked: World) -> None:
+    """Its day is over nowhere: the run succeeds, asks nothing of Amazon, materializes nothing, and the partition says why."""
+    account, latest = stocked.account(), date.fromisoformat(WINDOW_PARTITIONS.get_partition_keys()[-1])
+    assert stocked.materialize(account, latest).success
     session = stocked.one_session("load-windows")
-    assert session["status"] == "failed"
-    assert failure_of(result) == ("WindowNotLoadedError", session["error"]["message"])
-    assert "choose a day from" in session["error"]["message"]
-    assert session["actions"][-1]["type"] == "window-skipped"
+    assert (session["status"], session["outcome"]) == ("succeeded", "ok")
     assert stocked.accepted_creates() == []
+    assert stocked.materializations() == []
+    [observation] = stocked.observations()
+    assert str(partition_key(account.account_key, latest)) == observation.partition
+    told = {name: str(value.value) for name, value in observation.metadata.items()}
+    assert "the day is not over in the account's time zone" in told["timeline"]
+    assert told["session"].endswith(f"/sessions/{session['id']}")
+    assert {str(latest): None} == partition_statuses(stocked, account, latest)
+
+
+def test_in_a_range_only_days_that_are_over_are_loaded(stocked: World) -> None:
+    """A day that is over is materialized, and one to come is neither that nor failed."""
+    account, day = stocked.account(), stocked.day(1)
+    latest = date.fromisoformat(WINDOW_PARTITIONS.get_partition_keys()[-1])
+    assert stocked.materialize_range(account, day, latest).success
+    assert [str(partition_key(account.account_key, day))] == stocked.recorded_partitions()
+    statuses = partition_statuses(stocked, account, day, latest)
+    assert {str(day): AssetPartitionStatus.MATERIALIZED, str(latest): None} == statuses
+
+
+def test_a_partition_of_a_range_fails_exactly_when_its_window_fails(stocked: World) -> None:
+    """Of a report without rows the day that had some is held, and the other one is loaded; the failure leads to the session."""
+    account, held, loaded = stocked.account(), stocked.day(41), stocked.day(40)
+    stocked.materialize(account, held)
+    stocked.sandbox.state.faults.add(FaultRule(fault="empty_report"))
+    result = stocked.materialize_range(account, held, loaded, raise_on_error=False)
+    session = stocked.sessions_of("load-windows")[-1]
+    [event] = [event for event in result.all_events if event.is_step_failure]
+    failure = event.step_failure_data.user_failure_data
+    assert failure is not None
+    assert failure.description == session["error"]["message"]
+    assert f"{held}: " in failure.description
+    assert str(loaded) not in failure.description
+    assert str(failure.metadata["session"].value).endswith(f"/sessions/{session['id']}")
+    assert event.step_failure_data.error is not None
+    assert event.step_failure_data.error.cause is None
+    statuses = partition_statuses(stocked, account, held, loaded)
+    assert {
+        str(held): AssetPartitionStatus.FAILED,
+        str(loaded): AssetPartitionStatus.MATERIALIZED,
+    } == statuses
+
+
+def partition_statuses(world: World, account: Account, *days: date) -> dict[str, AssetPartitionStatus | None]:
+    """Return how Dagster's UI shows partitions, by day."""
+    keys = [str(partition_key(account.account_key, day)) for day in days]
+    found = world.instance.get_status_by_partition(ASSET_KEY, keys, ACCOUNT_WINDOWS) or {}
+    return {key.partition("|")[2]: found.get(key) for key in keys}
 
 
 def test_a_report_that_fails_at_amazon_is_asked_for_again_and_leaves_old_data(stocked: World) -> None:

@@ -190,10 +190,12 @@ class World:
         key = partition_key(account.account_key, day)
         return self._materialize(raise_on_error=raise_on_error, partition_key=key)
 
-    def materialize_range(self, account: Account, first: date, last: date) -> ExecuteInProcessResult:
+    def materialize_range(
+        self, account: Account, first: date, last: date, *, raise_on_error: bool = True
+    ) -> ExecuteInProcessResult:
         """Materialize the days from first to last in one run, as a single-run backfill does."""
         start, end = (str(partition_key(account.account_key, day)) for day in (first, last))
-        return self._materialize(raise_on_error=True, tags={RANGE_START: start, RANGE_END: end})
+        return self._materialize(raise_on_error=raise_on_error, tags={RANGE_START: start, RANGE_END: end})
 
     def materialize_nothing(self) -> ExecuteInProcessResult:
         """Run the asset without a partition."""

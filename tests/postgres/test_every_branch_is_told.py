@@ -360,10 +360,9 @@ SKIPS: Mapping[SkipReason, Callable[[BenchWorld], None]] = {
     SkipReason.OFFSET_MISSED: miss_offsets,
     SkipReason.NOT_SERVED: lambda world: by_hand(world, TODAY - timedelta(days=800)),
     SkipReason.PRODUCT_NOT_SERVED: plan_with_short_history,
-    SkipReason.NOT_STARTED: lambda world: by_hand(world, TODAY + timedelta(days=1)),
+    SkipReason.NOT_OVER: lambda world: by_hand(world, TODAY),
     SkipReason.ACCOUNT_DISABLED: disable,
     SkipReason.ACCOUNT_NEEDS_PERSON: need_person,
-    SkipReason.ASKED_WITH_UNSERVED: lambda world: by_hand(world, DAY, TODAY + timedelta(days=1)),
 }
 
 

@@ -141,37 +141,31 @@ def test_who_never_got_a_report_is_told_so(world: BenchWorld) -> None:
         drive(world, account, DAY, minutes=50)
 
 
-@pytest.mark.parametrize(
-    ("day", "reason"),
-    [
-        (TODAY + timedelta(days=1), "the day has not begun"),
-        (TODAY - timedelta(days=800), "does not serve this day any more"),
-    ],
-)
-def test_a_day_that_is_not_served_is_refused_before_anything_is_asked(
-    world: BenchWorld, day: date, reason: str
-) -> None:
-    """The message says why, and which days can be chosen."""
-    with pytest.raises(WindowNotLoadedError, match=f"{reason}.*choose a day from"):
-        drive(world, world.account(), day)
+def test_days_that_are_not_over_are_skipped(world: BenchWorld) -> None:
+    """Today and tomorrow are no failure; nothing is asked of Amazon, and the account's time zone is told."""
+    account, days = world.account(), [TODAY, TODAY + timedelta(days=1)]
+    windows, _ = drive(world, account, *days)
+    assert windows == []
     assert world.accepted() == []
+    [told] = world.actions("window-skipped")
+    assert [str(day) for day in days] == told["windows"]
+    assert ("the day is not over in the account's time zone", account.time_zone) == (
+        told["reason"],
+        told["detail"],
+    )
 
 
-def test_each_of_the_days_that_are_not_asked_for_is_told_with_its_own_reason(world: BenchWorld) -> None:
-    """A day to come, one too old, and a good one between them: three reasons, of which the error tells those to mend."""
-    days = {
-        TODAY + timedelta(days=1): "the day has not begun in the account's time zone",
-        DAY: "a day that was asked for with it is not served, so none of them was asked for",
-        TODAY - timedelta(days=800): "Amazon does not serve this day any more",
-    }
-    with pytest.raises(WindowNotLoadedError) as caught:
-        drive(world, world.account(), *days)
-    assert {day: reason for day, reason in days.items() if day != DAY} == {
-        day: reason.partition(";")[0] for day, reason in caught.value.reasons.items()
-    }
-    told = [(action["windows"], action["reason"]) for action in world.actions("window-skipped")]
-    assert [([str(day)], reason) for day, reason in days.items()] == told
-    assert world.accepted() == []
+def test_a_day_that_is_too_old_fails_and_the_others_are_loaded(world: BenchWorld) -> None:
+    """The error says why, names the oldest day that can be chosen, and which days were loaded."""
+    too_old = TODAY - timedelta(days=800)
+    with pytest.raises(
+        WindowNotLoadedError, match=r"not serve this day any more; the oldest .* is 2"
+    ) as caught:
+        drive(world, world.account(), TODAY, DAY, too_old)
+    assert ([too_old], [DAY]) == (list(caught.value.reasons), caught.value.loaded)
+    assert world.window(world.account(), DAY).load_count == 1
+    told = {day: action["reason"] for action in world.actions("window-skipped") for day in action["windows"]}
+    assert {str(TODAY), str(too_old)} == told.keys()
 
 
 def test_an_account_that_turns_out_to_need_a_person_is_asked_for_no_more(world: BenchWorld) -> None:

@@ -1,7 +1,8 @@
 """Report datasets in Dagster: one asset a dataset, partitioned by account and window, and the jobs that keep them fresh."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -51,6 +52,8 @@ from bidbeacon_pipelines.store.windows import LoadedWindow, list_loaded_windows,
 from bidbeacon_sessions import SessionRecorder, Subject
 from bidbeacon_sessions.dagster import session_metadata
 from bidbeacon_sessions.presentation import session_url
+
+LOG_EVERY = timedelta(seconds=30)
 
 
 def build_report_asset(dataset: Dataset) -> AssetsDefinition:
@@ -119,18 +122,13 @@ def _drive_all(
     wanted: Mapping[str, Sequence[date]],
 ) -> tuple[list[LoadedWindow], list[Exception]]:
     """Load the days of each account; return the loads, and the errors of accounts with days that failed."""
-
-    def show(progress: Progress) -> None:
-        context.log.info(
-            "%d of %d windows loaded, waiting for %s", progress.done, progress.total, progress.waiting_for
-        )
-
     loaded: list[LoadedWindow] = []
     failures: list[Exception] = []
     for key, asked in wanted.items():
         days: Sequence[date] = ()
         try:
             account = bench.account(key)
+            show = _progress_log(context)
             windows = drive_windows(bench, session, account, dataset, asked, on_progress=show)
             days = [window.window_date for window in windows]
         except WindowNotLoadedError as error:
@@ -142,6 +140,30 @@ def _drive_all(
             with bench.engine.begin() as connection:
                 loaded += list_loaded_windows(connection, account, dataset.name, days)
     return loaded, failures
+
+
+def _progress_log(context: AssetExecutionContext) -> Callable[[Progress], None]:
+    """Return what logs how far a load is: where that changed, and twice a minute, since each line of a long wait is kept."""
+    logged: Progress | None = None
+
+    def show(progress: Progress) -> None:
+        nonlocal logged
+        if (
+            logged is not None
+            and replace(progress, waited=logged.waited) == logged
+            and progress.waited - logged.waited < LOG_EVERY
+        ):
+            return
+        logged = progress
+        context.log.info(
+            "%d of %d windows loaded, waiting for %s (%d s so far)",
+            progress.done,
+            progress.total,
+            progress.waiting_for,
+            progress.waited.total_seconds(),
+        )
+
+    return show
 
 
 def _tell(

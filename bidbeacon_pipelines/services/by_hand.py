@@ -69,11 +69,12 @@ class WindowNotLoadedError(RuntimeError):
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a load by hand is."""
+    """How far a load by hand is, when it begins to wait again."""
 
     done: int
     total: int
     waiting_for: str
+    waited: timedelta
 
 
 def drive_windows(
@@ -127,7 +128,8 @@ def drive_windows(
         windows, pending = _look(bench, account, dataset, before)
         if pending:
             if on_progress is not None:
-                on_progress(Progress(len(windows) - len(pending), len(windows), _waiting_for(pending)))
+                done, waited = len(windows) - len(pending), bench.now() - started
+                on_progress(Progress(done, len(windows), _waiting_for(pending), waited))
             bench.sleep(min(_LONGEST_PAUSE, bench.settings.poll_every).total_seconds() / 2)
     _tell_given_up(session, account, dataset, pending)
     oldest = f"{SkipReason.NOT_SERVED}; the oldest that it serves is {oldest_served(dataset, today)}"
@@ -220,7 +222,8 @@ def _advance(
     if waiting:
         if tell_waiting:
             session.add(skip_windows(account, dataset, waiting, SkipReason.WAITS_FOR_AMAZON))
-        step_requests(bench, session)  # ends reports whose places at the gate the waiting ones need
+        # A report that is done frees its place at the gate. Loading it is not for the waiting run: it may have months of another dataset.
+        step_requests(bench, session, loads=False)
 
 
 def _stop_if_skipped(

@@ -133,8 +133,10 @@ def lifecycle_policy(settings: Settings, dataset: Dataset) -> LifecyclePolicy:
     )
 
 
-def drive_request(bench: Workbench, session: SessionRecorder, request_id: int) -> RequestStatus | None:
-    """Take every step of a request that can be taken now.
+def drive_request(
+    bench: Workbench, session: SessionRecorder, request_id: int, *, loads: bool = True
+) -> RequestStatus | None:
+    """Take every step of a request that can be taken now; without `loads` a completed report is left to somebody else.
 
     A request that something unforeseen goes wrong with rests for a while, so that it doesn't fail every look at the others.
 
@@ -149,7 +151,7 @@ def drive_request(bench: Workbench, session: SessionRecorder, request_id: int) -
         if request is None:
             return None
     try:
-        return _Driver(bench, session, request).run()
+        return _Driver(bench, session, request, loads=loads).run()
     except (ClaimLostError, SessionClosedError):
         raise
     except Exception:
@@ -164,8 +166,9 @@ def drive_request(bench: Workbench, session: SessionRecorder, request_id: int) -
 class _Driver:
     """One request while its claim is held, with the windows of all countries that wait for it."""
 
-    def __init__(self, bench: Workbench, session: SessionRecorder, request: Request) -> None:
+    def __init__(self, bench: Workbench, session: SessionRecorder, request: Request, *, loads: bool) -> None:
         self._bench = bench
+        self._loads = loads
         self._session = session
         self._request = request
         self._dataset = get_dataset(request.dataset)
@@ -233,6 +236,8 @@ class _Driver:
         """Take a step; return False where nothing more can be done now."""
         match step:
             case Wait() | LookFor() | Nothing():
+                return False
+            case Load() if not self._loads:
                 return False
             case Send():
                 return self._send()

@@ -44,7 +44,7 @@ def test_a_window_is_asked_for_waited_for_and_loaded(world: BenchWorld) -> None:
     """One report, and the window as it is stored comes back; nobody wants it any more."""
     [window], told = drive(world, world.account(), DAY)
     assert (window.status, window.wanted_by, len(world.accepted())) == ("loaded", None, 1)
-    assert told[0] == Progress(0, 1, "Amazon")
+    assert told[0] == Progress(0, 1, "Amazon", timedelta(0))
 
 
 def test_a_fresh_window_gets_a_new_report(world: BenchWorld) -> None:
@@ -111,12 +111,14 @@ def test_more_reports_than_amazon_makes_at_a_time_wait_and_say_so_once(world: Be
 
 
 def test_reports_of_another_country_that_are_done_make_room(world: BenchWorld) -> None:
-    """With two reports for Canada done and not loaded, the US's is created without anybody else's help."""
+    """With two reports for Canada done, the US's is created without anybody else's help, and Canada's are left to be loaded by others."""
     canada = world.account("CA")
     world.ask(canada, DAY)
     world.ask(canada, OTHER)
     [window], _ = drive(world, world.account("US"), DAY)
     assert window.status == "loaded"
+    assert world.window(canada, DAY).status == "requested"
+    assert world.step() == 2
     assert world.window(canada, DAY).status == "loaded"
 
 

@@ -1,7 +1,8 @@
-"""Dagster's queue of runs, which knows an account's runs from the moment they wait.
+"""Dagster's queue of runs, which knows an account's runs, and those of windows that a person asked for, from the moment they wait.
 
 Dagster tags a backfill's run with its range of partitions only. A limit on the tag `account` would see such a run once it has begun
-and tagged itself; two ranges of one account would run beside each other until then.
+and tagged itself; two ranges of one account would run beside each other until then. Dagster's own partition tags are no limit either:
+runs of jobs that a schedule starts for an account carry them as well.
 """
 
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from dagster import DagsterInstance, DagsterRun, QueuedRunCoordinator, SubmitRun
 
 ACCOUNT_TAG = "account"
 ADS_ACCOUNT_TAG = "ads_account"
+BY_HAND_TAG = "by_hand"
 _PARTITION_TAGS = (
     "dagster/partition",
     "dagster/asset_partition_range_start",
@@ -18,19 +20,20 @@ _PARTITION_TAGS = (
 
 
 class BidBeaconRunQueue(QueuedRunCoordinator[DagsterInstance]):
-    """The queue of `dagster.yaml`: gives a run of one account's partitions the account's tag before it waits."""
+    """The queue of `dagster.yaml`: tags a run of windows before it waits."""
 
     def submit_run(self, context: SubmitRunContext) -> DagsterRun:
         """Tag a run, and put it in the queue."""
-        account = find_account_of_tags(context.dagster_run.tags)
-        if account is not None:
-            self._instance.add_run_tags(context.dagster_run.run_id, {ACCOUNT_TAG: account})
+        own = own_tags(context.dagster_run.tags)
+        if own:
+            self._instance.add_run_tags(context.dagster_run.run_id, own)
         return super().submit_run(context)
 
 
-def find_account_of_tags(tags: Mapping[str, str]) -> str | None:
-    """Return the one account whose partitions a run's tags name; None where it has its tag, or has no partitions, or several accounts'."""
-    if ACCOUNT_TAG in tags:
-        return None
+def own_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return the tags that a run of windows (account and day) gets: `by_hand`, and its account's, where it is one and has none yet."""
     accounts = {tags[name].partition("|")[0] for name in _PARTITION_TAGS if "|" in tags.get(name, "")}
-    return accounts.pop() if len(accounts) == 1 else None
+    if not accounts:
+        return {}
+    own = {BY_HAND_TAG: "true"}
+    return own if ACCOUNT_TAG in tags or len(accounts) > 1 else own | {ACCOUNT_TAG: accounts.pop()}

@@ -1,12 +1,24 @@
 """Accounts and their entities in Dagster."""
 
-from dagster import Config, OpExecutionContext, in_process_executor, job, op
+from collections.abc import Iterable
 
-from bidbeacon_pipelines.defs.partitions import add_accounts
+from dagster import (
+    Config,
+    DagsterInstance,
+    DynamicPartitionsDefinition,
+    OpExecutionContext,
+    PartitionedConfig,
+    in_process_executor,
+    job,
+    op,
+)
+
+from bidbeacon_pipelines.dagster_instance.run_queue import ACCOUNT_TAG
+from bidbeacon_pipelines.defs.partitions import ACCOUNT_PARTITIONS, add_accounts, add_ads_accounts
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions, WorkbenchResource
 from bidbeacon_pipelines.services.accounts import sync_accounts as sync_all_accounts
 from bidbeacon_pipelines.services.entities import sync_entities
-from bidbeacon_pipelines.store.accounts import list_accounts
+from bidbeacon_pipelines.store.accounts import Account, list_accounts
 from bidbeacon_sessions.dagster import session_metadata
 
 
@@ -22,17 +34,46 @@ class AdsAccountConfig(Config):
     ads_account: str
 
 
+def config_of_partition(
+    partitions: DynamicPartitionsDefinition, op_name: str, field: str, tag: str
+) -> PartitionedConfig[Config]:
+    """Return the config of a job whose op works for one account: choosing a partition fills it in, and tags the run for the queue's limits.
+
+    Args:
+        partitions: the accounts to choose from.
+        op_name: the job's only op.
+        field: the field of its config that takes the key.
+        tag: the tag that takes the key.
+    """
+    return PartitionedConfig(
+        partitions,
+        run_config_for_partition_key_fn=lambda key: {"ops": {op_name: {"config": {field: key}}}},
+        tags_for_partition_key_fn=lambda key: {tag: key},
+    )
+
+
+def add_partitions(instance: DagsterInstance, accounts: Iterable[Account]) -> None:
+    """Make partitions of accounts that are not disabled, and of their ads accounts; those that exist stay.
+
+    Raises:
+        TooManyPartitionsError: accounts times days would be more than Dagster's UI can show; those with room were added.
+    """
+    active = [account for account in accounts if not account.is_disabled]
+    add_ads_accounts(instance, dict.fromkeys(account.ads_account_key for account in active))
+    add_accounts(instance, [account.account_key for account in active])
+
+
 @op
 def sync_accounts_op(
     context: OpExecutionContext, workbench: WorkbenchResource, job_sessions: BidBeaconSessions
 ) -> None:
-    """Store the accounts that Amazon lists, and make a partition of each that isn't disabled. Safe to run again: neither is ever deleted."""
+    """Store the accounts that Amazon lists, and make partitions of those that aren't disabled. Safe to run again: neither is ever deleted."""
     with workbench.open() as bench:
         with job_sessions.work(context, bench, "sync-accounts") as session:
             sync_all_accounts(bench, session)
             with bench.engine.begin() as connection:
                 accounts = list_accounts(connection)
-            add_accounts(context.instance, [one.account_key for one in accounts if not one.is_disabled])
+            add_partitions(context.instance, accounts)
         context.add_output_metadata(session_metadata(bench.sessions, session.session_id))
 
 
@@ -54,7 +95,7 @@ def sync_ad_entities_op(
 
 @job(
     executor_def=in_process_executor,
-    description="Ask Amazon which accounts there are, and make a partition of each that is not disabled.",
+    description="Ask Amazon which accounts there are, and make partitions of those that are not disabled.",
 )
 def sync_accounts() -> None:
     """One op: accounts."""
@@ -63,6 +104,7 @@ def sync_accounts() -> None:
 
 @job(
     executor_def=in_process_executor,
+    config=config_of_partition(ACCOUNT_PARTITIONS, "sync_ad_entities_op", "account", ACCOUNT_TAG),
     description="Sync an account's campaigns, ad groups, ads, targets and portfolios, of all ad products.",
 )
 def sync_ad_entities() -> None:

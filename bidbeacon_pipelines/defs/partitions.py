@@ -18,6 +18,7 @@ from bidbeacon_pipelines.store.account_partitions import PARTITIONS_NAME
 FIRST_DAY = first_partition_day(get_settings().first_window_date, datetime.now(UTC).date())
 """The first day that is a partition, for as long as this process runs."""
 ACCOUNT_PARTITIONS = DynamicPartitionsDefinition(name=PARTITIONS_NAME)
+ADS_ACCOUNT_PARTITIONS = DynamicPartitionsDefinition(name="ads_accounts")
 
 # The keys are account-local dates, the definition counts in UTC: two days ahead make sure that an account's own day always exists.
 WINDOW_PARTITIONS = DailyPartitionsDefinition(
@@ -69,6 +70,11 @@ def add_accounts(instance: DagsterInstance, keys: Sequence[str]) -> None:
     instance.add_dynamic_partitions(str(ACCOUNT_PARTITIONS.name), new[:room])
     if left_out := tuple(new[room:]):
         check_partitions(len(existing) + len(new), first_day=FIRST_DAY, today=today, left_out=left_out)
+
+
+def add_ads_accounts(instance: DagsterInstance, keys: Iterable[str]) -> None:
+    """Make partitions of ads accounts; those that exist stay."""
+    instance.add_dynamic_partitions(str(ADS_ACCOUNT_PARTITIONS.name), list(keys))
 
 
 def is_partition_day(day: date) -> bool:

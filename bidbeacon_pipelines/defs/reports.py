@@ -20,8 +20,8 @@ from dagster import (
     op,
 )
 
-from bidbeacon_pipelines.dagster_instance.run_queue import ACCOUNT_TAG
-from bidbeacon_pipelines.defs.accounts import AdsAccountConfig
+from bidbeacon_pipelines.dagster_instance.run_queue import ACCOUNT_TAG, ADS_ACCOUNT_TAG
+from bidbeacon_pipelines.defs.accounts import AdsAccountConfig, config_of_partition
 from bidbeacon_pipelines.defs.column_schemas import column_schema
 from bidbeacon_pipelines.defs.materializations import (
     Metadata,
@@ -31,6 +31,7 @@ from bidbeacon_pipelines.defs.materializations import (
 )
 from bidbeacon_pipelines.defs.partitions import (
     ACCOUNT_WINDOWS,
+    ADS_ACCOUNT_PARTITIONS,
     days_by_account,
     partition_key,
 )
@@ -229,6 +230,7 @@ def poll_reports_op(
 @job(
     name="refresh_account",
     executor_def=in_process_executor,
+    config=config_of_partition(ADS_ACCOUNT_PARTITIONS, "refresh_account_op", "ads_account", ADS_ACCOUNT_TAG),
     description="Plan what is due for one ads account, in all of its countries; never waits.",
 )
 def refresh_account_job() -> None:

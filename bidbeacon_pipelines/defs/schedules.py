@@ -10,6 +10,8 @@ from dagster import (
     DefaultScheduleStatus,
     DefaultSensorStatus,
     RunRecord,
+    DynamicPartitionsDefinition,
+    JobDefinition,
     RunRequest,
     RunsFilter,
     ScheduleDefinition,
@@ -20,6 +22,7 @@ from dagster import (
 
 from bidbeacon_pipelines.dagster_instance.run_queue import ACCOUNT_TAG, ADS_ACCOUNT_TAG
 from bidbeacon_pipelines.defs.accounts import sync_accounts, sync_ad_entities
+from bidbeacon_pipelines.defs.partitions import ACCOUNT_PARTITIONS, ADS_ACCOUNT_PARTITIONS
 from bidbeacon_pipelines.defs.reports import poll_reports, refresh_account_job
 from bidbeacon_pipelines.defs.resources import session_store
 from bidbeacon_pipelines.reports.datasets import DATASETS
@@ -183,18 +186,30 @@ def _wanted_runs(instance: DagsterInstance) -> Iterator[RunRequest]:
         due = list_ads_accounts_with_due_work(connection, now=now, datasets=tuple(DATASETS))
     if not known and _is_first_sync_due(instance, now):
         yield RunRequest(job_name=sync_accounts.name)
-    yield from _runs_for(instance, sync_ad_entities.name, "account", ACCOUNT_TAG, without)
-    yield from _runs_for(instance, refresh_account_job.name, "ads_account", ADS_ACCOUNT_TAG, due)
+    yield from _runs_for(instance, sync_ad_entities, ACCOUNT_PARTITIONS, ACCOUNT_TAG, without)
+    yield from _runs_for(instance, refresh_account_job, ADS_ACCOUNT_PARTITIONS, ADS_ACCOUNT_TAG, due)
 
 
 def _runs_for(
-    instance: DagsterInstance, job_name: str, field: str, tag: str, keys: Sequence[str]
+    instance: DagsterInstance,
+    job: JobDefinition,
+    partitions: DynamicPartitionsDefinition,
+    tag: str,
+    keys: Sequence[str],
 ) -> Iterator[RunRequest]:
-    busy = busy_accounts(instance, job_name, tag) if keys else set()
+    """Yield a run for each account that has none under way: of its partition, where it is one, as if a person had chosen it."""
+    if not keys:
+        return
+    busy = busy_accounts(instance, job.name, tag)
+    listed = set(instance.get_dynamic_partitions(str(partitions.name)))
     for key in keys:
-        if key not in busy:
-            config = {"ops": {f"{job_name}_op": {"config": {field: key}}}}
-            yield RunRequest(job_name=job_name, run_config=config, tags={tag: key} | BEHIND_PEOPLE)
+        if key in busy:
+            continue
+        partition = key if key in listed else None
+        config = None if partition else {"ops": {f"{job.name}_op": {"config": {tag: key}}}}
+        yield RunRequest(
+            job_name=job.name, partition_key=partition, run_config=config, tags={tag: key} | BEHIND_PEOPLE
+        )
 
 
 def _nothing_to_poll() -> str | None:

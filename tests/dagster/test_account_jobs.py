@@ -1,6 +1,12 @@
 """The jobs that sync accounts and entities, run in process over HTTP."""
 
-from bidbeacon_pipelines.defs.partitions import ACCOUNT_PARTITIONS
+from dagster import RunRequest, build_schedule_context, schedule
+
+from bidbeacon_pipelines.dagster_instance.run_queue import ACCOUNT_TAG, ADS_ACCOUNT_TAG
+from bidbeacon_pipelines.definitions import defs
+from bidbeacon_pipelines.defs.partitions import ACCOUNT_PARTITIONS, ADS_ACCOUNT_PARTITIONS
+from bidbeacon_pipelines.defs.reports import refresh_account_job
+from bidbeacon_pipelines.defs.schedules import busy_accounts
 from tests.dagster.world import World, failure_of
 
 
@@ -14,6 +20,13 @@ def test_syncing_accounts_stores_them_and_makes_their_partitions(world: World) -
     assert listed == len(stored)
     assert len(active) < len(stored)
     assert sorted(active) == sorted(world.instance.get_dynamic_partitions(str(ACCOUNT_PARTITIONS.name)))
+    ads_accounts = {
+        row["ads_account_key"]
+        for row in world.rows(
+            "SELECT ads_account_key FROM ads_accounts JOIN advertiser_accounts USING (account_id) WHERE amazon_status <> 'DISABLED'"
+        )
+    }
+    assert ads_accounts == set(world.instance.get_dynamic_partitions(str(ADS_ACCOUNT_PARTITIONS.name)))
     session = world.one_session("sync-accounts")
     assert session["status"] == "succeeded"
     assert (result.run_id, "sync_accounts_op", 0) == (
@@ -55,6 +68,42 @@ def test_syncing_entities_stores_all_kinds(stocked: World) -> None:
     assert account.account_key == session["account_key"]
     types = [action["type"] for action in session["actions"]]
     assert types == ["export-requested"] * 4 + ["entities-synced"] * 5
+
+
+def test_a_job_of_an_account_is_launched_by_choosing_it_from_a_list(world: World) -> None:
+    """No YAML: the partition is the account, its config and the queue's tag follow from it; the session is about it."""
+    world.run_job("sync_accounts")
+    account = world.account()
+    for name, key, tag in (
+        ("refresh_account", account.ads_account_key, ADS_ACCOUNT_TAG),
+        ("sync_ad_entities", account.account_key, ACCOUNT_TAG),
+    ):
+        job = defs.resolve_job_def(name)
+        result = job.execute_in_process(instance=world.instance, partition_key=key)
+        assert result.success
+        run = world.instance.get_run_by_id(result.run_id)
+        assert run is not None
+        assert (key, key) == (run.tags["dagster/partition"], run.tags[tag])
+        session = world.one_session(name.replace("_", "-"))
+        assert (session["account_key"], session["labels"]["partition"]) == (key, key)
+
+
+def test_a_schedule_of_one_partition_works_beside_the_sensor(world: World) -> None:
+    """Its run carries the tag by which the sensor sees that the account has a run under way."""
+    world.run_job("sync_accounts")
+    key = world.account().ads_account_key
+
+    @schedule(job=refresh_account_job, cron_schedule="0 6 * * *")
+    def refresh_at_six() -> RunRequest:
+        return RunRequest(partition_key=key)
+
+    context = build_schedule_context(instance=world.instance, repository_def=defs.get_repository_def())
+    [request] = refresh_at_six.evaluate_tick(context).run_requests or []
+    assert (key, key) == (request.partition_key, request.tags[ADS_ACCOUNT_TAG])
+    world.instance.create_run_for_job(
+        refresh_account_job, run_config=request.run_config, tags=dict(request.tags)
+    )
+    assert key in busy_accounts(world.instance, refresh_account_job.name, ADS_ACCOUNT_TAG)
 
 
 def test_an_unknown_account_fails_with_a_message_that_says_what_to_do(stocked: World) -> None:

@@ -13,6 +13,7 @@ from dagster._core.test_utils import create_run_for_test
 from bidbeacon_pipelines.amazon_ads.credentials import REGIONS
 from bidbeacon_pipelines.dagster_instance.run_queue import ACCOUNT_TAG, ADS_ACCOUNT_TAG
 from bidbeacon_pipelines.definitions import defs
+from bidbeacon_pipelines.defs.partitions import add_ads_accounts
 from bidbeacon_pipelines.defs.schedules import BEHIND_PEOPLE, poll_reports_in_flight, refresh_due_accounts
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.accounts import Account, list_accounts
@@ -80,6 +81,11 @@ def test_each_due_ads_account_gets_one_run_with_its_tag(stocked: World) -> None:
         answer.run_config["ops"]["refresh_account_op"]["config"]["ads_account"] for answer in answers
     ]
     assert keys == sorted(configured)
+    add_ads_accounts(stocked.instance, keys)
+    of_partitions = evaluate(stocked, refresh_due_accounts)
+    assert keys == sorted(
+        str(answer.partition_key) for answer in of_partitions if isinstance(answer, RunRequest)
+    )
 
 
 def test_an_account_without_entities_is_synced_first(stocked: World) -> None:

@@ -15,7 +15,7 @@ from dagster._serdes import serialize_value
 from dagster._utils.tags import TagConcurrencyLimitsCounter
 from sqlalchemy import make_url
 
-from bidbeacon_pipelines.dagster_instance.run_queue import find_account_of_tags
+from bidbeacon_pipelines.dagster_instance.run_queue import own_tags
 from bidbeacon_pipelines.dagster_instance.storage import dagster_database_url, upgrade_dagster
 from bidbeacon_pipelines.dev.recovery import close_runs_of_the_dead
 from bidbeacon_pipelines.settings import PROJECT_ROOT, get_settings
@@ -102,11 +102,12 @@ def test_an_account_has_one_run_at_a_time(instance: DagsterInstance) -> None:
 
 
 def test_runs_by_hand_leave_two_places(instance: DagsterInstance) -> None:
-    """However many partitions and ranges people have asked for, two scheduled runs begin at once."""
-    by_hand = [{"dagster/partition": f"US.a|{n}"} for n in range(5)]
-    ranges = [{"dagster/asset_partition_range_start": f"US.a|{n}"} for n in range(5)]
-    scheduled = [{"account": f"US.{n}"} for n in range(3)]
-    assert running(instance, [*by_hand, *ranges, *scheduled]) == [0, 1, 5, 6, 10, 11]
+    """However many partitions and ranges people have asked for, two scheduled runs begin at once, also those of an account's partition."""
+    by_hand = [{"dagster/partition": f"US.{n}|2026-01-10"} for n in range(3)]
+    ranges = [{RANGE_START: f"DE.{n}|2026-01-10"} for n in range(3)]
+    scheduled = [{"dagster/partition": f"acme.{n}", "ads_account": f"acme.{n}"} for n in range(3)]
+    tagged = [tags | own_tags(tags) for tags in [*by_hand, *ranges, *scheduled]]
+    assert running(instance, tagged) == [0, 1, 2, 3, 6, 7]
 
 
 @pytest.mark.parametrize(
@@ -132,6 +133,7 @@ def test_a_run_of_an_accounts_partitions_waits_under_its_tag(
         request = daemon.create_request_context()
         queued = instance.run_coordinator.submit_run(SubmitRunContext(run, request))
     assert (DagsterRunStatus.QUEUED, account) == (queued.status, queued.tags.get("account"))
+    assert ("by_hand" in queued.tags) == any("|" in value for value in tags.values())
 
 
 def test_ranges_of_one_account_wait_for_each_other(instance: DagsterInstance) -> None:
@@ -139,7 +141,7 @@ def test_ranges_of_one_account_wait_for_each_other(instance: DagsterInstance) ->
     ranges = [
         {RANGE_START: f"{key}|2026-01-{day}"} for key, day in (("US.a", 10), ("US.a", 20), ("DE.b", 10))
     ]
-    tagged = [tags | {"account": str(find_account_of_tags(tags))} for tags in ranges]
+    tagged = [tags | own_tags(tags) for tags in ranges]
     assert running(instance, [*tagged, {"account": "US.a"}]) == [0, 2]
 
 

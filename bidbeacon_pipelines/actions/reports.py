@@ -409,11 +409,15 @@ class CreatesPaused(Action):
 
 
 class LoadsRecorded(Action):
-    """Loads that Dagster did not know of became materializations of their partitions."""
+    """Loads that Dagster did not know of became materializations of their partitions.
 
-    sentence = "Recorded {loads:count:materialization} in Dagster"
+    `again` of them it had known of: its events were deleted, or it or our tables were restored to an earlier state.
+    """
+
+    sentence = "Recorded {loads:count:materialization} in Dagster[, {again} of them again]"
 
     loads: int
+    again: int = 0
 
 
 class WaitedForAmazon(Action):

@@ -78,6 +78,7 @@ def window_metadata(window: LoadedWindow) -> Metadata:
         "load": MetadataValue.int(window.load_count),
         "data_as_of": MetadataValue.timestamp(window.data_as_of),
         "loaded_at": MetadataValue.timestamp(window.last_loaded_at),
+        **({"recorded_again": MetadataValue.bool(True)} if window.is_recorded_again else {}),
         **_unserved_metadata(window),
         **_report_metadata(window),
         **_session_metadata(window),
@@ -124,14 +125,17 @@ def record_loaded_windows(
     Loads made by a run that was killed before it could say so, and those of the command line, are found here. Two runs that
     record at once share the work: each batch's windows are locked, and passed over by the other.
     """
-    total = 0
+    total = again = 0
     while recorded := _record_batch(context, engine):
-        total += recorded
+        total += len(recorded)
+        again += sum(window.is_recorded_again for window in recorded)
     if total:
-        session.add(LoadsRecorded(loads=total))
+        session.add(LoadsRecorded(loads=total, again=again))
 
 
-def _record_batch(context: OpExecutionContext | AssetExecutionContext, engine: Engine) -> int:
+def _record_batch(
+    context: OpExecutionContext | AssetExecutionContext, engine: Engine
+) -> Sequence[LoadedWindow]:
     with engine.begin() as connection:
         now = read_now(connection, get_settings())
         windows = list_unrecorded_windows(connection, now=now, limit=_BATCH)
@@ -143,8 +147,8 @@ def _record_batch(context: OpExecutionContext | AssetExecutionContext, engine: E
                 if is_partition_day(window.window_date)
             ],
         )
-        record_windows(connection, windows)
-    return len(windows)
+        record_windows(connection, windows, context.run.run_id)
+    return windows
 
 
 def store_materializations(

@@ -98,7 +98,7 @@ def build_report_asset(dataset: Dataset) -> AssetsDefinition:
                     raise failures[0] if len(failures) == 1 else Failure("\n".join(map(str, failures)))
             if len(loaded) == len(keys):
                 yield MaterializeResult(metadata=_tell(context, bench, loaded, session.session_id))
-                _note_recorded(bench, loaded)
+                _note_recorded(context, bench, loaded)
 
     return report_asset
 
@@ -190,10 +190,10 @@ def _tell(
     return {}
 
 
-def _note_recorded(bench: Workbench, loaded: Sequence[LoadedWindow]) -> None:
+def _note_recorded(context: AssetExecutionContext, bench: Workbench, loaded: Sequence[LoadedWindow]) -> None:
     """Note that Dagster knows of these loads: only once it has stored the materializations, or a kill would lose them."""
     with bench.engine.begin() as connection:
-        record_windows(connection, loaded)
+        record_windows(connection, loaded, context.run.run_id)
 
 
 @op

@@ -1,6 +1,7 @@
 """What starts by itself: the hourly account sync, and sensors that start a run only where there is something to do."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -9,9 +10,9 @@ from dagster import (
     DagsterRunStatus,
     DefaultScheduleStatus,
     DefaultSensorStatus,
-    RunRecord,
     DynamicPartitionsDefinition,
     JobDefinition,
+    RunRecord,
     RunRequest,
     RunsFilter,
     ScheduleDefinition,
@@ -21,11 +22,12 @@ from dagster import (
 )
 
 from bidbeacon_pipelines.dagster_instance.run_queue import ACCOUNT_TAG, ADS_ACCOUNT_TAG
-from bidbeacon_pipelines.defs.accounts import sync_accounts, sync_ad_entities
-from bidbeacon_pipelines.defs.partitions import ACCOUNT_PARTITIONS, ADS_ACCOUNT_PARTITIONS
+from bidbeacon_pipelines.defs.accounts import add_partitions, sync_accounts, sync_ad_entities
+from bidbeacon_pipelines.defs.partitions import ACCOUNT_PARTITIONS, ADS_ACCOUNT_PARTITIONS, FIRST_DAY
 from bidbeacon_pipelines.defs.reports import poll_reports, refresh_account_job
 from bidbeacon_pipelines.defs.resources import session_store
 from bidbeacon_pipelines.reports.datasets import DATASETS
+from bidbeacon_pipelines.reports.partition_bound import TooManyPartitionsError
 from bidbeacon_pipelines.services.cadence import settle_cadences
 from bidbeacon_pipelines.services.gate import pause_before_create
 from bidbeacon_pipelines.settings import Settings, get_settings
@@ -33,6 +35,7 @@ from bidbeacon_pipelines.store.accounts import list_accounts, list_keys_without_
 from bidbeacon_pipelines.store.ads_accounts import list_ads_accounts_with_due_work, list_open_rounds
 from bidbeacon_pipelines.store.clock import read_now
 from bidbeacon_pipelines.store.gates import list_gates_with_work
+from bidbeacon_pipelines.store.materializations import forget_lost_recordings
 from bidbeacon_pipelines.store.requests import list_requests_to_step
 from bidbeacon_pipelines.store.windows import list_unrecorded_windows
 from bidbeacon_sessions.dagster import build_session_closer, list_runs_under_way
@@ -43,6 +46,8 @@ POLL_LOOK_EVERY_SECONDS = 15
 """All accounts wait for the shared look at reports: where its worker is frozen, the next one starts so soon after its lease."""
 POLL_EVERY = timedelta(minutes=1)
 """Between two runs of the shared look at reports: a run costs two CPU seconds, and Amazon asks for no more than a look a minute."""
+COMPARE_EVERY = timedelta(hours=1)
+"""Between two comparisons of our loads with Dagster's materializations."""
 _RUN_COMES_LATE = timedelta(seconds=5)
 """A run is stored a moment after the tick that asked for it; measured to the second, the second tick after it would come too soon."""
 ENTITIES_LIVE = timedelta(hours=24)
@@ -97,6 +102,7 @@ def poll_reports_in_flight(context: SensorEvaluationContext) -> Iterator[RunRequ
 
     A look that failed is no reason to wait: what went wrong concerns one request, which rests by itself, and the look is everybody's.
     """
+    _compare_recordings(context)
     reason = _nobody_to_ask(get_settings()) or _nothing_to_poll()
     if reason is not None:
         yield SkipReason(reason)
@@ -225,6 +231,21 @@ def _nothing_to_poll() -> str | None:
         if any(pause_before_create(connection, *gate, now) == timedelta(0) for gate in gates):
             return None
     return "No report in flight is due for a look, and none that is planned can be created now."
+
+
+def _compare_recordings(context: SensorEvaluationContext) -> None:
+    """Find, once an hour, what Dagster has lost: partitions of accounts come back at once, materializations by the look that then begins."""
+    now = datetime.now(UTC)
+    if context.cursor and now - datetime.fromisoformat(context.cursor) < COMPARE_EVERY:
+        return
+    with session_store().begin() as connection:
+        accounts = list_accounts(connection)
+    with suppress(TooManyPartitionsError):  # the sync of accounts says so
+        add_partitions(context.instance, accounts)
+    for dataset in DATASETS.values():
+        with session_store().begin() as connection:
+            forget_lost_recordings(connection, dataset, first_day=FIRST_DAY)
+    context.update_cursor(now.isoformat())
 
 
 def _is_just_polled(instance: DagsterInstance) -> bool:

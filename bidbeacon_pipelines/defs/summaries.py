@@ -13,6 +13,7 @@ from dagster import (
     AssetExecutionContext,
     AssetMaterialization,
     BackfillPolicy,
+    DagsterInstance,
     DefaultSensorStatus,
     MaterializeResult,
     MetadataValue,
@@ -26,6 +27,7 @@ from dagster import (
     op,
     sensor,
 )
+from sqlalchemy import Connection
 
 from bidbeacon_pipelines.defs.column_schemas import column_schema
 from bidbeacon_pipelines.defs.materializations import (
@@ -37,7 +39,12 @@ from bidbeacon_pipelines.defs.partitions import ACCOUNT_PARTITIONS, NoPartitionE
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions, session_store
 from bidbeacon_pipelines.reports.datasets import get_dataset
 from bidbeacon_pipelines.reports.plots import Point, plot_svg
-from bidbeacon_pipelines.store.summaries import DAILY, HOURLY, list_accounts_to_sum_up
+from bidbeacon_pipelines.store.summaries import (
+    DAILY,
+    HOURLY,
+    list_accounts_to_sum_up,
+    list_summarized_accounts,
+)
 from bidbeacon_pipelines.store.tables import AccountDailySummary
 from bidbeacon_sessions.dagster import bounded_lines, escape_markdown, list_runs_under_way, session_metadata
 from bidbeacon_sessions.presentation import session_url
@@ -85,15 +92,16 @@ def account_daily_summary(
 
 @op
 def update_summaries_op(context: OpExecutionContext, job_sessions: BidBeaconSessions) -> None:
-    """Sum up the days, of all accounts, whose windows were loaded since. Safe to run at any time, and again."""
+    """Sum up the days, of all accounts, whose windows were loaded since, and record what Dagster has lost. Safe to run at any time, and again."""
     from bidbeacon_pipelines.services.summaries import update_summary
 
     store = job_sessions.store()
     with store.begin() as connection:
-        keys = list_accounts_to_sum_up(connection)
+        lost = _lost_accounts(connection, context.instance)
+        keys = sorted({*list_accounts_to_sum_up(connection), *lost})
     with job_sessions.session(context, "sum-up-accounts", input={"accounts": keys}) as session:
         found = {key: update_summary(store.engine, session, key) for key in keys}
-    updated = {key: summary.days for key, summary in found.items() if summary.updated}
+    updated = {key: summary.days for key, summary in found.items() if summary.updated or key in lost}
     metadata = _metadata_by_account(updated, session_url(str(session.session_id)))
     store_materializations(
         context,
@@ -123,12 +131,18 @@ def update_summaries() -> None:
 def update_changed_summaries(context: SensorEvaluationContext) -> RunRequest | SkipReason:
     """Look every ten minutes for loads that are not summed up yet."""
     with session_store().begin() as connection:
-        changed = list_accounts_to_sum_up(connection)
+        changed = list_accounts_to_sum_up(connection) or _lost_accounts(connection, context.instance)
     if not changed:
         return SkipReason("All loads are summed up.")
     if list_runs_under_way(session_store(), context.instance, update_summaries.name):
         return SkipReason("The last update is under way.")
     return RunRequest()
+
+
+def _lost_accounts(connection: Connection, instance: DagsterInstance) -> set[str]:
+    """Return the accounts that are summed up and have no materialization: its events were deleted, or Dagster was restored to an earlier state."""
+    shown = instance.get_materialized_partitions(account_daily_summary.key)
+    return set(list_summarized_accounts(connection)) - shown
 
 
 def _metadata_by_account(found: Mapping[str, Sequence[dict[str, Any]]], url: str) -> dict[str, Metadata]:

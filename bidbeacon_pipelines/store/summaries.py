@@ -66,6 +66,16 @@ def list_accounts_to_sum_up(connection: Connection) -> list[str]:
     return list(connection.execute(_CHANGED_ACCOUNTS, _VALUES).scalars())
 
 
+def list_summarized_accounts(connection: Connection) -> list[str]:
+    """Return the keys of accounts with days that are summed up."""
+    statement = text("""
+        SELECT account_key FROM advertiser_accounts a
+         WHERE EXISTS (SELECT FROM account_daily_summaries s
+                        WHERE s.account_id = a.account_id AND s.country_code = a.country_code)
+         ORDER BY account_key""")
+    return list(connection.execute(statement).scalars())
+
+
 def list_days_to_sum_up(connection: Connection, account: Account, *, all_days: bool) -> list[RowMapping]:
     """Give the days of an account with windows that were loaded, or got rows from quarantine, since; or all that are loaded; by date.
 

@@ -263,6 +263,7 @@ class ReportWindow(PipelinesBase):
 
     `request_id` is the request in flight for it, `last_request_id` that one or the last before it. `data_as_of` is when the loaded report was asked for: what happened later is not in it.
     `recorded_load_count` is up to which load Dagster knows: a run killed in between leaves it behind, and the next run records it.
+    `recorded_run_id` is the run of the last materialization: where Dagster's last one is of another run, the load is recorded again.
     `held_*` describe a report that looked wrong (empty, or far too small) and waits for a second one that says the same.
     `product_totals` has, for each ad product that was loaded, its rows, spend and sales (in the account's currency), `request_id`, the report they are from,
     `as_of`, when that was asked for, and `loads`, how many reports of it were loaded. `loaded_by_request` is the last of the window's reports.
@@ -285,6 +286,7 @@ class ReportWindow(PipelinesBase):
     data_as_of: Mapped[datetime | None]
     load_count: Mapped[int] = mapped_column(server_default="0")
     recorded_load_count: Mapped[int] = mapped_column(server_default="0")
+    recorded_run_id: Mapped[UUID | None]
     loaded_by_request: Mapped[int | None]
     row_count: Mapped[int | None]
     quarantined_count: Mapped[int | None]

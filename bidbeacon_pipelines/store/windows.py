@@ -436,12 +436,14 @@ class LoadedWindow:
     session_status: str | None
     restated_count: int
     product_states: dict[str, Any] | None
+    is_recorded_again: bool
 
 
 _LOADS = text("""
     SELECT w.account_id, w.country_code, a.account_key, a.currency_code, w.dataset, w.window_date, w.load_count, w.row_count,
            w.quarantined_count, w.unresolved_count, w.spend, w.sales, w.last_loaded_at, w.data_as_of, w.product_states, r.report_id, r.attempts,
            r.start_date AS report_start, r.end_date AS report_end, h.id AS session_id, h.status AS session_status,
+           w.recorded_load_count = 0 AND w.recorded_run_id IS NOT NULL AS is_recorded_again,
            (SELECT count(*) FROM restatements s
              WHERE s.account_id = w.account_id AND s.country_code = w.country_code AND s.dataset = w.dataset
                AND s.window_date = w.window_date AND s.request_id IN (
@@ -486,15 +488,16 @@ def list_loaded_windows(
 
 
 _RECORD = text("""
-    UPDATE report_windows w SET recorded_load_count = greatest(w.recorded_load_count, r.loads)
+    UPDATE report_windows w SET recorded_load_count = greatest(w.recorded_load_count, r.loads), recorded_run_id = :run_id
       FROM unnest(CAST(:accounts AS text[]), CAST(:countries AS text[]), CAST(:datasets AS text[]), CAST(:days AS date[]),
                   CAST(:loads AS bigint[])) AS r(account_id, country_code, dataset, day, loads)
      WHERE w.account_id = r.account_id AND w.country_code = r.country_code AND w.dataset = r.dataset AND w.window_date = r.day""")
 
 
-def record_windows(connection: Connection, windows: Sequence[LoadedWindow]) -> None:
-    """Note that Dagster knows of these loads."""
+def record_windows(connection: Connection, windows: Sequence[LoadedWindow], run_id: str) -> None:
+    """Note that Dagster knows of these loads, by a run's materializations."""
     values = {
+        "run_id": run_id,
         "accounts": [window.account_id for window in windows],
         "countries": [window.country_code for window in windows],
         "datasets": [window.dataset for window in windows],

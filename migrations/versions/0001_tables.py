@@ -3140,6 +3140,7 @@ def _create_pipeline_tables() -> None:
         sa.Column("data_as_of", sa.DateTime(timezone=True), nullable=True),
         sa.Column("load_count", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("recorded_load_count", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("recorded_run_id", sa.Uuid(), nullable=True),
         sa.Column("loaded_by_request", sa.BigInteger(), nullable=True),
         sa.Column("row_count", sa.BigInteger(), nullable=True),
         sa.Column("quarantined_count", sa.BigInteger(), nullable=True),

@@ -1,22 +1,37 @@
 """The world of the Dagster tests: fresh for each, with a sandbox that answers within a second."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from dagster import DagsterInstance
 from sqlalchemy import Engine
 
+from bidbeacon_pipelines.dagster_instance.storage import upgrade_dagster
 from bidbeacon_pipelines.sandbox.server import SandboxHandle
 from tests.dagster.fixtures import environment, sandbox
 from tests.dagster.world import World
 
 __all__ = ["environment", "sandbox"]
 
+STORAGE = "storage: {custom: {module: bidbeacon_pipelines.dagster_instance.storage, class: BidBeaconStorage, config: {}}}"
+
 
 @pytest.fixture
 def world(database_url: str, engine: Engine, sandbox: SandboxHandle, environment: None) -> Iterator[World]:
     """Yield a world without accounts."""
     with DagsterInstance.ephemeral() as instance:
+        yield World(database_url, engine, sandbox, instance)
+
+
+@pytest.fixture
+def real(
+    database_url: str, engine: Engine, sandbox: SandboxHandle, environment: None, tmp_path: Path
+) -> Iterator[World]:
+    """Yield a world without accounts whose Dagster keeps its events where the product's does: in this test's database."""
+    upgrade_dagster(database_url)
+    (tmp_path / "dagster.yaml").write_text(STORAGE)
+    with DagsterInstance.from_config(str(tmp_path)) as instance:
         yield World(database_url, engine, sandbox, instance)
 
 

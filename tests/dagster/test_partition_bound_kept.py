@@ -1,38 +1,19 @@
 """The bound on Dagster's partitions, where accounts come in: at their sync, and when one is enabled."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
-from dagster import DagsterInstance
-from sqlalchemy import Engine
 from typer.testing import CliRunner
 
 from bidbeacon_pipelines.cli import app
-from bidbeacon_pipelines.dagster_instance.storage import upgrade_dagster
 from bidbeacon_pipelines.defs.partitions import ACCOUNT_PARTITIONS, FIRST_DAY, WINDOW_PARTITIONS, add_accounts
 from bidbeacon_pipelines.reports import partition_bound
 from bidbeacon_pipelines.reports.partition_bound import TooManyPartitionsError, partition_days
-from bidbeacon_pipelines.sandbox.server import SandboxHandle
 from bidbeacon_pipelines.services.accounts import sync_accounts
 from bidbeacon_pipelines.store.account_partitions import list_account_partitions
 from bidbeacon_pipelines.store.accounts import set_enabled
 from bidbeacon_sessions import with_job_session
 from tests.dagster.world import World, failure_of
-
-STORAGE = "storage: {custom: {module: bidbeacon_pipelines.dagster_instance.storage, class: BidBeaconStorage, config: {}}}"
-
-
-@pytest.fixture
-def real(
-    database_url: str, engine: Engine, sandbox: SandboxHandle, environment: None, tmp_path: Path
-) -> Iterator[World]:
-    """Yield a world without accounts whose Dagster keeps its partitions where the product's does: in this test's database."""
-    upgrade_dagster(database_url)
-    (tmp_path / "dagster.yaml").write_text(STORAGE)
-    with DagsterInstance.from_config(str(tmp_path)) as instance:
-        yield World(database_url, engine, sandbox, instance)
 
 
 def enable(key: str) -> int:

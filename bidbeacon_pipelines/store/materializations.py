@@ -1,0 +1,38 @@
+"""SQL on Dagster's own tables: which loads it shows. They have no promise; tests keep this statement to the version we use."""
+
+from datetime import date
+
+from sqlalchemy import Connection, text
+
+from bidbeacon_pipelines.reports.datasets import Dataset
+from bidbeacon_pipelines.store.run_events import has_run_events
+
+# A wiped asset keeps its events in the table; Dagster shows those since.
+_FORGET = text("""
+    UPDATE report_windows w SET recorded_load_count = 0
+      FROM advertiser_accounts a
+     WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = :dataset
+       AND w.load_count > 0 AND w.recorded_load_count = w.load_count AND w.window_date >= :first_day
+       AND CAST(w.recorded_run_id AS text) IS DISTINCT FROM (
+           SELECT e.run_id FROM dagster.event_logs e
+            WHERE e.asset_key = :asset_key AND e.dagster_event_type = 'ASSET_MATERIALIZATION'
+              AND e.partition = a.account_key || '|' || CAST(w.window_date AS text)
+              AND e.timestamp > coalesce((SELECT k.wipe_timestamp FROM dagster.asset_keys k WHERE k.asset_key = :asset_key), '-infinity')
+            ORDER BY e.id DESC LIMIT 1)""")
+
+
+def forget_lost_recordings(connection: Connection, dataset: Dataset, *, first_day: date) -> int:
+    """Make loads of a dataset unrecorded whose last materialization in Dagster is not the one that was noted; return how many.
+
+    So it is where Dagster's events were deleted, or where it, or our tables, were restored to an earlier state.
+
+    Args:
+        connection: the database of both; where Dagster keeps its events elsewhere, nothing is done.
+        dataset: whose windows.
+        first_day: the first day that is a partition.
+    """
+    if not has_run_events(connection):
+        return 0
+    asset_key = f'["{dataset.asset_name}"]'
+    values = {"dataset": dataset.name, "asset_key": asset_key, "first_day": first_day}
+    return connection.execute(_FORGET, values).rowcount

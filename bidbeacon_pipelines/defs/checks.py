@@ -105,6 +105,9 @@ def report_checks() -> Iterator[AssetChecksDefinition]:
         yield build_report_checks(dataset)
 
 
+dataset_checks = list(report_checks())
+
+
 check_report_claims = define_asset_job(
     "check_report_claims",
     selection=AssetSelection.checks_for_assets(*(dataset.asset_name for dataset in DATASETS.values())),

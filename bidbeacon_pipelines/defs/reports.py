@@ -251,3 +251,6 @@ def report_assets() -> Iterator[AssetsDefinition]:
     """Make the asset of every registered dataset."""
     for dataset in DATASETS.values():
         yield build_report_asset(dataset)
+
+
+dataset_assets = list(report_assets())

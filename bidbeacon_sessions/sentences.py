@@ -130,15 +130,21 @@ def plain_text(parts: Sequence[Part]) -> str:
 
 
 def fold_windows(parts: Sequence[Part]) -> list[Part]:
-    """Return the parts with runs of following days as one window part each, `2026-07-27 … 2026-11-23`, where a sentence has many."""
+    """Return the parts with runs of following days as one window part each, `2026-07-27 … 2026-11-23`, where a sentence has many.
+
+    Of more than four runs the first three are shown, and how many days follow.
+    """
     windows = [part["value"] for part in parts if part["kind"] == "window"]
     if len(windows) <= MOST_SINGLE_WINDOWS:
         return list(parts)
     days = [date.fromisoformat(window) for window in windows]
     first = next(n for n, part in enumerate(parts) if part["kind"] == "window")
     last = max(n for n, part in enumerate(parts) if part["kind"] == "window")
-    folded = [_range_part(start, end) for start, end in _runs(sorted(days))]
-    spaced = [part for one in folded for part in (one, {"kind": "text", "text": " "})][:-1]
+    runs = list(_runs(sorted(days)))
+    shown = runs if len(runs) <= MOST_SINGLE_WINDOWS else runs[: MOST_SINGLE_WINDOWS - 1]
+    spaced = [part for run in shown for part in (_range_part(*run), {"kind": "text", "text": " "})][:-1]
+    if left := sum((end - start).days + 1 for start, end in runs[len(shown) :]):
+        spaced.append({"kind": "text", "text": f" and {left:,} more days"})
     return [*parts[:first], *spaced, *parts[last + 1 :]]
 
 

@@ -1,9 +1,10 @@
 """The life cycle of report windows, in actions. `account` is the account's key; `windows` are account-local days."""
 
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -68,6 +69,11 @@ class _ReportAction(_WindowsAction):
             for account, days in self.accounts.items()
             for day in days
         ]
+
+    @classmethod
+    def accounts_in(cls, payload: Mapping[str, Any]) -> Iterable[str]:
+        """Return all accounts that have windows of it."""
+        return payload.get("accounts") or super().accounts_in(payload)
 
 
 class _RequestEnded(_WindowsAction):
@@ -277,10 +283,10 @@ class OtherProductsReported(Action):
         return [Touch(self.account, "set-aside", self.dataset)]
 
 
-class ReportHeld(_RequestEnded):
+class ReportHeld(_ReportAction, _RequestEnded):
     """A report looked wrong, so the old data stays and the windows are asked for again."""
 
-    sentence = "Held {windows:count:window} of {dataset:badge} {windows:windows}: {reason}"
+    sentence = "Held {windows:count:day} of {dataset:badge}[ in {accounts:count:account}]: {reason} {windows:windows}"
     tone = "warning"
     effect = "held"
 
@@ -288,10 +294,10 @@ class ReportHeld(_RequestEnded):
     reason: str
 
 
-class WindowsUnconfirmed(_RequestEnded):
+class WindowsUnconfirmed(_ReportAction, _RequestEnded):
     """A report had no rows of a country that has deliverable campaigns: its windows are asked for once more."""
 
-    sentence = "Left {windows:count:window} of {dataset:badge} unconfirmed {windows:windows}: {reason}"
+    sentence = "Left {windows:count:day} of {dataset:badge}[ in {accounts:count:account}] unconfirmed: {reason} {windows:windows}"
     tone = "warning"
     effect = "unconfirmed"
 
@@ -314,9 +320,12 @@ class SilenceAccepted(_WindowsAction):
 
 
 class ReportFailed(_ReportAction, _RequestEnded):
-    """A request ended without data, for good."""
+    """A request ended without data for these windows, for good: given up, or its rows were refused (`code` is `refused`), all for one cause."""
 
-    sentence = "Report[ {report_id:badge}] of {dataset:badge} failed: {reason} {windows:windows}"
+    sentence = (
+        "Report[ {report_id:badge}] of {dataset:badge} failed for {windows:count:day}[ in {accounts:count:account}]: "
+        "{reason} {windows:windows}"
+    )
     tone = "error"
     effect = "failed"
 

@@ -110,16 +110,16 @@ class Waiting:
 
 @dataclass
 class LoadResult:
-    """The result of a load for one account; `held` and `refused` windows keep their old rows, each with its reason.
+    """The result of a load for one account; `held` and `refused` windows keep their old rows, each with the verdict on it.
 
     `unconfirmed` windows have no rows yet, though they should; `silent` ones are among the loaded, and have none either.
     """
 
     loaded: list[date] = field(default_factory=list)
     silent: list[date] = field(default_factory=list)
-    unconfirmed: dict[date, str] = field(default_factory=dict)
-    held: dict[date, str] = field(default_factory=dict)
-    refused: dict[date, str] = field(default_factory=dict)
+    unconfirmed: dict[date, Unconfirmed] = field(default_factory=dict)
+    held: dict[date, Hold] = field(default_factory=dict)
+    refused: dict[date, Refuse] = field(default_factory=dict)
     rows: int = 0
     unresolved: int = 0
     quarantined: int = 0
@@ -410,11 +410,11 @@ def _take_apart(result: LoadResult, day: date, tally: WindowTally, verdict: Verd
         return
     result.withheld += tally.read_rows
     if isinstance(verdict, Hold):
-        result.held[day] = verdict.reason
+        result.held[day] = verdict
     elif isinstance(verdict, Unconfirmed):
-        result.unconfirmed[day] = verdict.reason
+        result.unconfirmed[day] = verdict
     else:
-        result.refused[day] = verdict.reason
+        result.refused[day] = verdict
 
 
 def _bad_rows(causes: Sequence[BadCause]) -> dict[date | None, BadRows]:

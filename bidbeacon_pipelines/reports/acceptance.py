@@ -1,6 +1,7 @@
 """Whether a checked report may replace the data of a window: the guards against broken and vanished rows. Pure."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -31,8 +32,19 @@ class BadRows:
     def describe(self, good_rows: int, what: str) -> str:
         """Return how many rows of how many are bad, and why."""
         rows = good_rows + self.rows
-        causes = ", ".join(f"{cause.rows} × {cause.fault}" for cause in self.causes[:2])
-        return f"{self.rows} of {rows} rows ({self.rows / rows:.1%}) {what}{f' ({causes})' if causes else ''}"
+        causes = ", ".join(f"{cause.rows:,} × {cause.fault}" for cause in self.causes[:2])
+        share = f"{self.rows:,} of {rows:,} rows ({self.rows / rows:.1%})"
+        return f"{share} {what}{f' ({causes})' if causes else ''}"
+
+    @classmethod
+    def total(cls, several: Iterable["BadRows"]) -> "BadRows":
+        """Return the bad rows of several windows as one."""
+        faults: Counter[str] = Counter()
+        rows = 0
+        for one in several:
+            rows += one.rows
+            faults.update({cause.fault: cause.rows for cause in one.causes})
+        return cls(rows, tuple(Cause(count, fault) for fault, count in faults.most_common()))
 
 
 @dataclass(frozen=True)
@@ -64,7 +76,7 @@ class LostProduct:
 
     def describe(self) -> str:
         """Return how many rows are left of how many."""
-        return f"{self.new_rows} rows of {product_name(self.ad_product)} where {self.old_rows} were"
+        return f"{self.new_rows:,} rows of {product_name(self.ad_product)} where {self.old_rows:,} were"
 
 
 @dataclass(frozen=True)
@@ -82,23 +94,82 @@ class Accept:
 
 @dataclass(frozen=True)
 class Hold:
-    """Keep the old data, remember this report and ask again."""
+    """Keep the old data, remember this report and ask again.
 
-    reason: str
+    Attributes:
+        old_rows: Rows the window holds.
+        new_rows: Rows the report has for it.
+        lost: The ad products that lost nearly all rows, where others did not.
+    """
+
+    old_rows: int
+    new_rows: int
+    lost: tuple[LostProduct, ...] = ()
+
+    @property
+    def cause(self) -> str:
+        """What windows share that are held for the same cause: the ad products that lost their rows."""
+        return "lost " + ", ".join(one.ad_product for one in self.lost)
+
+    @property
+    def reason(self) -> str:
+        """How many rows are left of how many."""
+        named = ", ".join(one.describe() for one in self.lost)
+        told = named or f"{self.new_rows:,} rows where {self.old_rows:,} were"
+        return f"{told}: waiting for a second report that says the same"
+
+    def plus(self, other: "Hold") -> "Hold":
+        """Return the verdict on both windows as one; both have the same cause."""
+        lost = tuple(
+            LostProduct(one.ad_product, one.old_rows + two.old_rows, one.new_rows + two.new_rows)
+            for one, two in zip(self.lost, other.lost, strict=True)
+        )
+        return Hold(self.old_rows + other.old_rows, self.new_rows + other.new_rows, lost)
 
 
 @dataclass(frozen=True)
 class Refuse:
-    """Keep the old data; the report can't be trusted."""
+    """Keep the old data; the report can't be trusted.
 
-    reason: str
+    Attributes:
+        bad_rows: The rows that can't be understood.
+        good_rows: The others, before those of one key are summed.
+        is_whole_report: Whether they were counted over the whole report, since their dates or countries can't be read.
+    """
+
+    bad_rows: BadRows
+    good_rows: int
+    is_whole_report: bool = False
+
+    @property
+    def cause(self) -> str:
+        """What windows share that are refused for the same cause: the most frequent fault, of the window or of the whole report."""
+        faults = [cause.fault for cause in self.bad_rows.causes[:1]]
+        return " ".join(["report" if self.is_whole_report else "window", *faults])
+
+    @property
+    def reason(self) -> str:
+        """How many rows of how many are bad, and why."""
+        what = "of the report have no readable date or country" if self.is_whole_report else "are invalid"
+        return self.bad_rows.describe(self.good_rows, what)
+
+    def plus(self, other: "Refuse") -> "Refuse":
+        """Return the verdict on both windows as one; what was counted over the whole report is counted once."""
+        if self.is_whole_report:
+            return self
+        return Refuse(BadRows.total((self.bad_rows, other.bad_rows)), self.good_rows + other.good_rows)
 
 
 @dataclass(frozen=True)
 class Unconfirmed:
     """Don't take silence for zero: remember that the report has no rows, and ask once more."""
 
-    reason: str
+    reason: str = "no rows of the country, though it has deliverable campaigns: asked for once more"
+    cause: str = "silent"
+
+    def plus(self, _other: "Unconfirmed") -> "Unconfirmed":
+        """Return the verdict on both windows as one."""
+        return self
 
 
 Verdict = Accept | Hold | Refuse | Unconfirmed
@@ -116,7 +187,7 @@ def judge_undated(undated: BadRows, good_rows: int, *, bad_share_limit: float) -
     """
     if not undated.exceed(bad_share_limit, good_rows):
         return None
-    return Refuse(undated.describe(good_rows, "of the report have no readable date or country"))
+    return Refuse(undated, good_rows, is_whole_report=True)
 
 
 def decide_load(
@@ -146,19 +217,17 @@ def decide_load(
         lost: The ad products that lost nearly all rows; of a report of one ad product `old_rows` and `new_rows` say it.
     """
     if bad_rows.exceed(bad_share_limit, read_rows):
-        return Refuse(bad_rows.describe(read_rows, "are invalid"))
+        return Refuse(bad_rows, read_rows)
     if should_have_rows:
         return _judge_silence(held_before, digest)
     if not lost and new_rows * LOST_ROWS_DIVISOR >= old_rows:
         return Accept(f"{new_rows} rows in place of {old_rows}")
     if held_before is not None and held_before.digest == digest:
         return Accept(f"{new_rows} rows in place of {old_rows}: a second report says the same")
-    named = [one.describe() for one in lost if one.old_rows != old_rows]
-    told = ", ".join(named) or f"{new_rows} rows where {old_rows} were"
-    return Hold(f"{told}: waiting for a second report that says the same")
+    return Hold(old_rows, new_rows, tuple(one for one in lost if one.old_rows != old_rows))
 
 
 def _judge_silence(held_before: HeldReport | None, digest: str) -> Accept | Unconfirmed:
     if held_before is not None and held_before.digest == digest:
         return Accept("no rows: a second report has none either", is_silent=True)
-    return Unconfirmed("no rows of the country, though it has deliverable campaigns: asked for once more")
+    return Unconfirmed()

@@ -1,8 +1,9 @@
-"""What a load tells: one action for what was loaded, and one a reason for what was held or refused."""
+"""What a load records: one action for what each account loaded, and one a cause for what was held or refused in all of them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import reduce
 from typing import Any, TypeVar
 
 from bidbeacon_pipelines.actions import (
@@ -21,78 +22,96 @@ Reason = TypeVar("Reason", bound=str)
 
 @dataclass(frozen=True)
 class LoadFacts:
-    """What is known of a load beside its result; `request` has the fields that all actions of a request share."""
+    """What is known of a load beside its results; `account` is the ads account's key, `currencies` those of the accounts by key."""
 
-    request: Mapping[str, Any]
+    account: str
+    dataset: str
+    request_id: int
     report_id: str
-    currency: str
+    currencies: Mapping[str, str]
     part_count: int
     size_bytes: int
     seconds: float
 
 
-def told_of_load(result: LoadResult, facts: LoadFacts) -> list[Action]:
-    """Return the actions that say what a load did; to be recorded in its transaction."""
-    told: list[Action] = [_processed(result, facts)] if result.loaded else []
-    if result.other_products:
-        told.append(_other_products(result, facts))
-    if result.silent:
-        told.append(_silence(result, facts))
-    for reason, days in days_by_reason(result.unconfirmed).items():
-        told.append(WindowsUnconfirmed(**_of(facts, days), report_id=facts.report_id, reason=reason))
-    for reason, days in days_by_reason(result.held).items():
-        told.append(ReportHeld(**_of(facts, days), report_id=facts.report_id, reason=reason))
-    for reason, days in days_by_reason(result.refused).items():
-        told.append(
-            ReportFailed(**_of(facts, days), report_id=facts.report_id, code="refused", reason=reason)
+def actions_of_load(results: Mapping[str, LoadResult], facts: LoadFacts) -> list[Action]:
+    """Return the actions that say what a load did to the windows of all accounts, by the accounts' keys; to be recorded in its transaction.
+
+    The last one ends the request.
+    """
+    unconfirmed = {key: result.unconfirmed for key, result in results.items()}
+    held = {key: result.held for key, result in results.items()}
+    refused = {key: result.refused for key, result in results.items()}
+    ends: list[tuple[Callable[..., Action], dict[str, Any]]] = [
+        *((ReportProcessed, _processed(key, one, facts)) for key, one in results.items() if one.loaded),
+        *((WindowsUnconfirmed, payload) for payload in _by_cause(unconfirmed, facts)),
+        *((ReportHeld, payload) for payload in _by_cause(held, facts)),
+        *((ReportFailed, payload | {"code": "refused"}) for payload in _by_cause(refused, facts)),
+    ]
+    last = len(ends) - 1
+    return [
+        *_remarks(results, facts),
+        *(make(**payload, more_countries=n < last) for n, (make, payload) in enumerate(ends)),
+    ]
+
+
+def _processed(account: str, result: LoadResult, facts: LoadFacts) -> dict[str, Any]:
+    return {
+        **_of(facts, account),
+        "windows": result.loaded,
+        "rows": result.rows,
+        "changed": result.merge.restated - result.merge.vanished,
+        "vanished": result.merge.vanished,
+        "summed": result.summed,
+        "unresolved": result.unresolved,
+        "quarantined": result.quarantined,
+        "foreign": result.foreign,
+        "part_count": facts.part_count,
+        "size_bytes": facts.size_bytes,
+        "spend": result.spend,
+        "sales": result.sales,
+        "currency": facts.currencies[account],
+        "load_seconds": facts.seconds,
+    }
+
+
+def _by_cause(verdicts: Mapping[str, Mapping[date, Any]], facts: LoadFacts) -> Iterator[dict[str, Any]]:
+    """Yield the payload of an action for each cause that windows share; counts alone never bring windows together."""
+    groups: dict[str, dict[str, dict[date, Any]]] = {}
+    for account, by_day in verdicts.items():
+        for day, verdict in by_day.items():
+            groups.setdefault(verdict.cause, {}).setdefault(account, {})[day] = verdict
+    for group in groups.values():
+        total = reduce(
+            lambda one, other: one.plus(other), [v for own in group.values() for v in own.values()]
         )
-    return told
+        accounts = {account: list(own) for account, own in group.items()}
+        is_one = len(accounts) == 1
+        yield {
+            **_of(facts, next(iter(accounts)) if is_one else facts.account),
+            "accounts": {} if is_one else accounts,
+            "windows": sorted({day for days in accounts.values() for day in days}),
+            "reason": total.reason,
+        }
 
 
-def _processed(result: LoadResult, facts: LoadFacts) -> ReportProcessed:
-    return ReportProcessed(
-        **_of(facts, result.loaded),
-        report_id=facts.report_id,
-        rows=result.rows,
-        changed=result.merge.restated - result.merge.vanished,
-        vanished=result.merge.vanished,
-        summed=result.summed,
-        unresolved=result.unresolved,
-        quarantined=result.quarantined,
-        foreign=result.foreign,
-        part_count=facts.part_count,
-        size_bytes=facts.size_bytes,
-        spend=result.spend,
-        sales=result.sales,
-        currency=facts.currency,
-        load_seconds=facts.seconds,
-    )
+def _remarks(results: Mapping[str, LoadResult], facts: LoadFacts) -> Iterator[Action]:
+    for account, result in results.items():
+        if products := result.other_products:
+            told = ", ".join(f"{name} ({rows:,})" for name, rows in sorted(products.items()))
+            rows = sum(products.values())
+            yield OtherProductsReported(**_of(facts, account), rows=rows, ad_products=told)
+        if result.silent:
+            yield SilenceAccepted(**_of(facts, account), windows=result.silent)
 
 
-def _other_products(result: LoadResult, facts: LoadFacts) -> OtherProductsReported:
-    products = result.other_products
-    return OtherProductsReported(
-        account=facts.request["account"],
-        dataset=facts.request["dataset"],
-        request_id=facts.request["request_id"],
-        report_id=facts.report_id,
-        rows=sum(products.values()),
-        ad_products=", ".join(f"{name} ({rows:,})" for name, rows in sorted(products.items())),
-    )
-
-
-def _silence(result: LoadResult, facts: LoadFacts) -> SilenceAccepted:
-    return SilenceAccepted(
-        account=facts.request["account"],
-        dataset=facts.request["dataset"],
-        windows=result.silent,
-        request_id=facts.request["request_id"],
-        report_id=facts.report_id,
-    )
-
-
-def _of(facts: LoadFacts, days: list[date]) -> dict[str, Any]:
-    return {**facts.request, "windows": days}
+def _of(facts: LoadFacts, account: str) -> dict[str, Any]:
+    return {
+        "account": account,
+        "dataset": facts.dataset,
+        "request_id": facts.request_id,
+        "report_id": facts.report_id,
+    }
 
 
 def days_by_reason(reasons: Mapping[date, Reason]) -> dict[Reason, list[date]]:

@@ -80,7 +80,7 @@ from bidbeacon_pipelines.services.asking import (
 )
 from bidbeacon_pipelines.services.gate import enter_gate, note_answer
 from bidbeacon_pipelines.services.histories import days_back, learn_from_loaded
-from bidbeacon_pipelines.services.load_actions import LoadFacts, told_of_load
+from bidbeacon_pipelines.services.load_actions import LoadFacts, actions_of_load
 from bidbeacon_pipelines.services.people import is_credential_error, note_refusal
 from bidbeacon_pipelines.services.report_parts import LOAD_ERRORS, failed_load, parts_on_disk
 from bidbeacon_pipelines.services.request_states import columns_of, reported, state_of, tries_before
@@ -476,18 +476,18 @@ class _Driver:
                 lock_rows(connection, self._countries[key])
             results = load_report(connection, self._scope, self._waiting, parts)
             size = sum(part.stat().st_size for part in parts)
-            seconds = (self._bench.now() - started).total_seconds()
-            for number, (key, result) in enumerate(results.items(), start=1):
-                request = {
-                    "account": key,
-                    "dataset": self._dataset.name,
-                    "request_id": self._request.id,
-                    "more_countries": number < len(results),
-                }
-                currency = self._countries[key].currency_code
-                facts = LoadFacts(request, report.report_id, currency, len(parts), size, seconds)
-                for action in told_of_load(result, facts):
-                    self._session.add_in(connection, action)
+            facts = LoadFacts(
+                account=self._ads_account.ads_account_key,
+                dataset=self._dataset.name,
+                request_id=self._request.id,
+                report_id=report.report_id,
+                currencies={key: self._countries[key].currency_code for key in results},
+                part_count=len(parts),
+                size_bytes=size,
+                seconds=(self._bench.now() - started).total_seconds(),
+            )
+            for action in actions_of_load(results, facts):
+                self._session.add_in(connection, action)
             self._replan_released(connection)
             columns = {"part_count": len(parts), "byte_count": size}
             columns["row_count"] = sum(result.rows for result in results.values())

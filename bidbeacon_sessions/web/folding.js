@@ -43,8 +43,12 @@ function slots(parts) {
     const isBlankBetween = part.kind === "text" && part.text.trim() === "" && last?.values && parts[index + 1]?.kind === last.kind;
     if (isBlankBetween) return;
     if (part.kind === "text") found.push({ kind: "text", text: part.text });
-    else if (last?.kind === part.kind && last.values) last.values.push(part.value);
-    else found.push({ kind: part.kind, text: part.text, values: [part.value], part });
+    else {
+      const slot = last?.kind === part.kind && last.values ? last : { kind: part.kind, text: part.text, values: [], labels: new Map(), part };
+      if (slot !== last) found.push(slot);
+      slot.values.push(part.value);
+      slot.labels.set(part.value, part.text === part.value ? null : part.text);
+    }
   });
   return found;
 }
@@ -56,9 +60,12 @@ function mergedParts(run) {
     const values = [...new Set(rows.flatMap((row) => row[place].values))];
     if (slot.kind === "window") return values.map((value) => ({ kind: "window", text: value, value }));
     if (slot.kind === "badge" && values.length > 1) return [{ kind: "badges", values }];
-    return slot.kind === "account" ? values.flatMap((value) => [{ kind: "account", text: value, value }, { kind: "text", text: " " }]).slice(0, -1) : [rows.at(-1)[place].part];
+    if (slot.kind === "account") return [{ kind: "accounts", accounts: values.map((key) => ({ key, label: labelOf(rows, place, key) })) }];
+    return [rows.at(-1)[place].part];
   });
 }
+
+const labelOf = (rows, place, key) => rows.map((row) => row[place]).find(({ values }) => values.includes(key)).labels.get(key);
 
 /** Counted nouns are added up, of totals the last one counts; any other number or day that is not the same everywhere becomes "…". */
 function mergedText(run, texts) {

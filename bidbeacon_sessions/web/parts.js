@@ -10,6 +10,7 @@ const ISO_DAY = /^\d{4}-\d{2}-\d{2}$/;
 const DAY_MS = 86_400_000;
 const MOST_WINDOWS = 14;
 const MOST_BADGES = 14;
+const MOST_NAMES = 3;
 const FOLD_FROM = 4;
 const month = new Intl.DateTimeFormat("en-GB", { month: "short", timeZone: "UTC" });
 const monthAndYear = new Intl.DateTimeFormat("en-GB", { month: "short", year: "numeric", timeZone: "UTC" });
@@ -44,7 +45,9 @@ function renderPart(part, account) {
     case "badge":
       return [el("bdi", { class: "tag badge", title: part.value }, part.text)];
     case "badges":
-      return badges(part.values);
+      return names(part.values.map((value) => el("bdi", { class: "tag badge", title: value }, value)), "windows");
+    case "accounts":
+      return accountTags(part.accounts);
     case "account":
       return [accountTag(part.value, part.text === part.value ? null : part.text)];
     case "time":
@@ -62,12 +65,15 @@ function instantPart(part, zone) {
   return el("time", { datetime: part.value, title: fullTime(part.value, zone) }, text);
 }
 
-/** Many badges in the place of one: of a run of actions that stands for them all. */
-function badges(values) {
-  const shown = values.map((value) => el("bdi", { class: "tag badge", title: value }, value));
-  if (shown.length <= MOST_BADGES) return [el("span", { class: "windows" }, shown)];
-  const rest = shown.splice(MOST_BADGES - 1);
-  return [el("span", { class: "windows" }, shown, expander(`+${rest.length}`, `${rest.length} more`, () => rest))];
+/** Accounts (`{key, label}`) as tags, the first few at once. */
+export function accountTags(accounts) {
+  return names(accounts.map(({ key, label }) => accountTag(key, label)), "accounts");
+}
+
+/** Many names in the place of one: the first few, and a button for the others. */
+function names(shown, kind) {
+  const rest = shown.length > MOST_NAMES + 1 ? shown.splice(MOST_NAMES) : [];
+  return [el("span", { class: kind }, shown, rest.length > 0 && expander(`+${rest.length}`, `${rest.length} more`, () => rest))];
 }
 
 function accountTitle(key) {

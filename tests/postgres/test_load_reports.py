@@ -174,7 +174,7 @@ def test_too_many_rows_without_a_date_refuse_the_report(shelf: LoadWorld) -> Non
     assert [] == result.loaded
     assert {
         "3 of 100 rows (3.0%) of the report have no readable date or country (3 × date.value: expected a date YYYY-MM-DD)"
-    } == set(result.refused.values())
+    } == {verdict.reason for verdict in result.refused.values()}
 
 
 def test_few_bad_rows_are_set_aside_and_the_good_ones_loaded(shelf: LoadWorld) -> None:

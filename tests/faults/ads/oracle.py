@@ -246,7 +246,7 @@ class Oracle:
         """
         told = self._office.rows(
             """SELECT type, payload FROM session_actions
-                WHERE payload ->> 'account' = :key AND payload ->> 'dataset' = :dataset
+                WHERE (payload ->> 'account' = :key OR payload -> 'accounts' ? :key) AND payload ->> 'dataset' = :dataset
                   AND (type IN ('report-processed', 'report-held', 'windows-unconfirmed')
                        OR type = 'report-failed' AND payload ->> 'code' = 'refused')
                 ORDER BY at, ord""",
@@ -256,7 +256,8 @@ class Oracle:
         loads: dict[int, set[date]] = defaultdict(set)
         loaded_by: dict[date, dict[AdProduct, int]] = defaultdict(dict)
         for row in told:
-            request, days = row["payload"]["request_id"], row["payload"]["windows"]
+            request, accounts = row["payload"]["request_id"], row["payload"].get("accounts") or {}
+            days = accounts.get(self._account.account_key, row["payload"]["windows"])
             loads[request].update(map(date.fromisoformat, days))
             if row["type"] == "report-processed":
                 for day in map(date.fromisoformat, days):

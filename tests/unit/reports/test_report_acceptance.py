@@ -41,8 +41,9 @@ def test_report_that_kept_a_tenth_of_the_rows_is_loaded(old: int, new: int) -> N
 @pytest.mark.parametrize(("old", "new"), [(1, 0), (500, 0), (500, 49), (11, 1)])
 def test_report_that_lost_more_is_held(old: int, new: int) -> None:
     """An empty report, or one that lost more than 90 % of its rows, does not replace data."""
-    expected = Hold(f"{new} rows where {old} were: waiting for a second report that says the same")
+    expected = Hold(old, new)
 
+    assert f"{new} rows where {old} were: waiting for a second report that says the same" == expected.reason
     assert expected == _decided(old, new)
     assert expected == _decided(old, new, held="other")
 
@@ -64,7 +65,9 @@ def test_share_of_bad_rows_has_a_limit(new: int, bad: int, refused: bool) -> Non
 
 def test_refusal_tells_the_share() -> None:
     """A refusal says how many rows of how many are bad."""
-    assert Refuse("3 of 100 rows (3.0%) are invalid") == _decided(100, 97, 3)
+    verdict = _decided(100, 97, 3)
+    assert isinstance(verdict, Refuse)
+    assert "3 of 100 rows (3.0%) are invalid" == verdict.reason
 
 
 def test_refusal_tells_the_two_most_frequent_causes() -> None:
@@ -74,9 +77,10 @@ def test_refusal_tells_the_two_most_frequent_causes() -> None:
         (Cause(42, "metric.clicks: missing"), Cause(3, "ad.id: missing"), Cause(1, "campaign.id: missing")),
     )
     verdict = decide_load(0, 54, bad, read_rows=54, bad_share_limit=0.02, held_before=None, digest="d")
+    assert isinstance(verdict, Refuse)
     assert (
-        Refuse("46 of 100 rows (46.0%) are invalid (42 × metric.clicks: missing, 3 × ad.id: missing)")
-        == verdict
+        "46 of 100 rows (46.0%) are invalid (42 × metric.clicks: missing, 3 × ad.id: missing)"
+        == verdict.reason
     )
 
 

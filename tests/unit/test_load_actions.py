@@ -1,0 +1,86 @@
+"""What a load records: an action for each account's rows, and one for each cause that windows were left for."""
+
+from collections.abc import Mapping
+from datetime import date, timedelta
+
+import pytest
+
+from bidbeacon_pipelines.actions import ReportFailed, ReportHeld, ReportProcessed
+from bidbeacon_pipelines.ingest.load import LoadResult
+from bidbeacon_pipelines.reports.acceptance import BadRows, Cause, Hold, LostProduct, Refuse
+from bidbeacon_pipelines.services.load_actions import LoadFacts, actions_of_load
+from bidbeacon_sessions import Action
+from bidbeacon_sessions.actions import render_action
+from bidbeacon_sessions.sentences import plain_text
+
+FIRST = date(2026, 3, 1)
+MISSING, NEGATIVE = "metric.clicks: missing", "metric.clicks: negative"
+
+
+def recorded(results: Mapping[str, LoadResult]) -> list[Action]:
+    """Return what the load of a report of two countries records."""
+    facts = LoadFacts("acme.1kc1bk21", "daily_targets", 7, "rpt-1", {"US.1": "USD", "DE.1": "EUR"}, 1, 9, 0.5)
+    return actions_of_load(results, facts)
+
+
+def refused(days: int, fault: str = MISSING, *, start: date = FIRST) -> dict[date, Refuse]:
+    """Return verdicts on following days, each with another number of bad rows of one fault."""
+    return {
+        start + timedelta(days=n): Refuse(BadRows(3 + n % 2, (Cause(3 + n % 2, fault),)), 97)
+        for n in range(days)
+    }
+
+
+def text_of(action: Action) -> str:
+    """Return an action's sentence."""
+    return plain_text(render_action(action.type, 1, action.model_dump(mode="json")).parts)
+
+
+def test_a_report_is_refused_in_one_action_however_many_days_it_has() -> None:
+    """The counts of its days are added up."""
+    [action] = recorded({"US.1": LoadResult(refused=refused(120))})
+    assert (
+        "Report rpt-1 of daily_targets failed for 120 days: 420 of 12,060 rows (3.5%) are invalid "
+        "(420 × metric.clicks: missing) 2026-03-01 … 2026-06-28"
+    ) == text_of(action)
+
+
+def test_days_that_are_refused_for_other_causes_are_apart() -> None:
+    """Also where their counts are equal."""
+    other = FIRST + timedelta(days=9)
+    actions = recorded({"US.1": LoadResult(refused=refused(1) | refused(1, NEGATIVE, start=other))})
+    assert [[FIRST], [other]] == [action.windows for action in actions if isinstance(action, ReportFailed)]
+
+
+def test_one_cause_in_several_countries_is_one_action_with_the_windows_of_each() -> None:
+    """So a filter by an account or a window finds it."""
+    results = {"DE.1": LoadResult(refused=refused(2)), "US.1": LoadResult(refused=refused(1))}
+    [action] = recorded(results)
+    assert isinstance(action, ReportFailed)
+    assert "acme.1kc1bk21" == action.account
+    assert [("DE.1", "2026-03-01"), ("DE.1", "2026-03-02"), ("US.1", "2026-03-01")] == [
+        (touch.account, touch.window) for touch in action.touches()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("lost", "told"),
+    [
+        ((), "3 rows where 900 were: "),
+        ((LostProduct("SPONSORED_BRANDS", 100, 1),), "3 rows of Sponsored Brands where 300 were: "),
+    ],
+)
+def test_held_days_are_added_up(lost: tuple[LostProduct, ...], told: str) -> None:
+    """In all, or of the ad product that lost its rows."""
+    days = [FIRST + timedelta(days=n) for n in range(3)]
+    [action] = recorded({"US.1": LoadResult(held={day: Hold(300, 1, lost) for day in days})})
+    assert isinstance(action, ReportHeld)
+    assert (days, True) == (action.windows, action.reason.startswith(told))
+
+
+def test_only_the_last_action_ends_the_request() -> None:
+    """What was loaded in one country comes before what was refused in another."""
+    results = {"DE.1": LoadResult(refused=refused(2)), "US.1": LoadResult(loaded=[FIRST])}
+    loaded, failed = recorded(results)
+    assert isinstance(loaded, ReportProcessed)
+    assert ([], ["report-request 7"]) == (loaded.kept_promises(), list(failed.kept_promises()))

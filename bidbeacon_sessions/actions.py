@@ -148,6 +148,18 @@ class Action(BaseModel):
         """Return what this action had to do with; nothing by default."""
         return ()
 
+    @classmethod
+    def accounts_in(cls, payload: Mapping[str, Any]) -> Iterable[str]:
+        """Return the keys of the accounts that a stored payload is about.
+
+        By default the field `account`, and the fields that the sentence shows as accounts.
+        """
+        names = dict.fromkeys(["account", *cls.template.fields_of("account")])
+        found = (payload.get(name) for name in names if name in cls.model_fields)
+        return (
+            key for each in found if each for key in ([each] if isinstance(each, str) else map(str, each))
+        )
+
     def promises(self) -> Iterable[str]:
         """Return the keys of work that this action queued for somebody; nothing by default.
 
@@ -214,12 +226,18 @@ def render_action(action_type: str, version: int, payload: dict[str, Any]) -> Re
     return RenderedAction(parts, "neutral", known=False)
 
 
-def named_accounts(action_type: str, payload: Mapping[str, Any]) -> list[str]:
-    """Return the keys of the accounts that the sentence of a stored action names."""
+def accounts_of(action_type: str, version: int, payload: Mapping[str, Any]) -> list[str]:
+    """Return the keys of the accounts that a stored action is about, each once; those that it touched where no field has them."""
     action_class = _registry.get(action_type)
-    names = action_class.template.fields_of("account") if action_class else ()
-    found = (payload.get(name) for name in names)
-    return [key for each in found if each for key in ([each] if isinstance(each, str) else map(str, each))]
+    if action_class is None:
+        return []
+    if found := list(dict.fromkeys(action_class.accounts_in(payload))):
+        return found
+    try:
+        touches = action_class.from_stored(version, dict(payload)).touches()
+    except ValueError:  # stored by other code than ours, or cut
+        return []
+    return list(dict.fromkeys(touch.account for touch in touches))
 
 
 def _cut_parts(cut: Mapping[str, int]) -> list[Part]:

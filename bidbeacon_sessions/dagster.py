@@ -34,7 +34,7 @@ from bidbeacon_sessions.actions import Subject
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.errors import masked
 from bidbeacon_sessions.leases import find_run_signs, list_dead_sessions
-from bidbeacon_sessions.presentation import NO_LABELS, action_json, load_labels, session_url
+from bidbeacon_sessions.presentation import NO_LABELS, action_json, load_labels, session_url, whose
 from bidbeacon_sessions.queries import find_session, list_last_actions, list_sessions_of_run
 from bidbeacon_sessions.session import (
     SessionRecorder,
@@ -65,23 +65,34 @@ def session_metadata(store: SessionStore, session_id: UUID) -> dict[str, Metadat
         "session": MetadataValue.url(session_url(str(session_id))),
         "session_status": MetadataValue.text(header["status"]),
         "session_outcome": MetadataValue.text(header["outcome"]),
-        "timeline": timeline(actions, labels, more=header["action_count"] - len(actions)),
+        "timeline": timeline(
+            actions, labels, account=header["account_key"], more=header["action_count"] - len(actions)
+        ),
     }
 
 
 def timeline(
-    actions: Sequence[Mapping[Any, Any]], labels: Mapping[str, str] = NO_LABELS, *, more: int = 0
+    actions: Sequence[Mapping[Any, Any]],
+    labels: Mapping[str, str] = NO_LABELS,
+    *,
+    account: str | None = None,
+    more: int = 0,
 ) -> MetadataValue[Any]:
     """Return the sentences of stored actions as a Markdown list, the newest where there is no room for all.
 
-    `labels` are those of `load_labels`; `more` is how many earlier ones of the session are not among them.
+    `labels` are those of `load_labels`; an action that is about another account than `account` names it; `more` is how many earlier ones of the session are not among them.
     """
     shown = [action_json(action, labels) for action in actions]
-    lines = [f"- `{action['at'][11:19]}` {escape_markdown(_shortened(action['text']))}" for action in shown]
+    lines = [f"- `{action['at'][11:19]}` {escape_markdown(_told(action, account))}" for action in shown]
     kept = _fitting(lines[::-1], MAX_MARKDOWN_BYTES)[::-1]
     left = more + len(lines) - len(kept)
     told = [f"- … {left:,} earlier on the session's page", *kept] if left else kept
     return MetadataValue.md("\n".join(told) or "No actions.")
+
+
+def _told(action: Mapping[str, Any], account: str | None) -> str:
+    others = whose(action, account)
+    return _shortened(f"{others}: {action['text']}" if others else action["text"])
 
 
 def bounded_lines(lines: Sequence[str], rest: str, *, most_bytes: int = MAX_MARKDOWN_BYTES) -> str:

@@ -5,6 +5,7 @@
  "run_id": "…", "run_url": "…", "step_key": "…", "retry_number": 0, "started_at": "…Z", "finished_at": null, "duration": 12.3,
  "error": null, "input": {}, "labels": {}, "revision": 3, "action_count": 2, "url": "…"}
 {"session_id": "…", "ord": 1, "type": "report-requested", "at": "…Z", "tone": "progress", "known": true,
+ "accounts": [{"key": "US.acme-merch.1kc1bk21", "label": "Acme Merch · US"}],
  "parts": [{"kind": "text", "text": "Requested "}, {"kind": "badge", "text": "rpt-1", "value": "rpt-1"}], "text": "…", "payload": {}}
 ```
 """
@@ -16,11 +17,12 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from bidbeacon_sessions.actions import named_accounts, render_action
+from bidbeacon_sessions.actions import accounts_of, render_action
 from bidbeacon_sessions.queries import find_labels
 from bidbeacon_sessions.sentences import plain_text
 from bidbeacon_sessions.settings import get_session_settings
 
+_MOST_NAMES = 3
 NO_LABELS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -52,14 +54,12 @@ def session_json(header: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def load_labels(connection: Connection, rows: Iterable[Mapping[Any, Any]]) -> dict[str, str]:
-    """Return the labels of the accounts that stored actions name, by key."""
-    return find_labels(
-        connection, {key for row in rows for key in named_accounts(row["type"], row["payload"])}
-    )
+    """Return the labels of the accounts that stored actions are about, by key."""
+    return find_labels(connection, {key for row in rows for key in _accounts(row)})
 
 
 def action_json(row: Mapping[Any, Any], labels: Mapping[str, str] = NO_LABELS) -> dict[str, Any]:
-    """Return one stored action with its sentence, in which accounts have their labels (see `load_labels`)."""
+    """Return one stored action with its sentence, and the accounts that it is about, all with their labels (see `load_labels`)."""
     rendered = render_action(row["type"], row["schema_version"], row["payload"])
     for part in rendered.parts if labels else ():
         if part["kind"] == "account":
@@ -71,10 +71,28 @@ def action_json(row: Mapping[Any, Any], labels: Mapping[str, str] = NO_LABELS) -
         "at": instant(row["at"]),
         "tone": row["tone"],
         "known": rendered.known,
+        "accounts": [{"key": key, "label": labels.get(key)} for key in _accounts(row)],
         "parts": rendered.parts,
         "text": plain_text(rendered.parts),
         "payload": row["payload"],
     }
+
+
+def _accounts(row: Mapping[Any, Any]) -> list[str]:
+    return accounts_of(row["type"], row["schema_version"], row["payload"])
+
+
+def other_accounts(action: Mapping[str, Any], session_account: str | None) -> list[Mapping[str, Any]]:
+    """Return the accounts of an action (as `action_json`) that neither its sentence names nor its session is about."""
+    named = {part["value"] for part in action["parts"] if part["kind"] == "account"}
+    return [one for one in action["accounts"] if one["key"] not in named | {session_account}]
+
+
+def whose(action: Mapping[str, Any], session_account: str | None) -> str:
+    """Return what the accounts are called that a reader can't know from sentence and session; empty where there is none."""
+    others = [one["label"] or one["key"] for one in other_accounts(action, session_account)]
+    more = f" and {len(others) - _MOST_NAMES} more" if len(others) > _MOST_NAMES else ""
+    return ", ".join(others[:_MOST_NAMES]) + more
 
 
 def instant(value: datetime | None) -> str | None:

@@ -114,21 +114,27 @@ _EXCERPTS = text("""
            (SELECT ord FROM session_actions s WHERE s.session_id = wanted.id ORDER BY ord DESC LIMIT :last)
            UNION
            (SELECT ord FROM session_actions s WHERE s.session_id = wanted.id AND s.tone = 'error'
+             ORDER BY ord DESC LIMIT :last)
+           UNION
+           (SELECT DISTINCT ord FROM session_touches t WHERE t.session_id = wanted.id AND t.account_key = :account
              ORDER BY ord DESC LIMIT :last)) shown
       JOIN session_actions a ON a.session_id = wanted.id AND a.ord = shown.ord
      ORDER BY a.session_id, a.ord""")
 
 
-def list_excerpts(connection: Connection, ids: Sequence[UUID], *, first: int, last: int) -> list[RowMapping]:
+def list_excerpts(
+    connection: Connection, ids: Sequence[UUID], *, first: int, last: int, account: str | None = None
+) -> list[RowMapping]:
     """Return the first and last actions of several sessions, and the last errors, each session's in order.
 
     Args:
         connection: an open transaction.
         ids: whose actions.
         first: how many from a session's beginning.
-        last: how many from its end, and how many errors.
+        last: how many from its end, how many errors, and how many that touched the account.
+        account: the account that the reader asks for.
     """
-    values = {"ids": list(ids), "first": first, "last": last}
+    values = {"ids": list(ids), "first": first, "last": last, "account": account}
     return list(connection.execute(_EXCERPTS, values).mappings())
 
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bidbeacon_sessions import SessionStore
-from bidbeacon_sessions.presentation import action_json, load_labels
+from bidbeacon_sessions.presentation import action_json, load_labels, whose
 from bidbeacon_sessions.queries import list_actions
 from bidbeacon_sessions.sentences import Part, fold_windows, format_duration
 from bidbeacon_sessions.server.listing import load_session
@@ -36,11 +36,13 @@ _PARTS = {"badge": "bold", "window": "magenta", "account": "blue", "time": "dim"
 _POLL_SECONDS = 0.2
 
 
-def action_line(action: Mapping[str, Any]) -> Text:
-    """Return one action (as `presentation.action_json`) as a line: local time, sentence."""
+def action_line(action: Mapping[str, Any], account: str | None = None) -> Text:
+    """Return one action (as `presentation.action_json`) as a line: local time, other accounts than the session's, sentence."""
     at = datetime.fromisoformat(action["at"]).astimezone()
     line = Text(f"  {at:%H:%M:%S}  ", style="dim")
     line.append("│ ", style=TONES[action["tone"]])
+    if others := whose(action, account):
+        line.append(f"{others} ", style="blue")
     line.append_text(action_sentence(action))
     return line
 
@@ -138,7 +140,7 @@ def print_session(console: Console, store: SessionStore, session_id: UUID) -> bo
     shown = loaded["session"]
     console.print(session_line(shown))
     for action in shown["actions"]:
-        console.print(action_line(action))
+        console.print(action_line(action, shown["account"]))
         for promise in action.get("promises", ()):
             console.print(promise_line(promise))
     if shown["error"]:

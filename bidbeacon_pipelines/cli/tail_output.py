@@ -10,6 +10,7 @@ from rich.text import Text
 
 from bidbeacon_pipelines.cli.safe_console import safe_json
 from bidbeacon_pipelines.cli.session_output import TONES, account_of, action_sentence, dated_line
+from bidbeacon_sessions.presentation import whose
 from bidbeacon_sessions.sentences import format_duration
 
 _MOST_RUNNING = 4
@@ -53,6 +54,8 @@ class TerminalTail:
         if session["account"]:
             line.append(f"{account_of(session)} ", style="blue")
         line.append("│ ", style=TONES[action["tone"]])
+        if others := whose(action, session["account"]):
+            line.append(f"{others} ", style="blue")
         self._print(line.append_text(action_sentence(action)))
 
     def gone(self, session_id: str) -> None:

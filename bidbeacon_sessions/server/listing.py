@@ -28,10 +28,10 @@ def _as_it_is(action: dict[str, Any]) -> dict[str, Any]:
 
 
 def load_sessions(store: SessionStore, wanted: SessionFilter, limit: int) -> dict[str, Any]:
-    """Return matching sessions, newest first, each with its first and last actions and all that are errors."""
+    """Return matching sessions, newest first, each with its first and last actions, and the last that are errors or touched the account asked for."""
     with store.snapshot() as connection:
         headers = list_sessions(connection, wanted, limit=limit)
-        actions = _excerpts(connection, headers)
+        actions = _excerpts(connection, headers, wanted.account)
         cursor = str(head(connection).cursor)
     sessions = [session_json(row) | {"actions": actions[row["id"]]} for row in headers]
     return {"sessions": sessions, **_as_of(cursor)}
@@ -85,11 +85,13 @@ def describe_actions() -> dict[str, Any]:
     }
 
 
-def _excerpts(connection: Connection, headers: list[RowMapping]) -> dict[UUID, list[dict[str, Any]]]:
+def _excerpts(
+    connection: Connection, headers: list[RowMapping], account: str | None
+) -> dict[UUID, list[dict[str, Any]]]:
     ids = [row["id"] for row in headers]
     found: dict[UUID, list[dict[str, Any]]] = defaultdict(list)
     fates = list_fates(connection, ids)
-    rows = list_excerpts(connection, ids, first=FIRST_ACTIONS, last=LAST_ACTIONS)
+    rows = list_excerpts(connection, ids, first=FIRST_ACTIONS, last=LAST_ACTIONS, account=account)
     labels = load_labels(connection, rows)
     for row in rows:
         found[row["session_id"]].append(_with_fates(row, fates, labels))

@@ -6,7 +6,7 @@ import { dayKey, dayName } from "./time.js";
 import { zoneOf } from "./zone.js";
 
 export class Feed {
-  /** `accountOf` gives the account whose zone the days are told in, where there is one. */
+  /** `accountOf` gives the account that is asked for, where there is one: days are told in its zone, and of sessions of others its actions are shown. */
   constructor(root, { askForAll, accountOf }) {
     Object.assign(this, { root, askForAll, accountOf });
     this.cards = new Map();
@@ -45,7 +45,7 @@ export class Feed {
   card(entry) {
     const known = this.cards.get(entry.session.id);
     if (known) known.update(entry);
-    else this.cards.set(entry.session.id, new SessionCard(entry, { askForAll: this.askForAll }));
+    else this.cards.set(entry.session.id, new SessionCard(entry, { askForAll: this.askForAll, only: this.accountOf() }));
     return this.cards.get(entry.session.id).element;
   }
 

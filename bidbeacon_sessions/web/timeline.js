@@ -3,7 +3,7 @@
 import { el, keepingFocus, reconcile, sessionPath } from "./dom.js";
 import { foldRuns } from "./folding.js";
 import { toneIcon } from "./icons.js";
-import { renderParts } from "./parts.js";
+import { accountTags, renderParts } from "./parts.js";
 import { clock, duration, fullTime, moment, zoneBehind } from "./time.js";
 import { zoneOf } from "./zone.js";
 
@@ -12,13 +12,17 @@ const SHOWN_FIRST = 2;
 const SHOWN_LAST = 7;
 const GAP_SECONDS = 5;
 
-/** The list of one session's actions. `askForAll` is called when the reader wants those that are not loaded. */
+/**
+ * The list of one session's actions. `askForAll` is called when the reader wants those that are not loaded. Where `only` names another
+ * account than the session's, its actions are shown and the others are folded.
+ */
 export class Timeline {
-  constructor({ folding, account, askForAll = null }) {
+  constructor({ folding, account, only = null, askForAll = null }) {
     this.element = el("ol", { class: "rail", tabindex: "-1" });
     this.isExpanded = !folding;
     this.showsGaps = !folding;
     this.account = account;
+    this.only = only === account ? null : only;
     this.askForAll = askForAll;
     this.opened = new Set();
     this.rows = new Map();
@@ -28,10 +32,11 @@ export class Timeline {
 
   /** Show these actions (in order) of `total`; rows that are there already stay as they are. */
   show(actions, total) {
-    this.actions = actions;
+    this.all = actions;
+    this.actions = this.only === null ? actions : actions.filter(({ accounts }) => accounts.some(({ key }) => key === this.only));
     this.total = total;
-    const groups = foldRuns(actions).flatMap((group) => (this.opened.has(group.actions[0].ord) ? unfolded(group) : [group]));
-    const isShort = groups.length <= SHOWN_UNFOLDED && (actions.length === total || groups.length === actions.length && total <= SHOWN_UNFOLDED);
+    const groups = foldRuns(this.actions).flatMap((group) => (this.opened.has(group.actions[0].ord) ? unfolded(group) : [group]));
+    const isShort = groups.length <= SHOWN_UNFOLDED && (this.actions.length === total || groups.length === this.actions.length && total <= SHOWN_UNFOLDED);
     const visible = this.isExpanded || isShort ? groups : groups.filter((group, index) => staysVisible(group, index, groups.length));
     const nodes = [];
     let next = 0;
@@ -40,13 +45,20 @@ export class Timeline {
       nodes.push(...this.between(groups.slice(next, index), groups[next - 1], group), this.row(group, groups[index - 1]));
       next = index + 1;
     }
+    if (this.only !== null) nodes.push(...this.foldAfter(groups.at(-1)));
     keepingFocus(this.element, () => reconcile(this.element, nodes));
+  }
+
+  /** What stands below the last action of the account asked for: a fold of those of others. */
+  foldAfter(last) {
+    const count = this.total - (last?.actions.at(-1).ord ?? 0);
+    return count > 0 ? [this.fold(count, { ord: "end" })] : [];
   }
 
   /** Make every row anew: the zone of times, or what can be folded, has changed. */
   refresh() {
     for (const made of [this.rows, this.folds, this.gaps]) made.clear();
-    if (this.actions) this.show(this.actions, this.total);
+    if (this.all) this.show(this.all, this.total);
   }
 
   /** What stands between two visible rows: a fold, or the time that passed. */
@@ -77,10 +89,11 @@ export class Timeline {
     const open = el("button", { type: "button", class: "run", "aria-expanded": "false", title: "Show them one by one" }, `${actions.length} ×`);
     open.addEventListener("click", () => {
       this.opened.add(first.ord);
-      this.show(this.actions, this.total);
+      this.show(this.all, this.total);
       this.rows.get(`${first.ord}-1`)?.querySelector("a, button")?.focus();
     });
-    return row({ ...first, promises: actions.flatMap(({ promises = [] }) => promises) }, this.account, parts, open, `${fullTime(first.at, zoneOf(this.account))}\nuntil ${fullTime(actions.at(-1).at, zoneOf(this.account))}`);
+    const all = { accounts: actions.flatMap(({ accounts }) => accounts), promises: actions.flatMap(({ promises = [] }) => promises) };
+    return row({ ...first, ...all }, this.account, parts, open, `${fullTime(first.at, zoneOf(this.account))}\nuntil ${fullTime(actions.at(-1).at, zoneOf(this.account))}`);
   }
 
   fold(count, after) {
@@ -95,8 +108,9 @@ export class Timeline {
 
   async expand() {
     this.isExpanded = true;
-    if (this.actions.length < this.total && this.askForAll) await this.askForAll();
-    else this.show(this.actions, this.total);
+    this.only = null;
+    if (this.all.length < this.total && this.askForAll) await this.askForAll();
+    else this.show(this.all, this.total);
   }
 
   gap(before, after) {
@@ -124,8 +138,15 @@ function row(action, account, parts, addition, title = null) {
     { class: `action ${action.tone}`, "data-type": action.type, "data-key": action.ord, title: action.type },
     el("time", { class: "at", datetime: action.at, title: title ?? fullTime(action.at, zone) }, clock(action.at, zone)),
     toneIcon(action.tone),
-    el("p", { class: "sentence", dir: "auto" }, renderParts(parts, account), addition && " ", addition, fates(action.promises ?? [], zone)),
+    el("p", { class: "sentence", dir: "auto" }, whose(action.accounts, parts, account), renderParts(parts, account), addition && " ", addition, fates(action.promises ?? [], zone)),
   );
+}
+
+/** The accounts that an action is about, as far as neither its sentence names them nor the session is about them. */
+function whose(accounts, parts, account) {
+  const named = new Set([account, ...parts.flatMap((part) => (part.kind === "accounts" ? part.accounts.map(({ key }) => key) : part.kind === "account" ? [part.value] : []))]);
+  const others = [...new Map(accounts.map((one) => [one.key, one])).values()].filter(({ key }) => !named.has(key));
+  return others.length > 0 && [accountTags(others), " "];
 }
 
 /** What became of work that an action promised: who did it, until when it is open, or that nothing came. */

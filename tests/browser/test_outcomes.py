@@ -64,6 +64,35 @@ def baked(session_store: SessionStore) -> dict[str, str]:
     return ids
 
 
+class TrayShelved(_TrayAction):
+    """A tray was moved."""
+
+    sentence = "Moved a tray to shelf {shelf}"
+    shelf: int
+
+
+def test_a_row_of_another_account_has_its_tag_and_a_filter_shows_its_rows(
+    page: Page, base_url: str, session_store: SessionStore
+) -> None:
+    """Of a session of another account the other rows are folded, and come with a click."""
+    with session_store.begin() as connection:
+        name_subjects(connection, [SHOP, OTHER])
+    with with_job_session("move", store=session_store, account=SHOP) as session:
+        for shelf in range(20):
+            session.add(TrayShelved(account=OTHER.key if shelf == 10 else SHOP.key, shelf=shelf))
+            session.add(TrayBrowned())
+    page.goto(f"{base_url}/sessions/{session.session_id}")
+    rows = page.locator(".action[data-type=tray-shelved]")
+    expect(rows).to_have_count(20)
+    expect(rows.locator(".tag.account")).to_have_text(["Other · DE"])
+    page.goto(f"{base_url}/?account={OTHER.key}")
+    expect(page.locator(".session .action")).to_have_count(1)
+    expect(page.locator(".session .action")).to_contain_text("Moved a tray to shelf 10")
+    expect(page.locator(".session .more")).to_have_text(["… 20 more actions", "… 19 more actions"])
+    page.locator(".session .more").first.click()
+    expect(page.locator(".session .action")).to_have_count(40)
+
+
 @pytest.mark.usefixtures("baked")
 def test_marks_and_histogram_show_the_outcome(page: Page, base_url: str) -> None:
     """Words and marks of their own, beside the status; the bars have a color for each."""

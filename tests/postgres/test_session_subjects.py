@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import text
 
 from bidbeacon_sessions import Action, SessionStore, Subject, with_job_session
-from bidbeacon_sessions.presentation import action_json, load_labels, session_json
+from bidbeacon_sessions.presentation import action_json, load_labels, session_json, whose
 from bidbeacon_sessions.queries import find_session, list_actions
 from bidbeacon_sessions.writes import name_subjects
 
@@ -53,6 +53,29 @@ def test_renamed_account_reads_right_in_older_sessions(session_store: SessionSto
     assert ("Acme Global · US", ["Looked at Acme Global · US and "]) == read(
         session_store, session.session_id
     )
+
+
+class TrayMoved(Action):
+    """A tray was moved."""
+
+    sentence = "Moved a tray"
+
+    account: str
+
+
+def test_a_row_of_another_account_than_the_sessions_names_it(session_store: SessionStore) -> None:
+    """By its label; one that the sentence names, or the session is about, is not repeated."""
+    other = Subject("DE.b", "Other · DE")
+    with session_store.begin() as connection:
+        name_subjects(connection, [other])
+    with with_job_session("x", store=session_store, account=ACME) as session:
+        for key in (ACME.key, other.key):
+            session.add(TrayMoved(account=key))
+            session.add(SubjectsNamed(account=key))
+    with session_store.begin() as connection:
+        rows = list_actions(connection, session.session_id)
+        labels = load_labels(connection, rows)
+    assert ["", "", "Other · DE", ""] == [whose(action_json(row, labels), ACME.key) for row in rows]
 
 
 def test_sessions_of_one_account_do_not_wait_for_each_other(session_store: SessionStore) -> None:

@@ -65,6 +65,23 @@ def listed(http: httpx.Client, **query: str | int) -> list[str]:
     return [session["id"] for session in response.json()["sessions"]]
 
 
+def test_a_list_for_an_account_has_its_actions_of_long_sessions(
+    session_store: SessionStore, http: httpx.Client
+) -> None:
+    """Also those from the middle, which are left out otherwise; each action says which accounts it is about."""
+    theirs = ListedStep(number=20, windows=(date(2026, 7, 1),))
+    steps = [theirs if number == 20 else ListedStep(number=number) for number in range(40)]
+    record(session_store, actions=tuple(steps))
+    [session] = http.get("/api/job-sessions", params={"account": "DE.b"}).json()["sessions"]
+    assert {21: ["DE.b"]} == {
+        action["ord"]: [one["key"] for one in action["accounts"]]
+        for action in session["actions"]
+        if action["accounts"]
+    }
+    [session] = http.get("/api/job-sessions").json()["sessions"]
+    assert 21 not in [action["ord"] for action in session["actions"]]
+
+
 def test_sessions_come_newest_first_with_header_and_actions(
     session_store: SessionStore, http: httpx.Client
 ) -> None:

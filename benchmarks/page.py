@@ -99,7 +99,7 @@ def _views(url: str) -> Iterator[Figure]:
         browser = playwright.chromium.launch(
             executable_path=executable, args=["--no-sandbox", "--disable-gpu"]
         )
-        first = _median_first(browser, url, ".session")
+        first = _median_first(browser, f"{url}/sessions", ".session")
         yield at_most("first sessions on screen, with 100,000 in the database", first, "ms", 500)
         drawn = _median_first(browser, f"{url}/coverage?days=456", ".map .strip canvas")
         yield at_most("the map of 45,600 windows on screen", drawn, "ms", 1_500)

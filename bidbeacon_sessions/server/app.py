@@ -12,7 +12,7 @@ from bidbeacon_sessions.server.metrics import StreamMetrics
 from bidbeacon_sessions.server.problems import HANDLERS
 from bidbeacon_sessions.server.routes import make_routes
 from bidbeacon_sessions.server.stream import SYNC_SECONDS, Stream
-from bidbeacon_sessions.server.web_files import WebFiles
+from bidbeacon_sessions.server.web_files import STREAM_PAGE, WebFiles
 from bidbeacon_sessions.store import SessionStore
 
 
@@ -42,7 +42,7 @@ def create_app(
     app.state.store = store
     app.state.access = rules
     app.state.files = WebFiles(added)
-    app.state.pages = frozenset({"/", *added.pages})
+    app.state.pages = frozenset({"/", STREAM_PAGE, *added.pages})
     app.state.metrics = StreamMetrics(store)
     app.state.stream = Stream(store, app.state.metrics, sync_seconds=sync_seconds)
     return app

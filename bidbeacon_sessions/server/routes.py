@@ -10,9 +10,10 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
+from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.queries import list_filter_values
 from bidbeacon_sessions.server.auth import log_in
 from bidbeacon_sessions.server.extension import Extension
@@ -25,7 +26,7 @@ from bidbeacon_sessions.server.problems import JsonAnswer, as_written, problem
 from bidbeacon_sessions.server.stream import Stream
 from bidbeacon_sessions.server.surroundings import answer_surroundings
 from bidbeacon_sessions.server.transports import EventStream, WebSocketStream
-from bidbeacon_sessions.server.web_files import WebFiles
+from bidbeacon_sessions.server.web_files import STREAM_PAGE, WebFiles
 from bidbeacon_sessions.store import SessionStore
 from bidbeacon_sessions.tables import SESSION_OUTCOMES, SESSION_STATUSES
 
@@ -35,9 +36,10 @@ HEALTH_SECONDS = 3.0
 def make_routes(extension: Extension) -> list[BaseRoute]:
     """Return all routes: the server's own, and those of a product."""
     return [
-        Route("/", _page("index.html")),
+        Route("/", _first_page(extension)),
+        Route(STREAM_PAGE, _page("index.html")),
         Route("/sessions/{session_id:uuid}", _page("session.html")),
-        *(Route(address, _page(file)) for address, file in extension.pages.items()),
+        *(Route(address, _page(file)) for address, file in extension.pages.items() if address != "/"),
         Route("/login", _page("login.html"), methods=["GET"]),
         Route("/login", _log_in, methods=["POST"]),
         Route("/web/{name}", _file),
@@ -62,6 +64,18 @@ def _page(name: str) -> Callable[[Request], Awaitable[Response]]:
 
     async def answer(request: Request) -> Response:
         return _files(request).answer(name, request.headers)
+
+    return answer
+
+
+def _first_page(extension: Extension) -> Callable[[Request], Awaitable[Response]]:
+    """Return the endpoint of `/`: the product's page, or the stream where it has none. An address with a filter is one of the stream."""
+    page = _page(extension.pages.get("/", "index.html"))
+
+    async def answer(request: Request) -> Response:
+        if not SessionFilter.__dataclass_fields__.keys().isdisjoint(request.query_params):
+            return RedirectResponse(f"{STREAM_PAGE}?{request.url.query}")
+        return await page(request)
 
     return answer
 
@@ -97,7 +111,7 @@ def _one_session(request: Request) -> Response:
     found = load_session(_store(request), session_id, as_written, after=after, most=MOST_ACTIONS)
     if found is None:
         return problem(
-            404, f"There is no session {session_id}.", "Look for it at /; old sessions are removed."
+            404, f"There is no session {session_id}.", f"Look for it at {STREAM_PAGE}; old sessions are removed."
         )
     return JsonAnswer(found)
 

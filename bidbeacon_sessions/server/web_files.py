@@ -14,6 +14,7 @@ from bidbeacon_sessions.server.messages import to_json
 
 _OURS = Path(__file__).resolve().parent.parent / "web"
 _TYPES = {".js": "text/javascript", ".svg": "image/svg+xml", ".css": "text/css", ".html": "text/html"}
+STREAM_PAGE = "/sessions"
 _NAVIGATION, _LINKS = "<!-- navigation -->", "<!-- links -->"
 
 
@@ -55,8 +56,10 @@ class WebFiles:
         return body, kind, f'"{hashlib.sha256(body).hexdigest()[:20]}"'
 
     def _fill(self, name: str, page: str) -> str:
-        addresses = {file: address for address, file in self._extension.pages.items()} | {"index.html": "/"}
-        entries = {"/": "Stream", **self._extension.navigation}
+        addresses = {file: address for address, file in self._extension.pages.items()} | {"index.html": STREAM_PAGE}
+        others = dict(self._extension.navigation)
+        first = {"/": others.pop("/")} if "/" in others else {}
+        entries = {**first, STREAM_PAGE: "Stream", **others}
         links = escape(to_json(dict(self._extension.links)))
         here = addresses.get(name)
         navigation = "\n      ".join(

@@ -271,7 +271,7 @@ function navigate() {
 
 /** Links that only change the filter need no new page. */
 function followFilterLink(event) {
-  const link = event.target.closest("a[href^='/?'], a[href='/']");
+  const link = event.target.closest("a[href^='/sessions?'], a[href='/sessions']");
   if (!link || event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
   event.preventDefault();
   goTo(link.getAttribute("href"));

@@ -20,7 +20,7 @@ export function fromAddress(search = location.search) {
 
 export function toAddress(filter) {
   const query = new URLSearchParams({ ...filter, ...zoneParameters() }).toString();
-  return query ? `/?${query}` : "/";
+  return query ? `/sessions?${query}` : "/sessions";
 }
 
 const quoted = (value) => (/\s/.test(value) ? `"${value}"` : value);

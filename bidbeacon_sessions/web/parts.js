@@ -34,7 +34,7 @@ export function accountTag(key, label = null) {
   const [country, rest] = label ? ["", label] : splitAccount(key);
   return el(
     "a",
-    { class: "tag account", href: addressOf("account", { account: key }) ?? `/?account=${encodeURIComponent(key)}`, title: accountTitle(key) },
+    { class: "tag account", href: addressOf("account", { account: key }) ?? `/sessions?account=${encodeURIComponent(key)}`, title: accountTitle(key) },
     country && el("b", {}, country),
     rest && el("bdi", {}, label || rest.length <= 9 ? rest : `${rest.slice(0, 8)}…`),
   );

@@ -192,7 +192,7 @@ async function copy(text) {
 
 // Coming from the stream, going back keeps its filter and place.
 byId("back").addEventListener("click", (event) => {
-  if (document.referrer.startsWith(`${location.origin}/?`) || document.referrer === `${location.origin}/`) {
+  if (document.referrer.startsWith(`${location.origin}/sessions?`) || document.referrer === `${location.origin}/sessions`) {
     event.preventDefault();
     history.back();
   }

@@ -40,7 +40,7 @@ def test_a_new_action_appears_without_a_reload(
     page: Page, base_url: str, session_store: SessionStore
 ) -> None:
     """The empty page says what to do; then a session starts, its action appears, and its end."""
-    page.goto(base_url)
+    page.goto(f"{base_url}/sessions")
     expect(page.get_by_role("heading", name="No sessions yet")).to_be_visible()
     expect(page.locator("#pill-text")).to_have_text("Live")
 
@@ -83,7 +83,7 @@ def test_a_page_that_is_scrolled_down_does_not_move(
     for number in range(20):
         with with_job_session(f"job-{number}", store=session_store) as session:
             session.add(PageNoted(what="x"))
-    page.goto(base_url)
+    page.goto(f"{base_url}/sessions")
     expect(page.locator(".session")).to_have_count(20)
     page.evaluate("window.scrollTo(0, 900)")
     expect(page.locator("#pill-text")).to_have_text("Paused")
@@ -103,7 +103,7 @@ def test_pausing_holds_the_page_until_it_goes_on(
     page: Page, base_url: str, session_store: SessionStore
 ) -> None:
     """The pill and the key `p` pause and release."""
-    page.goto(base_url)
+    page.goto(f"{base_url}/sessions")
     expect(page.locator("#pill-text")).to_have_text("Live")
     page.locator("#pill").click()
     with with_job_session("held-back", store=session_store):
@@ -120,12 +120,12 @@ def test_a_filter_is_in_the_address_and_in_the_field(
     for job in ("wanted", "other"):
         with with_job_session(job, store=session_store):
             pass
-    page.goto(base_url)
+    page.goto(f"{base_url}/sessions")
     expect(page.locator(".session")).to_have_count(2)
     page.keyboard.press("/")
     page.keyboard.type("job:wanted\n")
     expect(page.locator(".session .job")).to_have_text(["wanted"])
-    assert page.url.endswith("/?job=wanted")
+    assert page.url.endswith("/sessions?job=wanted")
 
     page.goto(page.url)
     expect(page.locator("#query")).to_have_value("job:wanted")
@@ -144,7 +144,7 @@ def test_a_long_session_folds_in_the_middle_but_never_its_errors(
     with with_job_session("long", store=session_store) as session:
         for number in range(40):
             session.add(PageBroken(what="middle") if number == 20 else PageNoted(what="x" * (number + 1)))
-    page.goto(base_url)
+    page.goto(f"{base_url}/sessions")
     expect(page.locator(".action.error .sentence")).to_have_text("Broken: middle, see more")
     expect(page.locator(".more")).to_have_count(2)
     assert page.locator(".action").count() < 15
@@ -161,7 +161,7 @@ def test_many_windows_that_follow_each_other_fold_into_one_badge(
     with with_job_session("fold", store=session_store) as session:
         session.add(PageNoted(what="x", windows=days))
         session.add(PageNoted(what="y", windows=days[:14]))
-    page.goto(base_url)
+    page.goto(f"{base_url}/sessions")
     fold = page.locator(".tag.fold")
     expect(fold).to_have_text("1 Jul 2025 … 15 Jul 202515 days")
     expect(page.locator(".action").last.locator(".tag.window")).to_have_text(

@@ -140,7 +140,7 @@ def test_in_the_map_and_the_table(page: Page, world: World) -> None:
 
 def test_in_suggestions(page: Page, world: World) -> None:
     """Of jobs, and of accounts by their names."""
-    page.goto(world.base_url)
+    page.goto(f"{world.base_url}/sessions")
     expect(page.locator(".session")).to_have_count(3)
     page.locator("#query").fill("job:")
     assert_harmless(page, shown_in="#suggestions bdi")
@@ -151,8 +151,8 @@ def test_in_suggestions(page: Page, world: World) -> None:
 @pytest.mark.parametrize(
     "view",
     [
-        "?job=",
-        "?since=2020-01-01&before=2020-01-02&job=",
+        "sessions?job=",
+        "sessions?since=2020-01-01&before=2020-01-02&job=",
         "coverage?dataset=daily_targets&to=2026-07-25&accounts=",
     ],
 )
@@ -172,6 +172,6 @@ def test_in_what_a_server_says_of_errors(page: Page, world: World) -> None:
     assert_harmless(page, shown_in="#detail .problem")
     page.get_by_role("link", name="3 months").click()
     assert_harmless(page, shown_in="#trouble")
-    for view in ("", f"sessions/{world.session_id}", "coverage"):
+    for view in ("sessions", f"sessions/{world.session_id}", "coverage"):
         page.goto(f"{world.base_url}/{view}")
         assert_harmless(page, shown_in="#notice p")

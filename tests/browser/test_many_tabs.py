@@ -29,7 +29,7 @@ def test_eight_tabs_are_live_at_once(browser: Browser, base_url: str, session_st
     context = browser.new_context()
     tabs = [context.new_page() for _ in range(TABS)]
     for tab in tabs:
-        tab.goto(base_url)
+        tab.goto(f"{base_url}/sessions")
         expect(tab.locator("#pill-text")).to_have_text("Live")
     assert TABS == open_streams(base_url)
     with with_job_session("seen-by-all", store=session_store):
@@ -44,7 +44,7 @@ def test_a_hidden_tab_disconnects_and_catches_up(
 ) -> None:
     """After half a minute it costs the server nothing; seen again, it shows what it missed without loading anew."""
     page.clock.install()
-    page.goto(base_url)
+    page.goto(f"{base_url}/sessions")
     expect(page.locator("#pill-text")).to_have_text("Live")
     page.evaluate(HIDE, True)
     page.clock.fast_forward(31_000)
@@ -65,7 +65,7 @@ def test_a_tab_that_was_hidden_for_a_moment_stays_connected(
 ) -> None:
     """Looking at another tab and back costs nothing."""
     page.clock.install()
-    page.goto(base_url)
+    page.goto(f"{base_url}/sessions")
     expect(page.locator("#pill-text")).to_have_text("Live")
     sockets: list[object] = []
     page.on("websocket", lambda socket: sockets.append(socket))  # noqa: PLW0108 - playwright takes no built-in method
@@ -86,7 +86,7 @@ def test_a_tab_opened_in_the_background_disconnects_too(
     """It was never seen, so no event says that it is hidden."""
     page.clock.install()
     page.add_init_script("Object.defineProperty(document, 'hidden', { configurable: true, get: () => true })")
-    page.goto(base_url)
+    page.goto(f"{base_url}/sessions")
     expect(page.locator("#pill-text")).to_have_text("Live")
     page.clock.fast_forward(31_000)
     wait_until(lambda: 0 == open_streams(base_url))

@@ -85,7 +85,7 @@ def test_a_row_of_another_account_has_its_tag_and_a_filter_shows_its_rows(
     rows = page.locator(".action[data-type=tray-shelved]")
     expect(rows).to_have_count(20)
     expect(rows.locator(".tag.account")).to_have_text(["Other · DE"])
-    page.goto(f"{base_url}/?account={OTHER.key}")
+    page.goto(f"{base_url}/sessions?account={OTHER.key}")
     expect(page.locator(".session .action")).to_have_count(1)
     expect(page.locator(".session .action")).to_contain_text("Moved a tray to shelf 10")
     expect(page.locator(".session .more")).to_have_text(["… 20 more actions", "… 19 more actions"])
@@ -96,7 +96,7 @@ def test_a_row_of_another_account_has_its_tag_and_a_filter_shows_its_rows(
 @pytest.mark.usefixtures("baked")
 def test_marks_and_histogram_show_the_outcome(page: Page, base_url: str) -> None:
     """Words and marks of their own, beside the status; the bars have a color for each."""
-    page.goto(base_url)
+    page.goto(f"{base_url}/sessions")
     words = page.locator(".session .word")
     expect(words).to_have_text(["failed", "with problems", "with warnings", ""])
     marks = page.locator(".session > .mark svg")
@@ -111,7 +111,7 @@ def test_marks_and_histogram_show_the_outcome(page: Page, base_url: str) -> None
 
 def test_outcome_filters_the_stream(page: Page, base_url: str, baked: dict[str, str]) -> None:
     """The field completes it, an unknown one is refused, and with an account it is what was achieved for that account."""
-    page.goto(base_url)
+    page.goto(f"{base_url}/sessions")
     query = page.locator("#query")
     query.click()
     page.keyboard.type("outcome:pro")
@@ -144,15 +144,15 @@ def test_one_click_shows_what_went_wrong(page: Page, base_url: str, session_stor
     with with_job_session("rebake", store=session_store) as session:
         session.add(OvenRetried())
         session.add(TrayBaked())
-    page.goto(f"{base_url}/?status=succeeded")
+    page.goto(f"{base_url}/sessions?status=succeeded")
     chips = page.locator("#statuses")
     chips.get_by_text("problems").click()
-    expect(page).to_have_url(f"{base_url}/?outcome=problems")
+    expect(page).to_have_url(f"{base_url}/sessions?outcome=problems")
     expect(page.locator("#query")).to_have_value("outcome:problems")
     expect(page.locator(".session .word")).to_have_text(["failed", "with problems"])
     expect(chips.locator("[aria-current]")).to_have_text("problems")
     chips.get_by_text("failed").click()
-    expect(page).to_have_url(f"{base_url}/?status=failed")
+    expect(page).to_have_url(f"{base_url}/sessions?status=failed")
     expect(page.locator(".session .word")).to_have_text(["failed"])
     chips.get_by_text("all").click()
     expect(page.locator(".session")).to_have_count(5)
@@ -163,8 +163,8 @@ def test_running_session_comes_and_goes_with_its_outcome(
 ) -> None:
     """Live: the first error brings it into `outcome:problems` and takes it out of `outcome:ok`."""
     other = page.context.new_page()
-    page.goto(f"{base_url}/?outcome=problems")
-    other.goto(f"{base_url}/?outcome=ok")
+    page.goto(f"{base_url}/sessions?outcome=problems")
+    other.goto(f"{base_url}/sessions?outcome=ok")
     with with_job_session("bake", store=session_store, account=SHOP) as session:
         expect(other.locator(".session")).to_have_count(1)
         expect(page.locator(".session")).to_have_count(0)
@@ -190,7 +190,7 @@ def test_renamed_account_reads_right(
     """On the card, in a sentence, on the session's page, and in what it touched; the key stays where an address needs it."""
     with session_store.begin() as connection:
         name_subjects(connection, [Subject(SHOP.key, "Market · US"), OTHER])
-    page.goto(f"{base_url}/?outcome=problems&status=succeeded")
+    page.goto(f"{base_url}/sessions?outcome=problems&status=succeeded")
     tags = page.locator(".session .tag.account")
     expect(tags).to_have_text(["Market · US", "Market · US", "Other · DE"])
     page.goto(f"{base_url}/sessions/{baked['burned']}")

@@ -50,8 +50,8 @@ def views(base_url: str, session_store: SessionStore) -> Iterator[dict[str, str]
         running.add(WindowsQueued(**shared))
         detail = f"dataset=daily_targets&to=2026-07-25&days=30&account={ACCOUNT.key}&window={DAY}"
         yield {
-            "stream": base_url,
-            "nothing matches": f"{base_url}/?job=none",
+            "stream": f"{base_url}/sessions",
+            "nothing matches": f"{base_url}/sessions?job=none",
             "session": f"{base_url}/sessions/{failed.session_id}",
             "no session": f"{base_url}/sessions/00000000-0000-0000-0000-000000000000",
             "map": f"{base_url}/coverage?{detail}",

@@ -60,7 +60,7 @@ def views(page: Page, base_url: str, session_store: SessionStore) -> dict[str, s
         raise OSError("gone")
     page.add_init_script(SOURCE)
     return {
-        "stream": base_url,
+        "stream": f"{base_url}/sessions",
         "session": f"{base_url}/sessions/{session.session_id}",
         "coverage": f"{base_url}/coverage?dataset=daily_targets&to=2026-07-25&days=30",
     }
@@ -219,7 +219,7 @@ STATES: dict[str, Callable[[Page, dict[str, str]], Any]] = {
     "trouble": _be_in_trouble,
     "loading": _load_for_ever,
     "no sessions": _show_no_sessions,
-    "nothing in this stretch": _told("stream", "/?since=2020-01-01&before=2020-01-02", "Nothing in this"),
+    "nothing in this stretch": _told("stream", "?since=2020-01-01&before=2020-01-02", "Nothing in this"),
     "filter problem": _misfilter,
     "no accounts": _show_no_accounts,
     "no windows": _told("stream", "/coverage?to=2020-01-01", "No windows in these days"),

@@ -209,7 +209,7 @@ def test_long_ids_keep_every_digit(page: Page, base_url: str, session_store: Ses
     with with_job_session(
         "long-ids", store=session_store, input=given, labels={"ids": [LONG_ID, 1]}
     ) as session:
-        page.goto(base_url)
+        page.goto(f"{base_url}/sessions")
         page.get_by_role("button", name="Input").click()
         expect(page.locator(".session .input")).to_have_text(json.dumps(given, indent=2))
         page.goto(f"{base_url}/sessions/{session.session_id}")

@@ -98,7 +98,7 @@ def _tokyo() -> dict[str, object]:
 @pytest.fixture
 def stream(page: Page, base_url: str, told: SessionStore) -> Page:
     """The page, loaded."""
-    page.goto(base_url)
+    page.goto(f"{base_url}/sessions")
     expect(page.locator(".session .job")).to_have_text(["queue", "idle", "breaks", "old-job"])
     return page
 
@@ -122,7 +122,7 @@ def test_a_run_adds_up_what_is_counted_and_takes_the_last_of_what_goes_on(
             session.add(
                 ShelfWatched(first=date(2025, 7, day), last=date(2025, 7, 9), looks=day, changes=10 * day)
             )
-    page.goto(base_url)
+    page.goto(f"{base_url}/sessions")
     expect(page.locator(".session .sentence")).to_have_count(1)
     expect(page.locator(".session .sentence")).to_contain_text(
         "Watched a shelf from … to 2025-07-09, looked 3 times, 60 changes"
@@ -300,7 +300,7 @@ def test_no_time_stands_without_its_zone(stream: Page, base_url: str, told: Sess
     stream.locator("#zone").select_option("account")
     expect(axis.first).to_have_text(re.compile(r" UTC$"))
     expect(axis.last).to_have_text(without_zone)
-    stream.goto(f"{base_url}/?since=2026-01-01&before=2026-01-02")
+    stream.goto(f"{base_url}/sessions?since=2026-01-01&before=2026-01-02")
     expect(stream.locator("#overview-title")).to_contain_text("1 Jan, 00:00 UTC – 2 Jan, 00:00 UTC")
 
     with with_job_session("asker", store=told, account=TOKYO):
@@ -393,7 +393,7 @@ def test_older_sessions_come_by_scrolling(page: Page, base_url: str, session_sto
     for number in range(70):
         with with_job_session(f"job-{number}", store=session_store):
             pass
-    page.goto(base_url)
+    page.goto(f"{base_url}/sessions")
     expect(page.locator(".session")).to_have_count(40)
     page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
     expect(page.locator(".session .job")).to_have_text([f"job-{number}" for number in reversed(range(70))])
@@ -410,7 +410,7 @@ def test_news_of_a_session_that_is_not_loaded_yet_waits_for_its_page(
             running.enter_context(with_job_session("twin", store=session_store, clock=lambda: instant))
             for _ in range(70)
         ]
-        page.goto(base_url)
+        page.goto(f"{base_url}/sessions")
         expect(page.locator(".session")).to_have_count(40)
     with with_job_session("newcomer", store=session_store):
         pass

@@ -128,10 +128,10 @@ def test_without_the_token_nothing_is_told(
 def test_the_navigation_leads_to_the_products_pages(product: httpx.Client) -> None:
     """Every page has it, and marks where one is."""
     here = ' aria-current="page"'
-    assert f'<a href="/"{here}>Stream</a>' in product.get("/").text
-    assert '<a href="/coverage">Coverage</a>' in product.get("/").text
+    assert f'<a href="/sessions"{here}>Stream</a>' in product.get("/sessions").text
+    assert '<a href="/coverage">Coverage</a>' in product.get("/sessions").text
     assert f'<a href="/coverage"{here}>Coverage</a>' in product.get("/coverage").text
-    assert '<a href="/">Stream</a>' in product.get("/coverage").text
+    assert '<a href="/sessions">Stream</a>' in product.get("/coverage").text
 
 
 def test_another_product_adds_its_own(session_store: SessionStore, serve_stream: Serve) -> None:
@@ -159,3 +159,11 @@ def test_a_server_without_a_product_has_the_stream_only(http: httpx.Client) -> N
         http.get(path).status_code for path in ("/api/explain", "/api/accounts", "/coverage")
     ]
     assert "Coverage" not in http.get("/").text
+    assert http.get("/").text == http.get("/sessions").text
+
+
+def test_an_old_link_to_the_filtered_stream_leads_there(http: httpx.Client) -> None:
+    """An address with a filter is the stream's; the zone of a page is no filter."""
+    moved = http.get("/?status=failed&zone=UTC", follow_redirects=False)
+    assert (307, "/sessions?status=failed&zone=UTC") == (moved.status_code, moved.headers["location"])
+    assert 200 == http.get("/?zone=UTC", follow_redirects=False).status_code

@@ -138,6 +138,7 @@ STREAM_ROUTES = [
     "/login",
     "/metrics",
     "/readyz",
+    "/sessions",
     "/sessions/{session_id:uuid}",
     "/web/{name}",
 ]

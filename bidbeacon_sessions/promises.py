@@ -64,6 +64,17 @@ _UNKEPT = text("""
       FROM session_promises WHERE kept_by IS NULL""")
 
 
+_LOST = text("""
+    SELECT p.session_id, p.key, p.deadline_at, h.job_name, h.account_key
+      FROM session_promises p JOIN session_headers h ON h.id = p.session_id
+     WHERE p.kept_by IS NULL AND p.deadline_at < now() ORDER BY p.deadline_at DESC LIMIT :most""")
+
+
+def list_lost(connection: Connection, *, most: int) -> list[RowMapping]:
+    """Return the promises that were lost last: session_id, key, deadline_at, job_name, account_key."""
+    return list(connection.execute(_LOST, {"most": most}).mappings())
+
+
 def count_unkept(connection: Connection) -> Mapping[str, int]:
     """Return how many promises are `open`, and how many are `lost`."""
     return dict(connection.execute(_UNKEPT).mappings().one())

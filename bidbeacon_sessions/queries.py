@@ -302,6 +302,23 @@ def count_running(connection: Connection) -> list[RowMapping]:
     return list(connection.execute(_RUNNING).mappings())
 
 
+_FAILURES = text("""
+    SELECT job_name, status, type, count(*) AS sessions, min(started_at) AS since, max(started_at) AS last_at,
+           (array_agg(id ORDER BY started_at DESC))[1] AS last_id, (array_agg(message ORDER BY started_at DESC))[1] AS message
+      FROM (SELECT id, job_name, status, started_at, error ->> 'type' AS type, left(error ->> 'message', 300) AS message
+              FROM session_headers WHERE status IN ('failed', 'crashed') AND started_at >= :since) failed
+     GROUP BY job_name, status, type, regexp_replace(message, '\\S*\\d\\S*', '#', 'g')
+     ORDER BY last_at DESC LIMIT :most""")
+
+
+def list_failures(connection: Connection, *, since: datetime, most: int = 20) -> list[RowMapping]:
+    """Return sessions that failed or crashed since an instant by job and error, whatever the numbers in its message; the newest first.
+
+    Columns: job_name, status, type, sessions, since, last_at, last_id, message; the last two are of the newest session.
+    """
+    return list(connection.execute(_FAILURES, {"since": since, "most": most}).mappings())
+
+
 @dataclass(frozen=True)
 class Span:
     """A stretch of time that is looked at in equal intervals: from `since` on, before `before`."""

@@ -69,7 +69,7 @@ def examine(settings: Settings, engine: Engine | None, why_no_engine: str = "") 
     yield check_amazon(_ask_amazon(settings, usable))
     if usable is not None:
         yield from _look_into_database(usable)
-    yield _look_at_disk(settings.home)
+    yield look_at_disk(settings.home)
 
 
 def _look_at_database(engine: Engine) -> Check:
@@ -85,16 +85,18 @@ def _look_into_database(engine: Engine) -> Iterator[Check]:
     now = datetime.now(UTC)
     try:
         with engine.begin() as connection:
-            yield from _look_into_tables(connection, now)
+            yield from look_into_tables(connection, now)
     except SQLAlchemyError as error:
         yield database_away(_first_line(error))
 
 
-def _look_into_tables(connection: Connection, now: datetime) -> Iterator[Check]:
+def look_into_tables(connection: Connection, now: datetime, *, with_windows: bool = True) -> Iterator[Check]:
+    """Look at what our tables say; `with_windows` counts failed windows, which reads all of them."""
     yield check_accounts(list_accounts(connection))
     yield check_requests(read_requests(connection, late_since=now - OVERDUE_AFTER), now)
     yield check_gates(list_gates(connection, now=now), now)
-    yield check_windows(list_failed_windows(connection))
+    if with_windows:
+        yield check_windows(list_failed_windows(connection))
     lease = get_session_settings().lease_seconds
     silent = list_dead_sessions(connection, seconds=lease, silent_for=timedelta(seconds=lease))
     yield check_sessions(silent, now)
@@ -152,7 +154,8 @@ def _do_not_wait(waiting: Waiting) -> None:
         raise _NotNowError(waiting.reason)
 
 
-def _look_at_disk(home: Path) -> Check:
+def look_at_disk(home: Path) -> Check:
+    """Look at the space that is left where downloads lie."""
     usage = next(usage for folder in (home, *home.parents) if (usage := _find_usage(folder)))
     return check_disk(str(home), usage.free, usage.total)
 

@@ -69,12 +69,16 @@ def list_failed_windows(connection: Connection) -> list[FailedWindows]:
 
 
 def find_daemon_heartbeat(connection: Connection) -> datetime | None:
-    """Return when Dagster's daemon last gave a sign of life; None where it never ran on this database.
+    """Return when Dagster's daemon last gave a sign of life; None where it never ran on this database, or this role may not read its table.
 
     The row's own column is a local time of whoever wrote it; the instant is in the body.
     """
-    has_table = connection.execute(text("SELECT to_regclass('dagster.daemon_heartbeats') IS NOT NULL"))
-    if not has_table.scalar():
+    may_read = connection.execute(
+        text("""SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                 WHERE n.nspname = 'dagster' AND c.relname = 'daemon_heartbeats'
+                   AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')""")
+    )
+    if not may_read.scalar():
         return None
     last: datetime | None = connection.execute(
         text("""SELECT to_timestamp(max(CAST(CAST(body AS jsonb) ->> 'timestamp' AS float8)))

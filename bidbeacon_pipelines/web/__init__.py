@@ -1,10 +1,11 @@
-"""The product's additions to the server of `bidbeacon_sessions`: coverage of windows, explanations, accounts."""
+"""The product's additions to the server of `bidbeacon_sessions`: the first page, coverage of windows, explanations, accounts."""
 
 from pathlib import Path
 
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.web.coverage import coverage_routes
 from bidbeacon_pipelines.web.explain import explain_route
+from bidbeacon_pipelines.web.home import home_route
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import Clock, utc_now
 from bidbeacon_sessions.server import Extension
@@ -19,10 +20,14 @@ def pipelines_extension(store: SessionStore, settings: Settings, *, clock: Clock
         clock: gives the instant that answers are true as of.
     """
     return Extension(
-        routes=[*coverage_routes(store, settings, clock=clock), explain_route(store, settings, clock=clock)],
-        pages={"/coverage": "coverage.html"},
+        routes=[
+            home_route(store, settings, clock=clock),
+            *coverage_routes(store, settings, clock=clock),
+            explain_route(store, settings, clock=clock),
+        ],
+        pages={"/": "home.html", "/coverage": "coverage.html"},
         files=Path(__file__).resolve().parent / "files",
-        navigation={"/coverage": "Coverage"},
+        navigation={"/": "Home", "/coverage": "Coverage"},
         links={
             "accounts": "/api/accounts",
             "window": "/coverage?dataset={dataset}&account={account}&window={window}",

@@ -111,7 +111,9 @@ def _one_session(request: Request) -> Response:
     found = load_session(_store(request), session_id, as_written, after=after, most=MOST_ACTIONS)
     if found is None:
         return problem(
-            404, f"There is no session {session_id}.", f"Look for it at {STREAM_PAGE}; old sessions are removed."
+            404,
+            f"There is no session {session_id}.",
+            f"Look for it at {STREAM_PAGE}; old sessions are removed.",
         )
     return JsonAnswer(found)
 

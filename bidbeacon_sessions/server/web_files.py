@@ -56,7 +56,9 @@ class WebFiles:
         return body, kind, f'"{hashlib.sha256(body).hexdigest()[:20]}"'
 
     def _fill(self, name: str, page: str) -> str:
-        addresses = {file: address for address, file in self._extension.pages.items()} | {"index.html": STREAM_PAGE}
+        addresses = {file: address for address, file in self._extension.pages.items()} | {
+            "index.html": STREAM_PAGE
+        }
         others = dict(self._extension.navigation)
         first = {"/": others.pop("/")} if "/" in others else {}
         entries = {**first, STREAM_PAGE: "Stream", **others}

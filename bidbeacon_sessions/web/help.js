@@ -4,6 +4,7 @@ import { el } from "./dom.js";
 import { statusIcon, wordOf } from "./icons.js";
 
 const KEYS_OF = {
+  home: [["/", "go to the search"], ["p", "pause, or go on"], ["?", "this sheet"]],
   stream: [["/", "go to the filter"], ["j", "next session"], ["k", "previous session"], ["Enter", "open it"], ["p", "pause, or go on"], ["?", "this sheet"], ["Esc", "leave the filter, close this sheet"]],
   session: [["j", "the one before, of the same job and account"], ["k", "the one after"], ["?", "this sheet"]],
   coverage: [["/", "go to the accounts’ filter"], ["← → ↑ ↓", "move from window to window"], ["Home End", "first and last day"], ["Enter", "why it is so"], ["p", "pause, or go on"], ["?", "this sheet"]],

@@ -146,7 +146,7 @@ function row(action, account, parts, addition, title = null) {
 function whose(accounts, parts, account) {
   const named = new Set([account, ...parts.flatMap((part) => (part.kind === "accounts" ? part.accounts.map(({ key }) => key) : part.kind === "account" ? [part.value] : []))]);
   const others = [...new Map(accounts.map((one) => [one.key, one])).values()].filter(({ key }) => !named.has(key));
-  return others.length > 0 && [accountTags(others), " "];
+  return others.length > 0 && [...accountTags(others), " "];
 }
 
 /** What became of work that an action promised: who did it, until when it is open, or that nothing came. */

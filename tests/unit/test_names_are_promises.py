@@ -125,6 +125,7 @@ STREAM_ROUTES = [
     "/api/actions",
     "/api/coverage",
     "/api/explain",
+    "/api/home",
     "/api/job-metrics",
     "/api/job-sessions",
     "/api/job-sessions/histogram",

@@ -1,0 +1,130 @@
+"""What the windows of all accounts add up to: how many of each dataset are fresh, late or failed, and what is wrong for which cause. Pure."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+
+from bidbeacon_pipelines.reports.coverage import WindowSigns, WindowState, window_state
+
+PROBLEMS = (
+    WindowState.FAILED,
+    WindowState.LATE,
+    WindowState.HELD,
+    WindowState.UNCONFIRMED,
+    WindowState.EXPIRED,
+)
+"""The states that somebody should know of, the worst first."""
+_CAUSES = {
+    WindowState.LATE: "Due for longer than they should wait",
+    WindowState.EXPIRED: "Never loaded while Amazon served them",
+    WindowState.FAILED: "Their report gave no data",
+}
+_SLOW = "Amazon takes far longer than usual for their reports"
+
+
+@dataclass(frozen=True)
+class Group:
+    """Windows of one dataset with the same signs and the same cause.
+
+    Attributes:
+        dataset: Its name.
+        signs: How they all are.
+        windows: How many.
+        accounts: Of how many accounts.
+        since: Since when the first of them is so; None where that is not known.
+        account_key: One of the accounts.
+        window_date: The newest day.
+        reason: The newest one's reason.
+    """
+
+    dataset: str
+    signs: WindowSigns
+    windows: int
+    accounts: int
+    since: datetime | None
+    account_key: str
+    window_date: date
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class DatasetSummary:
+    """How many windows of a dataset are in each state, over all of history; those without a sign of trouble are fresh."""
+
+    dataset: str
+    windows: int
+    states: Mapping[WindowState, int]
+
+
+@dataclass(frozen=True)
+class WindowProblem:
+    """Windows that are in one bad state for one cause.
+
+    Attributes:
+        state: Theirs.
+        cause: In one sentence.
+        windows: How many, of all datasets.
+        accounts: Of how many accounts at least.
+        since: Since when the first of them is so.
+        datasets: Their number of windows by dataset, the most first.
+        account_key: The account, where there is only one window.
+        window_date: The window, where there is only one.
+    """
+
+    state: WindowState
+    cause: str
+    windows: int = 0
+    accounts: int = 0
+    since: datetime | None = None
+    datasets: Mapping[str, int] = field(default_factory=dict)
+    account_key: str | None = None
+    window_date: date | None = None
+
+
+def summarize_datasets(windows: Mapping[str, int], groups: Iterable[Group]) -> list[DatasetSummary]:
+    """Return each dataset's windows by state; `windows` has how many there are in all, by dataset in the order to return."""
+    counted: dict[str, Counter[WindowState]] = {name: Counter() for name in windows}
+    for group in groups:
+        counted[group.dataset][window_state(group.signs)] += group.windows
+    for name, total in windows.items():
+        counted[name][WindowState.FRESH] += total - counted[name].total()
+    return [DatasetSummary(name, total, counted[name]) for name, total in windows.items()]
+
+
+def find_problems(groups: Iterable[Group]) -> list[WindowProblem]:
+    """Return what is wrong, by state and cause: the worst state first, and of each the cause with the most windows."""
+    found: dict[tuple[WindowState, str], WindowProblem] = {}
+    for group in groups:
+        state = window_state(group.signs)
+        if state in PROBLEMS:
+            key = state, _shape(cause := _cause(state, group))
+            found[key] = _with(found.get(key, WindowProblem(state, cause)), group)
+    return sorted(found.values(), key=lambda one: (PROBLEMS.index(one.state), -one.windows, one.cause))
+
+
+def _cause(state: WindowState, group: Group) -> str:
+    if state is WindowState.LATE:
+        return _SLOW if group.signs.status == "requested" else _CAUSES[state]
+    return group.reason or _CAUSES.get(state, "No reason is known")
+
+
+def _shape(cause: str) -> str:
+    """Return a cause without the words that have digits: counts, ids and days differ from window to window."""
+    return " ".join("#" if any(map(str.isdigit, word)) else word for word in cause.split())
+
+
+def _with(problem: WindowProblem, group: Group) -> WindowProblem:
+    datasets = Counter(problem.datasets)
+    datasets[group.dataset] += group.windows
+    windows = problem.windows + group.windows
+    is_one = windows == 1
+    return replace(
+        problem,
+        windows=windows,
+        accounts=max(problem.accounts, group.accounts),
+        since=min(filter(None, [problem.since, group.since]), default=None),
+        datasets=dict(datasets.most_common()),
+        account_key=group.account_key if is_one else None,
+        window_date=group.window_date if is_one else None,
+    )

@@ -1,0 +1,83 @@
+"""SQL on all windows at once, by dataset, state and cause: what the first page counts, over all of history."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, text
+
+from bidbeacon_pipelines.store.coverage import DUE_SINCE, IS_DUE, IS_HELD, IS_OVERDUE, REQUEST_IS_LATE
+
+# Most windows are loaded and not due: they are counted by the index of the primary key alone.
+_WINDOWS = text("SELECT dataset, count(*) AS windows FROM report_windows GROUP BY dataset")
+
+# What differs in numbers only is one cause: ids, counts and days of a reason are left out.
+_UNSETTLED = text(f"""
+    WITH unsettled AS (
+        SELECT w.dataset, w.status, a.account_key, w.window_date, w.failure_reason,
+               {IS_DUE} AS is_due, {IS_OVERDUE} AS is_overdue, {IS_HELD} AS is_held,
+               {REQUEST_IS_LATE.format(late_if_sent_before="d.late_if_sent_before")} AS request_is_late,
+               CASE WHEN w.status IN ('failed', 'unconfirmed') OR w.held_digest IS NOT NULL
+                    THEN regexp_replace(left(w.failure_reason, 300), '\\S*\\d\\S*', '#', 'g') END AS cause,
+               CASE WHEN w.status IN ('failed', 'unconfirmed') OR w.held_digest IS NOT NULL THEN w.last_requested_at
+                    WHEN w.status = 'requested' THEN r.sent_at ELSE {DUE_SINCE} END AS since
+          FROM report_windows w
+          JOIN advertiser_accounts a USING (account_id, country_code)
+          JOIN ads_accounts o USING (account_id)
+          JOIN unnest(CAST(:datasets AS text[]), CAST(:late AS timestamptz[])) AS d(dataset, late_if_sent_before) USING (dataset)
+          LEFT JOIN report_requests r ON r.id = w.request_id
+         WHERE w.status <> 'loaded' OR w.held_digest IS NOT NULL OR w.wanted_by IS NOT NULL OR w.next_refresh_at <= :now)
+    SELECT dataset, status, is_due, is_overdue, is_held, request_is_late, count(*) AS windows,
+           count(DISTINCT account_key) AS accounts, min(since) AS since, min(account_key) AS account_key, max(window_date) AS window_date,
+           (array_agg(failure_reason ORDER BY window_date DESC))[1] AS reason
+      FROM unsettled GROUP BY dataset, status, is_due, is_overdue, is_held, request_is_late, cause
+     ORDER BY dataset, windows DESC""")
+
+
+def count_windows(connection: Connection) -> dict[str, int]:
+    """Return how many windows each dataset has, of all accounts."""
+    return {row.dataset: row.windows for row in connection.execute(_WINDOWS)}
+
+
+def list_unsettled(
+    connection: Connection,
+    *,
+    now: datetime,
+    overdue_before: datetime,
+    late_if_sent_before: Mapping[str, datetime],
+) -> list[RowMapping]:
+    """Return the windows that are not simply loaded and fresh, by dataset, state and cause.
+
+    Args:
+        connection: where to look.
+        now: the instant that states are true as of.
+        overdue_before: windows that fell due before it are late.
+        late_if_sent_before: by dataset, since when a report in flight takes too long.
+
+    Columns: dataset, the signs of a window but for `lacks_product`, windows, accounts, since; of one of them account_key, and of the
+    newest one window_date and reason.
+    """
+    values: dict[str, Any] = {"now": now, "overdue_before": overdue_before}
+    values |= {"datasets": list(late_if_sent_before), "late": list(late_if_sent_before.values())}
+    return list(connection.execute(_UNSETTLED, values).mappings())
+
+
+_STOPPED = text("""
+    SELECT needs_person_for, needs_person AS reason, count(*) AS ads_accounts, min(name) AS name
+      FROM ads_accounts WHERE needs_person IS NOT NULL GROUP BY 1, 2 ORDER BY ads_accounts DESC""")
+
+
+def list_stopped(connection: Connection) -> list[RowMapping]:
+    """Return why ads accounts need a person: needs_person_for, reason, ads_accounts, and the name of one of them."""
+    return list(connection.execute(_STOPPED).mappings())
+
+
+_PUT_OFF = text("""
+    SELECT r.dataset, count(*) AS reports, min(r.created_at) AS since
+      FROM report_requests r JOIN ads_accounts o USING (account_id)
+     WHERE r.status = 'planned' AND o.needs_person IS NULL GROUP BY r.dataset ORDER BY reports DESC, r.dataset""")
+
+
+def list_put_off(connection: Connection) -> list[RowMapping]:
+    """Return the reports that are planned and wait for their turn: dataset, reports, since."""
+    return list(connection.execute(_PUT_OFF).mappings())

@@ -1,0 +1,23 @@
+"""`GET /api/home`: everything at a glance."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from bidbeacon_pipelines.services.home import Home
+from bidbeacon_pipelines.settings import Settings
+from bidbeacon_sessions import SessionStore
+from bidbeacon_sessions.clock import Clock
+from bidbeacon_sessions.server.parameters import check_known
+from bidbeacon_sessions.server.problems import JsonAnswer
+
+
+def home_route(store: SessionStore, settings: Settings, *, clock: Clock) -> BaseRoute:
+    """Return the route over a store's database."""
+    home = Home(store, settings, clock=clock)
+
+    def answer(request: Request) -> Response:
+        check_known(request.query_params, frozenset(), "Ask /api/home without parameters.")
+        return JsonAnswer(home.read())
+
+    return Route("/api/home", answer)

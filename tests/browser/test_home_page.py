@@ -1,0 +1,131 @@
+"""Home: is everything all right, and if not, what, with a link to each."""
+
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+from playwright.sync_api import Page, expect
+from sqlalchemy import text
+
+from bidbeacon_pipelines.actions import WindowsQueued
+from bidbeacon_sessions import SessionStore, with_job_session
+
+pytestmark = pytest.mark.browser
+
+CAUSE = "43 of 1,500 rows (2.9%) are invalid (43 × metric.clicks: missing)"
+ACCOUNTS = """
+    WITH ads_account AS (
+        INSERT INTO ads_accounts (account_id, ads_account_key, name, client_id, region, time_zone, first_seen_at)
+        VALUES ('amzn1.acme', 'acme-merch.1kc1bk21', 'Acme Merch', 'client', 'NA', 'America/New_York', now() - interval '1 year'))
+    INSERT INTO advertiser_accounts (account_id, country_code, account_key, name, amazon_status, region, currency_code, time_zone, first_seen_at)
+    SELECT 'amzn1.acme', c, c || '.acme', 'Acme Merch · ' || c, 'CREATED', 'NA', 'USD', 'America/New_York', now() - interval '1 year'
+      FROM unnest(ARRAY['US', 'CA', 'MX']) c"""
+WINDOWS = """
+    INSERT INTO report_windows (account_id, country_code, dataset, window_date, status, last_loaded_at, last_requested_at, data_as_of, load_count,
+                                next_refresh_at, failure_reason)
+    SELECT account_id, country_code, d, current_date - n, CASE WHEN n % 97 = :failing THEN 'failed' ELSE 'loaded' END, now(),
+           now() - interval '3 hours', now(), 1, CASE WHEN n IN (3, 5) AND d = 'daily_products' AND :failing < 97 THEN now() - interval '20 hours' END,
+           CASE WHEN n % 97 = :failing THEN :cause END
+      FROM advertiser_accounts CROSS JOIN unnest(ARRAY['daily_campaigns', 'daily_targets', 'daily_products']) d CROSS JOIN generate_series(1, 700) n"""
+GATE = """
+    INSERT INTO report_gates (client_id, region, in_flight_limit, pace, next_create_at, refusals, refused_count, closed_for, last_refused_at)
+    VALUES ('client', 'NA', 4, interval '10 s', now() + interval '8 minutes', 1, 3, interval '25 minutes', now())"""
+
+
+@pytest.fixture
+def fill(session_store: SessionStore) -> Callable[..., None]:
+    """Stores three accounts of one advertiser; with `failing` below 97, windows that failed or are late, and a gate that is closed."""
+
+    def fill(failing: int) -> None:
+        with session_store.begin() as connection:
+            connection.execute(text(ACCOUNTS))
+            connection.execute(text(WINDOWS), {"failing": failing, "cause": CAUSE})
+            if failing < 97:
+                connection.execute(text(GATE))
+        for number in range(8):
+            with (
+                suppress(RuntimeError),
+                with_job_session(
+                    "poll-reports" if number % 2 else "refresh-account", store=session_store
+                ) as session,
+            ):
+                session.add(
+                    WindowsQueued(account="US.acme", dataset="daily_targets", windows=[], request_id=number)
+                )
+                if number == 5 and failing < 97:
+                    raise RuntimeError("The connection broke after 30 s")
+
+    return fill
+
+
+def test_the_first_page_says_what_is_wrong_and_leads_there(
+    page: Page, base_url: str, fill: Callable[..., None]
+) -> None:
+    """Causes with how many and since when; each is a link to what it concerns."""
+    fill(failing=4)
+    page.goto(base_url)
+    expect(page.locator("h1")).to_contain_text("problem")
+    causes = page.locator("#problems .cause")
+    expect(causes).to_have_text(
+        [CAUSE, "Due for longer than they should wait", "RuntimeError: The connection broke after 30 s"]
+    )
+    expect(page.locator("#problems li").first).to_contain_text("72 windows of 3 accounts in daily_campaigns")
+    late = page.locator(".datasets li", has_text="products").locator(".chip.late")
+    expect(late).to_have_text("6 late")
+    expect(page.locator("#limits")).to_contain_text("refused 3 ×, closed for 25 min 00 s in all")
+    expect(page.locator("#promises")).to_contain_text("8 open, none lost")
+    expect(page.locator("#jobs tbody th")).to_have_text(["poll-reports", "refresh-account"])
+    expect(page.locator("#jobs tbody tr").first).to_contain_text("1 (25 %)")
+    late.click()
+    expect(page).to_have_url(f"{base_url}/coverage?dataset=daily_products&state=late&days=731")
+    page.go_back()
+    page.locator("#jobs tbody .bad a").click()
+    expect(page.locator(".session .job")).to_have_text(["poll-reports"])
+
+
+def test_all_right_is_said_and_kept_up_to_date(
+    page: Page, base_url: str, fill: Callable[..., None], session_store: SessionStore
+) -> None:
+    """A session that fails is there a few seconds later, without a reload."""
+    fill(failing=97)
+    page.goto(base_url)
+    expect(page.locator("#datasets .share").first).to_have_text("100 % fresh")
+    expect(page.locator("#problems")).to_be_hidden()
+    with suppress(ValueError), with_job_session("brew", store=session_store):
+        raise ValueError("No water")
+    expect(page.locator("#problems .cause")).to_have_text("ValueError: No water")
+
+
+def test_a_newcomer_is_told_what_to_do(page: Page, base_url: str) -> None:
+    """Without accounts: what comes by itself, the command, and all datasets that there will be."""
+    page.goto(base_url)
+    expect(page.locator("h1")).to_have_text("Nothing is set up yet")
+    expect(page.locator("#verdict code")).to_have_text("bidbeacon accounts sync")
+    expect(page.locator(".datasets li")).to_have_count(9)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_home_is_for_everyone(
+    page: Page,
+    base_url: str,
+    fill: Callable[..., None],
+    find_violations: Callable[[Page], list[str]],
+    scheme: str,
+) -> None:
+    """Axe finds nothing, and no width scrolls sideways."""
+    fill(failing=4)
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # one of its names
+    page.goto(base_url)
+    expect(page.locator("#checks li").first).to_be_visible()
+    for width in (320, 768, 1280, 1920):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        if width in {320, 1280}:
+            assert [] == find_violations(page)
+
+
+def test_an_account_of_old_sessions_is_found_by_its_old_link(page: Page, base_url: str) -> None:
+    """An address with a filter, made when the stream was the first page, leads to the stream."""
+    page.goto(f"{base_url}/?job=none&since=2026-01-01")
+    expect(page).to_have_url(f"{base_url}/sessions?job=none&since=2026-01-01")
+    expect(page.locator("#query")).to_have_value("job:none since:2026-01-01")

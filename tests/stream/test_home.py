@@ -1,0 +1,207 @@
+"""`GET /api/home`: what is fresh over all of history, what is wrong and for which cause, with one link each."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import Engine, text
+
+from bidbeacon_pipelines.actions import WindowsQueued
+from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.web import pipelines_extension
+from bidbeacon_sessions import SessionStore, Subject, with_job_session
+from bidbeacon_sessions.server import StreamServer
+
+NOW = datetime(2026, 7, 25, 12, 0, tzinfo=UTC)
+TODAY = NOW.date()
+DATASET = "daily_targets"
+Serve = Callable[..., AbstractContextManager[StreamServer]]
+
+ACCOUNTS = """
+    WITH ads_account AS (
+        INSERT INTO ads_accounts (account_id, ads_account_key, name, client_id, region, time_zone, first_seen_at)
+        SELECT 'amzn1.' || n, n, initcap(n), 'client', 'NA', 'UTC', '2026-01-01' FROM unnest(ARRAY['one', 'two']) n)
+    INSERT INTO advertiser_accounts (account_id, country_code, account_key, name, amazon_status, region, currency_code, time_zone, first_seen_at)
+    SELECT 'amzn1.' || n, 'US', 'US.' || n, initcap(n), 'CREATED', 'NA', 'USD', 'UTC', '2026-01-01' FROM unnest(ARRAY['one', 'two']) n"""
+FRESH = """
+    INSERT INTO report_windows (account_id, country_code, dataset, window_date, status, last_loaded_at, data_as_of, load_count)
+    SELECT account_id, country_code, :dataset, CAST(:today AS date) - n, 'loaded', :now, :now, 1
+      FROM advertiser_accounts CROSS JOIN generate_series(1, :days) n"""
+CHANGE = """
+    UPDATE report_windows SET status = :status, failure_reason = :reason, last_requested_at = :at, next_refresh_at = :due, held_digest = :held
+     WHERE account_id = 'amzn1.' || :account AND window_date = CAST(:today AS date) - :age"""
+
+
+class World:
+    """Two accounts with windows of two years, and what the server says of them."""
+
+    def __init__(self, engine: Engine, client: httpx.Client) -> None:
+        self.engine = engine
+        self.client = client
+
+    def execute(self, statement: str, **values: Any) -> None:
+        """Change the database."""
+        with self.engine.begin() as connection:
+            connection.execute(text(statement), values)
+
+    def change(
+        self,
+        age: int,
+        status: str = "loaded",
+        reason: str | None = None,
+        *,
+        account: str = "one",
+        at: datetime = NOW,
+        due: datetime | None = None,
+        held: str | None = None,
+    ) -> None:
+        """Change the window of so many days ago."""
+        values = {"account": account, "age": age, "today": TODAY, "at": at, "due": due, "held": held}
+        self.execute(CHANGE, status=status, reason=reason, **values)
+
+    def home(self) -> dict[str, Any]:
+        """Return what the endpoint says."""
+        answer = self.client.get("/api/home")
+        assert 200 == answer.status_code, answer.text
+        return dict(answer.json())
+
+    def problems(self) -> list[dict[str, Any]]:
+        """Return the problems, without those that the machine of the test may have."""
+        return list(self.home()["problems"])
+
+
+@pytest.fixture
+def nothing(session_store: SessionStore, engine: Engine, serve_stream: Serve) -> Iterator[World]:
+    """A database without accounts."""
+    extension = pipelines_extension(session_store, Settings(), clock=lambda: NOW)
+    with (
+        serve_stream(session_store, extension=extension) as server,
+        httpx.Client(base_url=server.url, timeout=30) as client,
+    ):
+        yield World(engine, client)
+
+
+@pytest.fixture
+def world(nothing: World) -> World:
+    """Two accounts, whose windows all are fresh."""
+    nothing.execute(ACCOUNTS)
+    nothing.execute(FRESH, dataset=DATASET, today=TODAY, now=NOW, days=700)
+    return nothing
+
+
+def test_a_new_database_has_nothing_wrong_but_no_accounts(nothing: World) -> None:
+    """All datasets are named, so that a newcomer sees what there will be."""
+    home = nothing.home()
+    assert (0, []) == (home["accounts"]["accounts"], home["problems"])
+    assert 9 == len(home["datasets"])
+    assert "warning" in [one["level"] for one in home["checks"] if one["name"] == "accounts"]
+
+
+def test_windows_of_all_history_are_counted_by_state(world: World) -> None:
+    """The same states as on the map."""
+    world.change(1, "missing", due=NOW + timedelta(hours=1))
+    world.change(2, due=NOW - timedelta(hours=1))
+    world.change(3, due=NOW - timedelta(days=1))
+    world.change(4, "failed", "no")
+    world.change(5, "unconfirmed", "silent", due=NOW)
+    world.change(6, held="digest", due=NOW)
+    world.change(699, "expired")
+    [told] = [one for one in world.home()["datasets"] if one["name"] == DATASET]
+    one_each = ("not due", "due", "late", "failed", "unconfirmed", "held", "expired")
+    assert {"fresh": 1393, **dict.fromkeys(one_each, 1)} == told["states"]
+    coverage = world.client.get(
+        "/api/coverage", params={"dataset": DATASET, "days": 731, "to": str(TODAY)}
+    ).json()
+    cells = Counter("".join(account["cells"] for account in coverage["accounts"]))
+    assert told["states"] == {
+        name: cells[letter] for letter, name in coverage["states"].items() if cells[letter]
+    }
+
+
+def test_windows_that_failed_for_one_cause_are_one_problem(world: World) -> None:
+    """Whatever the numbers in their reasons; with since when, of how many accounts, and a link to the map."""
+    for age, account in ((3, "one"), (9, "one"), (5, "two")):
+        reason = f"{age} of 1,{age}00 rows ({age}.0%) are invalid"
+        world.change(age, "failed", reason, account=account, at=NOW - timedelta(hours=age))
+    world.change(20, "failed", "Amazon reported INTERNAL_ERROR")
+    first, second = world.problems()
+    assert ("failed", 3, 2) == (first["kind"], first["count"], first["accounts"])
+    assert datetime.fromisoformat(first["since"]) == NOW - timedelta(hours=9)
+    assert "/coverage?dataset=daily_targets&state=failed&days=731" == first["link"]
+    assert ("Amazon reported INTERNAL_ERROR", 1) == (second["cause"], second["count"])
+    assert (
+        f"/coverage?dataset=daily_targets&account=US.one&window={TODAY - timedelta(days=20)}"
+        == second["link"]
+    )
+
+
+def test_late_windows_are_a_problem_and_those_that_wait_are_none(world: World) -> None:
+    """Late is due for longer than the tolerance; a stopped account's windows are not late: the account is the problem."""
+    world.change(2, due=NOW - timedelta(hours=11))
+    world.change(3, due=NOW - timedelta(hours=13))
+    world.change(3, due=NOW - timedelta(hours=13), account="two")
+    world.execute(
+        "UPDATE ads_accounts SET needs_person = 'Not allowed', needs_person_for = 'account' WHERE ads_account_key = 'two'"
+    )
+    stopped, late = world.problems()
+    assert ("needs a person", "Not allowed") == (stopped["kind"], stopped["cause"])
+    assert "/sessions?type=account-needs-person" == stopped["link"]
+    assert ("late", 1, "failure") == (late["kind"], late["count"], late["level"])
+    assert datetime.fromisoformat(late["since"]) == NOW - timedelta(hours=13)
+
+
+def test_sessions_that_failed_alike_are_one_problem(world: World, session_store: SessionStore) -> None:
+    """By job and error, whatever the numbers in it; one alone leads to its session."""
+    for number in (1, 2):
+        with suppress(OSError), with_job_session("bake", store=session_store, clock=lambda: NOW):
+            raise OSError(f"oven {number} is cold")
+    with suppress(KeyError), with_job_session("brew", store=session_store, clock=lambda: NOW) as session:
+        raise KeyError("tea")
+    told = {one["kind"]: one for one in world.problems()}
+    assert (2, "/sessions?job=bake&status=failed&since=24h") == (
+        told["bake failed"]["count"],
+        told["bake failed"]["link"],
+    )
+    assert f"/sessions/{session.session_id}" == told["brew failed"]["link"]
+
+
+def test_promises_planned_reports_and_calls_are_told(world: World, session_store: SessionStore) -> None:
+    """What is open and lost, what is put off, and what Amazon's limits cost."""
+    for request, started in ((1, NOW - timedelta(days=30)), (2, datetime.now(UTC))):
+        with with_job_session(
+            "plan", store=session_store, account=Subject("US.one"), clock=lambda at=started: at
+        ) as session:
+            session.add(WindowsQueued(account="US.one", dataset=DATASET, windows=[TODAY], request_id=request))
+    world.execute(
+        "INSERT INTO report_requests (account_id, dataset, start_date, end_date, created_at) VALUES ('amzn1.one', :dataset, :day, :day, :at)",
+        dataset=DATASET,
+        day=TODAY,
+        at=NOW,
+    )
+    world.execute(
+        """INSERT INTO api_calls (called_at, region, call, status, duration, queued, waited, retry_count)
+           VALUES (:at, 'NA', 'create_report', 429, interval '1 s', interval '2 s', interval '3 s', 0)""",
+        at=NOW - timedelta(hours=1),
+    )
+    home = world.home()
+    assert (1, 1, ["report-request 1"]) == (
+        home["promises"]["open"],
+        home["promises"]["lost"],
+        [one["key"] for one in home["promises"]["lost_last"]],
+    )
+    limits = home["throttling"]
+    assert [(DATASET, 1)] == [(one["dataset"], one["reports"]) for one in limits["put_off"]]
+    assert (1, 1, 3.0, 2.0) == tuple(
+        limits[name] for name in ("calls", "throttled", "waited_seconds", "queued_seconds")
+    )
+    names = {one["name"] for one in home["checks"]}
+    assert {"accounts", "requests", "gates", "sessions", "calls", "Dagster", "disk"} == names
+
+
+def test_home_takes_no_parameters(world: World) -> None:
+    """An unknown one is refused, with what to do."""
+    assert 400 == world.client.get("/api/home?days=3").status_code

@@ -218,7 +218,8 @@ def _advance(
     planned = plan_by_hand(bench, session, account, dataset, uncovered) if uncovered else []
     for request_id in sorted({w.request_id for w in pending if w.request_id is not None} | set(planned)):
         drive_request(bench, session, request_id)
-    waiting = [w.window_date for w in _windows(bench, account, dataset, days) if w.request_id is None]
+    windows = _windows(bench, account, dataset, days)
+    waiting = [w.window_date for w in windows if w.request_id is None and w.wanted_by is not None]
     if waiting:
         if tell_waiting:
             session.add(skip_windows(account, dataset, waiting, SkipReason.WAITS_FOR_AMAZON))

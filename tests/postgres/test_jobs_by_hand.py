@@ -64,6 +64,15 @@ def test_a_report_in_flight_is_adopted(world: BenchWorld) -> None:
     assert [[str(DAY)]] == [action["windows"] for action in world.actions("report-adopted")]
 
 
+def test_a_report_that_is_ready_is_loaded_at_once_and_no_wait_is_recorded(world: BenchWorld) -> None:
+    """A window that was just loaded has no request any more, as one has that waits for its report to be created."""
+    account = world.account()
+    world.ask(account, DAY)
+    world.advance(minutes=10)
+    [window], told = drive(world, account, DAY)
+    assert (window.load_count, told, world.actions("window-skipped")) == (1, [], [])
+
+
 def test_a_window_that_another_session_loads_meanwhile_is_done(world: BenchWorld) -> None:
     """The polling run may be faster than the session that waits: that ends its wait, too."""
     account = world.account()

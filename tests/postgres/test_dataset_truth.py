@@ -1,22 +1,27 @@
 """Every dataset, loaded through the sandbox over HTTP: what the tables say is what Amazon knows, row by row."""
 
+from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
 from bidbeacon_pipelines.reports.datasets import (
+    DAILY_PRODUCTS,
     DAILY_PURCHASED_PRODUCTS,
     DAILY_TARGETS,
     DATASETS,
     HOURLY_TARGETS,
     Dataset,
 )
-from bidbeacon_pipelines.reports.fields import BASE
+from bidbeacon_pipelines.reports.fields import AD_PRODUCTS, BASE
+from bidbeacon_pipelines.sandbox.faults import FaultName
 from tests.dataset_truth import Question
+from tests.faults.ads.delivered import AD_PRODUCT
 from tests.postgres.bench_world import BenchWorld
 
 TODAY = date(2026, 1, 15)
+FAULTS_OF_ROWS: tuple[FaultName, ...] = ("restate_rows", "appear_rows", "vanish_rows")
 OF_TARGETS = [dataset for dataset in DATASETS.values() if "target.value" in dataset.fields]
 HOURLY = [dataset for dataset in DATASETS.values() if dataset.grain == "hour"]
 
@@ -81,9 +86,12 @@ def _assert_loaded_rows_are_true(world: BenchWorld, dataset: Dataset, country: s
 
 
 @few_datasets
-@pytest.mark.parametrize("sandbox", [{"rows_per_day": 400}], indirect=True)
+@with_400_rows
 def test_a_later_report_restates_row_by_row(world: BenchWorld, dataset: Dataset) -> None:
-    """The first report's rows with all restatements applied are the second report's rows, and these are the truth then."""
+    """The first report's rows with all restatements applied are the second report's rows, and these are the truth then.
+
+    A third report, in which rows also appear and vanish, is told as completely.
+    """
     question = ask_about(world, dataset, ago=1)
     assert question.true(load(world, question)) == question.stored()
     world.advance(days=8)
@@ -94,6 +102,28 @@ def test_a_later_report_restates_row_by_row(world: BenchWorld, dataset: Dataset)
     restated = world.query("SELECT * FROM restatements")
     assert "changed" in {row["change"] for row in restated}
     assert question.without_targets(later) == question.applied(question.without_targets(first), restated)
+    for fault in FAULTS_OF_ROWS:
+        world.break_with(fault, share=0.2, times=len(dataset.reports))
+    load(world, question)
+    restated = world.query("SELECT * FROM restatements ORDER BY id")[len(restated) :]
+    assert {"changed", "appeared", "vanished"} == {row["change"] for row in restated}
+    odd = question.without_targets(question.stored())
+    assert odd == question.applied(question.without_targets(later), restated)
+
+
+@with_400_rows
+def test_rows_of_products_that_were_not_asked_for_are_counted_and_left_out(world: BenchWorld) -> None:
+    """Where Amazon ignores the filters of a dataset's two reports, each loads its own ad products, and the rows of the others are told."""
+    question = ask_about(world, DAILY_PRODUCTS)
+    world.break_with("filter_ignored", times=len(DAILY_PRODUCTS.reports))
+    true = question.true(load(world, question))
+    assert true == question.stored()
+    rows = Counter(key[AD_PRODUCT] for key in true)
+    expected = [
+        ", ".join(f"{one} ({rows[one]:,})" for one in sorted(set(AD_PRODUCTS) - set(report.ad_products)))
+        for report in DAILY_PRODUCTS.reports
+    ]
+    assert expected == [told["ad_products"] for told in world.actions("other-products-reported")]
 
 
 @few_datasets

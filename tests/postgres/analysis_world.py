@@ -83,6 +83,9 @@ class AnalysisWorld:
         yield _row("1", 2500, 34, "16", 4, "80") | _KEYWORD | self._two
         yield _row("1", 300, 4, "2.5", 0, "0") | unknown | self._three
         yield _row("1", 200, 2, "1.5", 0, "0") | unknown | self._two
+        theme = {"ad_group_id": "12", "target_value": "keywords-close-to-brand", "match_type": "THEME"}
+        yield _row("2", 5000, 25, "20", 4, "100") | theme | self._two | _SB
+        yield _row("3", 8000, 8, "8", 0, "0", ad_group_id="13", target_value="views") | self._two | _SD
 
     def _search_terms(self) -> Iterator[Row]:
         yield _row("1", 90, 6, "3", 0, "0", search_term="cheap dog shirt") | _KEYWORD | self._two

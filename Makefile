@@ -7,13 +7,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 SUITE :=
 AT :=
 TESTS :=
+DAGSTER := dagster dagster-dg-cli dagster-postgres dagster-webserver
 KEEP :=
 RUNS :=
 TITLE := Change tables
 SQUASH :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev test check format docs test-faults test-clock bench migration chromium faketime lock clean
+.PHONY: help install dev test check format docs test-faults test-clock test-newest bench migration chromium faketime lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -41,6 +42,12 @@ test-faults: $(STAMP) ## Kill, cut and break things on purpose: SUITE=ads|frozen
 
 test-clock: $(STAMP) chromium faketime ## Run tests at changes of clocks and calendars, and around the day: AT=2026-03-29T00:57 for one instant, TESTS=tests/unit for some tests
 	@exec $(BIN)/python -m tests.at_other_times $(if $(AT),--at $(AT)) $(TESTS)
+
+test-newest: $(STAMP) ## Run the tests of Dagster with its newest release that pyproject.toml allows, in .venv/newest: TESTS=tests/dagster for others
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(VENV)/newest
+	@$(BIN)/uv pip install --quiet --python $(VENV)/newest --require-hashes --requirement requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(VENV)/newest $(DAGSTER:%=--upgrade-package %) --group dev --editable .
+	@$(VENV)/newest/bin/python -m pytest -m "not faults" $(or $(TESTS),tests/dagster tests/postgres/test_dagster_storage.py tests/postgres/test_dagster_webserver.py tests/postgres/test_run_history.py tests/postgres/test_schema_versions.py tests/unit/test_names_are_promises.py)
 
 bench: $(STAMP) ## Measure, and fail where a bound is missed: SUITE=ingest|page|planning|sessions|stream, or all; KEEP=plans writes query plans to docs/; RUNS=150 times a whole beat
 	@exec $(BIN)/python -m benchmarks $(SUITE) $(if $(KEEP),--keep $(KEEP)) $(if $(RUNS),--runs $(RUNS))

@@ -1,4 +1,4 @@
-"""Column schemas of assets for Dagster, derived from their tables."""
+"""What Dagster shows of an asset's table: its columns, derived from it, and who owns it."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,6 +7,7 @@ from dagster import MetadataValue, TableColumn, TableColumnConstraints, TableSch
 from sqlalchemy import Column
 from sqlalchemy.dialects import postgresql
 
+OWNER = "team:advertising"
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 
@@ -21,5 +22,6 @@ def _column(column: Column[Any]) -> TableColumn:
         name=column.name,
         type=kind.lower(),
         description=column.comment,
+        tags={"key": ""} if column.primary_key else {},
         constraints=TableColumnConstraints(nullable=bool(column.nullable)),
     )

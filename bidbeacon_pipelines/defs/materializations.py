@@ -67,11 +67,12 @@ def add_metadata_of_partitions(context: AssetExecutionContext, metadata: Mapping
 
 
 def window_metadata(window: LoadedWindow) -> Metadata:
-    """Give the figures of one loaded window, amounts exact in the account's currency."""
+    """Return the figures of one loaded window; numbers, so that Dagster plots them. Exact amounts are in the table."""
     return {
         "dagster/row_count": MetadataValue.int(window.row_count),
-        "spend": MetadataValue.text(f"{window.spend:,.2f} {window.currency_code}"),
-        "sales": MetadataValue.text(f"{window.sales:,.2f} {window.currency_code}"),
+        "spend": MetadataValue.float(float(window.spend)),
+        "sales": MetadataValue.float(float(window.sales)),
+        "currency": MetadataValue.text(window.currency_code),
         "rows_changed": MetadataValue.int(window.restated_count),
         "rows_unresolved": MetadataValue.int(window.unresolved_count),
         "rows_quarantined": MetadataValue.int(window.quarantined_count),

@@ -29,7 +29,7 @@ from dagster import (
 )
 from sqlalchemy import Connection
 
-from bidbeacon_pipelines.defs.column_schemas import column_schema
+from bidbeacon_pipelines.defs.column_schemas import OWNER, column_schema
 from bidbeacon_pipelines.defs.materializations import (
     Metadata,
     add_metadata_of_partitions,
@@ -50,6 +50,7 @@ from bidbeacon_sessions.dagster import bounded_lines, escape_markdown, list_runs
 from bidbeacon_sessions.presentation import session_url
 
 _UPDATE_EVERY_SECONDS = 600
+_PLOTTED = ("spend", "sales", "acos", "roas")
 _TABLE_DAYS = 14
 _TABLE_BYTES = 1_500
 """Enough for two weeks of amounts below a million; the plot beside it takes twice as much, and an event should stay below 8 KB."""
@@ -59,6 +60,8 @@ _TABLE_BYTES = 1_500
     name="account_daily_summary",
     group_name="summaries",
     kinds={"postgres", "pandas"},
+    owners=[OWNER],
+    tags={"grain": "day"},
     partitions_def=ACCOUNT_PARTITIONS,
     deps=[get_dataset(DAILY).asset_name, get_dataset(HOURLY).asset_name],
     backfill_policy=BackfillPolicy.single_run(),
@@ -159,10 +162,8 @@ def summary_metadata(rows: Sequence[dict[str, Any]]) -> Metadata:
     totals, days = add_up(rows), add_up_by(rows, "summary_date")
     return {
         "days": MetadataValue.int(len(days)),
-        "spend": MetadataValue.text(_amount(totals["spend"], currency)),
-        "sales": MetadataValue.text(_amount(totals["sales"], currency)),
-        "acos": MetadataValue.text(_percent(totals["acos"])),
-        "roas": MetadataValue.text(_ratio(totals["roas"])),
+        **{name: MetadataValue.float(float(totals[name])) for name in _PLOTTED if totals[name] is not None},
+        "currency": MetadataValue.text(currency),
         "by_ad_product": MetadataValue.md(_products_table(rows)),
         "plot": MetadataValue.md(_image(days, currency)),
         "newest_days": MetadataValue.md(_days_table(days)),
@@ -220,8 +221,8 @@ def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _amount(amount: Decimal | None, currency: str = "") -> str:
-    return "–" if amount is None else f"{amount:,.2f} {currency}".rstrip()
+def _amount(amount: Decimal | None) -> str:
+    return "–" if amount is None else f"{amount:,.2f}"
 
 
 def _percent(share: Decimal | None) -> str:

@@ -24,6 +24,9 @@ def test_datasets_show_the_registrys_columns() -> None:
         for one in dataset.told:
             assert columns[one.column].description == one.description
         assert ("bigint", "numeric(20, 6)") == (columns["orders"].type, columns["sales"].type)
+        assert {"account", "window_date", "row_key"} <= {
+            name for name, one in columns.items() if "key" in one.tags
+        }
         assert ("text", False) == (columns["ad_product"].type, columns["ad_product"].constraints.nullable)
 
 

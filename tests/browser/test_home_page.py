@@ -70,7 +70,7 @@ def test_the_first_page_says_what_is_wrong_and_leads_there(
         [CAUSE, "Due for longer than they should wait", "RuntimeError: The connection broke after 30 s"]
     )
     expect(page.locator("#problems li").first).to_contain_text("72 windows of 3 accounts in daily_campaigns")
-    late = page.locator(".datasets li", has_text="products").locator(".chip.late")
+    late = page.locator(".datasets li", has_text="advertised product").locator(".chip.late")
     expect(late).to_have_text("6 late")
     expect(page.locator("#limits")).to_contain_text("refused 3 ×, closed for 25 min 00 s in all")
     expect(page.locator("#promises")).to_contain_text("8 open, none lost")

@@ -53,7 +53,7 @@ function verdict(data) {
     el(
       "p",
       { class: "summary" },
-      level === "empty" ? emptyText() : [counted(accounts, "account"), ` of ${counted(adsAccounts, "advertiser")} in ${number(countries)} ${countries === 1 ? "country" : "countries"} · `, `${counted(windows, "day")} of data in ${counted(data.datasets.length, "dataset")}`],
+      level === "empty" ? emptyText() : [counted(accounts, "account"), ` of ${counted(adsAccounts, "advertiser")} in ${number(countries)} ${countries === 1 ? "country" : "countries"} · `, `${counted(windows, "day")} of data in ${counted(data.datasets.filter((one) => one.windows > 0).length, "dataset")}`],
       windows > 0 && [": ", el("b", {}, `${percent(fine, windows)} fresh`), underWay > 0 && `, ${number(underWay)} being loaded`],
       data.is_sandbox && el("span", { class: "tag sandbox", title: "Amazon’s stand-in on this machine: the data is made up" }, "sandbox"),
     ),
@@ -68,7 +68,7 @@ function problemList({ problems, more_problems: more }) {
   const rows = problems.map((problem) =>
     el(
       "li",
-      { class: problem.level, "data-key": problem.link + problem.cause },
+      { class: `is-${problem.level}`, "data-key": problem.link + problem.cause },
       toneIcon(TONES[problem.level]),
       el("div", {}, el("a", { class: "cause", href: problem.link, dir: "auto" }, el("bdi", {}, problem.cause)), el("p", { class: "quiet" }, [problem.kind, extent(problem), since(problem.since)].flat())),
     ),
@@ -97,7 +97,7 @@ function datasetList({ datasets }) {
       el("a", { class: "name", href: link() }, title),
       el("span", { class: "share" }, windows > 0 ? `${percent(stateSum(dataset, FINE), windows)} fresh` : "no windows yet"),
       bar(dataset),
-      el("span", { class: "chips" }, chips, underWay > 0 && el("a", { class: "chip state", href: link(dataset.states.due ? "due" : "requested") }, el("i", { class: "dot requested" }), `${number(underWay)} being loaded`), windows > 0 && el("span", { class: "quiet" }, `of ${counted(windows, "day")}`)),
+      el("span", { class: "counts" }, chips, underWay > 0 && el("a", { class: "chip state", href: link(dataset.states.due ? "due" : "requested") }, el("i", { class: "dot requested" }), `${number(underWay)} being loaded`), windows > 0 && el("span", { class: "quiet" }, `of ${counted(windows, "day")}`)),
     );
   });
   return [heading("datasets", "Data, all of history"), el("ul", { class: "datasets" }, rows)];
@@ -119,7 +119,7 @@ function bar({ windows, states, title }) {
 
 function jobTable({ jobs }) {
   if (jobs.length === 0) return null;
-  const head = ["Job", "Runs", "Failed", "Problems", "p50", "p95", "Runs an hour"].map((text) => el("th", { scope: "col" }, text));
+  const head = ["Job", "Runs", "Failed", "Other problems", "p50", "p95", "Runs an hour"].map((text) => el("th", { scope: "col" }, text));
   const rows = jobs.map((job) => {
     const link = (more) => `/sessions?${new URLSearchParams({ job: job.job_name, ...more, since: "24h" })}`;
     const share = (count, more) => (count === 0 ? el("td", { class: "zero" }, "0") : el("td", { class: "bad" }, el("a", { href: link(more) }, `${number(count)} (${percent(count, job.count)})`)));
@@ -129,13 +129,13 @@ function jobTable({ jobs }) {
       el("th", { scope: "row" }, el("a", { href: link({}) }, el("bdi", {}, job.job_name))),
       el("td", {}, number(job.count)),
       share(job.failures, { status: "failed" }),
-      share(job.problems, { outcome: "problems" }),
+      share(job.problems - job.failures, { status: "succeeded", outcome: "problems" }),
       el("td", {}, job.p50 === null ? "–" : duration(job.p50)),
       el("td", {}, job.p95 === null ? "–" : duration(job.p95)),
       el("td", {}, sparkline(job)),
     );
   });
-  return [heading("jobs", "Jobs, last 24 hours"), el("div", { class: "table-box", tabindex: "0", role: "region", "aria-labelledby": "jobs-title" }, el("table", { class: "jobs" }, el("thead", {}, el("tr", {}, head)), el("tbody", {}, rows)))];
+  return [heading("jobs", "Jobs, last 24 hours"), el("div", { class: "table-box", tabindex: "0", role: "group", "aria-label": "Figures of each job" }, el("table", { class: "jobs" }, el("thead", {}, el("tr", {}, head)), el("tbody", {}, rows)))];
 }
 
 /** A bar an hour; the part that failed is on top of it. */
@@ -155,7 +155,7 @@ function limits({ throttling }) {
   const gateRows = gates.map((gate) =>
     el(
       "li",
-      { class: gate.closed_until ? "warning" : "", "data-key": `${gate.client_id} ${gate.region}` },
+      { class: gate.closed_until && "is-warning", "data-key": `${gate.client_id} ${gate.region}` },
       toneIcon(gate.closed_until ? "warning" : "neutral"),
       el(
         "p",
@@ -178,7 +178,7 @@ function limits({ throttling }) {
 }
 
 function promises({ promises: { open, lost, lost_last: last } }) {
-  const rows = last.map((one) => el("li", { class: "failure", "data-key": one.link + one.key }, toneIcon("error"), el("p", {}, el("a", { href: one.link }, el("bdi", {}, one.key)), ` of ${one.job_name}: nothing came by `, when(one.deadline_at))));
+  const rows = last.map((one) => el("li", { class: "is-failure", "data-key": one.link + one.key }, toneIcon("error"), el("p", {}, el("a", { href: one.link }, el("bdi", {}, one.key)), ` of ${one.job_name}: nothing came by `, when(one.deadline_at))));
   return [
     heading("promises", "Promised work"),
     el("p", {}, `${number(open)} open, `, lost > 0 ? el("b", { class: "bad" }, `${number(lost)} lost`) : "none lost", ". Work that a session queued for another is open until that one did it."),
@@ -188,7 +188,7 @@ function promises({ promises: { open, lost, lost_last: last } }) {
 
 function checkList({ checks }) {
   const rows = checks.map(({ name, level, found, to_do: toDo, details }) =>
-    el("li", { class: level, "data-key": name }, toneIcon(TONES[level]), el("div", {}, el("p", {}, el("b", {}, name), ": ", el("bdi", {}, found)), level !== "ok" && toDo && el("p", { class: "quiet" }, withCommands(toDo)), level !== "ok" && details.map((detail) => el("p", { class: "quiet", dir: "auto" }, detail)))),
+    el("li", { class: `is-${level}`, "data-key": name }, toneIcon(TONES[level]), el("div", {}, el("p", {}, el("b", {}, name), ": ", el("bdi", {}, found)), level !== "ok" && toDo && el("p", { class: "quiet" }, withCommands(toDo)), level !== "ok" && details.map((detail) => el("p", { class: "quiet", dir: "auto" }, detail)))),
   );
   return [heading("checks", "Health"), el("ul", { class: "rows" }, rows), el("p", { class: "quiet" }, "As ", el("code", {}, "bidbeacon doctor"), " says it, which asks Amazon too.")];
 }

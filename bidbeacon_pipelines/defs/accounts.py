@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from dagster import (
     Config,
     DagsterInstance,
-    DynamicPartitionsDefinition,
     OpExecutionContext,
     PartitionedConfig,
+    PartitionsDefinition,
     in_process_executor,
     job,
     op,
@@ -35,8 +35,8 @@ class AdsAccountConfig(Config):
 
 
 def config_of_partition(
-    partitions: DynamicPartitionsDefinition, op_name: str, field: str, tag: str
-) -> PartitionedConfig[Config]:
+    partitions: PartitionsDefinition[str], op_name: str, field: str, tag: str
+) -> PartitionedConfig[PartitionsDefinition[str]]:
     """Return the config of a job whose op works for one account: choosing a partition fills it in, and tags the run for the queue's limits.
 
     Args:

@@ -209,7 +209,10 @@ def is_overdue(known: KnownWindow) -> bool:
     if is_before_first_entities(account, known.now) or next_round(known) is not None:
         return False
     last = max((touch.at for touch in known.facts.touches), default=since)
-    begun = max(since, account.first_seen_at, account.next_round_at or since, last)
+    rounds = (
+        at for at in (account.last_look_at, account.next_round_at) if at is not None and at <= known.now
+    )
+    begun = max(since, account.first_seen_at, last, *rounds)
     return known.now - begun > _SENSOR_IS_LATE_AFTER
 
 

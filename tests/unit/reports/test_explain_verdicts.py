@@ -122,7 +122,7 @@ def test_each_place_of_a_request_is_its_own_cause(request_fields: dict[str, obje
 
 
 def test_a_due_window_waits_for_its_accounts_own_round() -> None:
-    """The cadence is named with its instant, and no daemon is suspected; what a person wants doesn't wait for it."""
+    """The cadence is named with its instant, and no daemon is suspected; what a person wants doesn't wait for it, nor what the last round lacks."""
     round_at = NOW + timedelta(hours=6)
     due = replace(WINDOW, status="missing", request_id=None)
     account = replace(ACCOUNT, next_round_at=round_at)
@@ -136,6 +136,8 @@ def test_a_due_window_waits_for_its_accounts_own_round() -> None:
     assert "own cadence" in verdict.sentence
     assert Cause.DUE == verdict_of(replace(facts, window=replace(due, wanted_by=ONE))).cause
     assert Cause.DUE == verdict_of(facts, round_at).cause
+    late = verdict_of(replace(facts, account=replace(account, last_look_at=NOW - timedelta(hours=3))))
+    assert (Cause.DUE, Severity.WARNING) == (late.cause, late.severity)
 
 
 def test_a_window_whose_request_is_gone_is_unknown() -> None:

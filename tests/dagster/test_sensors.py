@@ -222,6 +222,18 @@ def test_planned_reports_start_a_run_where_one_can_be_created(stocked: World) ->
     assert len(asked_for(stocked, poll_reports_in_flight)) == 1
 
 
+def test_round_that_lacks_reports_starts_a_run(stocked: World) -> None:
+    """Windows that were due when it began and are in no plan are enough, though the next round is a day away."""
+    stocked.run_job("refresh_account", stocked.account("JP"))
+    stocked.execute("DELETE FROM report_requests")
+    stocked.execute(
+        "UPDATE ads_accounts SET next_look_at = now() + interval '1 day', planned_at = last_look_at"
+    )
+    assert "none that is planned can be created now" in skipped(stocked, poll_reports_in_flight)
+    stocked.execute("UPDATE ads_accounts SET planned_at = NULL")
+    assert len(asked_for(stocked, poll_reports_in_flight)) == 1
+
+
 def began(world: World, job: str, *, seconds_ago: float) -> None:
     """Let the runs of a job have come to be so long ago, and not have changed since."""
     at = (datetime.now(UTC) - timedelta(seconds=seconds_ago)).replace(tzinfo=None)

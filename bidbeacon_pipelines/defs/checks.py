@@ -6,26 +6,40 @@ from typing import Any
 
 from dagster import (
     AssetCheckExecutionContext,
+    AssetCheckKey,
     AssetCheckResult,
     AssetChecksDefinition,
     AssetCheckSeverity,
     AssetCheckSpec,
     AssetKey,
     AssetSelection,
+    DagsterInstance,
     DefaultScheduleStatus,
+    DefaultSensorStatus,
     MetadataValue,
+    RunRequest,
     ScheduleDefinition,
+    SensorEvaluationContext,
+    SkipReason,
     define_asset_job,
     in_process_executor,
     multi_asset_check,
+    sensor,
 )
 
-from bidbeacon_pipelines.defs.resources import BidBeaconSessions
-from bidbeacon_pipelines.reports.claims import CLAIMS, RECONCILED, ROWS_RECONCILE, Verdict
+from bidbeacon_pipelines.defs.resources import BidBeaconSessions, session_store
+from bidbeacon_pipelines.reports.claims import CLAIMS, RECONCILED, ROWS_RECONCILE, WINDOW_IS_FRESH, Verdict
 from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
 from bidbeacon_pipelines.services.claims import check_claims
 from bidbeacon_pipelines.settings import get_settings
-from bidbeacon_sessions.dagster import bounded_lines, escape_markdown, session_metadata
+from bidbeacon_sessions.dagster import (
+    bounded_lines,
+    escape_markdown,
+    list_runs_under_way,
+    session_metadata,
+)
+
+_CHECK_EVERY_SECONDS = 600
 
 
 def build_report_checks(dataset: Dataset) -> AssetChecksDefinition:
@@ -114,6 +128,38 @@ check_report_claims = define_asset_job(
     executor_def=in_process_executor,
     description="Check the claims about all datasets: fresh, reconciled, few rows quarantined.",
 )
+
+
+@sensor(
+    job=check_report_claims,
+    minimum_interval_seconds=_CHECK_EVERY_SECONDS,
+    default_status=DefaultSensorStatus.RUNNING,
+    description=(
+        "Checks the datasets that were loaded since their last check, every ten minutes at most: from a load on, Dagster shows a check as not evaluated."
+    ),
+)
+def check_loaded_datasets(context: SensorEvaluationContext) -> RunRequest | SkipReason:
+    """Look for datasets whose last materialization is younger than the last evaluation of their checks."""
+    loaded = [dataset for dataset in DATASETS.values() if _is_loaded_since(context.instance, dataset)]
+    if not loaded:
+        return SkipReason("No dataset was loaded since its last check.")
+    if list_runs_under_way(session_store(), context.instance, check_report_claims.name):
+        return SkipReason("The last check is under way.")
+    return RunRequest(
+        asset_check_keys=[
+            AssetCheckKey(AssetKey(dataset.asset_name), name) for dataset in loaded for name in CLAIMS
+        ]
+    )
+
+
+def _is_loaded_since(instance: DagsterInstance, dataset: Dataset) -> bool:
+    asset = AssetKey(dataset.asset_name)
+    materialization = instance.get_latest_materialization_event(asset)
+    if materialization is None:
+        return False
+    check = instance.get_latest_asset_check_evaluation_record(AssetCheckKey(asset, WINDOW_IS_FRESH))
+    return check is None or check.event is None or check.event.timestamp < materialization.timestamp
+
 
 check_report_claims_hourly = ScheduleDefinition(
     name="check_report_claims_hourly",

@@ -88,22 +88,22 @@ def test_a_job_of_an_account_is_launched_by_choosing_it_from_a_list(world: World
         assert (session["account_key"], session["labels"]["partition"]) == (key, key)
 
 
-def test_a_schedule_of_one_partition_works_beside_the_sensor(world: World) -> None:
+def test_a_schedule_of_one_partition_works_beside_the_sensor(real: World) -> None:
     """Its run carries the tag by which the sensor sees that the account has a run under way."""
-    world.run_job("sync_accounts")
-    key = world.account().ads_account_key
+    real.run_job("sync_accounts")
+    key = real.account().ads_account_key
 
     @schedule(job=refresh_account_job, cron_schedule="0 6 * * *")
     def refresh_at_six() -> RunRequest:
         return RunRequest(partition_key=key)
 
-    context = build_schedule_context(instance=world.instance, repository_def=defs.get_repository_def())
+    context = build_schedule_context(instance=real.instance, repository_def=defs.get_repository_def())
     [request] = refresh_at_six.evaluate_tick(context).run_requests or []
     assert (key, key) == (request.partition_key, request.tags[ADS_ACCOUNT_TAG])
-    world.instance.create_run_for_job(
+    real.instance.create_run_for_job(
         refresh_account_job, run_config=request.run_config, tags=dict(request.tags)
     )
-    assert key in busy_accounts(world.instance, refresh_account_job.name, ADS_ACCOUNT_TAG)
+    assert key in busy_accounts(real.instance, refresh_account_job.name, ADS_ACCOUNT_TAG)
 
 
 def test_an_unknown_account_fails_with_a_message_that_says_what_to_do(stocked: World) -> None:

@@ -3,9 +3,19 @@
 from datetime import date
 from typing import Any
 
-from dagster import AssetCheckEvaluation, AssetKey, ExecuteInProcessResult, materialize, serialize_value
+from dagster import (
+    AssetCheckEvaluation,
+    AssetCheckKey,
+    AssetKey,
+    ExecuteInProcessResult,
+    RunRequest,
+    build_sensor_context,
+    materialize,
+    serialize_value,
+)
 
-from bidbeacon_pipelines.defs.checks import build_report_checks
+from bidbeacon_pipelines.definitions import defs
+from bidbeacon_pipelines.defs.checks import build_report_checks, check_loaded_datasets
 from bidbeacon_pipelines.defs.partitions import partition_key
 from bidbeacon_pipelines.defs.reports import build_report_asset
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions, WorkbenchResource
@@ -155,3 +165,24 @@ def test_a_range_is_checked_once(stocked: World) -> None:
     result = load(stocked, account, stocked.day(), DAILY.name, tags=keys)
     assert len(result.get_asset_check_evaluations()) == 3
     assert len(stocked.recorded_partitions()) == 3
+
+
+def test_checks_are_evaluated_again_after_a_load_that_nobody_asked_for(stocked: World) -> None:
+    """A load that was recorded after the last check starts a run of this dataset's checks; once it has ended there is no other."""
+    load(stocked, stocked.account(), stocked.day(), DAILY.name)
+    assert checks_wanted(stocked) == set()
+    stocked.execute("UPDATE report_windows SET recorded_load_count = 0")
+    assert stocked.run_job("poll_reports").success
+    wanted = {
+        AssetCheckKey(ASSET_KEY, name) for name in (WINDOW_IS_FRESH, ROWS_RECONCILE, QUARANTINE_IS_SMALL)
+    }
+    assert wanted == checks_wanted(stocked)
+    check(stocked, DAILY.name)
+    assert checks_wanted(stocked) == set()
+
+
+def checks_wanted(world: World) -> set[AssetCheckKey]:
+    """Return the checks that the sensor asks for."""
+    with build_sensor_context(instance=world.instance, definitions=defs) as context:
+        answer = check_loaded_datasets(context)
+    return set(answer.asset_check_keys or ()) if isinstance(answer, RunRequest) else set()

@@ -43,6 +43,7 @@ SCHEDULES = [
     "sync_accounts_hourly",
 ]
 SENSORS = [
+    "check_loaded_datasets",
     "close_crashed_sessions",
     "poll_reports_in_flight",
     "refresh_due_accounts",

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from dagster import (
+    AssetObservation,
     Config,
     DagsterInstance,
     OpExecutionContext,
@@ -14,6 +15,7 @@ from dagster import (
 )
 
 from bidbeacon_pipelines.dagster_instance.run_queue import ACCOUNT_TAG
+from bidbeacon_pipelines.defs import lineage
 from bidbeacon_pipelines.defs.partitions import ACCOUNT_PARTITIONS, add_accounts, add_ads_accounts
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions, WorkbenchResource
 from bidbeacon_pipelines.services.accounts import sync_accounts as sync_all_accounts
@@ -74,7 +76,9 @@ def sync_accounts_op(
             with bench.engine.begin() as connection:
                 accounts = list_accounts(connection)
             add_partitions(context.instance, accounts)
-        context.add_output_metadata(session_metadata(bench.sessions, session.session_id))
+        told = session_metadata(bench.sessions, session.session_id)
+    context.add_output_metadata(told)
+    context.log_event(AssetObservation(lineage.ACCOUNTS.key, metadata=told))
 
 
 @op
@@ -90,7 +94,12 @@ def sync_ad_entities_op(
         given = {"account": config.account}
         with job_sessions.work(context, bench, "sync-ad-entities", input=given, account=ref) as session:
             sync_entities(bench, session, bench.account(config.account))
-        context.add_output_metadata(session_metadata(bench.sessions, session.session_id))
+        told = session_metadata(bench.sessions, session.session_id)
+    context.add_output_metadata(told)
+    # The sentences are on the session's page: five copies of them a day and account would be kept for good.
+    short = {name: value for name, value in told.items() if name != "timeline"}
+    for entity in lineage.ENTITIES:
+        context.log_event(AssetObservation(entity.key, partition=config.account, metadata=short))
 
 
 @job(

@@ -21,6 +21,7 @@ from dagster import (
 )
 
 from bidbeacon_pipelines.dagster_instance.run_queue import ACCOUNT_TAG, ADS_ACCOUNT_TAG
+from bidbeacon_pipelines.defs import lineage
 from bidbeacon_pipelines.defs.accounts import AdsAccountConfig, config_of_partition
 from bidbeacon_pipelines.defs.column_schemas import OWNER, column_schema
 from bidbeacon_pipelines.defs.materializations import (
@@ -66,6 +67,7 @@ def build_report_asset(dataset: Dataset) -> AssetsDefinition:
         kinds={"postgres"},
         owners=[OWNER],
         tags={"dataset": dataset.name, "grain": "hour" if dataset.is_hourly else "day"},
+        deps=[lineage.ACCOUNTS],
         partitions_def=ACCOUNT_WINDOWS,
         backfill_policy=BackfillPolicy.single_run(),
         output_required=False,

@@ -1,6 +1,6 @@
 """The jobs that sync accounts and entities, run in process over HTTP."""
 
-from dagster import RunRequest, build_schedule_context, schedule
+from dagster import AssetKey, RunRequest, build_schedule_context, schedule
 
 from bidbeacon_pipelines.dagster_instance.run_queue import ACCOUNT_TAG, ADS_ACCOUNT_TAG
 from bidbeacon_pipelines.definitions import defs
@@ -68,6 +68,10 @@ def test_syncing_entities_stores_all_kinds(stocked: World) -> None:
     assert account.account_key == session["account_key"]
     types = [action["type"] for action in session["actions"]]
     assert types == ["export-requested"] * 4 + ["entities-synced"] * 5
+    [observed] = stocked.instance.fetch_observations(AssetKey("targets"), limit=5).records
+    assert observed.asset_observation is not None
+    assert observed.asset_observation.partition == account.account_key
+    assert str(observed.asset_observation.metadata["session"].value).endswith(str(session["id"]))
 
 
 def test_a_job_of_an_account_is_launched_by_choosing_it_from_a_list(world: World) -> None:

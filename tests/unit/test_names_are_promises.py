@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from dagster import AssetsDefinition
+from dagster import AssetKey, AssetsDefinition
 from starlette.routing import Route, WebSocketRoute
 from typer import Typer
 
@@ -26,6 +26,25 @@ ASSETS = [
     "hourly_campaign_performance",
     "hourly_product_performance",
     "hourly_target_performance",
+]
+EXTERNAL_ASSETS = [
+    "accounts",
+    "ad_groups",
+    "ads",
+    "amazon_ads",
+    "campaigns",
+    "portfolios",
+    "reports/account_daily_summaries",
+    "reports/daily_campaigns",
+    "reports/daily_placements",
+    "reports/daily_products",
+    "reports/daily_purchased_products",
+    "reports/daily_search_terms",
+    "reports/daily_targets",
+    "reports/hourly_campaigns",
+    "reports/hourly_products",
+    "reports/hourly_targets",
+    "targets",
 ]
 CHECKS = ["quarantine_is_small", "rows_reconcile_with_daily_totals", "window_is_fresh"]
 JOBS = [
@@ -150,6 +169,26 @@ def test_asset_names() -> None:
     """One asset a dataset, and one that sums them up."""
     assets = [asset for asset in defs.assets or () if isinstance(asset, AssetsDefinition)]
     assert sorted(key.to_user_string() for asset in assets for key in asset.keys) == ASSETS
+
+
+def test_external_asset_names() -> None:
+    """What lies before and behind the datasets in the lineage."""
+    graph = defs.resolve_asset_graph()
+    found = [
+        key.to_user_string() for key in graph.get_all_asset_keys() if not graph.get(key).is_materializable
+    ]
+    assert sorted(found) == EXTERNAL_ASSETS
+
+
+def test_the_lineage_begins_at_amazon_and_ends_at_what_analysts_read() -> None:
+    """Every dataset leads back to Amazon, and its view leads back to it."""
+    graph = defs.resolve_asset_graph()
+    for view in (name for name in EXTERNAL_ASSETS if name.startswith("reports/")):
+        ancestors = {key.to_user_string() for key in graph.get_ancestor_asset_keys(AssetKey(view.split("/")))}
+        assert {"amazon_ads", "accounts"} <= ancestors, view
+        assert ancestors & set(ASSETS), view
+    roots = [key for key in graph.get_all_asset_keys() if not graph.get(key).parent_keys]
+    assert [AssetKey("amazon_ads")] == roots
 
 
 def test_check_names() -> None:

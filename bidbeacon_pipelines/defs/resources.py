@@ -1,11 +1,18 @@
 """The two resources of all ops: the tools of a job, and job sessions."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
-from dagster import AssetExecutionContext, ConfigurableResource, Failure, OpExecutionContext
+from dagster import (
+    AssetExecutionContext,
+    ConfigurableResource,
+    Failure,
+    MetadataValue,
+    OpExecutionContext,
+)
 
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
 from bidbeacon_pipelines.defs.observations import observe_unloaded_windows
@@ -20,6 +27,9 @@ from bidbeacon_pipelines.store.accounts import UnknownAccountError
 from bidbeacon_pipelines.store.engine import shared_engine
 from bidbeacon_sessions import SessionRecorder, SessionStore, Subject
 from bidbeacon_sessions.dagster import JobSessionsResource, session_metadata
+from bidbeacon_sessions.presentation import session_url
+
+logger = logging.getLogger(__name__)
 
 _FORESEEN = (
     AccountSkippedError,
@@ -81,11 +91,20 @@ class BidBeaconSessions(JobSessionsResource):
             if session_id is None:
                 raise
             observe_unloaded_windows(context, bench.sessions, session_id)
-            told = session_metadata(bench.sessions, session_id)
-            raise Failure(str(error), told, allow_retries=False) from (
+            told = _failure_metadata(bench.sessions, session_id)
+            raise Failure(str(error) or type(error).__name__, told, allow_retries=False) from (
                 None if isinstance(error, _FORESEEN) else error
             )
         observe_unloaded_windows(context, bench.sessions, session_id)
+
+
+def _failure_metadata(store: SessionStore, session_id: UUID) -> dict[str, MetadataValue[Any]]:
+    """Return what a failure shows of its session: its link at least, where the database is what has failed."""
+    try:
+        return session_metadata(store, session_id)
+    except Exception:
+        logger.exception("Session %s could not be read for the failure that it ended with", session_id)
+        return {"session": MetadataValue.url(session_url(str(session_id)))}
 
 
 def session_store() -> SessionStore:

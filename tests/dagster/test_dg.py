@@ -8,6 +8,7 @@ from typing import Any
 
 from bidbeacon_pipelines.definitions import defs
 from bidbeacon_pipelines.settings import PROJECT_ROOT
+from tests.dagster.world import World
 
 
 def dg(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -21,7 +22,7 @@ def names(listed: list[dict[str, Any]], field: str) -> set[str]:
     return {each[field] for each in listed}
 
 
-def test_dg_lists_what_the_modules_of_defs_define(environment: None) -> None:
+def test_dg_lists_what_the_modules_of_defs_define(real: World) -> None:
     """Assets, jobs, schedules and sensors, each once."""
     result = dg("list", "defs", "--json")
     assert result.returncode == 0, result.stderr
@@ -35,7 +36,7 @@ def test_dg_lists_what_the_modules_of_defs_define(environment: None) -> None:
         assert len(listed[kind]) == len({str(each) for each in listed[kind]}), kind
 
 
-def test_dg_finds_no_fault_in_the_definitions(environment: None) -> None:
+def test_dg_finds_no_fault_in_the_definitions(real: World) -> None:
     """`dg check defs` loads them as Dagster does."""
     result = dg("check", "defs")
     assert result.returncode == 0, result.stdout + result.stderr

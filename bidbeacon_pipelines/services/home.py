@@ -32,6 +32,7 @@ from bidbeacon_sessions.queries import list_failures
 RECENTLY = timedelta(hours=24)
 MOST_PROBLEMS = 20
 MOST_LOST = 5
+COUNT_AGAIN_AFTER = timedelta(minutes=1)
 _ALL_DAYS = 731
 _MINOR = frozenset({WindowState.HELD, WindowState.UNCONFIRMED, WindowState.EXPIRED})
 
@@ -49,14 +50,14 @@ class Home:
         self._store = store
         self._settings = settings
         self._clock = clock
+        self._counted: tuple[datetime, dict[str, int]] | None = None
 
     def read(self) -> dict[str, Any]:
         """Return it as plain data; `docs/page.md` describes the fields."""
         now = self._clock()
         with self._store.snapshot() as connection:
             groups = self._list_groups(connection, now)
-            counted = count_windows(connection)
-            windows = {name: counted.get(name, 0) for name in DATASETS}
+            windows = self._count_windows(connection, now)
             problems = [
                 *map(_stopped_json, list_stopped(connection)),
                 *map(_windows_json, find_problems(groups)),
@@ -77,6 +78,13 @@ class Home:
                 "promises": _promises_json(connection),
                 "checks": [_check_json(one) for one in checks],
             }
+
+    def _count_windows(self, connection: Connection, now: datetime) -> dict[str, int]:
+        """Count all windows by dataset: at most once a minute, since it reads an index of all of them, and they are created once a day."""
+        if self._counted is None or now - self._counted[0] >= COUNT_AGAIN_AFTER:
+            counted = count_windows(connection)
+            self._counted = now, {name: counted.get(name, 0) for name in DATASETS}
+        return self._counted[1]
 
     def _list_groups(self, connection: Connection, now: datetime) -> list[Group]:
         rows = list_unsettled(

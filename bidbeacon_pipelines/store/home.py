@@ -11,6 +11,17 @@ from bidbeacon_pipelines.store.coverage import DUE_SINCE, IS_DUE, IS_HELD, IS_OV
 # Most windows are loaded and not due: they are counted by the index of the primary key alone.
 _WINDOWS = text("SELECT dataset, count(*) AS windows FROM report_windows GROUP BY dataset")
 
+# Few windows are anything else than loaded and fresh: each of these branches has a partial index.
+_COLUMNS = """account_id, country_code, dataset, window_date, status, next_refresh_at, request_id, last_requested_at, wanted_by, held_digest,
+              failure_reason"""
+_IS_BAD = "(status IN ('missing', 'failed', 'unconfirmed', 'expired') OR held_digest IS NOT NULL)"
+_IS_ASKED = "(request_id IS NOT NULL OR wanted_by IS NOT NULL)"
+_CANDIDATES = f"""
+    SELECT {_COLUMNS} FROM report_windows WHERE {_IS_ASKED}
+     UNION ALL
+    SELECT {_COLUMNS} FROM report_windows WHERE {_IS_BAD} AND NOT {_IS_ASKED}
+     UNION ALL
+    SELECT {_COLUMNS} FROM report_windows WHERE next_refresh_at <= :now AND request_id IS NULL AND wanted_by IS NULL AND NOT {_IS_BAD}"""
 # What differs in numbers only is one cause: ids, counts and days of a reason are left out.
 _UNSETTLED = text(f"""
     WITH unsettled AS (
@@ -21,12 +32,11 @@ _UNSETTLED = text(f"""
                     THEN regexp_replace(left(w.failure_reason, 300), '\\S*\\d\\S*', '#', 'g') END AS cause,
                CASE WHEN w.status IN ('failed', 'unconfirmed') OR w.held_digest IS NOT NULL THEN w.last_requested_at
                     WHEN w.status = 'requested' THEN r.sent_at ELSE {DUE_SINCE} END AS since
-          FROM report_windows w
+          FROM ({_CANDIDATES}) w
           JOIN advertiser_accounts a USING (account_id, country_code)
           JOIN ads_accounts o USING (account_id)
           JOIN unnest(CAST(:datasets AS text[]), CAST(:late AS timestamptz[])) AS d(dataset, late_if_sent_before) USING (dataset)
-          LEFT JOIN report_requests r ON r.id = w.request_id
-         WHERE w.status <> 'loaded' OR w.held_digest IS NOT NULL OR w.wanted_by IS NOT NULL OR w.next_refresh_at <= :now)
+          LEFT JOIN report_requests r ON r.id = w.request_id)
     SELECT dataset, status, is_due, is_overdue, is_held, request_is_late, count(*) AS windows,
            count(DISTINCT account_key) AS accounts, min(since) AS since, min(account_key) AS account_key, max(window_date) AS window_date,
            (array_agg(failure_reason ORDER BY window_date DESC))[1] AS reason

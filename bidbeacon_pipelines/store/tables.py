@@ -311,6 +311,13 @@ class ReportWindow(PipelinesBase):
         CheckConstraint("(status = 'requested') = (request_id IS NOT NULL)", name="requested_has_request"),
         CheckConstraint("status <> 'loaded' OR last_loaded_at IS NOT NULL", name="loaded_has_load"),
         CheckConstraint("status <> 'expired' OR next_refresh_at IS NULL", name="expired_is_over"),
+        Index(
+            "ix_report_windows_unsettled",
+            "dataset",
+            postgresql_where=text(
+                "status IN ('missing', 'failed', 'unconfirmed', 'expired') OR held_digest IS NOT NULL"
+            ),
+        ),
         Index("ix_report_windows_request", "request_id", postgresql_where=text("request_id IS NOT NULL")),
         Index(
             "ix_report_windows_due",

@@ -3225,6 +3225,15 @@ def _create_pipeline_tables() -> None:
         unique=False,
         postgresql_where=sa.text("unresolved_count > 0"),
     )
+    op.create_index(
+        "ix_report_windows_unsettled",
+        "report_windows",
+        ["dataset"],
+        unique=False,
+        postgresql_where=sa.text(
+            "status IN ('missing', 'failed', 'unconfirmed', 'expired') OR held_digest IS NOT NULL"
+        ),
+    )
     op.create_table(
         "restatements",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),

@@ -44,7 +44,7 @@ def figures_on(engine: Engine) -> Iterator[Figure]:
     """Measure on a database that is filled already."""
     web = Path(bidbeacon_sessions.__file__).parent / "web"
     yield at_most(
-        "all files of the page", sum(file.stat().st_size for file in web.iterdir()) / 1000, "KB", 200
+        "all files of the page", sum(file.stat().st_size for file in web.iterdir()) / 1000, "KB", 300
     )
     with _serving(engine) as url, httpx.Client(base_url=url, timeout=60) as client:
         yield from _calls(client)

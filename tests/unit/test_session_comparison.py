@@ -64,12 +64,12 @@ def test_a_stretch_must_have_a_length() -> None:
 
 
 def test_the_page_is_light_and_holds_nothing_inline() -> None:
-    """All its files together are below 200 KB; no script, style or handler stands in the markup."""
+    """All its files together are below 300 KB; no script, style or handler stands in the markup."""
     ours = Path(bidbeacon_sessions.__file__).parent / "web"
     files = [*ours.iterdir(), *(Path(bidbeacon_pipelines.__file__).parent / "web" / "files").iterdir()]
-    assert sum(path.stat().st_size for path in files) < 200_000
+    assert sum(path.stat().st_size for path in files) < 300_000
     pages = [path for path in files if path.suffix == ".html"]
-    assert len(pages) == 4
+    assert len(pages) == 5
     for page in pages:
         markup = page.read_text(encoding="utf-8")
         assert markup.count("<script") == markup.count('<script type="module" src="/web/')

@@ -138,6 +138,31 @@ def test_in_the_map_and_the_table(page: Page, world: World) -> None:
         assert_harmless(page, shown_in=place)
 
 
+def test_on_the_first_page(page: Page, world: World, session_store: SessionStore) -> None:
+    """In causes, names of jobs, what a stopped account needs, and promised work that nobody did."""
+    with session_store.begin() as connection:
+        connection.execute(
+            text("UPDATE ads_accounts SET needs_person = :text, needs_person_for = 'account'"),
+            {"text": HOSTILE},
+        )
+        connection.execute(
+            text("""INSERT INTO session_promises (session_id, ord, key, promised_at, deadline_at)
+                    SELECT session_id, ord, :text, now() - interval '2 days', now() - interval '1 day' FROM session_actions"""),
+            {"text": HOSTILE},
+        )
+    page.goto(world.base_url)
+    expect(page.locator("#problems li")).to_have_count(3)
+    for place in (
+        "#problems .cause",
+        "#problems .quiet",
+        "#jobs th",
+        "#promises a",
+        "#promises p bdi",
+        "#checks .quiet",
+    ):
+        assert_harmless(page, shown_in=place)
+
+
 def test_in_suggestions(page: Page, world: World) -> None:
     """Of jobs, and of accounts by their names."""
     page.goto(f"{world.base_url}/sessions")
@@ -172,6 +197,6 @@ def test_in_what_a_server_says_of_errors(page: Page, world: World) -> None:
     assert_harmless(page, shown_in="#detail .problem")
     page.get_by_role("link", name="3 months").click()
     assert_harmless(page, shown_in="#trouble")
-    for view in ("sessions", f"sessions/{world.session_id}", "coverage"):
+    for view in ("", "sessions", f"sessions/{world.session_id}", "coverage"):
         page.goto(f"{world.base_url}/{view}")
         assert_harmless(page, shown_in="#notice p")

@@ -50,6 +50,7 @@ def views(base_url: str, session_store: SessionStore) -> Iterator[dict[str, str]
         running.add(WindowsQueued(**shared))
         detail = f"dataset=daily_targets&to=2026-07-25&days=30&account={ACCOUNT.key}&window={DAY}"
         yield {
+            "home": base_url,
             "stream": f"{base_url}/sessions",
             "nothing matches": f"{base_url}/sessions?job=none",
             "session": f"{base_url}/sessions/{failed.session_id}",
@@ -61,6 +62,7 @@ def views(base_url: str, session_store: SessionStore) -> Iterator[dict[str, str]
 
 
 READY = {
+    "home": "#checks li",
     "stream": ".session",
     "nothing matches": "#notice h2",
     "session": ".sides section",

@@ -40,7 +40,7 @@ NEWS = """async () => {
 
 @pytest.fixture
 def views(page: Page, base_url: str, session_store: SessionStore) -> dict[str, str]:
-    """Addresses of the three views of one failed session and one window."""
+    """Addresses of the four views of one failed session and one window."""
     account = Subject("DE.one")
     with session_store.begin() as connection:
         add_account(connection, "DE", account_id=ACCOUNT_ID, name="One", time_zone="Europe/Berlin")
@@ -60,13 +60,14 @@ def views(page: Page, base_url: str, session_store: SessionStore) -> dict[str, s
         raise OSError("gone")
     page.add_init_script(SOURCE)
     return {
+        "home": base_url,
         "stream": f"{base_url}/sessions",
         "session": f"{base_url}/sessions/{session.session_id}",
         "coverage": f"{base_url}/coverage?dataset=daily_targets&to=2026-07-25&days=30",
     }
 
 
-DATA = {"stream": ".session", "session": ".failure", "coverage": ".map .strip"}
+DATA = {"home": "#checks li", "stream": ".session", "session": ".failure", "coverage": ".map .strip"}
 
 
 def _open(page: Page, views: dict[str, str], view: str) -> None:
@@ -101,7 +102,7 @@ def test_trouble_stands_above_data_that_stays(page: Page, views: dict[str, str],
     page.evaluate("void (window.setTimeout = later)")
     page.keyboard.press("Enter")
     expect(trouble).to_be_hidden()
-    expect(page.locator("#feed, #session, #map")).to_be_focused()
+    expect(page.locator("#home, #feed, #session, #map")).to_be_focused()
     expect(page.locator("#pill-text")).to_have_text("Live")
 
 

@@ -70,7 +70,7 @@ function problemList({ problems, more_problems: more }) {
       "li",
       { class: `is-${problem.level}`, "data-key": problem.link + problem.cause },
       toneIcon(TONES[problem.level]),
-      el("div", {}, el("a", { class: "cause", href: problem.link, dir: "auto" }, el("bdi", {}, problem.cause)), el("p", { class: "quiet" }, [problem.kind, extent(problem), since(problem.since)].flat())),
+      el("div", {}, el("a", { class: "cause", href: problem.link, dir: "auto" }, el("bdi", {}, problem.cause)), el("p", { class: "quiet" }, el("bdi", {}, problem.kind), extent(problem), since(problem.since))),
     ),
   );
   return [heading("problems", "What is wrong"), el("ul", { class: "rows" }, rows), more > 0 && el("p", { class: "quiet" }, `and ${number(more)} more`)];
@@ -178,7 +178,7 @@ function limits({ throttling }) {
 }
 
 function promises({ promises: { open, lost, lost_last: last } }) {
-  const rows = last.map((one) => el("li", { class: "is-failure", "data-key": one.link + one.key }, toneIcon("error"), el("p", {}, el("a", { href: one.link }, el("bdi", {}, one.key)), ` of ${one.job_name}: nothing came by `, when(one.deadline_at))));
+  const rows = last.map((one) => el("li", { class: "is-failure", "data-key": one.link + one.key }, toneIcon("error"), el("p", {}, el("a", { href: one.link }, el("bdi", {}, one.key)), " of ", el("bdi", {}, one.job_name), ": nothing came by ", when(one.deadline_at))));
   return [
     heading("promises", "Promised work"),
     el("p", {}, `${number(open)} open, `, lost > 0 ? el("b", { class: "bad" }, `${number(lost)} lost`) : "none lost", ". Work that a session queued for another is open until that one did it."),

@@ -37,11 +37,12 @@ _UNSETTLED = text(f"""
           JOIN ads_accounts o USING (account_id)
           JOIN unnest(CAST(:datasets AS text[]), CAST(:late AS timestamptz[])) AS d(dataset, late_if_sent_before) USING (dataset)
           LEFT JOIN report_requests r ON r.id = w.request_id)
-    SELECT dataset, status, is_due, is_overdue, is_held, request_is_late, count(*) AS windows,
-           count(DISTINCT account_key) AS accounts, min(since) AS since, min(account_key) AS account_key, max(window_date) AS window_date,
-           (array_agg(failure_reason ORDER BY window_date DESC))[1] AS reason
-      FROM unsettled GROUP BY dataset, status, is_due, is_overdue, is_held, request_is_late, cause
-     ORDER BY dataset, windows DESC""")
+    SELECT dataset, status, is_due, is_overdue, is_held, request_is_late, CAST(sum(windows) AS bigint) AS windows,
+           count(*) AS accounts, min(since) AS since, min(account_key) AS account_key, max(window_date) AS window_date, min(reason) AS reason
+      FROM (SELECT dataset, status, is_due, is_overdue, is_held, request_is_late, cause, account_key, count(*) AS windows,
+                   min(since) AS since, max(window_date) AS window_date, min(failure_reason) AS reason
+              FROM unsettled GROUP BY 1, 2, 3, 4, 5, 6, 7, 8) by_account
+     GROUP BY dataset, status, is_due, is_overdue, is_held, request_is_late, cause ORDER BY dataset, windows DESC""")
 
 
 def count_windows(connection: Connection) -> dict[str, int]:
@@ -64,8 +65,8 @@ def list_unsettled(
         overdue_before: windows that fell due before it are late.
         late_if_sent_before: by dataset, since when a report in flight takes too long.
 
-    Columns: dataset, the signs of a window but for `lacks_product`, windows, accounts, since; of one of them account_key, and of the
-    newest one window_date and reason.
+    Columns: dataset, the signs of a window but for `lacks_product`, windows, accounts, since; of one of them account_key and reason;
+    window_date of the newest.
     """
     values: dict[str, Any] = {"now": now, "overdue_before": overdue_before}
     values |= {"datasets": list(late_if_sent_before), "late": list(late_if_sent_before.values())}

@@ -323,8 +323,8 @@ class ReportFailed(_ReportAction, _RequestEnded):
     """A request ended without data for these windows, for good: given up, or its rows were refused (`code` is `refused`), all for one cause."""
 
     sentence = (
-        "Report[ {report_id:badge}] of {dataset:badge} failed for {windows:count:day}[ in {accounts:count:account}]: "
-        "{reason} {windows:windows}"
+        "Report of {dataset:badge} failed for {windows:count:day}[ in {accounts:count:account}]: {reason}"
+        "[, report {report_id:badge}] {windows:windows}"
     )
     tone = "error"
     effect = "failed"

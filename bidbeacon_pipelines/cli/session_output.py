@@ -34,17 +34,26 @@ STATUSES = {
 OUTCOMES = {"warnings": ("▲", "yellow"), "problems": ("✘", "red")}
 _PARTS = {"badge": "bold", "window": "magenta", "account": "blue", "time": "dim", "link": "underline"}
 _POLL_SECONDS = 0.2
+_NARROWEST = 24
 
 
-def action_line(action: Mapping[str, Any], account: str | None = None) -> Text:
-    """Return one action (as `presentation.action_json`) as a line: local time, other accounts than the session's, sentence."""
+def print_action(console: Console, action: Mapping[str, Any], account: str | None = None) -> None:
+    """Print one action (as `presentation.action_json`): local time, other accounts than the session's, sentence.
+
+    Lines after the first are indented below the sentence.
+    """
     at = datetime.fromisoformat(action["at"]).astimezone()
     line = Text(f"  {at:%H:%M:%S}  ", style="dim")
     line.append("│ ", style=TONES[action["tone"]])
+    sentence = Text()
     if others := whose(action, account):
-        line.append(f"{others} ", style="blue")
-    line.append_text(action_sentence(action))
-    return line
+        sentence.append(f"{others} ", style="blue")
+    _print_hanging(console, line, sentence.append_text(action_sentence(action)))
+
+
+def _print_hanging(console: Console, head: Text, body: Text) -> None:
+    lines = body.wrap(console, max(_NARROWEST, console.width - head.cell_len))
+    console.print(Text.assemble(head, Text("\n" + " " * head.cell_len).join(lines)), soft_wrap=True)
 
 
 def action_sentence(action: Mapping[str, Any]) -> Text:
@@ -90,8 +99,8 @@ def progress_line(session: Mapping[str, Any], last: Mapping[str, Any] | None, no
 
 
 def promise_line(promise: Mapping[str, Any]) -> Text:
-    """Return what became of promised work as a line below the action that promised it."""
-    line = Text("              ↳ ", style="dim")
+    """Return what became of promised work."""
+    line = Text(style="dim")
     if promise["fate"] == "kept":
         line.append(f"{promise['kept_by_job'] or 'a session that is gone'}: {promise['text'] or ''}")
         return line.append(f"  {promise['kept_by']}", style="dim")
@@ -128,7 +137,7 @@ def _follow(
             labels = load_labels(connection, rows)
         for row in rows:
             if row["type"] not in hidden:
-                console.print(action_line(action_json(row, labels)))
+                print_action(console, action_json(row, labels))
             last = row["ord"]
 
 
@@ -140,9 +149,9 @@ def print_session(console: Console, store: SessionStore, session_id: UUID) -> bo
     shown = loaded["session"]
     console.print(session_line(shown))
     for action in shown["actions"]:
-        console.print(action_line(action, shown["account"]))
+        print_action(console, action, shown["account"])
         for promise in action.get("promises", ()):
-            console.print(promise_line(promise))
+            _print_hanging(console, Text("              ↳ ", style="dim"), promise_line(promise))
     if shown["error"]:
         console.print(Text(f"  {shown['error']['type']}: {shown['error']['message']}", style="bold red"))
     return True

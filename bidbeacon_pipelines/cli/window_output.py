@@ -1,5 +1,6 @@
 """What is known of windows in a terminal of 80 columns: why one is as it is, how its numbers changed, which rows are in quarantine."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -108,8 +109,10 @@ def _totalled_by(load: WindowLoad) -> tuple[str, str]:
 
 
 def _print_loads_of(console: Console, currency: str, loads: Sequence[WindowLoad]) -> None:
+    ages = _ages(loads)
     for start in range(0, len(loads), _LOADS_A_TABLE):
-        console.print(_load_table(currency, loads[start : start + _LOADS_A_TABLE]))
+        end = start + _LOADS_A_TABLE
+        console.print(_load_table(currency, loads[start:end], ages[start:end]))
     if len(loads) > 1:
         changed = ", ".join(
             f"{name} {_change(loads, name):+,.2f}"
@@ -117,14 +120,25 @@ def _print_loads_of(console: Console, currency: str, loads: Sequence[WindowLoad]
             else f"{name} {_change(loads, name):+,}"
             for name in _METRICS
         )
-        console.print(f"From T+{loads[0].age_days} to T+{loads[-1].age_days}: {changed}.", highlight=False)
+        console.print(f"From {ages[0]} to {ages[-1]}: {changed}.", highlight=False)
 
 
-def _load_table(currency: str, loads: Sequence[WindowLoad]) -> Table:
+def _ages(loads: Sequence[WindowLoad]) -> list[str]:
+    """Return what to call each load: its age, and its number where several have the same: `T+5`, `T+5 #2`."""
+    seen: Counter[int] = Counter()
+    named = []
+    for load in loads:
+        seen[load.age_days] += 1
+        number = seen[load.age_days]
+        named.append(f"T+{load.age_days}" + (f" #{number}" if number > 1 else ""))
+    return named
+
+
+def _load_table(currency: str, loads: Sequence[WindowLoad], ages: Sequence[str]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
     table.add_column(currency)
-    for load in loads:
-        table.add_column(f"T+{load.age_days}", justify="right", no_wrap=True)
+    for age in ages:
+        table.add_column(age, justify="right", no_wrap=True)
     table.add_row(
         "as of, UTC", *(f"{load.data_as_of.astimezone(UTC):%m-%d %H:%M}" for load in loads), style="dim"
     )

@@ -86,7 +86,7 @@ function drawFacts(session) {
   if (state === shown) return;
   shown = state;
   keepingFocus(root, () => {
-    reconcile(root, [heading(session), facts(session), ...errorBox(session), columns]);
+    reconcile(root, [heading(session), ...errorBox(session), facts(session), columns]);
     reconcile(whole, [el("h2", {}, "Timeline"), timeline.element]);
     reconcile(left, [whole, ...inputSection(session)]);
   });

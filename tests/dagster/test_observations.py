@@ -64,7 +64,7 @@ def test_a_report_that_is_refused_in_a_look_is_an_observation_of_each_of_its_day
         facts = told(one)
         assert ("failed", "succeeded") == (facts["outcome"], facts["session_status"])
         assert facts["session"].endswith(f"/sessions/{session['id']}")
-        assert "failed: " in facts["timeline"]
+        assert "failed for " in facts["timeline"]
         assert len(facts["timeline"].splitlines()) == 1
         assert len(serialize_value(one)) < MOST_BYTES
     assert [str(partition_key(account.account_key, stocked.day(30)))] == stocked.recorded_partitions()

@@ -106,7 +106,7 @@ def test_a_session_shows_what_became_of_what_it_queued(store: SessionStore) -> N
     """Below the action that queued it, and in JSON under `promises`."""
     [session] = json.loads(run("list", "--json", "--type", "report-failed").stdout)
     shown = " ".join(run("show", session["id"]).stdout.split())
-    assert "↳ refresh-account: Report of daily_targets failed: Out of ink" in shown
+    assert "↳ refresh-account: Report of daily_targets failed for 1 day: Out of ink" in shown
     actions = json.loads(run("show", session["id"], "--json").stdout)["actions"]
     assert ["kept"] == [promise["fate"] for promise in actions[0]["promises"]]
 

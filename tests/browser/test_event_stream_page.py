@@ -67,7 +67,7 @@ def test_what_comes_from_outside_is_text_never_markup(
         session.add(PageBroken(what=HOSTILE))
         raise ValueError(HOSTILE)
 
-    for address in (base_url, f"{base_url}/sessions/{session.session_id}"):
+    for address in (f"{base_url}/sessions", f"{base_url}/sessions/{session.session_id}"):
         page.goto(address)
         expect(page.locator(".sentence").first).to_contain_text("<img src=x onerror=")
         expect(page.locator(".sentence").last).to_contain_text("see more")
@@ -178,7 +178,7 @@ def test_after_the_server_was_away_nothing_is_missing_or_twice(
     names = [f"away-{second}" for second in range(SECONDS_AWAY)]
     with with_job_session("before", store=session_store) as session:
         with serving(session_store) as port:
-            page.goto(f"http://127.0.0.1:{port}")
+            page.goto(f"http://127.0.0.1:{port}/sessions")
             expect(page.locator("#pill-text")).to_have_text("Live")
             session.add(PageNoted(what="one"))
             expect(page.locator(".action")).to_have_count(1)

@@ -96,12 +96,15 @@ def test_all_right_is_said_and_kept_up_to_date(
     expect(page.locator("#problems .cause")).to_have_text("ValueError: No water")
 
 
-def test_a_newcomer_is_told_what_to_do(page: Page, base_url: str) -> None:
-    """Without accounts: what comes by itself, the command, and all datasets that there will be."""
+def test_a_newcomer_is_told_what_to_do(page: Page, base_url: str, session_store: SessionStore) -> None:
+    """Without accounts: what comes by itself, the command, and all datasets that there will be; or why there are none."""
     page.goto(base_url)
     expect(page.locator("h1")).to_have_text("Nothing is set up yet")
     expect(page.locator("#verdict code")).to_have_text("bidbeacon accounts sync")
     expect(page.locator(".datasets li")).to_have_count(9)
+    with suppress(PermissionError), with_job_session("sync-accounts", store=session_store):
+        raise PermissionError("The refresh token is refused")
+    expect(page.locator("h1")).to_contain_text("1 problem")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -35,7 +35,7 @@ export function verdictOf({ problems, more_problems: more, checks, accounts }) {
   const levels = [...problems, ...checks].map(({ level }) => level);
   const failures = levels.filter((level) => level === "failure").length + more;
   const warnings = levels.filter((level) => level === "warning").length;
-  if (accounts.accounts === 0) return { level: "empty", title: "Nothing is set up yet" };
+  if (accounts.accounts === 0 && failures === 0) return { level: "empty", title: "Nothing is set up yet" };
   if (failures > 0) return { level: "failure", title: `${counted(failures, "problem")}${warnings > 0 ? `, ${counted(warnings, "warning")}` : ""}` };
   if (warnings > 0) return { level: "warning", title: counted(warnings, "warning") };
   return { level: "ok", title: "Everything is all right" };
@@ -53,7 +53,7 @@ function verdict(data) {
     el(
       "p",
       { class: "summary" },
-      level === "empty" ? emptyText() : [counted(accounts, "account"), ` of ${counted(adsAccounts, "advertiser")} in ${number(countries)} ${countries === 1 ? "country" : "countries"} · `, `${counted(windows, "day")} of data in ${counted(data.datasets.filter((one) => one.windows > 0).length, "dataset")}`],
+      accounts === 0 ? emptyText() : [counted(accounts, "account"), ` of ${counted(adsAccounts, "advertiser")} in ${number(countries)} ${countries === 1 ? "country" : "countries"} · `, `${counted(windows, "day")} of data in ${counted(data.datasets.filter((one) => one.windows > 0).length, "dataset")}`],
       windows > 0 && [": ", el("b", {}, `${percent(fine, windows)} fresh`), underWay > 0 && `, ${number(underWay)} being loaded`],
       data.is_sandbox && el("span", { class: "tag sandbox", title: "Amazon’s stand-in on this machine: the data is made up" }, "sandbox"),
     ),

@@ -30,13 +30,14 @@ _FACTS = {
     "account": ("time_zone", "enabled", "amazon_status", "needs_person", "countries", "planned_at"),
     "gate": ("region", "in_flight", "places", "closed_until", "planned"),
 }
+_AMOUNTS = frozenset({"spend", "sales"})
 _METRICS = ("spend", "sales", "orders", "clicks", "impressions")
 _ROW_COUNTS = ("rows_changed", "rows_appeared", "rows_vanished")
 _LOADS_A_TABLE = 4
 
 
 def print_explanation(console: Console, told: Mapping[str, Any]) -> None:
-    """Print an explanation (as `services.explain.explanation_json`): verdict, facts, and what touched the window, newest last."""
+    """Print an explanation (as `services.explain.explanation_json`): verdict, facts, and what touched the window, newest first."""
     mark, style = _SEVERITIES[told["verdict"]["severity"]]
     console.print(
         Text.assemble((told["account"], "blue"), " ", told["dataset"], " ", (told["window"], "magenta"))
@@ -48,7 +49,7 @@ def print_explanation(console: Console, told: Mapping[str, Any]) -> None:
         if facts is not None:
             console.print(Text(f"\n{subject}", style="bold"))
             console.print(Padding(_fact_table(facts, names), (0, 0, 0, 2)))
-    console.print(Text.assemble("\n", ("what touched it", "bold"), (", newest last, in UTC", "dim")))
+    console.print(Text.assemble("\n", ("what touched it", "bold"), (", newest first, in UTC", "dim")))
     for line in _timeline(told["timeline"]):
         console.print(line)
 
@@ -67,14 +68,16 @@ def _shown(name: str, value: Any) -> Text:
         return Text("–", style="dim")
     if name.endswith(("_at", "_as_of", "_until")):
         return Text(f"{datetime.fromisoformat(value).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC")
+    if name in _AMOUNTS:
+        return Text(_amount(name, Decimal(value)))
     return Text({True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value))
 
 
 def _timeline(actions: Sequence[Mapping[str, Any]]) -> Iterator[Padding | Text]:
-    """Yield the actions under their sessions, newest last, each session with its address."""
+    """Yield the actions under their sessions, newest first, each session with its address."""
     if not actions:
         yield Text("  nothing yet", style="dim")
-    for _, group in groupby(actions, key=lambda action: action["session_id"]):
+    for _, group in groupby(reversed(actions), key=lambda action: action["session_id"]):
         of_session = list(group)
         first = of_session[0]
         mark, style = STATUSES[first["session_status"]]
@@ -87,14 +90,24 @@ def _timeline(actions: Sequence[Mapping[str, Any]]) -> Iterator[Padding | Text]:
 
 def _action_table(actions: Sequence[Mapping[str, Any]]) -> Table:
     table = Table.grid(padding=(0, 1))
-    for action in actions:
+    for (_, tone), group in groupby(actions, key=lambda action: (_shape(action), action["tone"])):
+        action, *earlier = group
+        sentence = action_sentence(action)
+        if earlier:
+            sentence.append(f" ({len(earlier) + 1} × like this)", style="dim")
         at = datetime.fromisoformat(action["at"]).astimezone(UTC)
         table.add_row(
             Text(f"{at:%Y-%m-%d %H:%M:%S}", style="dim", no_wrap=True),
-            Text("│", style=TONES[action["tone"]]),
-            action_sentence(action),
+            Text("│", style=TONES[tone]),
+            sentence,
         )
     return table
+
+
+def _shape(action: Mapping[str, Any]) -> str:
+    """Return what actions share that tell the same, whatever their numbers and times."""
+    words = str(action["text"]).split()
+    return " ".join([action["type"], *("#" if any(map(str.isdigit, word)) else word for word in words)])
 
 
 def print_loads(console: Console, loads: Sequence[WindowLoad]) -> None:
@@ -116,7 +129,7 @@ def _print_loads_of(console: Console, currency: str, loads: Sequence[WindowLoad]
     if len(loads) > 1:
         changed = ", ".join(
             f"{name} {_change(loads, name):+,.2f}"
-            if name in {"spend", "sales"}
+            if name in _AMOUNTS
             else f"{name} {_change(loads, name):+,}"
             for name in _METRICS
         )
@@ -150,7 +163,7 @@ def _load_table(currency: str, loads: Sequence[WindowLoad], ages: Sequence[str])
 
 
 def _amount(name: str, value: Decimal) -> str:
-    return f"{value:,.2f}" if name in {"spend", "sales"} else f"{value:,.0f}"
+    return f"{value:,.2f}" if name in _AMOUNTS else f"{value:,.0f}"
 
 
 def _change(loads: Sequence[WindowLoad], name: str) -> Decimal:

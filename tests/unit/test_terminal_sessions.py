@@ -1,10 +1,11 @@
-"""How the actions of a session and the loads of a window are printed in a terminal of 80 columns."""
+"""How the actions of a session and what touched a window are printed in a terminal of 80 columns."""
 
 from io import StringIO
 
 from rich.console import Console
 
 from bidbeacon_pipelines.cli.session_output import print_action
+from bidbeacon_pipelines.cli.window_output import print_explanation
 
 SENTENCE = (
     "Queued 14 report windows of daily_targets, which is a long sentence that has to be broken at 80 columns"
@@ -36,3 +37,44 @@ def test_a_broken_sentence_hangs_below_its_beginning() -> None:
 def test_the_sessions_own_account_is_not_repeated() -> None:
     """Only another one is named."""
     assert "US.a" not in "".join(printed(accounts=[{"key": "US.a", "label": None}]))
+
+
+def touch(second: int, told: str) -> dict[str, object]:
+    """Return an action of a window's timeline."""
+    return {
+        "session_id": "s",
+        "session_status": "succeeded",
+        "job_name": "poll-reports",
+        "url": "http://here/s",
+        "type": "request-retried",
+        "at": f"2026-07-25T12:00:{second:02}+00:00",
+        "tone": "neutral",
+        "text": told,
+        "parts": [{"kind": "text", "text": told}],
+    }
+
+
+def test_an_explanation_tells_the_newest_first_and_what_repeats_once() -> None:
+    """Amounts have two decimals, as money has."""
+    facts = dict.fromkeys(("status", "next_refresh_at", "data_as_of", "row_count", "quarantined_count"))
+    told = {
+        "account": "US.a",
+        "dataset": "daily_targets",
+        "window": "2026-07-20",
+        "verdict": {"severity": "fine", "cause": "fresh", "sentence": "It is fresh."},
+        "facts": {
+            "window": facts | {"spend": "1234.560000", "sales": "0.000000"},
+            "request": None,
+            "account": None,
+            "gate": None,
+        },
+        "timeline": [touch(1, "Queued it"), *(touch(n, f"Attempt {n} did not work") for n in (2, 3, 4))],
+    }
+    out = StringIO()
+    print_explanation(Console(file=out, width=80), told)
+    lines = [" ".join(line.split()) for line in out.getvalue().splitlines()]
+    assert ["spend 1,234.56", "sales 0.00"] == [line for line in lines if line.startswith(("spend", "sales"))]
+    assert [
+        "2026-07-25 12:00:04 │ Attempt 4 did not work (3 × like this)",
+        "2026-07-25 12:00:01 │ Queued it",
+    ] == lines[-2:]

@@ -2,6 +2,7 @@
 
 import { el } from "./dom.js";
 import { statusIcon, wordOf } from "./icons.js";
+import { chooseTheme, themeChoice } from "./theme.js";
 
 const KEYS_OF = {
   home: [["/", "go to the search"], ["p", "pause, or go on"], ["?", "this sheet"]],
@@ -45,6 +46,12 @@ function lettersSwitch() {
   return el("label", { class: "switch", for: "letters" }, box, "Single keys act on this page");
 }
 
+function themeSwitch() {
+  const select = el("select", { id: "theme" }, Object.entries({ system: "as the system", light: "light", dark: "dark" }).map(([value, name]) => el("option", { value, selected: value === themeChoice() }, name)));
+  select.addEventListener("change", () => chooseTheme(select.value));
+  return el("label", { class: "switch", for: "theme" }, "Colours", select);
+}
+
 function build(view) {
   const close = el("button", { type: "button", class: "button", on: { click: () => sheet.close() } }, "Close");
   const rows = (pairs, tag) => el("dl", { class: "sheet-rows" }, pairs.map(([name, meaning]) => el("div", {}, el("dt", {}, el(tag, {}, name)), el("dd", {}, meaning))));
@@ -53,6 +60,7 @@ function build(view) {
     { class: "sheet", "aria-labelledby": "sheet-title" },
     el("header", {}, el("h2", { id: "sheet-title" }, "Keys and marks"), close),
     rows(KEYS_OF[view], "kbd"),
+    el("p", {}, themeSwitch()),
     lettersSwitch(),
     view === "stream" && el("h3", {}, "The filter"),
     view === "stream" && rows(WORDS, "code"),

@@ -132,3 +132,25 @@ def test_an_account_of_old_sessions_is_found_by_its_old_link(page: Page, base_ur
     page.goto(f"{base_url}/?job=none&since=2026-01-01")
     expect(page).to_have_url(f"{base_url}/sessions?job=none&since=2026-01-01")
     expect(page.locator("#query")).to_have_value("job:none since:2026-01-01")
+
+
+def test_light_and_dark_can_be_chosen(page: Page, base_url: str) -> None:
+    """Against the system's choice, on every page from then on, until the system decides again."""
+
+    def paper() -> str:
+        return str(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+
+    page.emulate_media(color_scheme="light")
+    page.goto(base_url)
+    expect(page.locator("h1")).to_be_visible()
+    light = paper()
+    page.locator("#help").click()
+    page.get_by_label("Colours").select_option("dark")
+    dark = paper()
+    assert light != dark
+    page.goto(f"{base_url}/sessions")
+    expect(page.locator("#notice h2")).to_be_visible()
+    assert dark == paper()
+    page.keyboard.press("?")
+    page.get_by_label("Colours").select_option("system")
+    assert light == paper()

@@ -47,7 +47,7 @@ def test_explain_prints_verdict_facts_and_timeline_in_80_columns(stocked: World)
     assert "✔ fresh" == lines[1].strip()
     places = [
         flat(result).index(word)
-        for word in ("It has", "window", "account", "what touched it", "Queued", "Loaded")
+        for word in ("It has", "window", "account", "what touched it", "Loaded", "Queued")
     ]
     assert sorted(places) == places
     session = stocked.one_session("load-windows")

@@ -10,6 +10,7 @@ import { bindKeys } from "./keys.js";
 import { hideNotice, hideTrouble, showError, showNotice, showTrouble } from "./notice.js";
 import { showPill } from "./pill.js";
 import { Stream, fetchJson } from "./stream.js";
+import { onThemeChange } from "./theme.js";
 import { clock, keepCounting, setServerTime } from "./time.js";
 import { bindZoneChoice, onZoneChange, putIntoAddress, zoneOf, zoneParameters } from "./zone.js";
 
@@ -257,7 +258,7 @@ byId("dataset").addEventListener("change", (event) => go({ dataset: event.target
 byId("pill").addEventListener("click", togglePause);
 window.addEventListener("popstate", navigate);
 document.addEventListener("click", followLink);
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => (readColours(), draw()));
+onThemeChange(() => (readColours(), draw()));
 setInterval(() => !isPaused && !document.hidden && data && renew(), ANYWAY_MS);
 bindKeys("coverage", { "/": () => query.focus(), p: togglePause, Escape: () => asked.window && closeDetail() });
 bindZoneChoice(byId("zone"));

@@ -82,6 +82,7 @@ def _calls(client: httpx.Client) -> Iterator[Figure]:
         ("histogram of 30 days", histogram, {"since": month}, 500),
         ("values to complete with", "/api/job-sessions/values", {}, 150),
         ("what stands around a session", f"/api/job-sessions/{session['id']}/surroundings", {}, 100),
+        ("Home", "/api/home", {}, 500),
         ("coverage of 100 accounts and 456 days", "/api/coverage", {"days": "456", "dataset": DATASET}, 500),
     ]
     for name, path, query, bound in asked:

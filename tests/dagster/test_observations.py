@@ -81,7 +81,7 @@ def test_a_report_that_is_held_by_hand_is_an_observation_before_the_run_fails(st
     facts = told(one)
     assert str(partition_key(account.account_key, day)) == one.partition
     assert ("held", "failed") == (facts["outcome"], facts["session_status"])
-    assert "Held 1 window" in facts["timeline"]
+    assert "Held 1 day" in facts["timeline"]
     assert len(stocked.materializations()) == 1
 
 

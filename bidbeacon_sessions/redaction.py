@@ -310,7 +310,8 @@ def _value_at(text: str, start: int, name: str, separator: str | None) -> tuple[
     if separator == ":" and header in {"authorization", "cookie"}:
         return start, _end_of_header(text, start)
     if sum(map(word.count, "([{")) > sum(map(word.count, ")]}")):
-        return start, _find_closing_bracket(text, start)
+        # Not before the word's end: going on from within it would read the same word again for each name in it.
+        return start, max(_find_closing_bracket(text, start), start + len(word))
     return start, start + len(word.rstrip("\\,;)]}."))
 
 

@@ -361,7 +361,7 @@ HARD: dict[str, Callable[[int], str]] = {
                 "&",
                 "token=&",
             ),
-            *("header value ", "[", "token=[", "İtoken=", "token=\u2022", "x-amz-", "token%25"),
+            *("header value ", "[", "token=[", "}token=(", "İtoken=", "token=\u2022", "x-amz-", "token%25"),
         )
     },
 }

@@ -61,7 +61,7 @@ def test_refresh_without_windows_asks_for_what_is_due(stocked: World) -> None:
             "--window: expected the earlier day first",
             2,
         ),
-        (("--account", "{key}", "--window", "2019-01-01"), "choose a day from", 1),
+        (("--account", "{key}", "--window", "2019-01-01"), "the oldest that it serves is", 1),
     ],
 )
 def test_what_cannot_be_done_is_one_line(

@@ -354,7 +354,7 @@ ROWS: dict[str, Case] = {
     "empty_report: twice, nothing was there before": Undone(
         faults=(fault("empty_report"),),
         strikes=(2,),
-        told=(*ASKED, "windows-unconfirmed", *ASKED, "report-processed", "silence-accepted"),
+        told=(*ASKED, "windows-unconfirmed", *ASKED, "silence-accepted", "report-processed"),
         creates=2,
         retrieves=2,
         downloads=2,

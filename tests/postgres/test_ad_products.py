@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import date, timedelta
+from uuid import uuid4
 
 import pytest
 
@@ -115,7 +116,7 @@ def test_window_is_recorded_in_dagster_once_all_products_came(world: BenchWorld)
     )
     assert len(rows) == window_metadata(recorded)["dagster/row_count"].value
     with world.engine.begin() as connection:
-        record_windows(connection, unrecorded(world, DAILY_PRODUCTS))
+        record_windows(connection, unrecorded(world, DAILY_PRODUCTS), str(uuid4()))
     world.advance(days=2)
     step_until(world, account, 3, DAILY_PRODUCTS)
     assert [] == unrecorded(world, DAILY_PRODUCTS)

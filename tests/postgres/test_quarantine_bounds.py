@@ -18,7 +18,7 @@ def test_of_a_refused_window_a_thousand_rows_are_kept_and_all_are_counted(shelf:
     [kept] = shelf.query("SELECT count(*), max(row_number) AS last FROM quarantined_rows")
     assert (kept["count"], kept["last"]) == (MOST_ROWS_OF_A_REFUSED_WINDOW, MOST_ROWS_OF_A_REFUSED_WINDOW - 1)
     assert result.quarantined == MANY
-    assert f"{MANY} of {MANY} rows" in (shelf.window().failure_reason or "")
+    assert f"{MANY:,} of {MANY:,} rows" in (shelf.window().failure_reason or "")
 
 
 def test_of_a_loaded_window_every_row_is_kept(shelf: LoadWorld, monkeypatch: pytest.MonkeyPatch) -> None:

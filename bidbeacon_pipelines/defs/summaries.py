@@ -163,10 +163,9 @@ def summary_metadata(rows: Sequence[dict[str, Any]]) -> Metadata:
     return {
         "days": MetadataValue.int(len(days)),
         **{name: MetadataValue.float(float(totals[name])) for name in _PLOTTED if totals[name] is not None},
-        "currency": MetadataValue.text(currency),
         "by_ad_product": MetadataValue.md(_products_table(rows)),
         "plot": MetadataValue.md(_image(days, currency)),
-        "newest_days": MetadataValue.md(_days_table(days)),
+        "newest_days": MetadataValue.md(_days_table(days, currency)),
     }
 
 
@@ -190,8 +189,17 @@ def _products_table(rows: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _days_table(days: Mapping[date, Mapping[str, Any]]) -> str:
-    heads = ("day", "spend", "sales", "ACOS", "ROAS", "orders", "hours less day: spend", "sales")
+def _days_table(days: Mapping[date, Mapping[str, Any]], currency: str) -> str:
+    heads = (
+        "day",
+        f"spend ({currency})",
+        "sales",
+        "ACOS",
+        "ROAS",
+        "orders",
+        "hours less day: spend",
+        "sales",
+    )
     lines = [_row(heads), _row(["---"] + ["---:"] * (len(heads) - 1))]
     newest = list(days.items())[-_TABLE_DAYS:]
     lines += [_row(_cells(day, totals)) for day, totals in reversed(newest)]

@@ -7,17 +7,10 @@ from datetime import date, datetime
 
 from bidbeacon_pipelines.reports.coverage import WindowSigns, WindowState, window_state
 
-PROBLEMS = (
-    WindowState.FAILED,
-    WindowState.LATE,
-    WindowState.HELD,
-    WindowState.UNCONFIRMED,
-    WindowState.EXPIRED,
-)
-"""The states that somebody should know of, the worst first."""
+PROBLEMS = (WindowState.FAILED, WindowState.LATE, WindowState.HELD, WindowState.UNCONFIRMED)
+"""The states that somebody should know of, the worst first. What is expired is counted only: it stays so for good, and nothing can be done."""
 _CAUSES = {
     WindowState.LATE: "Due for longer than they should wait",
-    WindowState.EXPIRED: "Never loaded while Amazon served them",
     WindowState.FAILED: "Their report gave no data",
 }
 _SLOW = "Amazon takes far longer than usual for their reports"

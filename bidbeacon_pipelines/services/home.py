@@ -34,7 +34,7 @@ MOST_PROBLEMS = 20
 MOST_LOST = 5
 COUNT_AGAIN_AFTER = timedelta(minutes=1)
 _ALL_DAYS = 731
-_MINOR = frozenset({WindowState.HELD, WindowState.UNCONFIRMED, WindowState.EXPIRED})
+_MINOR = frozenset({WindowState.HELD, WindowState.UNCONFIRMED})
 
 
 class Home:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, Literal
 from uuid import UUID
 
@@ -66,7 +66,10 @@ def session_metadata(store: SessionStore, session_id: UUID) -> dict[str, Metadat
         "session_status": MetadataValue.text(header["status"]),
         "session_outcome": MetadataValue.text(header["outcome"]),
         "timeline": timeline(
-            actions, labels, account=header["account_key"], more=header["action_count"] - len(actions)
+            actions,
+            labels,
+            more=header["action_count"] - len(actions),
+            whose_of=partial(whose, session_account=header["account_key"]),
         ),
     }
 
@@ -75,24 +78,28 @@ def timeline(
     actions: Sequence[Mapping[Any, Any]],
     labels: Mapping[str, str] = NO_LABELS,
     *,
-    account: str | None = None,
     more: int = 0,
+    whose_of: Callable[[Mapping[str, Any]], str] | None = None,
 ) -> MetadataValue[Any]:
     """Return the sentences of stored actions as a Markdown list, the newest where there is no room for all.
 
-    `labels` are those of `load_labels`; an action that is about another account than `account` names it; `more` is how many earlier ones of the session are not among them.
+    Args:
+        actions: in order.
+        labels: those of `load_labels`.
+        more: how many earlier ones of the session are not among them.
+        whose_of: names the accounts that an action is about, where its reader can't know them.
     """
     shown = [action_json(action, labels) for action in actions]
-    lines = [f"- `{action['at'][11:19]}` {escape_markdown(_told(action, account))}" for action in shown]
+    told = [(action, whose_of(action) if whose_of else "") for action in shown]
+    lines = [f"- `{action['at'][11:19]}` {escape_markdown(_sentence(action, who))}" for action, who in told]
     kept = _fitting(lines[::-1], MAX_MARKDOWN_BYTES)[::-1]
     left = more + len(lines) - len(kept)
-    told = [f"- … {left:,} earlier on the session's page", *kept] if left else kept
-    return MetadataValue.md("\n".join(told) or "No actions.")
+    listed = [f"- … {left:,} earlier on the session's page", *kept] if left else kept
+    return MetadataValue.md("\n".join(listed) or "No actions.")
 
 
-def _told(action: Mapping[str, Any], account: str | None) -> str:
-    others = whose(action, account)
-    return _shortened(f"{others}: {action['text']}" if others else action["text"])
+def _sentence(action: Mapping[str, Any], who: str) -> str:
+    return _shortened(f"{who}: {action['text']}" if who else action["text"])
 
 
 def bounded_lines(lines: Sequence[str], rest: str, *, most_bytes: int = MAX_MARKDOWN_BYTES) -> str:

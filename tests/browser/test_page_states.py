@@ -224,10 +224,10 @@ STATES: dict[str, Callable[[Page, dict[str, str]], Any]] = {
     "nothing in this stretch": _told("stream", "?since=2020-01-01&before=2020-01-02", "Nothing in this"),
     "filter problem": _misfilter,
     "no accounts": _show_no_accounts,
-    "no windows": _told("stream", "/coverage?to=2020-01-01", "No windows in these days"),
+    "no windows": _told("home", "/coverage?to=2020-01-01", "No windows in these days"),
     "no account matches": _told("coverage", "&accounts=nobody", "No account matches"),
     "coverage failed": _fail_coverage,
-    "wrong login": _told("stream", "/login?wrong=1", "That is not the token."),
+    "wrong login": _told("home", "/login?wrong=1", "That is not the token."),
     "offline": _go_offline,
 }
 

@@ -47,6 +47,16 @@ def test_many_windows_read_as_ranges_of_days() -> None:
     assert text == "Queued 99 report windows 2026-01-01 … 2026-02-19 2026-02-21 … 2026-04-10 after 5.0 s"
 
 
+def test_of_many_runs_of_days_the_first_are_shown() -> None:
+    """And how many days follow; four runs are shown all."""
+    days = [date(2026, 1, 1) + timedelta(days=2 * n) for n in range(6)]
+    shown = plain_text([{"kind": "window", "text": str(day), "value": str(day)} for day in days])
+    assert "2026-01-01 2026-01-03 2026-01-05 and 3 more days" == shown
+    pairs = [date(2026, 1, 1) + timedelta(days=n) for n in (0, 1, 3, 5, 6, 8)]
+    shown = plain_text([{"kind": "window", "text": str(day), "value": str(day)} for day in pairs])
+    assert "2026-01-01 … 2026-01-02 2026-01-04 2026-01-06 … 2026-01-07 2026-01-09" == shown
+
+
 def test_the_type_is_the_class_name_in_kebab_case() -> None:
     """The stored type follows from the name."""
     assert SampleQueued.type == "sample-queued"

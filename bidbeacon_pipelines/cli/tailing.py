@@ -139,11 +139,18 @@ class Tail:
             self._shown.session({**session, "status": "running", "duration": None, "finished_at": None})
             seen.status = "running"
         for action in actions:
-            if seen.is_new(action["ord"]):
+            if seen.is_new(action["ord"]) and self._is_asked_for(session, action):
                 self._shown.action(session, action)
         if session["status"] != seen.status and seen.highest >= session["action_count"]:
             seen.status = session["status"]
             self._shown.session(session)
+
+    def _is_asked_for(self, session: Mapping[str, Any], action: Mapping[str, Any]) -> bool:
+        """Return whether an action is about the account that was asked for; in its own sessions all are."""
+        account = self._query.get("account")
+        if account is None or account == session["account"]:
+            return True
+        return any(one["key"] == account for one in action["accounts"])
 
     def _check(self, response: httpx.Response) -> None:
         if response.status_code == httpx.codes.OK:

@@ -21,7 +21,7 @@ from bidbeacon_pipelines.cli.frame import CommandFailedError
 from bidbeacon_pipelines.cli.tail_output import JsonTail, TerminalTail
 from bidbeacon_pipelines.cli.tailing import Tail
 from bidbeacon_pipelines.settings import PROJECT_ROOT
-from bidbeacon_sessions import Action, SessionStore, Subject, with_job_session
+from bidbeacon_sessions import Action, SessionStore, Subject, Touch, with_job_session
 from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.server import StreamServer
 from bidbeacon_sessions.settings import get_session_settings
@@ -37,6 +37,19 @@ class TailWagged(Action):
     tone = "success"
 
     number: int
+
+
+class TailShown(Action):
+    """A tail was shown to an account."""
+
+    sentence = "Shown {number:count:time}"
+
+    account: str
+    number: int
+
+    def touches(self) -> list[Touch]:
+        """The account."""
+        return [Touch(self.account, "shown")]
 
 
 class _DoneError(Exception):
@@ -117,6 +130,22 @@ def wag(store: SessionStore, *numbers: int, job: str = "wag", ago: timedelta = t
     ) as session:
         for number in numbers:
             session.add(TailWagged(number=number))
+
+
+def test_a_tail_of_an_account_shows_its_actions_of_other_sessions(
+    session_store: SessionStore, wait_until: WaitUntil
+) -> None:
+    """And all of its own sessions; what those say of other accounts is left out."""
+    with served(session_store) as url:
+        following = tailing_of(url, account="DE.b")
+        heard = following.__enter__()
+        with with_job_session("show", store=session_store, account=ACCOUNT) as session:
+            for number, account in enumerate(("DE.b", "US.a", "DE.b"), start=1):
+                session.add(TailShown(account=account, number=number))
+        wait_until(lambda: heard.ended == ["succeeded"])
+        heard.is_over = True
+    following.__exit__(None, None, None)
+    assert [1, 3] == heard.actions
 
 
 def test_actions_and_ends_come_as_they_are_committed(

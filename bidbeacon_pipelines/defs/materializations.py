@@ -47,10 +47,10 @@ def describe_windows(
     described = []
     for window in windows:
         story = stories[key_of(window)]
-        shared = (window.account_key, *((action["session_id"], action["ord"]) for action in story))
-        if shared not in told:
-            told[shared] = timeline(story, account=window.account_key)
-        described.append((window, {**window_metadata(window), "timeline": told[shared]}))
+        places = tuple((action["session_id"], action["ord"]) for action in story)
+        if places not in told:
+            told[places] = timeline(story)
+        described.append((window, {**window_metadata(window), "timeline": told[places]}))
     return described
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from datetime import date
 from typing import Any
-from urllib.parse import urljoin
 
 import pytest
 from playwright.sync_api import Page, Route, expect
@@ -209,7 +208,7 @@ def _load_for_ever(page: Page, views: dict[str, str]) -> None:
 
 def _told(view: str, addition: str, heading: str) -> Callable[[Page, dict[str, str]], None]:
     def go(page: Page, views: dict[str, str]) -> None:
-        page.goto(urljoin(views[view], addition) if addition[0] == "/" else views[view] + addition)
+        page.goto(views[view] + addition)
         expect(page.get_by_text(heading)).to_be_visible()
 
     return go

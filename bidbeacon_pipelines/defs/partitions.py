@@ -5,17 +5,34 @@ from datetime import UTC, date, datetime
 
 from dagster import DagsterInstance, DailyPartitionsDefinition, DynamicPartitionsDefinition, MultiPartitionKey
 from dagster import MultiPartitionsDefinition as MultiPartitions
+from sqlalchemy.exc import SQLAlchemyError
 
+from bidbeacon_pipelines.dev.errors import DatabaseUnavailableError
+from bidbeacon_pipelines.dev.postgres import resolve_database_url
 from bidbeacon_pipelines.reports.partition_bound import (
     DAYS_AHEAD,
     check_partitions,
     first_partition_day,
     room_for_accounts,
 )
+from bidbeacon_pipelines.services.partition_room import count_accounts
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.account_partitions import PARTITIONS_NAME
+from bidbeacon_pipelines.store.engine import shared_engine
 
-FIRST_DAY = first_partition_day(get_settings().first_window_date, datetime.now(UTC).date())
+
+def _first_day() -> date:
+    """Return the first day that is a partition; without a database, as where somebody only lists the definitions, there are no accounts either."""
+    settings = get_settings()
+    try:
+        with shared_engine(resolve_database_url(settings)).begin() as connection:
+            accounts = count_accounts(connection)
+    except (DatabaseUnavailableError, SQLAlchemyError):
+        accounts = 0
+    return first_partition_day(settings.first_window_date, datetime.now(UTC).date(), accounts)
+
+
+FIRST_DAY = _first_day()
 """The first day that is a partition, for as long as this process runs."""
 ACCOUNT_PARTITIONS = DynamicPartitionsDefinition(name=PARTITIONS_NAME)
 ADS_ACCOUNT_PARTITIONS = DynamicPartitionsDefinition(name="ads_accounts")
@@ -66,10 +83,12 @@ def add_accounts(instance: DagsterInstance, keys: Sequence[str]) -> None:
     today = datetime.now(UTC).date()
     existing = set(instance.get_dynamic_partitions(str(ACCOUNT_PARTITIONS.name)))
     new = [key for key in dict.fromkeys(keys) if key not in existing]
-    room = max(room_for_accounts(FIRST_DAY, today) - len(existing), 0)
+    accounts = len(existing) + len(new)
+    first_day = first_partition_day(get_settings().first_window_date, today, accounts)
+    room = max(room_for_accounts(first_day, today) - len(existing), 0)
     instance.add_dynamic_partitions(str(ACCOUNT_PARTITIONS.name), new[:room])
     if left_out := tuple(new[room:]):
-        check_partitions(len(existing) + len(new), first_day=FIRST_DAY, today=today, left_out=left_out)
+        check_partitions(accounts, first_day=first_day, today=today, left_out=left_out)
 
 
 def add_ads_accounts(instance: DagsterInstance, keys: Iterable[str]) -> None:

@@ -39,15 +39,27 @@ class TooManyPartitionsError(RuntimeError):
         )
 
 
-def first_partition_day(wanted: date | None, today: date) -> date:
+def first_partition_day(wanted: date | None, today: date, accounts: int) -> date:
     """Return the first day that is a partition.
 
     Args:
-        wanted: The setting; absent, the first is that of the month of the oldest day that Amazon serves of any dataset, so that it
-            changes once a month.
+        wanted: The setting. Absent, as many whole months are partitions as there is room for, at most those of which Amazon serves any
+            dataset; where not even the present month fits, as many days.
         today: The date in UTC.
+        accounts: How many accounts there are.
     """
-    return wanted or min(oldest_served(dataset, today) for dataset in DATASETS.values()).replace(day=1)
+    if wanted is not None:
+        return wanted
+    oldest = min(oldest_served(dataset, today) for dataset in DATASETS.values()).replace(day=1)
+    earliest = _earliest_with_room(accounts, today) or today
+    month = earliest if earliest.day == 1 else (earliest.replace(day=1) + timedelta(days=32)).replace(day=1)
+    return max(oldest, month if month <= today else earliest)
+
+
+def _earliest_with_room(accounts: int, today: date) -> date | None:
+    """Return the earliest first day with which so many accounts have room; None where there are more accounts than partitions."""
+    days_each = MOST_PARTITIONS // max(accounts, 1)
+    return today - timedelta(days=days_each - DAYS_AHEAD) if days_each >= DAYS_AHEAD else None
 
 
 def partition_days(first_day: date, today: date) -> int:
@@ -74,8 +86,7 @@ def check_partitions(accounts: int, *, first_day: date, today: date, left_out: t
     """
     if accounts <= room_for_accounts(first_day, today):
         return
-    days_each = MOST_PARTITIONS // accounts
-    earliest = today - timedelta(days=days_each - DAYS_AHEAD) if days_each >= DAYS_AHEAD else None
+    earliest = _earliest_with_room(accounts, today)
     raise TooManyPartitionsError(accounts, partition_days(first_day, today), earliest, left_out)
 
 

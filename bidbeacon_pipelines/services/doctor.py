@@ -14,8 +14,10 @@ from bidbeacon_pipelines.amazon_ads.credentials import REGIONS
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, AuthError
 from bidbeacon_pipelines.amazon_ads.throttle import LaneGaps
 from bidbeacon_pipelines.amazon_ads.transport import Answer, ApiCall
+from bidbeacon_pipelines.reports.partition_bound import first_partition_day
 from bidbeacon_pipelines.services.api_lanes import PostgresLanes
 from bidbeacon_pipelines.services.api_ledger import PostgresCallLog
+from bidbeacon_pipelines.services.partition_room import count_accounts
 from bidbeacon_pipelines.services.people import is_credential_error
 from bidbeacon_pipelines.services.verdicts import (
     OVERDUE_AFTER,
@@ -29,6 +31,7 @@ from bidbeacon_pipelines.services.verdicts import (
     check_database,
     check_disk,
     check_gates,
+    check_partitions,
     check_requests,
     check_sessions,
     check_windows,
@@ -68,7 +71,7 @@ def examine(settings: Settings, engine: Engine | None, why_no_engine: str = "") 
     usable = None if first.level is Level.FAILURE else engine
     yield check_amazon(_ask_amazon(settings, usable))
     if usable is not None:
-        yield from _look_into_database(usable)
+        yield from _look_into_database(usable, settings)
     yield look_at_disk(settings.home)
 
 
@@ -81,11 +84,14 @@ def _look_at_database(engine: Engine) -> Check:
         return database_away(_first_line(error))
 
 
-def _look_into_database(engine: Engine) -> Iterator[Check]:
+def _look_into_database(engine: Engine, settings: Settings) -> Iterator[Check]:
     now = datetime.now(UTC)
     try:
         with engine.begin() as connection:
             yield from look_into_tables(connection, now)
+            accounts = count_accounts(connection)
+        first_day = first_partition_day(settings.first_window_date, now.date(), accounts)
+        yield check_partitions(accounts, first_day, now.date())
     except SQLAlchemyError as error:
         yield database_away(_first_line(error))
 

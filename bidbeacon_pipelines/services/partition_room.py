@@ -1,4 +1,4 @@
-"""Whether an account that is about to be enabled has room among Dagster's partitions."""
+"""How many days are Dagster's partitions, and whether one more account has room among them."""
 
 from datetime import date
 
@@ -22,6 +22,16 @@ def check_room_to_enable(connection: Connection, key: str, settings: Settings, t
     account, partitions = get_account(connection, key), list_account_partitions(connection)
     if account.enabled or key in partitions:
         return
-    wanted = {known.account_key for known in list_accounts(connection) if not known.is_disabled}
-    first_day = first_partition_day(settings.first_window_date, today)
-    check_partitions(len(partitions | wanted | {key}), first_day=first_day, today=today)
+    accounts = len(_list_accounts(connection) | {key})
+    first_day = first_partition_day(settings.first_window_date, today, accounts)
+    check_partitions(accounts, first_day=first_day, today=today)
+
+
+def count_accounts(connection: Connection) -> int:
+    """Return how many accounts are partitions, or become some at the next sync."""
+    return len(_list_accounts(connection))
+
+
+def _list_accounts(connection: Connection) -> set[str]:
+    wanted = {account.account_key for account in list_accounts(connection) if not account.is_disabled}
+    return wanted | list_account_partitions(connection)

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import RowMapping
 
+from bidbeacon_pipelines.reports.partition_bound import MOST_PARTITIONS, partition_days
 from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.api_calls import CallSummary
 from bidbeacon_pipelines.store.gates import GateState
@@ -248,6 +249,18 @@ def check_dagster(heartbeat: datetime | None, now: datetime) -> Check:
         found = f"its daemon gave no sign of life for {_ago(silent)}"
         return Check("Dagster", Level.WARNING, found, f"Nothing starts by itself. {_START_ALL}", facts=facts)
     return Check("Dagster", Level.OK, f"its daemon runs, seen {_ago(silent)} ago", facts=facts)
+
+
+def check_partitions(accounts: int, first_day: date, today: date) -> Check:
+    """Say how many days of how many accounts Dagster shows, and judge whether its UI is made for so many."""
+    days = partition_days(first_day, today)
+    facts = {"accounts": accounts, "days": days, "first_day": first_day}
+    found = f"{_count(accounts, 'account')} × {days:,} days from {first_day} on"
+    if accounts * days <= MOST_PARTITIONS:
+        return Check("partitions", Level.OK, found, facts=facts)
+    found += f" are more than the {MOST_PARTITIONS:,} that Dagster's UI is made for"
+    to_do = "Set BIDBEACON_FIRST_WINDOW_DATE to a later day, or remove it, and restart Dagster."
+    return Check("partitions", Level.WARNING, found, to_do, facts=facts)
 
 
 def check_disk(folder: str, free: int, total: int) -> Check:

@@ -8,8 +8,14 @@ from typer.testing import CliRunner
 from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.defs.partitions import ACCOUNT_PARTITIONS, FIRST_DAY, WINDOW_PARTITIONS, add_accounts
 from bidbeacon_pipelines.reports import partition_bound
-from bidbeacon_pipelines.reports.partition_bound import TooManyPartitionsError, partition_days
+from bidbeacon_pipelines.reports.partition_bound import (
+    TooManyPartitionsError,
+    first_partition_day,
+    partition_days,
+)
 from bidbeacon_pipelines.services.accounts import sync_accounts
+from bidbeacon_pipelines.services.partition_room import count_accounts
+from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.account_partitions import list_account_partitions
 from bidbeacon_pipelines.store.accounts import set_enabled
 from bidbeacon_sessions import with_job_session
@@ -35,8 +41,9 @@ def partitions(world: World) -> set[str]:
 
 @pytest.fixture
 def room_for_two(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave room for two accounts."""
+    """Leave room for two accounts, where a setting names the first day."""
     days = partition_days(FIRST_DAY, datetime.now(UTC).date())
+    monkeypatch.setattr(get_settings(), "first_window_date", FIRST_DAY)
     monkeypatch.setattr(partition_bound, "MOST_PARTITIONS", 2 * days)
 
 
@@ -54,6 +61,21 @@ def test_a_sync_adds_those_with_room_and_fails_with_what_to_do(world: World, roo
     assert len(partitions(world)) == 2
     assert len(world.rows("SELECT 1 FROM advertiser_accounts")) > 2
     assert world.one_session("sync-accounts")["status"] == "failed"
+
+
+def test_without_the_setting_more_accounts_have_fewer_days(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sync adds all of them; whoever loads the definitions then shows later months only."""
+    days = partition_days(FIRST_DAY, datetime.now(UTC).date())
+    monkeypatch.setattr(partition_bound, "MOST_PARTITIONS", 2 * days)
+    assert world.run_job("sync_accounts").success
+    with world.engine.begin() as connection:
+        accounts = count_accounts(connection)
+    assert accounts == len(partitions(world)) > 2
+    first_day = first_partition_day(None, datetime.now(UTC).date(), accounts)
+    assert first_day > FIRST_DAY
+    assert accounts * partition_days(first_day, datetime.now(UTC).date()) <= 2 * days
 
 
 def test_accounts_that_are_partitions_stay(world: World, room_for_two: None) -> None:

@@ -305,6 +305,7 @@ def test_doctor_looks_at_everything_in_order(environment: SimpleNamespace) -> No
         "sessions",
         "calls",
         "Dagster",
+        "partitions",
         "disk",
     ]
     assert names == list(levels)

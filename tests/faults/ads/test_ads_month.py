@@ -28,7 +28,9 @@ def test_a_month_with_every_fault_ends_complete_and_exact(
         month.pass_with_faults(tell=print)
         check_complete(month)
         month.end_faults()
-        for _ in range(2):  # a report that Amazon left pending since before the faults ended may serve the first load by hand
+        for _ in range(
+            2
+        ):  # a report that Amazon left pending since before the faults ended may serve the first load by hand
             month.redo_by_hand()
             month.come_to_rest()
         check_true(month)

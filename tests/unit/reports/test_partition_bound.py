@@ -32,12 +32,38 @@ def test_room_is_a_hundred_thousand_over_days(first_day: date, days: int, room: 
     assert (days, room) == (partition_days(first_day, TODAY), room_for_accounts(first_day, TODAY))
 
 
-def test_all_that_amazon_serves_are_partitions_unless_the_setting_says_otherwise() -> None:
-    """From the month of the oldest day of the dataset with the longest history: 24 months."""
-    assert (
-        date(2024, 11, 1) == first_partition_day(None, TODAY) == first_partition_day(None, date(2026, 11, 29))
-    )
-    assert date(2026, 8, 18) == first_partition_day(date(2026, 8, 18), TODAY)
+@pytest.mark.parametrize(
+    ("accounts", "first_day"),
+    [
+        (0, date(2024, 11, 1)),
+        (5, date(2024, 11, 1)),
+        (131, date(2024, 11, 1)),
+        (207, date(2025, 8, 1)),
+        (208, date(2025, 9, 1)),
+        (2_000, date(2026, 11, 1)),
+        (5_000, date(2026, 11, 6)),
+        (60_000, TODAY),
+    ],
+)
+def test_as_many_whole_months_are_partitions_as_there_is_room_for(accounts: int, first_day: date) -> None:
+    """At most the 24 months of the dataset with the longest history; where not even the present month fits, as many days."""
+    assert first_day == first_partition_day(None, TODAY, accounts)
+
+
+def test_the_setting_goes_before_room() -> None:
+    """Whoever names a day gets it."""
+    assert date(2026, 8, 18) == first_partition_day(date(2026, 8, 18), TODAY, 5)
+
+
+@given(accounts=st.integers(1, 50_000), today=st.dates(date(2025, 1, 1), date(2030, 12, 31)))
+def test_accounts_have_room_from_the_first_day_on(accounts: int, today: date) -> None:
+    """Always, and one more month would not fit."""
+    first_day = first_partition_day(None, today, accounts)
+    assert accounts * partition_days(first_day, today) <= MOST_PARTITIONS
+    assert first_day <= today
+    before = (first_day - timedelta(days=1)).replace(day=1)
+    is_all = first_day == first_partition_day(None, today, 1)
+    assert is_all or accounts * partition_days(before, today) > MOST_PARTITIONS
 
 
 def test_the_message_says_what_to_set() -> None:

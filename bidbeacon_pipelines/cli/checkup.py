@@ -53,7 +53,7 @@ def _lines(check: "Check") -> Table:
     mark, style = _MARKS[check.level]
     grid = Table.grid(padding=(0, 1))
     grid.add_column(width=1)
-    grid.add_column(width=9)
+    grid.add_column(width=10)
     grid.add_column(overflow="fold")
     grid.add_row(Text(mark, style), Text(check.name, "bold"), Text(check.found))
     for detail in check.details:

@@ -317,8 +317,9 @@ def test_doctor_looks_at_everything_in_order(environment: SimpleNamespace) -> No
 def test_doctor_prints_a_line_for_each_check(environment: SimpleNamespace) -> None:
     """With its mark, and what to do."""
     lines = doctor().stdout.splitlines()
-    assert lines[0].startswith("✔ database  PostgreSQL")
+    assert lines[0].startswith("✔ database   PostgreSQL")
     assert any(line.startswith("! accounts") for line in lines)
+    assert any(line.startswith("✔ partitions ") for line in lines)
     assert any("→ `bidbeacon accounts sync`" in line for line in lines)
     assert lines[-1] == "2 to look at, nothing broken."
 

@@ -106,7 +106,7 @@ def _memory_of_a_run(race: Race, report: Report) -> Iterator[Figure]:
 
 
 def _memory_of_countries(race: Race, report: Report) -> Iterator[Figure]:
-    """Tell the memory of a load whose rows are of different targets, so that none of them is known when it comes."""
+    """Return the memory of a load in which each row has a target of its own, so that no target repeats."""
     race.ours.place.empty()
     race.ours.place.add_countries(COUNTRIES[1:])
     race.ours.request()

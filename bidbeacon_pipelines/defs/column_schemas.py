@@ -1,4 +1,4 @@
-"""What Dagster shows of an asset's table: its columns, derived from it, and who owns it."""
+"""Column schemas and the owner of assets in Dagster; the columns are derived from the tables."""
 
 from collections.abc import Iterable
 from typing import Any

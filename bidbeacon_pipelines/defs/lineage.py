@@ -1,4 +1,4 @@
-"""What lies before and behind the datasets in the lineage: Amazon, accounts and entities, and the views that analysts read.
+"""The assets upstream and downstream of the datasets: Amazon, accounts and entities, and the views that analysts read.
 
 Dagster shows these assets and does not materialize them: a sync observes accounts and entities, and a view is always as its tables are.
 """

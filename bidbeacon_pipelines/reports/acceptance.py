@@ -108,7 +108,7 @@ class Hold:
 
     @property
     def cause(self) -> str:
-        """What windows share that are held for the same cause: the ad products that lost their rows."""
+        """The cause that held windows are grouped by: the ad products that lost their rows."""
         return "lost " + ", ".join(one.ad_product for one in self.lost)
 
     @property
@@ -143,7 +143,7 @@ class Refuse:
 
     @property
     def cause(self) -> str:
-        """What windows share that are refused for the same cause: the most frequent fault, of the window or of the whole report."""
+        """The cause that refused windows are grouped by: the most frequent fault, of the window or of the whole report."""
         faults = [cause.fault for cause in self.bad_rows.causes[:1]]
         return " ".join(["report" if self.is_whole_report else "window", *faults])
 

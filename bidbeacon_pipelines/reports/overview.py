@@ -1,4 +1,4 @@
-"""What the windows of all accounts add up to: how many of each dataset are fresh, late or failed, and what is wrong for which cause. Pure."""
+"""Summary of the windows of all accounts: how many of each dataset are fresh, late or failed, and the problems by cause. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""What a load records: one action for what each account loaded, and one a cause for what was held or refused in all of them."""
+"""The actions that a load records: one for each account that was loaded, and one for each cause of windows that were held or refused."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ Reason = TypeVar("Reason", bound=str)
 
 @dataclass(frozen=True)
 class LoadFacts:
-    """What is known of a load beside its results; `account` is the ads account's key, `currencies` those of the accounts by key."""
+    """Facts about a load beside its results; `account` is the ads account's key, `currencies` are by the accounts' keys."""
 
     account: str
     dataset: str

@@ -252,7 +252,7 @@ def check_dagster(heartbeat: datetime | None, now: datetime) -> Check:
 
 
 def check_partitions(accounts: int, first_day: date, today: date) -> Check:
-    """Say how many days of how many accounts Dagster shows, and judge whether its UI is made for so many."""
+    """Return how many days of how many accounts Dagster shows, with a warning where its UI is not made for so many."""
     days = partition_days(first_day, today)
     facts = {"accounts": accounts, "days": days, "first_day": first_day}
     found = f"{_count(accounts, 'account')} × {days:,} days from {first_day} on"

@@ -1,4 +1,4 @@
-"""What Dagster or we have lost (wiped, dropped, or restored to an earlier state) is recorded again by the next look."""
+"""Loads whose record Dagster or our tables have lost (wiped, dropped, or restored to an earlier state) are recorded again."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -172,7 +172,7 @@ def test_sessions_that_failed_alike_are_one_problem(world: World, session_store:
 
 
 def test_promises_planned_reports_and_calls_are_told(world: World, session_store: SessionStore) -> None:
-    """What is open and lost, what is put off, and what Amazon's limits cost."""
+    """Open and lost promises, reports that are put off, and the cost of Amazon's limits are counted."""
     for request, started in ((1, NOW - timedelta(days=30)), (2, datetime.now(UTC))):
         with with_job_session(
             "plan", store=session_store, account=Subject("US.one"), clock=lambda at=started: at

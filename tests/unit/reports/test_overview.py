@@ -1,4 +1,4 @@
-"""What the windows of all accounts add up to, by state and by cause."""
+"""Tests of the summary of all accounts' windows, by state and by cause."""
 
 from datetime import UTC, date, datetime, timedelta
 

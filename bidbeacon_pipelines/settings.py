@@ -121,6 +121,12 @@ class Settings(SessionSettings):
         le=_LONGEST_KEPT_DAYS,
         description="Days for which rows of hours are kept; they are dropped by whole months.",
     )
+    restatement_days: int = Field(
+        400,
+        ge=90,
+        le=_LONGEST_KEPT_DAYS,
+        description="For windows of how many days restatements are kept; of older windows only the present numbers are known.",
+    )
     run_event_days: int = Field(
         14,
         ge=1,

@@ -16,6 +16,7 @@ from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.api_calls import delete_calls
 from bidbeacon_pipelines.store.api_lanes import delete_idle_lanes
 from bidbeacon_pipelines.store.partitions import drop_old_partitions, make_partitions_ahead
+from bidbeacon_pipelines.store.restatements import delete_restatements
 from bidbeacon_pipelines.store.run_events import delete_run_events, has_run_events
 from bidbeacon_sessions import SessionRecorder
 from bidbeacon_sessions.writes import delete_ended_sessions
@@ -50,6 +51,7 @@ def rules_of(settings: Settings) -> list[Rule]:
         Rule("api_calls", timedelta(days=settings.api_call_days), ROWS_A_PIECE, delete_calls),
         Rule("api_lanes", _LANES_IDLE_FOR, ROWS_A_PIECE, delete_idle_lanes),
         Rule("sessions", timedelta(days=settings.session_days), SESSIONS_A_PIECE, delete_ended_sessions),
+        Rule("restatements", timedelta(days=settings.restatement_days), ROWS_A_PIECE, delete_restatements),
         Rule("run_events", of_runs, ROWS_A_PIECE, _delete_run_events),
         Rule("printed_lines", of_runs, ROWS_A_PIECE, lambda _, before, most: printed(before, most)),
         Rule("hourly_months", timedelta(days=settings.hourly_days), ROWS_A_PIECE, _drop_partitions),

@@ -163,3 +163,13 @@ def list_window_loads(connection: Connection, account: Account, dataset: str, da
     """Return the loads of a window: those of one ad product and currency after one another, oldest first."""
     rows = connection.execute(_LOADS, account.identity | {"dataset": dataset, "day": day})
     return [WindowLoad(**row) for row in rows.mappings()]
+
+
+def delete_restatements(connection: Connection, before: datetime, limit: int) -> int:
+    """Delete at most so many restatements of windows from before a day; return how many."""
+    deleted = connection.execute(
+        text("""DELETE FROM restatements WHERE id = ANY (ARRAY(
+                    SELECT id FROM restatements WHERE window_date < :before LIMIT :limit))"""),
+        {"before": before.date(), "limit": limit},
+    )
+    return deleted.rowcount

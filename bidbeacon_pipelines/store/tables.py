@@ -489,6 +489,7 @@ class Restatement(PipelinesBase):
         CheckConstraint("(change = 'appeared') = (old_values IS NULL)", name="old_values_fit"),
         CheckConstraint("(change = 'vanished') = (new_values IS NULL)", name="new_values_fit"),
         Index("ix_restatements_window", "account_id", "country_code", "dataset", "window_date"),
+        Index("ix_restatements_day", "window_date", postgresql_using="brin"),
     )
 
 

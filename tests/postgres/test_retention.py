@@ -17,6 +17,7 @@ from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_pipelines.store.api_calls import insert_calls
 from bidbeacon_pipelines.store.partitions import drop_old_partitions, ensure_partitions
 from bidbeacon_sessions import SessionStore, with_job_session
+from tests.postgres.load_world import add_account
 
 NOON = datetime(2026, 3, 15, 12, tzinfo=UTC)
 
@@ -59,7 +60,15 @@ def delete(engine: Engine, settings: Settings) -> dict[str, int]:
     with with_job_session("delete-old-records", store=SessionStore(engine)) as session:
         counts = delete_old_records(engine, session, settings, NOON)
     assert list(counts) == [
-        *("api_calls", "api_lanes", "sessions", "run_events", "printed_lines", "hourly_months"),
+        *(
+            "api_calls",
+            "api_lanes",
+            "sessions",
+            "restatements",
+            "run_events",
+            "printed_lines",
+            "hourly_months",
+        ),
     ]
     return {what: count for what, count in counts.items() if count}
 
@@ -129,6 +138,29 @@ def test_many_sessions_go_in_small_pieces(engine: Engine, monkeypatch: pytest.Mo
     assert {"sessions": 5} == delete(engine, Settings())
 
 
+def add_restatements(engine: Engine, *days: date) -> None:
+    """Let a row vanish from the window of each day."""
+    with engine.begin() as connection:
+        account = add_account(connection)
+        connection.execute(
+            text("""INSERT INTO restatements (account_id, country_code, dataset, window_date, row_key, dimensions, currency_code,
+                           change, old_values, old_data_as_of, new_data_as_of, request_id)
+                    VALUES (:account_id, :country_code, 'daily_targets', :day, '', '{}', 'USD', 'vanished', '{}', now(), now(), 1)"""),
+            [account.identity | {"day": day} for day in days],
+        )
+
+
+def test_restatements_of_windows_that_are_long_over_are_deleted(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The day of the window counts: its restatements go together, in small pieces, and the numbers before them are not made up."""
+    monkeypatch.setattr(retention, "ROWS_A_PIECE", 2)
+    today = NOON.date()
+    add_restatements(engine, *[today - timedelta(days=101)] * 3, today - timedelta(days=100), today)
+    assert {"restatements": 3} == delete(engine, Settings(restatement_days=100))
+    assert count(engine, "restatements") == 2
+
+
 def test_what_was_deleted_is_told_by_table(engine: Engine) -> None:
     """One action with the counts; tables without old records are in them as 0, and not in the sentence."""
     add_calls(engine, timedelta(days=40), timedelta(days=41))
@@ -139,6 +171,7 @@ def test_what_was_deleted_is_told_by_table(engine: Engine) -> None:
         "api_calls": 2,
         "api_lanes": 0,
         "sessions": 0,
+        "restatements": 0,
         "run_events": 0,
         "printed_lines": 0,
         "hourly_months": 0,

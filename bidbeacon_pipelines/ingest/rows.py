@@ -255,7 +255,8 @@ class RowCheck:
 
         time = [account.id, checked(DATE_FIELD, self._as_day_of_period)]
         if self._dataset.is_hourly:
-            time.append(checked(HOUR_FIELD, _hour_check(day, account.time_zone)))
+            of_period = day if self._is_of_period(day) else None
+            time.append(checked(HOUR_FIELD, _hour_check(of_period, account.time_zone)))
         currency = checked(CURRENCY_FIELD, as_currency)
         if product is None:
             checked(AD_PRODUCT_FIELD, as_ad_product)
@@ -317,6 +318,7 @@ def _optional(check: Check) -> Check:
 
 
 def _hour_check(day: date | None, time_zone: str) -> Check:
+    """Return the check of an hour of a day; without a day, of any hour that is written rightly."""
     return as_hour if day is None else lambda value: as_instant(value, day, time_zone).isoformat()
 
 

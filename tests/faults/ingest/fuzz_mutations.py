@@ -172,6 +172,8 @@ def _other_text(rng: Random, row: Pairs) -> Pairs:
     wanted = (".name", ".costType", "target.value", ".matchType", "searchTerm.value", ".country")
     wanted += (".marketplace", "Marketplace.value", "placementClassification.value")
     places = [place for place, (name, _) in enumerate(row) if name.endswith(wanted)]
+    if not places:
+        return row
     return _with(row, rng.choice(places), rng.choice(TEXTS) if rng.random() < 0.97 else _long_text(rng))
 
 

@@ -193,11 +193,14 @@ def _read(raw: str) -> Any:
 
 
 def _comparable(value: Any) -> Any:
-    """Return a value in a form in which numbers are told by what they are worth, whoever read them."""
+    """Return a value in a form in which numbers are told by what they are worth, whoever read them.
+
+    A level takes one frame of the interpreter, since some values are nested hundreds of times.
+    """
     if isinstance(value, Mapping):
-        return {name: _comparable(item) for name, item in value.items()}
+        return dict(zip(value, map(_comparable, value.values()), strict=True))
     if isinstance(value, list):
-        return [_comparable(item) for item in value]
+        return list(map(_comparable, value))
     if isinstance(value, Number):
         return "number " + _worth(value)
     return value

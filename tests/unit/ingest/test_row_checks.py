@@ -592,6 +592,14 @@ def test_hours_are_instants(told: object) -> None:
     assert "2025-12-29T17:00:00+00:00" == row["hour_at"]
 
 
+@pytest.mark.parametrize("day", ["9999-12-31", "0001-01-01"])
+def test_a_day_without_instants_is_a_bad_row(day: str) -> None:
+    """The first and last days of the calendar have hours that are no instants in UTC; such a row costs no good ones."""
+    for hour in (0, 17, 23):
+        bad = _check(RAW | {"date.value": day, "hour.value": hour}, dataset=HOURLY_TARGETS)
+        assert f"date.value: expected a day that was asked for, got: '{day}'" == bad.reason
+
+
 @pytest.mark.parametrize("told", [24, True, None, [], {}, "2025-12-30T09:00:00", "nine"])
 def test_impossible_hours_are_bad(told: object) -> None:
     """Whatever stands there; no value is taken for another that is equal to it in Python."""

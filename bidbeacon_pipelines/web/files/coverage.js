@@ -1,15 +1,14 @@
 // Account times window for a dataset: what is fresh, what is not and why; live, and all of it in the address.
 
-import { loadAccounts } from "./accounts.js";
 import { CellDetail } from "./cell-detail.js";
 import { CoverageMap, dayAfter, daysBetween } from "./coverage-map.js";
 import { NONE, STATES, readColours, stateMark } from "./coverage-states.js";
 import { coverageTable } from "./coverage-table.js";
 import { el, keepingFocus, reconcile } from "./dom.js";
 import { bindKeys } from "./keys.js";
-import { hideNotice, hideTrouble, showError, showNotice, showTrouble } from "./notice.js";
-import { showPill } from "./pill.js";
-import { Stream, fetchJson } from "./stream.js";
+import { LiveData } from "./live-data.js";
+import { hideNotice, showNotice } from "./notice.js";
+import { fetchJson } from "./stream.js";
 import { onThemeChange } from "./theme.js";
 import { clock, keepCounting, setServerTime } from "./time.js";
 import { bindZoneChoice, onZoneChange, putIntoAddress, zoneOf, zoneParameters } from "./zone.js";
@@ -20,18 +19,14 @@ const NOTHING_CHOSEN = { account: null, window: null };
 const DAY = /^20\d\d-\d\d-\d\d$/;
 const USUAL_DAYS = "91";
 const RENEW_MS = 2_500;
-const ANYWAY_MS = 60_000;
 
 const byId = (id) => document.getElementById(id);
-const [box, skeleton, query] = ["map", "skeleton", "query"].map(byId);
+const [box, query] = ["map", "query"].map(byId);
 const map = new CoverageMap({ onChoose: (account, window) => go({ account, window }) });
 const detail = new CellDetail(byId("detail"), { onClose: closeDetail });
 let asked = read();
 let data = null;
-let stream = null;
-let state = { name: "connecting", asOf: null };
-let isPaused = false;
-let waiting = 0;
+const live = new LiveData({ read: fetchCoverage, draw: show, renewMs: RENEW_MS, noun: "windows", concerns });
 
 function read() {
   const given = new URLSearchParams(location.search);
@@ -56,30 +51,21 @@ function navigate() {
   putIntoAddress();
   const isSame = ["dataset", "days", "to"].every((key) => before[key] === asked[key]);
   if (before.dataset !== asked.dataset) open();
-  else if (!isSame || (data && endThatShows(asked.window, data))) renew();
-  else draw();
+  else if (!isSame || (live.value && endThatShows(asked.window, live.value))) live.renew();
+  else live.redraw();
 }
 
-function open() {
-  stream?.close();
-  data = null;
-  stream = new Stream({ query: asked.dataset ? { dataset: asked.dataset } : {}, load, onUpdate: onChange, onGone: () => {}, onState });
-  stream.start();
-}
+const open = () => live.open(asked.dataset ? { dataset: asked.dataset } : {});
 
-/** The cursor first: what changes while the windows are read is told again rather than missed. */
-async function load() {
-  const { cursor } = await fetchJson("/api/job-sessions?limit=1");
-  await Promise.all([fetchCoverage(), loadAccounts()]);
-  return cursor;
+/** Whether a session's actions may have changed the windows that are shown; one whose actions are not told may have. */
+function concerns(_, actions) {
+  return live.value === null || actions.length === 0 || actions.some(({ payload }) => payload.dataset === live.value.dataset);
 }
 
 async function fetchCoverage() {
   const found = await fetchDays();
   setServerTime(found.at);
-  data = withoutEmptyEnd(found);
-  waiting = 0;
-  draw();
+  return withoutEmptyEnd(found);
 }
 
 /** Ask for the days of the address; where the chosen one is not among them, for those around it. */
@@ -108,46 +94,9 @@ function withoutEmptyEnd(found) {
   return { ...found, accounts, days, to: dayAfter(found.from, days - 1) };
 }
 
-let renewal = null;
-function onChange(session, actions) {
-  if (data && actions.length > 0 && !actions.some(({ payload }) => payload.dataset === data.dataset)) return;
-  waiting += 1;
-  if (!isPaused) renewal ??= setTimeout(renew, RENEW_MS);
-  showFreshness();
-}
-
-async function renew() {
-  clearTimeout(renewal);
-  renewal = null;
-  try {
-    await fetchCoverage();
-    hideTrouble();
-  } catch (error) {
-    if (data === null) onState({ ...state, name: "failed", error });
-    else showTrouble("The map can't be renewed.", error, renew);
-  }
-}
-
-function onState(next) {
-  state = next;
-  if (next.error && data === null) {
-    skeleton.hidden = true;
-    showError("The windows could not be loaded", next.error, () => (stream.pending ? stream.hurry() : renew()));
-  } else if (next.error) showTrouble("The map can't be renewed.", next.error, () => stream.hurry());
-  if (next.name === "live") hideTrouble();
-  showFreshness();
-}
-
-function showFreshness() {
-  showPill(state, { isHeld: isPaused, waiting });
-  byId("pill").setAttribute("aria-pressed", String(isPaused));
-}
-
-function draw() {
-  showFreshness();
-  if (data === null) return;
+function show(value) {
+  data = value;
   const accounts = wantedAccounts();
-  skeleton.hidden = true;
   query.value = document.activeElement === query ? query.value : (asked.accounts ?? "");
   document.title = `Coverage of ${data.dataset} · BidBeacon`;
   drawChoices(accounts);
@@ -236,12 +185,6 @@ function closeDetail() {
   if (map.element.isConnected) map.cursor.focus({ preventScroll: true });
 }
 
-function togglePause() {
-  isPaused = !isPaused;
-  if (!isPaused && waiting > 0) renew();
-  showFreshness();
-}
-
 /** Links that stay in this view need no new page. */
 function followLink(event) {
   const link = event.target.closest("a[href^='/coverage']");
@@ -255,14 +198,12 @@ byId("filter").addEventListener("submit", (event) => event.preventDefault());
 query.addEventListener("input", () => go({ accounts: query.value.trim() || null }, { replace: true }));
 query.addEventListener("keydown", (event) => event.key === "Escape" && query.blur());
 byId("dataset").addEventListener("change", (event) => go({ dataset: event.target.value }));
-byId("pill").addEventListener("click", togglePause);
 window.addEventListener("popstate", navigate);
 document.addEventListener("click", followLink);
-onThemeChange(() => (readColours(), draw()));
-setInterval(() => !isPaused && !document.hidden && data && renew(), ANYWAY_MS);
-bindKeys("coverage", { "/": () => query.focus(), p: togglePause, Escape: () => asked.window && closeDetail() });
+onThemeChange(() => (readColours(), live.redraw()));
+bindKeys("coverage", { "/": () => query.focus(), p: () => live.togglePause(), Escape: () => asked.window && closeDetail() });
 bindZoneChoice(byId("zone"));
-onZoneChange(draw);
+onZoneChange(() => live.redraw());
 keepCounting();
 readColours();
 open();

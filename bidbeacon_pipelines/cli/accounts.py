@@ -3,7 +3,6 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from bidbeacon_pipelines.cli.frame import Json, console, database_url, plain_errors, print_json
 from bidbeacon_pipelines.settings import get_settings
@@ -17,21 +16,15 @@ accounts_app = typer.Typer(
 @plain_errors
 def accounts_sync(as_json: Json = False) -> None:
     """Ask Amazon which accounts there are; they are added and updated, never deleted."""
-    from bidbeacon_pipelines.cli.session_output import following
+    from bidbeacon_pipelines.cli.recorded import recorded
     from bidbeacon_pipelines.services.accounts import sync_accounts
-    from bidbeacon_pipelines.services.waiting import job_session
     from bidbeacon_pipelines.services.workbench import open_workbench
 
     settings = get_settings()
-    quiet = Console(quiet=True) if as_json else console
+    given = {"via": "command line"}
     with (
         open_workbench(settings, database_url(settings)) as bench,
-        job_session(
-            bench,
-            "sync-accounts",
-            input={"via": "command line"},
-            watched_by=lambda session: following(quiet, bench.sessions, session.session_id),
-        ) as session,
+        recorded(bench, "sync-accounts", input=given, as_json=as_json) as (session, _),
     ):
         keys = sync_accounts(bench, session)
     if as_json:

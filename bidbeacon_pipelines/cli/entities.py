@@ -5,7 +5,6 @@ from itertools import groupby
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from bidbeacon_pipelines.cli.frame import (
     CommandFailedError,
@@ -105,28 +104,22 @@ def _choose(engine: Any, key: str | None, country: str | None) -> Sequence[Any]:
 def _sync(bench: Any, key: str, *, as_json: bool) -> dict[str, Any]:
     """Sync one account in a session of its own; return its counts by kind, or its error."""
     from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
-    from bidbeacon_pipelines.cli.session_output import following
+    from bidbeacon_pipelines.cli.recorded import recorded
     from bidbeacon_pipelines.ingest.decode import BrokenPartError
     from bidbeacon_pipelines.services.by_hand import AccountSkippedError
     from bidbeacon_pipelines.services.entities import ExportFailedError, sync_entities
-    from bidbeacon_pipelines.services.waiting import job_session
 
     account = bench.account(
         key
     )  # anew: the account before may have found out that Amazon refuses our credentials
     if account.reason_to_skip is not None:
         return _failed(key, AccountSkippedError(account, account.reason_to_skip))
-    quiet = Console(quiet=True) if as_json else console
+    given = {"account": key, "via": "command line"}
+    hidden = {"export-requested"}
     try:
-        with job_session(
-            bench,
-            "sync-ad-entities",
-            input={"account": key, "via": "command line"},
-            account=account.ref,
-            watched_by=lambda session: following(
-                quiet, bench.sessions, session.session_id, hidden={"export-requested"}
-            ),
-        ) as session:
+        with recorded(
+            bench, "sync-ad-entities", input=given, account=account.ref, as_json=as_json, hidden=hidden
+        ) as (session, _):
             return {"account": key, "counts": sync_entities(bench, session, account), "error": None}
     except (AdsApiError, BrokenPartError, ExportFailedError) as error:
         return _failed(key, error)

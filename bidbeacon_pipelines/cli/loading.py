@@ -5,7 +5,6 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import typer
-from rich.console import Console
 
 from bidbeacon_pipelines.cli.frame import (
     BadOptionError,
@@ -35,13 +34,15 @@ def refresh(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Load report windows now, and print the session's timeline as it happens; exits 0 when all were loaded, else 1."""
-    from bidbeacon_pipelines.cli.session_output import following
+    """Load report windows now, and print the session's timeline as it happens; exits 0 when all were loaded, else 1.
+
+    Ctrl-C and SIGTERM end its session as cancelled (exit codes 130 and 143); the next run takes up what Amazon was asked for.
+    """
+    from bidbeacon_pipelines.cli.recorded import recorded
     from bidbeacon_pipelines.reports.datasets import get_dataset
-    from bidbeacon_pipelines.services.by_hand import drive_windows
+    from bidbeacon_pipelines.services.by_hand import Progress, drive_windows
     from bidbeacon_pipelines.services.dispatch import create_reports
     from bidbeacon_pipelines.services.refresh import refresh_account, step_requests
-    from bidbeacon_pipelines.services.waiting import job_session
     from bidbeacon_pipelines.services.workbench import open_workbench
     from bidbeacon_pipelines.store.accounts import get_account
 
@@ -54,27 +55,32 @@ def refresh(
         "windows": [str(day) for day in days],
         "via": "command line",
     }
-    quiet = Console(quiet=True) if as_json else console
     with open_workbench(settings, database_url(settings)) as bench:
         with bench.engine.begin() as connection:
             found = get_account(connection, account)
         job_name = "load-windows" if days else "refresh-account"
+        session_id = None
         try:
-            with job_session(
-                bench,
-                job_name,
-                input=given,
-                account=found.ref,
-                watched_by=lambda session: following(quiet, bench.sessions, session.session_id),
-            ) as session:
+            with recorded(bench, job_name, input=given, account=found.ref, as_json=as_json) as (
+                session,
+                status,
+            ):
+                session_id = session.session_id
+
+                def show(progress: Progress) -> None:
+                    status.text = (
+                        f"{progress.done} of {progress.total} loaded, waiting for {progress.waiting_for}"
+                    )
+
                 if days:
-                    drive_windows(bench, session, found, chosen, days)
+                    drive_windows(bench, session, found, chosen, days, on_progress=show)
                 else:
                     step_requests(bench, session, account_id=found.account_id)
                     refresh_account(bench, session, bench.ads_account(account))
                     create_reports(bench, session)
         finally:
-            _show_end(bench.sessions, session.session_id, as_json=as_json)
+            if session_id is not None:
+                _show_end(bench.sessions, session_id, as_json=as_json)
 
 
 def _show_end(store: Any, session_id: UUID, *, as_json: bool) -> None:

@@ -57,6 +57,7 @@ def quarantine_replay(
     account: OnlyAccount = None, dataset: OnlyDataset = None, as_json: Json = False
 ) -> None:
     """Check quarantined rows anew, after a fix: those that are understood now go into their windows, as a load would have put them."""
+    from bidbeacon_pipelines.cli.recorded import ending_by_signals
     from bidbeacon_pipelines.cli.session_output import action_sentence
     from bidbeacon_pipelines.reports.datasets import get_dataset
     from bidbeacon_pipelines.services.quarantine import replay_quarantine
@@ -71,9 +72,11 @@ def quarantine_replay(
         found = None if account is None else get_account(connection, account)
     given = {"account": account, "dataset": dataset, "via": "command line"}
     reference = None if found is None else found.ref
-    with with_job_session(
-        "replay-quarantine", input=given, store=SessionStore(engine), account=reference
-    ) as session:
+    store = SessionStore(engine)
+    with (
+        ending_by_signals(),
+        with_job_session("replay-quarantine", input=given, store=store, account=reference) as session,
+    ):
         told = replay_quarantine(engine, session, account=account, dataset=dataset)
     if as_json:
         counts = [action.model_dump(mode="json") for action in told]

@@ -1,13 +1,15 @@
 """Sessions in a terminal: the sentences of the actions, coloured, and live while a job runs."""
 
 import threading
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from rich.console import Console
+from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
@@ -34,6 +36,7 @@ STATUSES = {
 OUTCOMES = {"warnings": ("▲", "yellow"), "problems": ("✘", "red")}
 _PARTS = {"badge": "bold", "window": "magenta", "account": "blue", "time": "dim", "link": "underline"}
 _POLL_SECONDS = 0.2
+_SAY_EVERY_SECONDS = 60
 _NARROWEST = 24
 
 
@@ -111,23 +114,57 @@ def promise_line(promise: Mapping[str, Any]) -> Text:
     return line.append(str(promise["deadline_at"])[:16], style="dim")
 
 
+class StatusLine:
+    """What a command does just now: how long it has run, and what it waits for; below its actions while the console is a terminal."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+        self._said_at = self._started
+        self.text = ""
+
+    def __rich__(self) -> Text:
+        ran = format_duration(int(time.monotonic() - self._started))
+        return Text(f"  ● running for {ran}{': ' if self.text else ''}{self.text}", style="cyan")
+
+    def say_now_and_then(self, console: Console) -> None:
+        """Print the line once a minute: for a console that is a file or a pipe."""
+        if time.monotonic() - self._said_at >= _SAY_EVERY_SECONDS:
+            self._said_at = time.monotonic()
+            console.print(self, soft_wrap=True)
+
+
 @contextmanager
 def following(
-    console: Console, store: SessionStore, session_id: UUID, *, hidden: Collection[str] = ()
+    console: Console,
+    store: SessionStore,
+    session_id: UUID,
+    *,
+    hidden: Collection[str] = (),
+    status: StatusLine | None = None,
 ) -> Iterator[None]:
-    """Print a session's actions as they are committed, but for those of the `hidden` types, until the block ends."""
+    """Print a session's actions as they are committed, but for those of the `hidden` types, and its status, until the block ends."""
     stop = threading.Event()
-    follower = threading.Thread(target=_follow, args=(console, store, session_id, stop, hidden), daemon=True)
-    follower.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        follower.join(timeout=10)
+    status = status or StatusLine()
+    live = Live(console=console, get_renderable=lambda: status, refresh_per_second=2, transient=True)
+    follower = threading.Thread(
+        target=_follow, args=(console, store, session_id, stop, hidden, status), daemon=True
+    )
+    with live if console.is_terminal and not console.quiet else nullcontext():
+        follower.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            follower.join(timeout=10)
 
 
 def _follow(
-    console: Console, store: SessionStore, session_id: UUID, stop: threading.Event, hidden: Collection[str]
+    console: Console,
+    store: SessionStore,
+    session_id: UUID,
+    stop: threading.Event,
+    hidden: Collection[str],
+    status: StatusLine,
 ) -> None:
     last, ended = 0, False
     while not ended:
@@ -139,6 +176,8 @@ def _follow(
             if row["type"] not in hidden:
                 print_action(console, action_json(row, labels))
             last = row["ord"]
+        if not console.is_terminal:
+            status.say_now_and_then(console)
 
 
 def print_session(console: Console, store: SessionStore, session_id: UUID) -> bool:

@@ -1,10 +1,14 @@
 """The command `bidbeacon refresh` and its companions on a real database, against the sandbox over HTTP."""
 
 import json
+import os
+import re
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from datetime import date
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -86,24 +90,52 @@ def test_a_failed_refresh_is_a_failed_session(stocked: World) -> None:
     assert session["error"]["message"].split()[:3] == result.stderr.split()[:3]
 
 
-def test_an_interrupted_refresh_is_a_cancelled_session(stocked: World) -> None:
-    """Ctrl-C while Amazon works: exit code 130, the session says cancelled, the report stays for the next run."""
+@pytest.mark.parametrize(
+    ("number", "code", "name"),
+    [(signal.SIGINT, 130, "Ctrl-C"), (signal.SIGTERM, 143, "SIGTERM"), (signal.SIGHUP, 129, "SIGHUP")],
+)
+def test_a_stopped_refresh_is_a_cancelled_session(
+    stocked: World, number: signal.Signals, code: int, name: str
+) -> None:
+    """A signal while Amazon works: a sentence, its exit code, a session that says cancelled; the report stays for the next run."""
     account, day = stocked.account(), stocked.day()
     stocked.sandbox.state.faults.add(FaultRule(fault="report_pending", options=FaultOptions(seconds=600)))
-    command = [sys.executable, "-m", "bidbeacon_pipelines", "refresh", "--account", account.account_key]
     with subprocess.Popen(
-        [*command, "--window", str(day)], cwd=PROJECT_ROOT, stderr=subprocess.PIPE
+        refresh_command(account.account_key, day),
+        cwd=PROJECT_ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
         try:
             wait_until(lambda: _is_told(stocked, "report-pending"), "the refresh waits for Amazon")
-            process.send_signal(signal.SIGINT)
-            _, said = process.communicate(timeout=30)
+            process.send_signal(number)
+            printed, said = process.communicate(timeout=30)
         finally:
             process.kill()
-    assert process.returncode == 130
-    assert b"Traceback" not in said
-    assert stocked.one_session("load-windows")["status"] == "cancelled"
+    assert process.returncode == code
+    assert f"Stopped by {name}: its session is cancelled, and the next run goes on with the rest.\n" == said
+    assert "■ cancelled  load-windows" in printed
+    session = stocked.one_session("load-windows")
+    assert session["status"] == "cancelled"
+    assert session["error"]["message"] == f"Stopped by {name}"
     assert stocked.window(account, day).status == "requested"
+
+
+def test_a_refresh_in_a_terminal_says_what_it_waits_for(stocked: World) -> None:
+    """Its last line counts the time, how many days are loaded, and names what is waited for; it is gone at the end."""
+    account, day = stocked.account(), stocked.day()
+    stocked.sandbox.state.faults.add(FaultRule(fault="report_pending", options=FaultOptions(seconds=6)))
+    ours, its = os.openpty()
+    with subprocess.Popen(
+        refresh_command(account.account_key, day), cwd=PROJECT_ROOT, stdout=its, stderr=its
+    ) as process:
+        os.close(its)
+        printed = b"".join(_read_to_the_end(ours))
+    os.close(ours)
+    assert process.returncode == 0
+    assert re.search(rb"running for \d+\.?\d* s: 0 of 1 loaded, waiting for Amazon", printed)
+    assert b"running for" not in printed.rpartition(b"succeeded")[2]
 
 
 def test_accounts_are_synced_and_listed(world: World) -> None:
@@ -153,6 +185,19 @@ def test_sessions_are_listed_and_shown(stocked: World) -> None:
     missing = run("sessions", "show", "00000000-0000-0000-0000-000000000000")
     assert missing.exit_code == 1
     assert "`bidbeacon sessions list` shows the newest" in missing.stderr.replace("\n", " ")
+
+
+def refresh_command(account_key: str, day: date) -> list[str]:
+    """Return the command that loads one day in a process of its own."""
+    command = [sys.executable, "-m", "bidbeacon_pipelines", "refresh"]
+    return [*command, "--account", account_key, "--window", str(day)]
+
+
+def _read_to_the_end(terminal: int) -> Iterator[bytes]:
+    """Yield what a process prints into a terminal, until it ends, which Linux tells as an error."""
+    with suppress(OSError):
+        while chunk := os.read(terminal, 4096):
+            yield chunk
 
 
 def _is_told(world: World, action_type: str) -> bool:

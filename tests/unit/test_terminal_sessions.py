@@ -1,10 +1,12 @@
 """How the actions of a session and what touched a window are printed in a terminal of 80 columns."""
 
+import time
 from io import StringIO
 
+import pytest
 from rich.console import Console
 
-from bidbeacon_pipelines.cli.session_output import print_action
+from bidbeacon_pipelines.cli.session_output import StatusLine, print_action
 from bidbeacon_pipelines.cli.window_output import print_explanation
 
 SENTENCE = (
@@ -37,6 +39,21 @@ def test_a_broken_sentence_hangs_below_its_beginning() -> None:
 def test_the_sessions_own_account_is_not_repeated() -> None:
     """Only another one is named."""
     assert "US.a" not in "".join(printed(accounts=[{"key": "US.a", "label": None}]))
+
+
+def test_the_status_is_said_once_a_minute_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A log of a waiting command is neither silent nor full."""
+    out = StringIO()
+    status = StatusLine()
+    status.text = "1 of 3 loaded, waiting for Amazon"
+    started = time.monotonic()
+    for seconds in (5, 30, 61, 62, 125):
+        monkeypatch.setattr("time.monotonic", lambda now=started + seconds: now)
+        status.say_now_and_then(Console(file=out, width=80))
+    assert [
+        "  ● running for 1 min 01 s: 1 of 3 loaded, waiting for Amazon",
+        "  ● running for 2 min 05 s: 1 of 3 loaded, waiting for Amazon",
+    ] == out.getvalue().splitlines()
 
 
 def touch(second: int, told: str) -> dict[str, object]:

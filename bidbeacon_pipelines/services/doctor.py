@@ -24,6 +24,7 @@ from bidbeacon_pipelines.services.verdicts import (
     AmazonState,
     Check,
     Level,
+    cannot_see,
     check_accounts,
     check_amazon,
     check_calls,
@@ -43,6 +44,7 @@ from bidbeacon_pipelines.store.api_calls import summarize_calls
 from bidbeacon_pipelines.store.gates import list_gates
 from bidbeacon_pipelines.store.health import (
     find_daemon_heartbeat,
+    find_missing_grant,
     list_failed_windows,
     read_requests,
     read_server,
@@ -106,8 +108,22 @@ def look_into_tables(connection: Connection, now: datetime, *, with_windows: boo
     lease = get_session_settings().lease_seconds
     silent = list_dead_sessions(connection, seconds=lease, silent_for=timedelta(seconds=lease))
     yield check_sessions(silent, now)
-    yield check_calls(summarize_calls(connection, now - timedelta(hours=24)))
-    yield check_dagster(find_daemon_heartbeat(connection), now)
+    yield _look_at_calls(connection, now)
+    yield _look_at_dagster(connection, now)
+
+
+def _look_at_calls(connection: Connection, now: datetime) -> Check:
+    grant = find_missing_grant(connection, "api_calls")
+    if grant is not None:
+        return cannot_see("calls", "api_calls", grant)
+    return check_calls(summarize_calls(connection, now - timedelta(hours=24)))
+
+
+def _look_at_dagster(connection: Connection, now: datetime) -> Check:
+    grant = find_missing_grant(connection, "daemon_heartbeats", "dagster")
+    if grant is not None:
+        return cannot_see("Dagster", "dagster.daemon_heartbeats", grant)
+    return check_dagster(find_daemon_heartbeat(connection), now)
 
 
 def _ask_amazon(settings: Settings, engine: Engine | None) -> AmazonState:

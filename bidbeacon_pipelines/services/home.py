@@ -22,6 +22,7 @@ from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.accounts import list_accounts
 from bidbeacon_pipelines.store.api_calls import summarize_calls
 from bidbeacon_pipelines.store.gates import list_gates
+from bidbeacon_pipelines.store.health import find_missing_grant
 from bidbeacon_pipelines.store.home import count_windows, list_put_off, list_stopped, list_unsettled
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import Clock, utc_now
@@ -177,15 +178,24 @@ def _failure_json(row: RowMapping) -> dict[str, Any]:
 
 def _throttling_json(connection: Connection, now: datetime) -> dict[str, Any]:
     """Return what Amazon's limits cost: at each gate, in the calls of the last 24 hours, and the reports that wait for their turn."""
-    calls = summarize_calls(connection, now - RECENTLY)
     return {
         "gates": [_plain(gate_facts(gate, now)) for gate in list_gates(connection, now=now)],
-        "calls": sum(each.calls for each in calls),
+        "calls": _calls_json(connection, now),
+        "put_off": [_plain(row) for row in list_put_off(connection)],
+    }
+
+
+def _calls_json(connection: Connection, now: datetime) -> dict[str, Any] | None:
+    """Return what the calls of the last 24 hours cost; None where the role may not see them, which a check says."""
+    if find_missing_grant(connection, "api_calls") is not None:
+        return None
+    calls = summarize_calls(connection, now - RECENTLY)
+    return {
+        "count": sum(each.calls for each in calls),
         "failed": sum(each.failed for each in calls),
         "throttled": sum(each.throttled for each in calls),
         "waited_seconds": sum(each.waited.total_seconds() for each in calls),
         "queued_seconds": sum(each.queued.total_seconds() for each in calls),
-        "put_off": [_plain(row) for row in list_put_off(connection)],
     }
 
 

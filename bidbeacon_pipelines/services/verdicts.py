@@ -251,6 +251,12 @@ def check_dagster(heartbeat: datetime | None, now: datetime) -> Check:
     return Check("Dagster", Level.OK, f"its daemon runs, seen {_ago(silent)} ago", facts=facts)
 
 
+def cannot_see(name: str, table: str, grant: str) -> Check:
+    """Say that this role may not read what a check is made of; `grant` is the SQL that lets it."""
+    found = f"can't be judged: the role of BIDBEACON_DATABASE_URL may not read {table}"
+    return Check(name, Level.WARNING, found, f"Grant it, as the owner: `{grant}`", facts={"grant": grant})
+
+
 def check_partitions(accounts: int, first_day: date, today: date) -> Check:
     """Return how many days of how many accounts Dagster shows, with a warning where its UI is not made for so many."""
     days = partition_days(first_day, today)

@@ -68,17 +68,37 @@ def list_failed_windows(connection: Connection) -> list[FailedWindows]:
     return [FailedWindows(**row) for row in rows.mappings()]
 
 
-def find_daemon_heartbeat(connection: Connection) -> datetime | None:
-    """Return when Dagster's daemon last gave a sign of life; None where it never ran on this database, or this role may not read its table.
+def find_missing_grant(connection: Connection, table: str, schema: str | None = None) -> str | None:
+    """Return the SQL that lets this role read a table; None where it may read it, or where there is no such table.
 
-    The row's own column is a local time of whoever wrote it; the instant is in the body.
+    Args:
+        connection: of the role in question.
+        table: its name.
+        schema: where it is; absent: where our tables are.
     """
-    may_read = connection.execute(
-        text("""SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                 WHERE n.nspname = 'dagster' AND c.relname = 'daemon_heartbeats'
-                   AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')""")
+    found: str | None = connection.execute(
+        text("""SELECT concat_ws(' ',
+                           CASE WHEN NOT has_schema_privilege(n.oid, 'USAGE')
+                                THEN format('GRANT USAGE ON SCHEMA %I TO %I;', n.nspname, current_user) END,
+                           CASE WHEN NOT has_table_privilege(c.oid, 'SELECT')
+                                THEN format('GRANT SELECT ON %I.%I TO %I;', n.nspname, c.relname, current_user) END)
+                  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                 WHERE n.nspname = coalesce(:schema, current_schema()) AND c.relname = :table"""),
+        {"schema": schema, "table": table},
+    ).scalar()
+    return found or None
+
+
+def find_daemon_heartbeat(connection: Connection) -> datetime | None:
+    """Return when Dagster's daemon last gave a sign of life; None where it never ran on this database.
+
+    The row's own column is a local time of whoever wrote it; the instant is in the body. Needs the right to read the table (`find_missing_grant`).
+    """
+    there_is_none = connection.execute(
+        text("""SELECT NOT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                                    WHERE n.nspname = 'dagster' AND c.relname = 'daemon_heartbeats')""")
     )
-    if not may_read.scalar():
+    if there_is_none.scalar():
         return None
     last: datetime | None = connection.execute(
         text("""SELECT to_timestamp(max(CAST(CAST(body AS jsonb) ->> 'timestamp' AS float8)))

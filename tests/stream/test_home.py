@@ -198,7 +198,7 @@ def test_promises_planned_reports_and_calls_are_told(world: World, session_store
     limits = home["throttling"]
     assert [(DATASET, 1)] == [(one["dataset"], one["reports"]) for one in limits["put_off"]]
     assert (1, 1, 3.0, 2.0) == tuple(
-        limits[name] for name in ("calls", "throttled", "waited_seconds", "queued_seconds")
+        limits["calls"][name] for name in ("count", "throttled", "waited_seconds", "queued_seconds")
     )
     names = {one["name"] for one in home["checks"]}
     assert {"accounts", "requests", "gates", "sessions", "calls", "Dagster", "disk"} == names

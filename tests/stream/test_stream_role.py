@@ -15,6 +15,7 @@ from sqlalchemy import Engine, TextClause, make_url, text
 from sqlalchemy.exc import ProgrammingError
 
 from bidbeacon_pipelines.dev.ports import choose_port
+from bidbeacon_pipelines.services.home import Home
 from bidbeacon_pipelines.settings import PROJECT_ROOT, get_settings
 from bidbeacon_pipelines.store import explain
 from bidbeacon_pipelines.web import pipelines_extension
@@ -85,6 +86,7 @@ def _paths(session_id: str) -> list[str]:
         "/api/job-sessions/values",
         "/api/job-metrics",
         "/api/accounts",
+        "/api/home",
         "/api/coverage",
         "/api/explain?account=US.one&dataset=daily_targets&window=2026-11-23",
         "/healthz",
@@ -101,6 +103,35 @@ def test_the_role_may_read_all_that_explains_a_window(role_store: SessionStore) 
         for statement in statements:
             nothing = dict.fromkeys(statement._bindparams)
             connection.execute(text(f"EXPLAIN {statement.text}"), nothing)
+
+
+def test_home_says_which_right_is_missing_and_the_grant_gives_it(
+    role_store: SessionStore, engine: Engine
+) -> None:
+    """What the role may not see is neither an error nor "never ran"; after the SQL that Home shows, it is seen."""
+    home = Home(role_store, get_settings())
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "CREATE SCHEMA dagster; CREATE TABLE dagster.daemon_heartbeats (body text)"
+        )
+        role = role_store.engine.url.username
+        connection.exec_driver_sql(f"REVOKE SELECT ON api_calls FROM {role}")
+    told = home.read()
+    hidden = {one["name"]: one for one in told["checks"] if "may not read" in one["found"]}
+    assert {"calls", "Dagster"} == set(hidden)
+    assert told["throttling"]["calls"] is None
+    grants = {name: one["to_do"].split("`")[1] for name, one in hidden.items()}
+    assert f"GRANT SELECT ON public.api_calls TO {role};" == grants["calls"]
+    with engine.begin() as connection:
+        for grant in grants.values():
+            connection.exec_driver_sql(grant)
+    told = home.read()
+    found = {one["name"]: one["found"] for one in told["checks"]}
+    assert ("none in the last 24 hours", "its daemon never ran on this database") == (
+        found["calls"],
+        found["Dagster"],
+    )
+    assert 0 == told["throttling"]["calls"]["count"]
 
 
 def test_the_role_keeps_the_log(

@@ -151,7 +151,7 @@ function sparkline({ intervals, job_name: name }) {
 }
 
 function limits({ throttling }) {
-  const { gates, calls, failed, throttled, waited_seconds: waited, queued_seconds: queued, put_off: putOff } = throttling;
+  const { gates, calls, put_off: putOff } = throttling;
   const gateRows = gates.map((gate) =>
     el(
       "li",
@@ -170,11 +170,18 @@ function limits({ throttling }) {
   const waits = putOff.map(({ dataset, reports, since: first }) => el("li", { "data-key": dataset }, toneIcon("neutral"), el("p", {}, el("a", { href: `/sessions?${new URLSearchParams({ type: "reports-planned", text: dataset })}` }, dataset), `: ${counted(reports, "report")} planned since `, when(first))));
   return [
     heading("limits", "Amazon’s limits"),
-    el("p", {}, calls === 0 ? "No calls in the last 24 hours." : `${counted(calls, "call")} in the last 24 hours: ${number(failed)} failed, ${number(throttled)} throttled (429). Time spent waiting for Amazon: ${duration(waited)}, in our own queue: ${duration(queued)}.`),
+    el("p", {}, callsText(calls)),
     gateRows.length > 0 && el("ul", { class: "rows" }, gateRows),
     waits.length > 0 && el("h3", {}, "Put off until it is their turn"),
     waits.length > 0 && el("ul", { class: "rows" }, waits),
   ];
+}
+
+function callsText(calls) {
+  if (calls === null) return "The calls to Amazon can’t be seen: under Health stands which right is missing.";
+  const { count, failed, throttled, waited_seconds: waited, queued_seconds: queued } = calls;
+  if (count === 0) return "No calls in the last 24 hours.";
+  return `${counted(count, "call")} in the last 24 hours: ${number(failed)} failed, ${number(throttled)} throttled (429). Time spent waiting for Amazon: ${duration(waited)}, in our own queue: ${duration(queued)}.`;
 }
 
 function promises({ promises: { open, lost, lost_last: last } }) {

@@ -5,15 +5,17 @@ import { announce, announceNews } from "./announcer.js";
 import { Completion } from "./completion.js";
 import { el } from "./dom.js";
 import { Feed } from "./feed.js";
-import { fromAddress, parse, toAddress, toQuery, toText } from "./filters.js";
+import { fromAddress, parse, rangeZone, toAddress, toInstant, toQuery, toText } from "./filters.js";
 import { setCatalogue } from "./folding.js";
 import { bindKeys } from "./keys.js";
 import { Model } from "./model.js";
 import { hideNotice, hideTrouble, showError, showNotice, showTrouble } from "./notice.js";
 import { Overview } from "./overview.js";
 import { showPill } from "./pill.js";
+import { bindRangePicker } from "./range-picker.js";
+import { bindSavedFilters } from "./saved-filters.js";
 import { Stream, fetchJson, fetchSession } from "./stream.js";
-import { keepCounting, setServerTime } from "./time.js";
+import { keepCounting, now, setServerTime } from "./time.js";
 import { bindZoneChoice, onZoneChange, putIntoAddress, zoneChoice } from "./zone.js";
 
 const LIST = "/api/job-sessions";
@@ -40,9 +42,11 @@ let isDrawn = false;
 
 const isHeld = () => isPaused || window.scrollY > HOLD_BELOW_PX;
 
-function open(nextFilter) {
+async function open(nextFilter) {
   stream?.close();
   filter = nextFilter;
+  if (zoneChoice() === "account" && filter.account) await loadAccounts(); // its times may be of the account's zone
+  if (filter !== nextFilter) return;
   query.value = toText(filter);
   overview.open(filter);
   isDrawn = false;
@@ -191,9 +195,15 @@ function showEmpty() {
   }
 }
 
+/** The instant at which the range ended, where it has: nothing new begins in it. What still runs in it is followed to its end. */
+function endOfRange() {
+  const end = filter.before ? toInstant(filter.before, rangeZone(filter)) : null;
+  return end !== null && end <= now() ? end : null;
+}
+
 function showFreshness() {
   const held = isHeld() && isDrawn;
-  showPill(state, { isHeld: held, waiting });
+  showPill(state, { isHeld: held, waiting, until: endOfRange() });
   newAbove.hidden = !(held && waiting > 0 && window.scrollY > HOLD_BELOW_PX);
   newAbove.textContent = `↑ ${waiting} new`;
   byId("pill").setAttribute("aria-pressed", String(held));
@@ -298,6 +308,8 @@ document.addEventListener("click", followFilterLink);
 new IntersectionObserver((seen) => seen.some(({ isIntersecting }) => isIntersecting) && loadOlder(), { rootMargin: `${NEAR_END_PX}px` }).observe(older);
 bindKeys("stream", { "/": () => query.focus(), p: togglePause, j: () => feed.moveFocus(1), k: () => feed.moveFocus(-1) });
 bindZoneChoice(byId("zone"));
+bindRangePicker(byId("range"), { current: () => filter, navigate: goTo });
+bindSavedFilters(byId("saved"), { current: () => filter });
 keepCounting();
 open(fromAddress());
 

@@ -1,7 +1,7 @@
 // The filter: `job:refresh-account since:6h throttled` in the field, `?job=refresh-account&since=6h&text=throttled` in the address.
 
-import { dayKey, instantOf, now } from "./time.js";
-import { zoneParameters } from "./zone.js";
+import { dayKey, instantOf, minute, now } from "./time.js";
+import { zoneOf, zoneParameters } from "./zone.js";
 
 export const KEYS = ["job", "account", "status", "outcome", "type", "dataset", "window", "run", "since", "before", "text"];
 export const STATUSES = ["running", "succeeded", "failed", "cancelled", "crashed"];
@@ -50,14 +50,25 @@ function takeKey(filter, key, value, word) {
   return null;
 }
 
+/** The zone that the times of a filter are of: the account's where each account has its own, and the filter names one. */
+export const rangeZone = ({ account = null }) => zoneOf(account);
+
 /** Give the instant, in milliseconds, that is meant by what stands behind `since:` or `before:`, or null. */
-export function toInstant(value) {
+export function toInstant(value, zone = zoneOf()) {
   const span = SPAN.exec(value);
+  const midnight = (day) => instantOf(`${day}T00:00:00`, zone);
   if (span) return now() - Number(span[1]) * SPANS[span[2]];
-  if (value === "today") return instantOf(`${dayKey(now())}T00:00:00`);
-  if (value === "yesterday") return instantOf(`${dayKey(instantOf(`${dayKey(now())}T00:00:00`) - 3_600_000)}T00:00:00`);
-  if (DAY.test(value) || LOCAL.test(value)) return checked(instantOf(DAY.test(value) ? `${value}T00:00:00` : value));
+  if (value === "today") return midnight(dayKey(now(), zone));
+  if (value === "yesterday") return midnight(dayKey(midnight(dayKey(now(), zone)) - 3_600_000, zone));
+  if (DAY.test(value)) return checked(midnight(value));
+  if (LOCAL.test(value)) return checked(instantOf(value, zone));
   return /T.*(Z|[+-]\d{2}:\d{2})$/.test(value) ? checked(Date.parse(value)) : null;
+}
+
+/** An instant as people would write it into the field: the wall clock of a zone, or UTC where that has no such minute. */
+export function toLocal(instant, zone) {
+  const local = `${dayKey(instant, zone)}T${minute(instant, zone)}`;
+  return toInstant(local, zone) === instant ? local : new Date(instant).toISOString();
 }
 
 const checked = (instant) => (Number.isFinite(instant) ? instant : null);
@@ -67,7 +78,7 @@ export function toQuery(filter) {
   const query = { ...filter };
   for (const key of ["since", "before"]) {
     if (!filter[key]) continue;
-    const instant = toInstant(filter[key]);
+    const instant = toInstant(filter[key], rangeZone(filter));
     if (instant === null) throw Object.assign(new Error(`“${filter[key]}” is no time.`), { whatToDo: HOW, status: 400 });
     query[key] = new Date(instant).toISOString();
   }

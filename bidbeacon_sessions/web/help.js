@@ -18,7 +18,8 @@ const WORDS = [
   ["type:", "of an action, such as report-processed"],
   ["dataset: window:", "what was worked on, such as 2026-11-23"],
   ["run:", "a run in Dagster"],
-  ["since: before:", "30m, 6h, 7d, today, 2026-11-24, 2026-11-24T14:00"],
+  ["since: before:", "30m, 6h, 7d, today, 2026-11-24, 2026-11-24T14:00; or choose a range above the histogram"],
+  ["☆", "filters that you have named; this browser keeps them"],
   ["anything else", "words in names, errors and actions; quotes keep words with a colon together"],
 ];
 const MARKS = ["running", "succeeded", "skipped", "warnings", "problems", "failed", "crashed", "cancelled"];

@@ -1,12 +1,11 @@
 // Above the list: the statuses and problems to choose from, the stretch of time with its histogram, and how the two change the filter.
 
 import { el, keepingFocus } from "./dom.js";
-import { STATUSES, toAddress, toInstant, toQuery } from "./filters.js";
+import { STATUSES, rangeZone, toAddress, toInstant, toLocal, toQuery } from "./filters.js";
 import { Histogram, told } from "./histogram.js";
 import { statusIcon } from "./icons.js";
 import { fetchJson } from "./stream.js";
-import { dayKey, minute, now, shortDay, zoneBehind } from "./time.js";
-import { zoneOf } from "./zone.js";
+import { minute, now, shortDay, zoneBehind } from "./time.js";
 
 const SPANS = ["1h", "6h", "24h", "7d", "30d"];
 const RENEW_MS = 5_000;
@@ -17,9 +16,13 @@ export class Overview {
     this.section = document.getElementById("overview");
     this.title = document.getElementById("overview-title");
     this.spans = document.getElementById("spans");
-    this.histogram = new Histogram(document.getElementById("histogram"), { onChoose: (since, before) => navigate(toAddress({ ...this.filter, since: asLocal(since), before: asLocal(before) })) });
+    this.histogram = new Histogram(document.getElementById("histogram"), { onChoose: (since, before) => navigate(toAddress({ ...this.filter, since: this.local(since), before: this.local(before) })) });
     this.filter = {};
     this.isCounted = false;
+  }
+
+  local(instant) {
+    return toLocal(instant, rangeZone(this.filter));
   }
 
   /** Show what belongs to another filter. */
@@ -92,21 +95,19 @@ export class Overview {
 }
 
 /** Without a beginning the last day is counted, up to `before` where that is given. */
-function sinceOf({ since, before }) {
+function sinceOf(filter) {
+  const { since, before } = filter;
   if (since) return since;
-  return new Date((before ? toInstant(before) ?? now() : now()) - 86_400_000).toISOString();
+  return new Date((before ? (toInstant(before, rangeZone(filter)) ?? now()) : now()) - 86_400_000).toISOString();
 }
 
-function spanName({ since, before }) {
+function spanName(filter) {
+  const { since, before } = filter;
   if (!since && !before) return "Last 24 hours";
   if (SPANS.includes(since) && !before) return `Last ${since.replace("h", " h").replace("d", " days").replace(/^1 h/, "hour")}`;
-  const show = (value) => `${shortDay(toInstant(value))}, ${minute(toInstant(value))}${zoneBehind(toInstant(value))}`;
+  const zone = rangeZone(filter);
+  const show = (value) => at(toInstant(value, zone), zone);
   return since ? `${show(since)} – ${before ? show(before) : "now"}` : `24 hours up to ${show(before)}`;
 }
 
-/** An instant as people would write it into the field: the wall clock of the chosen zone, or UTC where that has no such minute. */
-function asLocal(instant) {
-  const zone = zoneOf();
-  const local = `${dayKey(instant, zone)}T${minute(instant, zone)}`;
-  return toInstant(local) === instant ? local : new Date(instant).toISOString();
-}
+const at = (instant, zone) => `${shortDay(instant, zone)}, ${minute(instant, zone)}${zoneBehind(instant, zone)}`;

@@ -59,7 +59,7 @@ class Settings(SessionSettings):
 
     first_window_date: Annotated[date | None, BeforeValidator(_read_day)] = Field(
         None,
-        description="First day that is a Dagster partition; older windows live on in Postgres only. Absent: as many whole months as fit.",
+        description="First day that is a Dagster partition; older windows live on in Postgres only. Absent: as many months or weeks as fit.",
     )
     report_first_poll_seconds: int | None = Field(
         None,

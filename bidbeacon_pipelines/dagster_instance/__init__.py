@@ -1,1 +1,1 @@
-"""The classes that `dagster.yaml` names: Dagster's storage, files and run queue, set up from our settings."""
+"""The classes that `dagster.yaml` names: Dagster's storage and run queue, set up from our settings."""

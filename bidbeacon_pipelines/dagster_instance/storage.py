@@ -4,14 +4,14 @@ import os
 from collections.abc import Mapping
 from typing import Any, Final, Self
 
-from dagster._config import UserConfigSchema
-from dagster._serdes import ConfigurableClassData
 from dagster_postgres.storage import DagsterPostgresStorage
 from sqlalchemy import create_engine, make_url, text
 
 from bidbeacon_pipelines.dagster_instance.webserver import guard_webserver
 from bidbeacon_pipelines.dev.database import open_database
-from bidbeacon_pipelines.settings import get_settings
+from bidbeacon_pipelines.dev.services import dagster_home
+from bidbeacon_pipelines.private_files import keep_new_files_private, make_private_folder
+from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_pipelines.store.engine import shared_engine
 from bidbeacon_pipelines.store.migrate import LOCK_TIMEOUT, Report, SchemaError, patiently, schema_lock
 from bidbeacon_sessions.connections import connect_args, parse_database_url
@@ -27,14 +27,12 @@ class BidBeaconStorage(DagsterPostgresStorage):
     """
 
     @classmethod
-    def config_type(cls) -> UserConfigSchema:
+    def config_type(cls) -> dict[str, Any]:
         """Declare that there is nothing to configure."""
         return {}
 
     @classmethod
-    def from_config_value(
-        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
-    ) -> Self:
+    def from_config_value(cls, inst_data: Any, config_value: Mapping[str, Any]) -> Self:
         """Make the storage when Dagster loads `dagster.yaml`.
 
         Raises:
@@ -44,6 +42,7 @@ class BidBeaconStorage(DagsterPostgresStorage):
         del config_value  # nothing is configured
         # Dagster reads it from the environment alone; each process that has this storage stores events of a batch at once.
         os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", "200")
+        place_files(get_settings())
         guard_webserver()
         storage = cls(
             postgres_url=dagster_database_url(open_database_with_dagster()),
@@ -70,6 +69,18 @@ class BidBeaconStorage(DagsterPostgresStorage):
         )
         for part in (self._run_storage, self._event_log_storage, self._schedule_storage):
             part._engine = engine  # noqa: SLF001 - Dagster's own webserver replaces it in the same way
+
+
+def place_files(settings: Settings) -> None:
+    """Set the variables with which `dagster.yaml` places Dagster's files below our home folder, for their owner alone.
+
+    So they are there with any working directory, and with or without DAGSTER_HOME.
+    """
+    keep_new_files_private()
+    home = dagster_home(settings)
+    make_private_folder(home)
+    os.environ["BIDBEACON_DAGSTER_FILES"] = str(home)
+    os.environ["BIDBEACON_DAGSTER_COMPUTE_LOGS"] = str(settings.compute_logs.absolute())
 
 
 def open_database_with_dagster() -> str:

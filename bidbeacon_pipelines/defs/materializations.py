@@ -1,4 +1,7 @@
-"""What Dagster shows of loaded windows, and how loads that were made elsewhere become materializations."""
+"""What Dagster shows of loaded windows, and how loads that were made elsewhere become materializations.
+
+The only module that imports something private of Dagster's: nothing public stores many events as one batch.
+"""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence

@@ -12,6 +12,8 @@ from bidbeacon_pipelines.reports.windows import oldest_served
 MOST_PARTITIONS = 100_000
 DAYS_AHEAD = 2
 """Partitions are counted in UTC; an account's own day may have begun before."""
+_DAYS_CUT_TO_MONTHS = 3 * 31
+_DAYS_CUT_TO_WEEKS = 3 * 7
 
 
 class TooManyPartitionsError(RuntimeError):
@@ -43,8 +45,8 @@ def first_partition_day(wanted: date | None, today: date, accounts: int) -> date
     """Return the first day that is a partition.
 
     Args:
-        wanted: The setting. Absent, as many whole months are partitions as there is room for, at most those of which Amazon serves any
-            dataset; where not even the present month fits, as many days.
+        wanted: The setting. Absent, as many days are partitions as there is room for, at most those of which Amazon serves any dataset,
+            cut to whole months or, where there is room for few, to whole weeks.
         today: The date in UTC.
         accounts: How many accounts there are.
     """
@@ -52,8 +54,22 @@ def first_partition_day(wanted: date | None, today: date, accounts: int) -> date
         return wanted
     oldest = min(oldest_served(dataset, today) for dataset in DATASETS.values()).replace(day=1)
     earliest = _earliest_with_room(accounts, today) or today
-    month = earliest if earliest.day == 1 else (earliest.replace(day=1) + timedelta(days=32)).replace(day=1)
-    return max(oldest, month if month <= today else earliest)
+    return max(oldest, _cut_to_period(earliest, today))
+
+
+def _cut_to_period(earliest: date, today: date) -> date:
+    """Return the first day of a month or week (Monday) from `earliest` on, so that the first partition seldom changes.
+
+    A period is as long as three of them fit: the cut takes less than a third of the days.
+    """
+    days = partition_days(earliest, today)
+    if days >= _DAYS_CUT_TO_MONTHS:
+        return (
+            earliest if earliest.day == 1 else (earliest.replace(day=1) + timedelta(days=32)).replace(day=1)
+        )
+    if days >= _DAYS_CUT_TO_WEEKS:
+        return earliest + timedelta(days=-earliest.weekday() % 7)
+    return earliest
 
 
 def _earliest_with_room(accounts: int, today: date) -> date | None:

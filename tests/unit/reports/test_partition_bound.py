@@ -40,13 +40,17 @@ def test_room_is_a_hundred_thousand_over_days(first_day: date, days: int, room: 
         (131, date(2024, 11, 1)),
         (207, date(2025, 8, 1)),
         (208, date(2025, 9, 1)),
-        (2_000, date(2026, 11, 1)),
+        (1_000, date(2026, 9, 1)),
+        (1_100, date(2026, 8, 31)),
+        (2_000, date(2026, 10, 12)),
         (5_000, date(2026, 11, 6)),
         (60_000, TODAY),
     ],
 )
-def test_as_many_whole_months_are_partitions_as_there_is_room_for(accounts: int, first_day: date) -> None:
-    """At most the 24 months of the dataset with the longest history; where not even the present month fits, as many days."""
+def test_as_many_months_weeks_or_days_are_partitions_as_there_is_room_for(
+    accounts: int, first_day: date
+) -> None:
+    """At most the 24 months of the dataset with the longest history; where three months do not fit, weeks, and where three weeks do not, days."""
     assert first_day == first_partition_day(None, TODAY, accounts)
 
 
@@ -57,13 +61,22 @@ def test_the_setting_goes_before_room() -> None:
 
 @given(accounts=st.integers(1, 50_000), today=st.dates(date(2025, 1, 1), date(2030, 12, 31)))
 def test_accounts_have_room_from_the_first_day_on(accounts: int, today: date) -> None:
-    """Always, and one more month would not fit."""
+    """Always, and at least two thirds of the room is used on any day of any month."""
     first_day = first_partition_day(None, today, accounts)
-    assert accounts * partition_days(first_day, today) <= MOST_PARTITIONS
+    days = partition_days(first_day, today)
+    assert accounts * days <= MOST_PARTITIONS
     assert first_day <= today
-    before = (first_day - timedelta(days=1)).replace(day=1)
     is_all = first_day == first_partition_day(None, today, 1)
-    assert is_all or accounts * partition_days(before, today) > MOST_PARTITIONS
+    assert is_all or days >= MOST_PARTITIONS // accounts * 2 / 3
+
+
+def test_two_thousand_accounts_show_six_weeks_on_any_day() -> None:
+    """Also on the first of a month, and the first day changes on Mondays only."""
+    days = [date(2026, 1, 1) + timedelta(days=number) for number in range(365)]
+    firsts = [first_partition_day(None, today, 2_000) for today in days]
+    shown = {partition_days(first, today) for first, today in zip(firsts, days, strict=True)}
+    assert (44, 50) == (min(shown), max(shown))
+    assert {0} == {first.weekday() for first in firsts}
 
 
 def test_the_message_says_what_to_set() -> None:

@@ -1,9 +1,11 @@
 """Every setting of the pipelines, read from `BIDBEACON_…` variables or `.env`, with defaults that run locally."""
 
+import re
 from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 
@@ -31,6 +33,29 @@ def _read_day(value: object) -> date | None:
         return None if value is None else read_day(str(value))
     except ValueError:
         raise ValueError("expected a day of the years 1970 to 2999, such as 2025-08-01") from None
+
+
+def _check_alert_urls(value: SecretStr) -> SecretStr:
+    for number, url in enumerate(value.get_secret_value().split(), 1):
+        if not re.match(r"[A-Za-z][\w+.-]*://.", url):
+            raise ValueError(
+                f"expected addresses such as slack://… with blanks between; number {number} is none"
+            )
+    return value
+
+
+def _check_hours(value: str) -> str:
+    if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d", value):
+        raise ValueError("expected two times of day, such as 22:00-07:00")
+    return value
+
+
+def _check_time_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("expected an IANA time zone, such as Europe/Berlin") from None
+    return value
 
 
 class Settings(SessionSettings):
@@ -103,6 +128,22 @@ class Settings(SessionSettings):
         le=1,
         description="Over this share of difference between a day and its hours a check warns.",
     )
+    alert_urls: Annotated[SecretStr, AfterValidator(_check_alert_urls)] | None = Field(
+        None, description="Who is told of problems: apprise's addresses, with blanks between; absent: nobody."
+    )
+    alert_quiet_hours: Annotated[str, AfterValidator(_check_hours)] | None = Field(
+        None,
+        description="Hours in which no alert is sent, such as 22:00-07:00, in BIDBEACON_ALERT_TIME_ZONE; absent: none.",
+    )
+    alert_time_zone: Annotated[str, AfterValidator(_check_time_zone)] = Field(
+        "UTC", description="The IANA time zone of quiet hours and of the times in alerts."
+    )
+    alert_silent_minutes: int = Field(
+        90,
+        ge=10,
+        le=7 * 24 * 60,
+        description="Where no job has run for so long, nothing happens at all, and that is a problem; one runs each hour at least.",
+    )
     api_call_days: int = Field(
         30,
         ge=1,
@@ -160,6 +201,11 @@ class Settings(SessionSettings):
     def late_after(self) -> timedelta:
         """Return the time after its due date from which a window is late."""
         return timedelta(hours=self.late_after_hours)
+
+    @property
+    def silent_after(self) -> timedelta:
+        """Return the time without any job after which nothing happens at all."""
+        return timedelta(minutes=self.alert_silent_minutes)
 
     def first_poll_after(self, usual_latency: timedelta) -> timedelta:
         """The pause before the first look at a report, given how long Amazon usually takes."""

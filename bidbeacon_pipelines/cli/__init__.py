@@ -6,6 +6,7 @@ import traceback
 import typer
 
 from bidbeacon_pipelines.cli.accounts import accounts_app
+from bidbeacon_pipelines.cli.alerts import alerts_app
 from bidbeacon_pipelines.cli.checkup import doctor
 from bidbeacon_pipelines.cli.database import db_app
 from bidbeacon_pipelines.cli.entities import entities_app
@@ -32,6 +33,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pret
 for command in (dev, sandbox, stream, probe, refresh, explain, restatements, doctor):
     app.command()(command)
 app.add_typer(accounts_app, name="accounts")
+app.add_typer(alerts_app, name="alerts")
 app.add_typer(entities_app, name="entities")
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(sessions_app, name="sessions")

@@ -87,14 +87,18 @@ def stream(
         int | None, typer.Option(min=0, max=65_535, help="Where it listens; 0: any free port.")
     ] = None,
 ) -> None:
-    """Run the Event Stream: the page, its list, and the live endpoints (SSE and WebSocket)."""
+    """Run the Event Stream: the page, its list, and the live endpoints (SSE and WebSocket); it also watches for problems, and sends alerts."""
     import bidbeacon_pipelines.actions  # noqa: F401 - the stream shows what it knows the classes of
+    from bidbeacon_pipelines.services.alerts import AlertWatch
+    from bidbeacon_pipelines.store.engine import make_engine
     from bidbeacon_pipelines.web import pipelines_extension
     from bidbeacon_sessions import SessionStore
     from bidbeacon_sessions.server.serve import serve
     from bidbeacon_sessions.settings import get_session_settings
 
-    store = SessionStore.connect(database_url(get_settings()))
+    url = database_url(get_settings())
+    store = SessionStore.connect(url)
+    AlertWatch(make_engine(url, pool_size=1), get_settings()).start()
     settings = get_session_settings()
     serve(
         store,

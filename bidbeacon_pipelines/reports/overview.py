@@ -1,11 +1,12 @@
 """Summary of the windows of all accounts: how many of each dataset are fresh, late or failed, and the problems by cause. Pure."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
 from bidbeacon_pipelines.reports.coverage import WindowSigns, WindowState, window_state
+from bidbeacon_pipelines.reports.problems import NAMES_SHOWN, shape_of
 
 PROBLEMS = (WindowState.FAILED, WindowState.LATE, WindowState.HELD, WindowState.UNCONFIRMED)
 """The states that somebody should know of, the worst first. What is expired is counted only: it stays so for good, and nothing can be done."""
@@ -26,7 +27,7 @@ class Group:
         windows: How many.
         accounts: Of how many accounts.
         since: Since when the first of them is so; None where that is not known.
-        account_key: One of the accounts.
+        account_keys: Some of the accounts, those with the most windows first.
         window_date: The newest day.
         reason: The newest one's reason.
     """
@@ -36,7 +37,7 @@ class Group:
     windows: int
     accounts: int
     since: datetime | None
-    account_key: str
+    account_keys: Sequence[str]
     window_date: date
     reason: str | None = None
 
@@ -61,7 +62,7 @@ class WindowProblem:
         accounts: Of how many accounts at least.
         since: Since when the first of them is so.
         datasets: Their number of windows by dataset, the most first.
-        account_key: The account, where there is only one window.
+        account_keys: Some of the accounts, at most `NAMES_SHOWN`.
         window_date: The window, where there is only one.
     """
 
@@ -71,7 +72,7 @@ class WindowProblem:
     accounts: int = 0
     since: datetime | None = None
     datasets: Mapping[str, int] = field(default_factory=dict)
-    account_key: str | None = None
+    account_keys: Sequence[str] = ()
     window_date: date | None = None
 
 
@@ -91,7 +92,7 @@ def find_problems(groups: Iterable[Group]) -> list[WindowProblem]:
     for group in groups:
         state = window_state(group.signs)
         if state in PROBLEMS:
-            key = state, _shape(cause := _cause(state, group))
+            key = state, shape_of(cause := _cause(state, group))
             found[key] = _with(found.get(key, WindowProblem(state, cause)), group)
     return sorted(found.values(), key=lambda one: (PROBLEMS.index(one.state), -one.windows, one.cause))
 
@@ -102,22 +103,17 @@ def _cause(state: WindowState, group: Group) -> str:
     return group.reason or _CAUSES.get(state, "No reason is known")
 
 
-def _shape(cause: str) -> str:
-    """Return a cause without the words that have digits: counts, ids and days differ from window to window."""
-    return " ".join("#" if any(map(str.isdigit, word)) else word for word in cause.split())
-
-
 def _with(problem: WindowProblem, group: Group) -> WindowProblem:
     datasets = Counter(problem.datasets)
     datasets[group.dataset] += group.windows
     windows = problem.windows + group.windows
-    is_one = windows == 1
+    keys = dict.fromkeys([*problem.account_keys, *group.account_keys])
     return replace(
         problem,
         windows=windows,
-        accounts=max(problem.accounts, group.accounts),
+        accounts=max(problem.accounts, group.accounts, len(keys)),
         since=min(filter(None, [problem.since, group.since]), default=None),
         datasets=dict(datasets.most_common()),
-        account_key=group.account_key if is_one else None,
-        window_date=group.window_date if is_one else None,
+        account_keys=tuple(keys)[:NAMES_SHOWN],
+        window_date=group.window_date if windows == 1 else None,
     )

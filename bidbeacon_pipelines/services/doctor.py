@@ -26,6 +26,8 @@ from bidbeacon_pipelines.services.verdicts import (
     Level,
     cannot_see,
     check_accounts,
+    check_activity,
+    check_alerts,
     check_amazon,
     check_calls,
     check_dagster,
@@ -40,11 +42,13 @@ from bidbeacon_pipelines.services.verdicts import (
 )
 from bidbeacon_pipelines.settings import Region, Settings
 from bidbeacon_pipelines.store.accounts import list_accounts
+from bidbeacon_pipelines.store.alerts import read_delivery
 from bidbeacon_pipelines.store.api_calls import summarize_calls
 from bidbeacon_pipelines.store.gates import list_gates
 from bidbeacon_pipelines.store.health import (
     find_daemon_heartbeat,
     find_missing_grant,
+    find_last_activity,
     list_failed_windows,
     read_requests,
     read_server,
@@ -90,7 +94,7 @@ def _look_into_database(engine: Engine, settings: Settings) -> Iterator[Check]:
     now = datetime.now(UTC)
     try:
         with engine.begin() as connection:
-            yield from look_into_tables(connection, now)
+            yield from look_into_tables(connection, settings, now)
             accounts = count_accounts(connection)
         first_day = first_partition_day(settings.first_window_date, now.date(), accounts)
         yield check_partitions(accounts, first_day, now.date())
@@ -98,7 +102,9 @@ def _look_into_database(engine: Engine, settings: Settings) -> Iterator[Check]:
         yield database_away(_first_line(error))
 
 
-def look_into_tables(connection: Connection, now: datetime, *, with_windows: bool = True) -> Iterator[Check]:
+def look_into_tables(
+    connection: Connection, settings: Settings, now: datetime, *, with_windows: bool = True
+) -> Iterator[Check]:
     """Look at what our tables say; `with_windows` counts failed windows, which reads all of them."""
     yield check_accounts(list_accounts(connection))
     yield check_requests(read_requests(connection, late_since=now - OVERDUE_AFTER), now)
@@ -109,7 +115,9 @@ def look_into_tables(connection: Connection, now: datetime, *, with_windows: boo
     silent = list_dead_sessions(connection, seconds=lease, silent_for=timedelta(seconds=lease))
     yield check_sessions(silent, now)
     yield _look_at_calls(connection, now)
+    yield check_activity(find_last_activity(connection), now, silent_after=settings.silent_after)
     yield _look_at_dagster(connection, now)
+    yield check_alerts(read_delivery(connection, now), now, is_set_up=settings.alert_urls is not None)
 
 
 def _look_at_calls(connection: Connection, now: datetime) -> Check:

@@ -3,39 +3,29 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlencode
 
 from sqlalchemy import Connection, RowMapping
 
-from bidbeacon_pipelines.reports.coverage import WindowSigns, WindowState, late_if_sent_before
+from bidbeacon_pipelines.reports.coverage import WindowState
 from bidbeacon_pipelines.reports.datasets import DATASETS
-from bidbeacon_pipelines.reports.overview import (
-    DatasetSummary,
-    Group,
-    WindowProblem,
-    find_problems,
-    summarize_datasets,
-)
-from bidbeacon_pipelines.services.doctor import look_at_disk, look_into_tables
+from bidbeacon_pipelines.reports.overview import DatasetSummary, summarize_datasets
+from bidbeacon_pipelines.reports.problems import Problem
+from bidbeacon_pipelines.services.problems import RECENTLY, survey
 from bidbeacon_pipelines.services.verdicts import Check, Level, gate_facts
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.accounts import list_accounts
 from bidbeacon_pipelines.store.api_calls import summarize_calls
 from bidbeacon_pipelines.store.gates import list_gates
 from bidbeacon_pipelines.store.health import find_missing_grant
-from bidbeacon_pipelines.store.home import count_windows, list_put_off, list_stopped, list_unsettled
+from bidbeacon_pipelines.store.home import count_windows, list_put_off
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import Clock, utc_now
 from bidbeacon_sessions.presentation import instant
 from bidbeacon_sessions.promises import count_unkept, list_lost
-from bidbeacon_sessions.queries import list_failures
 
-RECENTLY = timedelta(hours=24)
 MOST_PROBLEMS = 20
 MOST_LOST = 5
 COUNT_AGAIN_AFTER = timedelta(minutes=1)
-_ALL_DAYS = 731
-_MINOR = frozenset({WindowState.HELD, WindowState.UNCONFIRMED})
 
 
 class Home:
@@ -57,27 +47,18 @@ class Home:
         """Return it as plain data; `docs/page.md` describes the fields."""
         now = self._clock()
         with self._store.snapshot() as connection:
-            groups = self._list_groups(connection, now)
+            state = survey(connection, self._settings, now)
             windows = self._count_windows(connection, now)
-            problems = [
-                *map(_stopped_json, list_stopped(connection)),
-                *map(_windows_json, find_problems(groups)),
-                *(_failure_json(row) for row in list_failures(connection, since=now - RECENTLY)),
-            ]
-            checks = [
-                *look_into_tables(connection, now, with_windows=False),
-                look_at_disk(self._settings.home),
-            ]
             return {
                 "at": instant(now),
                 "is_sandbox": self._settings.uses_sandbox,
                 "accounts": _accounts_json(connection),
-                "datasets": [_dataset_json(one) for one in summarize_datasets(windows, groups)],
-                "problems": problems[:MOST_PROBLEMS],
-                "more_problems": max(0, len(problems) - MOST_PROBLEMS),
+                "datasets": [_dataset_json(one) for one in summarize_datasets(windows, state.groups)],
+                "problems": [_problem_json(one) for one in state.problems[:MOST_PROBLEMS]],
+                "more_problems": max(0, len(state.problems) - MOST_PROBLEMS),
                 "throttling": _throttling_json(connection, now),
                 "promises": _promises_json(connection),
-                "checks": [_check_json(one) for one in checks],
+                "checks": [_check_json(one) for one in state.checks],
             }
 
     def _count_windows(self, connection: Connection, now: datetime) -> dict[str, int]:
@@ -86,21 +67,6 @@ class Home:
             counted = count_windows(connection)
             self._counted = now, {name: counted.get(name, 0) for name in DATASETS}
         return self._counted[1]
-
-    def _list_groups(self, connection: Connection, now: datetime) -> list[Group]:
-        rows = list_unsettled(
-            connection,
-            now=now,
-            overdue_before=now - self._settings.late_after,
-            late_if_sent_before={one.name: late_if_sent_before(one, now) for one in DATASETS.values()},
-        )
-        return [_group(row) for row in rows]
-
-
-def _group(row: RowMapping) -> Group:
-    signs = {name: row[name] for name in ("status", "is_due", "is_overdue", "is_held", "request_is_late")}
-    others = {name: row[name] for name in Group.__dataclass_fields__ if name != "signs"}
-    return Group(signs=WindowSigns(**signs), **others)
 
 
 def _accounts_json(connection: Connection) -> dict[str, int]:
@@ -122,57 +88,19 @@ def _dataset_json(summary: DatasetSummary) -> dict[str, Any]:
     }
 
 
-def _windows_json(problem: WindowProblem) -> dict[str, Any]:
+def _problem_json(problem: Problem) -> dict[str, Any]:
     return {
-        "kind": str(problem.state),
-        "level": Level.WARNING if problem.state in _MINOR else Level.FAILURE,
+        "kind": problem.kind,
+        "level": Level.WARNING if problem.is_minor else Level.FAILURE,
         "cause": problem.cause,
-        "count": problem.windows,
-        "noun": "window",
+        "count": problem.count,
+        "noun": problem.noun,
+        "names": list(problem.names),
         "accounts": problem.accounts,
         "datasets": list(problem.datasets),
         "since": instant(problem.since),
-        "link": _coverage_link(problem),
-    }
-
-
-def _coverage_link(problem: WindowProblem) -> str:
-    dataset = next(iter(problem.datasets))
-    if problem.account_key is not None:
-        chosen = {"account": problem.account_key, "window": str(problem.window_date)}
-        return f"/coverage?{urlencode({'dataset': dataset} | chosen)}"
-    return f"/coverage?{urlencode({'dataset': dataset, 'state': str(problem.state), 'days': _ALL_DAYS})}"
-
-
-def _stopped_json(row: RowMapping) -> dict[str, Any]:
-    of_credentials = row["needs_person_for"] == "credentials"
-    asked = {"type": "credentials-refused" if of_credentials else "account-needs-person"}
-    return {
-        "kind": "needs a person",
-        "level": Level.FAILURE,
-        "cause": row["reason"],
-        "count": row["ads_accounts"],
-        "noun": "ads account",
-        "accounts": row["ads_accounts"],
-        "datasets": [],
-        "since": None,
-        "link": f"/sessions?{urlencode(asked)}",
-    }
-
-
-def _failure_json(row: RowMapping) -> dict[str, Any]:
-    asked = {"job": row["job_name"], "status": row["status"], "since": "24h"}
-    error = ": ".join(filter(None, [row["type"], row["message"]]))
-    return {
-        "kind": f"{row['job_name']} {row['status']}",
-        "level": Level.FAILURE,
-        "cause": error or "No error is known",
-        "count": row["sessions"],
-        "noun": "session",
-        "accounts": None,
-        "datasets": [],
-        "since": instant(row["since"]),
-        "link": f"/sessions/{row['last_id']}" if row["sessions"] == 1 else f"/sessions?{urlencode(asked)}",
+        "is_recovered": problem.is_recovered,
+        "link": problem.link,
     }
 
 

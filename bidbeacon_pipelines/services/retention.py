@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine
 from bidbeacon_pipelines.actions import OldRecordsDeleted
 from bidbeacon_pipelines.services.printed_lines import delete_printed_lines
 from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.store.alerts import delete_messages
 from bidbeacon_pipelines.store.api_calls import delete_calls
 from bidbeacon_pipelines.store.api_lanes import delete_idle_lanes
 from bidbeacon_pipelines.store.partitions import drop_old_partitions, make_partitions_ahead
@@ -55,6 +56,7 @@ def rules_of(settings: Settings) -> list[Rule]:
         Rule("run_events", of_runs, ROWS_A_PIECE, _delete_run_events),
         Rule("printed_lines", of_runs, ROWS_A_PIECE, lambda _, before, most: printed(before, most)),
         Rule("hourly_months", timedelta(days=settings.hourly_days), ROWS_A_PIECE, _drop_partitions),
+        Rule("alert_messages", timedelta(days=settings.session_days), ROWS_A_PIECE, delete_messages),
     ]
 
 

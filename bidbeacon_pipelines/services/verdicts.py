@@ -10,6 +10,7 @@ from sqlalchemy import RowMapping
 
 from bidbeacon_pipelines.reports.partition_bound import MOST_PARTITIONS, partition_days
 from bidbeacon_pipelines.store.accounts import Account
+from bidbeacon_pipelines.store.alerts import Delivery
 from bidbeacon_pipelines.store.api_calls import CallSummary
 from bidbeacon_pipelines.store.gates import GateState
 from bidbeacon_pipelines.store.health import FailedWindows, RequestsState, ServerState
@@ -22,6 +23,9 @@ _DAEMON_SILENT_AFTER = timedelta(minutes=5)
 _MOST_DETAILS = 5
 _LOW_DISK, _FULL_DISK = 5 * 2**30, 2**30
 _MANY_FAILED, _CALLS_THAT_TELL = 0.2, 20
+_UNDELIVERED_AFTER = timedelta(minutes=5)
+_NOT_WATCHED_AFTER = timedelta(minutes=5)
+ACTIVITY = "activity"
 _START_ALL = "`make dev` starts everything, `bidbeacon dev` too."
 
 
@@ -90,6 +94,35 @@ def check_amazon(state: AmazonState) -> Check:
         return Check(name, Level.WARNING, told, "Their accounts wait; look again later.", problems, facts)
     to_do = _START_ALL if state.is_sandbox else "Check the network, then ask again."
     return Check(name, Level.FAILURE, f"{state.address} answers for no region", to_do, problems[:1], facts)
+
+
+def check_activity(last: datetime | None, now: datetime, *, silent_after: timedelta) -> Check:
+    """Judge whether anything happens at all: accounts alone are synced once an hour, so a session begins each hour at least."""
+    facts = {"last_at": last}
+    if last is None:
+        return Check(ACTIVITY, Level.OK, "no job has run yet", facts=facts)
+    silent = now - last
+    if silent <= silent_after:
+        return Check(ACTIVITY, Level.OK, f"a job ran {_ago(silent)} ago", facts=facts)
+    found = f"nothing happens: no job has run for {_ago(silent)}"
+    return Check(ACTIVITY, Level.FAILURE, found, f"Is Dagster running? {_START_ALL}", facts=facts)
+
+
+def check_alerts(delivery: Delivery, now: datetime, *, is_set_up: bool) -> Check:
+    """Judge whether somebody watches for problems, and whether alerts reach their receivers."""
+    facts = {name: getattr(delivery, name) for name in ("watched_at", "waiting", "waiting_since", "error")}
+    if not is_set_up:
+        return Check("alerts", Level.OK, "no receiver is set (BIDBEACON_ALERT_URLS)", facts=facts)
+    if delivery.watched_at is None or now - delivery.watched_at > _NOT_WATCHED_AFTER:
+        seen = "never" if delivery.watched_at is None else f"not for {_ago(now - delivery.watched_at)}"
+        found = f"nobody watches for problems: `bidbeacon stream` looked {seen}"
+        return Check("alerts", Level.WARNING, found, f"Start it. {_START_ALL}", facts=facts)
+    if delivery.waiting_since and now - delivery.waiting_since > _UNDELIVERED_AFTER:
+        late = _ago(now - delivery.waiting_since)
+        found = f"can't be delivered: {_count(delivery.waiting, 'message')} wait, the first for {late}"
+        details = () if delivery.error is None else (delivery.error,)
+        return Check("alerts", Level.WARNING, found, "Ask: `bidbeacon alerts test`.", details, facts)
+    return Check("alerts", Level.OK, "are watched for and delivered", facts=facts)
 
 
 def check_accounts(accounts: Sequence[Account]) -> Check:

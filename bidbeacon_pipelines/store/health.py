@@ -68,6 +68,16 @@ def list_failed_windows(connection: Connection) -> list[FailedWindows]:
     return [FailedWindows(**row) for row in rows.mappings()]
 
 
+def find_last_activity(connection: Connection) -> datetime | None:
+    """Return when a session last began or gave a sign of life; None where there never was one."""
+    last: datetime | None = connection.execute(
+        text(
+            """SELECT greatest((SELECT max(started_at) FROM session_headers), (SELECT max(heartbeat_at) FROM session_leases))"""
+        )
+    ).scalar()
+    return last
+
+
 def find_missing_grant(connection: Connection, table: str, schema: str | None = None) -> str | None:
     """Return the SQL that lets this role read a table; None where it may read it, or where there is no such table.
 

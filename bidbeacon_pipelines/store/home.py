@@ -38,7 +38,7 @@ _UNSETTLED = text(f"""
           JOIN unnest(CAST(:datasets AS text[]), CAST(:late AS timestamptz[])) AS d(dataset, late_if_sent_before) USING (dataset)
           LEFT JOIN report_requests r ON r.id = w.request_id)
     SELECT dataset, status, is_due, is_overdue, is_held, request_is_late, CAST(sum(windows) AS bigint) AS windows,
-           count(*) AS accounts, min(since) AS since, min(account_key) AS account_key, max(window_date) AS window_date, min(reason) AS reason
+           count(*) AS accounts, min(since) AS since, (array_agg(account_key ORDER BY windows DESC, account_key))[1:3] AS account_keys, max(window_date) AS window_date, min(reason) AS reason
       FROM (SELECT dataset, status, is_due, is_overdue, is_held, request_is_late, cause, account_key, count(*) AS windows,
                    min(since) AS since, max(window_date) AS window_date, min(failure_reason) AS reason
               FROM unsettled GROUP BY 1, 2, 3, 4, 5, 6, 7, 8) by_account
@@ -65,8 +65,8 @@ def list_unsettled(
         overdue_before: windows that fell due before it are late.
         late_if_sent_before: by dataset, since when a report in flight takes too long.
 
-    Columns: dataset, the signs of a window but for `lacks_product`, windows, accounts, since; of one of them account_key and reason;
-    window_date of the newest.
+    Columns: dataset, the signs of a window but for `lacks_product`, windows, accounts, since, account_keys of at most three accounts, the reason
+    of one window, window_date of the newest.
     """
     values: dict[str, Any] = {"now": now, "overdue_before": overdue_before}
     values |= {"datasets": list(late_if_sent_before), "late": list(late_if_sent_before.values())}
@@ -74,12 +74,13 @@ def list_unsettled(
 
 
 _STOPPED = text("""
-    SELECT needs_person_for, needs_person AS reason, count(*) AS ads_accounts, min(name) AS name
+    SELECT needs_person_for, needs_person AS reason, count(*) AS ads_accounts,
+           (array_agg(ads_account_key ORDER BY ads_account_key))[1:3] AS ads_account_keys
       FROM ads_accounts WHERE needs_person IS NOT NULL GROUP BY 1, 2 ORDER BY ads_accounts DESC""")
 
 
 def list_stopped(connection: Connection) -> list[RowMapping]:
-    """Return why ads accounts need a person: needs_person_for, reason, ads_accounts, and the name of one of them."""
+    """Return why ads accounts need a person: needs_person_for, reason, ads_accounts, and ads_account_keys of at most three."""
     return list(connection.execute(_STOPPED).mappings())
 
 
@@ -92,3 +93,18 @@ _PUT_OFF = text("""
 def list_put_off(connection: Connection) -> list[RowMapping]:
     """Return the reports that are planned and wait for their turn: dataset, reports, since."""
     return list(connection.execute(_PUT_OFF).mappings())
+
+
+_SILENT = text("""
+    SELECT payload ->> 'account' AS account_key, payload ->> 'dataset' AS dataset, min(at) AS since,
+           CAST(sum(jsonb_array_length(payload -> 'windows')) AS bigint) AS windows
+      FROM session_actions WHERE type = 'silence-accepted' AND at >= :since
+     GROUP BY 1, 2 ORDER BY windows DESC, account_key, dataset""")
+
+
+def list_silent(connection: Connection, *, since: datetime) -> list[RowMapping]:
+    """Return windows that were loaded without rows since an instant, though their country has deliverable campaigns.
+
+    Columns: account_key, dataset, windows, since.
+    """
+    return list(connection.execute(_SILENT, {"since": since}).mappings())

@@ -304,7 +304,9 @@ def test_doctor_looks_at_everything_in_order(environment: SimpleNamespace) -> No
         "windows",
         "sessions",
         "calls",
+        "activity",
         "Dagster",
+        "alerts",
         "partitions",
         "disk",
     ]

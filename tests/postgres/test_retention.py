@@ -68,6 +68,7 @@ def delete(engine: Engine, settings: Settings) -> dict[str, int]:
             "run_events",
             "printed_lines",
             "hourly_months",
+            "alert_messages",
         ),
     ]
     return {what: count for what, count in counts.items() if count}
@@ -175,6 +176,7 @@ def test_what_was_deleted_is_told_by_table(engine: Engine) -> None:
         "run_events": 0,
         "printed_lines": 0,
         "hourly_months": 0,
+        "alert_messages": 0,
     }
     assert {"rows": 2, "by_table": "2 of api_calls", "counts": counts} == payload
 

@@ -201,7 +201,8 @@ def test_promises_planned_reports_and_calls_are_told(world: World, session_store
         limits["calls"][name] for name in ("count", "throttled", "waited_seconds", "queued_seconds")
     )
     names = {one["name"] for one in home["checks"]}
-    assert {"accounts", "requests", "gates", "sessions", "calls", "Dagster", "disk"} == names
+    ours = {"accounts", "requests", "gates", "sessions", "calls", "activity", "Dagster", "alerts", "disk"}
+    assert ours == names
 
 
 def test_home_takes_no_parameters(world: World) -> None:

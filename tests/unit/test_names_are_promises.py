@@ -120,6 +120,8 @@ COMMANDS = [
     "accounts enable",
     "accounts list",
     "accounts sync",
+    "alerts",
+    "alerts test",
     "db shell",
     "db upgrade",
     "db url",
@@ -231,4 +233,6 @@ def _commands(typer: Typer, prefix: str = "") -> Iterator[str]:
         yield prefix + (command.name or command.callback.__name__)
     for group in typer.registered_groups:
         assert group.typer_instance is not None
+        if group.typer_instance.info.invoke_without_command is True:
+            yield f"{prefix}{group.name}"
         yield from _commands(group.typer_instance, f"{prefix}{group.name} ")

@@ -32,7 +32,7 @@ const heading = (id, text) => el("h2", { id: `${id}-title` }, text);
 
 /** How everything is, as `{level, title}`; `level` is ok, warning, failure, or empty where nothing is known yet. */
 export function verdictOf({ problems, more_problems: more, checks, accounts }) {
-  const levels = [...problems, ...checks].map(({ level }) => level);
+  const levels = [...problems, ...checks.filter(({ level }) => level === "warning")].map(({ level }) => level); // what a check finds broken is a problem
   const failures = levels.filter((level) => level === "failure").length + more;
   const warnings = levels.filter((level) => level === "warning").length;
   if (accounts.accounts === 0 && failures === 0) return { level: "empty", title: "Nothing is set up yet" };
@@ -70,14 +70,22 @@ function problemList({ problems, more_problems: more }) {
       "li",
       { class: `is-${problem.level}`, "data-key": problem.link + problem.cause },
       toneIcon(TONES[problem.level]),
-      el("div", {}, el("a", { class: "cause", href: problem.link, dir: "auto" }, el("bdi", {}, problem.cause)), el("p", { class: "quiet" }, el("bdi", {}, problem.kind), extent(problem), since(problem.since))),
+      el("div", {}, el("a", { class: "cause", href: problem.link, dir: "auto" }, el("bdi", {}, problem.cause)), el("p", { class: "quiet" }, el("bdi", {}, problem.kind), problem.is_recovered && ", has succeeded since", extent(problem), since(problem.since), whose(problem))),
     ),
   );
   return [heading("problems", "What is wrong"), el("ul", { class: "rows" }, rows), more > 0 && el("p", { class: "quiet" }, `and ${number(more)} more`)];
 }
 
+/** "Acme Merch · US, Acme Merch · CA and 4 more accounts". */
+function whose({ names, accounts }) {
+  if (names.length === 0) return [];
+  const more = accounts - names.length;
+  return [" · ", el("bdi", {}, names.join(", ")), more > 0 && ` and ${counted(more, "more account")}`];
+}
+
 /** "120 windows of 3 accounts, in daily_targets and 2 more datasets". */
 function extent({ count, noun, accounts, datasets }) {
+  if (count === null) return "";
   const inDatasets = datasets.length === 0 ? "" : ` in ${datasets[0]}${datasets.length > 1 ? ` and ${counted(datasets.length - 1, "more dataset")}` : ""}`;
   return ` · ${counted(count, noun)}${noun === "window" && accounts > 1 ? ` of ${counted(accounts, "account")}` : ""}${inDatasets}`;
 }

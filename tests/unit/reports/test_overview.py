@@ -20,7 +20,7 @@ def group(
 ) -> Group:
     """Return windows of one dataset, which have been so for some hours."""
     since = NOON - timedelta(hours=hours)
-    return Group(dataset, signs, windows, windows, since, "US.a", date(2026, 7, 20), reason)
+    return Group(dataset, signs, windows, windows, since, ("US.a",), date(2026, 7, 20), reason)
 
 
 def test_what_has_no_sign_is_fresh() -> None:
@@ -36,15 +36,15 @@ def test_a_cause_is_one_problem_in_all_datasets() -> None:
     [told] = find_problems([few, many])
     assert (7, NOON - timedelta(hours=9)) == (told.windows, told.since)
     assert ["daily_products", "daily_targets"] == list(told.datasets)
-    assert told.account_key is None
+    assert told.window_date is None
 
 
 def test_the_worst_state_comes_first() -> None:
     """Failed before late, however many; a single window is named."""
     failed, late = find_problems([group(LATE, 90), group()])
-    assert (WindowState.FAILED, "US.a", date(2026, 7, 20)) == (
+    assert (WindowState.FAILED, ("US.a",), date(2026, 7, 20)) == (
         failed.state,
-        failed.account_key,
+        failed.account_keys,
         failed.window_date,
     )
     assert (WindowState.LATE, None) == (late.state, late.window_date)

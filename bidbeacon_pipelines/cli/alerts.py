@@ -1,0 +1,110 @@
+"""The commands on alerts: what is open and who was told what, and whether messages arrive."""
+
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.text import Text
+
+from bidbeacon_pipelines.cli.frame import (
+    CommandFailedError,
+    Json,
+    console,
+    database_url,
+    plain_errors,
+    print_json,
+)
+from bidbeacon_pipelines.settings import get_settings
+
+if TYPE_CHECKING:
+    from bidbeacon_pipelines.reports.alerts import Alert
+
+alerts_app = typer.Typer(
+    invoke_without_command=True,
+    help="List what is wrong and who was told what when; try whether messages arrive.",
+)
+
+
+@alerts_app.callback()
+@plain_errors
+def alerts(context: typer.Context, as_json: Json = False) -> None:
+    """List the causes that are open, and what was last sent about each."""
+    if context.invoked_subcommand is None:
+        _list_open(as_json=as_json)
+
+
+def _list_open(*, as_json: bool) -> None:
+    from bidbeacon_pipelines.services.receivers import list_receivers
+    from bidbeacon_pipelines.store.alerts import list_alerts, list_last_messages
+    from bidbeacon_pipelines.store.engine import shared_engine
+
+    settings = get_settings()
+    labels = {one.number: one.label for one in list_receivers(settings)}
+    with shared_engine(database_url(settings)).begin() as connection:
+        found = [one for one in list_alerts(connection) if one.closed_at is None]
+        sent = list_last_messages(connection, [one.problem.key for one in found])
+    rows = [_row(alert, sent[alert.problem.key], labels) for alert in found]
+    if as_json:
+        print_json(rows)
+        return
+    for row in rows:
+        _print_row(row)
+    nobody = "" if labels else " Nobody is told: BIDBEACON_ALERT_URLS is not set."
+    console.print(Text(f"{len(rows)} open.{nobody}" if rows else f"Nothing is wrong.{nobody}", "bold"))
+
+
+def _row(alert: "Alert", sent: Any, labels: dict[int, str]) -> dict[str, Any]:
+    problem = alert.problem
+    messages = [
+        {"receiver": labels.get(one["receiver"], f"{one['receiver']}. removed")}
+        | {name: one[name] for name in ("event", "written_at", "sent_at", "attempts", "error")}
+        for one in sent
+    ]
+    names = ("kind", "cause", "is_minor", "count", "noun", "names", "accounts", "datasets", "since", "link")
+    return {
+        **{name: getattr(problem, name) for name in names},
+        "extent": problem.extent,
+        "whose": problem.whose,
+        "began_at": alert.began_at,
+        "gone_at": alert.gone_at,
+        "messages": messages,
+    }
+
+
+def _print_row(row: dict[str, Any]) -> None:
+    mark, style = ("!", "bold yellow") if row["is_minor"] else ("✖", "bold red")
+    whose = f"{row['whose']}: " if row["whose"] else ""
+    console.print(Text(f"{mark} ", style), Text(f"{whose}{row['cause']}"), sep="")
+    gone = f", not seen since {row['gone_at']:%Y-%m-%d %H:%M} UTC" if row["gone_at"] else ""
+    console.print(
+        Text(f"  {row['extent']}, since {row['since'] or row['began_at']:%Y-%m-%d %H:%M} UTC{gone}", "dim")
+    )
+    for one in row["messages"]:
+        console.print(Text(f"  {one['receiver']}: {_sent(one)}", "dim" if one["sent_at"] else "yellow"))
+
+
+def _sent(message: dict[str, Any]) -> str:
+    if message["sent_at"]:
+        return f"“{message['event']}” sent {message['sent_at']:%Y-%m-%d %H:%M} UTC"
+    waits = f"“{message['event']}” waits since {message['written_at']:%Y-%m-%d %H:%M} UTC"
+    return f"{waits}, {message['attempts']} attempts: {message['error']}" if message["error"] else waits
+
+
+@alerts_app.command()
+@plain_errors
+def test() -> None:
+    """Send a message to each receiver, and say whether it went. Exits 1 where one did not take it."""
+    from bidbeacon_pipelines.services.receivers import NotSentError, list_receivers
+
+    settings = get_settings()
+    receivers = list_receivers(settings)
+    if not receivers:
+        raise CommandFailedError("Nobody would be told: BIDBEACON_ALERT_URLS is not set, see docs/alerts.md.")
+    failed = 0
+    for receiver in receivers:
+        try:
+            receiver.send("BidBeacon: alerts arrive here", f"This is a test.\n{settings.stream_public_url}/")
+            console.print(Text("✔ ", "green"), Text(f"{receiver.label}: sent"), sep="")
+        except NotSentError as error:
+            failed += 1
+            console.print(Text("✖ ", "bold red"), Text(f"{receiver.label}: {error}"), sep="")
+    raise typer.Exit(1 if failed else 0)

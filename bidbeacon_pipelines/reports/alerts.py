@@ -1,0 +1,192 @@
+"""When somebody is told of a problem: when it begins, grows, lasts, and ends; never twice, never too often, not at night. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, time, timedelta
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+from bidbeacon_pipelines.reports.problems import Problem
+
+PAUSE_BETWEEN = timedelta(hours=1)
+"""The shortest time between two messages about one cause, but for that it is over."""
+REMIND_AFTER = timedelta(hours=24)
+GROWN_BY = 2
+"""A problem has grown when there is so many times as much of it as when it was last told."""
+MOST_SINGLY = 5
+"""More messages than this that wait for one receiver are sent as one."""
+_MOST_LISTED = 20
+_LONGEST_TITLE = 240
+
+
+class Event(StrEnum):
+    """What a message says of a problem."""
+
+    BEGAN = "began"
+    GREW = "grew"
+    LASTS = "lasts"
+    ENDED = "ended"
+
+
+_PREFIXES = {Event.BEGAN: "", Event.GREW: "More of it: ", Event.LASTS: "Still: ", Event.ENDED: "Over: "}
+
+
+@dataclass(frozen=True)
+class Alert:
+    """What is known of one cause: from when it was first seen until it is over.
+
+    Attributes:
+        problem: As it was last seen.
+        began_at: When it was first seen.
+        told_at: When the last message about this cause was written, of an earlier time that it was there too.
+        told_count: How much of it there was then; None where nobody was told of it this time.
+        gone_at: Since when it is not seen any more; None while it is.
+        closed_at: When it was found to be over; what comes later begins anew.
+    """
+
+    problem: Problem
+    began_at: datetime
+    told_at: datetime | None = None
+    told_count: int | None = None
+    gone_at: datetime | None = None
+    closed_at: datetime | None = None
+
+    @property
+    def is_told(self) -> bool:
+        """Whether somebody was told of it this time."""
+        return self.told_count is not None
+
+
+@dataclass(frozen=True)
+class Message:
+    """What somebody is told.
+
+    Attributes:
+        event: What it says of the problem.
+        is_minor: Whether the problem is a warning.
+        title: The cause, with the accounts that it concerns; one line.
+        body: How much, since when, and where to look; before that the cause where the title cuts it off.
+    """
+
+    event: Event
+    is_minor: bool
+    title: str
+    body: str
+
+
+@dataclass(frozen=True)
+class QuietHours:
+    """Hours of each day in which nobody is told anything, such as 22:00 to 07:00 in a time zone; where both are the same there are none."""
+
+    start: time
+    end: time
+    zone: ZoneInfo
+
+    @classmethod
+    def parse(cls, text: str, zone: ZoneInfo) -> "QuietHours":
+        """Return the hours of a text such as `22:00-07:00`."""
+        start, end = map(time.fromisoformat, text.split("-"))
+        return cls(start, end, zone)
+
+    def contain(self, now: datetime) -> bool:
+        """Return whether an instant is in them."""
+        local = now.astimezone(self.zone).time()
+        if self.start <= self.end:
+            return self.start <= local < self.end
+        return local >= self.start or local < self.end
+
+
+def update_alerts(
+    problems: Iterable[Problem], known: Mapping[str, Alert], now: datetime, *, is_quiet: bool = False
+) -> list[tuple[Alert, Event | None]]:
+    """Return what is known of each cause from now on, and what is to be said of it; causes that are over and stay so are left out.
+
+    Args:
+        problems: What is wrong now; no two have the same key.
+        known: What was known of each cause, by its problem's key.
+        now: The instant of the question.
+        is_quiet: Whether nobody is to be told anything now: it waits, and what is over by then without having been told never is.
+    """
+    present = {one.key: one for one in problems if not one.is_recovered}
+    seen = [_tell(_see(one, known.get(one.key), now), now, is_quiet=is_quiet) for one in present.values()]
+    gone = [alert for key, alert in known.items() if key not in present and alert.closed_at is None]
+    return [*seen, *(_miss(alert, now, is_quiet=is_quiet) for alert in gone)]
+
+
+def _see(problem: Problem, before: Alert | None, now: datetime) -> Alert:
+    if before is None or before.closed_at is not None:
+        return Alert(problem, began_at=now, told_at=None if before is None else before.told_at)
+    return replace(before, problem=problem, gone_at=None)
+
+
+def _tell(alert: Alert, now: datetime, *, is_quiet: bool) -> tuple[Alert, Event | None]:
+    event = None if is_quiet else _find_event(alert, now)
+    return (alert if event is None else _told(alert, now)), event
+
+
+def _find_event(alert: Alert, now: datetime) -> Event | None:
+    since_told = REMIND_AFTER if alert.told_at is None else now - alert.told_at
+    if since_told < PAUSE_BETWEEN:
+        return None
+    if alert.told_count is None:
+        return Event.BEGAN if now - alert.began_at >= alert.problem.tell_after else None
+    if alert.told_count and (alert.problem.count or 0) >= GROWN_BY * alert.told_count:
+        return Event.GREW
+    return Event.LASTS if since_told >= REMIND_AFTER else None
+
+
+def _miss(alert: Alert, now: datetime, *, is_quiet: bool) -> tuple[Alert, Event | None]:
+    gone_at = alert.gone_at or max(now, alert.began_at)
+    gone, over = replace(alert, gone_at=gone_at), replace(alert, gone_at=gone_at, closed_at=max(now, gone_at))
+    if not alert.is_told:
+        return over, None
+    if is_quiet or now - gone_at < alert.problem.settles_after:
+        return gone, None
+    return _told(over, now), Event.ENDED
+
+
+def _told(alert: Alert, now: datetime) -> Alert:
+    return replace(alert, told_at=now, told_count=alert.problem.count or 0)
+
+
+def write_message(alert: Alert, event: Event, *, address: str, zone: ZoneInfo) -> Message:
+    """Return the message that says an event.
+
+    Args:
+        alert: As it is after the event.
+        event: What to say.
+        address: The page's, as people reach it.
+        zone: The time zone that instants are shown in.
+    """
+    problem = alert.problem
+    whole = (
+        f"{_PREFIXES[event]}{problem.whose + ': ' if problem.whose else ''}{' '.join(problem.cause.split())}"
+    )
+    title = whole if len(whole) <= _LONGEST_TITLE else f"{whole[: _LONGEST_TITLE - 1]}…"
+    extent = f"{problem.extent[:1].upper()}{problem.extent[1:]}"
+    since = f"since {_shown(problem.since or alert.began_at, zone)}"
+    if event is Event.ENDED:
+        since = f"{since}, over since {_shown(alert.gone_at or alert.began_at, zone)}"
+    lines = [f"{extent}, {since}.", f"{address}{problem.link}"]
+    return Message(event, problem.is_minor, title, "\n".join(lines if title == whole else [whole, *lines]))
+
+
+def bundle(messages: Sequence[Message], *, address: str) -> list[Message]:
+    """Return the messages to send in place of many that wait: these, or one that lists them."""
+    if len(messages) <= MOST_SINGLY:
+        return list(messages)
+    lines = [f"- {message.title}" for message in messages[:_MOST_LISTED]]
+    more = len(messages) - _MOST_LISTED
+    lines += [f"… and {more:,} more"] if more > 0 else []
+    title = f"{len(messages):,} changes of what is wrong"
+    return [_summary(messages, title, "\n".join([*lines, f"{address}/"]))]
+
+
+def _summary(messages: Sequence[Message], title: str, body: str) -> Message:
+    worst = [one for one in messages if one.event is not Event.ENDED] or messages
+    return Message(worst[0].event, all(one.is_minor for one in worst), title, body)
+
+
+def _shown(instant: datetime, zone: ZoneInfo) -> str:
+    local = instant.astimezone(zone)
+    return f"{local.day} {local:%b %Y %H:%M} {local.tzname()}"

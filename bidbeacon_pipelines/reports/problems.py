@@ -1,0 +1,78 @@
+"""What is wrong, by cause: the same facts for the first page and for alerts. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+NAMES_SHOWN = 3
+"""So many accounts of a problem are named; the others are counted."""
+SETTLES_AFTER = timedelta(hours=2)
+"""What is asked for again by itself leaves its bad state while that is under way, and comes back where it was in vain."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One cause that somebody should know of.
+
+    Attributes:
+        key: The same at each look for as long as the cause is the same, whatever the numbers in it; at most 300 characters.
+        kind: What it is in a word or two, such as `failed`, `late`, `needs a person`.
+        cause: The reason in plain words.
+        is_minor: Whether it is a warning rather than a failure.
+        count: How much of it there is; None where it can't be counted.
+        noun: What is counted.
+        names: Some of the accounts it concerns, as people call them: at most `NAMES_SHOWN`.
+        accounts: How many accounts it concerns, at least; None where it concerns none in particular.
+        datasets: The datasets whose windows it concerns, that with the most windows first.
+        since: Since when; None where that is not known.
+        link: The page that shows it, from the root of the address.
+        tell_after: How long it must last before it is worth an alert, since it usually ends by itself before that.
+        settles_after: How long it must be gone before it counts as over.
+        is_recovered: Whether all is well again, and it is only shown because it happened in the last hours.
+    """
+
+    key: str
+    kind: str
+    cause: str
+    is_minor: bool = False
+    count: int | None = None
+    noun: str = ""
+    names: Sequence[str] = ()
+    accounts: int | None = None
+    datasets: Sequence[str] = ()
+    since: datetime | None = None
+    link: str = "/"
+    tell_after: timedelta = timedelta(0)
+    settles_after: timedelta = timedelta(0)
+    is_recovered: bool = False
+
+    @property
+    def extent(self) -> str:
+        """Return how much of it there is: "failed, 120 windows of 3 accounts in daily_targets and 2 more datasets"."""
+        counted = "" if self.count is None else f", {_count(self.count, self.noun)}"
+        accounts = self.accounts or 0
+        of = f" of {_count(accounts, 'account')}" if accounts > 1 and self.datasets else ""
+        return f"{self.kind}{counted}{of}{_in_datasets(self.datasets)}"
+
+    @property
+    def whose(self) -> str:
+        """Return the accounts by name: "Acme Merch · US and 4 more accounts"; empty where there is none."""
+        shown = ", ".join(self.names)
+        more = max(0, (self.accounts or 0) - len(self.names))
+        return shown + (f" and {_count(more, 'more account')}" if shown and more else "")
+
+
+def shape_of(cause: str) -> str:
+    """Return a cause without the words that have digits: counts, ids and days differ from window to window."""
+    return " ".join("#" if any(map(str.isdigit, word)) else word for word in cause.split())
+
+
+def _in_datasets(names: Sequence[str]) -> str:
+    if not names:
+        return ""
+    more = f" and {_count(len(names) - 1, 'more dataset')}" if len(names) > 1 else ""
+    return f" in {names[0]}{more}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -1,0 +1,152 @@
+"""Alerts: look for problems, decide who is told what, and send it; the decision is committed before anything is sent."""
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, Engine
+
+from bidbeacon_pipelines.reports.alerts import (
+    PAUSE_BETWEEN,
+    Event,
+    Message,
+    QuietHours,
+    bundle,
+    update_alerts,
+    write_message,
+)
+from bidbeacon_pipelines.services.problems import survey
+from bidbeacon_pipelines.services.receivers import NotSentError, Receiver, list_receivers
+from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.store.alerts import (
+    QueuedMessage,
+    claim_messages,
+    drop_messages,
+    list_alerts,
+    note_failed,
+    note_sent,
+    queue_message,
+    save_alerts,
+    take_watch,
+)
+from bidbeacon_pipelines.store.clock import DatabaseClock
+from bidbeacon_sessions.redaction import redact_text
+
+LOOK_EVERY: Final = timedelta(minutes=1)
+_ANOTHER_LOOKED: Final = timedelta(seconds=45)
+
+logger = logging.getLogger(__name__)
+
+
+def look(connection: Connection, settings: Settings, now: datetime, *, receivers: int) -> bool:
+    """Look for problems, and store what is known of them and the messages that this makes, all or nothing.
+
+    Args:
+        connection: a transaction.
+        settings: address of the page, quiet hours, and what counts as late or silent.
+        now: the instant that everything is true as of.
+        receivers: how many receivers each message is for.
+
+    Returns:
+        False where another process looks now, or has within a minute: then nothing is done.
+    """
+    if not take_watch(connection, now, every=_ANOTHER_LOOKED):
+        return False
+    problems = survey(connection, settings, now).problems
+    known = {one.problem.key: one for one in list_alerts(connection, told_after=now - PAUSE_BETWEEN)}
+    updates = update_alerts(problems, known, now, is_quiet=_is_quiet(settings, now))
+    save_alerts(connection, [alert for alert, _ in updates])
+    zone = ZoneInfo(settings.alert_time_zone)
+    for alert, event in updates:
+        if event is not None:
+            message = write_message(alert, event, address=settings.stream_public_url, zone=zone)
+            queue_message(connection, alert.problem.key, message, now, receivers=receivers)
+    drop_messages(connection, receivers=receivers)
+    return True
+
+
+def _is_quiet(settings: Settings, now: datetime) -> bool:
+    hours = settings.alert_quiet_hours
+    return hours is not None and QuietHours.parse(hours, ZoneInfo(settings.alert_time_zone)).contain(now)
+
+
+def send_waiting(engine: Engine, settings: Settings, receivers: Sequence[Receiver], now: datetime) -> None:
+    """Send the messages that wait. Where a receiver does not take one, its others are tried with it later.
+
+    An attempt is committed before it is made. So no message is lost, and one whose sender died before it could note that it was sent comes twice.
+    """
+    with engine.begin() as connection:
+        messages = claim_messages(connection, now)
+    for receiver in receivers:
+        waiting = [one for one in messages if one.receiver == receiver.number]
+        _send(engine, receiver, waiting, settings.stream_public_url, now)
+
+
+def _send(
+    engine: Engine, receiver: Receiver, waiting: list[QueuedMessage], address: str, now: datetime
+) -> None:
+    singly = [Message(Event(one.event), one.is_minor, one.title, one.body) for one in waiting]
+    together = bundle(singly, address=address)
+    ids = [[one.id] for one in waiting] if len(together) == len(waiting) else [[one.id for one in waiting]]
+    for place, message in enumerate(together):
+        try:
+            receiver.send(message.title, message.body, event=message.event, is_minor=message.is_minor)
+        except NotSentError as error:
+            with engine.begin() as connection:
+                note_failed(
+                    connection,
+                    [each for some in ids[place:] for each in some],
+                    now,
+                    f"{receiver.label}: {error}",
+                )
+            return
+        with engine.begin() as connection:
+            note_sent(connection, ids[place], now)
+
+
+class AlertWatch:
+    """Looks for problems once a minute in a thread, and sends what is to be said of them.
+
+    Several processes may watch one database: each look is made by one of them, and each message is sent by one.
+
+    Args:
+        engine: the database; stays the caller's.
+        settings: who gets alerts, and when.
+        clock: gives the present instant; by default the database's.
+    """
+
+    def __init__(
+        self, engine: Engine, settings: Settings, *, clock: Callable[[], datetime] | None = None
+    ) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._clock = clock or DatabaseClock(engine, settings)
+        self._receivers = list_receivers(settings)
+        self._stopped = threading.Event()
+
+    def start(self) -> None:
+        """Watch from now on until the process ends or `stop` is called; without receivers nobody watches."""
+        if self._receivers:
+            threading.Thread(target=self._run, name="alerts", daemon=True).start()
+
+    def stop(self) -> None:
+        """Stop after the look that is under way."""
+        self._stopped.set()
+
+    def look_once(self) -> None:
+        """Look, and send what waits."""
+        now = self._clock()
+        with self._engine.begin() as connection:
+            look(connection, self._settings, now, receivers=len(self._receivers))
+        send_waiting(self._engine, self._settings, self._receivers, now)
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            try:
+                self.look_once()
+            except Exception as error:  # noqa: BLE001 - the next look may go well, and nobody else is there to look
+                logger.warning("Looking for problems failed: %s", redact_text(str(error)))
+            self._stopped.wait(LOOK_EVERY.total_seconds())

@@ -1,0 +1,213 @@
+"""What is wrong now: read once from the database, for the first page and for alerts alike, so that the two never disagree."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from sqlalchemy import Connection, RowMapping
+
+from bidbeacon_pipelines.reports.coverage import WindowSigns, WindowState, late_if_sent_before
+from bidbeacon_pipelines.reports.datasets import DATASETS
+from bidbeacon_pipelines.reports.overview import Group, WindowProblem, find_problems
+from bidbeacon_pipelines.reports.problems import NAMES_SHOWN, SETTLES_AFTER, Problem, shape_of
+from bidbeacon_pipelines.services.doctor import look_at_disk, look_into_tables
+from bidbeacon_pipelines.services.verdicts import ACTIVITY, Check, Level
+from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.store.accounts import list_subjects
+from bidbeacon_pipelines.store.home import list_silent, list_stopped, list_unsettled
+from bidbeacon_sessions.promises import list_lost_by_job
+from bidbeacon_sessions.queries import list_failures
+
+RECENTLY = timedelta(hours=24)
+_ALL_DAYS = 731
+_LONGEST_KEY = 300
+_MOST_FAILURES = 100
+_MINOR = frozenset({WindowState.HELD, WindowState.UNCONFIRMED})
+"""A second report is asked for by itself after a quarter of an hour, and settles it as a rule."""
+_SECOND_REPORT = timedelta(minutes=45)
+_NEXT_RUN = timedelta(minutes=15)
+"""A run that failed is followed by another within minutes."""
+_DAEMON_STARTS = timedelta(minutes=10)
+"""After a weekend, the process that watches is up before Dagster has started its first run."""
+_SINCE = {ACTIVITY: "last_at", "requests": "overdue_since"}
+"""Which fact of a check says since when it is so."""
+
+Naming = Callable[[Sequence[str] | None], tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The state of everything at one instant.
+
+    Attributes:
+        groups: Windows that are not simply loaded and fresh.
+        checks: What `bidbeacon doctor` finds in the database and on the disk, but for failed windows.
+        problems: What is wrong, the worst first.
+    """
+
+    groups: Sequence[Group]
+    checks: Sequence[Check]
+    problems: Sequence[Problem]
+
+
+def survey(connection: Connection, settings: Settings, now: datetime) -> Survey:
+    """Look at everything, and return what is wrong by cause."""
+    groups = _list_groups(connection, settings, now)
+    checks = [*look_into_tables(connection, settings, now, with_windows=False), look_at_disk(settings.home)]
+    since, named = now - RECENTLY, _naming(connection)
+    problems = [
+        *map(_of_check, _failed(checks)),
+        *(_of_stopped(row, named) for row in list_stopped(connection)),
+        *(_of_windows(one, named) for one in find_problems(groups)),
+        *_of_silence(list_silent(connection, since=since), named),
+        *(_of_promises(row, named) for row in list_lost_by_job(connection, since=since, now=now)),
+        *(_of_failures(row, named) for row in list_failures(connection, since=since, most=_MOST_FAILURES)),
+    ]
+    return Survey(groups, checks, problems)
+
+
+def _naming(connection: Connection) -> Naming:
+    """Return what turns keys of accounts and ads accounts into what people call them."""
+    labels = {subject.key: subject.label for subject in list_subjects(connection)}
+    return lambda keys: tuple(labels.get(key) or key for key in keys or ())
+
+
+def _list_groups(connection: Connection, settings: Settings, now: datetime) -> list[Group]:
+    rows = list_unsettled(
+        connection,
+        now=now,
+        overdue_before=now - settings.late_after,
+        late_if_sent_before={one.name: late_if_sent_before(one, now) for one in DATASETS.values()},
+    )
+    return [_group(row) for row in rows]
+
+
+def _group(row: RowMapping) -> Group:
+    signs = {name: row[name] for name in ("status", "is_due", "is_overdue", "is_held", "request_is_late")}
+    others = {name: row[name] for name in Group.__dataclass_fields__ if name != "signs"}
+    return Group(signs=WindowSigns(**signs), **others)
+
+
+def _failed(checks: Sequence[Check]) -> list[Check]:
+    """Return the checks that failed for a cause of their own: accounts are told by what they need, and where nothing happens nobody looks at reports."""
+    failed = {one.name: one for one in checks if one.level is Level.FAILURE and one.name != "accounts"}
+    if ACTIVITY in failed:
+        failed.pop("requests", None)
+    return list(failed.values())
+
+
+def _of_check(check: Check) -> Problem:
+    return Problem(
+        key=f"check: {check.name}",
+        kind=check.name,
+        cause=f"{check.found[:1].upper()}{check.found[1:]}",
+        since=check.facts.get(_SINCE.get(check.name, "")),
+        tell_after=_DAEMON_STARTS if check.name == ACTIVITY else timedelta(0),
+    )
+
+
+def _of_stopped(row: RowMapping, named: Naming) -> Problem:
+    of_credentials = row["needs_person_for"] == "credentials"
+    asked = {"type": "credentials-refused" if of_credentials else "account-needs-person"}
+    return Problem(
+        key=_key("needs a person", row["needs_person_for"], row["reason"]),
+        kind="needs a person",
+        cause=row["reason"],
+        count=row["ads_accounts"],
+        noun="ads account",
+        names=named(row["ads_account_keys"]),
+        accounts=row["ads_accounts"],
+        link=f"/sessions?{urlencode(asked)}",
+    )
+
+
+def _of_windows(problem: WindowProblem, named: Naming) -> Problem:
+    is_minor = problem.state in _MINOR
+    return Problem(
+        key=_key(problem.state, problem.cause),
+        kind=str(problem.state),
+        cause=problem.cause,
+        is_minor=is_minor,
+        count=problem.windows,
+        noun="window",
+        names=named(problem.account_keys),
+        accounts=problem.accounts,
+        datasets=tuple(problem.datasets),
+        since=problem.since,
+        link=_coverage_link(problem),
+        tell_after=_SECOND_REPORT if is_minor else timedelta(0),
+        settles_after=SETTLES_AFTER,
+    )
+
+
+def _coverage_link(problem: WindowProblem) -> str:
+    dataset = next(iter(problem.datasets))
+    if problem.window_date is not None:
+        chosen = {"account": problem.account_keys[0], "window": str(problem.window_date)}
+        return f"/coverage?{urlencode({'dataset': dataset} | chosen)}"
+    return f"/coverage?{urlencode({'dataset': dataset, 'state': str(problem.state), 'days': _ALL_DAYS})}"
+
+
+def _of_silence(rows: Sequence[RowMapping], named: Naming) -> list[Problem]:
+    if not rows:
+        return []
+    keys = list(dict.fromkeys(row["account_key"] for row in rows))
+    windows = Counter[str]()
+    for row in rows:
+        windows[row["dataset"]] += row["windows"]
+    return [
+        Problem(
+            key="silent",
+            kind="silent",
+            cause="Two reports in a row have no rows of a country that has deliverable campaigns",
+            is_minor=True,
+            count=windows.total(),
+            noun="window",
+            names=named(keys[:NAMES_SHOWN]),
+            accounts=len(keys),
+            datasets=[name for name, _ in windows.most_common()],
+            since=min(row["since"] for row in rows),
+            link=f"/sessions?{urlencode({'type': 'silence-accepted', 'since': '24h'})}",
+        )
+    ]
+
+
+def _of_promises(row: RowMapping, named: Naming) -> Problem:
+    return Problem(
+        key=_key("lost", row["job_name"]),
+        kind="lost",
+        cause=f"Work that {row['job_name']} had queued for later was not done in time",
+        count=row["promises"],
+        noun="promise",
+        names=named(row["account_keys"]),
+        accounts=row["accounts"],
+        since=row["since"],
+        link=f"/sessions/{row['last_id']}",
+    )
+
+
+def _of_failures(row: RowMapping, named: Naming) -> Problem:
+    kind = f"{row['job_name']} {row['status']}"
+    asked = {"job": row["job_name"], "status": row["status"], "since": "24h"}
+    error = ": ".join(filter(None, [row["type"], row["message"]])) or "No error is known"
+    return Problem(
+        key=_key(kind, error),
+        kind=kind,
+        cause=error,
+        is_minor=row["is_recovered"],
+        count=row["sessions"],
+        noun="session",
+        names=named(row["account_keys"]),
+        accounts=row["accounts"] or None,
+        since=row["since"],
+        link=f"/sessions/{row['last_id']}" if row["sessions"] == 1 else f"/sessions?{urlencode(asked)}",
+        tell_after=_NEXT_RUN,
+        is_recovered=row["is_recovered"],
+    )
+
+
+def _key(*parts: Any) -> str:
+    return ": ".join(shape_of(str(part)) for part in parts)[:_LONGEST_KEY]

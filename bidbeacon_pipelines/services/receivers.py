@@ -1,0 +1,109 @@
+"""Who gets alerts: the addresses of `BIDBEACON_ALERT_URLS`, each with apprise's plugin for it. No part of an address is ever shown."""
+
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from bidbeacon_pipelines.reports.alerts import Event
+from bidbeacon_pipelines.settings import Settings
+from bidbeacon_sessions.redaction import MASK, redact_text
+
+if TYPE_CHECKING:
+    from apprise import Apprise
+
+SENDING_TAKES_AT_MOST = 20.0
+"""Seconds for one message to one receiver, however slowly it answers."""
+_SHORTEST_SECRET = 3
+_APP: Mapping[str, Any] = {
+    "app_id": "BidBeacon",
+    "app_desc": "BidBeacon alerts",
+    "app_url": "",
+    "image_url_mask": False,
+    "image_url_logo": "",
+}
+
+
+class NotSentError(Exception):
+    """A receiver did not take a message; the reason contains nothing of its address."""
+
+
+class Receiver:
+    """One address that messages are sent to.
+
+    Args:
+        number: its place in the setting, from 1 on.
+        url: the address, which may hold tokens and passwords.
+
+    Attributes:
+        number: its place in the setting, from 1 on.
+        label: what it is called: its place and its kind, without anything that may be secret.
+    """
+
+    def __init__(self, number: int, url: str) -> None:
+        self.number = number
+        self._url = url
+        self.label = f"{number}. {url.partition('://')[0].lower()}://{MASK}"
+
+    def send(self, title: str, body: str, *, event: Event | None = None, is_minor: bool = False) -> None:
+        """Send a message; that of an event is coloured by it, where the receiver has colours.
+
+        Raises:
+            NotSentError: it was not taken within `SENDING_TAKES_AT_MOST` seconds.
+        """
+        from apprise import NotifyFormat
+
+        result = self._open().notify(
+            title=title,
+            body=body,
+            notify_type=_color(event, is_minor=is_minor),
+            body_format=NotifyFormat.TEXT,
+        )
+        if not result:
+            told = [entry.message for one in result.results for entry in one.logs()]
+            raise NotSentError(self._masked(" ".join(told) or "the service did not take the message"))
+
+    def _open(self) -> "Apprise":
+        _silence_apprise()
+        from apprise import Apprise, AppriseAsset, LogCapture
+
+        service = Apprise(asset=AppriseAsset(service_timeout=SENDING_TAKES_AT_MOST, **_APP))
+        with LogCapture(level=logging.WARNING, fmt="%(message)s") as told:  # type: ignore[no-untyped-call] # apprise's types have this gap
+            is_understood = service.add(self._url)
+        if not is_understood:
+            reason = self._masked(" ".join(told.getvalue().split()))
+            raise NotSentError(f"apprise can't use this address: {reason}")
+        return service
+
+    def _masked(self, text: str) -> str:
+        """Return a text without any word of the address: which of them are secret depends on the service."""
+        rest = self._url.partition("://")[2]
+        text = re.sub(r"\S*://\S*", MASK, text)
+        for word in re.findall(r"[\w.-]+", f"{rest} {unquote(rest)}") + re.split(r"[/:@?&=]", unquote(rest)):
+            if len(word) >= _SHORTEST_SECRET:
+                text = text.replace(word, MASK)
+        return redact_text(text)
+
+
+def list_receivers(settings: Settings) -> Sequence[Receiver]:
+    """Return the receivers of alerts, in the order of the setting."""
+    urls = "" if settings.alert_urls is None else settings.alert_urls.get_secret_value()
+    return [Receiver(number, url) for number, url in enumerate(urls.split(), 1)]
+
+
+def _color(event: Event | None, *, is_minor: bool) -> str:
+    if event is None:
+        return "info"
+    if event is Event.ENDED:
+        return "success"
+    return "warning" if is_minor else "failure"
+
+
+def _silence_apprise() -> None:
+    """Keep apprise's own log off our output, since it has parts of addresses. What it says of a failure is in its result."""
+    log = logging.getLogger("apprise")
+    log.setLevel(logging.WARNING)
+    log.propagate = False
+    if not log.handlers:
+        log.addHandler(logging.NullHandler())

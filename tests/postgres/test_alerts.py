@@ -1,0 +1,465 @@
+"""Alerts end to end: problems in a real database, messages at a real HTTP receiver and a real SMTP server."""
+
+import logging
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
+from pytest_httpserver import HTTPServer
+from sqlalchemy import Engine, text
+from typer.testing import CliRunner
+
+from bidbeacon_pipelines.cli import app
+from bidbeacon_pipelines.services import receivers as receivers_module
+from bidbeacon_pipelines.services.alerts import AlertWatch, look, send_waiting
+from bidbeacon_pipelines.services.home import Home
+from bidbeacon_pipelines.services.receivers import NotSentError, Receiver, list_receivers
+from bidbeacon_pipelines.settings import Settings, get_settings
+from bidbeacon_pipelines.store.alerts import claim_messages
+from bidbeacon_sessions import SessionStore
+
+NOW = datetime(2026, 7, 25, 12, 0, tzinfo=UTC)
+ACCOUNT = """
+    WITH ads_account AS (
+        INSERT INTO ads_accounts (account_id, ads_account_key, name, client_id, region, time_zone, first_seen_at)
+        VALUES ('amzn1.acme', 'acme', 'Acme Merch', 'client', 'NA', 'UTC', '2026-01-01'))
+    INSERT INTO advertiser_accounts (account_id, country_code, account_key, name, amazon_status, region, currency_code, time_zone, first_seen_at)
+    VALUES ('amzn1.acme', 'US', 'US.acme', 'Acme Merch', 'CREATED', 'NA', 'USD', 'UTC', '2026-01-01')"""
+FAIL = """
+    INSERT INTO report_windows (account_id, country_code, dataset, window_date, status, failure_reason, last_requested_at)
+    SELECT 'amzn1.acme', 'US', 'daily_targets', CAST(:today AS date) - n, 'failed', 'Out of ink', :now FROM generate_series(1, :days) n"""
+MEND = "UPDATE report_windows SET status = 'missing', failure_reason = NULL"
+SECRET = "s3cret-t0ken-of-acme"
+
+
+class Place:
+    """A database with one account, whose time a test moves on, and the processes that watch it."""
+
+    def __init__(self, engine: Engine, **settings: Any) -> None:
+        self.engine = engine
+        self.now = NOW
+        self._settings = settings
+
+    def watch(self, *urls: str, **settings: Any) -> AlertWatch:
+        """Return what a process does that was just started."""
+        made = Settings(alert_urls=" ".join(urls) or None, **self._settings | settings)
+        return AlertWatch(self.engine, made, clock=lambda: self.now)
+
+    def pass_time(self, **duration: float) -> None:
+        """Let time pass."""
+        self.now += timedelta(**duration)
+
+    def execute(self, statement: str, **values: Any) -> None:
+        """Change the database."""
+        with self.engine.begin() as connection:
+            connection.execute(text(statement), values)
+
+    def value(self, statement: str) -> Any:
+        """Return the only value of a query."""
+        with self.engine.begin() as connection:
+            return connection.execute(text(statement)).scalar()
+
+    def fail(self, days: int = 2) -> None:
+        """Let the windows of the last days fail for one cause."""
+        self.execute("DELETE FROM report_windows")
+        self.execute(FAIL, today=NOW.date(), now=NOW, days=days)
+
+    def home(self, name: str) -> Any:
+        """Return a part of what Home says now."""
+        settings = Settings(alert_urls="json://127.0.0.1/")
+        return Home(SessionStore(self.engine), settings, clock=lambda: self.now).read()[name]
+
+    def check(self) -> dict[str, Any]:
+        """Return what Home says of alerts."""
+        [found] = [dict(one) for one in self.home("checks") if one["name"] == "alerts"]
+        return found
+
+
+@pytest.fixture
+def place(engine: Engine) -> Place:
+    """A database with one account, and no problem."""
+    made = Place(engine)
+    made.execute(ACCOUNT)
+    return made
+
+
+class Inbox:
+    """A real HTTP receiver, and what it got."""
+
+    def __init__(self, server: HTTPServer) -> None:
+        self._server = server
+        self.url = f"json://127.0.0.1:{server.port}/hook/{SECRET}"
+        self.answer(200)
+
+    def answer(self, status: int) -> None:
+        """Answer with a status from now on."""
+        self._server.clear_all_handlers()
+        self._server.expect_request(f"/hook/{SECRET}", method="POST").respond_with_data("", status=status)
+
+    @property
+    def received(self) -> list[dict[str, Any]]:
+        """The messages that it took."""
+        return [
+            dict(request.get_json()) for request, response in self._server.log if response.status_code == 200
+        ]
+
+    @property
+    def titles(self) -> list[str]:
+        """The titles of the messages that it took."""
+        return [message["title"] for message in self.received]
+
+
+@pytest.fixture
+def inbox(httpserver: HTTPServer) -> Inbox:
+    """A real HTTP receiver that takes everything."""
+    return Inbox(httpserver)
+
+
+class Mailbox:
+    """Takes mail at a real SMTP server."""
+
+    def __init__(self) -> None:
+        self.mails: list[EmailMessage] = []
+
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
+        """Take a mail."""
+        assert isinstance(envelope.content, bytes)
+        mail = message_from_bytes(envelope.content, policy=policy.default)
+        assert isinstance(mail, EmailMessage)
+        self.mails.append(mail)
+        return "250 OK"
+
+
+@pytest.fixture
+def mail() -> Iterator[tuple[str, Mailbox]]:
+    """A real SMTP server's address for apprise, and what it got."""
+    mailbox = Mailbox()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    controller = Controller(mailbox, hostname="127.0.0.1", port=port)
+    controller.start()
+    yield f"mailto://127.0.0.1:{port}?from=beacon@example.com&to=ops@example.com", mailbox
+    controller.stop()
+
+
+def test_a_cause_is_told_by_webhook_and_by_mail(
+    place: Place, inbox: Inbox, mail: tuple[str, Mailbox]
+) -> None:
+    """Account and cause first, then how many, since when, and a link to the view that shows them; then that it is over."""
+    address, mailbox = mail
+    watch = place.watch(inbox.url, address, stream_public_url="https://beacon.example")
+    place.fail(days=3)
+    watch.look_once()
+    [message] = inbox.received
+    assert ("Acme Merch · US: Out of ink", "failure") == (message["title"], message["type"])
+    assert [
+        "Failed, 3 windows in daily_targets, since 25 Jul 2026 12:00 UTC.",
+        "https://beacon.example/coverage?dataset=daily_targets&state=failed&days=731",
+    ] == message["message"].splitlines()
+    [letter] = mailbox.mails
+    assert "Acme Merch · US: Out of ink" == letter["Subject"]
+    body = letter.get_body(("plain", "html"))
+    assert body is not None
+    assert "3 windows in daily_targets" in body.get_content()
+
+    place.execute(MEND)
+    for hours in (1, 3):
+        place.pass_time(hours=hours)
+        watch.look_once()
+    assert ["Acme Merch · US: Out of ink", "Over: Acme Merch · US: Out of ink"] == inbox.titles
+    assert ["failure", "success"] == [message["type"] for message in inbox.received]
+    assert 2 == len(mailbox.mails)
+
+
+def test_home_and_alerts_say_the_same(place: Place, inbox: Inbox) -> None:
+    """The same cause, in the same words, with the same accounts and link."""
+    place.fail()
+    place.watch(inbox.url).look_once()
+    [problem] = place.home("problems")
+    [message] = inbox.received
+    assert f"{problem['names'][0]}: {problem['cause']}" == message["title"]
+    assert message["message"].endswith(problem["link"])
+
+
+def test_growth_is_told(place: Place, inbox: Inbox) -> None:
+    """Twice as many windows an hour later."""
+    watch = place.watch(inbox.url)
+    for days in (2, 4):
+        place.fail(days)
+        watch.look_once()
+        place.pass_time(hours=1)
+    assert ["Acme Merch · US: Out of ink", "More of it: Acme Merch · US: Out of ink"] == inbox.titles
+
+
+def test_a_restart_neither_repeats_nor_loses(place: Place, inbox: Inbox) -> None:
+    """A new process knows what the old one has said."""
+    place.fail()
+    for _ in range(5):
+        place.watch(inbox.url).look_once()
+        place.pass_time(minutes=1)
+    assert 1 == len(inbox.received)
+
+
+def test_a_process_that_dies_between_deciding_and_sending_loses_nothing(place: Place, inbox: Inbox) -> None:
+    """The message was committed with the decision; the next process sends it."""
+    place.fail()
+    with place.engine.begin() as connection:
+        assert look(connection, Settings(), place.now, receivers=1)
+    place.pass_time(minutes=1)
+    place.watch(inbox.url).look_once()
+    assert 1 == len(inbox.received)
+
+
+def test_a_process_that_dies_between_sending_and_noting_repeats_once(place: Place, inbox: Inbox) -> None:
+    """Rather twice than never, and not every minute: nobody has the message for five minutes, then it is sent again and noted."""
+    settings = Settings(alert_urls=inbox.url)
+    place.fail()
+    with place.engine.begin() as connection:
+        look(connection, settings, place.now, receivers=1)
+    with place.engine.begin() as connection:
+        [message] = claim_messages(connection, place.now)
+    list_receivers(settings)[0].send(message.title, message.body)  # and dies
+    for _ in range(30):
+        place.pass_time(minutes=1)
+        place.watch(inbox.url).look_once()
+    assert 2 == len(inbox.received)
+
+
+def test_a_message_whose_sender_always_dies_comes_ever_more_rarely(place: Place) -> None:
+    """Five minutes, ten, twenty, …: a day of crashes are some twenty messages, not a thousand."""
+    place.fail()
+    with place.engine.begin() as connection:
+        look(connection, Settings(), place.now, receivers=1)
+    sent = 0
+    for _ in range(24 * 60):
+        place.pass_time(minutes=1)
+        with place.engine.begin() as connection:
+            sent += len(claim_messages(connection, place.now))
+    assert 15 < sent < 30
+
+
+def test_several_processes_send_each_message_once(place: Place, inbox: Inbox) -> None:
+    """Four threads look at once, minute by minute; one of them does."""
+    watches = [place.watch(inbox.url) for _ in range(4)]
+    place.fail()
+    for _ in range(3):
+        threads = [threading.Thread(target=watch.look_once) for watch in watches]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        place.pass_time(minutes=1)
+    assert 1 == len(inbox.received)
+    assert 1 == place.value("SELECT count(*) FROM alert_messages")
+
+
+def test_a_receiver_that_is_down_gets_its_message_later_and_others_at_once(
+    place: Place, inbox: Inbox, mail: tuple[str, Mailbox]
+) -> None:
+    """What was sent to one is not sent to it again; Home says that alerts can't be delivered, and nothing of the address."""
+    address, mailbox = mail
+    inbox.answer(503)
+    place.fail()
+    watch = place.watch(inbox.url, address)
+    for _ in range(6):
+        watch.look_once()
+        place.pass_time(minutes=1)
+    assert (0, 1) == (len(inbox.received), len(mailbox.mails))
+    check = place.check()
+    assert ("warning", "can't be delivered: 1 message wait") == (
+        check["level"],
+        check["found"].partition("s, the first")[0][:34],
+    )
+    assert "503" in check["details"][0]
+    assert "1. json://•••" in check["details"][0]
+    assert SECRET not in str(check)
+
+    inbox.answer(200)
+    for _ in range(15):
+        watch.look_once()
+        place.pass_time(minutes=1)
+    assert (1, 1) == (len(inbox.received), len(mailbox.mails))
+    assert "ok" == place.check()["level"]
+
+
+def test_many_messages_that_waited_come_as_one(place: Place, inbox: Inbox) -> None:
+    """A receiver that was away for long is not flooded."""
+    place.execute(FAIL, today=NOW.date(), now=NOW, days=8)
+    place.execute(
+        "UPDATE report_windows SET failure_reason = 'Cause ' || chr(64 + CAST(:today - window_date AS integer))",
+        today=NOW.date(),
+    )
+    place.watch(inbox.url).look_once()
+    [message] = inbox.received
+    assert "8 changes of what is wrong" == message["title"]
+    assert 8 == message["message"].count("- Acme Merch · US: Cause ")
+
+
+def test_a_receiver_that_never_answers_holds_nobody_up(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes the connection and says nothing: after its time the attempt is over, and the message waits."""
+    monkeypatch.setattr(receivers_module, "SENDING_TAKES_AT_MOST", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        place.fail()
+        began = time.monotonic()
+        place.watch(f"json://127.0.0.1:{silent.getsockname()[1]}/x").look_once()
+        assert time.monotonic() - began < 10
+    assert "did not finish" in place.value("SELECT error FROM alert_messages WHERE sent_at IS NULL")
+
+
+def test_quiet_hours_keep_messages_until_they_are_over(place: Place, inbox: Inbox) -> None:
+    """At noon in Berlin it is 14:00; what is over by the end of quiet hours was never told."""
+    quiet = {"alert_quiet_hours": "13:00-16:00", "alert_time_zone": "Europe/Berlin"}
+    watch = place.watch(inbox.url, **quiet)
+    place.fail()
+    watch.look_once()
+    place.execute("UPDATE ads_accounts SET needs_person = 'Not allowed', needs_person_for = 'account'")
+    place.pass_time(hours=1)
+    watch.look_once()
+    place.execute("UPDATE ads_accounts SET needs_person = NULL, needs_person_for = NULL")
+    place.pass_time(minutes=59)
+    watch.look_once()
+    assert [] == inbox.titles
+    place.pass_time(minutes=1)
+    watch.look_once()
+    assert ["Acme Merch · US: Out of ink"] == inbox.titles
+
+
+def test_nothing_happening_at_all_is_told_and_ends(place: Place, inbox: Inbox) -> None:
+    """No job has run for longer than the setting; a session that begins ends it. A watch that has just begun waits ten minutes for the first one."""
+    session = "INSERT INTO session_headers (id, job_name, status, outcome, started_at, finished_at) VALUES (gen_random_uuid(), 'poll-reports', 'succeeded', 'ok', :at, :at)"
+    place.execute(session, at=NOW - timedelta(minutes=20))
+    watch = place.watch(inbox.url, alert_silent_minutes=30)
+    for _ in range(19):
+        watch.look_once()
+        place.pass_time(minutes=1)
+    assert [] == inbox.titles
+    for _ in range(3):
+        place.pass_time(minutes=1)
+        watch.look_once()
+    [message] = inbox.received
+    assert message["title"].startswith("Nothing happens: no job has run for ")
+    assert "since 25 Jul 2026 11:40 UTC" in message["message"]
+
+    place.execute(session, at=place.now)
+    place.pass_time(minutes=1)
+    watch.look_once()
+    assert inbox.titles[1].startswith("Over: Nothing happens")
+
+
+def test_home_says_when_nobody_watches(place: Place) -> None:
+    """Receivers are set, and the stream's process does not run."""
+    assert "nobody watches for problems: `bidbeacon stream` looked never" == place.check()["found"]
+    place.watch().look_once()
+    assert "ok" == place.check()["level"]
+    place.pass_time(minutes=6)
+    assert "looked not for 6 min" in place.check()["found"]
+
+
+def test_a_message_to_a_receiver_that_is_no_longer_set_is_dropped(place: Place, inbox: Inbox) -> None:
+    """It waits for nobody."""
+    inbox.answer(500)
+    place.fail()
+    place.watch(inbox.url, inbox.url).look_once()
+    inbox.answer(200)
+    place.pass_time(minutes=2)
+    place.watch(inbox.url).look_once()
+    assert (1, 0) == (
+        len(inbox.received),
+        place.value("SELECT count(*) FROM alert_messages WHERE sent_at IS NULL"),
+    )
+
+
+def test_messages_that_nobody_took_for_three_days_are_given_up(place: Place, inbox: Inbox) -> None:
+    """They are not sent when the receiver comes back after a week; what is still so is told by the day's reminder."""
+    inbox.answer(500)
+    place.fail()
+    watch = place.watch(inbox.url)
+    watch.look_once()
+    place.pass_time(days=7)
+    inbox.answer(200)
+    send_waiting(place.engine, Settings(), list_receivers(Settings(alert_urls=inbox.url)), place.now)
+    assert [] == inbox.titles
+    watch.look_once()
+    assert ["Still: Acme Merch · US: Out of ink"] == inbox.titles
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"json://user:{SECRET}@127.0.0.1:1/{SECRET}?+Authorization=Bearer%20{SECRET}",
+        f"slack://{SECRET}",
+        f"mailto://{SECRET}:{SECRET}@127.0.0.1:1?to=a@example.com",
+        f"nothing-like-it://{SECRET}",
+    ],
+)
+def test_an_address_is_never_shown(url: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """Neither in a reason, nor in a label, nor in what is printed, whatever is logged."""
+    receiver, root, shown = Receiver(1, url), logging.getLogger(), logging.StreamHandler()
+    root.addHandler(shown)
+    level = root.level
+    root.setLevel("DEBUG")
+    try:
+        with pytest.raises(NotSentError) as raised:
+            receiver.send("title", "body")
+    finally:
+        root.removeHandler(shown)
+        root.setLevel(level)
+    assert SECRET not in f"{receiver.label} {raised.value} {capfd.readouterr()}"
+    assert "127.0.0.1" not in str(raised.value)
+
+
+@pytest.fixture
+def of_command(place: Place, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """The commands work on the place's database."""
+    monkeypatch.setenv("BIDBEACON_DATABASE_URL", database_url)
+    return place
+
+
+def run(*arguments: str) -> Any:
+    """Run `bidbeacon alerts …`."""
+    get_settings.cache_clear()
+    return CliRunner().invoke(app, ["alerts", *arguments])
+
+
+def test_the_test_command_says_for_each_receiver_whether_it_went(
+    of_command: Place, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without its address."""
+    monkeypatch.setenv("BIDBEACON_ALERT_URLS", inbox.url)
+    result = run("test")
+    assert (0, "✔ 1. json://•••: sent\n") == (result.exit_code, result.output)
+    assert ["BidBeacon: alerts arrive here"] == inbox.titles
+    monkeypatch.setenv("BIDBEACON_ALERT_URLS", f"{inbox.url} json://127.0.0.1:1/{SECRET}")
+    result = run("test")
+    assert 1 == result.exit_code
+    assert "✖ 2. json://•••: " in result.output
+    assert SECRET not in result.output
+
+
+def test_the_test_command_needs_receivers(of_command: Place) -> None:
+    """It says where they are set."""
+    result = run("test")
+    assert 1 == result.exit_code
+    assert "BIDBEACON_ALERT_URLS is not set" in result.output
+
+
+def test_the_command_lists_what_is_open_and_what_was_sent(
+    of_command: Place, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the receiver, and when."""
+    assert "Nothing is wrong. Nobody is told: BIDBEACON_ALERT_URLS is not set." in run().output
+    monkeypatch.setenv("BIDBEACON_ALERT_URLS", inbox.url)
+    of_command.fail()
+    of_command.watch(inbox.url).look_once()
+    output = run().output
+    assert "✖ Acme Merch · US: Out of ink" in output
+    assert "1. json://•••: “began” sent 2026-07-25 12:00 UTC" in output
+    assert SECRET not in output

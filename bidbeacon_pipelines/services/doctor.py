@@ -47,8 +47,8 @@ from bidbeacon_pipelines.store.api_calls import summarize_calls
 from bidbeacon_pipelines.store.gates import list_gates
 from bidbeacon_pipelines.store.health import (
     find_daemon_heartbeat,
-    find_missing_grant,
     find_last_activity,
+    find_missing_grant,
     list_failed_windows,
     read_requests,
     read_server,

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date
 from decimal import Decimal
+from functools import cache
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any, Final
 
@@ -36,6 +37,7 @@ def listed(columns: Sequence[str], of: str = "") -> str:
     return ", ".join(f"{prefix}{column}" for column in columns)
 
 
+@cache
 def key_of(dataset: Dataset) -> list[str]:
     """Return the primary key of a dataset's table."""
     return [column.name for column in columns_of(dataset) if column.primary_key]

@@ -9,6 +9,7 @@ from typing import Any
 from bidbeacon_pipelines.ingest.decode import BrokenPartError
 from bidbeacon_pipelines.ingest.load import LoadResult, load_report
 from bidbeacon_pipelines.reports.datasets import Dataset
+from bidbeacon_pipelines.store.loads import MOST_ROWS_OF_A_REFUSED_WINDOW
 from tests.faults.ingest.fuzz_documents import Document, Number
 from tests.faults.ingest.fuzz_oracle import Key, Reading, Row, read, summed
 from tests.faults.ingest.fuzz_rules import AMOUNT_LIMIT, HIGHEST_COUNT, Word
@@ -27,8 +28,8 @@ def find_fault(world: FuzzWorld, document: Document, load: Load = load_report) -
         return _fault_of_failure(reading, attempt)
     if reading.word is Word.BAD:
         return f"a broken file was loaded ({reading.why}): {attempt.result}"
-    if reading.rows is None:
-        return None
+    if reading.rows is None or attempt.result.quarantined > MOST_ROWS_OF_A_REFUSED_WINDOW:
+        return None  # which rows were bad is not known of all of them
     return next(_Comparison(world, document, reading.rows, attempt, attempt.result).faults(), None)
 
 

@@ -1,5 +1,6 @@
 """Reports spoiled at random, for ten minutes in all: nothing escapes but our own errors, no row is lost, no cent is changed."""
 
+import logging
 import os
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from tests.faults.ingest.fuzz_verdict import find_fault
 from tests.faults.ingest.fuzz_world import FuzzWorld
 
 SEEDS = (1, 2, 3, 4, 5)
+logger = logging.getLogger(__name__)
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "120"))
 """Of each seed."""
 FIRST = int(os.environ.get("FUZZ_FIRST", "0"))
@@ -37,6 +39,9 @@ def test_spoiled_reports_are_loaded_exactly_or_refused_whole(
         document = make_document(seed, number)
         fault = find_fault(world, document)
         if fault is not None:
+            logger.error(
+                "seed %s, FUZZ_FIRST=%s: %s", seed, number, fault
+            )  # making it smaller takes its time
             pytest.fail(f"seed {seed}, FUZZ_FIRST={number}: {_told(world, document, fault, tmp_path)}")
         number += 1
     record_property("detail", f"{number - FIRST:,} documents in {SECONDS:g} s")

@@ -76,8 +76,8 @@ NO_EPOCH_CHECK: Mutation = (
 NO_AS_OF: Mutation = (
     _lines(
         "server/listing.py",
-        "        actions = _excerpts(connection, headers)\n        cursor = ",
-        "        actions = _excerpts(connection, headers)\n    with store.begin() as connection:\n        cursor = ",
+        "        actions = _excerpts(connection, headers, wanted.account)\n        cursor = ",
+        "        actions = _excerpts(connection, headers, wanted.account)\n    with store.begin() as connection:\n        cursor = ",
     ),
 )
 """The list's cursor is of a later moment than its rows."""
@@ -115,6 +115,18 @@ EVERY_MESSAGE_MOVES_THE_CURSOR: Mutation = (
     _lines("server/messages.py", "before, last = str(told), str(upto)", "before = last = str(upto)"),
 )
 """Of several messages for the same positions the first one moves the cursor."""
+
+ALL: tuple[Mutation, ...] = (
+    SEQ_ABOVE_LAST,
+    ORD_ABOVE_LAST,
+    NO_EPOCH_CHECK,
+    NO_AS_OF,
+    FOREIGN_IDS_KEPT,
+    NO_BOUND_ON_FREEZING,
+    NO_LOOK_AT_THE_OLDEST,
+    GONE_UNTOLD,
+    EVERY_MESSAGE_MOVES_THE_CURSOR,
+)
 
 
 def mutated_code(folder: Path, mutation: Mutation) -> Path:

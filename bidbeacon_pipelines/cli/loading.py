@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import typer
+from rich.text import Text
 
 from bidbeacon_pipelines.cli.frame import (
     BadOptionError,
@@ -84,7 +85,7 @@ def refresh(
 
 
 def _show_end(store: Any, session_id: UUID, *, as_json: bool) -> None:
-    from bidbeacon_pipelines.cli.session_output import session_line
+    from bidbeacon_pipelines.cli.session_output import print_hanging, session_line
     from bidbeacon_sessions.presentation import session_json
     from bidbeacon_sessions.queries import find_session
 
@@ -94,7 +95,7 @@ def _show_end(store: Any, session_id: UUID, *, as_json: bool) -> None:
     with store.begin() as connection:
         header = find_session(connection, session_id)
     if header is not None:
-        console.print(session_line(session_json(header)))
+        print_hanging(console, Text(), session_line(session_json(header)), indent=2)
 
 
 def parse_days(value: str) -> list[date]:

@@ -14,9 +14,10 @@ from rich.table import Table
 from rich.text import Text
 
 from bidbeacon_sessions import SessionStore
+from bidbeacon_sessions.folding import fold_runs
 from bidbeacon_sessions.presentation import action_json, load_labels, whose
 from bidbeacon_sessions.queries import list_actions
-from bidbeacon_sessions.sentences import Part, fold_windows, format_duration
+from bidbeacon_sessions.sentences import Part, fold_windows, format_duration, shorten_names
 from bidbeacon_sessions.server.listing import load_session
 
 TONES = {
@@ -51,12 +52,19 @@ def print_action(console: Console, action: Mapping[str, Any], account: str | Non
     sentence = Text()
     if others := whose(action, account):
         sentence.append(f"{others} ", style="blue")
-    _print_hanging(console, line, sentence.append_text(action_sentence(action)))
+    sentence.append_text(action_sentence(action))
+    if count := action.get("folded"):
+        sentence.append(f" ({count} ×)", style="dim")
+    print_hanging(console, line, sentence)
 
 
-def _print_hanging(console: Console, head: Text, body: Text) -> None:
-    lines = body.wrap(console, max(_NARROWEST, console.width - head.cell_len))
-    console.print(Text.assemble(head, Text("\n" + " " * head.cell_len).join(lines)), soft_wrap=True)
+def print_hanging(console: Console, head: Text, body: Text, *, indent: int = 0) -> None:
+    """Print a text behind a head, with its later lines below its beginning, and further by an indent."""
+    margin = head.cell_len + indent
+    lines = body.wrap(console, max(_NARROWEST, console.width - margin))
+    for line in lines:
+        line.rstrip()
+    console.print(Text.assemble(head, Text("\n" + " " * margin).join(lines)), soft_wrap=True)
 
 
 def action_sentence(action: Mapping[str, Any]) -> Text:
@@ -87,10 +95,14 @@ def account_of(session: Mapping[str, Any]) -> str:
 
 
 def dated_line(session: Mapping[str, Any]) -> Text:
-    """Return one session as a line that begins with its local time: when it ended, or began where it runs."""
+    """Return one session as a line that begins with its local time."""
+    return session_date(session).append_text(session_line(session))
+
+
+def session_date(session: Mapping[str, Any]) -> Text:
+    """Return when a session ended, or began where it runs, in local time."""
     shown = session["started_at"] if session["status"] == "running" else session["finished_at"]
-    line = Text(f"{datetime.fromisoformat(shown).astimezone():%Y-%m-%d %H:%M:%S} ", style="dim")
-    return line.append_text(session_line(session))
+    return Text(f"{datetime.fromisoformat(shown).astimezone():%Y-%m-%d %H:%M:%S} ", style="dim")
 
 
 def progress_line(session: Mapping[str, Any], last: Mapping[str, Any] | None, now: datetime) -> Text:
@@ -172,10 +184,10 @@ def _follow(
         with store.begin() as connection:
             rows = list_actions(connection, session_id, after=last)
             labels = load_labels(connection, rows)
-        for row in rows:
-            if row["type"] not in hidden:
-                print_action(console, action_json(row, labels))
-            last = row["ord"]
+        last = rows[-1]["ord"] if rows else last
+        shown = [action_json(row, labels) for row in rows if row["type"] not in hidden]
+        for action in fold_runs(shown):
+            print_action(console, action)
         if not console.is_terminal:
             status.say_now_and_then(console)
 
@@ -186,11 +198,11 @@ def print_session(console: Console, store: SessionStore, session_id: UUID) -> bo
     if loaded is None:
         return False
     shown = loaded["session"]
-    console.print(session_line(shown))
-    for action in shown["actions"]:
+    print_hanging(console, Text(), session_line(shown), indent=2)
+    for action in fold_runs(shown["actions"]):
         print_action(console, action, shown["account"])
         for promise in action.get("promises", ()):
-            _print_hanging(console, Text("              ↳ ", style="dim"), promise_line(promise))
+            print_hanging(console, Text("              ↳ ", style="dim"), promise_line(promise))
     if shown["error"]:
         console.print(Text(f"  {shown['error']['type']}: {shown['error']['message']}", style="bold red"))
     return True
@@ -208,6 +220,6 @@ def table_of(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) 
 
 def _sentence(parts: Sequence[Part], style: str) -> Text:
     text = Text(style=style if style != "default" else "")
-    for part in fold_windows(parts):
+    for part in shorten_names(fold_windows(parts)):
         text.append(part["text"], style=_PARTS.get(part["kind"], ""))
     return text

@@ -62,7 +62,12 @@ def sessions_list(
 ) -> None:
     """Show sessions, newest first; a running one with how long it runs and what it did last."""
     import bidbeacon_pipelines.actions  # noqa: F401 - registers the sentences
-    from bidbeacon_pipelines.cli.session_output import dated_line, progress_line
+    from bidbeacon_pipelines.cli.session_output import (
+        print_hanging,
+        progress_line,
+        session_date,
+        session_line,
+    )
     from bidbeacon_sessions import SessionStore
     from bidbeacon_sessions.presentation import action_json, load_labels, session_json
     from bidbeacon_sessions.queries import list_last_actions, list_sessions
@@ -92,7 +97,7 @@ def sessions_list(
         print_json(found)
         return
     for session in found:
-        console.print(dated_line(session))
+        print_hanging(console, session_date(session), session_line(session), indent=2)
         if session["status"] == "running":
             console.print(progress_line(session, last.get(session["id"]), datetime.now(UTC)))
     if not found:

@@ -55,9 +55,11 @@ function slots(parts) {
 
 function mergedParts(run) {
   const rows = run.map((action) => slots(action.parts));
+  const days = rows[0].flatMap((slot, place) => (slot.kind === "window" && rows.every((row) => row[place].values.length === 1) ? [place] : []));
   return rows[0].flatMap((slot, place) => {
     if (slot.kind === "text") return [{ kind: "text", text: mergedText(run, rows.map((row) => row[place].text)) }];
-    const values = [...new Set(rows.flatMap((row) => row[place].values))];
+    const all = [...new Set(rows.flatMap((row) => row[place].values))];
+    const values = days.length === 2 && days.includes(place) ? [all.sort().at(place === days[0] ? 0 : -1)] : all; // a range: its first and its last day
     if (slot.kind === "window") return values.map((value) => ({ kind: "window", text: value, value }));
     if (slot.kind === "badge" && values.length > 1) return [{ kind: "badges", values }];
     if (slot.kind === "account") return [{ kind: "accounts", accounts: values.map((key) => ({ key, label: labelOf(rows, place, key) })) }];

@@ -83,6 +83,24 @@ def test_the_first_page_says_what_is_wrong_and_leads_there(
     expect(page.locator(".session .job")).to_have_text(["poll-reports"])
 
 
+def test_what_is_due_has_a_word_beside_its_bar(
+    page: Page, base_url: str, fill: Callable[..., None], session_store: SessionStore
+) -> None:
+    """The gold part of a bar is counted, and leads to the windows."""
+    fill(failing=97)
+    with session_store.begin() as connection:
+        connection.execute(
+            text("""UPDATE report_windows SET next_refresh_at = now() - interval '1 hour'
+                     WHERE dataset = 'daily_campaigns' AND window_date = current_date - 10""")
+        )
+    page.goto(base_url)
+    due = page.locator(".datasets .chip", has=page.locator(".dot.due"))
+    expect(due).to_have_text("3 due")
+    expect(page.locator("#verdict .summary")).to_contain_text("3 due")
+    due.click()
+    expect(page).to_have_url(f"{base_url}/coverage?dataset=daily_campaigns&state=due&days=731")
+
+
 def test_all_right_is_said_and_kept_up_to_date(
     page: Page, base_url: str, fill: Callable[..., None], session_store: SessionStore
 ) -> None:

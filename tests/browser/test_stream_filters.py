@@ -38,6 +38,16 @@ class ShelfWatched(Action):
     changes: int
 
 
+class ShelvesPlanned(Action):
+    """A stretch of days is planned."""
+
+    sentence = "Planned {shelves:count:shelf|shelves}, {start:windows} to {end:windows}"
+
+    shelves: int
+    start: date
+    end: date
+
+
 class Why(StrEnum):
     """Why nothing was done."""
 
@@ -126,6 +136,19 @@ def test_a_run_adds_up_what_is_counted_and_takes_the_last_of_what_goes_on(
     expect(page.locator(".session .sentence")).to_have_count(1)
     expect(page.locator(".session .sentence")).to_contain_text(
         "Watched a shelf from … to 2025-07-09, looked 3 times, 60 changes"
+    )
+
+
+def test_a_run_of_ranges_goes_from_the_first_day_to_the_last(
+    page: Page, base_url: str, session_store: SessionStore
+) -> None:
+    """Two single days in a sentence are a range: in a run its beginning is the earliest, its end the latest."""
+    with with_job_session("plans", store=session_store) as session:
+        for first, last in ((3, 9), (1, 8), (5, 12)):
+            session.add(ShelvesPlanned(shelves=2, start=date(2025, 7, first), end=date(2025, 7, last)))
+    page.goto(f"{base_url}/sessions")
+    expect(page.locator(".session .sentence")).to_have_text(
+        ["Planned 6 shelves, Jul 2025 1 to Jul 2025 12 3 ×"]
     )
 
 

@@ -11,6 +11,8 @@ const ALL_DAYS = 731;
 const STATES = ["fresh", "partial", "not due", "requested", "due", "unconfirmed", "held", "late", "failed", "expired"];
 const FINE = ["fresh", "partial", "not due"];
 const BAD = ["late", "failed", "held", "unconfirmed", "expired"];
+const GOING_ON = ["due", "requested"];
+const WORDS = { requested: "being loaded" };
 
 /** Each section's figures, and what makes its children of them; null where it has nothing to say. */
 export const SECTIONS = {
@@ -45,7 +47,7 @@ function verdict(data) {
   const { level, title } = verdictOf(data);
   const windows = sum(data.datasets.map((one) => one.windows));
   const fine = sum(data.datasets.map((one) => stateSum(one, FINE)));
-  const underWay = sum(data.datasets.map((one) => stateSum(one, ["due", "requested"])));
+  const [due, underWay] = ["due", "requested"].map((state) => sum(data.datasets.map((one) => stateSum(one, [state]))));
   const { accounts, ads_accounts: adsAccounts, countries } = data.accounts;
   const mark = { ok: "succeeded", warning: "warnings", failure: "problems", empty: "skipped" }[level];
   return [
@@ -54,7 +56,7 @@ function verdict(data) {
       "p",
       { class: "summary" },
       accounts === 0 ? emptyText() : [counted(accounts, "account"), ` of ${counted(adsAccounts, "advertiser")} in ${number(countries)} ${countries === 1 ? "country" : "countries"} · `, `${counted(windows, "day")} of data in ${counted(data.datasets.filter((one) => one.windows > 0).length, "dataset")}`],
-      windows > 0 && [": ", el("b", {}, `${percent(fine, windows)} fresh`), underWay > 0 && `, ${number(underWay)} being loaded`],
+      windows > 0 && [": ", el("b", {}, `${percent(fine, windows)} fresh`), due > 0 && `, ${number(due)} due`, underWay > 0 && `, ${number(underWay)} being loaded`],
       data.is_sandbox && el("span", { class: "tag sandbox", title: "Amazon’s stand-in on this machine: the data is made up" }, "sandbox"),
     ),
     el("p", { class: "purpose" }, "BidBeacon asks Amazon Ads for reports, asks again while their figures still change, and records everything it does as ", el("a", { href: "/sessions" }, "sessions"), "."),
@@ -97,15 +99,14 @@ function datasetList({ datasets }) {
   const rows = datasets.map((dataset) => {
     const { name, title, windows } = dataset;
     const link = (state) => `/coverage?${new URLSearchParams({ dataset: name, ...(state && { state }), days: ALL_DAYS })}`;
-    const chips = BAD.filter((state) => dataset.states[state]).map((state) => el("a", { class: `chip state ${state}`, href: link(state) }, el("i", { class: `dot ${state}` }), `${number(dataset.states[state])} ${state}`));
-    const underWay = stateSum(dataset, ["due", "requested"]);
+    const chips = [...BAD, ...GOING_ON].filter((state) => dataset.states[state]).map((state) => el("a", { class: `chip state ${state}`, href: link(state) }, el("i", { class: `dot ${state}` }), `${number(dataset.states[state])} ${WORDS[state] ?? state}`));
     return el(
       "li",
       { "data-key": name },
       el("a", { class: "name", href: link() }, title),
       el("span", { class: "share" }, windows > 0 ? `${percent(stateSum(dataset, FINE), windows)} fresh` : "no windows yet"),
       bar(dataset),
-      el("span", { class: "counts" }, chips, underWay > 0 && el("a", { class: "chip state", href: link(dataset.states.due ? "due" : "requested") }, el("i", { class: "dot requested" }), `${number(underWay)} being loaded`), windows > 0 && el("span", { class: "quiet" }, `of ${counted(windows, "day")}`)),
+      el("span", { class: "counts" }, chips, windows > 0 && el("span", { class: "quiet" }, `of ${counted(windows, "day")}`)),
     );
   });
   return [heading("datasets", "Data, all of history"), el("ul", { class: "datasets" }, rows)];
@@ -136,7 +137,7 @@ function jobTable({ jobs }) {
       { "data-key": job.job_name },
       el("th", { scope: "row" }, el("a", { href: link({}) }, el("bdi", {}, job.job_name))),
       el("td", {}, number(job.count)),
-      share(job.failures, { status: "failed" }),
+      share(job.failures, { status: "failed", outcome: "problems" }),
       share(job.problems - job.failures, { status: "succeeded", outcome: "problems" }),
       el("td", {}, job.p50 === null ? "–" : duration(job.p50)),
       el("td", {}, job.p95 === null ? "–" : duration(job.p95)),

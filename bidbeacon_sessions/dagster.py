@@ -227,7 +227,7 @@ class JobSessionsResource(ConfigurableResource[SessionStore]):
 
 
 def _labels(context: OpExecutionContext | AssetExecutionContext) -> dict[str, str]:
-    """Return what a session's page links back to: the Dagster job, the partition or the range of partitions, the asset."""
+    """Return what a session's page links back to: the Dagster job, the partition or the range of partitions, the asset, the run that this one retries."""
     labels = {"dagster_job": context.run.job_name}
     if isinstance(context, AssetExecutionContext):
         labels["asset"] = ", ".join(sorted(key.to_user_string() for key in context.selected_asset_keys))
@@ -237,6 +237,8 @@ def _labels(context: OpExecutionContext | AssetExecutionContext) -> dict[str, st
         labels["partition"] = partition
     elif first and last:
         labels["partitions"] = f"{first} … {last}"
+    if retried := tags.get("dagster/parent_run_id"):
+        labels["retry_of"] = retried
     return labels
 
 

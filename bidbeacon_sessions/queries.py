@@ -316,7 +316,7 @@ _FAILURES = text(f"""
            (array_agg(DISTINCT account_key) FILTER (WHERE account_key IS NOT NULL))[1:3] AS account_keys
       FROM (SELECT id, job_name, account_key, status, started_at, error ->> 'type' AS type, left(error ->> 'message', 300) AS message,
                    {_IS_RECOVERED} AS is_recovered
-              FROM session_headers h WHERE status IN ('failed', 'crashed') AND started_at >= :since) failed
+              FROM session_headers h WHERE status IN ('failed', 'crashed') AND outcome = 'problems' AND started_at >= :since) failed
      GROUP BY job_name, status, type, regexp_replace(message, '\\S*\\d\\S*', '#', 'g')
      ORDER BY is_recovered, last_at DESC LIMIT :most""")
 
@@ -324,7 +324,7 @@ _FAILURES = text(f"""
 def list_failures(connection: Connection, *, since: datetime, most: int = 20) -> list[RowMapping]:
     """Return sessions that failed or crashed since an instant by job and error, whatever the numbers in its message.
 
-    Those that are not recovered come first, then the newest. Columns: job_name, status, type, sessions, since, last_at; last_id and message of
+    Those whose work a later attempt did are left out. Those that are not recovered come first, then the newest. Columns: job_name, status, type, sessions, since, last_at; last_id and message of
     the newest session; is_recovered, whether each of them was followed by one that succeeded for the same account; accounts, and account_keys of at
     most three.
     """
@@ -352,7 +352,7 @@ class Figures:
 
     Attributes:
         count: how many there are.
-        failures: how many failed or crashed.
+        failures: how many failed or crashed, and no later attempt did their work.
         warnings: how many have the outcome `warnings`.
         problems: how many have the outcome `problems`.
         p50: the median of their durations in seconds, None where none has ended.
@@ -381,7 +381,7 @@ _ONE_JOB = "SELECT CAST(:job AS text)"
 _AGGREGATES = """
     WITH RECURSIVE jobs(job_name) AS ({jobs})
     SELECT j.job_name, f.* FROM jobs j CROSS JOIN LATERAL (
-        SELECT t.at, count(*) AS count, count(*) FILTER (WHERE h.status IN ('failed', 'crashed')) AS failures,
+        SELECT t.at, count(*) AS count, count(*) FILTER (WHERE h.status IN ('failed', 'crashed') AND h.outcome = 'problems') AS failures,
                count(*) FILTER (WHERE {outcome} = 'warnings') AS warnings, count(*) FILTER (WHERE {outcome} = 'problems') AS problems,
                percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY date_part('epoch', h.finished_at - h.started_at)) AS seconds
           FROM session_headers h

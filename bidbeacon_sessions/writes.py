@@ -249,7 +249,7 @@ def close_session(
 ) -> bool:
     """End a running session and its lease, and store its outcome; return False where it had ended already.
 
-    One that failed or crashed has problems, unless a successor took up its work.
+    One that failed or crashed has problems, unless a successor took up its work; earlier attempts of one that succeeded have them no more.
     """
     values = {
         "id": session_id,
@@ -258,7 +258,34 @@ def close_session(
         "error": None if error is None else to_jsonb(error),
         "has_successor": has_successor,
     }
-    return bool(connection.execute(_CLOSE, values).scalar_one())
+    was_running = bool(connection.execute(_CLOSE, values).scalar_one())
+    if was_running and status == "succeeded":
+        recover_earlier_attempts(connection, session_id)
+    return was_running
+
+
+# Earlier attempts of the same step: of the same run, and of the runs that this one retried.
+_RECOVER = text(f"""
+    WITH RECURSIVE runs(run_id, step_key) AS (
+        SELECT run_id, step_key FROM session_headers WHERE id = :id
+         UNION
+        SELECT h.labels ->> 'retry_of', r.step_key FROM runs r JOIN session_headers h USING (run_id, step_key)
+         WHERE h.labels ? 'retry_of'),
+    recovered AS (
+        UPDATE session_headers h SET outcome = {OUTCOME_SO_FAR}, revision = revision + 1, changed_xid = pg_current_xact_id()
+          FROM runs r
+         WHERE h.run_id = r.run_id AND h.step_key = r.step_key AND h.id <> :id
+           AND h.status IN ('failed', 'crashed') AND h.outcome = 'problems'
+        RETURNING h.id, h.account_key, h.outcome)
+    UPDATE session_account_outcomes o SET outcome = c.outcome FROM recovered c WHERE o.session_id = c.id AND o.account_key = c.account_key""")
+
+
+def recover_earlier_attempts(connection: Connection, session_id: UUID) -> None:
+    """Take back the problems of failed attempts whose step a session did in the end; what their actions say stays.
+
+    Attempts are sessions of the same step in the same run, or in the run that its label `retry_of` names.
+    """
+    connection.execute(_RECOVER, {"id": session_id})
 
 
 _LOCK = text("SELECT id FROM session_headers WHERE id = :id AND status = 'running' FOR UPDATE SKIP LOCKED")

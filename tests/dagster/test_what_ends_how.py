@@ -127,3 +127,20 @@ def test_our_own_ops_have_no_retry_policy() -> None:
         if getattr(node, "retry_policy", None) is not None
     ]
     assert [] == with_policy
+
+
+def test_attempts_are_no_problem_once_a_retry_of_step_or_run_succeeded(session_store: SessionStore) -> None:
+    """Dagster names the run that another one retries in a tag."""
+    lasting = working(session_store, lambda _: LookupError(), retries=1)
+    passing = working(session_store, lambda attempt: None if attempt else LookupError(), retries=1)
+    with DagsterInstance.ephemeral() as instance:
+        failed = lasting.execute_in_process(instance=instance, raise_on_error=False)
+        assert ["problems"] * 2 == _outcomes(session_store)
+        tags = {"dagster/parent_run_id": failed.run_id, "dagster/root_run_id": failed.run_id}
+        assert passing.execute_in_process(instance=instance, tags=tags).success
+    assert ["ok"] * 4 == _outcomes(session_store)
+
+
+def _outcomes(store: SessionStore) -> list[str]:
+    with store.begin() as connection:
+        return list(connection.execute(text("SELECT outcome FROM job_sessions")).scalars())

@@ -1,12 +1,15 @@
 """The outcome of sessions, beside the status they ended with."""
 
+from contextlib import suppress
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import text
 
 from bidbeacon_sessions import Action, SessionStore, Subject, Touch, with_job_session
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.filters import SessionFilter
-from bidbeacon_sessions.queries import list_sessions
+from bidbeacon_sessions.queries import Span, aggregate_jobs, list_failures, list_sessions
 from bidbeacon_sessions.session import ClosedStatus, finalize_session
 
 OWN = Subject("US.own")
@@ -127,6 +130,67 @@ def test_lost_process_is_a_problem_unless_a_successor_took_up_its_work(
         )
     assert [(status, outcome)] == outcomes(session_store)
     assert {"US.own": outcome} == by_account(session_store)
+
+
+def attempt(
+    store: SessionStore, run_id: str, retry: int, *, fails: bool, retry_of: str | None = None
+) -> None:
+    """Record an attempt of the step that bakes."""
+    labels = {"retry_of": retry_of} if retry_of else None
+    with (
+        suppress(LookupError),
+        with_job_session(
+            "bake",
+            store=store,
+            run_id=run_id,
+            step_key="bake",
+            retry_number=retry,
+            account=OWN,
+            labels=labels,
+        ) as session,
+    ):
+        session.add(OutcomeGood())
+        if fails:
+            raise LookupError("no flour")
+
+
+def test_failed_attempts_are_no_problem_once_a_retry_succeeded(session_store: SessionStore) -> None:
+    """They stay failed, without problems: in filters, by account, among failures and in metrics; another step's failure stays."""
+    with suppress(LookupError), with_job_session("y", store=session_store, run_id="run", step_key="other"):
+        raise LookupError("no oven")
+    for retry, fails in enumerate([True, True, False]):
+        assert ["y", "bake", "bake"][: retry + 1] == matching(session_store, outcome="problems")[::-1]
+        attempt(session_store, "run", retry, fails=fails)
+    assert [("failed", "problems"), *[("failed", "ok")] * 2, ("succeeded", "ok")] == outcomes(session_store)
+    assert ["y"] == matching(session_store, outcome="problems")
+    assert {"US.own": "ok"} == by_account(session_store)
+    now = utc_now()
+    span = Span(now - timedelta(hours=1), now + timedelta(hours=1), timedelta(hours=2))
+    with session_store.snapshot() as connection:
+        assert ["y"] == [row["job_name"] for row in list_failures(connection, since=span.since)]
+        jobs = aggregate_jobs(connection, span)
+    assert {"bake": 0, "y": 1} == {name: figures[None].failures for name, figures in jobs.items()}
+
+
+def test_a_run_that_retries_another_recovers_it(session_store: SessionStore) -> None:
+    """Through all runs in between; other runs keep their problems, and so do errors that actions told."""
+    attempt(session_store, "unrelated", 0, fails=True)
+    attempt(session_store, "first", 0, fails=True)
+    attempt(session_store, "second", 0, fails=True, retry_of="first")
+    with (
+        suppress(LookupError),
+        with_job_session("bake", store=session_store, run_id="second", step_key="bake") as session,
+    ):
+        session.add(OutcomeBad())
+        raise LookupError("burnt")
+    attempt(session_store, "third", 0, fails=False, retry_of="second")
+    assert [
+        ("failed", "problems"),
+        ("failed", "ok"),
+        ("failed", "ok"),
+        ("failed", "problems"),
+        ("succeeded", "ok"),
+    ] == outcomes(session_store)
 
 
 def test_attempt_that_a_newer_one_follows_has_warnings(session_store: SessionStore) -> None:

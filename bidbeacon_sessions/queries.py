@@ -314,7 +314,7 @@ _FAILURES = text(f"""
            (array_agg(id ORDER BY started_at DESC))[1] AS last_id, (array_agg(message ORDER BY started_at DESC))[1] AS message,
            bool_and(is_recovered) AS is_recovered, count(DISTINCT account_key) AS accounts,
            (array_agg(DISTINCT account_key) FILTER (WHERE account_key IS NOT NULL))[1:3] AS account_keys
-      FROM (SELECT id, job_name, account_key, status, started_at, error ->> 'type' AS type, left(error ->> 'message', 300) AS message,
+      FROM (SELECT id, job_name, account_key, status, started_at, error ->> 'type' AS type, left(error ->> 'message', 1000) AS message,
                    {_IS_RECOVERED} AS is_recovered
               FROM session_headers h WHERE status IN ('failed', 'crashed') AND outcome = 'problems' AND started_at >= :since) failed
      GROUP BY job_name, status, type, regexp_replace(message, '\\S*\\d\\S*', '#', 'g')

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
 from bidbeacon_pipelines.reports.coverage import WindowSigns, WindowState, window_state
-from bidbeacon_pipelines.reports.problems import NAMES_SHOWN, shape_of
+from bidbeacon_pipelines.reports.problems import NAMES_SHOWN, headline, shape_of
 
 PROBLEMS = (WindowState.FAILED, WindowState.LATE, WindowState.HELD, WindowState.UNCONFIRMED)
 """The states that somebody should know of, the worst first. What is expired is counted only: it stays so for good, and nothing can be done."""
@@ -100,7 +100,7 @@ def find_problems(groups: Iterable[Group]) -> list[WindowProblem]:
 def _cause(state: WindowState, group: Group) -> str:
     if state is WindowState.LATE:
         return _SLOW if group.signs.status == "requested" else _CAUSES[state]
-    return group.reason or _CAUSES.get(state, "No reason is known")
+    return headline(group.reason or _CAUSES.get(state, "No reason is known"))
 
 
 def _with(problem: WindowProblem, group: Group) -> WindowProblem:

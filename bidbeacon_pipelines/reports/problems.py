@@ -1,5 +1,6 @@
 """What is wrong, by cause: the same facts for the first page and for alerts. Pure."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -60,6 +61,35 @@ class Problem:
         shown = ", ".join(self.names)
         more = max(0, (self.accounts or 0) - len(self.names))
         return shown + (f" and {_count(more, 'more account')}" if shown and more else "")
+
+
+_ERROR = re.compile(r"Could not (?P<what>[^(:]+?)(?: \([^)]*\))?: (?P<reason>.+)", re.DOTALL)
+_GIVEN_UP = re.compile(r"(?P<given_up>given up after \d+ attempts): ")
+_FACTS = re.compile(r" \((?:status|code|request) [^()]*\)")
+_ANSWERED = re.compile(r"(?:the outcome is unknown, since )?(?:Amazon|•••) answered: ")
+
+
+def headline(reason: str) -> str:
+    """Return a stored reason with what went wrong first, and without Amazon's ids, which the page behind the link has.
+
+    "given up after 5 attempts: Could not create a report (account amzn1.…, …): Amazon answered: Not allowed (status 403, request …). Ask
+    again later." becomes "Not allowed. Ask again later. Could not create a report, given up after 5 attempts."
+    """
+    given_up = _GIVEN_UP.match(reason)
+    rest = reason[given_up.end() :] if given_up else reason
+    error = _ERROR.match(rest)
+    first = _ANSWERED.sub("", _FACTS.sub("", error["reason"]), count=1) if error else rest
+    tried = [f"Could not {error['what']}"] if error else []
+    tried += [given_up["given_up"]] if given_up else []
+    if not tried:
+        return reason
+    after = ", ".join(tried)
+    return f"{first[:1].upper()}{first[1:].rstrip('.')}. {after[:1].upper()}{after[1:]}."
+
+
+def first_sentence(cause: str) -> str:
+    """Return what went wrong, without what to do about it."""
+    return cause.partition(". ")[0].rstrip(".")
 
 
 def shape_of(cause: str) -> str:

@@ -1,5 +1,6 @@
 """What is wrong now: read once from the database, for the first page and for alerts alike, so that the two never disagree."""
 
+import builtins
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,14 @@ from sqlalchemy import Connection, RowMapping
 from bidbeacon_pipelines.reports.coverage import WindowSigns, WindowState, late_if_sent_before
 from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.reports.overview import Group, WindowProblem, find_problems
-from bidbeacon_pipelines.reports.problems import NAMES_SHOWN, SETTLES_AFTER, Problem, shape_of
+from bidbeacon_pipelines.reports.problems import (
+    NAMES_SHOWN,
+    SETTLES_AFTER,
+    Problem,
+    first_sentence,
+    headline,
+    shape_of,
+)
 from bidbeacon_pipelines.services.doctor import look_at_disk, look_into_tables
 from bidbeacon_pipelines.services.verdicts import ACTIVITY, Check, Level
 from bidbeacon_pipelines.settings import Settings
@@ -58,15 +66,21 @@ def survey(connection: Connection, settings: Settings, now: datetime) -> Survey:
     groups = _list_groups(connection, settings, now)
     checks = [*look_into_tables(connection, settings, now, with_windows=False), look_at_disk(settings.home)]
     since, named = now - RECENTLY, _naming(connection)
-    problems = [
-        *map(_of_check, _failed(checks)),
-        *(_of_stopped(row, named) for row in list_stopped(connection)),
+    stopped = [_of_stopped(row, named) for row in list_stopped(connection)]
+    others = [
         *(_of_windows(one, named) for one in find_problems(groups)),
         *_of_silence(list_silent(connection, since=since), named),
         *(_of_promises(row, named) for row in list_lost_by_job(connection, since=since, now=now)),
         *(_of_failures(row, named) for row in list_failures(connection, since=since, most=_MOST_FAILURES)),
     ]
+    problems = [*map(_of_check, _failed(checks)), *stopped, *_without_consequences(others, stopped)]
     return Survey(groups, checks, problems)
+
+
+def _without_consequences(problems: Sequence[Problem], stopped: Sequence[Problem]) -> list[Problem]:
+    """Return the problems but for those whose cause is the one that has stopped an ads account."""
+    roots = {first_sentence(one.cause) for one in stopped}
+    return [one for one in problems if first_sentence(one.cause) not in roots]
 
 
 def _naming(connection: Connection) -> Naming:
@@ -111,11 +125,12 @@ def _of_check(check: Check) -> Problem:
 
 def _of_stopped(row: RowMapping, named: Naming) -> Problem:
     of_credentials = row["needs_person_for"] == "credentials"
+    cause = headline(row["reason"])
     asked = {"type": "credentials-refused" if of_credentials else "account-needs-person"}
     return Problem(
-        key=_key("needs a person", row["needs_person_for"], row["reason"]),
+        key=_key("needs a person", row["needs_person_for"], cause),
         kind="needs a person",
-        cause=row["reason"],
+        cause=cause,
         count=row["ads_accounts"],
         noun="ads account",
         names=named(row["ads_account_keys"]),
@@ -192,7 +207,7 @@ def _of_promises(row: RowMapping, named: Naming) -> Problem:
 def _of_failures(row: RowMapping, named: Naming) -> Problem:
     kind = f"{row['job_name']} {row['status']}"
     asked = {"job": row["job_name"], "status": row["status"], "since": "24h"}
-    error = ": ".join(filter(None, [row["type"], row["message"]])) or "No error is known"
+    error = _error_text(row["type"], row["message"])
     return Problem(
         key=_key(kind, error),
         kind=kind,
@@ -207,6 +222,13 @@ def _of_failures(row: RowMapping, named: Naming) -> Problem:
         tell_after=_NEXT_RUN,
         is_recovered=row["is_recovered"],
     )
+
+
+def _error_text(kind: str | None, message: str | None) -> str:
+    """Return an error's message; the class stands before it where it is one of Python's, whose messages need it."""
+    if message and kind and not hasattr(builtins, kind) and message[0].isupper():
+        return headline(message)
+    return ": ".join(filter(None, [kind, message])) or "No error is known"
 
 
 def _key(*parts: Any) -> str:

@@ -29,7 +29,7 @@ _UNSETTLED = text(f"""
                {IS_DUE} AS is_due, {IS_OVERDUE} AS is_overdue, {IS_HELD} AS is_held,
                {REQUEST_IS_LATE.format(late_if_sent_before="d.late_if_sent_before")} AS request_is_late,
                CASE WHEN w.status IN ('failed', 'unconfirmed') OR w.held_digest IS NOT NULL
-                    THEN regexp_replace(left(w.failure_reason, 300), '\\S*\\d\\S*', '#', 'g') END AS cause,
+                    THEN regexp_replace(left(w.failure_reason, 1000), '\\S*\\d\\S*', '#', 'g') END AS cause,
                CASE WHEN w.status IN ('failed', 'unconfirmed') OR w.held_digest IS NOT NULL THEN w.last_requested_at
                     WHEN w.status = 'requested' THEN r.sent_at ELSE {DUE_SINCE} END AS since
           FROM ({_CANDIDATES}) w

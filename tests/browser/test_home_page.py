@@ -101,6 +101,47 @@ def test_what_is_due_has_a_word_beside_its_bar(
     expect(page).to_have_url(f"{base_url}/coverage?dataset=daily_campaigns&state=due&days=731")
 
 
+AMAZON = """Could not create a report (account amzn1.ads-account.g.1kc1bk217kscqoyqdyq24dt56, 2026-01-12 to 2026-01-12): Amazon answered: {} (status 403,
+            code 403, request 44638D46B06841B5A20155678EBA6332). Check that the authorising user may see this account."""
+STOP = "UPDATE ads_accounts SET needs_person = :text, needs_person_for = 'account'"
+FAIL = "UPDATE report_windows SET status = 'failed', failure_reason = :text WHERE window_date = current_date - 4 AND country_code = 'US'"
+SILENT = "UPDATE session_headers SET started_at = now() - interval '5 hours', finished_at = now() - interval '5 hours'"
+
+
+@pytest.mark.parametrize(
+    ("statement", "reason", "first"),
+    [
+        (STOP, AMAZON.format("Profile has no rights"), "Profile has no rights"),
+        (FAIL, AMAZON.format("No field Colour"), "No field Colour"),
+        (
+            FAIL,
+            "given up after 5 attempts: Amazon says FAILED (E7: Out of ink)",
+            "Amazon says FAILED (E7: Out of ink)",
+        ),
+        (FAIL, CAUSE, CAUSE),
+        (SILENT, None, "Nothing happens: no job has run for 5 h"),
+    ],
+)
+def test_the_first_line_on_a_phone_names_the_cause(
+    page: Page,
+    base_url: str,
+    fill: Callable[..., None],
+    session_store: SessionStore,
+    statement: str,
+    reason: str | None,
+    first: str,
+) -> None:
+    """Before ids and before what to do about it, on the first screen."""
+    fill(failing=97)
+    with session_store.begin() as connection:
+        connection.execute(text(statement), {"text": " ".join(reason.split())} if reason else {})
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(base_url)
+    cause = page.locator("#problems .cause").first
+    expect(cause).to_be_in_viewport(ratio=1)
+    assert cause.inner_text().startswith(first)
+
+
 def test_all_right_is_said_and_kept_up_to_date(
     page: Page, base_url: str, fill: Callable[..., None], session_store: SessionStore
 ) -> None:

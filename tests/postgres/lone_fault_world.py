@@ -260,6 +260,9 @@ _WRITTEN = (
     "report_windows",
     "report_requests",
     "report_gates",
+    "alerts",
+    "alert_messages",
+    "alert_watch",
 )
 _NEXT_INSTANT = """
     SELECT least((SELECT min(greatest(r.next_step_at, CASE WHEN r.status IN ('planned', 'sent') THEN g.next_create_at END))

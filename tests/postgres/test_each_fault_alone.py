@@ -1,54 +1,17 @@
 """Each fault of the sandbox, alone: an account's day is refreshed over HTTP, and what comes of it is exactly what is written down."""
 
 import re
-import secrets
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
 from typing import Any, get_args
 
-import psycopg
 import pytest
-from psycopg import sql
-from sqlalchemy import make_url
 
-from bidbeacon_pipelines.sandbox import SandboxConfig
 from bidbeacon_pipelines.sandbox.faults import FAULTS, BadRow, Operation
-from bidbeacon_pipelines.sandbox.server import running_sandbox
-from bidbeacon_pipelines.store.engine import make_engine
 from tests.faults.ads.simulated_office import Office
-from tests.one_dataset import only_daily_targets
 from tests.postgres.lone_fault_cases import REPORT_CASES
 from tests.postgres.lone_fault_consequences import Case
-from tests.postgres.lone_fault_world import BAD_ROW_SHARE, LoneFaultWorld, fresh_world, prepare
+from tests.postgres.lone_fault_world import LoneFaultWorld, fresh_world
 from tests.postgres.lone_sync_cases import ACCOUNT_CASES, ENTITY_CASES, SyncCase
-
-NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def module_database_url(cluster_url: str, _template: str) -> Iterator[str]:
-    """Yield the address of a migrated database that all cases share."""
-    name = f"test_{secrets.token_hex(6)}"
-    with psycopg.connect(cluster_url, autocommit=True) as connection:
-        connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*map(sql.Identifier, (name, _template)))
-        )
-        yield make_url(cluster_url).set(database=name).render_as_string(hide_password=False)
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
-
-
-@pytest.fixture(scope="module")
-def office(module_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
-    """Yield the place of all cases: accounts and entities are known, and one day is due."""
-    engine = make_engine(module_database_url)
-    config = SandboxConfig(
-        rows_per_day=40, report_seconds=60, export_seconds=0, clock_start=NOON, clock_rate=0
-    )
-    with only_daily_targets(), running_sandbox(config) as sandbox:
-        office = Office(engine, sandbox, tmp_path_factory.mktemp("home"), bad_row_share=BAD_ROW_SHARE)
-        prepare(office)
-        yield office
-    engine.dispose()
 
 
 @pytest.fixture

@@ -1,0 +1,213 @@
+"""Failures of different cause: for each, the first line of what is wrong on Home names the cause, and an alert says the same.
+
+`docs/page.md` has the first lines, in a table that this file is tested against.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from pytest_httpserver import HTTPServer
+from werkzeug import Response
+
+from bidbeacon_pipelines.actions import WindowsQueued
+from bidbeacon_pipelines.services.alerts import AlertWatch
+from bidbeacon_pipelines.services.home import Home
+from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
+from bidbeacon_sessions import SessionStore, with_job_session
+from bidbeacon_sessions.errors import SessionsError
+from bidbeacon_sessions.session import finalize_session
+from tests.faults.ads.simulated_office import Office
+from tests.postgres.bench_world import DATASET
+from tests.postgres.lone_fault_cases import REPORT_CASES
+from tests.postgres.lone_fault_world import LoneFaultWorld, fault, fresh_world
+from tests.postgres.lone_sync_cases import ACCOUNT_CASES, ENTITY_CASES
+
+ALL_TOLD_AFTER = timedelta(minutes=46)
+"""What usually passes by itself is told when it has not."""
+
+Failure = Callable[[LoneFaultWorld], object]
+
+
+@pytest.fixture
+def world(office: Office) -> Iterator[LoneFaultWorld]:
+    """Yield the place as if nothing had failed in it."""
+    with fresh_world(office) as world:
+        yield world
+
+
+def report(case: str) -> Failure:
+    """Return what a fault of a report does, until all is at rest."""
+
+    def play(world: LoneFaultWorld) -> None:
+        world.strike(REPORT_CASES[case].faults)
+        world.pass_time(REPORT_CASES[case].pause)
+
+    return play
+
+
+def entities(case: str) -> Failure:
+    """Return what a fault of an account's entity sync does."""
+
+    def play(world: LoneFaultWorld) -> None:
+        world.strike(ENTITY_CASES[case].faults)
+        with suppress(Exception):
+            world.sync_entities(world.account())
+
+    return play
+
+
+def accounts(case: str) -> Failure:
+    """Return what a fault of the sync of accounts does."""
+
+    def play(world: LoneFaultWorld) -> None:
+        world.strike(ACCOUNT_CASES[case].faults)
+        with suppress(Exception):
+            world.sync_accounts()
+
+    return play
+
+
+def keep_pending(world: LoneFaultWorld) -> None:
+    """Let Amazon work on a report for eight hours."""
+    world.strike([fault("report_pending")])
+    work_for(world, hours=8, every=timedelta(minutes=30))
+
+
+def work_for(world: LoneFaultWorld, *, hours: float, every: timedelta) -> None:
+    """Do what is due every so often, for so many hours."""
+    end = world.bench.now() + timedelta(hours=hours)
+    while world.bench.now() < end:
+        world._do_what_is_due()
+        world.office.clock.jump(world.bench.now() + every)
+
+
+def leave_due(world: LoneFaultWorld) -> None:
+    """Let a day be due for longer than it should wait, while jobs run and none plans it."""
+    world.office.clock.jump(world.bench.now() + timedelta(hours=13))
+
+
+def lose_promise(world: LoneFaultWorld) -> None:
+    """Queue work that nobody ever does."""
+    world.pass_time()
+    account = world.account()
+    with with_job_session(
+        "refresh-account", store=SessionStore(world.engine), account=account.ref, clock=world.bench.now
+    ) as session:
+        session.add(
+            WindowsQueued(
+                account=account.account_key, dataset=DATASET.name, windows=[world.day], request_id=123_456
+            )
+        )
+    world.execute(
+        "UPDATE session_promises SET deadline_at = :at WHERE kept_by IS NULL",
+        at=world.bench.now() + timedelta(hours=1),
+    )
+    world.office.clock.jump(world.bench.now() + timedelta(hours=1, minutes=1))
+
+
+def crash(world: LoneFaultWorld) -> None:
+    """Let a run be killed in the middle of its work, and its session be closed as the sensor does."""
+    world.pass_time()
+    store = SessionStore(world.engine)
+    killed = with_job_session("refresh-account", store=store, account=world.account().ref)
+    session = killed.__enter__()
+    with store.begin() as connection:
+        now = datetime.now(UTC)
+        finalize_session(
+            connection, session.session_id, status="crashed", reason="The process was killed.", now=now
+        )
+    with suppress(SessionsError):
+        killed.__exit__(None, None, None)
+
+
+def stop_everything(world: LoneFaultWorld) -> None:
+    """Let the last job be three hours ago, as where Dagster is dead."""
+    world.pass_time()
+    long_ago = world.bench.now() - timedelta(hours=3)
+    world.execute("UPDATE session_headers SET started_at = :at, finished_at = :at", at=long_ago)
+    world.execute("DELETE FROM session_leases")
+
+
+FAILURES: Mapping[str, Failure] = {
+    "the refresh token is revoked": report("invalid_grant"),
+    "an ads account lacks the right to be reported on": report("missing_rights"),
+    "Amazon refuses an ads account (403)": report("forbidden: create, always"),
+    "Amazon refuses fresh access tokens (401)": report("unauthorized: always"),
+    "a report fails at Amazon each time": report("report_failed: always"),
+    "Amazon cancels a report each time": report("report_cancelled: always"),
+    "Amazon expires a report each time": report("report_expired: always"),
+    "no request to create a report is answered": report("connection_cut: create, always"),
+    "Amazon answers each request with an error of its own": report("server_error: create, always"),
+    "Amazon refuses a field": report("partial_failure: create, a code of ours"),
+    "the account is in another region": report("wrong_region: create, always"),
+    "Amazon finds a day too old": report("too_old, of a day that Amazon serves, always"),
+    "download addresses never work": report("expired_url: always"),
+    "a file of the report is missing": report("part_missing: always"),
+    "the download leads elsewhere": report("redirect: always"),
+    "too many rows are invalid": report("bad_rows: negative_metric"),
+    "rows have no readable date": report("bad_rows: impossible_date"),
+    "a country has gone silent": report("empty_report: twice, nothing was there before"),
+    "Amazon works on a report for hours": keep_pending,
+    "a day is not asked for": leave_due,
+    "an export of entities fails": entities("export_failed"),
+    "Amazon throttles exports": entities("throttle: create, always"),
+    "accounts cannot be listed": accounts("server_error: always"),
+    "queued work is never done": lose_promise,
+    "a run is killed": crash,
+    "nothing happens at all": stop_everything,
+}
+
+
+def read_table() -> dict[str, str]:
+    """Return the table of `docs/page.md`: how the first line begins, by failure."""
+    page = (PROJECT_ROOT / "docs" / "page.md").read_text(encoding="utf-8")
+    table = page.partition("## Failures, and what the first line says")[2].partition("\n## ")[0]
+    return dict(re.findall(r"^\| ([^|`]+?) \| `([^`]+)` \|", table, re.MULTILINE))
+
+
+def test_the_document_lists_every_failure() -> None:
+    """And no other; at least twenty, each with a first line of its own."""
+    table = read_table()
+    assert list(FAILURES) == list(table)
+    assert len(table) >= 20
+    assert len(set(table.values())) == len(table)
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_a_failure_is_named_on_home_and_told(
+    world: LoneFaultWorld, httpserver: HTTPServer, name: str
+) -> None:
+    """The cause stands first in the first line of what is wrong, and in one alert, with the account where there is one."""
+    FAILURES[name](world)
+    expected = read_table()[name]
+    first = read_problems(world)[0]
+    assert str(first["cause"]).startswith(expected), first
+    titles = watch(world, httpserver)
+    whose = f"{', '.join(first['names'])}" if first["names"] else ""  # type: ignore[arg-type]
+    told = [title for title in titles if expected in title]
+    assert 1 == len(told), titles
+    assert told[0].startswith(whose)
+    assert len(titles) <= len(read_problems(world))
+
+
+def read_problems(world: LoneFaultWorld) -> Sequence[Mapping[str, object]]:
+    """Return what Home says is wrong."""
+    home = Home(SessionStore(world.engine), world.office.settings, clock=world.bench.now)
+    found: Sequence[Mapping[str, object]] = home.read()["problems"]
+    return found
+
+
+def watch(world: LoneFaultWorld, receiver: HTTPServer) -> list[str]:
+    """Look now, and again when what usually passes has not; return the titles of the alerts that came."""
+    receiver.expect_request("/").respond_with_response(Response(status=200))
+    settings = Settings(
+        alert_urls=f"json://127.0.0.1:{receiver.port}/",
+        **world.office.settings.model_dump(exclude_unset=True),
+    )
+    for _ in range(2):
+        AlertWatch(world.engine, settings, clock=world.bench.now).look_once()
+        world.office.clock.jump(world.bench.now() + ALL_TOLD_AFTER)
+    return [request.get_json()["title"] for request, _ in receiver.log]

@@ -131,6 +131,23 @@ def test_states_accounts_and_the_table_narrow_it_down(
     assert "view=table" in page.url
 
 
+def test_the_panel_takes_no_room_from_the_table(page: Page, base_url: str, windows: SessionStore) -> None:
+    """It stands above it at any width; from 1280 pixels on, the table is whole without scrolling."""
+    chosen = {"account": "DE.one", "window": str(TO - timedelta(days=5))}
+    page.goto(address(base_url, view="table", **chosen))
+    expect(page.locator(".verdict")).to_contain_text("Its report failed")
+    table = page.locator(".table-box")
+    for width in (320, 1101, 1280, 1920):
+        page.set_viewport_size({"width": width, "height": 800})
+        panel_box, table_box = page.locator("#detail").bounding_box(), table.bounding_box()
+        assert panel_box is not None
+        assert table_box is not None
+        assert panel_box["y"] + panel_box["height"] <= table_box["y"]
+        assert panel_box["width"] == table_box["width"]
+        hidden = table.evaluate("box => box.scrollWidth - box.clientWidth")
+        assert width < 1280 or hidden == 0
+
+
 def test_states_differ_in_shape(page: Page, base_url: str, windows: SessionStore) -> None:
     """Any two states cover different parts of a narrow cell; one seventh of its height is the least."""
     page.goto(address(base_url))

@@ -108,9 +108,9 @@ def test_a_stopped_refresh_is_a_cancelled_session(
         text=True,
     ) as process:
         try:
-            wait_until(lambda: _is_told(stocked, "report-pending"), "the refresh waits for Amazon")
+            wait_until(lambda: _is_told(stocked, "report-pending"), "the refresh waits for Amazon", 120)
             process.send_signal(number)
-            printed, said = process.communicate(timeout=30)
+            printed, said = process.communicate(timeout=120)
         finally:
             process.kill()
     assert process.returncode == code

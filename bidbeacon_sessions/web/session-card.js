@@ -48,7 +48,7 @@ export class SessionCard {
     const zone = zoneOf(session.account);
     this.when.replaceChildren(
       el("time", { class: "clock", datetime: session.started_at, title: fullTime(session.started_at, zone) }, clock(session.started_at, zone)),
-      zoneChoice() === "account" ? el("span", { class: "letters", title: zone }, zoneLetters(session.started_at, zone)) : "",
+      zoneChoice() === "account" ? el("span", { class: "letters", title: zone }, ` ${zoneLetters(session.started_at, zone)}`) : "",
       el("span", { class: "ago", "data-ago": session.started_at }, ago(session.started_at)),
     );
   }

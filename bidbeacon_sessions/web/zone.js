@@ -6,7 +6,8 @@ const KEY = "bidbeacon.zone";
 const CHOICES = { browser: "Browser", utc: "UTC", account: "Account" };
 const browserZone = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 const listeners = new Set();
-let choice = readChoice();
+const root = document.documentElement;
+let choice = (root.dataset.zone = readChoice()); // the sheet makes room for the letters of zones
 
 function readChoice() {
   const given = new URLSearchParams(location.search).get("zone") ?? storage()?.getItem(KEY);
@@ -41,7 +42,7 @@ export function bindZoneChoice(select) {
   const names = { browser: browserZone === "UTC" ? "Browser · UTC" : browserZone.replaceAll("_", " "), utc: "UTC", account: "Account’s own" };
   select.replaceChildren(...Object.keys(CHOICES).map((key) => new Option(names[key], key, false, key === choice)));
   select.addEventListener("change", () => {
-    choice = select.value;
+    choice = root.dataset.zone = select.value;
     storage()?.setItem(KEY, choice);
     putIntoAddress();
     for (const listener of listeners) listener();

@@ -317,7 +317,7 @@ def test_the_zone_is_chosen_once_and_named(stream: Page) -> None:
     expect(clock).to_have_text(f"{at:%H:%M:%S}")
     stream.locator("#zone").select_option("account")
     expect(clock).to_have_text(f"{at + timedelta(hours=9):%H:%M:%S}")
-    expect(stream.locator(".session .letters").first).to_have_text("GMT+9")
+    expect(stream.locator(".session .letters").first).to_have_text(" GMT+9")
     for width in (320, 721, 1280, 1920):
         stream.set_viewport_size({"width": width, "height": 600})
         assert not stream.evaluate(OVERLAPS)

@@ -25,17 +25,29 @@ def open_streams(base_url: str) -> float:
 
 
 def test_eight_tabs_are_live_at_once(browser: Browser, base_url: str, session_store: SessionStore) -> None:
-    """Each shows what happens, and the seventh and eighth load like the first."""
-    context = browser.new_context()
-    tabs = [context.new_page() for _ in range(TABS)]
-    for tab in tabs:
-        tab.goto(f"{base_url}/sessions")
-        expect(tab.locator("#pill-text")).to_have_text("Live")
-    assert TABS == open_streams(base_url)
-    with with_job_session("seen-by-all", store=session_store):
-        pass
-    for tab in tabs:
-        expect(tab.locator(".session .job")).to_have_text(["seen-by-all"])
+    """Of each view: the seventh and eighth load like the first, and each shows what happens."""
+    with with_job_session("goes-on", store=session_store) as session:
+        views = [
+            ("/sessions", ".session .job"),
+            ("/", "#jobs tbody th"),
+            (f"/sessions/{session.session_id}", ".title h1"),
+            ("/coverage", "#notice h2"),
+        ] * (TABS // 4)
+        context = browser.new_context()
+        tabs = [context.new_page() for _ in views]
+        for tab, (path, shown) in zip(tabs, views, strict=True):
+            tab.goto(f"{base_url}{path}")
+            expect(tab.locator("#pill-text")).to_have_text("Live")
+            expect(tab.locator(shown).first).to_be_visible()
+        assert TABS == open_streams(base_url)
+        with with_job_session("seen-by-all", store=session_store):
+            pass
+        for tab, (path, shown) in zip(tabs, views, strict=True):
+            if path in {"/sessions", "/"}:
+                expect(tab.locator(shown, has_text="seen-by-all")).to_be_visible()
+    for tab, (path, _) in zip(tabs, views, strict=True):
+        if path.startswith("/sessions/"):
+            expect(tab.locator(".title .word")).to_have_text("succeeded")
     context.close()
 
 

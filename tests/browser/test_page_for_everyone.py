@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from datetime import date
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Page, expect
 from sqlalchemy import text
 
 from bidbeacon_pipelines.actions import ReportFailed, ReportHeld, WindowsQueued
+from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
 from tests.postgres.load_world import add_account
 
@@ -57,6 +60,7 @@ def views(base_url: str, session_store: SessionStore) -> Iterator[dict[str, str]
             "no session": f"{base_url}/sessions/00000000-0000-0000-0000-000000000000",
             "map": f"{base_url}/coverage?{detail}",
             "table": f"{base_url}/coverage?dataset=daily_targets&view=table&to=2026-07-25",
+            "table with why": f"{base_url}/coverage?{detail}&view=table",
             "login": f"{base_url}/login",
         }
 
@@ -69,8 +73,15 @@ READY = {
     "no session": "#notice h2",
     "map": ".verdict",
     "table": "tbody tr",
+    "table with why": ".verdict",
     "login": "#token",
 }
+
+
+def test_every_page_is_among_the_views(views: dict[str, str], session_store: SessionStore) -> None:
+    """A page that is added is looked at by the tests below."""
+    pages = pipelines_extension(session_store, Settings()).pages
+    assert {"/sessions", "/login", *pages} <= {urlsplit(url).path or "/" for url in views.values()}
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -1,4 +1,4 @@
-"""The page and what it asks, on 100,000 sessions with two million actions, and 100 accounts with 456 days."""
+"""The page and what it asks, on 100,000 sessions with two million actions, and 100 accounts with 456 days; Home on 300 with all of history."""
 
 import shutil
 import statistics
@@ -8,15 +8,17 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 
 import httpx
 from playwright.sync_api import Browser, sync_playwright
 from sqlalchemy import Engine
 
-import bidbeacon_pipelines.actions  # noqa: F401 - registers the action classes
+import bidbeacon_pipelines.actions
+import bidbeacon_pipelines.web
 import bidbeacon_sessions
-from benchmarks.figures import Figure, at_most, median_milliseconds
-from benchmarks.page_world import DATASET, RARE, page_world
+from benchmarks.figures import Figure, at_most, median_milliseconds, milliseconds
+from benchmarks.page_world import DATASET, HOME_ACCOUNTS, RARE, fill_for_home, page_world
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_sessions import SessionStore
@@ -42,13 +44,35 @@ def page() -> Iterator[Figure]:
 
 def figures_on(engine: Engine) -> Iterator[Figure]:
     """Measure on a database that is filled already."""
-    web = Path(bidbeacon_sessions.__file__).parent / "web"
     yield at_most(
-        "all files of the page", sum(file.stat().st_size for file in web.iterdir()) / 1000, "KB", 300
+        "all files of the page", sum(map(_size, (bidbeacon_sessions, bidbeacon_pipelines.web))), "KB", 300
     )
-    with _serving(engine) as url, httpx.Client(base_url=url, timeout=60) as client:
+    with _serving(engine) as url, httpx.Client(base_url=url, timeout=60) as client, _browser() as browser:
         yield from _calls(client)
-        yield from _views(url)
+        yield from _views(browser, url)
+    windows = fill_for_home(engine)
+    with _serving(engine) as url, httpx.Client(base_url=url, timeout=60) as client, _browser() as browser:
+        yield from _home(
+            client, browser, url, f"{HOME_ACCOUNTS} accounts, {windows / 1e6:.1f} million windows"
+        )
+
+
+def _size(package: ModuleType) -> float:
+    """Return how many KB the pages' files in a package are."""
+    folder = Path(package.__file__ or "").parent
+    files = [file for name in ("web", "files") for file in (folder / name).glob("*") if file.is_file()]
+    return sum(file.stat().st_size for file in files) / 1000
+
+
+def _home(client: httpx.Client, browser: Browser, url: str, world: str) -> Iterator[Figure]:
+    """Measure Home as it is once a minute, when it counts all windows anew, and in between."""
+    counted = milliseconds(partial(_get, client, "/api/home", {}))
+    yield at_most(f"GET /api/home, counting anew: {world}", counted, "ms", 500)
+    yield at_most(
+        "GET /api/home", median_milliseconds(partial(_get, client, "/api/home", {}), TIMES), "ms", 500
+    )
+    painted = _median_first(browser, url, "#checks li")
+    yield at_most("Home on screen, all of its sections", painted, "ms", 500)
 
 
 @contextmanager
@@ -82,7 +106,6 @@ def _calls(client: httpx.Client) -> Iterator[Figure]:
         ("histogram of 30 days", histogram, {"since": month}, 500),
         ("values to complete with", "/api/job-sessions/values", {}, 150),
         ("what stands around a session", f"/api/job-sessions/{session['id']}/surroundings", {}, 100),
-        ("Home", "/api/home", {}, 500),
         ("coverage of 100 accounts and 456 days", "/api/coverage", {"days": "456", "dataset": DATASET}, 500),
     ]
     for name, path, query, bound in asked:
@@ -93,18 +116,20 @@ def _get(client: httpx.Client, path: str, query: dict[str, str]) -> None:
     assert client.get(path, params=query).status_code == 200
 
 
-def _views(url: str) -> Iterator[Figure]:
+@contextmanager
+def _browser() -> Iterator[Browser]:
     executable = shutil.which("chromium") or shutil.which("google-chrome")
     assert executable is not None, "measuring the page needs Chromium: apt-get install chromium"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=executable, args=["--no-sandbox", "--disable-gpu"]
-        )
-        first = _median_first(browser, f"{url}/sessions", ".session")
-        yield at_most("first sessions on screen, with 100,000 in the database", first, "ms", 500)
-        drawn = _median_first(browser, f"{url}/coverage?days=456", ".map .strip canvas")
-        yield at_most("the map of 45,600 windows on screen", drawn, "ms", 1_500)
-        browser.close()
+        arguments = ["--no-sandbox", "--disable-gpu"]
+        yield playwright.chromium.launch(executable_path=executable, args=arguments)
+
+
+def _views(browser: Browser, url: str) -> Iterator[Figure]:
+    first = _median_first(browser, f"{url}/sessions", ".session")
+    yield at_most("first sessions on screen, with 100,000 in the database", first, "ms", 500)
+    drawn = _median_first(browser, f"{url}/coverage?days=456", ".map .strip canvas")
+    yield at_most("the map of 45,600 windows on screen", drawn, "ms", 1_500)
 
 
 def _median_first(browser: Browser, url: str, selector: str) -> float:

@@ -1,4 +1,4 @@
-"""The sessions of `session_world` up to now, and their 100 accounts with 456 days each."""
+"""The sessions of `session_world` up to now, and their 100 accounts with 456 days each; for Home, 300 accounts with all datasets."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,10 +9,13 @@ from sqlalchemy import Connection, Engine, text
 from benchmarks import session_world
 from benchmarks.database import fresh_database
 from benchmarks.session_world import ACCOUNTS
+from bidbeacon_pipelines.reports.datasets import DATASETS
+from bidbeacon_pipelines.reports.windows import oldest_served
 from bidbeacon_pipelines.store.accounts import upsert_account
 from bidbeacon_pipelines.store.ads_accounts import upsert_ads_account
 
 DAYS = 456
+HOME_ACCOUNTS = 300
 DATASET = "daily_targets"
 RARE = "never-seen-before"
 """A word that one action in two million has."""
@@ -26,6 +29,19 @@ _WINDOWS = text("""
     SELECT a.account_id, a.country_code, :dataset, CAST(:now AS date) - n, CASE n % 97 WHEN 5 THEN 'failed' ELSE 'loaded' END,
            CAST(:now AS timestamptz) + (n % 61 - 3) * interval '1 hour', :now, :now, 3, 3, 700
       FROM advertiser_accounts a CROSS JOIN generate_series(1, :days) n""")
+
+# All windows that Amazon serves; one in a hundred failed, for reasons that differ in numbers, and each third account has some that are due.
+_ALL_WINDOWS = text("""
+    INSERT INTO report_windows (account_id, country_code, dataset, window_date, status, next_refresh_at, last_loaded_at, last_requested_at,
+                                data_as_of, load_count, recorded_load_count, row_count, failure_reason)
+    SELECT a.account_id, a.country_code, d.dataset, CAST(:now AS date) - n, CASE n % 97 WHEN 5 THEN 'failed' ELSE 'loaded' END,
+           CASE WHEN n < 8 AND CAST(a.profile_id AS int) % 3 = 0 THEN CAST(:now AS timestamptz) - n * interval '3 hours'
+                WHEN n < 60 THEN CAST(:now AS timestamptz) + n * interval '1 hour' END,
+           :now, CAST(:now AS timestamptz) - n * interval '1 hour', :now, 3, 3, 700,
+           CASE n % 97 WHEN 5 THEN n || ' of 1,500 rows are invalid (' || n || ' × metric.clicks: missing)' END
+      FROM advertiser_accounts a CROSS JOIN unnest(CAST(:datasets AS text[]), CAST(:days AS int[])) d(dataset, days)
+     CROSS JOIN generate_series(1, d.days) n
+        ON CONFLICT DO NOTHING""")
 
 
 @contextmanager
@@ -52,6 +68,21 @@ def fill(engine: Engine) -> None:
         )
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("VACUUM ANALYZE"))
+
+
+def fill_for_home(engine: Engine) -> int:
+    """Add accounts up to 300, and the windows of all datasets as far back as Amazon serves them; return how many windows there are."""
+    now = datetime.now(UTC)
+    days = {one.name: (now.date() - oldest_served(one, now.date())).days for one in DATASETS.values()}
+    with engine.begin() as connection:
+        for number in range(ACCOUNTS, HOME_ACCOUNTS):
+            _add_account(connection, number, now)
+        values = {"now": now, "datasets": list(days), "days": list(days.values())}
+        connection.execute(_ALL_WINDOWS, values)
+        windows: int = connection.execute(text("SELECT count(*) FROM report_windows")).scalar_one()
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("VACUUM ANALYZE report_windows, advertiser_accounts, ads_accounts"))
+    return windows
 
 
 def _add_account(connection: Connection, number: int, now: datetime) -> None:

@@ -36,6 +36,7 @@ from bidbeacon_sessions.errors import masked
 from bidbeacon_sessions.leases import find_run_signs, list_dead_sessions
 from bidbeacon_sessions.presentation import NO_LABELS, action_json, load_labels, session_url, whose
 from bidbeacon_sessions.queries import find_session, list_last_actions, list_sessions_of_run
+from bidbeacon_sessions.redaction import redact_text
 from bidbeacon_sessions.session import (
     SessionRecorder,
     default_store,
@@ -51,6 +52,7 @@ MAX_MARKDOWN_BYTES = 4_000
 _MOST_SENTENCES = 60
 _LONGEST_SENTENCE = 400
 _ROOM_FOR_REST = 100
+_LONGEST_TAG = 250
 
 
 def session_metadata(store: SessionStore, session_id: UUID) -> dict[str, MetadataValue[Any]]:
@@ -133,6 +135,8 @@ def _shortened(text: str) -> str:
 
 
 SESSION_TAG = "bidbeacon/session"
+LABEL_TAG = "bidbeacon/account"
+"""What the account of a run is called; its key is in the run's own tags."""
 
 _WAITING = frozenset({DagsterRunStatus.QUEUED, DagsterRunStatus.NOT_STARTED})
 _UNFINISHED = frozenset({DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING})
@@ -186,7 +190,8 @@ class JobSessionsResource(ConfigurableResource[SessionStore]):
                 input=input,
                 labels=_labels(context),
             ) as session:
-                context.instance.add_run_tags(context.run.run_id, {SESSION_TAG: str(session.session_id)})
+                tags = {SESSION_TAG: str(session.session_id)} | label_tag(account.label if account else None)
+                context.instance.add_run_tags(context.run.run_id, tags)
                 yield session
         except BaseException as error:
             clean = masked(error)
@@ -224,6 +229,11 @@ class JobSessionsResource(ConfigurableResource[SessionStore]):
             return run
 
         return decorate
+
+
+def label_tag(label: str | None) -> dict[str, str]:
+    """Return the tag that says what a run's account is called; none where it has no name."""
+    return {LABEL_TAG: redact_text(label)[:_LONGEST_TAG]} if label else {}
 
 
 def _labels(context: OpExecutionContext | AssetExecutionContext) -> dict[str, str]:
@@ -370,12 +380,14 @@ def _has_other_session(store: SessionStore, run_id: str, besides: UUID) -> bool:
 
 
 __all__ = [
+    "LABEL_TAG",
     "SESSION_TAG",
     "JobSessionsResource",
     "build_session_closer",
     "close_dead_sessions",
     "escape_markdown",
     "fate_of_session",
+    "label_tag",
     "list_runs_under_way",
     "session_metadata",
     "timeline",

@@ -5,6 +5,7 @@ Only texts are made here; `queries.py` sends them. Fields are bound parameters o
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, text
@@ -64,6 +65,8 @@ class SessionFilter:
     `text` is looked for in what the session is called and in the words of its actions, each of which may be a beginning.
     Account, dataset and window together mean one touch that is of all three; an account alone also means the session's own.
     `outcome` is that of the whole session, or together with an account what the session achieved for it.
+    `account` is a key. Where a reader gave a part of a name, `accounts` has the keys of all that are called so (see
+    `queries.with_accounts`), and `account` does not count.
     """
 
     job: str | None = None
@@ -78,6 +81,11 @@ class SessionFilter:
     before: datetime | None = None
     older_than: UUID | None = None
     text: str | None = None
+    accounts: tuple[str, ...] = ()
+
+    def values(self) -> dict[str, Any]:
+        """Return the bound parameters of the statements that this filter makes."""
+        return self.__dict__ | {"accounts": list(self.accounts)}
 
     def conditions(self) -> str:
         """Return the WHERE clause over `session_headers h`: quick for sessions that are known, or where nearly all match."""
@@ -91,10 +99,15 @@ class SessionFilter:
             given.append(
                 f"(h.account_key = :account OR EXISTS (SELECT FROM session_touches t WHERE t.session_id = h.id AND {_all(touched)}))"
             )
-        return _all(given)
+        clauses = _all(given)
+        return clauses.replace(_IS_ACCOUNT, "= ANY(:accounts)") if self.accounts else clauses
 
     def newest(self) -> str:
         """Return the statement that finds the newest `:limit` matching sessions: `started_at` and `id`."""
+        if self.accounts:
+            of_each = replace(self, accounts=()).newest().replace(_IS_ACCOUNT, "= named.key")
+            return f"""SELECT DISTINCT n.started_at, n.id FROM unnest(CAST(:accounts AS text[])) AS named(key)
+                CROSS JOIN LATERAL ({of_each}) n {_NEWEST}"""
         if self.window is not None or (self.account is not None and self.dataset is not None):
             return self._touched()
         if self.account is not None:
@@ -122,6 +135,7 @@ class SessionFilter:
             WHERE {_all(others)} ORDER BY w.started_at DESC, w.id DESC LIMIT :limit"""
 
 
+_IS_ACCOUNT = "= :account"
 # Two clauses in place of one, so that the index on stored outcomes is used.
 _OUTCOME = f"(h.outcome = :outcome OR h.outcome IS NULL AND {OUTCOME_SO_FAR} = :outcome)"
 _OUTCOME_FOR_ACCOUNT = """EXISTS (SELECT FROM job_session_accounts o

@@ -49,31 +49,66 @@ _PLAN_EACH = text("""
     SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('max_parallel_workers_per_gather', '0', true)""")
 
 
+# A key that sessions have means itself. Anything else is looked for in all names and keys, whatever its case, blanks and punctuation.
+_NAMED = text("""
+    SELECT :given AS key
+     WHERE EXISTS (SELECT FROM session_subjects WHERE key = :given)
+        OR EXISTS (SELECT FROM session_headers WHERE account_key = :given)
+        OR EXISTS (SELECT FROM session_touches WHERE account_key = :given)""")
+_PLAIN = r"trim('-' FROM regexp_replace(lower({}), '\W+', '-', 'g'))"
+_CALLED = text(f"""
+    SELECT key FROM session_subjects
+     WHERE CASE WHEN {_PLAIN.format(":given")} = '' THEN position(lower(:given) IN lower(label)) > 0
+                ELSE position({_PLAIN.format(":given")} IN {_PLAIN.format("label || ' ' || key")}) > 0 END
+     ORDER BY key""")
+
+
+def find_accounts(connection: Connection, given: str) -> tuple[str, ...]:
+    """Return the keys of the accounts that a reader means: the one with this key, else all whose name or key contains the text."""
+    for statement in (_NAMED, _CALLED):
+        if found := tuple(connection.execute(statement, {"given": given}).scalars()):
+            return found
+    return ()
+
+
+def with_accounts(connection: Connection, wanted: SessionFilter) -> SessionFilter:
+    """Return a filter by keys, for one that was given the name of an account, or a part of it; one that names nobody finds nothing."""
+    if wanted.account is None or wanted.accounts:
+        return wanted
+    found = find_accounts(connection, wanted.account)
+    if len(found) == 1:
+        return replace(wanted, account=found[0])
+    return replace(wanted, accounts=found)
+
+
 def list_sessions(connection: Connection, wanted: SessionFilter, *, limit: int = 50) -> list[RowMapping]:
     """Return the headers of matching sessions, newest first: HEADER_COLUMNS."""
+    wanted = with_accounts(connection, wanted)
     newest = suited_to(connection, wanted.text, wanted.newest())
     statement = text(f"""
         WITH chosen AS MATERIALIZED ({newest})
         SELECT {HEADER_COLUMNS} FROM chosen c JOIN session_headers h ON h.id = c.id
          CROSS JOIN LATERAL {ACTIONS_COUNTED} ORDER BY h.started_at DESC, h.id DESC""")
     connection.execute(_PLAN_EACH)
-    return list(connection.execute(statement, wanted.__dict__ | {"limit": limit}).mappings())
+    return list(connection.execute(statement, wanted.values() | {"limit": limit}).mappings())
 
 
 def list_sessions_by_id(
     connection: Connection, ids: Sequence[UUID], wanted: SessionFilter
 ) -> list[RowMapping]:
     """Return the headers of those of the given sessions that match."""
+    wanted = with_accounts(connection, wanted)
     statement = text(f"""
         SELECT {HEADER_COLUMNS} FROM {HEADERS_WITH_COUNTS}
          WHERE h.id = ANY(:ids) AND {wanted.conditions()}""")
-    return list(connection.execute(statement, wanted.__dict__ | {"ids": list(ids)}).mappings())
+    return list(connection.execute(statement, wanted.values() | {"ids": list(ids)}).mappings())
 
 
 def find_matching_ids(connection: Connection, ids: Sequence[UUID], wanted: SessionFilter) -> set[UUID]:
     """Return those of the given sessions that match."""
+    wanted = with_accounts(connection, wanted)
     statement = text(f"SELECT h.id FROM session_headers h WHERE h.id = ANY(:ids) AND {wanted.conditions()}")
-    return set(connection.execute(statement, wanted.__dict__ | {"ids": list(ids)}).scalars())
+    return set(connection.execute(statement, wanted.values() | {"ids": list(ids)}).scalars())
 
 
 def find_session(connection: Connection, session_id: UUID) -> RowMapping | None:
@@ -116,14 +151,14 @@ _EXCERPTS = text("""
            (SELECT ord FROM session_actions s WHERE s.session_id = wanted.id AND s.tone = 'error'
              ORDER BY ord DESC LIMIT :last)
            UNION
-           (SELECT DISTINCT ord FROM session_touches t WHERE t.session_id = wanted.id AND t.account_key = :account
+           (SELECT DISTINCT ord FROM session_touches t WHERE t.session_id = wanted.id AND t.account_key = ANY(:accounts)
              ORDER BY ord DESC LIMIT :last)) shown
       JOIN session_actions a ON a.session_id = wanted.id AND a.ord = shown.ord
      ORDER BY a.session_id, a.ord""")
 
 
 def list_excerpts(
-    connection: Connection, ids: Sequence[UUID], *, first: int, last: int, account: str | None = None
+    connection: Connection, ids: Sequence[UUID], *, first: int, last: int, accounts: Sequence[str] = ()
 ) -> list[RowMapping]:
     """Return the first and last actions of several sessions, and the last errors, each session's in order.
 
@@ -131,10 +166,10 @@ def list_excerpts(
         connection: an open transaction.
         ids: whose actions.
         first: how many from a session's beginning.
-        last: how many from its end, how many errors, and how many that touched the account.
-        account: the account that the reader asks for.
+        last: how many from its end, how many errors, and how many that touched the accounts.
+        accounts: the keys of those that the reader asks for.
     """
-    values = {"ids": list(ids), "first": first, "last": last, "account": account}
+    values = {"ids": list(ids), "first": first, "last": last, "accounts": list(accounts)}
     return list(connection.execute(_EXCERPTS, values).mappings())
 
 
@@ -230,14 +265,14 @@ def count_by_interval(
     The mark is the session's status, or the outcome of one that succeeded with warnings or problems. `place` counts intervals from 0; those without sessions are not among the rows. The filter's own `since` and `before` are left aside.
     None where counting takes longer than four seconds; the transaction is aborted then.
     """
-    unbounded = replace(wanted, since=None, before=None)
+    unbounded = replace(with_accounts(connection, wanted), since=None, before=None)
     statement = f"""
         SELECT CAST(floor((extract(epoch FROM h.started_at) - extract(epoch FROM CAST(:start AS timestamptz))) / :seconds) AS integer) AS place,
                CASE WHEN h.status = 'succeeded' AND h.outcome <> 'ok' THEN h.outcome ELSE h.status END AS mark, count(*) AS sessions
           FROM session_headers h
          WHERE h.started_at >= :start AND h.started_at < :end AND {unbounded.conditions()}
          GROUP BY 1, 2 ORDER BY 1, 2"""
-    values = unbounded.__dict__ | {
+    values = unbounded.values() | {
         "start": start,
         "end": start + width * intervals,
         "seconds": width.total_seconds(),
@@ -401,14 +436,15 @@ def aggregate_jobs(
         connection: where to look.
         span: when the sessions began.
         job: only this one.
-        account: only sessions that worked for this account alone.
+        account: only sessions that worked for one account with this key, or whose name contains it.
     """
     statement = _AGGREGATES.format(
         jobs=_ONE_JOB if job else _ALL_JOBS,
-        more=" AND h.account_key = :account" if account else "",
+        more=" AND h.account_key = ANY(:accounts)" if account else "",
         outcome=OUTCOME,
     )
-    values = span.__dict__ | {"job": job, "account": account}
+    accounts = list(find_accounts(connection, account)) if account else []
+    values = span.__dict__ | {"job": job, "accounts": accounts}
     connection.execute(_IN_MEMORY)
     found: dict[str, dict[datetime | None, Figures]] = {}
     for row in connection.execute(text(statement), values).mappings():

@@ -29,7 +29,7 @@ from bidbeacon_pipelines.private_files import keep_new_files_private
 
 __all__ = ["BadOptionError", "app", "main", "parse_days"]
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
+app = typer.Typer(no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False)
 for command in (dev, sandbox, stream, probe, refresh, explain, restatements, doctor):
     app.command()(command)
 app.add_typer(accounts_app, name="accounts")

@@ -1,4 +1,4 @@
-"""Accounts in a terminal of 80 columns: three lines each, the key whole and first, since it is what people copy."""
+"""Accounts in a terminal of 80 columns: three lines each, with the key whole beside the name, since it can be copied."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -31,10 +31,10 @@ def print_accounts(
 
 
 def _head(account: Account) -> Text:
-    """Return mark, key and name; never broken, so that a key can be copied at any width."""
+    """Return mark, name and key; never broken, so that a key can be copied at any width."""
     line = Text("● ", style="green") if account.reason_to_skip is None else Text("■ ", style="yellow")
-    line.append(account.account_key, style="bold blue")
-    line.append(f"  {account.name}", style="default")
+    line.append(account.label, style="bold blue")
+    line.append(f"  {account.account_key}", style="dim")
     return line
 
 
@@ -42,6 +42,8 @@ def _lines(account: Account, cadence: str, coverage: Sequence[DatasetCoverage]) 
     """Yield what stands below: what keeps it from being asked for, where something does; its settings; its data."""
     if account.reason_to_skip is not None:
         yield Text(f"not refreshed: {account.reason_to_skip}", style="yellow")
+    if account.alias is not None:
+        yield Text(f"an alias of {account.name}", style="dim")
     yield Text(f"{account.currency_code}, {account.time_zone}, looked at {cadence}", style="dim")
     yield _covered(coverage)
 

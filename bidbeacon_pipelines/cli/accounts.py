@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from bidbeacon_pipelines.cli.account_names import AccountArgument, CountryOption
 from bidbeacon_pipelines.cli.frame import Json, console, database_url, plain_errors, print_json
 from bidbeacon_pipelines.settings import get_settings
 
@@ -69,36 +70,55 @@ def accounts_list(as_json: Json = False) -> None:
 
 @accounts_app.command("enable")
 @plain_errors
-def accounts_enable(key: str) -> None:
+def accounts_enable(account: AccountArgument, country: CountryOption = None) -> None:
     """Refresh an account again; also clears what a person was needed for. The next sync of accounts makes it a partition where it is none."""
-    _set_enabled(key, enabled=True)
+    _set_enabled(account, country, enabled=True)
 
 
 @accounts_app.command("disable")
 @plain_errors
-def accounts_disable(key: str) -> None:
+def accounts_disable(account: AccountArgument, country: CountryOption = None) -> None:
     """Stop refreshing an account; its data stays."""
-    _set_enabled(key, enabled=False)
+    _set_enabled(account, country, enabled=False)
 
 
-def _set_enabled(key: str, *, enabled: bool) -> None:
+def _set_enabled(given: str, country: str | None, *, enabled: bool) -> None:
+    from bidbeacon_pipelines.services.account_names import get_named_account
     from bidbeacon_pipelines.services.partition_room import check_room_to_enable
     from bidbeacon_pipelines.store.accounts import set_enabled
     from bidbeacon_pipelines.store.clock import read_now
     from bidbeacon_pipelines.store.engine import shared_engine
 
     with shared_engine(database_url(get_settings())).begin() as connection:
+        account = get_named_account(connection, given, country)
         if enabled:
             today = read_now(connection, get_settings()).date()
-            check_room_to_enable(connection, key, get_settings(), today)
-        set_enabled(connection, key, enabled=enabled)
-    console.print(f"{key} is {'enabled' if enabled else 'disabled'}.")
+            check_room_to_enable(connection, account.account_key, get_settings(), today)
+        set_enabled(connection, account.account_key, enabled=enabled)
+    console.print(f"{account.label} is {'enabled' if enabled else 'disabled'}.", markup=False)
+
+
+@accounts_app.command("rename")
+@plain_errors
+def accounts_rename(
+    account: AccountArgument,
+    alias: Annotated[
+        str | None, typer.Argument(help="What to call it here, in all countries; absent: as Amazon does.")
+    ] = None,
+) -> None:
+    """Give an ads account an alias: it is shown and found everywhere in place of Amazon's name, which is found as well."""
+    from bidbeacon_pipelines.services.account_names import get_account_of_ads_account, rename
+    from bidbeacon_pipelines.store.engine import shared_engine
+
+    with shared_engine(database_url(get_settings())).begin() as connection:
+        renamed = rename(connection, get_account_of_ads_account(connection, account), alias)
+    console.print(f"{renamed.ads_account_key} is called {renamed.label}.", highlight=False, markup=False)
 
 
 @accounts_app.command("cadence")
 @plain_errors
 def accounts_cadence(
-    key: str,
+    account: AccountArgument,
     every: Annotated[
         str | None, typer.Option(help="Time between two rounds: 6h, 90m, 1d12h, or PT6H (ISO 8601).")
     ] = None,
@@ -110,17 +130,19 @@ def accounts_cadence(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Say how often an account is looked at, or show it; what is asked for by hand never waits for it."""
+    """Say how often an ads account is looked at, or show it; what is asked for by hand never waits for it."""
+    from bidbeacon_pipelines.services.account_names import get_account_of_ads_account
     from bidbeacon_pipelines.services.cadence import choose_cadence, keep_cadence, look_up_cadence
     from bidbeacon_pipelines.store.clock import read_now
     from bidbeacon_pipelines.store.engine import shared_engine
 
     chosen = choose_cadence(every=every, cron=cron, as_soon_as_due=as_soon_as_due)
     with shared_engine(database_url(get_settings())).begin() as connection:
+        key = get_account_of_ads_account(connection, account).ads_account_key
         if chosen is not None:
             keep_cadence(connection, key, chosen, read_now(connection, get_settings()))
         told = look_up_cadence(connection, key)
     if as_json:
         print_json(told.__dict__)
     else:
-        console.print(str(told), highlight=False)
+        console.print(str(told), highlight=False, markup=False)

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from bidbeacon_pipelines.cli.account_names import OnlyAccount
 from bidbeacon_pipelines.cli.frame import (
     CommandFailedError,
     ExitCode,
@@ -22,10 +23,6 @@ entities_app = typer.Typer(
     no_args_is_help=True, help="Campaigns, ad groups, ads, targets and portfolios, as Amazon sent them last."
 )
 
-OnlyAccount = Annotated[
-    str | None,
-    typer.Option("--account", help="Only this account, or this ads account with all its countries, by key."),
-]
 OnlyCountry = Annotated[str | None, typer.Option("--country", help="Only this country, for example DE.")]
 
 
@@ -57,11 +54,11 @@ def entities_list(account: OnlyAccount = None, country: OnlyCountry = None, as_j
     from bidbeacon_pipelines.store.entities import count_entities
 
     engine = shared_engine(database_url(get_settings()))
-    keys = {one.account_key for one in _choose(engine, account, country)}
+    labels = {one.account_key: one.label for one in _choose(engine, account, country)}
     with engine.begin() as connection:
-        counts = [count for count in count_entities(connection) if count.account_key in keys]
+        counts = [count for count in count_entities(connection) if count.account_key in labels]
     if as_json:
-        print_json([count.__dict__ for count in counts])
+        print_json([count.__dict__ | {"account_label": labels[count.account_key]} for count in counts])
     elif counts:
         columns = ("kind", "stored", "no longer sent", "set aside", "last sent (UTC)")
         for key, of_account in groupby(counts, lambda count: count.account_key):
@@ -75,25 +72,22 @@ def entities_list(account: OnlyAccount = None, country: OnlyCountry = None, as_j
                 )
                 for one in of_account
             ]
-            console.print(table_of(key, columns, rows))
+            console.print(table_of(labels[key], columns, rows))
     else:
         console.print("No entities are stored yet: `bidbeacon entities sync` asks Amazon.", highlight=False)
 
 
-def _choose(engine: Any, key: str | None, country: str | None) -> Sequence[Any]:
-    """Return the accounts that the options name: all that can be synced, or those of one key, whatever keeps them from it."""
+def _choose(engine: Any, named: str | None, country: str | None) -> Sequence[Any]:
+    """Return the accounts that the options name: all that can be synced, or those of one name, whatever keeps them from it."""
     from bidbeacon_pipelines.amazon_ads.countries import normalise_country
-    from bidbeacon_pipelines.store.accounts import UnknownAccountError, list_accounts
+    from bidbeacon_pipelines.services.account_names import list_named_accounts
+    from bidbeacon_pipelines.store.accounts import list_accounts
 
     with engine.begin() as connection:
-        accounts = list_accounts(connection)
-    if key is not None:
-        accounts = [one for one in accounts if key in (one.account_key, one.ads_account_key)]
-        if not accounts:
-            raise UnknownAccountError(key)
+        accounts = list_accounts(connection) if named is None else list_named_accounts(connection, named)
     if country is not None:
         accounts = [one for one in accounts if one.country_code == normalise_country(country)]
-    if key is None:
+    if named is None:
         accounts = [one for one in accounts if one.reason_to_skip is None]
     if not accounts:
         where = "" if country is None else f" in {country}"

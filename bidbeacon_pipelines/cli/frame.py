@@ -102,9 +102,11 @@ def _usage_errors() -> tuple[type[Exception], ...]:
     from bidbeacon_pipelines.recordings import RecordingError
     from bidbeacon_pipelines.reports.cadence import BadCadenceError
     from bidbeacon_pipelines.sandbox.config import OptionError
+    from bidbeacon_pipelines.services.account_names import BadAliasError
     from bidbeacon_sessions.errors import InvalidDatabaseUrlError, SettingsError, UnsafeAddressError
 
     return (
+        BadAliasError,
         BadOptionError,
         BadCadenceError,
         OptionError,
@@ -123,6 +125,7 @@ def _failures() -> tuple[type[Exception], ...]:
     from bidbeacon_pipelines.reports.datasets import UnknownDatasetError
     from bidbeacon_pipelines.reports.partition_bound import TooManyPartitionsError
     from bidbeacon_pipelines.sandbox.config import SandboxError
+    from bidbeacon_pipelines.services.account_names import AmbiguousAccountError
     from bidbeacon_pipelines.services.by_hand import AccountSkippedError, WindowNotLoadedError
     from bidbeacon_pipelines.store.accounts import UnknownAccountError
     from bidbeacon_pipelines.store.migrate import SchemaError
@@ -131,6 +134,7 @@ def _failures() -> tuple[type[Exception], ...]:
     return (
         AdsApiError,
         AccountSkippedError,
+        AmbiguousAccountError,
         CommandFailedError,
         WindowNotLoadedError,
         LocalError,

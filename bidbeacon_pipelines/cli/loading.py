@@ -7,6 +7,7 @@ from uuid import UUID
 import typer
 from rich.text import Text
 
+from bidbeacon_pipelines.cli.account_names import AccountOption, CountryOption
 from bidbeacon_pipelines.cli.frame import (
     BadOptionError,
     Json,
@@ -18,14 +19,11 @@ from bidbeacon_pipelines.cli.frame import (
 from bidbeacon_pipelines.cli.sessions import session_with_actions
 from bidbeacon_pipelines.settings import get_settings
 
-AccountKey = Annotated[
-    str, typer.Option("--account", help="The account's key, as `bidbeacon accounts list` shows it.")
-]
-
 
 @plain_errors
 def refresh(
-    account: AccountKey,
+    account: AccountOption,
+    country: CountryOption = None,
     dataset: Annotated[str, typer.Option(help="The dataset's name.")] = "daily_targets",
     window: Annotated[
         list[str] | None,
@@ -41,24 +39,24 @@ def refresh(
     """
     from bidbeacon_pipelines.cli.recorded import recorded
     from bidbeacon_pipelines.reports.datasets import get_dataset
+    from bidbeacon_pipelines.services.account_names import get_named_account
     from bidbeacon_pipelines.services.by_hand import Progress, drive_windows
     from bidbeacon_pipelines.services.dispatch import create_reports
     from bidbeacon_pipelines.services.refresh import refresh_account, step_requests
     from bidbeacon_pipelines.services.workbench import open_workbench
-    from bidbeacon_pipelines.store.accounts import get_account
 
     days = [day for value in window or [] for day in parse_days(value)]
     chosen = get_dataset(dataset)
     settings = get_settings()
-    given = {
-        "account": account,
-        "dataset": dataset,
-        "windows": [str(day) for day in days],
-        "via": "command line",
-    }
     with open_workbench(settings, database_url(settings)) as bench:
         with bench.engine.begin() as connection:
-            found = get_account(connection, account)
+            found = get_named_account(connection, account, country)
+        given = {
+            "account": found.account_key,
+            "dataset": dataset,
+            "windows": [str(day) for day in days],
+            "via": "command line",
+        }
         job_name = "load-windows" if days else "refresh-account"
         session_id = None
         try:
@@ -77,7 +75,7 @@ def refresh(
                     drive_windows(bench, session, found, chosen, days, on_progress=show)
                 else:
                     step_requests(bench, session, account_id=found.account_id)
-                    refresh_account(bench, session, bench.ads_account(account))
+                    refresh_account(bench, session, bench.ads_account(found.account_key))
                     create_reports(bench, session)
         finally:
             if session_id is not None:

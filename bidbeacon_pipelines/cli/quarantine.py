@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from bidbeacon_pipelines.cli.account_names import CountryOption, OnlyAccount
 from bidbeacon_pipelines.cli.frame import Json, console, database_url, plain_errors, print_json
 from bidbeacon_pipelines.settings import get_settings
 
@@ -11,7 +12,6 @@ quarantine_app = typer.Typer(
     no_args_is_help=True, help="Rows of reports that could not be understood: as they came, with the reason."
 )
 
-OnlyAccount = Annotated[str | None, typer.Option("--account", help="Only this account, by its key.")]
 OnlyDataset = Annotated[str | None, typer.Option("--dataset", help="Only this dataset.")]
 
 
@@ -19,6 +19,7 @@ OnlyDataset = Annotated[str | None, typer.Option("--dataset", help="Only this da
 @plain_errors
 def quarantine_list(
     account: OnlyAccount = None,
+    country: CountryOption = None,
     dataset: OnlyDataset = None,
     window: Annotated[str | None, typer.Option(help="Only this day: 2026-11-23.")] = None,
     reason: Annotated[str | None, typer.Option(help="Only where the reason has this in it.")] = None,
@@ -29,7 +30,7 @@ def quarantine_list(
     from bidbeacon_pipelines.cli.window_output import print_quarantined_row
     from bidbeacon_pipelines.cli.windows import parse_day
     from bidbeacon_pipelines.reports.datasets import get_dataset
-    from bidbeacon_pipelines.store.accounts import get_account
+    from bidbeacon_pipelines.services.account_names import get_named_account
     from bidbeacon_pipelines.store.engine import shared_engine
     from bidbeacon_pipelines.store.quarantine import list_quarantined_rows
 
@@ -37,10 +38,10 @@ def quarantine_list(
     if dataset is not None:
         get_dataset(dataset)
     with shared_engine(database_url(get_settings())).begin() as connection:
-        if account is not None:
-            get_account(connection, account)
+        found = None if account is None else get_named_account(connection, account, country)
+        key = None if found is None else found.account_key
         rows = list_quarantined_rows(
-            connection, account=account, dataset=dataset, day=day, reason=reason, limit=limit
+            connection, account=key, dataset=dataset, day=day, reason=reason, limit=limit
         )
     if as_json:
         print_json([row.__dict__ for row in rows])
@@ -54,14 +55,17 @@ def quarantine_list(
 @quarantine_app.command("replay")
 @plain_errors
 def quarantine_replay(
-    account: OnlyAccount = None, dataset: OnlyDataset = None, as_json: Json = False
+    account: OnlyAccount = None,
+    country: CountryOption = None,
+    dataset: OnlyDataset = None,
+    as_json: Json = False,
 ) -> None:
     """Check quarantined rows anew, after a fix: those that are understood now go into their windows, as a load would have put them."""
     from bidbeacon_pipelines.cli.recorded import ending_by_signals
     from bidbeacon_pipelines.cli.session_output import action_sentence
     from bidbeacon_pipelines.reports.datasets import get_dataset
+    from bidbeacon_pipelines.services.account_names import get_named_account
     from bidbeacon_pipelines.services.quarantine import replay_quarantine
-    from bidbeacon_pipelines.store.accounts import get_account
     from bidbeacon_pipelines.store.engine import shared_engine
     from bidbeacon_sessions import SessionStore, with_job_session
 
@@ -69,15 +73,15 @@ def quarantine_replay(
     if dataset is not None:
         get_dataset(dataset)
     with engine.begin() as connection:
-        found = None if account is None else get_account(connection, account)
-    given = {"account": account, "dataset": dataset, "via": "command line"}
-    reference = None if found is None else found.ref
+        found = None if account is None else get_named_account(connection, account, country)
+    key, reference = (None, None) if found is None else (found.account_key, found.ref)
+    given = {"account": key, "dataset": dataset, "via": "command line"}
     store = SessionStore(engine)
     with (
         ending_by_signals(),
         with_job_session("replay-quarantine", input=given, store=store, account=reference) as session,
     ):
-        told = replay_quarantine(engine, session, account=account, dataset=dataset)
+        told = replay_quarantine(engine, session, account=key, dataset=dataset)
     if as_json:
         counts = [action.model_dump(mode="json") for action in told]
         print_json({"session_id": str(session.session_id), "reports": counts})

@@ -89,9 +89,8 @@ def session_line(session: Mapping[str, Any]) -> Text:
 
 
 def account_of(session: Mapping[str, Any]) -> str:
-    """Return what the account of a session is called, with its key; empty where it has none."""
-    key, label = session["account"] or "", session["account_label"]
-    return f"{label} ({key})" if label else key
+    """Return what the account of a session is called, or its key where it has no name; empty where it has none."""
+    return session["account_label"] or session["account"] or ""
 
 
 def dated_line(session: Mapping[str, Any]) -> Text:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import typer
 
+from bidbeacon_pipelines.cli.account_names import complete_account
 from bidbeacon_pipelines.cli.frame import (
     BadOptionError,
     CommandFailedError,
@@ -28,7 +29,13 @@ sessions_app = typer.Typer(
 )
 
 Job = Annotated[str | None, typer.Option(help="Only this job.")]
-Account = Annotated[str | None, typer.Option(help="Only what worked for or touched this account.")]
+Account = Annotated[
+    str | None,
+    typer.Option(
+        help="Only what worked for or touched an account: its key, its name or a part of it.",
+        autocompletion=complete_account,
+    ),
+]
 Status = Annotated[str | None, typer.Option(help="running, succeeded, failed, cancelled or crashed.")]
 Outcome = Annotated[
     str | None, typer.Option(help="ok, warnings or problems; with --account, what was achieved for it.")
@@ -106,19 +113,16 @@ def sessions_list(
 
 def _check_names(connection: "Connection", wanted: "SessionFilter") -> None:
     """Raise where nothing can match, since nobody knows the account or the action that is asked for."""
-    from bidbeacon_pipelines.store.accounts import get_account
+    from bidbeacon_pipelines.services.account_names import list_named_accounts
     from bidbeacon_sessions.actions import action_classes
-    from bidbeacon_sessions.filters import SessionFilter
-    from bidbeacon_sessions.queries import list_sessions
+    from bidbeacon_sessions.queries import find_accounts
 
     if wanted.type is not None and wanted.type not in action_classes():
         raise BadOptionError(
             f"--type: expected an action of docs/actions.md, such as report-failed, got: {wanted.type!r}."
         )
-    if wanted.account is not None:
-        of_account = list_sessions(connection, SessionFilter(account=wanted.account), limit=1)
-        if not of_account:
-            get_account(connection, wanted.account)
+    if wanted.account is not None and not find_accounts(connection, wanted.account):
+        list_named_accounts(connection, wanted.account)
 
 
 @sessions_app.command("show")

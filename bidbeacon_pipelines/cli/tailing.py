@@ -50,10 +50,11 @@ class Tail:
 
     def __init__(self, url: str, wanted: SessionFilter, shown: Shown, *, token: str | None = None) -> None:
         self._url = url.rstrip("/")
-        self._query = {name: _as_asked(value) for name, value in wanted.__dict__.items() if value is not None}
+        self._query = {name: _as_asked(value) for name, value in wanted.__dict__.items() if value}
         self._shown = shown
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._cursor: str | None = None
+        self._accounts: frozenset[str] = frozenset()
         self._seen: OrderedDict[str, _Seen] = OrderedDict()
         self._pause = 0.0
 
@@ -82,6 +83,7 @@ class Tail:
         response = client.get("/api/job-sessions", params=self._query | {"limit": str(max(last, 1))})
         self._check(response)
         loaded = response.json()
+        self._accounts = frozenset(loaded["accounts"])
         for session in reversed(loaded["sessions"][:last]):
             known = self._seen.get(session["id"])
             whole = (
@@ -146,11 +148,10 @@ class Tail:
             self._shown.session(session)
 
     def _is_asked_for(self, session: Mapping[str, Any], action: Mapping[str, Any]) -> bool:
-        """Return whether an action is about the account that was asked for; in its own sessions all are."""
-        account = self._query.get("account")
-        if account is None or account == session["account"]:
+        """Return whether an action is about an account that was asked for; in its own sessions all are."""
+        if "account" not in self._query or session["account"] in self._accounts:
             return True
-        return any(one["key"] == account for one in action["accounts"])
+        return any(one["key"] in self._accounts for one in action["accounts"])
 
     def _check(self, response: httpx.Response) -> None:
         if response.status_code == httpx.codes.OK:

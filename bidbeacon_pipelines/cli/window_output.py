@@ -40,7 +40,13 @@ def print_explanation(console: Console, told: Mapping[str, Any]) -> None:
     """Print an explanation (as `services.explain.explanation_json`): verdict, facts, and what touched the window, newest first."""
     mark, style = _SEVERITIES[told["verdict"]["severity"]]
     console.print(
-        Text.assemble((told["account"], "blue"), " ", told["dataset"], " ", (told["window"], "magenta"))
+        Text.assemble(
+            (told["account_label"] or told["account"], "blue"),
+            " ",
+            told["dataset"],
+            " ",
+            (told["window"], "magenta"),
+        )
     )
     console.print(Text(f"{mark} {told['verdict']['cause']}", style=style))
     console.print(Padding(Text(told["verdict"]["sentence"]), (0, 0, 0, 2)))
@@ -190,7 +196,7 @@ def print_quarantined_row(console: Console, row: QuarantinedRow) -> None:
     fate = "" if row.is_loaded else "  (not in its window: the report was refused)"
     console.print(
         Text.assemble(
-            (row.account_key, "blue"),
+            (row.account_label, "blue"),
             f" {row.dataset} ",
             (str(row.window_date or "no readable day"), "magenta"),
             (f"  row {row.row_number} of request {row.request_id}{fate}", "dim"),

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from bidbeacon_pipelines.cli.account_names import AccountOption, CountryOption
 from bidbeacon_pipelines.cli.frame import (
     BadOptionError,
     Json,
@@ -13,7 +14,6 @@ from bidbeacon_pipelines.cli.frame import (
     plain_errors,
     print_json,
 )
-from bidbeacon_pipelines.cli.loading import AccountKey
 from bidbeacon_pipelines.settings import get_settings
 
 Dataset = Annotated[str, typer.Option("--dataset", help="The dataset's name.")]
@@ -34,11 +34,16 @@ def parse_day(value: str) -> date:
 
 @plain_errors
 def explain(
-    account: AccountKey, window: Day, dataset: Dataset = "daily_targets", as_json: Json = False
+    account: AccountOption,
+    window: Day,
+    country: CountryOption = None,
+    dataset: Dataset = "daily_targets",
+    as_json: Json = False,
 ) -> None:
     """Say why a report window is as it is, what happens next and when, and what touched it; exits 1 for unknown names."""
     import bidbeacon_pipelines.actions  # noqa: F401 - registers the sentences
     from bidbeacon_pipelines.cli.window_output import print_explanation
+    from bidbeacon_pipelines.services.account_names import find_named_account
     from bidbeacon_pipelines.services.explain import explain_window, explanation_json
     from bidbeacon_pipelines.store.clock import read_now
     from bidbeacon_sessions import SessionStore
@@ -47,7 +52,9 @@ def explain(
     store = SessionStore.connect(database_url(settings))
     with store.snapshot() as connection:
         now = read_now(connection, settings)
-        told = explanation_json(explain_window(connection, settings, account, dataset, day, now=now))
+        found = find_named_account(connection, account, country)
+        key = account if found is None else found.account_key
+        told = explanation_json(explain_window(connection, settings, key, dataset, day, now=now))
     if as_json:
         print_json(told)
     else:
@@ -58,8 +65,9 @@ def explain(
 
 @plain_errors
 def restatements(
-    account: AccountKey,
+    account: AccountOption,
     window: Day,
+    country: CountryOption = None,
     dataset: Dataset = "daily_targets",
     first: Annotated[
         int, typer.Option("--from", min=0, help="Only loads of this age in days or more: n of T+n.")
@@ -72,18 +80,20 @@ def restatements(
     """Show how the numbers of a day changed from load to load, as Amazon restated them: its totals at T+1, T+3 and so on."""
     from bidbeacon_pipelines.cli.window_output import loads_json, print_loads
     from bidbeacon_pipelines.reports.datasets import get_dataset
-    from bidbeacon_pipelines.store.accounts import get_account
+    from bidbeacon_pipelines.services.account_names import get_named_account
     from bidbeacon_pipelines.store.engine import shared_engine
     from bidbeacon_pipelines.store.restatements import list_window_loads
 
     day, found = parse_day(window), get_dataset(dataset)
     with shared_engine(database_url(get_settings())).begin() as connection:
-        loads = list_window_loads(connection, get_account(connection, account), found.name, day)
+        of_account = get_named_account(connection, account, country)
+        loads = list_window_loads(connection, of_account, found.name, day)
     asked = [load for load in loads if first <= load.age_days <= last]
     if as_json:
-        print_json({"account": account, "dataset": dataset, "window": str(day)} | loads_json(asked))
+        named = {"account": of_account.account_key, "account_label": of_account.label}
+        print_json(named | {"dataset": dataset, "window": str(day)} | loads_json(asked))
         return
-    console.print(f"{account} {dataset} {day}", highlight=False)
+    console.print(f"{of_account.label} {dataset} {day}", highlight=False, markup=False)
     print_loads(console, asked)
     if not asked:
         ages = ", ".join(dict.fromkeys(f"T+{load.age_days}" for load in loads)) or "none at all"

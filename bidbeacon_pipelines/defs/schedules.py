@@ -38,8 +38,8 @@ from bidbeacon_pipelines.store.gates import list_gates_with_work
 from bidbeacon_pipelines.store.materializations import forget_lost_recordings
 from bidbeacon_pipelines.store.requests import list_requests_to_step
 from bidbeacon_pipelines.store.windows import list_unrecorded_windows
-from bidbeacon_sessions.dagster import build_session_closer, list_runs_under_way
-from bidbeacon_sessions.queries import list_sessions_of_run
+from bidbeacon_sessions.dagster import build_session_closer, label_tag, list_runs_under_way
+from bidbeacon_sessions.queries import find_labels, list_sessions_of_run
 
 LOOK_EVERY_SECONDS = 30
 POLL_LOOK_EVERY_SECONDS = 15
@@ -208,14 +208,15 @@ def _runs_for(
         return
     busy = busy_accounts(instance, job.name, tag)
     listed = set(instance.get_dynamic_partitions(str(partitions.name)))
+    with session_store().begin() as connection:
+        labels = find_labels(connection, keys)
     for key in keys:
         if key in busy:
             continue
         partition = key if key in listed else None
         config = None if partition else {"ops": {f"{job.name}_op": {"config": {tag: key}}}}
-        yield RunRequest(
-            job_name=job.name, partition_key=partition, run_config=config, tags={tag: key} | BEHIND_PEOPLE
-        )
+        tags = {tag: key} | label_tag(labels.get(key)) | BEHIND_PEOPLE
+        yield RunRequest(job_name=job.name, partition_key=partition, run_config=config, tags=tags)
 
 
 def _nothing_to_poll() -> str | None:

@@ -44,7 +44,7 @@ def explain(facts: WindowFacts, now: datetime, policy: LifecyclePolicy) -> Verdi
         policy: How patient its requests are.
     """
     if facts.account is None:
-        unknown = f"There is no account {facts.account_key!r}: `bidbeacon accounts list` shows the keys."
+        unknown = f"There is no account {facts.account_key!r}: `bidbeacon accounts list` shows them."
         return Verdict(Cause.UNKNOWN_ACCOUNT, Severity.ERROR, unknown)
     if facts.dataset is None:
         unknown = f"There is no dataset {facts.dataset_name!r}: there are {', '.join(facts.known_datasets)}."

@@ -16,6 +16,7 @@ class AccountFacts:
 
     Attributes:
         account_key: Its key.
+        label: What it is called.
         countries: How many countries of its ads account are refreshed.
         planned_at: When what is due for its ads account was last planned.
         time_zone: The IANA zone its days are counted in.
@@ -41,6 +42,7 @@ class AccountFacts:
     entities_synced_at: datetime | None
     last_look_at: datetime | None
     next_round_at: datetime | None
+    label: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -46,7 +46,7 @@ class AccountSkippedError(RuntimeError):
 
     def __init__(self, account: Account, reason: str) -> None:
         self.account_key = account.account_key
-        super().__init__(f"Account {account.account_key} is skipped: {reason}.")
+        super().__init__(f"{account.label} is skipped: {reason}.")
 
 
 class WindowNotLoadedError(RuntimeError):

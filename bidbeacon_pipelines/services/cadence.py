@@ -25,6 +25,7 @@ class ToldCadence:
 
     Attributes:
         account: Its key.
+        label: What it is called.
         cadence: In words.
         time_zone: What a cron counts in.
         next_look_at: From when the next round may begin; None as soon as something is due.
@@ -32,6 +33,7 @@ class ToldCadence:
     """
 
     account: str
+    label: str
     cadence: str
     time_zone: str
     next_look_at: datetime | None
@@ -40,9 +42,11 @@ class ToldCadence:
     def __str__(self) -> str:
         """Return it as a sentence, with the account's own wall clock."""
         if self.next_look_at is None:
-            return f"{self.account} is refreshed {self.cadence}."
+            return f"{self.label} is refreshed {self.cadence}."
         local = self.next_look_at.astimezone(ZoneInfo(self.time_zone))
-        return f"{self.account} is refreshed {self.cadence}, next from {local:%Y-%m-%d %H:%M} ({self.time_zone})."
+        return (
+            f"{self.label} is refreshed {self.cadence}, next from {local:%Y-%m-%d %H:%M} ({self.time_zone})."
+        )
 
 
 def choose_cadence(*, every: str | None, cron: str | None, as_soon_as_due: bool) -> Cadence | None:
@@ -79,6 +83,7 @@ def look_up_cadence(connection: Connection, key: str) -> ToldCadence:
     stored = cadences.get_cadence(connection, key)
     return ToldCadence(
         stored.ads_account_key,
+        stored.label,
         describe_cadence(stored),
         stored.time_zone,
         stored.next_look_at,

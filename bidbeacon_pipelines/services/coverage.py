@@ -89,7 +89,7 @@ class WindowCoverage:
         }
 
     def list_accounts(self) -> list[dict[str, Any]]:
-        """Give each account's `key`, `name` and `time_zone`."""
+        """Return each account's `key`, `label` and `time_zone`."""
         with self._store.snapshot() as connection:
             return [_account_json(account) for account in list_accounts(connection)]
 
@@ -114,13 +114,13 @@ def _coverage_json(dataset: Dataset, days: int, end: date, now: datetime) -> dic
 
 
 def _account_json(account: Account) -> dict[str, Any]:
-    return {"key": account.account_key, "name": account.name, "time_zone": account.time_zone}
+    return {"key": account.account_key, "label": account.label, "time_zone": account.time_zone}
 
 
 def _row_json(row: Mapping[Any, Any]) -> dict[str, Any]:
     return {
         "key": row["account_key"],
-        "name": row["name"],
+        "label": row["label"],
         "time_zone": row["time_zone"],
         "stopped": _stopped(row),
         "cells": row["letters"].translate(_TO_STATES),

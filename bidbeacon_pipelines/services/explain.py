@@ -34,7 +34,7 @@ from bidbeacon_pipelines.store.explain import (
     list_touches,
 )
 from bidbeacon_pipelines.store.gates import find_gate
-from bidbeacon_sessions.presentation import action_json, session_url
+from bidbeacon_sessions.presentation import action_json, load_labels, session_url
 
 NEWEST_TOUCHES = 200
 _ACCOUNT_FIELDS = tuple(AccountFacts.__dataclass_fields__)
@@ -42,11 +42,12 @@ _ACCOUNT_FIELDS = tuple(AccountFacts.__dataclass_fields__)
 
 @dataclass(frozen=True)
 class Explanation:
-    """A verdict with what it was made from; `timeline` has the actions that touched the window, oldest first."""
+    """A verdict with what it was made from; `timeline` has the actions that touched the window, oldest first, `labels` what their accounts are called."""
 
     verdict: Verdict
     facts: WindowFacts
     timeline: list[RowMapping]
+    labels: Mapping[str, str]
     at: datetime
 
 
@@ -67,7 +68,8 @@ def explain_window(
     patience = timedelta(hours=settings.wait_for_countries_hours)
     facts = _read_facts(connection, key, dataset, day, timeline, now, patience)
     policy = LifecyclePolicy() if facts.dataset is None else lifecycle_policy(settings, facts.dataset)
-    return Explanation(explain(facts, now, policy), facts, timeline, now)
+    labels = load_labels(connection, timeline)
+    return Explanation(explain(facts, now, policy), facts, timeline, labels, now)
 
 
 def _read_facts(
@@ -154,12 +156,13 @@ def _touch(row: RowMapping) -> TouchFact:
 def explanation_json(told: Explanation) -> dict[str, Any]:
     """Return an explanation as JSON data, the same for the command line and for `GET /api/explain`.
 
-    Shape: `account dataset window at`, `verdict` (`cause severity sentence next_at sessions`), `facts` (`account window request
+    Shape: `account account_label dataset window at`, `verdict` (`cause severity sentence next_at sessions`), `facts` (`account window request
     ended_request planned_request gate`, each an object or null) and `timeline`: actions as the stream gives them, with `effect`, `job_name` and `url`.
     """
     facts, verdict = told.facts, told.verdict
     return {
         "account": facts.account_key,
+        "account_label": None if facts.account is None else facts.account.label,
         "dataset": facts.dataset_name,
         "window": facts.window_date.isoformat(),
         "at": told.at.isoformat(),
@@ -178,12 +181,12 @@ def explanation_json(told: Explanation) -> dict[str, Any]:
             "planned_request": _as_json(facts.planned),
             "gate": _as_json(facts.gate),
         },
-        "timeline": [_timeline_json(row) for row in told.timeline],
+        "timeline": [_timeline_json(row, told.labels) for row in told.timeline],
     }
 
 
-def _timeline_json(row: Mapping[Any, Any]) -> dict[str, Any]:
-    return action_json(row) | {
+def _timeline_json(row: Mapping[Any, Any], labels: Mapping[str, str]) -> dict[str, Any]:
+    return action_json(row, labels) | {
         "effect": row["effect"],
         "job_name": row["job_name"],
         "session_status": row["session_status"],

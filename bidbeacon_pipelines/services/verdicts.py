@@ -144,7 +144,7 @@ def check_accounts(accounts: Sequence[Account]) -> Check:
     if not waiting:
         return Check("accounts", Level.OK, found, facts=facts)
     found += f", {len(waiting):,} {'needs' if len(waiting) == 1 else 'need'} a person"
-    to_do = "When that is done: `bidbeacon accounts sync` after new credentials, else `bidbeacon accounts enable KEY`."
+    to_do = "When that is done: `bidbeacon accounts sync` after new credentials, else `bidbeacon accounts enable ACCOUNT`."
     level = Level.WARNING if active else Level.FAILURE
     return Check("accounts", level, found, to_do, _reasons(waiting), facts)
 
@@ -220,11 +220,11 @@ def check_windows(failed: Sequence[FailedWindows]) -> Check:
     if not total:
         return Check("windows", Level.OK, "none has failed", facts=facts)
     details = tuple(
-        f"{each.account_key} {each.dataset}: {each.windows:,}, {each.reason or 'no reason is known'}"
+        f"{each.account_label} {each.dataset}: {each.windows:,}, {each.reason or 'no reason is known'}"
         for each in failed
     )
     found = f"{_count(total, 'window')} failed"
-    to_do = "What Amazon still serves is asked for again by itself; now: `bidbeacon refresh --account KEY --window DAY`."
+    to_do = "What Amazon still serves is asked for again by itself; now: `bidbeacon refresh --account ACCOUNT --window DAY`."
     return Check("windows", Level.WARNING, found, to_do, _shortened(details), facts)
 
 
@@ -316,14 +316,14 @@ def _reasons(waiting: Sequence[Account]) -> tuple[str, ...]:
     """Return why a person is needed, each reason once, with the accounts it concerns."""
     by_reason: dict[str, list[str]] = {}
     for account in waiting:
-        by_reason.setdefault(account.needs_person or "", []).append(account.account_key)
-    return _shortened(tuple(f"{_named(keys)}: {reason}" for reason, keys in by_reason.items()))
+        by_reason.setdefault(account.needs_person or "", []).append(account.label)
+    return _shortened(tuple(f"{_named(labels)}: {reason}" for reason, labels in by_reason.items()))
 
 
-def _named(keys: Sequence[str]) -> str:
+def _named(labels: Sequence[str]) -> str:
     shown = 2
-    more = f" and {len(keys) - shown:,} more" if len(keys) > shown else ""
-    return ", ".join(keys[:shown]) + more
+    more = f" and {len(labels) - shown:,} more" if len(labels) > shown else ""
+    return ", ".join(labels[:shown]) + more
 
 
 def _shortened(details: Sequence[str]) -> tuple[str, ...]:

@@ -13,19 +13,36 @@ IS_ACTIVE = "a.enabled AND a.amazon_status <> 'DISABLED'"
 """Whether the account `a` is refreshed, as far as it can say itself: its ads account may need a person all the same."""
 
 
-class UnknownAccountError(LookupError):
-    """No account has this key."""
+ADS_ACCOUNT_LABEL = "coalesce(o.alias, nullif(o.name, ''), o.ads_account_key)"
+"""What the ads account `o` is called, everywhere."""
+ACCOUNT_LABEL = f"{ADS_ACCOUNT_LABEL} || ' · ' || a.country_code"
+"""What the account `a` of the ads account `o` is called, everywhere: `Acme Merch · US`."""
 
-    def __init__(self, key: str) -> None:
+
+class UnknownAccountError(LookupError):
+    """No account has this key or name.
+
+    Attributes:
+        key: What was given.
+        nearest: The names that come closest.
+    """
+
+    def __init__(self, key: str, nearest: Sequence[str] = ()) -> None:
         self.key = key
+        self.nearest = nearest
+        meant = f" Did you mean {' or '.join(nearest)}?" if nearest else ""
         super().__init__(
-            f"No account {key!r}: `bidbeacon accounts list` shows the keys, `bidbeacon accounts sync` asks Amazon."
+            f"No account {key!r}: `bidbeacon accounts list` shows them, `bidbeacon accounts sync` asks Amazon.{meant}"
         )
 
 
 @dataclass(frozen=True)
 class Account:
-    """An Amazon ads account in one country, as stored. `time_zone` is the IANA zone its days are counted in; `id` is what report rows refer to."""
+    """An Amazon ads account in one country, as stored.
+
+    `label` is what it is called, `name` what Amazon calls it. `time_zone` is the IANA zone its days are counted in; `id` is what report rows
+    refer to.
+    """
 
     id: int
     account_id: str
@@ -33,6 +50,8 @@ class Account:
     account_key: str
     ads_account_key: str
     name: str
+    alias: str | None
+    label: str
     amazon_status: str
     profile_id: str | None
     region: Any
@@ -47,7 +66,7 @@ class Account:
     @property
     def ref(self) -> Subject:
         """How sessions refer to it."""
-        return Subject(self.account_key, f"{self.name} · {self.country_code}")
+        return Subject(self.account_key, self.label)
 
     @property
     def identity(self) -> dict[str, str]:
@@ -69,8 +88,8 @@ class Account:
         return self.needs_person
 
 
-_COLUMNS = """a.id, a.account_id, a.country_code, a.account_key, o.ads_account_key, a.name, a.amazon_status, a.profile_id, a.region,
-    a.currency_code, a.time_zone, a.enabled, o.needs_person, o.needs_person_for, o.refusals, a.entities_synced_at"""
+_COLUMNS = f"""a.id, a.account_id, a.country_code, a.account_key, o.ads_account_key, a.name, o.alias, {ACCOUNT_LABEL} AS label,
+    a.amazon_status, a.profile_id, a.region, a.currency_code, a.time_zone, a.enabled, o.needs_person, o.needs_person_for, o.refusals, a.entities_synced_at"""
 _FROM = "advertiser_accounts a JOIN ads_accounts o USING (account_id)"
 
 # `xmax = 0` is true of a row that this statement inserted.
@@ -103,10 +122,10 @@ def list_accounts(connection: Connection) -> list[Account]:
     return [_account(row) for row in rows.mappings()]
 
 
-_SUBJECTS = text("""
-    SELECT account_key AS key, name || ' · ' || country_code AS label FROM advertiser_accounts
+_SUBJECTS = text(f"""
+    SELECT a.account_key AS key, {ACCOUNT_LABEL} AS label FROM {_FROM}
      UNION ALL
-    SELECT ads_account_key, name FROM ads_accounts""")
+    SELECT o.ads_account_key, {ADS_ACCOUNT_LABEL} FROM ads_accounts o""")
 
 
 def list_subjects(connection: Connection) -> list[Subject]:

@@ -8,17 +8,18 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, text
 
 from bidbeacon_pipelines.account_keys import ads_account_key
-from bidbeacon_pipelines.store.accounts import IS_ACTIVE, UnknownAccountError
+from bidbeacon_pipelines.store.accounts import ADS_ACCOUNT_LABEL, IS_ACTIVE, UnknownAccountError
 from bidbeacon_sessions import Subject
 
 
 @dataclass(frozen=True)
 class AdsAccount:
-    """An ads account as stored; see the table's description."""
+    """An ads account as stored; see the table's description. `label` is what it is called, `name` what Amazon calls it."""
 
     account_id: str
     ads_account_key: str
     name: str
+    label: str
     client_id: str
     region: Any
     needs_person: str | None
@@ -30,10 +31,10 @@ class AdsAccount:
     @property
     def ref(self) -> Subject:
         """How sessions refer to it."""
-        return Subject(self.ads_account_key, self.name)
+        return Subject(self.ads_account_key, self.label)
 
 
-_COLUMNS = """o.account_id, o.ads_account_key, o.name, o.client_id, o.region, o.needs_person, o.needs_person_for, o.refusals,
+_COLUMNS = f"""o.account_id, o.ads_account_key, o.name, {ADS_ACCOUNT_LABEL} AS label, o.client_id, o.region, o.needs_person, o.needs_person_for, o.refusals,
     o.longest_periods, o.split_datasets"""
 
 _INSERT = text("""
@@ -59,6 +60,14 @@ def upsert_ads_account(connection: Connection, values: dict[str, Any], *, now: d
     ids = connection.execute(text("SELECT account_id FROM ads_accounts")).scalars().all()
     key = ads_account_key(values["account_id"], values["name"], ids)
     connection.execute(_INSERT, values | {"key": key, "now": now})
+
+
+def set_alias(connection: Connection, account_id: str, alias: str | None) -> None:
+    """Set what people call an ads account; None: as Amazon does."""
+    connection.execute(
+        text("UPDATE ads_accounts SET alias = :alias WHERE account_id = :id"),
+        {"id": account_id, "alias": alias},
+    )
 
 
 def find_ads_account(connection: Connection, key: str) -> AdsAccount | None:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, text
 
+from bidbeacon_pipelines.store.accounts import ADS_ACCOUNT_LABEL
 from bidbeacon_pipelines.store.ads_accounts import get_ads_account
 
 # What next_look_at was worked out for. A cron is the ads account's wall clock, so its time zone is a part of it.
@@ -19,6 +20,7 @@ class StoredCadence:
     Attributes:
         account_id: The ads account.
         ads_account_key: Its key.
+        label: What it is called.
         time_zone: What its cron counts in.
         refresh_every: The time between two rounds.
         refresh_cron: The times of rounds; five fields, but not yet known to be a cron.
@@ -28,6 +30,7 @@ class StoredCadence:
 
     account_id: str
     ads_account_key: str
+    label: str
     time_zone: str
     refresh_every: timedelta | None
     refresh_cron: str | None
@@ -35,7 +38,7 @@ class StoredCadence:
     last_look_at: datetime | None
 
 
-_COLUMNS = "account_id, ads_account_key, time_zone, refresh_every, refresh_cron, next_look_at, last_look_at"
+_COLUMNS = f"""o.account_id, o.ads_account_key, {ADS_ACCOUNT_LABEL} AS label, o.time_zone, refresh_every, refresh_cron, next_look_at, last_look_at"""
 
 
 def correct_looks(connection: Connection, now: datetime) -> None:
@@ -72,7 +75,7 @@ def get_cadence(connection: Connection, key: str) -> StoredCadence:
         UnknownAccountError: there is none with this key.
     """
     rows = connection.execute(
-        text(f"SELECT {_COLUMNS} FROM ads_accounts WHERE account_id = :id"),
+        text(f"SELECT {_COLUMNS} FROM ads_accounts o WHERE account_id = :id"),
         {"id": get_ads_account(connection, key).account_id},
     )
     return StoredCadence(**rows.mappings().one())
@@ -80,7 +83,7 @@ def get_cadence(connection: Connection, key: str) -> StoredCadence:
 
 def list_cadences(connection: Connection) -> list[StoredCadence]:
     """Return the cadences of all ads accounts, by key."""
-    rows = connection.execute(text(f"SELECT {_COLUMNS} FROM ads_accounts ORDER BY ads_account_key"))
+    rows = connection.execute(text(f"SELECT {_COLUMNS} FROM ads_accounts o ORDER BY ads_account_key"))
     return [StoredCadence(**row) for row in rows.mappings()]
 
 
@@ -92,7 +95,7 @@ def settle_cadences(
     What another transaction settles at the same moment is left to it.
     """
     found = connection.execute(
-        text(f"""SELECT {_COLUMNS} FROM ads_accounts
+        text(f"""SELECT {_COLUMNS} FROM ads_accounts o
                   WHERE next_look_of IS DISTINCT FROM {_CADENCE} ORDER BY ads_account_key FOR UPDATE SKIP LOCKED""")
     )
     changed = [StoredCadence(**row) for row in found.mappings()]

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, text
 
+from bidbeacon_pipelines.store.accounts import ACCOUNT_LABEL
 from bidbeacon_pipelines.store.tables import WINDOW_STATUSES
 
 NO_WINDOW = " "
@@ -38,7 +39,7 @@ _LETTERS = text(f"""
           JOIN ads_accounts o USING (account_id)
           LEFT JOIN report_requests r ON r.id = w.request_id
          WHERE w.dataset = :dataset AND w.window_date BETWEEN :start AND :end)
-    SELECT a.account_key, a.name, a.time_zone, a.enabled, a.amazon_status, o.needs_person,
+    SELECT a.account_key, {ACCOUNT_LABEL} AS label, a.time_zone, a.enabled, a.amazon_status, o.needs_person,
            (SELECT string_agg(coalesce(l.letter, ' '), '' ORDER BY d.day)
               FROM generate_series(CAST(:start AS date), CAST(:end AS date), interval '1 day') AS d(day)
               LEFT JOIN letters l ON l.account_id = a.account_id AND l.country_code = a.country_code AND l.window_date = CAST(d.day AS date)) AS letters
@@ -57,7 +58,7 @@ def list_window_letters(
 ) -> list[RowMapping]:
     """Give every account with one letter a day from `start` to `end`: a key of `SIGNS`, or a blank where there is no window.
 
-    Columns: account_key, name, time_zone, enabled, amazon_status, needs_person, letters.
+    Columns: account_key, label, time_zone, enabled, amazon_status, needs_person, letters.
     """
     values = {
         "dataset": dataset,

@@ -4,8 +4,10 @@ from datetime import date, datetime
 
 from sqlalchemy import Connection, RowMapping, text
 
-_ACCOUNT = text("""
-    SELECT a.account_id, a.country_code, a.account_key, a.time_zone, a.currency_code, a.enabled, a.amazon_status, o.needs_person,
+from bidbeacon_pipelines.store.accounts import ACCOUNT_LABEL
+
+_ACCOUNT = text(f"""
+    SELECT a.account_id, a.country_code, a.account_key, {ACCOUNT_LABEL} AS label, a.time_zone, a.currency_code, a.enabled, a.amazon_status, o.needs_person,
            o.needs_person_for, a.first_seen_at, a.entities_synced_at, o.last_look_at, o.next_look_at AS next_round_at, o.planned_at,
            (SELECT count(*) FROM advertiser_accounts c
              WHERE c.account_id = a.account_id AND c.enabled AND c.amazon_status <> 'DISABLED') AS countries,

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
+from bidbeacon_pipelines.store.accounts import ACCOUNT_LABEL
 from bidbeacon_pipelines.store.migrate import list_revisions, read_revision
 
 
@@ -32,6 +33,7 @@ class FailedWindows:
     """Windows of one dataset of an account whose last report gave no data, and the reason of one of them."""
 
     account_key: str
+    account_label: str
     dataset: str
     windows: int
     reason: str | None
@@ -60,10 +62,10 @@ def read_requests(connection: Connection, *, late_since: datetime) -> RequestsSt
 def list_failed_windows(connection: Connection) -> list[FailedWindows]:
     """Return failed windows by account and dataset, the most first."""
     rows = connection.execute(
-        text("""SELECT a.account_key, w.dataset, count(*) AS windows,
+        text(f"""SELECT a.account_key, {ACCOUNT_LABEL} AS account_label, w.dataset, count(*) AS windows,
                        (array_agg(w.failure_reason ORDER BY w.window_date DESC))[1] AS reason
-                  FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
-                 WHERE w.status = 'failed' GROUP BY a.account_key, w.dataset ORDER BY windows DESC, a.account_key, w.dataset""")
+                  FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code) JOIN ads_accounts o USING (account_id)
+                 WHERE w.status = 'failed' GROUP BY a.account_key, account_label, w.dataset ORDER BY windows DESC, a.account_key, w.dataset""")
     )
     return [FailedWindows(**row) for row in rows.mappings()]
 

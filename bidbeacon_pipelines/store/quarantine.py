@@ -10,7 +10,7 @@ from datetime import date, datetime
 
 from sqlalchemy import Connection, text
 
-from bidbeacon_pipelines.store.accounts import Account
+from bidbeacon_pipelines.store.accounts import ACCOUNT_LABEL, Account
 from bidbeacon_pipelines.store.loads import ReportScope, product_totals
 from bidbeacon_pipelines.store.merging import WindowTotals
 from bidbeacon_pipelines.store.staging import listed, staged_columns
@@ -25,6 +25,7 @@ class QuarantinedRow:
 
     id: int
     account_key: str
+    account_label: str
     dataset: str
     window_date: date | None
     request_id: int
@@ -46,9 +47,9 @@ _IS_LOADED = f"""EXISTS (
        AND w.window_date BETWEEN r.start_date AND r.end_date AND (q.window_date IS NULL OR w.window_date = q.window_date)
        AND {_HOLDS})"""
 _LIST = text(f"""
-    SELECT q.id, a.account_key, q.dataset, q.window_date, q.request_id, q.row_number, q.reason, q.raw, q.quarantined_at,
-           {_IS_LOADED} AS is_loaded
-      FROM quarantined_rows q JOIN advertiser_accounts a USING (account_id, country_code)
+    SELECT q.id, a.account_key, {ACCOUNT_LABEL} AS account_label, q.dataset, q.window_date, q.request_id, q.row_number, q.reason,
+           q.raw, q.quarantined_at, {_IS_LOADED} AS is_loaded
+      FROM quarantined_rows q JOIN advertiser_accounts a USING (account_id, country_code) JOIN ads_accounts o USING (account_id)
      WHERE (CAST(:account AS text) IS NULL OR a.account_key = :account)
        AND (CAST(:dataset AS text) IS NULL OR q.dataset = :dataset)
        AND (CAST(:day AS date) IS NULL OR q.window_date = :day)

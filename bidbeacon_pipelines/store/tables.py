@@ -35,13 +35,15 @@ REQUEST_STATUSES = ("planned", "sent", "in_flight", "completed", "loaded", "fail
 OPEN_REQUEST = "status IN ('planned', 'sent', 'in_flight', 'completed')"
 TOTAL, TOTAL_COUNT = Numeric(38, 6), Numeric(38, 0)
 """Of what many rows add up to: it must never be too much, whatever each row has."""
+LONGEST_ALIAS = 80
+_CONTROLS = r"[\x01-\x1f\x7f]"
 CALL_CLASSES = ("create", "retrieve", "exports", "other")
 
 
 class AdsAccount(PipelinesBase):
     """One row is an ads account: what Amazon calls an advertiser account, with one id for all of its countries.
 
-    Reports are requested for it, on the host of `region`, with the limits of `client_id`; `credential` names the refresh token. `needs_person` is
+    `alias` is what people here call it, in place of Amazon's `name`. Reports are requested for it, on the host of `region`, with the limits of `client_id`; `credential` names the refresh token. `needs_person` is
     why nothing is asked until a person acts; `needs_person_for` says whether it concerns this ads account only, or the credentials, and
     then all that use them. `refusals` counts how often in a row Amazon has refused it (401 or 403).
 
@@ -58,6 +60,7 @@ class AdsAccount(PipelinesBase):
     account_id: Mapped[str] = _id(primary_key=True)
     ads_account_key: Mapped[str] = mapped_column(unique=True)
     name: Mapped[str]
+    alias: Mapped[str | None]
     client_id: Mapped[str]
     credential: Mapped[str] = mapped_column(server_default="default")
     region: Mapped[str]
@@ -78,6 +81,10 @@ class AdsAccount(PipelinesBase):
     __table_args__ = (
         CheckConstraint("region IN ('NA', 'EU', 'FE')", name="region_known"),
         CheckConstraint("ads_account_key ~ '^[a-z0-9-]*[.]?[A-Za-z0-9_-]+$'", name="key_is_plain"),
+        CheckConstraint(
+            f"alias = btrim(alias) AND char_length(alias) BETWEEN 1 AND {LONGEST_ALIAS} AND alias !~ '{_CONTROLS}'",
+            name="alias_is_plain",
+        ),
         CheckConstraint("needs_person_for IN ('account', 'credentials')", name="needs_person_for_known"),
         CheckConstraint(
             "(needs_person IS NULL) = (needs_person_for IS NULL)", name="needs_person_for_something"

@@ -2,11 +2,13 @@
 
 from datetime import date
 
+from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from bidbeacon_pipelines.reports.verdicts import Cause
+from bidbeacon_pipelines.services.account_names import AmbiguousAccountError, find_named_account
 from bidbeacon_pipelines.services.explain import explain_window, explanation_json
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions import SessionStore
@@ -17,7 +19,7 @@ from bidbeacon_sessions.server.problems import BadRequestError, problem
 _PARAMETERS = ("account", "dataset", "window")
 _EXAMPLE = "Ask like /api/explain?account=US.38rle97…&dataset=daily_targets&window=2026-11-23."
 _WHAT_TO_DO = {
-    Cause.UNKNOWN_ACCOUNT: "Take the key of an account from a session's tag, or from `bidbeacon accounts list`.",
+    Cause.UNKNOWN_ACCOUNT: "Take the name or key of an account from a session's tag, or from `bidbeacon accounts list`.",
     Cause.UNKNOWN_DATASET: "Take the name of a dataset from a session's sentence.",
 }
 
@@ -28,13 +30,24 @@ def explain_route(store: SessionStore, settings: Settings, *, clock: Clock) -> R
     def answer_explain(request: Request) -> Response:
         account, dataset, window = _read_question(request)
         with store.snapshot() as connection:
-            told = explain_window(connection, settings, account, dataset, window, now=clock())
+            told = explain_window(
+                connection, settings, _key(connection, account), dataset, window, now=clock()
+            )
         what_to_do = _WHAT_TO_DO.get(told.verdict.cause)
         if what_to_do is not None:
             return problem(404, told.verdict.sentence, what_to_do)
         return JSONResponse(explanation_json(told))
 
     return Route("/api/explain", answer_explain)
+
+
+def _key(connection: Connection, named: str) -> str:
+    """Return the key of the account that is named; the text itself where nobody is called so."""
+    try:
+        found = find_named_account(connection, named)
+    except AmbiguousAccountError as error:
+        raise BadRequestError(str(error), _EXAMPLE) from None
+    return named if found is None else found.account_key
 
 
 def _read_question(request: Request) -> tuple[str, str, date]:

@@ -1,7 +1,7 @@
 """The first load: sessions together with the cursor that they are true as of, from one moment of the database."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.presentation import action_json, load_labels, session_json
 from bidbeacon_sessions.promises import Place, list_fates
-from bidbeacon_sessions.queries import find_session, list_actions, list_excerpts, list_sessions
+from bidbeacon_sessions.queries import find_accounts, find_session, list_actions, list_excerpts, list_sessions
 from bidbeacon_sessions.settings import get_session_settings
 from bidbeacon_sessions.store import SessionStore
 
@@ -28,13 +28,17 @@ def _as_it_is(action: dict[str, Any]) -> dict[str, Any]:
 
 
 def load_sessions(store: SessionStore, wanted: SessionFilter, limit: int) -> dict[str, Any]:
-    """Return matching sessions, newest first, each with its first and last actions, and the last that are errors or touched the account asked for."""
+    """Return matching sessions, newest first, each with its first and last actions, and the last that are errors or touched the accounts asked for.
+
+    `accounts` has the keys of those: one for a key, also one that nothing is known of yet, or many for a part of a name.
+    """
     with store.snapshot() as connection:
+        accounts = find_accounts(connection, wanted.account) or (wanted.account,) if wanted.account else ()
         headers = list_sessions(connection, wanted, limit=limit)
-        actions = _excerpts(connection, headers, wanted.account)
+        actions = _excerpts(connection, headers, accounts)
         cursor = str(head(connection).cursor)
     sessions = [session_json(row) | {"actions": actions[row["id"]]} for row in headers]
-    return {"sessions": sessions, **_as_of(cursor)}
+    return {"sessions": sessions, "accounts": list(accounts), **_as_of(cursor)}
 
 
 def load_session(
@@ -86,12 +90,12 @@ def describe_actions() -> dict[str, Any]:
 
 
 def _excerpts(
-    connection: Connection, headers: list[RowMapping], account: str | None
+    connection: Connection, headers: list[RowMapping], accounts: Sequence[str]
 ) -> dict[UUID, list[dict[str, Any]]]:
     ids = [row["id"] for row in headers]
     found: dict[UUID, list[dict[str, Any]]] = defaultdict(list)
     fates = list_fates(connection, ids)
-    rows = list_excerpts(connection, ids, first=FIRST_ACTIONS, last=LAST_ACTIONS, account=account)
+    rows = list_excerpts(connection, ids, first=FIRST_ACTIONS, last=LAST_ACTIONS, accounts=accounts)
     labels = load_labels(connection, rows)
     for row in rows:
         found[row["session_id"]].append(_with_fates(row, fates, labels))

@@ -1,4 +1,4 @@
-// The accounts that the product knows: their names and time zones. The page works without them.
+// The accounts that the product knows: what they are called, and their time zones. The page works without them.
 
 import { addressOf } from "./links.js";
 
@@ -17,4 +17,4 @@ export function loadAccounts() {
 }
 
 export const accountZone = (key) => accounts.get(key)?.time_zone ?? null;
-export const accountName = (key) => accounts.get(key)?.name ?? "";
+export const accountLabel = (key) => accounts.get(key)?.label ?? "";

@@ -1,8 +1,8 @@
 // Completion of the filter field, after the combobox pattern: suggestions below, arrows choose, Enter or Tab takes.
 
-import { accountName } from "./accounts.js";
+import { accountLabel } from "./accounts.js";
 import { el } from "./dom.js";
-import { KEYS } from "./filters.js";
+import { KEYS, quoted } from "./filters.js";
 import { fetchJson } from "./stream.js";
 import { dayKey, now } from "./time.js";
 
@@ -52,14 +52,15 @@ export class Completion {
   /** The word that the caret stands in or behind. */
   word() {
     const before = this.input.value.slice(0, this.input.selectionStart ?? this.input.value.length);
-    return /\S*$/.exec(before)[0];
+    return /(?:[a-z]+:"[^"]*|\S*)$/.exec(before)[0];
   }
 
   valuesFor(key, begun) {
     const known = { ...this.values, window: lastDays(), since: TIMES, before: TIMES }[key] ?? [];
-    const fits = (value) => value.toLowerCase().includes(begun) || (key === "account" && accountName(value).toLowerCase().includes(begun));
-    const found = known.filter(fits).slice(0, MOST);
-    return found.length === 1 && found[0].toLowerCase() === begun ? [] : found.map((value) => ({ insert: `${key}:${value} `, label: value, hint: key === "account" ? accountName(value) : "" }));
+    const shown = (value) => (key === "account" && accountLabel(value)) || value;
+    const found = known.filter((value) => `${shown(value)} ${value}`.toLowerCase().includes(begun)).slice(0, MOST);
+    if (found.length === 1 && [found[0], shown(found[0])].some((one) => one.toLowerCase() === begun)) return [];
+    return found.map((value) => ({ insert: `${key}:${quoted(nameOf(value, known, shown))} `, label: shown(value), hint: shown(value) === value ? "" : value }));
   }
 
   show(active) {
@@ -106,6 +107,9 @@ export class Completion {
     this.suggest();
   }
 }
+
+/** What a value is called where that means it alone, else the value itself. */
+const nameOf = (value, known, shown) => (known.filter((other) => shown(other).includes(shown(value))).length === 1 ? shown(value) : value);
 
 const keysFor = (word) => KEYS.filter((key) => key !== "text" && key.startsWith(word.toLowerCase())).map((key) => ({ insert: `${key}:`, label: `${key}:`, hint: HINTS[key] }));
 

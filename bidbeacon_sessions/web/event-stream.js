@@ -31,9 +31,10 @@ const byId = (id) => document.getElementById(id);
 const [skeleton, older, end, newAbove, query, problem] = ["skeleton", "older", "end", "new-above", "query", "query-problem"].map(byId);
 
 const model = new Model();
-const feed = new Feed(byId("feed"), { askForAll: loadAll, accountOf: () => filter.account ?? null });
+const feed = new Feed(byId("feed"), { askForAll: loadAll, accountsOf: () => namedAccounts });
 const overview = new Overview({ navigate: goTo });
 let filter = {};
+let namedAccounts = [];
 let stream = null;
 let state = { name: "connecting", asOf: null };
 let isPaused = false;
@@ -71,6 +72,7 @@ async function load() {
   const list = await fetchJson(`${LIST}?${new URLSearchParams({ ...toQuery(filter), limit: FIRST_PAGE })}`);
   if (zoneChoice() === "account") await loadAccounts();
   if (asked !== filter) return list.cursor;
+  namedAccounts = list.accounts;
   setServerTime(list.server_time);
   showDagster(list.dagster_url);
   model.replace(list.sessions, list.sessions.length === FIRST_PAGE);

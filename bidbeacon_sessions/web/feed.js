@@ -6,9 +6,9 @@ import { dayKey, dayName } from "./time.js";
 import { zoneOf } from "./zone.js";
 
 export class Feed {
-  /** `accountOf` gives the account that is asked for, where there is one: days are told in its zone, and of sessions of others its actions are shown. */
-  constructor(root, { askForAll, accountOf }) {
-    Object.assign(this, { root, askForAll, accountOf });
+  /** `accountsOf` gives the keys of the accounts that are asked for: days are told in the zone of one, and of sessions of others their actions are shown. */
+  constructor(root, { askForAll, accountsOf }) {
+    Object.assign(this, { root, askForAll, accountsOf });
     this.cards = new Map();
     this.days = new Map();
   }
@@ -33,7 +33,8 @@ export class Feed {
   }
 
   lay(entries, nodes, heading) {
-    const zone = zoneOf(this.accountOf());
+    const accounts = this.accountsOf();
+    const zone = zoneOf(accounts.length === 1 ? accounts[0] : null);
     let day = heading;
     for (const entry of entries) {
       const next = this.dayHeading(dayKey(entry.session.started_at, zone), entry.session.started_at, zone);
@@ -45,7 +46,7 @@ export class Feed {
   card(entry) {
     const known = this.cards.get(entry.session.id);
     if (known) known.update(entry);
-    else this.cards.set(entry.session.id, new SessionCard(entry, { askForAll: this.askForAll, only: this.accountOf() }));
+    else this.cards.set(entry.session.id, new SessionCard(entry, { askForAll: this.askForAll, only: this.accountsOf() }));
     return this.cards.get(entry.session.id).element;
   }
 

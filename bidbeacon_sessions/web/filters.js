@@ -23,7 +23,7 @@ export function toAddress(filter) {
   return query ? `/sessions?${query}` : "/sessions";
 }
 
-const quoted = (value) => (/\s/.test(value) ? `"${value}"` : value);
+export const quoted = (value) => (/\s/.test(value) ? `"${value}"` : value);
 const asText = (value) => (value.split(/\s+/).some((word) => word.includes(":")) ? `"${value}"` : value);
 
 export const toText = (filter) => KEYS.filter((key) => filter[key]).map((key) => (key === "text" ? asText(filter[key]) : `${key}:${quoted(filter[key])}`)).join(" ");

@@ -12,7 +12,7 @@ const KEYS_OF = {
 };
 const WORDS = [
   ["job:", "the job’s name"],
-  ["account:", "an account’s key"],
+  ["account:", "an account’s name, a part of it, or its key"],
   ["status:", "running, succeeded, failed, cancelled or crashed"],
   ["outcome:", "what it achieved: ok, warnings or problems"],
   ["type:", "of an action, such as report-processed"],

@@ -1,7 +1,7 @@
 // A sentence's parts as elements: text, badges, windows, accounts, times, links.
 
 import { el, keepingFocus, outLink } from "./dom.js";
-import { accountName, accountZone } from "./accounts.js";
+import { accountLabel, accountZone } from "./accounts.js";
 import { addressOf } from "./links.js";
 import { clock, dayKey, fullTime, now } from "./time.js";
 import { zoneOf } from "./zone.js";
@@ -29,8 +29,9 @@ export function renderParts(parts, account = null) {
   return nodes;
 }
 
-/** An account as a tag: its label, or its country and the beginning of its id. A link that filters by it. */
-export function accountTag(key, label = null) {
+/** An account as a tag: its label, or its country and the beginning of its id. A link to its page, or one that filters by it; its key is in the tooltip. */
+export function accountTag(key, given = null) {
+  const label = given ?? accountLabel(key);
   const [country, rest] = label ? ["", label] : splitAccount(key);
   return el(
     "a",
@@ -77,8 +78,7 @@ function names(shown, kind) {
 }
 
 function accountTitle(key) {
-  const known = [accountName(key), accountZone(key)].filter(Boolean).join(", ");
-  return `Account ${key}${known ? ` (${known})` : ""}: show only its sessions`;
+  return [`Account ${key}`, accountZone(key)].filter(Boolean).join(", ");
 }
 
 function splitAccount(key) {

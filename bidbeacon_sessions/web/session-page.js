@@ -1,6 +1,6 @@
 // One session: its facts, its whole timeline with gaps, its error and input, and what stands around it.
 
-import { accountName, loadAccounts } from "./accounts.js";
+import { accountLabel, loadAccounts } from "./accounts.js";
 import { announce } from "./announcer.js";
 import { el, keepingFocus, outLink, reconcile, safeUrl } from "./dom.js";
 import { setCatalogue } from "./folding.js";
@@ -122,7 +122,7 @@ function facts(session) {
     ["Started", timeFact(session.started_at, zone)],
     ["Ended", session.finished_at ? timeFact(session.finished_at, zone) : "still running"],
     ["Duration", lengthOf(session)],
-    ["Account", session.account && el("span", {}, el("code", {}, session.account), " ", el("small", {}, session.account_label ?? accountName(session.account)))],
+    ["Account", session.account && el("span", {}, el("span", {}, session.account_label ?? accountLabel(session.account)), " ", el("code", {}, session.account))],
     ["Run", session.run_id && outLink(el("code", {}, session.run_id), session.run_url)],
     ["Step", session.step_key && el("code", {}, session.step_key)],
     ...labelFacts(session.labels ?? {}),

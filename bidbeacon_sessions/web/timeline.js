@@ -13,16 +13,16 @@ const SHOWN_LAST = 7;
 const GAP_SECONDS = 5;
 
 /**
- * The list of one session's actions. `askForAll` is called when the reader wants those that are not loaded. Where `only` names another
- * account than the session's, its actions are shown and the others are folded.
+ * The list of one session's actions. `askForAll` is called when the reader wants those that are not loaded. Where `only` names other
+ * accounts than the session's, their actions are shown and the others are folded.
  */
 export class Timeline {
-  constructor({ folding, account, only = null, askForAll = null }) {
+  constructor({ folding, account, only = [], askForAll = null }) {
     this.element = el("ol", { class: "rail", tabindex: "-1" });
     this.isExpanded = !folding;
     this.showsGaps = !folding;
     this.account = account;
-    this.only = only === account ? null : only;
+    this.only = only.length === 0 || only.includes(account) ? null : new Set(only);
     this.askForAll = askForAll;
     this.opened = new Set();
     this.rows = new Map();
@@ -33,7 +33,7 @@ export class Timeline {
   /** Show these actions (in order) of `total`; rows that are there already stay as they are. */
   show(actions, total) {
     this.all = actions;
-    this.actions = this.only === null ? actions : actions.filter(({ accounts }) => accounts.some(({ key }) => key === this.only));
+    this.actions = this.only === null ? actions : actions.filter(({ accounts }) => accounts.some(({ key }) => this.only.has(key)));
     this.total = total;
     const groups = foldRuns(this.actions).flatMap((group) => (this.opened.has(group.actions[0].ord) ? unfolded(group) : [group]));
     const isShort = groups.length <= SHOWN_UNFOLDED && (this.actions.length === total || groups.length === this.actions.length && total <= SHOWN_UNFOLDED);

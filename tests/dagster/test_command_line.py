@@ -57,7 +57,7 @@ def test_refresh_without_windows_asks_for_what_is_due(stocked: World) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said", "code"),
     [
-        (("--account", "US.nobody"), "No account 'US.nobody': `bidbeacon accounts list` shows the keys", 1),
+        (("--account", "US.nobody"), "No account 'US.nobody': `bidbeacon accounts list` shows them", 1),
         (("--account", "{key}", "--dataset", "weather"), "weather", 1),
         (("--account", "{key}", "--window", "yesterday"), "--window: expected 2026-11-23 or", 2),
         (

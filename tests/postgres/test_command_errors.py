@@ -23,7 +23,7 @@ TAIL = ("sessions", "tail", "--url")
 SANDBOX = ("sandbox", "--port", "0")
 DAY_OR_DAYS = "--window: expected 2026-11-23 or 2026-11-01..2026-11-07, got: "
 ADDRESS = "--url: expected an address like http://127.0.0.1:3030, got: "
-NO_ACCOUNT = "No account 'nope': `bidbeacon accounts list` shows the keys"
+NO_ACCOUNT = "No account 'nope': `bidbeacon accounts list` shows them"
 
 FAILED, USAGE = 1, 2
 

@@ -57,6 +57,8 @@ def account(key: str, *, needs_person: str | None = None, enabled: bool = True) 
         account_key=key,
         ads_account_key=key,
         name=key,
+        alias=None,
+        label=key,
         amazon_status="CREATED",
         profile_id="1",
         region="NA",
@@ -178,10 +180,10 @@ def test_reports_that_nobody_looks_at_are_told(state: RequestsState, level: Leve
 
 def test_failed_windows_are_told_by_account_and_dataset() -> None:
     """With the reason; only the first few."""
-    many = [FailedWindows(f"US.{n}", "daily_targets", 10 - n, "too old") for n in range(7)]
+    many = [FailedWindows(f"US.{n}", f"Shop {n} · US", "daily_targets", 10 - n, "too old") for n in range(7)]
     check = check_windows(many)
     assert (Level.WARNING, "49 windows failed") == (check.level, check.found)
-    assert check.details[0] == "US.0 daily_targets: 10, too old"
+    assert check.details[0] == "Shop 0 · US daily_targets: 10, too old"
     assert check.details[-1] == "… and 2 more"
     assert check_windows([]).level is Level.OK
 

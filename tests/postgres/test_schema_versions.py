@@ -232,10 +232,10 @@ down_revision = "{before}"
 def upgrade():
 """
 LATER = {
-    "0002_note.py": '    op.execute("ALTER TABLE report_requests ADD COLUMN note text")',
-    "0003_note.py": '    op.execute("ALTER TABLE advertiser_accounts ADD COLUMN note text")',
+    "note": '    op.execute("ALTER TABLE report_requests ADD COLUMN note text")',
+    "other_note": '    op.execute("ALTER TABLE advertiser_accounts ADD COLUMN note text")',
     # as CONTRIBUTING.md asks for it
-    "0004_index.py": """
+    "index": """
     with op.get_context().autocommit_block():
         op.drop_index("ix_noted", postgresql_concurrently=True, if_exists=True)
         op.create_index("ix_noted", "session_headers", ["job_name", "status"], postgresql_concurrently=True)""",
@@ -247,13 +247,18 @@ def later(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with our migrations and three after them: two that lock a table, one that builds an index."""
     folder = tmp_path_factory.mktemp("later") / "migrations"
     shutil.copytree(MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    first = int(list_revisions()[-1])
-    assert first == 1, "number the migrations of this test after the newest"
-    for name, body in LATER.items():
-        revision = name[:4]
-        head = HEAD_OF_A_MIGRATION.format(revision=revision, before=f"{int(revision) - 1:04}")
-        (folder / "versions" / name).write_text(f"{head}{body}\n")
+    for place, (name, body) in enumerate(LATER.items(), start=1):
+        head = HEAD_OF_A_MIGRATION.format(revision=after_ours(place), before=after_ours(place - 1))
+        (folder / "versions" / f"{after_ours(place)}_{name}.py").write_text(f"{head}{body}\n")
     return folder
+
+
+def after_ours(place: int) -> str:
+    """Return the revision that comes so many places after the newest of ours."""
+    return f"{int(list_revisions()[-1]) + place:04}"
+
+
+NOTE, OTHER_NOTE, INDEX = map(after_ours, (1, 2, 3))
 
 
 class Upgrading(threading.Thread):
@@ -297,7 +302,7 @@ WAITS_FOR_TRANSACTIONS = """
 def test_readers_do_not_queue_behind_a_migration_that_waits(database_url: str, later: Path) -> None:
     """Beside an open read transaction, another reader has its answer after the migration's lock timeout, and not at the end of both."""
     with transaction(database_url, "SELECT count(*) FROM advertiser_accounts"):
-        upgrading = Upgrading(database_url, later, "0003")
+        upgrading = Upgrading(database_url, later, OTHER_NOTE)
         wait_until(lambda: run(database_url, WAITS_FOR_A_TABLE) == [(True,)])
         with psycopg.connect(database_url, options="-c statement_timeout=20s") as reader:
             assert (0,) == reader.execute("SELECT count(*) FROM advertiser_accounts").fetchone()
@@ -306,31 +311,31 @@ def test_readers_do_not_queue_behind_a_migration_that_waits(database_url: str, l
     upgrading.wait()
     assert upgrading.error is None
     assert upgrading.lines[0] == "Other transactions are using the tables: trying again in 1 s."
-    assert [("0003",)] == run(database_url, "SELECT version_num FROM alembic_version")
+    assert [(OTHER_NOTE,)] == run(database_url, "SELECT version_num FROM alembic_version")
 
 
 def test_an_upgrade_that_never_gets_its_lock_ends_with_what_to_do(database_url: str, later: Path) -> None:
     """The migrations before stay done, and the database is of their version."""
     with transaction(database_url, "SELECT count(*) FROM advertiser_accounts"):
-        upgrading = Upgrading(database_url, later, "0003", patience=1)
+        upgrading = Upgrading(database_url, later, OTHER_NOTE, patience=1)
         upgrading.wait()
     assert isinstance(upgrading.error, SchemaError)
     assert str(upgrading.error).startswith("Other transactions used the tables for 1 s: end them")
-    assert [("0002",)] == run(database_url, "SELECT version_num FROM alembic_version")
+    assert [(NOTE,)] == run(database_url, "SELECT version_num FROM alembic_version")
 
 
 def test_an_index_is_built_beside_writers(database_url: str, later: Path) -> None:
     """While the build waits for an open write to end, others write as before."""
-    upgrade(database_url, "0003", folder=later)
+    upgrade(database_url, OTHER_NOTE, folder=later)
     with transaction(database_url, A_SESSION):
-        upgrading = Upgrading(database_url, later, "0004")
+        upgrading = Upgrading(database_url, later, INDEX)
         wait_until(lambda: run(database_url, WAITS_FOR_TRANSACTIONS) == [(True,)])
         with psycopg.connect(database_url, options="-c lock_timeout=1s") as writer:
             writer.execute(A_SESSION.encode())
         assert upgrading.is_alive()
     upgrading.wait()
     assert upgrading.error is None
-    assert [("0004",)] == run(database_url, "SELECT version_num FROM alembic_version")
+    assert [(INDEX,)] == run(database_url, "SELECT version_num FROM alembic_version")
 
 
 INVALID = "SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid"
@@ -338,9 +343,9 @@ INVALID = "SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid"
 
 def test_an_index_whose_build_was_interrupted_is_built_anew(database_url: str, later: Path) -> None:
     """What is left is invalid: it costs every write, and answers nothing."""
-    upgrade(database_url, "0003", folder=later)
+    upgrade(database_url, OTHER_NOTE, folder=later)
     with transaction(database_url, A_SESSION):
-        upgrading = Upgrading(database_url, later, "0004")
+        upgrading = Upgrading(database_url, later, INDEX)
         wait_until(lambda: run(database_url, WAITS_FOR_TRANSACTIONS) == [(True,)])
         run(
             database_url,
@@ -349,17 +354,17 @@ def test_an_index_whose_build_was_interrupted_is_built_anew(database_url: str, l
         upgrading.wait()
     assert upgrading.error is not None
     assert 1 == len(run(database_url, INVALID))
-    upgrade(database_url, "0004", folder=later)
+    upgrade(database_url, INDEX, folder=later)
     assert [] == run(database_url, INVALID)
 
 
 def test_a_second_upgrade_waits_without_holding_up_the_first(database_url: str, later: Path) -> None:
     """It asks for its turn again and again; a statement that waited would keep an index of the first from being built."""
-    upgrade(database_url, "0003", folder=later)
+    upgrade(database_url, OTHER_NOTE, folder=later)
     with transaction(database_url, A_SESSION) as writer:
-        first = Upgrading(database_url, later, "0004")
+        first = Upgrading(database_url, later, INDEX)
         wait_until(lambda: run(database_url, WAITS_FOR_TRANSACTIONS) == [(True,)])
-        second = Upgrading(database_url, later, "0004")
+        second = Upgrading(database_url, later, INDEX)
         wait_until(lambda: bool(second.lines))
         writer.rollback()
         for upgrading in (first, second):

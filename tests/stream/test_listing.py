@@ -93,7 +93,7 @@ def test_sessions_come_newest_first_with_header_and_actions(
     assert [newer, older] == [session["id"] for session in body["sessions"]]
     [action] = body["sessions"][0]["actions"]
     assert ("Step 7", 1, "listed-step") == (action["text"], action["ord"], action["type"])
-    assert {"sessions", "cursor", "server_time", "dagster_url"} == body.keys()
+    assert {"sessions", "accounts", "cursor", "server_time", "dagster_url"} == body.keys()
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def test_coverage_has_the_days_that_were_asked_for(product: httpx.Client) -> Non
 
 def test_accounts_have_names_and_time_zones(product: httpx.Client) -> None:
     """As the pages show them."""
-    expected = {"key": "US.one", "name": "One", "time_zone": "America/Los_Angeles"}
+    expected = {"key": "US.one", "label": "One · US", "time_zone": "America/Los_Angeles"}
     assert {"accounts": [expected]} == product.get("/api/accounts").json()
 
 

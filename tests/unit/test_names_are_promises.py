@@ -119,6 +119,7 @@ COMMANDS = [
     "accounts disable",
     "accounts enable",
     "accounts list",
+    "accounts rename",
     "accounts sync",
     "alerts",
     "alerts test",

@@ -76,6 +76,7 @@ def test_an_explanation_tells_the_newest_first_and_what_repeats_once() -> None:
     facts = dict.fromkeys(("status", "next_refresh_at", "data_as_of", "row_count", "quarantined_count"))
     told = {
         "account": "US.a",
+        "account_label": "Shop · US",
         "dataset": "daily_targets",
         "window": "2026-07-20",
         "verdict": {"severity": "fine", "cause": "fresh", "sentence": "It is fresh."},

@@ -175,10 +175,10 @@ export class CoverageMap {
     if (hadFocus && document.activeElement !== this.cursor) this.cursor.focus({ preventScroll: true });
   }
 
-  tell({ key, name, cells }, place) {
+  tell({ label, cells }, place) {
     const day = dayAfter(this.data.from, place);
     const state = cells[place] === NONE ? "no window" : STATES[cells[place]].name;
-    return `${state}: ${weekday.format(new Date(day))} ${day}, ${key}${name ? ` ${name}` : ""}`;
+    return `${state}: ${weekday.format(new Date(day))} ${day}, ${label}`;
   }
 
   say(where) {
@@ -236,8 +236,9 @@ function makeRow(account) {
   const canvas = el("canvas", { "aria-hidden": "true" });
   const strip = el("div", { class: "strip" }, canvas);
   const note = el("small", {});
-  const [country, rest] = [account.key.slice(0, 2), account.key.slice(3)];
-  const who = el("div", { class: "who", role: "rowheader", title: `${account.key}, ${account.name}, ${account.time_zone}` }, el("b", {}, country), " ", note, " ", el("bdi", {}, account.name || rest));
+  const country = account.key.slice(0, 2);
+  const name = account.label.replace(` · ${country}`, "");
+  const who = el("div", { class: "who", role: "rowheader", title: `${account.label}, ${account.key}, ${account.time_zone}` }, el("b", {}, country), " ", note, " ", el("bdi", {}, name));
   const element = el("div", { class: "map-row", role: "row", "data-account": account.key }, who, strip);
   return { element, canvas, strip, note, account };
 }

@@ -27,7 +27,7 @@ function accountRow(data, account, linkTo) {
   return el(
     "tr",
     {},
-    el("th", { scope: "row" }, accountTag(account.key), " ", el("bdi", {}, account.name), account.stopped && el("small", {}, ` ${account.stopped}`)),
+    el("th", { scope: "row" }, accountTag(account.key, account.label), account.stopped && el("small", {}, ` ${account.stopped}`)),
     counts.map((count, index) => el("td", { class: count > 0 ? `is-${LETTERS[index]}` : "zero" }, count.toLocaleString("en"))),
     el("td", { class: "which" }, LETTERS.filter((letter) => !"fn".includes(letter)).map((letter) => windowsOf(data, account, letter, linkTo))),
   );

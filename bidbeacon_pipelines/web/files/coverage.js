@@ -112,7 +112,7 @@ function show(value) {
 function wantedAccounts() {
   const words = (asked.accounts ?? "").toLowerCase().split(/\s+/).filter(Boolean);
   const letter = Object.keys(STATES).find((one) => STATES[one].name === asked.state);
-  return data.accounts.filter(({ key, name, cells }) => words.every((word) => `${key} ${name}`.toLowerCase().includes(word)) && (!letter || cells.includes(letter)));
+  return data.accounts.filter(({ key, label, cells }) => words.every((word) => `${key} ${label}`.toLowerCase().includes(word)) && (!letter || cells.includes(letter)));
 }
 
 function drawMap(accounts) {

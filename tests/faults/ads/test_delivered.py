@@ -86,6 +86,8 @@ def make_reader(sandbox: SandboxHandle, dataset: Dataset) -> ReportReader:
         account_key="a",
         ads_account_key="a",
         name="A",
+        alias=None,
+        label="A",
         amazon_status="CREATED",
         profile_id="1",
         region=owner.region,

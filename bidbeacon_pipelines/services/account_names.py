@@ -1,0 +1,172 @@
+"""Finds the account that a person means: by name, alias, label (`Acme Merch · US`), key, or the beginning of one of them."""
+
+import re
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+
+from sqlalchemy import Connection
+
+from bidbeacon_pipelines.amazon_ads.countries import normalise_country
+from bidbeacon_pipelines.store.accounts import (
+    Account,
+    UnknownAccountError,
+    find_account,
+    list_accounts,
+    list_subjects,
+)
+from bidbeacon_pipelines.store.ads_accounts import AdsAccount, get_ads_account, set_alias
+from bidbeacon_pipelines.store.tables import LONGEST_ALIAS
+from bidbeacon_sessions.writes import name_subjects
+
+_MOST_SHOWN = 8
+_NEAREST = 3
+_ALIKE = 0.5
+
+
+class AmbiguousAccountError(LookupError):
+    """Several accounts are called so.
+
+    Attributes:
+        given: What was asked for.
+        candidates: The accounts that are meant by it, by label.
+    """
+
+    def __init__(self, given: str, candidates: Sequence[Account]) -> None:
+        self.given = given
+        self.candidates = candidates
+        shown = ", ".join(f"{one.label} ({one.account_key})" for one in candidates[:_MOST_SHOWN])
+        more = f" and {len(candidates) - _MOST_SHOWN:,} more" if len(candidates) > _MOST_SHOWN else ""
+        super().__init__(
+            f"{given!r} is the name of {len(candidates):,} accounts: {shown}{more}. Write one of these, or add the country."
+        )
+
+
+class BadAliasError(ValueError):
+    """An alias is too long, or is not one line of text."""
+
+    def __init__(self, given: str) -> None:
+        super().__init__(
+            f"Expected an alias of 1 to {LONGEST_ALIAS} characters on one line, got: {given[:LONGEST_ALIAS]!r}."
+        )
+
+
+def get_named_account(connection: Connection, given: str, country: str | None = None) -> Account:
+    """Return the account that a person means.
+
+    Raises:
+        UnknownAccountError: nobody is called so; the message has the nearest names.
+        AmbiguousAccountError: several are; the message lists them.
+    """
+    exact = find_account(connection, given) if country is None else None
+    if exact is not None:
+        return exact
+    found = list_named_accounts(connection, given, country)
+    if len(found) > 1:
+        raise AmbiguousAccountError(given, found)
+    return found[0]
+
+
+def find_named_account(connection: Connection, given: str, country: str | None = None) -> Account | None:
+    """Return the account that a person means; None where nobody is called so.
+
+    Raises:
+        AmbiguousAccountError: several are.
+    """
+    try:
+        return get_named_account(connection, given, country)
+    except UnknownAccountError:
+        return None
+
+
+def get_account_of_ads_account(connection: Connection, given: str) -> Account:
+    """Return an account of the ads account that a person means, by its own name or that of one of its countries.
+
+    Raises:
+        UnknownAccountError: nobody is called so.
+        AmbiguousAccountError: several ads accounts are.
+    """
+    found = list_named_accounts(connection, given)
+    if len({account.account_id for account in found}) > 1:
+        raise AmbiguousAccountError(given, found)
+    return found[0]
+
+
+def list_named_accounts(connection: Connection, given: str, country: str | None = None) -> list[Account]:
+    """Return the accounts that are called so, by label: all countries, for the name of an ads account.
+
+    Args:
+        connection: where to look.
+        given: name, alias, label or key, or the beginning of one; case, blanks and punctuation do not matter.
+        country: only accounts of this one, for example `DE`.
+
+    Raises:
+        UnknownAccountError: there is none.
+    """
+    accounts = sorted(list_accounts(connection), key=lambda account: account.label)
+    of_country = [
+        account
+        for account in accounts
+        if country is None or account.country_code == normalise_country(country)
+    ]
+    found = match_accounts(of_country, given)
+    if not found:
+        shown = f"{given} · {country}" if country else given
+        raise UnknownAccountError(shown, _nearest(accounts, given))
+    return found
+
+
+def rename(connection: Connection, account: Account, alias: str | None) -> AdsAccount:
+    """Call an ads account by an alias in all of its countries, or as Amazon does; return it as it is called then.
+
+    Raises:
+        BadAliasError: the alias is too long, or is not one line of text.
+    """
+    set_alias(connection, account.account_id, None if alias is None else _check_alias(alias))
+    name_subjects(connection, list_subjects(connection))
+    return get_ads_account(connection, account.ads_account_key)
+
+
+def _check_alias(given: str) -> str:
+    alias = given.strip()
+    if not 0 < len(alias) <= LONGEST_ALIAS or not alias.isprintable():
+        raise BadAliasError(given)
+    return alias
+
+
+def match_accounts(accounts: Sequence[Account], given: str) -> list[Account]:
+    """Return the accounts that a text means: those it names exactly, else those it names but for case and punctuation, else those it begins."""
+    if not given.strip():
+        return []
+    slug = slug_of(given)
+    tests: tuple[Callable[[str], bool], ...] = (
+        lambda name: name == given,
+        lambda name: slug_of(name) == slug,
+        lambda name: slug != "" and slug_of(name).startswith(slug),
+    )
+    for test in tests:
+        found = [account for account in accounts if any(map(test, _names(account)))]
+        if found:
+            return found
+    return []
+
+
+def slug_of(name: str) -> str:
+    """Return a name as it can be typed in a shell without quotes: `acme-merch-us`; the name itself where that leaves nothing."""
+    return re.sub(r"[\W_]+", "-", name.casefold()).strip("-") or name
+
+
+def _names(account: Account) -> tuple[str, ...]:
+    tail = account.account_key.partition(".")[2]
+    by_amazon = (account.name, f"{account.name} · {account.country_code}")
+    called = account.label.removesuffix(f" · {account.country_code}")
+    return (account.account_key, account.ads_account_key, account.label, called, *by_amazon, tail)
+
+
+def _nearest(accounts: Sequence[Account], given: str) -> list[str]:
+    """Return the labels whose names come closest to a text that nobody is called."""
+    labels: dict[str, str] = {}
+    for account in accounts:
+        for name in _names(account):
+            labels.setdefault(slug_of(name), account.label)
+    close = get_close_matches(slug_of(given), labels, n=_NEAREST, cutoff=_ALIKE)
+    return list(dict.fromkeys(labels[name] for name in close))

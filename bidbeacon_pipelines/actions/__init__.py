@@ -5,8 +5,12 @@ Importing this package registers all of them, which is what a process that shows
 
 from bidbeacon_pipelines.actions.accounts import (
     AccountNeedsPerson,
+    AccountPaused,
+    AccountRenamed,
+    AccountResumed,
     AccountsSynced,
     AccountSyncFailed,
+    CadenceChanged,
     CredentialsAccepted,
     CredentialsRefused,
 )
@@ -22,6 +26,7 @@ from bidbeacon_pipelines.actions.entities import (
 )
 from bidbeacon_pipelines.actions.reports import (
     CreatesPaused,
+    LoadRequested,
     LoadsRecorded,
     OtherProductsReported,
     ProductHistoryLearned,
@@ -52,8 +57,12 @@ from bidbeacon_pipelines.actions.upkeep import OldRecordsDeleted
 
 __all__ = [
     "AccountNeedsPerson",
+    "AccountPaused",
+    "AccountRenamed",
+    "AccountResumed",
     "AccountSyncFailed",
     "AccountsSynced",
+    "CadenceChanged",
     "ClaimsChecked",
     "CreatesPaused",
     "CredentialsAccepted",
@@ -64,6 +73,7 @@ __all__ = [
     "ExportPending",
     "ExportRequested",
     "ExportsSkipped",
+    "LoadRequested",
     "LoadsRecorded",
     "OldRecordsDeleted",
     "OtherProductsReported",

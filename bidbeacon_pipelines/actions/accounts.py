@@ -43,6 +43,63 @@ class AccountNeedsPerson(Action):
         return [Touch(self.account, "needs-person")]
 
 
+class AccountPaused(Action):
+    """Somebody disabled an account: nothing is asked of Amazon for it."""
+
+    sentence = "Paused {account:account}: {by}"
+    tone = "warning"
+
+    account: str
+    by: str
+
+    def touches(self) -> list[Touch]:
+        """The account."""
+        return [Touch(self.account, "paused")]
+
+
+class AccountResumed(Action):
+    """Somebody enabled an account again, or cleared why it needed a person."""
+
+    sentence = "Resumed {account:account}: {by}"
+    tone = "success"
+
+    account: str
+    by: str
+
+    def touches(self) -> list[Touch]:
+        """The account."""
+        return [Touch(self.account, "resumed")]
+
+
+class CadenceChanged(Action):
+    """Somebody changed how often an ads account is looked at."""
+
+    sentence = "Changed the cadence of {account:account} to: {cadence}. {by}"
+
+    account: str
+    cadence: str
+    by: str
+
+    def touches(self) -> list[Touch]:
+        """The ads account."""
+        return [Touch(self.account, "cadence-changed")]
+
+
+class AccountRenamed(Action):
+    """Somebody gave an ads account an alias, or took it away."""
+
+    sentence = "Renamed {account:account}: {before:badge} is now {name:badge}. {by}"
+
+    account: str
+    before: str
+    name: str
+    by: str
+
+    def touches(self) -> list[Touch]:
+        """The ads account."""
+        return [Touch(self.account, "renamed")]
+
+
 class CredentialsRefused(Action):
     """Amazon refuses our credentials; nothing more is asked for any account until a person acts."""
 

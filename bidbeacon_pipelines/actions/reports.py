@@ -144,6 +144,15 @@ class ReportsPlanned(Action):
         return [Touch(self.account, self.effect, self.dataset)]
 
 
+class LoadRequested(_WindowsAction):
+    """Somebody asked for windows to be loaded now, whether or not they are due."""
+
+    sentence = "Asked to load {windows:count:window} of {dataset:badge} now: {by} {windows:windows}"
+    effect = "asked-for"
+
+    by: str
+
+
 class WindowsQueued(_ReportAction):
     """Windows wait for a report that is about to be created: promises that it comes to an end, in five attempts of a day each at most."""
 

@@ -42,6 +42,8 @@ def _lines(account: Account, cadence: str, coverage: Sequence[DatasetCoverage]) 
     """Yield what stands below: what keeps it from being asked for, where something does; its settings; its data."""
     if account.reason_to_skip is not None:
         yield Text(f"not refreshed: {account.reason_to_skip}", style="yellow")
+    if account.paused_at is not None:
+        yield Text(f"paused by {account.paused_by} at {account.paused_at:%Y-%m-%d %H:%M} UTC", style="yellow")
     if account.alias is not None:
         yield Text(f"an alias of {account.name}", style="dim")
     yield Text(f"{account.currency_code}, {account.time_zone}, looked at {cadence}", style="dim")

@@ -1,12 +1,16 @@
 """The commands on accounts."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bidbeacon_pipelines.cli.account_names import AccountArgument, CountryOption
 from bidbeacon_pipelines.cli.frame import Json, console, database_url, plain_errors, print_json
 from bidbeacon_pipelines.settings import get_settings
+
+if TYPE_CHECKING:
+    from bidbeacon_pipelines.services.account_changes import AccountChanges
+    from bidbeacon_sessions import SessionStore
 
 accounts_app = typer.Typer(
     no_args_is_help=True, help="Advertiser accounts: an Amazon ads account in one country each."
@@ -84,18 +88,26 @@ def accounts_disable(account: AccountArgument, country: CountryOption = None) ->
 
 def _set_enabled(given: str, country: str | None, *, enabled: bool) -> None:
     from bidbeacon_pipelines.services.account_names import get_named_account
-    from bidbeacon_pipelines.services.partition_room import check_room_to_enable
-    from bidbeacon_pipelines.store.accounts import set_enabled
-    from bidbeacon_pipelines.store.clock import read_now
-    from bidbeacon_pipelines.store.engine import shared_engine
 
-    with shared_engine(database_url(get_settings())).begin() as connection:
+    store, changes = _open_changes()
+    with store.begin() as connection:
         account = get_named_account(connection, given, country)
-        if enabled:
-            today = read_now(connection, get_settings()).date()
-            check_room_to_enable(connection, account.account_key, get_settings(), today)
-        set_enabled(connection, account.account_key, enabled=enabled)
+    if enabled:
+        changes.resume(account)
+    else:
+        changes.pause(account)
     console.print(f"{account.label} is {'enabled' if enabled else 'disabled'}.", markup=False)
+
+
+def _open_changes() -> "tuple[SessionStore, AccountChanges]":
+    """Return the database, and what makes changes in the name of the command line."""
+    import bidbeacon_pipelines.actions  # noqa: F401 - registers the sentences
+    from bidbeacon_pipelines.services.account_changes import COMMAND_LINE, AccountChanges
+    from bidbeacon_sessions import SessionStore
+
+    settings = get_settings()
+    store = SessionStore.connect(database_url(settings))
+    return store, AccountChanges(store, settings, by=COMMAND_LINE)
 
 
 @accounts_app.command("rename")
@@ -107,11 +119,12 @@ def accounts_rename(
     ] = None,
 ) -> None:
     """Give an ads account an alias: it is shown and found everywhere in place of Amazon's name, which is found as well."""
-    from bidbeacon_pipelines.services.account_names import get_account_of_ads_account, rename
-    from bidbeacon_pipelines.store.engine import shared_engine
+    from bidbeacon_pipelines.services.account_names import get_named_ads_account
 
-    with shared_engine(database_url(get_settings())).begin() as connection:
-        renamed = rename(connection, get_account_of_ads_account(connection, account), alias)
+    store, changes = _open_changes()
+    with store.begin() as connection:
+        found = get_named_ads_account(connection, account)
+    renamed = changes.rename(found, alias)
     console.print(f"{renamed.ads_account_key} is called {renamed.label}.", highlight=False, markup=False)
 
 
@@ -131,17 +144,17 @@ def accounts_cadence(
     as_json: Json = False,
 ) -> None:
     """Say how often an ads account is looked at, or show it; what is asked for by hand never waits for it."""
-    from bidbeacon_pipelines.services.account_names import get_account_of_ads_account
-    from bidbeacon_pipelines.services.cadence import choose_cadence, keep_cadence, look_up_cadence
-    from bidbeacon_pipelines.store.clock import read_now
-    from bidbeacon_pipelines.store.engine import shared_engine
+    from bidbeacon_pipelines.services.account_names import get_named_ads_account
+    from bidbeacon_pipelines.services.cadence import choose_cadence, look_up_cadence
 
     chosen = choose_cadence(every=every, cron=cron, as_soon_as_due=as_soon_as_due)
-    with shared_engine(database_url(get_settings())).begin() as connection:
-        key = get_account_of_ads_account(connection, account).ads_account_key
-        if chosen is not None:
-            keep_cadence(connection, key, chosen, read_now(connection, get_settings()))
-        told = look_up_cadence(connection, key)
+    store, changes = _open_changes()
+    with store.begin() as connection:
+        found = get_named_ads_account(connection, account)
+    if chosen is not None:
+        changes.set_cadence(found, chosen)
+    with store.begin() as connection:
+        told = look_up_cadence(connection, found.ads_account_key)
     if as_json:
         print_json(told.__dict__)
     else:

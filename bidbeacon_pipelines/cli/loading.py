@@ -39,6 +39,7 @@ def refresh(
     """
     from bidbeacon_pipelines.cli.recorded import recorded
     from bidbeacon_pipelines.reports.datasets import get_dataset
+    from bidbeacon_pipelines.services.account_changes import COMMAND_LINE
     from bidbeacon_pipelines.services.account_names import get_named_account
     from bidbeacon_pipelines.services.by_hand import Progress, drive_windows
     from bidbeacon_pipelines.services.dispatch import create_reports
@@ -72,7 +73,7 @@ def refresh(
                     )
 
                 if days:
-                    drive_windows(bench, session, found, chosen, days, on_progress=show)
+                    drive_windows(bench, session, found, chosen, days, by=COMMAND_LINE, on_progress=show)
                 else:
                     step_requests(bench, session, account_id=found.account_id)
                     refresh_account(bench, session, bench.ads_account(found.account_key))

@@ -134,7 +134,7 @@ def _drive_all(
         try:
             account = bench.account(key)
             show = _progress_log(context)
-            windows = drive_windows(bench, session, account, dataset, asked, on_progress=show)
+            windows = drive_windows(bench, session, account, dataset, asked, by="Dagster", on_progress=show)
             days = [window.window_date for window in windows]
         except WindowNotLoadedError as error:
             failures.append(error)

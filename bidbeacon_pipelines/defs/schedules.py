@@ -28,6 +28,7 @@ from bidbeacon_pipelines.defs.reports import poll_reports, refresh_account_job
 from bidbeacon_pipelines.defs.resources import session_store
 from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.reports.partition_bound import TooManyPartitionsError
+from bidbeacon_pipelines.services.account_changes import notice_changes
 from bidbeacon_pipelines.services.cadence import settle_cadences
 from bidbeacon_pipelines.services.gate import pause_before_create
 from bidbeacon_pipelines.settings import Settings, get_settings
@@ -185,6 +186,8 @@ def _wanted_runs(instance: DagsterInstance) -> Iterator[RunRequest]:
     with session_store().begin() as connection:
         now = read_now(connection, get_settings())
         settle_cadences(connection, now)
+    notice_changes(session_store(), now=now)
+    with session_store().begin() as connection:
         known = bool(list_accounts(connection))
         without = list_keys_without_entities(
             connection, synced_before=now - ENTITIES_LIVE, missed_before=now - ENTITIES_MISSED_LIVE

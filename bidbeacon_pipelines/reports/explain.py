@@ -252,7 +252,7 @@ def _stop_of(account: AccountFacts) -> tuple[Cause, str, str] | None:
     """Give why nothing is asked for an account, what a clause says of it, and what to do; None where all is well."""
     if not account.enabled:
         enable = f"`bidbeacon accounts enable {account.account_key}` brings it back"
-        return Cause.ACCOUNT_DISABLED, "the account is disabled", enable
+        return Cause.ACCOUNT_DISABLED, f"the account is disabled{_by_whom(account)}", enable
     if account.amazon_status == "DISABLED":
         return (
             Cause.ACCOUNT_DISABLED_AT_AMAZON,
@@ -267,6 +267,12 @@ def _stop_of(account: AccountFacts) -> tuple[Cause, str, str] | None:
     said = f"the account needs a person ({ended(account.needs_person)})"
     enable = f"`bidbeacon accounts enable {account.account_key}` asks again"
     return Cause.ACCOUNT_NEEDS_PERSON, said, enable
+
+
+def _by_whom(account: AccountFacts) -> str:
+    if account.paused_by is None or account.paused_at is None:
+        return ""
+    return f" (by {account.paused_by}, since {when(account.paused_at)})"
 
 
 def _stop_verdict(facts: WindowFacts, cause: Cause, said: str, what_to_do: str, kept: str) -> Verdict:

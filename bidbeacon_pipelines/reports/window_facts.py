@@ -21,6 +21,7 @@ class AccountFacts:
         planned_at: When what is due for its ads account was last planned.
         time_zone: The IANA zone its days are counted in.
         enabled: Whether people want it refreshed.
+        paused_by: Who does not, since `paused_at`; None where that was not noticed yet.
         amazon_status: Amazon's own word for its state.
         needs_person: Why nothing is asked until a person acts, if so.
         needs_person_for: Whether that concerns the `account`, or the `credentials` and so all of their accounts.
@@ -43,6 +44,8 @@ class AccountFacts:
     last_look_at: datetime | None
     next_round_at: datetime | None
     label: str = ""
+    paused_by: str | None = None
+    paused_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

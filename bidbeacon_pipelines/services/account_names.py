@@ -78,8 +78,8 @@ def find_named_account(connection: Connection, given: str, country: str | None =
         return None
 
 
-def get_account_of_ads_account(connection: Connection, given: str) -> Account:
-    """Return an account of the ads account that a person means, by its own name or that of one of its countries.
+def get_named_ads_account(connection: Connection, given: str) -> AdsAccount:
+    """Return the ads account that a person means, by its own name or that of one of its countries.
 
     Raises:
         UnknownAccountError: nobody is called so.
@@ -88,7 +88,7 @@ def get_account_of_ads_account(connection: Connection, given: str) -> Account:
     found = list_named_accounts(connection, given)
     if len({account.account_id for account in found}) > 1:
         raise AmbiguousAccountError(given, found)
-    return found[0]
+    return get_ads_account(connection, found[0].ads_account_key)
 
 
 def list_named_accounts(connection: Connection, given: str, country: str | None = None) -> list[Account]:
@@ -115,18 +115,19 @@ def list_named_accounts(connection: Connection, given: str, country: str | None 
     return found
 
 
-def rename(connection: Connection, account: Account, alias: str | None) -> AdsAccount:
-    """Call an ads account by an alias in all of its countries, or as Amazon does; return it as it is called then.
-
-    Raises:
-        BadAliasError: the alias is too long, or is not one line of text.
-    """
-    set_alias(connection, account.account_id, None if alias is None else _check_alias(alias))
+def rename(connection: Connection, account: AdsAccount, alias: str | None) -> AdsAccount:
+    """Call an ads account by an alias (as `check_alias` returns it) in all of its countries, or as Amazon does; return it as it is called then."""
+    set_alias(connection, account.account_id, alias)
     name_subjects(connection, list_subjects(connection))
     return get_ads_account(connection, account.ads_account_key)
 
 
-def _check_alias(given: str) -> str:
+def check_alias(given: str) -> str:
+    """Return an alias without blanks at its ends.
+
+    Raises:
+        BadAliasError: it is too long, or is not one line of text.
+    """
     alias = given.strip()
     if not 0 < len(alias) <= LONGEST_ALIAS or not alias.isprintable():
         raise BadAliasError(given)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from bidbeacon_pipelines.actions import (
+    LoadRequested,
     ReportAdopted,
     SkipReason,
     WaitGivenUp,
@@ -84,6 +85,7 @@ def drive_windows(
     dataset: Dataset,
     days: Sequence[date],
     *,
+    by: str | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> list[Window]:
     """Load windows now, whether or not they are due: adopt what is in flight, ask for the rest, wait, load.
@@ -96,6 +98,7 @@ def drive_windows(
         account: whose windows.
         dataset: of which dataset.
         days: account-local days.
+        by: who asked for it, which is recorded.
         on_progress: told each time it begins to wait.
 
     Returns:
@@ -105,6 +108,10 @@ def drive_windows(
         AccountSkippedError: nothing may be asked for this account.
         WindowNotLoadedError: a day isn't served, its report failed or was held, or Amazon took longer than the setting allows.
     """
+    if by is not None:
+        session.add(
+            LoadRequested(account=account.account_key, dataset=dataset.name, windows=list(days), by=by)
+        )
     if account.reason_to_skip is not None:
         session.add(skip_account(account, dataset, list(days)))
         raise AccountSkippedError(account, account.reason_to_skip)

@@ -1,7 +1,7 @@
 """Keeps to the cadences of ads accounts: when the next round of each may begin, also after a person has changed it by SQL."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
@@ -104,8 +104,13 @@ def cadence_of(stored: StoredCadence) -> Cadence:
 
 def describe_cadence(stored: StoredCadence) -> str:
     """Return an account's cadence as a person reads it, also where it can't be understood."""
+    return describe(stored.refresh_every, stored.refresh_cron)
+
+
+def describe(every: timedelta | None, cron: str | None) -> str:
+    """Return a cadence as stored, perhaps by SQL, as a person reads it."""
     try:
-        return str(cadence_of(stored))
+        return str(Cadence(every=every, cron=cron))
     except BadCadenceError as error:
         return f"as soon as due: {error}"
 

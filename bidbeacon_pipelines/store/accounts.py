@@ -58,6 +58,8 @@ class Account:
     currency_code: str
     time_zone: str
     enabled: bool
+    paused_by: str | None
+    paused_at: datetime | None
     needs_person: str | None
     needs_person_for: str | None
     refusals: int
@@ -89,7 +91,7 @@ class Account:
 
 
 _COLUMNS = f"""a.id, a.account_id, a.country_code, a.account_key, o.ads_account_key, a.name, o.alias, {ACCOUNT_LABEL} AS label,
-    a.amazon_status, a.profile_id, a.region, a.currency_code, a.time_zone, a.enabled, o.needs_person, o.needs_person_for, o.refusals, a.entities_synced_at"""
+    a.amazon_status, a.profile_id, a.region, a.currency_code, a.time_zone, a.enabled, a.paused_by, a.paused_at, o.needs_person, o.needs_person_for, o.refusals, a.entities_synced_at"""
 _FROM = "advertiser_accounts a JOIN ads_accounts o USING (account_id)"
 
 # `xmax = 0` is true of a row that this statement inserted.

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, RowMapping, text
 from bidbeacon_pipelines.store.accounts import ACCOUNT_LABEL
 
 _ACCOUNT = text(f"""
-    SELECT a.account_id, a.country_code, a.account_key, {ACCOUNT_LABEL} AS label, a.time_zone, a.currency_code, a.enabled, a.amazon_status, o.needs_person,
+    SELECT a.account_id, a.country_code, a.account_key, {ACCOUNT_LABEL} AS label, a.time_zone, a.currency_code, a.enabled, a.paused_by, a.paused_at, a.amazon_status, o.needs_person,
            o.needs_person_for, a.first_seen_at, a.entities_synced_at, o.last_look_at, o.next_look_at AS next_round_at, o.planned_at,
            (SELECT count(*) FROM advertiser_accounts c
              WHERE c.account_id = a.account_id AND c.enabled AND c.amazon_status <> 'DISABLED') AS countries,

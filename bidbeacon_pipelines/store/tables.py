@@ -51,7 +51,8 @@ class AdsAccount(PipelinesBase):
     set by SQL: `next_look_of` is the cadence that `next_look_at` was computed for, so a new one is noticed. Nothing that is due starts
     a run before `next_look_at`. `last_look_at` is when the last refresh began: what was due by then is planned also before
     `next_look_at`. `planned_at` is the instant up to which what was due was last planned.
-    `longest_periods` has, by dataset, the most `days` of a report, where Amazon has found longer ones too large, and `since` when.
+    `recorded_cadence` and `recorded_alias` are those that a session has recorded last, so that changes by SQL are noticed; `cadence_by` and `cadence_at` are who
+    changed the cadence, and when. `longest_periods` has, by dataset, the most `days` of a report, where Amazon has found longer ones too large, and `since` when.
     `split_datasets` are asked for in a report for each ad product, since even a day of all was too large.
     """
 
@@ -72,6 +73,10 @@ class AdsAccount(PipelinesBase):
     refresh_cron: Mapped[str | None]
     next_look_at: Mapped[datetime | None]
     next_look_of: Mapped[str | None]
+    recorded_cadence: Mapped[str | None]
+    cadence_by: Mapped[str | None]
+    cadence_at: Mapped[datetime | None]
+    recorded_alias: Mapped[str | None]
     last_look_at: Mapped[datetime | None]
     planned_at: Mapped[datetime | None]
     longest_periods: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
@@ -101,7 +106,8 @@ class AdsAccount(PipelinesBase):
 class AdvertiserAccount(PipelinesBase):
     """One row is an account: an ads account in one country, with its own profile, currency and time zone; a person may disable it.
 
-    `id` is what the rows of reports refer to.
+    `id` is what the rows of reports refer to. `paused_by` and `paused_at` are who disabled it, and when: where they do not fit `enabled`, that was
+    changed by SQL, and no session has recorded it yet.
     """
 
     __tablename__ = "advertiser_accounts"
@@ -124,6 +130,8 @@ class AdvertiserAccount(PipelinesBase):
         comment="seller, vendor or agency; decides how long sales of Sponsored Products are attributed."
     )
     enabled: Mapped[bool] = mapped_column(server_default=text("true"))
+    paused_by: Mapped[str | None]
+    paused_at: Mapped[datetime | None]
     first_seen_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     synced_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     entities_synced_at: Mapped[datetime | None]
@@ -135,6 +143,7 @@ class AdvertiserAccount(PipelinesBase):
         CheckConstraint("currency_code ~ '^[A-Z]{3}$'", name="currency_is_iso"),
         CheckConstraint("region IN ('NA', 'EU', 'FE')", name="region_known"),
         CheckConstraint("account_key ~ '^[A-Za-z0-9._-]+$'", name="key_is_plain"),
+        CheckConstraint("(paused_by IS NULL) = (paused_at IS NULL)", name="paused_by_somebody"),
     )
 
 

@@ -12,8 +12,8 @@ from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.cli.account_names import complete_account
 from bidbeacon_pipelines.services.account_names import (
     AmbiguousAccountError,
-    get_account_of_ads_account,
     get_named_account,
+    get_named_ads_account,
     list_named_accounts,
     slug_of,
 )
@@ -141,7 +141,7 @@ def test_a_name_that_nobody_has_names_the_nearest(
 def test_an_ads_account_is_found_by_its_name_alone(shops: Engine) -> None:
     """A cadence and an alias belong to all countries, so their number does not matter."""
     with shops.begin() as connection:
-        found = get_account_of_ads_account(connection, "Acme Merch")
+        found = get_named_ads_account(connection, "Acme Merch")
     assert "amzn1.acmeshop0001" == found.account_id
 
 

@@ -65,6 +65,8 @@ def account(key: str, *, needs_person: str | None = None, enabled: bool = True) 
         currency_code="USD",
         time_zone="UTC",
         enabled=enabled,
+        paused_by=None,
+        paused_at=None,
         needs_person=needs_person,
         needs_person_for=needs_person and "account",
         refusals=0,

@@ -70,11 +70,15 @@ SENSORS = [
 ]
 ACTION_TYPES = [
     "account-needs-person",
+    "account-paused",
+    "account-renamed",
+    "account-resumed",
     "account-sync-failed",
     "accounts-synced",
     "action-rolled-back",
     "actions-lost",
     "actions-omitted",
+    "cadence-changed",
     "claims-checked",
     "creates-paused",
     "credentials-accepted",
@@ -85,6 +89,7 @@ ACTION_TYPES = [
     "export-pending",
     "export-requested",
     "exports-skipped",
+    "load-requested",
     "loads-recorded",
     "old-records-deleted",
     "other-products-reported",

@@ -94,6 +94,8 @@ def make_reader(sandbox: SandboxHandle, dataset: Dataset) -> ReportReader:
         currency_code=market.currency,
         time_zone=market.zone.key,
         enabled=True,
+        paused_by=None,
+        paused_at=None,
         needs_person=None,
         needs_person_for=None,
         refusals=0,

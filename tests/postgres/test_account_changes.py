@@ -1,0 +1,175 @@
+"""Who paused, resumed, renamed or slowed down an account: recorded wherever it was done, also by SQL."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+from sqlalchemy.exc import IntegrityError
+from typer.testing import CliRunner
+
+from bidbeacon_pipelines.cli import app
+from bidbeacon_pipelines.reports.cadence import Cadence
+from bidbeacon_pipelines.services.account_changes import AccountChanges, notice_changes
+from bidbeacon_pipelines.services.account_names import BadAliasError
+from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.store.accounts import Account, get_account
+from bidbeacon_pipelines.store.ads_accounts import get_ads_account
+from bidbeacon_sessions import SessionStore
+from bidbeacon_sessions.presentation import action_json, load_labels
+from bidbeacon_sessions.queries import list_actions
+from tests.postgres.bench_world import execute, query
+
+GB = "GB.acmeshop0001"
+NOON = datetime(2026, 7, 25, 12, tzinfo=UTC)
+AN_ACCOUNT = """
+    WITH ads_account AS (
+        INSERT INTO ads_accounts (account_id, ads_account_key, name, client_id, region, time_zone)
+        VALUES ('amzn1.acmeshop0001', 'acmeshop0001', 'Acme', 'client', 'EU', 'Europe/London'))
+    INSERT INTO advertiser_accounts (account_id, country_code, account_key, name, amazon_status, region, currency_code, time_zone)
+    VALUES ('amzn1.acmeshop0001', 'GB', 'GB.acmeshop0001', 'Acme', 'CREATED', 'EU', 'GBP', 'Europe/London')"""
+
+
+@pytest.fixture
+def store(engine: Engine, database_url: str, monkeypatch: pytest.MonkeyPatch) -> SessionStore:
+    """Store one account, for commands as well."""
+    monkeypatch.setenv("BIDBEACON_DATABASE_URL", database_url)
+    execute(engine, AN_ACCOUNT)
+    return SessionStore(engine)
+
+
+def account(store: SessionStore) -> Account:
+    """Return the account as it is stored."""
+    with store.begin() as connection:
+        return get_account(connection, GB)
+
+
+def changes(store: SessionStore, by: str = "maria") -> AccountChanges:
+    """Return what makes changes in somebody's name."""
+    return AccountChanges(store, Settings(), by=by)
+
+
+def told(store: SessionStore) -> list[str]:
+    """Return the sentences of all sessions, in the order of their beginning."""
+    sentences = []
+    for row in query(store.engine, "SELECT id FROM session_headers ORDER BY started_at, id"):
+        with store.begin() as connection:
+            actions = list_actions(connection, row["id"])
+            labels = load_labels(connection, actions)
+        sentences += [action_json(action, labels)["text"] for action in actions]
+    return sentences
+
+
+def run(*arguments: str) -> Any:
+    """Run a command, which must succeed."""
+    result = CliRunner().invoke(app, list(arguments))
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def test_a_pause_and_its_end_are_recorded_with_who_did_it(store: SessionStore) -> None:
+    """The account says it as long as it is paused, the sessions for good; a second pause changes nothing."""
+    changes(store).pause(account(store))
+    paused = account(store)
+    assert (False, "maria") == (paused.enabled, paused.paused_by)
+    assert paused.paused_at is not None
+    changes(store, "paul").pause(paused)
+    assert paused == account(store)
+    changes(store, "paul").resume(paused)
+    assert (True, None, None) == (account(store).enabled, account(store).paused_by, account(store).paused_at)
+    assert ["Paused Acme · GB: maria", "Resumed Acme · GB: paul"] == told(store)
+
+
+def test_an_account_that_needed_a_person_is_resumed_by_one(store: SessionStore) -> None:
+    """It was never paused; clearing why it is stopped is recorded all the same."""
+    execute(store.engine, "UPDATE ads_accounts SET needs_person = 'refused', needs_person_for = 'account'")
+    changes(store).resume(account(store))
+    assert None is account(store).needs_person
+    changes(store).resume(account(store))
+    assert ["Resumed Acme · GB: maria"] == told(store)
+
+
+def test_cadence_and_alias_are_recorded(store: SessionStore) -> None:
+    """With the words that people read, and the names before and after."""
+    with store.begin() as connection:
+        ads_account = get_ads_account(connection, GB)
+    changes(store).set_cadence(ads_account, Cadence(every=timedelta(hours=6)))
+    changes(store).set_cadence(ads_account, Cadence(every=timedelta(hours=6)))
+    changes(store).rename(ads_account, "Tea")
+    changes(store).rename(ads_account, None)
+    assert [
+        "Changed the cadence of Tea to: every 6 hours. maria".replace("Tea", "Acme"),
+        "Renamed Acme: Acme is now Tea. maria",
+        "Renamed Acme: Tea is now Acme. maria",
+    ] == told(store)
+    with pytest.raises(BadAliasError):
+        changes(store).rename(ads_account, "x" * 81)
+    assert 4 == len(query(store.engine, "SELECT id FROM session_headers"))
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (("disable", "Acme"), "Paused Acme · GB: command line"),
+        (
+            ("cadence", "Acme", "--cron", "0 6 * * *"),
+            "Changed the cadence of Acme to: cron 0 6 * * *. command line",
+        ),
+        (("rename", "Acme", "Tea"), "Renamed Tea: Acme is now Tea. command line"),
+    ],
+)
+def test_what_the_command_line_changes_is_recorded_as_its_own(
+    store: SessionStore, command: Sequence[str], said: str
+) -> None:
+    """No user is known there."""
+    run("accounts", *command)
+    assert [said] == told(store)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("UPDATE advertiser_accounts SET enabled = false", "Paused Acme · GB: SQL"),
+        (
+            "UPDATE ads_accounts SET refresh_every = '1 day'",
+            "Changed the cadence of Acme to: every 1 day. SQL",
+        ),
+        ("UPDATE ads_accounts SET alias = 'Tea'", "Renamed Tea: Acme is now Tea. SQL"),
+    ],
+)
+def test_a_change_by_sql_is_recorded_at_the_next_look(store: SessionStore, change: str, said: str) -> None:
+    """Once; a look that finds nothing opens no session."""
+    notice_changes(store, now=NOON)
+    execute(store.engine, change)
+    for _ in range(2):
+        notice_changes(store, now=NOON)
+    assert [said] == told(store)
+    assert 1 == len(query(store.engine, "SELECT id FROM session_headers"))
+
+
+def test_a_change_by_sql_is_not_taken_for_that_of_the_next_person(store: SessionStore) -> None:
+    """Whoever changes something first records what SQL had changed, as SQL's."""
+    execute(store.engine, "UPDATE advertiser_accounts SET enabled = false")
+    with store.begin() as connection:
+        ads_account = get_ads_account(connection, GB)
+    changes(store).rename(ads_account, "Tea")
+    assert ["Paused Tea · GB: SQL", "Renamed Tea: Acme is now Tea. maria"] == told(store)
+    assert "SQL" == account(store).paused_by
+
+
+def test_who_paused_an_account_has_an_answer(store: SessionStore) -> None:
+    """In the list of accounts, in explain, and in the sessions of the account by type."""
+    run("accounts", "disable", "Acme")
+    assert "paused by command line at 20" in run("accounts", "list").stdout
+    explained = CliRunner().invoke(app, ["explain", "--account", "Acme", "--window", "2026-07-20"])
+    assert "the account is disabled (by command line, since" in " ".join(explained.stdout.split())
+    listed = run("sessions", "list", "--account", "acme", "--type", "account-paused").stdout
+    assert "change-account" in listed
+    assert "Acme · GB" in listed
+
+
+def test_nobody_pauses_anonymously(store: SessionStore) -> None:
+    """The database wants both, who and when."""
+    with pytest.raises(IntegrityError):
+        execute(store.engine, "UPDATE advertiser_accounts SET paused_by = 'maria'")

@@ -281,7 +281,11 @@ def build_session_closer(store: Callable[[], SessionStore]) -> SensorDefinition:
         store: gives the store when the sensor runs.
     """
 
-    @sensor(minimum_interval_seconds=_CLOSER_SECONDS, default_status=DefaultSensorStatus.RUNNING)
+    @sensor(
+        minimum_interval_seconds=_CLOSER_SECONDS,
+        default_status=DefaultSensorStatus.RUNNING,
+        description="Closes sessions whose process died or is frozen, and fails their runs, which would keep their place for ever. Starts no run.",
+    )
     def close_crashed_sessions(context: SensorEvaluationContext) -> SkipReason:
         """Close sessions whose process died, and fail runs whose worker is gone."""
         closed = close_dead_sessions(store(), context.instance)

@@ -6,6 +6,7 @@ from dagster import (
     AssetObservation,
     Config,
     DagsterInstance,
+    MetadataValue,
     OpExecutionContext,
     PartitionedConfig,
     PartitionsDefinition,
@@ -21,7 +22,10 @@ from bidbeacon_pipelines.defs.resources import BidBeaconSessions, WorkbenchResou
 from bidbeacon_pipelines.services.accounts import sync_accounts as sync_all_accounts
 from bidbeacon_pipelines.services.entities import sync_entities
 from bidbeacon_pipelines.store.accounts import Account, list_accounts
-from bidbeacon_sessions.dagster import session_metadata
+from bidbeacon_sessions.dagster import session_metadata, timeline
+from bidbeacon_sessions.queries import list_last_actions
+
+_MOST_ACTIONS = 50
 
 
 class AccountConfig(Config):
@@ -95,11 +99,24 @@ def sync_ad_entities_op(
         with job_sessions.work(context, bench, "sync-ad-entities", input=given, account=ref) as session:
             sync_entities(bench, session, bench.account(config.account))
         told = session_metadata(bench.sessions, session.session_id)
+        with bench.engine.begin() as connection:
+            actions = list_last_actions(connection, [session.session_id], per_session=_MOST_ACTIONS)
     context.add_output_metadata(told)
-    # The sentences are on the session's page: five copies of them a day and account would be kept for good.
-    short = {name: value for name, value in told.items() if name != "timeline"}
     for entity in lineage.ENTITIES:
-        context.log_event(AssetObservation(entity.key, partition=config.account, metadata=short))
+        # Only its own sentences: five copies of all of them, a day and account, would be kept for good.
+        own = [
+            action
+            for action in actions
+            if _kind(action["payload"].get("kind", "")) == _kind(entity.key.path[-1])
+        ]
+        rows = sum(action["payload"].get("rows", 0) for action in own)
+        observed = {"dagster/row_count": MetadataValue.int(rows), **told, "timeline": timeline(own)}
+        context.log_event(AssetObservation(entity.key, partition=config.account, metadata=observed))
+
+
+def _kind(name: str) -> str:
+    """Return a kind of entity as it is compared: Amazon writes `adGroups`, a table `ad_groups`."""
+    return name.replace("_", "").replace(" ", "").lower()
 
 
 @job(

@@ -1,40 +1,43 @@
 """The assets upstream and downstream of the datasets: Amazon, accounts and entities, and the views that analysts read.
 
 Dagster shows these assets and does not materialize them: a sync observes accounts and entities, and a view is always as its tables are.
+An arrow from A to B means that rows of B depend on rows of A, not only that both are of one account.
 """
 
-from collections.abc import Iterable
 from typing import Any
 
 from dagster import AssetSpec, MetadataValue
 
-from bidbeacon_pipelines.defs.column_schemas import OWNER, column_schema
+from bidbeacon_pipelines.defs.asset_metadata import OWNER, column_schema, place_metadata
 from bidbeacon_pipelines.defs.partitions import ACCOUNT_PARTITIONS
-from bidbeacon_pipelines.reports.datasets import DATASETS
+from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.entity_tables import Ad, AdGroup, Campaign, Portfolio, Target
-from bidbeacon_pipelines.store.report_views import REPORT_VIEWS, ReportView
-from bidbeacon_pipelines.store.tables import AdvertiserAccount
+from bidbeacon_pipelines.store.report_views import REPORT_VIEWS, ReportView, list_joined_entities
+from bidbeacon_pipelines.store.tables import AccountDailySummary, AdvertiserAccount
 
 AMAZON_ADS = AssetSpec(
     "amazon_ads",
     group_name="amazon",
+    kinds={"api"},
+    tags={"grain": "api"},
     owners=[OWNER],
     description="Amazon Ads, the source of everything here: accounts, their entities and reports, by its API; or the sandbox.",
     metadata={"event_stream": MetadataValue.url(get_settings().stream_public_url)},
 )
 
 
-def _table_spec(table: Any, name: str, description: str, **options: Any) -> AssetSpec:
-    """Return the asset of a table that a job keeps as Amazon has it."""
+def _table_spec(table: Any, name: str, group: str, grain: str, description: str, **options: Any) -> AssetSpec:
+    """Return the asset of a table that a job keeps as Amazon has it; one row is one `grain`."""
     return AssetSpec(
         name,
-        group_name="entities",
+        group_name=group,
         kinds={"postgres"},
+        tags={"grain": grain},
         owners=[OWNER],
         description=description,
         metadata={
-            "dagster/table_name": f"public.{table.name}",
+            **place_metadata(f"public.{table.name}"),
             "dagster/column_schema": column_schema(table.columns),
         },
         **options,
@@ -44,39 +47,68 @@ def _table_spec(table: Any, name: str, description: str, **options: Any) -> Asse
 ACCOUNTS = _table_spec(
     AdvertiserAccount.__table__,
     "accounts",
+    "accounts",
+    "account",
     "Ads accounts in each of their countries, as `sync_accounts` found them last: name, currency, time zone, status.",
     deps=[AMAZON_ADS],
 )
-ENTITIES = [
-    _table_spec(
+_ENTITIES = {
+    entity.__tablename__: _table_spec(
         entity.__table__,
         entity.__tablename__,
-        f"{entity.__tablename__.replace('_', ' ').capitalize()} of an account, as `sync_ad_entities` found them last.",
+        "entities",
+        entity.__tablename__.removesuffix("s"),
+        f"{entity.__tablename__.replace('_', ' ').capitalize()} of an account, as `sync_ad_entities` found them last: once a day, and sooner where "
+        "rows of reports name targets that nobody knows. Each sync is an observation, with its session.",
         deps=[ACCOUNTS],
         partitions_def=ACCOUNT_PARTITIONS,
     )
     for entity in (Campaign, AdGroup, Ad, Target, Portfolio)
-]
+}
+ENTITIES = list(_ENTITIES.values())
 
 
-def _view_spec(view: ReportView, tables: Iterable[str]) -> AssetSpec:
+def entities_behind(dataset: Dataset) -> list[AssetSpec]:
+    """Return the entities that a dataset's rows depend on.
+
+    Campaigns say which ad products are asked for, and whether a report without rows can be true. Targets give rows that name a target
+    its id. Names are joined by the views.
+    """
+    return [
+        _ENTITIES[name] for name in ("campaigns", "targets") if name == "campaigns" or dataset.names_targets
+    ]
+
+
+def _view_spec(view: ReportView) -> AssetSpec:
     """Return the asset of a view."""
     return AssetSpec(
         ["reports", view.name],
         group_name="analysis",
         kinds={"postgres", "view"},
+        tags={"grain": _grain(view)},
         owners=[OWNER],
-        description=view.description,
-        deps=list(tables),
-        metadata={"dagster/table_name": view.full_name},
+        description=f"{view.description} For analysts; a view, so it is always as fresh as the tables before it, and nothing is run for it.",
+        deps=_tables_behind(view),
+        metadata=place_metadata(view.full_name),
     )
 
 
-_NAMED_BY = ("campaigns", "ad_groups")
+def _tables_behind(view: ReportView) -> list[str]:
+    """Return the assets whose tables a view reads, but for the accounts, which all of them read."""
+    if view.name in DATASETS:
+        dataset = DATASETS[view.name]
+        return [dataset.asset_name, *list_joined_entities(dataset)]
+    return [view.name] if view.name in _ENTITIES else ["account_daily_summary"]
+
+
+def _grain(view: ReportView) -> str:
+    if view.name in DATASETS:
+        return DATASETS[view.name].grain
+    return view.name.removesuffix("s") if view.name in _ENTITIES else "day"
+
+
 VIEWS = [
-    _view_spec(view, [DATASETS[view.name].asset_name, *_NAMED_BY])
-    if view.name in DATASETS
-    else _view_spec(view, ["account_daily_summary"])
+    _view_spec(view)
     for view in REPORT_VIEWS
-    if view.name in DATASETS or view.name == "account_daily_summaries"
+    if view.name in {*DATASETS, *_ENTITIES, AccountDailySummary.__tablename__}
 ]

@@ -23,7 +23,7 @@ from dagster import (
 from bidbeacon_pipelines.dagster_instance.run_queue import ACCOUNT_TAG, ADS_ACCOUNT_TAG
 from bidbeacon_pipelines.defs import lineage
 from bidbeacon_pipelines.defs.accounts import AdsAccountConfig, config_of_partition
-from bidbeacon_pipelines.defs.column_schemas import OWNER, column_schema
+from bidbeacon_pipelines.defs.asset_metadata import OWNER, column_schema, place_metadata
 from bidbeacon_pipelines.defs.materializations import (
     Metadata,
     add_metadata_of_partitions,
@@ -67,18 +67,18 @@ def build_report_asset(dataset: Dataset) -> AssetsDefinition:
         kinds={"postgres"},
         owners=[OWNER],
         tags={"dataset": dataset.name, "grain": "hour" if dataset.is_hourly else "day"},
-        deps=[lineage.ACCOUNTS],
+        deps=[lineage.ACCOUNTS, *lineage.entities_behind(dataset)],
         partitions_def=ACCOUNT_WINDOWS,
         backfill_policy=BackfillPolicy.single_run(),
         output_required=False,
         description=(
             f"{dataset.title}, from Amazon's reports: one partition is one account and one day of its own calendar. "
             "Materializing loads the day anew (adopts a report in flight, else asks for one, waits, loads); loading twice is the same as "
-            "once. A day that is not over in the account's time zone is skipped. "
+            "once. A day that is not over in the account's time zone is skipped. By themselves, `refresh_due_accounts` and `poll_reports_in_flight` keep it fresh. "
             f"What happened, live: [Event Stream]({get_settings().stream_public_url})."
         ),
         metadata={
-            "dagster/table_name": f"public.{dataset.table}",
+            **place_metadata(f"public.{dataset.table}"),
             "dagster/column_schema": column_schema(columns_of(dataset)),
             "event_stream": MetadataValue.url(get_settings().stream_public_url),
             "refreshed": f"T+{', '.join(map(str, dataset.refresh_offsets))} days, in the account's time zone",

@@ -47,8 +47,7 @@ POLL_LOOK_EVERY_SECONDS = 15
 """All accounts wait for the shared look at reports: where its worker is frozen, the next one starts so soon after its lease."""
 POLL_EVERY = timedelta(minutes=1)
 """Between two runs of the shared look at reports: a run costs two CPU seconds, and Amazon asks for no more than a look a minute."""
-COMPARE_EVERY = timedelta(hours=1)
-"""Between two comparisons of our loads with Dagster's materializations."""
+COMPARE_EVERY_SECONDS = 3_600
 _RUN_COMES_LATE = timedelta(seconds=5)
 """A run is stored a moment after the tick that asked for it; measured to the second, the second tick after it would come too soon."""
 ENTITIES_LIVE = timedelta(hours=24)
@@ -103,7 +102,6 @@ def poll_reports_in_flight(context: SensorEvaluationContext) -> Iterator[RunRequ
 
     A look that failed is no reason to wait: what went wrong concerns one request, which rests by itself, and the look is everybody's.
     """
-    _compare_recordings(context)
     reason = _nobody_to_ask(get_settings()) or _nothing_to_poll()
     if reason is not None:
         yield SkipReason(reason)
@@ -113,6 +111,31 @@ def poll_reports_in_flight(context: SensorEvaluationContext) -> Iterator[RunRequ
         yield SkipReason("The last look began less than a minute ago.")
     else:
         yield RunRequest()
+
+
+@sensor(
+    minimum_interval_seconds=COMPARE_EVERY_SECONDS,
+    default_status=DefaultSensorStatus.RUNNING,
+    description=(
+        "Brings back, once an hour, what Dagster has lost: partitions of accounts at once, and materializations of loads by the next poll_reports. "
+        "Starts no run."
+    ),
+)
+def recover_lost_recordings(context: SensorEvaluationContext) -> SkipReason:
+    """Compare our accounts and loads with Dagster's partitions and materializations."""
+    with session_store().begin() as connection:
+        accounts = list_accounts(connection)
+    with suppress(TooManyPartitionsError):  # the sync of accounts says so
+        add_partitions(context.instance, accounts)
+    lost = 0
+    for dataset in DATASETS.values():
+        with session_store().begin() as connection:
+            lost += forget_lost_recordings(connection, dataset, first_day=FIRST_DAY)
+    return SkipReason(
+        f"{lost:,} loads that Dagster had lost are materialized again by the next poll_reports."
+        if lost
+        else "Dagster knows all accounts and loads."
+    )
 
 
 close_crashed_sessions = build_session_closer(session_store)
@@ -235,21 +258,6 @@ def _nothing_to_poll() -> str | None:
         if any(pause_before_create(connection, *gate, now) == timedelta(0) for gate in gates):
             return None
     return "No report in flight is due for a look, and none that is planned can be created now."
-
-
-def _compare_recordings(context: SensorEvaluationContext) -> None:
-    """Find, once an hour, what Dagster has lost: partitions of accounts come back at once, materializations by the look that then begins."""
-    now = datetime.now(UTC)
-    if context.cursor and now - datetime.fromisoformat(context.cursor) < COMPARE_EVERY:
-        return
-    with session_store().begin() as connection:
-        accounts = list_accounts(connection)
-    with suppress(TooManyPartitionsError):  # the sync of accounts says so
-        add_partitions(context.instance, accounts)
-    for dataset in DATASETS.values():
-        with session_store().begin() as connection:
-            forget_lost_recordings(connection, dataset, first_day=FIRST_DAY)
-    context.update_cursor(now.isoformat())
 
 
 def _is_just_polled(instance: DagsterInstance) -> bool:

@@ -29,7 +29,7 @@ from dagster import (
 )
 from sqlalchemy import Connection
 
-from bidbeacon_pipelines.defs.column_schemas import OWNER, column_schema
+from bidbeacon_pipelines.defs.asset_metadata import OWNER, column_schema, place_metadata
 from bidbeacon_pipelines.defs.materializations import (
     Metadata,
     add_metadata_of_partitions,
@@ -71,7 +71,7 @@ _TABLE_BYTES = 1_320
         "load; materializing sums up all days anew, from rows that are loaded already, so it asks nothing of Amazon and is safe to run again."
     ),
     metadata={
-        "dagster/table_name": "public.account_daily_summaries",
+        **place_metadata("public.account_daily_summaries"),
         "dagster/column_schema": column_schema(AccountDailySummary.__table__.columns),
     },
 )

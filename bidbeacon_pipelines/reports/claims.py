@@ -4,10 +4,11 @@ Each function takes facts and gives a verdict with a sentence, and with the case
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
+from bidbeacon_pipelines.reports.coverage import WindowSigns, WindowState, is_late
 from bidbeacon_pipelines.reports.datasets import Reconciles
 from bidbeacon_pipelines.reports.fields import SHORT_NAMES
 
@@ -16,7 +17,9 @@ ROWS_RECONCILE = "rows_reconcile_with_daily_totals"
 QUARANTINE_IS_SMALL = "quarantine_is_small"
 
 CLAIMS: Mapping[str, str] = {
-    WINDOW_IS_FRESH: "No window of an active account has been due for longer than BIDBEACON_LATE_AFTER_HOURS.",
+    WINDOW_IS_FRESH: (
+        "Every account is fresh. One is late where a window of it is: due for longer than BIDBEACON_LATE_AFTER_HOURS, or at Amazon for far longer than usual."
+    ),
     ROWS_RECONCILE: (
         "A day's spend and sales of each ad product agree with those of the dataset that it is compared with, as far as Amazon promises it. "
         "Totals that were not asked for within six hours are not comparable, since Amazon goes on changing numbers."
@@ -59,45 +62,76 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Overdue:
-    """An account with windows that are due for too long; the dates are its own days."""
+class AccountWindows:
+    """Windows of one account with the same signs; the dates are its own days, `since` is when the first of them became so."""
 
     account_key: str
+    signs: WindowSigns
     windows: int
     oldest: date
     newest: date
-    in_flight: int
-    due_since: datetime
+    since: datetime | None
 
 
-def judge_freshness(accounts: Sequence[Overdue]) -> Verdict:
-    """Say whether all windows are fresh, given the active accounts that have overdue ones."""
-    ranked = sorted(accounts, key=lambda one: (one.due_since, one.account_key))
+def judge_freshness(groups: Sequence[AccountWindows], accounts: int) -> Verdict:
+    """Say which accounts are fresh and which are late: those with a late window.
+
+    Args:
+        groups: windows that are not simply loaded and fresh.
+        accounts: how many accounts are refreshed.
+    """
+    late: dict[str, AccountWindows] = {}
+    for group in groups:
+        if is_late(group.signs):
+            late[group.account_key] = _together(late.get(group.account_key), group)
+    ranked = sorted(late.values(), key=lambda one: (_instant(one.since), one.account_key))
     windows = sum(one.windows for one in ranked)
-    if not windows:
-        return Verdict(
-            WINDOW_IS_FRESH, passed=True, sentence="Every window is fresh.", figures={"overdue": 0}
-        )
     return Verdict(
         WINDOW_IS_FRESH,
-        passed=False,
-        sentence=(
-            f"{windows:,} {_plural(windows, 'window')} of {len(ranked):,} {_plural(len(ranked), 'account')} "
-            f"overdue, the first since {ranked[0].due_since:%Y-%m-%d %H:%M} UTC."
-        ),
-        figures={"overdue": windows, "accounts": len(ranked)},
-        cases=[_overdue_case(one) for one in ranked[:_MOST_CASES]],
+        passed=not ranked,
+        sentence=_freshness(ranked, windows),
+        figures={
+            "accounts_fresh": max(accounts - len(ranked), 0),
+            "accounts_late": len(ranked),
+            "windows_late": windows,
+        },
+        cases=[_late_case(one) for one in ranked[:_MOST_CASES]],
     )
 
 
-def _overdue_case(one: Overdue) -> Mapping[str, str]:
+def _together(one: AccountWindows | None, other: AccountWindows) -> AccountWindows:
+    """Return two groups of an account as one, with the signs of the second."""
+    if one is None:
+        return other
+    return replace(
+        other,
+        windows=one.windows + other.windows,
+        oldest=min(one.oldest, other.oldest),
+        newest=max(one.newest, other.newest),
+        since=min(filter(None, [one.since, other.since]), default=None),
+    )
+
+
+def _freshness(late: Sequence[AccountWindows], windows: int) -> str:
+    if not late:
+        return "All accounts are fresh."
+    since = "" if late[0].since is None else f", the first since {late[0].since:%Y-%m-%d %H:%M} UTC"
+    are = "account is" if len(late) == 1 else "accounts are"
+    return f"{len(late):,} {are} late: {windows:,} {_plural(windows, 'window')}{since}."
+
+
+def _late_case(one: AccountWindows) -> Mapping[str, str]:
     return {
         "account": one.account_key,
+        "freshness": str(WindowState.LATE),
         "windows": f"{one.windows:,}",
         "days": f"{one.oldest} to {one.newest}",
-        "in flight": f"{one.in_flight:,}",
-        "due since (UTC)": f"{one.due_since:%Y-%m-%d %H:%M}",
+        "late since (UTC)": "" if one.since is None else f"{one.since:%Y-%m-%d %H:%M}",
     }
+
+
+def _instant(at: datetime | None) -> datetime:
+    return at or datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)

@@ -64,16 +64,21 @@ _OF_STATUS = {
 }
 
 
+def is_late(signs: WindowSigns) -> bool:
+    """Return whether a window is late: due for longer than the tolerance or, once it was asked for, at Amazon for far longer than usual."""
+    return signs.request_is_late if signs.status == "requested" else signs.is_overdue
+
+
 def window_state(signs: WindowSigns) -> WindowState:
     """Say how a window looks on the map."""
     if signs.status in _OF_STATUS:
         return _OF_STATUS[signs.status]
     if signs.status == "requested":
-        return WindowState.LATE if signs.request_is_late else WindowState.REQUESTED
+        return WindowState.LATE if is_late(signs) else WindowState.REQUESTED
     if signs.status == "loaded" and signs.is_held:
         return WindowState.HELD
     if signs.is_due:
-        return WindowState.LATE if signs.is_overdue else WindowState.DUE
+        return WindowState.LATE if is_late(signs) else WindowState.DUE
     if signs.status == "loaded":
         return WindowState.PARTIAL if signs.lacks_product else WindowState.FRESH
     return WindowState.NOT_DUE

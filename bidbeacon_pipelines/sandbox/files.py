@@ -89,39 +89,44 @@ class PartFiles:
         self._kept: OrderedDict[str, list[Path]] = OrderedDict()
         self._making: dict[str, asyncio.Task[list[Path]]] = {}
         self._workers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="sandbox-files")
+        self._worker_for_few_rows = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sandbox-few-rows")
 
-    async def parts(self, key: str, rows: Rows, count: int | None = None) -> list[Path]:
+    async def parts(
+        self, key: str, rows: Rows, count: int | None = None, *, are_few: bool = False
+    ) -> list[Path]:
         """Return the part files of a key, making them in a thread where they aren't there.
 
         There are exactly `count` parts, the last ones empty where rows are few; absent: as many as the rows need.
-        Callers of one key at the same time share one making.
+        Callers of one key at the same time share one making. Few rows don't wait behind the many of other keys.
         """
         if key in self._kept:
             self._kept.move_to_end(key)
             return self._kept[key]
         if key not in self._making:
-            self._making[key] = asyncio.create_task(self._make(key, rows, count))
+            self._making[key] = asyncio.create_task(self._make(key, rows, count, are_few=are_few))
         return await asyncio.shield(self._making[key])
 
     async def parts_within(
-        self, seconds: float, key: str, rows: Rows, count: int | None = None
+        self, seconds: float, key: str, rows: Rows, count: int | None = None, *, are_few: bool = False
     ) -> list[Path] | None:
         """Return the part files of a key; None where making them takes longer (it goes on meanwhile)."""
         try:
-            return await asyncio.wait_for(self.parts(key, rows, count), seconds)
+            return await asyncio.wait_for(self.parts(key, rows, count, are_few=are_few), seconds)
         except TimeoutError:
             return None
 
     def close(self) -> None:
         """Remove every file."""
-        self._workers.shutdown(wait=True, cancel_futures=True)
+        for workers in (self._workers, self._worker_for_few_rows):
+            workers.shutdown(wait=True, cancel_futures=True)
         if self._folder is not None:
             self._folder.cleanup()
 
-    async def _make(self, key: str, rows: Rows, count: int | None) -> list[Path]:
+    async def _make(self, key: str, rows: Rows, count: int | None, *, are_few: bool) -> list[Path]:
         loop = asyncio.get_running_loop()
+        workers = self._worker_for_few_rows if are_few else self._workers
         try:
-            paths = await loop.run_in_executor(self._workers, self._write, key, rows, count)
+            paths = await loop.run_in_executor(workers, self._write, key, rows, count)
         finally:
             del self._making[key]
         self._kept[key] = paths

@@ -32,6 +32,8 @@ from bidbeacon_pipelines.sandbox.reports import Report
 from bidbeacon_pipelines.sandbox.variants import vary_create
 
 _MULTI_STATUS = 207
+_FEW_DAYS = 7
+"""A report of so few days at most is made beside longer ones, so that nobody who asked for a day waits for a backfill."""
 _ENDS = frozenset(("COMPLETED", "FAILED", "CANCELLED", "EXPIRED"))
 
 
@@ -215,7 +217,8 @@ async def _retrieved(call: Call, report: Report) -> Response:
         return answer(describe(report, status))
     sandbox = call.sandbox
     key, rows = f"reports-{report.report_id}", lambda: sandbox.reports.rows(report)
-    paths = await sandbox.files.parts_within(MAKING_SECONDS, key, rows, report.part_count)
+    are_few = (report.request.end - report.request.start).days < _FEW_DAYS
+    paths = await sandbox.files.parts_within(MAKING_SECONDS, key, rows, report.part_count, are_few=are_few)
     if paths is None:
         return answer(describe(report, "PROCESSING"))
     places = [f"/downloads/reports/{report.report_id}/{part}.json.gz" for part in range(len(paths))]

@@ -1,5 +1,6 @@
 """Loads windows that somebody asks for by hand, whether or not they are due, and waits for Amazon, with a bound."""
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -11,6 +12,7 @@ from bidbeacon_pipelines.actions import (
     WaitGivenUp,
 )
 from bidbeacon_pipelines.reports.datasets import Dataset
+from bidbeacon_pipelines.reports.lifecycle import RequestStatus
 from bidbeacon_pipelines.reports.windows import (
     is_served,
     local_date,
@@ -21,21 +23,24 @@ from bidbeacon_pipelines.services.refresh import (
     plan_by_hand,
     skip_account,
     skip_windows,
-    step_requests,
 )
 from bidbeacon_pipelines.services.requests import drive_request
 from bidbeacon_pipelines.services.windows import keep_windows
 from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.store.accounts import Account, get_account
 from bidbeacon_pipelines.store.requests import (
+    ClaimLostError,
     get_request,
+    list_requests_to_step,
 )
 from bidbeacon_pipelines.store.windows import (
     Window,
     list_windows,
     want_windows,
 )
-from bidbeacon_sessions import SessionRecorder
+from bidbeacon_sessions import SessionClosedError, SessionRecorder
+
+logger = logging.getLogger(__name__)
 
 _LONGEST_PAUSE = timedelta(seconds=5)
 _NOT_YET = "Amazon is not done yet; the scheduled refresh goes on with it"
@@ -230,8 +235,30 @@ def _advance(
     if waiting:
         if tell_waiting:
             session.add(skip_windows(account, dataset, waiting, SkipReason.WAITS_FOR_AMAZON))
-        # A report that is done frees its place at the gate. Loading it is not for the waiting run: it may have months of another dataset.
-        step_requests(bench, session, loads=False)
+        _make_room(bench, session, account.region)
+
+
+def _make_room(bench: Workbench, session: SessionRecorder, region: str) -> None:
+    """Look at the region's reports at Amazon until one is done, which frees its place at the gate, for a few seconds at most.
+
+    A report that is done is left to be loaded by the shared look: it may have months of another dataset.
+    """
+    started = bench.now()
+    with bench.engine.begin() as connection:
+        requests = list_requests_to_step(connection, due_at=started, region=region)
+    for request in requests:
+        if request.status == RequestStatus.COMPLETED:
+            continue
+        try:
+            status = drive_request(bench, session, request.id, loads=False)
+        except (ClaimLostError, SessionClosedError):
+            raise
+        except Exception:
+            logger.exception("Request %s failed while another one waits for its place", request.id)
+            continue
+        is_done = status in {RequestStatus.COMPLETED, RequestStatus.FAILED}
+        if is_done or bench.now() - started > _LONGEST_PAUSE:
+            return
 
 
 def _stop_if_skipped(

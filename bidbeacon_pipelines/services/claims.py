@@ -2,14 +2,14 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, RowMapping
 
 from bidbeacon_pipelines.actions import ClaimsChecked
 from bidbeacon_pipelines.reports.claims import (
     LONGEST_GAP,
+    AccountWindows,
     Comparison,
     Difference,
-    Overdue,
     Quarantine,
     Verdict,
     judge_freshness,
@@ -17,8 +17,11 @@ from bidbeacon_pipelines.reports.claims import (
     judge_quarantine,
     judge_reconciliation,
 )
+from bidbeacon_pipelines.reports.coverage import WindowSigns, late_if_sent_before
 from bidbeacon_pipelines.reports.datasets import Dataset, get_dataset
-from bidbeacon_pipelines.store.claims import compare_totals, list_overdue, list_quarantined
+from bidbeacon_pipelines.store.accounts import list_accounts
+from bidbeacon_pipelines.store.claims import compare_totals, list_quarantined
+from bidbeacon_pipelines.store.home import list_unsettled_by_account
 from bidbeacon_sessions import SessionRecorder
 
 _MOST_DIFFERENCES = 1_000
@@ -45,7 +48,7 @@ def check_claims(
     """
     with engine.begin() as connection:
         verdicts = [
-            _judge_freshness(connection, dataset, now - late_after),
+            _judge_freshness(connection, dataset, now, late_after),
             _reconcile(connection, dataset, hourly_difference),
             judge_quarantine([Quarantine(**row) for row in list_quarantined(connection, dataset.name)]),
         ]
@@ -61,9 +64,24 @@ def check_claims(
     return verdicts
 
 
-def _judge_freshness(connection: Connection, dataset: Dataset, due_before: datetime) -> Verdict:
-    overdue = list_overdue(connection, dataset.name, due_before)
-    return judge_freshness([Overdue(**row) for row in overdue])
+def _judge_freshness(
+    connection: Connection, dataset: Dataset, now: datetime, late_after: timedelta
+) -> Verdict:
+    rows = list_unsettled_by_account(
+        connection,
+        dataset.name,
+        now=now,
+        overdue_before=now - late_after,
+        late_if_sent_before=late_if_sent_before(dataset, now),
+    )
+    refreshed = sum(account.reason_to_skip is None for account in list_accounts(connection))
+    return judge_freshness([_account_windows(row) for row in rows], refreshed)
+
+
+def _account_windows(row: RowMapping) -> AccountWindows:
+    signs = {name: row[name] for name in ("status", "is_due", "is_overdue", "is_held", "request_is_late")}
+    others = {name: row[name] for name in AccountWindows.__dataclass_fields__ if name != "signs"}
+    return AccountWindows(signs=WindowSigns(**signs), **others)
 
 
 def _reconcile(connection: Connection, dataset: Dataset, hourly_difference: float) -> Verdict:

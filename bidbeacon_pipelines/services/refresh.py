@@ -89,7 +89,6 @@ def step_requests(
     session: SessionRecorder,
     *,
     account_id: str | None = None,
-    loads: bool = True,
     on_step: Callable[[], object] | None = None,
 ) -> int:
     """Take the next steps of all reports at Amazon that are due for one; return how many there were.
@@ -98,7 +97,6 @@ def step_requests(
         bench: the tools.
         session: where it is told.
         account_id: only those of this ads account.
-        loads: whether to load completed reports.
         on_step: called after each.
 
     Raises:
@@ -110,7 +108,7 @@ def step_requests(
     failures: list[Exception] = []
     for request in requests:
         try:
-            if drive_request(bench, session, request.id, loads=loads) is None:
+            if drive_request(bench, session, request.id) is None:
                 _tell_worked_on_elsewhere(bench, session, request.id)
         except (ClaimLostError, SessionClosedError):
             raise

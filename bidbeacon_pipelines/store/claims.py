@@ -1,33 +1,10 @@
 """SQL on what speaks against the claims about a dataset. What it counts is in `report_windows`, so that it costs no look at the rows."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, text
-
-_ACTIVE = "a.enabled AND o.needs_person IS NULL AND a.amazon_status <> 'DISABLED'"
-
-# An account with a cadence of its own is not asked for before its next round; a null counts as nothing.
-_DUE_SINCE = "greatest(w.next_refresh_at, a.first_seen_at, o.next_look_at)"
-_OVERDUE = text(f"""
-    SELECT a.account_key, count(*) AS windows, min(w.window_date) AS oldest, max(w.window_date) AS newest,
-           count(w.request_id) AS in_flight, min({_DUE_SINCE}) AS due_since
-      FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code) JOIN ads_accounts o USING (account_id)
-     WHERE w.dataset = :dataset AND {_ACTIVE} AND {_DUE_SINCE} <= :due_before
-       AND w.next_refresh_at IS NOT NULL
-     GROUP BY a.account_key ORDER BY due_since, a.account_key""")
-
-
-def list_overdue(connection: Connection, dataset: str, due_before: datetime) -> list[RowMapping]:
-    """Return the active accounts with windows that fell due before an instant: account_key, windows, oldest, newest, in_flight, due_since.
-
-    The windows of a new account fall due when it is first seen, however old they are; those of one with a cadence of its own, at its
-    next round.
-    """
-    values = {"dataset": dataset, "due_before": due_before}
-    return list(connection.execute(_OVERDUE, values).mappings())
-
 
 # Quarantined rows are missing from a sum for a reason that is known: such a window is compared with nothing. Those without a
 # readable day may be any window's of their report.

@@ -23,7 +23,7 @@ _CANDIDATES = f"""
      UNION ALL
     SELECT {_COLUMNS} FROM report_windows WHERE next_refresh_at <= :now AND request_id IS NULL AND wanted_by IS NULL AND NOT {_IS_BAD}"""
 # What differs in numbers only is one cause: ids, counts and days of a reason are left out.
-_UNSETTLED = text(f"""
+_UNSETTLED_WINDOWS = f"""
     WITH unsettled AS (
         SELECT w.dataset, w.status, a.account_key, w.window_date, w.failure_reason,
                {IS_DUE} AS is_due, {IS_OVERDUE} AS is_overdue, {IS_HELD} AS is_held,
@@ -36,7 +36,9 @@ _UNSETTLED = text(f"""
           JOIN advertiser_accounts a USING (account_id, country_code)
           JOIN ads_accounts o USING (account_id)
           JOIN unnest(CAST(:datasets AS text[]), CAST(:late AS timestamptz[])) AS d(dataset, late_if_sent_before) USING (dataset)
-          LEFT JOIN report_requests r ON r.id = w.request_id)
+          LEFT JOIN report_requests r ON r.id = w.request_id)"""
+_UNSETTLED = text(f"""
+    {_UNSETTLED_WINDOWS}
     SELECT dataset, status, is_due, is_overdue, is_held, request_is_late, CAST(sum(windows) AS bigint) AS windows,
            count(*) AS accounts, min(since) AS since, (array_agg(account_key ORDER BY windows DESC, account_key))[1:3] AS account_keys, max(window_date) AS window_date, min(reason) AS reason
       FROM (SELECT dataset, status, is_due, is_overdue, is_held, request_is_late, cause, account_key, count(*) AS windows,
@@ -71,6 +73,30 @@ def list_unsettled(
     values: dict[str, Any] = {"now": now, "overdue_before": overdue_before}
     values |= {"datasets": list(late_if_sent_before), "late": list(late_if_sent_before.values())}
     return list(connection.execute(_UNSETTLED, values).mappings())
+
+
+_UNSETTLED_BY_ACCOUNT = text(f"""
+    {_UNSETTLED_WINDOWS}
+    SELECT account_key, status, is_due, is_overdue, is_held, request_is_late, count(*) AS windows,
+           min(window_date) AS oldest, max(window_date) AS newest, min(since) AS since
+      FROM unsettled GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY account_key""")
+
+
+def list_unsettled_by_account(
+    connection: Connection,
+    dataset: str,
+    *,
+    now: datetime,
+    overdue_before: datetime,
+    late_if_sent_before: datetime,
+) -> list[RowMapping]:
+    """Return the windows of one dataset that are not simply loaded and fresh, by account and state; arguments as of `list_unsettled`.
+
+    Columns: account_key, the signs of a window but for `lacks_product`, windows, oldest, newest, since.
+    """
+    values: dict[str, Any] = {"now": now, "overdue_before": overdue_before}
+    values |= {"datasets": [dataset], "late": [late_if_sent_before]}
+    return list(connection.execute(_UNSETTLED_BY_ACCOUNT, values).mappings())
 
 
 _STOPPED = text("""

@@ -80,12 +80,10 @@ _LOCAL_HOUR = "CAST(extract(hour FROM t.hour_at AT TIME ZONE a.time_zone) AS int
 
 def make_view(dataset: Dataset) -> ReportView:
     """Return the view of a dataset."""
-    named = {one.name for one in columns_of(dataset)}
     joined = "".join(
         f"\n  LEFT JOIN {entity} {alias} ON {alias}.account_id = a.account_id"
         f" AND {alias}.country_code = a.country_code AND {alias}.{key} = {reference}"
-        for entity, alias, key, reference in _JOINS
-        if key == "portfolio_id" or key in named
+        for entity, alias, key, reference in _joins(dataset)
     )
     return ReportView(
         name=dataset.name,
@@ -100,6 +98,19 @@ _JOINS = (
     ("portfolios", "f", "portfolio_id", "c.portfolio_id"),
     ("ad_groups", "g", "ad_group_id", "t.ad_group_id"),
 )
+
+
+def _joins(dataset: Dataset) -> list[tuple[str, str, str, str]]:
+    """Return the joins of a dataset's view: entity, alias, key, and what refers to it."""
+    named = {one.name for one in columns_of(dataset)}
+    return [join for join in _JOINS if join[2] == "portfolio_id" or join[2] in named]
+
+
+def list_joined_entities(dataset: Dataset) -> list[str]:
+    """Return the tables of entities that a dataset's view takes names from."""
+    return [entity for entity, *_ in _joins(dataset)]
+
+
 _OF_ACCOUNT = (
     "\n  JOIN advertiser_accounts a ON a.account_id = t.account_id AND a.country_code = t.country_code"
 )

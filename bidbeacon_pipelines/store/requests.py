@@ -273,7 +273,7 @@ def put_off_request(connection: Connection, request_id: int, session_id: UUID, u
 
 
 def list_requests_to_step(
-    connection: Connection, *, due_at: datetime, account_id: str | None = None
+    connection: Connection, *, due_at: datetime, account_id: str | None = None, region: str | None = None
 ) -> list[Request]:
     """Return the requests at Amazon whose next step is due and that no living session holds, the longest waiting first.
 
@@ -284,15 +284,17 @@ def list_requests_to_step(
         connection: where to look.
         due_at: the instant.
         account_id: only this ads account's.
+        region: only those of ads accounts in this region.
     """
     mine = "" if account_id is None else "AND r.account_id = :account_id"
+    mine += "" if region is None else " AND o.region = :region"
     statement = text(
         f"""SELECT {_COLUMNS} FROM {_FROM}
              WHERE {_OPEN} AND NOT ({_TO_CREATE}) AND {_UNCLAIMED} {_NOT_RESTING} {mine}
                AND (r.next_step_at IS NULL OR r.next_step_at <= :now)
              ORDER BY r.next_step_at NULLS FIRST, r.id"""
     )
-    rows = connection.execute(statement, {"now": due_at, "account_id": account_id})
+    rows = connection.execute(statement, {"now": due_at, "account_id": account_id, "region": region})
     return [Request(**row) for row in rows.mappings()]
 
 

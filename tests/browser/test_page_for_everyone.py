@@ -5,7 +5,7 @@ from datetime import date
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 from sqlalchemy import text
 
 from bidbeacon_pipelines.actions import ReportFailed, ReportHeld, WindowsQueued
@@ -169,8 +169,12 @@ def test_an_error_names_its_cause_and_the_way_on(
         pass
     assert [] == find_violations(page)
     expect(page.locator("#notice")).to_contain_text("Wait a moment and try again.")
-    page.unroute("**/api/job-sessions?**")
+    held: list[Route] = []  # what it tries by itself meanwhile would take the button away before the click
+    page.route("**/api/job-sessions?**", held.append)
     page.get_by_role("button", name="Try again").click()
+    page.unroute("**/api/job-sessions?**")
+    for route in held:
+        route.continue_()
     expect(page.locator(".session")).to_have_count(2)
     expect(page.locator("#feed")).to_be_focused()
 

@@ -54,7 +54,7 @@ def test_checks_run_with_a_materialization(stocked: World) -> None:
     found = load(stocked, stocked.account(), stocked.day(), DAILY.name).get_asset_check_evaluations()
     told = {one.check_name: (one.passed, one.description) for one in found}
     assert told == {
-        WINDOW_IS_FRESH: (True, "Every window is fresh."),
+        WINDOW_IS_FRESH: (True, "All accounts are fresh."),
         ROWS_RECONCILE: (True, "Not comparable yet with daily performance by advertised product."),
         QUARANTINE_IS_SMALL: (True, "No row is quarantined."),
     }
@@ -95,7 +95,7 @@ def test_a_day_agrees_with_its_hours(stocked: World) -> None:
     )
 
 
-def test_overdue_windows_are_found_without_a_load(stocked: World) -> None:
+def test_late_accounts_are_found_without_a_load(stocked: World) -> None:
     """On its own the check finds windows due for more than twelve hours, of active accounts that are known for as long."""
     account = stocked.account()
     load(stocked, account, stocked.day(), DAILY.name)
@@ -105,7 +105,7 @@ def test_overdue_windows_are_found_without_a_load(stocked: World) -> None:
     [due] = stocked.rows(
         "SELECT count(*) FROM report_windows WHERE next_refresh_at < now() - interval '12 hours'"
     )
-    assert (late.passed, due["count"]) == (False, late.metadata["overdue"].value)
+    assert (late.passed, due["count"]) == (False, late.metadata["windows_late"].value)
     stocked.execute("UPDATE ads_accounts SET next_look_at = now() + interval '1 hour'")
     assert check(stocked, DAILY.name)[WINDOW_IS_FRESH].passed
     stocked.execute("UPDATE ads_accounts SET next_look_at = NULL")
@@ -150,7 +150,7 @@ def test_a_result_stays_small_however_much_speaks_against_it(stocked: World) -> 
         dataset=DAILY.name,
     )
     late = check(stocked, DAILY.name)[WINDOW_IS_FRESH]
-    assert (late.passed, late.metadata["accounts"].value) == (False, 40)
+    assert (late.passed, late.metadata["accounts_late"].value) == (False, 40)
     assert "more" in str(late.metadata["cases"].value)
     assert len(serialize_value(late)) < 8_000
 

@@ -131,6 +131,28 @@ def test_reports_of_another_country_that_are_done_make_room(world: BenchWorld) -
     assert world.window(canada, DAY).status == "loaded"
 
 
+def test_who_waits_for_a_place_looks_until_there_is_one(world: BenchWorld) -> None:
+    """Of two reports of the region that are done one is looked at, and none of another region."""
+    japan = world.ask(world.account("JP"), DAY)
+    world.ask(world.account("CA"), DAY)
+    world.ask(world.account("CA"), OTHER)
+    world.advance(minutes=2)
+    drive(world, world.account("US"), DAY)
+    found = world.query("SELECT id, status FROM report_requests WHERE status <> 'loaded'")
+    assert ["completed", "in_flight"] == sorted(one["status"] for one in found if one["id"] != japan)
+    assert ["in_flight"] == [one["status"] for one in found if one["id"] == japan]
+
+
+def test_who_waits_for_a_place_does_not_fail_with_another_request(world: BenchWorld) -> None:
+    """Something unforeseen about one of the reports at Amazon keeps nobody from loading his own."""
+    broken = world.ask(world.account("CA"), DAY)
+    world.ask(world.account("CA"), OTHER)
+    world.advance(minutes=2)
+    world.execute("UPDATE report_requests SET dataset = 'of_a_newer_release' WHERE id = :id", id=broken)
+    [window], _ = drive(world, world.account("US"), DAY)
+    assert window.status == "loaded"
+
+
 def test_who_waits_too_long_is_told_that_amazon_is_not_done(world: BenchWorld) -> None:
     """After the setting's time the session ends; the request stays for the scheduled refresh."""
     world.break_with("report_pending")

@@ -35,6 +35,9 @@ EXTERNAL_ASSETS = [
     "campaigns",
     "portfolios",
     "reports/account_daily_summaries",
+    "reports/ad_groups",
+    "reports/ads",
+    "reports/campaigns",
     "reports/daily_campaigns",
     "reports/daily_placements",
     "reports/daily_products",
@@ -44,6 +47,8 @@ EXTERNAL_ASSETS = [
     "reports/hourly_campaigns",
     "reports/hourly_products",
     "reports/hourly_targets",
+    "reports/portfolios",
+    "reports/targets",
     "targets",
 ]
 CHECKS = ["quarantine_is_small", "rows_reconcile_with_daily_totals", "window_is_fresh"]
@@ -65,6 +70,7 @@ SENSORS = [
     "check_loaded_datasets",
     "close_crashed_sessions",
     "poll_reports_in_flight",
+    "recover_lost_recordings",
     "refresh_due_accounts",
     "update_changed_summaries",
 ]
@@ -189,12 +195,12 @@ def test_external_asset_names() -> None:
 
 
 def test_the_lineage_begins_at_amazon_and_ends_at_what_analysts_read() -> None:
-    """Every dataset leads back to Amazon, and its view leads back to it."""
+    """Every dataset and kind of entity leads back to Amazon, and its view leads back to it."""
     graph = defs.resolve_asset_graph()
     for view in (name for name in EXTERNAL_ASSETS if name.startswith("reports/")):
         ancestors = {key.to_user_string() for key in graph.get_ancestor_asset_keys(AssetKey(view.split("/")))}
         assert {"amazon_ads", "accounts"} <= ancestors, view
-        assert ancestors & set(ASSETS), view
+        assert ancestors & {*ASSETS, view.removeprefix("reports/")}, view
     roots = [key for key in graph.get_all_asset_keys() if not graph.get(key).parent_keys]
     assert [AssetKey("amazon_ads")] == roots
 

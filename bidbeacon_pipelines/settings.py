@@ -24,6 +24,7 @@ __all__ = ["PROJECT_ROOT", "Region", "Settings", "get_settings"]
 _SANDBOX_POLL_SECONDS = 5
 _DAY_SECONDS = 24 * 3600
 _LONGEST_KEPT_DAYS = 36_500
+_NO_USER_HEADERS = frozenset({"authorization", "cookie", "host", "origin", "proxy-authorization"})
 
 Region = Literal["NA", "EU", "FE"]
 
@@ -58,6 +59,12 @@ def _check_time_zone(value: str) -> str:
     return value
 
 
+def _check_header(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9-]{1,80}", value) or value.lower() in _NO_USER_HEADERS:
+        raise ValueError("expected the name of a header, such as X-Forwarded-User")
+    return value
+
+
 class Settings(SessionSettings):
     """What can be set from outside: the settings of sessions, and those of the pipelines; read like them."""
 
@@ -81,6 +88,11 @@ class Settings(SessionSettings):
     )
     bind_host: Host = Field("127.0.0.1", description="Where Dagster's webserver and the sandbox listen.")
     sandbox_port: Port = 3040
+
+    user_header: Annotated[str, AfterValidator(_check_header)] | None = Field(
+        None,
+        description="The header in which a trusted proxy names the user; who changes something on the page is recorded by it.",
+    )
 
     first_window_date: Annotated[date | None, BeforeValidator(_read_day)] = Field(
         None,

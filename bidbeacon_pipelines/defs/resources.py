@@ -25,11 +25,15 @@ from bidbeacon_pipelines.services.workbench import Workbench, open_workbench
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.accounts import UnknownAccountError
 from bidbeacon_pipelines.store.engine import shared_engine
+from bidbeacon_pipelines.store.run_requests import begin_request
 from bidbeacon_sessions import SessionRecorder, SessionStore, Subject
 from bidbeacon_sessions.dagster import JobSessionsResource, session_metadata
 from bidbeacon_sessions.presentation import session_url
 
 logger = logging.getLogger(__name__)
+
+RUN_REQUEST_TAG = "bidbeacon/run_request"
+"""The request on the page that a run was started for."""
 
 _FORESEEN = (
     AccountSkippedError,
@@ -86,6 +90,7 @@ class BidBeaconSessions(JobSessionsResource):
                 telling_waits(bench, session),
             ):
                 session_id = session.session_id
+                _begin_run_request(context, bench, session_id)
                 yield session
         except Exception as error:
             if session_id is None:
@@ -96,6 +101,16 @@ class BidBeaconSessions(JobSessionsResource):
                 None if isinstance(error, _FORESEEN) else error
             )
         observe_unloaded_windows(context, bench.sessions, session_id)
+
+
+def _begin_run_request(
+    context: OpExecutionContext | AssetExecutionContext, bench: Workbench, session_id: UUID
+) -> None:
+    """Lead those who asked for this run on the page to its session."""
+    asked = context.run.tags.get(RUN_REQUEST_TAG, "")
+    if asked.isdecimal():
+        with bench.engine.begin() as connection:
+            begin_request(connection, int(asked), session_id)
 
 
 def _failure_metadata(store: SessionStore, session_id: UUID) -> dict[str, MetadataValue[Any]]:

@@ -26,6 +26,7 @@ from bidbeacon_pipelines.defs.accounts import add_partitions, sync_accounts, syn
 from bidbeacon_pipelines.defs.partitions import ACCOUNT_PARTITIONS, ADS_ACCOUNT_PARTITIONS, FIRST_DAY
 from bidbeacon_pipelines.defs.reports import poll_reports, refresh_account_job
 from bidbeacon_pipelines.defs.resources import session_store
+from bidbeacon_pipelines.defs.run_requests import load_windows, requested_runs
 from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.reports.partition_bound import TooManyPartitionsError
 from bidbeacon_pipelines.services.account_changes import notice_changes
@@ -73,10 +74,10 @@ sync_accounts_hourly = ScheduleDefinition(
 
 
 @sensor(
-    jobs=[sync_accounts, sync_ad_entities, refresh_account_job],
+    jobs=[sync_accounts, sync_ad_entities, refresh_account_job, load_windows],
     minimum_interval_seconds=LOOK_EVERY_SECONDS,
     default_status=DefaultSensorStatus.RUNNING,
-    description="Starts one run for each ads account that has due work, and syncs accounts and entities that never were.",
+    description="Starts what people ask for on the page, one run for each ads account that has due work, and syncs accounts and entities that never were.",
 )
 def refresh_due_accounts(context: SensorEvaluationContext) -> Iterator[RunRequest | SkipReason]:
     """Look every half minute, with one indexed query, for accounts that have something to do."""
@@ -218,6 +219,7 @@ def _wanted_runs(instance: DagsterInstance) -> Iterator[RunRequest]:
         due = list_ads_accounts_with_due_work(connection, now=now, datasets=tuple(DATASETS))
     if not known and _is_first_sync_due(instance, now):
         yield RunRequest(job_name=sync_accounts.name)
+    yield from requested_runs(instance)
     yield from _runs_for(instance, sync_ad_entities, ACCOUNT_PARTITIONS, ACCOUNT_TAG, without)
     yield from _runs_for(instance, refresh_account_job, ADS_ACCOUNT_PARTITIONS, ADS_ACCOUNT_TAG, due)
 

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import (
     CheckConstraint,
+    Date,
     Double,
     ForeignKey,
     Identity,
@@ -37,6 +38,7 @@ TOTAL, TOTAL_COUNT = Numeric(38, 6), Numeric(38, 0)
 """Of what many rows add up to: it must never be too much, whatever each row has."""
 LONGEST_ALIAS = 80
 _CONTROLS = r"[\x01-\x1f\x7f]"
+RUN_KINDS = ("load-windows", "sync-entities")
 CALL_CLASSES = ("create", "retrieve", "exports", "other")
 
 
@@ -195,6 +197,50 @@ class ReportRequest(PipelinesBase):
         CheckConstraint("(status IN ('loaded', 'failed')) = (finished_at IS NOT NULL)", name="ended_has_end"),
         Index("ix_report_requests_open", "next_step_at", postgresql_where=text(OPEN_REQUEST)),
         Index("ix_report_requests_account", "account_id", "dataset", "sent_at"),
+    )
+
+
+class RunRequest(PipelinesBase):
+    """One row is a run that somebody asked for on the page; a sensor of Dagster starts it.
+
+    `windows` are account-local days of `dataset`, for windows to load; both are empty for a sync of entities. `session_id` is the session of the
+    run, once it has begun. A request is open until `finished_at`: nobody can ask for the same again meanwhile. `failure` is why no
+    run came.
+    """
+
+    __tablename__ = "run_requests"
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    kind: Mapped[str]
+    account_id: Mapped[str] = _id()
+    country_code: Mapped[str]
+    dataset: Mapped[str] = mapped_column(server_default="")
+    windows: Mapped[list[date]] = mapped_column(ARRAY(Date), server_default=text("'{}'"))
+    requested_by: Mapped[str]
+    requested_at: Mapped[datetime]
+    session_id: Mapped[UUID | None]
+    finished_at: Mapped[datetime | None]
+    failure: Mapped[str | None]
+
+    __table_args__ = (
+        _account(),
+        CheckConstraint(f"kind IN {RUN_KINDS}", name="kind_known"),
+        CheckConstraint(
+            "(kind = 'load-windows') = (dataset <> '' AND cardinality(windows) > 0)",
+            name="loads_name_windows",
+        ),
+        CheckConstraint("failure IS NULL OR finished_at IS NOT NULL", name="failed_has_end"),
+        Index(
+            "uq_run_requests_open",
+            "account_id",
+            "country_code",
+            "kind",
+            "dataset",
+            "windows",
+            unique=True,
+            postgresql_where=text("finished_at IS NULL"),
+        ),
+        Index("ix_run_requests_account", "account_id", "country_code", "requested_at"),
     )
 
 

@@ -1,12 +1,14 @@
 """`GET /api/explain`: why a window is as it is."""
 
 from datetime import date
+from urllib.parse import quote
 
 from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from bidbeacon_pipelines.reports.datasets import get_dataset
 from bidbeacon_pipelines.reports.verdicts import Cause
 from bidbeacon_pipelines.services.account_names import AmbiguousAccountError, find_named_account
 from bidbeacon_pipelines.services.explain import explain_window, explanation_json
@@ -36,9 +38,16 @@ def explain_route(store: SessionStore, settings: Settings, *, clock: Clock) -> R
         what_to_do = _WHAT_TO_DO.get(told.verdict.cause)
         if what_to_do is not None:
             return problem(404, told.verdict.sentence, what_to_do)
-        return JSONResponse(explanation_json(told))
+        url = partition_url(settings, told.facts.account_key, dataset, window)
+        return JSONResponse(explanation_json(told) | {"partition_url": url})
 
     return Route("/api/explain", answer_explain)
+
+
+def partition_url(settings: Settings, account: str, dataset: str, window: date) -> str:
+    """Return the address of a window's partition in Dagster: its launch dialog has exactly this one chosen."""
+    asset, partition = get_dataset(dataset).asset_name, quote(f"{account}|{window}", safe="")
+    return f"{settings.dagster_public_url}/assets/{asset}?view=partitions&partition={partition}"
 
 
 def _key(connection: Connection, named: str) -> str:

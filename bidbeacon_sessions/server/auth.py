@@ -81,6 +81,11 @@ class Access:
             return None
         return _ask_for_token(connection)
 
+    def may_change(self, connection: HTTPConnection) -> bool:
+        """Return whether a request that is served may also change something: one to this machine itself, or with the token."""
+        host = _split(f"//{connection.headers.get('host', '')}").hostname
+        return self.token is not None or (host is not None and is_loopback(host))
+
     def knows_token(self, given: str) -> bool:
         """Return whether the text is the token; takes the same time whatever it is."""
         return self.token is not None and hmac.compare_digest(given.encode(), self.token.encode())

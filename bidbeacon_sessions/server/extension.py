@@ -18,7 +18,8 @@ class Extension:
         navigation: entries of every page's navigation: the label by the address. One of `/` stands before the stream.
         links: how the pages link to what only the product knows: an address with `{name}` for each value, by what it leads to.
             The pages ask for `account` (`{account}`) and `window` (`{account}`, `{dataset}`, `{window}`), and load names and
-            time zones of accounts from `accounts`. What is not there is not linked.
+            time zones of accounts from `accounts`. A module at `session_actions` makes the buttons of a session's page. What is not there
+            is not linked.
     """
 
     routes: Sequence[BaseRoute] = ()

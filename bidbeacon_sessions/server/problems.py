@@ -16,7 +16,6 @@ logger = logging.getLogger(__name__)
 
 _WHAT_TO_DO = {
     404: "Look at / for the sessions and at /api/job-sessions for the data.",
-    405: "Use GET.",
 }
 
 
@@ -64,9 +63,9 @@ async def on_bad_request(_: HTTPConnection, error: Exception) -> JSONResponse:
 async def on_http_error(_: HTTPConnection, error: Exception) -> JSONResponse:
     """Answer what the router or the files have no answer for."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type only
-    return problem(
-        error.status_code, f"{error.detail}.", _WHAT_TO_DO.get(error.status_code, "Check the address.")
-    )
+    allowed = sorted({*(error.headers or {}).get("Allow", "").split(", ")} - {"", "HEAD"})
+    usual = f"Use {' or '.join(allowed)}." if allowed else "Check the address."
+    return problem(error.status_code, f"{error.detail}.", _WHAT_TO_DO.get(error.status_code, usual))
 
 
 async def on_broken_off(_: HTTPConnection, error: Exception) -> JSONResponse:  # noqa: ARG001 - Starlette passes both

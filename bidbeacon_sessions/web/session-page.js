@@ -9,6 +9,7 @@ import { jsonText } from "./json.js";
 import { bindKeys } from "./keys.js";
 import { Model } from "./model.js";
 import { hideNotice, hideTrouble, showError, showTrouble } from "./notice.js";
+import { addressOf } from "./links.js";
 import { accountTag } from "./parts.js";
 import { showPill } from "./pill.js";
 import { attemptBadge, lengthOf, runLink } from "./session-card.js";
@@ -67,6 +68,17 @@ async function loadSurroundings() {
   if (around === null) return;
   showNeighbours(neighbours, around);
   drawSides();
+  loadActions(model.get(id).session);
+}
+
+/** What the product lets people do about a session that has ended. */
+let hasActions = false;
+async function loadActions(session) {
+  const address = addressOf("session_actions");
+  if (hasActions || address === null || session.status === "running") return;
+  hasActions = true;
+  const { sessionActions } = await import(address);
+  acts.replaceChildren(...[await sessionActions(session, around.touched)].filter(Boolean));
 }
 
 function draw() {
@@ -86,7 +98,7 @@ function drawFacts(session) {
   if (state === shown) return;
   shown = state;
   keepingFocus(root, () => {
-    reconcile(root, [heading(session), ...errorBox(session), facts(session), columns]);
+    reconcile(root, [heading(session), ...errorBox(session), facts(session), acts, columns]);
     reconcile(whole, [el("h2", {}, "Timeline"), timeline.element]);
     reconcile(left, [whole, ...inputSection(session)]);
   });
@@ -97,6 +109,7 @@ const copying = copyButton();
 const whole = el("section", { class: "whole", "aria-label": "Timeline" });
 const left = el("div", {}, whole);
 const sides = el("div", { class: "sides" });
+const acts = el("div", {});
 const columns = el("div", { class: "columns" }, left, sides);
 
 function drawSides() {

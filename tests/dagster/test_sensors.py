@@ -18,6 +18,7 @@ from bidbeacon_pipelines.defs.schedules import BEHIND_PEOPLE, poll_reports_in_fl
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.accounts import Account, list_accounts
 from bidbeacon_sessions import with_job_session
+from bidbeacon_sessions.dagster import LABEL_TAG
 from tests.dagster.world import World, wait_until
 
 
@@ -93,7 +94,7 @@ def test_an_account_without_entities_is_synced_first(stocked: World) -> None:
     account = stocked.account("JP")
     stocked.execute("UPDATE advertiser_accounts SET enabled = account_key = :key", key=account.account_key)
     stocked.execute("UPDATE advertiser_accounts SET entities_synced_at = NULL")
-    tags = {ACCOUNT_TAG: account.account_key} | BEHIND_PEOPLE
+    tags = {ACCOUNT_TAG: account.account_key, LABEL_TAG: account.label} | BEHIND_PEOPLE
     assert [("sync_ad_entities", tags)] == asked_for(stocked, refresh_due_accounts)
 
 

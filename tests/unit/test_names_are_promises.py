@@ -55,6 +55,7 @@ CHECKS = ["quarantine_is_small", "rows_reconcile_with_daily_totals", "window_is_
 JOBS = [
     "check_report_claims",
     "delete_old_records",
+    "load_windows",
     "poll_reports",
     "refresh_account",
     "sync_accounts",
@@ -155,6 +156,12 @@ COMMANDS = [
 ]
 STREAM_ROUTES = [
     "/",
+    "/api/account/alias",
+    "/api/account/cadence",
+    "/api/account/load-windows",
+    "/api/account/pause",
+    "/api/account/resume",
+    "/api/account/sync-entities",
     "/api/accounts",
     "/api/actions",
     "/api/coverage",
@@ -168,6 +175,7 @@ STREAM_ROUTES = [
     "/api/job-sessions/ws",
     "/api/job-sessions/{session_id:uuid}",
     "/api/job-sessions/{session_id:uuid}/surroundings",
+    "/api/run-requests/{id:int}",
     "/coverage",
     "/healthz",
     "/login",

@@ -1,5 +1,6 @@
-// Why one window is as it is: explain's sentence, and the sessions that touched it.
+// Why one window is as it is: explain's sentence, what can be done, and the sessions that touched it.
 
+import { actions, changeCadence, loadAgain, partitionLink, pauseOrResume, syncEntities } from "./act.js";
 import { el, keepingFocus, sessionPath, withCommands } from "./dom.js";
 import { statusIcon, toneIcon } from "./icons.js";
 import { accountTag, renderParts } from "./parts.js";
@@ -21,7 +22,7 @@ export class CellDetail {
   async show(chosen) {
     const isAnother = JSON.stringify(chosen) !== JSON.stringify(this.asked);
     this.asked = chosen;
-    if (isAnother) this.isUnfolded = false;
+    if (isAnother) Object.assign(this, { isUnfolded: false, acts: null });
     this.root.hidden = chosen === null;
     if (chosen === null) return;
     if (isAnother) this.put(this.head(chosen), el("div", { class: "skeleton", "aria-hidden": "true" }, el("i"), el("i"), el("i")));
@@ -42,12 +43,23 @@ export class CellDetail {
     return el("header", {}, el("h2", {}, window), close, el("p", {}, accountTag(account), " ", el("bdi", { class: "tag badge" }, dataset)));
   }
 
-  body({ verdict, facts, timeline }) {
+  /** Made once for a window, so that what a button says stays when the map is renewed. */
+  buttons({ account, dataset, window }, isPaused, address) {
+    if (this.acts?.isPaused !== isPaused) {
+      const renew = () => this.show(this.asked);
+      const made = [loadAgain(account, dataset, [window]), syncEntities(account), pauseOrResume(account, isPaused, renew), changeCadence(account, renew)];
+      this.acts = { isPaused, element: actions(made, ...(address ? [partitionLink(address)] : [])) };
+    }
+    return this.acts.element;
+  }
+
+  body({ verdict, facts, timeline, partition_url: address }) {
     const zone = zoneOf(facts.account?.account_key);
     const newest = [...timeline].reverse();
     return [
       el("p", { class: `verdict ${verdict.severity}` }, el("b", {}, verdict.cause.replaceAll("-", " ")), " ", el("bdi", {}, withCommands(verdict.sentence))),
       verdict.next_at && el("p", { class: "quiet" }, "Next: ", el("time", { datetime: verdict.next_at, title: fullTime(verdict.next_at, zone) }, `${dayKey(verdict.next_at, zone)} ${clock(verdict.next_at, zone)} ${zone}`)),
+      facts.account && this.buttons(this.asked, !facts.account.enabled, address),
       el("h3", {}, newest.length > 0 ? "Sessions that touched it, newest first" : "No session has touched it yet"),
       ...this.stories(newest, facts.account?.account_key),
     ].filter(Boolean);

@@ -1,0 +1,130 @@
+"""Runs that people ask for on the page: the job that loads windows, and what the sensor starts for each request."""
+
+from collections.abc import Iterator
+from datetime import date
+
+from dagster import (
+    Config,
+    DagsterInstance,
+    OpExecutionContext,
+    RunRequest,
+    RunsFilter,
+    in_process_executor,
+    job,
+    op,
+)
+
+from bidbeacon_pipelines.dagster_instance.run_queue import ACCOUNT_TAG, BY_HAND_TAG
+from bidbeacon_pipelines.defs.accounts import sync_ad_entities
+from bidbeacon_pipelines.defs.materializations import record_loaded_windows
+from bidbeacon_pipelines.defs.partitions import ACCOUNT_PARTITIONS
+from bidbeacon_pipelines.defs.resources import (
+    RUN_REQUEST_TAG,
+    BidBeaconSessions,
+    WorkbenchResource,
+    session_store,
+)
+from bidbeacon_pipelines.reports.datasets import get_dataset
+from bidbeacon_pipelines.services.by_hand import drive_windows
+from bidbeacon_pipelines.services.run_requests import MOST_TRIES
+from bidbeacon_pipelines.settings import get_settings
+from bidbeacon_pipelines.store import run_requests as stored
+from bidbeacon_pipelines.store.clock import read_now
+from bidbeacon_sessions.dagster import label_tag, session_metadata
+
+
+class LoadConfig(Config):
+    """Which windows an op loads: days (`2026-11-23`) of a dataset of an account, and who asked for it."""
+
+    account: str
+    dataset: str
+    windows: list[str]
+    by: str
+
+
+@op
+def load_windows_op(
+    context: OpExecutionContext,
+    config: LoadConfig,
+    workbench: WorkbenchResource,
+    job_sessions: BidBeaconSessions,
+) -> None:
+    """Load windows now, whether or not they are due, and record them as materializations. Safe to run again."""
+    with workbench.open() as bench:
+        ref = bench.find_account_ref(config.account)
+        given = config.model_dump()
+        with job_sessions.work(context, bench, "load-windows", input=given, account=ref) as session:
+            days = [date.fromisoformat(day) for day in config.windows]
+            try:
+                drive_windows(
+                    bench,
+                    session,
+                    bench.account(config.account),
+                    get_dataset(config.dataset),
+                    days,
+                    by=config.by,
+                )
+            finally:
+                record_loaded_windows(context, bench.engine, session)
+        context.add_output_metadata(session_metadata(bench.sessions, session.session_id))
+
+
+@job(
+    executor_def=in_process_executor,
+    description="Load windows of one dataset of one account now, as somebody asked for on the page.",
+)
+def load_windows() -> None:
+    """One op: some days of one dataset of one account."""
+    load_windows_op()
+
+
+def requested_runs(instance: DagsterInstance) -> Iterator[RunRequest]:
+    """Yield a run for each request that has none.
+
+    A request stays until a run has begun its work: a run that died before is followed by another, up to three times.
+    """
+    with session_store().begin() as connection:
+        now = read_now(connection, get_settings())
+        stored.finish_requests(connection, now=now)
+        waiting = stored.list_waiting_requests(connection)
+    for request in waiting:
+        tag = {RUN_REQUEST_TAG: str(request.id)}
+        runs = instance.get_runs(RunsFilter(tags=tag))
+        if any(not run.is_finished for run in runs):
+            continue
+        if len(runs) >= MOST_TRIES:
+            with session_store().begin() as connection:
+                reason = f"{len(runs)} runs ended before they began; the last one is {runs[0].run_id}"
+                stored.fail_request(connection, request.id, reason, now=now)
+            continue
+        yield _run_for(instance, request, tag, tries=len(runs))
+
+
+def _run_for(
+    instance: DagsterInstance, request: stored.RunRequest, tag: dict[str, str], *, tries: int
+) -> RunRequest:
+    key = request.account_key
+    tags = tag | {ACCOUNT_TAG: key} | label_tag(request.account_label)
+    run_key = f"run-request-{request.id}-{tries + 1}"
+    if request.kind == "load-windows":
+        config = LoadConfig(
+            account=key,
+            dataset=request.dataset,
+            windows=[str(day) for day in request.windows],
+            by=request.requested_by,
+        )
+        return RunRequest(
+            run_key=run_key,
+            job_name=load_windows.name,
+            run_config={"ops": {load_windows_op.name: {"config": config.model_dump()}}},
+            tags=tags | {BY_HAND_TAG: "true"},
+        )
+    is_partition = instance.has_dynamic_partition(str(ACCOUNT_PARTITIONS.name), key)
+    config_of_key = {"ops": {"sync_ad_entities_op": {"config": {"account": key}}}}
+    return RunRequest(
+        run_key=run_key,
+        job_name=sync_ad_entities.name,
+        partition_key=key if is_partition else None,
+        run_config=None if is_partition else config_of_key,
+        tags=tags,
+    )

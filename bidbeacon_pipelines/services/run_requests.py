@@ -1,0 +1,97 @@
+"""Takes requests for runs, which a sensor of Dagster starts: windows to load now, and a sync of entities."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from bidbeacon_pipelines.reports.datasets import Dataset
+from bidbeacon_pipelines.store.accounts import Account
+from bidbeacon_pipelines.store.run_requests import (
+    RunRequest,
+    find_run_request,
+    finish_requests,
+    request_run,
+)
+from bidbeacon_sessions.presentation import instant
+
+MOST_TRIES = 3
+"""Runs that are started for one request, where they die before they begin their work."""
+
+
+class AccountStoppedError(RuntimeError):
+    """Nothing can be asked of Amazon for an account, so no run is of use."""
+
+    def __init__(self, account: Account) -> None:
+        super().__init__(f"Nothing is asked of Amazon for {account.label}: {account.reason_to_skip}.")
+
+
+def request_load(
+    connection: Connection,
+    account: Account,
+    dataset: Dataset,
+    windows: Sequence[date],
+    *,
+    by: str,
+    now: datetime,
+) -> RunRequest:
+    """Ask for windows to be loaded now, whether or not they are due; the same request that is open is joined.
+
+    Raises:
+        AccountStoppedError: the account is paused, or needs a person.
+    """
+    _check_active(account)
+    finish_requests(connection, now=now)
+    request_id = request_run(
+        connection, account, "load-windows", dataset=dataset.name, windows=windows, by=by, now=now
+    )
+    return _get(connection, request_id)
+
+
+def request_entity_sync(connection: Connection, account: Account, *, by: str, now: datetime) -> RunRequest:
+    """Ask for an account's entities to be synced now; the same request that is open is joined.
+
+    Raises:
+        AccountStoppedError: the account is paused, or needs a person.
+    """
+    _check_active(account)
+    finish_requests(connection, now=now)
+    return _get(connection, request_run(connection, account, "sync-entities", by=by, now=now))
+
+
+def _get(connection: Connection, request_id: int) -> RunRequest:
+    found = find_run_request(connection, request_id)
+    if found is None:
+        raise LookupError(f"Expected run request {request_id} to be stored.")
+    return found
+
+
+def _check_active(account: Account) -> None:
+    if account.reason_to_skip is not None:
+        raise AccountStoppedError(account)
+
+
+def run_request_json(request: RunRequest) -> dict[str, Any]:
+    """Return a request as the page follows it; `state` is `waiting` for its run, `running`, `finished`, or `failed` where no run began."""
+    return {
+        "id": request.id,
+        "kind": request.kind,
+        "account": request.account_key,
+        "account_label": request.account_label,
+        "dataset": request.dataset or None,
+        "windows": [str(day) for day in request.windows],
+        "by": request.requested_by,
+        "requested_at": instant(request.requested_at),
+        "state": _state(request),
+        "failure": request.failure,
+        "session": None if request.session_id is None else str(request.session_id),
+    }
+
+
+def _state(request: RunRequest) -> str:
+    if request.failure is not None:
+        return "failed"
+    if request.finished_at is not None:
+        return "finished"
+    return "waiting" if request.session_id is None else "running"

@@ -1,0 +1,252 @@
+"""Requests that change something: pause, resume, cadence and alias of an account, and runs that somebody asks for.
+
+All are `POST` with a JSON object. A page of another site can't send one: a browser asks first before it sends JSON elsewhere, and what comes
+with a foreign `Origin` is refused for the whole server (`bidbeacon_sessions.server.auth`). Beyond loopback the server's token is needed.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import date
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection
+from sqlalchemy.exc import ProgrammingError
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from bidbeacon_pipelines.reports.cadence import BadCadenceError
+from bidbeacon_pipelines.reports.datasets import UnknownDatasetError, get_dataset
+from bidbeacon_pipelines.reports.partition_bound import TooManyPartitionsError
+from bidbeacon_pipelines.services.account_changes import PAGE, AccountChanges
+from bidbeacon_pipelines.services.account_names import AmbiguousAccountError, BadAliasError, get_named_account
+from bidbeacon_pipelines.services.cadence import choose_cadence
+from bidbeacon_pipelines.services.run_requests import (
+    AccountStoppedError,
+    request_entity_sync,
+    request_load,
+    run_request_json,
+)
+from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.store.accounts import Account, UnknownAccountError
+from bidbeacon_pipelines.store.ads_accounts import get_ads_account
+from bidbeacon_pipelines.store.clock import read_now
+from bidbeacon_pipelines.store.run_requests import find_run_request
+from bidbeacon_sessions import SessionStore
+from bidbeacon_sessions.clock import read_day
+from bidbeacon_sessions.redaction import redact_text
+from bidbeacon_sessions.server.auth import Access
+from bidbeacon_sessions.server.problems import BadRequestError, problem
+
+MOST_BYTES = 16 * 1024
+MOST_WINDOWS = 100
+LONGEST_USER = 80
+_INSUFFICIENT_PRIVILEGE = "42501"
+_EXAMPLE = 'Send a JSON object such as {"account": "Acme Merch · US"}.'
+
+Fields = Mapping[str, Any]
+Change = Callable[[Fields, str], dict[str, Any]]
+
+
+class _RefusedError(Exception):
+    """A request that is not answered, with the response that says why."""
+
+    def __init__(self, status: int, error: str, what_to_do: str) -> None:
+        self.response = problem(status, error, what_to_do)
+        super().__init__(error)
+
+
+def change_routes(store: SessionStore, settings: Settings) -> list[BaseRoute]:
+    """Return the routes that change accounts and ask for runs in a store's database."""
+    desk = _Desk(store, settings)
+    changes: dict[str, tuple[Change, frozenset[str]]] = {
+        "/api/account/pause": (desk.pause, frozenset()),
+        "/api/account/resume": (desk.resume, frozenset()),
+        "/api/account/cadence": (desk.set_cadence, frozenset({"every", "cron"})),
+        "/api/account/alias": (desk.rename, frozenset({"alias"})),
+        "/api/account/sync-entities": (desk.sync_entities, frozenset()),
+        "/api/account/load-windows": (desk.load_windows, frozenset({"dataset", "windows"})),
+    }
+    return [
+        *(Route(path, _endpoint(settings, *change), methods=["POST"]) for path, change in changes.items()),
+        Route("/api/run-requests/{id:int}", desk.answer_request),
+    ]
+
+
+def user_of(request: Request, settings: Settings) -> str:
+    """Return who sends a request: the user that a trusted proxy names in the header of `BIDBEACON_USER_HEADER`, else "page".
+
+    The name is shortened and masked like all text from outside. A header that comes twice names nobody: one of them is not the proxy's.
+    """
+    if settings.user_header is None:
+        return PAGE
+    given = request.headers.getlist(settings.user_header)
+    if len(given) != 1:
+        return PAGE
+    name = given[0].encode("latin-1").decode("utf-8", "replace")
+    plain = "".join(char if char.isprintable() else " " for char in name)
+    return redact_text(" ".join(plain.split()))[:LONGEST_USER] or PAGE
+
+
+def _endpoint(
+    settings: Settings, change: Change, more: frozenset[str]
+) -> Callable[[Request], Awaitable[Response]]:
+    """Return what answers one kind of change, whose body has `account` and perhaps more fields."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            _check_sender(request)
+            fields = await _read_fields(request, {"account", *more})
+            return JSONResponse(await run_in_threadpool(change, fields, user_of(request, settings)))
+        except _RefusedError as error:
+            return error.response
+        except (UnknownAccountError, UnknownDatasetError) as error:
+            return problem(404, str(error), "Take a name from /api/accounts.")
+        except (AmbiguousAccountError, BadAliasError, BadCadenceError) as error:
+            return problem(400, str(error), _EXAMPLE)
+        except (AccountStoppedError, TooManyPartitionsError) as error:
+            return problem(409, str(error), "Resume the account first.")
+        except ProgrammingError as error:
+            if getattr(error.orig, "sqlstate", None) != _INSUFFICIENT_PRIVILEGE:
+                raise
+            return problem(
+                403,
+                "The stream's database role may only read.",
+                "Use `bidbeacon accounts` and `bidbeacon refresh`, or grant the role what docs/operations.md lists for buttons.",
+            )
+
+    return answer
+
+
+def _check_sender(request: Request) -> None:
+    """Refuse what another site's page may have sent, and all from other machines where the server has no token."""
+    if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
+        raise _RefusedError(
+            403, "This request comes from another site.", "Use the buttons of the page itself."
+        )
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise _RefusedError(
+            415, "Expected the content type application/json.", f"Send it as a header. {_EXAMPLE}"
+        )
+    access: Access = request.app.state.access
+    if not access.may_change(request):
+        raise _RefusedError(
+            403,
+            "Nothing can be changed from other machines without a token.",
+            "Set BIDBEACON_STREAM_TOKEN, or use the page on the machine itself.",
+        )
+
+
+async def _read_fields(request: Request, known: set[str]) -> Fields:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MOST_BYTES:
+            raise _RefusedError(413, "This request is too large.", _EXAMPLE)
+    try:
+        fields = msgspec.json.decode(body, type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise BadRequestError("Expected a JSON object.", _EXAMPLE) from None
+    if unknown := sorted(set(fields) - known):
+        raise BadRequestError(
+            f"Unknown field {unknown[0][:50]!r}.", f"Use some of: {', '.join(sorted(known))}."
+        )
+    return fields
+
+
+def _text(fields: Fields, name: str) -> str:
+    found = _optional_text(fields, name)
+    if not found:
+        raise BadRequestError(f"The field {name} is missing.", _EXAMPLE)
+    return found
+
+
+def _optional_text(fields: Fields, name: str) -> str | None:
+    value = fields.get(name)
+    if value is not None and (not isinstance(value, str) or "\0" in value):
+        raise BadRequestError(f"Expected {name} to be text.", _EXAMPLE)
+    return value
+
+
+def _windows(fields: Fields) -> list[date]:
+    given = fields.get("windows")
+    if not isinstance(given, list) or not 0 < len(given) <= MOST_WINDOWS:
+        raise BadRequestError(f"Expected windows to be a list of 1 to {MOST_WINDOWS} days.", _EXAMPLE)
+    try:
+        return [read_day(str(day)) for day in given]
+    except ValueError:
+        raise BadRequestError("Expected windows to be days like 2026-11-23.", _EXAMPLE) from None
+
+
+class _Desk:
+    """Makes the changes, each with the name of who asks for it."""
+
+    def __init__(self, store: SessionStore, settings: Settings) -> None:
+        self._store = store
+        self._settings = settings
+
+    def pause(self, fields: Fields, by: str) -> dict[str, Any]:
+        account = self._account(fields)
+        self._changes(by).pause(account)
+        return _named(account)
+
+    def resume(self, fields: Fields, by: str) -> dict[str, Any]:
+        account = self._account(fields)
+        self._changes(by).resume(account)
+        return _named(account)
+
+    def set_cadence(self, fields: Fields, by: str) -> dict[str, Any]:
+        every, cron = _optional_text(fields, "every"), _optional_text(fields, "cron")
+        cadence = choose_cadence(every=every, cron=cron, as_soon_as_due=every is None and cron is None)
+        account = self._account(fields)
+        with self._store.begin() as connection:
+            ads_account = get_ads_account(connection, account.account_key)
+        if cadence is not None:
+            self._changes(by).set_cadence(ads_account, cadence)
+        return _named(account) | {"cadence": str(cadence)}
+
+    def rename(self, fields: Fields, by: str) -> dict[str, Any]:
+        account, alias = self._account(fields), _optional_text(fields, "alias")
+        with self._store.begin() as connection:
+            ads_account = get_ads_account(connection, account.account_key)
+        self._changes(by).rename(ads_account, alias or None)
+        return _named(self._account({"account": account.account_key}))
+
+    def sync_entities(self, fields: Fields, by: str) -> dict[str, Any]:
+        with self._store.begin() as connection:
+            account = _find(connection, fields)
+            now = read_now(connection, self._settings)
+            return run_request_json(request_entity_sync(connection, account, by=by, now=now))
+
+    def load_windows(self, fields: Fields, by: str) -> dict[str, Any]:
+        dataset, windows = get_dataset(_text(fields, "dataset")), _windows(fields)
+        with self._store.begin() as connection:
+            account = _find(connection, fields)
+            now = read_now(connection, self._settings)
+            return run_request_json(request_load(connection, account, dataset, windows, by=by, now=now))
+
+    def answer_request(self, request: Request) -> Response:
+        """Answer with one request for a run, as the page follows it."""
+        with self._store.snapshot() as connection:
+            found = find_run_request(connection, request.path_params["id"])
+        if found is None:
+            return problem(
+                404, "There is no such request.", "Ask for the run again; old requests are removed."
+            )
+        return JSONResponse(run_request_json(found))
+
+    def _account(self, fields: Fields) -> Account:
+        with self._store.begin() as connection:
+            return _find(connection, fields)
+
+    def _changes(self, by: str) -> AccountChanges:
+        return AccountChanges(self._store, self._settings, by=by)
+
+
+def _find(connection: Connection, fields: Fields) -> Account:
+    return get_named_account(connection, _text(fields, "account"))
+
+
+def _named(account: Account) -> dict[str, Any]:
+    return {"account": account.account_key, "account_label": account.label}

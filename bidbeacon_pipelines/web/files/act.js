@@ -1,0 +1,88 @@
+// Buttons that change something: they send a request, say what became of it, and lead to the session of the run that it starts.
+
+import { el, outLink, sessionPath, withCommands } from "./dom.js";
+import { causeOf } from "./notice.js";
+import { fetchJson } from "./stream.js";
+
+const LOOK_MS = 2_000;
+const LONGEST_MS = 15 * 60_000;
+const MOST_WINDOWS = 100;
+const CADENCES = { "as soon as due": null, "every hour": "1h", "every 3 hours": "3h", "every 6 hours": "6h", "every 12 hours": "12h", "every day": "1d" };
+
+/** Send a change; throws an error with `whatToDo` where it is refused. */
+export async function send(path, body) {
+  const response = await fetch(path, { method: "POST", headers: { "Content-Type": "application/json", Accept: "application/json" }, body: JSON.stringify(body) });
+  const told = await response.json().catch(() => ({ error: `The server answered ${response.status}.`, what_to_do: "Try again." }));
+  if (!response.ok) throw Object.assign(new Error(told.error), { whatToDo: told.what_to_do, status: response.status });
+  return told;
+}
+
+/** A row of buttons with one line below, which says what happens. */
+export function actions(buttons, ...more) {
+  const said = el("p", { class: "said", role: "status", "aria-live": "polite" });
+  const say = (...nodes) => said.replaceChildren(...nodes);
+  const row = el("div", { class: "buttons" }, buttons.filter(Boolean).map((button) => button(say)), more);
+  return el("div", { class: "acts" }, row, said);
+}
+
+/** A button that does something once at a time; `act` gets what says things, and its errors are said. */
+export const button = (label, act, attributes = {}) => (say) => {
+  const element = el("button", { type: "button", class: "button", ...attributes }, label);
+  element.addEventListener("click", async () => {
+    element.disabled = true;
+    say("One moment…");
+    try {
+      await act(say);
+    } catch (error) {
+      say(el("span", { class: "problem" }, withCommands(causeOf(error)), " ", error.whatToDo && withCommands(error.whatToDo)));
+    }
+    element.disabled = false;
+  });
+  return element;
+};
+
+export const loadAgain = (account, dataset, windows, label = "Load again") =>
+  button(label, async (say) => follow(await send("/api/account/load-windows", { account, dataset, windows: windows.slice(0, MOST_WINDOWS) }), say), { title: "Ask Amazon for a new report now, whether or not it is due" });
+
+export const syncEntities = (account) =>
+  button("Sync entities", async (say) => follow(await send("/api/account/sync-entities", { account }), say), { title: "Ask Amazon for campaigns, ad groups, ads and targets now" });
+
+export const pauseOrResume = (account, isPaused, done) =>
+  button(isPaused ? "Resume" : "Pause", async (say) => {
+    const { account_label: label } = await send(`/api/account/${isPaused ? "resume" : "pause"}`, { account });
+    say(`${label} is ${isPaused ? "refreshed again" : "paused: nothing is asked of Amazon for it"}.`);
+    done();
+  }, { title: isPaused ? "Refresh this account again" : "Ask nothing more of Amazon for this account; its data stays" });
+
+/** The choice of a cadence, which belongs to all countries of the ads account. */
+export const changeCadence = (account, done) => (say) => {
+  const select = el("select", { "aria-label": "Cadence" }, el("option", { value: "" }, "Change cadence…"), Object.keys(CADENCES).map((name) => el("option", {}, name)));
+  select.addEventListener("change", async () => {
+    try {
+      const { cadence, account_label: label } = await send("/api/account/cadence", { account, ...(CADENCES[select.value] && { every: CADENCES[select.value] }) });
+      say(`${label} is refreshed ${cadence}, with the other countries of its ads account.`);
+      done();
+    } catch (error) {
+      say(el("span", { class: "problem" }, withCommands(causeOf(error))));
+    }
+    select.value = "";
+  });
+  return select;
+};
+
+/** A link to Dagster's page of a partition: its button "Materialize" opens a dialog with exactly this one chosen. */
+export const partitionLink = (address) => outLink("Open in Dagster", address, { class: "button", title: "Its button Materialize has exactly this partition chosen" });
+
+/** Say how a request for a run goes, until its session is there. */
+export async function follow(request, say) {
+  const since = Date.now();
+  let now = request;
+  while (now.state === "waiting" && Date.now() - since < LONGEST_MS) {
+    say(`Asked for. Dagster starts the run within half a minute (${Math.round((Date.now() - since) / 1000)} s) …`);
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    now = await fetchJson(`/api/run-requests/${request.id}`).catch(() => now);
+  }
+  if (now.session) say("Its run has begun: ", el("a", { href: sessionPath(now.session) }, "show the session"), ".");
+  else if (now.failure) say(el("span", { class: "problem" }, `No run has begun: ${now.failure}.`));
+  else say("No run has begun yet. The request stays: it is started as soon as Dagster’s sensor looks.");
+}

@@ -1,0 +1,35 @@
+// The buttons of a session's page: load again what it touched, and what can be done about its account.
+
+import { actions, changeCadence, loadAgain, pauseOrResume, syncEntities } from "./act.js";
+import { fetchJson } from "./stream.js";
+
+const MOST_DATASETS = 3;
+const OF_COUNTRY = /^[A-Z]{2}\./;
+
+/** Make the buttons for a session and what it touched; null where it has to do with no account of a country. */
+export async function sessionActions(session, touched) {
+  const loads = new Map();
+  for (const { account_key: account, account_label: label, dataset, windows } of touched) {
+    if (!dataset || !windows || !OF_COUNTRY.test(account)) continue;
+    const key = `${account} ${dataset}`;
+    const known = loads.get(key) ?? { account, label: label ?? account, dataset, windows: new Set() };
+    windows.forEach((day) => known.windows.add(day));
+    loads.set(key, known);
+  }
+  const chosen = [...loads.values()].slice(0, MOST_DATASETS);
+  const own = OF_COUNTRY.test(session.account ?? "") ? session.account : null;
+  if (chosen.length === 0 && own === null) return null;
+  return actions([...chosen.map((load) => loadButton(load, own)), ...(own ? await accountButtons(own) : [])]);
+}
+
+function loadButton({ account, label, dataset, windows }, own) {
+  const days = [...windows].sort();
+  const whose = account === own ? "" : ` of ${label}`;
+  return loadAgain(account, dataset, days, `Load ${days.length === 1 ? days[0] : `${days.length} days`} of ${dataset}${whose} again`);
+}
+
+/** Those that every page has for an account. */
+export async function accountButtons(account) {
+  const told = await fetchJson(`/api/account?${new URLSearchParams({ account })}`).catch(() => null);
+  return told ? [syncEntities(account), pauseOrResume(account, !told.enabled, () => {}), changeCadence(account, () => {})] : [];
+}

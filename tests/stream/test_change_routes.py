@@ -1,0 +1,251 @@
+"""Requests that change something: what they do, who they are recorded as, and which are refused."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from sqlalchemy import Engine, text
+
+from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.store.accounts import Account, get_account
+from bidbeacon_pipelines.store.run_requests import begin_request, finish_requests, list_waiting_requests
+from bidbeacon_pipelines.web import pipelines_extension
+from bidbeacon_pipelines.web.changes import LONGEST_USER, MOST_BYTES
+from bidbeacon_sessions import SessionStore, with_job_session
+from bidbeacon_sessions.clock import utc_now
+from bidbeacon_sessions.server import StreamServer
+from bidbeacon_sessions.settings import get_session_settings
+from tests.stream.test_product_routes import AN_ACCOUNT
+
+Serve = Callable[..., AbstractContextManager[StreamServer]]
+KEY = "US.one"
+LOAD = {"account": KEY, "dataset": "daily_targets", "windows": ["2026-11-22", "2026-11-21"]}
+TOKEN = "a-long-random-token"
+USER = "X-Forwarded-User"
+
+
+@pytest.fixture
+def stored(session_store: SessionStore, engine: Engine) -> SessionStore:
+    """Store one account."""
+    with engine.begin() as connection:
+        connection.execute(text(AN_ACCOUNT))
+    return session_store
+
+
+@pytest.fixture
+def serve(stored: SessionStore, serve_stream: Serve) -> Callable[..., AbstractContextManager[StreamServer]]:
+    """Serves the product with the given settings."""
+    return lambda **given: serve_stream(stored, extension=pipelines_extension(stored, Settings(**given)))
+
+
+@pytest.fixture
+def product(serve: Serve) -> Iterator[httpx.Client]:
+    """A client of the product's server, which trusts a proxy's header."""
+    with serve(user_header=USER) as server, httpx.Client(base_url=server.url, timeout=15) as client:
+        yield client
+
+
+def account(store: SessionStore) -> Account:
+    """Return the account as it is stored."""
+    with store.begin() as connection:
+        return get_account(connection, KEY)
+
+
+def test_an_account_is_paused_and_resumed_by_the_user_whom_the_proxy_names(
+    product: httpx.Client, stored: SessionStore
+) -> None:
+    """The answer has its key and label."""
+    answer = product.post("/api/account/pause", json={"account": "One"}, headers={USER: "maria@example.com"})
+    assert (200, {"account": KEY, "account_label": "One · US"}) == (answer.status_code, answer.json())
+    assert (False, "maria@example.com") == (account(stored).enabled, account(stored).paused_by)
+    assert 200 == product.post("/api/account/resume", json={"account": KEY}).status_code
+    assert account(stored).enabled
+
+
+@pytest.mark.parametrize(
+    ("headers", "by"),
+    [
+        ([], "page"),
+        ([(USER, "maria"), (USER, "root")], "page"),
+        ([("X-Other", "root")], "page"),
+        ([(USER, "")], "page"),
+        ([(USER, "maria  \t müller")], "maria müller"),
+        ([(USER, "x" * 300)], "x" * LONGEST_USER),
+        ([(USER, "Bearer abcdefghijklmnopqrstuvwxyz012345")], "•••"),
+        ([(USER, "maria\u202e\u0085evil")], "maria evil"),
+    ],
+)
+def test_the_name_of_a_user_is_bounded_and_masked(
+    product: httpx.Client, stored: SessionStore, headers: list[tuple[str, str]], by: str
+) -> None:
+    """A header that comes twice, or another one, names nobody."""
+    encoded = [(name, value.encode()) for name, value in headers]
+    assert 200 == product.post("/api/account/pause", json={"account": KEY}, headers=encoded).status_code
+    assert by == account(stored).paused_by
+
+
+def test_without_the_setting_no_header_is_trusted(serve: Serve, stored: SessionStore) -> None:
+    """Anybody could send it."""
+    with serve() as server:
+        httpx.post(f"{server.url}/api/account/pause", json={"account": KEY}, headers={USER: "root"})
+    assert "page" == account(stored).paused_by
+
+
+def test_cadence_and_alias_are_changed(product: httpx.Client, stored: SessionStore) -> None:
+    """As by the commands; without a cadence it is the default again, without an alias Amazon's name."""
+    told = product.post("/api/account/cadence", json={"account": KEY, "every": "6h"}).json()
+    assert "every 6 hours" == told["cadence"]
+    assert "as soon as due" == product.post("/api/account/cadence", json={"account": KEY}).json()["cadence"]
+    told = product.post("/api/account/alias", json={"account": KEY, "alias": " Mine "}).json()
+    assert "Mine · US" == told["account_label"]
+    told = product.post("/api/account/alias", json={"account": "Mine", "alias": ""}).json()
+    assert "One · US" == told["account_label"]
+
+
+def test_a_load_is_asked_for_once_and_followed_to_its_session(
+    product: httpx.Client, stored: SessionStore
+) -> None:
+    """A second click joins the open request; after its session has ended there can be another."""
+    first = product.post("/api/account/load-windows", json=LOAD, headers={USER: "maria"}).json()
+    again = product.post("/api/account/load-windows", json=LOAD | {"windows": LOAD["windows"][::-1]}).json()
+    assert first == again
+    assert ("waiting", "maria", None) == (first["state"], first["by"], first["session"])
+    assert ["2026-11-21", "2026-11-22"] == first["windows"]
+    with with_job_session("load-windows", store=stored) as session:
+        with stored.begin() as connection:
+            begin_request(connection, first["id"], session.session_id)
+        running = product.get(f"/api/run-requests/{first['id']}").json()
+        joined = product.post("/api/account/load-windows", json=LOAD).json()
+    assert ("running", str(session.session_id)) == (running["state"], running["session"])
+    assert first["id"] == joined["id"]
+    other = product.post("/api/account/load-windows", json=LOAD).json()
+    assert first["id"] != other["id"]
+    assert "finished" == product.get(f"/api/run-requests/{first['id']}").json()["state"]
+
+
+def test_a_request_whose_session_died_is_not_joined(product: httpx.Client, stored: SessionStore) -> None:
+    """A session that is gone is not running; so nothing is stuck."""
+    first = product.post("/api/account/sync-entities", json={"account": KEY}).json()
+    with stored.begin() as connection:
+        begin_request(connection, first["id"], uuid4())
+        finish_requests(connection, now=utc_now())
+        assert [] == list_waiting_requests(connection)
+    assert first["id"] != product.post("/api/account/sync-entities", json={"account": KEY}).json()["id"]
+
+
+def test_nothing_is_asked_for_a_paused_account(product: httpx.Client) -> None:
+    """It is said why, and what brings it back."""
+    product.post("/api/account/pause", json={"account": KEY})
+    for path, body in (("load-windows", LOAD), ("sync-entities", {"account": KEY})):
+        answer = product.post(f"/api/account/{path}", json=body)
+        assert 409 == answer.status_code
+        assert "Nothing is asked of Amazon for One · US: it is disabled" in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "said"),
+    [
+        ("pause", {"account": "nobody"}, 404, "No account 'nobody'"),
+        ("pause", {}, 400, "The field account is missing."),
+        ("pause", {"account": 7}, 400, "Expected account to be text."),
+        ("pause", {"account": "a\x00b"}, 400, "Expected account to be text."),
+        ("pause", {"account": KEY, "force": True}, 400, "Unknown field 'force'."),
+        ("pause", [KEY], 400, "Expected a JSON object."),
+        ("cadence", {"account": KEY, "every": "soon"}, 400, "expected a duration"),
+        ("cadence", {"account": KEY, "every": "6h", "cron": "0 6 * * *"}, 400, "expected one of"),
+        ("alias", {"account": KEY, "alias": "x" * 81}, 400, "Expected an alias"),
+        ("load-windows", LOAD | {"dataset": "weather"}, 404, "weather"),
+        ("load-windows", LOAD | {"windows": []}, 400, "Expected windows to be a list of 1 to 100 days."),
+        ("load-windows", LOAD | {"windows": ["x"]}, 400, "Expected windows to be days"),
+        ("load-windows", LOAD | {"windows": ["2026-11-22"] * 101}, 400, "a list of 1 to 100 days"),
+    ],
+)
+def test_a_change_that_is_not_understood_changes_nothing(
+    product: httpx.Client, stored: SessionStore, path: str, body: Any, status: int, said: str
+) -> None:
+    """What was expected, and what came."""
+    answer = product.post(f"/api/account/{path}", json=body)
+    assert status == answer.status_code
+    assert said in answer.json()["error"]
+    assert answer.json()["what_to_do"]
+    assert account(stored).enabled
+
+
+JSON = {"Content-Type": "application/json"}
+BODY = f'{{"account": "{KEY}"}}'
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "body", "status"),
+    [
+        ("POST", JSON | {"Origin": "https://evil.example"}, BODY, 403),
+        ("POST", JSON | {"Origin": "null"}, BODY, 403),
+        ("POST", JSON | {"Sec-Fetch-Site": "cross-site"}, BODY, 403),
+        ("POST", JSON | {"Sec-Fetch-Site": "same-site"}, BODY, 403),
+        ("POST", JSON | {"Host": "evil.example"}, BODY, 403),
+        ("POST", {"Content-Type": "application/x-www-form-urlencoded"}, f"account={KEY}", 415),
+        ("POST", {"Content-Type": "text/plain"}, BODY, 415),
+        ("POST", {}, BODY, 415),
+        ("POST", JSON, "", 400),
+        ("POST", JSON, "{", 400),
+        ("POST", JSON, "\ud800".encode("utf-8", "surrogatepass"), 400),
+        ("POST", JSON, "x" * (MOST_BYTES + 1), 413),
+        ("GET", JSON, None, 405),
+        ("PUT", JSON, BODY, 405),
+        ("OPTIONS", {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}, None, 405),
+    ],
+)
+def test_what_another_site_could_send_is_refused(
+    product: httpx.Client,
+    stored: SessionStore,
+    method: str,
+    headers: Mapping[str, str],
+    body: str | bytes | None,
+    status: int,
+) -> None:
+    """A foreign origin, a form, plain text, a GET, a preflight: none changes anything, and none is allowed by CORS."""
+    answer = product.request(method, "/api/account/pause", headers=dict(headers), content=body)
+    assert status == answer.status_code, answer.text
+    assert "access-control-allow-origin" not in answer.headers
+    assert account(stored).enabled
+
+
+def test_a_button_of_the_page_itself_is_served(product: httpx.Client, stored: SessionStore) -> None:
+    """With the headers that a browser sends."""
+    headers = {"Origin": str(product.base_url).rstrip("/"), "Sec-Fetch-Site": "same-origin"}
+    assert 200 == product.post("/api/account/pause", json={"account": KEY}, headers=headers).status_code
+    assert not account(stored).enabled
+
+
+def test_with_a_token_nothing_is_changed_without_it(
+    serve: Serve, stored: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Header or cookie, as for reading."""
+    monkeypatch.setenv("BIDBEACON_STREAM_TOKEN", TOKEN)
+    get_session_settings.cache_clear()
+    with serve() as server, httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=15) as client:
+        assert 401 == client.post("/api/account/pause", json={"account": KEY}).status_code
+        assert account(stored).enabled
+        shown = {"Authorization": f"Bearer {TOKEN}"}
+        assert 200 == client.post("/api/account/pause", json={"account": KEY}, headers=shown).status_code
+    assert not account(stored).enabled
+
+
+def test_without_a_token_other_machines_may_only_read(
+    serve: Serve, stored: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy may show the page to others; to change something takes a token."""
+    monkeypatch.setenv("BIDBEACON_STREAM_PUBLIC_URL", "https://stream.example.com")
+    get_session_settings.cache_clear()
+    outside = {"Host": "stream.example.com"}
+    with (
+        serve(user_header=USER) as server,
+        httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=15) as client,
+    ):
+        assert 200 == client.get("/api/accounts", headers=outside).status_code
+        refused = client.post("/api/account/pause", json={"account": KEY}, headers=outside)
+        assert (403, True) == (refused.status_code, "BIDBEACON_STREAM_TOKEN" in refused.json()["what_to_do"])
+    assert account(stored).enabled

@@ -8,8 +8,10 @@ from zoneinfo import ZoneInfo
 
 from bidbeacon_pipelines.reports.problems import Problem
 
-PAUSE_BETWEEN = timedelta(hours=1)
-"""The shortest time between two messages about one cause, but for that it is over."""
+GREW_AFTER = timedelta(hours=1)
+"""The shortest time from any message about a cause to one that there is more of it."""
+BACK_AFTER = timedelta(hours=4)
+"""The shortest time from a message that a cause is over to one that it is there again."""
 REMIND_AFTER = timedelta(hours=24)
 GROWN_BY = 2
 """A problem has grown when there is so many times as much of it as when it was last told."""
@@ -126,11 +128,11 @@ def _tell(alert: Alert, now: datetime, *, is_quiet: bool) -> tuple[Alert, Event 
 
 def _find_event(alert: Alert, now: datetime) -> Event | None:
     since_told = REMIND_AFTER if alert.told_at is None else now - alert.told_at
-    if since_told < PAUSE_BETWEEN:
-        return None
     if alert.told_count is None:
-        return Event.BEGAN if now - alert.began_at >= alert.problem.tell_after else None
-    if alert.told_count and (alert.problem.count or 0) >= GROWN_BY * alert.told_count:
+        has_lasted = now - alert.began_at >= alert.problem.tell_after
+        return Event.BEGAN if has_lasted and since_told >= BACK_AFTER else None
+    has_grown = 0 < GROWN_BY * alert.told_count <= (alert.problem.count or 0)
+    if has_grown and since_told >= GREW_AFTER:
         return Event.GREW
     return Event.LASTS if since_told >= REMIND_AFTER else None
 

@@ -1,8 +1,8 @@
 """What is wrong, by cause: the same facts for the first page and for alerts. Pure."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 NAMES_SHOWN = 3
@@ -61,6 +61,29 @@ class Problem:
         shown = ", ".join(self.names)
         more = max(0, (self.accounts or 0) - len(self.names))
         return shown + (f" and {_count(more, 'more account')}" if shown and more else "")
+
+
+def merge(problems: Iterable[Problem]) -> list[Problem]:
+    """Return the problems with those of one key made one: the words of the first, and how much there is of all of them."""
+    found: dict[str, Problem] = {}
+    for one in problems:
+        before = found.get(one.key)
+        found[one.key] = one if before is None else _sum(before, one)
+    return list(found.values())
+
+
+def _sum(one: Problem, other: Problem) -> Problem:
+    names = tuple(dict.fromkeys([*one.names, *other.names]))
+    return replace(
+        one,
+        is_minor=one.is_minor and other.is_minor,
+        count=None if one.count is None else one.count + (other.count or 0),
+        names=names[:NAMES_SHOWN],
+        accounts=max(one.accounts or 0, other.accounts or 0, len(names)) or None,
+        datasets=tuple(dict.fromkeys([*one.datasets, *other.datasets])),
+        since=min(filter(None, [one.since, other.since]), default=None),
+        is_recovered=one.is_recovered and other.is_recovered,
+    )
 
 
 _ERROR = re.compile(r"Could not (?P<what>[^(:]+?)(?: \([^)]*\))?: (?P<reason>.+)", re.DOTALL)

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, Engine
 
 from bidbeacon_pipelines.reports.alerts import (
-    PAUSE_BETWEEN,
+    BACK_AFTER,
     Event,
     Message,
     QuietHours,
@@ -56,7 +56,7 @@ def look(connection: Connection, settings: Settings, now: datetime, *, receivers
     if not take_watch(connection, now, every=_ANOTHER_LOOKED):
         return False
     problems = survey(connection, settings, now).problems
-    known = {one.problem.key: one for one in list_alerts(connection, told_after=now - PAUSE_BETWEEN)}
+    known = {one.problem.key: one for one in list_alerts(connection, told_after=now - BACK_AFTER)}
     updates = update_alerts(problems, known, now, is_quiet=_is_quiet(settings, now))
     save_alerts(connection, [alert for alert, _ in updates])
     zone = ZoneInfo(settings.alert_time_zone)

@@ -19,6 +19,7 @@ from bidbeacon_pipelines.reports.problems import (
     Problem,
     first_sentence,
     headline,
+    merge,
     shape_of,
 )
 from bidbeacon_pipelines.services.doctor import look_at_disk, look_into_tables
@@ -74,7 +75,7 @@ def survey(connection: Connection, settings: Settings, now: datetime) -> Survey:
         *(_of_failures(row, named) for row in list_failures(connection, since=since, most=_MOST_FAILURES)),
     ]
     problems = [*map(_of_check, _failed(checks)), *stopped, *_without_consequences(others, stopped)]
-    return Survey(groups, checks, problems)
+    return Survey(groups, checks, merge(problems))
 
 
 def _without_consequences(problems: Sequence[Problem], stopped: Sequence[Problem]) -> list[Problem]:
@@ -232,4 +233,5 @@ def _error_text(kind: str | None, message: str | None) -> str:
 
 
 def _key(*parts: Any) -> str:
-    return ": ".join(shape_of(str(part)) for part in parts)[:_LONGEST_KEY]
+    """Return what tells a cause: what went wrong, whatever its numbers, and neither what to do nor what was tried."""
+    return ": ".join(shape_of(first_sentence(str(part))) for part in parts)[:_LONGEST_KEY]

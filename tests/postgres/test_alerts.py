@@ -354,6 +354,21 @@ def test_nothing_happening_at_all_is_told_and_ends(place: Place, inbox: Inbox) -
     assert inbox.titles[1].startswith("Over: Nothing happens")
 
 
+def test_a_watch_looks_in_a_thread_of_its_own(place: Place, inbox: Inbox) -> None:
+    """It looks at once when it is started; without receivers nobody watches."""
+    place.fail()
+    watch = place.watch(inbox.url)
+    watch.start()
+    deadline = time.monotonic() + 30
+    while not inbox.received and time.monotonic() < deadline:
+        time.sleep(0.05)
+    watch.stop()
+    assert ["Acme Merch · US: Out of ink"] == inbox.titles
+    before = threading.active_count()
+    place.watch().start()
+    assert before == threading.active_count()
+
+
 def test_home_says_when_nobody_watches(place: Place) -> None:
     """Receivers are set, and the stream's process does not run."""
     assert "nobody watches for problems: `bidbeacon stream` looked never" == place.check()["found"]

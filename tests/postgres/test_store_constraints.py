@@ -237,3 +237,43 @@ def test_an_hour_begins_on_a_quarter_and_has_a_key(
 def test_an_hour_of_kolkata_is_an_hour(connection: Connection) -> None:
     """Half-hour zones begin theirs on the half hour."""
     run(connection, HOURLY.format(hour_at="2026-01-10 11:30:00Z", key=KEY))
+
+
+@pytest.mark.parametrize(
+    ("values", "constraint"),
+    [
+        ("'', now(), NULL, NULL, NULL, NULL", "ck_alerts_key_is_short"),
+        ("repeat('x', 301), now(), NULL, NULL, NULL, NULL", "ck_alerts_key_is_short"),
+        ("'k', now(), NULL, 1, NULL, NULL", "ck_alerts_told_at_some_time"),
+        ("'k', now(), NULL, NULL, now() - interval '1 s', NULL", "ck_alerts_ends_after_start"),
+        ("'k', now(), NULL, NULL, NULL, now()", "ck_alerts_closed_is_gone"),
+    ],
+)
+def test_an_alert_is_told_and_ends_in_order(connection: Connection, values: str, constraint: str) -> None:
+    """A short key; told before it counts as told; gone after it began, and closed after it was gone."""
+    columns = "problem, key, began_at, told_at, told_count, gone_at, closed_at"
+    assert constraint == broken_by(connection, f"INSERT INTO alerts ({columns}) VALUES ('{{}}', {values})")
+
+
+@pytest.mark.parametrize(
+    ("values", "constraint"),
+    [
+        ("'shouted', 1, 0, NULL", "ck_alert_messages_event_known"),
+        ("'began', 0, 0, NULL", "ck_alert_messages_receiver_counted"),
+        ("'began', 1, -1, NULL", "ck_alert_messages_attempts_counted"),
+        ("'began', 1, 0, now()", "ck_alert_messages_sent_by_an_attempt"),
+    ],
+)
+def test_a_message_is_sent_by_an_attempt(connection: Connection, values: str, constraint: str) -> None:
+    """Events are known, receivers count from 1."""
+    columns = (
+        "alert_key, is_minor, title, body, written_at, next_attempt_at, event, receiver, attempts, sent_at"
+    )
+    statement = f"INSERT INTO alert_messages ({columns}) VALUES ('k', false, '', '', now(), now(), {values})"
+    assert constraint == broken_by(connection, statement)
+
+
+def test_there_is_one_watch(connection: Connection) -> None:
+    """Its row is what several processes lock."""
+    statement = "INSERT INTO alert_watch (only_row, looked_at) VALUES (false, now())"
+    assert "ck_alert_watch_only_row" == broken_by(connection, statement)

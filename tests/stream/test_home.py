@@ -171,6 +171,33 @@ def test_sessions_that_failed_alike_are_one_problem(world: World, session_store:
     assert f"/sessions/{session.session_id}" == told["brew failed"]["link"]
 
 
+def test_a_job_that_succeeded_since_is_a_warning(world: World, session_store: SessionStore) -> None:
+    """For the same account: that of another says nothing of it."""
+    for account in ("US.one", "US.two"):
+        with (
+            suppress(OSError),
+            with_job_session("bake", store=session_store, account=Subject(account), clock=lambda: NOW),
+        ):
+            raise OSError("the oven is cold")
+    with with_job_session(
+        "bake", store=session_store, account=Subject("US.one"), clock=lambda: NOW + timedelta(minutes=1)
+    ):
+        pass
+    [told] = world.problems()
+    assert ("failure", False, 2, ["One · US", "Two · US"]) == (
+        told["level"],
+        told["is_recovered"],
+        told["count"],
+        told["names"],
+    )
+    with with_job_session(
+        "bake", store=session_store, account=Subject("US.two"), clock=lambda: NOW + timedelta(minutes=1)
+    ):
+        pass
+    [told] = world.problems()
+    assert ("warning", True) == (told["level"], told["is_recovered"])
+
+
 def test_promises_planned_reports_and_calls_are_told(world: World, session_store: SessionStore) -> None:
     """Open and lost promises, reports that are put off, and the cost of Amazon's limits are counted."""
     for request, started in ((1, NOW - timedelta(days=30)), (2, datetime.now(UTC))):

@@ -15,8 +15,9 @@ from sqlalchemy import Engine, TextClause, make_url, text
 from sqlalchemy.exc import ProgrammingError
 
 from bidbeacon_pipelines.dev.ports import choose_port
+from bidbeacon_pipelines.services.alerts import AlertWatch
 from bidbeacon_pipelines.services.home import Home
-from bidbeacon_pipelines.settings import PROJECT_ROOT, get_settings
+from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings, get_settings
 from bidbeacon_pipelines.store import explain
 from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
@@ -165,12 +166,12 @@ CURSOR_COLUMNS = ("epoch", "position", "published_snapshot", "system_identifier"
 
 
 def test_the_role_has_no_other_right_to_write(role_store: SessionStore) -> None:
-    """What PostgreSQL lists is what the document says, column by column."""
+    """What PostgreSQL lists is what the document says, column by column; alerts are its own."""
     with role_store.begin() as connection:
         rights = set(connection.execute(RIGHTS).scalars())
-    of_alerts = {right for right in rights if right.startswith("alert")}
-    assert {"alerts delete", "alert_messages delete", "alert_watch delete"} < of_alerts
-    assert rights - of_alerts == {
+    own = {right for right in rights if right.startswith("alert")}
+    assert {"alerts", "alert_messages", "alert_watch"} == {re.split("[. ]", right)[0] for right in own}
+    assert rights - own == {
         "session_changes delete",
         *(f"session_changes.{column} insert" for column in ("position", "session_id", "ord")),
         *(f"session_change_cursor.{column} update" for column in CURSOR_COLUMNS),
@@ -244,3 +245,17 @@ def is_ready(url: str) -> bool:
         return httpx.get(f"{url}/readyz").status_code == 200
     except httpx.HTTPError:
         return False
+
+
+def test_the_role_may_send_alerts(role_store: SessionStore, engine: Engine) -> None:
+    """It looks for problems and keeps what was told; that nobody answers at the address changes nothing."""
+    with engine.begin() as connection:
+        connection.execute(text(AN_ACCOUNT))
+        connection.execute(
+            text("UPDATE ads_accounts SET needs_person = 'Not allowed', needs_person_for = 'account'")
+        )
+    AlertWatch(role_store.engine, Settings(alert_urls="json://127.0.0.1:1/")).look_once()
+    with engine.begin() as connection:
+        assert ("One: Not allowed", 1) == tuple(
+            connection.execute(text("SELECT title, attempts FROM alert_messages")).one()
+        )

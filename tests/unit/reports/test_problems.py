@@ -1,9 +1,12 @@
 """Tests of how problems are worded."""
 
+from datetime import UTC, datetime
+
 import pytest
 
-from bidbeacon_pipelines.reports.problems import Problem, first_sentence, headline
+from bidbeacon_pipelines.reports.problems import Problem, first_sentence, headline, merge
 
+NOON = datetime(2026, 7, 25, 12, 0, tzinfo=UTC)
 ACCOUNT = "account amzn1.ads-account.g.1kc1, 2026-01-12 to 2026-01-12"
 
 
@@ -50,3 +53,14 @@ def test_what_cannot_be_counted_has_no_number() -> None:
     """Nor accounts, where it concerns none."""
     problem = Problem("key", "disk", "Full")
     assert ("disk", "") == (problem.extent, problem.whose)
+
+
+def test_problems_of_one_key_are_one() -> None:
+    """Of entities that were refused one kind after the other: the first one's words, the sums, the names of all."""
+    ads = Problem(
+        "key", "failed", "No rights. Ads.", count=2, names=("A", "B"), accounts=2, since=NOON, is_minor=True
+    )
+    targets = Problem("key", "failed", "No rights. Targets.", count=3, names=("C", "B", "D"), accounts=3)
+    [told] = merge([ads, targets])
+    assert ("No rights. Ads.", 5, ("A", "B", "C"), 4) == (told.cause, told.count, told.names, told.accounts)
+    assert (NOON, False) == (told.since, told.is_minor)

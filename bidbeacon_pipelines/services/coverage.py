@@ -89,7 +89,7 @@ class WindowCoverage:
         }
 
     def list_accounts(self) -> list[dict[str, Any]]:
-        """Return each account's `key`, `label` and `time_zone`."""
+        """Return each account's `key`, `label`, `time_zone`, and `stopped`: why nothing is asked for it, or None."""
         with self._store.snapshot() as connection:
             return [_account_json(account) for account in list_accounts(connection)]
 
@@ -114,7 +114,12 @@ def _coverage_json(dataset: Dataset, days: int, end: date, now: datetime) -> dic
 
 
 def _account_json(account: Account) -> dict[str, Any]:
-    return {"key": account.account_key, "label": account.label, "time_zone": account.time_zone}
+    return {
+        "key": account.account_key,
+        "label": account.label,
+        "time_zone": account.time_zone,
+        "stopped": _stopped(account.__dict__),
+    }
 
 
 def _row_json(row: Mapping[Any, Any]) -> dict[str, Any]:

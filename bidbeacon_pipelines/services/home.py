@@ -53,7 +53,7 @@ class Home:
                 "at": instant(now),
                 "is_sandbox": self._settings.uses_sandbox,
                 "accounts": _accounts_json(connection),
-                "datasets": [_dataset_json(one) for one in summarize_datasets(windows, state.groups)],
+                "datasets": [dataset_json(one) for one in summarize_datasets(windows, state.groups)],
                 "problems": [_problem_json(one) for one in state.problems[:MOST_PROBLEMS]],
                 "more_problems": max(0, len(state.problems) - MOST_PROBLEMS),
                 "throttling": _throttling_json(connection, now),
@@ -79,7 +79,8 @@ def _accounts_json(connection: Connection) -> dict[str, int]:
     }
 
 
-def _dataset_json(summary: DatasetSummary) -> dict[str, Any]:
+def dataset_json(summary: DatasetSummary) -> dict[str, Any]:
+    """Return how many windows of a dataset are in each state."""
     return {
         "name": summary.dataset,
         "title": DATASETS[summary.dataset].title,

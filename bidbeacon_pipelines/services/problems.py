@@ -25,7 +25,7 @@ from bidbeacon_pipelines.reports.problems import (
 from bidbeacon_pipelines.services.doctor import look_at_disk, look_into_tables
 from bidbeacon_pipelines.services.verdicts import ACTIVITY, Check, Level
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.store.accounts import list_subjects
+from bidbeacon_pipelines.store.accounts import Account, list_subjects
 from bidbeacon_pipelines.store.home import list_silent, list_stopped, list_unsettled
 from bidbeacon_sessions.promises import list_lost_by_job
 from bidbeacon_sessions.queries import list_failures
@@ -64,7 +64,7 @@ class Survey:
 
 def survey(connection: Connection, settings: Settings, now: datetime) -> Survey:
     """Look at everything, and return what is wrong by cause."""
-    groups = _list_groups(connection, settings, now)
+    groups = list_groups(connection, settings, now)
     checks = [*look_into_tables(connection, settings, now, with_windows=False), look_at_disk(settings.home)]
     since, named = now - RECENTLY, _naming(connection)
     stopped = [_of_stopped(row, named) for row in list_stopped(connection)]
@@ -90,12 +90,16 @@ def _naming(connection: Connection) -> Naming:
     return lambda keys: tuple(labels.get(key) or key for key in keys or ())
 
 
-def _list_groups(connection: Connection, settings: Settings, now: datetime) -> list[Group]:
+def list_groups(
+    connection: Connection, settings: Settings, now: datetime, account: Account | None = None
+) -> list[Group]:
+    """Return the windows that are not simply loaded and fresh, of all accounts or of one, by dataset, state and cause."""
     rows = list_unsettled(
         connection,
         now=now,
         overdue_before=now - settings.late_after,
         late_if_sent_before={one.name: late_if_sent_before(one, now) for one in DATASETS.values()},
+        account=account,
     )
     return [_group(row) for row in rows]
 

@@ -135,6 +135,18 @@ def list_subjects(connection: Connection) -> list[Subject]:
     return [Subject(row.key, row.label) for row in connection.execute(_SUBJECTS)]
 
 
+_DETAILS = text("""
+    SELECT a.account_type, a.marketplace_id, a.profile_id, a.first_seen_at, a.synced_at, a.entities_synced_at, o.credential, o.client_id, o.region,
+           o.cadence_by, o.cadence_at, o.refresh_every, o.refresh_cron, o.next_look_at, o.last_look_at
+      FROM advertiser_accounts a JOIN ads_accounts o USING (account_id)
+     WHERE a.account_id = :account_id AND a.country_code = :country_code""")
+
+
+def get_details(connection: Connection, account: Account) -> RowMapping:
+    """Return what else is stored of an account and of its ads account's schedule; the columns of both tables."""
+    return connection.execute(_DETAILS, account.identity).mappings().one()
+
+
 def find_account(connection: Connection, key: str) -> Account | None:
     """Return the account with this key, or None."""
     rows = connection.execute(

@@ -165,17 +165,18 @@ class EntityCount:
     seen_at: datetime | None
 
 
-def count_entities(connection: Connection) -> list[EntityCount]:
-    """Return the counts of all accounts and kinds, by account."""
-    rows = connection.execute(text(_COUNTS)).mappings()
-    return [EntityCount(**row) for row in rows]
+def count_entities(connection: Connection, account: Account | None = None) -> list[EntityCount]:
+    """Return the counts of all kinds, by account: of all accounts, or of one."""
+    of = "true" if account is None else "account_id = :account_id AND country_code = :country_code"
+    rows = connection.execute(text(_COUNTS.format(of=of)), {} if account is None else account.identity)
+    return [EntityCount(**row) for row in rows.mappings()]
 
 
 _COUNTED = " UNION ALL ".join(
     f"""SELECT account_id, country_code, {place} AS place, '{kind}' AS kind, count(*) AS stored, max(seen_at) AS seen_at,
                count(*) - count(*) FILTER (WHERE seen_at = newest) AS gone
           FROM (SELECT account_id, country_code, seen_at, max(seen_at) OVER (PARTITION BY account_id, country_code) AS newest
-                  FROM {_TABLES[kind].name}) seen
+                  FROM {_TABLES[kind].name} WHERE {{of}}) seen
          GROUP BY account_id, country_code"""
     for place, kind in enumerate(ENTITY_KINDS)
 )

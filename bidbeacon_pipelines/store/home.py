@@ -1,4 +1,4 @@
-"""SQL on all windows at once, by dataset, state and cause: what the first page counts, over all of history."""
+"""SQL on windows by dataset, state and cause, over all of history: of all accounts for the first page, or of one for its own."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -6,10 +6,12 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, text
 
+from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.coverage import DUE_SINCE, IS_DUE, IS_HELD, IS_OVERDUE, REQUEST_IS_LATE
 
 # Most windows are loaded and not due: they are counted by the index of the primary key alone.
-_WINDOWS = text("SELECT dataset, count(*) AS windows FROM report_windows GROUP BY dataset")
+_WINDOWS = "SELECT dataset, count(*) AS windows FROM report_windows WHERE {of} GROUP BY dataset"
+_OF_ALL, _OF_ONE = "true", "account_id = :account_id AND country_code = :country_code"
 
 # Few windows are anything else than loaded and fresh: each of these branches has a partial index.
 _COLUMNS = """account_id, country_code, dataset, window_date, status, next_refresh_at, request_id, last_requested_at, wanted_by, held_digest,
@@ -17,11 +19,12 @@ _COLUMNS = """account_id, country_code, dataset, window_date, status, next_refre
 _IS_BAD = "(status IN ('missing', 'failed', 'unconfirmed', 'expired') OR held_digest IS NOT NULL)"
 _IS_ASKED = "(request_id IS NOT NULL OR wanted_by IS NOT NULL)"
 _CANDIDATES = f"""
-    SELECT {_COLUMNS} FROM report_windows WHERE {_IS_ASKED}
+    SELECT {_COLUMNS} FROM report_windows WHERE {{of}} AND {_IS_ASKED}
      UNION ALL
-    SELECT {_COLUMNS} FROM report_windows WHERE {_IS_BAD} AND NOT {_IS_ASKED}
+    SELECT {_COLUMNS} FROM report_windows WHERE {{of}} AND {_IS_BAD} AND NOT {_IS_ASKED}
      UNION ALL
-    SELECT {_COLUMNS} FROM report_windows WHERE next_refresh_at <= :now AND request_id IS NULL AND wanted_by IS NULL AND NOT {_IS_BAD}"""
+    SELECT {_COLUMNS} FROM report_windows
+     WHERE {{of}} AND next_refresh_at <= :now AND request_id IS NULL AND wanted_by IS NULL AND NOT {_IS_BAD}"""
 # What differs in numbers only is one cause: ids, counts and days of a reason are left out.
 _UNSETTLED_WINDOWS = f"""
     WITH unsettled AS (
@@ -37,19 +40,21 @@ _UNSETTLED_WINDOWS = f"""
           JOIN ads_accounts o USING (account_id)
           JOIN unnest(CAST(:datasets AS text[]), CAST(:late AS timestamptz[])) AS d(dataset, late_if_sent_before) USING (dataset)
           LEFT JOIN report_requests r ON r.id = w.request_id)"""
-_UNSETTLED = text(f"""
+_UNSETTLED = f"""
     {_UNSETTLED_WINDOWS}
     SELECT dataset, status, is_due, is_overdue, is_held, request_is_late, CAST(sum(windows) AS bigint) AS windows,
            count(*) AS accounts, min(since) AS since, (array_agg(account_key ORDER BY windows DESC, account_key))[1:3] AS account_keys, max(window_date) AS window_date, min(reason) AS reason
       FROM (SELECT dataset, status, is_due, is_overdue, is_held, request_is_late, cause, account_key, count(*) AS windows,
                    min(since) AS since, max(window_date) AS window_date, min(failure_reason) AS reason
               FROM unsettled GROUP BY 1, 2, 3, 4, 5, 6, 7, 8) by_account
-     GROUP BY dataset, status, is_due, is_overdue, is_held, request_is_late, cause ORDER BY dataset, windows DESC""")
+     GROUP BY dataset, status, is_due, is_overdue, is_held, request_is_late, cause ORDER BY dataset, windows DESC"""
 
 
-def count_windows(connection: Connection) -> dict[str, int]:
-    """Return how many windows each dataset has, of all accounts."""
-    return {row.dataset: row.windows for row in connection.execute(_WINDOWS)}
+def count_windows(connection: Connection, account: Account | None = None) -> dict[str, int]:
+    """Return how many windows each dataset has, of all accounts or of one."""
+    statement = text(_WINDOWS.format(of=_OF_ALL if account is None else _OF_ONE))
+    rows = connection.execute(statement, {} if account is None else account.identity)
+    return {row.dataset: row.windows for row in rows}
 
 
 def list_unsettled(
@@ -58,6 +63,7 @@ def list_unsettled(
     now: datetime,
     overdue_before: datetime,
     late_if_sent_before: Mapping[str, datetime],
+    account: Account | None = None,
 ) -> list[RowMapping]:
     """Return the windows that are not simply loaded and fresh, by dataset, state and cause.
 
@@ -66,20 +72,25 @@ def list_unsettled(
         now: the instant that states are true as of.
         overdue_before: windows that fell due before it are late.
         late_if_sent_before: by dataset, since when a report in flight takes too long.
+        account: only windows of this one.
 
     Columns: dataset, the signs of a window but for `lacks_product`, windows, accounts, since, account_keys of at most three accounts, the reason
     of one window, window_date of the newest.
     """
     values: dict[str, Any] = {"now": now, "overdue_before": overdue_before}
     values |= {"datasets": list(late_if_sent_before), "late": list(late_if_sent_before.values())}
-    return list(connection.execute(_UNSETTLED, values).mappings())
+    values |= {} if account is None else account.identity
+    statement = text(_UNSETTLED.replace("{of}", _OF_ALL if account is None else _OF_ONE))
+    return list(connection.execute(statement, values).mappings())
 
 
-_UNSETTLED_BY_ACCOUNT = text(f"""
+_UNSETTLED_BY_ACCOUNT = text(
+    f"""
     {_UNSETTLED_WINDOWS}
     SELECT account_key, status, is_due, is_overdue, is_held, request_is_late, count(*) AS windows,
            min(window_date) AS oldest, max(window_date) AS newest, min(since) AS since
-      FROM unsettled GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY account_key""")
+      FROM unsettled GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY account_key""".replace("{of}", _OF_ALL)
+)
 
 
 def list_unsettled_by_account(

@@ -73,7 +73,7 @@ class ReportView:
         ]
 
 
-_ATTRIBUTION_DAYS = """CASE WHEN t.ad_product <> 'SPONSORED_PRODUCTS' OR a.account_type = 'vendor' THEN 14
+ATTRIBUTION_DAYS_SQL = """CASE WHEN t.ad_product <> 'SPONSORED_PRODUCTS' OR a.account_type = 'vendor' THEN 14
             WHEN a.account_type = 'seller' THEN 7 END"""
 _LOCAL_HOUR = "CAST(extract(hour FROM t.hour_at AT TIME ZONE a.time_zone) AS integer)"
 
@@ -137,7 +137,7 @@ def _columns(dataset: Dataset) -> Iterator[ViewColumn]:
             "local_hour", _LOCAL_HOUR, "Hour of the account's own clock at which it began: 0 to 23."
         )
     yield own("ad_product")
-    yield ViewColumn(ATTRIBUTION_DAYS, _ATTRIBUTION_DAYS, ATTRIBUTION)
+    yield ViewColumn(ATTRIBUTION_DAYS, ATTRIBUTION_DAYS_SQL, ATTRIBUTION)
     yield own("currency_code")
     for dimension in dataset.dimensions:
         yield from _dimension(dimension, comments)
@@ -181,7 +181,7 @@ def _make_summary_view(table: Table) -> ReportView:
         columns=(
             *_ACCOUNT,
             *(own[name] for name in first),
-            ViewColumn(ATTRIBUTION_DAYS, _ATTRIBUTION_DAYS, ATTRIBUTION),
+            ViewColumn(ATTRIBUTION_DAYS, ATTRIBUTION_DAYS_SQL, ATTRIBUTION),
             *(own[name] for name in rest),
         ),
         source=f"{table.name} t{_OF_ACCOUNT}",

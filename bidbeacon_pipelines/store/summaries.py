@@ -9,6 +9,7 @@ from sqlalchemy import Connection, RowMapping, text
 from bidbeacon_pipelines.reports.datasets import DAILY_CAMPAIGNS, HOURLY_CAMPAIGNS, get_dataset
 from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.locks import lock_until_commit
+from bidbeacon_pipelines.store.report_views import ATTRIBUTION_DAYS_SQL
 
 DAILY, HOURLY = DAILY_CAMPAIGNS.name, HOURLY_CAMPAIGNS.name
 """The datasets that are summed up: of the day and of its hours. Campaigns have the fewest rows."""
@@ -127,6 +128,45 @@ def replace_days(
             text(f"INSERT INTO account_daily_summaries ({listed}) VALUES ({bound})"),
             [account.identity | row for row in rows],
         )
+
+
+_PERIODS = text(f"""
+    WITH days AS (
+        SELECT t.summary_date, t.summary_date >= CAST(:middle AS date) AS is_recent, t.ad_product, t.spend, t.sales, t.orders,
+               {ATTRIBUTION_DAYS_SQL} AS attribution_days
+          FROM account_daily_summaries t JOIN advertiser_accounts a USING (account_id, country_code)
+         WHERE t.account_id = :account_id AND t.country_code = :country_code AND t.currency_code = :currency
+           AND t.summary_date >= :first AND t.summary_date < :end AND t.daily_loads > 0)
+    SELECT ad_product, is_recent, max(attribution_days) AS attribution_days, count(DISTINCT summary_date) AS days,
+           sum(spend) AS spend, sum(sales) AS sales, sum(orders) AS orders
+      FROM days GROUP BY GROUPING SETS ((is_recent, ad_product), (is_recent)) ORDER BY ad_product NULLS LAST, is_recent""")
+
+
+def sum_up_periods(
+    connection: Connection, account: Account, *, first: date, middle: date, end: date
+) -> list[RowMapping]:
+    """Return what two periods of an account add up to in its own currency, by ad product (null: all of them), with their days that are loaded.
+
+    Columns: ad_product, is_recent (whether it is the period from `middle` to before `end`, or that from `first` to before `middle`), attribution_days (null
+    where that is unknown), days, spend, sales, orders.
+    """
+    values = account.identity | {"currency": account.currency_code}
+    return list(
+        connection.execute(_PERIODS, values | {"first": first, "middle": middle, "end": end}).mappings()
+    )
+
+
+_SUM_OF_DAYS = text("""
+    SELECT summary_date, sum(spend) AS spend, sum(sales) AS sales FROM account_daily_summaries
+     WHERE account_id = :account_id AND country_code = :country_code AND currency_code = :currency
+       AND summary_date >= :first AND summary_date < :end AND daily_loads > 0
+     GROUP BY summary_date ORDER BY summary_date""")
+
+
+def sum_up_days(connection: Connection, account: Account, *, first: date, end: date) -> list[RowMapping]:
+    """Return what each loaded day from `first` to before `end` adds up to in the account's own currency: summary_date, spend, sales."""
+    values = account.identity | {"currency": account.currency_code, "first": first, "end": end}
+    return list(connection.execute(_SUM_OF_DAYS, values).mappings())
 
 
 def list_summaries(connection: Connection, account: Account, *, last: int) -> list[RowMapping]:

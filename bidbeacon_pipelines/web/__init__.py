@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.web.account import account_route
 from bidbeacon_pipelines.web.changes import change_routes
 from bidbeacon_pipelines.web.coverage import coverage_routes
 from bidbeacon_pipelines.web.explain import explain_route
@@ -25,12 +26,19 @@ def pipelines_extension(store: SessionStore, settings: Settings, *, clock: Clock
             home_route(store, settings, clock=clock),
             *coverage_routes(store, settings, clock=clock),
             explain_route(store, settings, clock=clock),
+            account_route(store, settings, clock=clock),
             *change_routes(store, settings),
         ],
-        pages={"/": "home.html", "/coverage": "coverage.html"},
+        pages={
+            "/": "home.html",
+            "/coverage": "coverage.html",
+            "/accounts": "accounts.html",
+            "/accounts/{key}": "account.html",
+        },
         files=Path(__file__).resolve().parent / "files",
-        navigation={"/": "Home", "/coverage": "Coverage"},
+        navigation={"/": "Home", "/coverage": "Coverage", "/accounts": "Accounts"},
         links={
+            "account": "/accounts/{account}",
             "accounts": "/api/accounts",
             "session_actions": "/web/session-actions.js",
             "window": "/coverage?dataset={dataset}&account={account}&window={window}",

@@ -42,7 +42,7 @@ def create_app(
     app.state.store = store
     app.state.access = rules
     app.state.files = WebFiles(added)
-    app.state.pages = frozenset({"/", STREAM_PAGE, *added.pages})
+    app.state.pages = frozenset({"/", STREAM_PAGE, f"{STREAM_PAGE}/{{session_id}}", *added.pages})
     app.state.metrics = StreamMetrics(store)
     app.state.stream = Stream(store, app.state.metrics, sync_seconds=sync_seconds)
     return app

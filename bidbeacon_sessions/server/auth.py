@@ -8,6 +8,7 @@ the login form. State-changing requests and WebSockets must come from the page i
 import asyncio
 import hashlib
 import hmac
+from collections.abc import Collection
 from dataclasses import dataclass
 from urllib.parse import SplitResult, parse_qs, quote, urlsplit
 
@@ -183,7 +184,7 @@ def _is_open(path: str) -> bool:
 
 def _ask_for_token(connection: HTTPConnection) -> Response:
     path, query = connection.scope["path"], connection.scope["query_string"].decode("latin-1")
-    if path in connection.app.state.pages or path.startswith("/sessions/"):
+    if _is_page(connection, path):
         asked = f"{path}?{query}" if query else path
         return RedirectResponse(f"/login?next={quote(asked)}", status_code=303)
     return problem(
@@ -196,8 +197,14 @@ def _ask_for_token(connection: HTTPConnection) -> Response:
 def _next_path(request: Request) -> str:
     """Return where to go after the login: a path of this site, never another site."""
     asked = request.query_params.get("next", "/")
-    is_own = asked.partition("?")[0] in request.app.state.pages or asked.startswith("/sessions/")
-    return asked if is_own else "/"
+    return asked if _is_page(request, asked.partition("?")[0]) else "/"
+
+
+def _is_page(connection: HTTPConnection, path: str) -> bool:
+    """Return whether a path is that of a page, perhaps with the name of what it shows: `/sessions/{session_id}`."""
+    pages: Collection[str] = connection.app.state.pages
+    named = (page.partition("{")[0] for page in pages if "{" in page)
+    return path in pages or any(path.startswith(beginning) for beginning in named)
 
 
 def _with_security_headers(send: Send) -> Send:

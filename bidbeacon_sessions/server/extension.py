@@ -13,7 +13,7 @@ class Extension:
 
     Args:
         routes: of its API. They are guarded like all others.
-        pages: its pages, by address: the name of an HTML file of `files`. One at `/` is the first page in place of the stream.
+        pages: its pages, by address: the name of an HTML file of `files`; an address may end in a `{name}`. One at `/` is the first page in place of the stream.
         files: the folder of its pages' files, without folders inside; they are served below `/web/`.
         navigation: entries of every page's navigation: the label by the address. One of `/` stands before the stream.
         links: how the pages link to what only the product knows: an address with `{name}` for each value, by what it leads to.

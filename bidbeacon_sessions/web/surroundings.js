@@ -19,7 +19,7 @@ export function surroundingSections(session, found) {
 }
 
 /** One line that leads to a session: mark, job, account, when, how long. */
-function brief(session) {
+export function brief(session) {
   const zone = zoneOf(session.account);
   const took = session.duration === null ? session.status : duration(session.duration);
   return el(

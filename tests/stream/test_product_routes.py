@@ -51,7 +51,7 @@ def test_coverage_has_the_days_that_were_asked_for(product: httpx.Client) -> Non
 
 def test_accounts_have_names_and_time_zones(product: httpx.Client) -> None:
     """As the pages show them."""
-    expected = {"key": "US.one", "label": "One · US", "time_zone": "America/Los_Angeles"}
+    expected = {"key": "US.one", "label": "One · US", "time_zone": "America/Los_Angeles", "stopped": None}
     assert {"accounts": [expected]} == product.get("/api/accounts").json()
 
 
@@ -167,3 +167,80 @@ def test_an_old_link_to_the_filtered_stream_leads_there(http: httpx.Client) -> N
     moved = http.get("/?status=failed&zone=UTC", follow_redirects=False)
     assert (307, "/sessions?status=failed&zone=UTC") == (moved.status_code, moved.headers["location"])
     assert 200 == http.get("/?zone=UTC", follow_redirects=False).status_code
+
+
+SUMMARY = """
+    INSERT INTO account_daily_summaries (account_id, country_code, summary_date, ad_product, currency_code, spend, sales, acos, roas, orders, daily_loads,
+                                         hourly_loads, summarized_at)
+    SELECT 'amzn1.one', 'US', (now() AT TIME ZONE 'America/Los_Angeles')::date - n, p, c, 0.1, 0.3, 0.1 / 0.3, 3, 1, 1, 0, now()
+      FROM generate_series(0, 60) n, unnest(ARRAY['SPONSORED_PRODUCTS', 'SPONSORED_BRANDS']) p, unnest(ARRAY['USD', 'CAD']) c"""
+
+
+def test_an_account_has_exact_sums_of_two_periods(product: httpx.Client, engine: Engine) -> None:
+    """Of days that are over in its time zone, in its own currency, by ad product and in all; as text, without a float between."""
+    with engine.begin() as connection:
+        connection.execute(text(SUMMARY))
+        connection.execute(text("UPDATE advertiser_accounts SET account_type = 'seller'"))
+    told = product.get("/api/account", params={"account": "One · US"}).json()
+    assert ("US.one", "One · US", "USD") == (told["key"], told["label"], told["currency"])
+    brands, products, total = told["figures"]["products"]
+    assert ("Sponsored Brands", 14) == (brands["name"], brands["attribution_days"])
+    assert ("Sponsored Products", 7) == (products["name"], products["attribution_days"])
+    assert (30, "3.000000", "9.000000", "0.3333") == tuple(
+        products["recent"][name] for name in ("days", "spend", "sales", "acos")
+    )
+    assert products["recent"] == products["before"]
+    assert (None, 30, "6.000000") == (total["ad_product"], total["recent"]["days"], total["recent"]["spend"])
+    assert 30 == len(told["figures"]["days"])
+    assert {"date": told["figures"]["to"], "spend": "0.200000", "sales": "0.600000"} == told["figures"][
+        "days"
+    ][-1]
+
+
+def test_an_account_counts_its_windows_as_home_does(product: httpx.Client, engine: Engine) -> None:
+    """Those of other accounts are not among them."""
+    with engine.begin() as connection:
+        connection.execute(
+            text("""INSERT INTO report_windows (account_id, country_code, dataset, window_date, status, last_loaded_at, load_count)
+                    SELECT 'amzn1.one', 'US', 'daily_targets', DATE '2026-07-01' + n, CASE WHEN n = 3 THEN 'failed' ELSE 'loaded' END, now(), 1
+                      FROM generate_series(1, 9) n""")
+        )
+    datasets = product.get("/api/account", params={"account": "US.one"}).json()["datasets"]
+    assert datasets == product.get("/api/home").json()["datasets"]
+    [targets] = [one for one in datasets if one["name"] == "daily_targets"]
+    assert (9, {"fresh": 8, "failed": 1}) == (targets["windows"], targets["states"])
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "said"),
+    [
+        ({}, 400, "The parameter account is missing."),
+        ({"account": "nobody"}, 404, "No account 'nobody'"),
+        ({"account": "US.one", "days": "3"}, 400, "Unknown parameter 'days'."),
+    ],
+)
+def test_an_invalid_question_on_an_account_is_refused(
+    product: httpx.Client, query: dict[str, str], status: int, said: str
+) -> None:
+    """What was expected, and what to do."""
+    response = product.get("/api/account", params=query)
+    assert status == response.status_code
+    assert said in response.json()["error"]
+
+
+def test_a_page_of_an_account_asks_for_the_token_first(
+    session_store: SessionStore, serve_stream: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the login leads back to it; what is no page is refused."""
+    monkeypatch.setenv("BIDBEACON_STREAM_TOKEN", "a-long-random-token")
+    get_session_settings.cache_clear()
+    extension = pipelines_extension(session_store, Settings())
+    with (
+        serve_stream(session_store, extension=extension) as server,
+        httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=15) as client,
+    ):
+        asked = client.get("/accounts/US.one")
+        assert (303, "/login?next=/accounts/US.one") == (asked.status_code, asked.headers["location"])
+        entered = client.post(asked.headers["location"], data={"token": "a-long-random-token"})
+        assert "/accounts/US.one" == entered.headers["location"]
+        assert 200 == client.get("/accounts/US.one").status_code

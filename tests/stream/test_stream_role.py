@@ -86,6 +86,7 @@ def _paths(session_id: str) -> list[str]:
         "/api/job-sessions/histogram",
         "/api/job-sessions/values",
         "/api/job-metrics",
+        "/api/account?account=US.one",
         "/api/accounts",
         "/api/home",
         "/api/coverage",

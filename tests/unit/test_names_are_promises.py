@@ -156,6 +156,9 @@ COMMANDS = [
 ]
 STREAM_ROUTES = [
     "/",
+    "/accounts",
+    "/accounts/{key}",
+    "/api/account",
     "/api/account/alias",
     "/api/account/cadence",
     "/api/account/load-windows",

@@ -6,7 +6,7 @@ import { fetchJson } from "./stream.js";
 
 const LOOK_MS = 2_000;
 const LONGEST_MS = 15 * 60_000;
-const MOST_WINDOWS = 100;
+export const MOST_WINDOWS = 100;
 const CADENCES = { "as soon as due": null, "every hour": "1h", "every 3 hours": "3h", "every 6 hours": "6h", "every 12 hours": "12h", "every day": "1d" };
 
 /** Send a change; throws an error with `whatToDo` where it is refused. */

@@ -95,10 +95,11 @@ function extent({ count, noun, accounts, datasets }) {
 const since = (instant) => (instant === null ? [] : [" · since ", when(instant)]);
 const when = (instant) => el("time", { datetime: instant, title: fullTime(instant) }, moment(instant), zoneBehind(instant));
 
-function datasetList({ datasets }) {
+/** Each dataset's windows by state; `of` restricts the map that the figures lead to, to an account for example. */
+export function datasetList({ datasets }, of = {}) {
   const rows = datasets.map((dataset) => {
     const { name, title, windows } = dataset;
-    const link = (state) => `/coverage?${new URLSearchParams({ dataset: name, ...(state && { state }), days: ALL_DAYS })}`;
+    const link = (state) => `/coverage?${new URLSearchParams({ dataset: name, ...(state && { state }), days: ALL_DAYS, ...of })}`;
     const chips = [...BAD, ...GOING_ON].filter((state) => dataset.states[state]).map((state) => el("a", { class: `chip state ${state}`, href: link(state) }, el("i", { class: `dot ${state}` }), `${number(dataset.states[state])} ${WORDS[state] ?? state}`));
     return el(
       "li",
@@ -209,7 +210,7 @@ function checkList({ checks }) {
   return [heading("checks", "Health"), el("ul", { class: "rows" }, rows), el("p", { class: "quiet" }, "As ", el("code", {}, "bidbeacon doctor"), " says it, which asks Amazon too.")];
 }
 
-function svg(name, attributes) {
+export function svg(name, attributes) {
   const element = document.createElementNS(SVG, name);
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, String(value));
   return element;

@@ -1,0 +1,154 @@
+"""One account at a glance: who it is, how fresh its data is, what it earned, its entities and its schedule, as data for its page."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+from sqlalchemy import Connection, RowMapping
+
+from bidbeacon_pipelines.reports.datasets import DATASETS
+from bidbeacon_pipelines.reports.overview import summarize_datasets
+from bidbeacon_pipelines.reports.product_states import product_name
+from bidbeacon_pipelines.reports.windows import local_date
+from bidbeacon_pipelines.services.cadence import describe
+from bidbeacon_pipelines.services.home import dataset_json
+from bidbeacon_pipelines.services.problems import list_groups
+from bidbeacon_pipelines.services.run_requests import run_request_json
+from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.store.accounts import Account, get_details
+from bidbeacon_pipelines.store.entities import count_entities
+from bidbeacon_pipelines.store.home import count_windows
+from bidbeacon_pipelines.store.run_requests import list_open_requests
+from bidbeacon_pipelines.store.summaries import sum_up_days, sum_up_periods
+from bidbeacon_sessions.presentation import instant
+
+PERIOD: Final = timedelta(days=30)
+_RATIO_DIGITS: Final = Decimal("0.0001")
+
+
+def read_account(
+    connection: Connection, settings: Settings, account: Account, *, now: datetime
+) -> dict[str, Any]:
+    """Return an account as its page shows it; `docs/page.md` describes the fields. Amounts are exact, as text.
+
+    Args:
+        connection: an open transaction; REPEATABLE READ, so that all is of one moment.
+        settings: how long after it fell due a window is late.
+        account: which one.
+        now: the instant that everything is true as of, UTC.
+    """
+    details = get_details(connection, account)
+    windows = count_windows(connection, account)
+    counted = {name: windows.get(name, 0) for name in DATASETS}
+    groups = list_groups(connection, settings, now, account)
+    return {
+        "at": instant(now),
+        **_who(account, details),
+        "datasets": [dataset_json(one) for one in summarize_datasets(counted, groups)],
+        "figures": _figures(connection, account, now),
+        "entities": [_entity_json(row.__dict__) for row in count_entities(connection, account)],
+        "schedule": _schedule(account, details),
+        "run_requests": [run_request_json(one) for one in list_open_requests(connection, account)],
+    }
+
+
+def _who(account: Account, details: RowMapping) -> dict[str, Any]:
+    return {
+        "key": account.account_key,
+        "label": account.label,
+        "ads_account": account.ads_account_key,
+        "amazon_name": account.name,
+        "alias": account.alias,
+        "country": account.country_code,
+        "time_zone": account.time_zone,
+        "currency": account.currency_code,
+        "account_type": details["account_type"],
+        "credential": details["credential"],
+        "region": details["region"],
+        "enabled": account.enabled,
+        "amazon_status": account.amazon_status,
+        "needs_person": account.needs_person,
+        "stopped": account.reason_to_skip,
+    }
+
+
+def _schedule(account: Account, details: RowMapping) -> dict[str, Any]:
+    instants = (
+        "next_look_at",
+        "last_look_at",
+        "cadence_at",
+        "entities_synced_at",
+        "first_seen_at",
+        "synced_at",
+    )
+    return {
+        "cadence": describe(details["refresh_every"], details["refresh_cron"]),
+        "cadence_by": details["cadence_by"],
+        "paused_by": account.paused_by,
+        "paused_at": instant(account.paused_at),
+        **{name: instant(details[name]) for name in instants},
+    }
+
+
+def _figures(connection: Connection, account: Account, now: datetime) -> dict[str, Any]:
+    """Return the sums of the last 30 days that are over in the account's time zone, and of the 30 before, by ad product."""
+    end = local_date(now, account.time_zone)
+    middle, first = end - PERIOD, end - 2 * PERIOD
+    sums = sum_up_periods(connection, account, first=first, middle=middle, end=end)
+    days = sum_up_days(connection, account, first=middle, end=end)
+    products = dict.fromkeys(row["ad_product"] for row in sums)
+    return {
+        "from": middle.isoformat(),
+        "to": (end - timedelta(days=1)).isoformat(),
+        "before_from": first.isoformat(),
+        "currency": account.currency_code,
+        "products": [_product_json(product, sums) for product in products],
+        "days": [_day_json(row) for row in days],
+    }
+
+
+def _product_json(product: str | None, sums: Sequence[RowMapping]) -> dict[str, Any]:
+    """Return the two periods of an ad product; of all of them for None."""
+    of_product = {row["is_recent"]: row for row in sums if row["ad_product"] == product}
+    attribution = {row["attribution_days"] for row in of_product.values()}
+    return {
+        "ad_product": product,
+        "name": "All ad products" if product is None else product_name(product),
+        "attribution_days": attribution.pop() if product is not None and len(attribution) == 1 else None,
+        "recent": _sums_json(of_product.get(True)),
+        "before": _sums_json(of_product.get(False)),
+    }
+
+
+def _sums_json(row: Mapping[Any, Any] | None) -> dict[str, Any] | None:
+    if row is None:
+        return None
+    return {
+        "days": row["days"],
+        "spend": _text(row["spend"]),
+        "sales": _text(row["sales"]),
+        "orders": _text(row["orders"]),
+        "acos": _text(_ratio(row["spend"], row["sales"])),
+    }
+
+
+def _day_json(row: Mapping[Any, Any]) -> dict[str, Any]:
+    day: date = row["summary_date"]
+    return {"date": day.isoformat(), "spend": _text(row["spend"]), "sales": _text(row["sales"])}
+
+
+def _entity_json(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: row[name] for name in ("kind", "stored", "gone", "set_aside")} | {
+        "seen_at": instant(row["seen_at"])
+    }
+
+
+def _ratio(numerator: Decimal | None, denominator: Decimal | None) -> Decimal | None:
+    if numerator is None or not denominator:
+        return None
+    return (numerator / denominator).quantize(_RATIO_DIGITS)
+
+
+def _text(amount: Decimal | None) -> str | None:
+    return None if amount is None else f"{amount:f}"

@@ -1,0 +1,36 @@
+"""`GET /api/account`: one account at a glance."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from bidbeacon_pipelines.services.account import read_account
+from bidbeacon_pipelines.services.account_names import AmbiguousAccountError, get_named_account
+from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.store.accounts import UnknownAccountError
+from bidbeacon_sessions import SessionStore
+from bidbeacon_sessions.clock import Clock
+from bidbeacon_sessions.server.parameters import check_known, read_text
+from bidbeacon_sessions.server.problems import BadRequestError, JsonAnswer, problem
+
+_EXAMPLE = "Ask like /api/account?account=Acme Merch · US, by name or key."
+
+
+def account_route(store: SessionStore, settings: Settings, *, clock: Clock) -> Route:
+    """Return the route over the accounts of a store's database."""
+
+    def answer(request: Request) -> Response:
+        check_known(request.query_params, frozenset({"account"}), _EXAMPLE)
+        named = read_text(request.query_params, "account")
+        if named is None:
+            raise BadRequestError("The parameter account is missing.", _EXAMPLE)
+        with store.snapshot() as connection:
+            try:
+                account = get_named_account(connection, named)
+            except UnknownAccountError as error:
+                return problem(404, str(error), "Take a name from /accounts.")
+            except AmbiguousAccountError as error:
+                raise BadRequestError(str(error), _EXAMPLE) from None
+            return JsonAnswer(read_account(connection, settings, account, now=clock()))
+
+    return Route("/api/account", answer)

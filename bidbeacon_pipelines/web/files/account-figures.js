@@ -1,0 +1,79 @@
+// What an account spent and sold: a small chart of its days, and the table of the same figures by ad product. Amounts come as exact text.
+
+import { el } from "./dom.js";
+import { svg } from "./home-sections.js";
+
+const WIDTH = 600;
+const HEIGHT = 120;
+const LEFT = 4;
+
+/** The section's children, from `figures` of /api/account. */
+export function figuresSection({ figures }) {
+  const { products, days, currency, from, to, before_from: beforeFrom } = figures;
+  const title = el("h2", { id: "figures-title" }, "Spend and sales, 30 days");
+  if (products.length === 0) return [title, el("p", { class: "quiet" }, `No day from ${beforeFrom} to ${to} is loaded and summed up yet.`)];
+  const total = products.find(({ ad_product: product }) => product === null);
+  return [
+    title,
+    el("p", { class: "quiet" }, `${from} to ${to}, ${daysOf(total.recent)} of 30 days loaded, against the 30 days before (${daysOf(total.before)} loaded). Amounts in ${currency}.`),
+    el("div", { class: "figures" }, days.length > 0 && chart(days, currency), table(products)),
+    el("p", { class: "quiet" }, "Sales count by the day of the click or view, within the days that stand beside the ad product: Sponsored Products of sellers count 7 days, everything else 14. Amazon still adds sales to the last days, so their ACOS is too high at first."),
+  ];
+}
+
+const daysOf = (sums) => (sums === null ? 0 : sums.days);
+
+function chart(days, currency) {
+  const highest = Math.max(1, ...days.flatMap(({ spend, sales }) => [Number(spend ?? 0), Number(sales ?? 0)]));
+  const step = (WIDTH - LEFT) / days.length;
+  const drawing = svg("svg", { class: "money", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": `Spend and sales of ${days.length} days, ${days[0].date} to ${days.at(-1).date}; the table beside it has the sums` });
+  days.forEach(({ date, spend, sales }, place) => {
+    const bar = (name, value, offset) => {
+      const height = (Number(value ?? 0) / highest) * (HEIGHT - 4);
+      const rect = svg("rect", { class: name, x: LEFT + place * step + offset * step, y: HEIGHT - height, width: step * 0.4, height });
+      const words = svg("title", {});
+      words.textContent = `${date}: ${name} ${amount(value)} ${currency}`;
+      rect.append(words);
+      drawing.append(rect);
+    };
+    bar("sales", sales, 0.08);
+    bar("spend", spend, 0.5);
+  });
+  const legend = el("figcaption", {}, el("i", { class: "dot sales" }), " sales ", el("i", { class: "dot spend" }), ` spend, by day; at most ${amount(String(highest))} ${currency}`);
+  return el("figure", {}, drawing, legend);
+}
+
+function table(products) {
+  const heads = ["Ad product", "Spend", "before", "Sales", "before", "ACOS", "before"].map((text) => el("th", { scope: "col" }, text));
+  const rows = products.map(({ name, ad_product: product, attribution_days: days, recent, before }) =>
+    el(
+      "tr",
+      { class: product === null && "total" },
+      el("th", { scope: "row" }, name, product !== null && el("small", {}, days === null ? " 7 or 14 days" : ` ${days} days`)),
+      ...["spend", "sales"].flatMap((field) => [money(recent?.[field]), money(before?.[field], change(recent?.[field], before?.[field]))]),
+      el("td", {}, percent(recent?.acos)),
+      el("td", { class: "before" }, percent(before?.acos)),
+    ),
+  );
+  return el("div", { class: "table-box", tabindex: "0", role: "group", "aria-label": "Sums by ad product" }, el("table", { class: "jobs sums" }, el("thead", {}, el("tr", {}, heads)), el("tbody", {}, rows)));
+}
+
+const money = (value, more = null) => el("td", { class: more !== null && "before" }, amount(value), more && el("small", {}, ` ${more}`));
+
+/** How much more or less than before, in percent; empty where that can't be said. */
+function change(recent, before) {
+  if (recent === null || recent === undefined || !Number(before)) return "";
+  const share = (Number(recent) / Number(before) - 1) * 100;
+  return `${share >= 0 ? "+" : "−"}${Math.abs(share).toFixed(Math.abs(share) < 10 ? 1 : 0)} %`;
+}
+
+/** An exact amount with two decimals and grouped digits, without passing through a float. */
+export function amount(text) {
+  if (text === null || text === undefined) return "–";
+  const [, sign, whole, decimals = ""] = /^(-?)(\d+)(?:\.(\d*))?/.exec(text);
+  const cents = BigInt(whole + decimals.padEnd(2, "0").slice(0, 2)) + (Number(decimals[2] ?? 0) >= 5 ? 1n : 0n);
+  const [units, rest] = [cents / 100n, String(cents % 100n).padStart(2, "0")];
+  return `${sign && cents > 0n ? "−" : ""}${units.toLocaleString("en")}.${rest}`;
+}
+
+const percent = (text) => (text === null || text === undefined ? "–" : `${(Number(text) * 100).toFixed(1)} %`);

@@ -1,0 +1,107 @@
+// The sections of an account's page, from the figures of /api/account.
+
+import { MOST_WINDOWS, actions, changeCadence, follow, pauseOrResume, send, syncEntities, button } from "./act.js";
+import { el, withCommands } from "./dom.js";
+import { datasetList } from "./home-sections.js";
+import { ago, dayKey, fullTime, moment, zoneBehind } from "./time.js";
+import { zoneOf } from "./zone.js";
+
+const NAMES = { seller: "seller", vendor: "vendor", agency: "agency" };
+
+export function headSection(data) {
+  const copy = el("button", { type: "button", class: "tag fold", title: "Copy the key" }, "Copy");
+  copy.addEventListener("click", () => navigator.clipboard.writeText(data.key).then(() => (copy.textContent = "Copied")));
+  const facts = [
+    ["Key", el("span", {}, el("code", {}, data.key), " ", copy)],
+    ["At Amazon", data.alias && data.amazon_name],
+    ["Time zone", data.time_zone.replaceAll("_", " ")],
+    ["Currency", data.currency],
+    ["Kind", NAMES[data.account_type]],
+    ["Credential", `${data.credential} (${data.region})`],
+    ["Status at Amazon", data.amazon_status.toLowerCase()],
+  ];
+  return [
+    el("h1", {}, el("bdi", {}, data.label), data.enabled && !data.stopped ? "" : el("span", { class: "tag attempt" }, data.enabled ? "stopped" : "paused")),
+    data.stopped && el("p", { class: "stop" }, "Nothing is asked for it: ", withCommands(data.stopped), "."),
+    el("dl", { class: "facts" }, facts.filter(([, value]) => value).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)))),
+  ];
+}
+
+/** Made once: what a button says stays when the figures are renewed. */
+export function actsSection(data, renew) {
+  const made = actions([syncEntities(data.key), pauseOrResume(data.key, !data.enabled, renew), changeCadence(data.key, renew)], renameForm(data, renew));
+  made.append(loadForm(data));
+  const said = made.querySelector(".said");
+  for (const request of data.run_requests) follow(request, (...nodes) => said.replaceChildren(...nodes));
+  return made;
+}
+
+/** The alias belongs to all countries of the ads account. */
+function renameForm({ key, alias, amazon_name: name }, renew) {
+  const input = el("input", { name: "alias", maxlength: "80", autocomplete: "off", placeholder: name, value: alias, "aria-label": "What to call it here; empty: as Amazon does" });
+  const said = el("span", { class: "quiet", role: "status" });
+  const save = button("Rename", async () => {
+    const { account_label: label } = await send("/api/account/alias", { account: key, alias: input.value.trim() });
+    said.replaceChildren(`It is called ${label} now, and the other countries alike.`);
+    renew();
+  })((...nodes) => said.replaceChildren(...nodes));
+  const form = el("form", { class: "rename", on: { submit: (event) => (event.preventDefault(), save.click()) } }, input, save, said);
+  return form;
+}
+
+/** Days of one dataset to load again, whether or not they are due. */
+function loadForm({ key, datasets, figures }) {
+  const dataset = el("select", { "aria-label": "Dataset to load again" }, datasets.map(({ name, title }) => el("option", { value: name }, title)));
+  const [first, last] = ["First day", "Last day"].map((label) => el("input", { type: "date", value: figures.to, max: figures.to, required: true, "aria-label": label }));
+  const load = button("Load again", async (say) => follow(await send("/api/account/load-windows", { account: key, dataset: dataset.value, windows: daysOf(first.value, last.value) }), say));
+  return actions([load], dataset, first, last);
+}
+
+/** The days of a range; one more than can be asked for at once is enough to be refused. */
+function daysOf(first, last) {
+  const days = [];
+  for (let day = Date.parse(first); day <= Date.parse(last) && days.length <= MOST_WINDOWS; day += 86_400_000) days.push(new Date(day).toISOString().slice(0, 10));
+  return days;
+}
+
+export const freshness = (data) => datasetList(data, { accounts: data.key });
+
+export function entitiesSection({ entities, schedule }) {
+  const title = el("h2", { id: "entities-title" }, "Campaigns and what belongs to them");
+  if (entities.length === 0) return [title, el("p", { class: "quiet" }, "They were not synced yet.")];
+  const heads = ["Kind", "Stored", "No longer sent", "Set aside"].map((text) => el("th", { scope: "col" }, text));
+  const rows = entities.map((one) => el("tr", {}, el("th", { scope: "row" }, one.kind.replaceAll("_", " ")), ...[one.stored, one.gone, one.set_aside].map((count) => el("td", { class: count === 0 && "zero" }, count.toLocaleString("en")))));
+  return [
+    title,
+    el("div", { class: "table-box", tabindex: "0", role: "group", "aria-label": "Entities by kind" }, el("table", { class: "jobs" }, el("thead", {}, el("tr", {}, heads)), el("tbody", {}, rows))),
+    el("p", { class: "quiet" }, "Synced ", time(schedule.entities_synced_at, "never"), "."),
+  ];
+}
+
+export function scheduleSection({ schedule, enabled, needs_person: needsPerson }) {
+  const rows = [
+    ["Refreshed", [schedule.cadence, schedule.cadence_by && el("small", {}, ` (set by ${schedule.cadence_by} `, time(schedule.cadence_at), ")")]],
+    ["Next look", !enabled ? "none while it is paused" : needsPerson ? "none until a person acts" : schedule.next_look_at ? time(schedule.next_look_at) : "as soon as something is due"],
+    ["Last look", time(schedule.last_look_at, "never")],
+    ["Paused", schedule.paused_by && ["by ", el("bdi", {}, schedule.paused_by), " ", time(schedule.paused_at)]],
+    ["Known since", schedule.first_seen_at && el("time", { datetime: schedule.first_seen_at }, dayKey(schedule.first_seen_at, zoneOf()))],
+  ];
+  return [
+    el("h2", { id: "schedule-title" }, "Schedule"),
+    el("dl", { class: "facts" }, rows.filter(([, value]) => value).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)))),
+  ];
+}
+
+export function sessionsSection(sessions, key, line) {
+  const all = `/sessions?${new URLSearchParams({ account: key })}`;
+  return [
+    el("h2", { id: "sessions-title" }, "What was done"),
+    sessions.length > 0 ? el("ul", { class: "briefs" }, sessions.map((session) => el("li", { "data-key": session.id }, line(session)))) : el("p", { class: "quiet" }, "No session has worked for it yet."),
+    el("p", {}, el("a", { href: all }, "All sessions"), " · ", el("a", { href: `${all}&type=account-paused` }, "who paused it"), " · ", el("a", { href: `${all}&type=load-requested` }, "who asked for loads")),
+  ];
+}
+
+function time(instant, otherwise = "–") {
+  if (!instant) return otherwise;
+  return el("span", {}, el("time", { datetime: instant, title: fullTime(instant, zoneOf()) }, moment(instant), zoneBehind(instant)), " ", el("small", { "data-ago": instant }, ago(instant)));
+}

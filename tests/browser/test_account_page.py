@@ -1,0 +1,142 @@
+"""The page of an account: what it shows, and what its buttons do."""
+
+from collections.abc import Callable
+from datetime import date
+
+import pytest
+from playwright.sync_api import Page, expect
+from sqlalchemy import text
+
+from bidbeacon_pipelines.actions import WindowsQueued
+from bidbeacon_pipelines.services.account_changes import AccountChanges
+from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.store.accounts import get_account, list_subjects
+from bidbeacon_pipelines.store.run_requests import begin_request, list_waiting_requests
+from bidbeacon_sessions import SessionStore, Subject, with_job_session
+from bidbeacon_sessions.writes import name_subjects
+from tests.browser.test_home_page import ACCOUNTS, CAUSE, WINDOWS
+
+pytestmark = pytest.mark.browser
+
+KEY = "US.acme"
+SUMMARIES = """
+    INSERT INTO account_daily_summaries (account_id, country_code, summary_date, ad_product, currency_code, spend, sales, acos, roas, orders,
+                                         daily_loads, hourly_loads, summarized_at)
+    SELECT 'amzn1.acme', 'US', current_date - n, p, 'USD', 100.25 + n, 401 + n, (100.25 + n) / (401 + n), (401 + n) / (100.25 + n), 7, 1, 0, now()
+      FROM generate_series(0, 60) n, unnest(ARRAY['SPONSORED_PRODUCTS', 'SPONSORED_BRANDS']) p"""
+CAMPAIGNS = """
+    INSERT INTO campaigns (account_id, country_code, campaign_id, name, state, seen_at)
+    SELECT 'amzn1.acme', 'US', 'c' || n, 'Campaign ' || n, 'ENABLED', now() FROM generate_series(1, 12) n"""
+
+
+def fill_account(store: SessionStore) -> None:
+    """Store three countries of one advertiser with windows, sums, campaigns and sessions; the one in GB is paused."""
+    with store.begin() as connection:
+        connection.execute(text(ACCOUNTS))
+        connection.execute(
+            text("UPDATE advertiser_accounts SET account_type = 'seller', name = 'Acme Merch'")
+        )
+        connection.execute(text(WINDOWS), {"failing": 4, "cause": CAUSE})
+        connection.execute(text(SUMMARIES))
+        connection.execute(text(CAMPAIGNS))
+        name_subjects(connection, list_subjects(connection))
+        mexico = get_account(connection, "MX.acme")
+    AccountChanges(store, Settings(), by="maria").pause(mexico)
+    with with_job_session("load-windows", store=store, account=Subject(KEY, None)) as session:
+        session.add(WindowsQueued(account=KEY, dataset="daily_targets", windows=[], request_id=1))
+
+
+@pytest.fixture
+def filled(session_store: SessionStore) -> SessionStore:
+    """A store with accounts."""
+    fill_account(session_store)
+    return session_store
+
+
+def test_the_page_shows_who_the_account_is_and_how_it_does(
+    page: Page, base_url: str, filled: SessionStore
+) -> None:
+    """Names, sums of two periods by ad product, data by state, schedule, entities, and its sessions."""
+    page.goto(f"{base_url}/accounts/{KEY}")
+    expect(page.locator("h1")).to_have_text("Acme Merch · US")
+    expect(page.locator(".account-head")).to_contain_text("America/New York")
+    rows = page.locator(".sums tbody tr")
+    expect(rows).to_have_count(3)
+    expect(rows.filter(has_text="Sponsored Products")).to_contain_text("7 days")
+    expect(rows.last).to_contain_text("All ad products")
+    expect(page.locator(".money rect")).to_have_count(60)
+    expect(page.locator("#datasets .chip.failed").first).to_contain_text("failed")
+    expect(page.locator("#schedule")).to_contain_text("as soon as due")
+    expect(page.locator("#entities tbody tr")).to_contain_text("campaigns")
+    expect(page.locator("#sessions .brief")).to_have_count(1)
+
+
+def test_a_tag_leads_to_the_page_and_the_list_finds_accounts(
+    page: Page, base_url: str, filled: SessionStore
+) -> None:
+    """By a part of the name or key; who paused one is said."""
+    page.goto(f"{base_url}/accounts")
+    expect(page.locator("tbody tr")).to_have_count(3)
+    page.locator("#query").fill("mx")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    page.locator("tbody a").click()
+    expect(page.locator("h1")).to_contain_text("Acme Merch · MX")
+    expect(page.locator("#schedule")).to_contain_text("by maria")
+
+
+def test_buttons_pause_resume_load_and_rename(page: Page, base_url: str, filled: SessionStore) -> None:
+    """What was done is said, shown at once, and recorded as done on the page."""
+    page.goto(f"{base_url}/accounts/{KEY}")
+    page.get_by_role("button", name="Pause", exact=True).click()
+    expect(page.get_by_role("button", name="Resume", exact=True)).to_be_visible()
+    expect(page.locator("#schedule")).to_contain_text("by page")
+    page.get_by_role("button", name="Resume", exact=True).click()
+    expect(page.get_by_role("button", name="Pause", exact=True)).to_be_visible()
+    page.get_by_label("First day").fill("2026-07-19")
+    page.get_by_label("Last day").fill("2026-07-20")
+    page.get_by_label("Dataset to load again").select_option("daily_targets")
+    page.get_by_role("button", name="Load again", exact=True).click()
+    expect(page.locator(".said", has_text="Asked for.")).to_be_visible()
+    with filled.begin() as connection:
+        [request] = list_waiting_requests(connection)
+    assert ("daily_targets", [date(2026, 7, 19), date(2026, 7, 20)]) == (request.dataset, request.windows)
+    page.get_by_label("What to call it here").fill("Die Firma")
+    page.get_by_role("button", name="Rename", exact=True).click()
+    expect(page.locator("h1")).to_have_text("Die Firma · US")
+
+
+def test_a_load_is_asked_for_on_the_map_and_followed_to_its_session(
+    page: Page, base_url: str, filled: SessionStore
+) -> None:
+    """The request waits for the sensor; when its session is there, the panel leads to it."""
+    with filled.begin() as connection:
+        day = connection.execute(text("SELECT current_date - 5")).scalar_one()
+    page.goto(f"{base_url}/coverage?dataset=daily_targets&account={KEY}&window={day}")
+    page.get_by_role("button", name="Load again").click()
+    said = page.locator(".detail .said")
+    expect(said).to_contain_text("Asked for.")
+    with filled.begin() as connection:
+        [request] = list_waiting_requests(connection)
+    assert (KEY, [day], "page") == (request.account_key, request.windows, request.requested_by)
+    with with_job_session("load-windows", store=filled) as session, filled.begin() as connection:
+        begin_request(connection, request.id, session.session_id)
+    expect(said.locator("a")).to_have_attribute("href", f"/sessions/{session.session_id}")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", ["/accounts", f"/accounts/{KEY}"])
+def test_everybody_can_use_the_pages_of_accounts(
+    page: Page,
+    base_url: str,
+    filled: SessionStore,
+    find_violations: Callable[[Page], list[str]],
+    path: str,
+    scheme: str,
+) -> None:
+    """Axe finds nothing, and nothing is wider than a phone."""
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    page.set_viewport_size({"width": 320, "height": 800})
+    page.goto(f"{base_url}{path}")
+    expect(page.locator("#content")).to_have_attribute("aria-busy", "false")
+    assert [] == find_violations(page)
+    assert 320 == page.evaluate("document.documentElement.scrollWidth")

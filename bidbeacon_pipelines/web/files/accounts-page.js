@@ -2,29 +2,25 @@
 
 import { el } from "./dom.js";
 import { bindKeys } from "./keys.js";
-import { showError, showNotice } from "./notice.js";
+import { LiveData } from "./live-data.js";
+import { hideNotice, showNotice } from "./notice.js";
 import { accountTag } from "./parts.js";
-import { showPill } from "./pill.js";
-import { Stream, fetchJson } from "./stream.js";
+import { fetchJson } from "./stream.js";
 import { keepCounting } from "./time.js";
 import { bindZoneChoice } from "./zone.js";
 
+const RENEW_MS = 3_000;
+
 const byId = (id) => document.getElementById(id);
 const [root, query] = [byId("content"), byId("query")];
-let accounts = null;
-let state = { name: "connecting", asOf: null };
+const live = new LiveData({ read, draw, renewMs: RENEW_MS, noun: "accounts" });
 
-async function load() {
-  const { cursor } = await fetchJson("/api/job-sessions?limit=1");
-  ({ accounts } = await fetchJson("/api/accounts"));
-  draw();
-  return cursor;
+async function read() {
+  return (await fetchJson("/api/accounts")).accounts;
 }
 
-function draw() {
-  if (accounts === null) return;
-  byId("skeleton").hidden = true;
-  byId("notice").hidden = true;
+function draw(accounts) {
+  hideNotice();
   root.setAttribute("aria-busy", "false");
   if (accounts.length === 0) showNotice("empty", el("h2", {}, "No accounts yet"), el("p", {}, "Accounts are synced once an hour by themselves. At once: ", el("code", {}, "bidbeacon accounts sync"), "."));
   const words = query.value.toLowerCase().split(/\s+/).filter(Boolean);
@@ -37,23 +33,13 @@ function draw() {
   );
 }
 
-function onState(next) {
-  state = next;
-  if (next.error && accounts === null) {
-    byId("skeleton").hidden = true;
-    showError("The accounts could not be loaded", next.error, () => stream.hurry());
-  }
-  showPill(state);
-}
-
 query.value = new URLSearchParams(location.search).get("search") ?? "";
 byId("filter").addEventListener("submit", (event) => event.preventDefault());
 query.addEventListener("input", () => {
   history.replaceState(null, "", query.value ? `/accounts?${new URLSearchParams({ search: query.value })}` : "/accounts");
-  draw();
+  live.redraw();
 });
-const stream = new Stream({ query: { type: "accounts-synced" }, load, onUpdate: load, onGone: () => {}, onState });
-bindKeys("home", { "/": () => query.focus() });
+bindKeys("home", { "/": () => query.focus(), p: () => live.togglePause() });
 bindZoneChoice(byId("zone"));
 keepCounting();
-stream.start();
+live.open({ type: "accounts-synced" });

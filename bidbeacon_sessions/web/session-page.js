@@ -135,7 +135,7 @@ function facts(session) {
     ["Started", timeFact(session.started_at, zone)],
     ["Ended", session.finished_at ? timeFact(session.finished_at, zone) : "still running"],
     ["Duration", lengthOf(session)],
-    ["Account", session.account && el("span", {}, el("span", {}, session.account_label ?? accountLabel(session.account)), " ", el("code", {}, session.account))],
+    ["Account", session.account && el("span", {}, el("bdi", {}, session.account_label ?? accountLabel(session.account)), " ", el("code", {}, session.account))],
     ["Run", session.run_id && outLink(el("code", {}, session.run_id), session.run_url)],
     ["Step", session.step_key && el("code", {}, session.step_key)],
     ...labelFacts(session.labels ?? {}),

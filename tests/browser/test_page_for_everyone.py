@@ -61,6 +61,8 @@ def views(base_url: str, session_store: SessionStore) -> Iterator[dict[str, str]
             "map": f"{base_url}/coverage?{detail}",
             "table": f"{base_url}/coverage?dataset=daily_targets&view=table&to=2026-07-25",
             "table with why": f"{base_url}/coverage?{detail}&view=table",
+            "accounts": f"{base_url}/accounts",
+            "account": f"{base_url}/accounts/{ACCOUNT.key}",
             "login": f"{base_url}/login",
         }
 
@@ -74,6 +76,8 @@ READY = {
     "map": ".verdict",
     "table": "tbody tr",
     "table with why": ".verdict",
+    "accounts": "#content a",
+    "account": "#content h1",
     "login": "#token",
 }
 
@@ -81,7 +85,8 @@ READY = {
 def test_every_page_is_among_the_views(views: dict[str, str], session_store: SessionStore) -> None:
     """A page that is added is looked at by the tests below."""
     pages = pipelines_extension(session_store, Settings()).pages
-    assert {"/sessions", "/login", *pages} <= {urlsplit(url).path or "/" for url in views.values()}
+    wanted = {page.replace("{key}", ACCOUNT.key) for page in ("/sessions", "/login", *pages)}
+    assert wanted <= {urlsplit(url).path or "/" for url in views.values()}
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -170,7 +175,7 @@ def test_an_error_names_its_cause_and_the_way_on(
     assert [] == find_violations(page)
     expect(page.locator("#notice")).to_contain_text("Wait a moment and try again.")
     held: list[Route] = []  # what it tries by itself meanwhile would take the button away before the click
-    page.route("**/api/job-sessions?**", held.append)
+    page.route("**/api/job-sessions?**", lambda route: held.append(route))  # noqa: PLW0108 - a method can't be a handler
     page.get_by_role("button", name="Try again").click()
     page.unroute("**/api/job-sessions?**")
     for route in held:

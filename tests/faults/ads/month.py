@@ -21,6 +21,7 @@ from bidbeacon_pipelines.services.by_hand import AccountSkippedError, WindowNotL
 from bidbeacon_pipelines.services.entities import ExportFailedError
 from bidbeacon_pipelines.store.accounts import Account
 from tests.faults.ads import accounting
+from tests.faults.ads.month_alerts import MonthOfAlerts
 from tests.faults.ads.month_faults import Season, SeasonalFaults, month_faults
 from tests.faults.ads.oracle import Mismatch, Oracle
 from tests.faults.ads.served import days_without_data, given_up_too_early, not_fresh
@@ -124,8 +125,12 @@ class Month:
 
     def __init__(self, office: Office, faults: SeasonalFaults) -> None:
         self.office = office
+        self.alerts = MonthOfAlerts(office)
         self.simulation = Simulation(
-            office, hours_between_account_syncs=HOURS_BETWEEN_ACCOUNT_SYNCS, look_every=LOOK_EVERY
+            office,
+            hours_between_account_syncs=HOURS_BETWEEN_ACCOUNT_SYNCS,
+            look_every=LOOK_EVERY,
+            on_hour=self.alerts.look,
         )
         self._faults = faults
         self._began = monotonic()
@@ -258,6 +263,7 @@ class Month:
             running_sessions=tell("SELECT count(*) FROM job_sessions WHERE status = 'running'"),
             longest_session=float(tell("SELECT extract(epoch FROM max(duration)) FROM job_sessions")),
             visits=sum(self.simulation.visits.values()),
+            alerts=self.alerts.counts(),
             seconds=monotonic() - self._began,
         )
 
@@ -309,6 +315,7 @@ class Counts:
     running_sessions: int
     longest_session: float
     visits: int
+    alerts: Mapping[str, int]
     seconds: float
 
     @property
@@ -322,7 +329,7 @@ class Counts:
             f"{self.rows:,} rows, {self.quarantined:,} quarantined; {self.creates:,} creates ({_listed(self.reasons)}); "
             f"most in flight {_listed(self.most_in_flight)}; {self.polls:,} polls; {sum(self.strikes.values()):,} faults struck {self.calls:,} calls; "
             f"{self.sessions:,} sessions, {self.failed_sessions:,} failed, {self.running_sessions} left running, "
-            f"the longest {self.longest_session:.1f} s; a person was called {self.visits:,} times; {self.seconds:.0f} s"
+            f"the longest {self.longest_session:.1f} s; a person was called {self.visits:,} times; alerts: {_listed(self.alerts)}; {self.seconds:.0f} s"
         )
 
 

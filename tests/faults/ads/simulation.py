@@ -60,6 +60,7 @@ class Simulation:
         pairs: the (ads account, country) pairs that are refreshed; the person disables all others. Absent: all of them.
         hours_between_account_syncs: 1, as scheduled; more saves real time.
         look_every: how often sensors look, at most.
+        on_hour: what is called once an hour, before the person is.
     """
 
     def __init__(
@@ -69,8 +70,10 @@ class Simulation:
         *,
         hours_between_account_syncs: int = 1,
         look_every: timedelta = LOOK_EVERY,
+        on_hour: Callable[[], object] = lambda: None,
     ) -> None:
         self.office = office
+        self._on_hour = on_hour
         self._look_every = look_every
         self._account_sync_every = timedelta(hours=hours_between_account_syncs)
         self.runs: list[Run] = []
@@ -99,6 +102,7 @@ class Simulation:
         """Start what schedule, sensors and the person would start now; return whether that was anything."""
         before = len(self.runs)
         if self.now >= self._next_call:
+            self._on_hour()
             self.enable_accounts()
             self._next_call = _next_minute(self.now, MINUTE_OF_PERSON)
             for row in self.office.rows(_EXPIRED):

@@ -11,6 +11,11 @@ from bidbeacon_pipelines.sandbox.faults import FAULTS
 from tests.faults.ads import accounting
 from tests.faults.ads.month import DAYS, KEPT, START, Counts, Month, open_month
 
+MOST_OF_A_CAUSE = 12
+"""Messages a day: six beginnings and six ends, four hours apart."""
+MOST_OF_A_DAY = 60
+"""Messages about all causes together, with every fault in force."""
+
 
 @pytest.mark.faults
 @pytest.mark.timeout(3600)
@@ -39,6 +44,7 @@ def test_a_month_with_every_fault_ends_complete_and_exact(
         record_property("detail", f"{counts}; struck: {counts.told_strikes}")
         check_orderly(month, counts)
         check_asked(month, counts)
+        check_told(month)
         assert set(FAULTS) == set(counts.strikes)
 
 
@@ -72,3 +78,10 @@ def check_asked(month: Month, counts: Counts) -> None:
     assert accounting.over_the_gate(creates) == []
     assert accounting.through_closed_gates(creates) == []
     assert accounting.early_creates(creates) == []
+
+
+def check_told(month: Month) -> None:
+    """Each cause that lasts is told, and counts all that the tables say is wrong; a day of faults makes no storm of messages."""
+    assert month.alerts.missed == []
+    assert month.alerts.most_of_a_cause() <= MOST_OF_A_CAUSE
+    assert month.alerts.most_of_a_day() <= MOST_OF_A_DAY

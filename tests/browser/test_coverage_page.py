@@ -73,7 +73,7 @@ def test_a_cell_tells_why_and_leads_to_its_sessions(page: Page, base_url: str, w
     for _ in range(5):
         page.keyboard.press("ArrowLeft")
     expect(cursor).to_have_attribute(
-        "aria-label", f"failed: Monday {TO - timedelta(days=5)}, DE.one <b>Söhne</b>"
+        "aria-label", f"failed: Monday {TO - timedelta(days=5)}, <b>Söhne</b> · DE"
     )
     page.keyboard.press("Enter")
     expect(page.locator(".verdict")).to_contain_text("Its report failed: Amazon said no.")

@@ -14,7 +14,7 @@ TITLE := Change tables
 SQUASH :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev test check format docs test-faults test-clock test-newest bench migration chromium faketime lock clean
+.PHONY: help install dev test check format docs test-faults test-ui test-clock test-newest bench migration chromium faketime lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -24,8 +24,8 @@ install: $(STAMP) ## Make or update the virtual environment, from the hashed loc
 dev: $(STAMP) ## Run everything: database, sandbox, Event Stream, Dagster; Ctrl-C stops it all
 	@exec $(BIN)/bidbeacon dev
 
-test: $(STAMP) chromium faketime ## Run all tests but the faults
-	@exec $(BIN)/python -m pytest -m "not faults" -n 3 --dist worksteal
+test: $(STAMP) chromium faketime ## Run all tests but the faults and Dagster's pages
+	@exec $(BIN)/python -m pytest -m "not faults and not dagster_ui" -n 3 --dist worksteal
 
 check: $(STAMP) ## Check format, lint, types and import rules
 	$(BIN)/ruff format --check .
@@ -39,6 +39,9 @@ format: $(STAMP) ## Format, and fix what can be fixed by itself
 
 test-faults: $(STAMP) ## Kill, cut and break things on purpose: SUITE=ads|frozen|ingest|runs|sessions|stream, or all
 	@exec $(BIN)/python -m pytest tests/faults$(if $(SUITE),/$(SUITE)) -m faults
+
+test-ui: $(STAMP) chromium ## Click through Dagster's own pages on a running `bidbeacon dev`: SCREENSHOTS=folder keeps a picture of each step
+	@exec $(BIN)/python -m pytest tests/dagster_ui -m dagster_ui
 
 test-clock: $(STAMP) chromium faketime ## Run tests at changes of clocks and calendars, and around the day: AT=2026-03-29T00:57 for one instant, TESTS=tests/unit for some tests
 	@exec $(BIN)/python -m tests.at_other_times $(if $(AT),--at $(AT)) $(TESTS)

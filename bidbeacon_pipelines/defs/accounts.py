@@ -82,7 +82,8 @@ def sync_accounts_op(
             add_partitions(context.instance, accounts)
         told = session_metadata(bench.sessions, session.session_id)
     context.add_output_metadata(told)
-    context.log_event(AssetObservation(lineage.ACCOUNTS.key, metadata=told))
+    observed = {"dagster/row_count": MetadataValue.int(len(accounts)), **told}
+    context.log_event(AssetObservation(lineage.ACCOUNTS.key, metadata=observed))
 
 
 @op

@@ -157,10 +157,11 @@ def summary_metadata(rows: Sequence[dict[str, Any]]) -> Metadata:
     from bidbeacon_pipelines.reports.account_days import add_up, add_up_by
 
     if not rows:
-        return {"days": MetadataValue.int(0)}
+        return {"dagster/row_count": MetadataValue.int(0)}
     currency = rows[0]["currency_code"]
     totals, days = add_up(rows), add_up_by(rows, "summary_date")
     return {
+        "dagster/row_count": MetadataValue.int(len(rows)),
         "days": MetadataValue.int(len(days)),
         **{name: MetadataValue.float(float(totals[name])) for name in _PLOTTED if totals[name] is not None},
         "by_ad_product": MetadataValue.md(_products_table(rows)),

@@ -40,15 +40,20 @@ MOVE_CLOCK = """ahead => {
 expect.set_options(timeout=15_000)
 
 
+def find_chromium() -> str:
+    """Return where Chromium is."""
+    executable = shutil.which("chromium") or shutil.which("google-chrome")
+    assert executable is not None, "the browser tests need Chromium: apt-get install chromium"
+    return executable
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium, headless; a module's own, since playwright's event loop must not run beside other tests' loops."""
-    executable = shutil.which("chromium") or shutil.which("google-chrome")
-    assert executable is not None, "the browser tests need Chromium: apt-get install chromium"
     with sync_playwright() as playwright:
         # Chromium hangs under libfaketime: it keeps the real clock, and its pages get the moved one (see `page`).
         environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
-        launched = playwright.chromium.launch(executable_path=executable, args=FLAGS, env=environment)
+        launched = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS, env=environment)
         yield launched
         launched.close()
 

@@ -175,7 +175,7 @@ def test_an_error_names_its_cause_and_the_way_on(
     assert [] == find_violations(page)
     expect(page.locator("#notice")).to_contain_text("Wait a moment and try again.")
     held: list[Route] = []  # what it tries by itself meanwhile would take the button away before the click
-    page.route("**/api/job-sessions?**", lambda route: held.append(route))  # noqa: PLW0108 - a method can't be a handler
+    page.route("**/api/job-sessions?**", lambda route: held.append(route))  # noqa: PLW0108 - playwright asks a function for its attributes
     page.get_by_role("button", name="Try again").click()
     page.unroute("**/api/job-sessions?**")
     for route in held:

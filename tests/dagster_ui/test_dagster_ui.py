@@ -118,7 +118,7 @@ def test_a_day_that_is_not_over_is_skipped(page: Page, dev: Dev) -> None:
     ("asset", "shown"),
     [
         ("amazon_ads", "the source of everything here"),
-        ("accounts", "public.accounts"),
+        ("accounts", "public.advertiser_accounts"),
         ("targets", "public.targets"),
         (TARGETS, f"public.{TARGETS}"),
         ("account_daily_summary", "public.account_daily_summaries"),

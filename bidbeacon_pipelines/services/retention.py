@@ -19,6 +19,7 @@ from bidbeacon_pipelines.store.api_lanes import delete_idle_lanes
 from bidbeacon_pipelines.store.partitions import drop_old_partitions, make_partitions_ahead
 from bidbeacon_pipelines.store.restatements import delete_restatements
 from bidbeacon_pipelines.store.run_events import delete_run_events, has_run_events
+from bidbeacon_pipelines.store.run_requests import delete_requests
 from bidbeacon_sessions import SessionRecorder
 from bidbeacon_sessions.writes import delete_ended_sessions
 
@@ -57,6 +58,7 @@ def rules_of(settings: Settings) -> list[Rule]:
         Rule("printed_lines", of_runs, ROWS_A_PIECE, lambda _, before, most: printed(before, most)),
         Rule("hourly_months", timedelta(days=settings.hourly_days), ROWS_A_PIECE, _drop_partitions),
         Rule("alert_messages", timedelta(days=settings.session_days), ROWS_A_PIECE, delete_messages),
+        Rule("run_requests", timedelta(days=settings.session_days), ROWS_A_PIECE, delete_requests),
     ]
 
 

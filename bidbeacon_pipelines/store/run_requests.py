@@ -107,5 +107,15 @@ def fail_request(connection: Connection, request_id: int, reason: str, *, now: d
     )
 
 
+def delete_requests(connection: Connection, before: datetime, limit: int) -> int:
+    """Delete at most so many requests that were finished before an instant; return how many."""
+    deleted = connection.execute(
+        text("""DELETE FROM run_requests WHERE id = ANY (ARRAY(
+                    SELECT id FROM run_requests WHERE finished_at < :before LIMIT :limit))"""),
+        {"before": before, "limit": limit},
+    )
+    return deleted.rowcount
+
+
 def _request(row: RowMapping) -> RunRequest:
     return RunRequest(**row)

@@ -28,11 +28,10 @@ def test_the_default_is_as_soon_as_due(stocked: World) -> None:
 
 def test_a_cadence_is_set_shown_and_taken_away(stocked: World) -> None:
     """A duration, a cron in the account's time zone, and the default again; `accounts list` tells it too."""
-    key = stocked.account("US").ads_account_key
     assert cadence(stocked, "--every", "6h").exit_code == 0
     assert as_json(stocked) == ("every 6 hours", True)
     said = " ".join(cadence(stocked, "--cron", "0 6 * * *").stdout.split())
-    assert f"{key} is refreshed cron 0 6 * * *, next from" in said
+    assert "Acme Merch is refreshed cron 0 6 * * *, next from" in said
     assert "06:00 (America/Los_Angeles)" in said
     listed = json.loads(CliRunner().invoke(app, ["accounts", "list", "--json"]).stdout)
     assert {"cron 0 6 * * *", "as soon as due"} == {account["cadence"] for account in listed}

@@ -30,7 +30,7 @@ from bidbeacon_pipelines.sandbox import SandboxConfig
 from bidbeacon_pipelines.sandbox.server import running_sandbox
 from bidbeacon_pipelines.services.accounts import sync_accounts
 from bidbeacon_pipelines.services.entities import sync_entities
-from bidbeacon_pipelines.services.workbench import open_workbench
+from bidbeacon_pipelines.services.job_context import open_job_context
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.accounts import get_account
 from bidbeacon_pipelines.store.migrate import upgrade
@@ -202,17 +202,17 @@ def _stock(instance: DagsterInstance, url: str) -> Sequence[str]:
     Countries of one ads account share its reports: the second one's run would also load what the first has asked for.
     """
     with (
-        open_workbench(get_settings(), url) as bench,
-        with_job_session("stock", store=bench.sessions) as session,
+        open_job_context(get_settings(), url) as context,
+        with_job_session("stock", store=context.sessions) as session,
     ):
-        keys = sync_accounts(bench, session)
+        keys = sync_accounts(context, session)
         add_accounts(instance, keys)
-        with bench.engine.begin() as connection:
+        with context.engine.begin() as connection:
             accounts = [get_account(connection, key) for key in keys]
         usable = [account for account in accounts if account.reason_to_skip is None]
         chosen = {account.account_id: account for account in usable}.values()
         for account in chosen:
-            sync_entities(bench, session, account)
+            sync_entities(context, session, account)
     return [account.account_key for account in chosen]
 
 

@@ -37,8 +37,8 @@ from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endp
 from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
 from bidbeacon_pipelines.reports.datasets import DAILY_TARGETS, DATASETS
 from bidbeacon_pipelines.reports.windows import next_refresh_at, window_dates
+from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.services.refresh import plan_due
-from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
 from bidbeacon_pipelines.store.accounts import Account, list_accounts, list_countries
 from bidbeacon_pipelines.store.ads_accounts import get_ads_account, list_ads_accounts_with_due_work
@@ -108,14 +108,14 @@ def _ask(engine: Engine) -> list[str]:
 
 
 @contextmanager
-def _planner(engine: Engine) -> Iterator[tuple[Workbench, SessionRecorder]]:
+def _planner(engine: Engine) -> Iterator[tuple[JobContext, SessionRecorder]]:
     """Yield what planning needs; Amazon is never asked."""
     settings = Settings(home=Path("unused"))
     with (
         AdsApiClient(SANDBOX_CREDENTIALS, Endpoints.sandbox("http://127.0.0.1:9")) as client,
         with_job_session("bench", store=SessionStore(engine)) as session,
     ):
-        yield Workbench(engine, client, settings, lambda: NOW), session
+        yield JobContext(engine, client, settings, lambda: NOW), session
 
 
 def _planning_one(engine: Engine) -> Iterator[Figure]:
@@ -128,12 +128,12 @@ def _planning_one(engine: Engine) -> Iterator[Figure]:
         "18 countries, steady": MOST_STEADY,
         "18 countries, again": None,
     }
-    with _planner(engine) as (bench, session):
+    with _planner(engine) as (context, session):
         took = interleaved(
             {
-                "one account": lambda: _plan(bench, session, next(waiting).account_id, few=few),
-                "18 countries, steady": lambda: _plan(bench, session, GLOBAL_ACCOUNT, few=few),
-                "18 countries, again": lambda: _plan(bench, session, GLOBAL_ACCOUNT, few=few, anew=False),
+                "one account": lambda: _plan(context, session, next(waiting).account_id, few=few),
+                "18 countries, steady": lambda: _plan(context, session, GLOBAL_ACCOUNT, few=few),
+                "18 countries, again": lambda: _plan(context, session, GLOBAL_ACCOUNT, few=few, anew=False),
             }
         )
     for name, bound in bounds.items():
@@ -147,15 +147,15 @@ def _planning_empty(engine: Engine) -> Iterator[Figure]:
     """Plan an ads account of 18 countries that was never loaded: all that Amazon serves is due at once."""
     few = sum(fill(dataset, ACCOUNTS_BY_COUNTRIES[18]).requests for dataset in DATASETS.values())
     name = f"planning an empty ads account of 18 countries, {len(DATASETS)} datasets"
-    with _planner(engine) as (bench, session):
-        took = interleaved({name: lambda: _plan(bench, session, GLOBAL_ACCOUNT, few=few)})
+    with _planner(engine) as (context, session):
+        took = interleaved({name: lambda: _plan(context, session, GLOBAL_ACCOUNT, few=few)})
     yield from _timed(name, took[name], MOST_EMPTY)
 
 
 def _plan(
-    bench: Workbench, session: SessionRecorder, account_id: str, *, few: int, anew: bool = True
+    context: JobContext, session: SessionRecorder, account_id: str, *, few: int, anew: bool = True
 ) -> None:
-    with bench.engine.begin() as connection:
+    with context.engine.begin() as connection:
         countries = list_countries(connection, account_id)
         ads_account = get_ads_account(connection, countries[0].account_key)
         if anew:
@@ -163,8 +163,8 @@ def _plan(
                 text("DELETE FROM report_requests WHERE account_id = :id AND status = 'planned'"),
                 {"id": account_id},
             )
-    plan_due(bench, session, ads_account, countries)
-    with bench.engine.begin() as connection:
+    plan_due(context, session, ads_account, countries)
+    with context.engine.begin() as connection:
         planned = connection.execute(
             text("SELECT count(*) FROM report_requests WHERE account_id = :id AND status = 'planned'"),
             {"id": account_id},

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from bidbeacon_pipelines.defs.partitions import partition_key
 from bidbeacon_pipelines.defs.reports import build_report_asset
-from bidbeacon_pipelines.defs.resources import BidBeaconSessions, WorkbenchResource
+from bidbeacon_pipelines.defs.resources import BidBeaconSessions, JobContexts
 from bidbeacon_pipelines.dev.postgres import resolve_database_url
 from bidbeacon_pipelines.reports.datasets import DAILY_PRODUCTS, DAILY_SEARCH_TERMS, DAILY_TARGETS, Dataset
 from bidbeacon_pipelines.settings import get_settings
@@ -52,7 +52,7 @@ def seconds_to_record_backfill(
     result = materialize(
         [build_report_asset(DAILY_SEARCH_TERMS)],
         instance=instance,
-        resources={"workbench": WorkbenchResource(), "job_sessions": BidBeaconSessions()},
+        resources={"job_contexts": JobContexts(), "job_sessions": BidBeaconSessions()},
         tags={
             "dagster/asset_partition_range_start": str(first),
             "dagster/asset_partition_range_end": str(last),

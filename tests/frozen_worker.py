@@ -17,8 +17,8 @@ from sqlalchemy import Engine, event
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
 from bidbeacon_pipelines.amazon_ads.throttle import LaneGaps, LocalLanes
+from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.services.requests import drive_request
-from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.engine import make_engine
 from bidbeacon_sessions import SessionStore, with_job_session
@@ -92,8 +92,8 @@ def main() -> None:
         AdsApiClient(SANDBOX_CREDENTIALS, endpoints, lanes=lanes) as client,
         with_job_session("frozen-load", store=SessionStore(engine)) as session,
     ):
-        bench = Workbench(engine, client, Settings(home=Path(given["home"])), clock=lambda: now)
-        drive_request(bench, session, given["request_id"])
+        context = JobContext(engine, client, Settings(home=Path(given["home"])), clock=lambda: now)
+        drive_request(context, session, given["request_id"])
 
 
 if __name__ == "__main__":

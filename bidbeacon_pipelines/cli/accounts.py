@@ -23,15 +23,15 @@ def accounts_sync(as_json: Json = False) -> None:
     """Ask Amazon which accounts there are; they are added and updated, never deleted."""
     from bidbeacon_pipelines.cli.recorded import recorded
     from bidbeacon_pipelines.services.accounts import sync_accounts
-    from bidbeacon_pipelines.services.workbench import open_workbench
+    from bidbeacon_pipelines.services.job_context import open_job_context
 
     settings = get_settings()
     given = {"via": "command line"}
     with (
-        open_workbench(settings, database_url(settings)) as bench,
-        recorded(bench, "sync-accounts", input=given, as_json=as_json) as (session, _),
+        open_job_context(settings, database_url(settings)) as context,
+        recorded(context, "sync-accounts", input=given, as_json=as_json) as (session, _),
     ):
-        keys = sync_accounts(bench, session)
+        keys = sync_accounts(context, session)
     if as_json:
         print_json(keys)
 

@@ -12,7 +12,7 @@ from bidbeacon_pipelines.cli.frame import Json, console, plain_errors, print_jso
 from bidbeacon_pipelines.settings import get_settings
 
 if TYPE_CHECKING:
-    from bidbeacon_pipelines.services.verdicts import Check
+    from bidbeacon_pipelines.services.health_checks import Check
 
 _MARKS = {"ok": ("✔", "green"), "warning": ("!", "bold yellow"), "failure": ("✖", "bold red")}
 

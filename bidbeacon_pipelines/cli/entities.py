@@ -30,12 +30,12 @@ OnlyCountry = Annotated[str | None, typer.Option("--country", help="Only this co
 @plain_errors
 def entities_sync(account: OnlyAccount = None, country: OnlyCountry = None, as_json: Json = False) -> None:
     """Bring entities up to date now, account by account; exits 0 when all were synced, else 1."""
-    from bidbeacon_pipelines.services.workbench import open_workbench
+    from bidbeacon_pipelines.services.job_context import open_job_context
 
     settings = get_settings()
-    with open_workbench(settings, database_url(settings)) as bench:
-        chosen = _choose(bench.engine, account, country)
-        results = [_sync(bench, one.account_key, as_json=as_json) for one in chosen]
+    with open_job_context(settings, database_url(settings)) as context:
+        chosen = _choose(context.engine, account, country)
+        results = [_sync(context, one.account_key, as_json=as_json) for one in chosen]
     failed = sum(result["error"] is not None for result in results)
     if as_json:
         print_json(results)
@@ -95,15 +95,15 @@ def _choose(engine: Any, named: str | None, country: str | None) -> Sequence[Any
     return accounts
 
 
-def _sync(bench: Any, key: str, *, as_json: bool) -> dict[str, Any]:
+def _sync(context: Any, key: str, *, as_json: bool) -> dict[str, Any]:
     """Sync one account in a session of its own; return its counts by kind, or its error."""
     from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
     from bidbeacon_pipelines.cli.recorded import recorded
     from bidbeacon_pipelines.ingest.decode import BrokenPartError
-    from bidbeacon_pipelines.services.by_hand import AccountSkippedError
+    from bidbeacon_pipelines.services.backfill import AccountSkippedError
     from bidbeacon_pipelines.services.entities import ExportFailedError, sync_entities
 
-    account = bench.account(
+    account = context.account(
         key
     )  # anew: the account before may have found out that Amazon refuses our credentials
     if account.reason_to_skip is not None:
@@ -112,9 +112,9 @@ def _sync(bench: Any, key: str, *, as_json: bool) -> dict[str, Any]:
     hidden = {"export-requested"}
     try:
         with recorded(
-            bench, "sync-ad-entities", input=given, account=account.ref, as_json=as_json, hidden=hidden
+            context, "sync-ad-entities", input=given, account=account.ref, as_json=as_json, hidden=hidden
         ) as (session, _):
-            return {"account": key, "counts": sync_entities(bench, session, account), "error": None}
+            return {"account": key, "counts": sync_entities(context, session, account), "error": None}
     except (AdsApiError, BrokenPartError, ExportFailedError) as error:
         return _failed(key, error)
 

@@ -126,7 +126,7 @@ def _failures() -> tuple[type[Exception], ...]:
     from bidbeacon_pipelines.reports.partition_bound import TooManyPartitionsError
     from bidbeacon_pipelines.sandbox.config import SandboxError
     from bidbeacon_pipelines.services.account_names import AmbiguousAccountError
-    from bidbeacon_pipelines.services.by_hand import AccountSkippedError, WindowNotLoadedError
+    from bidbeacon_pipelines.services.backfill import AccountSkippedError, WindowNotLoadedError
     from bidbeacon_pipelines.store.accounts import UnknownAccountError
     from bidbeacon_pipelines.store.migrate import SchemaError
     from bidbeacon_sessions import SessionsError

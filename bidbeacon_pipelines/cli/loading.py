@@ -41,16 +41,16 @@ def refresh(
     from bidbeacon_pipelines.reports.datasets import get_dataset
     from bidbeacon_pipelines.services.account_changes import COMMAND_LINE
     from bidbeacon_pipelines.services.account_names import get_named_account
-    from bidbeacon_pipelines.services.by_hand import Progress, drive_windows
+    from bidbeacon_pipelines.services.backfill import Progress, drive_windows
     from bidbeacon_pipelines.services.dispatch import create_reports
+    from bidbeacon_pipelines.services.job_context import open_job_context
     from bidbeacon_pipelines.services.refresh import refresh_account, step_requests
-    from bidbeacon_pipelines.services.workbench import open_workbench
 
     days = [day for value in window or [] for day in parse_days(value)]
     chosen = get_dataset(dataset)
     settings = get_settings()
-    with open_workbench(settings, database_url(settings)) as bench:
-        with bench.engine.begin() as connection:
+    with open_job_context(settings, database_url(settings)) as context:
+        with context.engine.begin() as connection:
             found = get_named_account(connection, account, country)
         given = {
             "account": found.account_key,
@@ -61,7 +61,7 @@ def refresh(
         job_name = "load-windows" if days else "refresh-account"
         session_id = None
         try:
-            with recorded(bench, job_name, input=given, account=found.ref, as_json=as_json) as (
+            with recorded(context, job_name, input=given, account=found.ref, as_json=as_json) as (
                 session,
                 status,
             ):
@@ -73,14 +73,14 @@ def refresh(
                     )
 
                 if days:
-                    drive_windows(bench, session, found, chosen, days, by=COMMAND_LINE, on_progress=show)
+                    drive_windows(context, session, found, chosen, days, by=COMMAND_LINE, on_progress=show)
                 else:
-                    step_requests(bench, session, account_id=found.account_id)
-                    refresh_account(bench, session, bench.ads_account(found.account_key))
-                    create_reports(bench, session)
+                    step_requests(context, session, account_id=found.account_id)
+                    refresh_account(context, session, context.ads_account(found.account_key))
+                    create_reports(context, session)
         finally:
             if session_id is not None:
-                _show_end(bench.sessions, session_id, as_json=as_json)
+                _show_end(context.sessions, session_id, as_json=as_json)
 
 
 def _show_end(store: Any, session_id: UUID, *, as_json: bool) -> None:

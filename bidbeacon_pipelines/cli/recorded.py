@@ -12,8 +12,8 @@ from rich.console import Console
 
 from bidbeacon_pipelines.cli.frame import console, errors
 from bidbeacon_pipelines.cli.session_output import StatusLine, following
-from bidbeacon_pipelines.services.waiting import job_session
-from bidbeacon_pipelines.services.workbench import Workbench
+from bidbeacon_pipelines.services.job_context import JobContext
+from bidbeacon_pipelines.services.wait_log import job_session
 from bidbeacon_sessions import SessionRecorder, Subject
 
 _SIGNALS: Final = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP"}
@@ -33,7 +33,7 @@ class StoppedBySignal(KeyboardInterrupt):
 
 @contextmanager
 def recorded(
-    bench: Workbench,
+    context: JobContext,
     job_name: str,
     *,
     input: dict[str, Any],  # noqa: A002 - as `job_session` calls it
@@ -46,7 +46,7 @@ def recorded(
     Ctrl-C, SIGTERM and the end of the terminal end it as cancelled (`ending_by_signals`); a second signal ends the process at once.
 
     Args:
-        bench: the tools.
+        context: the tools.
         job_name: what this work is called.
         input: what the command was given.
         account: the account it works for, where it is just one.
@@ -58,12 +58,12 @@ def recorded(
     with (
         ending_by_signals(),
         job_session(
-            bench,
+            context,
             job_name,
             input=input,
             account=account,
             watched_by=lambda session: following(
-                shown_on, bench.sessions, session.session_id, hidden=hidden, status=status
+                shown_on, context.sessions, session.session_id, hidden=hidden, status=status
             ),
         ) as session,
     ):

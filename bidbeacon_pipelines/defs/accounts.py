@@ -18,7 +18,7 @@ from dagster import (
 from bidbeacon_pipelines.dagster_instance.run_queue import ACCOUNT_TAG
 from bidbeacon_pipelines.defs import lineage
 from bidbeacon_pipelines.defs.partitions import ACCOUNT_PARTITIONS, add_accounts, add_ads_accounts
-from bidbeacon_pipelines.defs.resources import BidBeaconSessions, WorkbenchResource
+from bidbeacon_pipelines.defs.resources import BidBeaconSessions, JobContexts
 from bidbeacon_pipelines.services.accounts import sync_accounts as sync_all_accounts
 from bidbeacon_pipelines.services.entities import sync_entities
 from bidbeacon_pipelines.store.accounts import Account, list_accounts
@@ -71,16 +71,16 @@ def add_partitions(instance: DagsterInstance, accounts: Iterable[Account]) -> No
 
 @op
 def sync_accounts_op(
-    context: OpExecutionContext, workbench: WorkbenchResource, job_sessions: BidBeaconSessions
+    context: OpExecutionContext, job_contexts: JobContexts, job_sessions: BidBeaconSessions
 ) -> None:
     """Store the accounts that Amazon lists, and make partitions of those that aren't disabled. Safe to run again: neither is ever deleted."""
-    with workbench.open() as bench:
-        with job_sessions.work(context, bench, "sync-accounts") as session:
-            sync_all_accounts(bench, session)
-            with bench.engine.begin() as connection:
+    with job_contexts.open() as job_context:
+        with job_sessions.work(context, job_context, "sync-accounts") as session:
+            sync_all_accounts(job_context, session)
+            with job_context.engine.begin() as connection:
                 accounts = list_accounts(connection)
             add_partitions(context.instance, accounts)
-        told = session_metadata(bench.sessions, session.session_id)
+        told = session_metadata(job_context.sessions, session.session_id)
     context.add_output_metadata(told)
     observed = {"dagster/row_count": MetadataValue.int(len(accounts)), **told}
     context.log_event(AssetObservation(lineage.ACCOUNTS.key, metadata=observed))
@@ -90,17 +90,17 @@ def sync_accounts_op(
 def sync_ad_entities_op(
     context: OpExecutionContext,
     config: AccountConfig,
-    workbench: WorkbenchResource,
+    job_contexts: JobContexts,
     job_sessions: BidBeaconSessions,
 ) -> None:
     """Store an account's campaigns, ad groups, ads, targets and portfolios as Amazon sends them. Safe to run again: rows are replaced."""
-    with workbench.open() as bench:
-        ref = bench.find_account_ref(config.account)
+    with job_contexts.open() as job_context:
+        ref = job_context.find_account_ref(config.account)
         given = {"account": config.account}
-        with job_sessions.work(context, bench, "sync-ad-entities", input=given, account=ref) as session:
-            sync_entities(bench, session, bench.account(config.account))
-        told = session_metadata(bench.sessions, session.session_id)
-        with bench.engine.begin() as connection:
+        with job_sessions.work(context, job_context, "sync-ad-entities", input=given, account=ref) as session:
+            sync_entities(job_context, session, job_context.account(config.account))
+        told = session_metadata(job_context.sessions, session.session_id)
+        with job_context.engine.begin() as connection:
             actions = list_last_actions(connection, [session.session_id], per_session=_MOST_ACTIONS)
     context.add_output_metadata(told)
     for entity in lineage.ENTITIES:

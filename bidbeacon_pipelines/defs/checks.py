@@ -30,7 +30,7 @@ from dagster import (
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions, session_store
 from bidbeacon_pipelines.reports.claims import CLAIMS, RECONCILED, ROWS_RECONCILE, WINDOW_IS_FRESH, Verdict
 from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
-from bidbeacon_pipelines.services.claims import check_claims
+from bidbeacon_pipelines.services.dataset_checks import check_claims
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_sessions.dagster import (
     bounded_lines,

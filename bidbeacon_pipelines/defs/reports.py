@@ -36,17 +36,17 @@ from bidbeacon_pipelines.defs.partitions import (
     days_by_account,
     partition_key,
 )
-from bidbeacon_pipelines.defs.resources import BidBeaconSessions, WorkbenchResource
+from bidbeacon_pipelines.defs.resources import BidBeaconSessions, JobContexts
 from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
-from bidbeacon_pipelines.services.by_hand import (
+from bidbeacon_pipelines.services.backfill import (
     AccountSkippedError,
     Progress,
     WindowNotLoadedError,
     drive_windows,
 )
 from bidbeacon_pipelines.services.dispatch import create_reports
+from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.services.refresh import refresh_account, step_requests
-from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.accounts import UnknownAccountError
 from bidbeacon_pipelines.store.dataset_tables import columns_of
@@ -85,24 +85,24 @@ def build_report_asset(dataset: Dataset) -> AssetsDefinition:
         },
     )
     def report_asset(
-        context: AssetExecutionContext, workbench: WorkbenchResource, job_sessions: BidBeaconSessions
+        context: AssetExecutionContext, job_contexts: JobContexts, job_sessions: BidBeaconSessions
     ) -> Iterator[MaterializeResult[Any]]:
         keys = _partition_keys(context)
-        with workbench.open() as bench:
+        with job_contexts.open() as job_context:
             given = {"dataset": dataset.name, "partitions": keys}
             with job_sessions.work(
-                context, bench, "load-windows", input=given, account=_only_account(bench, keys)
+                context, job_context, "load-windows", input=given, account=_only_account(job_context, keys)
             ) as session:
                 wanted = days_by_account(keys)
                 context.instance.add_run_tags(context.run.run_id, {ACCOUNT_TAG: ",".join(wanted)[:250]})
-                loaded, failures = _drive_all(context, bench, session, dataset, wanted)
+                loaded, failures = _drive_all(context, job_context, session, dataset, wanted)
                 if len(loaded) < len(keys):  # a result would materialize those without a load, too
-                    record_loaded_windows(context, bench.engine, session)
+                    record_loaded_windows(context, job_context.engine, session)
                 if failures:
                     raise failures[0] if len(failures) == 1 else Failure("\n".join(map(str, failures)))
             if len(loaded) == len(keys):
-                yield MaterializeResult(metadata=_tell(context, bench, loaded, session.session_id))
-                _note_recorded(context, bench, loaded)
+                yield MaterializeResult(metadata=_tell(context, job_context, loaded, session.session_id))
+                _note_recorded(context, job_context, loaded)
 
     return report_asset
 
@@ -113,15 +113,15 @@ def _partition_keys(context: AssetExecutionContext) -> list[str]:
     return [str(key) for key in context.partition_keys] if has_any else []
 
 
-def _only_account(bench: Workbench, keys: Sequence[str]) -> Subject | None:
+def _only_account(job_context: JobContext, keys: Sequence[str]) -> Subject | None:
     """Return the account of the run, where it is one and known: its session is then found by it."""
     accounts = {str(key).partition("|")[0] for key in keys}
-    return bench.find_account_ref(accounts.pop()) if len(accounts) == 1 else None
+    return job_context.find_account_ref(accounts.pop()) if len(accounts) == 1 else None
 
 
 def _drive_all(
     context: AssetExecutionContext,
-    bench: Workbench,
+    job_context: JobContext,
     session: SessionRecorder,
     dataset: Dataset,
     wanted: Mapping[str, Sequence[date]],
@@ -132,9 +132,11 @@ def _drive_all(
     for key, asked in wanted.items():
         days: Sequence[date] = ()
         try:
-            account = bench.account(key)
+            account = job_context.account(key)
             show = _progress_log(context)
-            windows = drive_windows(bench, session, account, dataset, asked, by="Dagster", on_progress=show)
+            windows = drive_windows(
+                job_context, session, account, dataset, asked, by="Dagster", on_progress=show
+            )
             days = [window.window_date for window in windows]
         except WindowNotLoadedError as error:
             failures.append(error)
@@ -142,7 +144,7 @@ def _drive_all(
         except (AccountSkippedError, UnknownAccountError) as error:
             failures.append(error)
         if days:
-            with bench.engine.begin() as connection:
+            with job_context.engine.begin() as connection:
                 loaded += list_loaded_windows(connection, account, dataset.name, days)
     return loaded, failures
 
@@ -172,17 +174,17 @@ def _progress_log(context: AssetExecutionContext) -> Callable[[Progress], None]:
 
 
 def _tell(
-    context: AssetExecutionContext, bench: Workbench, loaded: Sequence[LoadedWindow], session_id: UUID
+    context: AssetExecutionContext, job_context: JobContext, loaded: Sequence[LoadedWindow], session_id: UUID
 ) -> Metadata:
     """Give each partition of a range its own metadata; return what the only one tells, together with its session.
 
     Dagster repeats what a range's result tells in the materialization of every partition (36 kB each, with a table of 450 windows),
     so the result of a range tells nothing.
     """
-    with bench.engine.begin() as connection:
+    with job_context.engine.begin() as connection:
         described = describe_windows(connection, loaded)
     if len(described) == 1:
-        return {**described[0][1], **session_metadata(bench.sessions, session_id)}
+        return {**described[0][1], **session_metadata(job_context.sessions, session_id)}
     own = {"session": MetadataValue.url(session_url(str(session_id)))}
     add_metadata_of_partitions(
         context,
@@ -194,9 +196,11 @@ def _tell(
     return {}
 
 
-def _note_recorded(context: AssetExecutionContext, bench: Workbench, loaded: Sequence[LoadedWindow]) -> None:
+def _note_recorded(
+    context: AssetExecutionContext, job_context: JobContext, loaded: Sequence[LoadedWindow]
+) -> None:
     """Note that Dagster knows of these loads: only once it has stored the materializations, or a kill would lose them."""
-    with bench.engine.begin() as connection:
+    with job_context.engine.begin() as connection:
         record_windows(connection, loaded, context.run.run_id)
 
 
@@ -204,31 +208,33 @@ def _note_recorded(context: AssetExecutionContext, bench: Workbench, loaded: Seq
 def refresh_account_op(
     context: OpExecutionContext,
     config: AdsAccountConfig,
-    workbench: WorkbenchResource,
+    job_contexts: JobContexts,
     job_sessions: BidBeaconSessions,
 ) -> None:
     """Create the windows of an ads account and plan what is due in all of its countries. Asks Amazon for nothing; safe to run again."""
-    with workbench.open() as bench:
-        ref = bench.find_ads_account_ref(config.ads_account)
+    with job_contexts.open() as job_context:
+        ref = job_context.find_ads_account_ref(config.ads_account)
         given = {"ads_account": config.ads_account}
-        with job_sessions.work(context, bench, "refresh-account", input=given, account=ref) as session:
-            refresh_account(bench, session, bench.ads_account(config.ads_account))
-        context.add_output_metadata(session_metadata(bench.sessions, session.session_id))
+        with job_sessions.work(context, job_context, "refresh-account", input=given, account=ref) as session:
+            refresh_account(job_context, session, job_context.ads_account(config.ads_account))
+        context.add_output_metadata(session_metadata(job_context.sessions, session.session_id))
 
 
 @op
 def poll_reports_op(
-    context: OpExecutionContext, workbench: WorkbenchResource, job_sessions: BidBeaconSessions
+    context: OpExecutionContext, job_contexts: JobContexts, job_sessions: BidBeaconSessions
 ) -> None:
     """Look at every report in flight that is due for a look, load what is complete, and create what is planned. Safe to run again."""
-    with workbench.open() as bench:
-        with job_sessions.work(context, bench, "poll-reports") as session:
+    with job_contexts.open() as job_context:
+        with job_sessions.work(context, job_context, "poll-reports") as session:
             step_requests(
-                bench, session, on_step=lambda: record_loaded_windows(context, bench.engine, session)
+                job_context,
+                session,
+                on_step=lambda: record_loaded_windows(context, job_context.engine, session),
             )
-            create_reports(bench, session)
-            record_loaded_windows(context, bench.engine, session)
-        context.add_output_metadata(session_metadata(bench.sessions, session.session_id))
+            create_reports(job_context, session)
+            record_loaded_windows(context, job_context.engine, session)
+        context.add_output_metadata(session_metadata(job_context.sessions, session.session_id))
 
 
 @job(

@@ -19,9 +19,9 @@ from bidbeacon_pipelines.defs.observations import observe_unloaded_windows
 from bidbeacon_pipelines.defs.partitions import NoPartitionError
 from bidbeacon_pipelines.dev.database import open_database
 from bidbeacon_pipelines.reports.partition_bound import TooManyPartitionsError
-from bidbeacon_pipelines.services.by_hand import AccountSkippedError, WindowNotLoadedError
-from bidbeacon_pipelines.services.waiting import telling_waits
-from bidbeacon_pipelines.services.workbench import Workbench, open_workbench
+from bidbeacon_pipelines.services.backfill import AccountSkippedError, WindowNotLoadedError
+from bidbeacon_pipelines.services.job_context import JobContext, open_job_context
+from bidbeacon_pipelines.services.wait_log import telling_waits
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.accounts import UnknownAccountError
 from bidbeacon_pipelines.store.engine import shared_engine
@@ -47,15 +47,15 @@ _FORESEEN = (
 """Errors whose message says what happened and what to do, so that a stack trace would only be in the way."""
 
 
-class WorkbenchResource(ConfigurableResource[Workbench]):
+class JobContexts(ConfigurableResource[JobContext]):
     """Opens the tools of a job: database, Ads API, settings. Nothing in it is run config, so no secret shows in the UI."""
 
     @contextmanager
-    def open(self) -> Iterator[Workbench]:
+    def open(self) -> Iterator[JobContext]:
         """Open the tools for the length of a block."""
         settings = get_settings()
-        with open_workbench(settings, open_database(settings)) as bench:
-            yield bench
+        with open_job_context(settings, open_database(settings)) as job_context:
+            yield job_context
 
 
 class BidBeaconSessions(JobSessionsResource):
@@ -69,7 +69,7 @@ class BidBeaconSessions(JobSessionsResource):
     def work(
         self,
         context: OpExecutionContext | AssetExecutionContext,
-        bench: Workbench,
+        job_context: JobContext,
         job_name: str,
         *,
         input: dict[str, Any] | None = None,  # noqa: A002 - the column's name
@@ -87,29 +87,29 @@ class BidBeaconSessions(JobSessionsResource):
         try:
             with (
                 self.session(context, job_name, input=input, account=account) as session,
-                telling_waits(bench, session),
+                telling_waits(job_context, session),
             ):
                 session_id = session.session_id
-                _begin_run_request(context, bench, session_id)
+                _begin_run_request(context, job_context, session_id)
                 yield session
         except Exception as error:
             if session_id is None:
                 raise
-            observe_unloaded_windows(context, bench.sessions, session_id)
-            told = _failure_metadata(bench.sessions, session_id)
+            observe_unloaded_windows(context, job_context.sessions, session_id)
+            told = _failure_metadata(job_context.sessions, session_id)
             raise Failure(str(error) or type(error).__name__, told, allow_retries=False) from (
                 None if isinstance(error, _FORESEEN) else error
             )
-        observe_unloaded_windows(context, bench.sessions, session_id)
+        observe_unloaded_windows(context, job_context.sessions, session_id)
 
 
 def _begin_run_request(
-    context: OpExecutionContext | AssetExecutionContext, bench: Workbench, session_id: UUID
+    context: OpExecutionContext | AssetExecutionContext, job_context: JobContext, session_id: UUID
 ) -> None:
     """Lead those who asked for this run on the page to its session."""
     asked = context.run.tags.get(RUN_REQUEST_TAG, "")
     if asked.isdecimal():
-        with bench.engine.begin() as connection:
+        with job_context.engine.begin() as connection:
             begin_request(connection, int(asked), session_id)
 
 

@@ -21,11 +21,11 @@ from bidbeacon_pipelines.defs.partitions import ACCOUNT_PARTITIONS
 from bidbeacon_pipelines.defs.resources import (
     RUN_REQUEST_TAG,
     BidBeaconSessions,
-    WorkbenchResource,
+    JobContexts,
     session_store,
 )
 from bidbeacon_pipelines.reports.datasets import get_dataset
-from bidbeacon_pipelines.services.by_hand import drive_windows
+from bidbeacon_pipelines.services.backfill import drive_windows
 from bidbeacon_pipelines.services.run_requests import MOST_TRIES
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store import run_requests as stored
@@ -46,27 +46,27 @@ class LoadConfig(Config):
 def load_windows_op(
     context: OpExecutionContext,
     config: LoadConfig,
-    workbench: WorkbenchResource,
+    job_contexts: JobContexts,
     job_sessions: BidBeaconSessions,
 ) -> None:
     """Load windows now, whether or not they are due, and record them as materializations. Safe to run again."""
-    with workbench.open() as bench:
-        ref = bench.find_account_ref(config.account)
+    with job_contexts.open() as job_context:
+        ref = job_context.find_account_ref(config.account)
         given = config.model_dump()
-        with job_sessions.work(context, bench, "load-windows", input=given, account=ref) as session:
+        with job_sessions.work(context, job_context, "load-windows", input=given, account=ref) as session:
             days = [date.fromisoformat(day) for day in config.windows]
             try:
                 drive_windows(
-                    bench,
+                    job_context,
                     session,
-                    bench.account(config.account),
+                    job_context.account(config.account),
                     get_dataset(config.dataset),
                     days,
                     by=config.by,
                 )
             finally:
-                record_loaded_windows(context, bench.engine, session)
-        context.add_output_metadata(session_metadata(bench.sessions, session.session_id))
+                record_loaded_windows(context, job_context.engine, session)
+        context.add_output_metadata(session_metadata(job_context.sessions, session.session_id))
 
 
 @job(

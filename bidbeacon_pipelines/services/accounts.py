@@ -12,12 +12,12 @@ from bidbeacon_pipelines.account_keys import account_key
 from bidbeacon_pipelines.actions import AccountsSynced, AccountSyncFailed
 from bidbeacon_pipelines.amazon_ads.accounts import AccountListing, AdsAccount, list_accounts
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, AuthError
-from bidbeacon_pipelines.services.people import (
+from bidbeacon_pipelines.services.account_suspension import (
     is_credential_error,
     note_credentials_accepted,
     note_credentials_refused,
 )
-from bidbeacon_pipelines.services.workbench import Workbench
+from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.store.accounts import list_subjects, upsert_account
 from bidbeacon_pipelines.store.ads_accounts import upsert_ads_account
 from bidbeacon_sessions import SessionRecorder
@@ -26,7 +26,7 @@ from bidbeacon_sessions.writes import name_subjects
 _MOST_PROBLEMS = 20
 
 
-def sync_accounts(bench: Workbench, session: SessionRecorder) -> list[str]:
+def sync_accounts(context: JobContext, session: SessionRecorder) -> list[str]:
     """Store every account that Amazon lists, and return the keys of all of them.
 
     This is also the way back from credentials that Amazon refused: once it answers, the accounts that waited for that go on.
@@ -35,16 +35,16 @@ def sync_accounts(bench: Workbench, session: SessionRecorder) -> list[str]:
         AuthError: Amazon refuses our credentials; all accounts are marked.
         AdsApiError: no region answered.
     """
-    listing = _list(bench, session)
+    listing = _list(context, session)
     problems = list(listing.problems)
     stored: list[str] = []
     added: list[str] = []
-    with bench.engine.begin() as connection:
-        _store_ads_accounts(connection, listing, bench)
+    with context.engine.begin() as connection:
+        _store_ads_accounts(connection, listing, context)
         for account in listing.accounts:
             try:
                 values = _values(account) | {"trusted": account.region in listing.answered_regions}
-                is_new = _store(connection, values, bench.now())
+                is_new = _store(connection, values, context.now())
             except ValueError as error:
                 problems.append(str(error))
                 continue
@@ -57,29 +57,29 @@ def sync_accounts(bench: Workbench, session: SessionRecorder) -> list[str]:
     return stored
 
 
-def _store_ads_accounts(connection: Connection, listing: AccountListing, bench: Workbench) -> None:
+def _store_ads_accounts(connection: Connection, listing: AccountListing, context: JobContext) -> None:
     """Store the ads accounts, each with the region and time zone of its first country."""
     first = {account.account_id: account for account in reversed(listing.accounts)}
     for account in first.values():
         values = {
             "account_id": account.account_id,
             "name": account.name,
-            "client_id": bench.client.client_id,
+            "client_id": context.client.client_id,
             "region": account.region,
             "time_zone": account.time_zone,
             "trusted": account.region in listing.answered_regions,
         }
         with suppress(ValueError):  # an id that makes no key: each of its accounts says so
-            upsert_ads_account(connection, values, now=bench.now())
+            upsert_ads_account(connection, values, now=context.now())
 
 
-def _list(bench: Workbench, session: SessionRecorder) -> AccountListing:
+def _list(context: JobContext, session: SessionRecorder) -> AccountListing:
     try:
-        return list_accounts(bench.client)
+        return list_accounts(context.client)
     except AdsApiError as error:
         session.add(AccountSyncFailed(reason=str(error)))
         if isinstance(error, AuthError) and is_credential_error(error):
-            with bench.engine.begin() as connection:
+            with context.engine.begin() as connection:
                 note_credentials_refused(connection, session, str(error))
         raise
 

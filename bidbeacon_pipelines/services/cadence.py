@@ -13,7 +13,7 @@ from bidbeacon_pipelines.reports.cadence import (
     next_start,
     parse_every,
 )
-from bidbeacon_pipelines.services.workbench import Workbench
+from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.store import cadences
 from bidbeacon_pipelines.store.ads_accounts import AdsAccount
 from bidbeacon_pipelines.store.cadences import StoredCadence
@@ -127,16 +127,16 @@ def settle_cadences(connection: Connection, now: datetime) -> list[str]:
     )
 
 
-def note_look(bench: Workbench, account: AdsAccount) -> None:
+def note_look(context: JobContext, account: AdsAccount) -> None:
     """Note that a refresh of an ads account begins."""
-    with bench.engine.begin() as connection:
-        cadences.begin_look(connection, account.account_id, bench.now())
+    with context.engine.begin() as connection:
+        cadences.begin_look(connection, account.account_id, context.now())
 
 
-def end_round(bench: Workbench, account: AdsAccount) -> None:
+def end_round(context: JobContext, account: AdsAccount) -> None:
     """Set when the next round may begin, once all that was due is planned."""
-    now = bench.now()
-    with bench.engine.begin() as connection:
+    now = context.now()
+    with context.engine.begin() as connection:
         cadences.end_round(
             connection,
             account.account_id,

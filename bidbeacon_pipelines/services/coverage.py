@@ -12,7 +12,7 @@ from bidbeacon_pipelines.reports.coverage import (
 )
 from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
 from bidbeacon_pipelines.reports.windows import local_date
-from bidbeacon_pipelines.services.verdicts import gate_facts
+from bidbeacon_pipelines.services.health_checks import gate_facts
 from bidbeacon_pipelines.store.accounts import Account, list_accounts
 from bidbeacon_pipelines.store.coverage import NO_WINDOW, SIGNS, list_window_letters
 from bidbeacon_pipelines.store.gates import GateState, list_gates

@@ -7,9 +7,9 @@ from sqlalchemy import RowMapping
 from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.reports.dispatch import Candidate, days_old, next_to_create
 from bidbeacon_pipelines.services.gate import pause_before_create
+from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.services.refresh import plan_due
 from bidbeacon_pipelines.services.requests import drive_request
-from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.store.ads_accounts import list_open_rounds
 from bidbeacon_pipelines.store.gates import list_gates_with_work
 from bidbeacon_pipelines.store.requests import ClaimLostError, list_candidates
@@ -19,7 +19,7 @@ LONGEST_PAUSE = timedelta(seconds=5)
 """A pace that is slower than this is kept by the next run, not waited for."""
 
 
-def create_reports(bench: Workbench, session: SessionRecorder) -> None:
+def create_reports(context: JobContext, session: SessionRecorder) -> None:
     """Create planned reports at every gate until each is full or closed, or nothing is planned. Safe to run beside others.
 
     First the reports that rounds still lack are planned.
@@ -29,22 +29,22 @@ def create_reports(bench: Workbench, session: SessionRecorder) -> None:
         Exception: what went wrong with one request or ads account, or a group of them; the others were created before.
     """
     failures: list[Exception] = []
-    _continue_rounds(bench, session, failures)
-    with bench.engine.begin() as connection:
-        gates = list_gates_with_work(connection, now=bench.now())
+    _continue_rounds(context, session, failures)
+    with context.engine.begin() as connection:
+        gates = list_gates_with_work(connection, now=context.now())
     for client_id, region in gates:
-        _create_at(bench, session, client_id, region, failures)
+        _create_at(context, session, client_id, region, failures)
     if failures:
         raise failures[0] if len(failures) == 1 else ExceptionGroup("Several requests failed", failures)
 
 
-def _continue_rounds(bench: Workbench, session: SessionRecorder, failures: list[Exception]) -> None:
+def _continue_rounds(context: JobContext, session: SessionRecorder, failures: list[Exception]) -> None:
     """Plan the next reports of windows that had the report of one group of ad products, where a cadence lets no round begin now."""
-    with bench.engine.begin() as connection:
-        rounds = list_open_rounds(connection, now=bench.now(), datasets=tuple(DATASETS))
+    with context.engine.begin() as connection:
+        rounds = list_open_rounds(connection, now=context.now(), datasets=tuple(DATASETS))
     for key, began_at in rounds:
         try:
-            plan_due(bench, session, bench.ads_account(key), (), due_by=began_at)
+            plan_due(context, session, context.ads_account(key), (), due_by=began_at)
         except SessionClosedError:
             raise
         except Exception as error:  # noqa: BLE001 - one account's trouble must not keep the others waiting
@@ -52,33 +52,33 @@ def _continue_rounds(bench: Workbench, session: SessionRecorder, failures: list[
 
 
 def _create_at(
-    bench: Workbench, session: SessionRecorder, client_id: str, region: str, failures: list[Exception]
+    context: JobContext, session: SessionRecorder, client_id: str, region: str, failures: list[Exception]
 ) -> None:
     tried: set[int] = set()
-    while (request_id := _next_request(bench, client_id, region, tried)) is not None:
+    while (request_id := _next_request(context, client_id, region, tried)) is not None:
         tried.add(request_id)
         try:
-            drive_request(bench, session, request_id)
+            drive_request(context, session, request_id)
         except (ClaimLostError, SessionClosedError):
             raise
         except Exception as error:  # noqa: BLE001 - one account's trouble must not keep the others waiting
             failures.append(error)
 
 
-def _next_request(bench: Workbench, client_id: str, region: str, tried: set[int]) -> int | None:
+def _next_request(context: JobContext, client_id: str, region: str, tried: set[int]) -> int | None:
     """Return the planned request to create next, after the pace between two; None where the gate is full or closed."""
-    with bench.engine.begin() as connection:
-        pause = pause_before_create(connection, client_id, region, bench.now())
+    with context.engine.begin() as connection:
+        pause = pause_before_create(connection, client_id, region, context.now())
         if pause is None or pause > LONGEST_PAUSE:
             return None
         rows = list_candidates(
-            connection, client_id, region, now=bench.now(), tolerance=bench.settings.late_after
+            connection, client_id, region, now=context.now(), tolerance=context.settings.late_after
         )
-    candidates = [_candidate(row, bench.now()) for row in rows if row["id"] not in tried]
+    candidates = [_candidate(row, context.now()) for row in rows if row["id"] not in tried]
     known = [one for one in candidates if one.dataset in DATASETS]
-    chosen = next_to_create(known, DATASETS, now=bench.now())
+    chosen = next_to_create(known, DATASETS, now=context.now())
     if chosen is not None and pause:
-        bench.sleep(pause.total_seconds())
+        context.sleep(pause.total_seconds())
     return None if chosen is None else chosen.request_id
 
 

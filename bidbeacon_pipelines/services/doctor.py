@@ -15,11 +15,10 @@ from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, AuthError
 from bidbeacon_pipelines.amazon_ads.throttle import LaneGaps
 from bidbeacon_pipelines.amazon_ads.transport import Answer, ApiCall
 from bidbeacon_pipelines.reports.partition_bound import first_partition_day
+from bidbeacon_pipelines.services.account_suspension import is_credential_error
 from bidbeacon_pipelines.services.api_lanes import PostgresLanes
 from bidbeacon_pipelines.services.api_ledger import PostgresCallLog
-from bidbeacon_pipelines.services.partition_room import count_accounts
-from bidbeacon_pipelines.services.people import is_credential_error
-from bidbeacon_pipelines.services.verdicts import (
+from bidbeacon_pipelines.services.health_checks import (
     OVERDUE_AFTER,
     AmazonState,
     Check,
@@ -40,6 +39,7 @@ from bidbeacon_pipelines.services.verdicts import (
     check_windows,
     database_away,
 )
+from bidbeacon_pipelines.services.partition_room import count_accounts
 from bidbeacon_pipelines.settings import Region, Settings
 from bidbeacon_pipelines.store.accounts import list_accounts
 from bidbeacon_pipelines.store.alerts import read_delivery

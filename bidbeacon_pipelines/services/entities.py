@@ -37,9 +37,9 @@ from bidbeacon_pipelines.amazon_ads.portfolios import list_portfolios
 from bidbeacon_pipelines.amazon_ads.report_files import MOST_SIGNINGS
 from bidbeacon_pipelines.ingest.decode import BrokenPartError, iter_values
 from bidbeacon_pipelines.ingest.entities import EntityProblems, read_entities
+from bidbeacon_pipelines.services.account_suspension import is_credential_error, note_refusal
 from bidbeacon_pipelines.services.download_folders import download_folder
-from bidbeacon_pipelines.services.people import is_credential_error, note_refusal
-from bidbeacon_pipelines.services.workbench import Workbench
+from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.store.accounts import (
     Account,
     count_export_refusal,
@@ -75,7 +75,7 @@ class ExportFailedError(RuntimeError):
         super().__init__(f"The export of {kind} failed: {reason} The next sync asks again.")
 
 
-def sync_entities(bench: Workbench, session: SessionRecorder, account: Account) -> dict[str, int]:
+def sync_entities(context: JobContext, session: SessionRecorder, account: Account) -> dict[str, int]:
     """Bring an account's entities up to date, and give rows of unknown targets to those that are known now.
 
     Returns:
@@ -92,66 +92,66 @@ def sync_entities(bench: Workbench, session: SessionRecorder, account: Account) 
         session.add(ExportFailed(account=account.account_key, kind=error.kind, reason=error.reason))
         raise error
     try:
-        return _sync_all(bench, session, account, account.profile_id)
+        return _sync_all(context, session, account, account.profile_id)
     except AuthError as error:
-        with bench.engine.begin() as connection:
+        with context.engine.begin() as connection:
             if is_credential_error(error):
                 note_refusal(connection, session, account.account_id, error)
             else:  # concerns this country's profile, and says nothing about reports
-                count_export_refusal(connection, account, bench.now())
+                count_export_refusal(connection, account, context.now())
         raise
 
 
 def _sync_all(
-    bench: Workbench, session: SessionRecorder, account: Account, profile_id: str
+    context: JobContext, session: SessionRecorder, account: Account, profile_id: str
 ) -> dict[str, int]:
-    with bench.engine.begin() as connection:
-        done = list_kinds_done(connection, account, since=bench.now() - UNFINISHED_LIVES)
+    with context.engine.begin() as connection:
+        done = list_kinds_done(connection, account, since=context.now() - UNFINISHED_LIVES)
     wanted = [kind for kind in KINDS if kind not in done]
     if done:
         skipped = tuple(kind for kind in KINDS if kind in done)
         session.add(ExportsSkipped(account=account.account_key, kinds=skipped))
-    exports = [(kind, *_request(bench, session, account, profile_id, kind)) for kind in wanted]
-    counts = _sync_portfolios(bench, session, account, profile_id)  # while Amazon makes the exports
+    exports = [(kind, *_request(context, session, account, profile_id, kind)) for kind in wanted]
+    counts = _sync_portfolios(context, session, account, profile_id)  # while Amazon makes the exports
     counts |= {
-        kind: _finish(bench, session, account, profile_id, kind, own_id, export_id)
+        kind: _finish(context, session, account, profile_id, kind, own_id, export_id)
         for kind, own_id, export_id in exports
     }
-    _resolve(bench, session, account)
+    _resolve(context, session, account)
     return counts
 
 
 def _request(
-    bench: Workbench, session: SessionRecorder, account: Account, profile_id: str, kind: ExportKind
+    context: JobContext, session: SessionRecorder, account: Account, profile_id: str, kind: ExportKind
 ) -> tuple[int, str]:
     """Take over the export in flight, or ask for one; return our id of it and Amazon's."""
-    with bench.engine.begin() as connection:
+    with context.engine.begin() as connection:
         running = find_export_in_flight(connection, account, kind)
-    if running is not None and bench.now() - running.created_at < timedelta(hours=24):
+    if running is not None and context.now() - running.created_at < timedelta(hours=24):
         session.add(
             ExportRequested(account=account.account_key, kind=kind, export_id=running.export_id, adopted=True)
         )
         return running.id, running.export_id
     if running is not None:
-        _fail(bench, session, account, kind, running.id, running.export_id, "older than Amazon keeps it")
+        _fail(context, session, account, kind, running.id, running.export_id, "older than Amazon keeps it")
     try:
-        export = _create(bench, account, profile_id, kind)
+        export = _create(context, account, profile_id, kind)
     except AdsApiError as error:
         session.add(ExportFailed(account=account.account_key, kind=kind, reason=str(error)))
         raise
-    return _keep(bench, session, account, export)
+    return _keep(context, session, account, export)
 
 
-def _keep(bench: Workbench, session: SessionRecorder, account: Account, export: Export) -> tuple[int, str]:
+def _keep(context: JobContext, session: SessionRecorder, account: Account, export: Export) -> tuple[int, str]:
     """Store an export that Amazon has accepted; where another sync of this account was faster, take over that one's."""
     facts = {"account": account.account_key, "kind": export.kind}
     try:
-        with bench.engine.begin() as connection:
-            own_id = insert_export(connection, account, export.kind, export.export_id, bench.now())
+        with context.engine.begin() as connection:
+            own_id = insert_export(connection, account, export.kind, export.export_id, context.now())
             forget_export_refusals(connection, account)
             session.add_in(connection, ExportRequested(**facts, export_id=export.export_id))
     except IntegrityError:
-        with bench.engine.begin() as connection:
+        with context.engine.begin() as connection:
             theirs = find_export_in_flight(connection, account, export.kind)
         if theirs is None:
             raise
@@ -160,7 +160,7 @@ def _keep(bench: Workbench, session: SessionRecorder, account: Account, export: 
     return own_id, export.export_id
 
 
-def _create(bench: Workbench, account: Account, profile_id: str, kind: ExportKind) -> Export:
+def _create(context: JobContext, account: Account, profile_id: str, kind: ExportKind) -> Export:
     """Ask for an export, patiently.
 
     One that may or may not have been accepted is asked for again, since it costs Amazon no more than one of five places. The
@@ -168,22 +168,22 @@ def _create(bench: Workbench, account: Account, profile_id: str, kind: ExportKin
     """
     for attempt in range(MOST_CREATES - 1):
         try:
-            return _ask(bench, account, profile_id, kind)
+            return _ask(context, account, profile_id, kind)
         except (OutcomeUnknown, HeldBack) as error:
             pause = error.retry_after if error.retry_after is not None else 2.0**attempt
             if pause > LONGEST_WAIT.total_seconds():
                 raise
-            bench.client.waits.add(error.operation, error.cause_word, pause)
-            bench.sleep(pause)
-    return _ask(bench, account, profile_id, kind)
+            context.client.waits.add(error.operation, error.cause_word, pause)
+            context.sleep(pause)
+    return _ask(context, account, profile_id, kind)
 
 
-def _ask(bench: Workbench, account: Account, profile_id: str, kind: ExportKind) -> Export:
-    return create_export(bench.client, account.region, profile_id, kind, **account.identity)
+def _ask(context: JobContext, account: Account, profile_id: str, kind: ExportKind) -> Export:
+    return create_export(context.client, account.region, profile_id, kind, **account.identity)
 
 
 def _finish(
-    bench: Workbench,
+    context: JobContext,
     session: SessionRecorder,
     account: Account,
     profile_id: str,
@@ -192,19 +192,19 @@ def _finish(
     export_id: str,
 ) -> int:
     try:
-        export = _wait(bench, account, profile_id, kind, export_id)
-        return _store(bench, session, account, profile_id, export, own_id)
+        export = _wait(context, account, profile_id, kind, export_id)
+        return _store(context, session, account, profile_id, export, own_id)
     except AuthError as error:  # says nothing about the export: the next sync takes it over
         facts = {"account": account.account_key, "kind": kind, "export_id": export_id}
         session.add(ExportPending(**facts, reason=str(error)))
         raise
     except (ExportFailedError, AdsApiError, BrokenPartError) as error:
-        _fail(bench, session, account, kind, own_id, export_id, str(error))
+        _fail(context, session, account, kind, own_id, export_id, str(error))
         raise
 
 
 def _fail(
-    bench: Workbench,
+    context: JobContext,
     session: SessionRecorder,
     account: Account,
     kind: ExportKind,
@@ -214,38 +214,38 @@ def _fail(
 ) -> None:
     """End an export that is of no use, so that another is asked for."""
     told = ExportFailed(account=account.account_key, kind=kind, export_id=export_id, reason=reason)
-    with bench.engine.begin() as connection:
+    with context.engine.begin() as connection:
         end_export(connection, own_id, status="failed", failure=reason)
         session.add_in(connection, told)
 
 
-def _wait(bench: Workbench, account: Account, profile_id: str, kind: ExportKind, export_id: str) -> Export:
-    deadline = bench.now() + LONGEST_WAIT
+def _wait(context: JobContext, account: Account, profile_id: str, kind: ExportKind, export_id: str) -> Export:
+    deadline = context.now() + LONGEST_WAIT
     pause = _FIRST_PAUSE
     while True:
-        export = get_export(bench.client, account.region, profile_id, kind, export_id, **account.identity)
+        export = get_export(context.client, account.region, profile_id, kind, export_id, **account.identity)
         if export.status is ExportStatus.COMPLETED:
             return export
         if export.is_terminal:
             raise ExportFailedError(kind, f"{export.error_code}: {export.error_message}.")
-        if bench.now() > deadline:
+        if context.now() > deadline:
             raise ExportFailedError(kind, f"it was still {export.raw_status} after {LONGEST_WAIT}.")
-        bench.sleep(pause)
+        context.sleep(pause)
         pause = min(pause * 1.5, _LONGEST_PAUSE)
 
 
 def _store(
-    bench: Workbench,
+    context: JobContext,
     session: SessionRecorder,
     account: Account,
     profile_id: str,
     export: Export,
     own_id: int,
 ) -> int:
-    with download_folder(bench.downloads, f"export-{own_id}") as folder:
+    with download_folder(context.downloads, f"export-{own_id}") as folder:
         file = folder / f"{export.kind}.json.gz"
-        _download(bench, account, profile_id, export, file)
-        with bench.engine.begin() as connection:
+        _download(context, account, profile_id, export, file)
+        with context.engine.begin() as connection:
             rows, problems = store_entities(connection, account, export.kind, iter_values(file))
             end_export(connection, own_id, status="loaded", row_count=rows, failure=problems.first_reason)
             forget_export_refusals(connection, account)
@@ -281,41 +281,41 @@ def _record(
 
 
 def _sync_portfolios(
-    bench: Workbench, session: SessionRecorder, account: Account, profile_id: str
+    context: JobContext, session: SessionRecorder, account: Account, profile_id: str
 ) -> dict[str, int]:
     """Store the portfolios; a failure is recorded and does not fail the sync: no report needs them."""
     try:
-        listed = list_portfolios(bench.client, account.region, profile_id, **account.identity)
+        listed = list_portfolios(context.client, account.region, profile_id, **account.identity)
     except AdsApiError as error:
         session.add(PortfoliosNotListed(account=account.account_key, reason=str(error)))
         return {}
-    with bench.engine.begin() as connection:
+    with context.engine.begin() as connection:
         rows, problems = store_entities(connection, account, "portfolios", listed)
         _record(connection, session, account, "portfolios", rows, problems)
     return {"portfolios": rows}
 
 
-def _download(bench: Workbench, account: Account, profile_id: str, export: Export, file: Path) -> None:
+def _download(context: JobContext, account: Account, profile_id: str, export: Export, file: Path) -> None:
     """Fetch an export's file; where its url has expired, with the fresh one that a new look gives, as often as for a report."""
     for _ in range(MOST_SIGNINGS):
         try:
-            return _fetch(bench, account, export, file)
+            return _fetch(context, account, export, file)
         except UrlExpired:
-            export = _wait(bench, account, profile_id, export.kind, export.export_id)
-    return _fetch(bench, account, export, file)
+            export = _wait(context, account, profile_id, export.kind, export.export_id)
+    return _fetch(context, account, export, file)
 
 
-def _fetch(bench: Workbench, account: Account, export: Export, file: Path) -> None:
+def _fetch(context: JobContext, account: Account, export: Export, file: Path) -> None:
     if export.url is None:
         raise ExportFailedError(export.kind, "Amazon says that it is complete, without a url.")
     owner = FileOwner(account.region, account.account_id, account.country_code)
-    download_to(bench.client, export.url, file, expected_bytes=export.size_bytes, owner=owner)
+    download_to(context.client, export.url, file, expected_bytes=export.size_bytes, owner=owner)
 
 
-def _resolve(bench: Workbench, session: SessionRecorder, account: Account) -> None:
+def _resolve(context: JobContext, session: SessionRecorder, account: Account) -> None:
     """Give rows of unknown targets to those that this sync brought; note that the sync is complete."""
-    with bench.engine.begin() as connection:
-        set_entities_synced(connection, account, bench.now())
+    with context.engine.begin() as connection:
+        set_entities_synced(connection, account, context.now())
         lock_rows(connection, account)
         if resolved := resolve_targets(connection, account.id):
             session.add_in(connection, TargetsResolved(account=account.account_key, rows=resolved))

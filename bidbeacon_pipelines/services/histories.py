@@ -15,7 +15,7 @@ from bidbeacon_pipelines.reports.product_states import (
     states_before,
     unserved,
 )
-from bidbeacon_pipelines.services.workbench import Workbench
+from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.store.accounts import Account, list_countries
 from bidbeacon_pipelines.store.ads_accounts import AdsAccount
 from bidbeacon_pipelines.store.learned import list_histories, set_history
@@ -40,7 +40,7 @@ def learn_from_loaded(connection: Connection, region: str, request: Request, tod
 
 
 def end_unserved(
-    bench: Workbench,
+    context: JobContext,
     connection: Connection,
     session: SessionRecorder,
     ads_account: AdsAccount,
@@ -50,7 +50,7 @@ def end_unserved(
     """End what Amazon does not serve any more of single ad products of a dataset; return how far back they are served.
 
     Args:
-        bench: The tools.
+        context: The tools.
         connection: The transaction of the planning, which is locked.
         session: Where it is recorded.
         ads_account: Whose windows.
@@ -58,13 +58,13 @@ def end_unserved(
         products: The ad products that its windows are asked for.
     """
     histories = list_histories(connection, ads_account.region, dataset.name)
-    today = bench.now().date()
+    today = context.now().date()
     for product, history in histories.items():
         oldest = today - timedelta(days=history.refused - 1)
         found = list_windows_to_end(connection, ads_account.account_id, dataset.name, product, before=oldest)
         for account in list_countries(connection, ads_account.account_id):
             if windows := found.get(account.country_code):
-                _end(bench, connection, account, dataset, windows, product, products)
+                _end(context, connection, account, dataset, windows, product, products)
                 days = [window.window_date for window in windows]
                 detail = f"{product_name(product)}, which it serves from {oldest} on at most"
                 facts = {"account": account.account_key, "dataset": dataset.name, "windows": days}
@@ -75,7 +75,7 @@ def end_unserved(
 
 
 def _end(
-    bench: Workbench,
+    context: JobContext,
     connection: Connection,
     account: Account,
     dataset: Dataset,
@@ -88,6 +88,6 @@ def _end(
         before = states_before(window.states, window.state, products, [product])
         wanted = () if window.wanted_by is None else window.products_due or products
         after[account.country_code, window.window_date] = after_report(
-            before, [product], unserved(before[product]), bench.now(), wanted=wanted
+            before, [product], unserved(before[product]), context.now(), wanted=wanted
         )
     end_unserved_windows(connection, account.account_id, dataset.name, after)

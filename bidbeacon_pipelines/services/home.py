@@ -10,8 +10,8 @@ from bidbeacon_pipelines.reports.coverage import WindowState
 from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.reports.overview import DatasetSummary, summarize_datasets
 from bidbeacon_pipelines.reports.problems import Problem
+from bidbeacon_pipelines.services.health_checks import Check, Level, gate_facts
 from bidbeacon_pipelines.services.problems import RECENTLY, survey
-from bidbeacon_pipelines.services.verdicts import Check, Level, gate_facts
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.accounts import list_accounts
 from bidbeacon_pipelines.store.api_calls import summarize_calls

@@ -23,7 +23,7 @@ from bidbeacon_pipelines.reports.problems import (
     shape_of,
 )
 from bidbeacon_pipelines.services.doctor import look_at_disk, look_into_tables
-from bidbeacon_pipelines.services.verdicts import ACTIVITY, Check, Level
+from bidbeacon_pipelines.services.health_checks import ACTIVITY, Check, Level
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.accounts import Account, list_subjects
 from bidbeacon_pipelines.store.home import list_silent, list_stopped, list_unsettled

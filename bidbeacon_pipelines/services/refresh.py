@@ -30,9 +30,9 @@ from bidbeacon_pipelines.reports.windows import (
 )
 from bidbeacon_pipelines.services.cadence import end_round, note_look
 from bidbeacon_pipelines.services.histories import end_unserved
+from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.services.requests import drive_request
 from bidbeacon_pipelines.services.windows import keep_windows
-from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.store.accounts import Account, list_countries
 from bidbeacon_pipelines.store.ads_accounts import AdsAccount, get_ads_account_by_id
 from bidbeacon_pipelines.store.entities import find_ad_products
@@ -60,12 +60,12 @@ from bidbeacon_pipelines.store.windows import (
 from bidbeacon_sessions import SessionClosedError, SessionRecorder
 
 
-def refresh_account(bench: Workbench, session: SessionRecorder, ads_account: AdsAccount) -> None:
+def refresh_account(context: JobContext, session: SessionRecorder, ads_account: AdsAccount) -> None:
     """Create the windows of an ads account that exist by now, and plan what is due in all of its countries.
 
     Asks Amazon for nothing: the dispatcher creates what is planned. Safe to run at any time, and beside others.
     """
-    with bench.engine.begin() as connection:
+    with context.engine.begin() as connection:
         countries = list_countries(connection, ads_account.account_id)
         through = list_windows_through(connection, ads_account.account_id)
     active = [account for account in countries if account.reason_to_skip is None]
@@ -73,19 +73,19 @@ def refresh_account(bench: Workbench, session: SessionRecorder, ads_account: Ads
         for dataset in DATASETS.values():
             session.add(_skip_ads_account(ads_account, countries, dataset))
         return
-    note_look(bench, ads_account)
+    note_look(context, ads_account)
     for account in active:
-        today = local_date(bench.now(), account.time_zone)
+        today = local_date(context.now(), account.time_zone)
         for dataset in DATASETS.values():
             made = through.get((account.country_code, dataset.name))
             if made is None or not today <= made <= today + timedelta(days=1):
-                keep_windows(bench, session, account, dataset)
-    if plan_due(bench, session, ads_account, active):
-        end_round(bench, ads_account)
+                keep_windows(context, session, account, dataset)
+    if plan_due(context, session, ads_account, active):
+        end_round(context, ads_account)
 
 
 def step_requests(
-    bench: Workbench,
+    context: JobContext,
     session: SessionRecorder,
     *,
     account_id: str | None = None,
@@ -94,7 +94,7 @@ def step_requests(
     """Take the next steps of all reports at Amazon that are due for one; return how many there were.
 
     Args:
-        bench: the tools.
+        context: the tools.
         session: where it is told.
         account_id: only those of this ads account.
         on_step: called after each.
@@ -103,13 +103,13 @@ def step_requests(
         ClaimLostError: another session took over; so nothing more is done here.
         Exception: what went wrong with one request, or a group of them; the others were stepped before.
     """
-    with bench.engine.begin() as connection:
-        requests = list_requests_to_step(connection, due_at=bench.now(), account_id=account_id)
+    with context.engine.begin() as connection:
+        requests = list_requests_to_step(connection, due_at=context.now(), account_id=account_id)
     failures: list[Exception] = []
     for request in requests:
         try:
-            if drive_request(bench, session, request.id) is None:
-                _tell_worked_on_elsewhere(bench, session, request.id)
+            if drive_request(context, session, request.id) is None:
+                _tell_worked_on_elsewhere(context, session, request.id)
         except (ClaimLostError, SessionClosedError):
             raise
         except Exception as error:  # noqa: BLE001 - one account's trouble must not keep the others waiting
@@ -121,9 +121,9 @@ def step_requests(
     return len(requests)
 
 
-def _tell_worked_on_elsewhere(bench: Workbench, session: SessionRecorder, request_id: int) -> None:
+def _tell_worked_on_elsewhere(context: JobContext, session: SessionRecorder, request_id: int) -> None:
     """Say that a request was left alone because another living session took it meanwhile; nothing where it has ended."""
-    with bench.engine.begin() as connection:
+    with context.engine.begin() as connection:
         request = find_request(connection, request_id)
     if request is not None and request.claimed_by is not None and request.status in OPEN_STATUSES:
         session.add(
@@ -188,7 +188,7 @@ class _Draft:
 
 
 def plan_due(
-    bench: Workbench,
+    context: JobContext,
     session: SessionRecorder,
     ads_account: AdsAccount,
     active: Sequence[Account],
@@ -200,7 +200,7 @@ def plan_due(
     Planning of one ads account is serialized, and what was planned before and not sent is planned anew, so no day is in two plans.
 
     Args:
-        bench: the tools.
+        context: the tools.
         session: where it is recorded.
         ads_account: the ads account.
         active: its countries that are refreshed; with several, they wait for each other.
@@ -209,13 +209,13 @@ def plan_due(
     Returns:
         Whether all that is due is planned: False where something waits for other countries.
     """
-    now, patience = bench.now(), timedelta(hours=bench.settings.wait_for_countries_hours)
+    now, patience = context.now(), timedelta(hours=context.settings.wait_for_countries_hours)
     due_by = due_by or now
-    with bench.engine.begin() as connection:
+    with context.engine.begin() as connection:
         lock_planning(connection, ads_account.account_id)
         ads_account = get_ads_account_by_id(connection, ads_account.account_id)
         patience_now = patience if len(active) > 1 else timedelta(0)
-        drafts = _drafts(bench, connection, session, ads_account, due_by, patience_now)
+        drafts = _drafts(context, connection, session, ads_account, due_by, patience_now)
         waiting = [draft for draft in drafts if draft.waits(now, patience)]
         for draft in drafts:
             if draft not in waiting:
@@ -233,7 +233,7 @@ def plan_due(
 
 
 def _drafts(
-    bench: Workbench,
+    context: JobContext,
     connection: Connection,
     session: SessionRecorder,
     ads_account: AdsAccount,
@@ -245,7 +245,7 @@ def _drafts(
     )  # first: what is being sent takes its windows along
     has = find_ad_products(connection, ads_account.account_id)
     histories = {
-        name: end_unserved(bench, connection, session, ads_account, dataset, asked_products(dataset, has))
+        name: end_unserved(context, connection, session, ads_account, dataset, asked_products(dataset, has))
         for name, dataset in DATASETS.items()
     }
     days = list_days_to_plan(connection, ads_account.account_id, list(DATASETS), now=due_by)
@@ -305,13 +305,13 @@ def _plan_dataset(
 
 
 def plan_by_hand(
-    bench: Workbench, session: SessionRecorder, account: Account, dataset: Dataset, days: Sequence[date]
+    context: JobContext, session: SessionRecorder, account: Account, dataset: Dataset, days: Sequence[date]
 ) -> list[int]:
     """Plan reports for days that somebody asks for, which no report serves yet; return the requests that will.
 
     What is due in the other countries on these days comes along.
     """
-    with bench.engine.begin() as connection:
+    with context.engine.begin() as connection:
         lock_planning(connection, account.account_id)
         ads_account = get_ads_account_by_id(connection, account.account_id)
         planned = [
@@ -321,7 +321,7 @@ def plan_by_hand(
         ]
         has = find_ad_products(connection, account.account_id)
         products = asked_products(dataset, has)
-        histories = end_unserved(bench, connection, session, ads_account, dataset, products)
+        histories = end_unserved(context, connection, session, ads_account, dataset, products)
         groups = _groups(dataset, ads_account, list_split_reports(connection, ads_account.region), has)
         open_days = [day for day in days if not _is_planned(planned, dataset.name, day)]
         windows = list_windows(connection, account, dataset.name, open_days)
@@ -337,11 +337,11 @@ def plan_by_hand(
                 if window.wanted_by is not None
             ],
             groups,
-            longest_days=longest_period(dataset, ads_account.longest_periods, bench.now().date()),
-            oldest=oldest_days(groups, histories, bench.now().date()),
+            longest_days=longest_period(dataset, ads_account.longest_periods, context.now().date()),
+            oldest=oldest_days(groups, histories, context.now().date()),
         )
         added = [
-            _insert(connection, session, ads_account, dataset, request, bench.now()) for request in requests
+            _insert(connection, session, ads_account, dataset, request, context.now()) for request in requests
         ]
     serving = [plan.id for plan in planned if any(plan.start <= day <= plan.end for day in days)]
     return [*serving, *added]

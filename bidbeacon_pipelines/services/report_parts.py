@@ -15,8 +15,8 @@ from bidbeacon_pipelines.ingest.decode import BrokenPartError
 from bidbeacon_pipelines.reports import transitions
 from bidbeacon_pipelines.reports.lifecycle import Failure, FailureKind
 from bidbeacon_pipelines.services.download_folders import download_folder
+from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.services.request_states import reported
-from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.settings import Region
 
 LOAD_ERRORS = (
@@ -32,7 +32,7 @@ LOAD_ERRORS = (
 
 @contextmanager
 def parts_on_disk(
-    bench: Workbench,
+    context: JobContext,
     report: Report,
     *,
     name: str,
@@ -43,7 +43,7 @@ def parts_on_disk(
     """Have all parts of a report on disk inside the block, in the report's order; afterwards nothing of them is left.
 
     Args:
-        bench: The tools of the job.
+        context: The tools of the job.
         report: A completed report.
         name: What the name of their folder begins with.
         region: Of the account.
@@ -53,9 +53,9 @@ def parts_on_disk(
     Raises:
         AdsApiError: As `download_report` raises.
     """
-    with download_folder(bench.downloads, name) as folder:
+    with download_folder(context.downloads, name) as folder:
         yield download_report(
-            bench.client, report, folder, retrieve=retrieve, owner=FileOwner(region, account_id)
+            context.client, report, folder, retrieve=retrieve, owner=FileOwner(region, account_id)
         )
 
 

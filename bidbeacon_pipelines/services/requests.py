@@ -71,20 +71,20 @@ from bidbeacon_pipelines.reports.windows import (
     missed_offsets,
     next_refresh_at,
 )
-from bidbeacon_pipelines.services.asking import (
+from bidbeacon_pipelines.services.account_suspension import is_credential_error, note_refusal
+from bidbeacon_pipelines.services.gate import enter_gate, note_answer
+from bidbeacon_pipelines.services.histories import days_back, learn_from_loaded
+from bidbeacon_pipelines.services.job_context import JobContext
+from bidbeacon_pipelines.services.load_actions import LoadFacts, actions_of_load
+from bidbeacon_pipelines.services.report_creation import (
     ask_for_report,
     count_rest,
     failure_of,
     look_at_report,
     not_before,
 )
-from bidbeacon_pipelines.services.gate import enter_gate, note_answer
-from bidbeacon_pipelines.services.histories import days_back, learn_from_loaded
-from bidbeacon_pipelines.services.load_actions import LoadFacts, actions_of_load
-from bidbeacon_pipelines.services.people import is_credential_error, note_refusal
 from bidbeacon_pipelines.services.report_parts import LOAD_ERRORS, failed_load, parts_on_disk
 from bidbeacon_pipelines.services.request_states import columns_of, reported, state_of, tries_before
-from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.accounts import Account, list_countries
 from bidbeacon_pipelines.store.ads_accounts import (
@@ -134,7 +134,7 @@ def lifecycle_policy(settings: Settings, dataset: Dataset) -> LifecyclePolicy:
 
 
 def drive_request(
-    bench: Workbench, session: SessionRecorder, request_id: int, *, loads: bool = True
+    context: JobContext, session: SessionRecorder, request_id: int, *, loads: bool = True
 ) -> RequestStatus | None:
     """Take every step of a request that can be taken now; without `loads` a completed report is left to somebody else.
 
@@ -146,37 +146,39 @@ def drive_request(
     Raises:
         ClaimLostError: the claim was lost meanwhile; nothing half-done stays.
     """
-    with bench.engine.begin() as connection:
+    with context.engine.begin() as connection:
         request = claim_request(connection, request_id, session.session_id)
         if request is None:
             return None
     try:
-        return _Driver(bench, session, request, loads=loads).run()
+        return _Driver(context, session, request, loads=loads).run()
     except (ClaimLostError, SessionClosedError):
         raise
     except Exception:
-        with bench.engine.begin() as connection:
-            put_off_request(connection, request_id, session.session_id, bench.now() + REST_AFTER_ERROR)
+        with context.engine.begin() as connection:
+            put_off_request(connection, request_id, session.session_id, context.now() + REST_AFTER_ERROR)
         raise
     finally:
-        with bench.engine.begin() as connection:
+        with context.engine.begin() as connection:
             release_claim(connection, request_id, session.session_id)
 
 
 class _Driver:
     """One request while its claim is held, with the windows of all countries that wait for it."""
 
-    def __init__(self, bench: Workbench, session: SessionRecorder, request: Request, *, loads: bool) -> None:
-        self._bench = bench
+    def __init__(
+        self, context: JobContext, session: SessionRecorder, request: Request, *, loads: bool
+    ) -> None:
+        self._context = context
         self._loads = loads
         self._session = session
         self._request = request
         self._dataset = get_dataset(request.dataset)
-        self._policy = lifecycle_policy(bench.settings, self._dataset)
+        self._policy = lifecycle_policy(context.settings, self._dataset)
         self._state = state_of(request)
         self._report: Report | None = None
         self._refused = False
-        with bench.engine.begin() as connection:
+        with context.engine.begin() as connection:
             self._ads_account = get_ads_account_by_id(connection, request.account_id)
             countries = list_countries(connection, request.account_id)
             self._windows = list_windows_of_request(connection, request.id)
@@ -194,12 +196,12 @@ class _Driver:
     def _decide(self) -> Step:
         """Decide what to do; nothing is asked for an ads account that is stopped, or none of whose countries is refreshed any more."""
         if self._state.status in {RequestStatus.LOADED, RequestStatus.FAILED}:
-            return decide(self._state, self._bench.now(), self._policy)
+            return decide(self._state, self._context.now(), self._policy)
         if self._windows and self._is_disabled:
             reason = self._countries[next(iter(self._windows))].reason_to_skip or ""
             return GiveUp(reason, needs_person=True, kind=FailureKind.ACCOUNT_DISABLED)
         if self._ads_account.needs_person is None:
-            return decide(self._state, self._bench.now(), self._policy)
+            return decide(self._state, self._context.now(), self._policy)
         if self._ads_account.needs_person_for == "credentials" or not self._windows:
             return Nothing(self._ads_account.needs_person)
         return GiveUp(self._ads_account.needs_person, needs_person=True, kind=FailureKind.NOT_AUTHORIZED)
@@ -214,12 +216,12 @@ class _Driver:
         disabled = [key for key in self._windows if self._countries[key].is_disabled]
         if not disabled or self._is_disabled:
             return
-        now = self._bench.now()
+        now = self._context.now()
 
         def at_once(_key: str, _window: Window, _own: ProductState) -> datetime:
             return now
 
-        with self._bench.engine.begin() as connection:
+        with self._context.engine.begin() as connection:
             hold_claim(connection, self._request.id, self._session.session_id)
             for key in disabled:
                 account, windows = self._countries[key], self._windows.pop(key)
@@ -268,8 +270,8 @@ class _Driver:
                     **self._facts, report_id=report_id, attempt=self._state.attempts, bridged=self._bridged()
                 )
             case transitions.NoAnswer(reason=reason) | transitions.HeldBack(reason=reason):
-                after = self._answered(answer).next_step_at or self._bench.now()
-                count_rest(self._bench, answer, after)
+                after = self._answered(answer).next_step_at or self._context.now()
+                count_rest(self._context, answer, after)
                 action = RequestRetried(
                     **self._facts, attempt=self._state.attempts, reason=reason, retry_at=after
                 )
@@ -280,8 +282,8 @@ class _Driver:
 
     def _begin_attempt(self) -> bool:
         """Pass the gate, have the windows wait for the report, and count the attempt, in one transaction; return False where it is not to be made now."""
-        now = self._bench.now()
-        with self._bench.engine.begin() as connection:
+        now = self._context.now()
+        with self._context.engine.begin() as connection:
             request = hold_request(connection, self._request.id, self._session.session_id)
             if request is None:
                 return False
@@ -293,7 +295,7 @@ class _Driver:
                 delete_plans(connection, [request.id])
                 forget_plans(connection, request.account_id)
                 return False
-            first_limit = self._bench.settings.first_reports_in_flight
+            first_limit = self._context.settings.first_reports_in_flight
             if not enter_gate(connection, self._ads_account, now, first_limit=first_limit):
                 return False
             if not self._windows:
@@ -311,7 +313,7 @@ class _Driver:
         """Return whether a plan begins before its ad product is served, which has been learned since: it is planned anew."""
         histories = list_histories(connection, self._ads_account.region, request.dataset)
         own = [histories[product] for product in request.ad_products if product in histories]
-        back = days_back(request, self._bench.now().date())
+        back = days_back(request, self._context.now().date())
         return len(own) == len(request.ad_products) and all(back >= history.refused for history in own)
 
     def _attach(self, connection: Connection, now: datetime) -> None:
@@ -344,10 +346,10 @@ class _Driver:
         """Ask Amazon for the report; give what came of it."""
         try:
             answer = ask_for_report(
-                self._bench, self._ads_account, self._request, today=self._today, before=before, tries=tries
+                self._context, self._ads_account, self._request, today=self._today, before=before, tries=tries
             )
         except AuthError as error:
-            failure = doubted(failure_of(self._bench, error))
+            failure = doubted(failure_of(self._context, error))
             return self._unauthorized(error, transitions.Refused(failure))
         if isinstance(answer, transitions.Reported):
             self._note_answered()
@@ -359,16 +361,16 @@ class _Driver:
         Refused credentials say nothing about a report: it rests as it is until a person has renewed them.
         """
         self._refused = True
-        with self._bench.engine.begin() as connection:
+        with self._context.engine.begin() as connection:
             stops = note_refusal(connection, self._session, self._request.account_id, error)
         if is_credential_error(error):
-            return transitions.NoToken(self._bench.now(), str(error))
-        return transitions.Refused(failure_of(self._bench, error)) if stops else unconfirmed
+            return transitions.NoToken(self._context.now(), str(error))
+        return transitions.Refused(failure_of(self._context, error)) if stops else unconfirmed
 
     def _note_answered(self) -> None:
         """Forget earlier refusals of the ads account: Amazon answers for it."""
         if self._refused or self._ads_account.refusals:
-            with self._bench.engine.begin() as connection:
+            with self._context.engine.begin() as connection:
                 forget_refusals(connection, self._request.account_id)
 
     def _poll(self) -> None:
@@ -382,7 +384,7 @@ class _Driver:
             self._poll_refused(error)
         except AdsApiError as error:
             word = "not to be seen" if isinstance(error, Rejected) else "not to be reached"
-            self._pend(transitions.NoAnswer(not_before(self._bench, error), str(error)), word, error.reason)
+            self._pend(transitions.NoAnswer(not_before(self._context, error), str(error)), word, error.reason)
         else:
             answer = reported(report)
             if report.is_terminal:
@@ -391,7 +393,7 @@ class _Driver:
                 self._pend(answer, report.raw_status)
 
     def _poll_refused(self, error: AuthError) -> None:
-        unconfirmed = transitions.NoAnswer(not_before(self._bench, error), str(error))
+        unconfirmed = transitions.NoAnswer(not_before(self._context, error), str(error))
         answer = self._unauthorized(error, unconfirmed)
         if answer is unconfirmed:
             self._pend(answer, "not to be seen", error.reason)
@@ -400,7 +402,7 @@ class _Driver:
 
     def _pend(self, answer: transitions.Answer, amazon_status: str, reason: str | None = None) -> None:
         state = self._answered(answer)
-        now = self._bench.now()
+        now = self._context.now()
         waited = (now - (state.sent_at or state.created_at)).total_seconds()
         self._store(
             state,
@@ -439,7 +441,7 @@ class _Driver:
                 **self._facts,
                 attempt=self._state.loads,
                 reason=answer.reason,
-                retry_at=state.next_step_at or self._bench.now(),
+                retry_at=state.next_step_at or self._context.now(),
             )
         self._store(state, action)
 
@@ -447,12 +449,12 @@ class _Driver:
         """Leave the load to a later look, as another job works on the account's rows; that is no failed try."""
         facts = {key: self._facts[key] for key in ("account", "dataset", "windows")}
         action = WindowSkipped(**facts, reason=SkipReason.WORKED_ON_ELSEWHERE, detail=str(error))
-        later = self._bench.now() + self._policy.poll_every
+        later = self._context.now() + self._policy.poll_every
         self._store(self._answered(transitions.RowsLocked(later)), action)
 
     def _download(self, report: Report) -> AbstractContextManager[list[Path]]:
         return parts_on_disk(
-            self._bench,
+            self._context,
             report,
             name=f"request-{self._request.id}",
             region=self._ads_account.region,
@@ -462,13 +464,15 @@ class _Driver:
 
     def _load_parts(self, report: Report, parts: list[Path]) -> None:
         """Load the windows of all countries, and record what was loaded, in one transaction that only the holder of the claim can commit."""
-        started = self._bench.now()
+        started = self._context.now()
         if not self._windows:  # nothing waits for it any more
             self._store(self._answered(transitions.Loaded()))
             return
-        ensure_partitions(self._bench.engine, self._dataset, self._request.start_date, self._request.end_date)
+        ensure_partitions(
+            self._context.engine, self._dataset, self._request.start_date, self._request.end_date
+        )
         state = self._answered(transitions.Loaded())
-        with self._bench.engine.begin() as connection:
+        with self._context.engine.begin() as connection:
             hold_claim(connection, self._request.id, self._session.session_id)
             for key in sorted(
                 self._windows
@@ -484,7 +488,7 @@ class _Driver:
                 currencies={key: self._countries[key].currency_code for key in results},
                 part_count=len(parts),
                 size_bytes=size,
-                seconds=(self._bench.now() - started).total_seconds(),
+                seconds=(self._context.now() - started).total_seconds(),
             )
             for action in actions_of_load(results, facts):
                 self._session.add_in(connection, action)
@@ -519,9 +523,9 @@ class _Driver:
         ]
 
     def _rules(self, account: Account, data_as_of: datetime) -> LoadRules:
-        zone, now = account.time_zone, self._bench.now()
+        zone, now = account.time_zone, self._context.now()
         return LoadRules(
-            bad_row_share=self._bench.settings.bad_row_share,
+            bad_row_share=self._context.settings.bad_row_share,
             held_again_at=lambda held: now + self._policy.held_pause(held),
             next_refresh_at=lambda day: next_refresh_at(self._dataset, day, zone, data_as_of),
             refused_again_at=self._again_after_failure(account),
@@ -531,7 +535,7 @@ class _Driver:
 
     def _again_after_failure(self, account: Account) -> Callable[[date, bool], datetime | None]:
         """Return what says when a country's window whose report failed is due again, by its day and whether it has data."""
-        now, zone = self._bench.now(), account.time_zone
+        now, zone = self._context.now(), account.time_zone
         return lambda day, has_data: again_after_failure(self._dataset, day, zone, now, has_data=has_data)
 
     def _retry(self, step: RetryLater) -> None:
@@ -543,7 +547,7 @@ class _Driver:
 
     def _give_up(self, step: GiveUp) -> None:
         """End the request: its windows are due again at their next offset, or stay failed with the reason."""
-        now = self._bench.now()
+        now = self._context.now()
         state = transitions.given_up(self._state, step)
         if (days := self._shorter_period(state)) is not None:
             self._split(state, step, days)
@@ -556,7 +560,7 @@ class _Driver:
             return
         code = state.failure.code if state.failure else None
         action = ReportFailed(**self._facts, report_id=self._state.report_id, code=code, reason=step.reason)
-        with self._bench.engine.begin() as connection:
+        with self._context.engine.begin() as connection:
             update_request(connection, self._request.id, self._session.session_id, **columns_of(state, now))
             self._fail_windows(connection, self._windows, step.reason, self._due_again(state, step, now))
             self._replan_released(connection)
@@ -565,18 +569,18 @@ class _Driver:
 
     def _shorter_period(self, state: RequestState) -> int | None:
         """Return the most days to ask for at a time from now on, where the report was too large."""
-        with self._bench.engine.begin() as connection:
+        with self._context.engine.begin() as connection:
             ads_account = get_ads_account_by_id(connection, self._request.account_id)
         longest = self._longest_period(ads_account)
         return shorter_period(state.failure, days=_days(self._request), longest_days=longest)
 
     def _longest_period(self, ads_account: AdsAccount) -> int:
-        return longest_period(self._dataset, ads_account.longest_periods, self._bench.now().date())
+        return longest_period(self._dataset, ads_account.longest_periods, self._context.now().date())
 
     def _split(self, state: RequestState, step: GiveUp, days: int) -> None:
         """End a request that was too large: its windows, of all countries, are due at once, in shorter periods, and this is remembered."""
-        now = self._bench.now()
-        with self._bench.engine.begin() as connection:
+        now = self._context.now()
+        with self._context.engine.begin() as connection:
             lock_planning(connection, self._request.account_id)
             update_request(connection, self._request.id, self._session.session_id, **columns_of(state, now))
             self._learn_longest_period(connection, days)
@@ -596,7 +600,7 @@ class _Driver:
     def _is_doubtfully_old(self, state: RequestState) -> bool:
         """Return whether Amazon calls days too old that it serves of Sponsored Products, and may not serve of others."""
         is_too_old = state.failure is not None and state.failure.kind is FailureKind.TOO_OLD
-        back = days_back(self._request, self._bench.now().date())
+        back = days_back(self._request, self._context.now().date())
         is_served = is_surely_served(self._dataset, self._request.start_date, self._today)
         return is_too_old and is_served and back > SURELY_SERVED_DAYS
 
@@ -604,17 +608,17 @@ class _Driver:
         """Return how far back the report's ad product is served, where the refusal shows that this is less than was known."""
         if not self._is_doubtfully_old(state):
             return None
-        with self._bench.engine.begin() as connection:
+        with self._context.engine.begin() as connection:
             known = list_histories(connection, self._ads_account.region, self._dataset.name)
         products = self._request.ad_products
         return after_refusal(
-            known.get(products[0]), products, days_back(self._request, self._bench.now().date())
+            known.get(products[0]), products, days_back(self._request, self._context.now().date())
         )
 
     def _learn_history(self, state: RequestState, step: GiveUp, history: History) -> None:
         """End a request that began before its ad product is served: that is remembered for the region, and the other days are due at once."""
-        now, product = self._bench.now(), self._request.ad_products[0]
-        with self._bench.engine.begin() as connection:
+        now, product = self._context.now(), self._request.ad_products[0]
+        with self._context.engine.begin() as connection:
             lock_planning(connection, self._request.account_id)
             update_request(connection, self._request.id, self._session.session_id, **columns_of(state, now))
             set_history(connection, self._ads_account.region, self._dataset.name, product, history)
@@ -629,8 +633,8 @@ class _Driver:
 
         That is remembered: of refused fields for the region, of a size for the ads account.
         """
-        now, dataset = self._bench.now(), self._dataset.name
-        with self._bench.engine.begin() as connection:
+        now, dataset = self._context.now(), self._dataset.name
+        with self._context.engine.begin() as connection:
             lock_planning(connection, self._request.account_id)
             update_request(connection, self._request.id, self._session.session_id, **columns_of(state, now))
             if is_refused_union(state.failure, self._request.ad_products) or self._is_doubtfully_old(state):
@@ -671,7 +675,7 @@ class _Driver:
         due_again: Callable[[str, Window, ProductState], datetime | None],
     ) -> None:
         """End the wait of windows whose report gave no data: its ad products have failed, the others are as before."""
-        after, now = {}, self._bench.now()
+        after, now = {}, self._context.now()
         reported, products = self._request.ad_products, self._products
         for key, windows in failed.items():
             for window in windows:
@@ -687,7 +691,7 @@ class _Driver:
 
     def _learn_longest_period(self, connection: Connection, days: int) -> None:
         """Remember how many days a report may span, unless fewer are known; what is due is planned anew. The caller has locked planning."""
-        account_id, today = self._request.account_id, self._bench.now().date()
+        account_id, today = self._request.account_id, self._context.now().date()
         if days < self._longest_period(get_ads_account_by_id(connection, account_id)):
             set_longest_period(connection, account_id, self._dataset.name, days, since=today)
         forget_plans(connection, account_id)
@@ -722,25 +726,25 @@ class _Driver:
         answer: transitions.Answer | None = None,
     ) -> None:
         """Store a state, the action that tells of it, and what the answer to a create means for the gate, in one transaction."""
-        with self._bench.engine.begin() as connection:
+        with self._context.engine.begin() as connection:
             update_request(
                 connection,
                 self._request.id,
                 self._session.session_id,
-                **columns_of(state, self._bench.now()),
+                **columns_of(state, self._context.now()),
             )
             if action is not None:
                 self._session.add_in(connection, action)
             if answer is not None:
-                note_answer(connection, self._session, self._ads_account, answer, self._bench.now())
+                note_answer(connection, self._session, self._ads_account, answer, self._context.now())
         self._state = state
 
     def _answered(self, answer: transitions.Answer) -> RequestState:
-        return transitions.answered(self._state, answer, self._bench.now(), self._policy)
+        return transitions.answered(self._state, answer, self._context.now(), self._policy)
 
     def _retrieve(self) -> Report:
         assert self._state.report_id is not None, "decided only with a report id"  # noqa: S101 - for the type checker
-        self._report = look_at_report(self._bench, self._ads_account, self._state.report_id)
+        self._report = look_at_report(self._context, self._ads_account, self._state.report_id)
         self._note_answered()
         return self._report
 
@@ -748,7 +752,7 @@ class _Driver:
     def _today(self) -> date:
         """The latest local date in the countries that wait for it."""
         keys = self._windows or self._countries
-        return max(local_date(self._bench.now(), self._countries[key].time_zone) for key in keys)
+        return max(local_date(self._context.now(), self._countries[key].time_zone) for key in keys)
 
     @property
     def _facts(self) -> dict[str, Any]:
@@ -764,7 +768,7 @@ class _Driver:
 
     def _bridged(self) -> int:
         """Count the days that are due in no country and came along."""
-        now = self._bench.now()
+        now = self._context.now()
         due = {
             window.window_date
             for windows in self._windows.values()

@@ -13,7 +13,7 @@ from bidbeacon_pipelines.reports.windows import (
     oldest_served,
     window_dates,
 )
-from bidbeacon_pipelines.services.workbench import Workbench
+from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.requests import correct_requests
 from bidbeacon_pipelines.store.windows import (
@@ -30,16 +30,16 @@ from bidbeacon_sessions import SessionRecorder
 
 
 def keep_windows(
-    bench: Workbench, session: SessionRecorder, account: Account, dataset: Dataset, *, again: bool = False
+    context: JobContext, session: SessionRecorder, account: Account, dataset: Dataset, *, again: bool = False
 ) -> None:
     """Create the windows that exist by now, and end those that Amazon serves no longer: once a local day, or `again`.
 
     Windows that exist through a day after tomorrow were created by a clock that was wrong. Tomorrow is no mistake, since
     the clocks of two hosts may differ a little around midnight.
     """
-    now = bench.now()
+    now = context.now()
     today = local_date(now, account.time_zone)
-    with bench.engine.begin() as connection:
+    with context.engine.begin() as connection:
         through = find_windows_through(connection, account, dataset.name)
         is_misdated = through is not None and through > today + timedelta(days=1)
         if not again and through is not None and through >= today and not is_misdated:

@@ -11,7 +11,7 @@ from dagster import AssetKey, DagsterInstance, RunRequest, SkipReason, build_sen
 
 from bidbeacon_pipelines.defs.partitions import partition_key
 from bidbeacon_pipelines.defs.reports import build_report_asset
-from bidbeacon_pipelines.defs.resources import BidBeaconSessions, WorkbenchResource
+from bidbeacon_pipelines.defs.resources import BidBeaconSessions, JobContexts
 from bidbeacon_pipelines.defs.summaries import account_daily_summary, update_changed_summaries
 from bidbeacon_pipelines.reports.datasets import get_dataset
 from bidbeacon_pipelines.sandbox.entities import AdProduct
@@ -30,7 +30,7 @@ def load(world: World, account: Account, ago: int, *datasets: str) -> None:
         materialize(
             [build_report_asset(get_dataset(name))],
             instance=world.instance,
-            resources={"workbench": WorkbenchResource(), "job_sessions": BidBeaconSessions()},
+            resources={"job_contexts": JobContexts(), "job_sessions": BidBeaconSessions()},
             partition_key=partition_key(account.account_key, world.day(ago)),
         )
 

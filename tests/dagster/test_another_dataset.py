@@ -14,7 +14,7 @@ from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.defs.checks import report_checks
 from bidbeacon_pipelines.defs.partitions import partition_key
 from bidbeacon_pipelines.defs.reports import report_assets
-from bidbeacon_pipelines.defs.resources import BidBeaconSessions, WorkbenchResource
+from bidbeacon_pipelines.defs.resources import BidBeaconSessions, JobContexts
 from bidbeacon_pipelines.defs.schedules import refresh_due_accounts
 from bidbeacon_pipelines.reports import datasets
 from bidbeacon_pipelines.reports.claims import CLAIMS
@@ -90,7 +90,7 @@ def test_its_asset_loads_amazons_rows(stocked: World) -> None:
     result = materialize(
         [asset_of_another(), checks_of_another()],
         instance=stocked.instance,
-        resources={"workbench": WorkbenchResource(), "job_sessions": BidBeaconSessions()},
+        resources={"job_contexts": JobContexts(), "job_sessions": BidBeaconSessions()},
         partition_key=key,
     )
     [told] = result.asset_materializations_for_node(ANOTHER.asset_name)

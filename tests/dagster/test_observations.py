@@ -25,10 +25,10 @@ def break_with(world: World, fault: FaultName, **options: Any) -> None:
 
 def ask(world: World, account: Account, *ago: int) -> None:
     """Ask Amazon for days of an account, as a scheduled run that ended since has done."""
-    with world.bench() as bench, with_job_session("asked", store=world.sessions) as session:
+    with world.context() as context, with_job_session("asked", store=world.sessions) as session:
         days = [world.day(each) for each in ago]
-        [request_id] = ask_by_hand(bench, session, account, days)
-        drive_request(bench, session, request_id)
+        [request_id] = ask_by_hand(context, session, account, days)
+        drive_request(context, session, request_id)
 
 
 def look_until_ended(world: World) -> None:

@@ -100,8 +100,8 @@ def test_enabling_one_more_is_refused(stocked: World, room_for_two: None) -> Non
 
 def test_an_account_that_is_enabled_becomes_a_partition(real: World) -> None:
     """Disabled from the start it is none, and the sync does not fail for it; enabled, the next sync makes it one; disabled again it stays one."""
-    with real.bench() as bench, with_job_session("sync-accounts", store=real.sessions) as session:
-        sync_accounts(bench, session)
+    with real.context() as context, with_job_session("sync-accounts", store=real.sessions) as session:
+        sync_accounts(context, session)
     key = real.account("JP").account_key
     switch(real, key, enabled=False)
     real.run_job("sync_accounts")
@@ -120,8 +120,8 @@ def test_a_disabled_account_that_is_a_partition_needs_no_room_and_gives_none(
     real: World, room_for_two: None
 ) -> None:
     """With two partitions and room for two: whoever has one may come back, and nobody else may come in, however many are enabled."""
-    with real.bench() as bench, with_job_session("sync-accounts", store=real.sessions) as session:
-        keys = sync_accounts(bench, session)
+    with real.context() as context, with_job_session("sync-accounts", store=real.sessions) as session:
+        keys = sync_accounts(context, session)
     first, second, third = (real.account(country).account_key for country in ("US", "DE", "JP"))
     switch(real, *keys, enabled=False)
     switch(real, first, second, enabled=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from bidbeacon_pipelines.defs.partitions import partition_key
 from bidbeacon_pipelines.reports.datasets import DATASETS
-from bidbeacon_pipelines.services.by_hand import drive_windows
+from bidbeacon_pipelines.services.backfill import drive_windows
 from bidbeacon_sessions import with_job_session
 from tests.dagster.world import DATASET, World, wait_until
 
@@ -55,8 +55,8 @@ def test_polling_loads_what_is_complete_and_records_each_window_once(stocked: Wo
 def test_a_load_that_a_killed_run_did_not_record_is_recorded_by_the_next_look(stocked: World) -> None:
     """A window that was loaded outside of Dagster, or by a run killed right after, becomes a materialization once."""
     account, day = stocked.account(), stocked.day()
-    with stocked.bench() as bench, with_job_session("killed", store=stocked.sessions) as session:
-        drive_windows(bench, session, account, DATASET, [day])
+    with stocked.context() as context, with_job_session("killed", store=stocked.sessions) as session:
+        drive_windows(context, session, account, DATASET, [day])
     assert stocked.materializations() == []
     stocked.run_job("poll_reports")
     stocked.run_job("poll_reports")
@@ -71,8 +71,8 @@ def test_a_materialization_does_not_call_a_session_running_for_good(stocked: Wor
     stocked.run_job("refresh_account", stocked.account("JP"))
     _poll_until_loaded(stocked, 1)
     account, day = stocked.account(), stocked.day()
-    with stocked.bench() as bench, with_job_session("killed", store=stocked.sessions) as session:
-        drive_windows(bench, session, account, DATASET, [day])
+    with stocked.context() as context, with_job_session("killed", store=stocked.sessions) as session:
+        drive_windows(context, session, account, DATASET, [day])
     stocked.run_job("poll_reports")
     (_, own), (_, others) = stocked.materializations()
     runs = stocked.sessions_of("poll-reports")

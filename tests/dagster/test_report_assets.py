@@ -15,9 +15,9 @@ from bidbeacon_pipelines.defs.partitions import (
     partition_key,
 )
 from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule
+from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.services.requests import drive_request
 from bidbeacon_pipelines.services.windows import keep_windows
-from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_sessions import SessionRecorder, with_job_session
 from tests.dagster.world import ASSET_KEY, DATASET, World, ask_by_hand, failure_of, wait_until
@@ -93,10 +93,10 @@ def test_a_report_in_flight_is_adopted(stocked: World) -> None:
     """A window that a report in flight covers is waited for: nothing is asked a second time."""
     account, day = stocked.account(), stocked.day()
     stocked.hold_reports()
-    with stocked.bench() as bench, with_job_session("earlier", store=stocked.sessions) as session:
-        keep_windows(bench, session, account, DATASET)
-        [request_id] = ask_by_hand(bench, session, account, [day])
-        drive_request(bench, session, request_id)
+    with stocked.context() as context, with_job_session("earlier", store=stocked.sessions) as session:
+        keep_windows(context, session, account, DATASET)
+        [request_id] = ask_by_hand(context, session, account, [day])
+        drive_request(context, session, request_id)
     assert stocked.window(account, day).status == "requested"
     stocked.release_reports()
     stocked.materialize(account, day)
@@ -132,9 +132,9 @@ def test_a_partition_tells_what_was_done_since_its_load_before(stocked: World) -
     account, day = stocked.account(), stocked.day()
     stocked.materialize(account, day)
     stocked.hold_reports(times=1)
-    with stocked.bench() as bench, with_job_session("earlier", store=stocked.sessions) as session:
-        [request_id] = ask_by_hand(bench, session, account, [day])
-        drive_request(bench, session, request_id)
+    with stocked.context() as context, with_job_session("earlier", store=stocked.sessions) as session:
+        [request_id] = ask_by_hand(context, session, account, [day])
+        drive_request(context, session, request_id)
     stocked.release_reports()
     stocked.materialize_range(account, day, day + timedelta(days=1))
     # Dagster stores a range's partitions in the order of a set.
@@ -241,10 +241,12 @@ def test_a_report_that_fails_at_amazon_is_asked_for_again_and_leaves_old_data(st
     stocked.materialize(account, day)
     before = stocked.loaded_sums(account, day)
     stocked.sandbox.state.faults.add(FaultRule(fault="report_failed", options=FaultOptions(code="INTERNAL")))
-    with stocked.bench() as bench, with_job_session("again", store=stocked.sessions) as session:
-        [request_id] = ask_by_hand(bench, session, account, [day])
-        drive_request(bench, session, request_id)
-        wait_until(lambda: _failed_at_amazon(stocked, request_id, bench, session), "Amazon fails the report")
+    with stocked.context() as context, with_job_session("again", store=stocked.sessions) as session:
+        [request_id] = ask_by_hand(context, session, account, [day])
+        drive_request(context, session, request_id)
+        wait_until(
+            lambda: _failed_at_amazon(stocked, request_id, context, session), "Amazon fails the report"
+        )
     assert before == stocked.loaded_sums(account, day)
     assert before.spend > Decimal(0)
     session = stocked.one_session("again")
@@ -252,8 +254,8 @@ def test_a_report_that_fails_at_amazon_is_asked_for_again_and_leaves_old_data(st
     assert ("succeeded", "ok") == (session["status"], session["outcome"])
 
 
-def _failed_at_amazon(world: World, request_id: int, bench: Workbench, session: SessionRecorder) -> bool:
-    drive_request(bench, session, request_id)
+def _failed_at_amazon(world: World, request_id: int, context: JobContext, session: SessionRecorder) -> bool:
+    drive_request(context, session, request_id)
     [row] = world.rows("SELECT failure_kind FROM report_requests WHERE id = :id", id=request_id)
     return row["failure_kind"] is not None
 

@@ -18,7 +18,7 @@ from bidbeacon_pipelines.definitions import defs
 from bidbeacon_pipelines.defs.checks import build_report_checks, check_loaded_datasets
 from bidbeacon_pipelines.defs.partitions import partition_key
 from bidbeacon_pipelines.defs.reports import build_report_asset
-from bidbeacon_pipelines.defs.resources import BidBeaconSessions, WorkbenchResource
+from bidbeacon_pipelines.defs.resources import BidBeaconSessions, JobContexts
 from bidbeacon_pipelines.reports.claims import QUARANTINE_IS_SMALL, ROWS_RECONCILE, WINDOW_IS_FRESH
 from bidbeacon_pipelines.reports.datasets import DATASETS, get_dataset
 from bidbeacon_pipelines.store.accounts import Account
@@ -35,7 +35,7 @@ def load(world: World, account: Account, day: date, *names: str, **options: Any)
         result = materialize(
             [build_report_asset(dataset), build_report_checks(dataset)],
             instance=world.instance,
-            resources={"workbench": WorkbenchResource(), "job_sessions": BidBeaconSessions()},
+            resources={"job_contexts": JobContexts(), "job_sessions": BidBeaconSessions()},
             **(options or {"partition_key": partition_key(account.account_key, day)}),
         )
     return result

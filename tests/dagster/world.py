@@ -24,7 +24,7 @@ from bidbeacon_pipelines.dagster_instance.run_queue import ACCOUNT_TAG, ADS_ACCO
 from bidbeacon_pipelines.definitions import defs
 from bidbeacon_pipelines.defs.partitions import add_accounts, partition_key
 from bidbeacon_pipelines.defs.reports import build_report_asset
-from bidbeacon_pipelines.defs.resources import BidBeaconSessions, WorkbenchResource
+from bidbeacon_pipelines.defs.resources import BidBeaconSessions, JobContexts
 from bidbeacon_pipelines.reports.datasets import get_dataset
 from bidbeacon_pipelines.sandbox.entities import AD_PRODUCTS, AdProduct
 from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule
@@ -32,8 +32,8 @@ from bidbeacon_pipelines.sandbox.ledger import Call
 from bidbeacon_pipelines.sandbox.server import SandboxHandle
 from bidbeacon_pipelines.sandbox.truth import day_truth
 from bidbeacon_pipelines.services.accounts import sync_accounts
+from bidbeacon_pipelines.services.job_context import JobContext, open_job_context
 from bidbeacon_pipelines.services.refresh import plan_by_hand
-from bidbeacon_pipelines.services.workbench import Workbench, open_workbench
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.accounts import Account, get_account, list_accounts
 from bidbeacon_pipelines.store.windows import Window, list_windows, want_windows
@@ -80,15 +80,15 @@ class World:
         return SessionStore(self.engine)
 
     @contextmanager
-    def bench(self) -> Iterator[Workbench]:
+    def context(self) -> Iterator[JobContext]:
         """Open the tools of a job."""
-        with open_workbench(get_settings(), self.database_url) as bench:
-            yield bench
+        with open_job_context(get_settings(), self.database_url) as context:
+            yield context
 
     def add_accounts(self) -> list[str]:
         """Store the sandbox's accounts and make their partitions, as the job does; give the keys."""
-        with self.bench() as bench, with_job_session("sync-accounts", store=self.sessions) as session:
-            keys = sync_accounts(bench, session)
+        with self.context() as context, with_job_session("sync-accounts", store=self.sessions) as session:
+            keys = sync_accounts(context, session)
         add_accounts(self.instance, keys)
         self.execute("UPDATE advertiser_accounts SET entities_synced_at = now()")
         return keys
@@ -202,7 +202,7 @@ class World:
         return self._materialize(raise_on_error=False)
 
     def _materialize(self, **options: Any) -> ExecuteInProcessResult:
-        resources = {"workbench": WorkbenchResource(), "job_sessions": BidBeaconSessions()}
+        resources = {"job_contexts": JobContexts(), "job_sessions": BidBeaconSessions()}
         return materialize([ASSET], instance=self.instance, resources=resources, **options)
 
     def run_job(
@@ -259,9 +259,9 @@ def _cause(event: DagsterEvent) -> tuple[str, str]:
 
 
 def ask_by_hand(
-    bench: Workbench, session: SessionRecorder, account: Account, days: Sequence[date]
+    context: JobContext, session: SessionRecorder, account: Account, days: Sequence[date]
 ) -> list[int]:
     """Plan a report for days that somebody wants; return the requests."""
-    with bench.engine.begin() as connection:
+    with context.engine.begin() as connection:
         want_windows(connection, account, DATASET.name, days, session.session_id)
-    return plan_by_hand(bench, session, account, DATASET, days)
+    return plan_by_hand(context, session, account, DATASET, days)

@@ -15,12 +15,12 @@ from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endp
 from bidbeacon_pipelines.amazon_ads.throttle import LaneGaps, LocalLanes
 from bidbeacon_pipelines.sandbox import SandboxConfig
 from bidbeacon_pipelines.sandbox.server import SandboxHandle, running_sandbox
-from bidbeacon_pipelines.services.workbench import Workbench
+from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.engine import make_engine
 from tests.faults.ads.simulated_office import Office
 from tests.one_dataset import only_daily_targets
-from tests.postgres.bench_world import BenchWorld
+from tests.postgres.job_world import BenchWorld
 from tests.postgres.load_world import LoadWorld
 from tests.postgres.lone_fault_world import BAD_ROW_SHARE, prepare
 
@@ -43,19 +43,19 @@ def sandbox(request: pytest.FixtureRequest) -> Iterator[SandboxHandle]:
 
 
 @pytest.fixture
-def bench(engine: Engine, sandbox: SandboxHandle, tmp_path: Path) -> Iterator[Workbench]:
+def context(engine: Engine, sandbox: SandboxHandle, tmp_path: Path) -> Iterator[JobContext]:
     """Yield the tools of a job, on the sandbox's clock."""
     settings = Settings(home=tmp_path, report_first_poll_seconds=60, report_poll_seconds=1)
     lanes = LocalLanes(LaneGaps.none(), sandbox.state.clock.now)
     endpoints = Endpoints.sandbox(sandbox.url)
     with AdsApiClient(SANDBOX_CREDENTIALS, endpoints, retry=IMPATIENT, lanes=lanes) as client:
-        yield Workbench(engine, client, settings, sandbox.state.clock.now, sandbox.state.clock.advance)
+        yield JobContext(engine, client, settings, sandbox.state.clock.now, sandbox.state.clock.advance)
 
 
 @pytest.fixture
-def world(engine: Engine, sandbox: SandboxHandle, bench: Workbench) -> BenchWorld:
+def world(engine: Engine, sandbox: SandboxHandle, context: JobContext) -> BenchWorld:
     """Return a world whose accounts are stored, and whose entities are not."""
-    made = BenchWorld(engine, sandbox, bench)
+    made = BenchWorld(engine, sandbox, context)
     made.sync_accounts()
     return made
 

@@ -30,7 +30,7 @@ from bidbeacon_pipelines.store.windows import (
     list_windows_of_request,
     want_windows,
 )
-from tests.postgres.bench_world import execute, query
+from tests.postgres.job_world import execute, query
 
 DATASET = get_dataset("daily_targets")
 DAY = date(2026, 1, 10)

@@ -21,15 +21,15 @@ from bidbeacon_pipelines.sandbox.faults import FaultName, FaultOptions, FaultRul
 from bidbeacon_pipelines.sandbox.files import PartFiles, Signer
 from bidbeacon_pipelines.sandbox.reports import Reports
 from bidbeacon_pipelines.sandbox.server import SandboxHandle
+from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.services.refresh import refresh_account
 from bidbeacon_pipelines.services.windows import keep_windows
-from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.store.accounts import set_enabled
 from bidbeacon_pipelines.store.ads_accounts import list_ads_accounts_with_due_work
 from bidbeacon_pipelines.store.windows import Window
 from tests.faults.ads.oracle import Mismatch, Oracle
 from tests.faults.ads.simulated_office import Office
-from tests.postgres.bench_world import DATASET, BenchWorld
+from tests.postgres.job_world import DATASET, BenchWorld
 
 AT_REST = timedelta(hours=2)
 """A window that is due later than this from now is at rest."""
@@ -52,7 +52,7 @@ def once(name: FaultName, operation: Operation | None = None, **options: Any) ->
 
 
 @contextmanager
-def open_bench(office: Office) -> Iterator[Workbench]:
+def open_context(office: Office) -> Iterator[JobContext]:
     """Give the tools of jobs, as patient as with Amazon; a pause that is drawn is always the longest that it can be."""
     client = AdsApiClient(
         SANDBOX_CREDENTIALS,
@@ -62,7 +62,7 @@ def open_bench(office: Office) -> Iterator[Workbench]:
         lanes=LocalLanes(LaneGaps.none(), office.clock.now),
     )
     with client:
-        yield Workbench(office.engine, client, office.settings, office.clock.now, office.clock.sleep)
+        yield JobContext(office.engine, client, office.settings, office.clock.now, office.clock.sleep)
 
 
 @dataclass(frozen=True, repr=False)
@@ -84,7 +84,7 @@ class LoneFaultWorld(BenchWorld):
     def let_another_ask(self) -> None:
         """Have somebody else ask Amazon for the very report that is due."""
         account, day = self.account(), self.day
-        fields, client = DATASET.fields, self.bench.client
+        fields, client = DATASET.fields, self.context.client
         create_report(
             client,
             account.region,
@@ -104,28 +104,30 @@ class LoneFaultWorld(BenchWorld):
         Returns:
             How long it took, in seconds, without the rest after it.
         """
-        began = self.bench.now()
+        began = self.context.now()
         for _ in range(MOST_ROUNDS):
             self._do_what_is_due()
             upcoming = self._next_instant()
             if upcoming is None:
-                return (self.bench.now() - began).total_seconds()
-            self.office.clock.jump(max(upcoming, self.bench.now() + looks_every))
+                return (self.context.now() - began).total_seconds()
+            self.office.clock.jump(max(upcoming, self.context.now() + looks_every))
         raise AssertionError(f"never came to rest: {self.query('SELECT * FROM report_requests')}")
 
     def _do_what_is_due(self) -> None:
         hold_windows(self.office)
         self.step()
         with self.engine.begin() as connection:
-            due = list_ads_accounts_with_due_work(connection, now=self.bench.now(), datasets=tuple(DATASETS))
+            due = list_ads_accounts_with_due_work(
+                connection, now=self.context.now(), datasets=tuple(DATASETS)
+            )
         for key in due:
             with self.session("refresh-account") as session:
-                refresh_account(self.bench, session, self.bench.ads_account(key))
+                refresh_account(self.context, session, self.context.ads_account(key))
         if due:
             self.step()
 
     def _next_instant(self) -> datetime | None:
-        at: datetime | None = self.value(_NEXT_INSTANT, rest=self.bench.now() + AT_REST)
+        at: datetime | None = self.value(_NEXT_INSTANT, rest=self.context.now() + AT_REST)
         return at
 
     def wait_until_due(self) -> None:
@@ -151,8 +153,8 @@ class LoneFaultWorld(BenchWorld):
         _drop_stuck_reports(self.sandbox)
         with self.engine.begin() as connection:
             set_enabled(connection, self.account().account_key, enabled=True)
-        with open_bench(self.office) as bench:
-            work(replace(self, bench=bench))
+        with open_context(self.office) as context:
+            work(replace(self, context=context))
 
     def forget_entities(self) -> None:
         """Remove all that entity syncs have stored."""
@@ -173,7 +175,7 @@ class LoneFaultWorld(BenchWorld):
         assert country is not None
         world = self.sandbox.state.world
         catalogs = [world.catalog(owner, country, product) for product in AD_PRODUCTS]
-        today = catalogs[0].local_now(self.bench.now()).date()
+        today = catalogs[0].local_now(self.context.now()).date()
         return {
             "campaigns": {one.campaign_id for catalog in catalogs for one in catalog.campaigns},
             "adGroups": {one.ad_group_id for catalog in catalogs for one in catalog.ad_groups},
@@ -274,12 +276,12 @@ _NEXT_INSTANT = """
 
 def prepare(office: Office) -> None:
     """Sync accounts and the entities of one, and make its windows, all of which but the day are never due; keep a copy of them."""
-    with open_bench(office) as bench:
-        world = LoneFaultWorld(office.engine, office.sandbox, bench, office)
+    with open_context(office) as context:
+        world = LoneFaultWorld(office.engine, office.sandbox, context, office)
         world.sync_accounts()
         world.sync_entities(world.account())
         with world.session() as session:
-            keep_windows(bench, session, world.account(), DATASET)
+            keep_windows(context, session, world.account(), DATASET)
         world.execute(
             "UPDATE report_windows SET next_refresh_at = NULL WHERE window_date <> :day", day=world.day
         )
@@ -311,8 +313,8 @@ def fresh_world(office: Office) -> Iterator[LoneFaultWorld]:
         office.execute(f"INSERT INTO {table} OVERRIDING SYSTEM VALUE SELECT * FROM {table}_as_made")
     office.sandbox.state.clock.set(_start_of(office.sandbox))
     _reset(office.sandbox)
-    with open_bench(office) as bench:
-        yield LoneFaultWorld(office.engine, office.sandbox, bench, office)
+    with open_context(office) as context:
+        yield LoneFaultWorld(office.engine, office.sandbox, context, office)
 
 
 def _id_of(kind: str) -> str:

@@ -19,7 +19,7 @@ from bidbeacon_pipelines.store.ads_accounts import get_ads_account
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.presentation import action_json, load_labels
 from bidbeacon_sessions.queries import list_actions
-from tests.postgres.bench_world import execute, query
+from tests.postgres.job_world import execute, query
 
 GB = "GB.acmeshop0001"
 NOON = datetime(2026, 7, 25, 12, tzinfo=UTC)

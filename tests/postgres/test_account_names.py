@@ -22,7 +22,7 @@ from bidbeacon_sessions import SessionStore, Subject, with_job_session
 from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.queries import find_accounts, list_sessions
 from bidbeacon_sessions.writes import name_subjects
-from tests.postgres.bench_world import BenchWorld, execute
+from tests.postgres.job_world import BenchWorld, execute
 
 DAY = "2026-07-20"
 

@@ -18,7 +18,7 @@ from bidbeacon_pipelines.reports.fields import (
     SPONSORED_DISPLAY,
     SPONSORED_PRODUCTS,
 )
-from bidbeacon_pipelines.services.by_hand import drive_windows
+from bidbeacon_pipelines.services.backfill import drive_windows
 from bidbeacon_pipelines.services.coverage import WindowCoverage
 from bidbeacon_pipelines.services.explain import explain_window
 from bidbeacon_pipelines.store.accounts import Account
@@ -30,7 +30,7 @@ from bidbeacon_pipelines.store.windows import (
 )
 from bidbeacon_sessions import SessionStore
 from tests.one_dataset import only_datasets
-from tests.postgres.bench_world import BenchWorld
+from tests.postgres.job_world import BenchWorld
 from tests.postgres.load_world import LoadWorld, report_row
 
 SP, SB, SD = SPONSORED_PRODUCTS, SPONSORED_BRANDS, SPONSORED_DISPLAY
@@ -62,7 +62,7 @@ def load_by_hand(world: BenchWorld, account: Account, day: date) -> None:
     """Load a day as somebody does who waits for it."""
     with world.session("load-windows") as session:
         drive_windows(
-            world.bench,
+            world.context,
             session,
             account,
             DAILY_TARGETS,
@@ -127,7 +127,7 @@ def test_window_is_recorded_in_dagster_once_all_products_came(world: BenchWorld)
 def unrecorded(world: BenchWorld, dataset: Dataset) -> list[LoadedWindow]:
     """Return the loads of a dataset that Dagster does not know of."""
     with world.engine.begin() as connection:
-        found = list_unrecorded_windows(connection, now=world.bench.now())
+        found = list_unrecorded_windows(connection, now=world.context.now())
         return [one for one in found if one.dataset == dataset.name]
 
 
@@ -198,7 +198,7 @@ def test_each_group_loads_in_a_simulated_week(world: BenchWorld) -> None:
             window = world.window(account, day, dataset)
             assert ("loaded", True) == (
                 window.status,
-                (window.next_refresh_at or world.bench.now()) > world.bench.now(),
+                (window.next_refresh_at or world.context.now()) > world.context.now(),
             ), day
             assert set(dataset.ad_products) == set(window.states or {})
 
@@ -263,7 +263,7 @@ def test_ad_product_with_a_short_history_is_asked_for_as_far_back_as_it_is_serve
         sentence = "without Sponsored Brands, which Amazon does not serve so far back"
         assert sentence in explained(world, account, old.window_date)
         assert sentence not in explained(world, account, young.window_date)
-        told = WindowCoverage(SessionStore(world.engine), clock=world.bench.now).read_coverage(
+        told = WindowCoverage(SessionStore(world.engine), clock=world.context.now).read_coverage(
             DAILY_PRODUCTS.name, 2, young.window_date
         )
         assert "pf" == next(one["cells"] for one in told["accounts"] if one["key"] == account.account_key)
@@ -282,7 +282,7 @@ def load_all_that_is_due(world: BenchWorld, account: Account) -> None:
             "SELECT count(*) AS due FROM report_windows JOIN advertiser_accounts USING (account_id, country_code)"
             " WHERE account_key = :key AND (request_id IS NOT NULL OR next_refresh_at <= :now)",
             key=account.account_key,
-            now=world.bench.now(),
+            now=world.context.now(),
         )
         if not count["due"]:
             return
@@ -291,7 +291,7 @@ def load_all_that_is_due(world: BenchWorld, account: Account) -> None:
 
 def explained(world: BenchWorld, account: Account, day: date) -> str:
     """Return what `explain` says of a day."""
-    settings, now = world.bench.settings, world.bench.now()
+    settings, now = world.context.settings, world.context.now()
     with SessionStore(world.engine).snapshot() as connection:
         told = explain_window(connection, settings, account.account_key, DAILY_PRODUCTS.name, day, now=now)
     return told.verdict.sentence

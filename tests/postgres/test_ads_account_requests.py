@@ -12,7 +12,7 @@ from bidbeacon_pipelines.store.ads_accounts import get_ads_account, list_ads_acc
 from bidbeacon_pipelines.store.gates import list_gates_with_work
 from bidbeacon_pipelines.store.requests import list_candidates
 from tests.one_dataset import only_datasets
-from tests.postgres.bench_world import DATASET, BenchWorld
+from tests.postgres.job_world import DATASET, BenchWorld
 
 TODAY = date(2026, 1, 15)
 DAY = TODAY - timedelta(days=3)
@@ -38,7 +38,7 @@ def fill(world: BenchWorld, account: Account) -> None:
 
 def advance_to(world: BenchWorld, at: datetime) -> None:
     """Let time pass up to an instant."""
-    world.advance(seconds=(at - world.bench.now()).total_seconds())
+    world.advance(seconds=(at - world.context.now()).total_seconds())
 
 
 def ready(world: BenchWorld) -> tuple[Account, Account]:
@@ -94,7 +94,7 @@ def test_a_skip_is_recorded_once_a_dataset(world: BenchWorld) -> None:
     germany, _ = ready(world)
     fill(world, germany)
     for at, reason in (
-        (world.bench.now(), SkipReason.ALREADY_FRESH),
+        (world.context.now(), SkipReason.ALREADY_FRESH),
         (datetime(2026, 1, 15, 23, 1, tzinfo=UTC), SkipReason.WAITS_FOR_COUNTRIES),
     ):
         advance_to(world, at)
@@ -111,7 +111,7 @@ def test_a_plan_counts_the_windows_that_it_would_load_on_time(world: BenchWorld)
     world.plan(germany)
 
     def on_time(since: datetime) -> list[int]:
-        now = world.bench.now()
+        now = world.context.now()
         with world.engine.begin() as connection:
             gate = get_ads_account(connection, germany.account_key)
             found = list_candidates(connection, gate.client_id, gate.region, now=now, tolerance=now - since)
@@ -129,7 +129,7 @@ def test_a_gate_has_no_work_while_its_ads_accounts_need_a_person(world: BenchWor
 
     def regions() -> list[str]:
         with world.engine.begin() as connection:
-            return [region for _, region in list_gates_with_work(connection, now=world.bench.now())]
+            return [region for _, region in list_gates_with_work(connection, now=world.context.now())]
 
     assert ["EU"] == regions()
     world.execute(
@@ -144,7 +144,7 @@ def test_a_day_that_is_not_over_in_a_country_does_not_take_the_report(world: Ben
     """With no patience Berlin's day is asked for at its own midnight; London's rows of that day are not loaded, and are no bad rows."""
     germany, britain = ready(world)
     fill(world, germany)
-    world.bench.settings.wait_for_countries_hours = 0
+    world.context.settings.wait_for_countries_hours = 0
     advance_to(world, datetime(2026, 1, 15, 23, 1, tzinfo=UTC))
     fill(world, germany)
     assert ("loaded", "missing") == (world.window(germany, TODAY).status, world.window(britain, TODAY).status)
@@ -240,7 +240,7 @@ def test_a_report_that_is_too_large_is_split_for_all_countries(world: BenchWorld
 def is_due(world: BenchWorld, account: Account) -> bool:
     """Return whether something is due for an ads account that is not planned."""
     with world.engine.begin() as connection:
-        due = list_ads_accounts_with_due_work(connection, now=world.bench.now(), datasets=tuple(DATASETS))
+        due = list_ads_accounts_with_due_work(connection, now=world.context.now(), datasets=tuple(DATASETS))
     return account.ads_account_key in due
 
 

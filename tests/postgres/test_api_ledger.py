@@ -13,7 +13,7 @@ from bidbeacon_pipelines.amazon_ads.accounts import list_accounts
 from bidbeacon_pipelines.amazon_ads.ledger import CallRecord
 from bidbeacon_pipelines.sandbox.server import SandboxHandle
 from bidbeacon_pipelines.services.api_ledger import BATCH_ROWS, MOST_ROWS, PostgresCallLog
-from bidbeacon_pipelines.services.workbench import open_workbench
+from bidbeacon_pipelines.services.job_context import open_job_context
 from bidbeacon_pipelines.settings import Settings
 from tests.postgres.flickering import Connector, flickering_engine, wait_until
 
@@ -138,8 +138,8 @@ def test_the_workbench_writes_calls_also_when_a_job_fails(
 ) -> None:
     """Token, accounts and profiles of each region are rows by the time the error comes out, and lanes are in use."""
     settings = Settings(sandbox_port=int(sandbox.url.rpartition(":")[2]))
-    with pytest.raises(ZeroDivisionError), open_workbench(settings, database_url) as bench:
-        list_accounts(bench.client)
+    with pytest.raises(ZeroDivisionError), open_job_context(settings, database_url) as context:
+        list_accounts(context.client)
         raise ZeroDivisionError
     calls = _calls(engine)
     assert {"token", "list_accounts", "list_profiles"} == {row["call"] for row in calls}

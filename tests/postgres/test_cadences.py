@@ -9,14 +9,14 @@ from sqlalchemy.exc import IntegrityError
 
 from bidbeacon_pipelines.reports.cadence import Cadence
 from bidbeacon_pipelines.reports.datasets import DATASETS
-from bidbeacon_pipelines.services.by_hand import drive_windows
+from bidbeacon_pipelines.services.backfill import drive_windows
 from bidbeacon_pipelines.services.cadence import describe_cadence, keep_cadence, settle_cadences
 from bidbeacon_pipelines.services.refresh import refresh_account
 from bidbeacon_pipelines.store.accounts import UnknownAccountError
 from bidbeacon_pipelines.store.ads_accounts import list_ads_accounts_with_due_work
 from bidbeacon_pipelines.store.cadences import get_cadence
 from tests.one_dataset import only_datasets
-from tests.postgres.bench_world import DATASET, BenchWorld, days_before
+from tests.postgres.job_world import DATASET, BenchWorld, days_before
 
 DAILY = Cadence(every=timedelta(days=1))
 
@@ -34,14 +34,14 @@ def due(world: BenchWorld) -> Callable[[], list[str]]:
     world.execute(
         "UPDATE advertiser_accounts SET entities_synced_at = :now, enabled = account_key = :key",
         key=world.account("US").account_key,
-        now=world.bench.now(),
+        now=world.context.now(),
     )
 
     def ask() -> list[str]:
         with world.engine.begin() as connection:
-            settle_cadences(connection, world.bench.now())
+            settle_cadences(connection, world.context.now())
             return list_ads_accounts_with_due_work(
-                connection, now=world.bench.now(), datasets=tuple(DATASETS)
+                connection, now=world.context.now(), datasets=tuple(DATASETS)
             )
 
     return ask
@@ -63,7 +63,7 @@ def set_by_sql(world: BenchWorld, assignment: str) -> None:
 def set_by_person(world: BenchWorld, cadence: Cadence) -> None:
     """Change the US account as the command does."""
     with world.engine.begin() as connection:
-        keep_cadence(connection, world.account("US").account_key, cadence, world.bench.now())
+        keep_cadence(connection, world.account("US").account_key, cadence, world.context.now())
 
 
 def load_all(world: BenchWorld, due: Callable[[], list[str]]) -> int:
@@ -82,7 +82,7 @@ def load_all(world: BenchWorld, due: Callable[[], list[str]]) -> int:
 def test_a_round_plans_all_that_was_due(world: BenchWorld, due: Callable[[], list[str]]) -> None:
     """An empty account with a daily cadence is planned in one refresh, with all of its 8 reports, and then waits for a day."""
     set_by_person(world, DAILY)
-    began = world.bench.now()
+    began = world.context.now()
     assert load_all(world, due) == 1
     assert stored(world, "next_look_at") == began + timedelta(days=1)
     assert len(world.accepted()) == 8
@@ -95,7 +95,7 @@ def test_nothing_starts_before_the_next_round(world: BenchWorld, due: Callable[[
     set_by_person(world, Cadence(cron="0 6 * * *"))
     at = stored(world, "next_look_at")
     assert (at, due()) == (datetime(2026, 1, 16, 14, tzinfo=UTC), [])
-    world.advance(seconds=(at - world.bench.now()).total_seconds() - 1)
+    world.advance(seconds=(at - world.context.now()).total_seconds() - 1)
     assert due() == []
     world.advance(seconds=1)
     assert due() == [world.account("US").ads_account_key]
@@ -137,7 +137,7 @@ def test_what_is_settled_is_not_settled_again(world: BenchWorld, due: Callable[[
     """Looking again changes nothing while the cadence stays."""
     set_by_person(world, DAILY)
     with world.engine.begin() as connection:
-        assert settle_cadences(connection, world.bench.now() + timedelta(days=9)) == []
+        assert settle_cadences(connection, world.context.now() + timedelta(days=9)) == []
 
 
 def test_by_hand_waits_for_no_cadence(world: BenchWorld, due: Callable[[], list[str]]) -> None:
@@ -145,9 +145,9 @@ def test_by_hand_waits_for_no_cadence(world: BenchWorld, due: Callable[[], list[
     set_by_sql(world, "refresh_cron = '0 6 1 6 *'")
     assert due() == []
     account, at = world.account("US"), stored(world, "next_look_at")
-    days = days_before(world.bench.now().date(), 3)
+    days = days_before(world.context.now().date(), 3)
     with world.session() as session:
-        drive_windows(world.bench, session, account, DATASET, days)
+        drive_windows(world.context, session, account, DATASET, days)
     assert world.window(account, days[0]).status == "loaded"
     assert stored(world, "next_look_at") == at
 
@@ -160,7 +160,7 @@ def test_a_refresh_by_hand_does_not_move_the_next_round(
     set_by_person(world, Cadence(cron="0 6 * * *"))
     at = stored(world, "next_look_at")
     world.refresh(world.account("US"))
-    assert (stored(world, "next_look_at"), stored(world, "last_look_at")) == (at, world.bench.now())
+    assert (stored(world, "next_look_at"), stored(world, "last_look_at")) == (at, world.context.now())
 
 
 def test_who_was_not_looked_at_for_longest_comes_first(
@@ -171,7 +171,7 @@ def test_who_was_not_looked_at_for_longest_comes_first(
     world.execute("UPDATE ads_accounts SET planned_at = NULL")
     active = due()
     with world.session() as session:
-        refresh_account(world.bench, session, world.bench.ads_account(active[0]))
+        refresh_account(world.context, session, world.context.ads_account(active[0]))
     world.execute("UPDATE ads_accounts SET planned_at = NULL")
     assert due() == [*active[1:], active[0]]
 
@@ -197,4 +197,4 @@ def test_the_database_refuses_what_is_no_cadence(world: BenchWorld, assignment: 
 def test_an_account_that_is_none_has_no_cadence(world: BenchWorld) -> None:
     """The error says where the keys are."""
     with world.engine.begin() as connection, pytest.raises(UnknownAccountError, match="accounts list"):
-        keep_cadence(connection, "US.nobody", DAILY, world.bench.now())
+        keep_cadence(connection, "US.nobody", DAILY, world.context.now())

@@ -17,15 +17,15 @@ from bidbeacon_pipelines.defs.schedules import ENTITIES_LIVE, ENTITIES_MISSED_LI
 from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.reports.verdicts import Cause
 from bidbeacon_pipelines.sandbox.server import SandboxHandle
-from bidbeacon_pipelines.services.by_hand import AccountSkippedError, drive_windows
+from bidbeacon_pipelines.services.backfill import AccountSkippedError, drive_windows
 from bidbeacon_pipelines.services.entities import sync_entities
 from bidbeacon_pipelines.services.explain import explain_window
-from bidbeacon_pipelines.services.workbench import Workbench
+from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.accounts import Account, list_keys_without_entities, set_enabled
 from bidbeacon_pipelines.store.ads_accounts import list_ads_accounts_with_due_work, set_needs_person
 from bidbeacon_pipelines.store.entities import insert_export
-from tests.postgres.bench_world import DATASET, BenchWorld
+from tests.postgres.job_world import DATASET, BenchWorld
 
 IMPATIENT = RetryPolicy(attempts=2, base_seconds=0.01, longest_wait_seconds=0.05)
 DAY = date(2026, 1, 12)
@@ -67,17 +67,17 @@ def open_client(sandbox: SandboxHandle, transport: httpx.BaseTransport | None = 
     )
 
 
-def open_bench(engine: Engine, sandbox: SandboxHandle, client: AdsApiClient, home: Path) -> Workbench:
+def open_context(engine: Engine, sandbox: SandboxHandle, client: AdsApiClient, home: Path) -> JobContext:
     """Make the tools of a job on the sandbox's clock."""
     settings = Settings(home=home, report_first_poll_seconds=60, report_poll_seconds=1)
-    return Workbench(engine, client, settings, sandbox.state.clock.now, sandbox.state.clock.advance)
+    return JobContext(engine, client, settings, sandbox.state.clock.now, sandbox.state.clock.advance)
 
 
 @pytest.fixture
 def anew(world: BenchWorld, sandbox: SandboxHandle, tmp_path: Path) -> Iterator[BenchWorld]:
     """Yield the same world to a process that starts now: with no token, and no memory of refusals."""
     with open_client(sandbox) as client:
-        yield BenchWorld(world.engine, sandbox, open_bench(world.engine, sandbox, client, tmp_path))
+        yield BenchWorld(world.engine, sandbox, open_context(world.engine, sandbox, client, tmp_path))
 
 
 def test_refused_credentials_stop_all_accounts_at_once(world: BenchWorld, anew: BenchWorld) -> None:
@@ -105,10 +105,10 @@ def test_any_refusal_by_the_token_endpoint_stops_all_accounts(world: BenchWorld,
 def test_a_load_by_hand_ends_when_credentials_are_refused(world: BenchWorld, anew: BenchWorld) -> None:
     """It doesn't wait for hours: the person is told at once why nothing comes."""
     world.break_with("invalid_grant")
-    before = world.bench.now()
+    before = world.context.now()
     with anew.session("load-windows") as session, pytest.raises(AccountSkippedError, match="revoked"):
-        drive_windows(anew.bench, session, world.account(), DATASET, [DAY])
-    assert timedelta(seconds=10) > world.bench.now() - before
+        drive_windows(anew.context, session, world.account(), DATASET, [DAY])
+    assert timedelta(seconds=10) > world.context.now() - before
 
 
 def test_a_window_that_rests_says_that_credentials_are_refused(world: BenchWorld, anew: BenchWorld) -> None:
@@ -125,7 +125,8 @@ def test_nothing_is_started_while_credentials_are_refused(world: BenchWorld, ane
     anew.ask(world.account(), DAY)
     with world.engine.begin() as connection:
         assert (
-            list_ads_accounts_with_due_work(connection, now=world.bench.now(), datasets=tuple(DATASETS)) == []
+            list_ads_accounts_with_due_work(connection, now=world.context.now(), datasets=tuple(DATASETS))
+            == []
         )
         assert list_keys_without_entities(connection, **AGES) == []
 
@@ -143,7 +144,9 @@ def test_an_account_sync_that_works_is_the_way_back(
         anew.sync_accounts()
     sandbox.state.faults.clear()
     with open_client(sandbox) as client:
-        BenchWorld(world.engine, sandbox, open_bench(world.engine, sandbox, client, tmp_path)).sync_accounts()
+        BenchWorld(
+            world.engine, sandbox, open_context(world.engine, sandbox, client, tmp_path)
+        ).sync_accounts()
     still = world.query(
         "SELECT ads_account_key, needs_person FROM ads_accounts WHERE needs_person IS NOT NULL"
     )
@@ -203,7 +206,7 @@ def test_a_person_or_an_accepted_export_makes_refusals_of_exports_forgotten(worl
 
 def syncs_due(world: BenchWorld) -> set[str]:
     """Return the accounts whose entities are to be synced now, as the sensor asks for them."""
-    now = world.bench.now()
+    now = world.context.now()
     with world.engine.begin() as connection:
         return set(
             list_keys_without_entities(
@@ -274,11 +277,11 @@ def _cause(world: BenchWorld, account: Account) -> Cause:
     with world.engine.begin() as connection:
         told = explain_window(
             connection,
-            world.bench.settings,
+            world.context.settings,
             account.account_key,
             DATASET.name,
             DAY,
-            now=world.bench.now(),
+            now=world.context.now(),
         )
     return told.verdict.cause
 
@@ -297,7 +300,7 @@ def test_a_report_in_flight_outlives_refused_credentials(
     assert (calls, "in_flight") == (len(world.sandbox.state.ledger.calls()), world.request(request_id).status)
     sandbox.state.faults.clear()
     with open_client(sandbox) as client:
-        later = BenchWorld(world.engine, sandbox, open_bench(world.engine, sandbox, client, tmp_path))
+        later = BenchWorld(world.engine, sandbox, open_context(world.engine, sandbox, client, tmp_path))
         later.sync_accounts()
         later.advance(minutes=5)
         later.step()
@@ -318,9 +321,9 @@ def test_a_sync_that_another_overtakes_adopts_its_exports(
 ) -> None:
     """Two syncs of one account at once end well: all four kinds are loaded, from the exports that were stored first."""
     account = world.account()
-    transport = OvertakenTransport(world.engine, account, world.bench.client)
+    transport = OvertakenTransport(world.engine, account, world.context.client)
     with open_client(sandbox, transport) as client, world.session("sync-entities") as session:
-        sync_entities(open_bench(world.engine, sandbox, client, tmp_path), session, account)
+        sync_entities(open_context(world.engine, sandbox, client, tmp_path), session, account)
     assert [True] * 4 == [action["adopted"] for action in world.actions("export-requested")]
     stored = world.query("SELECT status, count(*) FROM entity_exports GROUP BY status")
     assert [{"status": "loaded", "count": 4}] == stored

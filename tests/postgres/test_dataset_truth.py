@@ -18,7 +18,7 @@ from bidbeacon_pipelines.reports.fields import AD_PRODUCTS, BASE
 from bidbeacon_pipelines.sandbox.faults import FaultName
 from tests.dataset_truth import Question
 from tests.faults.ads.delivered import AD_PRODUCT
-from tests.postgres.bench_world import BenchWorld
+from tests.postgres.job_world import BenchWorld
 
 TODAY = date(2026, 1, 15)
 FAULTS_OF_ROWS: tuple[FaultName, ...] = ("restate_rows", "appear_rows", "vanish_rows")
@@ -45,7 +45,7 @@ def ask_about(world: BenchWorld, dataset: Dataset, country: str = "US", ago: int
 
 def load(world: BenchWorld, question: Question) -> datetime:
     """Load the day; return when it was asked for."""
-    asked_at = world.bench.now()
+    asked_at = world.context.now()
     world.load_all_reports(question.account, question.day, dataset=question.dataset)
     return asked_at
 

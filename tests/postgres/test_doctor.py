@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.sandbox.faults import FaultRule
 from bidbeacon_pipelines.sandbox.server import SandboxHandle
-from bidbeacon_pipelines.services.verdicts import (
+from bidbeacon_pipelines.services.health_checks import (
     AmazonState,
     Level,
     check_accounts,

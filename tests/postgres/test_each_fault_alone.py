@@ -126,7 +126,7 @@ def test_a_lone_fault_of_an_account_sync_has_exactly_its_consequences(
 
 def assert_sync(world: LoneFaultWorld, case: SyncCase, sync: Callable[[], object]) -> None:
     """Run a sync with its fault, and check what came of it."""
-    told_before, began = world.count_actions(), world.bench.now()
+    told_before, began = world.count_actions(), world.context.now()
     world.strike(case.faults)
     error = None
     try:
@@ -137,7 +137,7 @@ def assert_sync(world: LoneFaultWorld, case: SyncCase, sync: Callable[[], object
     assert_says(case.says, str(error) if error else None)
     assert_says(case.person, world.account().needs_person)
     assert case.calls == world.calls()
-    assert case.seconds == (world.bench.now() - began).total_seconds()
+    assert case.seconds == (world.context.now() - began).total_seconds()
     assert list(case.strikes) == world.strikes()
     assert world.value("SELECT count(*) FROM job_sessions WHERE status = 'running'") == 0
 

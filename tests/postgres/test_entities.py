@@ -20,7 +20,7 @@ from bidbeacon_pipelines.services.entities import store_entities
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.entities import EntityCount, count_entities, merge_entities
-from tests.postgres.bench_world import execute, query
+from tests.postgres.job_world import execute, query
 from tests.postgres.load_world import add_account
 
 ENTITIES_PAGE = PROJECT_ROOT / "docs" / "entities.md"

@@ -10,17 +10,17 @@ import pytest
 from bidbeacon_pipelines.actions import SkipReason
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, NotAuthorized
 from bidbeacon_pipelines.reports.datasets import DAILY_PRODUCTS, DATASETS
-from bidbeacon_pipelines.services.by_hand import AccountSkippedError, WindowNotLoadedError, drive_windows
-from bidbeacon_pipelines.services.claims import check_claims
+from bidbeacon_pipelines.services.account_suspension import MOST_REFUSALS
+from bidbeacon_pipelines.services.backfill import AccountSkippedError, WindowNotLoadedError, drive_windows
+from bidbeacon_pipelines.services.dataset_checks import check_claims
 from bidbeacon_pipelines.services.entities import ExportFailedError
-from bidbeacon_pipelines.services.people import MOST_REFUSALS
 from bidbeacon_pipelines.services.refresh import step_requests
 from bidbeacon_pipelines.services.retention import delete_old_records
 from bidbeacon_pipelines.services.windows import keep_windows
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sessions import SessionStore, with_job_session
 from bidbeacon_sessions.actions import action_classes
-from tests.postgres.bench_world import DATASET, BenchWorld
+from tests.postgres.job_world import DATASET, BenchWorld
 
 TODAY = date(2026, 1, 15)
 DAY, OTHER, THIRD = (TODAY - timedelta(days=n) for n in (3, 200, 400))
@@ -46,7 +46,7 @@ def by_hand(world: BenchWorld, *days: date, minutes: float = 2) -> None:
         world.session("by-hand") as session,
     ):
         drive_windows(
-            world.bench,
+            world.context,
             session,
             world.account(),
             DATASET,
@@ -116,18 +116,18 @@ def expire(world: BenchWorld) -> None:
     """Let two days pass over windows that were never loaded."""
     account = world.account()
     with world.session() as session:
-        keep_windows(world.bench, session, account, DATASET)
+        keep_windows(world.context, session, account, DATASET)
     world.advance(days=2)
     with world.session() as session:
-        keep_windows(world.bench, session, account, DATASET)
+        keep_windows(world.context, session, account, DATASET)
 
 
 def reopen(world: BenchWorld) -> None:
     """Let a clock that was far ahead end windows, and look again with the right one."""
-    now, ahead = world.bench.now, world.bench.now() + timedelta(days=40)
+    now, ahead = world.context.now, world.context.now() + timedelta(days=40)
     for clock in (now, lambda: ahead, now):
         with world.session() as session:
-            keep_windows(replace(world.bench, clock=clock), session, world.account(), DATASET)
+            keep_windows(replace(world.context, clock=clock), session, world.account(), DATASET)
 
 
 def refuse_account(world: BenchWorld) -> None:
@@ -141,7 +141,7 @@ def refuse_account(world: BenchWorld) -> None:
 
 def refuse_credentials(world: BenchWorld) -> None:
     """Let Amazon refuse our credentials."""
-    world.bench.client._tokens._token = None
+    world.context.client._tokens._token = None
     world.break_with("invalid_grant")
     world.ask(world.account(), DAY)
 
@@ -217,7 +217,7 @@ def nothing_due(world: BenchWorld) -> None:
     account = world.account()
     with world.session() as session:
         for dataset in DATASETS.values():
-            keep_windows(world.bench, session, account, dataset)
+            keep_windows(world.context, session, account, dataset)
     world.execute("UPDATE report_windows SET next_refresh_at = NULL")
     world.execute("UPDATE advertiser_accounts SET enabled = account_key = :key", key=account.account_key)
     world.refresh(account)
@@ -230,7 +230,7 @@ def worked_on_elsewhere(world: BenchWorld) -> None:
     with with_job_session("elsewhere", store=SessionStore(world.engine)) as other, world.session() as session:
         take = "UPDATE report_requests SET claimed_by = :by WHERE id = :id"
         step_requests(
-            world.bench, session, on_step=lambda: world.execute(take, by=other.session_id, id=requests[1])
+            world.context, session, on_step=lambda: world.execute(take, by=other.session_id, id=requests[1])
         )
 
 
@@ -241,8 +241,8 @@ def check(world: BenchWorld) -> None:
             world.engine,
             session,
             DATASET,
-            world.bench.now(),
-            late_after=world.bench.settings.late_after,
+            world.context.now(),
+            late_after=world.context.settings.late_after,
             hourly_difference=0.05,
         )
 
@@ -250,7 +250,7 @@ def check(world: BenchWorld) -> None:
 def delete(world: BenchWorld) -> None:
     """Delete what is old."""
     with world.session() as session:
-        delete_old_records(world.engine, session, world.bench.settings, world.bench.now())
+        delete_old_records(world.engine, session, world.context.settings, world.context.now())
 
 
 def ask_for_three_periods(world: BenchWorld) -> None:

@@ -21,7 +21,7 @@ from bidbeacon_pipelines.store.requests import claim_request
 from bidbeacon_pipelines.store.windows import want_windows
 from bidbeacon_sessions import SessionStore
 from tests.one_dataset import only_daily_targets
-from tests.postgres.bench_world import DATASET, BenchWorld
+from tests.postgres.job_world import DATASET, BenchWorld
 
 TODAY = date(2026, 1, 15)
 DAY = TODAY - timedelta(days=3)
@@ -33,7 +33,7 @@ def explained(
     """Ask why a window is as it is."""
     with SessionStore(world.engine).snapshot() as connection:
         return explain_window(
-            connection, world.bench.settings, account.account_key, dataset, day, now=world.bench.now()
+            connection, world.context.settings, account.account_key, dataset, day, now=world.context.now()
         )
 
 
@@ -51,7 +51,7 @@ def proves(world: BenchWorld, told: Explanation, kind: str) -> bool:
 def create_windows(world: BenchWorld, account: Account) -> None:
     """Create the account's windows, and ask for none."""
     with world.session() as session:
-        keep_windows(world.bench, session, account, DATASET, again=True)
+        keep_windows(world.context, session, account, DATASET, again=True)
 
 
 def test_names_that_nobody_has_are_told_with_what_there_is(world: BenchWorld) -> None:
@@ -128,7 +128,7 @@ def test_a_planned_window_waits_for_a_place_at_the_gate(world: BenchWorld) -> No
     world.refresh(account)
     [oldest] = world.query(
         "SELECT min(window_date) AS day FROM report_windows WHERE request_id IS NULL AND next_refresh_at < :now",
-        now=world.bench.now(),
+        now=world.context.now(),
     )
     told = explained(world, account, oldest["day"])
     assert (told.verdict.cause, told.verdict.severity) == (Cause.QUEUED, Severity.WAITING)
@@ -145,7 +145,7 @@ def test_a_planned_window_waits_while_amazon_refuses_to_make_more(world: BenchWo
     world.refresh(account)
     told = explained(world, account, TODAY - timedelta(days=300))
     assert told.verdict.cause == Cause.QUEUED
-    assert told.verdict.next_at == world.bench.now() + timedelta(minutes=30)
+    assert told.verdict.next_at == world.context.now() + timedelta(minutes=30)
     assert "Amazon refused to make more reports in FE (429)" in told.verdict.sentence
 
 
@@ -155,7 +155,7 @@ def test_a_due_window_waits_for_the_other_countries(world: BenchWorld) -> None:
     for account in (germany, britain):
         world.sync_entities(account)
     fill(world, germany)
-    world.advance(seconds=(datetime(2026, 1, 15, 23, 1, tzinfo=UTC) - world.bench.now()).total_seconds())
+    world.advance(seconds=(datetime(2026, 1, 15, 23, 1, tzinfo=UTC) - world.context.now()).total_seconds())
     world.plan(germany)
     told = explained(world, germany, TODAY)
     assert (told.verdict.cause, told.verdict.severity) == (Cause.WAITING_FOR_COUNTRIES, Severity.WAITING)
@@ -219,7 +219,7 @@ def test_a_failed_report_is_retried_with_its_reason(world: BenchWorld) -> None:
     assert (told.verdict.cause, told.verdict.severity) == (Cause.RETRYING, Severity.WARNING)
     assert told.verdict.sentence.startswith("Attempt 1 of 5 did not work: Amazon says FAILED")
     assert "Out of ink" in told.verdict.sentence
-    assert told.verdict.next_at == world.bench.now() + timedelta(minutes=5)
+    assert told.verdict.next_at == world.context.now() + timedelta(minutes=5)
     assert proves(world, told, "request-retried")
 
 
@@ -309,7 +309,7 @@ def test_a_report_that_lost_its_rows_is_held(world: BenchWorld) -> None:
     assert (told.verdict.cause, told.verdict.severity) == (Cause.HELD, Severity.WARNING)
     lost = re.findall(r"0 rows of Sponsored \w+ where (\d+) were", told.verdict.sentence)
     assert world.window(account, DAY).row_count == sum(map(int, lost))
-    assert told.verdict.next_at == world.bench.now() + timedelta(minutes=15)
+    assert told.verdict.next_at == world.context.now() + timedelta(minutes=15)
     assert proves(world, told, "report-held")
 
 
@@ -472,4 +472,4 @@ def test_the_timeline_has_what_touched_the_window_and_nothing_else(world: BenchW
     assert all(action["url"].endswith(action["session_id"]) for action in told["timeline"])
     assert told["facts"]["window"]["spend"] == str(world.window(account, DAY).spend)
     assert told["facts"]["account"]["account_key"] == told["account"] == account.account_key
-    assert told["at"] == world.bench.now().isoformat()
+    assert told["at"] == world.context.now().isoformat()

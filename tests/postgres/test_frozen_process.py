@@ -14,7 +14,7 @@ from bidbeacon_sessions.dagster import close_dead_sessions
 from bidbeacon_sessions.settings import get_session_settings
 from tests.dagster.world import wait_until
 from tests.frozen_process import WAYS, HaltedProcess, SilentProxy, Way, silent_proxy
-from tests.postgres.bench_world import BenchWorld, days_before
+from tests.postgres.job_world import BenchWorld, days_before
 
 LEASE_SECONDS = 5
 ONE_STEP_SECONDS = 10
@@ -51,7 +51,7 @@ class FrozenWorld:
     def __init__(self, world: BenchWorld, way: Way, proxy: SilentProxy, folder: Path) -> None:
         self.world, self.way, self.proxy = world, way, proxy
         self.frozen, self.other = world.account("JP"), world.account("US")
-        [self.day] = days_before(world.bench.now().date(), 3)
+        [self.day] = days_before(world.context.now().date(), 3)
         self.request_id = world.ask(self.frozen, self.day)
         self.other_request_id = world.ask(self.other, self.day)
         now = world.advance(minutes=2)

@@ -40,7 +40,7 @@ def digests(one: Contender, first: Report, restated: Report) -> list[tuple[int, 
 
 
 def test_a_wrong_result_is_not_measured(database_url: str, tmp_path: Path) -> None:
-    """One millionth too much, and the bench stops."""
+    """One millionth too much, and the context stops."""
     place, [report] = place_at(database_url), write_reports(tmp_path / "reports", ROWS, restated=False)
     place.take_stock(report)
     Naive(place).load(report)

@@ -17,10 +17,10 @@ from bidbeacon_pipelines.reports.windows import local_date
 from bidbeacon_pipelines.sandbox.accounts import MARKETS, AccountBook, AccountCountry
 from bidbeacon_pipelines.sandbox.entities import AD_PRODUCTS, Catalog
 from bidbeacon_pipelines.services.entities import ExportFailedError, sync_entities
-from bidbeacon_pipelines.services.workbench import Workbench
+from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.accounts import Account, list_accounts, list_keys_without_entities, set_enabled
-from tests.postgres.bench_world import BenchWorld
+from tests.postgres.job_world import BenchWorld
 from tests.postgres.load_world import add_account
 
 EXPORTED = {"campaigns", "adGroups", "ads", "targets"}
@@ -49,18 +49,18 @@ class OddPortfolios(httpx.HTTPTransport):
 
 
 @contextmanager
-def bench_over(world: BenchWorld, transport: httpx.BaseTransport, home: Path) -> Iterator[Workbench]:
+def context_over(world: BenchWorld, transport: httpx.BaseTransport, home: Path) -> Iterator[JobContext]:
     """Have the tools of a job inside the block, whose requests go over this network."""
     endpoints = Endpoints.sandbox(world.sandbox.url)
     with AdsApiClient(SANDBOX_CREDENTIALS, endpoints, transport=transport) as client:
-        yield Workbench(world.engine, client, Settings(home=home), world.bench.clock)
+        yield JobContext(world.engine, client, Settings(home=home), world.context.clock)
 
 
 @pytest.fixture
-def dying_bench(world: BenchWorld, tmp_path: Path) -> Iterator[Workbench]:
+def dying_context(world: BenchWorld, tmp_path: Path) -> Iterator[JobContext]:
     """Yield the tools of a job that dies while it waits for exports."""
-    with bench_over(world, DyingTransport(), tmp_path) as bench:
-        yield bench
+    with context_over(world, DyingTransport(), tmp_path) as context:
+        yield context
 
 
 def test_accounts_are_stored_as_amazon_tells_them(world: BenchWorld) -> None:
@@ -168,7 +168,7 @@ def test_entities_are_those_of_all_ad_products_and_of_each_country_its_own(
             (ad_id, state, tuple(asins))
             for ad_id, state, *asins in stored(world, account, "ads", "ad_id", "state", "asins")
         }
-        today = local_date(world.bench.now(), account.time_zone)
+        today = local_date(world.context.now(), account.time_zone)
         targets = [target for c in catalogs for target in c.exported_targets(today)]
         assert {(t.target_id, t.state, t.negative, t.bid, t.ad_group is None) for t in targets} == stored(
             world, account, "targets", "target_id", "state", "negative", "bid", "ad_group_id IS NULL"
@@ -236,10 +236,10 @@ def stored(world: BenchWorld, account: Account, table: str, *columns: str) -> se
 def test_entities_that_cannot_be_read_are_a_warning(world: BenchWorld, tmp_path: Path) -> None:
     """The sync stores those that can be, and its session has how many could not, and why."""
     with (
-        bench_over(world, OddPortfolios(), tmp_path) as bench,
+        context_over(world, OddPortfolios(), tmp_path) as context,
         world.session() as session,
     ):
-        assert 1 == sync_entities(bench, session, world.account())["portfolios"]
+        assert 1 == sync_entities(context, session, world.account())["portfolios"]
     [misread] = world.actions("entities-misread")
     reason = "portfolioId: expected a value, got: nothing"
     assert ("portfolios", 1, 0, reason) == tuple(
@@ -258,11 +258,13 @@ def test_entities_that_an_export_lacks_stay(world: BenchWorld) -> None:
     assert len(world.query("SELECT * FROM targets WHERE target_id = '1'")) == 1
 
 
-def test_exports_in_flight_are_taken_over_by_the_next_run(world: BenchWorld, dying_bench: Workbench) -> None:
+def test_exports_in_flight_are_taken_over_by_the_next_run(
+    world: BenchWorld, dying_context: JobContext
+) -> None:
     """A run that dies while it waits leaves four exports; the next one asks for none."""
     account = world.account()
     with pytest.raises(KeyboardInterrupt), world.session("dying") as session:
-        sync_entities(dying_bench, session, account)
+        sync_entities(dying_context, session, account)
     assert len(world.accepted("create_export")) == 4
     world.sync_entities(account)
     assert len(world.accepted("create_export")) == 4
@@ -271,12 +273,12 @@ def test_exports_in_flight_are_taken_over_by_the_next_run(world: BenchWorld, dyi
     assert {"loaded"} == {row["status"] for row in world.query("SELECT status FROM entity_exports")}
 
 
-def test_an_export_older_than_a_day_is_asked_for_anew(world: BenchWorld, dying_bench: Workbench) -> None:
+def test_an_export_older_than_a_day_is_asked_for_anew(world: BenchWorld, dying_context: JobContext) -> None:
     """Amazon does not keep it any longer."""
     account = world.account()
     with pytest.raises(KeyboardInterrupt), world.session("dying") as session:
-        sync_entities(dying_bench, session, account)
-    long_ago = world.bench.now() - timedelta(hours=25)
+        sync_entities(dying_context, session, account)
+    long_ago = world.context.now() - timedelta(hours=25)
     world.execute("UPDATE entity_exports SET created_at = :then", then=long_ago)
     world.sync_entities(account)
     assert len(world.accepted("create_export")) == 8
@@ -294,7 +296,7 @@ def test_what_a_failed_sync_has_loaded_is_not_exported_again(world: BenchWorld) 
     assert {"targets", "portfolios"} == set(world.sync_entities(account))
     counts = {name: len(world.sandbox.state.ledger.calls(name)) for name in ("create_export", "get_export")}
     assert {"create_export": 0, "get_export": 1} == counts
-    assert world.account().entities_synced_at == world.bench.now()
+    assert world.account().entities_synced_at == world.context.now()
 
 
 def test_what_a_failed_sync_has_loaded_lives_for_six_hours(world: BenchWorld) -> None:
@@ -357,7 +359,7 @@ def test_rows_of_unknown_targets_bring_the_next_entity_sync_forward(world: Bench
 
 def due_for_entities(world: BenchWorld, hours: float) -> list[str]:
     """Return which accounts, of those that ever were synced, are due for another sync so many hours from now."""
-    then = world.bench.now() + timedelta(hours=hours)
+    then = world.context.now() + timedelta(hours=hours)
     with world.engine.begin() as connection:
         keys = list_keys_without_entities(
             connection, synced_before=then - timedelta(hours=24), missed_before=then - timedelta(hours=6)

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from bidbeacon_pipelines.services.by_hand import (
+from bidbeacon_pipelines.services.backfill import (
     AccountSkippedError,
     Progress,
     WindowNotLoadedError,
@@ -13,7 +13,7 @@ from bidbeacon_pipelines.services.by_hand import (
 )
 from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.windows import Window
-from tests.postgres.bench_world import DATASET, BenchWorld
+from tests.postgres.job_world import DATASET, BenchWorld
 
 TODAY = date(2026, 1, 15)
 DAY, OTHER, THIRD = (TODAY - timedelta(days=n) for n in (3, 200, 400))
@@ -36,7 +36,7 @@ def drive(
         world.advance(minutes=minutes)
 
     with world.session("by-hand") as session:
-        windows = drive_windows(world.bench, session, account, DATASET, days, on_progress=on_progress)
+        windows = drive_windows(world.context, session, account, DATASET, days, on_progress=on_progress)
     return windows, told
 
 
@@ -90,7 +90,7 @@ def test_a_window_that_another_session_loads_meanwhile_is_done(world: BenchWorld
 def test_a_failed_request_is_told_with_its_reason(world: BenchWorld) -> None:
     """Where the last attempt fails, the error names day and reason."""
     world.break_with("report_failed", reason="Out of ink")
-    world.bench.settings.by_hand_wait_minutes = 600
+    world.context.settings.by_hand_wait_minutes = 600
     with pytest.raises(WindowNotLoadedError, match=r"after 5 attempts: .*Out of ink") as caught:
         drive(world, world.account(), DAY, minutes=10)
     assert [DAY] == list(caught.value.reasons)
@@ -203,7 +203,7 @@ def test_a_day_that_is_too_old_fails_and_the_others_are_loaded(world: BenchWorld
 
 def test_an_account_that_turns_out_to_need_a_person_is_asked_for_no_more(world: BenchWorld) -> None:
     """With the token revoked the first report finds it out, and no other is tried: all rest as they were planned."""
-    world.bench.client._tokens._token = None
+    world.context.client._tokens._token = None
     world.break_with("invalid_grant")
     with pytest.raises(AccountSkippedError, match="revoked"):
         drive(world, world.account(), DAY, OTHER, THIRD)

@@ -6,7 +6,7 @@ import pytest
 
 from bidbeacon_pipelines.reports.datasets import UnknownDatasetError
 from bidbeacon_pipelines.services.windows import keep_windows
-from tests.postgres.bench_world import DATASET, BenchWorld
+from tests.postgres.job_world import DATASET, BenchWorld
 
 TODAY = date(2026, 1, 15)
 DAY = TODAY - timedelta(days=3)
@@ -19,7 +19,7 @@ def test_a_failed_report_is_asked_for_again_with_growing_pauses(world: BenchWorl
     request_id = world.load(account, DAY)
     request = world.request(request_id)
     assert (request.status, request.attempts, request.report_id) == ("planned", 1, None)
-    assert request.next_step_at == world.bench.now() + timedelta(minutes=5)
+    assert request.next_step_at == world.context.now() + timedelta(minutes=5)
     [retried] = world.actions("request-retried")
     assert "Out of ink" in retried["reason"]
     world.step()
@@ -48,7 +48,7 @@ def test_after_five_failures_the_request_ends_with_amazons_reason(world: BenchWo
         request.failure_reason,
     )
     assert window.next_refresh_at is not None
-    assert (window.next_refresh_at - world.bench.now()).days < 2
+    assert (window.next_refresh_at - world.context.now()).days < 2
     assert len(world.actions("request-retried")) == 4
     assert len(world.actions("report-failed")) == 1
 
@@ -60,7 +60,7 @@ def test_a_report_that_may_have_been_accepted_is_not_asked_for_twice_at_once(wor
     request_id = world.ask(account, DAY)
     request = world.request(request_id)
     assert (request.status, request.report_id, request.attempts) == ("sent", None, 0)
-    assert request.next_step_at == world.bench.now() + timedelta(minutes=10)
+    assert request.next_step_at == world.context.now() + timedelta(minutes=10)
     for _ in range(3):
         world.advance(minutes=3)
         world.step()
@@ -82,7 +82,7 @@ def test_amazons_wish_to_wait_is_heeded(world: BenchWorld) -> None:
     """With a Retry-After of an hour, an hour passes before the next attempt."""
     world.break_with("throttle", times=1, operation="create_report", seconds=3600)
     request_id = world.ask(world.account(), DAY)
-    assert world.request(request_id).next_step_at == world.bench.now() + timedelta(hours=1)
+    assert world.request(request_id).next_step_at == world.context.now() + timedelta(hours=1)
 
 
 def test_a_duplicate_is_adopted(world: BenchWorld) -> None:
@@ -90,7 +90,7 @@ def test_a_duplicate_is_adopted(world: BenchWorld) -> None:
     world.break_with("throttle_accepted", times=1)
     world.break_with("duplicate_refused")
     world.break_with("report_pending", seconds=1200)
-    account, asked_at = world.account(), world.bench.now()
+    account, asked_at = world.account(), world.context.now()
     request_id = world.ask(account, DAY)
     world.advance(minutes=11)
     world.step()
@@ -148,7 +148,7 @@ def test_a_url_that_is_not_signed_again_has_the_report_made_anew(world: BenchWor
     request_id = world.load(account, DAY)
     request = world.request(request_id)
     assert (request.status, request.attempts, request.failure_kind) == ("planned", 1, "report_expired")
-    assert request.next_step_at == world.bench.now() + timedelta(minutes=5)
+    assert request.next_step_at == world.context.now() + timedelta(minutes=5)
     world.advance(minutes=5)
     world.step()
     world.advance(minutes=2)
@@ -172,7 +172,7 @@ def test_a_broken_file_leaves_the_data_and_is_fetched_again(world: BenchWorld, f
         world.advance(minutes=8)
         world.step()
     assert world.window(account, DAY).load_count == 2
-    assert list(world.bench.downloads.iterdir()) == []
+    assert list(world.context.downloads.iterdir()) == []
 
 
 def test_rows_that_the_database_refuses_are_a_failed_try(world: BenchWorld) -> None:
@@ -182,7 +182,7 @@ def test_rows_that_the_database_refuses_are_a_failed_try(world: BenchWorld) -> N
     request = world.request(request_id)
     assert (request.status, request.loads) == ("completed", 1)
     assert request.next_step_at is not None
-    assert request.next_step_at > world.bench.now()
+    assert request.next_step_at > world.context.now()
     [retried] = world.actions("request-retried")
     assert retried["reason"].startswith("The database refuses its rows: new row for relation")
     assert "INSERT" not in retried["reason"]
@@ -204,11 +204,11 @@ def test_a_day_that_amazon_calls_too_old_is_given_up_at_once(world: BenchWorld) 
     """With the sandbox three days ahead of us the oldest day is refused: one call, no second attempt."""
     account = world.account()
     with world.session() as session:
-        keep_windows(world.bench, session, account, DATASET)
+        keep_windows(world.context, session, account, DATASET)
     [oldest] = world.query("SELECT min(window_date) AS day FROM report_windows")
-    now = world.bench.now()
+    now = world.context.now()
     world.sandbox.state.clock.advance(3 * 86_400)
-    object.__setattr__(world.bench, "clock", lambda: now)
+    object.__setattr__(world.context, "clock", lambda: now)
     request_id = world.ask(account, oldest["day"])
     request = world.request(request_id)
     assert (request.status, request.failure_kind, request.attempts) == ("failed", "too_old", 1)
@@ -218,7 +218,7 @@ def test_a_day_that_amazon_calls_too_old_is_given_up_at_once(world: BenchWorld) 
 def test_a_revoked_token_stops_all_accounts_until_a_person_acts(world: BenchWorld) -> None:
     """One call finds it out; afterwards no refresh asks for anything."""
     account = world.account()
-    world.bench.client._tokens._token = None
+    world.context.client._tokens._token = None
     world.break_with("invalid_grant")
     request_id = world.ask(account, DAY)
     calls = len(world.sandbox.state.ledger.calls())

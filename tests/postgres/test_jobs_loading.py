@@ -8,7 +8,7 @@ import pytest
 from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.store.accounts import Account
 from tests.one_dataset import only_datasets
-from tests.postgres.bench_world import BenchWorld
+from tests.postgres.job_world import BenchWorld
 
 TODAY = date(2026, 1, 15)
 FEW_REPORTS = {"daily_targets": 7, "daily_products": 14, "hourly_targets": 1}
@@ -20,7 +20,7 @@ def test_loaded_rows_are_amazons_to_the_last_decimal(world: BenchWorld, country:
     """Ids, targets, counts and amounts of a day are the truth, with rows of unknown targets."""
     account, day = world.account(country), TODAY - timedelta(days=3)
     world.sync_entities(account)
-    asked_at = world.bench.now()
+    asked_at = world.context.now()
     world.load(account, day)
     true = world.true_rows(account, day, asked_at)
     assert len(true) > 10
@@ -32,7 +32,7 @@ def test_without_entities_every_row_is_kept_unresolved_and_resolved_by_the_next_
 ) -> None:
     """Rows that came before the first export move to their targets, and add up to the truth then."""
     account, day = world.account(), TODAY - timedelta(days=3)
-    asked_at = world.bench.now()
+    asked_at = world.context.now()
     world.load(account, day)
     before = world.window(account, day)
     named = "SELECT count(*) FROM daily_target_performance WHERE target_match IS NOT NULL"
@@ -71,7 +71,7 @@ def test_a_later_refresh_restates_what_changed(world: BenchWorld) -> None:
     """Between a day's first and its later report, old values plus restatements are the new truth."""
     account, day = world.account(), TODAY - timedelta(days=1)
     world.sync_entities(account)
-    first_at = world.bench.now()
+    first_at = world.context.now()
     world.load(account, day)
     later_at = world.advance(days=7)
     world.load(account, day)
@@ -149,7 +149,7 @@ def test_split_and_unknown_rows_are_understood(world: BenchWorld) -> None:
     account, day = world.account(), TODAY - timedelta(days=3)
     world.sync_entities(account)
     world.break_with("bad_rows", share=0.5, kinds=("duplicate_key", "unknown_key"))
-    asked_at = world.bench.now()
+    asked_at = world.context.now()
     world.load(account, day)
     assert world.true_rows(account, day, asked_at) == world.stored_rows(account, day)
 
@@ -181,7 +181,7 @@ def test_a_report_that_lost_its_rows_is_held_and_asked_for_again(
     world.load(account, day)
     assert before == world.stored_rows(account, day)
     assert [[str(day)]] == [action["windows"] for action in world.actions("report-held")]
-    assert world.window(account, day).next_refresh_at == world.bench.now() + timedelta(minutes=15)
+    assert world.window(account, day).next_refresh_at == world.context.now() + timedelta(minutes=15)
     world.advance(minutes=15)
     world.load(account, day)
     assert (world.window(account, day).load_count, world.window(account, day).held_digest) == (2, None)

@@ -12,8 +12,8 @@ from bidbeacon_pipelines.store.engine import make_engine
 from bidbeacon_pipelines.store.loads import lock_rows
 from bidbeacon_pipelines.store.locks import LockTakenError, lock_until_commit
 from bidbeacon_sessions import SessionStore, connections, with_job_session
-from tests.postgres.bench_world import BenchWorld, days_before
 from tests.postgres.dead_sessions import end_lease
+from tests.postgres.job_world import BenchWorld, days_before
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +43,7 @@ def test_a_load_that_finds_its_rows_locked_is_put_off_and_the_others_go_on(
 ) -> None:
     """It is told, costs no try, and is done at the next look."""
     frozen, free = world.account("JP"), world.account("US")
-    [day] = days_before(world.bench.now().date(), 3)
+    [day] = days_before(world.context.now().date(), 3)
     put_off, loaded = world.ask(frozen, day), world.ask(free, day)
     world.advance(minutes=2)
     with rows_locked(other, frozen):

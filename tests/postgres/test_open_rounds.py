@@ -13,7 +13,7 @@ from bidbeacon_pipelines.services.cadence import keep_cadence, settle_cadences
 from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.ads_accounts import list_ads_accounts_with_due_work
 from tests.one_dataset import only_datasets
-from tests.postgres.bench_world import BenchWorld
+from tests.postgres.job_world import BenchWorld
 
 SP, SB, SD = SPONSORED_PRODUCTS, SPONSORED_BRANDS, SPONSORED_DISPLAY
 FIRST, SECOND = (SP, SD), (SB,)
@@ -40,10 +40,10 @@ def account(world: BenchWorld) -> Account:
     world.execute("DELETE FROM report_requests")
     statement = "UPDATE report_windows SET next_refresh_at = NULL WHERE window_date < :first"
     world.execute(statement, first=FIRST_DAY)
-    world.advance(seconds=(MIDNIGHT - world.bench.now()).total_seconds() - 60)
+    world.advance(seconds=(MIDNIGHT - world.context.now()).total_seconds() - 60)
     with world.engine.begin() as connection:
-        keep_cadence(connection, account.account_key, Cadence(cron="59 23 * * 4"), world.bench.now())
-    world.execute("UPDATE ads_accounts SET next_look_at = :now, planned_at = NULL", now=world.bench.now())
+        keep_cadence(connection, account.account_key, Cadence(cron="59 23 * * 4"), world.context.now())
+    world.execute("UPDATE ads_accounts SET next_look_at = :now, planned_at = NULL", now=world.context.now())
     world.plan(account)
     return account
 
@@ -54,7 +54,7 @@ def poll(world: BenchWorld, *, looks: int, minutes: int = 5) -> None:
         world.step()
         world.advance(minutes=minutes)
         with world.engine.begin() as connection:
-            now = world.bench.now()
+            now = world.context.now()
             assert settle_cadences(connection, now) == []
             assert list_ads_accounts_with_due_work(connection, now=now, datasets=tuple(DATASETS)) == []
 
@@ -85,7 +85,7 @@ def test_what_fell_due_during_a_round_is_planned_in_the_next(world: BenchWorld, 
     poll(world, looks=8)
     world.advance(days=7)
     with world.engine.begin() as connection:
-        due = list_ads_accounts_with_due_work(connection, now=world.bench.now(), datasets=tuple(DATASETS))
+        due = list_ads_accounts_with_due_work(connection, now=world.context.now(), datasets=tuple(DATASETS))
     assert [account.ads_account_key] == due
 
 
@@ -100,7 +100,7 @@ def test_ad_product_that_failed_waits_for_the_next_round(world: BenchWorld, acco
         product: state.status for product, state in (window.states or {}).items()
     }
     assert window.next_refresh_at is not None
-    assert window.next_refresh_at <= world.bench.now()
+    assert window.next_refresh_at <= world.context.now()
 
 
 @pytest.mark.parametrize("sandbox", [{"refuse_mixed_products": True}], indirect=True)

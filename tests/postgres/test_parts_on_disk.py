@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from bidbeacon_pipelines.amazon_ads.reports import Report
-from bidbeacon_pipelines.services.asking import look_at_report
+from bidbeacon_pipelines.services.report_creation import look_at_report
 from bidbeacon_pipelines.services.report_parts import parts_on_disk
-from tests.postgres.bench_world import BenchWorld, days_before
+from tests.postgres.job_world import BenchWorld, days_before
 
 Download = Callable[[], AbstractContextManager[list[Path]]]
 
@@ -18,15 +18,15 @@ Download = Callable[[], AbstractContextManager[list[Path]]]
 def download(world: BenchWorld) -> Download:
     """Return what downloads a completed report in the name of a new session."""
     account = world.account()
-    request_id = world.ask(account, *days_before(world.bench.now().date(), 3))
+    request_id = world.ask(account, *days_before(world.context.now().date(), 3))
     world.advance(minutes=2)
     report_id = world.request(request_id).report_id or ""
 
     def retrieve() -> Report:
-        return look_at_report(world.bench, account, report_id)
+        return look_at_report(world.context, account, report_id)
 
     return lambda: parts_on_disk(
-        world.bench,
+        world.context,
         retrieve(),
         name=f"request-{request_id}",
         region=account.region,

@@ -15,7 +15,7 @@ from bidbeacon_pipelines.store.ads_accounts import list_ads_accounts_with_due_wo
 from bidbeacon_pipelines.store.gates import StoredGate, lock_gate
 from bidbeacon_pipelines.store.requests import lock_planning, set_planned
 from bidbeacon_pipelines.store.windows import attach_windows
-from tests.postgres.bench_world import DATASET, BenchWorld
+from tests.postgres.job_world import DATASET, BenchWorld
 
 TODAY = date(2026, 1, 15)
 DAY = TODAY - timedelta(days=2)
@@ -45,7 +45,7 @@ def only_due(world: BenchWorld, account: Account, *days: date) -> None:
 def is_due(world: BenchWorld, account: Account) -> bool:
     """Return whether the sensor would have the ads account planned."""
     with world.engine.begin() as connection:
-        due = list_ads_accounts_with_due_work(connection, now=world.bench.now(), datasets=tuple(DATASETS))
+        due = list_ads_accounts_with_due_work(connection, now=world.context.now(), datasets=tuple(DATASETS))
     return account.ads_account_key in due
 
 
@@ -98,7 +98,7 @@ def test_a_refresh_that_falls_due_while_its_window_is_in_a_report_is_planned(wor
         world.window(account, DAY).next_refresh_at,
     )
     assert is_due(world, account)
-    world.bench.settings.wait_for_countries_hours = 0
+    world.context.settings.wait_for_countries_hours = 0
     world.plan(account)
     assert [(DAY, DAY)] == planned_days(world)
 
@@ -113,7 +113,7 @@ def test_a_split_is_not_overtaken_by_a_planning_that_did_not_see_it(world: Bench
         lock_planning(planning, account.account_id)  # it has read what is due by now
         with meanwhile(world.step):
             wait_until_someone_waits(world)
-            set_planned(planning, account.account_id, world.bench.now() + timedelta(seconds=1))
+            set_planned(planning, account.account_id, world.context.now() + timedelta(seconds=1))
             planning.commit()
     assert is_due(world, account)
     world.plan(account)
@@ -135,7 +135,7 @@ def test_a_report_that_fails_is_not_overtaken_by_a_planning_that_did_not_see_it(
         lock_planning(planning, account.account_id)
         with meanwhile(world.step):
             wait_until_someone_waits(world)
-            set_planned(planning, account.account_id, world.bench.now() + timedelta(hours=1))
+            set_planned(planning, account.account_id, world.context.now() + timedelta(hours=1))
             planning.commit()
     world.execute("UPDATE ads_accounts SET needs_person = NULL, needs_person_for = NULL")
     assert is_due(world, account)
@@ -150,12 +150,12 @@ def test_a_plan_that_is_being_sent_is_not_changed(world: BenchWorld) -> None:
     later = DAY + timedelta(days=1)
     make_due(world, later)
     with world.engine.begin() as creating:
-        attach_windows(creating, request["id"], now=world.bench.now())
+        attach_windows(creating, request["id"], now=world.context.now())
         creating.execute(
             text(
                 "UPDATE report_requests SET status = 'sent', attempts = 1, sent_at = :now, next_step_at = :now"
             ),
-            {"now": world.bench.now()},
+            {"now": world.context.now()},
         )
         with meanwhile(lambda: world.plan(account)):
             wait_until_someone_waits(world)
@@ -171,7 +171,7 @@ def test_a_creator_never_waits_for_another(world: BenchWorld) -> None:
     mine, other = world.query("SELECT id FROM report_requests ORDER BY end_date DESC")
     with world.engine.begin() as creating, world.session() as session:
         creating.execute(text("SELECT FROM report_requests WHERE id = :id FOR UPDATE"), {"id": other["id"]})
-        assert "in_flight" == drive_request(world.bench, session, mine["id"])
+        assert "in_flight" == drive_request(world.context, session, mine["id"])
     assert [0] == [
         row["passed_over"]
         for row in world.query("SELECT passed_over FROM report_requests WHERE id = :id", id=other["id"])
@@ -198,7 +198,7 @@ def make_due(world: BenchWorld, day: date) -> None:
     """Have a day of the dataset fall due now."""
     world.execute(
         "UPDATE report_windows SET next_refresh_at = :now WHERE dataset = :dataset AND window_date = :day",
-        now=world.bench.now(),
+        now=world.context.now(),
         dataset=DATASET.name,
         day=day,
     )
@@ -207,4 +207,4 @@ def make_due(world: BenchWorld, day: date) -> None:
 def drive(world: BenchWorld, request_id: int) -> None:
     """Send a report, in a session of its own."""
     with world.session() as session:
-        drive_request(world.bench, session, request_id)
+        drive_request(world.context, session, request_id)

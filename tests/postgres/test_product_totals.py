@@ -6,7 +6,7 @@ from typing import Any
 
 from bidbeacon_pipelines.ingest.load import LoadResult
 from bidbeacon_pipelines.reports.datasets import ALL_DATASETS
-from bidbeacon_pipelines.store.claims import compare_totals
+from bidbeacon_pipelines.store.dataset_checks import compare_totals
 from tests.postgres.load_world import DAY, LoadWorld
 
 DATASETS = {dataset.name: dataset for dataset in ALL_DATASETS}

@@ -20,7 +20,7 @@ from bidbeacon_pipelines.reports.datasets import (
 from bidbeacon_pipelines.services.quarantine import replay_quarantine
 from bidbeacon_pipelines.store.windows import Window
 from tests.dataset_truth import Question
-from tests.postgres.bench_world import BenchWorld
+from tests.postgres.job_world import BenchWorld
 
 TODAY = date(2026, 1, 15)
 pytestmark = pytest.mark.parametrize("sandbox", [{"rows_per_day": 400}], indirect=True)
@@ -53,10 +53,12 @@ def ask_about(world: BenchWorld, dataset: Dataset, country: str = "US", ago: int
 
 def load_strictly(world: BenchWorld, question: Question) -> datetime:
     """Load the day with the check that refuses some of its rows, however many; return when it was asked for."""
-    asked_at = world.bench.now()
-    lenient = replace(world.bench, settings=world.bench.settings.model_copy(update={"bad_row_share": 1.0}))
+    asked_at = world.context.now()
+    lenient = replace(
+        world.context, settings=world.context.settings.model_copy(update={"bad_row_share": 1.0})
+    )
     with refusing_some_counts():
-        replace(world, bench=lenient).load_all_reports(
+        replace(world, context=lenient).load_all_reports(
             question.account, question.day, dataset=question.dataset
         )
     return asked_at

@@ -19,7 +19,7 @@ from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_pipelines.store.restatements import WindowLoad, list_window_loads
 from bidbeacon_sessions import SessionStore, with_job_session
 from tests.dataset_truth import Question
-from tests.postgres.bench_world import DATASET, BenchWorld
+from tests.postgres.job_world import DATASET, BenchWorld
 from tests.postgres.load_world import DAY, LoadWorld, many_rows, report_row
 
 YESTERDAY = date(2026, 1, 14)
@@ -73,7 +73,7 @@ def test_totals_at_each_age_are_the_truth_of_that_age(world: BenchWorld) -> None
     world.sync_entities(account)
     asked: dict[int, datetime] = {}
     for offset in OFFSETS:
-        asked[offset] = world.bench.now()
+        asked[offset] = world.context.now()
         world.load(account, YESTERDAY)
         world.sandbox.state.clock.set(asked[1] + timedelta(days=_next(offset) - 1))
     every = loads_of(world, YESTERDAY)
@@ -116,7 +116,7 @@ def test_hours_at_each_age_are_the_truth_of_that_age(world: BenchWorld, dataset:
     account = world.account()
     world.sync_entities(account)
     question = Question(world.engine, world.sandbox.url, account, dataset, YESTERDAY)
-    asked, first = dict[int, datetime](), world.bench.now()
+    asked, first = dict[int, datetime](), world.context.now()
     for offset in dataset.refresh_offsets:
         asked[offset] = first + timedelta(days=offset - 1)
         world.sandbox.state.clock.set(asked[offset])

@@ -8,13 +8,13 @@ import pytest
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
 from bidbeacon_pipelines.services.dispatch import create_reports
+from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.services.refresh import refresh_account, step_requests
-from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.store.engine import make_engine
 from bidbeacon_sessions import SessionStore, with_job_session
 from tests.one_dataset import only_datasets
-from tests.postgres.bench_world import BenchWorld
 from tests.postgres.conftest import IMPATIENT
+from tests.postgres.job_world import BenchWorld
 from tests.postgres.test_store_claims import at_once
 
 RUNS = 10
@@ -37,10 +37,12 @@ def run(world: BenchWorld, database_url: str) -> None:
             ) as client,
             with_job_session("refresh-account", store=store) as session,
         ):
-            bench = Workbench(engine, client, world.bench.settings, world.bench.clock, world.bench.sleep)
-            step_requests(bench, session)
-            refresh_account(bench, session, bench.ads_account(world.account("JP").ads_account_key))
-            create_reports(bench, session)
+            context = JobContext(
+                engine, client, world.context.settings, world.context.clock, world.context.sleep
+            )
+            step_requests(context, session)
+            refresh_account(context, session, context.ads_account(world.account("JP").ads_account_key))
+            create_reports(context, session)
     finally:
         store.dispose()
 
@@ -52,7 +54,7 @@ def test_ten_runs_at_once_load_each_window_once(world: BenchWorld, database_url:
         for _ in range(ROUNDS):
             at_once([partial(run, world, database_url) for _ in range(RUNS)])
             world.advance(minutes=6)
-    today = (world.bench.now() + timedelta(hours=9)).date()
+    today = (world.context.now() + timedelta(hours=9)).date()
     windows = world.query(
         "SELECT DISTINCT dataset, load_count FROM report_windows WHERE country_code = 'JP' AND window_date < :today",
         today=today,

@@ -6,7 +6,7 @@ import pytest
 
 from bidbeacon_pipelines.services.explain import explain_window
 from bidbeacon_pipelines.store.accounts import Account
-from tests.postgres.bench_world import DATASET, BenchWorld
+from tests.postgres.job_world import DATASET, BenchWorld
 
 TODAY = date(2026, 1, 15)
 DAY = TODAY - timedelta(days=3)
@@ -31,12 +31,17 @@ def test_missing_country_is_unconfirmed_and_asked_for_again(world: BenchWorld, a
     world.load(account, DAY)
     window = world.window(account, DAY)
     assert ("unconfirmed", 0) == (window.status, window.load_count)
-    assert world.bench.now() + timedelta(minutes=15) == window.next_refresh_at
+    assert world.context.now() + timedelta(minutes=15) == window.next_refresh_at
     [told] = world.actions("windows-unconfirmed")
     assert "deliverable campaigns" in told["reason"]
     with world.engine.begin() as connection:
         found = explain_window(
-            connection, world.bench.settings, account.account_key, DATASET.name, DAY, now=world.bench.now()
+            connection,
+            world.context.settings,
+            account.account_key,
+            DATASET.name,
+            DAY,
+            now=world.context.now(),
         )
     assert "unconfirmed" == found.verdict.cause
     asked_at = world.advance(minutes=15)

@@ -18,9 +18,9 @@ from sqlalchemy.exc import OperationalError
 
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
+from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.services.refresh import plan_due
 from bidbeacon_pipelines.services.windows import keep_windows
-from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.ads_accounts import get_ads_account
 from bidbeacon_pipelines.store.requests import (
@@ -33,8 +33,8 @@ from bidbeacon_pipelines.store.requests import (
     update_request,
 )
 from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session
-from tests.postgres.bench_world import execute, query
 from tests.postgres.dead_sessions import end_lease
+from tests.postgres.job_world import execute, query
 from tests.postgres.load_world import DATASET, LoadWorld, add_account
 
 DAY = date(2026, 1, 10)
@@ -204,11 +204,11 @@ def test_planners_at_once_plan_every_day_once(
         accounts = [shelf.account, add_account(connection, "CA", currency_code="CAD")]
         ads_account = get_ads_account(connection, shelf.account.account_key)
     with AdsApiClient(SANDBOX_CREDENTIALS, Endpoints.sandbox("http://127.0.0.1:9")) as client:
-        bench = Workbench(shelf.engine, client, Settings(home=tmp_path), lambda: NOW)
+        context = JobContext(shelf.engine, client, Settings(home=tmp_path), lambda: NOW)
         planners = [sessions() for _ in range(6)]
         for account in accounts:
-            keep_windows(bench, planners[0], account, DATASET)
-        at_once([partial(plan_due, bench, session, ads_account, accounts) for session in planners])
+            keep_windows(context, planners[0], account, DATASET)
+        at_once([partial(plan_due, context, session, ads_account, accounts) for session in planners])
     requests = query(shelf.engine, "SELECT * FROM report_requests")
     covered = Counter(
         row["start_date"] + timedelta(days=n)

@@ -11,7 +11,7 @@ from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset, get_dataset
 from bidbeacon_pipelines.services.summaries import update_summary
 from bidbeacon_pipelines.store.summaries import DAILY
 from bidbeacon_sessions import SessionStore, with_job_session
-from tests.postgres.bench_world import BenchWorld
+from tests.postgres.job_world import BenchWorld
 
 DATASET = get_dataset(DAILY)
 DAYS = [date(2026, 1, 15) - timedelta(days=ago) for ago in (3, 4)]

@@ -5,11 +5,11 @@ from datetime import date, timedelta
 
 import pytest
 
-from bidbeacon_pipelines.services.by_hand import drive_windows
+from bidbeacon_pipelines.services.backfill import drive_windows
 from bidbeacon_pipelines.services.windows import keep_windows
 from bidbeacon_pipelines.store.accounts import Account, list_countries
 from tests.one_dataset import only_datasets
-from tests.postgres.bench_world import DATASET, BenchWorld
+from tests.postgres.job_world import DATASET, BenchWorld
 
 TODAY = date(2026, 1, 15)
 DAYS = [TODAY - timedelta(days=age) for age in range(1, 9)]
@@ -28,7 +28,7 @@ def load_by_hand(world: BenchWorld, account: Account, days: list[date]) -> None:
     """Load days as somebody does who waits for them."""
     with world.session("load-windows") as session:
         drive_windows(
-            world.bench, session, account, DATASET, days, on_progress=lambda _: world.advance(minutes=3)
+            world.context, session, account, DATASET, days, on_progress=lambda _: world.advance(minutes=3)
         )
 
 
@@ -61,12 +61,12 @@ def test_a_split_asks_only_for_days_that_are_due(world: BenchWorld) -> None:
         countries = list_countries(connection, account.account_id)
     with world.session() as session:
         for one in countries:
-            keep_windows(world.bench, session, one, DATASET)
+            keep_windows(world.context, session, one, DATASET)
     load_by_hand(world, account, DAYS)
     world.execute("UPDATE report_windows SET next_refresh_at = NULL")
     world.execute(
         "UPDATE report_windows SET next_refresh_at = :now WHERE dataset = :dataset AND window_date = ANY(:days)",
-        now=world.bench.now(),
+        now=world.context.now(),
         dataset=DATASET.name,
         days=[DAYS[0], DAYS[-1]],
     )

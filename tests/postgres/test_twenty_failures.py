@@ -20,7 +20,7 @@ from bidbeacon_sessions import SessionStore, with_job_session
 from bidbeacon_sessions.errors import SessionsError
 from bidbeacon_sessions.session import finalize_session
 from tests.faults.ads.simulated_office import Office
-from tests.postgres.bench_world import DATASET
+from tests.postgres.job_world import DATASET
 from tests.postgres.lone_fault_cases import REPORT_CASES
 from tests.postgres.lone_fault_world import LoneFaultWorld, fault, fresh_world
 from tests.postgres.lone_sync_cases import ACCOUNT_CASES, ENTITY_CASES
@@ -78,15 +78,15 @@ def keep_pending(world: LoneFaultWorld) -> None:
 
 def work_for(world: LoneFaultWorld, *, hours: float, every: timedelta) -> None:
     """Do what is due every so often, for so many hours."""
-    end = world.bench.now() + timedelta(hours=hours)
-    while world.bench.now() < end:
+    end = world.context.now() + timedelta(hours=hours)
+    while world.context.now() < end:
         world._do_what_is_due()
-        world.office.clock.jump(world.bench.now() + every)
+        world.office.clock.jump(world.context.now() + every)
 
 
 def leave_due(world: LoneFaultWorld) -> None:
     """Let a day be due for longer than it should wait, while jobs run and none plans it."""
-    world.office.clock.jump(world.bench.now() + timedelta(hours=13))
+    world.office.clock.jump(world.context.now() + timedelta(hours=13))
 
 
 def lose_promise(world: LoneFaultWorld) -> None:
@@ -94,7 +94,7 @@ def lose_promise(world: LoneFaultWorld) -> None:
     world.pass_time()
     account = world.account()
     with with_job_session(
-        "refresh-account", store=SessionStore(world.engine), account=account.ref, clock=world.bench.now
+        "refresh-account", store=SessionStore(world.engine), account=account.ref, clock=world.context.now
     ) as session:
         session.add(
             WindowsQueued(
@@ -103,9 +103,9 @@ def lose_promise(world: LoneFaultWorld) -> None:
         )
     world.execute(
         "UPDATE session_promises SET deadline_at = :at WHERE kept_by IS NULL",
-        at=world.bench.now() + timedelta(hours=1),
+        at=world.context.now() + timedelta(hours=1),
     )
-    world.office.clock.jump(world.bench.now() + timedelta(hours=1, minutes=1))
+    world.office.clock.jump(world.context.now() + timedelta(hours=1, minutes=1))
 
 
 def crash(world: LoneFaultWorld) -> None:
@@ -126,7 +126,7 @@ def crash(world: LoneFaultWorld) -> None:
 def stop_everything(world: LoneFaultWorld) -> None:
     """Let the last job be three hours ago, as where Dagster is dead."""
     world.pass_time()
-    long_ago = world.bench.now() - timedelta(hours=3)
+    long_ago = world.context.now() - timedelta(hours=3)
     world.execute("UPDATE session_headers SET started_at = :at, finished_at = :at", at=long_ago)
     world.execute("DELETE FROM session_leases")
 
@@ -195,7 +195,7 @@ def test_a_failure_is_named_on_home_and_told(
 
 def read_problems(world: LoneFaultWorld) -> Sequence[Mapping[str, object]]:
     """Return what Home says is wrong."""
-    home = Home(SessionStore(world.engine), world.office.settings, clock=world.bench.now)
+    home = Home(SessionStore(world.engine), world.office.settings, clock=world.context.now)
     found: Sequence[Mapping[str, object]] = home.read()["problems"]
     return found
 
@@ -208,6 +208,6 @@ def watch(world: LoneFaultWorld, receiver: HTTPServer) -> list[str]:
         **world.office.settings.model_dump(exclude_unset=True),
     )
     for _ in range(2):
-        AlertWatch(world.engine, settings, clock=world.bench.now).look_once()
-        world.office.clock.jump(world.bench.now() + ALL_TOLD_AFTER)
+        AlertWatch(world.engine, settings, clock=world.context.now).look_once()
+        world.office.clock.jump(world.context.now() + ALL_TOLD_AFTER)
     return [request.get_json()["title"] for request, _ in receiver.log]

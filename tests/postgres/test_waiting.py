@@ -11,15 +11,15 @@ from bidbeacon_pipelines.amazon_ads.waits import WaitCause, Waits, WaitSummary
 from bidbeacon_pipelines.sandbox.faults import FaultName
 from bidbeacon_pipelines.services.api_ledger import PostgresCallLog
 from bidbeacon_pipelines.services.entities import sync_entities
+from bidbeacon_pipelines.services.health_checks import check_calls
 from bidbeacon_pipelines.services.refresh import plan_by_hand
 from bidbeacon_pipelines.services.requests import drive_request
-from bidbeacon_pipelines.services.verdicts import check_calls
-from bidbeacon_pipelines.services.waiting import job_session, waited
+from bidbeacon_pipelines.services.wait_log import job_session, waited
 from bidbeacon_pipelines.services.windows import keep_windows
 from bidbeacon_pipelines.store.api_calls import summarize_calls
 from bidbeacon_pipelines.store.windows import want_windows
 from bidbeacon_sessions.sentences import plain_text
-from tests.postgres.bench_world import DATASET, BenchWorld
+from tests.postgres.job_world import DATASET, BenchWorld
 
 
 def sentence(action: WaitedForAmazon | None) -> str:
@@ -57,16 +57,16 @@ def test_waits_for_several_causes_are_told_with_the_dearest() -> None:
 
 def test_who_did_not_wait_tells_nothing(world: BenchWorld) -> None:
     """No wait, no action; and waits of an earlier session are not this one's."""
-    world.bench.client.waits.add("create a report", "HTTP 429", 5)
-    with job_session(world.bench, "test"):
+    world.context.client.waits.add("create a report", "HTTP 429", 5)
+    with job_session(world.context, "test"):
         assert told(world) == []
     assert told(world) == []
 
 
 def test_a_session_that_fails_tells_its_waits_too(world: BenchWorld) -> None:
     """What it waited for may be why it failed."""
-    with pytest.raises(ZeroDivisionError), job_session(world.bench, "test"):
-        world.bench.client.waits.add("create a report", "HTTP 429", 5)
+    with pytest.raises(ZeroDivisionError), job_session(world.context, "test"):
+        world.context.client.waits.add("create a report", "HTTP 429", 5)
         raise ZeroDivisionError
     assert [(5, 1)] == [(action["seconds"], action["waits"]) for action in told(world)]
     assert [{"status": "failed"}] == world.query("SELECT status FROM job_sessions WHERE job_name = 'test'")
@@ -75,8 +75,8 @@ def test_a_session_that_fails_tells_its_waits_too(world: BenchWorld) -> None:
 def test_an_entity_sync_tells_each_of_its_waits_once(world: BenchWorld) -> None:
     """Whether the client waited or the sync itself, since Amazon may have accepted an export."""
     world.break_with("throttle", operation="create_export", times=2, seconds=3)
-    with job_session(world.bench, "sync-ad-entities") as session:
-        sync_entities(world.bench, session, world.account())
+    with job_session(world.context, "sync-ad-entities") as session:
+        sync_entities(world.context, session, world.account())
     [action] = told(world)
     assert (action["waits"], action["seconds"]) == (2, 6)
 
@@ -91,18 +91,18 @@ def test_what_older_versions_stored_still_reads() -> None:
 def test_a_throttled_report_tells_for_how_long_it_rests(world: BenchWorld, fault: FaultName) -> None:
     """Nobody sits it out: the session that met it tells it, the next attempt's record has it, and the doctor adds it up."""
     with PostgresCallLog(world.engine) as log:
-        world.bench.client.log = log
+        world.context.client.log = log
         world.break_with(fault, operation="create_report", times=1, retry_after="none")
-        with job_session(world.bench, "refresh-account") as session:
+        with job_session(world.context, "refresh-account") as session:
             account, days = world.account(), [date(2026, 1, 12)]
-            keep_windows(world.bench, session, account, DATASET, again=True)
+            keep_windows(world.context, session, account, DATASET, again=True)
             with world.engine.begin() as connection:
                 want_windows(connection, account, DATASET.name, days, session.session_id)
-            [request_id] = plan_by_hand(world.bench, session, account, DATASET, days)
-            drive_request(world.bench, session, request_id)
+            [request_id] = plan_by_hand(world.context, session, account, DATASET, days)
+            drive_request(world.context, session, request_id)
         assert "sent" == world.request(request_id).status
         world.advance(minutes=10)
-        with job_session(world.bench, "poll-requests"):
+        with job_session(world.context, "poll-requests"):
             world.step()
     [action] = told(world)
     assert (600, 600, 1) == (action["seconds"], action["rested_seconds"], action["waits"])
@@ -123,11 +123,11 @@ def test_a_report_that_our_own_queue_holds_back_tells_it_too(world: BenchWorld) 
     account = world.account()
     world.break_with("throttle", operation="create_report", times=1, seconds=900)
     world.ask(account, date(2026, 1, 12))
-    world.bench.client.waits.take()
+    world.context.client.waits.take()
     world.execute("DELETE FROM report_gates")
     world.ask(account, date(2026, 1, 9))
     assert WaitSummary((WaitCause("create a report", "our own queue", 1, 900.0),), 900.0) == (
-        world.bench.client.waits.take()
+        world.context.client.waits.take()
     )
     assert 1 == len(world.sandbox.state.ledger.calls("create_report"))
 

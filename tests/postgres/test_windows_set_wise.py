@@ -8,7 +8,7 @@ from sqlalchemy import event
 
 from bidbeacon_pipelines.reports.windows import oldest_served, window_dates
 from bidbeacon_pipelines.services.windows import keep_windows
-from tests.postgres.bench_world import DATASET, BenchWorld
+from tests.postgres.job_world import DATASET, BenchWorld
 
 TODAY = date(2026, 1, 15)
 
@@ -33,7 +33,7 @@ def statements_on_windows(world: BenchWorld) -> Iterator[list[str]]:
 def keep(world: BenchWorld) -> None:
     """Let the US account's windows be made and ended, as its refresh does."""
     with world.session() as session:
-        keep_windows(world.bench, session, world.account(), DATASET)
+        keep_windows(world.context, session, world.account(), DATASET)
 
 
 def plan(world: BenchWorld) -> None:

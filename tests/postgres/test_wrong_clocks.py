@@ -12,7 +12,7 @@ from bidbeacon_pipelines.services.windows import keep_windows
 from bidbeacon_pipelines.store.accounts import list_keys_without_entities
 from bidbeacon_pipelines.store.ads_accounts import list_ads_accounts_with_due_work
 from bidbeacon_pipelines.store.cadences import get_cadence
-from tests.postgres.bench_world import DATASET, BenchWorld
+from tests.postgres.job_world import DATASET, BenchWorld
 
 TODAY = date(2026, 1, 15)
 FORTY_DAYS, FIVE_YEARS = timedelta(days=40), timedelta(days=5 * 365)
@@ -20,9 +20,9 @@ FORTY_DAYS, FIVE_YEARS = timedelta(days=40), timedelta(days=5 * 365)
 
 def keep(world: BenchWorld, *, ahead_by: timedelta = timedelta()) -> None:
     """Create and end the US account's windows, with a clock that is ahead."""
-    now = world.bench.now() + ahead_by
+    now = world.context.now() + ahead_by
     with world.session() as session:
-        keep_windows(replace(world.bench, clock=lambda: now), session, world.account(), DATASET)
+        keep_windows(replace(world.context, clock=lambda: now), session, world.account(), DATASET)
 
 
 def windows(world: BenchWorld) -> list[Mapping[str, object]]:
@@ -76,7 +76,7 @@ def test_failed_window_does_not_wait_for_a_wrong_clock(world: BenchWorld) -> Non
     keep(world)
     again = world.window(world.account(), day).next_refresh_at
     assert again is not None
-    assert again <= world.bench.now() + timedelta(days=1)
+    assert again <= world.context.now() + timedelta(days=1)
 
 
 def test_data_from_the_future_is_loaded_again(world: BenchWorld) -> None:
@@ -92,14 +92,14 @@ def test_data_from_the_future_is_loaded_again(world: BenchWorld) -> None:
     keep(world)
     again = world.window(account, day).next_refresh_at
     assert again is not None
-    assert again <= world.bench.now()
+    assert again <= world.context.now()
 
 
 def test_account_whose_windows_reach_into_the_future_is_looked_at(world: BenchWorld) -> None:
     """Windows that exist through 2031 are a reason to start a refresh, not to wait until then."""
     world.execute("UPDATE advertiser_accounts SET entities_synced_at = now(), enabled = country_code = 'US'")
     with world.session() as session:
-        keep_windows(world.bench, session, world.account(), DATASET)
+        keep_windows(world.context, session, world.account(), DATASET)
     world.execute("UPDATE report_windows SET next_refresh_at = NULL")
     assert world.account().ads_account_key not in due_accounts(world)
     world.execute("UPDATE dataset_windows SET through_date = '2031-01-15'")
@@ -131,7 +131,7 @@ def test_cadence_of_wrong_clock_is_worked_out_anew(world: BenchWorld) -> None:
         key=ads_key,
     )
     world.execute("UPDATE advertiser_accounts SET entities_synced_at = '2031-01-15'")
-    now = world.bench.now()
+    now = world.context.now()
     with world.engine.begin() as connection:
         assert settle_cadences(connection, now) == [ads_key]
         assert settle_cadences(connection, now) == []
@@ -160,4 +160,4 @@ def test_windows_given_up_rightly_stay_given_up(world: BenchWorld) -> None:
 def due_accounts(world: BenchWorld) -> list[str]:
     """Return the accounts that the sensor would start a refresh for."""
     with world.engine.begin() as connection:
-        return list_ads_accounts_with_due_work(connection, now=world.bench.now(), datasets=[DATASET.name])
+        return list_ads_accounts_with_due_work(connection, now=world.context.now(), datasets=[DATASET.name])

@@ -17,7 +17,7 @@ from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
 from bidbeacon_pipelines.sandbox import SandboxConfig
 from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule
 from bidbeacon_pipelines.sandbox.server import running_sandbox
-from bidbeacon_pipelines.services.by_hand import AccountSkippedError, WindowNotLoadedError
+from bidbeacon_pipelines.services.backfill import AccountSkippedError, WindowNotLoadedError
 from bidbeacon_pipelines.services.entities import ExportFailedError
 from bidbeacon_pipelines.store.accounts import Account
 from tests.faults.ads import accounting

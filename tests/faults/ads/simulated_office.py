@@ -21,7 +21,7 @@ from bidbeacon_pipelines.sandbox.accounts import Account as SandboxAccount
 from bidbeacon_pipelines.sandbox.entities import AdProduct, Catalog
 from bidbeacon_pipelines.sandbox.server import SandboxHandle
 from bidbeacon_pipelines.sandbox.state import SandboxClock
-from bidbeacon_pipelines.services.workbench import Workbench
+from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.accounts import Account, list_accounts
 from tests.faults.ads.accounting import SentCreate, count_at_amazon
@@ -111,13 +111,13 @@ class Office:
         self._lanes = LocalLanes(LaneGaps(), self.clock.now)
 
     @contextmanager
-    def open_bench(self) -> Iterator[Workbench]:
+    def open_context(self) -> Iterator[JobContext]:
         """Yield the tools of one run: each run of the product has a client and a token of its own, and shares the lanes."""
         endpoints = Endpoints.sandbox(self.sandbox.url)
         with AdsApiClient(
             SANDBOX_CREDENTIALS, endpoints, transport=self._transport, clock=self.clock, lanes=self._lanes
         ) as client:
-            yield Workbench(self.engine, client, self.settings, self.clock.now, self.clock.sleep)
+            yield JobContext(self.engine, client, self.settings, self.clock.now, self.clock.sleep)
 
     def describe_create(self, request: httpx.Request) -> SentCreate:
         """Return a create that is about to go out, with its windows and the state of its gate."""

@@ -12,13 +12,13 @@ from bidbeacon_pipelines.defs.schedules import ENTITIES_LIVE, ENTITIES_MISSED_LI
 from bidbeacon_pipelines.reports.datasets import DATASETS, get_dataset
 from bidbeacon_pipelines.reports.windows import local_date, start_of_day
 from bidbeacon_pipelines.services.accounts import sync_accounts
-from bidbeacon_pipelines.services.by_hand import drive_windows
+from bidbeacon_pipelines.services.backfill import drive_windows
 from bidbeacon_pipelines.services.dispatch import create_reports
 from bidbeacon_pipelines.services.entities import sync_entities
 from bidbeacon_pipelines.services.gate import pause_before_create
+from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.services.refresh import refresh_account, step_requests
-from bidbeacon_pipelines.services.waiting import job_session
-from bidbeacon_pipelines.services.workbench import Workbench
+from bidbeacon_pipelines.services.wait_log import job_session
 from bidbeacon_pipelines.store.accounts import Account, list_accounts, list_keys_without_entities, set_enabled
 from bidbeacon_pipelines.store.ads_accounts import list_ads_accounts_with_due_work
 from bidbeacon_pipelines.store.gates import list_gates_with_work
@@ -33,7 +33,7 @@ MINUTE_OF_PERSON = 37
 MORNING_HOUR = 8
 LOOK_BY_HAND_EVERY = 60.0
 
-Work = Callable[[Workbench, SessionRecorder], object]
+Work = Callable[[JobContext, SessionRecorder], object]
 Pair = tuple[str, str]
 
 
@@ -161,10 +161,10 @@ class Simulation:
         """Run a job in its own session; one that fails makes its account wait, as a sensor would."""
         began, error = self.now, None
         try:
-            with self.office.open_bench() as bench:
-                ref = bench.find_account_ref(account) or bench.find_ads_account_ref(account)
-                with job_session(bench, job, account=ref) as session:
-                    work(bench, session)
+            with self.office.open_context() as context:
+                ref = context.find_account_ref(account) or context.find_ads_account_ref(account)
+                with job_session(context, job, account=ref) as session:
+                    work(context, session)
         except Exception as failure:  # noqa: BLE001 - whatever it is, the run has failed and the world goes on
             error = failure
             self._paused[job, account] = self.now + PAUSE_AFTER_FAILURE
@@ -213,16 +213,16 @@ class Simulation:
 
 
 def _drive_patiently(
-    bench: Workbench, session: SessionRecorder, key: str, dataset: str, days: Sequence[date]
+    context: JobContext, session: SessionRecorder, key: str, dataset: str, days: Sequence[date]
 ) -> None:
     """Load windows by hand, looking once a minute: the product looks every few seconds, which is a lot of looks in simulated hours."""
-    patient = replace(bench, sleep=lambda seconds: bench.sleep(max(seconds, LOOK_BY_HAND_EVERY)))
-    drive_windows(patient, session, bench.account(key), get_dataset(dataset), days)
+    patient = replace(context, sleep=lambda seconds: context.sleep(max(seconds, LOOK_BY_HAND_EVERY)))
+    drive_windows(patient, session, context.account(key), get_dataset(dataset), days)
 
 
-def _poll(bench: Workbench, session: SessionRecorder) -> None:
-    step_requests(bench, session)
-    create_reports(bench, session)
+def _poll(context: JobContext, session: SessionRecorder) -> None:
+    step_requests(context, session)
+    create_reports(context, session)
 
 
 def _with(job: Callable[[str], Run], key: str) -> Callable[[], Run]:

@@ -19,10 +19,10 @@ from bidbeacon_pipelines.sandbox.truth import day_truth
 from bidbeacon_pipelines.services.accounts import sync_accounts
 from bidbeacon_pipelines.services.dispatch import create_reports
 from bidbeacon_pipelines.services.entities import sync_entities
+from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.services.refresh import plan_by_hand, refresh_account, step_requests
 from bidbeacon_pipelines.services.requests import drive_request
 from bidbeacon_pipelines.services.windows import keep_windows
-from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.store.accounts import Account, list_accounts, set_enabled
 from bidbeacon_pipelines.store.requests import Request, get_request
 from bidbeacon_pipelines.store.windows import Window, list_windows, want_windows
@@ -51,7 +51,7 @@ class BenchWorld:
 
     engine: Engine
     sandbox: SandboxHandle
-    bench: Workbench
+    context: JobContext
 
     @contextmanager
     def session(self, job_name: str = "test") -> Iterator[SessionRecorder]:
@@ -62,7 +62,7 @@ class BenchWorld:
     def advance(self, **duration: float) -> datetime:
         """Let time pass, for sandbox and jobs at once; give the new instant."""
         self.sandbox.state.clock.advance(timedelta(**duration).total_seconds())
-        return self.bench.now()
+        return self.context.now()
 
     def break_with(
         self,
@@ -79,12 +79,12 @@ class BenchWorld:
     def sync_accounts(self) -> list[str]:
         """Run the sync of accounts."""
         with self.session("sync-accounts") as session:
-            return sync_accounts(self.bench, session)
+            return sync_accounts(self.context, session)
 
     def sync_entities(self, account: Account) -> dict[str, int]:
         """Run the sync of an account's entities."""
         with self.session("sync-entities") as session:
-            return sync_entities(self.bench, session, account)
+            return sync_entities(self.context, session, account)
 
     def refresh(self, account: Account) -> None:
         """Run the scheduled refresh of an account's ads account once, then the shared polling, which creates what is planned."""
@@ -94,19 +94,19 @@ class BenchWorld:
     def plan(self, account: Account) -> None:
         """Run the scheduled refresh of an account's ads account once: it plans only."""
         with self.session("refresh-account") as session:
-            refresh_account(self.bench, session, self.bench.ads_account(account.account_key))
+            refresh_account(self.context, session, self.context.ads_account(account.account_key))
 
     def step(self) -> int:
         """Run the shared polling once: look, load, create."""
         with self.session("poll-requests") as session:
-            stepped = step_requests(self.bench, session)
-            create_reports(self.bench, session)
+            stepped = step_requests(self.context, session)
+            create_reports(self.context, session)
         return stepped
 
     def ask(self, account: Account, *days: date, dataset: Dataset = DATASET) -> int:
         """Plan one request for days by hand and send it; give its id."""
         with self.session() as session:
-            keep_windows(self.bench, session, account, dataset, again=True)
+            keep_windows(self.context, session, account, dataset, again=True)
             with self.engine.begin() as connection:
                 want_windows(connection, account, dataset.name, days, session.session_id)
             [request_id] = self._send_next(session, account, days, dataset)
@@ -116,11 +116,11 @@ class BenchWorld:
         self, session: SessionRecorder, account: Account, days: Sequence[date], dataset: Dataset
     ) -> list[int]:
         """Plan and send the next request for days that are wanted by hand; return its id, none where no report is missing."""
-        planned = plan_by_hand(self.bench, session, account, dataset, days)
+        planned = plan_by_hand(self.context, session, account, dataset, days)
         for request_id in planned:
-            if drive_request(self.bench, session, request_id) == RequestStatus.PLANNED:
+            if drive_request(self.context, session, request_id) == RequestStatus.PLANNED:
                 self.advance(seconds=1)  # the gate's pace, after one that was just created
-                drive_request(self.bench, session, request_id)
+                drive_request(self.context, session, request_id)
         return planned
 
     def load(self, account: Account, *days: date, dataset: Dataset = DATASET) -> int:

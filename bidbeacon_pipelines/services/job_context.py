@@ -23,7 +23,7 @@ from bidbeacon_sessions.progress import pause
 
 
 @dataclass(frozen=True)
-class Workbench:
+class JobContext:
     """The tools of one job run.
 
     Attributes:
@@ -86,7 +86,7 @@ class Workbench:
 
 
 @contextmanager
-def open_workbench(settings: Settings, database_url: str) -> Iterator[Workbench]:
+def open_job_context(settings: Settings, database_url: str) -> Iterator[JobContext]:
     """Open the tools for one job run, on this process's own pool of connections.
 
     Calls to Amazon keep apart from those of all processes on this database, and are written to its ledger, the last at the end.
@@ -94,4 +94,4 @@ def open_workbench(settings: Settings, database_url: str) -> Iterator[Workbench]
     engine = shared_engine(database_url)
     lanes = PostgresLanes(engine, LaneGaps())
     with PostgresCallLog(engine) as log, connect(settings, lanes=lanes, log=log) as client:
-        yield Workbench(engine, client, settings, DatabaseClock(engine, settings))
+        yield JobContext(engine, client, settings, DatabaseClock(engine, settings))

@@ -24,15 +24,15 @@ from bidbeacon_pipelines.reports import transitions
 from bidbeacon_pipelines.reports.datasets import find_other_spelling, get_dataset, spelled
 from bidbeacon_pipelines.reports.lifecycle import Failure
 from bidbeacon_pipelines.reports.refusals import is_surely_served, weighed
+from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.services.request_states import failure_kind, reported
-from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.store.ads_accounts import AdsAccount
 from bidbeacon_pipelines.store.learned import list_field_spellings, list_histories, set_field_spellings
 from bidbeacon_pipelines.store.requests import Request
 
 
 def ask_for_report(
-    bench: Workbench,
+    context: JobContext,
     account: AdsAccount,
     request: Request,
     *,
@@ -43,7 +43,7 @@ def ask_for_report(
     """Ask Amazon to make a request's report, or take over the same one that it is making already.
 
     Args:
-        bench: the tools.
+        context: the tools.
         account: whose report.
         request: what is asked for.
         today: the latest local date in its countries.
@@ -54,33 +54,33 @@ def ask_for_report(
         AuthError: Amazon refuses the account, or our credentials; surely no report is made.
     """
     try:
-        report = _create(bench, account, request, tries)
+        report = _create(context, account, request, tries)
     except OutcomeUnknown as error:
         return transitions.NoAnswer(
-            not_before(bench, error),
+            not_before(context, error),
             str(error),
             error.cause.cause_word,
             is_throttled=isinstance(error.cause, Throttled),
         )
     except HeldBack as error:
-        return transitions.HeldBack(not_before(bench, error) or bench.now(), str(error), error.cause_word)
+        return transitions.HeldBack(not_before(context, error) or context.now(), str(error), error.cause_word)
     except DuplicateReport as error:
-        return _adopt(bench, account, request, error)
+        return _adopt(context, account, request, error)
     except AuthError:
         raise
     except AdsApiError as error:
-        return _refused(bench, account, request, error, before, today)
+        return _refused(context, account, request, error, before, today)
     return reported(report)
 
 
-def _create(bench: Workbench, account: AdsAccount, request: Request, tries: Tries | None) -> Report:
+def _create(context: JobContext, account: AdsAccount, request: Request, tries: Tries | None) -> Report:
     """Create the report; where Amazon doesn't know a field, try its other name at once, and remember what worked."""
-    with bench.engine.begin() as connection:
+    with context.engine.begin() as connection:
         known = list_field_spellings(connection, account.region)
     learned: dict[str, str] = {}
     while True:
         try:
-            report = _create_spelled(bench, account, request, known | learned, tries)
+            report = _create_spelled(context, account, request, known | learned, tries)
             break
         except UnknownField as error:
             dataset = get_dataset(request.dataset)
@@ -91,17 +91,21 @@ def _create(bench: Workbench, account: AdsAccount, request: Request, tries: Trie
                 raise  # both names of a field are refused
             learned |= new
     if learned:
-        with bench.engine.begin() as connection:
+        with context.engine.begin() as connection:
             set_field_spellings(connection, account.region, learned)
     return report
 
 
 def _create_spelled(
-    bench: Workbench, account: AdsAccount, request: Request, spellings: Mapping[str, str], tries: Tries | None
+    context: JobContext,
+    account: AdsAccount,
+    request: Request,
+    spellings: Mapping[str, str],
+    tries: Tries | None,
 ) -> Report:
     dataset = get_dataset(request.dataset)
     return create_report(
-        bench.client,
+        context.client,
         account.region,
         request.account_id,
         fields=spelled(dataset.fields_for(request.ad_products), spellings),
@@ -112,42 +116,42 @@ def _create_spelled(
     )
 
 
-def look_at_report(bench: Workbench, account: AdsAccount, report_id: str) -> Report:
+def look_at_report(context: JobContext, account: AdsAccount, report_id: str) -> Report:
     """Ask Amazon how a report is.
 
     Raises:
         AdsApiError: as its tree says.
     """
-    return retrieve_report(bench.client, account.region, report_id, account_id=account.account_id)
+    return retrieve_report(context.client, account.region, report_id, account_id=account.account_id)
 
 
-def failure_of(bench: Workbench, error: AdsApiError) -> Failure:
+def failure_of(context: JobContext, error: AdsApiError) -> Failure:
     """Say what an error means for the request that it came for."""
-    return Failure(failure_kind(error), str(error), error.code, not_before(bench, error))
+    return Failure(failure_kind(error), str(error), error.code, not_before(context, error))
 
 
-def not_before(bench: Workbench, error: AdsApiError) -> datetime | None:
+def not_before(context: JobContext, error: AdsApiError) -> datetime | None:
     """Give the instant that Amazon asks us to wait for, if it does."""
-    return None if error.retry_after is None else bench.now() + timedelta(seconds=error.retry_after)
+    return None if error.retry_after is None else context.now() + timedelta(seconds=error.retry_after)
 
 
 def count_rest(
-    bench: Workbench, answer: transitions.NoAnswer | transitions.HeldBack, until: datetime
+    context: JobContext, answer: transitions.NoAnswer | transitions.HeldBack, until: datetime
 ) -> None:
     """Add the time for which a request rests now, before it is asked for again, to what the session waits for Amazon."""
     if answer.cause is not None:
-        seconds = max(0.0, (until - bench.now()).total_seconds())
-        bench.client.waits.add(CREATE_OPERATION, answer.cause, seconds, rests=True)
+        seconds = max(0.0, (until - context.now()).total_seconds())
+        context.client.waits.add(CREATE_OPERATION, answer.cause, seconds, rests=True)
 
 
 def _adopt(
-    bench: Workbench, account: AdsAccount, request: Request, duplicate: DuplicateReport
+    context: JobContext, account: AdsAccount, request: Request, duplicate: DuplicateReport
 ) -> transitions.Answer:
     """Take over the report that Amazon says is being made already, where it is the one we want."""
     try:
-        report = look_at_report(bench, account, duplicate.report_id)
+        report = look_at_report(context, account, duplicate.report_id)
     except AdsApiError as error:
-        return transitions.NoAnswer(not_before(bench, error), str(error))
+        return transitions.NoAnswer(not_before(context, error), str(error))
     if request.account_id in report.account_ids and _is_same(report, request):
         return reported(report, adopted=True)
     return transitions.NoAnswer(reason=f"Amazon says that it is a duplicate of another report: {duplicate}")
@@ -167,14 +171,14 @@ def _is_same(report: Report, request: Request) -> bool:
 
 
 def _refused(
-    bench: Workbench,
+    context: JobContext,
     account: AdsAccount,
     request: Request,
     error: AdsApiError,
     before: Failure | None,
     today: date,
 ) -> transitions.Answer:
-    with bench.engine.begin() as connection:
+    with context.engine.begin() as connection:
         is_searched = request.ad_products[0] in list_histories(connection, account.region, request.dataset)
     served = not is_searched and is_surely_served(get_dataset(request.dataset), request.start_date, today)
-    return transitions.Refused(weighed(failure_of(bench, error), before, surely_served=served))
+    return transitions.Refused(weighed(failure_of(context, error), before, surely_served=served))

@@ -7,7 +7,7 @@ from typing import Any
 
 from bidbeacon_pipelines.actions import WaitedForAmazon
 from bidbeacon_pipelines.amazon_ads.waits import WaitSummary
-from bidbeacon_pipelines.services.workbench import Workbench
+from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_sessions import SessionRecorder, Subject, with_job_session
 
 logger = logging.getLogger(__name__)
@@ -17,7 +17,7 @@ _OWN_QUEUE = "our own queue"
 
 @contextmanager
 def job_session(
-    bench: Workbench,
+    context: JobContext,
     job_name: str,
     *,
     input: dict[str, Any] | None = None,  # noqa: A002 - as `with_job_session` calls it
@@ -27,30 +27,30 @@ def job_session(
     """Record everything inside as one session, outside of Dagster, with what waiting for Amazon cost it.
 
     Args:
-        bench: the tools.
+        context: the tools.
         job_name: what this work is called.
         input: what the job was given.
         account: the account it works for, where it is just one.
         watched_by: entered when the session is open, left when its last action is told.
     """
     with (
-        with_job_session(job_name, input=input, store=bench.sessions, account=account) as session,
+        with_job_session(job_name, input=input, store=context.sessions, account=account) as session,
         watched_by(session),
-        telling_waits(bench, session),
+        telling_waits(context, session),
     ):
         yield session
 
 
 @contextmanager
-def telling_waits(bench: Workbench, session: SessionRecorder) -> Iterator[None]:
+def telling_waits(context: JobContext, session: SessionRecorder) -> Iterator[None]:
     """Say at the end of a session, also of one that fails, what waiting for Amazon cost since its beginning."""
-    bench.client.waits.take()
+    context.client.waits.take()
     try:
         yield
     except BaseException:
-        _tell_quietly(bench, session)
+        _tell_quietly(context, session)
         raise
-    _tell(bench, session)
+    _tell(context, session)
 
 
 def waited(summary: WaitSummary) -> WaitedForAmazon | None:
@@ -74,15 +74,15 @@ def _reason(summary: WaitSummary) -> str:
     return f"{waits}{share} to {first.operation} ({first.cause})"
 
 
-def _tell(bench: Workbench, session: SessionRecorder) -> None:
-    action = waited(bench.client.waits.take())
+def _tell(context: JobContext, session: SessionRecorder) -> None:
+    action = waited(context.client.waits.take())
     if action is not None:
         session.add(action)
 
 
-def _tell_quietly(bench: Workbench, session: SessionRecorder) -> None:
+def _tell_quietly(context: JobContext, session: SessionRecorder) -> None:
     """Tell, but never hide the job's own error behind one of ours."""
     try:
-        _tell(bench, session)
+        _tell(context, session)
     except Exception:
         logger.exception("Session %s could not be told what it waited for", session.session_id)

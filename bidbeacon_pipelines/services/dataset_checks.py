@@ -20,7 +20,7 @@ from bidbeacon_pipelines.reports.claims import (
 from bidbeacon_pipelines.reports.coverage import WindowSigns, late_if_sent_before
 from bidbeacon_pipelines.reports.datasets import Dataset, get_dataset
 from bidbeacon_pipelines.store.accounts import list_accounts
-from bidbeacon_pipelines.store.claims import compare_totals, list_quarantined
+from bidbeacon_pipelines.store.dataset_checks import compare_totals, list_quarantined
 from bidbeacon_pipelines.store.home import list_unsettled_by_account
 from bidbeacon_sessions import SessionRecorder
 

@@ -18,6 +18,7 @@ from bidbeacon_pipelines.reports.windows import (
     local_date,
     oldest_served,
 )
+from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.services.load_actions import days_by_reason
 from bidbeacon_pipelines.services.refresh import (
     plan_by_hand,
@@ -26,7 +27,6 @@ from bidbeacon_pipelines.services.refresh import (
 )
 from bidbeacon_pipelines.services.requests import drive_request
 from bidbeacon_pipelines.services.windows import keep_windows
-from bidbeacon_pipelines.services.workbench import Workbench
 from bidbeacon_pipelines.store.accounts import Account, get_account
 from bidbeacon_pipelines.store.requests import (
     ClaimLostError,
@@ -84,7 +84,7 @@ class Progress:
 
 
 def drive_windows(
-    bench: Workbench,
+    context: JobContext,
     session: SessionRecorder,
     account: Account,
     dataset: Dataset,
@@ -98,7 +98,7 @@ def drive_windows(
     Days that are not over in the account's time zone are skipped. One day that fails does not keep the others from being loaded.
 
     Args:
-        bench: the tools.
+        context: the tools.
         session: where it is told.
         account: whose windows.
         dataset: of which dataset.
@@ -120,29 +120,29 @@ def drive_windows(
     if account.reason_to_skip is not None:
         session.add(skip_account(account, dataset, list(days)))
         raise AccountSkippedError(account, account.reason_to_skip)
-    started = bench.now()
-    keep_windows(bench, session, account, dataset, again=True)
+    started = context.now()
+    keep_windows(context, session, account, dataset, again=True)
     today = local_date(started, account.time_zone)
     left_out = _leave_out(session, account, dataset, days, today)
     days = [day for day in days if day not in left_out]
-    with bench.engine.begin() as connection:
+    with context.engine.begin() as connection:
         before = {w.window_date: w for w in list_windows(connection, account, dataset.name, days)}
         want_windows(connection, account, dataset.name, days, session.session_id)
-    _adopt(bench, session, account, dataset, list(before.values()))
-    deadline = started + timedelta(minutes=bench.settings.by_hand_wait_minutes)
+    _adopt(context, session, account, dataset, list(before.values()))
+    deadline = started + timedelta(minutes=context.settings.by_hand_wait_minutes)
     told_waiting = False
     while True:
-        windows, pending = _look(bench, account, dataset, before)
-        if not pending or bench.now() > deadline:
+        windows, pending = _look(context, account, dataset, before)
+        if not pending or context.now() > deadline:
             break
-        _advance(bench, session, account, dataset, pending, tell_waiting=not told_waiting)
+        _advance(context, session, account, dataset, pending, tell_waiting=not told_waiting)
         told_waiting = True
-        windows, pending = _look(bench, account, dataset, before)
+        windows, pending = _look(context, account, dataset, before)
         if pending:
             if on_progress is not None:
-                done, waited = len(windows) - len(pending), bench.now() - started
+                done, waited = len(windows) - len(pending), context.now() - started
                 on_progress(Progress(done, len(windows), _waiting_for(pending), waited))
-            bench.sleep(min(_LONGEST_PAUSE, bench.settings.poll_every).total_seconds() / 2)
+            context.sleep(min(_LONGEST_PAUSE, context.settings.poll_every).total_seconds() / 2)
     _tell_given_up(session, account, dataset, pending)
     oldest = f"{SkipReason.NOT_SERVED}; the oldest that it serves is {oldest_served(dataset, today)}"
     failed = {day: oldest for day, reason in left_out.items() if reason is SkipReason.NOT_SERVED}
@@ -171,7 +171,11 @@ def _why_left_out(dataset: Dataset, day: date, today: date) -> SkipReason | None
 
 
 def _adopt(
-    bench: Workbench, session: SessionRecorder, account: Account, dataset: Dataset, windows: Sequence[Window]
+    context: JobContext,
+    session: SessionRecorder,
+    account: Account,
+    dataset: Dataset,
+    windows: Sequence[Window],
 ) -> None:
     """Say which of the windows a report in flight serves already."""
     by_request: dict[int, list[date]] = {}
@@ -179,7 +183,7 @@ def _adopt(
         if window.request_id is not None:
             by_request.setdefault(window.request_id, []).append(window.window_date)
     for request_id, days in by_request.items():
-        with bench.engine.begin() as connection:
+        with context.engine.begin() as connection:
             request = get_request(connection, request_id)
             session.add_in(
                 connection,
@@ -194,16 +198,16 @@ def _adopt(
             )
 
 
-def _windows(bench: Workbench, account: Account, dataset: Dataset, days: Sequence[date]) -> list[Window]:
-    with bench.engine.begin() as connection:
+def _windows(context: JobContext, account: Account, dataset: Dataset, days: Sequence[date]) -> list[Window]:
+    with context.engine.begin() as connection:
         return list_windows(connection, account, dataset.name, days)
 
 
 def _look(
-    bench: Workbench, account: Account, dataset: Dataset, before: Mapping[date, Window]
+    context: JobContext, account: Account, dataset: Dataset, before: Mapping[date, Window]
 ) -> tuple[list[Window], list[Window]]:
     """Return the windows as they are stored now, and those of them that are still waited for."""
-    windows = _windows(bench, account, dataset, list(before))
+    windows = _windows(context, account, dataset, list(before))
     return windows, [window for window in windows if _is_pending(window, before[window.window_date])]
 
 
@@ -215,7 +219,7 @@ def _is_pending(now: Window, before: Window) -> bool:
 
 
 def _advance(
-    bench: Workbench,
+    context: JobContext,
     session: SessionRecorder,
     account: Account,
     dataset: Dataset,
@@ -226,46 +230,46 @@ def _advance(
     """Plan reports for windows that none serves, and take the next steps of the requests that serve them."""
     days = [window.window_date for window in pending]
     uncovered = [w.window_date for w in pending if w.request_id is None]
-    _stop_if_skipped(bench, session, account, dataset, days)
-    planned = plan_by_hand(bench, session, account, dataset, uncovered) if uncovered else []
+    _stop_if_skipped(context, session, account, dataset, days)
+    planned = plan_by_hand(context, session, account, dataset, uncovered) if uncovered else []
     for request_id in sorted({w.request_id for w in pending if w.request_id is not None} | set(planned)):
-        drive_request(bench, session, request_id)
-    windows = _windows(bench, account, dataset, days)
+        drive_request(context, session, request_id)
+    windows = _windows(context, account, dataset, days)
     waiting = [w.window_date for w in windows if w.request_id is None and w.wanted_by is not None]
     if waiting:
         if tell_waiting:
             session.add(skip_windows(account, dataset, waiting, SkipReason.WAITS_FOR_AMAZON))
-        _make_room(bench, session, account.region)
+        _make_room(context, session, account.region)
 
 
-def _make_room(bench: Workbench, session: SessionRecorder, region: str) -> None:
+def _make_room(context: JobContext, session: SessionRecorder, region: str) -> None:
     """Look at the region's reports at Amazon until one is done, which frees its place at the gate, for a few seconds at most.
 
     A report that is done is left to be loaded by the shared look: it may have months of another dataset.
     """
-    started = bench.now()
-    with bench.engine.begin() as connection:
+    started = context.now()
+    with context.engine.begin() as connection:
         requests = list_requests_to_step(connection, due_at=started, region=region)
     for request in requests:
         if request.status == RequestStatus.COMPLETED:
             continue
         try:
-            status = drive_request(bench, session, request.id, loads=False)
+            status = drive_request(context, session, request.id, loads=False)
         except (ClaimLostError, SessionClosedError):
             raise
         except Exception:
             logger.exception("Request %s failed while another one waits for its place", request.id)
             continue
         is_done = status in {RequestStatus.COMPLETED, RequestStatus.FAILED}
-        if is_done or bench.now() - started > _LONGEST_PAUSE:
+        if is_done or context.now() - started > _LONGEST_PAUSE:
             return
 
 
 def _stop_if_skipped(
-    bench: Workbench, session: SessionRecorder, account: Account, dataset: Dataset, days: list[date]
+    context: JobContext, session: SessionRecorder, account: Account, dataset: Dataset, days: list[date]
 ) -> None:
     """Ask no more for an account that turned out to need a person, or was disabled, meanwhile."""
-    with bench.engine.begin() as connection:
+    with context.engine.begin() as connection:
         now = get_account(connection, account.account_key)
     if now.reason_to_skip is not None:
         session.add(skip_account(now, dataset, days))

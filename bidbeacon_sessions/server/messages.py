@@ -15,7 +15,7 @@ from bidbeacon_sessions.change_log import Cursor
 Event = Literal["job-sessions:updated", "job-sessions:gone", "sync", "reset"]
 ResetReason = Literal["epoch", "expired", "overflow"]
 
-PIECE_CHARACTERS = 32 * 1024
+PIECE_CHARACTERS = 64 * 1024
 """About how much is sent at once. A reader has ten seconds for each piece."""
 GZIP_HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 _LEVEL = 1

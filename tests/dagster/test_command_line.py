@@ -158,7 +158,7 @@ def test_accounts_are_listed_with_all_of_their_datasets(
 
 
 def test_a_list_of_accounts_fits_80_columns(stocked: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each account's key stands whole at the beginning of a line, why one is left alone stands below it, and no line is longer."""
+    """Each account's key stands whole at the end of its line, why one is left alone stands below it, and no line is longer."""
     key = stocked.account("JP").account_key
     assert run("accounts", "disable", key).exit_code == 0
     monkeypatch.setenv("COLUMNS", "80")
@@ -166,7 +166,7 @@ def test_a_list_of_accounts_fits_80_columns(stocked: World, monkeypatch: pytest.
     keys = [
         row["account_key"] for row in stocked.rows("SELECT account_key FROM advertiser_accounts ORDER BY 1")
     ]
-    assert keys == sorted(line.split()[1] for line in lines if line[0] in "●■")
+    assert keys == sorted(line.split()[-1] for line in lines if line[0] in "●■")
     assert max(map(len, lines)) <= 80
     place = next(n for n, line in enumerate(lines) if key in line)
     below = " ".join(line.strip() for line in lines[place + 1 : place + 3])

@@ -122,7 +122,7 @@ def test_sync_of_a_disabled_account_says_why_it_is_skipped(stocked: World) -> No
     stocked.execute("UPDATE advertiser_accounts SET enabled = false WHERE account_key = :key", key=key)
     result = run("sync", "--account", key)
     assert result.exit_code == 1
-    assert f"Account {key} is skipped: it is disabled" in result.stderr.replace("\n", " ")
+    assert "Acme Merch · US is skipped: it is disabled" in result.stderr.replace("\n", " ")
 
 
 def test_list_counts_each_kind_of_an_account(stocked: World) -> None:
@@ -134,5 +134,5 @@ def test_list_counts_each_kind_of_an_account(stocked: World) -> None:
     assert told[0]["counts"] == {count["kind"]: count["stored"] for count in counts}
     assert {(key, 0, 0)} == {(count["account_key"], count["gone"], count["set_aside"]) for count in counts}
     table = run("list", "--country", "US").stdout
-    assert all(word in table for word in (key, *KINDS))
+    assert all(word in table for word in ("Acme Merch · US", *KINDS))
     assert "No entities" in run("list", "--country", "JP").stdout

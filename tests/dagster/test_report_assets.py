@@ -70,7 +70,7 @@ def test_a_materialization_is_one_session(stocked: World) -> None:
     assert session["input"] == {"dataset": DATASET.name, "partitions": [f"{account.account_key}|{day}"]}
     types = [action["type"] for action in session["actions"]]
     told = [kind for kind in types if kind not in {"windows-planned", "report-pending"}]
-    assert told == ["windows-queued", "report-requested", "report-processed"]
+    assert told == ["load-requested", "windows-queued", "report-requested", "report-processed"]
 
 
 def test_materializing_twice_is_the_same_as_once(stocked: World) -> None:
@@ -142,7 +142,7 @@ def test_a_partition_tells_what_was_done_since_its_load_before(stocked: World) -
     again = [metadata for partition, metadata in stocked.materializations() if partition == key][-1]
     told = again["timeline"].replace("\\", "").splitlines()
     words = [line.split()[2] for line in told if "is PENDING" not in line and "is PROCESSING" not in line]
-    assert words == ["Queued", "Requested", "Adopted", "Loaded"]
+    assert words == ["Queued", "Requested", "Asked", "Adopted", "Loaded"]
     assert again["load"] == 2
 
 

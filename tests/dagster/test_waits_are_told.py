@@ -40,5 +40,5 @@ def test_no_op_can_forget_it() -> None:
     """Whoever opens the tools of a job opens its session with `work`, which tells."""
     files = [path.read_text(encoding="utf-8") for path in Path(defs.__path__[0]).glob("*.py")]
     with_tools = [source for source in files if "job_contexts.open()" in source]
-    assert len(with_tools) == 2
+    assert len(with_tools) == 3
     assert [] == [source[:80] for source in with_tools if "job_sessions.session(" in source]

@@ -43,7 +43,7 @@ def test_explain_prints_verdict_facts_and_timeline_in_80_columns(stocked: World)
     result = run("explain", *of_window(stocked, account))
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
-    assert [account.account_key, "daily_targets", str(stocked.day())] == lines[0].split()
+    assert f"Acme Merch · US daily_targets {stocked.day()}" == " ".join(lines[0].split())
     assert "✔ fresh" == lines[1].strip()
     places = [
         flat(result).index(word)
@@ -167,7 +167,7 @@ def test_quarantine_is_listed_with_reason_and_row(stocked: World) -> None:
     assert {False} == {row["is_loaded"] for row in listed}
     shown = flat(run("quarantine", "list", "--limit", "1"))
     for said in (
-        account.account_key,
+        "Acme Merch · US",
         "the report was refused",
         listed[0]["reason"].split()[0],
         '"campaign.id":',

@@ -68,6 +68,23 @@ def run(*arguments: str) -> Any:
     return result
 
 
+def test_each_change_is_an_action_of_its_own_kind(store: SessionStore) -> None:
+    """What SQL on sessions finds them by."""
+    one = account(store)
+    with store.begin() as connection:
+        ads_account = get_ads_account(connection, GB)
+    changes(store).pause(one)
+    changes(store).resume(account(store))
+    changes(store).rename(ads_account, "Acme UK")
+    changes(store).set_cadence(ads_account, Cadence(every=timedelta(hours=6)))
+    rows = query(
+        store.engine,
+        "SELECT a.type FROM session_actions a JOIN session_headers h ON h.id = a.session_id ORDER BY h.started_at, a.ord",
+    )
+    expected = ["account-paused", "account-resumed", "account-renamed", "cadence-changed"]
+    assert expected == [row["type"] for row in rows]
+
+
 def test_a_pause_and_its_end_are_recorded_with_who_did_it(store: SessionStore) -> None:
     """The account says it as long as it is paused, the sessions for good; a second pause changes nothing."""
     changes(store).pause(account(store))

@@ -143,7 +143,12 @@ def test_an_unknown_dataset_is_named(coverage: WindowCoverage) -> None:
 def test_accounts_come_with_their_zones(coverage: WindowCoverage) -> None:
     """What the page needs to tell times in an account's own zone."""
     expected = [
-        {"key": "US.one", "name": "Shop 0", "time_zone": "America/Los_Angeles"},
-        {"key": "US.two", "name": "Shop 1", "time_zone": "America/Los_Angeles"},
+        {
+            "key": f"US.{key}",
+            "label": f"Shop {number} · US",
+            "time_zone": "America/Los_Angeles",
+            "stopped": None,
+        }
+        for number, key in enumerate(("one", "two"))
     ]
     assert expected == coverage.list_accounts()

@@ -26,6 +26,11 @@ TODAY = date(2026, 1, 15)
 DAY, OTHER, THIRD = (TODAY - timedelta(days=n) for n in (3, 200, 400))
 
 TOLD_ELSEWHERE = {
+    **dict.fromkeys(
+        ("account-paused", "account-resumed", "account-renamed", "cadence-changed"),
+        "tests/postgres/test_account_changes.py",
+    ),
+    "load-requested": "tests/dagster/test_run_requests.py",
     "credentials-accepted": "tests/postgres/test_credentials.py",
     "entities-misread": "tests/postgres/test_jobs_accounts.py",
     "loads-recorded": "tests/dagster/test_refresh_jobs.py",

@@ -18,12 +18,7 @@ BACKFILL_SECONDS = 40
 MOST_LOAD = 2
 """Processes that want each core; with more, a time says nothing."""
 BUSY_SECONDS = 300
-CHECKS = {
-    "window_is_fresh": "All accounts are fresh.",
-    "rows_reconcile_with_daily_totals": "agree with|Not comparable yet",
-    "quarantine_is_small": "No row is quarantined.",
-}
-"""The checks of a dataset, and what each says where all is well."""
+CHECKS = ("window_is_fresh", "rows_reconcile_with_daily_totals", "quarantine_is_small")
 
 
 def day(ago: int) -> str:
@@ -141,12 +136,10 @@ def test_an_asset_of_the_lineage_says_what_it_is(page: Page, asset: str, shown: 
 
 
 def test_checks_are_evaluated(page: Page, dev: Dev) -> None:
-    """A load by hand evaluates the three checks of its dataset, which say what they found."""
+    """A load by hand evaluates the three checks of its dataset. A later load makes Dagster show them as not evaluated, until they run again."""
     launch(page, TARGETS, [dev.accounts[0]], day(40))
     expect(status(page, "Success")).to_be_visible()
     show_events(page, "ASSET_CHECK_EVALUATION")
+    expect(page.get_by_text("succeeded for materialization of")).to_have_count(len(CHECKS))
     for name in CHECKS:
         expect(page.get_by_role("link", name=name).first).to_be_visible()
-    for name, found in CHECKS.items():
-        page.goto(f"/assets/{TARGETS}?view=checks&checkDetail={name}")
-        expect(page.get_by_text(re.compile(found)).first).to_be_visible()

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 NAMES_SHOWN = 3
 """So many accounts of a problem are named; the others are counted."""
 SETTLES_AFTER = timedelta(hours=2)
-"""What is asked for again by itself leaves its bad state while that is under way, and comes back where it was in vain."""
+"""A bad window that is asked for again is not bad meanwhile, and is again if the second report does not help; so wait before saying that it is over."""
 
 
 @dataclass(frozen=True)

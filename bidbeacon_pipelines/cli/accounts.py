@@ -118,7 +118,7 @@ def accounts_rename(
         str | None, typer.Argument(help="What to call it here, in all countries; absent: as Amazon does.")
     ] = None,
 ) -> None:
-    """Give an ads account an alias: it is shown and found everywhere in place of Amazon's name, which is found as well."""
+    """Set the alias of an ads account, which is shown instead of Amazon's name; both can be searched for."""
     from bidbeacon_pipelines.services.account_names import get_named_ads_account
 
     store, changes = _open_changes()
@@ -143,7 +143,7 @@ def accounts_cadence(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Say how often an ads account is looked at, or show it; what is asked for by hand never waits for it."""
+    """Set or show how often an ads account is refreshed; loads by hand do not wait for it."""
     from bidbeacon_pipelines.services.account_names import get_named_ads_account
     from bidbeacon_pipelines.services.cadence import choose_cadence, look_up_cadence
 

@@ -126,7 +126,7 @@ def promise_line(promise: Mapping[str, Any]) -> Text:
 
 
 class StatusLine:
-    """What a command does just now: how long it has run, and what it waits for; below its actions while the console is a terminal."""
+    """The last line of a terminal while a command runs: for how long, and what it waits for."""
 
     def __init__(self) -> None:
         self._started = time.monotonic()

@@ -1,4 +1,4 @@
-"""What Dagster shows of the table or view that an asset is: where it lies and its columns, and who owns it."""
+"""Metadata of assets that are tables or views: address, column schema, owners."""
 
 from collections.abc import Iterable
 from functools import cache

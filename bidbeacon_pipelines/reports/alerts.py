@@ -22,7 +22,7 @@ _LONGEST_TITLE = 240
 
 
 class Event(StrEnum):
-    """What a message says of a problem."""
+    """The kind of a message: a problem began, grew, lasts or ended."""
 
     BEGAN = "began"
     GREW = "grew"
@@ -35,7 +35,7 @@ _PREFIXES = {Event.BEGAN: "", Event.GREW: "More of it: ", Event.LASTS: "Still: "
 
 @dataclass(frozen=True)
 class Alert:
-    """What is known of one cause: from when it was first seen until it is over.
+    """The stored state of one cause, from when it was first seen until it is over.
 
     Attributes:
         problem: As it was last seen.
@@ -61,7 +61,7 @@ class Alert:
 
 @dataclass(frozen=True)
 class Message:
-    """What somebody is told.
+    """The text of an alert.
 
     Attributes:
         event: What it says of the problem.

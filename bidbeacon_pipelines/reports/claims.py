@@ -74,7 +74,7 @@ class AccountWindows:
 
 
 def judge_freshness(groups: Sequence[AccountWindows], accounts: int) -> Verdict:
-    """Say which accounts are fresh and which are late: those with a late window.
+    """Return the verdict on freshness: an account with a late window is late, any other is fresh.
 
     Args:
         groups: windows that are not simply loaded and fresh.

@@ -1,4 +1,4 @@
-"""What is wrong, by cause: the same facts for the first page and for alerts. Pure."""
+"""Problems, grouped by cause, as Home and alerts describe them. Pure."""
 
 import re
 from collections.abc import Iterable, Sequence

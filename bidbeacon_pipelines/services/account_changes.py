@@ -1,4 +1,4 @@
-"""What people change about accounts: pausing, resuming, cadence and alias. Each change is recorded in a session, with who made it.
+"""Changes that people make to accounts: pause, resume, cadence, alias. Each is recorded in a session, with who made it.
 
 A change by plain SQL is noticed at the next look, and recorded as made by "SQL".
 """

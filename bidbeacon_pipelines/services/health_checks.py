@@ -285,7 +285,7 @@ def check_dagster(heartbeat: datetime | None, now: datetime) -> Check:
 
 
 def cannot_see(name: str, table: str, grant: str) -> Check:
-    """Say that this role may not read what a check is made of; `grant` is the SQL that lets it."""
+    """Return the check of a table that this role may not read; `grant` is the SQL that allows it."""
     found = f"can't be judged: the role of BIDBEACON_DATABASE_URL may not read {table}"
     return Check(name, Level.WARNING, found, f"Grant it, as the owner: `{grant}`", facts={"grant": grant})
 

@@ -20,6 +20,7 @@ from dagster._core.events import DagsterEventBatchMetadata
 from sqlalchemy import Connection, Engine
 
 from bidbeacon_pipelines.actions import LoadsRecorded
+from bidbeacon_pipelines.defs.check_results import evaluate_checks
 from bidbeacon_pipelines.defs.partitions import is_partition_day, partition_key
 from bidbeacon_pipelines.reports.datasets import get_dataset
 from bidbeacon_pipelines.reports.product_states import describe_unserved, from_json
@@ -127,14 +128,18 @@ def record_loaded_windows(
     """Record a materialization for every load that Dagster does not know of yet.
 
     Loads made by a run that was killed before it could say so, and those of the command line, are found here. Two runs that
-    record at once share the work: each batch's windows are locked, and passed over by the other.
+    record at once share the work: each batch's windows are locked, and passed over by the other. The checks of these datasets are
+    evaluated as well.
     """
     total = again = 0
+    datasets = set[str]()
     while recorded := _record_batch(context, engine):
         total += len(recorded)
         again += sum(window.is_recorded_again for window in recorded)
+        datasets |= {window.dataset for window in recorded}
     if total:
         session.add(LoadsRecorded(loads=total, again=again))
+        evaluate_checks(context, engine, session, sorted(datasets))
 
 
 def _record_batch(

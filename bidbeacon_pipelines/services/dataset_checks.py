@@ -1,4 +1,4 @@
-"""Checks the claims about a dataset: gets the facts, lets them be judged, tells the verdicts."""
+"""Checks the claims about a dataset: reads the facts, has them judged, records the verdicts."""
 
 from datetime import datetime, timedelta
 
@@ -19,6 +19,7 @@ from bidbeacon_pipelines.reports.claims import (
 )
 from bidbeacon_pipelines.reports.coverage import WindowSigns, late_if_sent_before
 from bidbeacon_pipelines.reports.datasets import Dataset, get_dataset
+from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.accounts import list_accounts
 from bidbeacon_pipelines.store.dataset_checks import compare_totals, list_quarantined
 from bidbeacon_pipelines.store.home import list_unsettled_by_account
@@ -28,30 +29,10 @@ _MOST_DIFFERENCES = 1_000
 
 
 def check_claims(
-    engine: Engine,
-    session: SessionRecorder,
-    dataset: Dataset,
-    now: datetime,
-    *,
-    late_after: timedelta,
-    hourly_difference: float,
+    engine: Engine, session: SessionRecorder, dataset: Dataset, now: datetime, settings: Settings
 ) -> list[Verdict]:
-    """Check all claims about a dataset, over all of its accounts and windows, and tell which are not true.
-
-    Args:
-        engine: our tables.
-        session: where it is told.
-        dataset: the dataset.
-        now: the time.
-        late_after: how long a window may be due.
-        hourly_difference: the largest share by which hours may differ from their day.
-    """
-    with engine.begin() as connection:
-        verdicts = [
-            _judge_freshness(connection, dataset, now, late_after),
-            _reconcile(connection, dataset, hourly_difference),
-            judge_quarantine([Quarantine(**row) for row in list_quarantined(connection, dataset.name)]),
-        ]
+    """Judge all claims about a dataset, and record which are not true."""
+    verdicts = judge_claims(engine, dataset, now, settings)
     broken = [verdict for verdict in verdicts if not verdict.passed]
     session.add(
         ClaimsChecked(
@@ -62,6 +43,16 @@ def check_claims(
         )
     )
     return verdicts
+
+
+def judge_claims(engine: Engine, dataset: Dataset, now: datetime, settings: Settings) -> list[Verdict]:
+    """Return whether each claim about a dataset is true, over all of its accounts and windows."""
+    with engine.begin() as connection:
+        return [
+            _judge_freshness(connection, dataset, now, settings.late_after),
+            _reconcile(connection, dataset, settings.hourly_difference),
+            judge_quarantine([Quarantine(**row) for row in list_quarantined(connection, dataset.name)]),
+        ]
 
 
 def _judge_freshness(

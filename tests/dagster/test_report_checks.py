@@ -1,21 +1,24 @@
 """Claims about datasets as asset checks: beside a materialization, and on their own."""
 
-from datetime import date
+import asyncio
+from datetime import date, timedelta
 from typing import Any
 
+import pytest
 from dagster import (
     AssetCheckEvaluation,
     AssetCheckKey,
     AssetKey,
+    AssetMaterialization,
     ExecuteInProcessResult,
-    RunRequest,
-    build_sensor_context,
     materialize,
     serialize_value,
 )
+from dagster._core.loader import LoadingContextForTest
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
 
-from bidbeacon_pipelines.definitions import defs
-from bidbeacon_pipelines.defs.checks import build_report_checks, check_loaded_datasets
+from bidbeacon_pipelines.defs import check_results
+from bidbeacon_pipelines.defs.checks import build_report_checks
 from bidbeacon_pipelines.defs.partitions import partition_key
 from bidbeacon_pipelines.defs.reports import build_report_asset
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions, JobContexts
@@ -167,22 +170,50 @@ def test_a_range_is_checked_once(stocked: World) -> None:
     assert len(stocked.recorded_partitions()) == 3
 
 
-def test_checks_are_evaluated_again_after_a_load_that_nobody_asked_for(stocked: World) -> None:
-    """A load that was recorded after the last check starts a run of this dataset's checks; once it has ended there is no other."""
+def test_checks_stay_evaluated_when_loads_are_recorded(
+    stocked: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that records loads evaluates the checks of their datasets, anew after ten minutes, so Dagster goes on showing them as evaluated."""
     load(stocked, stocked.account(), stocked.day(), DAILY.name)
-    assert checks_wanted(stocked) == set()
+    first = last_check(stocked, QUARANTINE_IS_SMALL)
+    assert are_shown_as_evaluated(stocked)
+    stocked.execute(
+        "UPDATE report_windows SET recorded_load_count = 0, row_count = 498, quarantined_count = 1"
+    )
+    assert stocked.run_job("poll_reports").success
+    assert are_shown_as_evaluated(stocked)
+    repeated = last_check(stocked, QUARANTINE_IS_SMALL)
+    assert repeated.run_id != first.run_id
+    assert repeated.evaluation.metadata["checked_at"] == first.evaluation.metadata["checked_at"]
+
+    monkeypatch.setattr(check_results, "RECENT", timedelta(0))
     stocked.execute("UPDATE report_windows SET recorded_load_count = 0")
     assert stocked.run_job("poll_reports").success
-    wanted = {
-        AssetCheckKey(ASSET_KEY, name) for name in (WINDOW_IS_FRESH, ROWS_RECONCILE, QUARANTINE_IS_SMALL)
-    }
-    assert wanted == checks_wanted(stocked)
-    check(stocked, DAILY.name)
-    assert checks_wanted(stocked) == set()
+    assert are_shown_as_evaluated(stocked)
+    evaluation = last_check(stocked, QUARANTINE_IS_SMALL).evaluation
+    session = stocked.sessions_of("poll-reports")[-1]
+    assert not evaluation.passed
+    assert evaluation.metadata["session"].value.endswith(str(session["id"]))
+    hourly = AssetCheckKey(AssetKey(HOURLY.asset_name), QUARANTINE_IS_SMALL)
+    assert stocked.instance.get_latest_asset_check_evaluation_record(hourly) is None
 
 
-def checks_wanted(world: World) -> set[AssetCheckKey]:
-    """Return the checks that the sensor asks for."""
-    with build_sensor_context(instance=world.instance, definitions=defs) as context:
-        answer = check_loaded_datasets(context)
-    return set(answer.asset_check_keys or ()) if isinstance(answer, RunRequest) else set()
+def test_a_materialization_alone_leaves_checks_not_evaluated(stocked: World) -> None:
+    """That is how Dagster shows them, and why runs that record loads evaluate them."""
+    load(stocked, stocked.account(), stocked.day(), DAILY.name)
+    stocked.instance.report_runless_asset_event(AssetMaterialization(ASSET_KEY))
+    assert not are_shown_as_evaluated(stocked)
+
+
+def are_shown_as_evaluated(world: World) -> bool:
+    """Return whether Dagster's pages show all checks of the daily targets as evaluated."""
+    context = LoadingContextForTest(world.instance)
+    names = (WINDOW_IS_FRESH, ROWS_RECONCILE, QUARANTINE_IS_SMALL)
+    return all(asyncio.run(last_check(world, name).targets_latest_materialization(context)) for name in names)
+
+
+def last_check(world: World, name: str) -> AssetCheckExecutionRecord:
+    """Return the last evaluation of a check of the daily targets."""
+    record = world.instance.get_latest_asset_check_evaluation_record(AssetCheckKey(ASSET_KEY, name))
+    assert record is not None
+    return record

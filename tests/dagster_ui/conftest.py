@@ -54,12 +54,13 @@ class Dev:
         ports = {name: choose_port() for name in ("DAGSTER", "STREAM", "SANDBOX")}
         self.url = f"http://127.0.0.1:{ports['DAGSTER']}"
         self.stream_url = f"http://127.0.0.1:{ports['STREAM']}"
-        environment = {f"BIDBEACON_{name}_PORT": str(port) for name, port in ports.items()}
+        ours = {f"BIDBEACON_{name}_PORT": str(port) for name, port in ports.items()}
+        self._environment = {**os.environ, **ours, "BIDBEACON_HOME": str(home)}
         self._output = (home.parent / "output").open("w")
         self._process = subprocess.Popen(
             [sys.executable, "-c", PROGRAM],
             cwd=PROJECT_ROOT,
-            env={**os.environ, **environment, "BIDBEACON_HOME": str(home)},
+            env=self._environment,
             stdout=self._output,
             stderr=subprocess.STDOUT,
         )
@@ -81,12 +82,33 @@ class Dev:
         with psycopg.connect(self._database) as connection:
             return connection.execute(statement, values).fetchall()
 
+    def refresh(self, account: str, day: str) -> None:
+        """Load a day of the daily targets by the command line, which Dagster has no part in."""
+        command = [
+            sys.executable,
+            "-m",
+            "bidbeacon_pipelines",
+            "refresh",
+            "--account",
+            account,
+            "--window",
+            day,
+        ]
+        subprocess.run(command, cwd=PROJECT_ROOT, env=self._environment, check=True, capture_output=True)
+
     def count_loads(self, account: str, dataset: str, days: list[str]) -> int:
         """Return how often days of an account were loaded."""
         statement = """SELECT sum(load_count) FROM report_windows JOIN advertiser_accounts USING (account_id, country_code)
                         WHERE account_key = %s AND dataset = %s AND window_date = ANY (CAST(%s AS date[]))"""
         [(loads,)] = self.rows(statement, account, dataset, days)
         return int(loads or 0)
+
+    def count_recordings(self, account: str, day: str) -> int:
+        """Return how many materializations Dagster has of a day of the daily targets."""
+        statement = """SELECT count(*) FROM dagster.event_logs WHERE dagster_event_type = 'ASSET_MATERIALIZATION'
+                          AND asset_key = '["daily_target_performance"]' AND partition = %s"""
+        [(recordings,)] = self.rows(statement, f"{account}|{day}")
+        return int(recordings)
 
     def wait_until(self, holds: Callable[[], bool], seconds: float = 60) -> None:
         """Wait for a condition, as long as `bidbeacon dev` runs."""

@@ -135,11 +135,17 @@ def test_an_asset_of_the_lineage_says_what_it_is(page: Page, asset: str, shown: 
     expect(page.get_by_text(shown).first).to_be_visible()
 
 
-def test_checks_are_evaluated(page: Page, dev: Dev) -> None:
-    """A load by hand evaluates the three checks of its dataset. A later load makes Dagster show them as not evaluated, until they run again."""
+def test_checks_stay_evaluated(page: Page, dev: Dev) -> None:
+    """A load by hand evaluates the three checks of its dataset, and a run that records a load made elsewhere evaluates them again."""
     launch(page, TARGETS, [dev.accounts[0]], day(40))
     expect(status(page, "Success")).to_be_visible()
     show_events(page, "ASSET_CHECK_EVALUATION")
     expect(page.get_by_text("succeeded for materialization of")).to_have_count(len(CHECKS))
     for name in CHECKS:
         expect(page.get_by_role("link", name=name).first).to_be_visible()
+
+    dev.refresh(dev.accounts[0], day(41))
+    dev.wait_until(lambda: dev.count_recordings(dev.accounts[0], day(41)) > 0, BUSY_SECONDS)
+    page.goto(f"/assets/{TARGETS}?view=checks")
+    expect(page.get_by_text("Succeeded", exact=True).filter(visible=True)).to_have_count(len(CHECKS))
+    expect(page.get_by_text(re.compile("not evaluated", re.IGNORECASE))).to_have_count(0)

@@ -242,14 +242,7 @@ def worked_on_elsewhere(world: BenchWorld) -> None:
 def check(world: BenchWorld) -> None:
     """Check the claims about a dataset."""
     with world.session() as session:
-        check_claims(
-            world.engine,
-            session,
-            DATASET,
-            world.context.now(),
-            late_after=world.context.settings.late_after,
-            hourly_difference=0.05,
-        )
+        check_claims(world.engine, session, DATASET, world.context.now(), world.context.settings)
 
 
 def delete(world: BenchWorld) -> None:

@@ -68,7 +68,6 @@ SCHEDULES = [
     "sync_accounts_hourly",
 ]
 SENSORS = [
-    "check_loaded_datasets",
     "close_crashed_sessions",
     "poll_reports_in_flight",
     "recover_lost_recordings",

@@ -71,7 +71,7 @@ def webserver(
     name = f"webserver_{secrets.token_hex(4)}"
     with psycopg.connect(cluster_url, autocommit=True) as connection:
         names = map(sql.Identifier, (name, _template))
-        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*names))
+        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(*names))
     url = make_url(cluster_url).set(database=name).render_as_string(hide_password=False)
     upgrade_dagster(url)
     port = choose_port()

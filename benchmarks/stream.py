@@ -23,6 +23,8 @@ from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.change_log import head
 
 LOAD_SECONDS = 15.0
+TOGETHER = 10
+"""Actions a transaction where two cores have not enough left for one each."""
 SLOW_BYTES, SLOW_PAUSE, SLOW_SECONDS = 100, 0.1, 25
 SLOW_ROUNDS, SLOW_ROUND_SECONDS = 5, 8.0
 MISSED = 4_000
@@ -75,7 +77,7 @@ def _thousand_busy(store: SessionStore, url: str) -> Iterator[Figure]:
     """Ten times as much: late is allowed, losing is not."""
     name = "1,000 clients at 1,000 actions/s"
     with running_server(url) as server:
-        load = partial(_load, store, url, server, Crowd(server.port, 500, 500), 1_000)
+        load = partial(_load, store, url, server, Crowd(server.port, 500, 500), 1_000, together=TOGETHER)
         run = load(LOAD_SECONDS)
         back = GettingInStep(server.port, store, BACK_MISSED, BACK_EVERY)
         load(LOAD_SECONDS, back)
@@ -149,15 +151,17 @@ def _load(
     rate: float,
     seconds: float,
     beside: AbstractContextManager[object] | None = None,
+    *,
+    together: int = 1,
 ) -> Run:
-    """Connect a crowd, write, with something beside it, and judge what it saw."""
+    """Connect a crowd, write so many actions in a transaction, with something beside it, and judge what it saw."""
     before = server.memory_kb
     after = _position(store)
     with _crowd(crowd) as child:
         idle = server.memory_kb - before
         with _peak(lambda: server.memory_kb) as peak, beside or nullcontext():
             used = server.cpu_seconds, postgres_cpu_seconds(url)
-            written = write_at(url, rate, seconds)
+            written = write_at(url, rate, seconds, together)
             used = server.cpu_seconds - used[0], postgres_cpu_seconds(url) - used[1]
             ended = time.monotonic_ns()
         child.say(_settled(store, len(written.acknowledged), after))

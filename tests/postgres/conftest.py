@@ -32,7 +32,7 @@ IMPATIENT = RetryPolicy(attempts=2, base_seconds=0.01, longest_wait_seconds=0.05
 def sandbox(request: pytest.FixtureRequest) -> Iterator[SandboxHandle]:
     """Yield a running sandbox with small accounts and a clock that stands still until a test moves it."""
     usual = {
-        "rows_per_day": 40,
+        "rows_per_day": 12,
         "report_seconds": 60,
         "export_seconds": 0,
         "clock_start": NOON,

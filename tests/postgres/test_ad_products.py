@@ -178,6 +178,7 @@ def test_one_day_that_is_too_large_is_split_by_product(world: BenchWorld) -> Non
     assert ([DAILY_TARGETS.name], {}) == (split["split_datasets"], split["longest_periods"])
 
 
+@pytest.mark.parametrize("sandbox", [{"rows_per_day": 40}], indirect=True, ids=["40 rows"])
 def test_each_group_loads_in_a_simulated_week(world: BenchWorld) -> None:
     """Every day takes one report for each group of ad products; at the end each day of the week has all of them, and none is due."""
     account, datasets = world.account(), (DAILY_PRODUCTS, DAILY_PURCHASED_PRODUCTS)

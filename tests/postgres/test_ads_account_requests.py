@@ -20,9 +20,6 @@ REPORTS = {"daily_targets": 1, "daily_products": 2, "hourly_targets": 1}
 """The datasets of these tests, with the number of reports that a period of each takes."""
 
 
-pytestmark = pytest.mark.parametrize("sandbox", [{"rows_per_day": 4}], indirect=True, ids=["small"])
-
-
 @pytest.fixture(autouse=True)
 def only_few() -> Iterator[None]:
     """Leave three datasets: of one report, of two, and of hours."""

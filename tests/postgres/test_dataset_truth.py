@@ -220,7 +220,7 @@ def test_hours_are_right_on_the_days_the_clock_changes(
     world.sync_entities(account)
     question = Question(world.engine, world.sandbox.url, account, dataset, day)
     true = question.true(load(world, question))
-    assert len(true) > 20
+    assert len(true) > 10
     assert true == question.stored()
     assert world.query("SELECT reason FROM quarantined_rows") == []
 

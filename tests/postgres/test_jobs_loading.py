@@ -23,7 +23,7 @@ def test_loaded_rows_are_amazons_to_the_last_decimal(world: BenchWorld, country:
     asked_at = world.context.now()
     world.load(account, day)
     true = world.true_rows(account, day, asked_at)
-    assert len(true) > 10
+    assert len(true) > 5
     assert true == world.stored_rows(account, day)
 
 

@@ -141,12 +141,15 @@ def describe_missing(states: States | None, now: datetime) -> str | None:
     """Return which ad products of a window are still to come, and why, in words; None where none is."""
     if states is None:
         return None
-    told = [
-        f"{product_name(product)} {_to_come(state, now)}"
-        for product, state in states.items()
-        if state.status not in {"loaded", NOT_SERVED} or state.failure_reason is not None
-    ]
-    return ", ".join(told) or None
+    told: dict[str, list[str]] = {}
+    for product, state in states.items():
+        if state.status not in {"loaded", NOT_SERVED} or state.failure_reason is not None:
+            told.setdefault(_to_come(state, now), []).append(product_name(product))
+    return ", ".join(f"{' and '.join(names)} {_agreed(why, names)}" for why, names in told.items()) or None
+
+
+def _agreed(phrase: str, names: Sequence[str]) -> str:
+    return f"are {phrase.removeprefix('is ')}" if len(names) > 1 and phrase.startswith("is ") else phrase
 
 
 def unserved(state: ProductState) -> ProductState:

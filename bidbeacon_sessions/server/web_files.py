@@ -57,19 +57,20 @@ class WebFiles:
 
     def _fill(self, name: str, page: str) -> str:
         addresses = {file: address for address, file in self._extension.pages.items()} | {
-            "index.html": STREAM_PAGE
+            "index.html": STREAM_PAGE,
+            "session.html": f"{STREAM_PAGE}/{{session_id}}",
         }
         others = dict(self._extension.navigation)
         first = {"/": others.pop("/")} if "/" in others else {}
         entries = {**first, STREAM_PAGE: "Stream", **others}
         links = escape(to_json(dict(self._extension.links)))
-        here = addresses.get(name)
-        navigation = "\n      ".join(
-            _link(address, label, is_here=address == here) for address, label in entries.items()
-        )
+        here = addresses.get(name, "")
+        navigation = "\n      ".join(_link(address, label, here) for address, label in entries.items())
         return page.replace(_NAVIGATION, navigation).replace(_LINKS, f'<meta name="links" content="{links}">')
 
 
-def _link(address: str, label: str, *, is_here: bool) -> str:
-    current = ' aria-current="page"' if is_here else ""
-    return f'<a href="{escape(address)}"{current}>{escape(label)}</a>'
+def _link(address: str, label: str, here: str) -> str:
+    """Return an entry of the navigation; that of the page itself is current, and so is the list that it is one of."""
+    current = "page" if address == here else "true" if here.startswith(f"{address}/") else None
+    marked = f' aria-current="{current}"' if current else ""
+    return f'<a href="{escape(address)}"{marked}>{escape(label)}</a>'

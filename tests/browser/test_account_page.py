@@ -59,6 +59,7 @@ def test_the_page_shows_who_the_account_is_and_how_it_does(
     """Names, sums of two periods by ad product, data by state, schedule, entities, and its sessions."""
     page.goto(f"{base_url}/accounts/{KEY}")
     expect(page.locator("h1")).to_have_text("Acme Merch · US")
+    expect(page.locator(".tabs [aria-current]")).to_have_text("Accounts")
     expect(page.locator(".account-head")).to_contain_text("America/New York")
     rows = page.locator(".sums tbody tr")
     expect(rows).to_have_count(3)
@@ -75,8 +76,12 @@ def test_a_tag_leads_to_the_page_and_the_list_finds_accounts(
     page: Page, base_url: str, filled: SessionStore
 ) -> None:
     """By a part of the name or key; who paused one is said."""
+    page.set_viewport_size({"width": 390, "height": 800})
     page.goto(f"{base_url}/accounts")
     expect(page.locator("tbody tr")).to_have_count(3)
+    row = page.locator("tbody tr").first.bounding_box()
+    assert row is not None
+    assert row["height"] < 40  # one line, however long the key is
     page.locator("#query").fill("mx")
     expect(page.locator("tbody tr")).to_have_count(1)
     page.locator("tbody a").click()

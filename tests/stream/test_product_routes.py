@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from datetime import date
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -132,6 +133,20 @@ def test_the_navigation_leads_to_the_products_pages(product: httpx.Client) -> No
     assert '<a href="/coverage">Coverage</a>' in product.get("/sessions").text
     assert f'<a href="/coverage"{here}>Coverage</a>' in product.get("/coverage").text
     assert '<a href="/sessions">Stream</a>' in product.get("/coverage").text
+
+
+@pytest.mark.parametrize(
+    ("page", "entry"),
+    [
+        ("/accounts/US.one", '<a href="/accounts" aria-current="true">Accounts</a>'),
+        (f"/sessions/{uuid4()}", '<a href="/sessions" aria-current="true">Stream</a>'),
+    ],
+)
+def test_a_page_of_one_marks_the_list_that_it_is_in(product: httpx.Client, page: str, entry: str) -> None:
+    """And no other entry."""
+    text = product.get(page).text
+    assert entry in text
+    assert 1 == text.count("aria-current=")
 
 
 def test_another_product_adds_its_own(session_store: SessionStore, serve_stream: Serve) -> None:

@@ -29,32 +29,29 @@ export function headSection(data) {
 
 /** Made once: what a button says stays when the figures are renewed. */
 export function actsSection(data, renew) {
-  const made = actions([syncEntities(data.key), pauseOrResume(data.key, !data.enabled, renew), changeCadence(data.key, renew)], renameForm(data, renew));
-  made.append(loadForm(data));
+  const made = actions([syncEntities(data.key), pauseOrResume(data.key, !data.enabled, renew), changeCadence(data.key, renew), renameForm(data, renew)], loadAgainForm(data));
   const said = made.querySelector(".said");
   for (const request of data.run_requests) follow(request, (...nodes) => said.replaceChildren(...nodes));
   return made;
 }
 
 /** The alias belongs to all countries of the ads account. */
-function renameForm({ key, alias, amazon_name: name }, renew) {
+const renameForm = ({ key, alias, amazon_name: name }, renew) => (say) => {
   const input = el("input", { name: "alias", maxlength: "80", autocomplete: "off", placeholder: name, value: alias, "aria-label": "What to call it here; empty: as Amazon does" });
-  const said = el("span", { class: "quiet", role: "status" });
   const save = button("Rename", async () => {
     const { account_label: label } = await send("/api/account/alias", { account: key, alias: input.value.trim() });
-    said.replaceChildren(`It is called ${label} now, and the other countries alike.`);
+    say(`It is called ${label} now, and the other countries alike.`);
     renew();
-  })((...nodes) => said.replaceChildren(...nodes));
-  const form = el("form", { class: "rename", on: { submit: (event) => (event.preventDefault(), save.click()) } }, input, save, said);
-  return form;
-}
+  })(say);
+  return el("form", { class: "rename", on: { submit: (event) => (event.preventDefault(), save.click()) } }, input, save);
+};
 
 /** Days of one dataset to load again, whether or not they are due. */
-function loadForm({ key, datasets, figures }) {
+function loadAgainForm({ key, datasets, figures }) {
   const dataset = el("select", { "aria-label": "Dataset to load again" }, datasets.map(({ name, title }) => el("option", { value: name }, title)));
   const [first, last] = ["First day", "Last day"].map((label) => el("input", { type: "date", value: figures.to, max: figures.to, required: true, "aria-label": label }));
   const load = button("Load again", async (say) => follow(await send("/api/account/load-windows", { account: key, dataset: dataset.value, windows: daysOf(first.value, last.value) }), say));
-  return actions([load], dataset, first, last);
+  return [load, dataset, el("span", { class: "bound" }, "from ", first), el("span", { class: "bound" }, "to ", last)];
 }
 
 /** The days of a range; one more than can be asked for at once is enough to be refused. */

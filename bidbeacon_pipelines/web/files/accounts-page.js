@@ -16,7 +16,8 @@ const [root, query] = [byId("content"), byId("query")];
 const live = new LiveData({ read, draw, renewMs: RENEW_MS, noun: "accounts" });
 
 async function read() {
-  return (await fetchJson("/api/accounts")).accounts;
+  const { accounts } = await fetchJson("/api/accounts");
+  return accounts.sort((one, other) => one.label.localeCompare(other.label));
 }
 
 function draw(accounts) {

@@ -17,12 +17,12 @@ export async function send(path, body) {
   return told;
 }
 
-/** A row of buttons with one line below, which says what happens. */
-export function actions(buttons, ...more) {
+/** Rows of buttons with one line below, which says what happens; what makes a button gets what says it. */
+export function actions(...rows) {
   const said = el("p", { class: "said", role: "status", "aria-live": "polite" });
   const say = (...nodes) => said.replaceChildren(...nodes);
-  const row = el("div", { class: "buttons" }, buttons.filter(Boolean).map((button) => button(say)), more);
-  return el("div", { class: "acts" }, row, said);
+  const made = rows.map((row) => el("div", { class: "buttons" }, row.map((one) => (typeof one === "function" ? one(say) : one))));
+  return el("div", { class: "acts" }, made, said);
 }
 
 /** A button that does something once at a time; `act` gets what says things, and its errors are said. */

@@ -6,7 +6,7 @@ import { statusIcon, toneIcon } from "./icons.js";
 import { accountTag, renderParts } from "./parts.js";
 import { causeOf } from "./notice.js";
 import { fetchJson } from "./stream.js";
-import { ago, clock, dayKey, fullTime, zoneBehind } from "./time.js";
+import { ago, clock, dayKey, fullTime, now, zoneBehind } from "./time.js";
 import { zoneOf } from "./zone.js";
 
 const SHOWN = 12;
@@ -48,7 +48,7 @@ export class CellDetail {
     if (this.acts?.isPaused !== isPaused) {
       const renew = () => this.show(this.asked);
       const made = [loadAgain(account, dataset, [window]), syncEntities(account), pauseOrResume(account, isPaused, renew), changeCadence(account, renew)];
-      this.acts = { isPaused, element: actions(made, ...(address ? [partitionLink(address)] : [])) };
+      this.acts = { isPaused, element: actions([...made, ...(address ? [partitionLink(address)] : [])]) };
     }
     return this.acts.element;
   }
@@ -56,9 +56,10 @@ export class CellDetail {
   body({ verdict, facts, timeline, partition_url: address }) {
     const zone = zoneOf(facts.account?.account_key);
     const newest = [...timeline].reverse();
+    const next = Date.parse(verdict.next_at) > now() && `${dayKey(verdict.next_at, zone)} ${clock(verdict.next_at, zone)} ${zone}`;
     return [
       el("p", { class: `verdict ${verdict.severity}` }, el("b", {}, verdict.cause.replaceAll("-", " ")), " ", el("bdi", {}, withCommands(verdict.sentence))),
-      verdict.next_at && el("p", { class: "quiet" }, "Next: ", el("time", { datetime: verdict.next_at, title: fullTime(verdict.next_at, zone) }, `${dayKey(verdict.next_at, zone)} ${clock(verdict.next_at, zone)} ${zone}`)),
+      next && !verdict.sentence.includes(next) && el("p", { class: "quiet" }, "Next: ", el("time", { datetime: verdict.next_at, title: fullTime(verdict.next_at, zone) }, next)),
       facts.account && this.buttons(this.asked, !facts.account.enabled, address),
       el("h3", {}, newest.length > 0 ? "Sessions that touched it, newest first" : "No session has touched it yet"),
       ...this.stories(newest, facts.account?.account_key),

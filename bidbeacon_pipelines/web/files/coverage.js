@@ -85,8 +85,9 @@ function endThatShows(window, { from, to }) {
   return window > to ? window : dayAfter(window, Math.floor(daysBetween(from, to) / 2));
 }
 
-/** Days that have begun nowhere yet are not shown, unless they are asked for. */
+/** Days that have begun nowhere yet are not shown, unless they are asked for or there are no others. */
 function withoutEmptyEnd(found) {
+  if (!hasWindows(found)) return found;
   let days = found.accounts[0]?.cells.length ?? 0;
   const least = asked.window ? daysBetween(found.from, asked.window) + 1 : 1;
   while (!asked.to && days > Math.max(1, least) && found.accounts.every(({ cells }) => cells[days - 1] === NONE)) days -= 1;
@@ -129,11 +130,12 @@ function drawTable(accounts) {
   keepingFocus(box, () => box.replaceChildren(coverageTable(data, accounts, (account, window) => addressWith({ account, window }))));
 }
 
+const hasWindows = ({ accounts }) => accounts.some(({ cells }) => /[^-]/.test(cells));
+
 /** Three kinds of empty: no accounts at all, none that match, no windows in these days. */
 function showEmpty(accounts) {
-  const hasWindows = data.accounts.some(({ cells }) => /[^-]/.test(cells));
   if (data.accounts.length === 0) showNotice("empty", el("h2", {}, "No accounts yet"), el("p", {}, "Accounts are synced once an hour by themselves. At once: ", el("code", {}, "bidbeacon accounts sync"), "."));
-  else if (!hasWindows) showNotice("empty", el("h2", {}, "No windows in these days"), el("p", {}, `Nothing of ${data.dataset} from ${data.from} to ${data.to}. An account’s windows are made at its first refresh, back to what Amazon serves.`), el("a", { class: "button", href: addressWith({ to: null, days: null, ...NOTHING_CHOSEN }) }, "Look at the newest days"));
+  else if (!hasWindows(data)) showNotice("empty", el("h2", {}, "No windows in these days"), el("p", {}, `Nothing of ${data.dataset} from ${data.from} to ${data.to}. An account’s windows are made at its first refresh, back to what Amazon serves.`), (asked.to || asked.days) && el("a", { class: "button", href: addressWith({ to: null, days: null, ...NOTHING_CHOSEN }) }, "Look at the newest days"));
   else if (accounts.length === 0) showNotice("empty", el("h2", {}, "No account matches"), el("p", {}, "None of the ", String(data.accounts.length), " accounts has ", el("code", {}, [asked.accounts, asked.state && `state: ${asked.state}`].filter(Boolean).join(", ")), "."), el("a", { class: "button", href: addressWith({ accounts: null, state: null }) }, "Show all accounts"));
   else return false;
   box.replaceChildren();

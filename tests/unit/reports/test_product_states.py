@@ -98,6 +98,16 @@ def test_missing_products_are_named() -> None:
     assert describe_missing({SP: LOADED}, NOW) is None
 
 
+def test_products_that_are_missing_alike_are_named_together() -> None:
+    """The reason is not repeated for each."""
+    assert "Sponsored Products and Sponsored Display failed (Refused)" == describe_missing(
+        {SP: FAILED, SB: LOADED, SD: FAILED}, NOW
+    )
+    assert "Sponsored Products and Sponsored Brands are still to come" == describe_missing(
+        {SP: NEW, SB: NEW}, NOW
+    )
+
+
 OUTCOMES = st.sampled_from([LOADED, FAILED, replace(LOADED, next_refresh_at=None)])
 NEEDS = st.one_of(st.none(), st.frozensets(st.sampled_from(PRODUCTS), min_size=1))
 

@@ -13,6 +13,7 @@ from bidbeacon_pipelines.actions.accounts import (
     CadenceChanged,
     CredentialsAccepted,
     CredentialsRefused,
+    RegionNotListed,
 )
 from bidbeacon_pipelines.actions.entities import (
     EntitiesMisread,
@@ -80,6 +81,7 @@ __all__ = [
     "PortfoliosNotListed",
     "ProductHistoryLearned",
     "QuarantineReplayed",
+    "RegionNotListed",
     "ReportAdopted",
     "ReportFailed",
     "ReportHeld",

@@ -29,6 +29,17 @@ class AccountSyncFailed(Action):
     reason: str
 
 
+class RegionNotListed(Action):
+    """Amazon did not list the accounts of one region, though it did others; those that are stored stay as they are."""
+
+    sentence = "Region {region}: {reason}"
+    tone = "error"
+
+    region: str
+    client_id: str
+    reason: str
+
+
 class AccountNeedsPerson(Action):
     """Amazon refuses the account's authorisation; nothing more is asked until a person acts."""
 

@@ -63,11 +63,13 @@ class AccountListing:
         answered_regions: The regions whose every page came and whose every profile could be read: what is told of
             their pairs' region, currency and time zone can be trusted; elsewhere these may be defaults.
         problems: What couldn't be read, and countries where an account doesn't work, in sentences.
+        errors: Why a region could not be listed to its end, in a sentence, by region.
     """
 
     accounts: tuple[AdsAccount, ...]
     answered_regions: tuple[Region, ...]
     problems: tuple[str, ...]
+    errors: Mapping[Region, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -86,7 +88,6 @@ class _RegionAnswer:
     @property
     def problems(self) -> list[str]:
         return [
-            *([f"Region {self.region}: {self.error}"] if self.error else []),
             *(f"Region {self.region}, account {problem}" for problem in self.broken_accounts),
             *(f"Region {self.region}, profile {problem}" for problem in self.broken_profiles),
         ]
@@ -115,6 +116,7 @@ def list_accounts(client: AdsApiClient) -> AccountListing:
         accounts=tuple(_join(answers)),
         answered_regions=tuple(answer.region for answer in answers if answer.is_trusted),
         problems=(*problems, *_countries_without_account(answers)),
+        errors={answer.region: str(answer.error) for answer in answers if answer.error},
     )
 
 

@@ -115,8 +115,12 @@ def first_sentence(cause: str) -> str:
     return cause.partition(". ")[0].rstrip(".")
 
 
+_FAULTS_OF_ROWS = re.compile(r" \(\d+ × [^()]*\)")
+
+
 def shape_of(cause: str) -> str:
-    """Return a cause without the words that have digits: counts, ids and days differ from window to window."""
+    """Return a cause without what differs from window to window: words with digits, such as counts, ids and days, and the fields of invalid rows."""
+    cause = _FAULTS_OF_ROWS.sub("", cause)
     return " ".join("#" if any(map(str.isdigit, word)) else word for word in cause.split())
 
 

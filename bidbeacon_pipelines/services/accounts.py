@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from bidbeacon_pipelines.account_keys import account_key
-from bidbeacon_pipelines.actions import AccountsSynced, AccountSyncFailed
+from bidbeacon_pipelines.actions import AccountsSynced, AccountSyncFailed, RegionNotListed
 from bidbeacon_pipelines.amazon_ads.accounts import AccountListing, AdsAccount, list_accounts
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, AuthError
 from bidbeacon_pipelines.services.account_suspension import (
@@ -52,6 +52,9 @@ def sync_accounts(context: JobContext, session: SessionRecorder) -> list[str]:
             if is_new:
                 added.append(values["account_key"])
         name_subjects(connection, list_subjects(connection))
+        for region, reason in listing.errors.items():
+            told = RegionNotListed(region=region, client_id=context.client.client_id, reason=reason)
+            session.add_in(connection, told)
         session.add_in(connection, _summary(listing.accounts, stored, added, problems))
         note_credentials_accepted(connection, session)
     return stored

@@ -26,7 +26,12 @@ from bidbeacon_pipelines.services.doctor import look_at_disk, look_into_tables
 from bidbeacon_pipelines.services.health_checks import ACTIVITY, Check, Level
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.accounts import Account, list_subjects
-from bidbeacon_pipelines.store.home import list_silent, list_stopped, list_unsettled
+from bidbeacon_pipelines.store.home import (
+    list_silent,
+    list_stopped,
+    list_unlisted_regions,
+    list_unsettled,
+)
 from bidbeacon_sessions.promises import list_lost_by_job
 from bidbeacon_sessions.queries import list_failures
 
@@ -39,6 +44,8 @@ _MINOR = frozenset({WindowState.HELD, WindowState.UNCONFIRMED})
 _SECOND_REPORT = timedelta(minutes=45)
 _NEXT_RUN = timedelta(minutes=15)
 """A run that failed is followed by another within minutes."""
+_NEXT_SYNC = timedelta(minutes=65)
+"""Accounts are listed once an hour, and one bad answer is no news."""
 _DAEMON_STARTS = timedelta(minutes=10)
 """After a weekend, the process that watches is up before Dagster has started its first run."""
 _SINCE = {ACTIVITY: "last_at", "requests": "overdue_since"}
@@ -70,6 +77,7 @@ def survey(connection: Connection, settings: Settings, now: datetime) -> Survey:
     stopped = [_of_stopped(row, named) for row in list_stopped(connection)]
     others = [
         *(_of_windows(one, named) for one in find_problems(groups)),
+        *map(_of_unlisted_region, list_unlisted_regions(connection)),
         *_of_silence(list_silent(connection, since=since), named),
         *(_of_promises(row, named) for row in list_lost_by_job(connection, since=since, now=now)),
         *(_of_failures(row, named) for row in list_failures(connection, since=since, most=_MOST_FAILURES)),
@@ -141,6 +149,21 @@ def _of_stopped(row: RowMapping, named: Naming) -> Problem:
         names=named(row["ads_account_keys"]),
         accounts=row["ads_accounts"],
         link=f"/sessions?{urlencode(asked)}",
+    )
+
+
+def _of_unlisted_region(row: RowMapping) -> Problem:
+    region, client = row["region"], row["client_id"]
+    why = headline(row["reason"]).removesuffix(" Could not list the accounts.")
+    missed = f"Its accounts go on, but new ones of client {client} and changes at Amazon are not seen. It is tried again each hour."
+    return Problem(
+        key=f"region: {region}: {client}"[:_LONGEST_KEY],
+        kind="not listed",
+        cause=f"Region {region} can't be listed: {why} {missed}",
+        is_minor=True,
+        since=row["since"],
+        link=f"/sessions/{row['session_id']}",
+        tell_after=_NEXT_SYNC,
     )
 
 

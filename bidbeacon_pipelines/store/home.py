@@ -25,14 +25,15 @@ _CANDIDATES = f"""
      UNION ALL
     SELECT {_COLUMNS} FROM report_windows
      WHERE {{of}} AND next_refresh_at <= :now AND request_id IS NULL AND wanted_by IS NULL AND NOT {_IS_BAD}"""
-# What differs in numbers only is one cause: ids, counts and days of a reason are left out.
+# What differs in numbers only is one cause: ids, counts and days of a reason are left out, and which fields of invalid rows are how often what.
+_CAUSE = "regexp_replace(regexp_replace(left(w.failure_reason, 1000), ' \\(\\d+ × [^()]*\\)', ''), '\\S*\\d\\S*', '#', 'g')"
 _UNSETTLED_WINDOWS = f"""
     WITH unsettled AS (
         SELECT w.dataset, w.status, a.account_key, w.window_date, w.failure_reason,
                {IS_DUE} AS is_due, {IS_OVERDUE} AS is_overdue, {IS_HELD} AS is_held,
                {REQUEST_IS_LATE.format(late_if_sent_before="d.late_if_sent_before")} AS request_is_late,
                CASE WHEN w.status IN ('failed', 'unconfirmed') OR w.held_digest IS NOT NULL
-                    THEN regexp_replace(left(w.failure_reason, 1000), '\\S*\\d\\S*', '#', 'g') END AS cause,
+                    THEN {_CAUSE} END AS cause,
                CASE WHEN w.status IN ('failed', 'unconfirmed') OR w.held_digest IS NOT NULL THEN w.last_requested_at
                     WHEN w.status = 'requested' THEN r.sent_at ELSE {DUE_SINCE} END AS since
           FROM ({_CANDIDATES}) w
@@ -119,6 +120,26 @@ _STOPPED = text("""
 def list_stopped(connection: Connection) -> list[RowMapping]:
     """Return why ads accounts need a person: needs_person_for, reason, ads_accounts, and ads_account_keys of at most three."""
     return list(connection.execute(_STOPPED).mappings())
+
+
+# A region is listed again where a later sync does not say that it could not be.
+_UNLISTED_REGIONS = text("""
+    SELECT payload ->> 'region' AS region, payload ->> 'client_id' AS client_id, payload ->> 'reason' AS reason, session_id,
+           (SELECT min(earlier.at) FROM session_actions earlier
+             WHERE earlier.type = n.type AND earlier.payload ->> 'region' = n.payload ->> 'region'
+               AND NOT EXISTS (SELECT FROM session_actions s
+                                WHERE s.type = 'accounts-synced' AND s.at > earlier.at AND s.at < n.at
+                                  AND NOT EXISTS (SELECT FROM session_actions o WHERE o.session_id = s.session_id
+                                                     AND o.type = n.type AND o.payload ->> 'region' = n.payload ->> 'region'))) AS since
+      FROM session_actions n
+     WHERE type = 'region-not-listed'
+       AND session_id = (SELECT session_id FROM session_actions WHERE type = 'accounts-synced' ORDER BY at DESC LIMIT 1)
+     ORDER BY region""")
+
+
+def list_unlisted_regions(connection: Connection) -> list[RowMapping]:
+    """Return the regions whose accounts the last sync could not list: region, client_id, reason, session_id, and since when that has been so."""
+    return list(connection.execute(_UNLISTED_REGIONS).mappings())
 
 
 _PUT_OFF = text("""

@@ -33,7 +33,7 @@ class SyncCase:
         error: what the sync fails with; None where it doesn't.
         says: pattern of what that says.
         person: pattern of why the account needs a person.
-        problem: pattern of a problem that the sync of accounts tells of one region.
+        unlisted: pattern of why the sync of accounts could not list region NA.
         creates_next: exports that the next sync asks for, once the fault is gone: those in flight are taken over.
     """
 
@@ -45,7 +45,7 @@ class SyncCase:
     error: type[Exception] | None = None
     says: str | None = None
     person: str | None = None
-    problem: str | None = None
+    unlisted: str | None = None
     creates_next: int = 4
 
 
@@ -254,6 +254,8 @@ class NothingListed(SyncCase):
     told: tuple[str, ...] = ("account-sync-failed",)
 
 
+ONE_REGION_TOLD = ("region-not-listed", "accounts-synced")
+
 ACCOUNT_CASES: dict[str, SyncCase] = {
     "slow": Listed(faults=(once("slow", seconds=0.005),)),
     "unknown_field in every answer": Listed(faults=(fault("unknown_field"),), strikes=(7,)),
@@ -276,7 +278,8 @@ ACCOUNT_CASES: dict[str, SyncCase] = {
         strikes=(5,),
         calls=listings(list_accounts=4, list_profiles=-1),
         seconds=15,
-        problem="Region NA: Could not list the accounts",
+        told=ONE_REGION_TOLD,
+        unlisted="Could not list the accounts",
     ),
     "server_error: always": NothingListed(
         faults=(fault("server_error", "list_accounts"),),
@@ -297,7 +300,9 @@ ACCOUNT_CASES: dict[str, SyncCase] = {
         faults=(once("token_expiry", "list_profiles"),), calls=listings(list_profiles=1, token=1)
     ),
     "forbidden: one region": Listed(
-        faults=(once("forbidden", "list_profiles"),), problem="Region NA: .*Profile has no rights"
+        faults=(once("forbidden", "list_profiles"),),
+        told=ONE_REGION_TOLD,
+        unlisted="Profile has no rights",
     ),
     "invalid_grant": NothingListed(
         faults=(fault("invalid_grant"),),

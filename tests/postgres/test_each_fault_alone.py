@@ -115,10 +115,9 @@ def test_a_lone_fault_of_an_account_sync_has_exactly_its_consequences(
     """Calls, waits, error, actions and problems are as written down; no account is lost, and the next sync has no such problem."""
     before = world.stored_accounts()
     assert_sync(world, case, world.sync_accounts)
-    problems = [text for action in world.actions("accounts-synced") for text in action["problems"]]
-    assert [bool(re.search(case.problem or "$^", text)) for text in problems].count(True) == (
-        case.problem is not None
-    )
+    unlisted = [(action["region"], action["reason"]) for action in world.actions("region-not-listed")]
+    assert (["NA"] if case.unlisted else []) == [region for region, _ in unlisted]
+    assert all(re.search(case.unlisted or "$^", reason) for _, reason in unlisted)
     assert before == world.stored_accounts()
     world.mend_with(lambda mended: mended.sync_accounts())
     assert [None] * len(world.office.accounts()) == [each.needs_person for each in world.office.accounts()]

@@ -200,6 +200,12 @@ def list_no_accounts(world: BenchWorld) -> None:
         world.sync_accounts()
 
 
+def list_one_region_less(world: BenchWorld) -> None:
+    """Sync accounts while the first region refuses."""
+    world.break_with("forbidden", operation="list_accounts", times=1)
+    world.sync_accounts()
+
+
 def wait_too_long(world: BenchWorld) -> None:
     """Wait by hand for a report that is never done."""
     world.break_with("report_pending")
@@ -315,6 +321,7 @@ BRANCHES: Mapping[str, Callable[[BenchWorld], None]] = {
     "old-records-deleted": delete,
     "accounts-synced": lambda _: None,  # making the world does it
     "account-sync-failed": list_no_accounts,
+    "region-not-listed": list_one_region_less,
     "account-needs-person": refuse_account,
     "credentials-refused": refuse_credentials,
     "entities-synced": sync,

@@ -25,7 +25,7 @@ from tests.postgres.lone_fault_cases import REPORT_CASES
 from tests.postgres.lone_fault_world import LoneFaultWorld, fault, fresh_world
 from tests.postgres.lone_sync_cases import ACCOUNT_CASES, ENTITY_CASES
 
-ALL_TOLD_AFTER = timedelta(minutes=46)
+ALL_TOLD_AFTER = timedelta(minutes=66)
 """What usually passes by itself is told when it has not."""
 
 Failure = Callable[[LoneFaultWorld], object]
@@ -155,6 +155,7 @@ FAILURES: Mapping[str, Failure] = {
     "an export of entities fails": entities("export_failed"),
     "Amazon throttles exports": entities("throttle: create, always"),
     "accounts cannot be listed": accounts("server_error: always"),
+    "one region cannot be listed": accounts("server_error: accounts of one region, always"),
     "queued work is never done": lose_promise,
     "a run is killed": crash,
     "nothing happens at all": stop_everything,
@@ -191,6 +192,26 @@ def test_a_failure_is_named_on_home_and_told(
     assert 1 == len(told), titles
     assert told[0].startswith(whose)
     assert len(titles) <= len(read_problems(world))
+
+
+def test_a_region_is_a_problem_until_it_is_listed_again(
+    world: LoneFaultWorld, httpserver: HTTPServer
+) -> None:
+    """Since the first sync that could not list it, and told when the next one could not either."""
+    not_listed = accounts("server_error: accounts of one region, always")
+    not_listed(world)
+    first_sync_ended = datetime.now(UTC)
+    not_listed(world)
+    [problem] = [one for one in read_problems(world) if one["kind"] == "not listed"]
+    assert datetime.fromisoformat(str(problem["since"])) < first_sync_ended
+    assert f"client {world.context.client.client_id} " in str(problem["cause"])
+    watch(world, httpserver)
+    accounts("slow")(world)
+    assert [] == [one for one in read_problems(world) if one["kind"] == "not listed"]
+    told = watch(world, httpserver)
+    assert ["", "Over: "] == [
+        title.partition("Region NA can't be listed")[0] for title in told if "Region NA" in title
+    ]
 
 
 def read_problems(world: LoneFaultWorld) -> Sequence[Mapping[str, object]]:

@@ -102,6 +102,7 @@ ACTION_TYPES = [
     "portfolios-not-listed",
     "product-history-learned",
     "quarantine-replayed",
+    "region-not-listed",
     "report-adopted",
     "report-failed",
     "report-held",

@@ -166,9 +166,9 @@ def write_message(alert: Alert, event: Event, *, address: str, zone: ZoneInfo) -
     )
     title = whole if len(whole) <= _LONGEST_TITLE else f"{whole[: _LONGEST_TITLE - 1]}…"
     extent = f"{problem.extent[:1].upper()}{problem.extent[1:]}"
-    since = f"since {_shown(problem.since or alert.began_at, zone)}"
+    since = f"since {show_instant(problem.since or alert.began_at, zone)}"
     if event is Event.ENDED:
-        since = f"{since}, over since {_shown(alert.gone_at or alert.began_at, zone)}"
+        since = f"{since}, over since {show_instant(alert.gone_at or alert.began_at, zone)}"
     lines = [f"{extent}, {since}.", f"{address}{problem.link}"]
     return Message(event, problem.is_minor, title, "\n".join(lines if title == whole else [whole, *lines]))
 
@@ -189,6 +189,7 @@ def _summary(messages: Sequence[Message], title: str, body: str) -> Message:
     return Message(worst[0].event, all(one.is_minor for one in worst), title, body)
 
 
-def _shown(instant: datetime, zone: ZoneInfo) -> str:
+def show_instant(instant: datetime, zone: ZoneInfo) -> str:
+    """Return an instant as messages show it: "25 Jul 2026 12:00 UTC"."""
     local = instant.astimezone(zone)
     return f"{local.day} {local:%b %Y %H:%M} {local.tzname()}"

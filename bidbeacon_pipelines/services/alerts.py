@@ -8,6 +8,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from bidbeacon_pipelines.reports.alerts import (
     BACK_AFTER,
@@ -15,6 +16,7 @@ from bidbeacon_pipelines.reports.alerts import (
     Message,
     QuietHours,
     bundle,
+    show_instant,
     update_alerts,
     write_message,
 )
@@ -33,9 +35,12 @@ from bidbeacon_pipelines.store.alerts import (
     take_watch,
 )
 from bidbeacon_pipelines.store.clock import DatabaseClock
+from bidbeacon_sessions.clock import Clock, utc_now
 from bidbeacon_sessions.redaction import redact_text
 
 LOOK_EVERY: Final = timedelta(minutes=1)
+BLIND_AFTER: Final = timedelta(minutes=5)
+"""Looks that fail for so long are told, since no other alert comes meanwhile."""
 _ANOTHER_LOOKED: Final = timedelta(seconds=45)
 
 logger = logging.getLogger(__name__)
@@ -107,6 +112,57 @@ def _send(
             note_sent(connection, ids[place], now)
 
 
+class OutageAlert:
+    """Tells receivers that looks for problems fail, as where the database does not answer, and when they succeed again.
+
+    It is known in memory only, since nothing can be stored meanwhile: each process that watches tells it, and one that is restarted tells it anew.
+    """
+
+    def __init__(self, settings: Settings, receivers: Sequence[Receiver]) -> None:
+        self._settings = settings
+        self._receivers = receivers
+        self._since: datetime | None = None
+        self._title = ""
+        self._told: list[Receiver] = []
+
+    def note_failure(self, error: Exception, now: datetime) -> None:
+        """Tell receivers that were not told yet, once looks have failed for `BLIND_AFTER`."""
+        self._since = self._since or now
+        if now - self._since < BLIND_AFTER or _is_quiet(self._settings, now):
+            return
+        is_away = isinstance(error, OperationalError | InterfaceError)
+        self._title = self._title or (
+            "The database does not answer" if is_away else "Looking for problems fails"
+        )
+        why = redact_text(str(error).partition("\n")[0])
+        body = (
+            f"{why}\nNo other alert comes until it is over. So it has been since {self._shown(self._since)}."
+        )
+        untold = [one for one in self._receivers if one not in self._told]
+        self._told += [one for one in untold if _takes(one, self._title, body, Event.BEGAN)]
+
+    def note_success(self, now: datetime) -> None:
+        """Tell receivers that know of it that it is over; one that does not take it is tried again after the next look."""
+        if self._since is not None and self._told and not _is_quiet(self._settings, now):
+            body = f"It began {self._shown(self._since)}, and is over since {self._shown(now)}."
+            title = f"Over: {self._title}"
+            self._told = [one for one in self._told if not _takes(one, title, body, Event.ENDED)]
+        if not self._told:
+            self._since, self._title = None, ""
+
+    def _shown(self, instant: datetime) -> str:
+        return show_instant(instant, ZoneInfo(self._settings.alert_time_zone))
+
+
+def _takes(receiver: Receiver, title: str, body: str, event: Event) -> bool:
+    try:
+        receiver.send(title, body, event=event)
+    except NotSentError as error:
+        logger.warning("%s could not be told “%s”: %s", receiver.label, title, error)
+        return False
+    return True
+
+
 class AlertWatch:
     """Looks for problems once a minute in a thread, and sends what is to be said of them.
 
@@ -116,15 +172,23 @@ class AlertWatch:
         engine: the database; stays the caller's.
         settings: who gets alerts, and when.
         clock: gives the present instant; by default the database's.
+        host_clock: gives it where the database does not answer.
     """
 
     def __init__(
-        self, engine: Engine, settings: Settings, *, clock: Callable[[], datetime] | None = None
+        self,
+        engine: Engine,
+        settings: Settings,
+        *,
+        clock: Callable[[], datetime] | None = None,
+        host_clock: Clock = utc_now,
     ) -> None:
         self._engine = engine
         self._settings = settings
         self._clock = clock or DatabaseClock(engine, settings)
+        self._host_clock = host_clock
         self._receivers = list_receivers(settings)
+        self._outage = OutageAlert(settings, self._receivers)
         self._stopped = threading.Event()
 
     def start(self) -> None:
@@ -143,10 +207,17 @@ class AlertWatch:
             look(connection, self._settings, now, receivers=len(self._receivers))
         send_waiting(self._engine, self._settings, self._receivers, now)
 
+    def watch_once(self) -> None:
+        """Look, and send what waits; where that fails, it is logged, and told if it goes on."""
+        try:
+            self.look_once()
+        except Exception as error:  # noqa: BLE001 - the next look may go well, and nobody else is there to look
+            logger.warning("Looking for problems failed: %s", redact_text(str(error)))
+            self._outage.note_failure(error, self._host_clock())
+        else:
+            self._outage.note_success(self._host_clock())
+
     def _run(self) -> None:
         while not self._stopped.is_set():
-            try:
-                self.look_once()
-            except Exception as error:  # noqa: BLE001 - the next look may go well, and nobody else is there to look
-                logger.warning("Looking for problems failed: %s", redact_text(str(error)))
+            self.watch_once()
             self._stopped.wait(LOOK_EVERY.total_seconds())

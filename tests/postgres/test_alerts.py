@@ -4,12 +4,13 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Any
 
+import psycopg
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
@@ -51,7 +52,13 @@ class Place:
     def watch(self, *urls: str, **settings: Any) -> AlertWatch:
         """Return what a process does that was just started."""
         made = Settings(alert_urls=" ".join(urls) or None, **self._settings | settings)
-        return AlertWatch(self.engine, made, clock=lambda: self.now)
+        return AlertWatch(self.engine, made, clock=lambda: self.now, host_clock=lambda: self.now)
+
+    def watch_for(self, watch: AlertWatch, *, minutes: int) -> None:
+        """Let a process watch for some minutes."""
+        for _ in range(minutes):
+            watch.watch_once()
+            self.pass_time(minutes=1)
 
     def pass_time(self, **duration: float) -> None:
         """Let time pass."""
@@ -187,6 +194,18 @@ def test_home_and_alerts_say_the_same(place: Place, inbox: Inbox) -> None:
     [message] = inbox.received
     assert f"{problem['names'][0]}: {problem['cause']}" == message["title"]
     assert message["message"].endswith(problem["link"])
+
+
+def test_days_with_invalid_rows_are_one_cause_whatever_the_fields(place: Place, inbox: Inbox) -> None:
+    """Which field is how often what differs from day to day; Home has one line for it, and one message says it."""
+    place.fail(days=4)
+    place.execute(
+        "UPDATE report_windows SET failure_reason = format('%s of 167 rows (25.7%%) are invalid (%s × metric.%s: missing)', extract(day FROM window_date), 5, chr(80 + CAST(extract(day FROM window_date) AS integer) % 4))"
+    )
+    place.watch(inbox.url).look_once()
+    [problem] = place.home("problems")
+    assert (4, True) == (problem["count"], "of 167 rows (25.7%) are invalid (5 × metric." in problem["cause"])
+    assert [f"Acme Merch · US: {problem['cause']}"] == inbox.titles
 
 
 def test_growth_is_told(place: Place, inbox: Inbox) -> None:
@@ -352,6 +371,69 @@ def test_nothing_happening_at_all_is_told_and_ends(place: Place, inbox: Inbox) -
     place.pass_time(minutes=1)
     watch.look_once()
     assert inbox.titles[1].startswith("Over: Nothing happens")
+
+
+@pytest.fixture
+def let_connect(cluster_url: str, engine: Engine) -> Callable[..., None]:
+    """Makes the database refuse all connections, and end those that are open, or take them again."""
+
+    def let(*, connect: bool) -> None:
+        name = engine.url.database
+        with psycopg.connect(cluster_url, autocommit=True) as connection:
+            connection.execute(f'ALTER DATABASE "{name}" WITH ALLOW_CONNECTIONS {connect}')
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name]
+            )
+
+    return let
+
+
+def test_a_database_that_is_away_is_told_and_ends(
+    place: Place, inbox: Inbox, let_connect: Callable[..., None]
+) -> None:
+    """After five minutes, once, with the reason; a moment's absence is not told. What was wrong meanwhile is told when it is back."""
+    watch = place.watch(inbox.url)
+    for minutes in (4, 20):
+        watch.watch_once()
+        place.fail()
+        let_connect(connect=False)
+        place.watch_for(watch, minutes=minutes)
+        let_connect(connect=True)
+        watch.watch_once()
+    titles = ["The database does not answer", "Over: The database does not answer"]
+    assert titles == [title for title in inbox.titles if "database" in title]
+    assert "Acme Merch · US: Out of ink" in inbox.titles
+    began = next(one for one in inbox.received if one["title"] == titles[0])
+    assert ("failure", True) == (began["type"], "not currently accepting connections" in began["message"])
+    assert "since 25 Jul 2026 12:04 UTC" in began["message"]
+
+
+def test_an_outage_reaches_each_receiver_once(
+    place: Place, inbox: Inbox, mail: tuple[str, Mailbox], let_connect: Callable[..., None]
+) -> None:
+    """One that does not take it gets it later, and others not twice; in quiet hours nobody is told."""
+    address, mailbox = mail
+    watch = place.watch(inbox.url, address, alert_quiet_hours="12:00-12:10")
+    let_connect(connect=False)
+    place.watch_for(watch, minutes=10)
+    assert [] == mailbox.mails
+    inbox.answer(503)
+    place.watch_for(watch, minutes=3)
+    inbox.answer(200)
+    place.watch_for(watch, minutes=3)
+    let_connect(connect=True)
+    place.watch_for(watch, minutes=3)
+    subjects = ["The database does not answer", "Over: The database does not answer"]
+    assert (subjects, subjects) == (inbox.titles, [each["Subject"] for each in mailbox.mails])
+
+
+def test_a_look_that_fails_for_another_reason_is_told_too(place: Place, inbox: Inbox) -> None:
+    """The database answers, and something is missing in it."""
+    watch = place.watch(inbox.url)
+    place.execute("ALTER TABLE ads_accounts RENAME TO renamed")
+    place.watch_for(watch, minutes=7)
+    [message] = inbox.received
+    assert ("Looking for problems fails", True) == (message["title"], "ads_accounts" in message["message"])
 
 
 def test_a_watch_looks_in_a_thread_of_its_own(place: Place, inbox: Inbox) -> None:

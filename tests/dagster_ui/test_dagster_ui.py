@@ -4,6 +4,7 @@ import os
 import re
 import time
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -64,6 +65,27 @@ def test_a_partition_is_materialized(page: Page, dev: Dev) -> None:
     for name in ("dagster/row_count", "spend", "loaded_by", "timeline"):
         expect(page.get_by_text(name, exact=True).first).to_be_visible()
     expect(page.locator(f"a[href^='{dev.stream_url}/sessions/']").first).to_be_visible()
+
+
+def test_a_window_of_the_map_leads_to_the_launch_of_exactly_its_partition(page: Page, dev: Dev) -> None:
+    """Its link opens the partition in Dagster, *Materialize* has this one chosen, and the run is of it alone."""
+    account, chosen = dev.accounts[0], day(21)
+    page.goto(f"{dev.stream_url}/coverage?dataset=daily_targets&account={account}&window={chosen}")
+    with page.expect_popup() as opened:
+        page.get_by_role("link", name="Open in Dagster").click()
+    dagster = opened.value
+    dagster.set_default_timeout(180_000)
+    dagster.get_by_role("button", name="Materialize").first.click()
+    dialog = dagster.get_by_role("dialog").first
+    expect(dialog.get_by_text("1 partition", exact=True)).to_be_visible()
+    dialog.get_by_role("button", name="Launch 1 run", exact=True).click()
+    dagster.get_by_role("link", name="View", exact=True).click()
+    expect(status(dagster, "Success")).to_be_visible()
+    run_id = urlsplit(dagster.url).path.rpartition("/")[2]
+    assert [(f"{account}|{chosen}",)] == dev.rows(
+        "SELECT value FROM dagster.run_tags WHERE run_id = %s AND key = 'dagster/partition'", run_id
+    )
+    assert dev.count_loads(account, "daily_targets", [chosen]) >= 1
 
 
 def test_three_days_of_two_accounts_are_backfilled(page: Page, dev: Dev) -> None:

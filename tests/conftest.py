@@ -105,8 +105,21 @@ def _template(cluster_url: str) -> str:
 @pytest.fixture
 def database_url(cluster_url: str, _template: str) -> Iterator[str]:
     """The address of a fresh, migrated database; commits are seen by other connections, and all is dropped at the end."""
+    with _clone(cluster_url, _template) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def shared_database_url(cluster_url: str, _template: str) -> Iterator[str]:
+    """The address of a migrated database that the tests of a module share, since they change nothing in it."""
+    with _clone(cluster_url, _template) as url:
+        yield url
+
+
+@contextmanager
+def _clone(cluster_url: str, template: str) -> Iterator[str]:
     name = f"test_{secrets.token_hex(6)}"
-    _administer(cluster_url, "CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY", name, _template)
+    _administer(cluster_url, "CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY", name, template)
     yield _database(cluster_url, name)
     _administer(cluster_url, "DROP DATABASE {} WITH (FORCE)", name)
 

@@ -4,9 +4,9 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -28,6 +28,11 @@ FLAGS = [
 ]
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
+Scheme = Literal["light", "dark"]
+SCHEMES: Sequence[Scheme] = ("light", "dark")
+NARROW_AND_WIDE: Sequence[tuple[int, Scheme]] = ((320, "dark"), (1280, "light"), (1280, "dark"))
+"""What axe looks at: shapes differ by width, and colours by scheme."""
+
 MOVE_CLOCK = """ahead => {
     const RealDate = Date;
     window.Date = class extends RealDate {
@@ -47,9 +52,9 @@ def find_chromium() -> str:
     return executable
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium, headless; a module's own, since playwright's event loop must not run beside other tests' loops."""
+    """Debian's Chromium, headless; it ends with the tests of this folder, since playwright's event loop must not run beside other tests' loops."""
     with sync_playwright() as playwright:
         # Chromium hangs under libfaketime: it keeps the real clock, and its pages get the moved one (see `page`).
         environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
@@ -99,6 +104,21 @@ def wait_until() -> Callable[[Callable[[], bool]], None]:
 def base_url(session_store: SessionStore) -> Iterator[str]:
     """The address of a running stream."""
     with _serving(session_store) as port:
+        yield f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture(scope="module")
+def shared_store(shared_database_url: str) -> Iterator[SessionStore]:
+    """A store that the tests of a module share, since they change nothing in it."""
+    store = SessionStore.connect(shared_database_url)
+    yield store
+    store.dispose()
+
+
+@pytest.fixture(scope="module")
+def shared_url(shared_store: SessionStore) -> Iterator[str]:
+    """The address of a running stream over the store that the tests of a module share."""
+    with _serving(shared_store) as port:
         yield f"http://127.0.0.1:{port}"
 
 

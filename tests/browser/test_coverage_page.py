@@ -18,10 +18,9 @@ pytestmark = pytest.mark.browser
 TO = date(2026, 7, 25)
 
 
-@pytest.fixture
-def windows(session_store: SessionStore) -> SessionStore:
-    """Two accounts with 40 days each: the first has one failed window, told by a session; all others are fresh."""
-    with session_store.begin() as connection:
+def fill_windows(store: SessionStore) -> None:
+    """Store two accounts with 40 days each: the first has one failed window, told by a session; all others are fresh."""
+    with store.begin() as connection:
         for number, key in enumerate(("DE.one", "US.two")):
             add_account(
                 connection,
@@ -42,7 +41,7 @@ def windows(session_store: SessionStore) -> SessionStore:
               FROM advertiser_accounts CROSS JOIN generate_series(0, 39) n"""),
             {"to": TO},
         )
-    with with_job_session("load-windows", store=session_store) as session:
+    with with_job_session("load-windows", store=store) as session:
         day = TO - timedelta(days=5)
         session.add(WindowsQueued(account="DE.one", dataset="daily_targets", windows=[day]))
         session.add(
@@ -54,7 +53,20 @@ def windows(session_store: SessionStore) -> SessionStore:
                 reason="Amazon said no",
             )
         )
+
+
+@pytest.fixture
+def windows(session_store: SessionStore) -> SessionStore:
+    """A store with windows of its own, for a test that changes them."""
+    fill_windows(session_store)
     return session_store
+
+
+@pytest.fixture(scope="module")
+def map_url(shared_store: SessionStore, shared_url: str) -> str:
+    """The address of a stream over windows that stay as they are."""
+    fill_windows(shared_store)
+    return shared_url
 
 
 def address(base_url: str, **parameters: str) -> str:
@@ -63,9 +75,9 @@ def address(base_url: str, **parameters: str) -> str:
     return f"{base_url}/coverage?" + "&".join(f"{name}={value}" for name, value in query.items())
 
 
-def test_a_cell_tells_why_and_leads_to_its_sessions(page: Page, base_url: str, windows: SessionStore) -> None:
+def test_a_cell_tells_why_and_leads_to_its_sessions(page: Page, map_url: str) -> None:
     """The keys move to a window, Enter tells explain's sentence; the address alone leads there again."""
-    page.goto(address(base_url))
+    page.goto(address(map_url))
     expect(page.locator("#states")).to_contain_text("failed 1")
     expect(page.locator("#states")).to_contain_text("fresh 59")
     cursor = page.locator(".cursor")
@@ -91,16 +103,16 @@ def test_a_cell_tells_why_and_leads_to_its_sessions(page: Page, base_url: str, w
     expect(page.get_by_role("heading", level=1)).to_have_text("load-windows")
 
 
-def test_a_story_names_its_zone(page: Page, base_url: str, windows: SessionStore) -> None:
+def test_a_story_names_its_zone(page: Page, map_url: str) -> None:
     """Where each account has its own zone, the letters stand behind each time."""
     chosen = {"account": "DE.one", "window": str(TO - timedelta(days=5))}
-    page.goto(address(base_url, zone="account", **chosen))
+    page.goto(address(map_url, zone="account", **chosen))
     expect(page.locator(".touch > time").first).to_have_text(re.compile(r"\d GMT\+[12]$"))
 
 
-def test_a_click_finds_the_window_below_it(page: Page, base_url: str, windows: SessionStore) -> None:
+def test_a_click_finds_the_window_below_it(page: Page, map_url: str) -> None:
     """The newest day is at the right end of its account's row."""
-    page.goto(address(base_url))
+    page.goto(address(map_url))
     strip = page.locator("[data-account='US.two'] .strip")
     box = strip.bounding_box()
     assert box is not None
@@ -109,11 +121,9 @@ def test_a_click_finds_the_window_below_it(page: Page, base_url: str, windows: S
     expect(page.locator(".verdict")).to_contain_text("It has 7 rows")
 
 
-def test_states_accounts_and_the_table_narrow_it_down(
-    page: Page, base_url: str, windows: SessionStore
-) -> None:
+def test_states_accounts_and_the_table_narrow_it_down(page: Page, map_url: str) -> None:
     """A state shows the accounts that have it, words those that contain them, the table says it in numbers and links."""
-    page.goto(address(base_url))
+    page.goto(address(map_url))
     expect(page.locator("[data-account]")).to_have_count(2)
     page.get_by_role("link", name="failed 1").click()
     expect(page.locator("[data-account] .who bdi")).to_have_text(["<b>Söhne</b>"])
@@ -131,10 +141,10 @@ def test_states_accounts_and_the_table_narrow_it_down(
     assert "view=table" in page.url
 
 
-def test_the_panel_takes_no_room_from_the_table(page: Page, base_url: str, windows: SessionStore) -> None:
+def test_the_panel_takes_no_room_from_the_table(page: Page, map_url: str) -> None:
     """It stands above it at any width; from 1280 pixels on, the table is whole without scrolling."""
     chosen = {"account": "DE.one", "window": str(TO - timedelta(days=5))}
-    page.goto(address(base_url, view="table", **chosen))
+    page.goto(address(map_url, view="table", **chosen))
     expect(page.locator(".verdict")).to_contain_text("Its report failed")
     table = page.locator(".table-box")
     for width in (320, 1101, 1280, 1920):
@@ -148,9 +158,9 @@ def test_the_panel_takes_no_room_from_the_table(page: Page, base_url: str, windo
         assert width < 1280 or hidden == 0
 
 
-def test_states_differ_in_shape(page: Page, base_url: str, windows: SessionStore) -> None:
+def test_states_differ_in_shape(page: Page, map_url: str) -> None:
     """Any two states cover different parts of a narrow cell; one seventh of its height is the least."""
-    page.goto(address(base_url))
+    page.goto(address(map_url))
     expect(page.locator("#states")).to_contain_text("fresh 59")
     covered = page.evaluate(COVERED_ROWS)
     assert len(WindowState) == len(covered)
@@ -195,13 +205,11 @@ def test_the_map_is_live(page: Page, base_url: str, windows: SessionStore) -> No
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_every_day_of_fifteen_months_is_in_reach(
-    page: Page, base_url: str, windows: SessionStore, width: int
-) -> None:
+def test_every_day_of_fifteen_months_is_in_reach(page: Page, map_url: str, width: int) -> None:
     """Beside the panel and on a phone too: the chosen day is in sight, keys and buttons scroll to all others, the page itself doesn't."""
     oldest, chosen = str(TO - timedelta(days=455)), str(TO - timedelta(days=440))
     page.set_viewport_size({"width": width, "height": 800})
-    page.goto(address(base_url, days="456", account="US.two", window=chosen))
+    page.goto(address(map_url, days="456", account="US.two", window=chosen))
     expect(page.locator(".verdict")).to_be_visible()
     expect(page.locator("#as-of")).to_contain_text(f"{oldest} to {TO}")
     cursor = page.locator(".cursor")

@@ -178,6 +178,7 @@ def test_after_the_server_was_away_nothing_is_missing_or_twice(
     names = [f"away-{second}" for second in range(SECONDS_AWAY)]
     with with_job_session("before", store=session_store) as session:
         with serving(session_store) as port:
+            page.clock.install()
             page.goto(f"http://127.0.0.1:{port}/sessions")
             expect(page.locator("#pill-text")).to_have_text("Live")
             session.add(PageNoted(what="one"))
@@ -188,7 +189,7 @@ def test_after_the_server_was_away_nothing_is_missing_or_twice(
         for name in names:
             with with_job_session(name, store=session_store) as other:
                 other.add(PageNoted(what=name))
-            page.wait_for_timeout(1_000)
+            page.clock.run_for(1_000)
         told = [*names[::-1], "one", "two"]
         with serving(session_store, port=port):
             expect(page.locator(".session .job")).to_have_text([*names[::-1], "before"], timeout=30_000)

@@ -65,24 +65,23 @@ class World:
     session_id: str
 
 
-@pytest.fixture
-def world(base_url: str, session_store: SessionStore) -> World:
-    """An account, a failed window and sessions, hostile in all that Amazon, Dagster or a job may name."""
+def fill_world(store: SessionStore) -> str:
+    """Store an account, a failed window and sessions, hostile in all that Amazon, Dagster or a job may name; return a failed session's id."""
     account = Subject("DE.one")
-    with session_store.begin() as connection:
+    with store.begin() as connection:
         add_account(connection, "DE", account_id=ACCOUNT_ID, name=HOSTILE, time_zone="Europe/Berlin")
         connection.execute(
             text("""INSERT INTO report_windows (account_id, country_code, dataset, window_date, status, failure_reason, next_refresh_at)
                     VALUES (:id, 'DE', 'daily_targets', :day, 'failed', :reason, now() + interval '5 hours')"""),
             {"id": ACCOUNT_ID, "day": DAY, "reason": HOSTILE},
         )
-    with with_job_session(HOSTILE, store=session_store, account=account, input={"a": HOSTILE}):
+    with with_job_session(HOSTILE, store=store, account=account, input={"a": HOSTILE}):
         pass
     with (
         suppress(ValueError),
         with_job_session(
             HOSTILE,
-            store=session_store,
+            store=store,
             account=account,
             run_id=HOSTILE,
             input={HOSTILE: HOSTILE},
@@ -102,11 +101,17 @@ def world(base_url: str, session_store: SessionStore) -> World:
         raise ValueError(HOSTILE)
     with with_job_session(
         HOSTILE,
-        store=session_store,
+        store=store,
         account=Subject(HOSTILE),
     ):
         pass
-    return World(base_url, str(session.session_id))
+    return str(session.session_id)
+
+
+@pytest.fixture(scope="module")
+def world(shared_url: str, shared_store: SessionStore) -> World:
+    """A hostile world that stays as it is."""
+    return World(shared_url, fill_world(shared_store))
 
 
 def test_beside_a_session(page: Page, world: World) -> None:
@@ -138,8 +143,9 @@ def test_in_the_map_and_the_table(page: Page, world: World) -> None:
         assert_harmless(page, shown_in=place)
 
 
-def test_on_the_first_page(page: Page, world: World, session_store: SessionStore) -> None:
+def test_on_the_first_page(page: Page, base_url: str, session_store: SessionStore) -> None:
     """In causes, names of jobs, what a stopped account needs, and promised work that nobody did."""
+    fill_world(session_store)
     with session_store.begin() as connection:
         connection.execute(
             text("UPDATE ads_accounts SET needs_person = :text, needs_person_for = 'account'"),
@@ -150,7 +156,7 @@ def test_on_the_first_page(page: Page, world: World, session_store: SessionStore
                     SELECT session_id, ord, :text, now() - interval '2 days', now() - interval '1 day' FROM session_actions"""),
             {"text": HOSTILE},
         )
-    page.goto(world.base_url)
+    page.goto(base_url)
     expect(page.locator("#problems li")).to_have_count(3)
     for place in (
         "#problems .cause",
@@ -174,18 +180,15 @@ def test_in_suggestions(page: Page, world: World) -> None:
     assert_harmless(page, shown_in="#suggestions bdi")
 
 
-@pytest.mark.parametrize(
-    "view",
-    [
+def test_in_the_filter_that_an_empty_page_repeats(page: Page, world: World) -> None:
+    """What stands in an address is from outside too."""
+    for view in (
         "sessions?job=",
         "sessions?since=2020-01-01&before=2020-01-02&job=",
         "coverage?dataset=daily_targets&to=2026-07-25&accounts=",
-    ],
-)
-def test_in_the_filter_that_an_empty_page_repeats(page: Page, world: World, view: str) -> None:
-    """What stands in an address is from outside too."""
-    page.goto(f"{world.base_url}/{view}{urlencode({'': HOSTILE + '!'})[1:]}")
-    assert_harmless(page, shown_in="#notice code")
+    ):
+        page.goto(f"{world.base_url}/{view}{urlencode({'': HOSTILE + '!'})[1:]}")
+        assert_harmless(page, shown_in="#notice code")
 
 
 def test_in_what_a_server_says_of_errors(page: Page, world: World) -> None:

@@ -42,9 +42,8 @@ class TrayBurned(_TrayAction):
     tone = "error"
 
 
-@pytest.fixture
-def baked(session_store: SessionStore) -> dict[str, str]:
-    """Ids of sessions that ended well, with warnings, with problems, and failed; all of one job and account."""
+def bake(store: SessionStore) -> dict[str, str]:
+    """Record sessions that ended well, with warnings, with problems, and failed, all of one job and account; return their ids by name."""
     ids = {}
     for name, actions in (
         ("good", [TrayBaked()]),
@@ -54,7 +53,7 @@ def baked(session_store: SessionStore) -> dict[str, str]:
     ):
         with (
             suppress(LookupError),
-            with_job_session("bake", store=session_store, account=SHOP, labels={"name": name}) as session,
+            with_job_session("bake", store=store, account=SHOP, labels={"name": name}) as session,
         ):
             ids[name] = str(session.session_id)
             for action in actions:
@@ -62,6 +61,18 @@ def baked(session_store: SessionStore) -> dict[str, str]:
             if name == "fails":
                 raise LookupError("no flour")
     return ids
+
+
+@pytest.fixture
+def own_baked(session_store: SessionStore) -> dict[str, str]:
+    """Ids of sessions in a store of the test's own, which changes them or adds to them."""
+    return bake(session_store)
+
+
+@pytest.fixture(scope="module")
+def baked(shared_store: SessionStore) -> dict[str, str]:
+    """Ids of sessions that stay as they are."""
+    return bake(shared_store)
 
 
 class TrayShelved(_TrayAction):
@@ -94,9 +105,9 @@ def test_a_row_of_another_account_has_its_tag_and_a_filter_shows_its_rows(
 
 
 @pytest.mark.usefixtures("baked")
-def test_marks_and_histogram_show_the_outcome(page: Page, base_url: str) -> None:
+def test_marks_and_histogram_show_the_outcome(page: Page, shared_url: str) -> None:
     """Words and marks of their own, beside the status; the bars have a color for each."""
-    page.goto(f"{base_url}/sessions")
+    page.goto(f"{shared_url}/sessions")
     words = page.locator(".session .word")
     expect(words).to_have_text(["failed", "with problems", "with warnings", ""])
     marks = page.locator(".session > .mark svg")
@@ -109,9 +120,9 @@ def test_marks_and_histogram_show_the_outcome(page: Page, base_url: str) -> None
     )
 
 
-def test_outcome_filters_the_stream(page: Page, base_url: str, baked: dict[str, str]) -> None:
+def test_outcome_filters_the_stream(page: Page, shared_url: str, baked: dict[str, str]) -> None:
     """The field completes it, an unknown one is refused, and with an account it is what was achieved for that account."""
-    page.goto(f"{base_url}/sessions")
+    page.goto(f"{shared_url}/sessions")
     query = page.locator("#query")
     query.click()
     page.keyboard.type("outcome:pro")
@@ -138,7 +149,7 @@ class OvenRetried(Action):
     sentence = "The oven was cold, tried again"
 
 
-@pytest.mark.usefixtures("baked")
+@pytest.mark.usefixtures("own_baked")
 def test_one_click_shows_what_went_wrong(page: Page, base_url: str, session_store: SessionStore) -> None:
     """Failed sessions and those with problems, not one whose retry succeeded; a status or "all" takes its place again."""
     with with_job_session("rebake", store=session_store) as session:
@@ -175,17 +186,17 @@ def test_running_session_comes_and_goes_with_its_outcome(
 
 
 def test_session_is_compared_with_one_without_problems(
-    page: Page, base_url: str, baked: dict[str, str]
+    page: Page, shared_url: str, baked: dict[str, str]
 ) -> None:
     """The one with problems in between ended as `succeeded` and is passed over."""
-    page.goto(f"{base_url}/sessions/{baked['fails']}")
+    page.goto(f"{shared_url}/sessions/{baked['fails']}")
     good = page.get_by_role("region", name="Against the last good one")
     expect(good.locator(".brief a").first).to_have_attribute("href", f"/sessions/{baked['browned']}")
     expect(good.locator(".brief svg")).to_have_attribute("aria-label", "with warnings")
 
 
 def test_renamed_account_reads_right(
-    page: Page, base_url: str, session_store: SessionStore, baked: dict[str, str]
+    page: Page, base_url: str, session_store: SessionStore, own_baked: dict[str, str]
 ) -> None:
     """On the card, in a sentence, on the session's page, and in what it touched; the key stays where an address needs it."""
     with session_store.begin() as connection:
@@ -193,7 +204,7 @@ def test_renamed_account_reads_right(
     page.goto(f"{base_url}/sessions?outcome=problems&status=succeeded")
     tags = page.locator(".session .tag.account")
     expect(tags).to_have_text(["Market · US", "Market · US", "Other · DE"])
-    page.goto(f"{base_url}/sessions/{baked['burned']}")
+    page.goto(f"{base_url}/sessions/{own_baked['burned']}")
     expect(page.locator(".title .tag.account")).to_have_text("Market · US")
     touched = page.get_by_role("region", name="What it touched")
     expect(touched.locator(".tag.account")).to_have_text(["Market · US", "Other · DE"])

@@ -12,6 +12,7 @@ from bidbeacon_pipelines.actions import ReportFailed, ReportHeld, WindowsQueued
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
+from tests.browser.conftest import NARROW_AND_WIDE, SCHEMES
 from tests.postgres.load_world import add_account
 
 pytestmark = pytest.mark.browser
@@ -21,10 +22,10 @@ DAY = date(2026, 7, 20)
 LONG = "a-name-without-any-place-to-break-" * 6
 
 
-@pytest.fixture
-def views(base_url: str, session_store: SessionStore) -> Iterator[dict[str, str]]:
+@pytest.fixture(scope="module")
+def views(shared_url: str, shared_store: SessionStore) -> Iterator[dict[str, str]]:
     """Addresses of every view with something of each kind in it."""
-    with session_store.begin() as connection:
+    with shared_store.begin() as connection:
         add_account(
             connection,
             "DE",
@@ -43,27 +44,27 @@ def views(base_url: str, session_store: SessionStore) -> Iterator[dict[str, str]
     shared = {"account": ACCOUNT.key, "dataset": "daily_targets", "windows": [DAY]}
     with (
         pytest.raises(OSError, match="a-name"),
-        with_job_session(LONG, store=session_store, account=ACCOUNT, input={"x": LONG}) as failed,
+        with_job_session(LONG, store=shared_store, account=ACCOUNT, input={"x": LONG}) as failed,
     ):
         failed.add(WindowsQueued(**shared))
         failed.add(ReportHeld(**shared, request_id=1, report_id=LONG, reason=LONG))
         failed.add(ReportFailed(**shared, request_id=1, reason=LONG))
         raise OSError(LONG)
-    with with_job_session("running", store=session_store, account=ACCOUNT) as running:
+    with with_job_session("running", store=shared_store, account=ACCOUNT) as running:
         running.add(WindowsQueued(**shared))
         detail = f"dataset=daily_targets&to=2026-07-25&days=30&account={ACCOUNT.key}&window={DAY}"
         yield {
-            "home": base_url,
-            "stream": f"{base_url}/sessions",
-            "nothing matches": f"{base_url}/sessions?job=none",
-            "session": f"{base_url}/sessions/{failed.session_id}",
-            "no session": f"{base_url}/sessions/00000000-0000-0000-0000-000000000000",
-            "map": f"{base_url}/coverage?{detail}",
-            "table": f"{base_url}/coverage?dataset=daily_targets&view=table&to=2026-07-25",
-            "table with why": f"{base_url}/coverage?{detail}&view=table",
-            "accounts": f"{base_url}/accounts",
-            "account": f"{base_url}/accounts/{ACCOUNT.key}",
-            "login": f"{base_url}/login",
+            "home": shared_url,
+            "stream": f"{shared_url}/sessions",
+            "nothing matches": f"{shared_url}/sessions?job=none",
+            "session": f"{shared_url}/sessions/{failed.session_id}",
+            "no session": f"{shared_url}/sessions/00000000-0000-0000-0000-000000000000",
+            "map": f"{shared_url}/coverage?{detail}",
+            "table": f"{shared_url}/coverage?dataset=daily_targets&view=table&to=2026-07-25",
+            "table with why": f"{shared_url}/coverage?{detail}&view=table",
+            "accounts": f"{shared_url}/accounts",
+            "account": f"{shared_url}/accounts/{ACCOUNT.key}",
+            "login": f"{shared_url}/login",
         }
 
 
@@ -82,58 +83,50 @@ READY = {
 }
 
 
-def test_every_page_is_among_the_views(views: dict[str, str], session_store: SessionStore) -> None:
+def test_every_page_is_among_the_views(views: dict[str, str], shared_store: SessionStore) -> None:
     """A page that is added is looked at by the tests below."""
-    pages = pipelines_extension(session_store, Settings()).pages
+    pages = pipelines_extension(shared_store, Settings()).pages
     wanted = {page.replace("{key}", ACCOUNT.key) for page in ("/sessions", "/login", *pages)}
     assert wanted <= {urlsplit(url).path or "/" for url in views.values()}
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing(
-    page: Page, views: dict[str, str], find_violations: Callable[[Page], list[str]], scheme: str
+@pytest.mark.parametrize("name", READY)
+def test_a_view_is_for_everyone_at_every_width(
+    page: Page, views: dict[str, str], find_violations: Callable[[Page], list[str]], name: str
 ) -> None:
-    """WCAG 2.2 AA and good practice, in every view and state, also with the help and the suggestions open."""
-    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-    for name, url in views.items():
-        page.goto(url)
-        expect(page.locator(READY[name]).first).to_be_visible()
-        for width in (1280, 390):
-            page.set_viewport_size({"width": width, "height": 600})
-            assert (name, width, []) == (name, width, find_violations(page))
-    page.goto(views["stream"])
-    expect(page.locator(".session").first).to_be_visible()
-    page.keyboard.press("?")
-    assert [] == find_violations(page)
-    page.keyboard.press("Escape")
-    page.keyboard.press("/")
-    expect(page.locator("#suggestions li").first).to_be_visible()
-    assert [] == find_violations(page)
+    """WCAG 2.2 AA and good practice, in light and dark; nothing scrolls sideways from 320 to 1920 pixels, with names that have no place to break."""
+    page.goto(views[name])
+    expect(page.locator(READY[name]).first).to_be_visible()
+    for width in (320, 390, 768, 1280, 1920):
+        page.set_viewport_size({"width": width, "height": 700})
+        over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert (width, 0) == (width, over)
+    for width, scheme in NARROW_AND_WIDE:
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size({"width": width, "height": 600})
+        assert (width, scheme, []) == (width, scheme, find_violations(page))
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_while_nothing_is_counted_yet(
-    page: Page, views: dict[str, str], find_violations: Callable[[Page], list[str]], scheme: str
+def test_the_stream_is_for_everyone_in_all_of_its_states(
+    page: Page, views: dict[str, str], find_violations: Callable[[Page], list[str]]
 ) -> None:
-    """The histogram comes after the sessions, and may be asked for long stretches of time."""
-    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    """While nothing is counted yet, since the histogram comes after the sessions, and with the help and the suggestions open."""
     page.route("**/histogram?*", lambda _: None)
     page.goto(views["stream"])
     expect(page.locator(".session").first).to_be_visible()
-    assert [] == find_violations(page)
-
-
-def test_no_width_scrolls_sideways(page: Page, views: dict[str, str]) -> None:
-    """From 320 to 1920 pixels, in every view, with names that have no place to break."""
-    for name, url in views.items():
-        page.goto(url)
-        expect(page.locator(READY[name]).first).to_be_visible()
-        for width in (320, 390, 768, 1280, 1920):
-            page.set_viewport_size({"width": width, "height": 700})
-            over = page.evaluate(
-                "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-            )
-            assert (name, width, 0) == (name, width, over)
+    for scheme in SCHEMES:
+        page.emulate_media(color_scheme=scheme)
+        assert (scheme, []) == (scheme, find_violations(page))
+    page.keyboard.press("?")
+    for scheme in SCHEMES:
+        page.emulate_media(color_scheme=scheme)
+        assert (scheme, []) == (scheme, find_violations(page))
+    page.keyboard.press("Escape")
+    page.keyboard.press("/")
+    expect(page.locator("#suggestions li").first).to_be_visible()
+    for scheme in SCHEMES:
+        page.emulate_media(color_scheme=scheme)
+        assert (scheme, []) == (scheme, find_violations(page))
 
 
 def test_nothing_moves_for_those_who_asked_for_it(page: Page, views: dict[str, str]) -> None:
@@ -159,12 +152,10 @@ def test_offline_the_data_stays_and_says_of_when_it_is(page: Page, views: dict[s
     expect(page.locator("#pill-text")).to_have_text("Live")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_an_error_names_its_cause_and_the_way_on(
-    page: Page, views: dict[str, str], find_violations: Callable[[Page], list[str]], scheme: str
+    page: Page, views: dict[str, str], find_violations: Callable[[Page], list[str]]
 ) -> None:
     """Where nothing was loaded yet it stands in the middle, for everybody to read, and trying again works."""
-    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     page.route("**/api/job-sessions?**", lambda route: route.fulfill(status=503, json=AWAY))
     page.route("**/histogram?*", lambda route: route.fulfill(status=503, json=AWAY))
     page.goto(views["stream"])
@@ -172,7 +163,9 @@ def test_an_error_names_its_cause_and_the_way_on(
     expect(page.locator("#overview-title")).to_have_text("Not counted")
     with page.expect_response("**/api/job-sessions?**"):  # it tries again by itself, in vain
         pass
-    assert [] == find_violations(page)
+    for scheme in SCHEMES:
+        page.emulate_media(color_scheme=scheme)
+        assert (scheme, []) == (scheme, find_violations(page))
     expect(page.locator("#notice")).to_contain_text("Wait a moment and try again.")
     held: list[Route] = []  # what it tries by itself meanwhile would take the button away before the click
     page.route("**/api/job-sessions?**", lambda route: held.append(route))  # noqa: PLW0108 - playwright asks a function for its attributes

@@ -38,11 +38,11 @@ NEWS = """async () => {
 }"""
 
 
-@pytest.fixture
-def views(page: Page, base_url: str, session_store: SessionStore) -> dict[str, str]:
+@pytest.fixture(scope="module")
+def addresses(shared_url: str, shared_store: SessionStore) -> dict[str, str]:
     """Addresses of the four views of one failed session and one window."""
     account = Subject("DE.one")
-    with session_store.begin() as connection:
+    with shared_store.begin() as connection:
         add_account(connection, "DE", account_id=ACCOUNT_ID, name="One", time_zone="Europe/Berlin")
         connection.execute(
             text("""INSERT INTO report_windows (account_id, country_code, dataset, window_date, status, next_refresh_at)
@@ -51,20 +51,26 @@ def views(page: Page, base_url: str, session_store: SessionStore) -> dict[str, s
         )
     with (
         pytest.raises(OSError, match="gone"),
-        with_job_session("breaks", store=session_store, account=account) as session,
+        with_job_session("breaks", store=shared_store, account=account) as session,
     ):
         failed = ReportFailed(
             account="DE.one", dataset="daily_targets", windows=[DAY], request_id=1, reason="x"
         )
         session.add(failed)
         raise OSError("gone")
-    page.add_init_script(SOURCE)
     return {
-        "home": base_url,
-        "stream": f"{base_url}/sessions",
-        "session": f"{base_url}/sessions/{session.session_id}",
-        "coverage": f"{base_url}/coverage?dataset=daily_targets&to=2026-07-25&days=30",
+        "home": shared_url,
+        "stream": f"{shared_url}/sessions",
+        "session": f"{shared_url}/sessions/{session.session_id}",
+        "coverage": f"{shared_url}/coverage?dataset=daily_targets&to=2026-07-25&days=30",
     }
+
+
+@pytest.fixture
+def views(page: Page, addresses: dict[str, str]) -> dict[str, str]:
+    """The addresses, with a WebSocket in the page that a test speaks for."""
+    page.add_init_script(SOURCE)
+    return addresses
 
 
 DATA = {"home": "#checks li", "stream": ".session", "session": ".failure", "coverage": ".map .strip"}

@@ -43,19 +43,19 @@ class Ticking:
         return self.now
 
 
-@pytest.fixture
-def story(session_store: SessionStore) -> dict[str, str]:
+@pytest.fixture(scope="module")
+def story(shared_store: SessionStore) -> dict[str, str]:
     """Ids of sessions of one job and account: `good`, then `bad`, then `later`."""
     clock, ids = Ticking(8), {}
     stored = RowsStored(rows=3, windows=[date(2025, 7, 1), date(2025, 7, 2)])
-    with with_job_session("load", store=session_store, account=ACCOUNT, clock=clock) as good:
+    with with_job_session("load", store=shared_store, account=ACCOUNT, clock=clock) as good:
         ids["good"] = str(good.session_id)
         good.add(stored)
     with (
         suppress(ValueError),
         with_job_session(
             "load",
-            store=session_store,
+            store=shared_store,
             account=ACCOUNT,
             clock=clock,
             run_id="run-7",
@@ -67,14 +67,14 @@ def story(session_store: SessionStore) -> dict[str, str]:
         bad.add(stored)
         bad.add(stored)
         raise ValueError("no room")
-    with with_job_session("load", store=session_store, account=ACCOUNT, clock=clock) as later:
+    with with_job_session("load", store=shared_store, account=ACCOUNT, clock=clock) as later:
         ids["later"] = str(later.session_id)
     return ids
 
 
-def test_a_session_tells_all_that_is_known_of_it(page: Page, base_url: str, story: dict[str, str]) -> None:
+def test_a_session_tells_all_that_is_known_of_it(page: Page, shared_url: str, story: dict[str, str]) -> None:
     """Gaps, error, input, links to Dagster, touched windows, and what differs from the last good one."""
-    page.goto(f"{base_url}/sessions/{story['bad']}")
+    page.goto(f"{shared_url}/sessions/{story['bad']}")
     expect(page.get_by_role("heading", level=1)).to_have_text("load")
     expect(page.locator(".gap")).to_have_text("8.0 s later")
     expect(page.locator(".failure")).to_contain_text("no room")
@@ -96,27 +96,27 @@ def test_a_session_tells_all_that_is_known_of_it(page: Page, base_url: str, stor
 
 
 def test_a_range_of_partitions_leads_to_those_of_its_asset(
-    page: Page, base_url: str, session_store: SessionStore
+    page: Page, shared_url: str, shared_store: SessionStore
 ) -> None:
     """Dagster has no page for a range: the asset's partitions are shown."""
     labels = {"asset": "daily_rows", "partitions": "US.a|2025-07-01 … US.a|2025-07-09"}
-    with with_job_session("load", store=session_store, labels=labels) as session:
+    with with_job_session("load", store=shared_store, labels=labels) as session:
         pass
-    page.goto(f"{base_url}/sessions/{session.session_id}")
+    page.goto(f"{shared_url}/sessions/{session.session_id}")
     expect(page.get_by_role("link", name=labels["partitions"])).to_have_attribute(
         "href", "http://127.0.0.1:3000/assets/daily_rows?view=partitions"
     )
 
 
 def test_a_session_of_more_actions_than_an_answer_holds_is_shown_whole(
-    page: Page, base_url: str, session_store: SessionStore
+    page: Page, shared_url: str, shared_store: SessionStore
 ) -> None:
     """The page asks until it has them all."""
     count = MOST_ACTIONS + 5
-    with with_job_session("long", store=session_store) as session:
+    with with_job_session("long", store=shared_store) as session:
         for day in range(count):
             session.add(RowsStored(rows=day, windows=[]))
-    page.goto(f"{base_url}/sessions/{session.session_id}")
+    page.goto(f"{shared_url}/sessions/{session.session_id}")
     expect(page.locator(".rail .run")).to_have_text(f"{count} ×")
 
 
@@ -124,7 +124,7 @@ def _labels() -> list[str]:
     return ["label assetdaily_rows—", "label partition2025-07-01|US.a—"]
 
 
-def test_promised_work_shows_what_became_of_it(page: Page, base_url: str, story: dict[str, str]) -> None:
+def test_promised_work_shows_what_became_of_it(page: Page, shared_url: str, story: dict[str, str]) -> None:
     """Kept work leads to the session that did it, lost work says since which day, and markup in it is text."""
     kept = {
         "fate": "kept",
@@ -141,7 +141,7 @@ def test_promised_work_shows_what_became_of_it(page: Page, base_url: str, story:
         route.fulfill(json=answer)
 
     page.route(f"**/api/job-sessions/{story['bad']}", promise)
-    page.goto(f"{base_url}/sessions/{story['bad']}")
+    page.goto(f"{shared_url}/sessions/{story['bad']}")
     expect(page.locator(".fate")).to_have_text(
         ["↳ kept by <b>child</b>: Loaded <i>3</i>", "↳ lost: nothing came by 25 Jul, 13:00"]
     )
@@ -149,22 +149,22 @@ def test_promised_work_shows_what_became_of_it(page: Page, base_url: str, story:
 
 
 def test_keys_go_to_the_one_before_and_the_one_after(
-    page: Page, base_url: str, story: dict[str, str]
+    page: Page, shared_url: str, story: dict[str, str]
 ) -> None:
     """`j` leads to the session of the same job and account that began before, `k` to the one after."""
-    page.goto(f"{base_url}/sessions/{story['bad']}")
+    page.goto(f"{shared_url}/sessions/{story['bad']}")
     expect(page.get_by_role("link", name="← Before")).to_be_visible()
     page.keyboard.press("j")
-    expect(page).to_have_url(f"{base_url}/sessions/{story['good']}")
+    expect(page).to_have_url(f"{shared_url}/sessions/{story['good']}")
     expect(page.get_by_role("link", name="After →")).to_be_visible()
     page.keyboard.press("k")
-    expect(page).to_have_url(f"{base_url}/sessions/{story['bad']}")
+    expect(page).to_have_url(f"{shared_url}/sessions/{story['bad']}")
 
 
-def test_a_session_can_be_copied_as_json(page: Page, base_url: str, story: dict[str, str]) -> None:
+def test_a_session_can_be_copied_as_json(page: Page, shared_url: str, story: dict[str, str]) -> None:
     """The clipboard holds the header and every action."""
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    page.goto(f"{base_url}/sessions/{story['good']}")
+    page.goto(f"{shared_url}/sessions/{story['good']}")
     page.get_by_role("button", name="Copy as JSON").click()
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
     copied = page.evaluate("navigator.clipboard.readText().then(JSON.parse)")
@@ -172,11 +172,11 @@ def test_a_session_can_be_copied_as_json(page: Page, base_url: str, story: dict[
 
 
 def test_the_copy_button_stays_when_the_session_ends(
-    page: Page, base_url: str, session_store: SessionStore
+    page: Page, shared_url: str, shared_store: SessionStore
 ) -> None:
     """What it says of a copy is not lost with the heading, which is told anew."""
-    with with_job_session("ends", store=session_store) as session:
-        page.goto(f"{base_url}/sessions/{session.session_id}")
+    with with_job_session("ends", store=shared_store) as session:
+        page.goto(f"{shared_url}/sessions/{session.session_id}")
         expect(page.locator("#pill-text")).to_have_text("Live")
         page.locator(".links button").evaluate("button => { button.textContent = 'Copied'; }")
     expect(page.locator(".word")).to_have_text("succeeded")
@@ -184,16 +184,16 @@ def test_the_copy_button_stays_when_the_session_ends(
 
 
 def test_focus_stays_beside_a_session_that_goes_on(
-    page: Page, base_url: str, session_store: SessionStore
+    page: Page, shared_url: str, shared_store: SessionStore
 ) -> None:
     """Links to neighbours keep the focus when what stands around is told anew, the copy button when the session ends."""
-    with with_job_session("load", store=session_store):
+    with with_job_session("load", store=shared_store):
         pass
-    with with_job_session("load", store=session_store) as session:
-        page.goto(f"{base_url}/sessions/{session.session_id}")
+    with with_job_session("load", store=shared_store) as session:
+        page.goto(f"{shared_url}/sessions/{session.session_id}")
         expect(page.locator("#pill-text")).to_have_text("Live")
         page.get_by_role("link", name="← Before").focus()
-        with with_job_session("load", store=session_store):
+        with with_job_session("load", store=shared_store):
             session.add(RowsStored(rows=2, windows=[]))
         expect(page.get_by_role("link", name="After →")).to_be_visible()
         expect(page.get_by_role("link", name="← Before")).to_be_focused()
@@ -225,9 +225,9 @@ def test_long_ids_keep_every_digit(page: Page, base_url: str, session_store: Ses
     assert LONG_ID == copied["actions"][0]["payload"]["rows"]
 
 
-def test_an_unknown_session_says_what_to_do(page: Page, base_url: str) -> None:
+def test_an_unknown_session_says_what_to_do(page: Page, shared_url: str) -> None:
     """The cause, and a way to try again."""
-    page.goto(f"{base_url}/sessions/00000000-0000-0000-0000-000000000000")
+    page.goto(f"{shared_url}/sessions/00000000-0000-0000-0000-000000000000")
     expect(page.get_by_role("heading", name="There is no such session")).to_be_visible()
     expect(page.locator("#notice")).to_contain_text("Look for it at /")
     expect(page.locator("#pill")).to_have_text("Nothing to follow")

@@ -70,29 +70,27 @@ OVERLAPS = """[...document.querySelectorAll('.session')].some((session) => {
 """Whether a session's time, zone or age stands on its mark."""
 
 
-@pytest.fixture
-def told(session_store: SessionStore) -> SessionStore:
-    """A store with four sessions: one of yesterday, a failed one, one that only skipped, one with a run of 14 actions."""
-    with session_store.begin() as connection:
+def tell(store: SessionStore) -> None:
+    """Record four sessions: one of two days ago, a failed one, one that only skipped, one with a run of 14 actions."""
+    with store.begin() as connection:
         upsert_ads_account(connection, _tokyo() | {"client_id": "test"}, now=datetime.now(UTC))
         upsert_account(connection, _tokyo(), now=datetime.now(UTC))
-    with with_job_session("old-job", store=session_store) as session:
+    with with_job_session("old-job", store=store) as session:
         pass
-    with session_store.begin() as connection:
+    with store.begin() as connection:
         connection.execute(
             text(
                 "UPDATE session_headers SET started_at = :at, finished_at = :at + interval '3 seconds' WHERE id = :id"
             ),
             {"at": datetime.now(UTC) - timedelta(days=2), "id": session.session_id},
         )
-    with pytest.raises(OSError, match="throttled"), with_job_session("breaks", store=session_store):
+    with pytest.raises(OSError, match="throttled"), with_job_session("breaks", store=store):
         raise OSError("throttled by Amazon")
-    with with_job_session("idle", store=session_store) as session:
+    with with_job_session("idle", store=store) as session:
         session.add(NothingSkipped(why=Why.FRESH))
-    with with_job_session("queue", store=session_store, account=TOKYO) as session:
+    with with_job_session("queue", store=store, account=TOKYO) as session:
         for day in range(1, 15):
             session.add(WindowsLined(windows=[date(2025, 7, day)]))
-    return session_store
 
 
 def _tokyo() -> dict[str, object]:
@@ -114,11 +112,36 @@ def _tokyo() -> dict[str, object]:
 
 
 @pytest.fixture
-def stream(page: Page, base_url: str, told: SessionStore) -> Page:
-    """The page, loaded."""
-    page.goto(f"{base_url}/sessions")
+def told(session_store: SessionStore) -> SessionStore:
+    """A store with the sessions, for a test that adds to them."""
+    tell(session_store)
+    return session_store
+
+
+@pytest.fixture(scope="module")
+def told_url(shared_store: SessionStore, shared_url: str) -> str:
+    """The address of a stream whose sessions stay as they are."""
+    tell(shared_store)
+    return shared_url
+
+
+def load(page: Page, url: str) -> Page:
+    """Open the page, and wait for its sessions."""
+    page.goto(f"{url}/sessions")
     expect(page.locator(".session .job")).to_have_text(["queue", "idle", "breaks", "old-job"])
     return page
+
+
+@pytest.fixture
+def stream(page: Page, told_url: str) -> Page:
+    """The page, loaded, of sessions that stay as they are."""
+    return load(page, told_url)
+
+
+@pytest.fixture
+def own_stream(page: Page, base_url: str, told: SessionStore) -> Page:
+    """The page, loaded, of the store that a test adds to."""
+    return load(page, base_url)
 
 
 def test_a_run_of_the_same_action_is_told_as_one(stream: Page) -> None:
@@ -326,26 +349,26 @@ def test_the_zone_is_chosen_once_and_named(stream: Page) -> None:
     expect(stream.locator(".facts")).to_contain_text(f"{at + timedelta(hours=9):%H:%M:%S} Asia/Tokyo")
 
 
-def test_no_time_stands_without_its_zone(stream: Page, base_url: str, told: SessionStore) -> None:
+def test_no_time_stands_without_its_zone(own_stream: Page, base_url: str, told: SessionStore) -> None:
     """Where each account has its own zone, the axis, the stretch, the pill and the sessions beside one name it; elsewhere the bar does."""
-    axis = stream.locator(".axis span")
+    axis = own_stream.locator(".axis span")
     without_zone = re.compile(r"^(\d\d:\d\d|\d+ [A-Z][a-z]{2})$")  # midnight shows its day
     expect(axis.first).to_have_text(without_zone)
-    stream.locator("#zone").select_option("account")
+    own_stream.locator("#zone").select_option("account")
     expect(axis.first).to_have_text(re.compile(r" UTC$"))
     expect(axis.last).to_have_text(without_zone)
-    stream.goto(f"{base_url}/sessions?since=2026-01-01&before=2026-01-02")
-    expect(stream.locator("#overview-title")).to_contain_text("1 Jan, 00:00 UTC – 2 Jan, 00:00 UTC")
+    own_stream.goto(f"{base_url}/sessions?since=2026-01-01&before=2026-01-02")
+    expect(own_stream.locator("#overview-title")).to_contain_text("1 Jan, 00:00 UTC – 2 Jan, 00:00 UTC")
 
     with with_job_session("asker", store=told, account=TOKYO):
         pass
     with with_job_session("asker", store=told, account=TOKYO) as asked:
         pass
-    stream.goto(f"{base_url}/sessions/{asked.session_id}")
-    expect(stream.locator(".brief time")).to_have_text(re.compile(r" GMT\+9$"))
-    expect(stream.locator("#pill-text")).to_have_text("Live")
-    stream.context.set_offline(True)
-    expect(stream.locator("#pill-text")).to_have_text(
+    own_stream.goto(f"{base_url}/sessions/{asked.session_id}")
+    expect(own_stream.locator(".brief time")).to_have_text(re.compile(r" GMT\+9$"))
+    expect(own_stream.locator("#pill-text")).to_have_text("Live")
+    own_stream.context.set_offline(True)
+    expect(own_stream.locator("#pill-text")).to_have_text(
         re.compile(r"^Offline · data as of \d\d:\d\d:\d\d UTC$")
     )
 
@@ -367,27 +390,27 @@ def test_keys_move_open_pause_and_explain(stream: Page) -> None:
     expect(stream).to_have_url(re.compile("/sessions/"))
 
 
-def test_focus_stays_while_sessions_come(stream: Page, told: SessionStore) -> None:
+def test_focus_stays_while_sessions_come(own_stream: Page, told: SessionStore) -> None:
     """The focused session keeps the focus when others appear above it, and one sentence is announced."""
-    stream.locator(".session .job", has_text="idle").focus()
+    own_stream.locator(".session .job", has_text="idle").focus()
     with with_job_session("newcomer", store=told):
         pass
-    expect(stream.locator(".session .job").first).to_have_text("newcomer")
-    expect(stream.locator(".session .job", has_text="idle")).to_be_focused()
-    expect(stream.locator("#announcer")).to_contain_text("1 new session")
+    expect(own_stream.locator(".session .job").first).to_have_text("newcomer")
+    expect(own_stream.locator(".session .job", has_text="idle")).to_be_focused()
+    expect(own_stream.locator("#announcer")).to_contain_text("1 new session")
 
 
-def test_focus_stays_on_a_run_that_grows(stream: Page, told: SessionStore) -> None:
+def test_focus_stays_on_a_run_that_grows(own_stream: Page, told: SessionStore) -> None:
     """The button that shows a run one by one keeps the focus when an action joins the run; opening it leads to what was opened."""
     with with_job_session("grows", store=told) as session:
         for day in range(1, 5):
             session.add(WindowsLined(windows=[date(2025, 7, day)]))
-        stream.get_by_role("button", name="4 ×", exact=True).focus()
+        own_stream.get_by_role("button", name="4 ×", exact=True).focus()
         session.add(WindowsLined(windows=[date(2025, 7, 5)]))
-        expect(stream.get_by_role("button", name="5 ×")).to_be_focused()
-        stream.keyboard.press("Enter")
-        expect(stream.locator(".session").first.locator(".sentence")).to_have_count(5)
-        expect(stream.locator(".session").first.locator(".rail")).to_be_focused()
+        expect(own_stream.get_by_role("button", name="5 ×")).to_be_focused()
+        own_stream.keyboard.press("Enter")
+        expect(own_stream.locator(".session").first.locator(".sentence")).to_have_count(5)
+        expect(own_stream.locator(".session").first.locator(".rail")).to_be_focused()
 
 
 def test_focus_stays_on_the_chip_that_was_chosen(stream: Page) -> None:
@@ -400,9 +423,9 @@ def test_focus_stays_on_the_chip_that_was_chosen(stream: Page) -> None:
         expect(chip).to_be_focused()
 
 
-def test_announcements_are_bundled(stream: Page, told: SessionStore) -> None:
+def test_announcements_are_bundled(own_stream: Page, told: SessionStore) -> None:
     """However many sessions begin and fail, there is one sentence in five seconds; together they leave out none."""
-    stream.evaluate("""() => {
+    own_stream.evaluate("""() => {
         window.said = [];
         const note = () => window.said.push([performance.now(), document.getElementById("announcer").textContent]);
         new MutationObserver(note).observe(document.getElementById("announcer"), { childList: true, characterData: true, subtree: true });
@@ -411,12 +434,12 @@ def test_announcements_are_bundled(stream: Page, told: SessionStore) -> None:
         with suppress(OSError), with_job_session("many", store=told):
             if number % 4 == 0:
                 raise OSError
-    stream.wait_for_function(TOLD, arg=12, timeout=30_000)
-    moments = [at for at, _ in stream.evaluate("window.said")]
+    own_stream.wait_for_function(TOLD, arg=12, timeout=30_000)
+    moments = [at for at, _ in own_stream.evaluate("window.said")]
     assert all(later - earlier > 4_500 for earlier, later in pairwise(moments))
     assert len(moments) < 12
     numbers = "said.flatMap(([, text]) => text.match(/\\d+(?= failed)/g) ?? []).map(Number)"
-    assert 3 == sum(stream.evaluate(numbers))
+    assert 3 == sum(own_stream.evaluate(numbers))
 
 
 TOLD = "(count) => count === said.flatMap(([, text]) => text.match(/\\d+(?= new session)/g) ?? []).reduce((sum, one) => sum + Number(one), 0)"

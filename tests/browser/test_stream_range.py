@@ -9,6 +9,7 @@ from playwright.sync_api import Page, Request, expect
 from sqlalchemy import text
 
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
+from tests.browser.conftest import NARROW_AND_WIDE
 from tests.postgres.load_world import add_account
 
 pytestmark = pytest.mark.browser
@@ -17,10 +18,9 @@ TOKYO = Subject("JP.tokyo")
 OLD = datetime(2026, 3, 3, 12, 0, tzinfo=UTC)
 
 
-@pytest.fixture
-def told(session_store: SessionStore) -> SessionStore:
-    """A store with an old session of Tokyo, at noon in UTC, and one of now."""
-    with session_store.begin() as connection:
+def tell(store: SessionStore) -> None:
+    """Record an old session of Tokyo, at noon in UTC, and one of now."""
+    with store.begin() as connection:
         add_account(
             connection,
             "JP",
@@ -31,111 +31,137 @@ def told(session_store: SessionStore) -> SessionStore:
             currency_code="JPY",
             time_zone="Asia/Tokyo",
         )
-    with with_job_session("old-job", store=session_store, account=TOKYO) as session:
+    with with_job_session("old-job", store=store, account=TOKYO) as session:
         pass
-    with session_store.begin() as connection:
+    with store.begin() as connection:
         connection.execute(
             text("UPDATE session_headers SET started_at = :at, finished_at = :at WHERE id = :id"),
             {"at": OLD, "id": session.session_id},
         )
-    with with_job_session("new-job", store=session_store):
+    with with_job_session("new-job", store=store):
         pass
-    return session_store
 
 
 @pytest.fixture
-def stream(page: Page, base_url: str, told: SessionStore) -> Page:
-    """The page, loaded."""
-    page.goto(f"{base_url}/sessions")
+def told(session_store: SessionStore) -> SessionStore:
+    """A store with the sessions, for a test that adds to them."""
+    tell(session_store)
+    return session_store
+
+
+@pytest.fixture(scope="module")
+def told_url(shared_store: SessionStore, shared_url: str) -> str:
+    """The address of a stream whose sessions stay as they are."""
+    tell(shared_store)
+    return shared_url
+
+
+def load(page: Page, url: str) -> Page:
+    """Open the page, and wait for its sessions."""
+    page.goto(f"{url}/sessions")
     expect(page.locator(".session .job")).to_have_text(["new-job", "old-job"])
     return page
 
 
-def test_a_range_that_has_ended_is_not_live_and_says_so(stream: Page, told: SessionStore) -> None:
+@pytest.fixture
+def stream(page: Page, told_url: str) -> Page:
+    """The page, loaded, of sessions that stay as they are."""
+    return load(page, told_url)
+
+
+@pytest.fixture
+def own_stream(page: Page, base_url: str, told: SessionStore) -> Page:
+    """The page, loaded, of the store that a test adds to."""
+    return load(page, base_url)
+
+
+def test_a_range_that_has_ended_is_not_live_and_says_so(own_stream: Page, told: SessionStore) -> None:
     """It is in the address and in the field; what begins now does not appear, until the end is taken away."""
-    stream.locator("#range").click()
-    stream.get_by_label("From").fill("2026-03-03T11:00")
-    stream.get_by_label("Up to").fill("2026-03-03T13:30")
-    stream.get_by_role("button", name="Show").click()
-    expect(stream).to_have_url(re.compile(r"since=2026-03-03T11%3A00&before=2026-03-03T13%3A30"))
-    expect(stream.locator("#query")).to_have_value("since:2026-03-03T11:00 before:2026-03-03T13:30")
-    expect(stream.locator(".session .job")).to_have_text(["old-job"])
-    expect(stream.locator("#pill-text")).to_have_text("Not live: past")
-    expect(stream.locator("#pill")).to_have_attribute("title", re.compile("ended on 2026-03-03 13:30:00 UTC"))
+    own_stream.locator("#range").click()
+    own_stream.get_by_label("From").fill("2026-03-03T11:00")
+    own_stream.get_by_label("Up to").fill("2026-03-03T13:30")
+    own_stream.get_by_role("button", name="Show").click()
+    expect(own_stream).to_have_url(re.compile(r"since=2026-03-03T11%3A00&before=2026-03-03T13%3A30"))
+    expect(own_stream.locator("#query")).to_have_value("since:2026-03-03T11:00 before:2026-03-03T13:30")
+    expect(own_stream.locator(".session .job")).to_have_text(["old-job"])
+    expect(own_stream.locator("#pill-text")).to_have_text("Not live: past")
+    expect(own_stream.locator("#pill")).to_have_attribute(
+        "title", re.compile("ended on 2026-03-03 13:30:00 UTC")
+    )
     with with_job_session("newest", store=told):
         pass
-    stream.locator("#range").click()
-    expect(stream.get_by_label("From")).to_have_value("2026-03-03T11:00")
-    expect(stream.locator(".session .job")).to_have_text(["old-job"])
-    stream.get_by_label("Up to").fill("")
-    stream.get_by_role("button", name="Show").click()
-    expect(stream.locator("#pill-text")).to_have_text("Live")
-    expect(stream.locator(".session .job")).to_have_text(["newest", "new-job", "old-job"])
+    own_stream.locator("#range").click()
+    expect(own_stream.get_by_label("From")).to_have_value("2026-03-03T11:00")
+    expect(own_stream.locator(".session .job")).to_have_text(["old-job"])
+    own_stream.get_by_label("Up to").fill("")
+    own_stream.get_by_role("button", name="Show").click()
+    expect(own_stream.locator("#pill-text")).to_have_text("Live")
+    expect(own_stream.locator(".session .job")).to_have_text(["newest", "new-job", "old-job"])
 
 
-def test_a_range_that_ends_later_is_live(stream: Page, base_url: str, told: SessionStore) -> None:
+def test_a_range_that_ends_later_is_live(own_stream: Page, base_url: str, told: SessionStore) -> None:
     """What begins before its end appears."""
     tomorrow = f"{datetime.now(UTC) + timedelta(days=1):%Y-%m-%d}"
-    stream.goto(f"{base_url}/sessions?since=today&before={tomorrow}")
-    expect(stream.locator("#pill-text")).to_have_text("Live")
+    own_stream.goto(f"{base_url}/sessions?since=today&before={tomorrow}")
+    expect(own_stream.locator("#pill-text")).to_have_text("Live")
     with with_job_session("newest", store=told):
         pass
-    expect(stream.locator(".session .job").first).to_have_text("newest")
+    expect(own_stream.locator(".session .job").first).to_have_text("newest")
 
 
-def test_presets_are_whole_days_of_the_zone(stream: Page, base_url: str) -> None:
+def test_presets_are_whole_days_of_the_zone(stream: Page, told_url: str) -> None:
     """Days that go on have no end; the month before this one ends where this one begins."""
     stream.locator("#range").click()
     stream.get_by_role("button", name="Today").click()
-    expect(stream).to_have_url(f"{base_url}/sessions?since=today")
+    expect(stream).to_have_url(f"{told_url}/sessions?since=today")
     expect(stream.locator(".session .job")).to_have_text(["new-job"])
     stream.locator("#range").click()
     stream.get_by_role("button", name="Last month").click()
     first = datetime.now(UTC).date().replace(day=1)
     before = (first - timedelta(days=1)).replace(day=1)
-    expect(stream).to_have_url(f"{base_url}/sessions?since={before}&before={first}")
+    expect(stream).to_have_url(f"{told_url}/sessions?since={before}&before={first}")
 
 
-def test_a_range_that_ends_before_it_begins_is_refused(stream: Page, base_url: str) -> None:
+def test_a_range_that_ends_before_it_begins_is_refused(stream: Page, told_url: str) -> None:
     """With what to do; the list stays."""
     stream.locator("#range").click()
     stream.get_by_label("From").fill("2026-03-04T00:00")
     stream.get_by_label("Up to").fill("2026-03-03T00:00")
     stream.get_by_role("button", name="Show").click()
     expect(stream.get_by_text("The beginning must lie before the end.")).to_be_visible()
-    expect(stream).to_have_url(f"{base_url}/sessions")
+    expect(stream).to_have_url(f"{told_url}/sessions")
     stream.keyboard.press("Escape")
     expect(stream.locator("#range")).to_be_focused()
 
 
-def test_a_range_of_an_account_is_of_its_own_zone(stream: Page, base_url: str) -> None:
+def test_a_range_of_an_account_is_of_its_own_zone(stream: Page, told_url: str) -> None:
     """Noon in UTC is nine in the evening in Tokyo, in the list, the title and the picker."""
     of_tokyo = f"account={TOKYO.key}&since=2026-03-03T20:30&before=2026-03-03T21:30"
-    stream.goto(f"{base_url}/sessions?{of_tokyo}&zone=account")
+    stream.goto(f"{told_url}/sessions?{of_tokyo}&zone=account")
     expect(stream.locator(".session .job")).to_have_text(["old-job"])
     expect(stream.locator("#overview-title")).to_contain_text("3 Mar, 20:30 GMT+9 – 3 Mar, 21:30 GMT+9")
     stream.locator("#range").click()
     expect(stream.get_by_text("Times of Asia/Tokyo")).to_be_visible()
     expect(stream.get_by_label("From")).to_have_value("2026-03-03T20:30")
-    stream.goto(f"{base_url}/sessions?{of_tokyo}&zone=utc")
+    stream.goto(f"{told_url}/sessions?{of_tokyo}&zone=utc")
     expect(stream.locator("#notice h2")).to_have_text("Nothing in this stretch of time")
 
 
-def test_a_filter_is_saved_chosen_and_deleted(stream: Page, base_url: str) -> None:
+def test_a_filter_is_saved_chosen_and_deleted(stream: Page, told_url: str) -> None:
     """Under a name, by this browser alone: a new tab has it, and no request tells the server."""
     requests: list[Request] = []
     stream.on("request", lambda request: requests.append(request))  # noqa: PLW0108 - playwright takes no built-in method
-    stream.goto(f"{base_url}/sessions?job=old-job&since=30d&text=beans")
+    stream.goto(f"{told_url}/sessions?job=old-job&since=30d&text=beans")
     stream.get_by_role("button", name="Saved filters").click()
     stream.get_by_role("textbox", name="Save").fill("Beans & <old>")
     stream.get_by_role("button", name="Save", exact=True).click()
     expect(stream.locator(".saved li a bdi")).to_have_text(["Beans & <old>"])
 
-    stream.goto(f"{base_url}/sessions")
+    stream.goto(f"{told_url}/sessions")
     stream.get_by_role("button", name="Saved filters").click()
     expect(stream.get_by_text("Filter the sessions, and the filter can be saved")).to_be_visible()
     stream.locator(".saved li a").click()
-    expect(stream).to_have_url(f"{base_url}/sessions?job=old-job&since=30d&text=beans")
+    expect(stream).to_have_url(f"{told_url}/sessions?job=old-job&since=30d&text=beans")
     expect(stream.locator("#query")).to_have_value("job:old-job since:30d beans")
     expect(stream.locator(".saved")).to_be_hidden()
 
@@ -154,17 +180,16 @@ def test_what_others_left_in_the_browser_does_no_harm(stream: Page) -> None:
         stream.keyboard.press("Escape")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_panels_are_for_everyone(
-    stream: Page, base_url: str, find_violations: Callable[[Page], list[str]], scheme: str
+    stream: Page, told_url: str, find_violations: Callable[[Page], list[str]]
 ) -> None:
-    """Axe finds nothing in them, and they are whole on a narrow screen."""
-    stream.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-    stream.goto(f"{base_url}/sessions?since=2026-03-03&before=2026-03-04")
+    """Axe finds nothing in them, in light and dark, and they are whole on a narrow screen."""
+    stream.goto(f"{told_url}/sessions?since=2026-03-03&before=2026-03-04")
     kept = '[{"name": "A name that is long, and longer", "text": "job:refresh-account since:2026-03-03"}]'
     stream.evaluate("kept => localStorage.setItem('bidbeacon.filters', kept)", kept)
     expect(stream.locator(".session")).to_have_count(1)
-    for width in (320, 1280):
+    for width, scheme in NARROW_AND_WIDE:
+        stream.emulate_media(color_scheme=scheme)
         stream.set_viewport_size({"width": width, "height": 700})
         for button in ("#range", "#saved"):
             stream.locator(button).click()

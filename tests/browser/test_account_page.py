@@ -1,7 +1,7 @@
 """The page of an account: what it shows, and what its buttons do."""
 
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -132,3 +132,18 @@ def test_a_load_is_asked_for_on_the_map_and_followed_to_its_session(
     with with_job_session("load-windows", store=filled) as session, filled.begin() as connection:
         begin_request(connection, request.id, session.session_id)
     expect(said.locator("a")).to_have_attribute("href", f"/sessions/{session.session_id}")
+
+
+def test_a_session_offers_the_newest_days_that_one_load_takes(
+    page: Page, base_url: str, filled: SessionStore
+) -> None:
+    """Of more than that the button says how many; no day is left out in silence."""
+    days = [date(2026, 3, 1) + timedelta(days=number) for number in range(120)]
+    with with_job_session("refresh-account", store=filled, account=Subject(KEY, None)) as session:
+        session.add(WindowsQueued(account=KEY, dataset="daily_targets", windows=days, request_id=2))
+    page.goto(f"{base_url}/sessions/{session.session_id}")
+    page.get_by_role("button", name="Load the newest 100 of 120 days of daily_targets again").click()
+    expect(page.locator(".said")).to_contain_text("Asked for.")
+    with filled.begin() as connection:
+        [request] = list_waiting_requests(connection)
+    assert days[-100:] == request.windows

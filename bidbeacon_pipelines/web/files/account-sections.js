@@ -67,7 +67,7 @@ export function entitiesSection({ entities, schedule }) {
   const title = el("h2", { id: "entities-title" }, "Campaigns and what belongs to them");
   if (entities.length === 0) return [title, el("p", { class: "quiet" }, "They were not synced yet.")];
   const heads = ["Kind", "Stored", "No longer sent", "Set aside"].map((text) => el("th", { scope: "col" }, text));
-  const rows = entities.map((one) => el("tr", {}, el("th", { scope: "row" }, one.kind.replaceAll("_", " ")), ...[one.stored, one.gone, one.set_aside].map((count) => el("td", { class: count === 0 && "zero" }, count.toLocaleString("en")))));
+  const rows = entities.map((one) => el("tr", {}, el("th", { scope: "row" }, one.kind.replace(/_|(?=[A-Z])/g, " ").toLowerCase()), ...[one.stored, one.gone, one.set_aside].map((count) => el("td", { class: count === 0 && "zero" }, count.toLocaleString("en")))));
   return [
     title,
     el("div", { class: "table-box", tabindex: "0", role: "group", "aria-label": "Entities by kind" }, el("table", { class: "jobs" }, el("thead", {}, el("tr", {}, heads)), el("tbody", {}, rows))),

@@ -42,7 +42,7 @@ export const button = (label, act, attributes = {}) => (say) => {
 };
 
 export const loadAgain = (account, dataset, windows, label = "Load again") =>
-  button(label, async (say) => follow(await send("/api/account/load-windows", { account, dataset, windows: windows.slice(0, MOST_WINDOWS) }), say), { title: "Ask Amazon for a new report now, whether or not it is due" });
+  button(label, async (say) => follow(await send("/api/account/load-windows", { account, dataset, windows }), say), { title: "Ask Amazon for a new report now, whether or not it is due" });
 
 export const syncEntities = (account) =>
   button("Sync entities", async (say) => follow(await send("/api/account/sync-entities", { account }), say), { title: "Ask Amazon for campaigns, ad groups, ads and targets now" });

@@ -1,6 +1,6 @@
 // The buttons of a session's page: load again what it touched, and what can be done about its account.
 
-import { actions, changeCadence, loadAgain, pauseOrResume, syncEntities } from "./act.js";
+import { MOST_WINDOWS, actions, changeCadence, loadAgain, pauseOrResume, syncEntities } from "./act.js";
 import { fetchJson } from "./stream.js";
 
 const MOST_DATASETS = 3;
@@ -24,8 +24,9 @@ export async function sessionActions(session, touched) {
 
 function loadButton({ account, label, dataset, windows }, own) {
   const days = [...windows].sort();
-  const whose = account === own ? "" : ` of ${label}`;
-  return loadAgain(account, dataset, days, `Load ${days.length === 1 ? days[0] : `${days.length} days`} of ${dataset}${whose} again`);
+  const asked = days.slice(-MOST_WINDOWS);
+  const which = days.length === 1 ? days[0] : asked.length < days.length ? `the newest ${asked.length} of ${days.length} days` : `${days.length} days`;
+  return loadAgain(account, dataset, asked, `Load ${which} of ${dataset}${account === own ? "" : ` of ${label}`} again`);
 }
 
 /** Those that every page has for an account. */

@@ -34,7 +34,14 @@ from bidbeacon_sessions.actions import Subject
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.errors import masked
 from bidbeacon_sessions.leases import find_run_signs, list_dead_sessions
-from bidbeacon_sessions.presentation import NO_LABELS, action_json, load_labels, session_url, whose
+from bidbeacon_sessions.presentation import (
+    NO_LABELS,
+    action_json,
+    describe_status,
+    load_labels,
+    session_url,
+    whose,
+)
 from bidbeacon_sessions.queries import find_session, list_last_actions, list_sessions_of_run
 from bidbeacon_sessions.redaction import redact_text
 from bidbeacon_sessions.session import (
@@ -65,7 +72,9 @@ def session_metadata(store: SessionStore, session_id: UUID) -> dict[str, Metadat
         return {}
     return {
         "session": MetadataValue.url(session_url(str(session_id))),
-        "session_status": MetadataValue.text(header["status"]),
+        "session_status": MetadataValue.text(
+            describe_status(header["status"], header["outcome"], header["recovered_by"])
+        ),
         "session_outcome": MetadataValue.text(header["outcome"]),
         "timeline": timeline(
             actions,

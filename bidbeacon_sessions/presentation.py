@@ -1,7 +1,7 @@
 """Sessions and actions as the JSON that page, terminal and Dagster render: the same from list, stream and metadata.
 
 ```json
-{"id": "…", "job_name": "refresh-account", "status": "running", "outcome": "ok", "skipped_only": false, "account": "US.acme-merch.1kc1bk21", "account_label": "Acme Merch · US",
+{"id": "…", "job_name": "refresh-account", "status": "running", "outcome": "ok", "recovered_by": null, "skipped_only": false, "account": "US.acme-merch.1kc1bk21", "account_label": "Acme Merch · US",
  "run_id": "…", "run_url": "…", "step_key": "…", "retry_number": 0, "started_at": "…Z", "finished_at": null, "duration": 12.3,
  "error": null, "input": {}, "labels": {}, "revision": 3, "action_count": 2, "url": "…"}
 {"session_id": "…", "ord": 1, "type": "report-requested", "at": "…Z", "tone": "progress", "known": true,
@@ -34,6 +34,7 @@ def session_json(header: Mapping[Any, Any]) -> dict[str, Any]:
         "job_name": header["job_name"],
         "status": header["status"],
         "outcome": header["outcome"],
+        "recovered_by": header["recovered_by"] and str(header["recovered_by"]),
         "skipped_only": header["skipped_only"],
         "account": header["account_key"],
         "account_label": header["account_label"],
@@ -51,6 +52,18 @@ def session_json(header: Mapping[Any, Any]) -> dict[str, Any]:
         "action_count": header["action_count"],
         "url": session_url(str(header["id"])),
     }
+
+
+def is_retried(status: str, outcome: str | None) -> bool:
+    """Return whether a session failed or crashed, which is no problem since another attempt took up its work."""
+    return status in {"failed", "crashed"} and outcome != "problems"
+
+
+def describe_status(status: str, outcome: str | None, recovered_by: object) -> str:
+    """Return a session's status in words: "succeeded", "failed, recovered by a later attempt"."""
+    if not is_retried(status, outcome):
+        return status
+    return f"{status}, {'recovered by a later attempt' if recovered_by else 'retried'}"
 
 
 def load_labels(connection: Connection, rows: Iterable[Mapping[Any, Any]]) -> dict[str, str]:

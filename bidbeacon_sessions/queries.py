@@ -33,7 +33,7 @@ def list_actions(
 
 
 HEADER_COLUMNS = f"""
-    h.id, h.job_name, h.run_id, h.step_key, h.retry_number, h.account_key, h.status, {OUTCOME} AS outcome,
+    h.id, h.job_name, h.run_id, h.step_key, h.retry_number, h.account_key, h.status, {OUTCOME} AS outcome, h.recovered_by,
     (SELECT n.label FROM session_subjects n WHERE n.key = h.account_key) AS account_label,
     h.started_at, h.finished_at, h.error, h.input, h.labels, counted.action_count,
     h.revision + counted.action_count AS revision,
@@ -262,13 +262,16 @@ def count_by_interval(
 ) -> list[RowMapping] | None:
     """Return how many matching sessions began in each interval since `start`, by mark: place, mark, sessions.
 
-    The mark is the session's status, or the outcome of one that succeeded with warnings or problems. `place` counts intervals from 0; those without sessions are not among the rows. The filter's own `since` and `before` are left aside.
+    The mark is the session's status, the outcome of one that succeeded with warnings or problems, or `retried` for an attempt whose
+    failure is no problem since another one took up its work. `place` counts intervals from 0; those without sessions are not among the rows. The filter's own `since` and `before` are left aside.
     None where counting takes longer than four seconds; the transaction is aborted then.
     """
     unbounded = replace(with_accounts(connection, wanted), since=None, before=None)
     statement = f"""
         SELECT CAST(floor((extract(epoch FROM h.started_at) - extract(epoch FROM CAST(:start AS timestamptz))) / :seconds) AS integer) AS place,
-               CASE WHEN h.status = 'succeeded' AND h.outcome <> 'ok' THEN h.outcome ELSE h.status END AS mark, count(*) AS sessions
+               CASE WHEN h.status = 'succeeded' AND h.outcome <> 'ok' THEN h.outcome
+                    WHEN h.status IN ('failed', 'crashed') AND h.outcome <> 'problems' THEN 'retried' ELSE h.status END AS mark,
+               count(*) AS sessions
           FROM session_headers h
          WHERE h.started_at >= :start AND h.started_at < :end AND {unbounded.conditions()}
          GROUP BY 1, 2 ORDER BY 1, 2"""

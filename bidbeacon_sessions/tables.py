@@ -79,7 +79,7 @@ class SessionHeader(SessionsBase):
     """One row is a session: one attempt of one op (or any other piece of work), its input once, and how it ended.
 
     The outcome is stored when a session ends. That of a running one follows from its actions: an update would lock the header
-    that each action refers to.
+    that each action refers to. `recovered_by` is the later attempt that did the step of one that failed or crashed.
     """
 
     __tablename__ = "session_headers"
@@ -92,6 +92,7 @@ class SessionHeader(SessionsBase):
     account_key: Mapped[str | None]
     status: Mapped[str] = mapped_column(server_default="running")
     outcome: Mapped[str | None]
+    recovered_by: Mapped[UUID | None]
     started_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
     error: Mapped[dict[str, Any] | None]
@@ -106,6 +107,9 @@ class SessionHeader(SessionsBase):
         CheckConstraint("finished_at >= started_at", name="ends_after_start"),
         CheckConstraint(f"outcome IN {SESSION_OUTCOMES}", name="outcome_known"),
         CheckConstraint("(status = 'running') = (outcome IS NULL)", name="ended_has_outcome"),
+        CheckConstraint(
+            "recovered_by IS NULL OR status IN ('failed', 'crashed')", name="recovered_had_failed"
+        ),
         CheckConstraint("job_name <> ''", name="job_named"),
         CheckConstraint("retry_number >= 0", name="retry_counted"),
         Index(
@@ -308,6 +312,7 @@ SELECT h.id,
        (SELECT n.label FROM session_subjects n WHERE n.key = h.account_key) AS account_label,
        h.status,
        {OUTCOME} AS outcome,
+       h.recovered_by,
        h.started_at,
        h.finished_at,
        coalesce(h.finished_at, now()) - h.started_at AS duration,

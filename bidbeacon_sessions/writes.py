@@ -272,10 +272,11 @@ _RECOVER = text(f"""
         SELECT h.labels ->> 'retry_of', r.step_key FROM runs r JOIN session_headers h USING (run_id, step_key)
          WHERE h.labels ? 'retry_of'),
     recovered AS (
-        UPDATE session_headers h SET outcome = {OUTCOME_SO_FAR}, revision = revision + 1, changed_xid = pg_current_xact_id()
+        UPDATE session_headers h
+           SET outcome = {OUTCOME_SO_FAR}, recovered_by = :id, revision = revision + 1, changed_xid = pg_current_xact_id()
           FROM runs r
          WHERE h.run_id = r.run_id AND h.step_key = r.step_key AND h.id <> :id
-           AND h.status IN ('failed', 'crashed') AND h.outcome = 'problems'
+           AND h.status IN ('failed', 'crashed') AND h.recovered_by IS NULL
         RETURNING h.id, h.account_key, h.outcome)
     UPDATE session_account_outcomes o SET outcome = c.outcome FROM recovered c WHERE o.session_id = c.id AND o.account_key = c.account_key""")
 

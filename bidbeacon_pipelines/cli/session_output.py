@@ -15,7 +15,7 @@ from rich.text import Text
 
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.folding import fold_runs
-from bidbeacon_sessions.presentation import action_json, load_labels, whose
+from bidbeacon_sessions.presentation import action_json, describe_status, is_retried, load_labels, whose
 from bidbeacon_sessions.queries import list_actions
 from bidbeacon_sessions.sentences import Part, fold_windows, format_duration, shorten_names
 from bidbeacon_sessions.server.listing import load_session
@@ -34,6 +34,7 @@ STATUSES = {
     "cancelled": ("■", "yellow"),
     "crashed": ("✖", "bold red"),
 }
+_RETRIED = ("↻", "dim")
 OUTCOMES = {"warnings": ("▲", "yellow"), "problems": ("✘", "red")}
 _PARTS = {"badge": "bold", "window": "magenta", "account": "blue", "time": "dim", "link": "underline"}
 _POLL_SECONDS = 0.2
@@ -75,8 +76,8 @@ def action_sentence(action: Mapping[str, Any]) -> Text:
 def session_line(session: Mapping[str, Any]) -> Text:
     """Return one session (as `presentation.session_json`) as a line: mark, status, outcome where it is not ok, job, account, duration."""
     status, outcome = session["status"], session["outcome"]
-    mark, style = OUTCOMES.get(outcome, STATUSES[status]) if status == "succeeded" else STATUSES[status]
-    line = Text(f"{mark} {status}", style=style)
+    mark, style = mark_of(status, outcome)
+    line = Text(f"{mark} {describe_status(status, outcome, session['recovered_by'])}", style=style)
     if outcome != "ok" and status not in {"failed", "crashed"}:
         line.append(f" with {outcome}", style=OUTCOMES[outcome][1])
     line.append(f"  {session['job_name']}", style="bold")
@@ -86,6 +87,13 @@ def session_line(session: Mapping[str, Any]) -> Text:
         line.append(f"  {format_duration(session['duration'])}", style="dim")
     line.append(f"  {session['id']}", style="dim")
     return line
+
+
+def mark_of(status: str, outcome: str | None) -> tuple[str, str]:
+    """Return a session's mark and its style; the outcome of one that runs may be left out."""
+    if is_retried(status, outcome):
+        return _RETRIED
+    return OUTCOMES.get(outcome or "", STATUSES[status]) if status == "succeeded" else STATUSES[status]
 
 
 def account_of(session: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from bidbeacon_pipelines.cli.session_output import STATUSES, TONES, action_sentence
+from bidbeacon_pipelines.cli.session_output import TONES, action_sentence, mark_of
 from bidbeacon_pipelines.reports.product_states import product_name
 from bidbeacon_pipelines.store.quarantine import QuarantinedRow
 from bidbeacon_pipelines.store.restatements import WindowLoad
@@ -86,7 +86,7 @@ def _timeline(actions: Sequence[Mapping[str, Any]]) -> Iterator[Padding | Text]:
     for _, group in groupby(reversed(actions), key=lambda action: action["session_id"]):
         of_session = list(group)
         first = of_session[0]
-        mark, style = STATUSES[first["session_status"]]
+        mark, style = mark_of(first["session_status"], first["session_outcome"])
         yield Text.assemble("  ", (mark, style), " ", (first["job_name"], "bold"))
         yield Padding(
             Text(first["url"], style=f"dim link {first['url']}", no_wrap=True, overflow="fold"), (0, 0, 0, 4)

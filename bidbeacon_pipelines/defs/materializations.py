@@ -30,7 +30,7 @@ from bidbeacon_pipelines.store.window_stories import key_of, list_stories
 from bidbeacon_pipelines.store.windows import LoadedWindow, list_unrecorded_windows, record_windows
 from bidbeacon_sessions import SessionRecorder
 from bidbeacon_sessions.dagster import timeline
-from bidbeacon_sessions.presentation import session_url
+from bidbeacon_sessions.presentation import describe_status, session_url
 
 _BATCH = 100
 _MILLISECOND = 0.001
@@ -118,7 +118,8 @@ def _session_metadata(window: LoadedWindow) -> Mapping[str, MetadataValue[Any]]:
         "loaded_by": MetadataValue.url(session_url(str(window.session_id)))
     }
     if window.session_status is not None and window.session_status != "running":
-        told["session_status"] = MetadataValue.text(window.session_status)
+        status = describe_status(window.session_status, window.session_outcome, window.recovered_by)
+        told["session_status"] = MetadataValue.text(status)
     return told
 
 

@@ -190,6 +190,7 @@ def _timeline_json(row: Mapping[Any, Any], labels: Mapping[str, str]) -> dict[st
         "effect": row["effect"],
         "job_name": row["job_name"],
         "session_status": row["session_status"],
+        "session_outcome": row["session_outcome"],
         "url": session_url(str(row["session_id"])),
     }
 

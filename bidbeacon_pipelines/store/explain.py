@@ -99,7 +99,7 @@ def find_first_due(
 _TOUCHES = text("""
     SELECT * FROM (
         SELECT t.id AS touch_id, t.effect, a.session_id, a.ord, a.type, a.schema_version, a.tone, a.at, a.payload,
-               h.job_name, h.status AS session_status
+               h.job_name, h.status AS session_status, h.outcome AS session_outcome
           FROM session_touches t
           JOIN session_actions a ON a.session_id = t.session_id AND a.ord = t.ord
           JOIN session_headers h ON h.id = t.session_id
@@ -114,7 +114,7 @@ def list_touches(
 ) -> list[RowMapping]:
     """Return the newest actions that touched a window, or stopped its account, oldest first.
 
-    Columns: effect, job_name, session_status, and those of `bidbeacon_sessions.store.list_actions`.
+    Columns: effect, job_name, session_status, session_outcome (None while it runs), and those of `bidbeacon_sessions.store.list_actions`.
     """
     values = {"key": key, "dataset": dataset, "window": day.isoformat(), "limit": limit}
     return list(connection.execute(_TOUCHES, values).mappings())

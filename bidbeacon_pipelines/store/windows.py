@@ -434,6 +434,8 @@ class LoadedWindow:
     attempts: int | None
     session_id: UUID | None
     session_status: str | None
+    session_outcome: str | None
+    recovered_by: UUID | None
     restated_count: int
     product_states: dict[str, Any] | None
     is_recorded_again: bool
@@ -443,7 +445,7 @@ _LOADS = text("""
     SELECT w.account_id, w.country_code, a.account_key, a.currency_code, w.dataset, w.window_date, w.load_count, w.row_count,
            w.quarantined_count, w.unresolved_count, w.spend, w.sales, w.last_loaded_at, w.data_as_of, w.product_states, r.report_id, r.attempts,
            r.start_date AS report_start, r.end_date AS report_end, h.id AS session_id, h.status AS session_status,
-           w.recorded_load_count = 0 AND w.recorded_run_id IS NOT NULL AS is_recorded_again,
+           h.outcome AS session_outcome, h.recovered_by, w.recorded_load_count = 0 AND w.recorded_run_id IS NOT NULL AS is_recorded_again,
            (SELECT count(*) FROM restatements s
              WHERE s.account_id = w.account_id AND s.country_code = w.country_code AND s.dataset = w.dataset
                AND s.window_date = w.window_date AND s.request_id IN (

@@ -65,6 +65,12 @@ class StreamMetrics:
             ["job", "status", "outcome"],
             registry=self._registry,
         )
+        self._recovered = Counter(
+            f"{_JOB}_sessions_recovered",
+            "Sessions that were counted with problems, and whose step a later attempt did.",
+            ["job"],
+            registry=self._registry,
+        )
         self._durations = Histogram(
             f"{_JOB}_duration_seconds",
             "Duration of sessions that ended.",
@@ -72,7 +78,7 @@ class StreamMetrics:
             buckets=DURATION_BOUNDS,
             registry=self._registry,
         )
-        self._counted: dict[UUID, None] = {}
+        self._counted: dict[UUID, str] = {}
         self._registry.register(_Stored(store))
 
     def watch(self, stream: Watched) -> None:
@@ -94,13 +100,15 @@ class StreamMetrics:
         self._step_seconds.observe(seconds)
 
     def note_ended(self, sessions: Iterable[Ended]) -> None:
-        """Count sessions that ended, each once: the log names a session again where it changed twice at once."""
+        """Count sessions that ended, each once: the log names a session again where it changed twice at once, or was recovered."""
         for session in sessions:
-            if session.id in self._counted:
-                continue
-            self._counted[session.id] = None
-            self._ended.labels(session.job_name, session.status, session.outcome).inc()
-            self._durations.labels(session.job_name).observe(session.seconds)
+            counted = self._counted.get(session.id)
+            if counted is None:
+                self._ended.labels(session.job_name, session.status, session.outcome).inc()
+                self._durations.labels(session.job_name).observe(session.seconds)
+            elif counted == "problems" != session.outcome:
+                self._recovered.labels(session.job_name).inc()
+            self._counted[session.id] = session.outcome
         while len(self._counted) > _REMEMBERED:
             del self._counted[next(iter(self._counted))]
 

@@ -61,6 +61,7 @@ _BRIEF = (
     "job_name",
     "status",
     "outcome",
+    "recovered_by",
     "skipped_only",
     "account",
     "account_label",

@@ -22,7 +22,7 @@ const WORDS = [
   ["☆", "filters that you have named; this browser keeps them"],
   ["anything else", "words in names, errors and actions; quotes keep words with a colon together"],
 ];
-const MARKS = ["running", "succeeded", "skipped", "warnings", "problems", "failed", "crashed", "cancelled"];
+const MARKS = ["running", "succeeded", "skipped", "warnings", "problems", "failed", "crashed", "retried", "cancelled"];
 const OFF = "bidbeacon.keys-off";
 let sheet = null;
 

@@ -3,7 +3,7 @@
 import { el } from "./dom.js";
 import { clock, dayKey, instantOf, minute, shortDay, zoneBehind, zoneLetters } from "./time.js";
 
-const STACK = ["failed", "crashed", "problems", "warnings", "cancelled", "running", "succeeded"];
+const STACK = ["failed", "crashed", "problems", "warnings", "retried", "cancelled", "running", "succeeded"];
 const SVG = "http://www.w3.org/2000/svg";
 const HEIGHT = 44;
 const DAY_SECONDS = 86_400;

@@ -9,6 +9,7 @@ const STATUS = {
   skipped: ["M2.500 3.800l4.200 4.200-4.200 4.200M8.500 3.800l4.200 4.200-4.200 4.200", "stroke"],
   warnings: ["M8 1.600 15 14.200H1ZM7.200 6v4.200h1.600V6Zm0 5.400v1.600h1.600v-1.600Z", "fill"],
   problems: ["M8 1a7 7 0 1 0 0 14A7 7 0 0 0 8 1ZM7.100 3.800v5.600h1.800V3.800Zm0 6.800v1.800h1.800v-1.800Z", "fill"],
+  retried: ["M13.300 6.200A5.600 5.600 0 1 0 13.600 9M13.600 2.600v3.800H9.800", "stroke"],
   crashed: ["M8 .8 15.600 14.600H.4ZM7.200 5.500v4.600h1.600V5.500Zm0 5.600v1.700h1.600v-1.700Z", "fill"],
 };
 const TONE = {
@@ -19,14 +20,18 @@ const TONE = {
   error: ["M3.800 3.800l8.400 8.400M12.200 3.800l-8.400 8.400", "stroke"],
 };
 
-/** What a session's mark shows: its status, or of one that succeeded its outcome, or that it had nothing to do but skip. */
+/**
+ * What a session's mark shows: its status, or of one that succeeded its outcome, or that it had nothing to do but skip,
+ * or that it is a failed attempt whose work another one took up.
+ */
 export function markOf({ status, outcome, skipped_only: isSkipped }) {
+  if (status === "failed" || status === "crashed") return outcome === "problems" ? status : "retried";
   if (status === "succeeded" && outcome !== "ok") return outcome;
   return isSkipped ? "skipped" : status;
 }
 
 /** The words for a mark; what succeeded without trouble needs none in a list. */
-export const wordOf = (mark) => ({ skipped: "skipped only", warnings: "with warnings", problems: "with problems" })[mark] ?? mark;
+export const wordOf = (mark) => ({ skipped: "skipped only", warnings: "with warnings", problems: "with problems", retried: "failed, retried" })[mark] ?? mark;
 export const statusIcon = (mark, isDecorative = false) => icon(STATUS[mark] ?? STATUS.cancelled, `status ${mark}`, isDecorative ? null : wordOf(mark));
 export const toneIcon = (tone) => icon(TONE[tone] ?? TONE.neutral, "tone", tone === "neutral" ? null : tone);
 

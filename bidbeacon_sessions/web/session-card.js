@@ -13,7 +13,7 @@ export class SessionCard {
     const { session } = entry;
     this.timeline = new Timeline({ folding: true, account: session.account, only, askForAll: () => askForAll(session.id) });
     this.mark = el("span", { class: "mark" });
-    this.word = el("span", { class: "word" });
+    this.word = el("span", {});
     this.length = el("span", { class: "length" });
     this.error = el("p", { class: "error", hidden: true });
     this.when = el("div", { class: "when" });
@@ -33,7 +33,7 @@ export class SessionCard {
   }
 
   update({ session, actions }) {
-    if (markOf(session) !== this.shown) this.showStatus(session);
+    if (wordsOf(session) !== this.shown) this.showStatus(session);
     this.timeline.show(actions, session.action_count);
     this.element.classList.toggle("bare", session.action_count === 0);
   }
@@ -54,16 +54,24 @@ export class SessionCard {
   }
 
   showStatus(session) {
-    this.shown = markOf(session);
-    this.element.dataset.status = session.status;
-    this.mark.replaceChildren(statusIcon(this.shown));
-    this.word.textContent = this.shown === "succeeded" ? "" : wordOf(this.shown);
-    this.word.className = `word ${this.shown}`;
+    this.shown = wordsOf(session);
+    const mark = (this.element.dataset.mark = markOf(session));
+    this.mark.replaceChildren(statusIcon(mark));
+    this.word.replaceChildren(mark === "succeeded" ? "" : statusWord(session));
     this.length.replaceChildren(lengthOf(session));
     this.error.hidden = !session.error;
     if (session.error) this.error.replaceChildren(el("b", {}, session.error.type ?? "Error"), " ", el("bdi", {}, session.error.message ?? ""));
   }
 }
+
+/** What became of a session; of a failed attempt, with a link to the later one that did its work. */
+export function statusWord(session) {
+  const mark = markOf(session);
+  const attempt = session.recovered_by ? el("a", { href: sessionPath(session.recovered_by) }, "recovered by a later attempt") : "retried";
+  return el("span", { class: `word ${mark}` }, mark === "retried" ? [`${session.status}, `, attempt] : wordOf(mark));
+}
+
+export const wordsOf = (session) => statusWord(session).textContent;
 
 /** How long it took, or counting while it runs. */
 export function lengthOf(session) {

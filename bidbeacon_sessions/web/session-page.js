@@ -4,7 +4,7 @@ import { accountLabel, loadAccounts } from "./accounts.js";
 import { announce } from "./announcer.js";
 import { el, keepingFocus, outLink, reconcile, safeUrl } from "./dom.js";
 import { setCatalogue } from "./folding.js";
-import { markOf, statusIcon, wordOf } from "./icons.js";
+import { markOf, statusIcon } from "./icons.js";
 import { jsonText } from "./json.js";
 import { bindKeys } from "./keys.js";
 import { Model } from "./model.js";
@@ -12,7 +12,7 @@ import { hideNotice, hideTrouble, showError, showTrouble } from "./notice.js";
 import { addressOf } from "./links.js";
 import { accountTag } from "./parts.js";
 import { showPill } from "./pill.js";
-import { attemptBadge, lengthOf, runLink } from "./session-card.js";
+import { attemptBadge, lengthOf, runLink, statusWord, wordsOf } from "./session-card.js";
 import { Stream, fetchJson, fetchSession } from "./stream.js";
 import { showNeighbours, surroundingSections } from "./surroundings.js";
 import { ago, fullTime, keepCounting, setServerTime } from "./time.js";
@@ -44,8 +44,9 @@ async function load() {
 
 function onUpdate(session, actions) {
   if (session.id !== id) return;
-  if (session.status !== model.get(id)?.session.status) announce(`${session.job_name}: ${wordOf(markOf(session))}`);
+  const before = wordsOf(model.get(id)?.session ?? session);
   model.merge(session, actions);
+  if (wordsOf(session) !== before) announce(`${session.job_name}: ${wordsOf(session)}`);
   draw();
   renewal ??= setTimeout(loadSurroundings, RENEW_MS);
 }
@@ -85,7 +86,7 @@ function draw() {
   const { session, actions } = model.get(id);
   hideNotice();
   byId("skeleton").hidden = byId("heading").hidden = true;
-  document.title = `${session.job_name} · ${wordOf(markOf(session))} · BidBeacon`;
+  document.title = `${session.job_name} · ${wordsOf(session)} · BidBeacon`;
   timeline ??= new Timeline({ folding: false, account: session.account });
   timeline.show(actions, session.action_count);
   drawFacts(session);
@@ -94,7 +95,7 @@ function draw() {
 
 /** Everything but the timeline changes with the status only. */
 function drawFacts(session) {
-  const state = `${session.status} ${session.finished_at}`;
+  const state = `${wordsOf(session)} ${session.finished_at}`;
   if (state === shown) return;
   shown = state;
   keepingFocus(root, () => {
@@ -124,7 +125,7 @@ function heading(session) {
     el("h1", {}, el("bdi", {}, session.job_name)),
     session.account && accountTag(session.account, session.account_label),
     attemptBadge(session),
-    el("span", { class: `word ${markOf(session)}` }, wordOf(markOf(session))),
+    statusWord(session),
     el("span", { class: "links" }, runLink(session), copying),
   );
 }
@@ -170,7 +171,7 @@ function errorBox(session) {
   return [
     el(
       "section",
-      { class: `failure ${session.status}`, "aria-label": "Error" },
+      { class: `failure ${markOf(session)}`, "aria-label": "Error" },
       el("h2", {}, el("bdi", {}, type)),
       message && el("p", { dir: "auto" }, message),
       traceback && el("details", {}, el("summary", {}, "Traceback"), el("pre", { tabindex: "0" }, traceback)),

@@ -48,8 +48,8 @@ def test_a_new_action_appears_without_a_reload(
         expect(page.locator(".session .job")).to_have_text(["refresh-account"])
         session.add(PageNoted(what="hello"))
         expect(page.locator(".session .sentence")).to_have_text("Noted hello hello")
-        expect(page.locator(".session")).to_have_attribute("data-status", "running")
-    expect(page.locator(".session")).to_have_attribute("data-status", "succeeded")
+        expect(page.locator(".session")).to_have_attribute("data-mark", "running")
+    expect(page.locator(".session")).to_have_attribute("data-mark", "succeeded")
     expect(page.locator(".session .run-link")).to_have_attribute("href", "http://127.0.0.1:3000/runs/run-1")
 
 

@@ -1,6 +1,7 @@
 """The pages show what sessions achieved, and what their accounts are called."""
 
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -109,7 +110,7 @@ def test_marks_and_histogram_show_the_outcome(page: Page, shared_url: str) -> No
     """Words and marks of their own, beside the status; the bars have a color for each."""
     page.goto(f"{shared_url}/sessions")
     words = page.locator(".session .word")
-    expect(words).to_have_text(["failed", "with problems", "with warnings", ""])
+    expect(words).to_have_text(["failed", "with problems", "with warnings"])
     marks = page.locator(".session > .mark svg")
     names = marks.evaluate_all("marks => marks.map(mark => mark.getAttribute('aria-label'))")
     assert ["failed", "with problems", "with warnings", "succeeded"] == names
@@ -183,6 +184,32 @@ def test_running_session_comes_and_goes_with_its_outcome(
         expect(page.locator(".session .word")).to_have_text("running")
         expect(other.locator(".session")).to_have_count(0)
     expect(page.locator(".session .word")).to_have_text("with problems")
+
+
+def test_an_attempt_that_a_later_one_recovered_is_neutral(
+    page: Page, base_url: str, session_store: SessionStore
+) -> None:
+    """Live: mark, word and bar turn grey when the retry has succeeded, with a link to it; the status stays."""
+    step: dict[str, Any] = {"store": session_store, "run_id": "run", "step_key": "bake"}
+    with suppress(LookupError), with_job_session("bake", **step) as first:
+        raise LookupError("no flour")
+    page.goto(f"{base_url}/sessions?status=failed")
+    card = page.locator(f'.session[data-id="{first.session_id}"]')
+    expect(card.locator(".word")).to_have_text("failed")
+    with with_job_session("bake", **step, retry_number=1) as later:
+        pass
+    expect(card.locator(".word")).to_have_text("failed, recovered by a later attempt")
+    expect(card.locator(".mark svg")).to_have_class("icon stroke status retried")
+    expect(card.locator(".word a")).to_have_attribute("href", f"/sessions/{later.session_id}")
+    page.goto(f"{base_url}/sessions")
+    expect(page.locator(".bars rect.retried")).to_have_count(1)
+    expect(page.locator(".bars rect.failed")).to_have_count(0)
+    expect(page.locator("#overview-title")).to_have_text("Last 24 hours · 2 sessions")
+    page.goto(f"{base_url}/sessions?outcome=problems")
+    expect(page.locator("#feed .session, .notice")).to_have_class("notice")
+    page.goto(f"{base_url}/sessions/{first.session_id}")
+    expect(page.locator(".title .word")).to_have_text("failed, recovered by a later attempt")
+    expect(page.locator(".failure")).to_have_class("failure retried")
 
 
 def test_session_is_compared_with_one_without_problems(

@@ -2,14 +2,17 @@
 
 from contextlib import suppress
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
 
 from bidbeacon_sessions import Action, SessionStore, Subject, Touch, with_job_session
 from bidbeacon_sessions.clock import utc_now
+from bidbeacon_sessions.dagster import session_metadata
 from bidbeacon_sessions.filters import SessionFilter
-from bidbeacon_sessions.queries import Span, aggregate_jobs, list_failures, list_sessions
+from bidbeacon_sessions.queries import Span, aggregate_jobs, count_by_interval, list_failures, list_sessions
+from bidbeacon_sessions.server.listing import load_sessions
 from bidbeacon_sessions.session import ClosedStatus, finalize_session
 
 OWN = Subject("US.own")
@@ -169,7 +172,32 @@ def test_failed_attempts_are_no_problem_once_a_retry_succeeded(session_store: Se
     with session_store.snapshot() as connection:
         assert ["y"] == [row["job_name"] for row in list_failures(connection, since=span.since)]
         jobs = aggregate_jobs(connection, span)
+        marks = count_by_interval(
+            connection, SessionFilter(), start=span.since, width=span.interval, intervals=1
+        )
     assert {"bake": 0, "y": 1} == {name: figures[None].failures for name, figures in jobs.items()}
+    assert {"failed": 1, "retried": 2, "succeeded": 1} == {
+        row["mark"]: row["sessions"] for row in marks or ()
+    }
+
+
+def test_a_recovered_attempt_names_the_one_that_did_its_step(session_store: SessionStore) -> None:
+    """In the view, in the list and in Dagster's metadata; of an unrecovered one they say no more than how it ended."""
+    attempt(session_store, "run", 0, fails=True)
+    attempt(session_store, "run", 1, fails=False)
+    attempt(session_store, "other", 0, fails=True)
+    listed = load_sessions(session_store, SessionFilter(), 10)["sessions"]
+    other, later, first = listed
+    with session_store.begin() as connection:
+        named = connection.execute(
+            text("SELECT recovered_by FROM job_sessions ORDER BY started_at")
+        ).scalars()
+        assert [UUID(later["id"]), None, None] == list(named)
+    assert [None, None, later["id"]] == [session["recovered_by"] for session in listed]
+    told = [session_metadata(session_store, UUID(session["id"])) for session in (first, other)]
+    assert [("failed, recovered by a later attempt", "ok"), ("failed", "problems")] == [
+        (one["session_status"].value, one["session_outcome"].value) for one in told
+    ]
 
 
 def test_a_run_that_retries_another_recovers_it(session_store: SessionStore) -> None:

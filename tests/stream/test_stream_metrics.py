@@ -1,6 +1,7 @@
 """What `/metrics` says of resets and of how late the stream is."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
@@ -97,6 +98,22 @@ def test_jobs_are_counted_as_their_sessions_end(
     assert 1 == found[f'{ended}{{job="good",outcome="ok",status="succeeded"}}']
     assert 1 == found['bidbeacon_job_duration_seconds_count{job="good"}']
     assert 1 == found['bidbeacon_job_duration_seconds_bucket{job="good",le="3600.0"}']
+
+
+def test_a_problem_that_a_later_attempt_recovered_is_counted_as_such(
+    session_store: SessionStore, http: httpx.Client, wait_until: WaitUntil
+) -> None:
+    """A counter can't be taken back; the problems that are left are the difference of the two."""
+    failed = 'bidbeacon_job_sessions_ended_total{job="bake",outcome="problems",status="failed"}'
+    step: dict[str, Any] = {"store": session_store, "run_id": "run", "step_key": "bake"}
+    with suppress(LookupError), with_job_session("bake", **step):
+        raise LookupError("no flour")
+    wait_until(lambda: metrics(http).get(failed) == 1)
+    with with_job_session("bake", **step, retry_number=1):
+        pass
+    recovered = 'bidbeacon_job_sessions_recovered_total{job="bake"}'
+    wait_until(lambda: metrics(http).get(recovered) == 1)
+    assert 1 == metrics(http)[failed]
 
 
 def test_running_sessions_have_the_age_of_the_oldest(session_store: SessionStore, http: httpx.Client) -> None:

@@ -6,7 +6,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from bidbeacon_pipelines.cli.session_output import StatusLine, print_action
+from bidbeacon_pipelines.cli.session_output import StatusLine, print_action, session_line
 from bidbeacon_pipelines.cli.window_output import print_explanation
 
 SENTENCE = (
@@ -41,6 +41,30 @@ def test_the_sessions_own_account_is_not_repeated() -> None:
     assert "US.a" not in "".join(printed(accounts=[{"key": "US.a", "label": None}]))
 
 
+@pytest.mark.parametrize(
+    ("status", "outcome", "recovered_by", "line"),
+    [
+        ("succeeded", "ok", None, "✔ succeeded  bake  s"),
+        ("succeeded", "problems", None, "✘ succeeded with problems  bake  s"),
+        ("failed", "problems", None, "✘ failed  bake  s"),
+        ("failed", "ok", "later", "↻ failed, recovered by a later attempt  bake  s"),
+        ("crashed", "warnings", None, "↻ crashed, retried  bake  s"),
+    ],
+)
+def test_the_line_of_a_session_says_what_became_of_it(
+    status: str, outcome: str, recovered_by: str | None, line: str
+) -> None:
+    """A failed attempt whose work another one took up is no problem."""
+    session: dict[str, object] = {
+        "status": status,
+        "outcome": outcome,
+        "recovered_by": recovered_by,
+        "id": "s",
+    }
+    session |= {"job_name": "bake", "account": None, "duration": None}
+    assert line == session_line(session).plain
+
+
 def test_the_status_is_said_once_a_minute_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """A log of a waiting command is neither silent nor full."""
     out = StringIO()
@@ -61,6 +85,7 @@ def touch(second: int, told: str) -> dict[str, object]:
     return {
         "session_id": "s",
         "session_status": "succeeded",
+        "session_outcome": "ok",
         "job_name": "poll-reports",
         "url": "http://here/s",
         "type": "request-retried",

@@ -2,7 +2,7 @@
 
 import { actions, changeCadence, loadAgain, partitionLink, pauseOrResume, syncEntities } from "./act.js";
 import { el, keepingFocus, sessionPath, withCommands } from "./dom.js";
-import { statusIcon, toneIcon } from "./icons.js";
+import { markOf, statusIcon, toneIcon } from "./icons.js";
 import { accountTag, renderParts } from "./parts.js";
 import { causeOf } from "./notice.js";
 import { fetchJson } from "./stream.js";
@@ -85,11 +85,11 @@ export class CellDetail {
 
 /** A session, its touches below it, newest first. */
 function story(actions, account) {
-  const [{ session_id: id, session_status: status, job_name: job }] = actions;
+  const [{ session_id: id, session_status: status, session_outcome: outcome, job_name: job }] = actions;
   return el(
     "li",
     { class: "story" },
-    el("p", {}, el("a", { href: sessionPath(id) }, statusIcon(status), " ", el("bdi", {}, job))),
+    el("p", {}, el("a", { href: sessionPath(id) }, statusIcon(markOf({ status, outcome })), " ", el("bdi", {}, job))),
     ...actions.map((action) => touch(action, account)),
   );
 }

@@ -1,4 +1,4 @@
-"""A database with 100,000 sessions, 2 million actions and 3 million touches, as after three months of 100 accounts."""
+"""A database with 100,000 sessions, 2 million actions and 3 million references, as after three months of 100 accounts."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -68,10 +68,10 @@ _LONG_ONE = text("""
     INSERT INTO session_actions (session_id, ord, type, schema_version, tone, at, payload)
     SELECT session_id, o, 'report-pending', 1, 'neutral', at, payload || jsonb_build_object('waited_seconds', 61.5 * o, 'looks', o)
       FROM session_actions CROSS JOIN generate_series(:each + 1, 5000) o WHERE session_id = :id AND ord = 3""")
-_TOUCHES = text("""
-    INSERT INTO session_touches (session_id, ord, account_key, dataset, window_key, effect, started_at)
+_REFERENCES = text("""
+    INSERT INTO session_references (session_id, ord, account_key, dataset, window_key, effect, started_at)
     SELECT a.session_id, a.ord, a.payload ->> 'account', (ARRAY['daily_targets', 'hourly_targets', 'daily_products'])[1 + a.ord % 3],
-           CAST(CAST(a.at AS date) - d AS text), 'touched', h.started_at
+           CAST(CAST(a.at AS date) - d AS text), 'references', h.started_at
       FROM session_actions a JOIN session_headers h ON h.id = a.session_id CROSS JOIN generate_series(1, 5) d WHERE a.ord IN (1, 2, 7, 14, 20, 3)""")
 
 _WORDS = text("SELECT indexdef FROM pg_indexes WHERE indexname = 'ix_session_actions_words'")
@@ -94,12 +94,12 @@ def fill(engine: Engine, now: datetime = NOW) -> None:
         connection.execute(
             text("DROP INDEX ix_session_actions_words")
         )  # all rows are indexed at once, afterwards
-        for statement in (_HEADERS, _ACTIONS, _LONG_ONE, _TOUCHES):
+        for statement in (_HEADERS, _ACTIONS, _LONG_ONE, _REFERENCES):
             connection.execute(statement, values | {"id": LONGEST})
         connection.execute(text("SET LOCAL maintenance_work_mem = '256MB'"))
         connection.execute(text(words))
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text("VACUUM (ANALYZE) session_headers, session_actions, session_touches"))
+        connection.execute(text("VACUUM (ANALYZE) session_headers, session_actions, session_references"))
 
 
 def ago(**duration: float) -> datetime:

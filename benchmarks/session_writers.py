@@ -15,7 +15,7 @@ from sqlalchemy import Engine, event
 from benchmarks.figures import Figure, at_least, at_most, milliseconds
 from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
 from bidbeacon_pipelines.store.migrate import upgrade
-from bidbeacon_sessions import Action, SessionRecorder, SessionStore, Touch, with_job_session
+from bidbeacon_sessions import Action, Reference, SessionRecorder, SessionStore, with_job_session
 from bidbeacon_sessions.settings import MAX_ACTIONS
 
 WRITERS, WRITER_SECONDS = 8, 5.0
@@ -32,9 +32,9 @@ class BenchMeasured(Action):
     number: int
     note: str = "report 25e11dfc-a41b-2b3f-bef0-a1d63cd19997 is PROCESSING at Amazon"
 
-    def touches(self) -> list[Touch]:
-        """One window, as a look at a report touches its dataset."""
-        return [Touch(self.account, "measured", self.dataset)]
+    def references(self) -> list[Reference]:
+        """One window, as a look at a report refers to its dataset."""
+        return [Reference(self.account, "measured", self.dataset)]
 
 
 def writing() -> Iterator[Figure]:

@@ -120,7 +120,7 @@ def _reading(engine: Engine) -> Iterator[Figure]:
     skip_imported_objects()  # as the stream's server does at its start
     store = SessionStore.connect(engine.url.render_as_string(hide_password=False))
     with engine.begin() as connection:
-        for table in ("session_headers", "session_actions", "session_touches"):
+        for table in ("session_headers", "session_actions", "session_references"):
             count = connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one()
             yield told(f"rows of {table}", count, "")
         some = connection.execute(
@@ -169,5 +169,5 @@ def _plans(engine: Engine) -> str:
 
 PLANS_HEAD = """# Query plans of reading sessions
 
-Written by `make bench SUITE=sessions KEEP=plans`: 100,000 sessions, 2 million actions, 3 million touches, everything in memory. See
+Written by `make bench SUITE=sessions KEEP=plans`: 100,000 sessions, 2 million actions, 3 million references, everything in memory. See
 [sessions-performance.md](sessions-performance.md) for the figures."""

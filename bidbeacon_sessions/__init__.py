@@ -4,7 +4,7 @@ The public surface is this module. The core knows neither Dagster nor advertisin
 the Dagster resource, metadata and sensor on top.
 """
 
-from bidbeacon_sessions.actions import Action, Subject, Touch
+from bidbeacon_sessions.actions import Action, Reference, Subject
 from bidbeacon_sessions.errors import ActionDefinitionError, SessionClosedError, SessionsError
 from bidbeacon_sessions.session import SessionRecorder, with_job_session
 from bidbeacon_sessions.store import SessionStore
@@ -12,11 +12,11 @@ from bidbeacon_sessions.store import SessionStore
 __all__ = [
     "Action",
     "ActionDefinitionError",
+    "Reference",
     "SessionClosedError",
     "SessionRecorder",
     "SessionStore",
     "SessionsError",
     "Subject",
-    "Touch",
     "with_job_session",
 ]

@@ -1,4 +1,4 @@
-"""Actions: the typed milestones of a session. A class is the only place that knows its payload, sentence and touches.
+"""Actions: the typed milestones of a session. A class is the only place that knows its payload, sentence and references.
 
 ```python
 class ReportRequested(Action):
@@ -100,7 +100,7 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Touch:
+class Reference:
     """What an action had to do with: one window of one dataset of one account, and the effect it had on it.
 
     Args:
@@ -115,11 +115,11 @@ class Touch:
     dataset: str | None = None
     window: str | None = None
 
-    def masked(self) -> "Touch":
+    def masked(self) -> "Reference":
         """Return it without secrets."""
         given = (self.account, self.effect, self.dataset, self.window)
         clean = tuple(None if text is None else redact_text(text) for text in given)
-        return self if clean == given else Touch(*clean)  # type: ignore[arg-type]
+        return self if clean == given else Reference(*clean)  # type: ignore[arg-type]
 
 
 class Action(BaseModel):
@@ -144,7 +144,7 @@ class Action(BaseModel):
         _refuse_second(cls)
         _registry[cls.type] = cls
 
-    def touches(self) -> Iterable[Touch]:
+    def references(self) -> Iterable[Reference]:
         """Return what this action had to do with; nothing by default."""
         return ()
 
@@ -163,13 +163,13 @@ class Action(BaseModel):
     def promises(self) -> Iterable[str]:
         """Return the keys of work that this action queued for somebody; nothing by default.
 
-        A key is any text. Whoever does the work records an action whose `kept_promises` name it; the session that queued it then shows
+        A key is any text. Whoever does the work records an action whose `fulfilled_promises` name it; the session that queued it then shows
         what became of it, and shows it as lost where nothing came within `promise_lasts`. Secrets in it are masked, so keys that differ
         in nothing else are one.
         """
         return ()
 
-    def kept_promises(self) -> Iterable[str]:
+    def fulfilled_promises(self) -> Iterable[str]:
         """Return the keys of promised work that was done with this; nothing by default."""
         return ()
 
@@ -227,17 +227,17 @@ def render_action(action_type: str, version: int, payload: dict[str, Any]) -> Re
 
 
 def accounts_of(action_type: str, version: int, payload: Mapping[str, Any]) -> list[str]:
-    """Return the keys of the accounts that a stored action is about, each once; those that it touched where no field has them."""
+    """Return the keys of the accounts that a stored action is about, each once; those that it refers to where no field has them."""
     action_class = _registry.get(action_type)
     if action_class is None:
         return []
     if found := list(dict.fromkeys(action_class.accounts_in(payload))):
         return found
     try:
-        touches = action_class.from_stored(version, dict(payload)).touches()
+        references = action_class.from_stored(version, dict(payload)).references()
     except ValueError:  # stored by other code than ours, or cut
         return []
-    return list(dict.fromkeys(touch.account for touch in touches))
+    return list(dict.fromkeys(reference.account for reference in references))
 
 
 def _cut_parts(cut: Mapping[str, int]) -> list[Part]:

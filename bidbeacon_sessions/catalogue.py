@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from bidbeacon_sessions import core_actions
-from bidbeacon_sessions.actions import Action, Touch, action_classes, stored_schema
+from bidbeacon_sessions.actions import Action, Reference, action_classes, stored_schema
 
 _FORMATS = {
     "date": ("date", "2026-11-23"),
@@ -24,8 +24,8 @@ _FORMATS = {
 _HEAD = """# Actions
 
 What a session's timeline is made of. In `job_sessions.actions` each is an object with `ord`, `type`, `tone`, `at` and `version` and the
-fields below; the sentence is made when it is read. `[…]` of a sentence is left out where its fields are empty. What an action touches
-is a row of `session_touches` for each account, dataset and window it had to do with, with the effect named here.
+fields below; the sentence is made when it is read. `[…]` of a sentence is left out where its fields are empty. What an action refers to
+is a row of `session_references` for each account, dataset and window it had to do with, with the effect named here.
 
 This page is printed by `python -m bidbeacon_sessions.catalogue {modules}`; a test compares the two.
 """
@@ -68,7 +68,7 @@ def _entry(action_class: type[Action]) -> str:
         "",
         f"    {action_class.sentence}",
         "",
-        f"Tone {action_class.tone}. {_touched(action_class)}",
+        f"Tone {action_class.tone}. {_referenced(action_class)}",
         "",
         "| field | type | default |",
         "|---|---|---|",
@@ -99,17 +99,17 @@ def _type_name(schema: Mapping[str, Any], root: Mapping[str, Any]) -> str:
     return str(plain.get("type", "any"))
 
 
-def _touched(action_class: type[Action]) -> str:
-    """Say what the class touches, found by asking an action with sample values."""
-    touches = list(_sample_action(action_class).touches())
-    if not touches:
-        return "Touches nothing."
-    what = ", ".join(name for name in ("account", "dataset", "window") if getattr(touches[0], name))
-    return f"Touches {what}: {', '.join(f'`{effect}`' for effect in _effects(touches))}."
+def _referenced(action_class: type[Action]) -> str:
+    """Say what the class refers to, found by asking an action with sample values."""
+    references = list(_sample_action(action_class).references())
+    if not references:
+        return "Refers to nothing."
+    what = ", ".join(name for name in ("account", "dataset", "window") if getattr(references[0], name))
+    return f"Refers to {what}: {', '.join(f'`{effect}`' for effect in _effects(references))}."
 
 
-def _effects(touches: Sequence[Touch]) -> list[str]:
-    return sorted({touch.effect for touch in touches})
+def _effects(references: Sequence[Reference]) -> list[str]:
+    return sorted({reference.effect for reference in references})
 
 
 def _sample_action(action_class: type[Action]) -> Action:
@@ -120,7 +120,7 @@ def _sample_action(action_class: type[Action]) -> Action:
 
 
 def _sample(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Any:
-    """Return a value of a field's type; lists have one entry, so that what an action touches shows."""
+    """Return a value of a field's type; lists have one entry, so that what an action refers to shows."""
     plain = _resolved(schema, root)
     if "anyOf" in plain:
         return _sample(plain["anyOf"][0], root)

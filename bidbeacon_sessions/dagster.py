@@ -321,11 +321,11 @@ def _close_if_dead(store: SessionStore, instance: DagsterInstance, row: RowMappi
     if run is not None and status in _UNFINISHED and not _has_other_session(store, run.run_id, row["id"]):
         _end_run(instance, run, f"Its worker gave no sign of life since {row['heartbeat_at']}")
     with store.begin() as connection:
-        fate, reason = fate_of_session(status)
+        ended, reason = status_of_dead_session(status)
         return finalize_session(
             connection,
             row["id"],
-            status=fate,
+            status=ended,
             reason=reason,
             now=utc_now(),
             has_successor=status is DagsterRunStatus.SUCCESS,
@@ -340,7 +340,9 @@ def _end_run(instance: DagsterInstance, run: DagsterRun, seen: str) -> None:
         instance.report_run_failed(run, f"{seen}: the process or its host is gone.")
 
 
-def fate_of_session(run_status: DagsterRunStatus | None) -> tuple[Literal["cancelled", "crashed"], str]:
+def status_of_dead_session(
+    run_status: DagsterRunStatus | None,
+) -> tuple[Literal["cancelled", "crashed"], str]:
     """Say how a session without a sign of life ends, given how Dagster says that its run is."""
     match run_status:
         case DagsterRunStatus.CANCELED:
@@ -399,9 +401,9 @@ __all__ = [
     "build_session_closer",
     "close_dead_sessions",
     "escape_markdown",
-    "fate_of_session",
     "label_tag",
     "list_runs_under_way",
     "session_metadata",
+    "status_of_dead_session",
     "timeline",
 ]

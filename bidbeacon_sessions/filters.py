@@ -63,7 +63,7 @@ class SessionFilter:
 
     `older_than` is a session: those after it in a list, newest first, are meant, also where some began at the same instant.
     `text` is looked for in what the session is called and in the words of its actions, each of which may be a beginning.
-    Account, dataset and window together mean one touch that is of all three; an account alone also means the session's own.
+    Account, dataset and window together mean one reference that is of all three; an account alone also means the session's own.
     `outcome` is that of the whole session, or together with an account what the session achieved for it.
     `account` is a key. Where a reader gave a part of a name, `accounts` has the keys of all that are called so (see
     `queries.with_accounts`), and `account` does not count.
@@ -90,14 +90,14 @@ class SessionFilter:
     def conditions(self) -> str:
         """Return the WHERE clause over `session_headers h`: quick for sessions that are known, or where nearly all match."""
         given = [*_given(self, _OF_HEADER), *self._of_outcome()]
-        touched = _given(self, _OF_TOUCH)
+        references = _given(self, _OF_REFERENCE)
         if self.dataset is not None or self.window is not None:
             given.append(
-                f"EXISTS (SELECT FROM session_touches t WHERE t.session_id = h.id AND {_all(touched)})"
+                f"EXISTS (SELECT FROM session_references t WHERE t.session_id = h.id AND {_all(references)})"
             )
         elif self.account is not None:
             given.append(
-                f"(h.account_key = :account OR EXISTS (SELECT FROM session_touches t WHERE t.session_id = h.id AND {_all(touched)}))"
+                f"(h.account_key = :account OR EXISTS (SELECT FROM session_references t WHERE t.session_id = h.id AND {_all(references)}))"
             )
         clauses = _all(given)
         return clauses.replace(_IS_ACCOUNT, "= ANY(:accounts)") if self.accounts else clauses
@@ -109,10 +109,10 @@ class SessionFilter:
             return f"""SELECT DISTINCT n.started_at, n.id FROM unnest(CAST(:accounts AS text[])) AS named(key)
                 CROSS JOIN LATERAL ({of_each}) n {_NEWEST}"""
         if self.window is not None or (self.account is not None and self.dataset is not None):
-            return self._touched()
+            return self._referenced()
         if self.account is not None:
             own = f"h.account_key = :account AND {replace(self, account=None).conditions()}"
-            return f"({_HEADERS} WHERE {own} {_NEWEST}) UNION ({self._touched()}) {_NEWEST}"
+            return f"({_HEADERS} WHERE {own} {_NEWEST}) UNION ({self._referenced()}) {_NEWEST}"
         return f"{_HEADERS} WHERE {self.conditions()} {_NEWEST}"
 
     def _of_outcome(self) -> list[str]:
@@ -120,13 +120,13 @@ class SessionFilter:
             return []
         return [_OUTCOME if self.account is None else _OUTCOME_FOR_ACCOUNT]
 
-    def _touched(self) -> str:
-        """Walk the touches from the newest session on: it stops at the limit, and each session counts once."""
+    def _referenced(self) -> str:
+        """Walk the references from the newest session on: it stops at the limit, and each session counts once."""
         times = [
             clause.replace("h.id", "t.session_id").replace("h.", "t.") for clause in _given(self, _OF_TIME)
         ]
-        walk = f"""SELECT DISTINCT t.started_at, t.session_id AS id FROM session_touches t
-            WHERE {_all([*_given(self, _OF_TOUCH), *times])} ORDER BY t.started_at DESC, t.session_id DESC"""
+        walk = f"""SELECT DISTINCT t.started_at, t.session_id AS id FROM session_references t
+            WHERE {_all([*_given(self, _OF_REFERENCE), *times])} ORDER BY t.started_at DESC, t.session_id DESC"""
         others = _given(self, {name: clause for name, clause in _OF_HEADER.items() if name not in _OF_TIME})
         others += self._of_outcome()
         if not others:
@@ -155,7 +155,7 @@ _OF_HEADER = {
     "text": HAS_TEXT,
     **_OF_TIME,
 }
-_OF_TOUCH = {
+_OF_REFERENCE = {
     "account": "t.account_key = :account",
     "dataset": "t.dataset = :dataset",
     "window": "t.window_key = :window",

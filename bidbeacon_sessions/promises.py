@@ -1,4 +1,4 @@
-"""What became of promised work: kept by which action of which session, still open, or lost."""
+"""What became of promised work: fulfilled by which action of which session, still open, or lost."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -14,43 +14,43 @@ from bidbeacon_sessions.sentences import plain_text
 
 Place = tuple[UUID, int]
 
-_FATES = text("""
-    SELECT p.session_id, p.ord, p.key, p.fate, p.deadline_at, p.kept_by, p.kept_ord, p.kept_at, h.job_name, h.status,
+_PROMISES = text("""
+    SELECT p.session_id, p.ord, p.key, p.status, p.deadline_at, p.fulfilled_by, p.fulfilled_ord, p.fulfilled_at, h.job_name, h.status AS session_status,
            a.type, a.schema_version, a.payload
       FROM job_promises p
-      LEFT JOIN session_headers h ON h.id = p.kept_by
-      LEFT JOIN session_actions a ON a.session_id = p.kept_by AND a.ord = p.kept_ord
+      LEFT JOIN session_headers h ON h.id = p.fulfilled_by
+      LEFT JOIN session_actions a ON a.session_id = p.fulfilled_by AND a.ord = p.fulfilled_ord
      WHERE p.session_id = ANY(:ids) ORDER BY p.session_id, p.ord, p.key""")
 
 
-def list_fates(connection: Connection, ids: Sequence[UUID]) -> Mapping[Place, list[dict[str, Any]]]:
+def list_promises(connection: Connection, ids: Sequence[UUID]) -> Mapping[Place, list[dict[str, Any]]]:
     """Return what became of all that some sessions promised, by the place of the action that promised it.
 
     ```json
-    {"key": "report-request 17", "fate": "kept", "deadline_at": "…Z", "kept_by": "<session>", "kept_ord": 4, "kept_at": "…Z",
-     "kept_by_job": "poll-reports", "kept_by_status": "succeeded", "url": "…", "text": "Loaded 3 rows …"}
+    {"key": "report-request 17", "status": "fulfilled", "deadline_at": "…Z", "fulfilled_by": "<session>", "fulfilled_ord": 4, "fulfilled_at": "…Z",
+     "fulfilled_by_job": "poll-reports", "fulfilled_by_status": "succeeded", "url": "…", "text": "Loaded 3 rows …"}
     ```
 
-    `fate` is `kept`, `open`, or `lost` where the deadline has passed; what follows `deadline_at` is null unless it is `kept`.
+    `status` is `fulfilled`, `open`, or `lost` where the deadline has passed; what follows `deadline_at` is null unless it is `fulfilled`.
     """
     found: dict[Place, list[dict[str, Any]]] = defaultdict(list)
-    for row in connection.execute(_FATES, {"ids": list(ids)}).mappings():
-        found[row["session_id"], row["ord"]].append(_fate(row))
+    for row in connection.execute(_PROMISES, {"ids": list(ids)}).mappings():
+        found[row["session_id"], row["ord"]].append(_describe(row))
     return found
 
 
-def _fate(row: RowMapping) -> dict[str, Any]:
-    keeper = row["kept_by"]
+def _describe(row: RowMapping) -> dict[str, Any]:
+    session = row["fulfilled_by"]
     return {
         "key": row["key"],
-        "fate": row["fate"],
+        "status": row["status"],
         "deadline_at": instant(row["deadline_at"]),
-        "kept_by": None if keeper is None else str(keeper),
-        "kept_ord": row["kept_ord"],
-        "kept_at": instant(row["kept_at"]),
-        "kept_by_job": row["job_name"],
-        "kept_by_status": row["status"],
-        "url": None if keeper is None else session_url(str(keeper)),
+        "fulfilled_by": None if session is None else str(session),
+        "fulfilled_ord": row["fulfilled_ord"],
+        "fulfilled_at": instant(row["fulfilled_at"]),
+        "fulfilled_by_job": row["job_name"],
+        "fulfilled_by_status": row["session_status"],
+        "url": None if session is None else session_url(str(session)),
         "text": None if row["type"] is None else _said(row),
     }
 
@@ -59,16 +59,16 @@ def _said(row: RowMapping) -> str:
     return plain_text(render_action(row["type"], row["schema_version"], row["payload"]).parts)
 
 
-_UNKEPT = text("""
+_UNFULFILLED = text("""
     SELECT count(*) FILTER (WHERE deadline_at >= now() OR deadline_at IS NULL) AS open,
            count(*) FILTER (WHERE deadline_at < now()) AS lost
-      FROM session_promises WHERE kept_by IS NULL""")
+      FROM session_promises WHERE fulfilled_by IS NULL""")
 
 
 _LOST = text("""
     SELECT p.session_id, p.key, p.deadline_at, h.job_name, h.account_key
       FROM session_promises p JOIN session_headers h ON h.id = p.session_id
-     WHERE p.kept_by IS NULL AND p.deadline_at < now() ORDER BY p.deadline_at DESC LIMIT :most""")
+     WHERE p.fulfilled_by IS NULL AND p.deadline_at < now() ORDER BY p.deadline_at DESC LIMIT :most""")
 
 
 def list_lost(connection: Connection, *, most: int) -> list[RowMapping]:
@@ -81,7 +81,7 @@ _LOST_BY_JOB = text("""
            (array_agg(DISTINCT h.account_key) FILTER (WHERE h.account_key IS NOT NULL))[1:3] AS account_keys,
            (array_agg(p.session_id ORDER BY p.deadline_at DESC))[1] AS last_id
       FROM session_promises p JOIN session_headers h ON h.id = p.session_id
-     WHERE p.kept_by IS NULL AND p.deadline_at >= :since AND p.deadline_at < :now GROUP BY h.job_name ORDER BY promises DESC, h.job_name""")
+     WHERE p.fulfilled_by IS NULL AND p.deadline_at >= :since AND p.deadline_at < :now GROUP BY h.job_name ORDER BY promises DESC, h.job_name""")
 
 
 def list_lost_by_job(connection: Connection, *, since: datetime, now: datetime) -> list[RowMapping]:
@@ -92,6 +92,6 @@ def list_lost_by_job(connection: Connection, *, since: datetime, now: datetime) 
     return list(connection.execute(_LOST_BY_JOB, {"since": since, "now": now}).mappings())
 
 
-def count_unkept(connection: Connection) -> Mapping[str, int]:
+def count_unfulfilled(connection: Connection) -> Mapping[str, int]:
     """Return how many promises are `open`, and how many are `lost`."""
-    return dict(connection.execute(_UNKEPT).mappings().one())
+    return dict(connection.execute(_UNFULFILLED).mappings().one())

@@ -54,7 +54,7 @@ _NAMED = text("""
     SELECT :given AS key
      WHERE EXISTS (SELECT FROM session_subjects WHERE key = :given)
         OR EXISTS (SELECT FROM session_headers WHERE account_key = :given)
-        OR EXISTS (SELECT FROM session_touches WHERE account_key = :given)""")
+        OR EXISTS (SELECT FROM session_references WHERE account_key = :given)""")
 _PLAIN = r"trim('-' FROM regexp_replace(lower({}), '\W+', '-', 'g'))"
 _CALLED = text(f"""
     SELECT key FROM session_subjects
@@ -151,7 +151,7 @@ _EXCERPTS = text("""
            (SELECT ord FROM session_actions s WHERE s.session_id = wanted.id AND s.tone = 'error'
              ORDER BY ord DESC LIMIT :last)
            UNION
-           (SELECT DISTINCT ord FROM session_touches t WHERE t.session_id = wanted.id AND t.account_key = ANY(:accounts)
+           (SELECT DISTINCT ord FROM session_references t WHERE t.session_id = wanted.id AND t.account_key = ANY(:accounts)
              ORDER BY ord DESC LIMIT :last)) shown
       JOIN session_actions a ON a.session_id = wanted.id AND a.ord = shown.ord
      ORDER BY a.session_id, a.ord""")
@@ -166,7 +166,7 @@ def list_excerpts(
         connection: an open transaction.
         ids: whose actions.
         first: how many from a session's beginning.
-        last: how many from its end, how many errors, and how many that touched the accounts.
+        last: how many from its end, how many errors, and how many that refer to the accounts.
         accounts: the keys of those that the reader asks for.
     """
     values = {"ids": list(ids), "first": first, "last": last, "accounts": list(accounts)}
@@ -191,7 +191,7 @@ def list_sessions_of_run(connection: Connection, run_id: str) -> list[RowMapping
     return list(connection.execute(_SESSIONS_OF_RUN, {"run_id": run_id}).mappings())
 
 
-MOST_TOUCHED = 1_000
+MOST_REFERENCES = 1_000
 
 # The same job and the same account, or none in both; two texts, since `IS NOT DISTINCT FROM` uses no index.
 _SAME = {
@@ -231,16 +231,16 @@ def _find_near(connection: Connection, session: Mapping[Any, Any], where: str) -
     return connection.execute(statement, values).mappings().first()
 
 
-_TOUCHED = text("""
+_REFERENCES = text("""
     SELECT t.account_key, n.label AS account_label, t.dataset, t.effect,
            array_agg(DISTINCT t.window_key ORDER BY t.window_key) FILTER (WHERE t.window_key IS NOT NULL) AS windows
-      FROM session_touches t LEFT JOIN session_subjects n ON n.key = t.account_key WHERE t.session_id = :id
+      FROM session_references t LEFT JOIN session_subjects n ON n.key = t.account_key WHERE t.session_id = :id
      GROUP BY t.account_key, n.label, t.dataset, t.effect ORDER BY min(t.ord), t.account_key, t.dataset LIMIT :most""")
 
 
-def list_touched(connection: Connection, session_id: UUID) -> list[RowMapping]:
-    """Return what a session touched, in the order in which it first did: account_key, account_label, dataset, effect, windows (or None)."""
-    return list(connection.execute(_TOUCHED, {"id": session_id, "most": MOST_TOUCHED}).mappings())
+def list_references(connection: Connection, session_id: UUID) -> list[RowMapping]:
+    """Return what a session refers to, in the order in which it first did: account_key, account_label, dataset, effect, windows (or None)."""
+    return list(connection.execute(_REFERENCES, {"id": session_id, "most": MOST_REFERENCES}).mappings())
 
 
 _BY_TYPE = text("""
@@ -308,10 +308,10 @@ _VALUES = """
     SELECT value FROM found WHERE value IS NOT NULL LIMIT :most"""
 _DATASETS = """
     WITH RECURSIVE found AS (
-        (SELECT account_key, coalesce(dataset, '') AS value FROM session_touches ORDER BY account_key, dataset LIMIT 1)
+        (SELECT account_key, coalesce(dataset, '') AS value FROM session_references ORDER BY account_key, dataset LIMIT 1)
         UNION ALL
         SELECT n.account_key, n.value FROM found CROSS JOIN LATERAL (
-            SELECT t.account_key, coalesce(t.dataset, '') AS value FROM session_touches t
+            SELECT t.account_key, coalesce(t.dataset, '') AS value FROM session_references t
              WHERE (t.account_key, t.dataset) > (found.account_key, found.value) ORDER BY t.account_key, t.dataset LIMIT 1) n)
     SELECT DISTINCT value FROM (SELECT value FROM found LIMIT :most) listed WHERE value <> '' ORDER BY value"""
 _STATEMENTS: Mapping[str, str] = {

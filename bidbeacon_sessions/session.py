@@ -311,10 +311,10 @@ class SessionRecorder:
             tone=action.tone,
             at=now,
             payload=within(redact(action.model_dump(mode="json")), MAX_ACTION_BYTES),
-            touches=tuple(touch.masked() for touch in action.touches()),
+            references=tuple(reference.masked() for reference in action.references()),
             promises=promises,
             deadline_at=now + action.promise_lasts if promises else None,
-            kept=tuple(map(redact_text, action.kept_promises())),
+            fulfilled=tuple(map(redact_text, action.fulfilled_promises())),
         )
 
     def _keep(self, prepared: NewAction) -> None:

@@ -164,13 +164,13 @@ class SessionAction(SessionsBase):
     )
 
 
-class SessionTouch(SessionsBase):
+class SessionReference(SessionsBase):
     """One row is one thing an action had to do with: a window of a dataset of an account, and the effect on it.
 
-    It repeats its session's start, so that the newest sessions that touched something are found without looking at all of them.
+    It repeats its session's start, so that the newest sessions that refer to something are found without looking at all of them.
     """
 
-    __tablename__ = "session_touches"
+    __tablename__ = "session_references"
 
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
     session_id: Mapped[UUID]
@@ -230,17 +230,19 @@ class SessionPromise(SessionsBase):
     key: Mapped[str] = mapped_column(primary_key=True)
     promised_at: Mapped[datetime]
     deadline_at: Mapped[datetime]
-    kept_by: Mapped[UUID | None]
-    kept_ord: Mapped[int | None]
-    kept_at: Mapped[datetime | None]
+    fulfilled_by: Mapped[UUID | None]
+    fulfilled_ord: Mapped[int | None]
+    fulfilled_at: Mapped[datetime | None]
 
     __table_args__ = (
         ForeignKeyConstraint(
             ["session_id", "ord"], ["session_actions.session_id", "session_actions.ord"], ondelete="CASCADE"
         ),
-        CheckConstraint("num_nulls(kept_by, kept_ord, kept_at) IN (0, 3)", name="kept_whole"),
+        CheckConstraint(
+            "num_nulls(fulfilled_by, fulfilled_ord, fulfilled_at) IN (0, 3)", name="fulfilled_whole"
+        ),
         CheckConstraint("deadline_at > promised_at", name="deadline_after_promise"),
-        Index("ix_session_promises_open", "key", postgresql_where=text("kept_by IS NULL")),
+        Index("ix_session_promises_open", "key", postgresql_where=text("fulfilled_by IS NULL")),
     )
 
 
@@ -340,7 +342,7 @@ SELECT h.id, r.account_key, {_worst("r.tone")}
   FROM session_headers h
  CROSS JOIN LATERAL (
        SELECT t.account_key, a.tone
-         FROM session_touches t JOIN session_actions a ON a.session_id = t.session_id AND a.ord = t.ord
+         FROM session_references t JOIN session_actions a ON a.session_id = t.session_id AND a.ord = t.ord
         WHERE t.session_id = h.id
         UNION ALL
        SELECT h.account_key, s.tone
@@ -360,14 +362,14 @@ SELECT p.key,
        a.type AS promised_with,
        p.promised_at,
        p.deadline_at,
-       CASE WHEN p.kept_by IS NOT NULL THEN 'kept' WHEN p.deadline_at < now() THEN 'lost' ELSE 'open' END AS fate,
-       p.kept_by,
-       p.kept_ord,
-       k.type AS kept_with,
-       p.kept_at
+       CASE WHEN p.fulfilled_by IS NOT NULL THEN 'fulfilled' WHEN p.deadline_at < now() THEN 'lost' ELSE 'open' END AS status,
+       p.fulfilled_by,
+       p.fulfilled_ord,
+       k.type AS fulfilled_with,
+       p.fulfilled_at
   FROM session_promises p
   JOIN session_actions a ON a.session_id = p.session_id AND a.ord = p.ord
-  LEFT JOIN session_actions k ON k.session_id = p.kept_by AND k.ord = p.kept_ord
+  LEFT JOIN session_actions k ON k.session_id = p.fulfilled_by AND k.ord = p.fulfilled_ord
 """
 
 

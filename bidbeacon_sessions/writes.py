@@ -17,7 +17,7 @@ import psycopg
 from psycopg.errors import InvalidSqlStatementName
 from sqlalchemy import Connection, text
 
-from bidbeacon_sessions.actions import Subject, Tone, Touch
+from bidbeacon_sessions.actions import Reference, Subject, Tone
 from bidbeacon_sessions.redaction import redact_text
 from bidbeacon_sessions.tables import OUTCOME_SO_FAR
 
@@ -47,10 +47,10 @@ class NewAction(NamedTuple):
         tone: of its class; the session's outcome follows from it.
         at: when it was told.
         payload: its fields.
-        touches: what it had to do with.
+        references: what it had to do with.
         promises: the keys of work that it queued.
         deadline_at: until when that work should be done.
-        kept: the keys of promises that it keeps.
+        fulfilled: the keys of promises that it fulfills.
     """
 
     ord: int
@@ -59,10 +59,10 @@ class NewAction(NamedTuple):
     tone: Tone
     at: datetime
     payload: dict[str, Any]
-    touches: Sequence[Touch] = ()
+    references: Sequence[Reference] = ()
     promises: Sequence[str] = ()
     deadline_at: datetime | None = None
-    kept: Sequence[str] = ()
+    fulfilled: Sequence[str] = ()
 
 
 # Locks a row only where a label is new: sessions of one subject don't wait for each other.
@@ -144,11 +144,11 @@ _STORED: LiteralString = """
                CAST(%(at)s AS timestamptz), CAST(%(payload)s AS jsonb) FROM alive
         ON CONFLICT (session_id, ord) DO NOTHING
         RETURNING session_id, ord, at)"""
-_TOUCHED: LiteralString = """,
-    touched AS (
-        INSERT INTO session_touches (session_id, ord, account_key, dataset, window_key, effect, started_at)
+_REFERENCES: LiteralString = """,
+    referred AS (
+        INSERT INTO session_references (session_id, ord, account_key, dataset, window_key, effect, started_at)
         SELECT s.session_id, s.ord, t.account, t.dataset, w.key, t.effect, a.started_at
-          FROM stored s, alive a, jsonb_to_recordset(CAST(%(touches)s AS jsonb)) AS t(account text, dataset text, effect text, windows jsonb),
+          FROM stored s, alive a, jsonb_to_recordset(CAST(%(references)s AS jsonb)) AS t(account text, dataset text, effect text, windows jsonb),
                jsonb_array_elements_text(t.windows) AS w(key))"""
 _PROMISED: LiteralString = """,
     promised AS (
@@ -156,19 +156,19 @@ _PROMISED: LiteralString = """,
         SELECT s.session_id, s.ord, p.key, s.at, CAST(%(deadline_at)s AS timestamptz)
           FROM stored s, jsonb_array_elements_text(CAST(%(promises)s AS jsonb)) AS p(key)
         ON CONFLICT DO NOTHING),
-    kept AS (
-        UPDATE session_promises p SET kept_by = s.session_id, kept_ord = s.ord, kept_at = s.at
-          FROM stored s WHERE p.key = ANY(ARRAY(SELECT jsonb_array_elements_text(CAST(%(kept)s AS jsonb)))) AND p.kept_by IS NULL)"""
+    fulfilled AS (
+        UPDATE session_promises p SET fulfilled_by = s.session_id, fulfilled_ord = s.ord, fulfilled_at = s.at
+          FROM stored s WHERE p.key = ANY(ARRAY(SELECT jsonb_array_elements_text(CAST(%(fulfilled)s AS jsonb)))) AND p.fulfilled_by IS NULL)"""
 _SAY_ALIVE: LiteralString = "\n    SELECT count(*) FROM alive"
 
 # Nearly all actions are of one of the first two kinds; each costs the server only what it does.
 _APPEND: LiteralString = _STORED + _SAY_ALIVE
-_APPEND_TOUCHING: LiteralString = _STORED + _TOUCHED + _SAY_ALIVE
-_APPEND_ANY: LiteralString = _STORED + _TOUCHED + _PROMISED + _SAY_ALIVE
+_APPEND_REFERRING: LiteralString = _STORED + _REFERENCES + _SAY_ALIVE
+_APPEND_ANY: LiteralString = _STORED + _REFERENCES + _PROMISED + _SAY_ALIVE
 
 
 def insert_action(connection: Connection, session_id: UUID, action: NewAction) -> bool:
-    """Append an action with its touches and promises; return False where the session is not running any more.
+    """Append an action with its references and promises; return False where the session is not running any more.
 
     Appending it a second time changes nothing.
     """
@@ -187,9 +187,9 @@ def append_action(connection: psycopg.Connection[Any], session_id: UUID, action:
 
 
 def _statement_of(action: NewAction) -> LiteralString:
-    if action.promises or action.kept:
+    if action.promises or action.fulfilled:
         return _APPEND_ANY
-    return _APPEND_TOUCHING if action.touches else _APPEND
+    return _APPEND_REFERRING if action.references else _APPEND
 
 
 def _values_of(session_id: UUID, action: NewAction) -> dict[str, str | None]:
@@ -202,22 +202,22 @@ def _values_of(session_id: UUID, action: NewAction) -> dict[str, str | None]:
         "tone": action.tone,
         "at": action.at.isoformat(),
         "payload": json_text(action.payload),
-        "touches": json_text(_by_subject(action.touches)),
+        "references": json_text(_by_subject(action.references)),
         "promises": json_text(action.promises),
         "deadline_at": None if action.deadline_at is None else action.deadline_at.isoformat(),
-        "kept": json_text(action.kept),
+        "fulfilled": json_text(action.fulfilled),
     }
 
 
-def _by_subject(touches: Sequence[Touch]) -> list[dict[str, Any]]:
-    """Return touches in their order, those that differ by their window alone as one: an action touches hundreds of windows of one dataset."""
-    grouped = groupby(touches, key=attrgetter("account", "dataset", "effect"))
+def _by_subject(references: Sequence[Reference]) -> list[dict[str, Any]]:
+    """Return references in their order, those that differ by their window alone as one: an action refers to hundreds of windows of one dataset."""
+    grouped = groupby(references, key=attrgetter("account", "dataset", "effect"))
     return [
         {
             "account": account,
             "dataset": dataset,
             "effect": effect,
-            "windows": [touch.window for touch in alike],
+            "windows": [reference.window for reference in alike],
         }
         for (account, dataset, effect), alike in grouped
     ]
@@ -310,7 +310,7 @@ def list_places(connection: Connection, session_id: UUID, ords: Sequence[int]) -
     return set(connection.execute(statement, {"id": session_id, "ords": list(ords)}).scalars())
 
 
-# A header takes its actions, touches and promises with it; few at once, since one may have five thousand actions.
+# A header takes its actions, references and promises with it; few at once, since one may have five thousand actions.
 _DELETE_ENDED = text("""
     WITH old AS (
         SELECT id FROM session_headers WHERE started_at < :before AND finished_at < :before ORDER BY started_at LIMIT :most)

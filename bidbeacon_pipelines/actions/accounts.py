@@ -1,6 +1,6 @@
 """What syncing accounts records."""
 
-from bidbeacon_sessions import Action, Touch
+from bidbeacon_sessions import Action, Reference
 
 
 class AccountsSynced(Action):
@@ -15,9 +15,9 @@ class AccountsSynced(Action):
     added_keys: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
-    def touches(self) -> list[Touch]:
-        """One touch an account that is new."""
-        return [Touch(key, "added") for key in self.added_keys]
+    def references(self) -> list[Reference]:
+        """One reference an account that is new."""
+        return [Reference(key, "added") for key in self.added_keys]
 
 
 class AccountSyncFailed(Action):
@@ -49,9 +49,9 @@ class AccountNeedsPerson(Action):
     account: str
     reason: str
 
-    def touches(self) -> list[Touch]:
+    def references(self) -> list[Reference]:
         """The account."""
-        return [Touch(self.account, "needs-person")]
+        return [Reference(self.account, "needs-person")]
 
 
 class AccountPaused(Action):
@@ -63,9 +63,9 @@ class AccountPaused(Action):
     account: str
     by: str
 
-    def touches(self) -> list[Touch]:
+    def references(self) -> list[Reference]:
         """The account."""
-        return [Touch(self.account, "paused")]
+        return [Reference(self.account, "paused")]
 
 
 class AccountResumed(Action):
@@ -77,9 +77,9 @@ class AccountResumed(Action):
     account: str
     by: str
 
-    def touches(self) -> list[Touch]:
+    def references(self) -> list[Reference]:
         """The account."""
-        return [Touch(self.account, "resumed")]
+        return [Reference(self.account, "resumed")]
 
 
 class CadenceChanged(Action):
@@ -91,9 +91,9 @@ class CadenceChanged(Action):
     cadence: str
     by: str
 
-    def touches(self) -> list[Touch]:
+    def references(self) -> list[Reference]:
         """The ads account."""
-        return [Touch(self.account, "cadence-changed")]
+        return [Reference(self.account, "cadence-changed")]
 
 
 class AccountRenamed(Action):
@@ -106,9 +106,9 @@ class AccountRenamed(Action):
     name: str
     by: str
 
-    def touches(self) -> list[Touch]:
+    def references(self) -> list[Reference]:
         """The ads account."""
-        return [Touch(self.account, "renamed")]
+        return [Reference(self.account, "renamed")]
 
 
 class CredentialsRefused(Action):
@@ -121,9 +121,9 @@ class CredentialsRefused(Action):
     accounts: int
     keys: tuple[str, ...]
 
-    def touches(self) -> list[Touch]:
-        """One touch an account that was not waiting for a person before."""
-        return [Touch(key, "needs-person") for key in self.keys]
+    def references(self) -> list[Reference]:
+        """One reference an account that was not waiting for a person before."""
+        return [Reference(key, "needs-person") for key in self.keys]
 
 
 class CredentialsAccepted(Action):
@@ -135,6 +135,6 @@ class CredentialsAccepted(Action):
     accounts: int
     keys: tuple[str, ...]
 
-    def touches(self) -> list[Touch]:
-        """One touch an account that goes on."""
-        return [Touch(key, "goes-on") for key in self.keys]
+    def references(self) -> list[Reference]:
+        """One reference an account that goes on."""
+        return [Reference(key, "goes-on") for key in self.keys]

@@ -1,6 +1,6 @@
 """Actions of the sync of campaigns, ad groups, ads, targets and portfolios."""
 
-from bidbeacon_sessions import Action, Touch
+from bidbeacon_sessions import Action, Reference
 
 
 class _EntityAction(Action):
@@ -36,9 +36,9 @@ class ExportPending(_EntityAction):
     export_id: str
     reason: str
 
-    def touches(self) -> list[Touch]:
+    def references(self) -> list[Reference]:
         """The account."""
-        return [Touch(self.account, "export-pending")]
+        return [Reference(self.account, "export-pending")]
 
 
 class ExportFailed(_EntityAction):
@@ -51,9 +51,9 @@ class ExportFailed(_EntityAction):
     export_id: str | None = None
     reason: str
 
-    def touches(self) -> list[Touch]:
+    def references(self) -> list[Reference]:
         """The account."""
-        return [Touch(self.account, "export-failed")]
+        return [Reference(self.account, "export-failed")]
 
 
 class EntitiesSynced(_EntityAction):
@@ -65,9 +65,9 @@ class EntitiesSynced(_EntityAction):
     kind: str
     rows: int
 
-    def touches(self) -> list[Touch]:
+    def references(self) -> list[Reference]:
         """The account."""
-        return [Touch(self.account, "entities-synced")]
+        return [Reference(self.account, "entities-synced")]
 
 
 class EntitiesMisread(_EntityAction):
@@ -84,9 +84,9 @@ class EntitiesMisread(_EntityAction):
     incomplete: int
     reason: str
 
-    def touches(self) -> list[Touch]:
+    def references(self) -> list[Reference]:
         """The account."""
-        return [Touch(self.account, "entities-misread")]
+        return [Reference(self.account, "entities-misread")]
 
 
 class PortfoliosNotListed(_EntityAction):

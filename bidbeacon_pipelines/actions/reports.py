@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from bidbeacon_sessions import Action, Touch
+from bidbeacon_sessions import Action, Reference
 
 
 class SkipReason(StrEnum):
@@ -38,17 +38,17 @@ _NOT_ASKED = frozenset(
 
 
 class _WindowsAction(Action):
-    """What all actions on windows of one dataset and account share: one touch a window."""
+    """What all actions on windows of one dataset and account share: one reference a window."""
 
-    effect: ClassVar[str] = "touched"
+    effect: ClassVar[str]
 
     account: str
     dataset: str
     windows: list[date]
 
-    def touches(self) -> list[Touch]:
-        """One touch a window."""
-        return [Touch(self.account, self.effect, self.dataset, day.isoformat()) for day in self.windows]
+    def references(self) -> list[Reference]:
+        """One reference a window."""
+        return [Reference(self.account, self.effect, self.dataset, day.isoformat()) for day in self.windows]
 
 
 class _ReportAction(_WindowsAction):
@@ -60,12 +60,12 @@ class _ReportAction(_WindowsAction):
 
     accounts: dict[str, list[date]] = Field(default_factory=dict)
 
-    def touches(self) -> list[Touch]:
-        """One touch a window of each account."""
+    def references(self) -> list[Reference]:
+        """One reference a window of each account."""
         if not self.accounts:
-            return super().touches()
+            return super().references()
         return [
-            Touch(account, self.effect, self.dataset, day.isoformat())
+            Reference(account, self.effect, self.dataset, day.isoformat())
             for account, days in self.accounts.items()
             for day in days
         ]
@@ -85,7 +85,7 @@ class _RequestEnded(_WindowsAction):
     request_id: int
     more_countries: bool = False
 
-    def kept_promises(self) -> list[str]:
+    def fulfilled_promises(self) -> list[str]:
         """The request's."""
         return [] if self.more_countries else [report_promise(self.request_id)]
 
@@ -139,9 +139,9 @@ class ReportsPlanned(Action):
     start: date
     end: date
 
-    def touches(self) -> list[Touch]:
+    def references(self) -> list[Reference]:
         """The ads account's dataset: a plan of an empty one has tens of thousands of windows."""
-        return [Touch(self.account, self.effect, self.dataset)]
+        return [Reference(self.account, self.effect, self.dataset)]
 
 
 class LoadRequested(_WindowsAction):
@@ -179,11 +179,11 @@ class WindowSkipped(_WindowsAction):
     reason: SkipReason
     detail: str | None = None
 
-    def touches(self) -> list[Touch]:
-        """Return one touch a window, or one of the dataset where no windows are named."""
+    def references(self) -> list[Reference]:
+        """Return one reference a window, or one of the dataset where no windows are named."""
         effect = "not-asked" if self.reason in _NOT_ASKED else self.effect
-        windows = [Touch(self.account, effect, self.dataset, day.isoformat()) for day in self.windows]
-        return windows or [Touch(self.account, self.effect, self.dataset)]
+        windows = [Reference(self.account, effect, self.dataset, day.isoformat()) for day in self.windows]
+        return windows or [Reference(self.account, self.effect, self.dataset)]
 
 
 class WaitGivenUp(_WindowsAction):
@@ -222,7 +222,7 @@ class ReportAdopted(_ReportAction):
 
 
 class ReportPending(_ReportAction):
-    """Amazon is not done with a report; it is looked at again later. Only the first look touches each window: the others say no more."""
+    """Amazon is not done with a report; it is looked at again later. Only the first look refers to each window: the others say no more."""
 
     sentence = (
         "Report {report_id:badge} is {amazon_status} at Amazon after {waited_seconds:duration}[ ({reason})]"
@@ -238,11 +238,11 @@ class ReportPending(_ReportAction):
     looks: int = 0
     reason: str | None = None
 
-    def touches(self) -> list[Touch]:
-        """One touch a window at the first look, then one of the dataset."""
+    def references(self) -> list[Reference]:
+        """One reference a window at the first look, then one of the dataset."""
         if self.looks <= 1:
-            return super().touches()
-        return [Touch(key, self.effect, self.dataset) for key in self.accounts or (self.account,)]
+            return super().references()
+        return [Reference(key, self.effect, self.dataset) for key in self.accounts or (self.account,)]
 
 
 class ReportProcessed(_RequestEnded):
@@ -287,9 +287,9 @@ class OtherProductsReported(Action):
     rows: int
     ad_products: str
 
-    def touches(self) -> list[Touch]:
-        """Return one touch of the dataset."""
-        return [Touch(self.account, "set-aside", self.dataset)]
+    def references(self) -> list[Reference]:
+        """Return one reference of the dataset."""
+        return [Reference(self.account, "set-aside", self.dataset)]
 
 
 class ReportHeld(_ReportAction, _RequestEnded):

@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from bidbeacon_sessions import Action, Touch
+from bidbeacon_sessions import Action, Reference
 
 
 class ClaimsChecked(Action):
@@ -27,6 +27,6 @@ class SummaryUpdated(Action):
     first: date
     last: date
 
-    def touches(self) -> list[Touch]:
+    def references(self) -> list[Reference]:
         """The account."""
-        return [Touch(self.account, "summed-up")]
+        return [Reference(self.account, "summed-up")]

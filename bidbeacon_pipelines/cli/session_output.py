@@ -123,12 +123,12 @@ def progress_line(session: Mapping[str, Any], last: Mapping[str, Any] | None, no
 def promise_line(promise: Mapping[str, Any]) -> Text:
     """Return what became of promised work."""
     line = Text(style="dim")
-    if promise["fate"] == "kept":
-        line.append(f"{promise['kept_by_job'] or 'a session that is gone'}: {promise['text'] or ''}")
-        return line.append(f"  {promise['kept_by']}", style="dim")
-    lost = promise["fate"] == "lost"
+    if promise["status"] == "fulfilled":
+        line.append(f"{promise['fulfilled_by_job'] or 'a session that is gone'}: {promise['text'] or ''}")
+        return line.append(f"  {promise['fulfilled_by']}", style="dim")
+    lost = promise["status"] == "lost"
     line.append(
-        "lost: nobody did this by " if lost else "open, until ", style="bold red" if lost else "yellow"
+        "lost: nobody did this by " if lost else "open, expected by ", style="bold red" if lost else "yellow"
     )
     return line.append(str(promise["deadline_at"])[:16], style="dim")
 

@@ -32,7 +32,7 @@ Job = Annotated[str | None, typer.Option(help="Only this job.")]
 Account = Annotated[
     str | None,
     typer.Option(
-        help="Only what worked for or touched an account: its key, its name or a part of it.",
+        help="Only what worked for or refers to an account: its key, its name or a part of it.",
         autocompletion=complete_account,
     ),
 ]
@@ -41,8 +41,8 @@ Outcome = Annotated[
     str | None, typer.Option(help="ok, warnings or problems; with --account, what was achieved for it.")
 ]
 Type = Annotated[str | None, typer.Option("--type", help="Only sessions with such an action: report-failed.")]
-OfDataset = Annotated[str | None, typer.Option("--dataset", help="Only what touched this dataset.")]
-Window = Annotated[str | None, typer.Option(help="Only what touched this day.")]
+OfDataset = Annotated[str | None, typer.Option("--dataset", help="Only what refers to this dataset.")]
+Window = Annotated[str | None, typer.Option(help="Only what refers to this day.")]
 Run = Annotated[str | None, typer.Option(help="Only this run of Dagster.")]
 Since = Annotated[
     str | None,

@@ -37,7 +37,7 @@ _LOADS_A_TABLE = 4
 
 
 def print_explanation(console: Console, told: Mapping[str, Any]) -> None:
-    """Print an explanation (as `services.explain.explanation_json`): verdict, facts, and what touched the window, newest first."""
+    """Print an explanation (as `services.explain.explanation_json`): verdict, facts, and what refers to the window, newest first."""
     mark, style = _SEVERITIES[told["verdict"]["severity"]]
     console.print(
         Text.assemble(
@@ -55,7 +55,7 @@ def print_explanation(console: Console, told: Mapping[str, Any]) -> None:
         if facts is not None:
             console.print(Text(f"\n{subject}", style="bold"))
             console.print(Padding(_fact_table(facts, names), (0, 0, 0, 2)))
-    console.print(Text.assemble("\n", ("what touched it", "bold"), (", newest first, in UTC", "dim")))
+    console.print(Text.assemble("\n", ("what refers to it", "bold"), (", newest first, in UTC", "dim")))
     for line in _timeline(told["timeline"]):
         console.print(line)
 

@@ -239,7 +239,7 @@ def _unknown(known: KnownWindow) -> Verdict:
         f"What is stored fits no known cause: window {window.status}, request {window.request_id or 'none'}, "
         f"next refresh {when(window.next_refresh_at) if window.next_refresh_at else 'none'}; {by_hand(known)} asks for it anew."
     )
-    proofs = tuple(dict.fromkeys(touch.session_id for touch in known.facts.touches[-1:]))
+    proofs = tuple(dict.fromkeys(reference.session_id for reference in known.facts.references[-1:]))
     return Verdict(Cause.UNKNOWN, Severity.ERROR, sentence, None, proofs)
 
 

@@ -122,7 +122,11 @@ def _completed(known: KnownWindow, request: OpenRequest) -> Verdict:
         return Verdict(
             Cause.READY_TO_LOAD, Severity.WAITING, sentence, known.now, known.proven_by("requested")
         )
-    retried = [touch.reason for touch in known.facts.touches if touch.effect == "retried" and touch.reason]
+    retried = [
+        reference.reason
+        for reference in known.facts.references
+        if reference.effect == "retried" and reference.reason
+    ]
     reason = f": {ended(retried[-1])}" if retried else ""
     sentence = (
         f"Report {request.report_id} is complete at Amazon, and try {request.loads} of {known.policy.max_loads} to load it "

@@ -147,8 +147,10 @@ class KnownWindow:
 
 def last_sessions(facts: WindowFacts, effects: Iterable[str]) -> tuple[UUID, ...]:
     """Give the sessions of the last action of each effect, oldest first, each once."""
-    last = {touch.effect: touch for touch in facts.touches if touch.effect in set(effects)}
-    return tuple(dict.fromkeys(t.session_id for t in sorted(last.values(), key=lambda touch: touch.at)))
+    last = {reference.effect: reference for reference in facts.references if reference.effect in set(effects)}
+    return tuple(
+        dict.fromkeys(t.session_id for t in sorted(last.values(), key=lambda reference: reference.at))
+    )
 
 
 def next_ask(known: KnownWindow) -> str:
@@ -202,13 +204,13 @@ def waits_for_countries(known: KnownWindow) -> bool:
 
 
 def is_overdue(known: KnownWindow) -> bool:
-    """Return whether a due window should have been planned: it is due for long, waits for nothing, and nothing touched it lately."""
+    """Return whether a due window should have been planned: it is due for long, waits for nothing, and nothing refers to it lately."""
     account, since = known.account, known.window.next_refresh_at
     if since is None or known.facts.planned is not None or waits_for_countries(known):
         return False
     if is_before_first_entities(account, known.now) or next_round(known) is not None:
         return False
-    last = max((touch.at for touch in known.facts.touches), default=since)
+    last = max((reference.at for reference in known.facts.references), default=since)
     rounds = (
         at for at in (account.last_look_at, account.next_round_at) if at is not None and at <= known.now
     )

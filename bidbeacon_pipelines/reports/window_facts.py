@@ -138,8 +138,8 @@ class GateFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TouchFact:
-    """One action that touched the window, or stopped its account; `reason` is what it gave as one."""
+class ReferenceFact:
+    """One action that refers to the window, or stopped its account; `reason` is what it gave as one."""
 
     at: datetime
     effect: str
@@ -161,7 +161,7 @@ class WindowFacts:
         window: The stored window.
         request: The request that it waits for.
         ended: The last request over this day that has ended.
-        touches: What touched it, oldest first.
+        references: What refers to it, oldest first.
         planned: The report that is planned over its day, and not created yet.
         gate: The gate that reports of its ads account are created through; None before the first one.
         waits_until: Until when its dataset waits for the other countries of its ads account; None where it doesn't.
@@ -176,7 +176,7 @@ class WindowFacts:
     window: StoredWindow | None = None
     request: OpenRequest | None = None
     ended: EndedRequest | None = None
-    touches: Sequence[TouchFact] = ()
+    references: Sequence[ReferenceFact] = ()
     planned: OpenRequest | None = None
     gate: GateFacts | None = None
     waits_until: datetime | None = None

@@ -18,8 +18,8 @@ from bidbeacon_pipelines.reports.window_facts import (
     EndedRequest,
     GateFacts,
     OpenRequest,
+    ReferenceFact,
     StoredWindow,
-    TouchFact,
     WindowFacts,
 )
 from bidbeacon_pipelines.services.requests import lifecycle_policy
@@ -31,18 +31,18 @@ from bidbeacon_pipelines.store.explain import (
     find_planned_request,
     find_request_row,
     find_window_row,
-    list_touches,
+    list_references,
 )
 from bidbeacon_pipelines.store.gates import find_gate
 from bidbeacon_sessions.presentation import action_json, load_labels, session_url
 
-NEWEST_TOUCHES = 200
+NEWEST_REFERENCES = 200
 _ACCOUNT_FIELDS = tuple(AccountFacts.__dataclass_fields__)
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """A verdict with what it was made from; `timeline` has the actions that touched the window, oldest first, `labels` what their accounts are called."""
+    """A verdict with what it was made from; `timeline` has the actions that refer to the window, oldest first, `labels` what their accounts are called."""
 
     verdict: Verdict
     facts: WindowFacts
@@ -64,7 +64,7 @@ def explain_window(
         day: the window, an account-local day.
         now: the instant of the question, UTC.
     """
-    timeline = list_touches(connection, key, dataset, day, limit=NEWEST_TOUCHES)
+    timeline = list_references(connection, key, dataset, day, limit=NEWEST_REFERENCES)
     patience = timedelta(hours=settings.wait_for_countries_hours)
     facts = _read_facts(connection, key, dataset, day, timeline, now, patience)
     policy = LifecyclePolicy() if facts.dataset is None else lifecycle_policy(settings, facts.dataset)
@@ -104,7 +104,7 @@ def _read_facts(
         else StoredWindow(**{name: window[name] for name in StoredWindow.__dataclass_fields__}),
         request=_request(connection, waits_for),
         ended=None if ended is None else EndedRequest(**ended),
-        touches=[_touch(row) for row in timeline],
+        references=[_reference(row) for row in timeline],
         planned=_request(connection, planned),
         gate=_gate(connection, account, now),
         waits_until=_waits_until(connection, account, dataset, now, patience),
@@ -144,8 +144,8 @@ def _account(row: RowMapping | None) -> AccountFacts | None:
     return None if row is None else AccountFacts(**{name: row[name] for name in _ACCOUNT_FIELDS})
 
 
-def _touch(row: RowMapping) -> TouchFact:
-    return TouchFact(
+def _reference(row: RowMapping) -> ReferenceFact:
+    return ReferenceFact(
         at=row["at"],
         effect=row["effect"],
         session_id=row["session_id"],

@@ -21,7 +21,7 @@ from bidbeacon_pipelines.store.home import count_windows, list_put_off
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import Clock, utc_now
 from bidbeacon_sessions.presentation import instant
-from bidbeacon_sessions.promises import count_unkept, list_lost
+from bidbeacon_sessions.promises import count_unfulfilled, list_lost
 
 MOST_PROBLEMS = 20
 MOST_LOST = 5
@@ -131,7 +131,7 @@ def _calls_json(connection: Connection, now: datetime) -> dict[str, Any] | None:
 def _promises_json(connection: Connection) -> dict[str, Any]:
     lost: Sequence[RowMapping] = list_lost(connection, most=MOST_LOST)
     return {
-        **count_unkept(connection),
+        **count_unfulfilled(connection),
         "lost_last": [_plain(row) | {"link": f"/sessions/{row['session_id']}"} for row in lost],
     }
 

@@ -96,28 +96,28 @@ def find_first_due(
     return found
 
 
-_TOUCHES = text("""
+_REFERENCES = text("""
     SELECT * FROM (
-        SELECT t.id AS touch_id, t.effect, a.session_id, a.ord, a.type, a.schema_version, a.tone, a.at, a.payload,
+        SELECT t.id AS reference_id, t.effect, a.session_id, a.ord, a.type, a.schema_version, a.tone, a.at, a.payload,
                h.job_name, h.status AS session_status, h.outcome AS session_outcome
-          FROM session_touches t
+          FROM session_references t
           JOIN session_actions a ON a.session_id = t.session_id AND a.ord = t.ord
           JOIN session_headers h ON h.id = t.session_id
          WHERE t.account_key = :key
            AND (t.dataset = :dataset AND t.window_key = :window OR t.dataset IS NULL AND t.effect = 'needs-person')
          ORDER BY t.id DESC LIMIT :limit) newest
-     ORDER BY touch_id""")
+     ORDER BY reference_id""")
 
 
-def list_touches(
+def list_references(
     connection: Connection, key: str, dataset: str, day: date, *, limit: int
 ) -> list[RowMapping]:
-    """Return the newest actions that touched a window, or stopped its account, oldest first.
+    """Return the newest actions that refer to a window, or stopped its account, oldest first.
 
     Columns: effect, job_name, session_status, session_outcome (None while it runs), and those of `bidbeacon_sessions.store.list_actions`.
     """
     values = {"key": key, "dataset": dataset, "window": day.isoformat(), "limit": limit}
-    return list(connection.execute(_TOUCHES, values).mappings())
+    return list(connection.execute(_REFERENCES, values).mappings())
 
 
 def _values(account: RowMapping, dataset: str, day: date) -> dict[str, object]:

@@ -96,7 +96,7 @@ SELECT w.account_id,
                   AND s.window_date = w.window_date AND s.dimensions ->> 'ad_product' = p.ad_product
                 UNION
                SELECT coalesce(r.sent_at, r.created_at)
-                 FROM session_touches t
+                 FROM session_references t
                  JOIN session_actions x ON x.session_id = t.session_id AND x.ord = t.ord
                  JOIN report_requests r ON r.id = CAST(x.payload ->> 'request_id' AS bigint)
                 WHERE t.account_key = a.account_key AND t.dataset = w.dataset

@@ -1,4 +1,4 @@
-"""SQL on what was done about single windows, as the touches of actions tell it."""
+"""SQL on what was done about single windows, as the references of actions tell it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ from bidbeacon_sessions.queries import list_actions_at
 
 _MOST_ACTIONS = 12
 
-_TOUCHES = text("""
+_REFERENCES = text("""
     SELECT w.account_key, w.dataset, w.window_key, t.effect, t.session_id, t.ord
       FROM unnest(CAST(:accounts AS text[]), CAST(:datasets AS text[]), CAST(:windows AS text[])) AS w(account_key, dataset, window_key)
      CROSS JOIN LATERAL (
-           SELECT id, effect, session_id, ord FROM session_touches s
+           SELECT id, effect, session_id, ord FROM session_references s
             WHERE s.account_key = w.account_key AND s.dataset = w.dataset AND s.window_key = w.window_key
             ORDER BY id DESC LIMIT :most) t
      ORDER BY t.id""")
@@ -25,7 +25,7 @@ _TOUCHES = text("""
 _UNLOADED = text("""
     SELECT * FROM (
         SELECT DISTINCT ON (account_key, dataset, window_key) account_key, dataset, window_key, effect, session_id, ord
-          FROM session_touches
+          FROM session_references
          WHERE session_id = :session AND window_key IS NOT NULL
            AND effect IN ('loaded', 'held', 'unconfirmed', 'failed', 'expired', 'wait-given-up', 'not-asked')
          ORDER BY account_key, dataset, window_key, ord DESC) ends
@@ -52,18 +52,18 @@ def list_unloaded_windows(
 
     What comes last counts: a window that was held and then loaded is not among them.
     """
-    touches = connection.execute(_UNLOADED, {"session": session_id, "most": most}).all()
-    places = {(touch.session_id, touch.ord) for touch in touches}
+    references = connection.execute(_UNLOADED, {"session": session_id, "most": most}).all()
+    places = {(reference.session_id, reference.ord) for reference in references}
     actions = {(row["session_id"], row["ord"]): row for row in list_actions_at(connection, list(places))}
     return [
         UnloadedWindow(
-            touch.account_key,
-            touch.dataset,
-            date.fromisoformat(touch.window_key),
-            touch.effect,
-            actions[touch.session_id, touch.ord],
+            reference.account_key,
+            reference.dataset,
+            date.fromisoformat(reference.window_key),
+            reference.effect,
+            actions[reference.session_id, reference.ord],
         )
-        for touch in touches
+        for reference in references
     ]
 
 
@@ -77,7 +77,7 @@ def list_stories(
 ) -> dict[WindowKey, list[Mapping[Any, Any]]]:
     """Return, for each window, the actions that led to its last load, in order: those since the load before, twelve at most.
 
-    Actions have the columns of `bidbeacon_sessions.store.list_actions`. Each is read once, however many windows it touches.
+    Actions have the columns of `bidbeacon_sessions.store.list_actions`. Each is read once, however many windows it references.
     """
     values = {
         "accounts": [window.account_key for window in windows],
@@ -86,16 +86,21 @@ def list_stories(
         "most": _MOST_ACTIONS,
     }
     places: dict[WindowKey, list[Any]] = {key_of(window): [] for window in windows}
-    for touch in connection.execute(_TOUCHES, values):
-        places[touch.account_key, touch.dataset, date.fromisoformat(touch.window_key)].append(touch)
-    last = {key: _since_load_before(touches) for key, touches in places.items()}
+    for reference in connection.execute(_REFERENCES, values):
+        places[reference.account_key, reference.dataset, date.fromisoformat(reference.window_key)].append(
+            reference
+        )
+    last = {key: _since_load_before(references) for key, references in places.items()}
     wanted = {place for story in last.values() for place in story}
     actions = {(row["session_id"], row["ord"]): row for row in list_actions_at(connection, list(wanted))}
     return {key: [actions[place] for place in story if place in actions] for key, story in last.items()}
 
 
-def _since_load_before(touches: Sequence[Any]) -> list[tuple[Any, int]]:
+def _since_load_before(references: Sequence[Any]) -> list[tuple[Any, int]]:
     """Return the places of the actions up to the last load, from after the one before it."""
-    loads = [index for index, touch in enumerate(touches) if touch.effect == "loaded"]
+    loads = [index for index, reference in enumerate(references) if reference.effect == "loaded"]
     first = loads[-2] + 1 if len(loads) > 1 else 0
-    return [(touch.session_id, touch.ord) for touch in touches[first : loads[-1] + 1 if loads else None]]
+    return [
+        (reference.session_id, reference.ord)
+        for reference in references[first : loads[-1] + 1 if loads else None]
+    ]

@@ -453,7 +453,7 @@ _LOADS = text("""
       FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
       LEFT JOIN report_requests r ON r.id = w.loaded_by_request
       LEFT JOIN session_headers h ON h.id =
-           (SELECT t.session_id FROM session_touches t
+           (SELECT t.session_id FROM session_references t
              WHERE t.account_key = a.account_key AND t.dataset = w.dataset AND t.window_key = CAST(w.window_date AS text)
                AND t.effect = 'loaded' ORDER BY t.id DESC LIMIT 1)
      WHERE""")

@@ -12,7 +12,7 @@ from bidbeacon_sessions.change_log import head
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.presentation import action_json, load_labels, session_json
-from bidbeacon_sessions.promises import Place, list_fates
+from bidbeacon_sessions.promises import Place, list_promises
 from bidbeacon_sessions.queries import find_accounts, find_session, list_actions, list_excerpts, list_sessions
 from bidbeacon_sessions.settings import get_session_settings
 from bidbeacon_sessions.store import SessionStore
@@ -28,7 +28,7 @@ def _as_it_is(action: dict[str, Any]) -> dict[str, Any]:
 
 
 def load_sessions(store: SessionStore, wanted: SessionFilter, limit: int) -> dict[str, Any]:
-    """Return matching sessions, newest first, each with its first and last actions, and the last that are errors or touched the accounts asked for.
+    """Return matching sessions, newest first, each with its first and last actions, and the last that are errors or refer to the accounts asked for.
 
     `accounts` has the keys of those: one for a key, also one that nothing is known of yet, or many for a part of a name.
     """
@@ -62,10 +62,10 @@ def load_session(
         header = find_session(connection, session_id)
         if header is None:
             return None
-        fates = list_fates(connection, [session_id])
+        promises = list_promises(connection, [session_id])
         rows = list_actions(connection, session_id, after=after, limit=most + 1)
         labels = load_labels(connection, rows)
-        actions = [shape(_with_fates(row, fates, labels)) for row in rows[:most]]
+        actions = [shape(_with_promises(row, promises, labels)) for row in rows[:most]]
         cursor = str(head(connection).cursor)
     more_after = rows[most - 1]["ord"] if len(rows) > most else None
     return {
@@ -94,19 +94,19 @@ def _excerpts(
 ) -> dict[UUID, list[dict[str, Any]]]:
     ids = [row["id"] for row in headers]
     found: dict[UUID, list[dict[str, Any]]] = defaultdict(list)
-    fates = list_fates(connection, ids)
+    promises = list_promises(connection, ids)
     rows = list_excerpts(connection, ids, first=FIRST_ACTIONS, last=LAST_ACTIONS, accounts=accounts)
     labels = load_labels(connection, rows)
     for row in rows:
-        found[row["session_id"]].append(_with_fates(row, fates, labels))
+        found[row["session_id"]].append(_with_promises(row, promises, labels))
     return found
 
 
-def _with_fates(
-    row: Mapping[Any, Any], fates: Mapping[Place, list[dict[str, Any]]], labels: Mapping[str, str]
+def _with_promises(
+    row: Mapping[Any, Any], promises: Mapping[Place, list[dict[str, Any]]], labels: Mapping[str, str]
 ) -> dict[str, Any]:
     """Return an action; one that promised work shows under `promises` what became of it."""
-    promised = fates.get((row["session_id"], row["ord"]))
+    promised = promises.get((row["session_id"], row["ord"]))
     action = action_json(row, labels)
     if promised:
         action["promises"] = promised

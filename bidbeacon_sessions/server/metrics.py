@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from bidbeacon_sessions.change_log import Cursor
-from bidbeacon_sessions.promises import count_unkept
+from bidbeacon_sessions.promises import count_unfulfilled
 from bidbeacon_sessions.queries import count_running
 from bidbeacon_sessions.server.log_reader import Ended
 from bidbeacon_sessions.server.messages import ResetReason
@@ -153,10 +153,10 @@ def _read(connection: Connection) -> Iterator[Metric]:
     promises = GaugeMetricFamily(
         f"{_JOB}_promises",
         "Promised work that is not done, by whether its deadline has passed.",
-        labels=["fate"],
+        labels=["status"],
     )
-    for fate, number in count_unkept(connection).items():
-        promises.add_metric([fate], number)
+    for status, number in count_unfulfilled(connection).items():
+        promises.add_metric([status], number)
     yield from (running, oldest, promises)
 
 

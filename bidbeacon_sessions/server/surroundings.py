@@ -16,7 +16,7 @@ from bidbeacon_sessions.queries import (
     find_next,
     find_previous,
     find_session,
-    list_touched,
+    list_references,
 )
 from bidbeacon_sessions.server.comparison import compare
 from bidbeacon_sessions.server.problems import problem
@@ -24,7 +24,7 @@ from bidbeacon_sessions.store import SessionStore
 
 
 def answer_surroundings(request: Request) -> Response:
-    """Return neighbours, touched windows, and the last good session with what differs from it."""
+    """Return neighbours, windows, and the last good session with what differs from it."""
     session_id: UUID = request.path_params["session_id"]
     store: SessionStore = request.app.state.store
     with store.snapshot() as connection:
@@ -38,7 +38,7 @@ def _surroundings(connection: Connection, session: RowMapping) -> dict[str, Any]
     return {
         "previous": _brief(find_previous(connection, session)),
         "next": _brief(find_next(connection, session)),
-        "touched": [dict(row) for row in list_touched(connection, session["id"])],
+        "references": [dict(row) for row in list_references(connection, session["id"])],
         "last_good": _last_good(connection, session),
     }
 

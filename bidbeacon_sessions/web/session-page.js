@@ -78,7 +78,7 @@ async function loadActions(session) {
   const address = addressOf("session_actions");
   if (hasActions || address === null || session.status === "running") return;
   hasActions = true;
-  const made = await import(address).then(({ sessionActions }) => sessionActions(session, around.touched)).catch(() => null); // the page works without
+  const made = await import(address).then(({ sessionActions }) => sessionActions(session, around.references)).catch(() => null); // the page works without
   acts.replaceChildren(...[made].filter(Boolean));
 }
 

@@ -1,4 +1,4 @@
-// What stands around a session: the ones before and after, what it touched, the last good one.
+// What stands around a session: the ones before and after, what it refers to, the last good one.
 
 import { el, keepingFocus, sessionPath } from "./dom.js";
 import { markOf, statusIcon } from "./icons.js";
@@ -15,7 +15,7 @@ export function showNeighbours(root, { previous, next }) {
 
 /** The sections beside the timeline; an empty list where there is nothing to tell. */
 export function surroundingSections(session, found) {
-  return [lastGood(session, found.last_good), touched(found.touched)].filter(Boolean);
+  return [lastGood(session, found.last_good), references(found.references)].filter(Boolean);
 }
 
 /** One line that leads to a session: mark, job, account, when, how long. */
@@ -60,16 +60,16 @@ function differenceRow({ what, name, here, there }) {
   return el("tr", {}, el("th", { scope: "row" }, what && what !== "action" && el("small", {}, `${what} `), el("bdi", {}, name)), cell(here), cell(there));
 }
 
-function touched(rows) {
+function references(rows) {
   if (rows.length === 0) return null;
-  return el("section", { "aria-labelledby": "touched" }, el("h2", { id: "touched" }, "What it touched"), rows.map(touchedRow));
+  return el("section", { "aria-labelledby": "references" }, el("h2", { id: "references" }, "What it refers to"), rows.map(referenceRow));
 }
 
-function touchedRow({ account_key: key, account_label: label, dataset, effect, windows }) {
+function referenceRow({ account_key: key, account_label: label, dataset, effect, windows }) {
   const linkTo = (window) => addressOf("window", { account: key, dataset, window });
   return el(
     "div",
-    { class: "touched" },
+    { class: "references" },
     el("p", {}, el("b", {}, effect), " ", accountTag(key, label), dataset && " ", dataset && el("bdi", { class: "tag badge" }, dataset)),
     windows && windowBadges(windows, linkTo, `${dataset} ${effect} ${key}`),
   );

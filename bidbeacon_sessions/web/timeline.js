@@ -138,7 +138,7 @@ function row(action, account, parts, addition, title = null) {
     { class: `action ${action.tone}`, "data-type": action.type, "data-key": action.ord, title: action.type },
     el("time", { class: "at", datetime: action.at, title: title ?? fullTime(action.at, zone) }, clock(action.at, zone)),
     toneIcon(action.tone),
-    el("p", { class: "sentence", dir: "auto" }, whose(action.accounts, parts, account), renderParts(parts, account), addition && " ", addition, fates(action.promises ?? [], zone)),
+    el("p", { class: "sentence", dir: "auto" }, whose(action.accounts, parts, account), renderParts(parts, account), addition && " ", addition, promiseLine(action.promises ?? [], zone)),
   );
 }
 
@@ -149,12 +149,12 @@ function whose(accounts, parts, account) {
   return others.length > 0 && [...accountTags(others), " "];
 }
 
-/** What became of work that an action promised: who did it, until when it is open, or that nothing came. */
-function fates(promises, zone) {
+/** What became of work that an action promised: who did it, by when it is expected, or that nothing came. */
+function promiseLine(promises, zone) {
   if (promises.length === 0) return null;
-  if (promises.length > 1) return el("span", { class: "fate" }, `↳ ${["kept", "open", "lost"].map((fate) => [promises.filter((one) => one.fate === fate).length, fate]).filter(([count]) => count > 0).map(([count, fate]) => `${count} ${fate}`).join(", ")}`);
-  const [{ fate, kept_by: keeper, kept_by_job: job, text, deadline_at: deadline }] = promises;
-  if (fate === "kept") return el("span", { class: "fate" }, "↳ kept by ", el("a", { href: sessionPath(keeper) }, el("bdi", {}, job ?? "a session")), text && ": ", el("bdi", {}, text ?? ""));
+  if (promises.length > 1) return el("span", { class: "promise" }, `↳ ${["fulfilled", "open", "lost"].map((status) => [promises.filter((one) => one.status === status).length, status]).filter(([count]) => count > 0).map(([count, status]) => `${count} ${status}`).join(", ")}`);
+  const [{ status, fulfilled_by: keeper, fulfilled_by_job: job, text, deadline_at: deadline }] = promises;
+  if (status === "fulfilled") return el("span", { class: "promise" }, "↳ fulfilled by ", el("a", { href: sessionPath(keeper) }, el("bdi", {}, job ?? "a session")), text && ": ", el("bdi", {}, text ?? ""));
   const until = el("time", { datetime: deadline, title: fullTime(deadline, zone) }, moment(deadline, zone), zoneBehind(deadline, zone));
-  return el("span", { class: `fate ${fate}` }, fate === "lost" ? "↳ lost: nothing came by " : "↳ open until ", until);
+  return el("span", { class: `promise ${status}` }, status === "lost" ? "↳ lost: nothing came by " : "↳ open, expected by ", until);
 }

@@ -107,7 +107,7 @@ def test_a_story_names_its_zone(page: Page, map_url: str) -> None:
     """Where each account has its own zone, the letters stand behind each time."""
     chosen = {"account": "DE.one", "window": str(TO - timedelta(days=5))}
     page.goto(address(map_url, zone="account", **chosen))
-    expect(page.locator(".touch > time").first).to_have_text(re.compile(r"\d GMT\+[12]$"))
+    expect(page.locator(".reference > time").first).to_have_text(re.compile(r"\d GMT\+[12]$"))
 
 
 def test_a_click_finds_the_window_below_it(page: Page, map_url: str) -> None:

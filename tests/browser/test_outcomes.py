@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from bidbeacon_sessions import Action, SessionStore, Subject, Touch, with_job_session
+from bidbeacon_sessions import Action, Reference, SessionStore, Subject, with_job_session
 from bidbeacon_sessions.writes import name_subjects
 
 pytestmark = pytest.mark.browser
@@ -17,9 +17,9 @@ SHOP, OTHER = Subject("US.shop.1kc1bk21", "Shop · US"), Subject("DE.other.77ab9
 class _TrayAction(Action):
     account: str = SHOP.key
 
-    def touches(self) -> list[Touch]:
+    def references(self) -> list[Reference]:
         """The account."""
-        return [Touch(self.account, "baked")]
+        return [Reference(self.account, "baked")]
 
 
 class TrayBaked(_TrayAction):
@@ -225,7 +225,7 @@ def test_session_is_compared_with_one_without_problems(
 def test_renamed_account_reads_right(
     page: Page, base_url: str, session_store: SessionStore, own_baked: dict[str, str]
 ) -> None:
-    """On the card, in a sentence, on the session's page, and in what it touched; the key stays where an address needs it."""
+    """On the card, in a sentence, on the session's page, and in what it refers to; the key stays where an address needs it."""
     with session_store.begin() as connection:
         name_subjects(connection, [Subject(SHOP.key, "Market · US"), OTHER])
     page.goto(f"{base_url}/sessions?outcome=problems&status=succeeded")
@@ -233,5 +233,5 @@ def test_renamed_account_reads_right(
     expect(tags).to_have_text(["Market · US", "Market · US", "Other · DE"])
     page.goto(f"{base_url}/sessions/{own_baked['burned']}")
     expect(page.locator(".title .tag.account")).to_have_text("Market · US")
-    touched = page.get_by_role("region", name="What it touched")
-    expect(touched.locator(".tag.account")).to_have_text(["Market · US", "Other · DE"])
+    references = page.get_by_role("region", name="What it refers to")
+    expect(references.locator(".tag.account")).to_have_text(["Market · US", "Other · DE"])

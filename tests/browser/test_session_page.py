@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from bidbeacon_sessions import Action, SessionStore, Subject, Touch, with_job_session
+from bidbeacon_sessions import Action, Reference, SessionStore, Subject, with_job_session
 from bidbeacon_sessions.server.listing import MOST_ACTIONS
 
 pytestmark = pytest.mark.browser
@@ -25,9 +25,9 @@ class RowsStored(Action):
     rows: int
     windows: list[date]
 
-    def touches(self) -> list[Touch]:
-        """One touch a window."""
-        return [Touch("US.a", "stored", "daily_targets", str(day)) for day in self.windows]
+    def references(self) -> list[Reference]:
+        """One reference a window."""
+        return [Reference("US.a", "stored", "daily_targets", str(day)) for day in self.windows]
 
 
 class Ticking:
@@ -73,7 +73,7 @@ def story(shared_store: SessionStore) -> dict[str, str]:
 
 
 def test_a_session_tells_all_that_is_known_of_it(page: Page, shared_url: str, story: dict[str, str]) -> None:
-    """Gaps, error, input, links to Dagster, touched windows, and what differs from the last good one."""
+    """Gaps, error, input, links to Dagster, windows, and what differs from the last good one."""
     page.goto(f"{shared_url}/sessions/{story['bad']}")
     expect(page.get_by_role("heading", level=1)).to_have_text("load")
     expect(page.locator(".gap")).to_have_text("8.0 s later")
@@ -89,8 +89,8 @@ def test_a_session_tells_all_that_is_known_of_it(page: Page, shared_url: str, st
     )
     differences = page.locator(".differences tbody tr")
     expect(differences).to_have_text(["duration24 s16 s", "rows-stored21", "input days2—", *_labels()])
-    touched = page.get_by_role("region", name="What it touched")
-    expect(touched.get_by_role("link", name="2025-07-02")).to_have_attribute(
+    references = page.get_by_role("region", name="What it refers to")
+    expect(references.get_by_role("link", name="2025-07-02")).to_have_attribute(
         "href", "/coverage?dataset=daily_targets&account=US.a&window=2025-07-02"
     )
 
@@ -126,18 +126,18 @@ def _labels() -> list[str]:
 
 def test_promised_work_shows_what_became_of_it(page: Page, shared_url: str, story: dict[str, str]) -> None:
     """Kept work leads to the session that did it, lost work says since which day, and markup in it is text."""
-    kept = {
-        "fate": "kept",
-        "kept_by": story["later"],
-        "kept_by_job": "<b>child</b>",
+    fulfilled = {
+        "status": "fulfilled",
+        "fulfilled_by": story["later"],
+        "fulfilled_by_job": "<b>child</b>",
         "text": "Loaded <i>3</i>",
     }
-    lost = {"fate": "lost", "deadline_at": "2026-07-25T13:00:00+00:00"}
+    lost = {"status": "lost", "deadline_at": "2026-07-25T13:00:00+00:00"}
 
     def promise(route: Route) -> None:
         answer = route.fetch().json()
-        for action, fate in zip(answer["session"]["actions"], (kept, lost), strict=True):
-            action["promises"] = [fate]
+        for action, promise in zip(answer["session"]["actions"], (fulfilled, lost), strict=True):
+            action["promises"] = [promise]
         route.fulfill(json=answer)
 
     page.route(f"**/api/job-sessions/{story['bad']}", promise)
@@ -145,7 +145,7 @@ def test_promised_work_shows_what_became_of_it(page: Page, shared_url: str, stor
     expect(page.locator(".fate")).to_have_text(
         ["↳ kept by <b>child</b>: Loaded <i>3</i>", "↳ lost: nothing came by 25 Jul, 13:00"]
     )
-    expect(page.locator(".fate a")).to_have_attribute("href", f"/sessions/{story['later']}")
+    expect(page.locator(".promise a")).to_have_attribute("href", f"/sessions/{story['later']}")
 
 
 def test_keys_go_to_the_one_before_and_the_one_after(

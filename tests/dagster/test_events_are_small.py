@@ -9,7 +9,7 @@ from dagster import DagsterEventType, materialize, serialize_value
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions
 from bidbeacon_pipelines.defs.summaries import account_daily_summary
 from bidbeacon_pipelines.store.accounts import Account
-from bidbeacon_sessions import Action, Touch, with_job_session
+from bidbeacon_sessions import Action, Reference, with_job_session
 from tests.dagster.world import DATASET, World
 
 MOST_BYTES = 8_192
@@ -45,9 +45,9 @@ class TaleTold(Action):
     window: date
     tale: str
 
-    def touches(self) -> list[Touch]:
+    def references(self) -> list[Reference]:
         """The window that it is of."""
-        return [Touch(self.account, "told", DATASET.name, str(self.window))]
+        return [Reference(self.account, "told", DATASET.name, str(self.window))]
 
 
 def sizes_of(world: World, kind: DagsterEventType) -> list[int]:

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from typer.testing import CliRunner
 
 from bidbeacon_pipelines.cli import app
-from bidbeacon_sessions import Action, SessionStore, Subject, Touch
+from bidbeacon_sessions import Action, Reference, SessionStore, Subject
 from bidbeacon_sessions.dagster import JobSessionsResource, session_metadata
 from bidbeacon_sessions.server import StreamServer
 
@@ -34,9 +34,9 @@ class CanarySung(Action):
     where: str
     verses: list[dict[str, Any]]
 
-    def touches(self) -> list[Touch]:
+    def references(self) -> list[Reference]:
         """A window with a secret in its key."""
-        return [Touch(f"US.{self.song}", "sung", "songs", self.song)]
+        return [Reference(f"US.{self.song}", "sung", "songs", self.song)]
 
     def promises(self) -> list[str]:
         """That somebody answers, under a key with a secret in it."""
@@ -50,7 +50,7 @@ class CanaryAnswered(Action):
 
     song: str
 
-    def kept_promises(self) -> list[str]:
+    def fulfilled_promises(self) -> list[str]:
         """The one of the bird that sang."""
         return [f"answer to {self.song}"]
 
@@ -118,11 +118,11 @@ def test_the_canary_is_found_nowhere(sung: dict[str, str], database_url: str) ->
     assert ["Dagster's run", "logs"] == silent  # these tell nothing that could hold one
 
 
-def test_a_promise_whose_key_holds_a_secret_is_kept(sung: dict[str, str]) -> None:
+def test_a_promise_whose_key_holds_a_secret_is_fulfilled(sung: dict[str, str]) -> None:
     """Promise and claim are masked alike, so they still find each other."""
     session = json.loads(sung["session"])["session"]
     [promise] = session["actions"][0]["promises"]
-    assert ("answer to •••", "kept", 2) == (promise["key"], promise["fate"], promise["kept_ord"])
+    assert ("answer to •••", "fulfilled", 2) == (promise["key"], promise["status"], promise["fulfilled_ord"])
 
 
 @pytest.fixture(autouse=True)
@@ -170,7 +170,7 @@ def _tables(store: SessionStore) -> str:
     names = (
         "session_headers",
         "session_actions",
-        "session_touches",
+        "session_references",
         "session_promises",
         "session_leases",
         "session_changes",

@@ -73,11 +73,11 @@ def test_each_filter_finds_the_one_session_that_matches(
     ],
 )
 def test_filters_that_nothing_matches_say_so(store: SessionStore, options: tuple[str, ...]) -> None:
-    """Account and window are of one touch: another account's day does not count."""
+    """Account and window are of one reference: another account's day does not count."""
     assert "No session matches." in run("list", *options).stdout
 
 
-def test_an_account_is_found_by_what_touched_it(store: SessionStore) -> None:
+def test_an_account_is_found_by_what_refers_to_it(store: SessionStore) -> None:
     """A session of no account of its own that loaded its window."""
     [session] = json.loads(run("list", "--json", "--account", "DE.b").stdout)
     assert ("poll-reports", None) == (session["job_name"], session["account"])
@@ -108,7 +108,7 @@ def test_a_session_shows_what_became_of_what_it_queued(store: SessionStore) -> N
     shown = " ".join(run("show", session["id"]).stdout.split())
     assert "↳ refresh-account: Report of daily_targets failed for 1 day: Out of ink" in shown
     actions = json.loads(run("show", session["id"], "--json").stdout)["actions"]
-    assert ["kept"] == [promise["fate"] for promise in actions[0]["promises"]]
+    assert ["fulfilled"] == [promise["status"] for promise in actions[0]["promises"]]
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def flat(result: Result) -> str:
 
 
 def test_explain_prints_verdict_facts_and_timeline_in_80_columns(stocked: World) -> None:
-    """The verdict comes first, then facts, then what touched the window, each session with its address on one line."""
+    """The verdict comes first, then facts, then what refers to the window, each session with its address on one line."""
     account = stocked.account()
     assert run("refresh", *of_window(stocked, account)).exit_code == 0
     result = run("explain", *of_window(stocked, account))
@@ -47,7 +47,7 @@ def test_explain_prints_verdict_facts_and_timeline_in_80_columns(stocked: World)
     assert "✔ fresh" == lines[1].strip()
     places = [
         flat(result).index(word)
-        for word in ("It has", "window", "account", "what touched it", "Loaded", "Queued")
+        for word in ("It has", "window", "account", "what refers to it", "Loaded", "Queued")
     ]
     assert sorted(places) == places
     session = stocked.one_session("load-windows")

@@ -176,11 +176,11 @@ def test_a_country_that_a_person_disables_leaves_the_report_to_the_others(world:
     assert ("loaded", "failed") == (world.window(germany, DAY).status, world.window(britain, DAY).status)
     assert "disabled" in (world.window(britain, DAY).failure_reason or "")
     assert "loaded" == world.request(request_id).status
-    assert {"kept"} == {row["fate"] for row in world.query("SELECT fate FROM job_promises")}
+    assert {"fulfilled"} == {row["status"] for row in world.query("SELECT status FROM job_promises")}
 
 
 def test_actions_of_a_report_name_the_windows_of_each_country(world: BenchWorld) -> None:
-    """The request is the ads account's; what was queued and requested touches both countries' windows, each load its own."""
+    """The request is the ads account's; what was queued and requested refers to both countries' windows, each load its own."""
     germany, britain = ready(world)
     world.plan(germany)
     world.execute("DELETE FROM report_requests")
@@ -199,11 +199,11 @@ def test_actions_of_a_report_name_the_windows_of_each_country(world: BenchWorld)
         == {account.country_code: len(world.stored_rows(account, DAY)) for account in (germany, britain)}
     )
     assert sorted(processed) == [(key, [str(DAY)]) for key in (germany.account_key, britain.account_key)]
-    touched = world.query(
-        "SELECT DISTINCT account_key FROM session_touches WHERE effect = 'requested' AND dataset = :dataset",
+    references = world.query(
+        "SELECT DISTINCT account_key FROM session_references WHERE effect = 'requested' AND dataset = :dataset",
         dataset=DATASET.name,
     )
-    assert {germany.account_key, britain.account_key} == {row["account_key"] for row in touched}
+    assert {germany.account_key, britain.account_key} == {row["account_key"] for row in references}
 
 
 def test_a_report_that_is_too_large_is_split_for_all_countries(world: BenchWorld) -> None:
@@ -258,4 +258,4 @@ def test_silence_of_one_country_leaves_the_other_its_rows(world: BenchWorld) -> 
     world.advance(minutes=15)
     fill(world, germany)
     assert "loaded" == world.window(germany, DAY).status
-    assert {"kept"} == {row["fate"] for row in world.query("SELECT fate FROM job_promises")}
+    assert {"fulfilled"} == {row["status"] for row in world.query("SELECT status FROM job_promises")}

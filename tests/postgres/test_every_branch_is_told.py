@@ -402,8 +402,8 @@ def test_what_is_told_elsewhere_is_asked_for_there(kind: str) -> None:
     assert kind in text or action_classes()[kind].__name__ in text
 
 
-def test_only_the_first_look_at_a_report_touches_its_windows(world: BenchWorld) -> None:
-    """Four looks at a report of sixty days: sixty touches and three, not two hundred and forty; each look is told."""
+def test_only_the_first_look_at_a_report_refers_to_its_windows(world: BenchWorld) -> None:
+    """Four looks at a report of sixty days: sixty references and three, not two hundred and forty; each look is told."""
     account = world.account()
     world.break_with("report_pending")
     world.load(account, *(TODAY - timedelta(days=n) for n in range(3, 63)))
@@ -411,22 +411,24 @@ def test_only_the_first_look_at_a_report_touches_its_windows(world: BenchWorld) 
         world.advance(minutes=20)
         world.step()
     assert [1, 2, 3, 4] == [action["looks"] for action in world.actions("report-pending")]
-    [touched] = world.query(
-        "SELECT count(*) AS all, count(window_key) AS windows FROM session_touches WHERE effect = 'pending'"
+    [references] = world.query(
+        "SELECT count(*) AS all, count(window_key) AS windows FROM session_references WHERE effect = 'pending'"
     )
-    assert {"all": 63, "windows": 60} == touched
+    assert {"all": 63, "windows": 60} == references
 
 
 def test_who_queues_a_report_shows_which_session_loaded_it(world: BenchWorld) -> None:
-    """The promise of the request is kept by the look that loads it."""
+    """The promise of the request is fulfilled by the look that loads it."""
     load(world)
-    [promise] = world.query("SELECT fate, promised_with, kept_with, session_id, kept_by FROM job_promises")
-    assert ("kept", "windows-queued", "report-processed") == (
-        promise["fate"],
-        promise["promised_with"],
-        promise["kept_with"],
+    [promise] = world.query(
+        "SELECT status, promised_with, fulfilled_with, session_id, fulfilled_by FROM job_promises"
     )
-    assert promise["session_id"] != promise["kept_by"]
+    assert ("fulfilled", "windows-queued", "report-processed") == (
+        promise["status"],
+        promise["promised_with"],
+        promise["fulfilled_with"],
+    )
+    assert promise["session_id"] != promise["fulfilled_by"]
 
 
 @pytest.mark.parametrize(

@@ -462,7 +462,7 @@ def test_facts_that_fit_nothing_are_unknown(world: BenchWorld) -> None:
     assert "fits no known cause: window missing" in verdict.sentence
 
 
-def test_the_timeline_has_what_touched_the_window_and_nothing_else(world: BenchWorld) -> None:
+def test_the_timeline_has_what_refers_to_the_window_and_nothing_else(world: BenchWorld) -> None:
     """Oldest first, each with its session's address; amounts as text, instants in ISO 8601."""
     account = world.account()
     world.load(account, DAY)

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from bidbeacon_sessions import Action, SessionStore, Touch, store, with_job_session
+from bidbeacon_sessions import Action, Reference, SessionStore, store, with_job_session
 from tests.postgres.flickering import wait_until
 
 
@@ -20,9 +20,9 @@ class PreparedNoted(Action):
 
     said: str
 
-    def touches(self) -> list[Touch]:
+    def references(self) -> list[Reference]:
         """One window."""
-        return [Touch("US.1", "noted", window=self.said)]
+        return [Reference("US.1", "noted", window=self.said)]
 
 
 def texts(session_store: SessionStore) -> list[str]:
@@ -45,7 +45,7 @@ def test_a_statement_is_prepared_once_for_many_appends(session_store: SessionSto
     with with_job_session("x", store=session_store) as session:
         for number in range(20):
             session.add(PreparedNoted(said=str(number)))
-    plans = "SELECT generic_plans + custom_plans FROM pg_prepared_statements WHERE statement LIKE '%INTO session_touches%'"
+    plans = "SELECT generic_plans + custom_plans FROM pg_prepared_statements WHERE statement LIKE '%INTO session_references%'"
     assert [(20,)] == ask(session_store, plans)
 
 
@@ -101,7 +101,7 @@ def test_an_interrupt_ends_the_wait_for_a_server_that_does_not_answer(session_st
         with_job_session("x", store=session_store) as session,
     ):
         session.add(PreparedNoted(said="before"))
-        blocker.execute(text("LOCK TABLE session_touches IN SHARE MODE"))
+        blocker.execute(text("LOCK TABLE session_references IN SHARE MODE"))
         threading.Thread(target=_interrupt_one_that_waits, args=(session_store,)).start()
         try:
             session.add(PreparedNoted(said="waits"))
@@ -115,7 +115,7 @@ def test_an_interrupt_ends_the_wait_for_a_server_that_does_not_answer(session_st
 def _interrupt_one_that_waits(session_store: SessionStore) -> None:
     """Send this process an interrupt as soon as a statement waits for a lock, or where none ever does."""
     waiting = text(
-        "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = CAST('session_touches' AS regclass)"
+        "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = CAST('session_references' AS regclass)"
     )
     try:
         with session_store.engine.connect() as connection:
@@ -141,7 +141,7 @@ def _interrupt_one_that_waits(session_store: SessionStore) -> None:
 def test_every_text_is_stored_by_both_ways_of_appending(
     session_store: SessionStore, said: str, stored: str, *, inside: bool
 ) -> None:
-    """As it is, or with what PostgreSQL can't store replaced; the touch too."""
+    """As it is, or with what PostgreSQL can't store replaced; the reference too."""
     action = PreparedNoted.model_construct(said=said)
     with with_job_session("x", store=session_store) as session:
         if inside:
@@ -151,5 +151,5 @@ def test_every_text_is_stored_by_both_ways_of_appending(
             session.add(action)
     assert [stored] == texts(session_store)
     with session_store.begin() as connection:
-        windows = connection.execute(text("SELECT window_key FROM session_touches")).scalars()
+        windows = connection.execute(text("SELECT window_key FROM session_references")).scalars()
         assert [stored] == list(windows)

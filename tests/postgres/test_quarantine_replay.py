@@ -298,7 +298,7 @@ def to_sum_up(shelf: LoadWorld) -> list[str]:
 
 
 def test_rows_and_action_are_committed_together(shelf: LoadWorld) -> None:
-    """In a session that was closed meanwhile nothing is loaded; in a living one the action touches the window."""
+    """In a session that was closed meanwhile nothing is loaded; in a living one the action refers to the window."""
     shelf.load([*many_rows(99), odd(report_row())])
     before = shelf.rows("*, xmin, ctid")
     with (
@@ -312,8 +312,8 @@ def test_rows_and_action_are_committed_together(shelf: LoadWorld) -> None:
         replay_quarantine(shelf.engine, session)
     assert (before, 1) == (shelf.rows("*, xmin, ctid"), len(quarantine(shelf)))
     replay(shelf)
-    [touch] = shelf.query("SELECT * FROM session_touches")
-    assert (touch["effect"], touch["window_key"]) == ("replayed", str(DAY))
+    [reference] = shelf.query("SELECT * FROM session_references")
+    assert (reference["effect"], reference["window_key"]) == ("replayed", str(DAY))
 
 
 @pytest.mark.parametrize(

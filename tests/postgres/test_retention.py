@@ -119,12 +119,12 @@ def add_session(engine: Engine, ended: timedelta | None, *, started: timedelta =
 
 
 def test_sessions_are_deleted_ninety_days_after_their_end_with_all_they_tell(engine: Engine) -> None:
-    """One that ended later stays, however early it began, and so does one that runs; actions, touches and promises go with theirs."""
+    """One that ended later stays, however early it began, and so does one that runs; actions, references and promises go with theirs."""
     add_session(engine, timedelta(days=90, seconds=1))
     kept = {add_session(engine, timedelta(days=89)), add_session(engine, None)}
     assert {"sessions": 1} == delete(engine, Settings())
     with engine.begin() as connection:
-        for table in ("session_actions", "session_touches", "session_promises"):
+        for table in ("session_actions", "session_references", "session_promises"):
             left = connection.execute(text(f"SELECT session_id FROM {table} WHERE ord <= 2")).scalars()
             own = connection.execute(
                 text("SELECT id FROM session_headers WHERE job_name = 'delete-old-records'")

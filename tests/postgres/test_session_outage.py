@@ -154,7 +154,7 @@ def test_an_action_that_the_database_refuses_does_not_block_those_behind_it(
 
 
 def test_a_write_whose_answer_was_lost_is_no_duplicate(session_store: SessionStore) -> None:
-    """Written again, the header, the action and its touches are there once."""
+    """Written again, the header, the action and its references are there once."""
     with with_job_session("x", store=session_store) as session:
         session.add(OutageNoted(number=1))
         written = session._place(OutageNoted(number=2))

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from bidbeacon_sessions import Action, SessionStore, Subject, Touch, with_job_session
+from bidbeacon_sessions import Action, Reference, SessionStore, Subject, with_job_session
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.dagster import session_metadata
 from bidbeacon_sessions.filters import SessionFilter
@@ -21,9 +21,9 @@ OWN = Subject("US.own")
 class _OutcomeAction(Action):
     account: str = "US.own"
 
-    def touches(self) -> list[Touch]:
+    def references(self) -> list[Reference]:
         """The account."""
-        return [Touch(self.account, "seen")]
+        return [Reference(self.account, "seen")]
 
 
 class OutcomeGood(_OutcomeAction):

@@ -1,4 +1,4 @@
-"""Promised work: the action that queues it carries a key, whoever does it keeps the promise, and the parent shows the fate."""
+"""Promised work: the action that queues it carries a key, whoever does it keeps the promise, and the parent shows what became of it."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -30,7 +30,7 @@ class CrateSent(Action):
 
     number: int
 
-    def kept_promises(self) -> list[str]:
+    def fulfilled_promises(self) -> list[str]:
         """The crate's."""
         return [f"crate {self.number}"]
 
@@ -42,7 +42,7 @@ def queue(store: SessionStore, number: int, *, ago: timedelta = timedelta(0)) ->
     return session.session_id
 
 
-def fate_of(store: SessionStore, session_id: UUID) -> dict[str, object]:
+def promise_of(store: SessionStore, session_id: UUID) -> dict[str, object]:
     """Return what the session that promised shows of it."""
     loaded = load_session(store, session_id)
     assert loaded is not None
@@ -51,26 +51,30 @@ def fate_of(store: SessionStore, session_id: UUID) -> dict[str, object]:
 
 
 def test_the_parent_shows_which_session_did_the_work_and_what_it_says(session_store: SessionStore) -> None:
-    """A link, the other session's job and status, and the sentence of the action that kept the promise."""
+    """A link, the other session's job and status, and the sentence of the action that fulfilled the promise."""
     parent = queue(session_store, 1)
     with with_job_session("send", store=session_store) as session:
         session.add(CrateSent(number=1))
-    fate = fate_of(session_store, parent)
-    assert ("kept", str(session.session_id), 1) == (fate["fate"], fate["kept_by"], fate["kept_ord"])
-    assert ("send", "succeeded", "Sent crate 1") == (
-        fate["kept_by_job"],
-        fate["kept_by_status"],
-        fate["text"],
+    promise = promise_of(session_store, parent)
+    assert ("fulfilled", str(session.session_id), 1) == (
+        promise["status"],
+        promise["fulfilled_by"],
+        promise["fulfilled_ord"],
     )
-    assert str(fate["url"]).endswith(f"/sessions/{session.session_id}")
+    assert ("send", "succeeded", "Sent crate 1") == (
+        promise["fulfilled_by_job"],
+        promise["fulfilled_by_status"],
+        promise["text"],
+    )
+    assert str(promise["url"]).endswith(f"/sessions/{session.session_id}")
 
 
-@pytest.mark.parametrize(("ago", "fate"), [(timedelta(hours=1), "open"), (timedelta(hours=3), "lost")])
+@pytest.mark.parametrize(("ago", "status"), [(timedelta(hours=1), "open"), (timedelta(hours=3), "lost")])
 def test_work_that_nobody_does_is_open_until_its_deadline_and_lost_then(
-    session_store: SessionStore, ago: timedelta, fate: str
+    session_store: SessionStore, ago: timedelta, status: str
 ) -> None:
     """Two hours are this action's."""
-    assert fate == fate_of(session_store, queue(session_store, 1, ago=ago))["fate"]
+    assert status == promise_of(session_store, queue(session_store, 1, ago=ago))["status"]
 
 
 def test_late_work_keeps_its_promise_all_the_same(session_store: SessionStore) -> None:
@@ -78,34 +82,37 @@ def test_late_work_keeps_its_promise_all_the_same(session_store: SessionStore) -
     parent = queue(session_store, 1, ago=timedelta(hours=3))
     with with_job_session("send", store=session_store) as session:
         session.add(CrateSent(number=1))
-    assert "kept" == fate_of(session_store, parent)["fate"]
+    assert "fulfilled" == promise_of(session_store, parent)["status"]
 
 
-def test_a_promise_is_kept_only_with_the_transaction_that_keeps_it(session_store: SessionStore) -> None:
-    """A rolled-back load has kept nothing."""
+def test_a_promise_is_fulfilled_only_with_its_transaction(session_store: SessionStore) -> None:
+    """A rolled-back load has fulfilled nothing."""
     parent = queue(session_store, 1)
     with with_job_session("send", store=session_store) as session:
         with pytest.raises(RuntimeError), session_store.begin() as connection:
             session.add_in(connection, CrateSent(number=1))
             raise RuntimeError
-        assert "open" == fate_of(session_store, parent)["fate"]
+        assert "open" == promise_of(session_store, parent)["status"]
         with session_store.begin() as connection:
             session.add_in(connection, CrateSent(number=1))
-    assert "kept" == fate_of(session_store, parent)["fate"]
+    assert "fulfilled" == promise_of(session_store, parent)["status"]
 
 
 def test_the_same_key_can_be_promised_again(session_store: SessionStore) -> None:
-    """Who does the work keeps the promises that are open then, not those that were kept before, nor those that come later."""
+    """Who does the work fulfills the promises that are open then, not those that were fulfilled before, nor those that come later."""
     first = queue(session_store, 1)
     with with_job_session("send", store=session_store) as session:
         session.add(CrateSent(number=1))
     second = queue(session_store, 1)
-    assert ("kept", "open") == (fate_of(session_store, first)["fate"], fate_of(session_store, second)["fate"])
-    assert str(session.session_id) == fate_of(session_store, first)["kept_by"]
+    assert ("fulfilled", "open") == (
+        promise_of(session_store, first)["status"],
+        promise_of(session_store, second)["status"],
+    )
+    assert str(session.session_id) == promise_of(session_store, first)["fulfilled_by"]
 
 
 def test_the_list_shows_promises_too(session_store: SessionStore) -> None:
     """An action in the list has the same promises as on the session's own page."""
     parent = queue(session_store, 1)
     [listed] = load_sessions(session_store, SessionFilter(), 10)["sessions"]
-    assert [fate_of(session_store, parent)] == listed["actions"][0]["promises"]
+    assert [promise_of(session_store, parent)] == listed["actions"][0]["promises"]

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Connection, text
 
-from bidbeacon_sessions import Action, SessionClosedError, SessionStore, Subject, Touch, with_job_session
+from bidbeacon_sessions import Action, Reference, SessionClosedError, SessionStore, Subject, with_job_session
 from bidbeacon_sessions.leases import list_dead_sessions
 from bidbeacon_sessions.session import finalize_session
 from bidbeacon_sessions.settings import MAX_ACTIONS
@@ -27,21 +27,21 @@ class SampleLoaded(Action):
     rows: int
     note: str | None = None
 
-    def touches(self) -> list[Touch]:
-        """One touch a window."""
-        return [Touch(self.account, "loaded", "daily_targets", str(day)) for day in self.windows]
+    def references(self) -> list[Reference]:
+        """One reference a window."""
+        return [Reference(self.account, "loaded", "daily_targets", str(day)) for day in self.windows]
 
 
-class SampleTouched(Action):
-    """Things of several accounts and datasets were touched."""
+class SampleReferring(Action):
+    """Things of several accounts and datasets were seen."""
 
-    sentence = "Touched {things:count:thing}"
+    sentence = "Saw {things:count:thing}"
 
     things: list[tuple[str, str, str | None, str | None]]
 
-    def touches(self) -> list[Touch]:
+    def references(self) -> list[Reference]:
         """As they come."""
-        return [Touch(*thing) for thing in self.things]
+        return [Reference(*thing) for thing in self.things]
 
 
 LOADED = SampleLoaded(account="US.a", windows=[date(2026, 11, 23)], rows=3)
@@ -95,10 +95,10 @@ def test_an_action_of_a_rolled_back_transaction_is_not_there(session_store: Sess
     [row] = _job_sessions(session_store)
     assert [(2, "sample-loaded"), (3, "action-rolled-back")] == [(a["ord"], a["type"]) for a in row.actions]
     with session_store.begin() as connection:
-        touched = connection.execute(
-            text("SELECT account_key, dataset, window_key, effect FROM session_touches")
+        references = connection.execute(
+            text("SELECT account_key, dataset, window_key, effect FROM session_references")
         ).all()
-    assert [("US.a", "daily_targets", "2026-11-23", "loaded")] == [tuple(t) for t in touched]
+    assert [("US.a", "daily_targets", "2026-11-23", "loaded")] == [tuple(t) for t in references]
 
 
 def test_nothing_is_written_into_a_session_that_somebody_closed(session_store: SessionStore) -> None:
@@ -166,7 +166,7 @@ def test_text_that_json_in_postgres_refuses_is_stored_all_the_same(session_store
 DAYS = [date(2026, 11, 22), date(2026, 11, 23)]
 
 
-TOUCHED: list[tuple[str, str, str | None, str | None]] = [
+REFERENCES: list[tuple[str, str, str | None, str | None]] = [
     ("US.a", "loaded", "daily_targets", "2026-11-23"),
     ("US.a", "loaded", "daily_targets", "2026-11-22"),
     ("US.a", "loaded", "daily_targets", None),
@@ -176,44 +176,44 @@ TOUCHED: list[tuple[str, str, str | None, str | None]] = [
 ]
 
 
-def test_touches_of_several_subjects_are_stored_as_they_come(session_store: SessionStore) -> None:
+def test_references_to_several_subjects_are_stored_as_they_come(session_store: SessionStore) -> None:
     """Each of them, twice where it comes twice, in their order, with and without dataset and window; by itself and with the caller's data."""
-    touched = SampleTouched(things=TOUCHED)
+    references = SampleReferring(things=REFERENCES)
     with with_job_session("x", store=session_store) as session:
-        session.add(touched)
+        session.add(references)
         with session_store.begin() as connection:
-            session.add_in(connection, touched)
+            session.add_in(connection, references)
     with session_store.begin() as connection:
         stored = connection.execute(
-            text("SELECT account_key, effect, dataset, window_key FROM session_touches ORDER BY id")
+            text("SELECT account_key, effect, dataset, window_key FROM session_references ORDER BY id")
         ).all()
-    assert [*TOUCHED, *TOUCHED] == [tuple(row) for row in stored]
+    assert [*REFERENCES, *REFERENCES] == [tuple(row) for row in stored]
 
 
-@pytest.mark.parametrize("windows", [[], DAYS[:1], DAYS], ids=["no touch", "one", "two"])
+@pytest.mark.parametrize("windows", [[], DAYS[:1], DAYS], ids=["no reference", "one", "two"])
 def test_an_action_is_stored_the_same_by_itself_and_in_a_transaction(
     session_store: SessionStore, windows: list[date]
 ) -> None:
-    """With its touches, whichever statement wrote it; odd texts in a touch as well."""
+    """With its references, whichever statement wrote it; odd texts in a reference as well."""
     action = LOADED.model_copy(update={"windows": windows, "account": "US.a\x00\ud800"})
     with with_job_session("x", store=session_store) as session:
         session.add(action)
         with session_store.begin() as connection:
             session.add_in(connection, action)
     columns = "type, schema_version, payload"
-    touch = "account_key, dataset, window_key, effect, started_at"
+    reference = "account_key, dataset, window_key, effect, started_at"
     with session_store.begin() as connection:
         [first, second] = connection.execute(text(f"SELECT {columns} FROM session_actions ORDER BY ord"))
-        touched = f"SELECT {touch} FROM session_touches WHERE ord = :ord ORDER BY window_key"
-        touches = [connection.execute(text(touched), {"ord": ord_}).all() for ord_ in (1, 2)]
+        stored = f"SELECT {reference} FROM session_references WHERE ord = :ord ORDER BY window_key"
+        references = [connection.execute(text(stored), {"ord": ord_}).all() for ord_ in (1, 2)]
     assert first == second
-    assert touches[0] == touches[1]
+    assert references[0] == references[1]
     assert [("US.a␀?", str(day)) for day in windows] == [
-        (row.account_key, row.window_key) for row in touches[0]
+        (row.account_key, row.window_key) for row in references[0]
     ]
 
 
-@pytest.mark.parametrize("windows", [[], DAYS[:1], DAYS], ids=["no touch", "one", "two"])
+@pytest.mark.parametrize("windows", [[], DAYS[:1], DAYS], ids=["no reference", "one", "two"])
 def test_a_second_try_changes_nothing(session_store: SessionStore, windows: list[date]) -> None:
     """The answer to the first may have been lost on the way: the action is there once, and the session counts as alive."""
     with with_job_session("x", store=session_store) as session:
@@ -222,8 +222,8 @@ def test_a_second_try_changes_nothing(session_store: SessionStore, windows: list
             assert [True, True] == [append_action(connection, session.session_id, prepared) for _ in range(2)]
     [row] = _job_sessions(session_store)
     with session_store.begin() as connection:
-        touches = connection.execute(text("SELECT count(*) FROM session_touches")).scalar_one()
-    assert (1, len(windows)) == (row.action_count, touches)
+        references = connection.execute(text("SELECT count(*) FROM session_references")).scalar_one()
+    assert (1, len(windows)) == (row.action_count, references)
 
 
 def test_actions_over_the_bound_are_counted_in_one_more(session_store: SessionStore) -> None:

@@ -102,7 +102,7 @@ def lose_promise(world: LoneFaultWorld) -> None:
             )
         )
     world.execute(
-        "UPDATE session_promises SET deadline_at = :at WHERE kept_by IS NULL",
+        "UPDATE session_promises SET deadline_at = :at WHERE fulfilled_by IS NULL",
         at=world.context.now() + timedelta(hours=1),
     )
     world.office.clock.jump(world.context.now() + timedelta(hours=1, minutes=1))

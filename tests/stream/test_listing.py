@@ -8,7 +8,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from bidbeacon_sessions import Action, SessionStore, Subject, Touch, with_job_session
+from bidbeacon_sessions import Action, Reference, SessionStore, Subject, with_job_session
 from bidbeacon_sessions.change_log import parse_cursor, step
 from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.server.listing import MOST_ACTIONS, load_sessions
@@ -25,9 +25,9 @@ class ListedStep(Action):
     number: int
     windows: tuple[date, ...] = ()
 
-    def touches(self) -> list[Touch]:
-        """One touch a window."""
-        return [Touch("DE.b", "stepped", "daily_targets", str(day)) for day in self.windows]
+    def references(self) -> list[Reference]:
+        """One reference a window."""
+        return [Reference("DE.b", "stepped", "daily_targets", str(day)) for day in self.windows]
 
 
 class ListedMishap(Action):
@@ -134,7 +134,7 @@ def test_pages_go_back_in_time(session_store: SessionStore, http: httpx.Client) 
 @pytest.mark.parametrize(
     "query",
     [{}, {"account": "US.a"}, {"account": "DE.b"}, {"account": "DE.b", "dataset": "daily_targets"}],
-    ids=["all", "own account", "touched account", "touches"],
+    ids=["all", "own account", "account referred to", "references"],
 )
 def test_pages_after_a_session_leave_none_out_that_began_at_the_same_instant(
     session_store: SessionStore, http: httpx.Client, query: dict[str, str]

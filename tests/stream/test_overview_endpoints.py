@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from bidbeacon_sessions import Action, SessionStore, Subject, Touch, with_job_session
+from bidbeacon_sessions import Action, Reference, SessionStore, Subject, with_job_session
 
 NOON = datetime(2026, 7, 25, 12, tzinfo=UTC)
 ACCOUNT = Subject("US.a", "Shop A")
@@ -21,9 +21,9 @@ class RowsFetched(Action):
     what: str
     windows: list[date] = []  # noqa: RUF012 - pydantic copies it
 
-    def touches(self) -> list[Touch]:
-        """One touch a window."""
-        return [Touch("US.a", "fetched", "daily_targets", str(day)) for day in self.windows]
+    def references(self) -> list[Reference]:
+        """One reference a window."""
+        return [Reference("US.a", "fetched", "daily_targets", str(day)) for day in self.windows]
 
 
 class RowsSkipped(Action):
@@ -150,7 +150,7 @@ def test_a_session_that_only_skipped_says_so(http: httpx.Client, session_store: 
 def test_surroundings_tell_what_stands_around_a_session(
     http: httpx.Client, session_store: SessionStore
 ) -> None:
-    """The ones of the same job and account before and after, the last good one, and what was touched."""
+    """The ones of the same job and account before and after, the last good one, and what it refers to."""
     good = record(session_store, "job", RowsFetched(what="x"), minute=1)
     bad = record(session_store, "job", minute=2, fails=True)
     fetched = RowsFetched(what="x", windows=[date(2026, 7, 2), date(2026, 7, 1)])
@@ -171,7 +171,7 @@ def test_surroundings_tell_what_stands_around_a_session(
             "effect": "fetched",
             "windows": ["2026-07-01", "2026-07-02"],
         }
-    ] == told["touched"]
+    ] == told["references"]
 
 
 def test_a_lone_session_has_no_surroundings(http: httpx.Client, session_store: SessionStore) -> None:

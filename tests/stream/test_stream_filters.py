@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from bidbeacon_sessions import Action, SessionStore, Subject, Touch, with_job_session
+from bidbeacon_sessions import Action, Reference, SessionStore, Subject, with_job_session
 
 Follow = Callable[..., Any]
 WaitUntil = Callable[..., None]
@@ -25,11 +25,11 @@ class LoafBaked(Action):
     tone = "success"
 
     what: str
-    touched: tuple[tuple[str, str, date], ...] = ()
+    about: tuple[tuple[str, str, date], ...] = ()
 
-    def touches(self) -> list[Touch]:
+    def references(self) -> list[Reference]:
         """As it is told to."""
-        return [Touch(account, "baked", dataset, str(day)) for account, dataset, day in self.touched]
+        return [Reference(account, "baked", dataset, str(day)) for account, dataset, day in self.about]
 
 
 class LoafBurnt(Action):
@@ -46,8 +46,8 @@ class _OvenError(Exception):
 
 
 def record_all(store: SessionStore) -> None:
-    """Record three sessions, a quarter of an hour apart; the middle one has two touches."""
-    touched = (
+    """Record three sessions, a quarter of an hour apart; the middle one has two references."""
+    two = (
         ("DE.b", "daily_targets", date(2026, 7, 24)),
         ("GB.d", "hourly_targets", date(2026, 7, 22)),
     )
@@ -56,10 +56,10 @@ def record_all(store: SessionStore) -> None:
         session.add(LoafBurnt(what="toast"))
         raise _OvenError("the oven is cold")
     with _session(store, MIDDLE, 15, "US") as session:
-        session.add(LoafBaked(what="a dark pumpernickel", touched=touched))
+        session.add(LoafBaked(what="a dark pumpernickel", about=two))
     with _session(store, LATE, 30, "FR") as session:
         session.add(LoafBurnt(what="a dark baguette"))
-        session.add(LoafBaked(what="rolls", touched=elsewhere))
+        session.add(LoafBaked(what="rolls", about=elsewhere))
 
 
 def _session(store: SessionStore, job: str, minute: int, country: str) -> Any:

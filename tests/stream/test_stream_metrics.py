@@ -154,7 +154,7 @@ class MetricKept(Action):
 
     key: str
 
-    def kept_promises(self) -> list[str]:
+    def fulfilled_promises(self) -> list[str]:
         """It."""
         return [self.key]
 
@@ -171,7 +171,9 @@ def test_promises_are_open_or_lost(session_store: SessionStore, http: httpx.Clie
                      WHERE key = 'late'""")
         )
     found = metrics(http)
-    assert (1, 1) == tuple(found[f'bidbeacon_job_promises{{fate="{fate}"}}'] for fate in ("open", "lost"))
+    assert (1, 1) == tuple(
+        found[f'bidbeacon_job_promises{{status="{status}"}}'] for status in ("open", "lost")
+    )
 
 
 def test_metrics_are_told_while_the_database_is_away(

@@ -21,7 +21,7 @@ from bidbeacon_pipelines.cli.frame import CommandFailedError
 from bidbeacon_pipelines.cli.tail_output import JsonTail, TerminalTail
 from bidbeacon_pipelines.cli.tailing import Tail
 from bidbeacon_pipelines.settings import PROJECT_ROOT
-from bidbeacon_sessions import Action, SessionStore, Subject, Touch, with_job_session
+from bidbeacon_sessions import Action, Reference, SessionStore, Subject, with_job_session
 from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.server import StreamServer
 from bidbeacon_sessions.settings import get_session_settings
@@ -47,9 +47,9 @@ class TailShown(Action):
     account: str
     number: int
 
-    def touches(self) -> list[Touch]:
+    def references(self) -> list[Reference]:
         """The account."""
-        return [Touch(self.account, "shown")]
+        return [Reference(self.account, "shown")]
 
 
 class _DoneError(Exception):

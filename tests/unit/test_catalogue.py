@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import pytest
 
-from bidbeacon_sessions import Action, Touch
+from bidbeacon_sessions import Action, Reference
 from bidbeacon_sessions.catalogue import markdown_catalogue
 
 
@@ -27,9 +27,9 @@ class SampleCounted(Action):
     price: Decimal = Decimal("0.10")
     mood: SampleMood | None = None
 
-    def touches(self) -> list[Touch]:
-        """One touch a window."""
-        return [Touch("US.a", "counted", window=str(day)) for day in self.windows]
+    def references(self) -> list[Reference]:
+        """One reference a window."""
+        return [Reference("US.a", "counted", window=str(day)) for day in self.windows]
 
 
 @pytest.fixture
@@ -45,9 +45,9 @@ def test_an_entry_has_description_sentence_and_tone(entry: str) -> None:
     assert "\nTone warning. " in entry
 
 
-def test_an_entry_says_what_the_action_touches(entry: str) -> None:
+def test_an_entry_says_what_the_action_refers_to(entry: str) -> None:
     """Effects are those of an action with sample values."""
-    assert "Touches account, window: `counted`." in entry
+    assert "Refers to account, window: `counted`." in entry
 
 
 def test_fields_are_told_as_they_are_stored(entry: str) -> None:

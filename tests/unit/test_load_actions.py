@@ -59,7 +59,7 @@ def test_one_cause_in_several_countries_is_one_action_with_the_windows_of_each()
     assert isinstance(action, ReportFailed)
     assert "acme.1kc1bk21" == action.account
     assert [("DE.1", "2026-03-01"), ("DE.1", "2026-03-02"), ("US.1", "2026-03-01")] == [
-        (touch.account, touch.window) for touch in action.touches()
+        (reference.account, reference.window) for reference in action.references()
     ]
 
 
@@ -83,4 +83,4 @@ def test_only_the_last_action_ends_the_request() -> None:
     results = {"DE.1": LoadResult(refused=refused(2)), "US.1": LoadResult(loaded=[FIRST])}
     loaded, failed = recorded(results)
     assert isinstance(loaded, ReportProcessed)
-    assert ([], ["report-request 7"]) == (loaded.kept_promises(), list(failed.kept_promises()))
+    assert ([], ["report-request 7"]) == (loaded.fulfilled_promises(), list(failed.fulfilled_promises()))

@@ -1,4 +1,4 @@
-"""How the actions of a session and what touched a window are printed in a terminal of 80 columns."""
+"""How the actions of a session and what refers to a window are printed in a terminal of 80 columns."""
 
 import time
 from io import StringIO
@@ -80,7 +80,7 @@ def test_the_status_is_said_once_a_minute_where_there_is_no_terminal(monkeypatch
     ] == out.getvalue().splitlines()
 
 
-def touch(second: int, told: str) -> dict[str, object]:
+def reference(second: int, told: str) -> dict[str, object]:
     """Return an action of a window's timeline."""
     return {
         "session_id": "s",
@@ -111,7 +111,10 @@ def test_an_explanation_tells_the_newest_first_and_what_repeats_once() -> None:
             "account": None,
             "gate": None,
         },
-        "timeline": [touch(1, "Queued it"), *(touch(n, f"Attempt {n} did not work") for n in (2, 3, 4))],
+        "timeline": [
+            reference(1, "Queued it"),
+            *(reference(n, f"Attempt {n} did not work") for n in (2, 3, 4)),
+        ],
     }
     out = StringIO()
     print_explanation(Console(file=out, width=80), told)

@@ -1,4 +1,4 @@
-// Why one window is as it is: explain's sentence, what can be done, and the sessions that touched it.
+// Why one window is as it is: explain's sentence, what can be done, and the sessions that refer to it.
 
 import { actions, changeCadence, loadAgain, partitionLink, pauseOrResume, syncEntities } from "./act.js";
 import { el, keepingFocus, sessionPath, withCommands } from "./dom.js";
@@ -61,12 +61,12 @@ export class CellDetail {
       el("p", { class: `verdict ${verdict.severity}` }, el("b", {}, verdict.cause.replaceAll("-", " ")), " ", el("bdi", {}, withCommands(verdict.sentence))),
       next && !verdict.sentence.includes(next) && el("p", { class: "quiet" }, "Next: ", el("time", { datetime: verdict.next_at, title: fullTime(verdict.next_at, zone) }, next)),
       facts.account && this.buttons(this.asked, !facts.account.enabled, address),
-      el("h3", {}, newest.length > 0 ? "Sessions that touched it, newest first" : "No session has touched it yet"),
+      el("h3", {}, newest.length > 0 ? "Sessions that refer to it, newest first" : "No session refers to it yet"),
       ...this.stories(newest, facts.account?.account_key),
     ].filter(Boolean);
   }
 
-  /** One story a session, however often it touched the window. */
+  /** One story a session, however often it refers to the window. */
   stories(newest, account) {
     const stories = [...Map.groupBy(newest, ({ session_id: id }) => id).values()].map((actions) => story(actions, account));
     const shown = this.isUnfolded ? stories.length : SHOWN;
@@ -83,22 +83,22 @@ export class CellDetail {
   }
 }
 
-/** A session, its touches below it, newest first. */
+/** A session, its references below it, newest first. */
 function story(actions, account) {
   const [{ session_id: id, session_status: status, session_outcome: outcome, job_name: job }] = actions;
   return el(
     "li",
     { class: "story" },
     el("p", {}, el("a", { href: sessionPath(id) }, statusIcon(markOf({ status, outcome })), " ", el("bdi", {}, job))),
-    ...actions.map((action) => touch(action, account)),
+    ...actions.map((action) => reference(action, account)),
   );
 }
 
-function touch(action, account) {
+function reference(action, account) {
   const zone = zoneOf(account);
   return el(
     "p",
-    { class: `touch ${action.tone}` },
+    { class: `reference ${action.tone}` },
     toneIcon(action.tone),
     " ",
     el("span", { class: "sentence", dir: "auto" }, renderParts(action.parts, account)),

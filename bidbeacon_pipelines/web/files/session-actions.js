@@ -1,4 +1,4 @@
-// The buttons of a session's page: load again what it touched, and what can be done about its account.
+// The buttons of a session's page: load again what it refers to, and what can be done about its account.
 
 import { MOST_WINDOWS, actions, changeCadence, loadAgain, pauseOrResume, syncEntities } from "./act.js";
 import { fetchJson } from "./stream.js";
@@ -6,10 +6,10 @@ import { fetchJson } from "./stream.js";
 const MOST_DATASETS = 3;
 const OF_COUNTRY = /^[A-Z]{2}\./;
 
-/** Make the buttons for a session and what it touched; null where it has to do with no account of a country. */
-export async function sessionActions(session, touched) {
+/** Make the buttons for a session and what it refers to; null where it has to do with no account of a country. */
+export async function sessionActions(session, references) {
   const loads = new Map();
-  for (const { account_key: account, account_label: label, dataset, windows } of touched) {
+  for (const { account_key: account, account_label: label, dataset, windows } of references) {
     if (!dataset || !windows || !OF_COUNTRY.test(account)) continue;
     const key = `${account} ${dataset}`;
     const known = loads.get(key) ?? { account, label: label ?? account, dataset, windows: new Set() };

@@ -15,8 +15,8 @@ from bidbeacon_pipelines.reports.window_facts import (
     AccountFacts,
     GateFacts,
     OpenRequest,
+    ReferenceFact,
     StoredWindow,
-    TouchFact,
     WindowFacts,
 )
 from bidbeacon_pipelines.settings import PROJECT_ROOT
@@ -160,7 +160,7 @@ DUE = replace(FACTS, request=None, window=replace(WINDOW, status="missing", requ
 HOUR = timedelta(hours=1)
 GATE = GateFacts(region="EU", in_flight=1, places=2, closed_until=None, planned=1)
 PLANNED = replace(REQUEST, status="planned", report_id=None, attempts=0, sent_at=None)
-JUST_NOW = TouchFact(at=NOW - timedelta(minutes=9), effect="skipped", session_id=ONE, reason="no slot")
+JUST_NOW = ReferenceFact(at=NOW - timedelta(minutes=9), effect="skipped", session_id=ONE, reason="no slot")
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ JUST_NOW = TouchFact(at=NOW - timedelta(minutes=9), effect="skipped", session_id
         (DUE, Severity.WARNING),
         (replace(DUE, planned=PLANNED), Severity.WAITING),
         (replace(DUE, waits_until=NOW + HOUR, account=replace(ACCOUNT, planned_at=NOW)), Severity.WAITING),
-        (replace(DUE, touches=[JUST_NOW]), Severity.WAITING),
+        (replace(DUE, references=[JUST_NOW]), Severity.WAITING),
         (
             replace(DUE, account=replace(ACCOUNT, first_seen_at=NOW - timedelta(minutes=9))),
             Severity.WAITING,
@@ -181,7 +181,7 @@ JUST_NOW = TouchFact(at=NOW - timedelta(minutes=9), effect="skipped", session_id
     ],
 )
 def test_a_due_window_that_nobody_asks_for_is_a_warning(facts: WindowFacts, expected: Severity) -> None:
-    """Due for ten minutes, in no plan, waiting for no other country, and nothing touched it: is Dagster's daemon alive?"""
+    """Due for ten minutes, in no plan, waiting for no other country, and nothing refers to it: is Dagster's daemon alive?"""
     verdict = verdict_of(facts)
     assert expected == verdict.severity
     assert (expected is Severity.WARNING) == ("look whether Dagster's daemon runs" in verdict.sentence)
@@ -217,8 +217,8 @@ def test_a_request_that_our_queue_keeps_back_says_until_when() -> None:
 
 def test_sessions_prove_by_the_last_action_of_each_effect_oldest_first() -> None:
     """An older request of the window proves nothing about the one in flight."""
-    touches = [
-        TouchFact(at=NOW - timedelta(minutes=minutes), effect=effect, session_id=session, reason=None)
+    references = [
+        ReferenceFact(at=NOW - timedelta(minutes=minutes), effect=effect, session_id=session, reason=None)
         for minutes, effect, session in [
             (900, "requested", UUID(int=9)),
             (3, "queued", ONE),
@@ -226,13 +226,13 @@ def test_sessions_prove_by_the_last_action_of_each_effect_oldest_first() -> None
             (1, "pending", TWO),
         ]
     ]
-    assert (ONE, TWO) == verdict_of(replace(FACTS, touches=touches)).sessions
+    assert (ONE, TWO) == verdict_of(replace(FACTS, references=references)).sessions
 
 
 def test_who_adopted_a_report_proves_it_like_who_requested_one() -> None:
     """Nobody of ours requested a report that Amazon was making already."""
-    touches = [TouchFact(at=NOW, effect="adopted", session_id=TWO, reason=None)]
-    verdict = verdict_of(replace(FACTS, touches=touches), status="completed")
+    references = [ReferenceFact(at=NOW, effect="adopted", session_id=TWO, reason=None)]
+    verdict = verdict_of(replace(FACTS, references=references), status="completed")
     assert (Cause.READY_TO_LOAD, (TWO,)) == (verdict.cause, verdict.sessions)
 
 

@@ -10,7 +10,6 @@ import logging
 import re
 from collections.abc import Sequence
 from typing import Any, Final
-from urllib.parse import quote, urlencode
 from uuid import UUID
 
 import psycopg
@@ -20,7 +19,6 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from bidbeacon_sessions.errors import InvalidDatabaseUrlError, SessionClosedError
 from bidbeacon_sessions.progress import find_session_id, note_progress
-from bidbeacon_sessions.redaction import names_secret
 
 _DRIVER: Final = "postgresql+psycopg"
 
@@ -72,26 +70,6 @@ def parse_database_url(database_url: str) -> URL:
     return url.set(drivername=_DRIVER)
 
 
-def render_database_url(url: URL) -> str:
-    """Return `postgresql://…` with the password, as SQLAlchemy, psycopg and psql all read it."""
-    address = url.set(drivername="postgresql", query={}).render_as_string(hide_password=False)
-    query = urlencode(url.query, doseq=True, quote_via=quote)  # libpq does not read + as a blank
-    return address.replace(" ", "%20") + (f"?{query}" if query else "")
-
-
-def show_database_url(database_url: str) -> str:
-    """Return an address as it may be shown: no password, no secret parameter, and nothing at all of one that is invalid."""
-    try:
-        url = parse_database_url(database_url)
-    except InvalidDatabaseUrlError:
-        return "an invalid address"
-    return (
-        url.set(drivername="postgresql")
-        .difference_update_query([name for name in url.query if names_secret(name)])
-        .render_as_string(hide_password=True)
-    )
-
-
 def connect_args(url: URL) -> dict[str, Any]:
     """Return what `create_engine(connect_args=…)` needs for every connection of ours.
 
@@ -101,25 +79,6 @@ def connect_args(url: URL) -> dict[str, Any]:
     limits = {name: value for name, value in _CLIENT_LIMITS.items() if name not in url.query}
     options = [*_options(url), *(f"-c {name}={value}" for name, value in _SERVER_OPTIONS.items())]
     return {**limits, "client_encoding": "utf8", "options": " ".join(options)}
-
-
-def psycopg_args(url: URL) -> dict[str, Any]:
-    """Return what `psycopg.connect(**…)` needs to connect in the same way."""
-    _, address = url.get_dialect()().create_connect_args(url)
-    return {**address, **connect_args(url)}
-
-
-def psql_args(url: URL) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return what psql gets on its command line, which every user of the machine can list, and what in its environment.
-
-    No variable takes a key's password (`sslpassword`): psql asks for it.
-    """
-    _, address = url.get_dialect()().create_connect_args(url)
-    shown = {name: value for name, value in address.items() if not names_secret(name)}
-    environment = {"PGCLIENTENCODING": "UTF8"}
-    if "password" in address:
-        environment["PGPASSWORD"] = address["password"]
-    return shown, environment
 
 
 def _options(url: URL) -> list[str]:

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cached_property
-from itertools import groupby
 from typing import Any
 
 Part = dict[str, str]
@@ -24,8 +23,6 @@ Part = dict[str, str]
 _FIELD = re.compile(r"\{(?P<name>[a-z_][a-z0-9_]*)(?::(?P<kind>[a-z]+))?(?::(?P<argument>[^}]*))?\}")
 _OPTIONAL = re.compile(r"\[(?P<inside>[^\[\]]*)\]")
 MOST_SINGLE_WINDOWS = 4
-MOST_NAMES = 3
-_NAMES = frozenset({"badge", "account"})
 _SECONDS_IN_HOUR = 3600
 _SECONDS_IN_MINUTE = 60
 
@@ -149,35 +146,6 @@ def fold_windows(parts: Sequence[Part]) -> list[Part]:
     if left := sum((end - start).days + 1 for start, end in runs[len(shown) :]):
         spaced.append({"kind": "text", "text": f" and {left:,} more days"})
     return [*parts[:first], *spaced, *parts[last + 1 :]]
-
-
-def shorten_names(parts: Sequence[Part]) -> list[Part]:
-    """Return the parts with badges or accounts that stand side by side as a list; of many the first three, and how many more."""
-    shown: list[Part] = []
-    kinds = (_kind_around(parts, index) for index in range(len(parts)))
-    for kind, group in groupby(zip(kinds, parts, strict=True), key=lambda each: each[0]):
-        run = [part for _, part in group]
-        names = [part for part in run if part["kind"] == kind]
-        most = MOST_NAMES if len(names) > MOST_NAMES + 1 else len(names)
-        shown += _listed(names[:most], len(names) - most) if kind in _NAMES else run
-    return shown
-
-
-def _kind_around(parts: Sequence[Part], index: int) -> str:
-    """Return the kind of a part; of a blank between two of a kind, theirs."""
-    part, neighbours = parts[index], parts[max(0, index - 1) : index + 2 : 2]
-    kinds = {each["kind"] for each in neighbours}
-    is_between = part["text"] == " " and len(neighbours) == 2 and len(kinds) == 1  # noqa: PLR2004 - one on each side
-    return kinds.pop() if is_between else part["kind"]
-
-
-def _listed(names: Sequence[Part], others: int) -> list[Part]:
-    """Return names with what stands between them: `a`, `a and b`, `a, b, c and 6 more`."""
-    listed = [*names, *([{"kind": "text", "text": f"{others} more"}] if others else [])]
-    shown = listed[:1]
-    for place, name in enumerate(listed[1:], start=2):
-        shown += [{"kind": "text", "text": " and " if place == len(listed) else ", "}, name]
-    return shown
 
 
 def _range_part(start: date, end: date) -> Part:

@@ -48,8 +48,9 @@ def db_shell() -> None:
     """Open psql on the database; try `select * from job_sessions order by started_at desc limit 5`."""
     from psycopg.conninfo import make_conninfo
 
+    from bidbeacon_pipelines.dev.database_url import psql_args
     from bidbeacon_pipelines.dev.postgres import resolve_database_url
-    from bidbeacon_sessions.connections import parse_database_url, psql_args
+    from bidbeacon_sessions.connections import parse_database_url
 
     psql = shutil.which("psql") or _bundled_psql()
     shown, secret = psql_args(parse_database_url(resolve_database_url(get_settings())))

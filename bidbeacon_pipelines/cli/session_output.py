@@ -13,11 +13,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from bidbeacon_pipelines.cli.folding import fold_runs, shorten_names
 from bidbeacon_sessions import SessionStore
-from bidbeacon_sessions.folding import fold_runs
 from bidbeacon_sessions.presentation import action_json, describe_status, is_retried, load_labels, whose
 from bidbeacon_sessions.queries import list_actions
-from bidbeacon_sessions.sentences import Part, fold_windows, format_duration, shorten_names
+from bidbeacon_sessions.sentences import Part, fold_windows, format_duration
 from bidbeacon_sessions.server.listing import load_session
 
 TONES = {

@@ -1,16 +1,15 @@
-"""The address of a PostgreSQL that someone else runs, and whether it can be used."""
+"""The address of a PostgreSQL that someone else runs: whether it can be used, how it is shown, and what psql and psycopg make of it."""
 
-from typing import Final
+from typing import Any, Final
+from urllib.parse import quote, urlencode
 
 import psycopg
+from sqlalchemy import URL
 
 from bidbeacon_pipelines.dev.errors import DatabaseUnavailableError
-from bidbeacon_sessions.connections import (
-    parse_database_url,
-    psycopg_args,
-    render_database_url,
-    show_database_url,
-)
+from bidbeacon_sessions.connections import connect_args, parse_database_url
+from bidbeacon_sessions.errors import InvalidDatabaseUrlError
+from bidbeacon_sessions.redaction import names_secret
 
 OLDEST_VERSION: Final = 14
 ENCODING: Final = "UTF8"
@@ -46,3 +45,42 @@ def checked_database_url(database_url: str) -> str:
 
 def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0]
+
+
+def render_database_url(url: URL) -> str:
+    """Return `postgresql://…` with the password, as SQLAlchemy, psycopg and psql all read it."""
+    address = url.set(drivername="postgresql", query={}).render_as_string(hide_password=False)
+    query = urlencode(url.query, doseq=True, quote_via=quote)  # libpq does not read + as a blank
+    return address.replace(" ", "%20") + (f"?{query}" if query else "")
+
+
+def show_database_url(database_url: str) -> str:
+    """Return an address as it may be shown: no password, no secret parameter, and nothing at all of one that is invalid."""
+    try:
+        url = parse_database_url(database_url)
+    except InvalidDatabaseUrlError:
+        return "an invalid address"
+    return (
+        url.set(drivername="postgresql")
+        .difference_update_query([name for name in url.query if names_secret(name)])
+        .render_as_string(hide_password=True)
+    )
+
+
+def psycopg_args(url: URL) -> dict[str, Any]:
+    """Return what `psycopg.connect(**…)` needs to connect in the same way."""
+    _, address = url.get_dialect()().create_connect_args(url)
+    return {**address, **connect_args(url)}
+
+
+def psql_args(url: URL) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return what psql gets on its command line, which every user of the machine can list, and what in its environment.
+
+    No variable takes a key's password (`sslpassword`): psql asks for it.
+    """
+    _, address = url.get_dialect()().create_connect_args(url)
+    shown = {name: value for name, value in address.items() if not names_secret(name)}
+    environment = {"PGCLIENTENCODING": "UTF8"}
+    if "password" in address:
+        environment["PGPASSWORD"] = address["password"]
+    return shown, environment

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from bidbeacon_pipelines.dev.database_url import show_database_url
 from bidbeacon_pipelines.dev.errors import LocalError, ServiceFailedError, UnusableHomeError
 from bidbeacon_pipelines.dev.locks import FileLock
 from bidbeacon_pipelines.dev.ports import check_port
@@ -25,7 +26,6 @@ from bidbeacon_pipelines.dev.stop_request import StopRequest
 from bidbeacon_pipelines.dev.supervisor import Supervisor
 from bidbeacon_pipelines.private_files import PASSAGE, make_private_folder
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
-from bidbeacon_sessions.connections import show_database_url
 
 DATABASE_CHECK_SECONDS: Final = 2
 

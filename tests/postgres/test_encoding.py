@@ -25,7 +25,8 @@ from sqlalchemy import create_engine, text
 from bidbeacon_pipelines.dagster_instance.storage import dagster_database_url
 from bidbeacon_pipelines.store.engine import make_engine
 from bidbeacon_sessions import SessionStore
-from bidbeacon_sessions.connections import parse_database_url, psycopg_args
+from bidbeacon_pipelines.dev.database_url import psycopg_args
+from bidbeacon_sessions.connections import parse_database_url
 import psycopg
 
 url, sent = sys.argv[1:]

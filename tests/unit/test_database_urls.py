@@ -4,14 +4,13 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import URL
 
-from bidbeacon_sessions.connections import (
-    connect_args,
-    parse_database_url,
+from bidbeacon_pipelines.dev.database_url import (
     psql_args,
     psycopg_args,
     render_database_url,
     show_database_url,
 )
+from bidbeacon_sessions.connections import connect_args, parse_database_url
 from bidbeacon_sessions.errors import InvalidDatabaseUrlError
 
 

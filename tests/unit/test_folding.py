@@ -8,10 +8,10 @@ from uuid import UUID
 import pytest
 
 from bidbeacon_pipelines.actions import ReportFailed, ReportsPlanned, WindowsQueued
+from bidbeacon_pipelines.cli.folding import fold_runs, shorten_names
 from bidbeacon_sessions import Action
-from bidbeacon_sessions.folding import fold_runs
 from bidbeacon_sessions.presentation import action_json
-from bidbeacon_sessions.sentences import plain_text, shorten_names
+from bidbeacon_sessions.sentences import plain_text
 
 ACCOUNT, LABELS = "acme.1kc1bk21", {"acme.1kc1bk21": "Acme Merch"}
 

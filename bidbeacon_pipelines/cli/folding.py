@@ -1,4 +1,4 @@
-"""Runs of actions of one type as one sentence, for terminals. The page folds by the same rules, in `web/folding.js`."""
+"""What terminals fold: runs of actions of one type into one sentence, many names into a list. The page folds by the same rules, in `web/folding.js`."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
@@ -6,10 +6,12 @@ from itertools import groupby
 from typing import Any
 
 from bidbeacon_sessions.actions import action_classes
-from bidbeacon_sessions.sentences import Piece, Template
+from bidbeacon_sessions.sentences import Part, Piece, Template
 
 SHORTEST_RUN = 3
+MOST_NAMES = 3
 _NAMES = frozenset({"badge", "account", "windows"})
+_LISTED = frozenset({"badge", "account"})
 _MERGED = _NAMES | {"count", "total"}
 
 Values = Mapping[str, Any]
@@ -99,3 +101,32 @@ def _range_of_days(fields: Sequence[Piece], read: Sequence[Values]) -> dict[str,
         return {}
     first, last = (name or "" for name in days)
     return {first: min(values[first] for values in read), last: max(values[last] for values in read)}
+
+
+def shorten_names(parts: Sequence[Part]) -> list[Part]:
+    """Return the parts with badges or accounts that stand side by side as a list; of many the first three, and how many more."""
+    shown: list[Part] = []
+    kinds = (_kind_around(parts, index) for index in range(len(parts)))
+    for kind, group in groupby(zip(kinds, parts, strict=True), key=lambda each: each[0]):
+        run = [part for _, part in group]
+        names = [part for part in run if part["kind"] == kind]
+        most = MOST_NAMES if len(names) > MOST_NAMES + 1 else len(names)
+        shown += _listed(names[:most], len(names) - most) if kind in _LISTED else run
+    return shown
+
+
+def _kind_around(parts: Sequence[Part], index: int) -> str:
+    """Return the kind of a part; of a blank between two of a kind, theirs."""
+    part, neighbours = parts[index], parts[max(0, index - 1) : index + 2 : 2]
+    kinds = {each["kind"] for each in neighbours}
+    is_between = part["text"] == " " and len(neighbours) == 2 and len(kinds) == 1  # noqa: PLR2004 - one on each side
+    return kinds.pop() if is_between else part["kind"]
+
+
+def _listed(names: Sequence[Part], others: int) -> list[Part]:
+    """Return names with what stands between them: `a`, `a and b`, `a, b, c and 6 more`."""
+    listed = [*names, *([{"kind": "text", "text": f"{others} more"}] if others else [])]
+    shown = listed[:1]
+    for place, name in enumerate(listed[1:], start=2):
+        shown += [{"kind": "text", "text": " and " if place == len(listed) else ", "}, name]
+    return shown

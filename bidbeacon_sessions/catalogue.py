@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from bidbeacon_sessions import core_actions
-from bidbeacon_sessions.actions import Action, Reference, action_classes, stored_schema
+from bidbeacon_sessions.actions import Action, action_classes, stored_schema
 
 _FORMATS = {
     "date": ("date", "2026-11-23"),
@@ -105,11 +105,7 @@ def _referenced(action_class: type[Action]) -> str:
     if not references:
         return "Refers to nothing."
     what = ", ".join(name for name in ("account", "dataset", "window") if getattr(references[0], name))
-    return f"Refers to {what}: {', '.join(f'`{effect}`' for effect in _effects(references))}."
-
-
-def _effects(references: Sequence[Reference]) -> list[str]:
-    return sorted({reference.effect for reference in references})
+    return f"Refers to {what}: {', '.join(sorted({f'`{one.effect}`' for one in references}))}."
 
 
 def _sample_action(action_class: type[Action]) -> Action:

@@ -6,14 +6,10 @@ take no lock and send no notification for it. All SQL of the log is in this modu
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, RowMapping, text
-
-from bidbeacon_sessions.errors import CursorError
+from sqlalchemy import Connection, text
 
 _CURSOR = re.compile(r"(?P<epoch>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.(?P<position>[0-9]{1,18})")
 
@@ -52,26 +48,10 @@ class Change:
     ord: int
 
 
-@dataclass(frozen=True)
-class StepResult:
-    """What a step did. `led` is False where another process was at it; then nothing else is known to be new."""
-
-    published: int
-    position: int
-    epoch: UUID
-    led: bool
-
-
-def parse_cursor(cursor: str) -> Cursor:
-    """Read `<epoch>.<position>`.
-
-    Raises:
-        CursorError: it is not of that form.
-    """
+def parse_cursor(cursor: str) -> Cursor | None:
+    """Return the cursor `<epoch>.<position>`, or None where the text is none."""
     match = _CURSOR.fullmatch(cursor)
-    if match is None:
-        raise CursorError(cursor)
-    return Cursor(UUID(match["epoch"]), int(match["position"]))
+    return match and Cursor(UUID(match["epoch"]), int(match["position"]))
 
 
 _POSITION = "c.epoch, c.position, coalesce((SELECT min(position) FROM session_changes), c.position + 1)"
@@ -141,26 +121,24 @@ _PUBLISH = text(f"""
     RETURNING position""")
 
 
-def step(connection: Connection) -> StepResult:
+def step(connection: Connection) -> int | None:
     """Publish what was committed since the last step, in the caller's READ COMMITTED transaction.
 
     Any process may take a step at any time; one of them gets the cursor, the others are told so at once. A transaction that commits
     late is simply published by a later step, and a step that is broken off leaves nothing behind.
+
+    Returns:
+        How many changes were published, or None where another process has the cursor.
     """
     taken = connection.execute(_TAKE).mappings().first()
     if taken is None:
-        seen = head(connection)
-        return StepResult(published=0, position=seen.position, epoch=seen.epoch, led=False)
+        return None
     place = _place(connection, may_ask=taken["may_ask"])
     if place != taken["system_identifier"] or _is_from_the_future(connection, taken["stored"]):
-        return StepResult(published=0, position=0, epoch=_start_epoch(connection, place), led=True)
-    position = _publish(connection, taken)
-    return StepResult(position - taken["position"], position, taken["epoch"], led=True)
-
-
-def _publish(connection: Connection, taken: RowMapping | Mapping[str, Any]) -> int:
+        _start_epoch(connection, place)
+        return 0
     values = {"stored": taken["stored"], "position": taken["position"]}
-    return int(connection.execute(_PUBLISH, values).scalar_one())
+    return int(connection.execute(_PUBLISH, values).scalar_one()) - int(taken["position"])
 
 
 # Which log this is: the cluster, its timeline (another one after a promotion or a recovery to a point in time), the database, and
@@ -194,17 +172,15 @@ _FORGET_FOREIGN_IDS = """
 _NEW_EPOCH = text("""
     UPDATE session_change_cursor
        SET epoch = gen_random_uuid(), position = 0, published_snapshot = pg_current_snapshot(),
-           system_identifier = :place, stepped_at = clock_timestamp()
-    RETURNING epoch""")
+           system_identifier = :place, stepped_at = clock_timestamp()""")
 
 
-def _start_epoch(connection: Connection, place: int) -> UUID:
+def _start_epoch(connection: Connection, place: int) -> None:
     """Begin the log anew: what the tables hold now is known by loading them, what comes next is published."""
     for table in ("session_headers", "session_actions"):
         connection.execute(text(_FORGET_FOREIGN_IDS.format(table=table)))
     connection.execute(text("DELETE FROM session_changes"))
-    epoch: UUID = connection.execute(_NEW_EPOCH, {"place": place}).scalar_one()
-    return epoch
+    connection.execute(_NEW_EPOCH, {"place": place})
 
 
 # By position, not by time alone: a clock that was set back must not make a hole.

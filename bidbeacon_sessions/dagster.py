@@ -110,7 +110,8 @@ def timeline(
 
 
 def _sentence(action: Mapping[str, Any], who: str) -> str:
-    return _shortened(f"{who}: {action['text']}" if who else action["text"])
+    sentence: str = f"{who}: {action['text']}" if who else action["text"]
+    return sentence if len(sentence) <= _LONGEST_SENTENCE else f"{sentence[:_LONGEST_SENTENCE]}…"
 
 
 def bounded_lines(lines: Sequence[str], rest: str, *, most_bytes: int = MAX_MARKDOWN_BYTES) -> str:
@@ -137,10 +138,6 @@ def escape_markdown(text: str) -> str:
     for character in "\\`*_{}[]<>#|":
         text = text.replace(character, f"\\{character}")
     return text
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _LONGEST_SENTENCE else f"{text[:_LONGEST_SENTENCE]}…"
 
 
 SESSION_TAG = "bidbeacon/session"
@@ -392,18 +389,3 @@ def _has_other_session(store: SessionStore, run_id: str, besides: UUID) -> bool:
     with store.begin() as connection:
         sessions = list_sessions_of_run(connection, run_id)
     return any(row["status"] == "running" and row["id"] != besides for row in sessions)
-
-
-__all__ = [
-    "LABEL_TAG",
-    "SESSION_TAG",
-    "JobSessionsResource",
-    "build_session_closer",
-    "close_dead_sessions",
-    "escape_markdown",
-    "label_tag",
-    "list_runs_under_way",
-    "session_metadata",
-    "status_of_dead_session",
-    "timeline",
-]

@@ -4,7 +4,6 @@
 SessionsError
 ├── ActionDefinitionError     an action's class is wrong: found at import
 ├── SessionClosedError        the session was closed by somebody else, this process may not write into it
-├── CursorError               a stream cursor that is not of the form <epoch>.<position>
 ├── NotConfiguredError        no database to write sessions to
 ├── InvalidDatabaseUrlError   an address that isn't PostgreSQL's
 ├── SettingsError             settings that are invalid, or a file of settings that can't be read
@@ -37,16 +36,6 @@ class SessionClosedError(SessionsError):
         super().__init__(
             f"Session {session_id} was closed as {status or 'gone'} by another process, probably because this one gave no sign "
             "of life: end this job, its work is taken up by the next run."
-        )
-
-
-class CursorError(SessionsError):
-    """A stream cursor could not be read."""
-
-    def __init__(self, cursor: str) -> None:
-        self.cursor = cursor
-        super().__init__(
-            f"Expected a cursor of the form <epoch>.<position>, got: {cursor[:80]!r}. Load the page again."
         )
 
 

@@ -38,23 +38,17 @@ HAS_TEXT = f"""({_IN_HEADER} OR 0 < (SELECT count(*) FROM (
 HAS_TEXT_BY_INDEX = f"({_IN_HEADER} OR h.id IN (SELECT f.session_id FROM session_actions f WHERE {ACTION_WORDS} @@ ({_QUERY})))"
 """Finds all actions with the text first: quick where few have it."""
 
+# The server's own estimate, from its statistics of words: counting would take as long as finding them. A wrong one costs time only.
 _ESTIMATE = text(f"EXPLAIN (FORMAT JSON) SELECT FROM session_actions WHERE {ACTION_WORDS} @@ ({_QUERY})")
 
 
 def suited_to(connection: Connection, wanted: str | None, statement: str) -> str:
     """Return a statement that looks for a text (or for none) the way that is quicker: by `HAS_TEXT`, as it comes, or by the index."""
-    if wanted is None or not is_rare(connection, wanted):
+    if wanted is None:
         return statement
-    return statement.replace(HAS_TEXT, HAS_TEXT_BY_INDEX)
-
-
-def is_rare(connection: Connection, wanted: str) -> bool:
-    """Return whether so few actions have a text that finding them all is quicker than looking for the newest.
-
-    The server's own estimate, from its statistics of words: counting would take as long as finding them. A wrong one costs time only.
-    """
     plan = connection.execute(_ESTIMATE, {"text": wanted}).scalar_one()
-    return int(plan[0]["Plan"]["Plan Rows"]) < MOST_RARE
+    is_rare = int(plan[0]["Plan"]["Plan Rows"]) < MOST_RARE
+    return statement.replace(HAS_TEXT, HAS_TEXT_BY_INDEX) if is_rare else statement
 
 
 @dataclass(frozen=True)

@@ -154,10 +154,11 @@ class LogReader:
         """Take a step; return False where another process holds the cursor."""
         began = time.perf_counter()
         with self._engine.begin() as connection:
-            done = step(connection)
-        if done.led:
-            self._note_step(done.published, time.perf_counter() - began)
-        return done.led
+            published = step(connection)
+        if published is None:
+            return False
+        self._note_step(published, time.perf_counter() - began)
+        return True
 
 
 def count_missing(after: Cursor, newest: Position) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Protocol, get_args
+from typing import TYPE_CHECKING, get_args
 from uuid import UUID
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -18,24 +18,14 @@ from bidbeacon_sessions.server.log_reader import Ended
 from bidbeacon_sessions.server.messages import ResetReason
 from bidbeacon_sessions.store import SessionStore
 
+if TYPE_CHECKING:
+    from bidbeacon_sessions.server.stream import Stream
+
 TRANSPORTS = ("sse", "websocket")
 STEP_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5)
 DURATION_BOUNDS = (1, 5, 15, 60, 300, 900, 3_600, 10_800)
 _REMEMBERED = 10_000
 _STREAM, _JOB = "bidbeacon_stream", "bidbeacon_job"
-
-
-class Watched(Protocol):
-    """The stream whose state is asked for at each scrape."""
-
-    cursor: Cursor | None
-
-    def count_readers(self, transport: str) -> int:
-        """Return how many streams are open over a transport."""
-
-    @property
-    def lag_seconds(self) -> float:
-        """Return the time since all that is committed was published and read."""
 
 
 class StreamMetrics:
@@ -81,7 +71,7 @@ class StreamMetrics:
         self._counted: dict[UUID, str] = {}
         self._registry.register(_Stored(store))
 
-    def watch(self, stream: Watched) -> None:
+    def watch(self, stream: "Stream") -> None:
         """Ask a stream for its state at each scrape."""
         readers = Gauge(f"{_STREAM}_clients", "Open streams.", ["transport"], registry=self._registry)
         for transport in TRANSPORTS:

@@ -6,15 +6,12 @@ from uuid import UUID
 
 from starlette.datastructures import QueryParams
 
-from bidbeacon_sessions.change_log import Cursor, parse_cursor
 from bidbeacon_sessions.clock import read_instant
 from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.server.problems import BadRequestError
 from bidbeacon_sessions.tables import SESSION_OUTCOMES, SESSION_STATUSES
 
 MAX_VALUE_LENGTH = 200
-MAX_LIMIT = 200
-DEFAULT_LIMIT = 50
 _MOST_DIGITS = 9
 
 _TEXTS = ("job", "account", "status", "outcome", "type", "dataset", "window", "run", "text")
@@ -72,24 +69,6 @@ def read_older_than(query: QueryParams) -> UUID | None:
         ) from None
 
 
-def read_limit(query: QueryParams) -> int:
-    """Return how many sessions are asked for, 50 by default.
-
-    Raises:
-        BadRequestError: it is not a number from 1 to 200.
-    """
-    return read_number(query, "limit", DEFAULT_LIMIT, range(1, MAX_LIMIT + 1), "Ask page by page.")
-
-
-def read_after(query: QueryParams) -> int:
-    """Return the number of the action after which a page of a session's actions begins, 0 for the first page.
-
-    Raises:
-        BadRequestError: it is not a number from 0 to 999,999,999.
-    """
-    return read_number(query, "after", 0, range(10**_MOST_DIGITS), "Give what `more_after` said.")
-
-
 def read_number(query: QueryParams, name: str, usual: int, allowed: range, what_to_do: str) -> int:
     """Return the number that a parameter gives, in up to nine digits from 0 to 9.
 
@@ -102,16 +81,6 @@ def read_number(query: QueryParams, name: str, usual: int, allowed: range, what_
     raise BadRequestError(
         f"Expected {name} to be a number from {allowed[0]} to {allowed[-1]}, got: {given[:50]!r}.", what_to_do
     )
-
-
-def read_cursor(query: QueryParams, last_event_id: str | None = None) -> Cursor | None:
-    """Return from where a stream goes on; what a reconnecting browser says counts more than what its address says.
-
-    Raises:
-        CursorError: it is not a cursor.
-    """
-    given = last_event_id or query.get("cursor")
-    return parse_cursor(given) if given else None
 
 
 def read_text(query: QueryParams, name: str) -> str | None:

@@ -21,7 +21,7 @@ from bidbeacon_sessions.server.histogram import answer_histogram
 from bidbeacon_sessions.server.job_metrics import answer_job_metrics
 from bidbeacon_sessions.server.listing import MOST_ACTIONS, describe_actions, load_session, load_sessions
 from bidbeacon_sessions.server.metrics import StreamMetrics
-from bidbeacon_sessions.server.parameters import read_after, read_filter, read_limit, read_older_than
+from bidbeacon_sessions.server.parameters import read_filter, read_number, read_older_than
 from bidbeacon_sessions.server.problems import JsonAnswer, as_written, problem
 from bidbeacon_sessions.server.stream import Stream
 from bidbeacon_sessions.server.surroundings import answer_surroundings
@@ -31,6 +31,7 @@ from bidbeacon_sessions.store import SessionStore
 from bidbeacon_sessions.tables import SESSION_OUTCOMES, SESSION_STATUSES
 
 HEALTH_SECONDS = 3.0
+MOST_SESSIONS, USUAL_LIMIT = 200, 50
 
 
 def make_routes(extension: Extension) -> list[BaseRoute]:
@@ -102,12 +103,13 @@ def _list_sessions(request: Request) -> Response:
     query = request.query_params
     wanted = read_filter(query, also=frozenset({"limit", "older_than"}))
     page = replace(wanted, older_than=read_older_than(query))
-    return JsonAnswer(load_sessions(_store(request), page, read_limit(query)))
+    limit = read_number(query, "limit", USUAL_LIMIT, range(1, MOST_SESSIONS + 1), "Ask page by page.")
+    return JsonAnswer(load_sessions(_store(request), page, limit))
 
 
 def _one_session(request: Request) -> Response:
     session_id: UUID = request.path_params["session_id"]
-    after = read_after(request.query_params)
+    after = read_number(request.query_params, "after", 0, range(10**9), "Give what `more_after` said.")
     found = load_session(_store(request), session_id, as_written, after=after, most=MOST_ACTIONS)
     if found is None:
         return problem(

@@ -1,7 +1,7 @@
-"""`GET /api/job-sessions/{id}/surroundings`: what stands around one session, beside its own timeline."""
+"""`GET /api/job-sessions/{id}/surroundings`: what stands around one session, and what differs from the last one that went well."""
 
-from collections.abc import Mapping
-from dataclasses import asdict
+import json
+from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -18,9 +18,11 @@ from bidbeacon_sessions.queries import (
     find_session,
     list_references,
 )
-from bidbeacon_sessions.server.comparison import compare
 from bidbeacon_sessions.server.problems import problem
 from bidbeacon_sessions.store import SessionStore
+
+MOST_DIFFERENCES = 50
+_LONGEST_VALUE = 200
 
 
 def answer_surroundings(request: Request) -> Response:
@@ -53,7 +55,50 @@ def _last_good(connection: Connection, session: RowMapping) -> dict[str, Any] | 
         actions_here=count_actions_by_type(connection, session["id"]),
         actions_there=count_actions_by_type(connection, good["id"]),
     )
-    return {"session": _brief(good), "differences": [asdict(one) for one in differences]}
+    return {"session": _brief(good), "differences": differences}
+
+
+def compare(
+    here: Mapping[str, Any],
+    there: Mapping[str, Any],
+    *,
+    actions_here: Mapping[str, int],
+    actions_there: Mapping[str, int],
+) -> list[dict[str, Any]]:
+    """Return how a session differs from a good one (both as `session_json`), in counts of actions by type, input and labels; 50 at most.
+
+    Each is `{"what": "action", "name": "report-failed", "here": 3, "there": 0}`; an input or label that is missing is None.
+    """
+    differences = [
+        *_differences("action", actions_here, actions_there, absent=0),
+        *_differences("input", _flatten(here["input"]), _flatten(there["input"])),
+        *_differences("label", _flatten(here["labels"]), _flatten(there["labels"])),
+    ]
+    return differences[:MOST_DIFFERENCES]
+
+
+def _differences(
+    what: str, here: Mapping[str, Any], there: Mapping[str, Any], *, absent: int | None = None
+) -> Iterator[dict[str, Any]]:
+    for name in dict.fromkeys([*there, *here]):
+        one, other = here.get(name, absent), there.get(name, absent)
+        if one != other:
+            yield {"what": what, "name": name, "here": one, "there": other}
+
+
+def _flatten(value: Any, path: str = "") -> dict[str, str]:
+    """Return each leaf of nested objects by its path, `a.b`; lists are leaves."""
+    if isinstance(value, Mapping) and value:
+        leaves: dict[str, str] = {}
+        for key, item in value.items():
+            leaves |= _flatten(item, f"{path}.{key}" if path else str(key))
+        return leaves
+    return {path: _shown(value)} if path else {}
+
+
+def _shown(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
 
 
 _BRIEF = (

@@ -12,9 +12,9 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from bidbeacon_sessions.errors import CursorError
+from bidbeacon_sessions.change_log import parse_cursor
 from bidbeacon_sessions.server.messages import GZIP_HEAD, Frame, deflate
-from bidbeacon_sessions.server.parameters import read_cursor, read_filter
+from bidbeacon_sessions.server.parameters import read_filter
 from bidbeacon_sessions.server.problems import BadRequestError, problem, refuse_websocket
 from bidbeacon_sessions.server.stream import Stream, TooManyReadersError
 
@@ -108,11 +108,10 @@ async def _serve(socket: WebSocket, frames: Frames) -> None:
 def _frames(stream: Stream, connection: HTTPConnection) -> Frames:
     """Return what a connection asks for."""
     wanted = read_filter(connection.query_params, also=frozenset({"cursor", "batch"}))
-    try:
-        cursor = read_cursor(connection.query_params, connection.headers.get("last-event-id"))
-    except CursorError:
-        return _refusal(stream)
-    return stream.frames(wanted, cursor)
+    # What a reconnecting browser says counts more than what its address says.
+    given = connection.headers.get("last-event-id") or connection.query_params.get("cursor")
+    cursor = parse_cursor(given) if given else None
+    return _refusal(stream) if given and cursor is None else stream.frames(wanted, cursor)
 
 
 async def _refusal(stream: Stream) -> Frames:

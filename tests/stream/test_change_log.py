@@ -7,7 +7,6 @@ from sqlalchemy import Connection, text
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.change_log import (
     Cursor,
-    StepResult,
     head,
     look,
     parse_cursor,
@@ -15,7 +14,6 @@ from bidbeacon_sessions.change_log import (
     step,
     trim,
 )
-from bidbeacon_sessions.errors import CursorError
 from bidbeacon_sessions.writes import NewAction, NewSession, close_session, insert_action, insert_session
 
 NOW = datetime(2026, 7, 25, 14, 0, tzinfo=UTC)
@@ -35,10 +33,16 @@ def start_session(connection: Connection) -> UUID:
     return session.id
 
 
-def take_step(store: SessionStore) -> StepResult:
+def take_step(store: SessionStore) -> int | None:
     """Take a step in a transaction of its own."""
     with store.begin() as connection:
         return step(connection)
+
+
+def epoch_of(store: SessionStore) -> UUID:
+    """The log's epoch."""
+    with store.begin() as connection:
+        return head(connection).epoch
 
 
 def published(store: SessionStore) -> list[tuple[UUID, int]]:
@@ -62,9 +66,7 @@ def test_a_step_publishes_headers_and_actions_at_contiguous_positions(store: Ses
         insert_action(connection, session_id, an_action(1))
         insert_action(connection, session_id, an_action(2))
 
-    result = take_step(store)
-
-    assert (3, 3, True) == (result.published, result.position, result.led)
+    assert 3 == take_step(store)
     assert [(session_id, 0), (session_id, 1), (session_id, 2)] == published(store)
 
 
@@ -74,7 +76,7 @@ def test_what_is_published_once_is_not_published_again(store: SessionStore) -> N
         start_session(connection)
     take_step(store)
 
-    assert 0 == take_step(store).published
+    assert 0 == take_step(store)
 
 
 def test_a_transaction_that_commits_late_is_published_late(store: SessionStore) -> None:
@@ -83,9 +85,9 @@ def test_a_transaction_that_commits_late_is_published_late(store: SessionStore) 
         slow = start_session(late)
         with store.begin() as early:
             quick = start_session(early)
-        assert 1 == take_step(store).published
+        assert 1 == take_step(store)
 
-    assert 1 == take_step(store).published
+    assert 1 == take_step(store)
     assert [(quick, 0), (slow, 0)] == published(store)
 
 
@@ -109,7 +111,7 @@ def test_a_rolled_back_transaction_is_never_published(store: SessionStore) -> No
         start_session(connection)
         connection.rollback()
 
-    assert 0 == take_step(store).published
+    assert 0 == take_step(store)
 
 
 def test_a_long_unrelated_transaction_holds_nothing_up(store: SessionStore) -> None:
@@ -119,8 +121,8 @@ def test_a_long_unrelated_transaction_holds_nothing_up(store: SessionStore) -> N
         for _ in range(3):
             with store.begin() as connection:
                 start_session(connection)
-            assert 1 == take_step(store).published
-            assert 0 == take_step(store).published
+            assert 1 == take_step(store)
+            assert 0 == take_step(store)
 
 
 def test_what_a_savepoint_wrote_is_published_with_its_transaction(store: SessionStore) -> None:
@@ -151,8 +153,8 @@ def test_closing_a_session_is_a_change_of_its_header(store: SessionStore) -> Non
 def test_of_two_steppers_one_leads(store: SessionStore) -> None:
     """While one process is at it, another one is told so at once."""
     with store.begin() as connection:
-        assert step(connection).led
-        assert not take_step(store).led
+        assert step(connection) is not None
+        assert take_step(store) is None
 
 
 def test_a_step_that_is_broken_off_leaves_nothing_behind(store: SessionStore) -> None:
@@ -160,10 +162,10 @@ def test_a_step_that_is_broken_off_leaves_nothing_behind(store: SessionStore) ->
     with store.begin() as connection:
         start_session(connection)
     with store.engine.connect() as connection:
-        assert 1 == step(connection).published
+        assert 1 == step(connection)
         connection.rollback()
 
-    assert 1 == take_step(store).published
+    assert 1 == take_step(store)
     assert 1 == len(published(store))
 
 
@@ -204,14 +206,15 @@ def test_a_restored_database_starts_a_new_epoch(store: SessionStore, restore: st
     """Where transaction ids are another history's, the log begins anew and goes on publishing."""
     with store.begin() as connection:
         start_session(connection)
-    before = take_step(store)
+    take_step(store)
+    before = epoch_of(store)
     with store.begin() as connection:
         connection.execute(text(restore))
         connection.execute(text("UPDATE session_headers SET changed_xid = '900000000000'"))
 
-    after = take_step(store)
-    assert before.epoch != after.epoch
-    assert 0 == take_step(store).published
+    take_step(store)
+    assert before != epoch_of(store)
+    assert 0 == take_step(store)
     with store.begin() as connection:
         new = start_session(connection)
     take_step(store)
@@ -230,12 +233,13 @@ def test_without_the_right_to_ask_for_the_clusters_identity_the_log_works(store:
             )
         )
         connection.execute(text("SET LOCAL ROLE stepper_without_rights"))
-        first = step(connection)
-        second = step(connection)
+        led, first = step(connection), head(connection).epoch
+        step(connection)
+        second = head(connection).epoch
         connection.rollback()
 
-    assert first.led
-    assert first.epoch == second.epoch
+    assert led is not None
+    assert first == second
 
 
 def test_positions_of_another_epoch_are_not_read(store: SessionStore) -> None:
@@ -289,8 +293,7 @@ def test_a_cursor_reads_back_as_it_was_written() -> None:
 )
 def test_a_malformed_cursor_is_refused(given: str) -> None:
     """Only `<epoch>.<position>` is a cursor."""
-    with pytest.raises(CursorError, match="Expected a cursor"):
-        parse_cursor(given)
+    assert parse_cursor(given) is None
 
 
 def test_a_new_database_has_a_log_to_read(session_store: SessionStore) -> None:

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from bidbeacon_sessions import Action, Reference, SessionStore, Subject, with_job_session
-from bidbeacon_sessions.change_log import parse_cursor, step
+from bidbeacon_sessions.change_log import step
 from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.server.listing import MOST_ACTIONS, load_sessions
 
@@ -195,10 +195,10 @@ def test_the_cursor_is_of_the_same_moment_as_the_sessions(
             listing = pool.submit(load_sessions, session_store, SessionFilter(), 50)
             wait_until(lambda: _count_waiting(session_store) > 0)
             record(session_store)
-            assert step(publishing).published > 0
+            assert step(publishing)
         loaded = listing.result(timeout=15)
 
-    assert ([], 0) == (loaded["sessions"], parse_cursor(loaded["cursor"]).position)
+    assert ([], "0") == (loaded["sessions"], loaded["cursor"].rpartition(".")[2])
 
 
 @pytest.mark.parametrize(

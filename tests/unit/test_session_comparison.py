@@ -7,9 +7,9 @@ import pytest
 
 import bidbeacon_pipelines
 import bidbeacon_sessions
-from bidbeacon_sessions.server.comparison import Difference, compare
 from bidbeacon_sessions.server.histogram import MOST_INTERVALS, divide
 from bidbeacon_sessions.server.problems import BadRequestError
+from bidbeacon_sessions.server.surroundings import compare
 
 NOON = datetime(2026, 7, 25, 12, tzinfo=UTC)
 
@@ -19,21 +19,22 @@ def test_actions_input_and_labels_are_compared() -> None:
     here = {"input": {"account": "US.a", "only": {"dataset": "x"}}, "labels": {}}
     there = {"input": {"account": "US.a", "only": {"dataset": "y"}, "days": [1, 2]}, "labels": {"asset": "a"}}
     expected = [
-        Difference("action", "loaded", 0, 2),
-        Difference("action", "failed", 1, 0),
-        Difference("input", "only.dataset", "x", "y"),
-        Difference("input", "days", None, "[1, 2]"),
-        Difference("label", "asset", None, "a"),
+        ("action", "loaded", 0, 2),
+        ("action", "failed", 1, 0),
+        ("input", "only.dataset", "x", "y"),
+        ("input", "days", None, "[1, 2]"),
+        ("label", "asset", None, "a"),
     ]
     counts = {"asked": 1, "failed": 1}
-    assert expected == compare(here, there, actions_here=counts, actions_there={"asked": 1, "loaded": 2})
+    found = compare(here, there, actions_here=counts, actions_there={"asked": 1, "loaded": 2})
+    assert expected == [(one["what"], one["name"], one["here"], one["there"]) for one in found]
 
 
 def test_a_comparison_is_bounded() -> None:
     """At most fifty differences, and no value longer than 201 characters."""
     here = {"input": {str(number): "x" * 1_000 for number in range(60)}, "labels": {}}
     found = compare(here, {"input": {}, "labels": {}}, actions_here={}, actions_there={})
-    assert (50, 201) == (len(found), len(str(found[0].here)))
+    assert (50, 201) == (len(found), len(found[0]["here"]))
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,6 @@ def _halved(value: Any) -> Any:
 
 
 Tone = Literal["neutral", "progress", "success", "warning", "error"]
-Outcome = Literal["ok", "warnings", "problems"]
 
 _RESERVED = frozenset({"type", "at", "ord", "tone", "version", CUT_MARK})
 _registry: dict[str, type["Action"]] = {}

@@ -212,10 +212,6 @@ class JobSessionsResource(ConfigurableResource[SessionStore]):
 
         The function must take `context`. A parameter `session`, where it has one, gets the recorder, and Dagster does not see it. Its
         config, if any, is the session's input. The session's page and sentences are added to the metadata of the output.
-
-        Args:
-            job_name: what this work is called, kebab-case.
-            account: the account it works for, where it is just one.
         """
 
         def decorate(compute: Callable[..., Any]) -> Callable[..., Any]:
@@ -282,9 +278,6 @@ def build_session_closer(store: Callable[[], SessionStore]) -> SensorDefinition:
     A run that Dagster still holds for started, though its only session gave no sign of life for the length of a lease, is
     reported failed (cancelled, where it was being terminated): its worker is gone or frozen, and it would keep its slot for
     ever. The session's connections are ended, with the locks they hold.
-
-    Args:
-        store: gives the store when the sensor runs.
     """
 
     @sensor(

@@ -60,15 +60,9 @@ _DEAD = text(f"""
 def list_dead_sessions(
     connection: Connection, *, seconds: float, silent_for: timedelta = timedelta(0)
 ) -> list[RowMapping]:
-    """Return running sessions that missed their heartbeats, the oldest 500.
+    """Return running sessions that have been silent for a time, the oldest 500; a lease that was never given counts as `seconds` long.
 
-    Args:
-        connection: an open transaction.
-        seconds: how long a lease is, for sessions that never had one.
-        silent_for: how long they have been silent at least.
-
-    Returns:
-        id, job_name, run_id, step_key, started_at, heartbeat_at, holder, and lease_ended: only then are they dead for certain.
+    Columns: id, job_name, run_id, step_key, started_at, heartbeat_at, holder, and lease_ended: only then are they dead for certain.
     """
     values = {"seconds": seconds, "silent_for": silent_for, "grace": _GRACE_SECONDS}
     return list(connection.execute(_DEAD, values).mappings())
@@ -86,14 +80,8 @@ def find_run_signs(
 ) -> dict[str, RowMapping]:
     """Return what the sessions of runs say of them, by run id; a run without sessions is missing.
 
-    Args:
-        connection: an open transaction.
-        run_ids: the runs.
-        seconds: how long a lease is, for sessions that never had one.
-
-    Returns:
-        is_open: one of its sessions has not ended. lives: under a lease that has not ended either. ended_at: when the last one
-        ended, or None.
+    Columns: is_open, whether one of its sessions has not ended; lives, whether under a lease that has not ended either (one that was
+    never given counts as `seconds` long); ended_at, when the last one ended, or None.
     """
     values = {"run_ids": list(run_ids), "seconds": seconds, "grace": _GRACE_SECONDS}
     return {row["run_id"]: row for row in connection.execute(_RUN_SIGNS, values).mappings()}

@@ -17,14 +17,7 @@ from bidbeacon_sessions.actions import Action
 
 @dataclass(frozen=True)
 class PendingAction:
-    """An action whose transaction was not known to be committed yet.
-
-    Attributes:
-        ord: its place.
-        action: what was recorded; its sentence is made only where that did not happen.
-        at: when it was recorded.
-        transaction: in which it was recorded; None where the connection commits by itself.
-    """
+    """An action at its place, whose transaction (None where the connection commits by itself) was not known to be committed yet."""
 
     ord: int
     action: Action

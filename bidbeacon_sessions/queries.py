@@ -160,15 +160,7 @@ _EXCERPTS = text("""
 def list_excerpts(
     connection: Connection, ids: Sequence[UUID], *, first: int, last: int, accounts: Sequence[str] = ()
 ) -> list[RowMapping]:
-    """Return the first and last actions of several sessions, and the last errors, each session's in order.
-
-    Args:
-        connection: an open transaction.
-        ids: whose actions.
-        first: how many from a session's beginning.
-        last: how many from its end, how many errors, and how many that refer to the accounts.
-        accounts: the keys of those that the reader asks for.
-    """
+    """Return actions of several sessions, each session's in order: the first ones, and the last ones of all, of errors, and of those that refer to the accounts."""
     values = {"ids": list(ids), "first": first, "last": last, "accounts": list(accounts)}
     return list(connection.execute(_EXCERPTS, values).mappings())
 
@@ -255,6 +247,7 @@ def count_actions_by_type(connection: Connection, session_id: UUID) -> dict[str,
 
 MOST_VALUES = 2_000
 LONGEST_COUNT = timedelta(seconds=4)
+_BOUND = text("SELECT set_config('statement_timeout', :longest, true)")
 
 
 def count_by_interval(
@@ -280,7 +273,8 @@ def count_by_interval(
         "end": start + width * intervals,
         "seconds": width.total_seconds(),
     }
-    _bound(connection, LONGEST_COUNT)
+    milliseconds = int(LONGEST_COUNT.total_seconds() * 1000)
+    connection.execute(_BOUND, {"longest": str(milliseconds)})
     try:
         suited = text(suited_to(connection, wanted.text, statement))
         return list(connection.execute(suited, values).mappings())
@@ -288,14 +282,6 @@ def count_by_interval(
         if isinstance(error.orig, QueryCanceled):
             return None
         raise
-
-
-def _bound(connection: Connection, longest: timedelta) -> None:
-    """Have the server end any statement of this transaction that takes longer."""
-    milliseconds = str(int(longest.total_seconds() * 1000))
-    connection.execute(
-        text("SELECT set_config('statement_timeout', :longest, true)"), {"longest": milliseconds}
-    )
 
 
 # Each step of the recursion jumps to the next value by the index, however many rows have the same one.
@@ -386,15 +372,9 @@ class Span:
 
 @dataclass(frozen=True)
 class Figures:
-    """The sums of some sessions.
+    """How many sessions there are, failed or crashed without a later attempt that did their work, and have the outcomes `warnings` and `problems`.
 
-    Attributes:
-        count: how many there are.
-        failures: how many failed or crashed, and no later attempt did their work.
-        warnings: how many have the outcome `warnings`.
-        problems: how many have the outcome `problems`.
-        p50: the median of their durations in seconds, None where none has ended.
-        p95: the 95th percentile.
+    `p50` and `p95` are percentiles of their durations in seconds, None where none has ended.
     """
 
     count: int = 0
@@ -435,11 +415,7 @@ def aggregate_jobs(
 ) -> dict[str, Mapping[datetime | None, Figures]]:
     """Return each job's figures by interval, and under None those of the whole span; intervals without sessions are left out.
 
-    Args:
-        connection: where to look.
-        span: when the sessions began.
-        job: only this one.
-        account: only sessions that worked for one account with this key, or whose name contains it.
+    `account` restricts them to sessions that worked for one account with this key, or whose name contains it.
     """
     statement = _AGGREGATES.format(
         jobs=_ONE_JOB if job else _ALL_JOBS,
@@ -456,11 +432,5 @@ def aggregate_jobs(
 
 
 def _figures(row: RowMapping) -> Figures:
-    p50, p95 = row["seconds"] or (None, None)
-    return Figures(
-        row["count"], row["failures"], row["warnings"], row["problems"], _rounded(p50), _rounded(p95)
-    )
-
-
-def _rounded(seconds: float | None) -> float | None:
-    return None if seconds is None else round(float(seconds), 3)
+    p50, p95 = (seconds and round(float(seconds), 3) for seconds in row["seconds"] or (None, None))
+    return Figures(row["count"], row["failures"], row["warnings"], row["problems"], p50, p95)

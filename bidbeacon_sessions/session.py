@@ -78,21 +78,14 @@ def finalize_session(
             return False
     end_connections(connection, [session_id])
     last = next(iter(list_last_actions(connection, [session_id], per_session=1)), None)
-    said = None
-    if last is not None:
-        said = plain_text(render_action(last["type"], last["schema_version"], last["payload"]).parts)[:300]
+    said = last and plain_text(render_action(last["type"], last["schema_version"], last["payload"]).parts)
     action = SessionFinalized(
-        status=status, reason=reason, last_seen_at=last_sign_of_life(connection, session_id), last_action=said
+        status=status,
+        reason=reason,
+        last_seen_at=last_sign_of_life(connection, session_id),
+        last_action=said and said[:_MOST_SAID],
     )
-    place = NewAction(
-        ord=FINAL_ORD,
-        type=action.type,
-        schema_version=action.schema_version,
-        tone=action.tone,
-        at=now,
-        payload=action.model_dump(mode="json"),
-    )
-    insert_action(connection, session_id, place)
+    insert_action(connection, session_id, _prepared(action, FINAL_ORD, now))
     error = {"type": "SessionFinalized", "message": reason} if status in {"failed", "crashed"} else None
     return close_session(
         connection, session_id, status=status, finished_at=now, error=error, has_successor=has_successor
@@ -197,11 +190,8 @@ class SessionRecorder:
     def close(self, status: str, error: dict[str, Any] | None = None, *, patience: float = 0) -> None:
         """End the session, with the counts of what was left out or lost.
 
-        Args:
-            status: how it ended.
-            error: of one that failed.
-            patience: for how many seconds a database that is away is waited for. After that the lease runs out, and whoever finds
-                the session dead closes it.
+        A database that is away is waited for, for `patience` seconds. After that the lease runs out, and whoever finds the session
+        dead closes it.
         """
         deadline = time.monotonic() + patience
         while not self._try(lambda: self._end(status, error)):
@@ -302,20 +292,7 @@ class SessionRecorder:
 
     def _place(self, action: Action) -> NewAction:
         self._last_ord += 1
-        now = self._clock()
-        promises = tuple(map(redact_text, action.promises()))
-        return NewAction(
-            ord=self._last_ord,
-            type=action.type,
-            schema_version=action.schema_version,
-            tone=action.tone,
-            at=now,
-            payload=within(redact(action.model_dump(mode="json")), MAX_ACTION_BYTES),
-            references=tuple(reference.masked() for reference in action.references()),
-            promises=promises,
-            deadline_at=now + action.promise_lasts if promises else None,
-            fulfilled=tuple(map(redact_text, action.fulfilled_promises())),
-        )
+        return _prepared(action, self._last_ord, self._clock())
 
     def _keep(self, prepared: NewAction) -> None:
         if len(self._queue) >= MAX_PENDING_ACTIONS:
@@ -331,6 +308,23 @@ class SessionRecorder:
         if self._lost:
             self._queue.append(self._place(ActionsLost(lost=self._lost.total(), by_type=_tally(self._lost))))
             self._lost.clear()
+
+
+def _prepared(action: Action, ord_: int, at: datetime) -> NewAction:
+    """Return an action as it is stored at a place: without secrets, and within bounds."""
+    promises = tuple(map(redact_text, action.promises()))
+    return NewAction(
+        ord=ord_,
+        type=action.type,
+        schema_version=action.schema_version,
+        tone=action.tone,
+        at=at,
+        payload=within(redact(action.model_dump(mode="json")), MAX_ACTION_BYTES),
+        references=tuple(reference.masked() for reference in action.references()),
+        promises=promises,
+        deadline_at=at + action.promise_lasts if promises else None,
+        fulfilled=tuple(map(redact_text, action.fulfilled_promises())),
+    )
 
 
 def is_away(error: Exception) -> bool:

@@ -40,17 +40,7 @@ class NewSession:
 class NewAction(NamedTuple):
     """An action ready to be stored: redacted, within bounds, with the place its recorder gave it.
 
-    Attributes:
-        ord: its place.
-        type: its type.
-        schema_version: of its class.
-        tone: of its class; the session's outcome follows from it.
-        at: when it was told.
-        payload: its fields.
-        references: what it had to do with.
-        promises: the keys of work that it queued.
-        deadline_at: until when that work should be done.
-        fulfilled: the keys of promises that it fulfills.
+    `promises` are the keys of work that it queued, to be done by `deadline_at`; `fulfilled` are those of work that was done with it.
     """
 
     ord: int
@@ -111,13 +101,7 @@ def insert_session(
 ) -> list[UUID]:
     """Store a session as running, with its first sign of life; return older attempts of the same step that are still open.
 
-    Its retry number is counted up where that attempt was recorded already.
-
-    Args:
-        connection: where to.
-        session: what is known of it.
-        holder: who gives signs of life for it.
-        lease_seconds: how long the first one counts; absent: it has none.
+    Its retry number is counted up where that attempt was recorded already. Without `lease_seconds` it has no lease.
     """
     account = session.account
     values = session.__dict__ | {

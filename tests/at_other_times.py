@@ -24,7 +24,7 @@ from bidbeacon_pipelines.settings import PROJECT_ROOT
 BOUND_TO_CPU_TIME = "tests/postgres/test_sixty_days.py"
 """Its clock is simulated anyway, and libfaketime makes each look at the real one expensive."""
 EVERYTHING = ["-m", "not faults and not dagster_ui", f"--deselect={BOUND_TO_CPU_TIME}"]
-QUICK = ["tests/unit", "tests/stream"]
+QUICK = ["tests/unit", "tests/stream", "tests/web"]
 """Run at every second hour, since what depends on the hour alone needs neither Amazon nor Dagster; all is run at 22:00."""
 HOUR_OF_EVERYTHING = 22
 

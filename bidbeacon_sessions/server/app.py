@@ -27,7 +27,7 @@ def create_app(
 
     Args:
         store: whose sessions are shown; stays the caller's.
-        access: who may read; by default only this machine, from the settings.
+        access: who may read; by default only this machine.
         extension: what a product adds.
         sync_seconds: how often every stream says where the log stands.
     """

@@ -15,13 +15,7 @@ class StreamClosedError(Exception):
 
 
 class Link:
-    """A frame in a chain.
-
-    Args:
-        frame: the frame.
-        upto: up to where a reader knows everything after it.
-        behind_it: how many characters the chain has up to and with it.
-    """
+    """A frame in a chain: up to where a reader knows everything after it, and how many characters the chain has up to and with it."""
 
     def __init__(self, frame: Frame, upto: Cursor, behind_it: int) -> None:
         self.frame = frame
@@ -57,11 +51,7 @@ class Link:
 
 
 class Feed:
-    """The chain of frames for the readers of one filter.
-
-    Args:
-        upto: up to where its readers know everything.
-    """
+    """The chain of frames for the readers of one filter, who know everything up to `upto`."""
 
     def __init__(self, upto: Cursor) -> None:
         self.upto = upto

@@ -1,9 +1,7 @@
 """`GET /api/job-sessions/histogram`: how many matching sessions began in each interval of a stretch of time."""
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -67,19 +65,13 @@ def answer_histogram(request: Request) -> Response:
         rows = count_by_interval(
             connection, wanted, start=intervals.start, width=intervals.width, intervals=intervals.count
         )
-    return JSONResponse(_as_json(intervals, rows))
-
-
-def _as_json(intervals: Intervals, rows: Iterable[Mapping[Any, Any]] | None) -> dict[str, Any]:
-    return {
-        "start": intervals.start.isoformat(),
-        "seconds": int(intervals.width.total_seconds()),
-        "counts": None if rows is None else _counts(intervals, rows),
-    }
-
-
-def _counts(intervals: Intervals, rows: Iterable[Mapping[Any, Any]]) -> list[dict[str, int]]:
     counts: list[dict[str, int]] = [{} for _ in range(intervals.count)]
-    for row in rows:
+    for row in rows or ():
         counts[row["place"]][row["mark"]] = row["sessions"]
-    return counts
+    return JSONResponse(
+        {
+            "start": intervals.start.isoformat(),
+            "seconds": int(intervals.width.total_seconds()),
+            "counts": None if rows is None else counts,
+        }
+    )

@@ -23,10 +23,6 @@ MOST_ACTIONS = 1_000
 """How many actions of one session an answer holds: each costs some 20 µs, during which the stream sends nothing."""
 
 
-def _as_it_is(action: dict[str, Any]) -> dict[str, Any]:
-    return action
-
-
 def load_sessions(store: SessionStore, wanted: SessionFilter, limit: int) -> dict[str, Any]:
     """Return matching sessions, newest first, each with its first and last actions, and the last that are errors or refer to the accounts asked for.
 
@@ -44,19 +40,14 @@ def load_sessions(store: SessionStore, wanted: SessionFilter, limit: int) -> dic
 def load_session(
     store: SessionStore,
     session_id: UUID,
-    shape: Callable[[dict[str, Any]], Any] = _as_it_is,
+    shape: Callable[[dict[str, Any]], Any] = dict,
     *,
     after: int = 0,
     most: int = 10_000,
 ) -> dict[str, Any] | None:
-    """Return one session with its actions, or None.
+    """Return one session with up to `most` actions after an `ord`, each in a shape that is made as soon as it is read; None where there is none.
 
-    Args:
-        store: where it is stored.
-        session_id: whose.
-        shape: what is made of each action, as soon as it is read.
-        after: the actions after this `ord`.
-        most: how many actions; where there are more, `more_after` is the `ord` of the last one given, and else null.
+    Where there are more actions, `more_after` is the `ord` of the last one given, and else null.
     """
     with store.snapshot() as connection:
         header = find_session(connection, session_id)

@@ -48,13 +48,9 @@ class Ended:
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the log.
+    """A part of the log up to a place, what the readers of each filter are told of it, and whether there is more to read.
 
-    Args:
-        upto: up to where it was read.
-        messages: what the readers of each filter are told of it.
-        ended: the sessions whose end is in it, and maybe others that have ended.
-        more: whether there is more to read.
+    `ended` has the sessions whose end is in it, and maybe others that have ended.
     """
 
     upto: Cursor
@@ -65,12 +61,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Head:
-    """Where the log stands.
-
-    Args:
-        position: its newest and its oldest position.
-        waits: whether there is something to publish, and another process is at it.
-    """
+    """Where the log stands, and whether there is something to publish that another process is at."""
 
     position: Position
     waits: bool
@@ -108,13 +99,7 @@ class LogReader:
     def read(
         self, after: Cursor, newest: Position, told: Mapping[SessionFilter, Cursor], most: int = MAX_CHANGES
     ) -> Part:
-        """Return the next changes, up to `newest` and to `most` of them.
-
-        Args:
-            after: from where.
-            newest: up to where.
-            told: up to where the readers of each filter know everything.
-            most: how many.
+        """Return the next changes, up to `newest` and to `most` of them; `told` is up to where the readers of each filter know everything.
 
         Raises:
             CursorRefusedError: the cursor is of another epoch or from the future, or the log was trimmed in front of it.

@@ -31,13 +31,7 @@ def to_json(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Message:
-    """One message.
-
-    Args:
-        event: its kind.
-        id: the cursor to go on from after this message, where it moves the reader's cursor.
-        data: JSON text on one line.
-    """
+    """One message: its kind, the cursor to go on from after it where it moves the reader's, and JSON text on one line."""
 
     event: Event
     id: str | None
@@ -54,11 +48,7 @@ class Message:
 
 
 class Frame:
-    """Messages that are sent together. Each form is made once, when the first reader needs it.
-
-    Args:
-        messages: in order.
-    """
+    """Messages that are sent together, in order. Each form is made once, when the first reader needs it."""
 
     def __init__(self, messages: Sequence[Message]) -> None:
         self.messages = messages
@@ -107,14 +97,7 @@ def _pieces(texts: Iterable[str]) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class ChangedSession:
-    """The newest state of a changed session, and its new actions.
-
-    Args:
-        id: the session's.
-        status: its status; None where it was deleted.
-        header: JSON text of its header.
-        actions: JSON text of each new action, in order.
-    """
+    """The newest state of a changed session as JSON text, and that of its new actions, in order; one that was deleted has no status."""
 
     id: UUID
     status: str | None

@@ -29,11 +29,7 @@ _STREAM, _JOB = "bidbeacon_stream", "bidbeacon_job"
 
 
 class StreamMetrics:
-    """Counts what happens in one process, and reads from the database what runs.
-
-    Args:
-        store: where the sessions are.
-    """
+    """Counts what happens in one process, and reads from the database what runs."""
 
     def __init__(self, store: SessionStore) -> None:
         self._registry = CollectorRegistry()

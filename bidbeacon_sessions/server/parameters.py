@@ -1,4 +1,4 @@
-"""What a request may ask for, read and checked."""
+"""What a request may ask for, read and checked. Each function raises `BadRequestError` where a parameter is not as it should be."""
 
 from datetime import datetime
 from typing import Any
@@ -19,15 +19,7 @@ _INSTANTS = ("since", "before")
 
 
 def read_filter(query: QueryParams, *, also: frozenset[str] = frozenset()) -> SessionFilter:
-    """Return the filter of a request: `job account status outcome type dataset window run text`, and the instants `since` and `before`.
-
-    Args:
-        query: the request's parameters.
-        also: further parameters that this request knows.
-
-    Raises:
-        BadRequestError: a parameter is unknown, too long or not of its kind.
-    """
+    """Return the filter of a request: `job account status outcome type dataset window run text`, and the instants `since` and `before`."""
     known = [*_TEXTS, *_INSTANTS, *sorted(also)]
     check_known(query, frozenset(known), f"Use some of: {', '.join(known)}.")
     texts: dict[str, Any] = {name: read_text(query, name) for name in _TEXTS}
@@ -43,22 +35,14 @@ def read_filter(query: QueryParams, *, also: frozenset[str] = frozenset()) -> Se
 
 
 def check_known(query: QueryParams, known: frozenset[str], what_to_do: str) -> None:
-    """Refuse a request with a parameter that it does not know.
-
-    Raises:
-        BadRequestError: it has one.
-    """
+    """Refuse a request with a parameter that it does not know."""
     unknown = sorted(set(query) - known)
     if unknown:
         raise BadRequestError(f"Unknown parameter {unknown[0][:50]!r}.", what_to_do)
 
 
 def read_older_than(query: QueryParams) -> UUID | None:
-    """Return the session after which a page of the list begins, or None for the newest.
-
-    Raises:
-        BadRequestError: it is not the id of a session.
-    """
+    """Return the session after which a page of the list begins, or None for the newest."""
     given = read_text(query, "older_than")
     try:
         return UUID(given) if given else None
@@ -70,11 +54,7 @@ def read_older_than(query: QueryParams) -> UUID | None:
 
 
 def read_number(query: QueryParams, name: str, usual: int, allowed: range, what_to_do: str) -> int:
-    """Return the number that a parameter gives, in up to nine digits from 0 to 9.
-
-    Raises:
-        BadRequestError: it gives no such number, or one that is not allowed.
-    """
+    """Return the number that a parameter gives, in up to nine digits from 0 to 9."""
     given = query.get(name, str(usual))
     if given.isascii() and given.isdigit() and len(given) <= _MOST_DIGITS and int(given) in allowed:
         return int(given)
@@ -84,11 +64,7 @@ def read_number(query: QueryParams, name: str, usual: int, allowed: range, what_
 
 
 def read_text(query: QueryParams, name: str) -> str | None:
-    """Return the text that a parameter gives; None where it is missing or empty.
-
-    Raises:
-        BadRequestError: it is too long, or holds a NUL.
-    """
+    """Return the text that a parameter gives; None where it is missing or empty."""
     value = query.get(name)
     if value is None or value == "":
         return None

@@ -38,20 +38,8 @@ _ALLOCATOR = "narenas:1,dirty_decay_ms:0"
 class StreamServer:
     """The stream on one address.
 
-    A process that has nothing else to do after `run` ends best with `os._exit`, as `serve` does.
-
-    Args:
-        store: whose sessions are shown; stays the caller's.
-        host: the address to listen on.
-        port: the port; 0 takes any free one.
-        extension: what a product adds.
-        access: who may read; by default as the settings say for that address.
-        sync_seconds: how often every stream says where the log stands.
-
-    Attributes:
-        port: the port that is listened on.
-        url: the address that is listened on.
-        is_listening: whether connections are accepted.
+    A process that has nothing else to do after `run` ends best with `os._exit`, as `serve` does. Takes what `create_app` does; port 0 is
+    any free one, and `access` is by default as the settings say for that address.
 
     Raises:
         UnsafeAddressError: other machines reach that address, and no token is set.
@@ -124,12 +112,7 @@ class StreamServer:
 
 
 def serve(store: SessionStore, *, host: str, port: int, extension: Extension | None = None) -> None:
-    """Serve page and stream until SIGINT or SIGTERM, print where, and end the process. Takes what `StreamServer` does.
-
-    Raises:
-        UnsafeAddressError: other machines reach that address, and no token is set.
-        CannotListenError: the address is taken, or not this machine's.
-    """
+    """Serve page and stream until SIGINT or SIGTERM, print where, and end the process. Takes and raises what `StreamServer` does."""
     server = StreamServer(store, host=host, port=port, extension=extension)
     skip_imported_objects()
     gc.set_threshold(_COLLECT_AFTER)

@@ -51,13 +51,7 @@ class TooManyReadersError(Exception):
 
 @dataclass(frozen=True)
 class _Missed:
-    """A part of what a reader missed.
-
-    Args:
-        frame: what it is sent.
-        upto: up to where it knows everything then.
-        here: its place in the feed, where that was all.
-    """
+    """A part of what a reader missed, up to where it knows everything then, and its place in the feed where that was all."""
 
     frame: Frame
     upto: Cursor
@@ -65,13 +59,7 @@ class _Missed:
 
 
 class Stream:
-    """All readers of one process, and the task that feeds them.
-
-    Args:
-        store: whose log is followed.
-        metrics: is told of readers, steps, resets and ends of sessions.
-        sync_seconds: how often every reader is told where the log stands.
-    """
+    """All readers of one process, and the task that feeds them; every `sync_seconds` each is told where the log stands."""
 
     def __init__(
         self, store: SessionStore, metrics: StreamMetrics, *, sync_seconds: float = SYNC_SECONDS
@@ -153,12 +141,7 @@ class Stream:
                 self.is_empty.set()
 
     async def frames(self, wanted: SessionFilter, cursor: Cursor | None) -> AsyncGenerator[Frame, None]:
-        """Yield what a reader is sent, until it must load again or the process stops.
-
-        Args:
-            wanted: which sessions it is told about.
-            cursor: from where it goes on; None for "from now on".
-        """
+        """Yield what a reader is sent from its cursor on, or from now on, until it must load again or the process stops."""
         try:
             with self._feed(wanted) as feed:
                 async for frame in self._go_on(feed, wanted, cursor):

@@ -22,9 +22,6 @@ class WebFiles:
     """The server's own files and those of a product; what changes in them is seen after a restart.
 
     In a page, `<!-- navigation -->` becomes the navigation, and `<!-- links -->` the product's links.
-
-    Args:
-        extension: what the product adds.
     """
 
     def __init__(self, extension: Extension) -> None:

@@ -124,7 +124,7 @@ def test_a_filtered_stream_tells_of_what_the_list_shows_and_of_nothing_else(
     loaded = http.get("/api/job-sessions", params=query).json()
     reader, watching = follow("sse", loaded, **query), follow("sse", loaded | {"sessions": []})
     record_all(session_store)
-    wait_until(lambda: ENDED == {one["job_name"]: one["status"] for one in list(watching.sessions.values())})
+    wait_until(lambda: ENDED == _heard_statuses(watching))
     newest = watching.events("job-sessions:updated")[-1][1]
     wait_until(
         lambda: any(_position(identity) >= _position(newest) for _, identity, _ in reader.events("sync"))
@@ -135,6 +135,11 @@ def test_a_filtered_stream_tells_of_what_the_list_shows_and_of_nothing_else(
     assert matching == {data["session"]["job_name"] for _, _, data in reader.events("job-sessions:updated")}
     assert _revisions(shown) == _revisions(reader.sessions)
     assert [] == reader.faults
+
+
+def _heard_statuses(reader: Any) -> dict[str, str]:
+    updates = [data["session"] for _, _, data in reader.events("job-sessions:updated")]
+    return {session["job_name"]: session["status"] for session in updates}
 
 
 def _position(cursor: str) -> int:

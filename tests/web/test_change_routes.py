@@ -18,7 +18,7 @@ from bidbeacon_sessions import SessionStore, with_job_session
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.server import StreamServer
 from bidbeacon_sessions.settings import get_session_settings
-from tests.stream.test_product_routes import AN_ACCOUNT
+from tests.web.test_product_routes import AN_ACCOUNT
 
 Serve = Callable[..., AbstractContextManager[StreamServer]]
 KEY = "US.one"

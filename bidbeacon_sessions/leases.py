@@ -108,30 +108,14 @@ class Heartbeat:
     """Beats for one session from a thread of its own, until the block is left, and only while its work moves.
 
     A database that is away for a while is waited for; the lease may run out meanwhile, and then the session is closed by others.
-
-    Args:
-        store: where the session is kept.
-        progress: of its work.
-        every: seconds between two beats.
-        lease_seconds: for how long a beat counts.
-        stalled_seconds: work that has not moved for so long is not vouched for; 0: it always is.
     """
 
-    def __init__(
-        self,
-        store: SessionStore,
-        progress: Progress,
-        *,
-        every: float,
-        lease_seconds: float,
-        stalled_seconds: float,
-    ) -> None:
+    def __init__(self, store: SessionStore, progress: Progress) -> None:
+        self._settings = get_session_settings()
+        self._every = self._settings.heartbeat_seconds
         self._store = store
         self._progress = progress
         self._session_id = progress.session_id
-        self._every = every
-        self._lease_seconds = lease_seconds
-        self._stalled_seconds = stalled_seconds
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"heartbeat-{self._session_id}", daemon=True)
 
@@ -151,14 +135,14 @@ class Heartbeat:
                     logger.error(
                         "Session %s has not moved for %d s: no heartbeat",
                         self._session_id,
-                        self._stalled_seconds,
+                        self._settings.stalled_seconds,
                     )
                 silent = True
                 continue
             silent = False
             try:
                 with self._store.each() as connection:
-                    alive = beat(connection, self._session_id, seconds=self._lease_seconds)
+                    alive = beat(connection, self._session_id, seconds=self._settings.lease_seconds)
             except SQLAlchemyError as error:
                 if pause == self._every:
                     logger.warning("No heartbeat for session %s: %s", self._session_id, type(error).__name__)
@@ -169,4 +153,4 @@ class Heartbeat:
                 return
 
     def _is_stalled(self) -> bool:
-        return 0 < self._stalled_seconds < self._progress.still_seconds
+        return 0 < self._settings.stalled_seconds < self._progress.still_seconds

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -63,33 +62,6 @@ _UNFULFILLED = text("""
     SELECT count(*) FILTER (WHERE deadline_at >= now() OR deadline_at IS NULL) AS open,
            count(*) FILTER (WHERE deadline_at < now()) AS lost
       FROM session_promises WHERE fulfilled_by IS NULL""")
-
-
-_LOST = text("""
-    SELECT p.session_id, p.key, p.deadline_at, h.job_name, h.account_key
-      FROM session_promises p JOIN session_headers h ON h.id = p.session_id
-     WHERE p.fulfilled_by IS NULL AND p.deadline_at < now() ORDER BY p.deadline_at DESC LIMIT :most""")
-
-
-def list_lost(connection: Connection, *, most: int) -> list[RowMapping]:
-    """Return the promises that were lost last: session_id, key, deadline_at, job_name, account_key."""
-    return list(connection.execute(_LOST, {"most": most}).mappings())
-
-
-_LOST_BY_JOB = text("""
-    SELECT h.job_name, count(*) AS promises, min(p.deadline_at) AS since, count(DISTINCT h.account_key) AS accounts,
-           (array_agg(DISTINCT h.account_key) FILTER (WHERE h.account_key IS NOT NULL))[1:3] AS account_keys,
-           (array_agg(p.session_id ORDER BY p.deadline_at DESC))[1] AS last_id
-      FROM session_promises p JOIN session_headers h ON h.id = p.session_id
-     WHERE p.fulfilled_by IS NULL AND p.deadline_at >= :since AND p.deadline_at < :now GROUP BY h.job_name ORDER BY promises DESC, h.job_name""")
-
-
-def list_lost_by_job(connection: Connection, *, since: datetime, now: datetime) -> list[RowMapping]:
-    """Return the promises that were lost between two instants, by the job that made them.
-
-    Columns: job_name, promises, since, accounts, account_keys of at most three, and last_id of the session that lost one last.
-    """
-    return list(connection.execute(_LOST_BY_JOB, {"since": since, "now": now}).mappings())
 
 
 def count_unfulfilled(connection: Connection) -> Mapping[str, int]:

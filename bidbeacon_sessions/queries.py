@@ -326,35 +326,6 @@ def count_running(connection: Connection) -> list[RowMapping]:
     return list(connection.execute(_RUNNING).mappings())
 
 
-# A job that has succeeded since for the same account is well again.
-_IS_RECOVERED = """
-    CASE WHEN h.account_key IS NULL
-         THEN EXISTS (SELECT FROM session_headers s WHERE s.job_name = h.job_name AND s.account_key IS NULL
-                         AND s.started_at > h.started_at AND s.status = 'succeeded')
-         ELSE EXISTS (SELECT FROM session_headers s WHERE s.job_name = h.job_name AND s.account_key = h.account_key
-                         AND s.started_at > h.started_at AND s.status = 'succeeded') END"""
-_FAILURES = text(f"""
-    SELECT job_name, status, type, count(*) AS sessions, min(started_at) AS since, max(started_at) AS last_at,
-           (array_agg(id ORDER BY started_at DESC))[1] AS last_id, (array_agg(message ORDER BY started_at DESC))[1] AS message,
-           bool_and(is_recovered) AS is_recovered, count(DISTINCT account_key) AS accounts,
-           (array_agg(DISTINCT account_key) FILTER (WHERE account_key IS NOT NULL))[1:3] AS account_keys
-      FROM (SELECT id, job_name, account_key, status, started_at, error ->> 'type' AS type, left(error ->> 'message', 1000) AS message,
-                   {_IS_RECOVERED} AS is_recovered
-              FROM session_headers h WHERE status IN ('failed', 'crashed') AND outcome = 'problems' AND started_at >= :since) failed
-     GROUP BY job_name, status, type, regexp_replace(message, '\\S*\\d\\S*', '#', 'g')
-     ORDER BY is_recovered, last_at DESC LIMIT :most""")
-
-
-def list_failures(connection: Connection, *, since: datetime, most: int = 20) -> list[RowMapping]:
-    """Return sessions that failed or crashed since an instant by job and error, whatever the numbers in its message.
-
-    Those whose work a later attempt did are left out. Those that are not recovered come first, then the newest. Columns: job_name, status, type, sessions, since, last_at; last_id and message of
-    the newest session; is_recovered, whether each of them was followed by one that succeeded for the same account; accounts, and account_keys of at
-    most three.
-    """
-    return list(connection.execute(_FAILURES, {"since": since, "most": most}).mappings())
-
-
 @dataclass(frozen=True)
 class Span:
     """A stretch of time that is looked at in equal intervals: from `since` on, before `before`."""

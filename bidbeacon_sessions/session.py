@@ -392,14 +392,7 @@ def with_job_session(
         labels=redact(labels or {}),
     )
     recorder = SessionRecorder(store or default_store(), new, clock)
-    settings = get_session_settings()
-    heartbeat = Heartbeat(
-        recorder.store,
-        recorder.progress,
-        every=settings.heartbeat_seconds,
-        lease_seconds=settings.lease_seconds,
-        stalled_seconds=settings.stalled_seconds,
-    )
+    heartbeat = Heartbeat(recorder.store, recorder.progress)
     recorder.flush()
     with working(recorder.progress), heartbeat, _closing(recorder):
         yield recorder

@@ -18,10 +18,11 @@ from bidbeacon_pipelines.store.api_calls import summarize_calls
 from bidbeacon_pipelines.store.gates import list_gates
 from bidbeacon_pipelines.store.health import find_missing_grant
 from bidbeacon_pipelines.store.home import count_windows, list_put_off
+from bidbeacon_pipelines.store.session_failures import list_lost
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import Clock, utc_now
 from bidbeacon_sessions.presentation import instant
-from bidbeacon_sessions.promises import count_unfulfilled, list_lost
+from bidbeacon_sessions.promises import count_unfulfilled
 
 MOST_PROBLEMS = 20
 MOST_LOST = 5

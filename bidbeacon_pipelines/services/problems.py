@@ -32,8 +32,7 @@ from bidbeacon_pipelines.store.home import (
     list_unlisted_regions,
     list_unsettled,
 )
-from bidbeacon_sessions.promises import list_lost_by_job
-from bidbeacon_sessions.queries import list_failures
+from bidbeacon_pipelines.store.session_failures import list_failures, list_lost_by_job
 
 RECENTLY = timedelta(hours=24)
 _ALL_DAYS = 731

@@ -29,6 +29,7 @@ _FORM_SECONDS = 5.0
 _WRONG_TOKEN_PAUSE = 0.5
 _OPEN_PATHS = frozenset({"/login", "/healthz", "/readyz"})
 _OPEN_PREFIX = "/web/"
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
@@ -171,11 +172,7 @@ def _split(address: str) -> SplitResult:
 
 
 def _must_name_origin(connection: HTTPConnection) -> bool:
-    return connection.scope["type"] == "websocket" or connection.scope["method"] not in {
-        "GET",
-        "HEAD",
-        "OPTIONS",
-    }
+    return connection.scope["type"] == "websocket" or connection.scope["method"] not in _READING
 
 
 def _is_open(path: str) -> bool:

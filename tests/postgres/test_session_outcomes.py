@@ -7,11 +7,12 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
+from bidbeacon_pipelines.store.session_failures import list_failures
 from bidbeacon_sessions import Action, Reference, SessionStore, Subject, with_job_session
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.dagster import session_metadata
 from bidbeacon_sessions.filters import SessionFilter
-from bidbeacon_sessions.queries import Span, aggregate_jobs, count_by_interval, list_failures, list_sessions
+from bidbeacon_sessions.queries import Span, aggregate_jobs, count_by_interval, list_sessions
 from bidbeacon_sessions.server.listing import load_sessions
 from bidbeacon_sessions.session import ClosedStatus, finalize_session
 

@@ -136,18 +136,6 @@ def test_one_frame_is_never_too_much(session_store: SessionStore, monkeypatch: p
     run(session_store, test)
 
 
-def test_frames_that_all_have_passed_are_let_go_of(session_store: SessionStore) -> None:
-    """The chain holds what the slowest reader still needs; a feed without readers is gone."""
-
-    async def test(stream: Stream) -> None:
-        reader = await joined(stream)
-        assert [EVERYTHING] == list(stream._feeds)
-        await reader.aclose()
-        assert [] == list(stream._feeds)
-
-    run(session_store, test)
-
-
 def test_a_reader_that_does_not_read_is_given_up(
     session_store: SessionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

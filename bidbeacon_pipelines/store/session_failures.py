@@ -1,0 +1,60 @@
+"""SQL on sessions that failed, and on promised work that was lost: what Home and alerts tell of jobs."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection, RowMapping, text
+
+# A job that has succeeded since for the same account is well again.
+_IS_RECOVERED = """
+    CASE WHEN h.account_key IS NULL
+         THEN EXISTS (SELECT FROM session_headers s WHERE s.job_name = h.job_name AND s.account_key IS NULL
+                         AND s.started_at > h.started_at AND s.status = 'succeeded')
+         ELSE EXISTS (SELECT FROM session_headers s WHERE s.job_name = h.job_name AND s.account_key = h.account_key
+                         AND s.started_at > h.started_at AND s.status = 'succeeded') END"""
+_FAILURES = text(f"""
+    SELECT job_name, status, type, count(*) AS sessions, min(started_at) AS since, max(started_at) AS last_at,
+           (array_agg(id ORDER BY started_at DESC))[1] AS last_id, (array_agg(message ORDER BY started_at DESC))[1] AS message,
+           bool_and(is_recovered) AS is_recovered, count(DISTINCT account_key) AS accounts,
+           (array_agg(DISTINCT account_key) FILTER (WHERE account_key IS NOT NULL))[1:3] AS account_keys
+      FROM (SELECT id, job_name, account_key, status, started_at, error ->> 'type' AS type, left(error ->> 'message', 1000) AS message,
+                   {_IS_RECOVERED} AS is_recovered
+              FROM session_headers h WHERE status IN ('failed', 'crashed') AND outcome = 'problems' AND started_at >= :since) failed
+     GROUP BY job_name, status, type, regexp_replace(message, '\\S*\\d\\S*', '#', 'g')
+     ORDER BY is_recovered, last_at DESC LIMIT :most""")
+
+
+def list_failures(connection: Connection, *, since: datetime, most: int = 20) -> list[RowMapping]:
+    """Return sessions that failed or crashed since an instant by job and error, whatever the numbers in its message.
+
+    Those whose work a later attempt did are left out. Those that are not recovered come first, then the newest. Columns: job_name, status, type, sessions, since, last_at; last_id and message of
+    the newest session; is_recovered, whether each of them was followed by one that succeeded for the same account; accounts, and account_keys of at
+    most three.
+    """
+    return list(connection.execute(_FAILURES, {"since": since, "most": most}).mappings())
+
+
+_LOST = text("""
+    SELECT p.session_id, p.key, p.deadline_at, h.job_name, h.account_key
+      FROM session_promises p JOIN session_headers h ON h.id = p.session_id
+     WHERE p.fulfilled_by IS NULL AND p.deadline_at < now() ORDER BY p.deadline_at DESC LIMIT :most""")
+
+
+def list_lost(connection: Connection, *, most: int) -> list[RowMapping]:
+    """Return the promises that were lost last: session_id, key, deadline_at, job_name, account_key."""
+    return list(connection.execute(_LOST, {"most": most}).mappings())
+
+
+_LOST_BY_JOB = text("""
+    SELECT h.job_name, count(*) AS promises, min(p.deadline_at) AS since, count(DISTINCT h.account_key) AS accounts,
+           (array_agg(DISTINCT h.account_key) FILTER (WHERE h.account_key IS NOT NULL))[1:3] AS account_keys,
+           (array_agg(p.session_id ORDER BY p.deadline_at DESC))[1] AS last_id
+      FROM session_promises p JOIN session_headers h ON h.id = p.session_id
+     WHERE p.fulfilled_by IS NULL AND p.deadline_at >= :since AND p.deadline_at < :now GROUP BY h.job_name ORDER BY promises DESC, h.job_name""")
+
+
+def list_lost_by_job(connection: Connection, *, since: datetime, now: datetime) -> list[RowMapping]:
+    """Return the promises that were lost between two instants, by the job that made them.
+
+    Columns: job_name, promises, since, accounts, account_keys of at most three, and last_id of the session that lost one last.
+    """
+    return list(connection.execute(_LOST_BY_JOB, {"since": since, "now": now}).mappings())

@@ -71,7 +71,7 @@ _LONG_ONE = text("""
 _REFERENCES = text("""
     INSERT INTO session_references (session_id, ord, account_key, dataset, window_key, effect, started_at)
     SELECT a.session_id, a.ord, a.payload ->> 'account', (ARRAY['daily_targets', 'hourly_targets', 'daily_products'])[1 + a.ord % 3],
-           CAST(CAST(a.at AS date) - d AS text), 'references', h.started_at
+           CAST(CAST(a.at AS date) - d AS text), 'loaded', h.started_at
       FROM session_actions a JOIN session_headers h ON h.id = a.session_id CROSS JOIN generate_series(1, 5) d WHERE a.ord IN (1, 2, 7, 14, 20, 3)""")
 
 _WORDS = text("SELECT indexdef FROM pg_indexes WHERE indexname = 'ix_session_actions_words'")

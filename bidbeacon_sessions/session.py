@@ -137,7 +137,7 @@ class SessionRecorder:
         """
         self.progress.moved()
         if self._unconfirmed.is_one_rolled_back and self._may_try():
-            self._try(self._tell_rolled_back)
+            self._try(self._record_rolled_back)
         prepared = self._prepare(action)
         if prepared is not None:
             self._keep(prepared)
@@ -206,8 +206,8 @@ class SessionRecorder:
 
     def _end(self, status: str, error: dict[str, Any] | None) -> None:
         self._write()
-        self._tell_rolled_back()
-        self._tell_what_is_missing()
+        self._record_rolled_back()
+        self._record_what_is_missing()
         self._write()
         with self.store.each() as connection:
             closed = close_session(
@@ -270,7 +270,7 @@ class SessionRecorder:
                     raise SessionClosedError(str(self.session_id), find_status(other, self.session_id))
         self._queue.popleft()
 
-    def _tell_rolled_back(self) -> None:
+    def _record_rolled_back(self) -> None:
         """Record which pending actions did not come true, as far as their transactions are over."""
         decided = self._unconfirmed.list_decided()
         if not decided:
@@ -300,7 +300,7 @@ class SessionRecorder:
         else:
             self._queue.append(prepared)
 
-    def _tell_what_is_missing(self) -> None:
+    def _record_what_is_missing(self) -> None:
         if self._omitted:
             omitted = ActionsOmitted(omitted=self._omitted.total(), by_type=_tally(self._omitted))
             self._queue.append(self._place(omitted))

@@ -143,12 +143,12 @@ _PROMISED: LiteralString = """,
     fulfilled AS (
         UPDATE session_promises p SET fulfilled_by = s.session_id, fulfilled_ord = s.ord, fulfilled_at = s.at
           FROM stored s WHERE p.key = ANY(ARRAY(SELECT jsonb_array_elements_text(CAST(%(fulfilled)s AS jsonb)))) AND p.fulfilled_by IS NULL)"""
-_SAY_ALIVE: LiteralString = "\n    SELECT count(*) FROM alive"
+_COUNT_ALIVE: LiteralString = "\n    SELECT count(*) FROM alive"
 
 # Nearly all actions are of one of the first two kinds; each costs the server only what it does.
-_APPEND: LiteralString = _STORED + _SAY_ALIVE
-_APPEND_REFERRING: LiteralString = _STORED + _REFERENCES + _SAY_ALIVE
-_APPEND_ANY: LiteralString = _STORED + _REFERENCES + _PROMISED + _SAY_ALIVE
+_APPEND: LiteralString = _STORED + _COUNT_ALIVE
+_APPEND_REFERRING: LiteralString = _STORED + _REFERENCES + _COUNT_ALIVE
+_APPEND_ANY: LiteralString = _STORED + _REFERENCES + _PROMISED + _COUNT_ALIVE
 
 
 def insert_action(connection: Connection, session_id: UUID, action: NewAction) -> bool:

@@ -95,7 +95,6 @@ def _add_account(connection: Connection, account_id: str, country: str) -> None:
         "account_id": account_id,
         "client_id": "bench",
         "country_code": country,
-        "account_key": account_key(account_id, country),
         "name": "Bench",
         "amazon_status": "CREATED",
         "profile_id": "1",
@@ -107,8 +106,8 @@ def _add_account(connection: Connection, account_id: str, country: str) -> None:
         "account_type": None,
         "trusted": True,
     }
-    upsert_ads_account(connection, values, now=NOW - timedelta(days=DAYS))
-    upsert_account(connection, values, now=NOW - timedelta(days=DAYS))
+    key = account_key(country, upsert_ads_account(connection, values, now=NOW - timedelta(days=DAYS)))
+    upsert_account(connection, values | {"account_key": key}, now=NOW - timedelta(days=DAYS))
 
 
 def make_due(engine: Engine, *, accounts: int) -> None:

@@ -143,7 +143,7 @@ class _OpenSession:
                     action.tone,
                     datetime.now(UTC),
                     action.model_dump(mode="json"),
-                    action.touches(),
+                    action.references(),
                 )
                 assert append_action(connection, self.recorder.session_id, new)
         return ords

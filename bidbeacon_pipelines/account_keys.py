@@ -9,15 +9,12 @@ _SHORTEST_PREFIX = 8
 _LONGEST_SLUG = 40
 
 
-def account_key(account_id: str, country_code: str) -> str:
-    """Return `<country>.<tail of the id>`, e.g. `US.38rle97xonvbq66bhw6gsyl4g`.
+def account_key(country_code: str, ads_account_key: str) -> str:
+    """Return `<country>.<key of the ads account>`, e.g. `US.acme-merch.1kc1bk21`.
 
-    The country comes first because Dagster's UI cuts long keys in the middle. Uniqueness is the database's to defend.
-
-    Raises:
-        ValueError: the id's tail has characters that a partition key can't have.
+    The country comes first because Dagster's UI cuts long keys in the middle.
     """
-    return f"{country_code}.{_tail(account_id)}"
+    return f"{country_code}.{ads_account_key}"
 
 
 def ads_account_key(account_id: str, name: str, other_ids: Iterable[str]) -> str:

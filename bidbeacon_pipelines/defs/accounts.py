@@ -29,7 +29,7 @@ _MOST_ACTIONS = 50
 
 
 class AccountConfig(Config):
-    """Which account an op works for: its key, e.g. `US.38rle97xonvbq66bhw6gsyl4g`."""
+    """Which account an op works for: its key, e.g. `US.acme-merch.1kc1bk21`."""
 
     account: str
 

@@ -1,7 +1,6 @@
 """Syncs the accounts that Amazon lists. They are added and updated, never deleted."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -40,10 +39,13 @@ def sync_accounts(context: JobContext, session: SessionRecorder) -> list[str]:
     stored: list[str] = []
     added: list[str] = []
     with context.engine.begin() as connection:
-        _store_ads_accounts(connection, listing, context)
+        keys = _store_ads_accounts(connection, listing, context, problems)
         for account in listing.accounts:
+            if account.account_id not in keys:
+                continue
+            values = _values(account, keys[account.account_id])
+            values["trusted"] = account.region in listing.answered_regions
             try:
-                values = _values(account) | {"trusted": account.region in listing.answered_regions}
                 is_new = _store(connection, values, context.now())
             except ValueError as error:
                 problems.append(str(error))
@@ -60,8 +62,14 @@ def sync_accounts(context: JobContext, session: SessionRecorder) -> list[str]:
     return stored
 
 
-def _store_ads_accounts(connection: Connection, listing: AccountListing, context: JobContext) -> None:
-    """Store the ads accounts, each with the region and time zone of its first country."""
+def _store_ads_accounts(
+    connection: Connection, listing: AccountListing, context: JobContext, problems: list[str]
+) -> dict[str, str]:
+    """Store the ads accounts, each with the region and time zone of its first country; return their keys by Amazon's id.
+
+    One whose id makes no key is left out, and becomes a problem.
+    """
+    keys: dict[str, str] = {}
     first = {account.account_id: account for account in reversed(listing.accounts)}
     for account in first.values():
         values = {
@@ -72,8 +80,11 @@ def _store_ads_accounts(connection: Connection, listing: AccountListing, context
             "time_zone": account.time_zone,
             "trusted": account.region in listing.answered_regions,
         }
-        with suppress(ValueError):  # an id that makes no key: each of its accounts says so
-            upsert_ads_account(connection, values, now=context.now())
+        try:
+            keys[account.account_id] = upsert_ads_account(connection, values, now=context.now())
+        except ValueError as error:
+            problems.append(str(error))
+    return keys
 
 
 def _list(context: JobContext, session: SessionRecorder) -> AccountListing:
@@ -87,16 +98,12 @@ def _list(context: JobContext, session: SessionRecorder) -> AccountListing:
         raise
 
 
-def _values(account: AdsAccount) -> dict[str, Any]:
-    """Return an account's columns.
-
-    Raises:
-        ValueError: its id makes no partition key.
-    """
+def _values(account: AdsAccount, ads_account_key: str) -> dict[str, Any]:
+    """Return an account's columns."""
     return {
         "account_id": account.account_id,
         "country_code": account.country_code,
-        "account_key": account_key(account.account_id, account.country_code),
+        "account_key": account_key(account.country_code, ads_account_key),
         "name": account.name,
         "amazon_status": account.status,
         "profile_id": account.profile_id,

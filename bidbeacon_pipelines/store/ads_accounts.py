@@ -44,22 +44,24 @@ _UPDATE = text("""
     UPDATE ads_accounts
        SET name = :name, client_id = :client_id, region = CASE WHEN :trusted THEN :region ELSE region END,
            time_zone = CASE WHEN :trusted THEN :time_zone ELSE time_zone END
-     WHERE account_id = :account_id RETURNING account_id""")
+     WHERE account_id = :account_id RETURNING ads_account_key""")
 
 
-def upsert_ads_account(connection: Connection, values: dict[str, Any], *, now: datetime) -> None:
-    """Store an ads account as Amazon lists it; its key is made at first sight and stays.
+def upsert_ads_account(connection: Connection, values: dict[str, Any], *, now: datetime) -> str:
+    """Store an ads account as Amazon lists it; return its key, which is made at first sight and stays.
 
     `values` has account_id, name, client_id, region, time_zone, and `trusted`: as for `store.accounts.upsert_account`.
 
     Raises:
         ValueError: its id makes no key.
     """
-    if connection.execute(_UPDATE, values).first() is not None:
-        return
+    stored = connection.execute(_UPDATE, values).scalar_one_or_none()
+    if stored is not None:
+        return str(stored)
     ids = connection.execute(text("SELECT account_id FROM ads_accounts")).scalars().all()
     key = ads_account_key(values["account_id"], values["name"], ids)
     connection.execute(_INSERT, values | {"key": key, "now": now})
+    return key
 
 
 def set_alias(connection: Connection, account_id: str, alias: str | None) -> None:

@@ -26,7 +26,7 @@ from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
 from bidbeacon_sessions.tables import create_tables
 
-ACCOUNT = Subject("US.1kc1bk217kscqoyqdyq24dt56")
+ACCOUNT = Subject("US.acme-merch.1kc1bk21")
 FACTS = {"account": ACCOUNT.key, "dataset": "daily_targets", "windows": [date(2026, 11, 23)]}
 
 

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import httpx
@@ -15,6 +16,7 @@ from websockets.sync.client import connect
 
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.server import StreamServer
+from tests.stream.asgi_servers import CHOSEN, SERVERS, UvicornServer
 
 DEADLINE = 15.0
 
@@ -118,8 +120,10 @@ class WebSocketReader(Reader):
 
 
 @contextmanager
-def _running(store: SessionStore, *, sync_seconds: float = 0.3, **options: Any) -> Iterator[StreamServer]:
-    server = StreamServer(store, host="127.0.0.1", port=0, sync_seconds=sync_seconds, **options)
+def _running(
+    asgi_server: str, store: SessionStore, *, sync_seconds: float = 0.3, **options: Any
+) -> Iterator[StreamServer | UvicornServer]:
+    server = SERVERS[asgi_server](store, host="127.0.0.1", port=0, sync_seconds=sync_seconds, **options)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
@@ -149,9 +153,15 @@ def _nothing_unforeseen(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
 
 @pytest.fixture
-def serve_stream() -> Callable[..., AbstractContextManager[StreamServer]]:
+def asgi_server(request: pytest.FixtureRequest) -> str:
+    """The name of the server that runs the app."""
+    return str(getattr(request, "param", CHOSEN))
+
+
+@pytest.fixture
+def serve_stream(asgi_server: str) -> Callable[..., AbstractContextManager[StreamServer | UvicornServer]]:
     """Serves a store in a thread, as a context manager."""
-    return _running
+    return partial(_running, asgi_server)
 
 
 @pytest.fixture
@@ -161,9 +171,9 @@ def wait_until() -> Callable[..., None]:
 
 
 @pytest.fixture
-def base_url(session_store: SessionStore) -> Iterator[str]:
+def base_url(asgi_server: str, session_store: SessionStore) -> Iterator[str]:
     """The address of a running stream over `session_store`."""
-    with _running(session_store) as server:
+    with _running(asgi_server, session_store) as server:
         yield f"http://127.0.0.1:{server.port}"
 
 

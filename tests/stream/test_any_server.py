@@ -1,68 +1,33 @@
 """The app is plain ASGI: under granian, which `bidbeacon stream` uses, and under uvicorn it does the same."""
 
 import json
-import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from httpx_sse import connect_sse
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from bidbeacon_sessions import SessionStore, with_job_session
-from bidbeacon_sessions.server import Access, StreamServer, create_app
+from bidbeacon_sessions.server import Access
+from tests.stream.asgi_servers import ON_BOTH
 
 TOKEN = "a-long-random-token"
-Serve = Callable[[Access], AbstractContextManager[str]]
 
 
-@contextmanager
-def _on_uvicorn(store: SessionStore, access: Access) -> Iterator[str]:
-    app = create_app(store, access, sync_seconds=0.3)
-    config = uvicorn.Config(
-        app, log_level="warning", ws_per_message_deflate=False, timeout_graceful_shutdown=1
-    )
-    server = uvicorn.Server(config)
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        app.state.stream.close()
-        server.should_exit = True
-        thread.join(timeout=15)
-
-
-@contextmanager
-def _on_granian(store: SessionStore, access: Access) -> Iterator[str]:
-    server = StreamServer(store, host="127.0.0.1", port=0, sync_seconds=0.3, access=access)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.is_listening:
-        assert thread.is_alive()
-        threading.Event().wait(0.02)
-    yield server.url
-    server.stop()
-    thread.join(timeout=15)
-
-
-@pytest.fixture(params=[_on_granian, _on_uvicorn], ids=["granian", "uvicorn"])
-def serve(request: pytest.FixtureRequest, session_store: SessionStore) -> Serve:
-    """Each of the two servers."""
-    return lambda access: request.param(session_store, access)
+pytestmark = ON_BOTH
 
 
 @pytest.fixture
-def base_url(serve: Serve) -> Iterator[str]:
-    """The address of a stream without a token, whose log has begun."""
-    with serve(Access()) as url:
-        while httpx.get(f"{url}/readyz", timeout=15).status_code != 200:
-            threading.Event().wait(0.02)
-        yield url
+def serve(
+    serve_stream: Callable[..., AbstractContextManager[Any]], session_store: SessionStore
+) -> Callable[[Access], AbstractContextManager[Any]]:
+    """Serve the app with the given access."""
+    return lambda access: serve_stream(session_store, access=access)
 
 
 def websocket_address(base_url: str, path: str = "/api/job-sessions/ws", query: str = "") -> str:
@@ -134,9 +99,10 @@ def _readers(base_url: str) -> tuple[float, ...]:
     )
 
 
-def test_without_the_token_nothing_is_told(serve: Serve) -> None:
+def test_without_the_token_nothing_is_told(serve: Callable[[Access], AbstractContextManager[Any]]) -> None:
     """Neither over HTTP nor over a WebSocket; with it both are open."""
-    with serve(Access(TOKEN)) as url:
+    with serve(Access(TOKEN)) as server:
+        url = server.url
         assert 401 == httpx.get(f"{url}/api/job-sessions", timeout=15).status_code
         with pytest.raises(InvalidStatus) as caught, connect(websocket_address(url)):
             raise AssertionError("it was let in")
@@ -157,11 +123,11 @@ def test_what_is_no_stream_is_refused(base_url: str) -> None:
     assert 404 == httpx.get(f"{base_url}/nope", timeout=15).status_code
 
 
-def test_a_server_that_stops_ends_its_streams(serve: Serve) -> None:
+def test_a_server_that_stops_ends_its_streams(serve: Callable[[Access], AbstractContextManager[Any]]) -> None:
     """They have an end that readers can tell from a broken connection."""
     with ExitStack() as reading:
-        with serve(Access()) as url:
-            websocket = reading.enter_context(connect(websocket_address(url)))
+        with serve(Access()) as server:
+            websocket = reading.enter_context(connect(websocket_address(server.url)))
             assert "sync" in str(websocket.recv(timeout=10))
         with pytest.raises(ConnectionClosed):
             while True:

@@ -16,7 +16,9 @@ from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.core_actions import SessionFinalized
 from bidbeacon_sessions.queries import list_actions
 from bidbeacon_sessions.writes import NewAction, NewSession, close_session, insert_action, insert_session
+from tests.stream.asgi_servers import ON_BOTH
 
+pytestmark = ON_BOTH
 Follow = Callable[..., Any]
 WaitUntil = Callable[..., None]
 

@@ -19,7 +19,9 @@ from bidbeacon_sessions.server import StreamServer, auth
 from bidbeacon_sessions.server.serve import MAX_HEAD_BYTES, create_app
 from bidbeacon_sessions.settings import get_session_settings
 from bidbeacon_sessions.writes import NewSession, insert_session
+from tests.stream.asgi_servers import BY_SETTINGS_OF_GRANIAN
 
+pytestmark = BY_SETTINGS_OF_GRANIAN
 TOKEN = "a-long-random-token"
 SESSION = UUID(int=7)
 DEADLINE = 10.0

@@ -9,6 +9,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from bidbeacon_sessions.server import stream
+from tests.stream.asgi_servers import BY_SETTINGS_OF_GRANIAN
 
 LONGEST_FRAME = 64 * 1024
 LONGEST_FILTER = 200
@@ -65,6 +66,7 @@ def test_a_filter_over_the_bound_is_refused_by_both_transports(
     assert 400 == caught.value.response.status_code
 
 
+@BY_SETTINGS_OF_GRANIAN
 def test_headers_that_never_end_are_refused(base_url: str) -> None:
     """100 kB of a request that is not complete are answered with an error, not collected."""
     address = urlsplit(base_url)
@@ -73,6 +75,7 @@ def test_headers_that_never_end_are_refused(base_url: str) -> None:
         assert reader.recv(12) in {b"HTTP/1.1 400", b"HTTP/1.1 431"}
 
 
+@BY_SETTINGS_OF_GRANIAN
 def test_requests_that_never_end_are_cut_off(base_url: str) -> None:
     """Whoever is idle, or sends the beginning of a request only, loses the connection after seconds."""
     address = urlsplit(base_url)
@@ -85,6 +88,7 @@ def test_requests_that_never_end_are_cut_off(base_url: str) -> None:
         assert half.recv(12) in {b"", b"HTTP/1.1 408"}
 
 
+@BY_SETTINGS_OF_GRANIAN
 def test_a_handshake_with_a_long_address_is_answered(base_url: str) -> None:
     """9,000 bytes of query are too long a filter, not a reason to keep the client waiting."""
     with (

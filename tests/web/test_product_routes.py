@@ -141,6 +141,7 @@ def test_the_navigation_leads_to_the_products_pages(product: httpx.Client) -> No
         ("/accounts/US.one", '<a href="/accounts" aria-current="true">Accounts</a>'),
         (f"/sessions/{uuid4()}", '<a href="/sessions" aria-current="true">Stream</a>'),
     ],
+    ids=["account", "session"],
 )
 def test_a_page_of_one_marks_the_list_that_it_is_in(product: httpx.Client, page: str, entry: str) -> None:
     """And no other entry."""

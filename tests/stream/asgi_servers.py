@@ -1,0 +1,65 @@
+"""The servers that the app is tested on: granian, as `bidbeacon stream` runs it, and uvicorn.
+
+`ASGI_SERVER=uvicorn` runs all tests of this folder under uvicorn: `make test-asgi`.
+"""
+
+import os
+import socket
+
+import pytest
+import uvicorn
+
+from bidbeacon_sessions import SessionStore
+from bidbeacon_sessions.server import Access, StreamServer, create_app
+from bidbeacon_sessions.server.extension import Extension
+
+
+class UvicornServer:
+    """The stream on one address; takes what `StreamServer` does."""
+
+    def __init__(
+        self,
+        store: SessionStore,
+        *,
+        host: str,
+        port: int,
+        extension: Extension | None = None,
+        access: Access | None = None,
+        sync_seconds: float = 10.0,
+    ) -> None:
+        self.app = create_app(store, access, extension=extension, sync_seconds=sync_seconds)
+        self._socket = socket.create_server((host, port))
+        self.port = int(self._socket.getsockname()[1])
+        self.url = f"http://{host}:{self.port}"
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                self.app, log_level="warning", ws_per_message_deflate=False, timeout_graceful_shutdown=1
+            )
+        )
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether connections are accepted."""
+        return self._server.started
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the change log is being read."""
+        return bool(self.app.state.stream.is_ready)
+
+    def run(self) -> None:
+        """Serve until `stop`."""
+        self._server.run(sockets=[self._socket])
+
+    def stop(self) -> None:
+        """End `run`, from any thread."""
+        self.app.state.stream.close()
+        self._server.should_exit = True
+
+
+SERVERS: dict[str, type[StreamServer | UvicornServer]] = {"granian": StreamServer, "uvicorn": UvicornServer}
+CHOSEN = os.environ.get("ASGI_SERVER", "granian")
+ON_BOTH = pytest.mark.parametrize("asgi_server", SERVERS, indirect=True)
+BY_SETTINGS_OF_GRANIAN = pytest.mark.skipif(
+    CHOSEN != "granian", reason="granian refuses it by its own settings, which the app does not know"
+)

@@ -405,3 +405,12 @@ def aggregate_jobs(
 def _figures(row: RowMapping) -> Figures:
     p50, p95 = (seconds and round(float(seconds), 3) for seconds in row["seconds"] or (None, None))
     return Figures(row["count"], row["failures"], row["warnings"], row["problems"], p50, p95)
+
+
+def ask_for_nothing(connection: Connection) -> None:
+    """Have the database answer, whatever it holds.
+
+    Raises:
+        SQLAlchemyError: it does not.
+    """
+    connection.execute(text("SELECT 1"))

@@ -8,9 +8,6 @@ import re
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
-from typing import Annotated
-
-from pydantic import PlainValidator
 
 HIGHEST_COUNT = 2**63 - 1
 AMOUNT_LIMIT = Decimal(10) ** 14
@@ -198,6 +195,3 @@ def _is_whole(value: Decimal) -> bool:
 def is_storable(text: str) -> bool:
     """Return whether Postgres can hold the text: no NUL, no lone surrogate."""
     return _UNSTORABLE.search(text) is None
-
-
-AmazonId = Annotated[str, PlainValidator(as_amazon_id)]

@@ -6,7 +6,6 @@ from dataclasses import replace
 from uuid import UUID
 
 from prometheus_client import CONTENT_TYPE_LATEST
-from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -14,7 +13,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from bidbeacon_sessions.filters import SessionFilter
-from bidbeacon_sessions.queries import list_filter_values
+from bidbeacon_sessions.queries import ask_for_nothing, list_filter_values
 from bidbeacon_sessions.server.auth import log_in
 from bidbeacon_sessions.server.extension import Extension
 from bidbeacon_sessions.server.histogram import answer_histogram
@@ -142,7 +141,7 @@ async def _healthz(request: Request) -> Response:
 
 def _ask_database(store: SessionStore) -> None:
     with store.begin() as connection:
-        connection.execute(text("SELECT 1"))
+        ask_for_nothing(connection)
 
 
 async def _readyz(request: Request) -> Response:

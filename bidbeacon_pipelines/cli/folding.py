@@ -1,4 +1,7 @@
-"""What terminals fold: runs of actions of one type into one sentence, many names into a list. The page folds by the same rules, in `web/folding.js`."""
+"""What terminals fold: runs of actions of one type into one sentence, many names into a list. The page folds by the same rules, in `web/folding.js`.
+
+On the page, where a run can be opened, what promises work folds too, with what became of all the promises.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date

@@ -61,12 +61,12 @@ def take_watch(connection: Connection, now: datetime, *, every: timedelta) -> bo
 
 _COLUMNS = "problem, began_at, told_at, told_count, gone_at, closed_at"
 _KNOWN = text(
-    f"SELECT {_COLUMNS} FROM alerts WHERE closed_at IS NULL OR told_at > :told_after ORDER BY began_at, key"
+    f"SELECT {_COLUMNS} FROM alerts WHERE closed_at IS NULL OR told_at > :told_after ORDER BY began_at DESC, key"
 )
 
 
 def list_alerts(connection: Connection, *, told_after: datetime | None = None) -> list[Alert]:
-    """Return the causes that are open, the oldest first, and those over that somebody was told of after an instant."""
+    """Return the causes that are open, the newest first, and those over that somebody was told of after an instant."""
     rows = connection.execute(_KNOWN, {"told_after": told_after}).mappings()
     return [Alert(**{**row, "problem": _PROBLEM.validate_python(row["problem"])}) for row in rows]
 

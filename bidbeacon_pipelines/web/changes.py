@@ -20,7 +20,12 @@ from bidbeacon_pipelines.reports.cadence import BadCadenceError
 from bidbeacon_pipelines.reports.datasets import UnknownDatasetError, get_dataset
 from bidbeacon_pipelines.reports.partition_bound import TooManyPartitionsError
 from bidbeacon_pipelines.services.account_changes import PAGE, AccountChanges
-from bidbeacon_pipelines.services.account_names import AmbiguousAccountError, BadAliasError, get_named_account
+from bidbeacon_pipelines.services.account_names import (
+    AmbiguousAccountError,
+    BadAliasError,
+    get_named_account,
+    get_named_ads_account,
+)
 from bidbeacon_pipelines.services.cadence import choose_cadence
 from bidbeacon_pipelines.services.run_requests import (
     AccountStoppedError,
@@ -199,12 +204,12 @@ class _Desk:
     def set_cadence(self, fields: Fields, by: str) -> dict[str, Any]:
         every, cron = _optional_text(fields, "every"), _optional_text(fields, "cron")
         cadence = choose_cadence(every=every, cron=cron, as_soon_as_due=every is None and cron is None)
-        account = self._account(fields)
         with self._store.begin() as connection:
-            ads_account = get_ads_account(connection, account.account_key)
+            ads_account = get_named_ads_account(connection, _text(fields, "account"))
         if cadence is not None:
             self._changes(by).set_cadence(ads_account, cadence)
-        return _named(account) | {"cadence": str(cadence)}
+        named = {"account": ads_account.ads_account_key, "account_label": ads_account.label}
+        return named | {"cadence": str(cadence)}
 
     def rename(self, fields: Fields, by: str) -> dict[str, Any]:
         account, alias = self._account(fields), _optional_text(fields, "alias")

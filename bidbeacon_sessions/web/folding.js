@@ -1,12 +1,14 @@
 // Runs of the same action as one: "Queued 14 report windows" with 14 badges. Pure; an error never folds.
 
 const SHORTEST_RUN = 3;
-const NUMBER = /\d{4}-\d\d-\d\d|\d[\d,.:]*/g;
-let nouns = null;
+const FIELD = /\{(\w+)(?::(\w+))?(?::([^}|]*)(?:\|([^}]*))?)?\}/g;
+const COUNTED = ["count", "total"];
+const MERGED = [...COUNTED, "badge", "account", "windows"];
+let fields = null;
 
-/** Take over the catalogue of actions: the nouns that sentences count with. Until then nothing folds. */
+/** Take over the catalogue of actions: the fields of their sentences, and the nouns that count them. Until then nothing folds. */
 export function setCatalogue(catalogue) {
-  nouns = new Map(Object.entries(catalogue).map(([type, { sentence }]) => [type, [...sentence.matchAll(/\{(\w+):(count|total):([^}|]*)(?:\|([^}]*))?\}/g)].map(([, field, kind, one, many]) => ({ field, kind, one, many: many || `${one}s` }))]));
+  fields = new Map(Object.entries(catalogue).map(([type, { sentence }]) => [type, [...sentence.matchAll(FIELD)].map(([, field, kind = "text", one, many]) => ({ field, kind, one, many: many || `${one}s` }))]));
 }
 
 /** Group actions, which are in order: each group is `{actions, parts}`, of one action or of a run of three and more. */
@@ -24,15 +26,16 @@ export function foldRuns(actions) {
 function endOfRun(actions, start) {
   const first = actions[start];
   let end = start + 1;
-  if (nouns === null || first.tone === "error") return end;
+  if (!fields?.has(first.type) || !first.known || first.tone === "error") return end;
   const shape = shapeOf(first);
   while (end < actions.length && actions[end].ord === actions[end - 1].ord + 1 && actions[end].type === first.type && shapeOf(actions[end]) === shape) end += 1;
   return end;
 }
 
-/** What two actions must share to be told as one: the same words, whatever the numbers, badges and windows are. */
-function shapeOf(action) {
-  return slots(action.parts).map(({ kind, text }) => (kind === "text" ? text.replace(NUMBER, "#").replace(/s\b/g, "") : kind)).join("\u0000");
+/** What two actions must share to be told as one, as in terminals: all fields but counts, names and days, which have to be there in both or in neither. */
+function shapeOf({ type, payload, parts }) {
+  const shared = fields.get(type).map(({ field, kind }) => (MERGED.includes(kind) ? isThere(payload[field]) : payload[field]));
+  return JSON.stringify([shared, slots(parts).map(({ kind }) => kind)]);
 }
 
 /** The parts, with windows (or badges, or accounts) that stand side by side as one slot with many values. */
@@ -57,7 +60,7 @@ function mergedParts(run) {
   const rows = run.map((action) => slots(action.parts));
   const days = rows[0].flatMap((slot, place) => (slot.kind === "window" && rows.every((row) => row[place].values.length === 1) ? [place] : []));
   return rows[0].flatMap((slot, place) => {
-    if (slot.kind === "text") return [{ kind: "text", text: mergedText(run, rows.map((row) => row[place].text)) }];
+    if (slot.kind === "text") return [{ kind: "text", text: mergedText(run, slot.text) }];
     const all = [...new Set(rows.flatMap((row) => row[place].values))];
     const values = days.length === 2 && days.includes(place) ? [all.sort().at(place === days[0] ? 0 : -1)] : all; // a range: its first and its last day
     if (slot.kind === "window") return values.map((value) => ({ kind: "window", text: value, value }));
@@ -69,26 +72,20 @@ function mergedParts(run) {
 
 const labelOf = (rows, place, key) => rows.map((row) => row[place]).find(({ values }) => values.includes(key)).labels.get(key);
 
-/** Counted nouns are added up, of totals the last one counts; any other number or day that is not the same everywhere becomes "…". */
-function mergedText(run, texts) {
-  let merged = texts[0];
-  let others = texts;
-  for (const noun of nouns.get(run[0].type) ?? []) {
+/** Counted nouns are added up, of totals the last one counts; everything else is the same everywhere. */
+function mergedText(run, text) {
+  let merged = text;
+  for (const noun of fields.get(run[0].type).filter(({ kind }) => COUNTED.includes(kind))) {
     const counted = new RegExp(`\\d[\\d,]* (${escaped(noun.many)}|${escaped(noun.one)})(?!\\w)`);
     if (!counted.test(merged)) continue;
     const counts = run.map(({ payload }) => countOf(payload[noun.field]));
     const total = noun.kind === "total" ? counts.at(-1) : counts.reduce((sum, count) => sum + count, 0);
     const sentence = `${total.toLocaleString("en")} ${total === 1 ? noun.one : noun.many}`;
-    others = others.map((text) => text.replace(counted, sentence));
-    [merged] = others;
+    merged = merged.replace(counted, sentence);
   }
-  const numbers = others.map((text) => text.match(NUMBER) ?? []);
-  let place = -1;
-  return merged.replace(NUMBER, (number) => {
-    place += 1;
-    return numbers.every((found) => found[place] === number) ? number : "…";
-  });
+  return merged;
 }
 
+const isThere = (value) => (Array.isArray(value) ? value.length > 0 : Boolean(value));
 const countOf = (value) => (Array.isArray(value) ? value.length : Number(value) || 0);
 const escaped = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");

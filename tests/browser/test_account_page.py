@@ -116,6 +116,106 @@ def test_buttons_pause_resume_load_and_rename(page: Page, base_url: str, filled:
     expect(page.locator("h1")).to_have_text("Die Firma · US")
 
 
+def choose_cadence(page: Page, name: str) -> None:
+    """Choose a cadence, which alone changes nothing, and press the button."""
+    page.get_by_label("Cadence", exact=True).select_option(name)
+    page.get_by_role("button", name="Change cadence").click()
+
+
+def read_cadences(store: SessionStore) -> list[timedelta | None]:
+    """Return how often each ads account is refreshed."""
+    with store.begin() as connection:
+        return list(connection.execute(text("SELECT refresh_every FROM ads_accounts")).scalars())
+
+
+def read_requests(store: SessionStore) -> list[tuple[str, str]]:
+    """Return the kind and account of the runs that were asked for."""
+    with store.begin() as connection:
+        return [(one.kind, one.account_key) for one in list_waiting_requests(connection)]
+
+
+def test_an_account_gets_a_cadence_and_syncs_its_entities(
+    page: Page, base_url: str, filled: SessionStore
+) -> None:
+    """A cadence is chosen, and then confirmed; one that is refused says why and what to do."""
+    page.goto(f"{base_url}/accounts/{KEY}")
+    page.get_by_label("Cadence", exact=True).select_option("every 6 hours")
+    page.get_by_label("Cadence", exact=True).press("ArrowDown")
+    expect(page.get_by_label("Cadence", exact=True)).to_have_value("every 12 hours")
+    assert [None] == read_cadences(filled)
+    choose_cadence(page, "every 6 hours")
+    expect(page.locator(".said")).to_have_text(
+        "Acme Merch is refreshed every 6 hours, in all of its countries."
+    )
+    expect(page.locator("#schedule")).to_contain_text("every 6 hours (set by page")
+    page.get_by_role("button", name="Change cadence").click()
+    expect(page.locator(".said")).to_have_text("Choose a cadence first.")
+    page.get_by_role("button", name="Sync entities").click()
+    expect(page.locator(".said")).to_contain_text("Asked for.")
+    assert [("sync-entities", KEY)] == read_requests(filled)
+    refused = {"error": "The role may only read.", "what_to_do": "Grant it more."}
+    page.route("**/api/account/cadence", lambda route: route.fulfill(status=403, json=refused))
+    choose_cadence(page, "every day")
+    expect(page.locator(".said")).to_have_text("The role may only read. Grant it more.")
+    assert [timedelta(hours=6)] == read_cadences(filled)
+
+
+def test_a_cell_changes_the_cadence_and_syncs_entities(
+    page: Page, base_url: str, filled: SessionStore
+) -> None:
+    """As on the account's page."""
+    with filled.begin() as connection:
+        day = connection.execute(text("SELECT current_date - 5")).scalar_one()
+    page.goto(f"{base_url}/coverage?dataset=daily_targets&account={KEY}&window={day}")
+    choose_cadence(page, "every 12 hours")
+    expect(page.locator(".detail .said")).to_contain_text("is refreshed every 12 hours")
+    assert [timedelta(hours=12)] == read_cadences(filled)
+    page.get_by_role("button", name="Sync entities").click()
+    expect(page.locator(".detail .said")).to_contain_text("Asked for.")
+    assert [("sync-entities", KEY)] == read_requests(filled)
+
+
+def test_a_session_pauses_resumes_and_loads_again(page: Page, base_url: str, filled: SessionStore) -> None:
+    """After *Pause* the button says *Resume*, and what was done is said."""
+    with with_job_session("refresh-account", store=filled, account=Subject(KEY, None)) as session:
+        session.add(
+            WindowsQueued(account=KEY, dataset="daily_targets", windows=[date(2026, 3, 1)], request_id=2)
+        )
+    page.goto(f"{base_url}/sessions/{session.session_id}")
+    page.get_by_role("button", name="Pause", exact=True).click()
+    expect(page.get_by_role("button", name="Resume", exact=True)).to_be_focused()
+    expect(page.locator(".acts .said")).to_contain_text("is paused")
+    page.get_by_role("button", name="Resume", exact=True).click()
+    expect(page.get_by_role("button", name="Pause", exact=True)).to_be_focused()
+    expect(page.locator(".acts .said")).to_contain_text("is refreshed again")
+    page.get_by_role("button", name="Load 2026-03-01 of daily_targets again").click()
+    expect(page.locator(".acts .said")).to_contain_text("Asked for.")
+    assert [("load-windows", KEY)] == read_requests(filled)
+
+
+@pytest.mark.parametrize(("countries", "buttons"), [(["US"], 1), (["US", "CA"], 0)])
+def test_a_session_of_an_ads_account_changes_its_cadence(
+    page: Page, base_url: str, filled: SessionStore, countries: list[str], buttons: int
+) -> None:
+    """Where it is about one country only, that one can be paused and synced too."""
+    with with_job_session("refresh-account", store=filled, account=Subject("acme-merch.1kc1bk21")) as session:
+        for country in countries:
+            session.add(
+                WindowsQueued(
+                    account=f"{country}.acme",
+                    dataset="daily_targets",
+                    windows=[date(2026, 3, 1)],
+                    request_id=2,
+                )
+            )
+    page.goto(f"{base_url}/sessions/{session.session_id}")
+    choose_cadence(page, "every 3 hours")
+    expect(page.locator(".acts .said")).to_contain_text("Acme Merch is refreshed every 3 hours")
+    assert [timedelta(hours=3)] == read_cadences(filled)
+    for name in ("Pause", "Sync entities"):
+        expect(page.get_by_role("button", name=name, exact=True)).to_have_count(buttons)
+
+
 def test_a_load_is_asked_for_on_the_map_and_followed_to_its_session(
     page: Page, base_url: str, filled: SessionStore
 ) -> None:

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 from sqlalchemy import text
 
+from bidbeacon_pipelines.actions import ReportFailed, ReportHeld
 from bidbeacon_pipelines.store.accounts import upsert_account
 from bidbeacon_pipelines.store.ads_accounts import upsert_ads_account
 from bidbeacon_sessions import Action, SessionStore, Subject, with_job_session
@@ -30,10 +31,9 @@ class WindowsLined(Action):
 class ShelfWatched(Action):
     """A shelf is looked at again and again."""
 
-    sentence = "Watched a shelf from {first} to {last}, looked {looks:total:time}, {changes:count:change}"
+    sentence = "Watched shelf {shelf}, looked {looks:total:time}, {changes:count:change}"
 
-    first: date
-    last: date
+    shelf: int
     looks: int
     changes: int
 
@@ -157,17 +157,44 @@ def test_a_run_of_the_same_action_is_told_as_one(stream: Page) -> None:
 def test_a_run_adds_up_what_is_counted_and_takes_the_last_of_what_goes_on(
     page: Page, base_url: str, session_store: SessionStore
 ) -> None:
-    """A total of three actions is the last one's; days that differ are left out, those that don't are told."""
+    """A total of three actions is the last one's; another number ends the run."""
     with with_job_session("watches", store=session_store) as session:
-        for day in (1, 2, 3):
-            session.add(
-                ShelfWatched(first=date(2025, 7, day), last=date(2025, 7, 9), looks=day, changes=10 * day)
-            )
+        for shelf in (7, 8):
+            for looks in (1, 2, 3):
+                session.add(ShelfWatched(shelf=shelf, looks=looks, changes=10 * looks))
+    page.goto(f"{base_url}/sessions")
+    expect(page.locator(".session .sentence")).to_have_text(
+        [f"Watched shelf {shelf}, looked 3 times, 60 changes 3 ×" for shelf in (7, 8)]
+    )
+
+
+def test_causes_with_other_numbers_stay_apart(page: Page, base_url: str, session_store: SessionStore) -> None:
+    """Three reports that were held for one cause are one row; one held for other numbers is another."""
+    causes = ["Rows fell from 900 to 3"] * 3 + ["Rows fell from 700 to 5"] * 3
+    with with_job_session("holds", store=session_store) as session:
+        for day, cause in enumerate(causes, 1):
+            about = {"account": "US.a", "dataset": "daily_targets", "windows": [date(2025, 7, day)]}
+            session.add(ReportHeld(**about, request_id=day, report_id="r", reason=cause))
+    page.goto(f"{base_url}/sessions")
+    rows = page.locator(".session .sentence")
+    expect(rows).to_have_count(2)
+    expect(rows.first).to_contain_text("Held 3 days of daily_targets: Rows fell from 900 to 3")
+    expect(rows.last).to_contain_text("Held 3 days of daily_targets: Rows fell from 700 to 5")
+
+
+def test_a_report_that_failed_for_120_days_is_one_row(
+    page: Page, base_url: str, session_store: SessionStore
+) -> None:
+    """Its days are one badge, which a click expands."""
+    days = [date(2025, 3, 1) + timedelta(days=number) for number in range(120)]
+    with with_job_session("fails", store=session_store) as session:
+        about = {"account": "US.a", "dataset": "daily_targets", "windows": days}
+        session.add(ReportFailed(**about, request_id=1, reason="43 of 1,500 rows are invalid"))
     page.goto(f"{base_url}/sessions")
     expect(page.locator(".session .sentence")).to_have_count(1)
-    expect(page.locator(".session .sentence")).to_contain_text(
-        "Watched a shelf from … to 2025-07-09, looked 3 times, 60 changes"
-    )
+    expect(page.locator(".session .sentence")).to_contain_text("failed for 120 days")
+    page.locator(".tag.fold", has_text="120 days").click()
+    expect(page.locator(".session .tag.window")).to_have_count(120)
 
 
 def test_a_run_of_ranges_goes_from_the_first_day_to_the_last(

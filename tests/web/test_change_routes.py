@@ -99,6 +99,8 @@ def test_cadence_and_alias_are_changed(product: httpx.Client, stored: SessionSto
     told = product.post("/api/account/cadence", json={"account": KEY, "every": "6h"}).json()
     assert "every 6 hours" == told["cadence"]
     assert "as soon as due" == product.post("/api/account/cadence", json={"account": KEY}).json()["cadence"]
+    of_all = product.post("/api/account/cadence", json={"account": told["account"], "every": "3h"}).json()
+    assert told | {"cadence": "every 3 hours"} == of_all
     told = product.post("/api/account/alias", json={"account": KEY, "alias": " Mine "}).json()
     assert "Mine · US" == told["account_label"]
     told = product.post("/api/account/alias", json={"account": "Mine", "alias": ""}).json()

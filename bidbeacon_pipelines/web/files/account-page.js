@@ -33,13 +33,19 @@ async function read() {
 function draw({ account, sessions }) {
   hideNotice();
   document.title = `${account.label} · BidBeacon`;
-  if (acts?.enabled !== account.enabled) acts = { enabled: account.enabled, element: actsSection(account, () => live.renew()) };
+  if (acts?.enabled !== account.enabled) acts = { enabled: account.enabled, element: actsSection(account, afterAction) };
   const { at, ...figures } = account;
   const made = { head: headSection, figures: figuresSection, datasets: freshness, schedule: scheduleSection, entities: entitiesSection };
   for (const [id, section] of Object.entries(made)) put(id, figures, () => section(account));
   put("sessions", sessions.map(({ id, status, outcome }) => [id, status, outcome]), () => sessionsSection(sessions, key, brief));
   reconcile(root, [boxes.head, acts.element, boxes.figures, boxes.datasets, boxes.sessions, column]);
   root.setAttribute("aria-busy", "false");
+}
+
+/** The buttons show already what they did; everything else is renewed. */
+function afterAction(isPaused) {
+  if (isPaused !== undefined) acts.enabled = !isPaused;
+  live.renew();
 }
 
 /** Make a section anew where what it shows has changed. */

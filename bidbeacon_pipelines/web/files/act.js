@@ -47,27 +47,32 @@ export const loadAgain = (account, dataset, windows, label = "Load again") =>
 export const syncEntities = (account) =>
   button("Sync entities", async (say) => follow(await send("/api/account/sync-entities", { account }), say), { title: "Ask Amazon for campaigns, ad groups, ads and targets now" });
 
-export const pauseOrResume = (account, isPaused, done) =>
-  button(isPaused ? "Resume" : "Pause", async (say) => {
+/** A button that becomes the other one when it has worked; `done` gets whether the account is paused then. */
+export const pauseOrResume = (account, isPaused, done = () => {}) => (say) => {
+  const pauses = async () => {
     const { account_label: label } = await send(`/api/account/${isPaused ? "resume" : "pause"}`, { account });
     say(`${label} is ${isPaused ? "refreshed again" : "paused: nothing is asked of Amazon for it"}.`);
-    done();
-  }, { title: isPaused ? "Refresh this account again" : "Ask nothing more of Amazon for this account; its data stays" });
+    const other = pauseOrResume(account, !isPaused, done)(say);
+    element.replaceWith(other);
+    other.focus();
+    done(!isPaused);
+  };
+  const element = button(isPaused ? "Resume" : "Pause", pauses, { title: isPaused ? "Refresh this account again" : "Ask nothing more of Amazon for this account; its data stays" })(say);
+  return element;
+};
 
-/** The choice of a cadence, which belongs to all countries of the ads account. */
-export const changeCadence = (account, done) => (say) => {
-  const select = el("select", { "aria-label": "Cadence" }, el("option", { value: "" }, "Change cadence…"), Object.keys(CADENCES).map((name) => el("option", {}, name)));
-  select.addEventListener("change", async () => {
-    try {
-      const { cadence, account_label: label } = await send("/api/account/cadence", { account, ...(CADENCES[select.value] && { every: CADENCES[select.value] }) });
-      say(`${label} is refreshed ${cadence}, with the other countries of its ads account.`);
-      done();
-    } catch (error) {
-      say(el("span", { class: "problem" }, withCommands(causeOf(error))));
-    }
+/** The choice of a cadence, which belongs to all countries of the ads account; `account` is its key or that of one of its countries. */
+export const changeCadence = (account, done = () => {}) => (say) => {
+  const select = el("select", { "aria-label": "Cadence" }, el("option", { value: "" }, "Cadence…"), Object.keys(CADENCES).map((name) => el("option", {}, name)));
+  const changes = async () => {
+    if (select.value === "") return say("Choose a cadence first.");
+    const every = CADENCES[select.value];
+    const { cadence, account_label: label } = await send("/api/account/cadence", { account, ...(every && { every }) });
+    say(`${label} is refreshed ${cadence}, in all of its countries.`);
     select.value = "";
-  });
-  return select;
+    return done();
+  };
+  return el("span", { class: "choice" }, select, button("Change cadence", changes, { title: "For all countries of the ads account" })(say));
 };
 
 /** A link to Dagster's page of a partition: its button "Materialize" opens a dialog with exactly this one chosen. */

@@ -47,7 +47,11 @@ export class CellDetail {
   buttons({ account, dataset, window }, isPaused, address) {
     if (this.acts?.isPaused !== isPaused) {
       const renew = () => this.show(this.asked);
-      const made = [loadAgain(account, dataset, [window]), syncEntities(account), pauseOrResume(account, isPaused, renew), changeCadence(account, renew)];
+      const turned = (nowPaused) => {
+        this.acts.isPaused = nowPaused;
+        renew();
+      };
+      const made = [loadAgain(account, dataset, [window]), syncEntities(account), pauseOrResume(account, isPaused, turned), changeCadence(account, renew)];
       this.acts = { isPaused, element: actions([...made, ...(address ? [partitionLink(address)] : [])]) };
     }
     return this.acts.element;

@@ -6,7 +6,7 @@ import { fetchJson } from "./stream.js";
 const MOST_DATASETS = 3;
 const OF_COUNTRY = /^[A-Z]{2}\./;
 
-/** Make the buttons for a session and what it refers to; null where it has to do with no account of a country. */
+/** Make the buttons for a session and what it refers to; null where it has to do with no account. */
 export async function sessionActions(session, references) {
   const loads = new Map();
   for (const { account_key: account, account_label: label, dataset, windows } of references) {
@@ -17,9 +17,16 @@ export async function sessionActions(session, references) {
     loads.set(key, known);
   }
   const chosen = [...loads.values()].slice(0, MOST_DATASETS);
-  const own = OF_COUNTRY.test(session.account ?? "") ? session.account : null;
-  if (chosen.length === 0 && own === null) return null;
-  return actions([...chosen.map((load) => loadButton(load, own)), ...(own ? await accountButtons(own) : [])]);
+  const own = countryAccount(session, references);
+  const others = own ? await accountButtons(own) : session.account ? [changeCadence(session.account)] : [];
+  return chosen.length + others.length > 0 ? actions([...chosen.map((load) => loadButton(load, own)), ...others]) : null;
+}
+
+/** The account of a country that a session is about; null where it is about several, as most sessions of an ads account are. */
+function countryAccount({ account }, references) {
+  if (account === null || OF_COUNTRY.test(account)) return account;
+  const countries = new Set(references.map(({ account_key: key }) => key).filter((key) => OF_COUNTRY.test(key)));
+  return countries.size === 1 ? [...countries][0] : null;
 }
 
 function loadButton({ account, label, dataset, windows }, own) {
@@ -30,7 +37,7 @@ function loadButton({ account, label, dataset, windows }, own) {
 }
 
 /** Those that every page has for an account. */
-export async function accountButtons(account) {
+async function accountButtons(account) {
   const told = await fetchJson(`/api/account?${new URLSearchParams({ account })}`).catch(() => null);
-  return told ? [syncEntities(account), pauseOrResume(account, !told.enabled, () => {}), changeCadence(account, () => {})] : [];
+  return told ? [syncEntities(account), pauseOrResume(account, !told.enabled), changeCadence(account)] : [];
 }

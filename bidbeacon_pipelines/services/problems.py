@@ -131,6 +131,7 @@ def _of_check(check: Check) -> Problem:
         kind=check.name,
         cause=f"{check.found[:1].upper()}{check.found[1:]}",
         since=check.facts.get(_SINCE.get(check.name, "")),
+        link="/#checks",
         tell_after=_DAEMON_STARTS if check.name == ACTIVITY else timedelta(0),
     )
 
@@ -147,6 +148,7 @@ def _of_stopped(row: RowMapping, named: Naming) -> Problem:
         noun="ads account",
         names=named(row["ads_account_keys"]),
         accounts=row["ads_accounts"],
+        since=row["since"],
         link=f"/sessions?{urlencode(asked)}",
     )
 

@@ -199,6 +199,7 @@ def set_enabled(connection: Connection, key: str, *, enabled: bool) -> None:
         text("""UPDATE ads_accounts
                    SET planned_at = NULL, needs_person = CASE WHEN :enabled THEN NULL ELSE needs_person END,
                        needs_person_for = CASE WHEN :enabled THEN NULL ELSE needs_person_for END,
+                       needs_person_since = CASE WHEN :enabled THEN NULL ELSE needs_person_since END,
                        refusals = CASE WHEN :enabled THEN 0 ELSE refusals END
                  WHERE account_id = :account_id"""),
         {"account_id": account.account_id, "enabled": enabled},

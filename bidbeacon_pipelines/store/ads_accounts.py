@@ -114,7 +114,7 @@ def set_needs_person(connection: Connection, account_id: str, reason: str) -> li
     """Stop asking Amazon for an ads account until a person enables it again; return its accounts' keys, none where it isn't news."""
     rows = connection.execute(
         text(
-            _accounts_of("""UPDATE ads_accounts SET needs_person = :reason, needs_person_for = 'account'
+            _accounts_of("""UPDATE ads_accounts SET needs_person = :reason, needs_person_for = 'account', needs_person_since = now()
                              WHERE account_id = :account_id AND needs_person_for IS DISTINCT FROM 'account'""")
         ),
         {"account_id": account_id, "reason": reason},
@@ -188,7 +188,7 @@ def set_credentials_need_person(connection: Connection, reason: str) -> list[str
     """Stop asking Amazon for every ads account, since it refuses who we are; return the keys of the accounts it was news for."""
     rows = connection.execute(
         text(
-            _accounts_of("""UPDATE ads_accounts SET needs_person = :reason, needs_person_for = 'credentials'
+            _accounts_of("""UPDATE ads_accounts SET needs_person = :reason, needs_person_for = 'credentials', needs_person_since = now()
                              WHERE needs_person IS NULL""")
         ),
         {"reason": reason},
@@ -200,7 +200,7 @@ def clear_credentials_need_person(connection: Connection) -> list[str]:
     """Ask Amazon again for the ads accounts that only waited for credentials it accepts; return their accounts' keys."""
     rows = connection.execute(
         text(
-            _accounts_of("""UPDATE ads_accounts SET needs_person = NULL, needs_person_for = NULL, planned_at = NULL
+            _accounts_of("""UPDATE ads_accounts SET needs_person = NULL, needs_person_for = NULL, needs_person_since = NULL, planned_at = NULL
                              WHERE needs_person_for = 'credentials'""")
         )
     )

@@ -47,7 +47,7 @@ class AdsAccount(PipelinesBase):
 
     `alias` is what people here call it, in place of Amazon's `name`. Reports are requested for it, on the host of `region`, with the limits of `client_id`; `credential` names the refresh token. `needs_person` is
     why nothing is asked until a person acts; `needs_person_for` says whether it concerns this ads account only, or the credentials, and
-    then all that use them. `refusals` counts how often in a row Amazon has refused it (401 or 403).
+    then all that use them; `needs_person_since` says since when, where it was not set by SQL. `refusals` counts how often in a row Amazon has refused it (401 or 403).
 
     `refresh_every` or `refresh_cron` (in `time_zone`) is its own cadence; with neither it is planned as soon as something is due. Both may be
     set by SQL: `next_look_of` is the cadence that `next_look_at` was computed for, so a new one is noticed. Nothing that is due starts
@@ -70,6 +70,7 @@ class AdsAccount(PipelinesBase):
     time_zone: Mapped[str]
     needs_person: Mapped[str | None]
     needs_person_for: Mapped[str | None]
+    needs_person_since: Mapped[datetime | None]
     refusals: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
     refresh_every: Mapped[timedelta | None]
     refresh_cron: Mapped[str | None]

@@ -4,12 +4,8 @@ import { el } from "./dom.js";
 import { statusIcon, wordOf } from "./icons.js";
 import { chooseTheme, themeChoice } from "./theme.js";
 
-const KEYS_OF = {
-  home: [["/", "go to the search"], ["p", "pause, or go on"], ["?", "this sheet"]],
-  stream: [["/", "go to the filter"], ["j", "next session"], ["k", "previous session"], ["Enter", "open it"], ["p", "pause, or go on"], ["?", "this sheet"], ["Esc", "leave the filter, close this sheet"]],
-  session: [["j", "the one before, of the same job and account"], ["k", "the one after"], ["?", "this sheet"]],
-  coverage: [["/", "go to the accounts’ filter"], ["← → ↑ ↓", "move from window to window"], ["Home End", "first and last day"], ["Enter", "why it is so"], ["p", "pause, or go on"], ["?", "this sheet"]],
-};
+export const PAUSE = ["p", "pause, or go on"];
+const HELP = ["?", "this sheet"];
 const WORDS = [
   ["job:", "the job’s name"],
   ["account:", "an account’s name, a part of it, or its key"],
@@ -35,8 +31,9 @@ export function lettersAreOn() {
   }
 }
 
-export function toggleHelp(view) {
-  sheet ??= document.body.appendChild(build(view));
+/** Show the sheet, or hide it: the page's `keys` as pairs of name and meaning, its filter's words where it has such a filter, and the marks of sessions where it shows any. */
+export function toggleHelp(help) {
+  sheet ??= document.body.appendChild(build(help));
   if (sheet.open) sheet.close();
   else sheet.showModal();
 }
@@ -53,20 +50,20 @@ function themeSwitch() {
   return el("label", { class: "switch", for: "theme" }, "Colours", select);
 }
 
-function build(view) {
+function build({ keys, filters = false, marks = true }) {
   const close = el("button", { type: "button", class: "button", on: { click: () => sheet.close() } }, "Close");
   const rows = (pairs, tag) => el("dl", { class: "sheet-rows" }, pairs.map(([name, meaning]) => el("div", {}, el("dt", {}, el(tag, {}, name)), el("dd", {}, meaning))));
   const dialog = el(
     "dialog",
     { class: "sheet", "aria-labelledby": "sheet-title" },
     el("header", {}, el("h2", { id: "sheet-title" }, "Keys and marks"), close),
-    rows(KEYS_OF[view], "kbd"),
+    rows([...keys, HELP], "kbd"),
     el("p", {}, themeSwitch()),
     lettersSwitch(),
-    view === "stream" && el("h3", {}, "The filter"),
-    view === "stream" && rows(WORDS, "code"),
-    view !== "coverage" && el("h3", {}, "Marks"),
-    view !== "coverage" && el("ul", { class: "marks" }, MARKS.map((status) => el("li", {}, statusIcon(status), wordOf(status)))),
+    filters && el("h3", {}, "The filter"),
+    filters && rows(WORDS, "code"),
+    marks && el("h3", {}, "Marks"),
+    marks && el("ul", { class: "marks" }, MARKS.map((status) => el("li", {}, statusIcon(status), wordOf(status)))),
   );
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
   return dialog;

@@ -2,9 +2,9 @@
 
 import { lettersAreOn, toggleHelp } from "./help.js";
 
-/** Bind keys to actions; `?` and the button in the bar open the help of the view. */
-export function bindKeys(view, actions) {
-  const all = { ...actions, "?": () => toggleHelp(view) };
+/** Bind keys to actions; `?` and the button in the bar open the help, which lists them (see `toggleHelp`). */
+export function bindKeys(help, actions) {
+  const all = { ...actions, "?": () => toggleHelp(help) };
   document.addEventListener("keydown", (event) => {
     if (event.metaKey || event.ctrlKey || event.altKey || event.defaultPrevented) return;
     if (event.target.matches("input, textarea, select") || document.querySelector("dialog[open]")) return;
@@ -12,5 +12,5 @@ export function bindKeys(view, actions) {
     event.preventDefault();
     all[event.key]();
   });
-  document.getElementById("help").addEventListener("click", () => toggleHelp(view));
+  document.getElementById("help").addEventListener("click", () => toggleHelp(help));
 }

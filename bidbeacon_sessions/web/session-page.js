@@ -214,7 +214,7 @@ byId("back").addEventListener("click", (event) => {
 
 const follow = (place) => () => around?.[place] && location.assign(`/sessions/${around[place].id}`);
 const stream = new Stream({ query: {}, load, onUpdate, onGone: () => {}, onState });
-bindKeys("session", { j: follow("previous"), k: follow("next") });
+bindKeys({ keys: [["j", "the one before, of the same job and account"], ["k", "the one after"]] }, { j: follow("previous"), k: follow("next") });
 bindZoneChoice(byId("zone"));
 onZoneChange(() => {
   if (timeline === null) return;

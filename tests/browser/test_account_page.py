@@ -1,5 +1,6 @@
 """The page of an account: what it shows, and what its buttons do."""
 
+import re
 from collections.abc import Callable
 from datetime import date, timedelta
 
@@ -93,6 +94,19 @@ def test_a_tag_leads_to_the_page_and_the_list_finds_accounts(
     page.locator("tbody a").click()
     expect(page.locator("h1")).to_contain_text("Acme Merch · MX")
     expect(page.locator("#schedule")).to_contain_text("by maria")
+
+
+def test_the_key_is_in_the_tooltip_and_can_be_copied(page: Page, base_url: str, filled: SessionStore) -> None:
+    """Of a tag, which shows the name, and on the account's own page."""
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto(f"{base_url}/sessions")
+    tag = page.locator(".session .tag.account").first
+    expect(tag).to_have_text("Acme Merch · US")
+    expect(tag).to_have_attribute("title", re.compile(re.escape(KEY)))
+    tag.click()
+    page.get_by_role("button", name="Copy", exact=True).click()
+    expect(page.get_by_role("button", name="Copied", exact=True)).to_be_visible()
+    assert KEY == page.evaluate("navigator.clipboard.readText()")
 
 
 def test_buttons_pause_resume_load_and_rename(page: Page, base_url: str, filled: SessionStore) -> None:

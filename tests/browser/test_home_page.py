@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -90,6 +91,51 @@ def test_the_first_page_says_what_is_wrong_and_leads_there(
     page.go_back()
     page.locator("#jobs tbody .bad a").click()
     expect(page.locator(".session .job")).to_have_text(["poll-reports"])
+
+
+def test_jobs_have_their_durations_and_runs_by_hour(
+    page: Page, base_url: str, session_store: SessionStore
+) -> None:
+    """Median and 95th percentile of a day, a bar for the hour with what failed on top; the count leads to the sessions."""
+    for minutes in (1, 2, 3, 60):
+        begun = datetime.now(UTC) - timedelta(hours=2)
+        times = iter([begun, *[begun + timedelta(minutes=minutes)] * 9])
+        with (
+            suppress(RuntimeError),
+            with_job_session("bake", store=session_store, clock=lambda times=times: next(times)),
+        ):
+            if minutes == 1:
+                raise RuntimeError("no flour")
+    page.goto(base_url)
+    row = page.locator("#jobs tbody tr")
+    expect(row.locator("td")).to_have_text(["4", "1 (25 %)", "0", "2 min 30 s", "51 min 27 s", ""])
+    chart = row.locator("svg.sparkline")
+    expect(chart).to_have_attribute("aria-label", "bake: runs an hour, 4 at most")
+    heights = [chart.locator(f".{name}").get_attribute("height") for name in ("runs", "failures")]
+    assert ["4", "1"] == heights
+    row.get_by_role("link", name="4", exact=True).click()
+    expect(page).to_have_url(f"{base_url}/sessions?job=bake&since=24h")
+
+
+def test_counts_and_broken_checks_lead_to_what_shows_them(
+    page: Page, base_url: str, fill: Callable[..., None], session_store: SessionStore
+) -> None:
+    """Accounts to their list, days to the map, and what only Health shows to that section, also from elsewhere."""
+    fill(failing=97)
+    with session_store.begin() as connection:
+        connection.execute(text(SILENT))
+    page.set_viewport_size({"width": 390, "height": 500})
+    page.goto(base_url)
+    summary = page.locator("#verdict .summary")
+    expect(summary.get_by_role("link", name="3 accounts")).to_have_attribute("href", "/accounts")
+    expect(summary.get_by_role("link", name="6,300 days of data")).to_have_attribute("href", "/coverage")
+    cause = page.locator("#problems .cause", has_text="Nothing happens")
+    expect(cause).to_have_attribute("href", "/#checks")
+    cause.click()
+    expect(page.locator("#checks-title")).to_be_in_viewport()
+    page.goto("about:blank")
+    page.goto(f"{base_url}/#checks")
+    expect(page.locator("#checks-title")).to_be_in_viewport()
 
 
 def test_what_is_due_has_a_word_beside_its_bar(

@@ -12,6 +12,8 @@ from sqlalchemy import Engine, text
 
 from bidbeacon_pipelines.actions import WindowsQueued
 from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.store.accounts import set_enabled
+from bidbeacon_pipelines.store.ads_accounts import set_needs_person
 from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
 from bidbeacon_sessions.server import StreamServer
@@ -154,6 +156,19 @@ def test_late_windows_are_a_problem_and_those_that_wait_are_none(world: World) -
     assert "/sessions?type=account-needs-person" == stopped["link"]
     assert ("late", 1, "failure") == (late["kind"], late["count"], late["level"])
     assert datetime.fromisoformat(late["since"]) == NOW - timedelta(hours=13)
+
+
+def test_a_stopped_account_says_since_when(world: World) -> None:
+    """Since Amazon's refusal was believed; enabling it forgets that."""
+    with world.engine.begin() as connection:
+        set_needs_person(connection, "amzn1.two", "Not allowed")
+        at = connection.execute(text("SELECT now()")).scalar_one()
+    [stopped] = world.problems()
+    assert at == datetime.fromisoformat(stopped["since"])
+    with world.engine.begin() as connection:
+        set_enabled(connection, "US.two", enabled=True)
+        left = connection.execute(text("SELECT count(needs_person_since) FROM ads_accounts")).scalar_one()
+    assert 0 == left
 
 
 def test_sessions_that_failed_alike_are_one_problem(world: World, session_store: SessionStore) -> None:

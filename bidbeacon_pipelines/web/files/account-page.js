@@ -3,6 +3,7 @@
 import { figuresSection } from "./account-figures.js";
 import { actsSection, entitiesSection, freshness, headSection, scheduleSection, sessionsSection } from "./account-sections.js";
 import { el, keepingFocus, reconcile } from "./dom.js";
+import { PAUSE } from "./help.js";
 import { bindKeys } from "./keys.js";
 import { LiveData } from "./live-data.js";
 import { hideNotice } from "./notice.js";
@@ -56,7 +57,7 @@ function put(id, figures, make) {
   keepingFocus(boxes[id], () => boxes[id].replaceChildren(...make().flat().filter(Boolean)));
 }
 
-bindKeys("home", { "/": () => byId("query").focus(), p: () => live.togglePause() });
+bindKeys({ keys: [["/", "go to the search"], PAUSE] }, { "/": () => byId("query").focus(), p: () => live.togglePause() });
 bindZoneChoice(byId("zone"));
 onZoneChange(() => {
   shown.clear();

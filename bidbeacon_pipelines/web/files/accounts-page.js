@@ -1,6 +1,7 @@
 // All accounts, each a link to its page; the field at the top finds some of them.
 
 import { el } from "./dom.js";
+import { PAUSE } from "./help.js";
 import { bindKeys } from "./keys.js";
 import { LiveData } from "./live-data.js";
 import { hideNotice, showNotice } from "./notice.js";
@@ -40,7 +41,7 @@ query.addEventListener("input", () => {
   history.replaceState(null, "", query.value ? `/accounts?${new URLSearchParams({ search: query.value })}` : "/accounts");
   live.redraw();
 });
-bindKeys("home", { "/": () => query.focus(), p: () => live.togglePause() });
+bindKeys({ keys: [["/", "go to the filter"], PAUSE] }, { "/": () => query.focus(), p: () => live.togglePause() });
 bindZoneChoice(byId("zone"));
 keepCounting();
 live.open({ type: "accounts-synced" });

@@ -5,6 +5,7 @@ import { CoverageMap, dayAfter, daysBetween } from "./coverage-map.js";
 import { NONE, STATES, readColours, stateMark } from "./coverage-states.js";
 import { coverageTable } from "./coverage-table.js";
 import { el, keepingFocus, reconcile } from "./dom.js";
+import { PAUSE } from "./help.js";
 import { bindKeys } from "./keys.js";
 import { LiveData } from "./live-data.js";
 import { hideNotice, showNotice } from "./notice.js";
@@ -203,7 +204,8 @@ byId("dataset").addEventListener("change", (event) => go({ dataset: event.target
 window.addEventListener("popstate", navigate);
 document.addEventListener("click", followLink);
 onThemeChange(() => (readColours(), live.redraw()));
-bindKeys("coverage", { "/": () => query.focus(), p: () => live.togglePause(), Escape: () => asked.window && closeDetail() });
+const HELP_KEYS = [["/", "go to the accounts’ filter"], ["← → ↑ ↓", "move from window to window"], ["Home End", "first and last day"], ["Enter", "why it is so"], PAUSE];
+bindKeys({ keys: HELP_KEYS, marks: false }, { "/": () => query.focus(), p: () => live.togglePause(), Escape: () => asked.window && closeDetail() });
 bindZoneChoice(byId("zone"));
 onZoneChange(() => live.redraw());
 keepCounting();

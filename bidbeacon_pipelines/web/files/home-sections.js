@@ -47,7 +47,11 @@ function verdict(data) {
   const { level, title } = verdictOf(data);
   const windows = sum(data.datasets.map((one) => one.windows));
   const fine = sum(data.datasets.map((one) => stateSum(one, FINE)));
-  const [due, underWay] = ["due", "requested"].map((state) => sum(data.datasets.map((one) => stateSum(one, [state]))));
+  const inState = (state) => {
+    const count = sum(data.datasets.map((one) => stateSum(one, [state])));
+    const { name } = data.datasets.find((one) => stateSum(one, [state]) > 0) ?? {};
+    return count === 0 ? [] : [", ", el("a", { href: coverage(name, state) }, `${number(count)} ${WORDS[state] ?? state}`)];
+  };
   const { accounts, ads_accounts: adsAccounts, countries } = data.accounts;
   const mark = { ok: "succeeded", warning: "warnings", failure: "problems", empty: "skipped" }[level];
   return [
@@ -55,8 +59,8 @@ function verdict(data) {
     el(
       "p",
       { class: "summary" },
-      accounts === 0 ? emptyText() : [counted(accounts, "account"), ` of ${counted(adsAccounts, "advertiser")} in ${number(countries)} ${countries === 1 ? "country" : "countries"} · `, `${counted(windows, "day")} of data in ${counted(data.datasets.filter((one) => one.windows > 0).length, "dataset")}`],
-      windows > 0 && [": ", el("b", {}, `${percent(fine, windows)} fresh`), due > 0 && `, ${number(due)} due`, underWay > 0 && `, ${number(underWay)} being loaded`],
+      accounts === 0 ? emptyText() : [el("a", { href: "/accounts" }, counted(accounts, "account")), ` of ${counted(adsAccounts, "advertiser")} in ${number(countries)} ${countries === 1 ? "country" : "countries"} · `, el("a", { href: "/coverage" }, `${counted(windows, "day")} of data`), ` in ${counted(data.datasets.filter((one) => one.windows > 0).length, "dataset")}`],
+      windows > 0 && [": ", el("b", {}, `${percent(fine, windows)} fresh`), ...inState("due"), ...inState("requested")],
       data.is_sandbox && el("span", { class: "tag sandbox", title: "Amazon’s stand-in on this machine: the data is made up" }, "sandbox"),
     ),
     el("p", { class: "purpose" }, "BidBeacon asks Amazon Ads for reports, asks again while their figures still change, and records everything it does as ", el("a", { href: "/sessions" }, "sessions"), "."),
@@ -95,11 +99,13 @@ function extent({ count, noun, accounts, datasets }) {
 const since = (instant) => (instant === null ? [] : [" · since ", when(instant)]);
 const when = (instant) => el("time", { datetime: instant, title: fullTime(instant) }, moment(instant), zoneBehind(instant));
 
+const coverage = (dataset, state, of) => `/coverage?${new URLSearchParams({ dataset, ...(state && { state }), days: ALL_DAYS, ...of })}`;
+
 /** Each dataset's windows by state; `of` restricts the map that the figures lead to, to an account for example. */
 export function datasetList({ datasets }, of = {}) {
   const rows = datasets.map((dataset) => {
     const { name, title, windows } = dataset;
-    const link = (state) => `/coverage?${new URLSearchParams({ dataset: name, ...(state && { state }), days: ALL_DAYS, ...of })}`;
+    const link = (state) => coverage(name, state, of);
     const chips = [...BAD, ...GOING_ON].filter((state) => dataset.states[state]).map((state) => el("a", { class: `chip state ${state}`, href: link(state) }, el("i", { class: `dot ${state}` }), `${number(dataset.states[state])} ${WORDS[state] ?? state}`));
     return el(
       "li",
@@ -137,7 +143,7 @@ function jobTable({ jobs }) {
       "tr",
       { "data-key": job.job_name },
       el("th", { scope: "row" }, el("a", { href: link({}) }, el("bdi", {}, job.job_name))),
-      el("td", {}, number(job.count)),
+      el("td", {}, el("a", { href: link({}) }, number(job.count))),
       share(job.failures, { status: "failed", outcome: "problems" }),
       share(job.problems - job.failures, { status: "succeeded", outcome: "problems" }),
       el("td", {}, job.p50 === null ? "–" : duration(job.p50)),

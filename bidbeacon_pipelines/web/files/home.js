@@ -3,6 +3,7 @@
 import { announce } from "./announcer.js";
 import { keepingFocus } from "./dom.js";
 import { SECTIONS, verdictOf } from "./home-sections.js";
+import { PAUSE } from "./help.js";
 import { bindKeys } from "./keys.js";
 import { LiveData } from "./live-data.js";
 import { hideNotice } from "./notice.js";
@@ -38,10 +39,11 @@ function draw(data) {
     keepingFocus(box, () => box.replaceChildren(...(children ?? []).filter(Boolean)));
   }
   document.title = `${level === "ok" ? "" : "⚠ "}Home · BidBeacon`;
+  if (byId("home").getAttribute("aria-busy") === "true" && location.hash) byId(location.hash.slice(1))?.scrollIntoView(); // it was hidden until now
   byId("home").setAttribute("aria-busy", "false");
 }
 
-bindKeys("home", { "/": () => byId("query").focus(), p: () => live.togglePause() });
+bindKeys({ keys: [["/", "go to the search"], PAUSE] }, { "/": () => byId("query").focus(), p: () => live.togglePause() });
 bindZoneChoice(byId("zone"));
 onZoneChange(() => {
   shown.clear();

@@ -6,15 +6,15 @@ from typing import Any
 
 from dagster import MetadataValue, TableColumn, TableColumnConstraints, TableSchema, TableSchemaMetadataValue
 from sqlalchemy import URL, Column, make_url
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import ArgumentError
 
 from bidbeacon_pipelines.dev.errors import DatabaseUnavailableError
 from bidbeacon_pipelines.dev.postgres import resolve_database_url
 from bidbeacon_pipelines.settings import get_settings
+from bidbeacon_pipelines.store.dataset_tables import TAGS
+from bidbeacon_pipelines.store.report_views import ReportView, name_type
 
 OWNER = "team:advertising"
-_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 
 def place_metadata(name: str) -> dict[str, Any]:
@@ -39,16 +39,25 @@ def _database_uri() -> str | None:
 
 
 def column_schema(columns: Iterable[Any]) -> TableSchemaMetadataValue:
-    """Return the columns of a table (of SQLAlchemy) with types and descriptions."""
+    """Return the columns of a table (of SQLAlchemy) with types, descriptions, and the registry's words on how they may be used."""
     return MetadataValue.table_schema(TableSchema(columns=[_column(one) for one in columns]))
 
 
+def view_schema(view: ReportView) -> TableSchemaMetadataValue:
+    """Return the columns of a view, as `column_schema` does those of a table."""
+    columns = [
+        TableColumn(one.name, type=one.type, description=one.description, tags=dict.fromkeys(one.tags, ""))
+        for one in view.columns
+    ]
+    return MetadataValue.table_schema(TableSchema(columns=columns))
+
+
 def _column(column: Column[Any]) -> TableColumn:
-    kind = column.type.compile(dialect=_DIALECT).partition(" COLLATE")[0]
+    key = ("key",) if column.primary_key else ()
     return TableColumn(
         name=column.name,
-        type=kind.lower(),
+        type=name_type(column),
         description=column.comment,
-        tags={"key": ""} if column.primary_key else {},
+        tags=dict.fromkeys((*key, *column.info.get(TAGS, ())), ""),
         constraints=TableColumnConstraints(nullable=bool(column.nullable)),
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 from dagster import AssetSpec, MetadataValue
 
-from bidbeacon_pipelines.defs.asset_metadata import OWNER, column_schema, place_metadata
+from bidbeacon_pipelines.defs.asset_metadata import OWNER, column_schema, place_metadata, view_schema
 from bidbeacon_pipelines.defs.partitions import ACCOUNT_PARTITIONS
 from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
 from bidbeacon_pipelines.settings import get_settings
@@ -81,20 +81,24 @@ def entities_behind(dataset: Dataset) -> list[AssetSpec]:
 
 def _view_spec(view: ReportView) -> AssetSpec:
     """Return the asset of a view."""
+    tables = _tables_behind(view)
     return AssetSpec(
         ["reports", view.name],
         group_name="analysis",
         kinds={"postgres", "view"},
         tags={"grain": _grain(view)},
         owners=[OWNER],
-        description=f"{view.description} For analysts; a view, so it is always as fresh as the tables before it, and nothing is run for it.",
-        deps=_tables_behind(view),
-        metadata=place_metadata(view.full_name),
+        description=(
+            f"{view.description} For analysts; a view, so it is always as fresh as its table, and nothing is run for it: how fresh that is, and what "
+            f"was done last, is shown by `{tables[0]}`."
+        ),
+        deps=tables,
+        metadata={**place_metadata(view.full_name), "dagster/column_schema": view_schema(view)},
     )
 
 
 def _tables_behind(view: ReportView) -> list[str]:
-    """Return the assets whose tables a view reads, but for the accounts, which all of them read."""
+    """Return the assets whose tables a view reads, but for the accounts, which all of them read; its own table's first."""
     if view.name in DATASETS:
         dataset = DATASETS[view.name]
         return [dataset.asset_name, *list_joined_entities(dataset)]

@@ -18,6 +18,11 @@ COUNTRY_FIELD = "campaign.country"
 CURRENCY_FIELD = "budgetCurrency.value"
 AD_PRODUCT_FIELD = "adProduct.value"
 
+DIMENSION_TAGS = ("dimension",)
+METRIC_TAGS = ("metric", "additive")
+RATIO_TAGS = ("metric", "not_additive")
+"""How a column may be used: what rows are grouped by, what may be summed over rows, and what may not."""
+
 DimensionKind = Literal["id", "text", "product", "marketplace", "placement"]
 MetricKind = Literal["count", "amount"]
 
@@ -45,6 +50,11 @@ class Dimension:
     ad_products: tuple[str, ...] = AD_PRODUCTS
     other_names: tuple[str, ...] = ()
 
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Words that say how its column may be used."""
+        return DIMENSION_TAGS
+
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
@@ -65,6 +75,11 @@ class Metric:
     description: str
     ad_products: tuple[str, ...] = AD_PRODUCTS
     is_additive: bool = True
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Words that say how its column may be used."""
+        return METRIC_TAGS if self.is_additive else RATIO_TAGS
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ def _common(view: ReportView) -> Iterator[str]:
     yield "## Columns of every view\n"
     yield from _table(
         ("column", "description"),
-        [(f"`{one.name}`", one.description or "") for one in view.columns if one.name in COMMON_COLUMNS],
+        [(f"`{one.name}`", one.description) for one in view.columns if one.name in COMMON_COLUMNS],
     )
     yield "## Ratios\n"
     yield "Null where the ratio divides by zero.\n"
@@ -116,7 +116,7 @@ def _compared(dataset: Dataset) -> str:
 
 def _column(dataset: Dataset, column: ViewColumn, source: Dimension | Metric | None) -> Sequence[str]:
     """Return the line of a column; one that Amazon does not send has no source."""
-    name, description = f"`{column.name}`", column.description or ""
+    name, description = f"`{column.name}`", column.description
     if source is None:
         return (name, "derived", "", _products(dataset.ad_products), "", description)
     products = _products([one for one in source.ad_products if one in dataset.ad_products])

@@ -25,9 +25,9 @@ class PipelinesBase(DeclarativeBase):
     }
 
 
-def amazon_id(*, primary_key: bool = False, sort_order: int = 0) -> Any:
+def amazon_id(*, primary_key: bool = False, sort_order: int = 0, comment: str | None = None) -> Any:
     """Declare a column that holds one of Amazon's ids; `sort_order` is its place among a table's columns."""
-    return mapped_column(Text(collation="C"), primary_key=primary_key, sort_order=sort_order)
+    return mapped_column(Text(collation="C"), primary_key=primary_key, sort_order=sort_order, comment=comment)
 
 
 def account_reference() -> ForeignKeyConstraint:

@@ -28,10 +28,12 @@ from sqlalchemy import (
 )
 
 from bidbeacon_pipelines.reports.datasets import ALL_DATASETS, Dataset
-from bidbeacon_pipelines.reports.fields import Dimension, Metric
+from bidbeacon_pipelines.reports.fields import DIMENSION_TAGS, Dimension, Metric
 from bidbeacon_pipelines.reports.row_keys import KEY_BYTES
 from bidbeacon_pipelines.store.base import PipelinesBase
 
+TAGS = "tags"
+"""Under this name a column's `info` has the words that say how it may be used, where the registry has any."""
 FILL_FACTOR = 80
 """Percent; the room that is left lets changed rows stay on their page."""
 
@@ -59,12 +61,15 @@ def _columns(dataset: Dataset) -> Iterator[Column[Any]]:
     key: dict[str, Any] = {"primary_key": True, "autoincrement": False}
     account = ForeignKey("advertiser_accounts.id")
     yield Column("account", Integer, account, **key, comment="advertiser_accounts.id.")
-    yield Column("window_date", Date, **key, comment="Day of the account's own calendar.")
+    grouped: dict[str, Any] = {"info": {TAGS: DIMENSION_TAGS}}
+    yield Column("window_date", Date, **key, **grouped, comment="Day of the account's own calendar.")
     if dataset.is_hourly:
-        yield Column("hour_at", DateTime(timezone=True), **key, comment="When the hour began.")
+        yield Column("hour_at", DateTime(timezone=True), **key, **grouped, comment="When the hour began.")
     yield Column("row_key", LargeBinary, **key, comment="Digest of currency, ad product and dimensions.")
-    yield Column("ad_product", Text, nullable=False, comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS, …")
-    yield Column("currency_code", Text, nullable=False, comment="Currency of the amounts.")
+    yield Column(
+        "ad_product", Text, nullable=False, **grouped, comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS, …"
+    )
+    yield Column("currency_code", Text, nullable=False, **grouped, comment="Currency of the amounts.")
     for dimension in dataset.dimensions:
         yield from _dimension(dimension)
     if dataset.names_targets:
@@ -72,19 +77,23 @@ def _columns(dataset: Dataset) -> Iterator[Column[Any]]:
             "target_match", LargeBinary, comment="Digest of what names the target; null where nothing does."
         )
     for metric in dataset.metrics:
-        yield Column(metric.column, _type_of(metric), comment=metric.description)
+        yield Column(metric.column, _type_of(metric), comment=metric.description, info={TAGS: metric.tags})
     if dataset.names_targets:
         yield Column(
-            "target_id", Text(collation="C"), comment="The target, derived; null while it is unknown."
+            "target_id",
+            Text(collation="C"),
+            **grouped,
+            comment="The target, derived; null while it is unknown.",
         )
     yield Column("request_id", BigInteger, nullable=False, comment="report_requests.id that wrote the row.")
 
 
 def _dimension(dimension: Dimension) -> Iterator[Column[Any]]:
     text_type = Text(collation="C") if dimension.kind in {"id", "product"} else Text()
-    yield Column(dimension.column, text_type, comment=dimension.description)
+    tags: dict[str, Any] = {TAGS: dimension.tags}
+    yield Column(dimension.column, text_type, comment=dimension.description, info=tags)
     if dimension.kind == "placement":
-        yield Column(f"{dimension.column}_reported", Text, comment="As Amazon wrote it.")
+        yield Column(f"{dimension.column}_reported", Text, comment="As Amazon wrote it.", info=tags)
 
 
 def _type_of(metric: Metric) -> Any:

@@ -26,8 +26,14 @@ _FIRST, _LAST = -1, 1
 class _Entity:
     """The columns of every entity."""
 
-    account_id: Mapped[str] = amazon_id(primary_key=True, sort_order=_FIRST)
-    country_code: Mapped[str] = mapped_column(primary_key=True, sort_order=_FIRST)
+    account_id: Mapped[str] = amazon_id(
+        primary_key=True, sort_order=_FIRST, comment="Amazon's id of the ads account"
+    )
+    country_code: Mapped[str] = mapped_column(
+        primary_key=True,
+        sort_order=_FIRST,
+        comment="Country of the account: two letters, GB for the United Kingdom",
+    )
     state: Mapped[str] = mapped_column(comment="ENABLED, PAUSED, ARCHIVED, or another word of Amazon's")
     details: Mapped[dict[str, Any]] = mapped_column(
         server_default=text("'{}'"),
@@ -54,20 +60,22 @@ class Campaign(_Entity, _Delivered, PipelinesBase):
 
     __tablename__ = "campaigns"
 
-    campaign_id: Mapped[str] = amazon_id(primary_key=True)
-    name: Mapped[str | None]
-    portfolio_id: Mapped[str | None] = amazon_id()
+    campaign_id: Mapped[str] = amazon_id(primary_key=True, comment="Amazon's id of the campaign")
+    name: Mapped[str | None] = mapped_column(comment="Name at Amazon")
+    portfolio_id: Mapped[str | None] = amazon_id(comment="Amazon's id of the portfolio")
     brand_entity_id: Mapped[str | None] = mapped_column(comment="The brand of Sponsored Brands")
     targeting: Mapped[str | None] = mapped_column(comment="AUTO, MANUAL, or a tactic such as T00020")
     cost_type: Mapped[str | None] = mapped_column(comment="CPC or VCPM, where Amazon says so")
-    start_date: Mapped[date | None]
-    end_date: Mapped[date | None]
+    start_date: Mapped[date | None] = mapped_column(comment="First day, on the account's own calendar")
+    end_date: Mapped[date | None] = mapped_column(
+        comment="Last day, on the account's own calendar; null where it has none"
+    )
     budget: Mapped[Decimal | None] = mapped_column(comment="What the advertiser set, in currency_code")
     rule_budget: Mapped[Decimal | None] = mapped_column(comment="The budget that a budget rule made of it")
-    budget_type: Mapped[str | None]
+    budget_type: Mapped[str | None] = mapped_column(comment="What the budget limits, for example MONETARY")
     budget_recurrence: Mapped[str | None] = mapped_column(comment="DAILY or LIFETIME")
-    currency_code: Mapped[str | None]
-    bid_strategy: Mapped[str | None]
+    currency_code: Mapped[str | None] = mapped_column(comment="Currency of the amounts")
+    bid_strategy: Mapped[str | None] = mapped_column(comment="How Amazon adjusts bids, in its own words")
     placement_bid_adjustments: Mapped[Any | None] = mapped_column(
         JSONB, comment="A list of placements, each with a percentage"
     )
@@ -80,12 +88,14 @@ class AdGroup(_Entity, _Delivered, PipelinesBase):
 
     __tablename__ = "ad_groups"
 
-    ad_group_id: Mapped[str] = amazon_id(primary_key=True)
-    campaign_id: Mapped[str] = amazon_id()
-    name: Mapped[str | None]
-    default_bid: Mapped[Decimal | None]
-    currency_code: Mapped[str | None]
-    creative_type: Mapped[str | None]
+    ad_group_id: Mapped[str] = amazon_id(primary_key=True, comment="Amazon's id of the ad group")
+    campaign_id: Mapped[str] = amazon_id(comment="Amazon's id of the campaign")
+    name: Mapped[str | None] = mapped_column(comment="Name at Amazon")
+    default_bid: Mapped[Decimal | None] = mapped_column(
+        comment="Bid of targets that have none of their own, in currency_code; null in Sponsored Brands"
+    )
+    currency_code: Mapped[str | None] = mapped_column(comment="Currency of the amounts")
+    creative_type: Mapped[str | None] = mapped_column(comment="Kind of creative, where Amazon says so")
     goal: Mapped[str | None] = mapped_column(comment="What Sponsored Display optimizes for")
     kpi: Mapped[str | None] = mapped_column(comment="The measure of that goal")
 
@@ -97,17 +107,19 @@ class Ad(_Entity, _Delivered, PipelinesBase):
 
     __tablename__ = "ads"
 
-    ad_id: Mapped[str] = amazon_id(primary_key=True)
-    ad_group_id: Mapped[str | None] = amazon_id()
-    campaign_id: Mapped[str | None] = amazon_id()
-    name: Mapped[str | None]
+    ad_id: Mapped[str] = amazon_id(primary_key=True, comment="Amazon's id of the ad")
+    ad_group_id: Mapped[str | None] = amazon_id(comment="Amazon's id of the ad group")
+    campaign_id: Mapped[str | None] = amazon_id(comment="Amazon's id of the campaign")
+    name: Mapped[str | None] = mapped_column(comment="Name at Amazon")
     ad_type: Mapped[str | None] = mapped_column(comment="PRODUCT_AD, PRODUCT_COLLECTION, VIDEO, IMAGE …")
     asins: Mapped[list[str]] = mapped_column(
         ARRAY(Text), server_default=text("'{}'"), comment="The products it shows, in Amazon's order"
     )
-    skus: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
-    landing_page_type: Mapped[str | None]
-    landing_page_url: Mapped[str | None]
+    skus: Mapped[list[str]] = mapped_column(
+        ARRAY(Text), server_default=text("'{}'"), comment="The seller's SKUs of these products"
+    )
+    landing_page_type: Mapped[str | None] = mapped_column(comment="Kind of page that a click leads to")
+    landing_page_url: Mapped[str | None] = mapped_column(comment="The page that a click leads to")
 
     __table_args__ = (account_reference(), {"comment": "An ad of an ad group, as Amazon sent it last"})
 
@@ -121,30 +133,36 @@ class Target(_Entity, _Delivered, PipelinesBase):
 
     __tablename__ = "targets"
 
-    target_id: Mapped[str] = amazon_id(primary_key=True)
-    ad_group_id: Mapped[str | None] = amazon_id()
-    campaign_id: Mapped[str | None] = amazon_id()
-    negative: Mapped[bool]
+    target_id: Mapped[str] = amazon_id(primary_key=True, comment="Amazon's id of the target")
+    ad_group_id: Mapped[str | None] = amazon_id(comment="Amazon's id of the ad group")
+    campaign_id: Mapped[str | None] = amazon_id(comment="Amazon's id of the campaign")
+    negative: Mapped[bool] = mapped_column(comment="Whether it keeps ads from showing")
     target_type: Mapped[str | None] = mapped_column(
         comment="AUTO, KEYWORD, PRODUCT, PRODUCT_CATEGORY, AUDIENCE, THEME …"
     )
     target_level: Mapped[str | None] = mapped_column(comment="AD_GROUP or CAMPAIGN")
     match_type: Mapped[str | None] = mapped_column(comment="EXACT, PHRASE, PRODUCT_SIMILAR …")
-    keyword: Mapped[str | None]
-    asin: Mapped[str | None]
-    category_id: Mapped[str | None]
-    category: Mapped[str | None]
-    brand_id: Mapped[str | None]
-    brand: Mapped[str | None]
-    audience_id: Mapped[str | None]
+    keyword: Mapped[str | None] = mapped_column(comment="Text of a keyword")
+    asin: Mapped[str | None] = mapped_column(comment="ASIN of a product")
+    category_id: Mapped[str | None] = mapped_column(comment="Amazon's id of a product category")
+    category: Mapped[str | None] = mapped_column(comment="Name of that category")
+    brand_id: Mapped[str | None] = mapped_column(comment="Amazon's id of the brand that refines a category")
+    brand: Mapped[str | None] = mapped_column(comment="Name of that brand")
+    audience_id: Mapped[str | None] = mapped_column(comment="Amazon's id of an audience")
     event: Mapped[str | None] = mapped_column(comment="VIEW or PURCHASE, for an audience by what it did")
-    lookback_days: Mapped[int | None]
+    lookback_days: Mapped[int | None] = mapped_column(
+        comment="Days back that the event of an audience counts"
+    )
     expression: Mapped[str | None] = mapped_column(
         comment="A category with its refinements, as reports write it"
     )
-    bid: Mapped[Decimal | None]
-    currency_code: Mapped[str | None]
-    match_digest: Mapped[bytes | None] = mapped_column(LargeBinary)
+    bid: Mapped[Decimal | None] = mapped_column(
+        comment="Bid in currency_code; null where the ad group's default_bid holds"
+    )
+    currency_code: Mapped[str | None] = mapped_column(comment="Currency of the amounts")
+    match_digest: Mapped[bytes | None] = mapped_column(
+        LargeBinary, comment="Digest of the text by which reports name it; null where they cannot"
+    )
 
     __table_args__ = (
         account_reference(),
@@ -167,14 +185,18 @@ class Portfolio(_Entity, PipelinesBase):
 
     __tablename__ = "portfolios"
 
-    portfolio_id: Mapped[str] = amazon_id(primary_key=True)
-    name: Mapped[str | None]
-    in_budget: Mapped[bool | None]
-    budget: Mapped[Decimal | None]
-    currency_code: Mapped[str | None]
+    portfolio_id: Mapped[str] = amazon_id(primary_key=True, comment="Amazon's id of the portfolio")
+    name: Mapped[str | None] = mapped_column(comment="Name at Amazon")
+    in_budget: Mapped[bool | None] = mapped_column(comment="Whether its budget is not used up")
+    budget: Mapped[Decimal | None] = mapped_column(
+        comment="Budget that its campaigns share, in currency_code"
+    )
+    currency_code: Mapped[str | None] = mapped_column(comment="Currency of the amounts")
     budget_policy: Mapped[str | None] = mapped_column(comment="DATE_RANGE, MONTHLY_RECURRING or NO_CAP")
-    start_date: Mapped[date | None]
-    end_date: Mapped[date | None]
+    start_date: Mapped[date | None] = mapped_column(comment="First day, on the account's own calendar")
+    end_date: Mapped[date | None] = mapped_column(
+        comment="Last day, on the account's own calendar; null where it has none"
+    )
 
     __table_args__ = (account_reference(), {"comment": "A portfolio of campaigns, as Amazon sent it last"})
 

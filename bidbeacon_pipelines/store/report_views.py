@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any, cast
 
-from sqlalchemy import Connection, Table, text
+from sqlalchemy import Column, Connection, Table, text
+from sqlalchemy.dialects import postgresql
 
 from bidbeacon_pipelines.reports.datasets import ALL_DATASETS, Dataset
 from bidbeacon_pipelines.reports.derived import ATTRIBUTION, ATTRIBUTION_DAYS, Ratio, ratios_of
-from bidbeacon_pipelines.reports.fields import Dimension
+from bidbeacon_pipelines.reports.fields import DIMENSION_TAGS, RATIO_TAGS, Dimension
 from bidbeacon_pipelines.store.base import PipelinesBase
-from bidbeacon_pipelines.store.dataset_tables import columns_of
+from bidbeacon_pipelines.store.dataset_tables import TAGS, columns_of
 from bidbeacon_pipelines.store.entity_tables import Ad, AdGroup, Campaign, Portfolio, Target
 from bidbeacon_pipelines.store.tables import AccountDailySummary
 
@@ -25,22 +26,44 @@ COMMON_COLUMNS = (
     *(ATTRIBUTION_DAYS, "currency_code"),
 )
 """The columns that the view of every dataset has."""
+_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 CREATE_SCHEMA = f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"
 
 
 @dataclass(frozen=True)
 class ViewColumn:
-    """A column of a view: its name, its SQL, and what it is."""
+    """A column of a view.
+
+    Attributes:
+        name: Its name.
+        expression: Its SQL.
+        description: What it is, which is also its comment in the database.
+        type: Its type in PostgreSQL.
+        tags: Words that say how it may be used, where the registry has any.
+    """
 
     name: str
     expression: str
-    description: str | None
+    description: str
+    type: str = "text"
+    tags: tuple[str, ...] = ()
 
     @property
     def selected(self) -> str:
         """The SQL expression that the view selects."""
         named = self.expression.partition(".")[2] == self.name
         return self.expression if named else f"{self.expression} AS {self.name}"
+
+
+def name_type(column: Column[Any]) -> str:
+    """Return the type of a column as PostgreSQL names it, without its collation."""
+    return column.type.compile(dialect=_DIALECT).partition(" COLLATE")[0].lower()
+
+
+def _own(column: Column[Any]) -> ViewColumn:
+    """Return a column of the view's own table, as it is there."""
+    tags = column.info.get(TAGS, ())
+    return ViewColumn(column.name, f"t.{column.name}", column.comment or "", name_type(column), tags)
 
 
 @dataclass(frozen=True)
@@ -64,7 +87,6 @@ class ReportView:
         comments = [
             f"COMMENT ON COLUMN {self.full_name}.{one.name} IS {_literal(one.description)}"
             for one in self.columns
-            if one.description
         ]
         return [
             f"CREATE VIEW {self.full_name} AS\nSELECT {selected}\n  FROM {self.source}",
@@ -75,6 +97,7 @@ class ReportView:
 
 ATTRIBUTION_DAYS_SQL = """CASE WHEN t.ad_product <> 'SPONSORED_PRODUCTS' OR a.account_type = 'vendor' THEN 14
             WHEN a.account_type = 'seller' THEN 7 END"""
+_ATTRIBUTION_DAYS = ViewColumn(ATTRIBUTION_DAYS, ATTRIBUTION_DAYS_SQL, ATTRIBUTION, "integer", DIMENSION_TAGS)
 _LOCAL_HOUR = "CAST(extract(hour FROM t.hour_at AT TIME ZONE a.time_zone) AS integer)"
 
 
@@ -115,64 +138,81 @@ _OF_ACCOUNT = (
     "\n  JOIN advertiser_accounts a ON a.account_id = t.account_id AND a.country_code = t.country_code"
 )
 _ACCOUNT = (
-    ViewColumn("account_key", "a.account_key", "Key of the account: an ads account in one country."),
-    ViewColumn("account_name", "a.name", "Name of the account."),
     ViewColumn(
-        "country_code", "a.country_code", "Country of the account: two letters, GB for the United Kingdom."
+        "account_key",
+        "a.account_key",
+        "Key of the account: an ads account in one country.",
+        tags=DIMENSION_TAGS,
+    ),
+    ViewColumn("account_name", "a.name", "Name of the account.", tags=DIMENSION_TAGS),
+    ViewColumn(
+        "country_code",
+        "a.country_code",
+        "Country of the account: two letters, GB for the United Kingdom.",
+        tags=DIMENSION_TAGS,
     ),
 )
 
 
 def _columns(dataset: Dataset) -> Iterator[ViewColumn]:
-    comments = {one.name: one.comment for one in columns_of(dataset)}
-
-    def own(name: str) -> ViewColumn:
-        return ViewColumn(name, f"t.{name}", comments[name])
-
+    own = {one.name: _own(one) for one in columns_of(dataset)}
     yield from _ACCOUNT
-    yield own("window_date")
+    yield own["window_date"]
     if dataset.is_hourly:
-        yield own("hour_at")
+        yield own["hour_at"]
         yield ViewColumn(
-            "local_hour", _LOCAL_HOUR, "Hour of the account's own clock at which it began: 0 to 23."
+            "local_hour",
+            _LOCAL_HOUR,
+            "Hour of the account's own clock at which it began: 0 to 23.",
+            "integer",
+            DIMENSION_TAGS,
         )
-    yield own("ad_product")
-    yield ViewColumn(ATTRIBUTION_DAYS, ATTRIBUTION_DAYS_SQL, ATTRIBUTION)
-    yield own("currency_code")
+    yield own["ad_product"]
+    yield _ATTRIBUTION_DAYS
+    yield own["currency_code"]
     for dimension in dataset.dimensions:
-        yield from _dimension(dimension, comments)
+        yield from _dimension(dimension, own)
     if dataset.names_targets:
-        yield own("target_id")
-    yield from (own(metric.column) for metric in dataset.metrics)
+        yield own["target_id"]
+    yield from (own[metric.column] for metric in dataset.metrics)
     yield from map(_ratio, ratios_of(dataset))
 
 
-def _dimension(dimension: Dimension, comments: dict[str, str | None]) -> Iterator[ViewColumn]:
+def _dimension(dimension: Dimension, own: dict[str, ViewColumn]) -> Iterator[ViewColumn]:
     """Return the columns of a dimension; a campaign's reported name stands in where no export has told it."""
     name = dimension.column
     if name == "campaign_name":
         return
-    yield ViewColumn(name, f"t.{name}", comments[name])
+    yield own[name]
     if name == "campaign_id":
-        told = "coalesce(c.name, t.campaign_name)" if "campaign_name" in comments else "c.name"
-        yield ViewColumn("campaign_name", told, "Name of the campaign today; null until an export has it.")
+        told = "coalesce(c.name, t.campaign_name)" if "campaign_name" in own else "c.name"
+        yield ViewColumn(
+            "campaign_name",
+            told,
+            "Name of the campaign today; null until an export has it.",
+            tags=DIMENSION_TAGS,
+        )
         yield ViewColumn(
             "portfolio_id",
             "c.portfolio_id",
             "Portfolio that the campaign is in today; null where it is in none.",
+            tags=DIMENSION_TAGS,
         )
-        yield ViewColumn("portfolio_name", "f.name", "Name of that portfolio today.")
+        yield ViewColumn("portfolio_name", "f.name", "Name of that portfolio today.", tags=DIMENSION_TAGS)
     if name == "ad_group_id":
         yield ViewColumn(
-            "ad_group_name", "g.name", "Name of the ad group today; null until an export has it."
+            "ad_group_name",
+            "g.name",
+            "Name of the ad group today; null until an export has it.",
+            tags=DIMENSION_TAGS,
         )
-    if f"{name}_reported" in comments:
-        yield ViewColumn(f"{name}_reported", f"t.{name}_reported", comments[f"{name}_reported"])
+    if f"{name}_reported" in own:
+        yield own[f"{name}_reported"]
 
 
 def _make_summary_view(table: Table) -> ReportView:
     """Return the view of what accounts' days add up to, with the attribution window."""
-    own = {one.name: ViewColumn(one.name, f"t.{one.name}", one.comment) for one in table.columns}
+    own = {one.name: _own(one) for one in table.columns}
     first = ("summary_date", "ad_product")
     rest = (name for name in own if name not in {"account_id", "country_code", *first})
     return ReportView(
@@ -181,7 +221,7 @@ def _make_summary_view(table: Table) -> ReportView:
         columns=(
             *_ACCOUNT,
             *(own[name] for name in first),
-            ViewColumn(ATTRIBUTION_DAYS, ATTRIBUTION_DAYS_SQL, ATTRIBUTION),
+            _ATTRIBUTION_DAYS,
             *(own[name] for name in rest),
         ),
         source=f"{table.name} t{_OF_ACCOUNT}",
@@ -194,7 +234,7 @@ def _make_entity_view(table: Table) -> ReportView:
     return ReportView(
         name=table.name,
         description=f"{table.comment}.",
-        columns=(*_ACCOUNT, *(ViewColumn(one.name, f"t.{one.name}", one.comment) for one in own)),
+        columns=(*_ACCOUNT, *map(_own, own)),
         source=f"{table.name} t{_OF_ACCOUNT}",
     )
 
@@ -204,6 +244,8 @@ def _ratio(ratio: Ratio) -> ViewColumn:
         ratio.column,
         f"CAST(t.{ratio.numerator} AS numeric) / nullif(t.{ratio.denominator}, 0)",
         f"{ratio.description}: {ratio.numerator} / {ratio.denominator} of this row. Over several rows divide the sums.",
+        "numeric",
+        RATIO_TAGS,
     )
 
 
@@ -217,15 +259,21 @@ _RESTATEMENTS = ReportView(
     columns=(
         *_ACCOUNT,
         ViewColumn("dataset", "t.dataset", "Name of the dataset, which is also that of its view."),
-        ViewColumn("window_date", "t.window_date", "Day of the account's own calendar."),
+        ViewColumn("window_date", "t.window_date", "Day of the account's own calendar.", "date"),
         ViewColumn("ad_product", "t.ad_product", "SPONSORED_PRODUCTS, SPONSORED_BRANDS, …"),
         ViewColumn("currency_code", "t.currency_code", "Currency of the amounts."),
-        ViewColumn("load_number", "t.load_number", "1 for the first load of the day's ad product."),
+        ViewColumn("load_number", "t.load_number", "1 for the first load of the day's ad product.", "bigint"),
         ViewColumn(
-            "data_as_of", "t.data_as_of", "When the report was asked for: what happened later is not in it."
+            "data_as_of",
+            "t.data_as_of",
+            "When the report was asked for: what happened later is not in it.",
+            "timestamp with time zone",
         ),
         ViewColumn(
-            "age_days", "t.age_days", "How many days old the day was then, on the account's calendar."
+            "age_days",
+            "t.age_days",
+            "How many days old the day was then, on the account's calendar.",
+            "integer",
         ),
         *chain.from_iterable(
             (
@@ -233,14 +281,15 @@ _RESTATEMENTS = ReportView(
                     f"{metric}_before",
                     f"t.{metric}_before",
                     f"{metric} of the day before this load; null for the first.",
+                    "numeric",
                 ),
-                ViewColumn(metric, f"t.{metric}", f"{metric} of the day after this load."),
+                ViewColumn(metric, f"t.{metric}", f"{metric} of the day after this load.", "numeric"),
             )
             for metric in ("impressions", "clicks", "orders", "sales", "spend")
         ),
-        ViewColumn("rows_changed", "t.rows_changed", "Rows whose metrics this load changed."),
-        ViewColumn("rows_appeared", "t.rows_appeared", "Rows that this load added."),
-        ViewColumn("rows_vanished", "t.rows_vanished", "Rows that this load removed."),
+        ViewColumn("rows_changed", "t.rows_changed", "Rows whose metrics this load changed.", "bigint"),
+        ViewColumn("rows_appeared", "t.rows_appeared", "Rows that this load added.", "bigint"),
+        ViewColumn("rows_vanished", "t.rows_vanished", "Rows that this load removed.", "bigint"),
     ),
     source=f"window_restatements t{_OF_ACCOUNT}",
 )

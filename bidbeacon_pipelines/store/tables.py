@@ -116,30 +116,57 @@ class AdvertiserAccount(PipelinesBase):
     __tablename__ = "advertiser_accounts"
 
     account_id: Mapped[str] = mapped_column(
-        Text(collation="C"), ForeignKey("ads_accounts.account_id"), primary_key=True
+        Text(collation="C"),
+        ForeignKey("ads_accounts.account_id"),
+        primary_key=True,
+        comment="Amazon's id of the ads account.",
     )
-    country_code: Mapped[str] = mapped_column(primary_key=True)
-    id: Mapped[int] = mapped_column(Integer, Identity(always=True), unique=True)
-    account_key: Mapped[str] = mapped_column(unique=True)
-    name: Mapped[str]
-    amazon_status: Mapped[str]
-    profile_id: Mapped[str | None]
-    entity_id: Mapped[str | None]
-    region: Mapped[str]
-    currency_code: Mapped[str]
-    time_zone: Mapped[str]
-    marketplace_id: Mapped[str | None]
+    country_code: Mapped[str] = mapped_column(
+        primary_key=True, comment="Country of the account: two letters, GB for the United Kingdom."
+    )
+    id: Mapped[int] = mapped_column(
+        Integer,
+        Identity(always=True),
+        unique=True,
+        comment="Number by which the rows of reports refer to the account.",
+    )
+    account_key: Mapped[str] = mapped_column(
+        unique=True, comment="Key of the account: its country and the key of its ads account."
+    )
+    name: Mapped[str] = mapped_column(comment="Name at Amazon.")
+    amazon_status: Mapped[str] = mapped_column(comment="Status at Amazon, in its own words.")
+    profile_id: Mapped[str | None] = mapped_column(
+        comment="Amazon's id of the advertising profile of this country."
+    )
+    entity_id: Mapped[str | None] = mapped_column(comment="Amazon's id of the advertiser's entity.")
+    region: Mapped[str] = mapped_column(comment="Region of the API: NA, EU or FE.")
+    currency_code: Mapped[str] = mapped_column(comment="Currency of the account's amounts.")
+    time_zone: Mapped[str] = mapped_column(comment="IANA time zone in which the account's days are counted.")
+    marketplace_id: Mapped[str | None] = mapped_column(comment="Amazon's id of the marketplace.")
     account_type: Mapped[str | None] = mapped_column(
         comment="seller, vendor or agency; decides how long sales of Sponsored Products are attributed."
     )
-    enabled: Mapped[bool] = mapped_column(server_default=text("true"))
-    paused_by: Mapped[str | None]
-    paused_at: Mapped[datetime | None]
-    first_seen_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
-    synced_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
-    entities_synced_at: Mapped[datetime | None]
-    export_refusals: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
-    export_refused_at: Mapped[datetime | None]
+    enabled: Mapped[bool] = mapped_column(
+        server_default=text("true"),
+        comment="Whether its reports and entities are kept up to date; false where a person has disabled it.",
+    )
+    paused_by: Mapped[str | None] = mapped_column(comment="Who has disabled it.")
+    paused_at: Mapped[datetime | None] = mapped_column(comment="When it was disabled.")
+    first_seen_at: Mapped[datetime] = mapped_column(
+        server_default=text("now()"), comment="When Amazon listed it first."
+    )
+    synced_at: Mapped[datetime] = mapped_column(
+        server_default=text("now()"), comment="When Amazon listed it last."
+    )
+    entities_synced_at: Mapped[datetime | None] = mapped_column(
+        comment="When its entities were synced last; null before the first sync."
+    )
+    export_refusals: Mapped[int] = mapped_column(
+        SmallInteger,
+        server_default=text("0"),
+        comment="How often in a row Amazon has refused an export (401 or 403).",
+    )
+    export_refused_at: Mapped[datetime | None] = mapped_column(comment="When Amazon refused an export last.")
 
     __table_args__ = (
         CheckConstraint("country_code ~ '^[A-Z]{2}$' AND country_code <> 'UK'", name="country_is_iso"),
@@ -662,8 +689,10 @@ class AccountDailySummary(PipelinesBase):
 
     __tablename__ = "account_daily_summaries"
 
-    account_id: Mapped[str] = _id(primary_key=True)
-    country_code: Mapped[str] = mapped_column(primary_key=True)
+    account_id: Mapped[str] = _id(primary_key=True, comment="Amazon's id of the ads account.")
+    country_code: Mapped[str] = mapped_column(
+        primary_key=True, comment="Country of the account: two letters, GB for the United Kingdom."
+    )
     summary_date: Mapped[date] = mapped_column(primary_key=True, comment="Day of the account's own calendar.")
     ad_product: Mapped[str] = mapped_column(
         primary_key=True, comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS, …"

@@ -21,6 +21,7 @@ from bidbeacon_pipelines.defs.partitions import ACCOUNT_PARTITIONS, add_accounts
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions, JobContexts
 from bidbeacon_pipelines.services.accounts import sync_accounts as sync_all_accounts
 from bidbeacon_pipelines.services.entities import sync_entities
+from bidbeacon_pipelines.services.job_context import find_ref
 from bidbeacon_pipelines.store.accounts import Account, list_accounts
 from bidbeacon_sessions.dagster import session_metadata, timeline
 from bidbeacon_sessions.queries import list_last_actions
@@ -29,13 +30,13 @@ _MOST_ACTIONS = 50
 
 
 class AccountConfig(Config):
-    """Which account an op works for: its key, e.g. `US.acme-merch.1kc1bk21`."""
+    """Which account an op works for: its key, e.g. `US.acme-merch.1kc1bk21`, or its name, e.g. `Acme Merch · US`."""
 
     account: str
 
 
 class AdsAccountConfig(Config):
-    """Which ads account an op works for: its key, e.g. `acme-merch.38rle97x`."""
+    """Which ads account an op works for: its key, e.g. `acme-merch.1kc1bk21`, or its name, e.g. `Acme Merch`."""
 
     ads_account: str
 
@@ -95,10 +96,11 @@ def sync_ad_entities_op(
 ) -> None:
     """Store an account's campaigns, ad groups, ads, targets and portfolios as Amazon sends them. Safe to run again: rows are replaced."""
     with job_contexts.open() as job_context:
-        ref = job_context.find_account_ref(config.account)
+        ref = find_ref(job_context.named_account, config.account)
         given = {"account": config.account}
         with job_sessions.work(context, job_context, "sync-ad-entities", input=given, account=ref) as session:
-            sync_entities(job_context, session, job_context.account(config.account))
+            account = job_context.named_account(config.account)
+            sync_entities(job_context, session, account)
         told = session_metadata(job_context.sessions, session.session_id)
         with job_context.engine.begin() as connection:
             actions = list_last_actions(connection, [session.session_id], per_session=_MOST_ACTIONS)
@@ -112,7 +114,7 @@ def sync_ad_entities_op(
         ]
         rows = sum(action["payload"].get("rows", 0) for action in own)
         observed = {"dagster/row_count": MetadataValue.int(rows), **told, "timeline": timeline(own)}
-        context.log_event(AssetObservation(entity.key, partition=config.account, metadata=observed))
+        context.log_event(AssetObservation(entity.key, partition=account.account_key, metadata=observed))
 
 
 def _kind(name: str) -> str:

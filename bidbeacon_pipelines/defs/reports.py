@@ -45,7 +45,7 @@ from bidbeacon_pipelines.services.backfill import (
     drive_windows,
 )
 from bidbeacon_pipelines.services.dispatch import create_reports
-from bidbeacon_pipelines.services.job_context import JobContext
+from bidbeacon_pipelines.services.job_context import JobContext, find_ref
 from bidbeacon_pipelines.services.refresh import refresh_account, step_requests
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.accounts import UnknownAccountError
@@ -213,10 +213,10 @@ def refresh_account_op(
 ) -> None:
     """Create the windows of an ads account and plan what is due in all of its countries. Asks Amazon for nothing; safe to run again."""
     with job_contexts.open() as job_context:
-        ref = job_context.find_ads_account_ref(config.ads_account)
+        ref = find_ref(job_context.named_ads_account, config.ads_account)
         given = {"ads_account": config.ads_account}
         with job_sessions.work(context, job_context, "refresh-account", input=given, account=ref) as session:
-            refresh_account(job_context, session, job_context.ads_account(config.ads_account))
+            refresh_account(job_context, session, job_context.named_ads_account(config.ads_account))
         context.add_output_metadata(session_metadata(job_context.sessions, session.session_id))
 
 

@@ -19,6 +19,7 @@ from bidbeacon_pipelines.defs.observations import observe_unloaded_windows
 from bidbeacon_pipelines.defs.partitions import NoPartitionError
 from bidbeacon_pipelines.dev.database import open_database
 from bidbeacon_pipelines.reports.partition_bound import TooManyPartitionsError
+from bidbeacon_pipelines.services.account_names import AmbiguousAccountError
 from bidbeacon_pipelines.services.backfill import AccountSkippedError, WindowNotLoadedError
 from bidbeacon_pipelines.services.job_context import JobContext, open_job_context
 from bidbeacon_pipelines.services.wait_log import telling_waits
@@ -38,6 +39,7 @@ RUN_REQUEST_TAG = "bidbeacon/run_request"
 _FORESEEN = (
     AccountSkippedError,
     AdsApiError,
+    AmbiguousAccountError,
     Failure,
     NoPartitionError,
     TooManyPartitionsError,

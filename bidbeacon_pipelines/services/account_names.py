@@ -14,7 +14,7 @@ from bidbeacon_pipelines.store.accounts import (
     list_accounts,
     list_subjects,
 )
-from bidbeacon_pipelines.store.ads_accounts import AdsAccount, get_ads_account, set_alias
+from bidbeacon_pipelines.store.ads_accounts import AdsAccount, find_ads_account, get_ads_account, set_alias
 from bidbeacon_pipelines.store.tables import LONGEST_ALIAS
 from bidbeacon_sessions.writes import name_subjects
 
@@ -85,6 +85,9 @@ def get_named_ads_account(connection: Connection, given: str) -> AdsAccount:
         UnknownAccountError: nobody is called so.
         AmbiguousAccountError: several ads accounts are.
     """
+    exact = find_ads_account(connection, given)
+    if exact is not None:
+        return exact
     found = list_named_accounts(connection, given)
     if len({account.account_id for account in found}) > 1:
         raise AmbiguousAccountError(given, found)

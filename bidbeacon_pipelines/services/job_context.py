@@ -10,11 +10,16 @@ from sqlalchemy import Engine
 
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, connect
 from bidbeacon_pipelines.amazon_ads.throttle import LaneGaps
+from bidbeacon_pipelines.services.account_names import (
+    AmbiguousAccountError,
+    get_named_account,
+    get_named_ads_account,
+)
 from bidbeacon_pipelines.services.api_lanes import PostgresLanes
 from bidbeacon_pipelines.services.api_ledger import PostgresCallLog
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.store.accounts import Account, find_account, get_account
-from bidbeacon_pipelines.store.ads_accounts import AdsAccount, find_ads_account, get_ads_account
+from bidbeacon_pipelines.store.accounts import Account, UnknownAccountError, find_account, get_account
+from bidbeacon_pipelines.store.ads_accounts import AdsAccount, get_ads_account
 from bidbeacon_pipelines.store.clock import DatabaseClock
 from bidbeacon_pipelines.store.engine import shared_engine
 from bidbeacon_sessions import SessionStore, Subject
@@ -74,15 +79,42 @@ class JobContext:
         with self.engine.begin() as connection:
             return get_ads_account(connection, key)
 
-    def find_ads_account_ref(self, key: str) -> Subject | None:
-        """Return how sessions refer to an ads account; None for a key that none has, so that the session can say so."""
+    def named_account(self, given: str) -> Account:
+        """Return the account that a person means by a name or key.
+
+        Raises:
+            UnknownAccountError: nobody is called so.
+            AmbiguousAccountError: several accounts are.
+        """
         with self.engine.begin() as connection:
-            found = find_ads_account(connection, key)
-        return None if found is None else found.ref
+            return get_named_account(connection, given)
+
+    def named_ads_account(self, given: str) -> AdsAccount:
+        """Return the ads account that a person means by a name or key, its own or that of one of its countries.
+
+        Raises:
+            UnknownAccountError: nobody is called so.
+            AmbiguousAccountError: several ads accounts are.
+        """
+        with self.engine.begin() as connection:
+            return get_named_ads_account(connection, given)
 
     def now(self) -> datetime:
         """Return the present instant, UTC."""
         return self.clock()
+
+
+def find_ref(find: Callable[[str], Account | AdsAccount], given: str) -> Subject | None:
+    """Return how sessions refer to what is called so; None where nobody or several are, so that the session can say so.
+
+    Args:
+        find: `named_account` or `named_ads_account`.
+        given: a name or key.
+    """
+    try:
+        return find(given).ref
+    except (UnknownAccountError, AmbiguousAccountError):
+        return None
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The jobs that sync accounts and entities, run in process over HTTP."""
 
-from dagster import AssetKey, RunRequest, build_schedule_context, schedule
+import pytest
+from dagster import AssetKey, ExecuteInProcessResult, RunRequest, build_schedule_context, schedule
 
 from bidbeacon_pipelines.dagster_instance.run_queue import ACCOUNT_TAG, ADS_ACCOUNT_TAG
 from bidbeacon_pipelines.definitions import defs
@@ -110,15 +111,49 @@ def test_a_schedule_of_one_partition_works_beside_the_sensor(real: World) -> Non
     assert key in busy_accounts(real.instance, refresh_account_job.name, ADS_ACCOUNT_TAG)
 
 
-def test_an_unknown_account_fails_with_a_message_that_says_what_to_do(stocked: World) -> None:
-    """The step fails with the account's key and the command that lists the known ones."""
+JOBS_OF_AN_ACCOUNT = {"refresh_account": "ads_account", "sync_ad_entities": "account"}
+
+
+@pytest.mark.parametrize("given", ["key", "name"])
+@pytest.mark.parametrize("name", JOBS_OF_AN_ACCOUNT)
+def test_a_job_takes_the_key_or_the_name_of_an_account(stocked: World, name: str, given: str) -> None:
+    """As the command line does; the session is about the account, whichever was given."""
     account = stocked.account()
-    stocked.execute(
-        "UPDATE ads_accounts SET ads_account_key = 'other' WHERE ads_account_key = :key",
-        key=account.ads_account_key,
+    key, called = (
+        (account.ads_account_key, account.name)
+        if name == "refresh_account"
+        else (account.account_key, account.label)
     )
-    result = stocked.run_job("refresh_account", account, raise_on_error=False)
-    name, message = failure_of(result)
-    assert name == "Failure"
-    assert account.ads_account_key in message
-    assert "bidbeacon accounts list" in message
+    assert run_for(stocked, name, called if given == "name" else key).success
+    assert stocked.one_session(name.replace("_", "-"))["account_key"] == key
+    if name == "sync_ad_entities":
+        [observed] = stocked.instance.fetch_observations(AssetKey("targets"), limit=5).records
+        assert observed.asset_observation is not None
+        assert observed.asset_observation.partition == key
+
+
+@pytest.mark.parametrize("given", ["US.nobody", "Nobody Ltd"], ids=["key", "name"])
+@pytest.mark.parametrize("name", JOBS_OF_AN_ACCOUNT)
+def test_an_unknown_account_is_one_sentence(stocked: World, name: str, given: str) -> None:
+    """The failure has what was given and the commands that help, and the session the same error."""
+    kind, message = failure_of(run_for(stocked, name, given))
+    assert kind == "Failure"
+    assert message.startswith(f"No account {given!r}: `bidbeacon accounts list` shows them")
+    assert "\n" not in message
+    session = stocked.one_session(name.replace("_", "-"))
+    assert (session["account_key"], session["error"]["type"]) == (None, "UnknownAccountError")
+
+
+def test_a_name_that_several_accounts_have_lists_them(stocked: World) -> None:
+    """Entities are synced for one country at a time, and the name of an ads account is that of all of them."""
+    account = stocked.account()
+    _, message = failure_of(run_for(stocked, "sync_ad_entities", account.name))
+    assert f"{account.label} ({account.account_key})" in message
+
+
+def run_for(world: World, name: str, given: str) -> ExecuteInProcessResult:
+    """Run a job of one account as somebody who writes its config."""
+    config = {"ops": {f"{name}_op": {"config": {JOBS_OF_AN_ACCOUNT[name]: given}}}}
+    return defs.resolve_job_def(name).execute_in_process(
+        instance=world.instance, run_config=config, raise_on_error=False
+    )

@@ -16,7 +16,7 @@ from bidbeacon_pipelines.services.backfill import drive_windows
 from bidbeacon_pipelines.services.dispatch import create_reports
 from bidbeacon_pipelines.services.entities import sync_entities
 from bidbeacon_pipelines.services.gate import pause_before_create
-from bidbeacon_pipelines.services.job_context import JobContext
+from bidbeacon_pipelines.services.job_context import JobContext, find_ref
 from bidbeacon_pipelines.services.refresh import refresh_account, step_requests
 from bidbeacon_pipelines.services.wait_log import job_session
 from bidbeacon_pipelines.store.accounts import Account, list_accounts, list_keys_without_entities, set_enabled
@@ -162,7 +162,7 @@ class Simulation:
         began, error = self.now, None
         try:
             with self.office.open_context() as context:
-                ref = context.find_account_ref(account) or context.find_ads_account_ref(account)
+                ref = context.find_account_ref(account) or find_ref(context.named_ads_account, account)
                 with job_session(context, job, account=ref) as session:
                     work(context, session)
         except Exception as failure:  # noqa: BLE001 - whatever it is, the run has failed and the world goes on

@@ -228,6 +228,50 @@ def test_a_partition_of_a_range_fails_exactly_when_its_window_fails(stocked: Wor
     } == statuses
 
 
+def test_a_skipped_day_is_red_where_another_window_of_its_run_fails(stocked: World) -> None:
+    """Dagster paints every partition of a failed run that was not materialized, so the observation says that the day was skipped."""
+    account, held, loaded = stocked.account(), stocked.day(2), stocked.day(1)
+    latest = date.fromisoformat(WINDOW_PARTITIONS.get_partition_keys()[-1])
+    stocked.materialize(account, held)
+    stocked.sandbox.state.faults.add(FaultRule(fault="empty_report"))
+    assert not stocked.materialize_range(account, held, latest, raise_on_error=False).success
+    assert {
+        str(held): AssetPartitionStatus.FAILED,
+        str(loaded): AssetPartitionStatus.MATERIALIZED,
+        str(latest): AssetPartitionStatus.FAILED,
+    } == partition_statuses(stocked, account, held, loaded, latest)
+    outcomes = {str(each.partition): each.metadata["outcome"].value for each in stocked.observations()}
+    assert outcomes[str(partition_key(account.account_key, latest))] == "not-asked"
+    assert outcomes[str(partition_key(account.account_key, held))] != "not-asked"
+
+
+def test_loading_three_days_of_targets_loads_nothing_of_another_dataset(stocked: World) -> None:
+    """Windows of campaigns are due, and their report is planned: beside the days that were asked for, of which its other countries get theirs, none of it is created or loaded."""
+    account, days = stocked.account(), [stocked.day(ago) for ago in (5, 4, 3)]
+    assert stocked.run_job("refresh_account", account).success
+    [due] = stocked.rows(
+        "SELECT count(*) AS n FROM report_windows WHERE dataset = 'daily_campaigns' AND next_refresh_at <= now()"
+    )
+    planned = stocked.rows("SELECT 1 FROM report_requests WHERE dataset = 'daily_campaigns'")
+    assert due["n"] > 100
+    assert planned
+    assert stocked.materialize_range(account, days[0], days[-1]).success
+    loaded = stocked.rows(
+        "SELECT DISTINCT dataset, window_date FROM report_windows WHERE load_count > 0 ORDER BY 2"
+    )
+    assert [(DATASET.name, day) for day in days] == [(row["dataset"], row["window_date"]) for row in loaded]
+    assert len(stocked.accepted_creates()) == 1
+    created = stocked.rows("SELECT DISTINCT dataset FROM report_requests WHERE status <> 'planned'")
+    assert [{"dataset": DATASET.name}] == created
+
+
+def test_progress_is_logged_while_a_run_waits(stocked: World) -> None:
+    """The run's log says how many windows are loaded, and what it waits for."""
+    result = stocked.materialize(stocked.account(), stocked.day())
+    logged = [entry.user_message for entry in stocked.instance.all_logs(result.run_id)]
+    assert any(line.startswith("0 of 1 windows loaded, waiting for Amazon (") for line in logged), logged
+
+
 def partition_statuses(world: World, account: Account, *days: date) -> dict[str, AssetPartitionStatus | None]:
     """Return how Dagster's UI shows partitions, by day."""
     keys = [str(partition_key(account.account_key, day)) for day in days]

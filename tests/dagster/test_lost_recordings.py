@@ -119,6 +119,27 @@ def test_dagster_shows_what_we_hold_after_we_were_restored_to_an_earlier_state(r
     assert real.window(account, day).load_count == 1
 
 
+def test_a_window_restored_to_before_its_first_load_stays_green_until_it_is_loaded_again(real: World) -> None:
+    """Nothing is recorded for a load that we do not hold; the window is due, and its next load is the newest materialization."""
+    real.add_accounts()
+    account, day = real.account(), real.day()
+    real.materialize(account, day)
+    [lost] = real.materializations()
+    for table in ("daily_target_performance", "report_windows", "dataset_windows", "report_requests"):
+        real.execute(f"DELETE FROM {table}")
+    assert "Dagster knows all accounts and loads." == compare(real)
+    assert [lost] == real.materializations()
+    assert real.run_job("refresh_account", account).success
+    assert real.window(account, day).load_count == 0
+    assert real.rows(
+        "SELECT 1 FROM report_requests WHERE dataset = 'daily_targets' AND :day BETWEEN start_date AND end_date",
+        day=day,
+    )
+    assert real.materialize(account, day).success
+    assert shown_by(dict(real.materializations()[-1][1])) == held(real, account, day)
+    assert len(real.materializations()) == 2
+
+
 def test_it_is_compared_once_an_hour() -> None:
     """By a sensor of its own, which starts no run."""
     assert (3600, []) == (recover_lost_recordings.minimum_interval_seconds, recover_lost_recordings.targets)

@@ -77,7 +77,7 @@ def sync_accounts_op(
     """Store the accounts that Amazon lists, and make partitions of those that aren't disabled. Safe to run again: neither is ever deleted."""
     with job_contexts.open() as job_context:
         with job_sessions.work(context, job_context, "sync-accounts") as session:
-            sync_all_accounts(job_context, session)
+            listed = set(sync_all_accounts(job_context, session))
             with job_context.engine.begin() as connection:
                 accounts = list_accounts(connection)
             add_partitions(context.instance, accounts)
@@ -85,6 +85,13 @@ def sync_accounts_op(
     context.add_output_metadata(told)
     observed = {"dagster/row_count": MetadataValue.int(len(accounts)), **told}
     context.log_event(AssetObservation(lineage.ACCOUNTS.key, metadata=observed))
+    regions = {account.region for account in accounts if account.account_key in listed}
+    of_amazon = {
+        "regions": MetadataValue.text(", ".join(sorted(regions))),
+        "accounts": MetadataValue.int(len(listed)),
+        **told,
+    }
+    context.log_event(AssetObservation(lineage.AMAZON_ADS.key, metadata=of_amazon))
 
 
 @op

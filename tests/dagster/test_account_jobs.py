@@ -38,6 +38,19 @@ def test_syncing_accounts_stores_them_and_makes_their_partitions(world: World) -
     assert [action["type"] for action in session["actions"]] == ["accounts-synced"]
 
 
+def test_syncing_accounts_observes_amazon(world: World) -> None:
+    """The source of the lineage shows when it was asked last, which regions listed accounts, how many, and the session."""
+    world.run_job("sync_accounts")
+    [observed] = world.instance.fetch_observations(AssetKey("amazon_ads"), limit=5).records
+    assert observed.asset_observation is not None
+    told = {name: value.value for name, value in observed.asset_observation.metadata.items()}
+    [stored] = world.rows(
+        "SELECT count(*) AS accounts, string_agg(DISTINCT region, ', ' ORDER BY region) AS regions FROM advertiser_accounts"
+    )
+    assert (stored["accounts"], stored["regions"]) == (told["accounts"], told["regions"])
+    assert str(told["session"]).endswith(f"/sessions/{world.one_session('sync-accounts')['id']}")
+
+
 def test_syncing_accounts_twice_is_the_same_as_once(world: World) -> None:
     """A second sync adds no account and no partition."""
     world.run_job("sync_accounts")

@@ -1,12 +1,12 @@
 """Describe every column of accounts and entities.
 
-Revision ID: 0009
+Revision ID: 0010
 """
 
 from alembic import op
 
-revision = "0009"
-down_revision = "0008"
+revision = "0010"
+down_revision = "0009"
 
 COMMENTS = {
     "account_daily_summaries": {

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
 _SHORTEST_PREFIX = 8
-_LONGEST_SLUG = 40
+_LONGEST_SLUG = 20
 
 
 def account_key(country_code: str, ads_account_key: str) -> str:

@@ -77,7 +77,8 @@ def _find_recent_results(
     records = [
         instance.get_latest_asset_check_evaluation_record(AssetCheckKey(asset, name)) for name in CLAIMS
     ]
-    results = [record.evaluation for record in records if record and record.evaluation]
+    found = [record.evaluation for record in records if record is not None]
+    results = [each for each in found if isinstance(each, AssetCheckEvaluation)]  # others are only planned
     is_recent = [_checked_at(result) > (now - RECENT).timestamp() for result in results]
     return results if len(results) == len(CLAIMS) and all(is_recent) else []
 

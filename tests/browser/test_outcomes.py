@@ -206,7 +206,7 @@ def test_an_attempt_that_a_later_one_recovered_is_neutral(
     expect(page.locator(".bars rect.failed")).to_have_count(0)
     expect(page.locator("#overview-title")).to_have_text("Last 24 hours · 2 sessions")
     page.goto(f"{base_url}/sessions?outcome=problems")
-    expect(page.locator("#feed .session, .notice")).to_have_class("notice")
+    expect(page.locator("#feed .session, .notice")).to_have_class("notice empty")
     page.goto(f"{base_url}/sessions/{first.session_id}")
     expect(page.locator(".title .word")).to_have_text("failed, recovered by a later attempt")
     expect(page.locator(".failure")).to_have_class("failure retried")

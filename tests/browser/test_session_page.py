@@ -114,8 +114,8 @@ def test_a_session_of_more_actions_than_an_answer_holds_is_shown_whole(
     """The page asks until it has them all."""
     count = MOST_ACTIONS + 5
     with with_job_session("long", store=shared_store) as session:
-        for day in range(count):
-            session.add(RowsStored(rows=day, windows=[]))
+        for _ in range(count):
+            session.add(RowsStored(rows=1, windows=[]))
     page.goto(f"{shared_url}/sessions/{session.session_id}")
     expect(page.locator(".rail .run")).to_have_text(f"{count} ×")
 
@@ -125,7 +125,7 @@ def _labels() -> list[str]:
 
 
 def test_promised_work_shows_what_became_of_it(page: Page, shared_url: str, story: dict[str, str]) -> None:
-    """Kept work leads to the session that did it, lost work says since which day, and markup in it is text."""
+    """Fulfilled work leads to the session that did it, lost work says since which day, and markup in it is text."""
     fulfilled = {
         "status": "fulfilled",
         "fulfilled_by": story["later"],
@@ -142,8 +142,8 @@ def test_promised_work_shows_what_became_of_it(page: Page, shared_url: str, stor
 
     page.route(f"**/api/job-sessions/{story['bad']}", promise)
     page.goto(f"{shared_url}/sessions/{story['bad']}")
-    expect(page.locator(".fate")).to_have_text(
-        ["↳ kept by <b>child</b>: Loaded <i>3</i>", "↳ lost: nothing came by 25 Jul, 13:00"]
+    expect(page.locator(".promise")).to_have_text(
+        ["↳ fulfilled by <b>child</b>: Loaded <i>3</i>", "↳ lost: nothing came by 25 Jul, 13:00"]
     )
     expect(page.locator(".promise a")).to_have_attribute("href", f"/sessions/{story['later']}")
 

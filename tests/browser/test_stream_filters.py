@@ -228,11 +228,12 @@ def test_marks_differ_by_shape(stream: Page) -> None:
             "with problems",
             "failed",
             "crashed",
+            "failed, retried",
             "cancelled",
         ]
     )
     shapes = meanings.locator("path").evaluate_all("paths => paths.map(path => path.getAttribute('d'))")
-    assert 8 == len(set(shapes))
+    assert 9 == len(set(shapes))
 
 
 def test_free_text_and_times_filter(stream: Page) -> None:

@@ -107,11 +107,12 @@ function takeWindows(parts, start) {
 export function windowBadges(values, linkTo = null, owner = values) {
   if (values.length <= MOST_WINDOWS) return el("span", { class: "windows" }, compactDays(values, linkTo));
   const opened = openedRunsOf(owner);
-  const shown = splitIntoRuns(values).flatMap((run) =>
-    run.length >= FOLD_FROM && !opened.has(run[0]) ? [foldedRun(run, linkTo, opened)] : compactDays(run, linkTo),
-  );
-  const rest = shown.splice(MOST_BADGES);
-  return el("span", { class: "windows" }, shown, rest.length > 0 && expander(`+${rest.length}`, "more windows", () => rest));
+  const pieces = splitIntoRuns(values).flatMap((run) => {
+    if (run.length < FOLD_FROM) return compactDays(run, linkTo);
+    return [opened.has(run[0]) ? compactDays(run, linkTo) : foldedRun(run, linkTo, opened)]; // an open run is one piece, too
+  });
+  const rest = pieces.splice(MOST_BADGES).flat();
+  return el("span", { class: "windows" }, pieces.flat(), rest.length > 0 && expander(`+${rest.length}`, "more windows", () => rest));
 }
 
 function compactDays(values, linkTo) {

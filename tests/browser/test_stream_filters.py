@@ -185,7 +185,7 @@ def test_causes_with_other_numbers_stay_apart(page: Page, base_url: str, session
 def test_a_report_that_failed_for_120_days_is_one_row(
     page: Page, base_url: str, session_store: SessionStore
 ) -> None:
-    """Its days are one badge, which a click expands."""
+    """Its days are one badge, which a click expands; they stay so when the row is made anew."""
     days = [date(2025, 3, 1) + timedelta(days=number) for number in range(120)]
     with with_job_session("fails", store=session_store) as session:
         about = {"account": "US.a", "dataset": "daily_targets", "windows": days}
@@ -194,6 +194,8 @@ def test_a_report_that_failed_for_120_days_is_one_row(
     expect(page.locator(".session .sentence")).to_have_count(1)
     expect(page.locator(".session .sentence")).to_contain_text("failed for 120 days")
     page.locator(".tag.fold", has_text="120 days").click()
+    expect(page.locator(".session .tag.window")).to_have_count(120)
+    page.get_by_label("Times in").select_option("utc")
     expect(page.locator(".session .tag.window")).to_have_count(120)
 
 

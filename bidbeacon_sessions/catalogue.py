@@ -100,7 +100,7 @@ def _type_name(schema: Mapping[str, Any], root: Mapping[str, Any]) -> str:
 
 
 def _referenced(action_class: type[Action]) -> str:
-    """Say what the class refers to, found by asking an action with sample values."""
+    """Return what the class refers to, found by asking an action with sample values."""
     references = list(_sample_action(action_class).references())
     if not references:
         return "Refers to nothing."

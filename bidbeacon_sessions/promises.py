@@ -1,4 +1,4 @@
-"""What became of promised work: fulfilled by which action of which session, still open, or lost."""
+"""The status of promised work: fulfilled, with the action and session that did it, open, or lost."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence

@@ -38,7 +38,7 @@ _NOT_ASKED = frozenset(
 
 
 class _WindowsAction(Action):
-    """What all actions on windows of one dataset and account share: one reference a window."""
+    """Base class of actions on windows of one dataset and account; it refers to each window."""
 
     effect: ClassVar[str]
 

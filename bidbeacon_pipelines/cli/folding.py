@@ -1,4 +1,4 @@
-"""What terminals fold: runs of actions of one type into one sentence, many names into a list. The page folds by the same rules, in `web/folding.js`.
+"""Folds runs of actions of one type into one sentence, and many names into a list, for terminals. The page folds by the same rules, in `web/folding.js`.
 
 On the page, where a run can be opened, what promises work folds too, with what became of all the promises.
 """

@@ -1,4 +1,4 @@
-"""What Dagster shows of the claims about a dataset, and how their checks stay evaluated."""
+"""Results of the checks of a dataset as Dagster shows them, and their evaluation by runs that record loads."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta

@@ -113,7 +113,7 @@ def _send(
 
 
 class OutageAlert:
-    """Tells receivers that looks for problems fail, as where the database does not answer, and when they succeed again.
+    """Sends an alert while looking for problems fails, for example because the database does not answer, and another when it works again.
 
     It is known in memory only, since nothing can be stored meanwhile: each process that watches tells it, and one that is restarted tells it anew.
     """
@@ -126,7 +126,7 @@ class OutageAlert:
         self._told: list[Receiver] = []
 
     def note_failure(self, error: Exception, now: datetime) -> None:
-        """Tell receivers that were not told yet, once looks have failed for `BLIND_AFTER`."""
+        """Send the alert once looks have failed for `BLIND_AFTER`, to each receiver once."""
         self._since = self._since or now
         if now - self._since < BLIND_AFTER or _is_quiet(self._settings, now):
             return
@@ -142,7 +142,7 @@ class OutageAlert:
         self._told += [one for one in untold if _takes(one, self._title, body, Event.BEGAN)]
 
     def note_success(self, now: datetime) -> None:
-        """Tell receivers that know of it that it is over; one that does not take it is tried again after the next look."""
+        """Send the end of the outage to each receiver that got the alert; a receiver that fails is tried again after the next look."""
         if self._since is not None and self._told and not _is_quiet(self._settings, now):
             body = f"It began {self._shown(self._since)}, and is over since {self._shown(now)}."
             title = f"Over: {self._title}"

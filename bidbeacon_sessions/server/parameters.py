@@ -1,4 +1,4 @@
-"""What a request may ask for, read and checked. Each function raises `BadRequestError` where a parameter is not as it should be."""
+"""Parses and checks the parameters of a request. Each function raises `BadRequestError` for an invalid one."""
 
 from datetime import datetime
 from typing import Any

@@ -181,7 +181,7 @@ def test_in_suggestions(page: Page, world: World) -> None:
 
 
 def test_in_the_filter_that_an_empty_page_repeats(page: Page, world: World) -> None:
-    """What stands in an address is from outside too."""
+    """Text in an address is untrusted as well."""
     for view in (
         "sessions?job=",
         "sessions?since=2020-01-01&before=2020-01-02&job=",

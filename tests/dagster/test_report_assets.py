@@ -197,7 +197,8 @@ def test_the_latest_partition_is_skipped_with_an_observation(stocked: World) -> 
 
 def test_in_a_range_only_days_that_are_over_are_loaded(stocked: World) -> None:
     """A day that is over is materialized, and one to come is neither that nor failed."""
-    account, day = stocked.account(), stocked.day(1)
+    account = stocked.account()
+    day = stocked.yesterday_of(account)
     latest = date.fromisoformat(WINDOW_PARTITIONS.get_partition_keys()[-1])
     assert stocked.materialize_range(account, day, latest).success
     assert [str(partition_key(account.account_key, day))] == stocked.recorded_partitions()
@@ -230,7 +231,9 @@ def test_a_partition_of_a_range_fails_exactly_when_its_window_fails(stocked: Wor
 
 def test_a_skipped_day_is_red_where_another_window_of_its_run_fails(stocked: World) -> None:
     """Dagster paints every partition of a failed run that was not materialized, so the observation says that the day was skipped."""
-    account, held, loaded = stocked.account(), stocked.day(2), stocked.day(1)
+    account = stocked.account()
+    loaded = stocked.yesterday_of(account)
+    held = loaded - timedelta(days=1)
     latest = date.fromisoformat(WINDOW_PARTITIONS.get_partition_keys()[-1])
     stocked.materialize(account, held)
     stocked.sandbox.state.faults.add(FaultRule(fault="empty_report"))

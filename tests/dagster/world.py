@@ -26,6 +26,7 @@ from bidbeacon_pipelines.defs.partitions import add_accounts, partition_key
 from bidbeacon_pipelines.defs.reports import build_report_asset
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions, JobContexts
 from bidbeacon_pipelines.reports.datasets import get_dataset
+from bidbeacon_pipelines.reports.windows import local_date
 from bidbeacon_pipelines.sandbox.entities import AD_PRODUCTS, AdProduct
 from bidbeacon_pipelines.sandbox.faults import FaultOptions, FaultRule
 from bidbeacon_pipelines.sandbox.ledger import Call
@@ -38,6 +39,7 @@ from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.accounts import Account, get_account, list_accounts
 from bidbeacon_pipelines.store.windows import Window, list_windows, want_windows
 from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session
+from bidbeacon_sessions.clock import utc_now
 
 DATASET = get_dataset("daily_targets")
 ASSET = build_report_asset(DATASET)
@@ -110,6 +112,10 @@ class World:
     def day(self, ago: int = 3) -> date:
         """Give a day, so many days ago; every account has begun it."""
         return datetime.now(UTC).date() - timedelta(days=ago)
+
+    def yesterday_of(self, account: Account) -> date:
+        """Give the last day that is over where the account is, which UTC's yesterday need not be."""
+        return local_date(utc_now(), account.time_zone) - timedelta(days=1)
 
     def hold_reports(self, times: int | None = None) -> None:
         """Let Amazon work on reports, on so many or on all, until `release_reports`, however slow this machine is."""

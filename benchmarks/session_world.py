@@ -30,7 +30,7 @@ _HEADERS = text("""
     INSERT INTO session_headers (id, job_name, run_id, step_key, account_key, status, outcome, started_at, finished_at,
                                  error, input, labels)
     SELECT lpad(to_hex(n), 32, '0')::uuid,
-           CASE WHEN n % 10 = 0 THEN 'poll-reports' WHEN n % 97 = 0 THEN 'load-windows' WHEN n % 50 = 1 THEN 'sync-ad-entities'
+           CASE WHEN n % 10 = 0 THEN 'poll-reports' WHEN n % 97 = 0 THEN 'load-windows' WHEN n % 50 = 1 THEN 'sync-entities'
                 ELSE 'refresh-account' END,
            'run-' || n, 'refresh_account_op',
            CASE WHEN n % 10 > 0 THEN 'US.' || n % :accounts || 'bench' END,

@@ -112,7 +112,7 @@ def _sync(context: Any, key: str, *, as_json: bool) -> dict[str, Any]:
     hidden = {"export-requested"}
     try:
         with recorded(
-            context, "sync-ad-entities", input=given, account=account.ref, as_json=as_json, hidden=hidden
+            context, "sync-entities", input=given, account=account.ref, as_json=as_json, hidden=hidden
         ) as (session, _):
             return {"account": key, "counts": sync_entities(context, session, account), "error": None}
     except (AdsApiError, BrokenPartError, ExportFailedError) as error:

@@ -95,7 +95,7 @@ def sync_accounts_op(
 
 
 @op
-def sync_ad_entities_op(
+def sync_entities_op(
     context: OpExecutionContext,
     config: AccountConfig,
     job_contexts: JobContexts,
@@ -105,7 +105,7 @@ def sync_ad_entities_op(
     with job_contexts.open() as job_context:
         ref = find_ref(job_context.named_account, config.account)
         given = {"account": config.account}
-        with job_sessions.work(context, job_context, "sync-ad-entities", input=given, account=ref) as session:
+        with job_sessions.work(context, job_context, "sync-entities", input=given, account=ref) as session:
             account = job_context.named_account(config.account)
             sync_entities(job_context, session, account)
         told = session_metadata(job_context.sessions, session.session_id)
@@ -139,10 +139,11 @@ def sync_accounts() -> None:
 
 
 @job(
+    name="sync_entities",
     executor_def=in_process_executor,
-    config=config_of_partition(ACCOUNT_PARTITIONS, "sync_ad_entities_op", "account", ACCOUNT_TAG),
+    config=config_of_partition(ACCOUNT_PARTITIONS, "sync_entities_op", "account", ACCOUNT_TAG),
     description="Sync an account's campaigns, ad groups, ads, targets and portfolios, of all ad products.",
 )
-def sync_ad_entities() -> None:
+def sync_entities_job() -> None:
     """One op: the exports and portfolios of one account."""
-    sync_ad_entities_op()
+    sync_entities_op()

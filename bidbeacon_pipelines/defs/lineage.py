@@ -58,7 +58,7 @@ _ENTITIES = {
         entity.__tablename__,
         "entities",
         entity.__tablename__.removesuffix("s"),
-        f"{entity.__tablename__.replace('_', ' ').capitalize()} of an account, as `sync_ad_entities` found them last: once a day, and sooner where "
+        f"{entity.__tablename__.replace('_', ' ').capitalize()} of an account, as `sync_entities` found them last: once a day, and sooner where "
         "rows of reports name targets that nobody knows. Each sync is an observation, with its session.",
         deps=[ACCOUNTS],
         partitions_def=ACCOUNT_PARTITIONS,

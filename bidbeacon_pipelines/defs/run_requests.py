@@ -15,7 +15,7 @@ from dagster import (
 )
 
 from bidbeacon_pipelines.dagster_instance.run_queue import ACCOUNT_TAG, BY_HAND_TAG
-from bidbeacon_pipelines.defs.accounts import sync_ad_entities
+from bidbeacon_pipelines.defs.accounts import sync_entities_job
 from bidbeacon_pipelines.defs.materializations import record_loaded_windows
 from bidbeacon_pipelines.defs.partitions import ACCOUNT_PARTITIONS
 from bidbeacon_pipelines.defs.resources import (
@@ -120,10 +120,10 @@ def _run_for(
             tags=tags | {BY_HAND_TAG: "true"},
         )
     is_partition = instance.has_dynamic_partition(str(ACCOUNT_PARTITIONS.name), key)
-    config_of_key = {"ops": {"sync_ad_entities_op": {"config": {"account": key}}}}
+    config_of_key = {"ops": {"sync_entities_op": {"config": {"account": key}}}}
     return RunRequest(
         run_key=run_key,
-        job_name=sync_ad_entities.name,
+        job_name=sync_entities_job.name,
         partition_key=key if is_partition else None,
         run_config=None if is_partition else config_of_key,
         tags=tags,

@@ -22,7 +22,7 @@ from dagster import (
 )
 
 from bidbeacon_pipelines.dagster_instance.run_queue import ACCOUNT_TAG, ADS_ACCOUNT_TAG
-from bidbeacon_pipelines.defs.accounts import add_partitions, sync_accounts, sync_ad_entities
+from bidbeacon_pipelines.defs.accounts import add_partitions, sync_accounts, sync_entities_job
 from bidbeacon_pipelines.defs.partitions import ACCOUNT_PARTITIONS, ADS_ACCOUNT_PARTITIONS, FIRST_DAY
 from bidbeacon_pipelines.defs.reports import poll_reports, refresh_account_job
 from bidbeacon_pipelines.defs.resources import session_store
@@ -74,7 +74,7 @@ sync_accounts_hourly = ScheduleDefinition(
 
 
 @sensor(
-    jobs=[sync_accounts, sync_ad_entities, refresh_account_job, load_windows],
+    jobs=[sync_accounts, sync_entities_job, refresh_account_job, load_windows],
     minimum_interval_seconds=LOOK_EVERY_SECONDS,
     default_status=DefaultSensorStatus.RUNNING,
     description="Starts what people ask for on the page, one run for each ads account that has due work, and syncs accounts and entities that never were.",
@@ -220,7 +220,7 @@ def _wanted_runs(instance: DagsterInstance) -> Iterator[RunRequest]:
     if not known and _is_first_sync_due(instance, now):
         yield RunRequest(job_name=sync_accounts.name)
     yield from requested_runs(instance)
-    yield from _runs_for(instance, sync_ad_entities, ACCOUNT_PARTITIONS, ACCOUNT_TAG, without)
+    yield from _runs_for(instance, sync_entities_job, ACCOUNT_PARTITIONS, ACCOUNT_TAG, without)
     yield from _runs_for(instance, refresh_account_job, ADS_ACCOUNT_PARTITIONS, ADS_ACCOUNT_TAG, due)
 
 

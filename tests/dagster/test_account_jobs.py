@@ -69,7 +69,7 @@ def test_syncing_entities_stores_all_kinds(stocked: World) -> None:
     """The four exports and the portfolios of an account become rows, the account is marked, one session has each kind."""
     account = stocked.account()
     stocked.execute("UPDATE advertiser_accounts SET entities_synced_at = NULL")
-    assert stocked.run_job("sync_ad_entities", account).success
+    assert stocked.run_job("sync_entities", account).success
     for table in ("campaigns", "ad_groups", "ads", "targets", "portfolios"):
         [row] = stocked.rows(
             f"SELECT count(*) AS rows FROM {table} WHERE account_id = :account_id AND country_code = :country_code",
@@ -77,7 +77,7 @@ def test_syncing_entities_stores_all_kinds(stocked: World) -> None:
         )
         assert row["rows"] > 0, table
     assert stocked.account_of(account.account_key).entities_synced_at is not None
-    session = stocked.one_session("sync-ad-entities")
+    session = stocked.one_session("sync-entities")
     assert session["status"] == "succeeded"
     assert account.account_key == session["account_key"]
     types = [action["type"] for action in session["actions"]]
@@ -94,7 +94,7 @@ def test_a_job_of_an_account_is_launched_by_choosing_it_from_a_list(world: World
     account = world.account()
     for name, key, tag in (
         ("refresh_account", account.ads_account_key, ADS_ACCOUNT_TAG),
-        ("sync_ad_entities", account.account_key, ACCOUNT_TAG),
+        ("sync_entities", account.account_key, ACCOUNT_TAG),
     ):
         job = defs.resolve_job_def(name)
         result = job.execute_in_process(instance=world.instance, partition_key=key)
@@ -124,7 +124,7 @@ def test_a_schedule_of_one_partition_works_beside_the_sensor(real: World) -> Non
     assert key in busy_accounts(real.instance, refresh_account_job.name, ADS_ACCOUNT_TAG)
 
 
-JOBS_OF_AN_ACCOUNT = {"refresh_account": "ads_account", "sync_ad_entities": "account"}
+JOBS_OF_AN_ACCOUNT = {"refresh_account": "ads_account", "sync_entities": "account"}
 
 
 @pytest.mark.parametrize("given", ["key", "name"])
@@ -139,7 +139,7 @@ def test_a_job_takes_the_key_or_the_name_of_an_account(stocked: World, name: str
     )
     assert run_for(stocked, name, called if given == "name" else key).success
     assert stocked.one_session(name.replace("_", "-"))["account_key"] == key
-    if name == "sync_ad_entities":
+    if name == "sync_entities":
         [observed] = stocked.instance.fetch_observations(AssetKey("targets"), limit=5).records
         assert observed.asset_observation is not None
         assert observed.asset_observation.partition == key
@@ -160,7 +160,7 @@ def test_an_unknown_account_is_one_sentence(stocked: World, name: str, given: st
 def test_a_name_that_several_accounts_have_lists_them(stocked: World) -> None:
     """Entities are synced for one country at a time, and the name of an ads account is that of all of them."""
     account = stocked.account()
-    _, message = failure_of(run_for(stocked, "sync_ad_entities", account.name))
+    _, message = failure_of(run_for(stocked, "sync_entities", account.name))
     assert f"{account.label} ({account.account_key})" in message
 
 

@@ -53,7 +53,7 @@ def registered(monkeypatch: pytest.MonkeyPatch, engine: Engine) -> Iterator[None
 
 def question_about(world: World, account: Account, ago: int = 3) -> Question:
     """Ask about a day of an account with entities; the rows of Sponsored Products do not say what they were matched with."""
-    assert world.run_job("sync_ad_entities", account).success
+    assert world.run_job("sync_entities", account).success
     return Question(world.engine, world.sandbox.url, account, ANOTHER, world.day(ago), grain="target")
 
 

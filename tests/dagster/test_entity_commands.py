@@ -24,7 +24,7 @@ def run(*arguments: str) -> Result:
 
 def synced_keys(world: World) -> list[str]:
     """Return the accounts that sessions of syncs were about."""
-    return [session["account_key"] for session in world.sessions_of("sync-ad-entities")]
+    return [session["account_key"] for session in world.sessions_of("sync-entities")]
 
 
 def test_sync_of_one_account_prints_a_line_for_each_kind(stocked: World) -> None:
@@ -37,7 +37,7 @@ def test_sync_of_one_account_prints_a_line_for_each_kind(stocked: World) -> None
     assert len(lines) == len(KINDS)
     assert all(any(f"of {kind} for" in line for line in lines) for kind in KINDS)
     assert result.stdout.endswith("Synced 1 of 1 accounts.\n")
-    session = stocked.one_session("sync-ad-entities")
+    session = stocked.one_session("sync-entities")
     assert (session["status"], session["input"]["via"]) == ("succeeded", "command line")
 
 
@@ -72,7 +72,7 @@ def test_account_that_fails_does_not_stop_the_others(stocked: World) -> None:
     result = run("sync")
     assert result.exit_code == 1
     assert "Profile has no rights" in result.stderr.replace("\n", " ")
-    statuses = [session["status"] for session in stocked.sessions_of("sync-ad-entities")]
+    statuses = [session["status"] for session in stocked.sessions_of("sync-entities")]
     assert (statuses.count("failed"), statuses.count("succeeded")) == (1, len(statuses) - 1)
     assert f"Synced {len(statuses) - 1} of {len(statuses)} accounts." in result.stdout
 
@@ -93,7 +93,7 @@ def test_interrupted_sync_is_taken_over_by_the_next_one(stocked: World) -> None:
             assert process.wait(timeout=60) == 130
         finally:
             process.kill()
-    assert stocked.one_session("sync-ad-entities")["status"] == "cancelled"
+    assert stocked.one_session("sync-entities")["status"] == "cancelled"
     stocked.sandbox.state.faults.clear()
     assert run("sync", "--account", key).exit_code == 0
     assert len(stocked.sandbox.state.ledger.calls("create_export")) == 4

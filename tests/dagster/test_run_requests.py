@@ -101,4 +101,4 @@ def test_a_sync_of_entities_is_run_for_the_partition(stocked: World) -> None:
     with stocked.engine.begin() as connection:
         request_entity_sync(connection, account, by="page", now=utc_now())
     [run] = wanted(stocked)
-    assert ("sync_ad_entities", account.account_key) == (run.job_name, run.partition_key)
+    assert ("sync_entities", account.account_key) == (run.job_name, run.partition_key)

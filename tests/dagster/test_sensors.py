@@ -90,12 +90,12 @@ def test_each_due_ads_account_gets_one_run_with_its_tag(stocked: World) -> None:
 
 
 def test_an_account_without_entities_is_synced_first(stocked: World) -> None:
-    """An account whose entities were never synced gets `sync_ad_entities`, and no refresh yet."""
+    """An account whose entities were never synced gets `sync_entities`, and no refresh yet."""
     account = stocked.account("JP")
     stocked.execute("UPDATE advertiser_accounts SET enabled = account_key = :key", key=account.account_key)
     stocked.execute("UPDATE advertiser_accounts SET entities_synced_at = NULL")
     tags = {ACCOUNT_TAG: account.account_key, LABEL_TAG: account.label} | BEHIND_PEOPLE
-    assert [("sync_ad_entities", tags)] == asked_for(stocked, refresh_due_accounts)
+    assert [("sync_entities", tags)] == asked_for(stocked, refresh_due_accounts)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ def throttle(world: World, operation: Operation) -> None:
     ("operation", "work", "job_name"),
     [
         ("list_accounts", lambda world: world.run_job("sync_accounts"), "sync-accounts"),
-        ("get_export", lambda world: world.run_job("sync_ad_entities", world.account()), "sync-ad-entities"),
+        ("get_export", lambda world: world.run_job("sync_entities", world.account()), "sync-entities"),
         ("retrieve_report", lambda world: world.materialize(world.account(), world.day()), "load-windows"),
     ],
 )

@@ -59,7 +59,7 @@ JOBS = [
     "poll_reports",
     "refresh_account",
     "sync_accounts",
-    "sync_ad_entities",
+    "sync_entities",
     "update_summaries",
 ]
 SCHEDULES = [

@@ -147,7 +147,7 @@ class Simulation:
 
     def sync_entities(self, key: str) -> Run:
         """Run the job that syncs an account's entities."""
-        return self.run("sync-ad-entities", key, lambda b, s: sync_entities(b, s, b.account(key)))
+        return self.run("sync-entities", key, lambda b, s: sync_entities(b, s, b.account(key)))
 
     def refresh(self, key: str) -> Run:
         """Run the job that plans what is due for an ads account."""
@@ -191,7 +191,7 @@ class Simulation:
         if not known and not self._is_paused("sync-accounts"):
             yield self.sync_accounts
         yield from (
-            _with(self.sync_entities, k) for k in without if not self._is_paused("sync-ad-entities", k)
+            _with(self.sync_entities, k) for k in without if not self._is_paused("sync-entities", k)
         )
         yield from (_with(self.refresh, k) for k in due if not self._is_paused("refresh-account", k))
         if polls:

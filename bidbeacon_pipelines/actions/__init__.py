@@ -53,7 +53,7 @@ from bidbeacon_pipelines.actions.reports import (
     WindowsReopened,
     WindowsUnconfirmed,
 )
-from bidbeacon_pipelines.actions.summaries import ClaimsChecked, SummaryUpdated
+from bidbeacon_pipelines.actions.summaries import DatasetChecked, SummaryUpdated
 from bidbeacon_pipelines.actions.upkeep import OldRecordsDeleted
 
 __all__ = [
@@ -64,10 +64,10 @@ __all__ = [
     "AccountSyncFailed",
     "AccountsSynced",
     "CadenceChanged",
-    "ClaimsChecked",
     "CreatesPaused",
     "CredentialsAccepted",
     "CredentialsRefused",
+    "DatasetChecked",
     "EntitiesMisread",
     "EntitiesSynced",
     "ExportFailed",

@@ -5,14 +5,14 @@ from datetime import date
 from bidbeacon_sessions import Action, Reference
 
 
-class ClaimsChecked(Action):
-    """The claims about a dataset were checked, over all of its accounts and windows; `found` says what speaks against those not true."""
+class DatasetChecked(Action):
+    """A dataset was checked over all of its accounts and windows; `found` says what speaks against it where a check failed."""
 
-    sentence = "Checked {claims:count:claim} about {dataset:badge}[, {broken} not true][: {found}]"
+    sentence = "Made {checks:count:check} of {dataset:badge}[, {failed} failed][: {found}]"
 
     dataset: str
-    claims: int
-    broken: int = 0
+    checks: int
+    failed: int = 0
     found: str = ""
 
 

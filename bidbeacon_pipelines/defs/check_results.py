@@ -19,9 +19,9 @@ from dagster import (
 )
 from sqlalchemy import Engine
 
-from bidbeacon_pipelines.reports.claims import CLAIMS, Verdict
+from bidbeacon_pipelines.reports.checks import CHECKS, Verdict
 from bidbeacon_pipelines.reports.datasets import Dataset, get_dataset
-from bidbeacon_pipelines.services.dataset_checks import judge_claims
+from bidbeacon_pipelines.services.dataset_checks import judge_dataset
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_sessions import SessionRecorder
 from bidbeacon_sessions.dagster import bounded_lines, escape_markdown
@@ -39,7 +39,7 @@ def evaluate_checks(
     """Evaluate the checks of datasets that the run has recorded materializations of; the results are events of the run.
 
     Dagster shows a check as not evaluated from the next materialization of its asset on, unless the same run has evaluated it. A result that is
-    younger than ten minutes is stored again, since loads come every minute and the claims are about all windows: `checked_at` says when it was found.
+    younger than ten minutes is stored again, since loads come every minute and the checks are of all windows: `checked_at` says when it was found.
 
     Args:
         context: of the step that recorded them.
@@ -55,7 +55,7 @@ def evaluate_checks(
             context.instance, dataset, now
         )
         if not results:
-            verdicts = judge_claims(engine, dataset, now, get_settings())
+            verdicts = judge_dataset(engine, dataset, now, get_settings())
             results = [describe_verdict(dataset, verdict, now, link) for verdict in verdicts]
         for result in results:
             evaluation = AssetCheckEvaluation(
@@ -75,12 +75,12 @@ def _find_recent_results(
     """Return the last results of a dataset's checks; none where one of them is too old, or under way."""
     asset = AssetKey(dataset.asset_name)
     records = [
-        instance.get_latest_asset_check_evaluation_record(AssetCheckKey(asset, name)) for name in CLAIMS
+        instance.get_latest_asset_check_evaluation_record(AssetCheckKey(asset, name)) for name in CHECKS
     ]
     found = [record.evaluation for record in records if record is not None]
     results = [each for each in found if isinstance(each, AssetCheckEvaluation)]  # others are only planned
     is_recent = [_checked_at(result) > (now - RECENT).timestamp() for result in results]
-    return results if len(results) == len(CLAIMS) and all(is_recent) else []
+    return results if len(results) == len(CHECKS) and all(is_recent) else []
 
 
 def _checked_at(result: AssetCheckEvaluation) -> float:
@@ -102,7 +102,7 @@ def describe_verdict(
     return AssetCheckResult(
         passed=verdict.passed,
         asset_key=AssetKey(dataset.asset_name),
-        check_name=verdict.claim,
+        check_name=verdict.check,
         severity=AssetCheckSeverity.WARN,
         description=verdict.sentence,
         metadata={**metadata, "checked_at": MetadataValue.timestamp(now), **of_session},

@@ -1,4 +1,4 @@
-"""Asset checks: claims about a dataset as a whole, checked with each materialization and once an hour."""
+"""Asset checks of a dataset as a whole, made with each materialization and once an hour."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -18,9 +18,9 @@ from dagster import (
 
 from bidbeacon_pipelines.defs.check_results import describe_verdict
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions
-from bidbeacon_pipelines.reports.claims import CLAIMS, RECONCILED, ROWS_RECONCILE
+from bidbeacon_pipelines.reports.checks import CHECKS, RECONCILED, ROWS_RECONCILE
 from bidbeacon_pipelines.reports.datasets import DATASETS, Dataset
-from bidbeacon_pipelines.services.dataset_checks import check_claims
+from bidbeacon_pipelines.services.dataset_checks import check_dataset
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_sessions.dagster import session_metadata
 
@@ -29,10 +29,10 @@ def build_report_checks(dataset: Dataset) -> AssetChecksDefinition:
     """Make the checks of a dataset's asset. They have no partitions: one result says how all accounts and windows are."""
 
     @multi_asset_check(
-        name=f"{dataset.asset_name}_claims",
+        name=f"{dataset.asset_name}_checks",
         specs=[
-            AssetCheckSpec(name, asset=dataset.asset_name, description=_described(dataset, name, claim))
-            for name, claim in CLAIMS.items()
+            AssetCheckSpec(name, asset=dataset.asset_name, description=_described(dataset, name, description))
+            for name, description in CHECKS.items()
         ],
         can_subset=True,
     )
@@ -42,20 +42,20 @@ def build_report_checks(dataset: Dataset) -> AssetChecksDefinition:
         op_context = context.op_execution_context
         now = datetime.now(UTC)
         store = job_sessions.store()
-        with job_sessions.session(op_context, "check-claims", input={"dataset": dataset.name}) as session:
-            verdicts = check_claims(store.engine, session, dataset, now, get_settings())
+        with job_sessions.session(op_context, "check-dataset", input={"dataset": dataset.name}) as session:
+            verdicts = check_dataset(store.engine, session, dataset, now, get_settings())
         of_session = session_metadata(store, session.session_id)
         wanted = {key.name for key in op_context.selected_asset_check_keys}
         for verdict in verdicts:
-            if verdict.claim in wanted:
+            if verdict.check in wanted:
                 yield describe_verdict(dataset, verdict, now, of_session)
 
     return report_checks
 
 
-def _described(dataset: Dataset, name: str, claim: str) -> str:
-    """Return what a check claims about a dataset."""
-    return f"{claim} {RECONCILED[dataset.reconciles]}" if name == ROWS_RECONCILE else claim
+def _described(dataset: Dataset, name: str, description: str) -> str:
+    """Return what has to be true of a dataset for a check to pass."""
+    return f"{description} {RECONCILED[dataset.reconciles]}" if name == ROWS_RECONCILE else description
 
 
 def report_checks() -> Iterator[AssetChecksDefinition]:
@@ -67,17 +67,17 @@ def report_checks() -> Iterator[AssetChecksDefinition]:
 dataset_checks = list(report_checks())
 
 
-check_report_claims = define_asset_job(
-    "check_report_claims",
+check_datasets = define_asset_job(
+    "check_datasets",
     selection=AssetSelection.checks_for_assets(*(dataset.asset_name for dataset in DATASETS.values())),
     executor_def=in_process_executor,
-    description="Check the claims about all datasets: fresh, reconciled, few rows quarantined.",
+    description="Check all datasets: fresh, reconciled, few rows quarantined.",
 )
 
 
-check_report_claims_hourly = ScheduleDefinition(
-    name="check_report_claims_hourly",
-    job=check_report_claims,
+check_datasets_hourly = ScheduleDefinition(
+    name="check_datasets_hourly",
+    job=check_datasets,
     cron_schedule="37 * * * *",
     execution_timezone="UTC",
     default_status=DefaultScheduleStatus.RUNNING,

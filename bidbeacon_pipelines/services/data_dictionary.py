@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
-from bidbeacon_pipelines.reports.claims import RECONCILED
+from bidbeacon_pipelines.reports.checks import RECONCILED
 from bidbeacon_pipelines.reports.datasets import ALL_DATASETS, Dataset
 from bidbeacon_pipelines.reports.derived import RATIOS, ratios_of
 from bidbeacon_pipelines.reports.fields import AD_PRODUCTS, SHORT_NAMES, Dimension, Metric

@@ -1,11 +1,11 @@
-"""Checks the claims about a dataset: reads the facts, has them judged, records the verdicts."""
+"""Checks a dataset: reads the facts, has them judged, records the verdicts."""
 
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Engine, RowMapping
 
-from bidbeacon_pipelines.actions import ClaimsChecked
-from bidbeacon_pipelines.reports.claims import (
+from bidbeacon_pipelines.actions import DatasetChecked
+from bidbeacon_pipelines.reports.checks import (
     LONGEST_GAP,
     AccountWindows,
     Comparison,
@@ -28,25 +28,25 @@ from bidbeacon_sessions import SessionRecorder
 _MOST_DIFFERENCES = 1_000
 
 
-def check_claims(
+def check_dataset(
     engine: Engine, session: SessionRecorder, dataset: Dataset, now: datetime, settings: Settings
 ) -> list[Verdict]:
-    """Judge all claims about a dataset, and record which are not true."""
-    verdicts = judge_claims(engine, dataset, now, settings)
-    broken = [verdict for verdict in verdicts if not verdict.passed]
+    """Make all checks of a dataset, and record which failed."""
+    verdicts = judge_dataset(engine, dataset, now, settings)
+    failed = [verdict for verdict in verdicts if not verdict.passed]
     session.add(
-        ClaimsChecked(
+        DatasetChecked(
             dataset=dataset.name,
-            claims=len(verdicts),
-            broken=len(broken),
-            found=" ".join(verdict.sentence for verdict in broken),
+            checks=len(verdicts),
+            failed=len(failed),
+            found=" ".join(verdict.sentence for verdict in failed),
         )
     )
     return verdicts
 
 
-def judge_claims(engine: Engine, dataset: Dataset, now: datetime, settings: Settings) -> list[Verdict]:
-    """Return whether each claim about a dataset is true, over all of its accounts and windows."""
+def judge_dataset(engine: Engine, dataset: Dataset, now: datetime, settings: Settings) -> list[Verdict]:
+    """Return the verdict of each check of a dataset, over all of its accounts and windows."""
     with engine.begin() as connection:
         return [
             _judge_freshness(connection, dataset, now, settings.late_after),

@@ -1,4 +1,4 @@
-"""SQL on what speaks against the claims about a dataset. What it counts is in `report_windows`, so that it costs no look at the rows."""
+"""SQL on what the checks of a dataset look at. What it counts is in `report_windows`, so that it costs no look at the rows."""
 
 from collections.abc import Sequence
 from datetime import timedelta

@@ -17,7 +17,7 @@ from bidbeacon_pipelines.defs.reports import report_assets
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions, JobContexts
 from bidbeacon_pipelines.defs.schedules import refresh_due_accounts
 from bidbeacon_pipelines.reports import datasets
-from bidbeacon_pipelines.reports.claims import CLAIMS
+from bidbeacon_pipelines.reports.checks import CHECKS
 from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.base import PipelinesBase
@@ -98,7 +98,7 @@ def test_its_asset_loads_amazons_rows(stocked: World) -> None:
     assert len(stored) > 10
     assert len(stored) == told.metadata["dagster/row_count"].value
     assert question.true(datetime.now(UTC)) == stored
-    assert [True] * len(CLAIMS) == [check.passed for check in result.get_asset_check_evaluations()]
+    assert [True] * len(CHECKS) == [check.passed for check in result.get_asset_check_evaluations()]
 
 
 def checks_of_another() -> AssetChecksDefinition:

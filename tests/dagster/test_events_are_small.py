@@ -103,13 +103,13 @@ def test_a_materialization_of_a_summary_is_small(stocked: World, every: int, kno
 
 
 def test_a_check_that_fails_everywhere_is_small(stocked: World) -> None:
-    """Of all days that speak against a claim it shows the twenty worst."""
+    """Of all days that speak against a dataset it shows the twenty worst."""
     for country in ("US", "JP", "DE"):
         add_loads(stocked, stocked.account(country))
     stocked.execute("UPDATE report_windows SET quarantined_count = 99999 WHERE dataset = 'hourly_campaigns'")
-    stocked.run_job("check_report_claims")
+    stocked.run_job("check_datasets")
     stocked.execute("UPDATE report_windows SET quarantined_count = 0")
-    result = stocked.run_job("check_report_claims")
+    result = stocked.run_job("check_datasets")
     failed = [one for one in result.get_asset_check_evaluations() if not one.passed]
     [cases] = [str(one.metadata["cases"].value) for one in failed]
     assert 20 == cases.count(" 50.00% ")

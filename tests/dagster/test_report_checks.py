@@ -1,4 +1,4 @@
-"""Claims about datasets as asset checks: beside a materialization, and on their own."""
+"""Asset checks of datasets: beside a materialization, and on their own."""
 
 import asyncio
 from datetime import date, timedelta
@@ -22,7 +22,7 @@ from bidbeacon_pipelines.defs.checks import build_report_checks
 from bidbeacon_pipelines.defs.partitions import partition_key
 from bidbeacon_pipelines.defs.reports import build_report_asset
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions, JobContexts
-from bidbeacon_pipelines.reports.claims import QUARANTINE_IS_SMALL, ROWS_RECONCILE, WINDOW_IS_FRESH
+from bidbeacon_pipelines.reports.checks import QUARANTINE_IS_SMALL, ROWS_RECONCILE, WINDOW_IS_FRESH
 from bidbeacon_pipelines.reports.datasets import DATASETS, get_dataset
 from bidbeacon_pipelines.store.accounts import Account
 from tests.dagster.world import ASSET_KEY, World
@@ -47,7 +47,7 @@ def load(world: World, account: Account, day: date, *names: str, **options: Any)
 def check(world: World, dataset: str) -> dict[str, AssetCheckEvaluation]:
     """Run the checks on their own; return those of a dataset."""
     key = AssetKey(get_dataset(dataset).asset_name)
-    found = world.run_job("check_report_claims").get_asset_check_evaluations()
+    found = world.run_job("check_datasets").get_asset_check_evaluations()
     assert len(DATASETS) * 3 == len(found)
     return {one.check_name: one for one in found if one.asset_key == key}
 
@@ -62,12 +62,12 @@ def test_checks_run_with_a_materialization(stocked: World) -> None:
         QUARANTINE_IS_SMALL: (True, "No row is quarantined."),
     }
     assert {ASSET_KEY} == {one.asset_key for one in found}
-    [session] = stocked.sessions_of("check-claims")
+    [session] = stocked.sessions_of("check-dataset")
     assert session["status"] == "succeeded"
     for one in found:
         assert one.metadata["session"].value.endswith(str(session["id"]))
         assert one.metadata["session_status"].value == "succeeded"
-        assert "Checked 3 claims" in str(one.metadata["timeline"].value)
+        assert "Made 3 checks" in str(one.metadata["timeline"].value)
 
 
 def test_a_day_agrees_with_its_hours(stocked: World) -> None:
@@ -159,7 +159,7 @@ def test_a_result_stays_small_however_much_speaks_against_it(stocked: World) -> 
 
 
 def test_a_range_is_checked_once(stocked: World) -> None:
-    """However many partitions a run loads, each claim is checked once."""
+    """However many partitions a run loads, each check is made once."""
     account = stocked.account()
     keys = {
         f"dagster/asset_partition_range_{end}": str(partition_key(account.account_key, stocked.day(ago)))

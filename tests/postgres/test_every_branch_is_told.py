@@ -12,7 +12,7 @@ from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, NotAuthorized
 from bidbeacon_pipelines.reports.datasets import DAILY_PRODUCTS, DATASETS
 from bidbeacon_pipelines.services.account_suspension import MOST_REFUSALS
 from bidbeacon_pipelines.services.backfill import AccountSkippedError, WindowNotLoadedError, drive_windows
-from bidbeacon_pipelines.services.dataset_checks import check_claims
+from bidbeacon_pipelines.services.dataset_checks import check_dataset
 from bidbeacon_pipelines.services.entities import ExportFailedError
 from bidbeacon_pipelines.services.refresh import step_requests
 from bidbeacon_pipelines.services.retention import delete_old_records
@@ -246,9 +246,9 @@ def worked_on_elsewhere(world: BenchWorld) -> None:
 
 
 def check(world: BenchWorld) -> None:
-    """Check the claims about a dataset."""
+    """Make the checks of a dataset."""
     with world.session() as session:
-        check_claims(world.engine, session, DATASET, world.context.now(), world.context.settings)
+        check_dataset(world.engine, session, DATASET, world.context.now(), world.context.settings)
 
 
 def delete(world: BenchWorld) -> None:
@@ -317,7 +317,7 @@ def need_person(world: BenchWorld) -> None:
 
 
 BRANCHES: Mapping[str, Callable[[BenchWorld], None]] = {
-    "claims-checked": check,
+    "dataset-checked": check,
     "old-records-deleted": delete,
     "accounts-synced": lambda _: None,  # making the world does it
     "account-sync-failed": list_no_accounts,

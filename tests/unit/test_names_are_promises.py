@@ -53,7 +53,7 @@ EXTERNAL_ASSETS = [
 ]
 CHECKS = ["quarantine_is_small", "rows_reconcile_with_daily_totals", "window_is_fresh"]
 JOBS = [
-    "check_report_claims",
+    "check_datasets",
     "delete_old_records",
     "load_windows",
     "poll_reports",
@@ -63,7 +63,7 @@ JOBS = [
     "update_summaries",
 ]
 SCHEDULES = [
-    "check_report_claims_hourly",
+    "check_datasets_hourly",
     "delete_old_records_daily",
     "sync_accounts_hourly",
 ]
@@ -85,10 +85,10 @@ ACTION_TYPES = [
     "actions-lost",
     "actions-omitted",
     "cadence-changed",
-    "claims-checked",
     "creates-paused",
     "credentials-accepted",
     "credentials-refused",
+    "dataset-checked",
     "entities-misread",
     "entities-synced",
     "export-failed",

@@ -190,9 +190,7 @@ class Simulation:
             )
         if not known and not self._is_paused("sync-accounts"):
             yield self.sync_accounts
-        yield from (
-            _with(self.sync_entities, k) for k in without if not self._is_paused("sync-entities", k)
-        )
+        yield from (_with(self.sync_entities, k) for k in without if not self._is_paused("sync-entities", k))
         yield from (_with(self.refresh, k) for k in due if not self._is_paused("refresh-account", k))
         if polls:
             yield self.poll

@@ -1,11 +1,11 @@
-"""Verdicts on claims: what is judged, without a database."""
+"""Verdicts of checks: what is judged, without a database."""
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
-from bidbeacon_pipelines.reports.claims import (
+from bidbeacon_pipelines.reports.checks import (
     AccountWindows,
     Comparison,
     Difference,
@@ -80,7 +80,7 @@ def test_a_difference_shows_both_amounts_exactly() -> None:
 
 
 def test_nothing_comparable_is_no_failure_and_says_so() -> None:
-    """Without a day to compare, the claim stands, as not comparable yet."""
+    """Without a day to compare, the check passes, as not comparable yet."""
     verdict = judge_reconciliation("daily totals", Comparison(0, 0), [])
     assert (verdict.passed, verdict.sentence) == (True, "Not comparable yet with daily totals.")
 

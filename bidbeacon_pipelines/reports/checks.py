@@ -1,4 +1,4 @@
-"""Claims about a dataset as a whole, and whether they are true; Dagster shows them as asset checks.
+"""Checks of a dataset as a whole; Dagster shows them as asset checks.
 
 Each function takes facts and gives a verdict with a sentence, and with the cases behind it, worst first.
 """
@@ -16,7 +16,7 @@ WINDOW_IS_FRESH = "window_is_fresh"
 ROWS_RECONCILE = "rows_reconcile_with_daily_totals"
 QUARANTINE_IS_SMALL = "quarantine_is_small"
 
-CLAIMS: Mapping[str, str] = {
+CHECKS: Mapping[str, str] = {
     WINDOW_IS_FRESH: (
         "Every account is fresh. One is late where a window of it is: due for longer than BIDBEACON_LATE_AFTER_HOURS, or at Amazon for far longer than usual."
     ),
@@ -32,7 +32,7 @@ RECONCILED: Mapping[Reconciles, str] = {
     "close": "They come from another pipeline and need not add up: the difference stays below BIDBEACON_HOURLY_DIFFERENCE.",
     "not above": "Only search terms with a click are reported: they are no higher, within 2 % where not asked for within ten minutes.",
 }
-"""What each way of comparing claims."""
+"""What has to be true in each way of comparing."""
 
 SAME_MOMENT = timedelta(minutes=10)
 LONGEST_GAP = timedelta(hours=6)
@@ -44,17 +44,17 @@ _MOST_CASES = 20
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a claim is true of a dataset.
+    """The result of a check of a dataset.
 
     Attributes:
-        claim: Its name.
-        passed: Whether it is true.
+        check: The name of the check.
+        passed: Whether it passed.
         sentence: What was found.
         figures: What was counted.
         cases: What speaks against it, worst first, 20 at most; all with the same keys.
     """
 
-    claim: str
+    check: str
     passed: bool
     sentence: str
     figures: Mapping[str, int | float] = field(default_factory=dict)

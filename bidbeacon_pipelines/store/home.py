@@ -10,25 +10,12 @@ from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.coverage import DUE_SINCE, IS_DUE, IS_HELD, IS_OVERDUE, REQUEST_IS_LATE
 
 # Most windows are loaded and not due: they are counted by the index of the primary key alone.
-_WINDOWS = "SELECT dataset, count(*) AS windows FROM report_windows WHERE {of} GROUP BY dataset"
-_OF_ALL, _OF_ONE = "true", "account_id = :account_id AND country_code = :country_code"
+_WINDOWS = "SELECT w.dataset, count(*) AS windows FROM report_windows w WHERE {of} GROUP BY w.dataset"
+_OF_ALL, _OF_ONE = "true", "w.account_id = :account_id AND w.country_code = :country_code"
 
-# Few windows are anything else than loaded and fresh: each of these branches has a partial index.
-_COLUMNS = """account_id, country_code, dataset, window_date, status, next_refresh_at, request_id, last_requested_at, wanted_by, held_digest,
-              failure_reason"""
-_IS_BAD = "(status IN ('missing', 'failed', 'unconfirmed', 'expired') OR held_digest IS NOT NULL)"
-_IS_ASKED = "(request_id IS NOT NULL OR wanted_by IS NOT NULL)"
-_CANDIDATES = f"""
-    SELECT {_COLUMNS} FROM report_windows WHERE {{of}} AND {_IS_ASKED}
-     UNION ALL
-    SELECT {_COLUMNS} FROM report_windows WHERE {{of}} AND {_IS_BAD} AND NOT {_IS_ASKED}
-     UNION ALL
-    SELECT {_COLUMNS} FROM report_windows
-     WHERE {{of}} AND next_refresh_at <= :now AND request_id IS NULL AND wanted_by IS NULL AND NOT {_IS_BAD}"""
 # What differs in numbers only is one cause: ids, counts and days of a reason are left out, and which fields of invalid rows are how often what.
 _CAUSE = "regexp_replace(regexp_replace(left(w.failure_reason, 1000), ' \\(\\d+ × [^()]*\\)', ''), '\\S*\\d\\S*', '#', 'g')"
-_UNSETTLED_WINDOWS = f"""
-    WITH unsettled AS (
+_UNSETTLED_WINDOW = f"""
         SELECT w.dataset, w.status, a.account_key, w.window_date, w.failure_reason,
                {IS_DUE} AS is_due, {IS_OVERDUE} AS is_overdue, {IS_HELD} AS is_held,
                {REQUEST_IS_LATE.format(late_if_sent_before="d.late_if_sent_before")} AS request_is_late,
@@ -36,11 +23,21 @@ _UNSETTLED_WINDOWS = f"""
                     THEN {_CAUSE} END AS cause,
                CASE WHEN w.status IN ('failed', 'unconfirmed') OR w.held_digest IS NOT NULL THEN w.last_requested_at
                     WHEN w.status = 'requested' THEN r.sent_at ELSE {DUE_SINCE} END AS since
-          FROM ({_CANDIDATES}) w
+          FROM report_windows w
           JOIN advertiser_accounts a USING (account_id, country_code)
           JOIN ads_accounts o USING (account_id)
           JOIN unnest(CAST(:datasets AS text[]), CAST(:late AS timestamptz[])) AS d(dataset, late_if_sent_before) USING (dataset)
-          LEFT JOIN report_requests r ON r.id = w.request_id)"""
+          LEFT JOIN report_requests r ON r.id = w.request_id
+         WHERE {{of}} AND """
+# Few windows are anything else than loaded and fresh. Each kind is read by a partial index of its own; one condition of all three would read the table.
+_IS_BAD = "(w.status IN ('missing', 'failed', 'unconfirmed', 'expired') OR w.held_digest IS NOT NULL)"
+_IS_ASKED = "(w.request_id IS NOT NULL OR w.wanted_by IS NOT NULL)"
+_KINDS = (
+    _IS_ASKED,
+    f"{_IS_BAD} AND NOT {_IS_ASKED}",
+    f"w.next_refresh_at <= :now AND w.request_id IS NULL AND w.wanted_by IS NULL AND NOT {_IS_BAD}",
+)
+_UNSETTLED_WINDOWS = f"WITH unsettled AS ({' UNION ALL '.join(_UNSETTLED_WINDOW + kind for kind in _KINDS)})"
 _UNSETTLED = f"""
     {_UNSETTLED_WINDOWS}
     SELECT dataset, status, is_due, is_overdue, is_held, request_is_late, CAST(sum(windows) AS bigint) AS windows,

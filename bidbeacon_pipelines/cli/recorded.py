@@ -63,7 +63,12 @@ def recorded(
             input=input,
             account=account,
             watched_by=lambda session: following(
-                shown_on, context.sessions, session.session_id, hidden=hidden, status=status
+                shown_on,
+                context.sessions,
+                session.session_id,
+                account=account.key if account else None,
+                hidden=hidden,
+                status=status,
             ),
         ) as session,
     ):

@@ -158,15 +158,19 @@ def following(
     store: SessionStore,
     session_id: UUID,
     *,
+    account: str | None = None,
     hidden: Collection[str] = (),
     status: StatusLine | None = None,
 ) -> Iterator[None]:
-    """Print a session's actions as they are committed, but for those of the `hidden` types, and its status, until the block ends."""
+    """Print a session's actions as they are committed, but for those of the `hidden` types, and its status, until the block ends.
+
+    Each line names the accounts that it is about, but for `account`, the key of the session's own.
+    """
     stop = threading.Event()
     status = status or StatusLine()
     live = Live(console=console, get_renderable=lambda: status, refresh_per_second=2, transient=True)
     follower = threading.Thread(
-        target=_follow, args=(console, store, session_id, stop, hidden, status), daemon=True
+        target=_follow, args=(console, store, session_id, account, stop, hidden, status), daemon=True
     )
     with live if console.is_terminal and not console.quiet else nullcontext():
         follower.start()
@@ -181,6 +185,7 @@ def _follow(
     console: Console,
     store: SessionStore,
     session_id: UUID,
+    account: str | None,
     stop: threading.Event,
     hidden: Collection[str],
     status: StatusLine,
@@ -194,7 +199,7 @@ def _follow(
         last = rows[-1]["ord"] if rows else last
         shown = [action_json(row, labels) for row in rows if row["type"] not in hidden]
         for action in fold_runs(shown):
-            print_action(console, action)
+            print_action(console, action, account)
         if not console.is_terminal:
             status.say_now_and_then(console)
 

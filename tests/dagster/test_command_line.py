@@ -32,6 +32,9 @@ def test_refresh_prints_its_timeline_and_ends_with_0(stocked: World) -> None:
     assert result.exit_code == 0, result.output
     places = [result.stdout.index(word) for word in ("Queued", "Requested", "Loaded", "succeeded")]
     assert sorted(places) == places
+    assert [] == [line for line in result.stdout.splitlines() if f"│ {account.label} " in line], (
+        "the session's own account"
+    )
     assert stocked.true_sums(account, day) == stocked.loaded_sums(account, day)
     assert stocked.one_session("load-windows")["input"]["via"] == "command line"
 

@@ -110,7 +110,7 @@ def _endpoint(
             return problem(404, str(error), "Take a name from /api/accounts.")
         except (AmbiguousAccountError, BadAliasError, BadCadenceError) as error:
             return problem(400, str(error), _EXAMPLE)
-        except (AccountStoppedError, TooManyPartitionsError) as error:
+        except AccountStoppedError as error:
             return problem(409, str(error), "Resume the account first.")
         except ProgrammingError as error:
             if getattr(error.orig, "sqlstate", None) != _INSUFFICIENT_PRIVILEGE:
@@ -198,7 +198,10 @@ class _Desk:
 
     def resume(self, fields: Fields, by: str) -> dict[str, Any]:
         account = self._account(fields)
-        self._changes(by).resume(account)
+        try:
+            self._changes(by).resume(account)
+        except TooManyPartitionsError as error:
+            raise _RefusedError(409, str(error), "Make room in Dagster first.") from None
         return _named(account)
 
     def set_cadence(self, fields: Fields, by: str) -> dict[str, Any]:

@@ -53,7 +53,7 @@ test-newest: $(STAMP) ## Run the tests of Dagster with its newest release that p
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(VENV)/newest
 	@$(BIN)/uv pip install --quiet --python $(VENV)/newest --require-hashes --requirement requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(VENV)/newest $(DAGSTER:%=--upgrade-package %) --group dev --editable .
-	@$(VENV)/newest/bin/python -m pytest -m "not faults" $(or $(TESTS),tests/dagster tests/postgres/test_dagster_storage.py tests/postgres/test_dagster_webserver.py tests/postgres/test_private_processes.py tests/postgres/test_run_history.py tests/postgres/test_schema_versions.py tests/unit/test_imports_are_public.py tests/unit/test_names_are_promises.py)
+	@$(VENV)/newest/bin/python -m pytest -m "not faults" -n 3 --dist worksteal $(or $(TESTS),tests/dagster tests/postgres/test_dagster_storage.py tests/postgres/test_dagster_webserver.py tests/postgres/test_private_processes.py tests/postgres/test_run_history.py tests/postgres/test_schema_versions.py tests/unit/test_imports_are_public.py tests/unit/test_names_are_promises.py)
 
 bench: $(STAMP) ## Measure, and fail where a bound is missed: SUITE=ingest|page|planning|sessions|stream, or all; KEEP=plans writes query plans to docs/; RUNS=150 times a whole beat
 	@exec $(BIN)/python -m benchmarks $(SUITE) $(if $(KEEP),--keep $(KEEP)) $(if $(RUNS),--runs $(RUNS))

@@ -363,8 +363,8 @@ def with_job_session(
     ```
 
     The session ends as `succeeded`; as `failed` with the error when an exception leaves the block; as `cancelled` when an
-    interrupt does (`KeyboardInterrupt`, Dagster's termination). Exceptions go on unchanged. A process that dies inside is noticed by
-    its silence and closed as `crashed`. A database that is away, at the beginning, in the middle or at the end, does not stop the work.
+    interrupt does (`KeyboardInterrupt`, Dagster's termination), also where an error hides it: then the interrupt goes on. Other
+    exceptions go on unchanged. A process that dies inside is noticed by its silence and closed as `crashed`. A database that is away, at the beginning, in the middle or at the end, does not stop the work.
 
     Args:
         job_name: what this work is called, kebab-case.
@@ -404,13 +404,27 @@ def _closing(recorder: SessionRecorder) -> Iterator[None]:
     patience = get_session_settings().close_wait_seconds
     try:
         yield
-    except Exception as error:
+    except BaseException as error:
+        if interrupt := _interrupt_behind(error):
+            _close_quietly(recorder, "cancelled", interrupt, 0)  # whoever interrupts does not want to wait
+            raise interrupt from None
         _close_quietly(recorder, "failed", error, patience)
         raise
-    except BaseException as error:
-        _close_quietly(recorder, "cancelled", error, 0)  # whoever interrupts does not want to wait
-        raise
     recorder.close("succeeded", patience=patience)
+
+
+def _interrupt_behind(error: BaseException) -> BaseException | None:
+    """Return the interrupt that ends the block: the error itself, or what it hides. None where there is none.
+
+    A signal that meets a driver in the middle of a statement raises the interrupt, and cleaning up after it then raises the driver's own error.
+    An error that was raised *from* an interrupt is meant.
+    """
+    found: BaseException | None = error
+    while isinstance(found, Exception):
+        if found.__cause__ is not None and not isinstance(found.__cause__, Exception):
+            return None
+        found = found.__cause__ or (None if found.__suppress_context__ else found.__context__)
+    return found
 
 
 def _close_quietly(recorder: SessionRecorder, status: str, error: BaseException, patience: float) -> None:

@@ -1,5 +1,6 @@
 """Sessions and actions in a real database."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -82,6 +83,27 @@ def test_an_interrupt_cancels_the_session(session_store: SessionStore) -> None:
     with pytest.raises(KeyboardInterrupt), with_job_session("x", store=session_store):
         raise KeyboardInterrupt
     assert [row.status for row in _job_sessions(session_store)] == ["cancelled"]
+
+
+def test_an_interrupt_that_cleaning_up_hides_cancels_the_session(session_store: SessionStore) -> None:
+    """A driver that is interrupted in the middle of a statement may raise an error of its own, which others may wrap."""
+    with pytest.raises(KeyboardInterrupt), with_job_session("x", store=session_store):
+        try:
+            try:
+                raise KeyboardInterrupt
+            finally:
+                raise LookupError("can't change 'autocommit' now")
+        except LookupError as error:
+            raise RuntimeError from error
+    [row] = _job_sessions(session_store)
+    assert (row.status, row.error["type"]) == ("cancelled", "KeyboardInterrupt")
+
+
+def test_an_error_that_is_made_of_an_interrupt_fails_the_session(session_store: SessionStore) -> None:
+    """As `asyncio.timeout` makes a TimeoutError of the cancellation that it has asked for."""
+    with pytest.raises(TimeoutError), with_job_session("x", store=session_store):
+        raise TimeoutError from asyncio.CancelledError()
+    assert [row.status for row in _job_sessions(session_store)] == ["failed"]
 
 
 def test_an_action_of_a_rolled_back_transaction_is_not_there(session_store: SessionStore) -> None:

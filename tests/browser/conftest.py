@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_sessions import SessionStore
+from bidbeacon_sessions.clock import Clock, utc_now
 from bidbeacon_sessions.server import StreamServer
 
 FLAGS = [
@@ -64,13 +65,12 @@ def browser() -> Iterator[Browser]:
 
 
 @contextmanager
-def _serving(store: SessionStore, *, port: int = 0) -> Iterator[int]:
-    server = StreamServer(
-        store,
-        host="127.0.0.1",
-        port=port,
-        extension=pipelines_extension(store, Settings()),
-    )
+def serve_page(
+    store: SessionStore, *, port: int = 0, settings: Settings | None = None, clock: Clock = utc_now
+) -> Iterator[int]:
+    """Serve a store in a thread; yield the port."""
+    extension = pipelines_extension(store, settings or Settings(), clock=clock)
+    server = StreamServer(store, host="127.0.0.1", port=port, extension=extension)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.is_listening:
@@ -84,7 +84,7 @@ def _serving(store: SessionStore, *, port: int = 0) -> Iterator[int]:
 @pytest.fixture
 def serving() -> Callable[..., Any]:
     """Serves a store in a thread, as a context manager that gives its port."""
-    return _serving
+    return serve_page
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def wait_until() -> Callable[[Callable[[], bool]], None]:
 @pytest.fixture
 def base_url(session_store: SessionStore) -> Iterator[str]:
     """The address of a running stream."""
-    with _serving(session_store) as port:
+    with serve_page(session_store) as port:
         yield f"http://127.0.0.1:{port}"
 
 
@@ -118,7 +118,7 @@ def shared_store(shared_database_url: str) -> Iterator[SessionStore]:
 @pytest.fixture(scope="module")
 def shared_url(shared_store: SessionStore) -> Iterator[str]:
     """The address of a running stream over the store that the tests of a module share."""
-    with _serving(shared_store) as port:
+    with serve_page(shared_store) as port:
         yield f"http://127.0.0.1:{port}"
 
 

@@ -1,14 +1,10 @@
 """The worlds of the tests of store, load and jobs: a database with one account, or one with a sandbox beside it."""
 
-import secrets
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
-import psycopg
 import pytest
-from psycopg import sql
-from sqlalchemy import Engine, make_url
+from sqlalchemy import Engine
 
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, RetryPolicy
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
@@ -17,14 +13,11 @@ from bidbeacon_pipelines.sandbox import SandboxConfig
 from bidbeacon_pipelines.sandbox.server import SandboxHandle, running_sandbox
 from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.store.engine import make_engine
 from tests.faults.ads.simulated_office import Office
-from tests.one_dataset import only_daily_targets
-from tests.postgres.job_world import BenchWorld
+from tests.postgres.job_world import NOON, BenchWorld
 from tests.postgres.load_world import LoadWorld
-from tests.postgres.lone_fault_world import BAD_ROW_SHARE, prepare
+from tests.postgres.lone_fault_world import open_office
 
-NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
 IMPATIENT = RetryPolicy(attempts=2, base_seconds=0.01, longest_wait_seconds=0.05)
 
 
@@ -69,28 +62,7 @@ def shelf(engine: Engine, tmp_path: Path) -> LoadWorld:
 
 
 @pytest.fixture(scope="module")
-def module_database_url(cluster_url: str, _template: str) -> Iterator[str]:
-    """Yield the address of a migrated database that all cases share."""
-    name = f"test_{secrets.token_hex(6)}"
-    with psycopg.connect(cluster_url, autocommit=True) as connection:
-        connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(
-                *map(sql.Identifier, (name, _template))
-            )
-        )
-        yield make_url(cluster_url).set(database=name).render_as_string(hide_password=False)
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
-
-
-@pytest.fixture(scope="module")
-def office(module_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+def office(shared_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     """Yield the place of all cases: accounts and entities are known, and one day is due."""
-    engine = make_engine(module_database_url)
-    config = SandboxConfig(
-        rows_per_day=40, report_seconds=60, export_seconds=0, clock_start=NOON, clock_rate=0
-    )
-    with only_daily_targets(), running_sandbox(config) as sandbox:
-        office = Office(engine, sandbox, tmp_path_factory.mktemp("home"), bad_row_share=BAD_ROW_SHARE)
-        prepare(office)
+    with open_office(shared_database_url, tmp_path_factory.mktemp("home")) as office:
         yield office
-    engine.dispose()

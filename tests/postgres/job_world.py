@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -28,6 +28,7 @@ from bidbeacon_pipelines.store.requests import Request, get_request
 from bidbeacon_pipelines.store.windows import Window, list_windows, want_windows
 from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session
 
+NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
 DATASET = get_dataset("daily_targets")
 ACCEPTED = range(200, 300)
 Row = tuple[Any, ...]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import Any, Literal
 
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, RetryPolicy
@@ -16,20 +17,23 @@ from bidbeacon_pipelines.amazon_ads.reports import ad_product_filter, create_rep
 from bidbeacon_pipelines.amazon_ads.throttle import LaneGaps, LocalLanes
 from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.reports.windows import local_date
+from bidbeacon_pipelines.sandbox import SandboxConfig
 from bidbeacon_pipelines.sandbox.entities import AD_PRODUCTS
 from bidbeacon_pipelines.sandbox.faults import FaultName, FaultOptions, FaultRule, Operation
 from bidbeacon_pipelines.sandbox.files import PartFiles, Signer
 from bidbeacon_pipelines.sandbox.reports import Reports
-from bidbeacon_pipelines.sandbox.server import SandboxHandle
+from bidbeacon_pipelines.sandbox.server import SandboxHandle, running_sandbox
 from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.services.refresh import refresh_account
 from bidbeacon_pipelines.services.windows import keep_windows
 from bidbeacon_pipelines.store.accounts import set_enabled
 from bidbeacon_pipelines.store.ads_accounts import list_ads_accounts_with_due_work
+from bidbeacon_pipelines.store.engine import make_engine
 from bidbeacon_pipelines.store.windows import Window
 from tests.faults.ads.oracle import Mismatch, Oracle
 from tests.faults.ads.simulated_office import Office
-from tests.postgres.job_world import DATASET, BenchWorld
+from tests.one_dataset import only_daily_targets
+from tests.postgres.job_world import DATASET, NOON, BenchWorld
 
 AT_REST = timedelta(hours=2)
 """A window that is due later than this from now is at rest."""
@@ -272,6 +276,20 @@ _NEXT_INSTANT = """
                    WHERE r.status NOT IN ('loaded', 'failed') AND o.needs_person IS NULL),
                  (SELECT min(next_refresh_at) FROM report_windows JOIN ads_accounts o USING (account_id)
                    WHERE request_id IS NULL AND next_refresh_at < :rest AND o.needs_person IS NULL))"""
+
+
+@contextmanager
+def open_office(database_url: str, home: Path) -> Iterator[Office]:
+    """Give the place of all cases, over a database and a folder of its own: accounts and entities are known, and one day is due."""
+    config = SandboxConfig(
+        rows_per_day=40, report_seconds=60, export_seconds=0, clock_start=NOON, clock_rate=0
+    )
+    engine = make_engine(database_url)
+    with only_daily_targets(), running_sandbox(config) as sandbox:
+        office = Office(engine, sandbox, home, bad_row_share=BAD_ROW_SHARE)
+        prepare(office)
+        yield office
+    engine.dispose()
 
 
 def prepare(office: Office) -> None:

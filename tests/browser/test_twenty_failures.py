@@ -1,4 +1,4 @@
-"""Failures of different cause: for each, the first line of what is wrong on Home names the cause, and an alert says the same.
+"""Failures of different cause: for each, the first line of what is wrong that Chromium shows on Home names the cause, and an alert says the same.
 
 `docs/page.md` has the first lines, in a table that this file is tested against.
 """
@@ -9,6 +9,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from playwright.sync_api import Locator, Page
 from pytest_httpserver import HTTPServer
 from werkzeug import Response
 
@@ -19,16 +20,35 @@ from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
 from bidbeacon_sessions import SessionStore, with_job_session
 from bidbeacon_sessions.errors import SessionsError
 from bidbeacon_sessions.session import finalize_session
+from tests.browser.conftest import serve_page
 from tests.faults.ads.simulated_office import Office
 from tests.postgres.job_world import DATASET
 from tests.postgres.lone_fault_cases import REPORT_CASES
-from tests.postgres.lone_fault_world import LoneFaultWorld, fault, fresh_world
+from tests.postgres.lone_fault_world import LoneFaultWorld, fault, fresh_world, open_office
 from tests.postgres.lone_sync_cases import ACCOUNT_CASES, ENTITY_CASES
 
 ALL_TOLD_AFTER = timedelta(minutes=66)
 """What usually passes by itself is told when it has not."""
 
 Failure = Callable[[LoneFaultWorld], object]
+
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def office(shared_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+    """Yield the place of all failures."""
+    with open_office(shared_database_url, tmp_path_factory.mktemp("home")) as office:
+        yield office
+
+
+@pytest.fixture(scope="module")
+def url(office: Office) -> Iterator[str]:
+    """Yield the address of the product's page, which has the clock of the place."""
+    store = SessionStore(office.engine)
+    with serve_page(store, settings=office.settings, clock=office.clock.now) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture
@@ -179,13 +199,18 @@ def test_the_document_lists_every_failure() -> None:
 
 @pytest.mark.parametrize("name", FAILURES)
 def test_a_failure_is_named_on_home_and_told(
-    world: LoneFaultWorld, httpserver: HTTPServer, name: str
+    world: LoneFaultWorld, page: Page, url: str, httpserver: HTTPServer, name: str
 ) -> None:
     """The cause stands first in the first line of what is wrong, and in one alert, with the account where there is one."""
     FAILURES[name](world)
     expected = read_table()[name]
     first = read_problems(world)[0]
     assert str(first["cause"]).startswith(expected), first
+    page.goto(url)
+    for width in (390, 1280):
+        page.set_viewport_size({"width": width, "height": 800})
+        cause = page.locator("#problems .cause").first
+        assert read_visible(cause).startswith(expected)
     titles = watch(world, httpserver)
     whose = f"{', '.join(first['names'])}" if first["names"] else ""  # type: ignore[arg-type]
     told = [title for title in titles if expected in title]
@@ -212,6 +237,29 @@ def test_a_region_is_a_problem_until_it_is_listed_again(
     assert ["", "Over: "] == [
         title.partition("Region NA can't be listed")[0] for title in told if "Region NA" in title
     ]
+
+
+VISIBLE_WORDS = """element => {
+    const words = [];
+    const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
+    const isSeen = (x, y) => element.contains(document.elementFromPoint(x, y));
+    for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+        for (const { index, 0: word } of node.data.matchAll(/\\S+/g)) {
+            const range = document.createRange();
+            range.setStart(node, index);
+            range.setEnd(node, index + word.length);
+            const boxes = [...range.getClientRects()];
+            if (boxes.every(({ left, right, top, bottom }) => isSeen(left + 1, (top + bottom) / 2) && isSeen(right - 1, (top + bottom) / 2))) words.push(word);
+        }
+    }
+    return words.join(" ");
+}"""
+"""The words of an element that are on the screen, neither cut off nor covered."""
+
+
+def read_visible(element: Locator) -> str:
+    """Return what can be read of an element without scrolling."""
+    return str(element.evaluate(VISIBLE_WORDS))
 
 
 def read_problems(world: LoneFaultWorld) -> Sequence[Mapping[str, object]]:

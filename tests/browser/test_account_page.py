@@ -130,6 +130,21 @@ def test_buttons_pause_resume_load_and_rename(page: Page, base_url: str, filled:
     expect(page.locator("h1")).to_have_text("Die Firma · US")
 
 
+def test_an_account_that_needs_a_person_can_be_resumed(
+    page: Page, base_url: str, filled: SessionStore
+) -> None:
+    """Where the page says why nothing is asked for it."""
+    with filled.begin() as connection:
+        connection.execute(
+            text("UPDATE ads_accounts SET needs_person = 'No rights', needs_person_for = 'account'")
+        )
+    page.goto(f"{base_url}/accounts/{KEY}")
+    expect(page.locator(".account-head .stop")).to_have_text("Nothing is asked for it: No rights.")
+    page.get_by_role("button", name="Resume", exact=True).click()
+    expect(page.get_by_role("button", name="Pause", exact=True)).to_be_visible()
+    expect(page.locator(".account-head .stop")).to_have_count(0)
+
+
 def choose_cadence(page: Page, name: str) -> None:
     """Choose a cadence, which alone changes nothing, and press the button."""
     page.get_by_label("Cadence", exact=True).select_option(name)

@@ -1,6 +1,7 @@
 // One account: who it is, how fresh its data is, what it earned, its schedule and what was done; renewed when something happens.
 
 import { figuresSection } from "./account-figures.js";
+import { waitsForPerson } from "./act.js";
 import { actsSection, entitiesSection, freshness, headSection, scheduleSection, sessionsSection } from "./account-sections.js";
 import { el, keepingFocus, reconcile } from "./dom.js";
 import { PAUSE } from "./help.js";
@@ -34,7 +35,8 @@ async function read() {
 function draw({ account, sessions }) {
   hideNotice();
   document.title = `${account.label} · BidBeacon`;
-  if (acts?.enabled !== account.enabled) acts = { enabled: account.enabled, element: actsSection(account, afterAction) };
+  const waits = waitsForPerson(account);
+  if (acts?.waits !== waits) acts = { waits, element: actsSection(account, afterAction) };
   const { at, ...figures } = account;
   const made = { head: headSection, figures: figuresSection, datasets: freshness, schedule: scheduleSection, entities: entitiesSection };
   for (const [id, section] of Object.entries(made)) put(id, figures, () => section(account));
@@ -45,7 +47,7 @@ function draw({ account, sessions }) {
 
 /** The buttons show already what they did; everything else is renewed. */
 function afterAction(isPaused) {
-  if (isPaused !== undefined) acts.enabled = !isPaused;
+  if (isPaused !== undefined) acts.waits = isPaused;
   live.renew();
 }
 

@@ -1,6 +1,6 @@
 // The sections of an account's page, from the figures of /api/account.
 
-import { MOST_WINDOWS, actions, changeCadence, follow, pauseOrResume, send, syncEntities, button } from "./act.js";
+import { MOST_WINDOWS, actions, changeCadence, follow, pauseOrResume, send, syncEntities, button, waitsForPerson } from "./act.js";
 import { el, withCommands } from "./dom.js";
 import { datasetList } from "./home-sections.js";
 import { ago, dayKey, fullTime, moment, zoneBehind } from "./time.js";
@@ -22,14 +22,14 @@ export function headSection(data) {
   ];
   return [
     el("h1", {}, el("bdi", {}, data.label), data.enabled && !data.stopped ? "" : el("span", { class: "tag attempt" }, data.enabled ? "stopped" : "paused")),
-    data.stopped && el("p", { class: "stop" }, "Nothing is asked for it: ", withCommands(data.stopped), "."),
+    data.stopped && el("p", { class: "stop" }, "Nothing is asked for it: ", withCommands(data.stopped.replace(/\.$/, "")), "."),
     el("dl", { class: "facts" }, facts.filter(([, value]) => value).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)))),
   ];
 }
 
 /** Made once: what a button says stays when the figures are renewed. */
 export function actsSection(data, renew) {
-  const made = actions([syncEntities(data.key), pauseOrResume(data.key, !data.enabled, renew), changeCadence(data.key, renew), renameForm(data, renew)], loadAgainForm(data));
+  const made = actions([syncEntities(data.key), pauseOrResume(data.key, waitsForPerson(data), renew), changeCadence(data.key, renew), renameForm(data, renew)], loadAgainForm(data));
   const said = made.querySelector(".said");
   for (const request of data.run_requests) follow(request, (...nodes) => said.replaceChildren(...nodes));
   return made;

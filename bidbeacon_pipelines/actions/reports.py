@@ -333,7 +333,7 @@ class ReportFailed(_ReportAction, _RequestEnded):
 
     sentence = (
         "Report of {dataset:badge} failed for {windows:count:day}[ in {accounts:count:account}]: {reason}"
-        "[, report {report_id:badge}] {windows:windows}"
+        " {windows:windows}[ (report {report_id:badge})]"
     )
     tone = "error"
     effect = "failed"
@@ -386,7 +386,7 @@ class ProductHistoryLearned(_ReportAction, _RequestEnded):
 class RequestRetried(_ReportAction):
     """A request did not work out and is made again later. No warning: `report-failed` says so when no attempt is left."""
 
-    sentence = "Attempt {attempt} for {windows:count:window} of {dataset:badge} did not work: {reason} Again at {retry_at:time} {windows:windows}"
+    sentence = "Attempt {attempt} for {windows:count:window} of {dataset:badge} failed, retrying at {retry_at:time}: {reason} {windows:windows}"
     effect = "retried"
 
     request_id: int

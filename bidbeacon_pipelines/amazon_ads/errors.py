@@ -83,9 +83,9 @@ class AdsApiError(Exception):
             for name, value in (("status", self.status), ("code", self.code), ("request", self.request_id))
             if value is not None
         ]
-        came = f"{self.reason.rstrip('.')} ({', '.join(facts)})" if facts else self.reason.rstrip(".")
-        about = f" ({self.about})" if self.about else ""
-        return f"Could not {self.operation}{about}: {came}. {self.what_to_do}"
+        details = "; ".join(filter(None, [self.about, ", ".join(facts)]))
+        tried = f"Could not {self.operation} ({details})." if details else f"Could not {self.operation}."
+        return f"{self.reason[:1].upper()}{self.reason[1:].rstrip('.')}. {self.what_to_do} {tried}"
 
     def add_facts(self, *, about: str | None, status: int | None, request_id: str | None) -> None:
         """Tell of the exchange that it ended what isn't told yet."""
@@ -128,14 +128,14 @@ class MissingRights(NotAuthorized):
 
     advice = (
         "Grant the authorising user the right to report on this account: view campaigns and edit reports, "
-        "or the viewer role of its manager account. Then run `bidbeacon accounts enable KEY`."
+        "or the viewer role of its manager account."
     )
 
 
 class Rejected(AdsApiError):
     """Amazon understood the request and refuses it; the same request will be refused again."""
 
-    advice = "The request itself has to change."
+    advice = "Amazon refuses the request as it is; repeating it does not help."
 
 
 class TooOld(Rejected):
@@ -262,11 +262,11 @@ class OutcomeUnknown(AdsApiError):
         cause: What happened: `Throttled`, `Upstream`, `Unreachable` or `MalformedAnswer`.
     """
 
-    advice = "It may have been accepted all the same: look for it before asking again."
+    advice = "The outcome is unknown: Amazon may have accepted the request all the same."
 
     def __init__(self, cause: AdsApiError) -> None:
         super().__init__(
-            f"the outcome is unknown, since {cause.reason}",
+            cause.reason,
             operation=cause.operation,
             about=cause.about,
             status=cause.status,

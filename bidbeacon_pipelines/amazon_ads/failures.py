@@ -21,6 +21,7 @@ from bidbeacon_pipelines.amazon_ads.errors import (
 )
 from bidbeacon_pipelines.amazon_ads.transport import Answer, facts_of
 
+ANSWERED = "Amazon answered: "
 _DUPLICATE = re.compile(r"duplicate of\s*:?\s*([\w.-]*\w)", re.IGNORECASE)
 # "Report date is too far in the past", "must be equal to or after report type data retention start date":
 # both seen; there is no code of its own.
@@ -93,7 +94,7 @@ def read_failure(answer: Answer) -> Failure:
 
 def _error(answer: Answer, status: int, failure: Failure) -> AdsApiError:
     facts = facts_of(answer) | {"code": failure.code}
-    reason = f"Amazon answered: {failure.text}"
+    reason = f"{ANSWERED}{failure.text}"
     duplicate = _DUPLICATE.search(failure.text)
     if duplicate and 400 <= status < 500:  # noqa: PLR2004 - the class of HTTP's client errors
         return DuplicateReport(reason, report_id=duplicate[1], **facts)

@@ -19,8 +19,9 @@ from bidbeacon_pipelines.amazon_ads.download_rules import (
     DownloadLimits,
     FileOwner,
 )
-from bidbeacon_pipelines.amazon_ads.downloads import Transfer
+from bidbeacon_pipelines.amazon_ads.downloads import NO_LONGER_WORKS, Transfer
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, NotFound, UrlExpired
+from bidbeacon_pipelines.amazon_ads.failures import ANSWERED
 from bidbeacon_pipelines.amazon_ads.ledger import Tries
 from bidbeacon_pipelines.amazon_ads.reports import Report, ReportPart, ReportStatus
 
@@ -192,7 +193,7 @@ class _ReportDownload:
             self._transfers[number].attempt(part.url, part.size_bytes, cancellation)
         except NotFound as error:
             raise PartMissing(
-                f"file {number + 1} of {len(self._parts)} isn't there: {error.reason}",
+                f"file {number + 1} of {len(self._parts)} is missing at Amazon: {error.reason.removeprefix(ANSWERED)}",
                 operation=_REPORT_OPERATION,
                 about=error.about,
                 status=error.status,
@@ -244,7 +245,7 @@ def _weight(error: BaseException) -> tuple[int, float]:
 
 def _not_resigned(error: UrlExpired, signings: int) -> UrlsNotResigned:
     return UrlsNotResigned(
-        f"{signings} looks at the report gave no url that works: {error.reason}",
+        f"no download URL works, even after {signings} looks at the report: {error.reason.removeprefix(NO_LONGER_WORKS)}",
         operation=_REPORT_OPERATION,
         about=error.about,
         status=error.status,

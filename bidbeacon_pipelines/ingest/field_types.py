@@ -61,7 +61,7 @@ def as_count(value: object) -> int | None:
         return value
     if isinstance(value, Decimal) and _is_whole(value) and 0 <= value <= HIGHEST_COUNT:
         return int(value)
-    raise FieldError(f"a whole number from 0 to {HIGHEST_COUNT} or null", value)
+    raise FieldError("a whole number from 0 to below 2^63, or null", value)
 
 
 def as_amount(value: object) -> str | None:

@@ -265,8 +265,7 @@ def _stop_of(account: AccountFacts) -> tuple[Cause, str, str] | None:
         said = f"Amazon refuses our credentials ({ended(account.needs_person)})"
         return Cause.CREDENTIALS_NEED_PERSON, said, "it goes on when Amazon accepts them, for all accounts"
     said = f"the account needs a person ({ended(account.needs_person)})"
-    enable = f"`bidbeacon accounts enable {account.account_key}` asks again"
-    return Cause.ACCOUNT_NEEDS_PERSON, said, enable
+    return Cause.ACCOUNT_NEEDS_PERSON, said, "it goes on after that"
 
 
 def _by_whom(account: AccountFacts) -> str:

@@ -274,7 +274,7 @@ def _failed(request: RequestState, failure: Failure, now: datetime, policy: Life
 
 
 def _after_attempts(request: RequestState, reason: str) -> str:
-    return f"given up after {request.attempts} attempts: {reason}"
+    return f"{reason[:1].upper()}{reason[1:].rstrip('.')}. Given up after {request.attempts} attempts."
 
 
 def _hours(duration: timedelta) -> str:

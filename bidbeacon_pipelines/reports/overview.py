@@ -11,10 +11,10 @@ from bidbeacon_pipelines.reports.problems import NAMES_SHOWN, headline, shape_of
 PROBLEMS = (WindowState.FAILED, WindowState.LATE, WindowState.HELD, WindowState.UNCONFIRMED)
 """The states that somebody should know of, the worst first. What is expired is counted only: it stays so for good, and nothing can be done."""
 _CAUSES = {
-    WindowState.LATE: "Due for longer than they should wait",
+    WindowState.LATE: "Overdue, and no report has been requested",
     WindowState.FAILED: "Their report gave no data",
 }
-_SLOW = "Amazon takes far longer than usual for their reports"
+_SLOW = "Amazon is taking far longer than usual to create the reports"
 
 
 @dataclass(frozen=True)

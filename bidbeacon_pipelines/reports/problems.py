@@ -18,7 +18,8 @@ class Problem:
     Attributes:
         key: The same at each look for as long as the cause is the same, whatever the numbers in it; at most 300 characters.
         kind: What it is in a word or two, such as `failed`, `late`, `needs a person`.
-        cause: The reason in plain words.
+        cause: The reason in plain words, what went wrong in the first sentence.
+        to_do: What helps, or what happens by itself, where the cause does not say it.
         is_minor: Whether it is a warning rather than a failure.
         count: How much of it there is; None where it can't be counted.
         noun: What is counted.
@@ -35,6 +36,7 @@ class Problem:
     key: str
     kind: str
     cause: str
+    to_do: str = ""
     is_minor: bool = False
     count: int | None = None
     noun: str = ""
@@ -86,28 +88,17 @@ def _sum(one: Problem, other: Problem) -> Problem:
     )
 
 
-_ERROR = re.compile(r"Could not (?P<what>[^(:]+?)(?: \([^)]*\))?: (?P<reason>.+)", re.DOTALL)
-_GIVEN_UP = re.compile(r"(?P<given_up>given up after \d+ attempts): ")
-_FACTS = re.compile(r" \((?:status|code|request) [^()]*\)")
-_ANSWERED = re.compile(r"(?:the outcome is unknown, since )?(?:Amazon|•••) answered: ")
+_DETAILS = re.compile(r"(?P<tried>Could not [^().]+) \((?:[^()]|\([^()]*\))*\)\.")
+_PLACE = re.compile(r" \(at [^()]*\)")
 
 
 def headline(reason: str) -> str:
-    """Return a stored reason with what went wrong first, and without Amazon's ids, which the page behind the link has.
+    """Return a stored reason without Amazon's ids and places in the request, which the page behind the link has.
 
-    "given up after 5 attempts: Could not create a report (account amzn1.…, …): Amazon answered: Not allowed (status 403, request …). Ask
-    again later." becomes "Not allowed. Ask again later. Could not create a report, given up after 5 attempts."
+    "Amazon answered: Not allowed (at accounts[0]). Ask again later. Could not create a report (account amzn1.…; status 403, request …)."
+    becomes "Amazon answered: Not allowed. Ask again later. Could not create a report."
     """
-    given_up = _GIVEN_UP.match(reason)
-    rest = reason[given_up.end() :] if given_up else reason
-    error = _ERROR.match(rest)
-    first = _ANSWERED.sub("", _FACTS.sub("", error["reason"]), count=1) if error else rest
-    tried = [f"Could not {error['what']}"] if error else []
-    tried += [given_up["given_up"]] if given_up else []
-    if not tried:
-        return reason
-    after = ", ".join(tried)
-    return f"{first[:1].upper()}{first[1:].rstrip('.')}. {after[:1].upper()}{after[1:]}."
+    return _PLACE.sub("", _DETAILS.sub(r"\g<tried>.", reason))
 
 
 def first_sentence(cause: str) -> str:

@@ -35,11 +35,14 @@ def note_refusal(connection: Connection, session: SessionRecorder, account_id: s
         return True
     refusals = count_refusal(connection, account_id)
     if isinstance(error, MissingRights):
-        reason = str(error).replace("KEY", _key_to_enable(connection, account_id))
+        reason = str(error)
     elif refusals < MOST_REFUSALS:
         return False
     else:
         reason = f"{error} Amazon has refused the account {refusals} times in a row."
+    reason += (
+        f" When this is solved, run `bidbeacon accounts enable {_key_to_enable(connection, account_id)}`."
+    )
     for key in set_needs_person(connection, account_id, reason):
         session.add_in(connection, AccountNeedsPerson(account=key, reason=reason))
     return True

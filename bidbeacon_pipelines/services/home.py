@@ -95,6 +95,7 @@ def _problem_json(problem: Problem) -> dict[str, Any]:
         "kind": problem.kind,
         "level": Level.WARNING if problem.is_minor else Level.FAILURE,
         "cause": problem.cause,
+        "to_do": problem.to_do,
         "count": problem.count,
         "noun": problem.noun,
         "names": list(problem.names),

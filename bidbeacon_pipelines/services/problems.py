@@ -40,6 +40,12 @@ _LONGEST_KEY = 300
 _MOST_FAILURES = 100
 _MINOR = frozenset({WindowState.HELD, WindowState.UNCONFIRMED})
 """A second report is asked for by itself after a quarter of an hour, and settles it as a rule."""
+_NEXT_OF_WINDOWS = {
+    WindowState.FAILED: "Open it to see when a new report is requested, or to load it again now.",
+    WindowState.LATE: "Open it to see what it waits for.",
+    WindowState.HELD: "A second report is requested automatically, and decides.",
+    WindowState.UNCONFIRMED: "A second report is requested automatically, and decides.",
+}
 _SECOND_REPORT = timedelta(minutes=45)
 _NEXT_RUN = timedelta(minutes=15)
 """A run that failed is followed by another within minutes."""
@@ -73,7 +79,7 @@ def survey(connection: Connection, settings: Settings, now: datetime) -> Survey:
     groups = list_groups(connection, settings, now)
     checks = [*look_into_tables(connection, settings, now, with_windows=False), look_at_disk(settings.home)]
     since, named = now - RECENTLY, _naming(connection)
-    stopped = [_of_stopped(row, named) for row in list_stopped(connection)]
+    stopped = _of_stopped(list_stopped(connection), named)
     others = [
         *(_of_windows(one, named) for one in find_problems(groups)),
         *map(_of_unlisted_region, list_unlisted_regions(connection)),
@@ -130,13 +136,21 @@ def _of_check(check: Check) -> Problem:
         key=f"check: {check.name}",
         kind=check.name,
         cause=f"{check.found[:1].upper()}{check.found[1:]}",
+        to_do=check.to_do or "",
         since=check.facts.get(_SINCE.get(check.name, "")),
         link="/#checks",
         tell_after=_DAEMON_STARTS if check.name == ACTIVITY else timedelta(0),
     )
 
 
-def _of_stopped(row: RowMapping, named: Naming) -> Problem:
+def _of_stopped(rows: Sequence[RowMapping], named: Naming) -> list[Problem]:
+    is_only_one = sum(row["ads_accounts"] for row in rows) == 1
+    return [
+        _needs_person(row, named, f"/accounts/{row['account_key']}" if is_only_one else None) for row in rows
+    ]
+
+
+def _needs_person(row: RowMapping, named: Naming, link: str | None) -> Problem:
     of_credentials = row["needs_person_for"] == "credentials"
     cause = headline(row["reason"])
     asked = {"type": "credentials-refused" if of_credentials else "account-needs-person"}
@@ -149,18 +163,18 @@ def _of_stopped(row: RowMapping, named: Naming) -> Problem:
         names=named(row["ads_account_keys"]),
         accounts=row["ads_accounts"],
         since=row["since"],
-        link=f"/sessions?{urlencode(asked)}",
+        link=link or f"/sessions?{urlencode(asked)}",
     )
 
 
 def _of_unlisted_region(row: RowMapping) -> Problem:
     region, client = row["region"], row["client_id"]
-    why = headline(row["reason"]).removesuffix(" Could not list the accounts.")
+    why = first_sentence(headline(row["reason"])).removeprefix("Amazon answered: ")
     missed = f"Its accounts go on, but new ones of client {client} and changes at Amazon are not seen. It is tried again each hour."
     return Problem(
         key=f"region: {region}: {client}"[:_LONGEST_KEY],
         kind="not listed",
-        cause=f"Region {region} can't be listed: {why} {missed}",
+        cause=f"Region {region} can't be listed: {why}. {missed}",
         is_minor=True,
         since=row["since"],
         link=f"/sessions/{row['session_id']}",
@@ -174,6 +188,7 @@ def _of_windows(problem: WindowProblem, named: Naming) -> Problem:
         key=_key(problem.state, problem.cause),
         kind=str(problem.state),
         cause=problem.cause,
+        to_do=_NEXT_OF_WINDOWS[problem.state],
         is_minor=is_minor,
         count=problem.windows,
         noun="window",
@@ -207,6 +222,7 @@ def _of_silence(rows: Sequence[RowMapping], named: Naming) -> list[Problem]:
             key="silent",
             kind="silent",
             cause="Two reports in a row have no rows of a country that has deliverable campaigns",
+            to_do="These days count as days without traffic. Check in Amazon's console whether that is true.",
             is_minor=True,
             count=windows.total(),
             noun="window",
@@ -224,6 +240,7 @@ def _of_promises(row: RowMapping, named: Naming) -> Problem:
         key=_key("lost", row["job_name"]),
         kind="lost",
         cause=f"Work that {row['job_name']} had queued for later was not done in time",
+        to_do="The session says what it was, and which windows it concerns.",
         count=row["promises"],
         noun="promise",
         names=named(row["account_keys"]),
@@ -241,6 +258,7 @@ def _of_failures(row: RowMapping, named: Naming) -> Problem:
         key=_key(kind, error),
         kind=kind,
         cause=error,
+        to_do="" if row["is_recovered"] else "This is over when a later run of the same job succeeds.",
         is_minor=row["is_recovered"],
         count=row["sessions"],
         noun="session",

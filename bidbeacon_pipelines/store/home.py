@@ -110,12 +110,13 @@ def list_unsettled_by_account(
 
 _STOPPED = text("""
     SELECT needs_person_for, needs_person AS reason, count(*) AS ads_accounts, min(needs_person_since) AS since,
-           (array_agg(ads_account_key ORDER BY ads_account_key))[1:3] AS ads_account_keys
-      FROM ads_accounts WHERE needs_person IS NOT NULL GROUP BY 1, 2 ORDER BY ads_accounts DESC""")
+           (array_agg(ads_account_key ORDER BY ads_account_key))[1:3] AS ads_account_keys,
+           (SELECT account_key FROM advertiser_accounts a WHERE a.account_id = min(o.account_id) ORDER BY enabled DESC, account_key LIMIT 1) AS account_key
+      FROM ads_accounts o WHERE needs_person IS NOT NULL GROUP BY 1, 2 ORDER BY ads_accounts DESC""")
 
 
 def list_stopped(connection: Connection) -> list[RowMapping]:
-    """Return why ads accounts need a person: needs_person_for, reason, ads_accounts, since, and ads_account_keys of at most three."""
+    """Return why ads accounts need a person: needs_person_for, reason, ads_accounts, since, ads_account_keys of at most three, and account_key of one country."""
     return list(connection.execute(_STOPPED).mappings())
 
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Page
 from pytest_httpserver import HTTPServer
 from werkzeug import Response
 
@@ -182,11 +182,18 @@ FAILURES: Mapping[str, Failure] = {
 }
 
 
-def read_table() -> dict[str, str]:
-    """Return the table of `docs/page.md`: how the first line begins, by failure."""
+NO_SESSION, THE_SAME = "–", "the same"
+
+
+def read_table() -> dict[str, tuple[str, str]]:
+    """Return the table of `docs/page.md`: how the first line begins, and what the session's page says, by failure."""
     page = (PROJECT_ROOT / "docs" / "page.md").read_text(encoding="utf-8")
     table = page.partition("## Failures, and what the first line says")[2].partition("\n## ")[0]
-    return dict(re.findall(r"^\| ([^|`]+?) \| `([^`]+)` \|", table, re.MULTILINE))
+    rows = re.findall(r"^\| ([^|`]+?) \| `([^`]+)` \| `?([^|`]+)`? \|", table, re.MULTILINE)
+    return {
+        name: (first, first if session.strip() == THE_SAME else session.strip())
+        for name, first, session in rows
+    }
 
 
 def test_the_document_lists_every_failure() -> None:
@@ -194,23 +201,27 @@ def test_the_document_lists_every_failure() -> None:
     table = read_table()
     assert list(FAILURES) == list(table)
     assert len(table) >= 20
-    assert len(set(table.values())) == len(table)
+    assert len({first for first, _ in table.values()}) == len(table)
 
 
 @pytest.mark.parametrize("name", FAILURES)
 def test_a_failure_is_named_on_home_and_told(
     world: LoneFaultWorld, page: Page, url: str, httpserver: HTTPServer, name: str
 ) -> None:
-    """The cause stands first in the first line of what is wrong, and in one alert, with the account where there is one."""
+    """The cause stands first in the first line of what is wrong, on the first screen of its session, and in one alert, with the account where there is one."""
     FAILURES[name](world)
-    expected = read_table()[name]
+    expected, in_session = read_table()[name]
     first = read_problems(world)[0]
     assert str(first["cause"]).startswith(expected), first
     page.goto(url)
-    for width in (390, 1280):
-        page.set_viewport_size({"width": width, "height": 800})
-        cause = page.locator("#problems .cause").first
-        assert read_visible(cause).startswith(expected)
+    for home in at_both_widths(page, "#problems li [dir=auto]"):
+        assert home.startswith(expected)
+    sessions = world.query(ENDED_BADLY)
+    assert (in_session == NO_SESSION) == (sessions == [])
+    for session in sessions[:1]:
+        page.goto(f"{url}/sessions/{session['id']}")
+        for shown in at_both_widths(page, "#session[aria-busy=false]"):
+            assert in_session in shown
     titles = watch(world, httpserver)
     whose = f"{', '.join(first['names'])}" if first["names"] else ""  # type: ignore[arg-type]
     told = [title for title in titles if expected in title]
@@ -239,6 +250,9 @@ def test_a_region_is_a_problem_until_it_is_listed_again(
     ]
 
 
+ENDED_BADLY = """
+    SELECT id FROM job_sessions WHERE status IN ('failed', 'crashed') OR outcome IN ('warnings', 'problems')
+     ORDER BY started_at DESC"""
 VISIBLE_WORDS = """element => {
     const words = [];
     const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
@@ -257,9 +271,11 @@ VISIBLE_WORDS = """element => {
 """The words of an element that are on the screen, neither cut off nor covered."""
 
 
-def read_visible(element: Locator) -> str:
-    """Return what can be read of an element without scrolling."""
-    return str(element.evaluate(VISIBLE_WORDS))
+def at_both_widths(page: Page, element: str) -> Iterator[str]:
+    """Yield what can be read of the first such element without scrolling, on a desk and on a phone."""
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 800})
+        yield str(page.locator(element).first.evaluate(VISIBLE_WORDS))
 
 
 def read_problems(world: LoneFaultWorld) -> Sequence[Mapping[str, object]]:

@@ -269,7 +269,7 @@ ENDED: dict[str, Case] = {
     "report_failed": Anew(faults=(once("report_failed"),)),
     "report_failed: always": FiveInVain(
         faults=(fault("report_failed", code="E7", reason="Out of ink"),),
-        reason="5 attempts: .*E7: Out of ink",
+        reason="E7: Out of ink.*Given up after 5 attempts",
     ),
     "report_failed: always, and there is older data": FiveInVain(
         faults=(fault("report_failed", reason="Out of ink"),),
@@ -311,7 +311,7 @@ FILES: dict[str, Case] = {
         strikes=(15,),
         retrieves=15,
         downloads=15,
-        reason="2 looks at the report gave no url that works: .*Request has expired",
+        reason="No download URL works, even after 2 looks at the report: .*Request has expired",
     ),
     "wrong_size: half": Case(
         faults=(once("wrong_size"),), told=AGAIN, retrieves=2, downloads=6, seconds=180 + 15 + 60
@@ -326,14 +326,14 @@ FILES: dict[str, Case] = {
         faults=(once("part_missing"),), told=AGAIN, retrieves=2, downloads=2, seconds=180 + 60
     ),
     "part_missing: always": FifteenLoadsInVain(
-        faults=(fault("part_missing"),), reason="file 1 of 1 isn't there: .*NoSuchKey"
+        faults=(fault("part_missing"),), reason="File 1 of 1 is missing at Amazon: NoSuchKey"
     ),
     "truncated_gzip": Case(faults=(once("truncated_gzip"),), downloads=2, seconds=181),
     "truncated_gzip: one file of three": Case(
         faults=(once("truncated_gzip"), once("more_parts", parts=3)), strikes=(1, 1), downloads=4, seconds=181
     ),
     "truncated_gzip: always": EachFileFiveTimes(
-        faults=(fault("truncated_gzip"),), reason=r"the file breaks off after \d+ bytes"
+        faults=(fault("truncated_gzip"),), reason=r"The file breaks off after \d+ bytes"
     ),
     "redirect": Case(faults=(once("redirect"),), told=AGAIN, retrieves=2, downloads=2, seconds=180 + 60),
     "redirect: always": FifteenLoadsInVain(

@@ -106,7 +106,7 @@ class Unanswered(Case):
     ends: str = "failed"
     rows: RowsAre = "none"
     reason: str | None = (
-        "given up after 5 attempts: Could not create a report .* the outcome is unknown, since "
+        r"The outcome is unknown: .* Could not create a report .*\. Given up after 5 attempts"
     )
 
 

@@ -219,14 +219,14 @@ ENTITY_CASES: dict[str, SyncCase] = {
         calls=exports(get_export=-3, download=1),
         seconds=15,
         error=DownloadIncomplete,
-        says="the file breaks off",
+        says="The file breaks off",
     ),
     "wrong_size": FirstFailed(
         faults=(once("wrong_size"),),
         calls=exports(get_export=-3, download=1),
         seconds=15,
         error=DownloadIncomplete,
-        says=r"the file was to have \d+ bytes, got: \d+",
+        says=r"The file was to have \d+ bytes, got: \d+",
     ),
     "redirect": FirstFailed(faults=(once("redirect"),), error=DownloadRefused, says="got: http://127.0.0.2"),
 }
@@ -279,7 +279,7 @@ ACCOUNT_CASES: dict[str, SyncCase] = {
         calls=listings(list_accounts=4, list_profiles=-1),
         seconds=15,
         told=ONE_REGION_TOLD,
-        unlisted="Could not list the accounts",
+        unlisted="An internal error has occurred.*Could not list the accounts",
     ),
     "server_error: always": NothingListed(
         faults=(fault("server_error", "list_accounts"),),
@@ -287,7 +287,7 @@ ACCOUNT_CASES: dict[str, SyncCase] = {
         calls={"token": 1, "list_accounts": 15},
         seconds=45,
         error=Upstream,
-        says="Could not list the accounts",
+        says="An internal error has occurred.*Could not list the accounts",
     ),
     "html_body": Listed(
         faults=(once("html_body", "list_accounts", status=200),), calls=listings(list_accounts=1), seconds=1

@@ -247,7 +247,7 @@ def test_a_report_that_amazon_ended_is_retried_then_failed_until_the_next_offset
     told = explained(world, account)
     assert (told.verdict.cause, told.verdict.severity) == (Cause.FAILED, Severity.ERROR)
     for said in (
-        "given up after 5 attempts",
+        "Given up after 5 attempts",
         ENDS[fault],
         "Out of ink",
         "It has no data yet; it is asked for again at",

@@ -153,9 +153,23 @@ def test_late_windows_are_a_problem_and_those_that_wait_are_none(world: World) -
     )
     stopped, late = world.problems()
     assert ("needs a person", "Not allowed") == (stopped["kind"], stopped["cause"])
-    assert "/sessions?type=account-needs-person" == stopped["link"]
+    assert "/accounts/US.two" == stopped["link"]
     assert ("late", 1, "failure") == (late["kind"], late["count"], late["level"])
     assert datetime.fromisoformat(late["since"]) == NOW - timedelta(hours=13)
+
+
+def test_several_stopped_accounts_lead_to_the_sessions_that_say_so(world: World) -> None:
+    """One leads to its own page, where it can be resumed; of several, no single page has them all."""
+    world.execute("UPDATE ads_accounts SET needs_person = 'Not allowed', needs_person_for = 'account'")
+    [stopped] = world.problems()
+    assert "/sessions?type=account-needs-person" == stopped["link"]
+
+
+def test_what_to_do_is_said_beside_the_cause(world: World) -> None:
+    """Also where it is no more than to open it."""
+    world.change(3, "failed", "Amazon says FAILED (no reason given). Given up after 5 attempts.")
+    [failed] = world.problems()
+    assert "Open it to see when a new report is requested, or to load it again now." == failed["to_do"]
 
 
 def test_a_stopped_account_says_since_when(world: World) -> None:

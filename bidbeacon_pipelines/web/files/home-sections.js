@@ -76,10 +76,18 @@ function problemList({ problems, more_problems: more }) {
       "li",
       { class: `is-${problem.level}`, "data-key": problem.link + problem.cause },
       toneIcon(TONES[problem.level]),
-      el("div", {}, el("a", { class: "cause", href: problem.link, dir: "auto" }, el("bdi", {}, problem.cause)), el("p", { class: "quiet" }, el("bdi", {}, problem.kind), problem.is_recovered && ", has succeeded since", extent(problem), since(problem.since), whose(problem))),
+      el("div", {}, whatAndWhy(problem), el("p", { class: "quiet" }, el("bdi", {}, problem.kind), problem.is_recovered && ", has succeeded since", extent(problem), since(problem.since), whose(problem))),
     ),
   );
   return [heading("problems", "What is wrong"), el("ul", { class: "rows" }, rows), more > 0 && el("p", { class: "quiet" }, `and ${number(more)} more`)];
+}
+
+/** What went wrong, which is the first sentence and a link, and behind it why and what to do. */
+function whatAndWhy({ cause, to_do: toDo, link }) {
+  const [what] = cause.split(". ", 1);
+  const more = [cause.slice(what.length + 2), toDo].filter(Boolean).join(" ");
+  const sentence = more && !what.endsWith(".") ? `${what}.` : what;
+  return el("div", { dir: "auto" }, el("a", { class: "cause", href: link }, el("bdi", {}, sentence)), more && [" ", el("bdi", {}, withCommands(more))]);
 }
 
 /** "Acme Merch · US, Acme Merch · CA and 4 more accounts". */

@@ -375,7 +375,7 @@ def test_missing_part_is_told(tmp_path: Path) -> None:
     """A 404 names the part, isn't repeated, and leaves no file."""
     bucket = FakeBucket(parts=3)
     bucket.plays(2, status(404))
-    with pytest.raises(PartMissing, match=r"file 3 of 3 isn't there.*status 404"):
+    with pytest.raises(PartMissing, match=r"File 3 of 3 is missing at Amazon.*status 404"):
         bucket.download(tmp_path)
     assert bucket.times_asked()[2] == 1
     assert names(tmp_path) == []
@@ -476,7 +476,7 @@ def test_full_disk_ends_the_report(tmp_path: Path) -> None:
     """A full disk is told once; it isn't tried again, and no file stays."""
     (tmp_path / "part-1.json.gz.part").symlink_to("/dev/full")
     bucket = FakeBucket(parts=2)
-    with pytest.raises(NotWritten, match="the disk is full"):
+    with pytest.raises(NotWritten, match="The disk is full"):
         bucket.download(tmp_path)
     assert bucket.times_asked()[1] == 1
     assert names(tmp_path) == []

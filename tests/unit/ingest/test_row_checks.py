@@ -286,7 +286,7 @@ def test_null_is_not_empty() -> None:
 
 
 ID = "expected an id of at most 20 digits, got: "
-COUNT = "expected a whole number from 0 to 9223372036854775807 or null, got: "
+COUNT = "expected a whole number from 0 to below 2^63, or null, got: "
 AMOUNT = "expected an amount from 0 to below 10^14 with at most 6 decimals, or null, got: "
 TEXT = "expected text without NUL and lone surrogates, got: "
 

@@ -94,7 +94,7 @@ def test_unknown_outcomes_end_too() -> None:
     last = replace(SENT, attempts=5)
     step = decide(last, NOW + timedelta(days=1), POLICY)
 
-    assert GiveUp("given up after 5 attempts: no answer to the last one is known") == step
+    assert GiveUp("No answer to the last one is known. Given up after 5 attempts.") == step
 
 
 def test_why_no_answer_came_is_told_at_the_end() -> None:
@@ -104,7 +104,7 @@ def test_why_no_answer_came_is_told_at_the_end() -> None:
 
     assert isinstance(decide(unanswered, NOW, POLICY), LookFor)
     assert isinstance(decide(unanswered, NOW + _minutes(10), POLICY), Send)
-    assert GiveUp("given up after 5 attempts: the connection broke") == given_up_one
+    assert GiveUp("The connection broke. Given up after 5 attempts.") == given_up_one
 
 
 def test_held_window_is_asked_for_ever_more_rarely() -> None:
@@ -185,7 +185,7 @@ def test_fifth_failure_is_the_last_and_tells_amazons_reason() -> None:
     )
     step = decide(failed, NOW, POLICY)
 
-    expected = GiveUp("given up after 5 attempts: Amazon says FAILED (Report generation failed)")
+    expected = GiveUp("Amazon says FAILED (Report generation failed). Given up after 5 attempts.")
     assert expected == step
     assert Nothing(expected.reason) == decide(given_up(failed, expected), NOW, POLICY)
 
@@ -269,7 +269,9 @@ def test_load_that_keeps_failing_makes_a_new_report() -> None:
 
     assert Wait(NOW + _minutes(1), "the last try to load it failed") == decide(once, NOW, POLICY)
     assert Load("rpt-1") == decide(once, NOW + _minutes(1), POLICY)
-    assert RetryLater(NOW + _minutes(5), "part 2 is cut short (3 tries)") == decide(failed, NOW, POLICY)
+    assert RetryLater(NOW + _minutes(5), "part 2 is cut short. It could not be loaded in 3 tries.") == decide(
+        failed, NOW, POLICY
+    )
     assert RetryLater(NOW + _minutes(5), "it could not be loaded in 3 tries") == decide(crashed, NOW, POLICY)
 
 
@@ -403,7 +405,10 @@ def test_report_that_never_loads_ends_in_failure() -> None:
     request = _run_to_end([Reported("rpt", "COMPLETED")], [LoadFailed("part 1 is cut short")])
 
     assert request.failure is not None
-    assert "given up after 5 attempts: part 1 is cut short (3 tries)" == request.failure.reason
+    assert (
+        "Part 1 is cut short. It could not be loaded in 3 tries. Given up after 5 attempts."
+        == request.failure.reason
+    )
 
 
 STATES = st.builds(

@@ -122,9 +122,9 @@ def shared_url(shared_store: SessionStore) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
 
 
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A tab of its own profile, in UTC; its errors, and what its policy blocked, fail the test."""
+@contextmanager
+def open_tab(browser: Browser) -> Iterator[Page]:
+    """Open a tab of its own profile, in UTC; its errors, and what its policy blocked, fail what it is opened for."""
     context = browser.new_context(
         viewport={"width": 1280, "height": 600}, timezone_id="UTC", reduced_motion="reduce"
     )
@@ -140,6 +140,13 @@ def page(browser: Browser) -> Iterator[Page]:
     yield tab
     context.close()
     assert [] == errors
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A tab of the test's own."""
+    with open_tab(browser) as tab:
+        yield tab
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 from pytest_httpserver import HTTPServer
 from werkzeug import Response
 
@@ -20,7 +20,7 @@ from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
 from bidbeacon_sessions import SessionStore, with_job_session
 from bidbeacon_sessions.errors import SessionsError
 from bidbeacon_sessions.session import finalize_session
-from tests.browser.conftest import serve_page
+from tests.browser.conftest import open_tab, serve_page
 from tests.faults.ads.simulated_office import Office
 from tests.postgres.job_world import DATASET
 from tests.postgres.lone_fault_cases import REPORT_CASES
@@ -49,6 +49,13 @@ def url(office: Office) -> Iterator[str]:
     store = SessionStore(office.engine)
     with serve_page(store, settings=office.settings, clock=office.clock.now) as port:
         yield f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture(scope="module")
+def tab(browser: Browser) -> Iterator[Page]:
+    """Yield the tab that shows all failures, one after the other: a new one would load the page's files anew."""
+    with open_tab(browser) as tab:
+        yield tab
 
 
 @pytest.fixture
@@ -206,21 +213,21 @@ def test_the_document_lists_every_failure() -> None:
 
 @pytest.mark.parametrize("name", FAILURES)
 def test_a_failure_is_named_on_home_and_told(
-    world: LoneFaultWorld, page: Page, url: str, httpserver: HTTPServer, name: str
+    world: LoneFaultWorld, tab: Page, url: str, httpserver: HTTPServer, name: str
 ) -> None:
     """The cause stands first in the first line of what is wrong, on the first screen of its session, and in one alert, with the account where there is one."""
     FAILURES[name](world)
     expected, in_session = read_table()[name]
     first = read_problems(world)[0]
     assert str(first["cause"]).startswith(expected), first
-    page.goto(url)
-    for home in at_both_widths(page, "#problems li [dir=auto]"):
+    tab.goto(url)
+    for home in at_both_widths(tab, "#problems li [dir=auto]"):
         assert home.startswith(expected)
     sessions = world.query(ENDED_BADLY)
     assert (in_session == NO_SESSION) == (sessions == [])
     for session in sessions[:1]:
-        page.goto(f"{url}/sessions/{session['id']}")
-        for shown in at_both_widths(page, "#session[aria-busy=false]"):
+        tab.goto(f"{url}/sessions/{session['id']}")
+        for shown in at_both_widths(tab, "#session[aria-busy=false]"):
             assert in_session in shown
     titles = watch(world, httpserver)
     whose = f"{', '.join(first['names'])}" if first["names"] else ""  # type: ignore[arg-type]

@@ -82,7 +82,7 @@ def test_the_page_shows_who_the_account_is_and_how_it_does(
 def test_a_tag_leads_to_the_page_and_the_list_finds_accounts(
     page: Page, base_url: str, filled: SessionStore
 ) -> None:
-    """By a part of the name or key; who paused one is said."""
+    """By a part of the name or key; who paused one is said, and the session in which it happened is a click away."""
     page.set_viewport_size({"width": 390, "height": 800})
     page.goto(f"{base_url}/accounts")
     expect(page.locator("tbody tr")).to_have_count(3)
@@ -94,6 +94,8 @@ def test_a_tag_leads_to_the_page_and_the_list_finds_accounts(
     page.locator("tbody a").click()
     expect(page.locator("h1")).to_contain_text("Acme Merch · MX")
     expect(page.locator("#schedule")).to_contain_text("by maria")
+    page.get_by_role("link", name="who paused it").click()
+    expect(page.locator(".session .sentence")).to_contain_text(["Paused Acme Merch · MX: maria"])
 
 
 def test_the_key_is_in_the_tooltip_and_can_be_copied(page: Page, base_url: str, filled: SessionStore) -> None:
@@ -133,14 +135,21 @@ def test_buttons_pause_resume_load_and_rename(page: Page, base_url: str, filled:
 def test_an_account_that_needs_a_person_can_be_resumed(
     page: Page, base_url: str, filled: SessionStore
 ) -> None:
-    """Where the page says why nothing is asked for it."""
+    """Wherever it has buttons; its page says why nothing is asked for it."""
+    stop = "UPDATE ads_accounts SET needs_person = 'No rights.', needs_person_for = 'account'"
     with filled.begin() as connection:
-        connection.execute(
-            text("UPDATE ads_accounts SET needs_person = 'No rights', needs_person_for = 'account'")
-        )
+        connection.execute(text(stop))
+        session, day = connection.execute(
+            text("SELECT max(id::text), current_date - 5 FROM session_headers WHERE account_key = :key"),
+            {"key": KEY},
+        ).one()
+    resume = page.get_by_role("button", name="Resume", exact=True)
+    for address in (f"/coverage?dataset=daily_targets&account={KEY}&window={day}", f"/sessions/{session}"):
+        page.goto(f"{base_url}{address}")
+        expect(resume).to_be_visible()
     page.goto(f"{base_url}/accounts/{KEY}")
     expect(page.locator(".account-head .stop")).to_have_text("Nothing is asked for it: No rights.")
-    page.get_by_role("button", name="Resume", exact=True).click()
+    resume.click()
     expect(page.get_by_role("button", name="Pause", exact=True)).to_be_visible()
     expect(page.locator(".account-head .stop")).to_have_count(0)
 

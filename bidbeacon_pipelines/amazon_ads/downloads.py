@@ -112,7 +112,7 @@ class Transfer:
         address = _parse(url.get_secret_value() if isinstance(url, SecretStr) else url)
         self._check_announced(expected_bytes or 0)
         try:
-            with self._recorded() as exchange, self._telling(exchange), self._timed():
+            with self._recorded() as exchange, self._with_facts(exchange), self._timed():
                 check = self._fetch(address, expected_bytes, exchange, cancellation or Cancellation())
         except OSError as error:
             raise not_written(error, self._path) from error
@@ -158,7 +158,7 @@ class Transfer:
             )
 
     @contextmanager
-    def _telling(self, exchange: Exchange) -> Iterator[None]:
+    def _with_facts(self, exchange: Exchange) -> Iterator[None]:
         """Tell in an error which file it is of, and what is known of the exchange: whoever found it knew the bytes only."""
         try:
             yield

@@ -60,7 +60,7 @@ class GzipCheck:
         try:
             self.inflated += len(self._inflater.decompress(data, STEP_BYTES))
         except zlib.error as error:
-            raise self._told(error) from error
+            raise self._failure_of(error) from error
         self._check_inflated()
         if not self._inflater.eof:
             return self._inflater.unconsumed_tail
@@ -77,7 +77,7 @@ class GzipCheck:
         if self.inflated > max(limits.ratio_free_bytes, limits.ratio * self.compressed):
             raise _refused(f"the file unpacks to more than {limits.ratio} times its size")
 
-    def _told(self, error: zlib.error) -> DownloadIncomplete | MalformedAnswer:
+    def _failure_of(self, error: zlib.error) -> DownloadIncomplete | MalformedAnswer:
         if self._members:
             return _incomplete(f"the file is damaged, or something follows after its end ({error})")
         if not _MAGIC.startswith(self._head[: len(_MAGIC)]):

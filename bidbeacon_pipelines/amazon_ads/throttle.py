@@ -152,7 +152,7 @@ class LocalLanes:
     def reserve(self, lane: Lane, *, longest_wait: float) -> float:
         """Take the next place; return the seconds until it."""
         with self._lock:
-            now = self._tell_time()
+            now = self._read_clock()
             planned = [self._next_starts.get(key) for key in lane.keys]
             place = next_place(now, planned, self._gaps.of(lane), timedelta(seconds=longest_wait))
             self._next_starts.update(zip(lane.keys, place.next_starts or (), strict=False))
@@ -161,10 +161,10 @@ class LocalLanes:
     def hold_back(self, lane: Lane, seconds: float) -> None:
         """Leave the lane alone for so long."""
         with self._lock:
-            now = self._tell_time()
+            now = self._read_clock()
             self._next_starts[lane.own_key] = held_until(now, self._next_starts.get(lane.own_key), seconds)
 
-    def _tell_time(self) -> datetime:
+    def _read_clock(self) -> datetime:
         """Return the present instant; a clock that was set back takes the plans along, so that nobody waits for it."""
         now = self._now()
         if now < self._seen:

@@ -13,7 +13,7 @@ from bidbeacon_pipelines.amazon_ads.transport import ApiCall
 
 CALLS_AT_ONCE = 4
 
-_WORTH_TELLING_SECONDS = 1.0
+_REPORTED_FROM_SECONDS = 1.0
 _TAKEN_AHEAD_SECONDS = 1.0
 
 
@@ -76,7 +76,7 @@ class Turns:
             left -= seconds
 
     def _sit_out(self, call: ApiCall, seconds: float) -> None:
-        if seconds >= _WORTH_TELLING_SECONDS:
+        if seconds >= _REPORTED_FROM_SECONDS:
             reason = "calls before this one, or Amazon's wish to wait, fill our own queue"
             self._on_wait(Waiting(seconds, reason, call.operation, 0, "our own queue"))
         if seconds > 0:

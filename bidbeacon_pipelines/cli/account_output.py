@@ -58,10 +58,10 @@ def _covered(datasets: Sequence[DatasetCoverage]) -> Text:
         name: sum(getattr(one, name) for one in datasets)
         for name in ("windows", "loaded", "due", "in_flight", "failed")
     }
-    told = [f"{counts['loaded']:,} of {counts['windows']:,} windows of {len(datasets)} datasets loaded"]
-    told += [
+    counted = [f"{counts['loaded']:,} of {counts['windows']:,} windows of {len(datasets)} datasets loaded"]
+    counted += [
         f"{counts[name]:,} {word}"
         for name, word in (("due", "due"), ("in_flight", "in flight"), ("failed", "failed"))
         if counts[name]
     ]
-    return Text(", ".join(told))
+    return Text(", ".join(counted))

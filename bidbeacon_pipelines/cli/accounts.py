@@ -154,8 +154,8 @@ def accounts_cadence(
     if chosen is not None:
         changes.set_cadence(found, chosen)
     with store.begin() as connection:
-        told = look_up_cadence(connection, found.ads_account_key)
+        cadence = look_up_cadence(connection, found.ads_account_key)
     if as_json:
-        print_json(told.__dict__)
+        print_json(cadence.__dict__)
     else:
-        console.print(str(told), highlight=False, markup=False)
+        console.print(str(cadence), highlight=False, markup=False)

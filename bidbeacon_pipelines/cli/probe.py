@@ -51,10 +51,12 @@ def probe(
 
     settings = get_settings()
     with connect(
-        settings, on_wait=lambda wait: _say(f"  waiting {wait.seconds:.0f} s: {wait.reason}")
+        settings, on_wait=lambda wait: _print_progress(f"  waiting {wait.seconds:.0f} s: {wait.reason}")
     ) as client:
         file = _prepare(record)
-        run = Probe(client, _pace(settings), _say, account=account, day=day.date() if day else None)
+        run = Probe(
+            client, _pace(settings), _print_progress, account=account, day=day.date() if day else None
+        )
         try:
             run.run()
         except NoSuchAccountError as error:
@@ -67,14 +69,14 @@ def probe(
     else:
         console.print(_table(findings))
         console.print(_summary(findings), highlight=False)
-    _say(f"The redacted recording is in {file}.")
+    _print_progress(f"The redacted recording is in {file}.")
     if run.is_interrupted:
         raise typer.Exit(ExitCode.INTERRUPTED)
     is_well = run.has_account and not any(one.verdict == "differs" for one in findings)
     raise typer.Exit(ExitCode.OK if is_well else ExitCode.FAILED)
 
 
-def _say(sentence: str) -> None:
+def _print_progress(sentence: str) -> None:
     errors.print(sentence, style="dim", markup=False, highlight=False)
 
 

@@ -81,12 +81,12 @@ def quarantine_replay(
         ending_by_signals(),
         with_job_session("replay-quarantine", input=given, store=store, account=reference) as session,
     ):
-        told = replay_quarantine(engine, session, account=key, dataset=dataset)
+        replayed = replay_quarantine(engine, session, account=key, dataset=dataset)
     if as_json:
-        counts = [action.model_dump(mode="json") for action in told]
+        counts = [action.model_dump(mode="json") for action in replayed]
         print_json({"session_id": str(session.session_id), "reports": counts})
         return
-    for action in told:
+    for action in replayed:
         console.print(action_sentence({"parts": action.parts(), "tone": action.tone}))
-    rows, left = sum(action.rows for action in told), sum(action.left for action in told)
+    rows, left = sum(action.rows for action in replayed), sum(action.left for action in replayed)
     console.print(f"Loaded {rows:,} rows; {left:,} are still not understood.")

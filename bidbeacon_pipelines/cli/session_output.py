@@ -38,7 +38,7 @@ _RETRIED = ("↻", "dim")
 OUTCOMES = {"warnings": ("▲", "yellow"), "problems": ("✘", "red")}
 _PARTS = {"badge": "bold", "window": "magenta", "account": "blue", "time": "dim", "link": "underline"}
 _POLL_SECONDS = 0.2
-_SAY_EVERY_SECONDS = 60
+_REPORT_EVERY_SECONDS = 60
 _NARROWEST = 24
 
 
@@ -138,17 +138,17 @@ class StatusLine:
 
     def __init__(self) -> None:
         self._started = time.monotonic()
-        self._said_at = self._started
+        self._printed_at = self._started
         self.text = ""
 
     def __rich__(self) -> Text:
         ran = format_duration(int(time.monotonic() - self._started))
         return Text(f"  ● running for {ran}{': ' if self.text else ''}{self.text}", style="cyan")
 
-    def say_now_and_then(self, console: Console) -> None:
+    def print_regularly(self, console: Console) -> None:
         """Print the line once a minute: for a console that is a file or a pipe."""
-        if time.monotonic() - self._said_at >= _SAY_EVERY_SECONDS:
-            self._said_at = time.monotonic()
+        if time.monotonic() - self._printed_at >= _REPORT_EVERY_SECONDS:
+            self._printed_at = time.monotonic()
             console.print(self, soft_wrap=True)
 
 
@@ -201,7 +201,7 @@ def _follow(
         for action in fold_runs(shown):
             print_action(console, action, account)
         if not console.is_terminal:
-            status.say_now_and_then(console)
+            status.print_regularly(console)
 
 
 def print_session(console: Console, store: SessionStore, session_id: UUID) -> bool:

@@ -160,11 +160,11 @@ class Tail:
             raise httpx.ReadError("the stream is not ready")
         response.read()
         try:
-            told = response.json()
-            said = f"{told['error']} {told['what_to_do']}"
+            problem = response.json()
+            message = f"{problem['error']} {problem['what_to_do']}"
         except (ValueError, KeyError, TypeError):
-            said = "This is not an Event Stream."
-        raise CommandFailedError(f"{self._url} answered {response.status_code}: {said}")
+            message = "This is not an Event Stream."
+        raise CommandFailedError(f"{self._url} answered {response.status_code}: {message}")
 
     def _wait(self, reason: str) -> None:
         if not self._pause:

@@ -36,27 +36,27 @@ _ROW_COUNTS = ("rows_changed", "rows_appeared", "rows_vanished")
 _LOADS_A_TABLE = 4
 
 
-def print_explanation(console: Console, told: Mapping[str, Any]) -> None:
+def print_explanation(console: Console, explanation: Mapping[str, Any]) -> None:
     """Print an explanation (as `services.explain.explanation_json`): verdict, facts, and what refers to the window, newest first."""
-    mark, style = _SEVERITIES[told["verdict"]["severity"]]
+    mark, style = _SEVERITIES[explanation["verdict"]["severity"]]
     console.print(
         Text.assemble(
-            (told["account_label"] or told["account"], "blue"),
+            (explanation["account_label"] or explanation["account"], "blue"),
             " ",
-            told["dataset"],
+            explanation["dataset"],
             " ",
-            (told["window"], "magenta"),
+            (explanation["window"], "magenta"),
         )
     )
-    console.print(Text(f"{mark} {told['verdict']['cause']}", style=style))
-    console.print(Padding(Text(told["verdict"]["sentence"]), (0, 0, 0, 2)))
+    console.print(Text(f"{mark} {explanation['verdict']['cause']}", style=style))
+    console.print(Padding(Text(explanation["verdict"]["sentence"]), (0, 0, 0, 2)))
     for subject, names in _FACTS.items():
-        facts = told["facts"][subject]
+        facts = explanation["facts"][subject]
         if facts is not None:
             console.print(Text(f"\n{subject}", style="bold"))
             console.print(Padding(_fact_table(facts, names), (0, 0, 0, 2)))
     console.print(Text.assemble("\n", ("what refers to it", "bold"), (", newest first, in UTC", "dim")))
-    for line in _timeline(told["timeline"]):
+    for line in _timeline(explanation["timeline"]):
         console.print(line)
 
 
@@ -187,19 +187,19 @@ def loads_json(loads: Sequence[WindowLoad]) -> dict[str, Any]:
 
 
 def _load_json(load: WindowLoad) -> dict[str, Any]:
-    told = load.__dict__ | {"data_as_of": load.data_as_of.astimezone(UTC).isoformat()}
-    return {name: str(value) if isinstance(value, Decimal) else value for name, value in told.items()}
+    fields = load.__dict__ | {"data_as_of": load.data_as_of.astimezone(UTC).isoformat()}
+    return {name: str(value) if isinstance(value, Decimal) else value for name, value in fields.items()}
 
 
 def print_quarantined_row(console: Console, row: QuarantinedRow) -> None:
     """Print where a row came from, why it was refused, and its text as it came."""
-    fate = "" if row.is_loaded else "  (not in its window: the report was refused)"
+    outcome = "" if row.is_loaded else "  (not in its window: the report was refused)"
     console.print(
         Text.assemble(
             (row.account_label, "blue"),
             f" {row.dataset} ",
             (str(row.window_date or "no readable day"), "magenta"),
-            (f"  row {row.row_number} of request {row.request_id}{fate}", "dim"),
+            (f"  row {row.row_number} of request {row.request_id}{outcome}", "dim"),
         )
     )
     console.print(Padding(Text(row.reason, style="yellow"), (0, 0, 0, 2)))

@@ -54,12 +54,12 @@ def explain(
         now = read_now(connection, settings)
         found = find_named_account(connection, account, country)
         key = account if found is None else found.account_key
-        told = explanation_json(explain_window(connection, settings, key, dataset, day, now=now))
+        explanation = explanation_json(explain_window(connection, settings, key, dataset, day, now=now))
     if as_json:
-        print_json(told)
+        print_json(explanation)
     else:
-        print_explanation(console, told)
-    if told["verdict"]["cause"].startswith("unknown-"):
+        print_explanation(console, explanation)
+    if explanation["verdict"]["cause"].startswith("unknown-"):
         raise typer.Exit(1)
 
 

@@ -81,15 +81,15 @@ def sync_accounts_op(
             with job_context.engine.begin() as connection:
                 accounts = list_accounts(connection)
             add_partitions(context.instance, accounts)
-        told = session_metadata(job_context.sessions, session.session_id)
-    context.add_output_metadata(told)
-    observed = {"dagster/row_count": MetadataValue.int(len(accounts)), **told}
+        metadata = session_metadata(job_context.sessions, session.session_id)
+    context.add_output_metadata(metadata)
+    observed = {"dagster/row_count": MetadataValue.int(len(accounts)), **metadata}
     context.log_event(AssetObservation(lineage.ACCOUNTS.key, metadata=observed))
     regions = {account.region for account in accounts if account.account_key in listed}
     of_amazon = {
         "regions": MetadataValue.text(", ".join(sorted(regions))),
         "accounts": MetadataValue.int(len(listed)),
-        **told,
+        **metadata,
     }
     context.log_event(AssetObservation(lineage.AMAZON_ADS.key, metadata=of_amazon))
 
@@ -108,10 +108,10 @@ def sync_entities_op(
         with job_sessions.work(context, job_context, "sync-entities", input=given, account=ref) as session:
             account = job_context.named_account(config.account)
             sync_entities(job_context, session, account)
-        told = session_metadata(job_context.sessions, session.session_id)
+        metadata = session_metadata(job_context.sessions, session.session_id)
         with job_context.engine.begin() as connection:
             actions = list_last_actions(connection, [session.session_id], per_session=_MOST_ACTIONS)
-    context.add_output_metadata(told)
+    context.add_output_metadata(metadata)
     for entity in lineage.ENTITIES:
         # Only its own sentences: five copies of all of them, a day and account, would be kept for good.
         own = [
@@ -120,7 +120,7 @@ def sync_entities_op(
             if _kind(action["payload"].get("kind", "")) == _kind(entity.key.path[-1])
         ]
         rows = sum(action["payload"].get("rows", 0) for action in own)
-        observed = {"dagster/row_count": MetadataValue.int(rows), **told, "timeline": timeline(own)}
+        observed = {"dagster/row_count": MetadataValue.int(rows), **metadata, "timeline": timeline(own)}
         context.log_event(AssetObservation(entity.key, partition=account.account_key, metadata=observed))
 
 

@@ -47,14 +47,14 @@ def describe_windows(
     Small on purpose (some 2 kB): a run that loads 500 windows writes 500 of them, and they are kept for good.
     """
     stories = list_stories(connection, windows)
-    told: dict[Any, MetadataValue[Any]] = {}  # windows of one report mostly share their story
+    timelines: dict[Any, MetadataValue[Any]] = {}  # windows of one report mostly share their story
     described = []
     for window in windows:
         story = stories[key_of(window)]
-        places = tuple((action["session_id"], action["ord"]) for action in story)
-        if places not in told:
-            told[places] = timeline(story)
-        described.append((window, {**window_metadata(window), "timeline": told[places]}))
+        positions = tuple((action["session_id"], action["ord"]) for action in story)
+        if positions not in timelines:
+            timelines[positions] = timeline(story)
+        described.append((window, {**window_metadata(window), "timeline": timelines[positions]}))
     return described
 
 
@@ -64,9 +64,9 @@ def add_metadata_of_partitions(context: AssetExecutionContext, metadata: Mapping
     `context.add_asset_metadata` lists all partitions of the range for each one: 450 of them took 7 s, and take 0.1 s like this.
     """
     step = context.get_step_execution_context()
-    for key, told in metadata.items():
+    for key, own in metadata.items():
         step._metadata_accumulator = step._metadata_accumulator.with_additional_asset_metadata(  # noqa: SLF001 - see above
-            asset_key=context.asset_key, metadata=told, partition_key=key
+            asset_key=context.asset_key, metadata=own, partition_key=key
         )
 
 
@@ -92,35 +92,35 @@ def window_metadata(window: LoadedWindow) -> Metadata:
 
 def _unserved_metadata(window: LoadedWindow) -> Metadata:
     """Return which ad products Amazon does not serve for the window; nothing where it serves all."""
-    told = describe_unserved(from_json(window.product_states))
-    return {} if told is None else {"not_served": MetadataValue.text(told)}
+    sentence = describe_unserved(from_json(window.product_states))
+    return {} if sentence is None else {"not_served": MetadataValue.text(sentence)}
 
 
 def _report_metadata(window: LoadedWindow) -> Mapping[str, MetadataValue[Any]]:
     """Give which report it came from, how many requests that took, and which days it covered."""
-    told = {
+    metadata = {
         "report_id": MetadataValue.text(window.report_id or "unknown"),
         "requests_used": MetadataValue.int(window.attempts or 1),
     }
     if window.report_start is not None and window.report_end is not None:
         days = (window.report_end - window.report_start).days + 1
-        told["report_covers"] = MetadataValue.text(
+        metadata["report_covers"] = MetadataValue.text(
             f"{days} {'day' if days == 1 else 'days'}: {window.report_start} to {window.report_end}"
         )
-    return told
+    return metadata
 
 
 def _session_metadata(window: LoadedWindow) -> Mapping[str, MetadataValue[Any]]:
     """Give the session that loaded it, and how that ended; of one that still runs its page will tell, while this is kept as it is."""
     if window.session_id is None:
         return {}
-    told: dict[str, MetadataValue[Any]] = {
+    metadata: dict[str, MetadataValue[Any]] = {
         "loaded_by": MetadataValue.url(session_url(str(window.session_id)))
     }
     if window.session_status is not None and window.session_status != "running":
         status = describe_status(window.session_status, window.session_outcome, window.recovered_by)
-        told["session_status"] = MetadataValue.text(status)
-    return told
+        metadata["session_status"] = MetadataValue.text(status)
+    return metadata
 
 
 def record_loaded_windows(

@@ -101,7 +101,9 @@ def build_report_asset(dataset: Dataset) -> AssetsDefinition:
                 if failures:
                     raise failures[0] if len(failures) == 1 else Failure("\n".join(map(str, failures)))
             if len(loaded) == len(keys):
-                yield MaterializeResult(metadata=_tell(context, job_context, loaded, session.session_id))
+                yield MaterializeResult(
+                    metadata=_record_metadata(context, job_context, loaded, session.session_id)
+                )
                 _note_recorded(context, job_context, loaded)
 
     return report_asset
@@ -173,7 +175,7 @@ def _progress_log(context: AssetExecutionContext) -> Callable[[Progress], None]:
     return show
 
 
-def _tell(
+def _record_metadata(
     context: AssetExecutionContext, job_context: JobContext, loaded: Sequence[LoadedWindow], session_id: UUID
 ) -> Metadata:
     """Give each partition of a range its own metadata; return what the only one tells, together with its session.

@@ -22,7 +22,7 @@ from bidbeacon_pipelines.reports.partition_bound import TooManyPartitionsError
 from bidbeacon_pipelines.services.account_names import AmbiguousAccountError
 from bidbeacon_pipelines.services.backfill import AccountSkippedError, WindowNotLoadedError
 from bidbeacon_pipelines.services.job_context import JobContext, open_job_context
-from bidbeacon_pipelines.services.wait_log import telling_waits
+from bidbeacon_pipelines.services.wait_log import recording_waits
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.accounts import UnknownAccountError
 from bidbeacon_pipelines.store.engine import shared_engine
@@ -89,7 +89,7 @@ class BidBeaconSessions(JobSessionsResource):
         try:
             with (
                 self.session(context, job_name, input=input, account=account) as session,
-                telling_waits(job_context, session),
+                recording_waits(job_context, session),
             ):
                 session_id = session.session_id
                 _begin_run_request(context, job_context, session_id)
@@ -98,8 +98,8 @@ class BidBeaconSessions(JobSessionsResource):
             if session_id is None:
                 raise
             observe_unloaded_windows(context, job_context.sessions, session_id)
-            told = _failure_metadata(job_context.sessions, session_id)
-            raise Failure(str(error) or type(error).__name__, told, allow_retries=False) from (
+            metadata = _failure_metadata(job_context.sessions, session_id)
+            raise Failure(str(error) or type(error).__name__, metadata, allow_retries=False) from (
                 None if isinstance(error, _FORESEEN) else error
             )
         observe_unloaded_windows(context, job_context.sessions, session_id)

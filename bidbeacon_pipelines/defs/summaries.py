@@ -109,8 +109,8 @@ def update_summaries_op(context: OpExecutionContext, job_sessions: BidBeaconSess
     store_materializations(
         context,
         [
-            AssetMaterialization(account_daily_summary.key, partition=key, metadata=told)
-            for key, told in metadata.items()
+            AssetMaterialization(account_daily_summary.key, partition=key, metadata=details)
+            for key, details in metadata.items()
         ],
     )
     context.add_output_metadata(session_metadata(store, session.session_id))

@@ -80,10 +80,10 @@ class Dev:
             except (LocalError, PermissionError) as error:
                 from bidbeacon_sessions.redaction import redact_text
 
-                told = UnusableHomeError(error) if isinstance(error, PermissionError) else error
-                self._console.print(escape(redact_text(str(told))), style="red", soft_wrap=True)
+                shown = UnusableHomeError(error) if isinstance(error, PermissionError) else error
+                self._console.print(escape(redact_text(str(shown))), style="red", soft_wrap=True)
                 return 1
-        self._say("Everything is stopped.")
+        self._print("Everything is stopped.")
         return 0
 
     @contextmanager
@@ -91,7 +91,7 @@ class Dev:
         """Clear away what a killed run left, and leave nothing: whatever carries our mark at the end is ended."""
         record = self._settings.home / "dev.json"
         if record.exists() and (killed := kill_marked(_recorded_mark(record))):
-            self._say(f"Stopped {killed} processes that an earlier start had left behind")
+            self._print(f"Stopped {killed} processes that an earlier start had left behind")
         record.write_text(json.dumps({"mark": self._mark, "process": os.getpid()}))
         try:
             yield
@@ -104,14 +104,14 @@ class Dev:
             check_port(service.port, host=service.host, title=service.title, variable=service.port_variable)
 
     def _run_with_database(self) -> None:
-        self._say("Starting the database")
+        self._print("Starting the database")
         try:
             database_url = resolve_database_url(self._settings)
-            self._say("Bringing its tables up to date")
+            self._print("Bringing its tables up to date")
             make_dagster_home(self._settings)
             environment = {**service_environment(self._settings, database_url), MARK: self._mark}
-            if closed := self._prepare(database_url, environment, self._say):
-                self._say(f"Closed {closed} Dagster runs whose processes are gone")
+            if closed := self._prepare(database_url, environment, self._print):
+                self._print(f"Closed {closed} Dagster runs whose processes are gone")
             if not self._stop.requested:
                 self._run_services(database_url, environment)
         finally:
@@ -120,16 +120,16 @@ class Dev:
 
     def _run_services(self, database_url: str, environment: Mapping[str, str]) -> None:
         logs = self._settings.home / "logs"
-        supervisor = Supervisor(logs=logs, environment=environment, stop=self._stop, say=self._say)
+        supervisor = Supervisor(logs=logs, environment=environment, stop=self._stop, report=self._print)
         try:
-            self._say(f"Starting {', '.join(service.title for service in self._services)}")
+            self._print(f"Starting {', '.join(service.title for service in self._services)}")
             supervisor.start(self._services)
             supervisor.wait_until_ready()
             if not self._stop.requested:
                 self._show_ready(database_url, logs)
                 supervisor.supervise(lambda: self._watch_database(database_url))
         finally:
-            self._say("Stopping (Ctrl-C again: at once)")
+            self._print("Stopping (Ctrl-C again: at once)")
             supervisor.end()
 
     def _watch_database(self, database_url: str) -> None:
@@ -144,7 +144,7 @@ class Dev:
         server = embedded_postgres(self._settings.home)
         if server.is_running():
             return
-        self._say(f"The database ended and starts again; see {server.files.log}")
+        self._print(f"The database ended and starts again; see {server.files.log}")
         if server.ensure_running() != database_url:
             raise ServiceFailedError(
                 "The database's port was taken by another program: start `bidbeacon dev` again."
@@ -162,7 +162,7 @@ class Dev:
             style="bold green",
         )
 
-    def _say(self, line: str) -> None:
+    def _print(self, line: str) -> None:
         self._console.print(escape(line), soft_wrap=True, highlight=False)
 
 
@@ -191,7 +191,7 @@ def only_instance(home: Path) -> Iterator[None]:
         lock.release()
 
 
-def prepare_database(database_url: str, environment: Mapping[str, str], say: Callable[[str], None]) -> int:
+def prepare_database(database_url: str, environment: Mapping[str, str], report: Callable[[str], None]) -> int:
     """Bring our tables and Dagster's up to date, and close the Dagster runs of the dead.
 
     Raises:
@@ -199,7 +199,7 @@ def prepare_database(database_url: str, environment: Mapping[str, str], say: Cal
     """
     from bidbeacon_pipelines.store.migrate import upgrade
 
-    upgrade(database_url, report=say)
+    upgrade(database_url, report=report)
     result = subprocess.run(
         [sys.executable, "-m", "bidbeacon_pipelines.dagster_instance.prepare"],
         env={**os.environ, **environment},

@@ -183,10 +183,10 @@ class EmbeddedPostgres:
         )
         if result.returncode == 0:
             return ""
-        said = (
+        logged = (
             self.files.log.read_bytes()[offset:].decode(errors="replace") if self.files.log.exists() else ""
         )
-        return said or result.stdout or "no message"
+        return logged or result.stdout or "no message"
 
     def _programs(self, user: ServerUser | None) -> Path:
         binaries = checked_binaries(self._binaries) if self._binaries else find_binaries()

@@ -45,7 +45,7 @@ class Supervisor:
         logs: Folder of the log files, one a service.
         environment: Variables for every service.
         stop: Asked between any two steps.
-        say: Shows one line to a person.
+        report: Prints one line.
         first_pause: Seconds before a dead service starts again for the first time; doubled each time within a minute.
         patience: Seconds that services have for an orderly end.
     """
@@ -56,14 +56,14 @@ class Supervisor:
         logs: Path,
         environment: Mapping[str, str],
         stop: StopRequest,
-        say: Callable[[str], None],
+        report: Callable[[str], None],
         first_pause: float = 1,
         patience: float = 10,
     ) -> None:
         self._logs = logs
         self._environment = environment
         self._stop = stop
-        self._say = say
+        self._report = report
         self._first_pause = first_pause
         self._patience = patience
         self._supervised: list[Supervised] = []
@@ -89,7 +89,7 @@ class Supervisor:
             for one in list(waiting):
                 if self._is_ready(one, time.monotonic() - started):
                     waiting.remove(one)
-                    self._say(f"{one.service.title} is ready ({time.monotonic() - started:.1f} s)")
+                    self._report(f"{one.service.title} is ready ({time.monotonic() - started:.1f} s)")
             time.sleep(TICK_SECONDS / 2)
 
     def supervise(self, watch: Callable[[], None]) -> None:
@@ -139,7 +139,7 @@ class Supervisor:
             raise ServiceFailedError(_obituary(one, f"ended {deaths} times within a minute, and is given up"))
         pause = min(self._first_pause * 2 ** (deaths - 1), LONGEST_PAUSE)
         one.start_again_at = now + pause
-        self._say(
+        self._report(
             f"{one.service.title} ended (exit code {one.child.exit_code}) and starts again in {pause:g} s; "
             f"see {one.child.log}"
         )

@@ -98,8 +98,8 @@ def as_product(value: object) -> str | None:
 
 def as_marketplace(value: object) -> str | None:
     """Accept a marketplace, a country's two letters as a rule; Amazon's `UK` becomes `GB`."""
-    told = as_text(value)
-    return "GB" if told is not None and told.strip().upper() == "UK" else told
+    country = as_text(value)
+    return "GB" if country is not None and country.strip().upper() == "UK" else country
 
 
 _PLACEMENTS = {
@@ -116,11 +116,11 @@ _PLACEMENTS = {
 
 def as_placement(value: object) -> str | None:
     """Accept a placement and return one spelling of the known ones, an unknown one unchanged; or null."""
-    told = as_text(value)
-    if told is None:
+    placement = as_text(value)
+    if placement is None:
         return None
-    letters = _NO_LETTERS.sub("", told.lower()).removesuffix("onamazon")
-    return _PLACEMENTS.get(letters, told)
+    letters = _NO_LETTERS.sub("", placement.lower()).removesuffix("onamazon")
+    return _PLACEMENTS.get(letters, placement)
 
 
 def as_date(value: object) -> date:

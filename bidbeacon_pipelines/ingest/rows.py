@@ -280,8 +280,10 @@ class RowCheck:
 
 def make_decoder(dataset: Dataset) -> RowDecoder:
     """Compile the decoder of a dataset's rows, of all ad products."""
-    told = (one.field for one in dataset.told)
-    fields = dict.fromkeys((*_time_fields(dataset), CURRENCY_FIELD, AD_PRODUCT_FIELD, COUNTRY_FIELD, *told))
+    described = (one.field for one in dataset.dimensions_and_metrics)
+    fields = dict.fromkeys(
+        (*_time_fields(dataset), CURRENCY_FIELD, AD_PRODUCT_FIELD, COUNTRY_FIELD, *described)
+    )
     return RowDecoder(tuple(fields), dataset.other_names, [one.field for one in dataset.metrics])
 
 

@@ -81,7 +81,7 @@ class Probe:
     Args:
         client: The session with Amazon; its exchanges are recorded while the probe runs.
         pace: How patiently it asks.
-        say: Takes a sentence whenever something begins or is waited for.
+        on_progress: Called with a sentence at each step and each wait.
         account: Name, key or id of the ads account; None for the first that may be reported on.
         day: The day to ask for; None for two days ago by Amazon's clock.
     """
@@ -90,7 +90,7 @@ class Probe:
         self,
         client: AdsApiClient,
         pace: Pace,
-        say: Callable[[str], None],
+        on_progress: Callable[[str], None],
         *,
         account: str | None = None,
         day: date | None = None,
@@ -101,7 +101,7 @@ class Probe:
         self.has_account = False
         self._client = client
         self._pace = pace
-        self._say = say
+        self._on_progress = on_progress
         self._wanted = account
         self._day = day
         self._closed: set[str] = set()
@@ -145,7 +145,7 @@ class Probe:
     def _step(self, name: str, sentence: str) -> Iterator[None]:
         """Take a step: what goes wrong inside is noted as its gap, and the probe goes on."""
         self.recorder.step = name
-        self._say(sentence)
+        self._on_progress(sentence)
         try:
             yield
         except _GivenUpError as error:
@@ -260,7 +260,7 @@ class Probe:
                 seconds = pause if error.retry_after is None else error.retry_after
             if pause is None or seconds is None or seconds > self._pace.longest_pause:
                 break
-            self._say(f"Amazon throttles {what} (429): waiting {seconds:.0f} s")
+            self._on_progress(f"Amazon throttles {what} (429): waiting {seconds:.0f} s")
             self._client.clock.sleep(seconds)
         self._closed.add(what)
         raise _GivenUpError(f"Amazon throttles {what} (429)")
@@ -281,7 +281,8 @@ class Probe:
                 return found
             self._client.clock.sleep(self._pace.poll)
             waited += self._pace.poll
-            self._say(f"  not ready after {waited / 60:.0f} min" if waited >= 60 else "  not ready yet")  # noqa: PLR2004 - a minute
+            minutes = waited / 60
+            self._on_progress(f"  not ready after {minutes:.0f} min" if minutes >= 1 else "  not ready yet")
         raise _GivenUpError(f"not ready after {self._pace.longest_report / 60:.0f} min")
 
     def _read_report(self, report: Report, shape: Shape, file: Path) -> None:

@@ -292,9 +292,9 @@ def _of_headers(evidence: Evidence) -> Iterator[Finding]:
     missing = [f"missing from {without} of {len(answers)} answers"] if without else []
     yield _judged("headers", "request id", missing)
     throttled = [one for one in answers if one.status == _TOO_MANY]
-    told = [error for one in throttled if "retry-after" in one.headers and (error := error_of(one))]
-    unread = [error for error in told if error.retry_after is None]
-    found = f"in {len(told)} of {len(throttled)} answers 429" if throttled else "no call was throttled"
+    errors = [error for one in throttled if "retry-after" in one.headers and (error := error_of(one))]
+    unread = [error for error in errors if error.retry_after is None]
+    found = f"in {len(errors)} of {len(throttled)} answers 429" if throttled else "no call was throttled"
     odd = ["it is neither seconds nor a date"] if unread else []
     yield _judged("headers", "Retry-After", odd, found)
 

@@ -115,8 +115,8 @@ class Hold:
     def reason(self) -> str:
         """How many rows are left of how many."""
         named = ", ".join(one.describe() for one in self.lost)
-        told = named or f"{self.new_rows:,} rows where {self.old_rows:,} were"
-        return f"{told}: waiting for a second report that says the same"
+        described = named or f"{self.new_rows:,} rows where {self.old_rows:,} were"
+        return f"{described}: waiting for a second report that says the same"
 
     def plus(self, other: "Hold") -> "Hold":
         """Return the verdict on both windows as one; both have the same cause."""

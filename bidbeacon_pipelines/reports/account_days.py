@@ -53,26 +53,28 @@ def _days_to_sum_up(
 ) -> pd.DataFrame:
     """Return each day of Sponsored Products in the account's own currency, and of every ad product and currency that its rows have."""
     own = [(day, SPONSORED_PRODUCTS, currency_code) for day in loads["summary_date"]]
-    told = [tuple(total[name] for name in _DAY) for total in totals]
-    return pd.DataFrame(list(dict.fromkeys([*own, *told])), columns=_DAY, dtype=object).merge(
+    reported = [tuple(total[name] for name in _DAY) for total in totals]
+    return pd.DataFrame(list(dict.fromkeys([*own, *reported])), columns=_DAY, dtype=object).merge(
         loads, on="summary_date"
     )
 
 
 def _totals_of(totals: Sequence[dict[str, Any]], grain: str) -> pd.DataFrame:
-    """Return the metrics of a grain under their names of a row; `_told` says that there were rows."""
+    """Return the metrics of a grain under their names of a row; `_reported` says that there were rows."""
     rows = [total for total in totals if total["grain"] == grain]
     frame = pd.DataFrame(rows, columns=[*_DAY, *METRICS], dtype=object)
     names = {metric: f"{_GRAINS[grain]}{metric}" for metric in METRICS}
-    return frame.rename(columns=names).assign(**{f"{grain}_told": True})
+    return frame.rename(columns=names).assign(**{f"{grain}_reported": True})
 
 
 def _with_zeros(days: pd.DataFrame, grain: str, currency_code: str) -> pd.DataFrame:
     """Let a day that was loaded without rows of Sponsored Products be zero in the account's own currency."""
     own = (days["ad_product"] == SPONSORED_PRODUCTS) & (days["currency_code"] == currency_code)
     empty = [
-        bool(loads) and told is None and is_own
-        for loads, told, is_own in zip(days[f"{grain}_loads"], days[f"{grain}_told"], own, strict=True)
+        bool(loads) and reported is None and is_own
+        for loads, reported, is_own in zip(
+            days[f"{grain}_loads"], days[f"{grain}_reported"], own, strict=True
+        )
     ]
     zeros = {metric: Decimal(0) if metric in {"sales", "spend"} else 0 for metric in METRICS}
     columns = {
@@ -84,7 +86,7 @@ def _with_zeros(days: pd.DataFrame, grain: str, currency_code: str) -> pd.DataFr
         for metric in METRICS
         for name in [f"{_GRAINS[grain]}{metric}"]
     }
-    return days.assign(**columns).drop(columns=f"{grain}_told")
+    return days.assign(**columns).drop(columns=f"{grain}_reported")
 
 
 def _with_ratios(days: pd.DataFrame) -> pd.DataFrame:

@@ -54,7 +54,7 @@ class Alert:
     closed_at: datetime | None = None
 
     @property
-    def is_told(self) -> bool:
+    def is_announced(self) -> bool:
         """Whether somebody was told of it this time."""
         return self.told_count is not None
 
@@ -110,7 +110,9 @@ def update_alerts(
         is_quiet: Whether nobody is to be told anything now: it waits, and what is over by then without having been told never is.
     """
     present = {one.key: one for one in problems if not one.is_recovered}
-    seen = [_tell(_see(one, known.get(one.key), now), now, is_quiet=is_quiet) for one in present.values()]
+    seen = [
+        _with_event(_see(one, known.get(one.key), now), now, is_quiet=is_quiet) for one in present.values()
+    ]
     gone = [alert for key, alert in known.items() if key not in present and alert.closed_at is None]
     return [*seen, *(_miss(alert, now, is_quiet=is_quiet) for alert in gone)]
 
@@ -121,33 +123,33 @@ def _see(problem: Problem, before: Alert | None, now: datetime) -> Alert:
     return replace(before, problem=problem, gone_at=None)
 
 
-def _tell(alert: Alert, now: datetime, *, is_quiet: bool) -> tuple[Alert, Event | None]:
+def _with_event(alert: Alert, now: datetime, *, is_quiet: bool) -> tuple[Alert, Event | None]:
     event = None if is_quiet else _find_event(alert, now)
-    return (alert if event is None else _told(alert, now)), event
+    return (alert if event is None else _announced(alert, now)), event
 
 
 def _find_event(alert: Alert, now: datetime) -> Event | None:
-    since_told = REMIND_AFTER if alert.told_at is None else now - alert.told_at
+    since_message = REMIND_AFTER if alert.told_at is None else now - alert.told_at
     if alert.told_count is None:
         has_lasted = now - alert.began_at >= alert.problem.tell_after
-        return Event.BEGAN if has_lasted and since_told >= BACK_AFTER else None
+        return Event.BEGAN if has_lasted and since_message >= BACK_AFTER else None
     has_grown = 0 < GROWN_BY * alert.told_count <= (alert.problem.count or 0)
-    if has_grown and since_told >= GREW_AFTER:
+    if has_grown and since_message >= GREW_AFTER:
         return Event.GREW
-    return Event.LASTS if since_told >= REMIND_AFTER else None
+    return Event.LASTS if since_message >= REMIND_AFTER else None
 
 
 def _miss(alert: Alert, now: datetime, *, is_quiet: bool) -> tuple[Alert, Event | None]:
     gone_at = alert.gone_at or max(now, alert.began_at)
     gone, over = replace(alert, gone_at=gone_at), replace(alert, gone_at=gone_at, closed_at=max(now, gone_at))
-    if not alert.is_told:
+    if not alert.is_announced:
         return over, None
     if is_quiet or now - gone_at < alert.problem.settles_after:
         return gone, None
-    return _told(over, now), Event.ENDED
+    return _announced(over, now), Event.ENDED
 
 
-def _told(alert: Alert, now: datetime) -> Alert:
+def _announced(alert: Alert, now: datetime) -> Alert:
     return replace(alert, told_at=now, told_count=alert.problem.count or 0)
 
 

@@ -274,13 +274,13 @@ def judge_quarantine(accounts: Sequence[Quarantine]) -> Verdict:
     """Say whether few rows are quarantined, given the accounts that have any."""
     over = sorted((one for one in accounts if one.share > LARGEST_QUARANTINE), key=lambda one: -one.share)
     rows = sum(one.quarantined for one in accounts)
-    told = f"{rows:,} {_plural(rows, 'row')} quarantined" if rows else "No row is quarantined"
+    counted = f"{rows:,} {_plural(rows, 'row')} quarantined" if rows else "No row is quarantined"
     return Verdict(
         QUARANTINE_IS_SMALL,
         passed=not over,
-        sentence=f"{told}; too many of {len(over):,} {_plural(len(over), 'account')}."
+        sentence=f"{counted}; too many of {len(over):,} {_plural(len(over), 'account')}."
         if over
-        else f"{told}.",
+        else f"{counted}.",
         figures={"quarantined": rows, "accounts_over": len(over)},
         cases=[_quarantine_case(one) for one in over[:_MOST_CASES]],
     )

@@ -134,14 +134,14 @@ class Dataset:
         return self.grain == "hour"
 
     @property
-    def told(self) -> list[Dimension | Metric]:
+    def dimensions_and_metrics(self) -> list[Dimension | Metric]:
         """Its dimensions and metrics."""
         return [*self.dimensions, *self.metrics]
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Its dimensions' and metrics' columns."""
-        return tuple(one.column for one in self.told)
+        return tuple(one.column for one in self.dimensions_and_metrics)
 
     @property
     def keys(self) -> tuple[Dimension, ...]:
@@ -178,13 +178,13 @@ class Dataset:
         """Return what is asked of Amazon in a report of these ad products: every field that any of them has."""
         asked = set(ad_products)
         time = (DATE_FIELD, HOUR_FIELD) if self.is_hourly else (DATE_FIELD,)
-        told = [one.field for one in self.told if asked & set(one.ad_products)]
+        described = [one.field for one in self.dimensions_and_metrics if asked & set(one.ad_products)]
         return (
             *time,
             CURRENCY_FIELD,
             AD_PRODUCT_FIELD,
             COUNTRY_FIELD,
-            *told,
+            *described,
         )
 
 

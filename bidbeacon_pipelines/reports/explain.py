@@ -262,10 +262,10 @@ def _stop_of(account: AccountFacts) -> tuple[Cause, str, str] | None:
     if account.needs_person is None:
         return None
     if account.needs_person_for == "credentials":
-        said = f"Amazon refuses our credentials ({ended(account.needs_person)})"
-        return Cause.CREDENTIALS_NEED_PERSON, said, "it goes on when Amazon accepts them, for all accounts"
-    said = f"the account needs a person ({ended(account.needs_person)})"
-    return Cause.ACCOUNT_NEEDS_PERSON, said, "it goes on after that"
+        reason = f"Amazon refuses our credentials ({ended(account.needs_person)})"
+        return Cause.CREDENTIALS_NEED_PERSON, reason, "it goes on when Amazon accepts them, for all accounts"
+    reason = f"the account needs a person ({ended(account.needs_person)})"
+    return Cause.ACCOUNT_NEEDS_PERSON, reason, "it goes on after that"
 
 
 def _by_whom(account: AccountFacts) -> str:
@@ -274,9 +274,9 @@ def _by_whom(account: AccountFacts) -> str:
     return f" (by {account.paused_by}, since {when(account.paused_at)})"
 
 
-def _stop_verdict(facts: WindowFacts, cause: Cause, said: str, what_to_do: str, kept: str) -> Verdict:
+def _stop_verdict(facts: WindowFacts, cause: Cause, reason: str, what_to_do: str, kept: str) -> Verdict:
     severity = Severity.WARNING if cause is Cause.ACCOUNT_DISABLED else Severity.ERROR
-    sentence = f"Nothing is asked for it: {said}; {what_to_do}. {kept}."
+    sentence = f"Nothing is asked for it: {reason}; {what_to_do}. {kept}."
     return Verdict(
         cause, severity, sentence, None, last_sessions(facts, ("loaded", "failed", "needs-person"))
     )

@@ -52,9 +52,9 @@ def _abandoned(known: KnownWindow, request: OpenRequest) -> Verdict:
         "" if request.heartbeat_at is None else f" Its last sign of life was at {when(request.heartbeat_at)}."
     )
     dead = request.claim_status in {None, "running", "crashed"}
-    fate = "died" if dead else f"ended as {request.claim_status}"
+    outcome = "died" if dead else f"ended as {request.claim_status}"
     sentence = (
-        f"Session {request.claimed_by}, which worked on its request, {fate}.{seen} "
+        f"Session {request.claimed_by}, which worked on its request, {outcome}.{seen} "
         f"The next run takes it over where it is ({request.status.replace('_', ' ')}), {_look(known, request)}. {known.kept}."
     )
     severity = Severity.WARNING if dead else Severity.WAITING

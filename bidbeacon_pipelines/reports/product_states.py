@@ -141,11 +141,13 @@ def describe_missing(states: States | None, now: datetime) -> str | None:
     """Return which ad products of a window are still to come, and why, in words; None where none is."""
     if states is None:
         return None
-    told: dict[str, list[str]] = {}
+    by_reason: dict[str, list[str]] = {}
     for product, state in states.items():
         if state.status not in {"loaded", NOT_SERVED} or state.failure_reason is not None:
-            told.setdefault(_to_come(state, now), []).append(product_name(product))
-    return ", ".join(f"{' and '.join(names)} {_agreed(why, names)}" for why, names in told.items()) or None
+            by_reason.setdefault(_to_come(state, now), []).append(product_name(product))
+    return (
+        ", ".join(f"{' and '.join(names)} {_agreed(why, names)}" for why, names in by_reason.items()) or None
+    )
 
 
 def _agreed(phrase: str, names: Sequence[str]) -> str:
@@ -182,16 +184,18 @@ def _roll_up(every: Sequence[ProductState]) -> ProductState:
     if not states:
         return ProductState(status="expired")
     worst = min(states, key=lambda state: _WORST_FIRST.index(state.status))
-    told = next((state for state in (worst, *states) if state.failure_reason or state.held_digest), worst)
+    described = next(
+        (state for state in (worst, *states) if state.failure_reason or state.held_digest), worst
+    )
     data = [state.data_as_of for state in states]
     return ProductState(
         status=worst.status,
         next_refresh_at=min((at for one in states if (at := one.next_refresh_at) is not None), default=None),
         data_as_of=None if None in data else min(at for at in data if at is not None),
-        failure_reason=told.failure_reason,
-        held_digest=told.held_digest,
-        held_rows=told.held_rows,
-        held_count=told.held_count,
+        failure_reason=described.failure_reason,
+        held_digest=described.held_digest,
+        held_rows=described.held_rows,
+        held_count=described.held_count,
     )
 
 

@@ -25,11 +25,11 @@ def row_key_of(dataset: Dataset) -> Callable[[Sequence[str | None]], str]:
     heads = [f"{len(name)}:{name}{letter}" for name, letter in columns]
 
     def row_key(values: Sequence[str | None]) -> str:
-        told = [
+        parts = [
             f"{head}{len(value)}:{value}"
             for head, value in zip(heads, values, strict=True)
             if value is not None
         ]
-        return blake2b((_VERSION + "".join(told)).encode(), digest_size=KEY_BYTES).hexdigest()
+        return blake2b((_VERSION + "".join(parts)).encode(), digest_size=KEY_BYTES).hexdigest()
 
     return row_key

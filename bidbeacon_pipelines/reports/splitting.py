@@ -29,9 +29,9 @@ def shorter_period(failure: Failure | None, *, days: int, longest_days: int) -> 
     """
     if failure is None or days < 2:  # noqa: PLR2004 - one day can't be split
         return None
-    says_so = failure.kind is FailureKind.TOO_LARGE
+    is_named_too_large = failure.kind is FailureKind.TOO_LARGE
     fails_always = failure.kind is FailureKind.REPORT_FAILED and days >= longest_days
-    return days // 2 if says_so or fails_always else None
+    return days // 2 if is_named_too_large or fails_always else None
 
 
 def should_ask_by_product(failure: Failure | None, *, days: int, ad_products: Sequence[str]) -> bool:

@@ -116,8 +116,8 @@ class KnownWindow:
     @property
     def kept(self) -> str:
         """Return what data it has meanwhile, and which ad products are still to come."""
-        told = (describe_unserved(self.states), describe_missing(self.states, self.now))
-        return "; ".join([self._has, *(one for one in told if one is not None)])
+        missing = (describe_unserved(self.states), describe_missing(self.states, self.now))
+        return "; ".join([self._has, *(one for one in missing if one is not None)])
 
     @property
     def states(self) -> States | None:

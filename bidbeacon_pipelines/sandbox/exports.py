@@ -113,8 +113,8 @@ def _life(entity_id: str, state: State, product: AdProduct, created: date) -> di
     """Return the state and delivery of an entity; some enabled ones do not deliver or have an unavailable status."""
     delivery = "NOT_DELIVERING"
     if state == "ENABLED":
-        fate = seed_number("delivery", entity_id) % 40
-        delivery = "UNAVAILABLE" if fate == 0 else "NOT_DELIVERING" if fate < 4 else "DELIVERING"  # noqa: PLR2004
+        outcome = seed_number("delivery", entity_id) % 40
+        delivery = "UNAVAILABLE" if outcome == 0 else "NOT_DELIVERING" if outcome < 4 else "DELIVERING"  # noqa: PLR2004
     return {
         "adProduct": product,
         "state": state,

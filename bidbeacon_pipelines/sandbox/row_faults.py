@@ -94,8 +94,8 @@ def _with_foreign_rows(rows: Iterator[str], rng: Random, options: FaultOptions) 
 def _in_another_region(row: _Row) -> _Row:
     here = {row[field] for field in COUNTRY_FIELDS if field in row}
     country, currency = ("BR", "BRL") if here & {"AU", "JP", "SG"} else ("AU", "AUD")
-    told = dict.fromkeys((field for field in COUNTRY_FIELDS if field in row), country)
-    return row | told | {"budgetCurrency.value": currency}
+    countries = dict.fromkeys((field for field in COUNTRY_FIELDS if field in row), country)
+    return row | countries | {"budgetCurrency.value": currency}
 
 
 def _with_null_products(rows: Iterator[str], rng: Random, options: FaultOptions) -> Iterator[str]:
@@ -108,11 +108,11 @@ def _with_null_products(rows: Iterator[str], rng: Random, options: FaultOptions)
 def _with_other_spellings(rows: Iterator[str], _: Random, __: FaultOptions) -> Iterator[str]:
     """Write `UK`, and ad products as filters do."""
     for row in map(from_json, rows):
-        told = {field: "UK" for field in COUNTRY_FIELDS if row.get(field) == "GB"}
+        respelled = {field: "UK" for field in COUNTRY_FIELDS if row.get(field) == "GB"}
         product = row.get("adProduct.value")
         if product is not None:
-            told["adProduct.value"] = product.upper().replace(" ", "_")
-        yield to_json(row | told)
+            respelled["adProduct.value"] = product.upper().replace(" ", "_")
+        yield to_json(row | respelled)
 
 
 def _with_ids(write: Callable[[Any], Any]) -> _RowFault:

@@ -151,8 +151,10 @@ def serve(
             )
         )
         url = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
-        told = announcement(app.state.sandbox, url) if replay is None else _replay_announcement(replay, url)
-        sys.stdout.write(told)
+        announced = (
+            announcement(app.state.sandbox, url) if replay is None else _replay_announcement(replay, url)
+        )
+        sys.stdout.write(announced)
         sys.stdout.flush()
         with suppress(KeyboardInterrupt):
             server.run([listener])

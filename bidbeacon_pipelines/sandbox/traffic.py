@@ -284,13 +284,13 @@ def _whole_day(catalog: Catalog, day: date, age: int) -> Iterator[Measures]:
             yield _measure(slot, terms, base >> 26, volume, detail)
 
 
-def _is_present(fate: int, age: int) -> bool:
+def _is_present(outcome: int, age: int) -> bool:
     """Return whether a row is there at an age: of 1,024 rows 5 appear on day 2, 4 on day 7, and 3 vanish on day 3."""
-    if fate > 11:  # noqa: PLR2004 - see the docstring
+    if outcome > 11:  # noqa: PLR2004 - see the docstring
         return True
-    if fate < 5:  # noqa: PLR2004 - the same
+    if outcome < 5:  # noqa: PLR2004 - the same
         return age >= 2  # noqa: PLR2004 - the same
-    return age >= 7 if fate < 9 else age < 3  # noqa: PLR2004 - the same
+    return age >= 7 if outcome < 9 else age < 3  # noqa: PLR2004 - the same
 
 
 def _measure(slot: Slot, terms: tuple[int, int, int, bool], more: int, volume: int, detail: int) -> Measures:

@@ -55,8 +55,8 @@ def sync_accounts(context: JobContext, session: SessionRecorder) -> list[str]:
                 added.append(values["account_key"])
         name_subjects(connection, list_subjects(connection))
         for region, reason in listing.errors.items():
-            told = RegionNotListed(region=region, client_id=context.client.client_id, reason=reason)
-            session.add_in(connection, told)
+            action = RegionNotListed(region=region, client_id=context.client.client_id, reason=reason)
+            session.add_in(connection, action)
         session.add_in(connection, _summary(listing.accounts, stored, added, problems))
         note_credentials_accepted(connection, session)
     return stored
@@ -126,9 +126,9 @@ def _store(connection: Connection, values: dict[str, Any], now: datetime) -> boo
         with connection.begin_nested():
             return upsert_account(connection, values, now=now)
     except IntegrityError as error:
-        said = str(error.orig).partition("\n")[0]
+        reason = str(error.orig).partition("\n")[0]
         raise ValueError(
-            f"{values['account_id']} in {values['country_code']} can't be stored: {said}"
+            f"{values['account_id']} in {values['country_code']} can't be stored: {reason}"
         ) from error
 
 

@@ -123,7 +123,7 @@ class OutageAlert:
         self._receivers = receivers
         self._since: datetime | None = None
         self._title = ""
-        self._told: list[Receiver] = []
+        self._notified: list[Receiver] = []
 
     def note_failure(self, error: Exception, now: datetime) -> None:
         """Send the alert once looks have failed for `BLIND_AFTER`, to each receiver once."""
@@ -138,16 +138,16 @@ class OutageAlert:
         body = (
             f"{why}\nNo other alert comes until it is over. So it has been since {self._shown(self._since)}."
         )
-        untold = [one for one in self._receivers if one not in self._told]
-        self._told += [one for one in untold if _takes(one, self._title, body, Event.BEGAN)]
+        unnotified = [one for one in self._receivers if one not in self._notified]
+        self._notified += [one for one in unnotified if _takes(one, self._title, body, Event.BEGAN)]
 
     def note_success(self, now: datetime) -> None:
         """Send the end of the outage to each receiver that got the alert; a receiver that fails is tried again after the next look."""
-        if self._since is not None and self._told and not _is_quiet(self._settings, now):
+        if self._since is not None and self._notified and not _is_quiet(self._settings, now):
             body = f"It began {self._shown(self._since)}, and is over since {self._shown(now)}."
             title = f"Over: {self._title}"
-            self._told = [one for one in self._told if not _takes(one, title, body, Event.ENDED)]
-        if not self._told:
+            self._notified = [one for one in self._notified if not _takes(one, title, body, Event.ENDED)]
+        if not self._notified:
             self._since, self._title = None, ""
 
     def _shown(self, instant: datetime) -> str:

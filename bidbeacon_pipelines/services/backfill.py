@@ -66,10 +66,10 @@ class WindowNotLoadedError(RuntimeError):
     def __init__(self, dataset: str, reasons: dict[date, str], loaded: Sequence[date] = ()) -> None:
         self.reasons = reasons
         self.loaded = loaded
-        told = "; ".join(f"{day}: {reason}" for day, reason in sorted(reasons.items())[:5])
+        first = "; ".join(f"{day}: {reason}" for day, reason in sorted(reasons.items())[:5])
         more = f" (and {len(reasons) - 5} more)" if len(reasons) > 5 else ""  # noqa: PLR2004 - five tell enough
         super().__init__(
-            f"{dataset}: {len(reasons)} {'window was' if len(reasons) == 1 else 'windows were'} not loaded. {told}{more}"
+            f"{dataset}: {len(reasons)} {'window was' if len(reasons) == 1 else 'windows were'} not loaded. {first}{more}"
         )
 
 
@@ -130,20 +130,20 @@ def drive_windows(
         want_windows(connection, account, dataset.name, days, session.session_id)
     _adopt(context, session, account, dataset, list(before.values()))
     deadline = started + timedelta(minutes=context.settings.by_hand_wait_minutes)
-    told_waiting = False
+    has_recorded_waiting = False
     while True:
         windows, pending = _look(context, account, dataset, before)
         if not pending or context.now() > deadline:
             break
-        _advance(context, session, account, dataset, pending, tell_waiting=not told_waiting)
-        told_waiting = True
+        _advance(context, session, account, dataset, pending, records_waiting=not has_recorded_waiting)
+        has_recorded_waiting = True
         windows, pending = _look(context, account, dataset, before)
         if pending:
             if on_progress is not None:
                 done, waited = len(windows) - len(pending), context.now() - started
                 on_progress(Progress(done, len(windows), _waiting_for(pending), waited))
             context.sleep(min(_LONGEST_PAUSE, context.settings.poll_every).total_seconds() / 2)
-    _tell_given_up(session, account, dataset, pending)
+    _record_given_up(session, account, dataset, pending)
     oldest = f"{SkipReason.NOT_SERVED}; the oldest that it serves is {oldest_served(dataset, today)}"
     failed = {day: oldest for day, reason in left_out.items() if reason is SkipReason.NOT_SERVED}
     failed |= dict(_reasons(windows, before))
@@ -225,7 +225,7 @@ def _advance(
     dataset: Dataset,
     pending: Sequence[Window],
     *,
-    tell_waiting: bool,
+    records_waiting: bool,
 ) -> None:
     """Plan reports for windows that none serves, and take the next steps of the requests that serve them."""
     days = [window.window_date for window in pending]
@@ -237,7 +237,7 @@ def _advance(
     windows = _windows(context, account, dataset, days)
     waiting = [w.window_date for w in windows if w.request_id is None and w.wanted_by is not None]
     if waiting:
-        if tell_waiting:
+        if records_waiting:
             session.add(skip_windows(account, dataset, waiting, SkipReason.WAITS_FOR_AMAZON))
         _make_room(context, session, account.region)
 
@@ -280,7 +280,7 @@ def _waiting_for(pending: Sequence[Window]) -> str:
     return "Amazon" if any(w.request_id is not None for w in pending) else "the limit on reports in flight"
 
 
-def _tell_given_up(
+def _record_given_up(
     session: SessionRecorder, account: Account, dataset: Dataset, pending: Sequence[Window]
 ) -> None:
     """Say of windows that are still waited for, when the time is over, that nobody waits any more."""

@@ -20,7 +20,7 @@ from bidbeacon_pipelines.store.cadences import StoredCadence
 
 
 @dataclass(frozen=True)
-class ToldCadence:
+class CadenceSummary:
     """An account's cadence as it is shown.
 
     Attributes:
@@ -74,14 +74,14 @@ def keep_cadence(connection: Connection, key: str, cadence: Cadence, now: dateti
     settle_cadences(connection, now)
 
 
-def look_up_cadence(connection: Connection, key: str) -> ToldCadence:
+def look_up_cadence(connection: Connection, key: str) -> CadenceSummary:
     """Return an account's cadence as it is shown.
 
     Raises:
         UnknownAccountError: there is none with this key.
     """
     stored = cadences.get_cadence(connection, key)
-    return ToldCadence(
+    return CadenceSummary(
         stored.ads_account_key,
         stored.label,
         describe_cadence(stored),

@@ -80,7 +80,7 @@ def _dataset(dataset: Dataset, view: ReportView) -> Iterator[str]:
     yield f"## `{view.full_name}`\n"
     yield f"{dataset.title}.\n"
     yield from _table(("", ""), list(_facts(dataset)))
-    known = {one.column: one for one in dataset.told}
+    known = {one.column: one for one in dataset.dimensions_and_metrics}
     left_out = {*COMMON_COLUMNS, *(one.column for one in RATIOS)}
     heads = ("column", "kind", "additive", "ad products", "Amazon's field", "description")
     yield from _table(

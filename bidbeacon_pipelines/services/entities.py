@@ -213,10 +213,10 @@ def _fail(
     reason: str,
 ) -> None:
     """End an export that is of no use, so that another is asked for."""
-    told = ExportFailed(account=account.account_key, kind=kind, export_id=export_id, reason=reason)
+    action = ExportFailed(account=account.account_key, kind=kind, export_id=export_id, reason=reason)
     with context.engine.begin() as connection:
         end_export(connection, own_id, status="failed", failure=reason)
-        session.add_in(connection, told)
+        session.add_in(connection, action)
 
 
 def _wait(context: JobContext, account: Account, profile_id: str, kind: ExportKind, export_id: str) -> Export:

@@ -153,19 +153,19 @@ def _reference(row: RowMapping) -> ReferenceFact:
     )
 
 
-def explanation_json(told: Explanation) -> dict[str, Any]:
+def explanation_json(explanation: Explanation) -> dict[str, Any]:
     """Return an explanation as JSON data, the same for the command line and for `GET /api/explain`.
 
     Shape: `account account_label dataset window at`, `verdict` (`cause severity sentence next_at sessions`), `facts` (`account window request
     ended_request planned_request gate`, each an object or null) and `timeline`: actions as the stream gives them, with `effect`, `job_name` and `url`.
     """
-    facts, verdict = told.facts, told.verdict
+    facts, verdict = explanation.facts, explanation.verdict
     return {
         "account": facts.account_key,
         "account_label": None if facts.account is None else facts.account.label,
         "dataset": facts.dataset_name,
         "window": facts.window_date.isoformat(),
-        "at": told.at.isoformat(),
+        "at": explanation.at.isoformat(),
         "verdict": {
             "cause": verdict.cause.value,
             "severity": verdict.severity.value,
@@ -181,7 +181,7 @@ def explanation_json(told: Explanation) -> dict[str, Any]:
             "planned_request": _as_json(facts.planned),
             "gate": _as_json(facts.gate),
         },
-        "timeline": [_timeline_json(row, told.labels) for row in told.timeline],
+        "timeline": [_timeline_json(row, explanation.labels) for row in explanation.timeline],
     }
 
 

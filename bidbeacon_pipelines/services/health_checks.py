@@ -22,7 +22,7 @@ _OLD_REPORT = timedelta(hours=6)
 _DAEMON_SILENT_AFTER = timedelta(minutes=5)
 _MOST_DETAILS = 5
 _LOW_DISK, _FULL_DISK = 5 * 2**30, 2**30
-_MANY_FAILED, _CALLS_THAT_TELL = 0.2, 20
+_MANY_FAILED, _ENOUGH_CALLS = 0.2, 20
 _UNDELIVERED_AFTER = timedelta(minutes=5)
 _NOT_WATCHED_AFTER = timedelta(minutes=5)
 ACTIVITY = "activity"
@@ -87,11 +87,11 @@ def check_amazon(state: AmazonState) -> Check:
         return Check(name, Level.FAILURE, state.credential_problem, facts=facts)
     problems = tuple(f"{region}: {problem}" for region, problem in state.regions.items() if problem)
     if not problems:
-        told = f"{state.address} accepts our token and answers for {' '.join(state.regions)}"
-        return Check(name, Level.OK, told, facts=facts)
+        sentence = f"{state.address} accepts our token and answers for {' '.join(state.regions)}"
+        return Check(name, Level.OK, sentence, facts=facts)
     if len(problems) < len(state.regions):
-        told = f"{len(problems)} of {len(state.regions)} regions don't answer"
-        return Check(name, Level.WARNING, told, "Their accounts wait; look again later.", problems, facts)
+        sentence = f"{len(problems)} of {len(state.regions)} regions don't answer"
+        return Check(name, Level.WARNING, sentence, "Their accounts wait; look again later.", problems, facts)
     to_do = _START_ALL if state.is_sandbox else "Check the network, then ask again."
     return Check(name, Level.FAILURE, f"{state.address} answers for no region", to_do, problems[:1], facts)
 
@@ -264,7 +264,7 @@ def check_calls(calls: Sequence[CallSummary]) -> Check:
         f"waited {_ago(waited)} for Amazon, {_ago(queued)} in our own queue"
     )
     details = tuple(map(_call_line, calls))
-    if total >= _CALLS_THAT_TELL and failed / total > _MANY_FAILED:
+    if total >= _ENOUGH_CALLS and failed / total > _MANY_FAILED:
         to_do = "`select * from api_calls order by id desc limit 20` shows which: `bidbeacon db shell`."
         return Check("calls", Level.WARNING, found, to_do, details, facts)
     return Check("calls", Level.OK, found, details=details, facts=facts)

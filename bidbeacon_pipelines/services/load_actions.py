@@ -98,9 +98,9 @@ def _by_cause(verdicts: Mapping[str, Mapping[date, Any]], facts: LoadFacts) -> I
 def _remarks(results: Mapping[str, LoadResult], facts: LoadFacts) -> Iterator[Action]:
     for account, result in results.items():
         if products := result.other_products:
-            told = ", ".join(f"{name} ({rows:,})" for name, rows in sorted(products.items()))
+            names = ", ".join(f"{name} ({rows:,})" for name, rows in sorted(products.items()))
             rows = sum(products.values())
-            yield OtherProductsReported(**_of(facts, account), rows=rows, ad_products=told)
+            yield OtherProductsReported(**_of(facts, account), rows=rows, ad_products=names)
         if result.silent:
             yield SilenceAccepted(**_of(facts, account), windows=result.silent)
 

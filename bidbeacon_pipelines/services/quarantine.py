@@ -82,14 +82,14 @@ def replay_quarantine(
     """
     with engine.begin() as connection:
         reports = list_quarantined_reports(connection, account=account, dataset=dataset)
-    told = []
+    replayed = []
     for report in reports:
         with engine.begin() as connection:
             action = _replay_report(connection, report, find_dataset(report.dataset))
             if action is not None:
                 session.add_in(connection, action)
-                told.append(action)
-    return told
+                replayed.append(action)
+    return replayed
 
 
 def _replay_report(

@@ -61,18 +61,18 @@ class Receiver:
             body_format=NotifyFormat.TEXT,
         )
         if not result:
-            told = [entry.message for one in result.results for entry in one.logs()]
-            raise NotSentError(self._masked(" ".join(told) or "the service did not take the message"))
+            messages = [entry.message for one in result.results for entry in one.logs()]
+            raise NotSentError(self._masked(" ".join(messages) or "the service did not take the message"))
 
     def _open(self) -> "Apprise":
         _silence_apprise()
         from apprise import Apprise, AppriseAsset, LogCapture
 
         service = Apprise(asset=AppriseAsset(service_timeout=SENDING_TAKES_AT_MOST, **_APP))
-        with LogCapture(level=logging.WARNING, fmt="%(message)s") as told:  # type: ignore[no-untyped-call] # apprise's types have this gap
+        with LogCapture(level=logging.WARNING, fmt="%(message)s") as warnings:  # type: ignore[no-untyped-call] # apprise's types have this gap
             is_understood = service.add(self._url)
         if not is_understood:
-            reason = self._masked(" ".join(told.getvalue().split()))
+            reason = self._masked(" ".join(warnings.getvalue().split()))
             raise NotSentError(f"apprise can't use this address: {reason}")
         return service
 

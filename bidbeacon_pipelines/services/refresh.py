@@ -109,7 +109,7 @@ def step_requests(
     for request in requests:
         try:
             if drive_request(context, session, request.id) is None:
-                _tell_worked_on_elsewhere(context, session, request.id)
+                _record_worked_on_elsewhere(context, session, request.id)
         except (ClaimLostError, SessionClosedError):
             raise
         except Exception as error:  # noqa: BLE001 - one account's trouble must not keep the others waiting
@@ -121,7 +121,7 @@ def step_requests(
     return len(requests)
 
 
-def _tell_worked_on_elsewhere(context: JobContext, session: SessionRecorder, request_id: int) -> None:
+def _record_worked_on_elsewhere(context: JobContext, session: SessionRecorder, request_id: int) -> None:
     """Say that a request was left alone because another living session took it meanwhile; nothing where it has ended."""
     with context.engine.begin() as connection:
         request = find_request(connection, request_id)

@@ -44,14 +44,14 @@ def failure_kind(error: AdsApiError) -> FailureKind:
 def reported(report: Report, *, adopted: bool = False) -> transitions.Reported:
     """Return what Amazon told of a report; a word nobody knows stays the word that came."""
     word = report.raw_status if report.status is ReportStatus.UNKNOWN else report.status.value
-    said = f"{report.failure_code or ''} {report.failure_reason or ''}"
+    failure = f"{report.failure_code or ''} {report.failure_reason or ''}"
     return transitions.Reported(
         report.report_id,
         word,
         report.failure_code,
         report.failure_reason,
         adopted,
-        too_large=TOO_LARGE.search(said) is not None,
+        too_large=TOO_LARGE.search(failure) is not None,
         made_at=report.created_at,
     )
 

@@ -72,8 +72,8 @@ def delete_old_records(
     """
     make_partitions_ahead(engine, now.date())
     counts = {rule.what: _delete_by(engine, rule, now - rule.keep) for rule in rules_of(settings)}
-    told = ", ".join(f"{count:,} of {what}" for what, count in counts.items() if count)
-    session.add(OldRecordsDeleted(rows=sum(counts.values()), by_table=told, counts=counts))
+    by_table = ", ".join(f"{count:,} of {what}" for what, count in counts.items() if count)
+    session.add(OldRecordsDeleted(rows=sum(counts.values()), by_table=by_table, counts=counts))
     return counts
 
 

@@ -53,6 +53,6 @@ def _update(connection: Connection, session: SessionRecorder, account: Account, 
     totals = [dict(total) for total in list_totals(connection, account, days)]
     rows = summarize_days([dict(window) for window in windows], totals, account.currency_code)
     replace_days(connection, account, days, rows)
-    told = SummaryUpdated(account=account.account_key, days=len(days), first=days[0], last=days[-1])
-    session.add_in(connection, told)
+    action = SummaryUpdated(account=account.account_key, days=len(days), first=days[0], last=days[-1])
+    session.add_in(connection, action)
     return len(days)

@@ -36,21 +36,21 @@ def job_session(
     with (
         with_job_session(job_name, input=input, store=context.sessions, account=account) as session,
         watched_by(session),
-        telling_waits(context, session),
+        recording_waits(context, session),
     ):
         yield session
 
 
 @contextmanager
-def telling_waits(context: JobContext, session: SessionRecorder) -> Iterator[None]:
+def recording_waits(context: JobContext, session: SessionRecorder) -> Iterator[None]:
     """Say at the end of a session, also of one that fails, what waiting for Amazon cost since its beginning."""
     context.client.waits.take()
     try:
         yield
     except BaseException:
-        _tell_quietly(context, session)
+        _try_to_record(context, session)
         raise
-    _tell(context, session)
+    _record(context, session)
 
 
 def waited(summary: WaitSummary) -> WaitedForAmazon | None:
@@ -74,15 +74,15 @@ def _reason(summary: WaitSummary) -> str:
     return f"{waits}{share} to {first.operation} ({first.cause})"
 
 
-def _tell(context: JobContext, session: SessionRecorder) -> None:
+def _record(context: JobContext, session: SessionRecorder) -> None:
     action = waited(context.client.waits.take())
     if action is not None:
         session.add(action)
 
 
-def _tell_quietly(context: JobContext, session: SessionRecorder) -> None:
+def _try_to_record(context: JobContext, session: SessionRecorder) -> None:
     """Tell, but never hide the job's own error behind one of ours."""
     try:
-        _tell(context, session)
+        _record(context, session)
     except Exception:
         logger.exception("Session %s could not be told what it waited for", session.session_id)

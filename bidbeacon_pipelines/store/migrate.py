@@ -144,12 +144,12 @@ def schema_lock(database_url: str, report: Report) -> Iterator[Connection]:
 
 def _take_lock(connection: Connection, report: Report) -> None:
     statement = text("SELECT pg_try_advisory_lock(:key)")
-    told = False
+    is_reported = False
     while not connection.execute(statement, {"key": _MIGRATION_LOCK}).scalar():
         connection.commit()
-        if not told:
+        if not is_reported:
             report("Another process is changing the tables: waiting until it is done.")
-        told = True
+        is_reported = True
         time.sleep(_ASK_AGAIN_SECONDS)
     connection.commit()
 
@@ -161,7 +161,7 @@ def patiently(change: Callable[[], None], report: Report, patience: float = PATI
         SchemaError: the locks were not to be had within `patience` seconds, or other tables have our names.
     """
 
-    def tell(state: RetryCallState) -> None:
+    def report_pause(state: RetryCallState) -> None:
         pause = state.next_action.sleep if state.next_action else 0
         report(f"Other transactions are using the tables: trying again in {pause:.0f} s.")
 
@@ -169,7 +169,7 @@ def patiently(change: Callable[[], None], report: Report, patience: float = PATI
         retry=retry_if_exception(lambda error: _sqlstate(error) == _LOCK_NOT_AVAILABLE),
         wait=wait_exponential(multiplier=1, max=_LONGEST_PAUSE),
         stop=stop_after_delay(patience),
-        before_sleep=tell,
+        before_sleep=report_pause,
         reraise=True,
     )
     try:

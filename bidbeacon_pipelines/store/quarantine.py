@@ -210,8 +210,8 @@ def recount_windows(
     connection: Connection, account: Account, scope: ReportScope, totals: Mapping[date, WindowTotals]
 ) -> None:
     """Write what windows hold after a replay; the caller holds `lock_summary`."""
-    for day, told in totals.items():
-        connection.execute(_RECOUNT, scope.values | account.identity | asdict(told) | {"day": day})
+    for day, total in totals.items():
+        connection.execute(_RECOUNT, scope.values | account.identity | asdict(total) | {"day": day})
 
 
 def change_bad_counts(

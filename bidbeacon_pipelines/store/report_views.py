@@ -185,10 +185,10 @@ def _dimension(dimension: Dimension, own: dict[str, ViewColumn]) -> Iterator[Vie
         return
     yield own[name]
     if name == "campaign_id":
-        told = "coalesce(c.name, t.campaign_name)" if "campaign_name" in own else "c.name"
+        campaign_name = "coalesce(c.name, t.campaign_name)" if "campaign_name" in own else "c.name"
         yield ViewColumn(
             "campaign_name",
-            told,
+            campaign_name,
             "Name of the campaign today; null until an export has it.",
             tags=DIMENSION_TAGS,
         )

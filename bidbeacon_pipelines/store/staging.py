@@ -307,11 +307,11 @@ def digest_window(
     """Return a digest of the staged rows of some ad products of a window: equal digests mean the same keys and metrics, whatever the names are by now."""
     # An instant as text depends on the connection's time zone, as a count of seconds it doesn't.
     key = [column for column in key_of(dataset) if column not in {"account", "window_date"}]
-    told = listed([*key, *(one.column for one in dataset.metrics)]).replace(
+    compared = listed([*key, *(one.column for one in dataset.metrics)]).replace(
         "hour_at", "extract(epoch FROM hour_at)"
     )
     statement = text(f"""
-        SELECT md5(coalesce(string_agg(ROW({told})::text, E'\\n' ORDER BY {listed(key)}), ''))
+        SELECT md5(coalesce(string_agg(ROW({compared})::text, E'\\n' ORDER BY {listed(key)}), ''))
           FROM report_rows WHERE account = :account AND window_date = :day AND ad_product = ANY(:ad_products)""")
     values = {"account": account, "day": day, "ad_products": list(ad_products)}
     return str(connection.execute(statement, values).scalar_one())

@@ -32,14 +32,14 @@ def explain_route(store: SessionStore, settings: Settings, *, clock: Clock) -> R
     def answer_explain(request: Request) -> Response:
         account, dataset, window = _read_question(request)
         with store.snapshot() as connection:
-            told = explain_window(
+            explanation = explain_window(
                 connection, settings, _key(connection, account), dataset, window, now=clock()
             )
-        what_to_do = _WHAT_TO_DO.get(told.verdict.cause)
+        what_to_do = _WHAT_TO_DO.get(explanation.verdict.cause)
         if what_to_do is not None:
-            return problem(404, told.verdict.sentence, what_to_do)
-        url = partition_url(settings, told.facts.account_key, dataset, window)
-        return JSONResponse(explanation_json(told) | {"partition_url": url})
+            return problem(404, explanation.verdict.sentence, what_to_do)
+        url = partition_url(settings, explanation.facts.account_key, dataset, window)
+        return JSONResponse(explanation_json(explanation) | {"partition_url": url})
 
     return Route("/api/explain", answer_explain)
 

@@ -24,7 +24,7 @@ def test_datasets_show_the_registrys_columns() -> None:
     for dataset in DATASETS.values():
         columns = {one.name: one for one in schema_of(dataset.asset_name).columns}
         assert list(columns) == [one.name for one in PipelinesBase.metadata.tables[dataset.table].columns]
-        for one in dataset.told:
+        for one in dataset.dimensions_and_metrics:
             assert columns[one.column].description == one.description
         assert ("bigint", "numeric(20, 6)") == (columns["orders"].type, columns["sales"].type)
         assert {"account", "window_date", "row_key"} <= {

@@ -150,7 +150,11 @@ def _row(
 
 def _as_amazon(dataset: Dataset, account: Account, row: Row) -> Row:
     """Return a row as Amazon writes it; what it does not have is null."""
-    own = {one.field: row.get(one.column) for one in dataset.told if row["ad_product"] in one.ad_products}
+    own = {
+        one.field: row.get(one.column)
+        for one in dataset.dimensions_and_metrics
+        if row["ad_product"] in one.ad_products
+    }
     return own | {
         "date.value": str(row["window_date"]),
         "budgetCurrency.value": account.currency_code,

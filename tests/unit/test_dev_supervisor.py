@@ -70,7 +70,7 @@ class Watched:
             logs=logs,
             environment={MARK: self.mark},
             stop=self.stop,
-            say=self.said.append,
+            report=self.said.append,
             first_pause=0.05,
             patience=2,
         )

@@ -73,7 +73,7 @@ def test_the_status_is_said_once_a_minute_where_there_is_no_terminal(monkeypatch
     started = time.monotonic()
     for seconds in (5, 30, 61, 62, 125):
         monkeypatch.setattr("time.monotonic", lambda now=started + seconds: now)
-        status.say_now_and_then(Console(file=out, width=80))
+        status.print_regularly(Console(file=out, width=80))
     assert [
         "  ● running for 1 min 01 s: 1 of 3 loaded, waiting for Amazon",
         "  ● running for 2 min 05 s: 1 of 3 loaded, waiting for Amazon",

@@ -59,7 +59,7 @@ def test_rows_that_were_delivered_are_the_true_ones(
 
 def fields_of(dataset: Dataset, group: tuple[str, ...]) -> tuple[str, ...]:
     """Return every field of a dataset that one of the ad products has."""
-    told = [one.field for one in dataset.told if set(group) & set(one.ad_products)]
+    told = [one.field for one in dataset.dimensions_and_metrics if set(group) & set(one.ad_products)]
     time = ("date.value", "hour.value") if dataset.is_hourly else ("date.value",)
     return (*time, "budgetCurrency.value", "adProduct.value", "campaign.country", *told)
 

@@ -242,7 +242,7 @@ def rules_of(dataset: Dataset, days: Collection[date]) -> Mapping[str, Rule]:
     return {
         "date.value": partial(as_date, days=days),
         "budgetCurrency.value": as_currency,
-        **{one.field: _RULES[one.kind] for one in dataset.told},
+        **{one.field: _RULES[one.kind] for one in dataset.dimensions_and_metrics},
     }
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import Engine, event
 
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
-from bidbeacon_pipelines.amazon_ads.throttle import LaneGaps, LocalLanes
+from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals, LocalRateLimits
 from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.services.requests import drive_request
 from bidbeacon_pipelines.settings import Settings
@@ -87,9 +87,9 @@ def main() -> None:
     engine = make_engine(given["database_url"])
     prepare(engine, given["place"])
     now = datetime.fromisoformat(given["now"])
-    endpoints, lanes = Endpoints.sandbox(given["sandbox_url"]), LocalLanes(LaneGaps.none())
+    endpoints, rate_limits = Endpoints.sandbox(given["sandbox_url"]), LocalRateLimits(CallIntervals.none())
     with (
-        AdsApiClient(SANDBOX_CREDENTIALS, endpoints, lanes=lanes) as client,
+        AdsApiClient(SANDBOX_CREDENTIALS, endpoints, rate_limits=rate_limits) as client,
         with_job_session("frozen-load", store=SessionStore(engine)) as session,
     ):
         context = JobContext(engine, client, Settings(home=Path(given["home"])), clock=lambda: now)

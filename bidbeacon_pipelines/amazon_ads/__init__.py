@@ -14,6 +14,7 @@ from bidbeacon_pipelines.amazon_ads.downloads import download_to
 from bidbeacon_pipelines.amazon_ads.exports import Export, ExportKind, ExportStatus, create_export, get_export
 from bidbeacon_pipelines.amazon_ads.ledger import CallLog, CallRecord
 from bidbeacon_pipelines.amazon_ads.portfolios import list_portfolios
+from bidbeacon_pipelines.amazon_ads.rate_limits import LocalRateLimits, RateLimits
 from bidbeacon_pipelines.amazon_ads.reports import (
     Period,
     Report,
@@ -23,7 +24,6 @@ from bidbeacon_pipelines.amazon_ads.reports import (
     create_report,
     retrieve_report,
 )
-from bidbeacon_pipelines.amazon_ads.throttle import Lanes, LocalLanes
 from bidbeacon_pipelines.amazon_ads.waits import Waits, WaitSummary
 
 __all__ = [
@@ -38,9 +38,9 @@ __all__ = [
     "Export",
     "ExportKind",
     "ExportStatus",
-    "Lanes",
-    "LocalLanes",
+    "LocalRateLimits",
     "Period",
+    "RateLimits",
     "Report",
     "ReportPart",
     "ReportStatus",

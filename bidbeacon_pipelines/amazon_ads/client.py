@@ -21,12 +21,12 @@ from bidbeacon_pipelines.amazon_ads.errors import (
 )
 from bidbeacon_pipelines.amazon_ads.failures import error_for
 from bidbeacon_pipelines.amazon_ads.ledger import CallLog, Exchange, Tries, record_exchange
+from bidbeacon_pipelines.amazon_ads.rate_limiter import RateLimiter
+from bidbeacon_pipelines.amazon_ads.rate_limits import LocalRateLimits, RateLimits
 from bidbeacon_pipelines.amazon_ads.retries import Retries, RetryPolicy, Waiting
-from bidbeacon_pipelines.amazon_ads.throttle import Lanes, LocalLanes
 from bidbeacon_pipelines.amazon_ads.tokens import OPERATION as TOKEN_OPERATION
 from bidbeacon_pipelines.amazon_ads.tokens import PROCESS_TOKENS, AccessTokens
 from bidbeacon_pipelines.amazon_ads.transport import Answer, ApiCall, open_http, request_id_of, unreachable
-from bidbeacon_pipelines.amazon_ads.turns import Turns
 from bidbeacon_pipelines.amazon_ads.waits import Waits
 from bidbeacon_pipelines.settings import Region, Settings
 
@@ -48,7 +48,7 @@ class AdsApiClient:
         clock: Tells the time and lets it pass.
         retry: How often and how patiently calls are repeated.
         on_wait: Told of each wait when it begins.
-        lanes: Hand out the places in which calls start; those of this process alone by default.
+        rate_limits: Reserves the slots in which calls start; by default for this process alone.
         log: Takes a record of each exchange; None for nobody.
         tokens: Access tokens of these credentials, shared with other clients; its own by default.
 
@@ -65,7 +65,7 @@ class AdsApiClient:
         clock: Clock | None = None,
         retry: RetryPolicy | None = None,
         on_wait: Callable[[Waiting], None] | None = None,
-        lanes: Lanes | None = None,
+        rate_limits: RateLimits | None = None,
         log: CallLog | None = None,
         tokens: AccessTokens | None = None,
     ) -> None:
@@ -78,8 +78,8 @@ class AdsApiClient:
         self._on_wait = on_wait
         policy = retry or RetryPolicy()
         self.retries = Retries(policy, self.clock, self._note_wait)
-        self._turns = Turns(
-            lanes or LocalLanes(now=self.clock.now),
+        self._rate_limiter = RateLimiter(
+            rate_limits or LocalRateLimits(now=self.clock.now),
             self.clock,
             longest_wait=policy.longest_wait_seconds,
             on_wait=self._note_wait,
@@ -131,12 +131,12 @@ class AdsApiClient:
 
     def _take_turn(self, call: ApiCall, token: str, read: Callable[[Answer], T], tries: Tries) -> T:
         """Make the exchange when it is our turn; what Amazon asks us to wait, the others wait too."""
-        with self._turns.turn(call) as queued:
+        with self._rate_limiter.slot(call) as queued:
             try:
                 return self._exchange(call, token, read, tries, queued)
             except AdsApiError as error:
                 if error.retry_after:
-                    self._turns.hold_back(call, error.retry_after)
+                    self._rate_limiter.pause(call, error.retry_after)
                 if call.creates and _may_have_been_accepted(error):
                     raise OutcomeUnknown(error) from error
                 raise
@@ -203,7 +203,7 @@ def connect(
     settings: Settings,
     *,
     on_wait: Callable[[Waiting], None] | None = None,
-    lanes: Lanes | None = None,
+    rate_limits: RateLimits | None = None,
     log: CallLog | None = None,
     clock: Clock | None = None,
 ) -> AdsApiClient:
@@ -219,7 +219,7 @@ def connect(
         credentials, endpoints = _credentials(settings), Endpoints.amazon()
     tokens = None if clock else PROCESS_TOKENS.of(credentials, endpoints.token[credentials.region])
     return AdsApiClient(
-        credentials, endpoints, on_wait=on_wait, lanes=lanes, log=log, clock=clock, tokens=tokens
+        credentials, endpoints, on_wait=on_wait, rate_limits=rate_limits, log=log, clock=clock, tokens=tokens
     )
 
 

@@ -25,7 +25,7 @@ AdsApiError
 ├── OutcomeUnknown            a create that Amazon may or may not have accepted
 │                             ── those below are transient: reads were repeated before they got here ──
 ├── Throttled                 429
-│   └── HeldBack              our own lane is held for longer than we may wait: nothing was sent
+│   └── RateLimited           our own rate limits ask for a longer wait than we allow: nothing was sent
 ├── Upstream                  5xx, or 408
 ├── Unreachable               no connection, a broken one, or a timeout
 └── DownloadIncomplete        a file of another size than announced, or a broken gzip
@@ -191,11 +191,11 @@ class Throttled(AdsApiError):
     advice = "Ask again later."
 
 
-class HeldBack(Throttled):
-    """Our own lane has no place within the time we may wait: nothing was sent.
+class RateLimited(Throttled):
+    """Our own rate limits ask for a longer wait than we allow: nothing was sent.
 
-    `retry_after` tells how far off the next place is; Amazon asked us to stay away so long, or we have many calls
-    in the queue. Not repeated by the client, which has sat out what it may.
+    `retry_after` is the time until the next slot: Amazon asked us to pause for so long, or many calls are queued.
+    The client doesn't retry, since it has waited as long as it may.
     """
 
     transient = False

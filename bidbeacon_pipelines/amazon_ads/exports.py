@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.models import WireExport, read_as
-from bidbeacon_pipelines.amazon_ads.throttle import CallClass
+from bidbeacon_pipelines.amazon_ads.rate_limits import CallClass
 from bidbeacon_pipelines.amazon_ads.transport import Answer, ApiCall, malformed
 from bidbeacon_pipelines.settings import Region
 

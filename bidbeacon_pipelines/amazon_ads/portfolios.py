@@ -7,7 +7,7 @@ from typing import Any
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.errors import MalformedAnswer
 from bidbeacon_pipelines.amazon_ads.models import WirePortfolioPage, read_as
-from bidbeacon_pipelines.amazon_ads.throttle import CallClass
+from bidbeacon_pipelines.amazon_ads.rate_limits import CallClass
 from bidbeacon_pipelines.amazon_ads.transport import ApiCall
 from bidbeacon_pipelines.settings import Region
 

@@ -12,7 +12,7 @@ from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.failures import partial_error
 from bidbeacon_pipelines.amazon_ads.ledger import Tries
 from bidbeacon_pipelines.amazon_ads.models import WireReport, WireReportAnswer, WireReportPart, check_as
-from bidbeacon_pipelines.amazon_ads.throttle import CallClass
+from bidbeacon_pipelines.amazon_ads.rate_limits import CallClass
 from bidbeacon_pipelines.amazon_ads.transport import Answer, ApiCall, malformed
 from bidbeacon_pipelines.settings import Region
 

@@ -14,7 +14,7 @@ import httpx
 
 from bidbeacon_pipelines.amazon_ads.errors import MalformedAnswer, Unreachable, UnreadableAnswer
 from bidbeacon_pipelines.amazon_ads.ledger import CallName
-from bidbeacon_pipelines.amazon_ads.throttle import CallClass, Lane
+from bidbeacon_pipelines.amazon_ads.rate_limits import CallClass, LimitScope
 from bidbeacon_pipelines.settings import Region
 
 # Waiting for a free connection has no bound: that queue is ours, and a request's time starts after it.
@@ -55,9 +55,9 @@ class ApiCall:
     creates: bool = False
 
     @property
-    def lane(self) -> Lane:
+    def scope(self) -> LimitScope:
         """Where it queues."""
-        return Lane(self.region, self.call_class, self.account_id)
+        return LimitScope(self.region, self.call_class, self.account_id)
 
 
 @dataclass(frozen=True)

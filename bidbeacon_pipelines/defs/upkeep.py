@@ -28,7 +28,7 @@ def delete_old_records_op(context: OpExecutionContext, job_sessions: BidBeaconSe
 
 @job(
     executor_def=in_process_executor,
-    description="Delete what is older than it is kept: sessions, events and printed lines of runs, calls to Amazon, lanes that nobody uses.",
+    description="Delete what is older than it is kept: sessions, events and printed lines of runs, calls to Amazon, unused rate limits.",
 )
 def delete_old_records() -> None:
     """One op: all that is kept for a time only."""

@@ -33,7 +33,7 @@ from bidbeacon_pipelines.amazon_ads.errors import (
     UnknownField,
 )
 from bidbeacon_pipelines.amazon_ads.exports import Export, ExportKind, ExportStatus
-from bidbeacon_pipelines.amazon_ads.throttle import CallClass
+from bidbeacon_pipelines.amazon_ads.rate_limits import CallClass
 from bidbeacon_pipelines.amazon_ads.transport import Answer, ApiCall
 from bidbeacon_pipelines.probe import expectations as contract
 from bidbeacon_pipelines.probe.evidence import Evidence

@@ -43,7 +43,7 @@ class Gate:
     refusals: int = 0
 
     @property
-    def places(self) -> int:
+    def slots(self) -> int:
         """How many reports may be in flight."""
         return int(self.limit)
 
@@ -58,7 +58,7 @@ def time_to_next_create(gate: Gate, in_flight: int, now: datetime) -> timedelta 
 
     A gate that is closed for longer than any wish of Amazon's was closed by a clock that was wrong.
     """
-    if in_flight >= gate.places:
+    if in_flight >= gate.slots:
         return None
     pause = gate.next_create_at - now
     return pause if timedelta(0) < pause <= LONGEST_WISH else timedelta(0)
@@ -76,7 +76,7 @@ def entered(gate: Gate, now: datetime) -> Gate:
 
 def accepted(gate: Gate, in_flight: int, now: datetime) -> Gate:
     """Return the gate after a create was accepted, with so many reports in flight, the new one included."""
-    raised = min(gate.limit + RAISE, LARGEST_LIMIT) if in_flight >= gate.places else gate.limit
+    raised = min(gate.limit + RAISE, LARGEST_LIMIT) if in_flight >= gate.slots else gate.limit
     pace = max(gate.pace * FASTER, SHORTEST_PACE)
     begins = now + pace if gate.is_probing else gate.next_create_at
     return Gate(limit=raised, pace=pace, next_create_at=begins, refusals=0)

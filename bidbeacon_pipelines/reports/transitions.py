@@ -69,17 +69,17 @@ class NoAnswer:
 
 
 @dataclass(frozen=True)
-class HeldBack:
-    """Our own queue kept a create back, since Amazon had asked to be left alone: surely nothing was sent.
+class RateLimited:
+    """Our own rate limits stopped a create, since Amazon had asked us to pause: certainly nothing was sent.
 
     Attributes:
-        not_before: When the queue is free again.
+        not_before: When the pause ends.
         reason: What it waits for, for a person.
         cause: The shortest word for it, to count by.
     """
 
     not_before: datetime
-    reason: str = "our queue was held"
+    reason: str = "our rate limits paused it"
     cause: str | None = None
 
 
@@ -126,7 +126,7 @@ class Refused:
     failure: Failure
 
 
-Answer = Reported | NoAnswer | HeldBack | NoToken | RowsLocked | LoadFailed | Loaded | Refused
+Answer = Reported | NoAnswer | RateLimited | NoToken | RowsLocked | LoadFailed | Loaded | Refused
 
 
 def sending(request: RequestState, now: datetime, policy: LifecyclePolicy) -> RequestState:
@@ -177,7 +177,7 @@ def answered(request: RequestState, answer: Answer, now: datetime, policy: Lifec
             return _reported(request, answer, now, policy)
         case NoAnswer():
             return _unanswered(request, answer, now, policy)
-        case HeldBack(not_before=at) | NoToken(not_before=at) | RowsLocked(not_before=at):
+        case RateLimited(not_before=at) | NoToken(not_before=at) | RowsLocked(not_before=at):
             return _not_made(request, at, now, policy)
         case LoadFailed(reason=reason):
             return _not_loaded(request, reason, now, policy)

@@ -12,11 +12,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, Waiting, connect
 from bidbeacon_pipelines.amazon_ads.credentials import REGIONS
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, AuthError
-from bidbeacon_pipelines.amazon_ads.throttle import LaneGaps
+from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals
 from bidbeacon_pipelines.amazon_ads.transport import Answer, ApiCall
 from bidbeacon_pipelines.reports.partition_bound import first_partition_day
 from bidbeacon_pipelines.services.account_suspension import is_credential_error
-from bidbeacon_pipelines.services.api_lanes import PostgresLanes
 from bidbeacon_pipelines.services.api_ledger import PostgresCallLog
 from bidbeacon_pipelines.services.health_checks import (
     OVERDUE_AFTER,
@@ -40,6 +39,7 @@ from bidbeacon_pipelines.services.health_checks import (
     database_away,
 )
 from bidbeacon_pipelines.services.partition_room import count_accounts
+from bidbeacon_pipelines.services.rate_limits import PostgresRateLimits
 from bidbeacon_pipelines.settings import Region, Settings
 from bidbeacon_pipelines.store.accounts import list_accounts
 from bidbeacon_pipelines.store.alerts import read_delivery
@@ -141,10 +141,10 @@ def _ask_amazon(settings: Settings, engine: Engine | None) -> AmazonState:
         if engine is None:
             with connect(settings, on_wait=_do_not_wait) as client:
                 return _ask_regions(client, address, is_sandbox=settings.uses_sandbox)
-        lanes = PostgresLanes(engine, LaneGaps())
+        rate_limits = PostgresRateLimits(engine, CallIntervals())
         with (
             PostgresCallLog(engine) as log,
-            connect(settings, on_wait=_do_not_wait, lanes=lanes, log=log) as client,
+            connect(settings, on_wait=_do_not_wait, rate_limits=rate_limits, log=log) as client,
         ):
             return _ask_regions(client, address, is_sandbox=settings.uses_sandbox)
     except AuthError as error:  # of the credentials, which concern all regions

@@ -28,8 +28,8 @@ from bidbeacon_pipelines.amazon_ads.downloads import download_to
 from bidbeacon_pipelines.amazon_ads.errors import (
     AdsApiError,
     AuthError,
-    HeldBack,
     OutcomeUnknown,
+    RateLimited,
     UrlExpired,
 )
 from bidbeacon_pipelines.amazon_ads.exports import Export, ExportKind, ExportStatus, create_export, get_export
@@ -169,7 +169,7 @@ def _create(context: JobContext, account: Account, profile_id: str, kind: Export
     for attempt in range(MOST_CREATES - 1):
         try:
             return _ask(context, account, profile_id, kind)
-        except (OutcomeUnknown, HeldBack) as error:
+        except (OutcomeUnknown, RateLimited) as error:
             pause = error.retry_after if error.retry_after is not None else 2.0**attempt
             if pause > LONGEST_WAIT.total_seconds():
                 raise

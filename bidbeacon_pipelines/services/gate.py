@@ -78,7 +78,7 @@ def _close(
     session.add_in(
         connection,
         CreatesPaused(
-            region=account.region, until=gate.next_create_at, limit=gate.places, refusals=gate.refusals
+            region=account.region, until=gate.next_create_at, limit=gate.slots, refusals=gate.refusals
         ),
     )
 

@@ -207,10 +207,10 @@ def gate_facts(state: GateState, now: datetime) -> dict[str, Any]:
 
 def _gate_line(state: GateState, now: datetime) -> str:
     until = state.closed_until(now)
-    places = f"{state.region}: {state.in_flight} of {int(state.gate.in_flight_limit)} in flight, {state.planned:,} planned"
+    sentence = f"{state.region}: {state.in_flight} of {int(state.gate.in_flight_limit)} in flight, {state.planned:,} planned"
     cost = f", {state.refused_count:,} × 429 so far, closed for {_ago(state.closed_for)} in all"
     closed = f", nothing created before {until:%Y-%m-%d %H:%M} UTC" if until else ""
-    return places + closed + (cost if state.refused_count else "")
+    return sentence + closed + (cost if state.refused_count else "")
 
 
 def check_windows(failed: Sequence[FailedWindows]) -> Check:

@@ -9,14 +9,14 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, connect
-from bidbeacon_pipelines.amazon_ads.throttle import LaneGaps
+from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals
 from bidbeacon_pipelines.services.account_names import (
     AmbiguousAccountError,
     get_named_account,
     get_named_ads_account,
 )
-from bidbeacon_pipelines.services.api_lanes import PostgresLanes
 from bidbeacon_pipelines.services.api_ledger import PostgresCallLog
+from bidbeacon_pipelines.services.rate_limits import PostgresRateLimits
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.accounts import Account, UnknownAccountError, find_account, get_account
 from bidbeacon_pipelines.store.ads_accounts import AdsAccount, get_ads_account
@@ -124,6 +124,6 @@ def open_job_context(settings: Settings, database_url: str) -> Iterator[JobConte
     Calls to Amazon keep apart from those of all processes on this database, and are written to its ledger, the last at the end.
     """
     engine = shared_engine(database_url)
-    lanes = PostgresLanes(engine, LaneGaps())
-    with PostgresCallLog(engine) as log, connect(settings, lanes=lanes, log=log) as client:
+    rate_limits = PostgresRateLimits(engine, CallIntervals())
+    with PostgresCallLog(engine) as log, connect(settings, rate_limits=rate_limits, log=log) as client:
         yield JobContext(engine, client, settings, DatabaseClock(engine, settings))

@@ -7,8 +7,8 @@ from bidbeacon_pipelines.amazon_ads.errors import (
     AdsApiError,
     AuthError,
     DuplicateReport,
-    HeldBack,
     OutcomeUnknown,
+    RateLimited,
     Throttled,
     UnknownField,
 )
@@ -62,8 +62,10 @@ def ask_for_report(
             error.cause.cause_word,
             is_throttled=isinstance(error.cause, Throttled),
         )
-    except HeldBack as error:
-        return transitions.HeldBack(not_before(context, error) or context.now(), str(error), error.cause_word)
+    except RateLimited as error:
+        return transitions.RateLimited(
+            not_before(context, error) or context.now(), str(error), error.cause_word
+        )
     except DuplicateReport as error:
         return _adopt(context, account, request, error)
     except AuthError:
@@ -136,7 +138,7 @@ def not_before(context: JobContext, error: AdsApiError) -> datetime | None:
 
 
 def count_rest(
-    context: JobContext, answer: transitions.NoAnswer | transitions.HeldBack, until: datetime
+    context: JobContext, answer: transitions.NoAnswer | transitions.RateLimited, until: datetime
 ) -> None:
     """Add the time for which a request rests now, before it is asked for again, to what the session waits for Amazon."""
     if answer.cause is not None:

@@ -269,7 +269,7 @@ class _Driver:
                 action = ReportRequested(
                     **self._facts, report_id=report_id, attempt=self._state.attempts, bridged=self._bridged()
                 )
-            case transitions.NoAnswer(reason=reason) | transitions.HeldBack(reason=reason):
+            case transitions.NoAnswer(reason=reason) | transitions.RateLimited(reason=reason):
                 after = self._answered(answer).next_step_at or self._context.now()
                 count_rest(self._context, answer, after)
                 action = RequestRetried(

@@ -15,8 +15,8 @@ from bidbeacon_pipelines.services.printed_lines import delete_printed_lines
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.alerts import delete_messages
 from bidbeacon_pipelines.store.api_calls import delete_calls
-from bidbeacon_pipelines.store.api_lanes import delete_idle_lanes
 from bidbeacon_pipelines.store.partitions import drop_old_partitions, make_partitions_ahead
+from bidbeacon_pipelines.store.rate_limits import delete_idle_limits
 from bidbeacon_pipelines.store.restatements import delete_restatements
 from bidbeacon_pipelines.store.run_events import delete_run_events, has_run_events
 from bidbeacon_pipelines.store.run_requests import delete_requests
@@ -25,7 +25,7 @@ from bidbeacon_sessions.writes import delete_ended_sessions
 
 ROWS_A_PIECE = 5_000
 SESSIONS_A_PIECE = 200
-_LANES_IDLE_FOR = timedelta(days=1)
+_RATE_LIMITS_IDLE_FOR = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def rules_of(settings: Settings) -> list[Rule]:
     printed = partial(delete_printed_lines, settings.compute_logs)
     return [
         Rule("api_calls", timedelta(days=settings.api_call_days), ROWS_A_PIECE, delete_calls),
-        Rule("api_lanes", _LANES_IDLE_FOR, ROWS_A_PIECE, delete_idle_lanes),
+        Rule("api_lanes", _RATE_LIMITS_IDLE_FOR, ROWS_A_PIECE, delete_idle_limits),
         Rule("sessions", timedelta(days=settings.session_days), SESSIONS_A_PIECE, delete_ended_sessions),
         Rule("restatements", timedelta(days=settings.restatement_days), ROWS_A_PIECE, delete_restatements),
         Rule("run_events", of_runs, ROWS_A_PIECE, _delete_run_events),

@@ -329,10 +329,10 @@ class ApiCall(PipelinesBase):
     )
 
 
-class ApiLane(PipelinesBase):
-    """One row is a lane that calls of all processes go through one after another: those of a class, in a region or of one account in it.
+class RateLimit(PipelinesBase):
+    """One row is a rate limit that calls of all processes share: those of a class, in a region or of one account in it.
 
-    `account_id` is empty for the region's own lane. The next call starts no earlier than `next_start_at`.
+    `account_id` is empty for the region's own. The next call starts no earlier than `next_start_at`.
     """
 
     __tablename__ = "api_lanes"

@@ -53,8 +53,8 @@ def list_unloaded_windows(
     What comes last counts: a window that was held and then loaded is not among them.
     """
     references = connection.execute(_UNLOADED, {"session": session_id, "most": most}).all()
-    places = {(reference.session_id, reference.ord) for reference in references}
-    actions = {(row["session_id"], row["ord"]): row for row in list_actions_at(connection, list(places))}
+    positions = {(reference.session_id, reference.ord) for reference in references}
+    actions = {(row["session_id"], row["ord"]): row for row in list_actions_at(connection, list(positions))}
     return [
         UnloadedWindow(
             reference.account_key,
@@ -85,19 +85,21 @@ def list_stories(
         "windows": [window.window_date.isoformat() for window in windows],
         "most": _MOST_ACTIONS,
     }
-    places: dict[WindowKey, list[Any]] = {key_of(window): [] for window in windows}
+    by_window: dict[WindowKey, list[Any]] = {key_of(window): [] for window in windows}
     for reference in connection.execute(_REFERENCES, values):
-        places[reference.account_key, reference.dataset, date.fromisoformat(reference.window_key)].append(
+        by_window[reference.account_key, reference.dataset, date.fromisoformat(reference.window_key)].append(
             reference
         )
-    last = {key: _since_load_before(references) for key, references in places.items()}
-    wanted = {place for story in last.values() for place in story}
+    last = {key: _since_load_before(references) for key, references in by_window.items()}
+    wanted = {position for story in last.values() for position in story}
     actions = {(row["session_id"], row["ord"]): row for row in list_actions_at(connection, list(wanted))}
-    return {key: [actions[place] for place in story if place in actions] for key, story in last.items()}
+    return {
+        key: [actions[position] for position in story if position in actions] for key, story in last.items()
+    }
 
 
 def _since_load_before(references: Sequence[Any]) -> list[tuple[Any, int]]:
-    """Return the places of the actions up to the last load, from after the one before it."""
+    """Return the positions of the actions after the last load but one, up to the last load."""
     loads = [index for index, reference in enumerate(references) if reference.effect == "loaded"]
     first = loads[-2] + 1 if len(loads) > 1 else 0
     return [

@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, RetryPolicy
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
-from bidbeacon_pipelines.amazon_ads.throttle import LaneGaps, LocalLanes
+from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals, LocalRateLimits
 from bidbeacon_pipelines.sandbox import SandboxConfig
 from bidbeacon_pipelines.sandbox.server import SandboxHandle, running_sandbox
 from bidbeacon_pipelines.services.job_context import JobContext
@@ -39,9 +39,9 @@ def sandbox(request: pytest.FixtureRequest) -> Iterator[SandboxHandle]:
 def context(engine: Engine, sandbox: SandboxHandle, tmp_path: Path) -> Iterator[JobContext]:
     """Yield the tools of a job, on the sandbox's clock."""
     settings = Settings(home=tmp_path, report_first_poll_seconds=60, report_poll_seconds=1)
-    lanes = LocalLanes(LaneGaps.none(), sandbox.state.clock.now)
+    rate_limits = LocalRateLimits(CallIntervals.none(), sandbox.state.clock.now)
     endpoints = Endpoints.sandbox(sandbox.url)
-    with AdsApiClient(SANDBOX_CREDENTIALS, endpoints, retry=IMPATIENT, lanes=lanes) as client:
+    with AdsApiClient(SANDBOX_CREDENTIALS, endpoints, retry=IMPATIENT, rate_limits=rate_limits) as client:
         yield JobContext(engine, client, settings, sandbox.state.clock.now, sandbox.state.clock.advance)
 
 

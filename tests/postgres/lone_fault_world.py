@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, RetryPolicy
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
+from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals, LocalRateLimits
 from bidbeacon_pipelines.amazon_ads.reports import ad_product_filter, create_report
-from bidbeacon_pipelines.amazon_ads.throttle import LaneGaps, LocalLanes
 from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.reports.windows import local_date
 from bidbeacon_pipelines.sandbox import SandboxConfig
@@ -63,7 +63,7 @@ def open_context(office: Office) -> Iterator[JobContext]:
         Endpoints.sandbox(office.sandbox.url),
         clock=office.clock,
         retry=RetryPolicy(draw=lambda _, most: most),
-        lanes=LocalLanes(LaneGaps.none(), office.clock.now),
+        rate_limits=LocalRateLimits(CallIntervals.none(), office.clock.now),
     )
     with client:
         yield JobContext(office.engine, client, office.settings, office.clock.now, office.clock.sleep)

@@ -136,7 +136,7 @@ def test_a_clock_that_was_set_back_makes_no_time_negative(engine: Engine) -> Non
 def test_the_workbench_writes_calls_also_when_a_job_fails(
     engine: Engine, database_url: str, sandbox: SandboxHandle
 ) -> None:
-    """Token, accounts and profiles of each region are rows by the time the error comes out, and lanes are in use."""
+    """Token, accounts and profiles of each region are rows by the time the error comes out, and rate limits are in use."""
     settings = Settings(sandbox_port=int(sandbox.url.rpartition(":")[2]))
     with pytest.raises(ZeroDivisionError), open_job_context(settings, database_url) as context:
         list_accounts(context.client)

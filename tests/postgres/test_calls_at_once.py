@@ -1,4 +1,4 @@
-"""Calls of many runs at once: whoever comes first to a lane that nobody used before, and what Amazon sees of all of them."""
+"""Calls of many runs at once: the first calls under a rate limit that nobody used before, and what Amazon sees of all of them."""
 
 import logging
 import threading
@@ -12,20 +12,20 @@ from sqlalchemy import Engine, event, text
 
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
+from bidbeacon_pipelines.amazon_ads.rate_limits import CallClass, CallIntervals, LimitScope
 from bidbeacon_pipelines.amazon_ads.reports import create_report, retrieve_report
-from bidbeacon_pipelines.amazon_ads.throttle import CallClass, Lane, LaneGaps
 from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.sandbox.server import SandboxHandle
 from bidbeacon_pipelines.sandbox.state import SandboxClock
-from bidbeacon_pipelines.services.api_lanes import PostgresLanes
+from bidbeacon_pipelines.services.rate_limits import PostgresRateLimits
 from bidbeacon_pipelines.store.engine import make_engine
 from tests.postgres.flickering import wait_until
 
 NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
-LANE = Lane("NA", CallClass.CREATE, "amzn1.ads-account.g.one")
-OTHER = Lane("NA", CallClass.CREATE, "amzn1.ads-account.g.other")
+SCOPE = LimitScope("NA", CallClass.CREATE, "amzn1.ads-account.g.one")
+OTHER = LimitScope("NA", CallClass.CREATE, "amzn1.ads-account.g.other")
 RUNS, LOOKS = 10, 6
-GAPS = LaneGaps(dict.fromkeys(CallClass, 0.2), dict.fromkeys(CallClass, 0.3))
+INTERVALS = CallIntervals(dict.fromkeys(CallClass, 0.2), dict.fromkeys(CallClass, 0.3))
 """Five calls of a region and class in a second."""
 
 
@@ -71,7 +71,7 @@ class SharedTime:
 def test_ten_runs_together_stay_under_the_limit(
     database_url: str, sandbox: SandboxHandle, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Each with lanes of its own on one database where nobody has called before: Amazon refuses none of their calls."""
+    """Each with its own rate limits on one database where nobody has called before: Amazon refuses none of their calls."""
     accounts = [
         each.account_id for each in sandbox.state.world.accounts.in_region("NA") if each.status == "CREATED"
     ]
@@ -101,26 +101,26 @@ def test_ten_runs_together_stay_under_the_limit(
 def test_who_comes_first_to_a_lane_is_in_nobodys_way(
     engine: Engine, database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """While one run adds an account's first lane, another comes for the same: both get a place, from the database."""
+    """While one run adds an account's first scope, another comes for the same: both get a place, from the database."""
     with ExitStack() as stack:
         engines = [make_engine(database_url) for _ in range(2)]
         for each in engines:
             stack.callback(each.dispose)
-        first, second = (PostgresLanes(each, GAPS, lambda: NOON) for each in engines)
+        first, second = (PostgresRateLimits(each, INTERVALS, lambda: NOON) for each in engines)
         pool = stack.enter_context(ThreadPoolExecutor(1))
         came: list[Future[float]] = []
 
         def add_region() -> None:
-            """Make the region's lane after the first run has missed it, and before it adds the account's."""
-            PostgresLanes(engine, GAPS, lambda: NOON).reserve(OTHER, longest_wait=9)
+            """Insert the region's rate limit after the first run has missed it, and before it adds the account's."""
+            PostgresRateLimits(engine, INTERVALS, lambda: NOON).reserve(OTHER, longest_wait=9)
 
         def let_second_come() -> None:
-            came.append(pool.submit(second.reserve, LANE, longest_wait=9))
+            came.append(pool.submit(second.reserve, SCOPE, longest_wait=9))
             wait_until(lambda: came[0].done() or _somebody_waits(engine), "the second run waits for a lock")
 
         _once_around_the_insert(engines[0], before=add_region, after=let_second_come)
         with caplog.at_level(logging.WARNING):
-            waits = [first.reserve(LANE, longest_wait=9), came[0].result(60)]
+            waits = [first.reserve(SCOPE, longest_wait=9), came[0].result(60)]
     assert caplog.messages == []
     assert [pytest.approx(0.2), pytest.approx(0.5)] == sorted(waits)
 
@@ -129,10 +129,10 @@ def test_who_comes_first_to_a_lane_is_in_nobodys_way(
 def _client(database_url: str, sandbox: SandboxHandle, clock: SharedTime) -> Iterator[AdsApiClient]:
     """Yield a client as a process of its own would have it."""
     engine = make_engine(database_url, pool_size=1)
-    lanes = PostgresLanes(engine, GAPS, clock.now)
+    rate_limits = PostgresRateLimits(engine, INTERVALS, clock.now)
     try:
         with AdsApiClient(
-            SANDBOX_CREDENTIALS, Endpoints.sandbox(sandbox.url), clock=clock, lanes=lanes
+            SANDBOX_CREDENTIALS, Endpoints.sandbox(sandbox.url), clock=clock, rate_limits=rate_limits
         ) as client:
             yield client
     finally:

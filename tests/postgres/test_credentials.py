@@ -12,7 +12,7 @@ from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, RetryPolicy
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS, Endpoints
 from bidbeacon_pipelines.amazon_ads.errors import InvalidGrant, NotAuthorized
 from bidbeacon_pipelines.amazon_ads.exports import create_export
-from bidbeacon_pipelines.amazon_ads.throttle import LaneGaps, LocalLanes
+from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals, LocalRateLimits
 from bidbeacon_pipelines.defs.schedules import ENTITIES_LIVE, ENTITIES_MISSED_LIVE
 from bidbeacon_pipelines.reports.datasets import DATASETS
 from bidbeacon_pipelines.reports.verdicts import Cause
@@ -63,7 +63,7 @@ def open_client(sandbox: SandboxHandle, transport: httpx.BaseTransport | None = 
         Endpoints.sandbox(sandbox.url),
         transport=transport,
         retry=IMPATIENT,
-        lanes=LocalLanes(LaneGaps.none(), sandbox.state.clock.now),
+        rate_limits=LocalRateLimits(CallIntervals.none(), sandbox.state.clock.now),
     )
 
 

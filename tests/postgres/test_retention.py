@@ -41,7 +41,7 @@ def add_calls(engine: Engine, *ages: timedelta, before: datetime = NOON) -> None
 
 
 def add_lane(engine: Engine, account_id: str, idle: timedelta) -> None:
-    """Add a lane that was last used so long ago."""
+    """Add a rate limit that was last used so long ago."""
     with engine.begin() as connection:
         connection.execute(
             text("INSERT INTO api_lanes VALUES ('NA', 'create', :account_id, :at)"),

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from bidbeacon_pipelines.amazon_ads import AdsApiClient, Credentials, Endpoints, RetryPolicy, Waiting
 from bidbeacon_pipelines.amazon_ads.ledger import CallRecord
-from bidbeacon_pipelines.amazon_ads.throttle import Lane, LaneGaps, Lanes, LocalLanes
+from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals, LimitScope, LocalRateLimits, RateLimits
 from bidbeacon_pipelines.amazon_ads.tokens import AccessTokens
 
 CREDENTIALS = Credentials("client-1", SecretStr("secret-1"), SecretStr("Atzr|refresh-1"))
@@ -40,23 +40,23 @@ class FakeClock:
 
 
 @dataclass
-class ScriptedLanes:
-    """Lanes that give waits by script, and keep what they were asked."""
+class ScriptedRateLimits:
+    """RateLimits that give waits by script, and keep what they were asked."""
 
     waits: list[float] = field(default_factory=list)
-    asked: list[Lane] = field(default_factory=list)
+    asked: list[LimitScope] = field(default_factory=list)
     longest: list[float] = field(default_factory=list)
-    held: list[tuple[Lane, float]] = field(default_factory=list)
+    paused: list[tuple[LimitScope, float]] = field(default_factory=list)
 
-    def reserve(self, lane: Lane, *, longest_wait: float) -> float:
+    def reserve(self, scope: LimitScope, *, longest_wait: float) -> float:
         """Return the next wait of the script, then none."""
-        self.asked.append(lane)
+        self.asked.append(scope)
         self.longest.append(longest_wait)
         return self.waits.pop(0) if self.waits else 0.0
 
-    def hold_back(self, lane: Lane, seconds: float) -> None:
-        """Keep what is held."""
-        self.held.append((lane, seconds))
+    def pause(self, scope: LimitScope, seconds: float) -> None:
+        """Keep the pauses."""
+        self.paused.append((scope, seconds))
 
 
 class FakeLog:
@@ -139,7 +139,7 @@ def open_bench(
     *,
     draw: Callable[[float, float], float] = max,
     clock: FakeClock | None = None,
-    lanes: Lanes | None = None,
+    rate_limits: RateLimits | None = None,
     tokens: AccessTokens | None = None,
     **policy: Any,
 ) -> Bench:
@@ -148,7 +148,7 @@ def open_bench(
     Args:
         draw: Replaces the jitter; takes the upper bound by default.
         clock: What it tells time by; its own by default.
-        lanes: Where its calls queue; by default lanes without gaps, which only hold back.
+        rate_limits: Where its calls queue; by default rate limits without intervals, which only pause.
         tokens: Its access tokens, by the same clock; its own by default.
         policy: What differs from the usual policy.
     """
@@ -160,7 +160,7 @@ def open_bench(
         clock=clock,
         retry=RetryPolicy(draw=draw, **policy),
         on_wait=waits.append,
-        lanes=lanes or LocalLanes(LaneGaps.none(), clock.now),
+        rate_limits=rate_limits or LocalRateLimits(CallIntervals.none(), clock.now),
         log=log,
         tokens=tokens,
     )

@@ -9,12 +9,12 @@ from bidbeacon_pipelines.amazon_ads import Report, create_report, retrieve_repor
 from bidbeacon_pipelines.amazon_ads.errors import (
     AdsApiError,
     DuplicateReport,
-    HeldBack,
     MalformedAnswer,
     MissingRights,
     NotAuthorized,
     NotFound,
     OutcomeUnknown,
+    RateLimited,
     Rejected,
     Throttled,
     TooLarge,
@@ -317,7 +317,7 @@ def test_create_is_cured_by_a_fresh_token(bench: Bench) -> None:
     "error",
     [
         Throttled("slow down", retry_after=3.0, status=429),
-        HeldBack("our queue", retry_after=61.0, about="account a"),
+        RateLimited("our queue", retry_after=61.0, about="account a"),
         DuplicateReport("again", report_id="rpt-1", code="425"),
         Unreachable("gone", sent=False, operation="x"),
         OutcomeUnknown(Throttled("slow down", retry_after=3.0)),

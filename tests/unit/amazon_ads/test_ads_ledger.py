@@ -21,7 +21,7 @@ from tests.unit.amazon_ads.fakes import (
     FakeAmazon,
     FakeClock,
     FakeLog,
-    ScriptedLanes,
+    ScriptedRateLimits,
     open_bench,
     refusal,
     report_answer,
@@ -161,7 +161,7 @@ def test_fresh_token_is_a_retry_without_wait(bench: Bench) -> None:
 
 def test_queue_is_told_apart_from_waits() -> None:
     """The time in our own queue is `queued`, that between attempts `waited`, and neither is `duration`."""
-    bench = open_bench(lanes=ScriptedLanes([3.0, 0.0, 0.25]))
+    bench = open_bench(rate_limits=ScriptedRateLimits([3.0, 0.0, 0.25]))
     bench.amazon.plays(after(bench, 1, httpx.Response(500)), after(bench, 2, report_answer()))
     poll(bench)
     assert bench.log.facts("queued", "waited", "duration")[1:] == [(3, 0, 1), (0.25, 1, 2)]

@@ -18,7 +18,7 @@ from bidbeacon_pipelines.amazon_ads import (
     retrieve_report,
 )
 from bidbeacon_pipelines.amazon_ads.errors import AuthError, Rejected
-from bidbeacon_pipelines.amazon_ads.throttle import LocalLanes
+from bidbeacon_pipelines.amazon_ads.rate_limits import LocalRateLimits
 from bidbeacon_pipelines.settings import Region, Settings
 from tests.unit.amazon_ads.fakes import CREDENTIALS, FakeAmazon, FakeClock, FakeLog, open_bench, report_answer
 
@@ -71,12 +71,12 @@ def test_proxies_count_for_amazon_only() -> None:
 
 def test_connect_hands_on_its_tools() -> None:
     """What a job connects with is what its client works with."""
-    log, clock, lanes = FakeLog(), FakeClock(), LocalLanes()
+    log, clock, rate_limits = FakeLog(), FakeClock(), LocalRateLimits()
     settings = Settings(sandbox_port=4040, _env_file=None)
-    with connect(settings, lanes=lanes, log=log, clock=clock) as client:
+    with connect(settings, rate_limits=rate_limits, log=log, clock=clock) as client:
         assert client.log is log
         assert client.clock is clock
-        assert client._turns._lanes is lanes
+        assert client._rate_limiter._rate_limits is rate_limits
 
 
 def test_hosts_are_named_in_one_place() -> None:

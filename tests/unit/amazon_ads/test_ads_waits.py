@@ -5,7 +5,7 @@ import pytest
 
 from bidbeacon_pipelines.amazon_ads import retrieve_report
 from bidbeacon_pipelines.amazon_ads.waits import WaitCause, Waits, WaitSummary, duration_text
-from tests.unit.amazon_ads.fakes import Bench, ScriptedLanes, open_bench, report_answer
+from tests.unit.amazon_ads.fakes import Bench, ScriptedRateLimits, open_bench, report_answer
 
 
 def poll(bench: Bench) -> None:
@@ -15,7 +15,7 @@ def poll(bench: Bench) -> None:
 
 def test_client_adds_up_its_waits() -> None:
     """Each pause between attempts and each long wait for a place is added, by what was asked and why."""
-    bench = open_bench(lanes=ScriptedLanes([4.0]))
+    bench = open_bench(rate_limits=ScriptedRateLimits([4.0]))
     bench.amazon.plays(
         httpx.Response(429, headers={"Retry-After": "30"}),
         httpx.Response(429, headers={"Retry-After": "20"}),

@@ -28,8 +28,8 @@ from bidbeacon_pipelines.amazon_ads import (
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS
 from bidbeacon_pipelines.amazon_ads.download_rules import DownloadLimits, DownloadTooSlow, FileOwner
 from bidbeacon_pipelines.amazon_ads.errors import DownloadIncomplete, DownloadRefused, Unreachable
+from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals, LocalRateLimits
 from bidbeacon_pipelines.amazon_ads.report_files import PartMissing, UrlsNotResigned, download_report
-from bidbeacon_pipelines.amazon_ads.throttle import LaneGaps, LocalLanes
 from bidbeacon_pipelines.sandbox import SandboxConfig
 from bidbeacon_pipelines.sandbox.faults import FaultName, FaultOptions, FaultRule, Operation
 from bidbeacon_pipelines.sandbox.server import SandboxHandle, running_sandbox
@@ -117,9 +117,9 @@ def desk(sandbox: SandboxHandle, tmp_path: Path) -> Iterator[Desk]:
     sandbox.state.faults.clear()
     clock, log = ImpatientClock(), FakeLog()
     endpoints, retry = Endpoints.sandbox(sandbox.url), RetryPolicy(attempts=TRIES)
-    lanes = LocalLanes(LaneGaps.none(), clock.now)
+    rate_limits = LocalRateLimits(CallIntervals.none(), clock.now)
     with AdsApiClient(
-        SANDBOX_CREDENTIALS, endpoints, clock=clock, retry=retry, lanes=lanes, log=log
+        SANDBOX_CREDENTIALS, endpoints, clock=clock, retry=retry, rate_limits=rate_limits, log=log
     ) as client:
         account = next(
             each

@@ -15,7 +15,7 @@ import pytest
 
 from bidbeacon_pipelines.amazon_ads import AdsApiClient, Clock, Endpoints
 from bidbeacon_pipelines.amazon_ads.credentials import SANDBOX_CREDENTIALS
-from bidbeacon_pipelines.amazon_ads.throttle import LaneGaps, LocalLanes
+from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals, LocalRateLimits
 from bidbeacon_pipelines.probe.calls import Pace, Probe
 from bidbeacon_pipelines.probe.compare import Finding, Verdict, compare
 from bidbeacon_pipelines.probe.evidence import Evidence
@@ -83,8 +83,10 @@ def evidence_of(
     url: str, clock: Clock, said: list[str], account: str | None = None, day: date | None = BUSY_DAY
 ) -> Evidence:
     """Probe what answers at an address."""
-    lanes = LocalLanes(LaneGaps.none(), clock.now)
-    with AdsApiClient(SANDBOX_CREDENTIALS, Endpoints.sandbox(url), clock=clock, lanes=lanes) as client:
+    rate_limits = LocalRateLimits(CallIntervals.none(), clock.now)
+    with AdsApiClient(
+        SANDBOX_CREDENTIALS, Endpoints.sandbox(url), clock=clock, rate_limits=rate_limits
+    ) as client:
         run = Probe(client, PACE, said.append, account=account, day=day)
         run.run()
         return run.evidence

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from bidbeacon_pipelines.amazon_ads import throttle
-from bidbeacon_pipelines.amazon_ads.throttle import LaneGaps
+from bidbeacon_pipelines.amazon_ads import rate_limits
+from bidbeacon_pipelines.amazon_ads.rate_limits import CallIntervals
 from bidbeacon_pipelines.amazon_ads.tokens import PROCESS_TOKENS
 from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.probe.expectations import report_checks
@@ -49,7 +49,7 @@ def run_probe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunProbe:
     It pauses for no rate limit: half a second before each of some twenty reports would make up most of these tests' time.
     """
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(throttle, "LaneGaps", LaneGaps.none)
+    monkeypatch.setattr(rate_limits, "CallIntervals", CallIntervals.none)
 
     def run(url: str, *options: str) -> Result:
         get_settings.cache_clear()

@@ -87,10 +87,10 @@ def test_ten_accepted_creates_at_the_limit_make_room_for_one_more() -> None:
     gate = Gate()
     for _ in range(10):
         gate = accepted(gate, 1, NOW)
-    assert 2 == gate.places
+    assert 2 == gate.slots
     for _ in range(10):
-        gate = accepted(gate, gate.places, NOW)
-    assert 3 == gate.places
+        gate = accepted(gate, gate.slots, NOW)
+    assert 3 == gate.slots
 
 
 @given(st.lists(st.one_of(st.just("accepted"), st.floats(0, 1)), max_size=60))
@@ -100,9 +100,9 @@ def test_limits_stay_within_their_bounds(answers: list[str | float]) -> None:
     for answer in answers:
         gate = entered(gate, NOW)
         if isinstance(answer, str):
-            gate = accepted(gate, gate.places, NOW)
+            gate = accepted(gate, gate.slots, NOW)
         else:
             gate = refused(gate, NOW, jitter=answer)
-        assert 1 <= gate.places <= LARGEST_LIMIT
+        assert 1 <= gate.slots <= LARGEST_LIMIT
         assert SHORTEST_PACE <= gate.pace <= LONGEST_PACE
         assert gate.next_create_at <= NOW + LONGEST_CLOSURE

@@ -28,10 +28,10 @@ from bidbeacon_pipelines.reports.lifecycle import (
 from bidbeacon_pipelines.reports.policy import LifecyclePolicy, next_poll_at
 from bidbeacon_pipelines.reports.transitions import (
     Answer,
-    HeldBack,
     Loaded,
     LoadFailed,
     NoAnswer,
+    RateLimited,
     Refused,
     Reported,
     answered,
@@ -243,8 +243,8 @@ def test_late_report_is_looked_at_once_more_after_an_outage() -> None:
 
 def test_create_that_was_kept_back_is_no_attempt() -> None:
     """What our own queue didn't let out is sent later, with all of its attempts left; it is never sent at once again."""
-    held_back = _after(SENT, HeldBack(NOW + _minutes(10)))
-    at_once = _after(SENT, HeldBack(NOW))
+    held_back = _after(SENT, RateLimited(NOW + _minutes(10)))
+    at_once = _after(SENT, RateLimited(NOW))
 
     assert SENT.attempts - 1 == held_back.attempts
     assert isinstance(decide(held_back, NOW + _minutes(9), POLICY), Wait)

@@ -29,10 +29,10 @@ from bidbeacon_pipelines.reports.transitions import (
     COMPLETED_WORDS,
     FAILURE_WORDS,
     Answer,
-    HeldBack,
     Loaded,
     LoadFailed,
     NoAnswer,
+    RateLimited,
     Refused,
     Reported,
     answered,
@@ -60,7 +60,7 @@ WORDS = st.sampled_from(["PENDING", "PROCESSING", "ODD", *COMPLETED_WORDS, *FAIL
 REPORTS = st.builds(Reported, report_id=st.just("rpt"), amazon_status=WORDS)
 DONE = st.just(Reported("rpt", "COMPLETED"))
 NO_ANSWERS = st.builds(NoAnswer, not_before=NOT_BEFORE)
-TO_A_CREATE = REPORTS | NO_ANSWERS | REFUSALS | st.builds(HeldBack, not_before=INSTANTS)
+TO_A_CREATE = REPORTS | NO_ANSWERS | REFUSALS | st.builds(RateLimited, not_before=INSTANTS)
 TO_A_POLL = DONE | REPORTS | NO_ANSWERS | REFUSALS
 TO_A_LOAD = st.sampled_from([Loaded(), LoadFailed("cut short")]) | REPORTS | REFUSALS
 

@@ -13,11 +13,11 @@ from bidbeacon_pipelines.amazon_ads import (
     list_accounts,
     retrieve_report,
 )
-from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, HeldBack, OutcomeUnknown, Throttled
-from bidbeacon_pipelines.amazon_ads.throttle import CallClass, Lane, LaneGaps, LocalLanes
+from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, OutcomeUnknown, RateLimited, Throttled
+from bidbeacon_pipelines.amazon_ads.rate_limiter import CALLS_AT_ONCE
+from bidbeacon_pipelines.amazon_ads.rate_limits import CallClass, CallIntervals, LimitScope, LocalRateLimits
 from bidbeacon_pipelines.amazon_ads.transport import TIMEOUT
-from bidbeacon_pipelines.amazon_ads.turns import CALLS_AT_ONCE
-from tests.unit.amazon_ads.fakes import Bench, FakeClock, ScriptedLanes, open_bench, report_answer
+from tests.unit.amazon_ads.fakes import Bench, FakeClock, ScriptedRateLimits, open_bench, report_answer
 
 ONE, TWO = "amzn1.ads-account.g.one", "amzn1.ads-account.g.two"
 REPORT = "rpt-0b6f7c1e"
@@ -48,8 +48,8 @@ def poll(bench: Bench, account: str | None = ONE) -> None:
 
 def test_each_call_queues_in_its_lane() -> None:
     """Creates, looks, exports and the rest queue by region, class and account."""
-    lanes = ScriptedLanes()
-    bench = open_bench(lanes=lanes, attempts=1)
+    rate_limits = ScriptedRateLimits()
+    bench = open_bench(rate_limits=rate_limits, attempts=1)
     for ask in (
         lambda: create(bench),
         lambda: poll(bench),
@@ -62,20 +62,20 @@ def test_each_call_queues_in_its_lane() -> None:
     bench.amazon.plays(*[httpx.Response(400)] * 3)
     with pytest.raises(AdsApiError):
         list_accounts(bench.client)
-    assert lanes.asked == [
-        Lane("NA", CallClass.CREATE, ONE),
-        Lane("NA", CallClass.RETRIEVE, ONE),
-        Lane("EU", CallClass.EXPORTS, ONE),
-        Lane("FE", CallClass.EXPORTS),
-        Lane("NA", CallClass.OTHER),
-        Lane("EU", CallClass.OTHER),
-        Lane("FE", CallClass.OTHER),
+    assert rate_limits.asked == [
+        LimitScope("NA", CallClass.CREATE, ONE),
+        LimitScope("NA", CallClass.RETRIEVE, ONE),
+        LimitScope("EU", CallClass.EXPORTS, ONE),
+        LimitScope("FE", CallClass.EXPORTS),
+        LimitScope("NA", CallClass.OTHER),
+        LimitScope("EU", CallClass.OTHER),
+        LimitScope("FE", CallClass.OTHER),
     ]
 
 
 def test_queue_is_waited_for_before_the_request() -> None:
     """The place is waited for before the connection gets the request, whose timeouts are the usual ones."""
-    bench = open_bench(lanes=ScriptedLanes([42.0]))
+    bench = open_bench(rate_limits=ScriptedRateLimits([42.0]))
     came_at = bench.clock.now()
     seen: list[tuple[timedelta, object]] = []
 
@@ -91,42 +91,42 @@ def test_queue_is_waited_for_before_the_request() -> None:
 
 def test_attempts_queue_anew() -> None:
     """Every attempt takes a place, the one with a fresh token too."""
-    lanes = ScriptedLanes()
-    bench = open_bench(lanes=lanes)
+    rate_limits = ScriptedRateLimits()
+    bench = open_bench(rate_limits=rate_limits)
     bench.amazon.plays(httpx.Response(500), httpx.Response(401), report_answer())
     poll(bench)
-    assert len(lanes.asked) == 3
+    assert len(rate_limits.asked) == 3
 
 
 @pytest.mark.parametrize("ask", [create, poll])
 def test_long_queue_is_handed_on(ask: object) -> None:
     """A place further off than the policy's longest wait isn't sat out, and nothing is sent: a create's outcome is known."""
-    lanes = ScriptedLanes([61.0])
-    bench = open_bench(lanes=lanes, longest_wait_seconds=60)
-    with pytest.raises(HeldBack) as caught:
+    rate_limits = ScriptedRateLimits([61.0])
+    bench = open_bench(rate_limits=rate_limits, longest_wait_seconds=60)
+    with pytest.raises(RateLimited) as caught:
         ask(bench)  # type: ignore[operator]  # one of the two functions above
     assert caught.value.retry_after == 61
     assert ONE in str(caught.value)
-    assert len(lanes.asked) == 1
+    assert len(rate_limits.asked) == 1
     assert (bench.amazon.calls, bench.clock.slept, bench.waits) == ([], [], [])
     assert [record.call for record in bench.log.records] == ["token"]
 
 
 def test_far_places_are_not_taken_ahead() -> None:
     """A call whose place is far off sleeps first and takes one when it is near: its region goes on meanwhile."""
-    lanes = ScriptedLanes([30.0, 0.5])
-    bench = open_bench(lanes=lanes)
+    rate_limits = ScriptedRateLimits([30.0, 0.5])
+    bench = open_bench(rate_limits=rate_limits)
     bench.amazon.plays(report_answer())
     poll(bench)
     assert bench.clock.slept == [30.0, 0.5]
-    assert lanes.longest == [1.0, 1.0]
+    assert rate_limits.longest == [1.0, 1.0]
 
 
 def test_queue_is_bounded_in_all() -> None:
     """A call that is overtaken again and again gives up when all its waits together reach the bound."""
-    lanes = ScriptedLanes([30.0, 20.0, 11.0])
-    bench = open_bench(lanes=lanes, longest_wait_seconds=60)
-    with pytest.raises(HeldBack):
+    rate_limits = ScriptedRateLimits([30.0, 20.0, 11.0])
+    bench = open_bench(rate_limits=rate_limits, longest_wait_seconds=60)
+    with pytest.raises(RateLimited):
         poll(bench)
     assert bench.clock.slept == [30.0, 20.0]
     assert bench.amazon.calls == []
@@ -135,11 +135,11 @@ def test_queue_is_bounded_in_all() -> None:
 def test_accounts_held_together_come_back_apart() -> None:
     """Accounts that were held until the same instant start the region's gap apart."""
     clock = FakeClock()
-    gaps = LaneGaps(dict.fromkeys(CallClass, 2.0), dict.fromkeys(CallClass, 0.0))
-    lanes = LocalLanes(gaps, clock.now)
-    bench = open_bench(clock=clock, lanes=lanes)
+    intervals = CallIntervals(dict.fromkeys(CallClass, 2.0), dict.fromkeys(CallClass, 0.0))
+    rate_limits = LocalRateLimits(intervals, clock.now)
+    bench = open_bench(clock=clock, rate_limits=rate_limits)
     for account in (ONE, TWO):
-        lanes.hold_back(Lane("NA", CallClass.RETRIEVE, account), 30)
+        rate_limits.pause(LimitScope("NA", CallClass.RETRIEVE, account), 30)
     began, starts = clock.now(), list[float]()
 
     def answer(_: httpx.Request) -> httpx.Response:
@@ -154,14 +154,14 @@ def test_accounts_held_together_come_back_apart() -> None:
 
 def test_long_queue_holds_nobody_back() -> None:
     """Our own queue is no wish of Amazon's: it doesn't grow by being met."""
-    lanes = ScriptedLanes([600.0])
-    with pytest.raises(HeldBack):
-        poll(open_bench(lanes=lanes))
-    assert lanes.held == []
+    rate_limits = ScriptedRateLimits([600.0])
+    with pytest.raises(RateLimited):
+        poll(open_bench(rate_limits=rate_limits))
+    assert rate_limits.paused == []
 
 
 def test_retry_after_is_waited_once() -> None:
-    """The pause that Amazon asked for, and the lane it holds back, are one wait."""
+    """The pause that Amazon asked for and the pause of the rate limit are one wait."""
     bench = open_bench()
     bench.amazon.plays(throttled("17"), report_answer())
     poll(bench)
@@ -169,21 +169,21 @@ def test_retry_after_is_waited_once() -> None:
     assert len(bench.amazon.calls) == 2
 
 
-def test_retry_after_is_waited_once_with_gaps() -> None:
-    """With gaps between starts too, the pause is one wait: the place is due when it ends."""
+def test_retry_after_is_waited_once_with_intervals() -> None:
+    """With intervals between starts too, the pause is one wait: the place is due when it ends."""
     clock = FakeClock()
-    bench = open_bench(clock=clock, lanes=LocalLanes(now=clock.now))
+    bench = open_bench(clock=clock, rate_limits=LocalRateLimits(now=clock.now))
     bench.amazon.plays(throttled("17"), report_answer())
     poll(bench)
     assert bench.clock.slept == [17.0]
 
 
 def test_others_of_the_account_wait_too() -> None:
-    """After a 429 another client on the same lanes, as another process is, waits out the rest before its call."""
+    """After a 429 another client under the same rate limits, as another process is, waits out the rest before its call."""
     clock = FakeClock()
-    lanes = LocalLanes(LaneGaps.none(), clock.now)
-    first = open_bench(clock=clock, lanes=lanes, attempts=1)
-    second = open_bench(clock=clock, lanes=lanes)
+    rate_limits = LocalRateLimits(CallIntervals.none(), clock.now)
+    first = open_bench(clock=clock, rate_limits=rate_limits, attempts=1)
+    second = open_bench(clock=clock, rate_limits=rate_limits)
     first.amazon.plays(throttled("30"))
     with pytest.raises(Throttled):
         poll(first)
@@ -205,13 +205,13 @@ def test_others_do_not_wait() -> None:
 
 
 def test_hold_longer_than_the_bound_stays() -> None:
-    """A `Retry-After` that isn't sat out holds the lane all the same: the next call isn't sent before."""
+    """A `Retry-After` that isn't waited out pauses the rate limit all the same: the next call isn't sent before."""
     bench = open_bench()
     bench.amazon.plays(throttled("600"))
     with pytest.raises(Throttled) as caught:
         poll(bench)
     assert (type(caught.value), caught.value.retry_after) == (Throttled, 600)
-    with pytest.raises(HeldBack) as held:
+    with pytest.raises(RateLimited) as held:
         poll(bench)
     assert held.value.retry_after == 600
     assert (len(bench.amazon.calls), bench.clock.slept) == (1, [])
@@ -230,20 +230,20 @@ def test_throttled_create_holds_its_account() -> None:
 @pytest.mark.parametrize("status", [429, 503])
 def test_no_wish_holds_nobody(status: int) -> None:
     """Without a `Retry-After` only the call itself backs off."""
-    lanes = ScriptedLanes()
-    bench = open_bench(lanes=lanes)
+    rate_limits = ScriptedRateLimits()
+    bench = open_bench(rate_limits=rate_limits)
     bench.amazon.plays(throttled(status=status), report_answer())
     poll(bench)
-    assert lanes.held == []
+    assert rate_limits.paused == []
 
 
 def test_wish_of_a_503_counts() -> None:
     """A 503 may ask to wait, too."""
-    lanes = ScriptedLanes()
-    bench = open_bench(lanes=lanes)
+    rate_limits = ScriptedRateLimits()
+    bench = open_bench(rate_limits=rate_limits)
     bench.amazon.plays(throttled("5", status=503), report_answer())
     poll(bench)
-    assert lanes.held == [(Lane("NA", CallClass.RETRIEVE, ONE), 5.0)]
+    assert rate_limits.paused == [(LimitScope("NA", CallClass.RETRIEVE, ONE), 5.0)]
 
 
 @pytest.mark.parametrize("ahead", [timedelta(hours=-3), timedelta(), timedelta(days=2)])
@@ -269,11 +269,11 @@ def test_date_that_is_none_leaves_our_clock() -> None:
 @pytest.mark.parametrize("value", ["soon", "-5", "nan", "", "1e3", "Tue, 99 Dec 2025 08:00:30 GMT"])
 def test_wish_that_cannot_be_read_is_none(value: str) -> None:
     """Nonsense counts as no `Retry-After`: the call backs off within its bounds, and nobody else waits."""
-    lanes = ScriptedLanes()
-    bench = open_bench(lanes=lanes, draw=lambda low, high: (low + high) / 2)
+    rate_limits = ScriptedRateLimits()
+    bench = open_bench(rate_limits=rate_limits, draw=lambda low, high: (low + high) / 2)
     bench.amazon.plays(throttled(value), report_answer())
     poll(bench)
-    assert (bench.clock.slept, lanes.held) == ([0.5], [])
+    assert (bench.clock.slept, rate_limits.paused) == ([0.5], [])
 
 
 @pytest.mark.parametrize(
@@ -282,7 +282,7 @@ def test_wish_that_cannot_be_read_is_none(value: str) -> None:
 )
 def test_long_places_are_told(seconds: float, told: list[tuple[str, float, int]]) -> None:
     """A wait for a place is told when it is a second or more, as one before any attempt."""
-    bench = open_bench(lanes=ScriptedLanes([seconds]))
+    bench = open_bench(rate_limits=ScriptedRateLimits([seconds]))
     bench.amazon.plays(report_answer())
     poll(bench)
     assert [(wait.operation, wait.seconds, wait.attempt) for wait in bench.waits] == told
@@ -307,7 +307,7 @@ def test_waiting_holds_no_lock() -> None:
     """While a call waits for its place, others of the region go through."""
     clock = StoppedClock()
     bench = open_bench(clock=clock)
-    bench.client._turns._lanes.hold_back(Lane("NA", CallClass.RETRIEVE, ONE), 30)
+    bench.client._rate_limiter._rate_limits.pause(LimitScope("NA", CallClass.RETRIEVE, ONE), 30)
     bench.amazon.plays(*(report_answer() for _ in range(CALLS_AT_ONCE + 3)))
     with ThreadPoolExecutor(1 + CALLS_AT_ONCE) as pool:
         waiting = [pool.submit(poll, bench) for _ in range(1 + CALLS_AT_ONCE)]

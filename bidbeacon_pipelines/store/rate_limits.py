@@ -1,4 +1,4 @@
-"""SQL on lanes: where calls of all processes to Amazon line up, one row a lane, in the order of its key."""
+"""SQL on the rate limits of calls to Amazon, which all processes share: one row each, locked in the order of their keys."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,8 +6,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, RowMapping, text
 
-# A process that is stopped in the middle of a reservation must not keep the others from calling. A place that a crash of the
-# server forgets costs nothing, so nobody waits for the disk.
+# A process that is stopped in the middle of a reservation must not keep the others from calling. A slot that a crash of the
+# server forgets costs nothing, so commits do not wait for the disk.
 _SHORT = text("""
     SELECT set_config('lock_timeout', '2s', true), set_config('idle_in_transaction_session_timeout', '5s', true),
            set_config('synchronous_commit', 'off', true)""")
@@ -36,8 +36,8 @@ _MOVE = text("""
 
 
 @dataclass(frozen=True, order=True)
-class LaneKey:
-    """Which lane: `account_id` is empty for the region's own."""
+class LimitKey:
+    """Which rate limit: `account_id` is empty for the region's own."""
 
     region: str
     call_class: str
@@ -45,47 +45,46 @@ class LaneKey:
 
 
 @dataclass(frozen=True)
-class LockedLanes:
-    """Lanes that nobody else can move before the transaction ends.
+class LockedLimits:
+    """Rate limits that nobody else can change before the transaction ends.
 
     Attributes:
         now: The database's clock, read after the wait for the locks.
-        next_starts: From when on each may be used, in the order that was asked for; None where it never was used.
+        next_starts: When the next call may start, in the order of the keys; None where none was made yet.
     """
 
     now: datetime
     next_starts: tuple[datetime | None, ...]
 
 
-def lock_lanes(connection: Connection, keys: Sequence[LaneKey]) -> LockedLanes | None:
-    """Lock lanes until the transaction ends, in the order of their keys, so that no two processes wait for each other.
+def lock_limits(connection: Connection, keys: Sequence[LimitKey]) -> LockedLimits | None:
+    """Lock rate limits until the transaction ends, in the order of their keys, so that no two processes deadlock.
 
-    Gives None where one is missing: new, or deleted as idle. What was locked then has to be let go before it is added, since
-    whoever holds a lane and waits for one that another adds may hold up that other. Whoever has to wait two seconds for a lock
-    gets the database's error.
+    Return None where one is missing: new, or deleted as idle. End the transaction before you add it, since an insert that
+    waits while it holds other locks could deadlock. A lock that is not granted within two seconds raises the database's error.
     """
     connection.execute(_SHORT)
     rows = _locked(connection, keys)
     if len(rows) < len(set(keys)):
         return None
-    return LockedLanes(
+    return LockedLimits(
         max(row["now"] for row in rows.values()), tuple(rows[key]["next_start_at"] for key in keys)
     )
 
 
-def add_lanes(connection: Connection, keys: Sequence[LaneKey]) -> None:
-    """Make those lanes that are missing, in the order of their keys; the transaction is theirs alone, and holds no other lock."""
+def add_limits(connection: Connection, keys: Sequence[LimitKey]) -> None:
+    """Insert the missing rate limits, in the order of their keys; the transaction must hold no other lock."""
     connection.execute(_SHORT)
     connection.execute(_ADD, _values(keys))
 
 
-def move_lanes(connection: Connection, next_starts: Mapping[LaneKey, datetime]) -> None:
-    """Note from when on locked lanes may be used again."""
+def move_limits(connection: Connection, next_starts: Mapping[LimitKey, datetime]) -> None:
+    """Set when the next calls may start; the rate limits must be locked."""
     connection.execute(_MOVE, _values(list(next_starts)) | {"ats": list(next_starts.values())})
 
 
-def delete_idle_lanes(connection: Connection, before: datetime, limit: int) -> int:
-    """Delete at most so many lanes that nobody has used since an instant; return how many. Who needs one makes it anew."""
+def delete_idle_limits(connection: Connection, before: datetime, limit: int) -> int:
+    """Delete at most `limit` rate limits unused since an instant; return how many. They are inserted again when needed."""
     deleted = connection.execute(
         text("""DELETE FROM api_lanes WHERE ctid = ANY (ARRAY(
                     SELECT ctid FROM api_lanes WHERE next_start_at < :before LIMIT :limit FOR UPDATE SKIP LOCKED))"""),
@@ -94,12 +93,12 @@ def delete_idle_lanes(connection: Connection, before: datetime, limit: int) -> i
     return deleted.rowcount
 
 
-def _locked(connection: Connection, keys: Sequence[LaneKey]) -> dict[LaneKey, RowMapping]:
+def _locked(connection: Connection, keys: Sequence[LimitKey]) -> dict[LimitKey, RowMapping]:
     rows = connection.execute(_LOCK, _values(keys)).mappings()
-    return {LaneKey(row["region"], row["call_class"], row["account_id"]): row for row in rows}
+    return {LimitKey(row["region"], row["call_class"], row["account_id"]): row for row in rows}
 
 
-def _values(keys: Sequence[LaneKey]) -> dict[str, list[str]]:
+def _values(keys: Sequence[LimitKey]) -> dict[str, list[str]]:
     return {
         "regions": [key.region for key in keys],
         "classes": [key.call_class for key in keys],

@@ -72,7 +72,7 @@ def load_parts(engine: Engine, request_id: int, parts: Sequence[Path]) -> list[L
 
 _RULES = LoadRules(
     bad_row_share=0.02,
-    held_again_at=lambda _: NOW,
+    suspicious_again_at=lambda _: NOW,
     next_refresh_at=lambda _: NOW,
     refused_again_at=lambda _day, _has_data: NOW,
     products=("SPONSORED_PRODUCTS",),

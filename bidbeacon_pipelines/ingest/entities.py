@@ -241,16 +241,16 @@ def _read(kind: str, raw: Any) -> tuple[Row, list[str], bool]:
     return row, faults, is_lost
 
 
-def _rest(raw: Row, held: AbstractSet[_Path], at: _Path = ()) -> Row:
+def _rest(raw: Row, stored: AbstractSet[_Path], at: _Path = ()) -> Row:
     """Return an object without the values at the paths that columns hold, and without objects that are empty for that."""
     rest: Row = {}
     for name, value in raw.items():
         path = (*at, name)
         if isinstance(value, dict):
-            inner = _rest(value, held, path)
+            inner = _rest(value, stored, path)
             if inner or not value:
                 rest[name] = inner
-        elif path not in held:
+        elif path not in stored:
             rest[name] = value
     return rest
 

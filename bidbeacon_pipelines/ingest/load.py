@@ -24,9 +24,9 @@ from bidbeacon_pipelines.reports.acceptance import (
     Accept,
     BadRows,
     Cause,
-    HeldReport,
-    Hold,
     Refuse,
+    Suspicious,
+    SuspiciousReport,
     Unconfirmed,
     Verdict,
     decide_load,
@@ -75,7 +75,7 @@ class LoadRules:
 
     Attributes:
         bad_row_share: Over this share of bad rows a window is refused, 0 to 1.
-        held_again_at: Returns when a window is asked for again that was held so many times before, UTC.
+        suspicious_again_at: Returns when a window is requested again, UTC, given how many suspicious reports it had before.
         next_refresh_at: Returns when a window is due next, with data as of this report.
         refused_again_at: Returns when a window is due again that this report was refused for, by its day and whether it has data.
         products: The ad products that the dataset is asked for.
@@ -83,7 +83,7 @@ class LoadRules:
     """
 
     bad_row_share: float
-    held_again_at: Callable[[int], datetime]
+    suspicious_again_at: Callable[[int], datetime]
     next_refresh_at: Callable[[date], datetime | None]
     refused_again_at: Callable[[date, bool], datetime | None]
     products: Sequence[str]
@@ -110,7 +110,7 @@ class Waiting:
 
 @dataclass
 class LoadResult:
-    """The result of a load for one account; `held` and `refused` windows keep their old rows, each with the verdict on it.
+    """The result of a load for one account; `suspicious` and `refused` windows keep their old rows, each with the verdict on it.
 
     `unconfirmed` windows have no rows yet, though they should; `silent` ones are among the loaded, and have none either.
     """
@@ -118,7 +118,7 @@ class LoadResult:
     loaded: list[date] = field(default_factory=list)
     silent: list[date] = field(default_factory=list)
     unconfirmed: dict[date, Unconfirmed] = field(default_factory=dict)
-    held: dict[date, Hold] = field(default_factory=dict)
+    suspicious: dict[date, Suspicious] = field(default_factory=dict)
     refused: dict[date, Refuse] = field(default_factory=dict)
     rows: int = 0
     unresolved: int = 0
@@ -299,7 +299,7 @@ class _Load:
                 bad.get(day, BadRows()),
                 read_rows=tallies[day].read_rows,
                 bad_share_limit=rules.bad_row_share,
-                held_before=HeldReport(own.held_digest, own.held_rows or 0) if own.held_digest else None,
+                earlier=SuspiciousReport(own.held_digest, own.held_rows or 0) if own.held_digest else None,
                 lost=tallies[day].lost,
                 digest=self.digests.get((account, day), ""),
                 should_have_rows=day in silent,
@@ -379,12 +379,12 @@ class _Load:
                     next_refresh_at=rules.next_refresh_at(day),
                     data_as_of=self.scope.data_as_of,
                 )
-            # Only a window with rows is ever held, so it stays loaded with what it has; an unconfirmed one has nothing.
-            case Hold(reason=reason) | Unconfirmed(reason=reason):
+            # Only a window with rows can get a suspicious report, so it stays loaded; an unconfirmed one has nothing.
+            case Suspicious(reason=reason) | Unconfirmed(reason=reason):
                 return replace(
                     own,
-                    status="loaded" if isinstance(verdict, Hold) else "unconfirmed",
-                    next_refresh_at=rules.held_again_at(own.held_count),
+                    status="loaded" if isinstance(verdict, Suspicious) else "unconfirmed",
+                    next_refresh_at=rules.suspicious_again_at(own.held_count),
                     failure_reason=reason,
                     held_digest=self.digests[one.account.id, day],
                     held_rows=self.tallies[one.account.id, day].new_rows,
@@ -409,8 +409,8 @@ def _take_apart(result: LoadResult, day: date, tally: WindowTally, verdict: Verd
             result.silent.append(day)
         return
     result.withheld += tally.read_rows
-    if isinstance(verdict, Hold):
-        result.held[day] = verdict
+    if isinstance(verdict, Suspicious):
+        result.suspicious[day] = verdict
     elif isinstance(verdict, Unconfirmed):
         result.unconfirmed[day] = verdict
     else:

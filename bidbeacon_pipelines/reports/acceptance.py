@@ -8,7 +8,7 @@ from typing import NamedTuple
 from bidbeacon_pipelines.reports.product_states import product_name
 
 LOST_ROWS_DIVISOR = 10
-"""A report with fewer than one row in ten of what was there is held."""
+"""A report with fewer than one row in ten of what was there is suspicious."""
 
 
 class Cause(NamedTuple):
@@ -48,15 +48,15 @@ class BadRows:
 
 
 @dataclass(frozen=True)
-class HeldReport:
-    """An earlier report of the window that was held.
+class SuspiciousReport:
+    """An earlier report of the window that was suspicious.
 
-    It must be another report than the one decided about: the same one read twice proves nothing. A hold is stored in the
+    It must not be the report that is decided about: the same one read twice confirms nothing. It is stored in the
     transaction that ends its request, so that the request is not read again.
 
     Attributes:
-        digest: What its rows of the window were, from `store.staging.digest_window`.
-        rows: How many they were.
+        digest: Of its rows of the window, from `store.staging.digest_window`.
+        rows: How many there were.
     """
 
     digest: str
@@ -67,7 +67,7 @@ class HeldReport:
 class LostProduct:
     """An ad product of which a report has fewer than one row in ten of what was there.
 
-    Each is judged by itself: most rows of a report may be of another one.
+    Each product is judged separately, since most rows of a report may be of another one.
     """
 
     ad_product: str
@@ -75,7 +75,7 @@ class LostProduct:
     new_rows: int
 
     def describe(self) -> str:
-        """Return how many rows are left of how many."""
+        """Return the number of rows now and before."""
         return f"{self.new_rows:,} rows of {product_name(self.ad_product)} where {self.old_rows:,} were"
 
 
@@ -93,8 +93,8 @@ class Accept:
 
 
 @dataclass(frozen=True)
-class Hold:
-    """Keep the old data, remember this report and ask again.
+class Suspicious:
+    """Keep the old data, remember this report and request another one.
 
     Attributes:
         old_rows: Rows the window holds.
@@ -108,23 +108,23 @@ class Hold:
 
     @property
     def cause(self) -> str:
-        """The cause that held windows are grouped by: the ad products that lost their rows."""
+        """The cause that suspicious windows are grouped by: the ad products that lost their rows."""
         return "lost " + ", ".join(one.ad_product for one in self.lost)
 
     @property
     def reason(self) -> str:
-        """How many rows are left of how many."""
+        """The number of rows now and before."""
         named = ", ".join(one.describe() for one in self.lost)
         described = named or f"{self.new_rows:,} rows where {self.old_rows:,} were"
         return f"{described}: waiting for a second report that says the same"
 
-    def plus(self, other: "Hold") -> "Hold":
+    def plus(self, other: "Suspicious") -> "Suspicious":
         """Return the verdict on both windows as one; both have the same cause."""
         lost = tuple(
             LostProduct(one.ad_product, one.old_rows + two.old_rows, one.new_rows + two.new_rows)
             for one, two in zip(self.lost, other.lost, strict=True)
         )
-        return Hold(self.old_rows + other.old_rows, self.new_rows + other.new_rows, lost)
+        return Suspicious(self.old_rows + other.old_rows, self.new_rows + other.new_rows, lost)
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ class Unconfirmed:
         return self
 
 
-Verdict = Accept | Hold | Refuse | Unconfirmed
+Verdict = Accept | Suspicious | Refuse | Unconfirmed
 
 
 def judge_undated(undated: BadRows, good_rows: int, *, bad_share_limit: float) -> Refuse | None:
@@ -197,7 +197,7 @@ def decide_load(
     *,
     read_rows: int,
     bad_share_limit: float,
-    held_before: HeldReport | None,
+    earlier: SuspiciousReport | None,
     digest: str,
     should_have_rows: bool = False,
     lost: Sequence[LostProduct] = (),
@@ -210,8 +210,8 @@ def decide_load(
         bad_rows: Rows of it that can't be understood; those without a readable date are the report's (`judge_undated`).
         read_rows: Good rows the report has for it, before those of one key are summed.
         bad_share_limit: Largest share of bad rows among all rows that is still loaded, 0 to 1.
-        held_before: The report that was last held for this window, if it was held.
-        digest: What this report's good rows of the window are, from `store.staging.digest_window`.
+        earlier: The last report for this window, if it was suspicious.
+        digest: Of this report's good rows of the window, from `store.staging.digest_window`.
         should_have_rows: Whether the whole report has no row of the country, though it has deliverable campaigns, and the
             window was never loaded.
         lost: The ad products that lost nearly all rows; of a report of one ad product `old_rows` and `new_rows` say it.
@@ -219,15 +219,15 @@ def decide_load(
     if bad_rows.exceed(bad_share_limit, read_rows):
         return Refuse(bad_rows, read_rows)
     if should_have_rows:
-        return _judge_silence(held_before, digest)
+        return _judge_silence(earlier, digest)
     if not lost and new_rows * LOST_ROWS_DIVISOR >= old_rows:
         return Accept(f"{new_rows} rows in place of {old_rows}")
-    if held_before is not None and held_before.digest == digest:
+    if earlier is not None and earlier.digest == digest:
         return Accept(f"{new_rows} rows in place of {old_rows}: a second report says the same")
-    return Hold(old_rows, new_rows, tuple(one for one in lost if one.old_rows != old_rows))
+    return Suspicious(old_rows, new_rows, tuple(one for one in lost if one.old_rows != old_rows))
 
 
-def _judge_silence(held_before: HeldReport | None, digest: str) -> Accept | Unconfirmed:
-    if held_before is not None and held_before.digest == digest:
+def _judge_silence(earlier: SuspiciousReport | None, digest: str) -> Accept | Unconfirmed:
+    if earlier is not None and earlier.digest == digest:
         return Accept("no rows: a second report has none either", is_silent=True)
     return Unconfirmed()

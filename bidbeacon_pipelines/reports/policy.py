@@ -21,8 +21,8 @@ class LifecyclePolicy:
         longest_retry_pause: Where these stop growing.
         resend_grace: How long a request with an unknown outcome is left alone; twice as long each further time.
         max_loads: How many times loading one completed report is begun.
-        first_held_pause: Pause before a held window is asked for again; each further one is four times as long.
-        longest_held_pause: Where these stop growing.
+        first_suspicious_pause: Pause before a window with a suspicious report is requested again; each further pause is four times as long.
+        longest_suspicious_pause: Where these stop growing.
     """
 
     first_poll_after: timedelta = timedelta(minutes=3)
@@ -34,8 +34,8 @@ class LifecyclePolicy:
     longest_retry_pause: timedelta = timedelta(hours=2)
     resend_grace: timedelta = timedelta(minutes=10)
     max_loads: int = 3
-    first_held_pause: timedelta = timedelta(minutes=15)
-    longest_held_pause: timedelta = timedelta(hours=24)
+    first_suspicious_pause: timedelta = timedelta(minutes=15)
+    longest_suspicious_pause: timedelta = timedelta(hours=24)
 
     def __post_init__(self) -> None:
         """Refuse a policy under which a request might not end."""
@@ -57,9 +57,11 @@ class LifecyclePolicy:
         """Return the pause before a report is asked for again, after so many failed attempts."""
         return min(_doubled(self.first_retry_pause, attempts), self.longest_retry_pause)
 
-    def held_pause(self, held_before: int) -> timedelta:
-        """Return the pause before a held window is asked for again, where it was held so many times before."""
-        return min(_doubled(self.first_held_pause, 2 * held_before + 1), self.longest_held_pause)
+    def suspicious_pause(self, suspicious_before: int) -> timedelta:
+        """Return the pause before a window is requested again, after so many earlier suspicious reports."""
+        return min(
+            _doubled(self.first_suspicious_pause, 2 * suspicious_before + 1), self.longest_suspicious_pause
+        )
 
     def grace(self, attempts: int) -> timedelta:
         """Return the time an attempt with an unknown outcome is left alone, where it is the attempt of this number."""

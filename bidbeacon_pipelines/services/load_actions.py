@@ -1,4 +1,4 @@
-"""The actions that a load records: one for each account that was loaded, and one for each cause of windows that were held or refused."""
+"""The actions that a load records: one for each account that was loaded, and one for each cause of suspicious or refused windows."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -40,12 +40,12 @@ def actions_of_load(results: Mapping[str, LoadResult], facts: LoadFacts) -> list
     The last one ends the request.
     """
     unconfirmed = {key: result.unconfirmed for key, result in results.items()}
-    held = {key: result.held for key, result in results.items()}
+    suspicious = {key: result.suspicious for key, result in results.items()}
     refused = {key: result.refused for key, result in results.items()}
     ends: list[tuple[Callable[..., Action], dict[str, Any]]] = [
         *((ReportProcessed, _processed(key, one, facts)) for key, one in results.items() if one.loaded),
         *((WindowsUnconfirmed, payload) for payload in _by_cause(unconfirmed, facts)),
-        *((ReportHeld, payload) for payload in _by_cause(held, facts)),
+        *((ReportHeld, payload) for payload in _by_cause(suspicious, facts)),
         *((ReportFailed, payload | {"code": "refused"}) for payload in _by_cause(refused, facts)),
     ]
     last = len(ends) - 1

@@ -98,22 +98,22 @@ def _replay_report(
     """Replay one report's rows; None where another replay or load has dealt with them meanwhile."""
     account = get_account(connection, report.account_key)
     lock_rows(connection, account)
-    held = find_loaded_report(connection, account, dataset.name, report.request_id)
-    if not held.days:
+    loaded = find_loaded_report(connection, account, dataset.name, report.request_id)
+    if not loaded.days:
         return None
-    period = held.start_date, held.end_date
-    scope = ReportScope(dataset, report.request_id, held.data_as_of, tuple(held.ad_products), period)
+    period = loaded.start_date, loaded.end_date
+    scope = ReportScope(dataset, report.request_id, loaded.data_as_of, tuple(loaded.ad_products), period)
     rows = list_raw_rows(connection, account, scope)
     if not rows:
         return None
-    checked = _sort(_check_of(connection, account, scope, held.days), rows)
+    checked = _sort(_check_of(connection, account, scope, loaded.days), rows)
     if checked.understood:
         _stage(connection, account, scope, checked)
-    before = count_bad_rows(connection, account, scope, held.days)
+    before = count_bad_rows(connection, account, scope, loaded.days)
     release_rows(connection, checked.released)
     keep_rows(connection, checked.kept)
-    after = count_bad_rows(connection, account, scope, held.days)
-    change_bad_counts(connection, account, scope, {day: after[day] - before[day] for day in held.days})
+    after = count_bad_rows(connection, account, scope, loaded.days)
+    change_bad_counts(connection, account, scope, {day: after[day] - before[day] for day in loaded.days})
     if checked.understood:
         _merge(connection, account, scope, checked.days)
     return QuarantineReplayed(

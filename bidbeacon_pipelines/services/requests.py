@@ -526,7 +526,7 @@ class _Driver:
         zone, now = account.time_zone, self._context.now()
         return LoadRules(
             bad_row_share=self._context.settings.bad_row_share,
-            held_again_at=lambda held: now + self._policy.held_pause(held),
+            suspicious_again_at=lambda count: now + self._policy.suspicious_pause(count),
             next_refresh_at=lambda day: next_refresh_at(self._dataset, day, zone, data_as_of),
             refused_again_at=self._again_after_failure(account),
             products=self._products,

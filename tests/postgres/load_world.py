@@ -162,7 +162,7 @@ class LoadWorld:
         """Load a report's files, for these days, whose data is as of so many days after `AS_OF`."""
         rules = LoadRules(
             bad_row_share=bad_row_share,
-            held_again_at=lambda _: HELD_UNTIL,
+            suspicious_again_at=lambda _: HELD_UNTIL,
             next_refresh_at=lambda _: NEXT_AT,
             refused_again_at=lambda _day, _has_data: NEXT_AT,
             products=tuple(ad_products),

@@ -162,7 +162,7 @@ def test_a_report_that_lost_nearly_everything_is_held_until_it_comes_again(
     ]
     shelf.load(whole, dataset=dataset)
     held = shelf.load(whole[:2], age=2, dataset=dataset)
-    assert [DAY] == list(held.held)
+    assert [DAY] == list(held.suspicious)
     assert (30, HELD_UNTIL) == (len(rows(shelf, dataset)), shelf.window(dataset=dataset).next_refresh_at)
     shelf.execute(f"ALTER DATABASE {shelf.engine.url.database} SET TimeZone = 'Asia/Kolkata'")
     shelf.engine.dispose()

@@ -109,7 +109,7 @@ def test_a_report_that_lost_nearly_everything_is_held_until_it_comes_again(
     shelf.load(many_rows(11))
     held = shelf.load(many_rows(left), age=2)
     window = shelf.window()
-    assert [DAY] == list(held.held)
+    assert [DAY] == list(held.suspicious)
     assert (window.status, window.load_count, window.held_rows) == ("loaded", 1, left)
     assert window.next_refresh_at == HELD_UNTIL
     assert f"{left} rows where 11 were" in (window.failure_reason or "")
@@ -124,7 +124,7 @@ def test_a_held_report_is_not_confirmed_by_a_different_one(shelf: LoadWorld) -> 
     """A second report that lost nearly everything in another way is held in its turn."""
     shelf.load(many_rows(30))
     shelf.load(many_rows(0), age=2)
-    assert [DAY] == list(shelf.load(many_rows(1), age=3).held)
+    assert [DAY] == list(shelf.load(many_rows(1), age=3).suspicious)
     assert (len(shelf.rows()), shelf.window().held_rows) == (30, 1)
 
 
@@ -237,7 +237,7 @@ def test_rows_of_other_ad_products_stay_as_they_are(shelf: LoadWorld) -> None:
     assert ["SPONSORED_BRANDS", "SPONSORED_PRODUCTS"] == sorted(row["ad_product"] for row in shelf.rows())
     assert (2, Decimal("2.469134")) == (shelf.window().row_count, shelf.window().spend)
     gone = shelf.load([], ad_products=["SPONSORED_BRANDS"], age=2)
-    assert [DAY] == list(gone.held)
+    assert [DAY] == list(gone.suspicious)
     shelf.load([], ad_products=["SPONSORED_BRANDS"], age=3)
     assert "SPONSORED_PRODUCTS" == shelf.row()["ad_product"]
 

@@ -158,10 +158,10 @@ class _Comparison:
     def _faults_of_windows(self) -> Iterator[str]:
         """Each window leaves in one way, for a reason that holds, and says how many rows it has."""
         result = self._result
-        ends = [*result.loaded, *result.held, *result.refused]
+        ends = [*result.loaded, *result.suspicious, *result.refused]
         if Counter(ends) != Counter(self._document.days):
             yield f"windows {self._document.days} ended as {result}"
-        for day in result.held:
+        for day in result.suspicious:
             new, old = (
                 Counter(key[3] for key in of if key[0] == day)
                 for of in (self._expected, self._attempt.rows_before)

@@ -169,7 +169,7 @@ def _as_of(connection: Connection, request_id: int) -> datetime:
 def _rules(document: Document) -> LoadRules:
     return LoadRules(
         bad_row_share=document.bad_row_share,
-        held_again_at=lambda _: AS_OF,
+        suspicious_again_at=lambda _: AS_OF,
         next_refresh_at=lambda _: AS_OF,
         refused_again_at=lambda _day, _has_data: AS_OF,
         products=document.report.ad_products,

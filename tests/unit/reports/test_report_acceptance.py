@@ -8,9 +8,9 @@ from bidbeacon_pipelines.reports.acceptance import (
     Accept,
     BadRows,
     Cause,
-    HeldReport,
-    Hold,
     Refuse,
+    Suspicious,
+    SuspiciousReport,
     Unconfirmed,
     Verdict,
     decide_load,
@@ -25,7 +25,7 @@ def _decided(old: int, new: int, bad: int = 0, held: str | None = None) -> Verdi
         BadRows(bad),
         read_rows=new,
         bad_share_limit=0.02,
-        held_before=None if held is None else HeldReport(held, rows=new),
+        earlier=None if held is None else SuspiciousReport(held, rows=new),
         digest="same",
     )
 
@@ -41,7 +41,7 @@ def test_report_that_kept_a_tenth_of_the_rows_is_loaded(old: int, new: int) -> N
 @pytest.mark.parametrize(("old", "new"), [(1, 0), (500, 0), (500, 49), (11, 1)])
 def test_report_that_lost_more_is_held(old: int, new: int) -> None:
     """An empty report, or one that lost more than 90 % of its rows, does not replace data."""
-    expected = Hold(old, new)
+    expected = Suspicious(old, new)
 
     assert f"{new} rows where {old} were: waiting for a second report that says the same" == expected.reason
     assert expected == _decided(old, new)
@@ -76,7 +76,7 @@ def test_refusal_tells_the_two_most_frequent_causes() -> None:
         46,
         (Cause(42, "metric.clicks: missing"), Cause(3, "ad.id: missing"), Cause(1, "campaign.id: missing")),
     )
-    verdict = decide_load(0, 54, bad, read_rows=54, bad_share_limit=0.02, held_before=None, digest="d")
+    verdict = decide_load(0, 54, bad, read_rows=54, bad_share_limit=0.02, earlier=None, digest="d")
     assert isinstance(verdict, Refuse)
     assert (
         "46 of 100 rows (46.0%) are invalid (42 × metric.clicks: missing, 3 × ad.id: missing)"
@@ -86,7 +86,7 @@ def test_refusal_tells_the_two_most_frequent_causes() -> None:
 
 def test_bad_rows_are_compared_with_rows_before_they_are_summed() -> None:
     """One bad row of 100 is 1 %, also where the 99 others are summed to one."""
-    verdict = decide_load(0, 1, BadRows(1), read_rows=99, bad_share_limit=0.02, held_before=None, digest="d")
+    verdict = decide_load(0, 1, BadRows(1), read_rows=99, bad_share_limit=0.02, earlier=None, digest="d")
     assert isinstance(verdict, Accept)
 
 
@@ -113,7 +113,7 @@ def test_silence_is_believed_when_it_comes_twice(held: str | None, expected: typ
         BadRows(),
         read_rows=0,
         bad_share_limit=0.02,
-        held_before=None if held is None else HeldReport(held, rows=0),
+        earlier=None if held is None else SuspiciousReport(held, rows=0),
         digest="same",
         should_have_rows=True,
     )

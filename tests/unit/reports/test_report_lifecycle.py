@@ -109,7 +109,7 @@ def test_why_no_answer_came_is_told_at_the_end() -> None:
 
 def test_held_window_is_asked_for_ever_more_rarely() -> None:
     """Reports that go on looking wrong don't eat up the account's reports."""
-    pauses = [POLICY.held_pause(held) / _minutes(1) for held in (0, 1, 2, 3, 4, 500)]
+    pauses = [POLICY.suspicious_pause(held) / _minutes(1) for held in (0, 1, 2, 3, 4, 500)]
 
     assert [15, 60, 240, 960, 1440, 1440] == pauses
 

@@ -60,8 +60,8 @@ LONGEST_PAUSE_OF_FIRST_SYNC = timedelta(hours=1)
 LOADED_AT = datetime.now(UTC)
 """When this process began. A restart may have brought other credentials: what was in vain before is no reason to wait."""
 
-BEHIND_PEOPLE = {"dagster/priority": "-1"}
-"""In Dagster's queue, what somebody has clicked and the shared look at reports in flight go before what starts by itself."""
+LOW_PRIORITY = {"dagster/priority": "-1"}
+"""In Dagster's queue, runs that a person started and the run that polls all reports go before runs that start by schedule."""
 
 sync_accounts_hourly = ScheduleDefinition(
     name="sync_accounts_hourly",
@@ -243,7 +243,7 @@ def _runs_for(
             continue
         partition = key if key in listed else None
         config = None if partition else {"ops": {f"{job.name}_op": {"config": {tag: key}}}}
-        tags = {tag: key} | label_tag(labels.get(key)) | BEHIND_PEOPLE
+        tags = {tag: key} | label_tag(labels.get(key)) | LOW_PRIORITY
         yield RunRequest(job_name=job.name, partition_key=partition, run_config=config, tags=tags)
 
 

@@ -14,7 +14,7 @@ from bidbeacon_pipelines.amazon_ads.credentials import REGIONS
 from bidbeacon_pipelines.dagster_instance.run_queue import ACCOUNT_TAG, ADS_ACCOUNT_TAG
 from bidbeacon_pipelines.definitions import defs
 from bidbeacon_pipelines.defs.partitions import add_ads_accounts
-from bidbeacon_pipelines.defs.schedules import BEHIND_PEOPLE, poll_reports_in_flight, refresh_due_accounts
+from bidbeacon_pipelines.defs.schedules import LOW_PRIORITY, poll_reports_in_flight, refresh_due_accounts
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.accounts import Account, list_accounts
 from bidbeacon_sessions import with_job_session
@@ -94,7 +94,7 @@ def test_an_account_without_entities_is_synced_first(stocked: World) -> None:
     account = stocked.account("JP")
     stocked.execute("UPDATE advertiser_accounts SET enabled = account_key = :key", key=account.account_key)
     stocked.execute("UPDATE advertiser_accounts SET entities_synced_at = NULL")
-    tags = {ACCOUNT_TAG: account.account_key, LABEL_TAG: account.label} | BEHIND_PEOPLE
+    tags = {ACCOUNT_TAG: account.account_key, LABEL_TAG: account.label} | LOW_PRIORITY
     assert [("sync_entities", tags)] == asked_for(stocked, refresh_due_accounts)
 
 

@@ -10,15 +10,9 @@ from bidbeacon_pipelines.cli.alerts import alerts_app
 from bidbeacon_pipelines.cli.checkup import doctor
 from bidbeacon_pipelines.cli.database import db_app
 from bidbeacon_pipelines.cli.entities import entities_app
-from bidbeacon_pipelines.cli.frame import (
-    BadOptionError,
-    ExitCode,
-    check_arguments,
-    errors,
-    report_error,
-    safe_output,
-)
+from bidbeacon_pipelines.cli.errors import BadOptionError, ExitCode, check_arguments, report_error
 from bidbeacon_pipelines.cli.loading import parse_days, refresh
+from bidbeacon_pipelines.cli.output import errors, safe_output
 from bidbeacon_pipelines.cli.probe import probe
 from bidbeacon_pipelines.cli.quarantine import quarantine_app
 from bidbeacon_pipelines.cli.safe_console import safe_text

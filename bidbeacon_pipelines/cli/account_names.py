@@ -35,7 +35,7 @@ def complete_account(incomplete: str) -> list[tuple[str, str]]:
 
 
 def _list_accounts() -> list["Account"]:
-    from bidbeacon_pipelines.cli.frame import database_url
+    from bidbeacon_pipelines.cli.database import database_url
     from bidbeacon_pipelines.settings import get_settings
     from bidbeacon_pipelines.store.accounts import list_accounts
     from bidbeacon_pipelines.store.engine import shared_engine

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bidbeacon_pipelines.cli.account_names import AccountArgument, CountryOption
-from bidbeacon_pipelines.cli.frame import Json, console, database_url, plain_errors, print_json
+from bidbeacon_pipelines.cli.database import database_url
+from bidbeacon_pipelines.cli.errors import plain_errors
+from bidbeacon_pipelines.cli.output import Json, console, print_json
 from bidbeacon_pipelines.settings import get_settings
 
 if TYPE_CHECKING:

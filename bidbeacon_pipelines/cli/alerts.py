@@ -5,14 +5,9 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich.text import Text
 
-from bidbeacon_pipelines.cli.frame import (
-    CommandFailedError,
-    Json,
-    console,
-    database_url,
-    plain_errors,
-    print_json,
-)
+from bidbeacon_pipelines.cli.database import database_url
+from bidbeacon_pipelines.cli.errors import CommandFailedError, plain_errors
+from bidbeacon_pipelines.cli.output import Json, console, print_json
 from bidbeacon_pipelines.settings import get_settings
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from bidbeacon_pipelines.cli.frame import Json, console, plain_errors, print_json
+from bidbeacon_pipelines.cli.errors import plain_errors
+from bidbeacon_pipelines.cli.output import Json, console, print_json
 from bidbeacon_pipelines.settings import get_settings
 
 if TYPE_CHECKING:

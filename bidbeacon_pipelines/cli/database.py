@@ -1,4 +1,4 @@
-"""The commands on the database."""
+"""The commands on the database, and the database that commands work on."""
 
 import os
 import shutil
@@ -8,12 +8,25 @@ import sys
 
 import typer
 
-from bidbeacon_pipelines.cli.frame import console, plain_errors
-from bidbeacon_pipelines.settings import get_settings
+from bidbeacon_pipelines.cli.errors import plain_errors
+from bidbeacon_pipelines.cli.output import console
+from bidbeacon_pipelines.settings import Settings, get_settings
 
 db_app = typer.Typer(
     no_args_is_help=True, help="The database: the embedded one, or that of BIDBEACON_DATABASE_URL."
 )
+
+
+def database_url(settings: Settings) -> str:
+    """Return the database's address, after checking that its tables fit this program.
+
+    Raises:
+        DatabaseUnavailableError: there is no database.
+        SchemaError: its tables are older or newer.
+    """
+    from bidbeacon_pipelines.dev.database import open_database
+
+    return open_database(settings)
 
 
 @db_app.command("upgrade")

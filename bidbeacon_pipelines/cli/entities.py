@@ -7,16 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from bidbeacon_pipelines.cli.account_names import OnlyAccount
-from bidbeacon_pipelines.cli.frame import (
-    CommandFailedError,
-    ExitCode,
-    Json,
-    console,
-    database_url,
-    plain_errors,
-    print_json,
-    report_error,
-)
+from bidbeacon_pipelines.cli.database import database_url
+from bidbeacon_pipelines.cli.errors import CommandFailedError, ExitCode, plain_errors, report_error
+from bidbeacon_pipelines.cli.output import Json, console, print_json
 from bidbeacon_pipelines.settings import get_settings
 
 entities_app = typer.Typer(

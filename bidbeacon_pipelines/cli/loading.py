@@ -8,14 +8,9 @@ import typer
 from rich.text import Text
 
 from bidbeacon_pipelines.cli.account_names import AccountOption, CountryOption
-from bidbeacon_pipelines.cli.frame import (
-    BadOptionError,
-    Json,
-    console,
-    database_url,
-    plain_errors,
-    print_json,
-)
+from bidbeacon_pipelines.cli.database import database_url
+from bidbeacon_pipelines.cli.errors import BadOptionError, plain_errors
+from bidbeacon_pipelines.cli.output import Json, console, print_json
 from bidbeacon_pipelines.cli.sessions import session_with_actions
 from bidbeacon_pipelines.settings import get_settings
 

@@ -10,15 +10,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from bidbeacon_pipelines.cli.frame import (
-    BadOptionError,
-    ExitCode,
-    Json,
-    console,
-    errors,
-    plain_errors,
-    print_json,
-)
+from bidbeacon_pipelines.cli.errors import BadOptionError, ExitCode, plain_errors
+from bidbeacon_pipelines.cli.output import Json, console, errors, print_json
 from bidbeacon_pipelines.settings import get_settings
 
 if TYPE_CHECKING:

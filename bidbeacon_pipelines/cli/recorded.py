@@ -10,7 +10,7 @@ from typing import Any, Final
 import typer
 from rich.console import Console
 
-from bidbeacon_pipelines.cli.frame import console, errors
+from bidbeacon_pipelines.cli.output import console, errors
 from bidbeacon_pipelines.cli.session_output import StatusLine, following
 from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.services.wait_log import job_session

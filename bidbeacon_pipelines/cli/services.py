@@ -5,7 +5,9 @@ from typing import Annotated
 
 import typer
 
-from bidbeacon_pipelines.cli.frame import console, database_url, plain_errors
+from bidbeacon_pipelines.cli.database import database_url
+from bidbeacon_pipelines.cli.errors import plain_errors
+from bidbeacon_pipelines.cli.output import console
 from bidbeacon_pipelines.settings import get_settings
 
 

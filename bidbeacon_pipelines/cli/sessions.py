@@ -8,15 +8,9 @@ from uuid import UUID
 import typer
 
 from bidbeacon_pipelines.cli.account_names import complete_account
-from bidbeacon_pipelines.cli.frame import (
-    BadOptionError,
-    CommandFailedError,
-    Json,
-    console,
-    database_url,
-    plain_errors,
-    print_json,
-)
+from bidbeacon_pipelines.cli.database import database_url
+from bidbeacon_pipelines.cli.errors import BadOptionError, CommandFailedError, plain_errors
+from bidbeacon_pipelines.cli.output import Json, console, print_json
 from bidbeacon_pipelines.settings import get_settings
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 from httpx_sse import ServerSentEvent, SSEError, connect_sse
 
-from bidbeacon_pipelines.cli.frame import BadOptionError, CommandFailedError
+from bidbeacon_pipelines.cli.errors import BadOptionError, CommandFailedError
 from bidbeacon_sessions.filters import SessionFilter
 
 _READ_SECONDS = 25

@@ -6,14 +6,9 @@ from typing import Annotated
 import typer
 
 from bidbeacon_pipelines.cli.account_names import AccountOption, CountryOption
-from bidbeacon_pipelines.cli.frame import (
-    BadOptionError,
-    Json,
-    console,
-    database_url,
-    plain_errors,
-    print_json,
-)
+from bidbeacon_pipelines.cli.database import database_url
+from bidbeacon_pipelines.cli.errors import BadOptionError, plain_errors
+from bidbeacon_pipelines.cli.output import Json, console, print_json
 from bidbeacon_pipelines.settings import get_settings
 
 Dataset = Annotated[str, typer.Option("--dataset", help="The dataset's name.")]

@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 
 from bidbeacon_pipelines.actions import ReportFailed, ReportProcessed, WindowsQueued
 from bidbeacon_pipelines.cli import app
-from bidbeacon_pipelines.cli.frame import BadOptionError
+from bidbeacon_pipelines.cli.errors import BadOptionError
 from bidbeacon_pipelines.cli.sessions import read_since
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_sessions import SessionStore, Subject, with_job_session

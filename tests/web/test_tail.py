@@ -17,7 +17,7 @@ import pytest
 from rich.console import Console
 
 from bidbeacon_pipelines.cli import tailing
-from bidbeacon_pipelines.cli.frame import CommandFailedError
+from bidbeacon_pipelines.cli.errors import CommandFailedError
 from bidbeacon_pipelines.cli.tail_output import JsonTail, TerminalTail
 from bidbeacon_pipelines.cli.tailing import Tail
 from bidbeacon_pipelines.settings import PROJECT_ROOT

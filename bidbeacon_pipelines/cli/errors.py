@@ -1,25 +1,14 @@
-"""What all commands share: where they print, how they fail, and which database they work on."""
+"""The errors and exit codes of commands."""
 
-import errno
-import os
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from functools import wraps
-from io import TextIOWrapper
-from pathlib import Path
-from typing import Annotated, Any, ParamSpec
+from typing import ParamSpec
 
 import typer
 
-from bidbeacon_pipelines.cli.safe_console import SafeConsole, safe_json
-from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.cli.output import errors
 
-console = SafeConsole()
-errors = SafeConsole(stderr=True)
-
-Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 P = ParamSpec("P")
 
 _INSUFFICIENT_PRIVILEGE = "42501"
@@ -158,49 +147,3 @@ def check_arguments(arguments: Sequence[str]) -> None:
     for argument in arguments:
         if any("\ud800" <= char <= "\udfff" for char in argument):
             raise BadOptionError(f"Expected arguments in UTF-8, got: {argument!a}.")
-
-
-@contextmanager
-def safe_output() -> Iterator[None]:
-    """Print inside the block wherever output goes: closed, to a full disk, or in an encoding without our characters.
-
-    Raises:
-        OSError: the output could not be written.
-    """
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is None:  # it was closed
-            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - for as long as the process lives
-        elif isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-    try:
-        yield
-    finally:
-        _flush_output()
-
-
-def _flush_output() -> None:
-    """Write what is still buffered; what can't be written is dropped, or Python would try again at its end."""
-    try:
-        sys.stdout.flush()
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if error.errno != errno.EPIPE:
-            raise
-
-
-def database_url(settings: Settings) -> str:
-    """Return the address of the database, whose tables are those that this program needs.
-
-    Raises:
-        DatabaseUnavailableError: There is none.
-        SchemaError: Its tables are older or newer.
-    """
-    from bidbeacon_pipelines.dev.database import open_database
-
-    return open_database(settings)
-
-
-def print_json(value: Any) -> None:
-    """Print a value as JSON; what JSON has no form for, as text."""
-    sys.stdout.write(safe_json(value, indent=2) + "\n")

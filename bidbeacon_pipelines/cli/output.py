@@ -1,0 +1,53 @@
+"""Where commands print, in which forms, and wherever the output goes."""
+
+import errno
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bidbeacon_pipelines.cli.safe_console import SafeConsole, safe_json
+
+console = SafeConsole()
+errors = SafeConsole(stderr=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+
+
+@contextmanager
+def safe_output() -> Iterator[None]:
+    """Print inside the block wherever output goes: closed, to a full disk, or in an encoding without our characters.
+
+    Raises:
+        OSError: the output could not be written.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # it was closed
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - for as long as the process lives
+        elif isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        yield
+    finally:
+        _flush_output()
+
+
+def _flush_output() -> None:
+    """Write what is still buffered; what can't be written is dropped, or Python would try again at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if error.errno != errno.EPIPE:
+            raise
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON; what JSON has no form for, as text."""
+    sys.stdout.write(safe_json(value, indent=2) + "\n")

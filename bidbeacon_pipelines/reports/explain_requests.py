@@ -47,7 +47,7 @@ def _worked_on(known: KnownWindow, request: OpenRequest) -> Verdict:
 
 
 def _abandoned(known: KnownWindow, request: OpenRequest) -> Verdict:
-    """A claim whose lease is over holds nobody up: whoever looks next takes the request over."""
+    """A lock whose lease has expired delays nothing: the next process that polls takes the request over."""
     seen = (
         "" if request.heartbeat_at is None else f" Its last sign of life was at {when(request.heartbeat_at)}."
     )

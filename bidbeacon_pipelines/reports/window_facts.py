@@ -74,11 +74,11 @@ class StoredWindow:
 
 @dataclass(frozen=True, kw_only=True)
 class OpenRequest:
-    """The request that the window waits for, and the session that claims to work on it.
+    """The request that the window waits for, and the session that is working on it.
 
     Attributes:
-        claim_is_alive: Whether that session's lease holds; False where nobody claims it.
-        claim_status: That session's status, None where nobody claims it or it is forgotten.
+        claim_is_alive: Whether that session's lease is valid; False where no session is working on it.
+        claim_status: That session's status; None where no session is working on it, or it was deleted.
         heartbeat_at: That session's last sign of life, where it is known.
     """
 

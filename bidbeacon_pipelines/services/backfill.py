@@ -21,7 +21,7 @@ from bidbeacon_pipelines.reports.windows import (
 from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.services.load_actions import days_by_reason
 from bidbeacon_pipelines.services.refresh import (
-    plan_by_hand,
+    plan_backfill,
     skip_account,
     skip_windows,
 )
@@ -29,7 +29,7 @@ from bidbeacon_pipelines.services.requests import drive_request
 from bidbeacon_pipelines.services.windows import keep_windows
 from bidbeacon_pipelines.store.accounts import Account, get_account
 from bidbeacon_pipelines.store.requests import (
-    ClaimLostError,
+    LockLostError,
     get_request,
     list_requests_to_step,
 )
@@ -231,7 +231,7 @@ def _advance(
     days = [window.window_date for window in pending]
     uncovered = [w.window_date for w in pending if w.request_id is None]
     _stop_if_skipped(context, session, account, dataset, days)
-    planned = plan_by_hand(context, session, account, dataset, uncovered) if uncovered else []
+    planned = plan_backfill(context, session, account, dataset, uncovered) if uncovered else []
     for request_id in sorted({w.request_id for w in pending if w.request_id is not None} | set(planned)):
         drive_request(context, session, request_id)
     windows = _windows(context, account, dataset, days)
@@ -255,7 +255,7 @@ def _make_room(context: JobContext, session: SessionRecorder, region: str) -> No
             continue
         try:
             status = drive_request(context, session, request.id, loads=False)
-        except (ClaimLostError, SessionClosedError):
+        except (LockLostError, SessionClosedError):
             raise
         except Exception:
             logger.exception("Request %s failed while another one waits for its place", request.id)

@@ -12,7 +12,7 @@ from bidbeacon_pipelines.services.refresh import plan_due
 from bidbeacon_pipelines.services.requests import drive_request
 from bidbeacon_pipelines.store.ads_accounts import list_open_rounds
 from bidbeacon_pipelines.store.gates import list_gates_with_work
-from bidbeacon_pipelines.store.requests import ClaimLostError, list_candidates
+from bidbeacon_pipelines.store.requests import LockLostError, list_candidates
 from bidbeacon_sessions import SessionClosedError, SessionRecorder
 
 LONGEST_PAUSE = timedelta(seconds=5)
@@ -25,7 +25,7 @@ def create_reports(context: JobContext, session: SessionRecorder) -> None:
     First the reports that rounds still lack are planned.
 
     Raises:
-        ClaimLostError: another session took over; so nothing more is done here.
+        LockLostError: another session took over; so nothing more is done here.
         Exception: what went wrong with one request or ads account, or a group of them; the others were created before.
     """
     failures: list[Exception] = []
@@ -59,7 +59,7 @@ def _create_at(
         tried.add(request_id)
         try:
             drive_request(context, session, request_id)
-        except (ClaimLostError, SessionClosedError):
+        except (LockLostError, SessionClosedError):
             raise
         except Exception as error:  # noqa: BLE001 - one account's trouble must not keep the others waiting
             failures.append(error)

@@ -39,7 +39,7 @@ from bidbeacon_pipelines.store.entities import find_ad_products
 from bidbeacon_pipelines.store.learned import list_split_reports
 from bidbeacon_pipelines.store.requests import (
     OPEN_STATUSES,
-    ClaimLostError,
+    LockLostError,
     StoredPlan,
     change_plan,
     delete_plans,
@@ -100,7 +100,7 @@ def step_requests(
         on_step: called after each.
 
     Raises:
-        ClaimLostError: another session took over; so nothing more is done here.
+        LockLostError: another session took over; so nothing more is done here.
         Exception: what went wrong with one request, or a group of them; the others were stepped before.
     """
     with context.engine.begin() as connection:
@@ -110,7 +110,7 @@ def step_requests(
         try:
             if drive_request(context, session, request.id) is None:
                 _record_worked_on_elsewhere(context, session, request.id)
-        except (ClaimLostError, SessionClosedError):
+        except (LockLostError, SessionClosedError):
             raise
         except Exception as error:  # noqa: BLE001 - one account's trouble must not keep the others waiting
             failures.append(error)
@@ -304,7 +304,7 @@ def _plan_dataset(
         )
 
 
-def plan_by_hand(
+def plan_backfill(
     context: JobContext, session: SessionRecorder, account: Account, dataset: Dataset, days: Sequence[date]
 ) -> list[int]:
     """Plan reports for days that somebody asks for, which no report serves yet; return the requests that will.

@@ -1,6 +1,6 @@
 """Drives one report request: decides the next step, takes it, stores what came of it, until it has to wait or has ended.
 
-Each state is stored before its step is taken, under the request's claim. A process may die at any point: the next one finds the
+Each state is stored before its step is taken, under the request's lock. A process may die at any point: the next one finds the
 state, decides again, and goes on.
 """
 
@@ -102,16 +102,16 @@ from bidbeacon_pipelines.store.loads import ReportScope, lock_rows
 from bidbeacon_pipelines.store.locks import LockTakenError
 from bidbeacon_pipelines.store.partitions import ensure_partitions
 from bidbeacon_pipelines.store.requests import (
-    ClaimLostError,
+    LockLostError,
     Request,
-    claim_request,
     delete_plans,
-    hold_claim,
-    hold_request,
+    get_locked_request,
+    keep_lock,
     lock_planning,
+    lock_request,
     pass_over,
     put_off_request,
-    release_claim,
+    unlock_request,
     update_request,
 )
 from bidbeacon_pipelines.store.windows import (
@@ -144,15 +144,15 @@ def drive_request(
         Where the request is then; None where it had ended, or another living session works on it.
 
     Raises:
-        ClaimLostError: the claim was lost meanwhile; nothing half-done stays.
+        LockLostError: another session took over meanwhile; nothing half-done stays.
     """
     with context.engine.begin() as connection:
-        request = claim_request(connection, request_id, session.session_id)
+        request = lock_request(connection, request_id, session.session_id)
         if request is None:
             return None
     try:
         return _Driver(context, session, request, loads=loads).run()
-    except (ClaimLostError, SessionClosedError):
+    except (LockLostError, SessionClosedError):
         raise
     except Exception:
         with context.engine.begin() as connection:
@@ -160,11 +160,11 @@ def drive_request(
         raise
     finally:
         with context.engine.begin() as connection:
-            release_claim(connection, request_id, session.session_id)
+            unlock_request(connection, request_id, session.session_id)
 
 
 class _Driver:
-    """One request while its claim is held, with the windows of all countries that wait for it."""
+    """One locked request, with the windows of all countries that wait for it."""
 
     def __init__(
         self, context: JobContext, session: SessionRecorder, request: Request, *, loads: bool
@@ -222,7 +222,7 @@ class _Driver:
             return now
 
         with self._context.engine.begin() as connection:
-            hold_claim(connection, self._request.id, self._session.session_id)
+            keep_lock(connection, self._request.id, self._session.session_id)
             for key in disabled:
                 account, windows = self._countries[key], self._windows.pop(key)
                 days, reason = [window.window_date for window in windows], account.reason_to_skip or ""
@@ -284,7 +284,7 @@ class _Driver:
         """Pass the gate, have the windows wait for the report, and count the attempt, in one transaction; return False where it is not to be made now."""
         now = self._context.now()
         with self._context.engine.begin() as connection:
-            request = hold_request(connection, self._request.id, self._session.session_id)
+            request = get_locked_request(connection, self._request.id, self._session.session_id)
             if request is None:
                 return False
             self._request = request
@@ -463,7 +463,7 @@ class _Driver:
         )
 
     def _load_parts(self, report: Report, parts: list[Path]) -> None:
-        """Load the windows of all countries, and record what was loaded, in one transaction that only the holder of the claim can commit."""
+        """Load the windows of all countries, and record what was loaded, in one transaction that only the session with the lock can commit."""
         started = self._context.now()
         if not self._windows:  # nothing waits for it any more
             self._store(self._answered(transitions.Loaded()))
@@ -473,7 +473,7 @@ class _Driver:
         )
         state = self._answered(transitions.Loaded())
         with self._context.engine.begin() as connection:
-            hold_claim(connection, self._request.id, self._session.session_id)
+            keep_lock(connection, self._request.id, self._session.session_id)
             for key in sorted(
                 self._windows
             ):  # in one order, or two reports at once could wait for each other

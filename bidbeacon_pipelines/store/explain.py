@@ -35,7 +35,7 @@ def find_window_row(
     return connection.execute(_WINDOW, _values(account, dataset, day)).mappings().first()
 
 
-# A claim holds as long as its session's lease does; `store.requests` says the same of it.
+# A request's lock lasts as long as the lease of its session, as in `store.requests`.
 _REQUEST = text("""
     SELECT r.id, r.start_date, r.end_date, r.status, r.by_hand, r.report_id, r.amazon_status, r.attempts, r.polls, r.loads,
            r.created_at, r.sent_at, r.next_step_at, r.failure_code, r.failure_reason, r.requested_by, r.claimed_by,
@@ -47,7 +47,7 @@ _REQUEST = text("""
 
 
 def find_request_row(connection: Connection, request_id: int) -> RowMapping | None:
-    """Return a request with the state of its claim, or None: the fields of `OpenRequest`."""
+    """Return a request with the state of its lock, or None: the fields of `OpenRequest`."""
     return connection.execute(_REQUEST, {"id": request_id}).mappings().first()
 
 

@@ -1,6 +1,6 @@
-"""SQL on report requests, and on claims: who works on one right now.
+"""SQL on report requests, and on their locks: which session is working on a request.
 
-A claim names a session. It holds while that session's lease does, so it dies with its process.
+A lock names a session, in `claimed_by`. It ends with that session's lease, so also when its process dies.
 """
 
 from collections.abc import Sequence
@@ -19,13 +19,13 @@ from bidbeacon_sessions.leases import end_dead_connections
 OPEN_STATUSES = ("planned", "sent", "in_flight", "completed")
 
 
-class ClaimLostError(RuntimeError):
-    """The claim on a request is gone: another session took it after this one had given no sign of life."""
+class LockLostError(RuntimeError):
+    """Another session has locked the request, since this session's lease had expired."""
 
     def __init__(self, request_id: int) -> None:
         self.request_id = request_id
         super().__init__(
-            f"The claim on request {request_id} was lost to another session: this work is rolled back, the other run does it."
+            f"Another session took over request {request_id}, since this one's lease had expired. This work is rolled back."
         )
 
 
@@ -65,9 +65,9 @@ _FROM = "report_requests r JOIN ads_accounts o USING (account_id)"
 _OPEN = "r.status IN ('planned', 'sent', 'in_flight', 'completed')"
 _NOT_RESTING = "AND o.needs_person_for IS DISTINCT FROM 'credentials'"
 _TO_CREATE = "r.status IN ('planned', 'sent') AND (r.next_step_at IS NULL OR r.next_step_at <= :now)"
-_UNCLAIMED = """(r.claimed_by IS NULL OR NOT EXISTS (
+_UNLOCKED = """(r.claimed_by IS NULL OR NOT EXISTS (
     SELECT FROM session_leases l WHERE l.session_id = r.claimed_by AND l.expires_at > clock_timestamp()))"""
-IS_CREATABLE = f"""{_TO_CREATE} AND {_UNCLAIMED} {_NOT_RESTING}
+IS_CREATABLE = f"""{_TO_CREATE} AND {_UNLOCKED} {_NOT_RESTING}
            AND (o.needs_person_for IS NULL OR r.attempts > 0 OR r.sent_at IS NOT NULL)"""
 """The dispatcher may create the report of request `r` of ads account `o` at `:now`, as far as the two are concerned."""
 
@@ -206,29 +206,31 @@ def get_request(connection: Connection, request_id: int) -> Request:
     return Request(**row.mappings().one())
 
 
-_CLAIMABLE = f"SELECT r.id FROM report_requests r WHERE r.id = :id AND {_OPEN} AND (r.claimed_by = :by OR {_UNCLAIMED})"
-_CLAIM = text(f"""
-    UPDATE report_requests SET claimed_by = :by WHERE id = ({_CLAIMABLE} FOR NO KEY UPDATE SKIP LOCKED) RETURNING id""")
+_LOCKABLE = (
+    f"SELECT r.id FROM report_requests r WHERE r.id = :id AND {_OPEN} AND (r.claimed_by = :by OR {_UNLOCKED})"
+)
+_LOCK = text(f"""
+    UPDATE report_requests SET claimed_by = :by WHERE id = ({_LOCKABLE} FOR NO KEY UPDATE SKIP LOCKED) RETURNING id""")
 
 
-def claim_request(connection: Connection, request_id: int, session_id: UUID) -> Request | None:
-    """Claim an open request for a session and return it; None where it has ended, or somebody else works on it.
+def lock_request(connection: Connection, request_id: int, session_id: UUID) -> Request | None:
+    """Lock an open request for a session and return it; None where it has ended, or another session works on it.
 
-    Never waits for a lock. Where only a dead session's transaction is in the way, its connection is ended.
+    Never wait for a row lock. Where only a dead session's transaction is in the way, end its connection.
     """
     values = {"id": request_id, "by": session_id}
-    claimed = connection.execute(_CLAIM, values).first()
-    if claimed is None and connection.execute(text(_CLAIMABLE), values).first() is not None:
+    locked = connection.execute(_LOCK, values).first()
+    if locked is None and connection.execute(text(_LOCKABLE), values).first() is not None:
         end_dead_connections(connection)
-        claimed = connection.execute(_CLAIM, values).first()
-    return None if claimed is None else get_request(connection, request_id)
+        locked = connection.execute(_LOCK, values).first()
+    return None if locked is None else get_request(connection, request_id)
 
 
-def hold_request(connection: Connection, request_id: int, session_id: UUID) -> Request | None:
-    """Return a claimed request as it is now, and keep it from changing for the length of this transaction; None where it was deleted.
+def get_locked_request(connection: Connection, request_id: int, session_id: UUID) -> Request | None:
+    """Return a locked request as it is now, and keep it from changing until this transaction ends; None where it was deleted.
 
     Raises:
-        ClaimLostError: somebody else has claimed it.
+        LockLostError: another session has locked it.
     """
     row = connection.execute(
         text(f"SELECT {_COLUMNS} FROM {_FROM} WHERE r.id = :id FOR UPDATE OF r"), {"id": request_id}
@@ -237,26 +239,26 @@ def hold_request(connection: Connection, request_id: int, session_id: UUID) -> R
     if found is None:
         return None
     if found["claimed_by"] != session_id:
-        raise ClaimLostError(request_id)
+        raise LockLostError(request_id)
     return Request(**found)
 
 
-def hold_claim(connection: Connection, request_id: int, session_id: UUID) -> None:
-    """Keep the claim for the length of this transaction: nobody can take it before the transaction ends.
+def keep_lock(connection: Connection, request_id: int, session_id: UUID) -> None:
+    """Keep the lock until this transaction ends.
 
     Raises:
-        ClaimLostError: somebody has taken it already.
+        LockLostError: another session has locked it already.
     """
-    held = connection.execute(
+    locked = connection.execute(
         text("SELECT id FROM report_requests WHERE id = :id AND claimed_by = :by FOR UPDATE"),
         {"id": request_id, "by": session_id},
     ).first()
-    if held is None:
-        raise ClaimLostError(request_id)
+    if locked is None:
+        raise LockLostError(request_id)
 
 
-def release_claim(connection: Connection, request_id: int, session_id: UUID) -> None:
-    """Give a claim back."""
+def unlock_request(connection: Connection, request_id: int, session_id: UUID) -> None:
+    """Release the lock on a request."""
     connection.execute(
         text("UPDATE report_requests SET claimed_by = NULL WHERE id = :id AND claimed_by = :by"),
         {"id": request_id, "by": session_id},
@@ -264,7 +266,7 @@ def release_claim(connection: Connection, request_id: int, session_id: UUID) -> 
 
 
 def put_off_request(connection: Connection, request_id: int, session_id: UUID, until: datetime) -> None:
-    """Leave a claimed request alone until an instant, where its next step is due before."""
+    """Put off the next step of a locked request until an instant, if it is due earlier."""
     connection.execute(
         text("""UPDATE report_requests SET next_step_at = greatest(next_step_at, :until)
                  WHERE id = :id AND claimed_by = :by"""),
@@ -290,7 +292,7 @@ def list_requests_to_step(
     mine += "" if region is None else " AND o.region = :region"
     statement = text(
         f"""SELECT {_COLUMNS} FROM {_FROM}
-             WHERE {_OPEN} AND NOT ({_TO_CREATE}) AND {_UNCLAIMED} {_NOT_RESTING} {mine}
+             WHERE {_OPEN} AND NOT ({_TO_CREATE}) AND {_UNLOCKED} {_NOT_RESTING} {mine}
                AND (r.next_step_at IS NULL OR r.next_step_at <= :now)
              ORDER BY r.next_step_at NULLS FIRST, r.id"""
     )
@@ -302,7 +304,7 @@ def update_request(connection: Connection, request_id: int, session_id: UUID, **
     """Write columns of a request that this session holds.
 
     Raises:
-        ClaimLostError: it doesn't any more.
+        LockLostError: it doesn't any more.
     """
     assignments = ", ".join(f"{column} = :{column}" for column in values)
     changed = connection.execute(
@@ -310,7 +312,7 @@ def update_request(connection: Connection, request_id: int, session_id: UUID, **
         values | {"id": request_id, "by": session_id},
     ).first()
     if changed is None:
-        raise ClaimLostError(request_id)
+        raise LockLostError(request_id)
 
 
 _CANDIDATES = text(f"""

@@ -181,8 +181,8 @@ class ReportRequest(PipelinesBase):
     """One row is one report asked of Amazon: one dataset of one ads account, for all days of a range and all of its countries.
 
     It is planned before it is created: until its first attempt no window waits for it, and the next planning may change or delete it. It is
-    stored before it is sent, and Amazon's id before it is polled. `claimed_by` names the session that works on it; the claim holds
-    while that session's lease does. `passed_over` counts the reports of its ads account and dataset
+    stored before it is sent, and Amazon's id before it is polled. `claimed_by` names the session that has locked it; the lock lasts
+    as long as that session's lease. `passed_over` counts the reports of its ads account and dataset
     that were created since it was planned. `ad_products` are those whose rows are asked for, in the spelling of filters.
     """
 

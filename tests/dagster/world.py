@@ -34,7 +34,7 @@ from bidbeacon_pipelines.sandbox.server import SandboxHandle
 from bidbeacon_pipelines.sandbox.truth import day_truth
 from bidbeacon_pipelines.services.accounts import sync_accounts
 from bidbeacon_pipelines.services.job_context import JobContext, open_job_context
-from bidbeacon_pipelines.services.refresh import plan_by_hand
+from bidbeacon_pipelines.services.refresh import plan_backfill
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.store.accounts import Account, get_account, list_accounts
 from bidbeacon_pipelines.store.windows import Window, list_windows, want_windows
@@ -270,4 +270,4 @@ def ask_by_hand(
     """Plan a report for days that somebody wants; return the requests."""
     with context.engine.begin() as connection:
         want_windows(connection, account, DATASET.name, days, session.session_id)
-    return plan_by_hand(context, session, account, DATASET, days)
+    return plan_backfill(context, session, account, DATASET, days)

@@ -20,7 +20,7 @@ from bidbeacon_pipelines.services.accounts import sync_accounts
 from bidbeacon_pipelines.services.dispatch import create_reports
 from bidbeacon_pipelines.services.entities import sync_entities
 from bidbeacon_pipelines.services.job_context import JobContext
-from bidbeacon_pipelines.services.refresh import plan_by_hand, refresh_account, step_requests
+from bidbeacon_pipelines.services.refresh import plan_backfill, refresh_account, step_requests
 from bidbeacon_pipelines.services.requests import drive_request
 from bidbeacon_pipelines.services.windows import keep_windows
 from bidbeacon_pipelines.store.accounts import Account, list_accounts, set_enabled
@@ -117,7 +117,7 @@ class BenchWorld:
         self, session: SessionRecorder, account: Account, days: Sequence[date], dataset: Dataset
     ) -> list[int]:
         """Plan and send the next request for days that are wanted by hand; return its id, none where no report is missing."""
-        planned = plan_by_hand(self.context, session, account, dataset, days)
+        planned = plan_backfill(self.context, session, account, dataset, days)
         for request_id in planned:
             if drive_request(self.context, session, request_id) == RequestStatus.PLANNED:
                 self.advance(seconds=1)  # the gate's pace, after one that was just created

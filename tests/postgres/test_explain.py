@@ -17,7 +17,7 @@ from bidbeacon_pipelines.services.windows import keep_windows
 from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.ads_accounts import set_credentials_need_person
 from bidbeacon_pipelines.store.loads import lock_rows
-from bidbeacon_pipelines.store.requests import claim_request
+from bidbeacon_pipelines.store.requests import lock_request
 from bidbeacon_pipelines.store.windows import want_windows
 from bidbeacon_sessions import SessionStore
 from tests.one_dataset import only_daily_targets
@@ -390,7 +390,7 @@ def test_what_a_living_session_works_on_names_it(world: BenchWorld) -> None:
     request_id = world.ask(account, DAY)
     with world.session() as session:
         with world.engine.begin() as connection:
-            assert claim_request(connection, request_id, session.session_id) is not None
+            assert lock_request(connection, request_id, session.session_id) is not None
         told = explained(world, account).verdict
         assert (told.cause, told.sessions[-1]) == (Cause.BEING_WORKED_ON, session.session_id)
     ended = explained(world, account).verdict
@@ -406,7 +406,7 @@ def test_a_dead_session_is_told_with_its_last_sign_of_life(world: BenchWorld) ->
     request_id = world.ask(account, DAY)
     with world.session() as session:
         with world.engine.begin() as connection:
-            assert claim_request(connection, request_id, session.session_id) is not None
+            assert lock_request(connection, request_id, session.session_id) is not None
         world.execute("UPDATE session_leases SET expires_at = now() - interval '1 second'")
         verdict = explained(world, account).verdict
     assert (verdict.cause, verdict.severity) == (Cause.ABANDONED, Severity.WARNING)

@@ -15,7 +15,7 @@ from bidbeacon_sessions import SessionStore, with_job_session
 from tests.one_dataset import only_datasets
 from tests.postgres.conftest import IMPATIENT
 from tests.postgres.job_world import BenchWorld
-from tests.postgres.test_store_claims import at_once
+from tests.postgres.test_request_locks import at_once
 
 RUNS = 10
 REPORTS_A_DAY = {"daily_targets": 1, "daily_products": 2, "hourly_targets": 1}

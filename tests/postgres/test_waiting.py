@@ -12,7 +12,7 @@ from bidbeacon_pipelines.sandbox.faults import FaultName
 from bidbeacon_pipelines.services.api_ledger import PostgresCallLog
 from bidbeacon_pipelines.services.entities import sync_entities
 from bidbeacon_pipelines.services.health_checks import check_calls
-from bidbeacon_pipelines.services.refresh import plan_by_hand
+from bidbeacon_pipelines.services.refresh import plan_backfill
 from bidbeacon_pipelines.services.requests import drive_request
 from bidbeacon_pipelines.services.wait_log import job_session, waited
 from bidbeacon_pipelines.services.windows import keep_windows
@@ -98,7 +98,7 @@ def test_a_throttled_report_tells_for_how_long_it_rests(world: BenchWorld, fault
             keep_windows(world.context, session, account, DATASET, again=True)
             with world.engine.begin() as connection:
                 want_windows(connection, account, DATASET.name, days, session.session_id)
-            [request_id] = plan_by_hand(world.context, session, account, DATASET, days)
+            [request_id] = plan_backfill(world.context, session, account, DATASET, days)
             drive_request(world.context, session, request_id)
         assert "sent" == world.request(request_id).status
         world.advance(minutes=10)

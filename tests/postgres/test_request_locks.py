@@ -1,4 +1,4 @@
-"""Claims on requests, and planning by several at once: real sessions, real commits."""
+"""Locks on requests, and planning by several at once: real sessions, real commits."""
 
 import threading
 import time
@@ -24,12 +24,12 @@ from bidbeacon_pipelines.services.windows import keep_windows
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.ads_accounts import get_ads_account
 from bidbeacon_pipelines.store.requests import (
-    ClaimLostError,
-    claim_request,
-    hold_claim,
+    LockLostError,
     insert_request,
+    keep_lock,
     list_requests_to_step,
-    release_claim,
+    lock_request,
+    unlock_request,
     update_request,
 )
 from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session
@@ -39,7 +39,7 @@ from tests.postgres.load_world import DATASET, LoadWorld, add_account
 
 DAY = date(2026, 1, 10)
 NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
-Claim = Callable[[UUID], bool]
+Lock = Callable[[UUID], bool]
 T = TypeVar("T")
 
 
@@ -52,7 +52,7 @@ def sessions(engine: Engine) -> Iterator[Callable[[], SessionRecorder]]:
 
 @pytest.fixture
 def request_id(shelf: LoadWorld) -> int:
-    """Return a request that nobody has claimed."""
+    """Return a request that nobody has locked."""
     with shelf.engine.begin() as connection:
         made = insert_request(
             connection,
@@ -69,68 +69,66 @@ def request_id(shelf: LoadWorld) -> int:
 
 
 @pytest.fixture
-def claim(engine: Engine, request_id: int) -> Claim:
-    """Return what claims the request for a session, and says whether it could."""
+def lock(engine: Engine, request_id: int) -> Lock:
+    """Return what locks the request for a session, and says whether it could."""
 
     def try_it(session_id: UUID) -> bool:
         with engine.begin() as connection:
-            return claim_request(connection, request_id, session_id) is not None
+            return lock_request(connection, request_id, session_id) is not None
 
     return try_it
 
 
-def test_one_of_two_sessions_claims(claim: Claim, sessions: Callable[[], SessionRecorder]) -> None:
-    """The second is refused while the first lives; the first may claim again."""
+def test_one_of_two_sessions_locks(lock: Lock, sessions: Callable[[], SessionRecorder]) -> None:
+    """The second is refused while the first lives; the first may lock again."""
     first, second = sessions(), sessions()
-    assert claim(first.session_id)
-    assert not claim(second.session_id)
-    assert claim(first.session_id)
+    assert lock(first.session_id)
+    assert not lock(second.session_id)
+    assert lock(first.session_id)
 
 
-def test_of_eight_that_claim_at_once_one_succeeds(
-    claim: Claim, sessions: Callable[[], SessionRecorder]
-) -> None:
-    """Whoever is first, the others see its claim."""
+def test_of_eight_that_lock_at_once_one_succeeds(lock: Lock, sessions: Callable[[], SessionRecorder]) -> None:
+    """Whoever is first, the others see its lock."""
     ids = [sessions().session_id for _ in range(8)]
-    assert sum(at_once([partial(claim, session_id) for session_id in ids])) == 1
+    assert sum(at_once([partial(lock, session_id) for session_id in ids])) == 1
 
 
-def test_a_dead_sessions_claim_can_be_taken(
-    engine: Engine, claim: Claim, sessions: Callable[[], SessionRecorder]
+def test_a_dead_sessions_lock_can_be_taken(
+    engine: Engine, lock: Lock, sessions: Callable[[], SessionRecorder]
 ) -> None:
-    """When the lease is over, so is the claim."""
+    """When the lease is over, so is the lock."""
     first, second = sessions(), sessions()
-    claim(first.session_id)
+    lock(first.session_id)
     end_lease(engine, first.session_id)
-    assert claim(second.session_id)
-    assert not claim(first.session_id)
+    assert lock(second.session_id)
+    assert not lock(first.session_id)
 
 
-def test_a_claim_given_back_is_free(
-    engine: Engine, claim: Claim, request_id: int, sessions: Callable[[], SessionRecorder]
+def test_a_lock_given_back_is_free(
+    engine: Engine, lock: Lock, request_id: int, sessions: Callable[[], SessionRecorder]
 ) -> None:
-    """Releasing ends one's own claim, and never another's."""
+    """Releasing ends one's own lock, and never another's."""
     first, second = sessions(), sessions()
-    claim(first.session_id)
+    lock(first.session_id)
     for session in (second, first):
-        assert not claim(second.session_id)
+        assert not lock(second.session_id)
         with engine.begin() as connection:
-            release_claim(connection, request_id, session.session_id)
-    assert claim(second.session_id)
+            unlock_request(connection, request_id, session.session_id)
+    assert lock(second.session_id)
 
 
-def test_who_lost_its_claim_cannot_write(
-    engine: Engine, claim: Claim, request_id: int, sessions: Callable[[], SessionRecorder]
+def test_who_lost_its_lock_cannot_write(
+    engine: Engine, lock: Lock, request_id: int, sessions: Callable[[], SessionRecorder]
 ) -> None:
     """Holding and updating raise, and what the transaction wrote before is rolled back."""
     first, second = sessions(), sessions()
-    claim(first.session_id)
+    lock(first.session_id)
     end_lease(engine, first.session_id)
-    claim(second.session_id)
-    with pytest.raises(ClaimLostError, match=f"request {request_id}"), engine.begin() as connection:
+    lock(second.session_id)
+    with pytest.raises(LockLostError, match=f"request {request_id}"), engine.begin() as connection:
         add_account(connection, "CA")
-        hold_claim(connection, request_id, first.session_id)
-    with pytest.raises(ClaimLostError), engine.begin() as connection:
+        keep_lock(connection, request_id, first.session_id)
+    with pytest.raises(LockLostError), engine.begin() as connection:
         add_account(connection, "MX")
         update_request(connection, request_id, first.session_id, polls=7)
     assert [("US", 0)] == [
@@ -141,48 +139,48 @@ def test_who_lost_its_claim_cannot_write(
     ]
 
 
-def test_a_claim_never_waits_for_a_living_session(
-    engine: Engine, claim: Claim, request_id: int, sessions: Callable[[], SessionRecorder]
+def test_a_lock_never_waits_for_a_living_session(
+    engine: Engine, lock: Lock, request_id: int, sessions: Callable[[], SessionRecorder]
 ) -> None:
-    """A request whose row is locked is left alone at once, also where nobody is known to have claimed it."""
+    """A request whose row is locked is left alone at once, also where nobody is known to have locked it."""
     holder, taker = sessions(), sessions()
     with engine.begin() as connection:
         connection.execute(text("SELECT FROM report_requests FOR UPDATE"))
         began = time.monotonic()
-        assert not claim(taker.session_id)
+        assert not lock(taker.session_id)
         assert time.monotonic() - began < 5
         assert connection.execute(text("SELECT 1")).scalar_one()
-    assert claim(holder.session_id)
+    assert lock(holder.session_id)
 
 
 def test_a_dead_sessions_transaction_is_ended_by_whoever_takes_over(
-    engine: Engine, claim: Claim, request_id: int, sessions: Callable[[], SessionRecorder]
+    engine: Engine, lock: Lock, request_id: int, sessions: Callable[[], SessionRecorder]
 ) -> None:
     """Its lock on the request is gone at once, and what it had not committed is rolled back."""
     first = sessions()
-    claim(first.session_id)
+    lock(first.session_id)
     with pytest.raises(OperationalError), engine.begin() as connection:
-        hold_claim(connection, request_id, first.session_id)
+        keep_lock(connection, request_id, first.session_id)
         update_request(connection, request_id, first.session_id, status="loaded", finished_at=NOW)
         second = sessions()
         end_lease(engine, first.session_id)
-        assert claim(second.session_id)
+        assert lock(second.session_id)
     [row] = query(engine, "SELECT status, claimed_by FROM report_requests")
     assert ("in_flight", second.session_id) == (row["status"], row["claimed_by"])
 
 
 def test_an_ended_request_is_claimed_by_nobody(
-    engine: Engine, claim: Claim, sessions: Callable[[], SessionRecorder]
+    engine: Engine, lock: Lock, sessions: Callable[[], SessionRecorder]
 ) -> None:
     """There is nothing left to do with it."""
     execute(engine, "UPDATE report_requests SET status = 'failed', finished_at = now()")
-    assert not claim(sessions().session_id)
+    assert not lock(sessions().session_id)
 
 
 def test_open_requests_are_listed_unless_a_living_session_holds_them(
-    engine: Engine, claim: Claim, request_id: int, sessions: Callable[[], SessionRecorder]
+    engine: Engine, lock: Lock, request_id: int, sessions: Callable[[], SessionRecorder]
 ) -> None:
-    """A claimed request is somebody's; with that session dead it is in the list again."""
+    """A locked request is somebody's; with that session dead it is in the list again."""
 
     def listed() -> list[int]:
         with engine.begin() as connection:
@@ -190,7 +188,7 @@ def test_open_requests_are_listed_unless_a_living_session_holds_them(
 
     session = sessions()
     assert [request_id] == listed()
-    claim(session.session_id)
+    lock(session.session_id)
     assert listed() == []
     end_lease(engine, session.session_id)
     assert [request_id] == listed()

@@ -40,7 +40,7 @@ def _check_alert_urls(value: SecretStr) -> SecretStr:
     for number, url in enumerate(value.get_secret_value().split(), 1):
         if not re.match(r"[A-Za-z][\w+.-]*://.", url):
             raise ValueError(
-                f"expected addresses such as slack://… with blanks between; number {number} is none"
+                f"expected URLs such as slack://… separated by spaces; number {number} is invalid"
             )
     return value
 
@@ -91,7 +91,7 @@ class Settings(SessionSettings):
 
     user_header: Annotated[str, AfterValidator(_check_header)] | None = Field(
         None,
-        description="The header in which a trusted proxy names the user; who changes something on the page is recorded by it.",
+        description="Header in which a trusted proxy names the user; changes made on the page are recorded with this name.",
     )
 
     first_window_date: Annotated[date | None, BeforeValidator(_read_day)] = Field(
@@ -102,28 +102,28 @@ class Settings(SessionSettings):
         None,
         ge=1,
         le=_DAY_SECONDS,
-        description="From asking for a report to the first look; absent: the dataset's usual time, 5 with the sandbox.",
+        description="Seconds from the request of a report to the first poll; absent: the dataset's usual time, 5 with the sandbox.",
     )
     report_poll_seconds: int | None = Field(
         None,
         ge=1,
         le=_DAY_SECONDS,
-        description="Shortest time between two looks at one report; absent: 60, 5 with the sandbox.",
+        description="Shortest time in seconds between two polls of one report; absent: 60, 5 with the sandbox.",
     )
     by_hand_wait_minutes: int = Field(
-        90, ge=1, le=24 * 60, description="How long a materialization by hand waits for Amazon."
+        90, ge=1, le=24 * 60, description="How long a manual materialization waits for Amazon, in minutes."
     )
     wait_for_countries_hours: float = Field(
         6,
         ge=0,
         le=12,
-        description="How long a due window waits for the other countries of its ads account, which the same report serves.",
+        description="How long a due window waits for the other countries of its ads account, which the same report covers.",
     )
     first_reports_in_flight: int = Field(
         2,
         ge=1,
         le=20,
-        description="How many reports Amazon is asked to make at a time at first, for each client id and region; its answers move the limit.",
+        description="Initial limit of reports in flight, for each client id and region; it adapts to Amazon's responses.",
     )
     late_after_hours: float = Field(
         12,
@@ -132,16 +132,16 @@ class Settings(SessionSettings):
         description="How long after it fell due a window is late: in checks, on the coverage page, and where reports are scarce.",
     )
     bad_row_share: float = Field(
-        0.02, ge=0, le=1, description="Over this share of bad rows a load is refused."
+        0.02, ge=0, le=1, description="Share of invalid rows above which a load is refused."
     )
     hourly_difference: float = Field(
         0.05,
         ge=0,
         le=1,
-        description="Over this share of difference between a day and its hours a check warns.",
+        description="Share of difference between a day and its hours above which a check warns.",
     )
     alert_urls: Annotated[SecretStr, AfterValidator(_check_alert_urls)] | None = Field(
-        None, description="Who is told of problems: apprise's addresses, with blanks between; absent: nobody."
+        None, description="Receivers of alerts: apprise URLs, separated by spaces; absent: none."
     )
     alert_quiet_hours: Annotated[str, AfterValidator(_check_hours)] | None = Field(
         None,
@@ -154,7 +154,7 @@ class Settings(SessionSettings):
         90,
         ge=10,
         le=7 * 24 * 60,
-        description="Where no job has run for so long, nothing happens at all, and that is a problem; one runs each hour at least.",
+        description="Time without any job after which that is a problem; a job runs at least once an hour.",
     )
     api_call_days: int = Field(
         30,
@@ -172,19 +172,19 @@ class Settings(SessionSettings):
         400,
         ge=31,
         le=_LONGEST_KEPT_DAYS,
-        description="Days for which rows of hours are kept; they are dropped by whole months.",
+        description="Days for which hourly rows are kept; they are dropped by whole months.",
     )
     restatement_days: int = Field(
         400,
         ge=90,
         le=_LONGEST_KEPT_DAYS,
-        description="For windows of how many days restatements are kept; of older windows only the present numbers are known.",
+        description="Number of days whose restatements are kept; older windows have only their current numbers.",
     )
     run_event_days: int = Field(
         14,
         ge=1,
         le=_LONGEST_KEPT_DAYS,
-        description="How long Dagster's events of a run are kept; the history of assets is for good.",
+        description="How long Dagster's events of a run are kept; the history of assets is kept forever.",
     )
 
     @field_validator("bind_host")

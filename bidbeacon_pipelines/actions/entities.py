@@ -21,7 +21,7 @@ class ExportRequested(_EntityAction):
 class ExportsSkipped(_EntityAction):
     """Exports were not asked for, since a sync that came to no end has stored what they tell, some hours ago at most."""
 
-    sentence = "Skipped {kinds:count:export} for {account:account}, stored by a sync before: {kinds:badge}"
+    sentence = "Skipped {kinds:count:export} for {account:account}, stored by an earlier sync: {kinds:badge}"
 
     kinds: tuple[str, ...]
 

@@ -15,11 +15,11 @@ class SkipReason(StrEnum):
     """Why a window was left alone."""
 
     ALREADY_FRESH = "already fresh"
-    WORKED_ON_ELSEWHERE = "another run works on it"
+    WORKED_ON_ELSEWHERE = "another run is working on it"
     WAITS_FOR_COUNTRIES = "waits for the other countries of the ads account"
-    WAITS_FOR_AMAZON = "Amazon makes no more reports at a time"
+    WAITS_FOR_AMAZON = "the limit of reports in flight is reached"
     OFFSET_MISSED = "a later refresh covers it"
-    NOT_SERVED = "Amazon does not serve this day any more"
+    NOT_SERVED = "Amazon no longer serves this day"
     PRODUCT_NOT_SERVED = "Amazon does not serve this ad product so far back"
     NOT_OVER = "the day is not over in the account's time zone"
     ACCOUNT_DISABLED = "the account is disabled"
@@ -226,7 +226,7 @@ class ReportPending(_ReportAction):
 
     sentence = (
         "Report {report_id:badge} is {amazon_status} at Amazon after {waited_seconds:duration}[ ({reason})]"
-        "[, looked at {looks:total:time}], next look at {next_poll_at:time}"
+        "[, checked {looks:total:time}], next check at {next_poll_at:time}"
     )
     effect = "pending"
 
@@ -250,7 +250,7 @@ class ReportProcessed(_RequestEnded):
 
     sentence = (
         "Loaded {rows:count:row} of {dataset:badge}, spend {spend:money:currency}, for {windows:count:window} {windows:windows}"
-        "[, {changed} changed][, {vanished} vanished][, {summed} added to others of the same key][, {unresolved} unresolved][, {quarantined} quarantined][, ignored {foreign:count:row} that no window waited for]"
+        "[, {changed} changed][, {vanished} vanished][, {summed} merged into others with the same key][, {unresolved:count:row} with unknown targets][, {quarantined} quarantined][, ignored {foreign:count:row} that no window was waiting for]"
     )
     tone = "success"
     effect = "loaded"
@@ -304,7 +304,7 @@ class ReportHeld(_ReportAction, _RequestEnded):
 
 
 class WindowsUnconfirmed(_ReportAction, _RequestEnded):
-    """A report had no rows of a country that has deliverable campaigns: its windows are asked for once more."""
+    """A report had no rows of a country that has deliverable campaigns: its windows are requested once more."""
 
     sentence = "Left {windows:count:day} of {dataset:badge}[ in {accounts:count:account}] unconfirmed: {reason} {windows:windows}"
     tone = "warning"
@@ -400,7 +400,7 @@ class QuarantineReplayed(_WindowsAction):
 
     sentence = (
         "Replayed {rows:count:quarantined row} of {dataset:badge} for {account:account}[ into {windows:windows}]"
-        "[, {foreign} of other countries][, {left} still not understood]"
+        "[, ignored {foreign:count:row} of other countries][, {left} still invalid]"
     )
     tone = "success"
     effect = "replayed"
@@ -415,8 +415,8 @@ class CreatesPaused(Action):
     """Amazon refused to make another report (429): none is created in the region for a while, and then fewer at once."""
 
     sentence = (
-        "Amazon refused to make another report in {region} (429): none is created before {until:time},"
-        " at most {limit:count:report} at a time then[, {refusals:total:refusal} in a row]"
+        "Amazon throttled report creation in {region} (429): paused until {until:time},"
+        " then at most {limit:count:report} at a time[, {refusals:total:refusal} in a row]"
     )
     tone = "warning"
 
@@ -447,7 +447,7 @@ class WaitedForAmazon(Action):
 
     sentence = (
         "Waited {seconds:duration} for Amazon[, {queued_seconds:duration} of it in our own queue]"
-        "[, {rested_seconds:duration} of it while requests rest]: {reason}"
+        "[, {rested_seconds:duration} of it between attempts]: {reason}"
     )
 
     seconds: float

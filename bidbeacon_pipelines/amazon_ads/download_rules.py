@@ -50,19 +50,19 @@ class DownloadTooSlow(DownloadIncomplete):
     """A download took longer than it may; it isn't tried again, since its time is used up."""
 
     transient = False
-    advice = "Look at the network; if it is well, the file is asked for again later."
+    advice = "Check the network. The file is downloaded again later."
 
 
 class DownloadCancelled(AdsApiError):  # noqa: N818 - named as the other errors of the client are
     """A download was ended because another one, without which it is of no use, had failed."""
 
-    advice = "Look at the error of the other file."
+    advice = "See the error of the other file."
 
 
 class NotWritten(AdsApiError):  # noqa: N818 - the same
     """The file could not be written to disk: the disk is full, or refuses."""
 
-    advice = "Free space on that disk, or see why it refuses; what had been written was removed."
+    advice = "Free space on that disk, or check its permissions. The partial file was removed."
 
 
 def not_written(error: OSError, path: Path) -> NotWritten:

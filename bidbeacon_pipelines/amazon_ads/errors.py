@@ -53,7 +53,7 @@ class AdsApiError(Exception):
     """
 
     transient: ClassVar[bool] = False
-    advice: ClassVar[str] = "Look at the answer above."
+    advice: ClassVar[str] = "See the response above."
 
     def __init__(
         self,
@@ -141,19 +141,19 @@ class Rejected(AdsApiError):
 class TooOld(Rejected):
     """The period lies before what Amazon keeps of this data: terminal."""
 
-    advice = "Amazon no longer serves these days; don't ask for them again."
+    advice = "Amazon no longer serves these days; don't request them again."
 
 
 class TooLarge(Rejected):
     """The report would be larger than Amazon makes one: the same days have to be asked for in several."""
 
-    advice = "Ask for fewer days at a time."
+    advice = "Request fewer days at a time."
 
 
 class UnknownField(Rejected):
     """Amazon doesn't know a field of the report by this name; another version of the API may."""
 
-    advice = "Ask for the field by its other name, where it has one."
+    advice = "Request the field by its other name, if it has one."
 
 
 class DuplicateReport(Rejected):
@@ -169,26 +169,26 @@ class DuplicateReport(Rejected):
 class NotFound(Rejected):
     """Amazon knows no such thing, or no longer."""
 
-    advice = "Check id and region, or ask for it anew."
+    advice = "Check id and region, or request it again."
 
 
 class DownloadRefused(AdsApiError):
     """We don't download this: the host isn't Amazon's, or the file is larger than allowed."""
 
-    advice = "Nothing was written; look at where the URL came from."
+    advice = "Nothing was written; check where the URL came from."
 
 
 class UrlExpired(AdsApiError):
     """A download URL's time is over."""
 
-    advice = "Retrieve the report or export again for a fresh URL, or ask for it anew."
+    advice = "Retrieve the report or export again for a fresh URL, or request it again."
 
 
 class Throttled(AdsApiError):
     """429: too much was asked at once."""
 
     transient = True
-    advice = "Ask again later."
+    advice = "Try again later."
 
 
 class RateLimited(Throttled):
@@ -199,7 +199,7 @@ class RateLimited(Throttled):
     """
 
     transient = False
-    advice = "Ask again when that time is over; nothing was sent."
+    advice = "Nothing was sent. Try again after that time."
 
     @property
     def cause_word(self) -> str:
@@ -211,14 +211,14 @@ class Upstream(AdsApiError):
     """5xx, or 408: Amazon has a problem, or ran out of time."""
 
     transient = True
-    advice = "Ask again later."
+    advice = "Try again later."
 
 
 class Unreachable(AdsApiError):
     """No whole answer came; `sent` tells whether the request may have reached Amazon."""
 
     transient = True
-    advice = "Check the network, then ask again."
+    advice = "Check the network, then try again."
 
     def __init__(self, reason: str, *, sent: bool = True, **facts: object) -> None:
         super().__init__(reason, **facts)  # type: ignore[arg-type]  # passed on untouched
@@ -234,7 +234,7 @@ class DownloadIncomplete(AdsApiError):
     """A file came with another size than Amazon announced."""
 
     transient = True
-    advice = "Download it again; if that doesn't help, ask for the report anew."
+    advice = "Download it again; if that doesn't help, request the report again."
 
     @property
     def cause_word(self) -> str:
@@ -245,14 +245,14 @@ class DownloadIncomplete(AdsApiError):
 class MalformedAnswer(AdsApiError):
     """An answer came that isn't what the API's description says."""
 
-    advice = "If it stays, the API has changed: compare the answer with the wire models."
+    advice = "If it persists, the API has changed: compare the response with the wire models."
 
 
 class UnreadableAnswer(MalformedAnswer):
     """A success came whose body isn't even JSON: a gateway's page, or cut off inside."""
 
     transient = True
-    advice = "Ask again; if it stays, look at what stands between us and Amazon."
+    advice = "Try again; if it persists, check the proxies between us and Amazon."
 
 
 class OutcomeUnknown(AdsApiError):

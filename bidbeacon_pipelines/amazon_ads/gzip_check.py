@@ -52,7 +52,7 @@ class GzipCheck:
         if not self.compressed:
             raise _incomplete("the file is empty")
         if self._inside:
-            raise _incomplete(f"the file breaks off after {self.compressed} bytes")
+            raise _incomplete(f"the file is truncated after {self.compressed:,} bytes")
 
     def _step(self, data: bytes) -> bytes:
         """Unpack one step of the data and throw it away; return the data that is left."""

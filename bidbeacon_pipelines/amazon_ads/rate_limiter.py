@@ -77,14 +77,14 @@ class RateLimiter:
 
     def _wait(self, call: ApiCall, seconds: float) -> None:
         if seconds >= _REPORTED_FROM_SECONDS:
-            reason = "calls before this one, or Amazon's wish to wait, fill our own queue"
+            reason = "earlier calls, or a pause that Amazon asked for, fill our own queue"
             self._on_wait(Waiting(seconds, reason, call.operation, 0, "our own queue"))
         if seconds > 0:
             self._clock.sleep(seconds)
 
     def _rate_limited(self, call: ApiCall, seconds: float) -> RateLimited:
         return RateLimited(
-            f"our own queue is another {seconds:.0f} s long, and {self._longest_wait:.0f} s may be waited",
+            f"our own queue is {seconds:.0f} s long, and the longest wait is {self._longest_wait:.0f} s",
             operation=call.operation,
             about=call.about,
             retry_after=seconds,

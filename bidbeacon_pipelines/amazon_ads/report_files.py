@@ -34,13 +34,13 @@ _REPORT_OPERATION = "download a report"
 class UrlsNotResigned(UrlExpired):
     """A new look at the report gave no url that works."""
 
-    advice = "Ask for the report anew."
+    advice = "Request the report again."
 
 
 class PartMissing(AdsApiError):  # noqa: N818 - named as the other errors of the client are
     """Amazon counts a file among the report's, and doesn't have it."""
 
-    advice = "Look at the report again, then ask for it anew."
+    advice = "Check the report again, then request it again."
 
 
 class PartsChanged(AdsApiError):  # noqa: N818 - the same
@@ -56,7 +56,7 @@ class ReportNotReady(AdsApiError):  # noqa: N818 - the same
         report: What Amazon says of it now.
     """
 
-    advice = "Go by the status that it has now."
+    advice = "Use its current status."
 
     def __init__(self, report: Report) -> None:
         super().__init__(

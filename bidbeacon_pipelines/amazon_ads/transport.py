@@ -148,7 +148,7 @@ def unreachable(error: httpx.RequestError, operation: str, about: str | None = N
     """Say in our words what a connection did, and whether the request may have gone out."""
     sent = not isinstance(error, _NEVER_SENT)
     kind = type(error).__name__
-    what = "no connection came about" if not sent else "the connection broke or took too long"
+    what = "the connection failed" if not sent else "the connection broke or took too long"
     detail = f": {error}" if str(error) else ""
     return Unreachable(f"{what} ({kind}{detail})", sent=sent, operation=operation, about=about)
 

@@ -11,7 +11,7 @@ from bidbeacon_pipelines.store.accounts import Account
 from bidbeacon_pipelines.store.cadences import StoredCadence
 from bidbeacon_pipelines.store.windows import DatasetCoverage
 
-_NONE = "No account is stored yet: `bidbeacon accounts sync` asks Amazon which there are."
+_NONE = "No accounts are stored yet: run `bidbeacon accounts sync`."
 
 
 def print_accounts(
@@ -46,7 +46,7 @@ def _lines(account: Account, cadence: str, coverage: Sequence[DatasetCoverage]) 
         yield Text(f"paused by {account.paused_by} at {account.paused_at:%Y-%m-%d %H:%M} UTC", style="yellow")
     if account.alias is not None:
         yield Text(f"an alias of {account.name}", style="dim")
-    yield Text(f"{account.currency_code}, {account.time_zone}, looked at {cadence}", style="dim")
+    yield Text(f"{account.currency_code}, {account.time_zone}, refreshed {cadence}", style="dim")
     yield _covered(coverage)
 
 

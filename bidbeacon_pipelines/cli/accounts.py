@@ -117,7 +117,7 @@ def _open_changes() -> "tuple[SessionStore, AccountChanges]":
 def accounts_rename(
     account: AccountArgument,
     alias: Annotated[
-        str | None, typer.Argument(help="What to call it here, in all countries; absent: as Amazon does.")
+        str | None, typer.Argument(help="The alias to show, in all countries; absent: Amazon's name.")
     ] = None,
 ) -> None:
     """Set the alias of an ads account, which is shown instead of Amazon's name; both can be searched for."""
@@ -135,13 +135,13 @@ def accounts_rename(
 def accounts_cadence(
     account: AccountArgument,
     every: Annotated[
-        str | None, typer.Option(help="Time between two rounds: 6h, 90m, 1d12h, or PT6H (ISO 8601).")
+        str | None, typer.Option(help="Time between two refreshes: 6h, 90m, 1d12h, or PT6H (ISO 8601).")
     ] = None,
     cron: Annotated[
-        str | None, typer.Option(help="Times of rounds, in the account's time zone: '0 6 * * *'.")
+        str | None, typer.Option(help="Times of refreshes, in the account's time zone: '0 6 * * *'.")
     ] = None,
     as_soon_as_due: Annotated[
-        bool, typer.Option("--as-soon-as-due", help="No cadence of its own: the default.")
+        bool, typer.Option("--as-soon-as-due", help="Use the default: refresh as soon as data is due.")
     ] = False,
     as_json: Json = False,
 ) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 alerts_app = typer.Typer(
     invoke_without_command=True,
-    help="List what is wrong and who was told what when; try whether messages arrive.",
+    help="List current problems and the messages sent about them; send a test message.",
 )
 
 
@@ -43,7 +43,7 @@ def _list_open(*, as_json: bool) -> None:
         return
     for row in rows:
         _print_row(row)
-    nobody = "" if labels else " Nobody is told: BIDBEACON_ALERT_URLS is not set."
+    nobody = "" if labels else " No messages are sent: BIDBEACON_ALERT_URLS is not set."
     console.print(Text(f"{len(rows)} open.{nobody}" if rows else f"Nothing is wrong.{nobody}", "bold"))
 
 
@@ -93,7 +93,7 @@ def test() -> None:
     settings = get_settings()
     receivers = list_receivers(settings)
     if not receivers:
-        raise CommandFailedError("Nobody would be told: BIDBEACON_ALERT_URLS is not set, see docs/alerts.md.")
+        raise CommandFailedError("No receiver is set: set BIDBEACON_ALERT_URLS, see docs/alerts.md.")
     failed = 0
     for receiver in receivers:
         try:

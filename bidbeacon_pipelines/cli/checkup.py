@@ -65,6 +65,7 @@ def _lines(check: "Check") -> Table:
 
 
 def _summary(broken: int, odd: int) -> Text:
+    warnings = f"{odd} {'warning' if odd == 1 else 'warnings'}"
     if broken:
-        return Text(f"{broken} broken" + (f", {odd} to look at." if odd else "."), "bold red")
-    return Text(f"{odd} to look at, nothing broken." if odd else "All is well.", "yellow" if odd else "green")
+        return Text(f"{broken} broken" + (f", {warnings}." if odd else "."), "bold red")
+    return Text(f"{warnings}, nothing broken." if odd else "All is well.", "yellow" if odd else "green")

@@ -13,7 +13,8 @@ from bidbeacon_pipelines.cli.output import Json, console, print_json
 from bidbeacon_pipelines.settings import get_settings
 
 entities_app = typer.Typer(
-    no_args_is_help=True, help="Campaigns, ad groups, ads, targets and portfolios, as Amazon sent them last."
+    no_args_is_help=True,
+    help="Campaigns, ad groups, ads, targets and portfolios, as last received from Amazon.",
 )
 
 OnlyCountry = Annotated[str | None, typer.Option("--country", help="Only this country, for example DE.")]
@@ -67,7 +68,7 @@ def entities_list(account: OnlyAccount = None, country: OnlyCountry = None, as_j
             ]
             console.print(table_of(labels[key], columns, rows))
     else:
-        console.print("No entities are stored yet: `bidbeacon entities sync` asks Amazon.", highlight=False)
+        console.print("No entities are stored yet: run `bidbeacon entities sync`.", highlight=False)
 
 
 def _choose(engine: Any, named: str | None, country: str | None) -> Sequence[Any]:

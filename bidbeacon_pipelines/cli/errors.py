@@ -68,7 +68,7 @@ def _line_of(error: Exception) -> str:
     if isinstance(error, OSError):
         return f"The operating system refused: {error}."
     if isinstance(error, OperationalError):
-        return f"The database failed ({_database_reason(error)}): `bidbeacon doctor` says whether it answers."
+        return f"The database failed ({_database_reason(error)}): run `bidbeacon doctor` to check it."
     if _is_missing_right(error):
         return (
             f"The role of BIDBEACON_DATABASE_URL may not do this ({_database_reason(error)}): use the role that owns the "

@@ -26,14 +26,14 @@ _STYLES = {"as expected": "green", "differs": "bold red", "could not be checked"
 def probe(
     account: Annotated[
         str | None,
-        typer.Option(help="Ads account: name, key or id; absent: the first that may be reported on."),
+        typer.Option(help="Ads account: name, key or id; absent: the first that allows reports."),
     ] = None,
     day: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Day to ask for; absent: two days ago.")
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Day to request; absent: two days ago.")
     ] = None,
     record: Annotated[
         Path | None,
-        typer.Option(help="Where the redacted recording goes; absent: a new file in this folder."),
+        typer.Option(help="File for the redacted recording; absent: a new file in this folder."),
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -11,7 +11,7 @@ from bidbeacon_pipelines.cli.output import Json, console, print_json
 from bidbeacon_pipelines.settings import get_settings
 
 quarantine_app = typer.Typer(
-    no_args_is_help=True, help="Rows of reports that could not be understood: as they came, with the reason."
+    no_args_is_help=True, help="Invalid rows of reports: as received, with the reason."
 )
 
 OnlyDataset = Annotated[str | None, typer.Option("--dataset", help="Only this dataset.")]
@@ -24,7 +24,7 @@ def quarantine_list(
     country: CountryOption = None,
     dataset: OnlyDataset = None,
     window: Annotated[str | None, typer.Option(help="Only this day: 2026-11-23.")] = None,
-    reason: Annotated[str | None, typer.Option(help="Only where the reason has this in it.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Only rows whose reason contains this text.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000)] = 20,
     as_json: Json = False,
 ) -> None:
@@ -91,4 +91,4 @@ def quarantine_replay(
     for action in replayed:
         console.print(action_sentence({"parts": action.parts(), "tone": action.tone}))
     rows, left = sum(action.rows for action in replayed), sum(action.left for action in replayed)
-    console.print(f"Loaded {rows:,} rows; {left:,} are still not understood.")
+    console.print(f"Loaded {rows:,} rows; {left:,} are still invalid.")

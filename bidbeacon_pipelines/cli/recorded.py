@@ -91,7 +91,7 @@ def ending_by_signals() -> Iterator[None]:
         with _raising_on_signals():
             yield
     except StoppedBySignal as stopped:
-        line = f"{stopped}: its session is cancelled, and the next run goes on with the rest."
+        line = f"{stopped}: its session is cancelled, and the next run continues with the rest."
         errors.print(line, highlight=False, soft_wrap=True)
         raise typer.Exit(128 + stopped.number) from None
 

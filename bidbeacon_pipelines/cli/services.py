@@ -22,31 +22,34 @@ def dev() -> None:
 @plain_errors
 def sandbox(
     port: Annotated[
-        int | None, typer.Option(min=0, max=65_535, help="Where it listens; 0: any free port.")
+        int | None, typer.Option(min=0, max=65_535, help="Port to listen on; 0: any free port.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same accounts and numbers.")] = 1,
-    accounts: Annotated[int, typer.Option(min=1, help="How many ads accounts.")] = 4,
+    accounts: Annotated[int, typer.Option(min=1, help="Number of ads accounts.")] = 4,
     rows_per_day: Annotated[
         int | None,
         typer.Option(min=1, max=1_000_000, help="Rows of an account's day; absent: 200 to 2,000 by account."),
     ] = None,
-    report_seconds: Annotated[float | None, typer.Option(min=0, help="How long a report takes.")] = None,
+    report_seconds: Annotated[
+        float | None, typer.Option(min=0, help="Seconds until a report is complete.")
+    ] = None,
     calls_per_second: Annotated[
-        int | None, typer.Option(min=1, help="More calls of a region and class in a second are a 429.")
+        int | None, typer.Option(min=1, help="Calls per second of a region and class before a 429.")
     ] = None,
     fault: Annotated[
         list[str] | None,
         typer.Option(help="NAME or NAME:key=value,… such as throttle:probability=0.1,times=3; repeatable."),
     ] = None,
-    fault_all: Annotated[float | None, typer.Option(help="Probability of every fault there is.")] = None,
+    fault_all: Annotated[float | None, typer.Option(help="Probability of each fault.")] = None,
     faults: Annotated[Path | None, typer.Option(help="A JSON file with a list of faults.")] = None,
     clock_start: Annotated[
-        str | None, typer.Option(help="Its time at the start, as 2026-01-15T00:00:00Z; absent: now.")
+        str | None,
+        typer.Option(help="Simulated time at the start, such as 2026-01-15T00:00:00Z; absent: now."),
     ] = None,
     clock_rate: Annotated[
-        float | None, typer.Option(min=0, help="Its seconds a real second; 86400: a day.")
+        float | None, typer.Option(min=0, help="Simulated seconds per real second; 86400: a day.")
     ] = None,
-    frozen: Annotated[bool, typer.Option("--frozen", help="Its clock stands still.")] = False,
+    frozen: Annotated[bool, typer.Option("--frozen", help="Stop the simulated clock.")] = False,
     variant: Annotated[
         list[str] | None, typer.Option(help="A deviation from the contract, see docs/sandbox.md; repeatable.")
     ] = None,
@@ -86,7 +89,7 @@ def sandbox(
 @plain_errors
 def stream(
     port: Annotated[
-        int | None, typer.Option(min=0, max=65_535, help="Where it listens; 0: any free port.")
+        int | None, typer.Option(min=0, max=65_535, help="Port to listen on; 0: any free port.")
     ] = None,
 ) -> None:
     """Run the Event Stream: the page, its list, and the live endpoints (SSE and WebSocket); it also watches for problems, and sends alerts."""

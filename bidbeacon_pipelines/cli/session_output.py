@@ -124,7 +124,7 @@ def promise_line(promise: Mapping[str, Any]) -> Text:
     """Return what became of promised work."""
     line = Text(style="dim")
     if promise["status"] == "fulfilled":
-        line.append(f"{promise['fulfilled_by_job'] or 'a session that is gone'}: {promise['text'] or ''}")
+        line.append(f"{promise['fulfilled_by_job'] or 'a deleted session'}: {promise['text'] or ''}")
         return line.append(f"  {promise['fulfilled_by']}", style="dim")
     lost = promise["status"] == "lost"
     line.append(

@@ -18,15 +18,13 @@ if TYPE_CHECKING:
 
     from bidbeacon_sessions.filters import SessionFilter
 
-sessions_app = typer.Typer(
-    no_args_is_help=True, help="Job sessions: what every job was given and what it did."
-)
+sessions_app = typer.Typer(no_args_is_help=True, help="Job sessions: each job's input and actions.")
 
 Job = Annotated[str | None, typer.Option(help="Only this job.")]
 Account = Annotated[
     str | None,
     typer.Option(
-        help="Only what worked for or refers to an account: its key, its name or a part of it.",
+        help="Only sessions that worked for or refer to an account: its key, its name or a part of it.",
         autocompletion=complete_account,
     ),
 ]
@@ -34,14 +32,16 @@ Status = Annotated[str | None, typer.Option(help="running, succeeded, failed, ca
 Outcome = Annotated[
     str | None, typer.Option(help="ok, warnings or problems; with --account, what was achieved for it.")
 ]
-Type = Annotated[str | None, typer.Option("--type", help="Only sessions with such an action: report-failed.")]
-OfDataset = Annotated[str | None, typer.Option("--dataset", help="Only what refers to this dataset.")]
-Window = Annotated[str | None, typer.Option(help="Only what refers to this day.")]
-Run = Annotated[str | None, typer.Option(help="Only this run of Dagster.")]
+Type = Annotated[
+    str | None, typer.Option("--type", help="Only sessions with this type of action, such as report-failed.")
+]
+OfDataset = Annotated[str | None, typer.Option("--dataset", help="Only sessions that refer to this dataset.")]
+Window = Annotated[str | None, typer.Option(help="Only sessions that refer to this day.")]
+Run = Annotated[str | None, typer.Option(help="Only sessions of this Dagster run.")]
 Since = Annotated[
     str | None,
     typer.Option(
-        help="Only what began since then: 2h, 3d, 2026-11-23, or 2026-11-23T05:00:00Z; days are UTC."
+        help="Only sessions started since: 2h, 3d, 2026-11-23, or 2026-11-23T05:00:00Z; days are UTC."
     ),
 ]
 
@@ -146,11 +146,9 @@ def sessions_tail(
     window: Window = None,
     run: Run = None,
     since: Since = None,
-    last: Annotated[
-        int, typer.Option(min=0, max=200, help="How many sessions of before are shown first.")
-    ] = 3,
+    last: Annotated[int, typer.Option(min=0, max=200, help="How many earlier sessions to show first.")] = 3,
     url: Annotated[
-        str | None, typer.Option(help="The stream's address; absent: that of this machine's settings.")
+        str | None, typer.Option(help="The stream's address; absent: the address in the settings.")
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -71,7 +71,7 @@ class TerminalTail:
 
     def _running_line(self) -> Text:
         if not self._running:
-            return Text("Nothing runs. Ctrl-C ends.", style="dim")
+            return Text("No session is running. Press Ctrl-C to stop.", style="dim")
         line = Text(f"● {len(self._running)} running", style="cyan")
         now = datetime.now(UTC)
         for session in list(self._running.values())[:_MOST_RUNNING]:

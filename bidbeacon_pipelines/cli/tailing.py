@@ -123,7 +123,7 @@ class Tail:
         data = json.loads(event.data)
         if event.event == "reset":
             self._cursor = None
-            self._shown.notice(f"The stream starts anew ({data['reason']}): loading what was missed.")
+            self._shown.notice(f"The stream restarted ({data['reason']}): loading what was missed.")
             return
         if event.event == "job-sessions:updated":
             self._take(data["session"], data["actions"])
@@ -169,7 +169,7 @@ class Tail:
     def _wait(self, reason: str) -> None:
         if not self._pause:
             self._shown.notice(
-                f"The Event Stream at {self._url} does not answer ({reason}); waiting for it. `bidbeacon stream` starts it."
+                f"The Event Stream at {self._url} does not answer ({reason}); retrying. Start it with `bidbeacon stream`."
             )
         self._pause = min(self._pause * 2 or _FIRST_PAUSE, _LONGEST_PAUSE)
         time.sleep(self._pause)

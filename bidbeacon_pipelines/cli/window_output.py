@@ -193,7 +193,7 @@ def _load_json(load: WindowLoad) -> dict[str, Any]:
 
 def print_quarantined_row(console: Console, row: QuarantinedRow) -> None:
     """Print where a row came from, why it was refused, and its text as it came."""
-    outcome = "" if row.is_loaded else "  (not in its window: the report was refused)"
+    outcome = "" if row.is_loaded else "  (not loaded: the report was refused)"
     console.print(
         Text.assemble(
             (row.account_label, "blue"),

@@ -131,7 +131,7 @@ def _kind(name: str) -> str:
 
 @job(
     executor_def=in_process_executor,
-    description="Ask Amazon which accounts there are, and make partitions of those that are not disabled.",
+    description="Read the accounts from Amazon, and create partitions for those that are not disabled.",
 )
 def sync_accounts() -> None:
     """One op: accounts."""

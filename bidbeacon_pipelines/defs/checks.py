@@ -81,5 +81,5 @@ check_datasets_hourly = ScheduleDefinition(
     cron_schedule="37 * * * *",
     execution_timezone="UTC",
     default_status=DefaultScheduleStatus.RUNNING,
-    description="Once an hour: a window that nobody loads turns up by itself.",
+    description="Once an hour, so that a window that is not loaded is noticed.",
 )

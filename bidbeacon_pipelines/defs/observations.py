@@ -47,7 +47,9 @@ def observe_unloaded_windows(
             of_session = session_metadata(store, session_id)
             _store(context, [_observation(window, of_session) for window in shown])
     except Exception:
-        logger.exception("Session %s: Dagster was not told which windows it did not load", session_id)
+        logger.exception(
+            "Session %s: the windows that it did not load could not be recorded in Dagster", session_id
+        )
 
 
 def _store(

@@ -50,7 +50,7 @@ class NoPartitionError(ValueError):
 
     def __init__(self) -> None:
         super().__init__(
-            "This run has no partition, so it does not know what to load: materialize a partition (account and window) instead."
+            "This run has no partition, so there is nothing to load: materialize a partition (account and window) instead."
         )
 
 

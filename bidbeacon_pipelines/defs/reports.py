@@ -252,7 +252,7 @@ def refresh_account_job() -> None:
 
 @job(
     executor_def=in_process_executor,
-    description="Look at the reports in flight of all accounts, load what is complete, create what is planned.",
+    description="Poll the reports in flight of all accounts, load complete ones and create planned ones.",
 )
 def poll_reports() -> None:
     """One op: all accounts."""

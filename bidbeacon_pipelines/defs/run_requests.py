@@ -71,7 +71,7 @@ def load_windows_op(
 
 @job(
     executor_def=in_process_executor,
-    description="Load windows of one dataset of one account now, as somebody asked for on the page.",
+    description="Load windows of one dataset of one account now, as requested on the page.",
 )
 def load_windows() -> None:
     """One op: some days of one dataset of one account."""

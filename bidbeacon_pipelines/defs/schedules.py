@@ -69,7 +69,7 @@ sync_accounts_hourly = ScheduleDefinition(
     cron_schedule="7 * * * *",
     execution_timezone="UTC",
     default_status=DefaultScheduleStatus.RUNNING,
-    description="New accounts and countries, names and statuses, a few minutes past the hour when fewer others ask.",
+    description="New accounts and countries, names and statuses, a few minutes past the hour when Amazon is less busy.",
 )
 
 
@@ -77,7 +77,7 @@ sync_accounts_hourly = ScheduleDefinition(
     jobs=[sync_accounts, sync_entities_job, refresh_account_job, load_windows],
     minimum_interval_seconds=LOOK_EVERY_SECONDS,
     default_status=DefaultSensorStatus.RUNNING,
-    description="Starts what people ask for on the page, one run for each ads account that has due work, and syncs accounts and entities that never were.",
+    description="Starts runs requested on the page, one run for each ads account that has due work, and the first sync of accounts and entities.",
 )
 def refresh_due_accounts(context: SensorEvaluationContext) -> Iterator[RunRequest | SkipReason]:
     """Look every half minute, with one indexed query, for accounts that have something to do."""
@@ -89,14 +89,14 @@ def refresh_due_accounts(context: SensorEvaluationContext) -> Iterator[RunReques
     if requests:
         yield from requests
     else:
-        yield SkipReason("No account has due work, or its run is under way.")
+        yield SkipReason("No account has due work, or its run is in progress.")
 
 
 @sensor(
     job=poll_reports,
     minimum_interval_seconds=POLL_LOOK_EVERY_SECONDS,
     default_status=DefaultSensorStatus.RUNNING,
-    description="Starts one run for all reports that are due for a look or can be created now, at most one a minute.",
+    description="Starts one run for all reports that are due for a check or can be created now, at most one a minute.",
 )
 def poll_reports_in_flight(context: SensorEvaluationContext) -> Iterator[RunRequest | SkipReason]:
     """Look for reports whose next look is due or that can be created, and for loads that Dagster does not know of.
@@ -107,9 +107,9 @@ def poll_reports_in_flight(context: SensorEvaluationContext) -> Iterator[RunRequ
     if reason is not None:
         yield SkipReason(reason)
     elif list_runs_under_way(session_store(), context.instance, poll_reports.name):
-        yield SkipReason("The last look is under way.")
+        yield SkipReason("The last poll is in progress.")
     elif _is_just_polled(context.instance):
-        yield SkipReason("The last look began less than a minute ago.")
+        yield SkipReason("The last poll began less than a minute ago.")
     else:
         yield RunRequest()
 
@@ -259,7 +259,7 @@ def _nothing_to_poll() -> str | None:
         gates = list_gates_with_work(connection, now=now)
         if any(pause_before_create(connection, *gate, now) == timedelta(0) for gate in gates):
             return None
-    return "No report in flight is due for a look, and none that is planned can be created now."
+    return "No report in flight is due for a check, and no planned report can be created now."
 
 
 def _is_just_polled(instance: DagsterInstance) -> bool:

@@ -118,7 +118,7 @@ def update_summaries_op(context: OpExecutionContext, job_sessions: BidBeaconSess
 
 @job(
     executor_def=in_process_executor,
-    description="Sum up the days of all accounts whose windows were loaded since.",
+    description="Sum up the days of all accounts with new loads.",
 )
 def update_summaries() -> None:
     """One op: all accounts."""
@@ -138,7 +138,7 @@ def update_changed_summaries(context: SensorEvaluationContext) -> RunRequest | S
     if not changed:
         return SkipReason("All loads are summed up.")
     if list_runs_under_way(session_store(), context.instance, update_summaries.name):
-        return SkipReason("The last update is under way.")
+        return SkipReason("The last update is in progress.")
     return RunRequest()
 
 

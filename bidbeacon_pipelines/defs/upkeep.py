@@ -28,7 +28,7 @@ def delete_old_records_op(context: OpExecutionContext, job_sessions: BidBeaconSe
 
 @job(
     executor_def=in_process_executor,
-    description="Delete what is older than it is kept: sessions, events and printed lines of runs, calls to Amazon, unused rate limits.",
+    description="Delete records past their retention time: sessions, events and printed lines of runs, calls to Amazon, unused rate limits.",
 )
 def delete_old_records() -> None:
     """One op: all that is kept for a time only."""
@@ -41,5 +41,5 @@ delete_old_records_daily = ScheduleDefinition(
     cron_schedule="23 3 * * *",
     execution_timezone="UTC",
     default_status=DefaultScheduleStatus.RUNNING,
-    description="Once a day, at an hour when little else is due.",
+    description="Once a day, when little else is due.",
 )

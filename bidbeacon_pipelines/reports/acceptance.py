@@ -116,7 +116,7 @@ class Suspicious:
         """The number of rows now and before."""
         named = ", ".join(one.describe() for one in self.lost)
         described = named or f"{self.new_rows:,} rows where {self.old_rows:,} were"
-        return f"{described}: waiting for a second report that says the same"
+        return f"{described}: waiting for a second report that confirms it"
 
     def plus(self, other: "Suspicious") -> "Suspicious":
         """Return the verdict on both windows as one; both have the same cause."""
@@ -164,7 +164,7 @@ class Refuse:
 class Unconfirmed:
     """Don't take silence for zero: remember that the report has no rows, and ask once more."""
 
-    reason: str = "no rows of the country, though it has deliverable campaigns: asked for once more"
+    reason: str = "no rows of the country, though it has deliverable campaigns: requested once more"
     cause: str = "silent"
 
     def plus(self, _other: "Unconfirmed") -> "Unconfirmed":
@@ -223,11 +223,11 @@ def decide_load(
     if not lost and new_rows * LOST_ROWS_DIVISOR >= old_rows:
         return Accept(f"{new_rows} rows in place of {old_rows}")
     if earlier is not None and earlier.digest == digest:
-        return Accept(f"{new_rows} rows in place of {old_rows}: a second report says the same")
+        return Accept(f"{new_rows} rows in place of {old_rows}: a second report confirms it")
     return Suspicious(old_rows, new_rows, tuple(one for one in lost if one.old_rows != old_rows))
 
 
 def _judge_silence(earlier: SuspiciousReport | None, digest: str) -> Accept | Unconfirmed:
     if earlier is not None and earlier.digest == digest:
-        return Accept("no rows: a second report has none either", is_silent=True)
+        return Accept("no rows, as in a second report", is_silent=True)
     return Unconfirmed()

@@ -116,7 +116,7 @@ def _next_tick(cron: str, time_zone: str, now: datetime) -> datetime:
     for tick in CronSim(cron, now.astimezone(ZoneInfo(time_zone))):
         if tick.astimezone(UTC) > now:
             return tick.astimezone(UTC)
-    raise BadCadenceError(f"expected a cron that comes true, got: {cron!r}")
+    raise BadCadenceError(f"expected a cron that matches some time, got: {cron!r}")
 
 
 def _check_cron(cron: str) -> None:

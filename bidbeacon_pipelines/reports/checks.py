@@ -24,7 +24,7 @@ CHECKS: Mapping[str, str] = {
         "A day's spend and sales of each ad product agree with those of the dataset that it is compared with, as far as Amazon promises it. "
         "Totals that were not asked for within six hours are not comparable, since Amazon goes on changing numbers."
     ),
-    QUARANTINE_IS_SMALL: "Of no account more than one row in 500 is quarantined.",
+    QUARANTINE_IS_SMALL: "At most 0.2 % of each account's rows are quarantined.",
 }
 
 RECONCILED: Mapping[Reconciles, str] = {

@@ -29,7 +29,7 @@ class WindowState(StrEnum):
     HELD = "held"
     """A report lost nearly all rows, and waits for a second one that says the same."""
     UNCONFIRMED = "unconfirmed"
-    """Its report had no rows of a country with deliverable campaigns, and is asked for once more."""
+    """Its report had no rows of a country with deliverable campaigns, and is requested once more."""
     FAILED = "failed"
     """Its report was given up or refused."""
     EXPIRED = "expired"

@@ -18,7 +18,6 @@ from bidbeacon_pipelines.reports.verdicts import (
     Severity,
     Verdict,
     asked_for_now,
-    by_hand,
     ended,
     entities_deadline,
     is_before_first_entities,
@@ -26,13 +25,14 @@ from bidbeacon_pipelines.reports.verdicts import (
     last_sessions,
     next_ask,
     next_round,
+    refresh_command,
     waits_for_countries,
     when,
 )
 from bidbeacon_pipelines.reports.window_facts import AccountFacts, WindowFacts
 from bidbeacon_pipelines.reports.windows import due_at, local_date, oldest_served
 
-_TOO_OLD = "it is not asked for again: Amazon would call it too old again"
+_TOO_OLD = "it is not requested again, since Amazon no longer serves it"
 
 
 def explain(facts: WindowFacts, now: datetime, policy: LifecyclePolicy) -> Verdict:
@@ -60,15 +60,15 @@ def _without_window(facts: WindowFacts, account: AccountFacts, dataset: Dataset,
     oldest = oldest_served(dataset, today)
     if day > today:
         first = due_at(day, dataset.refresh_offsets[0], account.time_zone)
-        sentence = f"{day} has not begun in {account.time_zone}; it is asked for first at {when(first)}."
+        sentence = f"{day} has not started in the account's time zone ({account.time_zone}); its first report is requested at {when(first)}."
         return Verdict(Cause.NOT_BEGUN, Severity.FINE, sentence, first)
     if day < oldest:
-        sentence = f"Amazon serves {dataset.name} back to {oldest} only, and {day} was never loaded: it will stay empty."
+        sentence = f"Amazon serves {dataset.name} only back to {oldest}, and {day} was never loaded, so it stays empty."
         return Verdict(Cause.OUTSIDE_HISTORY, Severity.FINE, sentence)
     stopped = _stop_of(account)
     if stopped is not None:
         return _stop_verdict(facts, *stopped, "It has no data yet")
-    sentence = "Its window is not made yet: the account's next refresh makes it, and asks for it."
+    sentence = "Its window does not exist yet: the account's next refresh creates and requests it."
     after = entities_deadline(account) if is_before_first_entities(account, now) else now
     return Verdict(Cause.NOT_PLANNED, Severity.WAITING, sentence, after)
 
@@ -78,7 +78,7 @@ def _expired(known: KnownWindow) -> Verdict | None:
         return None
     oldest = oldest_served(known.dataset, local_date(known.now, known.account.time_zone))
     sentence = (
-        f"It is older than what Amazon serves (back to {oldest}) and was never loaded: it will stay empty."
+        f"It is older than what Amazon serves (back to {oldest}) and was never loaded, so it stays empty."
     )
     if (lacks := describe_unserved(known.states)) is not None:
         sentence = f"It stays empty, {lacks}."
@@ -112,7 +112,7 @@ def _held(known: KnownWindow) -> Verdict | None:
     if known.window.held_digest is None or known.window.status != "loaded":
         return None
     sentence = (
-        f"A report was held: {ended(known.window.failure_reason or 'it lost nearly all of its rows')}. {known.kept}; "
+        f"A suspicious report was held back: {ended(known.window.failure_reason or 'it lost nearly all of its rows')}. {known.kept}; "
         f"{next_ask(known)}."
     )
     at = known.window.next_refresh_at
@@ -187,7 +187,7 @@ def _what_it_waits_for(known: KnownWindow) -> tuple[Cause, datetime | None]:
 def _due_since(known: KnownWindow) -> str:
     since = known.window.next_refresh_at
     if since is None or since > known.now:
-        return "A person wants it"
+        return "It was requested manually"
     what = "Its first report" if known.window.data_as_of is None else _capital(known.refresh_name(since))
     return f"{what} is due since {when(since)}"
 
@@ -201,7 +201,7 @@ def _fresh(known: KnownWindow) -> Verdict | None:
         has = f"{has}, {lacks}"
     proofs = known.proven_by("loaded", "replayed")
     if window.next_refresh_at is None:
-        final = f"{has}, and no refresh is to come; {by_hand(known)} asks for it all the same."
+        final = f"{has}, and no further refresh is scheduled; to load it again, run {refresh_command(known)}."
         return Verdict(Cause.FINAL, Severity.FINE, final, None, proofs)
     at = window.next_refresh_at
     stopped = _stop_of(known.account)
@@ -214,7 +214,7 @@ def _not_due_yet(known: KnownWindow) -> Verdict | None:
     at = known.window.next_refresh_at
     if known.window.status != "missing" or at is None or known.window.request_id is not None:
         return None
-    sentence = f"It has no data yet, as it should: {known.refresh_name(at)} is the first, at {when(at)}."
+    sentence = f"It has no data yet, as expected: {known.refresh_name(at)} is the first, at {when(at)}."
     return Verdict(Cause.NOT_DUE_YET, Severity.FINE, sentence, at)
 
 
@@ -236,8 +236,8 @@ _RULES: tuple[Callable[[KnownWindow], Verdict | None], ...] = (
 def _unknown(known: KnownWindow) -> Verdict:
     window = known.window
     sentence = (
-        f"What is stored fits no known cause: window {window.status}, request {window.request_id or 'none'}, "
-        f"next refresh {when(window.next_refresh_at) if window.next_refresh_at else 'none'}; {by_hand(known)} asks for it anew."
+        f"The stored state matches no known cause: window {window.status}, request {window.request_id or 'none'}, "
+        f"next refresh {when(window.next_refresh_at) if window.next_refresh_at else 'none'}; to load it again, run {refresh_command(known)}."
     )
     proofs = tuple(dict.fromkeys(reference.session_id for reference in known.facts.references[-1:]))
     return Verdict(Cause.UNKNOWN, Severity.ERROR, sentence, None, proofs)
@@ -251,19 +251,23 @@ def _is_fresh(known: KnownWindow) -> bool:
 def _stop_of(account: AccountFacts) -> tuple[Cause, str, str] | None:
     """Give why nothing is asked for an account, what a clause says of it, and what to do; None where all is well."""
     if not account.enabled:
-        enable = f"`bidbeacon accounts enable {account.account_key}` brings it back"
+        enable = f"`bidbeacon accounts enable {account.account_key}` enables it"
         return Cause.ACCOUNT_DISABLED, f"the account is disabled{_by_whom(account)}", enable
     if account.amazon_status == "DISABLED":
         return (
             Cause.ACCOUNT_DISABLED_AT_AMAZON,
-            "Amazon says that the account is disabled",
-            "it goes on when Amazon enables it",
+            "Amazon has disabled the account",
+            "refreshes resume when Amazon enables it",
         )
     if account.needs_person is None:
         return None
     if account.needs_person_for == "credentials":
         reason = f"Amazon refuses our credentials ({ended(account.needs_person)})"
-        return Cause.CREDENTIALS_NEED_PERSON, reason, "it goes on when Amazon accepts them, for all accounts"
+        return (
+            Cause.CREDENTIALS_NEED_PERSON,
+            reason,
+            "refreshes of all accounts resume when Amazon accepts them",
+        )
     reason = f"the account needs a person ({ended(account.needs_person)})"
     return Cause.ACCOUNT_NEEDS_PERSON, reason, "it goes on after that"
 
@@ -276,7 +280,7 @@ def _by_whom(account: AccountFacts) -> str:
 
 def _stop_verdict(facts: WindowFacts, cause: Cause, reason: str, what_to_do: str, kept: str) -> Verdict:
     severity = Severity.WARNING if cause is Cause.ACCOUNT_DISABLED else Severity.ERROR
-    sentence = f"Nothing is asked for it: {reason}; {what_to_do}. {kept}."
+    sentence = f"It is not requested: {reason}; {what_to_do}. {kept}."
     return Verdict(
         cause, severity, sentence, None, last_sessions(facts, ("loaded", "failed", "needs-person"))
     )

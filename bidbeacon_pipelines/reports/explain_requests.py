@@ -41,21 +41,19 @@ def _worked_on(known: KnownWindow, request: OpenRequest) -> Verdict:
     loading = request.status == RequestStatus.COMPLETED and request.loads > 0
     cause = Cause.BEING_LOADED if loading else Cause.BEING_WORKED_ON
     what = f"Report {request.report_id} is being loaded" if loading else "Its request is being worked on"
-    sentence = f"{what} right now by session {request.claimed_by}. {known.kept}; this goes on by itself."
+    sentence = f"{what} right now by session {request.claimed_by}. {known.kept}; no action is needed."
     proofs = (*known.proven_by("queued", "requested"), request.claimed_by)
     return Verdict(cause, Severity.WAITING, sentence, known.now, _known(*proofs))
 
 
 def _abandoned(known: KnownWindow, request: OpenRequest) -> Verdict:
     """A lock whose lease has expired delays nothing: the next process that polls takes the request over."""
-    seen = (
-        "" if request.heartbeat_at is None else f" Its last sign of life was at {when(request.heartbeat_at)}."
-    )
+    seen = "" if request.heartbeat_at is None else f" Its last heartbeat was at {when(request.heartbeat_at)}."
     dead = request.claim_status in {None, "running", "crashed"}
     outcome = "died" if dead else f"ended as {request.claim_status}"
     sentence = (
-        f"Session {request.claimed_by}, which worked on its request, {outcome}.{seen} "
-        f"The next run takes it over where it is ({request.status.replace('_', ' ')}), {_look(known, request)}. {known.kept}."
+        f"Session {request.claimed_by}, which was working on its request, {outcome}.{seen} "
+        f"The next run continues it from there ({request.status.replace('_', ' ')}), {_look(known, request)}. {known.kept}."
     )
     severity = Severity.WARNING if dead else Severity.WAITING
     proofs = (*known.proven_by("requested", "retried"), request.claimed_by)
@@ -66,7 +64,7 @@ def _planned(known: KnownWindow, request: OpenRequest) -> Verdict:
     patient = request.next_step_at is not None and request.next_step_at > known.now
     held_back = "; Amazon asked us to slow down" if patient else ""
     sentence = (
-        f"A request for {_days(request)} is stored since {when(request.created_at)} and not sent yet{held_back}: "
+        f"A request for {_days(request)} was stored at {when(request.created_at)} and has not been sent yet{held_back}: "
         f"it is sent {_create(known, request)}. {known.kept}."
     )
     return Verdict(
@@ -80,8 +78,8 @@ def _planned(known: KnownWindow, request: OpenRequest) -> Verdict:
 
 def _retrying(known: KnownWindow, request: OpenRequest) -> Verdict:
     sentence = (
-        f"Attempt {request.attempts} of {known.policy.max_attempts} did not work: {ended(request.failure_reason or '')}. "
-        f"It is asked for anew {_create(known, request)}. {known.kept}."
+        f"Attempt {request.attempts} of {known.policy.max_attempts} failed: {ended(request.failure_reason or '')}. "
+        f"It is requested again {_create(known, request)}. {known.kept}."
     )
     at = request.next_step_at or known.now
     return Verdict(
@@ -91,7 +89,7 @@ def _retrying(known: KnownWindow, request: OpenRequest) -> Verdict:
 
 def _answer_unknown(known: KnownWindow, request: OpenRequest) -> Verdict:
     sentence = (
-        f"It was asked for at {when(request.sent_at or request.created_at)} and no answer is known: Amazon may have accepted it. "
+        f"It was requested at {when(request.sent_at or request.created_at)}, but no response arrived: Amazon may have accepted it. "
         f"Attempt {request.attempts} of {known.policy.max_attempts}; it is sent again {_create(known, request)}. {known.kept}."
     )
     at = request.next_step_at or known.now
@@ -101,11 +99,11 @@ def _answer_unknown(known: KnownWindow, request: OpenRequest) -> Verdict:
 def _in_flight(known: KnownWindow, request: OpenRequest) -> Verdict:
     sent_at = request.sent_at or request.created_at
     late = known.now - sent_at > max(LATE_AFTER, LATE_AFTER_USUAL * known.dataset.usual_latency)
-    given_up = f"; it is given up and asked for anew at {when(sent_at + known.policy.max_pending)}"
+    given_up = f"; it is given up and requested again at {when(sent_at + known.policy.max_pending)}"
     sentence = (
-        f"Report {request.report_id} for {_days(request)} is in flight since {when(sent_at)}"
-        f"{', far longer than usual' if late else ''}: Amazon says {request.amazon_status or 'nothing yet'}. "
-        f"The next look at it is {_look(known, request)}{given_up if late else ''}. {known.kept}."
+        f"Report {request.report_id} for {_days(request)} has been in flight since {when(sent_at)}"
+        f"{', far longer than usual' if late else ''}: Amazon reports {request.amazon_status or 'no status yet'}. "
+        f"The next check is {_look(known, request)}{given_up if late else ''}. {known.kept}."
     )
     return Verdict(
         Cause.LATE_AT_AMAZON if late else Cause.IN_FLIGHT,
@@ -129,8 +127,8 @@ def _completed(known: KnownWindow, request: OpenRequest) -> Verdict:
     ]
     reason = f": {ended(retried[-1])}" if retried else ""
     sentence = (
-        f"Report {request.report_id} is complete at Amazon, and try {request.loads} of {known.policy.max_loads} to load it "
-        f"did not work{reason}. It is tried again {_look(known, request)}. {known.kept}."
+        f"Report {request.report_id} is complete at Amazon, but attempt {request.loads} of {known.policy.max_loads} to load it "
+        f"failed{reason}. It is retried {_look(known, request)}. {known.kept}."
     )
     at = request.next_step_at or known.now
     return Verdict(

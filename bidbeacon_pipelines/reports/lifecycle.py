@@ -231,10 +231,10 @@ def _sent(request: RequestState, now: datetime, policy: LifecyclePolicy) -> Step
     sent_at = request.sent_at or request.created_at
     resend_at = request.next_step_at or sent_at + policy.grace(request.attempts)
     if now < resend_at:
-        return LookFor(resend_at, "it was sent and no answer is known: Amazon may have accepted it")
+        return LookFor(resend_at, "it was sent, but no response arrived: Amazon may have accepted it")
     if request.attempts < policy.max_attempts:
-        return Send(f"attempt {request.attempts + 1}: nothing came of the last one")
-    reason = request.failure.reason if request.failure else "no answer to the last one is known"
+        return Send(f"attempt {request.attempts + 1}: the last one failed")
+    reason = request.failure.reason if request.failure else "no response to the last one arrived"
     return GiveUp(_after_attempts(request, reason))
 
 
@@ -251,16 +251,16 @@ def _in_flight(request: RequestState, report_id: str, now: datetime, policy: Lif
         late = f"still {request.amazon_status or 'without a status'} after {_hours(policy.max_pending)}"
         return _failed(request, Failure(FailureKind.STUCK, late), now, policy)
     if now < poll_at:
-        return Wait(poll_at, f"Amazon says {request.amazon_status or 'nothing yet'}")
+        return Wait(poll_at, f"Amazon reports {request.amazon_status or 'nothing yet'}")
     return Poll(report_id)
 
 
 def _completed(request: RequestState, report_id: str, now: datetime, policy: LifecyclePolicy) -> Step:
     if request.loads >= policy.max_loads:
-        unreadable = f"it could not be loaded in {request.loads} tries"
+        unreadable = f"it could not be loaded in {request.loads} attempts"
         return _failed(request, Failure(FailureKind.UNREADABLE, unreadable), now, policy)
     if request.next_step_at is not None and now < request.next_step_at:
-        return Wait(request.next_step_at, "the last try to load it failed")
+        return Wait(request.next_step_at, "the last attempt to load it failed")
     return Load(report_id)
 
 

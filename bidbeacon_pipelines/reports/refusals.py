@@ -1,7 +1,7 @@
 """Which refusals of a report are believed at once, and which only when they come twice in a row. Pure.
 
 A gateway in trouble, or one that sends a call astray, refuses what Amazon would accept. A refusal that is believed ends the wait of up to
-120 days for their data, so one that doesn't fit what we know is confirmed: the report is asked for once more, later.
+120 days for their data, so one that doesn't fit what we know is confirmed: the report is requested once more, later.
 """
 
 from dataclasses import replace

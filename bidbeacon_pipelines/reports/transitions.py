@@ -258,7 +258,7 @@ def _polled(
 
 def _amazons_reason(answer: Reported) -> str:
     failure = ": ".join(part for part in (answer.failure_code, answer.failure_reason) if part)
-    return f"Amazon says {answer.amazon_status} ({failure or 'no reason given'})"
+    return f"Amazon reported {answer.amazon_status} ({failure or 'no reason given'})"
 
 
 def _patient(failure: Failure, now: datetime, policy: LifecyclePolicy) -> Failure:

@@ -159,8 +159,8 @@ def next_ask(known: KnownWindow) -> str:
     if known.is_due:
         return asked_for_now(known)
     if at is None:
-        return f"it is not asked for again by itself: {by_hand(known)} does"
-    return f"it is asked for again at {when(at)}"
+        return f"it is not requested again automatically; to load it, run {refresh_command(known)}"
+    return f"it is requested again at {when(at)}"
 
 
 def asked_for_now(known: KnownWindow) -> str:
@@ -168,16 +168,16 @@ def asked_for_now(known: KnownWindow) -> str:
     account, facts = known.account, known.facts
     if (round_at := next_round(known)) is not None:
         return (
-            f"it is asked for in the ads account's next round, which its own cadence sets at {when(round_at)}"
+            f"it is requested in the ads account's next refresh, which its cadence sets at {when(round_at)}"
         )
     if facts.planned is not None:
-        return f"report {facts.planned.start_date} to {facts.planned.end_date} is planned for it, and created {when_created(facts.gate)}"
+        return f"report {facts.planned.start_date} to {facts.planned.end_date} is planned for it and is created {when_created(facts.gate)}"
     if waits_for_countries(known):
         assert facts.waits_until is not None  # noqa: S101 - for the type checker
-        return f"it waits for the other countries of its ads account, which the same report serves, until {when(facts.waits_until)} at the latest"
+        return f"it waits for the other countries of its ads account, which the same report covers, until {when(facts.waits_until)} at the latest"
     if is_before_first_entities(account, known.now):
-        return f"it is asked for after the account's first entity sync, at {when(entities_deadline(account))} at the latest"
-    check = "; where that does not come, look whether Dagster's daemon runs" if is_overdue(known) else ""
+        return f"it is requested after the account's first entity sync, at {when(entities_deadline(account))} at the latest"
+    check = "; if that does not happen, check that Dagster's daemon is running" if is_overdue(known) else ""
     return f"the ads account's next refresh, within a minute, plans a report for it{check}"
 
 
@@ -186,11 +186,15 @@ def when_created(gate: GateFacts | None) -> str:
     if gate is None:
         return "within two minutes"
     if gate.closed_until is not None:
-        return f"after {when(gate.closed_until)}: Amazon refused to make more reports in {gate.region} (429)"
+        return (
+            f"after {when(gate.closed_until)}, since Amazon throttled report creation in {gate.region} (429)"
+        )
     if gate.in_flight >= gate.places:
-        return f"when one of the {gate.in_flight} reports that Amazon is making in {gate.region} is done: more than {gate.places} at a time are not asked for"
+        return f"when one of the {gate.in_flight} reports in flight in {gate.region} is done (the limit is {gate.places})"
     return (
-        "within two minutes" if gate.planned <= gate.places else "in its turn, by hand and newer days first"
+        "within two minutes"
+        if gate.planned <= gate.places
+        else "in order, with backfills and newer days first"
     )
 
 
@@ -239,7 +243,7 @@ def entities_deadline(account: AccountFacts) -> datetime:
     return account.first_seen_at + _FIRST_ENTITIES_WITHIN
 
 
-def by_hand(known: KnownWindow) -> str:
+def refresh_command(known: KnownWindow) -> str:
     """Give the command that loads the window now."""
     facts = known.facts
     return f"`bidbeacon refresh --account {facts.account_key} --dataset {facts.dataset_name} --window {facts.window_date}`"

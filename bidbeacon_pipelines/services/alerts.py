@@ -132,7 +132,7 @@ class OutageAlert:
             return
         is_away = isinstance(error, OperationalError | InterfaceError)
         self._title = self._title or (
-            "The database does not answer" if is_away else "Looking for problems fails"
+            "The database does not answer" if is_away else "The check for problems fails"
         )
         why = redact_text(str(error).partition("\n")[0])
         body = (
@@ -158,7 +158,7 @@ def _takes(receiver: Receiver, title: str, body: str, event: Event) -> bool:
     try:
         receiver.send(title, body, event=event)
     except NotSentError as error:
-        logger.warning("%s could not be told “%s”: %s", receiver.label, title, error)
+        logger.warning("%s did not receive “%s”: %s", receiver.label, title, error)
         return False
     return True
 
@@ -212,7 +212,7 @@ class AlertWatch:
         try:
             self.look_once()
         except Exception as error:  # noqa: BLE001 - the next look may go well, and nobody else is there to look
-            logger.warning("Looking for problems failed: %s", redact_text(str(error)))
+            logger.warning("The check for problems failed: %s", redact_text(str(error)))
             self._outage.note_failure(error, self._host_clock())
         else:
             self._outage.note_success(self._host_clock())

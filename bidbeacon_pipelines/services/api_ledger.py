@@ -75,7 +75,7 @@ class PostgresCallLog:
             self._waiting.clear()
             lost, self._lost = self._lost, 0
         if lost:
-            logger.warning("%d calls to Amazon are missing in api_calls: the database was away", lost)
+            logger.warning("%d calls to Amazon are missing in api_calls: the database was unavailable", lost)
 
     def _begin_writing(self) -> None:
         """Start the thread with the first call: a job that asks Amazon nothing has none."""
@@ -107,7 +107,10 @@ class PostgresCallLog:
             with self._engine.begin() as connection:
                 insert_calls(connection, [_row(call) for call in batch])
         except _DATABASE_AWAY as error:
-            logger.warning("The database is away (%s): calls to Amazon wait in memory", type(error).__name__)
+            logger.warning(
+                "The database is unavailable (%s): the log of calls to Amazon is kept in memory",
+                type(error).__name__,
+            )
             self._pause()
             return False
         except Exception:  # the ledger is about the work, and must never be in its way

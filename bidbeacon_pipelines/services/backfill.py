@@ -43,8 +43,8 @@ from bidbeacon_sessions import SessionClosedError, SessionRecorder
 logger = logging.getLogger(__name__)
 
 _LONGEST_PAUSE = timedelta(seconds=5)
-_NOT_YET = "Amazon is not done yet; the scheduled refresh goes on with it"
-_NO_SLOT_YET = "it was not asked for: other reports took all the time; ask again later"
+_NOT_YET = "Amazon is not done yet; the scheduled refresh continues with it"
+_NO_SLOT_YET = "it was not requested, since other reports took all the time; try again later"
 
 
 class AccountSkippedError(RuntimeError):
@@ -258,7 +258,7 @@ def _make_room(context: JobContext, session: SessionRecorder, region: str) -> No
         except (LockLostError, SessionClosedError):
             raise
         except Exception:
-            logger.exception("Request %s failed while another one waits for its place", request.id)
+            logger.exception("Request %s failed while another one waited for a slot", request.id)
             continue
         is_done = status in {RequestStatus.COMPLETED, RequestStatus.FAILED}
         if is_done or context.now() - started > _LONGEST_PAUSE:
@@ -302,4 +302,4 @@ def _reasons(windows: Sequence[Window], before: dict[date, Window]) -> Iterator[
         if _is_pending(window, before[window.window_date]):
             yield window.window_date, _why_pending(window)
         else:
-            yield window.window_date, window.failure_reason or "its report gave no data"
+            yield window.window_date, window.failure_reason or "its report had no data"

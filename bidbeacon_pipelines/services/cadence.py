@@ -44,9 +44,7 @@ class CadenceSummary:
         if self.next_look_at is None:
             return f"{self.label} is refreshed {self.cadence}."
         local = self.next_look_at.astimezone(ZoneInfo(self.time_zone))
-        return (
-            f"{self.label} is refreshed {self.cadence}, next from {local:%Y-%m-%d %H:%M} ({self.time_zone})."
-        )
+        return f"{self.label} is refreshed {self.cadence}, next at {local:%Y-%m-%d %H:%M} ({self.time_zone})."
 
 
 def choose_cadence(*, every: str | None, cron: str | None, as_soon_as_due: bool) -> Cadence | None:

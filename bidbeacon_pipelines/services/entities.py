@@ -307,7 +307,7 @@ def _download(context: JobContext, account: Account, profile_id: str, export: Ex
 
 def _fetch(context: JobContext, account: Account, export: Export, file: Path) -> None:
     if export.url is None:
-        raise ExportFailedError(export.kind, "Amazon says that it is complete, without a url.")
+        raise ExportFailedError(export.kind, "Amazon reports it as complete, but without a url.")
     owner = FileOwner(account.region, account.account_id, account.country_code)
     download_to(context.client, export.url, file, expected_bytes=export.size_bytes, owner=owner)
 

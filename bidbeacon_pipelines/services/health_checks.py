@@ -26,7 +26,7 @@ _MANY_FAILED, _ENOUGH_CALLS = 0.2, 20
 _UNDELIVERED_AFTER = timedelta(minutes=5)
 _NOT_WATCHED_AFTER = timedelta(minutes=5)
 ACTIVITY = "activity"
-_START_ALL = "`make dev` starts everything, `bidbeacon dev` too."
+_START_ALL = "`make dev` or `bidbeacon dev` starts everything."
 
 
 class Level(StrEnum):
@@ -91,9 +91,11 @@ def check_amazon(state: AmazonState) -> Check:
         return Check(name, Level.OK, sentence, facts=facts)
     if len(problems) < len(state.regions):
         sentence = f"{len(problems)} of {len(state.regions)} regions don't answer"
-        return Check(name, Level.WARNING, sentence, "Their accounts wait; look again later.", problems, facts)
-    to_do = _START_ALL if state.is_sandbox else "Check the network, then ask again."
-    return Check(name, Level.FAILURE, f"{state.address} answers for no region", to_do, problems[:1], facts)
+        return Check(name, Level.WARNING, sentence, "Their accounts wait. Try again later.", problems, facts)
+    to_do = _START_ALL if state.is_sandbox else "Check the network, then try again."
+    return Check(
+        name, Level.FAILURE, f"{state.address} does not answer for any region", to_do, problems[:1], facts
+    )
 
 
 def check_activity(last: datetime | None, now: datetime, *, silent_after: timedelta) -> Check:
@@ -114,15 +116,17 @@ def check_alerts(delivery: Delivery, now: datetime, *, is_set_up: bool) -> Check
     if not is_set_up:
         return Check("alerts", Level.OK, "no receiver is set (BIDBEACON_ALERT_URLS)", facts=facts)
     if delivery.watched_at is None or now - delivery.watched_at > _NOT_WATCHED_AFTER:
-        seen = "never" if delivery.watched_at is None else f"not for {_ago(now - delivery.watched_at)}"
-        found = f"nobody watches for problems: `bidbeacon stream` looked {seen}"
+        seen = (
+            "never run" if delivery.watched_at is None else f"not run for {_ago(now - delivery.watched_at)}"
+        )
+        found = f"`bidbeacon stream`, which watches for problems, has {seen}"
         return Check("alerts", Level.WARNING, found, f"Start it. {_START_ALL}", facts=facts)
     if delivery.waiting_since and now - delivery.waiting_since > _UNDELIVERED_AFTER:
         late = _ago(now - delivery.waiting_since)
         found = f"can't be delivered: {_count(delivery.waiting, 'message')} wait, the first for {late}"
         details = () if delivery.error is None else (delivery.error,)
-        return Check("alerts", Level.WARNING, found, "Ask: `bidbeacon alerts test`.", details, facts)
-    return Check("alerts", Level.OK, "are watched for and delivered", facts=facts)
+        return Check("alerts", Level.WARNING, found, "Run `bidbeacon alerts test`.", details, facts)
+    return Check("alerts", Level.OK, "watched for and delivered", facts=facts)
 
 
 def check_accounts(accounts: Sequence[Account]) -> Check:
@@ -137,14 +141,14 @@ def check_accounts(accounts: Sequence[Account]) -> Check:
         "need_person": {account.account_key: account.needs_person for account in waiting},
     }
     if not accounts:
-        to_do = "`bidbeacon accounts sync` asks Amazon which there are."
+        to_do = "Run `bidbeacon accounts sync` to read them from Amazon."
         return Check("accounts", Level.WARNING, "none is known", to_do, facts=facts)
     found = f"{len(accounts):,} known, {active:,} refreshed"
     found += f", {off:,} disabled" if off else ""
     if not waiting:
         return Check("accounts", Level.OK, found, facts=facts)
     found += f", {len(waiting):,} {'needs' if len(waiting) == 1 else 'need'} a person"
-    to_do = "When that is done: `bidbeacon accounts sync` after new credentials, else `bidbeacon accounts enable ACCOUNT`."
+    to_do = "Then run `bidbeacon accounts sync` after new credentials, otherwise `bidbeacon accounts enable ACCOUNT`."
     level = Level.WARNING if active else Level.FAILURE
     return Check("accounts", level, found, to_do, _reasons(waiting), facts)
 
@@ -163,13 +167,11 @@ def check_requests(state: RequestsState, now: datetime) -> Check:
     found = f"{_count(state.in_flight, 'report')} in flight, the oldest for {_ago(age)}"
     if state.overdue_since is not None:
         late = now - state.overdue_since
-        found += (
-            f"; {state.overdue:,} {'waits' if state.overdue == 1 else 'wait'} for a look, since {_ago(late)}"
-        )
+        found += f"; {state.overdue:,} {'is' if state.overdue == 1 else 'are'} overdue for a check, by {_ago(late)}"
         level = Level.FAILURE if late > _NOBODY_WORKS_AFTER else Level.WARNING
         return Check("requests", level, found, f"Is Dagster running? {_START_ALL}", facts=facts)
     if age > _OLD_REPORT:
-        to_do = "Amazon is slow; after a day a report is given up and asked for anew."
+        to_do = "Amazon is slow. After a day, a report is given up and requested again."
         return Check("requests", Level.WARNING, found, to_do, facts=facts)
     return Check("requests", Level.OK, found, facts=facts)
 
@@ -183,9 +185,9 @@ def check_gates(gates: Sequence[GateState], now: datetime) -> Check:
     details = tuple(_gate_line(each, now) for each in gates)
     found = f"{_count(planned, 'report')} planned"
     if not closed:
-        return Check("gates", Level.OK, f"{found}, none held back by Amazon", details=details, facts=facts)
+        return Check("gates", Level.OK, f"{found}, none throttled by Amazon", details=details, facts=facts)
     regions = " ".join(dict.fromkeys(each.region for each in closed))
-    to_do = "It goes on by itself. Where it lasts, Amazon grants higher limits by ticket."
+    to_do = "Creation resumes automatically. If this lasts, ask Amazon for higher limits by ticket."
     return Check("gates", Level.WARNING, f"{found}, {regions} refused (429)", to_do, details, facts)
 
 
@@ -224,7 +226,7 @@ def check_windows(failed: Sequence[FailedWindows]) -> Check:
         for each in failed
     )
     found = f"{_count(total, 'window')} failed"
-    to_do = "What Amazon still serves is asked for again by itself; now: `bidbeacon refresh --account ACCOUNT --window DAY`."
+    to_do = "Days that Amazon still serves are requested again automatically. To do it now: `bidbeacon refresh --account ACCOUNT --window DAY`."
     return Check("windows", Level.WARNING, found, to_do, _shortened(details), facts)
 
 
@@ -232,12 +234,12 @@ def check_sessions(silent: Sequence[RowMapping | Mapping[str, Any]], now: dateti
     """Judge whether sessions are held for running whose process gives no sign of life."""
     facts = {"silent": [{"id": str(each["id"]), "job_name": each["job_name"]} for each in silent]}
     if not silent:
-        return Check("sessions", Level.OK, "all that run give signs of life", facts=facts)
+        return Check("sessions", Level.OK, "all running sessions send heartbeats", facts=facts)
     details = tuple(
         f"{each['job_name']} {each['id']}, silent for {_ago(now - (each['heartbeat_at'] or each['started_at']))}"
         for each in silent
     )
-    found = f"{_count(len(silent), 'session')} without a sign of life"
+    found = f"{_count(len(silent), 'session')} without a heartbeat"
     to_do = f"Dagster's sensor close_crashed_sessions closes them while it runs. {_START_ALL}"
     return Check("sessions", Level.WARNING, found, to_do, _shortened(details), facts)
 
@@ -279,14 +281,16 @@ def check_dagster(heartbeat: datetime | None, now: datetime) -> Check:
         )
     silent = now - heartbeat
     if silent > _DAEMON_SILENT_AFTER:
-        found = f"its daemon gave no sign of life for {_ago(silent)}"
-        return Check("Dagster", Level.WARNING, found, f"Nothing starts by itself. {_START_ALL}", facts=facts)
+        found = f"its daemon has sent no heartbeat for {_ago(silent)}"
+        return Check(
+            "Dagster", Level.WARNING, found, f"Nothing starts automatically. {_START_ALL}", facts=facts
+        )
     return Check("Dagster", Level.OK, f"its daemon runs, seen {_ago(silent)} ago", facts=facts)
 
 
 def cannot_see(name: str, table: str, grant: str) -> Check:
     """Return the check of a table that this role may not read; `grant` is the SQL that allows it."""
-    found = f"can't be judged: the role of BIDBEACON_DATABASE_URL may not read {table}"
+    found = f"can't be checked: the role of BIDBEACON_DATABASE_URL may not read {table}"
     return Check(name, Level.WARNING, found, f"Grant it, as the owner: `{grant}`", facts={"grant": grant})
 
 

@@ -115,7 +115,7 @@ class PostgresRateLimits:
         except _DATABASE_AWAY as error:
             if not self._away_until:
                 logger.warning(
-                    "The database is away (%s): calls to Amazon keep their distance within this process only",
+                    "The database is unavailable (%s): rate limits apply within this process only",
                     type(error).__name__,
                 )
             self._away_until = time.monotonic() + self._look_again_after

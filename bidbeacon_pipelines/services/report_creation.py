@@ -156,7 +156,7 @@ def _adopt(
         return transitions.NoAnswer(not_before(context, error), str(error))
     if request.account_id in report.account_ids and _is_same(report, request):
         return reported(report, adopted=True)
-    return transitions.NoAnswer(reason=f"Amazon says that it is a duplicate of another report: {duplicate}")
+    return transitions.NoAnswer(reason=f"Amazon reports it as a duplicate of report {duplicate}")
 
 
 def _is_same(report: Report, request: Request) -> bool:

@@ -24,7 +24,7 @@ class AccountStoppedError(RuntimeError):
     """Nothing can be asked of Amazon for an account, so no run is of use."""
 
     def __init__(self, account: Account) -> None:
-        super().__init__(f"Nothing is asked of Amazon for {account.label}: {account.reason_to_skip}.")
+        super().__init__(f"No reports are requested for {account.label}: {account.reason_to_skip}.")
 
 
 def request_load(

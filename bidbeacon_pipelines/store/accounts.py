@@ -32,7 +32,7 @@ class UnknownAccountError(LookupError):
         self.nearest = nearest
         meant = f" Did you mean {' or '.join(nearest)}?" if nearest else ""
         super().__init__(
-            f"No account {key!r}: `bidbeacon accounts list` shows them, `bidbeacon accounts sync` asks Amazon.{meant}"
+            f"No account {key!r}: `bidbeacon accounts list` shows them; `bidbeacon accounts sync` reads them from Amazon.{meant}"
         )
 
 
@@ -84,9 +84,9 @@ class Account:
     def reason_to_skip(self) -> str | None:
         """Why nothing is asked of Amazon for this account, or None."""
         if not self.enabled:
-            return f"it is disabled: `bidbeacon accounts enable {self.account_key}` brings it back"
+            return f"it is disabled: `bidbeacon accounts enable {self.account_key}` enables it"
         if self.amazon_status == "DISABLED":
-            return "Amazon says that it is disabled"
+            return "Amazon has disabled it"
         return self.needs_person
 
 

@@ -13,7 +13,7 @@ from bidbeacon_sessions.clock import Clock
 from bidbeacon_sessions.server.parameters import check_known, read_text
 from bidbeacon_sessions.server.problems import BadRequestError, JsonAnswer, problem
 
-_EXAMPLE = "Ask like /api/account?account=Acme Merch · US, by name or key."
+_EXAMPLE = "Use /api/account?account=Acme Merch · US, with a name or key."
 
 
 def account_route(store: SessionStore, settings: Settings, *, clock: Clock) -> Route:

@@ -240,7 +240,7 @@ class _Desk:
             found = find_run_request(connection, request.path_params["id"])
         if found is None:
             return problem(
-                404, "There is no such request.", "Ask for the run again; old requests are removed."
+                404, "There is no such request.", "Request the run again; old requests are removed."
             )
         return JSONResponse(run_request_json(found))
 

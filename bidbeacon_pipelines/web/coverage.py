@@ -16,7 +16,7 @@ from bidbeacon_sessions.server.problems import BadRequestError, problem
 USUAL_DAYS = 91
 MOST_DAYS = 750
 _PARAMETERS = frozenset({"dataset", "days", "to"})
-_EXAMPLE = "Ask like /api/coverage?dataset=daily_targets&days=91&to=2026-11-23; all three may be left out."
+_EXAMPLE = "Use /api/coverage?dataset=daily_targets&days=91&to=2026-11-23; all three are optional."
 
 
 def coverage_routes(store: SessionStore, settings: Settings, *, clock: Clock) -> list[BaseRoute]:

@@ -17,7 +17,7 @@ def home_route(store: SessionStore, settings: Settings, *, clock: Clock) -> Base
     home = Home(store, settings, clock=clock)
 
     def answer(request: Request) -> Response:
-        check_known(request.query_params, frozenset(), "Ask /api/home without parameters.")
+        check_known(request.query_params, frozenset(), "Use /api/home without parameters.")
         return JsonAnswer(home.read())
 
     return Route("/api/home", answer)

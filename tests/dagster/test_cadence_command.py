@@ -31,7 +31,7 @@ def test_a_cadence_is_set_shown_and_taken_away(stocked: World) -> None:
     assert cadence(stocked, "--every", "6h").exit_code == 0
     assert as_json(stocked) == ("every 6 hours", True)
     said = " ".join(cadence(stocked, "--cron", "0 6 * * *").stdout.split())
-    assert "Acme Merch is refreshed cron 0 6 * * *, next from" in said
+    assert "Acme Merch is refreshed cron 0 6 * * *, next at" in said
     assert "06:00 (America/Los_Angeles)" in said
     listed = json.loads(CliRunner().invoke(app, ["accounts", "list", "--json"]).stdout)
     assert {"cron 0 6 * * *", "as soon as due"} == {account["cadence"] for account in listed}

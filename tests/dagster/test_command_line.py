@@ -117,7 +117,7 @@ def test_a_stopped_refresh_is_a_cancelled_session(
         finally:
             process.kill()
     assert process.returncode == code
-    assert f"Stopped by {name}: its session is cancelled, and the next run goes on with the rest.\n" == said
+    assert f"Stopped by {name}: its session is cancelled, and the next run continues with the rest.\n" == said
     assert "■ cancelled  load-windows" in printed
     session = stocked.one_session("load-windows")
     assert session["status"] == "cancelled"
@@ -173,7 +173,7 @@ def test_a_list_of_accounts_fits_80_columns(stocked: World, monkeypatch: pytest.
     assert max(map(len, lines)) <= 80
     place = next(n for n, line in enumerate(lines) if key in line)
     below = " ".join(line.strip() for line in lines[place + 1 : place + 3])
-    assert f"not refreshed: it is disabled: `bidbeacon accounts enable {key}` brings it back" == below
+    assert f"not refreshed: it is disabled: `bidbeacon accounts enable {key}` enables it" == below
 
 
 def test_an_empty_list_of_accounts_says_what_to_do(world: World) -> None:

@@ -66,7 +66,7 @@ def test_without_accounts_the_first_run_syncs_them(world: World) -> None:
 def test_a_sync_under_way_is_not_asked_for_again(world: World) -> None:
     """While `sync_accounts` has not begun yet, the sensor asks for nothing."""
     put_run(world, "sync_accounts", DagsterRunStatus.NOT_STARTED)
-    assert skipped(world, refresh_due_accounts) == "No account has due work, or its run is under way."
+    assert skipped(world, refresh_due_accounts) == "No account has due work, or its run is in progress."
 
 
 def test_each_due_ads_account_gets_one_run_with_its_tag(stocked: World) -> None:
@@ -151,7 +151,7 @@ def test_what_starts_by_itself_lets_people_go_first(stocked: World) -> None:
 def test_with_nothing_due_the_sensor_says_so(stocked: World) -> None:
     """Disabled accounts are never due."""
     stocked.execute("UPDATE advertiser_accounts SET enabled = false")
-    assert skipped(stocked, refresh_due_accounts) == "No account has due work, or its run is under way."
+    assert skipped(stocked, refresh_due_accounts) == "No account has due work, or its run is in progress."
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_nothing_in_flight_is_not_polled(stocked: World) -> None:
     """Without a report in flight there is no run."""
     assert (
         skipped(stocked, poll_reports_in_flight)
-        == "No report in flight is due for a look, and none that is planned can be created now."
+        == "No report in flight is due for a check, and no planned report can be created now."
     )
 
 
@@ -183,7 +183,7 @@ def test_reports_in_flight_are_polled_by_one_run(stocked: World) -> None:
     wait_until(lambda: bool(asked_for(stocked, poll_reports_in_flight)), "a look is due")
     assert len(asked_for(stocked, poll_reports_in_flight)) == 1
     put_run(stocked, "poll_reports", DagsterRunStatus.STARTED)
-    assert skipped(stocked, poll_reports_in_flight) == "The last look is under way."
+    assert skipped(stocked, poll_reports_in_flight) == "The last poll is in progress."
 
 
 def test_reports_in_flight_are_polled_once_a_minute_at_most(stocked: World) -> None:
@@ -191,9 +191,9 @@ def test_reports_in_flight_are_polled_once_a_minute_at_most(stocked: World) -> N
     create_reports(stocked)
     wait_until(lambda: bool(asked_for(stocked, poll_reports_in_flight)), "a look is due")
     put_run(stocked, "poll_reports", DagsterRunStatus.SUCCESS)
-    assert skipped(stocked, poll_reports_in_flight) == "The last look began less than a minute ago."
+    assert skipped(stocked, poll_reports_in_flight) == "The last poll began less than a minute ago."
     began(stocked, "poll_reports", seconds_ago=30)
-    assert skipped(stocked, poll_reports_in_flight) == "The last look began less than a minute ago."
+    assert skipped(stocked, poll_reports_in_flight) == "The last poll began less than a minute ago."
     began(stocked, "poll_reports", seconds_ago=60)
     assert len(asked_for(stocked, poll_reports_in_flight)) == 1
 
@@ -216,9 +216,9 @@ def test_planned_reports_start_a_run_where_one_can_be_created(stocked: World) ->
         "UPDATE report_requests SET next_step_at = now() + interval '1 hour' WHERE status = 'in_flight'"
     )
     stocked.execute("UPDATE report_gates SET next_create_at = now() + interval '1 hour'")
-    assert "none that is planned can be created now" in skipped(stocked, poll_reports_in_flight)
+    assert "no planned report can be created now" in skipped(stocked, poll_reports_in_flight)
     stocked.execute("UPDATE report_gates SET next_create_at = now(), in_flight_limit = 2")
-    assert "none that is planned can be created now" in skipped(stocked, poll_reports_in_flight)
+    assert "no planned report can be created now" in skipped(stocked, poll_reports_in_flight)
     stocked.execute("UPDATE report_gates SET in_flight_limit = 3")
     assert len(asked_for(stocked, poll_reports_in_flight)) == 1
 
@@ -230,7 +230,7 @@ def test_round_that_lacks_reports_starts_a_run(stocked: World) -> None:
     stocked.execute(
         "UPDATE ads_accounts SET next_look_at = now() + interval '1 day', planned_at = last_look_at"
     )
-    assert "none that is planned can be created now" in skipped(stocked, poll_reports_in_flight)
+    assert "no planned report can be created now" in skipped(stocked, poll_reports_in_flight)
     stocked.execute("UPDATE ads_accounts SET planned_at = NULL")
     assert len(asked_for(stocked, poll_reports_in_flight)) == 1
 
@@ -255,7 +255,7 @@ def test_the_run_of_a_frozen_worker_is_not_under_way(stocked: World) -> None:
     run_id = put_run(stocked, "poll_reports", DagsterRunStatus.STARTED)
     began(stocked, "poll_reports", seconds_ago=7_200)
     with with_job_session("poll-reports", store=stocked.sessions, run_id=run_id, step_key="poll_reports_op"):
-        assert skipped(stocked, poll_reports_in_flight) == "The last look is under way."
+        assert skipped(stocked, poll_reports_in_flight) == "The last poll is in progress."
         stocked.execute(
             "UPDATE session_leases SET expires_at = clock_timestamp() - interval '1 second' WHERE session_id = "
             "(SELECT id FROM session_headers WHERE run_id = :run_id)",
@@ -286,7 +286,7 @@ def test_a_run_without_a_session_is_under_way_for_a_bounded_time(
     looks_due(stocked)
     put_run(stocked, "poll_reports", status)
     began(stocked, "poll_reports", seconds_ago=120)
-    assert skipped(stocked, poll_reports_in_flight) == "The last look is under way."
+    assert skipped(stocked, poll_reports_in_flight) == "The last poll is in progress."
     began(stocked, "poll_reports", seconds_ago=200)
     assert len(asked_for(stocked, poll_reports_in_flight)) == 1
 
@@ -302,7 +302,7 @@ def test_a_run_that_waits_in_the_queue_is_under_way_however_long(stocked: World)
         remote_job_origin=queue.get_job_origin("poll_reports"),
     )
     began(stocked, "poll_reports", seconds_ago=7_200)
-    assert skipped(stocked, poll_reports_in_flight) == "The last look is under way."
+    assert skipped(stocked, poll_reports_in_flight) == "The last poll is in progress."
 
 
 def test_an_account_whose_worker_is_frozen_gets_another_run(stocked: World) -> None:
@@ -324,7 +324,7 @@ def test_a_load_that_dagster_does_not_know_of_starts_a_run(stocked: World) -> No
     stocked.materialize(stocked.account(), stocked.day())
     assert (
         skipped(stocked, poll_reports_in_flight)
-        == "No report in flight is due for a look, and none that is planned can be created now."
+        == "No report in flight is due for a check, and no planned report can be created now."
     )
     stocked.execute("UPDATE report_windows SET recorded_load_count = 0")
     assert len(asked_for(stocked, poll_reports_in_flight)) == 1

@@ -35,7 +35,7 @@ def test_reports_of_accounts_that_need_a_person_are_not_looked_at(stocked: World
     assert isinstance(skipped, SkipReason)
     assert (
         skipped.skip_message
-        == "No report in flight is due for a look, and none that is planned can be created now."
+        == "No report in flight is due for a check, and no planned report can be created now."
     )
     with stocked.engine.begin() as connection:
         clear_credentials_need_person(connection)

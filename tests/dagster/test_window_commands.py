@@ -188,7 +188,7 @@ def test_replay_is_a_session_that_tells_what_was_done(stocked: World, monkeypatc
     [before] = stocked.rows("SELECT count(*) FROM quarantined_rows")
     result = run("quarantine", "replay", "--account", account.account_key)
     assert result.exit_code == 0, result.output
-    assert f"Loaded 0 rows; {before['count']} are still not understood." in flat(result)
+    assert f"Loaded 0 rows; {before['count']} are still invalid." in flat(result)
     session = stocked.one_session("replay-quarantine")
     assert ("succeeded", account.account_key) == (session["status"], session["account_key"])
     assert ["quarantine-replayed"] == [action["type"] for action in session["actions"]]

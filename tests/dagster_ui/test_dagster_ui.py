@@ -124,7 +124,7 @@ def test_a_failure_says_why_and_leads_to_its_session(page: Page, dev: Dev) -> No
     launch(page, SEARCH_TERMS, [dev.accounts[0]], "2024-11-03")
     expect(status(page, "Failure")).to_be_visible()
     show_events(page, "STEP_FAILURE")
-    sentence = "1 window was not loaded. 2024-11-03: Amazon does not serve this day any more"
+    sentence = "1 window was not loaded. 2024-11-03: Amazon no longer serves this day"
     expect(page.get_by_text(sentence).first).to_be_visible()
     expect(page.locator(f"a[href^='{dev.stream_url}/sessions/']").first).to_be_visible()
 

@@ -261,7 +261,7 @@ REFUSED: dict[str, Case] = {
     ),
     "too_old, of a day that Amazon serves": Confirmed(faults=(once("too_old"),)),
     "too_old, of a day that Amazon serves, always": RefusedTwice(
-        faults=(fault("too_old"),), reason="startDate is too old.*don't ask for them again"
+        faults=(fault("too_old"),), reason="startDate is too old.*don't request them again"
     ),
 }
 
@@ -279,9 +279,9 @@ ENDED: dict[str, Case] = {
         reason="Out of ink",
     ),
     "report_cancelled": Anew(faults=(once("report_cancelled"),)),
-    "report_cancelled: always": FiveInVain(faults=(fault("report_cancelled"),), reason="says CANCELLED"),
+    "report_cancelled: always": FiveInVain(faults=(fault("report_cancelled"),), reason="reported CANCELLED"),
     "report_expired": Anew(faults=(once("report_expired"),)),
-    "report_expired: always": FiveInVain(faults=(fault("report_expired"),), reason="says EXPIRED"),
+    "report_expired: always": FiveInVain(faults=(fault("report_expired"),), reason="reported EXPIRED"),
     "report_pending: five hours": Case(
         faults=(once("report_pending", seconds=5 * HOUR),),
         looks_every=HOUR,

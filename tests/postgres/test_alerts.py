@@ -433,7 +433,7 @@ def test_a_look_that_fails_for_another_reason_is_told_too(place: Place, inbox: I
     place.execute("ALTER TABLE ads_accounts RENAME TO renamed")
     place.watch_for(watch, minutes=7)
     [message] = inbox.received
-    assert ("Looking for problems fails", True) == (message["title"], "ads_accounts" in message["message"])
+    assert ("The check for problems fails", True) == (message["title"], "ads_accounts" in message["message"])
 
 
 def test_a_watch_looks_in_a_thread_of_its_own(place: Place, inbox: Inbox) -> None:
@@ -453,11 +453,11 @@ def test_a_watch_looks_in_a_thread_of_its_own(place: Place, inbox: Inbox) -> Non
 
 def test_home_says_when_nobody_watches(place: Place) -> None:
     """Receivers are set, and the stream's process does not run."""
-    assert "nobody watches for problems: `bidbeacon stream` looked never" == place.check()["found"]
+    assert "`bidbeacon stream`, which watches for problems, has never run" == place.check()["found"]
     place.watch().look_once()
     assert "ok" == place.check()["level"]
     place.pass_time(minutes=6)
-    assert "looked not for 6 min" in place.check()["found"]
+    assert "has not run for 6 min" in place.check()["found"]
 
 
 def test_a_message_to_a_receiver_that_is_no_longer_set_is_dropped(place: Place, inbox: Inbox) -> None:
@@ -552,7 +552,7 @@ def test_the_command_lists_what_is_open_and_what_was_sent(
     of_command: Place, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the receiver, and when."""
-    assert "Nothing is wrong. Nobody is told: BIDBEACON_ALERT_URLS is not set." in run().output
+    assert "Nothing is wrong. No messages are sent: BIDBEACON_ALERT_URLS is not set." in run().output
     monkeypatch.setenv("BIDBEACON_ALERT_URLS", inbox.url)
     of_command.fail()
     of_command.watch(inbox.url).look_once()

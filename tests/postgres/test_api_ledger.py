@@ -111,7 +111,8 @@ def test_what_is_lost_is_counted_and_logged(
         for _ in range(MOST_ROWS + 5):
             log.record(CALL)
     assert (
-        f"{MOST_ROWS + 5} calls to Amazon are missing in api_calls: the database was away" in caplog.messages
+        f"{MOST_ROWS + 5} calls to Amazon are missing in api_calls: the database was unavailable"
+        in caplog.messages
     )
 
 

@@ -168,9 +168,9 @@ def test_accounts_that_need_a_person_are_named_with_the_reason_once() -> None:
         (
             RequestsState(2, ago(hours=1), 1, ago(minutes=20)),
             Level.WARNING,
-            "1 waits for a look, since 20 min",
+            "1 is overdue for a check, by 20 min",
         ),
-        (RequestsState(2, ago(hours=9), 2, ago(hours=3)), Level.FAILURE, "2 wait for a look, since 3 h"),
+        (RequestsState(2, ago(hours=9), 2, ago(hours=3)), Level.FAILURE, "2 are overdue for a check, by 3 h"),
     ],
 )
 def test_reports_that_nobody_looks_at_are_told(state: RequestsState, level: Level, said: str) -> None:
@@ -194,7 +194,7 @@ def test_sessions_without_a_sign_of_life_are_told() -> None:
     """With how long they have been silent, since their start where there never was one."""
     silent = {"id": uuid4(), "job_name": "poll-reports", "heartbeat_at": None, "started_at": ago(minutes=3)}
     check = check_sessions([silent], NOW)
-    assert (Level.WARNING, "1 session without a sign of life") == (check.level, check.found)
+    assert (Level.WARNING, "1 session without a heartbeat") == (check.level, check.found)
     assert "silent for 3 min 00 s" in check.details[0]
     assert check_sessions([], NOW).level is Level.OK
 
@@ -326,8 +326,8 @@ def test_doctor_prints_a_line_for_each_check(environment: SimpleNamespace) -> No
     assert lines[0].startswith("✔ database   PostgreSQL")
     assert any(line.startswith("! accounts") for line in lines)
     assert any(line.startswith("✔ partitions ") for line in lines)
-    assert any("→ `bidbeacon accounts sync`" in line for line in lines)
-    assert lines[-1] == "2 to look at, nothing broken."
+    assert any("→ Run `bidbeacon accounts sync`" in line for line in lines)
+    assert lines[-1] == "2 warnings, nothing broken."
 
 
 def test_doctor_ends_with_1_where_credentials_are_refused(environment: SimpleNamespace) -> None:

@@ -74,7 +74,7 @@ def test_days_outside_the_history_have_no_window(world: BenchWorld) -> None:
     tomorrow = explained(world, account, TODAY + timedelta(days=1)).verdict
     assert (tomorrow.cause, tomorrow.severity) == (Cause.NOT_BEGUN, Severity.FINE)
     assert tomorrow.next_at is not None
-    assert "asked for first at 2026-01-17 08:00:00 UTC" in tomorrow.sentence
+    assert "its first report is requested at 2026-01-17 08:00:00 UTC" in tomorrow.sentence
     assert Cause.NOT_PLANNED == cause(world, world.account("DE"))
 
 
@@ -133,7 +133,7 @@ def test_a_planned_window_waits_for_a_place_at_the_gate(world: BenchWorld) -> No
     told = explained(world, account, oldest["day"])
     assert (told.verdict.cause, told.verdict.severity) == (Cause.QUEUED, Severity.WAITING)
     assert "is planned for it" in told.verdict.sentence
-    assert "when one of the 2 reports that Amazon is making in FE is done" in told.verdict.sentence
+    assert "when one of the 2 reports in flight in FE is done" in told.verdict.sentence
     gate = explanation_json(told)["facts"]["gate"]
     assert ("FE", 2, 2, None) == (gate["region"], gate["in_flight"], gate["places"], gate["closed_until"])
 
@@ -146,7 +146,7 @@ def test_a_planned_window_waits_while_amazon_refuses_to_make_more(world: BenchWo
     told = explained(world, account, TODAY - timedelta(days=300))
     assert told.verdict.cause == Cause.QUEUED
     assert told.verdict.next_at == world.context.now() + timedelta(minutes=30)
-    assert "Amazon refused to make more reports in FE (429)" in told.verdict.sentence
+    assert "Amazon throttled report creation in FE (429)" in told.verdict.sentence
 
 
 def test_a_due_window_waits_for_the_other_countries(world: BenchWorld) -> None:
@@ -180,7 +180,11 @@ def test_a_report_in_flight_is_named_with_amazons_word(world: BenchWorld) -> Non
     request = world.request(request_id)
     told = explained(world, account)
     assert (told.verdict.cause, told.verdict.next_at) == (Cause.IN_FLIGHT, request.next_step_at)
-    for said in (request.report_id, "since 2026-01-15 12:00:00 UTC", f"Amazon says {request.amazon_status}"):
+    for said in (
+        request.report_id,
+        "since 2026-01-15 12:00:00 UTC",
+        f"Amazon reports {request.amazon_status}",
+    ):
         assert (said or "no report") in told.verdict.sentence
     assert proves(world, told, "report-requested")
 
@@ -194,7 +198,7 @@ def test_a_report_that_takes_hours_is_late_at_amazon(world: BenchWorld) -> None:
     world.step()
     told = explained(world, account)
     assert (told.verdict.cause, told.verdict.severity) == (Cause.LATE_AT_AMAZON, Severity.WARNING)
-    assert "given up and asked for anew at 2026-01-16 12:00:00 UTC" in told.verdict.sentence
+    assert "given up and requested again at 2026-01-16 12:00:00 UTC" in told.verdict.sentence
     assert proves(world, told, "report-pending")
 
 
@@ -217,16 +221,16 @@ def test_a_failed_report_is_retried_with_its_reason(world: BenchWorld) -> None:
     world.load(account, DAY)
     told = explained(world, account)
     assert (told.verdict.cause, told.verdict.severity) == (Cause.RETRYING, Severity.WARNING)
-    assert told.verdict.sentence.startswith("Attempt 1 of 5 did not work: Amazon says FAILED")
+    assert told.verdict.sentence.startswith("Attempt 1 of 5 failed: Amazon reported FAILED")
     assert "Out of ink" in told.verdict.sentence
     assert told.verdict.next_at == world.context.now() + timedelta(minutes=5)
     assert proves(world, told, "request-retried")
 
 
 ENDS: dict[FaultName, str] = {
-    "report_failed": "Amazon says FAILED",
-    "report_cancelled": "Amazon says CANCELLED",
-    "report_expired": "Amazon says EXPIRED",
+    "report_failed": "Amazon reported FAILED",
+    "report_cancelled": "Amazon reported CANCELLED",
+    "report_expired": "Amazon reported EXPIRED",
 }
 
 
@@ -240,7 +244,7 @@ def test_a_report_that_amazon_ended_is_retried_then_failed_until_the_next_offset
     world.load(account, DAY)
     retried = explained(world, account).verdict
     assert (retried.cause, retried.severity) == (Cause.RETRYING, Severity.WARNING)
-    assert f"Attempt 1 of 5 did not work: {ENDS[fault]}" in retried.sentence
+    assert f"Attempt 1 of 5 failed: {ENDS[fault]}" in retried.sentence
     for _ in range(20):
         world.advance(minutes=50)
         world.step()
@@ -250,7 +254,7 @@ def test_a_report_that_amazon_ended_is_retried_then_failed_until_the_next_offset
         "Given up after 5 attempts",
         ENDS[fault],
         "Out of ink",
-        "It has no data yet; it is asked for again at",
+        "It has no data yet; it is requested again at",
     ):
         assert said in told.verdict.sentence
     assert told.verdict.next_at == world.window(account, DAY).next_refresh_at
@@ -269,7 +273,7 @@ def test_what_amazon_calls_too_old_is_not_asked_for_again(world: BenchWorld, loa
     assert (told.verdict.cause, told.verdict.next_at) == (Cause.FAILED, None)
     said, found, then = told.verdict.sentence.partition(kept)
     assert (kept, True) == (found, "too old" in said)
-    assert then.endswith("it is not asked for again: Amazon would call it too old again.")
+    assert then.endswith("it is not requested again, since Amazon no longer serves it.")
     assert "bidbeacon refresh" not in told.verdict.sentence
     assert proves(world, told, "report-failed")
 
@@ -285,7 +289,10 @@ def test_a_day_that_amazon_surely_serves_can_be_asked_for_by_hand_though_it_call
     world.step()
     verdict = explained(world, account).verdict
     assert (verdict.cause, verdict.next_at) == (Cause.FAILED, None)
-    assert "it is not asked for again by itself: `bidbeacon refresh --account" in verdict.sentence
+    assert (
+        "it is not requested again automatically; to load it, run `bidbeacon refresh --account"
+        in verdict.sentence
+    )
 
 
 def test_a_file_that_breaks_is_a_load_that_is_retried(world: BenchWorld) -> None:
@@ -295,7 +302,7 @@ def test_a_file_that_breaks_is_a_load_that_is_retried(world: BenchWorld) -> None
     world.load(account, DAY)
     told = explained(world, account)
     assert told.verdict.cause == Cause.LOAD_RETRYING
-    assert "try 1 of 3 to load it did not work: " in told.verdict.sentence
+    assert "attempt 1 of 3 to load it failed: " in told.verdict.sentence
     assert proves(world, told, "request-retried")
 
 
@@ -356,7 +363,11 @@ def _refuse_account(world: BenchWorld, account: Account) -> None:
     ("stop", "expected", "said"),
     [
         (BenchWorld.disable, Cause.ACCOUNT_DISABLED, "`bidbeacon accounts enable"),
-        (BenchWorld.disable_at_amazon, Cause.ACCOUNT_DISABLED_AT_AMAZON, "it goes on when Amazon enables it"),
+        (
+            BenchWorld.disable_at_amazon,
+            Cause.ACCOUNT_DISABLED_AT_AMAZON,
+            "refreshes resume when Amazon enables it",
+        ),
         (_refuse_credentials, Cause.CREDENTIALS_NEED_PERSON, "revoked"),
         (_refuse_account, Cause.ACCOUNT_NEEDS_PERSON, "403"),
     ],
@@ -410,7 +421,10 @@ def test_a_dead_session_is_told_with_its_last_sign_of_life(world: BenchWorld) ->
         world.execute("UPDATE session_leases SET expires_at = now() - interval '1 second'")
         verdict = explained(world, account).verdict
     assert (verdict.cause, verdict.severity) == (Cause.ABANDONED, Severity.WARNING)
-    for said in (f"{session.session_id}, which worked on its request, died", "Its last sign of life was at"):
+    for said in (
+        f"{session.session_id}, which was working on its request, died",
+        "Its last heartbeat was at",
+    ):
         assert said in verdict.sentence
     assert session.session_id in verdict.sessions
 
@@ -449,7 +463,7 @@ def test_a_window_wanted_by_hand_waits_like_a_due_one(world: BenchWorld) -> None
         world.execute("UPDATE report_windows SET wanted_by = :by WHERE load_count > 0", by=session.session_id)
     verdict = explained(world, account).verdict
     assert verdict.cause == Cause.DUE
-    assert verdict.sentence.startswith("A person wants it: ")
+    assert verdict.sentence.startswith("It was requested manually: ")
 
 
 def test_facts_that_fit_nothing_are_unknown(world: BenchWorld) -> None:
@@ -459,7 +473,7 @@ def test_facts_that_fit_nothing_are_unknown(world: BenchWorld) -> None:
     world.execute("UPDATE report_windows SET next_refresh_at = NULL")
     verdict = explained(world, account).verdict
     assert (verdict.cause, verdict.severity) == (Cause.UNKNOWN, Severity.ERROR)
-    assert "fits no known cause: window missing" in verdict.sentence
+    assert "matches no known cause: window missing" in verdict.sentence
 
 
 def test_the_timeline_has_what_refers_to_the_window_and_nothing_else(world: BenchWorld) -> None:

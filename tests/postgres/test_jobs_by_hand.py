@@ -114,7 +114,9 @@ def test_more_reports_than_amazon_makes_at_a_time_wait_and_say_so_once(world: Be
     assert len(world.accepted()) == 3
     assert len(told) > 2
     waiting = [
-        a for a in world.actions("window-skipped") if a["reason"] == "Amazon makes no more reports at a time"
+        a
+        for a in world.actions("window-skipped")
+        if a["reason"] == "the limit of reports in flight is reached"
     ]
     assert len(waiting) == 1
 
@@ -170,7 +172,7 @@ def test_who_never_got_a_report_is_told_so(world: BenchWorld) -> None:
     account = world.account()
     world.ask(account, OTHER)
     world.ask(account, THIRD)
-    with pytest.raises(WindowNotLoadedError, match="was not asked for"):
+    with pytest.raises(WindowNotLoadedError, match="was not requested"):
         drive(world, account, DAY, minutes=50)
 
 
@@ -192,7 +194,7 @@ def test_a_day_that_is_too_old_fails_and_the_others_are_loaded(world: BenchWorld
     """The error says why, names the oldest day that can be chosen, and which days were loaded."""
     too_old = TODAY - timedelta(days=800)
     with pytest.raises(
-        WindowNotLoadedError, match=r"not serve this day any more; the oldest .* is 2"
+        WindowNotLoadedError, match=r"no longer serves this day; the oldest .* is 2"
     ) as caught:
         drive(world, world.account(), TODAY, DAY, too_old)
     assert ([too_old], [DAY]) == (list(caught.value.reasons), caught.value.loaded)

@@ -155,7 +155,7 @@ def test_a_later_report_restates_single_hours(shelf: LoadWorld) -> None:
 def test_a_report_that_lost_nearly_everything_is_held_until_it_comes_again(
     shelf: LoadWorld, dataset: Dataset
 ) -> None:
-    """The guards are those of daily targets: held once, believed when a second report says the same, whatever the time zone."""
+    """The guards are those of daily targets: held once, believed when a second report confirms it, whatever the time zone."""
     whole = [
         product_row() | {"target.value": "x", "target.matchType": "", "hour.value": 1, "campaign.id": n}
         for n in range(1, 31)

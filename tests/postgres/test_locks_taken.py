@@ -52,8 +52,8 @@ def test_a_load_that_finds_its_rows_locked_is_put_off_and_the_others_go_on(
     request = world.request(put_off)
     assert (request.status, request.loads, request.failure_reason) == ("completed", 0, None)
     [told] = world.actions("window-skipped")
-    assert (told["account"], told["reason"]) == (frozen.account_key, "another run works on it")
-    assert "Another job has held the lock" in told["detail"]
+    assert (told["account"], told["reason"]) == (frozen.account_key, "another run is working on it")
+    assert "Another job has been holding the lock" in told["detail"]
     world.advance(minutes=2)
     world.step()
     assert world.request(put_off).status == "loaded"

@@ -1,4 +1,4 @@
-"""Silence is not zero: a report without any row of a country that should have some is asked for once more."""
+"""Silence is not zero: a report without any row of a country that should have some is requested once more."""
 
 from datetime import date, timedelta
 

@@ -113,7 +113,7 @@ def test_an_explanation_tells_the_newest_first_and_what_repeats_once() -> None:
         },
         "timeline": [
             reference(1, "Queued it"),
-            *(reference(n, f"Attempt {n} did not work") for n in (2, 3, 4)),
+            *(reference(n, f"Attempt {n} failed") for n in (2, 3, 4)),
         ],
     }
     out = StringIO()
@@ -121,6 +121,6 @@ def test_an_explanation_tells_the_newest_first_and_what_repeats_once() -> None:
     lines = [" ".join(line.split()) for line in out.getvalue().splitlines()]
     assert ["spend 1,234.56", "sales 0.00"] == [line for line in lines if line.startswith(("spend", "sales"))]
     assert [
-        "2026-07-25 12:00:04 │ Attempt 4 did not work (3 × like this)",
+        "2026-07-25 12:00:04 │ Attempt 4 failed (3 × like this)",
         "2026-07-25 12:00:01 │ Queued it",
     ] == lines[-2:]

@@ -218,7 +218,7 @@ def test_a_tail_that_is_told_to_start_anew_loads_what_it_missed(
         heard.is_over = True
     following.__exit__(None, None, None)
     assert list(range(1101)) == heard.actions
-    assert any("starts anew (epoch)" in notice for notice in heard.notices)
+    assert any("restarted (epoch)" in notice for notice in heard.notices)
 
 
 def test_only_what_matches_is_shown(session_store: SessionStore, wait_until: WaitUntil) -> None:
@@ -290,7 +290,7 @@ def test_the_last_line_of_a_terminal_says_what_runs(session_store: SessionStore)
         shown.session(session | {"status": "running", "duration": None})
         assert re.match(r"● 1 running · wag US\.a \d+\.\d s", shown._running_line().plain)
         shown.session(session | {"status": "succeeded", "finished_at": session["started_at"]})
-        assert "Nothing runs" in shown._running_line().plain
+        assert "No session is running" in shown._running_line().plain
 
 
 def run_command(database_url: str, url: str, *options: str) -> tuple[list[dict[str, Any]], int, str]:

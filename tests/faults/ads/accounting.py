@@ -61,7 +61,7 @@ def count_at_amazon(
     """Count the reports of a region that the sandbox makes and that the product has to reckon with.
 
     These are the last ones of open requests: those whose id it was told, and those of creates without an answer for as long as they are left
-    alone. A report that was given up, or asked for once more, is nobody's: the product can't know whether it is still made.
+    alone. A report that was given up, or requested once more, is nobody's: the product can't know whether it is still made.
     """
     last = {create.request_id: create for create in creates if create.region == region}
     return sum(

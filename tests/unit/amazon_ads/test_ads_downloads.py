@@ -327,14 +327,14 @@ def test_one_long_chunk_is_unpacked_step_by_step(bench: Bench, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("content", "found"),
     [
-        (CONTENT[:-1], "breaks off after 21 bytes"),
-        (CONTENT[:5], "breaks off after 5 bytes"),
+        (CONTENT[:-1], "is truncated after 21 bytes"),
+        (CONTENT[:5], "is truncated after 5 bytes"),
         (b"", "is empty"),
         (CONTENT[:-8] + bytes(8), "damaged.*incorrect data check"),
         (CONTENT[:12] + b"\xff" + CONTENT[13:], "damaged"),
         (CONTENT + b"garbage", "something follows after its end"),
         (CONTENT + bytes(3), "something follows after its end"),
-        (CONTENT + CONTENT[:-4], "breaks off after 40 bytes"),
+        (CONTENT + CONTENT[:-4], "is truncated after 40 bytes"),
     ],
     ids=["last byte", "header", "empty", "checksum", "inside", "garbage", "zeros", "second member"],
 )

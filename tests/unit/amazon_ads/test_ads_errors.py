@@ -270,7 +270,7 @@ def test_unknown_outcome_keeps_retry_after(bench: Bench) -> None:
 
 @pytest.mark.parametrize("trouble", [httpx.ConnectError("refused"), httpx.ConnectTimeout("slow")])
 def test_create_that_never_left_is_repeated(bench: Bench, trouble: Exception) -> None:
-    """A create for which no connection came about is sent again."""
+    """A create for which the connection failed is sent again."""
     bench.amazon.plays(trouble, httpx.Response(500))
     with pytest.raises(OutcomeUnknown):
         create(bench)

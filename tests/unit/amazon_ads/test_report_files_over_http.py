@@ -174,7 +174,7 @@ def test_part_that_is_always_truncated_is_told(desk: Desk) -> None:
     """A report whose parts always come cut short is tried as often as the policy says, and leaves no file."""
     downloads = desk.calls("download")
     desk.strike("truncated_gzip", "download", times=None)
-    with pytest.raises(DownloadIncomplete, match="breaks off") as caught:
+    with pytest.raises(DownloadIncomplete, match="is truncated") as caught:
         desk.download()
     assert 200 == caught.value.status
     assert caught.value.request_id

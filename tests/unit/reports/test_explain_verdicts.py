@@ -133,7 +133,7 @@ def test_a_due_window_waits_for_its_accounts_own_round() -> None:
         Severity.WAITING,
         round_at,
     )
-    assert "own cadence" in verdict.sentence
+    assert "its cadence" in verdict.sentence
     assert Cause.DUE == verdict_of(replace(facts, window=replace(due, wanted_by=ONE))).cause
     assert Cause.DUE == verdict_of(facts, round_at).cause
     late = verdict_of(replace(facts, account=replace(account, last_look_at=NOW - timedelta(hours=3))))
@@ -184,7 +184,7 @@ def test_a_due_window_that_nobody_asks_for_is_a_warning(facts: WindowFacts, expe
     """Due for ten minutes, in no plan, waiting for no other country, and nothing refers to it: is Dagster's daemon alive?"""
     verdict = verdict_of(facts)
     assert expected == verdict.severity
-    assert (expected is Severity.WARNING) == ("look whether Dagster's daemon runs" in verdict.sentence)
+    assert (expected is Severity.WARNING) == ("check that Dagster's daemon is running" in verdict.sentence)
 
 
 @pytest.mark.parametrize(
@@ -192,11 +192,11 @@ def test_a_due_window_that_nobody_asks_for_is_a_warning(facts: WindowFacts, expe
     [
         (None, "created within two minutes"),
         (GATE, "created within two minutes"),
-        (replace(GATE, planned=9), "created in its turn, by hand and newer days first"),
-        (replace(GATE, in_flight=2), "when one of the 2 reports that Amazon is making in EU is done"),
+        (replace(GATE, planned=9), "created in order, with backfills and newer days first"),
+        (replace(GATE, in_flight=2), "when one of the 2 reports in flight in EU is done"),
         (
             replace(GATE, closed_until=NOW + HOUR),
-            "after 2026-01-15 13:00:00 UTC: Amazon refused to make more reports in EU (429)",
+            "after 2026-01-15 13:00:00 UTC, since Amazon throttled report creation in EU (429)",
         ),
     ],
 )
@@ -240,8 +240,8 @@ def test_who_adopted_a_report_proves_it_like_who_requested_one() -> None:
     ("request_fields", "said"),
     [
         ({}, "for the 3 days 2026-01-10 to 2026-01-12"),
-        ({"end_date": date(2026, 1, 10)}, "for 2026-01-10 is in flight"),
-        ({"next_step_at": NOW - timedelta(seconds=1)}, "The next look at it is within two minutes"),
+        ({"end_date": date(2026, 1, 10)}, "for 2026-01-10 has been in flight"),
+        ({"next_step_at": NOW - timedelta(seconds=1)}, "The next check is within two minutes"),
     ],
 )
 def test_the_sentence_says_range_and_next_look(request_fields: dict[str, object], said: str) -> None:

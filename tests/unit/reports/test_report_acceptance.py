@@ -43,14 +43,14 @@ def test_report_that_lost_more_is_held(old: int, new: int) -> None:
     """An empty report, or one that lost more than 90 % of its rows, does not replace data."""
     expected = Suspicious(old, new)
 
-    assert f"{new} rows where {old} were: waiting for a second report that says the same" == expected.reason
+    assert f"{new} rows where {old} were: waiting for a second report that confirms it" == expected.reason
     assert expected == _decided(old, new)
     assert expected == _decided(old, new, held="other")
 
 
 def test_second_report_that_says_the_same_is_loaded() -> None:
     """What a second report confirms is true."""
-    expected = Accept("0 rows in place of 500: a second report says the same")
+    expected = Accept("0 rows in place of 500: a second report confirms it")
 
     assert expected == _decided(500, 0, held="same")
 
@@ -106,7 +106,7 @@ def test_rows_without_a_date_are_judged_once_for_the_report(
     ("held", "expected"), [(None, Unconfirmed), ("other", Unconfirmed), ("same", Accept)]
 )
 def test_silence_is_believed_when_it_comes_twice(held: str | None, expected: type[Verdict]) -> None:
-    """A country that should have rows and has none is asked for once more."""
+    """A country that should have rows and has none is requested once more."""
     verdict = decide_load(
         0,
         0,

@@ -69,10 +69,10 @@ def test_attempt_counts_before_it_is_sent() -> None:
 
 def test_sent_without_answer_is_looked_for_and_then_sent_again() -> None:
     """A request that may have been accepted is looked for, and sent again only after its grace."""
-    reason = "it was sent and no answer is known: Amazon may have accepted it"
+    reason = "it was sent, but no response arrived: Amazon may have accepted it"
 
     assert LookFor(NOW + _minutes(10), reason) == decide(SENT, NOW + _minutes(9.9), POLICY)
-    assert Send("attempt 2: nothing came of the last one") == decide(SENT, NOW + _minutes(10), POLICY)
+    assert Send("attempt 2: the last one failed") == decide(SENT, NOW + _minutes(10), POLICY)
 
 
 def test_grace_counts_from_the_missing_answer() -> None:
@@ -134,7 +134,7 @@ def test_words_without_an_end_wait(word: str) -> None:
     pending = _after(SENT, Reported("rpt-1", word))
     first = NOW + POLICY.first_poll_after
 
-    assert Wait(first, f"Amazon says {word or 'nothing yet'}") == decide(pending, NOW, POLICY)
+    assert Wait(first, f"Amazon reports {word or 'nothing yet'}") == decide(pending, NOW, POLICY)
     assert Poll("rpt-1") == decide(pending, first, POLICY)
 
 
@@ -155,7 +155,7 @@ def test_report_that_ended_without_data_is_asked_for_again(word: str) -> None:
     ended = _after(IN_FLIGHT, Reported("rpt-1", word, "INTERNAL_ERROR", "Report generation failed"))
     step = decide(ended, NOW, POLICY)
 
-    reason = f"Amazon says {word} (INTERNAL_ERROR: Report generation failed)"
+    reason = f"Amazon reported {word} (INTERNAL_ERROR: Report generation failed)"
     assert RetryLater(NOW + _minutes(5), reason) == step
 
 
@@ -167,7 +167,7 @@ def test_retried_request_starts_afresh_and_keeps_its_reason() -> None:
     again = retried(failed, step)
 
     assert (RequestStatus.PLANNED, None, 1) == (again.status, again.report_id, again.attempts)
-    assert Wait(NOW + _minutes(5), "Amazon says FAILED (no reason given)") == decide(again, NOW, POLICY)
+    assert Wait(NOW + _minutes(5), "Amazon reported FAILED (no reason given)") == decide(again, NOW, POLICY)
     assert Send("attempt 2") == decide(again, NOW + _minutes(5), POLICY)
 
 
@@ -258,7 +258,7 @@ def test_failed_poll_is_repeated_later() -> None:
     throttled = _after(IN_FLIGHT, NoAnswer(NOW + _minutes(7)))
 
     assert (1, NOW + _minutes(1)) == (plain.polls, plain.next_step_at)
-    assert Wait(NOW + _minutes(7), "Amazon says PENDING") == decide(throttled, NOW, POLICY)
+    assert Wait(NOW + _minutes(7), "Amazon reports PENDING") == decide(throttled, NOW, POLICY)
 
 
 def test_load_that_keeps_failing_makes_a_new_report() -> None:
@@ -267,7 +267,7 @@ def test_load_that_keeps_failing_makes_a_new_report() -> None:
     crashed = replace(COMPLETED, loads=3)
     failed = _after(crashed, LoadFailed("part 2 is cut short"))
 
-    assert Wait(NOW + _minutes(1), "the last try to load it failed") == decide(once, NOW, POLICY)
+    assert Wait(NOW + _minutes(1), "the last attempt to load it failed") == decide(once, NOW, POLICY)
     assert Load("rpt-1") == decide(once, NOW + _minutes(1), POLICY)
     assert RetryLater(NOW + _minutes(5), "part 2 is cut short. It could not be loaded in 3 tries.") == decide(
         failed, NOW, POLICY

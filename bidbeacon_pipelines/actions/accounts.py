@@ -1,4 +1,4 @@
-"""What syncing accounts records."""
+"""Actions on accounts."""
 
 from bidbeacon_sessions import Action, Reference
 
@@ -21,7 +21,7 @@ class AccountsSynced(Action):
 
 
 class AccountSyncFailed(Action):
-    """Amazon did not list its accounts, in any region; those that are stored stay as they are."""
+    """Amazon listed no accounts, in any region; stored accounts are kept."""
 
     sentence = "The accounts could not be synced: {reason}"
     tone = "error"
@@ -30,7 +30,7 @@ class AccountSyncFailed(Action):
 
 
 class RegionNotListed(Action):
-    """Amazon did not list the accounts of one region, though it did others; those that are stored stay as they are."""
+    """Amazon did not list the accounts of one region; stored accounts are kept."""
 
     sentence = "Region {region}: {reason}"
     tone = "error"
@@ -41,7 +41,7 @@ class RegionNotListed(Action):
 
 
 class AccountNeedsPerson(Action):
-    """Amazon refuses the account's authorisation; nothing more is asked until a person acts."""
+    """Amazon refuses the account's authorisation; requests stop until a person acts."""
 
     sentence = "{account:account} needs a person: {reason}"
     tone = "error"
@@ -55,7 +55,7 @@ class AccountNeedsPerson(Action):
 
 
 class AccountPaused(Action):
-    """Somebody disabled an account: nothing is asked of Amazon for it."""
+    """Somebody disabled an account: no reports are requested for it."""
 
     sentence = "Paused {account:account}: {by}"
     tone = "warning"
@@ -69,7 +69,7 @@ class AccountPaused(Action):
 
 
 class AccountResumed(Action):
-    """Somebody enabled an account again, or cleared why it needed a person."""
+    """Somebody enabled an account again, or cleared its suspension."""
 
     sentence = "Resumed {account:account}: {by}"
     tone = "success"
@@ -83,7 +83,7 @@ class AccountResumed(Action):
 
 
 class CadenceChanged(Action):
-    """Somebody changed how often an ads account is looked at."""
+    """Somebody changed how often an ads account is refreshed."""
 
     sentence = "Changed the cadence of {account:account} to: {cadence}. {by}"
 
@@ -97,7 +97,7 @@ class CadenceChanged(Action):
 
 
 class AccountRenamed(Action):
-    """Somebody gave an ads account an alias, or took it away."""
+    """Somebody set or removed the alias of an ads account."""
 
     sentence = "Renamed {account:account}: {before:badge} is now {name:badge}. {by}"
 
@@ -112,9 +112,9 @@ class AccountRenamed(Action):
 
 
 class CredentialsRefused(Action):
-    """Amazon refuses our credentials; nothing more is asked for any account until a person acts."""
+    """Amazon refuses our credentials; requests stop for all accounts until a person acts."""
 
-    sentence = "Stopped asking for {accounts:count:account}, which need a person: {reason}"
+    sentence = "Stopped requests for {accounts:count:account} until a person acts: {reason}"
     tone = "error"
 
     reason: str
@@ -127,9 +127,9 @@ class CredentialsRefused(Action):
 
 
 class CredentialsAccepted(Action):
-    """Amazon accepts our credentials again; accounts that only waited for that go on."""
+    """Amazon accepts our credentials again; accounts that only waited for that resume."""
 
-    sentence = "Amazon accepts our credentials again: {accounts:count:account} can go on"
+    sentence = "Amazon accepts our credentials again: {accounts:count:account} can resume"
     tone = "success"
 
     accounts: int

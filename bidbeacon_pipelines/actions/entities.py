@@ -8,7 +8,7 @@ class _EntityAction(Action):
 
 
 class ExportRequested(_EntityAction):
-    """An export was asked of Amazon, or one in flight taken over."""
+    """An export was requested from Amazon, or one in flight was taken over."""
 
     sentence = "[Took over{adopted:flag} ]Export {export_id:badge} of {kind} for {account:account}"
     tone = "progress"
@@ -19,7 +19,7 @@ class ExportRequested(_EntityAction):
 
 
 class ExportsSkipped(_EntityAction):
-    """Exports were not asked for, since a sync that came to no end has stored what they tell, some hours ago at most."""
+    """Exports were not requested, since an unfinished sync has stored them within the last hours."""
 
     sentence = "Skipped {kinds:count:export} for {account:account}, stored by an earlier sync: {kinds:badge}"
 
@@ -27,7 +27,7 @@ class ExportsSkipped(_EntityAction):
 
 
 class ExportPending(_EntityAction):
-    """Amazon would not show an export, which says nothing about it: the next sync takes it over."""
+    """The status of an export could not be read: the next sync takes it over."""
 
     sentence = "Left export {export_id:badge} of {kind} for {account:account} to the next sync: {reason}"
     tone = "warning"
@@ -42,7 +42,7 @@ class ExportPending(_EntityAction):
 
 
 class ExportFailed(_EntityAction):
-    """An export ended without a file, or was not to be had at all."""
+    """An export failed, or could not be requested."""
 
     sentence = "Export of {kind} for {account:account} failed: {reason}"
     tone = "error"
@@ -90,7 +90,7 @@ class EntitiesMisread(_EntityAction):
 
 
 class PortfoliosNotListed(_EntityAction):
-    """Amazon did not list the portfolios; those that are stored stay as they are, and the next sync asks again."""
+    """Amazon did not list the portfolios; stored portfolios are kept, and the next sync tries again."""
 
     sentence = "Portfolios of {account:account} could not be listed: {reason}"
     tone = "warning"
@@ -99,7 +99,7 @@ class PortfoliosNotListed(_EntityAction):
 
 
 class TargetsResolved(_EntityAction):
-    """Rows that had an unknown target belong to a known one now."""
+    """Rows with an unknown target were assigned to a known one."""
 
     sentence = "Resolved {rows:count:row} of {account:account} that had an unknown target"
     tone = "success"

@@ -12,7 +12,7 @@ from bidbeacon_sessions import Action, Reference
 
 
 class SkipReason(StrEnum):
-    """Why a window was left alone."""
+    """Why a window was skipped."""
 
     ALREADY_FRESH = "already fresh"
     WORKED_ON_ELSEWHERE = "another run is working on it"
@@ -34,7 +34,7 @@ _NOT_ASKED = frozenset(
         SkipReason.ACCOUNT_NEEDS_PERSON,
     }
 )
-"""Reasons for which nothing is asked of Amazon for a window, so that its session ends without a load of it."""
+"""Reasons for which a window is not requested, so that its session ends without loading it."""
 
 
 class _WindowsAction(Action):
@@ -52,7 +52,7 @@ class _WindowsAction(Action):
 
 
 class _ReportAction(_WindowsAction):
-    """What all actions on one report share.
+    """Base class of actions on one report.
 
     Where several countries wait for the report, `account` is their ads account's key, `windows` are all days, and `accounts` has the windows of
     each account.
@@ -77,9 +77,9 @@ class _ReportAction(_WindowsAction):
 
 
 class _RequestEnded(_WindowsAction):
-    """What all actions share that a request ends with: the work that was queued with it is done.
+    """Base class of actions that end a request, and so fulfil its promise.
 
-    Countries are loaded one after another: the request goes on where `more_countries` are to come.
+    Countries are loaded one after another: the request continues if `more_countries` follow.
     """
 
     request_id: int
@@ -91,7 +91,7 @@ class _RequestEnded(_WindowsAction):
 
 
 def report_promise(request_id: int) -> str:
-    """Give the key under which the work of a report request is promised, from being queued to its end."""
+    """Return the key of the promise that a report request comes to an end."""
     return f"report-request {request_id}"
 
 
@@ -115,7 +115,7 @@ class WindowsExpired(_WindowsAction):
 
 
 class WindowsReopened(_WindowsAction):
-    """Windows that Amazon still serves are due again: they had been ended or postponed too early, as by a wrong clock."""
+    """Windows that Amazon still serves are due again, since they were ended or postponed too early, for example by a wrong clock."""
 
     sentence = (
         "Reopened {windows:count:window} of {dataset:badge}, ended or postponed too early: {windows:windows}"
@@ -124,7 +124,7 @@ class WindowsReopened(_WindowsAction):
 
 
 class ReportsPlanned(Action):
-    """What is due for an ads account was covered with reports; each is created when it is its turn."""
+    """Reports were planned for the due windows of an ads account; they are created in order of priority."""
 
     sentence = (
         "Planned {reports:count:report} of {dataset:badge} for {windows:count:due window} of {account:account},"
@@ -145,7 +145,7 @@ class ReportsPlanned(Action):
 
 
 class LoadRequested(_WindowsAction):
-    """Somebody asked for windows to be loaded now, whether or not they are due."""
+    """Somebody requested windows to be loaded now, whether or not they are due."""
 
     sentence = "Asked to load {windows:count:window} of {dataset:badge} now: {by} {windows:windows}"
     effect = "asked-for"
@@ -154,7 +154,7 @@ class LoadRequested(_WindowsAction):
 
 
 class WindowsQueued(_ReportAction):
-    """Windows wait for a report that is about to be created: promises that it comes to an end, in five attempts of a day each at most."""
+    """Windows wait for a report that is about to be created. Promises that it ends, after at most five attempts of a day each."""
 
     sentence = "Queued {windows:count:report window} of {dataset:badge}[ in {accounts:count:account}] {windows:windows}[ by hand{by_hand:flag}]"
     effect = "queued"
@@ -169,7 +169,7 @@ class WindowsQueued(_ReportAction):
 
 
 class WindowSkipped(_WindowsAction):
-    """Windows were left alone, for a reason."""
+    """Windows were skipped, for a reason."""
 
     sentence = (
         "Skipped[ {windows:count:window} of] {dataset:badge}: {reason}[ {windows:windows}][ ({detail})]"
@@ -187,7 +187,7 @@ class WindowSkipped(_WindowsAction):
 
 
 class WaitGivenUp(_WindowsAction):
-    """A load by hand waited as long as it may; its windows are not loaded yet."""
+    """A backfill waited as long as allowed; its windows are not loaded yet."""
 
     sentence = "Stopped waiting for {windows:count:window} of {dataset:badge}: {reason} {windows:windows}"
     tone = "warning"
@@ -197,7 +197,7 @@ class WaitGivenUp(_WindowsAction):
 
 
 class ReportRequested(_ReportAction):
-    """A report was asked of Amazon; it covers every window of its range."""
+    """A report was requested from Amazon; it covers every window of its range."""
 
     sentence = "Requested report {report_id:badge} of {dataset:badge} for {windows:count:window}[ in {accounts:count:account}][, {bridged} of them not due,] {windows:windows}"
     tone = "progress"
@@ -210,7 +210,7 @@ class ReportRequested(_ReportAction):
 
 
 class ReportAdopted(_ReportAction):
-    """A report that was in flight already serves these windows too: one of ours, or one that Amazon calls a duplicate."""
+    """A report in flight also covers these windows: one of ours, or one that Amazon reports as a duplicate."""
 
     sentence = "Adopted report {report_id:badge} in flight[ since {since:time}] for {windows:count:window}[ in {accounts:count:account}] {windows:windows}"
     tone = "progress"
@@ -222,7 +222,7 @@ class ReportAdopted(_ReportAction):
 
 
 class ReportPending(_ReportAction):
-    """Amazon is not done with a report; it is looked at again later. Only the first look refers to each window: the others say no more."""
+    """A report is not complete yet; it is polled again later. Only the first poll refers to each window."""
 
     sentence = (
         "Report {report_id:badge} is {amazon_status} at Amazon after {waited_seconds:duration}[ ({reason})]"
@@ -239,14 +239,14 @@ class ReportPending(_ReportAction):
     reason: str | None = None
 
     def references(self) -> list[Reference]:
-        """One reference a window at the first look, then one of the dataset."""
+        """One reference per window at the first poll, then one of the dataset."""
         if self.looks <= 1:
             return super().references()
         return [Reference(key, self.effect, self.dataset) for key in self.accounts or (self.account,)]
 
 
 class ReportProcessed(_RequestEnded):
-    """A report was loaded; recorded in the very transaction that wrote the rows."""
+    """A report was loaded; recorded in the transaction that wrote the rows."""
 
     sentence = (
         "Loaded {rows:count:row} of {dataset:badge}, spend {spend:money:currency}, for {windows:count:window} {windows:windows}"
@@ -272,7 +272,7 @@ class ReportProcessed(_RequestEnded):
 
 
 class OtherProductsReported(Action):
-    """A report had rows of ad products that it was not asked for, in spite of its filter; they were not loaded."""
+    """A report had rows of ad products outside its filter; they were not loaded."""
 
     sentence = (
         "Set aside {rows:count:row} of ad products that report {report_id:badge} of {dataset:badge} "
@@ -293,7 +293,7 @@ class OtherProductsReported(Action):
 
 
 class ReportHeld(_ReportAction, _RequestEnded):
-    """A report looked wrong, so the old data stays and the windows are asked for again."""
+    """A report was suspicious, so the old data stays and the windows are requested again."""
 
     sentence = "Held {windows:count:day} of {dataset:badge}[ in {accounts:count:account}]: {reason} {windows:windows}"
     tone = "warning"
@@ -329,7 +329,7 @@ class SilenceAccepted(_WindowsAction):
 
 
 class ReportFailed(_ReportAction, _RequestEnded):
-    """A request ended without data for these windows, for good: given up, or its rows were refused (`code` is `refused`), all for one cause."""
+    """A request ended without data for these windows: it was given up, or its rows were refused (`code` is `refused`), all for one cause."""
 
     sentence = (
         "Report of {dataset:badge} failed for {windows:count:day}[ in {accounts:count:account}]: {reason}"
@@ -344,7 +344,7 @@ class ReportFailed(_ReportAction, _RequestEnded):
 
 
 class ReportSplit(_ReportAction, _RequestEnded):
-    """A report was too large for Amazon, so its windows are asked for again in shorter periods."""
+    """A report was too large for Amazon, so its windows are requested again in shorter periods."""
 
     sentence = (
         "Splitting {windows:count:window} of {dataset:badge}, at most {days:count:day} a report from now on: "
@@ -358,7 +358,7 @@ class ReportSplit(_ReportAction, _RequestEnded):
 
 
 class ReportSplitByProduct(_ReportAction, _RequestEnded):
-    """Amazon does not make one report of several ad products, so its windows are asked for again by product."""
+    """Amazon refuses one report of several ad products, so its windows are requested again by product."""
 
     sentence = (
         "Splitting {windows:count:window} of {dataset:badge}, a report each for {ad_products} from now on: {reason} "
@@ -372,7 +372,7 @@ class ReportSplitByProduct(_ReportAction, _RequestEnded):
 
 
 class ProductHistoryLearned(_ReportAction, _RequestEnded):
-    """Amazon does not serve an ad product so far back, so its younger windows are asked for again."""
+    """Amazon does not serve an ad product so far back, so its younger windows are requested again."""
 
     sentence = "Learned that {dataset:badge} of {ad_product} is served for less than {days:count:day}: {reason} {windows:windows}"
     tone = "warning"
@@ -384,7 +384,7 @@ class ProductHistoryLearned(_ReportAction, _RequestEnded):
 
 
 class RequestRetried(_ReportAction):
-    """A request did not work out and is made again later. No warning: `report-failed` says so when no attempt is left."""
+    """An attempt failed and is repeated later. Not a warning: `report-failed` is recorded when no attempt is left."""
 
     sentence = "Attempt {attempt} for {windows:count:window} of {dataset:badge} failed, retrying at {retry_at:time}: {reason} {windows:windows}"
     effect = "retried"
@@ -396,7 +396,7 @@ class RequestRetried(_ReportAction):
 
 
 class QuarantineReplayed(_WindowsAction):
-    """Rows that could not be understood were checked anew after a fix; recorded in the very transaction that loaded them."""
+    """Quarantined rows were checked again after a fix; recorded in the transaction that loaded them."""
 
     sentence = (
         "Replayed {rows:count:quarantined row} of {dataset:badge} for {account:account}[ into {windows:windows}]"
@@ -412,7 +412,7 @@ class QuarantineReplayed(_WindowsAction):
 
 
 class CreatesPaused(Action):
-    """Amazon refused to make another report (429): none is created in the region for a while, and then fewer at once."""
+    """Amazon throttled report creation (429): no report is created in the region for a while, and then fewer at once."""
 
     sentence = (
         "Amazon throttled report creation in {region} (429): paused until {until:time},"
@@ -427,9 +427,9 @@ class CreatesPaused(Action):
 
 
 class LoadsRecorded(Action):
-    """Loads that Dagster did not know of became materializations of their partitions.
+    """Loads that were missing in Dagster were recorded as materializations of their partitions.
 
-    `again` of them it had known of: its events were deleted, or it or our tables were restored to an earlier state.
+    `again` of them had been recorded before: events were deleted, or Dagster or our tables were restored to an earlier state.
     """
 
     sentence = "Recorded {loads:count:materialization} in Dagster[, {again} of them again]"
@@ -439,10 +439,10 @@ class LoadsRecorded(Action):
 
 
 class WaitedForAmazon(Action):
-    """What waiting for Amazon cost a session in all: because it throttled or failed, or in our own queue before it.
+    """The total time a session spent waiting for Amazon: after throttling or failures, or in our own queue.
 
-    `seconds` includes `queued_seconds` and `rested_seconds`, for which nobody sat there: a request rests in the database until it is
-    sent again. Threads that wait at once add up. Sessions of older versions tell each wait by itself.
+    `seconds` includes `queued_seconds` and `rested_seconds`, for which no thread slept: a request rests in the database until it is
+    sent again. Threads that wait at once add up.
     """
 
     sentence = (

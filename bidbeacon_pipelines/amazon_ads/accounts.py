@@ -1,4 +1,4 @@
-"""The accounts we may see: every page of every region, joined with each region's profiles."""
+"""Lists the accounts we have access to: every page of every region, joined with the region's profiles."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -60,8 +60,8 @@ class AccountListing:
 
     Attributes:
         accounts: The pairs, in Amazon's order.
-        answered_regions: The regions whose every page came and whose every profile could be read: what is told of
-            their pairs' region, currency and time zone can be trusted; elsewhere these may be defaults.
+        answered_regions: The regions with all pages and readable profiles: region, currency and time zone of their pairs can be trusted;
+            elsewhere they may be defaults.
         problems: What couldn't be read, and countries where an account doesn't work, in sentences.
         errors: Why a region could not be listed to its end, in a sentence, by region.
     """
@@ -139,7 +139,7 @@ def _ask_region(client: AdsApiClient, region: Region) -> _RegionAnswer:
 
 
 def _account_pages(client: AdsApiClient, region: Region) -> Iterator[WireAccountPage]:
-    """Follow `nextToken` to the end; a token that comes twice would lead in a circle."""
+    """Follow `nextToken` to the end; stop at a repeated token, which would loop."""
     tokens: set[str | None] = set()
     token: str | None = None
     while token not in tokens and len(tokens) < _MAX_PAGES:

@@ -1,4 +1,4 @@
-"""Ends downloads that other threads have under way."""
+"""Cancels downloads of other threads."""
 
 import socket
 import threading
@@ -11,9 +11,10 @@ from bidbeacon_pipelines.amazon_ads.download_rules import OPERATION, DownloadCan
 
 
 class Cancellation:
-    """Asked for once, from any thread; heeded at the next chunk, and a connection that falls silent in a file is cut.
+    """A cancellation, requested from any thread.
 
-    One whose answer has not begun is not: it ends with the answer, or by its time-out.
+    Downloads stop at the next chunk, and a connection that stalls inside a file is closed. A request without a response yet ends with the
+    response or its timeout.
     """
 
     def __init__(self) -> None:
@@ -22,7 +23,7 @@ class Cancellation:
         self._sockets: set[socket.socket] = set()
 
     def ask(self) -> None:
-        """End every download that heeds this."""
+        """Cancel all downloads."""
         with self._lock:
             self._asked.set()
             for connection in self._sockets:
@@ -31,20 +32,20 @@ class Cancellation:
                     socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
     def check(self) -> None:
-        """Raise where it was asked for.
+        """Raise if cancelled.
 
         Raises:
-            DownloadCancelled: It was.
+            DownloadCancelled: It was cancelled.
         """
         if self._asked.is_set():
             raise DownloadCancelled("another file of the report failed", operation=OPERATION)
 
     @contextmanager
     def heeded_by(self, response: httpx.Response) -> Iterator[None]:
-        """Have a response's connection cut, inside the block, when it is asked for.
+        """Close a response's connection on cancellation, inside the block.
 
         Raises:
-            DownloadCancelled: It was asked for before.
+            DownloadCancelled: It was cancelled before.
         """
         stream = response.extensions.get("network_stream")  # a fake's response has none
         connection = stream.get_extra_info("socket") if stream is not None else None

@@ -1,4 +1,4 @@
-"""The session with the Ads API: region hosts, headers, tokens, retries; it knows no database and no Dagster."""
+"""The session with the Ads API: region hosts, headers, tokens, retries. Must not import database code or Dagster."""
 
 from collections.abc import Callable
 from functools import partial
@@ -38,22 +38,22 @@ T = TypeVar("T")
 class AdsApiClient:
     """One authorised session for all regions; a context manager, safe to share between threads.
 
-    Reads are repeated on 429, 5xx and broken connections as the policy says. A create is repeated only where
-    it surely never left; where Amazon may have accepted it, `OutcomeUnknown` is raised and the caller decides.
+    Reads are repeated on 429, 5xx and broken connections as the policy says. A create is repeated only if it certainly was not sent; if
+    Amazon may have accepted it, `OutcomeUnknown` is raised and the caller decides.
 
     Args:
-        credentials: Who we are.
+        credentials: Our credentials.
         endpoints: Where Amazon, or the sandbox, answers.
         transport: What carries requests; the network by default, a fake in tests.
-        clock: Tells the time and lets it pass.
+        clock: Returns the time and sleeps.
         retry: How often and how patiently calls are repeated.
-        on_wait: Told of each wait when it begins.
+        on_wait: Called when a wait begins.
         rate_limits: Reserves the slots in which calls start; by default for this process alone.
-        log: Takes a record of each exchange; None for nobody.
+        log: Records each exchange; None for no log.
         tokens: Access tokens of these credentials, shared with other clients; its own by default.
 
     Attributes:
-        waits: What waiting cost so far.
+        waits: Time spent waiting so far.
     """
 
     def __init__(
@@ -106,12 +106,12 @@ class AdsApiClient:
 
         Args:
             call: What is asked.
-            read: Makes the result of a successful answer, or raises an `AdsApiError`; for a create, whatever
-                it can't read leaves the outcome unknown.
+            read: Parses a successful response, or raises an `AdsApiError`; for a create, an unreadable response leaves the outcome
+            unknown.
             tries: What came before it, where the same was asked in an earlier call.
 
         Raises:
-            AdsApiError: As its tree says; a transient one when it outlasted the retries.
+            AdsApiError: See its class hierarchy; a transient one after all retries.
         """
         before = tries or Tries()
         return self.retries.run(
@@ -130,7 +130,7 @@ class AdsApiClient:
         return self._take_turn(call, token, read, tries)
 
     def _take_turn(self, call: ApiCall, token: str, read: Callable[[Answer], T], tries: Tries) -> T:
-        """Make the exchange when it is our turn; what Amazon asks us to wait, the others wait too."""
+        """Make the exchange in its slot; a pause that Amazon asks for applies to all calls."""
         with self._rate_limiter.slot(call) as queued:
             try:
                 return self._exchange(call, token, read, tries, queued)
@@ -209,7 +209,7 @@ def connect(
 ) -> AdsApiClient:
     """Open a session with Amazon, or with the local sandbox where no credentials are set; for the rest see there.
 
-    All sessions of a process that are opened here share one access token, but for one with a clock of its own.
+    All sessions of a process share one access token, except those with their own clock.
 
     Raises:
         AuthError: A client id is set, and its secret or refresh token isn't.

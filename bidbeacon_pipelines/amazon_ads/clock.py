@@ -1,4 +1,4 @@
-"""The clock that the client tells time by and waits with; a simulated one in tests."""
+"""The client's clock; a simulated one in tests."""
 
 from datetime import UTC, datetime
 from typing import Protocol
@@ -7,14 +7,14 @@ from bidbeacon_sessions.progress import pause
 
 
 class Clock(Protocol):
-    """What tells the time and lets it pass."""
+    """Returns the time and sleeps."""
 
     def now(self) -> datetime:
         """Return the present instant, in UTC."""
         ...
 
     def sleep(self, seconds: float) -> None:
-        """Wait; an interrupt from the keyboard ends it."""
+        """Sleep; a keyboard interrupt ends it."""
         ...
 
 
@@ -26,5 +26,5 @@ class SystemClock:
         return datetime.now(UTC)
 
     def sleep(self, seconds: float) -> None:
-        """Wait; an interrupt from the keyboard ends it."""
+        """Sleep; a keyboard interrupt ends it."""
         pause(seconds)

@@ -1,10 +1,10 @@
-"""The countries Amazon sells ads in, as a default: what `/v2/profiles` says of an account wins over it."""
+"""Defaults for the countries where Amazon sells ads; `/v2/profiles` overrides them for an account."""
 
 from dataclasses import dataclass
 
 from bidbeacon_pipelines.settings import Region
 
-# ISO 4217's "no currency", for a country nobody told us about.
+# ISO 4217's "no currency", for an unknown country.
 NO_CURRENCY = "XXX"
 
 

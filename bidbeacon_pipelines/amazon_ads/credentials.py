@@ -1,4 +1,4 @@
-"""Who we are and where Amazon answers: credentials, region hosts, token endpoints, hosts of downloads."""
+"""Credentials and endpoints: region hosts, token endpoints, hosts of downloads."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -72,7 +72,7 @@ class Endpoints:
         )
 
     def allow_download(self, url: httpx.URL) -> bool:
-        """Tell whether files may come from this URL; one with a user name or an odd port is never allowed."""
+        """Return whether files may be downloaded from this URL; never with a user name or an unexpected port."""
         if url.userinfo or url.scheme not in {"http", "https"}:
             return False
         if url.netloc.decode() in self.download_hosts:

@@ -1,4 +1,4 @@
-"""What every download keeps to, whose it is, and the errors that only downloads have."""
+"""Limits of downloads, their owner, and the errors that only downloads have."""
 
 import errno
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 @dataclass(frozen=True)
 class DownloadLimits:
-    """How far a download may go.
+    """Limits of a download.
 
     Deflate packs 1,032 to 1 at best, which only a bomb does. Rows of a report that are all zeros, each with ids of its
-    own, come to 110 to 1; the very same row 100,000 times over, to 230 to 1. A file that small may do as it likes.
+    own, come to 110 to 1; the very same row 100,000 times over, to 230 to 1. Small files are not limited.
 
     Attributes:
         compressed_bytes: Largest file as it is transferred, gzipped.
@@ -39,7 +39,7 @@ DEFAULT_LIMITS = DownloadLimits()
 
 @dataclass(frozen=True)
 class FileOwner:
-    """Whom a file concerns, for the record of calls: a report of all countries has no country."""
+    """The account of a file, for the log of calls; a report of all countries has no country."""
 
     region: Region
     account_id: str | None = None
@@ -60,13 +60,13 @@ class DownloadCancelled(AdsApiError):  # noqa: N818 - named as the other errors 
 
 
 class NotWritten(AdsApiError):  # noqa: N818 - the same
-    """The file could not be written to disk: the disk is full, or refuses."""
+    """The file could not be written to disk: it is full or not writable."""
 
     advice = "Free space on that disk, or check its permissions. The partial file was removed."
 
 
 def not_written(error: OSError, path: Path) -> NotWritten:
-    """Say in our words why the disk didn't take a file."""
+    """Return the error for a file that could not be written."""
     what = "the disk is full" if error.errno in _FULL else "the disk refuses"
     return NotWritten(
         f"{what}, {path.name} can't be written to {path.parent}: {error.strerror}", operation=OPERATION

@@ -1,4 +1,4 @@
-"""Downloads of reports and exports: straight to disk, from Amazon's hosts only, without our token, checked on the way."""
+"""Downloads reports and exports straight to disk, from Amazon's hosts only, without our token, and checks them."""
 
 import re
 from collections.abc import Iterator
@@ -57,20 +57,20 @@ def download_to(
         url: The presigned URL.
         path: Where the file goes; its folder is made where there is none.
         expected_bytes: Size that Amazon announced, gzipped or unpacked: nobody knows which; None where it didn't.
-        limits: What it has to keep to.
-        owner: Whom it concerns; without, the exchanges aren't recorded.
+        limits: Its limits.
+        owner: Its account; without it, the exchanges aren't recorded.
 
     Returns:
         The file's size in bytes, gzipped.
 
     Raises:
         DownloadRefused: Host not allowed, redirect to such a host, larger than the limits, or a bomb.
-        UrlExpired: The URL's time is over.
+        UrlExpired: The URL has expired.
         DownloadIncomplete: It stayed cut short, damaged, or of another size than expected.
         DownloadTooSlow: It took longer than the limits allow.
         MalformedAnswer: It is no gzip.
-        NotWritten: The disk is full, or refuses.
-        AdsApiError: As its tree says, for other answers and connections.
+        NotWritten: The disk is full or not writable.
+        AdsApiError: For other responses and connection errors.
     """
     transfer = Transfer(client, path, limits=limits, owner=owner)
     return client.retries.run(
@@ -159,7 +159,7 @@ class Transfer:
 
     @contextmanager
     def _with_facts(self, exchange: Exchange) -> Iterator[None]:
-        """Tell in an error which file it is of, and what is known of the exchange: whoever found it knew the bytes only."""
+        """Add the file and the exchange to an error, since the code that raised it knows neither."""
         try:
             yield
         except AdsApiError as error:
@@ -176,7 +176,7 @@ class Transfer:
 
     @contextmanager
     def _timed(self) -> Iterator[None]:
-        """Take what the block lasts from the file's time; the waits between tries don't count."""
+        """Subtract the block's duration from the file's time limit; waits between attempts don't count."""
         self._began = self._client.clock.now()
         try:
             yield

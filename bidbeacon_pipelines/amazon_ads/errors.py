@@ -1,7 +1,7 @@
-"""What can go wrong between us and the Ads API; no message ever carries a token or a presigned URL's query.
+"""The errors of the Ads API client; no message ever contains a token or a presigned URL's query.
 
 AdsApiError
-├── AuthError                 a person has to act, except where NotAuthorized concerns one account only
+├── AuthError                 manual action is needed; NotAuthorized may concern one account only
 │   ├── InvalidGrant          the refresh token is revoked or expired
 │   ├── InvalidClient         client id and secret don't belong together
 │   └── NotAuthorized         401 even with a fresh token, or 403
@@ -39,16 +39,16 @@ from bidbeacon_sessions.redaction import redact_text
 
 
 class AdsApiError(Exception):
-    """The Ads API did not do what was asked.
+    """A call to the Ads API failed.
 
     Attributes:
-        reason: What came instead, in a person's words.
-        operation: What was asked, as "create a report".
-        about: Of whom or what, as "account amzn1.…, 2026-11-01 to 2026-11-07".
+        reason: What went wrong, in words.
+        operation: The operation, such as "create a report".
+        about: Its subject, such as "account amzn1.…, 2026-11-01 to 2026-11-07".
         status: HTTP status, where an answer came.
         code: Amazon's own error code.
-        request_id: Amazon's id of the request; its support asks for it.
-        retry_after: Seconds Amazon asks us to wait; None where it asked nothing.
+        request_id: Amazon's id of the request, for its support.
+        retry_after: Seconds that Amazon asks us to wait, if any.
         what_to_do: What helps.
     """
 
@@ -88,25 +88,25 @@ class AdsApiError(Exception):
         return f"{self.reason[:1].upper()}{self.reason[1:].rstrip('.')}. {self.what_to_do} {tried}"
 
     def add_facts(self, *, about: str | None, status: int | None, request_id: str | None) -> None:
-        """Tell of the exchange that it ended what isn't told yet."""
+        """Add facts of the exchange that are not set yet."""
         self.about = self.about or about
         self.status = self.status or status
         self.request_id = self.request_id or request_id
 
     @property
     def cause_word(self) -> str:
-        """The shortest word for what happened, to count by: "HTTP 429", "no connection"."""
+        """A short name of what happened, to group by: "HTTP 429", "no connection"."""
         return type(self).__name__ if self.status is None else f"HTTP {self.status}"
 
 
 class AuthError(AdsApiError):
-    """Amazon doesn't accept who we are."""
+    """Amazon does not accept our credentials."""
 
     advice = "Check the BIDBEACON_ADS_API_… settings."
 
 
 class InvalidGrant(AuthError):
-    """The refresh token was revoked or has ended: terminal."""
+    """The refresh token was revoked or has expired: terminal."""
 
     advice = "Authorise BidBeacon again and set BIDBEACON_ADS_API_REFRESH_TOKEN to the new token."
 
@@ -118,13 +118,13 @@ class InvalidClient(AuthError):
 
 
 class NotAuthorized(AuthError):
-    """Amazon knows us, but not as someone who may do this."""
+    """We are authenticated but not authorised for this."""
 
     advice = "Check that the authorising user may see this account, and that it belongs to this region."
 
 
 class MissingRights(NotAuthorized):
-    """Amazon lists the account, and refuses reports on it: terminal until a person grants the right."""
+    """Amazon lists the account but refuses its reports: terminal until a person grants the right."""
 
     advice = (
         "Grant the authorising user the right to report on this account: view campaigns and edit reports, "
@@ -145,7 +145,7 @@ class TooOld(Rejected):
 
 
 class TooLarge(Rejected):
-    """The report would be larger than Amazon makes one: the same days have to be asked for in several."""
+    """The report would be too large for Amazon: request its days in several reports."""
 
     advice = "Request fewer days at a time."
 
@@ -167,25 +167,25 @@ class DuplicateReport(Rejected):
 
 
 class NotFound(Rejected):
-    """Amazon knows no such thing, or no longer."""
+    """Amazon does not know it, or no longer."""
 
     advice = "Check id and region, or request it again."
 
 
 class DownloadRefused(AdsApiError):
-    """We don't download this: the host isn't Amazon's, or the file is larger than allowed."""
+    """The download is not allowed: the host isn't Amazon's, or the file is too large."""
 
     advice = "Nothing was written; check where the URL came from."
 
 
 class UrlExpired(AdsApiError):
-    """A download URL's time is over."""
+    """A download URL has expired."""
 
     advice = "Retrieve the report or export again for a fresh URL, or request it again."
 
 
 class Throttled(AdsApiError):
-    """429: too much was asked at once."""
+    """429: too many requests."""
 
     transient = True
     advice = "Try again later."
@@ -203,19 +203,19 @@ class RateLimited(Throttled):
 
     @property
     def cause_word(self) -> str:
-        """The shortest word for what happened."""
+        """A short name of what happened."""
         return "our own queue"
 
 
 class Upstream(AdsApiError):
-    """5xx, or 408: Amazon has a problem, or ran out of time."""
+    """5xx, or 408: a server error or timeout at Amazon."""
 
     transient = True
     advice = "Try again later."
 
 
 class Unreachable(AdsApiError):
-    """No whole answer came; `sent` tells whether the request may have reached Amazon."""
+    """No complete response came; `sent` if the request may have reached Amazon."""
 
     transient = True
     advice = "Check the network, then try again."
@@ -226,30 +226,30 @@ class Unreachable(AdsApiError):
 
     @property
     def cause_word(self) -> str:
-        """The shortest word for what happened."""
+        """A short name of what happened."""
         return "connection broken" if self.sent else "no connection"
 
 
 class DownloadIncomplete(AdsApiError):
-    """A file came with another size than Amazon announced."""
+    """A file has another size than announced, or is damaged."""
 
     transient = True
     advice = "Download it again; if that doesn't help, request the report again."
 
     @property
     def cause_word(self) -> str:
-        """The shortest word for what happened: the status says that all is well."""
+        """A short name of what happened, since the status is a success."""
         return "broken file"
 
 
 class MalformedAnswer(AdsApiError):
-    """An answer came that isn't what the API's description says."""
+    """A response does not match the API's description."""
 
     advice = "If it persists, the API has changed: compare the response with the wire models."
 
 
 class UnreadableAnswer(MalformedAnswer):
-    """A success came whose body isn't even JSON: a gateway's page, or cut off inside."""
+    """A successful response isn't JSON: a gateway's page, or truncated."""
 
     transient = True
     advice = "Try again; if it persists, check the proxies between us and Amazon."

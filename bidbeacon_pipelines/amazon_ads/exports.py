@@ -1,4 +1,4 @@
-"""Exports of a profile's campaigns, ad groups, ads and targets: start one, and see how far it is."""
+"""Exports of a profile's campaigns, ad groups, ads and targets: start one, and get its status."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,7 +24,7 @@ _FILTER = {
 
 
 class ExportStatus(StrEnum):
-    """How far an export is; a word we have never seen counts as `PROCESSING`."""
+    """The status of an export; an unknown word counts as `PROCESSING`."""
 
     PROCESSING = "PROCESSING"
     COMPLETED = "COMPLETED"
@@ -36,7 +36,7 @@ class Export:
     """An export as Amazon describes it; instants are UTC.
 
     Attributes:
-        url: Presigned, so a secret; lives an hour, and each look within a day gives a fresh one.
+        url: Presigned, so a secret; valid for an hour. Each retrieval within a day returns a fresh one.
         size_bytes: Size of the file as it is transferred, gzipped.
         error_code: `INTERNAL_ERROR` or `TIMED_OUT`, where it failed.
     """
@@ -55,7 +55,7 @@ class Export:
 
     @property
     def is_terminal(self) -> bool:
-        """Whether nothing more will come of waiting."""
+        """Whether its status is final."""
         return self.status is not ExportStatus.PROCESSING
 
 
@@ -75,11 +75,11 @@ def create_export(
         region: Where the profile lives.
         profile_id: Whose things are exported.
         kind: What is exported.
-        account_id: The profile's account; without it, a throttle holds back everyone's exports.
+        account_id: The profile's account; without it, a 429 pauses all exports of the region.
         country_code: The profile's country, for the ledger.
 
     Raises:
-        OutcomeUnknown: Amazon may have accepted it. A second one costs no more than one of the five places.
+        OutcomeUnknown: Amazon may have accepted it. A second one only takes one of the five slots.
         NotAuthorized: The user has no rights in this profile, or it belongs to another region.
     """
     call = ApiCall(
@@ -109,7 +109,7 @@ def get_export(
     account_id: str | None = None,
     country_code: str | None = None,
 ) -> Export:
-    """See how far an export is; `kind` has to be the one it was started with, or Amazon answers 406.
+    """Return an export's status; `kind` has to be the one it was started with, or Amazon answers 406.
 
     Raises:
         NotFound: Amazon doesn't know this export, or no longer.

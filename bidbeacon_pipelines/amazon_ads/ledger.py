@@ -1,4 +1,4 @@
-"""What is recorded of each exchange with Amazon; where records go is the caller's business."""
+"""The record of each exchange with Amazon; the caller decides where records go."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -31,14 +31,14 @@ class CallRecord:
     Attributes:
         called_at: When it was sent, UTC.
         region: Whose host was called.
-        call: What was asked.
-        account_id: Whom it concerned, where it was somebody in particular.
-        country_code: In which country, where it was one in particular.
+        call: The name of the call.
+        account_id: The account it concerned, if any.
+        country_code: The country it concerned, if any.
         status: HTTP status; None where no whole answer came.
         error: Class of the error it ended in.
         duration: From sending to the whole answer.
-        queued: Stood in our own queue before.
-        waited: Waited since the attempt before, as Amazon asked or backing off.
+        queued: Time in our own queue before.
+        waited: Time waited since the previous attempt, as Amazon asked or for backoff.
         retry_count: Exchanges with the same question that came before it.
         request_id: Amazon's id of the request.
     """
@@ -58,7 +58,7 @@ class CallRecord:
 
 
 class CallLog(Protocol):
-    """Takes records; safe between threads, quick, and never raises."""
+    """Receives records; thread-safe, fast, and never raises."""
 
     def record(self, call: CallRecord) -> None:
         """Take a record."""
@@ -108,8 +108,8 @@ def record_exchange(
     """Record the exchange made inside the block, whether it succeeds or raises.
 
     Args:
-        log: Where the record goes; None for nowhere.
-        clock: Tells how long it took.
+        log: Receives the record; None for no log.
+        clock: Measures its duration.
         call: What is asked.
         region: Whose host is called.
         tries: What came before.

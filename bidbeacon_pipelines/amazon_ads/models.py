@@ -1,4 +1,4 @@
-"""The bodies Amazon sends, as they are on the wire: unknown fields pass, missing ones are named."""
+"""The bodies that Amazon sends: unknown fields are ignored, missing ones are named in errors."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ def _or_none(value: object, check: Callable[[object], Any]) -> Any:
 
 Id = Annotated[str, BeforeValidator(_id_text), Field(min_length=1)]
 Instant = Annotated[datetime, AfterValidator(_as_utc)]
-# What we can do without must not stop us when its form changes.
+# An optional field must not fail the response when its form changes.
 Lenient = Annotated[T | None, WrapValidator(_or_none)]
 
 
@@ -160,7 +160,7 @@ class WireExport(WireModel):
 
 
 class WirePortfolioPage(WireModel):
-    """One page of portfolios; each is read by itself, so that a broken one doesn't take the others along."""
+    """One page of portfolios; each is read by itself, so that an invalid one doesn't lose the others."""
 
     portfolios: tuple[Any, ...] = ()
     next_token: str | None = None
@@ -195,7 +195,7 @@ class WireAccount(WireModel):
 class WireAccountPage(WireModel):
     """One page of accounts, from either shape seen: an object with a list, or a bare list of wrapped accounts.
 
-    The accounts are checked one by one, with `read_each`, so that a broken one doesn't take the others along.
+    The accounts are checked one by one, with `read_each`, so that an invalid one doesn't lose the others.
     """
 
     ads_accounts: tuple[Any, ...]
@@ -285,7 +285,7 @@ def faults_of(error: ValidationError) -> str:
 
 
 def _name_of(item: Any) -> str:
-    """Return what a person would know a broken account or profile by; "" where there is nothing."""
+    """Return a recognizable name of an invalid account or profile; "" without one."""
     names = ("accountName", "adsAccountId", "profileId", "countryCode")
     values = [item.get(name) for name in names] if isinstance(item, dict) else []
     known = [str(value)[:60] for value in values if isinstance(value, str | int) and value]

@@ -56,7 +56,7 @@ def list_portfolios(
 
 
 def _pages(client: AdsApiClient, call: ApiCall) -> Iterator[WirePortfolioPage]:
-    """Follow `nextToken` to the end; a token that comes twice would lead in a circle."""
+    """Follow `nextToken` to the end; stop at a repeated token, which would loop."""
     tokens: set[str | None] = set()
     token: str | None = None
     while token not in tokens and len(tokens) < _MAX_PAGES:

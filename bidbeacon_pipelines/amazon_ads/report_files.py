@@ -1,7 +1,7 @@
-"""All files of a report: two at a time, fetched again where one breaks, signed anew where the urls have expired.
+"""Downloads all files of a report: two at a time, retried on errors, with fresh urls when they expire.
 
-The threads only transfer; what they found is judged in the caller's thread, which also does the waiting. So an interrupt from the
-keyboard is heeded at once, and no thread outlives the call.
+The threads only transfer; the caller's thread evaluates results and waits. So a keyboard interrupt takes effect at once, and no thread
+outlives the call.
 """
 
 import threading
@@ -32,28 +32,28 @@ _REPORT_OPERATION = "download a report"
 
 
 class UrlsNotResigned(UrlExpired):
-    """A new look at the report gave no url that works."""
+    """Retrieving the report again gave no working url."""
 
     advice = "Request the report again."
 
 
 class PartMissing(AdsApiError):  # noqa: N818 - named as the other errors of the client are
-    """Amazon counts a file among the report's, and doesn't have it."""
+    """Amazon lists a file of the report that does not exist."""
 
     advice = "Check the report again, then request it again."
 
 
 class PartsChanged(AdsApiError):  # noqa: N818 - the same
-    """The report, looked at again for fresh urls, has other files than those that arrived before."""
+    """The report, retrieved again for fresh urls, has other files than before."""
 
     advice = "Download the report from the start."
 
 
 class ReportNotReady(AdsApiError):  # noqa: N818 - the same
-    """The report, looked at again for fresh urls, is no longer complete.
+    """The report, retrieved again for fresh urls, is no longer complete.
 
     Attributes:
-        report: What Amazon says of it now.
+        report: Its current state at Amazon.
     """
 
     advice = "Use its current status."
@@ -79,18 +79,17 @@ def download_report(
 ) -> list[Path]:
     """Download all parts of a completed report; after an error, or an interrupt, none of its files is left.
 
-    Each part is tried as often as the client's policy says. When a url has expired, one new look at the report gives
-    fresh ones for all parts that are missing; that helps twice in vain at most, and goes on while parts arrive: with
-    many parts and urls that live two minutes, it may be needed often. A url's announced end isn't heeded: our clock
-    may differ from Amazon's, and to try costs one small answer.
+    Each part is tried as often as the client's policy says. When a url has expired, the report is retrieved again, which gives fresh urls
+    for all missing parts. This is repeated while parts arrive, and given up after two attempts without any. A url's announced expiry is
+    ignored, since our clock may differ from Amazon's and a failed attempt is cheap.
 
     Args:
         client: The session.
         report: The report.
         folder: Where its files go.
-        retrieve: Looks at the report again; called in the caller's thread.
-        owner: Whom it concerns; without, the exchanges aren't recorded.
-        limits: What each file has to keep to.
+        retrieve: Retrieves the report again; called in the caller's thread.
+        owner: Its account; without it, the exchanges aren't recorded.
+        limits: The limits of each file.
 
     Returns:
         The files, in the report's order.
@@ -114,7 +113,7 @@ def download_report(
 
 
 class _ReportDownload:
-    """The parts of one report: which are still missing, and where they can be had."""
+    """The parts of one report: which are missing, and their urls."""
 
     def __init__(
         self,
@@ -131,7 +130,7 @@ class _ReportDownload:
         self._missing = set(range(len(report.parts)))
 
     def finish(self, retrieve: Callable[[], Report]) -> None:
-        """Fetch what is missing, with fresh urls where they are needed."""
+        """Fetch the missing parts, with fresh urls if needed."""
         signings = 0
         while self._missing:
             missing = len(self._missing)
@@ -154,7 +153,7 @@ class _ReportDownload:
         self._client.retries.run(lambda: self._round(tries), operation=OPERATION, tries=tries)
 
     def _round(self, tries: Tries) -> None:
-        """Try each missing part once; those that arrived aren't missing any more, whatever the others did."""
+        """Try each missing part once; the complete ones stay, even if others fail."""
         numbers = sorted(self._missing)
         # One file's record takes the wait before this round, so that no wait counts twice.
         self._transfers[numbers[0]].tries.waited, tries.waited = tries.waited, 0.0
@@ -173,7 +172,7 @@ class _ReportDownload:
                 raise
 
     def _try_part(self, number: int, cancellation: Cancellation, expired: threading.Event) -> bool:
-        """Try one part, unless urls were found to have expired; what no other try mends ends the other parts too."""
+        """Try one part, unless urls have expired; a permanent error cancels the other parts too."""
         if expired.is_set():
             return False
         try:
@@ -202,7 +201,7 @@ class _ReportDownload:
             ) from error
 
     def _collect(self, futures: dict[Future[bool], int]) -> None:
-        """Wait until all tries have ended, note which parts arrived, and raise the weightiest error."""
+        """Wait for all attempts, record the complete parts, and raise the most severe error."""
         errors: list[BaseException] = []
         for future in as_completed(futures):
             error = future.exception()
@@ -231,7 +230,7 @@ def _sizes(parts: tuple[ReportPart, ...]) -> list[int | None]:
 
 
 def _weight(error: BaseException) -> tuple[int, float]:
-    """Rank the errors of one round: for good, expired, passing (by the wait asked for), cancelled because of another."""
+    """Rank the errors of one round: permanent, expired, transient (by the requested wait), cancelled."""
     match error:
         case DownloadCancelled():
             return 0, 0.0

@@ -1,4 +1,4 @@
-"""Reports of the unified reporting API (v1): ask for one, and see how far it is."""
+"""Reports of the unified reporting API (v1): create one, and get its status."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ CREATE_OPERATION = "create a report"
 
 
 class ReportStatus(StrEnum):
-    """How far a report is; `UNKNOWN` is a word we have never seen, and waits like `PROCESSING`."""
+    """The status of a report; an unknown word is `UNKNOWN`, and treated like `PROCESSING`."""
 
     PENDING = "PENDING"
     PROCESSING = "PROCESSING"
@@ -86,7 +86,7 @@ class Report:
 
     @property
     def is_terminal(self) -> bool:
-        """Whether nothing more will come of waiting."""
+        """Whether its status is final."""
         return self.status in _TERMINAL
 
 
@@ -118,7 +118,7 @@ def create_report(
     format: str = "GZIP_JSON",  # noqa: A002 - Amazon's own word for it
     tries: Tries | None = None,
 ) -> Report:
-    """Ask for a report over an account's days, all its countries in one.
+    """Create a report over an account's days, with all of its countries.
 
     Args:
         client: The session.
@@ -129,13 +129,13 @@ def create_report(
         end: Last day, inclusive.
         row_filter: Which rows to report, for example an `ad_product_filter`; None for all of them.
         format: `GZIP_JSON` or `PARTITIONED_GZIP_JSON`.
-        tries: What came before, where it was asked for already, for the record of calls.
+        tries: Previous attempts, for the log of calls.
 
     Raises:
         OutcomeUnknown: Amazon may have accepted it: 429, 5xx, a broken connection, an unreadable answer.
         TooOld: The period lies before what Amazon keeps.
         DuplicateReport: The same report is being made already.
-        Rejected: Fields or period don't please Amazon.
+        Rejected: Amazon refuses fields or period.
         ValueError: No field, or the period ends before it starts.
     """
     if not fields:
@@ -166,13 +166,13 @@ def create_report(
 def retrieve_report(
     client: AdsApiClient, region: Region, report_id: str, *, account_id: str | None = None
 ) -> Report:
-    """See how far a report is; Amazon asks for at most one look a minute.
+    """Return a report's status; Amazon allows at most one poll a minute.
 
     Args:
         client: The session.
         region: Where it was asked for.
         report_id: Amazon's id of it.
-        account_id: Whose it is; without it, a throttle holds back the looks at everyone's reports.
+        account_id: Its account; without it, a 429 pauses the polling of all reports of the region.
 
     Raises:
         NotFound: Amazon doesn't know this report.

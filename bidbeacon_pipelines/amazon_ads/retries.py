@@ -1,4 +1,4 @@
-"""When a call is made again, and how long to wait before: bounded, reported, and never earlier than Amazon asks."""
+"""Retries of calls: bounded, reported, and never earlier than Amazon asks."""
 
 import random
 from collections.abc import Callable
@@ -18,14 +18,14 @@ draw_between: Callable[[float, float], float] = random.SystemRandom().uniform
 
 @dataclass(frozen=True)
 class Waiting:
-    """One wait before a call is made, told when it begins.
+    """A wait before a call, reported when it begins.
 
     Attributes:
-        seconds: How long it will be.
-        reason: What happened, in a person's words.
-        operation: What is asked, as "create a report".
+        seconds: Its length.
+        reason: What happened, in words.
+        operation: The operation, such as "create a report".
         attempt: The attempt that failed, from 1; 0 for a wait in our own queue, before anything was sent.
-        cause: The shortest word for the reason, to count by: "HTTP 429", "our own queue".
+        cause: A short name of the reason, to group by: "HTTP 429", "our own queue".
     """
 
     seconds: float
@@ -37,19 +37,19 @@ class Waiting:
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How often and how patiently a call is made again.
+    """How often a call is retried, and how long to wait.
 
     Without a `Retry-After`, the wait is drawn from 0 to min(cap, base·2^(attempt-1)): "full jitter", by the
-    AWS Architecture Blog's "Exponential Backoff And Jitter". A wait that goes over a bound isn't shortened:
-    the error is raised instead, with its `retry_after`, for the caller to plan with.
+    AWS Architecture Blog's "Exponential Backoff And Jitter". A wait over a limit isn't shortened: the error is raised instead, with its
+    `retry_after`.
 
     Attributes:
         attempts: Calls made in all, at least 1.
         base_seconds: Upper bound of the first wait.
         cap_seconds: Upper bound of every wait that Amazon didn't ask for.
-        longest_wait_seconds: Longest single wait that is sat out, between attempts and in our own queue.
+        longest_wait_seconds: Longest single wait, between attempts and in our own queue.
         total_wait_seconds: Longest wait in all.
-        draw: Gives a number between two; uniform by default.
+        draw: Returns a random number between two; uniform by default.
     """
 
     attempts: int = 5
@@ -67,7 +67,7 @@ class RetryPolicy:
         return self.draw(0, min(self.cap_seconds, self.base_seconds * 2**doublings))
 
     def gives_up(self, attempt: int, waited: float, pause: float) -> bool:
-        """Tell whether this attempt was the last one."""
+        """Return whether this attempt was the last one."""
         return (
             attempt >= self.attempts
             or pause > self.longest_wait_seconds
@@ -79,9 +79,9 @@ class Retries:
     """Makes calls again while their errors are transient, as the policy says, and reports each wait.
 
     Args:
-        policy: How often and how patiently.
-        clock: Lets the time pass.
-        on_wait: Told of each wait when it begins.
+        policy: The retry policy.
+        clock: Sleeps.
+        on_wait: Called when a wait begins.
     """
 
     def __init__(self, policy: RetryPolicy, clock: Clock, on_wait: Callable[[Waiting], None]) -> None:
@@ -94,8 +94,8 @@ class Retries:
 
         Args:
             attempt: Makes the call once.
-            operation: What is asked, for people.
-            tries: Told of each wait, for the record of the exchange after it.
+            operation: The operation, for messages.
+            tries: Counts each wait, for the record of the next exchange.
         """
         retrying = Retrying(
             sleep=self._clock.sleep,

@@ -55,18 +55,18 @@ class _Failure:
 
 
 class AccessTokens:
-    """Gives a token that lives; callers that come at once cause one renewal, since they wait for the same lock.
+    """Provides valid tokens; concurrent callers cause one renewal, since they wait for the same lock.
 
-    A token is renewed when 85 to 95 % of its life is over, drawn anew each time, so that many processes that
-    started together don't come together. One attempt each: repeating is the business of the call it is for.
+    A token is renewed when a random 85 to 95 % of its life is over, so that processes that started together don't renew together. A
+    renewal makes one attempt: the calling code retries.
     Callers that waited for a renewal that failed share its error; a refusal of the credentials is final, and
     raised without asking again for as long as this object lives.
 
     Args:
-        credentials: Who we are.
+        credentials: Our credentials.
         url: The token endpoint of the region that issued the refresh token.
-        clock: Tells when a token ends.
-        draw: Gives a number between two.
+        clock: Decides when a token expires.
+        draw: Returns a random number between two.
         lock: Lets one caller at a time renew the token.
     """
 
@@ -89,7 +89,7 @@ class AccessTokens:
 
     @property
     def is_refused(self) -> bool:
-        """Whether Amazon has refused the credentials, so that no token comes from here any more."""
+        """Whether Amazon has refused the credentials, so that there are no more tokens."""
         failure = self._failure
         return failure is not None and failure.again_at is None
 
@@ -97,10 +97,9 @@ class AccessTokens:
         """Return a token that Amazon should accept.
 
         Args:
-            send: How the caller asks, where it is the one to renew the token.
+            send: Sends the request, if this caller renews the token.
             tries: What came before in the call that needs the token.
-            rejected: A token that was just answered with 401; never given again, and renewed by the first
-                caller that reports it.
+            rejected: A token that was just answered with 401; never returned again, and renewed by the first caller that reports it.
 
         Raises:
             InvalidGrant: The refresh token is revoked.

@@ -140,12 +140,12 @@ def facts_of(answer: Answer) -> dict[str, Any]:
 
 
 def malformed(answer: Answer, reason: str) -> MalformedAnswer:
-    """Say what is wrong with an answer that came as a success."""
+    """Return the error of an invalid successful response."""
     return MalformedAnswer(reason, **facts_of(answer))
 
 
 def unreachable(error: httpx.RequestError, operation: str, about: str | None = None) -> Unreachable:
-    """Say in our words what a connection did, and whether the request may have gone out."""
+    """Return the error of a failed connection, with whether the request may have been sent."""
     sent = not isinstance(error, _NEVER_SENT)
     kind = type(error).__name__
     what = "the connection failed" if not sent else "the connection broke or took too long"

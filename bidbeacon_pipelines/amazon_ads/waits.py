@@ -1,4 +1,4 @@
-"""What waiting for Amazon has cost a client so far, by what was asked and why it had to wait."""
+"""Time a client has spent waiting for Amazon, by operation and cause."""
 
 import threading
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ class WaitCause:
     """The waits before one kind of call for one cause.
 
     Attributes:
-        operation: What was asked, as "create a report".
+        operation: The operation, such as "create a report".
         cause: Why, as "HTTP 429", "no connection" or "our own queue".
         count: How many waits.
         seconds: How long in all.
@@ -24,11 +24,11 @@ class WaitCause:
 
 @dataclass(frozen=True)
 class WaitSummary:
-    """What waiting cost.
+    """Time spent waiting.
 
     Attributes:
-        causes: Each with what it cost, the one that cost most time first.
-        rested_seconds: How much of it nobody sat out: what was asked rests meanwhile.
+        causes: The causes, longest time first.
+        rested_seconds: The part for which no thread slept: the request rested in the database.
     """
 
     causes: tuple[WaitCause, ...] = ()
@@ -46,7 +46,7 @@ class WaitSummary:
 
     @property
     def sentence(self) -> str:
-        """Say it: "Waited 3 min 12 s for Amazon: 12 waits, mostly to create a report (HTTP 429)."."""
+        """Return a sentence: "Waited 3 min 12 s for Amazon: 12 waits, mostly to create a report (HTTP 429)."."""
         if not self.causes:
             return "Did not wait for Amazon."
         first, waits = self.causes[0], "1 wait" if self.count == 1 else f"{self.count} waits"
@@ -77,7 +77,7 @@ class Waits:
         self._rested = 0.0
 
     def add(self, operation: str, cause: str, seconds: float, *, rests: bool = False) -> None:
-        """Add a wait that begins; `rests` where nobody sits it out."""
+        """Add a wait that begins; `rests` if no thread sleeps meanwhile."""
         with self._lock:
             self._rested += seconds if rests else 0.0
             count, before = self._sums.get((operation, cause), (0, 0.0))
@@ -90,7 +90,7 @@ class Waits:
         return _summary(sums, rested)
 
     def take(self) -> WaitSummary:
-        """Return what was added so far, and begin anew: for a client that serves one session after another."""
+        """Return what was added so far, and reset: for a client that serves one session after another."""
         with self._lock:
             sums, self._sums = self._sums, {}
             rested, self._rested = self._rested, 0.0

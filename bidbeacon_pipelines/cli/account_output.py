@@ -1,4 +1,4 @@
-"""Accounts in a terminal of 80 columns: three lines each, with the key whole beside the name, since it can be copied."""
+"""Prints accounts for a terminal of 80 columns: three lines each, with the whole key beside the name, so that it can be copied."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -20,7 +20,7 @@ def print_accounts(
     cadences: Mapping[str, StoredCadence],
     coverage: Sequence[DatasetCoverage],
 ) -> None:
-    """Print accounts, each with how often it is looked at and how complete its data is; in the order given."""
+    """Print accounts in the given order, each with its cadence and how complete its data is."""
     if not accounts:
         console.print(_NONE, highlight=False)
     for account in accounts:
@@ -39,7 +39,7 @@ def _head(account: Account) -> Text:
 
 
 def _lines(account: Account, cadence: str, coverage: Sequence[DatasetCoverage]) -> Iterator[Text]:
-    """Yield what stands below: what keeps it from being asked for, where something does; its settings; its data."""
+    """Yield the lines below: why it is not refreshed, if so; its settings; its data."""
     if account.reason_to_skip is not None:
         yield Text(f"not refreshed: {account.reason_to_skip}", style="yellow")
     if account.paused_at is not None:
@@ -51,7 +51,7 @@ def _lines(account: Account, cadence: str, coverage: Sequence[DatasetCoverage]) 
 
 
 def _covered(datasets: Sequence[DatasetCoverage]) -> Text:
-    """Say how complete an account is over all of its datasets; what is none of is left out."""
+    """Return how complete an account is over all of its datasets, without zero counts."""
     if not datasets:
         return Text("no windows yet", style="dim")
     counts = {

@@ -22,7 +22,7 @@ accounts_app = typer.Typer(
 @accounts_app.command("sync")
 @plain_errors
 def accounts_sync(as_json: Json = False) -> None:
-    """Ask Amazon which accounts there are; they are added and updated, never deleted."""
+    """Read the accounts from Amazon; they are added and updated, never deleted."""
     from bidbeacon_pipelines.cli.recorded import recorded
     from bidbeacon_pipelines.services.accounts import sync_accounts
     from bidbeacon_pipelines.services.job_context import open_job_context
@@ -77,7 +77,7 @@ def accounts_list(as_json: Json = False) -> None:
 @accounts_app.command("enable")
 @plain_errors
 def accounts_enable(account: AccountArgument, country: CountryOption = None) -> None:
-    """Refresh an account again; also clears what a person was needed for. The next sync of accounts makes it a partition where it is none."""
+    """Refresh an account again; also clears its suspension. The next sync of accounts adds its partition if it has none."""
     _set_enabled(account, country, enabled=True)
 
 
@@ -102,7 +102,7 @@ def _set_enabled(given: str, country: str | None, *, enabled: bool) -> None:
 
 
 def _open_changes() -> "tuple[SessionStore, AccountChanges]":
-    """Return the database, and what makes changes in the name of the command line."""
+    """Return the database, and the changes made as the command line."""
     import bidbeacon_pipelines.actions  # noqa: F401 - registers the sentences
     from bidbeacon_pipelines.services.account_changes import COMMAND_LINE, AccountChanges
     from bidbeacon_sessions import SessionStore
@@ -145,7 +145,7 @@ def accounts_cadence(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Set or show how often an ads account is refreshed; loads by hand do not wait for it."""
+    """Set or show how often an ads account is refreshed; manual loads do not wait for it."""
     from bidbeacon_pipelines.services.account_names import get_named_ads_account
     from bidbeacon_pipelines.services.cadence import choose_cadence, look_up_cadence
 

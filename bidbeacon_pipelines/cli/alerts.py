@@ -1,4 +1,4 @@
-"""The commands on alerts: what is open and who was told what, and whether messages arrive."""
+"""The commands on alerts: open problems and their messages, and a test message."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ alerts_app = typer.Typer(
 @alerts_app.callback()
 @plain_errors
 def alerts(context: typer.Context, as_json: Json = False) -> None:
-    """List the causes that are open, and what was last sent about each."""
+    """List open problems, and the last message sent about each."""
     if context.invoked_subcommand is None:
         _list_open(as_json=as_json)
 
@@ -87,7 +87,7 @@ def _sent(message: dict[str, Any]) -> str:
 @alerts_app.command()
 @plain_errors
 def test() -> None:
-    """Send a message to each receiver, and say whether it went. Exits 1 where one did not take it."""
+    """Send a test message to each receiver, and print the result. Exits with 1 if one did not accept it."""
     from bidbeacon_pipelines.services.receivers import NotSentError, list_receivers
 
     settings = get_settings()

@@ -1,4 +1,4 @@
-"""The command that says whether all is well, and what to do where it isn't."""
+"""The command that checks the whole system, and says what to do about problems."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -20,7 +20,7 @@ _MARKS = {"ok": ("✔", "green"), "warning": ("!", "bold yellow"), "failure": ("
 
 @plain_errors
 def doctor(as_json: Json = False) -> None:
-    """Look at database, Amazon, accounts, reports, sessions and calls; say what to do. Exits 1 where something is broken."""
+    """Check database, Amazon, accounts, reports, sessions and calls, and print what to do. Exits with 1 if something is broken."""
     checks = []
     for check in _checks():
         checks.append(check)

@@ -32,7 +32,7 @@ def database_url(settings: Settings) -> str:
 @db_app.command("upgrade")
 @plain_errors
 def db_upgrade() -> None:
-    """Bring the tables, and Dagster's, up to date; everything else only looks whether they are."""
+    """Upgrade our tables and Dagster's; all other commands only check their version."""
     from bidbeacon_pipelines.dagster_instance.storage import upgrade_dagster
     from bidbeacon_pipelines.dev.postgres import resolve_database_url
     from bidbeacon_pipelines.store.migrate import upgrade
@@ -48,7 +48,7 @@ def db_upgrade() -> None:
 def db_url() -> None:
     """Print the database's address for scripts, password included, unless it is invalid.
 
-    The embedded one answers while something runs on it, like `bidbeacon dev`.
+    The embedded database runs only while something uses it, such as `bidbeacon dev`.
     """
     from bidbeacon_pipelines.dev.postgres import resolve_database_url
 

@@ -23,7 +23,7 @@ OnlyCountry = Annotated[str | None, typer.Option("--country", help="Only this co
 @entities_app.command("sync")
 @plain_errors
 def entities_sync(account: OnlyAccount = None, country: OnlyCountry = None, as_json: Json = False) -> None:
-    """Bring entities up to date now, account by account; exits 0 when all were synced, else 1."""
+    """Sync entities now, account by account. Exits with 0 if all were synced, else 1."""
     from bidbeacon_pipelines.services.job_context import open_job_context
 
     settings = get_settings()
@@ -42,7 +42,7 @@ def entities_sync(account: OnlyAccount = None, country: OnlyCountry = None, as_j
 @entities_app.command("list")
 @plain_errors
 def entities_list(account: OnlyAccount = None, country: OnlyCountry = None, as_json: Json = False) -> None:
-    """Show how many entities of each kind are stored, how many no longer come, and how many were set aside."""
+    """Show how many entities of each kind are stored, no longer sent by Amazon, and set aside."""
     from bidbeacon_pipelines.cli.session_output import table_of
     from bidbeacon_pipelines.store.engine import shared_engine
     from bidbeacon_pipelines.store.entities import count_entities
@@ -72,7 +72,7 @@ def entities_list(account: OnlyAccount = None, country: OnlyCountry = None, as_j
 
 
 def _choose(engine: Any, named: str | None, country: str | None) -> Sequence[Any]:
-    """Return the accounts that the options name: all that can be synced, or those of one name, whatever keeps them from it."""
+    """Return the accounts to sync: all that can be synced, or those that match a name, even if they can't."""
     from bidbeacon_pipelines.amazon_ads.countries import normalise_country
     from bidbeacon_pipelines.services.account_names import list_named_accounts
     from bidbeacon_pipelines.store.accounts import list_accounts
@@ -99,7 +99,7 @@ def _sync(context: Any, key: str, *, as_json: bool) -> dict[str, Any]:
 
     account = context.account(
         key
-    )  # anew: the account before may have found out that Amazon refuses our credentials
+    )  # read again: the previous account may have found that Amazon refuses our credentials
     if account.reason_to_skip is not None:
         return _failed(key, AccountSkippedError(account, account.reason_to_skip))
     given = {"account": key, "via": "command line"}

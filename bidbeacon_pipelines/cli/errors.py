@@ -19,30 +19,30 @@ class ExitCode(IntEnum):
 
     OK = 0
     FAILED = 1
-    """What was asked for failed, or is not there."""
+    """The command failed, or something was not found."""
     USAGE = 2
-    """An option, an argument or a setting is wrong by itself."""
+    """An option, an argument or a setting is invalid."""
     INTERRUPTED = 130
     """By Ctrl-C; `__main__` ends with it, which imports nothing before."""
 
 
 class BadOptionError(ValueError):
-    """An option's value can't be understood."""
+    """An option's value is invalid."""
 
 
 class CommandFailedError(Exception):
-    """A command can't do what was asked; the message says why."""
+    """A command failed; the message says why."""
 
 
 def plain_errors(command: Callable[P, None]) -> Callable[P, None]:
-    """Show errors that say what to do as one line; anything else is a bug and keeps its traceback."""
+    """Print expected errors as one line; any other error is a bug and keeps its traceback."""
 
     @wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             command(*args, **kwargs)
         except BrokenPipeError:
-            raise  # typer ends quietly: who read the output has seen enough
+            raise  # typer exits quietly: the reader of the output has closed it
         except (*_usage_errors(), *_failures()) as error:
             raise typer.Exit(report_error(error)) from None
         except Exception as error:

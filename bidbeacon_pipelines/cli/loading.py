@@ -28,9 +28,10 @@ def refresh(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Load report windows now, and print the session's timeline as it happens; exits 0 when all were loaded, else 1.
+    """Load report windows now, and print the session's timeline live.
 
-    Ctrl-C and SIGTERM end its session as cancelled (exit codes 130 and 143); the next run takes up what Amazon was asked for.
+    Exits with 0 if all were loaded, else 1. Ctrl-C and SIGTERM cancel its session (exit codes 130 and 143); the next run continues its
+    requests.
     """
     from bidbeacon_pipelines.cli.recorded import recorded
     from bidbeacon_pipelines.reports.datasets import get_dataset

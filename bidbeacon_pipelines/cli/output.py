@@ -1,4 +1,4 @@
-"""Where commands print, in which forms, and wherever the output goes."""
+"""Printing of commands: consoles, JSON, and output that is closed or not in UTF-8."""
 
 import errno
 import os
@@ -21,7 +21,7 @@ Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
 @contextmanager
 def safe_output() -> Iterator[None]:
-    """Print inside the block wherever output goes: closed, to a full disk, or in an encoding without our characters.
+    """Make printing safe inside the block: with closed output, a full disk, or an encoding without our characters.
 
     Raises:
         OSError: the output could not be written.
@@ -39,7 +39,7 @@ def safe_output() -> Iterator[None]:
 
 
 def _flush_output() -> None:
-    """Write what is still buffered; what can't be written is dropped, or Python would try again at its end."""
+    """Flush the output; drop what can't be written, or Python would try again at exit."""
     try:
         sys.stdout.flush()
     except OSError as error:
@@ -49,5 +49,5 @@ def _flush_output() -> None:
 
 
 def print_json(value: Any) -> None:
-    """Print a value as JSON; what JSON has no form for, as text."""
+    """Print a value as JSON; values that JSON has no type for as text."""
     sys.stdout.write(safe_json(value, indent=2) + "\n")

@@ -1,4 +1,4 @@
-"""The command that compares Amazon's answers with the contract, before anything is loaded."""
+"""The command that compares Amazon's responses with the contract, before anything is loaded."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -37,7 +37,7 @@ def probe(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Compare Amazon's answers with what BidBeacon expects; writes to no database. Exits 1 where something differs."""
+    """Compare Amazon's responses with what BidBeacon expects; writes to no database. Exits with 1 if something differs."""
     from bidbeacon_pipelines.amazon_ads import connect
     from bidbeacon_pipelines.probe.calls import NoSuchAccountError, Probe
     from bidbeacon_pipelines.probe.compare import compare
@@ -74,7 +74,7 @@ def _print_progress(sentence: str) -> None:
 
 
 def _prepare(record: Path | None) -> Path:
-    """Create the file of the recording before Amazon is asked, so that no hour is lost to a mistyped path."""
+    """Create the recording's file before any call, so that a mistyped path fails at once."""
     from bidbeacon_pipelines.recordings import create_private
 
     file = record or Path(f"bidbeacon-probe-{datetime.now(UTC):%Y%m%d-%H%M%S}.json")

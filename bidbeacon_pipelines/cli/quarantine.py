@@ -1,4 +1,4 @@
-"""Commands about quarantine: rows that could not be understood, and giving them back to their windows after a fix."""
+"""Commands on quarantine: listing invalid rows, and replaying them after a fix."""
 
 from typing import Annotated
 
@@ -28,7 +28,7 @@ def quarantine_list(
     limit: Annotated[int, typer.Option(min=1, max=10_000)] = 20,
     as_json: Json = False,
 ) -> None:
-    """Show quarantined rows, newest first, each as it came and why it was refused."""
+    """Show quarantined rows, newest first, each as received and with the reason."""
     from bidbeacon_pipelines.cli.window_output import print_quarantined_row
     from bidbeacon_pipelines.cli.windows import parse_day
     from bidbeacon_pipelines.reports.datasets import get_dataset
@@ -62,7 +62,7 @@ def quarantine_replay(
     dataset: OnlyDataset = None,
     as_json: Json = False,
 ) -> None:
-    """Check quarantined rows anew, after a fix: those that are understood now go into their windows, as a load would have put them."""
+    """Check quarantined rows again, after a fix, and load those that are valid now."""
     from bidbeacon_pipelines.cli.recorded import ending_by_signals
     from bidbeacon_pipelines.cli.session_output import action_sentence
     from bidbeacon_pipelines.reports.datasets import get_dataset

@@ -41,7 +41,7 @@ def recorded(
     as_json: bool = False,
     hidden: Collection[str] = (),
 ) -> Iterator[tuple[SessionRecorder, StatusLine]]:
-    """Record everything inside as one session and print it as it happens; yield the session, and the line that says what it waits for.
+    """Record everything inside as one session and print it as it happens; yield the session, and its status line.
 
     Ctrl-C, SIGTERM and the end of the terminal end it as cancelled (`ending_by_signals`); a second signal ends the process at once.
 

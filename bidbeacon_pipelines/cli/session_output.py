@@ -1,4 +1,4 @@
-"""Sessions in a terminal: the sentences of the actions, coloured, and live while a job runs."""
+"""Prints sessions in a terminal: coloured sentences of actions, live while a job runs."""
 
 import threading
 import time
@@ -97,7 +97,7 @@ def mark_of(status: str, outcome: str | None) -> tuple[str, str]:
 
 
 def account_of(session: Mapping[str, Any]) -> str:
-    """Return what the account of a session is called, or its key where it has no name; empty where it has none."""
+    """Return the label of a session's account, or its key without a label; empty without an account."""
     return session["account_label"] or session["account"] or ""
 
 
@@ -113,7 +113,7 @@ def session_date(session: Mapping[str, Any]) -> Text:
 
 
 def progress_line(session: Mapping[str, Any], last: Mapping[str, Any] | None, now: datetime) -> Text:
-    """Return how long a running session runs, and what it did last."""
+    """Return how long a session has been running, and its last action."""
     ran = (now - datetime.fromisoformat(session["started_at"])).total_seconds()
     line = Text(f"{'':20}  running for {format_duration(max(ran, 0))}", style="cyan")
     line.append(f", {session['action_count']:,} actions so far", style="dim")
@@ -134,7 +134,7 @@ def promise_line(promise: Mapping[str, Any]) -> Text:
 
 
 class StatusLine:
-    """The last line of a terminal while a command runs: for how long, and what it waits for."""
+    """The status line while a command runs: for how long, and what it waits for."""
 
     def __init__(self) -> None:
         self._started = time.monotonic()
@@ -205,7 +205,7 @@ def _follow(
 
 
 def print_session(console: Console, store: SessionStore, session_id: UUID) -> bool:
-    """Print a session with all its actions, what became of its promises, and its error; give False where there is none."""
+    """Print a session with all its actions, what became of its promises, and its error; return False if there is no such session."""
     loaded = load_session(store, session_id)
     if loaded is None:
         return False

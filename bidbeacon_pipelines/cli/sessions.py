@@ -61,7 +61,7 @@ def sessions_list(
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
     as_json: Json = False,
 ) -> None:
-    """Show sessions, newest first; a running one with how long it runs and what it did last."""
+    """Show sessions, newest first; running ones with their duration and last action."""
     import bidbeacon_pipelines.actions  # noqa: F401 - registers the sentences
     from bidbeacon_pipelines.cli.session_output import (
         print_hanging,
@@ -106,7 +106,7 @@ def sessions_list(
 
 
 def _check_names(connection: "Connection", wanted: "SessionFilter") -> None:
-    """Raise where nothing can match, since nobody knows the account or the action that is asked for."""
+    """Raise if nothing can match, since the account or action is unknown."""
     from bidbeacon_pipelines.services.account_names import list_named_accounts
     from bidbeacon_sessions.actions import action_classes
     from bidbeacon_sessions.queries import find_accounts
@@ -122,7 +122,7 @@ def _check_names(connection: "Connection", wanted: "SessionFilter") -> None:
 @sessions_app.command("show")
 @plain_errors
 def sessions_show(session_id: UUID, as_json: Json = False) -> None:
-    """Show one session with all its actions, and what became of the work that it queued."""
+    """Show one session with all its actions, and the state of the work that it queued."""
     import bidbeacon_pipelines.actions  # noqa: F401 - registers the sentences
     from bidbeacon_pipelines.cli.session_output import print_session
     from bidbeacon_sessions import SessionStore
@@ -152,7 +152,7 @@ def sessions_tail(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Follow sessions live, through the stream, until Ctrl-C; goes on by itself where the stream was away, and misses nothing.
+    """Follow sessions live, through the stream, until Ctrl-C; reconnects automatically and misses nothing.
 
     With `--json` each line is an action or the state of a session.
     """
@@ -184,7 +184,7 @@ def read_filter(*, since: str | None = None, **given: Any) -> "SessionFilter":
 
     Raises:
         BadOptionError: an unknown status or outcome, or a day or time that can't be read.
-        UnknownDatasetError: a dataset that is none.
+        UnknownDatasetError: an unknown dataset.
     """
     from bidbeacon_pipelines.cli.windows import parse_day
     from bidbeacon_pipelines.reports.datasets import get_dataset

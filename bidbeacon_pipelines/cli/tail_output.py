@@ -1,4 +1,4 @@
-"""A tail of sessions in a terminal: a line for each action, and one below all of them that says what runs; or a line of JSON each."""
+"""Prints followed sessions in a terminal: a line per action and a status line below, or JSON lines."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -63,7 +63,7 @@ class TerminalTail:
         self._running.pop(session_id, None)
 
     def notice(self, text: str) -> None:
-        """Say something about the stream itself."""
+        """Show a notice about the stream itself."""
         self._print(Text(text, style="yellow"))
 
     def _print(self, line: Text) -> None:
@@ -108,7 +108,7 @@ class JsonTail:
         self._write({"gone": session_id})
 
     def notice(self, text: str) -> None:
-        """Say something about the stream itself."""
+        """Show a notice about the stream itself."""
         self._write({"notice": text})
 
     def _write(self, line: dict[str, Any]) -> None:

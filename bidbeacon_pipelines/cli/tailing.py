@@ -35,7 +35,7 @@ class Shown(Protocol):
         """A session does not match any more."""
 
     def notice(self, text: str) -> None:
-        """Say something about the stream itself."""
+        """Show a notice about the stream itself."""
 
 
 class Tail:
@@ -216,7 +216,7 @@ class _Seen:
         return len(self._ords)
 
     def is_new(self, place: int) -> bool:
-        """Tell whether an action was not shown yet, and remember it."""
+        """Return whether an action was not shown yet, and remember it."""
         if place in self._ords:
             return False
         self._ords.add(place)

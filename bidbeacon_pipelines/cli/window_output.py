@@ -1,4 +1,4 @@
-"""What is known of windows in a terminal of 80 columns: why one is as it is, how its numbers changed, which rows are in quarantine."""
+"""Prints windows in a terminal of 80 columns: explanations, restatements and quarantined rows."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -111,7 +111,7 @@ def _action_table(actions: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _shape(action: Mapping[str, Any]) -> str:
-    """Return what actions share that tell the same, whatever their numbers and times."""
+    """Return what equal actions share, apart from their numbers and times."""
     words = str(action["text"]).split()
     return " ".join([action["type"], *("#" if any(map(str.isdigit, word)) else word for word in words)])
 
@@ -143,7 +143,7 @@ def _print_loads_of(console: Console, currency: str, loads: Sequence[WindowLoad]
 
 
 def _ages(loads: Sequence[WindowLoad]) -> list[str]:
-    """Return what to call each load: its age, and its number where several have the same: `T+5`, `T+5 #2`."""
+    """Return the heading of each load: its age, and a number if several have the same: `T+5`, `T+5 #2`."""
     seen: Counter[int] = Counter()
     named = []
     for load in loads:
@@ -192,7 +192,7 @@ def _load_json(load: WindowLoad) -> dict[str, Any]:
 
 
 def print_quarantined_row(console: Console, row: QuarantinedRow) -> None:
-    """Print where a row came from, why it was refused, and its text as it came."""
+    """Print a row's origin, the reason of its refusal, and its raw text."""
     outcome = "" if row.is_loaded else "  (not loaded: the report was refused)"
     console.print(
         Text.assemble(

@@ -35,7 +35,7 @@ def explain(
     dataset: Dataset = "daily_targets",
     as_json: Json = False,
 ) -> None:
-    """Say why a report window is as it is, what happens next and when, and what refers to it; exits 1 for unknown names."""
+    """Explain the state of a report window, what happens next and when, and list its actions; exits with 1 for unknown names."""
     import bidbeacon_pipelines.actions  # noqa: F401 - registers the sentences
     from bidbeacon_pipelines.cli.window_output import print_explanation
     from bidbeacon_pipelines.services.account_names import find_named_account

@@ -18,9 +18,9 @@ OWNER = "team:advertising"
 
 
 def place_metadata(name: str) -> dict[str, Any]:
-    """Return where a table or view lies: its name with its schema, and its URI, which has neither user nor password.
+    """Return the location of a table or view: its qualified name, and its URI without user and password.
 
-    Without a database, as where somebody only lists the definitions, there is no URI.
+    Without a database, as when only definitions are listed, there is no URI.
     """
     place: dict[str, Any] = {"dagster/table_name": name}
     database = _database_uri()

@@ -92,7 +92,7 @@ def _checked_at(result: AssetCheckEvaluation) -> float:
 def describe_verdict(
     dataset: Dataset, verdict: Verdict, now: datetime, of_session: Mapping[str, MetadataValue[Any]]
 ) -> AssetCheckResult:
-    """Return what Dagster shows of a verdict: figures, cases, when it was found, and the session, whose one or two sentences leave room for the cases."""
+    """Return the metadata of a verdict: figures, cases, when it was found, and the session."""
     metadata: dict[str, MetadataValue[Any]] = {
         name: MetadataValue.int(figure) if isinstance(figure, int) else MetadataValue.float(figure)
         for name, figure in verdict.figures.items()

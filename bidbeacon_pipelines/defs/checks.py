@@ -54,7 +54,7 @@ def build_report_checks(dataset: Dataset) -> AssetChecksDefinition:
 
 
 def _described(dataset: Dataset, name: str, description: str) -> str:
-    """Return what has to be true of a dataset for a check to pass."""
+    """Return the condition for a check of a dataset to pass."""
     return f"{description} {RECONCILED[dataset.reconciles]}" if name == ROWS_RECONCILE else description
 
 

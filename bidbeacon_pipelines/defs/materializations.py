@@ -42,9 +42,9 @@ Event = TypeVar("Event")
 def describe_windows(
     connection: Connection, windows: Sequence[LoadedWindow]
 ) -> list[tuple[LoadedWindow, Metadata]]:
-    """Give what a materialization of each window tells: its figures, and in sentences how they came there.
+    """Return the metadata of each window's materialization: its figures and its timeline.
 
-    Small on purpose (some 2 kB): a run that loads 500 windows writes 500 of them, and they are kept for good.
+    Kept small (about 2 kB), since a run that loads 500 windows writes 500 of them, and they are kept forever.
     """
     stories = list_stories(connection, windows)
     timelines: dict[Any, MetadataValue[Any]] = {}  # windows of one report mostly share their story
@@ -59,7 +59,7 @@ def describe_windows(
 
 
 def add_metadata_of_partitions(context: AssetExecutionContext, metadata: Mapping[str, Metadata]) -> None:
-    """Give each partition of a range its own metadata, all at once.
+    """Set each partition's own metadata, all at once.
 
     `context.add_asset_metadata` lists all partitions of the range for each one: 450 of them took 7 s, and take 0.1 s like this.
     """
@@ -97,7 +97,7 @@ def _unserved_metadata(window: LoadedWindow) -> Metadata:
 
 
 def _report_metadata(window: LoadedWindow) -> Mapping[str, MetadataValue[Any]]:
-    """Give which report it came from, how many requests that took, and which days it covered."""
+    """Return its report, the number of requests, and the days that the report covered."""
     metadata = {
         "report_id": MetadataValue.text(window.report_id or "unknown"),
         "requests_used": MetadataValue.int(window.attempts or 1),
@@ -111,7 +111,7 @@ def _report_metadata(window: LoadedWindow) -> Mapping[str, MetadataValue[Any]]:
 
 
 def _session_metadata(window: LoadedWindow) -> Mapping[str, MetadataValue[Any]]:
-    """Give the session that loaded it, and how that ended; of one that still runs its page will tell, while this is kept as it is."""
+    """Return the session that loaded it, and how it ended; nothing about a running one, since this metadata never changes."""
     if window.session_id is None:
         return {}
     metadata: dict[str, MetadataValue[Any]] = {
@@ -128,8 +128,8 @@ def record_loaded_windows(
 ) -> None:
     """Record a materialization for every load that Dagster does not know of yet.
 
-    Loads made by a run that was killed before it could say so, and those of the command line, are found here. Two runs that
-    record at once share the work: each batch's windows are locked, and passed over by the other. The checks of these datasets are
+    This includes loads of killed runs and of the command line. Two concurrent runs share the work: each batch's windows are locked and
+    skipped by the other. The checks of these datasets are
     evaluated as well.
     """
     total = again = 0
@@ -175,7 +175,7 @@ def store_materializations(
 
 
 def in_one_batch(events: Sequence[Event]) -> Iterator[tuple[Event, DagsterEventBatchMetadata]]:
-    """Give each event with its place in a batch, and let a millisecond pass after it."""
+    """Yield each event with its position in a batch, one millisecond apart."""
     batch = str(uuid4())
     for number, event in enumerate(events, start=1):
         yield event, DagsterEventBatchMetadata(batch, is_end=number == len(events))

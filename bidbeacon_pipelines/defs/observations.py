@@ -1,7 +1,7 @@
-"""What Dagster shows of windows that a session dealt with and did not load: an observation of their partition that says why.
+"""Observations of windows that a session handled and did not load, with the reason.
 
-An observation is a courtesy: where it can't be stored, the run goes on without. It is made once, when the session has ended; of a run that is
-killed before that there is none, and none comes later.
+If an observation can't be stored, the run continues without it. It is made once, when the session has ended; a run killed before that has
+none.
 """
 
 import logging
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 def observe_unloaded_windows(
     context: OpExecutionContext | AssetExecutionContext, store: SessionStore, session_id: UUID
 ) -> None:
-    """Record an observation for each window that a session held, failed, skipped, gave up or ceased to wait for, and did not load after all.
+    """Record an observation for each window that a session handled and did not load.
 
     Never fails: what goes wrong is logged.
 
@@ -61,7 +61,7 @@ def _store(
 
 
 def _observation(window: UnloadedWindow, of_session: Metadata) -> AssetObservation:
-    """Return what is told of one window: its session, how that ended, and the one sentence about the window instead of all."""
+    """Return the observation of one window: its session, how that ended, and the sentence about this window."""
     return AssetObservation(
         asset_key=AssetKey(get_dataset(window.dataset).asset_name),
         partition=partition_key(window.account_key, window.window_date),

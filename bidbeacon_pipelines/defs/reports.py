@@ -152,7 +152,7 @@ def _drive_all(
 
 
 def _progress_log(context: AssetExecutionContext) -> Callable[[Progress], None]:
-    """Return what logs how far a load is: where that changed, and twice a minute, since each line of a long wait is kept."""
+    """Return a function that logs the progress of a load: on a change, and at most twice a minute, since each line is kept."""
     logged: Progress | None = None
 
     def show(progress: Progress) -> None:
@@ -178,10 +178,10 @@ def _progress_log(context: AssetExecutionContext) -> Callable[[Progress], None]:
 def _record_metadata(
     context: AssetExecutionContext, job_context: JobContext, loaded: Sequence[LoadedWindow], session_id: UUID
 ) -> Metadata:
-    """Give each partition of a range its own metadata; return what the only one tells, together with its session.
+    """Set each partition's own metadata; for a single partition, return it together with the session's.
 
-    Dagster repeats what a range's result tells in the materialization of every partition (36 kB each, with a table of 450 windows),
-    so the result of a range tells nothing.
+    Dagster repeats the metadata of a range's result in the materialization of every partition (36 kB each for 450 windows), so a range's
+    result has none.
     """
     with job_context.engine.begin() as connection:
         described = describe_windows(connection, loaded)
@@ -201,7 +201,7 @@ def _record_metadata(
 def _note_recorded(
     context: AssetExecutionContext, job_context: JobContext, loaded: Sequence[LoadedWindow]
 ) -> None:
-    """Note that Dagster knows of these loads: only once it has stored the materializations, or a kill would lose them."""
+    """Record that Dagster has these loads; only after it has stored the materializations, or a killed run would lose them."""
     with job_context.engine.begin() as connection:
         record_windows(connection, loaded, context.run.run_id)
 
@@ -226,7 +226,7 @@ def refresh_account_op(
 def poll_reports_op(
     context: OpExecutionContext, job_contexts: JobContexts, job_sessions: BidBeaconSessions
 ) -> None:
-    """Look at every report in flight that is due for a look, load what is complete, and create what is planned. Safe to run again."""
+    """Poll every report in flight that is due, load complete ones, and create planned ones. Safe to run again."""
     with job_contexts.open() as job_context:
         with job_sessions.work(context, job_context, "poll-reports") as session:
             step_requests(

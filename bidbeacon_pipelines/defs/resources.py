@@ -77,13 +77,13 @@ class BidBeaconSessions(JobSessionsResource):
         input: dict[str, Any] | None = None,  # noqa: A002 - the column's name
         account: Subject | None = None,
     ) -> Iterator[SessionRecorder]:
-        """Open the session of work that asks Amazon.
+        """Open a session for work that calls Amazon.
 
-        At its end, well or not, it tells what waiting for Amazon cost, and then Dagster which windows came to nothing.
+        At its end, also after an error, record the time spent waiting for Amazon, and observe windows that were not loaded.
 
         Raises:
-            Failure: the work raised an exception. Its description is the exception's message, its metadata leads to the session; errors
-                whose message says all there is to know come without the exception behind them.
+            Failure: the work raised an exception. Its description is the exception's message, its metadata links to the session; expected
+                errors come without a traceback.
         """
         session_id: UUID | None = None
         try:
@@ -108,7 +108,7 @@ class BidBeaconSessions(JobSessionsResource):
 def _begin_run_request(
     context: OpExecutionContext | AssetExecutionContext, job_context: JobContext, session_id: UUID
 ) -> None:
-    """Lead those who asked for this run on the page to its session."""
+    """Link the page's request for this run to its session."""
     asked = context.run.tags.get(RUN_REQUEST_TAG, "")
     if asked.isdecimal():
         with job_context.engine.begin() as connection:
@@ -116,7 +116,7 @@ def _begin_run_request(
 
 
 def _failure_metadata(store: SessionStore, session_id: UUID) -> dict[str, MetadataValue[Any]]:
-    """Return what a failure shows of its session: its link at least, where the database is what has failed."""
+    """Return the metadata of a failure: at least the session's link, if the database has failed."""
     try:
         return session_metadata(store, session_id)
     except Exception:

@@ -1,4 +1,4 @@
-"""Runs that people ask for on the page: the job that loads windows, and what the sensor starts for each request."""
+"""Runs requested on the page: the job that loads windows, and the runs that the sensor starts."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -81,7 +81,7 @@ def load_windows() -> None:
 def requested_runs(instance: DagsterInstance) -> Iterator[RunRequest]:
     """Yield a run for each request that has none.
 
-    A request stays until a run has begun its work: a run that died before is followed by another, up to three times.
+    A request stays open until a run has begun its work; a run that died before is repeated up to three times.
     """
     with session_store().begin() as connection:
         now = read_now(connection, get_settings())

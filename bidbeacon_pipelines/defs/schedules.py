@@ -1,4 +1,4 @@
-"""What starts by itself: the hourly account sync, and sensors that start a run only where there is something to do."""
+"""Schedules and sensors: the hourly account sync, and sensors that start a run only if there is something to do."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -80,7 +80,7 @@ sync_accounts_hourly = ScheduleDefinition(
     description="Starts runs requested on the page, one run for each ads account that has due work, and the first sync of accounts and entities.",
 )
 def refresh_due_accounts(context: SensorEvaluationContext) -> Iterator[RunRequest | SkipReason]:
-    """Look every half minute, with one indexed query, for accounts that have something to do."""
+    """Every half minute, find accounts with work to do, in one indexed query."""
     reason = _nobody_to_ask(get_settings())
     if reason is not None:
         yield SkipReason(reason)
@@ -99,9 +99,9 @@ def refresh_due_accounts(context: SensorEvaluationContext) -> Iterator[RunReques
     description="Starts one run for all reports that are due for a check or can be created now, at most one a minute.",
 )
 def poll_reports_in_flight(context: SensorEvaluationContext) -> Iterator[RunRequest | SkipReason]:
-    """Look for reports whose next look is due or that can be created, and for loads that Dagster does not know of.
+    """Find reports that are due for a poll or can be created, and loads that Dagster does not know of.
 
-    A look that failed is no reason to wait: what went wrong concerns one request, which rests by itself, and the look is everybody's.
+    A failed poll does not pause the sensor: the error concerns one request, which rests on its own.
     """
     reason = _nobody_to_ask(get_settings()) or _nothing_to_poll()
     if reason is not None:
@@ -143,9 +143,9 @@ close_crashed_sessions = build_session_closer(session_store)
 
 
 def busy_accounts(instance: DagsterInstance, job_name: str, tag: str = ACCOUNT_TAG) -> set[str]:
-    """Return the accounts (`""` for none) that have a run of a job under way, or one that failed just now.
+    """Return the accounts (`""` for none) that have a run of a job in progress, or one that failed recently.
 
-    A run that was killed or frozen is no reason to wait: the next tick carries on with what it left.
+    After a killed or frozen run, the next tick continues its work.
     """
     now = datetime.now(UTC)
     under_way = list_runs_under_way(session_store(), instance, job_name)
@@ -161,7 +161,7 @@ def busy_accounts(instance: DagsterInstance, job_name: str, tag: str = ACCOUNT_T
 def first_sync_at(ends: Sequence[datetime]) -> datetime | None:
     """Return the instant before which accounts aren't synced again where none came; None where that was never tried.
 
-    Bad credentials, or an Amazon that lists nobody, are asked for ever more rarely: after 5, 10, 20 minutes, and then once an hour.
+    With bad credentials or an empty list of accounts, the pause grows: 5, 10, 20 minutes, then an hour.
 
     Args:
         ends: when the syncs in vain ended.
@@ -173,7 +173,7 @@ def first_sync_at(ends: Sequence[datetime]) -> datetime | None:
 
 
 def _is_first_sync_due(instance: DagsterInstance, now: datetime) -> bool:
-    """Tell whether accounts are to be synced, where none are known."""
+    """Return whether accounts have to be synced, since none are known."""
     if busy_accounts(instance, sync_accounts.name):
         return False
     ended = RunsFilter(
@@ -187,7 +187,7 @@ def _is_first_sync_due(instance: DagsterInstance, now: datetime) -> bool:
 
 
 def _ended_by_itself(record: RunRecord) -> bool:
-    """Tell whether a run came to its end; one that was killed tells nothing about Amazon."""
+    """Return whether a run ended by itself; a killed one says nothing about Amazon."""
     with session_store().begin() as connection:
         ends = {row["status"] for row in list_sessions_of_run(connection, record.dagster_run.run_id)}
     return bool(ends & {"failed", "succeeded"})
@@ -272,7 +272,7 @@ def _is_just_polled(instance: DagsterInstance) -> bool:
 
 
 def _nobody_to_ask(settings: Settings) -> str | None:
-    """Say why nothing can be asked, where that is plain beforehand."""
+    """Return why Amazon cannot be called, if that is known beforehand."""
     if settings.uses_sandbox:
         return _sandbox_away(settings)
     if settings.ads_api_client_secret is None or settings.ads_api_refresh_token is None:
@@ -281,7 +281,7 @@ def _nobody_to_ask(settings: Settings) -> str | None:
 
 
 def _sandbox_away(settings: Settings) -> str | None:
-    """Say why nothing can be asked, where no credentials are set and the sandbox does not run either."""
+    """Return that there are neither credentials nor a running sandbox, if so."""
     try:
         httpx.get(f"{settings.sandbox_url}/healthz", timeout=2, trust_env=False)
     except httpx.HTTPError:

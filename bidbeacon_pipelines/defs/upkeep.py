@@ -1,4 +1,4 @@
-"""Keeping house in Dagster: what is old is deleted once a day."""
+"""Dagster's retention job: deletes old records once a day."""
 
 from dagster import (
     DefaultScheduleStatus,
@@ -18,7 +18,7 @@ from bidbeacon_sessions.dagster import session_metadata
 
 @op
 def delete_old_records_op(context: OpExecutionContext, job_sessions: BidBeaconSessions) -> None:
-    """Delete records that are older than they are kept. Safe to run at any time, and again."""
+    """Delete records past their retention time. Safe to run at any time, and again."""
     store, settings = job_sessions.store(), get_settings()
     now = DatabaseClock(store.engine, settings)()
     with job_sessions.session(context, "delete-old-records") as session:
@@ -31,7 +31,7 @@ def delete_old_records_op(context: OpExecutionContext, job_sessions: BidBeaconSe
     description="Delete records past their retention time: sessions, events and printed lines of runs, calls to Amazon, unused rate limits.",
 )
 def delete_old_records() -> None:
-    """One op: all that is kept for a time only."""
+    """One op: all records with a retention time."""
     delete_old_records_op()
 
 

@@ -45,7 +45,7 @@ def find_binaries() -> Path:
 
 
 def checked_binaries(folder: Path | None) -> Path:
-    """Give the folder back if it holds the server.
+    """Return the folder if it holds the server.
 
     Raises:
         EmbeddedPostgresError: It doesn't.

@@ -82,7 +82,7 @@ class EmbeddedPostgres:
             raise UnusableHomeError(error) from error
 
     def is_running(self) -> bool:
-        """Say whether the server takes connections now."""
+        """Return whether the server takes connections now."""
         return self._running_url() is not None
 
     def stop(self) -> None:

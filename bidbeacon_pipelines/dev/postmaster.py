@@ -69,7 +69,7 @@ def kill_orphans(data: Path) -> None:
 
 
 def serves(pid: int, data: Path) -> bool:
-    """Say whether a process is a living PostgreSQL of `data`: all processes of a server work in that folder.
+    """Return whether a process is a living PostgreSQL of `data`: all processes of a server work in that folder.
 
     Where the system hides the folder (root without ptrace in a container), a server is known by its command line.
     """

@@ -53,7 +53,7 @@ class Child:
         return self._process.poll()
 
     def has_members(self) -> bool:
-        """Say whether any process of its group lives."""
+        """Return whether any process of its group lives."""
         if not self._gone:
             self._process.poll()  # takes away the main process's remains
             self._gone = not any(_is_member(pid, self._process.pid) for pid in psutil.pids())

@@ -20,7 +20,7 @@ class ServerUser:
     gid: int
 
     def may(self, path: Path, mode: int) -> bool:
-        """Say whether this account has the access `mode` (bits as of a file's owner) to `path` itself."""
+        """Return whether this account has the access `mode` (bits as of a file's owner) to `path` itself."""
         status = path.stat()
         if status.st_uid == self.uid:
             shift = 0
@@ -31,7 +31,7 @@ class ServerUser:
         return status.st_mode & (mode >> shift) == mode >> shift
 
     def can_enter(self, folder: Path) -> bool:
-        """Say whether this account gets down to `folder` and can enter it (access lists aren't looked at)."""
+        """Return whether this account can reach `folder` and can enter it (access lists aren't looked at)."""
         folder = folder.resolve()
         return all(self.may(step, stat.S_IXUSR) for step in (folder, *folder.parents))
 

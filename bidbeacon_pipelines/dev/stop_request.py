@@ -21,7 +21,7 @@ class StopRequest:
         return self._count > 0
 
     def hurried(self) -> bool:
-        """Say whether we were asked twice."""
+        """Return whether a stop was requested twice."""
         return self._count > 1
 
     def request(self) -> None:

@@ -1,7 +1,7 @@
 """Reads one part of a report: a gzipped JSON array of flat objects, or gzipped CSV, streamed with bounded memory.
 
-A decoder is compiled from the dataset and reads some 150 rows at a time. It proves that they are strict JSON, and leaves each value as the bytes that
-came, since most of them are never needed as anything else. A value that is needed keeps every digit: whole numbers become `int`,
+A decoder is compiled from the dataset and reads some 150 rows at a time. It verifies that they are strict JSON, and keeps each value as
+raw bytes, since most values are never needed in another form. A value that is needed keeps every digit: whole numbers become `int`,
 others `Decimal`, never a float. What the decoder refuses (a bare `NaN`, half a surrogate pair) is read object by object by the standard library, so that it spoils its own
 row only. A row of CSV is made one of JSON.
 """
@@ -47,11 +47,11 @@ Row = WireRow | dict[str, Any]
 
 
 class BrokenPartError(ValueError):
-    """A part is no gzipped JSON array of objects, and no CSV; the message says which part and what was found.
+    """A part is neither a gzipped JSON array of objects nor CSV; the message says which part and what was found.
 
     Attributes:
         part: The file's name.
-        rows_read: Rows read before the fault; they are no report either.
+        rows_read: Rows read before the fault; they must not be loaded.
         found: What is wrong.
     """
 
@@ -230,7 +230,7 @@ def _array_items(text: PartText) -> Iterable[None]:
 
 @contextmanager
 def _named_faults(path: Path, count: _Count) -> Iterator[None]:
-    """Make of whatever is wrong with a part's bytes a `BrokenPartError`."""
+    """Turn any error in a part's bytes into a `BrokenPartError`."""
     try:
         yield
     except _DAMAGED as error:

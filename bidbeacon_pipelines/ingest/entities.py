@@ -1,7 +1,7 @@
-"""The entities that exports and lists send, as rows of our tables: campaigns, ad groups, ads, targets and portfolios.
+"""Turns exported entities into rows of our tables: campaigns, ad groups, ads, targets and portfolios.
 
 An entity without a readable id, parent or state is set aside. Of any other the unreadable fields are left out: a new form of a budget
-must not cost the campaign. Either way the problem is kept with its reason and the entity as it came.
+must not lose the campaign. Either way, the problem is stored with its reason and the raw entity.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -203,7 +203,7 @@ class EntityProblems:
 
 
 def read_entities(kind: str, raw_entities: Iterable[Any], problems: EntityProblems) -> Iterator[Row]:
-    """Yield entities as columns of the table of their kind; what can't be read is added to `problems`."""
+    """Yield entities as columns of their kind's table; add unreadable ones to `problems`."""
     for raw in raw_entities:
         try:
             row, faults, is_lost = _read(kind, raw)
@@ -218,7 +218,7 @@ def read_entities(kind: str, raw_entities: Iterable[Any], problems: EntityProble
 
 
 def _read(kind: str, raw: Any) -> tuple[Row, list[str], bool]:
-    """Return an entity's columns, what is wrong with it, and whether it can't be stored for that."""
+    """Return an entity's columns, its errors, and whether they keep it from being stored."""
     if not isinstance(raw, dict):
         return {}, [str(UnreadableFieldError("an object", raw))], True
     row: Row = {}

@@ -1,4 +1,4 @@
-"""The types of a report row's fields: what is accepted, what is refused, and the words of the refusal.
+"""The types of a report row's fields: what is accepted, what is refused, and the error messages.
 
 Each is one plain function that returns a value as it is stored. A refusal reads "expected X, got: Y"; the field's name is put before it by
 `ingest.rows`. Bounds are those of the columns: bigint for counts, numeric(20,6) for amounts.
@@ -32,7 +32,7 @@ _COUNTRY = re.compile(r"[A-Z]{2}\Z")
 
 
 class FieldError(ValueError):
-    """A value is not what its field has to be; the message says what was expected, and what came."""
+    """A field's value is invalid; the message says what was expected and what came."""
 
     def __init__(self, expected: str, value: object) -> None:
         super().__init__(f"expected {expected}, got: {shown(value)}")

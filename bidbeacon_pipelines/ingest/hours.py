@@ -25,12 +25,12 @@ _TIMESTAMP = re.compile(
 
 
 class WrittenHour(NamedTuple):
-    """An hour as a row says it, account-local.
+    """An account-local hour as written in a row.
 
     Attributes:
         hour: 0 to 23.
         day: The day it names, where it is a timestamp.
-        offset: The offset from UTC it names, if any: the only thing that tells the two halves of a doubled hour apart.
+        offset: The offset from UTC it names, if any: the only way to distinguish the two halves of a repeated hour.
     """
 
     hour: int
@@ -42,7 +42,7 @@ class ImpossibleHourError(ValueError):
     """A day has no such hour.
 
     Attributes:
-        expected: What would have been one, for a message that says what came.
+        expected: What was expected, for the error message.
     """
 
     def __init__(self, expected: str) -> None:

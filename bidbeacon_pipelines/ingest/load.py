@@ -1,7 +1,7 @@
-"""Loads a downloaded report into the windows of all countries that wait for it: all parts or nothing, in the caller's one transaction.
+"""Loads a downloaded report into the windows of all countries that wait for it: all parts or nothing, in the caller's transaction.
 
-A reader never sees half a report, and loading the same report twice leaves what loading it once did. First loads and refreshes are the
-same: decode, check, stage, judge each window, merge those that take it.
+A reader never sees half a report, and loading the same report twice leaves what loading it once did. First loads and refreshes take the
+same steps: decode, check, stage, judge each window, merge the accepted ones.
 """
 
 from collections import Counter, defaultdict
@@ -71,10 +71,10 @@ from bidbeacon_pipelines.store.windows import Window
 
 @dataclass(frozen=True)
 class LoadRules:
-    """What decides how a window leaves the load.
+    """Settings of a load.
 
     Attributes:
-        bad_row_share: Over this share of bad rows a window is refused, 0 to 1.
+        bad_row_share: Share of invalid rows above which a window is refused, 0 to 1.
         suspicious_again_at: Returns when a window is requested again, UTC, given how many suspicious reports it had before.
         next_refresh_at: Returns when a window is due next, with data as of this report.
         refused_again_at: Returns when a window is due again that this report was refused for, by its day and whether it has data.
@@ -160,7 +160,7 @@ class RowCounter:
         self.other_products: defaultdict[int | None, Counter[str]] = defaultdict(Counter)
 
     def other(self, row: OtherRow) -> None:
-        """Count a row that nothing waits for."""
+        """Count a row that no window waits for."""
         if row.kind is NotWaitedFor.COUNTRY:
             self.other_countries += 1
         elif row.kind is NotWaitedFor.DAY:
@@ -200,7 +200,7 @@ def load_report(
 
 
 def _stage(connection: Connection, scope: ReportScope, check: RowCheck, parts: Sequence[Path]) -> RowCounter:
-    """Stage all rows; those of a key that add up to more than a column holds are set aside as they came."""
+    """Stage all rows; rows of a key whose sum exceeds a column's range are quarantined as they came."""
     counter = RowCounter()
     with open_stage(connection, scope.dataset) as stage:
         for part in parts:
@@ -327,7 +327,7 @@ class _Load:
         return frozenset(day for day in new if first is not None and first <= day < today)
 
     def _end(self, one: Waiting, merged: MergeCounts, totals: Mapping[WindowKey, WindowTotals]) -> LoadResult:
-        """End the windows of an account, keep its bad rows aside, and store what became of each row."""
+        """End the windows of an account, quarantine its invalid rows, and store the row counts."""
         account = one.account
         result = LoadResult(merge=merged, rows_read=self.counter.total)
         day_totals = {day: totals.get((account.id, day), WindowTotals()) for day in one.days}

@@ -127,7 +127,7 @@ class PartText:
         length = len(self._held) - self._at
         if self._ended or length > LONGEST_ROW_CHARS:
             raise NotAnArrayError(f"an object that is no JSON, {error.msg}: {self._shown()}") from error
-        self._fill(length)  # twice as much each time, or a long row would be looked at a hundred times
+        self._fill(length)  # twice as much each time, or a long row would be scanned a hundred times
 
     def _fill(self, at_least: int = 0) -> None:
         chunk = self._text.read(max(CHUNK_CHARS, at_least))

@@ -1,7 +1,7 @@
-"""The check of report rows: each row is looked at once, and is good, bad, or not waited for.
+"""The check of report rows: each row is checked once, and is valid, invalid, or not waited for.
 
 What is checked follows from the dataset's registry entry. A good row becomes the line that is copied into the stage of its dataset
-(`store.staging`); one that can't be understood is returned with its reason. Knows neither files nor database.
+(`store.staging`); an invalid row is returned with its reason. Knows neither files nor database.
 """
 
 import re
@@ -205,7 +205,7 @@ class RowCheck:
         return checked.line
 
     def _check(self, values: Values) -> _GoodRow | BadRow | OtherRow:
-        """Check all fields of a row, once its country, ad product and day say that it is waited for."""
+        """Check all fields of a row whose country, ad product and day are waited for."""
         try:
             account = self._find_account(values[COUNTRY_FIELD])
         except FieldError as error:

@@ -20,7 +20,7 @@ class Cause(NamedTuple):
 
 @dataclass(frozen=True)
 class BadRows:
-    """Rows that can't be understood: how many, and what is wrong with most of them, the most frequent cause first."""
+    """Invalid rows: how many, and the causes, most frequent first."""
 
     rows: int = 0
     causes: tuple[Cause, ...] = ()
@@ -162,7 +162,7 @@ class Refuse:
 
 @dataclass(frozen=True)
 class Unconfirmed:
-    """Don't take silence for zero: remember that the report has no rows, and ask once more."""
+    """Don't take missing rows for zero: remember that the report has none, and request another one."""
 
     reason: str = "no rows of the country, though it has deliverable campaigns: requested once more"
     cause: str = "silent"
@@ -178,7 +178,7 @@ Verdict = Accept | Suspicious | Refuse | Unconfirmed
 def judge_undated(undated: BadRows, good_rows: int, *, bad_share_limit: float) -> Refuse | None:
     """Refuse a whole report where the date or country of too many of its rows can't be read; None where it isn't.
 
-    They are judged once: any window may miss them, and none can be said to.
+    They are judged once for the report, since they belong to no known window.
 
     Args:
         undated: Bad rows whose date or country can't be read.

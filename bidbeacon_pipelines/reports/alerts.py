@@ -1,4 +1,4 @@
-"""When somebody is told of a problem: when it begins, grows, lasts, and ends; never twice, never too often, not at night. Pure."""
+"""When an alert is sent about a problem: when it begins, grows, lasts and ends; never twice, not too often, not in quiet hours. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -41,9 +41,9 @@ class Alert:
         problem: As it was last seen.
         began_at: When it was first seen.
         told_at: When the last message about this cause was written, of an earlier time that it was there too.
-        told_count: How much of it there was then; None where nobody was told of it this time.
+        told_count: How much of it there was then; None if no message was sent this time.
         gone_at: Since when it is not seen any more; None while it is.
-        closed_at: When it was found to be over; what comes later begins anew.
+        closed_at: When it was found to be over; a later occurrence is a new beginning.
     """
 
     problem: Problem
@@ -55,7 +55,7 @@ class Alert:
 
     @property
     def is_announced(self) -> bool:
-        """Whether somebody was told of it this time."""
+        """Whether a message was sent about it this time."""
         return self.told_count is not None
 
 
@@ -78,7 +78,7 @@ class Message:
 
 @dataclass(frozen=True)
 class QuietHours:
-    """Hours of each day in which nobody is told anything, such as 22:00 to 07:00 in a time zone; where both are the same there are none."""
+    """Hours of each day without messages, such as 22:00 to 07:00 in a time zone; none if both are equal."""
 
     start: time
     end: time
@@ -101,13 +101,13 @@ class QuietHours:
 def update_alerts(
     problems: Iterable[Problem], known: Mapping[str, Alert], now: datetime, *, is_quiet: bool = False
 ) -> list[tuple[Alert, Event | None]]:
-    """Return what is known of each cause from now on, and what is to be said of it; causes that are over and stay so are left out.
+    """Return the new state of each cause, and the event to send a message about; leave out causes that stay over.
 
     Args:
         problems: What is wrong now; no two have the same key.
         known: What was known of each cause, by its problem's key.
         now: The instant of the question.
-        is_quiet: Whether nobody is to be told anything now: it waits, and what is over by then without having been told never is.
+        is_quiet: Whether no messages are sent now. They are sent later, except about causes that are over by then.
     """
     present = {one.key: one for one in problems if not one.is_recovered}
     seen = [
@@ -154,7 +154,7 @@ def _announced(alert: Alert, now: datetime) -> Alert:
 
 
 def write_message(alert: Alert, event: Event, *, address: str, zone: ZoneInfo) -> Message:
-    """Return the message that says an event.
+    """Return the message about an event.
 
     Args:
         alert: As it is after the event.

@@ -1,7 +1,7 @@
-"""How often an account is looked at: as soon as something is due, every so often, or at the times of a cron. Pure.
+"""How often an account is refreshed: as soon as data is due, at an interval, or at the times of a cron. Pure.
 
-A cadence says when the next round may begin. A round goes on until all that was due when it began is asked for, so a backlog isn't
-cut into pieces by it; and what is asked for by hand is no round: no cadence keeps it waiting.
+A cadence says when the next refresh may begin. A refresh continues until everything due at its start is requested, so it doesn't split a
+backlog. Manual requests do not wait for the cadence.
 
 Cron times are the account's own wall clock, by the rules of Debian's cron (cronsim): a time that the clocks skip in spring comes right
 after the change, a time that comes twice in autumn counts once; a rule for every hour just goes on.
@@ -25,12 +25,12 @@ _CRON_FIELDS = 5
 
 
 class BadCadenceError(ValueError):
-    """A cadence can't be understood, or isn't one that an account can have; the message says what is expected."""
+    """A cadence is invalid or not allowed; the message says what is expected."""
 
 
 @dataclass(frozen=True)
 class Cadence:
-    """How often an account is looked at; with neither, as soon as something is due.
+    """How often an account is refreshed; with neither, as soon as data is due.
 
     Attributes:
         every: The time between two rounds, as it passes (no calendar): at least 5 minutes, at most 31 days.
@@ -44,7 +44,7 @@ class Cadence:
     cron: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what next_start could not work with."""
+        """Refuse values that next_start could not work with."""
         if self.every is not None and self.cron is not None:
             raise BadCadenceError("expected one of a time between rounds and a cron, got both")
         if self.every is not None and not SHORTEST <= self.every <= LONGEST:
@@ -68,7 +68,7 @@ def parse_every(value: str) -> timedelta:
     """Read a duration: `6h`, `90m`, `1d12h`, or ISO 8601 without years, months and seconds (`PT6H`, `P1DT12H`).
 
     Raises:
-        BadCadenceError: It is none.
+        BadCadenceError: It is not a duration.
     """
     cleaned = value.strip()
     match = (_ISO if cleaned[:1] in {"P", "p"} else _SHORT).fullmatch(cleaned)
@@ -79,9 +79,7 @@ def parse_every(value: str) -> timedelta:
 
 
 def next_start(cadence: Cadence, time_zone: str, *, last: datetime | None, now: datetime) -> datetime | None:
-    """Return the instant from which the next round may begin, in UTC; None where it may as soon as something is due.
-
-    Rounds that were missed, because nothing ran, are not made up for.
+    """Return when the next refresh may begin, in UTC; None for as soon as data is due. Missed refreshes are not made up for.
 
     Args:
         cadence: How often.

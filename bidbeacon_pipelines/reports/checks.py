@@ -1,6 +1,6 @@
 """Checks of a dataset as a whole; Dagster shows them as asset checks.
 
-Each function takes facts and gives a verdict with a sentence, and with the cases behind it, worst first.
+Each function takes facts and returns a verdict with a sentence and the failing cases, worst first.
 """
 
 from collections.abc import Mapping, Sequence
@@ -51,7 +51,7 @@ class Verdict:
         passed: Whether it passed.
         sentence: What was found.
         figures: What was counted.
-        cases: What speaks against it, worst first, 20 at most; all with the same keys.
+        cases: The failing cases, worst first, at most 20, all with the same keys.
     """
 
     check: str
@@ -159,7 +159,7 @@ class Difference:
         return max((one - other) / one if one > other else Decimal(0) for one, other in pairs)
 
     def is_allowed(self, reconciles: Reconciles, closeness: Decimal) -> bool:
-        """Return whether it contradicts nothing that Amazon promises.
+        """Return whether the difference is within what Amazon promises.
 
         Args:
             reconciles: How the two datasets have to compare.
@@ -191,7 +191,7 @@ def judge_reconciliation(
     reconciles: Reconciles = "equal",
     closeness: float = 0,
 ) -> Verdict:
-    """Say whether totals agree with those of another dataset, as far as Amazon promises it.
+    """Return the verdict on whether totals agree with those of another dataset, as far as Amazon promises it.
 
     Args:
         other: What the other dataset is called.
@@ -271,7 +271,7 @@ class Quarantine:
 
 
 def judge_quarantine(accounts: Sequence[Quarantine]) -> Verdict:
-    """Say whether few rows are quarantined, given the accounts that have any."""
+    """Return the verdict on quarantined rows, given the accounts that have any."""
     over = sorted((one for one in accounts if one.share > LARGEST_QUARANTINE), key=lambda one: -one.share)
     rows = sum(one.quarantined for one in accounts)
     counted = f"{rows:,} {_plural(rows, 'row')} quarantined" if rows else "No row is quarantined"

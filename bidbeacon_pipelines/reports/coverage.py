@@ -1,6 +1,6 @@
 """How a window looks on the map of all windows: one state, from what can be read of many windows at once. Pure.
 
-The same order as the rules of `reports.explain`, which tells one window's whole story; a test holds the two together.
+The order is that of the rules of `reports.explain`, which explains one window in detail; a test compares the two.
 """
 
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ class WindowSigns:
 
     Attributes:
         status: Its status as stored.
-        is_due: Whether a refresh fell due, or a person wants it.
+        is_due: Whether a refresh is due, or it was requested manually.
         is_overdue: Whether one of an active account fell due longer ago than it should wait.
         is_held: Whether a report for it is held.
         request_is_late: Whether Amazon works on its request for far longer than usual.
@@ -70,7 +70,7 @@ def is_late(signs: WindowSigns) -> bool:
 
 
 def window_state(signs: WindowSigns) -> WindowState:
-    """Say how a window looks on the map."""
+    """Return the state of a window on the map."""
     if signs.status in _OF_STATUS:
         return _OF_STATUS[signs.status]
     if signs.status == "requested":
@@ -85,6 +85,6 @@ def window_state(signs: WindowSigns) -> WindowState:
 
 
 def late_if_sent_before(dataset: Dataset, now: datetime) -> datetime:
-    """Give the instant before which a request that is still in flight is late at Amazon."""
+    """Return the instant before which a request still in flight was sent if it is late."""
     usual: timedelta = LATE_AFTER_USUAL * dataset.usual_latency
     return now - max(LATE_AFTER, usual)

@@ -68,14 +68,14 @@ class Dataset:
         name: Its key everywhere, for example `daily_targets`; the analysts' view is `reports.` and this.
         title: What a person reads.
         grain: What one row's time is: an account-local day, or an hour of one.
-        entity: What the metrics are told by, in words.
-        dimensions: What tells rows apart, and what they are called; beside day, hour, country, currency and ad product, which all have.
+        entity: The entity that the metrics describe, in words.
+        dimensions: The columns that identify and name rows, beside day, hour, country, currency and ad product, which all datasets have.
         metrics: The figures.
         groups: The ad products that are asked for in one report each time, since they have the same dimensions.
         longest_period_days: Most days that one report may span, both ends counted.
         refresh_offsets: Days after the window's date at whose local midnight a refresh falls due, ascending.
         asset_name: The Dagster asset that holds it, and its table.
-        usual_latency: How long Amazon usually takes, so when the first poll is worth making.
+        usual_latency: How long Amazon usually takes, which is when the first poll is made.
         reconciles_with: The dataset that its totals of a day are compared with; None where Amazon promises nothing about them.
         reconciles: How they have to compare, as far as Amazon promises: `equal`, `close` (from another pipeline), or
             `not above` (only a part of the rows is reported).
@@ -100,7 +100,7 @@ class Dataset:
     history_days: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse an entry that the window rules or the load could not work with."""
+        """Refuse an entry that the window rules or the load could not handle."""
         for is_possible, expected in (
             (
                 (self.history_months is None) != (self.history_days is None),
@@ -145,12 +145,12 @@ class Dataset:
 
     @property
     def keys(self) -> tuple[Dimension, ...]:
-        """The dimensions that tell rows apart."""
+        """The dimensions that identify a row."""
         return tuple(one for one in self.dimensions if one.is_key)
 
     @property
     def names_targets(self) -> bool:
-        """Whether its rows name the target they belong to, by text; which target that is, is found out by us."""
+        """Whether its rows name their target by text, so that the target has to be resolved."""
         return TARGET_VALUE.column in self.columns
 
     @property
@@ -175,7 +175,7 @@ class Dataset:
         return self.reports[0].fields
 
     def fields_for(self, ad_products: Iterable[str]) -> tuple[str, ...]:
-        """Return what is asked of Amazon in a report of these ad products: every field that any of them has."""
+        """Return the fields to request in a report of these ad products: every field that any of them has."""
         asked = set(ad_products)
         time = (DATE_FIELD, HOUR_FIELD) if self.is_hourly else (DATE_FIELD,)
         described = [one.field for one in self.dimensions_and_metrics if asked & set(one.ad_products)]
@@ -189,7 +189,7 @@ class Dataset:
 
 
 def spelled(fields: Iterable[str], spellings: Mapping[str, str]) -> tuple[str, ...]:
-    """Return fields as Amazon is to be asked for them, given the spellings that differ from ours."""
+    """Return fields in Amazon's spelling, given the spellings that differ from ours."""
     return tuple(spellings.get(one, one) for one in fields)
 
 
@@ -199,7 +199,7 @@ def find_other_spelling(dataset: Dataset, fields: Iterable[str], refusal: str) -
     Args:
         dataset: What was asked for.
         fields: Our own names of the fields.
-        refusal: Amazon's words; where they name none of these fields, any of them may be meant.
+        refusal: Amazon's message; if it names none of these fields, any of them may be meant.
     """
     renamed = {one: other for one, other in dataset.other_names.items() if one in set(fields)}
     named = {ours: other for ours, other in renamed.items() if ours in refusal or other in refusal}

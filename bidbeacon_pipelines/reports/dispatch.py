@@ -1,6 +1,6 @@
 """Which planned report is created next, where there is room for one: the order of the dispatcher. Pure.
 
-Reports asked for by hand go first, then first refreshes of a day, then younger refreshes, then older ones. Among equals the report that is
+Manually requested reports go first, then first refreshes of a day, then younger refreshes, then older ones. Among equals the report that is
 worth most goes first: one point for each first refresh that it makes on time, two for each day since its dataset had a report. No planned
 report waits for more than ten others of its ads account and dataset.
 """

@@ -1,6 +1,6 @@
-"""Why a window is as it is: from facts to one verdict, whose sentence says what happens next and when. Pure.
+"""Explains the state of a window: from facts to one verdict, whose sentence says what happens next and when. Pure.
 
-Rules are asked in their order, the first that fits tells; facts that fit none are "unknown", never guessed about.
+The first rule that matches decides; facts that match no rule are "unknown".
 """
 
 from collections.abc import Callable
@@ -36,12 +36,12 @@ _TOO_OLD = "it is not requested again, since Amazon no longer serves it"
 
 
 def explain(facts: WindowFacts, now: datetime, policy: LifecyclePolicy) -> Verdict:
-    """Say why a window is as it is.
+    """Explain the state of a window.
 
     Args:
         facts: What is known of it.
         now: The instant of the question, UTC.
-        policy: How patient its requests are.
+        policy: The retry policy of its requests.
     """
     if facts.account is None:
         unknown = f"There is no account {facts.account_key!r}: `bidbeacon accounts list` shows them."
@@ -91,17 +91,17 @@ def _requested(known: KnownWindow) -> Verdict | None:
 
 
 def _resting(known: KnownWindow) -> Verdict | None:
-    """A request whose account is stopped is neither sent nor looked at: it rests for credentials, else it is given up."""
+    """A request of a suspended account is neither sent nor polled: it waits for credentials, otherwise it is given up."""
     stopped, request = _stop_of(known.account), known.facts.request
     if stopped is None or request is None:
         return None
     if request.claim_is_alive and stopped[0] is not Cause.CREDENTIALS_NEED_PERSON:
-        return None  # who works on it right now began before
+        return None  # the session working on it began before
     return _stop_verdict(known.facts, *stopped, known.kept)
 
 
 def _stopped(known: KnownWindow) -> Verdict | None:
-    """What would be asked for, now or later, is not while the account is stopped; data that is fresh until then is fresh."""
+    """A window is not requested while its account is stopped; data stays fresh until its next refresh is due."""
     stopped = _stop_of(known.account)
     if stopped is None or known.window.request_id is not None or _is_fresh(known):
         return None
@@ -130,7 +130,7 @@ def _unconfirmed(known: KnownWindow) -> Verdict | None:
 
 
 def _refused(known: KnownWindow) -> Verdict | None:
-    """A request that ended as loaded, with a window that failed: the report came, and the window did not take it."""
+    """The report was loaded, but this window refused it."""
     last = known.facts.ended
     if known.window.status != "failed" or last is None or last.status != "loaded":
         return None
@@ -153,7 +153,7 @@ def _failed(known: KnownWindow) -> Verdict | None:
 
 
 def _is_too_old(known: KnownWindow) -> bool:
-    """Whether its last report was refused since Amazon serves the day no longer, which may be doubted of a day well inside of its history."""
+    """Whether its last report was refused as too old, which is only believed of days near the end of Amazon's history."""
     last, today = known.facts.ended, local_date(known.now, known.account.time_zone)
     refused = last is not None and last.failure_kind == FailureKind.TOO_OLD
     return refused and not is_surely_served(known.dataset, known.facts.window_date, today)
@@ -173,7 +173,7 @@ def _due(known: KnownWindow) -> Verdict | None:
 
 
 def _what_it_waits_for(known: KnownWindow) -> tuple[Cause, datetime | None]:
-    """Return the cause for which a due window is in no report yet, and when it goes on, where that is known."""
+    """Return why a due window is in no report yet, and when that changes, if known."""
     if (round_at := next_round(known)) is not None:
         return Cause.WAITING_FOR_ROUND, round_at
     if known.facts.planned is not None:
@@ -249,7 +249,7 @@ def _is_fresh(known: KnownWindow) -> bool:
 
 
 def _stop_of(account: AccountFacts) -> tuple[Cause, str, str] | None:
-    """Give why nothing is asked for an account, what a clause says of it, and what to do; None where all is well."""
+    """Return why an account is stopped: the cause, a clause about it, and what to do; None if it isn't."""
     if not account.enabled:
         enable = f"`bidbeacon accounts enable {account.account_key}` enables it"
         return Cause.ACCOUNT_DISABLED, f"the account is disabled{_by_whom(account)}", enable

@@ -1,4 +1,4 @@
-"""Why a window that waits for a request is as it is: one rule for each place that a request can be in. Pure."""
+"""Explains a window that waits for a request: one rule for each status of a request. Pure."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -22,7 +22,7 @@ LATE_AFTER = timedelta(minutes=30)
 
 
 def explain_request(known: KnownWindow, request: OpenRequest) -> Verdict | None:
-    """Say where the request is that a window waits for; None where the facts contradict each other."""
+    """Return the verdict on a window that waits for a request; None if the facts contradict each other."""
     if request.claimed_by is not None:
         return _worked_on(known, request) if request.claim_is_alive else _abandoned(known, request)
     match request.status:
@@ -137,13 +137,13 @@ def _completed(known: KnownWindow, request: OpenRequest) -> Verdict:
 
 
 def _look(known: KnownWindow, request: OpenRequest) -> str:
-    """Say when the next step is taken: by the shared polling, which begins once a minute at most."""
+    """Return when the next step is taken by the shared polling, which runs at most once a minute."""
     at = request.next_step_at
     return "within two minutes" if at is None or at <= known.now else f"at {when(at)}"
 
 
 def _create(known: KnownWindow, request: OpenRequest) -> str:
-    """Say when it is sent: not before its own pause is over, and as the gate allows."""
+    """Return when it is sent: after its own pause, and as the gate allows."""
     at = request.next_step_at
     return when_created(known.facts.gate) if at is None or at <= known.now else f"at {when(at)}"
 

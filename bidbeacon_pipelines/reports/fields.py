@@ -29,7 +29,7 @@ MetricKind = Literal["count", "amount"]
 
 @dataclass(frozen=True, kw_only=True)
 class Dimension:
-    """A column that tells the rows of a dataset apart, or names them.
+    """A column that identifies the rows of a dataset, or names them.
 
     Attributes:
         field: Amazon's name.
@@ -37,7 +37,7 @@ class Dimension:
         kind: What its values are: an `id` of digits; `text`, kept as it came; a `product`'s id; a `marketplace`, of which `UK` is
             written `GB`; a `placement`, of which the known spellings are written alike.
         description: What it is, for comments and the data dictionary.
-        is_key: Whether it tells rows apart. What is no key may change without making another row of it.
+        is_key: Whether it identifies rows. Other columns may change without making it another row.
         ad_products: Those whose rows have it.
         other_names: Amazon's names for it in other versions of its API.
     """
@@ -84,11 +84,11 @@ class Metric:
 
 @dataclass(frozen=True)
 class AskedReport:
-    """One report that a dataset is asked for in: ad products that share a list of fields.
+    """One report that a dataset is requested in: ad products that share a list of fields.
 
     Attributes:
         ad_products: In the order of the registry.
-        fields: What is asked of Amazon, in this order.
+        fields: The requested fields, in this order.
     """
 
     ad_products: tuple[str, ...]
@@ -125,7 +125,7 @@ BASE = (*TRAFFIC, *CONVERSIONS)
 
 
 def viewable(*ad_products: str) -> tuple[Metric, ...]:
-    """Return the metric of impressions that were really seen."""
+    """Return the metric of viewable impressions."""
     return (
         _count(
             "viewableImpressions",

@@ -54,9 +54,9 @@ class Gate:
 
 
 def time_to_next_create(gate: Gate, in_flight: int, now: datetime) -> timedelta | None:
-    """Return how long it is until a report may be created, with so many in flight; None where as many are as may be.
+    """Return the time until a report may be created, with so many in flight; None if the limit is reached.
 
-    A gate that is closed for longer than any wish of Amazon's was closed by a clock that was wrong.
+    A gate that is closed for longer than Amazon ever asks for was closed by a wrong clock.
     """
     if in_flight >= gate.slots:
         return None
@@ -89,7 +89,7 @@ def refused(gate: Gate, now: datetime, *, jitter: float, not_before: datetime | 
         gate: As it was.
         now: When the answer came.
         jitter: 0 to 1, so that processes and regions don't all come back at once.
-        not_before: Amazon's own wish, where it has one.
+        not_before: From `Retry-After`, if any.
     """
     shortest, longest = FIRST_CLOSURE
     first = shortest + (longest - shortest) * jitter

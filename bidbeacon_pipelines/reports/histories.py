@@ -1,7 +1,7 @@
 """How far back Amazon serves an ad product of a dataset, where that is less than the registry says: learned from refusals. Pure.
 
-No document says it, and a refusal says only that its first day is too old. So the boundary is searched by halves: a report that came and one that was
-refused close in on it, until no day lies between them.
+No document says it, and a refusal says only that its first day is too old. So the boundary is found by binary search between a report
+that was served and one that was refused.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,8 +19,8 @@ class History:
     """How many days back the reports of an ad product reached.
 
     Attributes:
-        served: The most with which one came.
-        refused: The fewest with which one was too old; more than `served`.
+        served: The most that was served.
+        refused: The fewest that was refused as too old; more than `served`.
     """
 
     served: int
@@ -37,9 +37,9 @@ Histories = Mapping[str, History]
 
 
 def after_refusal(before: History | None, ad_products: Sequence[str], days_back: int) -> History | None:
-    """Return what a report that was too old teaches of its ad product, or None.
+    """Return what a report that was too old shows about its ad product, or None.
 
-    It teaches nothing of several ad products, of which any may be meant, nor of Sponsored Products, whose history is documented.
+    It shows nothing about several ad products, of which any may be meant, or about Sponsored Products, whose history is documented.
 
     Args:
         before: What was known.
@@ -54,7 +54,7 @@ def after_refusal(before: History | None, ad_products: Sequence[str], days_back:
 
 
 def after_loaded(before: History, days_back: int) -> History:
-    """Return what a report that came teaches, which reached so many days back."""
+    """Return what a completed report shows, which reached so many days back."""
     served = max(before.served, days_back)
     return History(served, max(before.refused, served + 1))
 

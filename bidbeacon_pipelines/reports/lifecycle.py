@@ -1,7 +1,7 @@
-"""The life of one request for a report: the one function that says what to do next with it, and why.
+"""The life cycle of a report request: the one function that decides its next step, and why.
 
-Pure: from what is known of a request and the time to a step. What Amazon answers to a step is brought into the state by
-`reports.transitions`. A step that isn't terminal always moves a bounded counter or a deadline, so every request ends.
+Pure: from a request's state and the time to a step. `reports.transitions` applies Amazon's response to the state.
+A step that isn't terminal always moves a bounded counter or a deadline, so every request ends.
 
     planned ──Send──▶ sent ──────▶ in_flight ──Poll…──▶ completed ──Load──▶ loaded
        ▲               │ LookFor       │                    │
@@ -73,10 +73,10 @@ class Failure:
     """What went wrong.
 
     Attributes:
-        kind: Decides whether it is asked again.
+        kind: Decides whether it is retried.
         reason: A sentence for a person; Amazon's own words where it gave some.
         code: Amazon's code, if any.
-        not_before: Amazon's wish, from `Retry-After`, if any.
+        not_before: From `Retry-After`, if any.
     """
 
     kind: FailureKind
@@ -92,7 +92,7 @@ class RequestState:
     Attributes:
         status: Where it is.
         created_at: When it was recorded.
-        attempts: How many times a report was asked for, counted before it is sent.
+        attempts: How many times a report was requested, counted before sending.
         sent_at: When the last one was sent.
         report_id: Amazon's id of the last one, once known.
         amazon_status: Amazon's own word for its state, as it came.
@@ -117,7 +117,7 @@ class RequestState:
 
 @dataclass(frozen=True)
 class Send:
-    """Record the attempt, then ask Amazon for the report."""
+    """Record the attempt, then request the report."""
 
     reason: str
 
@@ -140,7 +140,7 @@ class Wait:
 
 @dataclass(frozen=True)
 class Poll:
-    """Ask Amazon how far the report is."""
+    """Poll the report."""
 
     report_id: str
 
@@ -154,7 +154,7 @@ class Load:
 
 @dataclass(frozen=True)
 class RetryLater:
-    """Forget this report and ask for a new one, not before this instant."""
+    """Drop this report and request a new one, not before this instant."""
 
     at: datetime
     reason: str
@@ -166,8 +166,8 @@ class GiveUp:
 
     Attributes:
         reason: Why, for a person.
-        needs_person: Whether nothing of the account will work until someone acts.
-        kind: What is wrong, where that is no failure of the report: its account was stopped.
+        needs_person: Whether the account is blocked until someone acts.
+        kind: What is wrong, if the report did not fail: its account was stopped.
     """
 
     reason: str
@@ -186,12 +186,12 @@ Step = Send | LookFor | Wait | Poll | Load | RetryLater | GiveUp | Nothing
 
 
 def decide(request: RequestState, now: datetime, policy: LifecyclePolicy) -> Step:
-    """Say what to do with a request now.
+    """Return what to do with a request now.
 
     Args:
         request: What is known of it.
         now: The time.
-        policy: How patient to be.
+        policy: The retry policy.
     """
     match request.status:
         case RequestStatus.LOADED:
@@ -243,7 +243,7 @@ def _is_unanswered(request: RequestState) -> bool:
 
 
 def _in_flight(request: RequestState, report_id: str, now: datetime, policy: LifecyclePolicy) -> Step:
-    """Poll when it is time; give up a late report only after a look at it that was not long before the deadline."""
+    """Poll when it is time; give up a late report only after a poll shortly before the deadline."""
     sent_at = request.sent_at or request.created_at
     deadline = sent_at + policy.max_pending
     poll_at = request.next_step_at or next_poll_at(policy, request.polls, sent_at)

@@ -1,7 +1,7 @@
 """How many partitions an asset may have in Dagster: accounts times days. Pure.
 
 Source: Dagster's documentation recommends at most 100,000 partitions an asset, and its UI gets slow beyond (1,000 accounts with 456 days each:
-80 seconds for the first look at the partitions, 1.4 GB of memory). How many windows Postgres keeps has nothing to do with it.
+80 seconds for the first look at the partitions, 1.4 GB of memory). This does not limit how many windows Postgres keeps.
 """
 
 from datetime import date, timedelta
@@ -95,7 +95,7 @@ def check_partitions(accounts: int, *, first_day: date, today: date, left_out: t
         accounts: How many there would be.
         first_day: The first day that is a partition.
         today: The date in UTC.
-        left_out: Keys of those that got no partitions, to be told.
+        left_out: Keys of those without partitions, for the message.
 
     Raises:
         TooManyPartitionsError: There is no room for all of them.

@@ -1,6 +1,6 @@
-"""Which reports to ask for: the due days of one dataset of an ads account, covered with as few requests as possible. Pure.
+"""Which reports to request: covers the due days of one dataset of an ads account with as few requests as possible. Pure.
 
-A report holds all countries of its ads account, so a day takes one request, in however many countries it is due. The cover is greedy from
+A report has all countries of its ads account, so a day takes one request, however many countries are due. The cover is greedy from
 the newest due day: each request reaches back as far as the longest period allows, over days that aren't due. That is the least
 number of requests (an interval cover of points).
 
@@ -16,7 +16,7 @@ from types import MappingProxyType
 
 @dataclass(frozen=True)
 class PlannedRequest:
-    """One report to ask for.
+    """A planned report.
 
     Attributes:
         start: First day.
@@ -38,12 +38,12 @@ class PlannedRequest:
 def plan_requests(
     due: Collection[date], *, longest_days: int, wanted: Collection[date] = ()
 ) -> list[PlannedRequest]:
-    """Cover what is due or wanted with as few requests as possible, the newest first.
+    """Cover due and wanted days with as few requests as possible, newest first.
 
     Args:
         due: The days that are due in at least one country and in no report yet.
         longest_days: Most days that one report may span, both ends counted.
-        wanted: Days that somebody asked for by hand; they need not be due.
+        wanted: Manually requested days; they need not be due.
     """
     targets = sorted({*due, *wanted}, reverse=True)
     by_hand = set(wanted)
@@ -65,7 +65,7 @@ class DueDay:
         day: The day.
         products: The ad products that are due, or wanted; None for all of the dataset.
         is_due: Whether they are due.
-        is_wanted: Whether somebody asked for them by hand.
+        is_wanted: Whether they were requested manually.
     """
 
     day: date
@@ -81,14 +81,14 @@ def plan_reports(
     longest_days: int,
     oldest: Mapping[tuple[str, ...], date] = MappingProxyType({}),
 ) -> list[PlannedRequest]:
-    """Cover the next report of every due window with as few requests as possible, the newest first.
+    """Cover the next report of every due window with as few requests as possible, newest first.
 
     Args:
         days: What is due or wanted; a day may come several times, with different ad products.
         groups: The ad products of each report that the dataset is asked for in, in the order they are asked for.
         longest_days: Most days that one report may span, both ends counted.
-        oldest: The oldest day that reports of these ad products may ask for, while it is searched how far back they are served. The newest
-            day that is older is asked for once nothing younger is.
+        oldest: The oldest day that reports of these ad products may ask for, while it is searched how far back they are served. The
+            newest older day is requested once no younger one is.
     """
     by_group: defaultdict[tuple[str, ...], list[DueDay]] = defaultdict(list)
     for day in days:

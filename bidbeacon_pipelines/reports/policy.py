@@ -1,4 +1,4 @@
-"""How patient we are with Amazon: pauses between polls, between attempts, and the bounds on both. Pure."""
+"""The retry policy: pauses between polls and between attempts, and their limits. Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,17 +9,17 @@ _GROWTH_STEPS = 20
 
 @dataclass(frozen=True, kw_only=True)
 class LifecyclePolicy:
-    """How patient we are.
+    """Pauses and limits of a report request.
 
     Attributes:
         first_poll_after: From sending to the first poll: the dataset's usual latency.
         poll_every: Pause after the first poll; each further pause is half as long again.
         longest_poll_pause: Where the pauses stop growing.
-        max_pending: How long one report may stay unfinished before it is asked for again.
-        max_attempts: How many times a report is asked for in all.
+        max_pending: How long one report may stay unfinished before it is requested again.
+        max_attempts: How many times a report is requested in all.
         first_retry_pause: Pause after the first failure; each further one is twice as long.
         longest_retry_pause: Where these stop growing.
-        resend_grace: How long a request with an unknown outcome is left alone; twice as long each further time.
+        resend_grace: Pause after a request with an unknown outcome; twice as long each further time.
         max_loads: How many times loading one completed report is begun.
         first_suspicious_pause: Pause before a window with a suspicious report is requested again; each further pause is four times as long.
         longest_suspicious_pause: Where these stop growing.
@@ -38,7 +38,7 @@ class LifecyclePolicy:
     longest_suspicious_pause: timedelta = timedelta(hours=24)
 
     def __post_init__(self) -> None:
-        """Refuse a policy under which a request might not end."""
+        """Refuse a policy under which a request might never end."""
         if self.poll_every <= timedelta(0) or self.max_pending <= timedelta(0):
             raise ValueError("expected poll_every and max_pending above zero")
         if self.first_poll_after >= self.max_pending:
@@ -54,7 +54,7 @@ class LifecyclePolicy:
         return max(self.poll_every, min(grown, self.longest_poll_pause))
 
     def retry_pause(self, attempts: int) -> timedelta:
-        """Return the pause before a report is asked for again, after so many failed attempts."""
+        """Return the pause before a report is requested again, after so many failed attempts."""
         return min(_doubled(self.first_retry_pause, attempts), self.longest_retry_pause)
 
     def suspicious_pause(self, suspicious_before: int) -> timedelta:
@@ -72,7 +72,7 @@ def next_poll_at(policy: LifecyclePolicy, polls_so_far: int, since: datetime) ->
     """Return the instant of a report's next poll.
 
     Args:
-        policy: How patient to be.
+        policy: The retry policy.
         polls_so_far: Polls already made of this report.
         since: When it was sent, where it was never polled; else when it was last polled.
     """

@@ -13,10 +13,10 @@ SETTLES_AFTER = timedelta(hours=2)
 
 @dataclass(frozen=True)
 class Problem:
-    """One cause that somebody should know of.
+    """A cause that needs attention.
 
     Attributes:
-        key: The same at each look for as long as the cause is the same, whatever the numbers in it; at most 300 characters.
+        key: Stable for as long as the cause is the same, whatever its numbers; at most 300 characters.
         kind: What it is in a word or two, such as `failed`, `late`, `needs a person`.
         cause: The reason in plain words, what went wrong in the first sentence.
         to_do: What helps, or what happens by itself, where the cause does not say it.
@@ -28,9 +28,9 @@ class Problem:
         datasets: The datasets whose windows it concerns, that with the most windows first.
         since: Since when; None where that is not known.
         link: The page that shows it, from the root of the address.
-        tell_after: How long it must last before it is worth an alert, since it usually ends by itself before that.
+        tell_after: How long it must last before an alert is sent, since it usually ends before that.
         settles_after: How long it must be gone before it counts as over.
-        is_recovered: Whether all is well again, and it is only shown because it happened in the last hours.
+        is_recovered: Whether it is over, and only shown because it happened in the last hours.
     """
 
     key: str
@@ -66,7 +66,7 @@ class Problem:
 
 
 def merge(problems: Iterable[Problem]) -> list[Problem]:
-    """Return the problems with those of one key made one: the words of the first, and how much there is of all of them."""
+    """Return the problems, merged by key: with the text of the first, and the total extent."""
     found: dict[str, Problem] = {}
     for one in problems:
         before = found.get(one.key)

@@ -21,10 +21,10 @@ class ProductState:
         status: `missing`, `loaded`, `failed`, `unconfirmed` or `not_served`.
         next_refresh_at: When it is due next; None for never.
         data_as_of: When its loaded report was asked for.
-        failure_reason: Why it failed, or was held.
-        held_digest: Of the report that was held.
+        failure_reason: Why it failed or was suspicious.
+        held_digest: Of the suspicious report.
         held_rows: Rows of that report.
-        held_count: How many reports were held in a row.
+        held_count: How many suspicious reports came in a row.
     """
 
     status: str
@@ -47,7 +47,7 @@ class WindowAfter:
         state: Of the window as a whole: it is as its worst product, with the oldest data, and due as soon as one product is.
         products_due: The ad products that are asked for next; None for all.
         product_states: Of each ad product, where they differ; None where all are as the window.
-        is_still_wanted: Whether somebody who asked for the window still waits for other ad products.
+        is_still_wanted: Whether a manual request still waits for other ad products.
     """
 
     state: ProductState
@@ -64,14 +64,14 @@ def after_report(
     *,
     wanted: Collection[str] = (),
 ) -> WindowAfter:
-    """Return what a window is after a report of some of its ad products.
+    """Return the state of a window after a report of some of its ad products.
 
     Args:
         before: All ad products that the window is asked for, as they were.
         reported: The ad products of the report.
         outcome: How they are now.
         now: The instant, UTC.
-        wanted: The ad products that somebody waits for.
+        wanted: The ad products that a manual request waits for.
     """
     states = {product: outcome if product in reported else state for product, state in before.items()}
     window = _roll_up(list(states.values()))

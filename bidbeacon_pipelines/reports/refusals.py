@@ -1,7 +1,7 @@
-"""Which refusals of a report are believed at once, and which only when they come twice in a row. Pure.
+"""Which refusals of a report are believed at once, and which only when repeated. Pure.
 
-A gateway in trouble, or one that sends a call astray, refuses what Amazon would accept. A refusal that is believed ends the wait of up to
-120 days for their data, so one that doesn't fit what we know is confirmed: the report is requested once more, later.
+A faulty gateway may refuse what Amazon would accept. A believed refusal gives up the data of up to 120 days, so an implausible one has to
+be confirmed: the report is requested once more, later.
 """
 
 from dataclasses import replace
@@ -25,20 +25,20 @@ _DOUBTED = {
 
 
 def is_surely_served(dataset: Dataset, start: date, today: date) -> bool:
-    """Tell whether Amazon can't mean it when it calls a report too old that begins on this account-local day."""
+    """Return whether Amazon certainly still serves this account-local day, so that a refusal as too old is implausible."""
     return is_served(dataset, start - SURELY_SERVED, today)
 
 
 def doubted(failure: Failure) -> Failure:
-    """Return the same failure as one that is to be confirmed: the report is asked for again, later."""
+    """Return the failure marked as to be confirmed: the report is requested again, later."""
     return replace(failure, kind=_DOUBTED.get(failure.kind, failure.kind))
 
 
 def weighed(failure: Failure, before: Failure | None, *, surely_served: bool) -> Failure:
-    """Return a failure to create a report as it is believed, or as one that is to be confirmed.
+    """Return a failure to create a report, marked as to be confirmed if it is implausible.
 
     Args:
-        failure: What came.
+        failure: The failure.
         before: What the attempt before it failed with, if it did.
         surely_served: Whether the days asked for are well inside of what Amazon serves.
     """

@@ -1,4 +1,4 @@
-"""The key of a report row: a digest of what tells it apart from the other rows of its account, day and hour. Pure.
+"""The key of a report row: a digest that identifies it among the rows of its account, day and hour. Pure.
 
 The digest is part of every stored row, so its input never changes for values that exist: `tests/unit/reports/test_row_keys.py` has golden ones.
 """

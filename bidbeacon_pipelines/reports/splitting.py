@@ -18,7 +18,7 @@ _UNION_CODES = frozenset({"400004", "400006"})
 
 
 def shorter_period(failure: Failure | None, *, days: int, longest_days: int) -> int | None:
-    """Return the most days to ask for at a time from now on, where a request ended because it was too large; else None.
+    """Return the new longest period in days, if a request ended because it was too large; else None.
 
     A report of the longest period that failed in every attempt counts as too large: Amazon doesn't always say so.
 
@@ -35,14 +35,14 @@ def shorter_period(failure: Failure | None, *, days: int, longest_days: int) -> 
 
 
 def should_ask_by_product(failure: Failure | None, *, days: int, ad_products: Sequence[str]) -> bool:
-    """Return whether a report of several ad products is asked for by product from now on: one day of it was too large, all the same."""
+    """Return whether a report of several ad products has to be requested by product: even one day of it was too large."""
     return (
         failure is not None and failure.kind is FailureKind.TOO_LARGE and days == 1 and len(ad_products) > 1
     )
 
 
 def is_refused_union(failure: Failure | None, ad_products: Sequence[str]) -> bool:
-    """Return whether Amazon refused the fields of several ad products in one report, which it may take of each alone."""
+    """Return whether Amazon refused the fields of several ad products together, which it may accept separately."""
     return failure is not None and failure.code in _UNION_CODES and len(ad_products) > 1
 
 

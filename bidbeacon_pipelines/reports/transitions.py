@@ -1,4 +1,4 @@
-"""How a request's state changes: by a step that is about to be taken, and by what Amazon answered.
+"""How a request's state changes: by a step that is about to be taken, and by Amazon's response.
 
 The counterpart of `lifecycle.decide`; pure as well. The caller stores each new state before it goes on, a `sending` and a
 `loading` before it acts: so a process that dies in between has still counted the attempt.
@@ -32,11 +32,11 @@ _SHORTEST_PAUSE = timedelta(seconds=1)
 
 @dataclass(frozen=True)
 class Reported:
-    """Amazon told a report's state: in answer to a create or a poll, or found and adopted.
+    """Amazon reported a report's status, after a create or a poll, or when it was adopted.
 
     Attributes:
-        adopted: The report was being made already, and is taken over instead of one of our own.
-        too_large: It failed, and Amazon says that it would be too large.
+        adopted: The report was already being made and was adopted.
+        too_large: It failed because it would be too large.
         made_at: When Amazon began to make it, where Amazon says so; UTC.
     """
 
@@ -51,15 +51,15 @@ class Reported:
 
 @dataclass(frozen=True)
 class NoAnswer:
-    """The call got no answer about the report: throttled, 5xx, or the connection broke.
+    """The call got no usable response: throttled, 5xx, or the connection broke.
 
-    After a create Amazon may have accepted it all the same; after a poll the report may be well.
+    After a create, Amazon may have accepted it anyway; after a poll, the report may be fine.
 
     Attributes:
-        not_before: Amazon's wish, from `Retry-After`, if any.
-        reason: What came instead of an answer, for a person.
-        cause: The shortest word for it, to count by: "HTTP 429"; None where nothing is counted.
-        is_throttled: Whether Amazon refused to make one more report (429): that is no failed attempt, the region's gate waits for it.
+        not_before: From `Retry-After`, if any.
+        reason: What happened instead, in words.
+        cause: A short name of it, to group by: "HTTP 429"; None if nothing is counted.
+        is_throttled: Whether Amazon throttled the create (429): that is not a failed attempt; the region's gate pauses.
     """
 
     not_before: datetime | None = None
@@ -74,8 +74,8 @@ class RateLimited:
 
     Attributes:
         not_before: When the pause ends.
-        reason: What it waits for, for a person.
-        cause: The shortest word for it, to count by.
+        reason: What it waits for, in words.
+        cause: A short name of it, to group by.
     """
 
     not_before: datetime
@@ -85,11 +85,11 @@ class RateLimited:
 
 @dataclass(frozen=True)
 class NoToken:
-    """Our credentials are refused, so nothing was asked; the request stays as it is until they are accepted.
+    """Our credentials are refused, so nothing was sent; the request waits until they are accepted.
 
     Attributes:
         not_before: When it was noticed.
-        reason: What the token endpoint said, for a person.
+        reason: The message of the token endpoint.
     """
 
     not_before: datetime
@@ -98,7 +98,7 @@ class NoToken:
 
 @dataclass(frozen=True)
 class RowsLocked:
-    """Another job works on the account's rows for longer than a load waits: nothing was loaded, and nothing is wrong.
+    """Another job has locked the account's rows for longer than a load waits: nothing was loaded, and nothing failed.
 
     Attributes:
         not_before: When it is tried again.
@@ -116,12 +116,12 @@ class LoadFailed:
 
 @dataclass(frozen=True)
 class Loaded:
-    """The report's windows were dealt with: loaded, held or refused, each with its own record."""
+    """All windows of the report have ended: loaded, suspicious or refused."""
 
 
 @dataclass(frozen=True)
 class Refused:
-    """Amazon or the load refused; the failure's kind says whether it is worth asking again."""
+    """Amazon or the load refused; the failure's kind decides about a retry."""
 
     failure: Failure
 
@@ -130,7 +130,7 @@ Answer = Reported | NoAnswer | RateLimited | NoToken | RowsLocked | LoadFailed |
 
 
 def sending(request: RequestState, now: datetime, policy: LifecyclePolicy) -> RequestState:
-    """Return the state to store before a report is asked for: one attempt more, outcome unknown."""
+    """Return the state to store before a report is requested: one attempt more, outcome unknown."""
     attempts = request.attempts + 1
     return RequestState(
         status=RequestStatus.SENT,
@@ -142,12 +142,12 @@ def sending(request: RequestState, now: datetime, policy: LifecyclePolicy) -> Re
 
 
 def loading(request: RequestState) -> RequestState:
-    """Return the state to store before a completed report is loaded: one try more."""
+    """Return the state to store before a completed report is loaded: one load attempt more."""
     return replace(request, loads=request.loads + 1)
 
 
 def retried(request: RequestState, step: RetryLater) -> RequestState:
-    """Return the state of a request whose report is forgotten and asked for again later; what went wrong stays readable."""
+    """Return the state of a request whose report is dropped and requested again later; the failure is kept."""
     return replace(
         request,
         status=RequestStatus.PLANNED,
@@ -171,7 +171,7 @@ def given_up(request: RequestState, step: GiveUp) -> RequestState:
 
 
 def answered(request: RequestState, answer: Answer, now: datetime, policy: LifecyclePolicy) -> RequestState:
-    """Bring what came of a step into the state; `lifecycle.decide` then says what follows from it."""
+    """Apply the result of a step to the state; `lifecycle.decide` then decides the next step."""
     match answer:
         case Reported():
             return _reported(request, answer, now, policy)
@@ -228,7 +228,7 @@ def _unanswered(
 def _not_made(
     request: RequestState, not_before: datetime, now: datetime, policy: LifecyclePolicy
 ) -> RequestState:
-    """Take the attempt back, or the try to load, which was counted before it was made."""
+    """Uncount an attempt, or a load attempt, that was not made."""
     kept = replace(request, next_step_at=_latest(now + _SHORTEST_PAUSE, not_before, now, policy))
     match request.status:
         case RequestStatus.SENT:
@@ -268,6 +268,6 @@ def _patient(failure: Failure, now: datetime, policy: LifecyclePolicy) -> Failur
 
 
 def _latest(ours: datetime, wished: datetime | None, now: datetime, policy: LifecyclePolicy) -> datetime:
-    """Heed Amazon's wish where it is later than ours, but not beyond the longest time a report may take."""
+    """Return Amazon's instant if it is later than ours, but at most the longest time a report may take."""
     longest: timedelta = policy.max_pending
     return ours if wished is None else max(ours, min(wished, now + longest))

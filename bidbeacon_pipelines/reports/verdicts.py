@@ -1,4 +1,4 @@
-"""Why a window is as it is, in one word and one sentence: the causes there are, and what all verdicts say alike. Pure."""
+"""The verdict on a window: its causes, and the phrases that all verdicts share. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -89,7 +89,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class KnownWindow:
-    """A window that is stored, with all that verdicts on it are made from.
+    """A stored window, with everything that verdicts on it need.
 
     Attributes:
         facts: What is known.
@@ -109,7 +109,7 @@ class KnownWindow:
 
     @property
     def is_due(self) -> bool:
-        """Whether it should be asked for now: a refresh fell due, or a person wants it."""
+        """Whether it should be requested now: a refresh is due, or it was requested manually."""
         at = self.window.next_refresh_at
         return self.window.wanted_by is not None or (at is not None and at <= self.now)
 
@@ -141,12 +141,12 @@ class KnownWindow:
         return "a refresh" if found.serves is None else f"the refresh T+{found.serves}"
 
     def proven_by(self, *effects: str) -> tuple[UUID, ...]:
-        """Give the sessions of the last action of each of these effects, oldest first; a report that is adopted needs no request."""
+        """Return the sessions of the last action of each of these effects, oldest first; an adopted report has no request."""
         return last_sessions(self.facts, (*effects, "adopted") if "requested" in effects else effects)
 
 
 def last_sessions(facts: WindowFacts, effects: Iterable[str]) -> tuple[UUID, ...]:
-    """Give the sessions of the last action of each effect, oldest first, each once."""
+    """Return the sessions of the last action of each effect, oldest first, each once."""
     last = {reference.effect: reference for reference in facts.references if reference.effect in set(effects)}
     return tuple(
         dict.fromkeys(t.session_id for t in sorted(last.values(), key=lambda reference: reference.at))
@@ -154,7 +154,7 @@ def last_sessions(facts: WindowFacts, effects: Iterable[str]) -> tuple[UUID, ...
 
 
 def next_ask(known: KnownWindow) -> str:
-    """Say when it is asked for, as the end of a sentence."""
+    """Return when it is requested, as the end of a sentence."""
     at = known.window.next_refresh_at
     if known.is_due:
         return asked_for_now(known)
@@ -164,7 +164,7 @@ def next_ask(known: KnownWindow) -> str:
 
 
 def asked_for_now(known: KnownWindow) -> str:
-    """Say what a due window waits for."""
+    """Return what a due window waits for."""
     account, facts = known.account, known.facts
     if (round_at := next_round(known)) is not None:
         return (
@@ -182,7 +182,7 @@ def asked_for_now(known: KnownWindow) -> str:
 
 
 def when_created(gate: GateFacts | None) -> str:
-    """Say when a planned report is created, as far as its gate allows."""
+    """Return when a planned report is created, as its gate allows."""
     if gate is None:
         return "within two minutes"
     if gate.closed_until is not None:
@@ -208,7 +208,7 @@ def waits_for_countries(known: KnownWindow) -> bool:
 
 
 def is_overdue(known: KnownWindow) -> bool:
-    """Return whether a due window should have been planned: it is due for long, waits for nothing, and nothing refers to it lately."""
+    """Return whether a due window should have been planned: it has been due for long, waits for nothing, and no recent action refers to it."""
     account, since = known.account, known.window.next_refresh_at
     if since is None or known.facts.planned is not None or waits_for_countries(known):
         return False
@@ -223,9 +223,9 @@ def is_overdue(known: KnownWindow) -> bool:
 
 
 def next_round(known: KnownWindow) -> datetime | None:
-    """Return when the ads account's cadence lets a due window be asked for; None where it doesn't wait for that, or is planned.
+    """Return when the ads account's cadence lets a due window be requested; None if it doesn't wait for that, or is planned.
 
-    A window that was due when the last round began belongs to that one.
+    A window that was due when the last refresh began belongs to that one.
     """
     at, due, last = known.account.next_round_at, known.window.next_refresh_at, known.account.last_look_at
     waits = known.window.wanted_by is None and known.facts.planned is None
@@ -234,26 +234,26 @@ def next_round(known: KnownWindow) -> datetime | None:
 
 
 def is_before_first_entities(account: AccountFacts, now: datetime) -> bool:
-    """Whether nothing is asked yet since the account's entities are to come first."""
+    """Return whether the account's first entity sync has to come first."""
     return account.entities_synced_at is None and now < entities_deadline(account)
 
 
 def entities_deadline(account: AccountFacts) -> datetime:
-    """Give when a new account waits no longer for its entities."""
+    """Return until when a new account waits for its entities."""
     return account.first_seen_at + _FIRST_ENTITIES_WITHIN
 
 
 def refresh_command(known: KnownWindow) -> str:
-    """Give the command that loads the window now."""
+    """Return the command that loads the window now."""
     facts = known.facts
     return f"`bidbeacon refresh --account {facts.account_key} --dataset {facts.dataset_name} --window {facts.window_date}`"
 
 
 def when(at: datetime) -> str:
-    """Give an instant the way sentences have it."""
+    """Return an instant as sentences show it."""
     return f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def ended(text: str) -> str:
-    """Give a reason as the end of a clause: without the full stop that many have."""
+    """Return a reason without its final full stop."""
     return text.rstrip().rstrip(".")

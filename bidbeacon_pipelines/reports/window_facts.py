@@ -1,4 +1,4 @@
-"""What must be known of a window to say why it is as it is; instants are aware UTC, days the account's own calendar days. Pure."""
+"""The facts needed to explain a window; instants are aware UTC, days the account's own calendar days. Pure."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,19 +16,19 @@ class AccountFacts:
 
     Attributes:
         account_key: Its key.
-        label: What it is called.
+        label: Its label.
         countries: How many countries of its ads account are refreshed.
         planned_at: When what is due for its ads account was last planned.
         time_zone: The IANA zone its days are counted in.
-        enabled: Whether people want it refreshed.
-        paused_by: Who does not, since `paused_at`; None where that was not noticed yet.
+        enabled: Whether it is enabled.
+        paused_by: Who disabled it, at `paused_at`; None if that is not recorded yet.
         amazon_status: Amazon's own word for its state.
-        needs_person: Why nothing is asked until a person acts, if so.
+        needs_person: Why it is suspended until a person acts, if so.
         needs_person_for: Whether that concerns the `account`, or the `credentials` and so all of their accounts.
         first_seen_at: When it was first synced.
         entities_synced_at: When its campaigns, ads and targets were, if ever.
         last_look_at: When its ads account's last round began, if ever.
-        next_round_at: When its ads account's cadence has it looked at next; None where it is looked at as soon as something is due.
+        next_round_at: When its ads account's cadence has it refreshed next; None for as soon as data is due.
     """
 
     account_key: str
@@ -79,7 +79,7 @@ class OpenRequest:
     Attributes:
         claim_is_alive: Whether that session's lease is valid; False where no session is working on it.
         claim_status: That session's status; None where no session is working on it, or it was deleted.
-        heartbeat_at: That session's last sign of life, where it is known.
+        heartbeat_at: That session's last heartbeat, if known.
     """
 
     id: int
@@ -161,10 +161,10 @@ class WindowFacts:
         window: The stored window.
         request: The request that it waits for.
         ended: The last request over this day that has ended.
-        references: What refers to it, oldest first.
+        references: Actions that refer to it, oldest first.
         planned: The report that is planned over its day, and not created yet.
         gate: The gate that reports of its ads account are created through; None before the first one.
-        waits_until: Until when its dataset waits for the other countries of its ads account; None where it doesn't.
+        waits_until: Until when its dataset waits for the other countries of its ads account; None if it doesn't.
     """
 
     account_key: str

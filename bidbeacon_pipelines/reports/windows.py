@@ -116,7 +116,7 @@ def again_after_failure(
 def missed_offsets(
     dataset: Dataset, window_date: date, time_zone: str, data_as_of: datetime | None, now: datetime
 ) -> MissedOffsets:
-    """Say which offset a refresh serves now, and which earlier ones it makes unnecessary.
+    """Return which offset a refresh serves now, and which earlier ones it makes unnecessary.
 
     Args:
         dataset: Whose offsets count.

@@ -1,4 +1,4 @@
-"""One account at a glance: who it is, how fresh its data is, what it earned, its entities and its schedule, as data for its page."""
+"""The data of an account's page: identity, freshness, sales, entities and schedule."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
@@ -109,7 +109,7 @@ def _figures(connection: Connection, account: Account, now: datetime) -> dict[st
 
 
 def _product_json(product: str | None, sums: Sequence[RowMapping]) -> dict[str, Any]:
-    """Return the two periods of an ad product; of all of them for None."""
+    """Return the two periods of an ad product, or of all products for None."""
     of_product = {row["is_recent"]: row for row in sums if row["ad_product"] == product}
     attribution = {row["attribution_days"] for row in of_product.values()}
     return {

@@ -1,6 +1,6 @@
 """Changes that people make to accounts: pause, resume, cadence, alias. Each is recorded in a session, with who made it.
 
-A change by plain SQL is noticed at the next look, and recorded as made by "SQL".
+A change made with plain SQL is noticed later, and recorded as made by "SQL".
 """
 
 from collections.abc import Iterator
@@ -35,12 +35,12 @@ SQL: Final = "SQL"
 
 
 class AccountChanges:
-    """Makes changes to accounts, in the name of one person.
+    """Changes accounts on behalf of one user.
 
     Args:
-        store: whose database has the accounts, and gets the sessions.
+        store: of the database with accounts and sessions.
         settings: of the pipelines.
-        by: who makes the changes.
+        by: the user who makes the changes.
     """
 
     def __init__(self, store: SessionStore, settings: Settings, *, by: str) -> None:
@@ -49,7 +49,7 @@ class AccountChanges:
         self._by = by
 
     def pause(self, account: Account) -> None:
-        """Ask nothing more of Amazon for an account; one that is paused stays as it is."""
+        """Stop requests for an account; do nothing if it is already paused."""
         if not account.enabled:
             return
         with self._changing(account.ref) as (connection, _):
@@ -72,12 +72,12 @@ class AccountChanges:
                 session.add_in(connection, AccountResumed(account=account.account_key, by=self._by))
 
     def set_cadence(self, account: AdsAccount, cadence: Cadence) -> None:
-        """Look at an ads account as often as the cadence says, from now on."""
+        """Set how often an ads account is refreshed."""
         with self._changing(account.ref) as (connection, _):
             keep_cadence(connection, account.ads_account_key, cadence, read_now(connection, self._settings))
 
     def rename(self, account: AdsAccount, alias: str | None) -> AdsAccount:
-        """Call an ads account by an alias, or as Amazon does; return it as it is called then.
+        """Set or remove the alias of an ads account; return the account with its new label.
 
         Raises:
             BadAliasError: the alias is too long, or is not one line of text.
@@ -88,7 +88,7 @@ class AccountChanges:
 
     @contextmanager
     def _changing(self, about: Subject) -> Iterator[tuple[Connection, SessionRecorder]]:
-        """Record what the block changes, in its own transaction; what SQL has changed before is told apart."""
+        """Record what the block changes, in its own transaction; record earlier changes by SQL separately."""
         with (
             with_job_session(
                 "change-account", store=self._store, account=about, input={"by": self._by}
@@ -101,7 +101,7 @@ class AccountChanges:
 
 
 def notice_changes(store: SessionStore, *, now: datetime) -> None:
-    """Record in a session what was changed by SQL since the last look; without such a change there is no session."""
+    """Record in a session what was changed by SQL since the last call; open no session if nothing was."""
     with store.begin() as connection:
         if not has_unrecorded_changes(connection):
             return

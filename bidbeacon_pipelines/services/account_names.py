@@ -1,4 +1,4 @@
-"""Finds the account that a person means: by name, alias, label (`Acme Merch · US`), key, or the beginning of one of them."""
+"""Finds accounts by what a user types: name, alias, label (`Acme Merch · US`), key, or a prefix of one of them."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -24,11 +24,11 @@ _ALIKE = 0.5
 
 
 class AmbiguousAccountError(LookupError):
-    """Several accounts are called so.
+    """Several accounts match a name.
 
     Attributes:
-        given: What was asked for.
-        candidates: The accounts that are meant by it, by label.
+        given: The name as given.
+        candidates: The matching accounts, by label.
     """
 
     def __init__(self, given: str, candidates: Sequence[Account]) -> None:
@@ -51,11 +51,11 @@ class BadAliasError(ValueError):
 
 
 def get_named_account(connection: Connection, given: str, country: str | None = None) -> Account:
-    """Return the account that a person means.
+    """Return the account that matches a name.
 
     Raises:
-        UnknownAccountError: nobody is called so; the message has the nearest names.
-        AmbiguousAccountError: several are; the message lists them.
+        UnknownAccountError: no account matches; the message has the nearest names.
+        AmbiguousAccountError: several accounts match; the message lists them.
     """
     exact = find_account(connection, given) if country is None else None
     if exact is not None:
@@ -67,10 +67,10 @@ def get_named_account(connection: Connection, given: str, country: str | None = 
 
 
 def find_named_account(connection: Connection, given: str, country: str | None = None) -> Account | None:
-    """Return the account that a person means; None where nobody is called so.
+    """Return the account that matches a name; None if none does.
 
     Raises:
-        AmbiguousAccountError: several are.
+        AmbiguousAccountError: several accounts match.
     """
     try:
         return get_named_account(connection, given, country)
@@ -79,11 +79,11 @@ def find_named_account(connection: Connection, given: str, country: str | None =
 
 
 def get_named_ads_account(connection: Connection, given: str) -> AdsAccount:
-    """Return the ads account that a person means, by its own name or that of one of its countries.
+    """Return the ads account that matches a name, its own or that of one of its countries.
 
     Raises:
-        UnknownAccountError: nobody is called so.
-        AmbiguousAccountError: several ads accounts are.
+        UnknownAccountError: no account matches.
+        AmbiguousAccountError: several ads accounts match.
     """
     exact = find_ads_account(connection, given)
     if exact is not None:
@@ -95,7 +95,7 @@ def get_named_ads_account(connection: Connection, given: str) -> AdsAccount:
 
 
 def list_named_accounts(connection: Connection, given: str, country: str | None = None) -> list[Account]:
-    """Return the accounts that are called so, by label: all countries, for the name of an ads account.
+    """Return the accounts that match a name, by label: all countries, for the name of an ads account.
 
     Args:
         connection: where to look.
@@ -119,7 +119,7 @@ def list_named_accounts(connection: Connection, given: str, country: str | None 
 
 
 def rename(connection: Connection, account: AdsAccount, alias: str | None) -> AdsAccount:
-    """Call an ads account by an alias (as `check_alias` returns it) in all of its countries, or as Amazon does; return it as it is called then."""
+    """Set or remove the alias of an ads account (as `check_alias` returns it), for all of its countries; return the account with its new label."""
     set_alias(connection, account.account_id, alias)
     name_subjects(connection, list_subjects(connection))
     return get_ads_account(connection, account.ads_account_key)
@@ -138,7 +138,7 @@ def check_alias(given: str) -> str:
 
 
 def match_accounts(accounts: Sequence[Account], given: str) -> list[Account]:
-    """Return the accounts that a text means: those it names exactly, else those it names but for case and punctuation, else those it begins."""
+    """Return the accounts that match a text: exactly, else without case and punctuation, else by prefix."""
     if not given.strip():
         return []
     slug = slug_of(given)
@@ -167,7 +167,7 @@ def _names(account: Account) -> tuple[str, ...]:
 
 
 def _nearest(accounts: Sequence[Account], given: str) -> list[str]:
-    """Return the labels whose names come closest to a text that nobody is called."""
+    """Return the labels whose names are closest to a text that matches none."""
     labels: dict[str, str] = {}
     for account in accounts:
         for name in _names(account):

@@ -1,4 +1,4 @@
-"""What a refusal by Amazon means for accounts: who needs a person, and from when on nobody does."""
+"""Suspends accounts that Amazon refuses until a person acts, and resumes them."""
 
 from sqlalchemy import Connection
 
@@ -23,12 +23,12 @@ def is_credential_error(error: AuthError) -> bool:
 
 
 def note_refusal(connection: Connection, session: SessionRecorder, account_id: str, error: AuthError) -> bool:
-    """Ask nothing more for any account where Amazon refuses our credentials, or for an ads account that it has refused too often in a row.
+    """Stop requests for all accounts if Amazon refuses our credentials, or for an ads account that was refused too often in a row.
 
     An account without the right to be reported on is believed at once: no retry helps.
 
     Returns:
-        Whether a person is needed now; else the refusal is counted, and what was asked may be asked again later.
+        Whether manual action is needed now. Otherwise the refusal is counted, and the request may be repeated later.
     """
     if is_credential_error(error):
         note_credentials_refused(connection, session, str(error))
@@ -55,14 +55,14 @@ def _key_to_enable(connection: Connection, account_id: str) -> str:
 
 
 def note_credentials_refused(connection: Connection, session: SessionRecorder, reason: str) -> None:
-    """Ask nothing more for any account; it is told once, by the session that finds it out."""
+    """Stop requests for all accounts; only the session that notices it first records it."""
     keys = set_credentials_need_person(connection, reason)
     if keys:
         session.add_in(connection, CredentialsRefused(reason=reason, accounts=len(keys), keys=tuple(keys)))
 
 
 def note_credentials_accepted(connection: Connection, session: SessionRecorder) -> None:
-    """Go on with all accounts that only waited for credentials that Amazon accepts."""
+    """Resume all accounts that were only waiting for valid credentials."""
     keys = clear_credentials_need_person(connection)
     if keys:
         session.add_in(connection, CredentialsAccepted(accounts=len(keys), keys=tuple(keys)))

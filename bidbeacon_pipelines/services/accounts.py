@@ -26,9 +26,9 @@ _MOST_PROBLEMS = 20
 
 
 def sync_accounts(context: JobContext, session: SessionRecorder) -> list[str]:
-    """Store every account that Amazon lists, and return the keys of all of them.
+    """Store every account that Amazon lists, and return their keys.
 
-    This is also the way back from credentials that Amazon refused: once it answers, the accounts that waited for that go on.
+    If credentials had been refused and are accepted again, resume the accounts that were waiting for that.
 
     Raises:
         AuthError: Amazon refuses our credentials; all accounts are marked.
@@ -67,7 +67,7 @@ def _store_ads_accounts(
 ) -> dict[str, str]:
     """Store the ads accounts, each with the region and time zone of its first country; return their keys by Amazon's id.
 
-    One whose id makes no key is left out, and becomes a problem.
+    An account whose id makes no key is left out and reported as a problem.
     """
     keys: dict[str, str] = {}
     first = {account.account_id: account for account in reversed(listing.accounts)}
@@ -117,10 +117,10 @@ def _values(account: AdsAccount, ads_account_key: str) -> dict[str, Any]:
 
 
 def _store(connection: Connection, values: dict[str, Any], now: datetime) -> bool:
-    """Store one account; give True where it is new.
+    """Store one account; return True if it is new.
 
     Raises:
-        ValueError: the database refuses it, for a key that another account has, say; the other accounts are stored.
+        ValueError: the database refuses it, for example since another account has its key; the other accounts are stored.
     """
     try:
         with connection.begin_nested():

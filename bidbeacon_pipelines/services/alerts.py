@@ -1,4 +1,4 @@
-"""Alerts: look for problems, decide who is told what, and send it; the decision is committed before anything is sent."""
+"""Alerts: look for problems, decide which messages to send, and send them. The decision is committed before anything is sent."""
 
 import logging
 import threading
@@ -47,7 +47,7 @@ logger = logging.getLogger(__name__)
 
 
 def look(connection: Connection, settings: Settings, now: datetime, *, receivers: int) -> bool:
-    """Look for problems, and store what is known of them and the messages that this makes, all or nothing.
+    """Look for problems; store their state and the messages about them, all or nothing.
 
     Args:
         connection: a transaction.
@@ -56,7 +56,7 @@ def look(connection: Connection, settings: Settings, now: datetime, *, receivers
         receivers: how many receivers each message is for.
 
     Returns:
-        False where another process looks now, or has within a minute: then nothing is done.
+        False if another process is doing so, or has within the last minute: then nothing is done.
     """
     if not take_watch(connection, now, every=_ANOTHER_LOOKED):
         return False
@@ -79,9 +79,10 @@ def _is_quiet(settings: Settings, now: datetime) -> bool:
 
 
 def send_waiting(engine: Engine, settings: Settings, receivers: Sequence[Receiver], now: datetime) -> None:
-    """Send the messages that wait. Where a receiver does not take one, its others are tried with it later.
+    """Send the queued messages.
 
-    An attempt is committed before it is made. So no message is lost, and one whose sender died before it could note that it was sent comes twice.
+    If a receiver does not accept one, its other messages are retried with it later. Each attempt is committed before it is made, so no
+    message is lost; if the sender dies before it has stored the success, the message is sent twice.
     """
     with engine.begin() as connection:
         messages = claim_messages(connection, now)
@@ -115,7 +116,7 @@ def _send(
 class OutageAlert:
     """Sends an alert while looking for problems fails, for example because the database does not answer, and another when it works again.
 
-    It is known in memory only, since nothing can be stored meanwhile: each process that watches tells it, and one that is restarted tells it anew.
+    Its state is in memory only, since nothing can be stored meanwhile: each watching process sends it, and sends it again after a restart.
     """
 
     def __init__(self, settings: Settings, receivers: Sequence[Receiver]) -> None:
@@ -126,7 +127,7 @@ class OutageAlert:
         self._notified: list[Receiver] = []
 
     def note_failure(self, error: Exception, now: datetime) -> None:
-        """Send the alert once looks have failed for `BLIND_AFTER`, to each receiver once."""
+        """Send the alert to each receiver once, after checks have failed for `BLIND_AFTER`."""
         self._since = self._since or now
         if now - self._since < BLIND_AFTER or _is_quiet(self._settings, now):
             return
@@ -142,7 +143,7 @@ class OutageAlert:
         self._notified += [one for one in unnotified if _takes(one, self._title, body, Event.BEGAN)]
 
     def note_success(self, now: datetime) -> None:
-        """Send the end of the outage to each receiver that got the alert; a receiver that fails is tried again after the next look."""
+        """Send the end of the outage to each receiver that got the alert; a receiver that fails is tried again after the next check."""
         if self._since is not None and self._notified and not _is_quiet(self._settings, now):
             body = f"It began {self._shown(self._since)}, and is over since {self._shown(now)}."
             title = f"Over: {self._title}"
@@ -164,15 +165,15 @@ def _takes(receiver: Receiver, title: str, body: str, event: Event) -> bool:
 
 
 class AlertWatch:
-    """Looks for problems once a minute in a thread, and sends what is to be said of them.
+    """Checks for problems once a minute in a thread, and sends alerts.
 
-    Several processes may watch one database: each look is made by one of them, and each message is sent by one.
+    Several processes may watch one database: only one of them makes each check and sends each message.
 
     Args:
-        engine: the database; stays the caller's.
+        engine: the database; the caller disposes of it.
         settings: who gets alerts, and when.
-        clock: gives the present instant; by default the database's.
-        host_clock: gives it where the database does not answer.
+        clock: returns the present instant; by default the database's.
+        host_clock: used while the database does not answer.
     """
 
     def __init__(
@@ -192,23 +193,23 @@ class AlertWatch:
         self._stopped = threading.Event()
 
     def start(self) -> None:
-        """Watch from now on until the process ends or `stop` is called; without receivers nobody watches."""
+        """Watch until the process ends or `stop` is called; do nothing without receivers."""
         if self._receivers:
             threading.Thread(target=self._run, name="alerts", daemon=True).start()
 
     def stop(self) -> None:
-        """Stop after the look that is under way."""
+        """Stop after the current check."""
         self._stopped.set()
 
     def look_once(self) -> None:
-        """Look, and send what waits."""
+        """Check for problems, and send queued messages."""
         now = self._clock()
         with self._engine.begin() as connection:
             look(connection, self._settings, now, receivers=len(self._receivers))
         send_waiting(self._engine, self._settings, self._receivers, now)
 
     def watch_once(self) -> None:
-        """Look, and send what waits; where that fails, it is logged, and told if it goes on."""
+        """Check and send; log a failure, and send an alert if it persists."""
         try:
             self.look_once()
         except Exception as error:  # noqa: BLE001 - the next look may go well, and nobody else is there to look

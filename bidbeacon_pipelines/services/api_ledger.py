@@ -1,4 +1,4 @@
-"""The ledger of calls to Amazon: keeps them in memory for moments, and writes them in batches from a thread of its own."""
+"""The log of calls to Amazon, written in batches by a thread."""
 
 import logging
 import threading
@@ -26,9 +26,9 @@ _DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeoutError)
 class PostgresCallLog:
     """Writes calls to `api_calls`: a hundred at once, or what there is five seconds after the oldest, and the rest at the end.
 
-    Safe to share between threads. It never raises into the job and never makes it wait: a database that is away is tried again
-    every five seconds, and up to 10,000 calls are kept for it; what is lost beyond that is counted and logged. A process that is
-    killed loses what it has not written: the calls of its last five seconds.
+    Safe to share between threads. It never raises into the job and never blocks it. If the database is unavailable, it retries every five
+    seconds and keeps up to 10,000 calls; it counts and logs the calls lost beyond that. A killed process loses the calls of its last five
+    seconds.
 
     Args:
         engine: Our tables.
@@ -64,7 +64,7 @@ class PostgresCallLog:
                 self._changed.notify_all()
 
     def close(self) -> None:
-        """Write what waits, with one try and ten seconds at most, and end."""
+        """Write the remaining calls, in one attempt of at most ten seconds, and stop."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
@@ -78,7 +78,7 @@ class PostgresCallLog:
             logger.warning("%d calls to Amazon are missing in api_calls: the database was unavailable", lost)
 
     def _begin_writing(self) -> None:
-        """Start the thread with the first call: a job that asks Amazon nothing has none."""
+        """Start the thread with the first call, so that a job without calls has none."""
         if self._writer is None and not self._closing:
             self._writer = threading.Thread(target=self._write_on, name="api-calls", daemon=True)
             self._writer.start()
@@ -113,7 +113,7 @@ class PostgresCallLog:
             )
             self._pause()
             return False
-        except Exception:  # the ledger is about the work, and must never be in its way
+        except Exception:  # a failure of the log must never affect the job
             logger.exception("%d calls to Amazon can't be written to api_calls", len(batch))
         self._forget(len(batch))
         return True

@@ -1,4 +1,4 @@
-"""Loads windows that somebody asks for by hand, whether or not they are due, and waits for Amazon, with a bound."""
+"""Loads requested windows, whether or not they are due, and waits for Amazon for a bounded time."""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -48,7 +48,7 @@ _NO_SLOT_YET = "it was not requested, since other reports took all the time; try
 
 
 class AccountSkippedError(RuntimeError):
-    """Nothing is asked of Amazon for this account."""
+    """No reports are requested for this account."""
 
     def __init__(self, account: Account, reason: str) -> None:
         self.account_key = account.account_key
@@ -56,11 +56,11 @@ class AccountSkippedError(RuntimeError):
 
 
 class WindowNotLoadedError(RuntimeError):
-    """A window that was asked for by hand could not be loaded.
+    """A requested window could not be loaded.
 
     Attributes:
-        reasons: Why, of each day that was not loaded.
-        loaded: The days that were asked for with them and loaded.
+        reasons: The reason for each day that was not loaded.
+        loaded: The other requested days, which were loaded.
     """
 
     def __init__(self, dataset: str, reasons: dict[date, str], loaded: Sequence[date] = ()) -> None:
@@ -75,7 +75,7 @@ class WindowNotLoadedError(RuntimeError):
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a load by hand is, when it begins to wait again."""
+    """The progress of a backfill, when it begins to wait again."""
 
     done: int
     total: int
@@ -93,25 +93,25 @@ def drive_windows(
     by: str | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> list[Window]:
-    """Load windows now, whether or not they are due: adopt what is in flight, ask for the rest, wait, load.
+    """Load windows now, whether or not they are due: adopt reports in flight, request the rest, wait, load.
 
     Days that are not over in the account's time zone are skipped. One day that fails does not keep the others from being loaded.
 
     Args:
         context: the tools.
-        session: where it is told.
+        session: records the actions.
         account: whose windows.
         dataset: of which dataset.
         days: account-local days.
-        by: who asked for it, which is recorded.
-        on_progress: told each time it begins to wait.
+        by: the user who requested it, which is recorded.
+        on_progress: called each time it begins to wait.
 
     Returns:
         The loaded windows as they are stored then.
 
     Raises:
-        AccountSkippedError: nothing may be asked for this account.
-        WindowNotLoadedError: a day isn't served, its report failed or was held, or Amazon took longer than the setting allows.
+        AccountSkippedError: the account is disabled or suspended.
+        WindowNotLoadedError: a day isn't served, its report failed or was suspicious, or Amazon took longer than the setting allows.
     """
     if by is not None:
         session.add(
@@ -177,7 +177,7 @@ def _adopt(
     dataset: Dataset,
     windows: Sequence[Window],
 ) -> None:
-    """Say which of the windows a report in flight serves already."""
+    """Record which of the windows a report in flight already covers."""
     by_request: dict[int, list[date]] = {}
     for window in windows:
         if window.request_id is not None:
@@ -206,13 +206,13 @@ def _windows(context: JobContext, account: Account, dataset: Dataset, days: Sequ
 def _look(
     context: JobContext, account: Account, dataset: Dataset, before: Mapping[date, Window]
 ) -> tuple[list[Window], list[Window]]:
-    """Return the windows as they are stored now, and those of them that are still waited for."""
+    """Return the windows as stored now, and those still to be loaded."""
     windows = _windows(context, account, dataset, list(before))
     return windows, [window for window in windows if _is_pending(window, before[window.window_date])]
 
 
 def _is_pending(now: Window, before: Window) -> bool:
-    """Return whether a window neither was loaded since, with all of its ad products, nor has failed or been held since."""
+    """Return whether a window has neither been loaded with all of its ad products, nor failed, nor got a suspicious report since."""
     if now.wanted_by is not None:
         return True
     return now.request_id is not None and now.load_count == before.load_count
@@ -243,9 +243,9 @@ def _advance(
 
 
 def _make_room(context: JobContext, session: SessionRecorder, region: str) -> None:
-    """Look at the region's reports at Amazon until one is done, which frees its place at the gate, for a few seconds at most.
+    """Poll the region's reports for a few seconds, until one is done, which frees a slot at the gate.
 
-    A report that is done is left to be loaded by the shared look: it may have months of another dataset.
+    Leave the loading of that report to the shared run, since it may be large.
     """
     started = context.now()
     with context.engine.begin() as connection:
@@ -268,7 +268,7 @@ def _make_room(context: JobContext, session: SessionRecorder, region: str) -> No
 def _stop_if_skipped(
     context: JobContext, session: SessionRecorder, account: Account, dataset: Dataset, days: list[date]
 ) -> None:
-    """Ask no more for an account that turned out to need a person, or was disabled, meanwhile."""
+    """Stop if the account was disabled or suspended meanwhile."""
     with context.engine.begin() as connection:
         now = get_account(connection, account.account_key)
     if now.reason_to_skip is not None:
@@ -283,7 +283,7 @@ def _waiting_for(pending: Sequence[Window]) -> str:
 def _record_given_up(
     session: SessionRecorder, account: Account, dataset: Dataset, pending: Sequence[Window]
 ) -> None:
-    """Say of windows that are still waited for, when the time is over, that nobody waits any more."""
+    """Record that the time is over and the remaining windows are no longer waited for."""
     reasons = {window.window_date: _why_pending(window) for window in pending}
     for reason, days in days_by_reason(reasons).items():
         facts = {"account": account.account_key, "dataset": dataset.name}

@@ -1,4 +1,4 @@
-"""Keeps to the cadences of ads accounts: when the next round of each may begin, also after a person has changed it by SQL."""
+"""Cadences of ads accounts: when the next refresh of each may begin, also after a change by SQL."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,10 +25,10 @@ class CadenceSummary:
 
     Attributes:
         account: Its key.
-        label: What it is called.
-        cadence: In words.
-        time_zone: What a cron counts in.
-        next_look_at: From when the next round may begin; None as soon as something is due.
+        label: Its label.
+        cadence: The cadence in words.
+        time_zone: The time zone of its cron.
+        next_look_at: When the next refresh may begin; None for as soon as something is due.
         last_look_at: When the last refresh began.
     """
 
@@ -48,10 +48,10 @@ class CadenceSummary:
 
 
 def choose_cadence(*, every: str | None, cron: str | None, as_soon_as_due: bool) -> Cadence | None:
-    """Return the cadence that options ask for; None where they ask for none.
+    """Return the cadence given by options; None without any.
 
     Raises:
-        BadCadenceError: they can't be understood, or contradict each other.
+        BadCadenceError: they are invalid or contradict each other.
     """
     if sum((every is not None, cron is not None, as_soon_as_due)) > 1:
         raise BadCadenceError("expected one of --every, --cron and --as-soon-as-due, got several")
@@ -63,10 +63,10 @@ def choose_cadence(*, every: str | None, cron: str | None, as_soon_as_due: bool)
 
 
 def keep_cadence(connection: Connection, key: str, cadence: Cadence, now: datetime) -> None:
-    """Return an account a cadence, from now on.
+    """Set an account's cadence.
 
     Raises:
-        UnknownAccountError: there is none with this key.
+        UnknownAccountError: no account has this key.
     """
     cadences.set_cadence(connection, key, every=cadence.every, cron=cadence.cron)
     settle_cadences(connection, now)
@@ -76,7 +76,7 @@ def look_up_cadence(connection: Connection, key: str) -> CadenceSummary:
     """Return an account's cadence as it is shown.
 
     Raises:
-        UnknownAccountError: there is none with this key.
+        UnknownAccountError: no account has this key.
     """
     stored = cadences.get_cadence(connection, key)
     return CadenceSummary(
@@ -93,7 +93,7 @@ def cadence_of(stored: StoredCadence) -> Cadence:
     """Return an account's cadence.
 
     Raises:
-        BadCadenceError: its cron is none; the database lets anything through that has five fields.
+        BadCadenceError: its cron is invalid; the database accepts any five fields.
     """
     if stored.refresh_every is None and stored.refresh_cron is None:
         return AS_SOON_AS_DUE
@@ -101,12 +101,12 @@ def cadence_of(stored: StoredCadence) -> Cadence:
 
 
 def describe_cadence(stored: StoredCadence) -> str:
-    """Return an account's cadence as a person reads it, also where it can't be understood."""
+    """Return an account's cadence in words, also if it is invalid."""
     return describe(stored.refresh_every, stored.refresh_cron)
 
 
 def describe(every: timedelta | None, cron: str | None) -> str:
-    """Return a cadence as stored, perhaps by SQL, as a person reads it."""
+    """Return a stored cadence, perhaps set by SQL, in words."""
     try:
         return str(Cadence(every=every, cron=cron))
     except BadCadenceError as error:
@@ -114,10 +114,9 @@ def describe(every: timedelta | None, cron: str | None) -> str:
 
 
 def settle_cadences(connection: Connection, now: datetime) -> list[str]:
-    """Work out when the next round may begin for accounts whose cadence is new; return their keys.
+    """Compute when the next refresh may begin for accounts with a new cadence; return their keys.
 
-    A new time between rounds counts from the last look, a new cron from now. A look that a wrong clock has noted in the
-    future counts as one of now.
+    A new interval counts from the last refresh, a new cron from now. A refresh recorded in the future by a wrong clock counts as now.
     """
     cadences.correct_looks(connection, now)
     return cadences.settle_cadences(
@@ -132,7 +131,7 @@ def note_look(context: JobContext, account: AdsAccount) -> None:
 
 
 def end_round(context: JobContext, account: AdsAccount) -> None:
-    """Set when the next round may begin, once all that was due is planned."""
+    """Set when the next refresh may begin, once everything due is planned."""
     now = context.now()
     with context.engine.begin() as connection:
         cadences.end_round(
@@ -144,7 +143,7 @@ def end_round(context: JobContext, account: AdsAccount) -> None:
 
 
 def _next_look(stored: StoredCadence, *, last: datetime | None, now: datetime) -> datetime | None:
-    """Return when the next round may begin; a cron that is none, set by SQL, keeps nothing from being refreshed."""
+    """Return when the next refresh may begin; an invalid cron, set by SQL, does not delay refreshes."""
     try:
         return next_start(cadence_of(stored), stored.time_zone, last=last, now=now)
     except BadCadenceError:

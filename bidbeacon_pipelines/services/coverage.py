@@ -39,7 +39,7 @@ _TO_STATES: Final = str.maketrans(
 
 
 class UnknownDatasetError(LookupError):
-    """There is no such dataset."""
+    """No dataset has this name."""
 
     def __init__(self, error: str, what_to_do: str) -> None:
         self.error = error
@@ -64,7 +64,7 @@ class WindowCoverage:
         self._clock = clock
 
     def read_coverage(self, dataset: str | None, days: int, to: date | None) -> dict[str, Any]:
-        """Say the state of each account's windows, a letter a day.
+        """Return the state of each account's windows, one letter per day.
 
         Raises:
             UnknownDatasetError: there is no dataset of this name.
@@ -89,7 +89,7 @@ class WindowCoverage:
         }
 
     def list_accounts(self) -> list[dict[str, Any]]:
-        """Return each account's `key`, `label`, `time_zone`, and `stopped`: why nothing is asked for it, or None."""
+        """Return each account's `key`, `label`, `time_zone`, and `stopped`: why no reports are requested for it, or None."""
         with self._store.snapshot() as connection:
             return [_account_json(account) for account in list_accounts(connection)]
 
@@ -138,7 +138,7 @@ def _gate_json(gate: GateState, now: datetime) -> dict[str, Any]:
 
 
 def _stopped(row: Mapping[Any, Any]) -> str | None:
-    """Say in a few words why nothing is asked for an account, or None."""
+    """Return in a few words why no reports are requested for an account, or None."""
     if not row["enabled"]:
         return "disabled"
     if row["amazon_status"] == "DISABLED":

@@ -1,4 +1,4 @@
-"""Checks a dataset: reads the facts, has them judged, records the verdicts."""
+"""Checks a dataset: reads the facts, judges them, records the results."""
 
 from datetime import datetime, timedelta
 

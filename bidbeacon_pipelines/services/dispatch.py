@@ -25,7 +25,7 @@ def create_reports(context: JobContext, session: SessionRecorder) -> None:
     First the reports that rounds still lack are planned.
 
     Raises:
-        LockLostError: another session took over; so nothing more is done here.
+        LockLostError: another session took over; this one stops.
         Exception: what went wrong with one request or ads account, or a group of them; the others were created before.
     """
     failures: list[Exception] = []

@@ -1,4 +1,4 @@
-"""Looks at everything that has to work, one thing after another, and changes none of it."""
+"""Checks everything that has to work, one thing after another; changes nothing."""
 
 import shutil
 from collections.abc import Iterator
@@ -61,16 +61,16 @@ _LONGEST_WAIT_SECONDS = 2.0
 
 
 class _NotNowError(Exception):
-    """A call would have to wait for longer than somebody sits in front of a terminal."""
+    """A call would have to wait too long for an interactive command."""
 
 
 def examine(settings: Settings, engine: Engine | None, why_no_engine: str = "") -> Iterator[Check]:
-    """Look at everything, in the order in which one thing needs the other.
+    """Yield all checks; each depends on those before it.
 
     Args:
         settings: What is set.
         engine: Our database; None where there is none.
-        why_no_engine: Then the reason, and what to do.
+        why_no_engine: Why there is none, and what to do.
     """
     first = database_away(why_no_engine) if engine is None else _look_at_database(engine)
     yield first
@@ -105,7 +105,7 @@ def _look_into_database(engine: Engine, settings: Settings) -> Iterator[Check]:
 def look_into_tables(
     connection: Connection, settings: Settings, now: datetime, *, with_windows: bool = True
 ) -> Iterator[Check]:
-    """Look at what our tables say; `with_windows` counts failed windows, which reads all of them."""
+    """Yield the checks of our tables; `with_windows` counts failed windows, which reads all of them."""
     yield check_accounts(list_accounts(connection))
     yield check_requests(read_requests(connection, late_since=now - OVERDUE_AFTER), now)
     yield check_gates(list_gates(connection, now=now), now)
@@ -135,7 +135,7 @@ def _look_at_dagster(connection: Connection, now: datetime) -> Check:
 
 
 def _ask_amazon(settings: Settings, engine: Engine | None) -> AmazonState:
-    """Ask each region once; nobody waits for one that does not answer at once."""
+    """Call each region once, without retries."""
     address = settings.sandbox_url if settings.uses_sandbox else "Amazon"
     try:
         if engine is None:
@@ -156,7 +156,7 @@ def _ask_regions(client: AdsApiClient, address: str, *, is_sandbox: bool) -> Ama
 
 
 def _ask_region(client: AdsApiClient, region: Region) -> str | None:
-    """Ask a region for something cheap; return what went wrong.
+    """Make a cheap call to a region; return what went wrong.
 
     Raises:
         AuthError: the credentials are refused.
@@ -185,7 +185,7 @@ def _do_not_wait(waiting: Waiting) -> None:
 
 
 def look_at_disk(home: Path) -> Check:
-    """Look at the space that is left where downloads lie."""
+    """Check the free disk space for downloads."""
     usage = next(usage for folder in (home, *home.parents) if (usage := _find_usage(folder)))
     return check_disk(str(home), usage.free, usage.total)
 

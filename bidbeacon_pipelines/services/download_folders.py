@@ -1,4 +1,4 @@
-"""Folders for files on their way from Amazon into the database: private, locked while they are used, gone afterwards."""
+"""Temporary folders for downloads: private, locked while used, removed afterwards."""
 
 import fcntl
 import shutil
@@ -19,14 +19,14 @@ _NEW_SECONDS: Final = 60
 
 @contextmanager
 def download_folder(downloads: Path, name: str) -> Iterator[Path]:
-    """Have a folder of one's own inside the block, and remove what killed processes of this machine left behind.
+    """Yield a private folder, and remove those that killed processes of this machine left behind.
 
     Args:
         downloads: The folder for all downloads.
         name: What the folder's name begins with.
 
     Raises:
-        NotWritten: The disk is full or refuses.
+        NotWritten: The disk is full or not writable.
     """
     try:
         make_private_folder(downloads)

@@ -1,7 +1,7 @@
 """Syncs an account's campaigns, ad groups, ads and targets through exports, and lists its portfolios.
 
-An export is stored as soon as Amazon has accepted it, so a run that follows a killed one takes it over instead of asking again. What a
-sync has loaded before it failed is not loaded again by the next ones, for some hours: four exports need not succeed in one run.
+An export is stored as soon as Amazon has accepted it, so a run after a killed one takes it over instead of requesting another. Exports
+that a failed sync has loaded are not loaded again by the next syncs for some hours: the four exports need not succeed in one run.
 """
 
 from collections.abc import Iterable
@@ -76,7 +76,7 @@ class ExportFailedError(RuntimeError):
 
 
 def sync_entities(context: JobContext, session: SessionRecorder, account: Account) -> dict[str, int]:
-    """Bring an account's entities up to date, and give rows of unknown targets to those that are known now.
+    """Sync an account's entities, and resolve rows with targets that were unknown.
 
     Returns:
         How many rows of each kind were stored, without kinds that an unfinished sync of the last hours has stored, and without
@@ -85,7 +85,7 @@ def sync_entities(context: JobContext, session: SessionRecorder, account: Accoun
     Raises:
         ExportFailedError: one of the four failed; those before it are stored.
         AuthError: Amazon refuses the account's exports, or our credentials.
-        AdsApiError: as its tree says.
+        AdsApiError: see its class hierarchy.
     """
     if account.profile_id is None:
         error = ExportFailedError("everything", "Amazon names no profile for this account.")
@@ -161,10 +161,10 @@ def _keep(context: JobContext, session: SessionRecorder, account: Account, expor
 
 
 def _create(context: JobContext, account: Account, profile_id: str, kind: ExportKind) -> Export:
-    """Ask for an export, patiently.
+    """Request an export, with retries.
 
-    One that may or may not have been accepted is asked for again, since it costs Amazon no more than one of five places. The
-    client adds these waits to its own, for the session to tell.
+    Request it again if its outcome is unknown, since a second one only takes one of five slots. The client counts these waits, for the
+    session to record.
     """
     for attempt in range(MOST_CREATES - 1):
         try:
@@ -212,7 +212,7 @@ def _fail(
     export_id: str,
     reason: str,
 ) -> None:
-    """End an export that is of no use, so that another is asked for."""
+    """End an unusable export, so that another one is requested."""
     action = ExportFailed(account=account.account_key, kind=kind, export_id=export_id, reason=reason)
     with context.engine.begin() as connection:
         end_export(connection, own_id, status="failed", failure=reason)
@@ -313,7 +313,7 @@ def _fetch(context: JobContext, account: Account, export: Export, file: Path) ->
 
 
 def _resolve(context: JobContext, session: SessionRecorder, account: Account) -> None:
-    """Give rows of unknown targets to those that this sync brought; note that the sync is complete."""
+    """Resolve rows with unknown targets; record that the sync is complete."""
     with context.engine.begin() as connection:
         set_entities_synced(connection, account, context.now())
         lock_rows(connection, account)

@@ -1,4 +1,4 @@
-"""Explains a window: reads what is known of it from one moment of the database, and has the verdict made."""
+"""Explains a window: reads what is known of it in one snapshot, and returns the verdict."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -54,7 +54,7 @@ class Explanation:
 def explain_window(
     connection: Connection, settings: Settings, key: str, dataset: str, day: date, *, now: datetime
 ) -> Explanation:
-    """Say why a window is as it is; account or dataset may be unknown, and the verdict says so.
+    """Explain the state of a window; an unknown account or dataset is a verdict too.
 
     Args:
         connection: an open transaction; REPEATABLE READ, so that the facts are of one moment.

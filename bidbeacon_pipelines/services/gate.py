@@ -1,4 +1,4 @@
-"""The gate through which all processes create reports, in the database: who may pass it, and what Amazon's answer means for the next."""
+"""The gate through which all processes create reports, in the database: whether a report may be created, and what a response changes."""
 
 import random
 from datetime import datetime, timedelta
@@ -23,7 +23,7 @@ from bidbeacon_sessions import SessionRecorder
 def pause_before_create(
     connection: Connection, client_id: str, region: str, now: datetime
 ) -> timedelta | None:
-    """Return how long it is until a report may be created; None where as many are in flight as may be."""
+    """Return the time until a report may be created; None if the limit of reports in flight is reached."""
     found = find_gate(connection, client_id, region, now=now)
     return timedelta(0) if found is None else time_to_next_create(_gate(found.gate), found.in_flight, now)
 
@@ -48,7 +48,7 @@ def note_answer(
     answer: transitions.Answer,
     now: datetime,
 ) -> None:
-    """Learn from what came of a create: whether Amazon makes more reports at a time, or fewer."""
+    """Adapt the gate's limits to the result of a create."""
     match answer:
         case transitions.Reported():
             gate = _locked(connection, account.client_id, account.region)

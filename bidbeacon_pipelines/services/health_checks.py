@@ -1,4 +1,4 @@
-"""What the doctor makes of what it found: pure functions from facts to checks, each with what to do."""
+"""The checks of `bidbeacon doctor`: pure functions from facts to results, each with what to do."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -51,7 +51,7 @@ class Check:
 
 @dataclass(frozen=True)
 class AmazonState:
-    """Whom we ask, and how each region answered: None where it did, else what went wrong."""
+    """The API's address, and the problem of each region: None if it answered."""
 
     address: str
     is_sandbox: bool
@@ -60,12 +60,12 @@ class AmazonState:
 
 
 def database_away(reason: str) -> Check:
-    """Say that there is no database; the reason says what to do."""
+    """Return the check of a missing database; the reason says what to do."""
     return Check("database", Level.FAILURE, reason)
 
 
 def check_database(state: ServerState, problem: str | None) -> Check:
-    """Judge the server, and whether its tables are as this program needs them; `problem` says why not, and what to do."""
+    """Check the server and the version of its tables; `problem` says what is wrong, and what to do."""
     tables = f"tables are at {state.revision}" if state.revision else "and has no tables"
     found = f"PostgreSQL {state.version} answers, {tables}"
     facts = {"version": state.version, "revision": state.revision, "newest_revision": state.newest_revision}
@@ -75,7 +75,7 @@ def check_database(state: ServerState, problem: str | None) -> Check:
 
 
 def check_amazon(state: AmazonState) -> Check:
-    """Judge whether Amazon, or the sandbox, takes our token and answers in each region."""
+    """Check that Amazon, or the sandbox, accepts our token and answers in each region."""
     name = "sandbox" if state.is_sandbox else "Amazon"
     facts = {
         "is_sandbox": state.is_sandbox,
@@ -99,7 +99,7 @@ def check_amazon(state: AmazonState) -> Check:
 
 
 def check_activity(last: datetime | None, now: datetime, *, silent_after: timedelta) -> Check:
-    """Judge whether anything happens at all: accounts alone are synced once an hour, so a session begins each hour at least."""
+    """Check that jobs run: accounts are synced once an hour, so a session starts at least hourly."""
     facts = {"last_at": last}
     if last is None:
         return Check(ACTIVITY, Level.OK, "no job has run yet", facts=facts)
@@ -111,7 +111,7 @@ def check_activity(last: datetime | None, now: datetime, *, silent_after: timede
 
 
 def check_alerts(delivery: Delivery, now: datetime, *, is_set_up: bool) -> Check:
-    """Judge whether somebody watches for problems, and whether alerts reach their receivers."""
+    """Check that problems are watched, and that alerts reach their receivers."""
     facts = {name: getattr(delivery, name) for name in ("watched_at", "waiting", "waiting_since", "error")}
     if not is_set_up:
         return Check("alerts", Level.OK, "no receiver is set (BIDBEACON_ALERT_URLS)", facts=facts)
@@ -130,7 +130,7 @@ def check_alerts(delivery: Delivery, now: datetime, *, is_set_up: bool) -> Check
 
 
 def check_accounts(accounts: Sequence[Account]) -> Check:
-    """Judge which accounts are refreshed, and which need a person."""
+    """Check which accounts are refreshed, and which need manual action."""
     waiting = [account for account in accounts if account.needs_person]
     active = sum(account.reason_to_skip is None for account in accounts)
     off = sum(not account.enabled or account.amazon_status == "DISABLED" for account in accounts)
@@ -154,7 +154,7 @@ def check_accounts(accounts: Sequence[Account]) -> Check:
 
 
 def check_requests(state: RequestsState, now: datetime) -> Check:
-    """Judge whether reports that Amazon works on come back, and whether somebody looks at them."""
+    """Check that reports complete, and that they are polled."""
     facts = {
         "in_flight": state.in_flight,
         "oldest_since": state.oldest_since,
@@ -177,7 +177,7 @@ def check_requests(state: RequestsState, now: datetime) -> Check:
 
 
 def check_gates(gates: Sequence[GateState], now: datetime) -> Check:
-    """Judge whether planned reports can be created, and what refused creates (429) have cost so far."""
+    """Check whether planned reports can be created, and how long throttling (429) has delayed them."""
     facts = {"gates": [gate_facts(each, now) for each in gates]}
     planned, closed = sum(each.planned for each in gates), [g for g in gates if g.closed_until(now)]
     if not gates:
@@ -216,7 +216,7 @@ def _gate_line(state: GateState, now: datetime) -> str:
 
 
 def check_windows(failed: Sequence[FailedWindows]) -> Check:
-    """Judge which windows have no data, or old data, since their last report failed."""
+    """Check for windows whose last report failed."""
     total = sum(each.windows for each in failed)
     facts = {"failed": total, "by_dataset": [dict(each.__dict__) for each in failed]}
     if not total:
@@ -231,7 +231,7 @@ def check_windows(failed: Sequence[FailedWindows]) -> Check:
 
 
 def check_sessions(silent: Sequence[RowMapping | Mapping[str, Any]], now: datetime) -> Check:
-    """Judge whether sessions are held for running whose process gives no sign of life."""
+    """Check for running sessions without a heartbeat."""
     facts = {"silent": [{"id": str(each["id"]), "job_name": each["job_name"]} for each in silent]}
     if not silent:
         return Check("sessions", Level.OK, "all running sessions send heartbeats", facts=facts)
@@ -245,7 +245,7 @@ def check_sessions(silent: Sequence[RowMapping | Mapping[str, Any]], now: dateti
 
 
 def check_calls(calls: Sequence[CallSummary]) -> Check:
-    """Judge the calls to Amazon of the last 24 hours, and what throttling cost."""
+    """Check the calls to Amazon of the last 24 hours, and the time lost to throttling."""
     total, failed, throttled = (
         sum(getattr(each, name) for each in calls) for name in ("calls", "failed", "throttled")
     )
@@ -273,7 +273,7 @@ def check_calls(calls: Sequence[CallSummary]) -> Check:
 
 
 def check_dagster(heartbeat: datetime | None, now: datetime) -> Check:
-    """Judge whether Dagster's daemon runs: without it nothing starts by itself."""
+    """Check that Dagster's daemon runs; without it, nothing starts automatically."""
     facts = {"heartbeat_at": heartbeat}
     if heartbeat is None:
         return Check(
@@ -307,7 +307,7 @@ def check_partitions(accounts: int, first_day: date, today: date) -> Check:
 
 
 def check_disk(folder: str, free: int, total: int) -> Check:
-    """Judge the free space where data and downloads lie; bytes."""
+    """Check the free disk space for data and downloads, in bytes."""
     found = f"{free / 2**30:,.1f} GiB free of {total / 2**30:,.0f} in {folder}"
     facts = {"folder": folder, "free_bytes": free, "total_bytes": total}
     if free >= _LOW_DISK:
@@ -317,7 +317,7 @@ def check_disk(folder: str, free: int, total: int) -> Check:
 
 
 def _reasons(waiting: Sequence[Account]) -> tuple[str, ...]:
-    """Return why a person is needed, each reason once, with the accounts it concerns."""
+    """Return the reasons for manual action, each once, with its accounts."""
     by_reason: dict[str, list[str]] = {}
     for account in waiting:
         by_reason.setdefault(account.needs_person or "", []).append(account.label)

@@ -1,4 +1,4 @@
-"""Learns how far back ad products are served, and ends what is older, so that nobody asks for it again."""
+"""Learns how far back ad products are served, and ends older windows, so that they are not requested again."""
 
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -30,7 +30,7 @@ def days_back(request: Request, today: date) -> int:
 
 
 def learn_from_loaded(connection: Connection, region: str, request: Request, today: date) -> bool:
-    """Note how far back a report reached that came, where that is being searched; return whether it was news."""
+    """Record how far back a completed report reached, while the limit is being searched; return whether that was new."""
     for product, history in list_histories(connection, region, request.dataset).items():
         learned = after_loaded(history, days_back(request, today))
         if request.ad_products == [product] and learned != history:
@@ -47,7 +47,7 @@ def end_unserved(
     dataset: Dataset,
     products: Sequence[str],
 ) -> Histories:
-    """End what Amazon does not serve any more of single ad products of a dataset; return how far back they are served.
+    """End what Amazon no longer serves of single ad products of a dataset; return how far back they are served.
 
     Args:
         context: The tools.

@@ -1,4 +1,4 @@
-"""What a job works with: database, Amazon, settings and the time."""
+"""What a job works with: database, Ads API, settings and clock."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -35,8 +35,8 @@ class JobContext:
         engine: our tables.
         client: the Ads API.
         settings: what can be set.
-        clock: gives the present instant in UTC; the database's, or a simulated one.
-        sleep: lets so many seconds pass.
+        clock: returns the present instant in UTC; the database's, or a simulated one.
+        sleep: sleeps for the given number of seconds.
     """
 
     engine: Engine
@@ -59,13 +59,13 @@ class JobContext:
         """Return an account as it is stored now.
 
         Raises:
-            UnknownAccountError: there is none with this key.
+            UnknownAccountError: no account has this key.
         """
         with self.engine.begin() as connection:
             return get_account(connection, key)
 
     def find_account_ref(self, key: str) -> Subject | None:
-        """Return how sessions refer to an account; None for a key that no account has, so that the session can say so."""
+        """Return how sessions refer to an account; None for an unknown key, so that the session records the error."""
         with self.engine.begin() as connection:
             account = find_account(connection, key)
         return None if account is None else account.ref
@@ -74,27 +74,27 @@ class JobContext:
         """Return an ads account as it is stored now, by its key or the key of one of its accounts.
 
         Raises:
-            UnknownAccountError: there is none with this key.
+            UnknownAccountError: no account has this key.
         """
         with self.engine.begin() as connection:
             return get_ads_account(connection, key)
 
     def named_account(self, given: str) -> Account:
-        """Return the account that a person means by a name or key.
+        """Return the account that matches a name or key.
 
         Raises:
-            UnknownAccountError: nobody is called so.
-            AmbiguousAccountError: several accounts are.
+            UnknownAccountError: no account matches.
+            AmbiguousAccountError: several accounts match.
         """
         with self.engine.begin() as connection:
             return get_named_account(connection, given)
 
     def named_ads_account(self, given: str) -> AdsAccount:
-        """Return the ads account that a person means by a name or key, its own or that of one of its countries.
+        """Return the ads account that matches a name or key, its own or that of one of its countries.
 
         Raises:
-            UnknownAccountError: nobody is called so.
-            AmbiguousAccountError: several ads accounts are.
+            UnknownAccountError: no account matches.
+            AmbiguousAccountError: several ads accounts match.
         """
         with self.engine.begin() as connection:
             return get_named_ads_account(connection, given)
@@ -105,7 +105,7 @@ class JobContext:
 
 
 def find_ref(find: Callable[[str], Account | AdsAccount], given: str) -> Subject | None:
-    """Return how sessions refer to what is called so; None where nobody or several are, so that the session can say so.
+    """Return how sessions refer to the account that matches; None if none or several match, so that the session records the error.
 
     Args:
         find: `named_account` or `named_ads_account`.
@@ -121,7 +121,7 @@ def find_ref(find: Callable[[str], Account | AdsAccount], given: str) -> Subject
 def open_job_context(settings: Settings, database_url: str) -> Iterator[JobContext]:
     """Open the tools for one job run, on this process's own pool of connections.
 
-    Calls to Amazon keep apart from those of all processes on this database, and are written to its ledger, the last at the end.
+    Calls to Amazon share the rate limits of all processes on this database, and are written to its log, the last ones at the end.
     """
     engine = shared_engine(database_url)
     rate_limits = PostgresRateLimits(engine, CallIntervals())

@@ -76,7 +76,7 @@ def _processed(account: str, result: LoadResult, facts: LoadFacts) -> dict[str, 
 
 
 def _by_cause(verdicts: Mapping[str, Mapping[date, Any]], facts: LoadFacts) -> Iterator[dict[str, Any]]:
-    """Yield the payload of an action for each cause that windows share; counts alone never bring windows together."""
+    """Yield the payload of an action for each cause that windows share; equal counts alone never group windows."""
     groups: dict[str, dict[str, dict[date, Any]]] = {}
     for account, by_day in verdicts.items():
         for day, verdict in by_day.items():

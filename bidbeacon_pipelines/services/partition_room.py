@@ -11,13 +11,13 @@ from bidbeacon_pipelines.store.accounts import get_account, list_accounts
 
 
 def check_room_to_enable(connection: Connection, key: str, settings: Settings, today: date) -> None:
-    """Refuse to enable an account that has no partitions yet, where accounts times days would be too many; `today` is in UTC.
+    """Refuse to enable an account without partitions if accounts times days would be too many; `today` is in UTC.
 
-    Counted as the sync of accounts does: those that are partitions, which they stay, and those that become some at the next sync.
+    Counted as the sync of accounts does: existing partitions, and those that the next sync adds.
 
     Raises:
-        UnknownAccountError: there is none with this key.
-        TooManyPartitionsError: there is no room; the message says what makes some.
+        UnknownAccountError: no account has this key.
+        TooManyPartitionsError: there is no room; the message says how to make room.
     """
     account, partitions = get_account(connection, key), list_account_partitions(connection)
     if account.enabled or key in partitions:

@@ -1,7 +1,7 @@
-"""Replays quarantined rows after a fix: those that are understood now go into the windows that hold their report.
+"""Replays quarantined rows after a fix: rows that are valid now are loaded into the windows that hold their report.
 
-One transaction a report, with its action in it. Safe to run at any time, twice, and beside loads: what it has loaded is not in quarantine
-any more, and it waits for a load of the same account to end.
+One transaction a report, with its action in it. Safe to run at any time, twice, and beside loads: loaded rows leave quarantine, and it
+waits for a load of the same account to end.
 """
 
 from collections.abc import Callable, Sequence
@@ -44,7 +44,7 @@ from bidbeacon_sessions import SessionRecorder
 
 @dataclass
 class _Sorted:
-    """The quarantined rows of one report, checked anew: lines of those that are understood, by id, with their day."""
+    """The quarantined rows of one report, checked again: the lines of valid rows, by id, with their day."""
 
     understood: dict[int, tuple[date, bytes]] = field(default_factory=dict)
     foreign: list[int] = field(default_factory=list)
@@ -69,13 +69,13 @@ def replay_quarantine(
     dataset: str | None = None,
     find_dataset: Callable[[str], Dataset] = get_dataset,
 ) -> list[QuarantineReplayed]:
-    """Check quarantined rows anew, and load those that are understood now; return what was done, by report.
+    """Check quarantined rows again, and load those that are valid now; return the actions, one per report.
 
     Only rows whose window still holds the report they came in: a refused or replaced report's rows come with a new report.
 
     Args:
         engine: our tables.
-        session: where it is told.
+        session: records the actions.
         account: only this account's, by its key.
         dataset: only this dataset's.
         find_dataset: returns a dataset by its name.
@@ -128,7 +128,7 @@ def _replay_report(
 
 
 def _check_of(connection: Connection, account: Account, scope: ReportScope, days: Sequence[date]) -> RowCheck:
-    """Return the check that the load made, of the windows that hold the report still."""
+    """Return the check of the load, for the windows that still hold the report."""
     return RowCheck(
         scope.dataset,
         [WaitingAccount(account.id, account.country_code, account.time_zone, frozenset(days))],
@@ -139,7 +139,7 @@ def _check_of(connection: Connection, account: Account, scope: ReportScope, days
 
 
 def _sort(check: RowCheck, rows: Sequence[RawRow]) -> _Sorted:
-    """Sort rows by what they are now; one that belongs to a window that holds another report stays untouched."""
+    """Sort rows by their new result; a row whose window holds another report stays untouched."""
     result = _Sorted()
     for row in rows:
         match _check_again(check, row):
@@ -156,7 +156,7 @@ def _sort(check: RowCheck, rows: Sequence[RawRow]) -> _Sorted:
 
 
 def _check_again(check: RowCheck, row: RawRow) -> CheckedRow:
-    """Check a row as the load did, from the same text; one that can't be read stays bad and stops no other."""
+    """Check a row as the load did, from the same text; an unreadable row stays invalid and does not stop the others."""
     try:
         return check(read_object(row.raw))
     except (ValueError, RecursionError) as error:
@@ -164,7 +164,7 @@ def _check_again(check: RowCheck, row: RawRow) -> CheckedRow:
 
 
 def _stage(connection: Connection, account: Account, scope: ReportScope, checked: _Sorted) -> None:
-    """Stage what is understood beside what its windows hold; what would add up to more than a column holds stays in quarantine."""
+    """Stage valid rows beside the rows of their windows; rows whose sum exceeds a column's range stay in quarantine."""
     with open_stage(connection, scope.dataset) as stage:
         stage.good([line for _, line in checked.understood.values()])
     stage_held_rows(connection, account, scope, checked.days)

@@ -1,4 +1,4 @@
-"""Who gets alerts: the addresses of `BIDBEACON_ALERT_URLS`, each with apprise's plugin for it. No part of an address is ever shown."""
+"""The receivers of alerts: the URLs of `BIDBEACON_ALERT_URLS`, sent to by apprise. No part of a URL is ever shown."""
 
 import logging
 import re
@@ -26,11 +26,11 @@ _APP: Mapping[str, Any] = {
 
 
 class NotSentError(Exception):
-    """A receiver did not take a message; the reason contains nothing of its address."""
+    """A receiver did not accept a message; the reason contains no part of its URL."""
 
 
 class Receiver:
-    """One address that messages are sent to.
+    """A URL that messages are sent to.
 
     Args:
         number: its place in the setting, from 1 on.
@@ -47,10 +47,10 @@ class Receiver:
         self.label = f"{number}. {url.partition('://')[0].lower()}://{MASK}"
 
     def send(self, title: str, body: str, *, event: Event | None = None, is_minor: bool = False) -> None:
-        """Send a message; that of an event is coloured by it, where the receiver has colours.
+        """Send a message; coloured by its event, if the receiver supports colours.
 
         Raises:
-            NotSentError: it was not taken within `SENDING_TAKES_AT_MOST` seconds.
+            NotSentError: it was not accepted within `SENDING_TAKES_AT_MOST` seconds.
         """
         from apprise import NotifyFormat
 
@@ -77,7 +77,7 @@ class Receiver:
         return service
 
     def _masked(self, text: str) -> str:
-        """Return a text without any word of the address: which of them are secret depends on the service."""
+        """Return a text without any part of the URL: which parts are secret depends on the service."""
         rest = self._url.partition("://")[2]
         text = re.sub(r"\S*://\S*", MASK, text)
         for word in re.findall(r"[\w.-]+", f"{rest} {unquote(rest)}") + re.split(r"[/:@?&=]", unquote(rest)):
@@ -101,7 +101,7 @@ def _color(event: Event | None, *, is_minor: bool) -> str:
 
 
 def _silence_apprise() -> None:
-    """Keep apprise's own log off our output, since it has parts of addresses. What it says of a failure is in its result."""
+    """Silence apprise's log, since it contains parts of URLs. Its result has the failures."""
     log = logging.getLogger("apprise")
     log.setLevel(logging.WARNING)
     log.propagate = False

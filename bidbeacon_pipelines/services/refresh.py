@@ -1,4 +1,4 @@
-"""Plans what is due for an ads account, and takes the next steps of reports at Amazon; never waits for Amazon."""
+"""Plans due windows of an ads account, and takes the next steps of reports at Amazon; never waits for Amazon."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -61,9 +61,9 @@ from bidbeacon_sessions import SessionClosedError, SessionRecorder
 
 
 def refresh_account(context: JobContext, session: SessionRecorder, ads_account: AdsAccount) -> None:
-    """Create the windows of an ads account that exist by now, and plan what is due in all of its countries.
+    """Create the windows of an ads account up to today, and plan the due ones of all of its countries.
 
-    Asks Amazon for nothing: the dispatcher creates what is planned. Safe to run at any time, and beside others.
+    Makes no calls to Amazon: the dispatcher creates planned reports. Safe to run at any time and concurrently.
     """
     with context.engine.begin() as connection:
         countries = list_countries(connection, ads_account.account_id)
@@ -95,13 +95,13 @@ def step_requests(
 
     Args:
         context: the tools.
-        session: where it is told.
+        session: records the actions.
         account_id: only those of this ads account.
         on_step: called after each.
 
     Raises:
-        LockLostError: another session took over; so nothing more is done here.
-        Exception: what went wrong with one request, or a group of them; the others were stepped before.
+        LockLostError: another session took over; this one stops.
+        Exception: the error of one request, or a group of errors; the other requests were stepped before.
     """
     with context.engine.begin() as connection:
         requests = list_requests_to_step(connection, due_at=context.now(), account_id=account_id)
@@ -122,7 +122,7 @@ def step_requests(
 
 
 def _record_worked_on_elsewhere(context: JobContext, session: SessionRecorder, request_id: int) -> None:
-    """Say that a request was left alone because another living session took it meanwhile; nothing where it has ended."""
+    """Record that a request was skipped since another session is working on it; nothing if it has ended."""
     with context.engine.begin() as connection:
         request = find_request(connection, request_id)
     if request is not None and request.claimed_by is not None and request.status in OPEN_STATUSES:
@@ -143,7 +143,7 @@ class _Draft:
 
     Attributes:
         dataset: Its registry entry.
-        days: Those that are due or wanted, but for those in a report by hand that is planned already.
+        days: Days that are due or wanted and in no planned backfill.
         groups: The ad products of each report that it is asked for in.
         histories: How far back ad products are served, where that was learned.
         stored: What was planned before and not sent.
@@ -164,7 +164,7 @@ class _Draft:
 
     @property
     def wanted(self) -> list[date]:
-        """Days that somebody asked for by hand, and whose run has died."""
+        """Days requested manually whose run has died."""
         return [day.window_date for day in self.days if day.is_wanted]
 
     @property
@@ -181,7 +181,7 @@ class _Draft:
         ]
 
     def waits(self, now: datetime, patience: timedelta) -> bool:
-        """Return whether it waits for other countries; what is planned already waits no more."""
+        """Return whether it waits for other countries; a planned dataset no longer waits."""
         if self.stored or self.wanted or not self.due:
             return False
         return should_wait_for_countries(min(self.due), self.next_due, now, patience)
@@ -195,19 +195,19 @@ def plan_due(
     *,
     due_by: datetime | None = None,
 ) -> bool:
-    """Cover what is due in all countries of an ads account with reports, and store these as planned.
+    """Cover the due windows of all countries of an ads account with reports, and store them as planned.
 
-    Planning of one ads account is serialized, and what was planned before and not sent is planned anew, so no day is in two plans.
+    Planning of one ads account is serialized, and unsent plans are replaced, so no day is in two plans.
 
     Args:
         context: the tools.
         session: where it is recorded.
         ads_account: the ads account.
         active: its countries that are refreshed; with several, they wait for each other.
-        due_by: leaves out what fell due later; now by default.
+        due_by: ignores windows that fell due later; now by default.
 
     Returns:
-        Whether all that is due is planned: False where something waits for other countries.
+        Whether everything due is planned: False if something waits for other countries.
     """
     now, patience = context.now(), timedelta(hours=context.settings.wait_for_countries_hours)
     due_by = due_by or now
@@ -242,7 +242,7 @@ def _drafts(
 ) -> list[_Draft]:
     plans = list_plans(
         connection, ads_account.account_id
-    )  # first: what is being sent takes its windows along
+    )  # first, since a request that is being sent includes its windows
     has = find_ad_products(connection, ads_account.account_id)
     histories = {
         name: end_unserved(context, connection, session, ads_account, dataset, asked_products(dataset, has))
@@ -307,9 +307,9 @@ def _plan_dataset(
 def plan_backfill(
     context: JobContext, session: SessionRecorder, account: Account, dataset: Dataset, days: Sequence[date]
 ) -> list[int]:
-    """Plan reports for days that somebody asks for, which no report serves yet; return the requests that will.
+    """Plan reports for requested days that no report covers yet; return their requests.
 
-    What is due in the other countries on these days comes along.
+    Due windows of other countries on these days are included.
     """
     with context.engine.begin() as connection:
         lock_planning(connection, account.account_id)
@@ -379,7 +379,7 @@ def _insert(
 def _skip_ads_account(
     ads_account: AdsAccount, countries: Sequence[Account], dataset: Dataset
 ) -> WindowSkipped:
-    """Return the action that says why nothing is planned for an ads account: all countries are disabled, or it needs a person."""
+    """Return the action with the reason why nothing is planned for an ads account: all countries are disabled, or it is suspended."""
     if ads_account.needs_person is not None:
         return _skip(ads_account, dataset, SkipReason.ACCOUNT_NEEDS_PERSON, ads_account.needs_person)
     why = next((account.reason_to_skip for account in countries), None)
@@ -395,7 +395,7 @@ def _skip(
 
 
 def skip_account(account: Account, dataset: Dataset, days: list[date]) -> WindowSkipped:
-    """Return the action that says why windows of an account are not asked for: it is disabled, or needs a person."""
+    """Return the action with the reason why windows of an account are not requested: it is disabled or suspended."""
     reason = SkipReason.ACCOUNT_NEEDS_PERSON if account.needs_person else SkipReason.ACCOUNT_DISABLED
     return skip_windows(account, dataset, days, reason, account.reason_to_skip)
 
@@ -403,7 +403,7 @@ def skip_account(account: Account, dataset: Dataset, days: list[date]) -> Window
 def skip_windows(
     account: Account, dataset: Dataset, days: list[date], reason: SkipReason, detail: str | None = None
 ) -> WindowSkipped:
-    """Return the action that says why windows of an account are left alone."""
+    """Return the action with the reason why windows of an account are skipped."""
     return WindowSkipped(
         account=account.account_key, dataset=dataset.name, windows=days, reason=reason, detail=detail
     )

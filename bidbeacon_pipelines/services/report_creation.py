@@ -1,4 +1,4 @@
-"""Asks Amazon for one report, and says what came of it in the words of `reports.transitions`."""
+"""Requests one report from Amazon, and returns the result as `reports.transitions` has it."""
 
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
@@ -40,18 +40,18 @@ def ask_for_report(
     before: Failure | None,
     tries: Tries | None = None,
 ) -> transitions.Answer:
-    """Ask Amazon to make a request's report, or take over the same one that it is making already.
+    """Create a request's report, or adopt the same one if Amazon is already making it.
 
     Args:
         context: the tools.
         account: whose report.
         request: what is asked for.
-        today: the latest local date in its countries.
-        before: what the attempt before this one failed with.
-        tries: what came before this attempt, for the record of calls.
+        today: the latest local date of its countries.
+        before: why the previous attempt failed.
+        tries: previous attempts, for the log of calls.
 
     Raises:
-        AuthError: Amazon refuses the account, or our credentials; surely no report is made.
+        AuthError: Amazon refuses the account, or our credentials; no report was created.
     """
     try:
         report = _create(context, account, request, tries)
@@ -76,7 +76,7 @@ def ask_for_report(
 
 
 def _create(context: JobContext, account: AdsAccount, request: Request, tries: Tries | None) -> Report:
-    """Create the report; where Amazon doesn't know a field, try its other name at once, and remember what worked."""
+    """Create the report; if Amazon doesn't know a field, try its other name at once, and store what worked."""
     with context.engine.begin() as connection:
         known = list_field_spellings(connection, account.region)
     learned: dict[str, str] = {}
@@ -119,28 +119,28 @@ def _create_spelled(
 
 
 def look_at_report(context: JobContext, account: AdsAccount, report_id: str) -> Report:
-    """Ask Amazon how a report is.
+    """Return the status of a report.
 
     Raises:
-        AdsApiError: as its tree says.
+        AdsApiError: see its class hierarchy.
     """
     return retrieve_report(context.client, account.region, report_id, account_id=account.account_id)
 
 
 def failure_of(context: JobContext, error: AdsApiError) -> Failure:
-    """Say what an error means for the request that it came for."""
+    """Return what an error means for its request."""
     return Failure(failure_kind(error), str(error), error.code, not_before(context, error))
 
 
 def not_before(context: JobContext, error: AdsApiError) -> datetime | None:
-    """Give the instant that Amazon asks us to wait for, if it does."""
+    """Return the instant that Amazon asked us to wait for, if any."""
     return None if error.retry_after is None else context.now() + timedelta(seconds=error.retry_after)
 
 
 def count_rest(
     context: JobContext, answer: transitions.NoAnswer | transitions.RateLimited, until: datetime
 ) -> None:
-    """Add the time for which a request rests now, before it is asked for again, to what the session waits for Amazon."""
+    """Count the time until a request is sent again as time waiting for Amazon."""
     if answer.cause is not None:
         seconds = max(0.0, (until - context.now()).total_seconds())
         context.client.waits.add(CREATE_OPERATION, answer.cause, seconds, rests=True)
@@ -149,7 +149,7 @@ def count_rest(
 def _adopt(
     context: JobContext, account: AdsAccount, request: Request, duplicate: DuplicateReport
 ) -> transitions.Answer:
-    """Take over the report that Amazon says is being made already, where it is the one we want."""
+    """Adopt the report that Amazon is already making, if it is the requested one."""
     try:
         report = look_at_report(context, account, duplicate.report_id)
     except AdsApiError as error:

@@ -1,4 +1,4 @@
-"""Has the parts of a completed report on disk while they are loaded, and says what a load that failed means for its request."""
+"""Keeps the parts of a completed report on disk while they are loaded, and decides what a failed load means for its request."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -40,7 +40,7 @@ def parts_on_disk(
     account_id: str,
     retrieve: Callable[[], Report],
 ) -> Iterator[list[Path]]:
-    """Have all parts of a report on disk inside the block, in the report's order; afterwards nothing of them is left.
+    """Yield all parts of a report on disk, in the report's order; remove them afterwards.
 
     Args:
         context: The tools of the job.
@@ -48,7 +48,7 @@ def parts_on_disk(
         name: What the name of their folder begins with.
         region: Of the account.
         account_id: Whose report it is.
-        retrieve: Looks at the report again, for fresh urls.
+        retrieve: Retrieves the report again, for fresh urls.
 
     Raises:
         AdsApiError: As `download_report` raises.
@@ -60,7 +60,7 @@ def parts_on_disk(
 
 
 def failed_load(error: Exception) -> transitions.Answer:
-    """Say what one of the `LOAD_ERRORS` means: asked for anew at once, looked at again, or loaded again later."""
+    """Return what one of the `LOAD_ERRORS` means: request the report again, retrieve it again, or load it again later."""
     match error:
         case UrlsNotResigned():
             return _refused(FailureKind.REPORT_EXPIRED, error)
@@ -79,5 +79,5 @@ def _refused(kind: FailureKind, error: AdsApiError) -> transitions.Refused:
 
 
 def _first_line(error: Exception) -> str:
-    """Return what PostgreSQL said, without the statement and the values that SQLAlchemy tells beside it."""
+    """Return PostgreSQL's message, without the statement and values that SQLAlchemy adds."""
     return str(getattr(error, "orig", error)).partition("\n")[0]

@@ -1,4 +1,4 @@
-"""Between the row of a request, what Amazon answered, and the state that decisions are made on."""
+"""Converts stored requests and responses of Amazon into the state that decisions are made on."""
 
 from collections import Counter
 from datetime import datetime
@@ -27,7 +27,7 @@ from bidbeacon_pipelines.store.requests import (
 
 
 def failure_kind(error: AdsApiError) -> FailureKind:
-    """Say what an error of the client means for the request it came for."""
+    """Return what an error of the client means for its request."""
     match error:
         case TooOld():
             return FailureKind.TOO_OLD
@@ -42,7 +42,7 @@ def failure_kind(error: AdsApiError) -> FailureKind:
 
 
 def reported(report: Report, *, adopted: bool = False) -> transitions.Reported:
-    """Return what Amazon told of a report; a word nobody knows stays the word that came."""
+    """Return the status that Amazon reported; an unknown word is kept as it came."""
     word = report.raw_status if report.status is ReportStatus.UNKNOWN else report.status.value
     failure = f"{report.failure_code or ''} {report.failure_reason or ''}"
     return transitions.Reported(
@@ -77,9 +77,9 @@ def state_of(request: Request) -> RequestState:
 
 
 def tries_before(state: RequestState) -> Tries:
-    """Return what the record of a request's next attempt tells of those before it, where nothing is known to have come of the last.
+    """Return the previous attempts of a request, for the log of its next one, if the outcome of the last one is unknown.
 
-    It has rested since that one was stored, its own time in our queue included.
+    It has rested since the last one was stored, including its time in our own queue.
     """
     is_unknown = state.failure is not None and state.failure.kind is FailureKind.OUTCOME_UNKNOWN
     if not is_unknown or state.sent_at is None or state.next_step_at is None:

@@ -1,7 +1,7 @@
-"""Drives one report request: decides the next step, takes it, stores what came of it, until it has to wait or has ended.
+"""Drives one report request: decides the next step, takes it and stores the result, until it has to wait or has ended.
 
-Each state is stored before its step is taken, under the request's lock. A process may die at any point: the next one finds the
-state, decides again, and goes on.
+Each state is stored before its step is taken, under the request's lock. A process may die at any point: the next one reads the state and
+continues.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -127,7 +127,7 @@ REST_AFTER_ERROR = timedelta(minutes=5)
 
 
 def lifecycle_policy(settings: Settings, dataset: Dataset) -> LifecyclePolicy:
-    """Give how patient to be with a dataset's reports, as the settings say."""
+    """Return the retry policy of a dataset's reports, from the settings."""
     return LifecyclePolicy(
         first_poll_after=settings.first_poll_after(dataset.usual_latency), poll_every=settings.poll_every
     )
@@ -136,12 +136,12 @@ def lifecycle_policy(settings: Settings, dataset: Dataset) -> LifecyclePolicy:
 def drive_request(
     context: JobContext, session: SessionRecorder, request_id: int, *, loads: bool = True
 ) -> RequestStatus | None:
-    """Take every step of a request that can be taken now; without `loads` a completed report is left to somebody else.
+    """Take every step of a request that can be taken now; without `loads`, leave a completed report to another run.
 
-    A request that something unforeseen goes wrong with rests for a while, so that it doesn't fail every look at the others.
+    After an unexpected error, a request rests for a while, so that it doesn't fail every poll of the others.
 
     Returns:
-        Where the request is then; None where it had ended, or another living session works on it.
+        The status of the request then; None if it had ended, or another session is working on it.
 
     Raises:
         LockLostError: another session took over meanwhile; nothing half-done stays.
@@ -194,7 +194,7 @@ class _Driver:
         return self._state.status
 
     def _decide(self) -> Step:
-        """Decide what to do; nothing is asked for an ads account that is stopped, or none of whose countries is refreshed any more."""
+        """Decide the next step; request nothing for a suspended ads account, or one whose countries are all disabled."""
         if self._state.status in {RequestStatus.LOADED, RequestStatus.FAILED}:
             return decide(self._state, self._context.now(), self._policy)
         if self._windows and self._is_disabled:
@@ -254,9 +254,9 @@ class _Driver:
         return True
 
     def _send(self) -> bool:
-        """Store that a report is being asked for, then ask: a process that dies in between has counted the attempt.
+        """Store that a report is being requested, then request it: a process that dies in between has counted the attempt.
 
-        Returns False, and asks for nothing, where the gate is closed, or where the plan has become unnecessary.
+        Return False without a request if the gate is closed or the plan has become unnecessary.
         """
         before, tries = self._state.failure, tries_before(self._state)
         if not self._begin_attempt():
@@ -276,12 +276,12 @@ class _Driver:
                     **self._facts, attempt=self._state.attempts, reason=reason, retry_at=after
                 )
             case _:
-                action = None  # the failure is told by the step that follows from it
+                action = None  # the following step records the failure
         self._store(self._answered(answer), action, answer)
         return True
 
     def _begin_attempt(self) -> bool:
-        """Pass the gate, have the windows wait for the report, and count the attempt, in one transaction; return False where it is not to be made now."""
+        """Enter the gate, attach the windows and count the attempt, in one transaction; return False if the report is not to be created now."""
         now = self._context.now()
         with self._context.engine.begin() as connection:
             request = get_locked_request(connection, self._request.id, self._session.session_id)
@@ -306,18 +306,18 @@ class _Driver:
         return True
 
     def _is_too_long(self, request: Request) -> bool:
-        """Return whether a plan is longer than what has been learned since: it is planned anew."""
+        """Return whether a plan is longer than the limit learned since; it is planned again."""
         return _days(request) > self._longest_period(self._ads_account)
 
     def _is_too_old(self, connection: Connection, request: Request) -> bool:
-        """Return whether a plan begins before its ad product is served, which has been learned since: it is planned anew."""
+        """Return whether a plan begins before its ad product is served, as learned since; it is planned again."""
         histories = list_histories(connection, self._ads_account.region, request.dataset)
         own = [histories[product] for product in request.ad_products if product in histories]
         back = days_back(request, self._context.now().date())
         return len(own) == len(request.ad_products) and all(back >= history.refused for history in own)
 
     def _attach(self, connection: Connection, now: datetime) -> None:
-        """Make windows wait for the report, and say which refreshes it makes unnecessary."""
+        """Attach windows to the report, and record which refreshes it makes unnecessary."""
         attach_windows(connection, self._request.id, now=now)
         self._windows = list_windows_of_request(connection, self._request.id)
         self._session.add_in(connection, WindowsQueued(**self._facts, by_hand=self._request.by_hand))
@@ -343,7 +343,7 @@ class _Driver:
         return missed_offsets(self._dataset, window.window_date, zone, window.data_as_of, now).skipped
 
     def _ask(self, before: Failure | None, tries: Tries) -> transitions.Answer:
-        """Ask Amazon for the report; give what came of it."""
+        """Request the report from Amazon; return the result."""
         try:
             answer = ask_for_report(
                 self._context, self._ads_account, self._request, today=self._today, before=before, tries=tries
@@ -356,9 +356,9 @@ class _Driver:
         return answer
 
     def _unauthorized(self, error: AuthError, unconfirmed: transitions.Answer) -> transitions.Answer:
-        """Count a refusal of the ads account, or stop asking for all of them where our credentials are refused; give what it means.
+        """Count a refusal of the ads account, or suspend all accounts if our credentials are refused; return what it means for the request.
 
-        Refused credentials say nothing about a report: it rests as it is until a person has renewed them.
+        After refused credentials, a request rests until they are renewed.
         """
         self._refused = True
         with self._context.engine.begin() as connection:
@@ -368,7 +368,7 @@ class _Driver:
         return transitions.Refused(failure_of(self._context, error)) if stops else unconfirmed
 
     def _note_answered(self) -> None:
-        """Forget earlier refusals of the ads account: Amazon answers for it."""
+        """Reset the count of refusals of the ads account, since Amazon answers for it."""
         if self._refused or self._ads_account.refusals:
             with self._context.engine.begin() as connection:
                 forget_refusals(connection, self._request.account_id)
@@ -398,7 +398,7 @@ class _Driver:
         if answer is unconfirmed:
             self._pend(answer, "not to be seen", error.reason)
         else:
-            self._store(self._answered(answer))  # why is told already, or by the step that follows
+            self._store(self._answered(answer))  # the reason is recorded already, or by the following step
 
     def _pend(self, answer: transitions.Answer, amazon_status: str, reason: str | None = None) -> None:
         state = self._answered(answer)
@@ -434,7 +434,7 @@ class _Driver:
             self._load_failed(failed_load(error))
 
     def _load_failed(self, answer: transitions.Answer) -> None:
-        self._report = None  # the next try looks at it again, if only for fresh urls
+        self._report = None  # the next attempt retrieves it again, at least for fresh urls
         state, action = self._answered(answer), None
         if isinstance(answer, transitions.LoadFailed):
             action = RequestRetried(
@@ -446,7 +446,7 @@ class _Driver:
         self._store(state, action)
 
     def _put_off(self, error: LockTakenError) -> None:
-        """Leave the load to a later look, as another job works on the account's rows; that is no failed try."""
+        """Put off the load, since another job is working on the account's rows; that is not a failed attempt."""
         facts = {key: self._facts[key] for key in ("account", "dataset", "windows")}
         action = WindowSkipped(**facts, reason=SkipReason.WORKED_ON_ELSEWHERE, detail=str(error))
         later = self._context.now() + self._policy.poll_every
@@ -474,9 +474,7 @@ class _Driver:
         state = self._answered(transitions.Loaded())
         with self._context.engine.begin() as connection:
             keep_lock(connection, self._request.id, self._session.session_id)
-            for key in sorted(
-                self._windows
-            ):  # in one order, or two reports at once could wait for each other
+            for key in sorted(self._windows):  # in one order, to avoid deadlocks between reports
                 lock_rows(connection, self._countries[key])
             results = load_report(connection, self._scope, self._waiting, parts)
             size = sum(part.stat().st_size for part in parts)
@@ -534,7 +532,7 @@ class _Driver:
         )
 
     def _again_after_failure(self, account: Account) -> Callable[[date, bool], datetime | None]:
-        """Return what says when a country's window whose report failed is due again, by its day and whether it has data."""
+        """Return the function that computes when a failed window of a country is due again, by its day and whether it has data."""
         now, zone = self._context.now(), account.time_zone
         return lambda day, has_data: again_after_failure(self._dataset, day, zone, now, has_data=has_data)
 
@@ -568,7 +566,7 @@ class _Driver:
         self._state = state
 
     def _shorter_period(self, state: RequestState) -> int | None:
-        """Return the most days to ask for at a time from now on, where the report was too large."""
+        """Return the new longest period in days, if the report was too large."""
         with self._context.engine.begin() as connection:
             ads_account = get_ads_account_by_id(connection, self._request.account_id)
         longest = self._longest_period(ads_account)
@@ -649,10 +647,7 @@ class _Driver:
         self._state = state
 
     def _release_to_split(self, connection: Connection, reason: str, now: datetime) -> None:
-        """Release all windows: those that were due still are, and somebody who asked for one by hand still waits.
-
-        Windows that only came along, because they lie between due ones, need no report and stay loaded.
-        """
+        """Release all windows: due and manually requested ones stay so. Windows that were only bridged need no report and stay loaded."""
         after = {}
         for key, windows in self._windows.items():
             for window in windows:
@@ -690,21 +685,21 @@ class _Driver:
         release_windows(connection, self._request.id, after)
 
     def _learn_longest_period(self, connection: Connection, days: int) -> None:
-        """Remember how many days a report may span, unless fewer are known; what is due is planned anew. The caller has locked planning."""
+        """Store how many days a report may span, unless fewer are known; plan due windows again. The caller has locked planning."""
         account_id, today = self._request.account_id, self._context.now().date()
         if days < self._longest_period(get_ads_account_by_id(connection, account_id)):
             set_longest_period(connection, account_id, self._dataset.name, days, since=today)
         forget_plans(connection, account_id)
 
     def _replan_released(self, connection: Connection) -> None:
-        """Have windows planned that were released in this transaction, and fell due while they waited for the report."""
+        """Plan windows that were released in this transaction and fell due while they waited for the report."""
         lock_planning(connection, self._request.account_id)
         replan_released(connection, self._request.account_id, self._request.id)
 
     def _due_again(
         self, state: RequestState, step: GiveUp, now: datetime
     ) -> Callable[[str, Window, ProductState], datetime | None]:
-        """Return what says when a window is due again whose request ended."""
+        """Return the function that computes when a window is due again after its request has ended."""
         is_too_old = state.failure is not None and state.failure.kind is FailureKind.TOO_OLD
 
         def due_again(key: str, window: Window, own: ProductState) -> datetime | None:
@@ -725,7 +720,7 @@ class _Driver:
         action: Action | None = None,
         answer: transitions.Answer | None = None,
     ) -> None:
-        """Store a state, the action that tells of it, and what the answer to a create means for the gate, in one transaction."""
+        """Store a state, its action, and the effect of a create on the gate, in one transaction."""
         with self._context.engine.begin() as connection:
             update_request(
                 connection,
@@ -767,7 +762,7 @@ class _Driver:
         }
 
     def _bridged(self) -> int:
-        """Count the days that are due in no country and came along."""
+        """Return the number of bridged days, which are due in no country."""
         now = self._context.now()
         due = {
             window.window_date
@@ -779,7 +774,7 @@ class _Driver:
 
 
 def _needs_report(window: Window, now: datetime) -> bool:
-    """Return whether a window is due, wanted by hand, or without data; any other one only came along with those."""
+    """Return whether a window is due, requested manually, or without data; others are only bridged."""
     is_due = window.next_refresh_at is not None and window.next_refresh_at <= now
     return is_due or window.wanted_by is not None or window.data_as_of is None
 

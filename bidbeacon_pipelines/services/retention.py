@@ -1,7 +1,4 @@
-"""Deletes what is older than it is kept, in small pieces: nobody waits for a large delete.
-
-Whatever else is to go one day is one more `Rule` in `rules_of`.
-"""
+"""Deletes records past their retention time, in small batches that block nobody. For another kind of record, add a `Rule` to `rules_of`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,10 +30,10 @@ class Rule:
     """How long records are kept.
 
     Attributes:
-        what: Where they are, as it is told: a table, mostly.
+        what: What is deleted, as recorded: usually a table.
         keep: How long.
-        piece: How many are deleted at once.
-        delete: Deletes at most so many records from before an instant, and gives how many it deleted.
+        piece: Batch size.
+        delete: Deletes at most so many records from before an instant, and returns how many it deleted.
     """
 
     what: str
@@ -65,10 +62,10 @@ def rules_of(settings: Settings) -> list[Rule]:
 def delete_old_records(
     engine: Engine, session: SessionRecorder, settings: Settings, now: datetime
 ) -> dict[str, int]:
-    """Delete what is older than it is kept, and tell it; return how many records by where they were.
+    """Delete records past their retention time, and record it; return the number of records by kind.
 
-    Each piece is a transaction of its own: a run that is killed has deleted what it has deleted, and the next goes on. Partitions that the
-    next weeks of hourly rows need are made besides.
+    Each batch is a transaction, so the next run continues after a killed one. Also create the partitions that the next weeks of hourly
+    rows need.
     """
     make_partitions_ahead(engine, now.date())
     counts = {rule.what: _delete_by(engine, rule, now - rule.keep) for rule in rules_of(settings)}

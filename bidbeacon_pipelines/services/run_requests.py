@@ -1,4 +1,4 @@
-"""Takes requests for runs, which a sensor of Dagster starts: windows to load now, and a sync of entities."""
+"""Stores requests for runs, which a Dagster sensor starts: windows to load now, and syncs of entities."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -21,7 +21,7 @@ MOST_TRIES = 3
 
 
 class AccountStoppedError(RuntimeError):
-    """Nothing can be asked of Amazon for an account, so no run is of use."""
+    """An account is paused or suspended, so a run would do nothing."""
 
     def __init__(self, account: Account) -> None:
         super().__init__(f"No reports are requested for {account.label}: {account.reason_to_skip}.")
@@ -36,7 +36,7 @@ def request_load(
     by: str,
     now: datetime,
 ) -> RunRequest:
-    """Ask for windows to be loaded now, whether or not they are due; the same request that is open is joined.
+    """Request windows to be loaded now, whether or not they are due; an equal open request is reused.
 
     Raises:
         AccountStoppedError: the account is paused, or needs a person.
@@ -50,7 +50,7 @@ def request_load(
 
 
 def request_entity_sync(connection: Connection, account: Account, *, by: str, now: datetime) -> RunRequest:
-    """Ask for an account's entities to be synced now; the same request that is open is joined.
+    """Request a sync of an account's entities now; an equal open request is reused.
 
     Raises:
         AccountStoppedError: the account is paused, or needs a person.

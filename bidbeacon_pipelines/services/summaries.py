@@ -1,4 +1,4 @@
-"""Sums up accounts' days, where windows were loaded since."""
+"""Sums up accounts' days after new loads."""
 
 from dataclasses import dataclass
 from typing import Any

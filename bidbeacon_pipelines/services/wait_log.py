@@ -1,4 +1,4 @@
-"""Tells in each session what waiting for Amazon cost it."""
+"""Records in each session the time spent waiting for Amazon."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -24,14 +24,14 @@ def job_session(
     account: Subject | None = None,
     watched_by: Callable[[SessionRecorder], AbstractContextManager[object]] = nullcontext,
 ) -> Iterator[SessionRecorder]:
-    """Record everything inside as one session, outside of Dagster, with what waiting for Amazon cost it.
+    """Record everything inside as one session, outside of Dagster, with the time spent waiting for Amazon.
 
     Args:
         context: the tools.
         job_name: what this work is called.
         input: what the job was given.
         account: the account it works for, where it is just one.
-        watched_by: entered when the session is open, left when its last action is told.
+        watched_by: entered when the session is open, left after its last action.
     """
     with (
         with_job_session(job_name, input=input, store=context.sessions, account=account) as session,
@@ -43,7 +43,7 @@ def job_session(
 
 @contextmanager
 def recording_waits(context: JobContext, session: SessionRecorder) -> Iterator[None]:
-    """Say at the end of a session, also of one that fails, what waiting for Amazon cost since its beginning."""
+    """Record the time spent waiting for Amazon at the end of a session, also of a failed one."""
     context.client.waits.take()
     try:
         yield
@@ -54,7 +54,7 @@ def recording_waits(context: JobContext, session: SessionRecorder) -> Iterator[N
 
 
 def waited(summary: WaitSummary) -> WaitedForAmazon | None:
-    """Return the action that sums waits up; None where there were none."""
+    """Return the action that sums up the waits; None without any."""
     if not summary.count:
         return None
     return WaitedForAmazon(
@@ -67,7 +67,7 @@ def waited(summary: WaitSummary) -> WaitedForAmazon | None:
 
 
 def _reason(summary: WaitSummary) -> str:
-    """Say how often, and what for most of the time: "14 waits, 12 of them to create a report (HTTP 429)"."""
+    """Return the number of waits and their main cause: "14 waits, 12 of them to create a report (HTTP 429)"."""
     waits = "1 wait" if summary.count == 1 else f"{summary.count:,} waits"
     first = summary.causes[0]
     share = "" if len(summary.causes) == 1 else f", {first.count:,} of them"
@@ -81,7 +81,7 @@ def _record(context: JobContext, session: SessionRecorder) -> None:
 
 
 def _try_to_record(context: JobContext, session: SessionRecorder) -> None:
-    """Tell, but never hide the job's own error behind one of ours."""
+    """Record, but never hide the job's own error behind one of ours."""
     try:
         _record(context, session)
     except Exception:

@@ -32,10 +32,9 @@ from bidbeacon_sessions import SessionRecorder
 def keep_windows(
     context: JobContext, session: SessionRecorder, account: Account, dataset: Dataset, *, again: bool = False
 ) -> None:
-    """Create the windows that exist by now, and end those that Amazon serves no longer: once a local day, or `again`.
+    """Create the windows up to today, and end those that Amazon no longer serves: once per local day, or `again`.
 
-    Windows that exist through a day after tomorrow were created by a clock that was wrong. Tomorrow is no mistake, since
-    the clocks of two hosts may differ a little around midnight.
+    Windows after tomorrow were created by a wrong clock. Tomorrow is accepted, since the clocks of two hosts may differ around midnight.
     """
     now = context.now()
     today = local_date(now, account.time_zone)

@@ -82,7 +82,7 @@ class Account:
 
     @property
     def reason_to_skip(self) -> str | None:
-        """Why nothing is asked of Amazon for this account, or None."""
+        """Why no reports are requested for this account, or None."""
         if not self.enabled:
             return f"it is disabled: `bidbeacon accounts enable {self.account_key}` enables it"
         if self.amazon_status == "DISABLED":
@@ -110,10 +110,10 @@ _UPSERT = text("""
 
 
 def upsert_account(connection: Connection, values: dict[str, Any], *, now: datetime) -> bool:
-    """Store one account as Amazon tells it; give True where it is new. Accounts are never deleted.
+    """Store one account as Amazon lists it; return True if it is new. Accounts are never deleted.
 
-    `values` has the columns, and `trusted`: whether the account's region told all of its profiles. Where it did not, region,
-    currency and time zone are defaults, and those that are stored stay.
+    `values` has the columns, and `trusted`: whether the account's region returned all of its profiles. If not, region, currency and time
+    zone are defaults, and stored values are kept.
     """
     return bool(connection.execute(_UPSERT, values | {"now": now}).scalar_one())
 
@@ -186,7 +186,7 @@ def list_countries(connection: Connection, account_id: str) -> list[Account]:
 def set_enabled(connection: Connection, key: str, *, enabled: bool) -> None:
     """Switch an account's refreshes on or off; switching on also clears why its ads account needs a person.
 
-    What is due is planned anew: with this country, or without it.
+    Due windows are planned again, with or without this country.
     """
     account = get_account(connection, key)
     connection.execute(
@@ -207,7 +207,7 @@ def set_enabled(connection: Connection, key: str, *, enabled: bool) -> None:
 
 
 def set_entities_synced(connection: Connection, account: Account, at: datetime) -> None:
-    """Note that all four kinds of entities are as Amazon's last exports told them, at this instant."""
+    """Record that all four kinds of entities were synced at this instant."""
     connection.execute(
         text("""UPDATE advertiser_accounts SET entities_synced_at = :at
                  WHERE account_id = :account_id AND country_code = :country_code"""),
@@ -227,7 +227,7 @@ def count_export_refusal(connection: Connection, account: Account, at: datetime)
 
 
 def forget_export_refusals(connection: Connection, account: Account) -> None:
-    """Note that Amazon has answered for an account's exports: refusals before that don't count any more."""
+    """Reset the count of refused exports of an account."""
     connection.execute(
         text("""UPDATE advertiser_accounts SET export_refusals = 0
                  WHERE account_id = :account_id AND country_code = :country_code AND export_refusals > 0"""),

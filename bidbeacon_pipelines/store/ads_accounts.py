@@ -1,4 +1,4 @@
-"""SQL on ads accounts: who they are, why nothing is asked for one, and which have something to plan."""
+"""SQL on ads accounts: their identity, suspension, and which have something to plan."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -65,7 +65,7 @@ def upsert_ads_account(connection: Connection, values: dict[str, Any], *, now: d
 
 
 def set_alias(connection: Connection, account_id: str, alias: str | None) -> None:
-    """Set what people call an ads account; None: as Amazon does."""
+    """Set or remove (None) the alias of an ads account."""
     connection.execute(
         text("UPDATE ads_accounts SET alias = :alias WHERE account_id = :id"),
         {"id": account_id, "alias": alias},
@@ -111,7 +111,7 @@ def _accounts_of(statement: str) -> str:
 
 
 def set_needs_person(connection: Connection, account_id: str, reason: str) -> list[str]:
-    """Stop asking Amazon for an ads account until a person enables it again; return its accounts' keys, none where it isn't news."""
+    """Suspend an ads account until a person enables it again; return its accounts' keys, none if it already was."""
     rows = connection.execute(
         text(
             _accounts_of("""UPDATE ads_accounts SET needs_person = :reason, needs_person_for = 'account', needs_person_since = now()
@@ -133,7 +133,7 @@ def count_refusal(connection: Connection, account_id: str) -> int:
 
 
 def forget_refusals(connection: Connection, account_id: str) -> None:
-    """Note that Amazon has answered an ads account as it should: refusals before that don't count any more."""
+    """Reset the count of refusals of an ads account."""
     connection.execute(
         text("UPDATE ads_accounts SET refusals = 0 WHERE account_id = :account_id AND refusals > 0"),
         {"account_id": account_id},
@@ -141,7 +141,7 @@ def forget_refusals(connection: Connection, account_id: str) -> None:
 
 
 def forget_plans(connection: Connection, account_id: str) -> None:
-    """Have what is due for an ads account planned anew."""
+    """Plan the due windows of an ads account again."""
     connection.execute(
         text("UPDATE ads_accounts SET planned_at = NULL WHERE account_id = :id"), {"id": account_id}
     )
@@ -176,7 +176,7 @@ def set_longest_period(
 
 
 def split_dataset(connection: Connection, account_id: str, dataset: str) -> None:
-    """Note that a dataset of an ads account is asked for by ad product from now on."""
+    """Record that a dataset of an ads account has to be requested by ad product."""
     connection.execute(
         text("""UPDATE ads_accounts SET split_datasets = array_append(split_datasets, CAST(:dataset AS text))
                  WHERE account_id = :account_id AND NOT (:dataset = ANY(split_datasets))"""),
@@ -185,7 +185,7 @@ def split_dataset(connection: Connection, account_id: str, dataset: str) -> None
 
 
 def set_credentials_need_person(connection: Connection, reason: str) -> list[str]:
-    """Stop asking Amazon for every ads account, since it refuses who we are; return the keys of the accounts it was news for."""
+    """Suspend all ads accounts, since Amazon refuses our credentials; return the keys of newly suspended accounts."""
     rows = connection.execute(
         text(
             _accounts_of("""UPDATE ads_accounts SET needs_person = :reason, needs_person_for = 'credentials', needs_person_since = now()
@@ -197,7 +197,7 @@ def set_credentials_need_person(connection: Connection, reason: str) -> list[str
 
 
 def clear_credentials_need_person(connection: Connection) -> list[str]:
-    """Ask Amazon again for the ads accounts that only waited for credentials it accepts; return their accounts' keys."""
+    """Resume the ads accounts that only waited for valid credentials; return their accounts' keys."""
     rows = connection.execute(
         text(
             _accounts_of("""UPDATE ads_accounts SET needs_person = NULL, needs_person_for = NULL, needs_person_since = NULL, planned_at = NULL
@@ -238,7 +238,7 @@ def list_ads_accounts_with_due_work(
     """Return the keys of ads accounts that have windows to create, or windows that fell due since they were last planned.
 
     An ads account waits for its own cadence, and until the entities of all of its countries were synced, but for that no longer than 15
-    minutes. The one that was not looked at for the longest time comes first.
+    minutes. The one refreshed longest ago comes first.
 
     Args:
         connection: where to look.

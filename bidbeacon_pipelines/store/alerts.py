@@ -1,4 +1,4 @@
-"""SQL on alerts: what is known of each cause, and the messages that receivers are to get."""
+"""SQL on alerts: the state of each cause, and the queued messages."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class QueuedMessage:
 
 @dataclass(frozen=True)
 class Delivery:
-    """How alerts do: when somebody last looked for problems, how many messages wait and since when, and why the last attempt failed."""
+    """The state of alerting: when problems were last checked, how many messages wait and since when, and why the last attempt failed."""
 
     watched_at: datetime | None
     waiting: int
@@ -50,7 +50,7 @@ _NOTE_LOOK = text("UPDATE alert_watch SET looked_at = :now")
 
 
 def take_watch(connection: Connection, now: datetime, *, every: timedelta) -> bool:
-    """Take the watch until the transaction ends; return False where another process has it, or has looked within `every`."""
+    """Lock the watch until the transaction ends; return False if another process has it, or has checked within `every`."""
     connection.execute(_MAKE_WATCH)
     row = connection.execute(_TAKE_WATCH).first()
     if row is None or (row.looked_at is not None and timedelta(0) <= now - row.looked_at < every):
@@ -66,7 +66,7 @@ _KNOWN = text(
 
 
 def list_alerts(connection: Connection, *, told_after: datetime | None = None) -> list[Alert]:
-    """Return the causes that are open, the newest first, and those over that somebody was told of after an instant."""
+    """Return open causes, newest first, and closed ones with a message sent after an instant."""
     rows = connection.execute(_KNOWN, {"told_after": told_after}).mappings()
     return [Alert(**{**row, "problem": _PROBLEM.validate_python(row["problem"])}) for row in rows]
 
@@ -80,7 +80,7 @@ _SAVE = text(f"""
 
 
 def save_alerts(connection: Connection, alerts: Sequence[Alert]) -> None:
-    """Store what is known of causes from now on."""
+    """Store the state of causes."""
     rows = [
         alert.__dict__
         | {"key": alert.problem.key, "problem": _PROBLEM.dump_python(alert.problem, mode="json")}
@@ -145,7 +145,7 @@ _DELIVERY = text("""
 
 
 def read_delivery(connection: Connection, now: datetime) -> Delivery:
-    """Return whether somebody watches, and which messages wait."""
+    """Return the state of alerting."""
     return Delivery(**connection.execute(_DELIVERY, {"given_up": now - GIVE_UP_AFTER}).mappings().one())
 
 

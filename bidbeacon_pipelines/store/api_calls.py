@@ -1,4 +1,4 @@
-"""SQL on the ledger of calls to Amazon."""
+"""SQL on the log of calls to Amazon."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ _INSERT = text("""
 
 @dataclass(frozen=True)
 class CallSummary:
-    """What calls of one name cost since an instant; `failed` counts answers that are no success, and none at all."""
+    """Totals of the calls of one name since an instant; `failed` counts unsuccessful and missing responses."""
 
     call: str
     calls: int
@@ -51,7 +51,7 @@ def delete_calls(connection: Connection, before: datetime, limit: int) -> int:
 
 
 def summarize_calls(connection: Connection, since: datetime) -> list[CallSummary]:
-    """Return what calls cost since an instant, by name, the most frequent first."""
+    """Return the totals of calls since an instant, by name, most frequent first."""
     rows = connection.execute(
         text("""SELECT call, count(*) AS calls,
                        count(*) FILTER (WHERE error IS NOT NULL OR status IS NULL OR status >= 400) AS failed,

@@ -1,4 +1,4 @@
-"""SQL on when ads accounts are looked at: their cadences, and when the next round may begin."""
+"""SQL on the cadences of ads accounts, and when their next refresh may begin."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ class StoredCadence:
     Attributes:
         account_id: The ads account.
         ads_account_key: Its key.
-        label: What it is called.
+        label: Its label.
         time_zone: What its cron counts in.
         refresh_every: The time between two rounds.
         refresh_cron: The times of rounds; five fields, but not yet known to be a cron.
-        next_look_at: From when the next round may begin; None as soon as something is due.
+        next_look_at: When the next refresh may begin; None for as soon as something is due.
         last_look_at: When the last refresh began; what was due by then is planned also before `next_look_at`.
     """
 
@@ -42,7 +42,7 @@ _COLUMNS = f"""o.account_id, o.ads_account_key, {ADS_ACCOUNT_LABEL} AS label, o.
 
 
 def correct_looks(connection: Connection, now: datetime) -> None:
-    """Move what a wrong clock has noted in the future to now, and have the next look and the plans of these ads accounts made anew."""
+    """Set times that a wrong clock stored in the future to now, and compute the next refresh and plans of these ads accounts again."""
     connection.execute(
         text("""UPDATE ads_accounts
                    SET last_look_at = least(last_look_at, :now), planned_at = NULL, next_look_of = NULL
@@ -60,7 +60,7 @@ def set_cadence(connection: Connection, key: str, *, every: timedelta | None, cr
     """Set the cadence of an ads account, by its key or the key of one of its accounts; with neither it is planned as soon as something is due.
 
     Raises:
-        UnknownAccountError: there is none with this key.
+        UnknownAccountError: no account has this key.
     """
     connection.execute(
         text("UPDATE ads_accounts SET refresh_every = :every, refresh_cron = :cron WHERE account_id = :id"),
@@ -72,7 +72,7 @@ def get_cadence(connection: Connection, key: str) -> StoredCadence:
     """Return the cadence of one ads account, by its key or the key of one of its accounts.
 
     Raises:
-        UnknownAccountError: there is none with this key.
+        UnknownAccountError: no account has this key.
     """
     rows = connection.execute(
         text(f"SELECT {_COLUMNS} FROM ads_accounts o WHERE account_id = :id"),

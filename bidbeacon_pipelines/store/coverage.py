@@ -56,7 +56,7 @@ def list_window_letters(
     overdue_before: datetime,
     late_if_sent_before: datetime,
 ) -> list[RowMapping]:
-    """Give every account with one letter a day from `start` to `end`: a key of `SIGNS`, or a blank where there is no window.
+    """Return every account with one letter per day from `start` to `end`: a key of `SIGNS`, or a blank without a window.
 
     Columns: account_key, label, time_zone, enabled, amazon_status, needs_person, letters.
     """
@@ -73,7 +73,7 @@ def list_window_letters(
 
 
 def _signs() -> Mapping[str, Mapping[str, Any]]:
-    """Give what each letter says, the way the statement makes them."""
+    """Return the signs of each letter, as the statement encodes them."""
     every = product(WINDOW_STATUSES, *[(False, True)] * len(_FLAGS))
     return MappingProxyType(
         {

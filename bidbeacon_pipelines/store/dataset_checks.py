@@ -1,4 +1,4 @@
-"""SQL on what the checks of a dataset look at. What it counts is in `report_windows`, so that it costs no look at the rows."""
+"""SQL for the checks of a dataset. All counts are in `report_windows`, so the rows are not read."""
 
 from collections.abc import Sequence
 from datetime import timedelta

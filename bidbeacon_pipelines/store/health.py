@@ -1,4 +1,4 @@
-"""SQL on the state of everything: what `bidbeacon doctor` looks at."""
+"""SQL for the checks of `bidbeacon doctor`."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -71,7 +71,7 @@ def list_failed_windows(connection: Connection) -> list[FailedWindows]:
 
 
 def find_last_activity(connection: Connection) -> datetime | None:
-    """Return when a session last began or gave a sign of life; None where there never was one."""
+    """Return when a session last began or sent a heartbeat; None if there never was one."""
     last: datetime | None = connection.execute(
         text(
             """SELECT greatest((SELECT max(started_at) FROM session_headers), (SELECT max(heartbeat_at) FROM session_leases))"""
@@ -102,7 +102,7 @@ def find_missing_grant(connection: Connection, table: str, schema: str | None = 
 
 
 def find_daemon_heartbeat(connection: Connection) -> datetime | None:
-    """Return when Dagster's daemon last gave a sign of life; None where it never ran on this database.
+    """Return the last heartbeat of Dagster's daemon; None if it never ran on this database.
 
     The row's own column is a local time of whoever wrote it; the instant is in the body. Needs the right to read the table (`find_missing_grant`).
     """

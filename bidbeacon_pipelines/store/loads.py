@@ -1,4 +1,4 @@
-"""SQL on loads: what became of every row of a report, the rows kept aside, and how windows leave a load."""
+"""SQL on loads: the row counts of a report, its quarantined rows, and the state of windows after a load."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
@@ -46,7 +46,7 @@ def window_values(windows: Collection[tuple[Account, date]]) -> dict[str, Any]:
 
 
 def lock_rows(connection: Connection, account: Account) -> None:
-    """Let nobody else load or resolve rows of this account until the transaction ends: two at once could deadlock.
+    """Lock loading and resolving of this account's rows until the transaction ends: two at once could deadlock.
 
     Raises:
         LockTakenError: another job has been at work on them for too long.
@@ -56,14 +56,14 @@ def lock_rows(connection: Connection, account: Account) -> None:
 
 @dataclass(frozen=True)
 class RowCounts:
-    """What became of the rows of a report, for one account.
+    """Row counts of a report, for one account.
 
     Attributes:
         rows_read: Rows in the report's files.
         rows_loaded: Rows that its windows hold now.
-        rows_summed: Rows that were added to others of the same key.
-        rows_quarantined: Rows that can't be understood.
-        rows_withheld: Good rows of windows that did not take them: refused, held or unconfirmed.
+        rows_summed: Rows merged into others with the same key.
+        rows_quarantined: Invalid rows.
+        rows_withheld: Valid rows of windows that did not take the report: refused, suspicious or unconfirmed.
         rows_not_waited_for: Rows of other countries, of days that no window waits for, and of ad products that were not asked for.
     """
 
@@ -76,7 +76,7 @@ class RowCounts:
 
 
 def insert_load(connection: Connection, scope: ReportScope, account: Account, counts: RowCounts) -> None:
-    """Store what became of the rows of a report that was loaded, for an account; the table itself checks that they add up."""
+    """Store the row counts of a loaded report, for an account; the table checks that they add up."""
     connection.execute(
         text("""
             INSERT INTO report_loads (request_id, account_id, country_code, dataset, rows_read, rows_loaded, rows_summed,
@@ -117,7 +117,7 @@ _QUARANTINE = text("""
 def quarantine_rows(
     connection: Connection, scope: ReportScope, account: Account, days: Sequence[date], loaded: Sequence[date]
 ) -> int:
-    """Keep the report's bad rows aside in place of those that earlier reports left for an account's windows.
+    """Quarantine the report's invalid rows, in place of those of earlier reports for an account's windows.
 
     Args:
         connection: the load's transaction.

@@ -12,7 +12,7 @@ _WAIT = text(f"SELECT pg_advisory_xact_lock({_KEY})")
 
 
 class LockTakenError(RuntimeError):
-    """Another job keeps the lock for longer than `lock_timeout`; the transaction must be rolled back."""
+    """Another job held the lock for longer than `lock_timeout`; the transaction must be rolled back."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -20,7 +20,7 @@ class LockTakenError(RuntimeError):
 
 
 def lock_until_commit(connection: Connection, name: str) -> None:
-    """Take a lock until the transaction ends; a job that lives is waited for, within the connection's `lock_timeout`.
+    """Take a lock until the transaction ends; wait for at most the connection's `lock_timeout`.
 
     Raises:
         LockTakenError: that was not long enough.

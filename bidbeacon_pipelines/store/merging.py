@@ -1,4 +1,4 @@
-"""SQL that makes a dataset's table say what the staged report says, of the windows that take it: only what changed is written.
+"""SQL that merges the staged report into a dataset's table, for accepted windows: only changes are written.
 
 A report is compared with the table once. Rows that differ go into `report_changes` with their old metrics: those that changed, appeared or
 vanished. From there the table is changed and `restatements` are written; rows that appeared are left on the stage and inserted. The first load of windows has
@@ -56,7 +56,7 @@ def _facts(dataset: Dataset) -> list[str]:
 def merge_windows(
     connection: Connection, dataset: Dataset, values: Mapping[str, Any]
 ) -> dict[int, MergeCounts]:
-    """Make the table say of some windows what the stage says, which has rows of these only; return what was done, by account.
+    """Merge the stage, which has rows of these windows only, into the table; return counts by account.
 
     Args:
         connection: the load's transaction.
@@ -223,7 +223,7 @@ def _resolve(dataset: Dataset) -> TextClause:
 
 
 def resolve_targets(connection: Connection, account: int) -> int:
-    """Assign rows of unknown targets of an account to those that are known now; return how many."""
+    """Resolve rows of an account with unknown targets; return how many."""
     return sum(
         int(connection.execute(_resolve(one), {"accounts": [account], "dataset": one.name}).scalar_one())
         for one in DATASETS.values()

@@ -1,7 +1,6 @@
-"""The version of the database's tables: compared with this program's, and brought up to date by Alembic.
+"""The version of the database's tables, upgraded by Alembic.
 
-A migration that waits for a table's lock makes every reader behind it wait. So each waits for three seconds at most,
-lets the others go ahead, and tries again.
+A migration that waits for a table's lock blocks every later reader, so each waits for three seconds at most, then retries.
 """
 
 import re
@@ -36,7 +35,7 @@ Report = Callable[[str], None]
 
 
 class SchemaError(RuntimeError):
-    """The tables are not those that this program needs, or can't be changed now; the message says what to do."""
+    """The tables have another version, or can't be changed now; the message says what to do."""
 
 
 def list_revisions(folder: Path = MIGRATIONS) -> list[str]:
@@ -126,7 +125,7 @@ def _make_partitions(database_url: str) -> None:
 
 @contextmanager
 def schema_lock(database_url: str, report: Report) -> Iterator[Connection]:
-    """Hold the right to change the schema, which one process has at a time, on a connection of its own, and yield that.
+    """Take the lock for schema changes, on its own connection, and yield that connection.
 
     It is asked for again and again: a statement that waited for it would be an open transaction, and an index that the
     holder builds concurrently waits for the end of all of these.
@@ -155,10 +154,10 @@ def _take_lock(connection: Connection, report: Report) -> None:
 
 
 def patiently(change: Callable[[], None], report: Report, patience: float = PATIENCE_SECONDS) -> None:
-    """Make a change of the schema, again after a pause each time that a lock was not to be had.
+    """Change the schema; retry after a pause whenever a lock is not available.
 
     Raises:
-        SchemaError: the locks were not to be had within `patience` seconds, or other tables have our names.
+        SchemaError: the locks were not available within `patience` seconds, or other tables have our names.
     """
 
     def report_pause(state: RetryCallState) -> None:

@@ -1,7 +1,7 @@
-"""SQL on quarantined rows: listing them, and giving those that are understood now to their windows.
+"""SQL on quarantined rows: listing them, and loading rows that are valid now into their windows.
 
-A replay uses the stage of a load (`store.staging`): what a window holds is staged together with the rows that are new, summed
-and merged, so that the window says afterwards what a load of the whole report would have made it say.
+A replay uses the stage of a load (`store.staging`): the rows of a window are staged together with the new ones, summed and merged, with
+the same result as a load of the whole report.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from bidbeacon_pipelines.store.staging import listed, staged_columns
 
 @dataclass(frozen=True)
 class QuarantinedRow:
-    """A row of a report that could not be understood; `is_loaded` says that its window holds the report it came in.
+    """An invalid row of a report; `is_loaded` if its window holds the report it came in.
 
     `window_date` is None where its day can't be read. `raw` is the row's text as the report had it.
     """

@@ -73,7 +73,7 @@ IS_CREATABLE = f"""{_TO_CREATE} AND {_UNLOCKED} {_NOT_RESTING}
 
 
 def lock_planning(connection: Connection, account_id: str) -> None:
-    """Let nobody else plan for this ads account until the transaction ends, so that no day is planned twice.
+    """Lock planning for this ads account until the transaction ends, so that no day is planned twice.
 
     Raises:
         LockTakenError: another job has been planning for it for too long.
@@ -187,7 +187,7 @@ def find_request(connection: Connection, request_id: int) -> Request | None:
 
 
 def correct_requests(connection: Connection, account_id: str, now: datetime) -> None:
-    """Move what a wrong clock has noted in the future of an ads account's requests to now: their next step is due at once.
+    """Set times of an ads account's requests that a wrong clock stored in the future to now: their next step is due at once.
 
     No pause of a request is as long as two days.
     """
@@ -277,7 +277,7 @@ def put_off_request(connection: Connection, request_id: int, session_id: UUID, u
 def list_requests_to_step(
     connection: Connection, *, due_at: datetime, account_id: str | None = None, region: str | None = None
 ) -> list[Request]:
-    """Return the requests at Amazon whose next step is due and that no living session holds, the longest waiting first.
+    """Return the requests at Amazon whose next step is due and that no live session has locked, longest waiting first.
 
     Those of ads accounts that wait for credentials rest: nothing can be asked for them, and their reports are still being made. What
     is still to be created is the dispatcher's.
@@ -301,10 +301,10 @@ def list_requests_to_step(
 
 
 def update_request(connection: Connection, request_id: int, session_id: UUID, **values: Any) -> None:
-    """Write columns of a request that this session holds.
+    """Write columns of a request that this session has locked.
 
     Raises:
-        LockLostError: it doesn't any more.
+        LockLostError: it no longer has.
     """
     assignments = ", ".join(f"{column} = :{column}" for column in values)
     changed = connection.execute(
@@ -340,7 +340,7 @@ _CANDIDATES = text(f"""
 def list_candidates(
     connection: Connection, client_id: str, region: str, *, now: datetime, tolerance: timedelta
 ) -> list[RowMapping]:
-    """Return the requests whose report may be created now, as far as they are concerned.
+    """Return the requests whose report may be created now, apart from the gate.
 
     Plans of an ads account that needs a person are left alone; requests that were sent before are given up.
 
@@ -352,7 +352,7 @@ def list_candidates(
 
 
 def pass_over(connection: Connection, request: Request) -> None:
-    """Count for the planned requests of the same ads account and dataset that this one is created before them.
+    """Increment `passed_over` of the other planned requests of the same ads account and dataset.
 
     One that another process is about to create is left alone: both would wait for each other.
     """

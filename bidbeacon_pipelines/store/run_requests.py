@@ -1,4 +1,4 @@
-"""SQL on runs that people ask for on the page."""
+"""SQL on runs requested on the page."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ RunKind = Literal["load-windows", "sync-entities"]
 
 @dataclass(frozen=True)
 class RunRequest:
-    """A run that somebody asked for, as stored; see the table's description. `account_label` is what its account is called."""
+    """A requested run as stored; see the table's description. `account_label` is its account's label."""
 
     id: int
     kind: RunKind
@@ -41,7 +41,7 @@ _SETTLE = text("""
 
 
 def finish_requests(connection: Connection, *, now: datetime) -> None:
-    """Note that the requests whose sessions have ended are finished, however they ended."""
+    """Mark requests whose sessions have ended as finished, whatever their outcome."""
     connection.execute(_SETTLE, {"now": now})
 
 
@@ -62,7 +62,7 @@ def request_run(
     by: str,
     now: datetime,
 ) -> int:
-    """Store that somebody asks for a run; return its id, or that of the same request that is open still."""
+    """Store a request for a run; return its id, or that of an equal open request."""
     values = account.identity | {"kind": kind, "dataset": dataset, "windows": sorted(set(windows))}
     return int(connection.execute(_INSERT, values | {"by": by, "now": now}).scalar_one())
 
@@ -90,7 +90,7 @@ def list_open_requests(connection: Connection, account: Account) -> list[RunRequ
 
 
 def begin_request(connection: Connection, request_id: int, session_id: UUID) -> None:
-    """Note the session of a request's run; a later attempt takes the place of an earlier one."""
+    """Store the session of a request's run; a later attempt replaces an earlier one."""
     connection.execute(
         text("UPDATE run_requests SET session_id = :session WHERE id = :id AND finished_at IS NULL"),
         {"id": request_id, "session": session_id},
@@ -98,7 +98,7 @@ def begin_request(connection: Connection, request_id: int, session_id: UUID) -> 
 
 
 def fail_request(connection: Connection, request_id: int, reason: str, *, now: datetime) -> None:
-    """Note that no run of a request came to its work."""
+    """Mark a request as failed: none of its runs began its work."""
     connection.execute(
         text(
             "UPDATE run_requests SET finished_at = :now, failure = :reason WHERE id = :id AND finished_at IS NULL"

@@ -1,10 +1,10 @@
-"""SQL on sessions that failed, and on promised work that was lost: what Home and alerts tell of jobs."""
+"""SQL on failed sessions and lost promises, for Home and alerts."""
 
 from datetime import datetime
 
 from sqlalchemy import Connection, RowMapping, text
 
-# A job that has succeeded since for the same account is well again.
+# A job that has since succeeded for the same account has recovered.
 _IS_RECOVERED = """
     CASE WHEN h.account_key IS NULL
          THEN EXISTS (SELECT FROM session_headers s WHERE s.job_name = h.job_name AND s.account_key IS NULL
@@ -40,7 +40,7 @@ _LOST = text("""
 
 
 def list_lost(connection: Connection, *, most: int) -> list[RowMapping]:
-    """Return the promises that were lost last: session_id, key, deadline_at, job_name, account_key."""
+    """Return the promises lost last: session_id, key, deadline_at, job_name, account_key."""
     return list(connection.execute(_LOST, {"most": most}).mappings())
 
 

@@ -1,4 +1,4 @@
-"""SQL on what accounts' days add up to. Dates are the account's own calendar days."""
+"""SQL on the daily summaries of accounts. Dates are the account's own calendar days."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -63,7 +63,7 @@ _ALL_DAYS = text(f"{_DAYS} ORDER BY l.summary_date")
 
 
 def list_accounts_to_sum_up(connection: Connection) -> list[str]:
-    """Give the keys of accounts with windows that were loaded, or got rows from quarantine, since their day was summed up."""
+    """Return the keys of accounts with windows that were loaded, or got rows from quarantine, since their day was summed up."""
     return list(connection.execute(_CHANGED_ACCOUNTS, _VALUES).scalars())
 
 
@@ -78,7 +78,7 @@ def list_summarized_accounts(connection: Connection) -> list[str]:
 
 
 def list_days_to_sum_up(connection: Connection, account: Account, *, all_days: bool) -> list[RowMapping]:
-    """Give the days of an account with windows that were loaded, or got rows from quarantine, since; or all that are loaded; by date.
+    """Return the days of an account with windows that were loaded, or got rows from quarantine, since; or all that are loaded; by date.
 
     Each has summary_date, daily_loads, daily_as_of, hourly_loads, hourly_as_of: the loads to sum up.
     """
@@ -99,16 +99,16 @@ _TOTALS = text(f"{_totals('daily', DAILY)} UNION ALL {_totals('hourly', HOURLY)}
 
 
 def list_totals(connection: Connection, account: Account, days: Sequence[date]) -> list[RowMapping]:
-    """Return what the rows of days add up to: grain (`daily`, `hourly`), summary_date, ad_product, currency_code and the metrics, None where none was told."""
+    """Return the sums of the rows of days: grain (`daily`, `hourly`), summary_date, ad_product, currency_code and the metrics, None where none was told."""
     values = {"account": account.id, "days": list(days)}
     return list(connection.execute(_TOTALS, values).mappings())
 
 
 def lock_summary(connection: Connection, account: Account) -> None:
-    """Let nobody else sum up this account until the transaction ends.
+    """Lock the summary of this account until the transaction ends.
 
     Raises:
-        LockTakenError: another job has been at it for too long.
+        LockTakenError: another job held the lock for too long.
     """
     lock_until_commit(connection, f"summary {account.account_id} {account.country_code}")
 
@@ -116,7 +116,7 @@ def lock_summary(connection: Connection, account: Account) -> None:
 def replace_days(
     connection: Connection, account: Account, days: Sequence[date], rows: Sequence[dict[str, Any]]
 ) -> None:
-    """Let days be what these rows say, in all currencies; `rows` have the columns of the table beside the account."""
+    """Replace the summaries of days with these rows, in all currencies; `rows` have the columns of the table beside the account."""
     connection.execute(
         text("""DELETE FROM account_daily_summaries
                  WHERE account_id = :account_id AND country_code = :country_code AND summary_date = ANY(:days)"""),
@@ -145,7 +145,7 @@ _PERIODS = text(f"""
 def sum_up_periods(
     connection: Connection, account: Account, *, first: date, middle: date, end: date
 ) -> list[RowMapping]:
-    """Return what two periods of an account add up to in its own currency, by ad product (null: all of them), with their days that are loaded.
+    """Return the sums of two periods of an account in its own currency, by ad product (null: all of them), with the number of loaded days.
 
     Columns: ad_product, is_recent (whether it is the period from `middle` to before `end`, or that from `first` to before `middle`), attribution_days (null
     where that is unknown), days, spend, sales, orders.
@@ -164,7 +164,7 @@ _SUM_OF_DAYS = text("""
 
 
 def sum_up_days(connection: Connection, account: Account, *, first: date, end: date) -> list[RowMapping]:
-    """Return what each loaded day from `first` to before `end` adds up to in the account's own currency: summary_date, spend, sales."""
+    """Return the sums of each loaded day from `first` to before `end` in the account's own currency: summary_date, spend, sales."""
     values = account.identity | {"currency": account.currency_code, "first": first, "end": end}
     return list(connection.execute(_SUM_OF_DAYS, values).mappings())
 

@@ -45,8 +45,7 @@ CALL_CLASSES = ("create", "retrieve", "exports", "other")
 class AdsAccount(PipelinesBase):
     """One row is an ads account: what Amazon calls an advertiser account, with one id for all of its countries.
 
-    `alias` is what people here call it, in place of Amazon's `name`. Reports are requested for it, on the host of `region`, with the limits of `client_id`; `credential` names the refresh token. `needs_person` is
-    why nothing is asked until a person acts; `needs_person_for` says whether it concerns this ads account only, or the credentials, and
+    `alias` is shown in place of Amazon's `name`. Reports are requested for it, on the host of `region`, with the limits of `client_id`; `credential` names the refresh token. `needs_person` is why it is suspended until a person acts; `needs_person_for` says whether it concerns this ads account only, or the credentials, and
     then all that use them; `needs_person_since` says since when, where it was not set by SQL. `refusals` counts how often in a row Amazon has refused it (401 or 403).
 
     `refresh_every` or `refresh_cron` (in `time_zone`) is its own cadence; with neither it is planned as soon as something is due. Both may be
@@ -178,7 +177,7 @@ class AdvertiserAccount(PipelinesBase):
 
 
 class ReportRequest(PipelinesBase):
-    """One row is one report asked of Amazon: one dataset of one ads account, for all days of a range and all of its countries.
+    """One row is one report requested from Amazon: one dataset of one ads account, for all days of a range and all of its countries.
 
     It is planned before it is created: until its first attempt no window waits for it, and the next planning may change or delete it. It is
     stored before it is sent, and Amazon's id before it is polled. `claimed_by` names the session that has locked it; the lock lasts
@@ -229,11 +228,10 @@ class ReportRequest(PipelinesBase):
 
 
 class RunRequest(PipelinesBase):
-    """One row is a run that somebody asked for on the page; a sensor of Dagster starts it.
+    """One row is a run requested on the page; a Dagster sensor starts it.
 
     `windows` are account-local days of `dataset`, for windows to load; both are empty for a sync of entities. `session_id` is the session of the
-    run, once it has begun. A request is open until `finished_at`: nobody can ask for the same again meanwhile. `failure` is why no
-    run came.
+    run, once it has begun. A request is open until `finished_at`; an equal one is not stored meanwhile. `failure` is why no run began.
     """
 
     __tablename__ = "run_requests"
@@ -276,7 +274,7 @@ class ReportGate(PipelinesBase):
     """One row is the gate of one client id and region, through which all processes create reports; see `reports.gates`.
 
     `in_flight_limit` is how many reports may be in flight (its whole part), `pace` the time between two creates, and no report is created before
-    `next_create_at`. `refusals` counts the creates refused in a row. `refused_count` and `closed_for` are what 429 has cost so far.
+    `next_create_at`. `refusals` counts the creates refused in a row. `refused_count` and `closed_for` are the totals of 429 so far.
     """
 
     __tablename__ = "report_gates"
@@ -301,9 +299,9 @@ class ReportGate(PipelinesBase):
 class ApiCall(PipelinesBase):
     """One row is one call to Amazon, answered or not; kept 30 days.
 
-    `duration` is from sending to the whole answer. `queued` is how long it stood in our own queue before, `waited` how long we
-    waited since the attempt before it (for `Retry-After`, or backing off), and `retry_count` how many attempts came before it.
-    `error` is what went wrong, by the client's name for it; without `status` no whole answer came.
+    `duration` is from sending to the whole answer. `queued` is the time in our own queue before, `waited` the time waited since the
+    previous attempt (for `Retry-After`, or backing off), and `retry_count` how many attempts came before it.
+    `error` is the client's name of the error; without `status`, no complete response came.
     """
 
     __tablename__ = "api_calls"
@@ -352,9 +350,9 @@ class ReportWindow(PipelinesBase):
     """One row is a window: one calendar day, in the account's time zone, of one dataset of one account.
 
     `request_id` is the request in flight for it, `last_request_id` that one or the last before it. `data_as_of` is when the loaded report was asked for: what happened later is not in it.
-    `recorded_load_count` is up to which load Dagster knows: a run killed in between leaves it behind, and the next run records it.
+    `recorded_load_count` is the last load recorded in Dagster: after a killed run it is behind, and the next run records the rest.
     `recorded_run_id` is the run of the last materialization: where Dagster's last one is of another run, the load is recorded again.
-    `held_*` describe a report that looked wrong (empty, or far too small) and waits for a second one that says the same.
+    `held_*` describe a suspicious report (empty, or far too small) that waits for a second one to confirm it.
     `product_totals` has, for each ad product that was loaded, its rows, spend and sales (in the account's currency), `request_id`, the report they are from,
     `as_of`, when that was asked for, and `loads`, how many reports of it were loaded. `loaded_by_request` is the last of the window's reports.
     `replayed_at` is when quarantined rows were added to what it holds, last.
@@ -467,10 +465,10 @@ class SimulatedTime(PipelinesBase):
 
 
 class Alert(PipelinesBase):
-    """One row is a cause that somebody should know of, or should have known: since when, and what was last said of it.
+    """One row is a cause that alerts are sent about: since when, and the last message about it.
 
     `key` is the cause whatever its numbers; `problem` is how it was last seen, with the fields of `reports.problems.Problem`. `told_at` is when the
-    last message about the cause was written, and `told_count` how much of it there was then; null while nobody was told of it this time. `gone_at`
+    last message about the cause was written, and `told_count` how much of it there was then; null while no message was sent this time. `gone_at`
     is since when it is not seen any more, and `closed_at` when it was found to be over: the next time is a new beginning.
     """
 
@@ -526,7 +524,7 @@ class AlertMessage(PipelinesBase):
 
 
 class AlertWatch(PipelinesBase):
-    """At most one row: when somebody last looked for problems. It is locked meanwhile, so that of several processes one looks."""
+    """At most one row: when problems were last checked. It is locked meanwhile, so that only one process checks."""
 
     __tablename__ = "alert_watch"
 
@@ -550,7 +548,7 @@ class FieldSpelling(PipelinesBase):
 
 
 class SplitReport(PipelinesBase):
-    """One row is a dataset that a region is asked for by ad product, since it refused the fields of several in one report."""
+    """One row is a dataset that is requested by ad product in a region, since the region refused the fields of several in one report."""
 
     __tablename__ = "split_reports"
 
@@ -584,9 +582,10 @@ class ProductHistory(PipelinesBase):
 
 
 class ReportLoad(PipelinesBase):
-    """One row is the load of a report into the windows of one account: what became of each row of its files.
+    """One row is the load of a report into the windows of one account, with its row counts.
 
-    `rows_withheld` are good rows of windows that did not take them, `rows_not_waited_for` those of other countries, days and ad products.
+    `rows_withheld` are valid rows of windows that did not take them, `rows_not_waited_for` those of other countries, days and ad
+    products.
     """
 
     __tablename__ = "report_loads"
@@ -620,8 +619,8 @@ class Restatement(PipelinesBase):
     """One row is a change that a later report made to one row of an earlier one: appeared, changed or vanished.
 
     The first load of a window restates nothing. A replay of quarantined rows restates a report by itself: `old_data_as_of` is
-    `new_data_as_of` then. The view `window_restatements` tells it by load. `hour_at` is null
-    for datasets of whole days. `row_key` is the row's in the dataset's table, `dimensions` what it was told apart by.
+    `new_data_as_of` then. The view `window_restatements` has it by load. `hour_at` is null
+    for datasets of whole days. `row_key` is the row's key in the dataset's table, `dimensions` its identifying values.
     """
 
     __tablename__ = "restatements"
@@ -654,7 +653,7 @@ class Restatement(PipelinesBase):
 
 
 class QuarantinedRow(PipelinesBase):
-    r"""One row is a row of a report that could not be understood, with the reason.
+    r"""One row is an invalid row of a report, with the reason.
 
     `raw` is the row's text as the report had it: JSON, but for `NaN` and `Infinity`, which some write. It is no `jsonb`, which takes
     no `\u0000`, no lone surrogates and only the last of two equal fields.
@@ -680,7 +679,7 @@ class QuarantinedRow(PipelinesBase):
 
 
 class AccountDailySummary(PipelinesBase):
-    """One row is what one account-local day of an account adds up to for one ad product in one currency; null where it was not loaded.
+    """One row has the sums of an account-local day of an account for one ad product in one currency; null where it was not loaded.
 
     Ad products have rows for the days on which they had any activity, and Sponsored Products for every day that was loaded. The two grains are asked
     for at different times (`…_as_of`), and Amazon goes on changing numbers. `…_loads` is which loads of the two windows it was made from: behind the

@@ -1,4 +1,4 @@
-"""SQL on what was done about single windows, as the references of actions tell it."""
+"""SQL on the history of single windows, from the references of actions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ WindowKey = tuple[str, str, date]
 
 @dataclass(frozen=True)
 class UnloadedWindow:
-    """A window that a session dealt with and did not load: the outcome, and the stored action that tells it."""
+    """A window that a session handled and did not load: the outcome, and the stored action."""
 
     account_key: str
     dataset: str
@@ -48,9 +48,9 @@ class UnloadedWindow:
 def list_unloaded_windows(
     connection: Connection, session_id: UUID, *, most: int = 500
 ) -> list[UnloadedWindow]:
-    """Return the windows that came to nothing in a session, newest days first: held, failed, expired, not asked for, or no longer waited for.
+    """Return the windows that a session did not load, newest days first: held, failed, expired, not requested, or given up.
 
-    What comes last counts: a window that was held and then loaded is not among them.
+    The last outcome counts: a window that was held and then loaded is not included.
     """
     references = connection.execute(_UNLOADED, {"session": session_id, "most": most}).all()
     positions = {(reference.session_id, reference.ord) for reference in references}
@@ -68,7 +68,7 @@ def list_unloaded_windows(
 
 
 def key_of(window: LoadedWindow) -> WindowKey:
-    """Return what a window is known by: its account's key, its dataset, its account-local day."""
+    """Return the key of a window: its account's key, its dataset, its account-local day."""
     return window.account_key, window.dataset, window.window_date
 
 

@@ -64,7 +64,7 @@ _CREATE = text("""
 def create_windows(
     connection: Connection, account: Account, dataset: str, due: dict[date, datetime | None]
 ) -> int:
-    """Create the windows that do not exist yet, each with the instant its first refresh is due; give how many were new."""
+    """Create the missing windows, each with the instant its first refresh is due; return how many were new."""
     values = account.identity | {"dataset": dataset, "days": list(due), "due": list(due.values())}
     return connection.execute(_CREATE, values).rowcount
 
@@ -88,7 +88,7 @@ def list_windows_through(connection: Connection, account_id: str) -> dict[tuple[
 
 
 def set_windows_through(connection: Connection, account: Account, dataset: str, through: date) -> None:
-    """Note up to which account-local day the windows of a dataset of an account exist."""
+    """Store up to which account-local day the windows of a dataset of an account exist."""
     connection.execute(
         text("""INSERT INTO dataset_windows (account_id, country_code, dataset, through_date)
                 VALUES (:account_id, :country_code, :dataset, :through)
@@ -100,7 +100,7 @@ def set_windows_through(connection: Connection, account: Account, dataset: str, 
 def expire_windows(connection: Connection, account: Account, dataset: str, oldest_served: date) -> list[date]:
     """End the windows that Amazon serves no longer: never loaded ones become `expired`, loaded ones are not refreshed any more.
 
-    Gives the expired ones.
+    Return the expired ones.
     """
     values = account.identity | {"dataset": dataset, "oldest": oldest_served}
     connection.execute(
@@ -120,7 +120,7 @@ def expire_windows(connection: Connection, account: Account, dataset: str, oldes
 def list_windows(
     connection: Connection, account: Account, dataset: str, days: Sequence[date] | None = None
 ) -> list[Window]:
-    """Give the windows of a dataset of an account, or those of the given days, by date."""
+    """Return the windows of a dataset of an account, or those of the given days, by date."""
     only = "" if days is None else "AND window_date = ANY(:days)"
     rows = connection.execute(
         text(f"SELECT {_COLUMNS} FROM report_windows WHERE {_OF_DATASET} {only} ORDER BY window_date"),
@@ -130,7 +130,7 @@ def list_windows(
 
 
 class MisdatedWindow(NamedTuple):
-    """A window that Amazon serves and whose next refresh a wrong clock has decided.
+    """A window that Amazon serves and whose next refresh was set by a wrong clock.
 
     `data_as_of` is absent where nothing was loaded, or where it is in the future and therefore says nothing.
     """
@@ -166,7 +166,7 @@ def list_misdated_windows(
     last_offset: int,
     now: datetime,
 ) -> list[MisdatedWindow]:
-    """Return the windows whose next refresh a wrong clock has decided, by date, locked until the transaction ends.
+    """Return the windows whose next refresh was set by a wrong clock, by date, locked until the transaction ends.
 
     Amazon serves them, and still they are expired, or not due again although a refresh is missing, or due later than any
     failure makes them wait.
@@ -200,7 +200,7 @@ def reopen_windows(
 
 
 def delete_windows_after(connection: Connection, account: Account, dataset: str, day: date) -> None:
-    """Delete the windows of later days that hold nothing and that no report is asked for."""
+    """Delete the windows of later days that have no data and no request."""
     connection.execute(
         text(f"""DELETE FROM report_windows
                   WHERE {_OF_DATASET} AND window_date > :day AND request_id IS NULL AND load_count = 0"""),
@@ -209,13 +209,13 @@ def delete_windows_after(connection: Connection, account: Account, dataset: str,
 
 
 class DayToPlan(NamedTuple):
-    """A day of a dataset of an ads account that is in no report yet, and due or wanted by hand in at least one country.
+    """A day of a dataset of an ads account that is in no report yet, and due or requested manually in at least one country.
 
     Attributes:
         dataset: The dataset's name.
         window_date: The day.
         due_since: When the first of its windows fell due; None where it is only wanted.
-        is_wanted: Whether somebody asked for it by hand.
+        is_wanted: Whether it was requested manually.
         windows: How many countries it is due or wanted in.
         products: The ad products that these need; None for all.
     """
@@ -246,9 +246,9 @@ _DAYS_TO_PLAN = text(f"""
 def list_days_to_plan(
     connection: Connection, account_id: str, datasets: Sequence[str], *, now: datetime
 ) -> dict[str, list[DayToPlan]]:
-    """Return, by dataset, the days of an ads account that are in no report yet, and due or wanted by hand in at least one country.
+    """Return, by dataset, the days of an ads account that are in no report yet, and due or requested manually in at least one country.
 
-    A day comes several times where countries need different ad products.
+    A day is returned several times if countries need different ad products.
     """
     values = {"account_id": account_id, "datasets": list(datasets), "now": now}
     found: dict[str, list[DayToPlan]] = {dataset: [] for dataset in datasets}
@@ -290,7 +290,7 @@ def list_windows_of_request(connection: Connection, request_id: int) -> dict[str
 def want_windows(
     connection: Connection, account: Account, dataset: str, days: Sequence[date], session_id: UUID
 ) -> None:
-    """Note that a session asks for these windows by hand, with all ad products, so that they go before all others."""
+    """Mark these windows as requested manually by a session, with all ad products, so that they go first."""
     connection.execute(
         text(
             f"UPDATE report_windows SET wanted_by = :by, products_due = NULL WHERE {_OF_DATASET} AND window_date = ANY(:days)"
@@ -316,14 +316,14 @@ _ATTACH = text(f"""
 def attach_windows(connection: Connection, request_id: int, *, now: datetime) -> int:
     """Make the windows of all countries in a request's period wait for it; return how many.
 
-    These are the windows that need one of its ad products, due or wanted by hand; those that only lie between them come along where the day is over in their country and
-    the request is not one by hand, which somebody waits for. Windows in another report are left to it.
+    These are the windows that need one of its ad products, due or requested manually. Windows between them are included if the day is
+    over in their country and the request is not a backfill. Windows in another report are left to it.
     """
     return connection.execute(_ATTACH, {"request_id": request_id, "now": now}).rowcount
 
 
 def is_needed(connection: Connection, request_id: int, *, now: datetime) -> bool:
-    """Return whether a request's period has windows that need one of its ad products, due or wanted by hand, and are in no other report."""
+    """Return whether a request's period has windows that need one of its ad products, due or requested manually, and are in no other report."""
     found = connection.execute(
         text(f"""
             SELECT EXISTS (
@@ -359,7 +359,7 @@ _END_UNSERVED = text(
 def release_windows(
     connection: Connection, request_id: int, after: Mapping[tuple[str, date], WindowAfter]
 ) -> None:
-    """End the wait for a request; each window, by country and day, is as given then."""
+    """Detach windows from a request; each window, by country and day, gets the given state."""
     connection.execute(_RELEASE, {"request_id": request_id} | _states(after))
 
 
@@ -412,7 +412,7 @@ def list_windows_to_end(
 
 @dataclass(frozen=True)
 class LoadedWindow:
-    """The last load of a window, with what a materialization of it tells."""
+    """The last load of a window, with the metadata of its materialization."""
 
     account_id: str
     country_code: str
@@ -475,7 +475,8 @@ def list_unrecorded_windows(
 ) -> list[LoadedWindow]:
     """Return loads that Dagster has no materialization of yet, newest windows first, locked until the transaction ends.
 
-    A window of which an ad product is still to come, or is due for a refresh that others have had, is not among them. What another transaction has locked is not returned: it is being recorded, or loaded anew.
+    Windows with an ad product that is still to come, or due for a refresh that others have had, are not included. Windows locked by
+    another transaction are skipped: they are being recorded or loaded.
     """
     found = connection.execute(_UNRECORDED, {"now": now, "limit": limit})
     return [LoadedWindow(**row) for row in found.mappings()]
@@ -497,7 +498,7 @@ _RECORD = text("""
 
 
 def record_windows(connection: Connection, windows: Sequence[LoadedWindow], run_id: str) -> None:
-    """Note that Dagster knows of these loads, by a run's materializations."""
+    """Store that Dagster has these loads, as materializations of a run."""
     values = {
         "run_id": run_id,
         "accounts": [window.account_id for window in windows],
@@ -535,5 +536,5 @@ _COVERAGE = text("""
 
 
 def list_coverage(connection: Connection, *, now: datetime) -> list[DatasetCoverage]:
-    """Give, for each account and dataset, how many windows there are, and how many are loaded, due, in flight, failed."""
+    """Return, for each account and dataset, how many windows there are, and how many are loaded, due, in flight, failed."""
     return [DatasetCoverage(**row) for row in connection.execute(_COVERAGE, {"now": now}).mappings()]

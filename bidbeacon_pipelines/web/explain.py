@@ -51,7 +51,7 @@ def partition_url(settings: Settings, account: str, dataset: str, window: date) 
 
 
 def _key(connection: Connection, named: str) -> str:
-    """Return the key of the account that is named; the text itself where nobody is called so."""
+    """Return the key of the account that is named; the text itself where no account matches."""
     try:
         found = find_named_account(connection, named)
     except AmbiguousAccountError as error:

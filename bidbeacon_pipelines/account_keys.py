@@ -31,7 +31,9 @@ def ads_account_key(account_id: str, name: str, other_ids: Iterable[str]) -> str
     tail = _tail(account_id)
     others = [other.rsplit(".", 1)[-1] for other in other_ids]
     prefixes = (tail[:length] for length in range(_SHORTEST_PREFIX, len(tail)))
-    prefix = next((one for one in prefixes if not any(other.startswith(one) for other in others)), tail)
+    prefix = next(
+        (prefix for prefix in prefixes if not any(other.startswith(prefix) for other in others)), tail
+    )
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:_LONGEST_SLUG].strip("-")
     return f"{slug}.{prefix}" if slug else prefix

@@ -210,8 +210,12 @@ def _countries_of(wire: WireAccount) -> list[str]:
 def _pair(
     wire: WireAccount, code: str, listed_in: Region, profiles: Mapping[str, _LocatedProfile]
 ) -> AdsAccount:
-    ids = [each for each in wire.alternate_ids or () if normalise_country(each.country_code) == code]
-    profile_id = next((each.profile_id for each in ids if each.profile_id), None)
+    ids = [
+        alternate
+        for alternate in wire.alternate_ids or ()
+        if normalise_country(alternate.country_code) == code
+    ]
+    profile_id = next((alternate.profile_id for alternate in ids if alternate.profile_id), None)
     country = get_country(code, region=listed_in)
     account = AdsAccount(
         account_id=wire.ads_account_id,
@@ -219,7 +223,7 @@ def _pair(
         name=wire.account_name or "",
         status=(wire.status or "UNKNOWN").strip().upper(),
         profile_id=profile_id,
-        entity_id=next((each.entity_id for each in ids if each.entity_id), None),
+        entity_id=next((alternate.entity_id for alternate in ids if alternate.entity_id), None),
         region=country.region,
         currency_code=country.currency_code,
         time_zone=country.time_zone,
@@ -267,7 +271,7 @@ def _time_zone(name: str | None, country: Country) -> tuple[str, tuple[str, ...]
 def _errors_of(wire: WireAccount) -> dict[str, list[str]]:
     return {
         normalise_country(code): [
-            f"{each.error_message or each.error_code or 'not usable'}." for each in errors
+            f"{error.error_message or error.error_code or 'not usable'}." for error in errors
         ]
         for code, errors in (wire.errors or {}).items()
     }

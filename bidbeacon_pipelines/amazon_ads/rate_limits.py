@@ -67,7 +67,9 @@ class RateLimits(Protocol):
 
 
 def _per_class(create: float, others: float) -> Mapping[CallClass, float]:
-    return MappingProxyType({each: create if each is CallClass.CREATE else others for each in CallClass})
+    return MappingProxyType(
+        {call_class: create if call_class is CallClass.CREATE else others for call_class in CallClass}
+    )
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ class CallIntervals:
     def of(self, scope: LimitScope) -> tuple[timedelta, ...]:
         """Return the intervals of `scope.keys`, in their order."""
         seconds = (self.region[scope.call_class], self.account[scope.call_class])
-        return tuple(timedelta(seconds=each) for each in seconds[: len(scope.keys)])
+        return tuple(timedelta(seconds=gap) for gap in seconds[: len(scope.keys)])
 
 
 @dataclass(frozen=True)

@@ -37,12 +37,12 @@ class WaitSummary:
     @property
     def seconds(self) -> float:
         """How long in all; threads that wait at once add up."""
-        return sum(each.seconds for each in self.causes)
+        return sum(cause.seconds for cause in self.causes)
 
     @property
     def count(self) -> int:
         """How many waits."""
-        return sum(each.count for each in self.causes)
+        return sum(cause.count for cause in self.causes)
 
     @property
     def sentence(self) -> str:
@@ -99,4 +99,4 @@ class Waits:
 
 def _summary(sums: Mapping[tuple[str, str], tuple[int, float]], rested: float) -> WaitSummary:
     causes = [WaitCause(*key, count, seconds) for key, (count, seconds) in sums.items()]
-    return WaitSummary(tuple(sorted(causes, key=lambda each: -each.seconds)), rested)
+    return WaitSummary(tuple(sorted(causes, key=lambda cause: -cause.seconds)), rested)

@@ -24,7 +24,7 @@ def print_accounts(
     if not accounts:
         console.print(_NONE, highlight=False)
     for account in accounts:
-        of_account = [one for one in coverage if one.account_key == account.account_key]
+        of_account = [row for row in coverage if row.account_key == account.account_key]
         console.print(_head(account), soft_wrap=True)
         for line in _lines(account, describe_cadence(cadences[account.account_id]), of_account):
             console.print(Padding(line, (0, 0, 0, 2), expand=False), highlight=False)
@@ -55,7 +55,7 @@ def _covered(datasets: Sequence[DatasetCoverage]) -> Text:
     if not datasets:
         return Text("no windows yet", style="dim")
     counts = {
-        name: sum(getattr(one, name) for one in datasets)
+        name: sum(getattr(dataset, name) for dataset in datasets)
         for name in ("windows", "loaded", "due", "in_flight", "failed")
     }
     counted = [f"{counts['loaded']:,} of {counts['windows']:,} windows of {len(datasets)} datasets loaded"]

@@ -33,10 +33,10 @@ def _list_open(*, as_json: bool) -> None:
     from bidbeacon_pipelines.store.engine import shared_engine
 
     settings = get_settings()
-    labels = {one.number: one.label for one in list_receivers(settings)}
+    labels = {receiver.number: receiver.label for receiver in list_receivers(settings)}
     with shared_engine(database_url(settings)).begin() as connection:
-        found = [one for one in list_alerts(connection) if one.closed_at is None]
-        sent = list_last_messages(connection, [one.problem.key for one in found])
+        found = [alert for alert in list_alerts(connection) if alert.closed_at is None]
+        sent = list_last_messages(connection, [alert.problem.key for alert in found])
     rows = [_row(alert, sent[alert.problem.key], labels) for alert in found]
     if as_json:
         print_json(rows)
@@ -50,9 +50,9 @@ def _list_open(*, as_json: bool) -> None:
 def _row(alert: "Alert", sent: Any, labels: dict[int, str]) -> dict[str, Any]:
     problem = alert.problem
     messages = [
-        {"receiver": labels.get(one["receiver"], f"{one['receiver']}. removed")}
-        | {name: one[name] for name in ("event", "written_at", "sent_at", "attempts", "error")}
-        for one in sent
+        {"receiver": labels.get(message["receiver"], f"{message['receiver']}. removed")}
+        | {name: message[name] for name in ("event", "written_at", "sent_at", "attempts", "error")}
+        for message in sent
     ]
     names = ("kind", "cause", "is_minor", "count", "noun", "names", "accounts", "datasets", "since", "link")
     return {
@@ -73,8 +73,10 @@ def _print_row(row: dict[str, Any]) -> None:
     console.print(
         Text(f"  {row['extent']}, since {row['since'] or row['began_at']:%Y-%m-%d %H:%M} UTC{gone}", "dim")
     )
-    for one in row["messages"]:
-        console.print(Text(f"  {one['receiver']}: {_sent(one)}", "dim" if one["sent_at"] else "yellow"))
+    for message in row["messages"]:
+        console.print(
+            Text(f"  {message['receiver']}: {_sent(message)}", "dim" if message["sent_at"] else "yellow")
+        )
 
 
 def _sent(message: dict[str, Any]) -> str:
@@ -93,7 +95,9 @@ def test() -> None:
     settings = get_settings()
     receivers = list_receivers(settings)
     if not receivers:
-        raise CommandFailedError("No receiver is set: set BIDBEACON_ALERT_URLS, see docs/alerts.md.")
+        raise CommandFailedError(
+            "BIDBEACON_ALERT_URLS is not set, so there is no receiver: see docs/alerts.md."
+        )
     failed = 0
     for receiver in receivers:
         try:

@@ -29,7 +29,7 @@ def entities_sync(account: OnlyAccount = None, country: OnlyCountry = None, as_j
     settings = get_settings()
     with open_job_context(settings, database_url(settings)) as context:
         chosen = _choose(context.engine, account, country)
-        results = [_sync(context, one.account_key, as_json=as_json) for one in chosen]
+        results = [_sync(context, chosen_account.account_key, as_json=as_json) for chosen_account in chosen]
     failed = sum(result["error"] is not None for result in results)
     if as_json:
         print_json(results)
@@ -48,7 +48,10 @@ def entities_list(account: OnlyAccount = None, country: OnlyCountry = None, as_j
     from bidbeacon_pipelines.store.entities import count_entities
 
     engine = shared_engine(database_url(get_settings()))
-    labels = {one.account_key: one.label for one in _choose(engine, account, country)}
+    labels = {
+        chosen_account.account_key: chosen_account.label
+        for chosen_account in _choose(engine, account, country)
+    }
     with engine.begin() as connection:
         counts = [count for count in count_entities(connection) if count.account_key in labels]
     if as_json:
@@ -58,13 +61,13 @@ def entities_list(account: OnlyAccount = None, country: OnlyCountry = None, as_j
         for key, of_account in groupby(counts, lambda count: count.account_key):
             rows = [
                 (
-                    one.kind,
-                    f"{one.stored:,}",
-                    f"{one.gone:,}",
-                    f"{one.set_aside:,}",
-                    f"{one.seen_at:%Y-%m-%d %H:%M}",
+                    count.kind,
+                    f"{count.stored:,}",
+                    f"{count.gone:,}",
+                    f"{count.set_aside:,}",
+                    f"{count.seen_at:%Y-%m-%d %H:%M}",
                 )
-                for one in of_account
+                for count in of_account
             ]
             console.print(table_of(labels[key], columns, rows))
     else:
@@ -80,9 +83,11 @@ def _choose(engine: Any, named: str | None, country: str | None) -> Sequence[Any
     with engine.begin() as connection:
         accounts = list_accounts(connection) if named is None else list_named_accounts(connection, named)
     if country is not None:
-        accounts = [one for one in accounts if one.country_code == normalise_country(country)]
+        accounts = [
+            candidate for candidate in accounts if candidate.country_code == normalise_country(country)
+        ]
     if named is None:
-        accounts = [one for one in accounts if one.reason_to_skip is None]
+        accounts = [candidate for candidate in accounts if candidate.reason_to_skip is None]
     if not accounts:
         where = "" if country is None else f" in {country}"
         raise CommandFailedError(f"There is no account to sync{where}: `bidbeacon accounts list` shows them.")

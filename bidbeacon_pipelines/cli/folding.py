@@ -29,7 +29,7 @@ def fold_runs(actions: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any
     """
     templates = {name: action_class.template for name, action_class in action_classes().items()}
     read = [(action, _read(action)) for action in actions]
-    for key, group in groupby(read, key=lambda each: _key(each[0], each[1], templates)):
+    for key, group in groupby(read, key=lambda item: _key(item[0], item[1], templates)):
         run = list(group)
         if key is not None and len(run) >= SHORTEST_RUN:
             yield _merged([action for action, _ in run], [values for _, values in run if values], templates)
@@ -73,7 +73,7 @@ def _merged(
     for part in parts:
         if part["kind"] == "account":
             part["text"] = labels[part["value"]]
-    accounts = {one["key"]: one for action in run for one in action["accounts"]}
+    accounts = {account["key"]: account for action in run for account in action["accounts"]}
     return {**run[0], "parts": parts, "accounts": list(accounts.values()), "folded": len(run)}
 
 
@@ -81,11 +81,11 @@ def _fields(template: Template) -> list[Piece]:
     return [piece for segment in template.segments for piece in segment.pieces if piece.name]
 
 
-def _merge(kind: str, each: Sequence[Any]) -> Any:
+def _merge(kind: str, values: Sequence[Any]) -> Any:
     """Return counts added up, all names and days once, and of anything else the last."""
     if kind == "count":
-        return sum(len(value) if isinstance(value, (list, tuple)) else value or 0 for value in each)
-    return list(dict.fromkeys(_flat(each))) if kind in _NAMES else each[-1]
+        return sum(len(value) if isinstance(value, (list, tuple)) else value or 0 for value in values)
+    return list(dict.fromkeys(_flat(values))) if kind in _NAMES else values[-1]
 
 
 def _flat(values: Iterable[Any]) -> Iterator[Any]:
@@ -110,7 +110,7 @@ def shorten_names(parts: Sequence[Part]) -> list[Part]:
     """Return the parts with badges or accounts that stand side by side as a list; of many the first three, and how many more."""
     shown: list[Part] = []
     kinds = (_kind_around(parts, index) for index in range(len(parts)))
-    for kind, group in groupby(zip(kinds, parts, strict=True), key=lambda each: each[0]):
+    for kind, group in groupby(zip(kinds, parts, strict=True), key=lambda item: item[0]):
         run = [part for _, part in group]
         names = [part for part in run if part["kind"] == kind]
         most = MOST_NAMES if len(names) > MOST_NAMES + 1 else len(names)
@@ -121,7 +121,7 @@ def shorten_names(parts: Sequence[Part]) -> list[Part]:
 def _kind_around(parts: Sequence[Part], index: int) -> str:
     """Return the kind of a part; of a blank between two of a kind, theirs."""
     part, neighbours = parts[index], parts[max(0, index - 1) : index + 2 : 2]
-    kinds = {each["kind"] for each in neighbours}
+    kinds = {part["kind"] for part in neighbours}
     is_between = part["text"] == " " and len(neighbours) == 2 and len(kinds) == 1  # noqa: PLR2004 - one on each side
     return kinds.pop() if is_between else part["kind"]
 

@@ -65,7 +65,7 @@ def probe(
     _print_progress(f"The redacted recording is in {file}.")
     if run.is_interrupted:
         raise typer.Exit(ExitCode.INTERRUPTED)
-    is_well = run.has_account and not any(one.verdict == "differs" for one in findings)
+    is_well = run.has_account and not any(finding.verdict == "differs" for finding in findings)
     raise typer.Exit(ExitCode.OK if is_well else ExitCode.FAILED)
 
 
@@ -103,24 +103,28 @@ def _table(findings: "Sequence[Finding]") -> Table:
     table = Table(box=None, padding=(0, 1), show_edge=False)
     for heading in ("", "", "checked", "found, and what to do"):
         table.add_column(heading, overflow="fold")
-    for subject in dict.fromkeys(one.subject for one in findings):
-        for verdict, checks, found in _lines([one for one in findings if one.subject == subject]):
+    for subject in dict.fromkeys(finding.subject for finding in findings):
+        for verdict, checks, found in _lines([finding for finding in findings if finding.subject == subject]):
             table.add_row(subject, Text(verdict, _STYLES[verdict]), checks, Text(found))
     return table
 
 
 def _lines(group: "Sequence[Finding]") -> Iterator[tuple[str, str, str]]:
     """Yield the lines of a subject: what is as expected shares one."""
-    expected = [one for one in group if one.verdict == "as expected"]
+    expected = [finding for finding in group if finding.verdict == "as expected"]
     if expected:
-        found = "; ".join(one.found for one in expected if one.found)
-        yield "as expected", ", ".join(one.check for one in expected), found
-    for one in group:
-        if one not in expected:
-            yield one.verdict, one.check, f"{one.found}\n→ {one.to_do}" if one.to_do else one.found
+        found = "; ".join(finding.found for finding in expected if finding.found)
+        yield "as expected", ", ".join(finding.check for finding in expected), found
+    for finding in group:
+        if finding not in expected:
+            yield (
+                finding.verdict,
+                finding.check,
+                f"{finding.found}\n→ {finding.to_do}" if finding.to_do else finding.found,
+            )
 
 
 def _summary(findings: "Sequence[Finding]") -> Text:
-    counts = {name: sum(one.verdict == name for one in findings) for name in _STYLES}
+    counts = {name: sum(finding.verdict == name for finding in findings) for name in _STYLES}
     worst = next((name for name in ("differs", "could not be checked") if counts[name]), "as expected")
     return Text(", ".join(f"{count} {name}" for name, count in counts.items()) + ".", _STYLES[worst])

@@ -1,4 +1,4 @@
-"""Follows the stream as its reader should: load, then listen from the cursor that the load is true as of, and go on from the last one."""
+"""Follows the stream: loads the list, then listens from its cursor, and resumes from the last one."""
 
 import json
 import time
@@ -23,7 +23,7 @@ _AWAY = (httpx.TransportError, SSEError)
 
 
 class Shown(Protocol):
-    """Where what was heard is shown."""
+    """Shows sessions and actions."""
 
     def session(self, session: Mapping[str, Any]) -> None:
         """Show a session that began, or changed its status."""
@@ -44,8 +44,8 @@ class Tail:
     Args:
         url: the stream's address.
         wanted: which sessions.
-        shown: where they are shown.
-        token: of a stream that wants one.
+        shown: shows them.
+        token: the stream's token, if it needs one.
     """
 
     def __init__(self, url: str, wanted: SessionFilter, shown: Shown, *, token: str | None = None) -> None:
@@ -59,7 +59,7 @@ class Tail:
         self._pause = 0.0
 
     def follow(self, last: int) -> None:
-        """Show the last sessions, then everything that comes, whether or not the server is there all the time.
+        """Show the last sessions, then everything new; reconnect when the server was away.
 
         Raises:
             CommandFailedError: the address is no stream, or wants another token.
@@ -78,7 +78,7 @@ class Tail:
                     self._wait(type(error).__name__)
 
     def _load(self, client: httpx.Client, last: int) -> None:
-        """Show what the list holds and was not shown; what the list leaves out of a session is asked for."""
+        """Show what the list has and was not shown; load the actions of a session that the list leaves out."""
         is_first = not self._seen
         response = client.get("/api/job-sessions", params=self._query | {"limit": str(max(last, 1))})
         self._check(response)
@@ -108,7 +108,7 @@ class Tail:
         return actions
 
     def _listen(self, client: httpx.Client) -> None:
-        """Take in messages until the stream ends; then it is joined again where it was left."""
+        """Read messages until the stream ends; resume from there afterwards."""
         params = self._query | ({"cursor": self._cursor} if self._cursor else {})
         with connect_sse(client, "GET", "/api/job-sessions/stream", params=params) as source:
             self._check(source.response)
@@ -132,7 +132,7 @@ class Tail:
         self._cursor = event.id or self._cursor
 
     def _take(self, session: Mapping[str, Any], actions: Iterable[Mapping[str, Any]]) -> None:
-        """Show what is new of a session; its end once its last action is there: a message tells the session as of now, and may be ahead of its actions."""
+        """Show what is new of a session; its end only after its last action, since a message about a session may be ahead of its actions."""
         seen = self._seen.setdefault(session["id"], _Seen())
         self._seen.move_to_end(session["id"])
         if len(self._seen) > _MOST_REMEMBERED:
@@ -148,10 +148,10 @@ class Tail:
             self._shown.session(session)
 
     def _is_asked_for(self, session: Mapping[str, Any], action: Mapping[str, Any]) -> bool:
-        """Return whether an action is about an account that was asked for; in its own sessions all are."""
+        """Return whether an action concerns a requested account; in its own sessions all do."""
         if "account" not in self._query or session["account"] in self._accounts:
             return True
-        return any(one["key"] in self._accounts for one in action["accounts"])
+        return any(account["key"] in self._accounts for account in action["accounts"])
 
     def _check(self, response: httpx.Response) -> None:
         if response.status_code == httpx.codes.OK:

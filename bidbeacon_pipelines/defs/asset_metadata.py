@@ -40,14 +40,16 @@ def _database_uri() -> str | None:
 
 def column_schema(columns: Iterable[Any]) -> TableSchemaMetadataValue:
     """Return the columns of a table (of SQLAlchemy) with types, descriptions, and the registry's words on how they may be used."""
-    return MetadataValue.table_schema(TableSchema(columns=[_column(one) for one in columns]))
+    return MetadataValue.table_schema(TableSchema(columns=[_column(column) for column in columns]))
 
 
 def view_schema(view: ReportView) -> TableSchemaMetadataValue:
     """Return the columns of a view, as `column_schema` does those of a table."""
     columns = [
-        TableColumn(one.name, type=one.type, description=one.description, tags=dict.fromkeys(one.tags, ""))
-        for one in view.columns
+        TableColumn(
+            column.name, type=column.type, description=column.description, tags=dict.fromkeys(column.tags, "")
+        )
+        for column in view.columns
     ]
     return MetadataValue.table_schema(TableSchema(columns=columns))
 

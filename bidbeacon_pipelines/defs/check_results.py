@@ -78,7 +78,9 @@ def _find_recent_results(
         instance.get_latest_asset_check_evaluation_record(AssetCheckKey(asset, name)) for name in CHECKS
     ]
     found = [record.evaluation for record in records if record is not None]
-    results = [each for each in found if isinstance(each, AssetCheckEvaluation)]  # others are only planned
+    results = [
+        evaluation for evaluation in found if isinstance(evaluation, AssetCheckEvaluation)
+    ]  # others are only planned
     is_recent = [_checked_at(result) > (now - RECENT).timestamp() for result in results]
     return results if len(results) == len(CHECKS) and all(is_recent) else []
 

@@ -86,10 +86,10 @@ class Supervisor:
         started = time.monotonic()
         waiting = list(self._supervised)
         while waiting and not self._stop.requested:
-            for one in list(waiting):
-                if self._is_ready(one, time.monotonic() - started):
-                    waiting.remove(one)
-                    self._report(f"{one.service.title} is ready ({time.monotonic() - started:.1f} s)")
+            for process in list(waiting):
+                if self._is_ready(process, time.monotonic() - started):
+                    waiting.remove(process)
+                    self._report(f"{process.service.title} is ready ({time.monotonic() - started:.1f} s)")
             time.sleep(TICK_SECONDS / 2)
 
     def supervise(self, watch: Callable[[], None]) -> None:
@@ -100,48 +100,52 @@ class Supervisor:
         """
         while not self._stop.requested:
             watch()
-            for one in self._supervised:
-                self._keep_alive(one, time.monotonic())
+            for process in self._supervised:
+                self._keep_alive(process, time.monotonic())
             time.sleep(TICK_SECONDS)
 
     def end(self) -> None:
         """End all services, in order where they can within their time, and return when nothing of them is left."""
         stop_children(
-            [one.child for one in self._supervised], patience=self._patience, hurried=self._stop.hurried
+            [process.child for process in self._supervised],
+            patience=self._patience,
+            hurried=self._stop.hurried,
         )
 
-    def _is_ready(self, one: Supervised, waited: float) -> bool:
-        if one.child.exit_code is not None:
+    def _is_ready(self, process: Supervised, waited: float) -> bool:
+        if process.child.exit_code is not None:
             raise ServiceFailedError(
-                _obituary(one, f"ended while it started (exit code {one.child.exit_code})")
+                _obituary(process, f"ended while it started (exit code {process.child.exit_code})")
             )
-        if _answers(one.service.health_url):
+        if _answers(process.service.health_url):
             return True
         if waited > READY_SECONDS:
             raise ServiceFailedError(
-                _obituary(one, f"doesn't answer {one.service.health_url} after {READY_SECONDS} s")
+                _obituary(process, f"doesn't answer {process.service.health_url} after {READY_SECONDS} s")
             )
         return False
 
-    def _keep_alive(self, one: Supervised, now: float) -> None:
-        if one.start_again_at is not None:
-            if now >= one.start_again_at:
-                one.start_again_at = None
-                one.child = self._child(one.service)
-        elif one.child.exit_code is not None:
-            self._plan_restart(one, now)
+    def _keep_alive(self, process: Supervised, now: float) -> None:
+        if process.start_again_at is not None:
+            if now >= process.start_again_at:
+                process.start_again_at = None
+                process.child = self._child(process.service)
+        elif process.child.exit_code is not None:
+            self._plan_restart(process, now)
 
-    def _plan_restart(self, one: Supervised, now: float) -> None:
+    def _plan_restart(self, process: Supervised, now: float) -> None:
         """Clear away what is left of a dead service and decide when it starts again."""
-        deaths = one.count_death(now)
-        stop_children([one.child], patience=self._patience / 4, hurried=self._stop.hurried)
+        deaths = process.count_death(now)
+        stop_children([process.child], patience=self._patience / 4, hurried=self._stop.hurried)
         if deaths >= DEATHS:
-            raise ServiceFailedError(_obituary(one, f"ended {deaths} times within a minute, and is given up"))
+            raise ServiceFailedError(
+                _obituary(process, f"ended {deaths} times within a minute, and is given up")
+            )
         pause = min(self._first_pause * 2 ** (deaths - 1), LONGEST_PAUSE)
-        one.start_again_at = now + pause
+        process.start_again_at = now + pause
         self._report(
-            f"{one.service.title} ended (exit code {one.child.exit_code}) and starts again in {pause:g} s; "
-            f"see {one.child.log}"
+            f"{process.service.title} ended (exit code {process.child.exit_code}) and starts again in {pause:g} s; "
+            f"see {process.child.log}"
         )
 
     def _child(self, service: Service) -> Child:
@@ -158,5 +162,5 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _obituary(one: Supervised, what: str) -> str:
-    return f"{one.service.title} {what}. The end of {one.child.log}:\n{one.child.last_lines()}"
+def _obituary(process: Supervised, what: str) -> str:
+    return f"{process.service.title} {what}. The end of {process.child.log}:\n{process.child.last_lines()}"

@@ -89,7 +89,7 @@ class RowDecoder:
     def __init__(self, fields: Sequence[str], other_names: dict[str, str], numbers: Iterable[str]) -> None:
         self.fields = tuple(fields)
         self._numbers = frozenset(numbers)
-        self._other_names = {one: other for one, other in other_names.items() if one in fields}
+        self._other_names = {field: other for field, other in other_names.items() if field in fields}
         names = (*self.fields, *self._other_names.values())
         self._attributes = {name: f"f{place}" for place, name in enumerate(names)}
         row = msgspec.defstruct(
@@ -105,7 +105,7 @@ class RowDecoder:
     def joiner(self, fields: Iterable[str]) -> Callable[[WireRow], bytes]:
         """Return the function that joins the bytes of some fields of a row by tabs, those of their other names last."""
         names = [*fields]
-        names += [self._other_names[one] for one in names if one in self._other_names]
+        names += [self._other_names[name] for name in names if name in self._other_names]
         pick: Callable[[WireRow], Any] = attrgetter(*(self._attributes[name] for name in names))
         if len(names) == 1:
             return lambda row: bytes(pick(row))

@@ -262,7 +262,7 @@ def _complete_ad(row: Row, raw: Row) -> None:
         *_objects(find(raw, ("creative", "products"))),
         *(product for card in _objects(cards) for product in _objects(card.get("product"))),
     ]
-    ids = [(str(one.get("productIdType", "ASIN")).upper(), one.get("productId")) for one in shown]
+    ids = [(str(product.get("productIdType", "ASIN")).upper(), product.get("productId")) for product in shown]
     for column, id_type in (("asins", "ASIN"), ("skus", "SKU")):
         found = [read_text(value) for kind, value in ids if kind == id_type and isinstance(value, str)]
         row[column] = list(dict.fromkeys(found))
@@ -287,7 +287,7 @@ def _category_expression(row: Row, details: Any) -> str:
 
 def _objects(value: Any) -> list[Row]:
     listed = value if isinstance(value, list) else [value]
-    return [one for one in listed if isinstance(one, dict)]
+    return [item for item in listed if isinstance(item, dict)]
 
 
 def _nothing(row: Row, raw: Row) -> None:

@@ -36,7 +36,7 @@ def find(raw: Any, path: Sequence[str]) -> Any:
     """Return the value at a path of names; None where there is none. Of a list on the way, the first object that has the next name counts."""
     for name in path:
         if isinstance(raw, list):
-            raw = next((one for one in raw if isinstance(one, dict) and name in one), None)
+            raw = next((item for item in raw if isinstance(item, dict) and name in item), None)
         raw = raw.get(name) if isinstance(raw, dict) else None
     return raw
 

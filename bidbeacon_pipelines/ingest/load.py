@@ -185,8 +185,13 @@ def load_report(
     """
     countries = count_countries(connection, waiting[0].account.account_id)
     accounts = [
-        WaitingAccount(one.account.id, one.account.country_code, one.account.time_zone, frozenset(one.days))
-        for one in waiting
+        WaitingAccount(
+            item.account.id,
+            item.account.country_code,
+            item.account.time_zone,
+            frozenset(item.days),
+        )
+        for item in waiting
     ]
     check = RowCheck(
         scope.dataset,
@@ -261,13 +266,13 @@ class _Load:
     def finish(self) -> dict[str, LoadResult]:
         """Judge, merge and end all windows."""
         dataset, scope = self.scope.dataset, self.scope
-        windows = [(one.account, day) for one in self.waiting for day in one.days]
+        windows = [(waiting.account, day) for waiting in self.waiting for day in waiting.days]
         self.tallies = tally_windows(self.connection, dataset, scope.values | window_values(windows))
         causes = list_bad_causes(self.connection)
-        for one in self.waiting:
-            own = [cause for cause in causes if cause.account in {None, one.account.id}]
-            self.bad[one.account.id] = _bad_rows(own)
-            self._judge(one)
+        for waiting in self.waiting:
+            own = [cause for cause in causes if cause.account in {None, waiting.account.id}]
+            self.bad[waiting.account.id] = _bad_rows(own)
+            self._judge(waiting)
         accepted = [
             (account, day) for account, day in windows if isinstance(self.verdicts[account.id, day], Accept)
         ]
@@ -277,22 +282,24 @@ class _Load:
         merged = merge_windows(self.connection, dataset, values)
         totals = total_windows(self.connection, dataset, values)
         return {
-            one.account.account_key: self._end(one, merged.get(one.account.id, MergeCounts()), totals)
-            for one in self.waiting
+            waiting.account.account_key: self._end(
+                waiting, merged.get(waiting.account.id, MergeCounts()), totals
+            )
+            for waiting in self.waiting
         }
 
-    def _judge(self, one: Waiting) -> None:
+    def _judge(self, waiting: Waiting) -> None:
         """Decide about the windows of an account."""
-        account, rules = one.account.id, one.rules
+        account, rules = waiting.account.id, waiting.rules
         bad = self.bad[account]
-        tallies = {day: self.tallies[account, day] for day in one.days}
-        silent = self._silent_days(one, tallies)
-        self._digest_suspicious(one, tallies, silent)
+        tallies = {day: self.tallies[account, day] for day in waiting.days}
+        silent = self._silent_days(waiting, tallies)
+        self._digest_suspicious(waiting, tallies, silent)
         others = sum(tally.read_rows for tally in tallies.values())
         others += sum(rows.rows for day, rows in bad.items() if day is not None)
         refused = judge_undated(bad.get(None, BadRows()), others, bad_share_limit=rules.bad_row_share)
-        for window in one.windows:
-            day, own = window.window_date, self._own_state(one, window)
+        for window in waiting.windows:
+            day, own = window.window_date, self._own_state(waiting, window)
             self.verdicts[account, day] = refused or decide_load(
                 tallies[day].old_rows,
                 tallies[day].new_rows,
@@ -306,72 +313,78 @@ class _Load:
             )
 
     def _digest_suspicious(
-        self, one: Waiting, tallies: Mapping[date, WindowTally], silent: frozenset[date]
+        self, waiting: Waiting, tallies: Mapping[date, WindowTally], silent: frozenset[date]
     ) -> None:
         """Digest the windows that lost nearly all of their rows or are silent: only these are compared with an earlier report."""
         lost = {day for day, tally in tallies.items() if tally.lost}
         for day in sorted(lost | silent):
-            key = one.account.id, day
+            key = waiting.account.id, day
             products = [loss.ad_product for loss in tallies[day].lost] or self.scope.ad_products
             self.digests[key] = digest_window(self.connection, self.scope.dataset, *key, products)
 
-    def _silent_days(self, one: Waiting, tallies: Mapping[date, WindowTally]) -> frozenset[date]:
+    def _silent_days(self, waiting: Waiting, tallies: Mapping[date, WindowTally]) -> frozenset[date]:
         """Return the days that were never loaded and should have rows, where the report has none of the country at all."""
         new = [
-            window.window_date for window in one.windows if self._own_state(one, window).data_as_of is None
+            window.window_date
+            for window in waiting.windows
+            if self._own_state(waiting, window).data_as_of is None
         ]
-        if not new or self.bad[one.account.id] or any(tally.new_rows for tally in tallies.values()):
+        if not new or self.bad[waiting.account.id] or any(tally.new_rows for tally in tallies.values()):
             return frozenset()
-        first = find_first_deliverable_day(self.connection, one.account, self.scope.ad_products)
-        today = local_date(self.scope.data_as_of, one.account.time_zone)
+        first = find_first_deliverable_day(self.connection, waiting.account, self.scope.ad_products)
+        today = local_date(self.scope.data_as_of, waiting.account.time_zone)
         return frozenset(day for day in new if first is not None and first <= day < today)
 
-    def _end(self, one: Waiting, merged: MergeCounts, totals: Mapping[WindowKey, WindowTotals]) -> LoadResult:
+    def _end(
+        self, waiting: Waiting, merged: MergeCounts, totals: Mapping[WindowKey, WindowTotals]
+    ) -> LoadResult:
         """End the windows of an account, quarantine its invalid rows, and store the row counts."""
-        account = one.account
+        account = waiting.account
         result = LoadResult(merge=merged, rows_read=self.counter.total)
-        day_totals = {day: totals.get((account.id, day), WindowTotals()) for day in one.days}
-        for day in one.days:
+        day_totals = {day: totals.get((account.id, day), WindowTotals()) for day in waiting.days}
+        for day in waiting.days:
             _take_apart(result, day, self.tallies[account.id, day], self.verdicts[account.id, day])
         for day in result.loaded:
             result.unresolved += day_totals[day].own_unresolved
             result.spend += day_totals[day].own_spend
             result.sales += day_totals[day].own_sales
-        result.quarantined = quarantine_rows(self.connection, self.scope, account, one.days, result.loaded)
+        result.quarantined = quarantine_rows(
+            self.connection, self.scope, account, waiting.days, result.loaded
+        )
         result.other_products = dict(self.counter.other_products[account.id])
         result.foreign = self._count_foreign(account)
         insert_load(self.connection, self.scope, account, result.counts)
-        ends = [self._window_end(one, window, day_totals) for window in one.windows]
+        ends = [self._window_end(waiting, window, day_totals) for window in waiting.windows]
         end_windows(self.connection, self.scope, account, ends)
         return result
 
     def _count_foreign(self, account: Account) -> int:
         """Count the rows of other countries, whether these wait for the report or not, and those of other days."""
-        others = [one.account.id for one in self.waiting if one.account.id != account.id]
+        others = [item.account.id for item in self.waiting if item.account.id != account.id]
         theirs = sum(tally.read_rows for (number, _), tally in self.tallies.items() if number in others)
         counted = (self.counter.bad, self.counter.other_days)
         theirs += sum(counter[number] for counter in counted for number in others)
         theirs += sum(self.counter.other_products[number].total() for number in others)
         return self.counter.other_countries + theirs + self.counter.other_days[account.id]
 
-    def _own_state(self, one: Waiting, window: Window) -> ProductState:
+    def _own_state(self, waiting: Waiting, window: Window) -> ProductState:
         """Return how far a window's ad products of this report are."""
-        return one.states(window, self.scope.ad_products)[self.scope.ad_products[0]]
+        return waiting.states(window, self.scope.ad_products)[self.scope.ad_products[0]]
 
-    def _window_end(self, one: Waiting, window: Window, totals: Mapping[date, WindowTotals]) -> WindowEnd:
-        day, rules, reported = window.window_date, one.rules, self.scope.ad_products
-        before = one.states(window, reported)
+    def _window_end(self, waiting: Waiting, window: Window, totals: Mapping[date, WindowTotals]) -> WindowEnd:
+        day, rules, reported = window.window_date, waiting.rules, self.scope.ad_products
+        before = waiting.states(window, reported)
         wanted = () if window.wanted_by is None else window.products_due or tuple(before)
-        outcome = self._outcome(one, window)
+        outcome = self._outcome(waiting, window)
         after = after_report(before, reported, outcome, rules.now, wanted=wanted)
-        if not isinstance(self.verdicts[one.account.id, day], Accept):
+        if not isinstance(self.verdicts[waiting.account.id, day], Accept):
             return WindowEnd(day, after)
-        return WindowEnd(day, after, totals[day], self.bad[one.account.id].get(day, BadRows()).rows)
+        return WindowEnd(day, after, totals[day], self.bad[waiting.account.id].get(day, BadRows()).rows)
 
-    def _outcome(self, one: Waiting, window: Window) -> ProductState:
+    def _outcome(self, waiting: Waiting, window: Window) -> ProductState:
         """Return how far a window's ad products of this report are now."""
-        day, rules = window.window_date, one.rules
-        own, verdict = self._own_state(one, window), self.verdicts[one.account.id, day]
+        day, rules = window.window_date, waiting.rules
+        own, verdict = self._own_state(waiting, window), self.verdicts[waiting.account.id, day]
         match verdict:
             case Accept():
                 return ProductState(
@@ -386,8 +399,8 @@ class _Load:
                     status="loaded" if isinstance(verdict, Suspicious) else "unconfirmed",
                     next_refresh_at=rules.suspicious_again_at(own.held_count),
                     failure_reason=reason,
-                    held_digest=self.digests[one.account.id, day],
-                    held_rows=self.tallies[one.account.id, day].new_rows,
+                    held_digest=self.digests[waiting.account.id, day],
+                    held_rows=self.tallies[waiting.account.id, day].new_rows,
                     held_count=own.held_count + 1,
                 )
             case Refuse(reason=reason):
@@ -424,8 +437,8 @@ def _bad_rows(causes: Sequence[BadCause]) -> dict[date | None, BadRows]:
         grouped[cause.window_date].append(cause)
     return {
         day: BadRows(
-            sum(one.rows for one in some),
-            tuple(Cause(one.rows, one.cause) for one in sorted(some, key=lambda one: (-one.rows, one.cause))),
+            sum(bad.rows for bad in some),
+            tuple(Cause(bad.rows, bad.cause) for bad in sorted(some, key=lambda bad: (-bad.rows, bad.cause))),
         )
         for day, some in grouped.items()
     }

@@ -164,17 +164,17 @@ class RowCheck:
         self.decoder = make_decoder(dataset)
         self._dataset = dataset
         self._period = period
-        self._accounts = {as_country(one.country_code): one for one in accounts}
+        self._accounts = {as_country(account.country_code): account for account in accounts}
         self._only = accounts[0] if has_one_country else None
         self._row_key = row_key_of(dataset)
-        self._key_columns = [one.column for one in dataset.keys]
-        asked = {one: frozenset(dataset.fields_for([one])) for one in ad_products}
-        self._cells = {one: _cells(dataset, fields) for one, fields in asked.items()}
-        self._are_usual = {one: _usual_metrics(dataset, fields) for one, fields in asked.items()}
-        dimensions = dict.fromkeys(one.field for one in dataset.dimensions)
+        self._key_columns = [dimension.column for dimension in dataset.keys]
+        asked = {product: frozenset(dataset.fields_for([product])) for product in ad_products}
+        self._cells = {product: _cells(dataset, fields) for product, fields in asked.items()}
+        self._are_usual = {product: _usual_metrics(dataset, fields) for product, fields in asked.items()}
+        dimensions = dict.fromkeys(dimension.field for dimension in dataset.dimensions)
         self._time_of = self.decoder.joiner([*_time_fields(dataset), COUNTRY_FIELD])
         self._subject_of = self.decoder.joiner([CURRENCY_FIELD, AD_PRODUCT_FIELD, *dimensions])
-        self._metrics_of = self.decoder.joiner([one.field for one in dataset.metrics])
+        self._metrics_of = self.decoder.joiner([metric.field for metric in dataset.metrics])
         self._times: dict[bytes, bytes] = {}
         self._subjects: dict[bytes, tuple[bytes, Callable[[bytes], object]]] = {}
 
@@ -261,8 +261,8 @@ class RowCheck:
         if product is None:
             checked(AD_PRODUCT_FIELD, as_ad_product)
         dimension_cells, metric_cells = self._cells[product or next(iter(self._cells))]
-        dimensions = {one.column: checked(one.field, one.check) for one in dimension_cells}
-        metrics = [checked(one.field, one.check) for one in metric_cells]
+        dimensions = {cell.column: checked(cell.field, cell.check) for cell in dimension_cells}
+        metrics = [checked(cell.field, cell.check) for cell in metric_cells]
         if faults or product is None:
             return BadRow("; ".join(faults.values()), account.id, day if day in account.days else None)
         subject = self._subject(currency, product, dimensions)
@@ -280,11 +280,11 @@ class RowCheck:
 
 def make_decoder(dataset: Dataset) -> RowDecoder:
     """Compile the decoder of a dataset's rows, of all ad products."""
-    described = (one.field for one in dataset.dimensions_and_metrics)
+    described = (declared.field for declared in dataset.dimensions_and_metrics)
     fields = dict.fromkeys(
         (*_time_fields(dataset), CURRENCY_FIELD, AD_PRODUCT_FIELD, COUNTRY_FIELD, *described)
     )
-    return RowDecoder(tuple(fields), dataset.other_names, [one.field for one in dataset.metrics])
+    return RowDecoder(tuple(fields), dataset.other_names, [metric.field for metric in dataset.metrics])
 
 
 def _time_fields(dataset: Dataset) -> tuple[str, ...]:
@@ -294,8 +294,8 @@ def _time_fields(dataset: Dataset) -> tuple[str, ...]:
 def _usual_metrics(dataset: Dataset, asked: Collection[str]) -> Callable[[bytes], object]:
     """Return the function that matches the metrics of a row, joined by tabs, if all of them are written in the usual way."""
     patterns = [
-        rb"(?:%b|null%b)" % (_USUAL[one.kind], b"" if one.field in asked else rb"|\\N")
-        for one in dataset.metrics
+        rb"(?:%b|null%b)" % (_USUAL[metric.kind], b"" if metric.field in asked else rb"|\\N")
+        for metric in dataset.metrics
     ]
     return re.compile(_TAB.join(patterns)).fullmatch
 
@@ -303,16 +303,16 @@ def _usual_metrics(dataset: Dataset, asked: Collection[str]) -> Callable[[bytes]
 def _cells(dataset: Dataset, asked: Collection[str]) -> tuple[list[_Cell], list[_Cell]]:
     """Return the columns of dimensions and of metrics, given the fields that were asked for; others may be missing."""
 
-    def cell(one: Dimension | Metric, column: str, check: Check) -> _Cell:
-        must_come = one.field in asked and column not in _MAY_BE_MISSING
-        return _Cell(column, one.field, check if must_come else _optional(check))
+    def cell(declared: Dimension | Metric, column: str, check: Check) -> _Cell:
+        must_come = declared.field in asked and column not in _MAY_BE_MISSING
+        return _Cell(column, declared.field, check if must_come else _optional(check))
 
     dimensions = []
-    for one in dataset.dimensions:
-        dimensions.append(cell(one, one.column, CHECKS[one.kind]))
-        if one.kind == "placement":
-            dimensions.append(cell(one, f"{one.column}_reported", as_text))  # as Amazon wrote it
-    return dimensions, [cell(one, one.column, CHECKS[one.kind]) for one in dataset.metrics]
+    for dimension in dataset.dimensions:
+        dimensions.append(cell(dimension, dimension.column, CHECKS[dimension.kind]))
+        if dimension.kind == "placement":
+            dimensions.append(cell(dimension, f"{dimension.column}_reported", as_text))  # as Amazon wrote it
+    return dimensions, [cell(metric, metric.column, CHECKS[metric.kind]) for metric in dataset.metrics]
 
 
 def _optional(check: Check) -> Check:
@@ -325,7 +325,7 @@ def _hour_check(day: date | None, time_zone: str) -> Check:
 
 
 def _joined(cells: Iterable[object]) -> bytes:
-    return "\t".join([_NULL if one is None else str(one) for one in cells]).encode()
+    return "\t".join([_NULL if cell is None else str(cell) for cell in cells]).encode()
 
 
 def _escaped(text: str | None) -> str:

@@ -131,7 +131,9 @@ class Probe:
         candidates = self._candidates(accounts)
         self.has_account = bool(candidates)
         first, *others = contract.report_checks()
-        account = next((one for one in candidates if self._check_report(one, first, file)), None)
+        account = next(
+            (candidate for candidate in candidates if self._check_report(candidate, first, file)), None
+        )
         for kind in contract.EXPORT_KINDS if candidates else ():
             self._check_export(account or candidates[0], kind, file)
         if account is None:
@@ -192,14 +194,14 @@ class Probe:
     def _candidates(self, accounts: list[AdsAccount]) -> list[AdsAccount]:
         """Return the accounts to try, each in its first country that has a profile."""
         usable: dict[str, AdsAccount] = {}
-        for one in accounts:
-            if one.profile_id and one.status != "DISABLED":
-                usable.setdefault(one.account_id, one)
+        for account in accounts:
+            if account.profile_id and account.status != "DISABLED":
+                usable.setdefault(account.account_id, account)
         if self._wanted is None or "accounts" in self.gaps:
             return list(usable.values())[:_MOST_ACCOUNTS]
-        chosen = [one for one in usable.values() if _is_called(one, self._wanted)]
+        chosen = [account for account in usable.values() if _is_called(account, self._wanted)]
         if len(chosen) != 1:
-            names = ", ".join(f"{one.name} ({one.account_id})" for one in usable.values())
+            names = ", ".join(f"{account.name} ({account.account_id})" for account in usable.values())
             raise NoSuchAccountError(
                 f"Expected one ads account called {self._wanted!r}, got: {len(chosen)}. Listed are: {names}."
             )
@@ -329,9 +331,9 @@ class Probe:
 
 def _two_days_before(recorder: Recorder) -> date:
     """Return the newest day that is over in every time zone, by the clock of the first answer."""
-    for one in recorder.exchanges:
+    for exchange in recorder.exchanges:
         with suppress(ValueError):
-            return parsedate_to_datetime(one.headers.get("date", "")).date() - timedelta(days=2)
+            return parsedate_to_datetime(exchange.headers.get("date", "")).date() - timedelta(days=2)
     return datetime.now(UTC).date() - timedelta(days=2)
 
 

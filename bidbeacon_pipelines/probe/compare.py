@@ -101,25 +101,27 @@ def _unchecked(subject: str, check: str, reason: str) -> Finding:
 def _of_call(evidence: Evidence, call: Call) -> Iterator[Finding]:
     """Compare the answers of one kind of call: status, fields, values; refusals on purpose are left out."""
     refusals = {refusal.name for refusal in contract.REFUSALS}
-    answers = [one for one in evidence.answers if one.step not in refusals and call.covers(one)]
-    good = [one for one in answers if error_of(one) is None]
+    answers = [answer for answer in evidence.answers if answer.step not in refusals and call.covers(answer)]
+    good = [answer for answer in answers if error_of(answer) is None]
     if not good:
-        reason = next((reason_of(one) for one in reversed(answers)), evidence.gap(call.name))
+        reason = next((reason_of(answer) for answer in reversed(answers)), evidence.gap(call.name))
         yield _unchecked(call.name, "status, fields, values", reason)
         return
-    odd = [f"expected {call.status}, got: {one.status}" for one in good if one.status != call.status]
+    odd = [f"expected {call.status}, got: {answer.status}" for answer in good if answer.status != call.status]
     yield _judged(
         call.name, "status", odd, "; ".join([f"HTTP {call.status}", *_silent_regions(answers, good)])
     )
-    yield from _of_bodies(call.name, call.shape, (one.body for one in good))
+    yield from _of_bodies(call.name, call.shape, (answer.body for answer in good))
 
 
 def _silent_regions(answers: Iterable[Exchange], good: Iterable[Exchange]) -> list[str]:
     """Return the regions without a success, with what came instead: an account need not be in all of them."""
-    heard = {_region(one) for one in good}
+    heard = {_region(answer) for answer in good}
     return list(
         {
-            _region(one): f"{_region(one)} {reason_of(one)}" for one in answers if _region(one) not in heard
+            _region(answer): f"{_region(answer)} {reason_of(answer)}"
+            for answer in answers
+            if _region(answer) not in heard
         }.values()
     )
 
@@ -175,19 +177,23 @@ def _differences_of_object(
 def _of_accounts(evidence: Evidence) -> Iterator[Finding]:
     accounts = evidence.accounts()
     profiles = {
-        str(each["profileId"])
-        for one in accounts
-        for each in items(one, "alternateIds")
-        if "profileId" in each
+        str(alternate["profileId"])
+        for account in accounts
+        for alternate in items(account, "alternateIds")
+        if "profileId" in alternate
     }
-    listed = {str(one.get("profileId")) for body in evidence.bodies("/v2/profiles") for one in items(body)}
+    listed = {
+        str(profile.get("profileId")) for body in evidence.bodies("/v2/profiles") for profile in items(body)
+    }
     yield _all_listed("profiles", "every profile of the accounts", profiles, listed)
     newer = evidence.bodies(contract.QUERY_PATH)
     listed = {
-        str(one.get("advertiserAccountId")) for body in newer for one in items(body, "advertiserAccounts")
+        str(account.get("advertiserAccountId"))
+        for body in newer
+        for account in items(body, "advertiserAccounts")
     }
     yield _all_listed(
-        "newer accounts", "every account", {str(one.get("adsAccountId")) for one in accounts}, listed
+        "newer accounts", "every account", {str(account.get("adsAccountId")) for account in accounts}, listed
     )
     yield _rights(evidence)
 
@@ -202,9 +208,9 @@ def _all_listed(subject: str, check: str, expected: set[str], listed: set[str]) 
 
 def _rights(evidence: Evidence) -> Finding:
     check = ("account", "may be reported on")
-    creates = [one for one in evidence.answers if one.endpoint == contract.CREATE_PATH]
-    refused = {asked_account(one) for one in creates if isinstance(error_of(one), NotAuthorized)}
-    accepted = {asked_account(one) for one in creates if is_accepted(one)}
+    creates = [answer for answer in evidence.answers if answer.endpoint == contract.CREATE_PATH]
+    refused = {asked_account(create) for create in creates if isinstance(error_of(create), NotAuthorized)}
+    accepted = {asked_account(create) for create in creates if is_accepted(create)}
     if accepted:
         others = len(refused - accepted)
         return _judged(*check, (), f"but not {others} of the listed" if others else "")
@@ -240,15 +246,15 @@ def _of_rows(evidence: Evidence, step: str, shape: Shape) -> Iterator[Finding]:
     if rows := evidence.rows(step):
         yield from _of_bodies(step, shape, rows)
         return
-    came = any(one.step == step for one in evidence.files)
+    came = any(file.step == step for file in evidence.files)
     yield _unchecked(step, "fields, values", "its files have no rows" if came else evidence.gap(step))
 
 
 def _field_names(evidence: Evidence, checks: Sequence[ReportCheck]) -> Finding:
     """Return under which other names fields were accepted, or came."""
     steps = {check.name for check in checks}
-    names = {name for one in evidence.answers if is_accepted(one) for name in asked_fields(one)}
-    rows = (one.body for one in evidence.files if one.step in steps and isinstance(one.body, list))
+    names = {name for answer in evidence.answers if is_accepted(answer) for name in asked_fields(answer)}
+    rows = (file.body for file in evidence.files if file.step in steps and isinstance(file.body, list))
     names |= {name for body in rows for row in body if isinstance(row, dict) for name in row}
     if not names:
         return _unchecked("reports", "names of fields", evidence.unreached)
@@ -261,9 +267,11 @@ def _countries(evidence: Evidence, checks: Sequence[ReportCheck]) -> Finding:
     if not rows:
         return _unchecked("reports", "countries", "no report has rows: choose a busier account by --account")
     seen = {normalise_country(str(get(row, "campaign.country"))) for row in rows}
-    asked = {asked_account(one) for one in evidence.answers if is_accepted(one)}
-    accounts = [one for one in evidence.accounts() if str(one.get("adsAccountId")) in asked]
-    codes = {normalise_country(str(code)) for one in accounts for code in one.get("countryCodes") or ()}
+    asked = {asked_account(answer) for answer in evidence.answers if is_accepted(answer)}
+    accounts = [account for account in evidence.accounts() if str(account.get("adsAccountId")) in asked]
+    codes = {
+        normalise_country(str(code)) for account in accounts for code in account.get("countryCodes") or ()
+    }
     missing = [f"no report has rows of {code}" for code in sorted(codes - seen)]
     return _judged("reports", "countries", missing, ", ".join(sorted(codes & seen)))
 
@@ -272,7 +280,7 @@ def _of_refusal(evidence: Evidence, refusal: Refusal) -> Finding:
     creates = evidence.creates(refusal.name)
     if any(map(is_accepted, creates)):
         return _judged("refusals", refusal.name, ["Amazon accepts it"])
-    error = next((error_of(one) for one in reversed(creates) if is_refused(one)), None)
+    error = next((error_of(create) for create in reversed(creates) if is_refused(create)), None)
     if error is None:
         return _unchecked("refusals", refusal.name, evidence.gap(refusal.name))
     differences = []
@@ -288,11 +296,13 @@ def _of_headers(evidence: Evidence) -> Iterator[Finding]:
     if not answers:
         yield _unchecked("headers", "request id", evidence.unreached)
         return
-    without = sum(not set(one.headers) & set(contract.REQUEST_ID_HEADERS) for one in answers)
+    without = sum(not set(answer.headers) & set(contract.REQUEST_ID_HEADERS) for answer in answers)
     missing = [f"missing from {without} of {len(answers)} answers"] if without else []
     yield _judged("headers", "request id", missing)
-    throttled = [one for one in answers if one.status == _TOO_MANY]
-    errors = [error for one in throttled if "retry-after" in one.headers and (error := error_of(one))]
+    throttled = [answer for answer in answers if answer.status == _TOO_MANY]
+    errors = [
+        error for answer in throttled if "retry-after" in answer.headers and (error := error_of(answer))
+    ]
     unread = [error for error in errors if error.retry_after is None]
     found = f"in {len(errors)} of {len(throttled)} answers 429" if throttled else "no call was throttled"
     odd = ["it is neither seconds nor a date"] if unread else []
@@ -302,11 +312,11 @@ def _of_headers(evidence: Evidence) -> Iterator[Finding]:
 def _of_times(evidence: Evidence) -> Iterator[Finding]:
     longest = contract.LONGEST_ANSWER_SECONDS
     slow = [
-        f"{one.method} {one.endpoint.split('/')[1]} took {one.seconds:.0f} s"
-        for one in evidence.answers
-        if one.seconds > longest
+        f"{answer.method} {answer.endpoint.split('/')[1]} took {answer.seconds:.0f} s"
+        for answer in evidence.answers
+        if answer.seconds > longest
     ]
-    slowest = max((one.seconds for one in evidence.answers), default=0.0)
+    slowest = max((answer.seconds for answer in evidence.answers), default=0.0)
     yield _judged("times", "answers", slow, f"the slowest took {slowest:.1f} s")
     times = (_making_time(body) for body in evidence.bodies(contract.RETRIEVE_PATH))
     spans = [span for span in times if span is not None]
@@ -330,9 +340,9 @@ def _making_time(body: Any) -> timedelta | None:
 
 
 def _file_sizes(evidence: Evidence) -> Finding:
-    files = [one for one in evidence.files if one.announced is not None]
+    files = [file for file in evidence.files if file.announced is not None]
     if not files:
         return _unchecked("files", "size", "no file was downloaded")
-    wrong = sum(one.announced not in (one.sizes or ()) for one in files)
+    wrong = sum(file.announced not in (file.sizes or ()) for file in files)
     differences = [f"{wrong} of {len(files)} files have another size than announced"] if wrong else []
     return _judged("files", "size", differences)

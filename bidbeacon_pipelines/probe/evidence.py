@@ -32,24 +32,32 @@ class Evidence:
     @property
     def answers(self) -> list[Exchange]:
         """The answers of the API; downloads are none."""
-        return [one for one in self.exchanges if not one.is_file]
+        return [exchange for exchange in self.exchanges if not exchange.is_file]
 
     @property
     def files(self) -> list[Exchange]:
         """The files that came whole."""
-        return [one for one in self.exchanges if one.sizes is not None]
+        return [exchange for exchange in self.exchanges if exchange.sizes is not None]
 
     def creates(self, step: str) -> list[Exchange]:
         """Return the answers to creating a step's report."""
-        return [one for one in self.exchanges if one.step == step and one.endpoint == CREATE_PATH]
+        return [
+            exchange
+            for exchange in self.exchanges
+            if exchange.step == step and exchange.endpoint == CREATE_PATH
+        ]
 
     def bodies(self, endpoint: str) -> list[Any]:
         """Return what an endpoint answered with success."""
-        return [one.body for one in self.exchanges if one.endpoint == endpoint and one.is_success]
+        return [
+            exchange.body
+            for exchange in self.exchanges
+            if exchange.endpoint == endpoint and exchange.is_success
+        ]
 
     def rows(self, step: str) -> list[Any]:
         """Return the rows of a step's files, under our names of their fields."""
-        files = (one for one in self.files if one.step == step and isinstance(one.body, list))
+        files = (file for file in self.files if file.step == step and isinstance(file.body, list))
         return [with_our_names(row) for file in files for row in file.body]
 
     def gap(self, step: str) -> str:

@@ -55,16 +55,19 @@ class _Redactor:
         self._texts: dict[str, str] = {}
         self._numbers: dict[Decimal, int | Decimal] = {}
         self._files: dict[str, Exchange] = {}
-        self._sent = frozenset(text for one in exchanges for text in _own_texts(one.request))
+        self._sent = frozenset(text for exchange in exchanges for text in _own_texts(exchange.request))
 
     def recording(self) -> Recording:
         """Redact files first, since answers name their sizes."""
-        for one in self._exchanges:
-            if one.is_file:
-                self._files[one.path] = self._file(one)
-        calls = (self._files[one.path] if one.is_file else self._call(one) for one in self._exchanges)
+        for exchange in self._exchanges:
+            if exchange.is_file:
+                self._files[exchange.path] = self._file(exchange)
+        calls = (
+            self._files[exchange.path] if exchange.is_file else self._call(exchange)
+            for exchange in self._exchanges
+        )
         return Recording(
-            exchanges=tuple(msgspec.structs.replace(one, body=redact(one.body)) for one in calls)
+            exchanges=tuple(msgspec.structs.replace(call, body=redact(call.body)) for call in calls)
         )
 
     def _file(self, exchange: Exchange) -> Exchange:
@@ -173,7 +176,7 @@ class _Redactor:
         if text is None:
             return None
         for original in sorted(
-            (one for one in self._texts if len(one) >= _SHORTEST_ID), key=len, reverse=True
+            (text for text in self._texts if len(text) >= _SHORTEST_ID), key=len, reverse=True
         ):
             text = text.replace(original, self._texts[original])
         text = _LOOKS_PRIVATE.sub(lambda match: self._stand_in_of_part(match[0]), text)
@@ -184,7 +187,7 @@ class _Redactor:
 
 
 def _shape_of_answer(exchange: Exchange) -> Shape:
-    call = next((one for one in CALLS if one.covers(exchange)), None)
+    call = next((call for call in CALLS if call.covers(exchange)), None)
     return call.shape if call is not None and exchange.is_success else ERROR
 
 

@@ -243,7 +243,7 @@ def fitting(value: Any, shape: Shape) -> Shape:
     if not isinstance(shape, tuple):
         return shape
     kind = dict if isinstance(value, dict) else list if isinstance(value, list) else Leaf
-    return next((one for one in shape if isinstance(one, kind)), shape[-1])
+    return next((alternative for alternative in shape if isinstance(alternative, kind)), shape[-1])
 
 
 def known_words() -> frozenset[str]:

@@ -41,9 +41,9 @@ class BadRows:
         """Return the bad rows of several windows as one."""
         faults: Counter[str] = Counter()
         rows = 0
-        for one in several:
-            rows += one.rows
-            faults.update({cause.fault: cause.rows for cause in one.causes})
+        for bad_rows in several:
+            rows += bad_rows.rows
+            faults.update({cause.fault: cause.rows for cause in bad_rows.causes})
         return cls(rows, tuple(Cause(count, fault) for fault, count in faults.most_common()))
 
 
@@ -109,20 +109,20 @@ class Suspicious:
     @property
     def cause(self) -> str:
         """The cause that suspicious windows are grouped by: the ad products that lost their rows."""
-        return "lost " + ", ".join(one.ad_product for one in self.lost)
+        return "lost " + ", ".join(product.ad_product for product in self.lost)
 
     @property
     def reason(self) -> str:
         """The number of rows now and before."""
-        named = ", ".join(one.describe() for one in self.lost)
+        named = ", ".join(product.describe() for product in self.lost)
         described = named or f"{self.new_rows:,} rows where {self.old_rows:,} were"
         return f"{described}: waiting for a second report that confirms it"
 
     def plus(self, other: "Suspicious") -> "Suspicious":
         """Return the verdict on both windows as one; both have the same cause."""
         lost = tuple(
-            LostProduct(one.ad_product, one.old_rows + two.old_rows, one.new_rows + two.new_rows)
-            for one, two in zip(self.lost, other.lost, strict=True)
+            LostProduct(mine.ad_product, mine.old_rows + theirs.old_rows, mine.new_rows + theirs.new_rows)
+            for mine, theirs in zip(self.lost, other.lost, strict=True)
         )
         return Suspicious(self.old_rows + other.old_rows, self.new_rows + other.new_rows, lost)
 
@@ -224,7 +224,7 @@ def decide_load(
         return Accept(f"{new_rows} rows in place of {old_rows}")
     if earlier is not None and earlier.digest == digest:
         return Accept(f"{new_rows} rows in place of {old_rows}: a second report confirms it")
-    return Suspicious(old_rows, new_rows, tuple(one for one in lost if one.old_rows != old_rows))
+    return Suspicious(old_rows, new_rows, tuple(product for product in lost if product.old_rows != old_rows))
 
 
 def _judge_silence(earlier: SuspiciousReport | None, digest: str) -> Accept | Unconfirmed:

@@ -98,8 +98,10 @@ def _with_ratios(days: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _each(days: pd.DataFrame, one: str, other: str, operation: Callable[[Any, Any], Any]) -> "pd.Series[Any]":
-    pairs = zip(days[one], days[other], strict=True)
+def _each(
+    days: pd.DataFrame, left: str, right: str, operation: Callable[[Any, Any], Any]
+) -> "pd.Series[Any]":
+    pairs = zip(days[left], days[right], strict=True)
     return pd.Series([operation(a, b) for a, b in pairs], index=days.index, dtype=object)
 
 

@@ -109,9 +109,10 @@ def update_alerts(
         now: The instant of the question.
         is_quiet: Whether no messages are sent now. They are sent later, except about causes that are over by then.
     """
-    present = {one.key: one for one in problems if not one.is_recovered}
+    present = {problem.key: problem for problem in problems if not problem.is_recovered}
     seen = [
-        _with_event(_see(one, known.get(one.key), now), now, is_quiet=is_quiet) for one in present.values()
+        _with_event(_see(problem, known.get(problem.key), now), now, is_quiet=is_quiet)
+        for problem in present.values()
     ]
     gone = [alert for key, alert in known.items() if key not in present and alert.closed_at is None]
     return [*seen, *(_miss(alert, now, is_quiet=is_quiet) for alert in gone)]
@@ -187,8 +188,8 @@ def bundle(messages: Sequence[Message], *, address: str) -> list[Message]:
 
 
 def _summary(messages: Sequence[Message], title: str, body: str) -> Message:
-    worst = [one for one in messages if one.event is not Event.ENDED] or messages
-    return Message(worst[0].event, all(one.is_minor for one in worst), title, body)
+    worst = [message for message in messages if message.event is not Event.ENDED] or messages
+    return Message(worst[0].event, all(message.is_minor for message in worst), title, body)
 
 
 def show_instant(instant: datetime, zone: ZoneInfo) -> str:

@@ -84,8 +84,8 @@ def judge_freshness(groups: Sequence[AccountWindows], accounts: int) -> Verdict:
     for group in groups:
         if is_late(group.signs):
             late[group.account_key] = _together(late.get(group.account_key), group)
-    ranked = sorted(late.values(), key=lambda one: (_instant(one.since), one.account_key))
-    windows = sum(one.windows for one in ranked)
+    ranked = sorted(late.values(), key=lambda group: (_instant(group.since), group.account_key))
+    windows = sum(group.windows for group in ranked)
     return Verdict(
         WINDOW_IS_FRESH,
         passed=not ranked,
@@ -95,20 +95,20 @@ def judge_freshness(groups: Sequence[AccountWindows], accounts: int) -> Verdict:
             "accounts_late": len(ranked),
             "windows_late": windows,
         },
-        cases=[_late_case(one) for one in ranked[:_MOST_CASES]],
+        cases=[_late_case(group) for group in ranked[:_MOST_CASES]],
     )
 
 
-def _together(one: AccountWindows | None, other: AccountWindows) -> AccountWindows:
+def _together(first: AccountWindows | None, second: AccountWindows) -> AccountWindows:
     """Return two groups of an account as one, with the signs of the second."""
-    if one is None:
-        return other
+    if first is None:
+        return second
     return replace(
-        other,
-        windows=one.windows + other.windows,
-        oldest=min(one.oldest, other.oldest),
-        newest=max(one.newest, other.newest),
-        since=min(filter(None, [one.since, other.since]), default=None),
+        second,
+        windows=first.windows + second.windows,
+        oldest=min(first.oldest, second.oldest),
+        newest=max(first.newest, second.newest),
+        since=min(filter(None, [first.since, second.since]), default=None),
     )
 
 
@@ -120,13 +120,13 @@ def _freshness(late: Sequence[AccountWindows], windows: int) -> str:
     return f"{len(late):,} {are} late: {windows:,} {_plural(windows, 'window')}{since}."
 
 
-def _late_case(one: AccountWindows) -> Mapping[str, str]:
+def _late_case(group: AccountWindows) -> Mapping[str, str]:
     return {
-        "account": one.account_key,
+        "account": group.account_key,
         "freshness": str(WindowState.LATE),
-        "windows": f"{one.windows:,}",
-        "days": f"{one.oldest} to {one.newest}",
-        "late since (UTC)": "" if one.since is None else f"{one.since:%Y-%m-%d %H:%M}",
+        "windows": f"{group.windows:,}",
+        "days": f"{group.oldest} to {group.newest}",
+        "late since (UTC)": "" if group.since is None else f"{group.since:%Y-%m-%d %H:%M}",
     }
 
 
@@ -156,7 +156,7 @@ class Difference:
     def excess(self) -> Decimal:
         """By how much the larger of the two amounts lies above the other dataset's, as a share of it; 0 where none does."""
         pairs = ((self.spend, self.other_spend), (self.sales, self.other_sales))
-        return max((one - other) / one if one > other else Decimal(0) for one, other in pairs)
+        return max((own - compared) / own if own > compared else Decimal(0) for own, compared in pairs)
 
     def is_allowed(self, reconciles: Reconciles, closeness: Decimal) -> bool:
         """Return whether the difference is within what Amazon promises.
@@ -200,7 +200,11 @@ def judge_reconciliation(
         reconciles: How the two have to compare.
         closeness: The largest share by which a dataset from another pipeline may differ.
     """
-    against = [one for one in differences if not one.is_allowed(reconciles, Decimal(str(closeness)))]
+    against = [
+        difference
+        for difference in differences
+        if not difference.is_allowed(reconciles, Decimal(str(closeness)))
+    ]
     later = compared.pairs - compared.comparable
     return Verdict(
         ROWS_RECONCILE,
@@ -210,9 +214,11 @@ def judge_reconciliation(
             "compared": compared.comparable,
             "not_comparable_yet": later,
             "differing": len(against),
-            "largest_difference": round(float(max((one.share for one in differences), default=0)), 6),
+            "largest_difference": round(
+                float(max((difference.share for difference in differences), default=0)), 6
+            ),
         },
-        cases=[_difference_case(one) for one in against[:_MOST_CASES]],
+        cases=[_difference_case(difference) for difference in against[:_MOST_CASES]],
     )
 
 
@@ -241,17 +247,17 @@ def _not_comparable(days: int) -> str:
     return f" {days:,} more {'was' if days == 1 else 'were'} not asked for close enough in time."
 
 
-def _difference_case(one: Difference) -> Mapping[str, str]:
+def _difference_case(difference: Difference) -> Mapping[str, str]:
     return {
-        "account": one.account_key,
-        "day": str(one.window_date),
-        "ad": SHORT_NAMES.get(one.ad_product, one.ad_product),
-        "spend": f"{one.spend:,f}",
-        "spend there": f"{one.other_spend:,f}",
-        "sales": f"{one.sales:,f}",
-        "sales there": f"{one.other_sales:,f}",
-        "off by": f"{one.share:.2%}",
-        "asked apart": str(timedelta(seconds=round(one.gap.total_seconds()))),
+        "account": difference.account_key,
+        "day": str(difference.window_date),
+        "ad": SHORT_NAMES.get(difference.ad_product, difference.ad_product),
+        "spend": f"{difference.spend:,f}",
+        "spend there": f"{difference.other_spend:,f}",
+        "sales": f"{difference.sales:,f}",
+        "sales there": f"{difference.other_sales:,f}",
+        "off by": f"{difference.share:.2%}",
+        "asked apart": str(timedelta(seconds=round(difference.gap.total_seconds()))),
     }
 
 
@@ -272,8 +278,11 @@ class Quarantine:
 
 def judge_quarantine(accounts: Sequence[Quarantine]) -> Verdict:
     """Return the verdict on quarantined rows, given the accounts that have any."""
-    over = sorted((one for one in accounts if one.share > LARGEST_QUARANTINE), key=lambda one: -one.share)
-    rows = sum(one.quarantined for one in accounts)
+    over = sorted(
+        (account for account in accounts if account.share > LARGEST_QUARANTINE),
+        key=lambda account: -account.share,
+    )
+    rows = sum(account.quarantined for account in accounts)
     counted = f"{rows:,} {_plural(rows, 'row')} quarantined" if rows else "No row is quarantined"
     return Verdict(
         QUARANTINE_IS_SMALL,
@@ -282,23 +291,23 @@ def judge_quarantine(accounts: Sequence[Quarantine]) -> Verdict:
         if over
         else f"{counted}.",
         figures={"quarantined": rows, "accounts_over": len(over)},
-        cases=[_quarantine_case(one) for one in over[:_MOST_CASES]],
+        cases=[_quarantine_case(account) for account in over[:_MOST_CASES]],
     )
 
 
-def _quarantine_case(one: Quarantine) -> Mapping[str, str]:
+def _quarantine_case(quarantine: Quarantine) -> Mapping[str, str]:
     return {
-        "account": one.account_key,
-        "windows": f"{one.windows:,}",
-        "quarantined": f"{one.quarantined:,}",
-        "good rows": f"{one.rows:,}",
-        "share": f"{one.share:.2%}",
+        "account": quarantine.account_key,
+        "windows": f"{quarantine.windows:,}",
+        "quarantined": f"{quarantine.quarantined:,}",
+        "good rows": f"{quarantine.rows:,}",
+        "share": f"{quarantine.share:.2%}",
     }
 
 
-def _share(one: Decimal, other: Decimal) -> Decimal:
-    larger = max(one, other)
-    return abs(one - other) / larger if larger else Decimal(0)
+def _share(left: Decimal, right: Decimal) -> Decimal:
+    larger = max(left, right)
+    return abs(left - right) / larger if larger else Decimal(0)
 
 
 def _plural(count: int, word: str) -> str:

@@ -116,7 +116,7 @@ class Dataset:
                 f"ascending refresh offsets, got: {self.refresh_offsets}",
             ),
             (len(set(self.columns)) == len(self.columns), f"columns of different names, got: {self.columns}"),
-            (any(one.is_key for one in self.dimensions), "a dimension that is a key"),
+            (any(dimension.is_key for dimension in self.dimensions), "a dimension that is a key"),
             (bool(self.metrics), "a metric"),
             (len(set(self.ad_products)) == len(self.ad_products) > 0, "each ad product in one group"),
         ):
@@ -141,12 +141,12 @@ class Dataset:
     @property
     def columns(self) -> tuple[str, ...]:
         """Its dimensions' and metrics' columns."""
-        return tuple(one.column for one in self.dimensions_and_metrics)
+        return tuple(declared.column for declared in self.dimensions_and_metrics)
 
     @property
     def keys(self) -> tuple[Dimension, ...]:
         """The dimensions that identify a row."""
-        return tuple(one for one in self.dimensions if one.is_key)
+        return tuple(dimension for dimension in self.dimensions if dimension.is_key)
 
     @property
     def names_targets(self) -> bool:
@@ -161,7 +161,11 @@ class Dataset:
     @property
     def other_names(self) -> dict[str, str]:
         """Fields that Amazon has renamed, with the other name."""
-        renamed = {one.field: one.other_names[0] for one in self.dimensions if one.other_names}
+        renamed = {
+            dimension.field: dimension.other_names[0]
+            for dimension in self.dimensions
+            if dimension.other_names
+        }
         return {COUNTRY_FIELD: OTHER_COUNTRY_NAMES[0]} | renamed
 
     @cached_property
@@ -178,7 +182,9 @@ class Dataset:
         """Return the fields to request in a report of these ad products: every field that any of them has."""
         asked = set(ad_products)
         time = (DATE_FIELD, HOUR_FIELD) if self.is_hourly else (DATE_FIELD,)
-        described = [one.field for one in self.dimensions_and_metrics if asked & set(one.ad_products)]
+        described = [
+            declared.field for declared in self.dimensions_and_metrics if asked & set(declared.ad_products)
+        ]
         return (
             *time,
             CURRENCY_FIELD,
@@ -190,7 +196,7 @@ class Dataset:
 
 def spelled(fields: Iterable[str], spellings: Mapping[str, str]) -> tuple[str, ...]:
     """Return fields in Amazon's spelling, given the spellings that differ from ours."""
-    return tuple(spellings.get(one, one) for one in fields)
+    return tuple(spellings.get(field, field) for field in fields)
 
 
 def find_other_spelling(dataset: Dataset, fields: Iterable[str], refusal: str) -> dict[str, str]:
@@ -201,7 +207,7 @@ def find_other_spelling(dataset: Dataset, fields: Iterable[str], refusal: str) -
         fields: Our own names of the fields.
         refusal: Amazon's message; if it names none of these fields, any of them may be meant.
     """
-    renamed = {one: other for one, other in dataset.other_names.items() if one in set(fields)}
+    renamed = {field: other for field, other in dataset.other_names.items() if field in set(fields)}
     named = {ours: other for ours, other in renamed.items() if ours in refusal or other in refusal}
     return named or renamed
 
@@ -340,7 +346,7 @@ ALL_DATASETS = (
     DAILY_PURCHASED_PRODUCTS,
 )
 """Every dataset, in the order in which people should see them."""
-_REGISTRY = {one.name: one for one in ALL_DATASETS}
+_REGISTRY = {dataset.name: dataset for dataset in ALL_DATASETS}
 DATASETS: Mapping[str, Dataset] = MappingProxyType(_REGISTRY)
 """Every dataset, by its name."""
 

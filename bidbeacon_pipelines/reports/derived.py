@@ -35,4 +35,4 @@ ATTRIBUTION = (
 def ratios_of(dataset: Dataset) -> tuple[Ratio, ...]:
     """Return the ratios of metrics that a dataset has."""
     columns = set(dataset.columns)
-    return tuple(one for one in RATIOS if {one.numerator, one.denominator} <= columns)
+    return tuple(ratio for ratio in RATIOS if {ratio.numerator, ratio.denominator} <= columns)

@@ -60,12 +60,14 @@ def next_to_create(
     """
     if not candidates:
         return None
-    first = min(candidates, key=lambda one: _urgency(one, datasets[one.dataset], now))
+    first = min(candidates, key=lambda candidate: _urgency(candidate, datasets[candidate.dataset], now))
     if first.by_hand:
         return first
-    siblings = [one for one in candidates if _queue(one) == _queue(first)]
-    siblings.sort(key=lambda one: -one.passed_over)
-    is_urgent = any(one.passed_over + place >= WAITS_FOR_AT_MOST for place, one in enumerate(siblings))
+    siblings = [candidate for candidate in candidates if _queue(candidate) == _queue(first)]
+    siblings.sort(key=lambda candidate: -candidate.passed_over)
+    is_urgent = any(
+        candidate.passed_over + place >= WAITS_FOR_AT_MOST for place, candidate in enumerate(siblings)
+    )
     return siblings[0] if is_urgent else first
 
 
@@ -74,25 +76,25 @@ def days_old(end: date, now: datetime) -> int:
     return max((now.astimezone(UTC).date() - end).days, 1)
 
 
-def _urgency(one: Candidate, dataset: Dataset, now: datetime) -> tuple[object, ...]:
+def _urgency(candidate: Candidate, dataset: Dataset, now: datetime) -> tuple[object, ...]:
     """Return the key to compare candidates by; the lowest goes first."""
-    refresh = bisect_right(dataset.refresh_offsets, one.age)
+    refresh = bisect_right(dataset.refresh_offsets, candidate.age)
     return (
-        not one.by_hand,
+        not candidate.by_hand,
         refresh,
-        -_worth(one, now),
-        one.account_asked_at or _NEVER,
-        one.age,
-        one.request_id,
+        -_worth(candidate, now),
+        candidate.account_asked_at or _NEVER,
+        candidate.age,
+        candidate.request_id,
     )
 
 
-def _worth(one: Candidate, now: datetime) -> float:
+def _worth(candidate: Candidate, now: datetime) -> float:
     """Return how much it is worth to create a report now; infinite for a dataset that never had one."""
-    if one.dataset_asked_at is None:
+    if candidate.dataset_asked_at is None:
         return inf
-    return one.on_time + WORTH_OF_A_DAY * ((now - one.dataset_asked_at) / timedelta(days=1))
+    return candidate.on_time + WORTH_OF_A_DAY * ((now - candidate.dataset_asked_at) / timedelta(days=1))
 
 
-def _queue(one: Candidate) -> tuple[str, str]:
-    return one.account_id, one.dataset
+def _queue(candidate: Candidate) -> tuple[str, str]:
+    return candidate.account_id, candidate.dataset

@@ -94,7 +94,9 @@ def find_problems(groups: Iterable[Group]) -> list[WindowProblem]:
         if state in PROBLEMS:
             key = state, shape_of(cause := _cause(state, group))
             found[key] = _with(found.get(key, WindowProblem(state, cause)), group)
-    return sorted(found.values(), key=lambda one: (PROBLEMS.index(one.state), -one.windows, one.cause))
+    return sorted(
+        found.values(), key=lambda problem: (PROBLEMS.index(problem.state), -problem.windows, problem.cause)
+    )
 
 
 def _cause(state: WindowState, group: Group) -> str:

@@ -97,17 +97,19 @@ def plan_reports(
             by_group[group].append(day)
     for group in oldest.keys() - by_group.keys():
         older = [day for day in days if next_group(day.products, [group]) is not None]
-        by_group[group] = [day for day in older if day.day == max(one.day for one in older)]
+        by_group[group] = [day for day in older if day.day == max(day.day for day in older)]
     planned = [
         replace(request, ad_products=group)
         for group, alike in by_group.items()
         for request in plan_requests(
-            {one.day for one in alike if one.is_due},
+            {day.day for day in alike if day.is_due},
             longest_days=longest_days,
-            wanted={one.day for one in alike if one.is_wanted},
+            wanted={day.day for day in alike if day.is_wanted},
         )
     ]
-    return sorted(planned, key=lambda one: (one.end, -groups.index(one.ad_products)), reverse=True)
+    return sorted(
+        planned, key=lambda planned: (planned.end, -groups.index(planned.ad_products)), reverse=True
+    )
 
 
 def next_group(products: Collection[str] | None, groups: Sequence[tuple[str, ...]]) -> tuple[str, ...] | None:

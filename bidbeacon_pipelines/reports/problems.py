@@ -68,23 +68,23 @@ class Problem:
 def merge(problems: Iterable[Problem]) -> list[Problem]:
     """Return the problems, merged by key: with the text of the first, and the total extent."""
     found: dict[str, Problem] = {}
-    for one in problems:
-        before = found.get(one.key)
-        found[one.key] = one if before is None else _sum(before, one)
+    for problem in problems:
+        before = found.get(problem.key)
+        found[problem.key] = problem if before is None else _sum(before, problem)
     return list(found.values())
 
 
-def _sum(one: Problem, other: Problem) -> Problem:
-    names = tuple(dict.fromkeys([*one.names, *other.names]))
+def _sum(first: Problem, second: Problem) -> Problem:
+    names = tuple(dict.fromkeys([*first.names, *second.names]))
     return replace(
-        one,
-        is_minor=one.is_minor and other.is_minor,
-        count=None if one.count is None else one.count + (other.count or 0),
+        first,
+        is_minor=first.is_minor and second.is_minor,
+        count=None if first.count is None else first.count + (second.count or 0),
         names=names[:NAMES_SHOWN],
-        accounts=max(one.accounts or 0, other.accounts or 0, len(names)) or None,
-        datasets=tuple(dict.fromkeys([*one.datasets, *other.datasets])),
-        since=min(filter(None, [one.since, other.since]), default=None),
-        is_recovered=one.is_recovered and other.is_recovered,
+        accounts=max(first.accounts or 0, second.accounts or 0, len(names)) or None,
+        datasets=tuple(dict.fromkeys([*first.datasets, *second.datasets])),
+        since=min(filter(None, [first.since, second.since]), default=None),
+        is_recovered=first.is_recovered and second.is_recovered,
     )
 
 

@@ -105,7 +105,7 @@ def states_before(
         products: The ad products that its dataset is asked for.
         reported: The ad products of the report; they belong to it whatever else is asked for by now.
     """
-    every = [*products, *(one for one in reported if one not in products)]
+    every = [*products, *(product for product in reported if product not in products)]
     alike = replace(window, status="missing" if window.data_as_of is None else "loaded", failure_reason=None)
     return {product: alike if stored is None else stored.get(product, alike) for product in every}
 
@@ -161,7 +161,7 @@ def unserved(state: ProductState) -> ProductState:
 
 def describe_unserved(states: States | None) -> str | None:
     """Return which ad products Amazon does not serve for a window, in words; None where it serves all."""
-    names = [product_name(one) for one, state in (states or {}).items() if state.status == NOT_SERVED]
+    names = [product_name(product) for product, state in (states or {}).items() if state.status == NOT_SERVED]
     return f"without {' and '.join(names)}, which Amazon does not serve so far back" if names else None
 
 
@@ -190,7 +190,9 @@ def _roll_up(every: Sequence[ProductState]) -> ProductState:
     data = [state.data_as_of for state in states]
     return ProductState(
         status=worst.status,
-        next_refresh_at=min((at for one in states if (at := one.next_refresh_at) is not None), default=None),
+        next_refresh_at=min(
+            (at for state in states if (at := state.next_refresh_at) is not None), default=None
+        ),
         data_as_of=None if None in data else min(at for at in data if at is not None),
         failure_reason=described.failure_reason,
         held_digest=described.held_digest,

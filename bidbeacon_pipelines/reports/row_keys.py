@@ -21,7 +21,7 @@ def row_key_of(dataset: Dataset) -> Callable[[Sequence[str | None]], str]:
     an empty text, and a dimension that is added later changes no key where it is null.
     """
     columns = [("currency_code", "t"), ("ad_product", "t")]
-    columns += [(one.column, _TYPE_LETTERS[one.kind]) for one in dataset.keys]
+    columns += [(dimension.column, _TYPE_LETTERS[dimension.kind]) for dimension in dataset.keys]
     heads = [f"{len(name)}:{name}{letter}" for name, letter in columns]
 
     def row_key(values: Sequence[str | None]) -> str:

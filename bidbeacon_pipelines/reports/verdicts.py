@@ -19,7 +19,7 @@ _SENSOR_IS_LATE_AFTER = timedelta(minutes=10)
 
 
 class Cause(StrEnum):
-    """Why a window is as it is; a verdict's code, and a promise."""
+    """The cause of a verdict, as a stable code."""
 
     UNKNOWN_ACCOUNT = "unknown-account"
     UNKNOWN_DATASET = "unknown-dataset"
@@ -56,7 +56,7 @@ class Cause(StrEnum):
 
 
 class Severity(StrEnum):
-    """How much a verdict should worry a person."""
+    """How serious a verdict is."""
 
     FINE = "fine"
     """Nothing to do, nothing to wait for."""
@@ -74,9 +74,9 @@ class Verdict:
 
     Attributes:
         cause: The reason, as a code.
-        severity: How much it should worry a person.
-        sentence: The reason and what happens next and when, for a person; instants in UTC.
-        next_at: When something happens next by itself, where that is known; an instant in the past is due.
+        severity: How serious it is.
+        sentence: The reason, what happens next and when; instants in UTC.
+        next_at: When something happens next automatically, if known; an instant in the past is due.
         sessions: The sessions that prove it, oldest first.
     """
 
@@ -117,7 +117,7 @@ class KnownWindow:
     def kept(self) -> str:
         """Return what data it has meanwhile, and which ad products are still to come."""
         missing = (describe_unserved(self.states), describe_missing(self.states, self.now))
-        return "; ".join([self._has, *(one for one in missing if one is not None)])
+        return "; ".join([self._has, *(phrase for phrase in missing if phrase is not None)])
 
     @property
     def states(self) -> States | None:

@@ -198,7 +198,7 @@ def _products_with(asked: TotalsQuery, config: SandboxConfig) -> list[AdProduct]
     lacking: set[AdProduct] = {"SPONSORED_DISPLAY"} if asked.dataset == "search_terms" else set()
     if asked.dataset == "hourly" and not config.hourly_brands_and_display:
         lacking = {"SPONSORED_BRANDS", "SPONSORED_DISPLAY"}
-    return [one for one in AD_PRODUCTS if one not in lacking and asked.product in {None, one}]
+    return [product for product in AD_PRODUCTS if product not in lacking and asked.product in {None, product}]
 
 
 def _clock(sandbox: SandboxState) -> dict[str, Any]:

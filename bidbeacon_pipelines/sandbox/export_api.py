@@ -68,7 +68,7 @@ async def list_portfolios(call: Call) -> Response:
     size, offset = read_page(body)
     portfolios = call.sandbox.world.catalog(account, country).portfolios
     market = country.market
-    rows = [portfolio_row(one, market.currency, cents=market.has_cents) for one in portfolios]
+    rows = [portfolio_row(portfolio, market.currency, cents=market.has_cents) for portfolio in portfolios]
     answer = {"portfolios": rows[offset : offset + size], "totalResults": len(rows)}
     following = page_token(offset + size) if offset + size < len(rows) else None
     text = to_json(answer | ({"nextToken": following} if following else {}))

@@ -35,7 +35,9 @@ METRICS = (
     *("metric.newToBrandPurchases", "metric.newToBrandSales", "metric.newToBrandUnitsSold"),
 )
 TRAFFIC_METRICS = METRICS[:4]
-MONEY_METRICS = frozenset(one for one in METRICS if one == "metric.totalCost" or "sales" in one.lower())
+MONEY_METRICS = frozenset(
+    metric for metric in METRICS if metric == "metric.totalCost" or "sales" in metric.lower()
+)
 AD_FIELDS = (
     "budgetCurrency.value",
     "adProduct.value",
@@ -73,12 +75,16 @@ KNOWN_FIELDS = frozenset((*TIME_FIELDS, *METRICS, *AD_FIELDS, *TARGET_FIELDS, *S
 
 COMPANIONS = (
     ("hour.value", "date.value"),
-    *((one, "campaign.id") for one in AD_FIELDS if one.startswith("campaign") and one != "campaign.id"),
+    *(
+        (field, "campaign.id")
+        for field in AD_FIELDS
+        if field.startswith("campaign") and field != "campaign.id"
+    ),
     ("adGroup.name", "adGroup.id"),
     *(
-        (one, "advertisedProduct.id")
-        for one in AD_FIELDS
-        if one.startswith("advertisedProduct") and one[17:] != ".id"
+        (field, "advertisedProduct.id")
+        for field in AD_FIELDS
+        if field.startswith("advertisedProduct") and field[17:] != ".id"
     ),
     ("target.matchType", "target.value"),
     ("convertedProduct.id", "convertedProductMarketplace.value"),
@@ -198,8 +204,8 @@ def _companionless(field: str, companion: str) -> RequestError:
     return _refused("400006", f"field {field} cannot be used without also including fields: ({companion})")
 
 
-def _excluded(one: str, other: str) -> RequestError:
-    return _refused("400004", f"fields {one} and {other} cannot be used together")
+def _excluded(first: str, second: str) -> RequestError:
+    return _refused("400004", f"fields {first} and {second} cannot be used together")
 
 
 def _refused(code: str, text: str) -> RequestError:

@@ -37,9 +37,11 @@ class Replay:
 
     def __init__(self, exchanges: Iterable[Exchange]) -> None:
         self._answers: defaultdict[_Key, list[Exchange]] = defaultdict(list)
-        for one in exchanges:
-            scope = one.request_headers.get(_SCOPE, "")
-            self._answers[one.method, one.path, scope, _canonical(one.request)].append(one)
+        for exchange in exchanges:
+            scope = exchange.request_headers.get(_SCOPE, "")
+            self._answers[exchange.method, exchange.path, scope, _canonical(exchange.request)].append(
+                exchange
+            )
 
     async def answer(self, request: Request) -> Response:
         """Answer a call with the next of its answers."""

@@ -189,7 +189,7 @@ def _check_room(call: Call, account: Account, request: ReportRequest) -> None:
         raise refuse(425, {"code": "425", "detail": f"The Request is a duplicate of : {twin.report_id}"})
     if len(in_flight) >= call.sandbox.config.max_reports_in_flight:
         raise throttled()
-    is_busy = any(call.sandbox.reports.in_flight(one, call.now) for one in _accounts_here(call))
+    is_busy = any(call.sandbox.reports.in_flight(account, call.now) for account in _accounts_here(call))
     if is_busy and (rule := call.sandbox.faults.find_strike("one_at_a_time", call.subject)):
         raise throttled(rule.options.retry_after_header())
 
@@ -205,10 +205,10 @@ def _fail_partially(call: Call) -> None:
         raise Refusal(answer_errors(RequestError(code, reason)))
 
 
-def _is_same(one: ReportRequest, other: ReportRequest) -> bool:
-    same_period = (one.start, one.end) == (other.start, other.end)
-    same_rows = set(one.fields) == set(other.fields) and one.filter == other.filter
-    return same_period and one.account_id == other.account_id and same_rows
+def _is_same(first: ReportRequest, second: ReportRequest) -> bool:
+    same_period = (first.start, first.end) == (second.start, second.end)
+    same_rows = set(first.fields) == set(second.fields) and first.filter == second.filter
+    return same_period and first.account_id == second.account_id and same_rows
 
 
 async def _retrieved(call: Call, report: Report) -> Response:

@@ -66,11 +66,15 @@ class AndFilter(BaseModel):
 
     def passes(self, row: Mapping[str, str]) -> bool:
         """Return whether a row with these values passes."""
-        return all(one.passes(row) for one in self.all_of.filters)
+        return all(condition.passes(row) for condition in self.all_of.filters)
 
     def conditions(self) -> list[Condition]:
         """Return the conditions of all its filters."""
-        return [condition for one in self.all_of.filters for condition in one.conditions()]
+        return [
+            condition
+            for condition_filter in self.all_of.filters
+            for condition in condition_filter.conditions()
+        ]
 
 
 ReportFilter = OnFilter | AndFilter
@@ -95,11 +99,17 @@ def check_filter(asked: ReportFilter | None) -> None:
 
 def products_named(asked: ReportFilter | None) -> tuple[AdProduct, ...] | None:
     """Return the ad products that pass a filter; None where it is not about ad products."""
-    conditions = [one for one in asked.conditions() if one.field == "adProduct.value"] if asked else []
+    conditions = (
+        [condition for condition in asked.conditions() if condition.field == "adProduct.value"]
+        if asked
+        else []
+    )
     if not conditions:
         return None
     return tuple(
-        product for product in AD_PRODUCTS if all(one.passes({one.field: product}) for one in conditions)
+        product
+        for product in AD_PRODUCTS
+        if all(condition.passes({condition.field: product}) for condition in conditions)
     )
 
 
@@ -244,7 +254,7 @@ def check_period(request: ReportRequest, today: date, config: SandboxConfig) -> 
 def first_asked(request: ReportRequest, today: date, config: SandboxConfig) -> date:
     """Return the oldest day of which there still are reports for one of the ad products asked for."""
     products = request.products or AD_PRODUCTS
-    return min(first_day_of(one, today, config, hourly=request.is_hourly) for one in products)
+    return min(first_day_of(product, today, config, hourly=request.is_hourly) for product in products)
 
 
 def first_day_of(product: AdProduct, today: date, config: SandboxConfig, *, hourly: bool) -> date:

@@ -203,7 +203,7 @@ def _products_with_rows(fields: tuple[str, ...]) -> list[AdProduct]:
     no_display = not set(fields).isdisjoint(
         ("searchTerm.value", "placementClassification.value", "placement.value")
     )
-    return [one for one in AD_PRODUCTS if not (no_display and one == "SPONSORED_DISPLAY")]
+    return [product for product in AD_PRODUCTS if not (no_display and product == "SPONSORED_DISPLAY")]
 
 
 def _passing_campaigns(catalog: Catalog, asked: ReportFilter | None) -> frozenset[str] | None:
@@ -212,5 +212,7 @@ def _passing_campaigns(catalog: Catalog, asked: ReportFilter | None) -> frozense
         return None
     of_catalog = {"adProduct.value": catalog.product} | dict.fromkeys(COUNTRY_FIELDS, catalog.market.country)
     ids = [campaign.campaign_id for campaign in catalog.campaigns]
-    passing = frozenset(one for one in ids if asked.passes(of_catalog | {"campaign.id": one}))
+    passing = frozenset(
+        campaign_id for campaign_id in ids if asked.passes(of_catalog | {"campaign.id": campaign_id})
+    )
     return None if len(passing) == len(ids) else passing

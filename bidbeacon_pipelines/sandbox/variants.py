@@ -134,7 +134,9 @@ def vary_create(body: Any, variants: Sequence[Variant]) -> Any:
 
 
 def _changes(variants: Sequence[Variant], place: str) -> list[_Change]:
-    return [_CHANGES[one] for one in variants if one in _CHANGES and _CHANGES[one].place == place]
+    return [
+        _CHANGES[variant] for variant in variants if variant in _CHANGES and _CHANGES[variant].place == place
+    ]
 
 
 class WithoutRequestIds:
@@ -148,7 +150,7 @@ class WithoutRequestIds:
 
         async def send_without(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [one for one in message["headers"] if one[0] != b"x-amz-rid"]
+                message["headers"] = [header for header in message["headers"] if header[0] != b"x-amz-rid"]
             await send(message)
 
         await self._app(scope, receive, send_without)

@@ -45,11 +45,11 @@ def read_account(
     return {
         "at": instant(now),
         **_who(account, details),
-        "datasets": [dataset_json(one) for one in summarize_datasets(counted, groups)],
+        "datasets": [dataset_json(summary) for summary in summarize_datasets(counted, groups)],
         "figures": _figures(connection, account, now),
         "entities": [_entity_json(row.__dict__) for row in count_entities(connection, account)],
         "schedule": _schedule(account, details),
-        "run_requests": [run_request_json(one) for one in list_open_requests(connection, account)],
+        "run_requests": [run_request_json(request) for request in list_open_requests(connection, account)],
     }
 
 

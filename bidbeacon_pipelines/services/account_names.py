@@ -34,7 +34,9 @@ class AmbiguousAccountError(LookupError):
     def __init__(self, given: str, candidates: Sequence[Account]) -> None:
         self.given = given
         self.candidates = candidates
-        shown = ", ".join(f"{one.label} ({one.account_key})" for one in candidates[:_MOST_SHOWN])
+        shown = ", ".join(
+            f"{candidate.label} ({candidate.account_key})" for candidate in candidates[:_MOST_SHOWN]
+        )
         more = f" and {len(candidates) - _MOST_SHOWN:,} more" if len(candidates) > _MOST_SHOWN else ""
         super().__init__(
             f"{given!r} is the name of {len(candidates):,} accounts: {shown}{more}. Write one of these, or add the country."

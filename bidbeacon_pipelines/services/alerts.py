@@ -61,7 +61,7 @@ def look(connection: Connection, settings: Settings, now: datetime, *, receivers
     if not take_watch(connection, now, every=_ANOTHER_LOOKED):
         return False
     problems = survey(connection, settings, now).problems
-    known = {one.problem.key: one for one in list_alerts(connection, told_after=now - BACK_AFTER)}
+    known = {alert.problem.key: alert for alert in list_alerts(connection, told_after=now - BACK_AFTER)}
     updates = update_alerts(problems, known, now, is_quiet=_is_quiet(settings, now))
     save_alerts(connection, [alert for alert, _ in updates])
     zone = ZoneInfo(settings.alert_time_zone)
@@ -87,16 +87,22 @@ def send_waiting(engine: Engine, settings: Settings, receivers: Sequence[Receive
     with engine.begin() as connection:
         messages = claim_messages(connection, now)
     for receiver in receivers:
-        waiting = [one for one in messages if one.receiver == receiver.number]
+        waiting = [message for message in messages if message.receiver == receiver.number]
         _send(engine, receiver, waiting, settings.stream_public_url, now)
 
 
 def _send(
     engine: Engine, receiver: Receiver, waiting: list[QueuedMessage], address: str, now: datetime
 ) -> None:
-    singly = [Message(Event(one.event), one.is_minor, one.title, one.body) for one in waiting]
+    singly = [
+        Message(Event(message.event), message.is_minor, message.title, message.body) for message in waiting
+    ]
     together = bundle(singly, address=address)
-    ids = [[one.id] for one in waiting] if len(together) == len(waiting) else [[one.id for one in waiting]]
+    ids = (
+        [[message.id] for message in waiting]
+        if len(together) == len(waiting)
+        else [[message.id for message in waiting]]
+    )
     for place, message in enumerate(together):
         try:
             receiver.send(message.title, message.body, event=message.event, is_minor=message.is_minor)
@@ -104,7 +110,7 @@ def _send(
             with engine.begin() as connection:
                 note_failed(
                     connection,
-                    [each for some in ids[place:] for each in some],
+                    [message_id for some in ids[place:] for message_id in some],
                     now,
                     f"{receiver.label}: {error}",
                 )
@@ -139,15 +145,19 @@ class OutageAlert:
         body = (
             f"{why}\nNo other alert comes until it is over. So it has been since {self._shown(self._since)}."
         )
-        unnotified = [one for one in self._receivers if one not in self._notified]
-        self._notified += [one for one in unnotified if _takes(one, self._title, body, Event.BEGAN)]
+        unnotified = [receiver for receiver in self._receivers if receiver not in self._notified]
+        self._notified += [
+            receiver for receiver in unnotified if _takes(receiver, self._title, body, Event.BEGAN)
+        ]
 
     def note_success(self, now: datetime) -> None:
         """Send the end of the outage to each receiver that got the alert; a receiver that fails is tried again after the next check."""
         if self._since is not None and self._notified and not _is_quiet(self._settings, now):
             body = f"It began {self._shown(self._since)}, and is over since {self._shown(now)}."
             title = f"Over: {self._title}"
-            self._notified = [one for one in self._notified if not _takes(one, title, body, Event.ENDED)]
+            self._notified = [
+                receiver for receiver in self._notified if not _takes(receiver, title, body, Event.ENDED)
+            ]
         if not self._notified:
             self._since, self._title = None, ""
 

@@ -105,7 +105,7 @@ def _dataset(name: str | None) -> Dataset:
 def _coverage_json(dataset: Dataset, days: int, end: date, now: datetime) -> dict[str, Any]:
     return {
         "dataset": dataset.name,
-        "datasets": [{"name": one.name, "title": one.title} for one in DATASETS.values()],
+        "datasets": [{"name": dataset.name, "title": dataset.title} for dataset in DATASETS.values()],
         "from": (end - timedelta(days=days - 1)).isoformat(),
         "to": end.isoformat(),
         "at": instant(now),

@@ -57,7 +57,11 @@ def _common(view: ReportView) -> Iterator[str]:
     yield "## Columns of every view\n"
     yield from _table(
         ("column", "description"),
-        [(f"`{one.name}`", one.description) for one in view.columns if one.name in COMMON_COLUMNS],
+        [
+            (f"`{column.name}`", column.description)
+            for column in view.columns
+            if column.name in COMMON_COLUMNS
+        ],
     )
     yield "## Ratios\n"
     yield "Null where the ratio divides by zero.\n"
@@ -65,12 +69,12 @@ def _common(view: ReportView) -> Iterator[str]:
         ("column", "of a row", "over several rows", "description"),
         [
             (
-                f"`{one.column}`",
-                f"`{one.numerator} / {one.denominator}`",
-                f"`sum({one.numerator}) / nullif(sum({one.denominator}), 0)`",
-                f"{one.description}.",
+                f"`{ratio.column}`",
+                f"`{ratio.numerator} / {ratio.denominator}`",
+                f"`sum({ratio.numerator}) / nullif(sum({ratio.denominator}), 0)`",
+                f"{ratio.description}.",
             )
-            for one in RATIOS
+            for ratio in RATIOS
         ],
     )
 
@@ -80,19 +84,29 @@ def _dataset(dataset: Dataset, view: ReportView) -> Iterator[str]:
     yield f"## `{view.full_name}`\n"
     yield f"{dataset.title}.\n"
     yield from _table(("", ""), list(_facts(dataset)))
-    known = {one.column: one for one in dataset.dimensions_and_metrics}
-    left_out = {*COMMON_COLUMNS, *(one.column for one in RATIOS)}
+    known = {declared.column: declared for declared in dataset.dimensions_and_metrics}
+    left_out = {*COMMON_COLUMNS, *(ratio.column for ratio in RATIOS)}
     heads = ("column", "kind", "additive", "ad products", "Amazon's field", "description")
     yield from _table(
         heads,
-        [_column(dataset, one, known.get(one.name)) for one in view.columns if one.name not in left_out],
+        [
+            _column(dataset, column, known.get(column.name))
+            for column in view.columns
+            if column.name not in left_out
+        ],
     )
 
 
 def _facts(dataset: Dataset) -> Iterator[tuple[str, str]]:
     time = ["`window_date`", *(["`hour_at`"] if dataset.is_hourly else [])]
-    key = ["account", *time, "`ad_product`", "`currency_code`", *(f"`{one.column}`" for one in dataset.keys)]
-    ratios = ", ".join(f"`{one.column}`" for one in ratios_of(dataset))
+    key = [
+        "account",
+        *time,
+        "`ad_product`",
+        "`currency_code`",
+        *(f"`{dimension.column}`" for dimension in dataset.keys),
+    ]
+    ratios = ", ".join(f"`{ratio.column}`" for ratio in ratios_of(dataset))
     yield "table, asset", f"`{dataset.asset_name}`"
     yield "one row", f"one {dataset.entity}, {dataset.grain}, ad product and currency of an account"
     yield "key", ", ".join(key)
@@ -119,7 +133,7 @@ def _column(dataset: Dataset, column: ViewColumn, source: Dimension | Metric | N
     name, description = f"`{column.name}`", column.description
     if source is None:
         return (name, "derived", "", _products(dataset.ad_products), "", description)
-    products = _products([one for one in source.ad_products if one in dataset.ad_products])
+    products = _products([product for product in source.ad_products if product in dataset.ad_products])
     if isinstance(source, Metric):
         additive = "yes" if source.is_additive else "no: never summed or averaged"
         return (name, _UNITS[source.kind], additive, products, f"`{source.field}`", description)
@@ -128,7 +142,7 @@ def _column(dataset: Dataset, column: ViewColumn, source: Dimension | Metric | N
 
 
 def _products(ad_products: Sequence[str]) -> str:
-    return " ".join(SHORT_NAMES[one] for one in AD_PRODUCTS if one in ad_products)
+    return " ".join(SHORT_NAMES[product] for product in AD_PRODUCTS if product in ad_products)
 
 
 def _listed(numbers: Sequence[int]) -> str:

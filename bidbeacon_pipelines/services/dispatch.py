@@ -75,7 +75,7 @@ def _next_request(context: JobContext, client_id: str, region: str, tried: set[i
             connection, client_id, region, now=context.now(), tolerance=context.settings.late_after
         )
     candidates = [_candidate(row, context.now()) for row in rows if row["id"] not in tried]
-    known = [one for one in candidates if one.dataset in DATASETS]
+    known = [candidate for candidate in candidates if candidate.dataset in DATASETS]
     chosen = next_to_create(known, DATASETS, now=context.now())
     if chosen is not None and pause:
         context.sleep(pause.total_seconds())

@@ -171,7 +171,10 @@ def explanation_json(explanation: Explanation) -> dict[str, Any]:
             "severity": verdict.severity.value,
             "sentence": verdict.sentence,
             "next_at": _plain(verdict.next_at),
-            "sessions": [{"id": str(one), "url": session_url(str(one))} for one in verdict.sessions],
+            "sessions": [
+                {"id": str(session_id), "url": session_url(str(session_id))}
+                for session_id in verdict.sessions
+            ],
         },
         "facts": {
             "account": _as_json(facts.account),

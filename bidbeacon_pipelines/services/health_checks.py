@@ -178,15 +178,15 @@ def check_requests(state: RequestsState, now: datetime) -> Check:
 
 def check_gates(gates: Sequence[GateState], now: datetime) -> Check:
     """Check whether planned reports can be created, and how long throttling (429) has delayed them."""
-    facts = {"gates": [gate_facts(each, now) for each in gates]}
-    planned, closed = sum(each.planned for each in gates), [g for g in gates if g.closed_until(now)]
+    facts = {"gates": [gate_facts(gate, now) for gate in gates]}
+    planned, closed = sum(gate.planned for gate in gates), [g for g in gates if g.closed_until(now)]
     if not gates:
         return Check("gates", Level.OK, "no report was created yet", facts=facts)
-    details = tuple(_gate_line(each, now) for each in gates)
+    details = tuple(_gate_line(gate, now) for gate in gates)
     found = f"{_count(planned, 'report')} planned"
     if not closed:
         return Check("gates", Level.OK, f"{found}, none throttled by Amazon", details=details, facts=facts)
-    regions = " ".join(dict.fromkeys(each.region for each in closed))
+    regions = " ".join(dict.fromkeys(gate.region for gate in closed))
     to_do = "Creation resumes automatically. If this lasts, ask Amazon for higher limits by ticket."
     return Check("gates", Level.WARNING, f"{found}, {regions} refused (429)", to_do, details, facts)
 
@@ -217,13 +217,13 @@ def _gate_line(state: GateState, now: datetime) -> str:
 
 def check_windows(failed: Sequence[FailedWindows]) -> Check:
     """Check for windows whose last report failed."""
-    total = sum(each.windows for each in failed)
-    facts = {"failed": total, "by_dataset": [dict(each.__dict__) for each in failed]}
+    total = sum(group.windows for group in failed)
+    facts = {"failed": total, "by_dataset": [dict(group.__dict__) for group in failed]}
     if not total:
         return Check("windows", Level.OK, "none has failed", facts=facts)
     details = tuple(
-        f"{each.account_label} {each.dataset}: {each.windows:,}, {each.reason or 'no reason is known'}"
-        for each in failed
+        f"{group.account_label} {group.dataset}: {group.windows:,}, {group.reason or 'no reason is known'}"
+        for group in failed
     )
     found = f"{_count(total, 'window')} failed"
     to_do = "Days that Amazon still serves are requested again automatically. To do it now: `bidbeacon refresh --account ACCOUNT --window DAY`."
@@ -232,12 +232,12 @@ def check_windows(failed: Sequence[FailedWindows]) -> Check:
 
 def check_sessions(silent: Sequence[RowMapping | Mapping[str, Any]], now: datetime) -> Check:
     """Check for running sessions without a heartbeat."""
-    facts = {"silent": [{"id": str(each["id"]), "job_name": each["job_name"]} for each in silent]}
+    facts = {"silent": [{"id": str(session["id"]), "job_name": session["job_name"]} for session in silent]}
     if not silent:
         return Check("sessions", Level.OK, "all running sessions send heartbeats", facts=facts)
     details = tuple(
-        f"{each['job_name']} {each['id']}, silent for {_ago(now - (each['heartbeat_at'] or each['started_at']))}"
-        for each in silent
+        f"{session['job_name']} {session['id']}, silent for {_ago(now - (session['heartbeat_at'] or session['started_at']))}"
+        for session in silent
     )
     found = f"{_count(len(silent), 'session')} without a heartbeat"
     to_do = f"Dagster's sensor close_crashed_sessions closes them while it runs. {_START_ALL}"
@@ -247,17 +247,17 @@ def check_sessions(silent: Sequence[RowMapping | Mapping[str, Any]], now: dateti
 def check_calls(calls: Sequence[CallSummary]) -> Check:
     """Check the calls to Amazon of the last 24 hours, and the time lost to throttling."""
     total, failed, throttled = (
-        sum(getattr(each, name) for each in calls) for name in ("calls", "failed", "throttled")
+        sum(getattr(call, name) for call in calls) for name in ("calls", "failed", "throttled")
     )
-    waited = sum((each.waited for each in calls), timedelta(0))
-    queued = sum((each.queued for each in calls), timedelta(0))
+    waited = sum((call.waited for call in calls), timedelta(0))
+    queued = sum((call.queued for call in calls), timedelta(0))
     facts = {
         "calls": total,
         "failed": failed,
         "throttled": throttled,
         "waited_seconds": waited.total_seconds(),
         "queued_seconds": queued.total_seconds(),
-        "by_call": [_call_facts(each) for each in calls],
+        "by_call": [_call_facts(call) for call in calls],
     }
     if not total:
         return Check("calls", Level.OK, "none in the last 24 hours", facts=facts)

@@ -43,7 +43,11 @@ def actions_of_load(results: Mapping[str, LoadResult], facts: LoadFacts) -> list
     suspicious = {key: result.suspicious for key, result in results.items()}
     refused = {key: result.refused for key, result in results.items()}
     ends: list[tuple[Callable[..., Action], dict[str, Any]]] = [
-        *((ReportProcessed, _processed(key, one, facts)) for key, one in results.items() if one.loaded),
+        *(
+            (ReportProcessed, _processed(key, result, facts))
+            for key, result in results.items()
+            if result.loaded
+        ),
         *((WindowsUnconfirmed, payload) for payload in _by_cause(unconfirmed, facts)),
         *((ReportHeld, payload) for payload in _by_cause(suspicious, facts)),
         *((ReportFailed, payload | {"code": "refused"}) for payload in _by_cause(refused, facts)),
@@ -83,7 +87,7 @@ def _by_cause(verdicts: Mapping[str, Mapping[date, Any]], facts: LoadFacts) -> I
             groups.setdefault(verdict.cause, {}).setdefault(account, {})[day] = verdict
     for group in groups.values():
         total = reduce(
-            lambda one, other: one.plus(other), [v for own in group.values() for v in own.values()]
+            lambda first, second: first.plus(second), [v for own in group.values() for v in own.values()]
         )
         accounts = {account: list(own) for account, own in group.items()}
         is_one = len(accounts) == 1

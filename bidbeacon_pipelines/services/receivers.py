@@ -61,7 +61,7 @@ class Receiver:
             body_format=NotifyFormat.TEXT,
         )
         if not result:
-            messages = [entry.message for one in result.results for entry in one.logs()]
+            messages = [entry.message for sent in result.results for entry in sent.logs()]
             raise NotSentError(self._masked(" ".join(messages) or "the service did not take the message"))
 
     def _open(self) -> "Apprise":

@@ -279,7 +279,9 @@ def _plan_dataset(
         longest_days=longest_period(draft.dataset, ads_account.longest_periods, now.date()),
         oldest=oldest_days(draft.groups, draft.histories, now.date()),
     )
-    before = [PlannedRequest(one.start, one.end, one.by_hand, tuple(one.ad_products)) for one in draft.stored]
+    before = [
+        PlannedRequest(plan.start, plan.end, plan.by_hand, tuple(plan.ad_products)) for plan in draft.stored
+    ]
     if planned == before:
         return
     for stored, new in zip(draft.stored, planned, strict=False):
@@ -298,7 +300,7 @@ def _plan_dataset(
                 dataset=draft.dataset.name,
                 reports=len(planned),
                 windows=sum(day.windows for day in draft.days),
-                start=min(one.start for one in planned),
+                start=min(request.start for request in planned),
                 end=planned[0].end,
             ),
         )

@@ -59,7 +59,7 @@ def waited(summary: WaitSummary) -> WaitedForAmazon | None:
         return None
     return WaitedForAmazon(
         seconds=summary.seconds,
-        queued_seconds=sum(each.seconds for each in summary.causes if each.cause == _OWN_QUEUE),
+        queued_seconds=sum(cause.seconds for cause in summary.causes if cause.cause == _OWN_QUEUE),
         rested_seconds=summary.rested_seconds,
         waits=summary.count,
         reason=_reason(summary),

@@ -101,8 +101,8 @@ def _type_of(metric: Metric) -> Any:
 
 
 def _rules(dataset: Dataset) -> Iterator[CheckConstraint | Index]:
-    counts = [one.column for one in dataset.metrics if one.kind == "count"]
-    amounts = [one.column for one in dataset.metrics if one.kind == "amount"]
+    counts = [metric.column for metric in dataset.metrics if metric.kind == "count"]
+    amounts = [metric.column for metric in dataset.metrics if metric.kind == "amount"]
     yield CheckConstraint(f"octet_length(row_key) = {KEY_BYTES}", name="key_is_a_digest")
     yield CheckConstraint(f"least({', '.join(counts)}) >= 0", name="counts_not_negative")
     # NaN is greater than any number.

@@ -48,7 +48,7 @@ def _facts(dataset: Dataset) -> list[str]:
         "ad_product",
         "currency_code",
         "target_match",
-        *(one.column for one in dataset.keys),
+        *(dimension.column for dimension in dataset.keys),
     }
     return [column for column in staged_columns(dataset) if column not in key]
 
@@ -119,7 +119,7 @@ def _json(columns: list[str], prefix: str = "") -> str:
 
 
 def _metrics(dataset: Dataset) -> list[str]:
-    return [one.column for one in dataset.metrics]
+    return [metric.column for metric in dataset.metrics]
 
 
 @cache
@@ -162,7 +162,7 @@ def _stage_appeared(dataset: Dataset) -> TextClause:
 def _restate(dataset: Dataset) -> TextClause:
     metrics = _metrics(dataset)
     hour = "hour_at" if dataset.is_hourly else "CAST(NULL AS timestamptz)"
-    dimensions = ["ad_product", *(one.column for one in dataset.dimensions)]
+    dimensions = ["ad_product", *(dimension.column for dimension in dataset.dimensions)]
     return text(f"""
         WITH restated AS (
             INSERT INTO restatements ({_RESTATEMENT})
@@ -170,7 +170,7 @@ def _restate(dataset: Dataset) -> TextClause:
                    CASE WHEN change <> 'appeared' THEN {_json(metrics, "old_")} END,
                    CASE WHEN change <> 'vanished' THEN {_json(metrics)} END, data_as_of, :data_as_of, :request_id
               FROM report_changes JOIN ({_RESTATED_WINDOWS}) w USING (account, window_date, ad_product)
-             WHERE change <> 'changed' OR ({listed(metrics)}) IS DISTINCT FROM ({", ".join(f"old_{one}" for one in metrics)})
+             WHERE change <> 'changed' OR ({listed(metrics)}) IS DISTINCT FROM ({", ".join(f"old_{metric}" for metric in metrics)})
             RETURNING account_id, country_code)
         SELECT a.id AS account, count(*) AS rows FROM restated JOIN advertiser_accounts a USING (account_id, country_code) GROUP BY a.id""")
 
@@ -225,9 +225,13 @@ def _resolve(dataset: Dataset) -> TextClause:
 def resolve_targets(connection: Connection, account: int) -> int:
     """Resolve rows of an account with unknown targets; return how many."""
     return sum(
-        int(connection.execute(_resolve(one), {"accounts": [account], "dataset": one.name}).scalar_one())
-        for one in DATASETS.values()
-        if one.names_targets
+        int(
+            connection.execute(
+                _resolve(dataset), {"accounts": [account], "dataset": dataset.name}
+            ).scalar_one()
+        )
+        for dataset in DATASETS.values()
+        if dataset.names_targets
     )
 
 

@@ -9,7 +9,7 @@ from bidbeacon_pipelines.reports.datasets import ALL_DATASETS, Dataset
 from bidbeacon_pipelines.store.dataset_tables import FILL_FACTOR
 from bidbeacon_pipelines.store.locks import lock_until_commit
 
-HOURLY_DATASETS = tuple(one for one in ALL_DATASETS if one.is_hourly)
+HOURLY_DATASETS = tuple(dataset for dataset in ALL_DATASETS if dataset.is_hourly)
 _AHEAD = timedelta(days=45)
 _BEHIND = timedelta(days=15)
 """Hours are served for 14 days."""
@@ -37,13 +37,13 @@ def ensure_partitions(engine: Engine, dataset: Dataset, first: date, last: date)
 def make_partitions_ahead(engine: Engine, today: date) -> list[str]:
     """Make the partitions of all hourly tables that the next weeks need; return their names."""
     days = today - _BEHIND, today + _AHEAD
-    return [name for one in HOURLY_DATASETS for name in ensure_partitions(engine, one, *days)]
+    return [name for dataset in HOURLY_DATASETS for name in ensure_partitions(engine, dataset, *days)]
 
 
 def drop_old_partitions(connection: Connection, before: date) -> list[str]:
     """Drop the partitions of hourly tables all of whose days lie before a day; return their names."""
     lock_until_commit(connection, "partitions")
-    old = [name for one in HOURLY_DATASETS for name in _old(connection, one, before)]
+    old = [name for dataset in HOURLY_DATASETS for name in _old(connection, dataset, before)]
     for name in old:
         connection.execute(text(f"DROP TABLE {name}"))
     return old

@@ -83,10 +83,10 @@ class ReportView:
     @property
     def statements(self) -> list[str]:
         """The statements that create it and comment on it and its columns."""
-        selected = ",\n       ".join(one.selected for one in self.columns)
+        selected = ",\n       ".join(column.selected for column in self.columns)
         comments = [
-            f"COMMENT ON COLUMN {self.full_name}.{one.name} IS {_literal(one.description)}"
-            for one in self.columns
+            f"COMMENT ON COLUMN {self.full_name}.{column.name} IS {_literal(column.description)}"
+            for column in self.columns
         ]
         return [
             f"CREATE VIEW {self.full_name} AS\nSELECT {selected}\n  FROM {self.source}",
@@ -125,7 +125,7 @@ _JOINS = (
 
 def _joins(dataset: Dataset) -> list[tuple[str, str, str, str]]:
     """Return the joins of a dataset's view: entity, alias, key, and what refers to it."""
-    named = {one.name for one in columns_of(dataset)}
+    named = {column.name for column in columns_of(dataset)}
     return [join for join in _JOINS if join[2] == "portfolio_id" or join[2] in named]
 
 
@@ -155,7 +155,7 @@ _ACCOUNT = (
 
 
 def _columns(dataset: Dataset) -> Iterator[ViewColumn]:
-    own = {one.name: _own(one) for one in columns_of(dataset)}
+    own = {column.name: _own(column) for column in columns_of(dataset)}
     yield from _ACCOUNT
     yield own["window_date"]
     if dataset.is_hourly:
@@ -212,7 +212,7 @@ def _dimension(dimension: Dimension, own: dict[str, ViewColumn]) -> Iterator[Vie
 
 def _make_summary_view(table: Table) -> ReportView:
     """Return the view of what accounts' days add up to, with the attribution window."""
-    own = {one.name: _own(one) for one in table.columns}
+    own = {column.name: _own(column) for column in table.columns}
     first = ("summary_date", "ad_product")
     rest = (name for name in own if name not in {"account_id", "country_code", *first})
     return ReportView(
@@ -230,7 +230,7 @@ def _make_summary_view(table: Table) -> ReportView:
 
 def _make_entity_view(table: Table) -> ReportView:
     """Return the view of a kind of entity: all of its columns, with the account's key and name in place of Amazon's id."""
-    own = [one for one in table.columns if one.name not in {"account_id", "country_code"}]
+    own = [column for column in table.columns if column.name not in {"account_id", "country_code"}]
     return ReportView(
         name=table.name,
         description=f"{table.comment}.",
@@ -300,7 +300,7 @@ def make_views(datasets: Iterable[Dataset]) -> tuple[ReportView, ...]:
     """Return every view of the schema, in the order in which they can be created."""
     return (
         *map(make_view, datasets),
-        *(_make_entity_view(cast("Table", one.__table__)) for one in _ENTITIES),
+        *(_make_entity_view(cast("Table", entity.__table__)) for entity in _ENTITIES),
         _RESTATEMENTS,
         _make_summary_view(cast("Table", AccountDailySummary.__table__)),
     )

@@ -1,7 +1,7 @@
 """SQL of the stage: a report's rows come by COPY into temporary tables that end with the transaction.
 
-`report_rows` has the good rows, as they will stand in the dataset's table; `report_bad` the others, with their reason and their text as it
-came, `account` null where their country can't be read. Rows of one key are summed there. The statements follow from the dataset.
+`report_rows` has the valid rows, with the columns of the dataset's table; `report_bad` the invalid ones, with their reason and raw text,
+`account` null if their country can't be read. Rows of one key are summed there. The statements follow from the dataset.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -43,19 +43,19 @@ def key_of(dataset: Dataset) -> list[str]:
     return [column.name for column in columns_of(dataset) if column.primary_key]
 
 
-def same_key(dataset: Dataset, one: str, other: str) -> str:
+def same_key(dataset: Dataset, left: str, right: str) -> str:
     """Return the condition that two rows of a dataset have the same key."""
-    return " AND ".join(f"{one}.{column} = {other}.{column}" for column in key_of(dataset))
+    return " AND ".join(f"{left}.{column} = {right}.{column}" for column in key_of(dataset))
 
 
 def staged_columns(dataset: Dataset) -> list[str]:
-    """Return the columns that a stage has in common with the dataset's table: all that a report tells."""
+    """Return the columns that a stage shares with the dataset's table: all that come from a report."""
     derived = {"target_id", "request_id"}
     return [column.name for column in columns_of(dataset) if column.name not in derived]
 
 
 class StageWriter:
-    """Writes rows into the stage: good ones as they come, bad ones once all are there.
+    """Writes rows into the stage: valid ones as they come, invalid ones at the end.
 
     Args:
         write: Takes lines of COPY.
@@ -72,7 +72,7 @@ class StageWriter:
             self._write(b"\n".join(lines) + b"\n")
 
     def bad(self, number: int, account: int | None, day: date | None, reason: str, raw: str) -> None:
-        """Stage a row that can't be understood; `raw` is its text as it came."""
+        """Stage an invalid row; `raw` is its text as it came."""
         self._bad.write(("\t".join(map(_text, (account, day, number, reason, raw))) + "\n").encode())
 
 
@@ -86,7 +86,7 @@ def _text(value: object) -> str:
 
 @contextmanager
 def open_stage(connection: Connection, dataset: Dataset) -> Iterator[StageWriter]:
-    """Make the stage of a report and yield what fills it; its rows are there when the block ends.
+    """Create the stage of a report and yield its writer; the rows are stored when the block ends.
 
     Args:
         connection: the load's transaction.
@@ -108,7 +108,7 @@ def open_stage(connection: Connection, dataset: Dataset) -> Iterator[StageWriter
 
 @contextmanager
 def _copy_into(connection: Connection, target: str) -> Iterator[Callable[[bytes], object]]:
-    """Yield the function that copies lines into a table; they are there when the block ends."""
+    """Yield the function that copies lines into a table; they are stored when the block ends."""
     driver = connection.connection.driver_connection
     assert driver is not None, "an open SQLAlchemy connection has a driver's"  # noqa: S101 - for the type checker
     with driver.cursor() as cursor, cursor.copy(f"COPY {target} FROM STDIN") as copy:
@@ -132,7 +132,7 @@ _BAD_TABLE = text("""
 
 @dataclass(frozen=True)
 class OverfullKey:
-    """A key whose rows add up to more than a column holds: `reason` names the metrics.
+    """A key whose sum exceeds a column's range; `reason` names the metrics.
 
     Attributes:
         head: What the lines of its rows begin with.
@@ -147,7 +147,7 @@ class OverfullKey:
 
 
 def head_of(dataset: Dataset, line: bytes) -> bytes:
-    """Return what tells the row of a line apart."""
+    """Return the part of a line that identifies its row."""
     columns = len(key_of(dataset))
     return b"\t".join(line.split(b"\t", columns)[:columns])
 
@@ -156,7 +156,7 @@ def gather_rows(connection: Connection, dataset: Dataset) -> list[OverfullKey]:
     """Sum the rows of one key; null means "no value" and adds nothing.
 
     Returns:
-        The keys whose sum is more than a column holds, whose rows of the report are not on the stage any more.
+        The keys whose sum exceeds a column's range; their rows are removed from the stage.
     """
     connection.execute(text("ANALYZE report_rows (account, window_date)"))
     connection.execute(text("DROP TABLE IF EXISTS report_twins"))
@@ -173,8 +173,8 @@ def gather_rows(connection: Connection, dataset: Dataset) -> list[OverfullKey]:
 
 
 def _take_overfull_rows(connection: Connection, dataset: Dataset) -> list[OverfullKey]:
-    sums = ", ".join(f"sum({one.column}) AS {one.column}" for one in dataset.metrics)
-    too_much = " OR ".join(f"sum({one.column}) > {MOST[one.kind]}" for one in dataset.metrics)
+    sums = ", ".join(f"sum({metric.column}) AS {metric.column}" for metric in dataset.metrics)
+    too_much = " OR ".join(f"sum({metric.column}) > {MOST[metric.kind]}" for metric in dataset.metrics)
     key = listed(key_of(dataset))
     rows = connection.execute(
         text(f"""
@@ -198,19 +198,21 @@ def _head(dataset: Dataset, row: Mapping[Any, Any]) -> bytes:
 
 def _reason(dataset: Dataset, sums: Mapping[Any, Any]) -> str:
     return "; ".join(
-        f"{one.field}: expected rows of one key to add up to {MOST[one.kind]} at most, got: {sums[one.column]}"
-        for one in dataset.metrics
-        if (sums[one.column] or 0) > MOST[one.kind]
+        f"{metric.field}: expected rows of one key to add up to {MOST[metric.kind]} at most, got: {sums[metric.column]}"
+        for metric in dataset.metrics
+        if (sums[metric.column] or 0) > MOST[metric.kind]
     )
 
 
 def _sum(dataset: Dataset) -> str:
-    """Return the statement that puts one row in the place of those of a key."""
-    key, metrics = key_of(dataset), [one.column for one in dataset.metrics]
+    """Return the statement that replaces the rows of a key by one."""
+    key, metrics = key_of(dataset), [metric.column for metric in dataset.metrics]
     others = [column for column in staged_columns(dataset) if column not in {*key, *metrics}]
     # All others are of the key, or names of it; bytea has no min() before PostgreSQL 18.
     names = ", ".join(f"(array_agg({column} ORDER BY {column}))[1]" for column in others)
-    kinds = {one.column: "bigint" if one.kind == "count" else "numeric(20, 6)" for one in dataset.metrics}
+    kinds = {
+        metric.column: "bigint" if metric.kind == "count" else "numeric(20, 6)" for metric in dataset.metrics
+    }
     sums = ", ".join(f"CAST(sum({column}) AS {kind})" for column, kind in kinds.items())
     return f"""
         WITH gone AS (DELETE FROM report_rows r USING report_twins t WHERE {same_key(dataset, "r", "t")} RETURNING r.*)
@@ -219,7 +221,7 @@ def _sum(dataset: Dataset) -> str:
 
 
 def set_aside(connection: Connection, key: OverfullKey, row_number: int, raw: str) -> None:
-    """Add a row of an overfull key to the bad ones; `raw` is its text as it came."""
+    """Add a row of an overfull key to the invalid rows; `raw` is its text as it came."""
     connection.execute(
         text("INSERT INTO report_bad VALUES (:account, :day, :number, :reason, :raw)"),
         {
@@ -307,7 +309,7 @@ def digest_window(
     """Return a digest of the staged rows of some ad products of a window: equal digests mean the same keys and metrics, whatever the names are by now."""
     # An instant as text depends on the connection's time zone, as a count of seconds it doesn't.
     key = [column for column in key_of(dataset) if column not in {"account", "window_date"}]
-    compared = listed([*key, *(one.column for one in dataset.metrics)]).replace(
+    compared = listed([*key, *(metric.column for metric in dataset.metrics)]).replace(
         "hour_at", "extract(epoch FROM hour_at)"
     )
     statement = text(f"""

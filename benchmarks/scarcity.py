@@ -104,8 +104,8 @@ class _World:
                     age=days_old(request.end, now),
                     on_time=len(dataset.first_refreshes(request, now - TOLERANCE)),
                     passed_over=self._passed_over[queue, request.end],
-                    account_asked_at=by_account[queue[0]],
-                    dataset_asked_at=self.asked[queue],
+                    account_requested_at=by_account[queue[0]],
+                    dataset_requested_at=self.asked[queue],
                 )
                 found[len(found)] = queue, request, candidate
         return found

@@ -107,7 +107,7 @@ def list_accounts(client: AdsApiClient) -> AccountListing:
         InvalidClient: Client id and secret don't belong together.
         AdsApiError: No region answered; the first one's error.
     """
-    answers = [_ask_region(client, region) for region in REGIONS]
+    answers = [_call_region(client, region) for region in REGIONS]
     errors = [answer.error for answer in answers if answer.error]
     if len(errors) == len(answers):
         raise errors[0]
@@ -120,7 +120,7 @@ def list_accounts(client: AdsApiClient) -> AccountListing:
     )
 
 
-def _ask_region(client: AdsApiClient, region: Region) -> _RegionAnswer:
+def _call_region(client: AdsApiClient, region: Region) -> _RegionAnswer:
     """Read what a region has; an error keeps what was read before it."""
     answer = _RegionAnswer(region)
     try:

@@ -131,7 +131,7 @@ class AccessTokens:
         old = self._token
         try:
             self._raise_failure(known)
-            token, self._failure = self._ask(send, tries), None
+            token, self._failure = self._fetch(send, tries), None
         except AdsApiError as error:
             now = self._clock.now()
             if not error.transient or old is None or now >= old.ends_at:
@@ -155,7 +155,7 @@ class AccessTokens:
         if failure is not known:
             raise error
 
-    def _ask(self, send: Send, tries: Tries) -> _Token:
+    def _fetch(self, send: Send, tries: Tries) -> _Token:
         asked_at = self._clock.now()
         try:
             wire = send(self._request(), _read_token, tries)

@@ -50,7 +50,7 @@ class Tail:
 
     def __init__(self, url: str, wanted: SessionFilter, shown: Shown, *, token: str | None = None) -> None:
         self._url = url.rstrip("/")
-        self._query = {name: _as_asked(value) for name, value in wanted.__dict__.items() if value}
+        self._query = {name: _as_query(value) for name, value in wanted.__dict__.items() if value}
         self._shown = shown
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._cursor: str | None = None
@@ -141,13 +141,13 @@ class Tail:
             self._shown.session({**session, "status": "running", "duration": None, "finished_at": None})
             seen.status = "running"
         for action in actions:
-            if seen.is_new(action["ord"]) and self._is_asked_for(session, action):
+            if seen.is_new(action["ord"]) and self._is_wanted(session, action):
                 self._shown.action(session, action)
         if session["status"] != seen.status and seen.highest >= session["action_count"]:
             seen.status = session["status"]
             self._shown.session(session)
 
-    def _is_asked_for(self, session: Mapping[str, Any], action: Mapping[str, Any]) -> bool:
+    def _is_wanted(self, session: Mapping[str, Any], action: Mapping[str, Any]) -> bool:
         """Return whether an action concerns a requested account; in its own sessions all do."""
         if "account" not in self._query or session["account"] in self._accounts:
             return True
@@ -197,7 +197,7 @@ def parse_stream_url(value: str) -> str:
     return value
 
 
-def _as_asked(value: object) -> str:
+def _as_query(value: object) -> str:
     """Return a filter's value as the stream reads it."""
     return value.isoformat() if isinstance(value, datetime) else str(value)
 

@@ -81,7 +81,7 @@ sync_accounts_hourly = ScheduleDefinition(
 )
 def refresh_due_accounts(context: SensorEvaluationContext) -> Iterator[RunRequest | SkipReason]:
     """Every half minute, find accounts with work to do, in one indexed query."""
-    reason = _nobody_to_ask(get_settings())
+    reason = _why_unreachable(get_settings())
     if reason is not None:
         yield SkipReason(reason)
         return
@@ -103,7 +103,7 @@ def poll_reports_in_flight(context: SensorEvaluationContext) -> Iterator[RunRequ
 
     A failed poll does not pause the sensor: the error concerns one request, which rests on its own.
     """
-    reason = _nobody_to_ask(get_settings()) or _nothing_to_poll()
+    reason = _why_unreachable(get_settings()) or _nothing_to_poll()
     if reason is not None:
         yield SkipReason(reason)
     elif list_runs_under_way(session_store(), context.instance, poll_reports.name):
@@ -271,7 +271,7 @@ def _is_just_polled(instance: DagsterInstance) -> bool:
     )
 
 
-def _nobody_to_ask(settings: Settings) -> str | None:
+def _why_unreachable(settings: Settings) -> str | None:
     """Return why Amazon cannot be called, if that is known beforehand."""
     if settings.uses_sandbox:
         return _sandbox_away(settings)

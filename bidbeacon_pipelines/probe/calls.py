@@ -37,7 +37,7 @@ from bidbeacon_pipelines.amazon_ads.rate_limits import CallClass
 from bidbeacon_pipelines.amazon_ads.transport import Answer, ApiCall
 from bidbeacon_pipelines.probe import expectations as contract
 from bidbeacon_pipelines.probe.evidence import Evidence
-from bidbeacon_pipelines.probe.expectations import AskedReport, ReportCheck
+from bidbeacon_pipelines.probe.expectations import ReportCheck, RequestedReport
 from bidbeacon_pipelines.probe.recorder import Recorder
 from bidbeacon_pipelines.probe.shapes import ENTITIES, Shape
 from bidbeacon_pipelines.settings import Region
@@ -221,7 +221,7 @@ class Probe:
             self._read_report(self._finished(account, report), check.row_shape, file)
         return True
 
-    def _create(self, account: AdsAccount, asked: AskedReport) -> Report:
+    def _create(self, account: AdsAccount, asked: RequestedReport) -> Report:
         """Create a report, under other names of its fields where Amazon doesn't know ours."""
         names = dict(self._names)
         while True:
@@ -236,7 +236,7 @@ class Probe:
             self._names = names
             return report
 
-    def _create_once(self, account: AdsAccount, asked: AskedReport) -> Report:
+    def _create_once(self, account: AdsAccount, asked: RequestedReport) -> Report:
         return self._unthrottled(
             "reports",
             lambda: create_report(
@@ -343,7 +343,7 @@ def _is_called(account: AdsAccount, wanted: str) -> bool:
     return wanted in {account.account_id, account.name} or (bool(asked) and tail.startswith(asked))
 
 
-def _create_call(account: AdsAccount, asked: AskedReport) -> ApiCall:
+def _create_call(account: AdsAccount, asked: RequestedReport) -> ApiCall:
     return ApiCall(
         name="create_report",
         operation="create a report",

@@ -68,14 +68,14 @@ CALLS = (
 
 
 @dataclass(frozen=True)
-class AskedReport:
+class RequestedReport:
     """A report to ask for."""
 
     fields: tuple[str, ...]
     row_filter: Mapping[str, Any]
     period: Period
 
-    def with_names(self, names: Mapping[str, str]) -> "AskedReport":
+    def with_names(self, names: Mapping[str, str]) -> "RequestedReport":
         """Return the same report with other names of its fields."""
         return replace(self, fields=tuple(names.get(field, field) for field in self.fields))
 
@@ -100,9 +100,9 @@ class ReportCheck:
         """Return the expected shape of a row: a leaf for each field."""
         return {field: shapes.row_leaf(field) for field in self.fields}
 
-    def asked(self, period: Period) -> AskedReport:
+    def asked(self, period: Period) -> RequestedReport:
         """Return the report as it is asked for."""
-        return AskedReport(self.fields, ad_product_filter(self.ad_products), period)
+        return RequestedReport(self.fields, ad_product_filter(self.ad_products), period)
 
 
 _COMMON = (
@@ -140,23 +140,23 @@ class Refusal:
     """
 
     name: str
-    change: Callable[[AskedReport], AskedReport]
+    change: Callable[[RequestedReport], RequestedReport]
     codes: tuple[str, ...]
     reads_as: type[AdsApiError] = Rejected
 
 
-def _with_fields(*more: str, without: Iterable[str] = ()) -> Callable[[AskedReport], AskedReport]:
+def _with_fields(*more: str, without: Iterable[str] = ()) -> Callable[[RequestedReport], RequestedReport]:
     return lambda asked: replace(
         asked, fields=tuple(field for field in (*asked.fields, *more) if field not in set(without))
     )
 
 
-def _with_filter(row_filter: Mapping[str, Any]) -> Callable[[AskedReport], AskedReport]:
+def _with_filter(row_filter: Mapping[str, Any]) -> Callable[[RequestedReport], RequestedReport]:
     return lambda asked: replace(asked, row_filter=row_filter)
 
 
-def _moved(days: int, length: int = 1) -> Callable[[AskedReport], AskedReport]:
-    def change(asked: AskedReport) -> AskedReport:
+def _moved(days: int, length: int = 1) -> Callable[[RequestedReport], RequestedReport]:
+    def change(asked: RequestedReport) -> RequestedReport:
         start = asked.period.start - timedelta(days=days)
         return replace(asked, period=Period(start, start + timedelta(days=length - 1)))
 
@@ -185,9 +185,9 @@ REFUSALS = (
 )
 
 
-def base_report(period: Period) -> AskedReport:
+def base_report(period: Period) -> RequestedReport:
     """Return the report that each refusal changes in one point; Amazon would accept it."""
-    return AskedReport(_COMMON, _PRODUCT, period)
+    return RequestedReport(_COMMON, _PRODUCT, period)
 
 
 _ISSUE = "Attach the recording to an issue"

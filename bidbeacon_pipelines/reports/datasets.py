@@ -40,9 +40,9 @@ from bidbeacon_pipelines.reports.fields import (
     SPONSORED_DISPLAY,
     SPONSORED_PRODUCTS,
     TARGET_VALUE,
-    AskedReport,
     Dimension,
     Metric,
+    RequestedReport,
     new_to_brand,
     viewable,
 )
@@ -169,9 +169,9 @@ class Dataset:
         return {COUNTRY_FIELD: OTHER_COUNTRY_NAMES[0]} | renamed
 
     @cached_property
-    def reports(self) -> tuple[AskedReport, ...]:
+    def reports(self) -> tuple[RequestedReport, ...]:
         """The reports that a period of it is asked for in, one for each group of ad products."""
-        return tuple(AskedReport(group, self.fields_for(group)) for group in self.groups)
+        return tuple(RequestedReport(group, self.fields_for(group)) for group in self.groups)
 
     @property
     def fields(self) -> tuple[str, ...]:

@@ -33,8 +33,8 @@ class Candidate:
         by_hand: Whether somebody waits for it.
         on_time: How many windows, in all countries, it would load for the first time and on time if it were created now.
         passed_over: Reports of its ads account and dataset created since it was planned.
-        dataset_asked_at: When a report of its ads account and dataset was last created; None where none ever was.
-        account_asked_at: The same of all datasets of the ads account that have a planned report.
+        dataset_requested_at: When a report of its ads account and dataset was last created; None where none ever was.
+        account_requested_at: The same of all datasets of the ads account that have a planned report.
     """
 
     request_id: int
@@ -44,8 +44,8 @@ class Candidate:
     by_hand: bool = False
     on_time: int = 0
     passed_over: int = 0
-    dataset_asked_at: datetime | None = None
-    account_asked_at: datetime | None = None
+    dataset_requested_at: datetime | None = None
+    account_requested_at: datetime | None = None
 
 
 def next_to_create(
@@ -83,7 +83,7 @@ def _urgency(candidate: Candidate, dataset: Dataset, now: datetime) -> tuple[obj
         not candidate.by_hand,
         refresh,
         -_worth(candidate, now),
-        candidate.account_asked_at or _NEVER,
+        candidate.account_requested_at or _NEVER,
         candidate.age,
         candidate.request_id,
     )
@@ -91,9 +91,9 @@ def _urgency(candidate: Candidate, dataset: Dataset, now: datetime) -> tuple[obj
 
 def _worth(candidate: Candidate, now: datetime) -> float:
     """Return how much it is worth to create a report now; infinite for a dataset that never had one."""
-    if candidate.dataset_asked_at is None:
+    if candidate.dataset_requested_at is None:
         return inf
-    return candidate.on_time + WORTH_OF_A_DAY * ((now - candidate.dataset_asked_at) / timedelta(days=1))
+    return candidate.on_time + WORTH_OF_A_DAY * ((now - candidate.dataset_requested_at) / timedelta(days=1))
 
 
 def _queue(candidate: Candidate) -> tuple[str, str]:

@@ -17,13 +17,13 @@ from bidbeacon_pipelines.reports.verdicts import (
     KnownWindow,
     Severity,
     Verdict,
-    asked_for_now,
+    describe_due,
+    describe_next_request,
     ended,
     entities_deadline,
     is_before_first_entities,
     is_overdue,
     last_sessions,
-    next_ask,
     next_round,
     refresh_command,
     waits_for_countries,
@@ -113,7 +113,7 @@ def _held(known: KnownWindow) -> Verdict | None:
         return None
     sentence = (
         f"A suspicious report was held back: {ended(known.window.failure_reason or 'it lost nearly all of its rows')}. {known.kept}; "
-        f"{next_ask(known)}."
+        f"{describe_next_request(known)}."
     )
     at = known.window.next_refresh_at
     return Verdict(Cause.HELD, Severity.WARNING, sentence, at, known.proven_by("loaded", "held"))
@@ -122,9 +122,7 @@ def _held(known: KnownWindow) -> Verdict | None:
 def _unconfirmed(known: KnownWindow) -> Verdict | None:
     if known.window.status != "unconfirmed":
         return None
-    sentence = (
-        f"Its report had {ended(known.window.failure_reason or 'no rows')}. {known.kept}; {next_ask(known)}."
-    )
+    sentence = f"Its report had {ended(known.window.failure_reason or 'no rows')}. {known.kept}; {describe_next_request(known)}."
     at = known.window.next_refresh_at
     return Verdict(Cause.UNCONFIRMED, Severity.WARNING, sentence, at, known.proven_by("unconfirmed"))
 
@@ -136,7 +134,7 @@ def _refused(known: KnownWindow) -> Verdict | None:
         return None
     sentence = (
         f"Report {last.report_id} was refused: {ended(known.window.failure_reason or 'its rows')}; "
-        f"{last.bad_rows:,} of its rows are in quarantine, `bidbeacon quarantine list` shows them. {known.kept}; {next_ask(known)}."
+        f"{last.bad_rows:,} of its rows are in quarantine, `bidbeacon quarantine list` shows them. {known.kept}; {describe_next_request(known)}."
     )
     return Verdict(
         Cause.REFUSED, Severity.ERROR, sentence, known.window.next_refresh_at, known.proven_by("failed")
@@ -147,7 +145,7 @@ def _failed(known: KnownWindow) -> Verdict | None:
     if known.window.status != "failed" or known.window.failure_reason is None:
         return None
     at = known.window.next_refresh_at
-    then = _TOO_OLD if at is None and _is_too_old(known) else next_ask(known)
+    then = _TOO_OLD if at is None and _is_too_old(known) else describe_next_request(known)
     sentence = f"Its report failed: {ended(known.window.failure_reason)}. {known.kept}; {then}."
     return Verdict(Cause.FAILED, Severity.ERROR, sentence, at, known.proven_by("requested", "failed"))
 
@@ -166,7 +164,7 @@ def _due(known: KnownWindow) -> Verdict | None:
     return Verdict(
         cause,
         Severity.WARNING if is_overdue(known) else Severity.WAITING,
-        f"{_due_since(known)}: {asked_for_now(known)}. {known.kept}.",
+        f"{_due_since(known)}: {describe_due(known)}. {known.kept}.",
         at,
         known.proven_by("loaded", "skipped"),
     )

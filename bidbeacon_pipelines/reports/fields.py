@@ -83,7 +83,7 @@ class Metric:
 
 
 @dataclass(frozen=True)
-class AskedReport:
+class RequestedReport:
     """One report that a dataset is requested in: ad products that share a list of fields.
 
     Attributes:

@@ -34,7 +34,7 @@ def shorter_period(failure: Failure | None, *, days: int, longest_days: int) -> 
     return days // 2 if is_named_too_large or fails_always else None
 
 
-def should_ask_by_product(failure: Failure | None, *, days: int, ad_products: Sequence[str]) -> bool:
+def should_split_by_product(failure: Failure | None, *, days: int, ad_products: Sequence[str]) -> bool:
     """Return whether a report of several ad products has to be requested by product: even one day of it was too large."""
     return (
         failure is not None and failure.kind is FailureKind.TOO_LARGE and days == 1 and len(ad_products) > 1
@@ -68,7 +68,7 @@ def without_campaigns(dataset: Dataset, has: Collection[str] | None) -> set[str]
     return set() if has is None else set(dataset.ad_products) - set(has)
 
 
-def asked_products(dataset: Dataset, has: Collection[str] | None) -> list[str]:
+def products_to_request(dataset: Dataset, has: Collection[str] | None) -> list[str]:
     """Return the ad products that a dataset of an ads account is asked for; `has` are those that it has campaigns of, where that is known."""
     groups = report_groups(dataset, without=without_campaigns(dataset, has))
     return [product for group in groups for product in group]

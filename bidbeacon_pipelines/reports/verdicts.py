@@ -153,17 +153,17 @@ def last_sessions(facts: WindowFacts, effects: Iterable[str]) -> tuple[UUID, ...
     )
 
 
-def next_ask(known: KnownWindow) -> str:
+def describe_next_request(known: KnownWindow) -> str:
     """Return when it is requested, as the end of a sentence."""
     at = known.window.next_refresh_at
     if known.is_due:
-        return asked_for_now(known)
+        return describe_due(known)
     if at is None:
         return f"it is not requested again automatically; to load it, run {refresh_command(known)}"
     return f"it is requested again at {when(at)}"
 
 
-def asked_for_now(known: KnownWindow) -> str:
+def describe_due(known: KnownWindow) -> str:
     """Return what a due window waits for."""
     account, facts = known.account, known.facts
     if (round_at := next_round(known)) is not None:

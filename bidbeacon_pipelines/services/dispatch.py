@@ -91,6 +91,6 @@ def _candidate(row: RowMapping, now: datetime) -> Candidate:
         by_hand=row["by_hand"],
         on_time=row["on_time"],
         passed_over=row["passed_over"],
-        account_asked_at=row["account_asked_at"],
-        dataset_asked_at=row["dataset_asked_at"],
+        account_requested_at=row["account_requested_at"],
+        dataset_requested_at=row["dataset_requested_at"],
     )

@@ -75,7 +75,7 @@ def examine(settings: Settings, engine: Engine | None, why_no_engine: str = "") 
     first = database_away(why_no_engine) if engine is None else _look_at_database(engine)
     yield first
     usable = None if first.level is Level.FAILURE else engine
-    yield check_amazon(_ask_amazon(settings, usable))
+    yield check_amazon(_call_amazon(settings, usable))
     if usable is not None:
         yield from _look_into_database(usable, settings)
     yield look_at_disk(settings.home)
@@ -134,28 +134,28 @@ def _look_at_dagster(connection: Connection, now: datetime) -> Check:
     return check_dagster(find_daemon_heartbeat(connection), now)
 
 
-def _ask_amazon(settings: Settings, engine: Engine | None) -> AmazonState:
+def _call_amazon(settings: Settings, engine: Engine | None) -> AmazonState:
     """Call each region once, without retries."""
     address = settings.sandbox_url if settings.uses_sandbox else "Amazon"
     try:
         if engine is None:
             with connect(settings, on_wait=_do_not_wait) as client:
-                return _ask_regions(client, address, is_sandbox=settings.uses_sandbox)
+                return _call_regions(client, address, is_sandbox=settings.uses_sandbox)
         rate_limits = PostgresRateLimits(engine, CallIntervals())
         with (
             PostgresCallLog(engine) as log,
             connect(settings, on_wait=_do_not_wait, rate_limits=rate_limits, log=log) as client,
         ):
-            return _ask_regions(client, address, is_sandbox=settings.uses_sandbox)
+            return _call_regions(client, address, is_sandbox=settings.uses_sandbox)
     except AuthError as error:  # of the credentials, which concern all regions
         return AmazonState(address, settings.uses_sandbox, credential_problem=str(error))
 
 
-def _ask_regions(client: AdsApiClient, address: str, *, is_sandbox: bool) -> AmazonState:
-    return AmazonState(address, is_sandbox, {region: _ask_region(client, region) for region in REGIONS})
+def _call_regions(client: AdsApiClient, address: str, *, is_sandbox: bool) -> AmazonState:
+    return AmazonState(address, is_sandbox, {region: _call_region(client, region) for region in REGIONS})
 
 
-def _ask_region(client: AdsApiClient, region: Region) -> str | None:
+def _call_region(client: AdsApiClient, region: Region) -> str | None:
     """Make a cheap call to a region; return what went wrong.
 
     Raises:

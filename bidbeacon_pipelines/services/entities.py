@@ -168,17 +168,17 @@ def _create(context: JobContext, account: Account, profile_id: str, kind: Export
     """
     for attempt in range(MOST_CREATES - 1):
         try:
-            return _ask(context, account, profile_id, kind)
+            return _request_export(context, account, profile_id, kind)
         except (OutcomeUnknown, RateLimited) as error:
             pause = error.retry_after if error.retry_after is not None else 2.0**attempt
             if pause > LONGEST_WAIT.total_seconds():
                 raise
             context.client.waits.add(error.operation, error.cause_word, pause)
             context.sleep(pause)
-    return _ask(context, account, profile_id, kind)
+    return _request_export(context, account, profile_id, kind)
 
 
-def _ask(context: JobContext, account: Account, profile_id: str, kind: ExportKind) -> Export:
+def _request_export(context: JobContext, account: Account, profile_id: str, kind: ExportKind) -> Export:
     return create_export(context.client, account.region, profile_id, kind, **account.identity)
 
 

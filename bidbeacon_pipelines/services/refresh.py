@@ -20,8 +20,8 @@ from bidbeacon_pipelines.reports.planning import (
     should_wait_for_countries,
 )
 from bidbeacon_pipelines.reports.splitting import (
-    asked_products,
     longest_period,
+    products_to_request,
     report_groups,
     without_campaigns,
 )
@@ -245,7 +245,9 @@ def _drafts(
     )  # first, since a request that is being sent includes its windows
     has = find_ad_products(connection, ads_account.account_id)
     histories = {
-        name: end_unserved(context, connection, session, ads_account, dataset, asked_products(dataset, has))
+        name: end_unserved(
+            context, connection, session, ads_account, dataset, products_to_request(dataset, has)
+        )
         for name, dataset in DATASETS.items()
     }
     days = list_days_to_plan(connection, ads_account.account_id, list(DATASETS), now=due_by)
@@ -322,7 +324,7 @@ def plan_backfill(
             if plan.by_hand and plan.dataset == dataset.name
         ]
         has = find_ad_products(connection, account.account_id)
-        products = asked_products(dataset, has)
+        products = products_to_request(dataset, has)
         histories = end_unserved(context, connection, session, ads_account, dataset, products)
         groups = _groups(dataset, ads_account, list_split_reports(connection, ads_account.region), has)
         open_days = [day for day in days if not _is_planned(planned, dataset.name, day)]

@@ -31,7 +31,7 @@ from bidbeacon_pipelines.store.learned import list_field_spellings, list_histori
 from bidbeacon_pipelines.store.requests import Request
 
 
-def ask_for_report(
+def request_report(
     context: JobContext,
     account: AdsAccount,
     request: Request,
@@ -118,7 +118,7 @@ def _create_spelled(
     )
 
 
-def look_at_report(context: JobContext, account: AdsAccount, report_id: str) -> Report:
+def poll_report(context: JobContext, account: AdsAccount, report_id: str) -> Report:
     """Return the status of a report.
 
     Raises:
@@ -151,7 +151,7 @@ def _adopt(
 ) -> transitions.Answer:
     """Adopt the report that Amazon is already making, if it is the requested one."""
     try:
-        report = look_at_report(context, account, duplicate.report_id)
+        report = poll_report(context, account, duplicate.report_id)
     except AdsApiError as error:
         return transitions.NoAnswer(not_before(context, error), str(error))
     if request.account_id in report.account_ids and _is_same(report, request):

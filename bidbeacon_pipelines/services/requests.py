@@ -59,11 +59,11 @@ from bidbeacon_pipelines.reports.product_states import (
 )
 from bidbeacon_pipelines.reports.refusals import doubted, is_surely_served
 from bidbeacon_pipelines.reports.splitting import (
-    asked_products,
     is_refused_union,
     longest_period,
+    products_to_request,
     shorter_period,
-    should_ask_by_product,
+    should_split_by_product,
 )
 from bidbeacon_pipelines.reports.windows import (
     again_after_failure,
@@ -77,11 +77,11 @@ from bidbeacon_pipelines.services.histories import days_back, learn_from_loaded
 from bidbeacon_pipelines.services.job_context import JobContext
 from bidbeacon_pipelines.services.load_actions import LoadFacts, actions_of_load
 from bidbeacon_pipelines.services.report_creation import (
-    ask_for_report,
     count_rest,
     failure_of,
-    look_at_report,
     not_before,
+    poll_report,
+    request_report,
 )
 from bidbeacon_pipelines.services.report_parts import LOAD_ERRORS, failed_load, parts_on_disk
 from bidbeacon_pipelines.services.request_states import columns_of, reported, state_of, tries_before
@@ -183,7 +183,7 @@ class _Driver:
             countries = list_countries(connection, request.account_id)
             self._windows = list_windows_of_request(connection, request.id)
             has = find_ad_products(connection, request.account_id)
-        self._products = asked_products(self._dataset, has)
+        self._products = products_to_request(self._dataset, has)
         self._countries = {account.account_key: account for account in countries}
 
     def run(self) -> RequestStatus:
@@ -261,7 +261,7 @@ class _Driver:
         before, tries = self._state.failure, tries_before(self._state)
         if not self._begin_attempt():
             return False
-        answer = self._ask(before, tries)
+        answer = self._request_report(before, tries)
         match answer:
             case transitions.Reported(report_id=report_id, adopted=True):
                 action: Action | None = ReportAdopted(**self._facts, report_id=report_id)
@@ -342,10 +342,10 @@ class _Driver:
         zone = account.time_zone
         return missed_offsets(self._dataset, window.window_date, zone, window.data_as_of, now).skipped
 
-    def _ask(self, before: Failure | None, tries: Tries) -> transitions.Answer:
+    def _request_report(self, before: Failure | None, tries: Tries) -> transitions.Answer:
         """Request the report from Amazon; return the result."""
         try:
-            answer = ask_for_report(
+            answer = request_report(
                 self._context, self._ads_account, self._request, today=self._today, before=before, tries=tries
             )
         except AuthError as error:
@@ -591,7 +591,7 @@ class _Driver:
         products, days = self._request.ad_products, _days(self._request)
         return (
             is_refused_union(state.failure, products)
-            or should_ask_by_product(state.failure, days=days, ad_products=products)
+            or should_split_by_product(state.failure, days=days, ad_products=products)
             or (len(products) > 1 and self._is_doubtfully_old(state))
         )
 
@@ -739,7 +739,7 @@ class _Driver:
 
     def _retrieve(self) -> Report:
         assert self._state.report_id is not None, "decided only with a report id"  # noqa: S101 - for the type checker
-        self._report = look_at_report(self._context, self._ads_account, self._state.report_id)
+        self._report = poll_report(self._context, self._ads_account, self._state.report_id)
         self._note_answered()
         return self._report
 

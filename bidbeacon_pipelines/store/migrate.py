@@ -24,7 +24,7 @@ MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 LOCK_TIMEOUT: Final = "3s"
 PATIENCE_SECONDS: Final = 600.0
 _LONGEST_PAUSE: Final = 15
-_ASK_AGAIN_SECONDS: Final = 0.2
+_RETRY_SECONDS: Final = 0.2
 
 # Any constant number will do: two processes that start at once must not migrate at once.
 _MIGRATION_LOCK = 7_203_114_001
@@ -149,7 +149,7 @@ def _take_lock(connection: Connection, report: Report) -> None:
         if not is_reported:
             report("Another process is changing the tables: waiting until it is done.")
         is_reported = True
-        time.sleep(_ASK_AGAIN_SECONDS)
+        time.sleep(_RETRY_SECONDS)
     connection.commit()
 
 

@@ -319,7 +319,7 @@ _CANDIDATES = text(f"""
     WITH planned AS (
         SELECT r.id, r.account_id, r.dataset, r.start_date, r.end_date, r.by_hand, r.passed_over,
                (SELECT max(s.sent_at) FROM report_requests s
-                 WHERE s.account_id = r.account_id AND s.dataset = r.dataset) AS dataset_asked_at
+                 WHERE s.account_id = r.account_id AND s.dataset = r.dataset) AS dataset_requested_at
           FROM report_requests r JOIN ads_accounts o USING (account_id)
          WHERE o.client_id = :client_id AND o.region = :region AND {IS_CREATABLE}),
     on_time AS (
@@ -328,13 +328,13 @@ _CANDIDATES = text(f"""
          WHERE a.account_id IN (SELECT account_id FROM planned) AND {IS_ACTIVE} AND w.request_id IS NULL AND w.data_as_of IS NULL
            AND w.next_refresh_at > :on_time_since AND w.next_refresh_at <= :now
          GROUP BY w.account_id, w.dataset, w.window_date)
-    SELECT id, p.account_id, p.dataset, end_date, by_hand, passed_over, dataset_asked_at,
-           max(dataset_asked_at) OVER (PARTITION BY p.account_id) AS account_asked_at,
+    SELECT id, p.account_id, p.dataset, end_date, by_hand, passed_over, dataset_requested_at,
+           max(dataset_requested_at) OVER (PARTITION BY p.account_id) AS account_requested_at,
            CAST(coalesce(sum(t.windows), 0) AS integer) AS on_time
       FROM planned p
       LEFT JOIN on_time t ON t.account_id = p.account_id AND t.dataset = p.dataset
                          AND t.window_date BETWEEN p.start_date AND p.end_date
-     GROUP BY id, p.account_id, p.dataset, end_date, by_hand, passed_over, dataset_asked_at""")
+     GROUP BY id, p.account_id, p.dataset, end_date, by_hand, passed_over, dataset_requested_at""")
 
 
 def list_candidates(
@@ -344,7 +344,7 @@ def list_candidates(
 
     Plans of an ads account that needs a person are left alone; requests that were sent before are given up.
 
-    Columns: id, account_id, dataset, end_date, by_hand, passed_over, account_asked_at, dataset_asked_at, and on_time: how many
+    Columns: id, account_id, dataset, end_date, by_hand, passed_over, account_requested_at, dataset_requested_at, and on_time: how many
     windows it would load for the first time no later than `tolerance` after they fell due.
     """
     values = {"client_id": client_id, "region": region, "now": now, "on_time_since": now - tolerance}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bidbeacon_pipelines.amazon_ads.reports import Report
-from bidbeacon_pipelines.services.report_creation import look_at_report
+from bidbeacon_pipelines.services.report_creation import poll_report
 from bidbeacon_pipelines.services.report_parts import parts_on_disk
 from tests.postgres.job_world import BenchWorld, days_before
 
@@ -23,7 +23,7 @@ def download(world: BenchWorld) -> Download:
     report_id = world.request(request_id).report_id or ""
 
     def retrieve() -> Report:
-        return look_at_report(world.context, account, report_id)
+        return poll_report(world.context, account, report_id)
 
     return lambda: parts_on_disk(
         world.context,

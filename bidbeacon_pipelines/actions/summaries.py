@@ -6,7 +6,7 @@ from bidbeacon_sessions import Action, Reference
 
 
 class DatasetChecked(Action):
-    """A dataset was checked over all of its accounts and windows; `found` says what speaks against it where a check failed."""
+    """A dataset was checked over all of its accounts and windows; `found` has the sentences of failed checks."""
 
     sentence = "Made {checks:count:check} of {dataset:badge}[, {failed} failed][: {found}]"
 
@@ -17,7 +17,7 @@ class DatasetChecked(Action):
 
 
 class SummaryUpdated(Action):
-    """Days of an account were summed up anew, since windows of theirs were loaded."""
+    """Days of an account were summed up again after new loads."""
 
     sentence = "Summed up {days:count:day} of {account:account}, {first} to {last}"
     tone = "success"

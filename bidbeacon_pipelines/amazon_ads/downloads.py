@@ -56,7 +56,7 @@ def download_to(
         client: The session, for its connections, hosts and policy; its token is not sent (S3 refuses it).
         url: The presigned URL.
         path: Where the file goes; its folder is made where there is none.
-        expected_bytes: Size that Amazon announced, gzipped or unpacked: nobody knows which; None where it didn't.
+        expected_bytes: Size that Amazon announced, gzipped or unpacked, which is unknown; None if it did not.
         limits: Its limits.
         owner: Its account; without it, the exchanges aren't recorded.
 

@@ -16,7 +16,7 @@ AdsApiError
 ├── DownloadCancelled         another file of the same report failed for good
 ├── NotWritten                the disk is full, or refuses
 ├── UrlExpired                a download URL outlived its time: retrieve the report again
-│   └── UrlsNotResigned       … which gave none that works: ask for the report anew
+│   └── UrlsNotResigned       … which gave none that works: request the report again
 ├── PartMissing               Amazon counts a file among the report's, and doesn't have it
 ├── PartsChanged              a report looked at again has other files
 ├── ReportNotReady            a report looked at again is no longer complete

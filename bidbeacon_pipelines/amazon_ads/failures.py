@@ -35,7 +35,7 @@ TOO_LARGE = re.compile(
     r"|too (?:many rows|much data)",
     re.IGNORECASE,
 )
-"""A report that Amazon finds too large, as far as words tell: there is no published code."""
+"""A report that Amazon finds too large, by its message, since there is no published code."""
 _TAGS = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 FIELD_CODES = frozenset({"400004", "400005", "400006", "400013"})
 """The report names fields that Amazon doesn't know, that exclude each other, or that lack a companion."""
@@ -113,7 +113,7 @@ def _kind_of(status: int, failure: Failure) -> type[AdsApiError]:
 
 
 def _kind_of_refusal(failure: Failure) -> type[Rejected]:
-    """Return what a refused request means; the code tells what is wrong with fields, words tell the rest."""
+    """Return what a refused request means: by its code for fields, otherwise by its message."""
     if failure.code == "400005":
         return UnknownField
     if failure.code in FIELD_CODES:

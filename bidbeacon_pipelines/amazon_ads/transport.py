@@ -35,10 +35,10 @@ class ApiCall:
         name: What is asked, for the ledger.
         operation: What is asked, for people: "create a report".
         call_class: What it is throttled with.
-        account_id: Whom it concerns; None for nobody in particular.
+        account_id: The account it concerns, if any.
         country_code: In which country; None for no one in particular.
         about: Of whom or what, for people: "account amzn1.…, 2026-11-01 to 2026-11-07".
-        creates: Whether it makes something anew, so that sending it twice may make two.
+        creates: Whether it creates something, so that sending it twice may create two.
     """
 
     name: CallName
@@ -130,7 +130,7 @@ def _find_instant(text: str | None) -> datetime | None:
 
 
 def facts_of(answer: Answer) -> dict[str, Any]:
-    """Return what every error about an answer tells."""
+    """Return the facts that every error about a response has."""
     return {
         "operation": answer.operation,
         "about": answer.about,

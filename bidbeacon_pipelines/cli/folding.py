@@ -94,7 +94,7 @@ def _flat(values: Iterable[Any]) -> Iterator[Any]:
 
 
 def _range_of_days(fields: Sequence[Piece], read: Sequence[Values]) -> dict[str, date]:
-    """Return the first and the last day of all where the sentence tells a range: it has two fields of a single day."""
+    """Return the first and last day of all if the sentence has a range: two fields of a single day."""
     days = [
         piece.name
         for piece in fields

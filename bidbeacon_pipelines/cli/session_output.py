@@ -121,14 +121,14 @@ def progress_line(session: Mapping[str, Any], last: Mapping[str, Any] | None, no
 
 
 def promise_line(promise: Mapping[str, Any]) -> Text:
-    """Return what became of promised work."""
+    """Return the state of promised work as a line."""
     line = Text(style="dim")
     if promise["status"] == "fulfilled":
         line.append(f"{promise['fulfilled_by_job'] or 'a deleted session'}: {promise['text'] or ''}")
         return line.append(f"  {promise['fulfilled_by']}", style="dim")
     lost = promise["status"] == "lost"
     line.append(
-        "lost: nobody did this by " if lost else "open, expected by ", style="bold red" if lost else "yellow"
+        "lost: not done by " if lost else "pending, expected by ", style="bold red" if lost else "yellow"
     )
     return line.append(str(promise["deadline_at"])[:16], style="dim")
 

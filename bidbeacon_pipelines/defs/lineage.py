@@ -59,7 +59,7 @@ _ENTITIES = {
         "entities",
         entity.__tablename__.removesuffix("s"),
         f"{entity.__tablename__.replace('_', ' ').capitalize()} of an account, as `sync_entities` found them last: once a day, and sooner where "
-        "rows of reports name targets that nobody knows. Each sync is an observation, with its session.",
+        "rows of reports name unknown targets. Each sync is an observation, with its session.",
         deps=[ACCOUNTS],
         partitions_def=ACCOUNT_PARTITIONS,
     )

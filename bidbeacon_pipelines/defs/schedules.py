@@ -53,7 +53,7 @@ _RUN_COMES_LATE = timedelta(seconds=5)
 """A run is stored a moment after the tick that asked for it; measured to the second, the second tick after it would come too soon."""
 ENTITIES_LIVE = timedelta(hours=24)
 ENTITIES_MISSED_LIVE = timedelta(hours=6)
-"""Where rows name targets that nobody knows, a sync comes sooner, but not after each load: some targets never come."""
+"""After rows with unknown targets, a sync comes sooner, but not after each load, since some targets never appear."""
 PAUSE_AFTER_FAILURE = timedelta(minutes=5)
 PAUSE_WITHOUT_SESSION = timedelta(minutes=1)
 LONGEST_PAUSE_OF_FIRST_SYNC = timedelta(hours=1)

@@ -68,7 +68,7 @@ _TABLE_BYTES = 1_320
     description=(
         "What each account-local day of an account adds up to, by ad product: impressions, clicks, orders, sales, spend, ACOS, ROAS, and its hours "
         "against the day where Amazon serves hours. One partition is one account, since a day costs little and a run two seconds. Kept up to date by itself, within ten minutes of a "
-        "load; materializing sums up all days anew, from rows that are loaded already, so it asks nothing of Amazon and is safe to run again."
+        "load; materializing sums up all days again, from loaded rows, so it makes no calls to Amazon and is safe to run again."
     ),
     metadata={
         **place_metadata("public.account_daily_summaries"),

@@ -78,7 +78,7 @@ def as_amount(value: object) -> str | None:
 
 
 def _is_amount(value: Decimal) -> bool:
-    """Return whether an amount that is not written plainly, as `1E+3` or `1.50000000`, is one all the same."""
+    """Return whether an unusually written amount, such as `1E+3` or `1.50000000`, is valid."""
     return value.is_finite() and 0 <= value < AMOUNT_LIMIT and value == round(value, AMOUNT_PLACES)
 
 

@@ -27,12 +27,12 @@ def summarize_days(
         windows: one for each day that is loaded: summary_date, daily_loads, daily_as_of, hourly_loads, hourly_as_of; a grain that is not loaded
             has 0 loads.
         totals: the sums of each day's rows by grain (`daily`, `hourly`), ad product and currency: summary_date, grain, ad_product,
-            currency_code, and the metrics, None where no row told one.
+            currency_code, and the metrics, None where no row had one.
         currency_code: the account's own.
 
     Returns:
         One for each day, ad product and currency with rows, in order: summary_date, ad_product, currency_code, the metrics of the day, acos,
-        roas, the metrics of its hours (`hourly_…`), spend_difference and sales_difference (hours less day), and what `windows` told of the
+        roas, the metrics of its hours (`hourly_…`), spend_difference and sales_difference (hours less day), and what `windows` has for the
         day. Sponsored Products have one for every day: zero where the day was loaded without rows of theirs.
     """
     loads = pd.DataFrame(windows, dtype=object)

@@ -14,7 +14,7 @@ BACK_AFTER = timedelta(hours=4)
 """The shortest time from a message that a cause is over to one that it is there again."""
 REMIND_AFTER = timedelta(hours=24)
 GROWN_BY = 2
-"""A problem has grown when there is so many times as much of it as when it was last told."""
+"""A problem has grown when its count is so many times that of the last message."""
 MOST_SINGLY = 5
 """More messages than this that wait for one receiver are sent as one."""
 _MOST_LISTED = 20

@@ -21,7 +21,7 @@ LONGEST_CLOSURE = timedelta(hours=1)
 LONGEST_WISH = timedelta(hours=24)
 """How long a `Retry-After` of Amazon's is heeded at most."""
 PROBE_LASTS = timedelta(minutes=2)
-"""How long nobody else creates a report after a probe has begun whose answer is not known yet."""
+"""How long no other report is created after a probe whose result is not known yet."""
 _MOST_DOUBLINGS = 10
 _NEVER = datetime.min.replace(tzinfo=UTC)
 

@@ -37,7 +37,7 @@ class TooManyPartitionsError(RuntimeError):
         out = f" Without partitions for now: {_some(left_out)}." if left_out else ""
         super().__init__(
             f"{accounts:,} accounts × {days:,} days are {accounts * days:,} partitions of each asset, and Dagster's UI is made for "
-            f"{MOST_PARTITIONS:,} at most. {remedy}; windows before that day are kept and refreshed in Postgres all the same.{out}"
+            f"{MOST_PARTITIONS:,} at most. {remedy}; windows before that day are still kept and refreshed in Postgres.{out}"
         )
 
 
@@ -108,4 +108,4 @@ def check_partitions(accounts: int, *, first_day: date, today: date, left_out: t
 
 def _some(keys: tuple[str, ...]) -> str:
     shown = ", ".join(keys[:5])
-    return shown if len(keys) <= 5 else f"{shown} and {len(keys) - 5:,} more"  # noqa: PLR2004 - five tell enough
+    return shown if len(keys) <= 5 else f"{shown} and {len(keys) - 5:,} more"  # noqa: PLR2004 - five are enough

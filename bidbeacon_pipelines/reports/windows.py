@@ -99,7 +99,7 @@ def again_after_failure(
 ) -> datetime | None:
     """Return the instant at which a window is due again whose report failed or was refused.
 
-    That is its next offset. A window that holds no data at all waits a day at most: nobody else would fill the hole.
+    That is its next offset. A window without any data waits a day at most, since no other refresh would load it.
 
     Args:
         dataset: Whose offsets count.

@@ -40,7 +40,7 @@ from bidbeacon_sessions.redaction import redact_text
 
 LOOK_EVERY: Final = timedelta(minutes=1)
 BLIND_AFTER: Final = timedelta(minutes=5)
-"""Looks that fail for so long are told, since no other alert comes meanwhile."""
+"""How long checks may fail before an alert is sent, since no other alert comes meanwhile."""
 _ANOTHER_LOOKED: Final = timedelta(seconds=45)
 
 logger = logging.getLogger(__name__)
@@ -222,7 +222,7 @@ class AlertWatch:
         """Check and send; log a failure, and send an alert if it persists."""
         try:
             self.look_once()
-        except Exception as error:  # noqa: BLE001 - the next look may go well, and nobody else is there to look
+        except Exception as error:  # noqa: BLE001 - the next check may succeed, and the thread must go on
             logger.warning("The check for problems failed: %s", redact_text(str(error)))
             self._outage.note_failure(error, self._host_clock())
         else:

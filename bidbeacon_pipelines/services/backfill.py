@@ -67,7 +67,7 @@ class WindowNotLoadedError(RuntimeError):
         self.reasons = reasons
         self.loaded = loaded
         first = "; ".join(f"{day}: {reason}" for day, reason in sorted(reasons.items())[:5])
-        more = f" (and {len(reasons) - 5} more)" if len(reasons) > 5 else ""  # noqa: PLR2004 - five tell enough
+        more = f" (and {len(reasons) - 5} more)" if len(reasons) > 5 else ""  # noqa: PLR2004 - five are enough
         super().__init__(
             f"{dataset}: {len(reasons)} {'window was' if len(reasons) == 1 else 'windows were'} not loaded. {first}{more}"
         )

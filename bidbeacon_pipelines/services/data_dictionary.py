@@ -34,8 +34,8 @@ Analysts read the views of schema `reports`. SP is Sponsored Products, SB Sponso
   whether the account is a seller's or a vendor's.
 - **Old days grow.** Amazon restates what it reported for up to 60 days. Each dataset is asked for again on its refresh days; [restatements.md](restatements.md) shows how
   a day changed.
-- **Null is not zero.** Null means that Amazon told no value: the metric does not apply to the ad product, or is not ready. Zero was measured. A day without any row was not
-  loaded, or had no activity: [explain.md](explain.md) tells which.
+- **Null is not zero.** Null means that Amazon sent no value: the metric does not apply to the ad product, or is not ready. Zero was measured. A day without any row was not
+  loaded, or had no activity: [explain.md](explain.md) shows which.
 - **Hours and days need not agree.** Hourly reports come from another pipeline at Amazon than daily ones. Use daily datasets for totals, hourly ones for the course of a day.
 - **Search terms are a part.** Amazon reports only terms with a click, so their sums lie below those of their targets.
 - **Ratios are not additive.** The views' ratios are those of one row. Over several rows divide the sums: `sum(spend) / nullif(sum(sales), 0)`. Shares and ranks are never

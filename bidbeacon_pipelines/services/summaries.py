@@ -22,7 +22,7 @@ SHOWN_DAYS = 60
 
 @dataclass(frozen=True)
 class AccountSummary:
-    """An account's newest days as they are summed up now, by date, and how many days were summed up anew."""
+    """An account's newest days as they are summed up now, by date, and how many days were summed up again."""
 
     account: Account
     updated: int

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, RowMapping, text
 from bidbeacon_sessions import Subject
 
 IS_ACTIVE = "a.enabled AND a.amazon_status <> 'DISABLED'"
-"""Whether the account `a` is refreshed, as far as it can say itself: its ads account may need a person all the same."""
+"""Whether the account `a` is refreshed, unless its ads account is suspended."""
 
 
 ADS_ACCOUNT_LABEL = "coalesce(o.alias, nullif(o.name, ''), o.ads_account_key)"
@@ -247,7 +247,7 @@ def list_keys_without_entities(
     Args:
         connection: where to look.
         synced_before: those whose last sync is older, or that never had one.
-        missed_before: those whose last sync is older, and that have loaded rows since whose target nobody knows; also those whose exports
+        missed_before: those whose last sync is older, and that have since loaded rows with unknown targets; also those whose exports
             Amazon has refused too often in a row, the last time before this.
     """
     rows = connection.execute(

@@ -148,7 +148,7 @@ def forget_plans(connection: Connection, account_id: str) -> None:
 
 
 def replan_released(connection: Connection, account_id: str, request_id: int) -> None:
-    """Have an ads account planned anew where windows that waited for a request fell due before it was last planned.
+    """Plan an ads account again if windows that waited for a request fell due before it was last planned.
 
     Planning left them out, since they were in a report then. The caller keeps planning locked, which could go over this mark otherwise.
     """

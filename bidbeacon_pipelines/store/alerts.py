@@ -112,7 +112,7 @@ _CLAIM = text("""
 
 
 def claim_messages(connection: Connection, now: datetime) -> list[QueuedMessage]:
-    """Return the messages that are to be sent now, oldest first, and count the attempt; nobody else gets them for five minutes, then ten, and so on."""
+    """Return the messages to send now, oldest first, and count the attempt; other processes skip them for five minutes, then ten, and so on."""
     values = {"now": now, "given_up": now - GIVE_UP_AFTER, "sending_takes": _SENDING_TAKES}
     found = [QueuedMessage(**row) for row in connection.execute(_CLAIM, values).mappings()]
     return sorted(found, key=lambda message: message.id)

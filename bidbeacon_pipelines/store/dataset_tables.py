@@ -53,7 +53,7 @@ def make_dataset_table(dataset: Dataset, metadata: MetaData = PipelinesBase.meta
 
 
 def columns_of(dataset: Dataset) -> list[Column[Any]]:
-    """Return the columns of a dataset's table, in their order, made anew."""
+    """Return the columns of a dataset's table, in their order, newly created."""
     return list(_columns(dataset))
 
 

@@ -227,7 +227,7 @@ class EntityProblem(PipelinesBase):
 
 
 class EntityExport(PipelinesBase):
-    """One row is one export asked of Amazon, so that a run that follows a killed one takes it over."""
+    """One row is one export requested from Amazon, so that a run that follows a killed one takes it over."""
 
     __tablename__ = "entity_exports"
 

@@ -26,7 +26,7 @@ _IN_FLIGHT = """
 
 
 def lock_gate(connection: Connection, client_id: str, region: str, *, new: StoredGate) -> StoredGate:
-    """Return a gate, which nobody else can pass or change before the transaction ends; where there is none it is made as `new`."""
+    """Return a gate, locked until the transaction ends; insert `new` if there is none."""
     key = {"client_id": client_id, "region": region}
     connection.execute(
         text("""INSERT INTO report_gates (client_id, region, in_flight_limit, pace, next_create_at, refusals)

@@ -25,7 +25,7 @@ def list_split_reports(connection: Connection, region: str) -> set[str]:
 
 
 def split_report(connection: Connection, region: str, dataset: str, reason: str) -> None:
-    """Note that a region has refused a report of several ad products, so that each is asked for alone; plan anew in all of it."""
+    """Record that a region refused a report of several ad products, so that each is requested alone; plan the whole region again."""
     values = {"region": region, "dataset": dataset, "reason": reason}
     connection.execute(
         text("""INSERT INTO split_reports (region, dataset, reason) VALUES (:region, :dataset, :reason)

@@ -124,7 +124,7 @@ def _metrics(dataset: Dataset) -> list[str]:
 
 @cache
 def _is_refresh(dataset: Dataset) -> TextClause:
-    """Return the statement that says whether any window was loaded before, or holds rows all the same."""
+    """Return the statement that checks whether any window was loaded before, or has rows anyway."""
     return text(f"""
         SELECT EXISTS ({_RESTATED_WINDOWS})
             OR EXISTS (SELECT FROM {dataset.table} o WHERE o.ad_product = ANY(:ad_products) AND {_OF_WINDOWS})""")

@@ -179,7 +179,7 @@ def _columns(dataset: Dataset) -> Iterator[ViewColumn]:
 
 
 def _dimension(dimension: Dimension, own: dict[str, ViewColumn]) -> Iterator[ViewColumn]:
-    """Return the columns of a dimension; a campaign's reported name stands in where no export has told it."""
+    """Return the columns of a dimension; a campaign's reported name is used until an export has it."""
     name = dimension.column
     if name == "campaign_name":
         return

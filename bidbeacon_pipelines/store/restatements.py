@@ -32,9 +32,9 @@ _UNION = "\n UNION ALL "
 PERFORMANCE_ROWS_VIEW = performance_rows_view(ALL_DATASETS)
 """The rows of all datasets, with the metrics that nearly all of them have."""
 
-# Totals are told backwards from what is there now: what later loads changed is taken off again. Loads that changed nothing leave no
+# Totals are computed backwards from the current ones, by subtracting what later loads changed. Loads that changed nothing leave no
 # restatement; the timeline, the row before and the row after a change know of them. The first load changes nothing, it has no "before".
-# Ad products are told apart, since they may come in different reports, at different times.
+# Ad products are kept separate, since they may come in different reports, at different times.
 # A replay of quarantined rows restates a load by itself (`old_data_as_of` = `new_data_as_of`), so it is part of that load.
 WINDOW_RESTATEMENTS_VIEW = """
 CREATE VIEW window_restatements AS

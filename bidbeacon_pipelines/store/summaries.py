@@ -99,7 +99,7 @@ _TOTALS = text(f"{_totals('daily', DAILY)} UNION ALL {_totals('hourly', HOURLY)}
 
 
 def list_totals(connection: Connection, account: Account, days: Sequence[date]) -> list[RowMapping]:
-    """Return the sums of the rows of days: grain (`daily`, `hourly`), summary_date, ad_product, currency_code and the metrics, None where none was told."""
+    """Return the sums of the rows of days: grain (`daily`, `hourly`), summary_date, ad_product, currency_code and the metrics, None where there was none."""
     values = {"account": account.id, "days": list(days)}
     return list(connection.execute(_TOTALS, values).mappings())
 

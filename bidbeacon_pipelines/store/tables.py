@@ -453,7 +453,7 @@ class DatasetWindows(PipelinesBase):
 class SimulatedTime(PipelinesBase):
     """At most one row: how far simulations move the time that decisions are made by; see `store.clock`.
 
-    It counts with the sandbox only. With Amazon credentials nobody reads or writes it.
+    It is used with the sandbox only, never with Amazon credentials.
     """
 
     __tablename__ = "simulated_time"

@@ -95,8 +95,8 @@ _PLACE = re.compile(r" \(at [^()]*\)")
 def headline(reason: str) -> str:
     """Return a stored reason without Amazon's ids and places in the request, which the page behind the link has.
 
-    "Amazon answered: Not allowed (at accounts[0]). Ask again later. Could not create a report (account amzn1.…; status 403, request …)."
-    becomes "Amazon answered: Not allowed. Ask again later. Could not create a report."
+    "Amazon answered: Not allowed (at accounts[0]). Try again later. Could not create a report (account amzn1.…; status 403, request …)."
+    becomes "Amazon answered: Not allowed. Try again later. Could not create a report."
     """
     return _PLACE.sub("", _DETAILS.sub(r"\g<tried>.", reason))
 

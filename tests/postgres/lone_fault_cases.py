@@ -333,7 +333,7 @@ FILES: dict[str, Case] = {
         faults=(once("truncated_gzip"), once("more_parts", parts=3)), strikes=(1, 1), downloads=4, seconds=181
     ),
     "truncated_gzip: always": EachFileFiveTimes(
-        faults=(fault("truncated_gzip"),), reason=r"The file breaks off after \d+ bytes"
+        faults=(fault("truncated_gzip"),), reason=r"The file is truncated after [\d,]+ bytes"
     ),
     "redirect": Case(faults=(once("redirect"),), told=AGAIN, retrieves=2, downloads=2, seconds=180 + 60),
     "redirect: always": FifteenLoadsInVain(

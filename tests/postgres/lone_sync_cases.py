@@ -219,7 +219,7 @@ ENTITY_CASES: dict[str, SyncCase] = {
         calls=exports(get_export=-3, download=1),
         seconds=15,
         error=DownloadIncomplete,
-        says="The file breaks off",
+        says="The file is truncated",
     ),
     "wrong_size": FirstFailed(
         faults=(once("wrong_size"),),

@@ -167,7 +167,7 @@ def test_several_stopped_accounts_lead_to_the_sessions_that_say_so(world: World)
 
 def test_what_to_do_is_said_beside_the_cause(world: World) -> None:
     """Also where it is no more than to open it."""
-    world.change(3, "failed", "Amazon says FAILED (no reason given). Given up after 5 attempts.")
+    world.change(3, "failed", "Amazon reported FAILED (no reason given). Given up after 5 attempts.")
     [failed] = world.problems()
     assert "Open it to see when a new report is requested, or to load it again now." == failed["to_do"]
 

@@ -94,7 +94,7 @@ def test_message_says_what_came_and_what_to_do() -> None:
     """A message names what was asked, what came, and what helps."""
     error = error_of(httpx.Response(404, json={"code": "404", "message": "No such report."}))
     assert str(error) == (
-        "Amazon answered: No such report. Check id and region, or ask for it anew. Could not retrieve a report (report rpt-1; status 404, code 404)."
+        "Amazon answered: No such report. Check id and region, or request it again. Could not retrieve a report (report rpt-1; status 404, code 404)."
     )
 
 
@@ -131,7 +131,7 @@ def test_error_of_a_create_names_account_and_days(bench: Bench) -> None:
     with pytest.raises(Rejected) as caught:
         create(bench)
     assert str(caught.value) == (
-        "Amazon answered: unknown field (at query). Ask for the field by its other name, where it has one. "
+        "Amazon answered: unknown field (at query). Request the field by its other name, if it has one. "
         "Could not create a report (account amzn1.ads-account.g.one, 2025-12-29 to 2025-12-29; status 207, code 400005)."
     )
     assert caught.value.about == "account amzn1.ads-account.g.one, 2025-12-29 to 2025-12-29"

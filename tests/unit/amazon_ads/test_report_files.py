@@ -299,7 +299,7 @@ def test_urls_that_stay_expired_are_told(tmp_path: Path) -> None:
     """After two looks in vain the report is to be asked for anew; it is no plain `UrlExpired`."""
     bucket = FakeBucket(parts=3, valid_from=99)
     with pytest.raises(
-        UrlsNotResigned, match=r"2 retrievals .* Request has expired.*Request the report again"
+        UrlsNotResigned, match=r"2 looks .* Request has expired.*Request the report again"
     ) as caught:
         bucket.download(tmp_path)
     assert isinstance(caught.value, UrlExpired)

@@ -87,8 +87,8 @@ def test_the_message_says_what_to_set() -> None:
         )
     said = (
         "1,000 accounts × 482 days are 482,000 partitions of each asset, and Dagster's UI is made for 100,000 at most. "
-        "Set BIDBEACON_FIRST_WINDOW_DATE=2026-08-18 (or later) and restart Dagster; windows before that day are kept and refreshed in "
-        "Postgres all the same. Without partitions for now: US.0, US.1, US.2, US.3, US.4 and 788 more."
+        "Set BIDBEACON_FIRST_WINDOW_DATE=2026-08-18 (or later) and restart Dagster; windows before that day are still kept and refreshed in "
+        "Postgres. Without partitions for now: US.0, US.1, US.2, US.3, US.4 and 788 more."
     )
     assert said == str(caught.value)
 

@@ -94,7 +94,7 @@ def test_unknown_outcomes_end_too() -> None:
     last = replace(SENT, attempts=5)
     step = decide(last, NOW + timedelta(days=1), POLICY)
 
-    assert GiveUp("No answer to the last one is known. Given up after 5 attempts.") == step
+    assert GiveUp("No response to the last one arrived. Given up after 5 attempts.") == step
 
 
 def test_why_no_answer_came_is_told_at_the_end() -> None:
@@ -185,7 +185,7 @@ def test_fifth_failure_is_the_last_and_tells_amazons_reason() -> None:
     )
     step = decide(failed, NOW, POLICY)
 
-    expected = GiveUp("Amazon says FAILED (Report generation failed). Given up after 5 attempts.")
+    expected = GiveUp("Amazon reported FAILED (Report generation failed). Given up after 5 attempts.")
     assert expected == step
     assert Nothing(expected.reason) == decide(given_up(failed, expected), NOW, POLICY)
 
@@ -269,10 +269,10 @@ def test_load_that_keeps_failing_makes_a_new_report() -> None:
 
     assert Wait(NOW + _minutes(1), "the last attempt to load it failed") == decide(once, NOW, POLICY)
     assert Load("rpt-1") == decide(once, NOW + _minutes(1), POLICY)
-    assert RetryLater(NOW + _minutes(5), "part 2 is cut short. It could not be loaded in 3 tries.") == decide(
+    assert RetryLater(NOW + _minutes(5), "part 2 is cut short. It could not be loaded in 3 attempts.") == decide(
         failed, NOW, POLICY
     )
-    assert RetryLater(NOW + _minutes(5), "it could not be loaded in 3 tries") == decide(crashed, NOW, POLICY)
+    assert RetryLater(NOW + _minutes(5), "it could not be loaded in 3 attempts") == decide(crashed, NOW, POLICY)
 
 
 @pytest.mark.parametrize("status", [RequestStatus.LOADED, RequestStatus.FAILED])
@@ -406,7 +406,7 @@ def test_report_that_never_loads_ends_in_failure() -> None:
 
     assert request.failure is not None
     assert (
-        "Part 1 is cut short. It could not be loaded in 3 tries. Given up after 5 attempts."
+        "Part 1 is cut short. It could not be loaded in 3 attempts. Given up after 5 attempts."
         == request.failure.reason
     )
 

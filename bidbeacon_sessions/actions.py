@@ -153,7 +153,8 @@ class Action(BaseModel):
 
         By default the field `account`, and the fields that the sentence shows as accounts.
         """
-        names = dict.fromkeys(["account", *cls.template.fields_of("account")])
+        shown = (piece.name for piece in cls.template.fields if piece.kind == "account")
+        names = dict.fromkeys(["account", *shown])
         found = (payload.get(name) for name in names if name in cls.model_fields)
         return (
             key for each in found if each for key in ([each] if isinstance(each, str) else map(str, each))
@@ -272,7 +273,7 @@ def _checked_template(cls: type[Action]) -> Template:
         template = parse_template(cls.sentence)
     except ValueError as error:
         raise ActionDefinitionError(f"The sentence of {cls.__name__} can't be read: {error}.") from error
-    missing = template.fields - set(cls.model_fields)
+    missing = template.field_names() - set(cls.model_fields)
     if missing:
         raise ActionDefinitionError(
             f"The sentence of {cls.__name__} names {sorted(missing)}, its payload has {sorted(cls.model_fields)}."

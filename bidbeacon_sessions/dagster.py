@@ -151,6 +151,17 @@ _BEATS_MISSED = 3
 _CLOSER_SECONDS = 15
 RUN_WITHOUT_SESSION = timedelta(minutes=3)
 """A run has so long to start, and to end after its last session, before it counts as lost: as Dagster's own `start_timeout_seconds`."""
+_ENDS: Mapping[DagsterRunStatus | None, tuple[Literal["cancelled", "crashed"], str]] = {
+    None: ("crashed", "its process died."),
+    DagsterRunStatus.CANCELED: ("cancelled", "the run was terminated in Dagster."),
+    DagsterRunStatus.CANCELING: ("cancelled", "its process ended while Dagster was terminating the run."),
+    DagsterRunStatus.SUCCESS: (
+        "crashed",
+        "its process died, and a later attempt brought the run to its end.",
+    ),
+    DagsterRunStatus.FAILURE: ("crashed", "its process died, and Dagster ended the run as failed."),
+}
+"""How a session without a sign of life ends, and why, by how Dagster says that its run is."""
 _PARTITION_TAGS = ("partition", "asset_partition_range_start", "asset_partition_range_end")
 
 
@@ -295,10 +306,9 @@ def build_session_closer(store: Callable[[], SessionStore]) -> SensorDefinition:
 
 def close_dead_sessions(store: SessionStore, instance: DagsterInstance) -> int:
     """Close every session that gives no sign of life, with what Dagster knows of its run; return how many were closed."""
-    settings = get_session_settings()
-    missed = timedelta(seconds=settings.heartbeat_seconds * _BEATS_MISSED)
+    missed = timedelta(seconds=get_session_settings().heartbeat_seconds * _BEATS_MISSED)
     with store.begin() as connection:
-        silent = list_dead_sessions(connection, seconds=settings.lease_seconds, silent_for=missed)
+        silent = list_dead_sessions(connection, silent_for=missed)
     return sum(_close_if_dead(store, instance, row) for row in silent)
 
 
@@ -310,8 +320,8 @@ def _close_if_dead(store: SessionStore, instance: DagsterInstance, row: RowMappi
     # The run first: a sensor that dies in between finds the session still open, and comes by here again.
     if run is not None and status in _UNFINISHED and not _has_other_session(store, run.run_id, row["id"]):
         _end_run(instance, run, f"Its worker gave no sign of life since {row['heartbeat_at']}")
+    ended, reason = _ENDS.get(status, ("crashed", "its process died, and nobody had told Dagster."))
     with store.begin() as connection:
-        ended, reason = status_of_dead_session(status)
         return finalize_session(
             connection,
             row["id"],
@@ -330,25 +340,6 @@ def _end_run(instance: DagsterInstance, run: DagsterRun, seen: str) -> None:
         instance.report_run_failed(run, f"{seen}: the process or its host is gone.")
 
 
-def status_of_dead_session(
-    run_status: DagsterRunStatus | None,
-) -> tuple[Literal["cancelled", "crashed"], str]:
-    """Say how a session without a sign of life ends, given how Dagster says that its run is."""
-    match run_status:
-        case DagsterRunStatus.CANCELED:
-            return "cancelled", "the run was terminated in Dagster."
-        case DagsterRunStatus.CANCELING:
-            return "cancelled", "its process ended while Dagster was terminating the run."
-        case DagsterRunStatus.SUCCESS:
-            return "crashed", "its process died, and a later attempt brought the run to its end."
-        case DagsterRunStatus.FAILURE:
-            return "crashed", "its process died, and Dagster ended the run as failed."
-        case None:
-            return "crashed", "its process died."
-        case _:
-            return "crashed", "its process died, and nobody had told Dagster."
-
-
 def list_runs_under_way(store: SessionStore, instance: DagsterInstance, job_name: str) -> list[DagsterRun]:
     """Return the unfinished runs of a job that are queued or worked on, as their sessions' leases say.
 
@@ -358,7 +349,7 @@ def list_runs_under_way(store: SessionStore, instance: DagsterInstance, job_name
     records = instance.get_run_records(unfinished)
     ids = [record.dagster_run.run_id for record in records]
     with store.begin() as connection:
-        signs = find_run_signs(connection, ids, seconds=get_session_settings().lease_seconds)
+        signs = find_run_signs(connection, ids)
     now = utc_now()
     return [
         record.dagster_run

@@ -4,8 +4,6 @@ A claim on work (see the pipelines' stores) names the session that holds it, and
 """
 
 import logging
-import os
-import socket
 import threading
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -28,43 +26,32 @@ _GRACE_SECONDS = 4 * AWAY_BEAT_SECONDS
 
 # A lease lives by the database's clock alone, so that clocks of several machines don't matter.
 _BEAT = text("""
-    INSERT INTO session_leases (session_id, holder, heartbeat_at, expires_at)
-    SELECT id, :holder, clock_timestamp(), clock_timestamp() + make_interval(secs => :seconds)
-      FROM session_headers WHERE id = :session_id AND status = 'running'
-    ON CONFLICT (session_id) DO UPDATE
-       SET heartbeat_at = excluded.heartbeat_at, expires_at = excluded.expires_at, holder = excluded.holder
-    RETURNING session_id""")
+    UPDATE session_leases
+       SET heartbeat_at = clock_timestamp(), expires_at = clock_timestamp() + make_interval(secs => :seconds)
+     WHERE session_id = :session_id""")
 
 
 def beat(connection: Connection, session_id: UUID, *, seconds: float) -> bool:
-    """Prolong a session's lease; give False where the session is not running any more."""
-    values = {"session_id": session_id, "seconds": seconds, "holder": holder_name()}
-    return connection.execute(_BEAT, values).first() is not None
-
-
-def holder_name() -> str:
-    """Name this process: `host:pid`."""
-    return f"{socket.gethostname()}:{os.getpid()}"
+    """Prolong a session's lease; return False where the session is not running any more, and so has none."""
+    return connection.execute(_BEAT, {"session_id": session_id, "seconds": seconds}).rowcount > 0
 
 
 # A server that was away could hear nobody: after its start, everyone has a moment to say that he lives.
-_LEASE_ENDED = """(coalesce(l.expires_at, h.started_at + make_interval(secs => :seconds)) < clock_timestamp()
+_LEASE_ENDED = """(coalesce(l.expires_at, h.started_at) < clock_timestamp()
              AND pg_postmaster_start_time() < clock_timestamp() - make_interval(secs => :grace))"""
 _DEAD = text(f"""
-    SELECT h.id, h.job_name, h.run_id, h.step_key, h.started_at, l.heartbeat_at, l.holder, {_LEASE_ENDED} AS lease_ended
+    SELECT h.id, h.job_name, h.run_id, h.step_key, h.started_at, l.heartbeat_at, {_LEASE_ENDED} AS lease_ended
       FROM session_headers h LEFT JOIN session_leases l ON l.session_id = h.id
      WHERE h.status = 'running' AND coalesce(l.heartbeat_at, h.started_at) < clock_timestamp() - CAST(:silent_for AS interval)
      ORDER BY h.started_at LIMIT 500""")
 
 
-def list_dead_sessions(
-    connection: Connection, *, seconds: float, silent_for: timedelta = timedelta(0)
-) -> list[RowMapping]:
-    """Return running sessions that have been silent for a time, the oldest 500; a lease that was never given counts as `seconds` long.
+def list_dead_sessions(connection: Connection, *, silent_for: timedelta = timedelta(0)) -> list[RowMapping]:
+    """Return running sessions that have been silent for a time, the oldest 500.
 
-    Columns: id, job_name, run_id, step_key, started_at, heartbeat_at, holder, and lease_ended: only then are they dead for certain.
+    Columns: id, job_name, run_id, step_key, started_at, heartbeat_at, and lease_ended: only then are they dead for certain.
     """
-    values = {"seconds": seconds, "silent_for": silent_for, "grace": _GRACE_SECONDS}
+    values = {"silent_for": silent_for, "grace": _GRACE_SECONDS}
     return list(connection.execute(_DEAD, values).mappings())
 
 
@@ -75,15 +62,13 @@ _RUN_SIGNS = text(f"""
      WHERE h.run_id = ANY(:run_ids) GROUP BY h.run_id""")
 
 
-def find_run_signs(
-    connection: Connection, run_ids: Sequence[str], *, seconds: float
-) -> dict[str, RowMapping]:
+def find_run_signs(connection: Connection, run_ids: Sequence[str]) -> dict[str, RowMapping]:
     """Return what the sessions of runs say of them, by run id; a run without sessions is missing.
 
     Columns: is_open, whether one of its sessions has not ended; lives, whether under a lease that has not ended either (one that was
     never given counts as `seconds` long); ended_at, when the last one ended, or None.
     """
-    values = {"run_ids": list(run_ids), "seconds": seconds, "grace": _GRACE_SECONDS}
+    values = {"run_ids": list(run_ids), "grace": _GRACE_SECONDS}
     return {row["run_id"]: row for row in connection.execute(_RUN_SIGNS, values).mappings()}
 
 
@@ -92,7 +77,7 @@ def end_dead_connections(connection: Connection) -> int:
 
     To be called before waiting for a lock that is taken: its holder may be frozen.
     """
-    running = list_dead_sessions(connection, seconds=get_session_settings().lease_seconds)
+    running = list_dead_sessions(connection)
     return end_connections(connection, [row["id"] for row in running if row["lease_ended"]])
 
 

@@ -93,15 +93,17 @@ def list_sessions(connection: Connection, wanted: SessionFilter, *, limit: int =
     return list(connection.execute(statement, wanted.values() | {"limit": limit}).mappings())
 
 
-def list_sessions_by_id(
-    connection: Connection, ids: Sequence[UUID], wanted: SessionFilter
-) -> list[RowMapping]:
-    """Return the headers of those of the given sessions that match."""
-    wanted = with_accounts(connection, wanted)
-    statement = text(f"""
-        SELECT {HEADER_COLUMNS} FROM {HEADERS_WITH_COUNTS}
-         WHERE h.id = ANY(:ids) AND {wanted.conditions()}""")
-    return list(connection.execute(statement, wanted.values() | {"ids": list(ids)}).mappings())
+_BY_ID = text(f"SELECT {HEADER_COLUMNS} FROM {HEADERS_WITH_COUNTS} WHERE h.id = ANY(:ids)")
+
+
+def list_sessions_by_id(connection: Connection, ids: Sequence[UUID]) -> list[RowMapping]:
+    """Return the headers of the given sessions: HEADER_COLUMNS."""
+    return list(connection.execute(_BY_ID, {"ids": list(ids)}).mappings())
+
+
+def find_session(connection: Connection, session_id: UUID) -> RowMapping | None:
+    """Return one session's header, or None."""
+    return next(iter(list_sessions_by_id(connection, [session_id])), None)
 
 
 def find_matching_ids(connection: Connection, ids: Sequence[UUID], wanted: SessionFilter) -> set[UUID]:
@@ -109,11 +111,6 @@ def find_matching_ids(connection: Connection, ids: Sequence[UUID], wanted: Sessi
     wanted = with_accounts(connection, wanted)
     statement = text(f"SELECT h.id FROM session_headers h WHERE h.id = ANY(:ids) AND {wanted.conditions()}")
     return set(connection.execute(statement, wanted.values() | {"ids": list(ids)}).scalars())
-
-
-def find_session(connection: Connection, session_id: UUID) -> RowMapping | None:
-    """Return one session's header, or None."""
-    return next(iter(list_sessions_by_id(connection, [session_id], SessionFilter())), None)
 
 
 _LAST_ACTIONS = text("""
@@ -191,36 +188,30 @@ _SAME = {
     False: "h.job_name = :job AND h.account_key IS NULL",
 }
 _EARLIER = "(h.started_at, h.id) < (:started_at, :id) ORDER BY h.started_at DESC, h.id DESC LIMIT 1"
-_LATER = "(h.started_at, h.id) > (:started_at, :id) ORDER BY h.started_at, h.id LIMIT 1"
+_NEAR = {
+    "previous": _EARLIER,
+    "next": "(h.started_at, h.id) > (:started_at, :id) ORDER BY h.started_at, h.id LIMIT 1",
+    "last_good": f"h.status = 'succeeded' AND h.outcome <> 'problems' AND {_EARLIER}",
+}
 
 
-def find_previous(connection: Connection, session: Mapping[Any, Any]) -> RowMapping | None:
-    """Return the session of the same job and account that began before a session (a row of HEADER_COLUMNS), or None."""
-    return _find_near(connection, session, _EARLIER)
+def find_near(connection: Connection, session: Mapping[Any, Any]) -> dict[str, RowMapping | None]:
+    """Return the sessions of the same job and account before and after a session (a row of HEADER_COLUMNS), each a header or None.
 
-
-def find_next(connection: Connection, session: Mapping[Any, Any]) -> RowMapping | None:
-    """Return the session of the same job and account that began after a session, or None."""
-    return _find_near(connection, session, _LATER)
-
-
-def find_last_good(connection: Connection, session: Mapping[Any, Any]) -> RowMapping | None:
-    """Return the newest session of the same job and account that began before a session and succeeded without problems, or None."""
-    return _find_near(
-        connection, session, f"h.status = 'succeeded' AND h.outcome <> 'problems' AND {_EARLIER}"
-    )
-
-
-def _find_near(connection: Connection, session: Mapping[Any, Any], where: str) -> RowMapping | None:
+    They are `previous`, `next`, and `last_good`: the newest one before it that succeeded without problems.
+    """
     same = _SAME[session["account_key"] is not None]
-    statement = text(f"SELECT {HEADER_COLUMNS} FROM {HEADERS_WITH_COUNTS} WHERE {same} AND {where}")
     values = {
         "job": session["job_name"],
         "account": session["account_key"],
         "started_at": session["started_at"],
         "id": session["id"],
     }
-    return connection.execute(statement, values).mappings().first()
+    headers = f"SELECT {HEADER_COLUMNS} FROM {HEADERS_WITH_COUNTS} WHERE {same}"
+    return {
+        name: connection.execute(text(f"{headers} AND {where}"), values).mappings().first()
+        for name, where in _NEAR.items()
+    }
 
 
 _REFERENCES = text("""
@@ -245,15 +236,28 @@ def count_actions_by_type(connection: Connection, session_id: UUID) -> dict[str,
     return {row["type"]: row["actions"] for row in rows}
 
 
+@dataclass(frozen=True)
+class Span:
+    """A stretch of time that is looked at in equal intervals: from `since` on, before `before`."""
+
+    since: datetime
+    before: datetime
+    interval: timedelta
+
+    @property
+    def intervals(self) -> list[datetime]:
+        """The beginning of each interval."""
+        count = -(-(self.before - self.since) // self.interval)
+        return [self.since + number * self.interval for number in range(count)]
+
+
 MOST_VALUES = 2_000
-LONGEST_COUNT = timedelta(seconds=4)
+LONGEST_COUNT = "4s"
 _BOUND = text("SELECT set_config('statement_timeout', :longest, true)")
 
 
-def count_by_interval(
-    connection: Connection, wanted: SessionFilter, *, start: datetime, width: timedelta, intervals: int
-) -> list[RowMapping] | None:
-    """Return how many matching sessions began in each interval since `start`, by mark: place, mark, sessions.
+def count_by_interval(connection: Connection, wanted: SessionFilter, span: Span) -> list[RowMapping] | None:
+    """Return how many matching sessions began in each interval of a span, by mark: place, mark, sessions.
 
     The mark is the session's status, the outcome of one that succeeded with warnings or problems, or `retried` for an attempt whose
     failure is no problem since another one took up its work. `place` counts intervals from 0; those without sessions are not among the rows. The filter's own `since` and `before` are left aside.
@@ -261,20 +265,16 @@ def count_by_interval(
     """
     unbounded = replace(with_accounts(connection, wanted), since=None, before=None)
     statement = f"""
-        SELECT CAST(floor((extract(epoch FROM h.started_at) - extract(epoch FROM CAST(:start AS timestamptz))) / :seconds) AS integer) AS place,
+        SELECT CAST(floor((extract(epoch FROM h.started_at) - extract(epoch FROM CAST(:begin AS timestamptz))) / :seconds) AS integer) AS place,
                CASE WHEN h.status = 'succeeded' AND h.outcome <> 'ok' THEN h.outcome
                     WHEN h.status IN ('failed', 'crashed') AND h.outcome <> 'problems' THEN 'retried' ELSE h.status END AS mark,
                count(*) AS sessions
           FROM session_headers h
-         WHERE h.started_at >= :start AND h.started_at < :end AND {unbounded.conditions()}
+         WHERE h.started_at >= :begin AND h.started_at < :end AND {unbounded.conditions()}
          GROUP BY 1, 2 ORDER BY 1, 2"""
-    values = unbounded.values() | {
-        "start": start,
-        "end": start + width * intervals,
-        "seconds": width.total_seconds(),
-    }
-    milliseconds = int(LONGEST_COUNT.total_seconds() * 1000)
-    connection.execute(_BOUND, {"longest": str(milliseconds)})
+    bounds = {"begin": span.since, "end": span.before, "seconds": span.interval.total_seconds()}
+    values = unbounded.values() | bounds
+    connection.execute(_BOUND, {"longest": LONGEST_COUNT})
     try:
         suited = text(suited_to(connection, wanted.text, statement))
         return list(connection.execute(suited, values).mappings())
@@ -324,21 +324,6 @@ _RUNNING = text("""
 def count_running(connection: Connection) -> list[RowMapping]:
     """Return per job how many of its sessions run, and for how many seconds the oldest one has."""
     return list(connection.execute(_RUNNING).mappings())
-
-
-@dataclass(frozen=True)
-class Span:
-    """A stretch of time that is looked at in equal intervals: from `since` on, before `before`."""
-
-    since: datetime
-    before: datetime
-    interval: timedelta
-
-    @property
-    def intervals(self) -> list[datetime]:
-        """The beginning of each interval."""
-        count = -(-(self.before - self.since) // self.interval)
-        return [self.since + number * self.interval for number in range(count)]
 
 
 @dataclass(frozen=True)
@@ -405,12 +390,3 @@ def aggregate_jobs(
 def _figures(row: RowMapping) -> Figures:
     p50, p95 = (seconds and round(float(seconds), 3) for seconds in row["seconds"] or (None, None))
     return Figures(row["count"], row["failures"], row["warnings"], row["problems"], p50, p95)
-
-
-def ask_for_nothing(connection: Connection) -> None:
-    """Have the database answer, whatever it holds.
-
-    Raises:
-        SQLAlchemyError: it does not.
-    """
-    connection.execute(text("SELECT 1"))

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 Part = dict[str, str]
@@ -25,6 +25,7 @@ _OPTIONAL = re.compile(r"\[(?P<inside>[^\[\]]*)\]")
 MOST_SINGLE_WINDOWS = 4
 _SECONDS_IN_HOUR = 3600
 _SECONDS_IN_MINUTE = 60
+_BLANK: Part = {"kind": "text", "text": " "}
 
 
 @dataclass(frozen=True)
@@ -36,73 +37,44 @@ class Piece:
     kind: str = "text"
     argument: str = ""
 
-    @property
-    def fields(self) -> frozenset[str]:
-        """The names of the payload's fields that it needs."""
-        named = (self.name, self.argument if self.kind in _TAKES_FIELD else None)
-        return frozenset(name for name in named if name)
-
-    @property
-    def step(self) -> "Step":
-        """How it is rendered."""
-        argument = self.text if self.name is None else self.argument
-        return self.name, _TEXTS.get(self.kind), _PARTS.get(self.kind, _no_parts), argument
-
 
 @dataclass(frozen=True)
 class Segment:
-    """Some pieces that stand or fall together."""
+    """Some pieces that stand or fall together: without a value for each field that it `needs`, it is left out."""
 
     pieces: tuple[Piece, ...]
-    optional: bool
-
-    @property
-    def fields(self) -> tuple[str, ...]:
-        """The names of the payload's fields that it shows."""
-        return tuple(piece.name for piece in self.pieces if piece.name is not None)
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Template:
     """A parsed sentence."""
 
-    source: str
     segments: tuple[Segment, ...]
 
-    @property
-    def fields(self) -> frozenset[str]:
-        """The names of all payload fields that the sentence uses, also as an argument."""
-        return frozenset().union(*(piece.fields for segment in self.segments for piece in segment.pieces))
-
-    def fields_of(self, kind: str) -> list[str]:
-        """Return the names of the payload fields that are shown as this kind."""
-        pieces = (piece for segment in self.segments for piece in segment.pieces)
-        return [piece.name for piece in pieces if piece.name and piece.kind == kind]
-
     @cached_property
-    def _plan(self) -> "Plan":
-        """Each segment's fields without which it has nothing to say, and its steps: a long session has thousands of sentences."""
-        return tuple(
-            (segment.fields if segment.optional else (), tuple(piece.step for piece in segment.pieces))
-            for segment in self.segments
-        )
+    def fields(self) -> Sequence[Piece]:
+        """The pieces that show a field of the payload."""
+        return [piece for segment in self.segments for piece in segment.pieces if piece.name]
+
+    def field_names(self) -> set[str]:
+        """Return the names of all payload fields that the sentence uses, also as an argument."""
+        currencies = {piece.argument for piece in self.fields if piece.kind == "money" and piece.argument}
+        return currencies | {piece.name for piece in self.fields if piece.name}
 
     def render(self, values: Mapping[str, Any]) -> list[Part]:
         """Return the parts of the sentence for one payload (Python values, by field name)."""
         parts: list[Part] = []
         text = ""
-        for needed, steps in self._plan:
-            for name in needed:
-                if not values[name]:
-                    break
-            else:
-                for field, as_text, as_parts, argument in steps:
-                    if field is None:
-                        text += argument
-                    elif as_text is not None:
-                        text += as_text(values[field], argument, values)
-                    else:
-                        text = _add_parts(parts, text, as_parts(values[field], argument))
+        for segment in self.segments:
+            if segment.needs and not all(values[name] for name in segment.needs):
+                continue
+            for piece in segment.pieces:
+                if piece.name is None:
+                    text += piece.text
+                    continue
+                shown = KINDS[piece.kind](values[piece.name], piece.argument, values)
+                text = text + shown if isinstance(shown, str) else _add_parts(parts, text, shown)
         if text:
             parts.append({"kind": "text", "text": text})
         return parts
@@ -117,11 +89,12 @@ def parse_template(source: str) -> Template:
     segments: list[Segment] = []
     position = 0
     for match in _OPTIONAL.finditer(source):
-        segments.append(Segment(tuple(_pieces(source[position : match.start()])), optional=False))
-        segments.append(Segment(tuple(_pieces(match["inside"])), optional=True))
+        inside = tuple(_pieces(match["inside"]))
+        segments.append(Segment(tuple(_pieces(source[position : match.start()]))))
+        segments.append(Segment(inside, tuple(piece.name for piece in inside if piece.name)))
         position = match.end()
-    segments.append(Segment(tuple(_pieces(source[position:])), optional=False))
-    return Template(source, tuple(s for s in segments if s.pieces))
+    segments.append(Segment(tuple(_pieces(source[position:]))))
+    return Template(tuple(segment for segment in segments if segment.pieces))
 
 
 def plain_text(parts: Sequence[Part]) -> str:
@@ -142,7 +115,7 @@ def fold_windows(parts: Sequence[Part]) -> list[Part]:
     last = max(n for n, part in enumerate(parts) if part["kind"] == "window")
     runs = list(_runs(sorted(days)))
     shown = runs if len(runs) <= MOST_SINGLE_WINDOWS else runs[: MOST_SINGLE_WINDOWS - 1]
-    spaced = [part for run in shown for part in (_range_part(*run), {"kind": "text", "text": " "})][:-1]
+    spaced = [part for run in shown for part in (_range_part(*run), _BLANK)][:-1]
     if left := sum((end - start).days + 1 for start, end in runs[len(shown) :]):
         spaced.append({"kind": "text", "text": f" and {left:,} more days"})
     return [*parts[:first], *spaced, *parts[last + 1 :]]
@@ -235,56 +208,34 @@ def _flag(_value: Any, _argument: str, _values: Mapping[str, Any]) -> str:
     return ""
 
 
-def _valued(kind: str) -> "AsParts":
-    def render(value: Any, _argument: str) -> list[Part]:
-        shown: list[Part] = []
-        many = value if isinstance(value, (list, tuple)) else () if value is None else (value,)
-        for one in many:
-            if shown:
-                shown.append({"kind": "text", "text": " "})
-            said = str(one)
-            shown.append({"kind": kind, "text": said, "value": said})
-        return shown
-
-    return render
+def _valued(kind: str, value: Any, _argument: str, _values: Mapping[str, Any]) -> list[Part]:
+    many = value if isinstance(value, (list, tuple)) else () if value is None else (value,)
+    spaced = [part for one in map(str, many) for part in (_BLANK, {"kind": kind, "text": one, "value": one})]
+    return spaced[1:]
 
 
-def _time(value: Any, _argument: str) -> list[Part]:
+def _time(value: Any, _argument: str, _values: Mapping[str, Any]) -> list[Part]:
     if not isinstance(value, datetime):
         return []
     iso = value.isoformat()
     return [{"kind": "time", "text": f"{iso[:10]} {iso[11:19]} UTC", "value": iso}]
 
 
-def _link(value: Any, argument: str) -> list[Part]:
+def _link(value: Any, argument: str, _values: Mapping[str, Any]) -> list[Part]:
     return [{"kind": "link", "text": argument or str(value), "value": str(value)}] if value else []
 
 
-def _no_parts(_value: Any, _argument: str) -> list[Part]:
-    """Stand in where a kind is text."""
-    return []
-
-
-AsText = Callable[[Any, str, Mapping[str, Any]], str]
-AsParts = Callable[[Any, str], list[Part]]
-Step = tuple[str | None, AsText | None, AsParts, str]
-"""A field (None for literal text), what makes text or else parts of its value, and its argument, or the literal text."""
-Plan = tuple[tuple[tuple[str, ...], tuple[Step, ...]], ...]
-_TEXTS: Mapping[str, AsText] = {
+KINDS: Mapping[str, Callable[[Any, str, Mapping[str, Any]], str | list[Part]]] = {
     "text": _text,
     "count": _count,
     "total": _count,
     "duration": _duration,
     "money": _money,
     "flag": _flag,
-}
-_TAKES_FIELD = frozenset({"money"})
-"""Kinds whose argument names another field."""
-_PARTS: Mapping[str, AsParts] = {
-    "badge": _valued("badge"),
-    "account": _valued("account"),
-    "windows": _valued("window"),
+    "badge": partial(_valued, "badge"),
+    "account": partial(_valued, "account"),
+    "windows": partial(_valued, "window"),
     "time": _time,
     "link": _link,
 }
-KINDS = frozenset({*_TEXTS, *_PARTS})
+"""How a field is shown: by its value, the argument after the second colon, and the values of all fields."""

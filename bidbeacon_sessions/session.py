@@ -24,7 +24,7 @@ from bidbeacon_sessions.clock import Clock, utc_now
 from bidbeacon_sessions.connections import end_connections
 from bidbeacon_sessions.core_actions import ActionRolledBack, ActionsLost, ActionsOmitted, SessionFinalized
 from bidbeacon_sessions.errors import NotConfiguredError, SessionClosedError
-from bidbeacon_sessions.leases import Heartbeat, holder_name, last_sign_of_life
+from bidbeacon_sessions.leases import Heartbeat, last_sign_of_life
 from bidbeacon_sessions.pending import PendingAction, PendingActions
 from bidbeacon_sessions.progress import Progress, working
 from bidbeacon_sessions.queries import list_last_actions
@@ -170,11 +170,8 @@ class SessionRecorder:
 
     def open(self) -> None:
         """Store the session's header and first sign of life, and close older attempts of the same step."""
-        settings = get_session_settings()
         with self.store.each() as connection:
-            older = insert_session(
-                connection, self._session, holder=holder_name(), lease_seconds=settings.lease_seconds
-            )
+            older = insert_session(connection, self._session)
         self._opened = True
         for attempt in older:
             with self.store.begin() as connection:

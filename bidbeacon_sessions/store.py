@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 import psycopg
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -74,6 +74,15 @@ class SessionStore:
         with self.engine.connect() as connection:
             options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
             yield connection.execution_options(**options)
+
+    def ping(self) -> None:
+        """Have the database answer, whatever it holds.
+
+        Raises:
+            SQLAlchemyError: it does not.
+        """
+        with self.begin() as connection:
+            connection.execute(text("SELECT 1"))
 
     def dispose(self) -> None:
         """Close the pooled connections."""

@@ -3,7 +3,8 @@
 One statement is one round trip and, outside of a transaction, one commit: what a session costs its job is counted in these.
 """
 
-import json
+import os
+import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,6 +20,7 @@ from sqlalchemy import Connection, text
 
 from bidbeacon_sessions.actions import Reference, Subject, Tone
 from bidbeacon_sessions.redaction import redact_text
+from bidbeacon_sessions.settings import get_session_settings
 from bidbeacon_sessions.tables import OUTCOME_SO_FAR
 
 
@@ -86,31 +88,24 @@ _OPEN = text(f"""
     named AS ({_NAME.format(given="(VALUES (CAST(:key AS text), CAST(:label AS text)))")}),
     lease AS (
         INSERT INTO session_leases (session_id, holder, heartbeat_at, expires_at)
-        SELECT id, :holder, clock_timestamp(), clock_timestamp() + make_interval(secs => CAST(:lease_seconds AS double precision))
-          FROM header WHERE CAST(:lease_seconds AS double precision) IS NOT NULL)
+        SELECT id, :holder, clock_timestamp(), clock_timestamp() + make_interval(secs => :lease_seconds) FROM header)
     SELECT h.id FROM session_headers h
      WHERE h.run_id = CAST(:run_id AS text) AND h.step_key = CAST(:step_key AS text) AND h.status = 'running' AND h.id <> :id""")
 
 
-def insert_session(
-    connection: Connection,
-    session: NewSession,
-    *,
-    holder: str | None = None,
-    lease_seconds: float | None = None,
-) -> list[UUID]:
-    """Store a session as running, with its first sign of life; return older attempts of the same step that are still open.
+def insert_session(connection: Connection, session: NewSession) -> list[UUID]:
+    """Store a session of this process as running, with its first sign of life; return older attempts of the same step that are still open.
 
-    Its retry number is counted up where that attempt was recorded already. Without `lease_seconds` it has no lease.
+    Its retry number is counted up where that attempt was recorded already.
     """
     account = session.account
     values = session.__dict__ | {
         "key": account and account.key,
         "label": account and account.label and redact_text(account.label),
-        "input": to_jsonb(session.input),
-        "labels": to_jsonb(session.labels),
-        "holder": holder,
-        "lease_seconds": lease_seconds,
+        "input": json_text(session.input),
+        "labels": json_text(session.labels),
+        "holder": f"{socket.gethostname()}:{os.getpid()}",
+        "lease_seconds": get_session_settings().lease_seconds,
     }
     return list(connection.execute(_OPEN, values).scalars())
 
@@ -239,7 +234,7 @@ def close_session(
         "id": session_id,
         "status": status,
         "finished_at": finished_at,
-        "error": None if error is None else to_jsonb(error),
+        "error": None if error is None else json_text(error),
         "has_successor": has_successor,
     }
     was_running = bool(connection.execute(_CLOSE, values).scalar_one())
@@ -310,28 +305,21 @@ _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
 def json_text(value: Any) -> str:
-    """Return plain JSON data as text that PostgreSQL's jsonb takes, as `to_jsonb` does, at a tenth of its cost."""
+    """Return plain data as JSON text that PostgreSQL's jsonb takes: without NUL and lone surrogates, which are rare."""
     try:
         encoded = _encode(value)
     except UnicodeEncodeError:  # a lone surrogate
-        return to_jsonb(value)
-    return to_jsonb(value) if b"\\u0000" in encoded else encoded.decode()
-
-
-def to_jsonb(value: Any) -> str:
-    """Return JSON text that PostgreSQL's jsonb takes: no NUL, no lone surrogates."""
-    return json.dumps(_storable(value), ensure_ascii=False, separators=(",", ":"), default=str)
+        encoded = _encode(_storable(value))
+    if b"\\u0000" in encoded:
+        encoded = _encode(_storable(value))
+    return encoded.decode()
 
 
 def _storable(value: Any) -> Any:
     if isinstance(value, str):
-        return value if value.isascii() and "\x00" not in value else _storable_text(value)
+        return value.replace("\x00", "\N{SYMBOL FOR NULL}").encode("utf-8", "replace").decode()
     if isinstance(value, dict):
         return {_storable(str(key)): _storable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_storable(item) for item in value]
     return value
-
-
-def _storable_text(value: str) -> str:
-    return value.replace("\x00", "\N{SYMBOL FOR NULL}").encode("utf-8", "replace").decode("utf-8")

@@ -51,7 +51,7 @@ def _key(action: Mapping[str, Any], values: Values | None, templates: Mapping[st
     """Return what the actions of a run share: type, and all fields but counts, names and days, which have to be there in all or in none."""
     if values is None:
         return None
-    fields = {piece.name: piece.kind for piece in _fields(templates[action["type"]]) if piece.name}
+    fields = {piece.name: piece.kind for piece in templates[action["type"]].fields if piece.name}
     shared = {name: bool(values[name]) if kind in _MERGED else values[name] for name, kind in fields.items()}
     return action["type"], action["tone"], shared
 
@@ -60,13 +60,12 @@ def _merged(
     run: Sequence[Mapping[str, Any]], read: Sequence[Values], templates: Mapping[str, Template]
 ) -> dict[str, Any]:
     template = templates[run[0]["type"]]
-    fields = _fields(template)
     merged = {
         piece.name: _merge(piece.kind, [values[piece.name] for values in read])
-        for piece in fields
+        for piece in template.fields
         if piece.name
     }
-    parts = template.render({**read[-1], **merged, **_range_of_days(fields, read)})
+    parts = template.render({**read[-1], **merged, **_range_of_days(template.fields, read)})
     labels = {
         part["value"]: part["text"] for action in run for part in action["parts"] if part["kind"] == "account"
     }
@@ -75,10 +74,6 @@ def _merged(
             part["text"] = labels[part["value"]]
     accounts = {account["key"]: account for action in run for account in action["accounts"]}
     return {**run[0], "parts": parts, "accounts": list(accounts.values()), "folded": len(run)}
-
-
-def _fields(template: Template) -> list[Piece]:
-    return [piece for segment in template.segments for piece in segment.pieces if piece.name]
 
 
 def _merge(kind: str, values: Sequence[Any]) -> Any:

@@ -112,7 +112,7 @@ def look_into_tables(
     if with_windows:
         yield check_windows(list_failed_windows(connection))
     lease = get_session_settings().lease_seconds
-    silent = list_dead_sessions(connection, seconds=lease, silent_for=timedelta(seconds=lease))
+    silent = list_dead_sessions(connection, silent_for=timedelta(seconds=lease))
     yield check_sessions(silent, now)
     yield _look_at_calls(connection, now)
     yield check_activity(find_last_activity(connection), now, silent_after=settings.silent_after)

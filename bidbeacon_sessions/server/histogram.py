@@ -1,13 +1,12 @@
 """`GET /api/job-sessions/histogram`: how many matching sessions began in each interval of a stretch of time."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from bidbeacon_sessions.clock import utc_now
-from bidbeacon_sessions.queries import count_by_interval
+from bidbeacon_sessions.queries import Span, count_by_interval
 from bidbeacon_sessions.server.parameters import read_filter
 from bidbeacon_sessions.server.problems import BadRequestError
 from bidbeacon_sessions.store import SessionStore
@@ -25,17 +24,8 @@ _WIDTHS = (
 """Lengths in seconds that people can read off an axis."""
 
 
-@dataclass(frozen=True)
-class Intervals:
-    """Intervals of one width that cover a stretch of time; `start` is a multiple of the width, in UTC."""
-
-    start: datetime
-    width: timedelta
-    count: int
-
-
-def divide(since: datetime, before: datetime) -> Intervals:
-    """Divide a stretch of time into at most 72 intervals of a width that people can read.
+def divide(since: datetime, before: datetime) -> Span:
+    """Return the span of at most 72 intervals that covers a stretch of time; it begins at a multiple of their width, which people can read.
 
     Raises:
         BadRequestError: it ends before it begins, or is longer than 800 days.
@@ -47,9 +37,11 @@ def divide(since: datetime, before: datetime) -> Intervals:
         )
     seconds = (before - since).total_seconds()
     width = next((width for width in _WIDTHS if seconds / width <= MOST_INTERVALS - 1), _WIDTHS[-1])
-    first = int(since.timestamp() // width)
-    last = int(-(-before.timestamp() // width))
-    return Intervals(datetime.fromtimestamp(first * width, UTC), timedelta(seconds=width), last - first)
+    first = since.timestamp() // width * width
+    last = -(-before.timestamp() // width) * width
+    return Span(
+        datetime.fromtimestamp(first, UTC), datetime.fromtimestamp(last, UTC), timedelta(seconds=width)
+    )
 
 
 def answer_histogram(request: Request) -> Response:
@@ -59,19 +51,17 @@ def answer_histogram(request: Request) -> Response:
     """
     wanted = read_filter(request.query_params)
     before = wanted.before or utc_now()
-    intervals = divide(wanted.since or before - USUAL_STRETCH, before)
+    span = divide(wanted.since or before - USUAL_STRETCH, before)
     store: SessionStore = request.app.state.store
     with store.snapshot() as connection:
-        rows = count_by_interval(
-            connection, wanted, start=intervals.start, width=intervals.width, intervals=intervals.count
-        )
-    counts: list[dict[str, int]] = [{} for _ in range(intervals.count)]
+        rows = count_by_interval(connection, wanted, span)
+    counts: list[dict[str, int]] = [{} for _ in span.intervals]
     for row in rows or ():
         counts[row["place"]][row["mark"]] = row["sessions"]
     return JSONResponse(
         {
-            "start": intervals.start.isoformat(),
-            "seconds": int(intervals.width.total_seconds()),
+            "start": span.since.isoformat(),
+            "seconds": int(span.interval.total_seconds()),
             "counts": None if rows is None else counts,
         }
     )

@@ -165,7 +165,7 @@ def _read_sessions(
 ) -> tuple[list[ChangedSession], list[Ended]]:
     """Return the present state of all changed sessions with their new actions, in order of each session's last change."""
     ids = _in_order_of_last_change(changes)
-    headers = {row["id"]: row for row in list_sessions_by_id(connection, ids, EVERYTHING)}
+    headers = {row["id"]: row for row in list_sessions_by_id(connection, ids)}
     places = [(change.session_id, change.ord) for change in changes if change.ord > 0]
     actions: dict[UUID, list[str]] = {session_id: [] for session_id in ids}
     found = list_actions_at(connection, places) if with_actions else []

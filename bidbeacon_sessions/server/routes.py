@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from bidbeacon_sessions.filters import SessionFilter
-from bidbeacon_sessions.queries import ask_for_nothing, list_filter_values
+from bidbeacon_sessions.queries import list_filter_values
 from bidbeacon_sessions.server.auth import log_in
 from bidbeacon_sessions.server.extension import Extension
 from bidbeacon_sessions.server.histogram import answer_histogram
@@ -133,15 +133,10 @@ def _actions(_: Request) -> Response:
 async def _healthz(request: Request) -> Response:
     try:
         async with asyncio.timeout(HEALTH_SECONDS):  # a silent database is away, long before TCP says so
-            await run_in_threadpool(_ask_database, _store(request))
+            await run_in_threadpool(_store(request).ping)
     except (SQLAlchemyError, TimeoutError) as error:
         return JSONResponse({"status": "database away", "error": type(error).__name__}, status_code=503)
     return JSONResponse({"status": "ok"})
-
-
-def _ask_database(store: SessionStore) -> None:
-    with store.begin() as connection:
-        ask_for_nothing(connection)
 
 
 async def _readyz(request: Request) -> Response:

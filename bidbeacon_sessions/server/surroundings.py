@@ -10,14 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from bidbeacon_sessions.presentation import session_json
-from bidbeacon_sessions.queries import (
-    count_actions_by_type,
-    find_last_good,
-    find_next,
-    find_previous,
-    find_session,
-    list_references,
-)
+from bidbeacon_sessions.queries import count_actions_by_type, find_near, find_session, list_references
 from bidbeacon_sessions.server.problems import problem
 from bidbeacon_sessions.store import SessionStore
 
@@ -33,44 +26,31 @@ def answer_surroundings(request: Request) -> Response:
         session = find_session(connection, session_id)
         if session is None:
             return problem(404, f"There is no session {session_id}.", "Look for it at /.")
-        return JSONResponse(_surroundings(connection, session))
-
-
-def _surroundings(connection: Connection, session: RowMapping) -> dict[str, Any]:
-    return {
-        "previous": _brief(find_previous(connection, session)),
-        "next": _brief(find_next(connection, session)),
-        "references": [dict(row) for row in list_references(connection, session["id"])],
-        "last_good": _last_good(connection, session),
-    }
-
-
-def _last_good(connection: Connection, session: RowMapping) -> dict[str, Any] | None:
-    good = find_last_good(connection, session)
-    if good is None:
-        return None
-    differences = compare(
-        session_json(session),
-        session_json(good),
-        actions_here=count_actions_by_type(connection, session["id"]),
-        actions_there=count_actions_by_type(connection, good["id"]),
+        near = find_near(connection, session)
+        good = near["last_good"]
+        differences = compare(*(_with_counts(connection, each) for each in (session, good))) if good else []
+        references = list_references(connection, session_id)
+    return JSONResponse(
+        {
+            "previous": _brief(near["previous"]),
+            "next": _brief(near["next"]),
+            "references": [dict(row) for row in references],
+            "last_good": good and {"session": _brief(good), "differences": differences},
+        }
     )
-    return {"session": _brief(good), "differences": differences}
 
 
-def compare(
-    here: Mapping[str, Any],
-    there: Mapping[str, Any],
-    *,
-    actions_here: Mapping[str, int],
-    actions_there: Mapping[str, int],
-) -> list[dict[str, Any]]:
-    """Return how a session differs from a good one (both as `session_json`), in counts of actions by type, input and labels; 50 at most.
+def _with_counts(connection: Connection, session: RowMapping) -> dict[Any, Any]:
+    return {**session, "actions": count_actions_by_type(connection, session["id"])}
+
+
+def compare(here: Mapping[Any, Any], there: Mapping[Any, Any]) -> list[dict[str, Any]]:
+    """Return how a session differs from a good one in `actions` (counts by type), `input` and `labels`; 50 differences at most.
 
     Each is `{"what": "action", "name": "report-failed", "here": 3, "there": 0}`; an input or label that is missing is None.
     """
     differences = [
-        *_differences("action", actions_here, actions_there, absent=0),
+        *_differences("action", here["actions"], there["actions"], absent=0),
         *_differences("input", _flatten(here["input"]), _flatten(there["input"])),
         *_differences("label", _flatten(here["labels"]), _flatten(there["labels"])),
     ]

@@ -21,7 +21,7 @@ from tests.postgres.dead_sessions import end_lease
 NAME = text("SELECT current_setting('application_name')")
 BEATING = text("""
     SELECT application_name FROM pg_stat_activity
-     WHERE datname = current_database() AND query LIKE '%INSERT INTO session_leases%ON CONFLICT%'""")
+     WHERE datname = current_database() AND query LIKE '%UPDATE session_leases%'""")
 
 
 def name_of(engine: Engine) -> str:

@@ -173,9 +173,7 @@ def test_failed_attempts_are_no_problem_once_a_retry_succeeded(session_store: Se
     with session_store.snapshot() as connection:
         assert ["y"] == [row["job_name"] for row in list_failures(connection, since=span.since)]
         jobs = aggregate_jobs(connection, span)
-        marks = count_by_interval(
-            connection, SessionFilter(), start=span.since, width=span.interval, intervals=1
-        )
+        marks = count_by_interval(connection, SessionFilter(), span)
     assert {"bake": 0, "y": 1} == {name: figures[None].failures for name, figures in jobs.items()}
     assert {"failed": 1, "retried": 2, "succeeded": 1} == {
         row["mark"]: row["sessions"] for row in marks or ()

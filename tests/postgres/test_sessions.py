@@ -265,7 +265,7 @@ def _job_sessions(store: SessionStore) -> list:  # type: ignore[type-arg]
 
 
 def _silent(connection: Connection) -> list[tuple[UUID, bool]]:
-    return [(row.id, row.lease_ended) for row in list_dead_sessions(connection, seconds=45)]
+    return [(row.id, row.lease_ended) for row in list_dead_sessions(connection)]
 
 
 def _wait_until(holds: Callable[[], bool], seconds: float = 15) -> None:

@@ -16,8 +16,16 @@ NOON = datetime(2026, 7, 25, 12, tzinfo=UTC)
 
 def test_actions_input_and_labels_are_compared() -> None:
     """Counts by type, each leaf of the input by its path, labels; what is the same is not told."""
-    here = {"input": {"account": "US.a", "only": {"dataset": "x"}}, "labels": {}}
-    there = {"input": {"account": "US.a", "only": {"dataset": "y"}, "days": [1, 2]}, "labels": {"asset": "a"}}
+    here = {
+        "input": {"account": "US.a", "only": {"dataset": "x"}},
+        "labels": {},
+        "actions": {"asked": 1, "failed": 1},
+    }
+    there = {
+        "input": {"account": "US.a", "only": {"dataset": "y"}, "days": [1, 2]},
+        "labels": {"asset": "a"},
+        "actions": {"asked": 1, "loaded": 2},
+    }
     expected = [
         ("action", "loaded", 0, 2),
         ("action", "failed", 1, 0),
@@ -25,15 +33,13 @@ def test_actions_input_and_labels_are_compared() -> None:
         ("input", "days", None, "[1, 2]"),
         ("label", "asset", None, "a"),
     ]
-    counts = {"asked": 1, "failed": 1}
-    found = compare(here, there, actions_here=counts, actions_there={"asked": 1, "loaded": 2})
-    assert expected == [(one["what"], one["name"], one["here"], one["there"]) for one in found]
+    assert expected == [(*one.values(),) for one in compare(here, there)]
 
 
 def test_a_comparison_is_bounded() -> None:
     """At most fifty differences, and no value longer than 201 characters."""
-    here = {"input": {str(number): "x" * 1_000 for number in range(60)}, "labels": {}}
-    found = compare(here, {"input": {}, "labels": {}}, actions_here={}, actions_there={})
+    nothing: dict[str, object] = {"input": {}, "labels": {}, "actions": {}}
+    found = compare(nothing | {"input": {str(number): "x" * 1_000 for number in range(60)}}, nothing)
     assert (50, 201) == (len(found), len(found[0]["here"]))
 
 
@@ -50,11 +56,11 @@ def test_a_comparison_is_bounded() -> None:
 def test_intervals_have_widths_that_people_read(stretch: timedelta, seconds: int) -> None:
     """They are few, cover the whole stretch, and begin at a multiple of their width."""
     made = divide(NOON + timedelta(seconds=7) - stretch, NOON + timedelta(seconds=7))
-    assert seconds == made.width.total_seconds()
-    assert made.count <= MOST_INTERVALS
-    assert made.start <= NOON + timedelta(seconds=7) - stretch
-    assert made.start + made.width * made.count >= NOON + timedelta(seconds=7)
-    assert 0 == made.start.timestamp() % seconds
+    assert seconds == made.interval.total_seconds()
+    assert len(made.intervals) <= MOST_INTERVALS
+    assert made.since <= NOON + timedelta(seconds=7) - stretch
+    assert made.before >= NOON + timedelta(seconds=7)
+    assert 0 == made.since.timestamp() % seconds
 
 
 def test_a_stretch_must_have_a_length() -> None:

@@ -25,6 +25,10 @@ class Cursor:
         return f"{self.epoch}.{self.position}"
 
 
+NOWHERE = Cursor(UUID(int=0), 0)
+"""A place in no log: a reader that comes from there must load again."""
+
+
 @dataclass(frozen=True)
 class Position:
     """Where the log stands: its newest position, and the oldest that is still kept (`position + 1` where none is)."""

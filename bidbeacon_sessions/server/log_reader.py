@@ -1,12 +1,12 @@
 """Reads the change log for the stream, and writes each change as messages. Blocking: the stream calls it in threads."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy import Connection, Engine, RowMapping, create_engine
 
 from bidbeacon_sessions.change_log import Change, Cursor, Position, head, look, read_changes, step, trim
 from bidbeacon_sessions.connections import connect_args
@@ -36,35 +36,16 @@ class CursorRefusedError(Exception):
 
 
 @dataclass(frozen=True)
-class Ended:
-    """A session of which the log says that it has ended."""
-
-    id: UUID
-    job_name: str
-    status: str
-    outcome: str
-    seconds: float
-
-
-@dataclass(frozen=True)
 class Part:
     """A part of the log up to a place, what the readers of each filter are told of it, and whether there is more to read.
 
-    `ended` has the sessions whose end is in it, and maybe others that have ended.
+    `ended` has the headers of the sessions whose end is in it, and maybe of others that have ended.
     """
 
     upto: Cursor
-    messages: Mapping[SessionFilter, Sequence[Message]] = field(default_factory=dict)
-    ended: Sequence[Ended] = ()
+    messages: Mapping[SessionFilter, Sequence[Message]]
+    ended: Sequence[RowMapping] = ()
     more: bool = False
-
-
-@dataclass(frozen=True)
-class Head:
-    """Where the log stands, and whether there is something to publish that another process is at."""
-
-    position: Position
-    waits: bool
 
 
 class LogReader:
@@ -86,15 +67,15 @@ class LogReader:
         self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._note_step = note_step
 
-    def advance(self) -> Head:
-        """Take a step where one is due, and return where the log stands then."""
+    def advance(self) -> tuple[Position, bool]:
+        """Take a step where one is due; return where the log stands then, and whether all that is committed is published."""
         with self._reading.connect() as connection:
             is_due, position = look(connection)
         if not is_due:
-            return Head(position, waits=False)
-        led = self._step()
+            return position, True
+        is_published = self._step()
         with self._reading.connect() as connection:
-            return Head(head(connection), waits=not led)
+            return head(connection), is_published
 
     def read(
         self, after: Cursor, newest: Position, told: Mapping[SessionFilter, Cursor], most: int = MAX_CHANGES
@@ -106,7 +87,7 @@ class LogReader:
         """
         missing = count_missing(after, newest)
         if missing == 0:
-            return Part(after, {wanted: [] for wanted in told})
+            return Part(after, dict.fromkeys(told, ()))
         with self._reading.connect() as connection:
             changes = read_changes(connection, after, min(missing, most))
             if not changes or changes[0].position != after.position + 1:
@@ -162,9 +143,10 @@ def count_missing(after: Cursor, newest: Position) -> int:
 
 def _read_sessions(
     connection: Connection, changes: Sequence[Change], *, with_actions: bool
-) -> tuple[list[ChangedSession], list[Ended]]:
-    """Return the present state of all changed sessions with their new actions, in order of each session's last change."""
-    ids = _in_order_of_last_change(changes)
+) -> tuple[list[ChangedSession], list[RowMapping]]:
+    """Return the present state of all changed sessions with their new actions, in order of each session's last change, and the headers of those that have ended."""
+    last = {change.session_id: change.position for change in changes}
+    ids = sorted(last, key=last.__getitem__)
     headers = {row["id"]: row for row in list_sessions_by_id(connection, ids)}
     places = [(change.session_id, change.ord) for change in changes if change.ord > 0]
     actions: dict[UUID, list[str]] = {session_id: [] for session_id in ids}
@@ -172,22 +154,13 @@ def _read_sessions(
     labels = load_labels(connection, found)
     for row in sorted(found, key=lambda row: row["ord"]):
         actions[row["session_id"]].append(to_json(action_json(row, labels)))
-    sessions, ended = list[ChangedSession](), list[Ended]()
-    for id_ in ids:
-        header = headers.get(id_)
-        if header is None:
-            sessions.append(ChangedSession(id_, None, "", ()))
-            continue
-        sessions.append(ChangedSession(id_, header["status"], to_json(session_json(header)), actions[id_]))
-        if header["finished_at"] is not None:
-            seconds = (header["finished_at"] - header["started_at"]).total_seconds()
-            ended.append(Ended(id_, header["job_name"], header["status"], header["outcome"], seconds))
-    return sessions, ended
-
-
-def _in_order_of_last_change(changes: Iterable[Change]) -> list[UUID]:
-    last = {change.session_id: change.position for change in changes}
-    return sorted(last, key=last.__getitem__)
+    sessions = [
+        ChangedSession(id_, headers[id_]["status"], to_json(session_json(headers[id_])), actions[id_])
+        if id_ in headers
+        else ChangedSession(id_, None, "", ())
+        for id_ in ids
+    ]
+    return sessions, [header for header in headers.values() if header["finished_at"] is not None]
 
 
 def _matching(

@@ -8,13 +8,11 @@ from uuid import UUID
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
-from sqlalchemy import Connection
+from sqlalchemy import Connection, RowMapping
 from sqlalchemy.exc import SQLAlchemyError
 
-from bidbeacon_sessions.change_log import Cursor
 from bidbeacon_sessions.promises import count_unfulfilled
 from bidbeacon_sessions.queries import count_running
-from bidbeacon_sessions.server.log_reader import Ended
 from bidbeacon_sessions.server.messages import ResetReason
 from bidbeacon_sessions.store import SessionStore
 
@@ -71,8 +69,12 @@ class StreamMetrics:
         """Ask a stream for its state at each scrape."""
         readers = Gauge(f"{_STREAM}_clients", "Open streams.", ["transport"], registry=self._registry)
         for transport in TRANSPORTS:
-            readers.labels(transport).set_function(partial(stream.count_readers, transport))
-        self._gauge("position", "Newest position read from the change log.", lambda: _position(stream.cursor))
+            readers.labels(transport).set_function(partial(stream.readers.__getitem__, transport))
+        self._gauge(
+            "position",
+            "Newest position read from the change log.",
+            lambda: stream.cursor.position if stream.cursor else 0,
+        )
         self._gauge(
             "lag_seconds",
             "Time since everything committed was published and read.",
@@ -85,16 +87,19 @@ class StreamMetrics:
         self._published.inc(published)
         self._step_seconds.observe(seconds)
 
-    def note_ended(self, sessions: Iterable[Ended]) -> None:
+    def note_ended(self, headers: Iterable[RowMapping]) -> None:
         """Count sessions that ended, each once: the log names a session again where it changed twice at once, or was recovered."""
-        for session in sessions:
-            counted = self._counted.get(session.id)
+        for header in headers:
+            job, outcome = header["job_name"], header["outcome"]
+            counted = self._counted.get(header["id"])
             if counted is None:
-                self._ended.labels(session.job_name, session.status, session.outcome).inc()
-                self._durations.labels(session.job_name).observe(session.seconds)
-            elif counted == "problems" != session.outcome:
-                self._recovered.labels(session.job_name).inc()
-            self._counted[session.id] = session.outcome
+                self._ended.labels(job, header["status"], outcome).inc()
+                self._durations.labels(job).observe(
+                    (header["finished_at"] - header["started_at"]).total_seconds()
+                )
+            elif counted == "problems" != outcome:
+                self._recovered.labels(job).inc()
+            self._counted[header["id"]] = outcome
         while len(self._counted) > _REMEMBERED:
             del self._counted[next(iter(self._counted))]
 
@@ -144,7 +149,3 @@ def _read(connection: Connection) -> Iterator[Metric]:
     for status, number in count_unfulfilled(connection).items():
         promises.add_metric([status], number)
     yield from (running, oldest, promises)
-
-
-def _position(cursor: Cursor | None) -> int:
-    return 0 if cursor is None else cursor.position

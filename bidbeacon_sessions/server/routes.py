@@ -24,7 +24,7 @@ from bidbeacon_sessions.server.parameters import read_filter, read_number, read_
 from bidbeacon_sessions.server.problems import JsonAnswer, as_written, problem
 from bidbeacon_sessions.server.stream import Stream
 from bidbeacon_sessions.server.surroundings import answer_surroundings
-from bidbeacon_sessions.server.transports import EventStream, WebSocketStream
+from bidbeacon_sessions.server.transports import EventStream, serve_websocket
 from bidbeacon_sessions.server.web_files import STREAM_PAGE, WebFiles
 from bidbeacon_sessions.store import SessionStore
 from bidbeacon_sessions.tables import SESSION_OUTCOMES, SESSION_STATUSES
@@ -47,7 +47,7 @@ def make_routes(extension: Extension) -> list[BaseRoute]:
         Route("/api/job-sessions/histogram", answer_histogram),
         Route("/api/job-sessions/stream", EventStream(), methods=["GET"]),
         Route("/api/job-sessions/values", _values),
-        WebSocketRoute("/api/job-sessions/ws", WebSocketStream()),
+        WebSocketRoute("/api/job-sessions/ws", serve_websocket),
         Route("/api/job-sessions/{session_id:uuid}", _one_session),
         Route("/api/job-sessions/{session_id:uuid}/surroundings", answer_surroundings),
         Route("/api/actions", _actions),

@@ -9,28 +9,26 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
-from uuid import UUID
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from bidbeacon_sessions.change_log import Cursor, Position
+from bidbeacon_sessions.change_log import NOWHERE, Cursor, Position
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.server.feeds import Feed, Link, StreamClosedError
-from bidbeacon_sessions.server.log_reader import CursorRefusedError, Head, LogReader, Part, count_missing
-from bidbeacon_sessions.server.messages import Frame, Message, ResetReason, to_json
+from bidbeacon_sessions.server.log_reader import CursorRefusedError, LogReader
+from bidbeacon_sessions.server.messages import Frame, Message, to_json
 from bidbeacon_sessions.server.metrics import StreamMetrics
 from bidbeacon_sessions.store import SessionStore
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
-_NOWHERE = Cursor(UUID(int=0), 0)
 
 MAX_READERS = 2_000
 MISSED_AT_ONCE = 250
@@ -84,10 +82,6 @@ class Stream:
         self._is_away = self._is_closed = self._was_fresh = False
         self._failures = 0
         self._tasks: list[asyncio.Task[None]] = []
-
-    def count_readers(self, transport: str) -> int:
-        """Return how many streams are open over a transport."""
-        return self.readers[transport]
 
     @property
     def lag_seconds(self) -> float:
@@ -148,15 +142,11 @@ class Stream:
                     yield frame
                     del frame  # an idle reader would keep it
         except CursorRefusedError as error:
-            yield self.refuse(error.reason)
+            self._metrics.resets.labels(error.reason).inc()
+            told = {"reason": error.reason, "cursor": self.cursor and str(self.cursor)}
+            yield Frame([Message("reset", None, to_json(told))])
         except StreamClosedError:
             return
-
-    def refuse(self, reason: ResetReason) -> Frame:
-        """Return the last frame of a reader that must load again."""
-        self._metrics.resets.labels(reason).inc()
-        shown = None if self.cursor is None else str(self.cursor)
-        return Frame([Message("reset", None, to_json({"reason": reason, "cursor": shown}))])
 
     async def _go_on(self, feed: Feed, wanted: SessionFilter, cursor: Cursor | None) -> AsyncIterator[Frame]:
         """Yield what was missed since the cursor, `sync` when that is all, and then what comes."""
@@ -199,7 +189,7 @@ class Stream:
             raise StreamClosedError
         feed = self._feeds.get(wanted)
         if feed is None:
-            feed = self._feeds[wanted] = Feed(self.cursor or _NOWHERE)
+            feed = self._feeds[wanted] = Feed(self.cursor or NOWHERE)
         feed.readers += 1
         self._wake.set()
         try:
@@ -287,29 +277,28 @@ class Stream:
     async def _look(self) -> float | None:
         self._looks_begun += 1
         look = self._looks_begun
-        head = await self._in_thread(self._log.advance)
+        position, is_published = await self._in_thread(self._log.advance)
         async with self._handing_out:
-            more = await self._read_on(head)
+            more = await self._read_on(position)
         if more:
             return 0
-        self._note_fresh(head)
+        self._note_answer(is_published)
         self._looks_done = look
         self._looked.set()
         self._looked = asyncio.Event()
         await asyncio.sleep(0)  # whoever can take it has taken it then: that counts for the pace
         if not self._feeds:
             return IDLE_SECONDS
-        return SOON_SECONDS if head.waits else None
+        return None if is_published else SOON_SECONDS
 
-    async def _read_on(self, head: Head) -> bool:
+    async def _read_on(self, position: Position) -> bool:
         """Hand out the next part of the log; return whether there is more."""
-        position = head.position
         if self.cursor is None:
             self.cursor = position.cursor
         told = {wanted: feed.told for wanted, feed in self._feeds.items()}
         feeds = dict(self._feeds)
         try:
-            part = await self._next_part(self.cursor, position, told)
+            part = await self._in_thread(partial(self._log.read, self.cursor, position, told))
         except CursorRefusedError as error:
             self.cursor = position.cursor
             self._refuse_all(error)
@@ -322,13 +311,6 @@ class Stream:
                 feed.begin_at(part.upto)
         self._metrics.note_ended(part.ended)
         return part.more
-
-    async def _next_part(
-        self, cursor: Cursor, position: Position, told: Mapping[SessionFilter, Cursor]
-    ) -> Part:
-        if count_missing(cursor, position) == 0:
-            return Part(cursor, dict.fromkeys(told, ()))
-        return await self._in_thread(partial(self._log.read, cursor, position, told))
 
     def _refuse_all(self, error: CursorRefusedError) -> None:
         for feed in self._feeds.values():
@@ -368,15 +350,15 @@ class Stream:
     def _sync(self, upto: Cursor | None) -> Frame:
         """Return a frame that says where the log stands; `upto` is where its reader does."""
         data = {
-            "cursor": None if self.cursor is None else str(self.cursor),
+            "cursor": self.cursor and str(self.cursor),
             "server_time": utc_now().isoformat(),
             "lag_seconds": round(self.lag_seconds, 3),
             "database": "away" if self._is_away else "answers",
         }
         return Frame([Message("sync", None if upto is None else str(upto), to_json(data))])
 
-    def _note_fresh(self, head: Head) -> None:
-        if not head.waits:
+    def _note_answer(self, is_published: bool) -> None:  # noqa: FBT001
+        if is_published:
             self._fresh_at = time.monotonic()
             self._was_fresh = True
         if self._is_away:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from bidbeacon_sessions.change_log import parse_cursor
+from bidbeacon_sessions.change_log import NOWHERE, parse_cursor
 from bidbeacon_sessions.server.messages import GZIP_HEAD, Frame, deflate
 from bidbeacon_sessions.server.parameters import read_filter
 from bidbeacon_sessions.server.problems import BadRequestError, problem, refuse_websocket
@@ -75,24 +75,20 @@ async def _send_events(frames: Frames, receive: Receive, send: Send, is_compress
     return await _deliver(frames, send_frame, _until_http_gone(receive)) == _GOING_AWAY
 
 
-class WebSocketStream:
-    """The ASGI endpoint of the WebSocket: accepts it and sends the stream; what the reader says is ignored."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one reader."""
-        stream: Stream = scope["app"].state.stream
-        socket = WebSocket(scope, receive, send)
-        try:
-            frames = _frames(stream, socket)
-            with stream.counted("websocket"):
-                await _serve(socket, frames)
-        except BadRequestError as error:
-            await refuse_websocket(socket, problem(400, error.error, error.what_to_do))
-        except TooManyReadersError:
-            await refuse_websocket(socket, _too_many())
+async def serve_websocket(socket: WebSocket) -> None:
+    """Accept a WebSocket and send the stream; what the reader says is ignored."""
+    stream: Stream = socket.app.state.stream
+    try:
+        frames = _frames(stream, socket)
+        with stream.counted("websocket"):
+            await _send_messages(socket, frames)
+    except BadRequestError as error:
+        await refuse_websocket(socket, problem(400, error.error, error.what_to_do))
+    except TooManyReadersError:
+        await refuse_websocket(socket, _too_many())
 
 
-async def _serve(socket: WebSocket, frames: Frames) -> None:
+async def _send_messages(socket: WebSocket, frames: Frames) -> None:
     are_batched = "batch" in socket.query_params
 
     async def send_frame(frame: Frame) -> None:
@@ -110,12 +106,8 @@ def _frames(stream: Stream, connection: HTTPConnection) -> Frames:
     wanted = read_filter(connection.query_params, also=frozenset({"cursor", "batch"}))
     # What a reconnecting browser says counts more than what its address says.
     given = connection.headers.get("last-event-id") or connection.query_params.get("cursor")
-    cursor = parse_cursor(given) if given else None
-    return _refusal(stream) if given and cursor is None else stream.frames(wanted, cursor)
-
-
-async def _refusal(stream: Stream) -> Frames:
-    yield stream.refuse("epoch")
+    cursor = parse_cursor(given) or NOWHERE if given else None
+    return stream.frames(wanted, cursor)
 
 
 async def _deliver(

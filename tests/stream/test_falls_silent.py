@@ -95,7 +95,7 @@ def test_a_statement_that_takes_too_long_is_ended(
         holding.execute(text("LOCK TABLE session_change_cursor IN ACCESS EXCLUSIVE MODE"))
         with pytest.raises(OperationalError, match="statement timeout"):
             log.advance()
-    assert log.advance().position.position == 0
+    assert log.advance()[0].position == 0
     log.forget_connections()
 
 

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import pytest
 from starlette.types import Message as AsgiMessage
+from starlette.websockets import WebSocket
 
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.filters import SessionFilter
@@ -19,7 +20,7 @@ from bidbeacon_sessions.server import stream as stream_module
 from bidbeacon_sessions.server.messages import Frame
 from bidbeacon_sessions.server.metrics import StreamMetrics
 from bidbeacon_sessions.server.stream import Stream
-from bidbeacon_sessions.server.transports import EventStream, WebSocketStream
+from bidbeacon_sessions.server.transports import EventStream, serve_websocket
 from bidbeacon_sessions.writes import NewSession, insert_session
 
 EVERYTHING = SessionFilter()
@@ -249,7 +250,7 @@ def test_nothing_is_sent_beside_the_close_of_a_websocket(session_store: SessionS
 
         app = SimpleNamespace(state=SimpleNamespace(stream=stream))
         scope = {"type": "websocket", "path": "/", "query_string": b"", "headers": [], "app": app}
-        await WebSocketStream()(scope, receive, send)
+        await serve_websocket(WebSocket(scope, receive, send))
 
     run(session_store, test)
     assert ["websocket.accept", "websocket.send", "websocket.close"] == [each["type"] for each in sent]

@@ -27,7 +27,7 @@ from pydantic_core.core_schema import DecimalSchema
 
 from bidbeacon_sessions.errors import ActionDefinitionError
 from bidbeacon_sessions.redaction import redact_text
-from bidbeacon_sessions.sentences import Part, Template, parse_template
+from bidbeacon_sessions.sentences import Part, Template, parse_template, plain_text
 
 CUT_MARK = "cut"
 _SHORTEST = 20
@@ -116,9 +116,8 @@ class Reference:
 
     def masked(self) -> "Reference":
         """Return it without secrets."""
-        given = (self.account, self.effect, self.dataset, self.window)
-        clean = tuple(None if text is None else redact_text(text) for text in given)
-        return self if clean == given else Reference(*clean)  # type: ignore[arg-type]
+        dataset, window = self.dataset and redact_text(self.dataset), self.window and redact_text(self.window)
+        return Reference(redact_text(self.account), redact_text(self.effect), dataset, window)
 
 
 class Action(BaseModel):
@@ -224,6 +223,11 @@ def render_action(action_type: str, version: int, payload: dict[str, Any]) -> Re
         {"kind": "text", "text": f" {shown}"},
     ]
     return RenderedAction(parts, "neutral", known=False)
+
+
+def describe_action(action_type: str, version: int, payload: dict[str, Any]) -> str:
+    """Return the sentence of a stored action as text."""
+    return plain_text(render_action(action_type, version, payload).parts)
 
 
 def accounts_of(action_type: str, version: int, payload: Mapping[str, Any]) -> list[str]:

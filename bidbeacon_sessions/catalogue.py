@@ -20,6 +20,7 @@ _FORMATS = {
     "uuid": ("uuid", "00000000-0000-0000-0000-000000000001"),
 }
 """What a text of this format is called, and one such text."""
+_SAMPLES = {"boolean": True, "object": {}}
 
 _HEAD = """# Actions
 
@@ -82,57 +83,36 @@ def _field_rows(action_class: type[Action]) -> Iterator[str]:
     schema = stored_schema(action_class)
     for name, described in schema["properties"].items():
         default = f"`{json.dumps(described['default'])}`" if "default" in described else ""
-        yield f"| `{name}` | {_type_name(described, schema)} | {default} |"
-
-
-def _type_name(schema: Mapping[str, Any], root: Mapping[str, Any]) -> str:
-    """Say in words what JSON a field is stored as."""
-    plain = _resolved(schema, root)
-    if "anyOf" in plain:
-        return " or ".join(_type_name(option, root) for option in plain["anyOf"])
-    if "enum" in plain:
-        return "one of " + ", ".join(f"`{value}`" for value in plain["enum"])
-    if plain.get("type") == "array":
-        return f"list of {_type_name(plain.get('items', {}), root)}"
-    if plain.get("type") == "string":
-        return _FORMATS.get(plain.get("format", ""), ("text", ""))[0]
-    return str(plain.get("type", "any"))
+        yield f"| `{name}` | {_describe(described, schema)[0]} | {default} |"
 
 
 def _referenced(action_class: type[Action]) -> str:
     """Return what the class refers to, found by asking an action with sample values."""
-    references = list(_sample_action(action_class).references())
+    schema = stored_schema(action_class)
+    sample = {name: _describe(field, schema)[1] for name, field in schema["properties"].items()}
+    references = list(action_class.model_validate(sample).references())
     if not references:
         return "Refers to nothing."
     what = ", ".join(name for name in ("account", "dataset", "window") if getattr(references[0], name))
     return f"Refers to {what}: {', '.join(sorted({f'`{one.effect}`' for one in references}))}."
 
 
-def _sample_action(action_class: type[Action]) -> Action:
-    schema = stored_schema(action_class)
-    return action_class.model_validate(
-        {name: _sample(field, schema) for name, field in schema["properties"].items()}
-    )
-
-
-def _sample(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Any:
-    """Return a value of a field's type; lists have one entry, so that what an action refers to shows."""
-    plain = _resolved(schema, root)
-    if "anyOf" in plain:
-        return _sample(plain["anyOf"][0], root)
-    if "enum" in plain:
-        return plain["enum"][0]
-    if plain.get("type") == "array":
-        return [_sample(plain.get("items", {}), root)]
-    if plain.get("type") == "string":
-        return _FORMATS.get(plain.get("format", ""), ("", "sample"))[1]
-    return {"boolean": True, "object": {}}.get(plain.get("type", ""), 1)
-
-
-def _resolved(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Follow a reference into the schema's definitions."""
-    reference = schema.get("$ref")
-    return schema if reference is None else root["$defs"][reference.rpartition("/")[2]]
+def _describe(schema: Mapping[str, Any], root: Mapping[str, Any]) -> tuple[str, Any]:
+    """Return in words what JSON a field is stored as, and a sample: a list has one entry, so that what an action refers to shows."""
+    if "$ref" in schema:
+        schema = root["$defs"][schema["$ref"].rpartition("/")[2]]
+    if "anyOf" in schema:
+        names, samples = zip(*(_describe(option, root) for option in schema["anyOf"]), strict=True)
+        return " or ".join(names), samples[0]
+    if "enum" in schema:
+        return "one of " + ", ".join(f"`{value}`" for value in schema["enum"]), schema["enum"][0]
+    kind = schema.get("type", "any")
+    if kind == "array":
+        name, sample = _describe(schema.get("items", {}), root)
+        return f"list of {name}", [sample]
+    if kind == "string":
+        return _FORMATS.get(schema.get("format", ""), ("text", "sample"))
+    return kind, _SAMPLES.get(kind, 1)
 
 
 def main() -> None:

@@ -137,8 +137,9 @@ def step(connection: Connection) -> int | None:
     taken = connection.execute(_TAKE).mappings().first()
     if taken is None:
         return None
-    place = _place(connection, may_ask=taken["may_ask"])
-    if place != taken["system_identifier"] or _is_from_the_future(connection, taken["stored"]):
+    where = _PLACE_BY_CLUSTER if taken["may_ask"] else _PLACE_BY_TABLES
+    place, is_from_the_future = connection.execute(where, {"stored": taken["stored"]}).one()
+    if place != taken["system_identifier"] or is_from_the_future:
         _start_epoch(connection, place)
         return 0
     values = {"stored": taken["stored"], "position": taken["position"]}
@@ -148,26 +149,17 @@ def step(connection: Connection) -> int | None:
 # Which log this is: the cluster, its timeline (another one after a promotion or a recovery to a point in time), the database, and
 # what a restore into the same database makes anew: the cursor's file and the indexes. pg_restore makes indexes after it has loaded
 # all rows, so an epoch that begins in the middle of a restore is followed by another one. The text is hashed to fit the column.
+# And whether the stored snapshot is from the future: asked once the cursor is locked, since an older statement may not see the newest one.
 _PLACE = """
     SELECT hashtextextended(concat_ws('/', ({cluster}), substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8), oid,
                                       pg_relation_filenode('session_change_cursor'),
                                       CAST(to_regclass('ix_session_headers_changed_xid') AS oid),
-                                      CAST(to_regclass('ix_session_actions_changed_xid') AS oid)), 0)
+                                      CAST(to_regclass('ix_session_actions_changed_xid') AS oid)), 0),
+           pg_snapshot_xmax(CAST(:stored AS pg_snapshot)) > pg_snapshot_xmax(pg_current_snapshot())
       FROM pg_database WHERE datname = current_database()"""
 _PLACE_BY_CLUSTER = text(_PLACE.format(cluster="SELECT system_identifier FROM pg_control_system()"))
 # Managed servers may refuse the cluster's identity. What a restore makes anew nearly always differs there as well.
 _PLACE_BY_TABLES = text(_PLACE.format(cluster="NULL"))
-
-
-def _place(connection: Connection, *, may_ask: bool) -> int:
-    return int(connection.execute(_PLACE_BY_CLUSTER if may_ask else _PLACE_BY_TABLES).scalar_one())
-
-
-def _is_from_the_future(connection: Connection, stored: str) -> bool:
-    statement = text(
-        "SELECT pg_snapshot_xmax(CAST(:stored AS pg_snapshot)) > pg_snapshot_xmax(pg_current_snapshot())"
-    )
-    return bool(connection.execute(statement, {"stored": stored}).scalar_one())
 
 
 # 3 is the oldest transaction id there is: visible to every snapshot, so never published again.

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from functools import partial, wraps
+from functools import wraps
 from typing import Any, Literal
 from uuid import UUID
 
@@ -34,15 +34,8 @@ from bidbeacon_sessions.actions import Subject
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.errors import masked
 from bidbeacon_sessions.leases import find_run_signs, list_dead_sessions
-from bidbeacon_sessions.presentation import (
-    NO_LABELS,
-    action_json,
-    describe_status,
-    load_labels,
-    session_url,
-    whose,
-)
-from bidbeacon_sessions.queries import find_session, list_last_actions, list_sessions_of_run
+from bidbeacon_sessions.presentation import action_json, describe_status, load_labels, session_url, whose
+from bidbeacon_sessions.queries import find_session, list_excerpts, list_sessions_of_run
 from bidbeacon_sessions.redaction import redact_text
 from bidbeacon_sessions.session import (
     SessionRecorder,
@@ -66,51 +59,38 @@ def session_metadata(store: SessionStore, session_id: UUID) -> dict[str, Metadat
     """Return what a materialization, observation or check shows of a session: its page, its status and outcome, its sentences as Markdown."""
     with store.begin() as connection:
         header = find_session(connection, session_id)
-        actions = list_last_actions(connection, [session_id], per_session=_MOST_SENTENCES)
+        actions = list_excerpts(connection, [session_id], last=_MOST_SENTENCES)
         labels = load_labels(connection, actions)
     if header is None:
         return {}
+    account = header["account_key"]
+    shown = [action_json(action, labels) for action in actions]
+    named = [(action, whose(action, account)) for action in shown]
+    said = [(action["at"], f"{who}: {action['text']}" if who else action["text"]) for action, who in named]
+    status = describe_status(header["status"], header["outcome"], header["recovered_by"])
     return {
         "session": MetadataValue.url(session_url(str(session_id))),
-        "session_status": MetadataValue.text(
-            describe_status(header["status"], header["outcome"], header["recovered_by"])
-        ),
+        "session_status": MetadataValue.text(status),
         "session_outcome": MetadataValue.text(header["outcome"]),
-        "timeline": timeline(
-            actions,
-            labels,
-            more=header["action_count"] - len(actions),
-            whose_of=partial(whose, session_account=header["account_key"]),
-        ),
+        "timeline": _list_sentences(said, earlier=header["action_count"] - len(actions)),
     }
 
 
-def timeline(
-    actions: Sequence[Mapping[Any, Any]],
-    labels: Mapping[str, str] = NO_LABELS,
-    *,
-    more: int = 0,
-    whose_of: Callable[[Mapping[str, Any]], str] | None = None,
-) -> MetadataValue[Any]:
-    """Return the sentences of stored actions as a Markdown list, the newest where there is no room for all.
+def timeline(actions: Iterable[Mapping[Any, Any]]) -> MetadataValue[Any]:
+    """Return the sentences of stored actions, which are in order, as a Markdown list: the newest where there is no room for all."""
+    return _list_sentences([(action["at"], action["text"]) for action in map(action_json, actions)])
 
-    Args:
-        actions: in order.
-        labels: those of `load_labels`.
-        more: how many earlier ones of the session are not among them.
-        whose_of: names the accounts that an action is about, where its reader can't know them.
-    """
-    shown = [action_json(action, labels) for action in actions]
-    told = [(action, whose_of(action) if whose_of else "") for action in shown]
-    lines = [f"- `{action['at'][11:19]}` {escape_markdown(_sentence(action, who))}" for action, who in told]
+
+def _list_sentences(said: Sequence[tuple[str, str]], *, earlier: int = 0) -> MetadataValue[Any]:
+    """Return sentences with their instants as a Markdown list; `earlier` says how many came before them."""
+    lines = [f"- `{at[11:19]}` {escape_markdown(_shortened(sentence))}" for at, sentence in said]
     kept = _fitting(lines[::-1], MAX_MARKDOWN_BYTES)[::-1]
-    left = more + len(lines) - len(kept)
+    left = earlier + len(lines) - len(kept)
     listed = [f"- … {left:,} earlier on the session's page", *kept] if left else kept
     return MetadataValue.md("\n".join(listed) or "No actions.")
 
 
-def _sentence(action: Mapping[str, Any], who: str) -> str:
-    sentence: str = f"{who}: {action['text']}" if who else action["text"]
+def _shortened(sentence: str) -> str:
     return sentence if len(sentence) <= _LONGEST_SENTENCE else f"{sentence[:_LONGEST_SENTENCE]}…"
 
 
@@ -314,12 +294,16 @@ def close_dead_sessions(store: SessionStore, instance: DagsterInstance) -> int:
 
 def _close_if_dead(store: SessionStore, instance: DagsterInstance, row: RowMapping) -> bool:
     run = instance.get_run_by_id(row["run_id"]) if row["run_id"] else None
-    status = run.status if run is not None else None
+    status = run.status if run else None
     if not row["lease_ended"] and status not in _FINISHED:
         return False  # a pause that its lease still covers
     # The run first: a sensor that dies in between finds the session still open, and comes by here again.
-    if run is not None and status in _UNFINISHED and not _has_other_session(store, run.run_id, row["id"]):
-        _end_run(instance, run, f"Its worker gave no sign of life since {row['heartbeat_at']}")
+    if run is not None and status in _UNFINISHED:
+        with store.begin() as connection:
+            sessions = list_sessions_of_run(connection, run.run_id)
+        # While another session of the run is open, its worker may live.
+        if not any(other["status"] == "running" and other["id"] != row["id"] for other in sessions):
+            _end_run(instance, run, f"Its worker gave no sign of life since {row['heartbeat_at']}")
     ended, reason = _ENDS.get(status, ("crashed", "its process died, and nobody had told Dagster."))
     with store.begin() as connection:
         return finalize_session(
@@ -366,10 +350,3 @@ def _is_under_way(record: RunRecord, signs: RowMapping | None, now: datetime) ->
     ended_at = signs["ended_at"] if signs is not None else None
     last: datetime = max(filter(None, [record.update_timestamp, ended_at]))
     return now - last < RUN_WITHOUT_SESSION
-
-
-def _has_other_session(store: SessionStore, run_id: str, besides: UUID) -> bool:
-    """Return whether another session of the same run is running: then its worker may live."""
-    with store.begin() as connection:
-        sessions = list_sessions_of_run(connection, run_id)
-    return any(row["status"] == "running" and row["id"] != besides for row in sessions)

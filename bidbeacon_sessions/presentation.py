@@ -95,15 +95,10 @@ def _accounts(row: Mapping[Any, Any]) -> list[str]:
     return accounts_of(row["type"], row["schema_version"], row["payload"])
 
 
-def other_accounts(action: Mapping[str, Any], session_account: str | None) -> list[Mapping[str, Any]]:
-    """Return the accounts of an action (as `action_json`) that neither its sentence names nor its session is about."""
-    named = {part["value"] for part in action["parts"] if part["kind"] == "account"}
-    return [one for one in action["accounts"] if one["key"] not in named | {session_account}]
-
-
 def whose(action: Mapping[str, Any], session_account: str | None) -> str:
-    """Return what the accounts are called that a reader can't know from sentence and session; empty where there is none."""
-    others = [one["label"] or one["key"] for one in other_accounts(action, session_account)]
+    """Return what the accounts of an action (as `action_json`) are called that neither its sentence names nor its session is about; empty where there is none."""
+    known = {part["value"] for part in action["parts"] if part["kind"] == "account"} | {session_account}
+    others = [one["label"] or one["key"] for one in action["accounts"] if one["key"] not in known]
     more = f" and {len(others) - _MOST_NAMES} more" if len(others) > _MOST_NAMES else ""
     return ", ".join(others[:_MOST_NAMES]) + more
 

@@ -7,9 +7,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping, text
 
-from bidbeacon_sessions.actions import render_action
+from bidbeacon_sessions.actions import describe_action
 from bidbeacon_sessions.presentation import instant, session_url
-from bidbeacon_sessions.sentences import plain_text
 
 Place = tuple[UUID, int]
 
@@ -50,12 +49,8 @@ def _describe(row: RowMapping) -> dict[str, Any]:
         "fulfilled_by_job": row["job_name"],
         "fulfilled_by_status": row["session_status"],
         "url": None if session is None else session_url(str(session)),
-        "text": None if row["type"] is None else _said(row),
+        "text": row["type"] and describe_action(row["type"], row["schema_version"], row["payload"]),
     }
-
-
-def _said(row: RowMapping) -> str:
-    return plain_text(render_action(row["type"], row["schema_version"], row["payload"]).parts)
 
 
 _UNFULFILLED = text("""

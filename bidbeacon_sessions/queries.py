@@ -113,18 +113,6 @@ def find_matching_ids(connection: Connection, ids: Sequence[UUID], wanted: Sessi
     return set(connection.execute(statement, wanted.values() | {"ids": list(ids)}).scalars())
 
 
-_LAST_ACTIONS = text("""
-    SELECT a.session_id, a.ord, a.type, a.schema_version, a.tone, a.at, a.payload
-      FROM unnest(CAST(:ids AS uuid[])) AS wanted(id)
-     CROSS JOIN LATERAL (SELECT * FROM session_actions s WHERE s.session_id = wanted.id ORDER BY s.ord DESC LIMIT :per_session) a
-     ORDER BY a.session_id, a.ord""")
-
-
-def list_last_actions(connection: Connection, ids: Sequence[UUID], *, per_session: int) -> list[RowMapping]:
-    """Return the newest actions of several sessions, each session's in order."""
-    return list(connection.execute(_LAST_ACTIONS, {"ids": list(ids), "per_session": per_session}).mappings())
-
-
 _ACTIONS_AT = text("""
     SELECT a.session_id, a.ord, a.type, a.schema_version, a.tone, a.at, a.payload
       FROM unnest(CAST(:ids AS uuid[]), CAST(:ords AS bigint[])) AS wanted(session_id, ord)
@@ -146,7 +134,7 @@ _EXCERPTS = text("""
            (SELECT ord FROM session_actions s WHERE s.session_id = wanted.id ORDER BY ord DESC LIMIT :last)
            UNION
            (SELECT ord FROM session_actions s WHERE s.session_id = wanted.id AND s.tone = 'error'
-             ORDER BY ord DESC LIMIT :last)
+             ORDER BY ord DESC LIMIT :errors)
            UNION
            (SELECT DISTINCT ord FROM session_references t WHERE t.session_id = wanted.id AND t.account_key = ANY(:accounts)
              ORDER BY ord DESC LIMIT :last)) shown
@@ -155,10 +143,16 @@ _EXCERPTS = text("""
 
 
 def list_excerpts(
-    connection: Connection, ids: Sequence[UUID], *, first: int, last: int, accounts: Sequence[str] = ()
+    connection: Connection,
+    ids: Sequence[UUID],
+    *,
+    last: int,
+    first: int = 0,
+    errors: int = 0,
+    accounts: Sequence[str] = (),
 ) -> list[RowMapping]:
-    """Return actions of several sessions, each session's in order: the first ones, and the last ones of all, of errors, and of those that refer to the accounts."""
-    values = {"ids": list(ids), "first": first, "last": last, "accounts": list(accounts)}
+    """Return actions of several sessions, each session's in order: the first and the last ones, the last errors, and the last ones that refer to the accounts."""
+    values = {"ids": list(ids), "first": first, "last": last, "errors": errors, "accounts": list(accounts)}
     return list(connection.execute(_EXCERPTS, values).mappings())
 
 

@@ -7,7 +7,7 @@ import logging
 import time
 import traceback
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from bidbeacon_sessions.actions import Action, Subject, render_action, within
+from bidbeacon_sessions.actions import Action, Subject, describe_action, within
 from bidbeacon_sessions.clock import Clock, utc_now
 from bidbeacon_sessions.connections import end_connections
 from bidbeacon_sessions.core_actions import ActionRolledBack, ActionsLost, ActionsOmitted, SessionFinalized
@@ -27,7 +27,7 @@ from bidbeacon_sessions.errors import NotConfiguredError, SessionClosedError
 from bidbeacon_sessions.leases import Heartbeat, last_sign_of_life
 from bidbeacon_sessions.pending import PendingAction, PendingActions
 from bidbeacon_sessions.progress import Progress, working
-from bidbeacon_sessions.queries import list_last_actions
+from bidbeacon_sessions.queries import list_excerpts
 from bidbeacon_sessions.redaction import redact, redact_text
 from bidbeacon_sessions.sentences import plain_text
 from bidbeacon_sessions.settings import (
@@ -77,8 +77,8 @@ def finalize_session(
         if not lock_session(connection, session_id):
             return False
     end_connections(connection, [session_id])
-    last = next(iter(list_last_actions(connection, [session_id], per_session=1)), None)
-    said = last and plain_text(render_action(last["type"], last["schema_version"], last["payload"]).parts)
+    last = next(iter(list_excerpts(connection, [session_id], last=1)), None)
+    said = last and describe_action(last["type"], last["schema_version"], last["payload"])
     action = SessionFinalized(
         status=status,
         reason=reason,
@@ -140,7 +140,10 @@ class SessionRecorder:
             self._try(self._record_rolled_back)
         prepared = self._prepare(action)
         if prepared is not None:
-            self._keep(prepared)
+            if len(self._queue) < MAX_PENDING_ACTIONS:
+                self._queue.append(prepared)
+            else:
+                self._lost[prepared.type] += 1
             self.flush()
 
     def add_in(self, connection: Connection, action: Action) -> None:
@@ -291,12 +294,6 @@ class SessionRecorder:
         self._last_ord += 1
         return _prepared(action, self._last_ord, self._clock())
 
-    def _keep(self, prepared: NewAction) -> None:
-        if len(self._queue) >= MAX_PENDING_ACTIONS:
-            self._lost[prepared.type] += 1
-        else:
-            self._queue.append(prepared)
-
     def _record_what_is_missing(self) -> None:
         if self._omitted:
             omitted = ActionsOmitted(omitted=self._omitted.total(), by_type=_tally(self._omitted))
@@ -332,8 +329,8 @@ def is_away(error: Exception) -> bool:
     return getattr(error, "connection_invalidated", False) or getattr(cause, "sqlstate", "") == _READ_ONLY
 
 
-def _tally(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} × {name}" for name, count in Counter(counts).most_common())
+def _tally(counts: Counter[str]) -> str:
+    return ", ".join(f"{count} × {name}" for name, count in counts.most_common())
 
 
 _MAX_ERROR_TEXT = 8_000

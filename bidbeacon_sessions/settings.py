@@ -21,13 +21,9 @@ _LONGEST_SHOWN: Final = 80
 _DAY: Final = 24 * 3600
 
 
-def find_project_root() -> Path:
-    """Return the folder that holds `dagster.yaml`: the checkout, or the working directory where there is none."""
-    checkout = Path(__file__).resolve().parent.parent
-    return checkout if (checkout / "dagster.yaml").exists() else Path.cwd()
-
-
-PROJECT_ROOT: Final = find_project_root()
+_CHECKOUT: Final = Path(__file__).resolve().parent.parent
+PROJECT_ROOT: Final = _CHECKOUT if (_CHECKOUT / "dagster.yaml").exists() else Path.cwd()
+"""The folder that holds `dagster.yaml`: the checkout, or the working directory where there is none."""
 
 
 def is_loopback(host: str) -> bool:

@@ -71,7 +71,7 @@ def sessions_list(
     )
     from bidbeacon_sessions import SessionStore
     from bidbeacon_sessions.presentation import action_json, load_labels, session_json
-    from bidbeacon_sessions.queries import list_last_actions, list_sessions
+    from bidbeacon_sessions.queries import list_excerpts, list_sessions
 
     store = SessionStore.connect(database_url(get_settings()))
     wanted = read_filter(
@@ -88,7 +88,7 @@ def sessions_list(
     with store.snapshot() as connection:
         rows = list_sessions(connection, wanted, limit=limit)
         running = [row["id"] for row in rows if row["status"] == "running"]
-        actions = list_last_actions(connection, running, per_session=1)
+        actions = list_excerpts(connection, running, last=1)
         labels = load_labels(connection, actions)
         last = {str(row["session_id"]): action_json(row, labels) for row in actions}
         if not rows:

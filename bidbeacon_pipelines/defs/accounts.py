@@ -24,7 +24,7 @@ from bidbeacon_pipelines.services.entities import sync_entities
 from bidbeacon_pipelines.services.job_context import find_ref
 from bidbeacon_pipelines.store.accounts import Account, list_accounts
 from bidbeacon_sessions.dagster import session_metadata, timeline
-from bidbeacon_sessions.queries import list_last_actions
+from bidbeacon_sessions.queries import list_excerpts
 
 _MOST_ACTIONS = 50
 
@@ -110,7 +110,7 @@ def sync_entities_op(
             sync_entities(job_context, session, account)
         metadata = session_metadata(job_context.sessions, session.session_id)
         with job_context.engine.begin() as connection:
-            actions = list_last_actions(connection, [session.session_id], per_session=_MOST_ACTIONS)
+            actions = list_excerpts(connection, [session.session_id], last=_MOST_ACTIONS)
     context.add_output_metadata(metadata)
     for entity in lineage.ENTITIES:
         # Only its own sentences: five copies of all of them, a day and account, would be kept for good.

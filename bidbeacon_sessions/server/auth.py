@@ -75,18 +75,20 @@ class Access:
                 "This host name is not served.",
                 "Use http://127.0.0.1, or set BIDBEACON_STREAM_PUBLIC_URL.",
             )
-        if _must_name_origin(connection) and not self._is_own_origin(connection):
+        may_change = connection.scope["type"] == "websocket" or connection.scope["method"] not in _READING
+        if may_change and not self._is_own_origin(connection):
             return problem(
                 403, "This request comes from another site.", "Open the Event Stream page at its own address."
             )
-        if self.token is None or _is_open(connection.scope["path"]) or self._shows_token(connection):
+        path = connection.scope["path"]
+        is_open = path in _OPEN_PATHS or path.startswith(_OPEN_PREFIX)
+        if self.token is None or is_open or self._shows_token(connection):
             return None
         return _ask_for_token(connection)
 
     def may_change(self, connection: HTTPConnection) -> bool:
         """Return whether a request that is served may also change something: one to this machine itself, or with the token."""
-        host = _split(f"//{connection.headers.get('host', '')}").hostname
-        return self.token is not None or (host is not None and is_loopback(host))
+        return self.token is not None or is_loopback(_host_of(connection))
 
     def knows_token(self, given: str) -> bool:
         """Return whether the text is the token; takes the same time whatever it is."""
@@ -98,8 +100,8 @@ class Access:
         return hmac.new((self.token or "").encode(), b"bidbeacon stream cookie", hashlib.sha256).hexdigest()
 
     def _knows_host(self, connection: HTTPConnection) -> bool:
-        host = _split(f"//{connection.headers.get('host', '')}").hostname
-        return host is not None and (is_loopback(host) or host == _split(self.public_url).hostname)
+        host = _host_of(connection)
+        return is_loopback(host) or host == _split(self.public_url).hostname
 
     def _is_own_origin(self, connection: HTTPConnection) -> bool:
         origin = connection.headers.get("origin")
@@ -163,20 +165,17 @@ async def log_in(request: Request, access: Access) -> Response:
     return response
 
 
+def _host_of(connection: HTTPConnection) -> str:
+    """Return the host that a request names, without its port; empty where it names none."""
+    return _split(f"//{connection.headers.get('host', '')}").hostname or ""
+
+
 def _split(address: str) -> SplitResult:
     """Return the parts of an address, all of them empty where it can't be parsed: `http://[` raises in the standard library."""
     try:
         return urlsplit(address)
     except ValueError:
         return urlsplit("")
-
-
-def _must_name_origin(connection: HTTPConnection) -> bool:
-    return connection.scope["type"] == "websocket" or connection.scope["method"] not in _READING
-
-
-def _is_open(path: str) -> bool:
-    return path in _OPEN_PATHS or path.startswith(_OPEN_PREFIX)
 
 
 def _ask_for_token(connection: HTTPConnection) -> Response:

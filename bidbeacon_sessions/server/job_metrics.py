@@ -9,7 +9,7 @@ from starlette.requests import Request
 
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.queries import Figures, Span, aggregate_jobs
-from bidbeacon_sessions.server.parameters import read_filter
+from bidbeacon_sessions.server.parameters import check_known, read_filter
 from bidbeacon_sessions.server.problems import BadRequestError, JsonAnswer
 from bidbeacon_sessions.store import SessionStore
 
@@ -25,17 +25,13 @@ MAX_INTERVALS = 750
 _USUAL_INTERVALS = 100
 _USUAL_SPAN = timedelta(days=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_REFUSED = ("status", "outcome", "type", "dataset", "window", "run")
+_KNOWN = ("since", "before", "interval", "job", "account")
 
 
 def answer_job_metrics(request: Request) -> JsonAnswer:
     """Answer with the figures of `since` to `before` (a day until now), by `interval`; `job` and `account` restrict them."""
+    check_known(request.query_params, frozenset(_KNOWN), f"Use some of: {', '.join(_KNOWN)}.")
     wanted = read_filter(request.query_params, also=frozenset({"interval"}))
-    for name in _REFUSED:
-        if getattr(wanted, name) is not None:
-            raise BadRequestError(
-                f"Metrics know no {name}.", "Use some of: since, before, interval, job, account."
-            )
     now = utc_now()
     before = wanted.before or now
     span = read_span(request.query_params, wanted.since or before - _USUAL_SPAN, before)

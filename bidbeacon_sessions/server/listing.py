@@ -86,7 +86,9 @@ def _excerpts(
     ids = [row["id"] for row in headers]
     found: dict[UUID, list[dict[str, Any]]] = defaultdict(list)
     promises = list_promises(connection, ids)
-    rows = list_excerpts(connection, ids, first=FIRST_ACTIONS, last=LAST_ACTIONS, accounts=accounts)
+    rows = list_excerpts(
+        connection, ids, first=FIRST_ACTIONS, last=LAST_ACTIONS, errors=LAST_ACTIONS, accounts=accounts
+    )
     labels = load_labels(connection, rows)
     for row in rows:
         found[row["session_id"]].append(_with_promises(row, promises, labels))

@@ -23,14 +23,9 @@ def read_filter(query: QueryParams, *, also: frozenset[str] = frozenset()) -> Se
     known = [*_TEXTS, *_INSTANTS, *sorted(also)]
     check_known(query, frozenset(known), f"Use some of: {', '.join(known)}.")
     texts: dict[str, Any] = {name: read_text(query, name) for name in _TEXTS}
-    if texts["status"] not in {None, *SESSION_STATUSES}:
-        raise BadRequestError(
-            f"Unknown status {texts['status']!r}.", f"Use one of: {', '.join(SESSION_STATUSES)}."
-        )
-    if texts["outcome"] not in {None, *SESSION_OUTCOMES}:
-        raise BadRequestError(
-            f"Unknown outcome {texts['outcome']!r}.", f"Use one of: {', '.join(SESSION_OUTCOMES)}."
-        )
+    for name, values in (("status", SESSION_STATUSES), ("outcome", SESSION_OUTCOMES)):
+        if texts[name] not in {None, *values}:
+            raise BadRequestError(f"Unknown {name} {texts[name]!r}.", f"Use one of: {', '.join(values)}.")
     return SessionFilter(**texts, since=_instant(query, "since"), before=_instant(query, "before"))
 
 

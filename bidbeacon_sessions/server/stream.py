@@ -11,8 +11,8 @@ import time
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
@@ -53,7 +53,7 @@ class _Missed:
 
     frame: Frame
     upto: Cursor
-    here: Link | None = None
+    here: Link | None
 
 
 class Stream:
@@ -233,21 +233,13 @@ class Stream:
         async with self._turn:
             if self._is_closed:
                 raise StreamClosedError
-            if self._count_missed(cursor) > MISSED_AT_ONCE:
-                return await self._read_upto(self.cursor, cursor, wanted)
-            async with self._handing_out:
-                missed = await self._read_upto(self.cursor, cursor, wanted)
-                return replace(missed, here=self._end_of(feed)) if missed.upto == self.cursor else missed
-
-    async def _read_upto(self, upto: Cursor | None, cursor: Cursor, wanted: SessionFilter) -> _Missed:
-        assert upto is not None  # noqa: S101 - the log was looked at
-        part = await self._in_thread(partial(self._log.read_missed, cursor, upto, wanted, 2 * MISSED_AT_ONCE))
-        return _Missed(Frame(part.messages[wanted]), part.upto)
-
-    def _count_missed(self, cursor: Cursor) -> int:
-        """Return how many changes a reader missed; none where its cursor is of another log."""
-        newest = self.cursor
-        return newest.position - cursor.position if newest and newest.epoch == cursor.epoch else 0
+            assert self.cursor is not None  # noqa: S101 - the log was looked at
+            is_near = self.cursor.position - cursor.position <= MISSED_AT_ONCE
+            async with self._handing_out if is_near else nullcontext():
+                call = partial(self._log.read_missed, cursor, self.cursor, wanted, 2 * MISSED_AT_ONCE)
+                part = await self._in_thread(call)
+                here = self._end_of(feed) if is_near and part.upto == self.cursor else None
+            return _Missed(Frame(part.messages[wanted]), part.upto, here)
 
     async def _follow(self) -> None:
         while not self._is_closed:

@@ -99,7 +99,7 @@ def test_without_a_span_it_is_the_last_day_in_quarters_of_an_hour(http: httpx.Cl
             f"This span has more than {MAX_INTERVALS} intervals.",
         ),
         ({"before": "2026-11-23T11:00:00Z"}, "Expected since to be earlier than before."),
-        ({"status": "failed"}, "Metrics know no status."),
+        ({"status": "failed"}, "Unknown parameter 'status'."),
         ({"colour": "red"}, "Unknown parameter 'colour'."),
         ({"since": "yesterday"}, "Expected since to be an instant with its zone, got: 'yesterday'."),
         (

@@ -67,7 +67,7 @@ ORD_ABOVE_LAST: Mutation = (
 NO_EPOCH_CHECK: Mutation = (
     _lines(
         "change_log.py",
-        'if place != taken["system_identifier"] or _is_from_the_future(connection, taken["stored"]):',
+        'if place != taken["system_identifier"] or is_from_the_future:',
         'if taken["system_identifier"] is None:',
     ),
 )

@@ -48,7 +48,7 @@ def within(value: dict[str, Any], max_bytes: int) -> dict[str, Any]:
         key = max(small, key=lambda k: _size(small[k]), default=None)
         if key is None:
             break
-        cut.setdefault(key, _length(small[key]))
+        cut.setdefault(key, len(small[key]) if isinstance(small[key], str | list | dict) else 1)
         small[key] = _halved(small[key])
         if small[key] is None:
             del small[key]
@@ -65,10 +65,6 @@ def _is_clearly_within(value: Any, max_bytes: int) -> bool:
 
 def _size(value: Any) -> int:
     return len(json.dumps(value, ensure_ascii=False, default=str).encode("utf-8", "replace"))
-
-
-def _length(value: Any) -> int:
-    return len(value) if isinstance(value, str | list | dict) else 1
 
 
 def _halved(value: Any) -> Any:

@@ -153,12 +153,17 @@ def end_connections(connection: Connection, session_ids: Sequence[UUID]) -> int:
 
 
 def _name_at_checkout(driver: _Driver, entry: ConnectionPoolEntry, _: object) -> None:
-    wanted = _wanted_name(driver, entry.info)
-    if _shown_name(driver) == wanted:
+    session_id = find_session_id()
+    shown = (
+        driver.info.parameter_status("application_name") or ""
+    )  # the server reports each change: this asks nobody
+    own_name: str = entry.info.setdefault(_OWN_NAME, shown)
+    wanted = own_name if session_id is None else _name_of(session_id)
+    if shown == wanted:
         return
     own, driver.autocommit = driver.autocommit, True
     try:
-        _rename(driver, wanted, find_session_id())
+        _rename(driver, wanted, session_id)
     except psycopg.Error as error:
         if driver.closed:
             raise DisconnectionError from error  # the pool makes a new one
@@ -174,17 +179,6 @@ def _rename(driver: _Driver, name: str, session_id: UUID | None) -> None:
     if named is None or named[0] is None:
         found = driver.execute(_STATUS, values, prepare=False).fetchone()
         raise SessionClosedError(str(session_id), found[0] if found else None)
-
-
-def _wanted_name(driver: _Driver, info: dict[Any, Any]) -> str:
-    own: str = info.setdefault(_OWN_NAME, _shown_name(driver))
-    session_id = find_session_id()
-    return own if session_id is None else _name_of(session_id)
-
-
-def _shown_name(driver: _Driver) -> str:
-    """Return the name that the server shows; it reports each change, so this asks nobody."""
-    return driver.info.parameter_status("application_name") or ""
 
 
 def _name_of(session_id: UUID) -> str:

@@ -115,7 +115,7 @@ class Heartbeat:
     def _run(self) -> None:
         pause, silent = self._every, False
         while not self._stop.wait(pause):
-            if self._is_stalled():
+            if 0 < self._settings.stalled_seconds < self._progress.still_seconds:
                 if not silent:
                     logger.error(
                         "Session %s has not moved for %d s: no heartbeat",
@@ -136,6 +136,3 @@ class Heartbeat:
             pause = self._every
             if not alive:
                 return
-
-    def _is_stalled(self) -> bool:
-        return 0 < self._settings.stalled_seconds < self._progress.still_seconds

@@ -169,17 +169,14 @@ _redact_short = lru_cache(4_096)(_redact_text)
 
 
 def _redact_mapping(mapping: Mapping[Any, Any]) -> dict[str, Any]:
-    clean = dict(_redact_entry(str(key), value) for key, value in mapping.items())
+    clean: dict[str, Any] = {}
+    for given, value in mapping.items():
+        key, is_secret = _redact_key(str(given))
+        is_masked = is_secret and value is not None and not isinstance(value, bool)
+        clean[key] = MASK if is_masked else redact(value)
     if not _VALUE_KEYS.isdisjoint(clean) and any(_is_secret_name(mapping.get(key)) for key in _NAME_KEYS):
         clean |= dict.fromkeys(_VALUE_KEYS & clean.keys(), MASK)
     return clean
-
-
-def _redact_entry(key: str, value: Any) -> tuple[str, Any]:
-    name, is_secret = _redact_key(key)
-    if is_secret and value is not None and not isinstance(value, bool):
-        return name, MASK
-    return name, redact(value)
 
 
 @lru_cache(4_096)

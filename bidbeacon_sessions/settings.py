@@ -83,56 +83,35 @@ class SessionSettings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    database_url: Annotated[SecretStr, AfterValidator(_check_database_url)] | None = Field(
-        None, description="postgresql://… of any PostgreSQL 14 or newer, where sessions are kept."
-    )
-    stream_host: Host = Field(
-        "127.0.0.1", description="Where the stream listens; other than loopback needs a token."
-    )
+    database_url: Annotated[SecretStr, AfterValidator(_check_database_url)] | None = None
+    """postgresql://… of any PostgreSQL 14 or newer, where sessions are kept."""
+    stream_host: Host = "127.0.0.1"
+    """Where the stream listens; other than loopback needs a token."""
     stream_port: Port = 3030
-    stream_token: Annotated[SecretStr, AfterValidator(_check_token)] | None = Field(
-        None, description="Who may read the stream from other machines."
-    )
+    stream_token: Annotated[SecretStr, AfterValidator(_check_token)] | None = None
+    """Who may read the stream from other machines."""
     dagster_port: Port = 3000
     dagster_public_url: WebAddress = Field(
-        default_factory=lambda data: f"http://127.0.0.1:{data.get('dagster_port', 3000)}",
-        description="Dagster's UI, as a browser reaches it; absent: on this machine.",
+        default_factory=lambda data: f"http://127.0.0.1:{data.get('dagster_port', 3000)}"
     )
+    """Dagster's UI, as a browser reaches it; absent: on this machine."""
     stream_public_url: WebAddress = Field(
-        default_factory=lambda data: f"http://127.0.0.1:{data.get('stream_port', 3030)}",
-        description="The Event Stream, as a browser reaches it; absent: on this machine.",
+        default_factory=lambda data: f"http://127.0.0.1:{data.get('stream_port', 3030)}"
     )
+    """The Event Stream, as a browser reaches it; absent: on this machine."""
 
-    lease_seconds: int = Field(
-        45, ge=5, le=_DAY, description="A session whose process is silent for so long counts as dead."
-    )
-    heartbeat_seconds: float = Field(
-        5.0, gt=0, le=_DAY, description="How often a running session says that it lives."
-    )
-    stalled_seconds: int = Field(
-        900,
-        ge=0,
-        le=_DAY,
-        description="A session whose work has not moved for so long gives no more signs of life; 0: it always does.",
-    )
-    close_wait_seconds: float = Field(
-        60.0,
-        ge=0,
-        le=_DAY,
-        description="How long a session that has ended waits for a database that is away.",
-    )
-    change_log_rows: int = Field(
-        200_000,
-        ge=1_000,
-        le=1_000_000_000,
-        description="How many changes a reader of the stream may be behind before it must reload.",
-    )
-    change_log_hours: int = Field(
-        24,
-        ge=1,
-        le=100_000,
-        description="How long a reader of the stream may be away before it must reload.",
-    )
+    lease_seconds: int = Field(45, ge=5, le=_DAY)
+    """A session whose process is silent for so long counts as dead."""
+    heartbeat_seconds: float = Field(5.0, gt=0, le=_DAY)
+    """How often a running session says that it lives."""
+    stalled_seconds: int = Field(900, ge=0, le=_DAY)
+    """A session whose work has not moved for so long gives no more signs of life; 0: it always does."""
+    close_wait_seconds: float = Field(60.0, ge=0, le=_DAY)
+    """How long a session that has ended waits for a database that is away."""
+    change_log_rows: int = Field(200_000, ge=1_000, le=1_000_000_000)
+    """How many changes a reader of the stream may be behind before it must reload."""
+    change_log_hours: int = Field(24, ge=1, le=100_000)
+    """How long a reader of the stream may be away before it must reload."""
 
     @field_validator("*", mode="before")
     @classmethod

@@ -217,6 +217,24 @@ _CLOSE = text(f"""
     SELECT count(*) FROM closed""")
 
 
+# Failed attempts have no problems any more whose step another one did in the end: sessions of the same step, in the same run or in the
+# one that the label `retry_of` names. What their actions say stays.
+_RECOVER = text(f"""
+    WITH RECURSIVE runs(run_id, step_key) AS (
+        SELECT run_id, step_key FROM session_headers WHERE id = :id
+         UNION
+        SELECT h.labels ->> 'retry_of', r.step_key FROM runs r JOIN session_headers h USING (run_id, step_key)
+         WHERE h.labels ? 'retry_of'),
+    recovered AS (
+        UPDATE session_headers h
+           SET outcome = {OUTCOME_SO_FAR}, recovered_by = :id, revision = revision + 1, changed_xid = pg_current_xact_id()
+          FROM runs r
+         WHERE h.run_id = r.run_id AND h.step_key = r.step_key AND h.id <> :id
+           AND h.status IN ('failed', 'crashed') AND h.recovered_by IS NULL
+        RETURNING h.id, h.account_key, h.outcome)
+    UPDATE session_account_outcomes o SET outcome = c.outcome FROM recovered c WHERE o.session_id = c.id AND o.account_key = c.account_key""")
+
+
 def close_session(
     connection: Connection,
     session_id: UUID,
@@ -239,33 +257,8 @@ def close_session(
     }
     was_running = bool(connection.execute(_CLOSE, values).scalar_one())
     if was_running and status == "succeeded":
-        recover_earlier_attempts(connection, session_id)
+        connection.execute(_RECOVER, {"id": session_id})
     return was_running
-
-
-# Earlier attempts of the same step: of the same run, and of the runs that this one retried.
-_RECOVER = text(f"""
-    WITH RECURSIVE runs(run_id, step_key) AS (
-        SELECT run_id, step_key FROM session_headers WHERE id = :id
-         UNION
-        SELECT h.labels ->> 'retry_of', r.step_key FROM runs r JOIN session_headers h USING (run_id, step_key)
-         WHERE h.labels ? 'retry_of'),
-    recovered AS (
-        UPDATE session_headers h
-           SET outcome = {OUTCOME_SO_FAR}, recovered_by = :id, revision = revision + 1, changed_xid = pg_current_xact_id()
-          FROM runs r
-         WHERE h.run_id = r.run_id AND h.step_key = r.step_key AND h.id <> :id
-           AND h.status IN ('failed', 'crashed') AND h.recovered_by IS NULL
-        RETURNING h.id, h.account_key, h.outcome)
-    UPDATE session_account_outcomes o SET outcome = c.outcome FROM recovered c WHERE o.session_id = c.id AND o.account_key = c.account_key""")
-
-
-def recover_earlier_attempts(connection: Connection, session_id: UUID) -> None:
-    """Take back the problems of failed attempts whose step a session did in the end; what their actions say stays.
-
-    Attempts are sessions of the same step in the same run, or in the run that its label `retry_of` names.
-    """
-    connection.execute(_RECOVER, {"id": session_id})
 
 
 _LOCK = text("SELECT id FROM session_headers WHERE id = :id AND status = 'running' FOR UPDATE SKIP LOCKED")

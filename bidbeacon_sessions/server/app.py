@@ -11,7 +11,7 @@ from bidbeacon_sessions.server.extension import Extension
 from bidbeacon_sessions.server.metrics import StreamMetrics
 from bidbeacon_sessions.server.problems import HANDLERS
 from bidbeacon_sessions.server.routes import make_routes
-from bidbeacon_sessions.server.stream import SYNC_SECONDS, Stream
+from bidbeacon_sessions.server.stream import Stream
 from bidbeacon_sessions.server.web_files import STREAM_PAGE, WebFiles
 from bidbeacon_sessions.store import SessionStore
 
@@ -21,7 +21,6 @@ def create_app(
     access: Access | None = None,
     *,
     extension: Extension | None = None,
-    sync_seconds: float = SYNC_SECONDS,
 ) -> Starlette:
     """Return the app over one store; its lifespan starts and stops the task that follows the change log.
 
@@ -29,7 +28,6 @@ def create_app(
         store: whose sessions are shown; stays the caller's.
         access: who may read; by default only this machine.
         extension: what a product adds.
-        sync_seconds: how often every stream says where the log stands.
     """
     rules = access or Access.for_host("127.0.0.1")
     added = extension or Extension()
@@ -44,7 +42,7 @@ def create_app(
     app.state.files = WebFiles(added)
     app.state.pages = frozenset({"/", STREAM_PAGE, f"{STREAM_PAGE}/{{session_id}}", *added.pages})
     app.state.metrics = StreamMetrics(store)
-    app.state.stream = Stream(store, app.state.metrics, sync_seconds=sync_seconds)
+    app.state.stream = Stream(store, app.state.metrics)
     return app
 
 

@@ -138,8 +138,9 @@ class Gate:
             await (refusal or self._app)(scope, receive, guarded)
 
 
-async def log_in(request: Request, access: Access) -> Response:
+async def log_in(request: Request) -> Response:
     """Take the login form: set the cookie and go on to the page that was asked for, or ask again."""
+    access: Access = request.app.state.access
     body = b""
     try:
         async with asyncio.timeout(_FORM_SECONDS):

@@ -79,10 +79,12 @@ def _interval(given: str | None, length: timedelta) -> timedelta:
 
 def describe_jobs(found: Mapping[str, Mapping[datetime | None, Figures]], span: Span) -> list[dict[str, Any]]:
     """Return jobs by name, each with its figures over the whole span and in every interval of it."""
-    return [_job(name, found[name], span) for name in sorted(found)]
-
-
-def _job(name: str, found: Mapping[datetime | None, Figures], span: Span) -> dict[str, Any]:
     nothing = Figures()
-    intervals = [{"at": at.isoformat(), **found.get(at, nothing).__dict__} for at in span.intervals]
-    return {"job_name": name, **found.get(None, nothing).__dict__, "intervals": intervals}
+    return [
+        {
+            "job_name": name,
+            **job.get(None, nothing).__dict__,
+            "intervals": [{"at": at.isoformat(), **job.get(at, nothing).__dict__} for at in span.intervals],
+        }
+        for name, job in sorted(found.items())
+    ]

@@ -14,9 +14,7 @@ from bidbeacon_sessions.server.messages import json_bytes
 
 logger = logging.getLogger(__name__)
 
-_WHAT_TO_DO = {
-    404: "Look at / for the sessions and at /api/job-sessions for the data.",
-}
+_NOT_FOUND = "Look at / for the sessions and at /api/job-sessions for the data."
 
 
 class BadRequestError(Exception):
@@ -54,43 +52,40 @@ async def refuse_websocket(socket: WebSocket, response: Response) -> None:
         await socket.close()
 
 
-async def on_bad_request(_: HTTPConnection, error: Exception) -> JSONResponse:
-    """Answer a request that was not understood."""
+async def _on_bad_request(_: HTTPConnection, error: Exception) -> JSONResponse:
     assert isinstance(error, BadRequestError)  # noqa: S101 - registered for this type only
     return problem(400, error.error, error.what_to_do)
 
 
-async def on_http_error(_: HTTPConnection, error: Exception) -> JSONResponse:
+async def _on_http_error(_: HTTPConnection, error: Exception) -> JSONResponse:
     """Answer what the router or the files have no answer for."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type only
     allowed = sorted({*(error.headers or {}).get("Allow", "").split(", ")} - {"", "HEAD"})
     usual = f"Use {' or '.join(allowed)}." if allowed else "Check the address."
-    return problem(error.status_code, f"{error.detail}.", _WHAT_TO_DO.get(error.status_code, usual))
+    return problem(error.status_code, f"{error.detail}.", _NOT_FOUND if error.status_code == 404 else usual)  # noqa: PLR2004
 
 
-async def on_broken_off(_: HTTPConnection, error: Exception) -> JSONResponse:  # noqa: ARG001 - Starlette passes both
+async def _on_disconnect(_: HTTPConnection, error: Exception) -> JSONResponse:  # noqa: ARG001 - Starlette passes both
     """Answer a request whose body did not arrive; its client has left, so nothing is logged."""
     return problem(400, "This request broke off.", "Send it again.")
 
 
-async def on_database_error(_: HTTPConnection, error: Exception) -> JSONResponse:
-    """Answer while the database is away."""
+async def _on_database_error(_: HTTPConnection, error: Exception) -> JSONResponse:
     logger.warning("A request failed on the database: %s", type(error).__name__)
     return problem(
         503, "The database does not answer.", "Wait a moment and try again; `bidbeacon doctor` tells more."
     )
 
 
-async def on_unforeseen_error(_: HTTPConnection, error: Exception) -> JSONResponse:
-    """Answer what should not happen; the cause is in the log."""
+async def _on_unforeseen_error(_: HTTPConnection, error: Exception) -> JSONResponse:
     logger.error("A request failed", exc_info=error)
     return problem(500, "Something went wrong here.", "Try again; the cause is in the stream's log.")
 
 
 HANDLERS = {
-    BadRequestError: on_bad_request,
-    ClientDisconnect: on_broken_off,
-    HTTPException: on_http_error,
-    SQLAlchemyError: on_database_error,
-    Exception: on_unforeseen_error,
+    BadRequestError: _on_bad_request,
+    ClientDisconnect: _on_disconnect,
+    HTTPException: _on_http_error,
+    SQLAlchemyError: _on_database_error,
+    Exception: _on_unforeseen_error,
 }

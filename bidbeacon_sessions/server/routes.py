@@ -41,7 +41,7 @@ def make_routes(extension: Extension) -> list[BaseRoute]:
         Route("/sessions/{session_id:uuid}", _page("session.html")),
         *(Route(address, _page(file)) for address, file in extension.pages.items() if address != "/"),
         Route("/login", _page("login.html"), methods=["GET"]),
-        Route("/login", _log_in, methods=["POST"]),
+        Route("/login", log_in, methods=["POST"]),
         Route("/web/{name}", _file),
         Route("/api/job-sessions", _list_sessions),
         Route("/api/job-sessions/histogram", answer_histogram),
@@ -92,10 +92,6 @@ def _files(request: Request) -> WebFiles:
 def _store(request: Request) -> SessionStore:
     store: SessionStore = request.app.state.store
     return store
-
-
-async def _log_in(request: Request) -> Response:
-    return await log_in(request, request.app.state.access)
 
 
 def _list_sessions(request: Request) -> Response:

@@ -19,7 +19,7 @@ from bidbeacon_sessions.errors import CannotListenError
 from bidbeacon_sessions.server.app import create_app
 from bidbeacon_sessions.server.auth import Access
 from bidbeacon_sessions.server.extension import Extension
-from bidbeacon_sessions.server.stream import MAX_READERS, SYNC_SECONDS, Stream
+from bidbeacon_sessions.server.stream import MAX_READERS, Stream
 from bidbeacon_sessions.store import SessionStore
 
 HEADER_SECONDS = 5
@@ -54,12 +54,11 @@ class StreamServer:
         port: int,
         extension: Extension | None = None,
         access: Access | None = None,
-        sync_seconds: float = SYNC_SECONDS,
     ) -> None:
         rules = access or Access.for_host(host)
         self._address, self.port = _find_place(host, port)
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
-        self.app = create_app(store, rules, extension=extension, sync_seconds=sync_seconds)
+        self.app = create_app(store, rules, extension=extension)
         self._stream: Stream = self.app.state.stream
         self.is_listening = False
         self._loop: asyncio.AbstractEventLoop | None = None

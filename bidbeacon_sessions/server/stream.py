@@ -57,11 +57,9 @@ class _Missed:
 
 
 class Stream:
-    """All readers of one process, and the task that feeds them; every `sync_seconds` each is told where the log stands."""
+    """All readers of one process, and the task that feeds them; every `SYNC_SECONDS` each is told where the log stands."""
 
-    def __init__(
-        self, store: SessionStore, metrics: StreamMetrics, *, sync_seconds: float = SYNC_SECONDS
-    ) -> None:
+    def __init__(self, store: SessionStore, metrics: StreamMetrics) -> None:
         self.readers: Counter[str] = Counter()
         self.is_empty = asyncio.Event()
         self.is_empty.set()
@@ -70,7 +68,6 @@ class Stream:
         metrics.watch(self)
         self._log = LogReader(store.engine, metrics.note_step)
         self._threads = ThreadPoolExecutor(_THREADS, "stream")
-        self._sync_seconds = sync_seconds
         self._feeds: dict[SessionFilter, Feed] = {}
         self._missed: dict[tuple[Cursor, Feed], asyncio.Task[_Missed]] = {}
         self._turn = asyncio.Lock()
@@ -207,7 +204,7 @@ class Stream:
                 raise StreamClosedError
             looked = self._looked
             try:
-                async with asyncio.timeout(self._sync_seconds):
+                async with asyncio.timeout(SYNC_SECONDS):
                     await looked.wait()
             except TimeoutError:
                 yield self._sync(cursor)
@@ -293,7 +290,9 @@ class Stream:
             part = await self._in_thread(partial(self._log.read, self.cursor, position, told))
         except CursorRefusedError as error:
             self.cursor = position.cursor
-            self._refuse_all(error)
+            for feed in self._feeds.values():
+                feed.last.end(error)
+            self._feeds.clear()
             return False
         self.cursor = part.upto
         for wanted, feed in self._feeds.items():
@@ -303,11 +302,6 @@ class Stream:
                 feed.begin_at(part.upto)
         self._metrics.note_ended(part.ended)
         return part.more
-
-    def _refuse_all(self, error: CursorRefusedError) -> None:
-        for feed in self._feeds.values():
-            feed.last.end(error)
-        self._feeds.clear()
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
         """Call in a thread, and give it up where it takes too long: its connection is silent, and ends by its own timeouts.
@@ -324,7 +318,7 @@ class Stream:
 
     async def _sync_readers(self) -> None:
         while True:
-            await asyncio.sleep(self._sync_seconds)
+            await asyncio.sleep(SYNC_SECONDS)
             for feed in self._feeds.values():
                 self._say_sync(feed)
 

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import aclosing, suppress
 from typing import Any
 
@@ -126,8 +126,9 @@ async def _deliver(
     finally:
         sending.cancel()
         leaving.cancel()
-        results = await asyncio.gather(sending, leaving, return_exceptions=True)
-        _log_unforeseen(results)
+        for result in await asyncio.gather(sending, leaving, return_exceptions=True):
+            if isinstance(result, Exception) and not isinstance(result, OSError | WebSocketDisconnect):
+                logger.error("A stream broke off", exc_info=result)
 
 
 async def _send_all(frames: Frames, send_frame: Callable[[Frame], Awaitable[None]]) -> None:
@@ -145,12 +146,6 @@ async def _in_time(sending: Awaitable[None]) -> None:
     """
     async with asyncio.timeout(SEND_SECONDS):
         await sending
-
-
-def _log_unforeseen(results: Iterable[BaseException | int | None]) -> None:
-    for result in results:
-        if isinstance(result, Exception) and not isinstance(result, OSError | WebSocketDisconnect):
-            logger.error("A stream broke off", exc_info=result)
 
 
 async def _until_http_gone(receive: Receive) -> int:

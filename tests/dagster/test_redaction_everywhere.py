@@ -136,7 +136,7 @@ def _database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def _served(store: SessionStore) -> Iterator[tuple[str, list[str]]]:
-    server = StreamServer(store, host="127.0.0.1", port=0, sync_seconds=0.3)
+    server = StreamServer(store, host="127.0.0.1", port=0)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     frames: list[str] = []

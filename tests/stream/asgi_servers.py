@@ -25,9 +25,8 @@ class UvicornServer:
         port: int,
         extension: Extension | None = None,
         access: Access | None = None,
-        sync_seconds: float = 10.0,
     ) -> None:
-        self.app = create_app(store, access, extension=extension, sync_seconds=sync_seconds)
+        self.app = create_app(store, access, extension=extension)
         self._socket = socket.create_server((host, port))
         self.port = int(self._socket.getsockname()[1])
         self.url = f"http://{host}:{self.port}"

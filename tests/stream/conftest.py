@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from bidbeacon_sessions import SessionStore
-from bidbeacon_sessions.server import StreamServer
+from bidbeacon_sessions.server import StreamServer, stream
 from tests.stream.asgi_servers import CHOSEN, SERVERS, UvicornServer
 
 DEADLINE = 15.0
@@ -120,18 +120,18 @@ class WebSocketReader(Reader):
 
 
 @contextmanager
-def _running(
-    asgi_server: str, store: SessionStore, *, sync_seconds: float = 0.3, **options: Any
-) -> Iterator[StreamServer | UvicornServer]:
-    server = SERVERS[asgi_server](store, host="127.0.0.1", port=0, sync_seconds=sync_seconds, **options)
+def _running(asgi_server: str, store: SessionStore, **options: Any) -> Iterator[StreamServer | UvicornServer]:
+    server = SERVERS[asgi_server](store, host="127.0.0.1", port=0, **options)
     thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    try:
-        _wait_until(lambda: server.is_listening and server.is_ready)
-        yield server
-    finally:
-        server.stop()
-        thread.join(timeout=10)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stream, "SYNC_SECONDS", 0.3)
+        thread.start()
+        try:
+            _wait_until(lambda: server.is_listening and server.is_ready)
+            yield server
+        finally:
+            server.stop()
+            thread.join(timeout=10)
     assert not thread.is_alive()
 
 

@@ -23,7 +23,7 @@ from bidbeacon_pipelines.cli.tailing import Tail
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sessions import Action, Reference, SessionStore, Subject, with_job_session
 from bidbeacon_sessions.filters import SessionFilter
-from bidbeacon_sessions.server import StreamServer
+from bidbeacon_sessions.server import StreamServer, stream
 from bidbeacon_sessions.settings import get_session_settings
 
 WaitUntil = Callable[..., None]
@@ -88,16 +88,18 @@ class Heard:
 @contextmanager
 def served(store: SessionStore, port: int = 0) -> Iterator[str]:
     """Serve the store; yield the address."""
-    server = StreamServer(store, host="127.0.0.1", port=port, sync_seconds=0.2)
+    server = StreamServer(store, host="127.0.0.1", port=port)
     thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not (server.is_listening and server.is_ready):
-        threading.Event().wait(0.01)
-    try:
-        yield f"http://127.0.0.1:{server.port}"
-    finally:
-        server.stop()
-        thread.join(timeout=10)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stream, "SYNC_SECONDS", 0.2)
+        thread.start()
+        while not (server.is_listening and server.is_ready):
+            threading.Event().wait(0.01)
+        try:
+            yield f"http://127.0.0.1:{server.port}"
+        finally:
+            server.stop()
+            thread.join(timeout=10)
 
 
 @contextmanager

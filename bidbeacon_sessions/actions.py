@@ -40,7 +40,7 @@ def within(value: dict[str, Any], max_bytes: int) -> dict[str, Any]:
     The largest lists and texts are shortened first, by halves; what was cut is named under the key `cut`, with its
     original length. A value within the bound is given back as it is.
     """
-    if _is_clearly_within(value, max_bytes) or _size(value) <= max_bytes:
+    if _size(value) <= max_bytes:
         return value
     small = dict(value)
     cut: dict[str, int] = {}
@@ -55,16 +55,11 @@ def within(value: dict[str, Any], max_bytes: int) -> dict[str, Any]:
     return small | {CUT_MARK: cut}
 
 
-def _is_clearly_within(value: Any, max_bytes: int) -> bool:
-    """Return whether even twice the compact text fits, which is quick to find; the text with spaces is never longer than that."""
-    try:
-        return len(_encode(value)) * 2 <= max_bytes
-    except UnicodeEncodeError:  # a lone surrogate
-        return False
-
-
 def _size(value: Any) -> int:
-    return len(json.dumps(value, ensure_ascii=False, default=str).encode("utf-8", "replace"))
+    try:
+        return len(_encode(value))
+    except UnicodeEncodeError:  # a lone surrogate
+        return len(json.dumps(value, default=str))
 
 
 def _halved(value: Any) -> Any:

@@ -81,25 +81,11 @@ def _shown(value: Any) -> str:
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
 
 
-_BRIEF = (
-    "id",
-    "job_name",
-    "status",
-    "outcome",
-    "recovered_by",
-    "skipped_only",
-    "account",
-    "account_label",
-    "started_at",
-    "finished_at",
-    "duration",
-    "action_count",
-)
+_LARGE = frozenset({"error", "input", "labels"})
 
 
 def _brief(header: Mapping[Any, Any] | None) -> dict[str, Any] | None:
     """Return what a link to a session shows."""
     if header is None:
         return None
-    whole = session_json(header)
-    return {name: whole[name] for name in _BRIEF}
+    return {name: value for name, value in session_json(header).items() if name not in _LARGE}

@@ -65,8 +65,8 @@ _RUN_SIGNS = text(f"""
 def find_run_signs(connection: Connection, run_ids: Sequence[str]) -> dict[str, RowMapping]:
     """Return what the sessions of runs say of them, by run id; a run without sessions is missing.
 
-    Columns: is_open, whether one of its sessions has not ended; lives, whether under a lease that has not ended either (one that was
-    never given counts as `seconds` long); ended_at, when the last one ended, or None.
+    Columns: is_open, whether one of its sessions has not ended; lives, whether under a lease that has not ended either; ended_at, when
+    the last one ended, or None.
     """
     values = {"run_ids": list(run_ids), "grace": _GRACE_SECONDS}
     return {row["run_id"]: row for row in connection.execute(_RUN_SIGNS, values).mappings()}

@@ -27,7 +27,7 @@ NO_LABELS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 def session_json(header: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return one session's header (columns as `store.HEADER_COLUMNS`); instants in ISO 8601 UTC, `duration` in seconds."""
+    """Return one session's header (columns as `queries.HEADER_COLUMNS`); instants in ISO 8601 UTC, `duration` in seconds."""
     started, finished = header["started_at"], header["finished_at"]
     return {
         "id": str(header["id"]),

@@ -203,33 +203,6 @@ def test_a_commit_between_page_load_and_connect_is_delivered(
     wait_until(lambda: str(between) in reader.sessions)
 
 
-def test_a_long_unrelated_transaction_holds_nothing_up(
-    session_store: SessionStore, http: httpx.Client, follow: Follow, wait_until: WaitUntil
-) -> None:
-    """While another transaction stays open, changes arrive as ever."""
-    reader = follow("sse", http.get("/api/job-sessions").json())
-    with session_store.begin() as unrelated:
-        unrelated.execute(text("SELECT pg_current_xact_id()"))
-        for _ in range(3):
-            session_id = committed_session(session_store)
-            wait_until(lambda session_id=session_id: str(session_id) in reader.sessions, seconds=2)
-
-
-def test_what_was_rolled_back_never_shows(
-    session_store: SessionStore, http: httpx.Client, follow: Follow, wait_until: WaitUntil
-) -> None:
-    """An action of a rolled-back transaction is not heard, the one after it is."""
-    reader = follow("sse", http.get("/api/job-sessions").json())
-    session_id = committed_session(session_store)
-    with session_store.engine.connect() as connection:
-        insert_action(connection, session_id, an_action(1))
-        connection.rollback()
-    add_action(session_store, session_id, 2)
-    wait_until(lambda: (str(session_id), 2) in reader.actions)
-
-    assert {(str(session_id), 2)} == set(reader.actions)
-
-
 def test_a_filtered_reader_hears_of_its_sessions_only_and_when_they_leave(
     session_store: SessionStore, http: httpx.Client, follow: Follow, wait_until: WaitUntil, transport: str
 ) -> None:

@@ -123,15 +123,6 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleTy
     del sys.modules["sample_actions"]
 
 
-def test_a_module_is_loaded_again_as_it_is(module: ModuleType) -> None:
-    """The same class of the same line takes its own place."""
-    first = module.SampleReloaded
-    assert action_classes().get("sample-reloaded") is first
-    importlib.reload(module)
-    assert module.SampleReloaded is not first
-    assert action_classes().get("sample-reloaded") is module.SampleReloaded
-
-
 def test_a_module_is_loaded_again_after_it_was_changed(module: ModuleType) -> None:
     """Its classes may have moved to other lines meanwhile."""
     Path(str(module.__file__)).write_text("# moved\n\n" + ONE_CLASS.format(said="Changed"))

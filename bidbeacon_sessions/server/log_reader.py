@@ -37,7 +37,7 @@ class CursorRefusedError(Exception):
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the log up to a place, what the readers of each filter are told of it, and whether there is more to read.
+    """A part of the log up to a place, and what the readers of each filter are told of it.
 
     `ended` has the headers of the sessions whose end is in it, and maybe of others that have ended.
     """
@@ -45,7 +45,6 @@ class Part:
     upto: Cursor
     messages: Mapping[SessionFilter, Sequence[Message]]
     ended: Sequence[RowMapping] = ()
-    more: bool = False
 
 
 class LogReader:
@@ -98,7 +97,7 @@ class LogReader:
                 wanted: describe_changes(*_matching(connection, sessions, wanted), known, upto)
                 for wanted, known in told.items()
             }
-        return Part(upto, messages, ended, more=upto.position < newest.position)
+        return Part(upto, messages, ended)
 
     def read_missed(self, after: Cursor, upto: Cursor, wanted: SessionFilter, most: int) -> Part:
         """Return the next changes that a reader of one filter missed; raises as `read` does."""

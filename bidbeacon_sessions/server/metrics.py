@@ -23,7 +23,6 @@ TRANSPORTS = ("sse", "websocket")
 STEP_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5)
 DURATION_BOUNDS = (1, 5, 15, 60, 300, 900, 3_600, 10_800)
 _REMEMBERED = 10_000
-_STREAM, _JOB = "bidbeacon_stream", "bidbeacon_job"
 
 
 class StreamMetrics:
@@ -31,32 +30,30 @@ class StreamMetrics:
 
     def __init__(self, store: SessionStore) -> None:
         self._registry = CollectorRegistry()
-        self.resets = self._counter("resets", "Streams that were told to load again.", ["reason"])
+        self.resets = self._counter(
+            "bidbeacon_stream_resets", "Streams that were told to load again.", "reason"
+        )
         for reason in get_args(ResetReason):
             self.resets.labels(reason)
-        self.errors = self._counter("errors", "Unforeseen errors while reading the log.")
-        self._steps = self._counter("steps", "Steps that this process took.")
-        self._published = self._counter("published", "Changes that this process published.")
+        self.errors = self._counter("bidbeacon_stream_errors", "Unforeseen errors while reading the log.")
+        self._steps = self._counter("bidbeacon_stream_steps", "Steps that this process took.")
+        self._published = self._counter("bidbeacon_stream_published", "Changes that this process published.")
         self._step_seconds = Histogram(
-            f"{_STREAM}_step_seconds",
+            "bidbeacon_stream_step_seconds",
             "Duration of this process's steps.",
             buckets=STEP_BOUNDS,
             registry=self._registry,
         )
-        self._ended = Counter(
-            f"{_JOB}_sessions_ended",
-            "Sessions that ended.",
-            ["job", "status", "outcome"],
-            registry=self._registry,
+        self._ended = self._counter(
+            "bidbeacon_job_sessions_ended", "Sessions that ended.", "job", "status", "outcome"
         )
-        self._recovered = Counter(
-            f"{_JOB}_sessions_recovered",
+        self._recovered = self._counter(
+            "bidbeacon_job_sessions_recovered",
             "Sessions that were counted with problems, and whose step a later attempt did.",
-            ["job"],
-            registry=self._registry,
+            "job",
         )
         self._durations = Histogram(
-            f"{_JOB}_duration_seconds",
+            "bidbeacon_job_duration_seconds",
             "Duration of sessions that ended.",
             ["job"],
             buckets=DURATION_BOUNDS,
@@ -67,16 +64,16 @@ class StreamMetrics:
 
     def watch(self, stream: "Stream") -> None:
         """Ask a stream for its state at each scrape."""
-        readers = Gauge(f"{_STREAM}_clients", "Open streams.", ["transport"], registry=self._registry)
+        readers = Gauge("bidbeacon_stream_clients", "Open streams.", ["transport"], registry=self._registry)
         for transport in TRANSPORTS:
             readers.labels(transport).set_function(partial(stream.readers.__getitem__, transport))
         self._gauge(
-            "position",
+            "bidbeacon_stream_position",
             "Newest position read from the change log.",
             lambda: stream.cursor.position if stream.cursor else 0,
         )
         self._gauge(
-            "lag_seconds",
+            "bidbeacon_stream_lag_seconds",
             "Time since everything committed was published and read.",
             lambda: stream.lag_seconds,
         )
@@ -107,11 +104,11 @@ class StreamMetrics:
         """Return all metrics in Prometheus' text format."""
         return generate_latest(self._registry)
 
-    def _counter(self, name: str, meaning: str, labels: Iterable[str] = ()) -> Counter:
-        return Counter(f"{_STREAM}_{name}", meaning, labels, registry=self._registry)
+    def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
+        return Counter(name, meaning, labels, registry=self._registry)
 
     def _gauge(self, name: str, meaning: str, value: Callable[[], float]) -> None:
-        Gauge(f"{_STREAM}_{name}", meaning, registry=self._registry).set_function(value)
+        Gauge(name, meaning, registry=self._registry).set_function(value)
 
 
 class _Stored(Collector):
@@ -134,15 +131,15 @@ class _Stored(Collector):
 
 
 def _read(connection: Connection) -> Iterator[Metric]:
-    running = GaugeMetricFamily(f"{_JOB}_sessions_running", "Sessions that run.", labels=["job"])
+    running = GaugeMetricFamily("bidbeacon_job_sessions_running", "Sessions that run.", labels=["job"])
     oldest = GaugeMetricFamily(
-        f"{_JOB}_oldest_running_seconds", "Age of the oldest session that runs.", labels=["job"]
+        "bidbeacon_job_oldest_running_seconds", "Age of the oldest session that runs.", labels=["job"]
     )
     for row in count_running(connection):
         running.add_metric([row["job_name"]], row["sessions"])
         oldest.add_metric([row["job_name"]], row["seconds"])
     promises = GaugeMetricFamily(
-        f"{_JOB}_promises",
+        "bidbeacon_job_promises",
         "Promised work that is not done, by whether its deadline has passed.",
         labels=["status"],
     )

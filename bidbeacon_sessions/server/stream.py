@@ -301,7 +301,7 @@ class Stream:
             else:
                 feed.begin_at(part.upto)
         self._metrics.note_ended(part.ended)
-        return part.more
+        return part.upto != position.cursor
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
         """Call in a thread, and give it up where it takes too long: its connection is silent, and ends by its own timeouts.

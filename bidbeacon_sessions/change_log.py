@@ -6,10 +6,12 @@ take no lock and send no notification for it. All SQL of the log is in this modu
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
 _CURSOR = re.compile(r"(?P<epoch>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.(?P<position>[0-9]{1,18})")
 
@@ -43,15 +45,6 @@ class Position:
         return Cursor(self.epoch, self.position)
 
 
-@dataclass(frozen=True)
-class Change:
-    """One published change: of a session's header (`ord` 0), or of the action with that `ord`."""
-
-    position: int
-    session_id: UUID
-    ord: int
-
-
 def parse_cursor(cursor: str) -> Cursor | None:
     """Return the cursor `<epoch>.<position>`, or None where the text is none."""
     match = _CURSOR.fullmatch(cursor)
@@ -74,10 +67,13 @@ _CHANGES = text("""
      ORDER BY position LIMIT :limit""")
 
 
-def read_changes(connection: Connection, after: Cursor, limit: int) -> list[Change]:
-    """Return the next changes after a cursor, in order of position; none where the cursor is of another epoch."""
+def read_changes(connection: Connection, after: Cursor, limit: int) -> Sequence[Row[Any]]:
+    """Return the next changes after a cursor, in order of position; none where the cursor is of another epoch.
+
+    Columns: position, session_id, and ord: that of an action, or 0 where the session's header has changed.
+    """
     values = {"after": after.position, "epoch": after.epoch, "limit": limit}
-    return [Change(*row) for row in connection.execute(_CHANGES, values)]
+    return connection.execute(_CHANGES, values).all()
 
 
 # Visible to this statement and not visible in the stored snapshot. The lower bound lets both indexes on changed_xid help.

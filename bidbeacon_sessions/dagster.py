@@ -210,7 +210,9 @@ class JobSessionsResource(ConfigurableResource[SessionStore]):
 
             @wraps(compute)
             def run(context: Any, *args: Any, **kwargs: Any) -> Any:
-                with self.session(context, job_name, input=_given(context), account=account) as session:
+                config = getattr(context, "op_execution_context", context).op_config
+                given = {"config": config} if config else {}
+                with self.session(context, job_name, input=given, account=account) as session:
                     own = {"session": session} if "session" in parameters else {}
                     result = compute(context, *args, **kwargs, **own)
                 context.add_output_metadata(session_metadata(session.store, session.session_id))
@@ -255,12 +257,6 @@ def _parameters_of(compute: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     if next(iter(parameters), None) != "context":
         raise TypeError(f"Expected the first parameter of {name} to be `context`, got: {list(parameters)}.")
     return parameters
-
-
-def _given(context: Any) -> dict[str, Any]:
-    """Return the config of the op, or of the op behind an asset."""
-    config = getattr(context, "op_execution_context", context).op_config
-    return {"config": config} if config else {}
 
 
 def build_session_closer(store: Callable[[], SessionStore]) -> SensorDefinition:

@@ -4,11 +4,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, RowMapping, create_engine
+from sqlalchemy import Connection, Engine, Row, RowMapping, create_engine
 
-from bidbeacon_sessions.change_log import Change, Cursor, Position, head, look, read_changes, step, trim
+from bidbeacon_sessions.change_log import Cursor, Position, head, look, read_changes, step, trim
 from bidbeacon_sessions.connections import connect_args
 from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.presentation import action_json, load_labels, session_json
@@ -141,7 +142,7 @@ def count_missing(after: Cursor, newest: Position) -> int:
 
 
 def _read_sessions(
-    connection: Connection, changes: Sequence[Change], *, with_actions: bool
+    connection: Connection, changes: Sequence[Row[Any]], *, with_actions: bool
 ) -> tuple[list[ChangedSession], list[RowMapping]]:
     """Return the present state of all changed sessions with their new actions, in order of each session's last change, and the headers of those that have ended."""
     last = {change.session_id: change.position for change in changes}

@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import text
 
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.change_log import (
@@ -14,29 +14,10 @@ from bidbeacon_sessions.change_log import (
     step,
     trim,
 )
-from bidbeacon_sessions.writes import NewAction, NewSession, close_session, insert_action, insert_session
+from bidbeacon_sessions.writes import close_session, insert_action
+from tests.stream.writing import an_action, start_session, take_step
 
 NOW = datetime(2026, 7, 25, 14, 0, tzinfo=UTC)
-
-
-def an_action(ord_: int) -> NewAction:
-    """A stored action of no known type."""
-    return NewAction(
-        ord=ord_, type="thing-done", schema_version=1, tone="neutral", at=NOW, payload={"n": ord_}
-    )
-
-
-def start_session(connection: Connection) -> UUID:
-    """Write a session in an open transaction."""
-    session = NewSession(id=uuid4(), job_name="job", started_at=NOW)
-    insert_session(connection, session)
-    return session.id
-
-
-def take_step(store: SessionStore) -> int | None:
-    """Take a step in a transaction of its own."""
-    with store.begin() as connection:
-        return step(connection)
 
 
 def epoch_of(store: SessionStore) -> UUID:

@@ -4,14 +4,12 @@ import logging
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
-from datetime import UTC, datetime
-from uuid import uuid4
 
 import pytest
 
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.server import StreamServer, transports
-from bidbeacon_sessions.writes import NewSession, insert_session
+from tests.stream.writing import start_session
 
 READERS = 5
 SSE = "GET /api/job-sessions/stream HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
@@ -48,12 +46,7 @@ def commit_much(store: SessionStore) -> None:
     """Write six million characters, more than the system takes in for a connection."""
     with store.begin() as connection:
         for _ in range(100):
-            insert_session(
-                connection,
-                NewSession(
-                    id=uuid4(), job_name="job", started_at=datetime.now(UTC), input={"much": "x" * 60_000}
-                ),
-            )
+            start_session(connection, input={"much": "x" * 60_000})
 
 
 def reads_to_its_end(reader: socket.socket) -> bool:

@@ -6,17 +6,17 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import httpx
 import pytest
-from sqlalchemy import Connection, create_engine, make_url, text
+from sqlalchemy import create_engine, make_url, text
 
 from bidbeacon_sessions import SessionStore
-from bidbeacon_sessions.core_actions import SessionFinalized
 from bidbeacon_sessions.queries import list_actions
-from bidbeacon_sessions.writes import NewAction, NewSession, close_session, insert_action, insert_session
+from bidbeacon_sessions.writes import close_session, insert_action
 from tests.stream.asgi_servers import ON_BOTH
+from tests.stream.writing import an_action, commit_session, start_session
 
 pytestmark = ON_BOTH
 Follow = Callable[..., Any]
@@ -24,27 +24,6 @@ WaitUntil = Callable[..., None]
 
 NOW = datetime(2026, 7, 25, 14, 0, tzinfo=UTC)
 WRITERS = 16
-
-
-def an_action(ord_: int) -> NewAction:
-    """A stored action of a known type."""
-    payload = SessionFinalized(status="crashed", reason=f"no {ord_}").model_dump(mode="json")
-    return NewAction(
-        ord=ord_, type="session-finalized", schema_version=1, tone="neutral", at=NOW, payload=payload
-    )
-
-
-def start_session(connection: Connection, *, job: str = "job") -> UUID:
-    """Write a session in an open transaction."""
-    session = NewSession(id=uuid4(), job_name=job, started_at=datetime.now(UTC))
-    insert_session(connection, session)
-    return session.id
-
-
-def committed_session(store: SessionStore, *, job: str = "job") -> UUID:
-    """Write a session and commit."""
-    with store.begin() as connection:
-        return start_session(connection, job=job)
 
 
 def add_action(store: SessionStore, session_id: UUID, ord_: int) -> None:
@@ -75,7 +54,7 @@ class Writers:
         self.store.dispose()
 
     def _write(self, chance: random.Random, rounds: int) -> None:
-        session_id = committed_session(self.store)
+        session_id = commit_session(self.store)
         self.sessions.add(str(session_id))
         for ord_ in range(1, rounds + 1):
             with self.store.engine.connect() as connection:
@@ -165,7 +144,7 @@ def test_both_transports_say_the_same(
     """Sessions and actions read over SSE and over WebSocket are equal."""
     loaded = http.get("/api/job-sessions").json()
     readers = [follow("sse", loaded), follow("websocket", loaded)]
-    session_id = committed_session(session_store)
+    session_id = commit_session(session_store)
     add_action(session_store, session_id, 1)
     end_session(session_store, session_id)
     for reader in readers:
@@ -184,7 +163,7 @@ def test_a_late_commit_is_delivered_late(
     reader = follow(transport, http.get("/api/job-sessions").json())
     with session_store.begin() as connection:
         late = start_session(connection)
-        early = committed_session(session_store)
+        early = commit_session(session_store)
         wait_until(lambda: str(early) in reader.sessions)
         assert str(late) not in reader.sessions
     wait_until(lambda: str(late) in reader.sessions)
@@ -196,7 +175,7 @@ def test_a_commit_between_page_load_and_connect_is_delivered(
     """The stream goes on exactly where the list ends, though others have long read further."""
     loaded = http.get("/api/job-sessions").json()
     first = follow("sse", loaded)
-    between = committed_session(session_store)
+    between = commit_session(session_store)
     wait_until(lambda: str(between) in first.sessions)
 
     reader = follow(transport, loaded)
@@ -209,8 +188,8 @@ def test_a_filtered_reader_hears_of_its_sessions_only_and_when_they_leave(
     """`gone` comes when a session stops matching; others' changes are not heard."""
     query = {"job": "wanted", "status": "running"}
     reader = follow(transport, http.get("/api/job-sessions", params=query).json(), **query)
-    other = committed_session(session_store, job="other")
-    wanted = committed_session(session_store, job="wanted")
+    other = commit_session(session_store, job="other")
+    wanted = commit_session(session_store, job="wanted")
     wait_until(lambda: str(wanted) in reader.sessions)
     end_session(session_store, other)
     end_session(session_store, wanted)
@@ -225,7 +204,7 @@ def test_a_session_enters_a_filter_by_type_with_its_first_such_action(
     """A filter on the action's type is asked again at every change."""
     query = {"type": "session-finalized"}
     reader = follow("sse", http.get("/api/job-sessions", params=query).json(), **query)
-    session_id = committed_session(session_store)
+    session_id = commit_session(session_store)
     add_action(session_store, session_id, 1)
     wait_until(lambda: str(session_id) in reader.sessions)
 
@@ -235,7 +214,7 @@ def test_sync_moves_a_filtered_reader_on(
 ) -> None:
     """A reader that nothing matches for still gets newer cursors, and the server's time and lag."""
     reader = follow(transport, http.get("/api/job-sessions").json(), job="none such")
-    committed_session(session_store)
+    commit_session(session_store)
     wait_until(lambda: any(identity.endswith(".1") for _, identity, _ in reader.events("sync")))
 
     data = reader.events("sync")[-1][2]
@@ -264,8 +243,8 @@ def test_a_cursor_that_is_no_good_is_told_to_load_again(
 ) -> None:
     """The stream says `reset` with its reason and ends; it never goes on silently."""
     watching = follow("sse", http.get("/api/job-sessions").json())
-    session_id = committed_session(session_store)
-    committed_session(session_store)
+    session_id = commit_session(session_store)
+    commit_session(session_store)
     wait_until(lambda: 2 == len(watching.sessions), seconds=5)
     assert str(session_id) in watching.sessions
     with session_store.begin() as connection:
@@ -296,7 +275,7 @@ def test_a_new_epoch_resets_everybody(
     assert "epoch" == reader.heard[-1][2]["reason"]
 
     again = follow(transport, http.get("/api/job-sessions").json())
-    session_id = committed_session(session_store)
+    session_id = commit_session(session_store)
     wait_until(lambda: str(session_id) in again.sessions)
 
 
@@ -306,7 +285,7 @@ def test_a_reconnecting_browser_goes_on_after_its_last_event(
     """`Last-Event-ID` counts more than the cursor in the address, which is older."""
     start = http.get("/api/job-sessions").json()["cursor"]
     watching = follow("sse", cursor=start)
-    committed_session(session_store)
+    commit_session(session_store)
     wait_until(lambda: watching.events("job-sessions:updated"))
     last = watching.events("job-sessions:updated")[-1][1]
 
@@ -343,7 +322,7 @@ def test_the_database_going_away_and_coming_back_loses_nothing(
         connection.execute(text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
     administer.dispose()
 
-    session_id = committed_session(session_store)
+    session_id = commit_session(session_store)
     wait_until(lambda: str(session_id) in reader.sessions)
     assert {"status": "ok"} == http.get("/healthz").json()
     assert not reader.ended.is_set()

@@ -5,9 +5,7 @@ import json
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from types import SimpleNamespace
-from uuid import uuid4
 
 import pytest
 from starlette.types import Message as AsgiMessage
@@ -21,7 +19,7 @@ from bidbeacon_sessions.server.messages import Frame
 from bidbeacon_sessions.server.metrics import StreamMetrics
 from bidbeacon_sessions.server.stream import Stream
 from bidbeacon_sessions.server.transports import EventStream, serve_websocket
-from bidbeacon_sessions.writes import NewSession, insert_session
+from tests.stream.writing import commit_session
 
 EVERYTHING = SessionFilter()
 Frames = AsyncGenerator[Frame, None]
@@ -34,14 +32,6 @@ async def streaming(store: SessionStore) -> AsyncIterator[Stream]:
     stream.start()
     yield stream
     await stream.stop()
-
-
-def commit(store: SessionStore, job: str = "job") -> str:
-    """Write a session and commit; return its id."""
-    session = NewSession(id=uuid4(), job_name=job, started_at=datetime.now(UTC))
-    with store.begin() as connection:
-        insert_session(connection, session)
-    return str(session.id)
 
 
 async def next_frame(frames: Frames) -> Frame:
@@ -79,7 +69,7 @@ def test_readers_of_one_filter_share_what_they_are_sent(session_store: SessionSt
 
     async def test(stream: Stream) -> None:
         readers = [await joined(stream), await joined(stream), await joined(stream, SessionFilter(job="job"))]
-        await asyncio.to_thread(commit, session_store)
+        await asyncio.to_thread(commit_session, session_store)
         one, other, filtered = [await next_frame(frames) for frames in readers]
         assert one is other
         assert one.sse is other.sse
@@ -95,7 +85,7 @@ def test_a_filtered_reader_is_told_of_a_range_from_where_it_stood(session_store:
     async def test(stream: Stream) -> None:
         everything, filtered = await joined(stream), await joined(stream, SessionFilter(job="wanted"))
         for job in ("another", "another", "wanted"):
-            await asyncio.to_thread(commit, session_store, job)
+            await asyncio.to_thread(commit_session, session_store, job=job)
             await next_frame(everything)
         [message] = (await next_frame(filtered)).messages
         data = json.loads(message.data)
@@ -113,7 +103,7 @@ def test_a_reader_that_is_too_far_behind_is_reset(
     async def test(stream: Stream) -> None:
         slow, fast = await joined(stream), await joined(stream)
         for _ in range(3):
-            await asyncio.to_thread(commit, session_store)
+            await asyncio.to_thread(commit_session, session_store)
             await next_frame(fast)
         [message] = (await next_frame(slow)).messages
         assert ("reset", "overflow") == (message.event, json.loads(message.data)["reason"])
@@ -130,7 +120,7 @@ def test_one_frame_is_never_too_much(session_store: SessionStore, monkeypatch: p
 
     async def test(stream: Stream) -> None:
         reader = await joined(stream)
-        await asyncio.to_thread(commit, session_store)
+        await asyncio.to_thread(commit_session, session_store)
         [message] = (await next_frame(reader)).messages
         assert "job-sessions:updated" == message.event
 
@@ -176,7 +166,7 @@ def test_a_reader_gets_in_step_though_changes_go_on(
         await until(lambda: stream.cursor is not None)
         start = stream.cursor
         for _ in range(40):
-            await asyncio.to_thread(commit, session_store)
+            await asyncio.to_thread(commit_session, session_store)
         await until(lambda: stream.cursor is not None and stream.cursor.position == 40)
         frames = stream.frames(EVERYTHING, start)
         expected, parts = 1, 0
@@ -184,7 +174,7 @@ def test_a_reader_gets_in_step_though_changes_go_on(
             data = json.loads(message.data)
             assert expected == data["from"]
             expected, parts = data["to"] + 1, parts + 1
-            await asyncio.to_thread(commit, session_store)
+            await asyncio.to_thread(commit_session, session_store)
             assert first.messages
         assert expected > 40
         assert parts >= 4
@@ -200,7 +190,7 @@ def test_readers_who_come_back_together_are_read_for_once(
     async def test(stream: Stream) -> None:
         await until(lambda: stream.cursor is not None)
         start = stream.cursor
-        await asyncio.to_thread(commit, session_store)
+        await asyncio.to_thread(commit_session, session_store)
         await until(lambda: stream.cursor != start)
         async with stream._turn:
             readers = [stream.frames(EVERYTHING, start) for _ in range(3)]
@@ -218,7 +208,7 @@ def test_a_reader_in_step_keeps_nothing_that_only_it_was_sent(session_store: Ses
     async def test(stream: Stream) -> None:
         await until(lambda: stream.cursor is not None)
         start = stream.cursor
-        await asyncio.to_thread(commit, session_store)
+        await asyncio.to_thread(commit_session, session_store)
         await until(lambda: stream.cursor != start)
         frames = stream.frames(EVERYTHING, start)
         missed, in_step = [weakref.ref(await next_frame(frames)) for _ in range(2)]
@@ -243,7 +233,7 @@ def test_nothing_is_sent_beside_the_close_of_a_websocket(session_store: SessionS
 
         async def send(message: AsgiMessage) -> None:
             if message["type"] == "websocket.close":
-                await asyncio.to_thread(commit, session_store)
+                await asyncio.to_thread(commit_session, session_store)
                 await next_frame(other)
                 await asyncio.sleep(0)
             sent.append(message)

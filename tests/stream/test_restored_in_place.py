@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import httpx
 import pytest
@@ -13,26 +13,12 @@ from sqlalchemy import make_url, text
 
 from bidbeacon_pipelines.dev.binaries import find_binaries
 from bidbeacon_sessions import SessionStore
-from bidbeacon_sessions.change_log import Cursor, head, look, read_changes, step
+from bidbeacon_sessions.change_log import Cursor, head, look, read_changes
 from bidbeacon_sessions.clock import utc_now
-from bidbeacon_sessions.writes import NewSession, close_session, insert_session
+from bidbeacon_sessions.writes import close_session
+from tests.stream.writing import commit_sessions, take_step
 
 EVERY_TABLE_OF_THE_LOG = "session_headers, session_actions, session_changes, session_change_cursor"
-
-
-def write_sessions(store: SessionStore, count: int) -> set[UUID]:
-    """Commit sessions, each in a transaction of its own; return their ids."""
-    ids = {uuid4() for _ in range(count)}
-    for session_id in ids:
-        with store.begin() as connection:
-            insert_session(connection, NewSession(id=session_id, job_name="job", started_at=utc_now()))
-    return ids
-
-
-def take_step(store: SessionStore) -> int | None:
-    """Take a step in a transaction of its own."""
-    with store.begin() as connection:
-        return step(connection)
 
 
 def step_and_epoch(store: SessionStore) -> UUID:
@@ -115,15 +101,15 @@ def test_a_reader_from_before_the_restore_is_told_to_reload(
     how: Callable[..., None],
 ) -> None:
     """Its cursor is no longer of this log, though positions have grown past it; after the reload it misses nothing."""
-    kept = write_sessions(session_store, 10)
+    kept = commit_sessions(session_store, 10)
     wait_until(lambda: all_is_published(session_store))
     file = dump()
-    write_sessions(session_store, 10)
+    commit_sessions(session_store, 10)
     wait_until(lambda: all_is_published(session_store))
     old_cursor = http.get("/api/job-sessions").json()["cursor"]
 
     how(session_store, file, restore)
-    new = write_sessions(session_store, 25)
+    new = commit_sessions(session_store, 25)
     wait_until(lambda: all_is_published(session_store))
 
     told = follow(transport, cursor=old_cursor)
@@ -131,7 +117,7 @@ def test_a_reader_from_before_the_restore_is_told_to_reload(
     assert ["epoch"] == [data["reason"] for _, _, data in told.events("reset")]
     assert [] == told.events("job-sessions:updated")
     loaded = http.get("/api/job-sessions?limit=200").json()
-    late = write_sessions(session_store, 3)
+    late = commit_sessions(session_store, 3)
     reader = follow(transport, loaded)
     wait_until(lambda: {str(each) for each in kept | new | late} == set(reader.sessions))
     assert [] == reader.faults
@@ -141,7 +127,7 @@ def test_restored_transaction_ids_publish_nothing_and_hide_nothing(
     session_store: SessionStore, dump: Callable[[], Path], restore: Callable[..., None]
 ) -> None:
     """In the same cluster they are past ones: restored rows are known by loading them, and their next change is published."""
-    restored = write_sessions(session_store, 3)
+    restored = commit_sessions(session_store, 3)
     before = step_and_epoch(session_store)
     file = dump()
 
@@ -152,7 +138,7 @@ def test_restored_transaction_ids_publish_nothing_and_hide_nothing(
     for each in restored:
         with session_store.begin() as connection:
             close_session(connection, each, status="succeeded", finished_at=utc_now())
-    new = write_sessions(session_store, 2)
+    new = commit_sessions(session_store, 2)
     assert 5 == take_step(session_store)
     assert restored | new == set(published(session_store))
 
@@ -161,7 +147,7 @@ def test_a_step_in_the_middle_of_a_restore_is_not_the_last_word(
     session_store: SessionStore, dump: Callable[[], Path], restore: Callable[..., None]
 ) -> None:
     """Sessions that are restored after that step are of the past, so a further epoch begins when all rows are there."""
-    write_sessions(session_store, 3)
+    commit_sessions(session_store, 3)
     take_step(session_store)
     file = dump()
 
@@ -183,7 +169,7 @@ def test_a_copy_of_the_database_has_an_epoch_of_its_own(
     session_store: SessionStore, database_url: str
 ) -> None:
     """`CREATE DATABASE … TEMPLATE` copies the log's tables with their object ids; each log goes on by itself from there."""
-    write_sessions(session_store, 1)
+    commit_sessions(session_store, 1)
     original = step_and_epoch(session_store)
     session_store.dispose()
     url = make_url(database_url)

@@ -13,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 
 from bidbeacon_sessions import Action, SessionStore, with_job_session
 from bidbeacon_sessions.writes import NewSession, insert_session
+from tests.stream.writing import commit_session
 
 Follow = Callable[..., Any]
 WaitUntil = Callable[..., None]
@@ -34,12 +35,6 @@ def resets(http: httpx.Client) -> dict[str, float]:
 def lag(http: httpx.Client) -> float:
     """Return how late the stream is, in seconds."""
     return metrics(http)["bidbeacon_stream_lag_seconds"]
-
-
-def commit_session(store: SessionStore) -> None:
-    """Write a session and commit."""
-    with store.begin() as connection:
-        insert_session(connection, NewSession(id=uuid4(), job_name="job", started_at=datetime.now(UTC)))
 
 
 def test_streams_that_were_told_to_load_again_are_counted_by_reason(

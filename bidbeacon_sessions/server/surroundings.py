@@ -28,7 +28,8 @@ def answer_surroundings(request: Request) -> Response:
             return problem(404, f"There is no session {session_id}.", "Look for it at /.")
         near = find_near(connection, session)
         good = near["last_good"]
-        differences = compare(*(_with_counts(connection, each) for each in (session, good))) if good else []
+        here = _with_counts(connection, session)
+        differences = compare(here, _with_counts(connection, good)) if good else []
         references = list_references(connection, session_id)
     return JSONResponse(
         {

@@ -268,7 +268,7 @@ class Stream:
         look = self._looks_begun
         position, is_published = await self._in_thread(self._log.advance)
         async with self._handing_out:
-            more = await self._read_on(position)
+            more = position.cursor != self.cursor and await self._read_on(position)
         if more:
             return 0
         self._note_answer(is_published)

@@ -269,10 +269,12 @@ def test_load_that_keeps_failing_makes_a_new_report() -> None:
 
     assert Wait(NOW + _minutes(1), "the last attempt to load it failed") == decide(once, NOW, POLICY)
     assert Load("rpt-1") == decide(once, NOW + _minutes(1), POLICY)
-    assert RetryLater(NOW + _minutes(5), "part 2 is cut short. It could not be loaded in 3 attempts.") == decide(
-        failed, NOW, POLICY
+    assert RetryLater(
+        NOW + _minutes(5), "part 2 is cut short. It could not be loaded in 3 attempts."
+    ) == decide(failed, NOW, POLICY)
+    assert RetryLater(NOW + _minutes(5), "it could not be loaded in 3 attempts") == decide(
+        crashed, NOW, POLICY
     )
-    assert RetryLater(NOW + _minutes(5), "it could not be loaded in 3 attempts") == decide(crashed, NOW, POLICY)
 
 
 @pytest.mark.parametrize("status", [RequestStatus.LOADED, RequestStatus.FAILED])

@@ -22,6 +22,7 @@ from bidbeacon_pipelines.reports.problems import (
     merge,
     shape_of,
 )
+from bidbeacon_pipelines.services.backfill import WindowNotLoadedError
 from bidbeacon_pipelines.services.doctor import look_at_disk, look_into_tables
 from bidbeacon_pipelines.services.health_checks import ACTIVITY, Check, Level
 from bidbeacon_pipelines.settings import Settings
@@ -80,12 +81,14 @@ def survey(connection: Connection, settings: Settings, now: datetime) -> Survey:
     checks = [*look_into_tables(connection, settings, now, with_windows=False), look_at_disk(settings.home)]
     since, named = now - RECENTLY, _naming(connection)
     stopped = _of_stopped(list_stopped(connection), named)
+    windows = [_of_windows(problem, named) for problem in find_problems(groups)]
+    failures = list_failures(connection, since=since, most=_MOST_FAILURES)
     others = [
-        *(_of_windows(one, named) for one in find_problems(groups)),
+        *windows,
         *map(_of_unlisted_region, list_unlisted_regions(connection)),
         *_of_silence(list_silent(connection, since=since), named),
         *(_of_promises(row, named) for row in list_lost_by_job(connection, since=since, now=now)),
-        *(_of_failures(row, named) for row in list_failures(connection, since=since, most=_MOST_FAILURES)),
+        *(_of_failures(row, named) for row in failures if not _is_shown(row, windows)),
     ]
     problems = [*map(_of_check, _failed(checks)), *stopped, *_without_consequences(others, stopped)]
     return Survey(groups, checks, merge(problems))
@@ -95,6 +98,14 @@ def _without_consequences(problems: Sequence[Problem], stopped: Sequence[Problem
     """Return the problems but for those whose cause is the one that has stopped an ads account."""
     roots = {first_sentence(one.cause) for one in stopped}
     return [one for one in problems if first_sentence(one.cause) not in roots]
+
+
+def _is_shown(failure: RowMapping, windows: Sequence[Problem]) -> bool:
+    """Return whether a session failed because of windows whose problem is shown already, with the same reason."""
+    if failure["type"] != WindowNotLoadedError.__name__:
+        return False
+    reasons = shape_of(failure["message"] or "")
+    return any(shape_of(first_sentence(problem.cause)) in reasons for problem in windows)
 
 
 def _naming(connection: Connection) -> Naming:

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from bidbeacon_pipelines.actions import WindowsQueued
+from bidbeacon_pipelines.services.backfill import WindowNotLoadedError
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.accounts import set_enabled
 from bidbeacon_pipelines.store.ads_accounts import set_needs_person
@@ -198,6 +199,22 @@ def test_sessions_that_failed_alike_are_one_problem(world: World, session_store:
         told["bake failed"]["link"],
     )
     assert f"/sessions/{session.session_id}" == told["brew failed"]["link"]
+
+
+def test_a_load_that_failed_is_not_shown_beside_its_windows(
+    world: World, session_store: SessionStore
+) -> None:
+    """Unless what it says is not what its windows say."""
+    reason = "44 of 941 rows (4.7%) are invalid (6 × campaign.id: missing)"
+    world.change(3, "failed", reason)
+    for said in (reason, "the account is paused"):
+        with (
+            suppress(WindowNotLoadedError),
+            with_job_session("load-windows", store=session_store, clock=lambda: NOW),
+        ):
+            raise WindowNotLoadedError(DATASET, {TODAY - timedelta(days=3): said})
+    kinds = [(problem["kind"], problem["count"]) for problem in world.problems()]
+    assert [("failed", 1), ("load-windows failed", 1)] == sorted(kinds)
 
 
 def test_a_job_that_succeeded_since_is_a_warning(world: World, session_store: SessionStore) -> None:

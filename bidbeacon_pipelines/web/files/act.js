@@ -47,10 +47,10 @@ export const loadAgain = (account, dataset, windows, label = "Load again") =>
 export const syncEntities = (account) =>
   button("Sync entities", async (say) => follow(await send("/api/account/sync-entities", { account }), say), { title: "Ask Amazon for campaigns, ad groups, ads and targets now" });
 
-/** A button that becomes the other one when it has worked; `done` gets whether the account is paused then. */
 /** Whether nothing is asked for an account until a person resumes it. */
 export const waitsForPerson = ({ enabled, needs_person: needsPerson }) => !enabled || Boolean(needsPerson);
 
+/** A button that becomes the other one when it has worked; `done` gets whether the account is paused then. */
 export const pauseOrResume = (account, isPaused, done = () => {}) => (say) => {
   const pauses = async () => {
     const { account_label: label } = await send(`/api/account/${isPaused ? "resume" : "pause"}`, { account });

@@ -34,7 +34,8 @@ const heading = (id, text) => el("h2", { id: `${id}-title` }, text);
 
 /** How everything is, as `{level, title}`; `level` is ok, warning, failure, or empty where nothing is known yet. */
 export function verdictOf({ problems, more_problems: more, checks, accounts }) {
-  const levels = [...problems, ...checks.filter(({ level }) => level === "warning")].map(({ level }) => level); // what a check finds broken is a problem
+  // What a check finds broken is a problem already, and so is an account that needs a person.
+  const levels = [...problems, ...checks.filter(({ name, level }) => level === "warning" && name !== "accounts")].map(({ level }) => level);
   const failures = levels.filter((level) => level === "failure").length + more;
   const warnings = levels.filter((level) => level === "warning").length;
   if (accounts.accounts === 0 && failures === 0) return { level: "empty", title: "Nothing is set up yet" };

@@ -242,7 +242,8 @@ def _not_made(
 def _not_loaded(request: RequestState, reason: str, now: datetime, policy: LifecyclePolicy) -> RequestState:
     if request.loads >= policy.max_loads:
         failure = Failure(
-            FailureKind.UNREADABLE, f"{reason.rstrip('.')}. It could not be loaded in {request.loads} tries."
+            FailureKind.UNREADABLE,
+            f"{reason.rstrip('.')}. It could not be loaded in {request.loads} attempts.",
         )
         return replace(request, failure=failure)
     return replace(request, next_step_at=now + policy.poll_pause(request.loads or 1))

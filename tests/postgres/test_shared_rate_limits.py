@@ -127,7 +127,7 @@ def test_calls_go_on_while_the_database_is_away(
         rate_limits.pause(SCOPE, 30)
         assert rate_limits.reserve(SCOPE, longest_wait=5) == 30
     [warning] = caplog.messages
-    assert "The database is away (OperationalError)" in warning
+    assert "The database is unavailable (OperationalError)" in warning
 
 
 def test_the_database_is_used_again_when_it_is_back(

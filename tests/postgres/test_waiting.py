@@ -138,7 +138,7 @@ def test_waits_that_nobody_sits_out_are_told_apart() -> None:
     waits.add("retrieve a report", "HTTP 429", 3)
     waits.add("create a report", "HTTP 429", 600, rests=True)
     assert sentence(waited(waits.take())) == (
-        "Waited 10 min 03 s for Amazon, 10 min 00 s of it while requests rest: "
+        "Waited 10 min 03 s for Amazon, 10 min 00 s of it between attempts: "
         "2 waits, 1 of them to create a report (HTTP 429)"
     )
     assert WaitSummary() == waits.take()

@@ -128,7 +128,7 @@ def _browser() -> Iterator[Browser]:
 def _views(browser: Browser, url: str) -> Iterator[Figure]:
     first = _median_first(browser, f"{url}/sessions", ".session")
     yield at_most("first sessions on screen, with 100,000 in the database", first, "ms", 500)
-    drawn = _median_first(browser, f"{url}/coverage?days=456", ".map .strip canvas")
+    drawn = _median_first(browser, f"{url}/coverage?dataset={DATASET}&days=456", ".map .strip canvas")
     yield at_most("the map of 45,600 windows on screen", drawn, "ms", 1_500)
 
 
@@ -140,6 +140,7 @@ def _median_first(browser: Browser, url: str, selector: str) -> float:
         context.add_init_script(_NOTE_FIRST.replace("SELECTOR", repr(selector)))
         tab = context.new_page()
         tab.goto(url)
+        tab.wait_for_selector(selector, state="attached")  # fails where it never comes
         measured.append(float(tab.evaluate(_FIRST_AT)))
         context.close()
     return statistics.median(measured[1:])

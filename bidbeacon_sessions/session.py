@@ -358,7 +358,8 @@ def with_job_session(
 
     The session ends as `succeeded`; as `failed` with the error when an exception leaves the block; as `cancelled` when an
     interrupt does (`KeyboardInterrupt`, Dagster's termination), also where an error hides it: then the interrupt goes on. Other
-    exceptions go on unchanged. A process that dies inside is noticed by its silence and closed as `crashed`. A database that is away, at the beginning, in the middle or at the end, does not stop the work.
+    exceptions go on unchanged. A process that dies inside is noticed by its silence and closed as `crashed`. A database that is away,
+    at the beginning, in the middle or at the end, does not stop the work.
 
     Args:
         job_name: what this work is called, kebab-case.

@@ -21,7 +21,8 @@ from bidbeacon_pipelines.dagster_instance.storage import upgrade_dagster
 from bidbeacon_pipelines.dev.ports import choose_port
 from bidbeacon_pipelines.dev.services import dagster_home, make_dagster_home, service_environment
 from bidbeacon_pipelines.sandbox.server import running_sandbox
-from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.settings import Settings, get_settings
+from bidbeacon_sessions.settings import get_session_settings
 
 ASSET = AssetKey("precious")
 WIPE = 'mutation { wipeAssets(assetPartitionRanges: [{assetKey: {path: ["precious"]}}]) { __typename } }'
@@ -82,6 +83,8 @@ def webserver(
     with pytest.MonkeyPatch.context() as patch:
         for variable, value in service_environment(settings, url).items():
             patch.setenv(variable, value)
+        get_settings.cache_clear()
+        get_session_settings.cache_clear()
         command = [sys.executable, "-m", "dagster_webserver", "--empty-workspace", "-p", str(port)]
         with (
             DagsterInstance.get() as instance,

@@ -89,7 +89,7 @@ class SessionSettings(BaseSettings):
     """Where the stream listens; other than loopback needs a token."""
     stream_port: Port = 3030
     stream_token: Annotated[SecretStr, AfterValidator(_check_token)] | None = None
-    """Who may read the stream from other machines."""
+    """The access token; once it is set, every request needs it."""
     dagster_port: Port = 3000
     dagster_public_url: WebAddress = Field(
         default_factory=lambda data: f"http://127.0.0.1:{data.get('dagster_port', 3000)}"

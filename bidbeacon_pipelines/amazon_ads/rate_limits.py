@@ -18,7 +18,7 @@ LimitKey = tuple[Region, "CallClass", str]
 
 
 class CallClass(StrEnum):
-    """What Amazon throttles as one."""
+    """A group of calls that share a rate limit at Amazon."""
 
     CREATE = "create"
     RETRIEVE = "retrieve"
@@ -28,7 +28,7 @@ class CallClass(StrEnum):
 
 @dataclass(frozen=True)
 class LimitScope:
-    """What a call counts against; `account_id` is None for calls that concern no account in particular."""
+    """The rate limits that a call counts against; `account_id` is None for calls that concern no single account."""
 
     region: Region
     call_class: CallClass

@@ -32,7 +32,7 @@ RECONCILED: Mapping[Reconciles, str] = {
     "close": "They come from another pipeline and need not add up: the difference stays below BIDBEACON_HOURLY_DIFFERENCE.",
     "not above": "Only search terms with a click are reported: they are no higher, within 2 % where not asked for within ten minutes.",
 }
-"""What has to be true in each way of comparing."""
+"""The description of each way to reconcile a dataset with another."""
 
 SAME_MOMENT = timedelta(minutes=10)
 LONGEST_GAP = timedelta(hours=6)

@@ -1,4 +1,4 @@
-"""What a job works with: database, Ads API, settings and clock."""
+"""The context of a job: database, Ads API, settings and clock."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import Connection, text
 
 KEPT_OF_A_RUN = ("PIPELINE_START", "PIPELINE_SUCCESS", "PIPELINE_FAILURE", "PIPELINE_CANCELED")
-"""What Dagster's page of a run needs to show when it began, and when and how it ended."""
+"""The event types that Dagster's page of a run needs to show its start, end and status."""
 
 # Check results have no asset key in this table, which is why event types are looked at too. The walk over runs begins two days before the oldest
 # one that still has its steps' events, so that it costs no look at all runs there ever were; an index on event types finds that one.

@@ -114,7 +114,7 @@ class World:
         return datetime.now(UTC).date() - timedelta(days=ago)
 
     def yesterday_of(self, account: Account) -> date:
-        """Give the last day that is over where the account is, which UTC's yesterday need not be."""
+        """Return the last day that has ended in the account's time zone; it may be earlier than yesterday in UTC."""
         return local_date(utc_now(), account.time_zone) - timedelta(days=1)
 
     def hold_reports(self, times: int | None = None) -> None:

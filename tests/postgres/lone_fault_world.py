@@ -280,7 +280,7 @@ _NEXT_INSTANT = """
 
 @contextmanager
 def open_office(database_url: str, home: Path) -> Iterator[Office]:
-    """Give the place of all cases, over a database and a folder of its own: accounts and entities are known, and one day is due."""
+    """Yield an office with its own sandbox: accounts and entities are known, and one day is due."""
     config = SandboxConfig(
         rows_per_day=40, report_seconds=60, export_seconds=0, clock_start=NOON, clock_rate=0
     )

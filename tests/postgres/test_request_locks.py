@@ -88,7 +88,7 @@ def test_one_of_two_sessions_locks(lock: Lock, sessions: Callable[[], SessionRec
 
 
 def test_of_eight_that_lock_at_once_one_succeeds(lock: Lock, sessions: Callable[[], SessionRecorder]) -> None:
-    """Whoever is first, the others see its lock."""
+    """Exactly one succeeds; the others see its lock."""
     ids = [sessions().session_id for _ in range(8)]
     assert sum(at_once([partial(lock, session_id) for session_id in ids])) == 1
 

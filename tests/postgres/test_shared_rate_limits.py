@@ -153,7 +153,7 @@ def test_a_killed_process_keeps_no_lane(engine: Engine, database_url: str) -> No
 
 
 def test_a_stopped_process_stops_nobody(engine: Engine, database_url: str) -> None:
-    """Who waits two seconds for a rate limit goes on without the database; who held it has lost it a few seconds later."""
+    """A caller waits two seconds at most, then continues without the database; the frozen holder loses its lock a few seconds later."""
     holder = _hold_lane(database_url)
     os.kill(holder.pid, signal.SIGSTOP)
     try:

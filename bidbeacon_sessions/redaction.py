@@ -104,6 +104,7 @@ _FIELD = re.compile(
 """What may be a secret's name and what follows it, in small letters."""
 _OPENING = re.compile(rf"(?i)[bruf]{{0,2}}(?P<quote>{_QUOTE})")
 _QUOTES = re.compile(rf"(?i){_QUOTE}")
+_QUOTE_OR_LINE_END = re.compile(rf"(?i){_QUOTE}|[\r\n]|\\[rn]")
 _PAIR = re.compile(rf"(?P<bracket>[(\[])\s?b?{_QUOTE}\Z")
 _NAME_KEY = re.compile(
     rf"(?i)(?<!\w)(?:(?:name|key|field|header){_QUOTE}?\s?[:=]\s?|loc{_QUOTE}?\s?[:=]\s?[(\[][^()\[\]]*+){_QUOTE}?\Z"
@@ -111,7 +112,7 @@ _NAME_KEY = re.compile(
 _VALUE_KEY = re.compile(rf"(?i)(?:[^{{}}]{{0,200}}?{_QUOTE}|\s*+)(?:value|input){_QUOTE}?\s?[:=]\s?")
 _NAME_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
 _RUN = re.compile(r"(?:[^\s&\"'<>]|&(?![\w.%-]{1,60}=|quot;|#|[lg]t;))*+")
-_LINE = re.compile(r"(?:(?!\\[rn])[^\r\n])*+")
+_LINE_END = re.compile(r"[\r\n]|\\[rn]")
 _BRACKETS = re.compile(rf"[\[({{]|[\])}}]|{_QUOTE}")
 _NO_SECRET = re.compile(r"(?i)none|null|true|false|\[secure\]|[*•]*+|secret(?:str|bytes)\(b?'\**'\)")
 _PROSE = frozenset(
@@ -125,6 +126,8 @@ _PROSE = frozenset(
 _ORDINARY_WORDS = frozenset({"auth", "bearer", "cookie", "credential", "pass", "sig", "signature"})
 """Names that are ordinary words too ("Cookie: Chocolate Chip"): what follows must look random."""
 _SHORTEST_RANDOM = 20
+_LONGEST_PROSE = 200
+"""How much of a word tells whether it is prose. What is not masked is read again at the next name, so it must be short."""
 _CACHED_LENGTH = 64
 _WINDOW = 48
 """How many characters before a name are looked at."""
@@ -300,12 +303,12 @@ def _value_at(text: str, start: int, name: str, separator: str | None) -> tuple[
     """Return where the value begins and ends that stands at `start`: quoted, a header's, in brackets, or one word."""
     if opening := _OPENING.match(text, start):
         return opening.end(), _find_closing(text, opening["quote"], opening.end())
-    word = text[start : _end_of(_RUN, text, start)]
     header = name.lower().rpartition("-")[2]
-    if _is_prose(word, header, separator):
+    if _is_prose(_word_at(text, start, start + _LONGEST_PROSE), header, separator):
         return start, start
     if separator == ":" and header in {"authorization", "cookie"}:
         return start, _end_of_header(text, start)
+    word = _word_at(text, start, len(text))
     if sum(map(word.count, "([{")) > sum(map(word.count, ")]}")):
         # Not before the word's end: going on from within it would read the same word again for each name in it.
         return start, max(_find_closing_bracket(text, start), start + len(word))
@@ -326,11 +329,11 @@ def _is_prose(word: str, name: str, separator: str | None) -> bool:
 
 def _end_of_header(text: str, start: int) -> int:
     """Return where a header's value ends: at the end of the line, or at a quotation mark that it stands within."""
-    end = _end_of(_LINE, text, start)
-    quotes = list(_QUOTES.finditer(text, start, end))
-    if not quotes or text[quotes[0].start() - 1] == "=":  # Digest username="…", response="…"
-        return end
-    return quotes[0].start()
+    stop = _QUOTE_OR_LINE_END.search(text, start)
+    if stop and text[stop.start() - 1] == "=":  # Digest username="…", response="…"
+        line_end = _LINE_END.search(text, start)
+        return line_end.start() if line_end else len(text)
+    return stop.start() if stop else len(text)
 
 
 def _find_closing(text: str, quote: str, start: int) -> int:
@@ -355,9 +358,10 @@ def _find_closing_bracket(text: str, start: int) -> int:
     return len(text)
 
 
-def _end_of(pattern: re.Pattern[str], text: str, start: int) -> int:
-    match = pattern.match(text, start)
-    return match.end() if match else start
+def _word_at(text: str, start: int, end: int) -> str:
+    """Return the word that begins at `start`, up to `end` at most; empty where none does."""
+    match = _RUN.match(text, start, end)
+    return match[0] if match else ""
 
 
 def _index(text: str, mark: str, start: int) -> int:

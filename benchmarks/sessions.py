@@ -29,7 +29,7 @@ from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.queries import Span, aggregate_jobs, list_sessions
-from bidbeacon_sessions.server.job_metrics import describe_jobs
+from bidbeacon_sessions.server.figures import describe_jobs
 from bidbeacon_sessions.server.listing import MOST_ACTIONS, load_session, load_sessions
 from bidbeacon_sessions.server.messages import json_bytes
 from bidbeacon_sessions.server.problems import as_written

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from bidbeacon_sessions.actions import accounts_of, render_action
+from bidbeacon_sessions.actions import accounts_of, describe_action, render_action
 from bidbeacon_sessions.queries import find_labels
 from bidbeacon_sessions.sentences import plain_text
 from bidbeacon_sessions.settings import get_session_settings
@@ -88,6 +88,31 @@ def action_json(row: Mapping[Any, Any], labels: Mapping[str, str] = NO_LABELS) -
         "parts": rendered.parts,
         "text": plain_text(rendered.parts),
         "payload": row["payload"],
+    }
+
+
+def promise_json(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return what became of promised work (columns as `queries.list_promises`).
+
+    ```json
+    {"key": "report-request 17", "status": "fulfilled", "deadline_at": "…Z", "fulfilled_by": "<session>", "fulfilled_ord": 4, "fulfilled_at": "…Z",
+     "fulfilled_by_job": "poll-reports", "fulfilled_by_status": "succeeded", "url": "…", "text": "Loaded 3 rows …"}
+    ```
+
+    `status` is `fulfilled`, `open`, or `lost` where the deadline has passed; what follows `deadline_at` is null unless it is `fulfilled`.
+    """
+    session = row["fulfilled_by"]
+    return {
+        "key": row["key"],
+        "status": row["status"],
+        "deadline_at": instant(row["deadline_at"]),
+        "fulfilled_by": None if session is None else str(session),
+        "fulfilled_ord": row["fulfilled_ord"],
+        "fulfilled_at": instant(row["fulfilled_at"]),
+        "fulfilled_by_job": row["job_name"],
+        "fulfilled_by_status": row["session_status"],
+        "url": None if session is None else session_url(str(session)),
+        "text": row["type"] and describe_action(row["type"], row["schema_version"], row["payload"]),
     }
 
 

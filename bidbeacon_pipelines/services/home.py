@@ -22,7 +22,7 @@ from bidbeacon_pipelines.store.session_failures import list_lost
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import Clock, utc_now
 from bidbeacon_sessions.presentation import instant
-from bidbeacon_sessions.promises import count_unfulfilled
+from bidbeacon_sessions.queries import count_unfulfilled
 
 MOST_PROBLEMS = 20
 MOST_LOST = 5

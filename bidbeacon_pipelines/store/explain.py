@@ -114,7 +114,7 @@ def list_references(
 ) -> list[RowMapping]:
     """Return the newest actions that refer to a window, or stopped its account, oldest first.
 
-    Columns: effect, job_name, session_status, session_outcome (None while it runs), and those of `bidbeacon_sessions.store.list_actions`.
+    Columns: effect, job_name, session_status, session_outcome (None while it runs), and those of `bidbeacon_sessions.queries.list_actions`.
     """
     values = {"key": key, "dataset": dataset, "window": day.isoformat(), "limit": limit}
     return list(connection.execute(_REFERENCES, values).mappings())

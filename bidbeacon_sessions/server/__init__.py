@@ -5,7 +5,7 @@
 
 from bidbeacon_sessions.server.app import create_app
 from bidbeacon_sessions.server.auth import Access
-from bidbeacon_sessions.server.extension import Extension
+from bidbeacon_sessions.server.pages import Extension
 from bidbeacon_sessions.server.serve import StreamServer, serve
 
 __all__ = ["Access", "Extension", "StreamServer", "create_app", "serve"]

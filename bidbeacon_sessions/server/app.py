@@ -7,12 +7,11 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from bidbeacon_sessions.server.auth import Access, Gate
-from bidbeacon_sessions.server.extension import Extension
 from bidbeacon_sessions.server.metrics import StreamMetrics
+from bidbeacon_sessions.server.pages import STREAM_PAGE, Extension, WebFiles
 from bidbeacon_sessions.server.problems import HANDLERS
 from bidbeacon_sessions.server.routes import make_routes
 from bidbeacon_sessions.server.stream import Stream
-from bidbeacon_sessions.server.web_files import STREAM_PAGE, WebFiles
 from bidbeacon_sessions.store import SessionStore
 
 

@@ -1,7 +1,8 @@
-"""The first load: sessions together with the cursor that they are true as of, from one moment of the database."""
+"""What is answered about sessions: the first load with the cursor that it is true as of, one session, and what stands around it."""
 
+import json
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -11,9 +12,18 @@ from bidbeacon_sessions.actions import action_classes, stored_schema
 from bidbeacon_sessions.change_log import head
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.filters import SessionFilter
-from bidbeacon_sessions.presentation import action_json, load_labels, session_json
-from bidbeacon_sessions.promises import Place, list_promises
-from bidbeacon_sessions.queries import find_accounts, find_session, list_actions, list_excerpts, list_sessions
+from bidbeacon_sessions.presentation import action_json, load_labels, promise_json, session_json
+from bidbeacon_sessions.queries import (
+    count_actions_by_type,
+    find_accounts,
+    find_near,
+    find_session,
+    list_actions,
+    list_excerpts,
+    list_promises,
+    list_references,
+    list_sessions,
+)
 from bidbeacon_sessions.settings import get_session_settings
 from bidbeacon_sessions.store import SessionStore
 
@@ -21,6 +31,9 @@ FIRST_ACTIONS = 2
 LAST_ACTIONS = 10
 MOST_ACTIONS = 1_000
 """How many actions of one session an answer holds: each costs some 20 µs, during which the stream sends nothing."""
+MOST_DIFFERENCES = 50
+_LONGEST_VALUE = 200
+_LARGE = frozenset({"error", "input", "labels"})
 
 
 def load_sessions(store: SessionStore, wanted: SessionFilter, limit: int) -> dict[str, Any]:
@@ -31,9 +44,19 @@ def load_sessions(store: SessionStore, wanted: SessionFilter, limit: int) -> dic
     with store.snapshot() as connection:
         accounts = find_accounts(connection, wanted.account) or (wanted.account,) if wanted.account else ()
         headers = list_sessions(connection, wanted, limit=limit)
-        actions = _excerpts(connection, headers, accounts)
+        rows = list_excerpts(
+            connection,
+            [header["id"] for header in headers],
+            first=FIRST_ACTIONS,
+            last=LAST_ACTIONS,
+            errors=LAST_ACTIONS,
+            accounts=accounts,
+        )
+        actions: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for action in _describe_actions(connection, rows):
+            actions[action["session_id"]].append(action)
         cursor = str(head(connection).cursor)
-    sessions = [session_json(row) | {"actions": actions[row["id"]]} for row in headers]
+    sessions = [session | {"actions": actions[session["id"]]} for session in map(session_json, headers)]
     return {"sessions": sessions, "accounts": list(accounts), **_as_of(cursor)}
 
 
@@ -53,10 +76,8 @@ def load_session(
         header = find_session(connection, session_id)
         if header is None:
             return None
-        promises = list_promises(connection, [session_id])
         rows = list_actions(connection, session_id, after=after, limit=most + 1)
-        labels = load_labels(connection, rows)
-        actions = [shape(_with_promises(row, promises, labels)) for row in rows[:most]]
+        actions = [shape(action) for action in _describe_actions(connection, rows[:most])]
         cursor = str(head(connection).cursor)
     more_after = rows[most - 1]["ord"] if len(rows) > most else None
     return {
@@ -80,30 +101,15 @@ def describe_actions() -> dict[str, Any]:
     }
 
 
-def _excerpts(
-    connection: Connection, headers: list[RowMapping], accounts: Sequence[str]
-) -> dict[UUID, list[dict[str, Any]]]:
-    ids = [row["id"] for row in headers]
-    found: dict[UUID, list[dict[str, Any]]] = defaultdict(list)
-    promises = list_promises(connection, ids)
-    rows = list_excerpts(
-        connection, ids, first=FIRST_ACTIONS, last=LAST_ACTIONS, errors=LAST_ACTIONS, accounts=accounts
-    )
+def _describe_actions(connection: Connection, rows: Sequence[Mapping[Any, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield stored actions as JSON; one that promised work shows under `promises` what became of it."""
     labels = load_labels(connection, rows)
+    promises: dict[tuple[UUID, int], list[dict[str, Any]]] = defaultdict(list)
+    for promise in list_promises(connection, list({row["session_id"] for row in rows})):
+        promises[promise["session_id"], promise["ord"]].append(promise_json(promise))
     for row in rows:
-        found[row["session_id"]].append(_with_promises(row, promises, labels))
-    return found
-
-
-def _with_promises(
-    row: Mapping[Any, Any], promises: Mapping[Place, list[dict[str, Any]]], labels: Mapping[str, str]
-) -> dict[str, Any]:
-    """Return an action; one that promised work shows under `promises` what became of it."""
-    promised = promises.get((row["session_id"], row["ord"]))
-    action = action_json(row, labels)
-    if promised:
-        action["promises"] = promised
-    return action
+        promised = promises.get((row["session_id"], row["ord"]))
+        yield action_json(row, labels) | ({"promises": promised} if promised else {})
 
 
 def _as_of(cursor: str) -> dict[str, Any]:
@@ -112,3 +118,70 @@ def _as_of(cursor: str) -> dict[str, Any]:
         "server_time": utc_now().isoformat(),
         "dagster_url": get_session_settings().dagster_public_url,
     }
+
+
+def load_surroundings(store: SessionStore, session_id: UUID) -> dict[str, Any] | None:
+    """Return neighbours, references, and the last good session with what differs from it; None where there is no such session."""
+    with store.snapshot() as connection:
+        session = find_session(connection, session_id)
+        if session is None:
+            return None
+        near = find_near(connection, session)
+        good = near["last_good"]
+        here = _with_counts(connection, session)
+        differences = compare(here, _with_counts(connection, good)) if good else []
+        references = list_references(connection, session_id)
+    return {
+        "previous": _brief(near["previous"]),
+        "next": _brief(near["next"]),
+        "references": [dict(row) for row in references],
+        "last_good": good and {"session": _brief(good), "differences": differences},
+    }
+
+
+def _with_counts(connection: Connection, session: RowMapping) -> dict[Any, Any]:
+    return {**session, "actions": count_actions_by_type(connection, session["id"])}
+
+
+def compare(here: Mapping[Any, Any], there: Mapping[Any, Any]) -> list[dict[str, Any]]:
+    """Return how a session differs from a good one in `actions` (counts by type), `input` and `labels`; 50 differences at most.
+
+    Each is `{"what": "action", "name": "report-failed", "here": 3, "there": 0}`; an input or label that is missing is None.
+    """
+    differences = [
+        *_differences("action", here["actions"], there["actions"], absent=0),
+        *_differences("input", _flatten(here["input"]), _flatten(there["input"])),
+        *_differences("label", _flatten(here["labels"]), _flatten(there["labels"])),
+    ]
+    return differences[:MOST_DIFFERENCES]
+
+
+def _differences(
+    what: str, here: Mapping[str, Any], there: Mapping[str, Any], *, absent: int | None = None
+) -> Iterator[dict[str, Any]]:
+    for name in dict.fromkeys([*there, *here]):
+        one, other = here.get(name, absent), there.get(name, absent)
+        if one != other:
+            yield {"what": what, "name": name, "here": one, "there": other}
+
+
+def _flatten(value: Any, path: str = "") -> dict[str, str]:
+    """Return each leaf of nested objects by its path, `a.b`; lists are leaves."""
+    if isinstance(value, Mapping) and value:
+        leaves: dict[str, str] = {}
+        for key, item in value.items():
+            leaves |= _flatten(item, f"{path}.{key}" if path else str(key))
+        return leaves
+    return {path: _shown(value)} if path else {}
+
+
+def _shown(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
+
+
+def _brief(header: Mapping[Any, Any] | None) -> dict[str, Any] | None:
+    """Return what a link to a session shows."""
+    if header is None:
+        return None
+    return {name: value for name, value in session_json(header).items() if name not in _LARGE}

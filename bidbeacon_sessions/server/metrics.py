@@ -11,8 +11,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy import Connection, RowMapping
 from sqlalchemy.exc import SQLAlchemyError
 
-from bidbeacon_sessions.promises import count_unfulfilled
-from bidbeacon_sessions.queries import count_running
+from bidbeacon_sessions.queries import count_running, count_unfulfilled
 from bidbeacon_sessions.server.messages import ResetReason
 from bidbeacon_sessions.store import SessionStore
 

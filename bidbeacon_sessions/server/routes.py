@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -15,17 +16,20 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.queries import list_filter_values
 from bidbeacon_sessions.server.auth import log_in
-from bidbeacon_sessions.server.extension import Extension
-from bidbeacon_sessions.server.histogram import answer_histogram
-from bidbeacon_sessions.server.job_metrics import answer_job_metrics
-from bidbeacon_sessions.server.listing import MOST_ACTIONS, describe_actions, load_session, load_sessions
+from bidbeacon_sessions.server.figures import answer_histogram, answer_job_metrics
+from bidbeacon_sessions.server.listing import (
+    MOST_ACTIONS,
+    describe_actions,
+    load_session,
+    load_sessions,
+    load_surroundings,
+)
 from bidbeacon_sessions.server.metrics import StreamMetrics
+from bidbeacon_sessions.server.pages import STREAM_PAGE, Extension, WebFiles
 from bidbeacon_sessions.server.parameters import read_filter, read_number, read_older_than
 from bidbeacon_sessions.server.problems import JsonAnswer, as_written, problem
 from bidbeacon_sessions.server.stream import Stream
-from bidbeacon_sessions.server.surroundings import answer_surroundings
 from bidbeacon_sessions.server.transports import EventStream, serve_websocket
-from bidbeacon_sessions.server.web_files import STREAM_PAGE, WebFiles
 from bidbeacon_sessions.store import SessionStore
 from bidbeacon_sessions.tables import SESSION_OUTCOMES, SESSION_STATUSES
 
@@ -49,7 +53,7 @@ def make_routes(extension: Extension) -> list[BaseRoute]:
         Route("/api/job-sessions/values", _values),
         WebSocketRoute("/api/job-sessions/ws", serve_websocket),
         Route("/api/job-sessions/{session_id:uuid}", _one_session),
-        Route("/api/job-sessions/{session_id:uuid}/surroundings", answer_surroundings),
+        Route("/api/job-sessions/{session_id:uuid}/surroundings", _surroundings),
         Route("/api/actions", _actions),
         Route("/api/job-metrics", answer_job_metrics),
         Route("/healthz", _healthz),
@@ -106,13 +110,20 @@ def _one_session(request: Request) -> Response:
     session_id: UUID = request.path_params["session_id"]
     after = read_number(request.query_params, "after", 0, range(10**9), "Give what `more_after` said.")
     found = load_session(_store(request), session_id, as_written, after=after, most=MOST_ACTIONS)
-    if found is None:
-        return problem(
-            404,
-            f"There is no session {session_id}.",
-            f"Look for it at {STREAM_PAGE}; old sessions are removed.",
-        )
-    return JsonAnswer(found)
+    return _found_or_not(found, session_id)
+
+
+def _surroundings(request: Request) -> Response:
+    session_id: UUID = request.path_params["session_id"]
+    return _found_or_not(load_surroundings(_store(request), session_id), session_id)
+
+
+def _found_or_not(found: dict[str, Any] | None, session_id: UUID) -> Response:
+    if found is not None:
+        return JsonAnswer(found)
+    return problem(
+        404, f"There is no session {session_id}.", f"Look for it at {STREAM_PAGE}; old sessions are removed."
+    )
 
 
 def _values(request: Request) -> Response:

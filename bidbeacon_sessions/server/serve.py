@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 from bidbeacon_sessions.errors import CannotListenError
 from bidbeacon_sessions.server.app import create_app
 from bidbeacon_sessions.server.auth import Access
-from bidbeacon_sessions.server.extension import Extension
+from bidbeacon_sessions.server.pages import Extension
 from bidbeacon_sessions.server.stream import MAX_READERS, Stream
 from bidbeacon_sessions.store import SessionStore
 

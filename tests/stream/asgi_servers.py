@@ -11,7 +11,7 @@ import uvicorn
 
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.server import Access, StreamServer, create_app
-from bidbeacon_sessions.server.extension import Extension
+from bidbeacon_sessions.server.pages import Extension
 
 
 class UvicornServer:

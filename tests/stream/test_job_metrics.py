@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
-from bidbeacon_sessions.server.job_metrics import MAX_INTERVALS
+from bidbeacon_sessions.server.figures import MAX_INTERVALS
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SPAN = {"since": "2026-11-23T12:00:00Z", "before": "2026-11-23T15:00:00Z", "interval": "1h"}

@@ -7,9 +7,9 @@ import pytest
 
 import bidbeacon_pipelines
 import bidbeacon_sessions
-from bidbeacon_sessions.server.histogram import MOST_INTERVALS, divide
+from bidbeacon_sessions.server.figures import MOST_INTERVALS, divide
+from bidbeacon_sessions.server.listing import compare
 from bidbeacon_sessions.server.problems import BadRequestError
-from bidbeacon_sessions.server.surroundings import compare
 
 NOON = datetime(2026, 7, 25, 12, tzinfo=UTC)
 

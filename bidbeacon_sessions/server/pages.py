@@ -1,21 +1,48 @@
-"""The pages' own files, read once and kept in memory: a page asks for some twenty of them at once, and they are small."""
+"""The pages: what a product adds to the server, and the files of both.
+
+Files are read once and kept in memory: a page asks for some twenty of them at once, and they are small.
+"""
 
 import hashlib
 import mimetypes
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import BaseRoute
 
-from bidbeacon_sessions.server.extension import Extension
 from bidbeacon_sessions.server.messages import to_json
 
 _OURS = Path(__file__).resolve().parent.parent / "web"
 _TYPES = {".js": "text/javascript", ".svg": "image/svg+xml", ".css": "text/css", ".html": "text/html"}
 STREAM_PAGE = "/sessions"
 _NAVIGATION, _LINKS = "<!-- navigation -->", "<!-- links -->"
+
+
+@dataclass(frozen=True)
+class Extension:
+    """What a product adds to the server: the one place for it.
+
+    Args:
+        routes: of its API. They are guarded like all others.
+        pages: its pages, by address: the name of an HTML file of `files`; an address may end in a `{name}`. One at `/` is the first page in place of the stream.
+        files: the folder of its pages' files, without folders inside; they are served below `/web/`.
+        navigation: entries of every page's navigation: the label by the address. One of `/` stands before the stream.
+        links: how the pages link to what only the product knows: an address with `{name}` for each value, by what it leads to.
+            The pages ask for `account` (`{account}`) and `window` (`{account}`, `{dataset}`, `{window}`), and load names and
+            time zones of accounts from `accounts`. A module at `session_actions` makes the buttons of a session's page. What is not there
+            is not linked.
+    """
+
+    routes: Sequence[BaseRoute] = ()
+    pages: Mapping[str, str] = field(default_factory=dict)
+    files: Path | None = None
+    navigation: Mapping[str, str] = field(default_factory=dict)
+    links: Mapping[str, str] = field(default_factory=dict)
 
 
 class WebFiles:

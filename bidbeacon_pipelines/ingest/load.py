@@ -112,7 +112,8 @@ class Waiting:
 class LoadResult:
     """The result of a load for one account; `suspicious` and `refused` windows keep their old rows, each with the verdict on it.
 
-    `unconfirmed` windows have no rows yet, though they should; `silent` ones are among the loaded, and have none either.
+    `unconfirmed` windows have no rows yet, though they should; `silent` ones are among the loaded, and have none either. `foreign` rows
+    are of countries and days that nobody waits for, `neighbours` those of the other accounts that the report is loaded for.
     """
 
     loaded: list[date] = field(default_factory=list)
@@ -124,6 +125,7 @@ class LoadResult:
     unresolved: int = 0
     quarantined: int = 0
     foreign: int = 0
+    neighbours: int = 0
     other_products: Mapping[str, int] = field(default_factory=dict)
     rows_read: int = 0
     summed: int = 0
@@ -135,7 +137,7 @@ class LoadResult:
     @property
     def counts(self) -> RowCounts:
         """What became of the report's rows; they add up."""
-        not_waited_for = self.foreign + sum(self.other_products.values())
+        not_waited_for = self.foreign + self.neighbours + sum(self.other_products.values())
         return RowCounts(
             self.rows_read, self.rows, self.summed, self.quarantined, self.withheld, not_waited_for
         )
@@ -352,20 +354,20 @@ class _Load:
             self.connection, self.scope, account, waiting.days, result.loaded
         )
         result.other_products = dict(self.counter.other_products[account.id])
-        result.foreign = self._count_foreign(account)
+        result.foreign = self.counter.other_countries + self.counter.other_days[account.id]
+        result.neighbours = self._count_neighbours(account)
         insert_load(self.connection, self.scope, account, result.counts)
         ends = [self._window_end(waiting, window, day_totals) for window in waiting.windows]
         end_windows(self.connection, self.scope, account, ends)
         return result
 
-    def _count_foreign(self, account: Account) -> int:
-        """Count the rows of other countries, whether these wait for the report or not, and those of other days."""
+    def _count_neighbours(self, account: Account) -> int:
+        """Count the rows of the other accounts that wait for the report, of whatever day and ad product."""
         others = [item.account.id for item in self.waiting if item.account.id != account.id]
-        theirs = sum(tally.read_rows for (number, _), tally in self.tallies.items() if number in others)
+        rows = sum(tally.read_rows for (number, _), tally in self.tallies.items() if number in others)
         counted = (self.counter.bad, self.counter.other_days)
-        theirs += sum(counter[number] for counter in counted for number in others)
-        theirs += sum(self.counter.other_products[number].total() for number in others)
-        return self.counter.other_countries + theirs + self.counter.other_days[account.id]
+        rows += sum(counter[number] for counter in counted for number in others)
+        return rows + sum(self.counter.other_products[number].total() for number in others)
 
     def _own_state(self, waiting: Waiting, window: Window) -> ProductState:
         """Return how far a window's ad products of this report are."""

@@ -190,7 +190,9 @@ def test_actions_of_a_report_name_the_windows_of_each_country(world: BenchWorld)
         requested["account"],
         set(requested["accounts"]),
     )
-    processed = [(action["account"], action["windows"]) for action in world.actions("report-processed")]
+    loads = world.actions("report-processed")
+    processed = [(action["account"], action["windows"]) for action in loads]
+    assert [0, 0] == [action["foreign"] for action in loads]  # what the other country took was waited for
     rows = {row["country_code"]: row["rows_loaded"] for row in world.query("SELECT * FROM report_loads")}
     kept = {account.country_code: world.window(account, DAY).row_count for account in (germany, britain)}
     assert (

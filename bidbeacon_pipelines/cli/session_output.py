@@ -102,21 +102,21 @@ def account_of(session: Mapping[str, Any]) -> str:
 
 
 def dated_line(session: Mapping[str, Any]) -> Text:
-    """Return one session as a line that begins with its local time."""
-    return session_date(session).append_text(session_line(session))
+    """Return one session as a line that begins with the local time at which it ended, or began where it runs."""
+    return local_time(session["finished_at"] or session["started_at"]).append_text(session_line(session))
 
 
-def session_date(session: Mapping[str, Any]) -> Text:
-    """Return when a session ended, or began where it runs, in local time."""
-    shown = session["started_at"] if session["status"] == "running" else session["finished_at"]
-    return Text(f"{datetime.fromisoformat(shown).astimezone():%Y-%m-%d %H:%M:%S} ", style="dim")
+def local_time(instant: str) -> Text:
+    """Return an instant of ISO 8601 in local time, with a blank behind it."""
+    return Text(f"{datetime.fromisoformat(instant).astimezone():%Y-%m-%d %H:%M:%S} ", style="dim")
 
 
 def progress_line(session: Mapping[str, Any], last: Mapping[str, Any] | None, now: datetime) -> Text:
     """Return how long a session has been running, and its last action."""
     ran = (now - datetime.fromisoformat(session["started_at"])).total_seconds()
-    line = Text(f"{'':20}  running for {format_duration(max(ran, 0))}", style="cyan")
-    line.append(f", {session['action_count']:,} actions so far", style="dim")
+    line = Text(f"running for {format_duration(max(ran, 0))}", style="cyan")
+    count = session["action_count"]
+    line.append(f", {count:,} action{'' if count == 1 else 's'} so far", style="dim")
     return line.append_text(Text(": ", style="dim")).append_text(action_sentence(last)) if last else line
 
 

@@ -61,12 +61,14 @@ def sessions_list(
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
     as_json: Json = False,
 ) -> None:
-    """Show sessions, newest first; running ones with their duration and last action."""
+    """Show sessions with when they began, newest first; running ones with their duration and last action."""
+    from rich.text import Text
+
     import bidbeacon_pipelines.actions  # noqa: F401 - registers the sentences
     from bidbeacon_pipelines.cli.session_output import (
+        local_time,
         print_hanging,
         progress_line,
-        session_date,
         session_line,
     )
     from bidbeacon_sessions import SessionStore
@@ -98,9 +100,11 @@ def sessions_list(
         print_json(found)
         return
     for session in found:
-        print_hanging(console, session_date(session), session_line(session), indent=2)
+        began = local_time(session["started_at"])
+        print_hanging(console, began, session_line(session), indent=2)
         if session["status"] == "running":
-            console.print(progress_line(session, last.get(session["id"]), datetime.now(UTC)))
+            progress = progress_line(session, last.get(session["id"]), datetime.now(UTC))
+            print_hanging(console, Text(" " * (began.cell_len + 2)), progress)
     if not found:
         console.print("No session matches.")
 

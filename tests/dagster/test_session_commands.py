@@ -96,10 +96,21 @@ def test_a_running_session_shows_its_progress(store: SessionStore) -> None:
     """How long it runs, how much it told, and what it said last."""
     with with_job_session("load-windows", store=store) as session:
         session.add(WindowsQueued(**FACTS))
-        told = run("list", "--status", "running").stdout.replace("\n", " ")
-    assert "● running  load-windows" in told
-    assert re.search(r"running for \d+\.\d s", told)
-    assert "1 actions so far: Queued 1 report window of daily_targets 2026-11-23" in " ".join(told.split())
+        told = run("list", "--status", "running").stdout
+    first, _, last = told.rstrip().partition("\n")
+    assert "● running  load-windows" in first
+    assert re.search(r"running for \d+\.\d s", last)
+    assert "1 action so far: Queued 1 report window of daily_targets 2026-11-23" in " ".join(last.split())
+    assert {" " * 22} == {line[:22] for line in last.splitlines()}
+
+
+def test_a_list_says_when_sessions_began(session_store: SessionStore, store: SessionStore) -> None:
+    """It is in that order, so a long one is not listed by its end."""
+    noon = datetime.now(UTC).astimezone().replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(1)
+    times = iter([noon, noon + timedelta(hours=3)])
+    with with_job_session("long", store=session_store, clock=lambda: next(times)):
+        pass
+    assert re.search(rf"{noon:%Y-%m-%d} 12:00:00 ✔ succeeded  long  3 h 00 min", run("list").stdout)
 
 
 def test_a_session_shows_what_became_of_what_it_queued(store: SessionStore) -> None:

@@ -55,7 +55,7 @@ class AccountNeedsPerson(Action):
 
 
 class AccountPaused(Action):
-    """Somebody disabled an account: no reports are requested for it."""
+    """Somebody paused an account: no reports are requested for it."""
 
     sentence = "Paused {account:account}: {by}"
     tone = "warning"
@@ -69,7 +69,7 @@ class AccountPaused(Action):
 
 
 class AccountResumed(Action):
-    """Somebody enabled an account again, or cleared its suspension."""
+    """Somebody resumed an account, or cleared its suspension."""
 
     sentence = "Resumed {account:account}: {by}"
     tone = "success"

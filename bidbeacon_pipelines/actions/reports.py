@@ -22,7 +22,7 @@ class SkipReason(StrEnum):
     NOT_SERVED = "Amazon no longer serves this day"
     PRODUCT_NOT_SERVED = "Amazon does not serve this ad product so far back"
     NOT_OVER = "the day is not over in the account's time zone"
-    ACCOUNT_DISABLED = "the account is disabled"
+    ACCOUNT_OFF = "the account is paused or disabled"
     ACCOUNT_NEEDS_PERSON = "the account needs a person"
 
 
@@ -30,7 +30,7 @@ _NOT_ASKED = frozenset(
     {
         SkipReason.NOT_OVER,
         SkipReason.NOT_SERVED,
-        SkipReason.ACCOUNT_DISABLED,
+        SkipReason.ACCOUNT_OFF,
         SkipReason.ACCOUNT_NEEDS_PERSON,
     }
 )

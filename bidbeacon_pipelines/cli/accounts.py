@@ -74,16 +74,16 @@ def accounts_list(as_json: Json = False) -> None:
     print_accounts(console, accounts, cadences, coverage)
 
 
-@accounts_app.command("enable")
+@accounts_app.command("resume")
 @plain_errors
-def accounts_enable(account: AccountArgument, country: CountryOption = None) -> None:
+def accounts_resume(account: AccountArgument, country: CountryOption = None) -> None:
     """Refresh an account again; also clears its suspension. The next sync of accounts adds its partition if it has none."""
     _set_enabled(account, country, enabled=True)
 
 
-@accounts_app.command("disable")
+@accounts_app.command("pause")
 @plain_errors
-def accounts_disable(account: AccountArgument, country: CountryOption = None) -> None:
+def accounts_pause(account: AccountArgument, country: CountryOption = None) -> None:
     """Stop refreshing an account; its data stays."""
     _set_enabled(account, country, enabled=False)
 
@@ -98,7 +98,7 @@ def _set_enabled(given: str, country: str | None, *, enabled: bool) -> None:
         changes.resume(account)
     else:
         changes.pause(account)
-    console.print(f"{account.label} is {'enabled' if enabled else 'disabled'}.", markup=False)
+    console.print(f"{account.label} is {'resumed' if enabled else 'paused'}.", markup=False)
 
 
 def _open_changes() -> "tuple[SessionStore, AccountChanges]":

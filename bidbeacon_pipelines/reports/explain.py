@@ -249,8 +249,8 @@ def _is_fresh(known: KnownWindow) -> bool:
 def _stop_of(account: AccountFacts) -> tuple[Cause, str, str] | None:
     """Return why an account is stopped: the cause, a clause about it, and what to do; None if it isn't."""
     if not account.enabled:
-        enable = f"`bidbeacon accounts enable {account.account_key}` enables it"
-        return Cause.ACCOUNT_DISABLED, f"the account is disabled{_by_whom(account)}", enable
+        resume = f"`bidbeacon accounts resume {account.account_key}` resumes it"
+        return Cause.ACCOUNT_PAUSED, f"the account is paused{_by_whom(account)}", resume
     if account.amazon_status == "DISABLED":
         return (
             Cause.ACCOUNT_DISABLED_AT_AMAZON,
@@ -277,7 +277,7 @@ def _by_whom(account: AccountFacts) -> str:
 
 
 def _stop_verdict(facts: WindowFacts, cause: Cause, reason: str, what_to_do: str, kept: str) -> Verdict:
-    severity = Severity.WARNING if cause is Cause.ACCOUNT_DISABLED else Severity.ERROR
+    severity = Severity.WARNING if cause is Cause.ACCOUNT_PAUSED else Severity.ERROR
     sentence = f"It is not requested: {reason}; {what_to_do}. {kept}."
     return Verdict(
         cause, severity, sentence, None, last_sessions(facts, ("loaded", "failed", "needs-person"))

@@ -48,7 +48,7 @@ class Cause(StrEnum):
     HELD = "held"
     UNCONFIRMED = "unconfirmed"
     EXPIRED = "expired"
-    ACCOUNT_DISABLED = "account-disabled"
+    ACCOUNT_PAUSED = "account-paused"
     ACCOUNT_DISABLED_AT_AMAZON = "account-disabled-at-amazon"
     ACCOUNT_NEEDS_PERSON = "account-needs-person"
     CREDENTIALS_NEED_PERSON = "credentials-need-person"

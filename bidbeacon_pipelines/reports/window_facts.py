@@ -21,7 +21,7 @@ class AccountFacts:
         planned_at: When what is due for its ads account was last planned.
         time_zone: The IANA zone its days are counted in.
         enabled: Whether it is enabled.
-        paused_by: Who disabled it, at `paused_at`; None if that is not recorded yet.
+        paused_by: Who paused it, at `paused_at`; None if that is not recorded yet.
         amazon_status: Amazon's own word for its state.
         needs_person: Why it is suspended until a person acts, if so.
         needs_person_for: Whether that concerns the `account`, or the `credentials` and so all of their accounts.

@@ -41,7 +41,7 @@ def note_refusal(connection: Connection, session: SessionRecorder, account_id: s
     else:
         reason = f"{error} Amazon has refused the account {refusals} times in a row."
     reason += (
-        f" When this is solved, run `bidbeacon accounts enable {_key_to_enable(connection, account_id)}`."
+        f" When this is solved, run `bidbeacon accounts resume {_key_to_enable(connection, account_id)}`."
     )
     for key in set_needs_person(connection, account_id, reason):
         session.add_in(connection, AccountNeedsPerson(account=key, reason=reason))

@@ -140,7 +140,7 @@ def _gate_json(gate: GateState, now: datetime) -> dict[str, Any]:
 def _stopped(row: Mapping[Any, Any]) -> str | None:
     """Return in a few words why no reports are requested for an account, or None."""
     if not row["enabled"]:
-        return "disabled"
+        return "paused"
     if row["amazon_status"] == "DISABLED":
         return "disabled at Amazon"
     return "needs a person" if row["needs_person"] is not None else None

@@ -133,22 +133,25 @@ def check_accounts(accounts: Sequence[Account]) -> Check:
     """Check which accounts are refreshed, and which need manual action."""
     waiting = [account for account in accounts if account.needs_person]
     active = sum(account.reason_to_skip is None for account in accounts)
-    off = sum(not account.enabled or account.amazon_status == "DISABLED" for account in accounts)
+    paused = sum(not account.enabled for account in accounts)
+    disabled = sum(account.enabled and account.is_disabled for account in accounts)
     facts = {
         "known": len(accounts),
         "active": active,
-        "disabled": off,
+        "paused": paused,
+        "disabled_at_amazon": disabled,
         "need_person": {account.account_key: account.needs_person for account in waiting},
     }
     if not accounts:
         to_do = "Run `bidbeacon accounts sync` to read them from Amazon."
         return Check("accounts", Level.WARNING, "none is known", to_do, facts=facts)
     found = f"{len(accounts):,} known, {active:,} refreshed"
-    found += f", {off:,} disabled" if off else ""
+    found += f", {paused:,} paused" if paused else ""
+    found += f", {disabled:,} disabled at Amazon" if disabled else ""
     if not waiting:
         return Check("accounts", Level.OK, found, facts=facts)
     found += f", {len(waiting):,} {'needs' if len(waiting) == 1 else 'need'} a person"
-    to_do = "Then run `bidbeacon accounts sync` after new credentials, otherwise `bidbeacon accounts enable ACCOUNT`."
+    to_do = "Then run `bidbeacon accounts sync` after new credentials, otherwise `bidbeacon accounts resume ACCOUNT`."
     level = Level.WARNING if active else Level.FAILURE
     return Check("accounts", level, found, to_do, _reasons(waiting), facts)
 

@@ -387,7 +387,7 @@ def _skip_ads_account(
     if ads_account.needs_person is not None:
         return _skip(ads_account, dataset, SkipReason.ACCOUNT_NEEDS_PERSON, ads_account.needs_person)
     why = next((account.reason_to_skip for account in countries), None)
-    return _skip(ads_account, dataset, SkipReason.ACCOUNT_DISABLED, why)
+    return _skip(ads_account, dataset, SkipReason.ACCOUNT_OFF, why)
 
 
 def _skip(
@@ -400,7 +400,7 @@ def _skip(
 
 def skip_account(account: Account, dataset: Dataset, days: list[date]) -> WindowSkipped:
     """Return the action with the reason why windows of an account are not requested: it is disabled or suspended."""
-    reason = SkipReason.ACCOUNT_NEEDS_PERSON if account.needs_person else SkipReason.ACCOUNT_DISABLED
+    reason = SkipReason.ACCOUNT_NEEDS_PERSON if account.needs_person else SkipReason.ACCOUNT_OFF
     return skip_windows(account, dataset, days, reason, account.reason_to_skip)
 
 

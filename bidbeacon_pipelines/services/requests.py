@@ -230,7 +230,7 @@ class _Driver:
                 skipped = {"account": key, "dataset": self._dataset.name, "windows": days}
                 self._session.add_in(
                     connection,
-                    WindowSkipped(**skipped, reason=SkipReason.ACCOUNT_DISABLED, detail=reason),
+                    WindowSkipped(**skipped, reason=SkipReason.ACCOUNT_OFF, detail=reason),
                 )
             self._replan_released(connection)
 

@@ -77,14 +77,14 @@ class Account:
 
     @property
     def is_disabled(self) -> bool:
-        """Whether somebody disabled it, here or at Amazon."""
+        """Whether somebody paused it here, or disabled it at Amazon."""
         return not self.enabled or self.amazon_status == "DISABLED"
 
     @property
     def reason_to_skip(self) -> str | None:
         """Why no reports are requested for this account, or None."""
         if not self.enabled:
-            return f"it is disabled: `bidbeacon accounts enable {self.account_key}` enables it"
+            return f"it is paused: `bidbeacon accounts resume {self.account_key}` resumes it"
         if self.amazon_status == "DISABLED":
             return "Amazon has disabled it"
         return self.needs_person

@@ -111,7 +111,7 @@ def _accounts_of(statement: str) -> str:
 
 
 def set_needs_person(connection: Connection, account_id: str, reason: str) -> list[str]:
-    """Suspend an ads account until a person enables it again; return its accounts' keys, none if it already was."""
+    """Suspend an ads account until a person resumes it; return its accounts' keys, none if it already was."""
     rows = connection.execute(
         text(
             _accounts_of("""UPDATE ads_accounts SET needs_person = :reason, needs_person_for = 'account', needs_person_since = now()

@@ -108,7 +108,7 @@ class AdsAccount(PipelinesBase):
 class AdvertiserAccount(PipelinesBase):
     """One row is an account: an ads account in one country, with its own profile, currency and time zone; a person may disable it.
 
-    `id` is what the rows of reports refer to. `paused_by` and `paused_at` are who disabled it, and when: where they do not fit `enabled`, that was
+    `id` is what the rows of reports refer to. `paused_by` and `paused_at` are who paused it, and when: where they do not fit `enabled`, that was
     changed by SQL, and no session has recorded it yet.
     """
 
@@ -147,10 +147,10 @@ class AdvertiserAccount(PipelinesBase):
     )
     enabled: Mapped[bool] = mapped_column(
         server_default=text("true"),
-        comment="Whether its reports and entities are kept up to date; false where a person has disabled it.",
+        comment="Whether its reports and entities are kept up to date; false where a person has paused it.",
     )
-    paused_by: Mapped[str | None] = mapped_column(comment="Who has disabled it.")
-    paused_at: Mapped[datetime | None] = mapped_column(comment="When it was disabled.")
+    paused_by: Mapped[str | None] = mapped_column(comment="Who has paused it.")
+    paused_at: Mapped[datetime | None] = mapped_column(comment="When it was paused.")
     first_seen_at: Mapped[datetime] = mapped_column(
         server_default=text("now()"), comment="When Amazon listed it first."
     )

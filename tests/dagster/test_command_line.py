@@ -86,7 +86,7 @@ def test_what_cannot_be_done_is_one_line(
 def test_a_failed_refresh_is_a_failed_session(stocked: World) -> None:
     """The error that the command shows is the one that its session keeps."""
     account = stocked.account()
-    assert run("accounts", "disable", account.account_key).exit_code == 0
+    assert run("accounts", "pause", account.account_key).exit_code == 0
     result = run("refresh", "--account", account.account_key, "--window", str(stocked.day()))
     session = stocked.one_session("load-windows")
     assert (result.exit_code, session["status"]) == (1, "failed")
@@ -163,7 +163,7 @@ def test_accounts_are_listed_with_all_of_their_datasets(
 def test_a_list_of_accounts_fits_80_columns(stocked: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each account's key stands whole at the end of its line, why one is left alone stands below it, and no line is longer."""
     key = stocked.account("JP").account_key
-    assert run("accounts", "disable", key).exit_code == 0
+    assert run("accounts", "pause", key).exit_code == 0
     monkeypatch.setenv("COLUMNS", "80")
     lines = run("accounts", "list").stdout.splitlines()
     keys = [
@@ -173,7 +173,7 @@ def test_a_list_of_accounts_fits_80_columns(stocked: World, monkeypatch: pytest.
     assert max(map(len, lines)) <= 80
     place = next(n for n, line in enumerate(lines) if key in line)
     below = " ".join(line.strip() for line in lines[place + 1 : place + 3])
-    assert f"not refreshed: it is disabled: `bidbeacon accounts enable {key}` enables it" == below
+    assert f"not refreshed: it is paused: `bidbeacon accounts resume {key}` resumes it" == below
 
 
 def test_an_empty_list_of_accounts_says_what_to_do(world: World) -> None:

@@ -53,16 +53,16 @@ def test_sync_of_an_ads_account_is_of_all_its_countries(stocked: World) -> None:
 
 
 def test_sync_without_options_is_of_every_account_that_can_be_synced(stocked: World) -> None:
-    """A disabled one is left out."""
-    disabled = stocked.account("JP")
+    """A paused one is left out."""
+    paused = stocked.account("JP")
     stocked.execute(
-        "UPDATE advertiser_accounts SET enabled = false WHERE account_key = :key", key=disabled.account_key
+        "UPDATE advertiser_accounts SET enabled = false WHERE account_key = :key", key=paused.account_key
     )
     result = run("sync", "--json")
     assert result.exit_code == 0, result.output
     told: list[dict[str, Any]] = json.loads(result.stdout)
     assert sorted(one["account"] for one in told) == sorted(synced_keys(stocked))
-    assert disabled.account_key not in synced_keys(stocked)
+    assert paused.account_key not in synced_keys(stocked)
     assert all(set(one["counts"]) == KINDS for one in told)
 
 
@@ -122,7 +122,7 @@ def test_sync_of_a_disabled_account_says_why_it_is_skipped(stocked: World) -> No
     stocked.execute("UPDATE advertiser_accounts SET enabled = false WHERE account_key = :key", key=key)
     result = run("sync", "--account", key)
     assert result.exit_code == 1
-    assert "Acme Merch · US is skipped: it is disabled" in result.stderr.replace("\n", " ")
+    assert "Acme Merch · US is skipped: it is paused" in result.stderr.replace("\n", " ")
 
 
 def test_list_counts_each_kind_of_an_account(stocked: World) -> None:

@@ -1,4 +1,4 @@
-"""The bound on Dagster's partitions, where accounts come in: at their sync, and when one is enabled."""
+"""The bound on Dagster's partitions, where accounts come in: at their sync, and when one is resumed."""
 
 from datetime import UTC, datetime
 
@@ -24,7 +24,7 @@ from tests.dagster.world import World, failure_of
 
 def enable(key: str) -> int:
     """Enable an account as a person does; return the command's exit code."""
-    return CliRunner().invoke(app, ["accounts", "enable", key]).exit_code
+    return CliRunner().invoke(app, ["accounts", "resume", key]).exit_code
 
 
 def switch(world: World, *keys: str, enabled: bool) -> None:
@@ -88,18 +88,18 @@ def test_accounts_that_are_partitions_stay(world: World, room_for_two: None) -> 
 
 
 def test_enabling_one_more_is_refused(stocked: World, room_for_two: None) -> None:
-    """The account stays disabled, and the line says what makes room; one that is enabled already is not refused."""
+    """The account stays paused, and the line says what makes room; one that is refreshed already is not refused."""
     key, known, other = (stocked.account(country).account_key for country in ("US", "DE", "JP"))
     stocked.execute("UPDATE advertiser_accounts SET enabled = account_key IN (:a, :b)", a=known, b=other)
-    result = CliRunner().invoke(app, ["accounts", "enable", key])
+    result = CliRunner().invoke(app, ["accounts", "resume", key])
     assert result.exit_code == 1
     assert "BIDBEACON_FIRST_WINDOW_DATE=" in result.stderr.replace("\n", " ")
     assert not stocked.account_of(key).enabled
-    assert CliRunner().invoke(app, ["accounts", "enable", known]).exit_code == 0
+    assert CliRunner().invoke(app, ["accounts", "resume", known]).exit_code == 0
 
 
 def test_an_account_that_is_enabled_becomes_a_partition(real: World) -> None:
-    """Disabled from the start it is none, and the sync does not fail for it; enabled, the next sync makes it one; disabled again it stays one."""
+    """Paused from the start it is none, and the sync does not fail for it; resumed, the next sync makes it one; paused again it stays one."""
     with real.context() as context, with_job_session("sync-accounts", store=real.sessions) as session:
         sync_accounts(context, session)
     key = real.account("JP").account_key

@@ -102,14 +102,14 @@ def test_a_window_older_than_the_partitions_is_loaded_without_a_materialization(
 
 
 def test_a_disabled_account_is_skipped_with_its_reason(stocked: World) -> None:
-    """A refresh of a disabled account succeeds, asks nothing and says why, for each dataset."""
+    """A refresh of a paused account succeeds, asks nothing and says why, for each dataset."""
     account = stocked.account()
     stocked.execute("UPDATE advertiser_accounts SET enabled = false")
     assert stocked.run_job("refresh_account", account).success
     actions = stocked.one_session("refresh-account")["actions"]
     assert list(DATASETS) == [action["dataset"] for action in actions]
     assert {"window-skipped"} == {action["type"] for action in actions}
-    assert all("bidbeacon accounts enable" in action["detail"] for action in actions)
+    assert all("bidbeacon accounts resume" in action["detail"] for action in actions)
     assert stocked.accepted_creates() == []
 
 

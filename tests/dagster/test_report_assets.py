@@ -175,7 +175,7 @@ def test_a_disabled_account_fails_with_its_reason(stocked: World) -> None:
     assert session["status"] == "failed"
     assert failure_of(result) == ("Failure", session["error"]["message"])
     assert session["error"]["type"] == "AccountSkippedError"
-    assert f"bidbeacon accounts enable {account.account_key}" in session["error"]["message"]
+    assert f"bidbeacon accounts resume {account.account_key}" in session["error"]["message"]
     assert stocked.accepted_creates() == []
 
 

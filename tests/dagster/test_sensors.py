@@ -149,7 +149,7 @@ def test_what_starts_by_itself_lets_people_go_first(stocked: World) -> None:
 
 
 def test_with_nothing_due_the_sensor_says_so(stocked: World) -> None:
-    """Disabled accounts are never due."""
+    """Paused accounts are never due."""
     stocked.execute("UPDATE advertiser_accounts SET enabled = false")
     assert skipped(stocked, refresh_due_accounts) == "No account has due work, or its run is in progress."
 

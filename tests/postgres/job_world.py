@@ -140,8 +140,8 @@ class BenchWorld:
             self.advance(minutes=2)
             self.step()
 
-    def disable(self, account: Account) -> None:
-        """Have a person disable an account."""
+    def pause(self, account: Account) -> None:
+        """Have a person pause an account."""
         with self.engine.begin() as connection:
             set_enabled(connection, account.account_key, enabled=False)
 

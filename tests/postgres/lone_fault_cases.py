@@ -207,7 +207,7 @@ REFUSED: dict[str, Case] = {
         creates=1,
         seconds=0,
         reason="Multi-account authorization failed",
-        person=r"Multi-account authorization failed.*Grant the .* right to report.*accounts enable CA\.acme-merch\.1kc1",
+        person=r"Multi-account authorization failed.*Grant the .* right to report.*accounts resume CA\.acme-merch\.1kc1",
     ),
     "multi_status: the same inside a 207": NeedsPerson(
         faults=(fault("missing_rights"), fault("multi_status")),
@@ -216,7 +216,7 @@ REFUSED: dict[str, Case] = {
         creates=1,
         seconds=0,
         reason="Multi-account authorization failed",
-        person=r"Multi-account authorization failed.*Grant the .* right to report.*accounts enable CA\.acme-merch\.1kc1",
+        person=r"Multi-account authorization failed.*Grant the .* right to report.*accounts resume CA\.acme-merch\.1kc1",
     ),
     "forbidden: create": Confirmed(faults=(once("forbidden", "create_report"),)),
     "forbidden: create, always": NeedsPerson(

@@ -128,7 +128,7 @@ def test_cadence_and_alias_are_recorded(store: SessionStore) -> None:
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        (("disable", "Acme"), "Paused Acme · GB: command line"),
+        (("pause", "Acme"), "Paused Acme · GB: command line"),
         (
             ("cadence", "Acme", "--cron", "0 6 * * *"),
             "Changed the cadence of Acme to: cron 0 6 * * *. command line",
@@ -177,10 +177,10 @@ def test_a_change_by_sql_is_not_taken_for_that_of_the_next_person(store: Session
 
 def test_who_paused_an_account_has_an_answer(store: SessionStore) -> None:
     """In the list of accounts, in explain, and in the sessions of the account by type."""
-    run("accounts", "disable", "Acme")
+    run("accounts", "pause", "Acme")
     assert "paused by command line at 20" in run("accounts", "list").stdout
     explained = CliRunner().invoke(app, ["explain", "--account", "Acme", "--window", "2026-07-20"])
-    assert "the account is disabled (by command line, since" in " ".join(explained.stdout.split())
+    assert "the account is paused (by command line, since" in " ".join(explained.stdout.split())
     listed = run("sessions", "list", "--account", "acme", "--type", "account-paused").stdout
     assert "change-account" in listed
     assert "Acme · GB" in listed

@@ -180,8 +180,8 @@ def test_an_alias_is_one_line_of_text(shops: Engine, alias: str) -> None:
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        (("accounts", "disable", "Acme Merch", "--country", "US"), "Acme Merch · US is disabled."),
-        (("accounts", "enable", "acme-merch-us"), "Acme Merch · US is enabled."),
+        (("accounts", "pause", "Acme Merch", "--country", "US"), "Acme Merch · US is paused."),
+        (("accounts", "resume", "acme-merch-us"), "Acme Merch · US is resumed."),
         (("accounts", "cadence", "Acme Merch"), "Acme Merch is refreshed as soon as due."),
         (("explain", "--account", "Acme Merch · US", "--window", DAY), "Acme Merch · US daily_targets"),
         (("restatements", "--account", "ACME", "--country", "US", "--window", DAY), "Acme Merch · US daily"),
@@ -198,7 +198,7 @@ def test_commands_take_and_show_names(shops: Engine, command: Sequence[str], sai
 
 def test_a_command_with_an_ambiguous_name_lists_the_candidates(shops: Engine) -> None:
     """One line, and exit code 1; nothing was changed."""
-    result = run("accounts", "disable", "Acme Merch")
+    result = run("accounts", "pause", "Acme Merch")
     assert result.exit_code == 1
     assert "is the name of" in result.stderr
     assert "Acme Merch · US (US." in result.stderr

@@ -174,7 +174,7 @@ def test_a_country_that_a_person_disables_leaves_the_report_to_the_others(world:
     world.advance(minutes=2)
     world.step()
     assert ("loaded", "failed") == (world.window(germany, DAY).status, world.window(britain, DAY).status)
-    assert "disabled" in (world.window(britain, DAY).failure_reason or "")
+    assert "paused" in (world.window(britain, DAY).failure_reason or "")
     assert "loaded" == world.request(request_id).status
     assert {"fulfilled"} == {row["status"] for row in world.query("SELECT status FROM job_promises")}
 

@@ -28,8 +28,8 @@ NO_ACCOUNT = "No account 'nope': `bidbeacon accounts list` shows them"
 FAILED, USAGE = 1, 2
 
 WRONG = [
-    (("accounts", "enable", "nope"), NO_ACCOUNT, FAILED),
-    (("accounts", "disable", ""), "No account ''", FAILED),
+    (("accounts", "resume", "nope"), NO_ACCOUNT, FAILED),
+    (("accounts", "pause", ""), "No account ''", FAILED),
     (("accounts", "cadence", "US.x", "--every", "-5m"), "expected a duration like 6h", USAGE),
     (("accounts", "cadence", "US.x", "--cron", "@daily"), "expected five fields", USAGE),
     ((*REFRESH, "--window", "2026-11-20.."), f"{DAY_OR_DAYS}'2026-11-20..'", USAGE),
@@ -203,7 +203,7 @@ def test_doctor_tells_a_home_that_can_not_be_made(monkeypatch: pytest.MonkeyPatc
 
 def test_bytes_that_are_not_utf_8_are_refused(database: str) -> None:
     """In any argument, before anything is done with it."""
-    result = call("accounts", "enable", b"caf\xe9", BIDBEACON_DATABASE_URL=database)
+    result = call("accounts", "resume", b"caf\xe9", BIDBEACON_DATABASE_URL=database)
     assert (USAGE, "Expected arguments in UTF-8, got: 'caf\\udce9'.\n") == (result.returncode, result.stderr)
 
 

@@ -129,7 +129,7 @@ def test_nothing_of_a_stopped_account_is_late(coverage: WindowCoverage, session_
             text("UPDATE advertiser_accounts SET enabled = false WHERE account_key = 'US.one'")
         )
     told = coverage.read_coverage("daily_targets", 1, FIRST + timedelta(days=5))
-    assert ("d", "disabled") == (told["accounts"][0]["cells"], told["accounts"][0]["stopped"])
+    assert ("d", "paused") == (told["accounts"][0]["cells"], told["accounts"][0]["stopped"])
 
 
 def test_an_unknown_dataset_is_named(coverage: WindowCoverage) -> None:

@@ -222,7 +222,7 @@ def _need_person(world: BenchWorld, account: Account) -> None:
 
 STOPS = [
     (_need_person, "not_authorized", Cause.ACCOUNT_NEEDS_PERSON),
-    (BenchWorld.disable, "account_disabled", Cause.ACCOUNT_DISABLED),
+    (BenchWorld.pause, "account_disabled", Cause.ACCOUNT_PAUSED),
     (BenchWorld.disable_at_amazon, "account_disabled", Cause.ACCOUNT_DISABLED_AT_AMAZON),
 ]
 
@@ -258,10 +258,10 @@ def test_a_request_of_an_account_that_was_stopped_leaves_its_slot(
 
 
 def test_an_account_that_is_enabled_again_goes_on_at_once(world: BenchWorld) -> None:
-    """What was being asked for when it was disabled is due at once, and loaded when it is enabled."""
+    """What was being asked for when it was paused is due at once, and loaded when it is resumed."""
     account = world.account()
     world.ask(account, DAY)
-    world.disable(account)
+    world.pause(account)
     stopped_at = world.advance(hours=1)
     world.step()
     due_at = world.window(account, DAY).next_refresh_at

@@ -152,7 +152,7 @@ def test_accounts_that_need_a_person_are_named_with_the_reason_once() -> None:
     refused = [account(f"US.{n}", needs_person="revoked") for n in range(4)]
     check = check_accounts([account("US.well"), *refused, account("US.off", enabled=False)])
     assert check.level is Level.WARNING
-    assert check.found == "6 known, 1 refreshed, 1 disabled, 4 need a person"
+    assert check.found == "6 known, 1 refreshed, 1 paused, 4 need a person"
     assert check.details == ("US.0, US.1 and 2 more: revoked",)
     assert check_accounts(refused).level is Level.FAILURE
     assert check_accounts([]).level is Level.WARNING

@@ -289,8 +289,8 @@ def miss_offsets(world: BenchWorld) -> None:
     load(world)
 
 
-def disable(world: BenchWorld) -> None:
-    """Refresh a disabled account."""
+def pause(world: BenchWorld) -> None:
+    """Refresh a paused account."""
     world.execute("UPDATE advertiser_accounts SET enabled = false")
     world.refresh(world.account())
 
@@ -366,7 +366,7 @@ SKIPS: Mapping[SkipReason, Callable[[BenchWorld], None]] = {
     SkipReason.NOT_SERVED: lambda world: by_hand(world, TODAY - timedelta(days=800)),
     SkipReason.PRODUCT_NOT_SERVED: plan_with_short_history,
     SkipReason.NOT_OVER: lambda world: by_hand(world, TODAY),
-    SkipReason.ACCOUNT_DISABLED: disable,
+    SkipReason.ACCOUNT_OFF: pause,
     SkipReason.ACCOUNT_NEEDS_PERSON: need_person,
 }
 

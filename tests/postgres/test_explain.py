@@ -362,7 +362,7 @@ def _refuse_account(world: BenchWorld, account: Account) -> None:
 @pytest.mark.parametrize(
     ("stop", "expected", "said"),
     [
-        (BenchWorld.disable, Cause.ACCOUNT_DISABLED, "`bidbeacon accounts enable"),
+        (BenchWorld.pause, Cause.ACCOUNT_PAUSED, "`bidbeacon accounts resume"),
         (
             BenchWorld.disable_at_amazon,
             Cause.ACCOUNT_DISABLED_AT_AMAZON,
@@ -388,10 +388,10 @@ def test_fresh_data_of_a_stopped_account_is_fresh(world: BenchWorld) -> None:
     """Until its next refresh would be due; the sentence says that it will not come."""
     account = world.account()
     world.load(account, DAY)
-    world.disable(account)
-    assert "but not while the account is disabled" in explained(world, account).verdict.sentence
+    world.pause(account)
+    assert "but not while the account is paused" in explained(world, account).verdict.sentence
     world.advance(days=3)
-    assert Cause.ACCOUNT_DISABLED == cause(world, account)
+    assert Cause.ACCOUNT_PAUSED == cause(world, account)
 
 
 def test_what_a_living_session_works_on_names_it(world: BenchWorld) -> None:

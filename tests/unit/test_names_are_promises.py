@@ -128,10 +128,10 @@ ACTION_TYPES = [
 ]
 COMMANDS = [
     "accounts cadence",
-    "accounts disable",
-    "accounts enable",
     "accounts list",
+    "accounts pause",
     "accounts rename",
+    "accounts resume",
     "accounts sync",
     "alerts",
     "alerts test",

@@ -5,11 +5,12 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import combinations
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 from sqlalchemy import text
 
 from bidbeacon_pipelines.actions import ReportFailed, WindowsQueued
 from bidbeacon_pipelines.reports.coverage import WindowState
+from bidbeacon_pipelines.reports.verdicts import Cause
 from bidbeacon_sessions import SessionStore, with_job_session
 from tests.postgres.load_world import add_account
 
@@ -101,6 +102,27 @@ def test_a_cell_tells_why_and_leads_to_its_sessions(page: Page, map_url: str) ->
     page.go_back()
     page.locator(".story a").first.click()
     expect(page.get_by_role("heading", level=1)).to_have_text("load-windows")
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (Cause.LATE_AT_AMAZON, "late at Amazon"),
+        (Cause.ACCOUNT_NEEDS_PERSON, "account needs a person"),
+        (Cause.NOT_DUE_YET, "not due yet"),
+    ],
+)
+def test_the_panel_shows_a_cause_in_words(page: Page, map_url: str, code: Cause, words: str) -> None:
+    """The code stays in the answer; the panel's style makes its first letter a capital."""
+
+    def change_cause(route: Route) -> None:
+        answer = route.fetch().json()
+        answer["verdict"]["cause"] = code
+        route.fulfill(json=answer)
+
+    page.route("**/api/explain?*", change_cause)
+    page.goto(address(map_url, account="DE.one", window=str(TO)))
+    expect(page.locator(".verdict b")).to_have_text(words)
 
 
 def test_a_story_names_its_zone(page: Page, map_url: str) -> None:

@@ -62,7 +62,7 @@ export class CellDetail {
     const newest = [...timeline].reverse();
     const next = Date.parse(verdict.next_at) > now() && `${dayKey(verdict.next_at, zone)} ${clock(verdict.next_at, zone)} ${zone}`;
     return [
-      el("p", { class: `verdict ${verdict.severity}` }, el("b", {}, verdict.cause.replaceAll("-", " ")), " ", el("bdi", {}, withCommands(verdict.sentence))),
+      el("p", { class: `verdict ${verdict.severity}` }, el("b", {}, causeWords(verdict.cause)), " ", el("bdi", {}, withCommands(verdict.sentence))),
       next && !verdict.sentence.includes(next) && el("p", { class: "quiet" }, "Next: ", el("time", { datetime: verdict.next_at, title: fullTime(verdict.next_at, zone) }, next)),
       facts.account && this.buttons(this.asked, waitsForPerson(facts.account), address),
       el("h3", {}, newest.length > 0 ? "Sessions that refer to it, newest first" : "No session refers to it yet"),
@@ -86,6 +86,9 @@ export class CellDetail {
     return rest.length > 0 ? [list, more] : [list];
   }
 }
+
+/** A cause's code as words: "account needs a person", "late at Amazon". */
+const causeWords = (code) => code.replaceAll("-", " ").replace("amazon", "Amazon").replace(/person$/, "a person");
 
 /** A session, its references below it, newest first. */
 function story(actions, account) {

@@ -46,8 +46,8 @@ function keyOf(element) {
   return dataset.key ?? [element.closest("[data-key]")?.dataset.key, tagName, element.getAttribute("href") ?? element.ariaLabel ?? element.title].join(" ");
 }
 
-/** A sentence in parts: what stands between back-ticks is a command to copy. */
-export const withCommands = (sentence) => sentence.split("`").map((piece, index) => (index % 2 === 1 ? el("code", {}, piece) : piece));
+/** A sentence in parts: what stands between two back-ticks of a line is a command to copy. */
+export const withCommands = (sentence) => sentence.split(/`([^`\n]+)`/).map((piece, index) => (index % 2 === 1 ? el("code", {}, piece) : piece));
 
 /** Give an address that is safe to link to, or null: http(s) or a path of this site. */
 export function safeUrl(value) {

@@ -1,6 +1,6 @@
 // A sentence's parts as elements: text, badges, windows, accounts, times, links.
 
-import { el, keepingFocus, outLink } from "./dom.js";
+import { el, keepingFocus, outLink, withCommands } from "./dom.js";
 import { accountLabel, accountZone } from "./accounts.js";
 import { addressOf } from "./links.js";
 import { clock, dayKey, fullTime, now } from "./time.js";
@@ -56,7 +56,7 @@ function renderPart(part, account) {
     case "link":
       return [outLink(part.text, part.value)];
     default:
-      return [el("bdi", {}, part.text)];
+      return [el("bdi", {}, withCommands(part.text))];
   }
 }
 

@@ -1,6 +1,6 @@
 // One session in the stream: head, actions on a rail, error, input. Updated in place, so that focus and selection stay.
 
-import { el, outLink, sessionPath } from "./dom.js";
+import { el, outLink, sessionPath, withCommands } from "./dom.js";
 import { markOf, statusIcon, wordOf } from "./icons.js";
 import { jsonText } from "./json.js";
 import { accountTag } from "./parts.js";
@@ -60,7 +60,7 @@ export class SessionCard {
     this.word.replaceChildren(mark === "succeeded" ? "" : statusWord(session));
     this.length.replaceChildren(lengthOf(session));
     this.error.hidden = !session.error;
-    if (session.error) this.error.replaceChildren(el("b", {}, session.error.type ?? "Error"), " ", el("bdi", {}, session.error.message ?? ""));
+    if (session.error) this.error.replaceChildren(el("b", {}, session.error.type ?? "Error"), " ", el("bdi", {}, withCommands(session.error.message ?? "")));
   }
 }
 

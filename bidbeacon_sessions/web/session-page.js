@@ -2,7 +2,7 @@
 
 import { accountLabel, loadAccounts } from "./accounts.js";
 import { announce } from "./announcer.js";
-import { el, keepingFocus, outLink, reconcile, safeUrl } from "./dom.js";
+import { el, keepingFocus, outLink, reconcile, safeUrl, withCommands } from "./dom.js";
 import { setCatalogue } from "./folding.js";
 import { markOf, statusIcon } from "./icons.js";
 import { jsonText } from "./json.js";
@@ -173,7 +173,7 @@ function errorBox(session) {
       "section",
       { class: `failure ${markOf(session)}`, "aria-label": "Error" },
       el("h2", {}, el("bdi", {}, type)),
-      message && el("p", { dir: "auto" }, message),
+      message && el("p", { dir: "auto" }, withCommands(message)),
       traceback && el("details", {}, el("summary", {}, "Traceback"), el("pre", { tabindex: "0" }, traceback)),
     ),
   ];

@@ -1,6 +1,6 @@
 // A session's actions on a rail: rows that are made once, runs of the same action as one, folding in the middle, gaps in time.
 
-import { el, keepingFocus, reconcile, sessionPath } from "./dom.js";
+import { el, keepingFocus, reconcile, sessionPath, withCommands } from "./dom.js";
 import { foldRuns } from "./folding.js";
 import { toneIcon } from "./icons.js";
 import { accountTags, renderParts } from "./parts.js";
@@ -154,7 +154,7 @@ function promiseLine(promises, zone) {
   if (promises.length === 0) return null;
   if (promises.length > 1) return el("span", { class: "promise" }, `↳ ${["fulfilled", "open", "lost"].map((status) => [promises.filter((one) => one.status === status).length, status]).filter(([count]) => count > 0).map(([count, status]) => `${count} ${status}`).join(", ")}`);
   const [{ status, fulfilled_by: keeper, fulfilled_by_job: job, text, deadline_at: deadline }] = promises;
-  if (status === "fulfilled") return el("span", { class: "promise" }, "↳ fulfilled by ", el("a", { href: sessionPath(keeper) }, el("bdi", {}, job ?? "a session")), text && ": ", el("bdi", {}, text ?? ""));
+  if (status === "fulfilled") return el("span", { class: "promise" }, "↳ fulfilled by ", el("a", { href: sessionPath(keeper) }, el("bdi", {}, job ?? "a session")), text && ": ", el("bdi", {}, withCommands(text ?? "")));
   const until = el("time", { datetime: deadline, title: fullTime(deadline, zone) }, moment(deadline, zone), zoneBehind(deadline, zone));
   return el("span", { class: `promise ${status}` }, status === "lost" ? "↳ lost: nothing came by " : "↳ open, expected by ", until);
 }

@@ -76,6 +76,25 @@ def test_what_comes_from_outside_is_text_never_markup(
     expect(page.locator(".failure")).to_contain_text("<img src=x")
 
 
+def test_a_command_is_shown_as_code(page: Page, base_url: str, session_store: SessionStore) -> None:
+    """In sentences and errors, on both pages; a single back-tick is text, and so is markup within a command."""
+    why = "no rights, run `bidbeacon accounts sync --all` or `<b>ask</b>`, 5` away"
+    with (
+        pytest.raises(ValueError, match="rights"),
+        with_job_session("refresh-account", store=session_store) as session,
+    ):
+        session.add(PageNoted(what=why))
+        raise ValueError(why)
+
+    shown = why.replace("`", "", 4)
+    for address, error in (("/sessions", ".error"), (f"/sessions/{session.session_id}", ".failure p")):
+        page.goto(f"{base_url}{address}")
+        for place in (".sentence", error):
+            expect(page.locator(place)).to_contain_text(shown)
+            commands = page.locator(f"{place} code")
+            expect(commands).to_have_text(["bidbeacon accounts sync --all", "<b>ask</b>"])
+
+
 def test_a_page_that_is_scrolled_down_does_not_move(
     page: Page, base_url: str, session_store: SessionStore
 ) -> None:

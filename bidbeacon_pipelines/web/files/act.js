@@ -91,6 +91,6 @@ export async function follow(request, say) {
     now = await fetchJson(`/api/run-requests/${request.id}`).catch(() => now);
   }
   if (now.session) say("Its run has begun: ", el("a", { href: sessionPath(now.session) }, "show the session"), ".");
-  else if (now.failure) say(el("span", { class: "problem" }, `No run has begun: ${now.failure}.`));
+  else if (now.failure) say(el("span", { class: "problem" }, "No run has begun: ", withCommands(now.failure), "."));
   else say("No run has begun yet. The request stays: it is started as soon as Dagster’s sensor looks.");
 }

@@ -88,7 +88,7 @@ function whatAndWhy({ cause, to_do: toDo, link }) {
   const [what] = cause.split(". ", 1);
   const more = [cause.slice(what.length + 2), toDo].filter(Boolean).join(" ");
   const sentence = more && !what.endsWith(".") ? `${what}.` : what;
-  return el("div", { dir: "auto" }, el("a", { class: "cause", href: link }, el("bdi", {}, sentence)), more && [" ", el("bdi", {}, withCommands(more))]);
+  return el("div", { dir: "auto" }, el("a", { class: "cause", href: link }, el("bdi", {}, withCommands(sentence))), more && [" ", el("bdi", {}, withCommands(more))]);
 }
 
 /** "Acme Merch · US, Acme Merch · CA and 4 more accounts". */
@@ -220,7 +220,7 @@ function promises({ promises: { open, lost, lost_last: last } }) {
 
 function checkList({ checks }) {
   const rows = checks.map(({ name, level, found, to_do: toDo, details }) =>
-    el("li", { class: `is-${level}`, "data-key": name }, toneIcon(TONES[level]), el("div", {}, el("p", {}, el("b", {}, name), ": ", el("bdi", {}, found)), level !== "ok" && toDo && el("p", { class: "quiet" }, withCommands(toDo)), level !== "ok" && details.map((detail) => el("p", { class: "quiet", dir: "auto" }, detail)))),
+    el("li", { class: `is-${level}`, "data-key": name }, toneIcon(TONES[level]), el("div", {}, el("p", {}, el("b", {}, name), ": ", el("bdi", {}, withCommands(found))), level !== "ok" && toDo && el("p", { class: "quiet" }, withCommands(toDo)), level !== "ok" && details.map((detail) => el("p", { class: "quiet", dir: "auto" }, withCommands(detail))))),
   );
   return [heading("checks", "Health"), el("ul", { class: "rows" }, rows), el("p", { class: "quiet" }, "As ", el("code", {}, "bidbeacon doctor"), " says it, which asks Amazon too.")];
 }

@@ -24,7 +24,6 @@ from bidbeacon_pipelines.services.health_checks import (
     Level,
     cannot_see,
     check_accounts,
-    check_activity,
     check_alerts,
     check_amazon,
     check_calls,
@@ -32,6 +31,7 @@ from bidbeacon_pipelines.services.health_checks import (
     check_database,
     check_disk,
     check_gates,
+    check_jobs,
     check_partitions,
     check_requests,
     check_sessions,
@@ -115,7 +115,7 @@ def look_into_tables(
     silent = list_dead_sessions(connection, silent_for=timedelta(seconds=lease))
     yield check_sessions(silent, now)
     yield _look_at_calls(connection, now)
-    yield check_activity(find_last_activity(connection), now, silent_after=settings.silent_after)
+    yield check_jobs(find_last_activity(connection), now, silent_after=settings.silent_after)
     yield _look_at_dagster(connection, now)
     yield check_alerts(read_delivery(connection, now), now, is_set_up=settings.alert_urls is not None)
 

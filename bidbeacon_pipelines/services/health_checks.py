@@ -25,7 +25,7 @@ _LOW_DISK, _FULL_DISK = 5 * 2**30, 2**30
 _MANY_FAILED, _ENOUGH_CALLS = 0.2, 20
 _UNDELIVERED_AFTER = timedelta(minutes=5)
 _NOT_WATCHED_AFTER = timedelta(minutes=5)
-ACTIVITY = "activity"
+JOBS = "jobs"
 _START_ALL = "`make dev` or `bidbeacon dev` starts everything."
 
 
@@ -98,16 +98,16 @@ def check_amazon(state: AmazonState) -> Check:
     )
 
 
-def check_activity(last: datetime | None, now: datetime, *, silent_after: timedelta) -> Check:
+def check_jobs(last: datetime | None, now: datetime, *, silent_after: timedelta) -> Check:
     """Check that jobs run: accounts are synced once an hour, so a session starts at least hourly."""
     facts = {"last_at": last}
     if last is None:
-        return Check(ACTIVITY, Level.OK, "no job has run yet", facts=facts)
+        return Check(JOBS, Level.OK, "no job has run yet", facts=facts)
     silent = now - last
     if silent <= silent_after:
-        return Check(ACTIVITY, Level.OK, f"a job ran {_ago(silent)} ago", facts=facts)
+        return Check(JOBS, Level.OK, f"a job ran {_ago(silent)} ago", facts=facts)
     found = f"nothing happens: no job has run for {_ago(silent)}"
-    return Check(ACTIVITY, Level.FAILURE, found, f"Is Dagster running? {_START_ALL}", facts=facts)
+    return Check(JOBS, Level.FAILURE, found, f"Is Dagster running? {_START_ALL}", facts=facts)
 
 
 def check_alerts(delivery: Delivery, now: datetime, *, is_set_up: bool) -> Check:

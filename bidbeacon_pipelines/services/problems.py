@@ -24,7 +24,7 @@ from bidbeacon_pipelines.reports.problems import (
 )
 from bidbeacon_pipelines.services.backfill import WindowNotLoadedError
 from bidbeacon_pipelines.services.doctor import look_at_disk, look_into_tables
-from bidbeacon_pipelines.services.health_checks import ACTIVITY, Check, Level
+from bidbeacon_pipelines.services.health_checks import JOBS, Check, Level
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.store.accounts import Account, list_subjects
 from bidbeacon_pipelines.store.home import (
@@ -54,8 +54,10 @@ _NEXT_SYNC = timedelta(minutes=65)
 """Accounts are listed once an hour, and one bad answer is no news."""
 _DAEMON_STARTS = timedelta(minutes=10)
 """After a weekend, the process that watches is up before Dagster has started its first run."""
-_SINCE = {ACTIVITY: "last_at", "requests": "overdue_since"}
+_SINCE = {JOBS: "last_at", "requests": "overdue_since"}
 """Which fact of a check says since when it is so."""
+_KINDS = {JOBS: "no job runs", "requests": "reports wait", "disk": "disk nearly full"}
+"""What it means that a check failed, in the words of a problem's kind."""
 
 Naming = Callable[[Sequence[str] | None], tuple[str, ...]]
 
@@ -137,7 +139,7 @@ def _group(row: RowMapping) -> Group:
 def _failed(checks: Sequence[Check]) -> list[Check]:
     """Return the checks that failed for a cause of their own: accounts are told by what they need, and where nothing happens nobody looks at reports."""
     failed = {one.name: one for one in checks if one.level is Level.FAILURE and one.name != "accounts"}
-    if ACTIVITY in failed:
+    if JOBS in failed:
         failed.pop("requests", None)
     return list(failed.values())
 
@@ -145,12 +147,12 @@ def _failed(checks: Sequence[Check]) -> list[Check]:
 def _of_check(check: Check) -> Problem:
     return Problem(
         key=f"check: {check.name}",
-        kind=check.name,
+        kind=_KINDS.get(check.name, check.name),
         cause=f"{check.found[:1].upper()}{check.found[1:]}",
         to_do=check.to_do or "",
         since=check.facts.get(_SINCE.get(check.name, "")),
         link="/#checks",
-        tell_after=_DAEMON_STARTS if check.name == ACTIVITY else timedelta(0),
+        tell_after=_DAEMON_STARTS if check.name == JOBS else timedelta(0),
     )
 
 
@@ -249,7 +251,7 @@ def _of_silence(rows: Sequence[RowMapping], named: Naming) -> list[Problem]:
 def _of_promises(row: RowMapping, named: Naming) -> Problem:
     return Problem(
         key=_key("lost", row["job_name"]),
-        kind="lost",
+        kind="not done in time",
         cause=f"Work that {row['job_name']} had queued for later was not done in time",
         to_do="The session says what it was, and which windows it concerns.",
         count=row["promises"],

@@ -365,7 +365,7 @@ def test_nothing_happening_at_all_is_told_and_ends(place: Place, inbox: Inbox) -
         watch.look_once()
     [message] = inbox.received
     assert message["title"].startswith("Nothing happens: no job has run for ")
-    assert "since 25 Jul 2026 11:40 UTC" in message["message"]
+    assert message["message"].startswith("No job runs, since 25 Jul 2026 11:40 UTC.\n")
 
     place.execute(session, at=place.now)
     place.pass_time(minutes=1)

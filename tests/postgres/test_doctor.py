@@ -308,7 +308,7 @@ def test_doctor_looks_at_everything_in_order(environment: SimpleNamespace) -> No
         "windows",
         "sessions",
         "calls",
-        "activity",
+        "jobs",
         "Dagster",
         "alerts",
         "partitions",

@@ -244,6 +244,21 @@ def test_a_job_that_succeeded_since_is_a_warning(world: World, session_store: Se
     assert ("warning", True) == (told["level"], told["is_recovered"])
 
 
+def test_problems_are_named_in_plain_words(world: World, session_store: SessionStore) -> None:
+    """Work that nobody did is a problem for a day after its deadline, and so is that no job has run since."""
+    for age in (timedelta(days=8), WindowsQueued.promise_lasts + timedelta(hours=1)):
+        with with_job_session(
+            "plan", store=session_store, account=Subject("US.one"), clock=lambda at=NOW - age: at
+        ) as session:
+            queued = WindowsQueued(account="US.one", dataset=DATASET, windows=[TODAY], request_id=age.days)
+            session.add(queued)
+    told = {one["kind"]: (one["count"], one["link"]) for one in world.problems()}
+    assert {
+        "no job runs": (None, "/#checks"),
+        "not done in time": (1, f"/sessions/{session.session_id}"),
+    } == told
+
+
 def test_promises_planned_reports_and_calls_are_told(world: World, session_store: SessionStore) -> None:
     """Open and lost promises, reports that are put off, and the cost of Amazon's limits are counted."""
     for request, started in ((1, NOW - timedelta(days=30)), (2, datetime.now(UTC))):
@@ -274,7 +289,7 @@ def test_promises_planned_reports_and_calls_are_told(world: World, session_store
         limits["calls"][name] for name in ("count", "throttled", "waited_seconds", "queued_seconds")
     )
     names = {one["name"] for one in home["checks"]}
-    ours = {"accounts", "requests", "gates", "sessions", "calls", "activity", "Dagster", "alerts", "disk"}
+    ours = {"accounts", "requests", "gates", "sessions", "calls", "jobs", "Dagster", "alerts", "disk"}
     assert ours == names
 
 

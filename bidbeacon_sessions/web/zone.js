@@ -39,7 +39,7 @@ export function onZoneChange(listener) {
 
 /** Make the choice in the page's bar work. */
 export function bindZoneChoice(select) {
-  const names = { browser: browserZone === "UTC" ? "Browser · UTC" : browserZone.replaceAll("_", " "), utc: "UTC", account: "Account’s own" };
+  const names = { browser: browserZone === "UTC" ? "Browser · UTC" : shortName(browserZone), utc: "UTC", account: "Account’s own" };
   select.replaceChildren(...Object.keys(CHOICES).map((key) => new Option(names[key], key, false, key === choice)));
   select.addEventListener("change", () => {
     choice = root.dataset.zone = select.value;
@@ -49,6 +49,9 @@ export function bindZoneChoice(select) {
   });
   putIntoAddress();
 }
+
+/** The city of a zone, "Buenos Aires"; the signs of "Etc/GMT+5" are the other way round than people expect, so that name stays whole. */
+const shortName = (zone) => (zone.startsWith("Etc/") ? zone : zone.split("/").at(-1).replaceAll("_", " "));
 
 /** Put the choice into the address of the page, where it is not the usual one. */
 export function putIntoAddress() {

@@ -7,7 +7,7 @@ from enum import StrEnum
 from itertools import pairwise
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Browser, Page, Route, expect
 from sqlalchemy import text
 
 from bidbeacon_pipelines.actions import ReportFailed, ReportHeld
@@ -377,6 +377,23 @@ def test_the_zone_is_chosen_once_and_named(stream: Page) -> None:
     assert "zone=account" in stream.url
     stream.locator(".session .job").first.click()
     expect(stream.locator(".facts")).to_contain_text(f"{at + timedelta(hours=9):%H:%M:%S} Asia/Tokyo")
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/Argentina/Buenos_Aires", "Etc/GMT+5"])
+def test_the_chosen_zone_is_readable(browser: Browser, told_url: str, zone: str) -> None:
+    """On a phone too: the choice has room for each name in it, and the city alone names a zone."""
+    context = browser.new_context(viewport={"width": 390, "height": 600}, timezone_id=zone)
+    page = context.new_page()
+    page.goto(f"{told_url}/sessions")
+    names = page.locator("#zone option")
+    expect(names).to_have_count(3)
+    first = {"UTC": "Browser · UTC", "America/Argentina/Buenos_Aires": "Buenos Aires"}.get(zone, zone)
+    expect(names.first).to_have_text(first)
+    room, needed = page.locator("#zone").evaluate(
+        "choice => [choice.offsetWidth, (choice.style.maxWidth = 'none', choice.offsetWidth)]"
+    )
+    assert needed <= room
+    context.close()
 
 
 def test_no_time_stands_without_its_zone(own_stream: Page, base_url: str, told: SessionStore) -> None:

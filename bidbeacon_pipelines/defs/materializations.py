@@ -71,11 +71,11 @@ def add_metadata_of_partitions(context: AssetExecutionContext, metadata: Mapping
 
 
 def window_metadata(window: LoadedWindow) -> Metadata:
-    """Return the figures of one loaded window; numbers, so that Dagster plots them. Exact amounts are in the table."""
+    """Return the figures of one loaded window; numbers, so that Dagster plots them. Amounts are rounded to cents, as in sentences."""
     return {
         "dagster/row_count": MetadataValue.int(window.row_count),
-        "spend": MetadataValue.float(float(window.spend)),
-        "sales": MetadataValue.float(float(window.sales)),
+        "spend": MetadataValue.float(float(round(window.spend, 2))),
+        "sales": MetadataValue.float(float(round(window.sales, 2))),
         "currency": MetadataValue.text(window.currency_code),
         "rows_changed": MetadataValue.int(window.restated_count),
         "rows_unresolved": MetadataValue.int(window.unresolved_count),

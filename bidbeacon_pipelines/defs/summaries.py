@@ -50,7 +50,8 @@ from bidbeacon_sessions.dagster import bounded_lines, escape_markdown, list_runs
 from bidbeacon_sessions.presentation import session_url
 
 _UPDATE_EVERY_SECONDS = 600
-_PLOTTED = ("spend", "sales", "acos", "roas")
+_PLOTTED = {"spend": 2, "sales": 2, "acos": 4, "roas": 4}
+"""The sums that Dagster plots, with how many decimals."""
 _TABLE_DAYS = 14
 _TABLE_BYTES = 1_320
 """Enough for two weeks of amounts below a million; the plot beside it takes twice as much, and an event should stay below 8 KB."""
@@ -163,7 +164,11 @@ def summary_metadata(rows: Sequence[dict[str, Any]]) -> Metadata:
     return {
         "dagster/row_count": MetadataValue.int(len(rows)),
         "days": MetadataValue.int(len(days)),
-        **{name: MetadataValue.float(float(totals[name])) for name in _PLOTTED if totals[name] is not None},
+        **{
+            name: MetadataValue.float(float(round(totals[name], decimals)))
+            for name, decimals in _PLOTTED.items()
+            if totals[name] is not None
+        },
         "by_ad_product": MetadataValue.md(_products_table(rows)),
         "plot": MetadataValue.md(_image(days, currency)),
         "newest_days": MetadataValue.md(_days_table(days, currency)),

@@ -132,6 +132,7 @@ def test_materializing_sums_up_all_days_anew(stocked: World) -> None:
     assert true.clicks == of_sponsored_products(stocked)["clicks"]
     told = recorded(stocked.instance)[-1][1]
     assert told["session_status"] == "succeeded"
+    assert all(told[name] == round(told[name], 2) for name in ("spend", "sales"))
     assert str(stocked.day(20)) in told["newest_days"]
     assert "| SPONSORED\\_PRODUCTS | 7 days | " in told["by_ad_product"]
     picture = base64.b64decode(told["plot"].partition("base64,")[2].rstrip(")"))

@@ -1,6 +1,7 @@
 """Loads requested windows, whether or not they are due, and waits for Amazon for a bounded time."""
 
 import logging
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -71,6 +72,15 @@ class WindowNotLoadedError(RuntimeError):
         super().__init__(
             f"{dataset}: {len(reasons)} {'window was' if len(reasons) == 1 else 'windows were'} not loaded. {first}{more}"
         )
+
+
+_BEFORE_REASON = re.compile(r"(?:\. |; )\d{4}-\d\d-\d\d: ")
+
+
+def split_reasons(message: str) -> list[str]:
+    """Return the reasons that the message of a `WindowNotLoadedError` gives for its first days."""
+    whole, *reasons = _BEFORE_REASON.split(message)
+    return reasons or [whole]
 
 
 @dataclass(frozen=True)

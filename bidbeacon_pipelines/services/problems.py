@@ -22,7 +22,7 @@ from bidbeacon_pipelines.reports.problems import (
     merge,
     shape_of,
 )
-from bidbeacon_pipelines.services.backfill import WindowNotLoadedError
+from bidbeacon_pipelines.services.backfill import WindowNotLoadedError, split_reasons
 from bidbeacon_pipelines.services.doctor import look_at_disk, look_into_tables
 from bidbeacon_pipelines.services.health_checks import JOBS, Check, Level
 from bidbeacon_pipelines.settings import Settings
@@ -103,11 +103,15 @@ def _without_consequences(problems: Sequence[Problem], stopped: Sequence[Problem
 
 
 def _is_shown(failure: RowMapping, windows: Sequence[Problem]) -> bool:
-    """Return whether a session failed because of windows whose problem is shown already, with the same reason."""
+    """Return whether a session failed because of windows whose problems are shown already, with each of its reasons.
+
+    A long message is stored shortened, so its last reason may be the beginning of a cause.
+    """
     if failure["type"] != WindowNotLoadedError.__name__:
         return False
-    reasons = shape_of(failure["message"] or "")
-    return any(shape_of(first_sentence(problem.cause)) in reasons for problem in windows)
+    causes = [shape_of(first_sentence(problem.cause)) for problem in windows]
+    reasons = map(shape_of, split_reasons(failure["message"] or ""))
+    return all(any(cause in reason or cause.startswith(reason) for cause in causes) for reason in reasons)
 
 
 def _naming(connection: Connection) -> Naming:

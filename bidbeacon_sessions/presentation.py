@@ -62,7 +62,7 @@ def is_retried(status: str, outcome: str | None) -> bool:
 def describe_status(status: str, outcome: str | None, recovered_by: object) -> str:
     """Return a session's status in words: "succeeded", "failed, recovered by a later attempt"."""
     if not is_retried(status, outcome):
-        return status
+        return f"{status}, a later attempt succeeded" if recovered_by else status
     return f"{status}, {'recovered by a later attempt' if recovered_by else 'retried'}"
 
 

@@ -64,11 +64,13 @@ export class SessionCard {
   }
 }
 
-/** What became of a session; of a failed attempt, with a link to the later one that did its work. */
+/** What became of a session; of a failed attempt, with a link to the later one that did its work, also where its own actions are errors. */
 export function statusWord(session) {
   const mark = markOf(session);
-  const attempt = session.recovered_by ? el("a", { href: sessionPath(session.recovered_by) }, "recovered by a later attempt") : "retried";
-  return el("span", { class: `word ${mark}` }, mark === "retried" ? [`${session.status}, `, attempt] : wordOf(mark));
+  const isRetried = mark === "retried";
+  const later = session.recovered_by && el("a", { href: sessionPath(session.recovered_by) }, isRetried ? "recovered by a later attempt" : "a later attempt succeeded");
+  const attempt = later || (isRetried && "retried");
+  return el("span", { class: `word ${mark}` }, isRetried ? session.status : wordOf(mark), attempt && ", ", attempt);
 }
 
 export const wordsOf = (session) => statusWord(session).textContent;

@@ -212,6 +212,23 @@ def test_an_attempt_that_a_later_one_recovered_is_neutral(
     expect(page.locator(".failure")).to_have_class("failure retried")
 
 
+def test_an_attempt_whose_actions_are_errors_stays_red_and_leads_to_the_later_one(
+    page: Page, base_url: str, session_store: SessionStore
+) -> None:
+    """The later attempt may not have repeated what the errors tell of, so it stays a problem."""
+    step: dict[str, Any] = {"store": session_store, "run_id": "run", "step_key": "bake"}
+    with suppress(LookupError), with_job_session("bake", **step) as first:
+        first.add(TrayBurned())
+        raise LookupError("no flour")
+    with with_job_session("bake", **step, retry_number=1) as later:
+        pass
+    for address in ("/sessions?outcome=problems", f"/sessions/{first.session_id}"):
+        page.goto(f"{base_url}{address}")
+        expect(page.locator(".word")).to_have_text("failed, a later attempt succeeded")
+        expect(page.locator(".word")).to_have_class("word failed")
+        expect(page.locator(".word a")).to_have_attribute("href", f"/sessions/{later.session_id}")
+
+
 def test_session_is_compared_with_one_without_problems(
     page: Page, shared_url: str, baked: dict[str, str]
 ) -> None:

@@ -48,6 +48,7 @@ def test_the_sessions_own_account_is_not_repeated() -> None:
         ("succeeded", "problems", None, "✘ succeeded with problems  bake  s"),
         ("failed", "problems", None, "✘ failed  bake  s"),
         ("failed", "ok", "later", "↻ failed, recovered by a later attempt  bake  s"),
+        ("failed", "problems", "later", "✘ failed, a later attempt succeeded  bake  s"),
         ("crashed", "warnings", None, "↻ crashed, retried  bake  s"),
     ],
 )

@@ -98,7 +98,7 @@ def test_ten_runs_together_stay_under_the_limit(
     assert caplog.messages == []
 
 
-def test_who_comes_first_to_a_lane_is_in_nobodys_way(
+def test_who_comes_first_to_a_rate_limit_is_in_nobodys_way(
     engine: Engine, database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """While one run adds an account's first scope, another comes for the same: both get a place, from the database."""

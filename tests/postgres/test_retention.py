@@ -40,7 +40,7 @@ def add_calls(engine: Engine, *ages: timedelta, before: datetime = NOON) -> None
         insert_calls(connection, rows)
 
 
-def add_lane(engine: Engine, account_id: str, idle: timedelta) -> None:
+def add_limit(engine: Engine, account_id: str, idle: timedelta) -> None:
     """Add a rate limit that was last used so long ago."""
     with engine.begin() as connection:
         connection.execute(
@@ -84,10 +84,10 @@ def test_calls_are_kept_for_as_many_days_as_the_setting_says(engine: Engine) -> 
     assert count(engine, "api_calls") == 1
 
 
-def test_lanes_that_nobody_used_for_a_day_are_deleted(engine: Engine) -> None:
+def test_rate_limits_that_nobody_used_for_a_day_are_deleted(engine: Engine) -> None:
     """The others are in use."""
-    add_lane(engine, "old", timedelta(days=1, seconds=1))
-    add_lane(engine, "young", timedelta(hours=23))
+    add_limit(engine, "old", timedelta(days=1, seconds=1))
+    add_limit(engine, "young", timedelta(hours=23))
     assert {"api_lanes": 1} == delete(engine, Settings())
     assert count(engine, "api_lanes") == 1
 

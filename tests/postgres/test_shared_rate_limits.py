@@ -142,9 +142,9 @@ def test_the_database_is_used_again_when_it_is_back(
     assert PostgresRateLimits(engine, INTERVALS, noon).reserve(SCOPE, longest_wait=9) == INTERVAL
 
 
-def test_a_killed_process_keeps_no_lane(engine: Engine, database_url: str) -> None:
+def test_a_killed_process_keeps_no_rate_limit(engine: Engine, database_url: str) -> None:
     """A process that dies between taking and giving back a lock leaves the rate limit to the others at once."""
-    holder = _hold_lane(database_url)
+    holder = _hold_limit(database_url)
     holder.send_signal(signal.SIGKILL)
     holder.wait(30)
     rate_limits = PostgresRateLimits(engine, INTERVALS, now=noon)
@@ -154,7 +154,7 @@ def test_a_killed_process_keeps_no_lane(engine: Engine, database_url: str) -> No
 
 def test_a_stopped_process_stops_nobody(engine: Engine, database_url: str) -> None:
     """A caller waits two seconds at most, then continues without the database; the frozen holder loses its lock a few seconds later."""
-    holder = _hold_lane(database_url)
+    holder = _hold_limit(database_url)
     os.kill(holder.pid, signal.SIGSTOP)
     try:
         rate_limits = PostgresRateLimits(engine, INTERVALS, noon, look_again_after=0)
@@ -167,7 +167,7 @@ def test_a_stopped_process_stops_nobody(engine: Engine, database_url: str) -> No
         holder.wait(30)
 
 
-def test_a_lane_deleted_as_idle_is_made_anew(engine: Engine) -> None:
+def test_a_rate_limit_deleted_as_idle_is_made_anew(engine: Engine) -> None:
     """Keeping house takes nothing away from who comes after."""
     rate_limits = PostgresRateLimits(engine, INTERVALS, now=noon)
     rate_limits.reserve(SCOPE, longest_wait=0)
@@ -192,7 +192,7 @@ with engine.begin() as connection:
 """
 
 
-def _hold_lane(database_url: str) -> subprocess.Popen[str]:
+def _hold_limit(database_url: str) -> subprocess.Popen[str]:
     """Start a process that locks the account's scope, and wait until it has."""
     command = [sys.executable, "-c", _HOLD, database_url, *SCOPE.own_key]
     holder = subprocess.Popen(command, cwd=PROJECT_ROOT, stdout=subprocess.PIPE, text=True)

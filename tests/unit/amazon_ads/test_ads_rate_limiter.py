@@ -46,7 +46,7 @@ def poll(bench: Bench, account: str | None = ONE) -> None:
     retrieve_report(bench.client, "NA", REPORT, account_id=account)
 
 
-def test_each_call_queues_in_its_lane() -> None:
+def test_each_call_waits_for_its_own_rate_limit() -> None:
     """Creates, looks, exports and the rest queue by region, class and account."""
     rate_limits = ScriptedRateLimits()
     bench = open_bench(rate_limits=rate_limits, attempts=1)

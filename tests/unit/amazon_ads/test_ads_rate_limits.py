@@ -25,7 +25,7 @@ OTHERS_CREATE = LimitScope("NA", CallClass.CREATE, "amzn1.ads-account.g.two")
 NOBODYS_CREATE = LimitScope("NA", CallClass.CREATE)
 
 
-def lanes_of(clock: FakeClock) -> LocalRateLimits:
+def limits_of(clock: FakeClock) -> LocalRateLimits:
     """Return rate limits with intervals of 1 s in a region and 10 s in an account."""
     classes = list(CallClass)
     return LocalRateLimits(
@@ -38,7 +38,7 @@ def test_first_call_starts_at_once() -> None:
     assert next_slot(NOW, [None, None], [SECOND, MINUTE], MINUTE) == Slot(NOW, (NOW + SECOND, NOW + MINUTE))
 
 
-def test_later_of_two_lanes_decides() -> None:
+def test_later_of_two_limits_decides() -> None:
     """A call starts when both of its rate limits allow it."""
     slot = next_slot(NOW, [NOW + SECOND, NOW + 5 * SECOND], [SECOND, SECOND], MINUTE)
     assert slot == Slot(NOW + 5 * SECOND, (NOW + 6 * SECOND, NOW + 6 * SECOND))
@@ -96,7 +96,7 @@ def test_hold_only_adds(next_start: datetime | None, seconds: float, until: time
     assert paused_until(NOW, next_start, seconds) == NOW + until
 
 
-def test_lane_names_its_keys() -> None:
+def test_scope_names_its_keys() -> None:
     """A call of an account counts against the region's rate limit and its own; one without an account against the region's."""
     assert CREATE.keys == (("NA", "create", ""), ("NA", "create", "amzn1.ads-account.g.one"))
     assert CREATE.own_key == CREATE.keys[1]
@@ -114,14 +114,14 @@ def test_usual_gaps_know_every_class() -> None:
 
 def test_calls_of_an_account_start_apart() -> None:
     """Places of one account lie its gap apart, those of different accounts the region's."""
-    rate_limits = lanes_of(FakeClock())
+    rate_limits = limits_of(FakeClock())
     waits = [rate_limits.reserve(scope, longest_wait=60) for scope in (CREATE, CREATE, OTHERS_CREATE, CREATE)]
     assert waits == [0, 10, 11, 20]
 
 
 def test_classes_and_regions_are_apart() -> None:
     """A call of another class, or in another region, isn't held up."""
-    rate_limits = lanes_of(FakeClock())
+    rate_limits = limits_of(FakeClock())
     rate_limits.reserve(CREATE, longest_wait=60)
     elsewhere = (
         LimitScope("NA", CallClass.RETRIEVE, CREATE.account_id),
@@ -132,7 +132,7 @@ def test_classes_and_regions_are_apart() -> None:
 
 def test_refused_place_is_not_taken() -> None:
     """A caller that doesn't want to wait so long leaves the slot to others."""
-    rate_limits = lanes_of(FakeClock())
+    rate_limits = limits_of(FakeClock())
     rate_limits.reserve(CREATE, longest_wait=60)
     assert [rate_limits.reserve(CREATE, longest_wait=5) for _ in range(3)] == [10, 10, 10]
     assert rate_limits.reserve(CREATE, longest_wait=60) == 10
@@ -140,7 +140,7 @@ def test_refused_place_is_not_taken() -> None:
 
 def test_held_account_leaves_the_others() -> None:
     """A hold concerns the account that Amazon spoke of."""
-    rate_limits = lanes_of(FakeClock())
+    rate_limits = limits_of(FakeClock())
     rate_limits.pause(CREATE, 30)
     assert rate_limits.reserve(OTHERS_CREATE, longest_wait=60) == 0
     assert rate_limits.reserve(CREATE, longest_wait=60) == 30
@@ -148,7 +148,7 @@ def test_held_account_leaves_the_others() -> None:
 
 def test_held_region_holds_everyone() -> None:
     """A hold for a call of nobody in particular concerns all of its region and class."""
-    rate_limits = lanes_of(FakeClock())
+    rate_limits = limits_of(FakeClock())
     rate_limits.pause(NOBODYS_CREATE, 30)
     assert rate_limits.reserve(CREATE, longest_wait=60) == 30
     assert rate_limits.reserve(LimitScope("NA", CallClass.EXPORTS, CREATE.account_id), longest_wait=60) == 0
@@ -158,7 +158,7 @@ def test_held_region_holds_everyone() -> None:
 def test_clock_set_back_holds_nobody_up(back: timedelta) -> None:
     """A clock that is set back takes the plans along: waits stay what they were."""
     clock = FakeClock()
-    rate_limits = lanes_of(clock)
+    rate_limits = limits_of(clock)
     rate_limits.pause(CREATE, 30)
     clock.instant -= back
     assert rate_limits.reserve(CREATE, longest_wait=60) == 30
@@ -166,7 +166,7 @@ def test_clock_set_back_holds_nobody_up(back: timedelta) -> None:
 
 def test_threads_never_share_a_place() -> None:
     """Twenty threads that come at once get twenty places, the gap apart."""
-    rate_limits = lanes_of(FakeClock())
+    rate_limits = limits_of(FakeClock())
     with ThreadPoolExecutor(20) as pool:
         waits = list(pool.map(lambda _: rate_limits.reserve(CREATE, longest_wait=600), range(20)))
     assert sorted(waits) == [10 * number for number in range(20)]

@@ -1,5 +1,6 @@
 """Alerts end to end: problems in a real database, messages at a real HTTP receiver and a real SMTP server."""
 
+import json
 import logging
 import socket
 import threading
@@ -560,3 +561,17 @@ def test_the_command_lists_what_is_open_and_what_was_sent(
     assert "✖ Acme Merch · US: Out of ink" in output
     assert "1. json://•••: “began” sent 2026-07-25 12:00 UTC" in output
     assert SECRET not in output
+
+
+def test_the_command_lists_the_newest_problem_first(of_command: Place) -> None:
+    """As text and as JSON, whichever of them is worse."""
+    watch = of_command.watch()
+    of_command.fail()
+    watch.look_once()
+    of_command.pass_time(hours=1)
+    of_command.execute("UPDATE ads_accounts SET needs_person = 'Not allowed', needs_person_for = 'account'")
+    watch.look_once()
+    causes = ["Not allowed", "Out of ink"]
+    assert causes == [one["cause"] for one in json.loads(run("--json").output)]
+    output = run().output
+    assert output.index(causes[0]) < output.index(causes[1])

@@ -5,8 +5,9 @@ from io import StringIO
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 
-from bidbeacon_pipelines.cli.session_output import StatusLine, print_action, session_line
+from bidbeacon_pipelines.cli.session_output import StatusLine, print_action, print_hanging, session_line
 from bidbeacon_pipelines.cli.window_output import print_explanation
 
 SENTENCE = (
@@ -34,6 +35,25 @@ def test_a_broken_sentence_hangs_below_its_beginning() -> None:
     assert (" " * 14, True) == (second[:14], second[14] != " ")
     assert max(len(first), len(second)) <= 80
     assert f"Other · DE {SENTENCE}" == " ".join([first[14:].strip(), second.strip()])
+
+
+@pytest.mark.parametrize("head", ["", "2026-07-25 12:00:00 "])
+def test_a_long_line_of_a_session_hangs_two_columns_further_in(head: str) -> None:
+    """Behind its time, or without one: no line is wider than the terminal, and the mark stands alone at the left."""
+    session: dict[str, object] = {
+        "status": "failed",
+        "outcome": "ok",
+        "recovered_by": "later",
+        "id": "i" * 36,
+    }
+    session |= {"job_name": "load-windows", "account": "US.a", "account_label": "Acme · US", "duration": 5.9}
+    out = StringIO()
+    print_hanging(Console(file=out, width=80), Text(head), session_line(session), indent=2)
+    first, *others = out.getvalue().splitlines()
+    assert first.startswith(f"{head}↻ failed, recovered by a later attempt  load-windows")
+    margin = " " * (len(head) + 2)
+    assert [(margin, False)] == [(line[: len(margin)], line[len(margin)] == " ") for line in others]
+    assert max(map(len, [first, *others])) <= 80
 
 
 def test_the_sessions_own_account_is_not_repeated() -> None:

@@ -42,7 +42,7 @@ def _list_open(*, as_json: bool) -> None:
         print_json(rows)
         return
     for row in rows:
-        _print_row(row)
+        _print_row(row, settings.stream_public_url)
     nobody = "" if labels else " No messages are sent: BIDBEACON_ALERT_URLS is not set."
     console.print(Text(f"{len(rows)} open.{nobody}" if rows else f"Nothing is wrong.{nobody}", "bold"))
 
@@ -54,7 +54,8 @@ def _row(alert: "Alert", sent: Any, labels: dict[int, str]) -> dict[str, Any]:
         | {name: message[name] for name in ("event", "written_at", "sent_at", "attempts", "error")}
         for message in sent
     ]
-    names = ("kind", "cause", "is_minor", "count", "noun", "names", "accounts", "datasets", "since", "link")
+    names = ["kind", "cause", "to_do", "is_minor", "count", "noun"]
+    names += ["names", "accounts", "datasets", "since", "link"]
     return {
         **{name: getattr(problem, name) for name in names},
         "extent": problem.extent,
@@ -65,14 +66,17 @@ def _row(alert: "Alert", sent: Any, labels: dict[int, str]) -> dict[str, Any]:
     }
 
 
-def _print_row(row: dict[str, Any]) -> None:
+def _print_row(row: dict[str, Any], address: str) -> None:
+    from bidbeacon_pipelines.cli.session_output import print_hanging
+
     mark, style = ("!", "bold yellow") if row["is_minor"] else ("✖", "bold red")
     whose = f"{row['whose']}: " if row["whose"] else ""
-    console.print(Text(f"{mark} ", style), Text(f"{whose}{row['cause']}"), sep="")
+    print_hanging(console, Text(f"{mark} ", style), Text(f"{whose}{row['cause']}"))
     gone = f", not seen since {row['gone_at']:%Y-%m-%d %H:%M} UTC" if row["gone_at"] else ""
-    console.print(
-        Text(f"  {row['extent']}, since {row['since'] or row['began_at']:%Y-%m-%d %H:%M} UTC{gone}", "dim")
-    )
+    since = f"since {row['since'] or row['began_at']:%Y-%m-%d %H:%M} UTC{gone}"
+    for line in filter(None, [f"{row['extent']}, {since}", row["to_do"]]):
+        print_hanging(console, Text("  "), Text(line, "dim"))
+    console.print(Text(f"  {address}{row['link']}", "dim"), soft_wrap=True)
     for message in row["messages"]:
         console.print(
             Text(f"  {message['receiver']}: {_sent(message)}", "dim" if message["sent_at"] else "yellow")

@@ -67,7 +67,7 @@ class Message:
         event: What it says of the problem.
         is_minor: Whether the problem is a warning.
         title: The cause, with the accounts that it concerns; one line.
-        body: How much, since when, and where to look; before that the cause where the title cuts it off.
+        body: How much, since when, what helps or happens next, and where to look; before that the cause where the title cuts it off.
     """
 
     event: Event
@@ -172,7 +172,10 @@ def write_message(alert: Alert, event: Event, *, address: str, zone: ZoneInfo) -
     since = f"since {show_instant(problem.since or alert.began_at, zone)}"
     if event is Event.ENDED:
         since = f"{since}, over since {show_instant(alert.gone_at or alert.began_at, zone)}"
-    lines = [f"{extent}, {since}.", f"{address}{problem.link}"]
+    lines = [f"{extent}, {since}."]
+    if problem.to_do and event is not Event.ENDED:
+        lines.append(f"What next: {problem.to_do}")
+    lines.append(f"{address}{problem.link}")
     return Message(event, problem.is_minor, title, "\n".join(lines if title == whole else [whole, *lines]))
 
 

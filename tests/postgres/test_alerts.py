@@ -161,7 +161,7 @@ def mail() -> Iterator[tuple[str, Mailbox]]:
 def test_a_cause_is_told_by_webhook_and_by_mail(
     place: Place, inbox: Inbox, mail: tuple[str, Mailbox]
 ) -> None:
-    """Account and cause first, then how many, since when, and a link to the view that shows them; then that it is over."""
+    """Account and cause first, then how many, since when, what next, and a link to the view that shows them; then that it is over."""
     address, mailbox = mail
     watch = place.watch(inbox.url, address, stream_public_url="https://beacon.example")
     place.fail(days=3)
@@ -170,6 +170,7 @@ def test_a_cause_is_told_by_webhook_and_by_mail(
     assert ("Acme Merch · US: Out of ink", "failure") == (message["title"], message["type"])
     assert [
         "Failed, 3 windows in daily_targets, since 25 Jul 2026 12:00 UTC.",
+        "What next: Open it to see when a new report is requested, or to load it again now.",
         "https://beacon.example/coverage?dataset=daily_targets&state=failed&days=731",
     ] == message["message"].splitlines()
     [letter] = mailbox.mails
@@ -184,6 +185,7 @@ def test_a_cause_is_told_by_webhook_and_by_mail(
         watch.look_once()
     assert ["Acme Merch · US: Out of ink", "Over: Acme Merch · US: Out of ink"] == inbox.titles
     assert ["failure", "success"] == [message["type"] for message in inbox.received]
+    assert "What next" not in inbox.received[1]["message"]
     assert 2 == len(mailbox.mails)
 
 
@@ -559,6 +561,8 @@ def test_the_command_lists_what_is_open_and_what_was_sent(
     of_command.watch(inbox.url).look_once()
     output = run().output
     assert "✖ Acme Merch · US: Out of ink" in output
+    assert "  Open it to see when a new report is requested" in output
+    assert "  http://127.0.0.1:3030/coverage?dataset=daily_targets&state=failed&days=731\n" in output
     assert "1. json://•••: “began” sent 2026-07-25 12:00 UTC" in output
     assert SECRET not in output
 

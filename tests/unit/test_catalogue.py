@@ -1,10 +1,8 @@
-"""The printed catalogue of actions."""
+"""The printed catalogue of actions; docs/actions.md is compared with it in `test_docs_are_true.py`."""
 
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
-
-import pytest
 
 from bidbeacon_sessions import Action, Reference
 from bidbeacon_sessions.catalogue import markdown_catalogue
@@ -32,33 +30,22 @@ class SampleCounted(Action):
         return [Reference("US.a", "counted", window=str(day)) for day in self.windows]
 
 
-@pytest.fixture
-def entry() -> str:
-    """What the catalogue prints of the class above."""
-    return markdown_catalogue([__name__]).partition("### sample-counted\n")[2].partition("\n## ")[0]
+ENTRY = """
+Something was counted.
+
+    Counted {windows:count:window}[ for {price:money}]
+
+Tone warning. Refers to account, window: `counted`.
+
+| field | type | default |
+|---|---|---|
+| `windows` | list of date |  |
+| `price` | exact decimal, as text | `"0.10"` |
+| `mood` | one of `well`, `badly` or null | `null` |
+"""
 
 
-def test_an_entry_has_description_sentence_and_tone(entry: str) -> None:
-    """The class's own words stand in the entry."""
-    assert "\nSomething was counted.\n" in entry
-    assert "\n    Counted {windows:count:window}[ for {price:money}]\n" in entry
-    assert "\nTone warning. " in entry
-
-
-def test_an_entry_says_what_the_action_refers_to(entry: str) -> None:
-    """Effects are those of an action with sample values."""
-    assert "Refers to account, window: `counted`." in entry
-
-
-def test_fields_are_told_as_they_are_stored(entry: str) -> None:
-    """Types and defaults are those of the stored JSON, where amounts are text."""
-    assert "| `windows` | list of date |  |" in entry
-    assert '| `price` | exact decimal, as text | `"0.10"` |' in entry
-    assert "| `mood` | one of `well`, `badly` or null | `null` |" in entry
-
-
-def test_the_cores_own_actions_come_last_and_others_are_left_out() -> None:
-    """Only the modules asked for are listed, beside what sessions record of themselves."""
-    page = markdown_catalogue(["bidbeacon_pipelines.actions"])
-    assert "sample-counted" not in page
-    assert page.index("### report-processed") < page.index("### session-finalized")
+def test_an_entry_says_all_that_a_class_does() -> None:
+    """Its words, the effects of a sample action, and the fields as the JSON that is stored, where amounts are text."""
+    page = markdown_catalogue([__name__])
+    assert ENTRY == page.partition("### sample-counted\n")[2].partition("\n## ")[0]

@@ -1,14 +1,10 @@
-"""When work counts as moving, and whose."""
+"""Whose work moves. That a heartbeat stops with its work is in `tests/postgres/test_stalled_work.py`."""
 
 from contextvars import copy_context
 from pathlib import Path
 from threading import Thread
 from uuid import uuid4
 
-import pytest
-
-from bidbeacon_pipelines.amazon_ads.clock import SystemClock
-from bidbeacon_sessions import progress
 from bidbeacon_sessions.progress import Progress, find_session_id, note_progress, working
 from tests.unit.amazon_ads.test_report_files import FakeBucket
 
@@ -18,34 +14,8 @@ LONG_AGO = 1_000.0
 def stale() -> Progress:
     """Return the progress of work that has not moved for long."""
     made = Progress(uuid4())
-    made._moved_at -= LONG_AGO
+    made.moved(still_for=-LONG_AGO)
     return made
-
-
-def test_work_that_moves_is_not_still() -> None:
-    """Each note begins the count anew."""
-    made = stale()
-    assert made.still_seconds >= LONG_AGO
-    made.moved()
-    assert made.still_seconds < LONG_AGO
-
-
-def test_an_announced_wait_does_not_count() -> None:
-    """While Amazon is waited for, the count begins only when the wait is over."""
-    made = stale()
-    with working(made):
-        note_progress(still_for=60)
-    assert -60 <= made.still_seconds < 0
-
-
-def test_waiting_for_amazon_is_announced(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The clock that the client waits with tells how long nothing will be heard."""
-    made, seen = stale(), list[float]()
-    monkeypatch.setattr(progress.time, "sleep", lambda _: seen.append(made.still_seconds))
-    with working(made):
-        SystemClock().sleep(60)
-    [still] = seen
-    assert -60 <= still < 0
 
 
 def test_progress_outside_of_a_session_is_nobodys() -> None:

@@ -12,8 +12,8 @@ from bidbeacon_pipelines.store.engine import make_engine
 from bidbeacon_pipelines.store.loads import lock_rows
 from bidbeacon_pipelines.store.locks import LockTakenError, lock_until_commit
 from bidbeacon_sessions import SessionStore, connections, with_job_session
-from tests.postgres.dead_sessions import end_lease
 from tests.postgres.job_world import BenchWorld, days_before
+from tests.recorded_sessions import end_lease
 
 
 @pytest.fixture(autouse=True)

@@ -33,9 +33,9 @@ from bidbeacon_pipelines.store.requests import (
     update_request,
 )
 from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session
-from tests.postgres.dead_sessions import end_lease
 from tests.postgres.job_world import execute, query
 from tests.postgres.load_world import DATASET, LoadWorld, add_account
+from tests.recorded_sessions import end_lease
 
 DAY = date(2026, 1, 10)
 NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)

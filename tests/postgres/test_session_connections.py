@@ -1,22 +1,19 @@
 """Connections carry the session they work for, and are ended with it."""
 
 import logging
-from collections.abc import Callable, Iterator
-from contextvars import copy_context
+from collections.abc import Iterator
+from contextvars import Context
 
 import pytest
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from bidbeacon_sessions import SessionClosedError, SessionRecorder, SessionStore, with_job_session
-from bidbeacon_sessions.clock import utc_now
+from bidbeacon_sessions import SessionClosedError, SessionStore, with_job_session
 from bidbeacon_sessions.connections import end_connections
 from bidbeacon_sessions.leases import end_dead_connections
-from bidbeacon_sessions.session import finalize_session
 from bidbeacon_sessions.settings import get_session_settings
-from bidbeacon_sessions.store import _appending_on
-from tests.dagster.world import wait_until
-from tests.postgres.dead_sessions import end_lease
+from tests.postgres.flickering import wait_until
+from tests.recorded_sessions import close_from_outside, end_lease, recorded
 
 NAME = text("SELECT current_setting('application_name')")
 BEATING = text("""
@@ -24,40 +21,32 @@ BEATING = text("""
      WHERE datname = current_database() AND query LIKE '%UPDATE session_leases%'""")
 
 
-def name_of(engine: Engine) -> str:
-    """Return the name that a connection of an engine carries now."""
-    with engine.connect() as connection:
-        return str(connection.execute(NAME).scalar_one())
-
-
 @pytest.fixture
 def other(database_url: str) -> Iterator[SessionStore]:
-    """Yield a store as another process has it."""
+    """Yield a store as another process has it. What it does is run in a `Context()`, which works for no session of this one."""
     store = SessionStore.connect(database_url)
     yield store
     store.dispose()
 
 
-def outside(call: Callable[[], object]) -> object:
-    """Call as another process would, which works for no session of this one."""
-    context = copy_context()
-    return context.run(_without_session, call)
+def names(store: SessionStore) -> set[str]:
+    """Return the names that the connections of a store carry now: of one for work and of one that appends."""
+    with store.begin() as connection, store.each() as appending:
+        return {str(each.execute(NAME).scalar_one()) for each in (connection, appending)}
 
 
-def _without_session(call: Callable[[], object]) -> object:
-    from bidbeacon_sessions import progress
-
-    progress._current.set(None)
-    return call()
+def end_dead(store: SessionStore) -> int:
+    """End the connections of dead sessions; return how many there were."""
+    with store.begin() as connection:
+        return end_dead_connections(connection)
 
 
 def test_connections_carry_the_session_of_their_thread(session_store: SessionStore) -> None:
-    """Those of work and of appending do, for one session after the other; outside of sessions they have their own name."""
-    engines = session_store.engine, _appending_on(session_store.engine)
+    """For one session after the other; outside of sessions they have their own name."""
     for _ in range(2):
         with with_job_session("x", store=session_store) as session:
-            assert {f"bidbeacon {session.session_id}"} == {name_of(engine) for engine in engines}
-    assert {"bidbeacon"} == {name_of(engine) for engine in engines}
+            assert {f"bidbeacon {session.session_id}"} == names(session_store)
+    assert {"bidbeacon"} == names(session_store)
 
 
 def test_a_heartbeat_does_not_carry_the_session(
@@ -72,54 +61,36 @@ def test_a_heartbeat_does_not_carry_the_session(
             return set(connection.execute(BEATING).scalars())
 
     with with_job_session("x", store=session_store):
-        wait_until(lambda: bool(outside(beating)), "a heartbeat is sent")
-        assert {"bidbeacon"} == outside(beating)
+        wait_until(lambda: bool(Context().run(beating)), "a heartbeat is sent")
+        assert {"bidbeacon"} == Context().run(beating)
 
 
 def test_a_closed_session_loses_its_connections_and_gets_no_new_ones(
     session_store: SessionStore, other: SessionStore
 ) -> None:
     """Its open transaction is rolled back, though it locks the session; and nothing can be begun in its name."""
-
-    def close(session: SessionRecorder) -> bool:
-        with other.begin() as connection:
-            return finalize_session(
-                connection, session.session_id, status="crashed", reason="it was frozen.", now=utc_now()
-            )
-
     with pytest.raises(SessionClosedError), with_job_session("x", store=session_store) as session:
         with pytest.raises(OperationalError), session_store.begin() as connection:
-            lock_header(connection)
-            assert outside(lambda: close(session))
+            connection.execute(text("SELECT FROM session_headers FOR KEY SHARE"))  # as an action does
+            assert Context().run(close_from_outside, other, session.session_id)
         with session_store.begin() as connection:
             pytest.fail("a connection was given")
-    with session_store.begin() as connection:
-        assert connection.execute(text("SELECT status FROM session_headers")).scalar_one() == "crashed"
-
-
-def lock_header(connection: Connection) -> None:
-    """Lock the session as an action does that is recorded in the transaction."""
-    connection.execute(text("SELECT FROM session_headers FOR KEY SHARE"))
+    assert ["crashed"] == [row.status for row in recorded(session_store)]
 
 
 def test_only_connections_of_sessions_whose_lease_has_ended_are_ended(
     session_store: SessionStore, other: SessionStore
 ) -> None:
     """A living session and work outside of sessions keep theirs."""
-
-    def end() -> int:
-        with other.begin() as connection:
-            return end_dead_connections(connection)
-
     engine = session_store.engine
     with (
         engine.connect() as unnamed,
         with_job_session("x", store=session_store),
         engine.connect() as named,
     ):
-        assert outside(end) == 0
-        outside(lambda: end_lease(other.engine))
-        assert outside(end) != 0
+        assert Context().run(end_dead, other) == 0
+        Context().run(end_lease, other.engine)
+        assert Context().run(end_dead, other) != 0
         with pytest.raises(OperationalError):
             named.execute(NAME)
         assert unnamed.execute(NAME).scalar_one() == "bidbeacon"
@@ -142,7 +113,7 @@ def test_a_role_that_may_not_end_connections_is_told_what_it_lacks(
 
     with with_job_session("x", store=session_store) as session, session_store.engine.connect() as named:
         with caplog.at_level(logging.ERROR):
-            assert outside(end) > 0
+            assert Context().run(end) > 0
         assert named.execute(NAME).scalar_one() == f"bidbeacon {session.session_id}"
     assert f"role {owner}) may hold locks" in caplog.text
     assert "grant it" in caplog.text

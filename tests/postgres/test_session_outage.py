@@ -1,30 +1,45 @@
 """The database goes away while a session runs: the job goes on, and what it told is written when the database is back."""
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from datetime import datetime
+from typing import Any
 
 import psycopg
 import pytest
 from psycopg import sql
 from sqlalchemy import make_url, text
 
-from bidbeacon_sessions import Action, SessionStore, with_job_session
+from bidbeacon_sessions import Action, Reference, SessionStore, with_job_session
 from bidbeacon_sessions import session as session_module
+from bidbeacon_sessions import store as store_module
 from bidbeacon_sessions.session import is_away
 from bidbeacon_sessions.settings import get_session_settings
+from tests.postgres.flickering import wait_until
+from tests.recorded_sessions import recorded
 
 Outage = Callable[[], AbstractContextManager[None]]
+DROP_PREPARED = "DO $$ BEGIN EXECUTE 'DEALLOCATE ALL'; END $$"
+"""Drops prepared statements without the driver noticing it."""
+END_OTHERS = text("""
+    SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+     WHERE datname = current_database() AND pid <> pg_backend_pid()""")
 
 
 class OutageNoted(Action):
     """Something was noted."""
 
-    sentence = "Noted {number}[ {text}]"
+    sentence = "Noted {number}"
 
     number: int
-    text: str = ""
+
+    def references(self) -> list[Reference]:
+        """One window."""
+        return [Reference("US.a", "noted", window=str(self.number))]
 
 
 @pytest.fixture
@@ -57,8 +72,7 @@ def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def told(store: SessionStore) -> tuple[str, list[tuple[str, int | None]]]:
     """Return the only session's status, and type and number of its actions."""
-    with store.begin() as connection:
-        [row] = connection.execute(text("SELECT status, actions FROM job_sessions")).all()
+    [row] = recorded(store)
     return row.status, [(action["type"], action.get("number")) for action in row.actions]
 
 
@@ -88,10 +102,8 @@ def test_a_session_that_begins_meanwhile_is_stored_with_its_true_beginning(
         session.add_in(connection, OutageNoted(number=2))
     context.__exit__(None, None, None)
     assert ("succeeded", [("outage-noted", 1), ("outage-noted", 2)]) == told(session_store)
-    with session_store.begin() as connection:
-        first = connection.execute(text("SELECT min(at) FROM session_actions")).scalar_one()
-        started = connection.execute(text("SELECT started_at FROM session_headers")).scalar_one()
-    assert started <= first
+    [row] = recorded(session_store)
+    assert row.started_at <= datetime.fromisoformat(row.actions[0]["at"])
 
 
 def test_a_session_that_ends_meanwhile_waits_for_the_database(
@@ -128,13 +140,10 @@ def test_what_goes_beyond_the_memory_is_counted_and_said(
     with with_job_session("x", store=session_store) as session, outage():
         for number in range(8):
             session.add(OutageNoted(number=number))
-    status, actions = told(session_store)
-    assert ("succeeded", [0, 1, 2, 3, 4, None]) == (status, [number for _, number in actions])
-    with session_store.begin() as connection:
-        [lost] = connection.execute(
-            text("SELECT payload FROM session_actions WHERE type = 'actions-lost'")
-        ).scalars()
-    assert {"lost": 3, "by_type": "3 × outage-noted"} == lost
+    [row] = recorded(session_store)
+    *kept, lost = row.actions
+    assert ("succeeded", [0, 1, 2, 3, 4]) == (row.status, [action["number"] for action in kept])
+    assert ("actions-lost", 3, "3 × outage-noted") == (lost["type"], lost["lost"], lost["by_type"])
 
 
 def test_an_action_that_the_database_refuses_does_not_block_those_behind_it(
@@ -153,15 +162,75 @@ def test_an_action_that_the_database_refuses_does_not_block_those_behind_it(
     )
 
 
-def test_a_write_whose_answer_was_lost_is_no_duplicate(session_store: SessionStore) -> None:
-    """Written again, the header, the action and its references are there once."""
+@pytest.mark.parametrize("write", ["insert_session", "append_action", "close_session"])
+def test_a_write_whose_answer_was_lost_is_no_duplicate(
+    session_store: SessionStore, write: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Written again, the header, each action and its references are there once, and the end is what it was."""
+    answers: list[Any] = []
+    really = getattr(session_module, write)
+
+    def lose_the_first(*args: Any, **kwargs: Any) -> Any:
+        answers.append(really(*args, **kwargs))
+        if len(answers) == 1:
+            raise psycopg.OperationalError("the answer was lost")
+        return answers[-1]
+
+    monkeypatch.setattr(session_module, write, lose_the_first)
     with with_job_session("x", store=session_store) as session:
         session.add(OutageNoted(number=1))
-        written = session._place(OutageNoted(number=2))
-        session._queue.extend([written, written])
-        session.open()
-        assert session.flush()
+        session.add(OutageNoted(number=2))
     assert ("succeeded", [("outage-noted", 1), ("outage-noted", 2)]) == told(session_store)
+    with session_store.begin() as connection:
+        windows = connection.execute(text("SELECT window_key FROM session_references ORDER BY id")).scalars()
+        assert ["1", "2"] == list(windows)
+
+
+def test_what_happens_to_an_idle_connection_is_not_noticed(
+    session_store: SessionStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Prepared statements that a pool has dropped are prepared again; a connection that has ended is replaced before it is used."""
+    monkeypatch.setattr(store_module, "_IDLE_SECONDS", 0.0)
+    with with_job_session("x", store=session_store) as session:
+        session.add(OutageNoted(number=1))
+        with session_store.appending() as appending:
+            appending.execute(DROP_PREPARED)
+        session.add(OutageNoted(number=2))
+        with session_store.begin() as connection:
+            connection.execute(END_OTHERS)
+        session.add(OutageNoted(number=3))
+    assert ("succeeded", [("outage-noted", number) for number in (1, 2, 3)]) == told(session_store)
+    assert not caplog.text
+
+
+def test_an_interrupt_ends_the_wait_for_a_server_that_does_not_answer(session_store: SessionStore) -> None:
+    """The append waits for a lock; Ctrl-C, or Dagster's termination, gets through, and the session is cancelled."""
+    with (
+        session_store.begin() as blocker,
+        pytest.raises(KeyboardInterrupt),
+        with_job_session("x", store=session_store) as session,
+    ):
+        session.add(OutageNoted(number=1))
+        blocker.execute(text("LOCK TABLE session_references IN SHARE MODE"))
+        threading.Thread(target=_interrupt_one_that_waits, args=(session_store,)).start()
+        try:
+            session.add(OutageNoted(number=2))
+        finally:
+            blocker.rollback()
+    status, actions = told(session_store)
+    assert ("cancelled", ("outage-noted", 1)) == (status, actions[0])
+
+
+def _interrupt_one_that_waits(session_store: SessionStore) -> None:
+    """Send this process an interrupt as soon as a statement waits for a lock, or where none ever does."""
+    waiting = text(
+        "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = CAST('session_references' AS regclass)"
+    )
+    try:
+        with session_store.engine.connect() as connection:
+            wait_until(lambda: connection.execute(waiting).scalar_one() > 0, "a statement waits for the lock")
+    finally:
+        os.kill(os.getpid(), signal.SIGINT)
 
 
 def test_a_full_pool_counts_as_away(database_url: str) -> None:

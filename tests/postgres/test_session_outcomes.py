@@ -14,7 +14,8 @@ from bidbeacon_sessions.dagster import session_metadata
 from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.queries import Span, aggregate_jobs, count_by_interval, list_sessions
 from bidbeacon_sessions.server.listing import load_sessions
-from bidbeacon_sessions.session import ClosedStatus, finalize_session
+from bidbeacon_sessions.session import ClosedStatus
+from tests.recorded_sessions import close_from_outside, recorded
 
 OWN = Subject("US.own")
 
@@ -50,9 +51,7 @@ class OutcomeBad(_OutcomeAction):
 
 def outcomes(store: SessionStore) -> list[tuple[str, str]]:
     """Status and outcome of each session, as the view has them."""
-    with store.begin() as connection:
-        rows = connection.execute(text("SELECT status, outcome FROM job_sessions ORDER BY started_at"))
-        return [(row.status, row.outcome) for row in rows]
+    return [(row.status, row.outcome) for row in recorded(store)]
 
 
 def by_account(store: SessionStore) -> dict[str, str]:
@@ -89,17 +88,6 @@ def test_outcome_is_the_worst_tone_while_it_runs_and_afterwards(
     assert [("succeeded", outcome)] == outcomes(session_store)
 
 
-def test_outcome_is_not_stored_while_the_session_runs(session_store: SessionStore) -> None:
-    """An update would lock the header against actions that are recorded in a transaction."""
-    stored = text("SELECT outcome, revision FROM session_headers")
-    with with_job_session("x", store=session_store) as session:
-        session.add(OutcomeBad())
-        with session_store.begin() as connection:
-            assert (None, 1) == tuple(connection.execute(stored).one())
-    with session_store.begin() as connection:
-        assert ("problems", 2) == tuple(connection.execute(stored).one())
-
-
 @pytest.mark.parametrize("error", [LookupError, KeyboardInterrupt])
 def test_failed_session_has_problems_and_cancelled_one_what_it_achieved(
     session_store: SessionStore, error: type[BaseException]
@@ -123,15 +111,7 @@ def test_lost_process_is_a_problem_unless_a_successor_took_up_its_work(
     """The one who closes it stores the outcome, for its account as well."""
     dead = with_job_session("x", store=session_store, account=OWN)
     session = dead.__enter__()
-    with session_store.begin() as connection:
-        finalize_session(
-            connection,
-            session.session_id,
-            status=status,
-            reason="silent.",
-            now=utc_now(),
-            has_successor=has_successor,
-        )
+    close_from_outside(session_store, session.session_id, status, has_successor=has_successor)
     assert [(status, outcome)] == outcomes(session_store)
     assert {"US.own": outcome} == by_account(session_store)
 
@@ -187,11 +167,7 @@ def test_a_recovered_attempt_names_the_one_that_did_its_step(session_store: Sess
     attempt(session_store, "other", 0, fails=True)
     listed = load_sessions(session_store, SessionFilter(), 10)["sessions"]
     other, later, first = listed
-    with session_store.begin() as connection:
-        named = connection.execute(
-            text("SELECT recovered_by FROM job_sessions ORDER BY started_at")
-        ).scalars()
-        assert [UUID(later["id"]), None, None] == list(named)
+    assert [UUID(later["id"]), None, None] == [row.recovered_by for row in recorded(session_store)]
     assert [None, None, later["id"]] == [session["recovered_by"] for session in listed]
     told = [session_metadata(session_store, UUID(session["id"])) for session in (first, other)]
     assert [("failed, recovered by a later attempt", "ok"), ("failed", "problems")] == [
@@ -259,14 +235,3 @@ def test_filter_by_outcome(session_store: SessionStore, *, ended: bool) -> None:
     assert [] == matching(session_store, outcome="problems", account="JP.c")
     assert ["bad", "doubtful", "good"] == matching(session_store, outcome="ok", account="JP.c")
     assert ["bad"] == matching(session_store, outcome="ok", account="JP.c", job="bad")
-
-
-def test_tone_is_stored_with_each_action(session_store: SessionStore) -> None:
-    """Readers that do not know a class show its tone all the same."""
-    with with_job_session("x", store=session_store) as session:
-        session.add(OutcomeBad())
-        with session_store.begin() as connection:
-            session.add_in(connection, OutcomeDoubtful())
-    with session_store.begin() as connection:
-        tones = connection.execute(text("SELECT tone FROM session_actions ORDER BY ord")).scalars()
-        assert ["error", "warning"] == list(tones)

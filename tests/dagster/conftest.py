@@ -9,12 +9,25 @@ from sqlalchemy import Engine
 
 from bidbeacon_pipelines.dagster_instance.storage import upgrade_dagster
 from bidbeacon_pipelines.sandbox.server import SandboxHandle
+from bidbeacon_sessions import SessionStore
+from bidbeacon_sessions.dagster import JobSessionsResource
 from tests.dagster.fixtures import environment, sandbox
 from tests.dagster.world import World
 
 __all__ = ["environment", "sandbox"]
 
 STORAGE = "storage: {custom: {module: bidbeacon_pipelines.dagster_instance.storage, class: BidBeaconStorage, config: {}}}"
+
+
+@pytest.fixture
+def sessions(session_store: SessionStore) -> JobSessionsResource:
+    """Return a resource that keeps its sessions in `session_store`, as a project of somebody else's would define it."""
+
+    class Sessions(JobSessionsResource):
+        def store(self) -> SessionStore:
+            return session_store
+
+    return Sessions()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from dagster import (
@@ -18,26 +17,10 @@ from dagster import (
     materialize,
     op,
 )
-from pydantic import PrivateAttr
-from sqlalchemy import text
 
 from bidbeacon_sessions import Action, SessionRecorder, SessionStore, with_job_session
 from bidbeacon_sessions.dagster import SESSION_TAG, JobSessionsResource, session_metadata
-
-
-class _Sessions(JobSessionsResource):
-    _store: SessionStore = PrivateAttr()
-
-    def store(self) -> SessionStore:
-        """The test's."""
-        return self._store
-
-
-def sessions_in(store: SessionStore) -> JobSessionsResource:
-    """Return a resource on a store."""
-    resource = _Sessions()
-    resource._store = store
-    return resource
+from tests.recorded_sessions import recorded
 
 
 class SheepCounted(Action):
@@ -55,17 +38,11 @@ class Flock(Config):
     sheep: int = 3
 
 
-def rows(store: SessionStore) -> list[Any]:
-    """Return all sessions, oldest first."""
-    with store.begin() as connection:
-        return list(connection.execute(text("SELECT * FROM job_sessions ORDER BY started_at")))
-
-
-def test_an_asset_is_recorded_with_what_dagster_knows_of_it(session_store: SessionStore) -> None:
+def test_an_asset_is_recorded_with_what_dagster_knows_of_it(sessions: JobSessionsResource) -> None:
     """Run, step, partition and asset are the session's; the run has its tag, the materialization its page and its sentences."""
 
     @asset(partitions_def=StaticPartitionsDefinition(["a", "b"]))
-    @sessions_in(session_store).recorded("count-sheep")
+    @sessions.recorded("count-sheep")
     def sheep(context: AssetExecutionContext, session: SessionRecorder) -> MaterializeResult[None]:
         session.add(SheepCounted(sheep=2))
         return MaterializeResult(metadata={"own": 1})
@@ -73,14 +50,9 @@ def test_an_asset_is_recorded_with_what_dagster_knows_of_it(session_store: Sessi
     with DagsterInstance.ephemeral() as instance:
         result = materialize([sheep], instance=instance, partition_key="b")
         run = instance.get_run_by_id(result.run_id)
-    [row] = rows(session_store)
-    assert ("count-sheep", "succeeded", result.run_id, "sheep", 0) == (
-        row.job_name,
-        row.status,
-        row.run_id,
-        row.step_key,
-        row.retry_number,
-    )
+    [row] = recorded(sessions.store())
+    assert ("count-sheep", "succeeded", result.run_id) == (row.job_name, row.status, row.run_id)
+    assert ("sheep", 0) == (row.step_key, row.retry_number)
     assert {"asset": "sheep", "partition": "b"}.items() <= row.labels.items()
     assert run is not None
     assert run.tags[SESSION_TAG] == str(row.id)
@@ -92,11 +64,11 @@ def test_an_asset_is_recorded_with_what_dagster_knows_of_it(session_store: Sessi
     assert "Counted 2 sheep" in str(told.metadata["timeline"].value)
 
 
-def test_an_op_needs_no_parameter_for_it_and_its_config_is_the_input(session_store: SessionStore) -> None:
+def test_an_op_needs_no_parameter_for_it_and_its_config_is_the_input(sessions: JobSessionsResource) -> None:
     """What an op was configured with is what its session was given, secrets masked."""
 
     @op(config_schema={"sheep": int, "token": str})
-    @sessions_in(session_store).recorded("count-sheep")
+    @sessions.recorded("count-sheep")
     def count(context: OpExecutionContext) -> int:
         return int(context.op_config["sheep"])
 
@@ -107,10 +79,10 @@ def test_an_op_needs_no_parameter_for_it_and_its_config_is_the_input(session_sto
     config = {"ops": {"count": {"config": {"sheep": 4, "token": "CANARY"}}}}
     result = counting.execute_in_process(run_config=config)
     assert result.output_for_node("count") == 4
-    assert [{"config": {"sheep": 4, "token": "•••"}}] == [row.input for row in rows(session_store)]
+    assert [{"config": {"sheep": 4, "token": "•••"}}] == [row.input for row in recorded(sessions.store())]
 
 
-def test_other_parameters_reach_the_function_as_before(session_store: SessionStore) -> None:
+def test_other_parameters_reach_the_function_as_before(sessions: JobSessionsResource) -> None:
     """Inputs from other ops and pythonic config."""
 
     @op
@@ -118,7 +90,7 @@ def test_other_parameters_reach_the_function_as_before(session_store: SessionSto
         return 7
 
     @op
-    @sessions_in(session_store).recorded("count-sheep")
+    @sessions.recorded("count-sheep")
     def count(context: OpExecutionContext, config: Flock, more: int, session: SessionRecorder) -> int:
         session.add(SheepCounted(sheep=config.sheep + more))
         return config.sheep + more
@@ -129,19 +101,21 @@ def test_other_parameters_reach_the_function_as_before(session_store: SessionSto
 
     result = counting.execute_in_process(run_config={"ops": {"count": {"config": {"sheep": 5}}}})
     assert result.output_for_node("count") == 12
-    assert [12] == [row.actions[0]["sheep"] for row in rows(session_store)]
+    assert [12] == [row.actions[0]["sheep"] for row in recorded(sessions.store())]
 
 
-def test_a_function_that_fails_is_a_failed_session(session_store: SessionStore) -> None:
+def test_a_function_that_fails_is_a_failed_session(sessions: JobSessionsResource) -> None:
     """The step fails as it did without it."""
 
     @asset
-    @sessions_in(session_store).recorded("count-sheep")
+    @sessions.recorded("count-sheep")
     def sheep(context: AssetExecutionContext) -> None:
         raise LookupError("no sheep")
 
     assert not materialize([sheep], raise_on_error=False).success
-    assert [("failed", "no sheep")] == [(row.status, row.error["message"]) for row in rows(session_store)]
+    assert [("failed", "no sheep")] == [
+        (row.status, row.error["message"]) for row in recorded(sessions.store())
+    ]
 
 
 def test_functions_that_it_cannot_record_are_refused_when_they_are_defined() -> None:

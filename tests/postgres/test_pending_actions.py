@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import Connection, text
 
 from bidbeacon_sessions import Action, SessionStore, with_job_session
+from tests.recorded_sessions import recorded
 
 
 class ClaimMade(Action):
@@ -19,9 +20,8 @@ class ClaimMade(Action):
 
 def timeline(store: SessionStore) -> list[tuple[str, str | None]]:
     """Return type of each action of the only session, and what it says was rolled back."""
-    with store.begin() as connection:
-        [actions] = connection.execute(text("SELECT actions FROM job_sessions")).scalars()
-    return [(action["type"], action.get("said")) for action in actions]
+    [row] = recorded(store)
+    return [(action["type"], action.get("said")) for action in row.actions]
 
 
 def test_a_load_that_was_rolled_back_is_told_before_what_comes_next(session_store: SessionStore) -> None:
@@ -36,25 +36,16 @@ def test_a_load_that_was_rolled_back_is_told_before_what_comes_next(session_stor
     )
 
 
-def test_a_load_that_was_committed_is_not_told_twice(session_store: SessionStore) -> None:
-    """Nothing is rolled back, nothing is said."""
-    with with_job_session("x", store=session_store) as session, session_store.begin() as connection:
-        session.add_in(connection, ClaimMade(rows=3))
-    assert [("claim-made", None)] == timeline(session_store)
-
-
 def test_only_what_a_savepoint_took_with_it_is_told(session_store: SessionStore) -> None:
     """What was told before the savepoint stays true."""
-    with with_job_session("x", store=session_store) as session:
-        with session_store.begin() as connection:
-            session.add_in(connection, ClaimMade(rows=1))
-            with pytest.raises(RuntimeError), connection.begin_nested():
-                session.add_in(connection, ClaimMade(rows=2))
-                raise RuntimeError
-            session.add_in(connection, ClaimMade(rows=3))
-        assert not session._queue
-    assert ["claim-made", "claim-made", "action-rolled-back"] == [kind for kind, _ in timeline(session_store)]
-    assert ("action-rolled-back", "Wrote 2 rows for 2026-11-23") == timeline(session_store)[-1]
+    with with_job_session("x", store=session_store) as session, session_store.begin() as connection:
+        session.add_in(connection, ClaimMade(rows=1))
+        with pytest.raises(RuntimeError), connection.begin_nested():
+            session.add_in(connection, ClaimMade(rows=2))
+            raise RuntimeError
+        session.add_in(connection, ClaimMade(rows=3))
+    rolled_back = ("action-rolled-back", "Wrote 2 rows for 2026-11-23")
+    assert [("claim-made", None), ("claim-made", None), rolled_back] == timeline(session_store)
 
 
 def test_a_transaction_whose_connection_broke_is_judged_by_what_is_stored(

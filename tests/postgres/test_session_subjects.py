@@ -1,11 +1,13 @@
 """The labels of accounts, in sessions that are recorded and read later."""
 
+from uuid import UUID
+
 import pytest
 from sqlalchemy import text
 
 from bidbeacon_sessions import Action, SessionStore, Subject, with_job_session
-from bidbeacon_sessions.presentation import action_json, load_labels, session_json, whose
-from bidbeacon_sessions.queries import find_session, list_actions
+from bidbeacon_sessions.presentation import whose
+from bidbeacon_sessions.server.listing import load_session
 from bidbeacon_sessions.writes import name_subjects
 
 ACME = Subject("US.acme-merch.1kc1bk21", "Acme Merch · US")
@@ -20,14 +22,13 @@ class SubjectsNamed(Action):
     others: tuple[str, ...] = ()
 
 
-def read(store: SessionStore, session_id: object) -> tuple[str | None, list[str]]:
-    """The label of a session, and its sentences."""
-    with store.begin() as connection:
-        header = find_session(connection, session_id)  # type: ignore[arg-type]
-        assert header is not None
-        rows = list_actions(connection, header["id"])
-        labels = load_labels(connection, rows)
-    return session_json(header)["account_label"], [action_json(row, labels)["text"] for row in rows]
+def read(store: SessionStore, session_id: UUID) -> tuple[str | None, list[str]]:
+    """The label of a session, and its sentences, each with whose it is."""
+    loaded = load_session(store, session_id)
+    assert loaded is not None
+    session = loaded["session"]
+    said = [f"{whose(action, ACME.key)}: {action['text']}" for action in session["actions"]]
+    return session["account_label"], [each.removeprefix(": ") for each in said]
 
 
 def test_session_and_actions_show_the_label(session_store: SessionStore) -> None:
@@ -65,17 +66,15 @@ class TrayMoved(Action):
 
 def test_a_row_of_another_account_than_the_sessions_names_it(session_store: SessionStore) -> None:
     """By its label; one that the sentence names, or the session is about, is not repeated."""
-    other = Subject("DE.b", "Other · DE")
     with session_store.begin() as connection:
-        name_subjects(connection, [other])
+        name_subjects(connection, [Subject("DE.b", "Other · DE")])
     with with_job_session("x", store=session_store, account=ACME) as session:
-        for key in (ACME.key, other.key):
+        for key in (ACME.key, "DE.b"):
             session.add(TrayMoved(account=key))
             session.add(SubjectsNamed(account=key))
-    with session_store.begin() as connection:
-        rows = list_actions(connection, session.session_id)
-        labels = load_labels(connection, rows)
-    assert ["", "", "Other · DE", ""] == [whose(action_json(row, labels), ACME.key) for row in rows]
+    said = read(session_store, session.session_id)[1]
+    assert ["Moved a tray", "Other · DE: Moved a tray"] == said[::2]
+    assert "Looked at Other · DE and " == said[3]
 
 
 def test_sessions_of_one_account_do_not_wait_for_each_other(session_store: SessionStore) -> None:

@@ -13,8 +13,9 @@ from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.dagster import JobSessionsResource
 from tests.dagster.fixtures import environment, sandbox
 from tests.dagster.world import World
+from tests.stream.conftest import asgi_server, base_url, http
 
-__all__ = ["environment", "sandbox"]
+__all__ = ["asgi_server", "base_url", "environment", "http", "sandbox"]
 
 STORAGE = "storage: {custom: {module: bidbeacon_pipelines.dagster_instance.storage, class: BidBeaconStorage, config: {}}}"
 

@@ -25,6 +25,7 @@ from bidbeacon_pipelines.actions import (
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
 from bidbeacon_sessions.tables import create_tables
+from tests.recorded_sessions import recorded
 
 ACCOUNT = Subject("US.acme-merch.1kc1bk21")
 FACTS = {"account": ACCOUNT.key, "dataset": "daily_targets", "windows": [date(2026, 11, 23)]}
@@ -101,11 +102,6 @@ def test_the_view_has_the_columns_of_the_documents(engine: Engine) -> None:
     _check_columns(engine, "job_promises", page.partition("## The view `job_promises`")[2])
 
 
-def test_ten_questions_are_answered_at_least() -> None:
-    """As many as people ask."""
-    assert len(_blocks("docs/sessions.md", "sql")) >= 10
-
-
 def _check_columns(engine: Engine, view: str, table: str) -> None:
     described = [
         name
@@ -126,12 +122,9 @@ def test_the_library_has_nine_names_and_each_has_its_example() -> None:
     assert all("```python" in text and name in text for name, text in sections)
 
 
-def test_the_examples_of_the_library_run(engine: Engine, database_url: str) -> None:
+def test_the_examples_of_the_library_run(empty_url: str) -> None:
     """From the first to the last, as somebody would who reads the page, in an empty database."""
-    with engine.begin() as connection:
-        connection.execute(text("DROP SCHEMA public CASCADE"))
-        connection.execute(text("CREATE SCHEMA public"))
-    names: dict[str, Any] = {"__name__": "examples_of_the_library", "database_url": database_url}
+    names: dict[str, Any] = {"__name__": "examples_of_the_library", "database_url": empty_url}
     for number, example in enumerate(_blocks("docs/sessions-library.md", "python"), start=1):
         exec(compile(example, f"example {number} of docs/sessions-library.md", "exec"), names)
     names["store"].dispose()
@@ -145,21 +138,18 @@ def test_the_library_needs_no_dagster() -> None:
 
 
 def test_the_example_project_records_a_session(
-    engine: Engine, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    empty_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The code location of docs/sessions.md makes its tables in an empty database, and its asset leaves a session."""
     [program] = _blocks("docs/sessions.md", "python")
     (tmp_path / "example_of_the_docs.py").write_text(program, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setenv("BIDBEACON_DATABASE_URL", database_url)
-    with engine.begin() as connection:
-        connection.execute(text("DROP SCHEMA public CASCADE"))
-        connection.execute(text("CREATE SCHEMA public"))
+    monkeypatch.setenv("BIDBEACON_DATABASE_URL", empty_url)
     example = importlib.import_module("example_of_the_docs")
     monkeypatch.delitem(sys.modules, "example_of_the_docs")
-    create_tables(engine)
+    store = example.session_store()
+    create_tables(store.engine)
     assert materialize([example.invoices], resources={"sessions": example.Sessions()}).success
-    with engine.begin() as connection:
-        [row] = connection.execute(text("SELECT job_name, status, actions FROM job_sessions")).all()
+    [row] = recorded(store)
     assert ("fetch-invoices", "succeeded", 12) == (row.job_name, row.status, row.actions[0]["invoices"])
-    example.session_store().dispose()
+    store.dispose()

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from bidbeacon_pipelines.amazon_ads.clock import SystemClock
 from bidbeacon_sessions import SessionStore, with_job_session
 from bidbeacon_sessions.settings import get_session_settings
-from tests.dagster.world import wait_until
+from tests.postgres.flickering import wait_until
 
 STALLED_SECONDS = 1
 SILENCE = "SELECT extract(epoch FROM clock_timestamp() - heartbeat_at) FROM session_leases"
@@ -87,7 +87,7 @@ def test_zero_vouches_for_all_work(
     monkeypatch.setenv("BIDBEACON_STALLED_SECONDS", "0")
     get_session_settings.cache_clear()
     with with_job_session("x", store=session_store) as session:
-        session.progress._moved_at -= 10_000
+        session.progress.moved(still_for=-10_000)
         first = watcher.execute("SELECT heartbeat_at FROM session_leases").fetchone()
         assert first is not None
         later = "SELECT heartbeat_at > %s FROM session_leases"

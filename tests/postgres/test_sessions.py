@@ -138,6 +138,15 @@ def test_payload_and_references_are_stored_by_both_ways_of_appending(
     assert [*expected, *expected] == [tuple(reference) for reference in references]
 
 
+def test_input_and_action_are_cut_at_their_bounds(session_store: SessionStore) -> None:
+    """64 KB and 16 KB; what was cut is named with its length."""
+    with with_job_session("x", store=session_store, input={"given": "x" * 100_000}) as session:
+        session.add(LOADED.model_copy(update={"windows": LOADED.windows * 4_000}))
+    [row] = recorded(session_store)
+    assert ({"given": 100_000}, 50_001) == (row.input["cut"], len(row.input["given"]))
+    assert ({"windows": 4_000}, 1_000) == (row.actions[0]["cut"], len(row.actions[0]["windows"]))
+
+
 def test_actions_over_the_bound_are_counted_in_one_more(
     session_store: SessionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

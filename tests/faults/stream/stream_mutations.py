@@ -76,8 +76,8 @@ NO_EPOCH_CHECK: Mutation = (
 NO_AS_OF: Mutation = (
     _lines(
         "server/listing.py",
-        "        actions = _excerpts(connection, headers, accounts)\n        cursor = ",
-        "        actions = _excerpts(connection, headers, accounts)\n    with store.begin() as connection:\n        cursor = ",
+        "append(action)\n        cursor = ",
+        "append(action)\n    with store.begin() as connection:\n        cursor = ",
     ),
 )
 """The list's cursor is of a later moment than its rows."""

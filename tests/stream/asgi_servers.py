@@ -56,7 +56,8 @@ class UvicornServer:
         self._server.should_exit = True
 
 
-SERVERS: dict[str, type[StreamServer | UvicornServer]] = {"granian": StreamServer, "uvicorn": UvicornServer}
+Server = StreamServer | UvicornServer
+SERVERS: dict[str, type[Server]] = {"granian": StreamServer, "uvicorn": UvicornServer}
 CHOSEN = os.environ.get("ASGI_SERVER", "granian")
 ON_BOTH = pytest.mark.parametrize("asgi_server", SERVERS, indirect=True)
 BY_SETTINGS_OF_GRANIAN = pytest.mark.skipif(

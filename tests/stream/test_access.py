@@ -6,13 +6,14 @@ from contextlib import AbstractContextManager
 
 import httpx
 import pytest
-from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.errors import CannotListenError, UnsafeAddressError
 from bidbeacon_sessions.server import StreamServer
 from bidbeacon_sessions.settings import get_session_settings
+from tests.stream.asgi_servers import ON_BOTH, Server
+from tests.stream.reading import refusal_of, websocket_address
 
 TOKEN = "a-long-random-token"
 
@@ -20,16 +21,15 @@ TOKEN = "a-long-random-token"
 @pytest.fixture
 def guarded(
     session_store: SessionStore,
-    serve_stream: Callable[..., AbstractContextManager[StreamServer]],
+    serve_stream: Callable[..., AbstractContextManager[Server]],
     monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> Iterator[httpx.Client]:
-    """A client of a stream that demands a token."""
+    """A client of a stream that demands a token; its parameter is the public address."""
     monkeypatch.setenv("BIDBEACON_STREAM_TOKEN", TOKEN)
+    monkeypatch.setenv("BIDBEACON_STREAM_PUBLIC_URL", getattr(request, "param", "http://127.0.0.1:3030"))
     get_session_settings.cache_clear()
-    with (
-        serve_stream(session_store) as server,
-        httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=15) as client,
-    ):
+    with serve_stream(session_store) as server, httpx.Client(base_url=server.url, timeout=15) as client:
         yield client
 
 
@@ -48,60 +48,64 @@ def test_a_port_in_use_is_said_in_one_line(session_store: SessionStore) -> None:
             StreamServer(session_store, host="127.0.0.1", port=port)
 
 
-@pytest.mark.parametrize("path", ["/", "/api/job-sessions", "/web/app.css", "/api/nothing-here", "/healthz"])
-def test_every_answer_carries_the_security_headers(http: httpx.Client, path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        *((page, 200) for page in ("/", "/sessions/00000000-0000-0000-0000-000000000001", "/login")),
+        *((path, 200) for path in ("/web/app.css", "/web/event-stream.js", "/api/job-sessions", "/healthz")),
+        ("/api/nothing-here", 404),
+    ],
+)
+def test_every_answer_carries_the_security_headers(http: httpx.Client, path: str, status: int) -> None:
     """Nothing inline and nothing from elsewhere runs, nothing is framed, no type is guessed."""
-    headers = http.get(path).headers
+    answer = http.get(path)
 
-    assert headers["content-security-policy"].startswith("default-src 'self'; ")
-    assert "unsafe" not in headers["content-security-policy"]
-    assert "nosniff" == headers["x-content-type-options"]
-    assert "DENY" == headers["x-frame-options"]
-    assert "access-control-allow-origin" not in headers
-
-
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:3030", "127.0.0.1.evil.example", ""])
-def test_another_host_name_is_not_answered(http: httpx.Client, host: str) -> None:
-    """A name that was made to point here (DNS rebinding) reads nothing."""
-    assert 403 == http.get("/api/job-sessions", headers={"Host": host}).status_code
+    assert status == answer.status_code
+    assert answer.headers["content-security-policy"].startswith("default-src 'self'; ")
+    assert "unsafe" not in answer.headers["content-security-policy"]
+    assert "nosniff" == answer.headers["x-content-type-options"]
+    assert "DENY" == answer.headers["x-frame-options"]
+    assert "access-control-allow-origin" not in answer.headers
 
 
-@pytest.mark.parametrize("host", ["localhost:3030", "127.0.0.1", "[::1]:3030"])
-def test_loopback_names_are_answered(http: httpx.Client, host: str) -> None:
-    """However this machine is called, and through whatever forwarded port."""
-    assert 200 == http.get("/api/job-sessions", headers={"Host": host}).status_code
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        *((name, 403) for name in ("evil.example", "evil.example:3030", "127.0.0.1.evil.example", "")),
+        *((name, 200) for name in ("localhost:3030", "127.0.0.1", "[::1]:3030")),
+    ],
+)
+def test_only_loopback_names_are_answered(http: httpx.Client, host: str, status: int) -> None:
+    """A name that was made to point here (DNS rebinding) reads nothing; a forwarded port is no matter."""
+    assert status == http.get("/api/job-sessions", headers={"Host": host}).status_code
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1"])
 def test_a_websocket_from_another_site_is_refused(base_url: str, origin: str) -> None:
     """`Origin` must be the page's own."""
-    address = base_url.replace("http", "ws", 1) + "/api/job-sessions/ws"
-    with pytest.raises(InvalidStatus) as caught, connect(address, additional_headers={"Origin": origin}):
-        raise AssertionError("it was let in")
-    assert 403 == caught.value.response.status_code
+    assert 403 == refusal_of(websocket_address(base_url), {"Origin": origin})
 
 
 def test_a_websocket_from_the_page_is_accepted(base_url: str) -> None:
     """The page's own origin, and readers that are no browsers, come in."""
-    address = base_url.replace("http", "ws", 1) + "/api/job-sessions/ws"
+    address = websocket_address(base_url)
     with connect(address, additional_headers={"Origin": base_url}) as page, connect(address) as program:
         assert "sync" in str(page.recv(timeout=10))
         assert "sync" in str(program.recv(timeout=10))
 
 
-def test_a_websocket_that_asks_nonsense_is_told_so(base_url: str) -> None:
-    """A bad filter is refused before the handshake ends."""
-    address = base_url.replace("http", "ws", 1) + "/api/job-sessions/ws?status=nonsense"
-    with pytest.raises(InvalidStatus) as caught, connect(address):
-        raise AssertionError("it was let in")
-    assert 400 == caught.value.response.status_code
+@ON_BOTH
+def test_a_websocket_of_what_is_no_stream_is_refused(base_url: str) -> None:
+    """A filter that is none, a page, an unknown address: before the handshake ends."""
+    for path, status in (("/api/job-sessions/ws", 400), ("/web/app.css", 403), ("/nope", 403)):
+        assert status == refusal_of(websocket_address(base_url, "status=nonsense", path))
 
 
 @pytest.mark.parametrize(
-    "path", ["/api/job-sessions", "/api/job-sessions/stream", "/api/actions", "/metrics"]
+    "path", ["/api/job-sessions/stream", "/api/actions", "/metrics", f"/api/job-sessions?token={TOKEN}"]
 )
 def test_without_the_token_nothing_is_told(guarded: httpx.Client, path: str) -> None:
-    """Data asks for the token."""
+    """Data asks for the token. Addresses end up in logs, so there it opens nothing."""
     response = guarded.get(path)
 
     assert 401 == response.status_code
@@ -115,20 +119,16 @@ def test_a_wrong_token_is_refused(guarded: httpx.Client, header: str) -> None:
     assert 401 == response.status_code
 
 
+@ON_BOTH
 def test_the_token_opens_by_header(guarded: httpx.Client) -> None:
-    """`Authorization: Bearer` is enough, for HTTP and WebSocket."""
+    """`Authorization: Bearer` is enough, for HTTP and WebSocket; without it neither is open."""
     headers = {"Authorization": f"Bearer {TOKEN}"}
+    address = websocket_address(str(guarded.base_url).rstrip("/"))
+    assert 401 == guarded.get("/api/job-sessions").status_code
+    assert 401 == refusal_of(address)
     assert 200 == guarded.get("/api/job-sessions", headers=headers).status_code
-    address = str(guarded.base_url).replace("http", "ws", 1).rstrip("/") + "/api/job-sessions/ws"
-    with connect(address, additional_headers=headers) as socket_:
-        assert "sync" in str(socket_.recv(timeout=10))
-    with pytest.raises(InvalidStatus), connect(address):
-        raise AssertionError("it was let in")
-
-
-def test_a_token_in_the_address_opens_nothing(guarded: httpx.Client) -> None:
-    """Addresses end up in logs, so they never carry the token."""
-    assert 401 == guarded.get("/api/job-sessions", params={"token": TOKEN}).status_code
+    with connect(address, additional_headers=headers) as websocket:
+        assert "sync" in str(websocket.recv(timeout=10))
 
 
 def test_the_login_form_sets_a_cookie_that_scripts_cannot_read(guarded: httpx.Client) -> None:
@@ -145,21 +145,12 @@ def test_the_login_form_sets_a_cookie_that_scripts_cannot_read(guarded: httpx.Cl
     assert 200 == guarded.get("/api/job-sessions").status_code
 
 
-@pytest.mark.parametrize(("public_url", "secure"), [("https://stream.example", True), ("http://h", False)])
-def test_the_cookie_is_secure_where_browsers_come_by_https(
-    session_store: SessionStore,
-    serve_stream: Callable[..., AbstractContextManager[StreamServer]],
-    monkeypatch: pytest.MonkeyPatch,
-    public_url: str,
-    *,
-    secure: bool,
-) -> None:
+@pytest.mark.parametrize(
+    ("guarded", "secure"), [("https://stream.example", True), ("http://h", False)], indirect=["guarded"]
+)
+def test_the_cookie_is_secure_where_browsers_come_by_https(guarded: httpx.Client, *, secure: bool) -> None:
     """The public address decides: a proxy that ends TLS talks plain HTTP to us."""
-    monkeypatch.setenv("BIDBEACON_STREAM_TOKEN", TOKEN)
-    monkeypatch.setenv("BIDBEACON_STREAM_PUBLIC_URL", public_url)
-    get_session_settings.cache_clear()
-    with serve_stream(session_store) as server:
-        done = httpx.post(f"http://127.0.0.1:{server.port}/login", data={"token": TOKEN})
+    done = guarded.post("/login", data={"token": TOKEN})
     assert secure == ("Secure" in done.headers["set-cookie"])
 
 

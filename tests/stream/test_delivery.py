@@ -2,10 +2,9 @@
 
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
-from typing import Any
+from contextlib import contextmanager
 from uuid import UUID
 
 import httpx
@@ -14,28 +13,15 @@ from sqlalchemy import create_engine, make_url, text
 
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.queries import list_actions
-from bidbeacon_sessions.writes import close_session, insert_action
 from tests.stream.asgi_servers import ON_BOTH
-from tests.stream.writing import an_action, commit_session, start_session
+from tests.stream.reading import READERS, Follow, Reader, load, read_metrics, wait_until
+from tests.stream.writing import commit_action, commit_end, commit_session, start_session, write_action
 
 pytestmark = ON_BOTH
-Follow = Callable[..., Any]
-WaitUntil = Callable[..., None]
 
-NOW = datetime(2026, 7, 25, 14, 0, tzinfo=UTC)
 WRITERS = 16
-
-
-def add_action(store: SessionStore, session_id: UUID, ord_: int) -> None:
-    """Write an action and commit."""
-    with store.begin() as connection:
-        insert_action(connection, session_id, an_action(ord_))
-
-
-def end_session(store: SessionStore, session_id: UUID, status: str = "succeeded") -> None:
-    """Close a session and commit."""
-    with store.begin() as connection:
-        close_session(connection, session_id, status=status, finished_at=datetime.now(UTC))
+MANY = 10_500
+RESETS = 'bidbeacon_stream_resets_total{{reason="{}"}}'
 
 
 class Writers:
@@ -47,7 +33,7 @@ class Writers:
         self.acknowledged: set[tuple[str, int]] = set()
         self.sessions: set[str] = set()
 
-    def run(self, rounds: int) -> None:
+    def run(self, rounds: int = 25) -> None:
         """Write, all at once, and end when all have."""
         with ThreadPoolExecutor(WRITERS) as pool:
             list(pool.map(lambda seed: self._write(random.Random(seed), rounds), range(WRITERS)))
@@ -58,109 +44,114 @@ class Writers:
         self.sessions.add(str(session_id))
         for ord_ in range(1, rounds + 1):
             with self.store.engine.connect() as connection:
-                insert_action(connection, session_id, an_action(ord_))
+                write_action(connection, session_id, ord_)
                 threading.Event().wait(chance.uniform(0, 0.05))
                 if chance.random() < 0.1:
                     connection.rollback()
                 else:
                     connection.commit()
                     self.acknowledged.add((str(session_id), ord_))
-        end_session(self.store, session_id)
+        commit_end(self.store, session_id)
+
+    def are_known_to(self, reader: Reader) -> bool:
+        """Return whether the reader's newest headers count every acknowledged action and every end."""
+        shown = list(reader.sessions.values())
+        counted = sum(session["action_count"] for session in shown)
+        ended = [session for session in shown if session["status"] == "succeeded"]
+        return counted == len(self.acknowledged) and WRITERS == len(ended) == len(shown)
+
+
+@pytest.fixture
+def writers(database_url: str) -> Writers:
+    """Writers that have not begun."""
+    return Writers(database_url)
+
+
+@contextmanager
+def writing(writers: Writers) -> Iterator[None]:
+    """Let them write beside the block, which ends when they have."""
+    thread = threading.Thread(target=writers.run)
+    thread.start()
+    yield
+    thread.join()
 
 
 def test_sixteen_writers_lose_nothing(
-    session_store: SessionStore,
-    database_url: str,
-    http: httpx.Client,
-    follow: Follow,
-    wait_until: WaitUntil,
-    transport: str,
+    session_store: SessionStore, writers: Writers, http: httpx.Client, follow: Follow, transport: str
 ) -> None:
-    """The view of a reader that loads in the middle of it ends equal to what was acknowledged, without a gap."""
-    writers = Writers(database_url)
-    writing = threading.Thread(target=writers.run, args=(25,))
-    writing.start()
-    wait_until(lambda: len(writers.acknowledged) > 30)
-    reader = follow(transport, http.get("/api/job-sessions").json())
-    late = follow(transport, http.get("/api/job-sessions").json())
-    writing.join()
-    wait_until(lambda: _is_complete(reader, writers) and _is_complete(late, writers))
-
-    assert [] == reader.faults + late.faults
-    # The list shows the last actions of a session only; whatever came after it must be there.
-    assert reader.actions.keys() <= writers.acknowledged
-    for session in reader.sessions.values():
-        stored = _stored_ords(session_store, session["id"])
-        assert len(stored) == session["action_count"]
-    heard = [
-        (a["session_id"], a["ord"])
-        for _, _, data in reader.events("job-sessions:updated")
-        for a in data["actions"]
-    ]
-    assert len(heard) == len(set(heard)), "an action came twice over one connection"
-
-
-def test_a_reader_that_was_there_from_the_start_hears_every_acknowledged_action(
-    database_url: str, http: httpx.Client, follow: Follow, wait_until: WaitUntil
-) -> None:
-    """Every commit is heard once, nothing that was rolled back is, the first `from` follows the list, and no range is left out."""
-    loaded = http.get("/api/job-sessions").json()
-    reader = follow("sse", loaded)
-    writers = Writers(database_url)
-    writers.run(25)
+    """Every commit is heard once, and nothing that was rolled back; views that were loaded in the middle of it end equal."""
+    first = follow(transport, load(http))
+    with writing(writers):
+        wait_until(lambda: len(writers.acknowledged) > 30)
+        late = [follow(transport, load(http)) for _ in range(2)]
+    wait_until(lambda: all(writers.are_known_to(reader) for reader in (first, *late)))
     # A header counts actions that the next message brings.
-    wait_until(lambda: _is_complete(reader, writers) and len(reader.actions) >= len(writers.acknowledged))
+    wait_until(lambda: len(first.actions) >= len(writers.acknowledged))
 
-    assert writers.acknowledged == set(reader.actions)
-    assert writers.sessions == set(reader.sessions)
-    assert [] == reader.faults
+    assert (writers.acknowledged, writers.sessions) == (set(first.actions), set(first.sessions))
+    for reader in (first, *late):
+        assert [] == reader.faults
+        # The list shows the last actions of a session only; whatever came after it must be there.
+        assert reader.actions.keys() <= writers.acknowledged
+        updates = [data for _, _, data in reader.events("job-sessions:updated")]
+        heard = [(action["session_id"], action["ord"]) for data in updates for action in data["actions"]]
+        assert len(heard) == len(set(heard)), "an action came twice over one connection"
+    for session in first.sessions.values():
+        assert session["action_count"] == _count_stored(session_store, session["id"])
+
+
+def _count_stored(store: SessionStore, session_id: str) -> int:
+    with store.begin() as connection:
+        return len(list_actions(connection, UUID(session_id)))
 
 
 def test_a_reader_that_is_cut_off_again_and_again_misses_nothing(
-    database_url: str, http: httpx.Client, follow: Follow, wait_until: WaitUntil
+    writers: Writers, http: httpx.Client, follow: Follow
 ) -> None:
     """Going on from the last id, ten times over, adds up to everything."""
-    cursor = http.get("/api/job-sessions").json()["cursor"]
-    writers = Writers(database_url)
-    writing = threading.Thread(target=writers.run, args=(25,))
-    writing.start()
+    cursor = load(http)["cursor"]
     seen: set[tuple[str, int]] = set()
-    for _ in range(10):
-        reader = follow("sse", cursor=cursor)
-        wait_until(lambda reader=reader: len(reader.heard) > 3)
-        reader.close()
-        seen |= reader.actions.keys()
-        cursor = next((identity for _, identity, _ in reversed(reader.heard) if identity), cursor)
-    writing.join()
+    with writing(writers):
+        for _ in range(10):
+            reader = follow("sse", cursor=cursor)
+            wait_until(lambda reader=reader: len(reader.heard) > 3)
+            reader.close()
+            seen |= reader.actions.keys()
+            cursor = next((identity for _, identity, _ in reversed(reader.heard) if identity), cursor)
     last = follow("sse", cursor=cursor)
     wait_until(lambda: seen | last.actions.keys() >= writers.acknowledged)
 
     assert writers.acknowledged == seen | last.actions.keys()
 
 
-def test_both_transports_say_the_same(
-    session_store: SessionStore, http: httpx.Client, follow: Follow, wait_until: WaitUntil
+def test_all_ways_to_read_say_the_same(
+    session_store: SessionStore, http: httpx.Client, follow: Follow
 ) -> None:
-    """Sessions and actions read over SSE and over WebSocket are equal."""
-    loaded = http.get("/api/job-sessions").json()
-    readers = [follow("sse", loaded), follow("websocket", loaded)]
+    """Over SSE, compressed or not, and over WebSocket, one message or many in a frame, sessions and actions are equal."""
+    loaded = load(http)
+    readers = [follow(name, loaded) for name in READERS]
     session_id = commit_session(session_store)
-    add_action(session_store, session_id, 1)
-    end_session(session_store, session_id)
+    commit_action(session_store, session_id, 1)
+    commit_end(session_store, session_id)
     for reader in readers:
         # A header may come before the message that brings the action.
-        wait_until(lambda reader=reader: _status(reader, session_id) == "succeeded" and reader.actions)
+        wait_until(lambda reader=reader: _statuses(reader) == ["succeeded"] and reader.actions)
 
-    assert readers[0].sessions == readers[1].sessions
-    assert readers[0].actions == readers[1].actions
+    for reader in readers:
+        assert ([], readers[0].sessions) == (reader.faults, reader.sessions)
+        assert readers[0].actions == reader.actions
     assert "Closed as crashed: no 1" == readers[0].actions[str(session_id), 1]["text"]
 
 
+def _statuses(reader: Reader) -> list[str]:
+    return [session["status"] for session in list(reader.sessions.values())]
+
+
 def test_a_late_commit_is_delivered_late(
-    session_store: SessionStore, http: httpx.Client, follow: Follow, wait_until: WaitUntil, transport: str
+    session_store: SessionStore, http: httpx.Client, follow: Follow, transport: str
 ) -> None:
     """A transaction that was open while newer ones were delivered comes when it commits."""
-    reader = follow(transport, http.get("/api/job-sessions").json())
+    reader = follow(transport, load(http))
     with session_store.begin() as connection:
         late = start_session(connection)
         early = commit_session(session_store)
@@ -169,53 +160,64 @@ def test_a_late_commit_is_delivered_late(
     wait_until(lambda: str(late) in reader.sessions)
 
 
+@pytest.mark.parametrize("others", [{}, {"job": "another"}], ids=["unfiltered", "filtered"])
 def test_a_commit_between_page_load_and_connect_is_delivered(
-    session_store: SessionStore, http: httpx.Client, follow: Follow, wait_until: WaitUntil, transport: str
+    session_store: SessionStore, http: httpx.Client, follow: Follow, transport: str, others: dict[str, str]
 ) -> None:
-    """The stream goes on exactly where the list ends, though others have long read further."""
-    loaded = http.get("/api/job-sessions").json()
-    first = follow("sse", loaded)
+    """The stream goes on exactly where the list ends, though others, who read the same or nothing of it, are further."""
+    loaded = load(http)
+    first = follow("sse", loaded, **others)
     between = commit_session(session_store)
-    wait_until(lambda: str(between) in first.sessions)
+    wait_until(lambda: first.has_synced_to(1))
+    assert [] == first.faults
 
     reader = follow(transport, loaded)
     wait_until(lambda: str(between) in reader.sessions)
+    assert [] == reader.faults
+
+
+def test_a_reader_that_missed_more_than_ten_thousand_changes_gets_them_all(
+    session_store: SessionStore, http: httpx.Client, follow: Follow, transport: str
+) -> None:
+    """As long as the log has them, nobody has to load again for how much it missed."""
+    loaded = load(http)
+    with session_store.begin() as connection:
+        connection.execute(
+            text("""INSERT INTO session_headers (id, job_name, started_at)
+                    SELECT gen_random_uuid(), 'job', now() FROM generate_series(1, :many)"""),
+            {"many": MANY},
+        )
+    wait_until(lambda: load(http)["cursor"].endswith(f".{MANY}"))
+    reader = follow(transport, loaded)
+    wait_until(lambda: MANY == len(reader.sessions) or reader.ended.is_set(), seconds=60)
+
+    assert [] == reader.faults + reader.events("reset")
+    assert MANY == len(reader.sessions)
 
 
 def test_a_filtered_reader_hears_of_its_sessions_only_and_when_they_leave(
-    session_store: SessionStore, http: httpx.Client, follow: Follow, wait_until: WaitUntil, transport: str
+    session_store: SessionStore, http: httpx.Client, follow: Follow, transport: str
 ) -> None:
     """`gone` comes when a session stops matching; others' changes are not heard."""
     query = {"job": "wanted", "status": "running"}
-    reader = follow(transport, http.get("/api/job-sessions", params=query).json(), **query)
+    reader = follow(transport, load(http, **query), **query)
     other = commit_session(session_store, job="other")
     wanted = commit_session(session_store, job="wanted")
     wait_until(lambda: str(wanted) in reader.sessions)
-    end_session(session_store, other)
-    end_session(session_store, wanted)
+    commit_end(session_store, other)
+    commit_end(session_store, wanted)
     wait_until(lambda: [str(wanted)] == reader.gone)
 
     assert str(other) not in {data["session"]["id"] for _, _, data in reader.events("job-sessions:updated")}
 
 
-def test_a_session_enters_a_filter_by_type_with_its_first_such_action(
-    session_store: SessionStore, http: httpx.Client, follow: Follow, wait_until: WaitUntil
-) -> None:
-    """A filter on the action's type is asked again at every change."""
-    query = {"type": "session-finalized"}
-    reader = follow("sse", http.get("/api/job-sessions", params=query).json(), **query)
-    session_id = commit_session(session_store)
-    add_action(session_store, session_id, 1)
-    wait_until(lambda: str(session_id) in reader.sessions)
-
-
 def test_sync_moves_a_filtered_reader_on(
-    session_store: SessionStore, http: httpx.Client, follow: Follow, wait_until: WaitUntil, transport: str
+    session_store: SessionStore, http: httpx.Client, follow: Follow, transport: str
 ) -> None:
     """A reader that nothing matches for still gets newer cursors, and the server's time and lag."""
-    reader = follow(transport, http.get("/api/job-sessions").json(), job="none such")
+    reader = follow(transport, load(http), job="none such")
     commit_session(session_store)
-    wait_until(lambda: any(identity.endswith(".1") for _, identity, _ in reader.events("sync")))
+    wait_until(lambda: reader.has_synced_to(1))
 
     data = reader.events("sync")[-1][2]
     assert {"cursor", "server_time", "lag_seconds", "database"} == data.keys()
@@ -233,23 +235,16 @@ def test_sync_moves_a_filtered_reader_on(
     ids=["malformed", "another epoch", "from the future", "trimmed away"],
 )
 def test_a_cursor_that_is_no_good_is_told_to_load_again(
-    session_store: SessionStore,
-    http: httpx.Client,
-    follow: Follow,
-    wait_until: WaitUntil,
-    transport: str,
-    cursor: str,
-    reason: str,
+    session_store: SessionStore, http: httpx.Client, follow: Follow, transport: str, cursor: str, reason: str
 ) -> None:
-    """The stream says `reset` with its reason and ends; it never goes on silently."""
-    watching = follow("sse", http.get("/api/job-sessions").json())
-    session_id = commit_session(session_store)
+    """The stream says `reset` with its reason, which is counted, and ends; it never goes on silently."""
+    watching = follow("sse", load(http))
     commit_session(session_store)
-    wait_until(lambda: 2 == len(watching.sessions), seconds=5)
-    assert str(session_id) in watching.sessions
+    commit_session(session_store)
+    wait_until(lambda: 2 == len(watching.sessions))
     with session_store.begin() as connection:
         connection.execute(text("DELETE FROM session_changes WHERE position = 1"))
-    newest = http.get("/api/job-sessions").json()["cursor"]
+    newest = load(http)["cursor"]
 
     reader = follow(transport, cursor=cursor.format(epoch=newest.partition(".")[0]))
     assert reader.ended.wait(10)
@@ -259,13 +254,15 @@ def test_a_cursor_that_is_no_good_is_told_to_load_again(
     assert ("reset", reason) == (event, data["reason"])
     assert identity in {None, *(last for _, last, _ in before)}
     assert data["cursor"] in {newest, None}
+    counted = {name: read_metrics(http)[RESETS.format(name)] for name in ("epoch", "expired", "overflow")}
+    assert {"epoch": 0, "expired": 0, "overflow": 0} | {reason: 1} == counted
 
 
 def test_a_new_epoch_resets_everybody(
-    session_store: SessionStore, http: httpx.Client, follow: Follow, wait_until: WaitUntil, transport: str
+    session_store: SessionStore, http: httpx.Client, follow: Follow, transport: str
 ) -> None:
     """After a restore open streams end with `reset`, and the next list goes on in the new epoch."""
-    reader = follow(transport, http.get("/api/job-sessions").json())
+    reader = follow(transport, load(http))
     wait_until(lambda: len(reader.heard) > 0)
     with session_store.begin() as connection:
         connection.execute(
@@ -274,16 +271,16 @@ def test_a_new_epoch_resets_everybody(
     assert reader.ended.wait(10)
     assert "epoch" == reader.heard[-1][2]["reason"]
 
-    again = follow(transport, http.get("/api/job-sessions").json())
+    again = follow(transport, load(http))
     session_id = commit_session(session_store)
     wait_until(lambda: str(session_id) in again.sessions)
 
 
 def test_a_reconnecting_browser_goes_on_after_its_last_event(
-    session_store: SessionStore, http: httpx.Client, follow: Follow, wait_until: WaitUntil
+    session_store: SessionStore, http: httpx.Client, follow: Follow
 ) -> None:
     """`Last-Event-ID` counts more than the cursor in the address, which is older."""
-    start = http.get("/api/job-sessions").json()["cursor"]
+    start = load(http)["cursor"]
     watching = follow("sse", cursor=start)
     commit_session(session_store)
     wait_until(lambda: watching.events("job-sessions:updated"))
@@ -297,15 +294,10 @@ def test_a_reconnecting_browser_goes_on_after_its_last_event(
 
 
 def test_the_database_going_away_and_coming_back_loses_nothing(
-    session_store: SessionStore,
-    database_url: str,
-    cluster_url: str,
-    http: httpx.Client,
-    follow: Follow,
-    wait_until: WaitUntil,
+    session_store: SessionStore, database_url: str, cluster_url: str, http: httpx.Client, follow: Follow
 ) -> None:
     """While it is away `healthz` says so and streams stay open; afterwards they go on."""
-    reader = follow("sse", http.get("/api/job-sessions").json())
+    reader = follow("sse", load(http))
     name = make_url(database_url).database
     administer = create_engine(
         make_url(cluster_url).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT"
@@ -326,20 +318,3 @@ def test_the_database_going_away_and_coming_back_loses_nothing(
     wait_until(lambda: str(session_id) in reader.sessions)
     assert {"status": "ok"} == http.get("/healthz").json()
     assert not reader.ended.is_set()
-
-
-def _is_complete(reader: Any, writers: Writers) -> bool:
-    """Return whether the reader's newest headers count every acknowledged action and every end."""
-    counted = sum(session["action_count"] for session in reader.sessions.values())
-    ended = all(session["status"] == "succeeded" for session in reader.sessions.values())
-    return bool(counted == len(writers.acknowledged) and ended and len(reader.sessions) == WRITERS)
-
-
-def _status(reader: Any, session_id: UUID) -> str | None:
-    session = reader.sessions.get(str(session_id))
-    return session["status"] if session else None
-
-
-def _stored_ords(store: SessionStore, session_id: str) -> list[int]:
-    with store.begin() as connection:
-        return [row["ord"] for row in list_actions(connection, UUID(session_id))]

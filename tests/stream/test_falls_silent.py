@@ -2,8 +2,7 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import httpx
 import psutil
@@ -11,12 +10,13 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from bidbeacon_sessions import SessionStore, with_job_session
+from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.change_log import step
 from bidbeacon_sessions.server import log_reader, routes, stream
 from bidbeacon_sessions.server.log_reader import LogReader
+from tests.stream.reading import Follow, load, read_metrics, wait_until
+from tests.stream.writing import record
 
-WaitUntil = Callable[..., None]
 OTHERS = text("""
     SELECT pid FROM pg_stat_activity
      WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'""")
@@ -40,17 +40,15 @@ def test_silent_connections_are_broken_off(
     session_store: SessionStore,
     monkeypatch: pytest.MonkeyPatch,
     http: httpx.Client,
-    follow: Callable[..., Any],
-    wait_until: WaitUntil,
+    follow: Follow,
     request: pytest.FixtureRequest,
 ) -> None:
     """A reader is told of a commit within seconds, though the connection that the log was read on never answers again."""
     monkeypatch.setattr(stream, "SILENT_SECONDS", 0.5)
-    reader = follow("sse", http.get("/api/job-sessions").json())
+    reader = follow("sse", load(http))
     assert request.getfixturevalue("frozen_backends")
-    with with_job_session("job", store=session_store) as session:
-        pass
-    wait_until(lambda: str(session.session_id) in reader.sessions)
+    session_id = record(session_store)
+    wait_until(lambda: session_id in reader.sessions)
 
 
 def test_a_silent_database_is_no_health(
@@ -71,17 +69,16 @@ def test_a_silent_database_is_no_health(
 
 
 def test_an_ended_connection_is_replaced_at_once(
-    session_store: SessionStore, http: httpx.Client, follow: Callable[..., Any], wait_until: WaitUntil
+    session_store: SessionStore, http: httpx.Client, follow: Follow
 ) -> None:
     """Where somebody ends the connections that the log is read on, its readers are not told that the database was away."""
-    reader = follow("sse", http.get("/api/job-sessions").json())
+    reader = follow("sse", load(http))
     for _ in range(3):
         with session_store.begin() as connection:
             for pid in connection.execute(OTHERS).scalars().all():
                 connection.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
-        with with_job_session("job", store=session_store) as session:
-            pass
-        wait_until(lambda wanted=str(session.session_id): wanted in reader.sessions)
+        session_id = record(session_store)
+        wait_until(lambda wanted=session_id: wanted in reader.sessions)
     assert {"answers"} == {data["database"] for _, _, data in reader.events("sync")}
 
 
@@ -100,56 +97,38 @@ def test_a_statement_that_takes_too_long_is_ended(
 
 
 def test_a_stream_that_waits_for_another_process_says_so(
-    session_store: SessionStore, http: httpx.Client, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
+    session_store: SessionStore, http: httpx.Client, follow: Follow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While somebody holds the cursor and does not publish, the lag grows and `readyz` is 503; afterwards all is well."""
-    monkeypatch.setattr(stream, "STALE_SECONDS", 0.5)
+    monkeypatch.setattr(stream, "STALE_SECONDS", 0.8)
+    lag = "bidbeacon_stream_lag_seconds"
+    follow("sse")
+    wait_until(lambda: read_metrics(http)[lag] < 0.5)
     with session_store.begin() as holder:
         step(holder)
-        with with_job_session("job", store=session_store):
-            pass
-        wait_until(lambda: 503 == http.get("/readyz").status_code)
-        assert 200 == http.get("/healthz").status_code
+        record(session_store)
+        wait_until(lambda: read_metrics(http)[lag] > 1)
+        assert (503, 200) == (http.get("/readyz").status_code, http.get("/healthz").status_code)
+    wait_until(lambda: read_metrics(http)[lag] < 0.5)
     wait_until(lambda: 200 == http.get("/readyz").status_code)
-
-
-def test_steps_are_timed(session_store: SessionStore, http: httpx.Client, wait_until: WaitUntil) -> None:
-    """Prometheus finds a histogram whose count is that of the steps, and whose sum is time."""
-    with with_job_session("job", store=session_store):
-        pass
-    wait_until(lambda: _metrics(http)["bidbeacon_stream_published_total"] >= 1)
-    found = _metrics(http)
-    assert found["bidbeacon_stream_steps_total"] == found["bidbeacon_stream_step_seconds_count"]
-    assert (
-        found["bidbeacon_stream_step_seconds_count"]
-        == found['bidbeacon_stream_step_seconds_bucket{le="+Inf"}']
-    )
-    assert 0 < found["bidbeacon_stream_step_seconds_sum"] < 60
 
 
 def test_errors_that_nobody_foresaw_are_counted(
     session_store: SessionStore,
     http: httpx.Client,
-    wait_until: WaitUntil,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The stream goes on afterwards, and its metrics tell of them: a log alone is read too late."""
-    assert 0 == _metrics(http)["bidbeacon_stream_errors_total"]
+    assert 0 == read_metrics(http)["bidbeacon_stream_errors_total"]
     with monkeypatch.context() as broken:
-        broken.setattr(stream.Stream, "_look", _fail)
-        wait_until(lambda: _metrics(http)["bidbeacon_stream_errors_total"] >= 1)
-    with with_job_session("job", store=session_store):
-        pass
-    wait_until(lambda: _metrics(http)["bidbeacon_stream_published_total"] >= 1)
+        broken.setattr(LogReader, "advance", _fail)
+        wait_until(lambda: read_metrics(http)["bidbeacon_stream_errors_total"] >= 1)
+    record(session_store)
+    wait_until(lambda: read_metrics(http)["bidbeacon_stream_published_total"] >= 1)
     assert "KeyError: 'unforeseen'" in caplog.text
     caplog.clear()
 
 
-async def _fail(_: stream.Stream) -> float | None:
+def _fail(_: LogReader) -> None:
     raise KeyError("unforeseen")
-
-
-def _metrics(http: httpx.Client) -> dict[str, float]:
-    lines = [line for line in http.get("/metrics").text.splitlines() if line[0] != "#"]
-    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}

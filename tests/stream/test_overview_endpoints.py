@@ -1,61 +1,31 @@
-"""What the page asks beside the list: histogram, values, surroundings, free text, coverage, over HTTP."""
+"""What the page asks beside the list: histogram, values, surroundings, free text, over HTTP."""
 
-from contextlib import suppress
-from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from datetime import date
 
 import httpx
 import pytest
 
-from bidbeacon_sessions import Action, Reference, SessionStore, Subject, with_job_session
-
-NOON = datetime(2026, 7, 25, 12, tzinfo=UTC)
-ACCOUNT = Subject("US.a", "Shop A")
-
-
-class RowsFetched(Action):
-    """Rows came."""
-
-    sentence = "Fetched {what}[ for {windows:windows}]"
-
-    what: str
-    windows: list[date] = []  # noqa: RUF012 - pydantic copies it
-
-    def references(self) -> list[Reference]:
-        """One reference a window."""
-        return [Reference("US.a", "fetched", "daily_targets", str(day)) for day in self.windows]
+from bidbeacon_sessions import Action, SessionStore
+from tests.stream.reading import load
+from tests.stream.writing import LoafBaked, record
 
 
-class RowsSkipped(Action):
-    """Rows were left alone."""
+class LoafSkipped(Action):
+    """A loaf was left alone."""
 
     sentence = "Skipped {what}"
 
     what: str
 
 
-def record(
-    store: SessionStore,
-    job: str = "job",
-    *actions: Action,
-    minute: int = 0,
-    fails: bool = False,
-    **options: Any,
-) -> str:
-    """Record a whole session at a set time; return its id."""
-    start = NOON + timedelta(minutes=minute)
-    options.setdefault("account", ACCOUNT)
-    with suppress(OSError), with_job_session(job, store=store, clock=lambda: start, **options) as session:
-        for action in actions:
-            session.add(action)
-        if fails:
-            raise OSError("the disk is full")
-    return str(session.session_id)
+def about(day: int) -> tuple[str, str, date]:
+    """Return what an action refers to."""
+    return ("US.a", "daily_targets", date(2026, 7, day))
 
 
 def jobs(http: httpx.Client, **query: str) -> list[str]:
-    """The jobs of the sessions that the list gives."""
-    return [one["job_name"] for one in http.get("/api/job-sessions", params=query).json()["sessions"]]
+    """Return the jobs of the sessions that the list gives."""
+    return [one["job_name"] for one in load(http, **query)["sessions"]]
 
 
 def test_the_histogram_counts_by_interval_and_status(http: httpx.Client, session_store: SessionStore) -> None:
@@ -79,39 +49,17 @@ def test_a_histogram_of_nothing_is_empty(http: httpx.Client) -> None:
 
 def test_values_are_what_sessions_have(http: httpx.Client, session_store: SessionStore) -> None:
     """Each once and in order, by the name of the filter."""
-    record(session_store, "b", RowsFetched(what="x", windows=[date(2026, 7, 1)]))
-    record(session_store, "a", RowsSkipped(what="x"), account=None)
+    record(session_store, "b", LoafBaked(what="x", about=[about(1)]))
+    record(session_store, "a", LoafSkipped(what="x"), account=None)
     told = http.get("/api/job-sessions/values").json()
     expected = {
         "job": ["a", "b"],
         "account": ["US.a"],
-        "type": ["rows-fetched", "rows-skipped"],
+        "type": ["loaf-baked", "loaf-skipped"],
         "dataset": ["daily_targets"],
     }
     assert expected == {name: told[name] for name in expected}
     assert "crashed" in told["status"]
-
-
-@pytest.mark.parametrize(
-    ("text", "found"),
-    [
-        ("throttled", ["words"]),
-        ("thrott", ["words"]),
-        ("amazon throttled", ["words"]),
-        ("rows-fetched", ["words"]),
-        ("Disk is FULL", ["broken"]),
-        ("fetched-nothing", []),
-        ("%", []),
-        ("' & | :*", []),
-    ],
-)
-def test_free_text_is_found_in_words_and_errors(
-    http: httpx.Client, session_store: SessionStore, text: str, found: list[str]
-) -> None:
-    """All words, each may be a beginning; what means something to the database only is text."""
-    record(session_store, "words", RowsFetched(what="it was throttled by Amazon"))
-    record(session_store, "broken", fails=True)
-    assert found == jobs(http, text=text)
 
 
 def test_frequent_and_rare_words_are_found_alike(
@@ -119,8 +67,8 @@ def test_frequent_and_rare_words_are_found_alike(
 ) -> None:
     """Whether the index is asked or one session after the other, the answer is the same."""
     odd = 'It was\nTHROTTLED at "Söhne & Ärzte", C:\\new_rows, daily_targets, 3,395.68 EUR, see https://amazon.com/Ads?x=1 ÇA'
-    record(session_store, "words", RowsFetched(what=odd))
-    record(session_store, "others", RowsFetched(what="nothing"))
+    record(session_store, "words", LoafBaked(what=odd))
+    record(session_store, "others", LoafBaked(what="nothing"))
     for wanted in [
         odd,
         *odd.split(),
@@ -139,10 +87,10 @@ def test_frequent_and_rare_words_are_found_alike(
 
 def test_a_session_that_only_skipped_says_so(http: httpx.Client, session_store: SessionStore) -> None:
     """One other action, no action, or a failure, and it does not."""
-    record(session_store, "only", RowsSkipped(what="x"), RowsSkipped(what="y"))
-    record(session_store, "also", RowsSkipped(what="x"), RowsFetched(what="y"))
+    record(session_store, "only", LoafSkipped(what="x"), LoafSkipped(what="y"))
+    record(session_store, "also", LoafSkipped(what="x"), LoafBaked(what="y"))
     record(session_store, "none")
-    record(session_store, "failed", RowsSkipped(what="x"), fails=True)
+    record(session_store, "failed", LoafSkipped(what="x"), fails=True)
     told = http.get("/api/job-sessions").json()["sessions"]
     assert ["only"] == [one["job_name"] for one in told if one["skipped_only"]]
 
@@ -151,9 +99,9 @@ def test_surroundings_tell_what_stands_around_a_session(
     http: httpx.Client, session_store: SessionStore
 ) -> None:
     """The ones of the same job and account before and after, the last good one, and what it refers to."""
-    good = record(session_store, "job", RowsFetched(what="x"), minute=1)
+    good = record(session_store, "job", LoafBaked(what="x"), minute=1)
     bad = record(session_store, "job", minute=2, fails=True)
-    fetched = RowsFetched(what="x", windows=[date(2026, 7, 2), date(2026, 7, 1)])
+    fetched = LoafBaked(what="x", about=[about(2), about(1)])
     here = record(session_store, "job", fetched, fetched, minute=3, input={"why": "asked"})
     record(session_store, "job", minute=4, account=None)
     later = record(session_store, "job", minute=5)
@@ -161,14 +109,14 @@ def test_surroundings_tell_what_stands_around_a_session(
     told = http.get(f"/api/job-sessions/{here}/surroundings").json()
     assert [bad, later] == [told[name]["id"] for name in ("previous", "next")]
     assert good == told["last_good"]["session"]["id"]
-    expected = [("action", "rows-fetched", 2, 1), ("input", "why", "asked", None)]
+    expected = [("action", "loaf-baked", 2, 1), ("input", "why", "asked", None)]
     assert expected == [tuple(one.values()) for one in told["last_good"]["differences"]]
     assert [
         {
             "account_key": "US.a",
             "account_label": "Shop A",
             "dataset": "daily_targets",
-            "effect": "fetched",
+            "effect": "baked",
             "windows": ["2026-07-01", "2026-07-02"],
         }
     ] == told["references"]

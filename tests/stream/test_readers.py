@@ -3,8 +3,8 @@
 import asyncio
 import json
 import weakref
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -12,26 +12,18 @@ from starlette.types import Message as AsgiMessage
 from starlette.websockets import WebSocket
 
 from bidbeacon_sessions import SessionStore
+from bidbeacon_sessions.change_log import Cursor
 from bidbeacon_sessions.filters import SessionFilter
-from bidbeacon_sessions.server import feeds, transports
+from bidbeacon_sessions.server import feeds
 from bidbeacon_sessions.server import stream as stream_module
 from bidbeacon_sessions.server.messages import Frame
 from bidbeacon_sessions.server.metrics import StreamMetrics
 from bidbeacon_sessions.server.stream import Stream
-from bidbeacon_sessions.server.transports import EventStream, serve_websocket
-from tests.stream.writing import commit_session
+from bidbeacon_sessions.server.transports import serve_websocket
+from tests.stream.writing import commit_session, commit_sessions
 
 EVERYTHING = SessionFilter()
 Frames = AsyncGenerator[Frame, None]
-
-
-@asynccontextmanager
-async def streaming(store: SessionStore) -> AsyncIterator[Stream]:
-    """Follow the log of a store."""
-    stream = Stream(store, StreamMetrics(store))
-    stream.start()
-    yield stream
-    await stream.stop()
 
 
 async def next_frame(frames: Frames) -> Frame:
@@ -54,12 +46,24 @@ async def until(holds: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
+async def behind(stream: Stream, store: SessionStore, changes: int = 1) -> Cursor:
+    """Return the cursor of a reader that has missed so many changes."""
+    await until(lambda: stream.cursor is not None)
+    start = stream.cursor
+    assert start is not None
+    await asyncio.to_thread(commit_sessions, store, changes)
+    await until(lambda: stream.cursor == replace(start, position=changes))
+    return start
+
+
 def run(store: SessionStore, test: Callable[[Stream], Awaitable[None]]) -> None:
-    """Run a test beside a stream."""
+    """Run a test beside a stream that follows the log of a store."""
 
     async def all_of_it() -> None:
-        async with streaming(store) as stream:
-            await test(stream)
+        stream = Stream(store, StreamMetrics(store))
+        stream.start()
+        await test(stream)
+        await stream.stop()
 
     asyncio.run(all_of_it())
 
@@ -127,35 +131,6 @@ def test_one_frame_is_never_too_much(session_store: SessionStore, monkeypatch: p
     run(session_store, test)
 
 
-def test_a_reader_that_does_not_read_is_given_up(
-    session_store: SessionStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A send that takes too long ends the answer, and the reader is counted no more."""
-    monkeypatch.setattr(transports, "SEND_SECONDS", 0.05)
-    sent: list[AsgiMessage] = []
-
-    async def test(stream: Stream) -> None:
-        stuck = asyncio.Event()
-
-        async def send(message: AsgiMessage) -> None:
-            sent.append(message)
-            if len(sent) > 2:
-                await stuck.wait()
-
-        async def receive() -> AsgiMessage:
-            await stuck.wait()
-            return {"type": "http.disconnect"}
-
-        app = SimpleNamespace(state=SimpleNamespace(stream=stream))
-        scope = {"type": "http", "method": "GET", "app": app, "query_string": b"", "headers": []}
-        async with asyncio.timeout(10):
-            await EventStream()(scope, receive, send)
-        assert 0 == stream.readers.total()
-
-    run(session_store, test)
-    assert sent[-1]["more_body"], "the answer was ended as if it was complete"
-
-
 def test_a_reader_gets_in_step_though_changes_go_on(
     session_store: SessionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,11 +138,7 @@ def test_a_reader_gets_in_step_though_changes_go_on(
     monkeypatch.setattr(stream_module, "MISSED_AT_ONCE", 5)
 
     async def test(stream: Stream) -> None:
-        await until(lambda: stream.cursor is not None)
-        start = stream.cursor
-        for _ in range(40):
-            await asyncio.to_thread(commit_session, session_store)
-        await until(lambda: stream.cursor is not None and stream.cursor.position == 40)
+        start = await behind(stream, session_store, 40)
         frames = stream.frames(EVERYTHING, start)
         expected, parts = 1, 0
         while (message := (first := await next_frame(frames)).messages[0]).event != "sync":
@@ -188,10 +159,7 @@ def test_readers_who_come_back_together_are_read_for_once(
     """As all do after a restart: one look at the log serves all that stand at the same place."""
 
     async def test(stream: Stream) -> None:
-        await until(lambda: stream.cursor is not None)
-        start = stream.cursor
-        await asyncio.to_thread(commit_session, session_store)
-        await until(lambda: stream.cursor != start)
+        start = await behind(stream, session_store)
         async with stream._turn:
             readers = [stream.frames(EVERYTHING, start) for _ in range(3)]
             coming = [asyncio.create_task(next_frame(frames)) for frames in readers]
@@ -206,10 +174,7 @@ def test_a_reader_in_step_keeps_nothing_that_only_it_was_sent(session_store: Ses
     """Neither what it missed, which may be megabytes, nor its own `sync`."""
 
     async def test(stream: Stream) -> None:
-        await until(lambda: stream.cursor is not None)
-        start = stream.cursor
-        await asyncio.to_thread(commit_session, session_store)
-        await until(lambda: stream.cursor != start)
+        start = await behind(stream, session_store)
         frames = stream.frames(EVERYTHING, start)
         missed, in_step = [weakref.ref(await next_frame(frames)) for _ in range(2)]
         waiting = asyncio.create_task(next_frame(frames))

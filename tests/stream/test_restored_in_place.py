@@ -4,7 +4,6 @@ import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import httpx
@@ -13,10 +12,16 @@ from sqlalchemy import make_url, text
 
 from bidbeacon_pipelines.dev.binaries import find_binaries
 from bidbeacon_sessions import SessionStore
-from bidbeacon_sessions.change_log import Cursor, head, look, read_changes
-from bidbeacon_sessions.clock import utc_now
-from bidbeacon_sessions.writes import close_session
-from tests.stream.writing import commit_sessions, take_step
+from tests.stream.reading import Follow, load, wait_until
+from tests.stream.writing import (
+    commit_end,
+    commit_session,
+    commit_sessions,
+    epoch_of,
+    is_step_due,
+    published,
+    take_step,
+)
 
 EVERY_TABLE_OF_THE_LOG = "session_headers, session_actions, session_changes, session_change_cursor"
 
@@ -24,21 +29,7 @@ EVERY_TABLE_OF_THE_LOG = "session_headers, session_actions, session_changes, ses
 def step_and_epoch(store: SessionStore) -> UUID:
     """Take a step, and return the log's epoch."""
     take_step(store)
-    with store.begin() as connection:
-        return head(connection).epoch
-
-
-def published(store: SessionStore) -> list[UUID]:
-    """Return the sessions of all changes in the log, in order."""
-    with store.begin() as connection:
-        start = Cursor(head(connection).epoch, 0)
-        return [change.session_id for change in read_changes(connection, start, 10_000)]
-
-
-def all_is_published(store: SessionStore) -> bool:
-    """Return whether a step would find nothing to do."""
-    with store.begin() as connection:
-        return not look(connection)[0]
+    return epoch_of(store)
 
 
 KEY_OF_A_PARTITION = re.compile(r"error: could not execute query: ERROR:  cannot drop inherited constraint")
@@ -55,68 +46,61 @@ def run(program: str, *arguments: str) -> None:
     assert errors or 0 == done.returncode, done.stderr
 
 
-@pytest.fixture
-def dump(database_url: str, tmp_path: Path) -> Callable[[], Path]:
-    """Dump the test's database; return the file."""
-
-    def to_file() -> Path:
-        run("pg_dump", "--format=custom", f"--file={tmp_path / 'dump'}", database_url)
-        return tmp_path / "dump"
-
-    return to_file
+def address_of(store: SessionStore) -> str:
+    """Return the address of a store's database."""
+    return store.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
 
 
-@pytest.fixture
-def restore(database_url: str) -> Callable[..., None]:
+def dump(store: SessionStore, folder: Path) -> Path:
+    """Dump a database; return the file."""
+    run("pg_dump", "--format=custom", f"--file={folder / 'dump'}", address_of(store))
+    return folder / "dump"
+
+
+def restore(file: Path, store: SessionStore, *options: str) -> None:
     """Restore a dump into the database it came from, with further options of pg_restore."""
-
-    def from_file(file: Path, *options: str) -> None:
-        run("pg_restore", *options, f"--dbname={database_url}", str(file))
-
-    return from_file
+    run("pg_restore", *options, f"--dbname={address_of(store)}", str(file))
 
 
-def restore_clean(_: SessionStore, file: Path, restore: Callable[..., None]) -> None:
+def restore_clean(file: Path, store: SessionStore) -> None:
     """Drop everything and restore it."""
-    restore(file, "--clean", "--if-exists")
+    restore(file, store, "--clean", "--if-exists")
 
 
-def restore_rows(store: SessionStore, file: Path, restore: Callable[..., None]) -> None:
+def restore_rows(file: Path, store: SessionStore) -> None:
     """Empty the tables and restore their rows only."""
     with store.begin() as connection:
         connection.execute(text(f"TRUNCATE {EVERY_TABLE_OF_THE_LOG} CASCADE"))
     tables = [f"--table={name}" for name in EVERY_TABLE_OF_THE_LOG.split(", ")]
-    restore(file, "--data-only", *tables)
+    restore(file, store, "--data-only", *tables)
 
 
 @pytest.mark.parametrize("how", [restore_clean, restore_rows])
 def test_a_reader_from_before_the_restore_is_told_to_reload(
     session_store: SessionStore,
     http: httpx.Client,
-    follow: Callable[..., Any],
-    wait_until: Callable[..., None],
+    follow: Follow,
     transport: str,
-    dump: Callable[[], Path],
-    restore: Callable[..., None],
-    how: Callable[..., None],
+    tmp_path: Path,
+    how: Callable[[Path, SessionStore], None],
 ) -> None:
     """Its cursor is no longer of this log, though positions have grown past it; after the reload it misses nothing."""
     kept = commit_sessions(session_store, 10)
-    wait_until(lambda: all_is_published(session_store))
-    file = dump()
+    wait_until(lambda: not is_step_due(session_store))
+    file = dump(session_store, tmp_path)
     commit_sessions(session_store, 10)
-    wait_until(lambda: all_is_published(session_store))
-    old_cursor = http.get("/api/job-sessions").json()["cursor"]
+    wait_until(lambda: not is_step_due(session_store))
+    old_cursor = load(http)["cursor"]
 
-    how(session_store, file, restore)
+    how(file, session_store)
     new = commit_sessions(session_store, 25)
-    wait_until(lambda: all_is_published(session_store))
+    wait_until(lambda: not is_step_due(session_store))
 
     told = follow(transport, cursor=old_cursor)
     wait_until(told.ended.is_set)
     assert ["epoch"] == [data["reason"] for _, _, data in told.events("reset")]
     assert [] == told.events("job-sessions:updated")
-    loaded = http.get("/api/job-sessions?limit=200").json()
+    loaded = load(http, limit=200)
     late = commit_sessions(session_store, 3)
     reader = follow(transport, loaded)
     wait_until(lambda: {str(each) for each in kept | new | late} == set(reader.sessions))
@@ -124,41 +108,39 @@ def test_a_reader_from_before_the_restore_is_told_to_reload(
 
 
 def test_restored_transaction_ids_publish_nothing_and_hide_nothing(
-    session_store: SessionStore, dump: Callable[[], Path], restore: Callable[..., None]
+    session_store: SessionStore, tmp_path: Path
 ) -> None:
     """In the same cluster they are past ones: restored rows are known by loading them, and their next change is published."""
     restored = commit_sessions(session_store, 3)
     before = step_and_epoch(session_store)
-    file = dump()
 
-    restore(file, "--clean", "--if-exists")
+    restore_clean(dump(session_store, tmp_path), session_store)
     assert (0, 0) == (take_step(session_store), take_step(session_store))
     assert before != step_and_epoch(session_store)
 
     for each in restored:
-        with session_store.begin() as connection:
-            close_session(connection, each, status="succeeded", finished_at=utc_now())
+        commit_end(session_store, each)
     new = commit_sessions(session_store, 2)
     assert 5 == take_step(session_store)
-    assert restored | new == set(published(session_store))
+    assert restored | new == {session_id for session_id, _ in published(session_store)}
 
 
 def test_a_step_in_the_middle_of_a_restore_is_not_the_last_word(
-    session_store: SessionStore, dump: Callable[[], Path], restore: Callable[..., None]
+    session_store: SessionStore, tmp_path: Path
 ) -> None:
     """Sessions that are restored after that step are of the past, so a further epoch begins when all rows are there."""
     commit_sessions(session_store, 3)
     take_step(session_store)
-    file = dump()
+    file = dump(session_store, tmp_path)
 
     with session_store.begin() as connection:
         connection.execute(text("DROP SCHEMA public, reports CASCADE"))
         connection.execute(text("CREATE SCHEMA public"))
-    restore(file, "--section=pre-data")
-    restore(file, "--section=data", "--table=session_change_cursor")
+    restore(file, session_store, "--section=pre-data")
+    restore(file, session_store, "--section=data", "--table=session_change_cursor")
     in_the_middle = step_and_epoch(session_store)
-    restore(file, "--section=data", "--table=session_headers")
-    restore(file, "--section=post-data")
+    restore(file, session_store, "--section=data", "--table=session_headers")
+    restore(file, session_store, "--section=post-data")
 
     afterwards = step_and_epoch(session_store)
     assert in_the_middle != afterwards
@@ -169,7 +151,7 @@ def test_a_copy_of_the_database_has_an_epoch_of_its_own(
     session_store: SessionStore, database_url: str
 ) -> None:
     """`CREATE DATABASE … TEMPLATE` copies the log's tables with their object ids; each log goes on by itself from there."""
-    commit_sessions(session_store, 1)
+    commit_session(session_store)
     original = step_and_epoch(session_store)
     session_store.dispose()
     url = make_url(database_url)

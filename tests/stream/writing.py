@@ -1,30 +1,80 @@
-"""Sessions as other processes write them, in transactions of the test's own, and steps of the log."""
+"""Sessions as other processes write them: in transactions of the test's own, or as jobs record them; and steps of the log."""
 
+from contextlib import suppress
+from datetime import UTC, date, datetime, timedelta
+from itertools import chain, repeat
 from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import Connection
 
-from bidbeacon_sessions import SessionStore
-from bidbeacon_sessions.change_log import step
+from bidbeacon_sessions import Action, Reference, SessionStore, Subject, with_job_session
+from bidbeacon_sessions.change_log import Cursor, head, look, read_changes, step
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.core_actions import SessionFinalized
-from bidbeacon_sessions.writes import NewAction, NewSession, insert_session
+from bidbeacon_sessions.writes import NewAction, NewSession, close_session, insert_action, insert_session
+
+NOON = datetime(2026, 7, 25, 12, tzinfo=UTC)
 
 
-def an_action(ord_: int) -> NewAction:
-    """Return an action of a known type."""
-    payload = SessionFinalized(status="crashed", reason=f"no {ord_}").model_dump(mode="json")
-    return NewAction(
-        ord=ord_, type="session-finalized", schema_version=1, tone="neutral", at=utc_now(), payload=payload
-    )
+class LoafBaked(Action):
+    """Some bread is ready."""
+
+    sentence = "Baked {what}"
+    tone = "success"
+
+    what: str
+    about: tuple[tuple[str, str, date], ...] = ()
+
+    def references(self) -> list[Reference]:
+        """Return one for each account, dataset and window."""
+        return [Reference(account, "baked", dataset, str(day)) for account, dataset, day in self.about]
+
+
+class LoafBurnt(Action):
+    """Some bread is black."""
+
+    sentence = "Burnt {what}"
+    tone = "error"
+
+    what: str
+
+
+def record(
+    store: SessionStore,
+    job: str = "job",
+    *actions: Action,
+    minute: float = 0,
+    seconds: float = 0,
+    fails: bool = False,
+    **options: Any,
+) -> str:
+    """Record a whole session that began some minutes after noon and took some seconds; return its id."""
+    begins = NOON + timedelta(minutes=minute)
+    times = chain([begins], repeat(begins + timedelta(seconds=seconds)))
+    options = {"account": Subject("US.a", "Shop A"), "clock": lambda: next(times)} | options
+    with suppress(OSError), with_job_session(job, store=store, **options) as session:
+        for action in actions:
+            session.add(action)
+        if fails:
+            raise OSError("the disk is full")
+    return str(session.session_id)
 
 
 def start_session(connection: Connection, *, job: str = "job", **given: Any) -> UUID:
     """Write a session in an open transaction; return its id."""
-    session = NewSession(id=uuid4(), job_name=job, started_at=utc_now(), **given)
+    session = NewSession(id=uuid4(), job_name=job, **{"started_at": utc_now()} | given)
     insert_session(connection, session)
     return session.id
+
+
+def write_action(connection: Connection, session_id: UUID, ord_: int) -> None:
+    """Write an action of a known type in an open transaction."""
+    payload = SessionFinalized(status="crashed", reason=f"no {ord_}").model_dump(mode="json")
+    action = NewAction(
+        ord=ord_, type="session-finalized", schema_version=1, tone="neutral", at=utc_now(), payload=payload
+    )
+    assert insert_action(connection, session_id, action)
 
 
 def commit_session(store: SessionStore, *, job: str = "job") -> UUID:
@@ -38,7 +88,38 @@ def commit_sessions(store: SessionStore, count: int) -> set[UUID]:
     return {commit_session(store) for _ in range(count)}
 
 
+def commit_action(store: SessionStore, session_id: UUID, ord_: int) -> None:
+    """Write an action and commit."""
+    with store.begin() as connection:
+        write_action(connection, session_id, ord_)
+
+
+def commit_end(store: SessionStore, session_id: UUID) -> None:
+    """Close a session and commit."""
+    with store.begin() as connection:
+        close_session(connection, session_id, status="succeeded", finished_at=utc_now())
+
+
 def take_step(store: SessionStore) -> int | None:
     """Take a step in a transaction of its own."""
     with store.begin() as connection:
         return step(connection)
+
+
+def is_step_due(store: SessionStore) -> bool:
+    """Return whether a step would find something to do."""
+    with store.begin() as connection:
+        return look(connection)[0]
+
+
+def epoch_of(store: SessionStore) -> UUID:
+    """Return the log's epoch."""
+    with store.begin() as connection:
+        return head(connection).epoch
+
+
+def published(store: SessionStore) -> list[tuple[UUID, int]]:
+    """Return the session and `ord` of all changes in the log, in order."""
+    with store.begin() as connection:
+        start = Cursor(head(connection).epoch, 0)
+        return [(change.session_id, change.ord) for change in read_changes(connection, start, 10_000)]

@@ -1,10 +1,14 @@
-"""The servers that the app is tested on: granian, as `bidbeacon stream` runs it, and uvicorn.
+"""The servers that the app is tested on: granian, as `bidbeacon stream` runs it, and uvicorn; and the command itself.
 
 `ASGI_SERVER=uvicorn` runs all tests of this folder under uvicorn: `make test-asgi`.
 """
 
 import os
 import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 import uvicorn
@@ -63,3 +67,18 @@ ON_BOTH = pytest.mark.parametrize("asgi_server", SERVERS, indirect=True)
 BY_SETTINGS_OF_GRANIAN = pytest.mark.skipif(
     CHOSEN != "granian", reason="granian refuses it by its own settings, which the app does not know"
 )
+STREAM_COMMAND = [sys.executable, "-m", "bidbeacon_pipelines", "stream", "--port", "0"]
+
+
+@contextmanager
+def run_server(command: list[str], **environment: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+    """Run a command that serves; yield its process and the address that it prints."""
+    variables = os.environ | environment
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=variables) as process:
+        try:
+            assert process.stdout is not None
+            name, _, url = process.stdout.readline().strip().partition(": ")
+            assert "Event Stream" == name
+            yield process, url
+        finally:
+            process.kill()

@@ -1,20 +1,18 @@
 """The process: how it stops, where it listens, and who keeps it busy."""
 
-import os
 import signal
 import socket
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 
 import httpx
 import pytest
 from websockets.sync.client import connect
 
 from bidbeacon_sessions import SessionStore
-from tests.stream.asgi_servers import ON_BOTH, Server
+from tests.stream.asgi_servers import ON_BOTH, STREAM_COMMAND, Server, run_server
 from tests.stream.reading import closing_code, place_of, websocket_address
 
 SERVE = """
@@ -23,21 +21,6 @@ from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.server.serve import serve
 serve(SessionStore.connect(sys.argv[1]), host="127.0.0.1", port=0)
 """
-
-
-@contextmanager
-def running(*command: str, **environment: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
-    """Run a command that serves; yield its process and the address that it prints."""
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env=os.environ | environment
-    ) as process:
-        try:
-            assert process.stdout is not None
-            name, _, url = process.stdout.readline().strip().partition(": ")
-            assert "Event Stream" == name
-            yield process, url
-        finally:
-            process.kill()
 
 
 @ON_BOTH
@@ -57,7 +40,7 @@ def test_a_server_that_stops_ends_its_streams(
 def test_a_signal_stops_the_process_soon_with_streams_open(database_url: str, number: signal.Signals) -> None:
     """Open streams are ended, and the process exits with 0: two seconds on an idle machine."""
     with (
-        running(sys.executable, "-c", SERVE, database_url) as (process, url),
+        run_server([sys.executable, "-c", SERVE, database_url]) as (process, url),
         httpx.stream("GET", f"{url}/api/job-sessions/stream", timeout=15) as sse,
         connect(websocket_address(url)) as websocket,
     ):
@@ -72,8 +55,7 @@ def test_a_signal_stops_the_process_soon_with_streams_open(database_url: str, nu
 
 def test_port_0_is_any_free_port_and_is_printed(database_url: str) -> None:
     """`bidbeacon stream --port 0` says where it listens, and ends with 0 after Ctrl-C."""
-    command = [sys.executable, "-m", "bidbeacon_pipelines", "stream", "--port", "0"]
-    with running(*command, BIDBEACON_DATABASE_URL=database_url) as (process, url):
+    with run_server(STREAM_COMMAND, BIDBEACON_DATABASE_URL=database_url) as (process, url):
         assert 200 == httpx.get(f"{url}/healthz", timeout=15).status_code
         process.send_signal(signal.SIGINT)
         assert 0 == process.wait(timeout=15)
@@ -82,7 +64,7 @@ def test_port_0_is_any_free_port_and_is_printed(database_url: str) -> None:
 def test_half_open_requests_keep_nobody_out(database_url: str) -> None:
     """300 requests whose headers never end, under 256 descriptors: the health is told within seconds, never reset."""
     command = ["sh", "-c", 'ulimit -n 256; exec "$0" "$@"', sys.executable, "-c", SERVE, database_url]
-    with running(*command) as (process, url):
+    with run_server(command) as (process, url):
         with ExitStack() as opened:
             for _ in range(300):
                 half = opened.enter_context(socket.create_connection(place_of(url), timeout=30))

@@ -70,9 +70,3 @@ def test_requests_that_never_end_are_cut_off(base_url: str) -> None:
         whole.settimeout(30)
         assert b"HTTP/1.1 200" == whole.recv(12)
         assert half.recv(12) in {b"", b"HTTP/1.1 408"}
-
-
-@BY_SETTINGS_OF_GRANIAN
-def test_a_handshake_with_a_long_address_is_answered(base_url: str) -> None:
-    """9,000 bytes of query are too long a filter, not a reason to keep the client waiting."""
-    assert 400 == refusal_of(websocket_address(base_url, f"job={'x' * 9_000}"))

@@ -4,17 +4,14 @@ import os
 import re
 import secrets
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
+from contextlib import AbstractContextManager
 
 import httpx
 import pytest
 from sqlalchemy import Engine, TextClause, make_url, text
 from sqlalchemy.exc import ProgrammingError
 
-from bidbeacon_pipelines.dev.ports import choose_port
 from bidbeacon_pipelines.services.alerts import AlertWatch
 from bidbeacon_pipelines.services.home import Home
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings, get_settings
@@ -23,9 +20,10 @@ from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
 from bidbeacon_sessions.change_log import head, step, trim
 from bidbeacon_sessions.core_actions import SessionFinalized
-from bidbeacon_sessions.server import StreamServer
+from tests.stream.asgi_servers import STREAM_COMMAND, Server, run_server
+from tests.stream.reading import wait_until
 
-Serve = Callable[..., AbstractContextManager[StreamServer]]
+Serve = Callable[..., AbstractContextManager[Server]]
 
 AN_ACCOUNT = """
     WITH ads_account AS (
@@ -70,7 +68,7 @@ def test_all_that_the_page_asks_is_answered(
     extension = pipelines_extension(role_store, get_settings())
     with (
         serve_stream(role_store, extension=extension) as server,
-        httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=15) as http,
+        httpx.Client(base_url=server.url, timeout=15) as http,
     ):
         answers = {path: http.get(path).status_code for path in _paths(str(session.session_id))}
     assert {200} == set(answers.values()), answers
@@ -204,49 +202,24 @@ def test_what_the_stream_does_not_need_is_refused(role_store: SessionStore, stat
         connection.execute(text(statement))
 
 
-def test_the_command_starts_with_the_role(
-    role_url: str, tmp_path: Path, wait_until: Callable[..., None]
-) -> None:
+def test_the_command_starts_with_the_role(role_url: str) -> None:
     """`bidbeacon stream` looks whether the tables are up to date, which the role may, and publishes."""
-    with running(role_url, tmp_path) as (process, url):
-        wait_until(lambda: process.poll() is not None or is_ready(url), seconds=60)
-        assert process.poll() is None
+    with run_server(STREAM_COMMAND, BIDBEACON_DATABASE_URL=role_url) as (_, url):
+        wait_until(lambda: 200 == httpx.get(f"{url}/readyz").status_code)
         assert "bidbeacon_stream_published_total" in httpx.get(f"{url}/metrics").text
 
 
-def test_a_database_that_is_behind_is_said_in_a_line(role_url: str, engine: Engine, tmp_path: Path) -> None:
+def test_a_database_that_is_behind_is_said_in_a_line(role_url: str, engine: Engine) -> None:
     """The role may not bring it up to date: the command says who must, and ends."""
     with engine.begin() as connection:
         connection.exec_driver_sql("DELETE FROM alembic_version")
-    with running(role_url, tmp_path) as (process, _):
-        assert 1 == process.wait(timeout=60)
-    said = (tmp_path / "stream.log").read_text()
-    assert "bidbeacon db upgrade" in said
-    assert "Traceback" not in said
-
-
-@contextmanager
-def running(url: str, folder: Path) -> Iterator[tuple["subprocess.Popen[bytes]", str]]:
-    """Run `bidbeacon stream` on a database; yield its process and its address."""
-    port = choose_port()
-    command = [sys.executable, "-m", "bidbeacon_pipelines", "stream", "--port", str(port)]
-    environment = {**os.environ, "BIDBEACON_DATABASE_URL": url, "BIDBEACON_HOME": str(folder)}
-    with (
-        (folder / "stream.log").open("w") as log,
-        subprocess.Popen(command, env=environment, cwd=PROJECT_ROOT, stdout=log, stderr=log) as process,
-    ):
-        try:
-            yield process, f"http://127.0.0.1:{port}"
-        finally:
-            process.kill()
-
-
-def is_ready(url: str) -> bool:
-    """Return whether the stream at this address reads its log."""
-    try:
-        return httpx.get(f"{url}/readyz").status_code == 200
-    except httpx.HTTPError:
-        return False
+    environment = os.environ | {"BIDBEACON_DATABASE_URL": role_url}
+    ended = subprocess.run(
+        STREAM_COMMAND, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (1, "") == (ended.returncode, ended.stdout)
+    assert "bidbeacon db upgrade" in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_the_role_may_send_alerts(role_store: SessionStore, engine: Engine) -> None:

@@ -7,30 +7,22 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 import pytest
 import uvicorn
 
 from bidbeacon_sessions import SessionStore
-from bidbeacon_sessions.server import Access, StreamServer, create_app
-from bidbeacon_sessions.server.pages import Extension
+from bidbeacon_sessions.server import StreamServer, create_app
 
 
 class UvicornServer:
     """The stream on one address; takes what `StreamServer` does."""
 
-    def __init__(
-        self,
-        store: SessionStore,
-        *,
-        host: str,
-        port: int,
-        extension: Extension | None = None,
-        access: Access | None = None,
-    ) -> None:
-        self.app = create_app(store, access, extension=extension)
+    def __init__(self, store: SessionStore, *, host: str, port: int, **options: Any) -> None:
+        self.app = create_app(store, **options)
         self._socket = socket.create_server((host, port))
         self.port = int(self._socket.getsockname()[1])
         self.url = f"http://{host}:{self.port}"
@@ -61,6 +53,7 @@ class UvicornServer:
 
 
 Server = StreamServer | UvicornServer
+Serve = Callable[..., AbstractContextManager[Server]]
 SERVERS: dict[str, type[Server]] = {"granian": StreamServer, "uvicorn": UvicornServer}
 CHOSEN = os.environ.get("ASGI_SERVER", "granian")
 ON_BOTH = pytest.mark.parametrize("asgi_server", SERVERS, indirect=True)

@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
@@ -13,7 +13,7 @@ import pytest
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.server import stream
 from tests.stream import reading
-from tests.stream.asgi_servers import CHOSEN, SERVERS, Server
+from tests.stream.asgi_servers import CHOSEN, SERVERS, Serve, Server
 from tests.stream.reading import DEADLINE, READERS, Follow, Reader
 
 
@@ -53,7 +53,7 @@ def asgi_server(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def serve_stream(asgi_server: str) -> Callable[..., AbstractContextManager[Server]]:
+def serve_stream(asgi_server: str) -> Serve:
     """Serves a store in a thread, as a context manager."""
     return partial(_running, asgi_server)
 

@@ -1,8 +1,7 @@
 """Who may read the stream, and what every answer carries."""
 
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -10,9 +9,9 @@ from websockets.sync.client import connect
 
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.errors import CannotListenError, UnsafeAddressError
-from bidbeacon_sessions.server import StreamServer
+from bidbeacon_sessions.server import Access, StreamServer
 from bidbeacon_sessions.settings import get_session_settings
-from tests.stream.asgi_servers import ON_BOTH, Server
+from tests.stream.asgi_servers import ON_BOTH, Serve
 from tests.stream.reading import refusal_of, websocket_address
 
 TOKEN = "a-long-random-token"
@@ -21,13 +20,11 @@ TOKEN = "a-long-random-token"
 @pytest.fixture
 def guarded(
     session_store: SessionStore,
-    serve_stream: Callable[..., AbstractContextManager[Server]],
+    serve_stream: Serve,
     monkeypatch: pytest.MonkeyPatch,
-    request: pytest.FixtureRequest,
 ) -> Iterator[httpx.Client]:
-    """A client of a stream that demands a token; its parameter is the public address."""
+    """A client of a stream that demands a token."""
     monkeypatch.setenv("BIDBEACON_STREAM_TOKEN", TOKEN)
-    monkeypatch.setenv("BIDBEACON_STREAM_PUBLIC_URL", getattr(request, "param", "http://127.0.0.1:3030"))
     get_session_settings.cache_clear()
     with serve_stream(session_store) as server, httpx.Client(base_url=server.url, timeout=15) as client:
         yield client
@@ -145,12 +142,13 @@ def test_the_login_form_sets_a_cookie_that_scripts_cannot_read(guarded: httpx.Cl
     assert 200 == guarded.get("/api/job-sessions").status_code
 
 
-@pytest.mark.parametrize(
-    ("guarded", "secure"), [("https://stream.example", True), ("http://h", False)], indirect=["guarded"]
-)
-def test_the_cookie_is_secure_where_browsers_come_by_https(guarded: httpx.Client, *, secure: bool) -> None:
+@pytest.mark.parametrize(("public_url", "secure"), [("https://stream.example", True), ("http://h", False)])
+def test_the_cookie_is_secure_where_browsers_come_by_https(
+    session_store: SessionStore, serve_stream: Serve, public_url: str, *, secure: bool
+) -> None:
     """The public address decides: a proxy that ends TLS talks plain HTTP to us."""
-    done = guarded.post("/login", data={"token": TOKEN})
+    with serve_stream(session_store, access=Access(TOKEN, public_url)) as server:
+        done = httpx.post(f"{server.url}/login", data={"token": TOKEN})
     assert secure == ("Secure" in done.headers["set-cookie"])
 
 

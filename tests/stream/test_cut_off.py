@@ -1,14 +1,13 @@
 """A reader that does not read is given up, and its stream does not end as if it was complete."""
 
 import socket
-from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack, suppress
+from contextlib import ExitStack, suppress
 
 import pytest
 
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.server import transports
-from tests.stream.asgi_servers import Server
+from tests.stream.asgi_servers import Serve
 from tests.stream.reading import wait_until
 from tests.stream.writing import start_session
 
@@ -50,7 +49,7 @@ def read_to_its_end(reader: socket.socket) -> bytes:
 @pytest.mark.parametrize("request_text", [SSE, WEBSOCKET], ids=["sse", "websocket"])
 def test_readers_that_do_not_read_are_given_up(
     session_store: SessionStore,
-    serve_stream: Callable[..., AbstractContextManager[Server]],
+    serve_stream: Serve,
     monkeypatch: pytest.MonkeyPatch,
     request_text: str,
 ) -> None:

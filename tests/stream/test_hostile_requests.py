@@ -3,8 +3,7 @@
 import base64
 import re
 import socket
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from uuid import UUID
 
@@ -20,7 +19,7 @@ from bidbeacon_sessions.server import auth
 from bidbeacon_sessions.server.serve import MAX_HEAD_BYTES, create_app
 from bidbeacon_sessions.settings import get_session_settings
 from bidbeacon_sessions.writes import NewSession, insert_session
-from tests.stream.asgi_servers import BY_SETTINGS_OF_GRANIAN, Server
+from tests.stream.asgi_servers import BY_SETTINGS_OF_GRANIAN, Serve, Server
 from tests.stream.reading import wait_until
 
 pytestmark = BY_SETTINGS_OF_GRANIAN
@@ -244,7 +243,7 @@ def token(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> li
 @pytest.fixture
 def server(
     session_store: SessionStore,
-    serve_stream: Callable[..., AbstractContextManager[Server]],
+    serve_stream: Serve,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Server]:
     """A stream with everything that `bidbeacon stream` gives it; no reader may be left at the end."""

@@ -4,15 +4,14 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 
 import httpx
 import pytest
 from websockets.sync.client import connect
 
 from bidbeacon_sessions import SessionStore
-from tests.stream.asgi_servers import ON_BOTH, STREAM_COMMAND, Server, run_server
+from tests.stream.asgi_servers import ON_BOTH, STREAM_COMMAND, Serve, run_server
 from tests.stream.reading import closing_code, place_of, websocket_address
 
 SERVE = """
@@ -24,9 +23,7 @@ serve(SessionStore.connect(sys.argv[1]), host="127.0.0.1", port=0)
 
 
 @ON_BOTH
-def test_a_server_that_stops_ends_its_streams(
-    session_store: SessionStore, serve_stream: Callable[..., AbstractContextManager[Server]]
-) -> None:
+def test_a_server_that_stops_ends_its_streams(session_store: SessionStore, serve_stream: Serve) -> None:
     """They have an end that readers can tell from a broken connection."""
     with ExitStack() as reading:
         with serve_stream(session_store) as server:

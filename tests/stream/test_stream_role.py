@@ -4,8 +4,7 @@ import os
 import re
 import secrets
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -20,10 +19,8 @@ from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
 from bidbeacon_sessions.change_log import head, step, trim
 from bidbeacon_sessions.core_actions import SessionFinalized
-from tests.stream.asgi_servers import STREAM_COMMAND, Server, run_server
+from tests.stream.asgi_servers import STREAM_COMMAND, Serve, run_server
 from tests.stream.reading import wait_until
-
-Serve = Callable[..., AbstractContextManager[Server]]
 
 AN_ACCOUNT = """
     WITH ads_account AS (

@@ -72,9 +72,9 @@ def test_long_frames_are_cut_into_pieces() -> None:
 
 def test_compressed_pieces_fit_behind_each_other_in_any_order() -> None:
     """None refers to an earlier one: each reader's own sequence is one valid gzip stream."""
-    first, second = (Frame([Message("sync", None, f'"{name}"')]) for name in ("first", "second"))
-    content = b"".join(frame.sse_gzip[0] for frame in (second, first, second))
-    inflated = zlib.decompressobj(31).decompress(GZIP_HEAD + content)
+    frames = [Frame([Message("sync", None, f'"{name}"')]) for name in ("first", "second")]
+    [first], [second] = (frame.sse_gzip for frame in frames)
+    inflated = zlib.decompressobj(31).decompress(GZIP_HEAD + second + first + second)
 
     assert ['"second"', '"first"', '"second"'] == [
         line.removeprefix("data: ") for line in inflated.decode().splitlines() if line.startswith("data")

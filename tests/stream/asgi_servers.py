@@ -1,4 +1,4 @@
-"""The servers that the app is tested on: granian, as `bidbeacon stream` runs it, and uvicorn; and the command itself.
+"""The servers that the app is tested on, granian and uvicorn, and `bidbeacon stream`, which uses granian.
 
 `ASGI_SERVER=uvicorn` runs all tests of this folder under uvicorn: `make test-asgi`.
 """

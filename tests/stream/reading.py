@@ -1,4 +1,4 @@
-"""How tests read a stream: readers that keep what they hear and check that nothing is missing, and what is asked beside it."""
+"""Readers that keep what they hear and check that nothing is missing, and what tests ask beside the stream."""
 
 import json
 import threading

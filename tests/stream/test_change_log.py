@@ -27,7 +27,7 @@ def store(session_store: SessionStore) -> SessionStore:
 
 
 def test_a_step_publishes_headers_and_actions_at_contiguous_positions(store: SessionStore) -> None:
-    """Header and actions of one transaction get positions 1, 2, 3; after that no step is due, and one finds nothing."""
+    """Header and actions of one transaction get positions 1, 2, 3, once: then no step is due."""
     assert not is_step_due(store)
     with store.begin() as connection:
         session_id = start_session(connection)
@@ -41,7 +41,7 @@ def test_a_step_publishes_headers_and_actions_at_contiguous_positions(store: Ses
 
 
 def test_a_transaction_that_commits_late_is_published_late(store: SessionStore) -> None:
-    """An older transaction that commits after a newer one was published is not passed over, nor is a lower `ord`."""
+    """An older transaction and a lower `ord` are not passed over where newer ones were published before."""
     session_id = commit_session(store)
     take_step(store)
     with store.begin() as late:
@@ -83,7 +83,7 @@ def test_what_a_savepoint_wrote_is_published_with_its_transaction(store: Session
 
 
 def test_of_two_steppers_one_leads(store: SessionStore) -> None:
-    """While one process is at it, another one is told so at once; where the first one freezes, the server cuts it off."""
+    """While one process is at it, another one is told so at once; if it freezes, the server cuts it off."""
     with store.begin() as connection:
         assert step(connection) is not None
         assert take_step(store) is None
@@ -165,7 +165,7 @@ def test_positions_of_another_epoch_are_not_read(store: SessionStore) -> None:
 
 @pytest.mark.parametrize(("rows", "hours", "oldest"), [(2, 24, 4), (0, 24, 6), (100, 24, 3), (100, 72, 1)])
 def test_trimming_keeps_the_newest_rows(store: SessionStore, rows: int, hours: int, oldest: int) -> None:
-    """With none left the oldest position is the next one. What is before a row that is too old goes with it: no hole."""
+    """All up to a row that is too old go, so there is no hole. With none left, the next one is the oldest."""
     commit_sessions(store, 5)
     take_step(store)
     with store.begin() as connection:

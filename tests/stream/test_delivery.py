@@ -80,7 +80,7 @@ def writing(writers: Writers) -> Iterator[None]:
 def test_sixteen_writers_lose_nothing(
     session_store: SessionStore, writers: Writers, http: httpx.Client, follow: Follow, transport: str
 ) -> None:
-    """Every commit is heard once, and nothing that was rolled back; views that were loaded in the middle of it end equal."""
+    """Every commit is heard once and no rollback is; views that were loaded in the middle of it end equal."""
     first = follow(transport, load(http))
     with writing(writers):
         wait_until(lambda: len(writers.acknowledged) > 30)
@@ -128,7 +128,7 @@ def test_a_reader_that_is_cut_off_again_and_again_misses_nothing(
 def test_all_ways_to_read_say_the_same(
     session_store: SessionStore, http: httpx.Client, follow: Follow
 ) -> None:
-    """Over SSE, compressed or not, and over WebSocket, one message or many in a frame, sessions and actions are equal."""
+    """Sessions and actions are equal, compressed or not, and with one message or many in a WebSocket frame."""
     loaded = load(http)
     readers = [follow(name, loaded) for name in READERS]
     session_id = commit_session(session_store)
@@ -166,7 +166,7 @@ def test_a_late_commit_is_delivered_late(
 def test_a_commit_between_page_load_and_connect_is_delivered(
     session_store: SessionStore, http: httpx.Client, follow: Follow, transport: str, others: dict[str, str]
 ) -> None:
-    """The stream goes on exactly where the list ends, though others, who read the same or nothing of it, are further."""
+    """The stream goes on exactly where the list ends, though others have long read further."""
     loaded = load(http)
     first = follow("sse", loaded, **others)
     between = commit_session(session_store)

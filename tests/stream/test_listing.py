@@ -57,7 +57,7 @@ def test_pages_after_a_session_leave_none_out_that_began_at_the_same_instant(
 def test_a_long_session_is_listed_with_its_ends_its_errors_and_what_is_asked_for(
     session_store: SessionStore, http: httpx.Client
 ) -> None:
-    """The first two and last ten actions, an error from the middle, and where an account is asked for, what is about it."""
+    """It has its first two and last ten actions, its errors, and those about the account that is asked for."""
     actions = [LoafBaked(what=f"loaf {number}") for number in range(1, 42)]
     actions[20] = LoafBurnt(what="toast")
     actions[24] = LoafBaked(what="rye", about=ABOUT)
@@ -72,7 +72,7 @@ def test_a_long_session_is_listed_with_its_ends_its_errors_and_what_is_asked_for
 
 
 def test_a_long_session_is_read_in_several_answers(session_store: SessionStore, http: httpx.Client) -> None:
-    """Each has header, actions and a cursor, and says where the next one begins; the last one that there is none."""
+    """Each says where the next one begins, the last one that there is none."""
     count = MOST_ACTIONS + 1
     actions = [LoafBaked(what="rye") for _ in range(count)]
     session_id = record(session_store, "job", *actions, input={"flour": 7})

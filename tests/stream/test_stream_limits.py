@@ -17,7 +17,7 @@ LONGEST_FILTER = 200
 def test_too_many_streams_are_refused(
     http: httpx.Client, base_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The bound counts both transports; it answers with 503 and what to do, a WebSocket before its handshake ends."""
+    """The bound counts both transports and answers with 503, a WebSocket before its handshake ends."""
     monkeypatch.setattr(stream, "MAX_READERS", 1)
     with http.stream("GET", "/api/job-sessions/stream"):
         response = http.get("/api/job-sessions/stream")

@@ -33,7 +33,7 @@ def test_streams_are_counted_until_their_readers_leave(http: httpx.Client, follo
 
 
 def test_steps_are_counted_and_timed(session_store: SessionStore, http: httpx.Client) -> None:
-    """Prometheus finds the log's position, how much was published, and a histogram of the steps' durations."""
+    """The log's position, how much was published, and a histogram of the steps' durations."""
     commit_session(session_store)
     wait_until(lambda: read_metrics(http)["bidbeacon_stream_position"] == 1)
     found = read_metrics(http)

@@ -1,4 +1,4 @@
-"""Sessions as other processes write them: in transactions of the test's own, or as jobs record them; and steps of the log."""
+"""Sessions as other processes write them, in transactions of the test's own, and steps of the log."""
 
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta

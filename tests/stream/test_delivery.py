@@ -137,6 +137,7 @@ def test_all_ways_to_read_say_the_same(
     for reader in readers:
         # A header may come before the message that brings the action.
         wait_until(lambda reader=reader: _statuses(reader) == ["succeeded"] and reader.actions)
+        wait_until(lambda reader=reader: reader.events("sync"))
 
     for reader in readers:
         assert ([], readers[0].sessions) == (reader.faults, reader.sessions)

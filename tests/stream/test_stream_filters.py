@@ -8,7 +8,7 @@ import pytest
 
 from bidbeacon_sessions import SessionStore, Subject
 from tests.stream.reading import Follow, load, position_of, wait_until
-from tests.stream.writing import LoafBaked, LoafBurnt, record
+from tests.stream.writing import LoafBaked, LoafBurnt, is_step_due, record
 
 EARLY, MIDDLE, LATE = "early", "middle", "late"
 ENDED = {EARLY: "failed", MIDDLE: "succeeded", LATE: "succeeded"}
@@ -78,6 +78,7 @@ def test_a_filtered_stream_tells_of_what_the_list_shows_and_of_nothing_else(
     reader, watching = follow("sse", loaded, **query), follow("sse", loaded | {"sessions": []})
     record_all(session_store)
     wait_until(lambda: ENDED == {one["job_name"]: one["status"] for one in list(watching.sessions.values())})
+    wait_until(lambda: not is_step_due(session_store))
     wait_until(lambda: reader.has_synced_to(position_of(load(http)["cursor"])))
 
     shown = {one["id"]: one for one in load(http, **query)["sessions"]}

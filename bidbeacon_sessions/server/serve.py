@@ -3,7 +3,6 @@
 import asyncio
 import errno
 import gc
-import logging
 import os
 import signal
 import socket
@@ -137,7 +136,6 @@ def _granian(app: object, address: str, port: int) -> "Server":
     from granian.http import HTTP1Settings
     from granian.server.embed import Server
 
-    logging.getLogger("_granian").setLevel(logging.ERROR)
     return Server(
         app,
         address=address,
@@ -149,7 +147,7 @@ def _granian(app: object, address: str, port: int) -> "Server":
         ),
         backlog=_BACKLOG,
         backpressure=MAX_CONNECTIONS,
-        log_enabled=False,
+        log_enabled=False,  # the app logs what fails in it
     )
 
 
